@@ -1,0 +1,27 @@
+"""The wall between the cloud and a replica: the folder layout and the environment both sides rely on.
+
+The layout is SageMaker's /opt/ml. A replica finds it at `BASE_DIR_VARIABLE` where the machine cannot mount it at
+/opt/ml itself. Paths below are relative to that base.
+"""
+
+BASE_DIR_VARIABLE = "SAGEMAKER_BASE_DIR"
+DEFAULT_BASE_DIR = "/opt/ml"
+
+HYPERPARAMETERS = "input/config/hyperparameters.json"  # {name: text}
+INPUT_DATA_CONFIG = "input/config/inputdataconfig.json"  # {channel: {ContentType, TrainingInputMode, ...}}
+RESOURCE_CONFIG = "input/config/resourceconfig.json"  # {current_host, hosts, network_interface_name, ...}
+DATA = "input/data"  # one folder a channel
+MODEL = "model"
+OUTPUT_DATA = "output/data"
+FAILURE = "output/failure"  # a program that fails writes here the sentence its user should read
+CHECKPOINTS = "checkpoints"
+
+# A serving replica listens on this unix socket: GET /ping, POST /invocations.
+SOCKET_VARIABLE = "LOWCLOUD_SOCKET"
+
+# A folder that all replicas of one work share, where rank 0 leaves its unix socket for the others (runtime/world.py).
+RENDEZVOUS_VARIABLE = "LOWCLOUD_RENDEZVOUS"
+
+# Exit codes of built-in programs: the user's input is at fault, or the program is.
+EXIT_CLIENT_ERROR = 2
+EXIT_ALGORITHM_ERROR = 1

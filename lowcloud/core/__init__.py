@@ -1,0 +1,1 @@
+"""The cloud itself: rules, records and state machines, one noun a module."""

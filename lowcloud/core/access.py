@@ -1,0 +1,85 @@
+"""Who calls, with which keys, and whether they may: every request of every dialect passes `authorise`."""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, replace
+
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import CloudError, Forbidden
+from lowcloud.store.encryption import Tampered
+
+KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The principal behind a request: the account's root, or a role taken on for a session."""
+
+    account_id: str
+    access_key_id: str
+    role: str | None = None  # None: root
+    session: str | None = None
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Keys that sign requests; temporary ones carry a token and end."""
+
+    access_key_id: str
+    secret_access_key: str
+    caller: Caller
+    session_token: str | None = None
+    expires_at: float | None = None
+
+
+class UnknownKey(CloudError):
+    """No such access key, or its session token is not the one given out with it."""
+
+
+class TokenExpired(CloudError):
+    """The temporary credentials have ended."""
+
+
+def issue_session(cloud: Cloud, caller: Caller, duration_seconds: int) -> Credentials:
+    """Temporary credentials for `caller`.
+
+    The token is the credentials themselves, sealed, so that any server of this home can check them without a table.
+    """
+    key_id = "ASIA" + "".join(secrets.choice(KEY_ALPHABET) for _ in range(16))
+    session = Credentials(
+        access_key_id=key_id,
+        secret_access_key=secrets.token_urlsafe(30),
+        caller=replace(caller, access_key_id=key_id),
+        expires_at=float(int(cloud.now() + duration_seconds)),
+    )
+    sealed = cloud.keys.seal(json.dumps(asdict(session)).encode(), "session token")
+    return replace(session, session_token=sealed.hex())
+
+
+def find_credentials(cloud: Cloud, access_key_id: str, session_token: str | None) -> Credentials:
+    """The credentials behind an access key id. Raises UnknownKey and TokenExpired."""
+    root = cloud.settings.root_key
+    if session_token is None:
+        if access_key_id != root.access_key_id:
+            raise UnknownKey(f"No access key {access_key_id!r} exists here.")
+        return Credentials(root.access_key_id, root.secret_access_key, Caller(cloud.settings.account_id, access_key_id))
+    session = _open_token(cloud, session_token)
+    if session.access_key_id != access_key_id:
+        raise UnknownKey("The session token belongs to another access key.")
+    if session.expires_at is not None and session.expires_at <= cloud.now():
+        raise TokenExpired("The session token has expired.")
+    return session
+
+
+def authorise(cloud: Cloud, caller: Caller, action: str, resource: str) -> None:
+    """Refuse what the caller may not do. Today: a caller of this account may do everything. Raises Forbidden."""
+    if caller.account_id != cloud.settings.account_id:
+        raise Forbidden(f"{caller.account_id} may not perform {action} on {resource}: it is another account.")
+
+
+def _open_token(cloud: Cloud, session_token: str) -> Credentials:
+    try:
+        stored = json.loads(cloud.keys.unseal(bytes.fromhex(session_token), "session token"))
+    except (Tampered, ValueError) as error:
+        raise UnknownKey("The session token is not one of this cloud.") from error
+    return Credentials(**{**stored, "caller": Caller(**stored["caller"]), "session_token": session_token})

@@ -1,0 +1,39 @@
+"""What can go wrong in the cloud, in neutral words; each dialect translates."""
+
+
+class CloudError(Exception):
+    """Any refusal of the cloud. The message is a sentence for the user."""
+
+
+class NotFound(CloudError):
+    """There is no `kind` of this name."""
+
+    def __init__(self, kind: str, name: str):
+        super().__init__(f"There is no {kind} named {name!r}.")
+        self.kind = kind
+        self.name = name
+
+
+class AlreadyExists(CloudError):
+    """A `kind` of this name exists."""
+
+    def __init__(self, kind: str, name: str):
+        super().__init__(f"A {kind} named {name!r} already exists.")
+        self.kind = kind
+        self.name = name
+
+
+class Invalid(CloudError):
+    """The request contradicts itself or the state of what it names."""
+
+
+class InUse(CloudError):
+    """What should change or go is needed by something else."""
+
+
+class Forbidden(CloudError):
+    """The caller has no right to this."""
+
+
+class StorageFull(CloudError):
+    """The disk cannot take what was sent; nothing of it was acknowledged."""

@@ -1,0 +1,130 @@
+"""Work, and what an engine does with it; local.py runs it as processes of this machine."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one replica may use, or what a machine has."""
+
+    cpus: float
+    memory_bytes: int
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
+class Input:
+    """One file to lay into a replica's folder before its program starts."""
+
+    path: str  # relative to the replica's base folder, e.g. "input/data/train/part-0.csv"
+    source: str  # what the engine hands to its Fetch, e.g. "s3://bucket/key?versionId=..."; opaque to the engine
+    size_bytes: int
+
+
+Fetch = Callable[[str], Iterator[bytes]]  # source -> its bytes, in chunks
+
+
+@dataclass(frozen=True)
+class Replica:
+    """What one replica of a work gets of its own."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)  # small texts by path, e.g. configuration JSON
+    inputs: tuple[Input, ...] = ()
+    archives: tuple[Input, ...] = ()  # tar.gz objects unpacked safely into the folder `path`, e.g. a model
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something to run: a training host, an endpoint replica, any program under the contract.
+
+    The id is the caller's: starting the same id again is the same work. A command whose first words are
+    ("python", "-m", module) with a lowcloud.runtime module runs in a fork of the warm parent.
+    """
+
+    id: str
+    command: tuple[str, ...]
+    replicas: tuple[Replica, ...]
+    resources: Resources
+    serves: bool = False  # the program listens on the socket named by contract.SOCKET_VARIABLE
+
+
+class Phase(StrEnum):
+    """Where one replica stands."""
+
+    ABSENT = "absent"  # this engine knows nothing of it
+    STAGING = "staging"
+    RUNNING = "running"
+    EXITED = "exited"
+    LOST = "lost"  # it ran, and ended without leaving an exit code (machine restart, supervisor killed)
+
+
+@dataclass(frozen=True)
+class ReplicaStatus:
+    """The facts of one replica; times are seconds since the epoch."""
+
+    phase: Phase
+    exit_code: int | None = None  # negative: ended by that signal
+    started_at: float | None = None
+    ended_at: float | None = None
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line a replica printed."""
+
+    timestamp_ms: int
+    text: str
+
+
+@dataclass(frozen=True)
+class LogPage:
+    """Lines from an offset on, and the offset to ask with next."""
+
+    lines: tuple[LogLine, ...]
+    next_offset: int
+
+
+class StagingFailed(Exception):
+    """An input could not be laid into the replica's folder; the message is for the user."""
+
+
+class Engine(Protocol):
+    """Runs work. Retry, time limits and scaling are above it. Every method is safe to repeat."""
+
+    def start(self, work: Work) -> None:
+        """Lay the inputs and start every replica, or do nothing where this id was started already.
+
+        Blocks while inputs are laid. Raises StagingFailed.
+        """
+
+    def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
+        """The state of each replica; empty where the id is unknown."""
+
+    def logs(self, work_id: str, replica: int, offset: int) -> LogPage:
+        """Whole lines printed since `offset` (0 at first), at most about 1 MB of them."""
+
+    def stop(self, work_id: str, grace_seconds: float) -> None:
+        """Ask every replica to end (SIGTERM) and end it after the grace (SIGKILL); returns at once."""
+
+    def read_file(self, work_id: str, replica: int, path: str, limit_bytes: int) -> bytes | None:
+        """The first bytes of a file under the replica's base folder, or None."""
+
+    def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
+        """A tar.gz of a folder under the replica's base folder, in chunks; it follows no link."""
+
+    def address(self, work_id: str, replica: int) -> str | None:
+        """Where a serving replica answers, as a URL aiohttp-style: "unix:/path"; None before it listens."""
+
+    def remove(self, work_id: str) -> None:
+        """End what still runs of this work and delete its folder."""
+
+    def capacity(self) -> Resources:
+        """What the engine can give in all."""
+
+    def isolation(self) -> str:
+        """One sentence: what separates a replica from the machine at the level in force."""

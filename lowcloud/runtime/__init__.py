@@ -1,0 +1,1 @@
+"""What runs inside a replica; it sees the outside only through lowcloud.contract."""

@@ -1,0 +1,1 @@
+"""Rows and bytes: the database, the blob files, and the keys that encrypt them."""

@@ -1,0 +1,156 @@
+"""Every table. Times are seconds since the epoch; `document` columns hold what is only ever read whole."""
+
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+
+def _lease() -> tuple[Column[float], Column[str], Column[float]]:
+    """What the reconciler needs of a row it carries forward: when it is due, and who holds it until when."""
+    return (
+        Column("due_at", Float, index=True),  # null: nothing left to do
+        Column("lease_owner", String),
+        Column("lease_until", Float, nullable=False, server_default="0"),
+    )
+
+
+# Identity
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("role_id", String(32), nullable=False),
+    Column("path", String(512), nullable=False),
+    Column("trust_policy", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("max_session_seconds", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+role_policies = Table(
+    "role_policies",
+    metadata,
+    Column("role", ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+role_attachments = Table(
+    "role_attachments",
+    metadata,
+    Column("role", ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True),
+    Column("policy", String(2048), primary_key=True),
+)
+
+# Jobs and endpoints
+
+training_jobs = Table(
+    "training_jobs",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("state", String(32), nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
+    Column("modified_at", Float, nullable=False, index=True),
+    Column("ended_at", Float),
+    Column("stop_requested", Boolean, nullable=False, server_default="0"),
+    Column("specification", JSON, nullable=False),  # what was asked; never changes
+    Column("progress", JSON, nullable=False),  # what has become of it
+    *_lease(),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("created_at", Float, nullable=False, index=True),
+    Column("specification", JSON, nullable=False),
+)
+
+endpoint_configurations = Table(
+    "endpoint_configurations",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("created_at", Float, nullable=False, index=True),
+    Column("specification", JSON, nullable=False),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("state", String(32), nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
+    Column("modified_at", Float, nullable=False, index=True),
+    Column("configuration", String(63), nullable=False),
+    Column("delete_requested", Boolean, nullable=False, server_default="0"),
+    Column("progress", JSON, nullable=False),
+    *_lease(),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("subject", String, nullable=False),  # "training-job/NAME", "endpoint/NAME"
+    Column("at", Float, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("message", Text, nullable=False),
+    Index("events_of_subject", "subject", "id"),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("value", String(256), nullable=False),
+)
+
+# Logs and metrics
+
+log_streams = Table(
+    "log_streams",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("group", String(512), nullable=False),
+    Column("name", String(512), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("first_event_ms", Integer),
+    Column("last_event_ms", Integer),
+    Column("last_ingestion_ms", Integer),
+    Column("bytes", Integer, nullable=False, server_default="0"),
+    Column("source_offset", Integer, nullable=False, server_default="0"),  # how far the engine's log was read
+    Index("log_stream_by_name", "group", "name", unique=True),
+)
+
+log_groups = Table(
+    "log_groups",
+    metadata,
+    Column("name", String(512), primary_key=True),
+    Column("created_at", Float, nullable=False),
+)
+
+log_events = Table(
+    "log_events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("stream", ForeignKey("log_streams.id", ondelete="CASCADE"), nullable=False),
+    Column("timestamp_ms", Integer, nullable=False),
+    Column("ingestion_ms", Integer, nullable=False),
+    Column("message", Text, nullable=False),
+    Index("log_events_of_stream", "stream", "id"),
+)
+
+metric_points = Table(
+    "metric_points",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("namespace", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("dimensions", Text, nullable=False),  # JSON object, keys sorted
+    Column("at", Float, nullable=False),
+    Column("value", Float, nullable=False),
+    Column("unit", String(32), nullable=False, server_default="None"),
+    Index("metric_series", "namespace", "name", "dimensions", "at"),
+)
