@@ -34,4 +34,5 @@ LOG_FILE = "log"  # lines "<milliseconds since the epoch> <text>"
 STARTED_FILE = "started"  # {started_at}; there before the program is, so that no program is ever started twice
 EXIT_FILE = "exit"  # {exit_code, ended_at, out_of_memory}; there when the log is complete and all processes have ended
 STOP_FILE = "stop"  # {grace_seconds}; a wish of the engine
+SUPERVISOR_LOG_FILE = "supervisor.log"  # what a supervisor that fails has to say
 CONTROL_FIFO = "control"  # any byte makes the supervisor look for the stop file

@@ -11,8 +11,9 @@ import select
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lowcloud import contract
 from lowcloud.runtime import program, sandbox
@@ -29,20 +30,21 @@ def main(argv: list[str]) -> int:
     """Supervise the replica folder argv[0] in a process of its own; this one returns at once."""
     if os.fork() == 0:
         supervise(Path(argv[0]))
-        os._exit(0)
     return 0
 
 
-def supervise(folder: Path) -> None:
-    """Run the plan in `folder` to its end, unless it was ever started before."""
-    os.setsid()
-    lock = _take_lock(folder)
-    if lock is None:
-        return
-    if not (folder / contract.STARTED_FILE).exists() and not (folder / contract.EXIT_FILE).exists():
-        plan = json.loads((folder / contract.PLAN_FILE).read_text())
-        _Supervisor(folder, plan).run()
-    os.close(lock)
+def supervise(folder: Path) -> NoReturn:
+    """Run the plan in `folder` to its end, unless it was ever started before, and end this process."""
+    code = 1
+    try:
+        _detach(folder)
+        if _take_lock(folder) and not _was_started(folder):
+            _Supervisor(folder, json.loads((folder / contract.PLAN_FILE).read_text())).run()
+        code = 0
+    except BaseException:  # noqa: BLE001 - the edge of this process: its log is the only place to say it
+        traceback.print_exc()
+    finally:
+        os._exit(code)
 
 
 class _Supervisor:
@@ -166,8 +168,19 @@ class _Supervisor:
         (self.folder / f".{contract.EXIT_FILE}").rename(self.folder / contract.EXIT_FILE)
 
 
-def _take_lock(folder: Path) -> int | None:
-    """The descriptor of the lock, held; None where another supervisor has it."""
+def _detach(folder: Path) -> None:
+    """Leave the session, the descriptors and the signal settings of whoever started this process."""
+    os.setsid()
+    os.chdir("/")
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    notes = os.open(folder / contract.SUPERVISOR_LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for source, target in ((nowhere, 0), (notes, 1), (notes, 2)):
+        os.dup2(source, target)
+    os.closerange(3, max(int(path.name) for path in Path("/dev/fd").iterdir()) + 1)
+
+
+def _take_lock(folder: Path) -> bool:
+    """Hold the lock until this process ends; False where another supervisor has it."""
     descriptor = os.open(folder / contract.LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
@@ -175,10 +188,14 @@ def _take_lock(folder: Path) -> int | None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                return None
+                return False
             time.sleep(0.002)
         else:
-            return descriptor
+            return True
+
+
+def _was_started(folder: Path) -> bool:
+    return (folder / contract.STARTED_FILE).exists() or (folder / contract.EXIT_FILE).exists()
 
 
 def _reserve_exit(folder: Path) -> int:
