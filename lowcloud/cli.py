@@ -31,7 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Home = Annotated[
-    Path | None, typer.Option("--home", help="Where this cloud keeps everything.", show_default="$LOWCLOUD_HOME or ~/.lowcloud")
+    Path | None,
+    typer.Option("--home", help="Where this cloud keeps everything.", show_default="$LOWCLOUD_HOME or ~/.lowcloud"),
 ]
 output = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -85,7 +86,9 @@ def down(home: Home = None) -> None:
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-def run(command: Annotated[list[str], typer.Argument(help="The command and its arguments.")], home: Home = None) -> None:
+def run(
+    command: Annotated[list[str], typer.Argument(help="The command and its arguments.")], home: Home = None
+) -> None:
     """Run a command with every AWS client in it wired to this cloud, which is started where it does not run."""
     from lowcloud import client
 
@@ -132,7 +135,9 @@ def status(home: Home = None) -> None:
     jobs = sagemaker.list_training_jobs(StatusEquals="InProgress", MaxResults=100)["TrainingJobSummaries"]
     endpoints = sagemaker.list_endpoints(MaxResults=100)["Endpoints"]
     table.add_row("Training jobs", f"{len(jobs)} in progress")
-    table.add_row("Endpoints", ", ".join(f"{one['EndpointName']} ({one['EndpointStatus']})" for one in endpoints) or "none")
+    table.add_row(
+        "Endpoints", ", ".join(f"{one['EndpointName']} ({one['EndpointStatus']})" for one in endpoints) or "none"
+    )
     output.print(table)
 
 
@@ -237,7 +242,7 @@ def _start_detached(settings: Settings) -> str:
     while time.monotonic() < deadline:
         if running := server.find_running(settings.home):
             return running.endpoint
-        if process.poll() is not None:
+        if process.poll() is not None and not server.is_held(settings.home):
             _fail(f"The server did not start. The end of {log_path}:\n{_end_of(log_path)}")
         time.sleep(POLL_SECONDS)
     _fail(f"The server was not ready within {START_TIMEOUT_SECONDS:.0f} seconds; see {log_path}.")

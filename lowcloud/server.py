@@ -72,6 +72,7 @@ def make_reconciler(cloud: Cloud) -> Reconciler:
 def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
     """Serve until SIGTERM or SIGINT. Raises AlreadyRunning, and OSError where the address is taken."""
     with _hold_home(settings.home):
+        (settings.home / "server.json").unlink(missing_ok=True)  # what a killed server left
         listener = _listen(settings.host, settings.port)
         cloud = open_cloud(settings)
         reconciler = make_reconciler(cloud)
@@ -87,7 +88,7 @@ def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
 
 def find_running(home: Path) -> Running | None:
     """The server of a home that is ready, or None."""
-    if not _is_held(home):
+    if not is_held(home):
         return None
     try:
         return Running(**json.loads((home / "server.json").read_text()))
@@ -95,10 +96,21 @@ def find_running(home: Path) -> Running | None:
         return None  # it is starting
 
 
+def is_held(home: Path) -> bool:
+    """Whether a server runs, starts or ends on this home."""
+    try:
+        with _hold_home(home):
+            return False
+    except AlreadyRunning:
+        return True
+    except FileNotFoundError:
+        return False
+
+
 def wait_until_gone(home: Path, timeout_seconds: float) -> bool:
     """Whether the server of a home has ended in time."""
     deadline = time.monotonic() + timeout_seconds
-    while _is_held(home):
+    while is_held(home):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_SECONDS)
@@ -158,13 +170,3 @@ def _hold_home(home: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise AlreadyRunning(str(home)) from error
         yield
-
-
-def _is_held(home: Path) -> bool:
-    try:
-        with _hold_home(home):
-            return False
-    except AlreadyRunning:
-        return True
-    except FileNotFoundError:
-        return False

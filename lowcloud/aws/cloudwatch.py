@@ -34,7 +34,9 @@ def get_metric_statistics(cloud: Cloud, _caller: Caller, request: Request) -> An
             f"{DATAPOINTS_LIMIT}. You may reduce the datapoints requested by increasing Period, or decreasing the time range.",
         )
     if not request.get("Statistics"):
-        raise AwsError("MissingParameter", "At least one of the parameters Statistics and ExtendedStatistics must be specified.")
+        raise AwsError(
+            "MissingParameter", "At least one of the parameters Statistics and ExtendedStatistics must be specified."
+        )
     series = _series(request)
     datapoints = [
         {
@@ -60,7 +62,9 @@ def get_metric_data(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
             continue
         statistic = query["MetricStat"]["Stat"]
         if statistic not in STATISTICS:
-            raise AwsError("ValidationError", f"Stat {statistic!r} of query {query['Id']!r} is not supported by Lowcloud yet.")
+            raise AwsError(
+                "ValidationError", f"Stat {statistic!r} of query {query['Id']!r} is not supported by Lowcloud yet."
+            )
         series = _series(query["MetricStat"]["Metric"])
         found = metrics.summarise(cloud, series, start, end, _period(query["MetricStat"]["Period"]))
         results.append(_result(query, series, statistic, found[::-1] if is_descending else found))

@@ -16,7 +16,12 @@ EVENT_OVERHEAD_BYTES = 26  # what CloudWatch Logs counts for an event beside its
 PAGE_BYTES = 1024 * 1024
 
 
-@operation("logs", "DescribeLogGroups", refused=("accountIdentifiers", "includeLinkedAccounts", "logGroupIdentifiers"), ignored=("logGroupClass",))
+@operation(
+    "logs",
+    "DescribeLogGroups",
+    refused=("accountIdentifiers", "includeLinkedAccounts", "logGroupIdentifiers"),
+    ignored=("logGroupClass",),
+)
 def describe_log_groups(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """By name."""
     found = logs.groups(cloud, request.get("logGroupNamePrefix", ""))
@@ -86,7 +91,9 @@ def filter_log_events(cloud: Cloud, _caller: Caller, request: Request) -> Answer
     """Events that hold the words of a plain pattern; JSON and space-delimited patterns are refused."""
     pattern = request.get("filterPattern", "").strip()
     if pattern.startswith(("{", "[", "%")):
-        raise AwsError("InvalidParameterException", "Only patterns of words and quoted phrases are supported by Lowcloud yet.")
+        raise AwsError(
+            "InvalidParameterException", "Only patterns of words and quoted phrases are supported by Lowcloud yet."
+        )
     limit = request.get("limit", EVENTS_LIMIT)
     token = request.get("nextToken", "0")
     if not token.isdecimal():
@@ -117,7 +124,11 @@ def filter_log_events(cloud: Cloud, _caller: Caller, request: Request) -> Answer
         for event in kept
     ]
     has_more = len(kept) < len(found) or len(found) == limit
-    return {"events": events, "searchedLogStreams": [], **({"nextToken": str(kept[-1].id)} if has_more and kept else {})}
+    return {
+        "events": events,
+        "searchedLogStreams": [],
+        **({"nextToken": str(kept[-1].id)} if has_more and kept else {}),
+    }
 
 
 def _within_a_page(found: Sequence[logs.Event]) -> list[logs.Event]:

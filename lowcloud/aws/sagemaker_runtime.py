@@ -34,7 +34,9 @@ async def invoke_endpoint(cloud: Cloud, _caller: Caller, request: Request) -> An
     except NotFound as error:
         if error.kind == "variant":
             raise AwsError("ValidationError", f"Variant {error.name} of endpoint {name} not found.") from error
-        raise AwsError("ValidationError", f"Endpoint {name} of account {cloud.settings.account_id} not found.") from error
+        raise AwsError(
+            "ValidationError", f"Endpoint {name} of account {cloud.settings.account_id} not found."
+        ) from error
     except Invalid as error:
         raise AwsError("ValidationError", str(error)) from error
     except (serving.NoReplica, serving.ModelTimeout) as error:

@@ -107,7 +107,10 @@ def summarise(cloud: Cloud, series: Series, start: float, end: float, period_sec
 
 
 def list_series(
-    cloud: Cloud, namespace: str | None = None, name: str | None = None, dimensions: Mapping[str, str | None] | None = None
+    cloud: Cloud,
+    namespace: str | None = None,
+    name: str | None = None,
+    dimensions: Mapping[str, str | None] | None = None,
 ) -> list[Series]:
     """The series with this namespace and name that have these dimensions (None: any value)."""
     columns = (metric_points.c.namespace, metric_points.c.name, metric_points.c.dimensions)
@@ -123,7 +126,9 @@ def list_series(
     return [
         series
         for series in found
-        if all(key in dict(series.dimensions) and value in (None, dict(series.dimensions)[key]) for key, value in wanted)
+        if all(
+            key in dict(series.dimensions) and value in (None, dict(series.dimensions)[key]) for key, value in wanted
+        )
     ]
 
 

@@ -14,6 +14,7 @@ from lowcloud.core import events, metrics, tags
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
 from lowcloud.core.metrics import Definition
+from lowcloud.schemas import InvalidHyperparameters
 from lowcloud.store.pages import Order, Page, read_page
 from lowcloud.store.tables import training_jobs
 
@@ -111,7 +112,7 @@ def create(cloud: Cloud, name: str, specification: Specification, labels: Mappin
         raise Invalid(f"No program is known for the image {specification.image!r}.")
     try:
         catalog.validate(program, specification.hyperparameters)
-    except catalog.InvalidHyperparameters as error:
+    except InvalidHyperparameters as error:
         raise Invalid(str(error)) from error
     now = cloud.now()
     row = {

@@ -172,7 +172,9 @@ def _observe(cloud: Cloud, job: TrainingJob) -> Observation:
     seen = Observation(replicas)
     if any(status.phase not in (Phase.ABSENT, Phase.STAGING) for status in replicas):
         training_work.collect_logs(cloud, job, len(replicas))
-    return replace(seen, failure=training_work.failure(cloud, job, replicas)[:FAILURE_LIMIT]) if seen.has_failed else seen
+    return (
+        replace(seen, failure=training_work.failure(cloud, job, replicas)[:FAILURE_LIMIT]) if seen.has_failed else seen
+    )
 
 
 def _perform(cloud: Cloud, job: TrainingJob, action: Action) -> Observation:

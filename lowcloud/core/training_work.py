@@ -15,7 +15,6 @@ from lowcloud.core.training import Channel, TrainingJob
 from lowcloud.engine import Input, LogLine, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
 
 FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
-EMPTY_TAR_GZ_LIMIT = 512  # bytes
 
 
 def plan(cloud: Cloud, job: TrainingJob) -> Work:
@@ -62,7 +61,9 @@ def failure(cloud: Cloud, job: TrainingJob, replicas: Sequence[ReplicaStatus]) -
             return "ClientError: The program ran out of memory. Use less data at a time or a larger instance type."
         said = cloud.engine.read_file(job.subject, replica, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
         sentence = said.decode(errors="replace").strip() or f"The program of {hosts(job)[replica]} failed; see its log."
-        kind = "" if sentence.startswith(("ClientError", "AlgorithmError", "InternalServerError")) else "AlgorithmError: "
+        kind = (
+            "" if sentence.startswith(("ClientError", "AlgorithmError", "InternalServerError")) else "AlgorithmError: "
+        )
         return f"{kind}{sentence}, exit code: {status.exit_code}"
     raise AssertionError("no replica has failed")
 
@@ -79,7 +80,10 @@ def store_artifact(cloud: Cloud, job: TrainingJob) -> str:
 def _definitions(job: TrainingJob) -> list[metrics.Definition]:
     program = catalog.resolve(job.specification.image)
     built_in = program.metrics if program else ()
-    return [*(metrics.Definition(metric.name, metric.expression) for metric in built_in), *job.specification.metric_definitions]
+    return [
+        *(metrics.Definition(metric.name, metric.regex) for metric in built_in),
+        *job.specification.metric_definitions,
+    ]
 
 
 def _replica(cloud: Cloud, job: TrainingJob, rank: int) -> Replica:
@@ -102,7 +106,9 @@ def _objects_of(cloud: Cloud, channel: Channel) -> list[Object]:
     try:
         found = list(objects.iterate(cloud, channel.bucket, channel.prefix))
     except NotFound as error:
-        raise StagingFailed(f"The bucket of channel {channel.name!r} does not exist: {uri}. Create it and upload the data.") from error
+        raise StagingFailed(
+            f"The bucket of channel {channel.name!r} does not exist: {uri}. Create it and upload the data."
+        ) from error
     files = [stored for stored in found if not stored.key.endswith("/")]
     if not files:
         raise StagingFailed(

@@ -23,7 +23,9 @@ from lowcloud.core.models import Model
 from lowcloud.store import tables
 
 
-@operation("sagemaker", "CreateModel", refused=("VpcConfig", "InferenceExecutionConfig"), ignored=("EnableNetworkIsolation",))
+@operation(
+    "sagemaker", "CreateModel", refused=("VpcConfig", "InferenceExecutionConfig"), ignored=("EnableNetworkIsolation",)
+)
 def create_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """One container a model; several in a row (inference pipelines) are not built."""
     name = request["ModelName"]
@@ -92,11 +94,22 @@ def delete_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
 
 
 def _only_container(request: Request) -> Mapping[str, Any]:
-    containers = [*([request["PrimaryContainer"]] if "PrimaryContainer" in request else []), *request.get("Containers", [])]
+    containers = [
+        *([request["PrimaryContainer"]] if "PrimaryContainer" in request else []),
+        *request.get("Containers", []),
+    ]
     if len(containers) != 1:
-        raise invalid(f"A model needs exactly one container here, not {len(containers)}: inference pipelines are not supported by Lowcloud yet.")
+        raise invalid(
+            f"A model needs exactly one container here, not {len(containers)}: inference pipelines are not supported by Lowcloud yet."
+        )
     container: Mapping[str, Any] = containers[0]
-    for member in ("ModelDataSource", "ModelPackageName", "MultiModelConfig", "AdditionalModelDataSources", "InferenceSpecificationName"):
+    for member in (
+        "ModelDataSource",
+        "ModelPackageName",
+        "MultiModelConfig",
+        "AdditionalModelDataSources",
+        "InferenceSpecificationName",
+    ):
         if member in container:
             raise invalid(f"{member} is not supported by Lowcloud yet.")
     if container.get("Mode", "SingleModel") != "SingleModel":

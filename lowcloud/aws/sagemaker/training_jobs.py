@@ -83,7 +83,10 @@ def create_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answ
     try:
         training.create(cloud, name, _specification(request), read_tags(request))
     except AlreadyExists as error:
-        raise AwsError("ResourceInUse", f"Job name must be unique within an AWS account and region, and a training job with this name already exists ({_arn(cloud, name)})") from error
+        raise AwsError(
+            "ResourceInUse",
+            f"Job name must be unique within an AWS account and region, and a training job with this name already exists ({_arn(cloud, name)})",
+        ) from error
     except Invalid as error:
         raise invalid(str(error)) from error
     return {"TrainingJobArn": _arn(cloud, name)}
@@ -172,7 +175,9 @@ def _refuse_what_is_not_built(request: Request) -> None:
 
 def _image(algorithm: Mapping[str, Any]) -> str:
     if "TrainingImage" not in algorithm:
-        raise invalid("AlgorithmSpecification.TrainingImage is required; AlgorithmName is not supported by Lowcloud yet.")
+        raise invalid(
+            "AlgorithmSpecification.TrainingImage is required; AlgorithmName is not supported by Lowcloud yet."
+        )
     image: str = algorithm["TrainingImage"]
     return image
 

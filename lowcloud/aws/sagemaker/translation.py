@@ -32,11 +32,15 @@ def require_role(cloud: Cloud, arn: str) -> None:
     """Refuse a role that does not exist here."""
     role = parse_role(arn)
     if role.account_id != cloud.settings.account_id:
-        raise invalid(f"The role {arn} belongs to another account; this cloud's account is {cloud.settings.account_id}.")
+        raise invalid(
+            f"The role {arn} belongs to another account; this cloud's account is {cloud.settings.account_id}."
+        )
     try:
         roles.find(cloud, role.name)
     except NotFound as error:
-        raise invalid(f"Could not assume role {arn}. The role does not exist: create it with iam:CreateRole.") from error
+        raise invalid(
+            f"Could not assume role {arn}. The role does not exist: create it with iam:CreateRole."
+        ) from error
 
 
 def parse_s3_uri(uri: str) -> tuple[str, str]:
@@ -74,7 +78,9 @@ def read_list(
     order = Order(sort_columns[sort_by], is_descending)
     conditions = [*where, *_filters(request, table)]
     try:
-        return list_page(cloud, conditions, order, request.get("MaxResults", DEFAULT_PAGE_SIZE), request.get("NextToken"))
+        return list_page(
+            cloud, conditions, order, request.get("MaxResults", DEFAULT_PAGE_SIZE), request.get("NextToken")
+        )
     except BadToken as error:
         raise invalid(f"Invalid NextToken: {error}") from error
 
