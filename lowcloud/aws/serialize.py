@@ -1,8 +1,8 @@
 """From an operation's answer, or an error, to the bytes of a response in the protocol of the request."""
 
 import inspect
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, cast
 
 from botocore.model import OperationModel, Shape, StructureShape
 
@@ -194,8 +194,8 @@ def _stream(value: Any) -> Content:
     if hasattr(value, "read"):
         return _read_through(value)
     if inspect.isasyncgen(value) or hasattr(value, "__aiter__"):
-        return value  # type: ignore[no-any-return]
-    return iter(value)
+        return cast(AsyncIterator[bytes], value)
+    return cast(Iterator[bytes], iter(value))
 
 
 def _read_through(file: Any) -> Iterator[bytes]:
