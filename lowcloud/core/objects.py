@@ -1,0 +1,359 @@
+"""Objects: bytes under a key of a bucket, replaced whole, readable by everyone as soon as a write is acknowledged."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from lowcloud.core import buckets
+from lowcloud.core.bodies import Claims, full_disk_told, no_claims, receive
+from lowcloud.core.checksums import DEFAULT_ALGORITHM, Checksum
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.conditions import NO_CONDITIONS, Conditions, check_read, check_write
+from lowcloud.core.errors import CloudError, Invalid, NotFound
+from lowcloud.store.files import Blob, BlobGone, BlobReader, new_id
+from lowcloud.store.listing import Folder, folded, folder_of, successor
+from lowcloud.store.tables import objects, parts
+
+LONGEST_KEY_BYTES = 1024
+UNVERSIONED = "null"
+READ_ATTEMPTS = 10
+
+
+@dataclass(frozen=True)
+class Object:
+    """What is known of an object. Times are seconds since the epoch."""
+
+    bucket: str
+    key: str
+    id: str  # of these very bytes: a replacement has another
+    size: int
+    etag: str  # hexadecimal MD5, or that of the parts' MD5s and "-" and their number
+    modified_at: float
+    version: str = UNVERSIONED
+    headers: Mapping[str, str] = field(default_factory=dict)  # by lower-case name: content-type, cache-control, ...
+    user_metadata: Mapping[str, str] = field(default_factory=dict)
+    checksum: Checksum | None = None
+    parts: int | None = None  # of a multipart upload
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range of bytes: first to last (inclusive, or to the end); without a first, the last `last` bytes."""
+
+    first: int | None
+    last: int | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of a bucket in key order, and the key that the next page starts with (None: there is no more)."""
+
+    entries: tuple[Object | Folder, ...]
+    next_start: str | None
+
+
+class KeyTooLong(CloudError):
+    """A key has more than 1024 bytes."""
+
+
+class SpanOutside(CloudError):
+    """The object has none of the bytes asked for."""
+
+    def __init__(self, size: int):
+        super().__init__(f"The object has {size} bytes; the range lies outside.")
+        self.size = size
+
+
+class PartUnknown(CloudError):
+    """The object has no part of this number."""
+
+
+def put(
+    cloud: Cloud,
+    bucket: str,
+    key: str,
+    chunks: Iterable[bytes],
+    *,
+    headers: Mapping[str, str] | None = None,
+    user_metadata: Mapping[str, str] | None = None,
+    algorithm: str = DEFAULT_ALGORITHM,
+    claims: Claims = no_claims,
+    conditions: Conditions = NO_CONDITIONS,
+) -> Object:
+    """Store an object, replacing what the key held; durable and visible when this returns.
+
+    `algorithm` names the checksum to keep. Raises NotFound (bucket), KeyTooLong, ConditionFailed, and what
+    bodies.receive raises; then nothing has changed.
+    """
+    check_key(key)
+    with cloud.database.read() as connection:
+        buckets.require(connection, bucket)
+        _check_replacing(conditions, _current(connection, bucket, key), key)
+    with receive(cloud, chunks, [algorithm], claims) as body:
+        new = Object(
+            bucket=bucket,
+            key=key,
+            id=new_id(),
+            size=body.blob.size,
+            etag=body.md5,
+            modified_at=cloud.now(),
+            headers=headers or {},
+            user_metadata=user_metadata or {},
+            checksum=Checksum(algorithm, body.checksums[algorithm]),
+        )
+        with cloud.database.transaction() as connection:
+            replaced = place(connection, new, conditions)
+            connection.execute(
+                sa.insert(parts).values(part_row(new.id, 1, body.blob, etag=body.md5, modified_at=new.modified_at))
+            )
+    cloud.files.delete(replaced)
+    return new
+
+
+def head(cloud: Cloud, bucket: str, key: str, conditions: Conditions = NO_CONDITIONS) -> Object:
+    """What is known of the object. Raises NotFound (bucket, object), ConditionFailed and NotModified."""
+    with cloud.database.read() as connection:
+        found = _require(connection, bucket, key)
+    check_read(conditions, found.etag, found.modified_at)
+    return found
+
+
+def get(
+    cloud: Cloud,
+    bucket: str,
+    key: str,
+    *,
+    span: Span | None = None,
+    part: int | None = None,
+    conditions: Conditions = NO_CONDITIONS,
+) -> tuple[Object, BlobReader]:
+    """The object and its bytes, or those of a span or a part; the reader tells where they begin and how many they are.
+
+    The bytes stay readable while the object is replaced or deleted. Raises NotFound (bucket, object), ConditionFailed,
+    NotModified, SpanOutside, PartUnknown, and Tampered here or while reading.
+    """
+    for attempt in range(READ_ATTEMPTS):
+        with cloud.database.read() as connection:
+            found = _require(connection, bucket, key)
+            check_read(conditions, found.etag, found.modified_at)
+            pieces = _pieces(connection, found.id)
+        first, length = resolve(found, pieces, span, part)
+        try:
+            return found, cloud.files.read([blob for _, blob in pieces], first, length)
+        except BlobGone:  # replaced between the look-up and the opening: look again
+            if attempt == READ_ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def part_span(cloud: Cloud, found: Object, part: int) -> tuple[int, int]:
+    """Where a part begins, and its size in bytes. Raises PartUnknown."""
+    with cloud.database.read() as connection:
+        return resolve(found, _pieces(connection, found.id), None, part)
+
+
+def list_page(
+    cloud: Cloud,
+    bucket: str,
+    *,
+    prefix: str = "",
+    delimiter: str = "",
+    start: str = "",
+    limit: int = 1000,
+) -> Listing:
+    """At most `limit` objects and folders from the key `start` on. Raises NotFound (bucket)."""
+    query = sa.select(objects).where(objects.c.bucket == bucket, objects.c.version == UNVERSIONED)
+    entries: list[Object | Folder] = []
+    with cloud.database.read() as connection:
+        buckets.require(connection, bucket)
+        found = folded(connection, query, [objects.c.key], start=start, prefix=prefix, delimiter=delimiter)
+        for entry in found:
+            if len(entries) >= limit:
+                return Listing(tuple(entries), _name(entry) if limit else None)
+            entries.append(entry if isinstance(entry, Folder) else _object(entry))
+    return Listing(tuple(entries), None)
+
+
+def start_after(marker: str, prefix: str, delimiter: str) -> str:
+    """The `start` of the page that follows a marker: a key, or a folder, which is then left behind whole."""
+    if marker and folder_of(marker, prefix, delimiter) == marker:
+        return successor(marker) or marker
+    return marker + "\0" if marker else ""
+
+
+def walk(cloud: Cloud, bucket: str, prefix: str = "") -> Iterator[Object]:
+    """Every object whose key begins with `prefix`, in key order, page by page. Raises NotFound (bucket)."""
+    start: str | None = ""
+    while start is not None:
+        listing = list_page(cloud, bucket, prefix=prefix, start=start)
+        yield from (entry for entry in listing.entries if isinstance(entry, Object))
+        start = listing.next_start
+
+
+def delete(cloud: Cloud, bucket: str, key: str) -> None:
+    """Remove an object; a key that holds none is no error. Raises NotFound (bucket)."""
+    delete_many(cloud, bucket, [key])
+
+
+def delete_many(cloud: Cloud, bucket: str, keys: Sequence[str]) -> None:
+    """Remove objects, all or none of them. Raises NotFound (bucket)."""
+    blobs: list[str] = []
+    with full_disk_told(), cloud.database.transaction() as connection:
+        buckets.require(connection, bucket)
+        for key in keys:
+            blobs += _remove(connection, bucket, key)
+    cloud.files.delete(blobs)
+
+
+def copy(
+    cloud: Cloud,
+    source: tuple[str, str],
+    bucket: str,
+    key: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    user_metadata: Mapping[str, str] | None = None,
+    algorithm: str | None = None,
+    source_conditions: Conditions = NO_CONDITIONS,
+    conditions: Conditions = NO_CONDITIONS,
+) -> Object:
+    """Copy the object `source` (bucket, key); headers and metadata that are given replace the source's.
+
+    Raises what get and put raise, and Invalid for a copy onto itself that changes nothing.
+    """
+    check_key(key)
+    if source == (bucket, key) and headers is None and user_metadata is None and algorithm is None:
+        raise Invalid("Copying an object onto itself needs other headers or other metadata.")
+    found, chunks = get(cloud, *source, conditions=source_conditions)
+    kept = found.checksum.algorithm if found.checksum else DEFAULT_ALGORITHM
+    return put(
+        cloud,
+        bucket,
+        key,
+        chunks,
+        headers=found.headers if headers is None else headers,
+        user_metadata=found.user_metadata if user_metadata is None else user_metadata,
+        algorithm=algorithm or kept,
+        conditions=conditions,
+    )
+
+
+def check_key(key: str) -> None:
+    """Raises KeyTooLong, and Invalid for an empty key."""
+    if not key:
+        raise Invalid("A key has at least one character.")
+    if len(key.encode()) > LONGEST_KEY_BYTES:
+        raise KeyTooLong(f"A key has at most {LONGEST_KEY_BYTES} bytes.")
+
+
+def place(connection: sa.Connection, new: Object, conditions: Conditions) -> list[str]:
+    """Write an object's row in place of the one its key held; returns the blobs to delete after the commit."""
+    buckets.require(connection, new.bucket)
+    _check_replacing(conditions, _current(connection, new.bucket, new.key), new.key)
+    replaced = _remove(connection, new.bucket, new.key)
+    connection.execute(sa.insert(objects).values(asdict(new)))
+    return replaced
+
+
+def part_row(
+    owner: str, number: int, blob: Blob, *, etag: str, modified_at: float, checksum: str | None = None
+) -> dict[str, Any]:
+    """A row of `parts`: bytes that an object or an upload owns."""
+    return {
+        "owner": owner,
+        "number": number,
+        "blob": blob.id,
+        "size": blob.size,
+        "wrapped_key": blob.wrapped_key,
+        "etag": etag,
+        "modified_at": modified_at,
+        "checksum": checksum,
+    }
+
+
+def sweep(cloud: Cloud) -> int:
+    """Delete blobs that crashed writers left: how many. Safe while others write, to be run once after a start."""
+
+    def known(ids: Sequence[str]) -> Sequence[str]:
+        with cloud.database.read() as connection:
+            return connection.execute(sa.select(parts.c.blob).where(parts.c.blob.in_(ids))).scalars().all()
+
+    return cloud.files.sweep(known)
+
+
+def resolve(found: Object, pieces: Sequence[tuple[int, Blob]], span: Span | None, part: int | None) -> tuple[int, int]:
+    """Where a span or a part begins and how many bytes it has. Raises SpanOutside and PartUnknown."""
+    if part is not None:
+        return _part_range(pieces, part)
+    if span is None:
+        return 0, found.size
+    if span.first is None:
+        length = min(span.last or 0, found.size)
+        first = found.size - length
+    else:
+        first = span.first
+        last = found.size - 1 if span.last is None else min(span.last, found.size - 1)
+        length = last - first + 1
+    if length <= 0:
+        raise SpanOutside(found.size)
+    return first, length
+
+
+def _current(connection: sa.Connection, bucket: str, key: str) -> Object | None:
+    row = connection.execute(sa.select(objects).where(*_at(bucket, key))).first()
+    return None if row is None else _object(row)
+
+
+def _require(connection: sa.Connection, bucket: str, key: str) -> Object:
+    found = _current(connection, bucket, key)
+    if found is None:
+        buckets.require(connection, bucket)
+        raise NotFound("object", key)
+    return found
+
+
+def _check_replacing(conditions: Conditions, current: Object | None, key: str) -> None:
+    if current is None and conditions.if_match is not None:
+        raise NotFound("object", key)
+    check_write(conditions, current.etag if current else None)
+
+
+def _remove(connection: sa.Connection, bucket: str, key: str) -> list[str]:
+    current = _current(connection, bucket, key)
+    if current is None:
+        return []
+    blobs = connection.execute(sa.select(parts.c.blob).where(parts.c.owner == current.id)).scalars().all()
+    connection.execute(sa.delete(parts).where(parts.c.owner == current.id))
+    connection.execute(sa.delete(objects).where(*_at(bucket, key)))
+    return list(blobs)
+
+
+def _at(bucket: str, key: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (objects.c.bucket == bucket, objects.c.key == key, objects.c.version == UNVERSIONED)
+
+
+def _pieces(connection: sa.Connection, owner: str) -> list[tuple[int, Blob]]:
+    columns = (parts.c.number, parts.c.blob, parts.c.size, parts.c.wrapped_key)
+    rows = connection.execute(sa.select(*columns).where(parts.c.owner == owner).order_by(parts.c.number))
+    return [(number, Blob(blob, size, wrapped_key)) for number, blob, size, wrapped_key in rows]
+
+
+def _part_range(pieces: Sequence[tuple[int, Blob]], part: int) -> tuple[int, int]:
+    first = 0
+    for number, blob in pieces:
+        if number == part:
+            return first, blob.size
+        first += blob.size
+    raise PartUnknown(f"The object has no part {part}.")
+
+
+def _object(row: sa.Row[Any]) -> Object:
+    values = dict(row._mapping)
+    checksum = values.pop("checksum")
+    return Object(**values, checksum=checksum and Checksum(**checksum))
+
+
+def _name(entry: Folder | sa.Row[Any]) -> str:
+    return entry.prefix if isinstance(entry, Folder) else str(entry._mapping[objects.c.key])

@@ -1,0 +1,122 @@
+"""Pages of sorted rows: by position (every List operation), and of keys that fold into folders (object listings)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, tuple_
+
+FIRST_BATCH = 64
+LARGEST_BATCH = 1001
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows in order, and where the next page starts after (None: there is no more)."""
+
+    rows: tuple[Row[Any], ...]
+    next_after: tuple[Any, ...] | None
+
+
+def page(
+    connection: Connection,
+    query: Select[Any],
+    order: Sequence[ColumnElement[Any]],
+    *,
+    limit: int,
+    after: Sequence[Any] | None = None,
+    is_descending: bool = False,
+) -> Page:
+    """At most `limit` rows of the query, sorted by `order`, that come after the position `after`.
+
+    `order` must be selected by the query and name each row uniquely, e.g. (created_at, name). A position is the values
+    of `order` in a row; rows that come and go between two pages shift nothing.
+    """
+    if after is not None:
+        here, there = tuple_(*order), tuple_(*after)
+        query = query.where(here < there if is_descending else here > there)
+    query = query.order_by(*(column.desc() if is_descending else column.asc() for column in order)).limit(limit + 1)
+    rows = connection.execute(query).all()
+    if len(rows) <= limit or limit == 0:
+        return Page(tuple(rows[:limit]), None)
+    last = rows[limit - 1]._mapping
+    return Page(tuple(rows[:limit]), tuple(last[column] for column in order))
+
+
+@dataclass(frozen=True)
+class Folder:
+    """All keys that begin with `prefix`, told as one entry."""
+
+    prefix: str
+
+
+def folded(
+    connection: Connection,
+    query: Select[Any],
+    order: Sequence[ColumnElement[Any]],
+    *,
+    start: str = "",
+    after: Sequence[Any] | None = None,
+    prefix: str = "",
+    delimiter: str = "",
+) -> Iterator[Row[Any] | Folder]:
+    """The query's rows whose key (the first of `order`) begins with `prefix`, sorted by `order`.
+
+    They begin at the key `start`, or come after the position `after`. Rows whose keys share what follows the prefix up
+    to the delimiter become one Folder. A folder's rows are leapt over by a new seek, so that the cost grows with the
+    entries taken from this iterator, not with the rows of the bucket.
+    """
+    key, end = order[0], successor(prefix)
+    if end is not None:
+        query = query.where(key < end)
+    query = query.order_by(*order)
+    beyond = _at_or_after(key, max(start, prefix)) if after is None else _after(order, after)
+    size = FIRST_BATCH if delimiter else LARGEST_BATCH
+    while True:
+        rows = connection.execute(query.where(beyond).limit(size)).all()
+        entries = 0
+        leap: str | None = ""
+        for row in rows:
+            name = row._mapping[key]
+            if leap is None or name < leap:
+                continue
+            entries += 1
+            folder = folder_of(name, prefix, delimiter)
+            if folder is None:
+                yield row
+            else:
+                yield Folder(folder)
+                leap = successor(folder)
+        if len(rows) < size or leap is None:
+            return
+        last = rows[-1]._mapping
+        beyond = _at_or_after(key, leap) if leap > last[key] else _after(order, [last[column] for column in order])
+        # Batches of mostly leapt-over rows are read in vain; batches of entries are worth enlarging.
+        size = min(size * 2, LARGEST_BATCH) if entries * 2 > len(rows) else max(size // 4, 2)
+
+
+def folder_of(name: str, prefix: str, delimiter: str) -> str | None:
+    """The folder a key is told under, or None where it is told by itself."""
+    if not delimiter:
+        return None
+    position = name.find(delimiter, len(prefix))
+    return None if position < 0 else name[: position + len(delimiter)]
+
+
+def successor(prefix: str) -> str | None:
+    """The least text greater than every text that begins with `prefix`, or None where there is none."""
+    while prefix:
+        point = ord(prefix[-1])
+        if point < 0x10FFFF:
+            return prefix[:-1] + chr(0xE000 if point == 0xD7FF else point + 1)  # surrogates are no characters
+        prefix = prefix[:-1]
+    return None
+
+
+def _at_or_after(key: ColumnElement[Any], start: str) -> ColumnElement[bool]:
+    return key >= start
+
+
+def _after(order: Sequence[ColumnElement[Any]], position: Sequence[Any]) -> ColumnElement[bool]:
+    beyond: ColumnElement[bool] = order[0] > position[0] if len(order) == 1 else tuple_(*order) > tuple_(*position)
+    return beyond
