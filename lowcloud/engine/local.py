@@ -53,6 +53,7 @@ class LocalEngine:
         self._short_names = ShortNames(self._root)
         self._walls: isolation.Walls | None = None
         self._walls_guard = threading.Lock()
+        self._addresses: dict[Path, str] = {}
         self._guard = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,13 +108,16 @@ class LocalEngine:
         return leavings.archive(self._replica(work_id, replica).base, folder)
 
     def address(self, work_id: str, replica: int) -> str | None:
-        """See Engine.address."""
-        folder = self._replica(work_id, replica).socket
-        if not stat.S_ISSOCK(_mode(folder / plans.SOCKET)):
+        """See Engine.address. Cheap after the first answer: a request asks for it."""
+        place = self._replica(work_id, replica)
+        if not place.is_supervised:
             return None
-        address = self._short_names.of(folder) / plans.SOCKET
-        with socket.socket(socket.AF_UNIX) as probe:
-            return f"unix:{address}" if probe.connect_ex(os.fsencode(address)) == 0 else None
+        if place.socket not in self._addresses and stat.S_ISSOCK(_mode(place.socket / plans.SOCKET)):
+            path = self._short_names.of(place.socket) / plans.SOCKET
+            with socket.socket(socket.AF_UNIX) as trial:
+                if trial.connect_ex(os.fsencode(path)) == 0:
+                    self._addresses[place.socket] = f"unix:{path}"
+        return self._addresses.get(place.socket)
 
     def remove(self, work_id: str) -> None:
         """See Engine.remove."""
@@ -123,6 +127,7 @@ class LocalEngine:
                 replica.ask_to_end(0.0)
             for replica in replicas:
                 replica.wait_until_dead()
+                self._addresses.pop(replica.socket, None)
                 self._short_names.forget(replica.socket)
             folder = self._folder(work_id)
             self._short_names.forget(folder / "rendezvous")

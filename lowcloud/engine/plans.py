@@ -37,7 +37,7 @@ def make(work: Work, replica: ReplicaFolder, walls: Walls, owner: Owner, short_n
         "directory": seen["base"],
         "sandbox": {
             **walls.plan(owner.uid, owner.gid, work.resources.memory_bytes, name, work.network),
-            "binds": [(str(outside[name]), inside[name]) for name in outside],
+            "binds": [*((str(outside[name]), inside[name]) for name in outside), (str(replica.temporary), "/var/tmp")],
         },
     }
 
