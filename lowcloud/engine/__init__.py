@@ -49,6 +49,7 @@ class Work:
     command: tuple[str, ...]
     replicas: tuple[Replica, ...]
     resources: Resources
+    network: bool = False  # whether the program may reach other machines; an engine that cannot forbid it says so
     serves: bool = False  # the program listens on the socket named by contract.SOCKET_VARIABLE
 
 
