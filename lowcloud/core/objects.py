@@ -90,7 +90,7 @@ def put(
     check_key(key)
     with cloud.database.read() as connection:
         buckets.require(connection, bucket)
-        _check_replacing(conditions, _current(connection, bucket, key), key)
+        _check_replacing(conditions, current(connection, bucket, key), key)
     with receive(cloud, chunks, [algorithm], claims) as body:
         new = Object(
             bucket=bucket,
@@ -251,7 +251,7 @@ def check_key(key: str) -> None:
 def place(connection: sa.Connection, new: Object, conditions: Conditions) -> list[str]:
     """Write an object's row in place of the one its key held; returns the blobs to delete after the commit."""
     buckets.require(connection, new.bucket)
-    _check_replacing(conditions, _current(connection, new.bucket, new.key), new.key)
+    _check_replacing(conditions, current(connection, new.bucket, new.key), new.key)
     replaced = _remove(connection, new.bucket, new.key)
     connection.execute(sa.insert(objects).values(asdict(new)))
     return replaced
@@ -271,6 +271,12 @@ def part_row(
         "modified_at": modified_at,
         "checksum": checksum,
     }
+
+
+def current(connection: sa.Connection, bucket: str, key: str) -> Object | None:
+    """The object that the key holds, within a transaction, or None."""
+    row = connection.execute(sa.select(objects).where(*_at(bucket, key))).first()
+    return None if row is None else _object(row)
 
 
 def sweep(cloud: Cloud) -> int:
@@ -301,31 +307,26 @@ def resolve(found: Object, pieces: Sequence[tuple[int, Blob]], span: Span | None
     return first, length
 
 
-def _current(connection: sa.Connection, bucket: str, key: str) -> Object | None:
-    row = connection.execute(sa.select(objects).where(*_at(bucket, key))).first()
-    return None if row is None else _object(row)
-
-
 def _require(connection: sa.Connection, bucket: str, key: str) -> Object:
-    found = _current(connection, bucket, key)
+    found = current(connection, bucket, key)
     if found is None:
         buckets.require(connection, bucket)
         raise NotFound("object", key)
     return found
 
 
-def _check_replacing(conditions: Conditions, current: Object | None, key: str) -> None:
-    if current is None and conditions.if_match is not None:
+def _check_replacing(conditions: Conditions, present: Object | None, key: str) -> None:
+    if present is None and conditions.if_match is not None:
         raise NotFound("object", key)
-    check_write(conditions, current.etag if current else None)
+    check_write(conditions, present.etag if present else None)
 
 
 def _remove(connection: sa.Connection, bucket: str, key: str) -> list[str]:
-    current = _current(connection, bucket, key)
-    if current is None:
+    present = current(connection, bucket, key)
+    if present is None:
         return []
-    blobs = connection.execute(sa.select(parts.c.blob).where(parts.c.owner == current.id)).scalars().all()
-    connection.execute(sa.delete(parts).where(parts.c.owner == current.id))
+    blobs = connection.execute(sa.select(parts.c.blob).where(parts.c.owner == present.id)).scalars().all()
+    connection.execute(sa.delete(parts).where(parts.c.owner == present.id))
     connection.execute(sa.delete(objects).where(*_at(bucket, key)))
     return list(blobs)
 
