@@ -1,0 +1,203 @@
+"""From an operation's answer, or an error, to the bytes of a response in the protocol of the request."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botocore.model import OperationModel, Shape, StructureShape
+
+from lowcloud.aws.errors import AwsError
+from lowcloud.aws.models import Service
+from lowcloud.aws.protocols import cbor, json, query, rest, xml
+from lowcloud.aws.routing import CBOR, JSON, QUERY
+from lowcloud.aws.wire import Content, HttpResponse
+
+METADATA = "ResponseMetadata"  # of an answer: {"HTTPStatusCode": 206, "HTTPHeaders": {name: value}}, as boto3 has it
+S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+def serialize(
+    service: Service, operation: OperationModel, protocol: str, answer: Mapping[str, Any], request_id: str
+) -> HttpResponse:
+    """The response that says `answer`."""
+    response = _success(service, operation, protocol, answer, request_id)
+    metadata = answer.get(METADATA, {})
+    response.status = metadata.get("HTTPStatusCode", response.status)
+    response.headers.update(metadata.get("HTTPHeaders", {}))
+    return response
+
+
+def serialize_error(
+    error: AwsError, service: Service | None, protocol: str, json_version: str, request_id: str
+) -> HttpResponse:
+    """The response that says `error`."""
+    shape = service.error_shapes.get(error.code) if service is not None else None
+    response = _failure(error, service, shape, protocol, json_version, request_id)
+    if protocol in (JSON, CBOR) and service is not None and service.is_query_compatible:
+        code = shape.metadata.get("error", {}).get("code", error.code) if shape is not None else error.code
+        fault = "Sender" if error.status < 500 else "Receiver"
+        response.headers["x-amzn-query-error"] = f"{code};{fault}"
+    response.headers.update(error.headers)
+    if error.status == 304:
+        response.body = b""
+    return response
+
+
+def _success(
+    service: Service, operation: OperationModel, protocol: str, answer: Mapping[str, Any], request_id: str
+) -> HttpResponse:
+    shape = operation.output_shape
+    if protocol == JSON:
+        version = service.model.metadata.get("jsonVersion", "1.0")
+        return HttpResponse(200, {"content-type": f"application/x-amz-json-{version}"}, json.dumps(shape, answer))
+    if protocol == CBOR:
+        return HttpResponse(
+            200, {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}, cbor.dumps(shape, answer)
+        )
+    if protocol == QUERY:
+        document = query.render_answer(operation, answer, service.xml_namespace, request_id)
+        return HttpResponse(200, {"content-type": "text/xml"}, document)
+    return _rest(operation, protocol, answer)
+
+
+def _rest(operation: OperationModel, protocol: str, answer: Mapping[str, Any]) -> HttpResponse:
+    shape = operation.output_shape
+    status = operation.http.get("responseCode", 200)
+    if shape is None:
+        return HttpResponse(status, {})
+    headers = rest.answer_headers(shape, answer)
+    status = rest.answer_status(shape, answer) or status
+    payload = rest.payload_member(shape)
+    if payload is not None:
+        body, content_type = _payload(payload[1], answer.get(payload[0]), protocol)
+    elif rest.body_members(shape):
+        body, content_type = _document(shape, answer, operation, protocol)
+    else:
+        body, content_type = b"", None
+    if content_type is not None:
+        headers.setdefault("content-type", content_type)
+    return HttpResponse(status, headers, body)
+
+
+def _payload(member: Shape, value: Any, protocol: str) -> tuple[Content, str | None]:
+    """The body that is one member, and its content type."""
+    if value is None:
+        return b"", None
+    if member.type_name == "blob":
+        return _stream(value), "application/octet-stream"
+    if member.type_name == "string":
+        return value.encode(), "text/plain"
+    if protocol == "rest-json":
+        return json.encode(json.to_document(member, value)), "application/json"
+    name = member.serialization.get("name", member.name)
+    return (xml.DECLARATION + xml.render(member, value, name)).encode(), "application/xml"
+
+
+def _document(
+    shape: StructureShape, answer: Mapping[str, Any], operation: OperationModel, protocol: str
+) -> tuple[bytes, str]:
+    """The body made of the members that are bound to nothing else."""
+    if protocol == "rest-json":
+        body = {name: value for name, value in answer.items() if name in shape.members}
+        bound = [name for name, member in shape.members.items() if "location" in member.serialization]
+        return json.dumps(shape, {name: value for name, value in body.items() if name not in bound}), "application/json"
+    namespace = operation.service_model.metadata.get("xmlNamespace")
+    if operation.service_model.service_name == "s3":
+        namespace = S3_NAMESPACE
+    # S3 names the root of its answers in its own way, e.g. ListBucketResult; the model has it only as documentation.
+    name = _root_name(operation, shape)
+    return (xml.DECLARATION + xml.render(shape, answer, name, namespace)).encode(), "application/xml"
+
+
+_S3_ROOTS = {
+    "ListObjects": "ListBucketResult",
+    "ListObjectsV2": "ListBucketResult",
+    "ListObjectVersions": "ListVersionsResult",
+    "ListBuckets": "ListAllMyBucketsResult",
+    "ListParts": "ListPartsResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+    "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "CompleteMultipartUpload": "CompleteMultipartUploadResult",
+    "DeleteObjects": "DeleteResult",
+    "GetBucketLocation": "LocationConstraint",
+    "GetBucketTagging": "Tagging",
+    "GetObjectTagging": "Tagging",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetBucketAcl": "AccessControlPolicy",
+    "GetObjectAcl": "AccessControlPolicy",
+    "GetBucketCors": "CORSConfiguration",
+    "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
+    "GetBucketNotificationConfiguration": "NotificationConfiguration",
+    "GetBucketWebsite": "WebsiteConfiguration",
+    "GetBucketLogging": "BucketLoggingStatus",
+    "GetBucketRequestPayment": "RequestPaymentConfiguration",
+    "GetBucketAccelerateConfiguration": "AccelerateConfiguration",
+    "GetObjectAttributes": "GetObjectAttributesResponse",
+}
+
+
+def _root_name(operation: OperationModel, shape: StructureShape) -> str:
+    named: str | None = shape.serialization.get("name")
+    if operation.service_model.service_name == "s3" and operation.name in _S3_ROOTS:
+        return _S3_ROOTS[operation.name]
+    return named or shape.name
+
+
+def _failure(
+    error: AwsError, service: Service | None, shape: Shape | None, protocol: str, json_version: str, request_id: str
+) -> HttpResponse:
+    if protocol == JSON:
+        members = _error_members(error, shape)
+        body = json.encode({"__type": error.code, **members})
+        return HttpResponse(error.status, {"content-type": f"application/x-amz-json-{json_version}"}, body)
+    if protocol == CBOR:
+        body = cbor.error_body(error.code, error.message, shape, error.fields)
+        return HttpResponse(error.status, {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}, body)
+    namespace = service.xml_namespace if service is not None else None
+    if protocol == "rest-xml" and (service is None or service.name == "s3"):
+        return HttpResponse(error.status, {"content-type": "application/xml"}, _s3_error(error, request_id))
+    if protocol in (QUERY, "rest-xml"):
+        document = query.render_error(error, shape, namespace, request_id)
+        return HttpResponse(error.status, {"content-type": "text/xml"}, document)
+    headers = {"content-type": "application/json", "x-amzn-errortype": error.code}
+    if isinstance(shape, StructureShape):
+        headers.update(rest.answer_headers(shape, error.fields))
+    return HttpResponse(error.status, headers, json.encode(_error_members(error, shape)))
+
+
+def _error_members(error: AwsError, shape: Shape | None) -> dict[str, Any]:
+    """The members of a JSON error; "message" is spelt as the shape spells it."""
+    if not isinstance(shape, StructureShape):
+        return {"message": error.message}
+    spelt = next((name for name in shape.members if name.lower() == "message"), "message")
+    fields = {
+        name: value
+        for name, value in error.fields.items()
+        if name in shape.members and "location" not in shape.members[name].serialization
+    }
+    return {**json.to_document(shape, fields), spelt: error.message}
+
+
+def _s3_error(error: AwsError, request_id: str) -> bytes:
+    fields = "".join(f"<{name}>{xml.escape(str(value))}</{name}>" for name, value in error.fields.items())
+    return (
+        f"{xml.DECLARATION}<Error><Code>{xml.escape(error.code)}</Code><Message>{xml.escape(error.message)}</Message>"
+        f"{fields}<RequestId>{request_id}</RequestId><HostId>{request_id}</HostId></Error>"
+    ).encode()
+
+
+def _stream(value: Any) -> Content:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    if hasattr(value, "read"):
+        return _read_through(value)
+    if inspect.isasyncgen(value) or hasattr(value, "__aiter__"):
+        return value  # type: ignore[no-any-return]
+    return iter(value)
+
+
+def _read_through(file: Any) -> Iterator[bytes]:
+    while chunk := file.read(1 << 20):
+        yield chunk

@@ -1,0 +1,46 @@
+"""Parquet channels: numeric columns, the label first, read a slice at a time."""
+
+from typing import BinaryIO
+
+from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.formats.table import Table
+
+SLICE_VALUES = 4 << 20
+
+
+def read(stream: BinaryIO, name: str, table: Table) -> None:
+    """Append a file's rows to the table. Raises ClientError naming the column or row at fault."""
+    import polars  # lazily: its threads must not be started before the warm parent forks
+
+    source = getattr(stream, "name", None)
+    try:
+        frame = polars.scan_parquet(source if isinstance(source, str) else stream.read())
+        schema = frame.collect_schema()
+        rows = int(frame.select(polars.len()).collect().item())
+        _check_types(dict(schema), name)
+        if table.columns is None:
+            table.set_columns(len(schema), name)
+        elif table.columns != len(schema):
+            raise ClientError(f"{name} has {len(schema)} columns where {table.columns} were expected.")
+        label = schema.names()[0]
+        casts = [polars.col(label).cast(polars.Float64), polars.exclude(label).cast(polars.Float32)]
+        step = max(1, SLICE_VALUES // len(schema))
+        for start in range(0, rows, step):
+            block = frame.slice(start, step).select(casts).collect()
+            for column in block.get_columns():
+                if column.null_count():
+                    row = start + int(column.is_null().arg_max() or 0) + 1
+                    raise ClientError(
+                        f"{name}, row {row}, column {column.name!r} is empty. Remove the row or fill the value in."
+                    )
+            table.append(block, name)
+    except (polars.exceptions.PolarsError, OSError) as error:
+        raise ClientError(f"{name} cannot be read as parquet ({str(error)[:200]}). Write the file again.") from None
+
+
+def _check_types(schema: dict[str, object], name: str) -> None:
+    for column, kind in schema.items():
+        if not (getattr(kind, "is_numeric", lambda: False)() or str(kind) == "Boolean"):
+            raise ClientError(
+                f"{name}, column {column!r} holds {kind}, not numbers. Encode it as numbers or leave it out."
+            )

@@ -1,0 +1,191 @@
+"""RecordIO-protobuf, SageMaker's binary row format: records of features and labels, dense or sparse.
+
+Framing (Apache MXNet RecordIO): uint32 magic 0xced7230a, uint32 length (upper three bits zero for a whole record),
+the bytes, zeros up to a multiple of four. Inside is the protobuf message aialgs.data.Record: map<string, Value>
+features = 1 and label = 2; Value holds a Float32Tensor (2), Float64Tensor (3) or Int32Tensor (7), and each tensor has
+packed values = 1, keys = 2, shape = 3.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAGIC = 0xCED7230A
+LENGTH_MASK = (1 << 29) - 1
+TENSORS: dict[int, np.dtype[Any] | None] = {2: np.dtype("<f4"), 3: np.dtype("<f8"), 7: None}  # None: varints
+
+
+class Malformed(ValueError):
+    """Bytes that are not RecordIO-protobuf; `offset` says where, from the start of what was given."""
+
+    def __init__(self, message: str, offset: int):
+        super().__init__(message)
+        self.offset = offset
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Values of one entry; with keys they are sparse, and shape[-1] is their dense length."""
+
+    values: NDArray[np.generic]
+    keys: NDArray[np.uint64] | None
+    shape: tuple[int, ...]
+    start: int  # offset of the values' first byte in the record, for fixed layouts
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row: its tensors by name, "values" as a rule."""
+
+    features: dict[str, Tensor]
+    label: dict[str, Tensor]
+
+
+def split(data: memoryview, offset: int = 0) -> Iterator[tuple[int, int]]:
+    """(start, end) of each whole record's payload. Raises Malformed at the first bad or cut frame."""
+    end = len(data)
+    while offset < end:
+        if offset + 8 > end:
+            raise Malformed("the file ends inside a record's header", offset)
+        magic, mark = struct.unpack_from("<II", data, offset)
+        if magic != MAGIC:
+            raise Malformed("no record starts here (magic number missing)", offset)
+        if mark > LENGTH_MASK:
+            raise Malformed("a record split into parts is not supported", offset)
+        start, stop = offset + 8, offset + 8 + mark
+        if stop > end:
+            raise Malformed(
+                f"the record says {mark} bytes but only {end - start} follow; the file is truncated", offset
+            )
+        yield start, stop
+        offset = stop + (-mark % 4)
+
+
+def decode(payload: memoryview) -> Record:
+    """The tensors of one record. Raises Malformed."""
+    features: dict[str, Tensor] = {}
+    label: dict[str, Tensor] = {}
+    try:
+        for number, start, end in _fields(payload, 0, len(payload)):
+            if number in (1, 2):
+                name, tensor = _entry(payload, start, end)
+                (features if number == 1 else label)[name] = tensor
+    except (IndexError, struct.error) as error:
+        raise Malformed("the record's protobuf message is cut off", 0) from error
+    return Record(features, label)
+
+
+def encode(features: NDArray[np.float32] | None, label: dict[str, NDArray[np.float32]]) -> bytes:
+    """One framed record of dense float32 tensors."""
+    body = b"" if features is None else _entry_bytes(1, "values", features)
+    return frame(body + b"".join(_entry_bytes(2, name, values) for name, values in label.items()))
+
+
+def encode_table(x: NDArray[np.float32], y: NDArray[np.float32] | None) -> bytes:
+    """Framed records of a matrix (rows, features) and labels (rows,)."""
+    labels: Iterable[dict[str, NDArray[np.float32]]] = (
+        ({} for _ in x) if y is None else ({"values": y[i : i + 1]} for i in range(len(y)))
+    )
+    return b"".join(encode(row, label) for row, label in zip(x, labels, strict=True))
+
+
+def frame(body: bytes) -> bytes:
+    """A message in its RecordIO frame."""
+    return struct.pack("<II", MAGIC, len(body)) + body + b"\0" * (-len(body) % 4)
+
+
+def _varint(data: memoryview, offset: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[offset]
+        value |= (byte & 0x7F) << shift
+        offset += 1
+        if byte < 0x80:
+            return value, offset
+        shift += 7
+        if shift > 63:
+            raise Malformed("a number of the protobuf message is longer than ten bytes", offset)
+
+
+def _fields(data: memoryview, offset: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """(field number, start, end) of the length-delimited fields of a message; others are passed over."""
+    while offset < end:
+        tag, offset = _varint(data, offset)
+        wire = tag & 7
+        if wire == 2:
+            length, start = _varint(data, offset)
+            offset = start + length
+            if offset > end:
+                raise Malformed("a field of the protobuf message is longer than the message", start)
+            yield tag >> 3, start, offset
+        elif wire == 0:
+            _, offset = _varint(data, offset)
+        elif wire in (1, 5):
+            offset += 8 if wire == 1 else 4
+        else:
+            raise Malformed(f"the protobuf message has a field of unknown kind {wire}", offset)
+
+
+def _entry(data: memoryview, start: int, end: int) -> tuple[str, Tensor]:
+    """One entry of a map<string, Value>."""
+    name, tensor = "", None
+    for number, a, b in _fields(data, start, end):
+        if number == 1:
+            name = bytes(data[a:b]).decode("utf-8", "replace")
+        elif number == 2:
+            for kind, c, d in _fields(data, a, b):
+                if kind not in TENSORS:
+                    raise Malformed("a value is neither a float32, float64 nor int32 tensor", c)
+                tensor = _tensor(data, c, d, TENSORS[kind])
+    if tensor is None:
+        tensor = Tensor(np.empty(0, np.float32), None, (), start)
+    return name, tensor
+
+
+def _tensor(data: memoryview, start: int, end: int, dtype: np.dtype[Any] | None) -> Tensor:
+    values: NDArray[np.generic] = np.empty(0, np.float32)
+    keys: NDArray[np.uint64] | None = None
+    shape: tuple[int, ...] = ()
+    at = start
+    for number, a, b in _fields(data, start, end):
+        if number == 1 and dtype is not None:
+            if (b - a) % dtype.itemsize:
+                raise Malformed("a tensor's values do not fill whole numbers", a)
+            values, at = np.frombuffer(data[a:b], dtype), a
+        elif number == 1:
+            values, at = np.array(_varints(data, a, b), np.uint64).astype(np.uint32).view(np.int32), a
+        elif number == 2:
+            keys = np.array(_varints(data, a, b), np.uint64)
+        elif number == 3:
+            shape = tuple(_varints(data, a, b))
+    return Tensor(values, keys, shape, at)
+
+
+def _varints(data: memoryview, offset: int, end: int) -> list[int]:
+    values = []
+    while offset < end:
+        value, offset = _varint(data, offset)
+        values.append(value & 0xFFFFFFFFFFFFFFFF)
+    return values
+
+
+def _delimited(number: int, body: bytes) -> bytes:
+    return _varint_bytes(number << 3 | 2) + _varint_bytes(len(body)) + body
+
+
+def _varint_bytes(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _entry_bytes(number: int, name: str, values: NDArray[np.float32]) -> bytes:
+    tensor = _delimited(1, np.ascontiguousarray(values, "<f4").tobytes())
+    return _delimited(number, _delimited(1, name.encode()) + _delimited(2, _delimited(2, tensor)))

@@ -1,0 +1,65 @@
+"""A training table in memory: a float32 matrix that grows without being copied, and its labels."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lowcloud.runtime.errors import ClientError
+
+
+class Table:
+    """Rows of a channel: `features` (rows, features) float32, `labels` (rows,) float64, and where they came from."""
+
+    def __init__(self, feature_dim: int | None = None):
+        self.columns: int | None = None  # of a file: the label and the features
+        self.features: NDArray[np.float32] = np.empty((0, feature_dim or 0), np.float32)
+        self.labels: NDArray[np.float64] = np.empty(0)
+        self.sources: list[tuple[int, str]] = []  # (first row, file)
+        self._feature_dim = feature_dim
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def set_columns(self, columns: int, place: str) -> None:
+        """Fix the width at the first row, found at `place`. Raises ClientError where feature_dim says another."""
+        if columns < 2:
+            raise ClientError(f"{place} has one column. Each row needs a label and at least one feature after it.")
+        self.set_width(columns - 1, f"{place} has {columns} columns: the label and", "columns")
+
+    def set_width(self, features: int | None, place: str, unit: str = "features") -> None:
+        """Fix the number of features; None takes feature_dim. Raises ClientError where they differ or none is known."""
+        if features is None and self._feature_dim is None:
+            raise ClientError(f"{place} is sparse and does not say its length. Set the hyperparameter feature_dim.")
+        features = features or self._feature_dim or 0
+        if features != (self._feature_dim or features):
+            raise ClientError(
+                f"{place} {'has ' if unit == 'features' else ''}{features} features, but feature_dim is "
+                f"{self._feature_dim}. Set feature_dim to {features}, or correct the data."
+            )
+        self.columns = features + 1
+        self.features = np.empty((0, features), np.float32)
+
+    def append(self, block: Any, source: str) -> None:
+        """Add rows (rows, columns): an array, or a polars frame whose first column is the label."""
+        if isinstance(block, np.ndarray):
+            labels, features = block[:, 0], block[:, 1:]
+        else:
+            labels, features = block.to_series(0).to_numpy(), block[:, 1:].to_numpy()
+        self.append_parts(features, labels, source)
+
+    def append_parts(self, features: NDArray[Any], labels: NDArray[Any], source: str) -> None:
+        """Add rows (rows, features) with labels (rows,)."""
+        if not self.sources or self.sources[-1][1] != source:
+            self.sources.append((len(self), source))
+        start = len(self)
+        # In place: the C library moves the pages of a big block instead of copying it.
+        self.features.resize((start + len(labels), self.features.shape[1]), refcheck=False)
+        self.labels.resize(start + len(labels), refcheck=False)
+        self.features[start:] = features
+        self.labels[start:] = labels
+
+    def source_of(self, row: int) -> tuple[str, int]:
+        """The file of a row, and the row's index in it."""
+        first, source = max(entry for entry in self.sources if entry[0] <= row)
+        return source, row - first

@@ -1,0 +1,112 @@
+"""Typed hyperparameters: what a program accepts, read by the server at the request and by the program at its start."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Literal
+
+Value = bool | int | float | str
+Rule = Callable[[Mapping[str, Value]], str | None]  # the values -> a sentence on what contradicts, or None
+
+AUTO = "auto"
+
+
+class InvalidHyperparameters(ValueError):
+    """One or more hyperparameters cannot be used; each problem is a sentence naming the hyperparameter."""
+
+    def __init__(self, problems: tuple[str, ...]):
+        super().__init__(" ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One hyperparameter: its type, range and meaning. `words` are values accepted beside the type, such as auto."""
+
+    name: str
+    kind: Literal["integer", "number", "boolean", "choice", "text"]
+    doc: str
+    default: Value | None = None
+    required: bool = False
+    minimum: float = -inf
+    maximum: float = inf
+    open_minimum: bool = False
+    open_maximum: bool = False
+    words: tuple[str, ...] = ()
+    tunable: bool = False
+
+    def describe(self) -> str:
+        """The accepted values in words, e.g. "auto or a number above 0 and below 1"."""
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.words)
+        if self.kind == "text":
+            return "a text"
+        options = [*self.words, "true or false" if self.kind == "boolean" else self._describe_range()]
+        return " or ".join(options)
+
+    def parse(self, text: str) -> Value:
+        """The typed value of a text. Raises ValueError with the accepted values."""
+        value = self._read(text.strip())
+        if value is None:
+            raise ValueError(f"Hyperparameter {self.name} must be {self.describe()}, not {text[:80]!r}.")
+        return value
+
+    def _read(self, text: str) -> Value | None:
+        if text in self.words or (self.kind == "text" and text):
+            return text
+        if self.kind == "boolean":
+            return {"true": True, "1": True, "false": False, "0": False}.get(text.lower())
+        if self.kind in ("choice", "text"):
+            return None
+        try:
+            number = int(text) if self.kind == "integer" else float(text)
+        except ValueError:
+            return None
+        return number if isfinite(number) and self._is_inside(number) else None
+
+    def _is_inside(self, number: float) -> bool:
+        above = number > self.minimum if self.open_minimum else number >= self.minimum
+        below = number < self.maximum if self.open_maximum else number <= self.maximum
+        return above and below
+
+    def _describe_range(self) -> str:
+        noun = "an integer" if self.kind == "integer" else "a number"
+        lower = f"{'above' if self.open_minimum else 'from'} {self.minimum:g}" if self.minimum > -inf else ""
+        upper = f"{'below' if self.open_maximum else 'up to'} {self.maximum:g}" if self.maximum < inf else ""
+        return " ".join(filter(None, (noun, lower, "and" if lower and upper else "", upper)))
+
+
+@dataclass(frozen=True)
+class Schema:
+    """All hyperparameters of one program, and the rules between them."""
+
+    hyperparameters: tuple[Hyperparameter, ...]
+    rules: tuple[Rule, ...] = ()
+
+    def validate(self, texts: Mapping[str, str]) -> dict[str, Value]:
+        """Typed values, defaults filled in. Raises InvalidHyperparameters listing every offence."""
+        known = {parameter.name: parameter for parameter in self.hyperparameters}
+        problems = [_unknown(name, known) for name in texts if name not in known]
+        values: dict[str, Value] = {}
+        for name, parameter in known.items():
+            try:
+                value = parameter.parse(texts[name]) if name in texts else _default(parameter)
+            except ValueError as error:
+                problems.append(str(error))
+                continue
+            if value is not None:
+                values[name] = value
+        problems += [sentence for rule in self.rules if (sentence := rule(values))]
+        if problems:
+            raise InvalidHyperparameters(tuple(problems))
+        return values
+
+
+def _default(parameter: Hyperparameter) -> Value | None:
+    if parameter.required:
+        raise ValueError(f"Hyperparameter {parameter.name} is required: {parameter.describe()}.")
+    return parameter.default
+
+
+def _unknown(name: str, known: Mapping[str, Hyperparameter]) -> str:
+    return f"Hyperparameter {name[:80]!r} is not one of this algorithm. It has: {', '.join(known)}."
