@@ -19,6 +19,7 @@ from lowcloud.client import EXECUTION_ROLE
 from lowcloud.core import endpoints_lifecycle, inputs, roles, training_lifecycle
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.reconciler import Reconciler
+from lowcloud.engine import Engine
 from lowcloud.engine.local import LocalEngine
 from lowcloud.settings import Settings
 from lowcloud.store import tables
@@ -46,7 +47,7 @@ class AlreadyRunning(Exception):
     """Another server runs on this home."""
 
 
-def open_cloud(settings: Settings) -> Cloud:
+def open_cloud(settings: Settings, engine: Engine) -> Cloud:
     """The cloud of a home, made where there is none."""
     keys = KeyRing(settings.encryption_key)
     cloud = Cloud(
@@ -54,7 +55,7 @@ def open_cloud(settings: Settings) -> Cloud:
         database=Database(settings.database_url),
         keys=keys,
         files=Files(settings.data / "objects", keys),
-        engine=LocalEngine(settings.work, lambda source: inputs.fetch(cloud, source)),
+        engine=engine,
     )
     roles.ensure(cloud, EXECUTION_ROLE)
     return cloud
@@ -74,14 +75,16 @@ def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
     with _hold_home(settings.home):
         (settings.home / "server.json").unlink(missing_ok=True)  # what a killed server left
         listener = _listen(settings.host, settings.port)
-        cloud = open_cloud(settings)
+        engine = LocalEngine(settings.work, lambda source: inputs.fetch(cloud, source))
+        cloud = open_cloud(settings, engine)
         reconciler = make_reconciler(cloud)
         reconciler.start(is_alone=True)
         try:
-            asyncio.run(_serve(cloud, listener, on_ready))
+            asyncio.run(_serve(cloud, engine, listener, on_ready))
         finally:
             reconciler.stop()
             endpoints_lifecycle.suspend(cloud)
+            engine.close()
             cloud.database.close()
             (settings.home / "server.json").unlink(missing_ok=True)
 
@@ -117,9 +120,12 @@ def wait_until_gone(home: Path, timeout_seconds: float) -> bool:
     return True
 
 
-async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[Running], None]) -> None:
+async def _serve(
+    cloud: Cloud, engine: LocalEngine, listener: socket.socket, on_ready: Callable[[Running], None]
+) -> None:
+    gateway = Gateway(cloud)
     configuration = uvicorn.Config(
-        Gateway(cloud),
+        gateway,
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -134,8 +140,11 @@ async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[Runn
     if server.started:
         running = _announce(cloud, listener)
         on_ready(running)
+        gateway.warm()
+        engine.warm_up()
     await serving
     await cloud.connections.close()
+    gateway.close()
 
 
 def _announce(cloud: Cloud, listener: socket.socket) -> Running:

@@ -22,6 +22,7 @@ from lowcloud.core.cloud import Cloud
 from lowcloud.store.database import Database
 from lowcloud.store.encryption import KeyRing
 from lowcloud.store.files import Files
+from tests.running import RunningCloud
 
 STARTUP_SECONDS = 20
 ACCOUNT = "123456789012"
@@ -129,3 +130,12 @@ class serving:  # noqa: N801 (used as a function)
     def __exit__(self, *_exception: object) -> None:
         self._server.should_exit = True
         self._thread.join(STARTUP_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def running_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+    """One whole cloud, started by the command line, for all tests that need jobs and endpoints."""
+    cloud = RunningCloud(tmp_path_factory.mktemp("cloud") / "home")
+    cloud.up()
+    yield cloud
+    cloud.down()

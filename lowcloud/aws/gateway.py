@@ -14,7 +14,17 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from lowcloud.aws import errors, iam, routing, signature, sts  # noqa: F401 (operations enter themselves)
+from lowcloud.aws import (  # noqa: F401 (operations enter themselves)
+    cloudwatch,
+    errors,
+    iam,
+    logs,
+    routing,
+    sagemaker,
+    sagemaker_runtime,
+    signature,
+    sts,
+)
 from lowcloud.aws.bodies import SMALL_BYTES, Body, Incoming, Receive, declared_hash, inflate, open_body
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.models import Service, load_service
