@@ -80,7 +80,7 @@ def make_cloud(home: Path) -> Cloud:
         settings=chosen,
         database=Database(chosen.database_url),
         keys=KeyRing(chosen.encryption_key),
-        files=Files(),
+        files=Files(chosen.data / "objects", KeyRing(chosen.encryption_key)),
         engine=cast(Any, None),
     )
     roles.ensure(cloud, "LowcloudExecutionRole")

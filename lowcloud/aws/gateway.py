@@ -20,6 +20,7 @@ from lowcloud.aws import (  # noqa: F401 (operations enter themselves)
     iam,
     logs,
     routing,
+    s3,
     sagemaker,
     sagemaker_runtime,
     signature,

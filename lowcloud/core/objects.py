@@ -148,8 +148,10 @@ def get(
     raise AssertionError("unreachable")
 
 
-def part_span(cloud: Cloud, found: Object, part: int) -> tuple[int, int]:
-    """Where a part begins, and its size in bytes. Raises PartUnknown."""
+def locate(cloud: Cloud, found: Object, span: Span | None, part: int | None) -> tuple[int, int]:
+    """Where a span or a part begins, and its size in bytes. Raises SpanOutside and PartUnknown."""
+    if part is None:
+        return resolve(found, [], span, None)
     with cloud.database.read() as connection:
         return resolve(found, _pieces(connection, found.id), None, part)
 
@@ -192,17 +194,18 @@ def walk(cloud: Cloud, bucket: str, prefix: str = "") -> Iterator[Object]:
         start = listing.next_start
 
 
-def delete(cloud: Cloud, bucket: str, key: str) -> None:
-    """Remove an object; a key that holds none is no error. Raises NotFound (bucket)."""
-    delete_many(cloud, bucket, [key])
+def delete(cloud: Cloud, bucket: str, key: str, conditions: Conditions = NO_CONDITIONS) -> None:
+    """Remove an object; a key that holds none is no error. Raises NotFound (bucket) and ConditionFailed."""
+    delete_many(cloud, bucket, [key], conditions)
 
 
-def delete_many(cloud: Cloud, bucket: str, keys: Sequence[str]) -> None:
-    """Remove objects, all or none of them. Raises NotFound (bucket)."""
+def delete_many(cloud: Cloud, bucket: str, keys: Sequence[str], conditions: Conditions = NO_CONDITIONS) -> None:
+    """Remove objects, all or none of them. Raises NotFound (bucket) and ConditionFailed."""
     blobs: list[str] = []
     with full_disk_told(), cloud.database.transaction() as connection:
         buckets.require(connection, bucket)
         for key in keys:
+            _check_replacing(conditions, current(connection, bucket, key), key)
             blobs += _remove(connection, bucket, key)
     cloud.files.delete(blobs)
 

@@ -16,7 +16,7 @@ from lowcloud.core.conditions import NO_CONDITIONS, Conditions
 from lowcloud.core.errors import CloudError, Invalid, NotFound
 from lowcloud.core.objects import Object, Span
 from lowcloud.store.files import new_id
-from lowcloud.store.listing import Folder, folded, page
+from lowcloud.store.listing import Folder, folded
 from lowcloud.store.tables import parts, uploads
 
 SMALLEST_PART_BYTES = 5 * 1024**2
@@ -143,11 +143,14 @@ def complete(
     wanted: Sequence[Wanted],
     *,
     claimed: Mapping[str, str] | None = None,
+    is_composite: bool | None = None,
+    size: int | None = None,
     conditions: Conditions = NO_CONDITIONS,
 ) -> Object:
     """Join the wanted parts into the object; completing again answers the same.
 
-    `claimed` is what the client says the checksum of the object is, by algorithm. Raises NotFound (bucket, upload),
+    `claimed` is what the client says the checksum of the object is, by algorithm; so are `is_composite` of it and the
+    object's `size` in bytes. Raises NotFound (bucket, upload),
     PartMissing, PartsOutOfOrder, PartTooSmall, DigestMismatch and ConditionFailed; then the upload goes on.
     """
     _check_order(wanted)
@@ -160,7 +163,7 @@ def complete(
         chosen = [_choose(upload, present, part) for part in wanted]
         _check_sizes(chosen)
         new = _joined_object(upload, chosen, cloud.now())
-        _check_claims(new, claimed or {})
+        _check_claims(new, claimed or {}, is_composite, size)
         discarded = _discard(connection, upload_id, [part.number for part in chosen])
         discarded += objects.place(connection, new, conditions)
         connection.execute(sa.delete(uploads).where(uploads.c.id == upload_id))
@@ -179,9 +182,10 @@ def abort(cloud: Cloud, bucket: str, key: str, upload_id: str) -> None:
 
 def list_parts(cloud: Cloud, upload: Upload, *, after: int = 0, limit: int = 1000) -> tuple[list[Part], bool]:
     """At most `limit` parts with numbers above `after`, and whether there are more."""
+    query = _select_parts(upload.id).where(parts.c.number > after).order_by(parts.c.number).limit(limit + 1)
     with cloud.database.read() as connection:
-        found = page(connection, _select_parts(upload.id), [parts.c.number], limit=limit, after=[after])
-    return [Part(**row._mapping) for row in found.rows], found.next_after is not None
+        found = [Part(**row._mapping) for row in connection.execute(query)]
+    return found[:limit], 0 < limit < len(found)
 
 
 def list_uploads(
@@ -281,8 +285,12 @@ def _joined_checksum(upload: Upload, chosen: Sequence[Part]) -> Checksum:
     return joined(upload.algorithm, [(part.checksum, part.size) for part in chosen])
 
 
-def _check_claims(new: Object, claimed: Mapping[str, str]) -> None:
+def _check_claims(new: Object, claimed: Mapping[str, str], is_composite: bool | None, size: int | None) -> None:
     assert new.checksum is not None
+    if size not in (None, new.size):
+        raise Invalid(f"The parts have {new.size} bytes together, not {size}.")
+    if is_composite not in (None, new.checksum.is_composite):
+        raise Invalid("The upload was begun with the other type of checksum.")
     for algorithm, value in claimed.items():
         computed = new.checksum.value
         if algorithm != new.checksum.algorithm:
