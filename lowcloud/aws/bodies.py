@@ -1,7 +1,8 @@
 """Request bodies: read from the connection at the pace of who uses them, checked as they pass.
 
-An operation with a streamed payload gets a `Body` and reads it from its worker thread. What `read` has given is only to
-be trusted once it has given b"": hash, chunk signatures and length are checked to the very end, and a failed check raises.
+An operation with a streamed payload gets a `Body` and reads it from its worker thread. What `read` has given is only
+to be trusted once it has given b"": hash, chunk signatures and length are checked to the very end, and a failed check
+raises.
 """
 
 import asyncio

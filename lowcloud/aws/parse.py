@@ -12,7 +12,7 @@ from lowcloud.aws.wire import HttpRequest, MalformedUrl, query_pairs
 
 
 def parse(target: Target, request: HttpRequest, body: bytes | Body) -> dict[str, Any]:
-    """The input. Times are seconds since the epoch, blobs bytes, a streamed payload a Body.
+    """The input. Times are datetimes in UTC, blobs bytes, a streamed payload a Body.
 
     Raises AwsError with the code of the service for bytes that are not what the protocol asks for.
     """

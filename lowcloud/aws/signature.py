@@ -300,5 +300,5 @@ def _encode(text: str) -> str:
 def _old_version() -> SignatureError:
     return SignatureError(
         Fault.OLD_VERSION,
-        f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM} (Signature Version 4).",
+        f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM}.",
     )

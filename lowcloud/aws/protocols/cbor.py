@@ -233,7 +233,7 @@ def _parse_boolean(shape: Shape, item: Any) -> bool:
     return item
 
 
-def _parse_timestamp(shape: Shape, item: Any) -> float:
+def _parse_timestamp(shape: Shape, item: Any) -> datetime:
     if not isinstance(item, Time):
         raise _unexpected(item, shape)
     return scalars.parse_timestamp(item.seconds, "unixTimestamp")

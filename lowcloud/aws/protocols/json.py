@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, NoReturn, cast
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
@@ -131,7 +132,7 @@ def _parse_boolean(_shape: Shape, value: Any) -> bool:
     return value
 
 
-def _parse_timestamp(shape: Shape, value: Any) -> float:
+def _parse_timestamp(shape: Shape, value: Any) -> datetime:
     return scalars.parse_timestamp(value, shape.serialization.get("timestampFormat", scalars.JSON_FORMAT))
 
 

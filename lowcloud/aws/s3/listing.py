@@ -1,6 +1,6 @@
 """Operations that list the objects of a bucket."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -109,6 +109,6 @@ def _token_of(start: str) -> str:
 
 def _start_of(token: str) -> str:
     try:
-        return urlsafe_b64decode(token).decode()
+        return b64decode(token, altchars=b"-_", validate=True).decode()
     except ValueError as error:
         raise AwsError("InvalidArgument", "The continuation token provided is incorrect") from error
