@@ -82,6 +82,7 @@ def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
         finally:
             reconciler.stop()
             endpoints_lifecycle.suspend(cloud)
+            cloud.engine.close()
             cloud.database.close()
             (settings.home / "server.json").unlink(missing_ok=True)
 
@@ -118,8 +119,9 @@ def wait_until_gone(home: Path, timeout_seconds: float) -> bool:
 
 
 async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[Running], None]) -> None:
+    gateway = Gateway(cloud)
     configuration = uvicorn.Config(
-        Gateway(cloud),
+        gateway,
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -134,8 +136,11 @@ async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[Runn
     if server.started:
         running = _announce(cloud, listener)
         on_ready(running)
+        gateway.warm()
+        cloud.engine.warm_up()
     await serving
     await cloud.connections.close()
+    gateway.close()
 
 
 def _announce(cloud: Cloud, listener: socket.socket) -> Running:

@@ -23,6 +23,7 @@ from lowcloud import settings
 from lowcloud.aws.gateway import Gateway
 from lowcloud.core.cloud import Cloud
 from lowcloud.server import open_cloud
+from tests.running import RunningCloud
 
 STARTUP_SECONDS = 20
 ACCOUNT = "123456789012"
@@ -138,3 +139,12 @@ def _wait_until_ready(home: Path, process: subprocess.Popen[bytes]) -> str:
             return None
 
     return str(wait_for(endpoint))
+
+
+@pytest.fixture(scope="session")
+def running_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+    """One whole cloud, started by the command line, for all tests that need jobs and endpoints."""
+    cloud = RunningCloud(tmp_path_factory.mktemp("cloud") / "home")
+    cloud.up()
+    yield cloud
+    cloud.down()

@@ -1,6 +1,6 @@
 """CloudWatch metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.metrics import Series, Summary
 
-STATISTICS = {
+STATISTICS: dict[str, Callable[[Summary], float]] = {
     "Average": lambda summary: summary.total / summary.count,
     "Sum": lambda summary: summary.total,
     "Minimum": lambda summary: summary.minimum,

@@ -134,7 +134,7 @@ def filter_log_events(cloud: Cloud, _caller: Caller, request: Request) -> Answer
 def _within_a_page(found: Sequence[logs.Event]) -> list[logs.Event]:
     """The first events that fit into the megabyte of one answer."""
     size = 0
-    kept = []
+    kept: list[logs.Event] = []
     for event in found:
         size += len(event.message.encode()) + EVENT_OVERHEAD_BYTES
         if kept and size > PAGE_BYTES:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Float, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Float, func, insert, select
 from sqlalchemy import cast as sql_cast
 
 from lowcloud.core.cloud import Cloud
@@ -143,12 +143,12 @@ def final_values(connection: Connection, job: str) -> dict[str, Point]:
     return {row.name: Point(row.at, row.value) for row in connection.execute(statement)}
 
 
-def _is(series: Series) -> tuple[bool, ...]:
+def _is(series: Series) -> tuple[ColumnElement[bool], ...]:
     return (
         metric_points.c.namespace == series.namespace,
         metric_points.c.name == series.name,
         metric_points.c.dimensions == _key(series.dimensions),
-    )  # type: ignore[return-value]
+    )
 
 
 def _key(dimensions: Sequence[tuple[str, str]]) -> str:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Table, and_, update
@@ -94,7 +95,7 @@ class Reconciler:
         self._thread.join()
         self._workers.shutdown(wait=True)
         for claim in list(self._next_turn):
-            self._guarded(claim, lambda claim=claim: claim.release(self._cloud.now()))
+            self._guarded(claim, partial(claim.release, self._cloud.now()))
 
     def wake(self) -> None:
         """Something was written that should not wait: look now, at new rows and at every claimed record."""

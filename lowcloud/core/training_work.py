@@ -104,7 +104,7 @@ def _inputs(cloud: Cloud, channel: Channel, rank: int, hosts_count: int) -> Iter
 def _objects_of(cloud: Cloud, channel: Channel) -> list[Object]:
     uri = f"s3://{channel.bucket}/{channel.prefix}"
     try:
-        found = list(objects.iterate(cloud, channel.bucket, channel.prefix))
+        found = list(objects.walk(cloud, channel.bucket, channel.prefix))
     except NotFound as error:
         raise StagingFailed(
             f"The bucket of channel {channel.name!r} does not exist: {uri}. Create it and upload the data."

@@ -49,6 +49,7 @@ class Work:
     command: tuple[str, ...]
     replicas: tuple[Replica, ...]
     resources: Resources
+    network: bool = False  # whether the program may reach other machines; an engine that cannot forbid it says so
     serves: bool = False  # the program listens on the socket named by contract.SOCKET_VARIABLE
 
 
@@ -95,6 +96,12 @@ class StagingFailed(Exception):
 
 class Engine(Protocol):
     """Runs work. Retry, time limits and scaling are above it. Every method is safe to repeat."""
+
+    def warm_up(self) -> None:
+        """Make ready, in the background, what lets work start fast."""
+
+    def close(self) -> None:
+        """Let go of what this process holds; work goes on."""
 
     def start(self, work: Work) -> None:
         """Lay the inputs and start every replica, or do nothing where this id was started already.

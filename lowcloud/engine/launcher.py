@@ -33,12 +33,7 @@ class Launcher:
             command = [sys.executable, "-P", "-m", "lowcloud.runtime.warm"]
             with theirs:
                 self._process = subprocess.Popen(
-                    command,
-                    stdin=theirs,
-                    env=_environment(),
-                    cwd="/",
-                    start_new_session=True,
-                    stdout=subprocess.DEVNULL,
+                    command, stdin=theirs.fileno(), env=_environment(), cwd="/", start_new_session=True
                 )
             self._socket = ours
 

@@ -2,55 +2,68 @@
 
 Everything it knows lies in files below `root`, so that a new engine on the same folder finds running work again:
 
-    <work>/work.json                  which work this is, and how many replicas it has
-    <work>/rendezvous/                shared by the replicas of the work
-    <work>/<replica>/base/            what the program sees as /opt/ml
-    <work>/<replica>/{tmp,home}/      its temporary files and its home
-    <work>/<replica>/{plan.json,...}  the supervisor's files, see lowcloud.contract
+    uids                          how many user ids were given out
+    <work>/work.json              which work this is, how many replicas it has, and their first user id
+    <work>/rendezvous/            shared by the replicas of the work
+    <work>/<replica>/...          see replica.py and, for the supervisor's files, lowcloud.contract
 """
 
-import fcntl
 import hashlib
-import json
 import os
 import re
 import secrets
-import subprocess
+import socket
+import stat
 import sys
 import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from lowcloud import contract
-from lowcloud.engine import Fetch, LogLine, LogPage, Phase, ReplicaStatus, Resources, Work, leavings, staging
+from lowcloud.engine import (
+    Fetch,
+    LogPage,
+    Replica,
+    ReplicaStatus,
+    Resources,
+    Work,
+    isolation,
+    leavings,
+    plans,
+    staging,
+)
+from lowcloud.engine.isolation import Walls
 from lowcloud.engine.launcher import Launcher
-
-PAGE_BYTES = 1024 * 1024
-START_SECONDS = 30.0
-END_SECONDS = 10.0
-POLL_SECONDS = 0.001
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+from lowcloud.engine.replica import Owner, ReplicaFolder, delete, read_record, write_record
+from lowcloud.engine.sockets import ShortNames
 
 
 class LocalEngine:
-    """Implements lowcloud.engine.Engine."""
+    """Implements lowcloud.engine.Engine.
 
-    def __init__(self, root: Path, fetch: Fetch):
-        self._root = root
+    `root` holds the folders of running work, `home` all that no program may see (the parent of `root` where not given).
+    """
+
+    def __init__(self, root: Path, fetch: Fetch, home: Path | None = None):
+        self._root = root.absolute()
+        self._home = home or self._root.parent
         self._fetch = fetch
         self._launcher = Launcher()
+        self._short_names = ShortNames(self._root)
+        self._walls: isolation.Walls | None = None
+        self._walls_guard = threading.Lock()
+        self._addresses: dict[Path, str] = {}
+        self._guard = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
-        self._locks_guard = threading.Lock()
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for trash in root.glob(".trash-*"):
-            _delete(trash)
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for trash in self._root.glob(".*-trash"):
+            delete(trash)
 
     def warm_up(self) -> None:
-        """Load built-in programs in the background, so that they start in milliseconds."""
+        """Load built-in programs and find the level of isolation in the background, so that work starts quickly."""
         self._launcher.warm_up()
+        threading.Thread(target=self._find_walls, name="isolation").start()
 
     def close(self) -> None:
         """Let go of the warm parent. Running work goes on."""
@@ -58,213 +71,154 @@ class LocalEngine:
 
     def start(self, work: Work) -> None:
         """See Engine.start. A start that was cut short is carried on; a program never runs a second time."""
-        folder = self._folder(work.id)
         with self._locked(work.id):
+            folder = self._folder(work.id)
             folder.mkdir(mode=0o700, exist_ok=True)
             if not (folder / "work.json").exists():
-                _write_whole(folder, "work.json", {"id": work.id, "replicas": len(work.replicas)})
-            waiting = [n for n in range(len(work.replicas)) if not _was_started(folder / str(n))]
-            for number in waiting:
-                self._stage(work, number)
-            for number in waiting:
-                self._launcher.launch(folder / str(number), _is_built_in(work))
-            for number in waiting:
-                _wait_until_started(folder / str(number))
+                record = {"id": work.id, "replicas": len(work.replicas), "first_uid": self._uids(len(work.replicas))}
+                write_record(folder / "work.json", record)
+            waiting = [replica for replica in self._replicas(work.id) if not replica.was_started]
+            for replica in waiting:
+                if not replica.is_staged:
+                    self._stage(work, replica)
+            for replica in waiting:
+                self._launcher.launch(replica.path, _is_built_in(work))
+            for replica in waiting:
+                replica.wait_until_started()
 
     def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
         """See Engine.status."""
-        folder = self._folder(work_id)
-        return tuple(_status(folder / str(number)) for number in range(_replicas(folder)))
+        return tuple(replica.status() for replica in self._replicas(work_id))
 
     def logs(self, work_id: str, replica: int, offset: int) -> LogPage:
         """See Engine.logs. Offsets are bytes of the log file."""
-        try:
-            with (self._folder(work_id) / str(replica) / contract.LOG_FILE).open("rb") as file:
-                file.seek(offset)
-                page, newline, _ = file.read(PAGE_BYTES).rpartition(b"\n")
-        except FileNotFoundError:
-            return LogPage((), offset)
-        if not newline:
-            return LogPage((), offset)
-        return LogPage(tuple(map(_log_line, page.split(b"\n"))), offset + len(page) + 1)
+        return self._replica(work_id, replica).logs(offset)
 
     def stop(self, work_id: str, grace_seconds: float) -> None:
         """See Engine.stop."""
-        folder = self._folder(work_id)
-        for number in range(_replicas(folder)):
-            _ask_to_end(folder / str(number), grace_seconds)
+        for replica in self._replicas(work_id):
+            replica.ask_to_end(grace_seconds)
 
     def read_file(self, work_id: str, replica: int, path: str, limit_bytes: int) -> bytes | None:
         """See Engine.read_file."""
-        return leavings.read_beneath(self._folder(work_id) / str(replica) / "base", path, limit_bytes)
+        return leavings.read_beneath(self._replica(work_id, replica).base, path, limit_bytes)
 
     def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
-        """See Engine.archive. Raises OSError where the folder is missing or unreadable."""
-        return leavings.archive(self._folder(work_id) / str(replica) / "base", folder)
+        """See Engine.archive. Raises OSError where the folder is missing or cannot be read."""
+        return leavings.archive(self._replica(work_id, replica).base, folder)
+
+    def address(self, work_id: str, replica: int) -> str | None:
+        """See Engine.address. Cheap after the first answer: a request asks for it."""
+        place = self._replica(work_id, replica)
+        if not place.is_supervised:
+            return None
+        if place.socket not in self._addresses and stat.S_ISSOCK(_mode(place.socket / plans.SOCKET)):
+            path = self._short_names.of(place.socket) / plans.SOCKET
+            with socket.socket(socket.AF_UNIX) as trial:
+                if trial.connect_ex(os.fsencode(path)) == 0:
+                    self._addresses[place.socket] = f"unix:{path}"
+        return self._addresses.get(place.socket)
 
     def remove(self, work_id: str) -> None:
         """See Engine.remove."""
-        folder = self._folder(work_id)
         with self._locked(work_id):
-            for number in range(_replicas(folder)):
-                _ask_to_end(folder / str(number), 0.0)
-            for number in range(_replicas(folder)):
-                _wait_until_dead(folder / str(number))
+            replicas = self._replicas(work_id)
+            for replica in replicas:
+                replica.ask_to_end(0.0)
+            for replica in replicas:
+                replica.wait_until_dead()
+                self._addresses.pop(replica.socket, None)
+                self._short_names.forget(replica.socket)
+            folder = self._folder(work_id)
+            self._short_names.forget(folder / "rendezvous")
             if folder.exists():
-                trash = self._root / f".trash-{secrets.token_hex(8)}"
+                trash = self._root / f".{secrets.token_hex(8)}-trash"
                 folder.rename(trash)
-                _delete(trash)
-
-    def address(self, work_id: str, replica: int) -> str | None:
-        """See Engine.address."""
-        path = self._folder(work_id) / str(replica) / "tmp" / "socket"
-        return f"unix:{path}" if path.is_socket() else None
-
-    def isolation(self) -> str:
-        """See Engine.isolation."""
-        return "Programs run as the server's own user, in a folder and a process group of their own."
+                delete(trash)
 
     def capacity(self) -> Resources:
         """See Engine.capacity."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return Resources(float(os.cpu_count() or 1), memory, len(list(Path("/dev").glob("nvidia[0-9]*"))))
 
+    def isolation(self) -> str:
+        """See Engine.isolation."""
+        return self._find_walls().level.sentence
+
     def _folder(self, work_id: str) -> Path:
         readable = re.sub(r"[^A-Za-z0-9._-]", "_", work_id)[:80]
         return self._root / f"{hashlib.sha256(work_id.encode()).hexdigest()[:20]}-{readable}"
 
+    def _replica(self, work_id: str, number: int) -> ReplicaFolder:
+        return ReplicaFolder(self._folder(work_id) / str(number))
+
+    def _replicas(self, work_id: str) -> list[ReplicaFolder]:
+        record = read_record(self._folder(work_id) / "work.json")
+        return [self._replica(work_id, number) for number in range(record["replicas"] if record else 0)]
+
     @contextmanager
     def _locked(self, work_id: str) -> Iterator[None]:
         """One start or remove of a work at a time. One server uses a root, so a lock of this process is enough."""
-        with self._locks_guard:
+        with self._guard:
             lock = self._locks.setdefault(work_id, threading.Lock())
         with lock:
             yield
 
-    def _stage(self, work: Work, number: int) -> None:
-        """Lay a replica's folder. The plan comes last: without it nothing can have been started from the folder."""
-        folder = self._folder(work.id) / str(number)
-        if (folder / contract.PLAN_FILE).exists():
-            return
-        if folder.exists():
-            _delete(folder)
-        for name in ("", "base", "tmp", "home"):
-            (folder / name).mkdir(mode=0o700)
-        (folder.parent / "rendezvous").mkdir(mode=0o700, exist_ok=True)
-        staging.lay(work.replicas[number], folder / "base", self._fetch, (os.getuid(), os.getgid()))
-        _write_whole(folder, contract.PLAN_FILE, _plan(work, number, folder))
+    def _uids(self, count: int) -> int:
+        """The first of `count` user ids that no other work of this engine has."""
+        with self._guard:
+            record = read_record(self._root / "uids") or {"taken": 0}
+            write_record(self._root / "uids", {"taken": record["taken"] + count})
+        return isolation.first_uid(record["taken"])
+
+    def _stage(self, work: Work, replica: ReplicaFolder) -> None:
+        """Lay a replica's folder, from the beginning: what an interrupted staging left is not to be trusted."""
+        record = read_record(replica.path.parent / "work.json")
+        assert record is not None, "the work's record is written before its replicas"
+        number, first_uid = int(replica.path.name), record["first_uid"]
+        walls = self._find_walls()
+        owner = Owner(first_uid + number, first_uid) if walls.level.has_own_uids else Owner(os.geteuid(), os.getegid())
+        replica.make(owner)
+        staging.lay(work.replicas[number], replica.base, self._fetch, owner)
+        plan = plans.make(work, replica, walls, owner, self._short_names)
+        write_record(replica.path / contract.PLAN_FILE, plan)
+
+    def _find_walls(self) -> Walls:
+        """The strongest walls that work here; tried once, by running a program behind each."""
+        with self._walls_guard:
+            if self._walls is None:
+                candidates = (isolation.walls(level, self._home) for level in isolation.levels())
+                self._walls = next(
+                    walls for walls in candidates if walls.level is isolation.PROCESS or self._hold(walls)
+                )
+            return self._walls
+
+    def _hold(self, walls: Walls) -> bool:
+        """Whether a Python program runs behind these walls."""
+        folder = self._root / f".{secrets.token_hex(8)}-trash"
+        folder.mkdir(mode=0o700)
+        try:
+            uid = self._uids(1)
+            replica = ReplicaFolder(folder / "0")
+            replica.make(Owner(uid, uid))
+            trial = Replica({"PYTHONPATH": ":".join(sys.path)})
+            work = Work(folder.name, ("python", "-c", "import lowcloud.contract"), (trial,), self.capacity())
+            plan = plans.make(work, replica, walls, Owner(uid, uid), self._short_names)
+            write_record(replica.path / contract.PLAN_FILE, plan)
+            self._launcher.launch(replica.path, is_built_in=False)
+            replica.wait_until_started()
+            replica.wait_until_dead()
+            return replica.status().exit_code == 0
+        finally:
+            delete(folder)
 
 
-def _plan(work: Work, number: int, folder: Path) -> dict[str, Any]:
-    """What the supervisor is to do. Nothing of the server's own environment reaches the program."""
-    base = folder / "base"
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
-        "LANG": "C.UTF-8",
-        "HOME": str(folder / "home"),
-        "TMPDIR": str(folder / "tmp"),
-        "PYTHONUNBUFFERED": "1",
-        contract.BASE_DIR_VARIABLE: str(base),
-        contract.RENDEZVOUS_VARIABLE: str(folder.parent / "rendezvous"),
-        contract.SOCKET_VARIABLE: str(folder / "tmp" / "socket"),
-        **work.replicas[number].environment,
-    }
-    return {"command": work.command, "environment": environment, "directory": str(base), "sandbox": {}}
+def _mode(path: Path) -> int:
+    try:
+        return path.lstat().st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def _is_built_in(work: Work) -> bool:
     return work.command[:2] == ("python", "-m") and work.command[2].startswith("lowcloud.runtime.")
-
-
-def _wait_until_started(replica: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not _was_started(replica):
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"The supervisor of {replica} did not start; see its supervisor.log.")
-        time.sleep(POLL_SECONDS)
-
-
-def _was_started(replica: Path) -> bool:
-    return (replica / contract.STARTED_FILE).exists() or (replica / contract.EXIT_FILE).exists()
-
-
-def _replicas(work: Path) -> int:
-    record = _read_record(work / "work.json")
-    return 0 if record is None else int(record["replicas"])
-
-
-def _status(replica: Path) -> ReplicaStatus:
-    ended = _read_record(replica / contract.EXIT_FILE)
-    started = _read_record(replica / contract.STARTED_FILE)
-    if ended is None and started is None:
-        return ReplicaStatus(Phase.STAGING)
-    started_at = None if started is None else started["started_at"]
-    if ended is None and _is_supervised(replica):
-        return ReplicaStatus(Phase.RUNNING, started_at=started_at)
-    ended = ended or _read_record(replica / contract.EXIT_FILE) or _record_loss(replica)
-    phase = Phase.LOST if ended["exit_code"] is None else Phase.EXITED
-    return ReplicaStatus(phase, ended["exit_code"], started_at, ended["ended_at"], ended["out_of_memory"])
-
-
-def _record_loss(replica: Path) -> dict[str, Any]:
-    """The supervisor died without a word, so nobody knows how its program ended."""
-    record = {"exit_code": None, "ended_at": time.time(), "out_of_memory": False}
-    _write_whole(replica, contract.EXIT_FILE, record)
-    return record
-
-
-def _is_supervised(replica: Path) -> bool:
-    """Whether a supervisor holds the replica's lock."""
-    try:
-        descriptor = os.open(replica / contract.LOCK_FILE, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _ask_to_end(replica: Path, grace_seconds: float) -> None:
-    if not replica.exists():
-        return
-    _write_whole(replica, contract.STOP_FILE, {"grace_seconds": grace_seconds})
-    with suppress(OSError):  # nobody reads it: not started yet, when it will see the file, or ended
-        descriptor = os.open(replica / contract.CONTROL_FIFO, os.O_WRONLY | os.O_NONBLOCK)
-        os.write(descriptor, b"s")
-        os.close(descriptor)
-
-
-def _wait_until_dead(replica: Path) -> None:
-    deadline = time.monotonic() + END_SECONDS
-    while _is_supervised(replica):
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"The supervisor of {replica} did not end.")
-        time.sleep(POLL_SECONDS)
-
-
-def _log_line(line: bytes) -> LogLine:
-    stamp, _, text = line.partition(b" ")
-    return LogLine(int(stamp), text.decode(errors="replace"))
-
-
-def _read_record(path: Path) -> dict[str, Any] | None:
-    try:
-        record: dict[str, Any] = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    return record
-
-
-def _write_whole(folder: Path, name: str, record: Mapping[str, Any]) -> None:
-    temporary = folder / f".{name}.{secrets.token_hex(4)}"
-    temporary.write_text(json.dumps(record))
-    temporary.rename(folder / name)
-
-
-def _delete(folder: Path) -> None:
-    """Delete a tree that a program may have made hard to delete."""
-    subprocess.run(["rm", "-rf", "--", str(folder)], check=True)

@@ -10,8 +10,11 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lowcloud import contract
 from lowcloud.engine import Fetch, Input, Replica, StagingFailed
+from lowcloud.engine.replica import Owner
 
+EMPTY_FOLDERS = (contract.DATA, contract.MODEL, contract.OUTPUT_DATA)  # programs expect them to be there
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 COPY_BYTES = 1024 * 1024
 ARCHIVE_MEMBERS = 1_000_000
@@ -19,9 +22,11 @@ ARCHIVE_RATIO = 200  # unpacked bytes for each packed one; real models stay belo
 ARCHIVE_ALLOWANCE_BYTES = 1 << 30
 
 
-def lay(replica: Replica, base: Path, fetch: Fetch, owner: tuple[int, int]) -> None:
-    """Fill the new folder `base`; all in it belongs to `owner` (uid, gid). Raises StagingFailed."""
+def lay(replica: Replica, base: Path, fetch: Fetch, owner: Owner) -> None:
+    """Fill the new folder `base`; all in it belongs to `owner`. Raises StagingFailed."""
     folder = _Folder(base, owner)
+    for path in EMPTY_FOLDERS:
+        folder.make(path)
     for path, text in replica.files.items():
         folder.write(path, iter((text.encode(),)))
     for item in replica.inputs:
@@ -35,7 +40,7 @@ def lay(replica: Replica, base: Path, fetch: Fetch, owner: tuple[int, int]) -> N
 class _Folder:
     """A folder that is written to by relative paths, none of which can lead out of it, through links or otherwise."""
 
-    def __init__(self, root: Path, owner: tuple[int, int]):
+    def __init__(self, root: Path, owner: Owner):
         self.root = root
         self.owner = owner
 
@@ -46,7 +51,7 @@ class _Folder:
         with _failing_clearly(path), self._opened(parts[:-1]) as folder:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             with os.fdopen(os.open(parts[-1], flags, 0o644, dir_fd=folder), "wb") as file:
-                os.fchown(file.fileno(), *self.owner)
+                os.fchown(file.fileno(), self.owner.uid, self.owner.gid)
                 for chunk in chunks:
                     size += file.write(chunk)
         return size
@@ -61,7 +66,7 @@ class _Folder:
         parts = _parts(path)
         with _failing_clearly(path), self._opened(parts[:-1]) as folder:
             os.symlink(target, parts[-1], dir_fd=folder)
-            os.chown(parts[-1], *self.owner, dir_fd=folder, follow_symlinks=False)
+            os.chown(parts[-1], self.owner.uid, self.owner.gid, dir_fd=folder, follow_symlinks=False)
 
     def set_executable(self, path: str) -> None:
         """Let a file of this folder be run."""
@@ -86,7 +91,7 @@ class _Folder:
     def _step(self, parent: int, name: str) -> int:
         with suppress(FileExistsError):
             os.mkdir(name, 0o755, dir_fd=parent)
-            os.chown(name, *self.owner, dir_fd=parent, follow_symlinks=False)
+            os.chown(name, self.owner.uid, self.owner.gid, dir_fd=parent, follow_symlinks=False)
         return os.open(name, FOLDER_FLAGS, dir_fd=parent)
 
 

@@ -1,15 +1,19 @@
 """What every engine does, whichever machine it runs work on. RayEngine joins LocalEngine here later."""
 
 import io
+import socket
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lowcloud.engine import Engine, Input, LogLine, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
 from lowcloud.engine.local import LocalEngine
+from lowcloud.runtime.algorithms.linear_learner.model import Model, save
 
 SMALL = Resources(cpus=1, memory_bytes=512 * 1024 * 1024)
 OBJECTS: dict[str, bytes] = {}
@@ -28,8 +32,9 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     OBJECTS.clear()
     engine = LocalEngine(tmp_path / "work", fetch)
     yield engine
-    for work_id in ("w", "w/é: *?", "other"):
+    for work_id in ("w", "w/é: *?"):
         engine.remove(work_id)
+    engine.close()
 
 
 def work(*command: str, replicas: tuple[Replica, ...] = (Replica(),), work_id: str = "w") -> Work:
@@ -200,6 +205,39 @@ def test_an_archive_holds_what_the_program_left(engine: Engine) -> None:
         assert weights is not None and weights.read() == bytes(range(256)) * 9000
         assert archive.getmember("secret").issym()
     assert packed == b"".join(engine.archive("w", 0, "model"))
+
+
+def test_a_model_archive_is_unpacked_and_served_at_an_address_until_it_is_stopped(engine: Engine) -> None:
+    OBJECTS["s3://b/model.tar.gz"] = model = linear_model()
+    replica = Replica(archives=(Input("model", "s3://b/model.tar.gz", len(model)),))
+    command = ("python", "-m", "lowcloud.runtime.serve", "linear-learner")
+    engine.start(Work("w", command, (replica,), SMALL, serves=True))
+    eventually(lambda: engine.address("w", 0) or engine.status("w")[0].phase == Phase.EXITED)
+    address = engine.address("w", 0)
+    assert address is not None, texts(engine)
+    assert ask(address, b"1,1") == b'{"predictions": [{"score": 3.0}]}'
+    engine.stop("w", 10)
+    assert ended(engine)[0].exit_code == 0
+    assert engine.address("w", 0) is None
+
+
+def linear_model() -> bytes:
+    """weights 1 and 2, bias 0, as linear-learner stores them."""
+    with tempfile.TemporaryDirectory() as folder, io.BytesIO() as packed:
+        save(Model("regressor", "squared_loss", np.array([[1.0], [2.0]]), np.array([0.0])), Path(folder))
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            archive.add(folder, arcname=".")
+        return packed.getvalue()
+
+
+def ask(address: str, row: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(address.removeprefix("unix:"))
+        head = b"POST /invocations HTTP/1.1\r\nContent-Type: text/csv\r\nConnection: close\r\n"
+        client.sendall(head + b"Content-Length: %d\r\n\r\n" % len(row) + row)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    return answer.partition(b"\r\n\r\n")[2]
 
 
 def test_remove_ends_a_running_program_and_forgets_it(engine: Engine) -> None:
