@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from email.utils import formatdate
-from typing import Any
 from urllib.parse import unquote
 
 from lowcloud.aws.errors import AwsError
@@ -64,8 +64,8 @@ def read_conditions(request: Request, prefix: str = "") -> Conditions:
     return Conditions(
         if_match=request.get(f"{prefix}IfMatch"),
         if_none_match=request.get(f"{prefix}IfNoneMatch"),
-        if_modified_since=request.get(f"{prefix}IfModifiedSince"),
-        if_unmodified_since=request.get(f"{prefix}IfUnmodifiedSince"),
+        if_modified_since=_seconds(request.get(f"{prefix}IfModifiedSince")),
+        if_unmodified_since=_seconds(request.get(f"{prefix}IfUnmodifiedSince")),
     )
 
 
@@ -98,5 +98,9 @@ def copy_source(request: Request) -> tuple[str, str]:
     return bucket, key
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else formatdate(value, usegmt=True)
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def _text(value: str | datetime) -> str:
+    return value if isinstance(value, str) else formatdate(value.timestamp(), usegmt=True)
