@@ -43,7 +43,7 @@ def _parse_rest(target: Target, shape: StructureShape, request: HttpRequest, bod
     members = rest.parse_bindings(target.operation, request, target.labels)
     payload = rest.payload_member(shape)
     if payload is None:
-        if isinstance(body, bytes) and body and rest.body_members(shape):
+        if isinstance(body, bytes) and body:
             members.update(_parse_body(target, shape, body))
     elif payload[1].type_name in ("blob", "string"):
         value = _parse_raw(payload[1].type_name, payload[1].serialization, body)

@@ -39,12 +39,12 @@ def test_a_session_token_of_another_key_is_refused(server):
 
 @pytest.mark.parametrize("arn", [ROLE + "X", ROLE.replace(ACCOUNT, "999999999999"), "arn:aws:iam::nonsense-of-length"])
 def test_a_role_that_is_not_there_is_denied_without_saying_why(server, arn):
-    with pytest.raises(ClientError, match="AccessDenied.*sts:AssumeRole"):
+    with pytest.raises(ClientError, match=r"AccessDenied.*sts:AssumeRole"):
         server.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")
 
 
 def test_a_session_is_no_longer_than_its_role_allows(server):
-    with pytest.raises(ClientError, match="ValidationError.*1 validation error detected: Value '899'"):
+    with pytest.raises(ClientError, match=r"ValidationError.*1 validation error detected: Value '899'"):
         server.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="me", DurationSeconds=899)
 
 

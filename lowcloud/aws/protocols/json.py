@@ -71,7 +71,7 @@ def to_document(shape: Shape, value: Any) -> Any:
         return scalars.format_blob(value)
     if kind in ("float", "double"):
         return _float(value)
-    return value
+    return json.dumps(value) if shape.serialization.get("jsonvalue") else value
 
 
 def _structure(shape: StructureShape, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,11 +100,9 @@ def _parse_map(shape: MapShape, value: Any) -> dict[str, Any]:
 
 
 def _parse_string(shape: Shape, value: Any) -> str:
-    if isinstance(value, str):
-        return scalars.check_text(value)
-    if "jsonvalue" in shape.serialization:
-        return json.dumps(value)
-    raise _unexpected(value, "a String")
+    if not isinstance(value, str):
+        raise _unexpected(value, "a String")
+    return cast(str, loads(value.encode())) if shape.serialization.get("jsonvalue") else scalars.check_text(value)
 
 
 def _parse_integer(shape: Shape, value: Any) -> int:
