@@ -50,6 +50,7 @@ class Descent:
         self._slope = 0.0
         self._step = 1.0
         self.is_stuck = False
+        self.steps = 0
 
     def tell(self, value: float, gradient: Floats) -> None:
         """Take f and its gradient at `trial`, and choose the next trial."""
@@ -63,6 +64,7 @@ class Descent:
             self._remember(self.trial - self.best, gradient - self._gradient)
         before = self.decrement if self._step == 1 else np.inf
         self.best, self.value, self._gradient = self.trial, value, gradient
+        self.steps += 1
         self._choose()
         if 0 < before < np.inf:
             self.contraction = min(1.0, self.decrement / before)

@@ -48,7 +48,7 @@ class Fitter:
         self.label = LabelScaling()
         if settings.is_regressor:
             self.label = scaling.measure_label(train.labels, settings.shifts_label, settings.scales_label, world)
-        self.loss = settings.make_loss(self.label.scale)
+        self.loss = settings.make_loss(self.label.scale, self.label.deviation / self.label.scale)
         for table in (train, validation):
             if table is not None:
                 scaling.move(table.features, self.origin)

@@ -24,7 +24,7 @@ class Loss:
     objective: str
     value_and_slope: Callable[[Array, Array, float], Parts]  # (z, y, rounding)
     curvature: Callable[[Array, Array, float], Array]
-    has_kinks: bool = False
+    kink_unit: float = 0.0  # 0: the loss has no kinks; else the scale that a rounding is relative to
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Shape:
     quantile: float = 0.5
     margin: float = 1.0
     classes: int = 0
+    spread: float = 1.0  # the label's deviation
 
 
 def make(name: str, shape: Shape) -> Loss:
@@ -53,7 +54,7 @@ def _make_hinge(name: str, shape: Shape) -> Loss:
         "binary_classification_hinge_objective",
         lambda z, y, rounding: _hinge(z, y, shape.margin, rounding),
         lambda z, y, rounding: _inside(shape.margin - (2 * y - 1) * z, rounding),
-        has_kinks=True,
+        kink_unit=shape.margin,
     )
 
 
@@ -107,7 +108,7 @@ def _make_ramps(name: str, shape: Shape) -> Loss:
         f"{name.removesuffix('_loss')}_objective",
         lambda z, y, rounding: _ramps(z - y, ramps, rounding),
         bend,
-        has_kinks=True,
+        kink_unit=shape.spread,
     )
 
 

@@ -18,6 +18,7 @@ class LabelScaling:
 
     shift: float = 0.0
     scale: float = 1.0
+    deviation: float = 1.0  # of the label as it is
 
 
 def measure(x: NDArray[np.float32], points: int, world: World) -> tuple[Floats, Floats]:
@@ -38,7 +39,7 @@ def measure_label(y: Floats, shifts: bool, scales: bool, world: World) -> LabelS
     _, squares = _sums((y[:, None] - mean) ** 2, world)
     deviation = float(np.sqrt(squares[0] / max(count, 1)))
     usable = deviation > 1e-12 * max(abs(mean), 1e-300)
-    return LabelScaling(mean if shifts else 0.0, deviation if scales and usable else 1.0)
+    return LabelScaling(mean if shifts else 0.0, deviation if scales and usable else 1.0, deviation if usable else 1.0)
 
 
 def make(mean: Floats, deviation: Floats, shifts: bool, scales: bool) -> tuple[Scaling, Floats]:

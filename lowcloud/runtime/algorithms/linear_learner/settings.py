@@ -98,8 +98,8 @@ class Settings:
         tolerance = 0.01 * float(self.values["early_stopping_tolerance"])
         return Effort(tolerance, int(self.values["epochs"]) if "epochs" in self.given else 500)
 
-    def make_loss(self, label_scale: float) -> losses.Loss:
-        """The loss for labels divided by label_scale; its parameters are in the data's units."""
+    def make_loss(self, label_scale: float, spread: float) -> losses.Loss:
+        """The loss for labels divided by label_scale, `spread` being their deviation after that."""
         values = self.values
         shape = losses.Shape(
             huber_delta=float(values["huber_delta"]) / label_scale,
@@ -107,6 +107,7 @@ class Settings:
             quantile=float(values["quantile"]),
             margin=float(values["margin"]),
             classes=self.classes,
+            spread=spread,
         )
         return losses.make(self.loss, shape)
 

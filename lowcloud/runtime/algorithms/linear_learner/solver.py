@@ -15,10 +15,12 @@ from lowcloud.runtime.algorithms.linear_learner.descent import Descent, Floats, 
 from lowcloud.runtime.algorithms.linear_learner.objective import Objective
 
 CURVATURE_SIZE = 256  # parameters of one output up to which a curvature matrix pays
-ROUNDINGS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+ROUNDINGS = (2.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
+SAMPLED_ROUNDING = 0.003  # wider ones only lead the way: a sample of the rows will do
 SAMPLE_GROWTH = 8
 FIRST_SAMPLE = 20  # rows a parameter
 LAST_SAMPLE = 1300
+SHORTENINGS = 12  # passes that may go to finding a step short enough
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,11 @@ def minimise(
     """
     solver = _Solver(objective, penalties, effort, on_pass)
     parameters = start
-    if not objective.loss.has_kinks:
+    if not objective.loss.kink_unit:
         return solver.solve_smooth(objective, parameters)
+    sample = objective.sample(max(20_000, 200 * start[0].size), seed=5)
     for rounding in ROUNDINGS:
-        parameters = solver.solve_rounded(objective, parameters, rounding)
+        parameters = solver.solve_rounded(sample if rounding > SAMPLED_ROUNDING else objective, parameters, rounding)
         solver.report(parameters)
     return parameters
 
@@ -89,7 +92,8 @@ class _Solver:
 
     def solve_rounded(self, objective: Objective, parameters: Floats, rounding: float) -> Floats:
         is_last = rounding == ROUNDINGS[-1]
-        tolerance = self.effort.tolerance if is_last else max(self.effort.tolerance, 1e-3 * rounding)
+        rounding *= objective.loss.kink_unit
+        tolerance = self.effort.tolerance if is_last else 1e-4
         if parameters.shape[2] <= CURVATURE_SIZE:
             return self._newton(objective, parameters, tolerance, rounds=40, rounding=rounding)[0]
         return self._descend(
@@ -99,15 +103,22 @@ class _Solver:
     def _newton(
         self, objective: Objective, parameters: Floats, tolerance: float, *, rounds: int, rounding: float = 0.0
     ) -> tuple[Floats, Floats]:
-        """Descents of a few passes, each with the curvature of where it starts: that of the first variant."""
-        curvature = objective.curvature(parameters[0], rounding)
+        """Descents of a few steps, each with the curvature of where it starts: that of the first variant.
+
+        Where a kink is rounded so little that few rows lie in the rounding, their curvature misleads: a wider one is
+        taken once no step can be made with it.
+        """
+        width = rounding
+        curvature = objective.curvature(parameters[0], width)
         for _ in range(rounds):
-            parameters, is_done = self._descend(
+            parameters, descents = self._descend(
                 objective, parameters, curvature, tolerance=tolerance, passes=3, rounding=rounding
             )
-            if is_done:
+            if all(descent.steps == 1 for descent in descents):
+                width *= 4
+            if _are_done(descents, tolerance) and (not rounding or width > 64 * rounding or not descents[0].is_stuck):
                 break
-            curvature = objective.curvature(parameters[0], rounding)
+            curvature = objective.curvature(parameters[0], width)
         return parameters, curvature
 
     def _descend(
@@ -120,13 +131,13 @@ class _Solver:
         passes: int,
         rounding: float = 0.0,
         contraction: float = 1.0,
-    ) -> tuple[Floats, bool]:
-        """Up to `passes` shared passes from `parameters`, and whether all variants are within tolerance."""
+    ) -> tuple[Floats, list[Descent]]:
+        """Up to `passes` steps from `parameters`: where they led, and how they went."""
         descents = [
             Descent(start.reshape(-1), penalty, curvature, contraction)
             for start, penalty in zip(parameters, self.penalties, strict=True)
         ]
-        for _ in range(passes + 1):
+        for _ in range(passes + SHORTENINGS):
             trials = np.stack([descent.trial for descent in descents]).reshape(parameters.shape)
             values, gradients = objective.evaluate(trials, rounding)
             if objective is self.whole and not rounding:
@@ -134,14 +145,15 @@ class _Solver:
                 self.passes += 1
             for descent, value, gradient in zip(descents, values, gradients, strict=True):
                 descent.tell(float(value), gradient.reshape(-1))
-            if all(_is_done(descent, tolerance) for descent in descents):
+            if all(descent.steps > passes or _are_done([descent], tolerance) for descent in descents):
                 break
-        best = np.stack([descent.finish() for descent in descents]).reshape(parameters.shape)
-        return best, all(_is_done(descent, tolerance) for descent in descents)
+        return np.stack([descent.finish() for descent in descents]).reshape(parameters.shape), descents
 
 
-def _is_done(descent: Descent, tolerance: float) -> bool:
-    return descent.is_stuck or descent.remaining <= tolerance * max(abs(descent.value), 1e-12)
+def _are_done(descents: Sequence[Descent], tolerance: float) -> bool:
+    return all(
+        descent.is_stuck or descent.remaining <= tolerance * max(abs(descent.value), 1e-12) for descent in descents
+    )
 
 
 def _sample_sizes(rows: int, parameters: int, has_curvature: bool) -> list[int]:

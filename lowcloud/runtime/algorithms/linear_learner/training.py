@@ -27,7 +27,7 @@ def train(job: "Job") -> None:
     width = table.features.shape[1]
     validation = _read(job, "validation", settings, width) if "validation" in job.channels else None
     job.report.say(f"Read {len(table)} rows of {width} features in {time.perf_counter() - started:.2f} s.")
-    names = f"{settings.make_loss(1.0).objective}"
+    names = f"{settings.make_loss(1.0, 1.0).objective}"
 
     def on_epoch(epoch: int, loss: float, beside: float | None) -> None:
         job.report.quality("train", names, loss, "loss", epoch)
