@@ -30,7 +30,9 @@ def lay(replica: Replica, base: Path, fetch: Fetch, owner: Owner) -> None:
     for path, text in replica.files.items():
         folder.write(path, iter((text.encode(),)))
     for item in replica.inputs:
-        size = folder.write(item.path, fetch(item.source))
+        with _failing_clearly(item.path):
+            chunks = fetch(item.source)
+        size = folder.write(item.path, chunks)
         if size != item.size_bytes:
             raise StagingFailed(f"{item.source} gave {size} bytes where {item.size_bytes} were expected.")
     for item in replica.archives:
