@@ -1,4 +1,4 @@
-"""The composition root: settings become a Cloud, the Cloud an ASGI app and a reconciler, and one process serves them."""
+"""The composition root: settings become a Cloud, the Cloud an ASGI app and a reconciler, all in one process."""
 
 import asyncio
 import fcntl
@@ -19,7 +19,6 @@ from lowcloud.client import EXECUTION_ROLE
 from lowcloud.core import endpoints_lifecycle, inputs, roles, training_lifecycle
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.reconciler import Reconciler
-from lowcloud.engine import Engine
 from lowcloud.engine.local import LocalEngine
 from lowcloud.settings import Settings
 from lowcloud.store import tables
@@ -47,7 +46,7 @@ class AlreadyRunning(Exception):
     """Another server runs on this home."""
 
 
-def open_cloud(settings: Settings, engine: Engine) -> Cloud:
+def open_cloud(settings: Settings) -> Cloud:
     """The cloud of a home, made where there is none."""
     keys = KeyRing(settings.encryption_key)
     cloud = Cloud(
@@ -55,7 +54,7 @@ def open_cloud(settings: Settings, engine: Engine) -> Cloud:
         database=Database(settings.database_url),
         keys=keys,
         files=Files(settings.data / "objects", keys),
-        engine=engine,
+        engine=LocalEngine(settings.work, lambda source: inputs.fetch(cloud, source)),
     )
     roles.ensure(cloud, EXECUTION_ROLE)
     return cloud
@@ -75,16 +74,15 @@ def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
     with _hold_home(settings.home):
         (settings.home / "server.json").unlink(missing_ok=True)  # what a killed server left
         listener = _listen(settings.host, settings.port)
-        engine = LocalEngine(settings.work, lambda source: inputs.fetch(cloud, source))
-        cloud = open_cloud(settings, engine)
+        cloud = open_cloud(settings)
         reconciler = make_reconciler(cloud)
         reconciler.start(is_alone=True)
         try:
-            asyncio.run(_serve(cloud, engine, listener, on_ready))
+            asyncio.run(_serve(cloud, listener, on_ready))
         finally:
             reconciler.stop()
             endpoints_lifecycle.suspend(cloud)
-            engine.close()
+            cloud.engine.close()
             cloud.database.close()
             (settings.home / "server.json").unlink(missing_ok=True)
 
@@ -120,9 +118,7 @@ def wait_until_gone(home: Path, timeout_seconds: float) -> bool:
     return True
 
 
-async def _serve(
-    cloud: Cloud, engine: LocalEngine, listener: socket.socket, on_ready: Callable[[Running], None]
-) -> None:
+async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[Running], None]) -> None:
     gateway = Gateway(cloud)
     configuration = uvicorn.Config(
         gateway,
@@ -141,7 +137,7 @@ async def _serve(
         running = _announce(cloud, listener)
         on_ready(running)
         gateway.warm()
-        engine.warm_up()
+        cloud.engine.warm_up()
     await serving
     await cloud.connections.close()
     gateway.close()

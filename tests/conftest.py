@@ -1,13 +1,18 @@
 """Fixtures: a cloud in a temporary home, and a live server on a free port of the loopback."""
 
+import json
 import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import boto3
 import pytest
@@ -16,56 +21,50 @@ from botocore.config import Config
 
 from lowcloud import settings
 from lowcloud.aws.gateway import Gateway
-from lowcloud.aws.operations import OPERATIONS
-from lowcloud.core import roles
 from lowcloud.core.cloud import Cloud
-from lowcloud.store.database import Database
-from lowcloud.store.encryption import KeyRing
-from lowcloud.store.files import Files
+from lowcloud.server import open_cloud
+from tests.running import RunningCloud
 
 STARTUP_SECONDS = 20
 ACCOUNT = "123456789012"
+ROOT_KEY = "AKIATESTROOTKEY00000"
+ROOT_SECRET = "a-secret-for-tests-only"
 ENVIRONMENT = {
     "LOWCLOUD_ACCOUNT_ID": ACCOUNT,
-    "LOWCLOUD_ROOT_ACCESS_KEY_ID": "AKIATESTROOTKEY00000",
-    "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": "a-secret-for-tests-only",
+    "LOWCLOUD_ROOT_ACCESS_KEY_ID": ROOT_KEY,
+    "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": ROOT_SECRET,
 }
 
 
 @dataclass(frozen=True)
 class Server:
-    """A live server: where it is, its cloud, and clients for it."""
+    """A live server and clients for it."""
 
     url: str
-    port: int
-    cloud: Cloud
 
     def client(self, service: str, **options: Any) -> Any:
-        """A boto3 client signed by root; options override."""
-        key = self.cloud.settings.root_key
-        config = {"retries": {"max_attempts": 1}, **options.pop("config", {})}
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            **{
-                "endpoint_url": self.url,
-                "region_name": "us-east-1",
-                "aws_access_key_id": key.access_key_id,
-                "aws_secret_access_key": key.secret_access_key,
-                "config": Config(**config),
-                **options,
-            },
+        """A boto3 client signed by root that leaves all checks to the server; options override."""
+        config = Config(
+            **{"retries": {"total_max_attempts": 1}, "parameter_validation": False, **options.pop("config", {})}
         )
+        defaults = {
+            "endpoint_url": self.url,
+            "region_name": "us-east-1",
+            "aws_access_key_id": ROOT_KEY,
+            "aws_secret_access_key": ROOT_SECRET,
+            "config": config,
+        }
+        return boto3.client(service, **{**defaults, **options})
 
     @property
     def environment(self) -> dict[str, str]:
         """For programs that read their AWS configuration from the environment."""
-        key = self.cloud.settings.root_key
         return {
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": key.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
+            "AWS_ACCESS_KEY_ID": ROOT_KEY,
+            "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -73,17 +72,8 @@ class Server:
 
 
 def make_cloud(home: Path) -> Cloud:
-    """A cloud with a database and keys in a home; it has no engine."""
-    chosen = settings.load(home, ENVIRONMENT)
-    cloud = Cloud(
-        settings=chosen,
-        database=Database(chosen.database_url),
-        keys=KeyRing(chosen.encryption_key),
-        files=Files(),
-        engine=cast(Any, None),
-    )
-    roles.ensure(cloud, "LowcloudExecutionRole")
-    return cloud
+    """The cloud of a new home; nothing carries its jobs forward."""
+    return open_cloud(settings.load(home, ENVIRONMENT))
 
 
 @pytest.fixture
@@ -102,30 +92,59 @@ def gateway(cloud: Cloud) -> Iterator[Gateway]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the tests of a module."""
-    cloud = make_cloud(tmp_path_factory.mktemp("server") / "home")
-    with serving(Gateway(cloud, OPERATIONS)) as port:
-        yield Server(f"http://127.0.0.1:{port}", port, cloud)
-    cloud.database.close()
+    """A real server process on a free port, for the tests of a module."""
+    home = tmp_path_factory.mktemp("server") / "home"
+    command = [sys.executable, "-m", "lowcloud.cli", "up", "--home", str(home), "--port", "0"]
+    process = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT}, start_new_session=True)
+    try:
+        yield Server(_wait_until_ready(home, process))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(STARTUP_SECONDS)
 
 
-class serving:  # noqa: N801 (used as a function)
-    """Serve an ASGI application on a free port for the length of a with block."""
+@contextmanager
+def serving(app: Callable[..., Any]) -> Iterator[Server]:
+    """Serve an ASGI application of this process on a free port."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False, server_header=False)
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    wait_for(lambda: running.started)
+    try:
+        yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    finally:
+        running.should_exit = True
+        thread.join(STARTUP_SECONDS)
+        listener.close()
 
-    def __init__(self, app: Callable[..., Any]):
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False))
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
 
-    def __enter__(self) -> int:
-        self._thread.start()
-        deadline = time.monotonic() + STARTUP_SECONDS
-        while not self._server.started:
-            assert time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.01)
-        return int(self._socket.getsockname()[1])
+def wait_for(condition: Callable[[], Any], seconds: float = STARTUP_SECONDS) -> Any:
+    """What the condition gives once it is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.01)
+    return found
 
-    def __exit__(self, *_exception: object) -> None:
-        self._server.should_exit = True
-        self._thread.join(STARTUP_SECONDS)
+
+def _wait_until_ready(home: Path, process: subprocess.Popen[bytes]) -> str:
+    def endpoint() -> str | None:
+        assert process.poll() is None, f"the server ended with {process.returncode}"
+        try:
+            return str(json.loads((home / "server.json").read_text())["endpoint"])
+        except FileNotFoundError:
+            return None
+
+    return str(wait_for(endpoint))
+
+
+@pytest.fixture(scope="session")
+def running_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+    """One whole cloud, started by the command line, for all tests that need jobs and endpoints."""
+    cloud = RunningCloud(tmp_path_factory.mktemp("cloud") / "home")
+    cloud.up()
+    yield cloud
+    cloud.down()

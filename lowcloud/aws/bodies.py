@@ -1,7 +1,8 @@
 """Request bodies: read from the connection at the pace of who uses them, checked as they pass.
 
-An operation with a streamed payload gets a `Body` and reads it from its worker thread. What `read` has given is only to
-be trusted once it has given b"": hash, chunk signatures and length are checked to the very end, and a failed check raises.
+An operation with a streamed payload gets a `Body` and reads it from its worker thread. What `read` has given is only
+to be trusted once it has given b"": hash, chunk signatures and length are checked to the very end, and a failed check
+raises.
 """
 
 import asyncio
@@ -34,11 +35,18 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Body:
     """A blocking reader of a request's payload."""
 
-    def __init__(self, pieces: Iterable[bytes], length: int | None, trailers: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        pieces: Iterable[bytes],
+        length: int | None,
+        trailers: Mapping[str, str] | None = None,
+        announced: frozenset[str] = frozenset(),
+    ):
         self._pieces = iter(pieces)
         self._rest = b""
         self.length = length  # bytes of the payload, where the client has said
         self.trailers: Mapping[str, str] = trailers if trailers is not None else {}  # complete after the last byte
+        self.announced = announced  # the names of the trailers to come, in lower case
 
     def read(self, size: int = -1) -> bytes:
         """The next `size` bytes, fewer only at the end; all that is left where size is negative.
@@ -144,7 +152,7 @@ def open_body(
     trailers: dict[str, str] = {}
     announced = _names(headers.get("x-amz-trailer", "")) if trailing else frozenset()
     decoded = decode_chunks(pieces, ChunkSigner(claim, secret) if signed else None, announced, trailers)
-    return Body(_checked(decoded, length, UNSIGNED_PAYLOAD), length, trailers)
+    return Body(_checked(decoded, length, UNSIGNED_PAYLOAD), length, trailers, announced)
 
 
 def inflate(body: bytes, limit: int = LARGEST_BUFFERED_BYTES) -> bytes:

@@ -151,6 +151,4 @@ def unknown_operation(message: str, protocol: str = "json") -> AwsError:
 
 def internal(request_id: str) -> AwsError:
     """Our own fault; the log has the rest under this request's id."""
-    return AwsError(
-        "InternalFailure", f"Lowcloud failed to answer. Its log tells why, under request {request_id}.", 500
-    )
+    return AwsError("InternalFailure", f"Lowcloud failed; its log tells why, under request {request_id}.", 500)

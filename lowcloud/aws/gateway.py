@@ -8,29 +8,19 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from lowcloud.aws import (  # noqa: F401 (operations enter themselves)
-    cloudwatch,
-    errors,
-    iam,
-    logs,
-    routing,
-    sagemaker,
-    sagemaker_runtime,
-    signature,
-    sts,
-)
+from lowcloud.aws import errors, routing, services, signature
 from lowcloud.aws.bodies import SMALL_BYTES, Body, Incoming, Receive, declared_hash, inflate, open_body
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.models import Service, load_service
-from lowcloud.aws.operations import OPERATIONS, Operation
+from lowcloud.aws.operations import Operation
 from lowcloud.aws.parse import parse
-from lowcloud.aws.replies import send_response
+from lowcloud.aws.replies import Send, send_response
 from lowcloud.aws.routing import Dialect, Target, find_dialect, find_target
 from lowcloud.aws.serialize import serialize, serialize_error
 from lowcloud.aws.signature import Claim, Fault, SignatureError, read_claim
@@ -63,14 +53,12 @@ class Exchange:
 class Gateway:
     """All services on one port, as an ASGI application."""
 
-    def __init__(self, cloud: Cloud, operations: Mapping[tuple[str, str], Operation] = OPERATIONS):
+    def __init__(self, cloud: Cloud, operations: Mapping[tuple[str, str], Operation] = services.OPERATIONS):
         self._cloud = cloud
         self._operations = operations
         self._workers = ThreadPoolExecutor(WORKERS, "operation")
 
-    async def __call__(
-        self, scope: Mapping[str, Any], receive: Receive, send: Callable[[Any], Awaitable[None]]
-    ) -> None:
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await _ignore(scope, receive, send)
         exchange = Exchange(request_head(scope))
@@ -122,9 +110,7 @@ class Gateway:
             exchange.target = target = find_target(request, exchange.dialect, b"")
             body = await _open_s3_body(target, request, incoming, payload_hash, claim, credentials)
         else:
-            signature.check_time(
-                claim, self._cloud.now()
-            )  # before the body is read; verify does it again with the rest
+            signature.check_time(claim, self._cloud.now())  # before reading on; verify repeats it
             raw = await incoming.whole()
             payload_hash = _payload_hash(request, claim, raw)
             signature.verify(request, claim, credentials.secret_access_key, payload_hash, self._cloud.now())
@@ -216,7 +202,7 @@ def _write_access_log(exchange: Exchange, status: int) -> None:
     )
 
 
-async def _ignore(scope: Mapping[str, Any], receive: Receive, send: Callable[[Any], Awaitable[None]]) -> None:
+async def _ignore(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
     """Answer what is no request: the server's life cycle. Websockets are closed."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1000})

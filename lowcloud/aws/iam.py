@@ -32,7 +32,7 @@ def create_role(cloud: Cloud, caller: Caller, request: Request) -> Answer:
 
 @operation("iam", "GetRole")
 def get_role(cloud: Cloud, caller: Caller, request: Request) -> Answer:
-    return {"Role": _describe(cloud, roles.get(cloud, request["RoleName"]))}
+    return {"Role": _describe(cloud, roles.find(cloud, request["RoleName"]))}
 
 
 @operation("iam", "ListRoles")
@@ -150,7 +150,7 @@ def _principal_exists(cloud: Cloud, arn: str) -> None:
     if account != cloud.settings.account_id or not name:
         raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
     try:
-        roles.get(cloud, name.rpartition("/")[2])
+        roles.find(cloud, name.rpartition("/")[2])
     except NotFound as error:
         raise AwsError("NoSuchEntity", str(error), 404) from error
 

@@ -12,7 +12,7 @@ from lowcloud.aws.wire import HttpRequest, MalformedUrl, query_pairs
 
 
 def parse(target: Target, request: HttpRequest, body: bytes | Body) -> dict[str, Any]:
-    """The input. Times are seconds since the epoch, blobs bytes, a streamed payload a Body.
+    """The input. Times are datetimes in UTC, blobs bytes, a streamed payload a Body.
 
     Raises AwsError with the code of the service for bytes that are not what the protocol asks for.
     """
@@ -43,7 +43,7 @@ def _parse_rest(target: Target, shape: StructureShape, request: HttpRequest, bod
     members = rest.parse_bindings(target.operation, request, target.labels)
     payload = rest.payload_member(shape)
     if payload is None:
-        if isinstance(body, bytes) and body and rest.body_members(shape):
+        if isinstance(body, bytes) and body:
             members.update(_parse_body(target, shape, body))
     elif payload[1].type_name in ("blob", "string"):
         value = _parse_raw(payload[1].type_name, payload[1].serialization, body)

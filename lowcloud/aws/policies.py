@@ -57,7 +57,7 @@ def _statements(text: str) -> Iterator[dict[str, Any]]:
     if not isinstance(document, dict) or document.get("Version", VERSIONS[0]) not in VERSIONS:
         raise _malformed("The policy must be an object whose Version is 2012-10-17 or 2008-10-17.")
     statements = document.get("Statement")
-    listed = statements if isinstance(statements, list) else [statements]
+    listed: list[Any] = statements if isinstance(statements, list) else [statements]
     if not listed:
         raise _malformed("The policy has no statements.")
     for statement in listed:

@@ -41,7 +41,7 @@ async def _chunks(body: Iterator[bytes] | AsyncIterator[bytes], workers: Executo
             yield chunk
         return
     loop = asyncio.get_running_loop()
-    while (chunk := await loop.run_in_executor(workers, next, body, None)) is not None:
+    while chunk := await loop.run_in_executor(workers, lambda: next(body, b"")):
         yield chunk
 
 
@@ -55,7 +55,4 @@ async def _close(body: Any, workers: Executor) -> None:
 
 def _headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     """Names and values as bytes; a control character would end the line and begin another header."""
-    return [
-        (name.lower().encode("latin-1", "replace"), _CONTROLS.sub(b" ", text.encode()))
-        for name, text in headers.items()
-    ]
+    return [(name.lower().encode(), _CONTROLS.sub(b" ", text.encode())) for name, text in headers.items()]

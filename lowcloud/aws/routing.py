@@ -79,6 +79,8 @@ def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
     target = request.headers.get("x-amz-target", "")
     content_type = request.headers.get("content-type", "")
     services = _services(signing_name, target)
+    if services == ("s3",):  # whatever a body or an object's name looks like
+        return Dialect(services, REST_XML)
     if request.headers.get("smithy-protocol") == "rpc-v2-cbor" or _CBOR_PATH.fullmatch(request.path):
         return Dialect(services, CBOR)
     if target:
@@ -163,7 +165,7 @@ def _operation_of_cbor(request: HttpRequest) -> str:
 
 
 @dataclass(frozen=True)
-class _Route:
+class Route:
     operation: str
     pattern: re.Pattern[str]
     names: tuple[str, ...]  # labels, by group
@@ -181,11 +183,11 @@ class _Route:
         return self.literals, len(self.query), sum(1 if present else -1 for present in needed)
 
 
-class _Router:
+class Router:
     """The path templates of one service."""
 
     def __init__(self, service: Service):
-        self._routes: dict[str, list[_Route]] = {}
+        self._routes: dict[str, list[Route]] = {}
         for name in service.model.operation_names:
             operation = service.operation(name)
             self._routes.setdefault(operation.http["method"], []).append(_route(operation))
@@ -194,7 +196,7 @@ class _Router:
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> tuple[str, dict[str, str]] | None:
         """The operation whose template fits best, and the labels in the path."""
-        best: tuple[tuple[int, int, int], _Route, re.Match[str]] | None = None
+        best: tuple[tuple[int, int, int], Route, re.Match[str]] | None = None
         for route in self._routes.get(method, ()):
             match = route.pattern.fullmatch(path)
             score = route.score(query, headers) if match else None
@@ -207,13 +209,13 @@ class _Router:
 
 
 @cache
-def _router(service_name: str) -> _Router:
+def _router(service_name: str) -> Router:
     service = load_service(service_name)
     assert service is not None
-    return _Router(service)
+    return Router(service)
 
 
-def _route(operation: OperationModel) -> _Route:
+def _route(operation: OperationModel) -> Route:
     template, _, query = operation.http["requestUri"].partition("?")
     path = template.rstrip("/")
     pattern = "".join(
@@ -222,7 +224,7 @@ def _route(operation: OperationModel) -> _Route:
     )
     shape = operation.input_shape
     needed = [(name, shape.members[name]) for name in shape.required_members] if shape else []
-    return _Route(
+    return Route(
         operation.name,
         re.compile(pattern + "/?", re.DOTALL),
         tuple(label.rstrip("+") for label in _LABEL.findall(path)),

@@ -1,8 +1,8 @@
 """From an operation's answer, or an error, to the bytes of a response in the protocol of the request."""
 
 import inspect
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, cast
 
 from botocore.model import OperationModel, Shape, StructureShape
 
@@ -32,9 +32,10 @@ def serialize_error(
 ) -> HttpResponse:
     """The response that says `error`."""
     shape = service.error_shapes.get(error.code) if service is not None else None
+    code = shape.metadata.get("error", {}).get("code", shape.name) if shape is not None else error.code
+    error.code = code if protocol in (QUERY, "rest-xml") or shape is None else shape.name
     response = _failure(error, service, shape, protocol, json_version, request_id)
     if protocol in (JSON, CBOR) and service is not None and service.is_query_compatible:
-        code = shape.metadata.get("error", {}).get("code", error.code) if shape is not None else error.code
         fault = "Sender" if error.status < 500 else "Receiver"
         response.headers["x-amzn-query-error"] = f"{code};{fault}"
     response.headers.update(error.headers)
@@ -98,14 +99,16 @@ def _document(
 ) -> tuple[bytes, str]:
     """The body made of the members that are bound to nothing else."""
     if protocol == "rest-json":
-        body = {name: value for name, value in answer.items() if name in shape.members}
-        bound = [name for name, member in shape.members.items() if "location" in member.serialization]
-        return json.dumps(shape, {name: value for name, value in body.items() if name not in bound}), "application/json"
+        bound = [name for name, member in shape.members.items() if member.serialization.get("location") in xml.BOUND]
+        return json.dumps(shape, {name: answer[name] for name in answer if name not in bound}), "application/json"
     namespace = operation.service_model.metadata.get("xmlNamespace")
     if operation.service_model.service_name == "s3":
         namespace = S3_NAMESPACE
     # S3 names the root of its answers in its own way, e.g. ListBucketResult; the model has it only as documentation.
     name = _root_name(operation, shape)
+    if name == "LocationConstraint":  # the one answer whose root is a text
+        region = answer.get(name) or ""
+        return (xml.DECLARATION + xml.render(shape.members[name], region, name, namespace)).encode(), "application/xml"
     return (xml.DECLARATION + xml.render(shape, answer, name, namespace)).encode(), "application/xml"
 
 
@@ -151,17 +154,16 @@ def _failure(
         body = json.encode({"__type": error.code, **members})
         return HttpResponse(error.status, {"content-type": f"application/x-amz-json-{json_version}"}, body)
     if protocol == CBOR:
-        body = cbor.error_body(error.code, error.message, shape, error.fields)
+        body = cbor.error_body(error.code, _message_name(shape), error.message, shape, error.fields)
         return HttpResponse(error.status, {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}, body)
     namespace = service.xml_namespace if service is not None else None
     if protocol == "rest-xml" and (service is None or service.name == "s3"):
         return HttpResponse(error.status, {"content-type": "application/xml"}, _s3_error(error, request_id))
+    headers = rest.answer_headers(shape, error.fields) if isinstance(shape, StructureShape) else {}
     if protocol in (QUERY, "rest-xml"):
-        document = query.render_error(error, shape, namespace, request_id)
-        return HttpResponse(error.status, {"content-type": "text/xml"}, document)
-    headers = {"content-type": "application/json", "x-amzn-errortype": error.code}
-    if isinstance(shape, StructureShape):
-        headers.update(rest.answer_headers(shape, error.fields))
+        headers["content-type"] = "text/xml"
+        return HttpResponse(error.status, headers, query.render_error(error, shape, namespace, request_id))
+    headers |= {"content-type": "application/json", "x-amzn-errortype": error.code}
     return HttpResponse(error.status, headers, json.encode(_error_members(error, shape)))
 
 
@@ -169,13 +171,18 @@ def _error_members(error: AwsError, shape: Shape | None) -> dict[str, Any]:
     """The members of a JSON error; "message" is spelt as the shape spells it."""
     if not isinstance(shape, StructureShape):
         return {"message": error.message}
-    spelt = next((name for name in shape.members if name.lower() == "message"), "message")
     fields = {
         name: value
         for name, value in error.fields.items()
         if name in shape.members and "location" not in shape.members[name].serialization
     }
-    return {**json.to_document(shape, fields), spelt: error.message}
+    return {**json.to_document(shape, fields), _message_name(shape): error.message}
+
+
+def _message_name(shape: Shape | None) -> str:
+    """ "message" as the shape of the error spells it."""
+    members = shape.members if isinstance(shape, StructureShape) else ()
+    return next((name for name in members if name.lower() == "message"), "message")
 
 
 def _s3_error(error: AwsError, request_id: str) -> bytes:
@@ -194,8 +201,8 @@ def _stream(value: Any) -> Content:
     if hasattr(value, "read"):
         return _read_through(value)
     if inspect.isasyncgen(value) or hasattr(value, "__aiter__"):
-        return value  # type: ignore[no-any-return]
-    return iter(value)
+        return cast(AsyncIterator[bytes], value)
+    return cast(Iterator[bytes], iter(value))
 
 
 def _read_through(file: Any) -> Iterator[bytes]:

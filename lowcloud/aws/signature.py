@@ -23,6 +23,8 @@ LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
 EMPTY_SHA256 = sha256(b"").hexdigest()
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
+# In what is signed in any case, or (the token) tied to the key that signs.
+_PROVEN_OTHERWISE = frozenset(("x-amz-content-sha256", "x-amz-date", "x-amz-security-token"))
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~%/-]*")
 _SPACES = re.compile(r" +")
 _DATE = re.compile(r"\d{8}T\d{6}Z")
@@ -93,7 +95,7 @@ def verify(request: HttpRequest, claim: Claim, secret: str, payload_hash: str, n
     check_time(claim, now)
     _check_signed_headers(request, claim)
     expected = sign(string_to_sign(claim, canonical_request(request, claim, payload_hash)), claim, secret)
-    if not hmac.compare_digest(expected, claim.signature):
+    if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
         raise SignatureError(
             Fault.MISMATCH,
             "The request signature we calculated does not match the signature you provided. "
@@ -134,14 +136,12 @@ def canonical_request(request: HttpRequest, claim: Claim, payload_hash: str) -> 
 
 def canonical_path(path: str, service: str) -> str:
     """The path as it is signed: S3 keeps every segment, other services drop '.', '..' and doubled slashes."""
-    sent = path if _UNRESERVED.fullmatch(path) else quote(path, safe="/~%-_.")
     if service in ("s3", "s3express"):
-        return sent or "/"
-    if "//" in sent or "/." in sent:
-        normal = posixpath.normpath(sent)
-        normal = "/" + normal.lstrip("/")
-        sent = normal + "/" if sent.endswith("/") and normal != "/" else normal
-    return sent.replace("%", "%25") or "/"
+        return (path if _UNRESERVED.fullmatch(path) else quote(path, safe="/~%-_.")) or "/"
+    if "//" in path or "/." in path:
+        normal = "/" + posixpath.normpath(path).lstrip("/")
+        path = normal + "/" if path.endswith(("/", "/.", "/..")) and normal != "/" else normal
+    return quote(path, safe="/~-_.") or "/"
 
 
 def canonical_query(query: str) -> str:
@@ -281,7 +281,7 @@ def _is_time(timestamp: str) -> bool:
 
 
 def _check_signed_headers(request: HttpRequest, claim: Claim) -> None:
-    """What steers the request must be signed; the payload's hash is part of what is signed anyway."""
+    """What steers the request must be signed."""
     unsigned = [name for name in _steering(request.headers) if name not in claim.signed_headers]
     if unsigned:
         raise SignatureError(
@@ -290,7 +290,7 @@ def _check_signed_headers(request: HttpRequest, claim: Claim) -> None:
 
 
 def _steering(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name.startswith("x-amz-") and name not in ("x-amz-content-sha256", "x-amz-date")]
+    return [name for name in names if name.startswith("x-amz-") and name not in _PROVEN_OTHERWISE]
 
 
 def _encode(text: str) -> str:
@@ -300,5 +300,5 @@ def _encode(text: str) -> str:
 def _old_version() -> SignatureError:
     return SignatureError(
         Fault.OLD_VERSION,
-        f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM} (Signature Version 4).",
+        f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM}.",
     )

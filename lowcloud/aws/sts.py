@@ -68,7 +68,7 @@ def _assumable_role(cloud: Cloud, caller: Caller, arn: str) -> roles.Role:
     )
     account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")
     try:
-        role = roles.get(cloud, name.rpartition("/")[2])
+        role = roles.find(cloud, name.rpartition("/")[2])
     except NotFound as error:
         raise denied from error
     if account != cloud.settings.account_id or not trusts(role.trust_policy, caller.account_id, caller_arn(caller)):
@@ -79,7 +79,7 @@ def _assumable_role(cloud: Cloud, caller: Caller, arn: str) -> roles.Role:
 def _user_id(cloud: Cloud, caller: Caller) -> str:
     if caller.role is None:
         return caller.account_id
-    return f"{roles.get(cloud, caller.role).role_id}:{caller.session}"
+    return f"{roles.find(cloud, caller.role).role_id}:{caller.session}"
 
 
 def _credentials(session: Credentials) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ def validate(operation: OperationModel, request: Mapping[str, Any], code: str) -
 
 
 def refuse_unsupported(request: Mapping[str, Any], refused: tuple[str, ...], code: str) -> None:
-    """Raises AwsError for a member that Lowcloud does not honour; names may be paths: "A.B", lists are passed through."""
+    """Raises AwsError for a member that Lowcloud does not honour; "A.B" is B of A, or of each of A."""
     for name in refused:
         if _is_given(request, name.split(".")):
             raise AwsError(code, f"{name} is not supported by Lowcloud yet.")

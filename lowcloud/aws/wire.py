@@ -9,6 +9,12 @@ from urllib.parse import unquote, unquote_plus
 Content = bytes | Iterator[bytes] | AsyncIterator[bytes]
 
 
+def new_request_id() -> str:
+    """Random, in the form of a UUID."""
+    text = secrets.token_hex(16)
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """The head of a request. `path` and `query` are as the client sent them, percent-encoded."""
@@ -17,7 +23,7 @@ class HttpRequest:
     path: str
     query: str
     headers: Mapping[str, str]  # names in lower case, repeated ones joined by commas
-    id: str = field(default_factory=lambda: new_request_id())
+    id: str = field(default_factory=new_request_id)
 
     @property
     def host(self) -> str:
@@ -35,12 +41,6 @@ class HttpResponse:
 
 class MalformedUrl(ValueError):
     """A percent-encoded part of the URL is not UTF-8."""
-
-
-def new_request_id() -> str:
-    """Random, in the form of a UUID."""
-    text = secrets.token_hex(16)
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def request_head(scope: Mapping[str, Any]) -> HttpRequest:

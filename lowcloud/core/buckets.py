@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, CloudError, InUse, NotFound
-from lowcloud.store.listing import page
 from lowcloud.store.tables import buckets, objects, parts, uploads
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -45,12 +44,17 @@ def find(cloud: Cloud, name: str) -> Bucket:
         return require(connection, name)
 
 
-def list_page(cloud: Cloud, limit: int, after: str | None = None, prefix: str = "") -> tuple[list[Bucket], str | None]:
+def list_page(
+    cloud: Cloud, limit: int, *, after: str | None = None, prefix: str = "", region: str | None = None
+) -> tuple[list[Bucket], str | None]:
     """At most `limit` buckets by name, and the name to go on after."""
-    query = sa.select(buckets).where(buckets.c.name.startswith(prefix, autoescape=True))
+    query = sa.select(buckets).where(buckets.c.name > (after or ""), buckets.c.name.startswith(prefix, autoescape=True))
+    if region is not None:
+        query = query.where(buckets.c.region == region)
     with cloud.database.read() as connection:
-        found = page(connection, query, [buckets.c.name], limit=limit, after=None if after is None else [after])
-    return [Bucket(**row._mapping) for row in found.rows], found.next_after[0] if found.next_after else None
+        rows = connection.execute(query.order_by(buckets.c.name).limit(limit + 1)).all()
+    found = [Bucket(**row._mapping) for row in rows[:limit]]
+    return found, found[-1].name if found and len(rows) > limit else None
 
 
 def delete(cloud: Cloud, name: str) -> None:

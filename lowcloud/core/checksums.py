@@ -67,6 +67,7 @@ _STARTS: dict[str, Callable[[], _Running]] = {
     "CRC64NVME": lambda: _Crc(crt.crc64nvme, 8),
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "SHA256": hashlib.sha256,
+    "SHA512": hashlib.sha512,
 }
 _JOIN: dict[str, Callable[[int, int, int], int]] = {
     "CRC32": crt.combine_crc32,

@@ -90,7 +90,7 @@ def put(
     check_key(key)
     with cloud.database.read() as connection:
         buckets.require(connection, bucket)
-        _check_replacing(conditions, _current(connection, bucket, key), key)
+        _check_replacing(conditions, current(connection, bucket, key), key)
     with receive(cloud, chunks, [algorithm], claims) as body:
         new = Object(
             bucket=bucket,
@@ -148,8 +148,10 @@ def get(
     raise AssertionError("unreachable")
 
 
-def part_span(cloud: Cloud, found: Object, part: int) -> tuple[int, int]:
-    """Where a part begins, and its size in bytes. Raises PartUnknown."""
+def locate(cloud: Cloud, found: Object, span: Span | None, part: int | None) -> tuple[int, int]:
+    """Where a span or a part begins, and its size in bytes. Raises SpanOutside and PartUnknown."""
+    if part is None:
+        return resolve(found, [], span, None)
     with cloud.database.read() as connection:
         return resolve(found, _pieces(connection, found.id), None, part)
 
@@ -192,17 +194,18 @@ def walk(cloud: Cloud, bucket: str, prefix: str = "") -> Iterator[Object]:
         start = listing.next_start
 
 
-def delete(cloud: Cloud, bucket: str, key: str) -> None:
-    """Remove an object; a key that holds none is no error. Raises NotFound (bucket)."""
-    delete_many(cloud, bucket, [key])
+def delete(cloud: Cloud, bucket: str, key: str, conditions: Conditions = NO_CONDITIONS) -> None:
+    """Remove an object; a key that holds none is no error. Raises NotFound (bucket) and ConditionFailed."""
+    delete_many(cloud, bucket, [key], conditions)
 
 
-def delete_many(cloud: Cloud, bucket: str, keys: Sequence[str]) -> None:
-    """Remove objects, all or none of them. Raises NotFound (bucket)."""
+def delete_many(cloud: Cloud, bucket: str, keys: Sequence[str], conditions: Conditions = NO_CONDITIONS) -> None:
+    """Remove objects, all or none of them. Raises NotFound (bucket) and ConditionFailed."""
     blobs: list[str] = []
     with full_disk_told(), cloud.database.transaction() as connection:
         buckets.require(connection, bucket)
         for key in keys:
+            _check_replacing(conditions, current(connection, bucket, key), key)
             blobs += _remove(connection, bucket, key)
     cloud.files.delete(blobs)
 
@@ -251,7 +254,7 @@ def check_key(key: str) -> None:
 def place(connection: sa.Connection, new: Object, conditions: Conditions) -> list[str]:
     """Write an object's row in place of the one its key held; returns the blobs to delete after the commit."""
     buckets.require(connection, new.bucket)
-    _check_replacing(conditions, _current(connection, new.bucket, new.key), new.key)
+    _check_replacing(conditions, current(connection, new.bucket, new.key), new.key)
     replaced = _remove(connection, new.bucket, new.key)
     connection.execute(sa.insert(objects).values(asdict(new)))
     return replaced
@@ -271,6 +274,12 @@ def part_row(
         "modified_at": modified_at,
         "checksum": checksum,
     }
+
+
+def current(connection: sa.Connection, bucket: str, key: str) -> Object | None:
+    """The object that the key holds, within a transaction, or None."""
+    row = connection.execute(sa.select(objects).where(*_at(bucket, key))).first()
+    return None if row is None else _object(row)
 
 
 def sweep(cloud: Cloud) -> int:
@@ -301,31 +310,26 @@ def resolve(found: Object, pieces: Sequence[tuple[int, Blob]], span: Span | None
     return first, length
 
 
-def _current(connection: sa.Connection, bucket: str, key: str) -> Object | None:
-    row = connection.execute(sa.select(objects).where(*_at(bucket, key))).first()
-    return None if row is None else _object(row)
-
-
 def _require(connection: sa.Connection, bucket: str, key: str) -> Object:
-    found = _current(connection, bucket, key)
+    found = current(connection, bucket, key)
     if found is None:
         buckets.require(connection, bucket)
         raise NotFound("object", key)
     return found
 
 
-def _check_replacing(conditions: Conditions, current: Object | None, key: str) -> None:
-    if current is None and conditions.if_match is not None:
+def _check_replacing(conditions: Conditions, present: Object | None, key: str) -> None:
+    if present is None and conditions.if_match is not None:
         raise NotFound("object", key)
-    check_write(conditions, current.etag if current else None)
+    check_write(conditions, present.etag if present else None)
 
 
 def _remove(connection: sa.Connection, bucket: str, key: str) -> list[str]:
-    current = _current(connection, bucket, key)
-    if current is None:
+    present = current(connection, bucket, key)
+    if present is None:
         return []
-    blobs = connection.execute(sa.select(parts.c.blob).where(parts.c.owner == current.id)).scalars().all()
-    connection.execute(sa.delete(parts).where(parts.c.owner == current.id))
+    blobs = connection.execute(sa.select(parts.c.blob).where(parts.c.owner == present.id)).scalars().all()
+    connection.execute(sa.delete(parts).where(parts.c.owner == present.id))
     connection.execute(sa.delete(objects).where(*_at(bucket, key)))
     return list(blobs)
 

@@ -1,4 +1,4 @@
-"""Roles: names under which programs and people act, with the policies that say who may take them on and what they may."""
+"""Roles: names under which programs and people act, with the policies that say who may do so and what they may."""
 
 import json
 import secrets
@@ -62,10 +62,10 @@ def ensure(cloud: Cloud, name: str) -> Role:
     try:
         return create(cloud, name, trust_policy, max_session_seconds=12 * 3600)
     except AlreadyExists:  # another server of this home was quicker
-        return get(cloud, name)
+        return find(cloud, name)
 
 
-def get(cloud: Cloud, name: str) -> Role:
+def find(cloud: Cloud, name: str) -> Role:
     """Raises NotFound."""
     with cloud.database.read() as connection:
         return _get(connection, name)

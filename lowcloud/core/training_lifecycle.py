@@ -15,6 +15,7 @@ from lowcloud.store.tables import training_jobs
 
 STOP_GRACE_SECONDS = 120  # between SIGTERM and SIGKILL, as SageMaker documents for StopTrainingJob
 FAILURE_LIMIT = 1024  # characters of a failure reason
+PROGRAM_FAILED = "AlgorithmError: The program failed; see its log."
 LOST = "InternalServerError: The training host was lost while the program ran. Start the job again."
 JOBS_PER_CPU = 1
 
@@ -95,7 +96,7 @@ def _step_running(job: TrainingJob, seen: Observation, now: float) -> tuple[Trai
     if not seen.replicas:
         return _fail(job, LOST, now), Action.REMOVE
     if seen.has_failed:
-        failed = _note(job, failure=seen.failure)
+        failed = _note(job, failure=seen.failure or PROGRAM_FAILED)
         return (_end(failed, State.FAILED, now), Action.REMOVE) if seen.has_ended else _stop(failed, now)
     if seen.has_ended:
         return _enter(job, State.STORING, now), Action.STORE
@@ -107,7 +108,9 @@ def _step_running(job: TrainingJob, seen: Observation, now: float) -> tuple[Trai
 
 
 def _step_stopping(job: TrainingJob, seen: Observation, now: float) -> tuple[TrainingJob, Action | None]:
-    if seen.replicas and not seen.has_ended:
+    if not seen.replicas:
+        return _fail(job, job.progress.failure or LOST, now), Action.REMOVE
+    if not seen.has_ended:
         return job, Action.STOP
     if job.progress.failure:
         return _end(job, State.FAILED, now), Action.REMOVE

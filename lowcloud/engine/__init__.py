@@ -97,6 +97,12 @@ class StagingFailed(Exception):
 class Engine(Protocol):
     """Runs work. Retry, time limits and scaling are above it. Every method is safe to repeat."""
 
+    def warm_up(self) -> None:
+        """Make ready, in the background, what lets work start fast."""
+
+    def close(self) -> None:
+        """Let go of what this process holds; work goes on."""
+
     def start(self, work: Work) -> None:
         """Lay the inputs and start every replica, or do nothing where this id was started already.
 

@@ -1,4 +1,4 @@
-"""Pages of sorted rows: by position (every List operation), and of keys that fold into folders (object listings)."""
+"""Rows in key order with folders folded: listings of buckets, at a cost that does not grow with the bucket."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,39 +8,6 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, tuple_
 
 FIRST_BATCH = 64
 LARGEST_BATCH = 1001
-
-
-@dataclass(frozen=True)
-class Page:
-    """Some rows in order, and where the next page starts after (None: there is no more)."""
-
-    rows: tuple[Row[Any], ...]
-    next_after: tuple[Any, ...] | None
-
-
-def page(
-    connection: Connection,
-    query: Select[Any],
-    order: Sequence[ColumnElement[Any]],
-    *,
-    limit: int,
-    after: Sequence[Any] | None = None,
-    is_descending: bool = False,
-) -> Page:
-    """At most `limit` rows of the query, sorted by `order`, that come after the position `after`.
-
-    `order` must be selected by the query and name each row uniquely, e.g. (created_at, name). A position is the values
-    of `order` in a row; rows that come and go between two pages shift nothing.
-    """
-    if after is not None:
-        here, there = tuple_(*order), tuple_(*after)
-        query = query.where(here < there if is_descending else here > there)
-    query = query.order_by(*(column.desc() if is_descending else column.asc() for column in order)).limit(limit + 1)
-    rows = connection.execute(query).all()
-    if len(rows) <= limit or limit == 0:
-        return Page(tuple(rows[:limit]), None)
-    last = rows[limit - 1]._mapping
-    return Page(tuple(rows[:limit]), tuple(last[column] for column in order))
 
 
 @dataclass(frozen=True)

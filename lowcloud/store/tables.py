@@ -222,6 +222,6 @@ parts = Table(
     Column("wrapped_key", LargeBinary, nullable=False),
     Column("etag", String(32), nullable=False),
     Column("modified_at", Float, nullable=False),
-    Column("checksum", String(64)),  # by the upload's algorithm, base64; null for the one part of a plain object
+    Column("checksum", String(128)),  # by the upload's algorithm, base64; null for the one part of a plain object
     sqlite_with_rowid=False,
 )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowcloud.store import listing
-from lowcloud.store.listing import Folder, folded, page, successor
+from lowcloud.store.listing import Folder, folded, successor
 
 TABLE = sa.Table(
     "t", sa.MetaData(), sa.Column("k", sa.String, primary_key=True), sa.Column("n", sa.Integer, primary_key=True)
@@ -78,18 +78,3 @@ def test_a_successor_is_greater_than_all_that_begin_with_it(text: str, other: st
     if after is not None:
         assert (text + other).encode() < after.encode()
         assert after[:-1] == text[: len(after) - 1]
-
-
-@pytest.mark.parametrize("is_descending", [False, True])
-def test_pages_joined_are_the_whole(connection: sa.Connection, is_descending: bool) -> None:
-    fill(connection, ["a", "b", "c"])
-    order = [TABLE.c.n, TABLE.c.k]
-    after, rows = None, []
-    while True:
-        found = page(connection, sa.select(TABLE), order, limit=4, after=after, is_descending=is_descending)
-        rows += [(row.n, row.k) for row in found.rows]
-        after = found.next_after
-        if after is None:
-            break
-    expected = [(number, name) for number in (1, 2) for name in "abc"]
-    assert rows == (expected[::-1] if is_descending else expected)

@@ -71,13 +71,15 @@ def dumps(shape: Shape | None, answer: Mapping[str, Any]) -> bytes:
     return bytes(out)
 
 
-def error_body(error_type: str, message: str, shape: Shape | None, fields: Mapping[str, Any]) -> bytes:
-    """A CBOR map with __type, message and the members of an error's shape."""
-    members = dict(_present(cast(StructureShape, shape), fields)) if shape is not None else {}
-    members = {name: pair for name, pair in members.items() if name.lower() != "message"}
+def error_body(
+    error_type: str, message_name: str, message: str, shape: Shape | None, fields: Mapping[str, Any]
+) -> bytes:
+    """A CBOR map with __type, the message and the members of an error's shape."""
+    members = _present(cast(StructureShape, shape), fields) if shape is not None else {}
+    members.pop(message_name, None)
     out = bytearray()
     _head(out, _MAP, 2 + len(members))
-    for text in ("__type", error_type, "message", message):
+    for text in ("__type", error_type, message_name, message):
         _text(out, text)
     for name, (member, value) in members.items():
         _text(out, name)
@@ -233,7 +235,7 @@ def _parse_boolean(shape: Shape, item: Any) -> bool:
     return item
 
 
-def _parse_timestamp(shape: Shape, item: Any) -> float:
+def _parse_timestamp(shape: Shape, item: Any) -> datetime:
     if not isinstance(item, Time):
         raise _unexpected(item, shape)
     return scalars.parse_timestamp(item.seconds, "unixTimestamp")

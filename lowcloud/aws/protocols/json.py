@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, NoReturn, cast
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
@@ -70,7 +71,7 @@ def to_document(shape: Shape, value: Any) -> Any:
         return scalars.format_blob(value)
     if kind in ("float", "double"):
         return _float(value)
-    return value
+    return json.dumps(value) if shape.serialization.get("jsonvalue") else value
 
 
 def _structure(shape: StructureShape, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,11 +100,9 @@ def _parse_map(shape: MapShape, value: Any) -> dict[str, Any]:
 
 
 def _parse_string(shape: Shape, value: Any) -> str:
-    if isinstance(value, str):
-        return scalars.check_text(value)
-    if "jsonvalue" in shape.serialization:
-        return json.dumps(value)
-    raise _unexpected(value, "a String")
+    if not isinstance(value, str):
+        raise _unexpected(value, "a String")
+    return cast(str, loads(value.encode())) if shape.serialization.get("jsonvalue") else scalars.check_text(value)
 
 
 def _parse_integer(shape: Shape, value: Any) -> int:
@@ -131,7 +130,7 @@ def _parse_boolean(_shape: Shape, value: Any) -> bool:
     return value
 
 
-def _parse_timestamp(shape: Shape, value: Any) -> float:
+def _parse_timestamp(shape: Shape, value: Any) -> datetime:
     return scalars.parse_timestamp(value, shape.serialization.get("timestampFormat", scalars.JSON_FORMAT))
 
 

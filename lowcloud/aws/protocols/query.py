@@ -49,9 +49,10 @@ def parse_structure(shape: StructureShape, node: Node) -> dict[str, Any]:
     """The members that the form names."""
     members = {}
     for name, member in shape.members.items():
-        child = node.children.get(_member_name(name, member))
-        if child is not None:
-            members[name] = parse(member, child)
+        for known in xml.element_names(name, member):
+            if known in node.children:
+                members[name] = parse(member, node.children[known])
+                break
     return members
 
 
@@ -73,7 +74,8 @@ def render_error(error: AwsError, shape: Shape | None, namespace: str | None, re
     """The document of an error."""
     fault = "Sender" if error.status < 500 else "Receiver"
     opening = f' xmlns="{xml.escape(namespace)}"' if namespace else ""
-    members = "".join(xml.content(shape, error.fields)) if isinstance(shape, StructureShape) else ""
+    fields = {name: value for name, value in error.fields.items() if name.lower() != "message"}
+    members = "".join(xml.content(shape, fields)) if isinstance(shape, StructureShape) else ""
     return (
         f"{xml.DECLARATION}<ErrorResponse{opening}><Error><Type>{fault}</Type><Code>{xml.escape(error.code)}</Code>"
         f"<Message>{xml.escape(error.message)}</Message>{members}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
@@ -111,10 +113,3 @@ def _index(text: str) -> int:
     if len(text) > 9 or not (text.isascii() and text.isdecimal()):
         raise ValueError(text)
     return int(text)
-
-
-def _member_name(name: str, member: Shape) -> str:
-    if member.serialization.get("flattened") and isinstance(member, ListShape):
-        inner: str | None = member.member.serialization.get("name")
-        return inner or member.serialization.get("name", name)
-    return str(member.serialization.get("name", name))

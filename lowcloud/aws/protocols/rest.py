@@ -4,12 +4,12 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
 from lowcloud.aws.errors import WireError
-from lowcloud.aws.protocols import scalars
+from lowcloud.aws.protocols import scalars, xml
 from lowcloud.aws.wire import HttpRequest, decode, query_pairs
 
 _QUOTED_LIST = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)')
@@ -30,7 +30,7 @@ def parse_bindings(operation: OperationModel, request: HttpRequest, labels: Mapp
         key = member.serialization.get("name", name)
         if location == "querystring":
             query = _query(request.query) if query is None else query
-            value = _from_query(member, key, query, shape)
+            value = _from_query(member, key, query)
         elif location == "uri":
             value = _from_label(member, labels.get(key))
         elif location == "header":
@@ -52,7 +52,7 @@ def payload_member(shape: StructureShape | None) -> tuple[str, Shape] | None:
 
 def body_members(shape: StructureShape) -> bool:
     """Whether any member stands in the body of its own accord."""
-    return any("location" not in member.serialization for member in shape.members.values())
+    return any(member.serialization.get("location") not in xml.BOUND for member in shape.members.values())
 
 
 def answer_headers(shape: StructureShape, answer: Mapping[str, Any]) -> dict[str, str]:
@@ -86,9 +86,9 @@ def _query(text: str) -> dict[str, list[str]]:
     return pairs
 
 
-def _from_query(member: Shape, key: str, query: Mapping[str, list[str]], shape: StructureShape) -> Any:
+def _from_query(member: Shape, key: str, query: Mapping[str, list[str]]) -> Any:
     if isinstance(member, MapShape):
-        return _query_map(member, query, shape)
+        return _query_map(member, query)
     values = query.get(key)
     if values is None:
         return None
@@ -100,16 +100,10 @@ def _from_query(member: Shape, key: str, query: Mapping[str, list[str]], shape: 
     return scalars.parse_text(member, values[0])
 
 
-def _query_map(member: MapShape, query: Mapping[str, list[str]], shape: StructureShape) -> dict[str, Any]:
-    """Every parameter that no other member claims."""
-    claimed = {
-        other.serialization.get("name", name)
-        for name, other in shape.members.items()
-        if other.serialization.get("location") == "querystring" and other is not member
-    }
+def _query_map(member: MapShape, query: Mapping[str, list[str]]) -> dict[str, Any] | None:
+    """Every parameter there is, those too that other members take."""
     is_list = isinstance(member.value, ListShape)
-    found = {key: values if is_list else values[0] for key, values in query.items() if key not in claimed}
-    return found or cast(dict[str, Any], None)
+    return {key: values if is_list else values[0] for key, values in query.items()} or None
 
 
 def _from_label(member: Shape, label: str | None) -> Any:

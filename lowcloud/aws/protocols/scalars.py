@@ -4,7 +4,7 @@ import base64
 import binascii
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ INTEGER_LIMITS = {"integer": 2**31, "long": 2**63}
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|NaN|-?Infinity")
 _FLOAT_NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = -62135596800, 253402300799  # years 1 to 9999, seconds since the epoch
 
 # What a timestamp looks like where the model does not say, by where it stands.
@@ -52,8 +53,8 @@ def format_text(shape: Shape, value: Any, timestamp_format: str = QUERY_FORMAT) 
     return str(value)
 
 
-def parse_timestamp(value: Any, form: str) -> float:
-    """Seconds since the epoch. A number is always understood as such. Raises WireError."""
+def parse_timestamp(value: Any, form: str) -> datetime:
+    """A time in UTC. A number is always understood as seconds since the epoch. Raises WireError."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise WireError("A timestamp must be a number of seconds or a text.")
     try:
@@ -62,7 +63,7 @@ def parse_timestamp(value: Any, form: str) -> float:
         raise WireError(f"{str(value)[:64]!r} is not a timestamp.") from error
     if not EARLIEST <= seconds <= LATEST:
         raise WireError(f"{str(value)[:64]!r} is outside the years 1 to 9999.")
-    return seconds
+    return _EPOCH + timedelta(seconds=seconds)
 
 
 def format_timestamp(value: float | datetime, form: str) -> str | int | float:
@@ -70,7 +71,7 @@ def format_timestamp(value: float | datetime, form: str) -> str | int | float:
     seconds = value.timestamp() if isinstance(value, datetime) else value
     if form == "unixTimestamp":
         return int(seconds) if seconds == int(seconds) else round(seconds, 3)
-    moment = datetime.fromtimestamp(seconds, UTC)
+    moment = _EPOCH + timedelta(seconds=seconds)
     if form == "rfc822":
         return format_datetime(moment.replace(microsecond=0), usegmt=True)
     milliseconds = moment.microsecond // 1000

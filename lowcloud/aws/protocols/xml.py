@@ -12,6 +12,7 @@ from lowcloud.aws.protocols import scalars
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 DEEPEST = 64
+BOUND = ("header", "headers", "statusCode")  # where members of an answer stand outside its body
 _ESCAPES = str.maketrans(
     {
         "&": "&amp;",
@@ -94,12 +95,22 @@ def parse_structure(shape: StructureShape, element: Element) -> dict[str, Any]:
     members = {}
     for name, member in shape.members.items():
         if member.serialization.get("xmlAttribute"):
-            found = _attribute(element, member.serialization["name"])
+            found = element.attributes.get(member.serialization["name"])
             if found is not None:
                 members[name] = scalars.parse_text(member, found, scalars.XML_FORMAT)
-        elif elements := by_name.get(_member_name(name, member), []):
-            members[name] = _parse_elements(member, elements)
+        else:
+            elements = next((by_name[known] for known in element_names(name, member) if known in by_name), None)
+            if elements is not None:
+                members[name] = _parse_elements(member, elements)
     return members
+
+
+def element_names(name: str, member: Shape) -> Iterator[str]:
+    """Under what names clients send a member: those of a flattened list may stand with the list's own member."""
+    yield member.serialization.get("name", name)
+    if member.serialization.get("flattened") and isinstance(member, ListShape):
+        yield member.member.serialization.get("name", name)
+    yield name
 
 
 def render(shape: Shape, value: Any, name: str, namespace: str | None = None) -> str:
@@ -116,7 +127,7 @@ def content(shape: StructureShape, value: Mapping[str, Any]) -> Iterator[str]:
     """The children of a structure's element."""
     for name, member in shape.members.items():
         item = value.get(name)
-        if item is None or member.serialization.get("xmlAttribute") or member.serialization.get("location"):
+        if item is None or member.serialization.get("xmlAttribute") or member.serialization.get("location") in BOUND:
             continue
         if member.serialization.get("flattened"):
             yield from _flattened(member, item, name)
@@ -158,18 +169,6 @@ _PARSERS: dict[str, Callable[[Any, Element], Any]] = {
 }
 
 
-def _member_name(name: str, member: Shape) -> str:
-    """The name of a member's elements; that of a flattened list may stand with the list's own member."""
-    if member.serialization.get("flattened") and isinstance(member, ListShape):
-        inner: str | None = member.member.serialization.get("name")
-        return inner or member.serialization.get("name", name)
-    return str(member.serialization.get("name", name))
-
-
-def _attribute(element: Element, name: str) -> str | None:
-    return element.attributes.get(name)
-
-
 def _element(shape: Shape, value: Any, name: str, namespace: str | None = None) -> Iterator[str]:
     yield f"<{name}{_attributes(shape, value, namespace)}>"
     if shape.type_name == "structure":
@@ -189,7 +188,7 @@ def _element(shape: Shape, value: Any, name: str, namespace: str | None = None) 
 def _flattened(shape: Shape, value: Any, name: str) -> Iterator[str]:
     if isinstance(shape, ListShape):
         for item in value:
-            yield from _element(shape.member, item, _member_name(name, shape))
+            yield from _element(shape.member, item, shape.serialization.get("name", name))
     elif isinstance(shape, MapShape):
         for key, item in value.items():
             yield from _entry_element(shape, key, item, shape.serialization.get("name", name))
