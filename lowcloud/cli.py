@@ -211,9 +211,10 @@ def _print_new_lines(log_client: Any, job: str, token: str) -> str:
 
 def _settings(home: Path | None, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> Settings:
     try:
-        return settings_of.load(settings_of.home_folder(os.environ, home), os.environ, host, port)
+        settings = settings_of.load(settings_of.home_folder(os.environ, home), os.environ, host, port)
     except (ValueError, OSError) as error:
         _fail(str(error))
+    return settings
 
 
 def _endpoint(settings: Settings) -> str:
