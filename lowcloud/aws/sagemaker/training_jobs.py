@@ -84,8 +84,8 @@ def create_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answ
         training.create(cloud, name, _specification(request), read_tags(request))
     except AlreadyExists as error:
         taken = (
-            "Job name must be unique within an AWS account and region, and a training job with this name already exists "
-            f"({_arn(cloud, name)})"
+            "Job name must be unique within an AWS account and region, and a training job with this name already "
+            f"exists ({_arn(cloud, name)})"
         )
         raise AwsError("ResourceInUse", taken) from error
     except Invalid as error:
