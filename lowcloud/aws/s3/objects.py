@@ -24,7 +24,7 @@ from lowcloud.aws.s3.operation import (
     SOURCE_CUSTOMER_KEY,
     s3_operation,
 )
-from lowcloud.core import objects
+from lowcloud.core import objects, spans
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import Conditions
@@ -130,7 +130,7 @@ def quoted(etag: str) -> str:
     return f'"{etag}"'
 
 
-def _wanted_span(request: Request) -> objects.Span | None:
+def _wanted_span(request: Request) -> spans.Span | None:
     span = read_range(request.get("Range"))
     if "PartNumber" in request:
         if span is not None:
