@@ -1,5 +1,6 @@
 """What every S3 operation shares: whose bucket it is, what no bucket allows, and S3's words for core's errors."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from hashlib import sha256
@@ -11,7 +12,10 @@ from lowcloud.aws.s3.errors import in_words_of_s3
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError
+from lowcloud.store.encryption import Tampered
+from lowcloud.store.files import BlobGone
 
+log = logging.getLogger("lowcloud.s3")
 Function = Callable[[Cloud, Caller, Any], Answer]
 
 ENCRYPTION = {"ServerSideEncryption": "AES256"}  # of every object, asked for or not
@@ -52,6 +56,9 @@ def s3_operation(
                 return function(cloud, caller, request)
             except CloudError as error:
                 raise in_words_of_s3(error, request) from error
+            except (Tampered, BlobGone) as error:
+                log.error("%s of %s/%s: %s", name, request.get("Bucket"), request.get("Key"), error)
+                raise AwsError("InternalError", "The object cannot be read: its bytes are damaged.", 500) from error
 
         return perform
 
