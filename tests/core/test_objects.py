@@ -259,6 +259,20 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(cloud: Cloud, monkeypatch
     assert len(blob_files(cloud)) == 1
 
 
+def test_a_full_database_is_told_and_leaves_what_was_there(cloud: Cloud) -> None:
+    objects.put(cloud, "shelf", "k", [b"kept"])
+    with cloud.database.transaction() as connection:  # the pool's one connection: it may not grow its file any more
+        connection.exec_driver_sql("PRAGMA max_page_count=1")
+    with pytest.raises(StorageFull):
+        for number in range(100):
+            objects.put(cloud, "shelf", f"{number}", [b"x"], user_metadata={"m": "x" * 2000})
+    with cloud.database.transaction() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=100000")
+    rows = list(objects.walk(cloud, "shelf"))
+    assert len(blob_files(cloud)) == len(rows)
+    assert bytes_of(cloud, "k") == b"kept"
+
+
 def test_a_body_that_breaks_off_stores_nothing(cloud: Cloud) -> None:
     def broken() -> object:
         yield b"x" * (2 * RECORD_BYTES)
