@@ -26,9 +26,12 @@ RENDEZVOUS_VARIABLE = "LOWCLOUD_RENDEZVOUS"
 EXIT_CLIENT_ERROR = 2
 EXIT_ALGORITHM_ERROR = 1
 
+# The name of the replica, by which an engine recognises processes that it must end.
+REPLICA_VARIABLE = "LOWCLOUD_REPLICA"
+
 # Between an engine and the supervisor of one replica (runtime/supervise.py): files in the replica's own folder, which
 # its program does not see. All are written whole, or locked, so that either side may die at any moment.
-PLAN_FILE = "plan.json"  # {command, environment, directory, sandbox}; written by the engine
+PLAN_FILE = "plan.json"  # {name, command, environment, directory, sandbox}; written by the engine
 LOCK_FILE = "lock"  # flock held by the supervisor for as long as it lives
 LOG_FILE = "log"  # lines "<milliseconds since the epoch> <text>"
 STARTED_FILE = "started"  # {started_at}; there before the program is, so that no program is ever started twice

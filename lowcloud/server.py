@@ -1,4 +1,4 @@
-"""The composition root: settings become a Cloud, the Cloud an ASGI app and a reconciler, and one process serves them."""
+"""The composition root: settings become a Cloud, the Cloud an ASGI app and a reconciler, all in one process."""
 
 import asyncio
 import fcntl

@@ -21,13 +21,16 @@ class RunningCloud:
 
     home: Path
 
-    def cli(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    def cli(
+        self, *arguments: str, check: bool = True, cwd: Path | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run `lowcloud ...` to its end."""
         command = [sys.executable, "-m", "lowcloud.cli", *arguments]
         return subprocess.run(
             command,
             env={**os.environ, "LOWCLOUD_HOME": str(self.home), **environment},
             capture_output=True,
+            cwd=cwd,
             text=True,
             timeout=600,
             check=check,

@@ -38,9 +38,7 @@ def refuse_unsupported(request: Mapping[str, Any], refused: tuple[str, ...], cod
 @cache
 def compile_pattern(pattern: str) -> re.Pattern[str] | None:
     """A model's pattern as Python has it, or None for one that Python cannot say; those are left to the operation."""
-    for java, python in (("\\p{L}", r"^\W\d_"), ("\\p{Z}", r"\s"), ("\\p{N}", r"\d")):
-        pattern = pattern.replace(f"[{java}]", f"[{python}]")
-    pattern = _CHARACTER_CLASSES.sub(lambda match: _CLASS_NAMES[match[1]], pattern)
+    pattern = _BRACKETS_OR_NAME.sub(_with_python_names, pattern).replace(r"\z", r"\Z")
     try:
         return re.compile(pattern)
     except re.error:
@@ -67,7 +65,15 @@ _CLASS_NAMES = {
     "XDigit": "0-9A-Fa-f",
     "Space": r"\s",
 }
-_CHARACTER_CLASSES = re.compile(r"\\p\{(?:Is)?(" + "|".join(_CLASS_NAMES) + r")\}")
+_NAME = re.compile(r"\\p\{(?:Is)?(" + "|".join(_CLASS_NAMES) + r")\}")
+_BRACKETS_OR_NAME = re.compile(r"\[(?:\\.|[^\]\\])*\]|" + _NAME.pattern)
+
+
+def _with_python_names(match: re.Match[str]) -> str:
+    """A bracketed class with its \\p{...} replaced by ranges, or a bare \\p{...} as a bracketed class."""
+    text = match[0]
+    ranges = _NAME.sub(lambda name: _CLASS_NAMES[name[1]], text)
+    return ranges if text.startswith("[") else f"[{ranges}]"
 
 
 def _structure(shape: StructureShape, value: Any, path: str) -> Iterator[str]:

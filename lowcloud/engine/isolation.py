@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# First uid and count: above all that systems and their tools give out; in a container that maps 65,536 ids, below that.
-UID_RANGES = ((1_900_000_000, 200_000_000), (30_000, 30_000))
+from lowcloud.engine.replica import Owner
+
+# Above all ids that systems and their tools give out; in a container that maps 65,536 of them, below that.
+UIDS = (range(1_900_000_000, 2_100_000_000), range(30_000, 60_000))
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def levels() -> tuple[Level, ...]:
     """What is worth trying here, the strongest first; the last works everywhere."""
     if sys.platform != "linux":
         return (PROCESS,)
-    return (OWN_USER, NAMESPACES, PROCESS) if os.geteuid() == 0 else (NAMESPACES, PROCESS)
+    return (OWN_USER, NAMESPACES, PROCESS) if os.geteuid() == 0 and _spare_uids() else (NAMESPACES, PROCESS)
 
 
 @dataclass(frozen=True)
@@ -54,36 +56,50 @@ class Walls:
     hide: tuple[str, ...]  # folders no replica may see: the cloud's home, the user's, sockets of the user's sessions
     keep: tuple[str, ...]  # folders a Python program needs, wherever they lie
 
-    def plan(self, uid: int, gid: int, memory_bytes: int, name: str, network: bool) -> dict[str, Any]:
-        """The plan of one replica, without its binds."""
+    def plan(self, owner: Owner, memory_bytes: int, network: bool) -> dict[str, Any]:
+        """The plan of one replica, without its own folders and names."""
         return {
-            "uid": uid if self.level.has_own_uids else None,
-            "gid": gid if self.level.has_own_uids else None,
+            "uid": owner.uid if self.level.has_own_uids else None,
+            "gid": owner.gid if self.level.has_own_uids else None,
             "namespaces": self.level.has_namespaces,
             "network": network,
             "memory_bytes": memory_bytes,
             "hide": self.hide,
             "keep": self.keep,
-            "cgroup": name,
         }
 
 
 def walls(level: Level, home: Path) -> Walls:
     """The walls of a level around a cloud whose home is `home`."""
     keep = _interpreter_folders()
-    hide = {str(home), str(Path.home()), "/run/user"}
+    hide = {str(home), "/run/user", *_personal_folder()}
     if level.has_own_uids:  # else the interpreter would be out of reach, e.g. below /root
         hide |= {str(parent) for folder in keep for parent in Path(folder).parents if not parent.stat().st_mode & 0o001}
     return Walls(level, tuple(sorted(hide)), keep)
 
 
-def first_uid(taken: int) -> int:
-    """A uid that is nobody else's: the first free one of the range, of which `taken` were given out."""
+def owner(level: Level, first_id: int, number: int) -> Owner:
+    """Whose the files of a work's replica are, where `first_id` ids were given out before this work's."""
+    uids = _spare_uids() if level.has_own_uids else None
+    if uids is None:
+        return Owner(os.geteuid(), os.getegid())
+    return Owner(uids[(first_id + number) % len(uids)], uids[first_id % len(uids)])
+
+
+def _spare_uids() -> range | None:
+    """User ids that are nobody's, where this machine or container has any."""
     mapped = [tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
-    for first, count in UID_RANGES:
-        if any(inside <= first and first + count <= inside + size for inside, _, size in mapped):
-            return first + taken % count
-    raise OSError("This user namespace has no spare user ids.")
+    for uids in UIDS:
+        if any(inside <= uids.start and uids.stop <= inside + size for inside, _, size in mapped):
+            return uids
+    return None
+
+
+def _personal_folder() -> list[str]:
+    """The home of the server's user; accounts of services have system folders for it, which programs need."""
+    folder = Path.home()
+    is_system = len(folder.parts) < 3 or folder.parts[1] in ("usr", "tmp", "var", "proc", "dev")
+    return [str(folder)] if folder == Path("/root") or not is_system else []
 
 
 def _interpreter_folders() -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 Everything it knows lies in files below `root`, so that a new engine on the same folder finds running work again:
 
-    uids                          how many user ids were given out
-    <work>/work.json              which work this is, how many replicas it has, and their first user id
+    ids                           how many user ids were given out
+    <work>/work.json              which work this is, how many replicas it has, and which user ids they have
     <work>/rendezvous/            shared by the replicas of the work
     <work>/<replica>/...          see replica.py and, for the supervisor's files, lowcloud.contract
 """
@@ -35,8 +35,10 @@ from lowcloud.engine import (
 )
 from lowcloud.engine.isolation import Walls
 from lowcloud.engine.launcher import Launcher
-from lowcloud.engine.replica import Owner, ReplicaFolder, delete, read_record, write_record
+from lowcloud.engine.replica import ReplicaFolder, Stopped, delete, read_record, write_record
 from lowcloud.engine.sockets import ShortNames
+
+TRASH = "-trash"  # ends the names of folders that a dead engine may have left to delete
 
 
 class LocalEngine:
@@ -47,7 +49,9 @@ class LocalEngine:
 
     def __init__(self, root: Path, fetch: Fetch, home: Path | None = None):
         self._root = root.absolute()
-        self._home = home or self._root.parent
+        self._home = (home or self._root.parent).absolute()
+        if self._home == Path("/"):
+            raise ValueError("The cloud's home cannot be the root of the file system.")
         self._fetch = fetch
         self._launcher = Launcher()
         self._short_names = ShortNames(self._root)
@@ -57,7 +61,7 @@ class LocalEngine:
         self._guard = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for trash in self._root.glob(".*-trash"):
+        for trash in self._root.glob(f".*{TRASH}"):
             delete(trash)
 
     def warm_up(self) -> None:
@@ -75,12 +79,17 @@ class LocalEngine:
             folder = self._folder(work.id)
             folder.mkdir(mode=0o700, exist_ok=True)
             if not (folder / "work.json").exists():
-                record = {"id": work.id, "replicas": len(work.replicas), "first_uid": self._uids(len(work.replicas))}
+                record = {
+                    "id": work.id,
+                    "replicas": len(work.replicas),
+                    "first_id": self._count_ids(len(work.replicas)),
+                }
                 write_record(folder / "work.json", record)
             waiting = [replica for replica in self._replicas(work.id) if not replica.was_started]
             for replica in waiting:
                 if not replica.is_staged:
                     self._stage(work, replica)
+            waiting = [replica for replica in waiting if replica.is_staged]
             for replica in waiting:
                 self._launcher.launch(replica.path, _is_built_in(work))
             for replica in waiting:
@@ -110,7 +119,7 @@ class LocalEngine:
     def address(self, work_id: str, replica: int) -> str | None:
         """See Engine.address. Cheap after the first answer: a request asks for it."""
         place = self._replica(work_id, replica)
-        if not place.is_supervised:
+        if place.has_ended or not place.is_supervised:
             return None
         if place.socket not in self._addresses and stat.S_ISSOCK(_mode(place.socket / plans.SOCKET)):
             path = self._short_names.of(place.socket) / plans.SOCKET
@@ -132,7 +141,7 @@ class LocalEngine:
             folder = self._folder(work_id)
             self._short_names.forget(folder / "rendezvous")
             if folder.exists():
-                trash = self._root / f".{secrets.token_hex(8)}-trash"
+                trash = self._root / f".{secrets.token_hex(8)}{TRASH}"
                 folder.rename(trash)
                 delete(trash)
 
@@ -164,51 +173,63 @@ class LocalEngine:
         with lock:
             yield
 
-    def _uids(self, count: int) -> int:
-        """The first of `count` user ids that no other work of this engine has."""
+    def _count_ids(self, count: int) -> int:
+        """How many user ids were given out before these `count`; no work shares one with another."""
         with self._guard:
-            record = read_record(self._root / "uids") or {"taken": 0}
-            write_record(self._root / "uids", {"taken": record["taken"] + count})
-        return isolation.first_uid(record["taken"])
+            record = read_record(self._root / "ids") or {"taken": 0}
+            write_record(self._root / "ids", {"taken": record["taken"] + count})
+        return int(record["taken"])
 
     def _stage(self, work: Work, replica: ReplicaFolder) -> None:
         """Lay a replica's folder, from the beginning: what an interrupted staging left is not to be trusted."""
         record = read_record(replica.path.parent / "work.json")
         assert record is not None, "the work's record is written before its replicas"
-        number, first_uid = int(replica.path.name), record["first_uid"]
-        walls = self._find_walls()
-        owner = Owner(first_uid + number, first_uid) if walls.level.has_own_uids else Owner(os.geteuid(), os.getegid())
-        replica.make(owner)
-        staging.lay(work.replicas[number], replica.base, self._fetch, owner)
-        plan = plans.make(work, replica, walls, owner, self._short_names)
-        write_record(replica.path / contract.PLAN_FILE, plan)
+        number, walls = int(replica.path.name), self._find_walls()
+        owner = isolation.owner(walls.level, record["first_id"], number)
+        try:
+            replica.make(owner)
+            staging.lay(work.replicas[number], replica.base, self._fetch_for(replica), owner)
+            plan = plans.make(work, replica, walls, owner, self._short_names)
+            write_record(replica.path / contract.PLAN_FILE, plan)
+        except Stopped:
+            replica.record_stop()
+
+    def _fetch_for(self, replica: ReplicaFolder) -> Fetch:
+        """Fetch that gives up when the replica is no longer wanted."""
+
+        def fetch(source: str) -> Iterator[bytes]:
+            for chunk in self._fetch(source):
+                if replica.is_unwanted:
+                    raise Stopped
+                yield chunk
+
+        return fetch
 
     def _find_walls(self) -> Walls:
-        """The strongest walls that work here; tried once, by running a program behind each."""
+        """The strongest walls that hold here; tried once, by running a program behind them."""
         with self._walls_guard:
             if self._walls is None:
-                candidates = (isolation.walls(level, self._home) for level in isolation.levels())
-                self._walls = next(
-                    walls for walls in candidates if walls.level is isolation.PROCESS or self._hold(walls)
-                )
+                *levels, last = isolation.levels()
+                candidates = (isolation.walls(level, self._home) for level in levels)
+                found = next((walls for walls in candidates if self._hold(walls)), None)
+                self._walls = found or isolation.walls(last, self._home)
             return self._walls
 
     def _hold(self, walls: Walls) -> bool:
         """Whether a Python program runs behind these walls."""
-        folder = self._root / f".{secrets.token_hex(8)}-trash"
+        folder = self._root / f".{secrets.token_hex(8)}{TRASH}"
         folder.mkdir(mode=0o700)
         try:
-            uid = self._uids(1)
             replica = ReplicaFolder(folder / "0")
-            replica.make(Owner(uid, uid))
-            trial = Replica({"PYTHONPATH": ":".join(sys.path)})
-            work = Work(folder.name, ("python", "-c", "import lowcloud.contract"), (trial,), self.capacity())
-            plan = plans.make(work, replica, walls, Owner(uid, uid), self._short_names)
+            owner = isolation.owner(walls.level, self._count_ids(1), 0)
+            replica.make(owner)
+            environment = {"PYTHONPATH": ":".join(sys.path)}
+            work = Work(folder.name, ("python", "-c", "import lowcloud"), (Replica(environment),), self.capacity())
+            plan = plans.make(work, replica, walls, owner, self._short_names)
             write_record(replica.path / contract.PLAN_FILE, plan)
             self._launcher.launch(replica.path, is_built_in=False)
-            replica.wait_until_started()
             replica.wait_until_dead()
-            return replica.status().exit_code == 0
+            return replica.was_started and replica.status().exit_code == 0
         finally:
             delete(folder)
 

@@ -1,5 +1,6 @@
 """The plan of one replica: what its supervisor (runtime/supervise.py) is to run, where, and within which walls."""
 
+import secrets
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,19 @@ def make(work: Work, replica: ReplicaFolder, walls: Walls, owner: Owner, short_n
         "rendezvous": "/opt/lowcloud/rendezvous",
     }
     seen = inside if walls.level.has_namespaces else {name: str(path) for name, path in outside.items()}
-    name = f"{replica.path.parent.name[:20]}-{replica.path.name}"
+    name = secrets.token_hex(12)
     return {
+        "name": name,
         "command": work.command,
-        "environment": _environment(work, seen) | dict(work.replicas[int(replica.path.name)].environment),
+        "environment": {
+            **_environment(work, seen),
+            **work.replicas[int(replica.path.name)].environment,
+            contract.REPLICA_VARIABLE: name,
+        },
         "directory": seen["base"],
         "sandbox": {
-            **walls.plan(owner.uid, owner.gid, work.resources.memory_bytes, name, work.network),
+            **walls.plan(owner, work.resources.memory_bytes, work.network),
+            "cgroup": name,
             "binds": [*((str(outside[name]), inside[name]) for name in outside), (str(replica.temporary), "/var/tmp")],
         },
     }

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -27,6 +28,10 @@ class Owner:
 
     uid: int
     gid: int
+
+
+class Stopped(Exception):
+    """A replica was stopped while it was prepared."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,9 @@ class ReplicaFolder:
         return self.path.parent / "rendezvous"
 
     def make(self, owner: Owner) -> None:
-        """Make it anew, with nothing in it."""
+        """Make it anew, with nothing in it. Raises Stopped where it was stopped before."""
+        if self.is_unwanted:
+            raise Stopped
         delete(self.path)
         self.path.mkdir(mode=0o700)
         self.rendezvous.mkdir(exist_ok=True)
@@ -74,7 +81,17 @@ class ReplicaFolder:
     @property
     def was_started(self) -> bool:
         """Whether the program was ever started, or was stopped before."""
-        return (self.path / contract.STARTED_FILE).exists() or (self.path / contract.EXIT_FILE).exists()
+        return (self.path / contract.STARTED_FILE).exists() or self.has_ended
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its end is on record."""
+        return (self.path / contract.EXIT_FILE).exists()
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether a stop was asked for."""
+        return (self.path / contract.STOP_FILE).exists()
 
     @property
     def is_supervised(self) -> bool:
@@ -143,8 +160,16 @@ class ReplicaFolder:
                 raise RuntimeError(f"The supervisor of {self.path} did not end.")
             time.sleep(POLL_SECONDS)
 
+    def record_stop(self) -> None:
+        """Record the end of what was stopped before it began."""
+        record = {"exit_code": -signal.SIGTERM, "ended_at": time.time(), "out_of_memory": False}
+        write_record(self.path / contract.EXIT_FILE, record)
+
     def _record_loss(self) -> dict[str, Any]:
-        """The supervisor died without a word, so nobody knows how its program ended; the kernel has ended it too."""
+        """The supervisor died without a word, so nobody knows how its program ended."""
+        plan = read_record(self.path / contract.PLAN_FILE)
+        assert plan is not None, "nothing starts without a plan"
+        _kill_remains(f"{contract.REPLICA_VARIABLE}={plan['name']}")
         record = {"exit_code": None, "ended_at": time.time(), "out_of_memory": False}
         write_record(self.path / contract.EXIT_FILE, record)
         return record
@@ -171,6 +196,27 @@ def delete(folder: Path) -> None:
     if folder.exists():
         subprocess.run(["chmod", "-R", "u+rwX", "--", str(folder)], check=True)
         subprocess.run(["rm", "-rf", "--", str(folder)], check=True)
+
+
+def _kill_remains(marker: str) -> None:
+    """Kill what a dead supervisor left. Namespaces have ended with it; without them, the environment tells.
+
+    Linux alone lets a process read that. A process that has hidden its environment lives on.
+    """
+    processes = Path("/proc").glob("[0-9]*")
+    own = [int(process.name) for process in processes if marker.encode() in _environment(process).split(b"\0")]
+    for pid in own:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if own:
+        _kill_remains(marker)  # those that they have started meanwhile
+
+
+def _environment(process: Path) -> bytes:
+    try:
+        return (process / "environ").read_bytes()
+    except OSError:  # it has ended, or is another user's
+        return b""
 
 
 def _log_line(line: bytes) -> LogLine:

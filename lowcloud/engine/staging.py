@@ -1,5 +1,6 @@
 """Lays what a replica starts with into its folder: small files, inputs and unpacked archives."""
 
+import gzip
 import io
 import os
 import tarfile
@@ -30,7 +31,9 @@ def lay(replica: Replica, base: Path, fetch: Fetch, owner: Owner) -> None:
     for path, text in replica.files.items():
         folder.write(path, iter((text.encode(),)))
     for item in replica.inputs:
-        size = folder.write(item.path, fetch(item.source))
+        with _failing_clearly(item.path):
+            chunks = fetch(item.source)
+        size = folder.write(item.path, chunks)
         if size != item.size_bytes:
             raise StagingFailed(f"{item.source} gave {size} bytes where {item.size_bytes} were expected.")
     for item in replica.archives:
@@ -116,14 +119,15 @@ def _failing_clearly(path: str) -> Iterator[None]:
 def _unpack(item: Input, folder: _Folder, fetch: Fetch) -> None:
     folder.make(item.path)
     limit = ARCHIVE_ALLOWANCE_BYTES + ARCHIVE_RATIO * item.size_bytes
-    unpacked = 0
     try:
-        with tarfile.open(fileobj=io.BufferedReader(_Chunks(fetch(item.source))), mode="r|gz") as archive:
+        packed = io.BufferedReader(_Chunks(fetch(item.source)))
+        with gzip.GzipFile(fileobj=packed) as plain, tarfile.open(fileobj=plain, mode="r|") as archive:
             for count, member in enumerate(archive):
-                unpacked += member.size
-                if unpacked > limit or count >= ARCHIVE_MEMBERS:
+                if member.offset + member.size > limit or count >= ARCHIVE_MEMBERS:
                     raise StagingFailed(f"{item.source} unpacks to far more than it holds packed; it was not unpacked.")
                 _lay_member(archive, member, item.path, folder)
+            while plain.tell() <= limit and plain.read(COPY_BYTES):
+                pass  # what follows the last member holds the checksum of all
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise StagingFailed(f"{item.source} is not a readable tar.gz archive: {error}.") from error
 

@@ -57,7 +57,7 @@ def _make_v2(name: str, memory_bytes: int) -> Cgroup:
     for folder in (MOUNT, parent):
         (folder / "cgroup.subtree_control").write_text("+memory")
     group = Cgroup(parent / name, "memory.events")
-    group.folder.mkdir(exist_ok=True)
+    group.folder.mkdir()
     (group.folder / "memory.max").write_text(str(memory_bytes))
     with suppress(OSError):  # where swap is not counted
         (group.folder / "memory.swap.max").write_text("0")
@@ -68,6 +68,6 @@ def _make_v1(name: str, memory_bytes: int) -> Cgroup:
     controller = MOUNT / "memory"
     (controller / "memory.limit_in_bytes").stat()
     group = Cgroup(controller / PARENT / name, "memory.oom_control")
-    group.folder.mkdir(parents=True, exist_ok=True)
+    group.folder.mkdir(parents=True)
     (group.folder / "memory.limit_in_bytes").write_text(str(memory_bytes))
     return group

@@ -25,7 +25,7 @@ class Report:
         """One quality metric; `kind` is loss (less is better) or score."""
         if self.is_first:
             place = f"host={self.host}, " + (f"epoch={epoch}, " if epoch is not None else "")
-            self.say(f"#quality_metric: {place}{channel} {name} <{kind}>={value!r}")
+            self.say(f"#quality_metric: {place}{channel} {name} <{kind}>={float(value)!r}")
 
     def progress(self, percent: int) -> None:
         """How much of the training is done."""

@@ -191,6 +191,7 @@ def _take_lock(folder: Path) -> bool:
                 return False
             time.sleep(0.002)
         else:
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)  # for people who look
             return True
 
 

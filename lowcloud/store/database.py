@@ -30,7 +30,7 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """Write: on disk when the block has ended, undone when it raises."""
         with self._writer, self._engine.connect() as connection:
-            connection = connection.execution_options(writes=True)
+            connection.execution_options(writes=True)
             with connection.begin():
                 yield connection
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -177,14 +178,13 @@ def test_what_cannot_be_served_is_refused(sagemaker, model, changes):
 def _replica_pids(cloud: RunningCloud) -> list[int]:
     """The processes whose folder lies in this home's endpoint work."""
     found = []
-    for process in os.listdir("/proc"):
-        if process.isdecimal():
-            try:
-                environment = open(f"/proc/{process}/environ", "rb").read()  # noqa: PTH123, SIM115
-            except OSError:
-                continue
-            if b"LOWCLOUD_SOCKET=" in environment and str(cloud.home).encode() in environment:
-                found.append(int(process))
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if b"LOWCLOUD_SOCKET=" in environment and str(cloud.home).encode() in environment:
+            found.append(int(process.name))
     return found
 
 

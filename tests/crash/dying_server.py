@@ -1,4 +1,4 @@
-"""A real server that kills itself, as kill -9 would, just before or after a training job's change to one state is saved.
+"""A real server that kills itself, as kill -9 would, just before or after a job's change to one state is saved.
 
 python -m tests.crash.dying_server HOME STATE before|after
 """

@@ -36,7 +36,7 @@ def require_role(cloud: Cloud, arn: str) -> None:
             f"The role {arn} belongs to another account; this cloud's account is {cloud.settings.account_id}."
         )
     try:
-        roles.get(cloud, role.name)
+        roles.find(cloud, role.name)
     except NotFound as error:
         raise invalid(
             f"Could not assume role {arn}. The role does not exist: create it with iam:CreateRole."

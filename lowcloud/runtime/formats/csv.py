@@ -1,4 +1,4 @@
-"""CSV channels: numbers without a header, the label first. Polars reads what is big; small files and faults stay here."""
+"""CSV channels: numbers without a header, the label first. Polars reads what is big, this module the rest."""
 
 from collections.abc import Iterator
 from pathlib import Path

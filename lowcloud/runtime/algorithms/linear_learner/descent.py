@@ -1,0 +1,182 @@
+"""Descent of one model: L-BFGS with a preconditioner, or proximal Newton steps where there is an L1 penalty.
+
+A Descent never sees data. It names the parameters it wants evaluated and is told value and gradient there, so that many
+of them can share one pass over the rows. L-BFGS: Nocedal and Wright, Numerical Optimization, chapter 7; without a
+curvature matrix the L1 penalty is handled as in OWL-QN (Andrew and Gao, 2007).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+MEMORY = 8
+ARMIJO = 1e-4
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """l2 and l1 weigh each parameter: 0.5 * sum(l2 * p**2) + sum(l1 * abs(p)); both have the parameters' flat shape."""
+
+    l2: Floats
+    l1: Floats
+
+    def value(self, parameters: Floats) -> float:
+        return float(0.5 * self.l2 @ (parameters * parameters) + self.l1 @ np.abs(parameters))
+
+
+class Descent:
+    """Minimises f(p) + penalty(p) over flat parameters p."""
+
+    def __init__(self, start: Floats, penalty: Penalty, curvature: Floats | None, contraction: float = 1.0):
+        """`curvature` (outputs, n, n) is block diagonal and about that of f; None leaves scale to L-BFGS.
+
+        `contraction` is what a step is expected to leave of the decrement before one has been seen.
+        """
+        self.best = start
+        self.value = np.inf
+        self.decrement = np.inf  # about how far the value is above its minimum
+        self.contraction = contraction
+        self.trial = start
+        self._penalty = penalty
+        self._has_l1 = bool(penalty.l1.any())
+        self._hessian = None if curvature is None else _add_diagonal(curvature, penalty.l2)
+        self._inverse = None if self._hessian is None or self._has_l1 else np.linalg.inv(self._hessian)
+        self._pairs: list[tuple[Floats, Floats]] = []
+        self._gradient = np.zeros_like(start)  # of f and the L2 part
+        self._direction = np.zeros_like(start)
+        self._slope = 0.0
+        self._step = 1.0
+        self.is_stuck = False
+        self.steps = 0
+
+    def tell(self, value: float, gradient: Floats) -> None:
+        """Take f and its gradient at `trial`, and choose the next trial."""
+        value += self._penalty.value(self.trial)
+        gradient = gradient + self._penalty.l2 * self.trial
+        noise = 1e-7 * abs(value)  # of a float32 pass
+        if value > self.value + ARMIJO * self._step * self._slope + noise:
+            self._shorten()
+            return
+        if np.isfinite(self.value):
+            self._remember(self.trial - self.best, gradient - self._gradient)
+        before = self.decrement if self._step == 1 else np.inf
+        self.best, self.value, self._gradient = self.trial, value, gradient
+        self.steps += 1
+        self._choose()
+        if 0 < before < np.inf:
+            self.contraction = min(1.0, self.decrement / before)
+
+    @property
+    def remaining(self) -> float:
+        """About how far the next trial's value will be above the minimum."""
+        return self.decrement * self.contraction
+
+    def finish(self) -> Floats:
+        """The parameters to keep: the next trial, unseen, where steps have been shrinking tenfold."""
+        return self.trial if self.contraction < 0.1 and not self.is_stuck else self.best
+
+    def _shorten(self) -> None:
+        self._step *= 0.3
+        self.is_stuck = self._step < 1e-6
+        self.trial = self._at(self._step)
+
+    def _remember(self, moved: Floats, turned: Floats) -> None:
+        if moved @ turned > 1e-12 * (turned @ turned):
+            self._pairs = [*self._pairs[1 - MEMORY :], (moved, turned)]
+
+    def _choose(self) -> None:
+        if self._has_l1 and self._hessian is not None:
+            target = _minimise_quadratic(self._hessian, self._gradient, self.best, self._penalty.l1)
+            self._direction = target - self.best
+            gain = self._penalty.l1 @ (np.abs(target) - np.abs(self.best))
+            self._slope = float(self._gradient @ self._direction + gain)
+        else:
+            steepest = self._steepest()
+            self._direction = -self._two_loops(steepest)
+            if self._has_l1:
+                self._direction[self._direction * steepest >= 0] = 0
+            self._slope = float(steepest @ self._direction)
+        self.decrement = -0.5 * self._slope
+        self._step = 1.0
+        if self._hessian is None and not self._pairs:
+            self._step = min(1.0, 1.0 / (np.abs(self._direction).sum() or 1.0))
+        self.trial = self._at(self._step)
+
+    def _at(self, step: float) -> Floats:
+        point = self.best + step * self._direction
+        if self._has_l1 and self._hessian is None:  # stay in the orthant the gradient was taken in
+            orthant = np.where(self.best != 0, np.sign(self.best), np.sign(self._direction))
+            point[(np.sign(point) != orthant) & (self._penalty.l1 > 0)] = 0
+        return point
+
+    def _steepest(self) -> Floats:
+        """The gradient; with an L1 penalty its least subgradient."""
+        if not self._has_l1:
+            return self._gradient
+        g, l1, p = self._gradient, self._penalty.l1, self.best
+        at_zero = np.sign(g) * np.maximum(np.abs(g) - l1, 0)
+        return np.where(p != 0, g + l1 * np.sign(p), at_zero)
+
+    def _two_loops(self, vector: Floats) -> Floats:
+        q = vector.copy()
+        shares = []
+        for moved, turned in reversed(self._pairs):
+            share = (moved @ q) / (moved @ turned)
+            q -= share * turned
+            shares.append(share)
+        q = self._precondition(q)
+        for (moved, turned), share in zip(self._pairs, reversed(shares), strict=True):
+            q += (share - (turned @ q) / (moved @ turned)) * moved
+        return q
+
+    def _precondition(self, vector: Floats) -> Floats:
+        if self._inverse is not None:
+            return np.asarray((self._inverse @ vector.reshape(len(self._inverse), -1, 1)).reshape(-1))
+        if self._pairs:
+            moved, turned = self._pairs[-1]
+            return vector * ((moved @ turned) / (turned @ turned))
+        return vector
+
+
+def _add_diagonal(curvature: Floats, l2: Floats) -> Floats:
+    blocks, size = curvature.shape[:2]
+    out = curvature.copy()
+    places = np.arange(size)
+    diagonal = np.einsum("bii->bi", curvature)
+    # A ridge far below the data's own curvature, so that a constant or repeated column leaves the matrix invertible.
+    floor = 1e-7 * np.maximum(diagonal.mean(axis=1, keepdims=True), 1e-12)
+    out[:, places, places] += l2.reshape(blocks, size) + floor
+    return out
+
+
+def _minimise_quadratic(hessian: Floats, gradient: Floats, start: Floats, l1: Floats) -> Floats:
+    """argmin over u of gradient (u - start) + (u - start) H (u - start) / 2 + l1 abs(u), by coordinate descent."""
+    out = start.copy()
+    blocks, size = hessian.shape[:2]
+    for block in range(blocks):
+        part = slice(block * size, (block + 1) * size)
+        _descend_coordinates(hessian[block], gradient[part], out[part], l1[part])
+    return out
+
+
+def _descend_coordinates(h: Floats, gradient: Floats, u: Floats, l1: Floats) -> None:
+    """Changes u in place until a sweep moves the quadratic by next to nothing."""
+    slope = gradient.copy()
+    diagonal, penalties = h.diagonal().tolist(), l1.tolist()
+    first = None
+    for _ in range(1000):
+        gain = 0.0
+        for j, (bend, penalty) in enumerate(zip(diagonal, penalties, strict=True)):
+            old = float(u[j])
+            z = bend * old - float(slope[j])
+            new = (z - penalty if z > penalty else z + penalty if z < -penalty else 0.0) / bend
+            if new != old:
+                u[j] = new
+                slope += (new - old) * h[j]
+                gain += bend * (new - old) ** 2
+        first = gain if first is None else first
+        if gain <= 1e-12 * first:
+            return

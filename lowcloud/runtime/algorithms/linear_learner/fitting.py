@@ -1,0 +1,212 @@
+"""From tables to a model: scaling, the choice of a model, the fit on all rows, the threshold."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lowcloud.runtime.algorithms.linear_learner import minibatch, scaling, selection, solver
+from lowcloud.runtime.algorithms.linear_learner.descent import Floats, Penalty
+from lowcloud.runtime.algorithms.linear_learner.metrics import Criterion, choose_threshold
+from lowcloud.runtime.algorithms.linear_learner.model import Model
+from lowcloud.runtime.algorithms.linear_learner.objective import Objective, Rows, Scaling
+from lowcloud.runtime.algorithms.linear_learner.scaling import LabelScaling
+from lowcloud.runtime.algorithms.linear_learner.settings import Settings, Variant
+from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.world import World
+
+CALIBRATION_ROWS = 200_000  # what num_calibration_samples=auto takes at most
+OnEpoch = Callable[[int, float, float | None], None]  # (epoch, training loss, validation loss)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model, and what its metrics are computed with."""
+
+    model: Model
+    variant: Variant
+    parameters: Floats  # (1, outputs, features + 1)
+    threshold: float
+    origin: Floats
+    scaling: Scaling
+    label: LabelScaling
+    models: int
+
+
+class Fitter:
+    """One fit. Its tables are changed: features far from 0 are moved there in place, to spare a copy."""
+
+    def __init__(self, settings: Settings, train: Table, validation: Table | None, world: World, on_epoch: OnEpoch):
+        self.settings, self.world, self.on_epoch = settings, world, on_epoch
+        self._train, self._validation = train, validation
+        self.counts = self._count_classes()
+        self.rows = int(self.counts.sum()) if settings.classes else int(world.sum(np.array([float(len(train))]))[0])
+        mean, deviation = scaling.measure(train.features, int(settings.values["num_point_for_scaler"]), world)
+        self.scaling, self.origin = scaling.make(mean, deviation, settings.shifts_features, settings.scales_features)
+        self.label = LabelScaling()
+        if settings.is_regressor:
+            self.label = scaling.measure_label(train.labels, settings.shifts_label, settings.scales_label, world)
+        self.loss = settings.make_loss(self.label.scale, self.label.deviation / self.label.scale)
+        for table in (train, validation):
+            if table is not None:
+                scaling.move(table.features, self.origin)
+        self.variants = settings.variants(self.rows, train.features.shape[1], self.counts)
+
+    def fit(self) -> Fit:
+        """Choose among the variants, and fit the chosen one on all rows."""
+        settings, models = self.settings, len(self.variants)
+        judged = None
+        if settings.optimizer:
+            parameters, index = self._fit_by_steps(settings.optimizer)
+        else:
+            index = 0
+            if models > 1:
+                objective = self.objective(self._train, self.variants)
+                validation = self._validation_objective(self.variants)
+                judged = selection.judge(objective, validation, lambda part: self._solve(part, self.variants))
+                index = selection.best_of(judged, models, self._criterion(), self._calibration_rows(50_000))
+            objective = self.objective(self._train, [self.variants[index]])
+            parameters = self._solve(objective, [self.variants[index]], reports=True)
+        variant = self.variants[index]
+        threshold = self._threshold(
+            parameters, variant, None if judged is None else selection.only(judged, index, models)
+        )
+        model = self._model(parameters, threshold, variant)
+        return Fit(model, variant, parameters, threshold, self.origin, self.scaling, self.label, models)
+
+    def objective(self, table: Table, variants: Sequence[Variant]) -> Objective:
+        """The mean loss over a table that has been moved to the origin."""
+        labels = ((table.labels - self.label.shift) / self.label.scale).astype(np.float32)
+        weights = self.settings.class_weights(list(variants), self.counts)
+        rows = Rows(table.features, labels, weights)
+        settings = self.settings
+        return Objective(
+            rows,
+            self.scaling,
+            self.loss,
+            outputs=settings.outputs,
+            use_bias=settings.use_bias,
+            world=self.world,
+        )
+
+    def _count_classes(self) -> NDArray[np.float64]:
+        classes = self.settings.classes
+        if not classes:
+            return np.zeros(0)
+        counts = np.bincount(self._train.labels.astype(np.intp), minlength=classes).astype(np.float64)
+        counts = self.world.sum(counts)
+        if np.count_nonzero(counts) < 2:
+            raise ClientError(
+                f"Channel train holds labels of one class only ({int(counts.argmax())}). "
+                "A classifier needs rows of at least two."
+            )
+        return counts
+
+    def _criterion(self) -> Criterion | None:
+        return self.settings.criterion if self.settings.is_binary else None
+
+    def _validation_objective(self, variants: Sequence[Variant]) -> Objective | None:
+        return None if self._validation is None else self.objective(self._validation, variants)
+
+    def _penalties(self, variants: Sequence[Variant], features: int) -> list[Penalty]:
+        multiple = self.settings.values["bias_wd_mult"]
+        on_bias = 0.0 if multiple == "auto" else float(multiple)
+        outputs = self.settings.outputs
+        return [
+            Penalty(
+                np.tile(np.append(np.full(features, variant.wd), variant.wd * on_bias), outputs),
+                np.tile(np.append(np.full(features, variant.l1), 0.0), outputs),
+            )
+            for variant in variants
+        ]
+
+    def _solve(self, objective: Objective, variants: Sequence[Variant], reports: bool = False) -> Floats:
+        start = np.zeros((len(variants), self.settings.outputs, objective.features + 1))
+        validation = self._validation_objective(variants) if reports else None
+
+        def report(epoch: int, parameters: Floats, losses: Floats) -> None:
+            if reports:
+                beside = None if validation is None else float(validation.evaluate(parameters)[0][0])
+                self.on_epoch(epoch, float(losses[0]), beside)
+
+        penalties = self._penalties(variants, objective.features)
+        return solver.minimise(objective, start, penalties, self.settings.effort, report)
+
+    def _fit_by_steps(self, optimizer: minibatch.Optimizer) -> tuple[Floats, int]:
+        """All variants with a gradient-step optimizer; the parameters of the best, and its index."""
+        objective = self.objective(self._train, self.variants)
+        shown = self._validation_objective(self.variants) or objective.sample(selection.SELECTION_ROWS, seed=2)
+        watch = _Watch(self.settings, objective.sample(selection.SELECTION_ROWS, seed=3), shown, self.on_epoch)
+        rates = np.array([variant.learning_rate for variant in self.variants])
+        start = _start(self.settings, len(self.variants), objective.features)
+        penalties = self._penalties(self.variants, objective.features)
+        parameters = minibatch.minimise(
+            objective, start, penalties, rates=rates, optimizer=optimizer, on_epoch=watch.see
+        )
+        judged = selection.judge_fitted(shown, parameters)
+        index = selection.best_of(judged, len(self.variants), self._criterion(), self._calibration_rows(50_000))
+        return parameters[index : index + 1], index
+
+    def _calibration_rows(self, auto: int) -> int:
+        asked = self.settings.values["num_calibration_samples"]
+        return auto if asked == "auto" else int(asked)
+
+    def _threshold(self, parameters: Floats, variant: Variant, held_out: Sequence[NDArray[np.float32]] | None) -> float:
+        """Set on the validation channel, else on held-out rows, else on training rows."""
+        if not self.settings.is_binary:
+            return 0.0
+        limit = self._calibration_rows(CALIBRATION_ROWS)
+        if self._validation is not None or held_out is None:
+            table = self._train if self._validation is None else self._validation
+            part = self.objective(table, [variant]).sample(limit, seed=4)
+            held_out = [
+                selection.gather(self.world, part.margins(parameters)[:, 0]),
+                selection.gather(self.world, part.rows.y),
+            ]
+        margins, labels = held_out
+        return choose_threshold(margins[:limit], labels[:limit], self.settings.criterion)[0]
+
+    def _model(self, parameters: Floats, threshold: float, variant: Variant) -> Model:
+        weights, bias = self.scaling.fold(parameters[0])
+        bias = bias - weights @ self.origin
+        return Model(
+            predictor_type=self.settings.predictor_type,
+            loss=self.settings.loss,
+            weights=np.ascontiguousarray(weights.T) * self.label.scale,
+            bias=bias * self.label.scale + self.label.shift,
+            threshold=threshold,
+            hyperparameters=variant.describe(),
+        )
+
+
+class _Watch:
+    """Reports each epoch of a gradient-step optimizer, and ends it after early_stopping_patience without gain."""
+
+    def __init__(self, settings: Settings, train: Objective, shown: Objective, on_epoch: OnEpoch):
+        self._train, self._shown, self._on_epoch = train, shown, on_epoch
+        self._patience = int(settings.values["early_stopping_patience"])
+        self._tolerance = float(settings.values["early_stopping_tolerance"])
+        self._best, self._waited = np.inf, 0
+
+    def see(self, epoch: int, parameters: Floats) -> bool:
+        losses = self._shown.evaluate(parameters)[0]
+        least = float(losses.min())
+        self._on_epoch(epoch, float(self._train.evaluate(parameters)[0].min()), least)
+        gains = not np.isfinite(self._best) or self._best - least > self._tolerance * abs(self._best)
+        self._waited = 0 if gains else self._waited + 1
+        self._best = min(self._best, least)
+        return self._waited < self._patience
+
+
+def _start(settings: Settings, variants: int, features: int) -> Floats:
+    """init_method's weights, the same for every variant and on every host, and init_bias."""
+    values, shape = settings.values, (settings.outputs, features + 1)
+    generator = np.random.default_rng(0)
+    if values["init_method"] == "normal":
+        start = generator.normal(0.0, float(values["init_sigma"]), shape)
+    else:
+        start = generator.uniform(-float(values["init_scale"]), float(values["init_scale"]), shape)
+    start[:, -1] = float(values["init_bias"]) if settings.use_bias else 0.0
+    return np.repeat(start[None], variants, axis=0)

@@ -1,0 +1,166 @@
+"""Our own minimiser of linear models, for optimizer=auto: few passes over the rows, exact to early_stopping_tolerance.
+
+Where features are few, Newton steps on growing random samples of the rows (the first of 20 rows a parameter) lead close
+to the minimum; the last sample's curvature then preconditions L-BFGS on all rows, which needs one to three passes.
+Where features are many, the same without curvature. Losses with kinks are minimised for a falling rounding of the
+kinks. All variants share every pass.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lowcloud.runtime.algorithms.linear_learner.descent import Descent, Floats, Penalty
+from lowcloud.runtime.algorithms.linear_learner.objective import Objective
+
+CURVATURE_SIZE = 256  # parameters of one output up to which a curvature matrix pays
+ROUNDINGS = (2.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
+SAMPLED_ROUNDING = 0.003  # wider ones only lead the way: a sample of the rows will do
+SAMPLE_GROWTH = 8
+FIRST_SAMPLE = 20  # rows a parameter
+LAST_SAMPLE = 1300
+SHORTENINGS = 12  # passes that may go to finding a step short enough
+
+
+@dataclass(frozen=True)
+class Effort:
+    """When to stop: a predicted relative gain of the next pass below `tolerance`, or after `passes` over all rows."""
+
+    tolerance: float
+    passes: int
+
+
+OnPass = Callable[[int, Floats, Floats], None]  # (pass, parameters, values)
+
+
+def minimise(
+    objective: Objective, start: Floats, penalties: Sequence[Penalty], effort: Effort, on_pass: OnPass
+) -> Floats:
+    """The parameters (variants, outputs, features + 1) of least mean loss plus penalty.
+
+    `start` has their shape; penalties has one entry a variant. Every host gets the same bits.
+    """
+    solver = _Solver(objective, penalties, effort, on_pass)
+    parameters = start
+    if not objective.loss.kink_unit:
+        return solver.solve_smooth(objective, parameters)
+    sample = objective.sample(max(20_000, 200 * start[0].size), seed=5)
+    for rounding in ROUNDINGS:
+        parameters = solver.solve_rounded(sample if rounding > SAMPLED_ROUNDING else objective, parameters, rounding)
+        solver.report(parameters)
+    return parameters
+
+
+class _Solver:
+    """One minimisation: counts passes over all rows and reports them."""
+
+    def __init__(self, objective: Objective, penalties: Sequence[Penalty], effort: Effort, on_pass: OnPass):
+        self.penalties, self.effort, self.on_pass = penalties, effort, on_pass
+        self.whole, self.passes = objective, 0
+
+    def report(self, parameters: Floats) -> None:
+        """Tell of the parameters reached, with the losses as they are without rounding."""
+        self.on_pass(self.passes, parameters, self.whole.evaluate(parameters)[0])
+        self.passes += 1
+
+    def solve_smooth(self, objective: Objective, parameters: Floats) -> Floats:
+        size = parameters.shape[1] * parameters.shape[2]
+        curvature, contraction = None, 1.0
+        for count in _sample_sizes(objective.count, size, parameters.shape[2] <= CURVATURE_SIZE):
+            sample = objective.sample(count, seed=count)
+            if sample is objective:
+                break
+            tolerance = 0.05 * size / sample.count
+            if parameters.shape[2] <= CURVATURE_SIZE:
+                parameters, curvature = self._newton(sample, parameters, tolerance, rounds=6)
+                contraction = min(1.0, 10 * size / sample.count)  # ten times what random rows leave on average
+            else:
+                parameters, _ = self._descend(sample, parameters, None, tolerance=tolerance, passes=30)
+        if curvature is None and parameters.shape[2] <= CURVATURE_SIZE:
+            parameters, _ = self._newton(objective, parameters, self.effort.tolerance, rounds=50)
+            return parameters
+        effort = self.effort
+        return self._descend(
+            objective,
+            parameters,
+            curvature,
+            tolerance=effort.tolerance,
+            passes=effort.passes,
+            contraction=contraction,
+        )[0]
+
+    def solve_rounded(self, objective: Objective, parameters: Floats, rounding: float) -> Floats:
+        is_last = rounding == ROUNDINGS[-1]
+        rounding *= objective.loss.kink_unit
+        tolerance = self.effort.tolerance if is_last else 1e-4
+        if parameters.shape[2] <= CURVATURE_SIZE:
+            return self._newton(objective, parameters, tolerance, rounds=40, rounding=rounding)[0]
+        return self._descend(
+            objective, parameters, None, tolerance=tolerance, passes=self.effort.passes, rounding=rounding
+        )[0]
+
+    def _newton(
+        self, objective: Objective, parameters: Floats, tolerance: float, *, rounds: int, rounding: float = 0.0
+    ) -> tuple[Floats, Floats]:
+        """Descents of a few steps, each with the curvature of where it starts: that of the first variant.
+
+        Where a kink is rounded so little that few rows lie in the rounding, their curvature misleads: a wider one is
+        taken once no step can be made with it.
+        """
+        width = rounding
+        curvature = objective.curvature(parameters[0], width)
+        for _ in range(rounds):
+            parameters, descents = self._descend(
+                objective, parameters, curvature, tolerance=tolerance, passes=3, rounding=rounding
+            )
+            if all(descent.steps == 1 for descent in descents):
+                width *= 4
+            if _are_done(descents, tolerance) and (not rounding or width > 64 * rounding or not descents[0].is_stuck):
+                break
+            curvature = objective.curvature(parameters[0], width)
+        return parameters, curvature
+
+    def _descend(
+        self,
+        objective: Objective,
+        parameters: Floats,
+        curvature: Floats | None,
+        *,
+        tolerance: float,
+        passes: int,
+        rounding: float = 0.0,
+        contraction: float = 1.0,
+    ) -> tuple[Floats, list[Descent]]:
+        """Up to `passes` steps from `parameters`: where they led, and how they went."""
+        descents = [
+            Descent(start.reshape(-1), penalty, curvature, contraction)
+            for start, penalty in zip(parameters, self.penalties, strict=True)
+        ]
+        for _ in range(passes + SHORTENINGS):
+            trials = np.stack([descent.trial for descent in descents]).reshape(parameters.shape)
+            values, gradients = objective.evaluate(trials, rounding)
+            if objective is self.whole and not rounding:
+                self.on_pass(self.passes, trials, values)
+                self.passes += 1
+            for descent, value, gradient in zip(descents, values, gradients, strict=True):
+                descent.tell(float(value), gradient.reshape(-1))
+            if all(descent.steps > passes or _are_done([descent], tolerance) for descent in descents):
+                break
+        return np.stack([descent.finish() for descent in descents]).reshape(parameters.shape), descents
+
+
+def _are_done(descents: Sequence[Descent], tolerance: float) -> bool:
+    return all(
+        descent.is_stuck or descent.remaining <= tolerance * max(abs(descent.value), 1e-12) for descent in descents
+    )
+
+
+def _sample_sizes(rows: int, parameters: int, has_curvature: bool) -> list[int]:
+    """Growing counts of rows, the last at most a third of all."""
+    sizes = []
+    size = max(1000, FIRST_SAMPLE * parameters) if has_curvature else rows // 10
+    while size * 3 <= rows and size <= max(LAST_SAMPLE * parameters, 2000):
+        sizes.append(size)
+        size *= SAMPLE_GROWTH
+    return sizes

@@ -1,0 +1,38 @@
+"""Fits of linear-learner without a job around them."""
+
+import numpy as np
+
+from lowcloud.runtime.algorithms.linear_learner.fitting import Fit, Fitter
+from lowcloud.runtime.algorithms.linear_learner.settings import Settings
+from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.world import SingleWorld, World
+
+PLAIN = {"num_models": "1", "normalize_data": "false", "normalize_label": "false", "early_stopping_tolerance": "1e-7"}
+
+
+def table(x: np.ndarray, y: np.ndarray) -> Table:
+    filled = Table()
+    filled.set_columns(x.shape[1] + 1, "a test")
+    filled.append_parts(x, y, "a test")
+    return filled
+
+
+def fit(
+    x: np.ndarray,
+    y: np.ndarray,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    world: World | None = None,
+    **hyperparameters: object,
+) -> Fit:
+    settings = Settings({name: str(value) for name, value in hyperparameters.items()})
+    beside = None if validation is None else table(*validation)
+    return Fitter(settings, table(x, y), beside, world or SingleWorld(), lambda *_: None).fit()
+
+
+def features(rows: int, columns: int, seed: int = 0) -> np.ndarray:
+    """Correlated, unequally scaled columns."""
+    random = np.random.default_rng(seed)
+    mixed = random.standard_normal((rows, columns)) @ (
+        np.eye(columns) + 0.3 * random.standard_normal((columns, columns))
+    )
+    return (mixed * np.linspace(0.5, 2, columns) + np.linspace(-1, 1, columns)).astype(np.float32)
