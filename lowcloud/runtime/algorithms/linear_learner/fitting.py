@@ -17,7 +17,7 @@ from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.table import Table
 from lowcloud.runtime.world import World
 
-CALIBRATION_ROWS = 200_000  # what num_calibration_samples=auto takes at most
+CALIBRATION_ROWS = 20_000  # what num_calibration_samples=auto takes at most
 OnEpoch = Callable[[int, float, float | None], None]  # (epoch, training loss, validation loss)
 
 
