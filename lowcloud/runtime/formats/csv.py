@@ -1,6 +1,5 @@
 """CSV channels: numbers without a header, the label first. Polars reads what is big, this module the rest."""
 
-import sys
 from collections.abc import Iterator
 from io import BufferedReader
 from mmap import ACCESS_READ, MADV_DONTNEED, PAGESIZE, mmap
@@ -34,8 +33,9 @@ def read(stream: BinaryIO, name: str, table: Table) -> None:
             rows = read_exact(chunk, name, line, table.columns)
             block = rows[:, 1:], rows[:, 0]
             line += chunk.count(b"\n") - len(rows)
-        line += len(block[1])  # the fast way met no blank line
-        table.append(*block, name)
+        features, labels = block
+        line += len(labels)  # the fast way met no blank line
+        table.append(features, labels, name)
 
 
 def read_exact(chunk: bytes, name: str, first_line: int, columns: int) -> NDArray[np.float64]:

@@ -70,6 +70,9 @@ class Fitter:
             objective = self.objective(self._train, [self.variants[index]])
             parameters = self._solve(objective, [self.variants[index]], reports=True)
         variant = self.variants[index]
+        if settings.outputs > 1 and not variant.l1:
+            # Moving all classes alike changes no probability: of the equal models, take the one of least weights.
+            parameters = parameters - parameters.mean(axis=1, keepdims=True)
         threshold = self._threshold(
             parameters, variant, None if judged is None else selection.only(judged, index, models)
         )
