@@ -181,7 +181,7 @@ async def _open_s3_body(
         return open_body(request.headers, iter([raw]), payload_hash, claim, secret).read()
     if length is None and "transfer-encoding" not in request.headers:
         raise AwsError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
-    if length is not None and length.isdecimal() and int(length) <= SMALL_BYTES:
+    if length is not None and length.isdecimal() and len(length) < 19 and int(length) <= SMALL_BYTES:
         return open_body(request.headers, iter([await incoming.whole()]), payload_hash, claim, secret)
     pieces = incoming.pieces(asyncio.get_running_loop())
     return open_body(request.headers, pieces, payload_hash, claim, secret)
