@@ -23,6 +23,7 @@ async def ask(gateway: Gateway, hostile: Hostile) -> tuple[int, bytes]:
         if coming:
             return coming.pop()
         await asyncio.sleep(3600)
+        return {"type": "http.disconnect"}
 
     async def send(message):
         sent.append(message)
