@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import uvicorn
 
 from lowcloud.aws.gateway import Gateway
 from lowcloud.client import EXECUTION_ROLE
-from lowcloud.core import endpoints_lifecycle, inputs, roles, training_lifecycle
+from lowcloud.core import endpoints_lifecycle, inputs, objects, roles, training_lifecycle
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.reconciler import Reconciler
 from lowcloud.engine.local import LocalEngine
@@ -77,6 +78,7 @@ def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
         cloud = open_cloud(settings)
         reconciler = make_reconciler(cloud)
         reconciler.start(is_alone=True)
+        threading.Thread(target=_sweep, args=(cloud,), name="sweep", daemon=True).start()
         try:
             asyncio.run(_serve(cloud, listener, on_ready))
         finally:
@@ -141,6 +143,11 @@ async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[Runn
     await serving
     await cloud.connections.close()
     gateway.close()
+
+
+def _sweep(cloud: Cloud) -> None:
+    if deleted := objects.sweep(cloud):
+        log.info("deleted %d blobs that an earlier server had not finished", deleted)
 
 
 def _announce(cloud: Cloud, listener: socket.socket) -> Running:

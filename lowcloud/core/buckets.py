@@ -10,6 +10,7 @@ from lowcloud.core.errors import AlreadyExists, CloudError, InUse, NotFound
 from lowcloud.store.tables import buckets, objects, parts, uploads
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_FIND = sa.select(buckets).where(buckets.c.name == sa.bindparam("with_name"))
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED = re.compile(r"xn--.*|sthree-.*|amzn-s3-demo-.*|.*-s3alias|.*--ol-s3|.*\.mrap|.*--x-s3|.*--table-s3")
 
@@ -73,7 +74,7 @@ def delete(cloud: Cloud, name: str) -> None:
 
 def require(connection: sa.Connection, name: str) -> Bucket:
     """The bucket of this name, within a transaction. Raises NotFound."""
-    row = connection.execute(sa.select(buckets).where(buckets.c.name == name)).first()
+    row = connection.execute(_FIND, {"with_name": name}).first()
     if row is None:
         raise NotFound("bucket", name)
     return Bucket(**row._mapping)

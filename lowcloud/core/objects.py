@@ -12,6 +12,7 @@ from lowcloud.core.checksums import DEFAULT_ALGORITHM, Checksum
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, Conditions, check_read, check_write
 from lowcloud.core.errors import CloudError, Invalid, NotFound
+from lowcloud.core.spans import Span, locate_part, locate_span
 from lowcloud.store.files import Blob, BlobGone, BlobReader, new_id
 from lowcloud.store.listing import Folder, folded, folder_of, successor
 from lowcloud.store.tables import objects, parts
@@ -19,6 +20,23 @@ from lowcloud.store.tables import objects, parts
 LONGEST_KEY_BYTES = 1024
 UNVERSIONED = "null"
 READ_ATTEMPTS = 10
+
+# Built once: building one anew for each call costs more than running it.
+_AT = (
+    objects.c.bucket == sa.bindparam("in_bucket"),
+    objects.c.key == sa.bindparam("at_key"),
+    objects.c.version == UNVERSIONED,
+)
+_OF_OWNER = parts.c.owner == sa.bindparam("of_owner")
+_FIND = sa.select(objects).where(*_AT)
+_REMOVE = sa.delete(objects).where(*_AT)
+_PIECES = (
+    sa.select(parts.c.number, parts.c.blob, parts.c.size, parts.c.wrapped_key).where(_OF_OWNER).order_by(parts.c.number)
+)
+_BLOBS = sa.select(parts.c.blob).where(_OF_OWNER)
+_REMOVE_PARTS = sa.delete(parts).where(_OF_OWNER)
+_INSERT = sa.insert(objects)
+_INSERT_PART = sa.insert(parts)
 
 
 @dataclass(frozen=True)
@@ -39,14 +57,6 @@ class Object:
 
 
 @dataclass(frozen=True)
-class Span:
-    """A range of bytes: first to last (inclusive, or to the end); without a first, the last `last` bytes."""
-
-    first: int | None
-    last: int | None
-
-
-@dataclass(frozen=True)
 class Listing:
     """One page of a bucket in key order, and the key that the next page starts with (None: there is no more)."""
 
@@ -56,18 +66,6 @@ class Listing:
 
 class KeyTooLong(CloudError):
     """A key has more than 1024 bytes."""
-
-
-class SpanOutside(CloudError):
-    """The object has none of the bytes asked for."""
-
-    def __init__(self, size: int):
-        super().__init__(f"The object has {size} bytes; the range lies outside.")
-        self.size = size
-
-
-class PartUnknown(CloudError):
-    """The object has no part of this number."""
 
 
 def put(
@@ -105,9 +103,7 @@ def put(
         )
         with cloud.database.transaction() as connection:
             replaced = place(connection, new, conditions)
-            connection.execute(
-                sa.insert(parts).values(part_row(new.id, 1, body.blob, etag=body.md5, modified_at=new.modified_at))
-            )
+            insert_part(connection, new.id, 1, body.blob, etag=body.md5, modified_at=new.modified_at)
     cloud.files.delete(replaced)
     return new
 
@@ -139,7 +135,7 @@ def get(
             found = _require(connection, bucket, key)
             check_read(conditions, found.etag, found.modified_at)
             pieces = _pieces(connection, found.id)
-        first, length = resolve(found, pieces, span, part)
+        first, length = _locate(found, pieces, span, part)
         try:
             return found, cloud.files.read([blob for _, blob in pieces], first, length)
         except BlobGone:  # replaced between the look-up and the opening: look again
@@ -151,9 +147,9 @@ def get(
 def locate(cloud: Cloud, found: Object, span: Span | None, part: int | None) -> tuple[int, int]:
     """Where a span or a part begins, and its size in bytes. Raises SpanOutside and PartUnknown."""
     if part is None:
-        return resolve(found, [], span, None)
+        return locate_span(span, found.size)
     with cloud.database.read() as connection:
-        return resolve(found, _pieces(connection, found.id), None, part)
+        return _locate(found, _pieces(connection, found.id), span, part)
 
 
 def list_page(
@@ -205,8 +201,9 @@ def delete_many(cloud: Cloud, bucket: str, keys: Sequence[str], conditions: Cond
     with full_disk_told(), cloud.database.transaction() as connection:
         buckets.require(connection, bucket)
         for key in keys:
-            _check_replacing(conditions, current(connection, bucket, key), key)
-            blobs += _remove(connection, bucket, key)
+            present = current(connection, bucket, key)
+            _check_replacing(conditions, present, key)
+            blobs += _remove(connection, present)
     cloud.files.delete(blobs)
 
 
@@ -254,31 +251,31 @@ def check_key(key: str) -> None:
 def place(connection: sa.Connection, new: Object, conditions: Conditions) -> list[str]:
     """Write an object's row in place of the one its key held; returns the blobs to delete after the commit."""
     buckets.require(connection, new.bucket)
-    _check_replacing(conditions, current(connection, new.bucket, new.key), new.key)
-    replaced = _remove(connection, new.bucket, new.key)
-    connection.execute(sa.insert(objects).values(asdict(new)))
+    present = current(connection, new.bucket, new.key)
+    _check_replacing(conditions, present, new.key)
+    replaced = _remove(connection, present)
+    connection.execute(_INSERT, asdict(new))
     return replaced
 
 
-def part_row(
-    owner: str, number: int, blob: Blob, *, etag: str, modified_at: float, checksum: str | None = None
-) -> dict[str, Any]:
-    """A row of `parts`: bytes that an object or an upload owns."""
-    return {
-        "owner": owner,
-        "number": number,
-        "blob": blob.id,
-        "size": blob.size,
-        "wrapped_key": blob.wrapped_key,
-        "etag": etag,
-        "modified_at": modified_at,
-        "checksum": checksum,
-    }
+def insert_part(
+    connection: sa.Connection,
+    owner: str,
+    number: int,
+    blob: Blob,
+    *,
+    etag: str,
+    modified_at: float,
+    checksum: str | None = None,
+) -> None:
+    """Write the row of bytes that an object or an upload owns."""
+    row = {"owner": owner, "number": number, "blob": blob.id, "size": blob.size, "wrapped_key": blob.wrapped_key}
+    connection.execute(_INSERT_PART, {**row, "etag": etag, "modified_at": modified_at, "checksum": checksum})
 
 
 def current(connection: sa.Connection, bucket: str, key: str) -> Object | None:
     """The object that the key holds, within a transaction, or None."""
-    row = connection.execute(sa.select(objects).where(*_at(bucket, key))).first()
+    row = connection.execute(_FIND, {"in_bucket": bucket, "at_key": key}).first()
     return None if row is None else _object(row)
 
 
@@ -290,24 +287,6 @@ def sweep(cloud: Cloud) -> int:
             return connection.execute(sa.select(parts.c.blob).where(parts.c.blob.in_(ids))).scalars().all()
 
     return cloud.files.sweep(known)
-
-
-def resolve(found: Object, pieces: Sequence[tuple[int, Blob]], span: Span | None, part: int | None) -> tuple[int, int]:
-    """Where a span or a part begins and how many bytes it has. Raises SpanOutside and PartUnknown."""
-    if part is not None:
-        return _part_range(pieces, part)
-    if span is None:
-        return 0, found.size
-    if span.first is None:
-        length = min(span.last or 0, found.size)
-        first = found.size - length
-    else:
-        first = span.first
-        last = found.size - 1 if span.last is None else min(span.last, found.size - 1)
-        length = last - first + 1
-    if length <= 0:
-        raise SpanOutside(found.size)
-    return first, length
 
 
 def _require(connection: sa.Connection, bucket: str, key: str) -> Object:
@@ -324,33 +303,25 @@ def _check_replacing(conditions: Conditions, present: Object | None, key: str) -
     check_write(conditions, present.etag if present else None)
 
 
-def _remove(connection: sa.Connection, bucket: str, key: str) -> list[str]:
-    present = current(connection, bucket, key)
+def _remove(connection: sa.Connection, present: Object | None) -> list[str]:
     if present is None:
         return []
-    blobs = connection.execute(sa.select(parts.c.blob).where(parts.c.owner == present.id)).scalars().all()
-    connection.execute(sa.delete(parts).where(parts.c.owner == present.id))
-    connection.execute(sa.delete(objects).where(*_at(bucket, key)))
+    owner = {"of_owner": present.id}
+    blobs = connection.execute(_BLOBS, owner).scalars().all()
+    connection.execute(_REMOVE_PARTS, owner)
+    connection.execute(_REMOVE, {"in_bucket": present.bucket, "at_key": present.key})
     return list(blobs)
 
 
-def _at(bucket: str, key: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return (objects.c.bucket == bucket, objects.c.key == key, objects.c.version == UNVERSIONED)
-
-
 def _pieces(connection: sa.Connection, owner: str) -> list[tuple[int, Blob]]:
-    columns = (parts.c.number, parts.c.blob, parts.c.size, parts.c.wrapped_key)
-    rows = connection.execute(sa.select(*columns).where(parts.c.owner == owner).order_by(parts.c.number))
+    rows = connection.execute(_PIECES, {"of_owner": owner})
     return [(number, Blob(blob, size, wrapped_key)) for number, blob, size, wrapped_key in rows]
 
 
-def _part_range(pieces: Sequence[tuple[int, Blob]], part: int) -> tuple[int, int]:
-    first = 0
-    for number, blob in pieces:
-        if number == part:
-            return first, blob.size
-        first += blob.size
-    raise PartUnknown(f"The object has no part {part}.")
+def _locate(found: Object, pieces: Sequence[tuple[int, Blob]], span: Span | None, part: int | None) -> tuple[int, int]:
+    if part is None:
+        return locate_span(span, found.size)
+    return locate_part(part, [(number, blob.size) for number, blob in pieces])
 
 
 def _object(row: sa.Row[Any]) -> Object:

@@ -14,7 +14,8 @@ from lowcloud.core.checksums import CAN_SPAN_PARTS, DEFAULT_ALGORITHM, Checksum,
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, Conditions
 from lowcloud.core.errors import CloudError, Invalid, NotFound
-from lowcloud.core.objects import Object, Span
+from lowcloud.core.objects import Object
+from lowcloud.core.spans import Span
 from lowcloud.store.files import new_id
 from lowcloud.store.listing import Folder, folded
 from lowcloud.store.tables import parts, uploads
@@ -226,10 +227,15 @@ def _replace_part(connection: sa.Connection, upload: Upload, part: Part, body: B
     there = (parts.c.owner == upload.id, parts.c.number == part.number)
     replaced = connection.execute(sa.select(parts.c.blob).where(*there)).scalars().all()
     connection.execute(sa.delete(parts).where(*there))
-    row = objects.part_row(
-        upload.id, part.number, body.blob, etag=part.etag, modified_at=part.modified_at, checksum=part.checksum
+    objects.insert_part(
+        connection,
+        upload.id,
+        part.number,
+        body.blob,
+        etag=part.etag,
+        modified_at=part.modified_at,
+        checksum=part.checksum,
     )
-    connection.execute(sa.insert(parts).values(row))
     return replaced
 
 

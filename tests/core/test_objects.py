@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowcloud.core import buckets, objects
+from lowcloud.core import buckets, objects, spans
 from lowcloud.core.bodies import Claims
 from lowcloud.core.checksums import DigestMismatch, InvalidDigest
 from lowcloud.core.cloud import Cloud
@@ -50,22 +50,21 @@ def test_what_is_put_is_got(cloud: Cloud, size: int) -> None:
 @given(size=st.integers(0, 60), first=st.integers(0, 70), last=st.none() | st.integers(0, 70))
 def test_a_span_is_the_slice_of_the_bytes(size: int, first: int, last: int | None) -> None:
     content = bytes(range(size))
-    check_span(content, objects.Span(first, last), content[first : None if last is None else last + 1])
+    check_span(content, spans.Span(first, last), content[first : None if last is None else last + 1])
 
 
 @given(size=st.integers(0, 60), count=st.integers(0, 70))
 def test_a_span_without_a_first_is_the_end_of_the_bytes(size: int, count: int) -> None:
     content = bytes(range(size))
-    check_span(content, objects.Span(None, count), content[max(size - count, 0) :] if count else b"")
+    check_span(content, spans.Span(None, count), content[max(size - count, 0) :] if count else b"")
 
 
-def check_span(content: bytes, span: objects.Span, expected: bytes) -> None:
-    found = objects.Object("shelf", "k", "id", len(content), "", 0)
+def check_span(content: bytes, span: spans.Span, expected: bytes) -> None:
     if not expected:
-        with pytest.raises(objects.SpanOutside):
-            objects.resolve(found, [], span, None)
+        with pytest.raises(spans.SpanOutside):
+            spans.locate_span(span, len(content))
         return
-    first, length = objects.resolve(found, [], span, None)
+    first, length = spans.locate_span(span, len(content))
     assert content[first : first + length] == expected
 
 
@@ -74,7 +73,7 @@ def check_span(content: bytes, span: objects.Span, expected: bytes) -> None:
 def test_spans_cross_records(cloud: Cloud, first: int, length: int) -> None:
     content = hashlib.shake_128(b"content").digest(4 * RECORD_BYTES)
     objects.put(cloud, "shelf", "k", [content])
-    assert bytes_of(cloud, "k", span=objects.Span(first, first + length - 1)) == content[first : first + length]
+    assert bytes_of(cloud, "k", span=spans.Span(first, first + length - 1)) == content[first : first + length]
 
 
 def test_a_replaced_object_leaves_no_file(cloud: Cloud) -> None:
@@ -258,6 +257,20 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(cloud: Cloud, monkeypatch
     monkeypatch.undo()
     assert bytes_of(cloud, "k") == b"kept"
     assert len(blob_files(cloud)) == 1
+
+
+def test_a_full_database_is_told_and_leaves_what_was_there(cloud: Cloud) -> None:
+    objects.put(cloud, "shelf", "k", [b"kept"])
+    with cloud.database.transaction() as connection:  # the pool's one connection: it may not grow its file any more
+        connection.exec_driver_sql("PRAGMA max_page_count=1")
+    with pytest.raises(StorageFull):
+        for number in range(100):
+            objects.put(cloud, "shelf", f"{number}", [b"x"], user_metadata={"m": "x" * 2000})
+    with cloud.database.transaction() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=100000")
+    rows = list(objects.walk(cloud, "shelf"))
+    assert len(blob_files(cloud)) == len(rows)
+    assert bytes_of(cloud, "k") == b"kept"
 
 
 def test_a_body_that_breaks_off_stores_nothing(cloud: Cloud) -> None:

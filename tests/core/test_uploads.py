@@ -4,7 +4,7 @@ from base64 import b64encode
 
 import pytest
 
-from lowcloud.core import buckets, objects, uploads
+from lowcloud.core import buckets, objects, spans, uploads
 from lowcloud.core.checksums import DigestMismatch
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import ConditionFailed, Conditions
@@ -47,9 +47,9 @@ def test_parts_join_in_order_with_the_etag_of_their_etags(cloud: Cloud, upload: 
 def test_parts_and_spans_of_a_joined_object_can_be_read(cloud: Cloud, upload: Upload) -> None:
     uploads.complete(cloud, "shelf", "k", upload.id, send(cloud, upload, FIRST, LAST))
     assert b"".join(objects.get(cloud, "shelf", "k", part=2)[1]) == LAST
-    edge = objects.Span(len(FIRST) - 2, len(FIRST) + 1)
+    edge = spans.Span(len(FIRST) - 2, len(FIRST) + 1)
     assert b"".join(objects.get(cloud, "shelf", "k", span=edge)[1]) == FIRST[-2:] + LAST[:2]
-    with pytest.raises(objects.PartUnknown):
+    with pytest.raises(spans.PartUnknown):
         objects.get(cloud, "shelf", "k", part=3)
 
 
@@ -135,7 +135,7 @@ def test_a_composite_checksum_is_over_the_parts_checksums(cloud: Cloud) -> None:
 
 def test_a_part_can_be_a_span_of_another_object(cloud: Cloud, upload: Upload) -> None:
     objects.put(cloud, "shelf", "source", [b"0123456789"])
-    part = uploads.copy_part(cloud, upload, 1, ("shelf", "source"), span=objects.Span(2, 5))
+    part = uploads.copy_part(cloud, upload, 1, ("shelf", "source"), span=spans.Span(2, 5))
     uploads.complete(cloud, "shelf", "k", upload.id, [Wanted(1, part.etag)])
     assert b"".join(objects.get(cloud, "shelf", "k")[1]) == b"2345"
 

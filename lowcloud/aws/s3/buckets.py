@@ -11,7 +11,7 @@ DEFAULT_REGION = "us-east-1"  # whose name S3 leaves out, in requests and in ans
 MOST_BUCKETS = 10_000
 
 
-@s3_operation("CreateBucket")
+@s3_operation("CreateBucket", refused=("ObjectLockEnabledForBucket",))
 def create_bucket(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     wanted = request.get("CreateBucketConfiguration", {})
     if wanted.keys() - {"LocationConstraint"}:

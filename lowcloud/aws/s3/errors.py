@@ -5,7 +5,7 @@ from email.utils import formatdate
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Request
-from lowcloud.core import bodies, buckets, checksums, conditions, objects, uploads
+from lowcloud.core import bodies, buckets, checksums, conditions, objects, spans, uploads
 from lowcloud.core.errors import AlreadyExists, CloudError, Forbidden, InUse, Invalid, NotFound, StorageFull
 
 _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, sentence (None: core's own)
@@ -20,7 +20,7 @@ _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status,
     StorageFull: ("InsufficientStorage", 507, None),
     buckets.InvalidBucketName: ("InvalidBucketName", 400, "The specified bucket is not valid."),
     objects.KeyTooLong: ("KeyTooLongError", 400, "Your key is too long"),
-    objects.PartUnknown: ("InvalidPartNumber", 416, "The requested partnumber is not satisfiable"),
+    spans.PartUnknown: ("InvalidPartNumber", 416, "The requested partnumber is not satisfiable"),
     bodies.TooLarge: ("EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size"),
     uploads.PartMissing: (
         "InvalidPart",
@@ -65,7 +65,7 @@ def _not_found(error: NotFound, _request: Request) -> AwsError:
     return AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": error.name})
 
 
-def _outside(error: objects.SpanOutside, request: Request) -> AwsError:
+def _outside(error: spans.SpanOutside, request: Request) -> AwsError:
     fields = {"RangeRequested": request.get("Range", ""), "ActualObjectSize": error.size}
     headers = {"content-range": f"bytes */{error.size}"}
     return AwsError("InvalidRange", "The requested range is not satisfiable", 416, fields, headers)
@@ -96,7 +96,7 @@ def _invalid_digest(error: checksums.InvalidDigest, _request: Request) -> AwsErr
 
 _SAID_WITH_FIELDS: dict[type[CloudError], Callable[..., AwsError]] = {
     NotFound: _not_found,
-    objects.SpanOutside: _outside,
+    spans.SpanOutside: _outside,
     conditions.ConditionFailed: _condition_failed,
     conditions.NotModified: _not_modified,
     checksums.DigestMismatch: _bad_digest,

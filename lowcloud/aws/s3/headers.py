@@ -9,7 +9,8 @@ from urllib.parse import unquote
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Request
 from lowcloud.core.conditions import Conditions
-from lowcloud.core.objects import Object, Span
+from lowcloud.core.objects import Object
+from lowcloud.core.spans import Span
 
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 STORAGE_CLASS = "x-amz-storage-class"
@@ -77,7 +78,7 @@ def write_conditions(request: Request) -> Conditions:
 
 
 def read_range(text: str | None) -> Span | None:
-    """The range asked for; what is not well-formed asks for everything (RFC 9110, section 14.2), as several ranges do."""
+    """The range asked for. One that is not well-formed asks for everything (RFC 9110, 14.2), as several ranges do."""
     match = _RANGE.fullmatch(text.replace(" ", "")) if text else None
     if match is None or match.groups() == ("", ""):
         return None

@@ -17,7 +17,15 @@ from lowcloud.aws.s3.headers import (
 )
 from lowcloud.aws.s3.listing import common_prefixes, encode, page_size
 from lowcloud.aws.s3.objects import body_of, quoted
-from lowcloud.aws.s3.operation import ENCRYPTION, owner, s3_operation
+from lowcloud.aws.s3.operation import (
+    CUSTOMER_KEY,
+    ENCRYPTION,
+    NEW_OBJECT,
+    OTHER_CHECKSUMS,
+    SOURCE_CUSTOMER_KEY,
+    owner,
+    s3_operation,
+)
 from lowcloud.core import objects, uploads
 from lowcloud.core.access import Caller
 from lowcloud.core.checksums import CAN_SPAN_PARTS, DEFAULT_ALGORITHM
@@ -25,7 +33,7 @@ from lowcloud.core.cloud import Cloud
 from lowcloud.core.uploads import Upload, Wanted
 
 
-@s3_operation("CreateMultipartUpload")
+@s3_operation("CreateMultipartUpload", refused=NEW_OBJECT)
 def create_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     algorithm = announced(request).algorithm
     kind = request.get("ChecksumType") or told_type(algorithm is not None and algorithm != DEFAULT_ALGORITHM)
@@ -46,7 +54,7 @@ def create_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -> 
     return answer if algorithm is None else answer | {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
 
 
-@s3_operation("UploadPart")
+@s3_operation("UploadPart", refused=(*CUSTOMER_KEY, *OTHER_CHECKSUMS))
 def upload_part(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     checksum = announced(request)
     upload = _find(cloud, request)
@@ -61,7 +69,7 @@ def upload_part(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     return {"ETag": quoted(part.etag), f"Checksum{upload.algorithm}": part.checksum, **ENCRYPTION}
 
 
-@s3_operation("UploadPartCopy")
+@s3_operation("UploadPartCopy", refused=(*CUSTOMER_KEY, *SOURCE_CUSTOMER_KEY))
 def upload_part_copy(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     text = request.get("CopySourceRange")
     span = read_range(text)
@@ -75,7 +83,7 @@ def upload_part_copy(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     return {"CopyPartResult": result, **ENCRYPTION}
 
 
-@s3_operation("CompleteMultipartUpload")
+@s3_operation("CompleteMultipartUpload", refused=(*CUSTOMER_KEY, *OTHER_CHECKSUMS))
 def complete_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     wanted = [_wanted(part) for part in request.get("MultipartUpload", {}).get("Parts", [])]
     if not wanted:
@@ -102,13 +110,13 @@ def complete_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -
     }
 
 
-@s3_operation("AbortMultipartUpload")
+@s3_operation("AbortMultipartUpload", refused=("IfMatchInitiatedTime",))
 def abort_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     uploads.abort(cloud, request["Bucket"], request["Key"], request["UploadId"])
     return {}
 
 
-@s3_operation("ListParts")
+@s3_operation("ListParts", refused=CUSTOMER_KEY)
 def list_parts(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     upload = _find(cloud, request)
     after, limit = request.get("PartNumberMarker", 0), page_size(request, "MaxParts")

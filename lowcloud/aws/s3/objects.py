@@ -5,7 +5,7 @@ from typing import Any
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
-from lowcloud.aws.s3.checksums import announced, claimed, told
+from lowcloud.aws.s3.checksums import announced, told
 from lowcloud.aws.s3.errors import in_words_of_s3
 from lowcloud.aws.s3.headers import (
     copy_source,
@@ -16,8 +16,15 @@ from lowcloud.aws.s3.headers import (
     user_metadata,
     write_conditions,
 )
-from lowcloud.aws.s3.operation import ENCRYPTION, s3_operation
-from lowcloud.core import objects
+from lowcloud.aws.s3.operation import (
+    CUSTOMER_KEY,
+    ENCRYPTION,
+    NEW_OBJECT,
+    OTHER_CHECKSUMS,
+    SOURCE_CUSTOMER_KEY,
+    s3_operation,
+)
+from lowcloud.core import objects, spans
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import Conditions
@@ -27,7 +34,7 @@ from lowcloud.core.objects import Object
 MOST_DELETED = 1000
 
 
-@s3_operation("PutObject")
+@s3_operation("PutObject", refused=(*NEW_OBJECT, *OTHER_CHECKSUMS, "WriteOffsetBytes"))
 def put_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     checksum = announced(request)
     made = objects.put(
@@ -44,7 +51,7 @@ def put_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     return {"ETag": quoted(made.etag), **told(made.checksum), **ENCRYPTION}
 
 
-@s3_operation("GetObject")
+@s3_operation("GetObject", refused=CUSTOMER_KEY)
 def get_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     span = _wanted_span(request)
     found, chunks = objects.get(
@@ -59,7 +66,7 @@ def get_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     return {**_described(found, request, chunks.first, chunks.length, is_partial=is_partial), "Body": chunks}
 
 
-@s3_operation("HeadObject")
+@s3_operation("HeadObject", refused=CUSTOMER_KEY)
 def head_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     span = _wanted_span(request)
     found = objects.head(cloud, request["Bucket"], request["Key"], read_conditions(request))
@@ -68,7 +75,11 @@ def head_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     return _described(found, request, first, length, is_partial=is_partial)
 
 
-@s3_operation("CopyObject", ignored=("AnnotationDirective",))
+@s3_operation(
+    "CopyObject",
+    refused=(*NEW_OBJECT, *SOURCE_CUSTOMER_KEY),
+    ignored=("TaggingDirective", "AnnotationDirective"),  # there are neither tags nor annotations to copy
+)
 def copy_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     replaces = request.get("MetadataDirective", "COPY") == "REPLACE"
     made = objects.copy(
@@ -86,14 +97,16 @@ def copy_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     return {"CopyObjectResult": result, **ENCRYPTION}
 
 
-@s3_operation("DeleteObject", ignored=("BypassGovernanceRetention",))
+@s3_operation(
+    "DeleteObject", refused=("MFA", "IfMatchLastModifiedTime", "IfMatchSize"), ignored=("BypassGovernanceRetention",)
+)
 def delete_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     conditions = Conditions(if_match=request.get("IfMatch"))
     objects.delete(cloud, request["Bucket"], request["Key"], conditions)
     return {}
 
 
-@s3_operation("DeleteObjects", ignored=("BypassGovernanceRetention", "ChecksumAlgorithm"))
+@s3_operation("DeleteObjects", refused=("MFA",), ignored=("BypassGovernanceRetention", "ChecksumAlgorithm"))
 def delete_objects(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     named = request["Delete"]["Objects"]
     if not 1 <= len(named) <= MOST_DELETED:
@@ -117,7 +130,7 @@ def quoted(etag: str) -> str:
     return f'"{etag}"'
 
 
-def _wanted_span(request: Request) -> objects.Span | None:
+def _wanted_span(request: Request) -> spans.Span | None:
     span = read_range(request.get("Range"))
     if "PartNumber" in request:
         if span is not None:

@@ -1,5 +1,6 @@
-"""What every S3 operation shares: whose bucket it is, which options Lowcloud has, and S3's words for core's errors."""
+"""What every S3 operation shares: whose bucket it is, what no bucket allows, and S3's words for core's errors."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from hashlib import sha256
@@ -11,49 +12,43 @@ from lowcloud.aws.s3.errors import in_words_of_s3
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError
+from lowcloud.store.encryption import Tampered
+from lowcloud.store.files import BlobGone
 
+log = logging.getLogger("lowcloud.s3")
 Function = Callable[[Cloud, Caller, Any], Answer]
 
 ENCRYPTION = {"ServerSideEncryption": "AES256"}  # of every object, asked for or not
 # With bucket-owner-enforced ownership, the default of AWS, only these mean anything.
 _OWNERS_ACLS = ("private", "bucket-owner-full-control", "bucket-owner-read")
 _GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
-_CUSTOMER_KEYS = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
-_LOCKS = (
+
+# Members that operations refuse as long as Lowcloud does not do what they ask for.
+CUSTOMER_KEY = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
+SOURCE_CUSTOMER_KEY = tuple(f"CopySource{name}" for name in CUSTOMER_KEY)
+OTHER_CHECKSUMS = ("ChecksumMD5", "ChecksumXXHASH64", "ChecksumXXHASH3", "ChecksumXXHASH128")
+NEW_OBJECT = (
+    *CUSTOMER_KEY,
+    "SSEKMSKeyId",
+    "SSEKMSEncryptionContext",
+    "BucketKeyEnabled",
+    "Tagging",
     "ObjectLockMode",
     "ObjectLockRetainUntilDate",
     "ObjectLockLegalHoldStatus",
     "ObjectLockEventHold",
     "ObjectLockEventHoldDurationDays",
     "ObjectLockEventHoldDurationYears",
-    "ObjectLockEnabledForBucket",
-)
-_UNBUILT = (
-    *_CUSTOMER_KEYS,
-    *(f"CopySource{name}" for name in _CUSTOMER_KEYS),
-    *_LOCKS,
-    "Tagging",
-    "TaggingDirective",
-    "SSEKMSKeyId",
-    "SSEKMSEncryptionContext",
-    "BucketKeyEnabled",
-    "WriteOffsetBytes",
-    "ChecksumMD5",
-    "ChecksumXXHASH64",
-    "ChecksumXXHASH3",
-    "ChecksumXXHASH128",
-    "MFA",
-    "IfMatchLastModifiedTime",
-    "IfMatchSize",
-    "IfMatchInitiatedTime",
 )
 
 
-def s3_operation(name: str, ignored: tuple[str, ...] = ()) -> Callable[[Function], Function]:
+def s3_operation(
+    name: str, refused: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
+) -> Callable[[Function], Function]:
     """Enter a function into the table of operations, behind the checks and with the errors that all of S3 has."""
 
     def enter(function: Function) -> Function:
-        @operation("s3", name, ignored=("RequestPayer", *ignored))
+        @operation("s3", name, refused, (*ignored, "RequestPayer"))
         @wraps(function)
         def perform(cloud: Cloud, caller: Caller, request: Request) -> Answer:
             _check(cloud, request)
@@ -61,6 +56,9 @@ def s3_operation(name: str, ignored: tuple[str, ...] = ()) -> Callable[[Function
                 return function(cloud, caller, request)
             except CloudError as error:
                 raise in_words_of_s3(error, request) from error
+            except (Tampered, BlobGone) as error:
+                log.error("%s of %s/%s: %s", name, request.get("Bucket"), request.get("Key"), error)
+                raise AwsError("InternalError", "The object cannot be read: its bytes are damaged.", 500) from error
 
         return perform
 
@@ -82,6 +80,3 @@ def _check(cloud: Cloud, request: Request) -> None:
         raise AwsError("NoSuchVersion", "The specified version does not exist.", 404)
     if request.get("ServerSideEncryption", "AES256") != "AES256":
         raise AwsError("NotImplemented", "Lowcloud encrypts with keys of its own (AES256) only, so far.", 501)
-    for member in _UNBUILT:
-        if request.get(member):
-            raise AwsError("NotImplemented", f"Lowcloud does not honour {member} yet.", 501)
