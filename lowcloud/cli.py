@@ -9,7 +9,7 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -63,10 +63,12 @@ def up(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         server.serve(settings, lambda running: output.print(f"Lowcloud is ready at {running.endpoint}"))
-    except server.AlreadyRunning:
-        _fail(f"Another server is just starting on {settings.home}.")
+    except server.AlreadyRunning as error:
+        raise _failure(f"Another server is just starting on {settings.home}.") from error
     except OSError as error:
-        _fail(f"Lowcloud cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --port.")
+        raise _failure( from error
+            f"Lowcloud cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --port."
+        )
 
 
 @app.command()
@@ -81,7 +83,7 @@ def down(home: Home = None) -> None:
         return
     os.kill(running.pid, signal.SIGTERM)
     if not server.wait_until_gone(folder, STOP_TIMEOUT_SECONDS):
-        _fail(f"The server (process {running.pid}) has not ended within {STOP_TIMEOUT_SECONDS:.0f} seconds.")
+        raise _failure(f"The server (process {running.pid}) has not ended within {STOP_TIMEOUT_SECONDS:.0f} seconds.")
     output.print("Lowcloud is down")
 
 
@@ -97,7 +99,7 @@ def run(
     try:
         os.execvpe(command[0], command, wired)
     except OSError as error:
-        _fail(f"{command[0]} cannot be run: {error.strerror}.", 127)
+        raise _failure(f"{command[0]} cannot be run: {error.strerror}.", 127) from error
 
 
 @app.command()
@@ -179,9 +181,9 @@ def logs(
             found = sagemaker.list_training_jobs(NameContains=job, MaxResults=100)["TrainingJobSummaries"]
             state = next((one["TrainingJobStatus"] for one in found if one["TrainingJobName"] == job), None)
         except ClientError as error:
-            _fail(error.response["Error"]["Message"])
+            raise _failure(error.response["Error"]["Message"]) from error
         if state is None:
-            _fail(f"There is no training job named {job!r}.")
+            raise _failure(f"There is no training job named {job!r}.")
         seen = _print_new_lines(log_client, job, seen)
         if not follow or state not in ("InProgress", "Stopping"):
             return
@@ -211,9 +213,10 @@ def _print_new_lines(log_client: Any, job: str, token: str) -> str:
 
 def _settings(home: Path | None, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> Settings:
     try:
-        return settings_of.load(settings_of.home_folder(os.environ, home), os.environ, host, port)
+        settings = settings_of.load(settings_of.home_folder(os.environ, home), os.environ, host, port)
     except (ValueError, OSError) as error:
-        _fail(str(error))
+        raise _failure(str(error)) from error
+    return settings
 
 
 def _endpoint(settings: Settings) -> str:
@@ -243,9 +246,9 @@ def _start_detached(settings: Settings) -> str:
         if running := server.find_running(settings.home):
             return running.endpoint
         if process.poll() is not None and not server.is_held(settings.home):
-            _fail(f"The server did not start. The end of {log_path}:\n{_end_of(log_path)}")
+            raise _failure(f"The server did not start. The end of {log_path}:\n{_end_of(log_path)}")
         time.sleep(POLL_SECONDS)
-    _fail(f"The server was not ready within {START_TIMEOUT_SECONDS:.0f} seconds; see {log_path}.")
+    raise _failure(f"The server was not ready within {START_TIMEOUT_SECONDS:.0f} seconds; see {log_path}.")
 
 
 def _end_of(path: Path) -> str:
@@ -258,9 +261,10 @@ def _client(settings: Settings, endpoint: str, service: str) -> Any:
     return client.make_client(settings, endpoint, service)
 
 
-def _fail(message: str, code: int = 1) -> NoReturn:
+def _failure(message: str, code: int = 1) -> typer.Exit:
+    """Say what went wrong; raise what this returns."""
     errors.print(message, style="red", markup=False)
-    raise typer.Exit(code)
+    return typer.Exit(code)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
+from botocore.config import Config
+from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
 
 from lowcloud import client_plugin
 from lowcloud.settings import Settings
@@ -25,12 +27,13 @@ SageMaker:
 
 def make_client(settings: Settings, endpoint: str, service: str) -> Any:
     """A botocore client with the root key, deaf to whatever AWS configuration the user has."""
-    session = botocore.session.Session()
+    deaf = {name: (None, None, *rest) for name, (_, _, *rest) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()}
+    session = botocore.session.Session(deaf)
     for variable in ("config_file", "credentials_file"):
         session.set_config_variable(variable, os.devnull)
-    session.set_config_variable("profile", None)
     return session.create_client(
         service,
+        config=Config(proxies={}),
         region_name=settings.region,
         endpoint_url=endpoint,
         aws_access_key_id=settings.root_key.access_key_id,

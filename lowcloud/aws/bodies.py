@@ -23,6 +23,7 @@ SMALL_BYTES = 1 << 20  # bodies up to here are read before the operation starts
 GATHER_BYTES = 1 << 20  # taken from the connection at a time while an operation reads on
 LARGEST_BUFFERED_BYTES = 64 << 20  # of any body that is not streamed
 IDLE_SECONDS = 60
+DRAIN_SECONDS = 5
 
 STREAMING = {
     "STREAMING-AWS4-HMAC-SHA256-PAYLOAD": (True, False),  # (chunks are signed, trailers follow)
@@ -76,13 +77,15 @@ class Body:
 class Incoming:
     """What is left of a request's body on its connection."""
 
-    def __init__(self, receive: Receive):
+    def __init__(self, receive: Receive, headers: Mapping[str, str]):
         self._receive = receive
-        self._is_over = False
+        self.is_over = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+        self._is_awaited = headers.get("expect", "").lower() == "100-continue"  # nothing comes before we ask for it
 
     async def piece(self) -> bytes:
         """The next bytes, b"" at the end. Raises AwsError where none come in time or the client has gone."""
-        while not self._is_over:
+        self._is_awaited = False
+        while not self.is_over:
             try:
                 async with asyncio.timeout(IDLE_SECONDS):
                     message = await self._receive()
@@ -90,10 +93,26 @@ class Incoming:
                 raise AwsError("RequestTimeout", f"No data came for {IDLE_SECONDS} seconds.") from error
             if message["type"] == "http.disconnect":
                 raise AwsError("IncompleteBody", "The client went away before the end of its request.")
-            self._is_over = not message.get("more_body", False)
+            self.is_over = not message.get("more_body", False)
             if message.get("body"):
                 return bytes(message["body"])
         return b""
+
+    async def drain(self) -> None:
+        """Take in the rest of a body that is not wanted: a connection closed on unread data loses the answer too."""
+        if self._is_awaited:
+            return
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while await self.piece():
+                    pass
+        except (TimeoutError, AwsError):
+            return  # the client has its answer, or has gone
+
+    async def departure(self) -> None:
+        """Return when the client has gone; only once the body has been read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def gather(self, size: int) -> bytes:
         """About `size` bytes, fewer only at the end."""

@@ -149,6 +149,7 @@ def unknown_operation(message: str, protocol: str = "json") -> AwsError:
     return AwsError("UnknownOperationException", message, 404 if protocol == "rest-json" else 400)
 
 
-def internal(request_id: str) -> AwsError:
+def internal(service: str, request_id: str) -> AwsError:
     """Our own fault; the log has the rest under this request's id."""
-    return AwsError("InternalFailure", f"Lowcloud failed; its log tells why, under request {request_id}.", 500)
+    code = "InternalError" if service == "s3" else "InternalFailure"
+    return AwsError(code, f"Lowcloud failed; its log tells why, under request {request_id}.", 500)

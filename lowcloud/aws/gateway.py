@@ -62,12 +62,18 @@ class Gateway:
         if scope["type"] != "http":
             return await _ignore(scope, receive, send)
         exchange = Exchange(request_head(scope))
-        response = await self._answer(exchange, Incoming(receive))
+        incoming = Incoming(receive, exchange.request.headers)
+        response = await self._answer(exchange, incoming)
         response.headers["x-amzn-requestid"] = response.headers["x-amz-request-id"] = exchange.request.id
         if exchange.service == "s3":
             response.headers["x-amz-id-2"] = exchange.request.id
-        await send_response(response, exchange.request.method, send, self._workers)
-        _write_access_log(exchange, response.status)
+        try:
+            await send_response(response, exchange.request.method, send, self._workers, incoming)
+        except Exception:
+            log.exception("request %s ended before its answer", exchange.request.id)
+            raise  # what ends the connection: the client must see that bytes are missing
+        finally:
+            _write_access_log(exchange, response.status)
         return None
 
     def warm(self) -> None:
@@ -93,7 +99,7 @@ class Gateway:
             return _error_response(exchange, errors.of_core(error, exchange.service))
         except Exception:  # the edge: nothing below may end a request without an answer
             log.exception("request %s failed", exchange.request.id)
-            return _error_response(exchange, errors.internal(exchange.request.id))
+            return _error_response(exchange, errors.internal(exchange.service, exchange.request.id))
 
     async def _respond(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
         request = exchange.request

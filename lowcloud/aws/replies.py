@@ -1,22 +1,21 @@
 """Sends a response over ASGI: bytes at once, iterators as they come, from a worker thread where they block."""
 
 import asyncio
-import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from typing import Any
 
+from lowcloud.aws.bodies import Incoming
 from lowcloud.aws.wire import HttpResponse
 
 Send = Callable[[Any], Awaitable[None]]
 
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-log = logging.getLogger("lowcloud.gateway")
 
 
-async def send_response(response: HttpResponse, method: str, send: Send, workers: Executor) -> None:
-    """Send head and body. A body that fails midway ends the connection: the client sees that bytes are missing."""
+async def send_response(response: HttpResponse, method: str, send: Send, workers: Executor, incoming: Incoming) -> None:
+    """Send head and body. Where the body fails midway or is shorter than announced, so does this."""
     body = response.body
     if method == "HEAD" or response.status in (204, 304):
         await _close(body, workers)
@@ -24,15 +23,29 @@ async def send_response(response: HttpResponse, method: str, send: Send, workers
     elif isinstance(body, bytes):
         response.headers["content-length"] = str(len(body))
     await send({"type": "http.response.start", "status": response.status, "headers": _headers(response.headers)})
-    if isinstance(body, bytes):
-        await send({"type": "http.response.body", "body": body})
-        return
+    if not isinstance(body, bytes):
+        await _send_stream(body, send, workers, incoming)
+        body = b""
+    if not incoming.is_over:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await incoming.drain()
+        body = b""
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_stream(
+    body: Iterator[bytes] | AsyncIterator[bytes], send: Send, workers: Executor, incoming: Incoming
+) -> None:
+    """Send chunks until there are no more, or nobody who reads them: the server would drop them without a word."""
+    departure = asyncio.create_task(incoming.departure())
     try:
         async for chunk in _chunks(body, workers):
+            if departure.done():
+                return
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     finally:
+        departure.cancel()
         await _close(body, workers)
-    await send({"type": "http.response.body"})
 
 
 async def _chunks(body: Iterator[bytes] | AsyncIterator[bytes], workers: Executor) -> AsyncIterator[bytes]:

@@ -79,6 +79,8 @@ def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
     target = request.headers.get("x-amz-target", "")
     content_type = request.headers.get("content-type", "")
     services = _services(signing_name, target)
+    if services[0] == "s3":
+        return Dialect(services, REST_XML)
     if services == ("s3",):  # whatever a body or an object's name looks like
         return Dialect(services, REST_XML)
     if request.headers.get("smithy-protocol") == "rpc-v2-cbor" or _CBOR_PATH.fullmatch(request.path):

@@ -8,12 +8,11 @@ from botocore.model import OperationModel, Shape, StructureShape
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.models import Service
-from lowcloud.aws.protocols import cbor, json, query, rest, xml
+from lowcloud.aws.protocols import cbor, json, query, rest, s3, xml
 from lowcloud.aws.routing import CBOR, JSON, QUERY
 from lowcloud.aws.wire import Content, HttpResponse
 
 METADATA = "ResponseMetadata"  # of an answer: {"HTTPStatusCode": 206, "HTTPHeaders": {name: value}}, as boto3 has it
-S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 def serialize(
@@ -101,49 +100,11 @@ def _document(
     if protocol == "rest-json":
         bound = [name for name, member in shape.members.items() if member.serialization.get("location") in xml.BOUND]
         return json.dumps(shape, {name: answer[name] for name in answer if name not in bound}), "application/json"
-    namespace = operation.service_model.metadata.get("xmlNamespace")
     if operation.service_model.service_name == "s3":
-        namespace = S3_NAMESPACE
-    # S3 names the root of its answers in its own way, e.g. ListBucketResult; the model has it only as documentation.
-    name = _root_name(operation, shape)
-    if name == "LocationConstraint":  # the one answer whose root is a text
-        region = answer.get(name) or ""
-        return (xml.DECLARATION + xml.render(shape.members[name], region, name, namespace)).encode(), "application/xml"
-    return (xml.DECLARATION + xml.render(shape, answer, name, namespace)).encode(), "application/xml"
-
-
-_S3_ROOTS = {
-    "ListObjects": "ListBucketResult",
-    "ListObjectsV2": "ListBucketResult",
-    "ListObjectVersions": "ListVersionsResult",
-    "ListBuckets": "ListAllMyBucketsResult",
-    "ListParts": "ListPartsResult",
-    "ListMultipartUploads": "ListMultipartUploadsResult",
-    "CreateMultipartUpload": "InitiateMultipartUploadResult",
-    "CompleteMultipartUpload": "CompleteMultipartUploadResult",
-    "DeleteObjects": "DeleteResult",
-    "GetBucketLocation": "LocationConstraint",
-    "GetBucketTagging": "Tagging",
-    "GetObjectTagging": "Tagging",
-    "GetBucketVersioning": "VersioningConfiguration",
-    "GetBucketAcl": "AccessControlPolicy",
-    "GetObjectAcl": "AccessControlPolicy",
-    "GetBucketCors": "CORSConfiguration",
-    "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
-    "GetBucketNotificationConfiguration": "NotificationConfiguration",
-    "GetBucketWebsite": "WebsiteConfiguration",
-    "GetBucketLogging": "BucketLoggingStatus",
-    "GetBucketRequestPayment": "RequestPaymentConfiguration",
-    "GetBucketAccelerateConfiguration": "AccelerateConfiguration",
-    "GetObjectAttributes": "GetObjectAttributesResponse",
-}
-
-
-def _root_name(operation: OperationModel, shape: StructureShape) -> str:
-    named: str | None = shape.serialization.get("name")
-    if operation.service_model.service_name == "s3" and operation.name in _S3_ROOTS:
-        return _S3_ROOTS[operation.name]
-    return named or shape.name
+        return s3.render_answer(operation.name, shape, answer).encode(), "application/xml"
+    namespace = operation.service_model.metadata.get("xmlNamespace")
+    document = xml.render(shape, answer, shape.serialization.get("name", shape.name), namespace)
+    return (xml.DECLARATION + document).encode(), "application/xml"
 
 
 def _failure(
@@ -158,7 +119,9 @@ def _failure(
         return HttpResponse(error.status, {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}, body)
     namespace = service.xml_namespace if service is not None else None
     if protocol == "rest-xml" and (service is None or service.name == "s3"):
-        return HttpResponse(error.status, {"content-type": "application/xml"}, _s3_error(error, request_id))
+        return HttpResponse(
+            error.status, {"content-type": "application/xml"}, s3.render_error(error, request_id).encode()
+        )
     headers = rest.answer_headers(shape, error.fields) if isinstance(shape, StructureShape) else {}
     if protocol in (QUERY, "rest-xml"):
         headers["content-type"] = "text/xml"
@@ -183,14 +146,6 @@ def _message_name(shape: Shape | None) -> str:
     """ "message" as the shape of the error spells it."""
     members = shape.members if isinstance(shape, StructureShape) else ()
     return next((name for name in members if name.lower() == "message"), "message")
-
-
-def _s3_error(error: AwsError, request_id: str) -> bytes:
-    fields = "".join(f"<{name}>{xml.escape(str(value))}</{name}>" for name, value in error.fields.items())
-    return (
-        f"{xml.DECLARATION}<Error><Code>{xml.escape(error.code)}</Code><Message>{xml.escape(error.message)}</Message>"
-        f"{fields}<RequestId>{request_id}</RequestId><HostId>{request_id}</HostId></Error>"
-    ).encode()
 
 
 def _stream(value: Any) -> Content:

@@ -27,8 +27,8 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 _PROVEN_OTHERWISE = frozenset(("x-amz-content-sha256", "x-amz-date", "x-amz-security-token"))
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~%/-]*")
 _SPACES = re.compile(r" +")
-_DATE = re.compile(r"\d{8}T\d{6}Z")
-_HTTP_DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%Y%m%dT%H%M%SZ", "%Y-%m-%dT%H:%M:%SZ")
+_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
+_HTTP_DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%Y-%m-%dT%H:%M:%SZ")
 
 
 class Fault(StrEnum):
@@ -64,11 +64,15 @@ class Claim:
     region: str
     service: str
     timestamp: str  # YYYYMMDDTHHMMSSZ
+    signed_at: float  # the same, in seconds since the epoch
     signed_headers: tuple[str, ...]
     signature: str
     session_token: str | None
     expires_seconds: int | None  # set for a presigned URL
-    is_presigned: bool
+
+    @property
+    def is_presigned(self) -> bool:
+        return self.expires_seconds is not None
 
     @property
     def scope(self) -> str:
@@ -105,17 +109,16 @@ def verify(request: HttpRequest, claim: Claim, secret: str, payload_hash: str, n
 
 def check_time(claim: Claim, now: float) -> None:
     """Refuse what was signed too long ago or in the future. Raises SignatureError."""
-    signed_at = datetime.strptime(claim.timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     if claim.expires_seconds is None:
-        if abs(now - signed_at) > SKEW_SECONDS:
+        if abs(now - claim.signed_at) > SKEW_SECONDS:
             raise SignatureError(
                 Fault.SKEWED,
                 f"The difference between the request time ({claim.timestamp}) and the server's time "
                 f"({datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}) is more than {SKEW_SECONDS // 60} minutes.",
             )
-    elif signed_at - now > SKEW_SECONDS:
+    elif claim.signed_at - now > SKEW_SECONDS:
         raise SignatureError(Fault.EXPIRED_URL, "Request is not yet valid")
-    elif now > signed_at + claim.expires_seconds:
+    elif now > claim.signed_at + claim.expires_seconds:
         raise SignatureError(Fault.EXPIRED_URL, "Request has expired")
 
 
@@ -140,7 +143,7 @@ def canonical_path(path: str, service: str) -> str:
         return (path if _UNRESERVED.fullmatch(path) else quote(path, safe="/~%-_.")) or "/"
     if "//" in path or "/." in path:
         normal = "/" + posixpath.normpath(path).lstrip("/")
-        path = normal + "/" if path.endswith(("/", "/.", "/..")) and normal != "/" else normal
+        path = normal + "/" if path.endswith("/") and normal != "/" else normal
     return quote(path, safe="/~-_.") or "/"
 
 
@@ -228,29 +231,30 @@ def _claim(
             f"Credential must have the form KEY/YYYYMMDD/REGION/SERVICE/aws4_request, got {credential[:128]!r}.",
         )
     access_key_id, date, region, service, _ = parts
-    if not _is_time(timestamp):
-        raise SignatureError(Fault.MALFORMED, "The request needs X-Amz-Date in the form YYYYMMDDTHHMMSSZ.")
+    signed_at = _seconds(timestamp)
     if timestamp[:8] != date:
         raise SignatureError(Fault.MALFORMED, f"Date in Credential scope ({date[:16]}) does not match {timestamp}.")
     names = tuple(headers.split(";"))
     if "host" not in names:
         raise SignatureError(Fault.MALFORMED, "SignedHeaders must contain 'host'.")
     return Claim(
-        access_key_id,
-        date,
-        region,
-        service,
-        timestamp,
-        names,
-        signature,
-        token,
-        expires,
-        is_presigned=expires is not None,
+        access_key_id=access_key_id,
+        date=date,
+        region=region,
+        service=service,
+        timestamp=timestamp,
+        signed_at=signed_at,
+        signed_headers=names,
+        signature=signature,
+        session_token=token,
+        expires_seconds=expires,
     )
 
 
 def _timestamp_of_header(request: HttpRequest) -> str:
     date = request.headers.get("x-amz-date") or request.headers.get("date", "")
+    if _DATE.fullmatch(date):
+        return date
     for form in _HTTP_DATES:
         try:
             return datetime.strptime(date, form).strftime("%Y%m%dT%H%M%SZ")
@@ -270,14 +274,15 @@ def _expires(text: str) -> int:
     return seconds
 
 
-def _is_time(timestamp: str) -> bool:
-    if not _DATE.fullmatch(timestamp):
-        return False
+def _seconds(timestamp: str) -> float:
+    """Seconds since the epoch of YYYYMMDDTHHMMSSZ."""
+    match = _DATE.fullmatch(timestamp)
     try:
-        datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ")
+        if match is not None:
+            return datetime(*map(int, match.groups()), tzinfo=UTC).timestamp()  # type: ignore[misc, arg-type]
     except ValueError:
-        return False
-    return True
+        pass  # a month 13
+    raise SignatureError(Fault.MALFORMED, "The request needs X-Amz-Date in the form YYYYMMDDTHHMMSSZ.")
 
 
 def _check_signed_headers(request: HttpRequest, claim: Claim) -> None:

@@ -1,4 +1,4 @@
-"""Endpoints and their configurations: which models are served, by how many replicas, with what share of the requests."""
+"""Endpoints and their configurations: which models are served, by how many replicas, with which weights."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -186,7 +186,7 @@ def groups(cloud: Cloud, name_prefix: str = "") -> Sequence[Row[Any]]:
 
 @dataclass(frozen=True)
 class Terms:
-    """A plain filter pattern: words and quoted phrases that must occur, -words that must not, ?words of which one must."""
+    """A plain filter pattern: terms that must occur, terms that must not, and terms of which one must."""
 
     required: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()

@@ -40,7 +40,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Channel:
-    """One named input: the objects under a prefix, laid into a folder of every host, or shared out among the hosts."""
+    """One named input, laid into a folder of every host or shared out among the hosts.
+
+    It is the objects under `prefix`, or those that the manifest at the key `prefix` lists.
+    """
 
     name: str
     bucket: str
@@ -48,6 +51,7 @@ class Channel:
     content_type: str | None = None
     is_gzip: bool = False
     is_sharded: bool = False
+    is_manifest: bool = False
 
 
 @dataclass(frozen=True)

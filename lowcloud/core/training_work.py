@@ -1,18 +1,16 @@
 """The work of a training job: what its hosts get, print, and leave behind."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
 from lowcloud import catalog, contract
 from lowcloud.core import logs, metrics, objects
+from lowcloud.core.channels import inputs_of
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import NotFound
-from lowcloud.core.inputs import source_of
-from lowcloud.core.objects import Object
-from lowcloud.core.training import Channel, TrainingJob
-from lowcloud.engine import Input, LogLine, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
+from lowcloud.core.training import TrainingJob
+from lowcloud.engine import LogLine, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
 
 FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
 
@@ -88,45 +86,10 @@ def _definitions(job: TrainingJob) -> list[metrics.Definition]:
 
 def _replica(cloud: Cloud, job: TrainingJob, rank: int) -> Replica:
     asked = job.specification
-    inputs = tuple(entry for channel in asked.channels for entry in _inputs(cloud, channel, rank, asked.instance_count))
+    inputs = tuple(
+        entry for channel in asked.channels for entry in inputs_of(cloud, channel, rank, asked.instance_count)
+    )
     return Replica(environment=_environment(cloud, job), files=_files(job, rank), inputs=inputs)
-
-
-def _inputs(cloud: Cloud, channel: Channel, rank: int, hosts_count: int) -> Iterator[Input]:
-    found = _objects_of(cloud, channel)
-    for index, stored in enumerate(found):
-        if channel.is_sharded and index % hosts_count != rank:
-            continue
-        path = f"{contract.DATA}/{channel.name}/{_path_below(channel.prefix, stored.key)}"
-        yield Input(path, source_of(channel.bucket, stored.key), stored.size)
-
-
-def _objects_of(cloud: Cloud, channel: Channel) -> list[Object]:
-    uri = f"s3://{channel.bucket}/{channel.prefix}"
-    try:
-        found = list(objects.walk(cloud, channel.bucket, channel.prefix))
-    except NotFound as error:
-        raise StagingFailed(
-            f"The bucket of channel {channel.name!r} does not exist: {uri}. Create it and upload the data."
-        ) from error
-    files = [stored for stored in found if not stored.key.endswith("/")]
-    if not files:
-        raise StagingFailed(
-            f'No S3 objects found under S3 URL "{uri}" given in input data source of channel {channel.name!r}. '
-            "Upload the data there, or correct the URL."
-        )
-    return files
-
-
-def _path_below(prefix: str, key: str) -> str:
-    """Where an object lies in its channel's folder: SageMaker drops the prefix up to its last whole segment."""
-    rest = key[len(prefix) :]
-    if prefix and not prefix.endswith("/") and not rest.startswith("/"):
-        rest = key[prefix.rfind("/") + 1 :]  # the prefix is a whole key, or ends within a name
-    path = rest.lstrip("/")
-    if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
-        raise StagingFailed(f"The object key {key!r} is no usable file path. Rename the object.")
-    return path
 
 
 def _environment(cloud: Cloud, job: TrainingJob) -> dict[str, str]:

@@ -39,6 +39,8 @@ def become(plan: dict[str, Any], jail: Jail, output: int) -> NoReturn:
 def _run(command: tuple[str, ...], environment: dict[str, str]) -> int:
     if command[:2] == ("python", "-m") and command[2].startswith(BUILT_IN):
         return _run_built_in(command[2], command[3:], environment)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # ignored by Python, and so by what it would become
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execvpe(command[0], command, environment)
     except OSError as error:
@@ -76,7 +78,7 @@ def _reseed() -> None:
 
 def _reset_signals() -> None:
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE):
+    for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -20,6 +20,7 @@ from lowcloud import contract
 
 PORT = 52700
 JOIN_SECONDS = 120.0
+SOCKET_PATH_BYTES = 104  # macOS; Linux takes 108
 HEADER = struct.Struct("<Q")
 
 
@@ -130,17 +131,27 @@ def _host_order(name: str) -> tuple[int, str]:
     return (int(number) if number.isdecimal() else 0, name)
 
 
-def _address(first_host: str) -> tuple[Any, Any]:
+@contextmanager
+def _address(first_host: str) -> Iterator[tuple[Any, Any]]:
+    """Family and address of rank 0's socket."""
     folder = os.environ.get(contract.RENDEZVOUS_VARIABLE)
-    if folder:
-        return socket.AF_UNIX, str(Path(folder) / "world")
-    return socket.AF_INET, (first_host, PORT)
+    if not folder:
+        yield socket.AF_INET, (first_host, PORT)
+        return
+    path = str(Path(folder) / "world")
+    if len(path.encode()) < SOCKET_PATH_BYTES or not Path("/proc/self/fd").is_dir():
+        yield socket.AF_UNIX, path
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # a short name for a folder deep down
+    try:
+        yield socket.AF_UNIX, f"/proc/self/fd/{descriptor}/world"
+    finally:
+        os.close(descriptor)
 
 
 def _accept(size: int, ordered: Sequence[str]) -> list[socket.socket]:
-    family, address = _address(ordered[0])
     peers: dict[int, socket.socket] = {}
-    with socket.socket(family) as listener:
+    with _address(ordered[0]) as (family, address), socket.socket(family) as listener:
         if family == socket.AF_UNIX:
             Path(address).unlink(missing_ok=True)
         else:
@@ -159,19 +170,19 @@ def _accept(size: int, ordered: Sequence[str]) -> list[socket.socket]:
 
 
 def _connect(rank: int, first_host: str) -> socket.socket:
-    family, address = _address(first_host)
     deadline = time.monotonic() + JOIN_SECONDS
-    while True:
-        connection = socket.socket(family)
-        try:
-            connection.connect(address)
-            _send(connection, HEADER.pack(rank))
-            return connection
-        except OSError as error:
-            connection.close()
-            if time.monotonic() > deadline:
-                raise WorldBroken(f"Host {first_host} cannot be reached: {error}.") from error
-            time.sleep(0.01)
+    with _address(first_host) as (family, address):
+        while True:
+            connection = socket.socket(family)
+            try:
+                connection.connect(address)
+                _send(connection, HEADER.pack(rank))
+                return connection
+            except OSError as error:
+                connection.close()
+                if time.monotonic() > deadline:
+                    raise WorldBroken(f"Host {first_host} cannot be reached: {error}.") from error
+                time.sleep(0.01)
 
 
 def _send(connection: socket.socket, content: bytes) -> None:

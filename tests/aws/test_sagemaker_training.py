@@ -208,6 +208,21 @@ def test_gzip_and_several_files_under_a_prefix_are_read(cloud, sagemaker):
     assert run(cloud, sagemaker, **asked)["TrainingJobStatus"] == "Completed"
 
 
+def test_a_manifest_lists_the_objects_of_a_channel(cloud, sagemaker):
+    put(cloud, "listed/one.csv", csv_of(ROWS[:300]))
+    put(cloud, "listed/sub/two.csv", csv_of(ROWS[300:]))
+    put(cloud, "listed/not-this.csv", b"no,numbers,at,all\n")
+    manifest = [{"prefix": f"s3://{BUCKET}/listed/"}, "one.csv", "sub/two.csv"]
+    put(cloud, "manifests/good.json", json.dumps(manifest).encode())
+    put(cloud, "manifests/bad.json", json.dumps([*manifest, "missing.csv"]).encode())
+    for name, status in (("good", "Completed"), ("bad", "Failed")):
+        asked = request(cloud, prefix=f"manifests/{name}.json")
+        asked["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3DataType"] = "ManifestFile"
+        described = run(cloud, sagemaker, **asked)
+        assert described["TrainingJobStatus"] == status
+    assert "missing.csv" in described["FailureReason"]
+
+
 def test_logs_and_metrics_of_a_job_are_kept(cloud, sagemaker):
     described = run(cloud, sagemaker)
     name = described["TrainingJobName"]

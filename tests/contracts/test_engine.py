@@ -216,6 +216,8 @@ def test_a_model_archive_is_unpacked_and_served_at_an_address_until_it_is_stoppe
     address = engine.address("w", 0)
     assert address is not None, texts(engine)
     assert ask(address, b"1,1") == b'{"predictions": [{"score": 3.0}]}'
+    hang_up_on(address)
+    assert ask(address, b"1,1") == b'{"predictions": [{"score": 3.0}]}'
     engine.stop("w", 10)
     assert ended(engine)[0].exit_code == 0
     assert engine.address("w", 0) is None
@@ -228,6 +230,15 @@ def linear_model() -> bytes:
         with tarfile.open(fileobj=packed, mode="w:gz") as archive:
             archive.add(folder, arcname=".")
         return packed.getvalue()
+
+
+def hang_up_on(address: str) -> None:
+    """Ask many questions at once and be gone before they are answered."""
+    head = b"POST /invocations HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Length: 3\r\n\r\n1,1"
+    for _ in range(20):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(address.removeprefix("unix:"))
+            client.sendall(head * 500)
 
 
 def ask(address: str, row: bytes) -> bytes:

@@ -13,7 +13,7 @@ PLAIN = {"num_models": "1", "normalize_data": "false", "normalize_label": "false
 def table(x: np.ndarray, y: np.ndarray) -> Table:
     filled = Table()
     filled.set_columns(x.shape[1] + 1, "a test")
-    filled.append_parts(x, y, "a test")
+    filled.append(x, y, "a test")
     return filled
 
 

@@ -100,7 +100,7 @@ def _only_container(request: Request) -> Mapping[str, Any]:
     ]
     if len(containers) != 1:
         raise invalid(
-            f"A model needs exactly one container here, not {len(containers)}: inference pipelines are not supported by Lowcloud yet."
+            f"A model needs one container, not {len(containers)}: pipelines are not supported by Lowcloud yet."
         )
     container: Mapping[str, Any] = containers[0]
     for member in (

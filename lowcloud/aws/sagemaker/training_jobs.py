@@ -83,10 +83,11 @@ def create_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answ
     try:
         training.create(cloud, name, _specification(request), read_tags(request))
     except AlreadyExists as error:
-        raise AwsError(
-            "ResourceInUse",
-            f"Job name must be unique within an AWS account and region, and a training job with this name already exists ({_arn(cloud, name)})",
-        ) from error
+        taken = (
+            "Job name must be unique within an AWS account and region, and a training job with this name already "
+            f"exists ({_arn(cloud, name)})"
+        )
+        raise AwsError("ResourceInUse", taken) from error
     except Invalid as error:
         raise invalid(str(error)) from error
     return {"TrainingJobArn": _arn(cloud, name)}
@@ -187,7 +188,7 @@ def _channel(channel: Mapping[str, Any]) -> Channel:
     source = channel["DataSource"].get("S3DataSource")
     if source is None:
         raise invalid(f"Channel {name!r} needs an S3DataSource; other sources are not supported by Lowcloud yet.")
-    if source["S3DataType"] != "S3Prefix":
+    if source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
         raise invalid(f"S3DataType {source['S3DataType']} of channel {name!r} is not supported by Lowcloud yet.")
     if channel.get("InputMode", "File") != "File":
         raise invalid(f"InputMode {channel['InputMode']} of channel {name!r} is not supported by Lowcloud yet.")
@@ -201,6 +202,7 @@ def _channel(channel: Mapping[str, Any]) -> Channel:
         content_type=channel.get("ContentType"),
         is_gzip=channel.get("CompressionType") == "Gzip",
         is_sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
+        is_manifest=source["S3DataType"] == "ManifestFile",
     )
 
 
@@ -290,7 +292,7 @@ def _algorithm(asked: Specification) -> dict[str, Any]:
 
 def _describe_channel(channel: Channel) -> dict[str, Any]:
     source = {
-        "S3DataType": "S3Prefix",
+        "S3DataType": "ManifestFile" if channel.is_manifest else "S3Prefix",
         "S3Uri": f"s3://{channel.bucket}/{channel.prefix}",
         "S3DataDistributionType": "ShardedByS3Key" if channel.is_sharded else "FullyReplicated",
     }

@@ -69,7 +69,7 @@ def read_list(
     where: Sequence[ColumnElement[bool]] = (),
     default_order: str = "Descending",
 ) -> Page:
-    """A page as any SageMaker List request asks for it: time and name filters, SortBy, SortOrder, MaxResults, NextToken.
+    """A page as any SageMaker List request asks for it: filters, SortBy, SortOrder, MaxResults, NextToken.
 
     `sort_columns` gives the column of each SortBy value; the first is the default.
     """

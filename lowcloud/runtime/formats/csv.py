@@ -1,6 +1,8 @@
 """CSV channels: numbers without a header, the label first. Polars reads what is big, this module the rest."""
 
 from collections.abc import Iterator
+from io import BufferedReader
+from mmap import ACCESS_READ, MADV_DONTNEED, PAGESIZE, mmap
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,17 +19,26 @@ SMALL_BYTES = 1 << 20  # below this, importing polars (0.15 s) costs more than i
 def read(stream: BinaryIO, name: str, table: Table) -> None:
     """Append a file's rows to the table. Raises ClientError naming file, line and column."""
     line = 1
+    is_small: bool | None = None
     for chunk in _chunks(stream):
+        if is_small is None:
+            is_small = len(chunk) < SMALL_BYTES
         if table.columns is None:
-            table.set_columns(chunk.split(b"\n", 1)[0].count(b",") + 1, f"{name}, line 1")
-        block = None if len(chunk) < SMALL_BYTES else _read_fast(chunk, table.columns)
+            _set_columns(chunk, name, table)
+        if table.columns is None:
+            line += chunk.count(b"\n")  # nothing but blank lines
+            continue
+        block = None if is_small else _read_fast(chunk, table.columns)
         if block is None:
-            block = read_exact(chunk, name, line, table.columns)
-        table.append(block, name)
-        line += chunk.count(b"\n")
+            rows = read_exact(chunk, name, line, table.columns)
+            block = rows[:, 1:], rows[:, 0]
+            line += chunk.count(b"\n") - len(rows)
+        features, labels = block
+        line += len(labels)  # the fast way met no blank line
+        table.append(features, labels, name)
 
 
-def read_exact(chunk: bytes, name: str, first_line: int, columns: int | None) -> NDArray[np.float64]:
+def read_exact(chunk: bytes, name: str, first_line: int, columns: int) -> NDArray[np.float64]:
     """Rows of a chunk of whole lines, (rows, columns), every cell checked. Raises ClientError at the first fault."""
     lines = [(number, line) for number, line in enumerate(_decode(chunk, name).split("\n"), first_line) if line.strip()]
     try:
@@ -36,10 +47,11 @@ def read_exact(chunk: bytes, name: str, first_line: int, columns: int | None) ->
             return rows
     except ValueError:
         pass  # told apart below
-    return np.array([_exact_row(line, name, number, columns) for number, line in lines]).reshape(len(lines), -1)
+    exact = [_exact_row(line, name, number, columns) for number, line in lines]
+    return np.array(exact).reshape(len(lines), columns)
 
 
-def _exact_row(line: str, name: str, number: int, columns: int | None) -> list[float]:
+def _exact_row(line: str, name: str, number: int, columns: int) -> list[float]:
     cells = line.split(",")
     row = []
     for column, cell in enumerate(cells, 1):
@@ -54,7 +66,7 @@ def _exact_row(line: str, name: str, number: int, columns: int | None) -> list[f
                 "Remove the row or replace the value."
             )
         row.append(value)
-    if columns is not None and len(row) != columns:
+    if len(row) != columns:
         raise ClientError(
             f"{name}, line {number} has {len(row)} columns where {columns} were expected "
             f"(the label and {columns - 1} features). Give every line the same number of columns."
@@ -86,30 +98,47 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _read_fast(chunk: bytes, columns: int | None) -> Any | None:
-    """The chunk as a polars frame, or None where something in it needs a closer look."""
+def _set_columns(chunk: bytes, name: str, table: Table) -> None:
+    """Take the number of columns from the first line, after a look at whether it can be one of numbers."""
+    first = chunk.lstrip().partition(b"\n")[0]
+    if not first:
+        return
+    columns = first.count(b",") + 1
+    read_exact(first, name, 1 + chunk[: len(chunk) - len(chunk.lstrip())].count(b"\n"), columns)
+    table.set_columns(columns, f"{name}, line 1")
+
+
+def _read_fast(chunk: bytes, columns: int) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Features and labels of the chunk, or None where something in it needs a closer look."""
     import polars  # lazily: its threads must not be started before the warm parent forks
 
-    schema = {"label": polars.Float64} | {str(i): polars.Float32 for i in range(1, columns or 1)}
+    schema = {"label": polars.Float64} | {str(i): polars.Float32 for i in range(1, columns)}
     try:
         frame = polars.read_csv(chunk, has_header=False, schema=schema)
     except polars.exceptions.PolarsError:
         return None
-    return None if any(column.null_count() for column in frame.get_columns()) else frame
+    if any(column.null_count() for column in frame.get_columns()):
+        return None
+    features, labels = frame[:, 1:].to_numpy(), frame.to_series(0).to_numpy()
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (features, labels) if np.isfinite(features.sum() + labels.sum()) else None
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:
     """Pieces of about CHUNK_BYTES that end with a whole line."""
-    rest = b""
-    while piece := stream.read(CHUNK_BYTES):
-        cut = piece.rfind(b"\n") + 1
-        if not cut:
-            rest += piece
-            continue
-        yield rest + piece[:cut] if rest else piece[:cut]
-        rest = piece[cut:]
-    if rest.strip():
-        yield rest
+    if not isinstance(stream, BufferedReader):  # unpacked from gzip
+        while piece := stream.read(CHUNK_BYTES):
+            yield piece + stream.readline()
+        return
+    with mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
+        start = 0
+        while start < len(content):
+            end = content.rfind(b"\n", start, start + CHUNK_BYTES) + 1 or content.find(b"\n", start) + 1 or len(content)
+            end = len(content) if start + CHUNK_BYTES >= len(content) else end
+            yield content[start:end]
+            start = end
+            if start >= PAGESIZE:  # what was read should not count as this program's memory
+                content.madvise(MADV_DONTNEED, 0, start - start % PAGESIZE)
 
 
 def _decode(chunk: bytes, name: str) -> str:

@@ -1,5 +1,6 @@
 """Parquet channels: numeric columns, the label first, read a slice at a time."""
 
+from io import BufferedReader, BytesIO
 from typing import BinaryIO
 
 from lowcloud.runtime.errors import ClientError
@@ -12,9 +13,8 @@ def read(stream: BinaryIO, name: str, table: Table) -> None:
     """Append a file's rows to the table. Raises ClientError naming the column or row at fault."""
     import polars  # lazily: its threads must not be started before the warm parent forks
 
-    source = getattr(stream, "name", None)
     try:
-        frame = polars.scan_parquet(source if isinstance(source, str) else stream.read())
+        frame = polars.scan_parquet(stream.name if isinstance(stream, BufferedReader) else BytesIO(stream.read()))
         schema = frame.collect_schema()
         rows = int(frame.select(polars.len()).collect().item())
         _check_types(dict(schema), name)
@@ -33,7 +33,7 @@ def read(stream: BinaryIO, name: str, table: Table) -> None:
                     raise ClientError(
                         f"{name}, row {row}, column {column.name!r} is empty. Remove the row or fill the value in."
                     )
-            table.append(block, name)
+            table.append(block[:, 1:].to_numpy(), block.to_series(0).to_numpy(), name)
     except (polars.exceptions.PolarsError, OSError) as error:
         raise ClientError(f"{name} cannot be read as parquet ({str(error)[:200]}). Write the file again.") from None
 

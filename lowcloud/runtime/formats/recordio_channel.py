@@ -83,7 +83,7 @@ def _append_run(data: memoryview, stride: int, table: Table, place: _Place) -> t
     same = (rows[:, fixed] == rows[0, fixed]).all(axis=1)
     count = count if same.all() else int(same.argmin())
     _set_width(table, features.values.size, place)
-    table.append_parts(_strided(rows[:count], features), _strided(rows[:count], label)[:, 0], place.name)
+    table.append(_strided(rows[:count], features), _strided(rows[:count], label)[:, 0], place.name)
     return count, count * stride
 
 
@@ -116,7 +116,7 @@ def _append_single(data: memoryview, table: Table, place: _Place) -> tuple[int, 
         rows.append(_dense(features, table.features.shape[1], at))
         labels.append(label.values[0])
         at.record, at.offset, used = at.record + 1, at.offset + end - used, end
-    table.append_parts(np.array(rows), np.array(labels, np.float64), place.name)
+    table.append(np.array(rows), np.array(labels, np.float64), place.name)
     return len(rows), used
 
 

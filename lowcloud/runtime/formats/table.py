@@ -16,6 +16,7 @@ class Table:
         self.features: NDArray[np.float32] = np.empty((0, feature_dim or 0), np.float32)
         self.labels: NDArray[np.float64] = np.empty(0)
         self.sources: list[tuple[int, str]] = []  # (first row, file)
+        self.is_surely_finite = True
         self._feature_dim = feature_dim
 
     def __len__(self) -> int:
@@ -40,15 +41,7 @@ class Table:
         self.columns = features + 1
         self.features = np.empty((0, features), np.float32)
 
-    def append(self, block: Any, source: str) -> None:
-        """Add rows (rows, columns): an array, or a polars frame whose first column is the label."""
-        if isinstance(block, np.ndarray):
-            labels, features = block[:, 0], block[:, 1:]
-        else:
-            labels, features = block.to_series(0).to_numpy(), block[:, 1:].to_numpy()
-        self.append_parts(features, labels, source)
-
-    def append_parts(self, features: NDArray[Any], labels: NDArray[Any], source: str) -> None:
+    def append(self, features: NDArray[Any], labels: NDArray[Any], source: str) -> None:
         """Add rows (rows, features) with labels (rows,)."""
         if not self.sources or self.sources[-1][1] != source:
             self.sources.append((len(self), source))
@@ -56,8 +49,11 @@ class Table:
         # In place: the C library moves the pages of a big block instead of copying it.
         self.features.resize((start + len(labels), self.features.shape[1]), refcheck=False)
         self.labels.resize(start + len(labels), refcheck=False)
-        self.features[start:] = features
+        with np.errstate(over="ignore"):
+            self.features[start:] = features
         self.labels[start:] = labels
+        with np.errstate(over="ignore", invalid="ignore"):  # a sum is cheap and shows most tables to be finite
+            self.is_surely_finite &= bool(np.isfinite(self.features[start:].sum() + self.labels[start:].sum()))
 
     def source_of(self, row: int) -> tuple[str, int]:
         """The file of a row, and the row's index in it."""

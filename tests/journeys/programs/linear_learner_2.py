@@ -18,7 +18,7 @@ estimator = LinearLearner(
 )
 estimator.fit(estimator.record_set(features, labels=labels))
 predictor = estimator.deploy(initial_instance_count=1, instance_type="ml.m5.large")
-records = predictor.predict(features[:50])
+records = predictor.predict(features)
 predicted = [record.label["predicted_label"].float32_tensor.values[0] for record in records]
 predictor.delete_endpoint()
-print("JOURNEY", json.dumps({"accuracy": float(np.mean(np.array(predicted) == labels[:50]))}))
+print("JOURNEY", json.dumps({"accuracy": float(np.mean(np.array(predicted) == labels))}))

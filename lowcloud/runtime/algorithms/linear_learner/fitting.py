@@ -17,7 +17,7 @@ from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.table import Table
 from lowcloud.runtime.world import World
 
-CALIBRATION_ROWS = 200_000  # what num_calibration_samples=auto takes at most
+CALIBRATION_ROWS = 20_000  # what num_calibration_samples=auto takes at most
 OnEpoch = Callable[[int, float, float | None], None]  # (epoch, training loss, validation loss)
 
 
@@ -70,6 +70,9 @@ class Fitter:
             objective = self.objective(self._train, [self.variants[index]])
             parameters = self._solve(objective, [self.variants[index]], reports=True)
         variant = self.variants[index]
+        if settings.outputs > 1 and not variant.l1:
+            # Moving all classes alike changes no probability: of the equal models, take the one of least weights.
+            parameters = parameters - parameters.mean(axis=1, keepdims=True)
         threshold = self._threshold(
             parameters, variant, None if judged is None else selection.only(judged, index, models)
         )

@@ -56,9 +56,9 @@ class Model:
         """(rows, features) -> labels (rows,): classes, or the regressor's numbers."""
         margins = self.margins(x)
         if self.predictor_type == "multiclass_classifier":
-            return margins.argmax(axis=1).astype(np.float64)
+            return np.asarray(margins.argmax(axis=1), np.float64)
         if self.predictor_type == "binary_classifier":
-            return (margins[:, 0] >= self.threshold).astype(np.float64)
+            return np.asarray(margins[:, 0] >= self.threshold, np.float64)
         return np.asarray(margins[:, 0])
 
     def scores(self, x: Floats) -> NDArray[np.float64]:

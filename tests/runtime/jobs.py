@@ -1,0 +1,83 @@
+"""Training jobs as processes: a folder laid out by the contract, and the program run on it."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lowcloud import contract
+
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a job left."""
+
+    base: Path
+    code: int
+    log: str
+
+    @property
+    def failure(self) -> str:
+        path = self.base / contract.FAILURE
+        return path.read_text() if path.exists() else ""
+
+
+def lay(
+    base: Path,
+    hyperparameters: dict[str, object],
+    channels: dict[str, bytes],
+    hosts: tuple[str, ...] = ("algo-1",),
+    host: str = "algo-1",
+) -> Path:
+    """The folder of one host; empty content makes an empty channel."""
+    for name in (contract.HYPERPARAMETERS, contract.MODEL, contract.FAILURE):
+        (base / name).parent.mkdir(parents=True, exist_ok=True)
+    texts = {name: str(value) for name, value in hyperparameters.items()}
+    (base / contract.HYPERPARAMETERS).write_text(json.dumps(texts))
+    described = {name: {"TrainingInputMode": "File", "RecordWrapperType": "None"} for name in channels}
+    (base / contract.INPUT_DATA_CONFIG).write_text(json.dumps(described))
+    (base / contract.RESOURCE_CONFIG).write_text(json.dumps({"current_host": host, "hosts": list(hosts)}))
+    for name, content in channels.items():
+        folder = base / contract.DATA / name
+        folder.mkdir(parents=True, exist_ok=True)
+        if content:
+            (folder / "part").write_bytes(content)
+    return base
+
+
+def start(base: Path, rendezvous: Path | None = None) -> subprocess.Popen[str]:
+    environment = {**os.environ, contract.BASE_DIR_VARIABLE: str(base)}
+    if rendezvous is not None:
+        environment[contract.RENDEZVOUS_VARIABLE] = str(rendezvous)
+    command = [sys.executable, "-m", "lowcloud.runtime.train", "linear-learner"]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def wait(base: Path, process: subprocess.Popen[str]) -> Ended:
+    try:
+        log, _ = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    return Ended(base, process.returncode, log)
+
+
+def run(base: Path, hyperparameters: dict[str, object], **channels: bytes) -> Ended:
+    return wait(base, start(lay(base, hyperparameters, channels)))
+
+
+def run_hosts(folder: Path, hyperparameters: dict[str, object], shards: list[bytes]) -> list[Ended]:
+    """One job on as many hosts as there are shards."""
+    hosts = tuple(f"algo-{i + 1}" for i in range(len(shards)))
+    bases = [
+        lay(folder / host, hyperparameters, {"train": shard}, hosts, host)
+        for host, shard in zip(hosts, shards, strict=True)
+    ]
+    (folder / "meet").mkdir(exist_ok=True)
+    processes = [start(base, folder / "meet") for base in bases]
+    return [wait(base, process) for base, process in zip(bases, processes, strict=True)]
