@@ -145,7 +145,7 @@ class Gateway:
         parsed = parse(target, exchange.request, body)
         code = errors.validation_code(target.service.name, target.protocol)
         validate(target.operation, parsed, code)
-        refuse_unsupported(parsed, operation.refused, code)
+        refuse_unsupported(parsed, operation.refused, *errors.refusal_code(target.service.name, code))
         assert exchange.caller is not None
         authorise(self._cloud, exchange.caller, f"{target.service.name}:{target.operation.name}", target.path)
         return parsed

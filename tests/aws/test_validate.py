@@ -93,8 +93,8 @@ def test_each_service_has_its_own_code(server):
 
 
 def test_refused_members_are_named_where_they_are_given():
-    request = {"A": {"B": 1}, "Items": [{"X": 1}, {"Y": 2}], "Empty": None}
-    refuse_unsupported(request, ("C", "A.C", "Items.Z", "Empty"), "Code")
+    request = {"A": {"B": 1}, "Items": [{"X": 1}, {"Y": 2}], "Empty": None, "Off": False, "None": {}}
+    refuse_unsupported(request, ("C", "A.C", "Items.Z", "Empty", "Off", "None"), "Code")
     for name in ("A", "A.B", "Items.Y"):
         with pytest.raises(AwsError, match=re.escape(f"{name} is not supported by Lowcloud yet.")):
             refuse_unsupported(request, ("C", name), "Code")
