@@ -66,9 +66,8 @@ def up(
     except server.AlreadyRunning as error:
         raise _failure(f"Another server is just starting on {settings.home}.") from error
     except OSError as error:
-        raise _failure( from error
-            f"Lowcloud cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --port."
-        )
+        reason = error.strerror or error
+        raise _failure(f"Lowcloud cannot listen on {host}:{port}: {reason}. Choose another with --port.") from error
 
 
 @app.command()

@@ -31,7 +31,8 @@ def get_metric_statistics(cloud: Cloud, _caller: Caller, request: Request) -> An
         raise AwsError(
             "InvalidParameterCombination",
             f"You have requested up to {int((end - start) / period)} datapoints, which exceeds the limit of "
-            f"{DATAPOINTS_LIMIT}. You may reduce the datapoints requested by increasing Period, or decreasing the time range.",
+            f"{DATAPOINTS_LIMIT}. You may reduce the datapoints requested by increasing Period, or decreasing the time "
+            "range.",
         )
     if not request.get("Statistics"):
         raise AwsError(
