@@ -78,7 +78,7 @@ def list_metrics(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     dimensions = {dimension["Name"]: dimension.get("Value") for dimension in request.get("Dimensions", [])}
     found = metrics.list_series(cloud, request.get("Namespace"), request.get("MetricName"), dimensions)
     token = request.get("NextToken", "0")
-    if not token.isdecimal():
+    if not token.isdecimal() or len(token) > 9:
         raise AwsError("InvalidParameterValue", "Invalid nextToken")
     start = int(token)
     page = found[start : start + SERIES_PAGE]

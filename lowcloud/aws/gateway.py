@@ -145,7 +145,7 @@ class Gateway:
         parsed = parse(target, exchange.request, body)
         code = errors.validation_code(target.service.name, target.protocol)
         validate(target.operation, parsed, code)
-        refuse_unsupported(parsed, operation.refused, code)
+        refuse_unsupported(parsed, operation.refused, *errors.refusal_code(target.service.name, code))
         assert exchange.caller is not None
         authorise(self._cloud, exchange.caller, f"{target.service.name}:{target.operation.name}", target.path)
         return parsed
@@ -181,7 +181,7 @@ async def _open_s3_body(
         return open_body(request.headers, iter([raw]), payload_hash, claim, secret).read()
     if length is None and "transfer-encoding" not in request.headers:
         raise AwsError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
-    if length is not None and length.isdecimal() and int(length) <= SMALL_BYTES:
+    if length is not None and length.isdecimal() and len(length) < 19 and int(length) <= SMALL_BYTES:
         return open_body(request.headers, iter([await incoming.whole()]), payload_hash, claim, secret)
     pieces = incoming.pieces(asyncio.get_running_loop())
     return open_body(request.headers, pieces, payload_hash, claim, secret)

@@ -31,7 +31,6 @@ _SIGNING_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "monitoring": ("cloudwatch",),
     "s3": ("s3",),
-    "s3express": ("s3",),
     "lambda": ("lambda",),
     "dynamodb": ("dynamodb", "dynamodbstreams"),
     "states": ("stepfunctions",),
