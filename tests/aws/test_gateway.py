@@ -263,9 +263,7 @@ def test_cloudwatch_is_spoken_in_all_three_of_its_protocols(server):
 def test_the_aws_cli_reads_answers_and_errors(server):
     def aws(*arguments):
         command = [AWS, *arguments]
-        return subprocess.run(
-            command, env=server.environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        return subprocess.run(command, env=server.environment, capture_output=True, text=True, timeout=60, check=False)
 
     assert json.loads(aws("sts", "get-caller-identity").stdout)["Account"] == ACCOUNT
     failed = aws("iam", "get-role", "--role-name", "nobody")
