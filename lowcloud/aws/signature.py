@@ -36,6 +36,7 @@ class Fault(StrEnum):
 
     MISSING = "missing"
     MALFORMED = "malformed"
+    MALFORMED_QUERY = "malformed query"
     OLD_VERSION = "old version"
     UNKNOWN_KEY = "unknown key"
     BAD_TOKEN = "bad token"
@@ -88,7 +89,10 @@ def read_claim(request: HttpRequest) -> Claim | None:
     if authorization is not None:
         return _claim_of_header(request, authorization)
     if "X-Amz-Algorithm=" in request.query or "X-Amz-Signature=" in request.query:
-        return _claim_of_query(request)
+        try:
+            return _claim_of_query(request)
+        except SignatureError as error:
+            raise SignatureError(Fault.MALFORMED_QUERY, error.message) from error
     if "AWSAccessKeyId=" in request.query and "Signature=" in request.query:
         raise _old_version()
     return None
