@@ -26,6 +26,7 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 # In what is signed in any case, or (the token) tied to the key that signs.
 _PROVEN_OTHERWISE = frozenset(("x-amz-content-sha256", "x-amz-date", "x-amz-security-token"))
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~%/-]*")
+_NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _SPACES = re.compile(r" +")
 _DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
 _HTTP_DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%Y-%m-%dT%H:%M:%SZ")
@@ -229,7 +230,7 @@ def _claim(
     credential: str, timestamp: str, headers: str, signature: str, token: str | None, expires: int | None
 ) -> Claim:
     parts = credential.split("/")
-    if len(parts) != 5 or parts[4] != "aws4_request":
+    if len(parts) != 5 or parts[4] != "aws4_request" or not all(map(_NAME.fullmatch, parts)):
         raise SignatureError(
             Fault.MALFORMED,
             f"Credential must have the form KEY/YYYYMMDD/REGION/SERVICE/aws4_request, got {credential[:128]!r}.",

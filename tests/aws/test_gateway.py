@@ -223,6 +223,12 @@ def test_requests_at_the_same_time_do_not_mix(server):
     assert answers == [[f"session-{number}"] * 20 for number in range(12)]
 
 
+def test_a_presigned_query_proves_who_someone_is(server):
+    url = server.client("sts").generate_presigned_url("get_caller_identity", HttpMethod="GET")
+    reply = exchange("GET", url, {"Host": url.split("/")[2]}, [])
+    assert (reply.status, f"<Arn>arn:aws:iam::{ACCOUNT}:root</Arn>".encode() in reply.body) == (200, True)
+
+
 def test_a_malformed_presigned_url_says_which_parameter(server):
     reply = exchange("GET", f"{server.url}/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256", {"Host": "localhost"}, [])
     assert b"<Code>AuthorizationQueryParametersError</Code>" in reply.body
