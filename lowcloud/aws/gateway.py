@@ -17,7 +17,7 @@ from typing import Any
 from lowcloud.aws import errors, routing, services, signature
 from lowcloud.aws.bodies import SMALL_BYTES, Body, Incoming, Receive, declared_hash, inflate, open_body
 from lowcloud.aws.errors import AwsError
-from lowcloud.aws.models import Service, load_service
+from lowcloud.aws.models import load_service
 from lowcloud.aws.operations import Operation
 from lowcloud.aws.parse import parse
 from lowcloud.aws.replies import Send, send_response
@@ -188,12 +188,10 @@ async def _open_s3_body(
 
 
 def _error_response(exchange: Exchange, error: AwsError) -> HttpResponse:
-    service: Service | None
-    if exchange.target is not None:
-        service, protocol = exchange.target.service, exchange.target.protocol
-    else:
-        service, protocol = load_service(exchange.dialect.services[0]), exchange.dialect.protocol
-    return serialize_error(error, service, protocol, exchange.dialect.json_version, exchange.request.id)
+    target, dialect = exchange.target, exchange.dialect
+    service = target.service if target is not None else None
+    protocol = target.protocol if target is not None else dialect.protocol
+    return serialize_error(error, service, protocol, dialect.json_version, exchange.request.id)
 
 
 def _write_access_log(exchange: Exchange, status: int) -> None:

@@ -190,7 +190,10 @@ def _is_given(value: Any, names: list[str]) -> bool:
         return any(_is_given(item, names) for item in value)
     if not isinstance(value, Mapping):
         return False
-    item = value.get(names[0])
+    name, _, refused_value = names[0].partition("=")
+    item = value.get(name)
+    if refused_value:
+        return bool(item == refused_value)
     if item is None or item is False or item in ("", [], {}):  # asks for nothing; clients send such values unasked
         return False
     return len(names) == 1 or _is_given(item, names[1:])

@@ -125,7 +125,7 @@ class Engine(Protocol):
         """A tar.gz of a folder under the replica's base folder, in chunks; it follows no link."""
 
     def address(self, work_id: str, replica: int) -> str | None:
-        """Where a serving replica answers, as a URL aiohttp-style: "unix:/path"; None before it listens."""
+        """Where a serving replica answers, "unix:/path" or "http://host:port"; None before it listens."""
 
     def remove(self, work_id: str) -> None:
         """End what still runs of this work and delete its folder."""

@@ -134,5 +134,7 @@ def test_every_refused_or_ignored_member_exists(service, name, member):
     shape = load_service(service).operation(name).input_shape
     for part in member.split("."):
         shape = shape.member if shape.type_name == "list" else shape
-        assert part in shape.members
-        shape = shape.members[part]
+        name, _, value = part.partition("=")
+        assert name in shape.members
+        shape = shape.members[name]
+        assert not value or value in shape.enum

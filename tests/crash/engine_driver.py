@@ -31,7 +31,7 @@ def main(root: str, warmth: str) -> None:
         assert engine._launcher._answers(30)
     print("starting", flush=True)
     engine.start(make_work())
-    print("started", flush=True)
+    print("started", engine._launcher._process.pid if engine._launcher._process else 0, flush=True)
     time.sleep(60)
 
 

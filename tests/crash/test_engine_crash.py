@@ -54,16 +54,28 @@ def test_a_work_whose_server_is_killed_while_it_starts_it_ends_exactly_once(tmp_
         check_that_the_work_ends_once(root)
 
 
-def test_a_running_work_is_found_again_by_a_new_engine(tmp_path: Path) -> None:
+def test_a_running_work_is_found_again_and_the_warm_parent_ends_with_its_server(tmp_path: Path) -> None:
     root = tmp_path / "work"
     command = [sys.executable, str(Path(__file__).with_name("engine_driver.py")), str(root), "warm"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout is not None
-        assert [driver.stdout.readline() for _ in range(2)] == ["starting\n", "started\n"]
+        assert driver.stdout.readline() == "starting\n"
+        warm_parent = int(driver.stdout.readline().split()[1])
+        assert is_alive(warm_parent)
         driver.kill()
     engine = LocalEngine(root, slow_fetch)
     assert {status.phase for status in engine.status("w")} <= {Phase.RUNNING, Phase.EXITED}
     check_that_the_work_ends_once(root)
+    deadline = time.monotonic() + 10
+    while is_alive(warm_parent):
+        assert time.monotonic() < deadline, "the warm parent lives on without its server"
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process exists that is not just waiting to be collected."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(state.strip()) and not state.startswith("Z")
 
 
 def test_a_staging_cut_short_is_begun_anew(tmp_path: Path) -> None:
