@@ -86,7 +86,7 @@ def load(address: str, requests: list[bytes], connections: int, seconds: float, 
         p99_ms=ordered[int(len(ordered) * 0.99)] * 1e3,
         cpu_us_per_request=cpu / len(ordered) * 1e6,
         failures=sum(client.failures for client in clients),
-        sample=next(client.body for client in clients if client.body),
+        sample=next((client.body for client in clients if client.body), b""),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lowcloud import settings as settings_of
@@ -23,6 +24,7 @@ STOP_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.02
 FOLLOW_SECONDS = 0.5
 JOBS_SHOWN = 25
+WIDTH_OF_A_FILE = 160  # characters of a line where the output is no terminal
 
 app = typer.Typer(
     help="A machine-learning cloud on your own machine: the SageMaker and S3 code you have, for real, with no account.",
@@ -66,9 +68,8 @@ def up(
     except server.AlreadyRunning as error:
         raise _failure(f"Another server is just starting on {settings.home}.") from error
     except OSError as error:
-        raise _failure( from error
-            f"Lowcloud cannot listen on {host}:{port}: {error.strerror or error}. Choose another with --port."
-        )
+        reason = error.strerror or error
+        raise _failure(f"Lowcloud cannot listen on {host}:{port}: {reason}. Choose another with --port.") from error
 
 
 @app.command()
@@ -122,25 +123,21 @@ def status(home: Home = None) -> None:
 
     folder = settings_of.home_folder(os.environ, home)
     running = server.find_running(folder)
-    table = Table.grid(padding=(0, 2))
-    table.add_row("Home", str(folder))
+    _print_fact("Home", str(folder))
     if running is None:
-        table.add_row("Server", "not running; start it with: lowcloud up")
-        output.print(table)
+        _print_fact("Server", "not running; start it with: lowcloud up")
         raise typer.Exit(3)
     settings = _settings(home)
     since = datetime.fromtimestamp(running.started_at).strftime("%Y-%m-%d %H:%M:%S")
-    table.add_row("Server", f"ready at {running.endpoint}, process {running.pid}, since {since}")
-    table.add_row("Account", f"{settings.account_id}, region {settings.region}")
-    table.add_row("Isolation", running.isolation)
+    _print_fact("Server", f"ready at {running.endpoint}, process {running.pid}, since {since}")
+    _print_fact("Account", f"{settings.account_id}, region {settings.region}")
+    _print_fact("Isolation", running.isolation)
     sagemaker = _client(settings, running.endpoint, "sagemaker")
     jobs = sagemaker.list_training_jobs(StatusEquals="InProgress", MaxResults=100)["TrainingJobSummaries"]
     endpoints = sagemaker.list_endpoints(MaxResults=100)["Endpoints"]
-    table.add_row("Training jobs", f"{len(jobs)} in progress")
-    table.add_row(
-        "Endpoints", ", ".join(f"{one['EndpointName']} ({one['EndpointStatus']})" for one in endpoints) or "none"
-    )
-    output.print(table)
+    _print_fact("Training jobs", f"{len(jobs)} in progress")
+    shown = ", ".join(f"{one['EndpointName']} ({one['EndpointStatus']})" for one in endpoints)
+    _print_fact("Endpoints", shown or "none")
 
 
 @app.command()
@@ -152,13 +149,14 @@ def jobs(home: Home = None) -> None:
     if not found:
         output.print("No training jobs yet")
         return
-    table = Table("Training job", "Status", "Created", "Seconds", box=None)
+    table = Table("Training job", "Status", "Created", "Seconds", box=None, pad_edge=False)
+    table.columns[0].overflow = "fold"
     for job in found:
         ended = job.get("TrainingEndTime")
         seconds = f"{(ended - job['CreationTime']).total_seconds():.1f}" if ended else ""
         created = job["CreationTime"].astimezone().strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(job["TrainingJobName"], job["TrainingJobStatus"], created, seconds)
-    output.print(table)
+    output.print(table, soft_wrap=False, width=None if output.is_terminal else WIDTH_OF_A_FILE)
 
 
 @app.command()
@@ -209,6 +207,10 @@ def _print_new_lines(log_client: Any, job: str, token: str) -> str:
             token = event["eventId"]
         if "nextToken" not in page:
             return token
+
+
+def _print_fact(name: str, fact: str) -> None:
+    output.print(f"[bold]{name:15}[/bold]{escape(fact)}")
 
 
 def _settings(home: Path | None, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> Settings:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import logging
 import os
+import signal
 import socket
 import threading
 import time
@@ -120,6 +121,18 @@ def wait_until_gone(home: Path, timeout_seconds: float) -> bool:
     return True
 
 
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals alone: its own would end the process before the engine is told."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def end(self) -> None:
+        """Begin to shut down."""
+        self.should_exit = True
+
+
 async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[Running], None]) -> None:
     gateway = Gateway(cloud)
     configuration = uvicorn.Config(
@@ -131,7 +144,9 @@ async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[Runn
         date_header=True,
         timeout_graceful_shutdown=LONGEST_GOODBYE_SECONDS,
     )
-    server = uvicorn.Server(configuration)
+    server = _Server(configuration)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, server.end)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(POLL_SECONDS)
@@ -165,7 +180,7 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Handed down to every connection: an answer's head and body are two writes, the second of which would wait 40 ms.
+    # Inherited by every connection: else a body waits 40 ms for the acknowledgement of its head.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((host, port))

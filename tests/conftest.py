@@ -63,6 +63,7 @@ class Server:
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",  # what version 1 of the aws CLI reads
             "AWS_ACCESS_KEY_ID": ROOT_KEY,
             "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
             "AWS_CONFIG_FILE": os.devnull,

@@ -31,7 +31,8 @@ def get_metric_statistics(cloud: Cloud, _caller: Caller, request: Request) -> An
         raise AwsError(
             "InvalidParameterCombination",
             f"You have requested up to {int((end - start) / period)} datapoints, which exceeds the limit of "
-            f"{DATAPOINTS_LIMIT}. You may reduce the datapoints requested by increasing Period, or decreasing the time range.",
+            f"{DATAPOINTS_LIMIT}. You may reduce the datapoints requested by increasing Period, or decreasing the time "
+            "range.",
         )
     if not request.get("Statistics"):
         raise AwsError(
@@ -77,7 +78,7 @@ def list_metrics(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     dimensions = {dimension["Name"]: dimension.get("Value") for dimension in request.get("Dimensions", [])}
     found = metrics.list_series(cloud, request.get("Namespace"), request.get("MetricName"), dimensions)
     token = request.get("NextToken", "0")
-    if not token.isdecimal():
+    if not token.isdecimal() or len(token) > 9:
         raise AwsError("InvalidParameterValue", "Invalid nextToken")
     start = int(token)
     page = found[start : start + SERIES_PAGE]

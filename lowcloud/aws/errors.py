@@ -135,6 +135,11 @@ def validation_code(service: str, protocol: str) -> str:
     return _VALIDATION_CODES.get(service, "ValidationError" if protocol == "query" else "ValidationException")
 
 
+def refusal_code(service: str, validation_code: str) -> tuple[str, int]:
+    """Code and status under which a service refuses a member that Lowcloud does not honour."""
+    return ("NotImplemented", 501) if service == "s3" else (validation_code, 400)
+
+
 def not_implemented(service: str, operation: str) -> AwsError:
     """An operation AWS has and Lowcloud has not built."""
     return AwsError("NotImplemented", f"Lowcloud does not perform {service}:{operation} yet.", 501)

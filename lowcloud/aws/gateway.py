@@ -17,7 +17,7 @@ from typing import Any
 from lowcloud.aws import errors, routing, services, signature
 from lowcloud.aws.bodies import SMALL_BYTES, Body, Incoming, Receive, declared_hash, inflate, open_body
 from lowcloud.aws.errors import AwsError
-from lowcloud.aws.models import Service, load_service
+from lowcloud.aws.models import load_service
 from lowcloud.aws.operations import Operation
 from lowcloud.aws.parse import parse
 from lowcloud.aws.replies import Send, send_response
@@ -145,7 +145,7 @@ class Gateway:
         parsed = parse(target, exchange.request, body)
         code = errors.validation_code(target.service.name, target.protocol)
         validate(target.operation, parsed, code)
-        refuse_unsupported(parsed, operation.refused, code)
+        refuse_unsupported(parsed, operation.refused, *errors.refusal_code(target.service.name, code))
         assert exchange.caller is not None
         authorise(self._cloud, exchange.caller, f"{target.service.name}:{target.operation.name}", target.path)
         return parsed
@@ -181,19 +181,17 @@ async def _open_s3_body(
         return open_body(request.headers, iter([raw]), payload_hash, claim, secret).read()
     if length is None and "transfer-encoding" not in request.headers:
         raise AwsError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
-    if length is not None and length.isdecimal() and int(length) <= SMALL_BYTES:
+    if length is not None and length.isdecimal() and len(length) < 19 and int(length) <= SMALL_BYTES:
         return open_body(request.headers, iter([await incoming.whole()]), payload_hash, claim, secret)
     pieces = incoming.pieces(asyncio.get_running_loop())
     return open_body(request.headers, pieces, payload_hash, claim, secret)
 
 
 def _error_response(exchange: Exchange, error: AwsError) -> HttpResponse:
-    service: Service | None
-    if exchange.target is not None:
-        service, protocol = exchange.target.service, exchange.target.protocol
-    else:
-        service, protocol = load_service(exchange.dialect.services[0]), exchange.dialect.protocol
-    return serialize_error(error, service, protocol, exchange.dialect.json_version, exchange.request.id)
+    target, dialect = exchange.target, exchange.dialect
+    service = target.service if target is not None else None
+    protocol = target.protocol if target is not None else dialect.protocol
+    return serialize_error(error, service, protocol, dialect.json_version, exchange.request.id)
 
 
 def _write_access_log(exchange: Exchange, status: int) -> None:

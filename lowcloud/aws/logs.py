@@ -1,5 +1,6 @@
 """CloudWatch Logs."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ PAGE_SIZE = 50  # groups or streams where no limit is asked
 EVENTS_LIMIT = 10_000
 EVENT_OVERHEAD_BYTES = 26  # what CloudWatch Logs counts for an event beside its text
 PAGE_BYTES = 1024 * 1024
+_PLACE = re.compile(r"[0-9]{1,18}")  # in the database's integers
 
 
 @operation(
@@ -57,7 +59,7 @@ def describe_log_streams(cloud: Cloud, _caller: Caller, request: Request) -> Ans
 def get_log_events(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """A page of one stream, live while its program runs. The tokens "f/ID" and "b/ID" go forward and backward."""
     direction, _, place = (request.get("nextToken") or "").partition("/")
-    if direction not in ("", "f", "b") or (direction and not place.isdecimal()):
+    if direction not in ("", "f", "b") or (request.get("nextToken") and not _PLACE.fullmatch(place)):
         raise AwsError("InvalidParameterException", "The specified nextToken is invalid.")
     position = int(place or 0)
     is_forward = direction == "f" or (not direction and request.get("startFromHead", False))
@@ -96,7 +98,7 @@ def filter_log_events(cloud: Cloud, _caller: Caller, request: Request) -> Answer
         )
     limit = request.get("limit", EVENTS_LIMIT)
     token = request.get("nextToken", "0")
-    if not token.isdecimal():
+    if not _PLACE.fullmatch(token):
         raise AwsError("InvalidParameterException", "The specified nextToken is invalid.")
     try:
         found = logs.filter_events(

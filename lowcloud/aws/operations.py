@@ -45,7 +45,8 @@ class Operation:
     service: str  # botocore's service name: "s3", "sagemaker", "sagemaker-runtime", "logs", ...
     name: str
     function: Function
-    refused: tuple[str, ...]  # members answered with an error where present, "A.B" being B of A: honouring them matters
+    # Members answered with an error where present, since honouring them matters; "A.B" is B of A, "A=X" A of value X.
+    refused: tuple[str, ...]
     ignored: tuple[str, ...]  # members accepted without effect, each harmless; listed in docs/COMPATIBILITY.md
 
 

@@ -46,21 +46,17 @@ def _parse_rest(target: Target, shape: StructureShape, request: HttpRequest, bod
         if isinstance(body, bytes) and body:
             members.update(_parse_body(target, shape, body))
     elif payload[1].type_name in ("blob", "string"):
-        value = _parse_raw(payload[1].type_name, payload[1].serialization, body)
-        if value is not None:
-            members[payload[0]] = value
+        is_needed = payload[0] in shape.required_members
+        if body or is_needed or payload[1].serialization.get("streaming"):
+            members[payload[0]] = _parse_raw(payload[1].type_name, body)
     elif isinstance(body, bytes) and body and isinstance(payload[1], StructureShape):
         members[payload[0]] = _parse_body(target, payload[1], body)
     return members
 
 
-def _parse_raw(kind: str, serialization: dict[str, Any], body: bytes | Body) -> Any:
+def _parse_raw(kind: str, body: bytes | Body) -> Any:
     """A payload that is the body itself: a Body where it is streamed, else bytes or text."""
-    if isinstance(body, Body) or serialization.get("streaming"):
-        return body
-    if not body:
-        return None
-    if kind == "blob":
+    if isinstance(body, Body) or kind == "blob":
         return body
     try:
         return body.decode()

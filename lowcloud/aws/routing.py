@@ -31,7 +31,6 @@ _SIGNING_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "monitoring": ("cloudwatch",),
     "s3": ("s3",),
-    "s3express": ("s3",),
     "lambda": ("lambda",),
     "dynamodb": ("dynamodb", "dynamodbstreams"),
     "states": ("stepfunctions",),
@@ -75,23 +74,22 @@ class Dialect:
 
 
 def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
-    """The services a request may mean and its protocol, from its head alone."""
+    """The services a request may mean and its protocol, from its head alone.
+
+    No model is read for it: who asks is not known yet, and must not make us load all of AWS.
+    """
     target = request.headers.get("x-amz-target", "")
     content_type = request.headers.get("content-type", "")
     services = _services(signing_name, target)
-    if services[0] == "s3":
-        return Dialect(services, REST_XML)
-    if services == ("s3",):  # whatever a body or an object's name looks like
+    if services[0] == "s3":  # whatever a body or an object's name looks like
         return Dialect(services, REST_XML)
     if request.headers.get("smithy-protocol") == "rpc-v2-cbor" or _CBOR_PATH.fullmatch(request.path):
         return Dialect(services, CBOR)
     if target:
         return Dialect(services, JSON, "1.0" if "json-1.0" in content_type else "1.1")
-    if content_type.startswith(FORM) or "Action=" in request.query:
+    if request.path == "/" and (content_type.startswith(FORM) or "Action=" in request.query):
         return Dialect(services, QUERY)
-    known = [service for service in map(load_service, services) if service is not None]
-    rest = [service.protocols[0] for service in known if not _is_rpc(service)]
-    return Dialect(services, rest[0] if rest else QUERY if known and QUERY in known[0].protocols else JSON)
+    return Dialect(services, REST_JSON)
 
 
 def find_target(request: HttpRequest, dialect: Dialect, body: bytes) -> Target:
@@ -155,7 +153,7 @@ def _routed(request: HttpRequest, dialect: Dialect) -> Target:
         found = _router(name).match(request.method, path, query, request.headers)
         if found is not None:
             operation, labels = found
-            return Target(service, service.operation(operation), dialect.protocol, path, labels)
+            return Target(service, service.operation(operation), service.protocols[0], path, labels)
     raise unknown_operation(f"{dialect.services[0]} has no operation {request.method} {path[:256]}.", dialect.protocol)
 
 

@@ -139,7 +139,7 @@ def canonical_request(request: HttpRequest, claim: Claim, payload_hash: str) -> 
 
 def canonical_path(path: str, service: str) -> str:
     """The path as it is signed: S3 keeps every segment, other services drop '.', '..' and doubled slashes."""
-    if service in ("s3", "s3express"):
+    if service == "s3":
         return (path if _UNRESERVED.fullmatch(path) else quote(path, safe="/~%-_.")) or "/"
     if "//" in path or "/." in path:
         normal = "/" + posixpath.normpath(path).lstrip("/")

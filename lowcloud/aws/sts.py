@@ -14,6 +14,7 @@ from lowcloud.core.errors import NotFound
 
 DEFAULT_ROLE_SECONDS = 3600
 DEFAULT_TOKEN_SECONDS = 12 * 3600
+LONGEST_CHAINED_SECONDS = 3600
 
 
 @operation("sts", "GetCallerIdentity")
@@ -41,6 +42,10 @@ def assume_role(cloud: Cloud, caller: Caller, request: Request) -> Answer:
     if seconds > role.max_session_seconds:
         raise AwsError(
             "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+        )
+    if caller.role is not None and seconds > LONGEST_CHAINED_SECONDS:
+        raise AwsError(
+            "ValidationError", "The requested DurationSeconds exceeds the 1 hour of a role assumed by a role."
         )
     session = issue_session(cloud, replace(caller, role=role.name, session=request["RoleSessionName"]), seconds)
     return {
@@ -79,7 +84,10 @@ def _assumable_role(cloud: Cloud, caller: Caller, arn: str) -> roles.Role:
 def _user_id(cloud: Cloud, caller: Caller) -> str:
     if caller.role is None:
         return caller.account_id
-    return f"{roles.find(cloud, caller.role).role_id}:{caller.session}"
+    try:
+        return f"{roles.find(cloud, caller.role).role_id}:{caller.session}"
+    except NotFound as error:
+        raise AwsError("InvalidClientTokenId", "The role behind these credentials has been deleted.", 403) from error
 
 
 def _credentials(session: Credentials) -> Mapping[str, Any]:

@@ -28,11 +28,11 @@ def validate(operation: OperationModel, request: Mapping[str, Any], code: str) -
         raise AwsError(code, f"{count} detected: {'; '.join(errors)}")
 
 
-def refuse_unsupported(request: Mapping[str, Any], refused: tuple[str, ...], code: str) -> None:
+def refuse_unsupported(request: Mapping[str, Any], refused: tuple[str, ...], code: str, status: int = 400) -> None:
     """Raises AwsError for a member that Lowcloud does not honour; "A.B" is B of A, or of each of A."""
     for name in refused:
         if _is_given(request, name.split(".")):
-            raise AwsError(code, f"{name} is not supported by Lowcloud yet.")
+            raise AwsError(code, f"{name} is not supported by Lowcloud yet.", status)
 
 
 @cache
@@ -188,6 +188,12 @@ def _join(path: str, name: str) -> str:
 def _is_given(value: Any, names: list[str]) -> bool:
     if isinstance(value, list):
         return any(_is_given(item, names) for item in value)
-    if not isinstance(value, Mapping) or value.get(names[0]) is None:
+    if not isinstance(value, Mapping):
         return False
-    return len(names) == 1 or _is_given(value[names[0]], names[1:])
+    name, _, refused_value = names[0].partition("=")
+    item = value.get(name)
+    if refused_value:
+        return bool(item == refused_value)
+    if item is None or item is False or item in ("", [], {}):  # asks for nothing; clients send such values unasked
+        return False
+    return len(names) == 1 or _is_given(item, names[1:])

@@ -135,11 +135,12 @@ def list_series(
 def final_values(connection: Connection, job: str) -> dict[str, Point]:
     """The last point of each metric of a training job."""
     dimensions = _key(series_of_job(job, "").dimensions)
-    statement = (
-        select(metric_points)
+    last = (
+        select(func.max(metric_points.c.id))
         .where(metric_points.c.namespace == TRAINING_NAMESPACE, metric_points.c.dimensions == dimensions)
-        .order_by(metric_points.c.id)
+        .group_by(metric_points.c.name)
     )
+    statement = select(metric_points).where(metric_points.c.id.in_(last))
     return {row.name: Point(row.at, row.value) for row in connection.execute(statement)}
 
 

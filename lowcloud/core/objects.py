@@ -14,7 +14,7 @@ from lowcloud.core.conditions import NO_CONDITIONS, Conditions, check_read, chec
 from lowcloud.core.errors import CloudError, Invalid, NotFound
 from lowcloud.core.spans import Span, locate_part, locate_span
 from lowcloud.store.files import Blob, BlobGone, BlobReader, new_id
-from lowcloud.store.listing import Folder, folded, folder_of, successor
+from lowcloud.store.listing import Folder, folded
 from lowcloud.store.tables import objects, parts
 
 LONGEST_KEY_BYTES = 1024
@@ -159,26 +159,23 @@ def list_page(
     prefix: str = "",
     delimiter: str = "",
     start: str = "",
+    after: str | None = None,
     limit: int = 1000,
 ) -> Listing:
-    """At most `limit` objects and folders from the key `start` on. Raises NotFound (bucket)."""
+    """At most `limit` objects and folders from the key `start` on, or after a key or folder. Raises NotFound."""
     query = sa.select(objects).where(objects.c.bucket == bucket, objects.c.version == UNVERSIONED)
     entries: list[Object | Folder] = []
     with cloud.database.read() as connection:
         buckets.require(connection, bucket)
-        found = folded(connection, query, [objects.c.key], start=start, prefix=prefix, delimiter=delimiter)
+        position = None if after is None else [after]
+        found = folded(
+            connection, query, [objects.c.key], start=start, after=position, prefix=prefix, delimiter=delimiter
+        )
         for entry in found:
             if len(entries) >= limit:
                 return Listing(tuple(entries), _name(entry) if limit else None)
             entries.append(entry if isinstance(entry, Folder) else _object(entry))
     return Listing(tuple(entries), None)
-
-
-def start_after(marker: str, prefix: str, delimiter: str) -> str:
-    """The `start` of the page that follows a marker: a key, or a folder, which is then left behind whole."""
-    if marker and folder_of(marker, prefix, delimiter) == marker:
-        return successor(marker) or marker
-    return marker + "\0" if marker else ""
 
 
 def walk(cloud: Cloud, bucket: str, prefix: str = "") -> Iterator[Object]:

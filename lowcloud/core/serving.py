@@ -31,7 +31,7 @@ async def invoke(
     Raises NotFound for the endpoint or the variant, Invalid where the endpoint is not in service, NoReplica and
     ModelTimeout.
     """
-    endpoint = endpoints.find(cloud, name)
+    endpoint = cloud.recent.get(("endpoint", name), lambda: endpoints.find(cloud, name))
     if endpoint.state != State.IN_SERVICE:
         raise Invalid(f"The endpoint {name!r} is {endpoint.state}, not in service.")
     variant = _variant(endpoint, variant_name)

@@ -195,19 +195,19 @@ def list_uploads(
     *,
     prefix: str = "",
     delimiter: str = "",
-    start: str = "",
-    after: tuple[str, str] | None = None,
+    after: Sequence[str] | None = None,
     limit: int = 1000,
 ) -> tuple[list[Upload | Folder], bool]:
-    """At most `limit` uploads and folders by key and id, from the key `start` on or after a (key, id), and whether
-    there are more. Raises NotFound (bucket).
+    """At most `limit` uploads and folders, by key and id, after a [key] or a [key, id], and whether there are more.
+
+    Raises NotFound (bucket).
     """
     query = sa.select(uploads).where(uploads.c.bucket == bucket)
     order = [uploads.c.key, uploads.c.id]
     entries: list[Upload | Folder] = []
     with cloud.database.read() as connection:
         buckets.require(connection, bucket)
-        found = folded(connection, query, order, start=start, after=after, prefix=prefix, delimiter=delimiter)
+        found = folded(connection, query, order, after=after, prefix=prefix, delimiter=delimiter)
         for entry in found:
             if len(entries) >= limit:
                 return entries, limit > 0

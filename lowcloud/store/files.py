@@ -280,7 +280,9 @@ def _stream_one(files: Files, blob: Blob, first: int, length: int) -> Iterator[b
 
 def _make_shards(folder: Path) -> None:
     """256 folders, so that none grows large; made once, durably."""
-    folder.mkdir(mode=0o700, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        _sync_folder(folder.parent)
     missing = {f"{number:02x}" for number in range(256)} - {entry.name for entry in os.scandir(folder)}
     for name in missing:
         (folder / name).mkdir(mode=0o700)

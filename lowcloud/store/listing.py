@@ -29,7 +29,8 @@ def folded(
 ) -> Iterator[Row[Any] | Folder]:
     """The query's rows whose key (the first of `order`) begins with `prefix`, sorted by `order`.
 
-    They begin at the key `start`, or come after the position `after`. Rows whose keys share what follows the prefix up
+    They begin at the key `start`, or come after the position `after`: values of `order`, or of its first columns alone.
+    After a folder means after everything in it. Rows whose keys share what follows the prefix up
     to the delimiter become one Folder. A folder's rows are leapt over by a new seek, so that the cost grows with the
     entries taken from this iterator, not with the rows of the bucket.
     """
@@ -37,7 +38,13 @@ def folded(
     if end is not None:
         query = query.where(key < end)
     query = query.order_by(*order)
-    beyond = _at_or_after(key, max(start, prefix)) if after is None else _after(order, after)
+    if after is not None and folder_of(after[0], prefix, delimiter) == after[0]:
+        left_behind = successor(after[0])
+        if left_behind is None:
+            return
+        start, after = max(start, left_behind), None
+    floor = max(start, prefix)
+    beyond = key >= floor if after is None or after[0] < floor else _after(order, after)
     size = FIRST_BATCH if delimiter else LARGEST_BATCH
     while True:
         rows = connection.execute(query.where(beyond).limit(size)).all()
@@ -57,7 +64,7 @@ def folded(
         if len(rows) < size or leap is None:
             return
         last = rows[-1]._mapping
-        beyond = _at_or_after(key, leap) if leap > last[key] else _after(order, [last[column] for column in order])
+        beyond = key >= leap if leap > last[key] else _after(order, [last[column] for column in order])
         # Batches of mostly leapt-over rows are read in vain; batches of entries are worth enlarging.
         size = min(size * 2, LARGEST_BATCH) if entries * 2 > len(rows) else max(size // 4, 2)
 
@@ -80,10 +87,6 @@ def successor(prefix: str) -> str | None:
     return None
 
 
-def _at_or_after(key: ColumnElement[Any], start: str) -> ColumnElement[bool]:
-    return key >= start
-
-
 def _after(order: Sequence[ColumnElement[Any]], position: Sequence[Any]) -> ColumnElement[bool]:
-    beyond: ColumnElement[bool] = order[0] > position[0] if len(order) == 1 else tuple_(*order) > tuple_(*position)
+    beyond: ColumnElement[bool] = order[0] > position[0] if len(position) == 1 else tuple_(*order) > tuple_(*position)
     return beyond

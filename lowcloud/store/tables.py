@@ -166,7 +166,7 @@ metric_points = Table(
     Column("at", Float, nullable=False),
     Column("value", Float, nullable=False),
     Column("unit", String(32), nullable=False, server_default="None"),
-    Index("metric_series", "namespace", "name", "dimensions", "at"),
+    Index("metric_series", "namespace", "dimensions", "name", "at"),
 )
 
 # Object store. Keys are compared byte by byte (SQLite does so by itself).

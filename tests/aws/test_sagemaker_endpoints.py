@@ -11,19 +11,13 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.test_sagemaker_training import IMAGE, ROWS, request
+from tests.aws.test_sagemaker_training import BUCKET, IMAGE, ROWS, request, with_training_data
 from tests.running import RunningCloud, csv_of, wait_for
-
-BUCKET = "training-tests"
 
 
 @pytest.fixture(scope="module")
 def cloud(running_cloud: RunningCloud) -> RunningCloud:
-    s3 = running_cloud.client("s3")
-    if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
-        s3.create_bucket(Bucket=BUCKET)
-    s3.put_object(Bucket=BUCKET, Key="good/train.csv", Body=csv_of(ROWS))
-    return running_cloud
+    return with_training_data(running_cloud)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import io
 import json
 import tarfile
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,16 +24,22 @@ JOB_NUMBERS = iter(range(10_000))
 
 
 @pytest.fixture(scope="module")
-def cloud(running_cloud: RunningCloud) -> Iterator[RunningCloud]:
-    s3 = running_cloud.client("s3")
-    s3.create_bucket(Bucket=BUCKET)
-    s3.put_object(Bucket=BUCKET, Key="good/train.csv", Body=csv_of(ROWS))
-    yield running_cloud
+def cloud(running_cloud: RunningCloud) -> RunningCloud:
+    return with_training_data(running_cloud)
 
 
 @pytest.fixture(scope="module")
 def sagemaker(cloud: RunningCloud) -> Any:
     return cloud.client("sagemaker")
+
+
+def with_training_data(cloud: RunningCloud) -> RunningCloud:
+    """The cloud, with the data that requests of this module ask for."""
+    s3 = cloud.client("s3")
+    if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+        s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key="good/train.csv", Body=csv_of(ROWS))
+    return cloud
 
 
 def request(cloud: RunningCloud, prefix: str = "good", **changes: Any) -> dict[str, Any]:

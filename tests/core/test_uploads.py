@@ -146,7 +146,7 @@ def test_uploads_are_listed_by_key_and_folded(cloud: Cloud) -> None:
     assert more
     last = found[-1]
     assert isinstance(last, Upload)
-    rest, more = uploads.list_uploads(cloud, "shelf", after=(last.key, last.id))
+    rest, more = uploads.list_uploads(cloud, "shelf", after=[last.key, last.id])
     assert not more
     expected = sorted(made, key=lambda upload: (upload.key, upload.id))
     assert found + rest == expected

@@ -10,16 +10,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer
 
 from lowcloud import server
-from tests.aws.test_sagemaker_training import BUCKET, request
-from tests.running import RunningCloud, csv_of, wait_for
+from tests.aws.test_sagemaker_training import BUCKET, request, with_training_data
+from tests.running import RunningCloud, wait_for
 
-PATIENTS = load_breast_cancer()
-ROWS = np.column_stack([PATIENTS.target, PATIENTS.data[:, :10]])
 TRANSITIONS = ["Starting", "Downloading", "Training", "Uploading", "Completed"]
 
 
@@ -27,9 +23,7 @@ TRANSITIONS = ["Starting", "Downloading", "Training", "Uploading", "Completed"]
 def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
     made = RunningCloud(tmp_path / "home")
     made.up()
-    s3 = made.client("s3")
-    s3.create_bucket(Bucket=BUCKET)
-    s3.put_object(Bucket=BUCKET, Key="good/train.csv", Body=csv_of(ROWS))
+    with_training_data(made)
     made.down()
     yield made
     made.cli("down")

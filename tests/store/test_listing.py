@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -29,9 +30,10 @@ def fill(connection: sa.Connection, names: list[str]) -> None:
         connection.execute(sa.insert(TABLE), [{"k": name, "n": number} for name in names for number in (1, 2)])
 
 
-def naive(names: list[str], start: str, prefix: str, delimiter: str) -> list[str]:
+def naive(names: list[str], prefix: str, delimiter: str) -> list[str]:
+    """Every entry, folders marked by their own form."""
     told: list[str] = []
-    for name in sorted(name for name in names if name.startswith(prefix) and name >= start):
+    for name in sorted(name for name in names if name.startswith(prefix)):
         position = name.find(delimiter, len(prefix)) if delimiter else -1
         told.append(name if position < 0 else "folder " + name[: position + len(delimiter)])
     return list(dict.fromkeys(told))
@@ -45,15 +47,41 @@ def test_folding_agrees_with_a_naive_model(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(listing, "FIRST_BATCH", batch)
         patch.setattr(listing, "LARGEST_BATCH", batch + 2)
-        found = list(
-            folded(
-                connection, sa.select(TABLE), [TABLE.c.k, TABLE.c.n], start=start, prefix=prefix, delimiter=delimiter
-            )
-        )
-    told = ["folder " + entry.prefix if isinstance(entry, Folder) else entry.k for entry in found]
-    assert list(dict.fromkeys(told)) == naive(names, start, prefix, delimiter)
+        found = fold(connection, start=start, prefix=prefix, delimiter=delimiter)
+    assert list(dict.fromkeys(map(told, found))) == naive([n for n in names if n >= start], prefix, delimiter)
     rows = [(entry.k, entry.n) for entry in found if not isinstance(entry, Folder)]
     assert rows == sorted(set(rows))
+
+
+@given(names=keys, prefix=texts, delimiter=st.sampled_from(["", "/", "a", "/b"]), data=st.data())
+def test_what_comes_after_an_entry_is_the_rest(
+    connection: sa.Connection, names: list[str], prefix: str, delimiter: str, data: st.DataObject
+) -> None:
+    fill(connection, names)
+    entries = fold(connection, prefix=prefix, delimiter=delimiter)
+    if not entries:
+        return
+    number = data.draw(st.integers(0, len(entries) - 1))
+    entry = entries[number]
+    after = [entry.prefix] if isinstance(entry, Folder) else [entry.k, entry.n]
+    assert fold(connection, after=after, prefix=prefix, delimiter=delimiter) == entries[number + 1 :]
+    if not isinstance(entry, Folder):
+        rest = fold(connection, after=[entry.k], prefix=prefix, delimiter=delimiter)
+        assert rest == [later for later in entries[number + 1 :] if isinstance(later, Folder) or later.k != entry.k]
+
+
+def test_a_position_before_the_prefix_means_its_beginning(connection: sa.Connection) -> None:
+    fill(connection, ["a", "b/1", "c"])
+    for after in (["a"], ["a", 1]):
+        assert [told(entry) for entry in fold(connection, after=after, prefix="b/")] == ["b/1", "b/1"]
+
+
+def fold(connection: sa.Connection, **options: Any) -> list[Any]:
+    return list(folded(connection, sa.select(TABLE), [TABLE.c.k, TABLE.c.n], **options))
+
+
+def told(entry: Any) -> str:
+    return "folder " + entry.prefix if isinstance(entry, Folder) else str(entry.k)
 
 
 def test_a_large_folder_is_leapt_over(connection: sa.Connection) -> None:

@@ -74,9 +74,8 @@ def format_timestamp(value: float | datetime, form: str) -> str | int | float:
     moment = _EPOCH + timedelta(seconds=seconds)
     if form == "rfc822":
         return format_datetime(moment.replace(microsecond=0), usegmt=True)
-    milliseconds = moment.microsecond // 1000
-    fraction = f".{milliseconds:03d}" if milliseconds else ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z".rjust(20, "0")
+    precision = "milliseconds" if moment.microsecond >= 1000 else "seconds"
+    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def format_float(value: float) -> str:

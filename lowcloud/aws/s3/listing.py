@@ -23,7 +23,7 @@ LARGEST_PAGE = 1000
 @s3_operation("ListObjects", ignored=("OptionalObjectAttributes",))
 def list_objects(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     marker = request.get("Marker", "")
-    listing = _list(cloud, request, marker)
+    listing = _list(cloud, request, after=marker or None)
     answer = _listed(cloud, request, listing, has_owner=True) | {"Marker": encode(request, marker)}
     if listing.next_start is not None and request.get("Delimiter"):
         answer["NextMarker"] = encode(request, entry_name(listing.entries[-1]))
@@ -33,8 +33,10 @@ def list_objects(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
 @s3_operation("ListObjectsV2", ignored=("OptionalObjectAttributes",))
 def list_objects_v2(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     token = request.get("ContinuationToken")
-    start = None if token is None else _start_of(token)
-    listing = _list(cloud, request, request.get("StartAfter", ""), start)
+    if token is None:
+        listing = _list(cloud, request, after=request.get("StartAfter") or None)
+    else:
+        listing = _list(cloud, request, start=_start_of(token))
     answer = _listed(cloud, request, listing, has_owner=request.get("FetchOwner", False))
     return answer | {
         "KeyCount": len(listing.entries),
@@ -67,12 +69,16 @@ def common_prefixes(request: Request, entries: Sequence[Any]) -> list[dict[str, 
     return [{"Prefix": encode(request, entry.prefix)} for entry in entries if isinstance(entry, Folder)]
 
 
-def _list(cloud: Cloud, request: Request, marker: str, start: str | None = None) -> Listing:
-    prefix, delimiter = request.get("Prefix", ""), request.get("Delimiter", "")
-    if start is None:
-        start = objects.start_after(marker, prefix, delimiter)
-    limit = page_size(request, "MaxKeys")
-    return objects.list_page(cloud, request["Bucket"], prefix=prefix, delimiter=delimiter, start=start, limit=limit)
+def _list(cloud: Cloud, request: Request, *, start: str = "", after: str | None = None) -> Listing:
+    return objects.list_page(
+        cloud,
+        request["Bucket"],
+        prefix=request.get("Prefix", ""),
+        delimiter=request.get("Delimiter", ""),
+        start=start,
+        after=after,
+        limit=page_size(request, "MaxKeys"),
+    )
 
 
 def _listed(cloud: Cloud, request: Request, listing: Listing, *, has_owner: bool) -> dict[str, Any]:
@@ -92,7 +98,7 @@ def _listed(cloud: Cloud, request: Request, listing: Listing, *, has_owner: bool
 def _content(entry: Object, request: Request) -> dict[str, Any]:
     content: dict[str, Any] = {
         "Key": encode(request, entry.key),
-        "LastModified": entry.modified_at,
+        "LastModified": int(entry.modified_at),  # as the header has it, which knows no fractions
         "ETag": quoted(entry.etag),
         "Size": entry.size,
         "StorageClass": storage_class(entry.headers),

@@ -26,7 +26,7 @@ from lowcloud.aws.s3.operation import (
     owner,
     s3_operation,
 )
-from lowcloud.core import objects, uploads
+from lowcloud.core import uploads
 from lowcloud.core.access import Caller
 from lowcloud.core.checksums import CAN_SPAN_PARTS, DEFAULT_ALGORITHM
 from lowcloud.core.cloud import Cloud
@@ -145,14 +145,14 @@ def list_parts(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
 def list_multipart_uploads(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     prefix, delimiter = request.get("Prefix", ""), request.get("Delimiter", "")
     key_marker, id_marker = request.get("KeyMarker", ""), request.get("UploadIdMarker", "")
+    after = [marker for marker in (key_marker, id_marker) if marker] if key_marker else None
     limit = page_size(request, "MaxUploads")
     found, is_truncated = uploads.list_uploads(
         cloud,
         request["Bucket"],
         prefix=prefix,
         delimiter=delimiter,
-        start=objects.start_after(key_marker, prefix, delimiter),
-        after=(key_marker, id_marker) if key_marker and id_marker else None,
+        after=after,
         limit=limit,
     )
     last = found[-1] if is_truncated else None

@@ -27,8 +27,24 @@ REFUSED_OF_VARIANT = (
 @operation(
     "sagemaker",
     "CreateEndpointConfig",
-    refused=("AsyncInferenceConfig", "DataCaptureConfig", "ExplainerConfig", "ShadowProductionVariants", "VpcConfig"),
-    ignored=("EnableNetworkIsolation", "ExecutionRoleArn", "MetricsConfig"),
+    refused=(
+        "AsyncInferenceConfig",
+        "DataCaptureConfig",
+        "ExplainerConfig",
+        "ShadowProductionVariants",
+        "VpcConfig",
+        *(f"ProductionVariants.{member}" for member in REFUSED_OF_VARIANT),
+    ),
+    ignored=(
+        "EnableNetworkIsolation",
+        "ExecutionRoleArn",
+        "KmsKeyId",
+        "MetricsConfig",
+        "ProductionVariants.ContainerStartupHealthCheckTimeoutInSeconds",
+        "ProductionVariants.EnableSSMAccess",
+        "ProductionVariants.ModelDataDownloadTimeoutInSeconds",
+        "ProductionVariants.VolumeSizeInGB",
+    ),
 )
 def create_endpoint_config(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """Real-time variants, each with its replicas."""
@@ -90,9 +106,6 @@ def delete_endpoint_config(cloud: Cloud, _caller: Caller, request: Request) -> A
 
 
 def _variant(variant: Mapping[str, Any]) -> Variant:
-    for member in REFUSED_OF_VARIANT:
-        if member in variant:
-            raise invalid(f"{member} of variant {variant['VariantName']!r} is not supported by Lowcloud yet.")
     for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
         if member not in variant:
             raise invalid(f"{member} of variant {variant['VariantName']!r} is required.")

@@ -22,9 +22,26 @@ from lowcloud.core.errors import AlreadyExists, NotFound
 from lowcloud.core.models import Model
 from lowcloud.store import tables
 
+REFUSED_OF_CONTAINER = (
+    "AdditionalModelDataSources",
+    "ImageConfig",
+    "InferenceSpecificationName",
+    "Mode=MultiModel",
+    "ModelDataSource",
+    "ModelPackageName",
+    "MultiModelConfig",
+)
+
 
 @operation(
-    "sagemaker", "CreateModel", refused=("VpcConfig", "InferenceExecutionConfig"), ignored=("EnableNetworkIsolation",)
+    "sagemaker",
+    "CreateModel",
+    refused=(
+        "InferenceExecutionConfig",
+        "VpcConfig",
+        *(f"{place}.{member}" for place in ("PrimaryContainer", "Containers") for member in REFUSED_OF_CONTAINER),
+    ),
+    ignored=("EnableNetworkIsolation", "PrimaryContainer.ContainerHostname", "Containers.ContainerHostname"),
 )
 def create_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """One container a model; several in a row (inference pipelines) are not built."""
@@ -103,17 +120,6 @@ def _only_container(request: Request) -> Mapping[str, Any]:
             f"A model needs one container, not {len(containers)}: pipelines are not supported by Lowcloud yet."
         )
     container: Mapping[str, Any] = containers[0]
-    for member in (
-        "ModelDataSource",
-        "ModelPackageName",
-        "MultiModelConfig",
-        "AdditionalModelDataSources",
-        "InferenceSpecificationName",
-    ):
-        if member in container:
-            raise invalid(f"{member} is not supported by Lowcloud yet.")
-    if container.get("Mode", "SingleModel") != "SingleModel":
-        raise invalid(f"Mode {container['Mode']} is not supported by Lowcloud yet.")
     return container
 
 

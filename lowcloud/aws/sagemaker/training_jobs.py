@@ -56,24 +56,53 @@ SECONDARY_STATUS = {
     "sagemaker",
     "CreateTrainingJob",
     refused=(
+        "AlgorithmSpecification.AlgorithmName",
+        "AlgorithmSpecification.ContainerArguments",
+        "AlgorithmSpecification.ContainerEntrypoint",
+        "AlgorithmSpecification.TrainingImageConfig",
+        "AlgorithmSpecification.TrainingInputMode=FastFile",
+        "AlgorithmSpecification.TrainingInputMode=Pipe",
         "CheckpointConfig",
         "DebugRuleConfigurations",
+        "EnableManagedSpotTraining",
         "ExperimentConfig",
         "InfraCheckConfig",
+        "InputDataConfig.DataSource.DatasetSource",
+        "InputDataConfig.DataSource.FileSystemDataSource",
+        "InputDataConfig.DataSource.S3DataSource.AttributeNames",
+        "InputDataConfig.DataSource.S3DataSource.HubAccessConfig",
+        "InputDataConfig.DataSource.S3DataSource.InstanceGroupNames",
+        "InputDataConfig.DataSource.S3DataSource.ModelAccessConfig",
+        "InputDataConfig.DataSource.S3DataSource.S3DataType=AugmentedManifestFile",
+        "InputDataConfig.DataSource.S3DataSource.S3DataType=Converse",
+        "InputDataConfig.InputMode=FastFile",
+        "InputDataConfig.InputMode=Pipe",
+        "InputDataConfig.RecordWrapperType=RecordIO",
+        "InputDataConfig.ShuffleConfig",
         "MlflowConfig",
         "ModelPackageConfig",
+        "OutputDataConfig.CompressionType=NONE",
         "ProfilerRuleConfigurations",
         "RemoteDebugConfig",
+        "ResourceConfig.InstanceGroups",
+        "ResourceConfig.InstancePlacementConfig",
+        "ResourceConfig.KeepAlivePeriodInSeconds",
+        "ResourceConfig.TrainingPlanArn",
         "RetryStrategy",
         "ServerlessJobConfig",
         "SessionChainingConfig",
+        "StoppingCondition.MaxPendingTimeInSeconds",
+        "StoppingCondition.MaxWaitTimeInSeconds",
         "TensorBoardOutputConfig",
         "VpcConfig",
     ),
     ignored=(
+        "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries",
         "DebugHookConfig",
         "EnableInterContainerTrafficEncryption",
+        "OutputDataConfig.KmsKeyId",
         "ProfilerConfig",
+        "ResourceConfig.VolumeKmsKeyId",
     ),
 )
 def create_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
@@ -131,13 +160,14 @@ def stop_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer
 
 def _specification(request: Request) -> Specification:
     algorithm = request["AlgorithmSpecification"]
+    if "TrainingImage" not in algorithm:
+        raise invalid("AlgorithmSpecification.TrainingImage is required.")
     resources = request.get("ResourceConfig", {})
     limits = request.get("StoppingCondition", {})
     output = request["OutputDataConfig"]
     bucket, prefix = parse_s3_uri(output["S3OutputPath"])
-    _refuse_what_is_not_built(request)
     return Specification(
-        image=_image(algorithm),
+        image=algorithm["TrainingImage"],
         role=request["RoleArn"],
         channels=tuple(_channel(channel) for channel in request.get("InputDataConfig", [])),
         output_bucket=bucket,
@@ -154,49 +184,13 @@ def _specification(request: Request) -> Specification:
     )
 
 
-def _refuse_what_is_not_built(request: Request) -> None:
-    refused = {
-        "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
-        "StoppingCondition.MaxWaitTimeInSeconds": "MaxWaitTimeInSeconds" in request.get("StoppingCondition", {}),
-        "OutputDataConfig.CompressionType NONE": request["OutputDataConfig"].get("CompressionType") == "NONE",
-        "AlgorithmSpecification.ContainerEntrypoint": "ContainerEntrypoint" in request["AlgorithmSpecification"],
-        "AlgorithmSpecification.ContainerArguments": "ContainerArguments" in request["AlgorithmSpecification"],
-        "ResourceConfig.InstanceGroups": bool(request.get("ResourceConfig", {}).get("InstanceGroups")),
-        "ResourceConfig.KeepAlivePeriodInSeconds": bool(
-            request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds")
-        ),
-    }
-    for member, is_present in refused.items():
-        if is_present:
-            raise invalid(f"{member} is not supported by Lowcloud yet.")
-    mode = request["AlgorithmSpecification"]["TrainingInputMode"]
-    if mode != "File":
-        raise invalid(f"TrainingInputMode {mode} is not supported by Lowcloud yet; use File.")
-
-
-def _image(algorithm: Mapping[str, Any]) -> str:
-    if "TrainingImage" not in algorithm:
-        raise invalid(
-            "AlgorithmSpecification.TrainingImage is required; AlgorithmName is not supported by Lowcloud yet."
-        )
-    image: str = algorithm["TrainingImage"]
-    return image
-
-
 def _channel(channel: Mapping[str, Any]) -> Channel:
-    name = channel["ChannelName"]
     source = channel["DataSource"].get("S3DataSource")
     if source is None:
-        raise invalid(f"Channel {name!r} needs an S3DataSource; other sources are not supported by Lowcloud yet.")
-    if source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
-        raise invalid(f"S3DataType {source['S3DataType']} of channel {name!r} is not supported by Lowcloud yet.")
-    if channel.get("InputMode", "File") != "File":
-        raise invalid(f"InputMode {channel['InputMode']} of channel {name!r} is not supported by Lowcloud yet.")
-    if channel.get("RecordWrapperType", "None") != "None" or "ShuffleConfig" in channel:
-        raise invalid(f"RecordWrapperType and ShuffleConfig (channel {name!r}) have no meaning in File mode.")
+        raise invalid(f"Channel {channel['ChannelName']!r} needs an S3DataSource.")
     bucket, prefix = parse_s3_uri(source["S3Uri"])
     return Channel(
-        name=name,
+        name=channel["ChannelName"],
         bucket=bucket,
         prefix=prefix,
         content_type=channel.get("ContentType"),
