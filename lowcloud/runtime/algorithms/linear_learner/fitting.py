@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.linear_learner import minibatch, scaling, selection, solver
-from lowcloud.runtime.algorithms.linear_learner.descent import Floats, Penalty
+from lowcloud.runtime.algorithms.linear_learner.metric import Floats, Penalty
 from lowcloud.runtime.algorithms.linear_learner.metrics import Criterion, choose_threshold
 from lowcloud.runtime.algorithms.linear_learner.model import Model
 from lowcloud.runtime.algorithms.linear_learner.objective import Objective, Rows, Scaling

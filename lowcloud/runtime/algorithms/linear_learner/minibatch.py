@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lowcloud.runtime.algorithms.linear_learner.descent import Floats, Penalty
+from lowcloud.runtime.algorithms.linear_learner.metric import Floats, Penalty
 from lowcloud.runtime.algorithms.linear_learner.objective import Objective
 
 RATES = {"sgd": 0.1, "adam": 0.005, "rmsprop": 0.005}
