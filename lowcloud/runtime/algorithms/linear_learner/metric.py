@@ -48,7 +48,7 @@ def make(curvature: Floats | None, penalties: Sequence[Penalty]) -> list[Metric 
 
 def _exact(curvature: Floats, l2: Floats) -> Metric:
     hessian = curvature + l2[:, :, None] * np.eye(l2.shape[1])
-    inverse = np.linalg.inv(hessian)
+    inverse = np.linalg.inv(hessian).astype(np.float64)
     return Metric(hessian, lambda vector: _apply(inverse, vector))
 
 

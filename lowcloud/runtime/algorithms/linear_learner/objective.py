@@ -41,7 +41,8 @@ class Rows:
     class_weights: NDArray[np.float32] | None = None
 
     def take(self, index: NDArray[np.intp]) -> "Rows":
-        return Rows(self.x[index], self.y[index], self.class_weights)
+        # take, not x[index]: a quarter of the time
+        return Rows(self.x.take(index, axis=0), self.y.take(index), self.class_weights)
 
 
 class Objective:

@@ -18,7 +18,7 @@ from lowcloud.runtime.world import World
 Floats = NDArray[np.float64]
 Fit = Callable[[Objective], Floats]  # -> parameters (variants, outputs, features + 1)
 
-SELECTION_ROWS = 65_536
+SELECTION_ROWS = 32_768
 FOLDED_ROWS = 20_000  # up to here every row is held out once
 FOLDS = 5
 
