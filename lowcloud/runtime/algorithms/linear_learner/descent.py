@@ -7,7 +7,7 @@ curvature matrix the L1 penalty is handled as in OWL-QN (Andrew and Gao, 2007).
 
 import numpy as np
 
-from lowcloud.runtime.algorithms.linear_learner.metric import Floats, Metric, Penalty
+from lowcloud.runtime.algorithms.linear_learner.preconditioner import Floats, Penalty, Preconditioner
 
 MEMORY = 8
 ARMIJO = 1e-4
@@ -16,8 +16,10 @@ ARMIJO = 1e-4
 class Descent:
     """Minimises f(p) + penalty(p) over flat parameters p."""
 
-    def __init__(self, start: Floats, penalty: Penalty, metric: Metric | None, contraction: float = 1.0):
-        """`metric` is about the curvature of f and the L2 penalty; None leaves scale to L-BFGS.
+    def __init__(
+        self, start: Floats, penalty: Penalty, preconditioner: Preconditioner | None, contraction: float = 1.0
+    ):
+        """`preconditioner` is about the curvature of f and the L2 penalty; None leaves scale to L-BFGS.
 
         `contraction` is what a step is expected to leave of the decrement before one has been seen.
         """
@@ -28,7 +30,7 @@ class Descent:
         self.trial = start
         self._penalty = penalty
         self._has_l1 = penalty.has_l1
-        self._metric = metric
+        self._preconditioner = preconditioner
         self._pairs: list[tuple[Floats, Floats]] = []
         self._gradient = np.zeros_like(start)  # of f and the L2 part
         self._direction = np.zeros_like(start)
@@ -73,8 +75,8 @@ class Descent:
             self._pairs = [*self._pairs[1 - MEMORY :], (moved, turned)]
 
     def _choose(self) -> None:
-        if self._has_l1 and self._metric is not None:
-            target = _minimise_quadratic(self._metric.hessian, self._gradient, self.best, self._penalty.l1)
+        if self._has_l1 and self._preconditioner is not None:
+            target = _minimise_quadratic(self._preconditioner.hessian, self._gradient, self.best, self._penalty.l1)
             self._direction = target - self.best
             gain = self._penalty.l1 @ (np.abs(target) - np.abs(self.best))
             self._slope = float(self._gradient @ self._direction + gain)
@@ -86,13 +88,13 @@ class Descent:
             self._slope = float(steepest @ self._direction)
         self.decrement = -0.5 * self._slope
         self._step = 1.0
-        if self._metric is None and not self._pairs:
+        if self._preconditioner is None and not self._pairs:
             self._step = min(1.0, 1.0 / (np.abs(self._direction).sum() or 1.0))
         self.trial = self._at(self._step)
 
     def _at(self, step: float) -> Floats:
         point = self.best + step * self._direction
-        if self._has_l1 and self._metric is None:  # stay in the orthant the gradient was taken in
+        if self._has_l1 and self._preconditioner is None:  # stay in the orthant the gradient was taken in
             orthant = np.where(self.best != 0, np.sign(self.best), np.sign(self._direction))
             point[(np.sign(point) != orthant) & (self._penalty.l1 > 0)] = 0
         return point
@@ -118,8 +120,8 @@ class Descent:
         return q
 
     def _precondition(self, vector: Floats) -> Floats:
-        if self._metric is not None:
-            return self._metric.solve(vector)
+        if self._preconditioner is not None:
+            return self._preconditioner.solve(vector)
         if self._pairs:
             moved, turned = self._pairs[-1]
             return vector * ((moved @ turned) / (turned @ turned))

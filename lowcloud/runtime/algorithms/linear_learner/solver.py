@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lowcloud.runtime.algorithms.linear_learner import metric
+from lowcloud.runtime.algorithms.linear_learner import preconditioner
 from lowcloud.runtime.algorithms.linear_learner.descent import Descent
-from lowcloud.runtime.algorithms.linear_learner.metric import Floats, Penalty
 from lowcloud.runtime.algorithms.linear_learner.objective import Objective
+from lowcloud.runtime.algorithms.linear_learner.preconditioner import Floats, Penalty
 
 CHEAP_CURVATURE = 256  # parameters of one output up to which a curvature matrix always pays
 MOST_CURVATURE = 1024  # and up to which it pays where features depend on each other
@@ -136,10 +136,10 @@ class _Solver:
         contraction: float = 1.0,
     ) -> tuple[Floats, list[Descent]]:
         """Up to `passes` steps from `parameters`: where they led, and how they went."""
-        metrics = metric.make(curvature, self.penalties)
+        conditioned = preconditioner.make(curvature, self.penalties)
         descents = [
             Descent(start.reshape(-1), penalty, own, contraction)
-            for start, penalty, own in zip(parameters, self.penalties, metrics, strict=True)
+            for start, penalty, own in zip(parameters, self.penalties, conditioned, strict=True)
         ]
         for _ in range(passes + SHORTENINGS):
             trials = np.stack([descent.trial for descent in descents]).reshape(parameters.shape)

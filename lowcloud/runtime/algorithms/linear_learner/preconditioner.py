@@ -1,4 +1,4 @@
-"""The metric a descent measures its steps in: the curvature of the loss with a model's own penalty on the diagonal."""
+"""Preconditioners: the curvature of the loss with a model's own penalty on the diagonal, and what solves with it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ class Penalty:
 
 
 @dataclass(frozen=True)
-class Metric:
+class Preconditioner:
     """Block diagonal: `hessian` (outputs, n, n), and what solves with it, flat to flat."""
 
     hessian: Floats
     solve: Callable[[Floats], Floats]
 
 
-def make(curvature: Floats | None, penalties: Sequence[Penalty]) -> list[Metric | None]:
-    """The metric of each model; `curvature` (outputs, n, n) is theirs in common, without penalty."""
+def make(curvature: Floats | None, penalties: Sequence[Penalty]) -> list[Preconditioner | None]:
+    """The preconditioner of each model; `curvature` (outputs, n, n) is theirs in common, without penalty."""
     if curvature is None:
         return [None] * len(penalties)
     blocks, size = curvature.shape[:2]
@@ -46,17 +46,19 @@ def make(curvature: Floats | None, penalties: Sequence[Penalty]) -> list[Metric 
     return [_shared(ridged, values, vectors, float(penalty.l2.max())) for penalty in penalties]
 
 
-def _exact(curvature: Floats, l2: Floats) -> Metric:
+def _exact(curvature: Floats, l2: Floats) -> Preconditioner:
     hessian = curvature + l2[:, :, None] * np.eye(l2.shape[1])
     inverse = np.linalg.inv(hessian).astype(np.float64)
-    return Metric(hessian, lambda vector: _apply(inverse, vector))
+    return Preconditioner(hessian, lambda vector: _apply(inverse, vector))
 
 
-def _shared(curvature: Floats, values: Floats, vectors: Floats, wd: float) -> Metric:
+def _shared(curvature: Floats, values: Floats, vectors: Floats, wd: float) -> Preconditioner:
     """From one decomposition for all models; the bias counts as penalised here, which costs accuracy of steps only."""
     shrink = 1 / (np.maximum(values, 0) + wd).reshape(-1)
     turned = vectors.transpose(0, 2, 1)
-    return Metric(curvature, lambda vector: _apply(vectors, np.asarray(shrink * _apply(turned, vector), np.float64)))
+    return Preconditioner(
+        curvature, lambda vector: _apply(vectors, np.asarray(shrink * _apply(turned, vector), np.float64))
+    )
 
 
 def _apply(blocks: Floats, vector: Floats) -> Floats:
