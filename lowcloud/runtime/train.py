@@ -55,7 +55,12 @@ def main(argv: list[str]) -> int:
 def _job(base: Path, world: World, report: Report) -> Job:
     inputs = _read_json(base / contract.INPUT_DATA_CONFIG)
     channels = {
-        name: ChannelReader(name, base / contract.DATA / name, (inputs.get(name) or {}).get("ContentType"))
+        name: ChannelReader(
+            name,
+            base / contract.DATA / name,
+            (inputs.get(name) or {}).get("ContentType"),
+            is_passed=name in inputs,
+        )
         for name in {"train", *inputs}
     }
     return Job(base, _read_json(base / contract.HYPERPARAMETERS), channels, world, report)

@@ -53,7 +53,7 @@ def read_exact(chunk: bytes, name: str, first_line: int, columns: int) -> NDArra
     lines = [(number, line) for number, line in enumerate(_decode(chunk, name).split("\n"), first_line) if line.strip()]
     try:
         rows = np.array([[float(cell) for cell in line.split(",")] for _, line in lines])
-        if rows.ndim == 2 and rows.shape[1] == columns and np.isfinite(rows).all():
+        if b"_" not in chunk and rows.ndim == 2 and rows.shape[1] == columns and np.isfinite(rows).all():
             return rows
     except ValueError:
         pass  # told apart below
@@ -66,10 +66,9 @@ def _exact_row(line: str, name: str, number: int, columns: int) -> list[float]:
     row = []
     for column, cell in enumerate(cells, 1):
         text = cell.strip().strip('"')
-        try:
-            value = float(text)
-        except ValueError:
-            raise _bad_cell(line, name, number, column, text) from None
+        value = _number(text)
+        if value is None:
+            raise _bad_cell(line, name, number, column, text)
         if not np.isfinite(value):
             raise ClientError(
                 f"{name}, line {number}, column {column}: {text} is not a finite number. "
@@ -92,7 +91,7 @@ def _bad_cell(line: str, name: str, number: int, column: int, text: str) -> Clie
         cells = line.split(",")
         if len(cells) == 1 and any(separator in text for separator in ";\t |"):
             return ClientError(f"{place}: {text[:60]!r} is not a number. Separate the columns by commas.")
-        if sum(not _is_number(cell) for cell in cells) * 2 > len(cells):
+        if sum(_number(cell.strip().strip('"')) is None for cell in cells) * 2 > len(cells):
             return ClientError(
                 f"{name}, line 1 looks like a header ({line.strip()[:60]!r}). "
                 "CSV is read without one: remove the first line, and put the label in the first column."
@@ -100,12 +99,12 @@ def _bad_cell(line: str, name: str, number: int, column: int, text: str) -> Clie
     return ClientError(f"{place}: {text[:60]!r} is not a number. Encode text columns as numbers, or remove the row.")
 
 
-def _is_number(cell: str) -> bool:
+def _number(text: str) -> float | None:
+    """The number of a text; Python's 1_000 is none."""
     try:
-        float(cell.strip().strip('"'))
+        return None if "_" in text else float(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _set_columns(chunk: bytes, name: str, table: Table) -> None:
