@@ -30,6 +30,7 @@ from lowcloud.store.encryption import KeyRing
 from lowcloud.store.files import Files
 
 LONGEST_GOODBYE_SECONDS = 3  # requests still open when the server goes down get this long
+KEEP_ALIVE_SECONDS = 75  # longer than clients keep theirs, so that none sends into a connection being closed
 POLL_SECONDS = 0.01
 
 log = logging.getLogger("lowcloud.server")
@@ -143,6 +144,7 @@ async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[Runn
         log_config=None,
         server_header=False,
         date_header=True,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         proxy_headers=False,
         timeout_graceful_shutdown=LONGEST_GOODBYE_SECONDS,
     )

@@ -34,7 +34,8 @@ class Service:
 
     @cached_property
     def xml_namespace(self) -> str | None:
-        return self.model.metadata.get("xmlNamespace")
+        namespace: str | None = self.model.metadata.get("xmlNamespace")
+        return namespace
 
     @cached_property
     def error_shapes(self) -> dict[str, Shape]:
