@@ -1,16 +1,13 @@
 """Bodies on their way into the store: counted, digested, checked against the sender's claims, written, made durable."""
 
-import errno
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError
-
 from lowcloud.core.checksums import Digester
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import CloudError, StorageFull
+from lowcloud.core.disk import full_disk_told
+from lowcloud.core.errors import CloudError
 from lowcloud.store.files import Blob
 
 LARGEST_BODY_BYTES = 5 * 1024**3
@@ -65,18 +62,3 @@ def receive(
         except CloudError:
             writer.abandon()
             raise
-
-
-@contextmanager
-def full_disk_told() -> Iterator[None]:
-    """Tell a full disk, met by a file or by the database, as StorageFull."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise StorageFull("The disk is full: nothing was stored. Free some space and try again.") from error
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
-            raise
-        raise StorageFull("The disk is full: nothing was stored. Free some space and try again.") from error

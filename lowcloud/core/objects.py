@@ -7,10 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from lowcloud.core import buckets
-from lowcloud.core.bodies import Claims, full_disk_told, no_claims, receive
+from lowcloud.core.bodies import Claims, no_claims, receive
 from lowcloud.core.checksums import DEFAULT_ALGORITHM, Checksum
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, Conditions, check_read, check_write
+from lowcloud.core.disk import full_disk_told
 from lowcloud.core.errors import CloudError, Invalid, NotFound
 from lowcloud.core.spans import Span, locate_part, locate_span
 from lowcloud.store.files import Blob, BlobGone, BlobReader, new_id

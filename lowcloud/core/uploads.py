@@ -9,10 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from lowcloud.core import buckets, objects
-from lowcloud.core.bodies import Body, Claims, full_disk_told, no_claims, receive
+from lowcloud.core.bodies import Body, Claims, no_claims, receive
 from lowcloud.core.checksums import CAN_SPAN_PARTS, DEFAULT_ALGORITHM, Checksum, DigestMismatch, composite, joined
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, Conditions
+from lowcloud.core.disk import full_disk_told
 from lowcloud.core.errors import CloudError, Invalid, NotFound
 from lowcloud.core.objects import Object
 from lowcloud.core.spans import Span

@@ -1,0 +1,57 @@
+"""A disk that fills up: a clear refusal, nothing acknowledged lost, and no restart to recover."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.aws.test_sagemaker_training import BUCKET, request, with_training_data
+from tests.running import RunningCloud, wait_for
+
+DISK_MEGABYTES = 16
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
+    home = tmp_path / "home"
+    home.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m", "tmpfs", str(home)], check=True)
+    made = RunningCloud(home)
+    made.up()
+    yield with_training_data(made)
+    made.cli("down")
+    subprocess.run(["umount", "--lazy", str(home)], check=True)
+
+
+def test_requests_on_a_full_disk_are_refused_and_what_was_there_stays(cloud):
+    s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
+    kept = s3.get_object(Bucket=BUCKET, Key="good/train.csv")["Body"].read()
+    ballast = cloud.home / "ballast"
+    with ballast.open("wb") as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(bytes(65536))
+            file.flush()
+    for call in (
+        lambda: s3.put_object(Bucket=BUCKET, Key="too-much", Body=bytes(1_000_000)),
+        lambda: [sagemaker.create_training_job(**request(cloud)) for _ in range(50)],
+    ):
+        with pytest.raises(ClientError) as caught:
+            call()
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] in (503, 507)
+        assert "disk is full" in caught.value.response["Error"]["Message"]
+    assert s3.get_object(Bucket=BUCKET, Key="good/train.csv")["Body"].read() == kept
+    with pytest.raises(ClientError, match="404"):
+        s3.head_object(Bucket=BUCKET, Key="too-much")
+
+    ballast.unlink()
+    asked = request(cloud)
+    sagemaker.create_training_job(**asked)
+    name = asked["TrainingJobName"]
+    ended = lambda: sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]  # noqa: E731
+    wait_for(lambda: ended() == "Completed")
+    assert s3.put_object(Bucket=BUCKET, Key="too-much", Body=bytes(1_000_000))["ETag"]
