@@ -38,6 +38,7 @@ from lowcloud.engine.launcher import Launcher
 from lowcloud.engine.replica import ReplicaFolder, Stopped, delete, read_record, write_record
 from lowcloud.engine.sockets import ShortNames
 
+TRIAL_SECONDS = 60.0  # for an interpreter to start and end on a machine under load
 TRASH = "-trash"  # ends the names of folders that a dead engine may have left to delete
 
 
@@ -236,8 +237,8 @@ class LocalEngine:
             plan = plans.make(work, replica, walls, owner, self._short_names)
             write_record(replica.path / contract.PLAN_FILE, plan)
             self._launcher.launch(replica.path, is_built_in=False)
-            replica.wait_until_dead()
-            return replica.was_started and replica.status().exit_code == 0
+            replica.wait_until_dead(TRIAL_SECONDS)
+            return replica.status().exit_code == 0
         finally:
             delete(folder)
 

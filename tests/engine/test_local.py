@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import Input, Phase, Replica, Resources, StagingFailed, Work, isolation
+from lowcloud.engine import Input, Phase, Replica, Resources, StagingFailed, Work, isolation, plans
 from lowcloud.engine.local import LocalEngine
 
 GENEROUS = Resources(cpus=1, memory_bytes=1 << 30)
@@ -179,6 +179,17 @@ def test_a_stop_before_the_start_keeps_the_program_from_running(engine: LocalEng
     eventually(lambda: engine.status("w")[0].phase == Phase.EXITED)
     assert engine.status("w")[0].exit_code == -signal.SIGTERM
     assert output(engine) == []
+
+
+def test_a_supervisor_that_fails_is_reported_at_once_with_its_reason(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.isolation()
+    monkeypatch.setattr(plans, "make", lambda *_: {"sandbox": {}})
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="did not start its program(.|\n)*KeyError"):
+        engine.start(Work("w", ("true",), (Replica(),), GENEROUS))
+    assert time.monotonic() - began < 20
 
 
 def test_a_warm_parent_that_was_killed_is_replaced(engine: LocalEngine, tmp_path: Path) -> None:
