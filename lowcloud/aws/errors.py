@@ -45,6 +45,11 @@ _FAULTS: dict[Fault, tuple[tuple[str, int], tuple[str, int], tuple[str, int]]] =
         ("IncompleteSignature", 400),
         ("IncompleteSignatureException", 400),
     ),
+    Fault.MALFORMED_QUERY: (
+        ("AuthorizationQueryParametersError", 400),
+        ("IncompleteSignature", 400),
+        ("IncompleteSignatureException", 400),
+    ),
     Fault.OLD_VERSION: (("InvalidRequest", 400), ("IncompleteSignature", 400), ("IncompleteSignatureException", 400)),
     Fault.UNKNOWN_KEY: (
         ("InvalidAccessKeyId", 403),

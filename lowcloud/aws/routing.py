@@ -117,7 +117,7 @@ def _services(signing_name: str | None, target: str) -> tuple[str, ...]:
     if signing_name is not None:
         return _SIGNING_NAMES.get(signing_name, (signing_name,))
     prefix = target.rpartition(".")[0]
-    return (_TARGETS.get(prefix, prefix.lower()),) if target else ("s3",)
+    return (_TARGETS.get(prefix, "unknown"),) if target else ("s3",)
 
 
 def _is_rpc(service: Service) -> bool:

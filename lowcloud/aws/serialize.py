@@ -32,8 +32,9 @@ def serialize_error(
     """The response that says `error`."""
     shape = service.error_shapes.get(error.code) if service is not None else None
     code = shape.metadata.get("error", {}).get("code", shape.name) if shape is not None else error.code
-    error.code = code if protocol in (QUERY, "rest-xml") or shape is None else shape.name
-    response = _failure(error, service, shape, protocol, json_version, request_id)
+    spoken = code if protocol in (QUERY, "rest-xml") or shape is None else shape.name
+    said = AwsError(spoken, error.message, error.status, error.fields)
+    response = _failure(said, service, shape, protocol, json_version, request_id)
     if protocol in (JSON, CBOR) and service is not None and service.is_query_compatible:
         fault = "Sender" if error.status < 500 else "Receiver"
         response.headers["x-amzn-query-error"] = f"{code};{fault}"

@@ -26,6 +26,7 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 # In what is signed in any case, or (the token) tied to the key that signs.
 _PROVEN_OTHERWISE = frozenset(("x-amz-content-sha256", "x-amz-date", "x-amz-security-token"))
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~%/-]*")
+_NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _SPACES = re.compile(r" +")
 _DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
 _HTTP_DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%Y-%m-%dT%H:%M:%SZ")
@@ -36,6 +37,7 @@ class Fault(StrEnum):
 
     MISSING = "missing"
     MALFORMED = "malformed"
+    MALFORMED_QUERY = "malformed query"
     OLD_VERSION = "old version"
     UNKNOWN_KEY = "unknown key"
     BAD_TOKEN = "bad token"
@@ -88,7 +90,10 @@ def read_claim(request: HttpRequest) -> Claim | None:
     if authorization is not None:
         return _claim_of_header(request, authorization)
     if "X-Amz-Algorithm=" in request.query or "X-Amz-Signature=" in request.query:
-        return _claim_of_query(request)
+        try:
+            return _claim_of_query(request)
+        except SignatureError as error:
+            raise SignatureError(Fault.MALFORMED_QUERY, error.message) from error
     if "AWSAccessKeyId=" in request.query and "Signature=" in request.query:
         raise _old_version()
     return None
@@ -225,7 +230,7 @@ def _claim(
     credential: str, timestamp: str, headers: str, signature: str, token: str | None, expires: int | None
 ) -> Claim:
     parts = credential.split("/")
-    if len(parts) != 5 or parts[4] != "aws4_request":
+    if len(parts) != 5 or parts[4] != "aws4_request" or not all(map(_NAME.fullmatch, parts)):
         raise SignatureError(
             Fault.MALFORMED,
             f"Credential must have the form KEY/YYYYMMDD/REGION/SERVICE/aws4_request, got {credential[:128]!r}.",

@@ -29,7 +29,10 @@ def validate(operation: OperationModel, request: Mapping[str, Any], code: str) -
 
 
 def refuse_unsupported(request: Mapping[str, Any], refused: tuple[str, ...], code: str, status: int = 400) -> None:
-    """Raises AwsError for a member that Lowcloud does not honour; "A.B" is B of A, or of each of A."""
+    """Raises AwsError for a member that Lowcloud does not honour.
+
+    "A.B" is B of A, or of each of A where it is a list; "A=x" is A where its value is x.
+    """
     for name in refused:
         if _is_given(request, name.split(".")):
             raise AwsError(code, f"{name} is not supported by Lowcloud yet.", status)

@@ -101,9 +101,13 @@ def put(
             user_metadata=user_metadata or {},
             checksum=Checksum(algorithm, body.checksums[algorithm]),
         )
-        with cloud.database.transaction() as connection:
+
+        def write(connection: sa.Connection) -> list[str]:
             replaced = place(connection, new, conditions)
             insert_part(connection, new.id, 1, body.blob, etag=body.md5, modified_at=new.modified_at)
+            return replaced
+
+        replaced = cloud.database.apply(write)
     cloud.files.delete(replaced)
     return new
 
@@ -194,13 +198,18 @@ def delete(cloud: Cloud, bucket: str, key: str, conditions: Conditions = NO_COND
 
 def delete_many(cloud: Cloud, bucket: str, keys: Sequence[str], conditions: Conditions = NO_CONDITIONS) -> None:
     """Remove objects, all or none of them. Raises NotFound (bucket) and ConditionFailed."""
-    blobs: list[str] = []
-    with full_disk_told(), cloud.database.transaction() as connection:
+
+    def remove(connection: sa.Connection) -> list[str]:
         buckets.require(connection, bucket)
+        blobs: list[str] = []
         for key in keys:
             present = current(connection, bucket, key)
             _check_replacing(conditions, present, key)
             blobs += _remove(connection, present)
+        return blobs
+
+    with full_disk_told():
+        blobs = cloud.database.apply(remove)
     cloud.files.delete(blobs)
 
 

@@ -115,9 +115,12 @@ def put_part(
         raise Invalid(f"A part's number is between 1 and {MOST_PARTS}.")
     with receive(cloud, chunks, [upload.algorithm, *algorithms], claims) as body:
         part = Part(number, body.blob.size, body.md5, cloud.now(), body.checksums[upload.algorithm])
-        with cloud.database.transaction() as connection:
+
+        def write(connection: sa.Connection) -> Sequence[str]:
             _require(connection, upload.bucket, upload.key, upload.id)  # it may have ended while the body came
-            replaced = _replace_part(connection, upload, part, body)
+            return _replace_part(connection, upload, part, body)
+
+        replaced = cloud.database.apply(write)
     cloud.files.delete(replaced)
     return part
 

@@ -14,7 +14,7 @@ from lowcloud.runtime.algorithms import linear_learner
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.channel import ChannelReader
 from lowcloud.runtime.report import Report
-from lowcloud.runtime.world import World, join
+from lowcloud.runtime.world import World, WorldBroken, join
 from lowcloud.schemas import InvalidHyperparameters
 
 ALGORITHMS = {"linear-learner": linear_learner}
@@ -43,6 +43,8 @@ def main(argv: list[str]) -> int:
             algorithm.train(_job(base, world, report))
     except (ClientError, InvalidHyperparameters) as error:
         return _fail(base, f"ClientError: {error}", contract.EXIT_CLIENT_ERROR)
+    except WorldBroken as error:
+        return _fail(base, f"AlgorithmError: {error}", contract.EXIT_ALGORITHM_ERROR)
     except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the job's failure reason
         traceback.print_exc()
         sentence = f"AlgorithmError: {type(error).__name__}: {error}. This is a fault of the algorithm; see the log."
@@ -53,7 +55,12 @@ def main(argv: list[str]) -> int:
 def _job(base: Path, world: World, report: Report) -> Job:
     inputs = _read_json(base / contract.INPUT_DATA_CONFIG)
     channels = {
-        name: ChannelReader(name, base / contract.DATA / name, (inputs.get(name) or {}).get("ContentType"))
+        name: ChannelReader(
+            name,
+            base / contract.DATA / name,
+            (inputs.get(name) or {}).get("ContentType"),
+            is_passed=name in inputs,
+        )
         for name in {"train", *inputs}
     }
     return Job(base, _read_json(base / contract.HYPERPARAMETERS), channels, world, report)

@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,62 @@ def test_a_presigned_url_works_without_further_headers(server):
     time.sleep(2.1)
     reply = exchange("GET", url, {"Host": host}, [])
     assert (reply.status, b"Request has expired" in reply.body) == (403, True)
+
+
+def session(server, name="me"):
+    """Credentials of a session of the execution role, as options of a client."""
+    role = f"arn:aws:iam::{ACCOUNT}:role/LowcloudExecutionRole"
+    given = server.client("sts").assume_role(RoleArn=role, RoleSessionName=name, DurationSeconds=900)["Credentials"]
+    return {
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
+
+
+def test_a_presigned_url_of_a_session_carries_its_token(server):
+    s3 = server.client("s3", **session(server), config={"signature_version": "s3v4"})
+    s3.create_bucket(Bucket="by-session")
+    url = s3.generate_presigned_url("list_objects_v2", Params={"Bucket": "by-session"})
+    headers = {"Host": url.split("/")[2]}
+    assert exchange("GET", url, headers, []).status == 200
+    assert b"InvalidToken" in exchange("GET", url.replace("Security-Token=", "Security-Token=00"), headers, []).body
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        ("s3", ("ExpiredToken", 400)),
+        ("sts", ("ExpiredToken", 403)),
+        ("sagemaker", ("ExpiredTokenException", 400)),
+    ],
+)
+def test_a_session_that_has_ended_is_refused(server, service, expected, monkeypatch):
+    client = server.client(service, **session(server))
+    monkeypatch.setattr(Cloud, "now", lambda _cloud: time.time() + 901)
+    assert code_of(CALLS[service], client) == expected
+
+
+def test_requests_at_the_same_time_do_not_mix(server):
+    def ask(number):
+        sts = server.client("sts", **session(server, f"session-{number}"))
+        return [sts.get_caller_identity()["Arn"].rpartition("/")[2] for _ in range(20)]
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(ask, range(12)))
+    assert answers == [[f"session-{number}"] * 20 for number in range(12)]
+
+
+def test_a_presigned_query_proves_who_someone_is(server):
+    url = server.client("sts").generate_presigned_url("get_caller_identity", HttpMethod="GET")
+    reply = exchange("GET", url, {"Host": url.split("/")[2]}, [])
+    assert (reply.status, f"<Arn>arn:aws:iam::{ACCOUNT}:root</Arn>".encode() in reply.body) == (200, True)
+
+
+def test_a_malformed_presigned_url_says_which_parameter(server):
+    reply = exchange("GET", f"{server.url}/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256", {"Host": "localhost"}, [])
+    assert b"<Code>AuthorizationQueryParametersError</Code>" in reply.body
+    assert b"X-Amz-Credential" in reply.body
 
 
 def test_a_presigned_url_of_version_2_says_what_to_use(server):

@@ -176,7 +176,7 @@ def test_a_presigned_url_lives_from_one_second_to_seven_days(seconds):
         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2F20200101%2Fr%2Fs3%2Faws4_request"
         f"&X-Amz-Date=20200101T000000Z&X-Amz-Expires={quote(seconds)}&X-Amz-SignedHeaders=host&X-Amz-Signature=0"
     )
-    assert refused(HttpRequest("GET", "/", query, {"host": "h"})) == Fault.MALFORMED
+    assert refused(HttpRequest("GET", "/", query, {"host": "h"})) == Fault.MALFORMED_QUERY
 
 
 def test_a_presigned_url_of_version_2_is_refused_by_name():

@@ -78,10 +78,10 @@ def exchange(method: str, url: str, headers: dict[str, str], pieces: Iterable[by
 
 def read_reply(connection: socket.socket, method: str = "GET") -> Reply:
     """The reply up to the connection's end, without an interim one."""
-    received = b""
-    while chunk := connection.recv(1 << 16):
-        received += chunk
-    head, _, body = received.partition(b"\r\n\r\n")
+    chunks = []
+    while chunk := connection.recv(1 << 18):
+        chunks.append(chunk)
+    head, _, body = b"".join(chunks).partition(b"\r\n\r\n")
     if head.startswith(b"HTTP/1.1 100"):
         head, _, body = body.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")

@@ -33,7 +33,7 @@ def lay(
     hosts: tuple[str, ...] = ("algo-1",),
     host: str = "algo-1",
 ) -> Path:
-    """The folder of one host; empty content makes an empty channel."""
+    """The folder of one host; a channel without content has no folder, as on a host that got no shard of it."""
     for name in (contract.HYPERPARAMETERS, contract.MODEL, contract.FAILURE):
         (base / name).parent.mkdir(parents=True, exist_ok=True)
     texts = {name: str(value) for name, value in hyperparameters.items()}
@@ -43,8 +43,8 @@ def lay(
     (base / contract.RESOURCE_CONFIG).write_text(json.dumps({"current_host": host, "hosts": list(hosts)}))
     for name, content in channels.items():
         folder = base / contract.DATA / name
-        folder.mkdir(parents=True, exist_ok=True)
         if content:
+            folder.mkdir(parents=True, exist_ok=True)
             (folder / "part").write_bytes(content)
     return base
 

@@ -110,6 +110,7 @@ FAULTS = {
     "1,2,3": ("train/a, line 250 has 3 columns where 8 were expected", "same number of columns"),
     "1,1,1,1,1,1,1,1,1": ("train/a, line 250 has 9 columns where 8", "same number of columns"),
     "1,2,3,red,5,6,7,8": ("train/a, line 250, column 4: 'red' is not a number", "Encode text"),
+    "1,2,3,1_0,5,6,7,8": ("train/a, line 250, column 4: '1_0' is not a number", "Encode text"),
     "1,2,3,,5,6,7,8": ("train/a, line 250, column 4 is empty", "fill the value in"),
     "1,2,3,NaN,5,6,7,8": ("train/a, line 250, column 4: NaN is not a finite number", "Remove the row"),
     "1,2,3,inf,5,6,7,8": ("train/a, line 250, column 4: inf is not a finite number", "Remove the row"),
@@ -261,3 +262,24 @@ def test_blank_lines_hold_no_rows(tmp_path: Path) -> None:
     assert len(channel(tmp_path, a=b"\n  \n\n").read()) == 0
     assert channel(tmp_path, a=b"\n1,2\n\n3,4\n\n").read().labels.tolist() == [1, 3]
     assert "train/a, line 4, column 2: 'x' is not a number" in fault(channel(tmp_path, a=b"\n1,2\n\n3,x\n\n"))
+
+
+def outcome(folder: Path, content: bytes) -> object:
+    try:
+        table = channel(folder, "text/csv", a=content).read()
+        return table.features.tolist(), table.labels.tolist()
+    except ClientError:
+        return "refused"
+
+
+@settings(deadline=None, max_examples=1500)
+@given(st.lists(st.text('0179.,-+eE \t\r[]{}:"9e-307,', max_size=12), min_size=1, max_size=4), st.integers(0, 3))
+def test_the_fast_way_takes_nothing_that_the_exact_way_refuses(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], good: int
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    content = "\n".join(["1,7"] * good + lines).encode()
+    fast = outcome(folder, content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv, "_read_fast", lambda *_: None)
+        assert fast == outcome(folder, content)

@@ -117,3 +117,9 @@ def test_one_row_makes_a_regressor_that_repeats_it(tmp_path: Path) -> None:
     ended = run(tmp_path, {"predictor_type": "regressor"}, train=b"7.5,1,2\n")
     assert ended.code == 0, ended.log
     assert model.load(tmp_path / contract.MODEL).predict(np.array([[3.0, 4.0]])) == pytest.approx([7.5])
+
+
+def test_rows_that_are_all_alike_make_a_model(tmp_path: Path) -> None:
+    ended = run(tmp_path, {"predictor_type": "regressor"}, train=b"7.5,1,2\n" * 50)
+    assert ended.code == 0, ended.log
+    assert model.load(tmp_path / contract.MODEL).predict(np.array([[1.0, 2.0]])) == pytest.approx([7.5])

@@ -6,6 +6,7 @@ from lowcloud.aws.s3.operation import owner, s3_operation
 from lowcloud.core import buckets
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import AlreadyExists
 
 DEFAULT_REGION = "us-east-1"  # whose name S3 leaves out, in requests and in answers
 MOST_BUCKETS = 10_000
@@ -23,7 +24,12 @@ def create_bucket(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     region = wanted.get("LocationConstraint")
     if region == DEFAULT_REGION:
         raise AwsError("InvalidLocationConstraint", "The specified location-constraint is not valid")
-    bucket = buckets.create(cloud, request["Bucket"], {"EU": "eu-west-1"}.get(region, region))
+    try:
+        bucket = buckets.create(cloud, request["Bucket"], {"EU": "eu-west-1"}.get(region, region))
+    except AlreadyExists:
+        bucket = buckets.find(cloud, request["Bucket"])
+        if bucket.region != DEFAULT_REGION or region is not None:
+            raise  # S3 lets an owner create a bucket again in its first region only, and programs count on it
     return {"Location": f"/{bucket.name}", "BucketArn": f"arn:aws:s3:::{bucket.name}"}
 
 

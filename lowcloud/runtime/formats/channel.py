@@ -30,6 +30,7 @@ class ChannelReader:
     name: str
     folder: Path
     content_type: str | None = None  # None: found from the files' contents
+    is_passed: bool = False  # the job has this channel, though this host may have no files of it
 
     def read(self, feature_dim: int | None = None) -> Table:
         """All rows of the channel. Raises ClientError naming file, line or record, and what to do."""
@@ -56,7 +57,7 @@ class ChannelReader:
             return f"{source}, line {csv.line_of(stream, index)}"
 
     def _files(self) -> list[Path]:
-        if not self.folder.is_dir():
+        if not self.folder.is_dir() and not self.is_passed:
             raise ClientError(
                 f"Channel {self.name} is missing. Pass it to fit(), e.g. fit({{'{self.name}': 's3://...'}})."
             )

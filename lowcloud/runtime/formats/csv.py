@@ -1,4 +1,7 @@
-"""CSV channels: numbers without a header, the label first. Polars reads what is big, this module the rest."""
+"""CSV channels: numbers without a header, the label first.
+
+A chunk of lines goes the fastest way that understands it: simdjson, else polars, else line by line, which names faults.
+"""
 
 from collections.abc import Iterator
 from io import BufferedReader
@@ -7,34 +10,41 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import simdjson
 from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.table import Table
 
-CHUNK_BYTES = 4 << 20  # small enough that turning polars' columns into rows stays in the cache
-SMALL_BYTES = 1 << 20  # below this, importing polars (0.15 s) costs more than it saves
+CHUNK_BYTES = 1 << 19  # what stays in the processor's cache on its way to the table
+SMALL_BYTES = 1 << 18  # below this, importing polars (0.15 s) costs more than it saves
+LINE_MARK = 9e-307  # no number of anybody's data
+LINE_END = b",9e-307,"
+
+Block = tuple[NDArray[Any], NDArray[Any]]  # features (rows, features) and labels (rows,)
 
 
 def read(stream: BinaryIO, name: str, table: Table) -> None:
     """Append a file's rows to the table. Raises ClientError naming file, line and column."""
     line = 1
-    is_small: bool | None = None
+    is_lenient = False
+    parser = simdjson.Parser()  # one for all chunks: it keeps its memory
     for chunk in _chunks(stream):
-        if is_small is None:
-            is_small = len(chunk) < SMALL_BYTES
         if table.columns is None:
             _set_columns(chunk, name, table)
         if table.columns is None:
             line += chunk.count(b"\n")  # nothing but blank lines
             continue
-        block = None if is_small else _read_fast(chunk, table.columns)
+        block = None if is_lenient else _read_fast(chunk, table.columns, parser)
+        if block is None and len(chunk) >= SMALL_BYTES:
+            block = _read_lenient(chunk, table.columns)
+            is_lenient |= block is not None
         if block is None:
             rows = read_exact(chunk, name, line, table.columns)
             block = rows[:, 1:], rows[:, 0]
             line += chunk.count(b"\n") - len(rows)
         features, labels = block
-        line += len(labels)  # the fast way met no blank line
+        line += len(labels)  # the other ways met no blank line
         table.append(features, labels, name)
 
 
@@ -43,7 +53,7 @@ def read_exact(chunk: bytes, name: str, first_line: int, columns: int) -> NDArra
     lines = [(number, line) for number, line in enumerate(_decode(chunk, name).split("\n"), first_line) if line.strip()]
     try:
         rows = np.array([[float(cell) for cell in line.split(",")] for _, line in lines])
-        if rows.ndim == 2 and rows.shape[1] == columns and np.isfinite(rows).all():
+        if b"_" not in chunk and rows.ndim == 2 and rows.shape[1] == columns and np.isfinite(rows).all():
             return rows
     except ValueError:
         pass  # told apart below
@@ -56,10 +66,9 @@ def _exact_row(line: str, name: str, number: int, columns: int) -> list[float]:
     row = []
     for column, cell in enumerate(cells, 1):
         text = cell.strip().strip('"')
-        try:
-            value = float(text)
-        except ValueError:
-            raise _bad_cell(line, name, number, column, text) from None
+        value = _number(text)
+        if value is None:
+            raise _bad_cell(line, name, number, column, text)
         if not np.isfinite(value):
             raise ClientError(
                 f"{name}, line {number}, column {column}: {text} is not a finite number. "
@@ -82,7 +91,7 @@ def _bad_cell(line: str, name: str, number: int, column: int, text: str) -> Clie
         cells = line.split(",")
         if len(cells) == 1 and any(separator in text for separator in ";\t |"):
             return ClientError(f"{place}: {text[:60]!r} is not a number. Separate the columns by commas.")
-        if sum(not _is_number(cell) for cell in cells) * 2 > len(cells):
+        if sum(_number(cell.strip().strip('"')) is None for cell in cells) * 2 > len(cells):
             return ClientError(
                 f"{name}, line 1 looks like a header ({line.strip()[:60]!r}). "
                 "CSV is read without one: remove the first line, and put the label in the first column."
@@ -90,12 +99,12 @@ def _bad_cell(line: str, name: str, number: int, column: int, text: str) -> Clie
     return ClientError(f"{place}: {text[:60]!r} is not a number. Encode text columns as numbers, or remove the row.")
 
 
-def _is_number(cell: str) -> bool:
+def _number(text: str) -> float | None:
+    """The number of a text; Python's 1_000 is none."""
     try:
-        float(cell.strip().strip('"'))
+        return None if "_" in text else float(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _set_columns(chunk: bytes, name: str, table: Table) -> None:
@@ -108,8 +117,26 @@ def _set_columns(chunk: bytes, name: str, table: Table) -> None:
     table.set_columns(columns, f"{name}, line 1")
 
 
-def _read_fast(chunk: bytes, columns: int) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """Features and labels of the chunk, or None where something in it needs a closer look."""
+def _read_fast(chunk: bytes, columns: int, parser: simdjson.Parser) -> Block | None:
+    """The chunk through simdjson, as one JSON array of numbers, each line closed by a mark that must fall into place.
+
+    Twice the speed of the fastest CSV parser (docs/decisions). None where a number is not JSON's or a line is ragged.
+    """
+    if b"[" in chunk:
+        return None  # would nest
+    text = b"[" + (chunk if chunk.endswith(b"\n") else chunk + b"\n").replace(b"\n", LINE_END)[:-1] + b"]"
+    try:
+        numbers = np.frombuffer(parser.parse(text).as_buffer(of_type="d"))  # type: ignore[union-attr]
+    except (ValueError, TypeError):
+        return None
+    if len(numbers) % (columns + 1):
+        return None
+    rows = numbers.reshape(-1, columns + 1)
+    return (rows[:, 1:-1], rows[:, 0]) if (rows[:, -1] == LINE_MARK).all() else None
+
+
+def _read_lenient(chunk: bytes, columns: int) -> Block | None:
+    """The chunk through polars, which takes .5, +1 and quoted numbers, or None where it needs a closer look."""
     import polars  # lazily: its threads must not be started before the warm parent forks
 
     schema = {"label": polars.Float64} | {str(i): polars.Float32 for i in range(1, columns)}

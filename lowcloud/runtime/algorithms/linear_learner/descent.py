@@ -5,33 +5,21 @@ of them can share one pass over the rows. L-BFGS: Nocedal and Wright, Numerical 
 curvature matrix the L1 penalty is handled as in OWL-QN (Andrew and Gao, 2007).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from lowcloud.runtime.algorithms.linear_learner.preconditioner import Floats, Penalty, Preconditioner
 
 MEMORY = 8
 ARMIJO = 1e-4
 
 
-@dataclass(frozen=True)
-class Penalty:
-    """l2 and l1 weigh each parameter: 0.5 * sum(l2 * p**2) + sum(l1 * abs(p)); both have the parameters' flat shape."""
-
-    l2: Floats
-    l1: Floats
-
-    def value(self, parameters: Floats) -> float:
-        return float(0.5 * self.l2 @ (parameters * parameters) + self.l1 @ np.abs(parameters))
-
-
 class Descent:
     """Minimises f(p) + penalty(p) over flat parameters p."""
 
-    def __init__(self, start: Floats, penalty: Penalty, curvature: Floats | None, contraction: float = 1.0):
-        """`curvature` (outputs, n, n) is block diagonal and about that of f; None leaves scale to L-BFGS.
+    def __init__(
+        self, start: Floats, penalty: Penalty, preconditioner: Preconditioner | None, contraction: float = 1.0
+    ):
+        """`preconditioner` is about the curvature of f and the L2 penalty; None leaves scale to L-BFGS.
 
         `contraction` is what a step is expected to leave of the decrement before one has been seen.
         """
@@ -41,9 +29,8 @@ class Descent:
         self.contraction = contraction
         self.trial = start
         self._penalty = penalty
-        self._has_l1 = bool(penalty.l1.any())
-        self._hessian = None if curvature is None else _add_diagonal(curvature, penalty.l2)
-        self._inverse = None if self._hessian is None or self._has_l1 else np.linalg.inv(self._hessian)
+        self._has_l1 = penalty.has_l1
+        self._preconditioner = preconditioner
         self._pairs: list[tuple[Floats, Floats]] = []
         self._gradient = np.zeros_like(start)  # of f and the L2 part
         self._direction = np.zeros_like(start)
@@ -88,8 +75,8 @@ class Descent:
             self._pairs = [*self._pairs[1 - MEMORY :], (moved, turned)]
 
     def _choose(self) -> None:
-        if self._has_l1 and self._hessian is not None:
-            target = _minimise_quadratic(self._hessian, self._gradient, self.best, self._penalty.l1)
+        if self._has_l1 and self._preconditioner is not None:
+            target = _minimise_quadratic(self._preconditioner.hessian, self._gradient, self.best, self._penalty.l1)
             self._direction = target - self.best
             gain = self._penalty.l1 @ (np.abs(target) - np.abs(self.best))
             self._slope = float(self._gradient @ self._direction + gain)
@@ -101,13 +88,13 @@ class Descent:
             self._slope = float(steepest @ self._direction)
         self.decrement = -0.5 * self._slope
         self._step = 1.0
-        if self._hessian is None and not self._pairs:
+        if self._preconditioner is None and not self._pairs:
             self._step = min(1.0, 1.0 / (np.abs(self._direction).sum() or 1.0))
         self.trial = self._at(self._step)
 
     def _at(self, step: float) -> Floats:
         point = self.best + step * self._direction
-        if self._has_l1 and self._hessian is None:  # stay in the orthant the gradient was taken in
+        if self._has_l1 and self._preconditioner is None:  # stay in the orthant the gradient was taken in
             orthant = np.where(self.best != 0, np.sign(self.best), np.sign(self._direction))
             point[(np.sign(point) != orthant) & (self._penalty.l1 > 0)] = 0
         return point
@@ -133,23 +120,12 @@ class Descent:
         return q
 
     def _precondition(self, vector: Floats) -> Floats:
-        if self._inverse is not None:
-            return np.asarray((self._inverse @ vector.reshape(len(self._inverse), -1, 1)).reshape(-1))
+        if self._preconditioner is not None:
+            return self._preconditioner.solve(vector)
         if self._pairs:
             moved, turned = self._pairs[-1]
             return vector * ((moved @ turned) / (turned @ turned))
         return vector
-
-
-def _add_diagonal(curvature: Floats, l2: Floats) -> Floats:
-    blocks, size = curvature.shape[:2]
-    out = curvature.copy()
-    places = np.arange(size)
-    diagonal = np.einsum("bii->bi", curvature)
-    # A ridge far below the data's own curvature, so that a constant or repeated column leaves the matrix invertible.
-    floor = 1e-7 * np.maximum(diagonal.mean(axis=1, keepdims=True), 1e-12)
-    out[:, places, places] += l2.reshape(blocks, size) + floor
-    return out
 
 
 def _minimise_quadratic(hessian: Floats, gradient: Floats, start: Floats, l1: Floats) -> Floats:

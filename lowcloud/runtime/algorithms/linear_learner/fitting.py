@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.linear_learner import minibatch, scaling, selection, solver
-from lowcloud.runtime.algorithms.linear_learner.descent import Floats, Penalty
 from lowcloud.runtime.algorithms.linear_learner.metrics import Criterion, choose_threshold
 from lowcloud.runtime.algorithms.linear_learner.model import Model
 from lowcloud.runtime.algorithms.linear_learner.objective import Objective, Rows, Scaling
+from lowcloud.runtime.algorithms.linear_learner.preconditioner import Floats, Penalty
 from lowcloud.runtime.algorithms.linear_learner.scaling import LabelScaling
 from lowcloud.runtime.algorithms.linear_learner.settings import Settings, Variant
 from lowcloud.runtime.errors import ClientError

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lowcloud.runtime.algorithms.linear_learner.descent import Floats, Penalty
 from lowcloud.runtime.algorithms.linear_learner.objective import Objective
+from lowcloud.runtime.algorithms.linear_learner.preconditioner import Floats, Penalty
 
 RATES = {"sgd": 0.1, "adam": 0.005, "rmsprop": 0.005}
 

@@ -41,7 +41,8 @@ class Rows:
     class_weights: NDArray[np.float32] | None = None
 
     def take(self, index: NDArray[np.intp]) -> "Rows":
-        return Rows(self.x[index], self.y[index], self.class_weights)
+        # take, not x[index]: a quarter of the time
+        return Rows(self.x.take(index, axis=0), self.y.take(index), self.class_weights)
 
 
 class Objective:
@@ -118,6 +119,26 @@ class Objective:
                 total[output, -1, -1] += bend[:, output].sum(dtype=np.float64)
         total = self.world.sum(total) / self._weight[0]
         return self._unfold_curvature(total)
+
+    def imbalance(self) -> float:
+        """The largest eigenvalue of the features' second moments beside their mean; about 1 for independent features.
+
+        By power iteration on a sample of four rows a feature.
+        """
+        sample = self.sample(4 * self.features, seed=6)
+        scaling, world = self.scaling, self.world
+        direction = np.random.default_rng(0).standard_normal(self.features)
+        largest = 0.0
+        for _ in range(10):
+            direction = direction / max(float(np.linalg.norm(direction)), 1e-300)
+            along = direction / scaling.scale
+            u = sample.rows.x @ along.astype(np.float32) - np.float32(along @ scaling.shift)
+            raw: Floats = world.sum(np.append((u @ sample.rows.x).astype(np.float64), float(u.sum(dtype=np.float64))))
+            direction = (raw[:-1] - raw[-1] * scaling.shift) / scaling.scale
+            largest = float(np.linalg.norm(direction))
+        squares = np.square((sample.rows.x - scaling.shift.astype(np.float32)) / scaling.scale.astype(np.float32))
+        total = float(world.sum(np.array([squares.sum(dtype=np.float64)]))[0])
+        return float(largest * self.features / max(total, 1e-300))
 
     def margins(self, parameters: Floats) -> NDArray[np.float32]:
         """This host's margins (rows, variants * outputs)."""

@@ -20,6 +20,7 @@ STEP_HYPERPARAMETERS = {
     "lr_scheduler_step", "lr_scheduler_factor", "lr_scheduler_minimum_lr",
 }  # fmt: skip
 MANY_MODELS = 32
+FEWEST_ROWS = 20  # fewer cannot tell models apart
 
 
 @dataclass(frozen=True)
@@ -133,13 +134,13 @@ class Settings:
         return list(dict.fromkeys(close))
 
     def num_models(self, rows: int, features: int) -> int:
-        """auto: 32 where the penalties can matter, 1 where rows are so many that they cannot, and in a tuning job."""
+        """auto: 32 where penalties can matter, 1 where rows are so many that they cannot, or too few to tell."""
         if "_tuning_objective_metric" in self.values:
             return 1
         asked = self.values["num_models"]
         if asked != AUTO:
             return int(asked)
-        return MANY_MODELS if rows < 1000 * features * self.outputs else 1
+        return MANY_MODELS if FEWEST_ROWS <= rows < 1000 * features * self.outputs else 1
 
     def class_weights(self, variants: list[Variant], counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
         """Weights (variants, classes) of the classes in the loss; None where all are 1."""
@@ -166,10 +167,5 @@ class Settings:
 
 def _factors(count: int, wide: bool) -> list[float]:
     """Factors on the penalties: 1 first, then a geometric ladder around it."""
-    reach = 1e4 if wide else 10.0
-    ladder = (
-        np.geomspace(1 / reach**0.5, reach, max(count - 1, 1))
-        if wide
-        else np.geomspace(1 / reach, reach, max(count - 1, 1))
-    )
-    return [1.0, *map(float, ladder)]
+    lowest, highest = (0.01, 1e4) if wide else (0.1, 10.0)
+    return [1.0, *map(float, np.geomspace(lowest, highest, max(count - 1, 1)))]

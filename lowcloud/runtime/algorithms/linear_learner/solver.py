@@ -11,10 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lowcloud.runtime.algorithms.linear_learner.descent import Descent, Floats, Penalty
+from lowcloud.runtime.algorithms.linear_learner import preconditioner
+from lowcloud.runtime.algorithms.linear_learner.descent import Descent
 from lowcloud.runtime.algorithms.linear_learner.objective import Objective
+from lowcloud.runtime.algorithms.linear_learner.preconditioner import Floats, Penalty
 
-CURVATURE_SIZE = 256  # parameters of one output up to which a curvature matrix pays
+CHEAP_CURVATURE = 256  # parameters of one output up to which a curvature matrix always pays
+MOST_CURVATURE = 1024  # and up to which it pays where features depend on each other
+BALANCED = 8.0  # Objective.imbalance of features that L-BFGS alone is quick with
+FEW_ROWS = 100  # rows a parameter up to which the curvature of all rows is affordable
 ROUNDINGS = (2.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 SAMPLED_ROUNDING = 0.003  # wider ones only lead the way: a sample of the rows will do
 SAMPLE_GROWTH = 8
@@ -65,36 +70,34 @@ class _Solver:
         self.passes += 1
 
     def solve_smooth(self, objective: Objective, parameters: Floats) -> Floats:
-        size = parameters.shape[1] * parameters.shape[2]
+        size, tolerance = parameters[0].size, self.effort.tolerance
+        curves = _has_curvature(objective, parameters)
         curvature, contraction = None, 1.0
-        for count in _sample_sizes(objective.count, size, parameters.shape[2] <= CURVATURE_SIZE):
+        for count in _sample_sizes(objective.count, size, curves):
             sample = objective.sample(count, seed=count)
             if sample is objective:
                 break
-            tolerance = 0.05 * size / sample.count
-            if parameters.shape[2] <= CURVATURE_SIZE:
-                parameters, curvature = self._newton(sample, parameters, tolerance, rounds=6)
-                contraction = min(1.0, 10 * size / sample.count)  # ten times what random rows leave on average
+            near = 0.05 * size / sample.count
+            if curves:
+                parameters, curvature = self._newton(sample, parameters, near, rounds=6)
             else:
-                parameters, _ = self._descend(sample, parameters, None, tolerance=tolerance, passes=30)
-        if curvature is None and parameters.shape[2] <= CURVATURE_SIZE:
-            parameters, _ = self._newton(objective, parameters, self.effort.tolerance, rounds=50)
-            return parameters
-        effort = self.effort
+                parameters, _ = self._descend(sample, parameters, None, tolerance=near, passes=30)
+            contraction = min(1.0, 10 * size / sample.count)  # ten times what random rows leave on average
+        if curvature is None and curves and objective.count < FEW_ROWS * size:
+            return self._newton(objective, parameters, tolerance, rounds=50)[0]
         return self._descend(
             objective,
             parameters,
             curvature,
-            tolerance=effort.tolerance,
-            passes=effort.passes,
-            contraction=contraction,
+            tolerance=tolerance,
+            passes=self.effort.passes,
+            contraction=1.0 if curvature is None else contraction,
         )[0]
 
     def solve_rounded(self, objective: Objective, parameters: Floats, rounding: float) -> Floats:
-        is_last = rounding == ROUNDINGS[-1]
+        tolerance = self.effort.tolerance if rounding == ROUNDINGS[-1] else 1e-4
         rounding *= objective.loss.kink_unit
-        tolerance = self.effort.tolerance if is_last else 1e-4
-        if parameters.shape[2] <= CURVATURE_SIZE:
+        if _has_curvature(objective, parameters):
             return self._newton(objective, parameters, tolerance, rounds=40, rounding=rounding)[0]
         return self._descend(
             objective, parameters, None, tolerance=tolerance, passes=self.effort.passes, rounding=rounding
@@ -133,9 +136,10 @@ class _Solver:
         contraction: float = 1.0,
     ) -> tuple[Floats, list[Descent]]:
         """Up to `passes` steps from `parameters`: where they led, and how they went."""
+        conditioned = preconditioner.make(curvature, self.penalties)
         descents = [
-            Descent(start.reshape(-1), penalty, curvature, contraction)
-            for start, penalty in zip(parameters, self.penalties, strict=True)
+            Descent(start.reshape(-1), penalty, own, contraction)
+            for start, penalty, own in zip(parameters, self.penalties, conditioned, strict=True)
         ]
         for _ in range(passes + SHORTENINGS):
             trials = np.stack([descent.trial for descent in descents]).reshape(parameters.shape)
@@ -156,10 +160,18 @@ def _are_done(descents: Sequence[Descent], tolerance: float) -> bool:
     )
 
 
+def _has_curvature(objective: Objective, parameters: Floats) -> bool:
+    """Whether a curvature matrix of these parameters costs less than the passes it saves."""
+    outputs, size = parameters.shape[1:]
+    if size <= CHEAP_CURVATURE:
+        return bool(outputs * size <= 4 * MOST_CURVATURE)
+    return bool(outputs == 1 and size <= MOST_CURVATURE and objective.imbalance() > BALANCED)
+
+
 def _sample_sizes(rows: int, parameters: int, has_curvature: bool) -> list[int]:
     """Growing counts of rows, the last at most a third of all."""
     sizes = []
-    size = max(1000, FIRST_SAMPLE * parameters) if has_curvature else rows // 10
+    size = max(1000, FIRST_SAMPLE * parameters) if has_curvature else max(1000, rows // 10)
     while size * 3 <= rows and size <= max(LAST_SAMPLE * parameters, 2000):
         sizes.append(size)
         size *= SAMPLE_GROWTH
