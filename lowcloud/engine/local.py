@@ -19,6 +19,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from lowcloud import contract
 from lowcloud.engine import (
@@ -60,7 +61,7 @@ class LocalEngine:
         self._walls_guard = threading.Lock()
         self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
         self._guard = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
+        self._locks: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()  # forgotten when nobody holds it
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for trash in self._root.glob(f".*{TRASH}"):
             delete(trash)
@@ -178,7 +179,8 @@ class LocalEngine:
     def _locked(self, work_id: str) -> Iterator[None]:
         """One start or remove of a work at a time. One server uses a root, so a lock of this process is enough."""
         with self._guard:
-            lock = self._locks.setdefault(work_id, threading.Lock())
+            lock = self._locks.get(work_id) or threading.Lock()
+            self._locks[work_id] = lock
         with lock:
             yield
 
