@@ -2,6 +2,7 @@
 
     python benchmarks/serving.py [--peers .venv-peers/bin/python] [--seconds 5] [--connections 16]
 
+The CPU time is that of the server asked: the gateway's does not contain its replica's, which the row below it shows.
 All serve the same logistic regression on the same machine in the same run, one process for the model each. The peers
 live in an environment of their own:
 

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from lowcloud import contract
 from lowcloud.engine import (
@@ -38,6 +39,7 @@ from lowcloud.engine.launcher import Launcher
 from lowcloud.engine.replica import ReplicaFolder, Stopped, delete, read_record, write_record
 from lowcloud.engine.sockets import ShortNames
 
+TRIAL_SECONDS = 60.0  # for an interpreter to start and end on a machine under load
 TRASH = "-trash"  # ends the names of folders that a dead engine may have left to delete
 
 
@@ -59,7 +61,7 @@ class LocalEngine:
         self._walls_guard = threading.Lock()
         self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
         self._guard = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
+        self._locks: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()  # forgotten when nobody holds it
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for trash in self._root.glob(f".*{TRASH}"):
             delete(trash)
@@ -177,7 +179,8 @@ class LocalEngine:
     def _locked(self, work_id: str) -> Iterator[None]:
         """One start or remove of a work at a time. One server uses a root, so a lock of this process is enough."""
         with self._guard:
-            lock = self._locks.setdefault(work_id, threading.Lock())
+            lock = self._locks.get(work_id) or threading.Lock()
+            self._locks[work_id] = lock
         with lock:
             yield
 
@@ -236,8 +239,8 @@ class LocalEngine:
             plan = plans.make(work, replica, walls, owner, self._short_names)
             write_record(replica.path / contract.PLAN_FILE, plan)
             self._launcher.launch(replica.path, is_built_in=False)
-            replica.wait_until_dead()
-            return replica.was_started and replica.status().exit_code == 0
+            replica.wait_until_dead(TRIAL_SECONDS)
+            return replica.status().exit_code == 0
         finally:
             delete(folder)
 

@@ -145,16 +145,17 @@ class ReplicaFolder:
             os.close(descriptor)
 
     def wait_until_started(self) -> None:
-        """Until the supervisor has taken over. Raises RuntimeError where it does not."""
+        """Until its supervisor, which has the lock already, has started the program. Raises RuntimeError."""
         deadline = time.monotonic() + START_SECONDS
         while not self.was_started:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"The supervisor of {self.path} did not start; see its supervisor.log.")
+            if time.monotonic() > deadline or not (self.is_supervised or self.was_started):
+                notes = read_text(self.path / contract.SUPERVISOR_LOG_FILE)
+                raise RuntimeError(f"The supervisor of {self.path} did not start its program. {notes[-1000:]}")
             time.sleep(POLL_SECONDS)
 
-    def wait_until_dead(self) -> None:
+    def wait_until_dead(self, timeout_seconds: float = END_SECONDS) -> None:
         """Until the supervisor has ended. Raises RuntimeError where it does not."""
-        deadline = time.monotonic() + END_SECONDS
+        deadline = time.monotonic() + timeout_seconds
         while self.is_supervised:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"The supervisor of {self.path} did not end.")
@@ -182,6 +183,14 @@ def read_record(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     return record
+
+
+def read_text(path: Path) -> str:
+    """A text, or nothing where there is none."""
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:

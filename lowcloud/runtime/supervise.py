@@ -24,21 +24,31 @@ DEFAULT_GRACE_SECONDS = 30.0  # for a SIGTERM that comes from elsewhere than an 
 LOCK_SECONDS = 1.0  # an engine that looks whether the supervisor lives holds the lock for microseconds
 DRAIN_SECONDS = 2.0  # for output still in the pipe where a process could not be ended
 EXIT_RECORD_BYTES = 256
+LOCK_DESCRIPTOR = 3
 
 
 def main(argv: list[str]) -> int:
-    """Supervise the replica folder argv[0] in a process of its own; this one returns at once."""
-    if os.fork() == 0:
-        supervise(Path(argv[0]))
+    """Start the supervisor of the replica folder argv[0], and return at once."""
+    start(Path(argv[0]))
     return 0
 
 
-def supervise(folder: Path) -> NoReturn:
+def start(folder: Path) -> None:
+    """Fork a supervisor, unless the folder has one or has gone. It holds the lock from before this returns."""
+    lock = _take_lock(folder)
+    if lock is None:
+        return
+    if os.fork() == 0:
+        _supervise(folder, lock)
+    os.close(lock)
+
+
+def _supervise(folder: Path, lock: int) -> NoReturn:
     """Run the plan in `folder` to its end, unless it was ever started before, and end this process."""
     code = 1
     try:
-        _detach(folder)
-        if _take_lock(folder) and not _was_started(folder):
+        _detach(folder, lock)
+        if not _was_started(folder):
             _Supervisor(folder, json.loads((folder / contract.PLAN_FILE).read_text())).run()
         code = 0
     except BaseException:  # noqa: BLE001 - the edge of this process: its log is the only place to say it
@@ -98,9 +108,12 @@ class _Supervisor:
     def _start(self) -> None:
         self.output, write_end = os.pipe()
         os.set_blocking(self.output, False)
+        # Held back until the program has taken leave of our handlers: a stop in between would be lost on it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
         self.pid = os.fork()
         if self.pid == 0:
             program.become(self.plan, self.jail, write_end)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         os.close(write_end)
 
     def _wait(self) -> None:
@@ -168,31 +181,37 @@ class _Supervisor:
         (self.folder / f".{contract.EXIT_FILE}").rename(self.folder / contract.EXIT_FILE)
 
 
-def _detach(folder: Path) -> None:
-    """Leave the session, the descriptors and the signal settings of whoever started this process."""
+def _detach(folder: Path, lock: int) -> None:
+    """Leave the session, the descriptors and the signal settings of whoever started this process; keep the lock."""
     os.setsid()
     os.chdir("/")
     nowhere = os.open(os.devnull, os.O_RDONLY)
     notes = os.open(folder / contract.SUPERVISOR_LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for source, target in ((nowhere, 0), (notes, 1), (notes, 2)):
-        os.dup2(source, target)
-    os.closerange(3, max(int(path.name) for path in Path("/dev/fd").iterdir()) + 1)
+    # The lock last: its place may be that of one of the others, until they are in theirs.
+    for source, target in ((nowhere, 0), (notes, 1), (notes, 2), (lock, LOCK_DESCRIPTOR)):
+        if source != target:
+            os.dup2(source, target)
+    os.closerange(LOCK_DESCRIPTOR + 1, max(int(path.name) for path in Path("/dev/fd").iterdir()) + 1)
+    os.pwrite(LOCK_DESCRIPTOR, str(os.getpid()).encode(), 0)  # for people who look
 
 
-def _take_lock(folder: Path) -> bool:
-    """Hold the lock until this process ends; False where another supervisor has it."""
-    descriptor = os.open(folder / contract.LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+def _take_lock(folder: Path) -> int | None:
+    """The descriptor of the lock, held for as long as a process has it open; None where there is no winning it."""
+    try:
+        descriptor = os.open(folder / contract.LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        return None
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                return False
+                os.close(descriptor)
+                return None
             time.sleep(0.002)
         else:
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)  # for people who look
-            return True
+            return descriptor
 
 
 def _was_started(folder: Path) -> bool:

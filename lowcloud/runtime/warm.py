@@ -13,7 +13,7 @@ import socket
 import sys
 from pathlib import Path
 
-from lowcloud.runtime.supervise import supervise
+from lowcloud.runtime import supervise
 
 PRELOADED = ("numpy", "lowcloud.runtime.train", "lowcloud.runtime.serve")
 READY = b"r"
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     with socket.socket(fileno=0) as engine, engine.makefile("rb") as requests:
         engine.sendall(READY)
         for request in requests:
-            _fork(Path(os.fsdecode(request[:-1])))
+            supervise.start(Path(os.fsdecode(request[:-1])))
             engine.sendall(FORKED)
     return 0
 
@@ -45,11 +45,6 @@ def _load() -> None:
     tasks = Path("/proc/self/task")
     if tasks.exists() and len(list(tasks.iterdir())) > 1:
         raise RuntimeError("A preloaded module has started threads, which a fork would lose.")
-
-
-def _fork(folder: Path) -> None:
-    if os.fork() == 0:
-        supervise(folder)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import Input, Phase, Replica, Resources, StagingFailed, Work, isolation
+from lowcloud.engine import Input, Phase, Replica, Resources, StagingFailed, Work, isolation, plans
 from lowcloud.engine.local import LocalEngine
 
 GENEROUS = Resources(cpus=1, memory_bytes=1 << 30)
@@ -179,6 +180,28 @@ def test_a_stop_before_the_start_keeps_the_program_from_running(engine: LocalEng
     eventually(lambda: engine.status("w")[0].phase == Phase.EXITED)
     assert engine.status("w")[0].exit_code == -signal.SIGTERM
     assert output(engine) == []
+
+
+def test_one_work_started_by_many_threads_runs_once_and_all_wait_for_it(engine: LocalEngine, tmp_path: Path) -> None:
+    work = Work("w", ("sh", "-c", "echo ran; sleep 0.1"), (Replica(),), GENEROUS)
+    threads = [threading.Thread(target=engine.start, args=(work,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    eventually(lambda: engine.status("w")[0].phase == Phase.EXITED)
+    assert output(engine) == ["ran"]
+
+
+def test_a_supervisor_that_fails_is_reported_at_once_with_its_reason(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.isolation()
+    monkeypatch.setattr(plans, "make", lambda *_: {"sandbox": {}})
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match=r"did not start its program(.|\n)*KeyError"):
+        engine.start(Work("w", ("true",), (Replica(),), GENEROUS))
+    assert time.monotonic() - began < 20
 
 
 def test_a_warm_parent_that_was_killed_is_replaced(engine: LocalEngine, tmp_path: Path) -> None:
