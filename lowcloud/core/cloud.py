@@ -1,24 +1,78 @@
 """One cloud: its settings, its stores and its engine, passed to every function of core."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 from lowcloud.engine import Engine
+from lowcloud.engine.connections import Connections
 from lowcloud.settings import Settings
 from lowcloud.store.database import Database
 from lowcloud.store.encryption import KeyRing
 from lowcloud.store.files import Files
 
+FRESH_SECONDS = 0.5
+
+T = TypeVar("T")
+
+
+class Bell:
+    """Rung by whoever leaves a row due, so that the reconciler looks at once rather than at its next round."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[], None]] = []
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called at every ring, in the ringing thread."""
+        self._listeners.append(listener)
+
+    def ring(self) -> None:
+        """Something is due."""
+        for listener in self._listeners:
+            listener()
+
+
+class Recent:
+    """Remembers what was read, until the bell rings here or FRESH_SECONDS are over (another server may change it)."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, tuple[float, object]] = {}
+        self._rings = 0
+
+    def get(self, key: object, read: Callable[[], T]) -> T:
+        """What `read` gave a moment ago, or gives now."""
+        now = time.monotonic()
+        read_at, value = self._known.get(key, (float("-inf"), None))
+        if now - read_at < FRESH_SECONDS:
+            return cast(T, value)
+        rings = self._rings
+        fresh = read()
+        if rings == self._rings:  # else it may have been read just before the change
+            self._known[key] = (now, fresh)
+        return fresh
+
+    def forget(self) -> None:
+        """Something has changed."""
+        self._rings += 1
+        self._known.clear()
+
 
 @dataclass(frozen=True)
 class Cloud:
-    """What a request or a reconciler step works with."""
+    """What a request or a reconciler's turn works with."""
 
     settings: Settings
     database: Database
     keys: KeyRing
     files: Files
     engine: Engine
+    connections: Connections = field(default_factory=Connections)
+    bell: Bell = field(default_factory=Bell)
+    recent: Recent = field(default_factory=Recent)
+
+    def __post_init__(self) -> None:
+        self.bell.listen(self.recent.forget)
 
     def now(self) -> float:
         """Seconds since the epoch."""

@@ -49,6 +49,7 @@ class Work:
     command: tuple[str, ...]
     replicas: tuple[Replica, ...]
     resources: Resources
+    network: bool = False  # whether the program may reach other machines; an engine that cannot forbid it says so
     serves: bool = False  # the program listens on the socket named by contract.SOCKET_VARIABLE
 
 
@@ -96,6 +97,12 @@ class StagingFailed(Exception):
 class Engine(Protocol):
     """Runs work. Retry, time limits and scaling are above it. Every method is safe to repeat."""
 
+    def warm_up(self) -> None:
+        """Make ready, in the background, what lets work start fast."""
+
+    def close(self) -> None:
+        """Let go of what this process holds; work goes on."""
+
     def start(self, work: Work) -> None:
         """Lay the inputs and start every replica, or do nothing where this id was started already.
 
@@ -118,7 +125,7 @@ class Engine(Protocol):
         """A tar.gz of a folder under the replica's base folder, in chunks; it follows no link."""
 
     def address(self, work_id: str, replica: int) -> str | None:
-        """Where a serving replica answers, as a URL aiohttp-style: "unix:/path"; None before it listens."""
+        """Where a serving replica answers, "unix:/path" or "http://host:port"; None before it listens."""
 
     def remove(self, work_id: str) -> None:
         """End what still runs of this work and delete its folder."""

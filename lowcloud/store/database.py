@@ -1,16 +1,19 @@
 """The database: SQLite (WAL, fully synchronous) by default, through SQLAlchemy Core so that others fit."""
 
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from lowcloud.store.tables import metadata
 
 BUSY_TIMEOUT_SECONDS = 30
+Result = TypeVar("Result")
 
 
 class Database:
@@ -20,6 +23,7 @@ class Database:
         self._engine = create_engine(url, poolclass=QueuePool, pool_size=16, max_overflow=48)
         # SQLite's own busy handler sleeps in steps of up to 100 ms; a lock hands over at once.
         self._writer = threading.Lock()
+        self._waiting: deque[_Change[Any]] = deque()
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
@@ -30,9 +34,39 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """Write: on disk when the block has ended, undone when it raises."""
         with self._writer, self._engine.connect() as connection:
-            connection = connection.execution_options(writes=True)
+            connection.execution_options(writes=True)
             with connection.begin():
                 yield connection
+
+    def apply(self, change: Callable[[Connection], Result]) -> Result:
+        """Write what `change` writes: on disk when this returns, undone when it raises.
+
+        Changes that wait for one another at the writer's lock share a transaction, and so its sync to disk; each is
+        undone by itself. `change` must touch nothing but the database: it may be run in another caller's thread.
+        """
+        mine = _Change(change)
+        self._waiting.append(mine)
+        with self._writer:
+            if not mine.is_over:  # else whoever held the lock before has done it
+                self._apply_waiting()
+        return mine.outcome()
+
+    def _apply_waiting(self) -> None:
+        changes = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        try:
+            with self._engine.connect() as connection:
+                connection.execution_options(writes=True)
+                with connection.begin():
+                    for change in changes:
+                        change.run(connection, is_alone=len(changes) == 1)
+        except BaseException as error:  # the transaction is undone, and with it every change
+            for change in changes:
+                change.error = change.error or error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for change in changes:
+                change.is_over = True
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -43,6 +77,39 @@ class Database:
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
+
+
+class _Change(Generic[Result]):
+    """One caller's part of a shared transaction."""
+
+    def __init__(self, change: Callable[[Connection], Result]):
+        self._change = change
+        self._results: list[Result] = []
+        self.error: BaseException | None = None
+        self.is_over = False
+
+    def run(self, connection: Connection, is_alone: bool) -> None:
+        """Make the change. Raises what undoes the whole transaction."""
+        if is_alone:
+            self._results.append(self._change(connection))
+            return
+        savepoint = connection.begin_nested()
+        try:
+            self._results.append(self._change(connection))
+        except Exception as error:  # noqa: BLE001 (it is raised again where it belongs, in the caller's thread)
+            self.error = error
+            try:
+                savepoint.rollback()
+            except DBAPIError:  # on a full disk SQLite has undone the whole transaction by itself
+                raise error from None
+        else:
+            savepoint.commit()
+
+    def outcome(self) -> Result:
+        """What the change returned. Raises what it raised, or what the commit did."""
+        if self.error is not None:
+            raise self.error
+        return self._results[0]
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

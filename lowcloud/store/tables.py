@@ -1,6 +1,20 @@
 """Every table. Times are seconds since the epoch; `document` columns hold what is only ever read whole."""
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -152,5 +166,62 @@ metric_points = Table(
     Column("at", Float, nullable=False),
     Column("value", Float, nullable=False),
     Column("unit", String(32), nullable=False, server_default="None"),
-    Index("metric_series", "namespace", "name", "dimensions", "at"),
+    Index("metric_series", "namespace", "dimensions", "name", "at"),
+)
+
+# Object store. Keys are compared byte by byte (SQLite does so by itself).
+
+_KEY = String().with_variant(String(collation="C"), "postgresql")
+
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("region", String(32), nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+objects = Table(
+    "objects",
+    metadata,
+    Column("bucket", ForeignKey("buckets.name"), primary_key=True),
+    Column("key", _KEY, primary_key=True),
+    Column("version", String(32), primary_key=True),  # "null": of a bucket that keeps no versions
+    Column("id", String(32), nullable=False),  # owns the rows of `parts` that make up its bytes
+    Column("size", BigInteger, nullable=False),
+    Column("etag", String(48), nullable=False),
+    Column("modified_at", Float, nullable=False),
+    Column("headers", JSON, nullable=False),  # content-type and the like, given back as they came
+    Column("user_metadata", JSON, nullable=False),
+    Column("checksum", JSON(none_as_null=True)),  # {algorithm, value, is_composite}
+    Column("parts", Integer),  # null: not a multipart upload
+    sqlite_with_rowid=False,
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(32), primary_key=True),  # becomes the object's id when the upload is completed
+    Column("bucket", ForeignKey("buckets.name"), nullable=False),
+    Column("key", _KEY, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("user_metadata", JSON, nullable=False),
+    Column("algorithm", String(16), nullable=False),
+    Column("is_composite", Boolean, nullable=False),
+    Index("uploads_of_bucket", "bucket", "key", "id"),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("owner", String(32), primary_key=True),  # objects.id or uploads.id
+    Column("number", Integer, primary_key=True),
+    Column("blob", String(32), nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("etag", String(32), nullable=False),
+    Column("modified_at", Float, nullable=False),
+    Column("checksum", String(128)),  # by the upload's algorithm, base64; null for the one part of a plain object
+    sqlite_with_rowid=False,
 )

@@ -1,0 +1,218 @@
+"""One request, from bytes to bytes: identify, verify the signature, parse, validate, authorise, perform, serialise.
+
+`Gateway` is an ASGI application; `_respond` is the path of every request, to be read from top to bottom.
+"""
+
+import asyncio
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from lowcloud.aws import errors, routing, services, signature
+from lowcloud.aws.bodies import SMALL_BYTES, Body, Incoming, Receive, declared_hash, inflate, open_body
+from lowcloud.aws.errors import AwsError
+from lowcloud.aws.models import load_service
+from lowcloud.aws.operations import Operation
+from lowcloud.aws.parse import parse
+from lowcloud.aws.replies import Send, send_response
+from lowcloud.aws.routing import Dialect, Target, find_dialect, find_target
+from lowcloud.aws.serialize import serialize, serialize_error
+from lowcloud.aws.signature import Claim, Fault, SignatureError, read_claim
+from lowcloud.aws.validate import refuse_unsupported, validate
+from lowcloud.aws.wire import HttpRequest, HttpResponse, MalformedUrl, request_head
+from lowcloud.core.access import Caller, Credentials, TokenExpired, UnknownKey, authorise, find_credentials
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import CloudError
+
+WORKERS = 64
+access_log = logging.getLogger("lowcloud.access")
+log = logging.getLogger("lowcloud.gateway")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What has become known of one request; the access log and the errors speak from it."""
+
+    request: HttpRequest
+    dialect: Dialect = field(default_factory=lambda: Dialect(("s3",), routing.REST_XML))
+    target: Target | None = None
+    caller: Caller | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def service(self) -> str:
+        return self.target.service.name if self.target is not None else self.dialect.services[0]
+
+
+class Gateway:
+    """All services on one port, as an ASGI application."""
+
+    def __init__(self, cloud: Cloud, operations: Mapping[tuple[str, str], Operation] = services.OPERATIONS):
+        self._cloud = cloud
+        self._operations = operations
+        self._workers = ThreadPoolExecutor(WORKERS, "operation")
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await _ignore(scope, receive, send)
+        exchange = Exchange(request_head(scope))
+        incoming = Incoming(receive, exchange.request.headers)
+        response = await self._answer(exchange, incoming)
+        response.headers["x-amzn-requestid"] = response.headers["x-amz-request-id"] = exchange.request.id
+        if exchange.service == "s3":
+            response.headers["x-amz-id-2"] = exchange.request.id
+        try:
+            await send_response(response, exchange.request.method, send, self._workers, incoming)
+        except Exception:
+            log.exception("request %s ended before its answer", exchange.request.id)
+            raise  # what ends the connection: the client must see that bytes are missing
+        finally:
+            _write_access_log(exchange, response.status)
+        return None
+
+    def warm(self) -> None:
+        """Load the models of the services that have operations, in a thread of its own."""
+        names = sorted({service for service, _ in self._operations})
+        threading.Thread(target=lambda: [load_service(name) for name in names], name="models", daemon=True).start()
+
+    def close(self) -> None:
+        """Let running operations end."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    async def _answer(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
+        """The response, whatever happens."""
+        try:
+            return await self._respond(exchange, incoming)
+        except AwsError as error:
+            return _error_response(exchange, error)
+        except SignatureError as error:
+            return _error_response(exchange, errors.of_signature(error, exchange.dialect.protocol))
+        except MalformedUrl as error:
+            return _error_response(exchange, AwsError("InvalidURI", f"Couldn't parse the specified URI: {error}"))
+        except CloudError as error:
+            return _error_response(exchange, errors.of_core(error, exchange.service))
+        except Exception:  # the edge: nothing below may end a request without an answer
+            log.exception("request %s failed", exchange.request.id)
+            return _error_response(exchange, errors.internal(exchange.service, exchange.request.id))
+
+    async def _respond(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
+        request = exchange.request
+        claim = read_claim(request)
+        exchange.dialect = find_dialect(request, claim.service if claim else None)
+        if claim is None:
+            raise SignatureError(Fault.MISSING, "The request is not signed: it has no Authorization header.")
+        credentials = _find_credentials(self._cloud, claim)
+
+        if exchange.dialect.services[0] == "s3":
+            payload_hash = declared_hash(request.headers, claim)
+            signature.verify(request, claim, credentials.secret_access_key, payload_hash, self._cloud.now())
+            exchange.caller = credentials.caller
+            exchange.target = target = find_target(request, exchange.dialect, b"")
+            body = await _open_s3_body(target, request, incoming, payload_hash, claim, credentials)
+        else:
+            signature.check_time(claim, self._cloud.now())  # before reading on; verify repeats it
+            raw = await incoming.whole()
+            payload_hash = _payload_hash(request, claim, raw)
+            signature.verify(request, claim, credentials.secret_access_key, payload_hash, self._cloud.now())
+            exchange.caller = credentials.caller
+            exchange.target = target = find_target(request, exchange.dialect, raw)
+            body = inflate(raw) if request.headers.get("content-encoding") == "gzip" else raw
+
+        operation = self._operations.get((target.service.name, target.operation.name))
+        if operation is None:
+            raise errors.not_implemented(target.service.name, target.operation.name)
+        if inspect.iscoroutinefunction(operation.function):
+            parsed = self._prepare(operation, target, exchange, body)
+            answer = await operation.function(self._cloud, credentials.caller, parsed)
+            return serialize(target.service, target.operation, target.protocol, answer, request.id)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, self._perform, operation, target, exchange, body)
+
+    def _perform(self, operation: Operation, target: Target, exchange: Exchange, body: bytes | Body) -> HttpResponse:
+        """The part of a plain operation's request that runs in a worker thread."""
+        parsed = self._prepare(operation, target, exchange, body)
+        answer = operation.function(self._cloud, exchange.caller, parsed)
+        return serialize(target.service, target.operation, target.protocol, answer, exchange.request.id)
+
+    def _prepare(self, operation: Operation, target: Target, exchange: Exchange, body: bytes | Body) -> dict[str, Any]:
+        """The operation's input: parsed, valid, and allowed to this caller."""
+        parsed = parse(target, exchange.request, body)
+        code = errors.validation_code(target.service.name, target.protocol)
+        validate(target.operation, parsed, code)
+        refuse_unsupported(parsed, operation.refused, *errors.refusal_code(target.service.name, code))
+        assert exchange.caller is not None
+        authorise(self._cloud, exchange.caller, f"{target.service.name}:{target.operation.name}", target.path)
+        return parsed
+
+
+def _find_credentials(cloud: Cloud, claim: Claim) -> Credentials:
+    try:
+        return find_credentials(cloud, claim.access_key_id, claim.session_token)
+    except TokenExpired as error:
+        raise SignatureError(Fault.EXPIRED_TOKEN, "The security token included in the request is expired") from error
+    except UnknownKey as error:
+        fault = Fault.UNKNOWN_KEY if claim.session_token is None else Fault.BAD_TOKEN
+        raise SignatureError(fault, f"The security token included in the request is invalid. {error}") from error
+
+
+def _payload_hash(request: HttpRequest, claim: Claim, body: bytes) -> str:
+    """The hash of the body that has come, which is what must have been signed. Raises SignatureError."""
+    actual = sha256(body).hexdigest()
+    declared = request.headers.get("x-amz-content-sha256")
+    if declared is not None and declared != actual and not claim.is_presigned:
+        raise SignatureError(Fault.MISMATCH, "The body is not the one whose hash x-amz-content-sha256 gives.")
+    return actual
+
+
+async def _open_s3_body(
+    target: Target, request: HttpRequest, incoming: Incoming, payload_hash: str, claim: Claim, credentials: Credentials
+) -> bytes | Body:
+    """A reader for a streamed payload, small ones already in memory; the whole body for every other operation."""
+    secret = credentials.secret_access_key
+    length = request.headers.get("content-length")
+    if not target.operation.has_streaming_input:
+        raw = await incoming.whole()
+        return open_body(request.headers, iter([raw]), payload_hash, claim, secret).read()
+    if length is None and "transfer-encoding" not in request.headers:
+        raise AwsError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
+    if length is not None and length.isdecimal() and len(length) < 19 and int(length) <= SMALL_BYTES:
+        return open_body(request.headers, iter([await incoming.whole()]), payload_hash, claim, secret)
+    pieces = incoming.pieces(asyncio.get_running_loop())
+    return open_body(request.headers, pieces, payload_hash, claim, secret)
+
+
+def _error_response(exchange: Exchange, error: AwsError) -> HttpResponse:
+    target, dialect = exchange.target, exchange.dialect
+    service = target.service if target is not None else None
+    protocol = target.protocol if target is not None else dialect.protocol
+    return serialize_error(error, service, protocol, dialect.json_version, exchange.request.id)
+
+
+def _write_access_log(exchange: Exchange, status: int) -> None:
+    access_log.info(
+        "%s %s %s %d %.1fms %s",
+        exchange.request.id,
+        exchange.service,
+        exchange.target.operation.name if exchange.target else "-",
+        status,
+        (time.perf_counter() - exchange.started) * 1000,
+        (exchange.caller.role or "root") if exchange.caller else "-",
+    )
+
+
+async def _ignore(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    """Answer what is no request: the server's life cycle. Websockets are closed."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,76 @@
+"""Operations on buckets."""
+
+from lowcloud.aws.errors import AwsError
+from lowcloud.aws.operations import Answer, Request
+from lowcloud.aws.s3.operation import owner, s3_operation
+from lowcloud.core import buckets
+from lowcloud.core.access import Caller
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import AlreadyExists
+
+DEFAULT_REGION = "us-east-1"  # whose name S3 leaves out, in requests and in answers
+MOST_BUCKETS = 10_000
+
+
+@s3_operation("CreateBucket", refused=("ObjectLockEnabledForBucket",))
+def create_bucket(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    wanted = request.get("CreateBucketConfiguration", {})
+    if wanted.keys() - {"LocationConstraint"}:
+        raise AwsError("NotImplemented", f"Lowcloud does not honour {', '.join(sorted(wanted))} yet.", 501)
+    if request.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
+        raise AwsError("NotImplemented", "Lowcloud has buckets with owner-enforced ownership only, so far.", 501)
+    if request.get("BucketNamespace", "global") != "global":
+        raise AwsError("NotImplemented", "Lowcloud has one namespace of buckets only.", 501)
+    region = wanted.get("LocationConstraint")
+    if region == DEFAULT_REGION:
+        raise AwsError("InvalidLocationConstraint", "The specified location-constraint is not valid")
+    try:
+        bucket = buckets.create(cloud, request["Bucket"], {"EU": "eu-west-1"}.get(region, region))
+    except AlreadyExists:
+        bucket = buckets.find(cloud, request["Bucket"])
+        if bucket.region != DEFAULT_REGION or region is not None:
+            raise  # S3 lets an owner create a bucket again in its first region only, and programs count on it
+    return {"Location": f"/{bucket.name}", "BucketArn": f"arn:aws:s3:::{bucket.name}"}
+
+
+@s3_operation("HeadBucket")
+def head_bucket(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    bucket = buckets.find(cloud, request["Bucket"])
+    return {"BucketRegion": bucket.region, "BucketArn": f"arn:aws:s3:::{bucket.name}", "AccessPointAlias": False}
+
+
+@s3_operation("GetBucketLocation")
+def get_bucket_location(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    region = buckets.find(cloud, request["Bucket"]).region
+    return {"LocationConstraint": None if region == DEFAULT_REGION else region}
+
+
+@s3_operation("ListBuckets")
+def list_buckets(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    found, after = buckets.list_page(
+        cloud,
+        request.get("MaxBuckets", MOST_BUCKETS),
+        after=request.get("ContinuationToken"),
+        prefix=request.get("Prefix", ""),
+        region=request.get("BucketRegion"),
+    )
+    return {
+        "Owner": owner(cloud),
+        "Buckets": [
+            {
+                "Name": bucket.name,
+                "CreationDate": bucket.created_at,
+                "BucketRegion": bucket.region,
+                "BucketArn": f"arn:aws:s3:::{bucket.name}",
+            }
+            for bucket in found
+        ],
+        "ContinuationToken": after,  # the name itself: a caller who may list buckets may know it
+        "Prefix": request.get("Prefix"),
+    }
+
+
+@s3_operation("DeleteBucket")
+def delete_bucket(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    buckets.delete(cloud, request["Bucket"])
+    return {}

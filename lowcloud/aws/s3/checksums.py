@@ -1,0 +1,70 @@
+"""Checksums on the wire: what the client claims in headers and trailers, and what answers tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lowcloud.aws.errors import AwsError
+from lowcloud.aws.operations import Request
+from lowcloud.core.bodies import Claims
+from lowcloud.core.checksums import ALGORITHMS, DEFAULT_ALGORITHM, MD5, Checksum
+
+_PREFIX = "x-amz-checksum-"
+
+
+@dataclass(frozen=True)
+class Announced:
+    """Which checksum a body comes with, and where its value will be."""
+
+    algorithm: str | None
+    claims: Claims
+
+    @property
+    def kept(self) -> str:
+        """The algorithm to keep a checksum by."""
+        return self.algorithm or DEFAULT_ALGORITHM
+
+
+def announced(request: Request) -> Announced:
+    """The checksum of the request's body. Raises AwsError where there are several."""
+    body = request.get("Body", b"")
+    in_headers = claimed(request)
+    in_trailers = [
+        name.removeprefix(_PREFIX).upper() for name in getattr(body, "announced", ()) if name.startswith(_PREFIX)
+    ]
+    names = [*in_headers, *(name for name in in_trailers if name in ALGORITHMS)]
+    if len(names) > 1:
+        sentence = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+        raise AwsError("InvalidRequest", sentence)
+    md5 = {MD5: request["ContentMD5"]} if "ContentMD5" in request else {}
+
+    def claims() -> Mapping[str, str]:
+        trailers: Mapping[str, str] = getattr(body, "trailers", {})
+        trailing = {name: trailers[_PREFIX + name.lower()] for name in names if _PREFIX + name.lower() in trailers}
+        return {**md5, **in_headers, **trailing}
+
+    return Announced(names[0] if names else _asked_for(request), claims)
+
+
+def claimed(members: Mapping[str, str]) -> dict[str, str]:
+    """The members that are checksums, base64 by algorithm."""
+    values = {name: members.get(f"Checksum{name}") for name in ALGORITHMS}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def told(checksum: Checksum | None) -> dict[str, str]:
+    """The members of an answer that tell an object's checksum."""
+    if checksum is None:
+        return {}
+    return {f"Checksum{checksum.algorithm}": checksum.value, "ChecksumType": told_type(checksum.is_composite)}
+
+
+def told_type(is_composite: bool) -> str:
+    """What a checksum is over."""
+    return "COMPOSITE" if is_composite else "FULL_OBJECT"
+
+
+def _asked_for(request: Request) -> str | None:
+    algorithm: str | None = request.get("ChecksumAlgorithm")
+    if algorithm is not None and algorithm not in ALGORITHMS:
+        raise AwsError("NotImplemented", f"Lowcloud does not compute {algorithm} checksums.", 501)
+    return algorithm

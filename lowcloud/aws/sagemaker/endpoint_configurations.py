@@ -1,0 +1,136 @@
+"""Endpoint configurations in SageMaker's words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lowcloud.aws.arns import of_sagemaker
+from lowcloud.aws.operations import Answer, Request, operation
+from lowcloud.aws.sagemaker.translation import invalid, list_answer, read_list, read_tags, time
+from lowcloud.core import endpoints, models
+from lowcloud.core.access import Caller
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.endpoints import Configuration, Variant
+from lowcloud.core.errors import AlreadyExists, NotFound
+from lowcloud.store import tables
+
+REFUSED_OF_VARIANT = (
+    "AcceleratorType",
+    "CapacityReservationConfig",
+    "CoreDumpConfig",
+    "InferenceAmiVersion",
+    "ManagedInstanceScaling",
+    "RoutingConfig",
+    "ServerlessConfig",
+)
+
+
+@operation(
+    "sagemaker",
+    "CreateEndpointConfig",
+    refused=(
+        "AsyncInferenceConfig",
+        "DataCaptureConfig",
+        "ExplainerConfig",
+        "ShadowProductionVariants",
+        "VpcConfig",
+        *(f"ProductionVariants.{member}" for member in REFUSED_OF_VARIANT),
+    ),
+    ignored=(
+        "EnableNetworkIsolation",
+        "ExecutionRoleArn",
+        "KmsKeyId",
+        "MetricsConfig",
+        "ProductionVariants.ContainerStartupHealthCheckTimeoutInSeconds",
+        "ProductionVariants.EnableSSMAccess",
+        "ProductionVariants.ModelDataDownloadTimeoutInSeconds",
+        "ProductionVariants.VolumeSizeInGB",
+    ),
+)
+def create_endpoint_config(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    """Real-time variants, each with its replicas."""
+    name = request["EndpointConfigName"]
+    variants = tuple(_variant(variant) for variant in request["ProductionVariants"])
+    if len({variant.name for variant in variants}) != len(variants):
+        raise invalid("The names of production variants must differ.")
+    try:
+        configuration = Configuration(name, cloud.now(), variants, request.get("KmsKeyId"))
+        endpoints.configure(cloud, configuration, read_tags(request))
+    except AlreadyExists as error:
+        raise invalid(f"Cannot create already existing endpoint configuration {_arn(cloud, name)!r}.") from error
+    except NotFound as error:
+        raise invalid(f"Could not find model {of_sagemaker(cloud, models.subject(error.name))!r}.") from error
+    return {"EndpointConfigArn": _arn(cloud, name)}
+
+
+@operation("sagemaker", "DescribeEndpointConfig")
+def describe_endpoint_config(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    """The configuration as it was created."""
+    try:
+        configuration = endpoints.find_configuration(cloud, request["EndpointConfigName"])
+    except NotFound as error:
+        raise _not_found(cloud, request["EndpointConfigName"]) from error
+    return {
+        "EndpointConfigName": configuration.name,
+        "EndpointConfigArn": _arn(cloud, configuration.name),
+        "ProductionVariants": [_describe_variant(variant) for variant in configuration.variants],
+        "CreationTime": time(configuration.created_at),
+        **({"KmsKeyId": configuration.encryption_key} if configuration.encryption_key else {}),
+    }
+
+
+@operation("sagemaker", "ListEndpointConfigs")
+def list_endpoint_configs(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    """Newest first unless asked otherwise."""
+    columns = {"CreationTime": "created_at", "Name": "name"}
+    table = tables.endpoint_configurations
+    page = read_list(cloud, request, table, endpoints.list_configurations, columns)
+    summaries = [
+        {
+            "EndpointConfigName": row.name,
+            "EndpointConfigArn": _arn(cloud, row.name),
+            "CreationTime": time(row.created_at),
+        }
+        for row in page.rows
+    ]
+    return list_answer("EndpointConfigs", summaries, page)
+
+
+@operation("sagemaker", "DeleteEndpointConfig")
+def delete_endpoint_config(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    """Endpoints made from it go on."""
+    try:
+        endpoints.remove_configuration(cloud, request["EndpointConfigName"])
+    except NotFound as error:
+        raise _not_found(cloud, request["EndpointConfigName"]) from error
+    return {}
+
+
+def _variant(variant: Mapping[str, Any]) -> Variant:
+    for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
+        if member not in variant:
+            raise invalid(f"{member} of variant {variant['VariantName']!r} is required.")
+    return Variant(
+        name=variant["VariantName"],
+        model=variant["ModelName"],
+        instance_type=variant["InstanceType"],
+        instance_count=variant["InitialInstanceCount"],
+        weight=variant.get("InitialVariantWeight", 1.0),
+    )
+
+
+def _describe_variant(variant: Variant) -> dict[str, Any]:
+    return {
+        "VariantName": variant.name,
+        "ModelName": variant.model,
+        "InstanceType": variant.instance_type,
+        "InitialInstanceCount": variant.instance_count,
+        "InitialVariantWeight": variant.weight,
+    }
+
+
+def _not_found(cloud: Cloud, name: str) -> Exception:
+    return invalid(f"Could not find endpoint configuration {_arn(cloud, name)!r}.")
+
+
+def _arn(cloud: Cloud, name: str) -> str:
+    return of_sagemaker(cloud, endpoints.configuration_subject(name))

@@ -1,0 +1,102 @@
+"""What all SageMaker resources translate alike: roles, S3 URIs, tags, times, and the members of List requests."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table
+
+from lowcloud.aws.arns import parse_role
+from lowcloud.aws.errors import AwsError
+from lowcloud.core import inputs, roles
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import Invalid, NotFound
+from lowcloud.store.pages import BadToken, Order, Page
+
+DEFAULT_PAGE_SIZE = 10
+
+ListPage = Callable[[Cloud, list[Any], Order, int, str | None], Page]
+
+
+def invalid(message: str) -> AwsError:
+    """SageMaker's answer to a request that cannot be carried out."""
+    return AwsError("ValidationException", message)
+
+
+def time(seconds: float) -> datetime:
+    """Seconds since the epoch as the serialiser takes them."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def require_role(cloud: Cloud, arn: str) -> None:
+    """Refuse a role that does not exist here."""
+    role = parse_role(arn)
+    if role.account_id != cloud.settings.account_id:
+        raise invalid(
+            f"The role {arn} belongs to another account; this cloud's account is {cloud.settings.account_id}."
+        )
+    try:
+        roles.find(cloud, role.name)
+    except NotFound as error:
+        raise invalid(
+            f"Could not assume role {arn}. The role does not exist: create it with iam:CreateRole."
+        ) from error
+
+
+def parse_s3_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of a URI."""
+    try:
+        return inputs.parse_uri(uri)
+    except Invalid as error:
+        raise invalid(str(error)) from error
+
+
+def read_tags(request: Mapping[str, Any]) -> dict[str, str]:
+    """The Tags member as a mapping."""
+    tags: Sequence[Mapping[str, str]] = request.get("Tags", [])
+    keys = [tag["Key"] for tag in tags]
+    if len(set(keys)) != len(keys):
+        raise invalid("Duplicate tag keys are not allowed.")
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def read_list(
+    cloud: Cloud,
+    request: Mapping[str, Any],
+    table: Table,
+    list_page: ListPage,
+    sort_columns: Mapping[str, str],
+    where: Sequence[ColumnElement[bool]] = (),
+    default_order: str = "Descending",
+) -> Page:
+    """A page as any SageMaker List request asks for it: filters, SortBy, SortOrder, MaxResults, NextToken.
+
+    `sort_columns` gives the column of each SortBy value; the first is the default.
+    """
+    sort_by = request.get("SortBy") or next(iter(sort_columns))
+    is_descending = request.get("SortOrder", default_order) == "Descending"
+    order = Order(sort_columns[sort_by], is_descending)
+    conditions = [*where, *_filters(request, table)]
+    try:
+        return list_page(
+            cloud, conditions, order, request.get("MaxResults", DEFAULT_PAGE_SIZE), request.get("NextToken")
+        )
+    except BadToken as error:
+        raise invalid(f"Invalid NextToken: {error}") from error
+
+
+def list_answer(name: str, summaries: Sequence[Mapping[str, Any]], page: Page) -> dict[str, Any]:
+    """The output of a List operation."""
+    return {name: summaries, **({"NextToken": page.next_token} if page.next_token else {})}
+
+
+def _filters(request: Mapping[str, Any], table: Table) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    for member, column in (("CreationTime", "created_at"), ("LastModifiedTime", "modified_at")):
+        if (after := request.get(f"{member}After")) is not None:
+            conditions.append(table.c[column] > after.timestamp())
+        if (before := request.get(f"{member}Before")) is not None:
+            conditions.append(table.c[column] < before.timestamp())
+    if part := request.get("NameContains"):
+        conditions.append(table.c.name.contains(part, autoescape=True))
+    return conditions

@@ -1,0 +1,273 @@
+"""The command line: up, down, status, run, env, jobs, logs."""
+
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lowcloud import settings as settings_of
+from lowcloud.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
+
+START_TIMEOUT_SECONDS = 30.0
+STOP_TIMEOUT_SECONDS = 30.0
+POLL_SECONDS = 0.02
+FOLLOW_SECONDS = 0.5
+JOBS_SHOWN = 25
+WIDTH_OF_A_FILE = 160  # characters of a line where the output is no terminal
+
+app = typer.Typer(
+    help="A machine-learning cloud on your own machine: the SageMaker and S3 code you have, for real, with no account.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Home = Annotated[
+    Path | None,
+    typer.Option("--home", help="Where this cloud keeps everything.", show_default="$LOWCLOUD_HOME or ~/.lowcloud"),
+]
+output = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """The entry point `lowcloud`."""
+    app()
+
+
+@app.command()
+def up(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = DEFAULT_HOST,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = DEFAULT_PORT,
+    detach: Annotated[bool, typer.Option("--detach", help="Go on in the background once the cloud is ready.")] = False,
+    home: Home = None,
+) -> None:
+    """Start the cloud."""
+    from lowcloud import server
+
+    settings = _settings(home, host, port)
+    if running := server.find_running(settings.home):
+        output.print(f"Lowcloud is already running at {running.endpoint}")
+        return
+    if detach:
+        output.print(f"Lowcloud is ready at {_start_detached(settings)}")
+        return
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        server.serve(settings, lambda running: output.print(f"Lowcloud is ready at {running.endpoint}"))
+    except server.AlreadyRunning as error:
+        raise _failure(f"Another server is just starting on {settings.home}.") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise _failure(f"Lowcloud cannot listen on {host}:{port}: {reason}. Choose another with --port.") from error
+
+
+@app.command()
+def down(home: Home = None) -> None:
+    """Stop the cloud. Training jobs that run go on and are found again at the next `up`."""
+    from lowcloud import server
+
+    folder = settings_of.home_folder(os.environ, home)
+    running = server.find_running(folder)
+    if running is None:
+        output.print("Lowcloud is not running")
+        return
+    os.kill(running.pid, signal.SIGTERM)
+    if not server.wait_until_gone(folder, STOP_TIMEOUT_SECONDS):
+        raise _failure(f"The server (process {running.pid}) has not ended within {STOP_TIMEOUT_SECONDS:.0f} seconds.")
+    output.print("Lowcloud is down")
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run(
+    command: Annotated[list[str], typer.Argument(help="The command and its arguments.")], home: Home = None
+) -> None:
+    """Run a command with every AWS client in it wired to this cloud, which is started where it does not run."""
+    from lowcloud import client
+
+    settings = _settings(home)
+    wired = client.environment(settings, _endpoint(settings), os.environ)
+    try:
+        os.execvpe(command[0], command, wired)
+    except OSError as error:
+        raise _failure(f"{command[0]} cannot be run: {error.strerror}.", 127) from error
+
+
+@app.command()
+def env(home: Home = None) -> None:
+    """Print what `run` sets, as lines for a shell: eval "$(lowcloud env)"."""
+    from lowcloud import client
+
+    settings = _settings(home)
+    wired = client.environment(settings, _endpoint(settings), os.environ)
+    for name in sorted(set(os.environ) - set(wired)):
+        print(f"unset {name}")
+    for name, value in sorted(client.wiring_only(wired, os.environ).items()):
+        print(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def status(home: Home = None) -> None:
+    """Show whether the cloud runs, where it keeps its data, and how it isolates what it runs."""
+    from lowcloud import server
+
+    folder = settings_of.home_folder(os.environ, home)
+    running = server.find_running(folder)
+    _print_fact("Home", str(folder))
+    if running is None:
+        _print_fact("Server", "not running; start it with: lowcloud up")
+        raise typer.Exit(3)
+    settings = _settings(home)
+    since = datetime.fromtimestamp(running.started_at).strftime("%Y-%m-%d %H:%M:%S")
+    _print_fact("Server", f"ready at {running.endpoint}, process {running.pid}, since {since}")
+    _print_fact("Account", f"{settings.account_id}, region {settings.region}")
+    _print_fact("Isolation", running.isolation)
+    sagemaker = _client(settings, running.endpoint, "sagemaker")
+    jobs = sagemaker.list_training_jobs(StatusEquals="InProgress", MaxResults=100)["TrainingJobSummaries"]
+    endpoints = sagemaker.list_endpoints(MaxResults=100)["Endpoints"]
+    _print_fact("Training jobs", f"{len(jobs)} in progress")
+    shown = ", ".join(f"{one['EndpointName']} ({one['EndpointStatus']})" for one in endpoints)
+    _print_fact("Endpoints", shown or "none")
+
+
+@app.command()
+def jobs(home: Home = None) -> None:
+    """List the newest training jobs."""
+    settings = _settings(home)
+    sagemaker = _client(settings, _endpoint(settings), "sagemaker")
+    found = sagemaker.list_training_jobs(MaxResults=JOBS_SHOWN)["TrainingJobSummaries"]
+    if not found:
+        output.print("No training jobs yet")
+        return
+    table = Table("Training job", "Status", "Created", "Seconds", box=None, pad_edge=False)
+    table.columns[0].overflow = "fold"
+    for job in found:
+        ended = job.get("TrainingEndTime")
+        seconds = f"{(ended - job['CreationTime']).total_seconds():.1f}" if ended else ""
+        created = job["CreationTime"].astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(job["TrainingJobName"], job["TrainingJobStatus"], created, seconds)
+    output.print(table, soft_wrap=False, width=None if output.is_terminal else WIDTH_OF_A_FILE)
+
+
+@app.command()
+def logs(
+    job: Annotated[str, typer.Argument(help="The training job.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends.")] = False,
+    home: Home = None,
+) -> None:
+    """Print what a training job printed."""
+    from botocore.exceptions import ClientError
+
+    settings = _settings(home)
+    endpoint = _endpoint(settings)
+    sagemaker = _client(settings, endpoint, "sagemaker")
+    log_client = _client(settings, endpoint, "logs")
+    seen = ""
+    while True:
+        try:
+            # A list, since a Describe of a young job waits for its end, and lines should come meanwhile.
+            found = sagemaker.list_training_jobs(NameContains=job, MaxResults=100)["TrainingJobSummaries"]
+            state = next((one["TrainingJobStatus"] for one in found if one["TrainingJobName"] == job), None)
+        except ClientError as error:
+            raise _failure(error.response["Error"]["Message"]) from error
+        if state is None:
+            raise _failure(f"There is no training job named {job!r}.")
+        seen = _print_new_lines(log_client, job, seen)
+        if not follow or state not in ("InProgress", "Stopping"):
+            return
+        time.sleep(FOLLOW_SECONDS)
+
+
+def _print_new_lines(log_client: Any, job: str, token: str) -> str:
+    """Print the events after `token`, and return the token that comes after them."""
+    from botocore.exceptions import ClientError
+
+    while True:
+        asked = {"nextToken": token} if token else {}
+        try:
+            page = log_client.filter_log_events(
+                logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/", **asked
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                return token  # nothing has been printed yet
+            raise
+        for event in page["events"]:
+            print(event["message"], flush=True)
+            token = event["eventId"]
+        if "nextToken" not in page:
+            return token
+
+
+def _print_fact(name: str, fact: str) -> None:
+    output.print(f"[bold]{name:15}[/bold]{escape(fact)}")
+
+
+def _settings(home: Path | None, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> Settings:
+    try:
+        settings = settings_of.load(settings_of.home_folder(os.environ, home), os.environ, host, port)
+    except (ValueError, OSError) as error:
+        raise _failure(str(error)) from error
+    return settings
+
+
+def _endpoint(settings: Settings) -> str:
+    """Where the cloud of this home answers; it is started where it does not run."""
+    from lowcloud import server
+
+    running = server.find_running(settings.home)
+    return running.endpoint if running else _start_detached(settings)
+
+
+def _start_detached(settings: Settings) -> str:
+    from lowcloud import server
+
+    place = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
+    log_path = settings.home / "server.log"
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lowcloud.cli", "up", *place],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=settings.home,
+        )
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        if running := server.find_running(settings.home):
+            return running.endpoint
+        if process.poll() is not None and not server.is_held(settings.home):
+            raise _failure(f"The server did not start. The end of {log_path}:\n{_end_of(log_path)}")
+        time.sleep(POLL_SECONDS)
+    raise _failure(f"The server was not ready within {START_TIMEOUT_SECONDS:.0f} seconds; see {log_path}.")
+
+
+def _end_of(path: Path) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-5:])
+
+
+def _client(settings: Settings, endpoint: str, service: str) -> Any:
+    from lowcloud import client
+
+    return client.make_client(settings, endpoint, service)
+
+
+def _failure(message: str, code: int = 1) -> typer.Exit:
+    """Say what went wrong; raise what this returns."""
+    errors.print(message, style="red", markup=False)
+    return typer.Exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Endpoints and their configurations: which models are served, by how many replicas, with which weights."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from lowcloud.core import events, models, tags
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
+from lowcloud.core.models import Model
+from lowcloud.store.pages import Order, Page, read_page
+from lowcloud.store.tables import endpoint_configurations, endpoints
+
+KIND = "endpoint"
+CONFIGURATION_KIND = "endpoint configuration"
+
+
+class State(StrEnum):
+    """Where an endpoint stands."""
+
+    CREATING = "creating"
+    IN_SERVICE = "in service"
+    DELETING = "deleting"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model behind an endpoint, its replicas, and its weight among the variants."""
+
+    name: str
+    model: str
+    instance_type: str
+    instance_count: int = 1
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What an endpoint is made from."""
+
+    name: str
+    created_at: float
+    variants: tuple[Variant, ...]
+    encryption_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint as it stands. It holds its models as they were when it was made."""
+
+    name: str
+    state: State
+    created_at: float
+    modified_at: float
+    configuration: str
+    delete_requested: bool
+    variants: tuple[Variant, ...]
+    models: Mapping[str, Model]
+    failure: str | None = None
+
+    @property
+    def subject(self) -> str:
+        return subject(self.name)
+
+    def work_ids(self) -> dict[str, list[str]]:
+        """The work of each replica, by variant."""
+        born = int(self.created_at * 1000)  # a name may be used again; its work is then another
+        return {
+            variant.name: [
+                f"{self.subject}/{born}/{variant.name}/{replica}" for replica in range(variant.instance_count)
+            ]
+            for variant in self.variants
+        }
+
+
+def subject(name: str) -> str:
+    """What events and tags of an endpoint are filed under."""
+    return f"endpoint/{name}"
+
+
+def configuration_subject(name: str) -> str:
+    """What tags of an endpoint configuration are filed under."""
+    return f"endpoint-config/{name}"
+
+
+def configure(cloud: Cloud, configuration: Configuration, labels: Mapping[str, str] | None = None) -> None:
+    """Keep a configuration. Raises AlreadyExists, and NotFound for a model it names."""
+    for variant in configuration.variants:
+        models.find(cloud, variant.model)
+    row = {
+        "name": configuration.name,
+        "created_at": configuration.created_at,
+        "specification": asdict(configuration),
+    }
+    try:
+        with cloud.database.transaction() as connection:
+            connection.execute(insert(endpoint_configurations).values(**row))
+            tags.put(connection, configuration_subject(configuration.name), labels or {})
+    except IntegrityError as error:
+        raise AlreadyExists(CONFIGURATION_KIND, configuration.name) from error
+
+
+def find_configuration(cloud: Cloud, name: str) -> Configuration:
+    """The configuration of this name. Raises NotFound."""
+    table = endpoint_configurations
+    with cloud.database.read() as connection:
+        row = connection.execute(select(table).where(table.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFound(CONFIGURATION_KIND, name)
+    return configuration_from_row(row)
+
+
+def remove_configuration(cloud: Cloud, name: str) -> None:
+    """Forget a configuration; endpoints made from it stay. Raises NotFound."""
+    table = endpoint_configurations
+    with cloud.database.transaction() as connection:
+        if connection.execute(delete(table).where(table.c.name == name)).rowcount == 0:
+            raise NotFound(CONFIGURATION_KIND, name)
+        tags.forget(connection, configuration_subject(name))
+
+
+def create(cloud: Cloud, name: str, configuration_name: str, labels: Mapping[str, str] | None = None) -> None:
+    """Ask for an endpoint. Raises AlreadyExists, and NotFound for the configuration or a model of it."""
+    configuration = find_configuration(cloud, configuration_name)
+    served = {variant.model: asdict(models.find(cloud, variant.model)) for variant in configuration.variants}
+    now = cloud.now()
+    row = {
+        "name": name,
+        "state": State.CREATING,
+        "created_at": now,
+        "modified_at": now,
+        "configuration": configuration_name,
+        "progress": {
+            "variants": [asdict(variant) for variant in configuration.variants],
+            "models": served,
+            "failure": None,
+        },
+        "due_at": now,
+    }
+    try:
+        with cloud.database.transaction() as connection:
+            connection.execute(insert(endpoints).values(**row))
+            tags.put(connection, subject(name), labels or {})
+            events.record(connection, subject(name), events.Event(now, State.CREATING, "Creating the endpoint"))
+    except IntegrityError as error:
+        raise AlreadyExists(KIND, name) from error
+    cloud.bell.ring()
+
+
+def find(cloud: Cloud, name: str) -> Endpoint:
+    """The endpoint of this name. Raises NotFound."""
+    with cloud.database.read() as connection:
+        row = connection.execute(select(endpoints).where(endpoints.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFound(KIND, name)
+    return from_row(row)
+
+
+def request_removal(cloud: Cloud, name: str) -> None:
+    """Wish the endpoint gone; from now on it answers nobody. Raises NotFound, and Invalid where it is going already."""
+    with cloud.database.transaction() as connection:
+        row = connection.execute(select(endpoints).where(endpoints.c.name == name)).one_or_none()
+        if row is None:
+            raise NotFound(KIND, name)
+        if row.delete_requested:
+            raise Invalid(f"The endpoint {name!r} is being deleted.")
+        now = cloud.now()
+        values = {"delete_requested": True, "state": State.DELETING, "modified_at": now, "due_at": now}
+        connection.execute(update(endpoints).where(endpoints.c.name == name).values(**values))
+    cloud.bell.ring()
+
+
+def list_page(cloud: Cloud, where: list[Any], order: Order, limit: int, token: str | None) -> Page:
+    """A page of rows; give each to `from_row`. Raises pages.BadToken."""
+    with cloud.database.read() as connection:
+        return read_page(connection, endpoints, where, order, limit, token)
+
+
+def list_configurations(cloud: Cloud, where: list[Any], order: Order, limit: int, token: str | None) -> Page:
+    """A page of rows; give each to `configuration_from_row`. Raises pages.BadToken."""
+    with cloud.database.read() as connection:
+        return read_page(connection, endpoint_configurations, where, order, limit, token)
+
+
+def from_row(row: Row[Any]) -> Endpoint:
+    """The endpoint that a row of the table holds."""
+    return Endpoint(
+        name=row.name,
+        state=State(row.state),
+        created_at=row.created_at,
+        modified_at=row.modified_at,
+        configuration=row.configuration,
+        delete_requested=row.delete_requested,
+        variants=tuple(Variant(**variant) for variant in row.progress["variants"]),
+        models={name: Model(**model) for name, model in row.progress["models"].items()},
+        failure=row.progress["failure"],
+    )
+
+
+def configuration_from_row(row: Row[Any]) -> Configuration:
+    """The configuration that a row of the table holds."""
+    kept = dict(row.specification)
+    return Configuration(**{**kept, "variants": tuple(Variant(**variant) for variant in kept["variants"])})

@@ -1,0 +1,156 @@
+"""The life of an endpoint: start its replicas, keep them running, and take all of it away when that is wished."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from sqlalchemy import delete
+
+from lowcloud import catalog, contract
+from lowcloud.core import endpoints, events, logs, objects, tags
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.endpoints import Endpoint, State, Variant
+from lowcloud.core.errors import CloudError, Invalid, NotFound
+from lowcloud.core.inputs import parse_uri, source_of
+from lowcloud.core.reconciler import Claim
+from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
+from lowcloud.store import tables
+
+STARTUP_TIMEOUT_SECONDS = 600.0
+HEALTH_INTERVAL_SECONDS = 1.0
+
+
+def step(endpoint: Endpoint, are_ready: bool, failure: str | None, now: float) -> Endpoint:
+    """The next state of an endpoint that nobody wishes gone. Pure."""
+    if endpoint.state != State.CREATING:
+        return endpoint
+    if failure:
+        return replace(endpoint, state=State.FAILED, failure=failure, modified_at=now)
+    if are_ready:
+        return replace(endpoint, state=State.IN_SERVICE, modified_at=now)
+    if now - endpoint.created_at > STARTUP_TIMEOUT_SECONDS:
+        late = f"The replicas did not answer within {STARTUP_TIMEOUT_SECONDS:.0f} seconds. See the endpoint's log."
+        return replace(endpoint, state=State.FAILED, failure=late, modified_at=now)
+    return endpoint
+
+
+def advance(claim: Claim) -> float | None:
+    """One turn of an endpoint."""
+    cloud = claim.cloud
+    try:
+        endpoint = endpoints.find(cloud, claim.name)
+    except NotFound:
+        return None
+    if endpoint.delete_requested:
+        _remove(claim, endpoint)
+        return None
+    failure = _ensure_running(cloud, endpoint)
+    _collect_logs(cloud, endpoint)
+    after = step(endpoint, _are_ready(cloud, endpoint), failure, cloud.now())
+    if after != endpoint:
+        _save(claim, after)
+    if after.state == State.FAILED:
+        _remove_work(cloud, endpoint)
+        return None
+    return HEALTH_INTERVAL_SECONDS if after.state == State.IN_SERVICE else 0.02
+
+
+def suspend(cloud: Cloud) -> None:
+    """End every replica, for a server that goes down: nobody could reach them. The next server starts them again."""
+    with cloud.database.read() as connection:
+        rows = connection.execute(tables.endpoints.select()).all()
+    for row in rows:
+        _remove_work(cloud, endpoints.from_row(row))
+
+
+def _ensure_running(cloud: Cloud, endpoint: Endpoint) -> str | None:
+    """Start what does not run. The reason, where a new endpoint's replica cannot run at all."""
+    for variant in endpoint.variants:
+        for work_id in endpoint.work_ids()[variant.name]:
+            status = next(iter(cloud.engine.status(work_id)), ReplicaStatus(Phase.ABSENT))
+            if status.phase in (Phase.EXITED, Phase.LOST):
+                if endpoint.state == State.CREATING:
+                    return _reason(cloud, work_id, status)
+                _collect_logs(cloud, endpoint)
+                cloud.engine.remove(work_id)
+            if status.phase != Phase.RUNNING:
+                try:
+                    cloud.engine.start(_work(cloud, endpoint, variant, work_id))
+                except StagingFailed as error:
+                    return str(error)
+    return None
+
+
+def _reason(cloud: Cloud, work_id: str, status: ReplicaStatus) -> str:
+    said = cloud.engine.read_file(work_id, 0, contract.FAILURE, 1024) or b""
+    return said.decode(errors="replace").strip() or (
+        f"The model server ended with exit code {status.exit_code} before it answered. See the endpoint's log."
+    )
+
+
+def _are_ready(cloud: Cloud, endpoint: Endpoint) -> bool:
+    return all(cloud.engine.address(work_id, 0) for ids in endpoint.work_ids().values() for work_id in ids)
+
+
+def _work(cloud: Cloud, endpoint: Endpoint, variant: Variant, work_id: str) -> Work:
+    model = endpoint.models[variant.model]
+    program = catalog.resolve(model.image)
+    if program is None:
+        raise StagingFailed(f"No program is known for the image {model.image!r} of model {model.name!r}.")
+    capacity = cloud.engine.capacity()
+    return Work(
+        id=work_id,
+        command=program.serve_command,
+        replicas=(Replica(environment=dict(model.environment), archives=tuple(_archives(cloud, model.artifact))),),
+        resources=Resources(cpus=capacity.cpus, memory_bytes=capacity.memory_bytes),
+        serves=True,
+    )
+
+
+def _archives(cloud: Cloud, artifact: str | None) -> Iterator[Input]:
+    if artifact is None:
+        return
+    try:
+        bucket, key = parse_uri(artifact)
+        size = objects.head(cloud, bucket, key).size
+    except (CloudError, Invalid) as error:
+        raise StagingFailed(f"The model data {artifact} cannot be read: {error}") from error
+    yield Input(contract.MODEL, source_of(bucket, key), size)
+
+
+def _collect_logs(cloud: Cloud, endpoint: Endpoint) -> None:
+    group = logs.endpoint_group(endpoint.name)
+    for variant, work_ids in endpoint.work_ids().items():
+        for replica, work_id in enumerate(work_ids):
+            started_at = next((status.started_at for status in cloud.engine.status(work_id)), None)
+            if started_at is None:
+                continue
+            stream = f"{variant}/{replica}-{int(started_at * 1000)}"  # a restarted replica opens a stream of its own
+            logs.collect(cloud, group, stream, work_id, 0)
+
+
+def _save(claim: Claim, endpoint: Endpoint) -> None:
+    progress = {
+        "variants": [vars(variant) for variant in endpoint.variants],
+        "models": {name: vars(model) for name, model in endpoint.models.items()},
+        "failure": endpoint.failure,
+    }
+    event = events.Event(endpoint.modified_at, endpoint.state, endpoint.failure or f"The endpoint is {endpoint.state}")
+    claim.save(
+        {"state": endpoint.state, "modified_at": endpoint.modified_at, "progress": progress},
+        lambda connection: events.record(connection, endpoint.subject, event),
+    )
+
+
+def _remove(claim: Claim, endpoint: Endpoint) -> None:
+    _remove_work(claim.cloud, endpoint)
+    with claim.cloud.database.transaction() as connection:
+        table = tables.endpoints
+        connection.execute(delete(table).where(table.c.name == endpoint.name, table.c.lease_owner == claim.owner))
+        tags.forget(connection, endpoint.subject)
+        events.forget(connection, endpoint.subject)
+
+
+def _remove_work(cloud: Cloud, endpoint: Endpoint) -> None:
+    for work_ids in endpoint.work_ids().values():
+        for work_id in work_ids:
+            cloud.engine.remove(work_id)

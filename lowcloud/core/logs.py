@@ -1,0 +1,246 @@
+"""Logs: groups of streams of timestamped lines, filled from what running work prints."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
+
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import NotFound
+from lowcloud.engine import LogLine
+from lowcloud.store.tables import log_events, log_groups, log_streams
+
+TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
+MESSAGE_LIMIT = 256 * 1024  # characters; what is longer is cut, as CloudWatch Logs does
+
+
+@dataclass(frozen=True)
+class Event:
+    """One stored line. Ids grow in the order of arrival within a stream."""
+
+    id: int
+    stream: str
+    timestamp_ms: int
+    ingestion_ms: int
+    message: str
+
+
+def endpoint_group(endpoint: str) -> str:
+    """The group that holds what an endpoint's replicas print."""
+    return f"/aws/sagemaker/Endpoints/{endpoint}"
+
+
+def open_stream(cloud: Cloud, group: str, name: str) -> Row[Any]:
+    """The stream of this name, made with its group where they do not exist."""
+    now = cloud.now()
+    with cloud.database.transaction() as connection:
+        connection.execute(insert_or_ignore(log_groups).values(name=group, created_at=now).on_conflict_do_nothing())
+        row = {"group": group, "name": name, "created_at": now}
+        connection.execute(insert_or_ignore(log_streams).values(**row).on_conflict_do_nothing())
+    return _stream(cloud, group, name)
+
+
+def collect(
+    cloud: Cloud,
+    group: str,
+    name: str,
+    work_id: str,
+    replica: int,
+    also: Callable[[Connection, Sequence[LogLine]], None] | None = None,
+) -> None:
+    """Move what a replica printed since the last time into its stream, which is made at the first line.
+
+    Lines, the offset they were read to and whatever `also` derives from them are saved in one transaction, so a crash
+    neither loses nor doubles a line.
+    """
+    while True:
+        stream = _find_stream(cloud, group, name)
+        offset = stream.source_offset if stream else 0
+        page = cloud.engine.logs(work_id, replica, offset)
+        if page.next_offset == offset:
+            return
+        if stream is None:
+            stream = open_stream(cloud, group, name)
+        with cloud.database.transaction() as connection:
+            moved = connection.execute(
+                update(log_streams)
+                .where(log_streams.c.id == stream.id, log_streams.c.source_offset == offset)
+                .values(source_offset=page.next_offset)
+            )
+            if moved.rowcount != 1:
+                return  # another server has read these lines
+            append(connection, stream.id, page.lines, now_ms=int(cloud.now() * 1000))
+            if also:
+                also(connection, page.lines)
+
+
+def append(connection: Connection, stream_id: int, lines: Sequence[LogLine], now_ms: int) -> None:
+    """Add lines to a stream."""
+    if not lines:
+        return
+    rows = [
+        {
+            "stream": stream_id,
+            "timestamp_ms": line.timestamp_ms,
+            "ingestion_ms": now_ms,
+            "message": line.text[:MESSAGE_LIMIT],
+        }
+        for line in lines
+    ]
+    connection.execute(insert(log_events), rows)
+    timestamps = [line.timestamp_ms for line in lines]
+    stream = connection.execute(select(log_streams).where(log_streams.c.id == stream_id)).one()
+    connection.execute(
+        update(log_streams)
+        .where(log_streams.c.id == stream_id)
+        .values(
+            first_event_ms=min([*timestamps, *_known(stream.first_event_ms)]),
+            last_event_ms=max([*timestamps, *_known(stream.last_event_ms)]),
+            last_ingestion_ms=now_ms,
+            bytes=stream.bytes + sum(len(line.text.encode()) for line in lines),
+        )
+    )
+
+
+def read_stream(  # one page of one stream, in either direction
+    cloud: Cloud,
+    group: str,
+    name: str,
+    limit: int,
+    after: int | None = None,
+    before: int | None = None,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
+) -> list[Event]:
+    """At most `limit` events in order: those after the id `after`, or the last ones before the id `before`.
+
+    Times are milliseconds since the epoch; `end_ms` is exclusive. Raises NotFound for a group or stream.
+    """
+    stream = _stream(cloud, group, name)
+    where = [log_events.c.stream == stream.id, *_between(start_ms, end_ms)]
+    if after is not None:
+        statement = select(log_events).where(*where, log_events.c.id > after).order_by(log_events.c.id)
+    else:
+        if before is not None:
+            where.append(log_events.c.id < before)
+        statement = select(log_events).where(*where).order_by(log_events.c.id.desc())
+    with cloud.database.read() as connection:
+        rows = connection.execute(statement.limit(limit)).all()
+    events = [_event(row, name) for row in rows]
+    return events if after is not None else events[::-1]
+
+
+def filter_events(
+    cloud: Cloud,
+    group: str,
+    limit: int,
+    names: Sequence[str] | None = None,
+    name_prefix: str | None = None,
+    terms: "Terms | None" = None,
+    after: int = 0,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
+) -> list[Event]:
+    """Events of a group's streams that hold all of `terms`, oldest arrival first. Raises NotFound for the group."""
+    _require_group(cloud, group)
+    where = [log_streams.c.group == group, log_events.c.id > after, *_between(start_ms, end_ms)]
+    if names:
+        where.append(log_streams.c.name.in_(names))
+    if name_prefix:
+        where.append(log_streams.c.name.startswith(name_prefix, autoescape=True))
+    statement = (
+        select(log_events, log_streams.c.name)
+        .join(log_streams, log_streams.c.id == log_events.c.stream)
+        .where(*where)
+        .order_by(log_events.c.id)
+    )
+    found: list[Event] = []
+    with cloud.database.read() as connection:
+        for row in connection.execution_options(yield_per=1000).execute(statement):
+            if terms is None or terms.match(row.message):
+                found.append(_event(row, row.name))
+            if len(found) == limit:
+                break
+    return found
+
+
+def streams(cloud: Cloud, group: str, name_prefix: str | None = None) -> Sequence[Row[Any]]:
+    """A group's streams by name. Raises NotFound for the group."""
+    _require_group(cloud, group)
+    statement = select(log_streams).where(log_streams.c.group == group).order_by(log_streams.c.name)
+    if name_prefix:
+        statement = statement.where(log_streams.c.name.startswith(name_prefix, autoescape=True))
+    with cloud.database.read() as connection:
+        return connection.execute(statement).all()
+
+
+def groups(cloud: Cloud, name_prefix: str = "") -> Sequence[Row[Any]]:
+    """The groups whose names begin with the prefix, by name."""
+    statement = select(log_groups).where(log_groups.c.name.startswith(name_prefix, autoescape=True))
+    with cloud.database.read() as connection:
+        return connection.execute(statement.order_by(log_groups.c.name)).all()
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A plain filter pattern: terms that must occur, terms that must not, and terms of which one must."""
+
+    required: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
+
+    def match(self, message: str) -> bool:
+        """Whether a message passes."""
+        return (
+            all(term in message for term in self.required)
+            and not any(term in message for term in self.excluded)
+            and (not self.alternatives or any(term in message for term in self.alternatives))
+        )
+
+
+def parse_terms(pattern: str) -> Terms:
+    """Read a plain filter pattern (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html)."""
+    kinds: dict[str, list[str]] = {"": [], "-": [], "?": []}
+    for sign, phrase, word in re.findall(r'([-?]?)(?:"([^"]*)"|([^\s"]+))', pattern):
+        kinds[sign].append(phrase or word)
+    return Terms(*(tuple(kinds[sign]) for sign in ("", "-", "?")))
+
+
+def _find_stream(cloud: Cloud, group: str, name: str) -> Row[Any] | None:
+    statement = select(log_streams).where(log_streams.c.group == group, log_streams.c.name == name)
+    with cloud.database.read() as connection:
+        return connection.execute(statement).one_or_none()
+
+
+def _stream(cloud: Cloud, group: str, name: str) -> Row[Any]:
+    stream = _find_stream(cloud, group, name)
+    if stream is None:
+        _require_group(cloud, group)
+        raise NotFound("log stream", name)
+    return stream
+
+
+def _require_group(cloud: Cloud, group: str) -> None:
+    with cloud.database.read() as connection:
+        if connection.scalar(select(log_groups.c.name).where(log_groups.c.name == group)) is None:
+            raise NotFound("log group", group)
+
+
+def _between(start_ms: int | None, end_ms: int | None) -> list[ColumnElement[bool]]:
+    conditions = []
+    if start_ms is not None:
+        conditions.append(log_events.c.timestamp_ms >= start_ms)
+    if end_ms is not None:
+        conditions.append(log_events.c.timestamp_ms < end_ms)
+    return conditions
+
+
+def _known(value: int | None) -> Iterable[int]:
+    return () if value is None else (value,)
+
+
+def _event(row: Row[Any], stream: str) -> Event:
+    return Event(row.id, stream, row.timestamp_ms, row.ingestion_ms, row.message)

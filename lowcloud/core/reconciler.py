@@ -1,0 +1,189 @@
+"""The reconciler: one loop that carries every unfinished record forward. Start here to follow a job.
+
+A request handler only writes a row and leaves it due. The loop claims due rows with a lease and gives each, turn after
+turn, to its kind's `advance` in a worker thread, until that says there is nothing left to do. What a turn saves is
+guarded by the lease (`Claim.save`), so a server that was paused past its lease cannot overwrite its successor's work.
+Training jobs are carried by training.advance, endpoints by endpoints.advance.
+"""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Table, and_, update
+
+from lowcloud.core.cloud import Cloud
+
+LEASE_SECONDS = 15.0
+SCAN_SECONDS = 0.5  # how soon rows written by another server's handlers are noticed
+RETRY_SECONDS = 5.0  # after a turn that failed for a reason of the machine's
+WORKERS = 16
+
+log = logging.getLogger("lowcloud.reconciler")
+
+
+class LeaseLost(Exception):
+    """Another server carries this record now; whoever sees this must stop touching it."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to change one record for as long as the lease lasts."""
+
+    cloud: Cloud
+    table: Table
+    name: str
+    owner: str
+
+    def save(self, values: Mapping[str, Any], also: Callable[[Any], None] | None = None) -> None:
+        """Change the record, and whatever `also` changes, in one transaction. Raises LeaseLost."""
+        with self.cloud.database.transaction() as connection:
+            changed = connection.execute(update(self.table).where(*self._is_held()).values(**values))
+            if changed.rowcount != 1:
+                raise LeaseLost(self.name)
+            if also:
+                also(connection)
+
+    def renew(self) -> None:
+        """Hold on to the record. Raises LeaseLost."""
+        self.save({"lease_until": self.cloud.now() + LEASE_SECONDS})
+
+    def release(self, due_at: float | None) -> None:
+        """Let go, with nothing left to do (None) or something for whoever claims it next."""
+        self.save({"lease_owner": None, "lease_until": 0, "due_at": due_at})
+
+    def _is_held(self) -> tuple[Any, ...]:
+        return (self.table.c.name == self.name, self.table.c.lease_owner == self.owner)
+
+
+# Take a record one turn further. Returns the seconds until its next turn, or None where nothing is left to do.
+Advance = Callable[[Claim], float | None]
+
+
+class Reconciler:
+    """Runs the loop in a thread of its own until `stop`."""
+
+    def __init__(self, cloud: Cloud, kinds: Mapping[Table, Advance]):
+        self._cloud = cloud
+        self._kinds = kinds
+        self._owner = secrets.token_hex(8)
+        self._next_turn: dict[Claim, float] = {}  # claims waiting for their turn
+        self._running: set[Claim] = set()
+        self._lock = threading.Lock()
+        self._scan_at = 0.0
+        self._signal = threading.Event()
+        self._stopping = False
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="reconciler")
+        self._thread = threading.Thread(target=self._loop, name="reconciler", daemon=True)
+        cloud.bell.listen(self.wake)
+
+    def start(self, is_alone: bool) -> None:
+        """Begin. A server that is alone on its database takes over at once what its predecessor held."""
+        if is_alone:
+            self._forget_leases()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the turns in progress; what is unfinished stays due for the next server."""
+        self._stopping = True
+        self._signal.set()
+        self._thread.join()
+        self._workers.shutdown(wait=True)
+        for claim in list(self._next_turn):
+            self._guarded(claim, partial(claim.release, self._cloud.now()))
+
+    def wake(self) -> None:
+        """Something was written that should not wait: look now, at new rows and at every claimed record."""
+        with self._lock:
+            for claim in self._next_turn:
+                self._next_turn[claim] = 0
+            self._scan_at = 0
+        self._signal.set()
+
+    def _loop(self) -> None:
+        renew_at = 0.0
+        while not self._stopping:
+            self._signal.clear()
+            now = self._cloud.now()
+            try:
+                if now >= self._scan_at:
+                    self._scan_at = now + SCAN_SECONDS
+                    self._claim_due(now)
+                if now >= renew_at:
+                    renew_at = now + LEASE_SECONDS / 3
+                    self._renew_all()
+            except Exception:  # a full disk or a locked database must not end the loop
+                log.exception("The reconciler could not read its records; it tries again")
+            self._run_due(now)
+            with self._lock:
+                next_at = min([self._scan_at, *self._next_turn.values()])
+            self._signal.wait(max(0.0, next_at - self._cloud.now()))
+
+    def _forget_leases(self) -> None:
+        with self._cloud.database.transaction() as connection:
+            for table in self._kinds:
+                connection.execute(update(table).values(lease_owner=None, lease_until=0))
+
+    def _claim_due(self, now: float) -> None:
+        for table in self._kinds:
+            is_due = and_(table.c.due_at <= now, table.c.lease_until < now)
+            with self._cloud.database.read() as connection:
+                names = connection.scalars(table.select().with_only_columns(table.c.name).where(is_due)).all()
+            for name in names:
+                self._claim(table, name, now)
+
+    def _claim(self, table: Table, name: str, now: float) -> None:
+        with self._cloud.database.transaction() as connection:
+            claimed = connection.execute(
+                update(table)
+                .where(table.c.name == name, table.c.lease_until < now)
+                .values(lease_owner=self._owner, lease_until=now + LEASE_SECONDS)
+            )
+        if claimed.rowcount == 1:
+            with self._lock:
+                self._next_turn[Claim(self._cloud, table, name, self._owner)] = 0
+
+    def _renew_all(self) -> None:
+        with self._lock:
+            claims = [*self._next_turn, *self._running]
+        for claim in claims:
+            self._guarded(claim, claim.renew)
+
+    def _run_due(self, now: float) -> None:
+        with self._lock:
+            due = [claim for claim, at in self._next_turn.items() if at <= now]
+            for claim in due:
+                del self._next_turn[claim]
+                self._running.add(claim)
+        for claim in due:
+            self._workers.submit(self._turn, claim)
+
+    def _turn(self, claim: Claim) -> None:
+        wait_seconds: float | None = RETRY_SECONDS
+        try:
+            wait_seconds = self._kinds[claim.table](claim)
+            if wait_seconds is None:
+                claim.release(None)
+        except LeaseLost:
+            log.warning("Another server has taken over %s %s", claim.table.name, claim.name)
+            wait_seconds = None
+        except Exception:
+            log.exception("A turn of %s %s failed; it is tried again", claim.table.name, claim.name)
+            wait_seconds = RETRY_SECONDS
+        with self._lock:
+            self._running.discard(claim)
+            if wait_seconds is not None:
+                self._next_turn[claim] = self._cloud.now() + wait_seconds
+        self._signal.set()
+
+    def _guarded(self, claim: Claim, change: Callable[[], None]) -> None:
+        try:
+            change()
+        except LeaseLost:
+            with self._lock:
+                self._next_turn.pop(claim, None)

@@ -1,0 +1,36 @@
+"""Tags: key and value on any subject that has a name."""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from lowcloud.core.errors import Invalid
+from lowcloud.store.tables import tags
+
+TAGS_LIMIT = 50
+
+
+def put(connection: Connection, subject: str, values: Mapping[str, str]) -> None:
+    """Set tags of a subject, e.g. "training-job/NAME". Raises Invalid past 50 tags."""
+    if len({**of(connection, subject), **values}) > TAGS_LIMIT:
+        raise Invalid(f"A resource can have at most {TAGS_LIMIT} tags.")
+    for key, value in values.items():
+        statement = upsert(tags).values(subject=subject, key=key, value=value)
+        connection.execute(statement.on_conflict_do_update(["subject", "key"], set_={"value": value}))
+
+
+def of(connection: Connection, subject: str) -> dict[str, str]:
+    """The tags of a subject, by key."""
+    rows = connection.execute(select(tags).where(tags.c.subject == subject).order_by(tags.c.key))
+    return {row.key: row.value for row in rows}
+
+
+def remove(connection: Connection, subject: str, keys: Iterable[str]) -> None:
+    """Drop some tags of a subject."""
+    connection.execute(delete(tags).where(tags.c.subject == subject, tags.c.key.in_(list(keys))))
+
+
+def forget(connection: Connection, subject: str) -> None:
+    """Drop all tags of a subject that is gone."""
+    connection.execute(delete(tags).where(tags.c.subject == subject))

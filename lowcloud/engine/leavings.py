@@ -1,0 +1,104 @@
+"""Reads what a program left in its folder. All of it is hostile: no link is followed, nothing outside is reached."""
+
+import os
+import stat
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a named pipe must not hold the reader up
+READ_BYTES = 1024 * 1024
+GZIP_WINDOW = 31  # zlib's way to say: deflate with a gzip header
+FASTEST = 1
+DEPTH_LIMIT = 200  # folders below folders; each costs an open descriptor
+
+
+def read_beneath(base: Path, path: str, limit_bytes: int) -> bytes | None:
+    """The first bytes of the regular file base/path; None where it is missing or reached by a link."""
+    *folders, name = PurePosixPath(path).parts
+    with suppress(OSError):
+        folder = _open_beneath(base, tuple(folders))
+        try:
+            descriptor = os.open(name, FILE_FLAGS, dir_fd=folder)
+        finally:
+            os.close(folder)
+        with os.fdopen(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return file.read(limit_bytes)
+    return None
+
+
+def archive(base: Path, path: str) -> Iterator[bytes]:
+    """base/path as a tar.gz, sorted by name, in chunks. Links are kept as links; devices, pipes and sockets are not."""
+    packer = zlib.compressobj(FASTEST, zlib.DEFLATED, GZIP_WINDOW)
+    descriptor = _open_beneath(base, PurePosixPath(path).parts)
+    try:
+        for data in _members(descriptor, "", DEPTH_LIMIT):
+            if chunk := packer.compress(data):
+                yield chunk
+    finally:
+        os.close(descriptor)
+    yield packer.compress(bytes(2 * tarfile.BLOCKSIZE)) + packer.flush()
+
+
+def _open_beneath(base: Path, parts: tuple[str, ...]) -> int:
+    descriptor = os.open(base, FOLDER_FLAGS)
+    for part in parts:
+        parent = descriptor
+        try:
+            descriptor = os.open(part, FOLDER_FLAGS, dir_fd=parent)
+        finally:
+            os.close(parent)
+    return descriptor
+
+
+def _members(folder: int, prefix: str, depth: int) -> Iterator[bytes]:
+    """The tar blocks of all that lies in an open folder."""
+    for name in sorted(os.listdir(folder)):
+        facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        member = tarfile.TarInfo(prefix + name)
+        member.mtime = int(facts.st_mtime)
+        member.mode = stat.S_IMODE(facts.st_mode) & 0o777
+        if stat.S_ISDIR(facts.st_mode):
+            yield from _folder_blocks(folder, name, member, depth)
+        elif stat.S_ISREG(facts.st_mode):
+            yield from _file_blocks(folder, name, member)
+        elif stat.S_ISLNK(facts.st_mode):
+            member.type = tarfile.SYMTYPE
+            member.linkname = os.readlink(name, dir_fd=folder)
+            yield _header(member)
+
+
+def _folder_blocks(parent: int, name: str, member: tarfile.TarInfo, depth: int) -> Iterator[bytes]:
+    if depth == 0:
+        raise OSError(f"{member.name[:80]!r}... lies more than {DEPTH_LIMIT} folders deep.")
+    member.type = tarfile.DIRTYPE
+    yield _header(member)
+    descriptor = os.open(name, FOLDER_FLAGS, dir_fd=parent)
+    try:
+        yield from _members(descriptor, f"{member.name}/", depth - 1)
+    finally:
+        os.close(descriptor)
+
+
+def _file_blocks(folder: int, name: str, member: tarfile.TarInfo) -> Iterator[bytes]:
+    """Header and content; a file that changes its size meanwhile is cut or filled with zeros to the size it had."""
+    with os.fdopen(os.open(name, FILE_FLAGS, dir_fd=folder), "rb", buffering=0) as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            return
+        member.size = facts.st_size
+        yield _header(member)
+        left = member.size
+        while left:
+            data = file.read(min(left, READ_BYTES)) or bytes(min(left, READ_BYTES))
+            left -= len(data)
+            yield data
+    yield bytes(-member.size % tarfile.BLOCKSIZE)
+
+
+def _header(member: tarfile.TarInfo) -> bytes:
+    return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")

@@ -1,0 +1,253 @@
+"""LocalEngine: runs work as processes of this machine, each replica under a supervisor that outlives the server.
+
+Everything it knows lies in files below `root`, so that a new engine on the same folder finds running work again:
+
+    ids                           how many user ids were given out
+    <work>/work.json              which work this is, how many replicas it has, and which user ids they have
+    <work>/rendezvous/            shared by the replicas of the work
+    <work>/<replica>/...          see replica.py and, for the supervisor's files, lowcloud.contract
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lowcloud import contract
+from lowcloud.engine import (
+    Fetch,
+    LogPage,
+    Replica,
+    ReplicaStatus,
+    Resources,
+    Work,
+    isolation,
+    leavings,
+    plans,
+    staging,
+)
+from lowcloud.engine.isolation import Walls
+from lowcloud.engine.launcher import Launcher
+from lowcloud.engine.replica import ReplicaFolder, Stopped, delete, read_record, write_record
+from lowcloud.engine.sockets import ShortNames
+
+TRASH = "-trash"  # ends the names of folders that a dead engine may have left to delete
+
+
+class LocalEngine:
+    """Implements lowcloud.engine.Engine.
+
+    `root` holds the folders of running work, `home` all that no program may see (the parent of `root` where not given).
+    """
+
+    def __init__(self, root: Path, fetch: Fetch, home: Path | None = None):
+        self._root = root.absolute()
+        self._home = (home or self._root.parent).absolute()
+        if self._home == Path("/"):
+            raise ValueError("The cloud's home cannot be the root of the file system.")
+        self._fetch = fetch
+        self._launcher = Launcher()
+        self._short_names = ShortNames(self._root)
+        self._walls: isolation.Walls | None = None
+        self._walls_guard = threading.Lock()
+        self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
+        self._guard = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for trash in self._root.glob(f".*{TRASH}"):
+            delete(trash)
+
+    def warm_up(self) -> None:
+        """Load built-in programs and find the level of isolation in the background, so that work starts quickly."""
+        self._launcher.warm_up()
+        threading.Thread(target=self._find_walls, name="isolation").start()
+
+    def close(self) -> None:
+        """Let go of the warm parent. Running work goes on."""
+        self._launcher.close()
+
+    def start(self, work: Work) -> None:
+        """See Engine.start. A start that was cut short is carried on; a program never runs a second time."""
+        with self._locked(work.id):
+            folder = self._folder(work.id)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if not (folder / "work.json").exists():
+                record = {
+                    "id": work.id,
+                    "replicas": len(work.replicas),
+                    "first_id": self._count_ids(len(work.replicas)),
+                }
+                write_record(folder / "work.json", record)
+            waiting = [replica for replica in self._replicas(work.id) if not replica.was_started]
+            for replica in waiting:
+                if not replica.is_staged:
+                    self._stage(work, replica)
+            waiting = [replica for replica in waiting if replica.is_staged]
+            for replica in waiting:
+                self._launcher.launch(replica.path, _is_built_in(work))
+            for replica in waiting:
+                replica.wait_until_started()
+
+    def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
+        """See Engine.status."""
+        return tuple(replica.status() for replica in self._replicas(work_id))
+
+    def logs(self, work_id: str, replica: int, offset: int) -> LogPage:
+        """See Engine.logs. Offsets are bytes of the log file."""
+        return self._replica(work_id, replica).logs(offset)
+
+    def stop(self, work_id: str, grace_seconds: float) -> None:
+        """See Engine.stop."""
+        for replica in self._replicas(work_id):
+            replica.ask_to_end(grace_seconds)
+
+    def read_file(self, work_id: str, replica: int, path: str, limit_bytes: int) -> bytes | None:
+        """See Engine.read_file."""
+        return leavings.read_beneath(self._replica(work_id, replica).base, path, limit_bytes)
+
+    def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
+        """See Engine.archive. Raises OSError where the folder is missing or cannot be read."""
+        return leavings.archive(self._replica(work_id, replica).base, folder)
+
+    def address(self, work_id: str, replica: int) -> str | None:
+        """See Engine.address. After the first answer it costs about 15 microseconds: every request asks for it."""
+        known = self._addresses.get((work_id, replica))
+        if known is None:
+            place = self._replica(work_id, replica)
+            address = self._try_socket(place)
+            if address is None:
+                return None
+            known = self._addresses[work_id, replica] = (place, address)
+        place, address = known
+        return address if place.is_supervised and not place.has_ended else None
+
+    def _try_socket(self, place: ReplicaFolder) -> str | None:
+        """The address of a replica's socket once it accepts connections."""
+        if not stat.S_ISSOCK(_mode(place.socket / plans.SOCKET)):
+            return None
+        path = self._short_names.of(place.socket) / plans.SOCKET
+        with socket.socket(socket.AF_UNIX) as trial:
+            return f"unix:{path}" if trial.connect_ex(os.fsencode(path)) == 0 else None
+
+    def remove(self, work_id: str) -> None:
+        """See Engine.remove."""
+        with self._locked(work_id):
+            replicas = self._replicas(work_id)
+            for replica in replicas:
+                replica.ask_to_end(0.0)
+            for replica in replicas:
+                replica.wait_until_dead()
+                self._addresses.pop((work_id, int(replica.path.name)), None)
+                self._short_names.forget(replica.socket)
+            folder = self._folder(work_id)
+            self._short_names.forget(folder / "rendezvous")
+            if folder.exists():
+                trash = self._root / f".{secrets.token_hex(8)}{TRASH}"
+                folder.rename(trash)
+                delete(trash)
+
+    def capacity(self) -> Resources:
+        """See Engine.capacity."""
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return Resources(float(os.cpu_count() or 1), memory, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+
+    def isolation(self) -> str:
+        """See Engine.isolation."""
+        return self._find_walls().level.sentence
+
+    def _folder(self, work_id: str) -> Path:
+        readable = re.sub(r"[^A-Za-z0-9._-]", "_", work_id)[:80]
+        return self._root / f"{hashlib.sha256(work_id.encode()).hexdigest()[:20]}-{readable}"
+
+    def _replica(self, work_id: str, number: int) -> ReplicaFolder:
+        return ReplicaFolder(self._folder(work_id) / str(number))
+
+    def _replicas(self, work_id: str) -> list[ReplicaFolder]:
+        record = read_record(self._folder(work_id) / "work.json")
+        return [self._replica(work_id, number) for number in range(record["replicas"] if record else 0)]
+
+    @contextmanager
+    def _locked(self, work_id: str) -> Iterator[None]:
+        """One start or remove of a work at a time. One server uses a root, so a lock of this process is enough."""
+        with self._guard:
+            lock = self._locks.setdefault(work_id, threading.Lock())
+        with lock:
+            yield
+
+    def _count_ids(self, count: int) -> int:
+        """How many user ids were given out before these `count`; no work shares one with another."""
+        with self._guard:
+            record = read_record(self._root / "ids") or {"taken": 0}
+            write_record(self._root / "ids", {"taken": record["taken"] + count})
+        return int(record["taken"])
+
+    def _stage(self, work: Work, replica: ReplicaFolder) -> None:
+        """Lay a replica's folder, from the beginning: what an interrupted staging left is not to be trusted."""
+        record = read_record(replica.path.parent / "work.json")
+        assert record is not None, "the work's record is written before its replicas"
+        number, walls = int(replica.path.name), self._find_walls()
+        owner = isolation.owner(walls.level, record["first_id"], number)
+        try:
+            replica.make(owner)
+            staging.lay(work.replicas[number], replica.base, self._fetch_for(replica), owner)
+            plan = plans.make(work, replica, walls, owner, self._short_names)
+            write_record(replica.path / contract.PLAN_FILE, plan)
+        except Stopped:
+            replica.record_stop()
+
+    def _fetch_for(self, replica: ReplicaFolder) -> Fetch:
+        """Fetch that gives up when the replica is no longer wanted."""
+
+        def fetch(source: str) -> Iterator[bytes]:
+            for chunk in self._fetch(source):
+                if replica.is_unwanted:
+                    raise Stopped
+                yield chunk
+
+        return fetch
+
+    def _find_walls(self) -> Walls:
+        """The strongest walls that hold here; tried once, by running a program behind them."""
+        with self._walls_guard:
+            if self._walls is None:
+                *levels, last = isolation.levels()
+                candidates = (isolation.walls(level, self._home) for level in levels)
+                found = next((walls for walls in candidates if self._hold(walls)), None)
+                self._walls = found or isolation.walls(last, self._home)
+            return self._walls
+
+    def _hold(self, walls: Walls) -> bool:
+        """Whether a Python program runs behind these walls."""
+        folder = self._root / f".{secrets.token_hex(8)}{TRASH}"
+        folder.mkdir(mode=0o700)
+        try:
+            replica = ReplicaFolder(folder / "0")
+            owner = isolation.owner(walls.level, self._count_ids(1), 0)
+            replica.make(owner)
+            environment = {"PYTHONPATH": ":".join(sys.path)}
+            work = Work(folder.name, ("python", "-c", "import lowcloud"), (Replica(environment),), self.capacity())
+            plan = plans.make(work, replica, walls, owner, self._short_names)
+            write_record(replica.path / contract.PLAN_FILE, plan)
+            self._launcher.launch(replica.path, is_built_in=False)
+            replica.wait_until_dead()
+            return replica.was_started and replica.status().exit_code == 0
+        finally:
+            delete(folder)
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.lstat().st_mode
+    except FileNotFoundError:
+        return 0
+
+
+def _is_built_in(work: Work) -> bool:
+    return work.command[:2] == ("python", "-m") and work.command[2].startswith("lowcloud.runtime.")

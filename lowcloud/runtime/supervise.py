@@ -1,0 +1,223 @@
+"""The supervisor of one replica: starts its program, keeps its output and exit code, ends all it leaves behind.
+
+It lives in a session of its own and outlives the server that wanted it. Its files are named in lowcloud.contract.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lowcloud import contract
+from lowcloud.runtime import program, sandbox
+from lowcloud.runtime.journal import Journal
+
+READ_BYTES = 65536
+DEFAULT_GRACE_SECONDS = 30.0  # for a SIGTERM that comes from elsewhere than an engine
+LOCK_SECONDS = 1.0  # an engine that looks whether the supervisor lives holds the lock for microseconds
+DRAIN_SECONDS = 2.0  # for output still in the pipe where a process could not be ended
+EXIT_RECORD_BYTES = 256
+
+
+def main(argv: list[str]) -> int:
+    """Supervise the replica folder argv[0] in a process of its own; this one returns at once."""
+    if os.fork() == 0:
+        supervise(Path(argv[0]))
+    return 0
+
+
+def supervise(folder: Path) -> NoReturn:
+    """Run the plan in `folder` to its end, unless it was ever started before, and end this process."""
+    code = 1
+    try:
+        _detach(folder)
+        if _take_lock(folder) and not _was_started(folder):
+            _Supervisor(folder, json.loads((folder / contract.PLAN_FILE).read_text())).run()
+        code = 0
+    except BaseException:  # noqa: BLE001 - the edge of this process: its log is the only place to say it
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+class _Supervisor:
+    """One run of one program."""
+
+    def __init__(self, folder: Path, plan: dict[str, Any]):
+        self.folder = folder
+        self.plan = plan
+        self.journal = Journal(folder / contract.LOG_FILE)
+        self.jail = sandbox.Jail(plan["sandbox"])
+        self.exit = _reserve_exit(folder)
+        self.wakeup, self.control = self._listen()
+        self.output: int | None = None
+        self.pid = 0
+        self.status: int | None = None
+        self.kill_at: float | None = None
+
+    def run(self) -> None:
+        """Start the program, follow it, and record how it ended."""
+        self._read_stop()
+        if self.kill_at is not None:  # stopped before it began
+            self._record_exit(-signal.SIGTERM, time.time())
+            return
+        self.jail.build()
+        _write_whole(self.folder, contract.STARTED_FILE, {"started_at": time.time()})
+        self._start()
+        while self.status is None:
+            self._wait()
+        ended_at = time.time()
+        self.jail.end_everything(self.pid)
+        self._drain()
+        self.journal.close()
+        self._record_exit(os.waitstatus_to_exitcode(self.status), ended_at)
+        self.jail.clear()
+
+    def _listen(self) -> tuple[int, int]:
+        """Descriptors that become readable on a signal, and on a word from the engine."""
+        receive, send = os.pipe()
+        os.set_blocking(receive, False)
+        os.set_blocking(send, False)
+        signal.set_wakeup_fd(send, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: self._end_after(DEFAULT_GRACE_SECONDS))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        fifo = self.folder / contract.CONTROL_FIFO
+        if not fifo.exists():
+            os.mkfifo(fifo, 0o600)
+        # Opened for writing too, so that it never reads as ended when the engine closes its side.
+        return receive, os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+
+    def _start(self) -> None:
+        self.output, write_end = os.pipe()
+        os.set_blocking(self.output, False)
+        self.pid = os.fork()
+        if self.pid == 0:
+            program.become(self.plan, self.jail, write_end)
+        os.close(write_end)
+
+    def _wait(self) -> None:
+        """Until something happens, then do what it asks for."""
+        timeout = None if self.kill_at is None else max(0.0, self.kill_at - time.monotonic())
+        sources = [self.wakeup, self.control] + ([] if self.output is None else [self.output])
+        ready, _, _ = select.select(sources, [], [], timeout)
+        if self.output in ready:
+            self._copy()
+        if self.wakeup in ready:
+            os.read(self.wakeup, READ_BYTES)
+            self._reap()
+        if self.control in ready:
+            os.read(self.control, READ_BYTES)
+            self._read_stop()
+        if self.status is None and self.kill_at is not None and time.monotonic() >= self.kill_at:
+            _signal_group(self.pid, signal.SIGKILL)
+            self.kill_at = None
+
+    def _reap(self) -> None:
+        """Collect ended children: the program, and orphans of it that this process has adopted."""
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                if ended[0] == self.pid:
+                    self.status = ended[1]
+
+    def _copy(self) -> bool:
+        """Move output into the log; false when there is none at the moment."""
+        assert self.output is not None
+        try:
+            data = os.read(self.output, READ_BYTES)
+        except BlockingIOError:
+            return False
+        if data:
+            self.journal.write(data)
+            return True
+        os.close(self.output)
+        self.output = None
+        return False
+
+    def _drain(self) -> None:
+        """The rest of the output. Only a process that could not be ended keeps the pipe open."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self.output is not None and (self._copy() or time.monotonic() < deadline):
+            if self.output is not None:
+                select.select([self.output], [], [], max(0.0, deadline - time.monotonic()))
+
+    def _read_stop(self) -> None:
+        try:
+            wish = json.loads((self.folder / contract.STOP_FILE).read_text())
+        except FileNotFoundError:
+            return
+        self._end_after(float(wish["grace_seconds"]))
+
+    def _end_after(self, grace_seconds: float) -> None:
+        if self.pid:
+            _signal_group(self.pid, signal.SIGTERM)
+        kill_at = time.monotonic() + grace_seconds
+        self.kill_at = kill_at if self.kill_at is None else min(kill_at, self.kill_at)
+
+    def _record_exit(self, exit_code: int, ended_at: float) -> None:
+        out_of_memory = exit_code != 0 and self.jail.ran_out_of_memory()
+        record = {"exit_code": exit_code, "ended_at": ended_at, "out_of_memory": out_of_memory}
+        os.pwrite(self.exit, json.dumps(record).ljust(EXIT_RECORD_BYTES).encode(), 0)
+        (self.folder / f".{contract.EXIT_FILE}").rename(self.folder / contract.EXIT_FILE)
+
+
+def _detach(folder: Path) -> None:
+    """Leave the session, the descriptors and the signal settings of whoever started this process."""
+    os.setsid()
+    os.chdir("/")
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    notes = os.open(folder / contract.SUPERVISOR_LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for source, target in ((nowhere, 0), (notes, 1), (notes, 2)):
+        os.dup2(source, target)
+    os.closerange(3, max(int(path.name) for path in Path("/dev/fd").iterdir()) + 1)
+
+
+def _take_lock(folder: Path) -> bool:
+    """Hold the lock until this process ends; False where another supervisor has it."""
+    descriptor = os.open(folder / contract.LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.002)
+        else:
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)  # for people who look
+            return True
+
+
+def _was_started(folder: Path) -> bool:
+    return (folder / contract.STARTED_FILE).exists() or (folder / contract.EXIT_FILE).exists()
+
+
+def _reserve_exit(folder: Path) -> int:
+    """A file with room for the exit record, so that a disk filled by the program cannot keep it from being written."""
+    descriptor = os.open(folder / f".{contract.EXIT_FILE}", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(descriptor, b" " * EXIT_RECORD_BYTES)
+    return descriptor
+
+
+def _write_whole(folder: Path, name: str, record: dict[str, Any]) -> None:
+    temporary = folder / f".{name}"
+    temporary.write_text(json.dumps(record))
+    temporary.rename(folder / name)
+
+
+def _signal_group(pid: int, number: int) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:  # it has not made its group yet, or has ended
+        os.kill(pid, number)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,203 @@
+"""The composition root: settings become a Cloud, the Cloud an ASGI app and a reconciler, all in one process."""
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from lowcloud.aws.gateway import Gateway
+from lowcloud.client import EXECUTION_ROLE
+from lowcloud.core import endpoints_lifecycle, inputs, objects, roles, training_lifecycle
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.reconciler import Reconciler
+from lowcloud.engine.local import LocalEngine
+from lowcloud.settings import Settings
+from lowcloud.store import tables
+from lowcloud.store.database import Database
+from lowcloud.store.encryption import KeyRing
+from lowcloud.store.files import Files
+
+LONGEST_GOODBYE_SECONDS = 3  # requests still open when the server goes down get this long
+POLL_SECONDS = 0.01
+
+log = logging.getLogger("lowcloud.server")
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a running server leaves in its home for others to find."""
+
+    pid: int
+    endpoint: str
+    started_at: float
+    isolation: str
+
+
+class AlreadyRunning(Exception):
+    """Another server runs on this home."""
+
+
+def open_cloud(settings: Settings) -> Cloud:
+    """The cloud of a home, made where there is none."""
+    keys = KeyRing(settings.encryption_key)
+    cloud = Cloud(
+        settings=settings,
+        database=Database(settings.database_url),
+        keys=keys,
+        files=Files(settings.data / "objects", keys),
+        engine=LocalEngine(settings.work, lambda source: inputs.fetch(cloud, source)),
+    )
+    roles.ensure(cloud, EXECUTION_ROLE)
+    return cloud
+
+
+def make_reconciler(cloud: Cloud) -> Reconciler:
+    """The reconciler of every kind of record there is."""
+    kinds = {
+        tables.training_jobs: training_lifecycle.advance,
+        tables.endpoints: endpoints_lifecycle.advance,
+    }
+    return Reconciler(cloud, kinds)
+
+
+def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
+    """Serve until SIGTERM or SIGINT. Raises AlreadyRunning, and OSError where the address is taken."""
+    with _hold_home(settings.home):
+        (settings.home / "server.json").unlink(missing_ok=True)  # what a killed server left
+        listener = _listen(settings.host, settings.port)
+        cloud = open_cloud(settings)
+        reconciler = make_reconciler(cloud)
+        reconciler.start(is_alone=True)
+        threading.Thread(target=_sweep, args=(cloud,), name="sweep", daemon=True).start()
+        try:
+            uvloop.run(_serve(cloud, listener, on_ready))
+        finally:
+            reconciler.stop()
+            endpoints_lifecycle.suspend(cloud)
+            cloud.engine.close()
+            cloud.database.close()
+            (settings.home / "server.json").unlink(missing_ok=True)
+
+
+def find_running(home: Path) -> Running | None:
+    """The server of a home that is ready, or None."""
+    if not is_held(home):
+        return None
+    try:
+        return Running(**json.loads((home / "server.json").read_text()))
+    except FileNotFoundError:
+        return None  # it is starting
+
+
+def is_held(home: Path) -> bool:
+    """Whether a server runs, starts or ends on this home."""
+    try:
+        with _hold_home(home):
+            return False
+    except AlreadyRunning:
+        return True
+    except FileNotFoundError:
+        return False
+
+
+def wait_until_gone(home: Path, timeout_seconds: float) -> bool:
+    """Whether the server of a home has ended in time."""
+    deadline = time.monotonic() + timeout_seconds
+    while is_held(home):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals alone: its own would end the process before the engine is told."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def end(self) -> None:
+        """Begin to shut down."""
+        self.should_exit = True
+
+
+async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[Running], None]) -> None:
+    gateway = Gateway(cloud)
+    configuration = uvicorn.Config(
+        gateway,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_graceful_shutdown=LONGEST_GOODBYE_SECONDS,
+    )
+    server = _Server(configuration)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, server.end)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(POLL_SECONDS)
+    if server.started:
+        running = _announce(cloud, listener)
+        on_ready(running)
+        gateway.warm()
+        cloud.engine.warm_up()
+    await serving
+    await cloud.connections.close()
+    gateway.close()
+
+
+def _sweep(cloud: Cloud) -> None:
+    if deleted := objects.sweep(cloud):
+        log.info("deleted %d blobs that an earlier server had not finished", deleted)
+
+
+def _announce(cloud: Cloud, listener: socket.socket) -> Running:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    running = Running(os.getpid(), f"http://{shown}:{port}", time.time(), cloud.engine.isolation())
+    path = cloud.settings.home / "server.json"
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(asdict(running)))
+    draft.rename(path)
+    return running
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Inherited by every connection: else a body waits 40 ms for the acknowledgement of its head.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+@contextmanager
+def _hold_home(home: Path) -> Iterator[None]:
+    """Hold the home's lock; the kernel lets go of it however the server ends."""
+    with (home / "server.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunning(str(home)) from error
+        yield

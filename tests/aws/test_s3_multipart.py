@@ -1,0 +1,111 @@
+import hashlib
+import io
+from typing import Any
+
+import pytest
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+
+from tests.conftest import Server
+
+MIB = 1024**2
+CONTENT = hashlib.shake_128(b"content").digest(12 * MIB + 5)
+
+
+@pytest.fixture(scope="module")
+def s3(server: Server) -> Any:
+    client = server.client("s3")
+    client.create_bucket(Bucket="shelf")
+    return client
+
+
+def begin(s3: Any, key: str = "k", **options: Any) -> dict[str, Any]:
+    upload = s3.create_multipart_upload(Bucket="shelf", Key=key, **options)
+    return {"Bucket": "shelf", "Key": key, "UploadId": upload["UploadId"]}
+
+
+def refused(call: Any, **arguments: Any) -> str:
+    with pytest.raises(ClientError) as raised:
+        call(**arguments)
+    return str(raised.value.response["Error"]["Code"])
+
+
+def test_the_transfer_manager_uploads_downloads_and_copies(s3: Any) -> None:
+    small = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB, max_concurrency=3)
+    s3.upload_fileobj(io.BytesIO(CONTENT), "shelf", "big", Config=small, ExtraArgs={"Metadata": {"m": "1"}})
+    head = s3.head_object(Bucket="shelf", Key="big", PartNumber=1)
+    assert (head["PartsCount"], head["ContentLength"], head["ETag"][-3:]) == (3, 5 * MIB, '-3"')
+    got = io.BytesIO()
+    s3.download_fileobj("shelf", "big", got, Config=small)
+    assert got.getvalue() == CONTENT
+    s3.copy({"Bucket": "shelf", "Key": "big"}, "shelf", "copy", Config=small)
+    assert s3.get_object(Bucket="shelf", Key="copy")["Body"].read() == CONTENT
+    assert s3.head_object(Bucket="shelf", Key="big")["Metadata"] == {"m": "1"}
+
+
+def test_parts_are_listed_page_by_page(s3: Any) -> None:
+    upload = begin(s3)
+    for number in (3, 1, 2):
+        s3.upload_part(**upload, PartNumber=number, Body=b"%d" % number)
+    pages = list(s3.get_paginator("list_parts").paginate(**upload, PaginationConfig={"PageSize": 2}))
+    assert [[part["PartNumber"] for part in page["Parts"]] for page in pages] == [[1, 2], [3]]
+    s3.abort_multipart_upload(**upload)
+    assert refused(s3.list_parts, **upload) == "NoSuchUpload"
+
+
+def test_uploads_in_progress_are_listed(s3: Any) -> None:
+    begun = [begin(s3, key) for key in ("u/b", "u/a", "u/a")]
+    paginator = s3.get_paginator("list_multipart_uploads")
+    pages = list(paginator.paginate(Bucket="shelf", Prefix="u/", PaginationConfig={"PageSize": 1}))
+    found = [(upload["Key"], upload["UploadId"]) for page in pages for upload in page["Uploads"]]
+    assert found == sorted((upload["Key"], upload["UploadId"]) for upload in begun)
+    folded = s3.list_multipart_uploads(Bucket="shelf", Delimiter="/")
+    assert [folder["Prefix"] for folder in folded["CommonPrefixes"]] == ["u/"]
+    for upload in begun:
+        s3.abort_multipart_upload(**upload)
+
+
+def test_a_checksum_of_the_whole_is_given_back(s3: Any) -> None:
+    upload = begin(s3, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    parts = [
+        s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm="CRC32")
+        for number, body in ((1, CONTENT[: 5 * MIB]), (2, CONTENT[5 * MIB :]))
+    ]
+    wanted = [
+        {"PartNumber": number, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]}
+        for number, part in enumerate(parts, 1)
+    ]
+    done = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": wanted}, ChecksumType="FULL_OBJECT")
+    whole = s3.put_object(Bucket="shelf", Key="whole", Body=CONTENT, ChecksumAlgorithm="CRC32")
+    assert done["ChecksumCRC32"] == whole["ChecksumCRC32"]
+    assert s3.get_object(Bucket="shelf", Key="k", ChecksumMode="ENABLED")["Body"].read() == CONTENT
+    again = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": wanted})
+    assert again["ETag"] == done["ETag"]
+
+
+def test_a_part_copied_from_a_range(s3: Any) -> None:
+    s3.put_object(Bucket="shelf", Key="source", Body=b"0123456789")
+    upload = begin(s3)
+    source = {"CopySource": "shelf/source", "CopySourceRange": "bytes=2-5"}
+    part = s3.upload_part_copy(**upload, PartNumber=1, **source)["CopyPartResult"]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
+    assert s3.get_object(Bucket="shelf", Key="k")["Body"].read() == b"2345"
+    outside = {"CopySource": "shelf/source", "CopySourceRange": "bytes=20-25"}
+    assert refused(s3.upload_part_copy, **begin(s3), PartNumber=1, **outside) == "InvalidRange"
+
+
+def test_faulty_completions_are_refused_by_name(s3: Any) -> None:
+    upload = begin(s3)
+    etags = [s3.upload_part(**upload, PartNumber=number, Body=b"x")["ETag"] for number in (1, 2)]
+    one, two = ({"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1))
+    for parts, code in (
+        ([two, one], "InvalidPartOrder"),
+        ([one, two], "EntityTooSmall"),
+        ([{**one, "ETag": '"0"'}], "InvalidPart"),
+        ([{"PartNumber": 9, "ETag": etags[0]}], "InvalidPart"),
+        ([], "MalformedXML"),
+    ):
+        assert refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts}) == code
+    assert refused(s3.upload_part, **upload, PartNumber=10_001, Body=b"x") == "InvalidArgument"
+    wrong = {**upload, "UploadId": "none"}
+    assert refused(s3.upload_part, **wrong, PartNumber=1, Body=b"x") == "NoSuchUpload"

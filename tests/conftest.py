@@ -1,0 +1,151 @@
+"""Fixtures: a cloud in a temporary home, and a live server on a free port of the loopback."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import uvicorn
+from botocore.config import Config
+
+from lowcloud import settings
+from lowcloud.aws.gateway import Gateway
+from lowcloud.core.cloud import Cloud
+from lowcloud.server import open_cloud
+from tests.running import RunningCloud
+
+STARTUP_SECONDS = 20
+ACCOUNT = "123456789012"
+ROOT_KEY = "AKIATESTROOTKEY00000"
+ROOT_SECRET = "a-secret-for-tests-only"
+ENVIRONMENT = {
+    "LOWCLOUD_ACCOUNT_ID": ACCOUNT,
+    "LOWCLOUD_ROOT_ACCESS_KEY_ID": ROOT_KEY,
+    "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": ROOT_SECRET,
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A live server and clients for it."""
+
+    url: str
+
+    def client(self, service: str, **options: Any) -> Any:
+        """A boto3 client signed by root that leaves all checks to the server; options override."""
+        config = Config(
+            **{"retries": {"total_max_attempts": 1}, "parameter_validation": False, **options.pop("config", {})}
+        )
+        defaults = {
+            "endpoint_url": self.url,
+            "region_name": "us-east-1",
+            "aws_access_key_id": ROOT_KEY,
+            "aws_secret_access_key": ROOT_SECRET,
+            "config": config,
+        }
+        return boto3.client(service, **{**defaults, **options})
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For programs that read their AWS configuration from the environment."""
+        return {
+            "PATH": os.environ["PATH"],
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",  # what version 1 of the aws CLI reads
+            "AWS_ACCESS_KEY_ID": ROOT_KEY,
+            "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+def make_cloud(home: Path) -> Cloud:
+    """The cloud of a new home; nothing carries its jobs forward."""
+    return open_cloud(settings.load(home, ENVIRONMENT))
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    made = make_cloud(tmp_path / "home")
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def gateway(cloud: Cloud) -> Iterator[Gateway]:
+    made = Gateway(cloud)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real server process on a free port, for the tests of a module."""
+    home = tmp_path_factory.mktemp("server") / "home"
+    command = [sys.executable, "-m", "lowcloud.cli", "up", "--home", str(home), "--port", "0"]
+    process = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT}, start_new_session=True)
+    try:
+        yield Server(_wait_until_ready(home, process))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(STARTUP_SECONDS)
+
+
+@contextmanager
+def serving(app: Callable[..., Any]) -> Iterator[Server]:
+    """Serve an ASGI application of this process on a free port."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False, server_header=False)
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    wait_for(lambda: running.started)
+    try:
+        yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    finally:
+        running.should_exit = True
+        thread.join(STARTUP_SECONDS)
+        listener.close()
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = STARTUP_SECONDS) -> Any:
+    """What the condition gives once it is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.01)
+    return found
+
+
+def _wait_until_ready(home: Path, process: subprocess.Popen[bytes]) -> str:
+    def endpoint() -> str | None:
+        assert process.poll() is None, f"the server ended with {process.returncode}"
+        try:
+            return str(json.loads((home / "server.json").read_text())["endpoint"])
+        except FileNotFoundError:
+            return None
+
+    return str(wait_for(endpoint))
+
+
+@pytest.fixture(scope="session")
+def running_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+    """One whole cloud, started by the command line, for all tests that need jobs and endpoints."""
+    cloud = RunningCloud(tmp_path_factory.mktemp("cloud") / "home")
+    cloud.up()
+    yield cloud
+    cloud.down()

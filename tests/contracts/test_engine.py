@@ -1,0 +1,266 @@
+"""What every engine does, whichever machine it runs work on. RayEngine joins LocalEngine here later."""
+
+import io
+import socket
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lowcloud.engine import Engine, Input, LogLine, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
+from lowcloud.engine.local import LocalEngine
+from lowcloud.runtime.algorithms.linear_learner.model import Model, save
+
+SMALL = Resources(cpus=1, memory_bytes=512 * 1024 * 1024)
+OBJECTS: dict[str, bytes] = {}
+
+
+def fetch(source: str) -> Iterator[bytes]:
+    if source not in OBJECTS:
+        raise StagingFailed(f"{source} does not exist.")
+    data = OBJECTS[source]
+    for start in range(0, len(data), 1000):
+        yield data[start : start + 1000]
+
+
+@pytest.fixture(params=["local"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    OBJECTS.clear()
+    engine = LocalEngine(tmp_path / "work", fetch)
+    yield engine
+    for work_id in ("w", "w/é: *?"):
+        engine.remove(work_id)
+    engine.close()
+
+
+def work(*command: str, replicas: tuple[Replica, ...] = (Replica(),), work_id: str = "w") -> Work:
+    return Work(work_id, command, replicas, SMALL)
+
+
+def python(text: str, replicas: tuple[Replica, ...] = (Replica(),)) -> Work:
+    return work("python", "-c", text, replicas=replicas)
+
+
+def eventually(look: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def ended(engine: Engine, work_id: str = "w") -> tuple[ReplicaStatus, ...]:
+    eventually(lambda: all(s.phase in (Phase.EXITED, Phase.LOST) for s in engine.status(work_id)))
+    return engine.status(work_id)
+
+
+def lines(engine: Engine, replica: int = 0) -> list[LogLine]:
+    found: list[LogLine] = []
+    offset = 0
+    while page := (answer := engine.logs("w", replica, offset)).lines:
+        found += page
+        offset = answer.next_offset
+    return found
+
+
+def texts(engine: Engine, replica: int = 0) -> list[str]:
+    return [line.text for line in lines(engine, replica)]
+
+
+def test_a_program_runs_and_its_exit_code_and_times_are_kept(engine: Engine) -> None:
+    before = time.time()
+    engine.start(work("sh", "-c", "echo one; echo two >&2; exit 3"))
+    (status,) = ended(engine)
+    assert (status.phase, status.exit_code, status.out_of_memory) == (Phase.EXITED, 3, False)
+    assert status.started_at is not None and status.ended_at is not None
+    assert before - 1 <= status.started_at <= status.ended_at <= time.time() + 1
+    assert texts(engine) == ["one", "two"]
+    assert all(before - 1 < line.timestamp_ms / 1000 < time.time() + 1 for line in lines(engine))
+
+
+def test_an_unknown_work_has_no_status_and_no_log(engine: Engine) -> None:
+    assert engine.status("w") == ()
+    assert engine.logs("w", 0, 0).lines == ()
+    engine.stop("w", 1)
+    engine.remove("w")
+
+
+def test_a_program_ended_by_a_signal_has_its_negative_number(engine: Engine) -> None:
+    engine.start(work("sh", "-c", "kill -USR1 $$"))
+    assert ended(engine)[0].exit_code == -10
+
+
+def test_a_command_that_does_not_exist_says_so_in_the_log(engine: Engine) -> None:
+    engine.start(work("no-such-program"))
+    assert ended(engine)[0].exit_code == 127
+    assert texts(engine) == ["no-such-program: No such file or directory"]
+
+
+def test_starting_a_work_again_changes_nothing(engine: Engine) -> None:
+    for _ in range(3):
+        engine.start(work("sh", "-c", "echo once"))
+    ended(engine)
+    engine.start(work("sh", "-c", "echo once"))
+    assert texts(engine) == ["once"]
+
+
+def test_a_work_id_may_hold_any_characters(engine: Engine) -> None:
+    engine.start(work("true", work_id="w/é: *?"))
+    assert ended(engine, "w/é: *?")[0].exit_code == 0
+
+
+def test_stop_lets_a_program_end_in_its_own_way(engine: Engine) -> None:
+    leave = "import os, signal, time; signal.signal(15, lambda *_: (print('bye'), os._exit(7)));"
+    engine.start(python(leave + "print('ready'); time.sleep(60)"))
+    eventually(lambda: texts(engine) == ["ready"])
+    engine.stop("w", 20)
+    assert ended(engine)[0].exit_code == 7
+    assert texts(engine) == ["ready", "bye"]
+
+
+def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(engine: Engine) -> None:
+    engine.start(python("import signal,time; signal.signal(15, signal.SIG_IGN); print('ready'); time.sleep(60)"))
+    eventually(lambda: texts(engine) == ["ready"])
+    began = time.monotonic()
+    engine.stop("w", 0.5)
+    assert ended(engine)[0].exit_code == -9
+    assert 0.4 < time.monotonic() - began < 10
+
+
+def test_a_second_stop_can_shorten_the_grace(engine: Engine) -> None:
+    engine.start(work("sh", "-c", "trap : TERM; echo ready; while true; do sleep 0.01; done"))
+    eventually(lambda: texts(engine) == ["ready"])
+    engine.stop("w", 600)
+    engine.stop("w", 0)
+    assert ended(engine)[0].exit_code == -9
+
+
+def test_inputs_and_files_lie_in_the_folder_and_the_environment_is_set(engine: Engine) -> None:
+    OBJECTS["s3://b/k"] = b"1,2\n" * 5000
+    replica = Replica(
+        environment={"COLOUR": "blue"},
+        files={"input/config/hyperparameters.json": '{"k": "5"}'},
+        inputs=(Input("input/data/train/a/part 0.csv", "s3://b/k", 20000),),
+    )
+    program = (
+        "import os, pathlib; base = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR']);"
+        "print((base / 'input/config/hyperparameters.json').read_text());"
+        "print(len((base / 'input/data/train/a/part 0.csv').read_bytes()), os.environ['COLOUR']);"
+        "(base / 'model').mkdir(exist_ok=True); (base / 'input/data/train/own').write_text('x')"
+    )
+    engine.start(python(program, replicas=(replica,)))
+    assert ended(engine)[0].exit_code == 0, texts(engine)
+    assert texts(engine) == ['{"k": "5"}', "20000 blue"]
+
+
+def test_a_missing_input_fails_the_staging_with_its_name(engine: Engine) -> None:
+    with pytest.raises(StagingFailed, match="s3://b/none"):
+        engine.start(work("true", replicas=(Replica(inputs=(Input("input/data/x", "s3://b/none", 1),)),)))
+
+
+def test_each_replica_has_its_own_log_and_folder_and_they_share_the_rendezvous(engine: Engine) -> None:
+    program = (
+        "import os, pathlib, time; me = os.environ['RANK']; meet = pathlib.Path(os.environ['LOWCLOUD_RENDEZVOUS']);"
+        "(meet / me).write_text('here ' + me); other = meet / str(1 - int(me)); end = time.time() + 20\n"
+        "while not (other.exists() and other.read_text()) and time.time() < end: time.sleep(0.01)\n"
+        "print(other.read_text())"
+    )
+    engine.start(python(program, replicas=(Replica({"RANK": "0"}), Replica({"RANK": "1"}))))
+    assert [status.exit_code for status in ended(engine)] == [0, 0], texts(engine) + texts(engine, 1)
+    assert (texts(engine, 0), texts(engine, 1)) == (["here 1"], ["here 0"])
+
+
+def test_logs_are_read_on_from_an_offset_while_the_program_runs(engine: Engine) -> None:
+    engine.start(work("sh", "-c", "echo a; read x < /dev/null; sleep 0.2; echo b"))
+    eventually(lambda: len(texts(engine)) == 1)
+    first = engine.logs("w", 0, 0)
+    ended(engine)
+    second = engine.logs("w", 0, first.next_offset)
+    assert [line.text for line in second.lines] == ["b"]
+    assert engine.logs("w", 0, second.next_offset) == type(second)((), second.next_offset)
+
+
+def test_a_file_of_the_replica_can_be_read_up_to_a_limit(engine: Engine) -> None:
+    engine.start(python("import os; open(os.environ['SAGEMAKER_BASE_DIR'] + '/failure', 'w').write('why it failed')"))
+    ended(engine)
+    assert engine.read_file("w", 0, "failure", 3) == b"why"
+    assert engine.read_file("w", 0, "missing", 3) is None
+
+
+def test_an_archive_holds_what_the_program_left(engine: Engine) -> None:
+    program = (
+        "import os, pathlib; m = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR']) / 'model';"
+        "(m / 'sub').mkdir(parents=True); (m / 'sub/weights').write_bytes(bytes(range(256)) * 9000);"
+        "(m / 'config.json').write_text('{}'); (m / 'secret').symlink_to('/etc/passwd')"
+    )
+    engine.start(python(program))
+    assert ended(engine)[0].exit_code == 0, texts(engine)
+    packed = b"".join(engine.archive("w", 0, "model"))
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        assert archive.getnames() == ["config.json", "secret", "sub", "sub/weights"]
+        weights = archive.extractfile("sub/weights")
+        assert weights is not None and weights.read() == bytes(range(256)) * 9000
+        assert archive.getmember("secret").issym()
+    assert packed == b"".join(engine.archive("w", 0, "model"))
+
+
+def test_a_model_archive_is_unpacked_and_served_at_an_address_until_it_is_stopped(engine: Engine) -> None:
+    OBJECTS["s3://b/model.tar.gz"] = model = linear_model()
+    replica = Replica(archives=(Input("model", "s3://b/model.tar.gz", len(model)),))
+    command = ("python", "-m", "lowcloud.runtime.serve", "linear-learner")
+    engine.start(Work("w", command, (replica,), SMALL, serves=True))
+    eventually(lambda: engine.address("w", 0) or engine.status("w")[0].phase == Phase.EXITED)
+    address = engine.address("w", 0)
+    assert address is not None, texts(engine)
+    assert ask(address, b"1,1") == b'{"predictions": [{"score": 3.0}]}'
+    hang_up_on(address)
+    assert ask(address, b"1,1") == b'{"predictions": [{"score": 3.0}]}'
+    engine.stop("w", 10)
+    assert ended(engine)[0].exit_code == 0
+    assert engine.address("w", 0) is None
+
+
+def linear_model() -> bytes:
+    """weights 1 and 2, bias 0, as linear-learner stores them."""
+    with tempfile.TemporaryDirectory() as folder, io.BytesIO() as packed:
+        save(Model("regressor", "squared_loss", np.array([[1.0], [2.0]]), np.array([0.0])), Path(folder))
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            archive.add(folder, arcname=".")
+        return packed.getvalue()
+
+
+def hang_up_on(address: str) -> None:
+    """Ask many questions at once and be gone before they are answered."""
+    head = b"POST /invocations HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Length: 3\r\n\r\n1,1"
+    for _ in range(20):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(address.removeprefix("unix:"))
+            client.sendall(head * 500)
+
+
+def ask(address: str, row: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(address.removeprefix("unix:"))
+        head = b"POST /invocations HTTP/1.1\r\nContent-Type: text/csv\r\nConnection: close\r\n"
+        client.sendall(head + b"Content-Length: %d\r\n\r\n" % len(row) + row)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+def test_remove_ends_a_running_program_and_forgets_it(engine: Engine) -> None:
+    engine.start(work("sh", "-c", "echo ready; sleep 60"))
+    eventually(lambda: texts(engine) == ["ready"])
+    engine.remove("w")
+    assert engine.status("w") == ()
+    engine.remove("w")
+
+
+def test_capacity_and_isolation_are_told(engine: Engine) -> None:
+    capacity = engine.capacity()
+    assert capacity.cpus >= 1
+    assert capacity.memory_bytes > 1 << 28
+    assert engine.isolation().endswith(".")

@@ -1,0 +1,109 @@
+"""Log lines and metric points: read once, kept in order, found again."""
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowcloud.core import logs, metrics
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import NotFound
+from lowcloud.core.metrics import Definition, Point, Series
+from lowcloud.engine import LogLine, LogPage
+
+GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+def printing(cloud: Cloud, lines: list[str], at_once: int = 2) -> Cloud:
+    """A cloud whose engine has printed lines; an offset is a number of lines."""
+
+    def read(_work: str, _replica: int, offset: int) -> LogPage:
+        page = lines[offset : offset + at_once]
+        return LogPage(tuple(LogLine(1000 + n, text) for n, text in enumerate(page, offset)), offset + len(page))
+
+    return replace(cloud, engine=SimpleNamespace(logs=read))  # type: ignore[arg-type]
+
+
+def messages(cloud: Cloud, **options: object) -> list[str]:
+    return [event.message for event in logs.read_stream(cloud, GROUP, "s", 100, **options)]  # type: ignore[arg-type]
+
+
+def test_lines_are_collected_once_and_in_order(cloud):
+    lines = ["a", "b", "c"]
+    printed = printing(cloud, lines)
+    logs.collect(printed, GROUP, "s", "work", 0)
+    lines.append("d")
+    logs.collect(printed, GROUP, "s", "work", 0)
+    logs.collect(printed, GROUP, "s", "work", 0)
+    assert messages(cloud, after=0) == ["a", "b", "c", "d"]
+
+
+def test_lines_and_what_is_derived_from_them_are_saved_together_or_not_at_all(cloud):
+    printed = printing(cloud, ["a", "b"])
+
+    def fail(*_arguments: object) -> None:
+        raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        logs.collect(printed, GROUP, "s", "work", 0, fail)
+    logs.collect(printed, GROUP, "s", "work", 0)
+    assert messages(cloud, after=0) == ["a", "b"]
+
+
+def test_pages_go_forward_and_backward_within_times(cloud):
+    logs.collect(printing(cloud, list("abcdef")), GROUP, "s", "work", 0)
+    events = logs.read_stream(cloud, GROUP, "s", 2, after=0)
+    assert [event.message for event in events] == ["a", "b"]
+    assert messages(cloud, after=events[-1].id) == ["c", "d", "e", "f"]
+    assert [event.message for event in logs.read_stream(cloud, GROUP, "s", 2)] == ["e", "f"]
+    assert messages(cloud, before=events[-1].id) == ["a"]
+    assert messages(cloud, after=0, start_ms=1002, end_ms=1004) == ["c", "d"]
+
+
+def test_unknown_groups_and_streams_are_told_apart(cloud):
+    logs.open_stream(cloud, GROUP, "s")
+    with pytest.raises(NotFound, match="log stream"):
+        logs.read_stream(cloud, GROUP, "other", 1)
+    with pytest.raises(NotFound, match="log group"):
+        logs.read_stream(cloud, "nowhere", "s", 1)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [("ERROR", [0, 2]), ("ERROR -disk", [2]), ('"no space"', [0]), ("?disk ?info", [0, 1]), ("ERROR info", [])],
+)
+def test_a_filter_pattern_is_words_phrases_exclusions_and_alternatives(pattern, found):
+    lines = ["ERROR disk: no space", "info: all well", "ERROR network"]
+    terms = logs.parse_terms(pattern)
+    assert [n for n, line in enumerate(lines) if terms.match(line)] == found
+
+
+def test_metrics_are_found_in_lines_and_values_that_are_no_numbers_are_not():
+    definitions = [Definition("loss", r"loss=(\S+)")]
+    lines = [LogLine(1000, "loss=0.5"), LogLine(2000, "loss=nan"), LogLine(3000, "loss=x"), LogLine(4000, "none")]
+    assert list(metrics.find_in_lines(definitions, lines)) == [("loss", Point(1.0, 0.5))]
+
+
+@given(st.lists(st.tuples(st.floats(0, 600), st.floats(-1e6, 1e6)), min_size=1, max_size=30), st.sampled_from([1, 60]))
+def test_periods_sum_up_exactly_the_points_within_them(tmp_path_factory, points, period):
+    cloud = _fresh_cloud(tmp_path_factory)
+    series = Series("namespace", "name", (("Job", "one"),))
+    with cloud.database.transaction() as connection:
+        metrics.record(connection, [(series, Point(at, value)) for at, value in points])
+    summaries = metrics.summarise(cloud, series, 0.0, 601.0, period)
+    assert sum(summary.count for summary in summaries) == len(points)
+    for summary in summaries:
+        inside = [value for at, value in points if summary.start <= at < summary.start + period]
+        assert summary.count == len(inside)
+        assert (summary.minimum, summary.maximum) == (min(inside), max(inside))
+        assert math.isclose(summary.total, sum(inside), rel_tol=1e-9, abs_tol=1e-6)
+    cloud.database.close()
+
+
+def _fresh_cloud(tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+    from tests.conftest import make_cloud
+
+    return make_cloud(tmp_path_factory.mktemp("metrics") / "home")

@@ -1,0 +1,336 @@
+import errno
+import hashlib
+import threading
+from base64 import b64encode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowcloud.core import buckets, objects, spans
+from lowcloud.core.bodies import Claims
+from lowcloud.core.checksums import DigestMismatch, InvalidDigest
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.conditions import ConditionFailed, Conditions, NotModified
+from lowcloud.core.errors import CloudError, Invalid, NotFound, StorageFull
+from lowcloud.store import files
+from lowcloud.store.encryption import Tampered
+from lowcloud.store.files import RECORD_BYTES
+
+
+@pytest.fixture(autouse=True)
+def bucket(cloud: Cloud) -> None:
+    buckets.create(cloud, "shelf")
+
+
+def bytes_of(cloud: Cloud, key: str, **options: object) -> bytes:
+    return b"".join(objects.get(cloud, "shelf", key, **options)[1])  # type: ignore[arg-type]
+
+
+def blob_files(cloud: Cloud) -> list[str]:
+    return sorted(path.name for path in (cloud.settings.data / "objects").glob("*/*"))
+
+
+def claiming(**digests: str) -> Claims:
+    return lambda: digests
+
+
+@pytest.mark.parametrize("size", [0, 1, RECORD_BYTES - 1, RECORD_BYTES, RECORD_BYTES + 1, 3 * RECORD_BYTES + 7])
+def test_what_is_put_is_got(cloud: Cloud, size: int) -> None:
+    content = hashlib.shake_128(b"content").digest(size)
+    pieces = [content[start : start + 100_000] for start in range(0, size, 100_000)]
+    put = objects.put(cloud, "shelf", "a/b", pieces, headers={"content-type": "text/csv"}, user_metadata={"k": "é"})
+    found, chunks = objects.get(cloud, "shelf", "a/b")
+    assert b"".join(chunks) == content
+    assert found == put
+    assert (found.size, found.etag) == (size, hashlib.md5(content).hexdigest())
+    assert (found.headers, found.user_metadata) == ({"content-type": "text/csv"}, {"k": "é"})
+
+
+@given(size=st.integers(0, 60), first=st.integers(0, 70), last=st.none() | st.integers(0, 70))
+def test_a_span_is_the_slice_of_the_bytes(size: int, first: int, last: int | None) -> None:
+    content = bytes(range(size))
+    check_span(content, spans.Span(first, last), content[first : None if last is None else last + 1])
+
+
+@given(size=st.integers(0, 60), count=st.integers(0, 70))
+def test_a_span_without_a_first_is_the_end_of_the_bytes(size: int, count: int) -> None:
+    content = bytes(range(size))
+    check_span(content, spans.Span(None, count), content[max(size - count, 0) :] if count else b"")
+
+
+def check_span(content: bytes, span: spans.Span, expected: bytes) -> None:
+    if not expected:
+        with pytest.raises(spans.SpanOutside):
+            spans.locate_span(span, len(content))
+        return
+    first, length = spans.locate_span(span, len(content))
+    assert content[first : first + length] == expected
+
+
+@pytest.mark.parametrize("first", [0, 5, RECORD_BYTES - 1, RECORD_BYTES, 2 * RECORD_BYTES + 5])
+@pytest.mark.parametrize("length", [1, 2, RECORD_BYTES, RECORD_BYTES + 1])
+def test_spans_cross_records(cloud: Cloud, first: int, length: int) -> None:
+    content = hashlib.shake_128(b"content").digest(4 * RECORD_BYTES)
+    objects.put(cloud, "shelf", "k", [content])
+    assert bytes_of(cloud, "k", span=spans.Span(first, first + length - 1)) == content[first : first + length]
+
+
+def test_a_replaced_object_leaves_no_file(cloud: Cloud) -> None:
+    objects.put(cloud, "shelf", "k", [b"old"])
+    objects.put(cloud, "shelf", "k", [b"new"])
+    assert bytes_of(cloud, "k") == b"new"
+    assert len(blob_files(cloud)) == 1
+    objects.delete(cloud, "shelf", "k")
+    assert blob_files(cloud) == []
+    with pytest.raises(NotFound):
+        objects.head(cloud, "shelf", "k")
+    objects.delete(cloud, "shelf", "k")  # again: no error
+
+
+def test_a_reader_keeps_what_it_opened_while_it_is_replaced(cloud: Cloud) -> None:
+    content = hashlib.shake_128(b"content").digest(3 * RECORD_BYTES)
+    objects.put(cloud, "shelf", "k", [content])
+    _, chunks = objects.get(cloud, "shelf", "k")
+    objects.put(cloud, "shelf", "k", [b"new"])
+    assert len(blob_files(cloud)) == 2
+    assert b"".join(chunks) == content
+    assert len(blob_files(cloud)) == 1
+    assert bytes_of(cloud, "k") == b"new"
+
+
+def test_a_reader_that_is_dropped_lets_its_blob_go(cloud: Cloud) -> None:
+    objects.put(cloud, "shelf", "k", [b"old"])
+    _, chunks = objects.get(cloud, "shelf", "k")
+    objects.delete(cloud, "shelf", "k")
+    del chunks
+    assert blob_files(cloud) == []
+
+
+@pytest.mark.parametrize("position", [0, RECORD_BYTES // 2, RECORD_BYTES + 3, -1])
+def test_a_flipped_bit_is_refused(cloud: Cloud, position: int) -> None:
+    content = b"x" * (2 * RECORD_BYTES)
+    objects.put(cloud, "shelf", "k", [content])
+    path = next((cloud.settings.data / "objects").glob("*/*"))
+    sealed = bytearray(path.read_bytes())
+    sealed[position] ^= 1
+    path.write_bytes(sealed)
+    served = b""
+    with pytest.raises(Tampered):
+        for chunk in objects.get(cloud, "shelf", "k")[1]:
+            served += chunk
+    assert content.startswith(served)
+
+
+@pytest.mark.parametrize("change", ["cut", "longer", "swapped"])
+def test_records_cut_off_added_or_reordered_are_refused(cloud: Cloud, change: str) -> None:
+    objects.put(cloud, "shelf", "k", [b"x" * (3 * RECORD_BYTES)])
+    path = next((cloud.settings.data / "objects").glob("*/*"))
+    sealed, step = path.read_bytes(), files.SEALED_RECORD_BYTES
+    changed = {
+        "cut": sealed[:step],
+        "longer": sealed + sealed[:step],
+        "swapped": sealed[step : 2 * step] + sealed[:step] + sealed[2 * step :],
+    }
+    path.write_bytes(changed[change])
+    with pytest.raises(Tampered):
+        bytes_of(cloud, "k")
+
+
+def test_two_blobs_that_change_places_are_refused(cloud: Cloud) -> None:
+    objects.put(cloud, "shelf", "a", [b"a"])
+    objects.put(cloud, "shelf", "b", [b"b"])
+    one, other = (cloud.settings.data / "objects").glob("*/*")
+    first, second = one.read_bytes(), other.read_bytes()
+    one.write_bytes(second)
+    other.write_bytes(first)
+    with pytest.raises(Tampered):
+        bytes_of(cloud, "a")
+
+
+def test_a_wrong_digest_stores_nothing(cloud: Cloud) -> None:
+    objects.put(cloud, "shelf", "k", [b"kept"])
+    wrong = b64encode(hashlib.md5(b"other").digest()).decode()
+    with pytest.raises(DigestMismatch):
+        objects.put(cloud, "shelf", "k", [b"new"], claims=claiming(MD5=wrong))
+    with pytest.raises(InvalidDigest):
+        objects.put(cloud, "shelf", "k", [b"new"], claims=claiming(MD5="short"))
+    assert bytes_of(cloud, "k") == b"kept"
+    assert len(blob_files(cloud)) == 1
+
+
+def test_the_checksum_that_was_asked_for_is_kept(cloud: Cloud) -> None:
+    digest = b64encode(hashlib.sha256(b"abc").digest()).decode()
+    put = objects.put(cloud, "shelf", "k", [b"abc"], algorithm="SHA256", claims=claiming(SHA256=digest))
+    assert put.checksum is not None
+    assert put.checksum.value == digest
+    assert objects.head(cloud, "shelf", "k").checksum == put.checksum
+    by_default = objects.put(cloud, "shelf", "d", [b"123456789"]).checksum
+    assert by_default is not None
+    assert by_default.value == b64encode(bytes.fromhex("ae8b14860a799888")).decode()  # the check value of CRC-64/NVME
+
+
+def test_conditions_on_reading(cloud: Cloud) -> None:
+    put = objects.put(cloud, "shelf", "k", [b"abc"])
+    second = int(put.modified_at)
+    for kept in (Conditions(if_match=f'"{put.etag}"'), Conditions(if_match="*"), Conditions(if_none_match='"x"')):
+        assert objects.head(cloud, "shelf", "k", kept) == put
+    assert objects.head(cloud, "shelf", "k", Conditions(if_match="*", if_unmodified_since=second - 9)) == put
+    for refused in (Conditions(if_match='"x"'), Conditions(if_unmodified_since=second - 1)):
+        with pytest.raises(ConditionFailed):
+            objects.get(cloud, "shelf", "k", conditions=refused)
+    for known in (Conditions(if_none_match=f'"x", "{put.etag}"'), Conditions(if_modified_since=second)):
+        with pytest.raises(NotModified):
+            objects.get(cloud, "shelf", "k", conditions=known)
+
+
+def test_conditions_on_writing(cloud: Cloud) -> None:
+    only_new = Conditions(if_none_match="*")
+    first = objects.put(cloud, "shelf", "k", [b"1"], conditions=only_new)
+    with pytest.raises(ConditionFailed):
+        objects.put(cloud, "shelf", "k", [b"2"], conditions=only_new)
+    objects.put(cloud, "shelf", "k", [b"3"], conditions=Conditions(if_match=first.etag))
+    with pytest.raises(ConditionFailed):
+        objects.put(cloud, "shelf", "k", [b"4"], conditions=Conditions(if_match=first.etag))
+    with pytest.raises(NotFound):
+        objects.put(cloud, "shelf", "none", [b"5"], conditions=Conditions(if_match=first.etag))
+    assert bytes_of(cloud, "k") == b"3"
+
+
+def test_of_many_who_create_one_key_one_succeeds(cloud: Cloud) -> None:
+    outcomes: list[str] = []
+
+    def create(number: int) -> None:
+        try:
+            objects.put(cloud, "shelf", "k", [b"%d" % number], conditions=Conditions(if_none_match="*"))
+            outcomes.append(f"{number}")
+        except ConditionFailed:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winners = [outcome for outcome in outcomes if outcome != "refused"]
+    assert len(outcomes) == 8
+    assert len(winners) == 1
+    assert bytes_of(cloud, "k") == winners[0].encode()
+    assert len(blob_files(cloud)) == 1
+
+
+def test_readers_and_writers_of_one_key_see_whole_objects(cloud: Cloud) -> None:
+    objects.put(cloud, "shelf", "k", [b"0" * 10_000])
+    faults: list[BaseException] = []
+
+    def write(letter: bytes) -> None:
+        for _ in range(25):
+            objects.put(cloud, "shelf", "k", [letter * 5_000, letter * 5_000])
+
+    def read() -> None:
+        try:
+            for _ in range(60):
+                content = bytes_of(cloud, "k")
+                assert content == content[:1] * 10_000
+        except (AssertionError, CloudError, Tampered, OSError) as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in (b"a", b"b")]
+    threads += [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert len(blob_files(cloud)) == 1
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_there(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects.put(cloud, "shelf", "k", [b"kept"])
+
+    def refuse(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "write", refuse)
+    with pytest.raises(StorageFull):
+        objects.put(cloud, "shelf", "k", [b"new" * RECORD_BYTES])
+    monkeypatch.undo()
+    assert bytes_of(cloud, "k") == b"kept"
+    assert len(blob_files(cloud)) == 1
+
+
+def test_a_full_database_is_told_and_leaves_what_was_there(cloud: Cloud) -> None:
+    objects.put(cloud, "shelf", "k", [b"kept"])
+    with cloud.database.transaction() as connection:  # the pool's one connection: it may not grow its file any more
+        connection.exec_driver_sql("PRAGMA max_page_count=1")
+    with pytest.raises(StorageFull):
+        for number in range(100):
+            objects.put(cloud, "shelf", f"{number}", [b"x"], user_metadata={"m": "x" * 2000})
+    with cloud.database.transaction() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=100000")
+    rows = list(objects.walk(cloud, "shelf"))
+    assert len(blob_files(cloud)) == len(rows)
+    assert bytes_of(cloud, "k") == b"kept"
+
+
+def test_a_body_that_breaks_off_stores_nothing(cloud: Cloud) -> None:
+    def broken() -> object:
+        yield b"x" * (2 * RECORD_BYTES)
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        objects.put(cloud, "shelf", "k", broken())  # type: ignore[arg-type]
+    assert blob_files(cloud) == []
+
+
+def test_keys_are_checked_and_never_become_paths(cloud: Cloud) -> None:
+    for key in ("../../etc/passwd", "/absolute", "a/../b", "nul\0byte", ".", "é" * 512, "line\nbreak"):
+        objects.put(cloud, "shelf", key, [key.encode()])
+        assert bytes_of(cloud, key) == key.encode()
+    with pytest.raises(objects.KeyTooLong):
+        objects.put(cloud, "shelf", "é" * 513, [b""])
+    with pytest.raises(Invalid):
+        objects.put(cloud, "shelf", "", [b""])
+    assert all(len(name) == 32 for name in blob_files(cloud))
+
+
+def test_a_copy_keeps_or_replaces_headers_and_metadata(cloud: Cloud) -> None:
+    objects.put(cloud, "shelf", "k", [b"abc"], headers={"content-type": "a/b"}, user_metadata={"m": "1"})
+    kept = objects.copy(cloud, ("shelf", "k"), "shelf", "same")
+    assert (kept.headers, kept.user_metadata) == ({"content-type": "a/b"}, {"m": "1"})
+    other = objects.copy(cloud, ("shelf", "k"), "shelf", "other", headers={}, user_metadata={"m": "2"})
+    assert (other.headers, other.user_metadata, bytes_of(cloud, "other")) == ({}, {"m": "2"}, b"abc")
+    with pytest.raises(Invalid):
+        objects.copy(cloud, ("shelf", "k"), "shelf", "k")
+    onto_itself = objects.copy(cloud, ("shelf", "k"), "shelf", "k", headers={}, user_metadata={})
+    assert (onto_itself.user_metadata, bytes_of(cloud, "k")) == ({}, b"abc")
+
+
+def test_a_sweep_removes_only_what_no_row_names(cloud: Cloud) -> None:
+    objects.put(cloud, "shelf", "k", [b"abc"])
+    orphan = files.new_id()
+    cloud.files.path(orphan).write_bytes(b"left by a crash")
+    with cloud.files.create() as writer:
+        writer.write(b"x" * (2 * RECORD_BYTES))  # is being written: has a file, has no row yet
+        assert objects.sweep(cloud) == 1
+        writer.finish()
+        assert objects.sweep(cloud) == 0
+    assert objects.sweep(cloud) == 1
+    assert bytes_of(cloud, "k") == b"abc"
+
+
+def test_plaintext_lies_nowhere_in_the_blobs(cloud: Cloud) -> None:
+    objects.put(cloud, "shelf", "k", [b"a secret sentence " * 30_000])
+    assert all(b"secret" not in path.read_bytes() for path in cloud.settings.data.rglob("*") if path.is_file())
+
+
+def test_an_unknown_bucket_is_told_before_an_unknown_key(cloud: Cloud) -> None:
+    for attempt in (
+        lambda: objects.put(cloud, "none", "k", [b""]),
+        lambda: objects.get(cloud, "none", "k"),
+        lambda: objects.list_page(cloud, "none"),
+        lambda: objects.delete(cloud, "none", "k"),
+    ):
+        with pytest.raises(NotFound) as error:
+            attempt()
+        assert error.value.kind == "bucket"

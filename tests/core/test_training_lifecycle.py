@@ -1,0 +1,132 @@
+"""The pure step of a training job: every path ends, once, and with the truth."""
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lowcloud.core.training import Progress, Specification, State, TrainingJob
+from lowcloud.core.training_lifecycle import Action, Observation, step
+from lowcloud.engine import Phase, ReplicaStatus
+
+RUNNING = ReplicaStatus(Phase.RUNNING, started_at=1.0)
+DONE = ReplicaStatus(Phase.EXITED, 0, 1.0, 2.0)
+FAILED = ReplicaStatus(Phase.EXITED, 1, 1.0, 2.0)
+LOST = ReplicaStatus(Phase.LOST, None, 1.0)
+STAGING = ReplicaStatus(Phase.STAGING)
+
+SPECIFICATION = Specification(
+    image="linear-learner",
+    role="role",
+    channels=(),
+    output_bucket="bucket",
+    output_prefix="output",
+    instance_type="ml.c4.xlarge",
+    instance_count=1,
+    volume_gigabytes=1,
+    max_runtime_seconds=100,
+)
+
+
+def job(state: State = State.PENDING, **changes: object) -> TrainingJob:
+    made = TrainingJob("job", state, 0.0, 0.0, None, False, SPECIFICATION, Progress(started_at=1.0))
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_a_job_passes_through_its_states_to_completion():
+    pending = replace(job(), progress=Progress())
+    staging, action = step(pending, Observation(), 1.0)
+    assert (staging.state, action, staging.progress.started_at) == (State.STAGING, Action.START, 1.0)
+    running, action = step(staging, Observation((RUNNING,)), 2.0)
+    assert (running.state, action) == (State.RUNNING, None)
+    storing, action = step(running, Observation((DONE,)), 3.0)
+    assert (storing.state, action) == (State.STORING, Action.STORE)
+    ended, action = step(storing, Observation(artifact="s3://bucket/model.tar.gz"), 4.5)
+    assert (ended.state, action) == (State.COMPLETED, Action.REMOVE)
+    assert ended.progress.artifact == "s3://bucket/model.tar.gz"
+    assert (ended.ended_at, ended.progress.billable_seconds) == (4.5, 4)
+    assert step(ended, Observation(is_removed=True), 5.0) == (ended, None)
+
+
+def test_a_job_waits_while_there_is_no_room():
+    pending = job()
+    assert step(pending, Observation(has_room=False), 1.0) == (pending, None)
+
+
+def test_a_job_stopped_before_it_began_is_stopped_and_bills_nothing():
+    pending = replace(job(stop_requested=True), progress=Progress())
+    ended, _ = step(pending, Observation(), 1.0)
+    assert (ended.state, ended.progress.billable_seconds) == (State.STOPPED, None)
+
+
+def test_inputs_that_cannot_be_laid_fail_the_job_with_the_reason():
+    ended, action = step(job(State.STAGING), Observation(failure="ClientError: no data"), 1.0)
+    assert (ended.state, ended.progress.failure, action) == (State.FAILED, "ClientError: no data", Action.REMOVE)
+
+
+def test_a_program_that_fails_fails_the_job():
+    ended, _ = step(job(State.RUNNING), Observation((FAILED,), failure="AlgorithmError: no"), 1.0)
+    assert (ended.state, ended.progress.failure) == (State.FAILED, "AlgorithmError: no")
+
+
+def test_one_failed_host_ends_the_others_before_the_job_fails():
+    seen = Observation((FAILED, RUNNING), failure="AlgorithmError: no")
+    stopping, action = step(job(State.RUNNING), seen, 1.0)
+    assert (stopping.state, action) == (State.STOPPING, Action.STOP)
+    ended, _ = step(stopping, Observation((FAILED, DONE)), 2.0)
+    assert (ended.state, ended.progress.failure) == (State.FAILED, "AlgorithmError: no")
+
+
+def test_a_stopped_program_keeps_the_model_it_saved():
+    stopping, action = step(job(State.RUNNING, stop_requested=True), Observation((RUNNING,)), 1.0)
+    assert (stopping.state, action) == (State.STOPPING, Action.STOP)
+    storing, action = step(stopping, Observation((replace(DONE, exit_code=-15),)), 2.0)
+    assert (storing.state, action) == (State.STORING, Action.STORE)
+    ended, _ = step(storing, Observation(artifact="s3://bucket/model.tar.gz"), 3.0)
+    assert (ended.state, ended.progress.artifact) == (State.STOPPED, "s3://bucket/model.tar.gz")
+
+
+def test_a_job_past_its_time_limit_is_stopped_for_that_reason():
+    stopping, action = step(job(State.RUNNING), Observation((RUNNING,)), 101.5)
+    assert (stopping.state, action, stopping.progress.is_out_of_time) == (State.STOPPING, Action.STOP, True)
+
+
+def test_work_that_vanished_fails_the_job():
+    for state in (State.RUNNING, State.STOPPING):
+        ended, _ = step(job(state), Observation(()), 1.0)
+        assert ended.state == State.FAILED
+
+
+def test_a_model_that_cannot_be_stored_fails_the_job():
+    ended, _ = step(job(State.STORING), Observation(failure="ClientError: full"), 1.0)
+    assert (ended.state, ended.progress.failure) == (State.FAILED, "ClientError: full")
+
+
+observations = st.builds(
+    Observation,
+    replicas=st.lists(st.sampled_from([RUNNING, DONE, FAILED, LOST, STAGING]), max_size=3).map(tuple),
+    has_room=st.booleans(),
+    failure=st.none() | st.just("ClientError: something"),
+    artifact=st.none() | st.just("s3://bucket/model.tar.gz"),
+    is_removed=st.booleans(),
+)
+
+
+@settings(max_examples=1000)
+@given(st.lists(observations, max_size=12), st.booleans())
+def test_whatever_is_observed_an_end_is_final_and_truthful(seen, stop_requested):
+    current = replace(job(stop_requested=stop_requested), progress=Progress())
+    stored = False
+    for now, one in enumerate(seen):
+        before = current
+        current, _ = step(current, one, float(now))
+        if before.state.is_end:
+            assert current == before
+        if before.state == State.STORING and one.artifact:
+            stored = True
+        if current.state == State.COMPLETED:
+            assert stored, "a job is complete only after its artifact lies in the store"
+        if current.state == State.FAILED:
+            assert current.progress.failure
+        if current.state.is_end:
+            assert current.ended_at is not None

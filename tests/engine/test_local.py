@@ -1,0 +1,334 @@
+"""What LocalEngine does beyond the engine contract: processes, walls, hostile programs."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lowcloud.engine import Input, Phase, Replica, Resources, StagingFailed, Work, isolation
+from lowcloud.engine.local import LocalEngine
+
+GENEROUS = Resources(cpus=1, memory_bytes=1 << 30)
+IS_LINUX_ROOT = sys.platform == "linux" and os.geteuid() == 0
+needs_root = pytest.mark.skipif(not IS_LINUX_ROOT, reason="namespaces and user ids of one's own need root on Linux")
+LEVELS = {"namespaces": isolation.NAMESPACES, "landlock": isolation.LANDLOCK, "process": isolation.PROCESS}
+MODES = ("strongest", "namespaces", "landlock", "process") if sys.platform == "linux" else ("process",)
+
+
+@pytest.fixture(params=MODES)
+def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
+    level = LEVELS.get(request.param)
+    if level is not None:
+        monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
+    engine = make_engine(tmp_path)
+    if level is not None and engine.isolation() != level.sentence:
+        pytest.skip(f"this machine does not allow the level {request.param!r}")
+    yield engine
+    engine.remove("w")
+    engine.close()
+
+
+@pytest.fixture
+def walled(tmp_path: Path) -> Iterator[LocalEngine]:
+    engine = make_engine(tmp_path)
+    if "namespaces" not in engine.isolation() or "ordinary" in engine.isolation():
+        pytest.skip("this machine allows no namespaces")
+    yield engine
+    engine.remove("w")
+    engine.remove("other")
+    engine.close()
+
+
+def make_engine(folder: Path) -> LocalEngine:
+    def fetch(source: str) -> Iterator[bytes]:
+        raise OSError(5, f"Input/output error at {source}")
+
+    return LocalEngine(folder / "home" / "work", fetch)
+
+
+def run(engine: LocalEngine, *command: str, resources: Resources = GENEROUS, work_id: str = "w") -> list[str]:
+    """Run a command to its end; its output."""
+    engine.start(Work(work_id, command, (Replica(),), resources))
+    eventually(lambda: engine.status(work_id)[0].phase != Phase.RUNNING)
+    return output(engine, work_id)
+
+
+def output(engine: LocalEngine, work_id: str = "w") -> list[str]:
+    found, offset = [], 0
+    while (page := engine.logs(work_id, 0, offset)).lines:
+        found += [line.text for line in page.lines]
+        offset = page.next_offset
+    return found
+
+
+def eventually(look: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def processes(words: str) -> list[int]:
+    """Living processes whose command line holds these words."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+            is_zombie = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words.encode() in command and not is_zombie:
+            found.append(int(folder.name))
+    return found
+
+
+def replica_folder(engine: LocalEngine, tmp_path: Path) -> Path:
+    (path,) = (tmp_path / "home" / "work").glob("*-w/0")
+    return path
+
+
+def test_what_a_program_leaves_behind_ends_with_it(engine: LocalEngine) -> None:
+    seconds = f"86{os.getpid()}"
+    script = f"sleep {seconds} & setsid sleep {seconds} & setsid sh -c 'sleep {seconds} & sleep {seconds}' & sleep 0.2"
+    run(engine, "sh", "-c", script)
+    assert engine.status("w")[0].exit_code == 0
+    assert processes(f"sleep {seconds}") == []
+
+
+def test_a_killed_supervisor_takes_the_program_along_and_the_replica_is_lost(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
+    seconds = f"87{os.getpid()}"
+    engine.start(Work("w", ("sh", "-c", f"setsid sleep {seconds} & sleep {seconds}"), (Replica(),), GENEROUS))
+    eventually(lambda: len(processes(f"sleep {seconds}")) >= 2)
+    assert engine.status("w")[0].phase == Phase.RUNNING
+    os.kill(int((replica_folder(engine, tmp_path) / "lock").read_text()), signal.SIGKILL)
+    eventually(lambda: engine.status("w")[0].phase == Phase.LOST)
+    first = engine.status("w")
+    assert first[0].exit_code is None
+    eventually(lambda: processes(f"sleep {seconds}") == [])
+    assert engine.status("w") == first
+    engine.start(Work("w", ("true",), (Replica(),), GENEROUS))
+    assert engine.status("w") == first, "a lost program is not started again under its id"
+
+
+def test_sigterm_to_the_supervisor_ends_the_program_gently(engine: LocalEngine, tmp_path: Path) -> None:
+    program = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(5)); print('ready'); time.sleep(60)"
+    engine.start(Work("w", ("python", "-c", program), (Replica(),), GENEROUS))
+    eventually(lambda: output(engine) == ["ready"])
+    os.kill(int((replica_folder(engine, tmp_path) / "lock").read_text()), signal.SIGTERM)
+    eventually(lambda: engine.status("w")[0].phase == Phase.EXITED)
+    assert engine.status("w")[0].exit_code == 5
+
+
+def test_a_million_lines_arrive_whole_and_in_order(engine: LocalEngine) -> None:
+    lines = run(engine, "python", "-c", "print('\\n'.join(map(str, range(1_000_000))))")
+    assert len(lines) == 1_000_000
+    assert lines == list(map(str, range(1_000_000)))
+
+
+def test_any_bytes_become_text_and_a_last_line_needs_no_newline(engine: LocalEngine) -> None:
+    program = "import sys; sys.stdout.buffer.write(bytes(range(256)) + b'\\n\\n\\xff tail')"
+    lines = run(engine, "python", "-c", program)
+    data = bytes(range(256)) + b"\n\n\xff tail"
+    assert lines == data.decode(errors="replace").split("\n")
+
+
+def test_very_long_lines_are_cut_into_parts(engine: LocalEngine) -> None:
+    lines = run(engine, "python", "-c", "print('x' * 1_000_000); print('end')")
+    assert lines[-1] == "end"
+    assert "".join(lines[:-1]) == "x" * 1_000_000
+    assert max(map(len, lines)) <= 256 * 1024 + 65536
+
+
+def test_a_program_that_closes_its_output_is_still_waited_for(engine: LocalEngine) -> None:
+    program = "import os, time; os.close(1); os.close(2); time.sleep(0.3); os._exit(4)"
+    run(engine, "python", "-c", program)
+    assert engine.status("w")[0].exit_code == 4
+
+
+def test_nothing_of_the_servers_environment_reaches_a_program(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOWCLOUD_ROOT_SECRET_ACCESS_KEY", "a-very-secret-key")
+    engine.warm_up()
+    names = {line.partition("=")[0] for line in run(engine, "env")}
+    assert not {"LOWCLOUD_ROOT_SECRET_ACCESS_KEY", "PYTHONPATH", "USER", "PYTEST_CURRENT_TEST"} & names
+    assert {"PATH", "HOME", "TMPDIR", "LANG", "SAGEMAKER_BASE_DIR"} <= names
+
+
+def test_an_unreadable_input_fails_the_staging_with_the_reason(engine: LocalEngine) -> None:
+    replica = Replica(inputs=(Input("input/data/train/x.csv", "s3://b/x.csv", 3),))
+    with pytest.raises(StagingFailed, match=r"'input/data/train/x.csv' could not be laid.*Input/output error"):
+        engine.start(Work("w", ("true",), (replica,), GENEROUS))
+    assert engine.status("w")[0].phase == Phase.STAGING
+
+
+def test_a_stop_before_the_start_keeps_the_program_from_running(engine: LocalEngine, tmp_path: Path) -> None:
+    failing = Replica(inputs=(Input("x", "s3://b/x", 3),))
+    with pytest.raises(StagingFailed):
+        engine.start(Work("w", ("echo", "ran"), (failing,), GENEROUS))
+    engine.stop("w", 5)
+    engine.start(Work("w", ("echo", "ran"), (Replica(),), GENEROUS))
+    eventually(lambda: engine.status("w")[0].phase == Phase.EXITED)
+    assert engine.status("w")[0].exit_code == -signal.SIGTERM
+    assert output(engine) == []
+
+
+def test_a_warm_parent_that_was_killed_is_replaced(engine: LocalEngine, tmp_path: Path) -> None:
+    engine.warm_up()
+    process = engine._launcher._process
+    assert process is not None
+    process.kill()
+    process.wait()
+    assert run(engine, "echo", "spawned") == ["spawned"]
+    engine.warm_up()
+    assert engine._launcher._process is not None and engine._launcher._process.poll() is None
+
+
+def test_a_program_sees_its_folder_at_opt_ml_and_not_the_cloud(walled: LocalEngine, tmp_path: Path) -> None:
+    (tmp_path / "home" / "keys").mkdir()
+    (tmp_path / "home" / "keys" / "secret").write_text("key")
+    (tmp_path / "home" / "keys" / "secret").chmod(0o644)
+    lines = run(walled, "sh", "-c", f"ls /opt/ml; pwd; cat {tmp_path}/home/keys/secret; ls {tmp_path}/home/work")
+    assert lines[:4] == ["input", "model", "output", "/opt/ml"]
+    assert all("No such file" in line or "denied" in line for line in lines[4:])
+    assert len(lines) == 6
+
+
+def test_a_program_can_write_only_to_what_is_its_own(walled: LocalEngine) -> None:
+    package = Path(isolation.__file__).parent
+    script = (
+        f"for folder in /opt/ml /opt/ml/model /tmp /var/tmp /dev/shm; do echo > $folder/x && echo fine; done;"
+        f"for folder in / /opt /var /run/lock {package} {sys.prefix}; do echo > $folder/planted && echo bad; done;"
+        "echo > /dev/null"
+    )
+    lines = run(walled, "bash", "-c", script)
+    assert lines[:5] == ["fine"] * 5
+    assert len(lines) == 11
+    assert "bad" not in lines
+
+
+def test_a_program_has_no_privilege_and_sees_no_other_process(walled: LocalEngine) -> None:
+    script = "grep -E 'Cap(Eff|Prm|Amb)|NoNewPrivs' /proc/self/status; ls /proc | grep -c '^[0-9]'"
+    lines = [line.split() for line in run(walled, "sh", "-c", script)]
+    assert all(int(fields[1], 16) == 0 for fields in lines[:3])
+    assert lines[3] == ["NoNewPrivs:", "1"]
+    assert int(lines[4][0]) <= 5
+
+
+def test_a_program_reaches_no_network_unless_the_work_says_so(walled: LocalEngine) -> None:
+    interfaces = "import socket; print(sorted(name for _, name in socket.if_nameindex()))"
+    assert run(walled, "python", "-c", interfaces) == ["['lo']"]
+    work = Work("other", ("python", "-c", interfaces), (Replica(),), GENEROUS, network=True)
+    walled.start(work)
+    eventually(lambda: walled.status("other")[0].phase == Phase.EXITED)
+    assert output(walled, "other") == [str(sorted(name for _, name in socket.if_nameindex()))]
+
+
+def test_loopback_works_inside(walled: LocalEngine) -> None:
+    program = (
+        "import socket; s = socket.create_server(('127.0.0.1', 0));"
+        "c = socket.create_connection(s.getsockname()); c.send(b'x'); print(s.accept()[0].recv(1))"
+    )
+    assert run(walled, "python", "-c", program) == ["b'x'"]
+
+
+@needs_root
+def test_each_replica_has_a_user_of_its_own_and_cannot_read_anothers_files(walled: LocalEngine) -> None:
+    program = (
+        "import os, time; open('/opt/ml/model/secret', 'w').write('x'); print(os.getuid(), flush=True); time.sleep(60)"
+    )
+    walled.start(Work("w", ("python", "-c", program), (Replica(), Replica()), GENEROUS))
+    eventually(lambda: all(walled.logs("w", number, 0).lines for number in (0, 1)))
+    first, second = (int(walled.logs("w", number, 0).lines[0].text) for number in (0, 1))
+    assert len({first, second, os.getuid()}) == 3
+    assert walled.read_file("w", 0, "model/secret", 10) == b"x"
+
+
+@needs_root
+def test_a_program_over_its_memory_is_reported_as_out_of_memory(walled: LocalEngine) -> None:
+    if not any(
+        Path("/sys/fs/cgroup", name).exists() for name in ("memory/memory.limit_in_bytes", "cgroup.controllers")
+    ):
+        pytest.skip("this machine limits no memory")
+    small = Resources(cpus=1, memory_bytes=64 << 20)
+    run(
+        walled,
+        "python",
+        "-c",
+        "x = bytearray(512 << 20); x[::4096] = bytes(len(x[::4096])); print('fits')",
+        resources=small,
+    )
+    (status,) = walled.status("w")
+    assert (status.exit_code, status.out_of_memory) == (-signal.SIGKILL, True)
+
+
+def test_landlock_hides_the_clouds_home_where_there_are_no_namespaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "levels", lambda: (isolation.LANDLOCK, isolation.PROCESS))
+    (tmp_path / "home" / "keys").mkdir(parents=True)
+    (tmp_path / "home" / "keys" / "secret").write_text("key")
+    engine = make_engine(tmp_path)
+    if engine.isolation() != isolation.LANDLOCK.sentence:
+        pytest.skip("this machine has no Landlock")
+    home = tmp_path / "home"
+    script = (
+        f"cat {home}/keys/secret; ls {home}; cat /proc/{os.getpid()}/environ; kill -0 {os.getpid()};"
+        f"echo > {Path(isolation.__file__).parent}/planted;"
+        "echo own > model/x && cat model/x; echo tmp > $TMPDIR/x; python -c 'import ssl; print(1)'"
+    )
+    lines = run(engine, "bash", "-c", script)
+    engine.remove("w")
+    engine.close()
+    assert lines[-2:] == ["own", "1"]
+    assert len(lines[:-2]) >= 4
+    assert all("ermi" in line for line in lines[:-2]), lines  # "Permission denied", "Operation not permitted"
+
+
+@needs_root
+def test_a_disk_filled_by_a_program_hides_neither_its_end_nor_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path / "home")], check=True)
+    engine = make_engine(tmp_path)
+    try:
+        program = (
+            "import os; fill = open('/opt/ml/model/fill', 'wb', 0)\ntry:\n    while True: fill.write(bytes(65536))\n"
+        )
+        program += "except OSError: print('full'); print('x' * 300_000); os.unlink('/opt/ml/model/fill'); os._exit(6)"
+        lines = run(engine, "python", "-c", program)
+        assert engine.status("w")[0].exit_code == 6
+        assert lines[-1] == "full" or "bytes of output are missing here" in lines[-1]
+    finally:
+        engine.remove("w")
+        engine.close()
+        subprocess.run(["umount", str(tmp_path / "home")], check=True)
+
+
+@needs_root
+def test_an_engine_inside_a_replica_separates_its_own_replicas(walled: LocalEngine) -> None:
+    """The unprivileged level: inside, this test's user is nobody, with user namespaces as the only means."""
+    script = (
+        "import sys, time, pathlib; from lowcloud.engine import *; from lowcloud.engine.local import LocalEngine\n"
+        "engine = LocalEngine(pathlib.Path('/tmp/home/work'), lambda source: iter(()))\n"
+        "print(engine.isolation())\n"
+        "engine.start(Work('x', ('sh', '-c', 'pwd; ls /tmp; sleep 0.1'), (Replica(),), Resources(1, 1 << 28)))\n"
+        "while engine.status('x')[0].phase != 'exited': time.sleep(0.01)\n"
+        "print([line.text for line in engine.logs('x', 0, 0).lines], engine.status('x')[0].exit_code)\n"
+        "engine.remove('x')"
+    )
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    walled.start(Work("w", ("python", "-c", script), (Replica(environment),), GENEROUS))
+    eventually(lambda: walled.status("w")[0].phase == Phase.EXITED)
+    lines = output(walled)
+    if "ordinary" in lines[0]:
+        pytest.skip("this machine allows no user namespaces")
+    assert "under the server's uid without privileges" in lines[0]
+    assert lines[1:] == ["['/opt/ml'] 0"]

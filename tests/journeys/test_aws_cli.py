@@ -1,0 +1,45 @@
+"""The aws command line, wired by `lowcloud run`."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.running import RunningCloud
+
+AWS = str(Path(sys.executable).parent / "aws")
+
+
+@pytest.fixture
+def aws(running_cloud: RunningCloud, tmp_path: Path) -> Any:
+    def call(*arguments: str) -> Any:
+        done = running_cloud.cli("run", AWS, *arguments, cwd=tmp_path, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
+
+    assert shutil.which(AWS)
+    return call
+
+
+def test_a_folder_goes_up_and_comes_down_the_same(aws, tmp_path):
+    (tmp_path / "up").mkdir()
+    (tmp_path / "up" / "small.txt").write_text("hello")
+    (tmp_path / "up" / "large.bin").write_bytes(bytes(range(256)) * 80_000)
+    aws("s3", "mb", "s3://cli-bucket")
+    aws("s3", "sync", "up", "s3://cli-bucket/folder")
+    assert "folder/large.bin" in aws("s3", "ls", "--recursive", "s3://cli-bucket")
+    aws("s3", "cp", "--recursive", "s3://cli-bucket/folder", "down")
+    for name in ("small.txt", "large.bin"):
+        assert (tmp_path / "down" / name).read_bytes() == (tmp_path / "up" / name).read_bytes()
+    aws("s3", "rb", "--force", "s3://cli-bucket")
+    assert "cli-bucket" not in aws("s3", "ls")
+
+
+def test_who_i_am_and_what_runs(aws):
+    assert ":assumed-role/LowcloudExecutionRole/" in aws("sts", "get-caller-identity")["Arn"]
+    assert "TrainingJobSummaries" in aws("sagemaker", "list-training-jobs")
+    roles = aws("iam", "list-roles")["Roles"]
+    assert "LowcloudExecutionRole" in [role["RoleName"] for role in roles]

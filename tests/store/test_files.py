@@ -1,0 +1,105 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lowcloud.store import files as module
+from lowcloud.store.encryption import KeyRing
+from lowcloud.store.files import RECORD_BYTES, Blob, BlobGone, Files, new_id
+
+KEYS = KeyRing(bytes(32))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path / "objects", KEYS)
+
+
+def write(files: Files, *chunks: bytes) -> Blob:
+    with files.create() as writer:
+        for chunk in chunks:
+            writer.write(chunk)
+        return writer.finish()
+
+
+def everything(files: Files) -> list[Path]:
+    return sorted(path for path in files.path(new_id()).parent.parent.glob("*/*"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(data=st.data())
+def test_any_range_of_several_blobs_is_the_slice_of_their_bytes(files: Files, data: st.DataObject) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "RECORD_BYTES", 10)  # many records in few bytes
+        patch.setattr(module, "SEALED_RECORD_BYTES", 26)
+        contents = data.draw(st.lists(st.lists(st.binary(max_size=25), max_size=3), min_size=1, max_size=3))
+        blobs = [write(files, *chunks) for chunks in contents]
+        whole = b"".join(b"".join(chunks) for chunks in contents)
+        assert sum(blob.size for blob in blobs) == len(whole)
+        first = data.draw(st.integers(0, len(whole)))
+        length = data.draw(st.one_of(st.none(), st.integers(0, 80)))
+        expected = whole[first:] if length is None else whole[first : first + length]
+        assert b"".join(files.read(blobs, first, length)) == expected
+
+
+def test_a_finished_blob_lies_encrypted_under_its_id(files: Files) -> None:
+    blob = write(files, b"plain text" * 100)
+    (path,) = everything(files)
+    assert (path.name, path.parent.name) == (blob.id, blob.id[-2:])
+    assert b"plain" not in path.read_bytes()
+    assert path.stat().st_size == blob.size + 16
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_writer_that_does_not_finish_leaves_nothing(files: Files) -> None:
+    with pytest.raises(RuntimeError), files.create() as writer:
+        writer.write(b"x" * 3 * RECORD_BYTES)
+        assert len(everything(files)) == 1
+        raise RuntimeError
+    assert everything(files) == []
+
+
+def test_file_and_folder_are_synced_before_a_blob_is_finished(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+
+    def note(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(module, "sync", note)
+    blob = write(files, b"x")
+    path = files.path(blob.id)
+    assert synced == [path.stat().st_ino, path.parent.stat().st_ino]
+
+
+def test_a_deleted_blob_stays_until_its_last_reader_has_left(files: Files) -> None:
+    blob = write(files, b"x" * 3 * RECORD_BYTES)
+    first, second = files.read([blob]), files.read([blob])
+    files.delete([blob.id])
+    assert len(b"".join(first)) == 3 * RECORD_BYTES
+    with pytest.raises(BlobGone):
+        files.read([blob])
+    assert len(everything(files)) == 1
+    second.close()
+    assert everything(files) == []
+    with pytest.raises(BlobGone):
+        files.read([blob])
+
+
+def test_a_reader_holds_all_its_blobs_not_only_the_first(files: Files) -> None:
+    blobs = [write(files, b"one"), write(files, b"two")]
+    reader = files.read(blobs)
+    files.delete([blob.id for blob in blobs])
+    assert b"".join(reader) == b"onetwo"
+    assert everything(files) == []
+
+
+def test_no_descriptor_stays_open(files: Files) -> None:
+    blob = write(files, b"x" * 3 * RECORD_BYTES)
+    before = len(list(Path("/dev/fd").iterdir()))
+    reader = files.read([blob])
+    next(reader)
+    reader.close()
+    b"".join(files.read([blob]))
+    assert len(list(Path("/dev/fd").iterdir())) == before
