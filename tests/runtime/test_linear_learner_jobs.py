@@ -51,6 +51,8 @@ def test_the_snippets_job_trains_as_well_as_scikit_learn_and_serves(tmp_path: Pa
     accuracy = float(np.mean(stored.predict(xt) == yt))
     assert accuracy >= judge.score(xt, yt) - 0.02
     assert metrics(ended)["test:binary_classification_accuracy"] == pytest.approx(accuracy)
+    assert stored.metrics is not None
+    assert stored.metrics["test:binary_classification_accuracy"] == pytest.approx(accuracy)
     predictor = linear_learner.load(tmp_path / contract.MODEL)
     body, kind = predictor.answer(as_csv(xt, yt).split(b",", 1)[1].split(b"\n")[0], "text/csv", "text/csv")
     assert kind == "text/csv"

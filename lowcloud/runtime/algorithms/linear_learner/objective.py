@@ -6,7 +6,8 @@ in blocks that stay in the processor's cache while margins, slopes and gradient 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,15 @@ class Objective:
             use_bias=self.use_bias,
             world=self.world,
         )
+
+    def only(self, variants: list[int]) -> "Objective":
+        """The same for some of the variants."""
+        weights = self.rows.class_weights
+        if weights is None or len(variants) == len(weights):
+            return self
+        some = copy(self)
+        some.rows, some._weight = replace(self.rows, class_weights=weights[variants]), self._weight[variants]
+        return some
 
     def evaluate(self, parameters: Floats, rounding: float = 0.0) -> tuple[Floats, Floats]:
         """Mean loss (variants,) and its gradient, of the parameters' shape."""

@@ -25,6 +25,7 @@ SAMPLED_ROUNDING = 0.003  # wider ones only lead the way: a sample of the rows w
 SAMPLE_GROWTH = 8
 FIRST_SAMPLE = 20  # rows a parameter
 LAST_SAMPLE = 1300
+STEPS = 5  # with one curvature, before a better one is sought
 SHORTENINGS = 12  # passes that may go to finding a step short enough
 
 
@@ -72,27 +73,30 @@ class _Solver:
     def solve_smooth(self, objective: Objective, parameters: Floats) -> Floats:
         size, tolerance = parameters[0].size, self.effort.tolerance
         curves = _has_curvature(objective, parameters)
-        curvature, contraction = None, 1.0
-        for count in _sample_sizes(objective.count, size, curves):
-            sample = objective.sample(count, seed=count)
-            if sample is objective:
-                break
+        curvature, contraction, rows = None, 1.0, FEW_ROWS * size
+        for rows in _sample_sizes(objective.count, size, curves):
+            sample = objective.sample(rows, seed=rows)
             near = 0.05 * size / sample.count
             if curves:
                 parameters, curvature = self._newton(sample, parameters, near, rounds=6)
+                contraction = min(1.0, 10 * size / sample.count)  # ten times what random rows leave on average
             else:
                 parameters, _ = self._descend(sample, parameters, None, tolerance=near, passes=30)
-            contraction = min(1.0, 10 * size / sample.count)  # ten times what random rows leave on average
-        if curvature is None and curves and objective.count < FEW_ROWS * size:
-            return self._newton(objective, parameters, tolerance, rounds=50)[0]
-        return self._descend(
-            objective,
-            parameters,
-            curvature,
-            tolerance=tolerance,
-            passes=self.effort.passes,
-            contraction=1.0 if curvature is None else contraction,
-        )[0]
+        while True:
+            if curves and curvature is None:
+                curvature = objective.sample(rows, seed=7).curvature(parameters[0])
+            parameters, descents = self._descend(
+                objective,
+                parameters,
+                curvature,
+                tolerance=tolerance,
+                passes=STEPS if curves else self.effort.passes,
+                contraction=contraction,
+            )
+            if not curves or self.passes >= self.effort.passes or _are_done(descents, tolerance):
+                return parameters
+            # The sample has shown too little of the curvature, e.g. of rare features: take it from more rows.
+            curvature, contraction, rows = None, 1.0, rows * SAMPLE_GROWTH
 
     def solve_rounded(self, objective: Objective, parameters: Floats, rounding: float) -> Floats:
         tolerance = self.effort.tolerance if rounding == ROUNDINGS[-1] else 1e-4
@@ -141,15 +145,17 @@ class _Solver:
             Descent(start.reshape(-1), penalty, own, contraction)
             for start, penalty, own in zip(parameters, self.penalties, conditioned, strict=True)
         ]
+        moving = list(range(len(descents)))
         for _ in range(passes + SHORTENINGS):
-            trials = np.stack([descent.trial for descent in descents]).reshape(parameters.shape)
-            values, gradients = objective.evaluate(trials, rounding)
+            trials = np.stack([descents[i].trial for i in moving]).reshape(-1, *parameters.shape[1:])
+            values, gradients = objective.only(moving).evaluate(trials, rounding)
             if objective is self.whole and not rounding:
                 self.on_pass(self.passes, trials, values)
                 self.passes += 1
-            for descent, value, gradient in zip(descents, values, gradients, strict=True):
-                descent.tell(float(value), gradient.reshape(-1))
-            if all(descent.steps > passes or _are_done([descent], tolerance) for descent in descents):
+            for i, value, gradient in zip(moving, values, gradients, strict=True):
+                descents[i].tell(float(value), gradient.reshape(-1))
+            moving = [i for i in moving if descents[i].steps <= passes and not _are_done([descents[i]], tolerance)]
+            if not moving:
                 break
         return np.stack([descent.finish() for descent in descents]).reshape(parameters.shape), descents
 
@@ -169,10 +175,10 @@ def _has_curvature(objective: Objective, parameters: Floats) -> bool:
 
 
 def _sample_sizes(rows: int, parameters: int, has_curvature: bool) -> list[int]:
-    """Growing counts of rows, the last at most a third of all."""
+    """Growing counts of rows, the last at most two fifths of all."""
     sizes = []
     size = max(1000, FIRST_SAMPLE * parameters) if has_curvature else max(1000, rows // 10)
-    while size * 3 <= rows and size <= max(LAST_SAMPLE * parameters, 2000):
+    while size * 2.5 <= rows and size <= max(LAST_SAMPLE * parameters, 2000):
         sizes.append(size)
         size *= SAMPLE_GROWTH
     return sizes

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,16 +40,16 @@ def train(job: "Job") -> None:
     fit = fitter.fit()
     job.report.progress(100)
     job.report.say(f"Best of {fit.models} models has hyperparameters: {json.dumps(fit.variant.describe())}")
-    _report_channel(job, fitter, fit, "train", table)
+    found = _report_channel(job, fitter, fit, "train", table)
     if validation is not None:
-        _report_channel(job, fitter, fit, "validation", validation)
+        found |= _report_channel(job, fitter, fit, "validation", validation)
     if "test" in job.channels:
         test = _read(job, "test", settings, width)
         scaling.move(test.features, fit.origin)
-        _report_channel(job, fitter, fit, "test", test)
+        found |= _report_channel(job, fitter, fit, "test", test)
     job.report.throughput(fitter.rows / (time.perf_counter() - started))
     if job.world.rank == 0:
-        save(fit.model, job.base / contract.MODEL)
+        save(replace(fit.model, metrics=found), job.base / contract.MODEL)
 
 
 def _read(job: "Job", name: str, settings: Settings, feature_dim: int | None) -> Table:
@@ -82,8 +83,8 @@ def _check_labels(table: Table, reader: ChannelReader, settings: Settings) -> No
         )
 
 
-def _report_channel(job: "Job", fitter: Fitter, fit: Fit, channel: str, table: Table) -> None:
-    """Print the final metrics of a channel, over the rows of all hosts."""
+def _report_channel(job: "Job", fitter: Fitter, fit: Fit, channel: str, table: Table) -> dict[str, float]:
+    """Print the final metrics of a channel, over the rows of all hosts; they are named "channel:metric"."""
     settings = fitter.settings
     objective = fitter.objective(table, [fit.variant])
     loss = float(objective.evaluate(fit.parameters)[0][0])
@@ -100,3 +101,5 @@ def _report_channel(job: "Job", fitter: Fitter, fit: Fit, channel: str, table: T
     for name, value in found.items():
         job.report.quality(channel, name, value, metrics.kind_of(name))
     job.report.metrics({f"{channel}_{objective.loss.objective}": loss}, model=0)
+    found[objective.loss.objective] = loss
+    return {f"{channel}:{name}": value for name, value in found.items()}
