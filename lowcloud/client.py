@@ -16,6 +16,12 @@ from lowcloud.settings import Settings
 EXECUTION_ROLE = "LowcloudExecutionRole"
 SESSION_SECONDS = 12 * 3600
 PLUGIN = "lowcloud_client_plugin"
+# Left to themselves, some clients presign with the abandoned Signature Version 2.
+CONFIGURATION = """\
+[default]
+s3 =
+    signature_version = s3v4
+"""
 TELEMETRY_OFF = """\
 SchemaVersion: "1.0"
 SageMaker:
@@ -59,7 +65,7 @@ def wiring_only(environment: Mapping[str, str], base: Mapping[str, str]) -> dict
 def _lay_files(folder: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     shutil.copyfile(client_plugin.__file__, folder / f"{PLUGIN}.py")
-    (folder / "config").write_text("[default]\n")
+    (folder / "config").write_text(CONFIGURATION)
     (folder / "credentials").write_text("")
     (folder / "sagemaker.yaml").write_text(TELEMETRY_OFF)
     return folder

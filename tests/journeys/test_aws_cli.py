@@ -5,6 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -36,6 +38,18 @@ def test_a_folder_goes_up_and_comes_down_the_same(aws, tmp_path):
         assert (tmp_path / "down" / name).read_bytes() == (tmp_path / "up" / name).read_bytes()
     aws("s3", "rb", "--force", "s3://cli-bucket")
     assert "cli-bucket" not in aws("s3", "ls")
+
+
+def test_a_presigned_url_opens_without_keys(aws, tmp_path):
+    (tmp_path / "shared.txt").write_text("for anyone with the link")
+    aws("s3", "mb", "s3://presign-bucket")
+    aws("s3", "cp", "shared.txt", "s3://presign-bucket/a folder/shared.txt")
+    url = aws("s3", "presign", "s3://presign-bucket/a folder/shared.txt").strip()
+    with urlopen(url) as answer:
+        assert answer.read() == b"for anyone with the link"
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(url.replace("shared.txt", "other.txt"))
+    aws("s3", "rb", "--force", "s3://presign-bucket")
 
 
 def test_who_i_am_and_what_runs(aws):
