@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import hypothesis
 import pytest
 import uvicorn
 from botocore.config import Config
@@ -24,6 +25,10 @@ from lowcloud.aws.gateway import Gateway
 from lowcloud.core.cloud import Cloud
 from lowcloud.server import open_cloud
 from tests.running import RunningCloud
+
+# The machines that run these tests are busy: a slow example is no fault.
+hypothesis.settings.register_profile("lowcloud", deadline=None)
+hypothesis.settings.load_profile("lowcloud")
 
 STARTUP_SECONDS = 20
 ACCOUNT = "123456789012"

@@ -49,8 +49,11 @@ def collect_logs(cloud: Cloud, job: TrainingJob, replicas: int) -> None:
 
 
 def failure(cloud: Cloud, job: TrainingJob, replicas: Sequence[ReplicaStatus]) -> str:
-    """Why the program failed, for its user: what it said itself, else what is known from outside."""
-    for replica, status in enumerate(replicas):
+    """Why the program failed, for its user: what it said itself, else what is known from outside.
+
+    The host that ended first speaks: the others may only have missed it.
+    """
+    for replica, status in sorted(enumerate(replicas), key=lambda one: one[1].ended_at or float("inf")):
         if status.phase == Phase.LOST:
             return "InternalServerError: The training host was lost while the program ran. Start the job again."
         if status.exit_code in (None, 0):

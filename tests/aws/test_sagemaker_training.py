@@ -213,6 +213,22 @@ def test_gzip_and_several_files_under_a_prefix_are_read(cloud, sagemaker):
     assert run(cloud, sagemaker, **asked)["TrainingJobStatus"] == "Completed"
 
 
+def test_two_hosts_with_half_the_objects_each_train_the_model_that_one_host_does(cloud, sagemaker):
+    for part in range(3):
+        put(cloud, f"thirds/{part}.csv", csv_of(ROWS[part::3]))
+    parameters = {"predictor_type": "binary_classifier", "early_stopping_tolerance": "1e-6"}
+    losses = []
+    for hosts in (1, 2):
+        asked = request(cloud, prefix="thirds", HyperParameters=parameters)
+        asked["ResourceConfig"]["InstanceCount"] = hosts
+        asked["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3DataDistributionType"] = "ShardedByS3Key"
+        described = run(cloud, sagemaker, **asked)
+        assert described["TrainingJobStatus"] == "Completed"
+        final = {metric["MetricName"]: metric["Value"] for metric in described["FinalMetricDataList"]}
+        losses.append(final["train:objective_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
 def test_a_manifest_lists_the_objects_of_a_channel(cloud, sagemaker):
     put(cloud, "listed/one.csv", csv_of(ROWS[:300]))
     put(cloud, "listed/sub/two.csv", csv_of(ROWS[300:]))
