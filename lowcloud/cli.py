@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lowcloud import __version__
 from lowcloud import settings as settings_of
 from lowcloud.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
 
@@ -27,7 +28,6 @@ JOBS_SHOWN = 25
 WIDTH_OF_A_FILE = 160  # characters of a line where the output is no terminal
 
 app = typer.Typer(
-    help="A machine-learning cloud on your own machine: the SageMaker and S3 code you have, for real, with no account.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,6 +43,21 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 def main() -> None:
     """The entry point `lowcloud`."""
     app()
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        output.print(f"lowcloud {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A machine-learning cloud on your own machine: the SageMaker and S3 code you have, for real, with no account."""
 
 
 @app.command()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud import server
+from lowcloud import __version__, server
 from tests.running import RunningCloud, wait_for
 
 
@@ -182,3 +182,7 @@ def test_a_lost_encryption_key_is_not_replaced_beside_existing_data(cloud):
     assert done.returncode == 1
     assert "encryption.key" in done.stderr
     assert not (cloud.home / "keys" / "encryption.key").exists()
+
+
+def test_the_version_is_told(cloud):
+    assert cloud.cli("--version").stdout == f"lowcloud {__version__}\n"

@@ -1,5 +1,6 @@
 """The life of an endpoint: start its replicas, keep them running, and take all of it away when that is wished."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -17,6 +18,9 @@ from lowcloud.store import tables
 
 STARTUP_TIMEOUT_SECONDS = 600.0
 HEALTH_INTERVAL_SECONDS = 1.0
+FAILURE_INTERVAL_SECONDS = 10.0  # between attempts at a replica that cannot be started
+
+log = logging.getLogger("lowcloud.endpoints")
 
 
 def step(endpoint: Endpoint, are_ready: bool, failure: str | None, now: float) -> Endpoint:
@@ -48,6 +52,9 @@ def advance(claim: Claim) -> float | None:
     after = step(endpoint, _are_ready(cloud, endpoint), failure, cloud.now())
     if after != endpoint:
         _save(claim, after)
+    if failure and after.state == State.IN_SERVICE:
+        log.warning("A replica of endpoint %s cannot be started again: %s", endpoint.name, failure)
+        return FAILURE_INTERVAL_SECONDS
     if after.state == State.FAILED:
         _remove_work(cloud, endpoint)
         return None

@@ -126,8 +126,8 @@ def create_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answ
 async def describe_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """The job as it stands; a job younger than PATIENCE_SECONDS is waited for."""
     job = await asyncio.to_thread(_find, cloud, request["TrainingJobName"])
-    while not job.state.is_end and cloud.now() < job.created_at + PATIENCE_SECONDS:
-        await asyncio.sleep(POLL_SECONDS)
+    while not job.state.is_end and (age := cloud.now() - job.created_at) < PATIENCE_SECONDS:
+        await asyncio.sleep(POLL_SECONDS + age / 20)
         job = await asyncio.to_thread(_find, cloud, job.name)
     return await asyncio.to_thread(_describe, cloud, job)
 
