@@ -5,14 +5,12 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Row, select, update
 
-from lowcloud.core import events, models, tags
+from lowcloud.core import events, models, records
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
+from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.models import Model
-from lowcloud.store.pages import Order, Page, read_page
 from lowcloud.store.tables import endpoint_configurations, endpoints
 
 KIND = "endpoint"
@@ -92,36 +90,19 @@ def configure(cloud: Cloud, configuration: Configuration, labels: Mapping[str, s
     """Keep a configuration. Raises AlreadyExists, and NotFound for a model it names."""
     for variant in configuration.variants:
         models.find(cloud, variant.model)
-    row = {
-        "name": configuration.name,
-        "created_at": configuration.created_at,
-        "specification": asdict(configuration),
-    }
-    try:
-        with cloud.database.transaction() as connection:
-            connection.execute(insert(endpoint_configurations).values(**row))
-            tags.put(connection, configuration_subject(configuration.name), labels or {})
-    except IntegrityError as error:
-        raise AlreadyExists(CONFIGURATION_KIND, configuration.name) from error
+    name = configuration.name
+    row = {"name": name, "created_at": configuration.created_at, "specification": asdict(configuration)}
+    records.add(cloud, endpoint_configurations, CONFIGURATION_KIND, configuration_subject(name), row, labels)
 
 
 def find_configuration(cloud: Cloud, name: str) -> Configuration:
     """The configuration of this name. Raises NotFound."""
-    table = endpoint_configurations
-    with cloud.database.read() as connection:
-        row = connection.execute(select(table).where(table.c.name == name)).one_or_none()
-    if row is None:
-        raise NotFound(CONFIGURATION_KIND, name)
-    return configuration_from_row(row)
+    return configuration_from_row(records.find(cloud, endpoint_configurations, CONFIGURATION_KIND, name))
 
 
 def remove_configuration(cloud: Cloud, name: str) -> None:
     """Forget a configuration; endpoints made from it stay. Raises NotFound."""
-    table = endpoint_configurations
-    with cloud.database.transaction() as connection:
-        if connection.execute(delete(table).where(table.c.name == name)).rowcount == 0:
-            raise NotFound(CONFIGURATION_KIND, name)
-        tags.forget(connection, configuration_subject(name))
+    records.remove(cloud, endpoint_configurations, CONFIGURATION_KIND, configuration_subject(name), name)
 
 
 def create(cloud: Cloud, name: str, configuration_name: str, labels: Mapping[str, str] | None = None) -> None:
@@ -142,23 +123,13 @@ def create(cloud: Cloud, name: str, configuration_name: str, labels: Mapping[str
         },
         "due_at": now,
     }
-    try:
-        with cloud.database.transaction() as connection:
-            connection.execute(insert(endpoints).values(**row))
-            tags.put(connection, subject(name), labels or {})
-            events.record(connection, subject(name), events.Event(now, State.CREATING, "Creating the endpoint"))
-    except IntegrityError as error:
-        raise AlreadyExists(KIND, name) from error
-    cloud.bell.ring()
+    begun = events.Event(now, State.CREATING, "Creating the endpoint")
+    records.add(cloud, endpoints, KIND, subject(name), row, labels, begun)
 
 
 def find(cloud: Cloud, name: str) -> Endpoint:
     """The endpoint of this name. Raises NotFound."""
-    with cloud.database.read() as connection:
-        row = connection.execute(select(endpoints).where(endpoints.c.name == name)).one_or_none()
-    if row is None:
-        raise NotFound(KIND, name)
-    return from_row(row)
+    return from_row(records.find(cloud, endpoints, KIND, name))
 
 
 def request_removal(cloud: Cloud, name: str) -> None:
@@ -173,18 +144,6 @@ def request_removal(cloud: Cloud, name: str) -> None:
         values = {"delete_requested": True, "state": State.DELETING, "modified_at": now, "due_at": now}
         connection.execute(update(endpoints).where(endpoints.c.name == name).values(**values))
     cloud.bell.ring()
-
-
-def list_page(cloud: Cloud, where: list[Any], order: Order, limit: int, token: str | None) -> Page:
-    """A page of rows; give each to `from_row`. Raises pages.BadToken."""
-    with cloud.database.read() as connection:
-        return read_page(connection, endpoints, where, order, limit, token)
-
-
-def list_configurations(cloud: Cloud, where: list[Any], order: Order, limit: int, token: str | None) -> Page:
-    """A page of rows; give each to `configuration_from_row`. Raises pages.BadToken."""
-    with cloud.database.read() as connection:
-        return read_page(connection, endpoint_configurations, where, order, limit, token)
 
 
 def from_row(row: Row[Any]) -> Endpoint:

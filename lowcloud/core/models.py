@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Row
 
-from lowcloud.core import tags
+from lowcloud.core import records
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import AlreadyExists, NotFound
-from lowcloud.store.pages import Order, Page, read_page
 from lowcloud.store.tables import models
 
 KIND = "model"
@@ -36,35 +33,17 @@ def subject(name: str) -> str:
 def create(cloud: Cloud, model: Model, labels: Mapping[str, str] | None = None) -> None:
     """Keep a model. Raises AlreadyExists."""
     row = {"name": model.name, "created_at": model.created_at, "specification": asdict(model)}
-    try:
-        with cloud.database.transaction() as connection:
-            connection.execute(insert(models).values(**row))
-            tags.put(connection, subject(model.name), labels or {})
-    except IntegrityError as error:
-        raise AlreadyExists(KIND, model.name) from error
+    records.add(cloud, models, KIND, subject(model.name), row, labels)
 
 
 def find(cloud: Cloud, name: str) -> Model:
     """The model of this name. Raises NotFound."""
-    with cloud.database.read() as connection:
-        row = connection.execute(select(models).where(models.c.name == name)).one_or_none()
-    if row is None:
-        raise NotFound(KIND, name)
-    return from_row(row)
-
-
-def list_page(cloud: Cloud, where: list[Any], order: Order, limit: int, token: str | None) -> Page:
-    """A page of rows; give each to `from_row`. Raises pages.BadToken."""
-    with cloud.database.read() as connection:
-        return read_page(connection, models, where, order, limit, token)
+    return from_row(records.find(cloud, models, KIND, name))
 
 
 def remove(cloud: Cloud, name: str) -> None:
     """Forget a model; endpoints that serve it keep their copy. Raises NotFound."""
-    with cloud.database.transaction() as connection:
-        if connection.execute(delete(models).where(models.c.name == name)).rowcount == 0:
-            raise NotFound(KIND, name)
-        tags.forget(connection, subject(name))
+    records.remove(cloud, models, KIND, subject(name), name)
 
 
 def from_row(row: Row[Any]) -> Model:

@@ -6,16 +6,14 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Row, select, update
 
 from lowcloud import catalog
-from lowcloud.core import events, metrics, tags
+from lowcloud.core import events, metrics, records
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
+from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.metrics import Definition
 from lowcloud.schemas import InvalidHyperparameters
-from lowcloud.store.pages import Order, Page, read_page
 from lowcloud.store.tables import training_jobs
 
 KIND = "training job"
@@ -128,23 +126,13 @@ def create(cloud: Cloud, name: str, specification: Specification, labels: Mappin
         "progress": asdict(Progress()),
         "due_at": now,
     }
-    try:
-        with cloud.database.transaction() as connection:
-            connection.execute(insert(training_jobs).values(**row))
-            tags.put(connection, subject(name), labels or {})
-            events.record(connection, subject(name), events.Event(now, State.PENDING, "Starting the training job"))
-    except IntegrityError as error:
-        raise AlreadyExists(KIND, name) from error
-    cloud.bell.ring()
+    begun = events.Event(now, State.PENDING, "Starting the training job")
+    records.add(cloud, training_jobs, KIND, subject(name), row, labels, begun)
 
 
 def find(cloud: Cloud, name: str) -> TrainingJob:
     """The job of this name. Raises NotFound."""
-    with cloud.database.read() as connection:
-        row = connection.execute(select(training_jobs).where(training_jobs.c.name == name)).one_or_none()
-    if row is None:
-        raise NotFound(KIND, name)
-    return from_row(row)
+    return from_row(records.find(cloud, training_jobs, KIND, name))
 
 
 def history(cloud: Cloud, name: str) -> list[events.Event]:
@@ -157,12 +145,6 @@ def final_metrics(cloud: Cloud, name: str) -> dict[str, metrics.Point]:
     """The last point of each of the job's metrics."""
     with cloud.database.read() as connection:
         return metrics.final_values(connection, name)
-
-
-def list_page(cloud: Cloud, where: list[Any], order: Order, limit: int, token: str | None) -> Page:
-    """A page of rows; give each to `from_row`. Raises pages.BadToken."""
-    with cloud.database.read() as connection:
-        return read_page(connection, training_jobs, where, order, limit, token)
 
 
 def stop(cloud: Cloud, name: str) -> None:

@@ -83,7 +83,7 @@ def list_endpoint_configs(cloud: Cloud, _caller: Caller, request: Request) -> An
     """Newest first unless asked otherwise."""
     columns = {"CreationTime": "created_at", "Name": "name"}
     table = tables.endpoint_configurations
-    page = read_list(cloud, request, table, endpoints.list_configurations, columns)
+    page = read_list(cloud, request, table, columns)
     summaries = [
         {
             "EndpointConfigName": row.name,

@@ -62,7 +62,7 @@ def list_endpoints(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     where = []
     if status := request.get("StatusEquals"):
         where.append(tables.endpoints.c.state.in_([state for state, shown in STATUS.items() if shown == status]))
-    page = read_list(cloud, request, tables.endpoints, endpoints.list_page, columns, where)
+    page = read_list(cloud, request, tables.endpoints, columns, where)
     found = [endpoints.from_row(row) for row in page.rows]
     return list_answer("Endpoints", [_summary(cloud, endpoint) for endpoint in found], page)
 

@@ -91,7 +91,7 @@ def describe_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
 def list_models(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """Newest first unless asked otherwise."""
     columns = {"CreationTime": "created_at", "Name": "name"}
-    page = read_list(cloud, request, tables.models, models.list_page, columns)
+    page = read_list(cloud, request, tables.models, columns)
     found = [models.from_row(row) for row in page.rows]
     summaries = [
         {"ModelName": model.name, "ModelArn": _arn(cloud, model.name), "CreationTime": time(model.created_at)}

@@ -141,7 +141,7 @@ def list_training_jobs(cloud: Cloud, _caller: Caller, request: Request) -> Answe
         where.append(training_jobs.c.state.in_([state for state, shown in STATUS.items() if shown == status]))
     if request.get("WarmPoolStatusEquals"):
         raise invalid("WarmPoolStatusEquals is not supported by Lowcloud yet.")
-    page = read_list(cloud, request, training_jobs, training.list_page, columns, where)
+    page = read_list(cloud, request, training_jobs, columns, where)
     jobs = [training.from_row(row) for row in page.rows]
     return list_answer("TrainingJobSummaries", [_summary(cloud, job) for job in jobs], page)
 

@@ -1,6 +1,6 @@
 """What all SageMaker resources translate alike: roles, S3 URIs, tags, times, and the members of List requests."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,14 +8,12 @@ from sqlalchemy import ColumnElement, Table
 
 from lowcloud.aws.arns import parse_role
 from lowcloud.aws.errors import AwsError
-from lowcloud.core import inputs, roles
+from lowcloud.core import inputs, records, roles
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.store.pages import BadToken, Order, Page
 
 DEFAULT_PAGE_SIZE = 10
-
-ListPage = Callable[[Cloud, list[Any], Order, int, str | None], Page]
 
 
 def invalid(message: str) -> AwsError:
@@ -64,7 +62,6 @@ def read_list(
     cloud: Cloud,
     request: Mapping[str, Any],
     table: Table,
-    list_page: ListPage,
     sort_columns: Mapping[str, str],
     where: Sequence[ColumnElement[bool]] = (),
     default_order: str = "Descending",
@@ -78,8 +75,8 @@ def read_list(
     order = Order(sort_columns[sort_by], is_descending)
     conditions = [*where, *_filters(request, table)]
     try:
-        return list_page(
-            cloud, conditions, order, request.get("MaxResults", DEFAULT_PAGE_SIZE), request.get("NextToken")
+        return records.list_page(
+            cloud, table, conditions, order, request.get("MaxResults", DEFAULT_PAGE_SIZE), request.get("NextToken")
         )
     except BadToken as error:
         raise invalid(f"Invalid NextToken: {error}") from error

@@ -1,0 +1,58 @@
+"""Named records: rows of any table whose names are unique, made, found, listed and removed alike."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Table, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from lowcloud.core import events, tags
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import AlreadyExists, NotFound
+from lowcloud.store.pages import Order, Page, read_page
+
+
+def add(
+    cloud: Cloud,
+    table: Table,
+    kind: str,
+    subject: str,
+    row: Mapping[str, Any],
+    labels: Mapping[str, str] | None = None,
+    event: events.Event | None = None,
+) -> None:
+    """Make a record with its tags and its first event, in one transaction. Raises AlreadyExists."""
+    try:
+        with cloud.database.transaction() as connection:
+            connection.execute(insert(table).values(**row))
+            tags.put(connection, subject, labels or {})
+            if event:
+                events.record(connection, subject, event)
+    except IntegrityError as error:
+        raise AlreadyExists(kind, row["name"]) from error
+    cloud.bell.ring()
+
+
+def find(cloud: Cloud, table: Table, kind: str, name: str) -> Row[Any]:
+    """The row of this name. Raises NotFound."""
+    with cloud.database.read() as connection:
+        row = connection.execute(select(table).where(table.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFound(kind, name)
+    return row
+
+
+def list_page(
+    cloud: Cloud, table: Table, where: Sequence[ColumnElement[bool]], order: Order, limit: int, token: str | None
+) -> Page:
+    """A page of rows. Raises pages.BadToken."""
+    with cloud.database.read() as connection:
+        return read_page(connection, table, where, order, limit, token)
+
+
+def remove(cloud: Cloud, table: Table, kind: str, subject: str, name: str) -> None:
+    """Delete a record and its tags. Raises NotFound."""
+    with cloud.database.transaction() as connection:
+        if connection.execute(delete(table).where(table.c.name == name)).rowcount == 0:
+            raise NotFound(kind, name)
+        tags.forget(connection, subject)
