@@ -1,7 +1,6 @@
 """Clients of a running cloud: what `lowcloud run` gives a program, and the client the CLI itself uses."""
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,11 +62,17 @@ def wiring_only(environment: Mapping[str, str], base: Mapping[str, str]) -> dict
 
 
 def _lay_files(folder: Path) -> Path:
+    files = {
+        f"{PLUGIN}.py": Path(client_plugin.__file__).read_text(),
+        "config": CONFIGURATION,
+        "credentials": "",
+        "sagemaker.yaml": TELEMETRY_OFF,
+    }
     folder.mkdir(mode=0o700, exist_ok=True)
-    shutil.copyfile(client_plugin.__file__, folder / f"{PLUGIN}.py")
-    (folder / "config").write_text(CONFIGURATION)
-    (folder / "credentials").write_text("")
-    (folder / "sagemaker.yaml").write_text(TELEMETRY_OFF)
+    for name, content in files.items():
+        path = folder / name
+        if not path.exists() or path.read_text() != content:  # else a program that just reads it could find half
+            path.write_text(content)
     return folder
 
 
