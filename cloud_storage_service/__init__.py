@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from cloud_storage_service.places import read, write
 
@@ -47,7 +48,7 @@ def load_model(path: str | Path, trust: bool = False) -> Any:
     if content.startswith(ZIP_MAGIC):
         return _load_sklearn(content, str(path), trust)
     if content.startswith(GZIP_MAGIC):
-        return _load_lowcloud(content)
+        return _load_lowcloud(content, str(path))
     if not trust:
         raise NotTrusted(
             f"{path} is neither a model saved by save_model nor one of a Lowcloud training job. If it is a pickle, "
@@ -67,7 +68,10 @@ def _encode(model: Any) -> bytes:
 
 def _load_sklearn(content: bytes, path: str, trust: bool) -> Any:
     skops = _skops()
-    unknown = skops.get_untrusted_types(data=content)
+    try:
+        unknown = skops.get_untrusted_types(data=content)
+    except (KeyError, ValueError, BadZipFile) as error:
+        raise ValueError(f"{path} holds no model: it is a zip, but not one of save_model.") from error
     if unknown and not trust:
         raise NotTrusted(
             f"{path} holds types whose content cannot be checked: {', '.join(unknown)}. If you made the file yourself, "
@@ -95,13 +99,20 @@ def _encode_lowcloud(model: Any) -> bytes:
     return packed.getvalue()
 
 
-def _load_lowcloud(content: bytes) -> Any:
-    from lowcloud.runtime.algorithms.linear_learner.model import load
+def _load_lowcloud(content: bytes, path: str) -> Any:
+    from lowcloud.runtime.algorithms.linear_learner.model import HEADER, WEIGHTS, UnreadableModel, load
 
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            archive.extractall(folder, filter="data")
-        return load(Path(folder))
+        try:
+            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+                for name in (HEADER, WEIGHTS):  # by name, so nothing else in the archive is ever unpacked
+                    member = archive.extractfile(name)
+                    if member is None:
+                        raise KeyError(name)
+                    (Path(folder) / name).write_bytes(member.read())
+            return load(Path(folder))
+        except (tarfile.TarError, OSError, EOFError, KeyError, UnreadableModel) as error:
+            raise ValueError(f"{path} holds no readable model: {error}") from error
 
 
 def _load_pickle(content: bytes, path: str) -> Any:
@@ -109,5 +120,5 @@ def _load_pickle(content: bytes, path: str) -> Any:
 
     try:
         return pickle.loads(content)
-    except (pickle.UnpicklingError, EOFError, IndexError) as error:
-        raise ValueError(f"{path} holds no model.") from error
+    except (pickle.UnpicklingError, EOFError, ImportError, AttributeError, IndexError, ValueError) as error:
+        raise ValueError(f"{path} holds no readable model: {error}") from error

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,8 +42,14 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
-    """The entry point `lowcloud`."""
-    app()
+    """The entry point `lowcloud`. What the cloud refuses is a sentence, not a traceback."""
+    try:
+        app()
+    except Exception as error:
+        if not type(error).__module__.startswith("botocore."):  # imported only by the commands that ask the cloud
+            raise
+        _failure(str(error))
+        sys.exit(1)
 
 
 def _print_version(is_asked: bool) -> None:
@@ -82,9 +89,8 @@ def up(
         server.serve(settings, lambda running: output.print(f"Lowcloud is ready at {running.endpoint}"))
     except server.AlreadyRunning as error:
         raise _failure(f"Another server is just starting on {settings.home}.") from error
-    except OSError as error:
-        reason = error.strerror or error
-        raise _failure(f"Lowcloud cannot listen on {host}:{port}: {reason}. Choose another with --port.") from error
+    except server.CannotListen as error:
+        raise _failure(f"{error} Choose another address with --host and --port.") from error
 
 
 @app.command()
@@ -148,8 +154,8 @@ def status(home: Home = None) -> None:
     _print_fact("Account", f"{settings.account_id}, region {settings.region}")
     _print_fact("Isolation", running.isolation)
     sagemaker = _client(settings, running.endpoint, "sagemaker")
-    jobs = sagemaker.list_training_jobs(StatusEquals="InProgress", MaxResults=100)["TrainingJobSummaries"]
-    endpoints = sagemaker.list_endpoints(MaxResults=100)["Endpoints"]
+    jobs = list(_listed(sagemaker, "list_training_jobs", "TrainingJobSummaries", StatusEquals="InProgress"))
+    endpoints = _listed(sagemaker, "list_endpoints", "Endpoints")
     _print_fact("Training jobs", f"{len(jobs)} in progress")
     shown = ", ".join(f"{one['EndpointName']} ({one['EndpointStatus']})" for one in endpoints)
     _print_fact("Endpoints", shown or "none")
@@ -181,20 +187,15 @@ def logs(
     home: Home = None,
 ) -> None:
     """Print what a training job printed."""
-    from botocore.exceptions import ClientError
-
     settings = _settings(home)
     endpoint = _endpoint(settings)
     sagemaker = _client(settings, endpoint, "sagemaker")
     log_client = _client(settings, endpoint, "logs")
     seen = ""
     while True:
-        try:
-            # A list, since a Describe of a young job waits for its end, and lines should come meanwhile.
-            found = sagemaker.list_training_jobs(NameContains=job, MaxResults=100)["TrainingJobSummaries"]
-            state = next((one["TrainingJobStatus"] for one in found if one["TrainingJobName"] == job), None)
-        except ClientError as error:
-            raise _failure(error.response["Error"]["Message"]) from error
+        # A list, since a Describe of a young job waits for its end, and lines should come meanwhile.
+        found = _listed(sagemaker, "list_training_jobs", "TrainingJobSummaries", NameContains=job)
+        state = next((one["TrainingJobStatus"] for one in found if one["TrainingJobName"] == job), None)
         if state is None:
             raise _failure(f"There is no training job named {job!r}.")
         seen = _print_new_lines(log_client, job, seen)
@@ -222,6 +223,11 @@ def _print_new_lines(log_client: Any, job: str, token: str) -> str:
             token = event["eventId"]
         if "nextToken" not in page:
             return token
+
+
+def _listed(client: Any, operation: str, member: str, **filters: Any) -> Iterator[dict[str, Any]]:
+    for page in client.get_paginator(operation).paginate(PaginationConfig={"PageSize": 100}, **filters):
+        yield from page[member]
 
 
 def _print_fact(name: str, fact: str) -> None:

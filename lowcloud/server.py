@@ -23,7 +23,7 @@ from lowcloud.core import endpoints_lifecycle, inputs, objects, roles, training_
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.reconciler import Reconciler
 from lowcloud.engine.local import LocalEngine
-from lowcloud.settings import Settings
+from lowcloud.settings import Settings, remember
 from lowcloud.store import tables
 from lowcloud.store.database import Database
 from lowcloud.store.encryption import KeyRing
@@ -31,6 +31,7 @@ from lowcloud.store.files import Files
 
 LONGEST_GOODBYE_SECONDS = 3  # requests still open when the server goes down get this long
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep theirs, so that none sends into a connection being closed
+LOCK_PATIENCE_SECONDS = 1.0
 POLL_SECONDS = 0.01
 
 log = logging.getLogger("lowcloud.server")
@@ -48,6 +49,10 @@ class Running:
 
 class AlreadyRunning(Exception):
     """Another server runs on this home."""
+
+
+class CannotListen(Exception):
+    """The address is taken, or not one of this machine's."""
 
 
 def open_cloud(settings: Settings) -> Cloud:
@@ -74,8 +79,9 @@ def make_reconciler(cloud: Cloud) -> Reconciler:
 
 
 def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
-    """Serve until SIGTERM or SIGINT. Raises AlreadyRunning, and OSError where the address is taken."""
-    with _hold_home(settings.home):
+    """Serve until SIGTERM or SIGINT. Raises AlreadyRunning and CannotListen."""
+    with _hold_home(settings.home, LOCK_PATIENCE_SECONDS):
+        remember(settings)
         (settings.home / "server.json").unlink(missing_ok=True)  # what a killed server left
         listener = _listen(settings.host, settings.port)
         cloud = open_cloud(settings)
@@ -188,18 +194,26 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((host, port))
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        raise CannotListen(f"Lowcloud cannot listen on {host}:{port}: {error.strerror or error}.") from error
     return listener
 
 
 @contextmanager
-def _hold_home(home: Path) -> Iterator[None]:
-    """Hold the home's lock; the kernel lets go of it however the server ends."""
+def _hold_home(home: Path, patience_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the home's lock; the kernel lets go of it however the server ends.
+
+    A server waits a little for it: `is_held` takes it for an instant only.
+    """
+    deadline = time.monotonic() + patience_seconds
     with (home / "server.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AlreadyRunning(str(home)) from error
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise AlreadyRunning(str(home)) from error
+                time.sleep(POLL_SECONDS)
         yield

@@ -5,12 +5,15 @@ import os
 import secrets
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4900
 DEFAULT_REGION = "us-east-1"
+ACCOUNT_FILE = "keys/account.json"
+CONTENTS = {"keys", "data", "work", "client", "server.json", "server.draft", "server.lock", "server.log", "lost+found"}
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,15 @@ def load(home: Path, environment: Mapping[str, str], host: str = DEFAULT_HOST, p
     """Read a home's settings, making the home at its first use.
 
     LOWCLOUD_ACCOUNT_ID, LOWCLOUD_ROOT_ACCESS_KEY_ID and LOWCLOUD_ROOT_SECRET_ACCESS_KEY override what is kept there.
-    Raises ValueError for an account id that is not twelve digits and for half a root key.
+    Raises ValueError for an account id that is not twelve digits, half a root key, and a folder that is something else.
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if strange := {path.name for path in home.iterdir()} - CONTENTS:
+        raise ValueError(f"{home} is no home of Lowcloud: it holds {min(strange)!r}. Choose another with --home.")
     home.chmod(0o700)
     for folder in ("data", "work", "keys"):
         (home / folder).mkdir(mode=0o700, exist_ok=True)
+    _sync_folder(home)
     account = _account(home, environment)
     return Settings(
         home=home,
@@ -76,10 +82,19 @@ def load(home: Path, environment: Mapping[str, str], host: str = DEFAULT_HOST, p
     )
 
 
+def remember(settings: Settings) -> None:
+    """Keep the account and the root key in force, for commands in shells whose environment does not set them."""
+    path = settings.home / ACCOUNT_FILE
+    in_force = {"account_id": settings.account_id, **asdict(settings.root_key)}
+    if json.loads(path.read_text()) != in_force:
+        _draft(path, _encode(in_force)).rename(path)
+        _sync_folder(path.parent)
+
+
 def _account(home: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    path = home / "keys" / "account.json"
+    path = home / ACCOUNT_FILE
     if not path.exists():
-        _write_private(path, json.dumps(_new_account(), indent=2).encode())
+        _create(path, _encode(_new_account()))
     account: dict[str, str] = json.loads(path.read_text())
     account_id = environment.get("LOWCLOUD_ACCOUNT_ID", account["account_id"])
     if len(account_id) != 12 or not account_id.isdecimal():
@@ -109,20 +124,35 @@ def _encryption_key(path: Path) -> bytes:
     if not path.exists():
         if (path.parent.parent / "data" / "lowcloud.db").exists():
             raise ValueError(f"{path} is missing; without it the data of this home cannot be read. Restore it.")
-        _write_private(path, secrets.token_bytes(32))
+        _create(path, secrets.token_bytes(32))
     return path.read_bytes()
 
 
-def _write_private(path: Path, content: bytes) -> None:
-    """Write a whole file readable by its owner alone, durable before it appears under its name."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+def _encode(account: Mapping[str, str]) -> bytes:
+    return json.dumps(account, indent=2).encode()
+
+
+def _create(path: Path, content: bytes) -> None:
+    """Make a file, durable and readable by its owner alone; where another process was quicker, its file stays."""
+    draft = _draft(path, content)
+    with suppress(FileExistsError):
+        path.hardlink_to(draft)
+    draft.unlink()
+    _sync_folder(path.parent)
+
+
+def _draft(path: Path, content: bytes) -> Path:
+    descriptor, draft = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    Path(temporary).rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    return Path(draft)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

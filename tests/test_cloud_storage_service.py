@@ -1,8 +1,10 @@
 """Models come back as they were, and files bring no code in."""
 
+import gzip
 import io
 import pickle
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -71,13 +73,38 @@ def test_a_pickle_runs_nothing_unless_it_is_trusted(tmp_path):
     assert proof.exists()
 
 
-def test_an_archive_that_climbs_out_of_its_folder_is_refused(tmp_path):
+def packed_tar(*names: str) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        archive.addfile(tarfile.TarInfo("../outside"), io.BytesIO())
-    (tmp_path / "model").write_bytes(packed.getvalue())
-    with pytest.raises(tarfile.OutsideDestinationError):
-        cloud_storage_service.load_model(tmp_path / "model")
+        for name in names:
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    return packed.getvalue()
+
+
+def packed_zip() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("readme.txt", "no model")
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [packed_tar("../outside"), packed_tar("model.json", "weights.npy"), gzip.compress(b"no tar"), packed_zip()],
+    ids=["climbing tar", "empty tar", "gzip of something", "zip of something"],
+)
+def test_a_file_that_holds_no_model_says_so_and_leaves_nothing_behind(tmp_path, content):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "model").write_bytes(content)
+    with pytest.raises(ValueError, match="holds no"):
+        cloud_storage_service.load_model(tmp_path / "folder" / "model")
+    assert [file.name for file in tmp_path.rglob("*")] == ["folder", "model"]
+
+
+def test_a_pickle_of_an_unknown_module_is_no_model(tmp_path):
+    (tmp_path / "model").write_bytes(b"cno_such_module\nModel\n.")
+    with pytest.raises(ValueError, match="no_such_module"):
+        cloud_storage_service.load_model(tmp_path / "model", trust=True)
 
 
 def test_a_failed_save_keeps_the_old_model(tmp_path):

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import NotFound
 from lowcloud.engine import LogLine
 from lowcloud.store.tables import log_events, log_groups, log_streams
+from lowcloud.store.upsert import insert_missing
 
 TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
 MESSAGE_LIMIT = 256 * 1024  # characters; what is longer is cut, as CloudWatch Logs does
@@ -37,9 +37,9 @@ def open_stream(cloud: Cloud, group: str, name: str) -> Row[Any]:
     """The stream of this name, made with its group where they do not exist."""
     now = cloud.now()
     with cloud.database.transaction() as connection:
-        connection.execute(insert_or_ignore(log_groups).values(name=group, created_at=now).on_conflict_do_nothing())
+        insert_missing(connection, log_groups, {"name": group, "created_at": now})
         row = {"group": group, "name": name, "created_at": now}
-        connection.execute(insert_or_ignore(log_streams).values(**row).on_conflict_do_nothing())
+        insert_missing(connection, log_streams, row)
     return _stream(cloud, group, name)
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from lowcloud.core.errors import Invalid
+from lowcloud.store import upsert
 from lowcloud.store.tables import tags
 
 TAGS_LIMIT = 50
@@ -16,8 +16,7 @@ def put(connection: Connection, subject: str, values: Mapping[str, str]) -> None
     if len({**of(connection, subject), **values}) > TAGS_LIMIT:
         raise Invalid(f"A resource can have at most {TAGS_LIMIT} tags.")
     for key, value in values.items():
-        statement = upsert(tags).values(subject=subject, key=key, value=value)
-        connection.execute(statement.on_conflict_do_update(["subject", "key"], set_={"value": value}))
+        upsert.put(connection, tags, {"subject": subject, "key": key, "value": value}, ["subject", "key"])
 
 
 def of(connection: Connection, subject: str) -> dict[str, str]:

@@ -6,14 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from lowcloud.store.tables import metadata
+from lowcloud.store.tables import SCHEMA_VERSION, metadata, schema_version
+from lowcloud.store.upsert import insert_missing
 
 BUSY_TIMEOUT_SECONDS = 30
 Result = TypeVar("Result")
+
+
+class OtherSchema(Exception):
+    """The database was made by a Lowcloud of another schema version."""
 
 
 class Database:
@@ -28,7 +33,9 @@ class Database:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
         with self.transaction() as connection:
+            _check_version(connection)
             metadata.create_all(connection)
+            _keep_version(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -110,6 +117,20 @@ class _Change(Generic[Result]):
         if self.error is not None:
             raise self.error
         return self._results[0]
+
+
+def _check_version(connection: Connection) -> None:
+    if inspect(connection).has_table(schema_version.name):
+        version = connection.scalar(select(schema_version.c.version))
+        if version != SCHEMA_VERSION:
+            raise OtherSchema(
+                f"This database has schema version {version}, and this Lowcloud knows version {SCHEMA_VERSION}. "
+                "Use the Lowcloud that made it."
+            )
+
+
+def _keep_version(connection: Connection) -> None:
+    insert_missing(connection, schema_version, {"id": 1, "version": SCHEMA_VERSION})
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

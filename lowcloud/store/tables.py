@@ -28,6 +28,15 @@ def _lease() -> tuple[Column[float], Column[str], Column[float]]:
     )
 
 
+SCHEMA_VERSION = 1  # grows with every change of a table; store/migrations/ will lead from each to the next
+
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("id", Integer, primary_key=True),  # 1: the only row
+    Column("version", Integer, nullable=False),
+)
+
 # Identity
 
 roles = Table(
