@@ -44,6 +44,11 @@ def test_any_range_of_several_blobs_is_the_slice_of_their_bytes(files: Files, da
         assert b"".join(files.read(blobs, first, length)) == expected
 
 
+def test_nothing_is_read_beyond_an_empty_blob_when_nothing_is_asked(files: Files) -> None:
+    blobs = [write(files), write(files, b"ab")]
+    assert b"".join(files.read(blobs, first=1, length=0)) == b""
+
+
 def test_a_finished_blob_lies_encrypted_under_its_id(files: Files) -> None:
     blob = write(files, b"plain text" * 100)
     (path,) = everything(files)
