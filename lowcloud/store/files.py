@@ -252,8 +252,9 @@ def sync(descriptor: int) -> None:
 def _stream(files: Files, blobs: Sequence[Blob], first: int, length: int) -> Iterator[bytes]:
     for blob in blobs:
         if first < blob.size or blob.size == 0:
-            here = min(length, max(blob.size - first, 0))  # an empty blob is opened too, to be checked
-            yield from _stream_one(files, blob, first, here)
+            start = min(first, blob.size)  # an empty blob is opened too, to be checked
+            here = min(length, blob.size - start)
+            yield from _stream_one(files, blob, start, here)
             length -= here
         first = max(0, first - blob.size)
         if length <= 0:
