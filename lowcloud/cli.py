@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -91,6 +92,8 @@ def up(
         raise _failure(f"Another server is just starting on {settings.home}.") from error
     except server.CannotListen as error:
         raise _failure(f"{error} Choose another address with --host and --port.") from error
+    except server.CannotOpen as error:
+        raise _failure(str(error)) from error
 
 
 @app.command()
@@ -243,11 +246,13 @@ def _settings(home: Path | None, host: str = DEFAULT_HOST, port: int = DEFAULT_P
 
 
 def _endpoint(settings: Settings) -> str:
-    """Where the cloud of this home answers; it is started where it does not run."""
+    """Where the cloud of this home answers; it is started where it does not run, on a free port if need be."""
     from lowcloud import server
 
-    running = server.find_running(settings.home)
-    return running.endpoint if running else _start_detached(settings)
+    if running := server.find_running(settings.home):
+        return running.endpoint
+    is_free = server.can_listen(settings.host, settings.port)
+    return _start_detached(settings if is_free else replace(settings, port=0))
 
 
 def _start_detached(settings: Settings) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvicorn
 import uvloop
+from sqlalchemy.exc import DBAPIError
 
 from lowcloud.aws.gateway import Gateway
 from lowcloud.client import EXECUTION_ROLE
@@ -25,7 +26,7 @@ from lowcloud.core.reconciler import Reconciler
 from lowcloud.engine.local import LocalEngine
 from lowcloud.settings import Settings, remember
 from lowcloud.store import tables
-from lowcloud.store.database import Database
+from lowcloud.store.database import Database, OtherSchema
 from lowcloud.store.encryption import KeyRing
 from lowcloud.store.files import Files
 
@@ -55,6 +56,10 @@ class CannotListen(Exception):
     """The address is taken, or not one of this machine's."""
 
 
+class CannotOpen(Exception):
+    """The home's data cannot be opened; the message says why."""
+
+
 def open_cloud(settings: Settings) -> Cloud:
     """The cloud of a home, made where there is none."""
     keys = KeyRing(settings.encryption_key)
@@ -79,12 +84,15 @@ def make_reconciler(cloud: Cloud) -> Reconciler:
 
 
 def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
-    """Serve until SIGTERM or SIGINT. Raises AlreadyRunning and CannotListen."""
+    """Serve until SIGTERM or SIGINT. Raises AlreadyRunning, CannotListen and CannotOpen."""
     with _hold_home(settings.home, LOCK_PATIENCE_SECONDS):
         remember(settings)
         (settings.home / "server.json").unlink(missing_ok=True)  # what a killed server left
         listener = _listen(settings.host, settings.port)
-        cloud = open_cloud(settings)
+        try:
+            cloud = open_cloud(settings)
+        except (OSError, DBAPIError, OtherSchema) as error:
+            raise CannotOpen(f"{settings.home} cannot be opened: {error}") from error
         reconciler = make_reconciler(cloud)
         reconciler.start(is_alone=True)
         threading.Thread(target=_sweep, args=(cloud,), name="sweep", daemon=True).start()
@@ -106,6 +114,15 @@ def find_running(home: Path) -> Running | None:
         return Running(**json.loads((home / "server.json").read_text()))
     except FileNotFoundError:
         return None  # it is starting
+
+
+def can_listen(host: str, port: int) -> bool:
+    """Whether the address is free."""
+    try:
+        _listen(host, port).close()
+    except CannotListen:
+        return False
+    return True
 
 
 def is_held(home: Path) -> bool:

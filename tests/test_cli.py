@@ -8,11 +8,13 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from lowcloud import __version__, server
+from lowcloud.settings import DEFAULT_PORT
 from tests.running import RunningCloud, wait_for
 
 
@@ -91,8 +93,31 @@ def test_the_environment_sets_account_and_root_key(cloud):
     aws = str(Path(sys.executable).parent / "aws")
     identity = json.loads(cloud.cli("run", aws, "sts", "get-caller-identity", **chosen).stdout)
     assert identity["Account"] == "123456789012"
+    assert "123456789012" in cloud.cli("status").stdout, "a shell that does not set them finds them in force"
     done = cloud.cli("status", check=False, LOWCLOUD_ACCOUNT_ID="twelve")
     assert "twelve digits" in done.stderr
+
+
+def test_a_home_that_cannot_be_opened_is_told_in_a_sentence(cloud):
+    cloud.up()
+    cloud.down()
+    database = cloud.home / "data" / "lowcloud.db"
+    database.write_bytes(b"no database at all" * 100)
+    done = cloud.cli("up", "--port", "0", check=False)
+    assert done.returncode == 1
+    assert "cannot be opened" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert database.read_bytes().startswith(b"no database")
+
+
+def test_what_the_cloud_refuses_is_a_sentence_and_no_traceback(cloud):
+    cloud.up()
+    wrong = {"LOWCLOUD_ROOT_ACCESS_KEY_ID": "AKIAWRONG00000000000", "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": "wrong"}
+    for command in (["status"], ["jobs"], ["env"], ["run", "true"]):
+        done = cloud.cli(*command, check=False, **wrong)
+        assert done.returncode == 1
+        assert "invalid" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_env_prints_what_run_sets(cloud):
@@ -116,15 +141,14 @@ def test_run_keeps_a_users_real_keys_out_and_gives_back_the_exit_code(cloud):
     assert "LowcloudExecutionRole" not in done.stdout
 
 
-def test_run_starts_the_server_where_none_runs(tmp_path):
-    cloud = RunningCloud(tmp_path / "home")
-    with socket.socket() as taken:  # the default port may be in use by somebody's own cloud
-        is_free = taken.connect_ex(("127.0.0.1", 4900)) != 0
-    if not is_free:
-        pytest.skip("port 4900 is taken")
-    done = cloud.cli("run", sys.executable, "-c", "print('done')", check=False)
-    cloud.cli("down")
+def test_run_starts_the_server_where_none_runs_whoever_has_the_usual_port(cloud):
+    with socket.socket() as taken:
+        with suppress(OSError):  # somebody else has it
+            taken.bind(("127.0.0.1", DEFAULT_PORT))
+            taken.listen()
+        done = cloud.cli("run", sys.executable, "-c", "print('done')", check=False)
     assert done.stdout == "done\n", done.stderr
+    assert not cloud.endpoint.endswith(f":{DEFAULT_PORT}")
 
 
 def test_a_request_for_real_aws_comes_here_instead(cloud):
