@@ -71,7 +71,9 @@ def options(
 @app.command()
 def up(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = DEFAULT_HOST,
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)
+    ] = DEFAULT_PORT,
     detach: Annotated[bool, typer.Option("--detach", help="Go on in the background once the cloud is ready.")] = False,
     home: Home = None,
 ) -> None:
@@ -86,6 +88,7 @@ def up(
         output.print(f"Lowcloud is ready at {_start_detached(settings)}")
         return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its name alarms, and it tells nothing we do not
     try:
         server.serve(settings, lambda running: output.print(f"Lowcloud is ready at {running.endpoint}"))
     except server.AlreadyRunning as error:
@@ -167,8 +170,8 @@ def status(home: Home = None) -> None:
 @app.command()
 def jobs(home: Home = None) -> None:
     """List the newest training jobs."""
-    settings = _settings(home)
-    sagemaker = _client(settings, _endpoint(settings), "sagemaker")
+    settings, endpoint = _running(home)
+    sagemaker = _client(settings, endpoint, "sagemaker")
     found = sagemaker.list_training_jobs(MaxResults=JOBS_SHOWN)["TrainingJobSummaries"]
     if not found:
         output.print("No training jobs yet")
@@ -178,45 +181,53 @@ def jobs(home: Home = None) -> None:
     for job in found:
         ended = job.get("TrainingEndTime")
         seconds = f"{(ended - job['CreationTime']).total_seconds():.1f}" if ended else ""
-        created = job["CreationTime"].astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        created = job["CreationTime"].astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
         table.add_row(job["TrainingJobName"], job["TrainingJobStatus"], created, seconds)
     output.print(table, soft_wrap=False, width=None if output.is_terminal else WIDTH_OF_A_FILE)
 
 
 @app.command()
 def logs(
-    job: Annotated[str, typer.Argument(help="The training job.")],
+    name: Annotated[str, typer.Argument(help="The training job or the endpoint.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends.")] = False,
     home: Home = None,
 ) -> None:
-    """Print what a training job printed."""
-    settings = _settings(home)
-    endpoint = _endpoint(settings)
+    """Print what a training job, or an endpoint, printed; of a job that failed also why."""
+    settings, endpoint = _running(home)
     sagemaker = _client(settings, endpoint, "sagemaker")
     log_client = _client(settings, endpoint, "logs")
+    group = "/aws/sagemaker/TrainingJobs"
+    place = {"logGroupName": group, "logStreamNamePrefix": f"{name}/"}
+    if _job_status(sagemaker, name) is None:
+        if not any(one["EndpointName"] == name for one in _listed(sagemaker, "list_endpoints", "Endpoints")):
+            raise _failure(f"There is no training job and no endpoint named {name!r}.")
+        place = {"logGroupName": f"/aws/sagemaker/Endpoints/{name}"}
     seen = ""
     while True:
-        # A list, since a Describe of a young job waits for its end, and lines should come meanwhile.
-        found = _listed(sagemaker, "list_training_jobs", "TrainingJobSummaries", NameContains=job)
-        state = next((one["TrainingJobStatus"] for one in found if one["TrainingJobName"] == job), None)
-        if state is None:
-            raise _failure(f"There is no training job named {job!r}.")
-        seen = _print_new_lines(log_client, job, seen)
-        if not follow or state not in ("InProgress", "Stopping"):
+        status = _job_status(sagemaker, name)  # before the lines, so that none is missed at the end
+        seen = _print_new_lines(log_client, place, seen)
+        if status == "Failed":
+            reason = sagemaker.describe_training_job(TrainingJobName=name)["FailureReason"]
+            raise _failure(f"The training job failed: {reason}")
+        if not follow or status in ("Completed", "Stopped"):
             return
         time.sleep(FOLLOW_SECONDS)
 
 
-def _print_new_lines(log_client: Any, job: str, token: str) -> str:
+def _job_status(sagemaker: Any, name: str) -> str | None:
+    # A list, since a Describe of a young job waits for its end, and lines should come meanwhile.
+    found = _listed(sagemaker, "list_training_jobs", "TrainingJobSummaries", NameContains=name)
+    return next((one["TrainingJobStatus"] for one in found if one["TrainingJobName"] == name), None)
+
+
+def _print_new_lines(log_client: Any, place: dict[str, str], token: str) -> str:
     """Print the events after `token`, and return the token that comes after them."""
     from botocore.exceptions import ClientError
 
     while True:
         asked = {"nextToken": token} if token else {}
         try:
-            page = log_client.filter_log_events(
-                logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/", **asked
-            )
+            page = log_client.filter_log_events(**place, **asked)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ResourceNotFoundException":
                 return token  # nothing has been printed yet
@@ -226,6 +237,17 @@ def _print_new_lines(log_client: Any, job: str, token: str) -> str:
             token = event["eventId"]
         if "nextToken" not in page:
             return token
+
+
+def _running(home: Path | None) -> tuple[Settings, str]:
+    """The settings and the address of a cloud that runs."""
+    from lowcloud import server
+
+    folder = settings_of.home_folder(os.environ, home)
+    running = server.find_running(folder)
+    if running is None:
+        raise _failure(f"No cloud runs in {folder}; start it with: lowcloud up", 3)
+    return _settings(home), running.endpoint
 
 
 def _listed(client: Any, operation: str, member: str, **filters: Any) -> Iterator[dict[str, Any]]:
@@ -261,6 +283,7 @@ def _start_detached(settings: Settings) -> str:
     place = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
     log_path = settings.home / "server.log"
     with log_path.open("ab") as log:
+        start = log.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "lowcloud.cli", "up", *place],
             stdin=subprocess.DEVNULL,
@@ -274,13 +297,13 @@ def _start_detached(settings: Settings) -> str:
         if running := server.find_running(settings.home):
             return running.endpoint
         if process.poll() is not None and not server.is_held(settings.home):
-            raise _failure(f"The server did not start. The end of {log_path}:\n{_end_of(log_path)}")
+            raise _failure(f"The server did not start. The end of {log_path}:\n{_end_of(log_path, start)}")
         time.sleep(POLL_SECONDS)
     raise _failure(f"The server was not ready within {START_TIMEOUT_SECONDS:.0f} seconds; see {log_path}.")
 
 
-def _end_of(path: Path) -> str:
-    return "\n".join(path.read_text(errors="replace").splitlines()[-5:])
+def _end_of(path: Path, start: int) -> str:
+    return "\n".join(path.read_bytes()[start:].decode(errors="replace").splitlines()[-5:])
 
 
 def _client(settings: Settings, endpoint: str, service: str) -> Any:

@@ -15,6 +15,7 @@ import pytest
 
 from lowcloud import __version__, server
 from lowcloud.settings import DEFAULT_PORT
+from tests.aws.test_sagemaker_training import IMAGE, request, with_training_data
 from tests.running import RunningCloud, wait_for
 
 
@@ -177,6 +178,34 @@ def test_status_jobs_and_logs_of_a_quiet_cloud(cloud):
     done = cloud.cli("logs", "nobody", check=False)
     assert done.returncode == 1
     assert "nobody" in done.stderr
+
+
+def test_jobs_and_logs_start_no_cloud_and_make_no_home(cloud):
+    for command in (["jobs"], ["logs", "anything"]):
+        done = cloud.cli(*command, check=False)
+        assert done.returncode == 3
+        assert "lowcloud up" in done.stderr
+    assert not cloud.home.exists()
+
+
+def test_logs_of_a_failed_job_end_with_the_reason_and_those_of_an_endpoint_are_shown(cloud):
+    cloud.up()
+    with_training_data(cloud)
+    sagemaker = cloud.client("sagemaker")
+    for prefix in ("good", "nothing-here"):
+        sagemaker.create_training_job(**{**request(cloud, prefix=prefix), "TrainingJobName": prefix})
+        sagemaker.describe_training_job(TrainingJobName=prefix)
+    assert "quality_metric" in cloud.cli("logs", "good", "--follow").stdout
+    failed = cloud.cli("logs", "nothing-here", check=False)
+    assert failed.returncode == 1
+    assert "No S3 objects found" in failed.stderr
+    artifact = sagemaker.describe_training_job(TrainingJobName="good")["ModelArtifacts"]["S3ModelArtifacts"]
+    sagemaker.create_model(ModelName="good", PrimaryContainer={"Image": IMAGE, "ModelDataUrl": artifact})
+    variant = {"VariantName": "all", "ModelName": "good", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName="good", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="served", EndpointConfigName="good")
+    assert sagemaker.describe_endpoint(EndpointName="served")["EndpointStatus"] == "InService"
+    wait_for(lambda: "Serving" in cloud.cli("logs", "served").stdout)
 
 
 def test_a_killed_server_leaves_nothing_that_hinders_the_next(cloud):
