@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import inf, isfinite
 from typing import Literal
 
@@ -109,4 +110,7 @@ def _default(parameter: Hyperparameter) -> Value | None:
 
 
 def _unknown(name: str, known: Mapping[str, Hyperparameter]) -> str:
-    return f"Hyperparameter {name[:80]!r} is not one of this algorithm. It has: {', '.join(known)}."
+    public = [one for one in known if not one.startswith("_")]
+    close = get_close_matches(name, public, 1)
+    hint = f"Did you mean {close[0]}?" if close else f"It has: {', '.join(public)}."
+    return f"Hyperparameter {name[:80]!r} is not one of this algorithm. {hint}"

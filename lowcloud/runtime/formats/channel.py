@@ -58,8 +58,10 @@ class ChannelReader:
 
     def _files(self) -> list[Path]:
         if not self.folder.is_dir() and not self.is_passed:
+            there = sorted(path.name for path in self.folder.parent.glob("*/"))
+            given = f" The job has {', '.join(map(repr, there))} only." if there else ""
             raise ClientError(
-                f"Channel {self.name} is missing. Pass it to fit(), e.g. fit({{'{self.name}': 's3://...'}})."
+                f"Channel {self.name} is missing.{given} Pass it to fit(), e.g. fit({{'{self.name}': 's3://...'}})."
             )
         paths = sorted(path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith("."))
         return [path for path in paths if path.stat().st_size]
