@@ -150,8 +150,11 @@ def test_another_feature_dim_is_named_with_the_right_one(tmp_path: Path) -> None
         assert "7 features, but feature_dim is 10. Set feature_dim to 7" in message
 
 
-def test_a_missing_channel_is_named() -> None:
-    assert fault(ChannelReader("train", Path("/nowhere"))).startswith("Channel train is missing. Pass it to fit()")
+def test_a_missing_channel_is_named_and_those_that_are_there(tmp_path: Path) -> None:
+    missing = ChannelReader("train", tmp_path / "train")
+    assert fault(missing).startswith("Channel train is missing. Pass it to fit()")
+    (tmp_path / "training").mkdir()
+    assert fault(missing).startswith("Channel train is missing. The job has 'training' only.")
 
 
 def test_bytes_that_are_no_table_are_refused(tmp_path: Path) -> None:
