@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sqlalchemy import delete
+from sqlalchemy import Connection
 
 from lowcloud import catalog, contract
 from lowcloud.core import endpoints, events, logs, objects, tags
@@ -12,13 +12,15 @@ from lowcloud.core.cloud import Cloud
 from lowcloud.core.endpoints import Endpoint, State, Variant
 from lowcloud.core.errors import CloudError, Invalid, NotFound
 from lowcloud.core.inputs import parse_uri, source_of
-from lowcloud.core.reconciler import Claim
+from lowcloud.core.reconciler import Claim, LeaseLost
 from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
 from lowcloud.store import tables
 
 STARTUP_TIMEOUT_SECONDS = 600.0
 HEALTH_INTERVAL_SECONDS = 1.0
 FAILURE_INTERVAL_SECONDS = 10.0  # between attempts at a replica that cannot be started
+
+IS_WANTED = tables.endpoints.c.delete_requested.is_(False)
 
 log = logging.getLogger("lowcloud.endpoints")
 
@@ -42,22 +44,22 @@ def advance(claim: Claim) -> float | None:
     cloud = claim.cloud
     try:
         endpoint = endpoints.find(cloud, claim.name)
-    except NotFound:
-        return None
+    except NotFound as error:  # only who carries it removes it
+        raise LeaseLost(claim.name) from error
     if endpoint.delete_requested:
         _remove(claim, endpoint)
         return None
     failure = _ensure_running(cloud, endpoint)
     _collect_logs(cloud, endpoint)
     after = step(endpoint, _are_ready(cloud, endpoint), failure, cloud.now())
-    if after != endpoint:
-        _save(claim, after)
+    if after != endpoint and not _save(claim, after):
+        return 0.0
     if failure and after.state == State.IN_SERVICE:
         log.warning("A replica of endpoint %s cannot be started again: %s", endpoint.name, failure)
         return FAILURE_INTERVAL_SECONDS
     if after.state == State.FAILED:
         _remove_work(cloud, endpoint)
-        return None
+        return None if claim.release(None, where=IS_WANTED) else 0.0
     return HEALTH_INTERVAL_SECONDS if after.state == State.IN_SERVICE else 0.02
 
 
@@ -135,26 +137,28 @@ def _collect_logs(cloud: Cloud, endpoint: Endpoint) -> None:
             logs.collect(cloud, group, stream, work_id, 0)
 
 
-def _save(claim: Claim, endpoint: Endpoint) -> None:
+def _save(claim: Claim, endpoint: Endpoint) -> bool:
+    """Whether the endpoint is still wanted, and so saved."""
     progress = {
         "variants": [vars(variant) for variant in endpoint.variants],
         "models": {name: vars(model) for name, model in endpoint.models.items()},
         "failure": endpoint.failure,
     }
     event = events.Event(endpoint.modified_at, endpoint.state, endpoint.failure or f"The endpoint is {endpoint.state}")
-    claim.save(
+    return claim.save(
         {"state": endpoint.state, "modified_at": endpoint.modified_at, "progress": progress},
         lambda connection: events.record(connection, endpoint.subject, event),
+        where=IS_WANTED,
     )
 
 
 def _remove(claim: Claim, endpoint: Endpoint) -> None:
-    _remove_work(claim.cloud, endpoint)
-    with claim.cloud.database.transaction() as connection:
-        table = tables.endpoints
-        connection.execute(delete(table).where(table.c.name == endpoint.name, table.c.lease_owner == claim.owner))
+    def forget(connection: Connection) -> None:
         tags.forget(connection, endpoint.subject)
         events.forget(connection, endpoint.subject)
+
+    _remove_work(claim.cloud, endpoint)
+    claim.remove(forget)
 
 
 def _remove_work(cloud: Cloud, endpoint: Endpoint) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Table, and_, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, select, true, update
 
 from lowcloud.core.cloud import Cloud
 
@@ -40,28 +40,47 @@ class Claim:
     name: str
     owner: str
 
-    def save(self, values: Mapping[str, Any], also: Callable[[Any], None] | None = None) -> None:
-        """Change the record, and whatever `also` changes, in one transaction. Raises LeaseLost."""
+    def save(
+        self,
+        values: Mapping[str, Any],
+        also: Callable[[Connection], None] | None = None,
+        where: ColumnElement[bool] | None = None,
+    ) -> bool:
+        """Change the record, and whatever `also` changes, in one transaction. Raises LeaseLost.
+
+        False, and nothing is changed, where the record does not meet `where`: a wish has come in between.
+        """
         with self.cloud.database.transaction() as connection:
-            changed = connection.execute(update(self.table).where(*self._is_held()).values(**values))
+            meets = true() if where is None else where
+            changed = connection.execute(update(self.table).where(*self._is_held(), meets).values(**values))
             if changed.rowcount != 1:
-                raise LeaseLost(self.name)
+                if where is None or not connection.execute(select(self.table.c.name).where(*self._is_held())).first():
+                    raise LeaseLost(self.name)
+                return False
             if also:
                 also(connection)
+            return True
+
+    def remove(self, also: Callable[[Connection], None]) -> None:
+        """Delete the record, and whatever `also` deletes, in one transaction. Raises LeaseLost."""
+        with self.cloud.database.transaction() as connection:
+            if connection.execute(delete(self.table).where(*self._is_held())).rowcount != 1:
+                raise LeaseLost(self.name)
+            also(connection)
 
     def renew(self) -> None:
         """Hold on to the record. Raises LeaseLost."""
         self.save({"lease_until": self.cloud.now() + LEASE_SECONDS})
 
-    def release(self, due_at: float | None) -> None:
-        """Let go, with nothing left to do (None) or something for whoever claims it next."""
-        self.save({"lease_owner": None, "lease_until": 0, "due_at": due_at})
+    def release(self, due_at: float | None, where: ColumnElement[bool] | None = None) -> bool:
+        """Let go, with nothing left to do (None) or something for whoever claims it next. False as in `save`."""
+        return self.save({"lease_owner": None, "lease_until": 0, "due_at": due_at}, where=where)
 
-    def _is_held(self) -> tuple[Any, ...]:
+    def _is_held(self) -> tuple[ColumnElement[bool], ...]:
         return (self.table.c.name == self.name, self.table.c.lease_owner == self.owner)
 
 
-# Take a record one turn further. Returns the seconds until its next turn, or None where nothing is left to do.
+# Take a record one turn further. Returns the seconds until its next turn, or None where it was released or removed.
 Advance = Callable[[Claim], float | None]
 
 
@@ -167,8 +186,6 @@ class Reconciler:
         wait_seconds: float | None = RETRY_SECONDS
         try:
             wait_seconds = self._kinds[claim.table](claim)
-            if wait_seconds is None:
-                claim.release(None)
         except LeaseLost:
             log.warning("Another server has taken over %s %s", claim.table.name, claim.name)
             wait_seconds = None
@@ -181,7 +198,7 @@ class Reconciler:
                 self._next_turn[claim] = self._cloud.now() + wait_seconds
         self._signal.set()
 
-    def _guarded(self, claim: Claim, change: Callable[[], None]) -> None:
+    def _guarded(self, claim: Claim, change: Callable[[], object]) -> None:
         try:
             change()
         except LeaseLost:

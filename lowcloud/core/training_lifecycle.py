@@ -160,8 +160,11 @@ def advance(claim: Claim) -> float | None:
         job, action = step(job, seen, cloud.now())
         if job != before:
             _save(claim, before, job)
+        if seen.is_removed:
+            claim.release(None)
+            return None
         if action in (None, performed):
-            return _seconds_to_next_turn(job, seen, cloud.now())
+            return _seconds_to_next_turn(job, cloud.now())
         seen = _perform(cloud, job, action)
         performed = action
 
@@ -222,8 +225,6 @@ def _save(claim: Claim, before: TrainingJob, job: TrainingJob) -> None:
     claim.save(values, lambda connection: events.record(connection, job.subject, event) if changed else None)
 
 
-def _seconds_to_next_turn(job: TrainingJob, seen: Observation, now: float) -> float | None:
+def _seconds_to_next_turn(job: TrainingJob, now: float) -> float:
     """Young jobs are looked at every 20 ms, since somebody waits for them; old ones every second."""
-    if seen.is_removed:
-        return None
     return min(1.0, max(0.02, (now - job.modified_at) / 20))

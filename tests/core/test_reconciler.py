@@ -35,7 +35,7 @@ def test_a_due_record_is_carried_until_nothing_is_left_to_do(cloud):
 
     def advance(claim: Claim) -> float | None:
         turns.append(claim.name)
-        return 0.0 if len(turns) < 3 else None
+        return 0.0 if len(turns) < 3 else claim.release(None)
 
     add_row(cloud)
     reconciler = Reconciler(cloud, {training_jobs: advance})
@@ -67,6 +67,7 @@ def test_only_one_of_two_servers_carries_a_record(cloud):
         def advance(claim: Claim) -> float | None:
             turns.append(server)
             release.wait(10)
+            return claim.release(None)
 
         return advance
 
@@ -102,7 +103,7 @@ def test_a_failing_turn_is_tried_again(cloud, monkeypatch):
         turns.append(1)
         if len(turns) == 1:
             raise OSError("the disk is not there")
-        return None
+        return claim.release(None)
 
     add_row(cloud)
     reconciler = Reconciler(cloud, {training_jobs: advance})
