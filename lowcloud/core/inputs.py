@@ -7,6 +7,8 @@ from lowcloud.core import objects
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, Invalid
 from lowcloud.engine import StagingFailed
+from lowcloud.store.encryption import Tampered
+from lowcloud.store.files import BlobGone
 
 
 def parse_uri(uri: str) -> tuple[str, str]:
@@ -31,3 +33,5 @@ def fetch(cloud: Cloud, source: str) -> Iterator[bytes]:
         yield from objects.get(cloud, parts.netloc, key)[1]
     except CloudError as error:
         raise StagingFailed(f"s3://{parts.netloc}/{key} cannot be read: {error}") from error
+    except (Tampered, BlobGone) as error:
+        raise StagingFailed(f"s3://{parts.netloc}/{key} is damaged; upload it again. {error}") from error
