@@ -1,7 +1,7 @@
 """The work of a training job: what its hosts get, print, and leave behind."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -9,6 +9,7 @@ from lowcloud import catalog, contract
 from lowcloud.core import logs, metrics, objects
 from lowcloud.core.channels import inputs_of
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import Invalid
 from lowcloud.core.training import TrainingJob
 from lowcloud.engine import LogLine, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
 
@@ -70,12 +71,20 @@ def failure(cloud: Cloud, job: TrainingJob, replicas: Sequence[ReplicaStatus]) -
 
 
 def store_artifact(cloud: Cloud, job: TrainingJob) -> str:
-    """Store the model of the first host, and return where: "s3://bucket/key"."""
+    """Store the model of the first host, and return where: "s3://bucket/key". Raises CloudError."""
     asked = job.specification
     prefix = f"{asked.output_prefix.strip('/')}/{job.name}/output".lstrip("/")
     key = f"{prefix}/model.tar.gz"
-    objects.put(cloud, asked.output_bucket, key, cloud.engine.archive(job.subject, 0, contract.MODEL))
+    objects.put(cloud, asked.output_bucket, key, _archive_model(cloud, job))
     return f"s3://{asked.output_bucket}/{key}"
+
+
+def _archive_model(cloud: Cloud, job: TrainingJob) -> Iterator[bytes]:
+    """The model folder, packed. Raises Invalid where the program has left it so that it cannot be."""
+    try:
+        yield from cloud.engine.archive(job.subject, 0, contract.MODEL)
+    except OSError as error:
+        raise Invalid(f"the program's model folder cannot be read: {error.strerror or error}.") from error
 
 
 def _definitions(job: TrainingJob) -> list[metrics.Definition]:

@@ -1,0 +1,68 @@
+"""The model that a job leaves: stored, or refused with the reason."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lowcloud.core import buckets, objects, training, training_lifecycle
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.reconciler import Claim
+from lowcloud.core.training import State
+from lowcloud.engine import Replica, Resources, Work
+from lowcloud.store.tables import training_jobs
+from tests.core import test_training_lifecycle
+
+NAME = "job"
+SPECIFICATION = replace(test_training_lifecycle.SPECIFICATION, hyperparameters={"predictor_type": "regressor"})
+
+
+@pytest.fixture
+def claim(cloud: Cloud) -> Claim:
+    """A job whose program has ended; its model is to be stored."""
+    buckets.create(cloud, SPECIFICATION.output_bucket)
+    training.create(cloud, NAME, SPECIFICATION)
+    work = Work(training.subject(NAME), ("true",), (Replica(),), Resources(1, 1 << 30))
+    cloud.engine.start(work)
+    claim = Claim(cloud, training_jobs, NAME, "one")
+    with cloud.database.transaction() as connection:
+        connection.execute(training_jobs.update().values(state=State.STORING, lease_owner="one"))
+    return claim
+
+
+def model_folder(cloud: Cloud) -> Path:
+    return next(cloud.settings.work.glob("*/0/base/model"))
+
+
+def ended(claim: Claim) -> training.TrainingJob:
+    assert training_lifecycle.advance(claim) is None
+    return training.find(claim.cloud, NAME)
+
+
+def test_a_model_is_stored_as_the_program_left_it(cloud, claim):
+    (model_folder(cloud) / "weights").write_text("1")
+    assert ended(claim).state == State.COMPLETED
+    assert objects.head(cloud, SPECIFICATION.output_bucket, f"output/{NAME}/output/model.tar.gz").size
+
+
+def remove_it(model: Path) -> None:
+    model.rmdir()
+
+
+def replace_it_by_a_link(model: Path) -> None:
+    model.rmdir()
+    model.symlink_to("/etc")
+
+
+def dig_too_deep(model: Path) -> None:
+    for _ in range(250):
+        model = model / "d"
+        model.mkdir()
+
+
+@pytest.mark.parametrize("harm", [remove_it, replace_it_by_a_link, dig_too_deep])
+def test_a_model_that_cannot_be_packed_fails_its_job_with_the_reason(cloud, claim, harm):
+    harm(model_folder(cloud))
+    job = ended(claim)
+    assert job.state == State.FAILED
+    assert "model folder cannot be read" in str(job.progress.failure)
