@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from lowcloud import catalog
-from lowcloud.core import events, metrics, records
+from lowcloud.core import buckets, events, metrics, records
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.metrics import Definition
@@ -116,6 +116,7 @@ def create(cloud: Cloud, name: str, specification: Specification, labels: Mappin
         catalog.validate(program, specification.hyperparameters)
     except InvalidHyperparameters as error:
         raise Invalid(str(error)) from error
+    _check_output(cloud, specification.output_bucket)
     now = cloud.now()
     row = {
         "name": name,
@@ -179,3 +180,10 @@ def from_row(row: Row[Any]) -> TrainingJob:
         specification=Specification(**asked),
         progress=Progress(**row.progress),
     )
+
+
+def _check_output(cloud: Cloud, bucket: str) -> None:
+    try:
+        buckets.find(cloud, bucket)
+    except NotFound as error:
+        raise Invalid(f"The bucket {bucket!r} of the output does not exist. Create it, or name another.") from error

@@ -1,5 +1,6 @@
 """The model that a job leaves: stored, or refused with the reason."""
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from lowcloud.core import buckets, objects, training, training_lifecycle
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import Invalid, StorageFull
 from lowcloud.core.reconciler import Claim
 from lowcloud.core.training import State
 from lowcloud.engine import Replica, Resources, Work
@@ -66,3 +68,20 @@ def test_a_model_that_cannot_be_packed_fails_its_job_with_the_reason(cloud, clai
     job = ended(claim)
     assert job.state == State.FAILED
     assert "model folder cannot be read" in str(job.progress.failure)
+
+
+def test_a_model_that_meets_a_full_disk_is_stored_when_there_is_space(cloud, claim, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr("lowcloud.store.files.BlobWriter.write", refuse)
+        with pytest.raises(StorageFull):
+            training_lifecycle.advance(claim)
+    assert training.find(cloud, NAME).state == State.STORING
+    assert ended(claim).state == State.COMPLETED
+
+
+def test_an_output_bucket_that_does_not_exist_is_refused_before_anything_runs(cloud):
+    with pytest.raises(Invalid, match=r"'bucket' of the output does not exist\. Create it"):
+        training.create(cloud, NAME, SPECIFICATION)
