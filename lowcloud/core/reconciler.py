@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, select, true, update
 
-from lowcloud.core.cloud import Cloud
+from lowcloud.core.cloud import Closing, Cloud
 
 LEASE_SECONDS = 15.0
 SCAN_SECONDS = 0.5  # how soon rows written by another server's handlers are noticed
@@ -96,7 +96,6 @@ class Reconciler:
         self._lock = threading.Lock()
         self._scan_at = 0.0
         self._signal = threading.Event()
-        self._stopping = False
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="reconciler")
         self._thread = threading.Thread(target=self._loop, name="reconciler", daemon=True)
         cloud.bell.listen(self.wake)
@@ -105,11 +104,12 @@ class Reconciler:
         """Begin. A server that is alone on its database takes over at once what its predecessor held."""
         if is_alone:
             self._forget_leases()
+        self._cloud.closing.clear()
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the turns in progress; what is unfinished stays due for the next server."""
-        self._stopping = True
+        """End after the turns in progress, which move no more bytes; what is unfinished stays due for the next."""
+        self._cloud.closing.set()
         self._signal.set()
         self._thread.join()
         self._workers.shutdown(wait=True)
@@ -126,7 +126,7 @@ class Reconciler:
 
     def _loop(self) -> None:
         renew_at = 0.0
-        while not self._stopping:
+        while not self._cloud.closing.is_set():
             self._signal.clear()
             now = self._cloud.now()
             try:
@@ -185,7 +185,11 @@ class Reconciler:
     def _turn(self, claim: Claim) -> None:
         wait_seconds: float | None = RETRY_SECONDS
         try:
+            if self._cloud.closing.is_set():
+                raise Closing
             wait_seconds = self._kinds[claim.table](claim)
+        except Closing:
+            wait_seconds = 0.0
         except LeaseLost:
             log.warning("Another server has taken over %s %s", claim.table.name, claim.name)
             wait_seconds = None

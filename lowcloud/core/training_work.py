@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from lowcloud import catalog, contract
 from lowcloud.core import logs, metrics, objects
 from lowcloud.core.channels import inputs_of
-from lowcloud.core.cloud import Cloud
+from lowcloud.core.cloud import Closing, Cloud
 from lowcloud.core.errors import Invalid
 from lowcloud.core.training import TrainingJob
 from lowcloud.engine import LogLine, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
@@ -71,7 +71,7 @@ def failure(cloud: Cloud, job: TrainingJob, replicas: Sequence[ReplicaStatus]) -
 
 
 def store_artifact(cloud: Cloud, job: TrainingJob) -> str:
-    """Store the model of the first host, and return where: "s3://bucket/key". Raises CloudError."""
+    """Store the model of the first host, and return where: "s3://bucket/key". Raises CloudError and Closing."""
     asked = job.specification
     prefix = f"{asked.output_prefix.strip('/')}/{job.name}/output".lstrip("/")
     key = f"{prefix}/model.tar.gz"
@@ -82,7 +82,10 @@ def store_artifact(cloud: Cloud, job: TrainingJob) -> str:
 def _archive_model(cloud: Cloud, job: TrainingJob) -> Iterator[bytes]:
     """The model folder, packed. Raises Invalid where the program has left it so that it cannot be."""
     try:
-        yield from cloud.engine.archive(job.subject, 0, contract.MODEL)
+        for chunk in cloud.engine.archive(job.subject, 0, contract.MODEL):
+            if cloud.closing.is_set():
+                raise Closing
+            yield chunk
     except OSError as error:
         raise Invalid(f"the program's model folder cannot be read: {error.strerror or error}.") from error
 
