@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -68,7 +68,6 @@ class Specification:
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     metric_definitions: tuple[Definition, ...] = ()
-    is_output_compressed: bool = True
     is_network_isolated: bool = False  # built-in programs never have a network, whatever is asked here
     encryption_key: str = ""  # the key id the user named for the output
 
@@ -167,7 +166,8 @@ def billable_seconds(started_at: float, ended_at: float) -> int:
 
 def from_row(row: Row[Any]) -> TrainingJob:
     """The job that a row of the table holds."""
-    asked = dict(row.specification)
+    known = {member.name for member in fields(Specification)}  # an earlier version may have kept more
+    asked = {name: value for name, value in row.specification.items() if name in known}
     asked["channels"] = tuple(Channel(**channel) for channel in asked["channels"])
     asked["metric_definitions"] = tuple(Definition(**definition) for definition in asked["metric_definitions"])
     return TrainingJob(

@@ -19,7 +19,6 @@ from lowcloud.store.tables import training_jobs
 STOP_GRACE_SECONDS = 120  # between SIGTERM and SIGKILL, as SageMaker documents for StopTrainingJob
 FAILURE_LIMIT = 1024  # characters of a failure reason
 PROGRAM_FAILED = "AlgorithmError: The program failed; see its log."
-LOST = "InternalServerError: The training host was lost while the program ran. Start the job again."
 JOBS_PER_CPU = 1
 WATCH_SECONDS = 0.5
 
@@ -107,7 +106,7 @@ def _step_staging(job: TrainingJob, seen: Observation, now: float) -> tuple[Trai
 
 def _step_running(job: TrainingJob, seen: Observation, now: float) -> tuple[TrainingJob, Action | None]:
     if not seen.replicas:
-        return _fail(job, LOST, now), Action.REMOVE
+        return _fail(job, training_work.LOST, now), Action.REMOVE
     if seen.has_failed:
         failed = _note(job, failure=seen.failure or PROGRAM_FAILED)
         return (_end(failed, State.FAILED, now), Action.REMOVE) if seen.has_ended else _stop(failed, now)
@@ -120,7 +119,7 @@ def _step_running(job: TrainingJob, seen: Observation, now: float) -> tuple[Trai
 
 def _step_stopping(job: TrainingJob, seen: Observation, now: float) -> tuple[TrainingJob, Action | None]:
     if not seen.replicas:
-        return _fail(job, job.progress.failure or LOST, now), Action.REMOVE
+        return _fail(job, job.progress.failure or training_work.LOST, now), Action.REMOVE
     if not seen.has_ended:
         return job, Action.STOP
     if job.progress.failure:

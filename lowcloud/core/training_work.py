@@ -13,6 +13,7 @@ from lowcloud.core.errors import Invalid
 from lowcloud.core.training import TrainingJob
 from lowcloud.engine import LogLine, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
 
+LOST = "InternalServerError: The training host was lost while the program ran. Start the job again."
 FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
 
 
@@ -56,7 +57,7 @@ def failure(cloud: Cloud, job: TrainingJob, replicas: Sequence[ReplicaStatus]) -
     """
     for replica, status in sorted(enumerate(replicas), key=lambda one: one[1].ended_at or float("inf")):
         if status.phase == Phase.LOST:
-            return "InternalServerError: The training host was lost while the program ran. Start the job again."
+            return LOST
         if status.exit_code in (None, 0):
             continue
         if status.out_of_memory:

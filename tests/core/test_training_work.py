@@ -1,7 +1,7 @@
 """The model that a job leaves: stored, or refused with the reason."""
 
 import errno
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -85,3 +85,10 @@ def test_a_model_that_meets_a_full_disk_is_stored_when_there_is_space(cloud, cla
 def test_an_output_bucket_that_does_not_exist_is_refused_before_anything_runs(cloud):
     with pytest.raises(Invalid, match=r"'bucket' of the output does not exist\. Create it"):
         training.create(cloud, NAME, SPECIFICATION)
+
+
+def test_a_job_that_an_earlier_version_has_kept_is_read(cloud, claim):
+    old = training_jobs.update().values(specification={**asdict(SPECIFICATION), "is_output_compressed": True})
+    with cloud.database.transaction() as connection:
+        connection.execute(old)
+    assert training.find(cloud, NAME).specification == SPECIFICATION
