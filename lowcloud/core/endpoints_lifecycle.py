@@ -7,13 +7,13 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from lowcloud import catalog, contract
-from lowcloud.core import endpoints, events, logs, objects, tags
+from lowcloud.core import endpoints, events, logs, objects, shares, tags
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.endpoints import Endpoint, State, Variant
 from lowcloud.core.errors import CloudError, Invalid, NotFound
 from lowcloud.core.inputs import parse_uri, source_of
 from lowcloud.core.reconciler import Claim, LeaseLost
-from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
+from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
 from lowcloud.store import tables
 
 STARTUP_TIMEOUT_SECONDS = 600.0
@@ -105,12 +105,11 @@ def _work(cloud: Cloud, endpoint: Endpoint, variant: Variant, work_id: str) -> W
     program = catalog.resolve(model.image)
     if program is None:
         raise StagingFailed(f"No program is known for the image {model.image!r} of model {model.name!r}.")
-    capacity = cloud.engine.capacity()
     return Work(
         id=work_id,
         command=program.serve_command,
         replicas=(Replica(environment=dict(model.environment), archives=tuple(_archives(cloud, model.artifact))),),
-        resources=Resources(cpus=capacity.cpus, memory_bytes=capacity.memory_bytes),
+        resources=shares.of_one_replica(cloud),
         serves=True,
     )
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection
 
 from lowcloud import catalog, contract
-from lowcloud.core import logs, metrics, objects
+from lowcloud.core import logs, metrics, objects, shares
 from lowcloud.core.channels import inputs_of
 from lowcloud.core.cloud import Closing, Cloud
 from lowcloud.core.errors import Invalid
 from lowcloud.core.training import TrainingJob
-from lowcloud.engine import LogLine, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
+from lowcloud.engine import LogLine, Phase, Replica, ReplicaStatus, StagingFailed, Work
 
 LOST = "InternalServerError: The training host was lost while the program ran. Start the job again."
 FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
@@ -22,12 +22,11 @@ def plan(cloud: Cloud, job: TrainingJob) -> Work:
     program = catalog.resolve(job.specification.image)
     if program is None:
         raise StagingFailed(f"No program is known for the image {job.specification.image!r}.")
-    capacity = cloud.engine.capacity()
     return Work(
         id=job.subject,
         command=program.train_command,
         replicas=tuple(_replica(cloud, job, rank) for rank in range(job.specification.instance_count)),
-        resources=Resources(cpus=capacity.cpus, memory_bytes=capacity.memory_bytes),
+        resources=shares.of_one_replica(cloud),
     )
 
 

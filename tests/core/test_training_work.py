@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.core import buckets, objects, training, training_lifecycle
+from lowcloud.core import buckets, objects, shares, training, training_lifecycle, training_work
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, StorageFull
 from lowcloud.core.reconciler import Claim
@@ -92,3 +92,8 @@ def test_a_job_that_an_earlier_version_has_kept_is_read(cloud, claim):
     with cloud.database.transaction() as connection:
         connection.execute(old)
     assert training.find(cloud, NAME).specification == SPECIFICATION
+
+
+def test_a_host_does_not_get_all_of_the_memory(cloud, claim):
+    limit = training_work.plan(cloud, training.find(cloud, NAME)).resources.memory_bytes
+    assert limit <= cloud.engine.capacity().memory_bytes - shares.RESERVE_BYTES
