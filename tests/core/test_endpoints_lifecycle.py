@@ -1,5 +1,8 @@
 """The turns of an endpoint: a wish to delete it is never lost, and what another server carries is left alone."""
 
+import itertools
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select, update
 
@@ -9,6 +12,7 @@ from lowcloud.core.endpoints import Configuration, State, Variant
 from lowcloud.core.errors import NotFound
 from lowcloud.core.models import Model
 from lowcloud.core.reconciler import Claim, LeaseLost, Reconciler
+from lowcloud.engine import LogPage, Phase, ReplicaStatus, Resources, Work
 from lowcloud.store import tables
 from tests.running import wait_for
 
@@ -82,3 +86,54 @@ def test_a_removal_is_no_take_over(cloud, endpoint, caplog):
     wait_for(lambda: is_gone(cloud, endpoint), 10)
     reconciler.stop()
     assert caplog.messages == []
+
+
+class DyingEngine:
+    """An engine whose replicas run for a second, as the clock of the test has it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.starts: list[float] = []
+        self.lives: dict[str, float] = {}
+
+    def start(self, work: Work) -> None:
+        if work.id not in self.lives:
+            self.starts.append(self.now)
+            self.lives[work.id] = self.now
+
+    def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
+        if work_id not in self.lives:
+            return ()
+        born = self.lives[work_id]
+        if self.now < born + 1:
+            return (ReplicaStatus(Phase.RUNNING, None, born),)
+        return (ReplicaStatus(Phase.EXITED, 1, born, born + 1),)
+
+    def remove(self, work_id: str) -> None:
+        self.lives.pop(work_id, None)
+
+    def logs(self, work_id: str, replica: int, offset: int) -> LogPage:
+        return LogPage((), offset)
+
+    def address(self, work_id: str, replica: int) -> str | None:
+        return None
+
+    def capacity(self) -> Resources:
+        return Resources(1, 1 << 30)
+
+
+def test_a_replica_that_dies_young_again_and_again_is_started_ever_later(cloud, monkeypatch):
+    engine = DyingEngine()
+    dying = replace(cloud, engine=engine)
+    monkeypatch.setattr(Cloud, "now", lambda _: engine.now)
+    models.create(dying, Model("bare", 0.0, "linear-learner:1", "role"))
+    endpoints.configure(dying, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
+    endpoints.create(dying, "hollow", "hollow")
+    claim = hold(dying)
+    claim.save({"state": State.IN_SERVICE})
+    while engine.now < 2000:
+        endpoints_lifecycle.advance(claim)
+        engine.now += 1
+    waits = [later - earlier for earlier, later in itertools.pairwise(engine.starts)]
+    assert waits[:4] == [1, 3, 5, 9], "a second of life, then none, two, four and eight of waiting"
+    assert max(waits) == 301
