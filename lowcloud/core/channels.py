@@ -8,7 +8,7 @@ from lowcloud import contract
 from lowcloud.core import objects
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, Invalid, NotFound
-from lowcloud.core.inputs import parse_uri, source_of
+from lowcloud.core.inputs import fetch, parse_uri, source_of
 from lowcloud.core.training import Channel
 from lowcloud.engine import Input, StagingFailed
 
@@ -60,7 +60,7 @@ def _files_of_manifest(cloud: Cloud, channel: Channel) -> list[_File]:
         size = objects.head(cloud, channel.bucket, channel.prefix).size
         if size > MANIFEST_LIMIT_BYTES:
             raise Invalid(f"it is larger than {MANIFEST_LIMIT_BYTES} bytes")
-        first, *rest = json.loads(b"".join(objects.get(cloud, channel.bucket, channel.prefix)[1]))
+        first, *rest = json.loads(b"".join(fetch(cloud, source_of(channel.bucket, channel.prefix))))
         bucket, folder = parse_uri(first["prefix"])
         return [_File(bucket, folder + name, objects.head(cloud, bucket, folder + name).size, name) for name in rest]
     except (CloudError, ValueError, TypeError, KeyError) as error:

@@ -1,5 +1,6 @@
 """One cloud: its settings, its stores and its engine, passed to every function of core."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,10 @@ from lowcloud.store.files import Files
 FRESH_SECONDS = 0.5
 
 T = TypeVar("T")
+
+
+class Closing(Exception):
+    """The server goes down: what it was about is left as it is, for the next server to carry on."""
 
 
 class Bell:
@@ -70,6 +75,7 @@ class Cloud:
     connections: Connections = field(default_factory=Connections)
     bell: Bell = field(default_factory=Bell)
     recent: Recent = field(default_factory=Recent)
+    closing: threading.Event = field(default_factory=threading.Event)  # the reconciler wants its turns to end
 
     def __post_init__(self) -> None:
         self.bell.listen(self.recent.forget)

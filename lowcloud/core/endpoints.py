@@ -1,7 +1,7 @@
 """Endpoints and their configurations: which models are served, by how many replicas, with which weights."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -60,6 +60,7 @@ class Endpoint:
     variants: tuple[Variant, ...]
     models: Mapping[str, Model]
     failure: str | None = None
+    short_lives: Mapping[str, int] = field(default_factory=dict)  # how many in a row the replica of a work has had
 
     @property
     def subject(self) -> str:
@@ -158,6 +159,7 @@ def from_row(row: Row[Any]) -> Endpoint:
         variants=tuple(Variant(**variant) for variant in row.progress["variants"]),
         models={name: Model(**model) for name, model in row.progress["models"].items()},
         failure=row.progress["failure"],
+        short_lives=row.progress.get("short_lives", {}),
     )
 
 

@@ -3,22 +3,29 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
+from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import Connection
 
 from lowcloud import catalog, contract
-from lowcloud.core import endpoints, events, logs, objects, tags
+from lowcloud.core import endpoints, events, logs, objects, shares, tags
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.endpoints import Endpoint, State, Variant
 from lowcloud.core.errors import CloudError, Invalid, NotFound
 from lowcloud.core.inputs import parse_uri, source_of
-from lowcloud.core.reconciler import Claim
-from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
+from lowcloud.core.reconciler import Claim, LeaseLost
+from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
 from lowcloud.store import tables
 
 STARTUP_TIMEOUT_SECONDS = 600.0
 HEALTH_INTERVAL_SECONDS = 1.0
 FAILURE_INTERVAL_SECONDS = 10.0  # between attempts at a replica that cannot be started
+SHORT_LIFE_SECONDS = 60.0
+ENDS = (Phase.EXITED, Phase.LOST)
+LONGEST_WAIT_SECONDS = 300.0  # before a replica that dies young each time is started again
+
+IS_WANTED = tables.endpoints.c.delete_requested.is_(False)
 
 log = logging.getLogger("lowcloud.endpoints")
 
@@ -37,27 +44,34 @@ def step(endpoint: Endpoint, are_ready: bool, failure: str | None, now: float) -
     return endpoint
 
 
+def seconds_to_wait(short_lives: int) -> float:
+    """Before a replica that died young so many times in a row is started again: 0, 2, 4, 8 ... Pure."""
+    return min(LONGEST_WAIT_SECONDS, 2.0**short_lives) if short_lives else 0.0
+
+
 def advance(claim: Claim) -> float | None:
     """One turn of an endpoint."""
     cloud = claim.cloud
     try:
         endpoint = endpoints.find(cloud, claim.name)
-    except NotFound:
-        return None
+    except NotFound as error:  # only who carries it removes it
+        raise LeaseLost(claim.name) from error
     if endpoint.delete_requested:
         _remove(claim, endpoint)
         return None
+    if endpoint.state == State.IN_SERVICE:
+        endpoint = _clear_ended(claim, endpoint)
     failure = _ensure_running(cloud, endpoint)
     _collect_logs(cloud, endpoint)
     after = step(endpoint, _are_ready(cloud, endpoint), failure, cloud.now())
-    if after != endpoint:
-        _save(claim, after)
+    if after != endpoint and not _save(claim, after):
+        return 0.0
     if failure and after.state == State.IN_SERVICE:
         log.warning("A replica of endpoint %s cannot be started again: %s", endpoint.name, failure)
         return FAILURE_INTERVAL_SECONDS
     if after.state == State.FAILED:
         _remove_work(cloud, endpoint)
-        return None
+        return None if claim.release(None, where=IS_WANTED) else 0.0
     return HEALTH_INTERVAL_SECONDS if after.state == State.IN_SERVICE else 0.02
 
 
@@ -69,17 +83,33 @@ def suspend(cloud: Cloud) -> None:
         _remove_work(cloud, endpoints.from_row(row))
 
 
+def _clear_ended(claim: Claim, endpoint: Endpoint) -> Endpoint:
+    """Forget the replicas that have ended, and waited where they died young before, so that they are started again."""
+    now = claim.cloud.now()
+    for work_id in _ids(endpoint):
+        status = _status(claim.cloud, work_id)
+        if status.phase not in ENDS:
+            continue
+        ended_at = status.ended_at or now
+        died_young = ended_at - (status.started_at or ended_at) < SHORT_LIFE_SECONDS
+        deaths = endpoint.short_lives.get(work_id, 0) if died_young else 0
+        if 0 <= now - ended_at < seconds_to_wait(deaths):  # unless the clock was set back
+            continue
+        endpoint = replace(endpoint, short_lives={**endpoint.short_lives, work_id: deaths + died_young})
+        claim.save({"progress": _progress(endpoint)})
+        _collect_logs(claim.cloud, endpoint)
+        claim.cloud.engine.remove(work_id)
+    return endpoint
+
+
 def _ensure_running(cloud: Cloud, endpoint: Endpoint) -> str | None:
-    """Start what does not run. The reason, where a new endpoint's replica cannot run at all."""
+    """Start what does not run. The reason, where a replica cannot run at all."""
     for variant in endpoint.variants:
         for work_id in endpoint.work_ids()[variant.name]:
-            status = next(iter(cloud.engine.status(work_id)), ReplicaStatus(Phase.ABSENT))
-            if status.phase in (Phase.EXITED, Phase.LOST):
-                if endpoint.state == State.CREATING:
-                    return _reason(cloud, work_id, status)
-                _collect_logs(cloud, endpoint)
-                cloud.engine.remove(work_id)
-            if status.phase != Phase.RUNNING:
+            status = _status(cloud, work_id)
+            if status.phase in ENDS and endpoint.state == State.CREATING:
+                return _reason(cloud, work_id, status)
+            if status.phase in (Phase.ABSENT, Phase.STAGING):
                 try:
                     cloud.engine.start(_work(cloud, endpoint, variant, work_id))
                 except StagingFailed as error:
@@ -95,7 +125,7 @@ def _reason(cloud: Cloud, work_id: str, status: ReplicaStatus) -> str:
 
 
 def _are_ready(cloud: Cloud, endpoint: Endpoint) -> bool:
-    return all(cloud.engine.address(work_id, 0) for ids in endpoint.work_ids().values() for work_id in ids)
+    return all(cloud.engine.address(work_id, 0) for work_id in _ids(endpoint))
 
 
 def _work(cloud: Cloud, endpoint: Endpoint, variant: Variant, work_id: str) -> Work:
@@ -103,12 +133,11 @@ def _work(cloud: Cloud, endpoint: Endpoint, variant: Variant, work_id: str) -> W
     program = catalog.resolve(model.image)
     if program is None:
         raise StagingFailed(f"No program is known for the image {model.image!r} of model {model.name!r}.")
-    capacity = cloud.engine.capacity()
     return Work(
         id=work_id,
         command=program.serve_command,
         replicas=(Replica(environment=dict(model.environment), archives=tuple(_archives(cloud, model.artifact))),),
-        resources=Resources(cpus=capacity.cpus, memory_bytes=capacity.memory_bytes),
+        resources=shares.of_one_replica(cloud),
         serves=True,
     )
 
@@ -135,29 +164,42 @@ def _collect_logs(cloud: Cloud, endpoint: Endpoint) -> None:
             logs.collect(cloud, group, stream, work_id, 0)
 
 
-def _save(claim: Claim, endpoint: Endpoint) -> None:
-    progress = {
-        "variants": [vars(variant) for variant in endpoint.variants],
-        "models": {name: vars(model) for name, model in endpoint.models.items()},
-        "failure": endpoint.failure,
-    }
+def _save(claim: Claim, endpoint: Endpoint) -> bool:
+    """Whether the endpoint is still wanted, and so saved."""
     event = events.Event(endpoint.modified_at, endpoint.state, endpoint.failure or f"The endpoint is {endpoint.state}")
-    claim.save(
-        {"state": endpoint.state, "modified_at": endpoint.modified_at, "progress": progress},
+    return claim.save(
+        {"state": endpoint.state, "modified_at": endpoint.modified_at, "progress": _progress(endpoint)},
         lambda connection: events.record(connection, endpoint.subject, event),
+        where=IS_WANTED,
     )
 
 
+def _progress(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "variants": [vars(variant) for variant in endpoint.variants],
+        "models": {name: vars(model) for name, model in endpoint.models.items()},
+        "failure": endpoint.failure,
+        "short_lives": dict(endpoint.short_lives),
+    }
+
+
 def _remove(claim: Claim, endpoint: Endpoint) -> None:
-    _remove_work(claim.cloud, endpoint)
-    with claim.cloud.database.transaction() as connection:
-        table = tables.endpoints
-        connection.execute(delete(table).where(table.c.name == endpoint.name, table.c.lease_owner == claim.owner))
+    def forget(connection: Connection) -> None:
         tags.forget(connection, endpoint.subject)
         events.forget(connection, endpoint.subject)
 
+    _remove_work(claim.cloud, endpoint)
+    claim.remove(forget)
+
 
 def _remove_work(cloud: Cloud, endpoint: Endpoint) -> None:
-    for work_ids in endpoint.work_ids().values():
-        for work_id in work_ids:
-            cloud.engine.remove(work_id)
+    for work_id in _ids(endpoint):
+        cloud.engine.remove(work_id)
+
+
+def _ids(endpoint: Endpoint) -> Iterator[str]:
+    return chain.from_iterable(endpoint.work_ids().values())
+
+
+def _status(cloud: Cloud, work_id: str) -> ReplicaStatus:
+    return next(iter(cloud.engine.status(work_id)), ReplicaStatus(Phase.ABSENT))

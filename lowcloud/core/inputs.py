@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from urllib.parse import quote, unquote, urlsplit
 
 from lowcloud.core import objects
-from lowcloud.core.cloud import Cloud
+from lowcloud.core.cloud import Closing, Cloud
 from lowcloud.core.errors import CloudError, Invalid
 from lowcloud.engine import StagingFailed
+from lowcloud.store.encryption import Tampered
+from lowcloud.store.files import BlobGone
 
 
 def parse_uri(uri: str) -> tuple[str, str]:
@@ -24,10 +26,15 @@ def source_of(bucket: str, key: str) -> str:
 
 
 def fetch(cloud: Cloud, source: str) -> Iterator[bytes]:
-    """The bytes behind a source. Raises StagingFailed."""
+    """The bytes behind a source. Raises StagingFailed, and Closing when the server goes down meanwhile."""
     parts = urlsplit(source)
     key = unquote(parts.path.removeprefix("/"))
     try:
-        yield from objects.get(cloud, parts.netloc, key)[1]
+        for chunk in objects.get(cloud, parts.netloc, key)[1]:
+            if cloud.closing.is_set():
+                raise Closing
+            yield chunk
     except CloudError as error:
         raise StagingFailed(f"s3://{parts.netloc}/{key} cannot be read: {error}") from error
+    except (Tampered, BlobGone) as error:
+        raise StagingFailed(f"s3://{parts.netloc}/{key} is damaged; upload it again. {error}") from error

@@ -3,21 +3,22 @@
 A request handler only writes a row and leaves it due. The loop claims due rows with a lease and gives each, turn after
 turn, to its kind's `advance` in a worker thread, until that says there is nothing left to do. What a turn saves is
 guarded by the lease (`Claim.save`), so a server that was paused past its lease cannot overwrite its successor's work.
-Training jobs are carried by training.advance, endpoints by endpoints.advance.
+Training jobs are carried by training_lifecycle.advance, endpoints by endpoints_lifecycle.advance.
 """
 
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from sqlalchemy import Table, and_, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, select, true, update
 
-from lowcloud.core.cloud import Cloud
+from lowcloud.core.cloud import Closing, Cloud
 
 LEASE_SECONDS = 15.0
 SCAN_SECONDS = 0.5  # how soon rows written by another server's handlers are noticed
@@ -40,28 +41,43 @@ class Claim:
     name: str
     owner: str
 
-    def save(self, values: Mapping[str, Any], also: Callable[[Any], None] | None = None) -> None:
-        """Change the record, and whatever `also` changes, in one transaction. Raises LeaseLost."""
+    def save(
+        self,
+        values: Mapping[str, Any],
+        also: Callable[[Connection], None] | None = None,
+        where: ColumnElement[bool] | None = None,
+    ) -> bool:
+        """Change the record, and whatever `also` changes, in one transaction. Raises LeaseLost.
+
+        False, and nothing is changed, where the record does not meet `where`: a wish has come in between.
+        """
         with self.cloud.database.transaction() as connection:
-            changed = connection.execute(update(self.table).where(*self._is_held()).values(**values))
+            meets = true() if where is None else where
+            changed = connection.execute(update(self.table).where(*self._is_held(), meets).values(**values))
             if changed.rowcount != 1:
-                raise LeaseLost(self.name)
+                if where is None or not connection.execute(select(self.table.c.name).where(*self._is_held())).first():
+                    raise LeaseLost(self.name)
+                return False
             if also:
                 also(connection)
+            return True
 
-    def renew(self) -> None:
-        """Hold on to the record. Raises LeaseLost."""
-        self.save({"lease_until": self.cloud.now() + LEASE_SECONDS})
+    def remove(self, also: Callable[[Connection], None]) -> None:
+        """Delete the record, and whatever `also` deletes, in one transaction. Raises LeaseLost."""
+        with self.cloud.database.transaction() as connection:
+            if connection.execute(delete(self.table).where(*self._is_held())).rowcount != 1:
+                raise LeaseLost(self.name)
+            also(connection)
 
-    def release(self, due_at: float | None) -> None:
-        """Let go, with nothing left to do (None) or something for whoever claims it next."""
-        self.save({"lease_owner": None, "lease_until": 0, "due_at": due_at})
+    def release(self, due_at: float | None, where: ColumnElement[bool] | None = None) -> bool:
+        """Let go, with nothing left to do (None) or something for whoever claims it next. False as in `save`."""
+        return self.save({"lease_owner": None, "lease_until": 0, "due_at": due_at}, where=where)
 
-    def _is_held(self) -> tuple[Any, ...]:
+    def _is_held(self) -> tuple[ColumnElement[bool], ...]:
         return (self.table.c.name == self.name, self.table.c.lease_owner == self.owner)
 
 
-# Take a record one turn further. Returns the seconds until its next turn, or None where nothing is left to do.
+# Take a record one turn further. Returns the seconds until its next turn, or None where it was released or removed.
 Advance = Callable[[Claim], float | None]
 
 
@@ -74,10 +90,10 @@ class Reconciler:
         self._owner = secrets.token_hex(8)
         self._next_turn: dict[Claim, float] = {}  # claims waiting for their turn
         self._running: set[Claim] = set()
+        self._woken: set[Claim] = set()  # those whose turn something was written in
         self._lock = threading.Lock()
         self._scan_at = 0.0
         self._signal = threading.Event()
-        self._stopping = False
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="reconciler")
         self._thread = threading.Thread(target=self._loop, name="reconciler", daemon=True)
         cloud.bell.listen(self.wake)
@@ -86,56 +102,62 @@ class Reconciler:
         """Begin. A server that is alone on its database takes over at once what its predecessor held."""
         if is_alone:
             self._forget_leases()
+        self._cloud.closing.clear()
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the turns in progress; what is unfinished stays due for the next server."""
-        self._stopping = True
+        """End after the turns in progress, which move no more bytes; what is unfinished stays due for the next."""
+        self._cloud.closing.set()
         self._signal.set()
         self._thread.join()
         self._workers.shutdown(wait=True)
         for claim in list(self._next_turn):
-            self._guarded(claim, partial(claim.release, self._cloud.now()))
+            with suppress(LeaseLost):
+                claim.release(self._cloud.now())
 
     def wake(self) -> None:
         """Something was written that should not wait: look now, at new rows and at every claimed record."""
         with self._lock:
             for claim in self._next_turn:
                 self._next_turn[claim] = 0
+            self._woken |= self._running
             self._scan_at = 0
         self._signal.set()
 
     def _loop(self) -> None:
-        renew_at = 0.0
-        while not self._stopping:
+        renew_at = 0.0  # here and for turns a clock that nobody sets; leases are for other servers to read, too
+        while not self._cloud.closing.is_set():
             self._signal.clear()
-            now = self._cloud.now()
+            now = time.monotonic()
             try:
-                if now >= self._scan_at:
-                    self._scan_at = now + SCAN_SECONDS
-                    self._claim_due(now)
-                if now >= renew_at:
+                if now >= renew_at:  # first: a lease may have run out while the machine slept
                     renew_at = now + LEASE_SECONDS / 3
                     self._renew_all()
+                if now >= self._scan_at:
+                    self._scan_at = now + SCAN_SECONDS
+                    self._claim_due()
             except Exception:  # a full disk or a locked database must not end the loop
                 log.exception("The reconciler could not read its records; it tries again")
             self._run_due(now)
             with self._lock:
                 next_at = min([self._scan_at, *self._next_turn.values()])
-            self._signal.wait(max(0.0, next_at - self._cloud.now()))
+            self._signal.wait(min(max(0.0, next_at - time.monotonic()), SCAN_SECONDS))
 
     def _forget_leases(self) -> None:
         with self._cloud.database.transaction() as connection:
             for table in self._kinds:
                 connection.execute(update(table).values(lease_owner=None, lease_until=0))
 
-    def _claim_due(self, now: float) -> None:
+    def _claim_due(self) -> None:
+        now = self._cloud.now()
         for table in self._kinds:
+            known = self._known(table)  # whose lease may have run out, while a turn of theirs still runs
             is_due = and_(table.c.due_at <= now, table.c.lease_until < now)
             with self._cloud.database.read() as connection:
                 names = connection.scalars(table.select().with_only_columns(table.c.name).where(is_due)).all()
             for name in names:
-                self._claim(table, name, now)
+                if name not in known:
+                    self._claim(table, name, now)
 
     def _claim(self, table: Table, name: str, now: float) -> None:
         with self._cloud.database.transaction() as connection:
@@ -149,10 +171,20 @@ class Reconciler:
                 self._next_turn[Claim(self._cloud, table, name, self._owner)] = 0
 
     def _renew_all(self) -> None:
+        """Hold on to all records, in one change for each kind; forget those that another server has taken."""
+        for table in self._kinds:
+            if known := self._known(table):
+                is_held = and_(table.c.lease_owner == self._owner, table.c.name.in_(known))
+                renewal = update(table).where(is_held).values(lease_until=self._cloud.now() + LEASE_SECONDS)
+                with self._cloud.database.transaction() as connection:
+                    held = connection.scalars(renewal.returning(table.c.name)).all()
+                with self._lock:
+                    for name in known.difference(held):
+                        self._next_turn.pop(Claim(self._cloud, table, name, self._owner), None)
+
+    def _known(self, table: Table) -> set[str]:
         with self._lock:
-            claims = [*self._next_turn, *self._running]
-        for claim in claims:
-            self._guarded(claim, claim.renew)
+            return {claim.name for claim in (*self._next_turn, *self._running) if claim.table is table}
 
     def _run_due(self, now: float) -> None:
         with self._lock:
@@ -166,9 +198,11 @@ class Reconciler:
     def _turn(self, claim: Claim) -> None:
         wait_seconds: float | None = RETRY_SECONDS
         try:
+            if self._cloud.closing.is_set():
+                raise Closing
             wait_seconds = self._kinds[claim.table](claim)
-            if wait_seconds is None:
-                claim.release(None)
+        except Closing:
+            wait_seconds = 0.0
         except LeaseLost:
             log.warning("Another server has taken over %s %s", claim.table.name, claim.name)
             wait_seconds = None
@@ -178,12 +212,6 @@ class Reconciler:
         with self._lock:
             self._running.discard(claim)
             if wait_seconds is not None:
-                self._next_turn[claim] = self._cloud.now() + wait_seconds
+                self._next_turn[claim] = 0 if claim in self._woken else time.monotonic() + wait_seconds
+            self._woken.discard(claim)
         self._signal.set()
-
-    def _guarded(self, claim: Claim, change: Callable[[], None]) -> None:
-        try:
-            change()
-        except LeaseLost:
-            with self._lock:
-                self._next_turn.pop(claim, None)

@@ -30,7 +30,8 @@ def add(
                 events.record(connection, subject, event)
     except IntegrityError as error:
         raise AlreadyExists(kind, row["name"]) from error
-    cloud.bell.ring()
+    if "due_at" in row:
+        cloud.bell.ring()
 
 
 def find(cloud: Cloud, table: Table, kind: str, name: str) -> Row[Any]:

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row, select, update
 
 from lowcloud import catalog
-from lowcloud.core import events, metrics, records
+from lowcloud.core import buckets, events, metrics, records
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.metrics import Definition
@@ -68,7 +68,6 @@ class Specification:
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     metric_definitions: tuple[Definition, ...] = ()
-    is_output_compressed: bool = True
     is_network_isolated: bool = False  # built-in programs never have a network, whatever is asked here
     encryption_key: str = ""  # the key id the user named for the output
 
@@ -116,6 +115,7 @@ def create(cloud: Cloud, name: str, specification: Specification, labels: Mappin
         catalog.validate(program, specification.hyperparameters)
     except InvalidHyperparameters as error:
         raise Invalid(str(error)) from error
+    _check_output(cloud, specification.output_bucket)
     now = cloud.now()
     row = {
         "name": name,
@@ -166,7 +166,8 @@ def billable_seconds(started_at: float, ended_at: float) -> int:
 
 def from_row(row: Row[Any]) -> TrainingJob:
     """The job that a row of the table holds."""
-    asked = dict(row.specification)
+    known = {member.name for member in fields(Specification)}  # an earlier version may have kept more
+    asked = {name: value for name, value in row.specification.items() if name in known}
     asked["channels"] = tuple(Channel(**channel) for channel in asked["channels"])
     asked["metric_definitions"] = tuple(Definition(**definition) for definition in asked["metric_definitions"])
     return TrainingJob(
@@ -179,3 +180,10 @@ def from_row(row: Row[Any]) -> TrainingJob:
         specification=Specification(**asked),
         progress=Progress(**row.progress),
     )
+
+
+def _check_output(cloud: Cloud, bucket: str) -> None:
+    try:
+        buckets.find(cloud, bucket)
+    except NotFound as error:
+        raise Invalid(f"The bucket {bucket!r} of the output does not exist. Create it, or name another.") from error

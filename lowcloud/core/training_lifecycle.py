@@ -1,5 +1,8 @@
 """The life of a training job: a pure `step`, and the turn of the reconciler that observes, steps, saves and acts."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
@@ -7,7 +10,7 @@ from sqlalchemy import func, select
 
 from lowcloud.core import events, training, training_work
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import CloudError
+from lowcloud.core.errors import CloudError, StorageFull
 from lowcloud.core.reconciler import Claim
 from lowcloud.core.training import State, TrainingJob, billable_seconds
 from lowcloud.engine import Phase, ReplicaStatus, StagingFailed
@@ -16,8 +19,8 @@ from lowcloud.store.tables import training_jobs
 STOP_GRACE_SECONDS = 120  # between SIGTERM and SIGKILL, as SageMaker documents for StopTrainingJob
 FAILURE_LIMIT = 1024  # characters of a failure reason
 PROGRAM_FAILED = "AlgorithmError: The program failed; see its log."
-LOST = "InternalServerError: The training host was lost while the program ran. Start the job again."
 JOBS_PER_CPU = 1
+WATCH_SECONDS = 0.5
 
 MESSAGES = {
     State.PENDING: "Starting the training job",
@@ -76,6 +79,11 @@ def step(job: TrainingJob, seen: Observation, now: float) -> tuple[TrainingJob, 
             return job, None if seen.is_removed else Action.REMOVE
 
 
+def is_unwanted(job: TrainingJob, now: float) -> bool:
+    """Whether somebody wants the job to end, or its time is over."""
+    return job.stop_requested or _is_out_of_time(job, now)
+
+
 def _step_pending(job: TrainingJob, seen: Observation, now: float) -> tuple[TrainingJob, Action | None]:
     if job.stop_requested:
         return _end(job, State.STOPPED, now), Action.REMOVE
@@ -85,6 +93,10 @@ def _step_pending(job: TrainingJob, seen: Observation, now: float) -> tuple[Trai
 
 
 def _step_staging(job: TrainingJob, seen: Observation, now: float) -> tuple[TrainingJob, Action | None]:
+    if is_unwanted(job, now):
+        unwanted = _note_time(job, now)
+        has_begun = any(status.started_at is not None for status in seen.replicas)
+        return _stop(unwanted, now) if has_begun else (_end(unwanted, State.STOPPED, now), Action.REMOVE)
     if seen.failure:
         return _fail(job, seen.failure, now), Action.REMOVE
     if seen.replicas and all(status.phase not in (Phase.ABSENT, Phase.STAGING) for status in seen.replicas):
@@ -94,22 +106,20 @@ def _step_staging(job: TrainingJob, seen: Observation, now: float) -> tuple[Trai
 
 def _step_running(job: TrainingJob, seen: Observation, now: float) -> tuple[TrainingJob, Action | None]:
     if not seen.replicas:
-        return _fail(job, LOST, now), Action.REMOVE
+        return _fail(job, training_work.LOST, now), Action.REMOVE
     if seen.has_failed:
         failed = _note(job, failure=seen.failure or PROGRAM_FAILED)
         return (_end(failed, State.FAILED, now), Action.REMOVE) if seen.has_ended else _stop(failed, now)
     if seen.has_ended:
         return _enter(job, State.STORING, now), Action.STORE
-    if job.stop_requested:
-        return _stop(job, now)
-    if job.progress.started_at is not None and now - job.progress.started_at > job.specification.max_runtime_seconds:
-        return _stop(_note(job, is_out_of_time=True), now)
+    if is_unwanted(job, now):
+        return _stop(_note_time(job, now), now)
     return job, None
 
 
 def _step_stopping(job: TrainingJob, seen: Observation, now: float) -> tuple[TrainingJob, Action | None]:
     if not seen.replicas:
-        return _fail(job, job.progress.failure or LOST, now), Action.REMOVE
+        return _fail(job, job.progress.failure or training_work.LOST, now), Action.REMOVE
     if not seen.has_ended:
         return job, Action.STOP
     if job.progress.failure:
@@ -125,6 +135,15 @@ def _step_storing(job: TrainingJob, seen: Observation, now: float) -> tuple[Trai
     was_stopped = job.progress.is_out_of_time or job.stop_requested
     stored = _note(job, artifact=seen.artifact or None)
     return _end(stored, State.STOPPED if was_stopped else State.COMPLETED, now), Action.REMOVE
+
+
+def _is_out_of_time(job: TrainingJob, now: float) -> bool:
+    started_at = job.progress.started_at
+    return started_at is not None and now - started_at > job.specification.max_runtime_seconds
+
+
+def _note_time(job: TrainingJob, now: float) -> TrainingJob:
+    return job if job.stop_requested else _note(job, is_out_of_time=_is_out_of_time(job, now))
 
 
 def _enter(job: TrainingJob, state: State, now: float, **progress: float) -> TrainingJob:
@@ -160,10 +179,15 @@ def advance(claim: Claim) -> float | None:
         job, action = step(job, seen, cloud.now())
         if job != before:
             _save(claim, before, job)
+        if seen.is_removed:
+            claim.release(None)
+            return None
         if action in (None, performed):
-            return _seconds_to_next_turn(job, seen, cloud.now())
+            return _seconds_to_next_turn(job, cloud.now())
         seen = _perform(cloud, job, action)
         performed = action
+        if action == Action.START:  # which may have taken long
+            job = replace(job, stop_requested=training.find(cloud, job.name).stop_requested)
 
 
 def _observe(cloud: Cloud, job: TrainingJob) -> Observation:
@@ -184,7 +208,8 @@ def _perform(cloud: Cloud, job: TrainingJob, action: Action) -> Observation:
     match action:
         case Action.START:
             try:
-                cloud.engine.start(training_work.plan(cloud, job))
+                with _abandoning_what_is_unwanted(cloud, job):
+                    cloud.engine.start(training_work.plan(cloud, job))
             except StagingFailed as error:
                 return Observation(failure=f"ClientError: {error}"[:FAILURE_LIMIT])
             return _observe(cloud, job)
@@ -194,11 +219,32 @@ def _perform(cloud: Cloud, job: TrainingJob, action: Action) -> Observation:
         case Action.STORE:
             try:
                 return Observation(artifact=training_work.store_artifact(cloud, job))
+            except StorageFull:
+                raise  # the model is still where the program left it: it is stored as soon as there is space
             except CloudError as error:
                 return Observation(failure=f"ClientError: The model could not be stored: {error}"[:FAILURE_LIMIT])
         case Action.REMOVE:
             cloud.engine.remove(job.subject)
             return Observation(is_removed=True)
+
+
+@contextmanager
+def _abandoning_what_is_unwanted(cloud: Cloud, job: TrainingJob) -> Iterator[None]:
+    """Cut a start short, which may take as long as the inputs are large, when the job is to end meanwhile."""
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(WATCH_SECONDS):
+            if is_unwanted(training.find(cloud, job.name), cloud.now()):
+                cloud.engine.stop(job.subject, STOP_GRACE_SECONDS)
+
+    watcher = threading.Thread(target=watch, name=f"watch {job.name}", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
 
 
 def _has_room(cloud: Cloud, job: TrainingJob) -> bool:
@@ -222,8 +268,6 @@ def _save(claim: Claim, before: TrainingJob, job: TrainingJob) -> None:
     claim.save(values, lambda connection: events.record(connection, job.subject, event) if changed else None)
 
 
-def _seconds_to_next_turn(job: TrainingJob, seen: Observation, now: float) -> float | None:
+def _seconds_to_next_turn(job: TrainingJob, now: float) -> float:
     """Young jobs are looked at every 20 ms, since somebody waits for them; old ones every second."""
-    if seen.is_removed:
-        return None
     return min(1.0, max(0.02, (now - job.modified_at) / 20))

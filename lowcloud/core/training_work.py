@@ -1,17 +1,19 @@
 """The work of a training job: what its hosts get, print, and leave behind."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
 from lowcloud import catalog, contract
-from lowcloud.core import logs, metrics, objects
+from lowcloud.core import logs, metrics, objects, shares
 from lowcloud.core.channels import inputs_of
-from lowcloud.core.cloud import Cloud
+from lowcloud.core.cloud import Closing, Cloud
+from lowcloud.core.errors import Invalid
 from lowcloud.core.training import TrainingJob
-from lowcloud.engine import LogLine, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
+from lowcloud.engine import LogLine, Phase, Replica, ReplicaStatus, StagingFailed, Work
 
+LOST = "InternalServerError: The training host was lost while the program ran. Start the job again."
 FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
 
 
@@ -20,12 +22,11 @@ def plan(cloud: Cloud, job: TrainingJob) -> Work:
     program = catalog.resolve(job.specification.image)
     if program is None:
         raise StagingFailed(f"No program is known for the image {job.specification.image!r}.")
-    capacity = cloud.engine.capacity()
     return Work(
         id=job.subject,
         command=program.train_command,
         replicas=tuple(_replica(cloud, job, rank) for rank in range(job.specification.instance_count)),
-        resources=Resources(cpus=capacity.cpus, memory_bytes=capacity.memory_bytes),
+        resources=shares.of_one_replica(cloud),
     )
 
 
@@ -55,7 +56,7 @@ def failure(cloud: Cloud, job: TrainingJob, replicas: Sequence[ReplicaStatus]) -
     """
     for replica, status in sorted(enumerate(replicas), key=lambda one: one[1].ended_at or float("inf")):
         if status.phase == Phase.LOST:
-            return "InternalServerError: The training host was lost while the program ran. Start the job again."
+            return LOST
         if status.exit_code in (None, 0):
             continue
         if status.out_of_memory:
@@ -70,12 +71,23 @@ def failure(cloud: Cloud, job: TrainingJob, replicas: Sequence[ReplicaStatus]) -
 
 
 def store_artifact(cloud: Cloud, job: TrainingJob) -> str:
-    """Store the model of the first host, and return where: "s3://bucket/key"."""
+    """Store the model of the first host, and return where: "s3://bucket/key". Raises CloudError and Closing."""
     asked = job.specification
     prefix = f"{asked.output_prefix.strip('/')}/{job.name}/output".lstrip("/")
     key = f"{prefix}/model.tar.gz"
-    objects.put(cloud, asked.output_bucket, key, cloud.engine.archive(job.subject, 0, contract.MODEL))
+    objects.put(cloud, asked.output_bucket, key, _archive_model(cloud, job))
     return f"s3://{asked.output_bucket}/{key}"
+
+
+def _archive_model(cloud: Cloud, job: TrainingJob) -> Iterator[bytes]:
+    """The model folder, packed. Raises Invalid where the program has left it so that it cannot be."""
+    try:
+        for chunk in cloud.engine.archive(job.subject, 0, contract.MODEL):
+            if cloud.closing.is_set():
+                raise Closing
+            yield chunk
+    except OSError as error:
+        raise Invalid(f"the program's model folder cannot be read: {error.strerror or error}.") from error
 
 
 def _definitions(job: TrainingJob) -> list[metrics.Definition]:

@@ -113,6 +113,8 @@ class _Supervisor:
         self.pid = os.fork()
         if self.pid == 0:
             program.become(self.plan, self.jail, write_end)
+        if self.kill_at is not None:  # asked to end before there was a program to ask
+            _signal_group(self.pid, signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         os.close(write_end)
 
@@ -169,10 +171,13 @@ class _Supervisor:
         self._end_after(float(wish["grace_seconds"]))
 
     def _end_after(self, grace_seconds: float) -> None:
+        """Ask the program to end, once: a wish that is repeated changes nothing unless it is more pressing."""
+        kill_at = time.monotonic() + grace_seconds
+        if self.kill_at is not None and kill_at >= self.kill_at:
+            return
+        self.kill_at = kill_at
         if self.pid:
             _signal_group(self.pid, signal.SIGTERM)
-        kill_at = time.monotonic() + grace_seconds
-        self.kill_at = kill_at if self.kill_at is None else min(kill_at, self.kill_at)
 
     def _record_exit(self, exit_code: int, ended_at: float) -> None:
         out_of_memory = exit_code != 0 and self.jail.ran_out_of_memory()

@@ -159,6 +159,7 @@ def test_jobs_are_listed_in_pages_by_any_order(cloud, sagemaker):
         ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining"),
         ({"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}}, "VpcConfig"),
         ({"OutputDataConfig": {"S3OutputPath": "https://elsewhere/x"}}, "S3"),
+        ({"OutputDataConfig": {"S3OutputPath": "s3://nobodys-bucket/x"}}, "nobodys-bucket.*Create it"),
         ({"TrainingJobName": "not a name"}, "regular expression"),
     ],
 )

@@ -138,6 +138,20 @@ def test_a_second_stop_can_shorten_the_grace(engine: Engine) -> None:
     assert ended(engine)[0].exit_code == -9
 
 
+def test_a_stop_that_is_repeated_asks_the_program_once(engine: Engine) -> None:
+    program = (
+        "import signal, time; asked = []; signal.signal(15, lambda *_: asked.append(1)); print('ready', flush=True);"
+        "\nwhile not asked: time.sleep(0.01)"
+        "\ntime.sleep(0.3); print(len(asked))"
+    )
+    engine.start(python(program))
+    eventually(lambda: texts(engine) == ["ready"])
+    while engine.status("w")[0].phase == Phase.RUNNING:
+        engine.stop("w", 600)
+        time.sleep(0.02)
+    assert texts(engine) == ["ready", "1"]
+
+
 def test_inputs_and_files_lie_in_the_folder_and_the_environment_is_set(engine: Engine) -> None:
     OBJECTS["s3://b/k"] = b"1,2\n" * 5000
     replica = Replica(

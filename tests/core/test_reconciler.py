@@ -6,9 +6,12 @@ import time
 import pytest
 from sqlalchemy import select, update
 
+from lowcloud.core import buckets, models, training
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.models import Model
 from lowcloud.core.reconciler import Claim, LeaseLost, Reconciler
 from lowcloud.store.tables import training_jobs
+from tests.core.test_training_work import SPECIFICATION
 from tests.running import wait_for
 
 
@@ -25,6 +28,10 @@ def add_row(cloud: Cloud, name: str = "job") -> None:
         connection.execute(training_jobs.insert().values(name=name, **row))
 
 
+def let_go(claim: Claim) -> None:
+    claim.release(None)
+
+
 def read_row(cloud: Cloud, name: str = "job"):
     with cloud.database.read() as connection:
         return connection.execute(select(training_jobs).where(training_jobs.c.name == name)).one()
@@ -35,7 +42,7 @@ def test_a_due_record_is_carried_until_nothing_is_left_to_do(cloud):
 
     def advance(claim: Claim) -> float | None:
         turns.append(claim.name)
-        return 0.0 if len(turns) < 3 else None
+        return 0.0 if len(turns) < 3 else let_go(claim)
 
     add_row(cloud)
     reconciler = Reconciler(cloud, {training_jobs: advance})
@@ -67,6 +74,7 @@ def test_only_one_of_two_servers_carries_a_record(cloud):
         def advance(claim: Claim) -> float | None:
             turns.append(server)
             release.wait(10)
+            return let_go(claim)
 
         return advance
 
@@ -102,7 +110,7 @@ def test_a_failing_turn_is_tried_again(cloud, monkeypatch):
         turns.append(1)
         if len(turns) == 1:
             raise OSError("the disk is not there")
-        return None
+        return let_go(claim)
 
     add_row(cloud)
     reconciler = Reconciler(cloud, {training_jobs: advance})
@@ -110,6 +118,100 @@ def test_a_failing_turn_is_tried_again(cloud, monkeypatch):
     wait_for(lambda: read_row(cloud).due_at is None)
     reconciler.stop()
     assert len(turns) == 2
+
+
+def test_a_record_whose_lease_ran_out_during_its_turn_is_not_begun_a_second_time(cloud):
+    begun: list[str] = []
+    release = threading.Event()
+
+    def advance(claim: Claim) -> float | None:
+        begun.append(claim.name)
+        release.wait(10)
+        return let_go(claim)
+
+    add_row(cloud)
+    reconciler = Reconciler(cloud, {training_jobs: advance})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: begun)
+    with cloud.database.transaction() as connection:
+        connection.execute(update(training_jobs).values(lease_until=0))
+    cloud.bell.ring()
+    time.sleep(0.2)
+    release.set()
+    wait_for(lambda: read_row(cloud).due_at is None)
+    reconciler.stop()
+    assert begun == ["job"]
+
+
+def test_what_is_written_during_a_turn_is_looked_at_right_after_it(cloud):
+    turns = []
+
+    def advance(claim: Claim) -> float | None:
+        turns.append(1)
+        if len(turns) == 1:
+            cloud.bell.ring()
+            return 100.0
+        return let_go(claim)
+
+    add_row(cloud)
+    reconciler = Reconciler(cloud, {training_jobs: advance})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: read_row(cloud).due_at is None, 10)
+    reconciler.stop()
+
+
+def test_a_clock_set_back_stops_nothing(cloud, monkeypatch):
+    turns = []
+
+    def advance(claim: Claim) -> float | None:
+        turns.append(1)
+        return 0.01
+
+    add_row(cloud)
+    reconciler = Reconciler(cloud, {training_jobs: advance})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: turns)
+    monkeypatch.setattr(Cloud, "now", lambda _: time.time() - 3600)
+    seen = len(turns)
+    wait_for(lambda: len(turns) > seen + 20, 10)
+    add_row(cloud, "later")
+    wait_for(lambda: read_row(cloud, "later").lease_owner, 10)
+    reconciler.stop()
+
+
+def test_leases_are_held_until_they_are_taken(cloud, monkeypatch):
+    monkeypatch.setattr("lowcloud.core.reconciler.LEASE_SECONDS", 0.6)
+    turns = []
+
+    def advance(claim: Claim) -> float | None:
+        turns.append(claim.name)
+        return 0.1
+
+    for name in ("kept", "taken"):
+        add_row(cloud, name)
+    reconciler = Reconciler(cloud, {training_jobs: advance})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: {*turns} == {"kept", "taken"})
+    with cloud.database.transaction() as connection:
+        theirs = update(training_jobs).where(training_jobs.c.name == "taken")
+        connection.execute(theirs.values(lease_owner="another", lease_until=cloud.now() + 100))
+    first = read_row(cloud, "kept").lease_until
+    wait_for(lambda: read_row(cloud, "kept").lease_until > first + 1, 10)
+    seen = len(turns)
+    wait_for(lambda: len(turns) > seen + 2)
+    assert "taken" not in turns[seen:]
+    assert read_row(cloud, "taken").lease_owner == "another"
+    reconciler.stop()
+
+
+def test_only_what_is_due_rings_the_bell(cloud):
+    rings = []
+    cloud.bell.listen(lambda: rings.append(1))
+    models.create(cloud, Model("model", 0.0, "linear-learner:1", "role"))
+    assert not rings
+    buckets.create(cloud, SPECIFICATION.output_bucket)
+    training.create(cloud, "job", SPECIFICATION)
+    assert rings
 
 
 def test_a_server_that_stops_leaves_its_records_due_at_once(cloud):

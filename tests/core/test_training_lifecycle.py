@@ -14,6 +14,7 @@ DONE = ReplicaStatus(Phase.EXITED, 0, 1.0, 2.0)
 FAILED = ReplicaStatus(Phase.EXITED, 1, 1.0, 2.0)
 LOST = ReplicaStatus(Phase.LOST, None, 1.0)
 STAGING = ReplicaStatus(Phase.STAGING)
+NEVER_STARTED = ReplicaStatus(Phase.EXITED, -15, None, 2.0)
 
 SPECIFICATION = Specification(
     image="linear-learner",
@@ -100,6 +101,29 @@ def test_work_that_vanished_fails_the_job():
 def test_a_model_that_cannot_be_stored_fails_the_job():
     ended, _ = step(job(State.STORING), Observation(failure="ClientError: full"), 1.0)
     assert (ended.state, ended.progress.failure) == (State.FAILED, "ClientError: full")
+
+
+def test_a_job_stopped_while_inputs_are_laid_is_stopped_and_nothing_is_started():
+    for seen in (
+        Observation(),
+        Observation((STAGING,)),
+        Observation((NEVER_STARTED, STAGING)),
+        Observation(failure=""),
+    ):
+        ended, action = step(job(State.STAGING, stop_requested=True), seen, 3.0)
+        assert (ended.state, action, ended.progress.failure) == (State.STOPPED, Action.REMOVE, None)
+        assert not ended.progress.is_out_of_time
+
+
+def test_a_job_whose_time_is_over_while_inputs_are_laid_is_stopped_for_that_reason():
+    ended, action = step(job(State.STAGING), Observation((NEVER_STARTED,)), 101.5)
+    assert (ended.state, action, ended.progress.is_out_of_time) == (State.STOPPED, Action.REMOVE, True)
+
+
+def test_a_stop_that_comes_just_after_the_program_began_ends_it_as_any_other():
+    for seen in (Observation((RUNNING,)), Observation((replace(DONE, exit_code=-15), STAGING))):
+        stopping, action = step(job(State.STAGING, stop_requested=True), seen, 3.0)
+        assert (stopping.state, action) == (State.STOPPING, Action.STOP)
 
 
 observations = st.builds(

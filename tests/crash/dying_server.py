@@ -1,12 +1,14 @@
-"""A real server that kills itself, as kill -9 would, just before or after a job's change to one state is saved.
+"""A real server that kills itself, as kill -9 would, just before or after a record's change to one state is saved.
 
 python -m tests.crash.dying_server HOME STATE before|after
+
+The state "removed" stands for the removal of a record.
 """
 
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +18,22 @@ from lowcloud.core.reconciler import Claim
 
 def die_at(state: str, moment: str) -> None:
     """Arrange the death."""
-    save = Claim.save
 
-    def save_and_die(claim: Claim, values: Mapping[str, Any], also: Callable[[Any], None] | None = None) -> None:
-        is_the_one = values.get("state") == state
-        if is_the_one and moment == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        save(claim, values, also)
-        if is_the_one:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def dying(change: Callable[..., Any], is_the_one: Callable[..., bool]) -> Callable[..., Any]:
+        def change_and_die(claim: Claim, values: Any, *rest: Any, **options: Any) -> Any:
+            if is_the_one(values) and moment == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = change(claim, values, *rest, **options)
+            if is_the_one(values):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
 
-    Claim.save = save_and_die  # type: ignore[method-assign]
+        return change_and_die
+
+    if state == "removed":
+        Claim.remove = dying(Claim.remove, lambda _: True)  # type: ignore[method-assign]
+    else:
+        Claim.save = dying(Claim.save, lambda values: values.get("state") == state)  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""kill -9 of the server at every transition of a job: after a restart the job ends, once and with the truth."""
+"""kill -9 of the server at every change of a job or an endpoint: after a restart it ends, once and with the truth."""
 
 import io
 import os
@@ -9,14 +9,28 @@ import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lowcloud import server
-from tests.aws.test_sagemaker_training import BUCKET, request, with_training_data
-from tests.running import RunningCloud, wait_for
+from tests.aws.test_sagemaker_endpoints import configure, invoke
+from tests.aws.test_sagemaker_training import (
+    BUCKET,
+    IMAGE,
+    ROWS,
+    put,
+    request,
+    slow_job,
+    status_of,
+    with_training_data,
+)
+from tests.running import RunningCloud, csv_of, wait_for
 
-TRANSITIONS = ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+BEGINNING = ["Starting", "Downloading", "Training"]
+COMPLETED = [*BEGINNING, "Uploading", "Completed"]
+STOPPED = [*BEGINNING, "Stopping", "Uploading", "Stopped"]
 
 
 @pytest.fixture
@@ -36,11 +50,18 @@ def start_dying_server(cloud: RunningCloud, state: str, moment: str) -> subproce
     return process
 
 
-def check_that_it_ended_once(cloud: RunningCloud, name: str) -> None:
+def check_transitions(cloud: RunningCloud, name: str, expected: list[str]) -> dict[str, Any]:
+    """The job, which ends by the expected way and leaves no work behind."""
     sagemaker = cloud.client("sagemaker")
-    wait_for(lambda: sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Completed")
-    described = sagemaker.describe_training_job(TrainingJobName=name)
-    assert [transition["Status"] for transition in described["SecondaryStatusTransitions"]] == TRANSITIONS
+    wait_for(lambda: status_of(sagemaker, name) == expected[-1])
+    described: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
+    assert [transition["Status"] for transition in described["SecondaryStatusTransitions"]] == expected
+    wait_for(lambda: not list((cloud.home / "work").glob("*/work.json")))
+    return described
+
+
+def check_that_it_ended_once(cloud: RunningCloud, name: str) -> None:
+    described = check_transitions(cloud, name, COMPLETED)
     key = described["ModelArtifacts"]["S3ModelArtifacts"].split("/", 3)[3]
     body = cloud.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(body)) as archive:
@@ -50,7 +71,6 @@ def check_that_it_ended_once(cloud: RunningCloud, name: str) -> None:
     )["events"]
     lines = [event["message"] for event in events]
     assert sum("completed 100 % of epochs" in line for line in lines) == 1, "a program that ran twice says so twice"
-    wait_for(lambda: not list((cloud.home / "work").glob("*/work.json")))
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -64,13 +84,92 @@ def test_a_job_survives_a_killed_server_at_each_transition(cloud, state, moment)
     check_that_it_ended_once(cloud, asked["TrainingJobName"])
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("state", ["stopping", "stopped"])
+def test_a_stopped_job_survives_a_killed_server(cloud, state, moment):
+    process = start_dying_server(cloud, state, moment)
+    asked = slow_job(cloud)
+    name, sagemaker = asked["TrainingJobName"], cloud.client("sagemaker")
+    sagemaker.create_training_job(**asked)
+    wait_for(lambda: status_of(sagemaker, name) == "Training")
+    sagemaker.stop_training_job(TrainingJobName=name)
+    process.wait(60)
+    cloud.up()
+    assert check_transitions(cloud, name, STOPPED)["TrainingJobStatus"] == "Stopped"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_failed_job_survives_a_killed_server(cloud, moment):
+    process = start_dying_server(cloud, "failed", moment)
+    put(cloud, "bad/train.csv", b"1,2\n")
+    asked = request(cloud, prefix="bad")
+    cloud.client("sagemaker").create_training_job(**asked)
+    process.wait(60)
+    cloud.up()
+    assert "line 1" in check_transitions(cloud, asked["TrainingJobName"], [*BEGINNING, "Failed"])["FailureReason"]
+
+
 def test_a_job_that_runs_goes_on_while_the_server_is_down(cloud):
     cloud.up()
-    asked = request(cloud)
+    asked = slow_job(cloud)
+    name = asked["TrainingJobName"]
     cloud.client("sagemaker").create_training_job(**asked)
+    wait_for(lambda: status_of(cloud.client("sagemaker"), name) == "Training")
     cloud.down()
+    (log,) = (cloud.home / "work").glob("*/0/log")
+    printed = log.stat().st_size
+    wait_for(lambda: log.stat().st_size > printed)
+    assert not (log.parent / "exit").exists(), "it was to be unfinished"
     cloud.up()
-    check_that_it_ended_once(cloud, asked["TrainingJobName"])
+    sagemaker = cloud.client("sagemaker")
+    assert status_of(sagemaker, name) == "Training"
+    sagemaker.stop_training_job(TrainingJobName=name)
+    check_transitions(cloud, name, STOPPED)
+
+
+@pytest.fixture
+def model(cloud: RunningCloud) -> RunningCloud:
+    """The cloud, down, with a model and the configuration of an endpoint, both named "patients"."""
+    cloud.up()
+    asked = request(cloud)
+    sagemaker = cloud.client("sagemaker")
+    sagemaker.create_training_job(**asked)
+    described = check_transitions(cloud, asked["TrainingJobName"], COMPLETED)
+    container = {"Image": IMAGE, "ModelDataUrl": described["ModelArtifacts"]["S3ModelArtifacts"]}
+    sagemaker.create_model(ModelName="patients", PrimaryContainer=container, ExecutionRoleArn=cloud.role)
+    configure(sagemaker, "patients", "patients")
+    cloud.down()
+    return cloud
+
+
+def is_in_service(cloud: RunningCloud) -> bool:
+    found = cloud.client("sagemaker").describe_endpoint(EndpointName="patients")
+    return bool(found["EndpointStatus"] == "InService")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_endpoint_serves_after_the_server_was_killed_while_it_was_made(model, moment):
+    process = start_dying_server(model, "in service", moment)
+    model.client("sagemaker").create_endpoint(EndpointName="patients", EndpointConfigName="patients")
+    process.wait(60)
+    model.up()
+    wait_for(lambda: is_in_service(model))
+    assert invoke(model, csv_of(ROWS[:1, 1:]))["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_endpoint_is_gone_after_the_server_was_killed_while_it_was_deleted(model, moment):
+    process = start_dying_server(model, "removed", moment)
+    sagemaker = model.client("sagemaker")
+    sagemaker.create_endpoint(EndpointName="patients", EndpointConfigName="patients")
+    wait_for(lambda: is_in_service(model))
+    sagemaker.delete_endpoint(EndpointName="patients")
+    process.wait(60)
+    model.up()
+    wait_for(lambda: not model.client("sagemaker").list_endpoints()["Endpoints"])
+    with pytest.raises(ClientError, match="Could not find endpoint"):
+        is_in_service(model)
+    assert not list((model.home / "work").glob("*/work.json"))
 
 
 @pytest.mark.slow

@@ -1,0 +1,99 @@
+"""The model that a job leaves: stored, or refused with the reason."""
+
+import errno
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from lowcloud.core import buckets, objects, shares, training, training_lifecycle, training_work
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import Invalid, StorageFull
+from lowcloud.core.reconciler import Claim
+from lowcloud.core.training import State
+from lowcloud.engine import Replica, Resources, Work
+from lowcloud.store.tables import training_jobs
+from tests.core import test_training_lifecycle
+
+NAME = "job"
+SPECIFICATION = replace(test_training_lifecycle.SPECIFICATION, hyperparameters={"predictor_type": "regressor"})
+
+
+@pytest.fixture
+def claim(cloud: Cloud) -> Claim:
+    """A job whose program has ended; its model is to be stored."""
+    buckets.create(cloud, SPECIFICATION.output_bucket)
+    training.create(cloud, NAME, SPECIFICATION)
+    work = Work(training.subject(NAME), ("true",), (Replica(),), Resources(1, 1 << 30))
+    cloud.engine.start(work)
+    claim = Claim(cloud, training_jobs, NAME, "one")
+    with cloud.database.transaction() as connection:
+        connection.execute(training_jobs.update().values(state=State.STORING, lease_owner="one"))
+    return claim
+
+
+def model_folder(cloud: Cloud) -> Path:
+    return next(cloud.settings.work.glob("*/0/base/model"))
+
+
+def ended(claim: Claim) -> training.TrainingJob:
+    assert training_lifecycle.advance(claim) is None
+    return training.find(claim.cloud, NAME)
+
+
+def test_a_model_is_stored_as_the_program_left_it(cloud, claim):
+    (model_folder(cloud) / "weights").write_text("1")
+    assert ended(claim).state == State.COMPLETED
+    assert objects.head(cloud, SPECIFICATION.output_bucket, f"output/{NAME}/output/model.tar.gz").size
+
+
+def remove_it(model: Path) -> None:
+    model.rmdir()
+
+
+def replace_it_by_a_link(model: Path) -> None:
+    model.rmdir()
+    model.symlink_to("/etc")
+
+
+def dig_too_deep(model: Path) -> None:
+    for _ in range(250):
+        model = model / "d"
+        model.mkdir()
+
+
+@pytest.mark.parametrize("harm", [remove_it, replace_it_by_a_link, dig_too_deep])
+def test_a_model_that_cannot_be_packed_fails_its_job_with_the_reason(cloud, claim, harm):
+    harm(model_folder(cloud))
+    job = ended(claim)
+    assert job.state == State.FAILED
+    assert "model folder cannot be read" in str(job.progress.failure)
+
+
+def test_a_model_that_meets_a_full_disk_is_stored_when_there_is_space(cloud, claim, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr("lowcloud.store.files.BlobWriter.write", refuse)
+        with pytest.raises(StorageFull):
+            training_lifecycle.advance(claim)
+    assert training.find(cloud, NAME).state == State.STORING
+    assert ended(claim).state == State.COMPLETED
+
+
+def test_an_output_bucket_that_does_not_exist_is_refused_before_anything_runs(cloud):
+    with pytest.raises(Invalid, match=r"'bucket' of the output does not exist\. Create it"):
+        training.create(cloud, NAME, SPECIFICATION)
+
+
+def test_a_job_that_an_earlier_version_has_kept_is_read(cloud, claim):
+    old = training_jobs.update().values(specification={**asdict(SPECIFICATION), "is_output_compressed": True})
+    with cloud.database.transaction() as connection:
+        connection.execute(old)
+    assert training.find(cloud, NAME).specification == SPECIFICATION
+
+
+def test_a_host_does_not_get_all_of_the_memory(cloud, claim):
+    limit = training_work.plan(cloud, training.find(cloud, NAME)).resources.memory_bytes
+    assert limit <= cloud.engine.capacity().memory_bytes - shares.RESERVE_BYTES
