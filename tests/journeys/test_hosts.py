@@ -46,3 +46,24 @@ def test_an_endpoint_that_is_not_understood_is_refused(running_cloud: RunningClo
     done = running_cloud.cli("run", sys.executable, "-c", PUT_AND_GET, host, "mydata-fast", "virtual", check=False)
     assert "InvalidRequest" in done.stderr
     assert "mydata-fast" not in [found["Name"] for found in running_cloud.client("s3").list_buckets()["Buckets"]]
+
+
+@pytest.mark.parametrize("spelling", ["NO_PROXY", "no_proxy"])
+def test_a_proxy_stands_between_no_program_and_its_cloud(running_cloud: RunningCloud, spelling: str) -> None:
+    script = """
+import boto3, os, urllib.request
+boto3.client("sts").get_caller_identity()
+print(sorted({os.environ["NO_PROXY"], os.environ["no_proxy"]}), urllib.request.getproxies()["no"])
+print(bool(urllib.request.proxy_bypass("127.0.0.1")), bool(urllib.request.proxy_bypass("intern.example")))
+"""
+    proxied = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", spelling: "intern.example"}
+    other = {"NO_PROXY", "no_proxy"} - {spelling}
+    done = running_cloud.cli(
+        "run", sys.executable, "-c", script, check=False, **proxied, **{other.pop(): "other.example"}
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    for host in ("intern.example", "other.example", "127.0.0.1", "localhost"):
+        assert host in first
+    assert first.count("[") == 1 and first.count("', '") == 0, "both spellings say the same"
+    assert second == "True True"
