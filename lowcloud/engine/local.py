@@ -221,13 +221,16 @@ class LocalEngine:
         with self._walls_guard:
             if self._walls is None:
                 *levels, last = isolation.levels()
-                candidates = (isolation.walls(level, self._home) for level in levels)
-                found = next((walls for walls in candidates if self._hold(walls)), None)
-                self._walls = found or isolation.walls(last, self._home)
+                failures: list[str] = []
+                while levels and (failure := self._try(isolation.walls(levels[0], self._home))):
+                    failures.append(failure)
+                    levels.pop(0)
+                level = isolation.after_failures(levels[0] if levels else last, failures)
+                self._walls = isolation.walls(level, self._home)
             return self._walls
 
-    def _hold(self, walls: Walls) -> bool:
-        """Whether a Python program runs behind these walls."""
+    def _try(self, walls: Walls) -> str:
+        """Why no Python program runs behind these walls; nothing where one does."""
         folder = self._root / f".{secrets.token_hex(8)}{TRASH}"
         folder.mkdir(mode=0o700)
         try:
@@ -240,7 +243,7 @@ class LocalEngine:
             write_record(replica.path / contract.PLAN_FILE, plan)
             self._launcher.launch(replica.path, is_built_in=False)
             replica.wait_until_dead(TRIAL_SECONDS)
-            return replica.status().exit_code == 0
+            return "" if replica.status().exit_code == 0 else replica.last_words()
         finally:
             delete(folder)
 

@@ -134,6 +134,13 @@ class ReplicaFolder:
             return LogPage((), offset)
         return LogPage(tuple(map(_log_line, page.split(b"\n"))), offset + len(page) + 1)
 
+    def last_words(self) -> str:
+        """The last line that the program or else its supervisor left, to say why it failed."""
+        said = [line.text for line in self.logs(0).lines] or read_text(self.path / contract.SUPERVISOR_LOG_FILE).split(
+            "\n"
+        )
+        return next((line for line in reversed(said) if line.strip()), f"it ended with {self.status().exit_code}")
+
     def ask_to_end(self, grace_seconds: float) -> None:
         """Leave the wish where the supervisor finds it, also one that starts later, and wake it."""
         if not self.path.exists():
