@@ -80,7 +80,7 @@ class LocalEngine:
         with self._locked(work.id):
             folder = self._folder(work.id)
             folder.mkdir(mode=0o700, exist_ok=True)
-            if not (folder / "work.json").exists():
+            if not read_record(folder / "work.json"):  # a torn one is written anew: replicas know if they ever ran
                 record = {
                     "id": work.id,
                     "replicas": len(work.replicas),
@@ -172,8 +172,10 @@ class LocalEngine:
         return ReplicaFolder(self._folder(work_id) / str(number))
 
     def _replicas(self, work_id: str) -> list[ReplicaFolder]:
-        record = read_record(self._folder(work_id) / "work.json")
-        return [self._replica(work_id, number) for number in range(record["replicas"] if record else 0)]
+        folder = self._folder(work_id)
+        record = read_record(folder / "work.json")
+        count = record["replicas"] if record else len(list(folder.glob("[0-9]*")))
+        return [self._replica(work_id, number) for number in range(count)]
 
     @contextmanager
     def _locked(self, work_id: str) -> Iterator[None]:
@@ -187,9 +189,15 @@ class LocalEngine:
     def _count_ids(self, count: int) -> int:
         """How many user ids were given out before these `count`; no work shares one with another."""
         with self._guard:
-            record = read_record(self._root / "ids") or {"taken": 0}
-            write_record(self._root / "ids", {"taken": record["taken"] + count})
-        return int(record["taken"])
+            record = read_record(self._root / "ids")
+            taken: int = record["taken"] if record else self._ids_in_use()
+            write_record(self._root / "ids", {"taken": taken + count})
+        return taken
+
+    def _ids_in_use(self) -> int:
+        """How many were given out at least, as the works that are there tell."""
+        works = filter(None, map(read_record, self._root.glob("*/work.json")))
+        return max((work["first_id"] + work["replicas"] for work in works), default=0)
 
     def _stage(self, work: Work, replica: ReplicaFolder) -> None:
         """Lay a replica's folder, from the beginning: what an interrupted staging left is not to be trusted."""
