@@ -42,7 +42,8 @@ NAMESPACES = Level(
 )
 LANDLOCK = Level(
     "Replicas are processes of the server's user that have given up, for good, this cloud's home but for their own "
-    "folders, the user's home, and all writing elsewhere (Landlock); they share the machine's network.",
+    "folders, the user's home, and all writing but to their folders, /tmp, /var/tmp, /dev and /proc (Landlock); they "
+    "share the machine's network.",
     has_namespaces=False,
     has_own_uids=False,
     has_landlock=True,

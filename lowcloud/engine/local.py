@@ -56,7 +56,7 @@ class LocalEngine:
             raise ValueError("The cloud's home cannot be the root of the file system.")
         self._fetch = fetch
         self._launcher = Launcher()
-        self._short_names = ShortNames(self._root)
+        self._short_names = ShortNames(self._root, self._home)
         self._walls: isolation.Walls | None = None
         self._walls_guard = threading.Lock()
         self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
@@ -74,6 +74,7 @@ class LocalEngine:
     def close(self) -> None:
         """Let go of the warm parent. Running work goes on."""
         self._launcher.close()
+        self._short_names.close()
 
     def start(self, work: Work) -> None:
         """See Engine.start. A start that was cut short is carried on; a program never runs a second time."""
@@ -147,9 +148,8 @@ class LocalEngine:
             for replica in replicas:
                 replica.wait_until_dead()
                 self._addresses.pop((work_id, int(replica.path.name)), None)
-                self._short_names.forget(replica.socket)
+                self._forget_names(replica)
             folder = self._folder(work_id)
-            self._short_names.forget(folder / "rendezvous")
             if folder.exists():
                 trash = self._root / f".{secrets.token_hex(8)}{TRASH}"
                 folder.rename(trash)
@@ -241,8 +241,8 @@ class LocalEngine:
         """Why no Python program runs behind these walls; nothing where one does."""
         folder = self._root / f".{secrets.token_hex(8)}{TRASH}"
         folder.mkdir(mode=0o700)
+        replica = ReplicaFolder(folder / "0")
         try:
-            replica = ReplicaFolder(folder / "0")
             owner = isolation.owner(walls.level, self._count_ids(1), 0)
             replica.make(owner)
             environment = {"PYTHONPATH": ":".join(sys.path)}
@@ -253,7 +253,12 @@ class LocalEngine:
             replica.wait_until_dead(TRIAL_SECONDS)
             return "" if replica.status().exit_code == 0 else replica.last_words()
         finally:
+            self._forget_names(replica)
             delete(folder)
+
+    def _forget_names(self, replica: ReplicaFolder) -> None:
+        for folder in (replica.socket, replica.rendezvous):
+            self._short_names.forget(folder)
 
 
 def _mode(path: Path) -> int:
