@@ -67,9 +67,8 @@ class LocalEngine:
             delete(trash)
 
     def warm_up(self) -> None:
-        """Load built-in programs and find the level of isolation in the background, so that work starts quickly."""
+        """Load built-in programs in the background, so that work starts quickly."""
         self._launcher.warm_up()
-        threading.Thread(target=self._find_walls, name="isolation").start()
 
     def close(self) -> None:
         """Let go of the warm parent. Running work goes on."""
