@@ -12,35 +12,22 @@ IMAGE = re.compile(r"(?:[^/\s]+/)*(?P<repository>[a-z0-9._-]+)(?::[\w.-]+)?(?:@s
 
 
 @dataclass(frozen=True)
-class Channel:
-    """One input of a training program."""
-
-    name: str
-    required: bool
-    content_types: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Metric:
     """A number a program prints: `regex` finds it in a log line as its first group."""
 
     name: str
     regex: str
-    maximize: bool = False
 
 
 @dataclass(frozen=True)
 class Program:
-    """A built-in algorithm: how it is started, and what it accepts."""
+    """A built-in algorithm: how it is started, which hyperparameters it takes, and what it reports."""
 
     name: str
     train_command: tuple[str, ...]
     serve_command: tuple[str, ...]
-    channels: tuple[Channel, ...]
     schema: Schema
     metrics: tuple[Metric, ...]
-    request_content_types: tuple[str, ...]
-    default_content_type: str  # of a request and of its answer, where the client names none
 
 
 def resolve(image_uri: str) -> Program | None:
@@ -75,10 +62,8 @@ SCORES = {
 
 def _linear_learner_metrics() -> tuple[Metric, ...]:
     metrics = [
-        Metric("train:progress", r"#progress_metric: host=\S+, completed (\S+) %", maximize=True),
-        Metric(
-            "train:throughput", r"#throughput_metric: host=\S+, train throughput=(\S+) records/second", maximize=True
-        ),
+        Metric("train:progress", r"#progress_metric: host=\S+, completed (\S+) %"),
+        Metric("train:throughput", r"#throughput_metric: host=\S+, train throughput=(\S+) records/second"),
     ]
     for channel in ("train", "validation", "test"):
         line = rf"#quality_metric: host=\S+, {channel}"
@@ -88,13 +73,9 @@ def _linear_learner_metrics() -> tuple[Metric, ...]:
             epoch = rf"#quality_metric: host=\S+, epoch=\S+, {channel} \S+_objective <loss>=(\S+)"
             metrics.append(Metric(f"{channel}:objective_loss", epoch))
         metrics += [Metric(f"{channel}:{name}", rf"{line} {found} <loss>=(\S+)") for name, found in LOSSES.items()]
-        metrics += [
-            Metric(f"{channel}:{name}", rf"{line} {found} <score>=(\S+)", True) for name, found in SCORES.items()
-        ]
+        metrics += [Metric(f"{channel}:{name}", rf"{line} {found} <score>=(\S+)") for name, found in SCORES.items()]
     return tuple(metrics)
 
-
-_TABULAR = ("text/csv", "application/x-recordio-protobuf", "application/x-parquet")
 
 PROGRAMS = {
     program.name: program
@@ -103,20 +84,8 @@ PROGRAMS = {
             name="linear-learner",
             train_command=("python", "-m", "lowcloud.runtime.train", "linear-learner"),
             serve_command=("python", "-m", "lowcloud.runtime.serve", "linear-learner"),
-            channels=(
-                Channel("train", required=True, content_types=_TABULAR),
-                Channel("validation", required=False, content_types=_TABULAR),
-                Channel("test", required=False, content_types=_TABULAR),
-            ),
             schema=LINEAR_LEARNER,
             metrics=_linear_learner_metrics(),
-            request_content_types=(
-                "text/csv",
-                "application/json",
-                "application/jsonlines",
-                "application/x-recordio-protobuf",
-            ),
-            default_content_type="application/json",
         ),
     )
 }

@@ -15,6 +15,8 @@ from lowcloud.settings import Settings
 EXECUTION_ROLE = "LowcloudExecutionRole"
 SESSION_SECONDS = 12 * 3600
 PLUGIN = "lowcloud_client_plugin"
+NO_PROXY = ("NO_PROXY", "no_proxy")
+LOCAL_HOSTS = ("127.0.0.1", "localhost", ".localhost")
 # Left to themselves, some clients presign with the abandoned Signature Version 2.
 CONFIGURATION = """\
 [default]
@@ -77,7 +79,6 @@ def _lay_files(folder: Path) -> Path:
 
 
 def _wiring(folder: Path, endpoint: str, base: Mapping[str, str]) -> dict[str, str]:
-    local = "127.0.0.1,localhost,.localhost"
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_CONFIG_FILE": str(folder / "config"),
@@ -86,8 +87,15 @@ def _wiring(folder: Path, endpoint: str, base: Mapping[str, str]) -> dict[str, s
         "BOTOCORE_EXPERIMENTAL__PLUGINS": f"lowcloud={PLUGIN}",
         "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [base.get("PYTHONPATH")])]),
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(folder / "sagemaker.yaml"),
-        "NO_PROXY": ",".join([*filter(None, [base.get("NO_PROXY") or base.get("no_proxy")]), local]),
+        **_no_proxy(base),
     }
+
+
+def _no_proxy(base: Mapping[str, str]) -> dict[str, str]:
+    """No proxy between a program and this cloud. Clients differ in which spelling they read, so both say the same."""
+    named = [host.strip() for name in NO_PROXY for host in base.get(name, "").split(",")]
+    hosts = ",".join(dict.fromkeys([*filter(None, named), *LOCAL_HOSTS]))
+    return dict.fromkeys(NO_PROXY, hosts)
 
 
 def _credentials(settings: Settings, endpoint: str) -> dict[str, str]:

@@ -14,7 +14,6 @@ DATA = "input/data"  # one folder a channel
 MODEL = "model"
 OUTPUT_DATA = "output/data"
 FAILURE = "output/failure"  # a program that fails writes here the sentence its user should read
-CHECKPOINTS = "checkpoints"
 
 # A serving replica listens on this unix socket: GET /ping, POST /invocations.
 SOCKET_VARIABLE = "LOWCLOUD_SOCKET"

@@ -20,9 +20,10 @@ STATISTICS: dict[str, Callable[[Summary], float]] = {
 }
 DATAPOINTS_LIMIT = 1440
 SERIES_PAGE = 500
+UNIT = "None"  # of every series
 
 
-@operation("cloudwatch", "GetMetricStatistics", refused=("ExtendedStatistics",), ignored=("Unit",))
+@operation("cloudwatch", "GetMetricStatistics", refused=("ExtendedStatistics",))
 def get_metric_statistics(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """Statistics of each period that has points."""
     start, end = _span(request)
@@ -42,15 +43,20 @@ def get_metric_statistics(cloud: Cloud, _caller: Caller, request: Request) -> An
     datapoints = [
         {
             "Timestamp": _time(summary.start),
-            "Unit": "None",
+            "Unit": UNIT,
             **{statistic: STATISTICS[statistic](summary) for statistic in request["Statistics"]},
         }
-        for summary in metrics.summarise(cloud, series, start, end, period)
+        for summary in _summarise(cloud, series, start, end, period, request.get("Unit"))
     ]
     return {"Label": series.name, "Datapoints": datapoints}
 
 
-@operation("cloudwatch", "GetMetricData", ignored=("LabelOptions", "MaxDatapoints", "NextToken"))
+@operation(
+    "cloudwatch",
+    "GetMetricData",
+    refused=("MetricDataQueries.AccountId", "MetricDataQueries.Expression"),
+    ignored=("LabelOptions", "MaxDatapoints", "NextToken"),
+)
 def get_metric_data(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """Statistics of several series; metric math is refused."""
     start, end = _span(request)
@@ -58,7 +64,7 @@ def get_metric_data(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     results = []
     for query in request["MetricDataQueries"]:
         if "MetricStat" not in query:
-            raise AwsError("ValidationError", f"Query {query['Id']!r}: metric math is not supported by Lowcloud yet.")
+            raise AwsError("ValidationError", f"Query {query['Id']!r} needs a MetricStat.")
         if not query.get("ReturnData", True):
             continue
         statistic = query["MetricStat"]["Stat"]
@@ -67,7 +73,8 @@ def get_metric_data(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
                 "ValidationError", f"Stat {statistic!r} of query {query['Id']!r} is not supported by Lowcloud yet."
             )
         series = _series(query["MetricStat"]["Metric"])
-        found = metrics.summarise(cloud, series, start, end, _period(query["MetricStat"]["Period"]))
+        period, unit = _period(query["MetricStat"]["Period"]), query["MetricStat"].get("Unit")
+        found = _summarise(cloud, series, start, end, period, unit)
         results.append(_result(query, series, statistic, found[::-1] if is_descending else found))
     return {"MetricDataResults": results, "Messages": []}
 
@@ -94,6 +101,13 @@ def _series(request: Mapping[str, Any]) -> Series:
             raise AwsError("MissingParameter", f"The parameter {member} is required.")
     dimensions = sorted((dimension["Name"], dimension["Value"]) for dimension in request.get("Dimensions", []))
     return Series(request["Namespace"], request["MetricName"], tuple(dimensions))
+
+
+def _summarise(
+    cloud: Cloud, series: Series, start: float, end: float, period: int, unit: str | None
+) -> Sequence[Summary]:
+    """The periods that have points of this unit, or of any where none is asked for."""
+    return metrics.summarise(cloud, series, start, end, period) if unit in (None, UNIT) else ()
 
 
 def _span(request: Request) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from typing import Any
 from lowcloud.aws import errors, routing, services, signature
 from lowcloud.aws.bodies import SMALL_BYTES, Body, Incoming, Receive, declared_hash, inflate, open_body
 from lowcloud.aws.errors import AwsError
+from lowcloud.aws.hosts import own_names
 from lowcloud.aws.models import load_service
 from lowcloud.aws.operations import Operation
 from lowcloud.aws.parse import parse
@@ -57,6 +58,7 @@ class Gateway:
     def __init__(self, cloud: Cloud, operations: Mapping[tuple[str, str], Operation] = services.OPERATIONS):
         self._cloud = cloud
         self._operations = operations
+        self._own_names = own_names(cloud.settings.host)
         self._workers = ThreadPoolExecutor(WORKERS, "operation")
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -114,7 +116,7 @@ class Gateway:
             payload_hash = declared_hash(request.headers, claim)
             signature.verify(request, claim, credentials.secret_access_key, payload_hash, self._cloud.now())
             exchange.caller = credentials.caller
-            exchange.target = target = find_target(request, exchange.dialect, b"")
+            exchange.target = target = find_target(request, exchange.dialect, b"", self._own_names)
             body = await _open_s3_body(target, request, incoming, payload_hash, claim, credentials)
         else:
             signature.check_time(claim, self._cloud.now())  # before reading on; verify repeats it
@@ -122,7 +124,7 @@ class Gateway:
             payload_hash = _payload_hash(request, claim, raw)
             signature.verify(request, claim, credentials.secret_access_key, payload_hash, self._cloud.now())
             exchange.caller = credentials.caller
-            exchange.target = target = find_target(request, exchange.dialect, raw)
+            exchange.target = target = find_target(request, exchange.dialect, raw, self._own_names)
             body = inflate(raw) if request.headers.get("content-encoding") == "gzip" else raw
 
         operation = self._operations.get((target.service.name, target.operation.name))

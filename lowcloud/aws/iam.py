@@ -107,7 +107,7 @@ def delete_role_policy(cloud: Cloud, caller: Caller, request: Request) -> Answer
 @operation(
     "iam",
     "SimulatePrincipalPolicy",
-    refused=("PolicyInputList", "PermissionsBoundaryPolicyInputList", "ResourcePolicy"),
+    refused=("PolicyInputList", "PermissionsBoundaryPolicyInputList", "PolicyExclusionList", "ResourcePolicy"),
     ignored=("ContextEntries", "ResourceOwner", "CallerArn", "ResourceHandlingOption"),
 )
 def simulate_principal_policy(cloud: Cloud, caller: Caller, request: Request) -> Answer:

@@ -13,6 +13,7 @@ from typing import cast
 from botocore.model import OperationModel, Shape
 
 from lowcloud.aws.errors import AwsError, not_implemented, unknown_operation
+from lowcloud.aws.hosts import OwnNames, bucket_of
 from lowcloud.aws.models import Service, load_service
 from lowcloud.aws.wire import HttpRequest, query_pairs
 
@@ -46,8 +47,6 @@ _SIGNING_NAMES: dict[str, tuple[str, ...]] = {
 }
 _TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs", "GraniteServiceVersion20100801": "cloudwatch"}
 
-_BUCKET_HOST = re.compile(r"(?P<bucket>.+?)\.(?:s3(?:[.-][a-z0-9-]+)?\.)?localhost(?::\d+)?", re.IGNORECASE)
-_SERVICE_HOST = re.compile(r"(?:s3(?:[.-][a-z0-9-]+)?\.)?localhost(?::\d+)?", re.IGNORECASE)
 _CBOR_PATH = re.compile(r"/service/([A-Za-z0-9_.]+)/operation/([A-Za-z0-9_]+)/?")
 _LABEL = re.compile(r"\{(\w+\+?)\}")
 _ACTION = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
@@ -92,8 +91,11 @@ def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
     return Dialect(services, REST_JSON)
 
 
-def find_target(request: HttpRequest, dialect: Dialect, body: bytes) -> Target:
-    """The operation. Raises AwsError: NotImplemented for what AWS has and Lowcloud does not know, else unknown."""
+def find_target(request: HttpRequest, dialect: Dialect, body: bytes, own: OwnNames) -> Target:
+    """The operation, asked of the server with these names.
+
+    Raises AwsError: NotImplemented for what AWS has and Lowcloud does not know, else unknown.
+    """
     if dialect.protocol == CBOR:
         return _named(request, dialect, _operation_of_cbor(request))
     if dialect.protocol == JSON:
@@ -101,16 +103,7 @@ def find_target(request: HttpRequest, dialect: Dialect, body: bytes) -> Target:
     if dialect.protocol == QUERY:
         form = body.decode("latin-1") if request.headers.get("content-type", "").startswith(FORM) else request.query
         return _named(request, dialect, dict(query_pairs(form)).get("Action", ""))
-    return _routed(request, dialect)
-
-
-def resource_path(request: HttpRequest) -> str:
-    """The path with the bucket in it, where the host names the bucket."""
-    host = request.host
-    if _SERVICE_HOST.fullmatch(host):
-        return request.path
-    match = _BUCKET_HOST.fullmatch(host)
-    return f"/{match['bucket']}{request.path}" if match else request.path
+    return _routed(request, dialect, own)
 
 
 def _services(signing_name: str | None, target: str) -> tuple[str, ...]:
@@ -142,9 +135,10 @@ def _named(request: HttpRequest, dialect: Dialect, name: str) -> Target:
     raise unknown_operation(f"{services[0].name} has no operation {name!r}.", dialect.protocol)
 
 
-def _routed(request: HttpRequest, dialect: Dialect) -> Target:
+def _routed(request: HttpRequest, dialect: Dialect, own: OwnNames) -> Target:
     """An operation that is found by method and path."""
-    path = resource_path(request) if dialect.services[0] == "s3" else request.path
+    bucket = bucket_of(request.host, own) if dialect.services[0] == "s3" else ""
+    path = f"/{bucket}{request.path}" if bucket else request.path
     query = dict(query_pairs(request.query))
     for name in dialect.services:
         service = load_service(name)

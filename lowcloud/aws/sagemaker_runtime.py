@@ -22,7 +22,7 @@ HEADERS = {
     "sagemaker-runtime",
     "InvokeEndpoint",
     refused=("InferenceComponentName", "SessionId", "TargetModel", "TargetContainerHostname"),
-    ignored=("InferenceId", "EnableExplanations"),
+    ignored=("InferenceId", "EnableExplanations", "PrefixAwareId"),
 )
 async def invoke_endpoint(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """The variant is chosen by weight; its replicas share the requests."""

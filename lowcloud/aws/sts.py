@@ -22,7 +22,7 @@ def get_caller_identity(cloud: Cloud, caller: Caller, request: Request) -> Answe
     return {"UserId": _user_id(cloud, caller), "Account": caller.account_id, "Arn": caller_arn(caller)}
 
 
-@operation("sts", "GetSessionToken", refused=("SerialNumber", "TokenCode"))
+@operation("sts", "GetSessionToken", refused=("SerialNumber", "TokenCode", "MinimumSessionTokenSize"))
 def get_session_token(cloud: Cloud, caller: Caller, request: Request) -> Answer:
     if caller.role is not None:
         raise AwsError("AccessDenied", "Cannot call GetSessionToken with session credentials", 403)
@@ -33,7 +33,7 @@ def get_session_token(cloud: Cloud, caller: Caller, request: Request) -> Answer:
 @operation(
     "sts",
     "AssumeRole",
-    refused=("Policy", "PolicyArns", "ExternalId", "SerialNumber", "TokenCode"),
+    refused=("Policy", "PolicyArns", "ExternalId", "SerialNumber", "TokenCode", "MinimumSessionTokenSize"),
     ignored=("Tags", "TransitiveTagKeys", "SourceIdentity", "ProvidedContexts"),
 )
 def assume_role(cloud: Cloud, caller: Caller, request: Request) -> Answer:

@@ -1,13 +1,19 @@
 """How strongly this machine can separate replicas: the levels, and the plan that runtime/sandbox.py carries out."""
 
 import os
+import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from errno import EACCES, EINVAL, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, EUSERS
 from pathlib import Path
 from typing import Any
 
 from lowcloud.engine.replica import Owner
 
+NOT_ALLOWED = re.compile(  # how a kernel says that it lacks or forbids a wall
+    rf"\[Errno ({'|'.join(str(number) for number in (EACCES, EINVAL, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, EUSERS))})\]"
+)
 # Above all ids that systems and their tools give out; in a container that maps 65,536 of them, below that.
 UIDS = (range(1_900_000_000, 2_100_000_000), range(30_000, 60_000))
 
@@ -36,14 +42,16 @@ NAMESPACES = Level(
 )
 LANDLOCK = Level(
     "Replicas are processes of the server's user that have given up, for good, this cloud's home but for their own "
-    "folders, the user's home, and all writing elsewhere (Landlock); they share the machine's network.",
+    "folders, the user's home, and all writing but to their folders, /tmp, /var/tmp, /dev and /proc (Landlock); they "
+    "share the machine's network.",
     has_namespaces=False,
     has_own_uids=False,
     has_landlock=True,
 )
+NEITHER = ", since this machine allows neither namespaces nor Landlock"
 PROCESS = Level(
-    "Replicas are ordinary processes of the server's user and can read all that the server can, since this machine "
-    "allows neither namespaces nor Landlock. Run only programs you trust.",
+    f"Replicas are ordinary processes of the server's user and can read all that the server can{NEITHER}. Run only "
+    "programs you trust.",
     has_namespaces=False,
     has_own_uids=False,
 )
@@ -55,6 +63,15 @@ def levels() -> tuple[Level, ...]:
         return (PROCESS,)
     unprivileged = (NAMESPACES, LANDLOCK, PROCESS)
     return (OWN_USER, *unprivileged) if os.geteuid() == 0 and _spare_uids() else unprivileged
+
+
+def after_failures(level: Level, reasons: Sequence[str]) -> Level:
+    """The level that was left when the trials of stronger ones ended so; it tells what no machine's rules explain."""
+    unexplained = [reason for reason in reasons if not NOT_ALLOWED.search(reason)]
+    if not unexplained:
+        return level
+    sentence = level.sentence.replace(NEITHER, "")
+    return replace(level, sentence=f"{sentence} The trial of stronger walls failed: {unexplained[0]}")
 
 
 @dataclass(frozen=True)

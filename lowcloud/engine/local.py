@@ -56,7 +56,7 @@ class LocalEngine:
             raise ValueError("The cloud's home cannot be the root of the file system.")
         self._fetch = fetch
         self._launcher = Launcher()
-        self._short_names = ShortNames(self._root)
+        self._short_names = ShortNames(self._root, self._home)
         self._walls: isolation.Walls | None = None
         self._walls_guard = threading.Lock()
         self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
@@ -67,20 +67,20 @@ class LocalEngine:
             delete(trash)
 
     def warm_up(self) -> None:
-        """Load built-in programs and find the level of isolation in the background, so that work starts quickly."""
+        """Load built-in programs in the background, so that work starts quickly."""
         self._launcher.warm_up()
-        threading.Thread(target=self._find_walls, name="isolation").start()
 
     def close(self) -> None:
         """Let go of the warm parent. Running work goes on."""
         self._launcher.close()
+        self._short_names.close()
 
     def start(self, work: Work) -> None:
         """See Engine.start. A start that was cut short is carried on; a program never runs a second time."""
         with self._locked(work.id):
             folder = self._folder(work.id)
             folder.mkdir(mode=0o700, exist_ok=True)
-            if not (folder / "work.json").exists():
+            if not read_record(folder / "work.json"):  # a torn one is written anew: replicas know if they ever ran
                 record = {
                     "id": work.id,
                     "replicas": len(work.replicas),
@@ -147,9 +147,8 @@ class LocalEngine:
             for replica in replicas:
                 replica.wait_until_dead()
                 self._addresses.pop((work_id, int(replica.path.name)), None)
-                self._short_names.forget(replica.socket)
+                self._forget_names(replica)
             folder = self._folder(work_id)
-            self._short_names.forget(folder / "rendezvous")
             if folder.exists():
                 trash = self._root / f".{secrets.token_hex(8)}{TRASH}"
                 folder.rename(trash)
@@ -172,8 +171,10 @@ class LocalEngine:
         return ReplicaFolder(self._folder(work_id) / str(number))
 
     def _replicas(self, work_id: str) -> list[ReplicaFolder]:
-        record = read_record(self._folder(work_id) / "work.json")
-        return [self._replica(work_id, number) for number in range(record["replicas"] if record else 0)]
+        folder = self._folder(work_id)
+        record = read_record(folder / "work.json")
+        count = record["replicas"] if record else len(list(folder.glob("[0-9]*")))
+        return [self._replica(work_id, number) for number in range(count)]
 
     @contextmanager
     def _locked(self, work_id: str) -> Iterator[None]:
@@ -187,9 +188,15 @@ class LocalEngine:
     def _count_ids(self, count: int) -> int:
         """How many user ids were given out before these `count`; no work shares one with another."""
         with self._guard:
-            record = read_record(self._root / "ids") or {"taken": 0}
-            write_record(self._root / "ids", {"taken": record["taken"] + count})
-        return int(record["taken"])
+            record = read_record(self._root / "ids")
+            taken: int = record["taken"] if record else self._ids_in_use()
+            write_record(self._root / "ids", {"taken": taken + count})
+        return taken
+
+    def _ids_in_use(self) -> int:
+        """How many were given out at least, as the works that are there tell."""
+        works = filter(None, map(read_record, self._root.glob("*/work.json")))
+        return max((work["first_id"] + work["replicas"] for work in works), default=0)
 
     def _stage(self, work: Work, replica: ReplicaFolder) -> None:
         """Lay a replica's folder, from the beginning: what an interrupted staging left is not to be trusted."""
@@ -221,17 +228,20 @@ class LocalEngine:
         with self._walls_guard:
             if self._walls is None:
                 *levels, last = isolation.levels()
-                candidates = (isolation.walls(level, self._home) for level in levels)
-                found = next((walls for walls in candidates if self._hold(walls)), None)
-                self._walls = found or isolation.walls(last, self._home)
+                failures: list[str] = []
+                while levels and (failure := self._try(isolation.walls(levels[0], self._home))):
+                    failures.append(failure)
+                    levels.pop(0)
+                level = isolation.after_failures(levels[0] if levels else last, failures)
+                self._walls = isolation.walls(level, self._home)
             return self._walls
 
-    def _hold(self, walls: Walls) -> bool:
-        """Whether a Python program runs behind these walls."""
+    def _try(self, walls: Walls) -> str:
+        """Why no Python program runs behind these walls; nothing where one does."""
         folder = self._root / f".{secrets.token_hex(8)}{TRASH}"
         folder.mkdir(mode=0o700)
+        replica = ReplicaFolder(folder / "0")
         try:
-            replica = ReplicaFolder(folder / "0")
             owner = isolation.owner(walls.level, self._count_ids(1), 0)
             replica.make(owner)
             environment = {"PYTHONPATH": ":".join(sys.path)}
@@ -240,9 +250,14 @@ class LocalEngine:
             write_record(replica.path / contract.PLAN_FILE, plan)
             self._launcher.launch(replica.path, is_built_in=False)
             replica.wait_until_dead(TRIAL_SECONDS)
-            return replica.status().exit_code == 0
+            return "" if replica.status().exit_code == 0 else replica.last_words()
         finally:
+            self._forget_names(replica)
             delete(folder)
+
+    def _forget_names(self, replica: ReplicaFolder) -> None:
+        for folder in (replica.socket, replica.rendezvous):
+            self._short_names.forget(folder)
 
 
 def _mode(path: Path) -> int:

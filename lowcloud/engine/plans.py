@@ -38,7 +38,7 @@ def make(work: Work, replica: ReplicaFolder, walls: Walls, owner: Owner, short_n
         "environment": {
             **_environment(work, seen),
             **work.replicas[int(replica.path.name)].environment,
-            contract.REPLICA_VARIABLE: name,
+            **_contract(name, seen),  # last: what a user calls by these names must not lead elsewhere
         },
         "directory": seen["base"],
         "sandbox": {
@@ -57,7 +57,13 @@ def _environment(work: Work, seen: dict[str, str]) -> dict[str, str]:
         "TMPDIR": seen["temporary"],
         "PYTHONUNBUFFERED": "1",  # live logs
         **dict.fromkeys(THREADS, str(max(1, int(work.resources.cpus)))),
+    }
+
+
+def _contract(name: str, seen: dict[str, str]) -> dict[str, str]:
+    return {
         contract.BASE_DIR_VARIABLE: seen["base"],
         contract.RENDEZVOUS_VARIABLE: seen["rendezvous"],
         contract.SOCKET_VARIABLE: f"{seen['socket']}/{SOCKET}",
+        contract.REPLICA_VARIABLE: name,
     }

@@ -76,7 +76,7 @@ class ReplicaFolder:
     @property
     def is_staged(self) -> bool:
         """Whether all is laid; the plan comes last, and without it nothing can have been started."""
-        return (self.path / contract.PLAN_FILE).exists()
+        return bool(read_record(self.path / contract.PLAN_FILE))
 
     @property
     def was_started(self) -> bool:
@@ -114,8 +114,8 @@ class ReplicaFolder:
         started = read_record(self.path / contract.STARTED_FILE)
         if ended is None and started is None:
             return ReplicaStatus(Phase.STAGING)
-        started_at = None if started is None else started["started_at"]
-        if ended is None and self.is_supervised:
+        started_at = started.get("started_at") if started else None
+        if not ended and self.is_supervised:
             return ReplicaStatus(Phase.RUNNING, started_at=started_at)
         # It may have written its record between the two looks.
         ended = ended or read_record(self.path / contract.EXIT_FILE) or self._record_loss()
@@ -133,6 +133,12 @@ class ReplicaFolder:
         if not newline:
             return LogPage((), offset)
         return LogPage(tuple(map(_log_line, page.split(b"\n"))), offset + len(page) + 1)
+
+    def last_words(self) -> str:
+        """The last line that the program or else its supervisor left, to say why it failed."""
+        notes = read_text(self.path / contract.SUPERVISOR_LOG_FILE).splitlines()
+        said = [line.text for line in self.logs(0).lines] or notes
+        return next((line for line in reversed(said) if line.strip()), f"it ended with {self.status().exit_code}")
 
     def ask_to_end(self, grace_seconds: float) -> None:
         """Leave the wish where the supervisor finds it, also one that starts later, and wake it."""
@@ -170,18 +176,21 @@ class ReplicaFolder:
         """The supervisor died without a word, so nobody knows how its program ended."""
         plan = read_record(self.path / contract.PLAN_FILE)
         assert plan is not None, "nothing starts without a plan"
-        _kill_remains(f"{contract.REPLICA_VARIABLE}={plan['name']}")
+        if plan:  # else the power went, and with it all that ran
+            _kill_remains(f"{contract.REPLICA_VARIABLE}={plan['name']}")
         record = {"exit_code": None, "ended_at": time.time(), "out_of_memory": False}
         write_record(self.path / contract.EXIT_FILE, record)
         return record
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """A JSON record, or None where there is none."""
+    """A JSON record: None where there is none, and an empty one where a power failure has torn it."""
     try:
         record: dict[str, Any] = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except ValueError:
+        return {}
     return record
 
 
@@ -194,9 +203,12 @@ def read_text(path: Path) -> str:
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record so that a reader finds it whole or not at all."""
+    """Write a record so that a reader finds it whole or not at all, also after a power failure."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    temporary.write_text(json.dumps(record))
+    with temporary.open("w") as file:
+        file.write(json.dumps(record))
+        file.flush()
+        os.fsync(file.fileno())
     temporary.rename(path)
 
 

@@ -41,6 +41,8 @@ def _run(command: tuple[str, ...], environment: dict[str, str]) -> int:
         return _run_built_in(command[2], command[3:], environment)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # ignored by Python, and so by what it would become
         signal.signal(number, signal.SIG_DFL)
+    if command[0] == "python":  # this one, which may go by another name alone, such as python3.12
+        command = (sys.executable, *command[1:])
     try:
         os.execvpe(command[0], command, environment)
     except OSError as error:

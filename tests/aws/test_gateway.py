@@ -17,6 +17,7 @@ from lowcloud.aws.operations import Operation
 from lowcloud.core.cloud import Cloud
 from tests.aws.wire_client import exchange, send, sign
 from tests.conftest import ACCOUNT, make_cloud, serving
+from tests.running import wait_for
 
 AWS = Path(sys.executable).with_name("aws")
 
@@ -174,7 +175,7 @@ def test_a_presigned_url_works_without_further_headers(server):
     assert exchange("PUT", url, {"Host": host, "Content-Length": "4"}, [b"body"]).status == 200
     url = s3.generate_presigned_url("get_object", Params={"Bucket": "presigned", "Key": "key"}, ExpiresIn=1)
     assert exchange("GET", url, {"Host": host}, []).body == b"body"
-    time.sleep(2.1)
+    wait_for(lambda: exchange("GET", url, {"Host": host}, []).status != 200)
     reply = exchange("GET", url, {"Host": host}, [])
     assert (reply.status, b"Request has expired" in reply.body) == (403, True)
 

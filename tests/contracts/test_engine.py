@@ -278,3 +278,13 @@ def test_capacity_and_isolation_are_told(engine: Engine) -> None:
     assert capacity.cpus >= 1
     assert capacity.memory_bytes > 1 << 28
     assert engine.isolation().endswith(".")
+
+
+def test_a_users_variables_do_not_replace_those_of_the_contract(engine: Engine) -> None:
+    names = ("SAGEMAKER_BASE_DIR", "LOWCLOUD_SOCKET", "LOWCLOUD_RENDEZVOUS", "LOWCLOUD_REPLICA")
+    theirs = Replica({**dict.fromkeys(names, "/tmp/theirs"), "OWN": "kept", "LANG": "de_DE.UTF-8"})
+    engine.start(python(f"import os; [print(os.environ[name]) for name in ('OWN', 'LANG', *{names})]", (theirs,)))
+    ended(engine)
+    own, language, *found = texts(engine)
+    assert (own, language) == ("kept", "de_DE.UTF-8")
+    assert len(found) == len(names) and "/tmp/theirs" not in found

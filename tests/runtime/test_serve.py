@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from lowcloud.runtime.algorithms.linear_learner.model import Model, save
+from tests.running import wait_for
 
 SERVER = Path(__file__).with_name("slow_model_server.py")
 
@@ -28,6 +29,10 @@ class Server:
         client.settimeout(10)
         client.connect(self.path)
         return client
+
+    def accepts(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(self.path) == 0
 
     def send(self, *pieces: bytes) -> bytes:
         """All that comes back until the server closes."""
@@ -202,11 +207,11 @@ def test_sigterm_finishes_the_request_in_hand_and_ends_with_0(server: Server) ->
 
 def test_sigterm_waits_for_a_request_whose_body_is_on_its_way(server: Server) -> None:
     with server.connect() as client:
-        request = post(b"whole")
+        request = post(b"whole", b"Expect: 100-continue")
         client.sendall(request[:-3])
-        time.sleep(0.2)
+        assert client.recv(4096).startswith(b"HTTP/1.1 100 "), "the request is begun"
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
+        wait_for(lambda: not server.accepts())
         client.sendall(request[-3:])
         assert client.recv(4096).endswith(b"whole")
     assert server.process.wait(10) == 0

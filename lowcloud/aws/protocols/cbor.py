@@ -6,7 +6,7 @@ tag for time. Depth is bounded, and a length is believed only as far as the body
 
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -247,19 +247,10 @@ def _parse_blob(shape: Shape, item: Any) -> bytes:
     return item
 
 
-_PARSERS: dict[str, Callable[[Any, Any], Any]] = {
-    "structure": parse_structure,
-    "list": _parse_list,
-    "map": _parse_map,
-    "string": _parse_string,
-    "integer": _parse_integer,
-    "long": _parse_integer,
-    "float": _parse_float,
-    "double": _parse_float,
-    "boolean": _parse_boolean,
-    "timestamp": _parse_timestamp,
-    "blob": _parse_blob,
-}
+_PARSERS = scalars.by_type(
+    (parse_structure, _parse_list, _parse_map),
+    (_parse_string, _parse_integer, _parse_float, _parse_boolean, _parse_timestamp, _parse_blob),
+)
 
 
 def _unexpected(item: Any, shape: Shape) -> WireError:

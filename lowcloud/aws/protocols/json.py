@@ -1,7 +1,7 @@
 """JSON bodies: the json protocol (1.0 and 1.1) and the bodies of rest-json."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NoReturn, cast
 
@@ -140,19 +140,10 @@ def _parse_blob(_shape: Shape, value: Any) -> bytes:
     return scalars.parse_blob(value)
 
 
-_PARSERS: dict[str, Callable[[Any, Any], Any]] = {
-    "structure": parse_structure,
-    "list": _parse_list,
-    "map": _parse_map,
-    "string": _parse_string,
-    "integer": _parse_integer,
-    "long": _parse_integer,
-    "float": _parse_float,
-    "double": _parse_float,
-    "boolean": _parse_boolean,
-    "timestamp": _parse_timestamp,
-    "blob": _parse_blob,
-}
+_PARSERS = scalars.by_type(
+    (parse_structure, _parse_list, _parse_map),
+    (_parse_string, _parse_integer, _parse_float, _parse_boolean, _parse_timestamp, _parse_blob),
+)
 
 
 def _unexpected(value: Any, wanted: str) -> WireError:

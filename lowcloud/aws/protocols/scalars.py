@@ -4,6 +4,7 @@ import base64
 import binascii
 import math
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
@@ -21,6 +22,16 @@ EARLIEST, LATEST = -62135596800, 253402300799  # years 1 to 9999, seconds since 
 
 # What a timestamp looks like where the model does not say, by where it stands.
 HEADER_FORMAT, QUERY_FORMAT, JSON_FORMAT, XML_FORMAT = "rfc822", "iso8601", "unixTimestamp", "iso8601"
+
+
+Parser = Callable[[Any, Any], Any]  # of a shape and what stands on the wire for it
+
+
+def by_type(containers: tuple[Parser, Parser, Parser], scalars: tuple[Parser, ...]) -> dict[str, Parser]:
+    """A protocol's parsers by botocore's names of types: structure, list, map; string, integer, float, boolean, ..."""
+    kinds = ("structure", "list", "map", "string", "integer", "float", "boolean", "timestamp", "blob")
+    parsers = dict(zip(kinds, (*containers, *scalars), strict=True))
+    return {**parsers, "long": parsers["integer"], "double": parsers["float"]}
 
 
 def parse_text(shape: Shape, text: str, timestamp_format: str = QUERY_FORMAT) -> Any:

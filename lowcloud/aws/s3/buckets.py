@@ -12,11 +12,15 @@ DEFAULT_REGION = "us-east-1"  # whose name S3 leaves out, in requests and in ans
 MOST_BUCKETS = 10_000
 
 
-@s3_operation("CreateBucket", refused=("ObjectLockEnabledForBucket",))
+@s3_operation(
+    "CreateBucket",
+    refused=(
+        "ObjectLockEnabledForBucket",
+        *(f"CreateBucketConfiguration.{member}" for member in ("Bucket", "Location", "Tags")),
+    ),
+)
 def create_bucket(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     wanted = request.get("CreateBucketConfiguration", {})
-    if wanted.keys() - {"LocationConstraint"}:
-        raise AwsError("NotImplemented", f"Lowcloud does not honour {', '.join(sorted(wanted))} yet.", 501)
     if request.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
         raise AwsError("NotImplemented", "Lowcloud has buckets with owner-enforced ownership only, so far.", 501)
     if request.get("BucketNamespace", "global") != "global":

@@ -109,7 +109,11 @@ def delete_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     return {}
 
 
-@s3_operation("DeleteObjects", refused=("MFA",), ignored=("BypassGovernanceRetention", "ChecksumAlgorithm"))
+@s3_operation(
+    "DeleteObjects",
+    refused=("MFA", "Delete.Objects.ETag", "Delete.Objects.LastModifiedTime", "Delete.Objects.Size"),
+    ignored=("BypassGovernanceRetention", "ChecksumAlgorithm"),
+)
 def delete_objects(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     named = request["Delete"]["Objects"]
     if not 1 <= len(named) <= MOST_DELETED:
@@ -166,8 +170,6 @@ def _described(found: Object, request: Request, first: int, length: int, *, is_p
 
 def _why_not(item: dict[str, Any], request: Request) -> dict[str, str] | None:
     """Why an object that a batch names is not deleted, or None."""
-    if item.keys() - {"Key", "VersionId"}:
-        return {"Key": item["Key"], "Code": "NotImplemented", "Message": "Conditions are not honoured in a batch yet."}
     if item.get("VersionId", "null") != "null":
         return {"Key": item["Key"], "Code": "NoSuchVersion", "Message": "The specified version does not exist."}
     try:

@@ -14,10 +14,12 @@ from lowcloud.core.errors import AlreadyExists, NotFound
 from lowcloud.store import tables
 
 REFUSED_OF_VARIANT = (
+    "AcceleratorPartitionLayouts",
     "AcceleratorType",
     "CapacityReservationConfig",
     "CoreDumpConfig",
     "InferenceAmiVersion",
+    "InstancePools",
     "ManagedInstanceScaling",
     "RoutingConfig",
     "ServerlessConfig",
@@ -29,6 +31,7 @@ REFUSED_OF_VARIANT = (
     "CreateEndpointConfig",
     refused=(
         "AsyncInferenceConfig",
+        "CrossRegionTrafficConfig",
         "DataCaptureConfig",
         "ExplainerConfig",
         "ShadowProductionVariants",
@@ -43,6 +46,7 @@ REFUSED_OF_VARIANT = (
         "ProductionVariants.ContainerStartupHealthCheckTimeoutInSeconds",
         "ProductionVariants.EnableSSMAccess",
         "ProductionVariants.ModelDataDownloadTimeoutInSeconds",
+        "ProductionVariants.VariantInstanceProvisionTimeoutInSeconds",
         "ProductionVariants.VolumeSizeInGB",
     ),
 )

@@ -24,6 +24,7 @@ from lowcloud.store import tables
 
 REFUSED_OF_CONTAINER = (
     "AdditionalModelDataSources",
+    "ContainerMetricsConfig",
     "ImageConfig",
     "InferenceSpecificationName",
     "Mode=MultiModel",
