@@ -36,6 +36,19 @@ def resolve(image_uri: str) -> Program | None:
     return PROGRAMS.get(match["repository"]) if match else None
 
 
+class UnknownImage(ValueError):
+    """An image URI names no program; the message says which there are."""
+
+
+def find(image_uri: str) -> Program:
+    """The program an image URI names. Raises UnknownImage."""
+    program = resolve(image_uri)
+    if program is None:
+        there = ", ".join(sorted(PROGRAMS))
+        raise UnknownImage(f"No program is known for the image {image_uri!r}. Built in so far: {there}.")
+    return program
+
+
 def validate(program: Program, hyperparameters: Mapping[str, str]) -> dict[str, Value]:
     """Typed hyperparameters, defaults filled in.
 

@@ -13,7 +13,6 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4900
 DEFAULT_REGION = "us-east-1"
 ACCOUNT_FILE = "keys/account.json"
-CONTENTS = {"keys", "data", "work", "client", "server.json", "server.draft", "server.lock", "server.log", "lost+found"}
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,11 @@ def load(home: Path, environment: Mapping[str, str], host: str = DEFAULT_HOST, p
     Raises ValueError for an account id that is not twelve digits, half a root key, and a folder that is something else.
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if strange := {path.name for path in home.iterdir()} - CONTENTS:
-        raise ValueError(f"{home} is no home of Lowcloud: it holds {min(strange)!r}. Choose another with --home.")
+    found = {path.name for path in home.iterdir()} - {"lost+found"}
+    if found and "keys" not in found:
+        raise ValueError(f"{home} is no home of Lowcloud: it holds {min(found)!r}. Choose another with --home.")
     home.chmod(0o700)
-    for folder in ("data", "work", "keys"):
+    for folder in ("keys", "data", "work"):  # the first makes it a home
         (home / folder).mkdir(mode=0o700, exist_ok=True)
     _sync_folder(home)
     account = _account(home, environment)

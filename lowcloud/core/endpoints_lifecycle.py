@@ -130,9 +130,10 @@ def _are_ready(cloud: Cloud, endpoint: Endpoint) -> bool:
 
 def _work(cloud: Cloud, endpoint: Endpoint, variant: Variant, work_id: str) -> Work:
     model = endpoint.models[variant.model]
-    program = catalog.resolve(model.image)
-    if program is None:
-        raise StagingFailed(f"No program is known for the image {model.image!r} of model {model.name!r}.")
+    try:
+        program = catalog.find(model.image)
+    except catalog.UnknownImage as error:
+        raise StagingFailed(f"Model {model.name!r}: {error}") from error
     return Work(
         id=work_id,
         command=program.serve_command,

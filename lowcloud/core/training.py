@@ -108,12 +108,9 @@ def subject(name: str) -> str:
 
 def create(cloud: Cloud, name: str, specification: Specification, labels: Mapping[str, str] | None = None) -> None:
     """Ask for a job. Raises AlreadyExists, and Invalid for what can be seen to fail before it runs."""
-    program = catalog.resolve(specification.image)
-    if program is None:
-        raise Invalid(f"No program is known for the image {specification.image!r}.")
     try:
-        catalog.validate(program, specification.hyperparameters)
-    except InvalidHyperparameters as error:
+        catalog.validate(catalog.find(specification.image), specification.hyperparameters)
+    except (catalog.UnknownImage, InvalidHyperparameters) as error:
         raise Invalid(str(error)) from error
     _check_output(cloud, specification.output_bucket)
     now = cloud.now()

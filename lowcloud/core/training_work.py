@@ -19,9 +19,10 @@ FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failur
 
 def plan(cloud: Cloud, job: TrainingJob) -> Work:
     """What the engine shall run. Raises StagingFailed where a channel has no data."""
-    program = catalog.resolve(job.specification.image)
-    if program is None:
-        raise StagingFailed(f"No program is known for the image {job.specification.image!r}.")
+    try:
+        program = catalog.find(job.specification.image)
+    except catalog.UnknownImage as error:
+        raise StagingFailed(str(error)) from error
     return Work(
         id=job.subject,
         command=program.train_command,

@@ -126,8 +126,10 @@ def _only_container(request: Request) -> Mapping[str, Any]:
 
 def _image(container: Mapping[str, Any]) -> str:
     image: str = container.get("Image", "")
-    if catalog.resolve(image) is None:
-        raise invalid(f"No program is known for the image {image!r}.")
+    try:
+        catalog.find(image)
+    except catalog.UnknownImage as error:
+        raise invalid(str(error)) from error
     return image
 
 
