@@ -232,7 +232,10 @@ def _reserve_exit(folder: Path) -> int:
 
 def _write_whole(folder: Path, name: str, record: dict[str, Any]) -> None:
     temporary = folder / f".{name}"
-    temporary.write_text(json.dumps(record))
+    with temporary.open("w") as file:
+        file.write(json.dumps(record))
+        file.flush()
+        os.fsync(file.fileno())
     temporary.rename(folder / name)
 
 

@@ -31,7 +31,7 @@ def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
 def test_requests_on_a_full_disk_are_refused_and_what_was_there_stays(cloud):
     s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
     kept = s3.get_object(Bucket=BUCKET, Key="good/train.csv")["Body"].read()
-    ballast = cloud.home / "ballast"
+    ballast = cloud.home / "data" / "ballast"
     with ballast.open("wb") as file, pytest.raises(OSError, match="No space"):
         while True:
             file.write(bytes(65536))

@@ -1,6 +1,8 @@
 """Short names of sockets lie where no replica can replace them."""
 
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from lowcloud.engine import Phase, Replica, Resources, Work, isolation
 from lowcloud.engine.local import LocalEngine
-from lowcloud.engine.sockets import LONGEST_FOLDER, ShortNames
+from lowcloud.engine.sockets import LONGEST_FOLDER, SHARED, ShortNames
 from tests.running import wait_for
 
 ATTACK = """
@@ -25,6 +27,19 @@ for attack in (lambda: os.unlink(link), lambda: os.symlink("/tmp", os.path.dirna
     else:
         print("replaced")
 """
+
+
+@pytest.fixture(autouse=True)
+def personal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A user's home where a replica cannot write, wherever these tests run."""
+    for parent in (Path.home(), Path("/var/lib")):
+        if not set(SHARED) & {parent, *parent.parents} and os.access(parent, os.W_OK):
+            with tempfile.TemporaryDirectory(dir=parent) as folder:
+                monkeypatch.setenv("HOME", folder)
+                monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+                yield Path(folder)
+            return
+    pytest.skip("there is no folder here that a replica could not write to")
 
 
 @pytest.fixture
@@ -59,9 +74,8 @@ def test_a_short_path_needs_no_link(tmp_path: Path) -> None:
 
 
 def test_links_lie_in_the_users_home_where_the_clouds_has_too_long_a_path(
-    tmp_path: Path, long: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, long: Path, personal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    personal = Path.home()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # below /tmp, where replicas write
     long.mkdir(parents=True)
     names = ShortNames(long / "work", long)
