@@ -21,8 +21,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lowcloud import server, settings
+from lowcloud import running as servers
+from lowcloud import settings
 from lowcloud.aws import signature
+from lowcloud.aws.hosts import own_names
 from lowcloud.aws.models import load_service
 from lowcloud.aws.parse import parse
 from lowcloud.aws.routing import find_dialect, find_target
@@ -51,7 +53,7 @@ def measure_server(home: Path, count: int) -> None:
     command = [sys.executable, "-m", "lowcloud.cli", "up", "--home", str(home), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while (running := server.find_running(home)) is None:
+        while (running := servers.find_running(home)) is None:
             time.sleep(0.01)
         chosen = settings.load(home, os.environ)
         port = int(running.endpoint.rpartition(":")[2])
@@ -86,7 +88,8 @@ def measure_parts(chosen: settings.Settings) -> None:
 
     service = load_service("sagemaker")
     assert service is not None
-    target = find_target(request, find_dialect(request, "sagemaker"), body)
+    own = own_names(chosen.host)
+    target = find_target(request, find_dialect(request, "sagemaker"), body, own)
     answer = {"ModelName": "benchmark", "ModelArn": "arn", "CreationTime": now, "EnableNetworkIsolation": False}
     unsigned = AWSRequest(
         "POST", "http://127.0.0.1:4900/", data=body, headers={"X-Amz-Target": "SageMaker.DescribeModel"}
@@ -95,7 +98,7 @@ def measure_parts(chosen: settings.Settings) -> None:
     steps: dict[str, Callable[[], object]] = {
         "verify the signature": check,
         "  (the same by botocore.auth)": lambda: theirs.add_auth(unsigned),
-        "identify": lambda: find_target(request, find_dialect(request, "sagemaker"), body),
+        "identify": lambda: find_target(request, find_dialect(request, "sagemaker"), body, own),
         "parse": lambda: parse(target, request, body),
         "validate": lambda: validate(target.operation, {"ModelName": "benchmark"}, "ValidationException"),
         "serialise": lambda: serialize(service, target.operation, target.protocol, answer, request.id),

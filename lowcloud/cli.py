@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lowcloud import __version__
+from lowcloud import running as servers
 from lowcloud import settings as settings_of
 from lowcloud.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
 
@@ -78,22 +79,22 @@ def up(
     home: Home = None,
 ) -> None:
     """Start the cloud."""
-    from lowcloud import server
-
     settings = _settings(home, host, port)
-    if running := server.find_running(settings.home):
+    if running := servers.find_running(settings.home):
         output.print(f"Lowcloud is already running at {running.endpoint}")
         return
     if detach:
         output.print(f"Lowcloud is ready at {_start_detached(settings)}")
         return
+    from lowcloud import server  # what all other commands do without: it takes 0.4 s to load
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its name alarms, and it tells nothing we do not
     try:
         server.serve(settings, lambda running: output.print(f"Lowcloud is ready at {running.endpoint}"))
-    except server.AlreadyRunning as error:
+    except servers.AlreadyRunning as error:
         raise _failure(f"Another server is just starting on {settings.home}.") from error
-    except server.CannotListen as error:
+    except servers.CannotListen as error:
         raise _failure(f"{error} Choose another address with --host and --port.") from error
     except server.CannotOpen as error:
         raise _failure(str(error)) from error
@@ -102,15 +103,14 @@ def up(
 @app.command()
 def down(home: Home = None) -> None:
     """Stop the cloud. Training jobs that run go on and are found again at the next `up`."""
-    from lowcloud import server
 
     folder = settings_of.home_folder(os.environ, home)
-    running = server.find_running(folder)
+    running = servers.find_running(folder)
     if running is None:
         output.print("Lowcloud is not running")
         return
     os.kill(running.pid, signal.SIGTERM)
-    if not server.wait_until_gone(folder, STOP_TIMEOUT_SECONDS):
+    if not servers.wait_until_gone(folder, STOP_TIMEOUT_SECONDS):
         raise _failure(f"The server (process {running.pid}) has not ended within {STOP_TIMEOUT_SECONDS:.0f} seconds.")
     output.print("Lowcloud is down")
 
@@ -146,10 +146,9 @@ def env(home: Home = None) -> None:
 @app.command()
 def status(home: Home = None) -> None:
     """Show whether the cloud runs, where it keeps its data, and how it isolates what it runs."""
-    from lowcloud import server
 
     folder = settings_of.home_folder(os.environ, home)
-    running = server.find_running(folder)
+    running = servers.find_running(folder)
     _print_fact("Home", str(folder))
     if running is None:
         _print_fact("Server", "not running; start it with: lowcloud up")
@@ -241,10 +240,9 @@ def _print_new_lines(log_client: Any, place: dict[str, str], token: str) -> str:
 
 def _running(home: Path | None) -> tuple[Settings, str]:
     """The settings and the address of a cloud that runs."""
-    from lowcloud import server
 
     folder = settings_of.home_folder(os.environ, home)
-    running = server.find_running(folder)
+    running = servers.find_running(folder)
     if running is None:
         raise _failure(f"No cloud runs in {folder}; start it with: lowcloud up", 3)
     return _settings(home), running.endpoint
@@ -269,16 +267,14 @@ def _settings(home: Path | None, host: str = DEFAULT_HOST, port: int = DEFAULT_P
 
 def _endpoint(settings: Settings) -> str:
     """Where the cloud of this home answers; it is started where it does not run, on a free port if need be."""
-    from lowcloud import server
 
-    if running := server.find_running(settings.home):
+    if running := servers.find_running(settings.home):
         return running.endpoint
-    is_free = server.can_listen(settings.host, settings.port)
+    is_free = servers.can_listen(settings.host, settings.port)
     return _start_detached(settings if is_free else replace(settings, port=0))
 
 
 def _start_detached(settings: Settings) -> str:
-    from lowcloud import server
 
     place = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
     log_path = settings.home / "server.log"
@@ -294,9 +290,9 @@ def _start_detached(settings: Settings) -> str:
         )
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        if running := server.find_running(settings.home):
+        if running := servers.find_running(settings.home):
             return running.endpoint
-        if process.poll() is not None and not server.is_held(settings.home):
+        if process.poll() is not None and not servers.is_held(settings.home):
             raise _failure(f"The server did not start. The end of {log_path}:\n{_end_of(log_path, start)}")
         time.sleep(POLL_SECONDS)
     raise _failure(f"The server was not ready within {START_TIMEOUT_SECONDS:.0f} seconds; see {log_path}.")

@@ -1,7 +1,6 @@
 """The composition root: settings become a Cloud, the Cloud an ASGI app and a reconciler, all in one process."""
 
 import asyncio
-import fcntl
 import json
 import logging
 import os
@@ -11,8 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
 import uvicorn
 import uvloop
@@ -24,6 +22,7 @@ from lowcloud.core import endpoints_lifecycle, inputs, objects, roles, training_
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.reconciler import Reconciler
 from lowcloud.engine.local import LocalEngine
+from lowcloud.running import Running, hold_home, listen
 from lowcloud.settings import Settings, remember
 from lowcloud.store import tables
 from lowcloud.store.database import Database, OtherSchema
@@ -36,24 +35,6 @@ LOCK_PATIENCE_SECONDS = 1.0
 POLL_SECONDS = 0.01
 
 log = logging.getLogger("lowcloud.server")
-
-
-@dataclass(frozen=True)
-class Running:
-    """What a running server leaves in its home for others to find."""
-
-    pid: int
-    endpoint: str
-    started_at: float
-    isolation: str
-
-
-class AlreadyRunning(Exception):
-    """Another server runs on this home."""
-
-
-class CannotListen(Exception):
-    """The address is taken, or not one of this machine's."""
 
 
 class CannotOpen(Exception):
@@ -85,10 +66,10 @@ def make_reconciler(cloud: Cloud) -> Reconciler:
 
 def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
     """Serve until SIGTERM or SIGINT. Raises AlreadyRunning, CannotListen and CannotOpen."""
-    with _hold_home(settings.home, LOCK_PATIENCE_SECONDS):
+    with hold_home(settings.home, LOCK_PATIENCE_SECONDS):
         remember(settings)
         (settings.home / "server.json").unlink(missing_ok=True)  # what a killed server left
-        listener = _listen(settings.host, settings.port)
+        listener = listen(settings.host, settings.port)
         try:
             cloud = open_cloud(settings)
         except (OSError, DBAPIError, OtherSchema) as error:
@@ -104,46 +85,6 @@ def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
             cloud.engine.close()
             cloud.database.close()
             (settings.home / "server.json").unlink(missing_ok=True)
-
-
-def find_running(home: Path) -> Running | None:
-    """The server of a home that is ready, or None."""
-    if not is_held(home):
-        return None
-    try:
-        return Running(**json.loads((home / "server.json").read_text()))
-    except FileNotFoundError:
-        return None  # it is starting
-
-
-def can_listen(host: str, port: int) -> bool:
-    """Whether the address is free."""
-    try:
-        _listen(host, port).close()
-    except CannotListen:
-        return False
-    return True
-
-
-def is_held(home: Path) -> bool:
-    """Whether a server runs, starts or ends on this home."""
-    try:
-        with _hold_home(home):
-            return False
-    except AlreadyRunning:
-        return True
-    except FileNotFoundError:
-        return False
-
-
-def wait_until_gone(home: Path, timeout_seconds: float) -> bool:
-    """Whether the server of a home has ended in time."""
-    deadline = time.monotonic() + timeout_seconds
-    while is_held(home):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
 
 
 class _Server(uvicorn.Server):
@@ -201,36 +142,3 @@ def _announce(cloud: Cloud, listener: socket.socket) -> Running:
     draft.write_text(json.dumps(asdict(running)))
     draft.rename(path)
     return running
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Inherited by every connection: else a body waits 40 ms for the acknowledgement of its head.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise CannotListen(f"Lowcloud cannot listen on {host}:{port}: {error.strerror or error}.") from error
-    return listener
-
-
-@contextmanager
-def _hold_home(home: Path, patience_seconds: float = 0.0) -> Iterator[None]:
-    """Hold the home's lock; the kernel lets go of it however the server ends.
-
-    A server waits a little for it: `is_held` takes it for an instant only.
-    """
-    deadline = time.monotonic() + patience_seconds
-    with (home / "server.lock").open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() >= deadline:
-                    raise AlreadyRunning(str(home)) from error
-                time.sleep(POLL_SECONDS)
-        yield

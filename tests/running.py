@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lowcloud import client, server, settings
+from lowcloud import client, settings
+from lowcloud import running as servers
 
 TIMEOUT_SECONDS = 60.0
 
@@ -46,14 +47,14 @@ class RunningCloud:
 
     def kill(self) -> None:
         """Kill the server as a power failure would, without a word."""
-        running = server.find_running(self.home)
+        running = servers.find_running(self.home)
         assert running is not None
         os.kill(running.pid, signal.SIGKILL)
-        assert server.wait_until_gone(self.home, TIMEOUT_SECONDS)
+        assert servers.wait_until_gone(self.home, TIMEOUT_SECONDS)
 
     @property
     def endpoint(self) -> str:
-        running = server.find_running(self.home)
+        running = servers.find_running(self.home)
         assert running is not None, "the server is not running"
         return running.endpoint
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud import __version__, server
+from lowcloud import __version__
+from lowcloud import running as servers
 from lowcloud.settings import DEFAULT_PORT
 from tests.aws.test_sagemaker_training import IMAGE, request, with_training_data
 from tests.running import RunningCloud, wait_for
@@ -70,7 +71,7 @@ def test_up_in_the_foreground_ends_at_an_interrupt(cloud):
     assert process.stdout.readline().startswith("Lowcloud is ready at http://127.0.0.1:")
     process.terminate()
     assert process.wait(30) == 0
-    assert server.find_running(cloud.home) is None
+    assert servers.find_running(cloud.home) is None
 
 
 def test_a_port_that_is_taken_is_named(cloud):
@@ -218,7 +219,7 @@ def test_a_killed_server_leaves_nothing_that_hinders_the_next(cloud):
 
 def test_nothing_listens_beyond_the_loopback(cloud):
     cloud.up()
-    running = server.find_running(cloud.home)
+    running = servers.find_running(cloud.home)
     assert running is not None
     port = f"{int(running.endpoint.rsplit(':', 1)[1]):04X}"
     listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lowcloud import server
+from lowcloud import running as servers
 from tests.aws.test_sagemaker_endpoints import configure, invoke
 from tests.aws.test_sagemaker_training import (
     BUCKET,
@@ -46,7 +46,7 @@ def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
 def start_dying_server(cloud: RunningCloud, state: str, moment: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.crash.dying_server", str(cloud.home), state, moment]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, env=dict(os.environ))
-    wait_for(lambda: server.find_running(cloud.home))
+    wait_for(lambda: servers.find_running(cloud.home))
     return process
 
 
