@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -35,9 +36,11 @@ def find_running(home: Path) -> Running | None:
     if not is_held(home):
         return None
     try:
-        return Running(**json.loads((home / "server.json").read_text()))
-    except FileNotFoundError:
-        return None  # it is starting
+        running = Running(**json.loads((home / "server.json").read_text()))
+        os.kill(running.pid, 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return None  # it is starting, and what is written may be of one that was killed
+    return running
 
 
 def can_listen(host: str, port: int) -> bool:

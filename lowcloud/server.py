@@ -67,8 +67,8 @@ def make_reconciler(cloud: Cloud) -> Reconciler:
 def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
     """Serve until SIGTERM or SIGINT. Raises AlreadyRunning, CannotListen and CannotOpen."""
     with hold_home(settings.home, LOCK_PATIENCE_SECONDS):
-        remember(settings)
         (settings.home / "server.json").unlink(missing_ok=True)  # what a killed server left
+        remember(settings)
         listener = listen(settings.host, settings.port)
         try:
             cloud = open_cloud(settings)
