@@ -67,7 +67,7 @@ def make_reconciler(cloud: Cloud) -> Reconciler:
 def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
     """Serve until SIGTERM or SIGINT. Raises AlreadyRunning, CannotListen and CannotOpen."""
     with hold_home(settings.home, LOCK_PATIENCE_SECONDS):
-        (settings.home / "server.json").unlink(missing_ok=True)  # what a killed server left
+        (settings.home / "server.json").unlink(missing_ok=True)  # first: a killed server left it, and others read it
         remember(settings)
         listener = listen(settings.host, settings.port)
         try:

@@ -1,6 +1,5 @@
 """The command line as a person uses it, on a home of its own."""
 
-import fcntl
 import json
 import os
 import shlex
@@ -241,13 +240,3 @@ def test_a_lost_encryption_key_is_not_replaced_beside_existing_data(cloud):
 
 def test_the_version_is_told(cloud):
     assert cloud.cli("--version").stdout == f"lowcloud {__version__}\n"
-
-
-def test_what_a_killed_server_wrote_is_not_taken_for_one_that_starts(cloud):
-    cloud.up()
-    left = (cloud.home / "server.json").read_text()
-    cloud.kill()
-    (cloud.home / "server.json").write_text(left)
-    with (cloud.home / "server.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # as the next server does first
-        assert servers.find_running(cloud.home) is None
