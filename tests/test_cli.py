@@ -1,5 +1,6 @@
 """The command line as a person uses it, on a home of its own."""
 
+import fcntl
 import json
 import os
 import shlex
@@ -240,3 +241,11 @@ def test_a_lost_encryption_key_is_not_replaced_beside_existing_data(cloud):
 
 def test_the_version_is_told(cloud):
     assert cloud.cli("--version").stdout == f"lowcloud {__version__}\n"
+
+
+def test_two_looks_at_a_home_take_each_other_for_no_server(cloud):
+    cloud.up()
+    cloud.down()
+    with (cloud.home / "server.lock").open() as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+        assert not servers.is_held(cloud.home)
