@@ -21,8 +21,8 @@ HEADERS = {
 @operation(
     "sagemaker-runtime",
     "InvokeEndpoint",
-    refused=("InferenceComponentName", "SessionId", "TargetModel", "TargetContainerHostname"),
-    ignored=("InferenceId", "EnableExplanations", "PrefixAwareId"),
+    refused=("EnableExplanations", "InferenceComponentName", "SessionId", "TargetModel", "TargetContainerHostname"),
+    ignored=("InferenceId", "PrefixAwareId"),
 )
 async def invoke_endpoint(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """The variant is chosen by weight; its replicas share the requests."""

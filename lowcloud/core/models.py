@@ -23,6 +23,7 @@ class Model:
     role: str
     artifact: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    is_network_isolated: bool = False  # replicas of built-in programs never have a network, whatever is asked here
 
 
 def subject(name: str) -> str:

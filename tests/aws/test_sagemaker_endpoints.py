@@ -36,6 +36,7 @@ def model(cloud: RunningCloud, sagemaker: Any) -> str:
         ModelName="patients",
         PrimaryContainer={"Image": IMAGE, "ModelDataUrl": artifact, "Environment": {"COLOUR": "blue"}},
         ExecutionRoleArn=cloud.role,
+        EnableNetworkIsolation=True,
     )
     return "patients"
 
@@ -115,6 +116,7 @@ def test_a_model_is_described_and_listed(cloud, sagemaker, model):
     described = sagemaker.describe_model(ModelName=model)
     assert described["PrimaryContainer"]["Environment"] == {"COLOUR": "blue"}
     assert described["ExecutionRoleArn"] == cloud.role
+    assert described["EnableNetworkIsolation"] is True
     assert model in [one["ModelName"] for one in sagemaker.list_models(NameContains="patient")["Models"]]
     with pytest.raises(ClientError, match="already existing model"):
         sagemaker.create_model(ModelName=model, PrimaryContainer={"Image": IMAGE})

@@ -42,7 +42,7 @@ REFUSED_OF_CONTAINER = (
         "VpcConfig",
         *(f"{place}.{member}" for place in ("PrimaryContainer", "Containers") for member in REFUSED_OF_CONTAINER),
     ),
-    ignored=("EnableNetworkIsolation", "PrimaryContainer.ContainerHostname", "Containers.ContainerHostname"),
+    ignored=("PrimaryContainer.ContainerHostname", "Containers.ContainerHostname"),
 )
 def create_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """One container a model; several in a row (inference pipelines) are not built."""
@@ -57,6 +57,7 @@ def create_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         role=request.get("ExecutionRoleArn", ""),
         artifact=_artifact(container),
         environment=dict(container.get("Environment", {})),
+        is_network_isolated=request.get("EnableNetworkIsolation", False),
     )
     try:
         models.create(cloud, model, read_tags(request))
@@ -83,7 +84,7 @@ def describe_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         "ModelArn": _arn(cloud, model.name),
         "PrimaryContainer": container,
         "CreationTime": time(model.created_at),
-        "EnableNetworkIsolation": False,
+        "EnableNetworkIsolation": model.is_network_isolated,
         **({"ExecutionRoleArn": model.role} if model.role else {}),
     }
 
