@@ -5,7 +5,7 @@ SQLAlchemy writes them, so that they fit every database; running them through it
 
 from typing import Any
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import JSON, Boolean, Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 
@@ -17,6 +17,9 @@ class Prepared:
 
     def __init__(self, statement: ClauseElement):
         self._statement = statement
+        types = [column.type for column in getattr(statement, "exported_columns", ())]
+        assert not any(isinstance(kind, JSON) for kind in types), "each driver has JSON in a way of its own"
+        self._truths = tuple(place for place, kind in enumerate(types) if isinstance(kind, Boolean))
         self._compiled: dict[str, tuple[str, tuple[str, ...] | None]] = {}  # by dialect: text, names by position
 
     def rows(self, connection: Connection, /, **values: Any) -> list[Row]:
@@ -36,11 +39,28 @@ class Prepared:
         text, names = known
         try:
             cursor = driver.execute(text, values if names is None else [values[name] for name in names])
-            return [] if cursor.description is None else cursor.fetchall()
+            found = [] if cursor.description is None else cursor.fetchall()
         except dialect.loaded_dbapi.Error as error:
-            raise DBAPIError.instance(text, None, error, dialect.loaded_dbapi.Error, dialect=dialect) from error
+            raise told(text, error, dialect, driver) from error
+        return [self._with_truths(row) for row in found] if self._truths and dialect.name == "sqlite" else found
+
+    def _with_truths(self, row: Row) -> Row:
+        """The row with false and true where SQLite has 0 and 1."""
+        values = list(row)
+        for place in self._truths:
+            values[place] = None if row[place] is None else bool(row[place])
+        return tuple(values)
 
     def _compile(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
         compiled: Any = self._statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
         positions = compiled.positiontup
         return str(compiled), None if positions is None else tuple(positions)
+
+
+def told(text: str, error: Exception, dialect: Dialect, driver: Any) -> DBAPIError:
+    """A driver's error as SQLAlchemy tells it, and whether the connection has died of it."""
+    has_died = driver is not None and dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
+    kind: Any = dialect.loaded_dbapi.Error
+    found = DBAPIError.instance(text, None, error, kind, connection_invalidated=has_died, dialect=dialect)
+    assert isinstance(found, DBAPIError)
+    return found

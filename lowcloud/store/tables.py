@@ -28,6 +28,9 @@ def _lease() -> tuple[Column[float], Column[str], Column[float]]:
     )
 
 
+# Counted up without end. SQLite does so for INTEGER alone, which has 64 bits there.
+_NUMBER = Integer().with_variant(BigInteger(), "postgresql")
+
 SCHEMA_VERSION = 1  # grows with every change of a table; store/migrations/ will lead from each to the next
 
 schema_version = Table(
@@ -35,6 +38,14 @@ schema_version = Table(
     metadata,
     Column("id", Integer, primary_key=True),  # 1: the only row
     Column("version", Integer, nullable=False),
+)
+
+store_identity = Table(
+    "store_identity",
+    metadata,
+    Column("id", Integer, primary_key=True),  # 1: the only row
+    Column("store_id", String(32), nullable=False),  # what the folder of blobs is marked with, too
+    Column("seal", LargeBinary, nullable=False),  # of the store's id, by the key that seals everything else
 )
 
 # Identity
@@ -114,7 +125,7 @@ endpoints = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
     Column("subject", String, nullable=False),  # "training-job/NAME", "endpoint/NAME"
     Column("at", Float, nullable=False),
     Column("state", String(32), nullable=False),
@@ -135,7 +146,7 @@ tags = Table(
 log_streams = Table(
     "log_streams",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
     Column("group", String(512), nullable=False),
     Column("name", String(512), nullable=False),
     Column("created_at", Float, nullable=False),
@@ -157,7 +168,7 @@ log_groups = Table(
 log_events = Table(
     "log_events",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
     Column("stream", ForeignKey("log_streams.id", ondelete="CASCADE"), nullable=False),
     Column("timestamp_ms", Integer, nullable=False),
     Column("ingestion_ms", Integer, nullable=False),
@@ -168,7 +179,7 @@ log_events = Table(
 metric_points = Table(
     "metric_points",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
     Column("namespace", String(255), nullable=False),
     Column("name", String(255), nullable=False),
     Column("dimensions", Text, nullable=False),  # JSON object, keys sorted

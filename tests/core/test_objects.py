@@ -16,6 +16,7 @@ from lowcloud.core.errors import CloudError, Invalid, NotFound, StorageFull
 from lowcloud.store import files
 from lowcloud.store.encryption import Tampered
 from lowcloud.store.files import RECORD_BYTES
+from tests import full_database
 
 
 @pytest.fixture(autouse=True)
@@ -261,13 +262,11 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(cloud: Cloud, monkeypatch
 
 def test_a_full_database_is_told_and_leaves_what_was_there(cloud: Cloud) -> None:
     objects.put(cloud, "shelf", "k", [b"kept"])
-    with cloud.database.transaction() as connection:  # the pool's one connection: it may not grow its file any more
-        connection.exec_driver_sql("PRAGMA max_page_count=1")
+    full_database.fill(cloud)
     with pytest.raises(StorageFull):
         for number in range(100):
             objects.put(cloud, "shelf", f"{number}", [b"x"], user_metadata={"m": "x" * 2000})
-    with cloud.database.transaction() as connection:
-        connection.exec_driver_sql("PRAGMA max_page_count=100000")
+    full_database.make_room(cloud)
     rows = list(objects.walk(cloud, "shelf"))
     assert len(blob_files(cloud)) == len(rows)
     assert bytes_of(cloud, "k") == b"kept"
