@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, Integer, LargeBinary, String, Text, c
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateColumn
 
 from lowcloud.store import psycopg_types
 from lowcloud.store.backend import CannotUse
@@ -194,3 +195,8 @@ def _text(_type: Any, _compiler: Any, **_options: Any) -> str:
 @compiles(Integer, "postgresql")
 def _integer(_type: Any, _compiler: Any, **_options: Any) -> str:
     return "BIGINT"
+
+
+@compiles(CreateColumn, "postgresql")
+def _numbered(create: Any, compiler: Any, **options: Any) -> str:
+    return str(compiler.visit_create_column(create, **options)).replace(" SERIAL", " BIGSERIAL")

@@ -28,9 +28,6 @@ def _lease() -> tuple[Column[float], Column[str], Column[float]]:
     )
 
 
-# Counted up without end. SQLite does so for INTEGER alone, which has 64 bits there.
-_NUMBER = Integer().with_variant(BigInteger(), "postgresql")
-
 SCHEMA_VERSION = 1  # grows with every change of a table; store/migrations/ will lead from each to the next
 
 schema_version = Table(
@@ -125,7 +122,7 @@ endpoints = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("id", Integer, primary_key=True, autoincrement=True),
     Column("subject", String, nullable=False),  # "training-job/NAME", "endpoint/NAME"
     Column("at", Float, nullable=False),
     Column("state", String(32), nullable=False),
@@ -146,7 +143,7 @@ tags = Table(
 log_streams = Table(
     "log_streams",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("id", Integer, primary_key=True, autoincrement=True),
     Column("group", String(512), nullable=False),
     Column("name", String(512), nullable=False),
     Column("created_at", Float, nullable=False),
@@ -168,7 +165,7 @@ log_groups = Table(
 log_events = Table(
     "log_events",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("id", Integer, primary_key=True, autoincrement=True),
     Column("stream", ForeignKey("log_streams.id", ondelete="CASCADE"), nullable=False),
     Column("timestamp_ms", Integer, nullable=False),
     Column("ingestion_ms", Integer, nullable=False),
@@ -179,7 +176,7 @@ log_events = Table(
 metric_points = Table(
     "metric_points",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("id", Integer, primary_key=True, autoincrement=True),
     Column("namespace", String(255), nullable=False),
     Column("name", String(255), nullable=False),
     Column("dimensions", Text, nullable=False),  # JSON object, keys sorted
