@@ -10,8 +10,7 @@ from sqlalchemy import Connection, select
 from lowcloud.store.backend import CannotUse
 from lowcloud.store.database import Database
 from lowcloud.store.encryption import KeyRing, Tampered
-from lowcloud.store.files import _sync_folder as sync_folder
-from lowcloud.store.files import sync
+from lowcloud.store.files import sync, sync_folder
 from lowcloud.store.tables import store_identity
 from lowcloud.store.upsert import insert_missing
 

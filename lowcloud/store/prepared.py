@@ -3,24 +3,37 @@
 SQLAlchemy writes them, so that they fit every database; running them through it costs ten times what SQLite takes.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, Boolean, Connection, Dialect
+from sqlalchemy import JSON, Connection, Dialect, Table, bindparam, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 
 Row = tuple[Any, ...]
 
 
+class _Compiled(NamedTuple):
+    text: str
+    names: tuple[str, ...] | None  # of the values by position; None where the driver wants them by name
+    constants: dict[str, Any]  # what the dialect itself has added, e.g. an offset of 0
+
+
 class Prepared:
-    """A statement whose every value is a bind parameter. Columns come and go as the driver has them: no JSON."""
+    """A statement whose values are bind parameters. Columns come and go as the driver has them.
+
+    So there is no JSON, and truths are 0 and 1 or False and True.
+    """
 
     def __init__(self, statement: ClauseElement):
         self._statement = statement
         types = [column.type for column in getattr(statement, "exported_columns", ())]
         assert not any(isinstance(kind, JSON) for kind in types), "each driver has JSON in a way of its own"
-        self._truths = tuple(place for place, kind in enumerate(types) if isinstance(kind, Boolean))
-        self._compiled: dict[str, tuple[str, tuple[str, ...] | None]] = {}  # by dialect: text, names by position
+        self._compiled: dict[str, _Compiled] = {}  # by dialect
+
+    @classmethod
+    def insert(cls, table: Table) -> "Prepared":
+        """An insert of one row with all of its columns."""
+        return cls(insert(table).values({column.name: bindparam(column.name) for column in table.columns}))
 
     def rows(self, connection: Connection, /, **values: Any) -> list[Row]:
         """What the statement finds, within a transaction."""
@@ -35,26 +48,14 @@ class Prepared:
         """What the statement finds on a driver's connection; nothing where it only writes. Raises DBAPIError."""
         known = self._compiled.get(dialect.name)
         if known is None:
-            known = self._compiled[dialect.name] = self._compile(dialect)
-        text, names = known
+            known = self._compiled[dialect.name] = _compile(self._statement, dialect)
+        if known.constants:
+            values = known.constants | values
         try:
-            cursor = driver.execute(text, values if names is None else [values[name] for name in names])
-            found = [] if cursor.description is None else cursor.fetchall()
+            cursor = driver.execute(known.text, values if known.names is None else [values[n] for n in known.names])
+            return [] if cursor.description is None else cursor.fetchall()
         except dialect.loaded_dbapi.Error as error:
-            raise told(text, error, dialect, driver) from error
-        return [self._with_truths(row) for row in found] if self._truths and dialect.name == "sqlite" else found
-
-    def _with_truths(self, row: Row) -> Row:
-        """The row with false and true where SQLite has 0 and 1."""
-        values = list(row)
-        for place in self._truths:
-            values[place] = None if row[place] is None else bool(row[place])
-        return tuple(values)
-
-    def _compile(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
-        compiled: Any = self._statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-        positions = compiled.positiontup
-        return str(compiled), None if positions is None else tuple(positions)
+            raise told(known.text, error, dialect, driver) from error
 
 
 def told(text: str, error: Exception, dialect: Dialect, driver: Any) -> DBAPIError:
@@ -64,3 +65,9 @@ def told(text: str, error: Exception, dialect: Dialect, driver: Any) -> DBAPIErr
     found = DBAPIError.instance(text, None, error, kind, connection_invalidated=has_died, dialect=dialect)
     assert isinstance(found, DBAPIError)
     return found
+
+
+def _compile(statement: ClauseElement, dialect: Dialect) -> _Compiled:
+    compiled: Any = statement.compile(dialect=dialect)
+    constants = {name: value for name, value in compiled.params.items() if value is not None}
+    return _Compiled(str(compiled), compiled.positiontup and tuple(compiled.positiontup), constants)

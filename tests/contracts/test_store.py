@@ -230,8 +230,7 @@ def test_every_value_comes_back_as_it_went_in_both_ways(url):
     )
     asked = Prepared(select(*columns).where(training_jobs.c.stop_requested == bindparam("asked")))
     ((name, is_asked, created_at, ended_at),) = database.look(asked, asked=True)
-    assert (name, created_at, ended_at) == (job["name"], exact, None)
-    assert is_asked is True
+    assert (name, is_asked, created_at, ended_at) == (job["name"], True, exact, None)
     ((seal,),) = database.look(
         Prepared(select(store_identity.c.seal).where(store_identity.c.id == bindparam("id_is"))), id_is=2
     )
