@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 from lowcloud.aws import errors, routing, services, signature
+from lowcloud.aws.access_log import AccessLog
 from lowcloud.aws.bodies import SMALL_BYTES, Body, Incoming, Receive, declared_hash, inflate, open_body
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.hosts import own_names
@@ -33,7 +34,6 @@ from lowcloud.core.errors import CloudError
 from lowcloud.core.outage import outage_told
 
 WORKERS = 64
-access_log = logging.getLogger("lowcloud.access")
 log = logging.getLogger("lowcloud.gateway")
 
 
@@ -59,6 +59,7 @@ class Gateway:
         self._cloud = cloud
         self._operations = operations
         self._own_names = own_names(cloud.settings.host)
+        self._log = AccessLog()
         self._workers = ThreadPoolExecutor(WORKERS, "operation")
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -76,7 +77,7 @@ class Gateway:
             log.exception("request %s ended before its answer", exchange.request.id)
             raise  # what ends the connection: the client must see that bytes are missing
         finally:
-            _write_access_log(exchange, response.status)
+            self._write_access_log(exchange, response.status)
         return None
 
     def warm(self) -> None:
@@ -91,7 +92,18 @@ class Gateway:
 
     def close(self) -> None:
         """Let running operations end."""
+        self._log.flush()
         self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _write_access_log(self, exchange: Exchange, status: int) -> None:
+        self._log.add(
+            exchange.request.id,
+            exchange.service,
+            exchange.target.operation.name if exchange.target else "-",
+            status,
+            time.perf_counter() - exchange.started,
+            (exchange.caller.role or "root") if exchange.caller else "-",
+        )
 
     async def _answer(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
         """The response, whatever happens."""
@@ -203,18 +215,6 @@ def _error_response(exchange: Exchange, error: AwsError) -> HttpResponse:
     service = target.service if target is not None else None
     protocol = target.protocol if target is not None else dialect.protocol
     return serialize_error(error, service, protocol, dialect.json_version, exchange.request.id)
-
-
-def _write_access_log(exchange: Exchange, status: int) -> None:
-    access_log.info(
-        "%s %s %s %d %.1fms %s",
-        exchange.request.id,
-        exchange.service,
-        exchange.target.operation.name if exchange.target else "-",
-        status,
-        (time.perf_counter() - exchange.started) * 1000,
-        (exchange.caller.role or "root") if exchange.caller else "-",
-    )
 
 
 async def _ignore(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
