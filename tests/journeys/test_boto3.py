@@ -201,6 +201,18 @@ def test_of_many_who_create_one_key_one_wins_and_the_rest_are_told(boto, bucket)
     assert told == [boto.get_object(Bucket=bucket, Key="lock")["Body"].read().decode()]
 
 
+def test_what_follows_an_empty_object_or_a_refused_one_on_its_connection_is_understood(boto, bucket):
+    for turn in range(3):
+        boto.put_object(Bucket=bucket, Key=f"empty {turn}", Body=b"")
+        boto.put_object(Bucket=bucket, Key=f"full {turn}", Body=b"some")
+        for size in (4, 2 * MIB):
+            with pytest.raises(boto.exceptions.NoSuchBucket):
+                boto.put_object(Bucket="no-such-bucket-here", Key="k", Body=bytes(size))
+            with pytest.raises(ClientError, match="PreconditionFailed"):
+                boto.put_object(Bucket=bucket, Key=f"full {turn}", Body=bytes(size), IfNoneMatch="*")
+    assert keys(boto, bucket) == [*(f"empty {turn}" for turn in range(3)), *(f"full {turn}" for turn in range(3))]
+
+
 def test_errors_come_as_the_classes_of_the_client(boto, bucket):
     with pytest.raises(boto.exceptions.NoSuchKey):
         boto.get_object(Bucket=bucket, Key="nothing")

@@ -38,3 +38,9 @@ def test_two_writers_of_a_delta_table_lose_nothing(shell, s3):
     shell.python("tables_delta.py")
     commits = [key for key in keys(s3, shell.bucket, "lake/events/_delta_log/") if key.endswith(".json")]
     assert [int(key[-25:-5]) for key in commits] == list(range(len(commits))), "no version is missing"
+
+
+def test_minio_streams_composes_lists_and_removes(shell, s3):
+    shell.python("objects_minio.py")
+    assert keys(s3, shell.bucket) == ["composed", "copied", "large", "linked ä", "stream"]
+    assert content(s3, shell.bucket, "linked ä") == b"by a link"
