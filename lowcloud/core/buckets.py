@@ -7,10 +7,13 @@ import sqlalchemy as sa
 
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, CloudError, InUse, NotFound
+from lowcloud.store.prepared import Prepared
 from lowcloud.store.tables import buckets, objects, parts, uploads
 
+ENABLED, SUSPENDED = "enabled", "suspended"  # whether a bucket keeps versions; None where it never did
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_FIND = sa.select(buckets).where(buckets.c.name == sa.bindparam("with_name"))
+_FIND = Prepared(sa.select(buckets).where(buckets.c.name == sa.bindparam("with_name")))
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED = re.compile(r"xn--.*|sthree-.*|amzn-s3-demo-.*|.*-s3alias|.*--ol-s3|.*\.mrap|.*--x-s3|.*--table-s3")
 
@@ -22,6 +25,7 @@ class Bucket:
     name: str
     region: str
     created_at: float
+    versioning: str | None = None
 
 
 class InvalidBucketName(CloudError):
@@ -69,15 +73,15 @@ def delete(cloud: Cloud, name: str) -> None:
         connection.execute(sa.delete(parts).where(parts.c.owner.in_(pending)))
         connection.execute(sa.delete(uploads).where(uploads.c.bucket == name))
         connection.execute(sa.delete(buckets).where(buckets.c.name == name))
-    cloud.files.delete(blobs)
+    cloud.files.discard(blobs)
 
 
 def require(connection: sa.Connection, name: str) -> Bucket:
     """The bucket of this name, within a transaction. Raises NotFound."""
-    row = connection.execute(_FIND, {"with_name": name}).first()
+    row = _FIND.first(connection, with_name=name)
     if row is None:
         raise NotFound("bucket", name)
-    return Bucket(**row._mapping)
+    return Bucket(*row)
 
 
 def check_name(name: str) -> None:
