@@ -2,15 +2,18 @@
 
 import os
 import secrets
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lowcloud import client, settings
-from tests.journeys.clients import Shell
+from tests.journeys.clients import JOURNEYS, Shell
 from tests.running import RunningCloud
+
+OLDEST_NODE = 20  # of the packages in node/package-lock.json
 
 
 @pytest.fixture
@@ -37,3 +40,14 @@ def wiring(running_cloud: RunningCloud) -> Mapping[str, str]:
 def shell(wiring: Mapping[str, str], tmp_path: Path, bucket: str) -> Shell:
     """A user's shell."""
     return Shell(tmp_path, wiring, bucket)
+
+
+@pytest.fixture
+def node(shell: Shell) -> Callable[[str], str]:
+    """Runs one of the programs in `node/` with the bucket as its argument."""
+    if shutil.which("node") is None or not (JOURNEYS / "node" / "node_modules").exists():
+        pytest.skip("node or its packages are missing; run scripts/install --tests")
+    version = shell.run("node", "--version").strip()
+    if int(version.removeprefix("v").partition(".")[0]) < OLDEST_NODE:
+        pytest.skip(f"the SDK for JavaScript needs node {OLDEST_NODE}, here is {version}")
+    return lambda program: shell.run("node", str(JOURNEYS / "node" / program), shell.bucket)
