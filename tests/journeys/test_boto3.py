@@ -4,35 +4,19 @@ import io
 import json
 import os
 import threading
-from collections.abc import Mapping
 from http.client import HTTPResponse
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
 from tests.journeys.clients import keys
 
 MIB = 1 << 20
 IN_PARTS = TransferConfig(multipart_threshold=6 * MIB, multipart_chunksize=5 * MIB, max_concurrency=4)
-
-
-@pytest.fixture
-def session(wiring: Mapping[str, str]) -> boto3.Session:
-    return boto3.Session(
-        wiring["AWS_ACCESS_KEY_ID"], wiring["AWS_SECRET_ACCESS_KEY"], wiring["AWS_SESSION_TOKEN"], wiring["AWS_REGION"]
-    )
-
-
-@pytest.fixture
-def boto(session: boto3.Session, wiring: Mapping[str, str]) -> Any:
-    """A client as a program has it: retries, validation, checksums and all."""
-    return session.client("s3", endpoint_url=wiring["AWS_ENDPOINT_URL"], config=Config(signature_version="s3v4"))
 
 
 def open_url(url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> HTTPResponse:

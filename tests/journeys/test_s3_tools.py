@@ -1,18 +1,16 @@
 """The command lines that people keep their files in buckets with: aws, s3cmd and rclone."""
 
 import os
-import sys
 import time
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
-from tests.journeys.clients import content, installed, keys
+from tests.journeys.clients import content, keys
 
 MIB = 1 << 20
 AN_HOUR_AGO = time.time() - 3600
-AWS = str(Path(sys.executable).parent / "aws")
 
 
 @pytest.fixture
@@ -40,14 +38,6 @@ def change(folder: Path) -> None:
     (folder / "added.txt").write_text("added")
     (folder / "plain.txt").unlink()
     (folder / "empty").write_text("no longer")
-
-
-@pytest.fixture
-def aws(shell):
-    (shell.folder / "config").write_text(
-        "[default]\ns3 =\n  signature_version = s3v4\n  multipart_threshold = 6MB\n  multipart_chunksize = 5MB\n"
-    )
-    return lambda *command, **more: shell.run(AWS, *command, AWS_CONFIG_FILE=str(shell.folder / "config"), **more)
 
 
 def test_aws_syncs_a_folder_there_and_back(aws, shell, s3, folder):
@@ -86,16 +76,6 @@ def test_aws_copies_moves_and_removes(aws, shell, s3, folder):
         assert answer.read() == large
     aws("s3", "rb", "--force", bucket)
     assert shell.bucket not in aws("s3", "ls")
-
-
-@pytest.fixture
-def s3cmd(shell):
-    host = shell.environment["AWS_ENDPOINT_URL"].removeprefix("http://")
-    options = {"host_base": host, "host_bucket": host, "use_https": "False", "multipart_chunk_size_mb": "5"}
-    lines = ["[default]", *(f"{name} = {value}" for name, value in options.items())]
-    (shell.folder / "s3cfg").write_text("\n".join(lines))
-    tool = installed("s3cmd")
-    return lambda *command, **more: shell.run(tool, "--config=s3cfg", "--no-progress", *command, **more)
 
 
 def test_s3cmd_puts_syncs_lists_and_deletes(s3cmd, shell, s3, folder):
@@ -137,24 +117,6 @@ def test_s3cmd_lists_and_aborts_an_upload_in_parts(s3cmd, shell, s3):
     assert s3cmd("listmp", f"s3://{shell.bucket}/k ä", upload).splitlines()[-1].split()[1:2] == ["1"]
     s3cmd("abortmp", f"s3://{shell.bucket}/k ä", upload)
     assert s3.list_multipart_uploads(Bucket=shell.bucket).get("Uploads", []) == []
-
-
-@pytest.fixture
-def rclone(shell):
-    tool = installed("rclone")
-    remote = {
-        "RCLONE_CONFIG": os.devnull,
-        "RCLONE_CONFIG_CLOUD_TYPE": "s3",
-        "RCLONE_CONFIG_CLOUD_PROVIDER": "Other",
-        "RCLONE_CONFIG_CLOUD_ENV_AUTH": "true",
-        "RCLONE_CONFIG_CLOUD_ENDPOINT": shell.environment["AWS_ENDPOINT_URL"],
-        "RCLONE_CONFIG_CLOUD_REGION": "us-east-1",
-        "RCLONE_S3_UPLOAD_CUTOFF": "5Mi",
-        "RCLONE_S3_CHUNK_SIZE": "5Mi",
-        "RCLONE_S3_COPY_CUTOFF": "5Mi",
-        "RCLONE_RETRIES": "1",
-    }
-    return lambda *command, **more: shell.run(tool, *command, **{**remote, **more})
 
 
 def test_rclone_copies_syncs_and_checks(rclone, shell, s3, folder):
