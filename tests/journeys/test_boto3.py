@@ -9,9 +9,11 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import botocore.session
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError, WaiterError
+from s3transfer import crt
 
 from tests.journeys.clients import keys
 
@@ -206,6 +208,58 @@ def test_errors_come_as_the_classes_of_the_client(boto, bucket):
         boto.list_parts(Bucket=bucket, Key="k", UploadId="none")
     with pytest.raises(ClientError, match="404"):
         boto.download_file(bucket, "nothing", os.devnull)
+
+
+ODD_KEYS = [
+    "a//b",
+    "a/./b",
+    "a/../b",
+    "/lead",
+    "trail/",
+    " space ",
+    "line\nline",
+    "\x7f",
+    "%2F",
+    "a\\b",
+    "🙂",
+    "e\u0301",
+    "é",
+]
+
+
+def test_keys_are_never_tidied_up(boto, bucket):
+    for key in ODD_KEYS:
+        boto.put_object(Bucket=bucket, Key=key, Body=repr(key))
+    assert keys(boto, bucket) == sorted(ODD_KEYS, key=str.encode)
+    for key in ODD_KEYS:
+        assert boto.get_object(Bucket=bucket, Key=key)["Body"].read() == repr(key).encode()
+        boto.copy_object(Bucket=bucket, Key=f"copy {key}", CopySource={"Bucket": bucket, "Key": key})
+        url = boto.generate_presigned_url("get_object", {"Bucket": bucket, "Key": f"copy {key}"})
+        assert open_url(url).read() == repr(key).encode()
+    gone = boto.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in ODD_KEYS]})
+    assert {item["Key"] for item in gone["Deleted"]} == set(ODD_KEYS)
+    assert keys(boto, bucket) == sorted((f"copy {key}" for key in ODD_KEYS), key=str.encode)
+
+
+def test_the_c_runtime_of_the_sdks_goes_up_and_down_by_parts(wiring, boto, bucket, tmp_path):
+    """What version 2 of the aws command line and Mountpoint move bytes with."""
+    session = botocore.session.Session()
+    session.set_credentials(wiring["AWS_ACCESS_KEY_ID"], wiring["AWS_SECRET_ACCESS_KEY"], wiring["AWS_SESSION_TOKEN"])
+    credentials = crt.BotocoreCRTCredentialsWrapper(session.get_credentials()).to_crt_credentials_provider()
+    runtime = crt.create_s3_crt_client(
+        "us-east-1", crt_credentials_provider=credentials, use_ssl=False, part_size=5 * MIB
+    )
+    at = {"endpoint_url": wiring["AWS_ENDPOINT_URL"], "region_name": "us-east-1"}
+    (tmp_path / "up").write_bytes(os.urandom(17 * MIB))
+    (tmp_path / "small").write_bytes(b"in one piece")
+    with crt.CRTTransferManager(runtime, crt.BotocoreCRTRequestSerializer(session, at)) as transfers:
+        transfers.upload(str(tmp_path / "up"), bucket, "k ä").result(60)
+        transfers.upload(str(tmp_path / "small"), bucket, "small").result(60)
+        transfers.download(bucket, "k ä", str(tmp_path / "down")).result(60)
+        transfers.delete(bucket, "small").result(60)
+    assert (tmp_path / "down").read_bytes() == (tmp_path / "up").read_bytes()
+    assert keys(boto, bucket) == ["k ä"]
+    assert boto.head_object(Bucket=bucket, Key="k ä", PartNumber=1)["PartsCount"] == 4
 
 
 def test_a_body_is_read_line_by_line(boto, bucket):

@@ -3,11 +3,12 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
 
-from tests.journeys.clients import content, keys
+from tests.journeys.clients import content, installed, keys
 
 MIB = 1 << 20
 AN_HOUR_AGO = time.time() - 3600
@@ -152,3 +153,28 @@ def test_rclone_makes_and_purges_a_bucket(rclone, shell, s3, folder):
     assert set(keys(s3, f"{shell.bucket}-own")) == {"empty", "large.bin", "plain.txt"}
     rclone("purge", own)
     assert f"{shell.bucket}-own" not in rclone("lsd", "cloud:")
+
+
+def test_s5cmd_copies_syncs_and_removes(shell, s3, folder):
+    tool = installed("s5cmd")
+    endpoint = {"S3_ENDPOINT_URL": shell.environment["AWS_ENDPOINT_URL"]}
+
+    def s5cmd(*command: str, **more: Any) -> str:
+        return shell.run(tool, *command, **endpoint, **more)
+
+    there = f"s3://{shell.bucket}"
+    s5cmd("cp", "--part-size", "5", "up/", f"{there}/data/")
+    assert keys(s3, shell.bucket) == sorted(f"data/{name}" for name in files(folder))
+    assert s3.head_object(Bucket=shell.bucket, Key="data/large.bin", PartNumber=1)["PartsCount"] == 3
+    change(folder)
+    s5cmd("sync", "--delete", "up/", f"{there}/data/")
+    s5cmd("cp", f"{there}/data/*", "down/")
+    assert files(shell.folder / "down") == files(folder)
+    s5cmd("pipe", f"{there}/piped", stdin=b"piped")
+    s5cmd("mv", f"{there}/piped", f"{there}/moved")
+    assert s5cmd("cat", f"{there}/moved") == "piped"
+    with urlopen(s5cmd("presign", f"{there}/moved").strip()) as answer:
+        assert answer.read() == b"piped"
+    s5cmd("rm", f"{there}/*")
+    s5cmd("rb", there)
+    assert there not in s5cmd("ls")
