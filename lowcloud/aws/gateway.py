@@ -30,6 +30,7 @@ from lowcloud.core.access import Caller, Credentials, TokenExpired, UnknownKey, 
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.disk import full_disk_told
 from lowcloud.core.errors import CloudError
+from lowcloud.core.outage import outage_told
 
 WORKERS = 64
 access_log = logging.getLogger("lowcloud.access")
@@ -95,7 +96,8 @@ class Gateway:
     async def _answer(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
         """The response, whatever happens."""
         try:
-            return await self._respond(exchange, incoming)
+            with outage_told():
+                return await self._respond(exchange, incoming)
         except AwsError as error:
             return _error_response(exchange, error)
         except SignatureError as error:
