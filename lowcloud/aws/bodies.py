@@ -79,12 +79,15 @@ class Incoming:
 
     def __init__(self, receive: Receive, headers: Mapping[str, str]):
         self._receive = receive
-        self.is_over = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
-        self._is_awaited = headers.get("expect", "").lower() == "100-continue"  # nothing comes before we ask for it
+        self.is_awaited = headers.get("expect", "").lower() == "100-continue"  # nothing comes before we ask for it
+        is_empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+        # botocore expects a word before an answer even where there is nothing to send, and misreads the one that
+        # follows on the connection where it gets none (botocore issue 3755). S3 sends it.
+        self.is_over = is_empty and not self.is_awaited
 
     async def piece(self) -> bytes:
         """The next bytes, b"" at the end. Raises AwsError where none come in time or the client has gone."""
-        self._is_awaited = False
+        self.is_awaited = False
         while not self.is_over:
             try:
                 async with asyncio.timeout(IDLE_SECONDS):
@@ -100,7 +103,7 @@ class Incoming:
 
     async def drain(self) -> None:
         """Take in the rest of a body that is not wanted: a connection closed on unread data loses the answer too."""
-        if self._is_awaited:
+        if self.is_awaited:
             return
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
