@@ -133,10 +133,10 @@ def of_signature(error: SignatureError, protocol: str) -> AwsError:
     return AwsError(code, error.message, status)
 
 
-def validation_code(service: str, protocol: str) -> str:
-    """The code under which a service says that an input does not satisfy its model."""
+def validation_code(service: str, protocol: str, has_document: bool = False) -> str:
+    """The code under which a service says that an input (S3's: its document, where it has one) is not of its model."""
     if service == "s3":
-        return "InvalidArgument"
+        return "MalformedXML" if has_document else "InvalidArgument"
     return _VALIDATION_CODES.get(service, "ValidationError" if protocol == "query" else "ValidationException")
 
 

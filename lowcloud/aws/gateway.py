@@ -23,6 +23,7 @@ from lowcloud.aws.operations import Operation
 from lowcloud.aws.parse import parse
 from lowcloud.aws.replies import Send, send_response
 from lowcloud.aws.routing import Dialect, Target, find_dialect, find_target
+from lowcloud.aws.s3.integrity import check_document
 from lowcloud.aws.serialize import serialize, serialize_error
 from lowcloud.aws.signature import Claim, Fault, SignatureError, read_claim
 from lowcloud.aws.validate import refuse_unsupported, validate
@@ -148,7 +149,8 @@ class Gateway:
     def _prepare(self, operation: Operation, target: Target, exchange: Exchange, body: bytes | Body) -> dict[str, Any]:
         """The operation's input: parsed, valid, and allowed to this caller."""
         parsed = parse(target, exchange.request, body)
-        code = errors.validation_code(target.service.name, target.protocol)
+        has_document = isinstance(body, bytes) and bool(body) and target.protocol == routing.REST_XML
+        code = errors.validation_code(target.service.name, target.protocol, has_document)
         validate(target.operation, parsed, code)
         refuse_unsupported(parsed, operation.refused, *errors.refusal_code(target.service.name, code))
         assert exchange.caller is not None
@@ -183,7 +185,10 @@ async def _open_s3_body(
     length = request.headers.get("content-length")
     if not target.operation.has_streaming_input:
         raw = await incoming.whole()
-        return open_body(request.headers, iter([raw]), payload_hash, claim, secret).read()
+        document = open_body(request.headers, iter([raw]), payload_hash, claim, secret)
+        read = document.read()
+        check_document(target.operation, request.headers, document.trailers, read)
+        return read
     if length is None and "transfer-encoding" not in request.headers:
         raise AwsError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
     if length is not None and length.isdecimal() and len(length) < 19 and int(length) <= SMALL_BYTES:

@@ -5,6 +5,7 @@ from typing import Any
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
+from lowcloud.aws.s3.access_lists import keep_list
 from lowcloud.aws.s3.checksums import announced, told
 from lowcloud.aws.s3.errors import in_words_of_s3
 from lowcloud.aws.s3.headers import (
@@ -22,6 +23,7 @@ from lowcloud.aws.s3.operation import (
     NEW_OBJECT,
     OTHER_CHECKSUMS,
     SOURCE_CUSTOMER_KEY,
+    owner,
     s3_operation,
 )
 from lowcloud.core import objects, spans
@@ -49,6 +51,7 @@ def put_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         claims=checksum.claims,
         conditions=write_conditions(request),
     )
+    keep_list(cloud, request, made, owner(cloud)["ID"])
     return {"ETag": quoted(made.etag), **told(made.checksum), **ENCRYPTION}
 
 
@@ -96,6 +99,7 @@ def copy_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         source_conditions=read_conditions(request, "CopySource"),
         conditions=write_conditions(request),
     )
+    keep_list(cloud, request, made, owner(cloud)["ID"])
     result = {"ETag": quoted(made.etag), "LastModified": made.modified_at, **told(made.checksum)}
     return {"CopyObjectResult": result, **ENCRYPTION}
 

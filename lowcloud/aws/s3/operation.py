@@ -8,6 +8,7 @@ from typing import Any
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request, operation
+from lowcloud.aws.s3.access_lists import admit_list, asked_list
 from lowcloud.aws.s3.errors import in_words_of_s3
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
@@ -19,9 +20,7 @@ log = logging.getLogger("lowcloud.s3")
 Function = Callable[[Cloud, Caller, Any], Answer]
 
 ENCRYPTION = {"ServerSideEncryption": "AES256"}  # of every object, asked for or not
-# With bucket-owner-enforced ownership, the default of AWS, only these mean anything.
-_OWNERS_ACLS = ("private", "bucket-owner-full-control", "bucket-owner-read")
-_GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
+_HAS_A_LIST_OF_ITS_OWN = ("CreateBucket", "PutBucketAcl", "PutObjectAcl")
 
 # Members that operations refuse as long as Lowcloud does not do what they ask for.
 CUSTOMER_KEY = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
@@ -51,8 +50,8 @@ def s3_operation(
         @operation("s3", name, refused, (*ignored, "RequestPayer"))
         @wraps(function)
         def perform(cloud: Cloud, caller: Caller, request: Request) -> Answer:
-            _check(cloud, request)
             try:
+                _check(cloud, name, request)
                 return function(cloud, caller, request)
             except CloudError as error:
                 raise in_words_of_s3(error, request) from error
@@ -70,12 +69,14 @@ def owner(cloud: Cloud) -> dict[str, str]:
     return {"ID": sha256(f"canonical user {cloud.settings.account_id}".encode()).hexdigest()}
 
 
-def _check(cloud: Cloud, request: Request) -> None:
+def _check(cloud: Cloud, name: str, request: Request) -> None:
     for member in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if request.get(member, cloud.settings.account_id) != cloud.settings.account_id:
             raise AwsError("AccessDenied", "Access Denied", 403)
-    if request.get("ACL", "private") not in _OWNERS_ACLS or any(grant in request for grant in _GRANTS):
-        raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs")
+    if name not in _HAS_A_LIST_OF_ITS_OWN:
+        asked = asked_list(request, owner(cloud)["ID"])
+        if asked is not None:
+            admit_list(cloud, request["Bucket"], asked)
     if request.get("VersionId", "null") != "null":
         raise AwsError("NoSuchVersion", "The specified version does not exist.", 404)
     if request.get("ServerSideEncryption", "AES256") != "AES256":
