@@ -159,6 +159,12 @@ def unknown_operation(message: str, protocol: str = "json") -> AwsError:
     return AwsError("UnknownOperationException", message, 404 if protocol == "rest-json" else 400)
 
 
+def too_large(size: int, limit: int) -> AwsError:
+    """A body of more bytes than one request may carry."""
+    fields = {"ProposedSize": size, "MaxSizeAllowed": limit}
+    return AwsError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 400, fields)
+
+
 def internal(service: str, request_id: str) -> AwsError:
     """Our own fault; the log has the rest under this request's id."""
     code = "InternalError" if service == "s3" else "InternalFailure"

@@ -1,4 +1,4 @@
-"""Patterns in which * stands for any text and ? for any character."""
+"""Patterns in which * stands for any text and ? for any one character."""
 
 
 def matches(pattern: str, text: str) -> bool:
