@@ -11,7 +11,7 @@ LARGEST_FIELDS_BYTES = 20 << 10  # all that comes before the file
 MOST_FIELDS = 200
 
 _BOUNDARY = re.compile(r'multipart/form-data\s*;.*?boundary=(?:"([^"]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE)
-_PARAMETER = re.compile(r';\s*(name|filename)="((?:[^"\\]|\\["\\])*)"', re.IGNORECASE)
+_PARAMETER = re.compile(r';\s*(name|filename)="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 _ESCAPED = re.compile(r'\\(["\\])')
 
 

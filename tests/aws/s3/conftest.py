@@ -17,6 +17,12 @@ def s3(server: Server) -> Any:
     return server.client("s3")
 
 
+@pytest.fixture(scope="module")
+def signer(server: Server) -> Any:
+    """A client that presigns by Signature Version 4."""
+    return server.client("s3", config={"signature_version": "s3v4"})
+
+
 @pytest.fixture
 def make_bucket(s3: Any) -> Callable[..., str]:
     """Makes a bucket of a new name."""
