@@ -3,14 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 from lowcloud.core.checksums import Digester
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.disk import full_disk_told
 from lowcloud.core.errors import CloudError
+from lowcloud.store.encryption import PLAIN_WRAPPING, Wrapping
 from lowcloud.store.files import Blob
 
 LARGEST_BODY_BYTES = 5 * 1024**3
+# A body of this size lies in the database, with its row: its sync to disk is then shared with that of others.
+LARGEST_SMALL_BYTES = 64 * 1024
 
 # What the sender says the digests are (base64 by algorithm), asked for when the body has ended: they may trail it.
 Claims = Callable[[], Mapping[str, str]]
@@ -22,11 +26,18 @@ class TooLarge(CloudError):
 
 @dataclass(frozen=True)
 class Body:
-    """A body that is on disk but not yet an object's: its MD5 (hexadecimal) and its checksums (base64)."""
+    """What is known of a body that has come whole: its MD5 (hexadecimal) and its checksums (base64)."""
 
-    blob: Blob
+    size: int
     md5: str
     checksums: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class StoredBody(Body):
+    """A body that is on disk but not yet an object's."""
+
+    blob: Blob
 
 
 def no_claims() -> Mapping[str, str]:
@@ -34,17 +45,41 @@ def no_claims() -> Mapping[str, str]:
     return {}
 
 
+def take_small(chunks: Iterator[bytes]) -> tuple[bytes | None, Iterable[bytes]]:
+    """The whole body where it is a small one; else None, and all of its chunks again."""
+    taken: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        taken.append(chunk)
+        size += len(chunk)
+        if size > LARGEST_SMALL_BYTES:
+            return None, chain(taken, chunks)
+    return taken[0] if len(taken) == 1 else b"".join(taken), ()
+
+
+def digest_small(content: bytes, algorithms: Sequence[str], claims: Claims = no_claims) -> Body:
+    """Digest a body that is here. Raises DigestMismatch and InvalidDigest."""
+    digester = Digester(*algorithms)
+    digester.update(content)
+    digester.verify(claims())
+    return Body(len(content), digester.md5(), {name: digester.checksum(name) for name in algorithms})
+
+
 @contextmanager
 def receive(
-    cloud: Cloud, chunks: Iterable[bytes], algorithms: Sequence[str], claims: Claims = no_claims
-) -> Iterator[Body]:
-    """Take a body in; the `with` block commits the row that names it.
+    cloud: Cloud,
+    chunks: Iterable[bytes],
+    algorithms: Sequence[str],
+    claims: Claims = no_claims,
+    wrapping: Wrapping = PLAIN_WRAPPING,
+) -> Iterator[StoredBody]:
+    """Take a body in; the `with` block commits the row that names its blob.
 
     Nothing stays on disk where the body is refused or the block raises a CloudError. Any other error of a commit leaves
     its outcome open, so the blob then stays until a sweep finds no row for it.
     Raises DigestMismatch, InvalidDigest, TooLarge and StorageFull.
     """
-    with cloud.files.create() as writer:
+    with cloud.files.create(wrapping) as writer:
         with full_disk_told():
             digester = Digester(*algorithms)
             size = 0
@@ -58,7 +93,8 @@ def receive(
             blob = writer.finish()
         try:
             with full_disk_told():
-                yield Body(blob, digester.md5(), {name: digester.checksum(name) for name in algorithms})
+                checksums = {name: digester.checksum(name) for name in algorithms}
+                yield StoredBody(size, digester.md5(), checksums, blob)
         except CloudError:
             writer.abandon()
             raise

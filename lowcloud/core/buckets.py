@@ -1,7 +1,8 @@
 """Buckets: the named rooms that objects lie in."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,13 +10,14 @@ import sqlalchemy as sa
 
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, CloudError, InUse, Invalid, NotFound
+from lowcloud.store.prepared import Prepared
 from lowcloud.store.tables import access_lists, bucket_configurations, buckets, objects, parts, uploads
 
-ENABLED, SUSPENDED = "enabled", "suspended"
+ENABLED, SUSPENDED = "enabled", "suspended"  # whether a bucket keeps versions; None where it never did
 BLOCK, OWNERSHIP = "public-access-block", "ownership"  # configurations that every bucket begins with
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_FIND = sa.select(buckets).where(buckets.c.name == sa.bindparam("with_name"))
+_FIND = Prepared(sa.select(buckets).where(buckets.c.name == sa.bindparam("with_name")))
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED = re.compile(r"xn--.*|sthree-.*|amzn-s3-demo-.*|.*-s3alias|.*--ol-s3|.*\.mrap|.*--x-s3|.*--table-s3")
 
@@ -69,7 +71,7 @@ def create(
     with cloud.database.transaction() as connection:
         if connection.execute(sa.select(buckets.c.name).where(buckets.c.name == name)).first():
             raise AlreadyExists("bucket", name)
-        connection.execute(sa.insert(buckets).values(**asdict(bucket)))
+        connection.execute(sa.insert(buckets).values(**_stored(asdict(bucket))))
         connection.execute(sa.insert(bucket_configurations), rows)
     return bucket
 
@@ -89,7 +91,7 @@ def list_page(
         query = query.where(buckets.c.region == region)
     with cloud.database.read() as connection:
         rows = connection.execute(query.order_by(buckets.c.name).limit(limit + 1)).all()
-    found = [Bucket(**row._mapping) for row in rows[:limit]]
+    found = [_bucket(row) for row in rows[:limit]]
     return found, found[-1].name if found and len(rows) > limit else None
 
 
@@ -106,7 +108,7 @@ def delete(cloud: Cloud, name: str) -> None:
         for table in (bucket_configurations, access_lists):
             connection.execute(sa.delete(table).where(table.c.bucket == name))
         connection.execute(sa.delete(buckets).where(buckets.c.name == name))
-    cloud.files.delete(blobs)
+    cloud.files.discard(blobs)
 
 
 def set_versioning(cloud: Cloud, name: str, versioning: str) -> None:
@@ -145,10 +147,10 @@ def set_object_lock(cloud: Cloud, name: str, retention: Mapping[str, Any]) -> No
 
 def require(connection: sa.Connection, name: str) -> Bucket:
     """The bucket of this name, within a transaction. Raises NotFound."""
-    row = connection.execute(_FIND, {"with_name": name}).first()
+    row = _FIND.first(connection, with_name=name)
     if row is None:
         raise NotFound("bucket", name)
-    return Bucket(**row._mapping)
+    return _bucket(row)
 
 
 def check_name(name: str) -> None:
@@ -161,4 +163,17 @@ def check_name(name: str) -> None:
 
 
 def _update(connection: sa.Connection, name: str, **values: Any) -> None:
-    connection.execute(sa.update(buckets).where(buckets.c.name == name).values(**values))
+    connection.execute(sa.update(buckets).where(buckets.c.name == name).values(**_stored(values)))
+
+
+def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of columns; documents as text, since prepared statements read them."""
+    return {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+
+def _bucket(row: Sequence[Any]) -> Bucket:
+    name, region, created_at, versioning, encryption, object_lock = row
+    default = None if encryption is None else json.loads(encryption)
+    return Bucket(
+        name, region, created_at, versioning, default, None if object_lock is None else json.loads(object_lock)
+    )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lowcloud import contract
-from lowcloud.core import objects
+from lowcloud.core import listings, objects
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, Invalid, NotFound
 from lowcloud.core.inputs import fetch, parse_uri, source_of
@@ -42,7 +42,7 @@ def inputs_of(cloud: Cloud, channel: Channel, rank: int, hosts_count: int) -> It
 
 def _files_of_prefix(cloud: Cloud, channel: Channel) -> list[_File]:
     try:
-        found = list(objects.walk(cloud, channel.bucket, channel.prefix))
+        found = list(listings.walk(cloud, channel.bucket, channel.prefix))
     except NotFound as error:
         raise StagingFailed(
             f"The bucket of channel {channel.name!r} does not exist: {_uri(channel)}. Create it and upload the data."

@@ -39,6 +39,15 @@ class Checksum:
     value: str
     is_composite: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.algorithm} {self.value}"
+
+
+def parse(text: str) -> Checksum:
+    """The checksum that str() wrote. A composite one ends with "-" and the number of parts, which base64 lacks."""
+    algorithm, _, value = text.partition(" ")
+    return Checksum(algorithm, value, "-" in value)
+
 
 class _Running(Protocol):
     def update(self, data: bytes, /) -> object: ...

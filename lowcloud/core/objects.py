@@ -1,72 +1,100 @@
 """Objects: bytes under a key of a bucket, replaced whole, readable by everyone as soon as a write is acknowledged."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from lowcloud.core import buckets
-from lowcloud.core.bodies import Claims, no_claims, receive
+from lowcloud.core import buckets, descriptions, versions
+from lowcloud.core.bodies import Body, Claims, StoredBody, digest_small, no_claims, receive, take_small
 from lowcloud.core.checksums import DEFAULT_ALGORITHM, Checksum
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.conditions import NO_CONDITIONS, Conditions, check_read, check_write
+from lowcloud.core.conditions import NO_CONDITIONS, Conditions, check_read
+from lowcloud.core.descriptions import NOTHING_SAID, Description
 from lowcloud.core.disk import full_disk_told
 from lowcloud.core.errors import CloudError, Invalid, NotFound
 from lowcloud.core.spans import Span, locate_part, locate_span
+from lowcloud.core.versions import UNLOCKED, Lock, Object, Placed, Version
+from lowcloud.store.encryption import Wrapping
 from lowcloud.store.files import Blob, BlobGone, BlobReader, new_id
-from lowcloud.store.listing import Folder, folded
-from lowcloud.store.tables import objects, parts
+from lowcloud.store.prepared import Prepared, Row
+from lowcloud.store.tables import contents, objects, parts
 
 LONGEST_KEY_BYTES = 1024
-UNVERSIONED = "null"
 READ_ATTEMPTS = 10
+_IS_MARKER = versions.COLUMNS.index(objects.c.is_marker)
 
-# Built once: building one anew for each call costs more than running it.
-_AT = (
-    objects.c.bucket == sa.bindparam("in_bucket"),
-    objects.c.key == sa.bindparam("at_key"),
-    objects.c.version == UNVERSIONED,
+_OF_KEY = (objects.c.bucket == sa.bindparam("in_bucket"), objects.c.key == sa.bindparam("at_key"))
+_IS_NAMED = objects.c.version == sa.bindparam("named")
+_DESCRIBED = sa.select(*versions.COLUMNS, objects.c.document)
+_WHOLE = _DESCRIBED.add_columns(contents.c.sealed).select_from(
+    objects.outerjoin(contents, contents.c.id == objects.c.id)
 )
-_OF_OWNER = parts.c.owner == sa.bindparam("of_owner")
-_FIND = sa.select(objects).where(*_AT)
-_REMOVE = sa.delete(objects).where(*_AT)
-_PIECES = (
-    sa.select(parts.c.number, parts.c.blob, parts.c.size, parts.c.wrapped_key).where(_OF_OWNER).order_by(parts.c.number)
+_HEAD_NEWEST = Prepared(_DESCRIBED.where(*_OF_KEY).order_by(objects.c.position).limit(1))
+_HEAD_NAMED = Prepared(_DESCRIBED.where(*_OF_KEY, _IS_NAMED))
+_GET_NEWEST = Prepared(_WHOLE.where(*_OF_KEY).order_by(objects.c.position).limit(1))
+_GET_NAMED = Prepared(_WHOLE.where(*_OF_KEY, _IS_NAMED))
+_PIECES = Prepared(
+    sa.select(parts.c.number, parts.c.blob, parts.c.size, parts.c.wrapped_key)
+    .where(parts.c.owner == sa.bindparam("of_owner"))
+    .order_by(parts.c.number)
 )
-_BLOBS = sa.select(parts.c.blob).where(_OF_OWNER)
-_REMOVE_PARTS = sa.delete(parts).where(_OF_OWNER)
-_INSERT = sa.insert(objects)
-_INSERT_PART = sa.insert(parts)
 
 
 @dataclass(frozen=True)
-class Object:
-    """What is known of an object. Times are seconds since the epoch."""
+class Source:
+    """An object to copy; without a version, the newest."""
 
     bucket: str
     key: str
-    id: str  # of these very bytes: a replacement has another
-    size: int
-    etag: str  # hexadecimal MD5, or that of the parts' MD5s and "-" and their number
-    modified_at: float
-    version: str = UNVERSIONED
-    headers: Mapping[str, str] = field(default_factory=dict)  # by lower-case name: content-type, cache-control, ...
-    user_metadata: Mapping[str, str] = field(default_factory=dict)
-    checksum: Checksum | None = None
-    parts: int | None = None  # of a multipart upload
+    version: str | None = None
 
 
 @dataclass(frozen=True)
-class Listing:
-    """One page of a bucket in key order, and the key that the next page starts with (None: there is no more)."""
+class Deletion:
+    """What a deletion did. `version`: of the marker that was written, or of the version that was removed."""
 
-    entries: tuple[Object | Folder, ...]
-    next_start: str | None
+    key: str
+    version: str | None  # None: of a bucket that never kept versions
+    is_marker: bool  # the version is a marker
+
+
+class Reader(Iterator[bytes]):
+    """The bytes of a small object, as BlobReader gives those of others."""
+
+    def __init__(self, first: int, length: int, content: bytes):
+        self.first = first
+        self.length = length
+        self._content = content[first : first + length]
+
+    def __next__(self) -> bytes:
+        if not self._content:
+            raise StopIteration
+        content, self._content = self._content, b""
+        return content
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class KeyTooLong(CloudError):
     """A key has more than 1024 bytes."""
+
+
+class Deleted(NotFound):
+    """The newest version of the key is a marker."""
+
+    def __init__(self, marker: Version):
+        super().__init__("object", marker.key)
+        self.marker = marker
+
+
+class IsMarker(CloudError):
+    """The version asked for is a marker: there is nothing in it to read."""
+
+    def __init__(self, marker: Version):
+        super().__init__(f"Version {marker.version} of {marker.key} says that it was deleted.")
+        self.marker = marker
 
 
 def put(
@@ -74,49 +102,63 @@ def put(
     bucket: str,
     key: str,
     chunks: Iterable[bytes],
+    description: Description = NOTHING_SAID,
     *,
-    headers: Mapping[str, str] | None = None,
-    user_metadata: Mapping[str, str] | None = None,
+    storage_class: str | None = None,
+    lock: Lock = UNLOCKED,
+    customer_key: bytes | None = None,
     algorithm: str = DEFAULT_ALGORITHM,
     claims: Claims = no_claims,
     conditions: Conditions = NO_CONDITIONS,
 ) -> Object:
     """Store an object, replacing what the key held; durable and visible when this returns.
 
-    `algorithm` names the checksum to keep. Raises NotFound (bucket), KeyTooLong, ConditionFailed, and what
-    bodies.receive raises; then nothing has changed.
+    `algorithm` names the checksum to keep, `customer_key` (32 bytes) wraps the object's key beside the home's own.
+    Raises NotFound (bucket), KeyTooLong, ConditionFailed, and what bodies.receive raises; then nothing has changed.
     """
     check_key(key)
-    with cloud.database.read() as connection:
-        buckets.require(connection, bucket)
-        _check_replacing(conditions, current(connection, bucket, key), key)
-    with receive(cloud, chunks, [algorithm], claims) as body:
-        new = Object(
+    wrapping = descriptions.wrapping(description.encryption, customer_key)
+    now = cloud.now()
+
+    def made(bytes_id: str, body: Body, wrapped_key: bytes | None) -> Object:
+        return Object(
             bucket=bucket,
             key=key,
-            id=new_id(),
-            size=body.blob.size,
+            id=bytes_id,
+            size=body.size,
             etag=body.md5,
-            modified_at=cloud.now(),
-            headers=headers or {},
-            user_metadata=user_metadata or {},
+            modified_at=now,
+            storage_class=storage_class,
             checksum=Checksum(algorithm, body.checksums[algorithm]),
+            lock=lock,
+            wrapped_key=wrapped_key,
+            description=description,
         )
 
-        def write(connection: sa.Connection) -> list[str]:
-            replaced = place(connection, new, conditions)
-            insert_part(connection, new.id, 1, body.blob, etag=body.md5, modified_at=new.modified_at)
-            return replaced
+    bytes_id = new_id()
+    small, chunks = take_small(iter(chunks))
+    if small is not None:
+        body = digest_small(small, [algorithm], claims)
+        sealed, wrapped_key = cloud.files.seal_whole(small, bytes_id, wrapping)
+        with full_disk_told():
+            return _place(cloud, made(bytes_id, body, wrapped_key), conditions, sealed)
+    with cloud.database.read() as connection:  # before gigabytes are taken in for nothing
+        buckets.require(connection, bucket)
+        versions.check_replacing(conditions, versions.newest(connection, bucket, key), key)
+    with receive(cloud, chunks, [algorithm], claims, wrapping) as stored:
+        return _place(cloud, made(bytes_id, stored, None), conditions, stored)
 
-        replaced = cloud.database.apply(write)
-    cloud.files.delete(replaced)
-    return new
 
-
-def head(cloud: Cloud, bucket: str, key: str, conditions: Conditions = NO_CONDITIONS) -> Object:
-    """What is known of the object. Raises NotFound (bucket, object), ConditionFailed and NotModified."""
-    with cloud.database.read() as connection:
-        found = _require(connection, bucket, key)
+def head(
+    cloud: Cloud,
+    bucket: str,
+    key: str,
+    *,
+    version: str | None = None,
+    conditions: Conditions = NO_CONDITIONS,
+) -> Object:
+    """What is known of the object. Raises NotFound, IsMarker, ConditionFailed and NotModified."""
+    found, _ = _find(cloud, bucket, key, version, _HEAD_NEWEST, _HEAD_NAMED)
     check_read(conditions, found.etag, found.modified_at)
     return found
 
@@ -126,23 +168,29 @@ def get(
     bucket: str,
     key: str,
     *,
+    version: str | None = None,
     span: Span | None = None,
     part: int | None = None,
+    customer_key: bytes | None = None,
     conditions: Conditions = NO_CONDITIONS,
-) -> tuple[Object, BlobReader]:
+) -> tuple[Object, Reader | BlobReader]:
     """The object and its bytes, or those of a span or a part; the reader tells where they begin and how many they are.
 
-    The bytes stay readable while the object is replaced or deleted. Raises NotFound (bucket, object), ConditionFailed,
-    NotModified, SpanOutside, PartUnknown, and Tampered here or while reading.
+    The bytes stay readable while the object is replaced or deleted. Raises what head raises, SpanOutside, PartUnknown,
+    CustomerKeyNeeded, CustomerKeyRefused, WrongKey, and Tampered here or while reading.
     """
     for attempt in range(READ_ATTEMPTS):
-        with cloud.database.read() as connection:
-            found = _require(connection, bucket, key)
-            check_read(conditions, found.etag, found.modified_at)
-            pieces = _pieces(connection, found.id)
-        first, length = _locate(found, pieces, span, part)
+        found, row = _find(cloud, bucket, key, version, _GET_NEWEST, _GET_NAMED)
+        check_read(conditions, found.etag, found.modified_at)
+        wrapping = descriptions.wrapping(found.description.encryption, customer_key)
+        if found.wrapped_key is not None:
+            if row[-1] is None:
+                raise BlobGone(f"Object {found.id} has no content.")
+            first, length = _locate(found, [], span, part)
+            content = cloud.files.open_whole(row[-1], found.id, found.wrapped_key, wrapping)
+            return found, Reader(first, length, content)
         try:
-            return found, cloud.files.read([blob for _, blob in pieces], first, length)
+            return found, _read_pieces(cloud, found, span, part, wrapping)
         except BlobGone:  # replaced between the look-up and the opening: look again
             if attempt == READ_ATTEMPTS - 1:
                 raise
@@ -151,139 +199,132 @@ def get(
 
 def locate(cloud: Cloud, found: Object, span: Span | None, part: int | None) -> tuple[int, int]:
     """Where a span or a part begins, and its size in bytes. Raises SpanOutside and PartUnknown."""
-    if part is None:
-        return locate_span(span, found.size)
-    with cloud.database.read() as connection:
-        return _locate(found, _pieces(connection, found.id), span, part)
+    pieces = [] if part is None or found.wrapped_key is not None else pieces_of(cloud, found)
+    return _locate(found, pieces, span, part)
 
 
-def list_page(
+def pieces_of(cloud: Cloud, found: Version) -> list[tuple[int, Blob]]:
+    """The numbers and blobs that make up an object which does not lie in the database."""
+    rows = cloud.database.look(_PIECES, of_owner=found.id)
+    return [(number, Blob(blob, size, wrapped_key)) for number, blob, size, wrapped_key in rows]
+
+
+def delete(
     cloud: Cloud,
     bucket: str,
+    key: str,
     *,
-    prefix: str = "",
-    delimiter: str = "",
-    start: str = "",
-    after: str | None = None,
-    limit: int = 1000,
-) -> Listing:
-    """At most `limit` objects and folders from the key `start` on, or after a key or folder. Raises NotFound."""
-    query = sa.select(objects).where(objects.c.bucket == bucket, objects.c.version == UNVERSIONED)
-    entries: list[Object | Folder] = []
-    with cloud.database.read() as connection:
-        buckets.require(connection, bucket)
-        position = None if after is None else [after]
-        found = folded(
-            connection, query, [objects.c.key], start=start, after=position, prefix=prefix, delimiter=delimiter
-        )
-        for entry in found:
-            if len(entries) >= limit:
-                return Listing(tuple(entries), _name(entry) if limit else None)
-            entries.append(entry if isinstance(entry, Folder) else _object(entry))
-    return Listing(tuple(entries), None)
+    version: str | None = None,
+    conditions: Conditions = NO_CONDITIONS,
+    may_bypass_governance: bool = False,
+) -> Deletion:
+    """Remove an object, or hide it behind a marker where the bucket keeps versions; a key that holds none is no error.
+
+    A version that is named is removed for good. Raises NotFound (bucket), ConditionFailed and Locked.
+    """
+    [done] = delete_many(cloud, bucket, [(key, version, conditions)], may_bypass_governance=may_bypass_governance)
+    if isinstance(done, CloudError):
+        raise done
+    return done
 
 
-def walk(cloud: Cloud, bucket: str, prefix: str = "") -> Iterator[Object]:
-    """Every object whose key begins with `prefix`, in key order, page by page. Raises NotFound (bucket)."""
-    start: str | None = ""
-    while start is not None:
-        listing = list_page(cloud, bucket, prefix=prefix, start=start)
-        yield from (entry for entry in listing.entries if isinstance(entry, Object))
-        start = listing.next_start
+def delete_many(
+    cloud: Cloud,
+    bucket: str,
+    wanted: Sequence[tuple[str, str | None, Conditions]],
+    *,
+    may_bypass_governance: bool = False,
+) -> list[Deletion | CloudError]:
+    """Delete (key, version, conditions) in one transaction; what became of each, in their order. Raises NotFound."""
+    now = cloud.now()
 
-
-def delete(cloud: Cloud, bucket: str, key: str, conditions: Conditions = NO_CONDITIONS) -> None:
-    """Remove an object; a key that holds none is no error. Raises NotFound (bucket) and ConditionFailed."""
-    delete_many(cloud, bucket, [key], conditions)
-
-
-def delete_many(cloud: Cloud, bucket: str, keys: Sequence[str], conditions: Conditions = NO_CONDITIONS) -> None:
-    """Remove objects, all or none of them. Raises NotFound (bucket) and ConditionFailed."""
-
-    def remove(connection: sa.Connection) -> list[str]:
-        buckets.require(connection, bucket)
-        blobs: list[str] = []
-        for key in keys:
-            present = current(connection, bucket, key)
-            _check_replacing(conditions, present, key)
-            blobs += _remove(connection, present)
-        return blobs
+    def write(connection: sa.Connection) -> tuple[list[Deletion | CloudError], list[list[str]]]:
+        found = buckets.require(connection, bucket)
+        outcomes: list[Deletion | CloudError] = []
+        blobs = []
+        for key, version, conditions in wanted:
+            try:
+                if version is None:
+                    done, freed = _hide(connection, found, key, conditions, now)
+                else:
+                    done, freed = _remove(connection, bucket, key, version, conditions, now, may_bypass_governance)
+            except CloudError as error:
+                outcomes.append(error)
+            else:
+                outcomes.append(done)
+                blobs.append(freed)
+        return outcomes, blobs
 
     with full_disk_told():
-        blobs = cloud.database.apply(remove)
-    cloud.files.delete(blobs)
+        outcomes, blobs = cloud.database.apply(write)
+    for group in blobs:
+        cloud.files.delete(group)
+    return outcomes
 
 
 def copy(
     cloud: Cloud,
-    source: tuple[str, str],
+    source: Source,
     bucket: str,
     key: str,
     *,
     headers: Mapping[str, str] | None = None,
     user_metadata: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    encryption: descriptions.Encryption = descriptions.HOME_ENCRYPTION,
+    storage_class: str | None = None,
+    lock: Lock = UNLOCKED,
     algorithm: str | None = None,
+    source_customer_key: bytes | None = None,
+    customer_key: bytes | None = None,
     source_conditions: Conditions = NO_CONDITIONS,
     conditions: Conditions = NO_CONDITIONS,
-) -> Object:
-    """Copy the object `source` (bucket, key); headers and metadata that are given replace the source's.
+) -> tuple[Object, Object]:
+    """Copy an object: (source, copy). Headers, metadata and tags that are given replace the source's.
 
     Raises what get and put raise, and Invalid for a copy onto itself that changes nothing.
     """
     check_key(key)
-    if source == (bucket, key) and headers is None and user_metadata is None and algorithm is None:
-        raise Invalid("Copying an object onto itself needs other headers or other metadata.")
-    found, chunks = get(cloud, *source, conditions=source_conditions)
+    found, chunks = get(
+        cloud,
+        source.bucket,
+        source.key,
+        version=source.version,
+        customer_key=source_customer_key,
+        conditions=source_conditions,
+    )
+    said = found.description
+    new = Description(
+        said.headers if headers is None else headers,
+        said.user_metadata if user_metadata is None else user_metadata,
+        said.tags if tags is None else tags,
+        encryption,
+    )
+    is_itself = source == Source(bucket, key)
+    if is_itself and headers is None and (encryption, storage_class) == (said.encryption, found.storage_class):
+        raise Invalid("Copying an object onto itself needs other headers, metadata, storage class or encryption.")
     kept = found.checksum.algorithm if found.checksum else DEFAULT_ALGORITHM
-    return put(
+    made = put(
         cloud,
         bucket,
         key,
         chunks,
-        headers=found.headers if headers is None else headers,
-        user_metadata=found.user_metadata if user_metadata is None else user_metadata,
+        new,
+        storage_class=storage_class,
+        lock=lock,
+        customer_key=customer_key,
         algorithm=algorithm or kept,
         conditions=conditions,
     )
+    return found, made
 
 
 def check_key(key: str) -> None:
     """Raises KeyTooLong, and Invalid for an empty key."""
     if not key:
         raise Invalid("A key has at least one character.")
-    if len(key.encode()) > LONGEST_KEY_BYTES:
+    if len(key) > LONGEST_KEY_BYTES or len(key.encode()) > LONGEST_KEY_BYTES:
         raise KeyTooLong(f"A key has at most {LONGEST_KEY_BYTES} bytes.")
-
-
-def place(connection: sa.Connection, new: Object, conditions: Conditions) -> list[str]:
-    """Write an object's row in place of the one its key held; returns the blobs to delete after the commit."""
-    buckets.require(connection, new.bucket)
-    present = current(connection, new.bucket, new.key)
-    _check_replacing(conditions, present, new.key)
-    replaced = _remove(connection, present)
-    connection.execute(_INSERT, asdict(new))
-    return replaced
-
-
-def insert_part(
-    connection: sa.Connection,
-    owner: str,
-    number: int,
-    blob: Blob,
-    *,
-    etag: str,
-    modified_at: float,
-    checksum: str | None = None,
-) -> None:
-    """Write the row of bytes that an object or an upload owns."""
-    row = {"owner": owner, "number": number, "blob": blob.id, "size": blob.size, "wrapped_key": blob.wrapped_key}
-    connection.execute(_INSERT_PART, {**row, "etag": etag, "modified_at": modified_at, "checksum": checksum})
-
-
-def current(connection: sa.Connection, bucket: str, key: str) -> Object | None:
-    """The object that the key holds, within a transaction, or None."""
-    row = connection.execute(_FIND, {"in_bucket": bucket, "at_key": key}).first()
-    return None if row is None else _object(row)
 
 
 def sweep(cloud: Cloud) -> int:
@@ -296,46 +337,81 @@ def sweep(cloud: Cloud) -> int:
     return cloud.files.sweep(known)
 
 
-def _require(connection: sa.Connection, bucket: str, key: str) -> Object:
-    found = current(connection, bucket, key)
-    if found is None:
-        buckets.require(connection, bucket)
-        raise NotFound("object", key)
-    return found
+def _place(cloud: Cloud, new: Object, conditions: Conditions, content: bytes | StoredBody) -> Object:
+    """Commit an object and its content: a small one's sealed bytes, or the blob that holds them."""
+    document = descriptions.seal(cloud, new.id, new.description)
+
+    def write(connection: sa.Connection) -> tuple[Placed, list[str]]:
+        placed = versions.place(connection, new, document, conditions)
+        if isinstance(content, bytes):
+            versions.insert_content(connection, new.id, content)
+        else:
+            versions.insert_part(connection, new.id, 1, content.blob, etag=new.etag, modified_at=new.modified_at)
+        return placed
+
+    placed, replaced = cloud.database.apply(write)
+    cloud.files.delete(replaced)
+    return replace(new, version=placed.version, position=placed.position)
 
 
-def _check_replacing(conditions: Conditions, present: Object | None, key: str) -> None:
-    if present is None and conditions.if_match is not None:
-        raise NotFound("object", key)
-    check_write(conditions, present.etag if present else None)
+def _find(
+    cloud: Cloud, bucket: str, key: str, version: str | None, of_newest: Prepared, of_named: Prepared
+) -> tuple[Object, Row]:
+    if version is None:
+        rows = cloud.database.look(of_newest, in_bucket=bucket, at_key=key)
+    else:
+        rows = cloud.database.look(of_named, in_bucket=bucket, at_key=key, named=version)
+    if not rows:
+        buckets.find(cloud, bucket)
+        raise NotFound("object", key) if version is None else NotFound("version", version)
+    row = rows[0]
+    if row[_IS_MARKER]:
+        marker = versions.version_of(row)
+        raise Deleted(marker) if version is None else IsMarker(marker)
+    return versions.object_of(cloud, row), row
 
 
-def _remove(connection: sa.Connection, present: Object | None) -> list[str]:
-    if present is None:
-        return []
-    owner = {"of_owner": present.id}
-    blobs = connection.execute(_BLOBS, owner).scalars().all()
-    connection.execute(_REMOVE_PARTS, owner)
-    connection.execute(_REMOVE, {"in_bucket": present.bucket, "at_key": present.key})
-    return list(blobs)
-
-
-def _pieces(connection: sa.Connection, owner: str) -> list[tuple[int, Blob]]:
-    rows = connection.execute(_PIECES, {"of_owner": owner})
-    return [(number, Blob(blob, size, wrapped_key)) for number, blob, size, wrapped_key in rows]
+def _read_pieces(cloud: Cloud, found: Object, span: Span | None, part: int | None, wrapping: Wrapping) -> BlobReader:
+    pieces = pieces_of(cloud, found)
+    if not pieces:
+        raise BlobGone(f"Object {found.id} has no bytes.")
+    first, length = _locate(found, pieces, span, part)
+    return cloud.files.read([blob for _, blob in pieces], first, length, wrapping)
 
 
 def _locate(found: Object, pieces: Sequence[tuple[int, Blob]], span: Span | None, part: int | None) -> tuple[int, int]:
     if part is None:
         return locate_span(span, found.size)
+    if not pieces:  # it lies in the database, whole
+        return locate_part(part, [(1, found.size)])
     return locate_part(part, [(number, blob.size) for number, blob in pieces])
 
 
-def _object(row: sa.Row[Any]) -> Object:
-    values = dict(row._mapping)
-    checksum = values.pop("checksum")
-    return Object(**values, checksum=checksum and Checksum(**checksum))
+def _hide(
+    connection: sa.Connection, bucket: buckets.Bucket, key: str, conditions: Conditions, now: float
+) -> tuple[Deletion, list[str]]:
+    """Remove the one version of a key, or write a marker where the bucket keeps versions."""
+    newest = versions.newest(connection, bucket.name, key)
+    versions.check_replacing(conditions, newest, key)
+    if bucket.versioning is None:
+        return Deletion(key, None, False), [] if newest is None else versions.remove(connection, newest)
+    marker, freed = versions.place_marker(connection, bucket, key, newest, now)
+    return Deletion(key, marker.version, True), freed
 
 
-def _name(entry: Folder | sa.Row[Any]) -> str:
-    return entry.prefix if isinstance(entry, Folder) else str(entry._mapping[objects.c.key])
+def _remove(
+    connection: sa.Connection,
+    bucket: str,
+    key: str,
+    version: str,
+    conditions: Conditions,
+    now: float,
+    may_bypass_governance: bool,
+) -> tuple[Deletion, list[str]]:
+    """Remove a version for good."""
+    found = versions.named(connection, bucket, key, version)
+    versions.check_replacing(conditions, found, key)
+    if found is None:
+        return Deletion(key, version, False), []
+    versions.check_unlocked(found, now, may_bypass_governance=may_bypass_governance)
+    return Deletion(key, version, found.is_marker), versions.remove(connection, found)

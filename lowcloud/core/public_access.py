@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lowcloud.core import access_lists, configurations, objects
+from lowcloud.core import access_lists, configurations, versions
 from lowcloud.core.buckets import BLOCK
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.patterns import matches
@@ -87,8 +87,8 @@ def _is_listed(connection: sa.Connection, bucket: str, key: str, level: str, per
         return False
     if level == "bucket":
         return access_lists.grants(access_lists.of_bucket(connection, bucket), "everyone", permission)
-    found = objects.current(connection, bucket, key)
-    if found is None:
+    found = versions.newest(connection, bucket, key)
+    if found is None or found.is_marker:
         return False
     listed = access_lists.of_object(connection, bucket, key, found.id)
     return access_lists.grants(listed, "everyone", permission)

@@ -2,27 +2,30 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
 
-from lowcloud.core import buckets, objects
-from lowcloud.core.bodies import Body, Claims, no_claims, receive
+from lowcloud.core import buckets, descriptions, objects, versions
+from lowcloud.core.bodies import Claims, StoredBody, no_claims, receive
 from lowcloud.core.checksums import CAN_SPAN_PARTS, DEFAULT_ALGORITHM, Checksum, DigestMismatch, composite, joined
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, Conditions
+from lowcloud.core.descriptions import NOTHING_SAID, Description
 from lowcloud.core.disk import full_disk_told
 from lowcloud.core.errors import CloudError, Invalid, NotFound
-from lowcloud.core.objects import Object
+from lowcloud.core.objects import Source
 from lowcloud.core.spans import Span
+from lowcloud.core.versions import UNLOCKED, Lock, Object
 from lowcloud.store.files import new_id
 from lowcloud.store.listing import Folder, folded
 from lowcloud.store.tables import parts, uploads
 
 SMALLEST_PART_BYTES = 5 * 1024**2
 MOST_PARTS = 10_000
+_PLAIN = ("id", "bucket", "key", "created_at", "storage_class", "algorithm", "is_composite")
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,9 @@ class Upload:
     bucket: str
     key: str
     created_at: float
-    headers: Mapping[str, str] = field(default_factory=dict)
-    user_metadata: Mapping[str, str] = field(default_factory=dict)
+    description: Description = NOTHING_SAID
+    storage_class: str | None = None
+    lock: Lock = UNLOCKED
     algorithm: str = DEFAULT_ALGORITHM
     is_composite: bool = False  # of the checksum: over the parts' checksums, not over the whole
 
@@ -75,9 +79,10 @@ def create(
     cloud: Cloud,
     bucket: str,
     key: str,
+    description: Description = NOTHING_SAID,
     *,
-    headers: Mapping[str, str] | None = None,
-    user_metadata: Mapping[str, str] | None = None,
+    storage_class: str | None = None,
+    lock: Lock = UNLOCKED,
     algorithm: str = DEFAULT_ALGORITHM,
     is_composite: bool = False,
 ) -> Upload:
@@ -85,17 +90,24 @@ def create(
     objects.check_key(key)
     if not is_composite and algorithm not in CAN_SPAN_PARTS:
         raise Invalid(f"The {algorithm} of a whole object does not follow from its parts: use a composite checksum.")
-    upload = Upload(new_id(), bucket, key, cloud.now(), headers or {}, user_metadata or {}, algorithm, is_composite)
+    upload_id = new_id()
+    upload = Upload(upload_id, bucket, key, cloud.now(), description, storage_class, lock, algorithm, is_composite)
+    row = {name: getattr(upload, name) for name in _PLAIN} | {
+        "retention": lock.retention,
+        "retain_until": lock.retain_until,
+        "legal_hold": lock.legal_hold,
+        "document": descriptions.seal(cloud, upload_id, description),
+    }
     with full_disk_told(), cloud.database.transaction() as connection:
         buckets.require(connection, bucket)
-        connection.execute(sa.insert(uploads).values(asdict(upload)))
+        connection.execute(sa.insert(uploads).values(row))
     return upload
 
 
 def find(cloud: Cloud, bucket: str, key: str, upload_id: str) -> Upload:
     """The upload. Raises NotFound (bucket, upload)."""
     with cloud.database.read() as connection:
-        return _require(connection, bucket, key, upload_id)
+        return _require(cloud, connection, bucket, key, upload_id)
 
 
 def put_part(
@@ -106,23 +118,25 @@ def put_part(
     *,
     algorithms: Sequence[str] = (),
     claims: Claims = no_claims,
+    customer_key: bytes | None = None,
 ) -> Part:
     """Store a part, replacing one of the same number; durable when this returns.
 
     `algorithms` are those of the claims beside the upload's own. Raises NotFound (upload), Invalid (number), and what
-    bodies.receive raises.
+    bodies.receive raises, CustomerKeyNeeded and CustomerKeyRefused.
     """
+    wrapping = descriptions.wrapping(upload.description.encryption, customer_key)
     if not 1 <= number <= MOST_PARTS:
         raise Invalid(f"A part's number is between 1 and {MOST_PARTS}.")
-    with receive(cloud, chunks, [upload.algorithm, *algorithms], claims) as body:
-        part = Part(number, body.blob.size, body.md5, cloud.now(), body.checksums[upload.algorithm])
+    with receive(cloud, chunks, [upload.algorithm, *algorithms], claims, wrapping) as body:
+        part = Part(number, body.size, body.md5, cloud.now(), body.checksums[upload.algorithm])
 
         def write(connection: sa.Connection) -> Sequence[str]:
-            _require(connection, upload.bucket, upload.key, upload.id)  # it may have ended while the body came
+            _require_row(connection, upload.bucket, upload.key, upload.id)  # it may have ended while the body came
             return _replace_part(connection, upload, part, body)
 
         replaced = cloud.database.apply(write)
-    cloud.files.delete(replaced)
+    cloud.files.discard(replaced)
     return part
 
 
@@ -130,14 +144,24 @@ def copy_part(
     cloud: Cloud,
     upload: Upload,
     number: int,
-    source: tuple[str, str],
+    source: Source,
     *,
     span: Span | None = None,
     conditions: Conditions = NO_CONDITIONS,
-) -> Part:
-    """Store a part whose bytes are those of another object (bucket, key), or a span of them."""
-    _, chunks = objects.get(cloud, *source, span=span, conditions=conditions)
-    return put_part(cloud, upload, number, chunks)
+    source_customer_key: bytes | None = None,
+    customer_key: bytes | None = None,
+) -> tuple[Object, Part]:
+    """Store a part whose bytes are those of another object, or a span of them: (source, part)."""
+    found, chunks = objects.get(
+        cloud,
+        source.bucket,
+        source.key,
+        version=source.version,
+        span=span,
+        conditions=conditions,
+        customer_key=source_customer_key,
+    )
+    return found, put_part(cloud, upload, number, chunks, customer_key=customer_key)
 
 
 def complete(
@@ -160,29 +184,31 @@ def complete(
     """
     _check_order(wanted)
     with full_disk_told(), cloud.database.transaction() as connection:
-        done = _completed(connection, bucket, key, upload_id)
-        if done is not None:
+        done = versions.with_bytes(cloud, connection, bucket, key, upload_id)
+        if done is not None:  # its answer may not have reached the client
             return done
-        upload = _require(connection, bucket, key, upload_id)
+        upload = _require(cloud, connection, bucket, key, upload_id)
         present = {part.number: part for part in _parts(connection, upload_id)}
         chosen = [_choose(upload, present, part) for part in wanted]
         _check_sizes(chosen)
         new = _joined_object(upload, chosen, cloud.now())
         _check_claims(new, claimed or {}, is_composite, size)
         discarded = _discard(connection, upload_id, [part.number for part in chosen])
-        discarded += objects.place(connection, new, conditions)
+        document = descriptions.seal(cloud, new.id, new.description)
+        placed, replaced = versions.place(connection, new, document, conditions)
         connection.execute(sa.delete(uploads).where(uploads.c.id == upload_id))
-    cloud.files.delete(discarded)
-    return new
+    cloud.files.discard(discarded)
+    cloud.files.delete(replaced)
+    return replace(new, version=placed.version, position=placed.position)
 
 
 def abort(cloud: Cloud, bucket: str, key: str, upload_id: str) -> None:
     """End an upload and remove its parts. Raises NotFound (bucket, upload)."""
     with full_disk_told(), cloud.database.transaction() as connection:
-        _require(connection, bucket, key, upload_id)
+        _require_row(connection, bucket, key, upload_id)
         discarded = _discard(connection, upload_id, [])
         connection.execute(sa.delete(uploads).where(uploads.c.id == upload_id))
-    cloud.files.delete(discarded)
+    cloud.files.discard(discarded)
 
 
 def list_parts(cloud: Cloud, upload: Upload, *, after: int = 0, limit: int = 1000) -> tuple[list[Part], bool]:
@@ -215,23 +241,33 @@ def list_uploads(
         for entry in found:
             if len(entries) >= limit:
                 return entries, limit > 0
-            entries.append(entry if isinstance(entry, Folder) else Upload(**entry._mapping))
+            entries.append(entry if isinstance(entry, Folder) else _upload(cloud, entry))
     return entries, False
 
 
-def _require(connection: sa.Connection, bucket: str, key: str, upload_id: str) -> Upload:
+def _require(cloud: Cloud, connection: sa.Connection, bucket: str, key: str, upload_id: str) -> Upload:
+    return _upload(cloud, _require_row(connection, bucket, key, upload_id))
+
+
+def _require_row(connection: sa.Connection, bucket: str, key: str, upload_id: str) -> sa.Row[Any]:
     row = connection.execute(sa.select(uploads).where(uploads.c.id == upload_id)).first()
     if row is None or (row.bucket, row.key) != (bucket, key):
         buckets.require(connection, bucket)
         raise NotFound("upload", upload_id)
-    return Upload(**row._mapping)
+    return row
 
 
-def _replace_part(connection: sa.Connection, upload: Upload, part: Part, body: Body) -> Sequence[str]:
+def _upload(cloud: Cloud, row: sa.Row[Any]) -> Upload:
+    values = {name: getattr(row, name) for name in _PLAIN}
+    lock = Lock(row.retention, row.retain_until, row.legal_hold)
+    return Upload(**values, lock=lock, description=descriptions.unseal(cloud, row.id, row.document))
+
+
+def _replace_part(connection: sa.Connection, upload: Upload, part: Part, body: StoredBody) -> Sequence[str]:
     there = (parts.c.owner == upload.id, parts.c.number == part.number)
     replaced = connection.execute(sa.select(parts.c.blob).where(*there)).scalars().all()
     connection.execute(sa.delete(parts).where(*there))
-    objects.insert_part(
+    versions.insert_part(
         connection,
         upload.id,
         part.number,
@@ -249,12 +285,6 @@ def _check_order(wanted: Sequence[Wanted]) -> None:
         raise Invalid("Name at least one part.")
     if any(later <= earlier for earlier, later in pairwise(numbers)):
         raise PartsOutOfOrder("The parts must be named in ascending order of their numbers.")
-
-
-def _completed(connection: sa.Connection, bucket: str, key: str, upload_id: str) -> Object | None:
-    """The object that this upload has already become; its answer may not have reached the client."""
-    current = objects.current(connection, bucket, key)
-    return current if current is not None and current.id == upload_id else None
 
 
 def _choose(upload: Upload, present: Mapping[int, Part], wanted: Wanted) -> Part:
@@ -282,8 +312,9 @@ def _joined_object(upload: Upload, chosen: Sequence[Part], now: float) -> Object
         size=sum(part.size for part in chosen),
         etag=f"{md5.hexdigest()}-{len(chosen)}",
         modified_at=now,
-        headers=upload.headers,
-        user_metadata=upload.user_metadata,
+        storage_class=upload.storage_class,
+        lock=upload.lock,
+        description=upload.description,
         checksum=_joined_checksum(upload, chosen),
         parts=len(chosen),
     )

@@ -1,19 +1,23 @@
 """The database: SQLite (WAL, fully synchronous) by default, through SQLAlchemy Core so that others fit."""
 
+import fcntl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, create_engine, event, inspect, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
+from lowcloud.store.prepared import Prepared, Row
 from lowcloud.store.tables import SCHEMA_VERSION, metadata, schema_version
 from lowcloud.store.upsert import insert_missing
 
 BUSY_TIMEOUT_SECONDS = 30
+# A checkpoint copies pages of the log into the database. Rare ones copy a page once that was written many times.
+CHECKPOINT_PAGES = 4000
 Result = TypeVar("Result")
 
 
@@ -25,10 +29,11 @@ class Database:
     """Opens transactions. SQLite has one writer at a time; readers never wait for it."""
 
     def __init__(self, url: str):
-        self._engine = create_engine(url, poolclass=QueuePool, pool_size=16, max_overflow=48)
-        # SQLite's own busy handler sleeps in steps of up to 100 ms; a lock hands over at once.
-        self._writer = threading.Lock()
+        # The connection used last has the warmest page cache.
+        self._engine = create_engine(url, poolclass=QueuePool, pool_size=16, max_overflow=48, pool_use_lifo=True)
+        self._writer = _Writer(self._engine.url.database if self._engine.dialect.name == "sqlite" else None)
         self._waiting: deque[_Change[Any]] = deque()
+        self._lookers: deque[Any] = deque()
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
@@ -81,9 +86,57 @@ class Database:
         with self._engine.connect() as connection:
             yield connection
 
+    def look(self, statement: Prepared, **values: Any) -> list[Row]:
+        """What one statement finds in the snapshot of its moment, without the cost of a transaction."""
+        try:
+            driver = self._lookers.pop()
+        except IndexError:
+            driver = self._new_looker()
+        found = statement.run(self._engine.dialect, driver, values)
+        self._lookers.append(driver)
+        return found
+
     def close(self) -> None:
         """Give the connections back."""
+        while self._lookers:
+            self._lookers.pop().close()
         self._engine.dispose()
+        self._writer.close()
+
+    def _new_looker(self) -> Any:
+        """A driver's connection that commits by itself."""
+        connection = self._engine.raw_connection()
+        driver = connection.dbapi_connection
+        connection.detach()
+        if self._engine.dialect.name != "sqlite":  # which does so unless told BEGIN
+            driver.autocommit = True  # type: ignore[union-attr]
+        return driver
+
+
+class _Writer:
+    """The right to write, of one thread of one process at a time.
+
+    SQLite's own busy handler sleeps in steps of up to 100 ms; locks hand over at once.
+    """
+
+    def __init__(self, database: str | None):
+        self._lock = threading.Lock()
+        self._file = None if database is None else Path(f"{database}-writer").open("w")  # noqa: SIM115 (kept open)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._lock.release()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
 
 
 class _Change(Generic[Result]):
@@ -100,17 +153,19 @@ class _Change(Generic[Result]):
         if is_alone:
             self._results.append(self._change(connection))
             return
-        savepoint = connection.begin_nested()
+        driver: Any = connection.connection.dbapi_connection  # SQLAlchemy's savepoints cost as much as the change
+        driver.execute("SAVEPOINT change")
         try:
             self._results.append(self._change(connection))
         except Exception as error:  # noqa: BLE001 (it is raised again where it belongs, in the caller's thread)
             self.error = error
             try:
-                savepoint.rollback()
-            except DBAPIError:  # on a full disk SQLite has undone the whole transaction by itself
+                driver.execute("ROLLBACK TO SAVEPOINT change")
+            except (
+                connection.dialect.loaded_dbapi.Error
+            ):  # on a full disk SQLite has undone the whole transaction by itself
                 raise error from None
-        else:
-            savepoint.commit()
+        driver.execute("RELEASE SAVEPOINT change")
 
     def outcome(self) -> Result:
         """What the change returned. Raises what it raised, or what the commit did."""
@@ -140,6 +195,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "synchronous=FULL",
         "foreign_keys=ON",
         f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
+        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

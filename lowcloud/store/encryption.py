@@ -1,6 +1,8 @@
 """The key ring: one master key per home, from which every other key is derived or by which it is wrapped."""
 
 import os
+from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -16,6 +18,21 @@ class Tampered(Exception):
     """What was read is not what was written: a bit has changed, or the key is another."""
 
 
+class WrongKey(Exception):
+    """A data key is wrapped with a customer's key, and this is not the one, or none was given."""
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """What wraps a data key beside the master key: a named key of the ring, or a key that only the customer has."""
+
+    key_id: str = ""
+    customer_key: bytes | None = None  # 32 bytes, never kept
+
+
+PLAIN_WRAPPING = Wrapping()
+
+
 class KeyRing:
     """Seals small secrets. Each purpose has a key of its own, so that one seal never opens another."""
 
@@ -23,35 +40,43 @@ class KeyRing:
         self._master = master
         self._ciphers: dict[str, AESGCM] = {}
 
-    def seal(self, plaintext: bytes, purpose: str) -> bytes:
-        """Encrypt and authenticate: nonce (12 bytes), then ciphertext and tag."""
+    def seal(self, plaintext: bytes, purpose: str, owner: str = "") -> bytes:
+        """Encrypt and authenticate, bound to an owner: nonce (12 bytes), then ciphertext and tag."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher(purpose).encrypt(nonce, plaintext, purpose.encode())
+        return nonce + self._cipher(purpose).encrypt(nonce, plaintext, f"{purpose} {owner}".encode())
 
-    def unseal(self, sealed: bytes, purpose: str) -> bytes:
-        """The plaintext of what `seal` gave. Raises Tampered."""
+    def unseal(self, sealed: bytes, purpose: str, owner: str = "") -> bytes:
+        """The plaintext of what `seal` gave for this owner. Raises Tampered."""
         try:
-            return self._cipher(purpose).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], purpose.encode())
+            nonce, bound = sealed[:NONCE_BYTES], f"{purpose} {owner}".encode()
+            return self._cipher(purpose).decrypt(nonce, sealed[NONCE_BYTES:], bound)
         except (InvalidTag, ValueError) as error:
-            raise Tampered(f"A sealed {purpose} does not open with this home's key.") from error
+            raise Tampered(f"A sealed {purpose} {owner} does not open with this home's key.") from error
 
-    def wrap(self, data_key: bytes, owner: str) -> bytes:
+    def wrap(self, data_key: bytes, owner: str, wrapping: Wrapping = PLAIN_WRAPPING) -> bytes:
         """Seal the key of one blob, bound to that blob's id so that it opens no other."""
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher("data key").encrypt(nonce, data_key, owner.encode())
+        if wrapping.customer_key is not None:
+            nonce = os.urandom(NONCE_BYTES)
+            data_key = nonce + _customer_cipher(wrapping.customer_key).encrypt(nonce, data_key, owner.encode())
+        return self.seal(data_key, _purpose(wrapping), owner)
 
-    def unwrap(self, wrapped: bytes, owner: str) -> bytes:
-        """The data key that `wrap` sealed for this owner. Raises Tampered."""
-        try:
-            return self._cipher("data key").decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], owner.encode())
-        except (InvalidTag, ValueError) as error:
-            raise Tampered(f"The key of {owner} does not open with this home's key.") from error
+    def unwrap(self, wrapped: bytes, owner: str, wrapping: Wrapping = PLAIN_WRAPPING) -> bytes:
+        """The data key that `wrap` sealed for this owner. Raises Tampered and WrongKey."""
+        data_key = self.unseal(wrapped, _purpose(wrapping), owner)
+        if wrapping.customer_key is not None:
+            try:
+                nonce, sealed = data_key[:NONCE_BYTES], data_key[NONCE_BYTES:]
+                data_key = _customer_cipher(wrapping.customer_key).decrypt(nonce, sealed, owner.encode())
+            except (InvalidTag, ValueError) as error:
+                raise WrongKey(f"The key of {owner} does not open with the customer's key.") from error
+        return data_key
 
     def _cipher(self, purpose: str) -> AESGCM:
-        if purpose not in self._ciphers:
+        cipher = self._ciphers.get(purpose)
+        if cipher is None:
             key = HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(self._master)
-            self._ciphers[purpose] = AESGCM(key)
-        return self._ciphers[purpose]
+            cipher = self._ciphers[purpose] = AESGCM(key)
+        return cipher
 
 
 class Records:
@@ -74,6 +99,15 @@ class Records:
             return self._cipher.decrypt(_record_nonce(number, is_last), record, None)
         except (InvalidTag, ValueError) as error:
             raise Tampered(f"Record {number} is not what was written.") from error
+
+
+def _purpose(wrapping: Wrapping) -> str:
+    return f"data key under {wrapping.key_id}" if wrapping.key_id else "data key"
+
+
+@lru_cache(maxsize=16)
+def _customer_cipher(key: bytes) -> AESGCM:
+    return AESGCM(HKDF(SHA256(), 32, salt=None, info=b"customer key").derive(key))
 
 
 def _record_nonce(number: int, is_last: bool) -> bytes:

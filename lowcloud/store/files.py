@@ -3,6 +3,9 @@
 A blob is a file named by a random id, never by anything a user chose. Its key is random, serves it alone, and is kept
 wrapped in the database: who deletes the row has made the bytes unreadable. Nothing refers to a blob before its row is
 written, so a file without a row is an orphan of a crash, which `sweep` removes.
+
+Several processes may share a folder. Who writes a blob holds a lock on its file until its row is committed, and who
+reads many blobs as one holds a lock on the first of them; locks end with their process, whatever ends it.
 """
 
 import fcntl
@@ -10,19 +13,22 @@ import os
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lowcloud.store.encryption import DATA_KEY_BYTES, TAG_BYTES, KeyRing, Records, Tampered
+from lowcloud.store.encryption import DATA_KEY_BYTES, PLAIN_WRAPPING, TAG_BYTES, KeyRing, Records, Tampered, Wrapping
 
 RECORD_BYTES = 256 * 1024
 SEALED_RECORD_BYTES = RECORD_BYTES + TAG_BYTES
-SWEEP_BATCH = 500
+SWEEP_BATCH = 200
+
+# Which of some blob ids have a row.
+Known = Callable[[Sequence[str]], Collection[str]]
 
 
 @dataclass(frozen=True)
@@ -44,108 +50,116 @@ def new_id() -> str:
 
 
 class Files:
-    """The blobs of one folder. One process writes to a folder at a time; its threads share this."""
+    """The blobs of one folder."""
 
     def __init__(self, folder: Path, keys: KeyRing):
         self._folder = folder
         self._keys = keys
         self._lock = threading.Lock()
-        self._writing: set[str] = set()
-        self._readers: Counter[str] = Counter()
-        self._going: set[str] = set()  # being deleted: may not be opened any more
-        self._doomed: set[str] = set()  # to be deleted when its last reader has left
+        self._doomed: list[Sequence[str]] = []  # deleted, but still being read
         _make_shards(folder)
 
-    def create(self) -> "BlobWriter":
+    def create(self, wrapping: Wrapping = PLAIN_WRAPPING) -> "BlobWriter":
         """A new blob to write, in a `with` block that also commits the row naming it."""
-        return BlobWriter(self, new_id())
+        return BlobWriter(self, new_id(), wrapping)
 
-    def read(self, blobs: Sequence[Blob], first: int = 0, length: int | None = None) -> "BlobReader":
+    def seal_whole(self, plain: bytes, owner: str, wrapping: Wrapping) -> tuple[bytes, bytes]:
+        """A small blob that is to lie elsewhere: its one encrypted record, and its wrapped key."""
+        data_key = secrets.token_bytes(DATA_KEY_BYTES)
+        return Records(data_key).encrypt(0, True, plain), self._keys.wrap(data_key, owner, wrapping)
+
+    def open_whole(self, sealed: bytes, owner: str, wrapped_key: bytes, wrapping: Wrapping) -> bytes:
+        """The bytes that `seal_whole` sealed. Raises Tampered and WrongKey."""
+        return Records(self._keys.unwrap(wrapped_key, owner, wrapping)).decrypt(0, True, sealed)
+
+    def read(
+        self, blobs: Sequence[Blob], first: int = 0, length: int | None = None, wrapping: Wrapping = PLAIN_WRAPPING
+    ) -> "BlobReader":
         """The bytes of the blobs, one after the other, from `first` on.
 
         They stay readable until the reader is closed, even where they are deleted meanwhile. Raises BlobGone here,
-        and Tampered here or while reading.
+        Tampered and WrongKey here or while reading.
         """
         rest = sum(blob.size for blob in blobs) - first
-        return BlobReader(self, blobs, first, rest if length is None else min(length, rest))
+        return BlobReader(self, blobs, first, rest if length is None else min(length, rest), wrapping)
 
-    def delete(self, ids: Collection[str]) -> None:
-        """Remove blobs whose rows are gone, each as soon as nobody reads it."""
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove the blobs that an object had, whose rows are gone, as soon as nobody reads them."""
+        if len(ids) < 2:  # who reads a single file keeps it open, which is enough
+            self.discard(ids)
+            return
         with self._lock:
-            held = {blob_id for blob_id in ids if self._readers[blob_id] > 0} if self._readers else set()
-            self._doomed |= held
-            self._going |= (free := set(ids) - held)
-        self._unlink(free)
+            self._doomed.append(ids)
+        self.delete_doomed()
 
-    def sweep(self, known: Callable[[Sequence[str]], Collection[str]]) -> int:
-        """Delete files that no row names and nobody writes: how many. `known` says which of some ids have a row."""
+    def discard(self, ids: Sequence[str]) -> None:
+        """Remove blobs that nobody reads."""
+        for blob_id in ids:
+            self.path(blob_id).unlink(missing_ok=True)
+
+    def delete_doomed(self) -> None:
+        """Remove those blobs that had to wait for readers who have left."""
+        with self._lock:
+            doomed, self._doomed = self._doomed, []
+        held = [ids for ids in doomed if not self._delete_unread(ids)]
+        with self._lock:
+            self._doomed += held
+
+    def sweep(self, known: Known) -> int:
+        """Delete files that no row names and nobody writes: how many."""
         deleted = 0
         for shard in sorted(self._folder.iterdir()):
             names = [entry.name for entry in os.scandir(shard)]
             for start in range(0, len(names), SWEEP_BATCH):
-                with self._lock:  # before the rows are asked: what is committed meanwhile has its row by then
-                    batch = [name for name in names[start : start + SWEEP_BATCH] if name not in self._writing]
-                orphans = set(batch) - set(known(batch)) if batch else set()
-                self._unlink(orphans)
-                deleted += len(orphans)
+                deleted += self._sweep_batch(names[start : start + SWEEP_BATCH], known)
         return deleted
 
     def path(self, blob_id: str) -> Path:
         """The file of a blob."""
         return self._folder / blob_id[-2:] / blob_id
 
-    def _unlink(self, ids: Collection[str]) -> None:
-        for blob_id in ids:
-            self.path(blob_id).unlink(missing_ok=True)
-        with self._lock:
-            self._going -= set(ids)
+    def _sweep_batch(self, names: Sequence[str], known: Known) -> int:
+        nameless = set(names) - set(known(names))
+        with ExitStack() as held:
+            orphans = [name for name in nameless if self._is_idle(name, held)]
+            # Asked again under the locks: a writer lets go of its file only after its row is committed.
+            orphans = list(set(orphans) - set(known(orphans))) if orphans else []
+            self.discard(orphans)
+        return len(orphans)
 
-    def _begin_writing(self, blob_id: str) -> bytes:
-        with self._lock:
-            self._writing.add(blob_id)
-        return secrets.token_bytes(DATA_KEY_BYTES)
+    def _delete_unread(self, ids: Sequence[str]) -> bool:
+        """Remove blobs read as one, the first of them last. False where somebody reads them."""
+        with ExitStack() as held:
+            if self.path(ids[0]).exists() and not self._is_idle(ids[0], held):
+                return False
+            self.discard([*ids[1:], ids[0]])
+        return True
 
-    def _end_writing(self, blob_id: str) -> None:
-        with self._lock:
-            self._writing.discard(blob_id)
-
-    def _begin_reading(self, ids: Sequence[str]) -> None:
-        with self._lock:
-            if not (self._going.isdisjoint(ids) and self._doomed.isdisjoint(ids)):
-                raise BlobGone(f"Blob {ids[0]} is being deleted.")
-            self._readers.update(ids)
-
-    def _end_reading(self, ids: Sequence[str]) -> None:
-        with self._lock:
-            self._readers.subtract(ids)
-            left = {blob_id for blob_id in ids if self._readers[blob_id] <= 0}
-            for blob_id in left:
-                del self._readers[blob_id]
-            free = left & self._doomed
-            self._doomed -= free
-            self._going |= free
-        self._unlink(free)
-
-    def _wrap(self, data_key: bytes, blob_id: str) -> bytes:
-        return self._keys.wrap(data_key, blob_id)
-
-    def _open(self, blob: Blob) -> tuple[int, Records]:
-        records = Records(self._keys.unwrap(blob.wrapped_key, blob.id))
+    def _is_idle(self, blob_id: str, held: ExitStack) -> bool:
+        """Whether nobody reads or writes a blob; it stays so until `held` is left."""
         try:
-            descriptor = os.open(self.path(blob.id), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.path(blob_id), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        held.callback(os.close, descriptor)
+        return _lock(descriptor, fcntl.LOCK_EX)
+
+    def _open(self, blob: Blob) -> int:
+        try:
+            return os.open(self.path(blob.id), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise BlobGone(f"Blob {blob.id} has no file.") from error
-        return descriptor, records
 
 
 class BlobWriter:
     """Takes a blob's bytes in. Leaving its `with` block before `finish` leaves nothing behind."""
 
-    def __init__(self, files: Files, blob_id: str):
+    def __init__(self, files: Files, blob_id: str, wrapping: Wrapping):
         self.id = blob_id
         self._files = files
         self._path = files.path(blob_id)
-        self._key = files._begin_writing(blob_id)
+        self._wrapping = wrapping
+        self._key = secrets.token_bytes(DATA_KEY_BYTES)
         self._records = Records(self._key)
         self._buffer = bytearray()
         self._descriptor: int | None = None
@@ -160,7 +174,7 @@ class BlobWriter:
     ) -> None:
         if not self._is_finished:
             self.abandon()
-        self._files._end_writing(self.id)
+        self._close()
 
     def write(self, chunk: bytes) -> None:
         """Take bytes in; whole records go to disk. Raises OSError."""
@@ -169,20 +183,19 @@ class BlobWriter:
             self._write_whole_records()
 
     def finish(self) -> Blob:
-        """Close the blob: its bytes and its name are on disk when this returns. Raises OSError."""
+        """End the blob: its bytes and its name are on disk when this returns. Raises OSError."""
         size = self._written * RECORD_BYTES + len(self._buffer)
         self._append(self._records.encrypt(self._written, True, self._buffer))
         assert self._descriptor is not None
         sync(self._descriptor)
-        self._close()
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
         self._is_finished = True
-        return Blob(self.id, size, self._files._wrap(self._key, self.id))
+        return Blob(self.id, size, self._files._keys.wrap(self._key, self.id, self._wrapping))
 
     def abandon(self) -> None:
         """Remove what was written."""
-        self._close()
         self._path.unlink(missing_ok=True)
+        self._close()
 
     def _write_whole_records(self) -> None:
         # At least one byte stays behind: which record is the last is only known at the end.
@@ -195,7 +208,7 @@ class BlobWriter:
 
     def _append(self, record: bytes) -> None:
         if self._descriptor is None:
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._descriptor = _create_locked(self._path)
         rest = memoryview(record)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
@@ -209,17 +222,16 @@ class BlobWriter:
 class BlobReader(Iterator[bytes]):
     """Iterates over plaintext, a record at most at a time. Close it, or drop it, to let the blobs go."""
 
-    def __init__(self, files: Files, blobs: Sequence[Blob], first: int, length: int):
+    def __init__(self, files: Files, blobs: Sequence[Blob], first: int, length: int, wrapping: Wrapping):
         self.first = first
         self.length = length
         self._files = files
-        self._ids = [blob.id for blob in blobs]
-        self._is_open = False
-        files._begin_reading(self._ids)
-        self._is_open = True
-        self._chunks: Iterator[bytes] = _stream(files, blobs, first, length)
+        self._guard: int | None = None
+        if len(blobs) > 1:
+            self._guard = _guard(files, blobs[0])
+        self._chunks: Iterator[bytes] = _stream(files, blobs, first, length, wrapping)
         # The first record now: a missing or damaged blob is then known before an answer has begun.
-        start = next(self._chunks, None)
+        start = next(self, None)
         if start is not None:
             self._chunks = chain((start,), self._chunks)
 
@@ -232,13 +244,15 @@ class BlobReader(Iterator[bytes]):
 
     def close(self) -> None:
         """Let the blobs go."""
-        if self._is_open:
-            self._is_open = False
-            self._chunks = iter(())
-            self._files._end_reading(self._ids)
+        self._chunks = iter(())
+        if self._guard is not None:
+            os.close(self._guard)
+            self._guard = None
+            self._files.delete_doomed()
 
     def __del__(self) -> None:
-        self.close()
+        if hasattr(self, "_guard"):
+            self.close()
 
 
 def sync(descriptor: int) -> None:
@@ -249,20 +263,57 @@ def sync(descriptor: int) -> None:
         os.fsync(descriptor)
 
 
-def _stream(files: Files, blobs: Sequence[Blob], first: int, length: int) -> Iterator[bytes]:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk itself."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    """Whether the lock could be had; closing the descriptor gives it back."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _create_locked(path: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)  # a sweep came between the two and took it for an orphan
+
+
+def _guard(files: Files, first: Blob) -> int:
+    """Keep the blobs that begin with this one from being deleted until the descriptor is closed. Raises BlobGone."""
+    descriptor = files._open(first)
+    if _lock(descriptor, fcntl.LOCK_SH) and os.fstat(descriptor).st_nlink:
+        return descriptor
+    os.close(descriptor)
+    raise BlobGone(f"Blob {first.id} is being deleted.")
+
+
+def _stream(files: Files, blobs: Sequence[Blob], first: int, length: int, wrapping: Wrapping) -> Iterator[bytes]:
     for blob in blobs:
         if first < blob.size or blob.size == 0:
             start = min(first, blob.size)  # an empty blob is opened too, to be checked
             here = min(length, blob.size - start)
-            yield from _stream_one(files, blob, start, here)
+            yield from _stream_one(files, blob, start, here, wrapping)
             length -= here
         first = max(0, first - blob.size)
         if length <= 0:
             return
 
 
-def _stream_one(files: Files, blob: Blob, first: int, length: int) -> Iterator[bytes]:
-    descriptor, records = files._open(blob)
+def _stream_one(files: Files, blob: Blob, first: int, length: int, wrapping: Wrapping) -> Iterator[bytes]:
+    records = Records(files._keys.unwrap(blob.wrapped_key, blob.id, wrapping))
+    descriptor = files._open(blob)
     try:
         last_record = max(blob.size - 1, 0) // RECORD_BYTES
         if os.fstat(descriptor).st_size != blob.size + (last_record + 1) * TAG_BYTES:
@@ -282,18 +333,10 @@ def _stream_one(files: Files, blob: Blob, first: int, length: int) -> Iterator[b
 def _make_shards(folder: Path) -> None:
     """256 folders, so that none grows large; made once, durably."""
     if not folder.exists():
-        folder.mkdir(mode=0o700)
-        _sync_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder.parent)
     missing = {f"{number:02x}" for number in range(256)} - {entry.name for entry in os.scandir(folder)}
     for name in missing:
-        (folder / name).mkdir(mode=0o700)
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
     if missing:
-        _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        sync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(folder)

@@ -26,6 +26,7 @@ def folded(
     after: Sequence[Any] | None = None,
     prefix: str = "",
     delimiter: str = "",
+    hidden: ColumnElement[bool] | None = None,
 ) -> Iterator[Row[Any] | Folder]:
     """The query's rows whose key (the first of `order`) begins with `prefix`, sorted by `order`.
 
@@ -33,6 +34,7 @@ def folded(
     After a folder means after everything in it. Rows whose keys share what follows the prefix up
     to the delimiter become one Folder. A folder's rows are leapt over by a new seek, so that the cost grows with the
     entries taken from this iterator, not with the rows of the bucket.
+    With `hidden` only the first row of each key counts, and it does not where that column is true.
     """
     key, end = order[0], successor(prefix)
     if end is not None:
@@ -46,15 +48,19 @@ def folded(
     floor = max(start, prefix)
     beyond = key >= floor if after is None or after[0] < floor else _after(order, after)
     size = FIRST_BATCH if delimiter else LARGEST_BATCH
+    told: str | None = None
     while True:
         rows = connection.execute(query.where(beyond).limit(size)).all()
         entries = 0
         leap: str | None = ""
         for row in rows:
             name = row._mapping[key]
-            if leap is None or name < leap:
+            if leap is None or name < leap or (hidden is not None and name == told):
                 continue
+            told = name
             entries += 1
+            if hidden is not None and row._mapping[hidden]:
+                continue
             folder = folder_of(name, prefix, delimiter)
             if folder is None:
                 yield row
@@ -64,7 +70,10 @@ def folded(
         if len(rows) < size or leap is None:
             return
         last = rows[-1]._mapping
-        beyond = key >= leap if leap > last[key] else _after(order, [last[column] for column in order])
+        if leap > last[key]:
+            beyond = key >= leap
+        else:  # where only first rows count, the others of the last key may be left out
+            beyond = _after(order, [last[column] for column in (order if hidden is None else order[:1])])
         # Batches of mostly leapt-over rows are read in vain; batches of entries are worth enlarging.
         size = min(size * 2, LARGEST_BATCH) if entries * 2 > len(rows) else max(size // 4, 2)
 

@@ -28,7 +28,7 @@ def _lease() -> tuple[Column[float], Column[str], Column[float]]:
     )
 
 
-SCHEMA_VERSION = 1  # grows with every change of a table; store/migrations/ will lead from each to the next
+SCHEMA_VERSION = 2  # grows with every change of a table; store/migrations/ will lead from each to the next
 
 schema_version = Table(
     "schema_version",
@@ -188,9 +188,9 @@ buckets = Table(
     Column("name", String(63), primary_key=True),
     Column("region", String(32), nullable=False),
     Column("created_at", Float, nullable=False),
-    Column("versioning", String(16)),  # "enabled", "suspended"; null: never was
-    Column("encryption", JSON(none_as_null=True)),  # of objects that do not say; null: {"algorithm": "AES256"}
-    Column("object_lock", JSON(none_as_null=True)),  # {} or the retention of new objects; null: there is no lock
+    Column("versioning", String(16)),  # "enabled" or "suspended"; null: never enabled
+    Column("encryption", Text),  # JSON: of objects that do not say; null: {"algorithm": "AES256"}
+    Column("object_lock", Text),  # JSON: {} or the retention of new objects; null: there is no lock
 )
 
 bucket_configurations = Table(
@@ -211,20 +211,36 @@ access_lists = Table(
     Column("document", JSON, nullable=False),
 )
 
+# Every version of every key, the newest of a key first (`position` grows with age). Columns hold what the driver takes
+# as it is, since objects are written and read by prepared statements.
 objects = Table(
     "objects",
     metadata,
     Column("bucket", ForeignKey("buckets.name"), primary_key=True),
     Column("key", _KEY, primary_key=True),
-    Column("version", String(32), primary_key=True),  # "null": of a bucket that keeps no versions
-    Column("id", String(32), nullable=False),  # owns the rows of `parts` that make up its bytes
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", String(32), nullable=False),  # its id, or "null": written while the bucket kept no versions
+    Column("id", String(32), nullable=False),  # of these very bytes: owns `parts`, or the row of `contents`
+    Column("is_marker", Boolean, nullable=False),  # says that the key holds nothing since then
     Column("size", BigInteger, nullable=False),
     Column("etag", String(48), nullable=False),
     Column("modified_at", Float, nullable=False),
-    Column("headers", JSON, nullable=False),  # content-type and the like, given back as they came
-    Column("user_metadata", JSON, nullable=False),
-    Column("checksum", JSON(none_as_null=True)),  # {algorithm, value, is_composite}
+    Column("storage_class", String(32)),  # null: the standard one
+    Column("checksum", String(128)),  # "ALGORITHM value", as core.checksums writes it
     Column("parts", Integer),  # null: not a multipart upload
+    Column("retention", String(16)),  # "governance" or "compliance", until:
+    Column("retain_until", Float),
+    Column("legal_hold", Boolean, nullable=False),
+    Column("wrapped_key", LargeBinary),  # of the row of `contents`; null: the bytes are those of `parts`
+    Column("document", LargeBinary, nullable=False),  # sealed: headers, user metadata, tags, encryption
+    sqlite_with_rowid=False,
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("id", String(32), primary_key=True),  # objects.id
+    Column("sealed", LargeBinary, nullable=False),  # one encrypted record
     sqlite_with_rowid=False,
 )
 
@@ -235,10 +251,13 @@ uploads = Table(
     Column("bucket", ForeignKey("buckets.name"), nullable=False),
     Column("key", _KEY, nullable=False),
     Column("created_at", Float, nullable=False),
-    Column("headers", JSON, nullable=False),
-    Column("user_metadata", JSON, nullable=False),
+    Column("storage_class", String(32)),
     Column("algorithm", String(16), nullable=False),
     Column("is_composite", Boolean, nullable=False),
+    Column("retention", String(16)),
+    Column("retain_until", Float),
+    Column("legal_hold", Boolean, nullable=False),
+    Column("document", LargeBinary, nullable=False),  # as the object's
     Index("uploads_of_bucket", "bucket", "key", "id"),
 )
 

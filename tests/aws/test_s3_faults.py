@@ -90,11 +90,10 @@ def test_a_checksum_that_trails_the_body_is_verified(server: Server, cloud: Clou
     kept = objects.head(cloud, BUCKET, "k")
     assert kept.checksum is not None
     assert (kept.checksum.algorithm, kept.checksum.value) == ("CRC32", right)
-    assert "content-encoding" not in kept.headers
+    assert "content-encoding" not in kept.description.headers
     status, answer = send(server, "k", *trailing(b"other", right))
     assert (status, b"<Code>BadDigest</Code>" in answer) == (400, True)
     assert b"".join(objects.get(cloud, BUCKET, "k")[1]) == b"hello"
-    assert len(blob_files(cloud)) == 1
 
 
 def test_a_body_that_does_not_hash_to_what_was_signed_stores_nothing(server: Server, cloud: Cloud) -> None:
@@ -149,12 +148,12 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(
 
     monkeypatch.setattr(files, "sync", refuse)
     with pytest.raises(ClientError) as raised:
-        s3.put_object(Bucket=BUCKET, Key="k", Body=b"new")
+        s3.put_object(Bucket=BUCKET, Key="k", Body=b"new" * RECORD_BYTES)
     monkeypatch.undo()
     response = raised.value.response
     assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == ("InsufficientStorage", 507)
     assert s3.get_object(Bucket=BUCKET, Key="k")["Body"].read() == b"kept"
-    s3.put_object(Bucket=BUCKET, Key="k", Body=b"new")
+    s3.put_object(Bucket=BUCKET, Key="k", Body=b"new" * RECORD_BYTES)
     assert len(blob_files(cloud)) == 1
 
 

@@ -8,6 +8,7 @@ from lowcloud.core.cloud import Cloud
 from lowcloud.core.training import Channel
 from lowcloud.engine import StagingFailed
 
+ROWS = b"1,2\n" * 20_000
 SOURCE = inputs.source_of("data", "train.csv")
 
 
@@ -15,7 +16,7 @@ SOURCE = inputs.source_of("data", "train.csv")
 def blob(cloud: Cloud):
     """The file that holds the only object."""
     buckets.create(cloud, "data")
-    objects.put(cloud, "data", "train.csv", [b"1,2\n"])
+    objects.put(cloud, "data", "train.csv", [ROWS])
     return next(path for path in (cloud.settings.data / "objects").glob("*/*"))
 
 
@@ -24,7 +25,7 @@ def change_a_bit(blob):
 
 
 def test_an_object_is_read_whole(cloud, blob):
-    assert b"".join(inputs.fetch(cloud, SOURCE)) == b"1,2\n"
+    assert b"".join(inputs.fetch(cloud, SOURCE)) == ROWS
 
 
 @pytest.mark.parametrize("harm", [change_a_bit, lambda blob: blob.unlink()], ids=["changed", "lost"])

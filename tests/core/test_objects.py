@@ -4,18 +4,21 @@ import threading
 from base64 import b64encode
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowcloud.core import buckets, objects, spans
+from lowcloud.core import buckets, listings, objects, spans
 from lowcloud.core.bodies import Claims
 from lowcloud.core.checksums import DigestMismatch, InvalidDigest
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import ConditionFailed, Conditions, NotModified
+from lowcloud.core.descriptions import Description
 from lowcloud.core.errors import CloudError, Invalid, NotFound, StorageFull
 from lowcloud.store import files
 from lowcloud.store.encryption import Tampered
 from lowcloud.store.files import RECORD_BYTES
+from lowcloud.store.tables import contents
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +30,11 @@ def bytes_of(cloud: Cloud, key: str, **options: object) -> bytes:
     return b"".join(objects.get(cloud, "shelf", key, **options)[1])  # type: ignore[arg-type]
 
 
-def blob_files(cloud: Cloud) -> list[str]:
-    return sorted(path.name for path in (cloud.settings.data / "objects").glob("*/*"))
+def stored(cloud: Cloud) -> list[str]:
+    """The ids of all bytes that are kept: in files, and in the database."""
+    with cloud.database.read() as connection:
+        small = connection.scalars(sa.select(contents.c.id)).all()
+    return sorted([path.name for path in (cloud.settings.data / "objects").glob("*/*")] + list(small))
 
 
 def claiming(**digests: str) -> Claims:
@@ -39,12 +45,13 @@ def claiming(**digests: str) -> Claims:
 def test_what_is_put_is_got(cloud: Cloud, size: int) -> None:
     content = hashlib.shake_128(b"content").digest(size)
     pieces = [content[start : start + 100_000] for start in range(0, size, 100_000)]
-    put = objects.put(cloud, "shelf", "a/b", pieces, headers={"content-type": "text/csv"}, user_metadata={"k": "é"})
+    said = Description({"content-type": "text/csv"}, {"k": "é"})
+    put = objects.put(cloud, "shelf", "a/b", pieces, said)
     found, chunks = objects.get(cloud, "shelf", "a/b")
     assert b"".join(chunks) == content
     assert found == put
     assert (found.size, found.etag) == (size, hashlib.md5(content).hexdigest())
-    assert (found.headers, found.user_metadata) == ({"content-type": "text/csv"}, {"k": "é"})
+    assert found.description == said
 
 
 @given(size=st.integers(0, 60), first=st.integers(0, 70), last=st.none() | st.integers(0, 70))
@@ -80,9 +87,9 @@ def test_a_replaced_object_leaves_no_file(cloud: Cloud) -> None:
     objects.put(cloud, "shelf", "k", [b"old"])
     objects.put(cloud, "shelf", "k", [b"new"])
     assert bytes_of(cloud, "k") == b"new"
-    assert len(blob_files(cloud)) == 1
+    assert len(stored(cloud)) == 1
     objects.delete(cloud, "shelf", "k")
-    assert blob_files(cloud) == []
+    assert stored(cloud) == []
     with pytest.raises(NotFound):
         objects.head(cloud, "shelf", "k")
     objects.delete(cloud, "shelf", "k")  # again: no error
@@ -93,18 +100,9 @@ def test_a_reader_keeps_what_it_opened_while_it_is_replaced(cloud: Cloud) -> Non
     objects.put(cloud, "shelf", "k", [content])
     _, chunks = objects.get(cloud, "shelf", "k")
     objects.put(cloud, "shelf", "k", [b"new"])
-    assert len(blob_files(cloud)) == 2
+    assert len(stored(cloud)) == 1
     assert b"".join(chunks) == content
-    assert len(blob_files(cloud)) == 1
     assert bytes_of(cloud, "k") == b"new"
-
-
-def test_a_reader_that_is_dropped_lets_its_blob_go(cloud: Cloud) -> None:
-    objects.put(cloud, "shelf", "k", [b"old"])
-    _, chunks = objects.get(cloud, "shelf", "k")
-    objects.delete(cloud, "shelf", "k")
-    del chunks
-    assert blob_files(cloud) == []
 
 
 @pytest.mark.parametrize("position", [0, RECORD_BYTES // 2, RECORD_BYTES + 3, -1])
@@ -138,13 +136,27 @@ def test_records_cut_off_added_or_reordered_are_refused(cloud: Cloud, change: st
 
 
 def test_two_blobs_that_change_places_are_refused(cloud: Cloud) -> None:
-    objects.put(cloud, "shelf", "a", [b"a"])
-    objects.put(cloud, "shelf", "b", [b"b"])
+    objects.put(cloud, "shelf", "a", [b"a" * RECORD_BYTES])
+    objects.put(cloud, "shelf", "b", [b"b" * RECORD_BYTES])
     one, other = (cloud.settings.data / "objects").glob("*/*")
     first, second = one.read_bytes(), other.read_bytes()
     one.write_bytes(second)
     other.write_bytes(first)
     with pytest.raises(Tampered):
+        bytes_of(cloud, "a")
+
+
+def test_small_contents_that_change_places_are_refused(cloud: Cloud) -> None:
+    one, other = (objects.put(cloud, "shelf", key, [key.encode()]).id for key in "ab")
+    with cloud.database.transaction() as connection:
+        sealed = dict(connection.execute(sa.select(contents.c.id, contents.c.sealed)).all())
+        for bytes_id, content in ((one, sealed[other]), (other, sealed[one])):
+            connection.execute(sa.update(contents).where(contents.c.id == bytes_id).values(sealed=content))
+    with pytest.raises(Tampered):
+        bytes_of(cloud, "a")
+    with cloud.database.transaction() as connection:
+        connection.execute(sa.delete(contents))
+    with pytest.raises(files.BlobGone):
         bytes_of(cloud, "a")
 
 
@@ -156,7 +168,7 @@ def test_a_wrong_digest_stores_nothing(cloud: Cloud) -> None:
     with pytest.raises(InvalidDigest):
         objects.put(cloud, "shelf", "k", [b"new"], claims=claiming(MD5="short"))
     assert bytes_of(cloud, "k") == b"kept"
-    assert len(blob_files(cloud)) == 1
+    assert len(stored(cloud)) == 1
 
 
 def test_the_checksum_that_was_asked_for_is_kept(cloud: Cloud) -> None:
@@ -174,8 +186,8 @@ def test_conditions_on_reading(cloud: Cloud) -> None:
     put = objects.put(cloud, "shelf", "k", [b"abc"])
     second = int(put.modified_at)
     for kept in (Conditions(if_match=f'"{put.etag}"'), Conditions(if_match="*"), Conditions(if_none_match='"x"')):
-        assert objects.head(cloud, "shelf", "k", kept) == put
-    assert objects.head(cloud, "shelf", "k", Conditions(if_match="*", if_unmodified_since=second - 9)) == put
+        assert objects.head(cloud, "shelf", "k", conditions=kept) == put
+    assert objects.head(cloud, "shelf", "k", conditions=Conditions(if_match="*", if_unmodified_since=second - 9)) == put
     for refused in (Conditions(if_match='"x"'), Conditions(if_unmodified_since=second - 1)):
         with pytest.raises(ConditionFailed):
             objects.get(cloud, "shelf", "k", conditions=refused)
@@ -216,7 +228,7 @@ def test_of_many_who_create_one_key_one_succeeds(cloud: Cloud) -> None:
     assert len(outcomes) == 8
     assert len(winners) == 1
     assert bytes_of(cloud, "k") == winners[0].encode()
-    assert len(blob_files(cloud)) == 1
+    assert len(stored(cloud)) == 1
 
 
 def test_readers_and_writers_of_one_key_see_whole_objects(cloud: Cloud) -> None:
@@ -224,14 +236,14 @@ def test_readers_and_writers_of_one_key_see_whole_objects(cloud: Cloud) -> None:
     faults: list[BaseException] = []
 
     def write(letter: bytes) -> None:
-        for _ in range(25):
-            objects.put(cloud, "shelf", "k", [letter * 5_000, letter * 5_000])
+        for size in [5_000, 50_000] * 12:  # in the database, and in a file
+            objects.put(cloud, "shelf", "k", [letter * size, letter * size])
 
     def read() -> None:
         try:
             for _ in range(60):
                 content = bytes_of(cloud, "k")
-                assert content == content[:1] * 10_000
+                assert content == content[:1] * len(content)
         except (AssertionError, CloudError, Tampered, OSError) as error:
             faults.append(error)
 
@@ -242,7 +254,7 @@ def test_readers_and_writers_of_one_key_see_whole_objects(cloud: Cloud) -> None:
     for thread in threads:
         thread.join()
     assert faults == []
-    assert len(blob_files(cloud)) == 1
+    assert len(stored(cloud)) == 1
 
 
 def test_a_full_disk_is_told_and_leaves_what_was_there(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +268,7 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(cloud: Cloud, monkeypatch
         objects.put(cloud, "shelf", "k", [b"new" * RECORD_BYTES])
     monkeypatch.undo()
     assert bytes_of(cloud, "k") == b"kept"
-    assert len(blob_files(cloud)) == 1
+    assert len(stored(cloud)) == 1
 
 
 def test_a_full_database_is_told_and_leaves_what_was_there(cloud: Cloud) -> None:
@@ -265,11 +277,10 @@ def test_a_full_database_is_told_and_leaves_what_was_there(cloud: Cloud) -> None
         connection.exec_driver_sql("PRAGMA max_page_count=1")
     with pytest.raises(StorageFull):
         for number in range(100):
-            objects.put(cloud, "shelf", f"{number}", [b"x"], user_metadata={"m": "x" * 2000})
+            objects.put(cloud, "shelf", f"{number}", [b"x"], Description({}, {"m": "x" * 2000}))
     with cloud.database.transaction() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count=100000")
-    rows = list(objects.walk(cloud, "shelf"))
-    assert len(blob_files(cloud)) == len(rows)
+    assert stored(cloud) == sorted(version.id for version in listings.walk(cloud, "shelf"))
     assert bytes_of(cloud, "k") == b"kept"
 
 
@@ -280,7 +291,7 @@ def test_a_body_that_breaks_off_stores_nothing(cloud: Cloud) -> None:
 
     with pytest.raises(ConnectionResetError):
         objects.put(cloud, "shelf", "k", broken())  # type: ignore[arg-type]
-    assert blob_files(cloud) == []
+    assert stored(cloud) == []
 
 
 def test_keys_are_checked_and_never_become_paths(cloud: Cloud) -> None:
@@ -291,19 +302,20 @@ def test_keys_are_checked_and_never_become_paths(cloud: Cloud) -> None:
         objects.put(cloud, "shelf", "é" * 513, [b""])
     with pytest.raises(Invalid):
         objects.put(cloud, "shelf", "", [b""])
-    assert all(len(name) == 32 for name in blob_files(cloud))
+    assert all(len(name) == 32 for name in stored(cloud))
 
 
 def test_a_copy_keeps_or_replaces_headers_and_metadata(cloud: Cloud) -> None:
-    objects.put(cloud, "shelf", "k", [b"abc"], headers={"content-type": "a/b"}, user_metadata={"m": "1"})
-    kept = objects.copy(cloud, ("shelf", "k"), "shelf", "same")
-    assert (kept.headers, kept.user_metadata) == ({"content-type": "a/b"}, {"m": "1"})
-    other = objects.copy(cloud, ("shelf", "k"), "shelf", "other", headers={}, user_metadata={"m": "2"})
-    assert (other.headers, other.user_metadata, bytes_of(cloud, "other")) == ({}, {"m": "2"}, b"abc")
+    objects.put(cloud, "shelf", "k", [b"abc"], Description({"content-type": "a/b"}, {"m": "1"}))
+    source = objects.Source("shelf", "k")
+    _, kept = objects.copy(cloud, source, "shelf", "same")
+    assert (kept.description.headers, kept.description.user_metadata) == ({"content-type": "a/b"}, {"m": "1"})
+    _, other = objects.copy(cloud, source, "shelf", "other", headers={}, user_metadata={"m": "2"})
+    assert (other.description, bytes_of(cloud, "other")) == (Description({}, {"m": "2"}), b"abc")
     with pytest.raises(Invalid):
-        objects.copy(cloud, ("shelf", "k"), "shelf", "k")
-    onto_itself = objects.copy(cloud, ("shelf", "k"), "shelf", "k", headers={}, user_metadata={})
-    assert (onto_itself.user_metadata, bytes_of(cloud, "k")) == ({}, b"abc")
+        objects.copy(cloud, source, "shelf", "k")
+    _, onto_itself = objects.copy(cloud, source, "shelf", "k", headers={}, user_metadata={})
+    assert (onto_itself.description.user_metadata, bytes_of(cloud, "k")) == ({}, b"abc")
 
 
 def test_a_sweep_removes_only_what_no_row_names(cloud: Cloud) -> None:
@@ -328,7 +340,7 @@ def test_an_unknown_bucket_is_told_before_an_unknown_key(cloud: Cloud) -> None:
     for attempt in (
         lambda: objects.put(cloud, "none", "k", [b""]),
         lambda: objects.get(cloud, "none", "k"),
-        lambda: objects.list_page(cloud, "none"),
+        lambda: listings.list_page(cloud, "none"),
         lambda: objects.delete(cloud, "none", "k"),
     ):
         with pytest.raises(NotFound) as error:

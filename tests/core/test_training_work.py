@@ -74,6 +74,7 @@ def test_a_model_that_meets_a_full_disk_is_stored_when_there_is_space(cloud, cla
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr("lowcloud.core.bodies.LARGEST_SMALL_BYTES", 0)  # a small model lies in the database
     with monkeypatch.context() as full:
         full.setattr("lowcloud.store.files.BlobWriter.write", refuse)
         with pytest.raises(StorageFull):

@@ -8,6 +8,7 @@ from lowcloud.core import buckets, objects, spans, uploads
 from lowcloud.core.checksums import DigestMismatch
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import ConditionFailed, Conditions
+from lowcloud.core.descriptions import Description
 from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.uploads import SMALLEST_PART_BYTES, Upload, Wanted
 
@@ -21,7 +22,7 @@ def bucket(cloud: Cloud) -> None:
 
 @pytest.fixture
 def upload(cloud: Cloud) -> Upload:
-    return uploads.create(cloud, "shelf", "k", headers={"content-type": "a/b"}, user_metadata={"m": "1"})
+    return uploads.create(cloud, "shelf", "k", Description({"content-type": "a/b"}, {"m": "1"}))
 
 
 def blob_count(cloud: Cloud) -> int:
@@ -41,7 +42,7 @@ def test_parts_join_in_order_with_the_etag_of_their_etags(cloud: Cloud, upload: 
     found, chunks = objects.get(cloud, "shelf", "k")
     assert b"".join(chunks) == FIRST + LAST
     assert found == made
-    assert (found.headers, found.user_metadata, found.parts) == ({"content-type": "a/b"}, {"m": "1"}, 2)
+    assert (found.description, found.parts) == (Description({"content-type": "a/b"}, {"m": "1"}), 2)
 
 
 def test_parts_and_spans_of_a_joined_object_can_be_read(cloud: Cloud, upload: Upload) -> None:
@@ -135,7 +136,7 @@ def test_a_composite_checksum_is_over_the_parts_checksums(cloud: Cloud) -> None:
 
 def test_a_part_can_be_a_span_of_another_object(cloud: Cloud, upload: Upload) -> None:
     objects.put(cloud, "shelf", "source", [b"0123456789"])
-    part = uploads.copy_part(cloud, upload, 1, ("shelf", "source"), span=spans.Span(2, 5))
+    _, part = uploads.copy_part(cloud, upload, 1, objects.Source("shelf", "source"), span=spans.Span(2, 5))
     uploads.complete(cloud, "shelf", "k", upload.id, [Wanted(1, part.etag)])
     assert b"".join(objects.get(cloud, "shelf", "k")[1]) == b"2345"
 

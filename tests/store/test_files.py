@@ -78,18 +78,37 @@ def test_file_and_folder_are_synced_before_a_blob_is_finished(files: Files, monk
     assert synced == [path.stat().st_ino, path.parent.stat().st_ino]
 
 
-def test_a_deleted_blob_stays_until_its_last_reader_has_left(files: Files) -> None:
-    blob = write(files, b"x" * 3 * RECORD_BYTES)
-    first, second = files.read([blob]), files.read([blob])
-    files.delete([blob.id])
-    assert len(b"".join(first)) == 3 * RECORD_BYTES
-    with pytest.raises(BlobGone):
-        files.read([blob])
-    assert len(everything(files)) == 1
+def test_deleted_blobs_stay_until_their_last_reader_has_left(files: Files) -> None:
+    blobs = [write(files, b"x" * 3 * RECORD_BYTES), write(files, b"y")]
+    first, second = files.read(blobs), files.read(blobs)
+    files.delete([blob.id for blob in blobs])
+    assert len(b"".join(first)) == 3 * RECORD_BYTES + 1
+    assert len(everything(files)) == 2
     second.close()
     assert everything(files) == []
     with pytest.raises(BlobGone):
-        files.read([blob])
+        files.read(blobs)
+
+
+def test_blobs_that_another_process_reads_stay_until_it_has_left(files: Files, tmp_path: Path) -> None:
+    blobs = [write(files, b"x" * 3 * RECORD_BYTES), write(files, b"y")]
+    reader = files.read(blobs)
+    others = Files(files.path("00").parent.parent, KEYS)
+    others.delete([blob.id for blob in blobs])
+    assert len(b"".join(reader)) == 3 * RECORD_BYTES + 1
+    others.delete_doomed()
+    assert everything(files) == []
+
+
+def test_a_blob_that_another_process_writes_is_no_orphan(files: Files) -> None:
+    others = Files(files.path("00").parent.parent, KEYS)
+    with files.create() as writer:
+        writer.write(b"x" * 2 * RECORD_BYTES)
+        assert others.sweep(lambda ids: []) == 0
+        blob = writer.finish()
+        assert others.sweep(lambda ids: []) == 0  # its row is yet to be committed
+    assert others.sweep(lambda ids: [blob.id]) == 0
+    assert others.sweep(lambda ids: []) == 1
 
 
 def test_a_reader_holds_all_its_blobs_not_only_the_first(files: Files) -> None:

@@ -10,7 +10,7 @@ from lowcloud.core import access_lists, configurations
 from lowcloud.core.access_lists import OWNERS_OWN, AccessList
 from lowcloud.core.buckets import BLOCK
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.objects import Object
+from lowcloud.core.versions import Version
 
 ACL = access_lists.KIND
 DISPLAY_NAMES = ("AccessControlPolicy.Owner.DisplayName", "AccessControlPolicy.Grants.Grantee.DisplayName")  # as AWS
@@ -97,7 +97,7 @@ def admit_list(cloud: Cloud, bucket: str, document: AccessList) -> None:
         raise AwsError("AccessDenied", "Public access control lists are prevented by the public access block.", 403)
 
 
-def keep_list(cloud: Cloud, request: Request, made: Object, owner_id: str) -> None:
+def keep_list(cloud: Cloud, request: Request, made: Version, owner_id: str) -> None:
     """Give a new object the list that the request asks for."""
     asked = asked_list(request, owner_id)
     if asked is not None and asked != OWNERS_OWN:

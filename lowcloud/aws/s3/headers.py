@@ -1,7 +1,6 @@
 """Headers of requests and answers: what is kept with an object, conditions, ranges and sources of copies."""
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from email.utils import formatdate
 from urllib.parse import unquote
@@ -9,11 +8,13 @@ from urllib.parse import unquote
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Request
 from lowcloud.core.conditions import Conditions
-from lowcloud.core.objects import Object
+from lowcloud.core.descriptions import Description
+from lowcloud.core.objects import Source
 from lowcloud.core.spans import Span
+from lowcloud.core.versions import Object
 
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
-STORAGE_CLASS = "x-amz-storage-class"
+STANDARD = "STANDARD"
 LARGEST_USER_METADATA_BYTES = 2048
 
 _KEPT = {
@@ -24,7 +25,6 @@ _KEPT = {
     "ContentType": "content-type",
     "Expires": "expires",
     "WebsiteRedirectLocation": "x-amz-website-redirect-location",
-    "StorageClass": STORAGE_CLASS,
 }
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -33,8 +33,6 @@ def kept_headers(request: Request) -> dict[str, str]:
     """The headers of a request that an object keeps."""
     headers = {header: _text(request[member]) for member, header in _KEPT.items() if request.get(member)}
     headers.setdefault("content-type", DEFAULT_CONTENT_TYPE)
-    if headers.get(STORAGE_CLASS) == "STANDARD":
-        del headers[STORAGE_CLASS]
     encodings = [text.strip() for text in headers.pop("content-encoding", "").split(",")]
     if kept := ",".join(text for text in encodings if text not in ("", "aws-chunked")):  # the latter is of the wire
         headers["content-encoding"] = kept
@@ -52,12 +50,18 @@ def user_metadata(request: Request) -> dict[str, str]:
 def told_headers(found: Object, request: Request) -> dict[str, str]:
     """The headers kept with an object, with what the request wants told instead (response-content-type and so on)."""
     wanted = {header: request.get(f"Response{member}") for member, header in _KEPT.items()}
-    return {**found.headers, **{header: _text(value) for header, value in wanted.items() if value}}
+    return {**found.description.headers, **{header: _text(value) for header, value in wanted.items() if value}}
 
 
-def storage_class(headers: Mapping[str, str]) -> str:
-    """The storage class, which only listings tell where it is the default one."""
-    return headers.get(STORAGE_CLASS, "STANDARD")
+def storage_class(request: Request) -> str | None:
+    """The storage class to keep, None for the standard one."""
+    wanted: str = request.get("StorageClass", STANDARD)
+    return None if wanted == STANDARD else wanted
+
+
+def description(request: Request) -> Description:
+    """What a request says of a new object."""
+    return Description(kept_headers(request), user_metadata(request))
 
 
 def read_conditions(request: Request, prefix: str = "") -> Conditions:
@@ -88,15 +92,13 @@ def read_range(text: str | None) -> Span | None:
     return Span(first, last)
 
 
-def copy_source(request: Request) -> tuple[str, str]:
-    """Bucket and key of CopySource. Raises AwsError."""
+def copy_source(request: Request) -> Source:
+    """What CopySource names. Raises AwsError."""
     path, _, version = request["CopySource"].partition("?versionId=")
     bucket, _, key = unquote(path).removeprefix("/").partition("/")
     if not bucket or not key:
         raise AwsError("InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
-    if version not in ("", "null"):
-        raise AwsError("NoSuchVersion", "The specified version does not exist.", 404)
-    return bucket, key
+    return Source(bucket, key, version or None)
 
 
 def _seconds(moment: datetime | None) -> float | None:

@@ -8,13 +8,14 @@ from urllib.parse import quote
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
 from lowcloud.aws.s3.checksums import told_type
-from lowcloud.aws.s3.headers import storage_class
+from lowcloud.aws.s3.headers import STANDARD
 from lowcloud.aws.s3.objects import quoted
 from lowcloud.aws.s3.operation import owner, s3_operation
-from lowcloud.core import objects
+from lowcloud.core import listings
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.objects import Listing, Object
+from lowcloud.core.listings import Listing
+from lowcloud.core.versions import Version
 from lowcloud.store.listing import Folder
 
 LARGEST_PAGE = 1000
@@ -59,7 +60,7 @@ def encode(request: Request, text: str | None) -> str | None:
     return quote(text) if text and request.get("EncodingType") == "url" else text
 
 
-def entry_name(entry: Object | Folder) -> str:
+def entry_name(entry: Version | Folder) -> str:
     """The key or the folder of an entry."""
     return entry.prefix if isinstance(entry, Folder) else entry.key
 
@@ -70,7 +71,7 @@ def common_prefixes(request: Request, entries: Sequence[Any]) -> list[dict[str, 
 
 
 def _list(cloud: Cloud, request: Request, *, start: str = "", after: str | None = None) -> Listing:
-    return objects.list_page(
+    return listings.list_page(
         cloud,
         request["Bucket"],
         prefix=request.get("Prefix", ""),
@@ -85,7 +86,7 @@ def _listed(cloud: Cloud, request: Request, listing: Listing, *, has_owner: bool
     owned = {"Owner": owner(cloud)} if has_owner else {}
     return {
         "IsTruncated": listing.next_start is not None,
-        "Contents": [_content(entry, request) | owned for entry in listing.entries if isinstance(entry, Object)],
+        "Contents": [_content(entry, request) | owned for entry in listing.entries if isinstance(entry, Version)],
         "CommonPrefixes": common_prefixes(request, listing.entries),
         "Name": request["Bucket"],
         "Prefix": encode(request, request.get("Prefix", "")),
@@ -95,13 +96,13 @@ def _listed(cloud: Cloud, request: Request, listing: Listing, *, has_owner: bool
     }
 
 
-def _content(entry: Object, request: Request) -> dict[str, Any]:
+def _content(entry: Version, request: Request) -> dict[str, Any]:
     content: dict[str, Any] = {
         "Key": encode(request, entry.key),
         "LastModified": int(entry.modified_at),  # as the header has it, which knows no fractions
         "ETag": quoted(entry.etag),
         "Size": entry.size,
-        "StorageClass": storage_class(entry.headers),
+        "StorageClass": entry.storage_class or STANDARD,
     }
     if entry.checksum is not None:
         content["ChecksumAlgorithm"] = [entry.checksum.algorithm]

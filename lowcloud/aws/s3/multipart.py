@@ -9,12 +9,12 @@ from lowcloud.aws.operations import Answer, Request
 from lowcloud.aws.s3.access_lists import refuse_list
 from lowcloud.aws.s3.checksums import announced, claimed, told, told_type
 from lowcloud.aws.s3.headers import (
+    STANDARD,
     copy_source,
-    kept_headers,
+    description,
     read_conditions,
     read_range,
     storage_class,
-    user_metadata,
     write_conditions,
 )
 from lowcloud.aws.s3.listing import common_prefixes, encode, page_size
@@ -49,8 +49,8 @@ def create_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -> 
         cloud,
         request["Bucket"],
         request["Key"],
-        headers=kept_headers(request),
-        user_metadata=user_metadata(request),
+        description(request),
+        storage_class=storage_class(request),
         algorithm=algorithm or DEFAULT_ALGORITHM,
         is_composite=kind == "COMPOSITE",
     )
@@ -82,7 +82,7 @@ def upload_part_copy(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     upload = _find(cloud, request)
     conditions = read_conditions(request, "CopySource")
     source = copy_source(request)
-    part = uploads.copy_part(cloud, upload, _part_number(request), source, span=span, conditions=conditions)
+    _, part = uploads.copy_part(cloud, upload, _part_number(request), source, span=span, conditions=conditions)
     result = {"ETag": quoted(part.etag), "LastModified": part.modified_at, f"Checksum{upload.algorithm}": part.checksum}
     return {"CopyPartResult": result, **ENCRYPTION}
 
@@ -222,7 +222,7 @@ def _described(cloud: Cloud, upload: Upload) -> dict[str, Any]:
         "UploadId": upload.id,
         "Initiator": owner(cloud),
         "Owner": owner(cloud),
-        "StorageClass": storage_class(upload.headers),
+        "StorageClass": upload.storage_class or STANDARD,
         "ChecksumAlgorithm": upload.algorithm,
         "ChecksumType": told_type(upload.is_composite),
     }

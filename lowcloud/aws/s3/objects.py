@@ -10,9 +10,11 @@ from lowcloud.aws.s3.checksums import announced, told
 from lowcloud.aws.s3.errors import in_words_of_s3
 from lowcloud.aws.s3.headers import (
     copy_source,
+    description,
     kept_headers,
     read_conditions,
     read_range,
+    storage_class,
     told_headers,
     user_metadata,
     write_conditions,
@@ -29,9 +31,9 @@ from lowcloud.aws.s3.operation import (
 from lowcloud.core import objects, spans
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.conditions import Conditions
+from lowcloud.core.conditions import NO_CONDITIONS, Conditions
 from lowcloud.core.errors import CloudError
-from lowcloud.core.objects import Object
+from lowcloud.core.versions import Object
 
 MOST_DELETED = 1000
 SMALL_BYTES = 256 * 1024
@@ -45,8 +47,8 @@ def put_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         request["Bucket"],
         request["Key"],
         body_of(request),
-        headers=kept_headers(request),
-        user_metadata=user_metadata(request),
+        description(request),
+        storage_class=storage_class(request),
         algorithm=checksum.kept,
         claims=checksum.claims,
         conditions=write_conditions(request),
@@ -75,7 +77,7 @@ def get_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
 @s3_operation("HeadObject", refused=CUSTOMER_KEY)
 def head_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     span = _wanted_span(request)
-    found = objects.head(cloud, request["Bucket"], request["Key"], read_conditions(request))
+    found = objects.head(cloud, request["Bucket"], request["Key"], conditions=read_conditions(request))
     first, length = objects.locate(cloud, found, span, request.get("PartNumber"))
     is_partial = span is not None or "PartNumber" in request
     return _described(found, request, first, length, is_partial=is_partial)
@@ -88,13 +90,14 @@ def head_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
 )
 def copy_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     replaces = request.get("MetadataDirective", "COPY") == "REPLACE"
-    made = objects.copy(
+    _, made = objects.copy(
         cloud,
         copy_source(request),
         request["Bucket"],
         request["Key"],
         headers=kept_headers(request) if replaces else None,
         user_metadata=user_metadata(request) if replaces else None,
+        storage_class=storage_class(request),
         algorithm=announced(request).algorithm,
         source_conditions=read_conditions(request, "CopySource"),
         conditions=write_conditions(request),
@@ -109,7 +112,7 @@ def copy_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
 )
 def delete_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     conditions = Conditions(if_match=request.get("IfMatch"))
-    objects.delete(cloud, request["Bucket"], request["Key"], conditions)
+    objects.delete(cloud, request["Bucket"], request["Key"], conditions=conditions)
     return {}
 
 
@@ -125,7 +128,7 @@ def delete_objects(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     errors = [error for item in named if (error := _why_not(item, request)) is not None]
     refused = {error["Key"] for error in errors}
     deleted = [item["Key"] for item in named if item["Key"] not in refused]
-    objects.delete_many(cloud, request["Bucket"], deleted)
+    objects.delete_many(cloud, request["Bucket"], [(key, None, NO_CONDITIONS) for key in deleted])
     is_quiet = request["Delete"].get("Quiet", False)
     return {"Deleted": [] if is_quiet else [{"Key": key} for key in deleted], "Errors": errors}
 
@@ -158,7 +161,8 @@ def _described(found: Object, request: Request, first: int, length: int, *, is_p
         "ContentLength": length,
         "ETag": quoted(found.etag),
         "LastModified": found.modified_at,
-        "Metadata": found.user_metadata,
+        "Metadata": found.description.user_metadata,
+        "StorageClass": found.storage_class,
         **ENCRYPTION,
         "ResponseMetadata": {"HTTPHeaders": headers, "HTTPStatusCode": 206 if is_partial else 200},
     }

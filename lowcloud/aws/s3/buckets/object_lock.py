@@ -32,7 +32,7 @@ def get_object_lock_configuration(cloud: Cloud, _caller: Caller, request: Reques
     if kept is None:
         sentence = "Object Lock configuration does not exist for this bucket"
         raise absent("ObjectLockConfigurationNotFoundError", sentence, request["Bucket"])
-    told = {"Mode": kept.get("mode"), "Days": kept.get("days"), "Years": kept.get("years")}
+    told = {"Mode": kept.get("mode", "").upper(), "Days": kept.get("days"), "Years": kept.get("years")}
     rule = {"DefaultRetention": told} if kept else None
     return {"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled", "Rule": rule}}
 
@@ -50,4 +50,4 @@ def _retention(rule: Mapping[str, Any] | None) -> dict[str, Any]:
             raise invalid("Default retention period must be a positive integer value")
         if period is not None and period > most:
             raise invalid("Default retention period too large")
-    return {"mode": wanted["Mode"], **({"years": years} if days is None else {"days": days})}
+    return {"mode": wanted["Mode"].lower(), **({"years": years} if days is None else {"days": days})}
