@@ -48,7 +48,7 @@ class Body:
         self.length = length  # bytes of the payload, where the client has said
         self.trailers: Mapping[str, str] = trailers if trailers is not None else {}  # complete after the last byte
         self.announced = announced  # the names of the trailers to come, in lower case
-        self.is_incoming = False  # some of it is still to be sent, at the pace of a client
+        self.is_incoming = False  # it is still to be sent, at the pace of a client who may wait to be asked for it
 
     def read(self, size: int = -1) -> bytes:
         """The next `size` bytes, fewer only at the end; all that is left where size is negative.

@@ -42,6 +42,8 @@ SMALL_BYTES = 256 * 1024
 @s3_operation("PutObject", refused=(*NEW_OBJECT, *OTHER_CHECKSUMS, "WriteOffsetBytes"))
 def put_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     checksum = announced(request)
+    if getattr(request.get("Body"), "is_incoming", False):
+        objects.check_put(cloud, request["Bucket"], request["Key"], write_conditions(request))
     made = objects.put(
         cloud,
         request["Bucket"],
