@@ -39,6 +39,7 @@ from lowcloud.core.public_access import may_admit
 
 WORKERS = 64
 UPLOADS = 512  # bodies on their way at the pace of their senders, who must not hold up anybody else
+FORMS = 64  # uploads of browsers, who show only in their bodies who they are
 LARGEST_FRAMING_BYTES = 1 << 30  # of a body in chunks, around what it carries
 Result = TypeVar("Result")
 access_log = logging.getLogger("lowcloud.access")
@@ -69,6 +70,7 @@ class Gateway:
         self._own_names = own_names(cloud.settings.host)
         self._workers = ThreadPoolExecutor(WORKERS, "operation")
         self._uploads = ThreadPoolExecutor(UPLOADS, "upload")
+        self._forms = ThreadPoolExecutor(FORMS, "form")
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -102,7 +104,7 @@ class Gateway:
 
     def close(self) -> None:
         """Let running operations end."""
-        for pool in (self._workers, self._uploads):
+        for pool in (self._workers, self._uploads, self._forms):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
@@ -168,7 +170,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         if forms.is_form(request) and bucket and not key:
             pieces = incoming.pieces(loop)
-            return await loop.run_in_executor(self._uploads, self._perform_form, exchange, bucket, pieces)
+            return await loop.run_in_executor(self._forms, self._perform_form, exchange, bucket, pieces)
         if not bucket or not await self._in_worker(may_admit, self._cloud, bucket):
             raise unsigned
         exchange.caller = ANONYMOUS

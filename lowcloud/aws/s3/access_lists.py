@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import Any
 
 from lowcloud.aws.errors import AwsError
@@ -44,7 +45,17 @@ _CANNED: dict[str, tuple[tuple[str, str], ...]] = {  # beside the owner's full c
 _GRANTEE = re.compile(r'\s*(id|uri|emailAddress)\s*=\s*"?([^",]*)"?\s*')
 
 
-def asked_list(request: Request, owner_id: str) -> AccessList | None:
+def owner_id(cloud: Cloud) -> str:
+    """The account as lists name it: a canonical id, which tells nothing of the account id."""
+    return sha256(f"canonical user {cloud.settings.account_id}".encode()).hexdigest()
+
+
+def asks_for_list(request: Request) -> bool:
+    """Whether a request's headers say anything of a list; few do."""
+    return "ACL" in request or not _HEADERS.keys().isdisjoint(request)
+
+
+def asked_list(request: Request, owner: str) -> AccessList | None:
     """The list that a request's headers ask for, or None. Raises AwsError."""
     headers = [name for name in _HEADERS if name in request]
     if "ACL" in request and headers:
@@ -54,32 +65,32 @@ def asked_list(request: Request, owner_id: str) -> AccessList | None:
     if not headers:
         return None
     grants = [
-        {"to": to, "may": _PERMISSIONS[_HEADERS[name]]} for name in headers for to in _grantees(request[name], owner_id)
+        {"to": to, "may": _PERMISSIONS[_HEADERS[name]]} for name in headers for to in _grantees(request[name], owner)
     ]
     return {"grants": grants}
 
 
-def sent_list(request: Request, owner_id: str) -> AccessList:
+def sent_list(request: Request, owner: str) -> AccessList:
     """The list that a request puts: in its headers, or as its document. Raises AwsError."""
-    policy, asked = request.get("AccessControlPolicy"), asked_list(request, owner_id)
+    policy, asked = request.get("AccessControlPolicy"), asked_list(request, owner)
     if policy is not None and asked is not None:
         raise AwsError("UnexpectedContent", "This request does not support content")
     if asked is not None:
         return asked
     if policy is None:
         raise AwsError("MissingSecurityHeader", "Your request was missing a required header")
-    if policy.get("Owner", {}).get("ID", owner_id) != owner_id:
+    if policy.get("Owner", {}).get("ID", owner) != owner:
         raise AwsError("AccessDenied", "Access Denied", 403)
-    return {"grants": [_read_grant(grant, owner_id) for grant in policy.get("Grants", ())]}
+    return {"grants": [_read_grant(grant, owner) for grant in policy.get("Grants", ())]}
 
 
-def told_list(document: AccessList, owner_id: str) -> Answer:
+def told_list(document: AccessList, owner: str) -> Answer:
     """The document that tells a list."""
     permissions = {neutral: said for said, neutral in _PERMISSIONS.items()}
     return {
-        "Owner": {"ID": owner_id},
+        "Owner": {"ID": owner},
         "Grants": [
-            {"Grantee": _told_grantee(grant["to"], owner_id), "Permission": permissions[grant["may"]]}
+            {"Grantee": _told_grantee(grant["to"], owner), "Permission": permissions[grant["may"]]}
             for grant in document["grants"]
         ],
     }
@@ -97,16 +108,16 @@ def admit_list(cloud: Cloud, bucket: str, document: AccessList) -> None:
         raise AwsError("AccessDenied", "Public access control lists are prevented by the public access block.", 403)
 
 
-def keep_list(cloud: Cloud, request: Request, made: Version, owner_id: str) -> None:
+def keep_list(cloud: Cloud, request: Request, made: Version) -> None:
     """Give a new object the list that the request asks for."""
-    asked = asked_list(request, owner_id)
+    asked = asked_list(request, owner_id(cloud)) if asks_for_list(request) else None
     if asked is not None and asked != OWNERS_OWN:
         access_lists.put_of_object(cloud, made.bucket, made.key, made.id, asked)
 
 
-def refuse_list(request: Request, owner_id: str) -> None:
+def refuse_list(cloud: Cloud, request: Request) -> None:
     """For operations whose object is yet to come. Raises AwsError for any list but the owner's own."""
-    asked = asked_list(request, owner_id)
+    asked = asked_list(request, owner_id(cloud)) if asks_for_list(request) else None
     if asked is not None and asked != OWNERS_OWN:
         raise AwsError("NotImplemented", "Lowcloud does not keep a list for an upload; put it on the object.", 501)
 
@@ -117,30 +128,30 @@ def _canned(name: str) -> AccessList:
     return {"grants": [*OWNERS_OWN["grants"], *({"to": to, "may": may} for to, may in _CANNED[name])]}
 
 
-def _grantees(text: str, owner_id: str) -> Iterator[str]:
+def _grantees(text: str, owner: str) -> Iterator[str]:
     """Whom a header names: id="...", uri="...", with commas between."""
     for part in text.split(","):
         match = _GRANTEE.fullmatch(part)
         if match is None:
             raise AwsError("InvalidArgument", "Argument format not recognized")
         kind, value = match.groups()
-        yield _grantee({"id": "CanonicalUser", "uri": "Group"}.get(kind, "AmazonCustomerByEmail"), value, owner_id)
+        yield _grantee({"id": "CanonicalUser", "uri": "Group"}.get(kind, "AmazonCustomerByEmail"), value, owner)
 
 
-def _read_grant(grant: Mapping[str, Any], owner_id: str) -> dict[str, str]:
+def _read_grant(grant: Mapping[str, Any], owner: str) -> dict[str, str]:
     grantee, permission = grant.get("Grantee"), grant.get("Permission")
     if grantee is None or permission is None:
         raise AwsError("MalformedACLError", "The XML you provided was not well-formed or did not validate.")
     name = {"CanonicalUser": "ID", "Group": "URI", "AmazonCustomerByEmail": "EmailAddress"}[grantee["Type"]]
-    return {"to": _grantee(grantee["Type"], grantee.get(name, ""), owner_id), "may": _PERMISSIONS[permission]}
+    return {"to": _grantee(grantee["Type"], grantee.get(name, ""), owner), "may": _PERMISSIONS[permission]}
 
 
-def _grantee(kind: str, value: str, owner_id: str) -> str:
+def _grantee(kind: str, value: str, owner: str) -> str:
     """Whom a list means, in neutral words."""
     if kind == "AmazonCustomerByEmail":
         sentence = "The e-mail address you provided does not match any account on record."
         raise AwsError("UnresolvableGrantByEmailAddress", sentence)
-    if kind == "CanonicalUser" and value == owner_id:
+    if kind == "CanonicalUser" and value == owner:
         return "owner"
     if kind == "Group" and value in _GROUPS.values():
         return next(name for name, uri in _GROUPS.items() if uri == value)
@@ -148,7 +159,7 @@ def _grantee(kind: str, value: str, owner_id: str) -> str:
     raise AwsError("InvalidArgument", f"Invalid {word}", fields={"ArgumentName": kind, "ArgumentValue": value})
 
 
-def _told_grantee(to: str, owner_id: str) -> dict[str, str]:
+def _told_grantee(to: str, owner: str) -> dict[str, str]:
     if to == "owner":
-        return {"Type": "CanonicalUser", "ID": owner_id}
+        return {"Type": "CanonicalUser", "ID": owner}
     return {"Type": "Group", "URI": _GROUPS[to]}

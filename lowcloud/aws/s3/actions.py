@@ -46,6 +46,7 @@ _OF_VERSIONS = {
     "s3:DeleteObject": "s3:DeleteObjectVersion",
     "s3:GetObject": "s3:GetObjectVersion",
     "s3:GetObjectAcl": "s3:GetObjectVersionAcl",
+    "s3:GetObjectAttributes": "s3:GetObjectVersionAttributes",
     "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
 }
 
@@ -80,6 +81,10 @@ def _needs(operation: str, request: Mapping[str, Any]) -> Iterator[Need]:
     elif operation == "DeleteObjects":
         for item in request["Delete"]["Objects"]:
             yield _of_object("s3:DeleteObject", f"{bucket}/{item['Key']}", "VersionId" in item, None)
+    if operation == "GetObjectAttributes":
+        resource = f"{bucket}/{request['Key']}"
+        for action in ("s3:GetObject", "s3:GetObjectAttributes"):
+            yield _of_object(action, resource, "VersionId" in request, None)
     if operation == "PutObject":
         resource = f"{bucket}/{request['Key']}"
         if "Tagging" in request:

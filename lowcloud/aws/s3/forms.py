@@ -67,9 +67,11 @@ def read_form(cloud: Cloud, request: HttpRequest, bucket: str, pieces: Iterator[
     elif any(name in fields for name in _PROOF):
         raise AwsError("InvalidArgument", "Bucket POST must contain a field named 'policy'.")
     path = f"/{quote(bucket)}/{quote(key)}"
+    file = Body(_within(upload.file, limits), None)
+    file.is_incoming = True
     return Form(
         request=HttpRequest("PUT", path, "", {**_headers(fields), "host": request.host}, request.id),
-        file=Body(_within(upload.file, limits), None),
+        file=file,
         caller=caller,
         bucket=bucket,
         key=key,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from botocore.model import OperationModel
 
 from lowcloud.aws.errors import AwsError
+from lowcloud.aws.protocols import rest
 from lowcloud.aws.s3.errors import in_words_of_s3
 from lowcloud.core.checksums import ALGORITHMS, MD5, Digester
 from lowcloud.core.errors import CloudError
@@ -32,6 +33,9 @@ def check_document(
     operation: OperationModel, headers: Mapping[str, str], trailers: Mapping[str, str], body: bytes
 ) -> None:
     """Whether the body is the one that the client digested. Raises AwsError."""
+    payload = rest.payload_member(operation.input_shape)
+    if payload is not None and not body and payload[0] in operation.input_shape.required_members:
+        raise AwsError("MissingRequestBodyError", "Request Body is empty")
     claimed = _claimed(headers, trailers) if operation.http_checksum.get("requestChecksumRequired") else {}
     if "content-md5" in headers:
         claimed[MD5] = headers["content-md5"]

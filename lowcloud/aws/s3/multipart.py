@@ -38,7 +38,7 @@ from lowcloud.core.uploads import Upload, Wanted
 
 @s3_operation("CreateMultipartUpload", refused=NEW_OBJECT)
 def create_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
-    refuse_list(request, owner(cloud)["ID"])
+    refuse_list(cloud, request)
     algorithm = announced(request).algorithm
     kind = request.get("ChecksumType") or told_type(algorithm is not None and algorithm != DEFAULT_ALGORITHM)
     if kind == "COMPOSITE" and (algorithm or DEFAULT_ALGORITHM) == DEFAULT_ALGORITHM:

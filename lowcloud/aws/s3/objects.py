@@ -25,7 +25,6 @@ from lowcloud.aws.s3.operation import (
     NEW_OBJECT,
     OTHER_CHECKSUMS,
     SOURCE_CUSTOMER_KEY,
-    owner,
     s3_operation,
 )
 from lowcloud.core import objects, spans
@@ -55,7 +54,7 @@ def put_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         claims=checksum.claims,
         conditions=write_conditions(request),
     )
-    keep_list(cloud, request, made, owner(cloud)["ID"])
+    keep_list(cloud, request, made)
     return {"ETag": quoted(made.etag), **told(made.checksum), **ENCRYPTION}
 
 
@@ -104,7 +103,7 @@ def copy_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         source_conditions=read_conditions(request, "CopySource"),
         conditions=write_conditions(request),
     )
-    keep_list(cloud, request, made, owner(cloud)["ID"])
+    keep_list(cloud, request, made)
     result = {"ETag": quoted(made.etag), "LastModified": made.modified_at, **told(made.checksum)}
     return {"CopyObjectResult": result, **ENCRYPTION}
 

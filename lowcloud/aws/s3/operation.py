@@ -3,12 +3,11 @@
 import logging
 from collections.abc import Callable
 from functools import wraps
-from hashlib import sha256
 from typing import Any
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request, operation
-from lowcloud.aws.s3.access_lists import admit_list, asked_list
+from lowcloud.aws.s3.access_lists import admit_list, asked_list, asks_for_list, owner_id
 from lowcloud.aws.s3.errors import in_words_of_s3
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
@@ -65,16 +64,16 @@ def s3_operation(
 
 
 def owner(cloud: Cloud) -> dict[str, str]:
-    """The account as S3 names an owner: a canonical id, which tells nothing of the account id."""
-    return {"ID": sha256(f"canonical user {cloud.settings.account_id}".encode()).hexdigest()}
+    """The account as S3 names an owner."""
+    return {"ID": owner_id(cloud)}
 
 
 def _check(cloud: Cloud, name: str, request: Request) -> None:
     for member in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if request.get(member, cloud.settings.account_id) != cloud.settings.account_id:
             raise AwsError("AccessDenied", "Access Denied", 403)
-    if name not in _HAS_A_LIST_OF_ITS_OWN:
-        asked = asked_list(request, owner(cloud)["ID"])
+    if asks_for_list(request) and name not in _HAS_A_LIST_OF_ITS_OWN:
+        asked = asked_list(request, owner_id(cloud))
         if asked is not None:
             admit_list(cloud, request["Bucket"], asked)
     if request.get("VersionId", "null") != "null":

@@ -67,6 +67,13 @@ def test_a_signed_form_puts_an_object(s3: Any, bucket: str, form: dict[str, Any]
     assert body(s3, bucket, "key") == FILE[1]
 
 
+def test_a_form_goes_to_the_bucket_that_the_host_names(s3: Any, bucket: str, form: dict[str, Any]) -> None:
+    url = form["url"].removesuffix(f"/{bucket}")
+    fields = [*form["fields"].items(), ("file", FILE)]
+    assert HTTP.request("POST", url, fields=fields, headers={"Host": f"{bucket}.s3.localhost"}).status == 204
+    assert body(s3, bucket, "key") == FILE[1]
+
+
 def test_the_files_name_may_be_part_of_the_key(s3: Any, bucket: str) -> None:
     made = s3.generate_presigned_post(bucket, "uploads/${filename}")
     assert send(made, ("C:\\My Pictures\\größe 1.jpg", b"x")).status == 204
@@ -232,6 +239,15 @@ def test_checksums_of_a_form_are_verified(s3: Any, bucket: str) -> None:
     made = signed(s3, bucket, "key", [{name: value} for name, value in sums.items()], **sums)
     assert code(send(made)) == "BadDigest"
     assert refused(s3.head_object, Bucket=bucket, Key="key") == "404"
+
+
+def test_a_form_is_refused_where_a_put_is(s3: Any, server: Server, form: dict[str, Any], bucket: str) -> None:
+    gone = s3.generate_presigned_post("no-such-bucket", "key")
+    assert code(send(gone)) == "NoSuchBucket"
+    made = signed(s3, bucket, "key", [{"acl": "public-read"}], acl="public-read")
+    assert code(send(made)) == "AccessControlListNotSupported"
+    made = signed(s3, bucket, "k" * 1025, [])
+    assert code(send(made)) == "KeyTooLongError"
 
 
 def test_a_form_without_a_policy_is_a_strangers(s3: Any, server: Server, open_bucket: str) -> None:

@@ -59,3 +59,9 @@ def test_some_documents_must_be_digested(server: Server, bucket: str, query: str
     reply = send("POST" if query == "delete" else "PUT", f"{server.url}/{bucket}?{query}", {}, BATCH)
     assert reply.status == 400
     assert b"Missing required header for this request: Content-MD5" in reply.body
+
+
+def test_a_document_that_must_be_there_is_missed(server: Server, bucket: str) -> None:
+    for query in ("tagging", "versioning", "policy"):
+        reply = send("PUT", f"{server.url}/{bucket}?{query}")
+        assert (reply.status, b"<Code>MissingRequestBodyError</Code>" in reply.body) == (400, True)

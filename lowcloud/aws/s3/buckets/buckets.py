@@ -5,7 +5,7 @@ from typing import Any
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
-from lowcloud.aws.s3.access_lists import ACL, asked_list
+from lowcloud.aws.s3.access_lists import ACL, asked_list, owner_id
 from lowcloud.aws.s3.buckets.ownership import RULES
 from lowcloud.aws.s3.buckets.tagging import KIND as TAGS
 from lowcloud.aws.s3.operation import owner, s3_operation
@@ -32,7 +32,7 @@ def create_bucket(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
             request["Bucket"],
             {"EU": "eu-west-1"}.get(region, region),
             can_lock=request.get("ObjectLockEnabledForBucket", False),
-            configurations=_configurations(request, owner(cloud)["ID"]),
+            configurations=_configurations(request, owner_id(cloud)),
         )
     except AlreadyExists:
         bucket = buckets.find(cloud, request["Bucket"])
