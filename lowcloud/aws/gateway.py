@@ -22,8 +22,7 @@ from lowcloud.aws.operations import Operation
 from lowcloud.aws.parse import parse
 from lowcloud.aws.replies import Send, send_response
 from lowcloud.aws.routing import Dialect, Target, find_dialect, find_place, find_target, of_operation
-from lowcloud.aws.s3 import cors, forms
-from lowcloud.aws.s3.actions import let_stranger, may_know_keys
+from lowcloud.aws.s3 import actions, cors, forms
 from lowcloud.aws.s3.integrity import check_document
 from lowcloud.aws.serialize import serialize, serialize_error
 from lowcloud.aws.signature import Claim, Fault, SignatureError, read_claim
@@ -147,17 +146,7 @@ class Gateway:
             exchange.target = target = find_target(request, exchange.dialect, raw, self._own_names)
             body = inflate(raw) if request.headers.get("content-encoding") == "gzip" else raw
 
-        operation = self._operations.get((target.service.name, target.operation.name))
-        if operation is None:
-            raise errors.not_implemented(target.service.name, target.operation.name)
-        if operation.is_async:
-            parsed = self._prepare(operation, target, exchange, body)
-            with full_disk_told():
-                answer = await operation.function(self._cloud, credentials.caller, parsed)
-            return serialize(target.service, target.operation, target.protocol, answer, request.id)
-        pool = self._uploads if isinstance(body, Body) and body.is_incoming else self._workers
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(pool, self._perform, operation, target, exchange, body)
+        return await self._carry_out(exchange, target, body)
 
     async def _respond_to_stranger(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
         """A request without a signature passes where it is S3's and its bucket lets anyone send it."""
@@ -172,29 +161,28 @@ class Gateway:
             return await loop.run_in_executor(self._forms, self._perform_form, exchange, bucket, pieces)
         if not bucket or not await self._in_worker(may_admit, self._cloud, bucket):
             raise unsigned
-        exchange.caller = ANONYMOUS
-        exchange.target = target = find_target(request, exchange.dialect, b"", self._own_names)
-        payload_hash = declared_hash(request.headers, None)
-        body = await _open_s3_body(target, request, incoming, payload_hash, None, None)
-        operation = self._operations.get((target.service.name, target.operation.name))
-        if operation is None or inspect.iscoroutinefunction(operation.function):
+        target = find_target(request, exchange.dialect, b"", self._own_names)
+        if target.operation.name not in actions.OPEN:
             raise unsigned
+        exchange.caller, exchange.target = ANONYMOUS, target
+        body = await _open_s3_body(target, request, incoming, declared_hash(request.headers, None), None, None)
+        return await self._carry_out(exchange, target, body)
+
+    async def _carry_out(self, exchange: Exchange, target: Target, body: bytes | Body) -> HttpResponse:
+        operation = self._operations.get((target.service.name, target.operation.name))
+        if operation is None:
+            raise errors.not_implemented(target.service.name, target.operation.name)
+        if operation.is_async:
+            parsed = self._prepare(operation, target, exchange, body)
+            with full_disk_told():
+                answer = await operation.function(self._cloud, exchange.caller, parsed)
+            return serialize(target.service, target.operation, target.protocol, answer, exchange.request.id)
         pool = self._uploads if isinstance(body, Body) and body.is_incoming else self._workers
-        return await loop.run_in_executor(pool, self._perform_for_stranger, operation, target, exchange, body)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(pool, self._perform, operation, target, exchange, body)
 
     async def _in_worker(self, function: Callable[..., Result], *arguments: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
-
-    def _perform_for_stranger(
-        self, operation: Operation, target: Target, exchange: Exchange, body: bytes | Body
-    ) -> HttpResponse:
-        try:
-            return self._perform(operation, target, exchange, body)
-        except AwsError as error:
-            bucket, _ = find_place(exchange.request, self._own_names)
-            if error.code in ("NoSuchKey", "NoSuchVersion") and not may_know_keys(self._cloud, bucket):
-                raise AwsError("AccessDenied", "Access Denied", 403) from error
-            raise
 
     def _perform_form(self, exchange: Exchange, bucket: str, pieces: Iterator[bytes]) -> HttpResponse:
         """An upload from a browser's form: the put of an object, said otherwise."""
@@ -217,8 +205,13 @@ class Gateway:
     def _perform(self, operation: Operation, target: Target, exchange: Exchange, body: bytes | Body) -> HttpResponse:
         """The part of a plain operation's request that runs in a worker thread."""
         parsed = self._prepare(operation, target, exchange, body)
-        with full_disk_told():
-            answer = operation.function(self._cloud, exchange.caller, parsed)
+        try:
+            with full_disk_told():
+                answer = operation.function(self._cloud, exchange.caller, parsed)
+        except AwsError as error:
+            if exchange.caller is ANONYMOUS and actions.must_hide(self._cloud, error, parsed):
+                raise AwsError("AccessDenied", "Access Denied", 403) from error
+            raise
         return serialize(target.service, target.operation, target.protocol, answer, exchange.request.id)
 
     def _prepare(self, operation: Operation, target: Target, exchange: Exchange, body: bytes | Body) -> dict[str, Any]:
@@ -230,7 +223,7 @@ class Gateway:
         refuse_unsupported(parsed, operation.refused, *errors.refusal_code(target.service.name, code))
         assert exchange.caller is not None
         if exchange.caller.is_anonymous:
-            let_stranger(self._cloud, target.operation.name, parsed)
+            actions.let_stranger(self._cloud, target.operation.name, parsed)
         else:
             authorise(self._cloud, exchange.caller, f"{target.service.name}:{target.operation.name}", target.path)
         return parsed

@@ -13,9 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lowcloud.core import access_lists, configurations, versions
+from lowcloud.core import access_lists, buckets, configurations, versions
 from lowcloud.core.buckets import BLOCK
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import NotFound
 from lowcloud.core.patterns import matches
 
 POLICY = "policy"
@@ -46,6 +47,10 @@ def admits(cloud: Cloud, action: str, resource: str, grant: tuple[str, str] | No
 def may_admit(cloud: Cloud, bucket: str) -> bool:
     """Whether the bucket could let in anyone at all: what is asked before a stranger's request is read."""
     with cloud.database.read() as connection:
+        try:
+            buckets.require(connection, bucket)
+        except NotFound:
+            return False
         block = configurations.read(connection, bucket, BLOCK) or {}
         if configurations.read(connection, bucket, POLICY) is not None and not block.get("restrict"):
             return True

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lowcloud.aws.errors import AwsError
 from lowcloud.core import public_access
 from lowcloud.core.access import ANONYMOUS, authorise
 from lowcloud.core.cloud import Cloud
@@ -51,8 +52,11 @@ _OF_VERSIONS = {
 }
 
 
+OPEN = frozenset((*_OF_BUCKETS, *_OF_OBJECTS, "DeleteObjects", "GetObjectAttributes"))
+
+
 def needs(operation: str, request: Mapping[str, Any]) -> list[Need]:
-    """Every right that the request of a stranger needs; none at all where no stranger may perform it."""
+    """Every right that the request of a stranger needs; none at all where the operation is not OPEN."""
     return list(_needs(operation, request))
 
 
@@ -65,9 +69,10 @@ def let_stranger(cloud: Cloud, operation: str, request: Mapping[str, Any]) -> No
         authorise(cloud, ANONYMOUS, need.action, need.resource, need.grant)
 
 
-def may_know_keys(cloud: Cloud, bucket: str) -> bool:
-    """Whether a stranger may hear that a key holds nothing: who may not list a bucket learns that from no answer."""
-    return public_access.admits(cloud, "s3:ListBucket", bucket, ("bucket", "read"))
+def must_hide(cloud: Cloud, error: AwsError, request: Mapping[str, Any]) -> bool:
+    """Whether an error tells a stranger, who may not list the bucket, that something is not there."""
+    tells = error.code in ("NoSuchKey", "NoSuchVersion")
+    return tells and not public_access.admits(cloud, "s3:ListBucket", request["Bucket"], ("bucket", "read"))
 
 
 def _needs(operation: str, request: Mapping[str, Any]) -> Iterator[Need]:
