@@ -52,6 +52,17 @@ def put_of_object(cloud: Cloud, bucket: str, key: str, object_id: str, document:
     cloud.database.apply(change)
 
 
+def sweep(cloud: Cloud) -> None:
+    """Drop the lists of objects that are gone. Safe beside writers: a list is put when its object is there."""
+    here = (objects.c.bucket == access_lists.c.bucket, objects.c.key == access_lists.c.key)
+    is_held = sa.exists().where(*here, objects.c.id == access_lists.c.object)
+
+    def change(connection: sa.Connection) -> None:
+        connection.execute(sa.delete(access_lists).where(~is_held))
+
+    cloud.database.apply(change)
+
+
 def grants(document: AccessList, to: str, may: str) -> bool:
     """Whether the list lets `to` do what `may` says."""
     return any(grant["to"] == to and grant["may"] in (may, "full-control") for grant in document["grants"])

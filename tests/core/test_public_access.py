@@ -92,6 +92,17 @@ def test_a_list_is_for_the_bytes_it_was_put_on(open_cloud: Cloud) -> None:
         assert access_lists.of_object(connection, "bucket", "key", first.id) == access_lists.OWNERS_OWN
 
 
+def test_a_sweep_drops_the_lists_of_objects_that_are_gone(open_cloud: Cloud) -> None:
+    kept, gone = (objects.put(open_cloud, "bucket", key, [b"data"]) for key in ("kept", "gone"))
+    for made in (kept, gone):
+        access_lists.put_of_object(open_cloud, "bucket", made.key, made.id, READERS)
+    objects.delete(open_cloud, "bucket", "gone")
+    access_lists.sweep(open_cloud)
+    with open_cloud.database.read() as connection:
+        assert access_lists.of_object(connection, "bucket", "kept", kept.id) == READERS
+        assert access_lists.of_object(connection, "bucket", "gone", gone.id) == access_lists.OWNERS_OWN
+
+
 def test_what_is_deleted_is_read_by_nobody(open_cloud: Cloud) -> None:
     buckets.set_versioning(open_cloud, "bucket", buckets.ENABLED)
     made = objects.put(open_cloud, "bucket", "key", [b"data"])

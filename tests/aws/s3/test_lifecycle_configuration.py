@@ -38,7 +38,9 @@ def rule(**changes: Any) -> dict[str, Any]:
 def test_rules_come_back_as_they_were_put(s3: Any, bucket: str) -> None:
     assert refused(s3.get_bucket_lifecycle_configuration, Bucket=bucket) == "NoSuchLifecycleConfiguration"
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": RULES})
-    assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == RULES
+    kept = s3.get_bucket_lifecycle_configuration(Bucket=bucket)
+    assert kept["Rules"] == RULES
+    assert kept["TransitionDefaultMinimumObjectSize"] == "all_storage_classes_128K"
     s3.delete_bucket_lifecycle(Bucket=bucket)
     assert refused(s3.get_bucket_lifecycle_configuration, Bucket=bucket) == "NoSuchLifecycleConfiguration"
 

@@ -1,9 +1,9 @@
 """The lifecycle of a bucket's objects: rules as they are put, and beside them what core carries out.
 
-The document is {"rules": [...], "said": [...]}: "said" as the client put it, "rules" in neutral words, each with "id",
-"is_enabled", "prefix", "tags" (values by key), "larger_than" and "smaller_than" (bytes or null), and of its actions
-"expire_days" or "expire_at" (seconds since the epoch, a midnight), "expire_markers" (bool), "noncurrent_days" with
-"keep_newer" (versions), "abort_days"; null where there is no such action.
+The document is {"rules": [...], "said": [...], "smallest_to_move": text}: "said" as the client put it, "rules" in neutral
+words, each with "id", "is_enabled", "prefix", "tags" (values by key), "larger_than" and "smaller_than" (bytes or null),
+and of its actions "expire_days" or "expire_at" (seconds since the epoch, a midnight), "expire_markers" (bool),
+"noncurrent_days" with "keep_newer" (versions), "abort_days"; null where there is no such action.
 """
 
 import secrets
@@ -33,7 +33,6 @@ _SIZES = ("ObjectSizeGreaterThan", "ObjectSizeLessThan")
 @s3_operation(
     "PutBucketLifecycleConfiguration",
     refused=tuple(f"LifecycleConfiguration.Rules.{name}" for name in _MOVES),  # there is one class of storage
-    ignored=("TransitionDefaultMinimumObjectSize",),
 )
 def put_bucket_lifecycle_configuration(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     if not (said := request.get("LifecycleConfiguration", {}).get("Rules")):
@@ -44,8 +43,11 @@ def put_bucket_lifecycle_configuration(cloud: Cloud, _caller: Caller, request: R
     if len({rule["ID"] for rule in named}) < len(named):
         raise invalid("Rule ID must be unique. Found same ID for one or more rules")
     rules = [_neutral(rule) for rule in named]
-    configurations.put(cloud, request["Bucket"], KIND, {"rules": rules, "said": storable(named)})
-    return {}
+    smallest = request.get("TransitionDefaultMinimumObjectSize", "all_storage_classes_128K")
+    configurations.put(
+        cloud, request["Bucket"], KIND, {"rules": rules, "said": storable(named), "smallest_to_move": smallest}
+    )
+    return {"TransitionDefaultMinimumObjectSize": smallest}
 
 
 @s3_operation("GetBucketLifecycleConfiguration")
@@ -53,7 +55,7 @@ def get_bucket_lifecycle_configuration(cloud: Cloud, _caller: Caller, request: R
     kept = configurations.get(cloud, request["Bucket"], KIND)
     if kept is None:
         raise absent("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", request["Bucket"])
-    return {"Rules": kept["said"]}
+    return {"Rules": kept["said"], "TransitionDefaultMinimumObjectSize": kept["smallest_to_move"]}
 
 
 @s3_operation("DeleteBucketLifecycle")
