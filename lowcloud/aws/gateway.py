@@ -33,6 +33,7 @@ from lowcloud.core.bodies import LARGEST_BODY_BYTES
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.disk import full_disk_told
 from lowcloud.core.errors import CloudError
+from lowcloud.core.outage import outage_told
 from lowcloud.core.public_access import may_admit
 
 WORKERS = 64
@@ -108,7 +109,8 @@ class Gateway:
     async def _answer(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
         """The response, whatever happens."""
         try:
-            return await self._respond(exchange, incoming)
+            with outage_told():
+                return await self._respond(exchange, incoming)
         except AwsError as error:
             return _error_response(exchange, error)
         except SignatureError as error:
@@ -196,11 +198,13 @@ class Gateway:
         return cors.preflight(self._cloud, request, *find_place(request, self._own_names))
 
     def _cors_headers(self, request: HttpRequest) -> dict[str, str]:
+        """What lets the page that sent this read the answer, where its bucket's rules can be read themselves."""
         try:
-            bucket, _ = find_place(request, self._own_names)
-        except (AwsError, MalformedUrl):
-            return {}  # the answer is an error that says so
-        return cors.answer_headers(self._cloud, request, bucket) if bucket else {}
+            with outage_told():
+                bucket, _ = find_place(request, self._own_names)
+                return cors.answer_headers(self._cloud, request, bucket) if bucket else {}
+        except (AwsError, CloudError, MalformedUrl):
+            return {}  # the answer is an error that says why
 
     def _perform(self, operation: Operation, target: Target, exchange: Exchange, body: bytes | Body) -> HttpResponse:
         """The part of a plain operation's request that runs in a worker thread."""

@@ -1,9 +1,9 @@
 """The lifecycle of a bucket's objects: rules as they are put, and beside them what core carries out.
 
-The document is {"rules": [...], "said": [...], "smallest_to_move": text}: "said" as the client put it, "rules" in neutral
-words, each with "id", "is_enabled", "prefix", "tags" (values by key), "larger_than" and "smaller_than" (bytes or null),
-and of its actions "expire_days" or "expire_at" (seconds since the epoch, a midnight), "expire_markers" (bool),
-"noncurrent_days" with "keep_newer" (versions), "abort_days"; null where there is no such action.
+The document is {"rules": [...], "said": [...], "smallest_to_move": text}: "said" as the client put it, "rules" in
+neutral words, each with "id", "is_enabled", "prefix", "tags" (values by key), "larger_than" and "smaller_than" (bytes
+or null), and of its actions "expire_days" or "expire_at" (seconds since the epoch, a midnight), "expire_markers"
+(bool), "noncurrent_days" with "keep_newer" (versions), "abort_days"; null where there is no such action.
 """
 
 import secrets
