@@ -35,5 +35,9 @@ class Forbidden(CloudError):
     """The caller has no right to this."""
 
 
-class StorageFull(CloudError):
+class StorageUnavailable(CloudError):
+    """The disk or the database does not do its work now; nothing was acknowledged."""
+
+
+class StorageFull(StorageUnavailable):
     """The disk cannot take what was sent; nothing of it was acknowledged."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, create_engine, event, inspect, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from lowcloud.store.prepared import Prepared, Row
@@ -105,7 +106,11 @@ class Database:
 
     def _new_looker(self) -> Any:
         """A driver's connection that commits by itself."""
-        connection = self._engine.raw_connection()
+        driver_error = self._engine.dialect.loaded_dbapi.Error
+        try:
+            connection = self._engine.raw_connection()
+        except driver_error as error:
+            raise DBAPIError.instance(None, None, error, driver_error) from error
         driver = connection.dbapi_connection
         connection.detach()
         if self._engine.dialect.name != "sqlite":  # which does so unless told BEGIN
