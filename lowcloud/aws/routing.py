@@ -5,9 +5,9 @@ itself is S3's.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import cast
 
 from botocore.model import OperationModel, Shape
@@ -19,6 +19,7 @@ from lowcloud.aws.wire import HttpRequest, query_pairs
 
 JSON, REST_JSON, REST_XML, QUERY, CBOR = "json", "rest-json", "rest-xml", "query", "smithy-rpc-v2-cbor"
 FORM = "application/x-www-form-urlencoded"
+KINDS_REMEMBERED = 1024  # of requests to one service, by all that tells its routes apart
 
 # The services that sign under one name, where the names differ from botocore's or several share one.
 _SIGNING_NAMES: dict[str, tuple[str, ...]] = {
@@ -168,7 +169,7 @@ class Route:
     needed_query: tuple[str, ...]  # members the operation cannot do without: they tell PutObject from UploadPart
     needed_headers: tuple[str, ...]
 
-    def score(self, query: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, int, int] | None:
+    def score(self, query: Mapping[str, str], headers: Container[str]) -> tuple[int, int, int] | None:
         """How well a request with these parameters fits, or None."""
         for name, value in self.query:
             if name not in query or (value is not None and query[name] != value):
@@ -185,21 +186,48 @@ class Router:
         for name in service.model.operation_names:
             operation = service.operation(name)
             self._routes.setdefault(operation.http["method"], []).append(_route(operation))
+        self._patterns = {method: {route.pattern for route in found} for method, found in self._routes.items()}
+        routes = [route for of_method in self._routes.values() for route in of_method]
+        self._telling_query = {name for route in routes for name in (*dict(route.query), *route.needed_query)}
+        self._telling_values = {pair for route in routes for pair in route.query}
+        self._telling_headers = {name for route in routes for name in route.needed_headers}
+        self._best = lru_cache(maxsize=KINDS_REMEMBERED)(self._find_best)
 
     def match(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> tuple[str, dict[str, str]] | None:
         """The operation whose template fits best, and the labels in the path."""
-        best: tuple[tuple[int, int, int], Route, re.Match[str]] | None = None
-        for route in self._routes.get(method, ()):
-            match = route.pattern.fullmatch(path)
-            score = route.score(query, headers) if match else None
-            if match and score is not None and (best is None or score > best[0]):
-                best = score, route, match
-        if best is None:
+        matches = {pattern: pattern.fullmatch(path) for pattern in self._patterns.get(method, ())}
+        route = self._best(
+            method,
+            tuple(pattern for pattern, match in matches.items() if match),
+            tuple(
+                (name, value if (name, value) in self._telling_values else "")
+                for name, value in query.items()
+                if name in self._telling_query
+            ),
+            tuple(name for name in headers if name in self._telling_headers),
+        )
+        if route is None:
             return None
-        _, route, match = best
+        match = matches[route.pattern]
+        assert match is not None
         return route.operation, dict(zip(route.names, match.groups(), strict=True))
+
+    def _find_best(
+        self,
+        method: str,
+        patterns: tuple[re.Pattern[str], ...],
+        query: tuple[tuple[str, str], ...],
+        headers: tuple[str, ...],
+    ) -> Route | None:
+        """The best route for requests that are alike in all that tells routes apart."""
+        best: tuple[tuple[int, int, int], Route] | None = None
+        for route in self._routes.get(method, ()):
+            score = route.score(dict(query), headers) if route.pattern in patterns else None
+            if score is not None and (best is None or score > best[0]):
+                best = score, route
+        return None if best is None else best[1]
 
 
 @cache

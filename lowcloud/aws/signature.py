@@ -229,13 +229,7 @@ def _claim_of_query(request: HttpRequest) -> Claim:
 def _claim(
     credential: str, timestamp: str, headers: str, signature: str, token: str | None, expires: int | None
 ) -> Claim:
-    parts = credential.split("/")
-    if len(parts) != 5 or parts[4] != "aws4_request" or not all(map(_NAME.fullmatch, parts)):
-        raise SignatureError(
-            Fault.MALFORMED,
-            f"Credential must have the form KEY/YYYYMMDD/REGION/SERVICE/aws4_request, got {credential[:128]!r}.",
-        )
-    access_key_id, date, region, service, _ = parts
+    access_key_id, date, region, service = _scope(credential)
     signed_at = _seconds(timestamp)
     if timestamp[:8] != date:
         raise SignatureError(Fault.MALFORMED, f"Date in Credential scope ({date[:16]}) does not match {timestamp}.")
@@ -254,6 +248,17 @@ def _claim(
         session_token=token,
         expires_seconds=expires,
     )
+
+
+@lru_cache(maxsize=1024)
+def _scope(credential: str) -> tuple[str, ...]:
+    parts = credential.split("/")
+    if len(parts) != 5 or parts[4] != "aws4_request" or not all(map(_NAME.fullmatch, parts)):
+        raise SignatureError(
+            Fault.MALFORMED,
+            f"Credential must have the form KEY/YYYYMMDD/REGION/SERVICE/aws4_request, got {credential[:128]!r}.",
+        )
+    return tuple(parts[:4])
 
 
 def _timestamp_of_header(request: HttpRequest) -> str:
@@ -279,6 +284,7 @@ def _expires(text: str) -> int:
     return seconds
 
 
+@lru_cache(maxsize=64)
 def _seconds(timestamp: str) -> float:
     """Seconds since the epoch of YYYYMMDDTHHMMSSZ."""
     match = _DATE.fullmatch(timestamp)

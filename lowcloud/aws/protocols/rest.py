@@ -3,7 +3,10 @@
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
@@ -16,32 +19,37 @@ _QUOTED_LIST = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)')
 _HTTP_DATES = re.compile(r"([^,]*,[^,]*)(?:,|$)")
 
 
+@dataclass(frozen=True)
+class _Bindings:
+    """Where the members of a shape stand outside the body: (name on the wire, member's name, its shape)."""
+
+    query: Sequence[tuple[str, str, Shape]]
+    labels: Sequence[tuple[str, str, Shape]]
+    headers: Mapping[str, tuple[str, Shape]]  # by the name on the wire, in lower case
+    prefixes: Sequence[tuple[str, str]]  # members that are all headers with a prefix
+    status: str | None
+
+
 def parse_bindings(operation: OperationModel, request: HttpRequest, labels: Mapping[str, str]) -> dict[str, Any]:
     """The members of the input that stand outside the body. Raises WireError and MalformedUrl."""
-    shape = operation.input_shape
-    if shape is None:
+    if operation.input_shape is None:
         return {}
-    query: dict[str, list[str]] | None = None
+    bound = _bindings(operation.input_shape)
     members: dict[str, Any] = {}
-    for name, member in shape.members.items():
-        location = member.serialization.get("location")
-        if location is None:
-            continue
-        key = member.serialization.get("name", name)
-        if location == "querystring":
-            query = _query(request.query) if query is None else query
-            value = _from_query(member, key, query)
-        elif location == "uri":
-            value = _from_label(member, labels.get(key))
-        elif location == "header":
-            value = _from_header(member, request.headers.get(key.lower()))
-        elif location == "headers":
-            value = _with_prefix(key.lower(), request.headers)
-        else:
-            continue
-        if value is not None:
-            members[name] = value
-    return members
+    if bound.query and request.query:
+        query = _query(request.query)
+        for key, name, member in bound.query:
+            members[name] = _from_query(member, key, query)
+    for key, name, member in bound.labels:
+        members[name] = _from_label(member, labels.get(key))
+    # A request has few headers, and an operation of S3 may read forty.
+    for key, text in request.headers.items():
+        if key in bound.headers:
+            name, member = bound.headers[key]
+            members[name] = _from_header(member, text)
+    for prefix, name in bound.prefixes:
+        members[name] = _with_prefix(prefix, request.headers)
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def payload_member(shape: StructureShape | None) -> tuple[str, Shape] | None:
@@ -57,26 +65,49 @@ def body_members(shape: StructureShape) -> bool:
 
 def answer_headers(shape: StructureShape, answer: Mapping[str, Any]) -> dict[str, str]:
     """The members of an output that are headers."""
+    places = _places(shape)
     headers: dict[str, str] = {}
-    for name, member in shape.members.items():
-        value = answer.get(name)
-        location = member.serialization.get("location")
-        if value is None or location not in ("header", "headers"):
+    for name, value in answer.items():
+        place = places.get(name)
+        if value is None or place is None:
             continue
-        key = member.serialization.get("name", name)
-        if location == "headers":
+        key, member = place
+        if member.serialization["location"] == "headers":
             headers.update({f"{key}{suffix}".lower(): text for suffix, text in value.items()})
         elif (text := _to_header(member, value)) is not None:
-            headers[key.lower()] = text
+            headers[key] = text
     return headers
 
 
 def answer_status(shape: StructureShape, answer: Mapping[str, Any]) -> int | None:
     """The member of an output that is the status, or None."""
+    name = _bindings(shape).status
+    return None if name is None or answer.get(name) is None else int(answer[name])
+
+
+@cache
+def _bindings(shape: StructureShape) -> _Bindings:
+    found: dict[str | None, list[tuple[str, str, Shape]]] = defaultdict(list)
     for name, member in shape.members.items():
-        if member.serialization.get("location") == "statusCode" and answer.get(name) is not None:
-            return int(answer[name])
-    return None
+        found[member.serialization.get("location")].append((member.serialization.get("name", name), name, member))
+    statuses = [name for _, name, _ in found["statusCode"]]
+    return _Bindings(
+        query=found["querystring"],
+        labels=found["uri"],
+        headers={key.lower(): (name, member) for key, name, member in found["header"]},
+        prefixes=[(key.lower(), name) for key, name, _ in found["headers"]],
+        status=statuses[0] if statuses else None,
+    )
+
+
+@cache
+def _places(shape: StructureShape) -> dict[str, tuple[str, Shape]]:
+    """The header of each member of an output that is one."""
+    return {
+        name: (member.serialization.get("name", name).lower(), member)
+        for name, member in shape.members.items()
+        if member.serialization.get("location") in ("header", "headers")
+    }
 
 
 def _query(text: str) -> dict[str, list[str]]:
