@@ -81,8 +81,13 @@ class Gateway:
 
     def warm(self) -> None:
         """Load the models of the services that have operations, in a thread of its own."""
-        names = sorted({service for service, _ in self._operations})
-        threading.Thread(target=lambda: [load_service(name) for name in names], name="models", daemon=True).start()
+        threading.Thread(target=self.load_models, name="models", daemon=True).start()
+
+    @staticmethod
+    def load_models() -> None:
+        """Load the models of the services that have operations."""
+        for name in sorted({service for service, _ in services.OPERATIONS}):
+            load_service(name)
 
     def close(self) -> None:
         """Let running operations end."""
