@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import inspect
 import logging
 import threading
 import time
@@ -135,7 +134,7 @@ class Gateway:
         operation = self._operations.get((target.service.name, target.operation.name))
         if operation is None:
             raise errors.not_implemented(target.service.name, target.operation.name)
-        if inspect.iscoroutinefunction(operation.function):
+        if operation.is_async:
             parsed = self._prepare(operation, target, exchange, body)
             with full_disk_told():
                 answer = await operation.function(self._cloud, credentials.caller, parsed)
