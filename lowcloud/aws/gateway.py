@@ -28,7 +28,7 @@ from lowcloud.aws.validate import refuse_unsupported, validate
 from lowcloud.aws.wire import HttpRequest, HttpResponse, MalformedUrl, request_head
 from lowcloud.core.access import Caller, Credentials, TokenExpired, UnknownKey, authorise, find_credentials
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.disk import full_disk_told
+from lowcloud.core.disk import faults_told
 from lowcloud.core.errors import CloudError
 
 WORKERS = 64
@@ -136,7 +136,7 @@ class Gateway:
             raise errors.not_implemented(target.service.name, target.operation.name)
         if operation.is_async:
             parsed = self._prepare(operation, target, exchange, body)
-            with full_disk_told():
+            with faults_told():
                 answer = await operation.function(self._cloud, credentials.caller, parsed)
             return serialize(target.service, target.operation, target.protocol, answer, request.id)
         loop = asyncio.get_running_loop()
@@ -145,7 +145,7 @@ class Gateway:
     def _perform(self, operation: Operation, target: Target, exchange: Exchange, body: bytes | Body) -> HttpResponse:
         """The part of a plain operation's request that runs in a worker thread."""
         parsed = self._prepare(operation, target, exchange, body)
-        with full_disk_told():
+        with faults_told():
             answer = operation.function(self._cloud, exchange.caller, parsed)
         return serialize(target.service, target.operation, target.protocol, answer, exchange.request.id)
 

@@ -13,7 +13,7 @@ log = logging.getLogger("lowcloud.disk")
 
 _SENTENCES = {
     Fault.FULL: "The disk is full: nothing was stored. Free some space and try again.",
-    Fault.READ_ONLY: "The disk is read-only: nothing was stored. Make it writable and try again; reading goes on.",
+    Fault.READ_ONLY: "The disk is read-only. Make it writable and try again; reading goes on.",
     Fault.FAILING: "The disk refuses to read or to write. The server's log says which file and why.",
     Fault.BUSY: "The store is too busy. Try again.",
     Fault.DAMAGED: "The database or its disk is damaged: it cannot be read. Run `lowcloud check`.",
@@ -22,7 +22,22 @@ _SENTENCES = {
 
 @contextmanager
 def full_disk_told() -> Iterator[None]:
-    """Tell what files and the database meet as StorageFull and StorageUnavailable."""
+    """Tell a full disk, met by a file or by the database, as StorageFull: nothing was written."""
+    try:
+        yield
+    except (OSError, DBAPIError) as error:
+        if fault_of(error) is not Fault.FULL:
+            raise
+        raise StorageFull(_SENTENCES[Fault.FULL]) from error
+
+
+@contextmanager
+def faults_told() -> Iterator[None]:
+    """Tell whatever a disk or a database has met as StorageFull or StorageUnavailable, at the edge of a request.
+
+    Not below: a commit whose sync to disk fails may yet turn out to have happened, so who writes must not take it for a
+    refusal, which is what a CloudError means.
+    """
     try:
         yield
     except (OSError, DBAPIError) as error:

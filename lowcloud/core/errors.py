@@ -36,7 +36,7 @@ class Forbidden(CloudError):
 
 
 class StorageUnavailable(CloudError):
-    """The disk or the database does not do its work now; nothing was acknowledged."""
+    """The disk or the database does not do its work now. Whether a write has happened is not known."""
 
 
 class StorageFull(StorageUnavailable):

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from lowcloud.core import events, training, training_work
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import CloudError, StorageUnavailable
+from lowcloud.core.errors import CloudError, StorageFull
 from lowcloud.core.reconciler import Claim
 from lowcloud.core.training import State, TrainingJob, billable_seconds
 from lowcloud.engine import Phase, ReplicaStatus, StagingFailed
@@ -219,8 +219,8 @@ def _perform(cloud: Cloud, job: TrainingJob, action: Action) -> Observation:
         case Action.STORE:
             try:
                 return Observation(artifact=training_work.store_artifact(cloud, job))
-            except StorageUnavailable:
-                raise  # the model is still where the program left it: it is stored as soon as that can be done
+            except StorageFull:
+                raise  # the model is still where the program left it: it is stored as soon as there is space
             except CloudError as error:
                 return Observation(failure=f"ClientError: The model could not be stored: {error}"[:FAILURE_LIMIT])
         case Action.REMOVE:

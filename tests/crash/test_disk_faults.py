@@ -108,13 +108,18 @@ def test_a_server_that_starts_on_a_full_disk_reads_what_is_there(small_cloud: Cl
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
     made = RunningCloud(tmp_path_factory.mktemp("faults") / "home")
-    made.up()
+    start_one_process(made)
     s3 = made.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_object(Bucket=BUCKET, Key="small", Body=b"s" * 1000)
     s3.put_object(Bucket=BUCKET, Key="large", Body=b"l" * LARGE)
     yield made
     made.down()
+
+
+def start_one_process(cloud: RunningCloud) -> None:
+    """So that the process to fail is known."""
+    cloud.cli("up", "--detach", "--port", "0", "--workers", "1")
 
 
 def impatient(cloud: RunningCloud) -> Any:
@@ -184,6 +189,21 @@ def test_a_blob_that_cannot_be_synced_is_not_stored(cloud: RunningCloud) -> None
         check_refused(lambda: s3.put_object(Bucket=BUCKET, Key="new", Body=b"n" * LARGE))
         check_reads(s3)
     assert sorted(cloud.home.glob("data/objects/*/*")) == blobs
+    check_writes(s3)
+
+
+@needs_root
+@needs_strace
+def test_a_blob_stays_where_nobody_knows_whether_its_row_was_committed(cloud: RunningCloud) -> None:
+    s3 = impatient(cloud)
+    blobs = set(cloud.home.glob("data/objects/*/*"))
+    with failing(pid_of(cloud), "fdatasync", "EIO"):  # what SQLite ends a commit with
+        check_refused(lambda: s3.put_object(Bucket=BUCKET, Key="new", Body=b"n" * LARGE))
+    assert len(set(cloud.home.glob("data/objects/*/*")) - blobs) == 1
+    cloud.kill()
+    start_one_process(cloud)  # which finds the commit in the log: it was written, only its sync has failed
+    s3 = impatient(cloud)
+    assert s3.get_object(Bucket=BUCKET, Key="new")["Body"].read() == b"n" * LARGE
     check_writes(s3)
 
 
