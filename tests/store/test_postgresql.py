@@ -12,8 +12,8 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 
 from lowcloud.core import buckets, listings, objects
-from lowcloud.core.errors import Unavailable
-from lowcloud.core.outage import outage_told
+from lowcloud.core.disk import faults_told
+from lowcloud.core.errors import StorageUnavailable
 from lowcloud.store import postgresql
 from lowcloud.store.backend import CannotUse
 from lowcloud.store.database import Database
@@ -162,7 +162,7 @@ def test_while_the_server_is_away_everything_says_so_and_then_goes_on(own_server
         lambda: cloud.database.look(LOOK, called="shelf"),
         lambda: objects.delete(cloud, "shelf", "kept"),
     ):
-        with pytest.raises(Unavailable), outage_told():
+        with pytest.raises(StorageUnavailable), faults_told():
             call()
     own_server.start()
     assert b"".join(objects.get(cloud, "shelf", "kept")[1]) == b"x" * 300_000
