@@ -28,6 +28,7 @@ STOP_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.02
 FOLLOW_SECONDS = 0.5
 JOBS_SHOWN = 25
+DEFAULT_WORKERS = min(os.cpu_count() or 1, 2)  # each takes some 40 MB
 WIDTH_OF_A_FILE = 160  # characters of a line where the output is no terminal
 
 app = typer.Typer(
@@ -75,6 +76,9 @@ def up(
     port: Annotated[
         int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)
     ] = DEFAULT_PORT,
+    workers: Annotated[
+        int, typer.Option(help="Processes that serve requests; each uses one core at most.", min=1)
+    ] = DEFAULT_WORKERS,
     detach: Annotated[bool, typer.Option("--detach", help="Go on in the background once the cloud is ready.")] = False,
     home: Home = None,
     database: Annotated[
@@ -95,14 +99,14 @@ def up(
         output.print(f"Lowcloud is already running at {running.endpoint}")
         return
     if detach:
-        output.print(f"Lowcloud is ready at {_start_detached(settings)}")
+        output.print(f"Lowcloud is ready at {_start_detached(settings, workers)}")
         return
     from lowcloud import server  # what all other commands do without: it takes 0.4 s to load
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its name alarms, and it tells nothing we do not
     try:
-        server.serve(settings, lambda running: output.print(f"Lowcloud is ready at {running.endpoint}"))
+        server.serve(settings, workers, lambda running: output.print(f"Lowcloud is ready at {running.endpoint}"))
     except servers.AlreadyRunning as error:
         raise _failure(f"Another server is just starting on {settings.home}.") from error
     except servers.CannotListen as error:
@@ -296,9 +300,10 @@ def _endpoint(settings: Settings) -> str:
     return _start_detached(settings if is_free else replace(settings, port=0))
 
 
-def _start_detached(settings: Settings) -> str:
+def _start_detached(settings: Settings, workers: int = DEFAULT_WORKERS) -> str:
 
     place = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
+    place += ["--workers", str(workers)]
     if settings.store:
         place += ["--store", str(settings.store)]
     # By the environment: everyone on the machine may read a command line.

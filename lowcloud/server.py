@@ -16,13 +16,15 @@ import uvicorn
 import uvloop
 from sqlalchemy.exc import DBAPIError
 
+from lowcloud import crew
 from lowcloud.aws.gateway import Gateway
 from lowcloud.client import EXECUTION_ROLE
 from lowcloud.core import endpoints_lifecycle, inputs, objects, roles, training_lifecycle
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.leading import Leading
+from lowcloud.crew import Member
 from lowcloud.engine.local import LocalEngine
-from lowcloud.running import Running, hold_home, listen
+from lowcloud.running import Running, hold_home, listen, listen_too
 from lowcloud.settings import Settings, remember, remember_store
 from lowcloud.store import belonging, tables
 from lowcloud.store.backend import CannotUse
@@ -72,25 +74,72 @@ KINDS = {
 }
 
 
-def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
-    """Serve until SIGTERM or SIGINT. Raises AlreadyRunning, CannotListen and CannotOpen."""
+def serve(settings: Settings, workers: int, on_ready: Callable[[Running], None]) -> None:
+    """Serve until SIGTERM or SIGINT, with so many processes. Raises AlreadyRunning, CannotListen and CannotOpen."""
     with hold_home(settings.home, LOCK_PATIENCE_SECONDS):
         (settings.home / "server.json").unlink(missing_ok=True)  # first: a killed server left it, and others read it
         remember(settings)
         listener = listen(settings.host, settings.port)
-        try:
-            cloud = open_cloud(settings)
-        except CannotUse as error:
-            raise CannotOpen(str(error)) from error
-        except (OSError, DBAPIError) as error:
-            raise CannotOpen(f"{settings.home} cannot be opened: {error}") from error
-        leading = Leading(cloud, KINDS)
-        leading.start()
-        threading.Thread(target=_sweep, args=(cloud,), name="sweep", daemon=True).start()
-        try:
-            uvloop.run(_serve(cloud, leading, listener, on_ready))
-        finally:
-            _close(cloud, leading)
+        if workers == 1:
+            _lead(settings, listener, os.getpid(), None, on_ready)
+            return
+        parent = os.getpid()
+        Gateway.load_models()  # once, for all
+
+        def work(member: Member) -> None:
+            if member.is_first:
+                _lead(settings, listener, parent, member, on_ready)
+            else:
+                _assist(settings, listen_too(listener), member)
+
+        crew.run(workers, work)
+
+
+def _lead(
+    settings: Settings,
+    listener: socket.socket,
+    known_as: int,
+    member: Member | None,
+    on_ready: Callable[[Running], None],
+) -> None:
+    """Serve, and stand for carrying jobs forward. `known_as` is the process that others signal."""
+    cloud = _open_cloud(settings)
+    leading = Leading(cloud, KINDS)
+    leading.start()
+    threading.Thread(target=_sweep, args=(cloud,), name="sweep", daemon=True).start()
+
+    def ready() -> None:
+        on_ready(_announce(cloud, leading, listener, known_as))
+        if leading.leads:
+            cloud.engine.warm_up()
+        if member is not None:
+            member.tell_ready()
+
+    if member is not None:
+        member.listen(cloud.bell.ring)
+    try:
+        uvloop.run(_serve(cloud, listener, ready))
+    finally:
+        _close(cloud, leading)
+
+
+def _assist(settings: Settings, listener: socket.socket, member: Member) -> None:
+    """Serve, and tell the first of the crew what is due."""
+    cloud = _open_cloud(settings)
+    cloud.bell.listen(member.ring)
+    try:
+        uvloop.run(_serve(cloud, listener, lambda: None))
+    finally:
+        cloud.database.close()
+
+
+def _open_cloud(settings: Settings) -> Cloud:
+    try:
+        return open_cloud(settings)
+    except CannotUse as error:
+        raise CannotOpen(str(error)) from error
+    except (OSError, DBAPIError) as error:
+        raise CannotOpen(f"{settings.home} cannot be opened: {error}") from error
 
 
 def _check_choice(settings: Settings) -> None:
@@ -126,7 +175,7 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def _serve(cloud: Cloud, leading: Leading, listener: socket.socket, on_ready: Callable[[Running], None]) -> None:
+async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     gateway = Gateway(cloud)
     configuration = uvicorn.Config(
         gateway,
@@ -146,11 +195,8 @@ async def _serve(cloud: Cloud, leading: Leading, listener: socket.socket, on_rea
     while not server.started and not serving.done():
         await asyncio.sleep(POLL_SECONDS)
     if server.started:
-        running = _announce(cloud, leading, listener)
-        on_ready(running)
+        on_ready()
         gateway.warm()
-        if leading.leads:
-            cloud.engine.warm_up()
     await serving
     await cloud.connections.close()
     gateway.close()
@@ -161,11 +207,11 @@ def _sweep(cloud: Cloud) -> None:
         log.info("deleted %d blobs that an earlier server had not finished", deleted)
 
 
-def _announce(cloud: Cloud, leading: Leading, listener: socket.socket) -> Running:
+def _announce(cloud: Cloud, leading: Leading, listener: socket.socket, known_as: int) -> Running:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     isolation = cloud.engine.isolation() if leading.leads else FOLLOWS
-    running = Running(os.getpid(), f"http://{shown}:{port}", time.time(), isolation)
+    running = Running(known_as, f"http://{shown}:{port}", time.time(), isolation)
     path = cloud.settings.home / "server.json"
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(asdict(running)))

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import inspect
 import logging
 import threading
 import time
@@ -82,8 +81,13 @@ class Gateway:
 
     def warm(self) -> None:
         """Load the models of the services that have operations, in a thread of its own."""
-        names = sorted({service for service, _ in self._operations})
-        threading.Thread(target=lambda: [load_service(name) for name in names], name="models", daemon=True).start()
+        threading.Thread(target=self.load_models, name="models", daemon=True).start()
+
+    @staticmethod
+    def load_models() -> None:
+        """Load the models of the services that have operations."""
+        for name in sorted({service for service, _ in services.OPERATIONS}):
+            load_service(name)
 
     def close(self) -> None:
         """Let running operations end."""
@@ -132,7 +136,7 @@ class Gateway:
         operation = self._operations.get((target.service.name, target.operation.name))
         if operation is None:
             raise errors.not_implemented(target.service.name, target.operation.name)
-        if inspect.iscoroutinefunction(operation.function):
+        if operation.is_async:
             parsed = self._prepare(operation, target, exchange, body)
             with full_disk_told():
                 answer = await operation.function(self._cloud, credentials.caller, parsed)
