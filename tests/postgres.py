@@ -41,7 +41,7 @@ class PostgresServer:
     def new_database(self, options: str = "") -> str:
         """The url of an empty database."""
         name = f"test{next(self.numbers)}"
-        self.execute(f"CREATE DATABASE {name} STRATEGY file_copy {options}")
+        self.execute(f"CREATE DATABASE {name} {options}")
         return self.url(name)
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
@@ -98,11 +98,6 @@ def start_server() -> PostgresServer:
     server = PostgresServer(folder, _free_port())
     server.start()
     return server
-
-
-def is_installed() -> bool:
-    """Whether this machine has PostgreSQL."""
-    return shutil.which("postgres", path=_path()) is not None
 
 
 def _program(name: str) -> str:

@@ -13,9 +13,10 @@ from sqlalchemy.schema import CreateColumn
 from lowcloud.store import psycopg_types
 from lowcloud.store.backend import CannotUse
 
-POOL_SIZE = 12
-POOL_OVERFLOW = 12
-MOST_LOOKERS = 12  # a server has at most 36 connections, so that two fit into the 100 that PostgreSQL gives by default
+# A process has at most 16 connections: six processes fit into the 100 that PostgreSQL gives by default.
+POOL_SIZE = 6
+POOL_OVERFLOW = 4
+MOST_LOOKERS = 6
 CONNECT_TIMEOUT_SECONDS = 10
 PAUSED_WRITER_SECONDS = 60  # a process that stands still in a transaction keeps all others from writing
 WRITER = "68624, 1"  # the advisory lock of whoever writes, by two numbers that nothing else in this database uses
