@@ -137,7 +137,8 @@ class Database:
         connection, transaction = self._begin(writes)
         with connection, transaction:
             yield connection
-            self._backend.check_intact(connection)
+            if writes:
+                self._backend.check_intact(connection)
 
     def _begin(self, writes: bool) -> tuple[Connection, Any]:
         """A connection in a transaction. One that has died while nobody used it is replaced: nothing was done in it."""

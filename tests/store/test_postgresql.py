@@ -209,6 +209,27 @@ def test_a_connection_lost_within_a_change_undoes_all_that_shared_its_commit(own
     database.close()
 
 
+def test_a_commit_whose_outcome_nobody_knows_keeps_the_bytes_until_a_sweep_has_asked_for_their_row(
+    postgres, tmp_path, monkeypatch
+):
+    cloud = make_cloud(tmp_path / "home", postgres.new_database())
+    buckets.create(cloud, "shelf")
+
+    def cut_off(connection):
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        postgres.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cloud.database._backend, "check_intact", cut_off)  # the last thing before COMMIT
+        with pytest.raises(DBAPIError):
+            objects.put(cloud, "shelf", "k", [b"x" * 300_000])
+    assert len(list((cloud.settings.data / "objects").glob("*/*"))) == 1
+    assert objects.sweep(cloud) == 1
+    objects.put(cloud, "shelf", "k", [b"x" * 300_000])
+    assert objects.sweep(cloud) == 0
+    cloud.database.close()
+
+
 def test_a_failed_statement_whose_error_is_passed_over_keeps_nothing_and_says_so(postgres):
     database = Database(postgres.new_database())
     database.apply(add("one"))
