@@ -51,6 +51,15 @@ class PostgresServer:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
+    def dump(self, url: str) -> bytes:
+        """What pg_dump makes of a database."""
+        return subprocess.run([_program("pg_dump"), url], capture_output=True, check=True).stdout
+
+    def restore(self, dumped: bytes, url: str) -> None:
+        """Fill an empty database with it."""
+        command = [_program("psql"), "--quiet", "--set", "ON_ERROR_STOP=1", "--output", os.devnull, url]
+        subprocess.run(command, input=dumped, check=True)
+
     def start(self, *settings: str) -> None:
         """Start, or start again, and wait until connections are taken."""
         command = [_program("postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]

@@ -1,11 +1,13 @@
 """What only PostgreSQL can do wrong: refuse a start, restart under a server, fail a commit."""
 
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count as count_up
 
 import pytest
 from sqlalchemy import bindparam, func, select
@@ -228,6 +230,47 @@ def test_a_commit_whose_outcome_nobody_knows_keeps_the_bytes_until_a_sweep_has_a
     objects.put(cloud, "shelf", "k", [b"x" * 300_000])
     assert objects.sweep(cloud) == 0
     cloud.database.close()
+
+
+def test_a_copy_made_while_objects_are_written_is_a_whole_store(postgres, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    url = postgres.new_database()
+    cloud = make_cloud(first, url)
+    buckets.create(cloud, "shelf")
+    is_over = threading.Event()
+
+    def write():
+        numbers = count_up()
+        while not is_over.is_set():
+            number = next(numbers)
+            objects.put(cloud, "shelf", f"{number}", [bytes([number % 256]) * (300_000 if number % 2 else 2_000)])
+
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write)
+        try:
+            wait_for(lambda: count_objects(cloud) > 5)
+            acknowledged = count_objects(cloud)
+            shutil.copytree(first / "data", second / "data")
+            dumped = postgres.dump(url)
+            shutil.copytree(first / "data", second / "data", dirs_exist_ok=True)
+            shutil.copytree(first / "keys", second / "keys")
+        finally:
+            is_over.set()
+        writing.result(20)
+    cloud.database.close()
+    restored_url = postgres.new_database()
+    postgres.restore(dumped, restored_url)
+    restored = make_cloud(second, restored_url)
+    found = [version.key for version in listings.walk(restored, "shelf")]
+    assert len(found) >= acknowledged
+    for key in found:
+        content = b"".join(objects.get(restored, "shelf", key)[1])
+        assert content == bytes([int(key) % 256]) * (300_000 if int(key) % 2 else 2_000)
+    restored.database.close()
+
+
+def count_objects(cloud):
+    return len(list(listings.walk(cloud, "shelf")))
 
 
 def test_a_failed_statement_whose_error_is_passed_over_keeps_nothing_and_says_so(postgres):
