@@ -1,7 +1,10 @@
 """Buckets: the named rooms that objects lie in."""
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,7 +28,9 @@ class Bucket:
     name: str
     region: str
     created_at: float
-    versioning: str | None = None
+    versioning: str | None = None  # ENABLED: writes keep what was there; SUSPENDED: they did once
+    encryption: Mapping[str, Any] | None = None  # {"algorithm": "kms", "key_id"?, "bucket_key": bool}; None: AES256
+    object_lock: Mapping[str, Any] | None = None  # {} or {"mode", "days" or "years"}; None: there is no lock
 
 
 class InvalidBucketName(CloudError):
@@ -81,7 +86,7 @@ def require(connection: sa.Connection, name: str) -> Bucket:
     row = _FIND.first(connection, with_name=name)
     if row is None:
         raise NotFound("bucket", name)
-    return Bucket(*row)
+    return Bucket(*row[:4], *map(_document, row[4:6]))
 
 
 def check_name(name: str) -> None:
@@ -91,3 +96,8 @@ def check_name(name: str) -> None:
             f"{name!r} is no bucket name: use 3 to 63 lower-case letters, digits, hyphens and dots, "
             "starting and ending with a letter or digit, and not the form of an IP address."
         )
+
+
+def _document(value: Any) -> Any:
+    """A JSON column as a driver gives it: SQLite's gives text."""
+    return json.loads(value) if isinstance(value, str) else value

@@ -188,7 +188,9 @@ buckets = Table(
     Column("name", String(63), primary_key=True),
     Column("region", String(32), nullable=False),
     Column("created_at", Float, nullable=False),
-    Column("versioning", String(16)),  # "enabled" or "suspended"; null: never enabled
+    Column("versioning", String(16)),  # "enabled", "suspended"; null: never was
+    Column("encryption", JSON(none_as_null=True)),  # of objects that do not say; null: {"algorithm": "AES256"}
+    Column("object_lock", JSON(none_as_null=True)),  # {} or the retention of new objects; null: there is no lock
 )
 
 # Every version of every key, the newest of a key first (`position` grows with age). Columns hold what the driver takes
@@ -210,7 +212,7 @@ objects = Table(
     Column("parts", Integer),  # null: not a multipart upload
     Column("retention", String(16)),  # "governance" or "compliance", until:
     Column("retain_until", Float),
-    Column("legal_hold", Boolean, nullable=False),
+    Column("legal_hold", Boolean),  # null: nothing was ever said of it
     Column("wrapped_key", LargeBinary),  # of the row of `contents`; null: the bytes are those of `parts`
     Column("document", LargeBinary, nullable=False),  # sealed: headers, user metadata, tags, encryption
     sqlite_with_rowid=False,
@@ -236,7 +238,7 @@ uploads = Table(
     Column("is_composite", Boolean, nullable=False),
     Column("retention", String(16)),
     Column("retain_until", Float),
-    Column("legal_hold", Boolean, nullable=False),
+    Column("legal_hold", Boolean),
     Column("document", LargeBinary, nullable=False),  # as the object's
     Index("uploads_of_bucket", "bucket", "key", "id"),
 )

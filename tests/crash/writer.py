@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lowcloud import settings
-from lowcloud.core import objects, uploads
+from lowcloud.core import completions, copies, deletions, objects, uploads
 from lowcloud.core.cloud import Cloud
 from lowcloud.server import open_cloud
 from lowcloud.store.files import RECORD_BYTES
@@ -31,7 +31,7 @@ def change_objects(cloud: Cloud, owner: int, chance: random.Random) -> None:
         kind = chance.choice(["put", "put", "put", "join", "copy", "delete"])
         if kind == "delete":
             tell("begin", key, None)
-            objects.delete(cloud, BUCKET, key)
+            deletions.delete(cloud, BUCKET, key)
             tell("done", key, None)
             continue
         digest = sha256(content).hexdigest()
@@ -40,11 +40,11 @@ def change_objects(cloud: Cloud, owner: int, chance: random.Random) -> None:
             objects.put(cloud, BUCKET, key, [content])
         elif kind == "copy":
             objects.put(cloud, BUCKET, f"{owner}/source", [content])
-            objects.copy(cloud, (BUCKET, f"{owner}/source"), BUCKET, key)
+            copies.copy(cloud, copies.Source(BUCKET, f"{owner}/source"), BUCKET, key)
         else:
             upload = uploads.create(cloud, BUCKET, key)
             part = uploads.put_part(cloud, upload, 1, [content])
-            uploads.complete(cloud, BUCKET, key, upload.id, [uploads.Wanted(1, part.etag)])
+            completions.complete(cloud, BUCKET, key, upload.id, [completions.Wanted(1, part.etag)])
         tell("done", key, digest)
 
 
