@@ -91,10 +91,24 @@ def hold_home(home: Path, patience_seconds: float = 0.0) -> Iterator[None]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to the address. Raises CannotListen."""
+    """A socket bound to the address, which nobody else has. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    alone = _bind(family, host, port, is_shared=False)
+    address = alone.getsockname()
+    alone.close()
+    return _bind(family, *address[:2], is_shared=True)
+
+
+def listen_too(listener: socket.socket) -> socket.socket:
+    """Another socket at the address of one: the kernel deals connections out among those that listen."""
+    return _bind(listener.family, *listener.getsockname()[:2], is_shared=True)
+
+
+def _bind(family: int, host: str, port: int, *, is_shared: bool) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     # Inherited by every connection: else a body waits 40 ms for the acknowledgement of its head.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:

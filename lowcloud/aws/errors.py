@@ -80,6 +80,7 @@ _DEFAULT_CODES: dict[type[core.CloudError], tuple[str, int]] = {
     core.InUse: ("ResourceInUseException", 400),
     core.Forbidden: ("AccessDeniedException", 400),
     core.StorageFull: ("ServiceUnavailable", 503),
+    core.Unavailable: ("ServiceUnavailable", 503),
 }
 _CODES: dict[str, dict[type[core.CloudError], tuple[str, int]]] = {
     "sagemaker": {

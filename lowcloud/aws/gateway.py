@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import inspect
 import logging
 import threading
 import time
@@ -31,6 +30,7 @@ from lowcloud.core.access import Caller, Credentials, TokenExpired, UnknownKey, 
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.disk import full_disk_told
 from lowcloud.core.errors import CloudError
+from lowcloud.core.outage import outage_told
 
 WORKERS = 64
 access_log = logging.getLogger("lowcloud.access")
@@ -81,8 +81,13 @@ class Gateway:
 
     def warm(self) -> None:
         """Load the models of the services that have operations, in a thread of its own."""
-        names = sorted({service for service, _ in self._operations})
-        threading.Thread(target=lambda: [load_service(name) for name in names], name="models", daemon=True).start()
+        threading.Thread(target=self.load_models, name="models", daemon=True).start()
+
+    @staticmethod
+    def load_models() -> None:
+        """Load the models of the services that have operations."""
+        for name in sorted({service for service, _ in services.OPERATIONS}):
+            load_service(name)
 
     def close(self) -> None:
         """Let running operations end."""
@@ -91,7 +96,8 @@ class Gateway:
     async def _answer(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
         """The response, whatever happens."""
         try:
-            return await self._respond(exchange, incoming)
+            with outage_told():
+                return await self._respond(exchange, incoming)
         except AwsError as error:
             return _error_response(exchange, error)
         except SignatureError as error:
@@ -130,7 +136,7 @@ class Gateway:
         operation = self._operations.get((target.service.name, target.operation.name))
         if operation is None:
             raise errors.not_implemented(target.service.name, target.operation.name)
-        if inspect.iscoroutinefunction(operation.function):
+        if operation.is_async:
             parsed = self._prepare(operation, target, exchange, body)
             with full_disk_told():
                 answer = await operation.function(self._cloud, credentials.caller, parsed)

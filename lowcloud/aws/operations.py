@@ -31,6 +31,8 @@ What it gives
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from inspect import iscoroutinefunction
 from typing import Any
 
 Request = Mapping[str, Any]  # the parsed input, by the member names of botocore's model
@@ -48,6 +50,11 @@ class Operation:
     # Members answered with an error where present, since honouring them matters; "A.B" is B of A, "A=X" A of value X.
     refused: tuple[str, ...]
     ignored: tuple[str, ...]  # members accepted without effect, each harmless; listed in docs/COMPATIBILITY.md
+
+    @cached_property
+    def is_async(self) -> bool:
+        """Whether it runs on the event loop."""
+        return iscoroutinefunction(self.function)
 
 
 OPERATIONS: dict[tuple[str, str], Operation] = {}

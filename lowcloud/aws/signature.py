@@ -171,16 +171,23 @@ def string_to_sign(claim: Claim, canonical: str) -> str:
 
 def sign(text: str, claim: Claim, secret: str) -> str:
     """The signature of a text under the claim's scope, in hexadecimal."""
-    return hmac.digest(signing_key(secret, claim.date, claim.region, claim.service), text.encode(), "sha256").hex()
+    signer = _signer(secret, claim.date, claim.region, claim.service).copy()
+    signer.update(text.encode())
+    return signer.hexdigest()
 
 
-@lru_cache(maxsize=1024)
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     """The key of one day, region and service."""
     key = f"AWS4{secret}".encode()
     for part in (date, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+@lru_cache(maxsize=1024)
+def _signer(secret: str, date: str, region: str, service: str) -> hmac.HMAC:
+    """An HMAC under that key, to be copied. Unlike hmac.digest it keeps the interpreter's lock over a short text."""
+    return hmac.new(signing_key(secret, date, region, service), digestmod="sha256")
 
 
 def _claim_of_header(request: HttpRequest, authorization: str) -> Claim:

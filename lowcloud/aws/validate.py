@@ -33,9 +33,15 @@ def refuse_unsupported(request: Mapping[str, Any], refused: tuple[str, ...], cod
 
     "A.B" is B of A, or of each of A where it is a list; "A=x" is A where its value is x.
     """
-    for name in refused:
-        if _is_given(request, name.split(".")):
+    for member, name, names in _split(refused):
+        if member in request and _is_given(request, names):
             raise AwsError(code, f"{name} is not supported by Lowcloud yet.", status)
+
+
+@cache
+def _split(refused: tuple[str, ...]) -> list[tuple[str, str, list[str]]]:
+    """The first member that each name goes through, the name, and its parts."""
+    return [(re.split("[.=]", name)[0], name, name.split(".")) for name in refused]
 
 
 @cache

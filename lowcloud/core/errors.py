@@ -37,3 +37,7 @@ class Forbidden(CloudError):
 
 class StorageFull(CloudError):
     """The disk cannot take what was sent; nothing of it was acknowledged."""
+
+
+class Unavailable(CloudError):
+    """What keeps the cloud's records does not answer for now; nobody knows whether the request was carried out."""

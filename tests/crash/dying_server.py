@@ -39,4 +39,4 @@ def die_at(state: str, moment: str) -> None:
 if __name__ == "__main__":
     home, state, moment = sys.argv[1:]
     die_at(state, moment)
-    server.serve(settings.load(Path(home), os.environ, port=0), lambda _: None)
+    server.serve(settings.load(Path(home), os.environ, port=0), 1, lambda _: None)
