@@ -123,15 +123,27 @@ def put(
             return put_small(small, body, description)
         except _OtherEncryption as other:  # found out by the write itself, so that others are spared a look-up
             return put_small(small, body, replace(description, encryption=other.encryption))
-    with cloud.database.read() as connection:  # before gigabytes are taken in for nothing
-        found = buckets.require(connection, bucket)
-        check_lockable(found, lock)
-        versions.check_replacing(conditions, versions.newest(connection, bucket, key), key)
+    found = check_put(cloud, bucket, key, lock, conditions)  # before gigabytes are taken in for nothing
     if description.encryption is None and found.encryption is not None:
         description = replace(description, encryption=descriptions.default_encryption(cloud, found.encryption))
     wrapping = descriptions.wrapping(description.encryption, customer_key)
     with receive(cloud, chunks, [algorithm], claims, wrapping) as stored:
         return _place(cloud, made(stored, description), conditions, stored)
+
+
+def check_put(
+    cloud: Cloud, bucket: str, key: str, lock: Lock = UNLOCKED, conditions: Conditions = NO_CONDITIONS
+) -> buckets.Bucket:
+    """Whether an object could be put as things are, for a sender who waits to hear it: its bucket.
+
+    Raises what put raises.
+    """
+    check_key(key)
+    with cloud.database.read() as connection:
+        found = buckets.require(connection, bucket)
+        check_lockable(found, lock)
+        versions.check_replacing(conditions, versions.newest(connection, bucket, key), key)
+    return found
 
 
 def head(

@@ -102,8 +102,7 @@ def test_conditions_see_the_newest_version_and_no_marker(cloud: Cloud) -> None:
 
 def test_a_retained_version_stays_until_its_time_or_a_bypass(cloud: Cloud) -> None:
     keep_versions(cloud)
-    with cloud.database.transaction() as connection:
-        connection.execute(sa.update(tables.buckets).values(object_lock={}))
+    buckets.set_object_lock(cloud, "shelf", {})
     until = cloud.now() + 3600
     governed, complied, held, over = (
         objects.put(cloud, "shelf", "k", [b"x"], lock=lock).version

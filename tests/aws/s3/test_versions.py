@@ -1,47 +1,22 @@
 """Versions on the wire: which one an answer is about, what hides a key, and how they are listed."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from botocore.exceptions import ClientError
-
-from lowcloud.aws.gateway import Gateway
-from lowcloud.core import buckets
-from lowcloud.core.cloud import Cloud
-from lowcloud.store import tables
-from tests.conftest import Server, make_cloud, serving
 
 ABSENT = "0" * 32
 
 
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    home: Path = tmp_path_factory.mktemp("versions") / "home"
-    made = make_cloud(home)
-    yield made
-    made.database.close()
-
-
-@pytest.fixture(scope="module")
-def server(cloud: Cloud) -> Iterator[Server]:
-    with serving(Gateway(cloud)) as running:
-        yield running
-
-
 @pytest.fixture
-def shelf(cloud: Cloud, bucket: str) -> str:
+def shelf(s3: Any, bucket: str) -> str:
     """A bucket that keeps versions."""
-    keep(cloud, bucket, buckets.ENABLED)
+    keep(s3, bucket, "Enabled")
     return bucket
 
 
-def keep(cloud: Cloud, bucket: str, state: str) -> None:
-    with cloud.database.transaction() as connection:
-        here = tables.buckets.c.name == bucket
-        connection.execute(sa.update(tables.buckets).where(here).values(versioning=state))
+def keep(s3: Any, bucket: str, state: str) -> None:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": state})
 
 
 def error_of(call: Any, **arguments: Any) -> dict[str, Any]:
@@ -79,13 +54,13 @@ def test_a_bucket_that_never_kept_versions_names_none(s3: Any, bucket: str) -> N
     assert not {"VersionId", "DeleteMarker"} & deleted.keys()
 
 
-def test_what_was_there_before_versions_were_kept_is_the_null_version(cloud: Cloud, s3: Any, bucket: str) -> None:
+def test_what_was_there_before_versions_were_kept_is_the_null_version(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"before")
-    keep(cloud, bucket, buckets.ENABLED)
+    keep(s3, bucket, "Enabled")
     assert s3.head_object(Bucket=bucket, Key="k")["VersionId"] == "null"
     put(s3, bucket, "k", b"after")
     assert s3.get_object(Bucket=bucket, Key="k", VersionId="null")["Body"].read() == b"before"
-    keep(cloud, bucket, buckets.SUSPENDED)
+    keep(s3, bucket, "Suspended")
     assert "VersionId" not in s3.put_object(Bucket=bucket, Key="k", Body=b"suspended")
     assert s3.get_object(Bucket=bucket, Key="k")["VersionId"] == "null"
     hidden = s3.delete_object(Bucket=bucket, Key="k")

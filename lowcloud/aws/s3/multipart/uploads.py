@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
+from lowcloud.aws.s3.access_lists import refuse_list
 from lowcloud.aws.s3.checksums import announced, claimed, quoted, told, told_type
 from lowcloud.aws.s3.encryption import asked_encryption, customer_key, told_encryption
 from lowcloud.aws.s3.headers import kept_headers, new_version, storage_class, user_metadata, write_conditions
@@ -24,6 +25,7 @@ from lowcloud.core.uploads import Upload
 
 @s3_operation("CreateMultipartUpload", refused=EVENT_HOLD)
 def create_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    refuse_list(cloud, request)
     algorithm = announced(request).algorithm
     kind = _checksum_type(request, algorithm)
     encryption, _ = asked_encryption(cloud, request)

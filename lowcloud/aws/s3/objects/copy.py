@@ -2,6 +2,7 @@
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
+from lowcloud.aws.s3.access_lists import keep_list
 from lowcloud.aws.s3.checksums import announced, quoted, told
 from lowcloud.aws.s3.encryption import asked_encryption, customer_key, told_encryption
 from lowcloud.aws.s3.headers import (
@@ -49,6 +50,7 @@ def copy_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         source_conditions=read_conditions(request, "CopySource"),
         conditions=write_conditions(request),
     )
+    keep_list(cloud, request, made)
     return {
         "CopyObjectResult": {"ETag": quoted(made.etag), "LastModified": made.modified_at, **told(made.checksum)},
         **told_encryption(cloud, made.description.encryption),

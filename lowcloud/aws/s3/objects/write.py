@@ -2,6 +2,7 @@
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
+from lowcloud.aws.s3.access_lists import keep_list
 from lowcloud.aws.s3.checksums import Announced, announced_body, body_of, quoted, told
 from lowcloud.aws.s3.encryption import asked_encryption, told_encryption
 from lowcloud.aws.s3.headers import kept_headers, new_version, storage_class, user_metadata, write_conditions
@@ -22,6 +23,9 @@ def put_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     lock = asked_lock(cloud, request)
     _check_digest(request, lock, checksum)
     said = Description(kept_headers(request), user_metadata(request), asked_tags(request) or {}, encryption)
+    conditions = write_conditions(request)
+    if getattr(request.get("Body"), "is_incoming", False):
+        objects.check_put(cloud, request["Bucket"], request["Key"], lock, conditions)
     made = objects.put(
         cloud,
         request["Bucket"],
@@ -33,8 +37,9 @@ def put_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         customer_key=customer_key,
         algorithm=checksum.kept,
         claims=checksum.claims,
-        conditions=write_conditions(request),
+        conditions=conditions,
     )
+    keep_list(cloud, request, made)
     return {
         "ETag": quoted(made.etag),
         **told(made.checksum),
