@@ -80,8 +80,11 @@ class Incoming:
 
     def __init__(self, receive: Receive, headers: Mapping[str, str]):
         self._receive = receive
-        self.is_over = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
         self.is_awaited = headers.get("expect", "").lower() == "100-continue"  # nothing comes before we ask for it
+        is_empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+        # botocore expects a word before an answer even where there is nothing to send, and misreads the one that
+        # follows on the connection where it gets none (botocore issue 3755). S3 sends it.
+        self.is_over = is_empty and not self.is_awaited
 
     async def piece(self) -> bytes:
         """The next bytes, b"" at the end. Raises AwsError where none come in time or the client has gone."""

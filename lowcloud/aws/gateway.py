@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from lowcloud.aws import errors, routing, services, signature
+from lowcloud.aws.access_log import AccessLog
 from lowcloud.aws.bodies import SMALL_BYTES, Body, Incoming, Receive, declared_hash, inflate, open_body
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.hosts import own_names
@@ -41,7 +42,6 @@ UPLOADS = 512  # bodies on their way at the pace of their senders, who must not 
 FORMS = 64  # uploads of browsers, who show only in their bodies who they are
 LARGEST_FRAMING_BYTES = 1 << 30  # of a body in chunks, around what it carries
 Result = TypeVar("Result")
-access_log = logging.getLogger("lowcloud.access")
 log = logging.getLogger("lowcloud.gateway")
 
 
@@ -67,6 +67,7 @@ class Gateway:
         self._cloud = cloud
         self._operations = operations
         self._own_names = own_names(cloud.settings.host)
+        self._log = AccessLog()
         self._workers = ThreadPoolExecutor(WORKERS, "operation")
         self._uploads = ThreadPoolExecutor(UPLOADS, "upload")
         self._forms = ThreadPoolExecutor(FORMS, "form")
@@ -88,7 +89,7 @@ class Gateway:
             log.exception("request %s ended before its answer", exchange.request.id)
             raise  # what ends the connection: the client must see that bytes are missing
         finally:
-            _write_access_log(exchange, response.status)
+            self._write_access_log(exchange, response.status)
         return None
 
     def warm(self) -> None:
@@ -103,8 +104,19 @@ class Gateway:
 
     def close(self) -> None:
         """Let running operations end."""
+        self._log.flush()
         for pool in (self._workers, self._uploads, self._forms):
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _write_access_log(self, exchange: Exchange, status: int) -> None:
+        self._log.add(
+            exchange.request.id,
+            exchange.service,
+            exchange.target.operation.name if exchange.target else "-",
+            status,
+            time.perf_counter() - exchange.started,
+            _name(exchange.caller),
+        )
 
     async def _answer(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
         """The response, whatever happens."""
@@ -287,18 +299,6 @@ def _error_response(exchange: Exchange, error: AwsError) -> HttpResponse:
     service = target.service if target is not None else None
     protocol = target.protocol if target is not None else dialect.protocol
     return serialize_error(error, service, protocol, dialect.json_version, exchange.request.id)
-
-
-def _write_access_log(exchange: Exchange, status: int) -> None:
-    access_log.info(
-        "%s %s %s %d %.1fms %s",
-        exchange.request.id,
-        exchange.service,
-        exchange.target.operation.name if exchange.target else "-",
-        status,
-        (time.perf_counter() - exchange.started) * 1000,
-        _name(exchange.caller),
-    )
 
 
 def _name(caller: Caller | None) -> str:

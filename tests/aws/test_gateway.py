@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import logging
 import subprocess
 import sys
 import time
@@ -131,15 +130,21 @@ def test_an_operation_that_does_not_exist_is_unknown(server, service, headers, m
 
 
 @pytest.mark.parametrize("service", sorted(CALLS))
-def test_every_answer_and_the_log_carry_a_request_id(server, service, caplog):
-    with caplog.at_level(logging.INFO, "lowcloud.access"):
-        try:
-            answer = CALLS[service](server.client(service))
-        except ClientError as error:
-            answer = error.response
+def test_every_answer_and_the_log_carry_a_request_id(server, service, capsys):
+    try:
+        answer = CALLS[service](server.client(service))
+    except ClientError as error:
+        answer = error.response
     request_id = answer["ResponseMetadata"]["RequestId"]
-    lines = [record.getMessage() for record in caplog.records if request_id in record.getMessage()]
-    assert len(lines) == 1
+    written = ""
+
+    def lines():
+        nonlocal written
+        written += capsys.readouterr().err
+        return [line for line in written.splitlines() if request_id in line]
+
+    assert len(wait_for(lines)) == 1
+    lines = lines()
     assert f" {service} " in lines[0]
     assert lines[0].endswith(" root")
 
