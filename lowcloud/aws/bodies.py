@@ -48,6 +48,7 @@ class Body:
         self.length = length  # bytes of the payload, where the client has said
         self.trailers: Mapping[str, str] = trailers if trailers is not None else {}  # complete after the last byte
         self.announced = announced  # the names of the trailers to come, in lower case
+        self.is_incoming = False  # it is still to be sent, at the pace of a client who may wait to be asked for it
 
     def read(self, size: int = -1) -> bytes:
         """The next `size` bytes, fewer only at the end; all that is left where size is negative.
@@ -145,10 +146,14 @@ class Incoming:
             yield piece
 
 
-def declared_hash(headers: Mapping[str, str], claim: Claim) -> str:
-    """What S3's client has signed as the hash of its payload. Raises AwsError."""
+def declared_hash(headers: Mapping[str, str], claim: Claim | None) -> str:
+    """What S3's client says, and has signed where it signs at all, as the hash of its payload. Raises AwsError."""
     declared = headers.get("x-amz-content-sha256")
-    if claim.is_presigned and (declared is None or "x-amz-content-sha256" not in claim.signed_headers):
+    if claim is None:
+        if STREAMING.get(declared or "", (False, False))[0]:
+            raise AwsError("InvalidRequest", "The chunks of a request that is not signed cannot be signed.")
+        declared = declared or UNSIGNED_PAYLOAD
+    elif claim.is_presigned and (declared is None or "x-amz-content-sha256" not in claim.signed_headers):
         return UNSIGNED_PAYLOAD
     if declared is None:
         raise AwsError("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
@@ -161,7 +166,7 @@ def declared_hash(headers: Mapping[str, str], claim: Claim) -> str:
 
 
 def open_body(
-    headers: Mapping[str, str], pieces: Iterator[bytes], payload_hash: str, claim: Claim, secret: str
+    headers: Mapping[str, str], pieces: Iterator[bytes], payload_hash: str, claim: Claim | None, secret: str
 ) -> Body:
     """A reader that checks what passes against what was signed. Raises AwsError for lengths that are no numbers."""
     if payload_hash not in STREAMING:
@@ -173,7 +178,9 @@ def open_body(
         raise AwsError("MissingContentLength", "You must provide the x-amz-decoded-content-length HTTP header.", 411)
     trailers: dict[str, str] = {}
     announced = _names(headers.get("x-amz-trailer", "")) if trailing else frozenset()
-    decoded = decode_chunks(pieces, ChunkSigner(claim, secret) if signed else None, announced, trailers)
+    decoded = decode_chunks(
+        pieces, ChunkSigner(claim, secret) if signed and claim is not None else None, announced, trailers
+    )
     return Body(_checked(decoded, length, UNSIGNED_PAYLOAD), length, trailers, announced)
 
 

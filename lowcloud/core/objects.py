@@ -142,11 +142,17 @@ def put(
         sealed, wrapped_key = cloud.files.seal_whole(small, bytes_id, wrapping)
         with full_disk_told():
             return _place(cloud, made(bytes_id, body, wrapped_key), conditions, sealed)
-    with cloud.database.read() as connection:  # before gigabytes are taken in for nothing
-        buckets.require(connection, bucket)
-        versions.check_replacing(conditions, versions.newest(connection, bucket, key), key)
+    check_put(cloud, bucket, key, conditions)  # before gigabytes are taken in for nothing
     with receive(cloud, chunks, [algorithm], claims, wrapping) as stored:
         return _place(cloud, made(bytes_id, stored, None), conditions, stored)
+
+
+def check_put(cloud: Cloud, bucket: str, key: str, conditions: Conditions = NO_CONDITIONS) -> None:
+    """Whether an object could be put as things are, for a sender who waits to hear it. Raises what put raises."""
+    check_key(key)
+    with cloud.database.read() as connection:
+        buckets.require(connection, bucket)
+        versions.check_replacing(conditions, versions.newest(connection, bucket, key), key)
 
 
 def head(

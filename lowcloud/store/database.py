@@ -31,6 +31,7 @@ class Database:
     def __init__(self, url: str):
         self._backend = _open(url)
         self._waiting: deque[_Change[Any]] = deque()
+        self._kept: list[Connection] = []  # the writer's: taking one from the pool costs as much as a small change
         self._lookers: deque[Any] = deque()
         self._may_look = threading.Semaphore(self._backend.most_lookers)
         try:
@@ -128,6 +129,8 @@ class Database:
     def close(self) -> None:
         """Give the connections back."""
         self._close_lookers()
+        while self._kept:
+            self._kept.pop().close()
         self._backend.close()
 
     def _close_lookers(self) -> None:
@@ -137,14 +140,20 @@ class Database:
     @contextmanager
     def _begun(self, writes: bool) -> Iterator[Connection]:
         connection, transaction = self._begin(writes)
-        with connection, transaction:
-            yield connection
-            self._backend.check_intact(connection)
+        try:
+            with transaction:
+                yield connection
+                self._backend.check_intact(connection)
+        finally:
+            if writes and not connection.invalidated:
+                self._kept.append(connection)
+            else:
+                connection.close()
 
     def _begin(self, writes: bool) -> tuple[Connection, Any]:
         """A connection in a transaction. One that has died while nobody used it is replaced: nothing was done in it."""
         while True:
-            connection = self._backend.engine.connect()
+            connection = self._kept.pop() if writes and self._kept else self._backend.engine.connect()
             try:
                 transaction = connection.begin()
                 self._backend.begin(connection, writes)

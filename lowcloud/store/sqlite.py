@@ -5,11 +5,14 @@ import threading
 from pathlib import Path
 from typing import Any, TextIO
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
+from lowcloud.store.prepared import Prepared
+
 BUSY_TIMEOUT_SECONDS = 30
+_BEGIN_WRITING, _BEGIN_READING = Prepared(text("BEGIN IMMEDIATE")), Prepared(text("BEGIN"))
 # A checkpoint copies pages of the log into the database. Rare ones copy a page once that was written many times.
 CHECKPOINT_PAGES = 4000
 
@@ -30,7 +33,7 @@ class SQLite:
 
     def begin(self, connection: Connection, writes: bool) -> None:
         """See Backend.begin. A deferred BEGIN that turns into a write can fail at once, so writers say so here."""
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        (_BEGIN_WRITING if writes else _BEGIN_READING).rows(connection)
 
     def check_intact(self, connection: Connection) -> None:
         """See Backend.check_intact. SQLite says so itself."""

@@ -197,6 +197,26 @@ buckets = Table(
     Column("region", String(32), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("versioning", String(16)),  # "enabled" or "suspended"; null: never enabled
+    Column("encryption", Text),  # JSON: of objects that do not say; null: {"algorithm": "AES256"}
+    Column("object_lock", Text),  # JSON: {} or the retention of new objects; null: there is no lock
+)
+
+bucket_configurations = Table(
+    "bucket_configurations",
+    metadata,
+    Column("bucket", ForeignKey("buckets.name", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(64), primary_key=True),
+    Column("document", JSON, nullable=False),
+    Column("modified_at", Float, nullable=False),
+)
+
+access_lists = Table(
+    "access_lists",
+    metadata,
+    Column("bucket", ForeignKey("buckets.name", ondelete="CASCADE"), primary_key=True),
+    Column("key", _KEY, primary_key=True),
+    Column("object", String(32), primary_key=True),  # objects.id: a replacement has another list
+    Column("document", JSON, nullable=False),
 )
 
 # Every version of every key, the newest of a key first (`position` grows with age). Columns hold what the driver takes

@@ -5,6 +5,7 @@ from typing import Any
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
+from lowcloud.aws.s3.access_lists import keep_list
 from lowcloud.aws.s3.checksums import announced, told
 from lowcloud.aws.s3.errors import in_words_of_s3
 from lowcloud.aws.s3.headers import (
@@ -40,6 +41,8 @@ SMALL_BYTES = 256 * 1024
 @s3_operation("PutObject", refused=(*NEW_OBJECT, *OTHER_CHECKSUMS, "WriteOffsetBytes"))
 def put_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     checksum = announced(request)
+    if getattr(request.get("Body"), "is_incoming", False):
+        objects.check_put(cloud, request["Bucket"], request["Key"], write_conditions(request))
     made = objects.put(
         cloud,
         request["Bucket"],
@@ -51,6 +54,7 @@ def put_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         claims=checksum.claims,
         conditions=write_conditions(request),
     )
+    keep_list(cloud, request, made)
     return {"ETag": quoted(made.etag), **told(made.checksum), **ENCRYPTION}
 
 
@@ -99,6 +103,7 @@ def copy_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         source_conditions=read_conditions(request, "CopySource"),
         conditions=write_conditions(request),
     )
+    keep_list(cloud, request, made)
     result = {"ETag": quoted(made.etag), "LastModified": made.modified_at, **told(made.checksum)}
     return {"CopyObjectResult": result, **ENCRYPTION}
 
