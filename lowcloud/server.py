@@ -156,10 +156,10 @@ def _check_choice(settings: Settings) -> None:
 def _close(cloud: Cloud, leading: Leading) -> None:
     with ExitStack() as steps:  # the last first, and each even where one before it fails
         steps.callback((cloud.settings.home / "server.json").unlink, missing_ok=True)
+        steps.callback(leading.close)
         steps.callback(cloud.database.close)
         steps.callback(cloud.engine.close)
-        led = leading.leads
-        if leading.stop() and led:  # else another server takes over what runs
+        if leading.stop():  # else another server carries on
             endpoints_lifecycle.suspend(cloud)
 
 

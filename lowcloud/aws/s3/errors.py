@@ -6,7 +6,16 @@ from email.utils import formatdate
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Request
 from lowcloud.core import bodies, buckets, checksums, conditions, objects, spans, uploads
-from lowcloud.core.errors import AlreadyExists, CloudError, Forbidden, InUse, Invalid, NotFound, StorageFull
+from lowcloud.core.errors import (
+    AlreadyExists,
+    CloudError,
+    Forbidden,
+    InUse,
+    Invalid,
+    NotFound,
+    StorageFull,
+    StorageUnavailable,
+)
 
 _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, sentence (None: core's own)
     AlreadyExists: (
@@ -18,6 +27,7 @@ _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status,
     Invalid: ("InvalidRequest", 400, None),
     Forbidden: ("AccessDenied", 403, "Access Denied"),
     StorageFull: ("InsufficientStorage", 507, None),
+    StorageUnavailable: ("ServiceUnavailable", 503, None),
     buckets.InvalidBucketName: ("InvalidBucketName", 400, "The specified bucket is not valid."),
     buckets.LockedForGood: (
         "InvalidBucketState",
