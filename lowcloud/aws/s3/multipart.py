@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
-from lowcloud.aws.s3.access_lists import refuse_list
+from lowcloud.aws.s3.access_lists import keep_list
 from lowcloud.aws.s3.checksums import announced, claimed, told, told_type
 from lowcloud.aws.s3.headers import (
     STANDARD,
@@ -38,7 +38,6 @@ from lowcloud.core.uploads import Upload, Wanted
 
 @s3_operation("CreateMultipartUpload", refused=NEW_OBJECT)
 def create_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
-    refuse_list(cloud, request)
     algorithm = announced(request).algorithm
     kind = request.get("ChecksumType") or told_type(algorithm is not None and algorithm != DEFAULT_ALGORITHM)
     if kind == "COMPOSITE" and (algorithm or DEFAULT_ALGORITHM) == DEFAULT_ALGORITHM:
@@ -54,6 +53,7 @@ def create_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -> 
         algorithm=algorithm or DEFAULT_ALGORITHM,
         is_composite=kind == "COMPOSITE",
     )
+    keep_list(cloud, request, upload)
     answer = {"Bucket": upload.bucket, "Key": upload.key, "UploadId": upload.id, **ENCRYPTION}
     return answer if algorithm is None else answer | {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
 
