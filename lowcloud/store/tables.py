@@ -238,7 +238,7 @@ objects = Table(
     Column("parts", Integer),  # null: not a multipart upload
     Column("retention", String(16)),  # "governance" or "compliance", until:
     Column("retain_until", Float),
-    Column("legal_hold", Boolean, nullable=False),
+    Column("legal_hold", Boolean),  # null: nothing was ever said of it
     Column("wrapped_key", LargeBinary),  # of the row of `contents`; null: the bytes are those of `parts`
     Column("document", LargeBinary, nullable=False),  # sealed: headers, user metadata, tags, encryption
     sqlite_with_rowid=False,
@@ -264,7 +264,7 @@ uploads = Table(
     Column("is_composite", Boolean, nullable=False),
     Column("retention", String(16)),
     Column("retain_until", Float),
-    Column("legal_hold", Boolean, nullable=False),
+    Column("legal_hold", Boolean),
     Column("document", LargeBinary, nullable=False),  # as the object's
     Index("uploads_of_bucket", "bucket", "key", "id"),
 )

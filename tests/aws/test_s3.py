@@ -191,9 +191,8 @@ def test_a_copy_takes_or_replaces_metadata(s3: Any, bucket: str) -> None:
 def test_what_is_not_built_is_refused_by_name(s3: Any, bucket: str) -> None:
     at = {"Bucket": bucket, "Key": "k", "Body": b"x"}
     assert refused(s3.put_object, **at, ACL="public-read") == ("AccessControlListNotSupported", 400)
-    assert refused(s3.put_object, **at, ServerSideEncryption="aws:kms") == ("NotImplemented", 501)
-    assert refused(s3.put_object, **at, Tagging="a=b") == ("NotImplemented", 501)
-    assert refused(s3.get_object, Bucket=bucket, Key="k", VersionId="v") == ("NoSuchVersion", 404)
+    assert refused(s3.put_object, **at, ServerSideEncryption="aws:kms:dsse") == ("NotImplemented", 501)
+    assert refused(s3.put_object, **at, WriteOffsetBytes=1) == ("NotImplemented", 501)
     s3.put_object(**at, ACL="private", ServerSideEncryption="AES256")
 
 

@@ -9,35 +9,17 @@ from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.s3.access_lists import admit_list, asked_list, asks_for_list, owner_id
 from lowcloud.aws.s3.errors import in_words_of_s3
+from lowcloud.aws.s3.headers import checked_version
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError
-from lowcloud.store.encryption import Tampered
+from lowcloud.store.encryption import Tampered, WrongKey
 from lowcloud.store.files import BlobGone
 
 log = logging.getLogger("lowcloud.s3")
 Function = Callable[[Cloud, Caller, Any], Answer]
 
-ENCRYPTION = {"ServerSideEncryption": "AES256"}  # of every object, asked for or not
 _HAS_A_LIST_OF_ITS_OWN = ("CreateBucket", "PutBucketAcl", "PutObjectAcl")
-
-# Members that operations refuse as long as Lowcloud does not do what they ask for.
-CUSTOMER_KEY = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
-SOURCE_CUSTOMER_KEY = tuple(f"CopySource{name}" for name in CUSTOMER_KEY)
-OTHER_CHECKSUMS = ("ChecksumMD5", "ChecksumXXHASH64", "ChecksumXXHASH3", "ChecksumXXHASH128")
-NEW_OBJECT = (
-    *CUSTOMER_KEY,
-    "SSEKMSKeyId",
-    "SSEKMSEncryptionContext",
-    "BucketKeyEnabled",
-    "Tagging",
-    "ObjectLockMode",
-    "ObjectLockRetainUntilDate",
-    "ObjectLockLegalHoldStatus",
-    "ObjectLockEventHold",
-    "ObjectLockEventHoldDurationDays",
-    "ObjectLockEventHoldDurationYears",
-)
 
 
 def s3_operation(
@@ -53,7 +35,9 @@ def s3_operation(
                 _check(cloud, name, request)
                 return function(cloud, caller, request)
             except CloudError as error:
-                raise in_words_of_s3(error, request) from error
+                raise in_words_of_s3(error, request, name) from error
+            except WrongKey as error:
+                raise AwsError("AccessDenied", "Access Denied", 403) from error
             except (Tampered, BlobGone) as error:
                 log.error("%s of %s/%s: %s", name, request.get("Bucket"), request.get("Key"), error)
                 raise AwsError("InternalError", "The object cannot be read: its bytes are damaged.", 500) from error
@@ -76,7 +60,5 @@ def _check(cloud: Cloud, name: str, request: Request) -> None:
         asked = asked_list(request, owner_id(cloud))
         if asked is not None:
             admit_list(cloud, request["Bucket"], asked)
-    if request.get("VersionId", "null") != "null":
-        raise AwsError("NoSuchVersion", "The specified version does not exist.", 404)
-    if request.get("ServerSideEncryption", "AES256") != "AES256":
-        raise AwsError("NotImplemented", "Lowcloud encrypts with keys of its own (AES256) only, so far.", 501)
+    if "VersionId" in request:
+        checked_version(request["VersionId"])

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from lowcloud.aws.errors import AwsError
+from lowcloud.aws.operations import Request
+from lowcloud.aws.wire import MalformedUrl, query_pairs
 
 MOST_OF_A_BUCKET = 50
 MOST_OF_AN_OBJECT = 10
@@ -23,6 +25,19 @@ def read_tags(tags: Iterable[Mapping[str, str]], most: int, of: str = "Object") 
     if len(values) < len(listed):
         raise AwsError("InvalidTag", "Cannot provide multiple Tags with the same key")
     return values
+
+
+def asked_tags(request: Request) -> dict[str, str] | None:
+    """The tags that a request wants on a new object, told like the parameters of a URL, or None. Raises AwsError."""
+    if "Tagging" not in request:
+        return None
+    try:
+        pairs = list(query_pairs(request["Tagging"]))
+    except MalformedUrl as error:
+        sentence = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without"
+        fields = {"ArgumentName": "x-amz-tagging", "ArgumentValue": request["Tagging"]}
+        raise AwsError("InvalidArgument", f"{sentence} tag name duplicates.", fields=fields) from error
+    return read_tags([{"Key": key, "Value": value} for key, value in pairs], MOST_OF_AN_OBJECT)
 
 
 def tell_tags(values: Mapping[str, str]) -> list[dict[str, str]]:
