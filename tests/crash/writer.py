@@ -156,7 +156,7 @@ def tell(*event: str | None) -> None:
 def main(home: str, seed: str, changes: str = "", *without: str) -> None:
     for what in without:
         leave_out(what)
-    database.CHECKPOINT_PAGES = FEWER_CHECKPOINT_PAGES
+    sqlite.CHECKPOINT_PAGES = FEWER_CHECKPOINT_PAGES
     cloud = open_cloud(settings.load(Path(home), {}))
     tell("ready")
     left = threading.Semaphore(int(changes or 10**9))
