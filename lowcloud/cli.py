@@ -81,9 +81,20 @@ def up(
     ] = DEFAULT_WORKERS,
     detach: Annotated[bool, typer.Option("--detach", help="Go on in the background once the cloud is ready.")] = False,
     home: Home = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep rows in PostgreSQL: postgresql://USER@HOST/NAME. The home remembers it, less the password.",
+            show_default="$LOWCLOUD_DATABASE or a file of the home",
+        ),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="Serve the store of this other home too; its database must be PostgreSQL."),
+    ] = None,
 ) -> None:
     """Start the cloud."""
-    settings = _settings(home, host, port)
+    settings = _settings(home, host, port, database, store)
     if running := servers.find_running(settings.home):
         output.print(f"Lowcloud is already running at {running.endpoint}")
         return
@@ -160,6 +171,10 @@ def status(home: Home = None) -> None:
     settings = _settings(home)
     since = datetime.fromtimestamp(running.started_at).strftime("%Y-%m-%d %H:%M:%S")
     _print_fact("Server", f"ready at {running.endpoint}, process {running.pid}, since {since}")
+    if settings.database:
+        _print_fact("Database", settings_of.without_password(settings.database))
+    if settings.store:
+        _print_fact("Store", f"that of {settings.store}")
     _print_fact("Account", f"{settings.account_id}, region {settings.region}")
     _print_fact("Isolation", running.isolation)
     sagemaker = _client(settings, running.endpoint, "sagemaker")
@@ -261,9 +276,16 @@ def _print_fact(name: str, fact: str) -> None:
     output.print(f"[bold]{name:15}[/bold]{escape(fact)}")
 
 
-def _settings(home: Path | None, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> Settings:
+def _settings(
+    home: Path | None,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    database: str | None = None,
+    store: Path | None = None,
+) -> Settings:
     try:
-        settings = settings_of.load(settings_of.home_folder(os.environ, home), os.environ, host, port)
+        folder = settings_of.home_folder(os.environ, home)
+        settings = settings_of.load(folder, os.environ, host, port, database, store)
     except (ValueError, OSError) as error:
         raise _failure(str(error)) from error
     return settings
@@ -282,6 +304,10 @@ def _start_detached(settings: Settings, workers: int = DEFAULT_WORKERS) -> str:
 
     place = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
     place += ["--workers", str(workers)]
+    if settings.store:
+        place += ["--store", str(settings.store)]
+    # By the environment: everyone on the machine may read a command line.
+    secret = {"LOWCLOUD_DATABASE": settings.database} if settings.database else {}
     log_path = settings.home / "server.log"
     with log_path.open("ab") as log:
         start = log.tell()
@@ -292,6 +318,7 @@ def _start_detached(settings: Settings, workers: int = DEFAULT_WORKERS) -> str:
             stderr=log,
             start_new_session=True,
             cwd=settings.home,
+            env={**os.environ, **secret},
         )
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 
 import uvicorn
@@ -21,13 +21,14 @@ from lowcloud.aws.gateway import Gateway
 from lowcloud.client import EXECUTION_ROLE
 from lowcloud.core import endpoints_lifecycle, inputs, objects, roles, training_lifecycle
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.reconciler import Reconciler
+from lowcloud.core.leading import Leading
 from lowcloud.crew import Member
 from lowcloud.engine.local import LocalEngine
 from lowcloud.running import Running, hold_home, listen, listen_too
-from lowcloud.settings import Settings, remember
-from lowcloud.store import tables
-from lowcloud.store.database import Database, OtherSchema
+from lowcloud.settings import Settings, remember, remember_store
+from lowcloud.store import belonging, tables
+from lowcloud.store.backend import CannotUse
+from lowcloud.store.database import Database
 from lowcloud.store.encryption import KeyRing
 from lowcloud.store.files import Files
 
@@ -35,6 +36,7 @@ LONGEST_GOODBYE_SECONDS = 3  # requests still open when the server goes down get
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep theirs, so that none sends into a connection being closed
 LOCK_PATIENCE_SECONDS = 1.0
 POLL_SECONDS = 0.01
+FOLLOWS = "another server of this store runs jobs and endpoints"
 
 log = logging.getLogger("lowcloud.server")
 
@@ -44,26 +46,32 @@ class CannotOpen(Exception):
 
 
 def open_cloud(settings: Settings) -> Cloud:
-    """The cloud of a home, made where there is none."""
+    """The cloud of a home, made where there is none. Raises CannotUse, OSError and DBAPIError."""
+    _check_choice(settings)
     keys = KeyRing(settings.encryption_key)
-    cloud = Cloud(
-        settings=settings,
-        database=Database(settings.database_url),
-        keys=keys,
-        files=Files(settings.data / "objects", keys),
-        engine=LocalEngine(settings.work, lambda source: inputs.fetch(cloud, source)),
-    )
-    roles.ensure(cloud, EXECUTION_ROLE)
+    database = Database(settings.database_url)
+    try:
+        belonging.ensure(database, keys, settings.data)
+        cloud = Cloud(
+            settings=settings,
+            database=database,
+            keys=keys,
+            files=Files(settings.data / "objects", keys),
+            engine=LocalEngine(settings.work, lambda source: inputs.fetch(cloud, source)),
+        )
+        roles.ensure(cloud, EXECUTION_ROLE)
+    except BaseException:
+        database.close()
+        raise
+    remember_store(settings)
     return cloud
 
 
-def make_reconciler(cloud: Cloud) -> Reconciler:
-    """The reconciler of every kind of record there is."""
-    kinds = {
-        tables.training_jobs: training_lifecycle.advance,
-        tables.endpoints: endpoints_lifecycle.advance,
-    }
-    return Reconciler(cloud, kinds)
+# What the reconciler carries forward, and how.
+KINDS = {
+    tables.training_jobs: training_lifecycle.advance,
+    tables.endpoints: endpoints_lifecycle.advance,
+}
 
 
 def serve(settings: Settings, workers: int, on_ready: Callable[[Running], None]) -> None:
@@ -75,12 +83,12 @@ def serve(settings: Settings, workers: int, on_ready: Callable[[Running], None])
         if workers == 1:
             _lead(settings, listener, os.getpid(), None, on_ready)
             return
-        leader = os.getpid()
+        parent = os.getpid()
         Gateway.load_models()  # once, for all
 
         def work(member: Member) -> None:
             if member.is_first:
-                _lead(settings, listener, leader, member, on_ready)
+                _lead(settings, listener, parent, member, on_ready)
             else:
                 _assist(settings, listen_too(listener), member)
 
@@ -94,15 +102,16 @@ def _lead(
     member: Member | None,
     on_ready: Callable[[Running], None],
 ) -> None:
-    """Serve, and carry jobs forward. `known_as` is the process that others signal."""
+    """Serve, and stand for carrying jobs forward. `known_as` is the process that others signal."""
     cloud = _open_cloud(settings)
-    reconciler = make_reconciler(cloud)
-    reconciler.start(is_alone=True)
+    leading = Leading(cloud, KINDS)
+    leading.start()
     threading.Thread(target=_sweep, args=(cloud,), name="sweep", daemon=True).start()
 
     def ready() -> None:
-        on_ready(_announce(cloud, listener, known_as))
-        cloud.engine.warm_up()
+        on_ready(_announce(cloud, leading, listener, known_as))
+        if leading.leads:
+            cloud.engine.warm_up()
         if member is not None:
             member.tell_ready()
 
@@ -111,11 +120,7 @@ def _lead(
     try:
         uvloop.run(_serve(cloud, listener, ready))
     finally:
-        reconciler.stop()
-        endpoints_lifecycle.suspend(cloud)
-        cloud.engine.close()
-        cloud.database.close()
-        (settings.home / "server.json").unlink(missing_ok=True)
+        _close(cloud, leading)
 
 
 def _assist(settings: Settings, listener: socket.socket, member: Member) -> None:
@@ -131,8 +136,31 @@ def _assist(settings: Settings, listener: socket.socket, member: Member) -> None
 def _open_cloud(settings: Settings) -> Cloud:
     try:
         return open_cloud(settings)
-    except (OSError, DBAPIError, OtherSchema) as error:
+    except CannotUse as error:
+        raise CannotOpen(str(error)) from error
+    except (OSError, DBAPIError) as error:
         raise CannotOpen(f"{settings.home} cannot be opened: {error}") from error
+
+
+def _check_choice(settings: Settings) -> None:
+    """Raises CannotUse where what is asked for would hide what the home holds, or cannot be shared."""
+    if settings.database and settings.database_file.exists():
+        raise CannotUse(
+            f"{settings.data} holds a store whose database is a file. Choose another home for a store in PostgreSQL, "
+            "with --home."
+        )
+    if settings.store and not settings.database:
+        raise CannotUse(f"The store of {settings.store} is in a file, which serves one home. Give it PostgreSQL.")
+
+
+def _close(cloud: Cloud, leading: Leading) -> None:
+    with ExitStack() as steps:  # the last first, and each even where one before it fails
+        steps.callback((cloud.settings.home / "server.json").unlink, missing_ok=True)
+        steps.callback(cloud.database.close)
+        steps.callback(cloud.engine.close)
+        led = leading.leads
+        if leading.stop() and led:  # else another server takes over what runs
+            endpoints_lifecycle.suspend(cloud)
 
 
 class _Server(uvicorn.Server):
@@ -179,10 +207,11 @@ def _sweep(cloud: Cloud) -> None:
         log.info("deleted %d blobs that an earlier server had not finished", deleted)
 
 
-def _announce(cloud: Cloud, listener: socket.socket, known_as: int) -> Running:
+def _announce(cloud: Cloud, leading: Leading, listener: socket.socket, known_as: int) -> Running:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    running = Running(known_as, f"http://{shown}:{port}", time.time(), cloud.engine.isolation())
+    isolation = cloud.engine.isolation() if leading.leads else FOLLOWS
+    running = Running(known_as, f"http://{shown}:{port}", time.time(), isolation)
     path = cloud.settings.home / "server.json"
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(asdict(running)))

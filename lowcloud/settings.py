@@ -6,13 +6,17 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4900
 DEFAULT_REGION = "us-east-1"
 ACCOUNT_FILE = "keys/account.json"
+STORE_FILE = "store.json"
+DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
 @dataclass(frozen=True)
@@ -30,24 +34,36 @@ class Settings:
     home: Path
     account_id: str
     region: str
-    root_key: RootKey
-    encryption_key: bytes  # 32 bytes
+    root_key: RootKey = field(repr=False)
+    encryption_key: bytes = field(repr=False)  # 32 bytes
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
+    store: Path | None = None  # the home whose store this server serves, where it is not its own
+    database: str | None = field(default=None, repr=False)  # its address, password and all; None: a file
+
+    @property
+    def store_home(self) -> Path:
+        """The home that keys, data and running work lie in."""
+        return self.store or self.home
 
     @property
     def data(self) -> Path:
-        """Database and blobs: the folder to back up."""
-        return self.home / "data"
+        """Blobs, and the database where it is a file: the folder to back up."""
+        return self.store_home / "data"
 
     @property
     def work(self) -> Path:
         """Folders of running work; nothing here outlives its job."""
-        return self.home / "work"
+        return self.store_home / "work"
+
+    @property
+    def database_file(self) -> Path:
+        """The database, where it is a file."""
+        return self.data / "lowcloud.db"
 
     @property
     def database_url(self) -> str:
-        return f"sqlite:///{self.data / 'lowcloud.db'}"
+        return self.database or f"sqlite:///{self.database_file}"
 
 
 def home_folder(environment: Mapping[str, str], chosen: Path | None = None) -> Path:
@@ -56,12 +72,73 @@ def home_folder(environment: Mapping[str, str], chosen: Path | None = None) -> P
     return Path(home).expanduser().absolute()
 
 
-def load(home: Path, environment: Mapping[str, str], host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> Settings:
+def load(
+    home: Path,
+    environment: Mapping[str, str],
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    database: str | None = None,
+    store: Path | None = None,
+) -> Settings:
     """Read a home's settings, making the home at its first use.
 
-    LOWCLOUD_ACCOUNT_ID, LOWCLOUD_ROOT_ACCESS_KEY_ID and LOWCLOUD_ROOT_SECRET_ACCESS_KEY override what is kept there.
-    Raises ValueError for an account id that is not twelve digits, half a root key, and a folder that is something else.
+    LOWCLOUD_ACCOUNT_ID, LOWCLOUD_ROOT_ACCESS_KEY_ID, LOWCLOUD_ROOT_SECRET_ACCESS_KEY and LOWCLOUD_DATABASE override
+    what is kept there. `database` is the address of a PostgreSQL database; `store` is another home, whose keys, data
+    and database this one serves too.
+    Raises ValueError for an account id that is not twelve digits, half a root key, an address that is none, and a
+    folder that is something else.
     """
+    _make_home(home)
+    kept = _read_json(home / STORE_FILE)
+    store = store or (Path(kept["store"]) if kept.get("store") else None)
+    if store is not None:
+        store = _other_home(store, home)
+        kept = _read_json(store / STORE_FILE)
+    keys_home = store or home
+    account = _account(keys_home, environment)
+    database = database or environment.get("LOWCLOUD_DATABASE") or kept.get("database")
+    if database is not None:
+        _check_address(database)
+    return Settings(
+        home=home,
+        account_id=account["account_id"],
+        region=environment.get("LOWCLOUD_REGION", DEFAULT_REGION),
+        root_key=RootKey(account["access_key_id"], account["secret_access_key"]),
+        encryption_key=_encryption_key(keys_home / "keys" / "encryption.key"),
+        host=host,
+        port=port,
+        store=store,
+        database=database,
+    )
+
+
+def remember(settings: Settings) -> None:
+    """Keep the account and the root key in force, for commands in shells whose environment does not set them."""
+    path = settings.store_home / ACCOUNT_FILE
+    in_force = {"account_id": settings.account_id, **asdict(settings.root_key)}
+    if _read_json(path) != in_force:
+        _replace(path, _encode(in_force))
+
+
+def remember_store(settings: Settings) -> None:
+    """Keep which store the home has served, so that no later start makes another one instead."""
+    if settings.database is not None:
+        in_force = {"database": without_password(settings.database)}
+        if settings.store is not None:
+            _remember(settings.home, {"store": str(settings.store)})
+        _remember(settings.store_home, in_force)
+
+
+def without_password(address: str) -> str:
+    """The address of a database as it may be shown and kept."""
+    parts = urlsplit(address)
+    user, has_user, place = parts.netloc.rpartition("@")
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name != "password"], safe="/")
+    shown = f"{parts.scheme}://{user.partition(':')[0]}{has_user}{place}{parts.path}"
+    return f"{shown}?{query}" if query else shown
+
+
+def _make_home(home: Path) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = {path.name for path in home.iterdir()} - {"lost+found"}
     if found and "keys" not in found:
@@ -70,25 +147,35 @@ def load(home: Path, environment: Mapping[str, str], host: str = DEFAULT_HOST, p
     for folder in ("keys", "data", "work"):  # the first makes it a home
         (home / folder).mkdir(mode=0o700, exist_ok=True)
     _sync_folder(home)
-    account = _account(home, environment)
-    return Settings(
-        home=home,
-        account_id=account["account_id"],
-        region=environment.get("LOWCLOUD_REGION", DEFAULT_REGION),
-        root_key=RootKey(account["access_key_id"], account["secret_access_key"]),
-        encryption_key=_encryption_key(home / "keys" / "encryption.key"),
-        host=host,
-        port=port,
-    )
 
 
-def remember(settings: Settings) -> None:
-    """Keep the account and the root key in force, for commands in shells whose environment does not set them."""
-    path = settings.home / ACCOUNT_FILE
-    in_force = {"account_id": settings.account_id, **asdict(settings.root_key)}
-    if json.loads(path.read_text()) != in_force:
-        _draft(path, _encode(in_force)).rename(path)
-        _sync_folder(path.parent)
+def _other_home(store: Path, home: Path) -> Path:
+    """The home whose store is to be served from another. Raises ValueError."""
+    store = store.expanduser().absolute()
+    if store == home:
+        raise ValueError(f"{store} is this home itself: name another with --store.")
+    if not (store / "keys" / "encryption.key").exists():
+        raise ValueError(f"{store} is no home of Lowcloud: it has no keys. Start a server there first.")
+    return store
+
+
+def _check_address(database: str) -> None:
+    """Raises ValueError. The address is not told: it may hold a password."""
+    if urlsplit(database).scheme not in DATABASE_SCHEMES:
+        raise ValueError("The address of the database is none of PostgreSQL's; write postgresql://USER@HOST/NAME.")
+
+
+def _remember(home: Path, kept: Mapping[str, str]) -> None:
+    if _read_json(home / STORE_FILE) != kept:
+        _replace(home / STORE_FILE, _encode(kept))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    return found
 
 
 def _account(home: Path, environment: Mapping[str, str]) -> dict[str, str]:
@@ -130,6 +217,12 @@ def _encryption_key(path: Path) -> bytes:
 
 def _encode(account: Mapping[str, str]) -> bytes:
     return json.dumps(account, indent=2).encode()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file anew, durable and whole at every moment."""
+    _draft(path, content).rename(path)
+    _sync_folder(path.parent)
 
 
 def _create(path: Path, content: bytes) -> None:

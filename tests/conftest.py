@@ -24,6 +24,7 @@ from lowcloud import settings
 from lowcloud.aws.gateway import Gateway
 from lowcloud.core.cloud import Cloud
 from lowcloud.server import open_cloud
+from tests.postgres import PostgresServer, start_server
 from tests.running import RunningCloud
 
 # The machines that run these tests are busy: a slow example is no fault.
@@ -31,6 +32,7 @@ hypothesis.settings.register_profile("lowcloud", deadline=None)
 hypothesis.settings.load_profile("lowcloud")
 
 STARTUP_SECONDS = 20
+ROOMS_ON_EACH_DATABASE = {"store", "core", "contracts"}
 ACCOUNT = "123456789012"
 ROOT_KEY = "AKIATESTROOTKEY00000"
 ROOT_SECRET = "a-secret-for-tests-only"
@@ -77,14 +79,36 @@ class Server:
         }
 
 
-def make_cloud(home: Path) -> Cloud:
+def make_cloud(home: Path, database: str | None = None) -> Cloud:
     """The cloud of a new home; nothing carries its jobs forward."""
-    return open_cloud(settings.load(home, ENVIRONMENT))
+    return open_cloud(settings.load(home, ENVIRONMENT, database=database))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What rests on the database alone is tested on each: tests/store, tests/core and tests/contracts."""
+    if "database" in metafunc.fixturenames:
+        is_close = ROOMS_ON_EACH_DATABASE.intersection(metafunc.definition.path.parts)
+        kinds = ["sqlite", "postgresql"] if is_close else ["sqlite"]
+        metafunc.parametrize("database", kinds, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, for tests that leave it as it was."""
+    made = start_server()
+    yield made
+    made.remove()
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    made = make_cloud(tmp_path / "home")
+def database(request: pytest.FixtureRequest) -> str | None:
+    """The address of an empty database, or None for a file of the home."""
+    return request.getfixturevalue("postgres").new_database() if request.param == "postgresql" else None
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, database: str | None) -> Iterator[Cloud]:
+    made = make_cloud(tmp_path / "home", database)
     yield made
     made.database.close()
 

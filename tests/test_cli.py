@@ -225,7 +225,7 @@ def test_nothing_listens_beyond_the_loopback(cloud):
     port = f"{int(running.endpoint.rsplit(':', 1)[1]):04X}"
     listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     addresses = [line[1] for line in listening if line[3] == "0A" and line[1].endswith(f":{port}")]
-    assert addresses == [f"0100007F:{port}"]
+    assert set(addresses) == {f"0100007F:{port}"}  # one for each process that serves
     assert os.path.lexists(cloud.home)
 
 

@@ -56,3 +56,51 @@ def test_what_is_in_force_is_remembered_for_other_shells(tmp_path):
 def test_half_a_key_and_a_bad_account_are_refused(tmp_path, environment):
     with pytest.raises(ValueError, match="LOWCLOUD_"):
         settings.load(tmp_path / "home", environment)
+
+
+def test_the_address_of_the_database_is_remembered_without_its_password(tmp_path):
+    secret = "postgresql://me:s3cret@db.example:5433/cloud?sslmode=require&password=s3cret"
+    chosen = settings.load(tmp_path / "home", {}, database=secret)
+    assert chosen.database == secret
+    assert "s3cret" not in repr(chosen)
+    settings.remember_store(chosen)
+    assert "s3cret" not in (tmp_path / "home" / "store.json").read_text()
+    later = settings.load(tmp_path / "home", {})
+    assert later.database == "postgresql://me@db.example:5433/cloud?sslmode=require"
+    from_shell = settings.load(tmp_path / "home", {"LOWCLOUD_DATABASE": "postgres://other/db"})
+    assert from_shell.database == "postgres://other/db"
+
+
+def test_an_address_without_a_user_or_a_host_stays_whole():
+    for address in ("postgresql:///cloud", "postgresql:///cloud?host=/run/postgresql", "postgres://[::1]:1/x"):
+        assert settings.without_password(address) == address
+
+
+def test_a_home_that_serves_another_store_has_its_keys_data_and_database(tmp_path):
+    first = settings.load(tmp_path / "first", {}, database="postgresql://db/cloud")
+    settings.remember_store(first)
+    second = settings.load(tmp_path / "second", {}, store=tmp_path / "first")
+    settings.remember_store(second)
+    again = settings.load(tmp_path / "second", {})
+    for one in (second, again):
+        assert one.home == tmp_path / "second"
+        assert (one.encryption_key, one.root_key, one.account_id) == (
+            first.encryption_key,
+            first.root_key,
+            first.account_id,
+        )
+        assert (one.data, one.work, one.database_url) == (first.data, first.work, "postgresql://db/cloud")
+
+
+@pytest.mark.parametrize("address", ["mysql://me:s3cret@db/cloud", "me:s3cret@db", "sqlite:///x.db"])
+def test_what_is_no_address_of_postgresql_is_refused_and_not_repeated(tmp_path, address):
+    with pytest.raises(ValueError, match="postgresql://USER@HOST/NAME") as caught:
+        settings.load(tmp_path / "home", {}, database=address)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_store_to_share_must_be_another_home(tmp_path):
+    with pytest.raises(ValueError, match="has no keys"):
+        settings.load(tmp_path / "home", {}, store=tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="this home itself"):
+        settings.load(tmp_path / "home", {}, store=tmp_path / "home")

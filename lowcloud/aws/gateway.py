@@ -95,7 +95,8 @@ class Gateway:
     async def _answer(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
         """The response, whatever happens."""
         try:
-            return await self._respond(exchange, incoming)
+            with faults_told():
+                return await self._respond(exchange, incoming)
         except AwsError as error:
             return _error_response(exchange, error)
         except SignatureError as error:
@@ -136,8 +137,7 @@ class Gateway:
             raise errors.not_implemented(target.service.name, target.operation.name)
         if operation.is_async:
             parsed = self._prepare(operation, target, exchange, body)
-            with faults_told():
-                answer = await operation.function(self._cloud, credentials.caller, parsed)
+            answer = await operation.function(self._cloud, credentials.caller, parsed)
             return serialize(target.service, target.operation, target.protocol, answer, request.id)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, self._perform, operation, target, exchange, body)
@@ -145,8 +145,7 @@ class Gateway:
     def _perform(self, operation: Operation, target: Target, exchange: Exchange, body: bytes | Body) -> HttpResponse:
         """The part of a plain operation's request that runs in a worker thread."""
         parsed = self._prepare(operation, target, exchange, body)
-        with faults_told():
-            answer = operation.function(self._cloud, exchange.caller, parsed)
+        answer = operation.function(self._cloud, exchange.caller, parsed)
         return serialize(target.service, target.operation, target.protocol, answer, exchange.request.id)
 
     def _prepare(self, operation: Operation, target: Target, exchange: Exchange, body: bytes | Body) -> dict[str, Any]:

@@ -32,9 +32,13 @@ class Bell:
         """Have `listener` called at every ring, in the ringing thread."""
         self._listeners.append(listener)
 
+    def forget(self, listener: Callable[[], None]) -> None:
+        """Call this listener no more."""
+        self._listeners.remove(listener)
+
     def ring(self) -> None:
         """Something is due."""
-        for listener in self._listeners:
+        for listener in list(self._listeners):
             listener()
 
 

@@ -351,7 +351,7 @@ def _place(cloud: Cloud, new: Object, conditions: Conditions, content: bytes | S
 
     placed, replaced = cloud.database.apply(write)
     cloud.files.delete(replaced)
-    return new if placed.version == new.version else replace(new, version=placed.version, position=placed.position)
+    return replace(new, version=placed.version, position=placed.position)
 
 
 def _find(

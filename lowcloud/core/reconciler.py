@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, select, true, update
+from sqlalchemy.exc import DBAPIError
 
 from lowcloud.core.cloud import Closing, Cloud
 
@@ -79,12 +80,13 @@ class Claim:
 
 # Take a record one turn further. Returns the seconds until its next turn, or None where it was released or removed.
 Advance = Callable[[Claim], float | None]
+Kinds = Mapping[Table, Advance]
 
 
 class Reconciler:
     """Runs the loop in a thread of its own until `stop`."""
 
-    def __init__(self, cloud: Cloud, kinds: Mapping[Table, Advance]):
+    def __init__(self, cloud: Cloud, kinds: Kinds):
         self._cloud = cloud
         self._kinds = kinds
         self._owner = secrets.token_hex(8)
@@ -107,13 +109,17 @@ class Reconciler:
 
     def stop(self) -> None:
         """End after the turns in progress, which move no more bytes; what is unfinished stays due for the next."""
+        self._cloud.bell.forget(self.wake)
         self._cloud.closing.set()
         self._signal.set()
         self._thread.join()
         self._workers.shutdown(wait=True)
-        for claim in list(self._next_turn):
-            with suppress(LeaseLost):
-                claim.release(self._cloud.now())
+        try:
+            for claim in list(self._next_turn):
+                with suppress(LeaseLost):
+                    claim.release(self._cloud.now())
+        except DBAPIError:
+            log.warning("The database is gone: the leases on unfinished records will run out", exc_info=True)
 
     def wake(self) -> None:
         """Something was written that should not wait: look now, at new rows and at every claimed record."""

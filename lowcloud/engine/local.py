@@ -63,12 +63,15 @@ class LocalEngine:
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()  # forgotten when nobody holds it
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for trash in self._root.glob(f".*{TRASH}"):
-            delete(trash)
 
     def warm_up(self) -> None:
-        """Load built-in programs in the background, so that work starts quickly."""
+        """Load built-in programs in the background, so that work starts quickly, and delete what was left half deleted.
+
+        Not before: a server that only looks on must touch nothing that another one is about.
+        """
         self._launcher.warm_up()
+        for trash in self._root.glob(f".*{TRASH}"):
+            threading.Thread(target=delete, args=(trash,), name="trash", daemon=True).start()
 
     def close(self) -> None:
         """Let go of the warm parent. Running work goes on."""

@@ -1,65 +1,62 @@
-"""The database: SQLite (WAL, fully synchronous) by default, through SQLAlchemy Core so that others fit."""
+"""The database: transactions on SQLite or PostgreSQL, through SQLAlchemy Core."""
 
-import fcntl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, create_engine, event, inspect, select
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Connection, inspect, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from lowcloud.store.prepared import Prepared, Row
+from lowcloud.store.backend import Backend, CannotUse, Leadership
+from lowcloud.store.prepared import Prepared, Row, told
+from lowcloud.store.sqlite import SQLite
 from lowcloud.store.tables import SCHEMA_VERSION, metadata, schema_version
 from lowcloud.store.upsert import insert_missing
 
-BUSY_TIMEOUT_SECONDS = 30
-# A checkpoint copies pages of the log into the database. Rare ones copy a page once that was written many times.
-CHECKPOINT_PAGES = 4000
 Result = TypeVar("Result")
 
 
-class OtherSchema(Exception):
+class OtherSchema(CannotUse):
     """The database was made by a Lowcloud of another schema version."""
 
 
 class Database:
-    """Opens transactions. SQLite has one writer at a time; readers never wait for it."""
+    """Opens transactions. There is one writer at a time, of all processes; readers never wait for it.
+
+    Raises CannotUse.
+    """
 
     def __init__(self, url: str):
-        # The connection used last has the warmest page cache.
-        self._engine = create_engine(url, poolclass=QueuePool, pool_size=16, max_overflow=48, pool_use_lifo=True)
-        self._writer = _Writer(self._engine.url.database if self._engine.dialect.name == "sqlite" else None)
+        self._backend = _open(url)
         self._waiting: deque[_Change[Any]] = deque()
+        self._kept: list[Connection] = []  # the writer's: taking one from the pool costs as much as a small change
         self._lookers: deque[Any] = deque()
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _prepare_sqlite)
-            event.listen(self._engine, "begin", _begin_sqlite)
-        with self.transaction() as connection:
-            _check_version(connection)
-            metadata.create_all(connection)
-            _keep_version(connection)
+        self._may_look = threading.Semaphore(self._backend.most_lookers)
+        try:
+            with self.transaction() as connection:
+                self.is_new = _make_tables(connection, self._backend)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Write: on disk when the block has ended, undone when it raises."""
-        with self._writer, self._engine.connect() as connection:
-            connection.execution_options(writes=True)
-            with connection.begin():
-                yield connection
+        with self._backend.writer, self._begun(writes=True) as connection:
+            yield connection
 
     def apply(self, change: Callable[[Connection], Result]) -> Result:
         """Write what `change` writes: on disk when this returns, undone when it raises.
 
         Changes that wait for one another at the writer's lock share a transaction, and so its sync to disk; each is
         undone by itself. `change` must touch nothing but the database: it may be run in another caller's thread.
+        Where the connection is lost while it commits, this raises and nobody knows whether it has.
         """
         mine = _Change(change)
         self._waiting.append(mine)
-        with self._writer:
+        with self._backend.writer:
             if not mine.is_over:  # else whoever held the lock before has done it
                 self._apply_waiting()
         return mine.outcome()
@@ -67,11 +64,9 @@ class Database:
     def _apply_waiting(self) -> None:
         changes = [self._waiting.popleft() for _ in range(len(self._waiting))]
         try:
-            with self._engine.connect() as connection:
-                connection.execution_options(writes=True)
-                with connection.begin():
-                    for change in changes:
-                        change.run(connection, is_alone=len(changes) == 1)
+            with self._begun(writes=True) as connection:
+                for change in changes:
+                    change.run(connection, is_alone=len(changes) == 1)
         except BaseException as error:  # the transaction is undone, and with it every change
             for change in changes:
                 change.error = change.error or error
@@ -84,64 +79,93 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Read one consistent snapshot."""
-        with self._engine.connect() as connection:
+        with self._begun(writes=False) as connection:
             yield connection
 
     def look(self, statement: Prepared, **values: Any) -> list[Row]:
         """What one statement finds in the snapshot of its moment, without the cost of a transaction."""
+        with self._may_look:
+            try:
+                return self._look(statement, values)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+            # The server has been started anew, and no connection has outlived that.
+            self._close_lookers()
+            self._backend.engine.dispose()
+            return self._look(statement, values)
+
+    def _look(self, statement: Prepared, values: dict[str, Any]) -> list[Row]:
         try:
             driver = self._lookers.pop()
         except IndexError:
             driver = self._new_looker()
-        found = statement.run(self._engine.dialect, driver, values)
-        self._lookers.append(driver)
-        return found
-
-    def close(self) -> None:
-        """Give the connections back."""
-        while self._lookers:
-            self._lookers.pop().close()
-        self._engine.dispose()
-        self._writer.close()
+        try:
+            return statement.run(self._backend.engine.dialect, driver, values)
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                driver.close()
+                driver = None
+            raise
+        finally:
+            if driver is not None:
+                self._lookers.append(driver)
 
     def _new_looker(self) -> Any:
         """A driver's connection that commits by itself."""
-        driver_error = self._engine.dialect.loaded_dbapi.Error
+        engine = self._backend.engine
         try:
-            connection = self._engine.raw_connection()
-        except driver_error as error:
-            raise DBAPIError.instance(None, None, error, driver_error) from error
-        driver = connection.dbapi_connection
+            connection = engine.raw_connection()
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise told("connect", error, engine.dialect, None) from error
+        driver = connection.driver_connection
         connection.detach()
-        if self._engine.dialect.name != "sqlite":  # which does so unless told BEGIN
-            driver.autocommit = True  # type: ignore[union-attr]
         return driver
 
-
-class _Writer:
-    """The right to write, of one thread of one process at a time.
-
-    SQLite's own busy handler sleeps in steps of up to 100 ms; locks hand over at once.
-    """
-
-    def __init__(self, database: str | None):
-        self._lock = threading.Lock()
-        self._file = None if database is None else Path(f"{database}-writer").open("w")  # noqa: SIM115 (kept open)
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-        self._lock.release()
+    def lead(self) -> Leadership:
+        """Stand for the right to carry jobs forward, which one server of this database has."""
+        return self._backend.lead()
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._file is not None:
-            self._file.close()
+        """Give the connections back."""
+        self._close_lookers()
+        while self._kept:
+            self._kept.pop().close()
+        self._backend.close()
+
+    def _close_lookers(self) -> None:
+        while self._lookers:
+            self._lookers.pop().close()
+
+    @contextmanager
+    def _begun(self, writes: bool) -> Iterator[Connection]:
+        connection, transaction = self._begin(writes)
+        try:
+            with transaction:
+                yield connection
+                self._backend.check_intact(connection)
+        finally:
+            if writes and not connection.invalidated:
+                self._kept.append(connection)
+            else:
+                connection.close()
+
+    def _begin(self, writes: bool) -> tuple[Connection, Any]:
+        """A connection in a transaction. One that has died while nobody used it is replaced: nothing was done in it."""
+        while True:
+            connection = self._kept.pop() if writes and self._kept else self._backend.engine.connect()
+            try:
+                transaction = connection.begin()
+                self._backend.begin(connection, writes)
+                return connection, transaction
+            except DBAPIError as error:
+                has_died = error.connection_invalidated
+                connection.close()
+                if not has_died:
+                    raise
+            except BaseException:
+                connection.close()
+                raise
 
 
 class _Change(Generic[Result]):
@@ -166,9 +190,7 @@ class _Change(Generic[Result]):
             self.error = error
             try:
                 driver.execute("ROLLBACK TO SAVEPOINT change")
-            except (
-                connection.dialect.loaded_dbapi.Error
-            ):  # on a full disk SQLite has undone the whole transaction by itself
+            except connection.dialect.loaded_dbapi.Error:  # a full disk or a lost connection has undone everything
                 raise error from None
         driver.execute("RELEASE SAVEPOINT change")
 
@@ -179,33 +201,31 @@ class _Change(Generic[Result]):
         return self._results[0]
 
 
-def _check_version(connection: Connection) -> None:
-    if inspect(connection).has_table(schema_version.name):
+def _open(url: str) -> Backend:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise CannotUse("The address of the database is none; write postgresql://USER@HOST/NAME.") from error
+    if parsed.get_backend_name() == "sqlite":
+        return SQLite(parsed)
+    try:
+        from lowcloud.store.postgresql import PostgreSQL  # what only its users have installed
+    except ImportError as error:
+        raise CannotUse(f"PostgreSQL needs a driver: pip install 'lowcloud[postgresql]'. ({error})") from error
+    return PostgreSQL(parsed)
+
+
+def _make_tables(connection: Connection, backend: Backend) -> bool:
+    """Whether there were none. Raises OtherSchema."""
+    is_new = not inspect(connection).has_table(schema_version.name)
+    if not is_new:
         version = connection.scalar(select(schema_version.c.version))
         if version != SCHEMA_VERSION:
             raise OtherSchema(
                 f"This database has schema version {version}, and this Lowcloud knows version {SCHEMA_VERSION}. "
                 "Use the Lowcloud that made it."
             )
-
-
-def _keep_version(connection: Connection) -> None:
+    metadata.create_all(connection)
+    backend.finish_tables(connection)
     insert_missing(connection, schema_version, {"id": 1, "version": SCHEMA_VERSION})
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin in _begin_sqlite, not where the driver guesses
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
-        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A deferred BEGIN that turns into a write can fail with SQLITE_BUSY at once, so writers say so at the start.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    return is_new

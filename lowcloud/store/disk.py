@@ -4,7 +4,7 @@ import errno
 import sqlite3
 from enum import Enum
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 
 class Fault(Enum):
@@ -14,6 +14,7 @@ class Fault(Enum):
     READ_ONLY = "read-only"
     FAILING = "failing"  # an error of the device, or no right to a file
     BUSY = "busy"  # somebody else holds what is needed, or too much is open
+    AWAY = "away"  # the server of the database is not reached, or starts anew
     DAMAGED = "damaged"
 
 
@@ -49,9 +50,9 @@ _OF_POSTGRESQL = {
     "25006": Fault.READ_ONLY,
     "53": Fault.BUSY,
     "55P03": Fault.BUSY,
-    "57P": Fault.FAILING,
+    "57P": Fault.AWAY,
     "58": Fault.FAILING,
-    "08": Fault.FAILING,
+    "08": Fault.AWAY,
     "XX001": Fault.DAMAGED,
     "XX002": Fault.DAMAGED,
 }
@@ -65,7 +66,9 @@ def fault_of(error: OSError | DBAPIError) -> Fault | None:
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None:
         return _OF_SQLITE.get(code & _SQLITE_PRIMARY)
-    state = getattr(error.orig, "sqlstate", None)
-    if state is not None:
-        return next((_OF_POSTGRESQL[state[:n]] for n in (5, 3, 2) if state[:n] in _OF_POSTGRESQL), None)
-    return Fault.FAILING if error.connection_invalidated else None
+    state = getattr(error.orig, "sqlstate", "")
+    for length in (5, 3, 2):
+        if state and state[:length] in _OF_POSTGRESQL:
+            return _OF_POSTGRESQL[state[:length]]
+    has_no_connection = state is None and isinstance(error, OperationalError)  # psycopg's sentence for it
+    return Fault.AWAY if error.connection_invalidated or has_no_connection else None

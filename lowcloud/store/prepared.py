@@ -5,7 +5,7 @@ SQLAlchemy writes them, so that they fit every database; running them through it
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Dialect, Table, bindparam, insert
+from sqlalchemy import JSON, Connection, Dialect, Table, bindparam, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 
@@ -19,10 +19,15 @@ class _Compiled(NamedTuple):
 
 
 class Prepared:
-    """A statement whose values are bind parameters. Columns come and go as the driver has them: no JSON."""
+    """A statement whose values are bind parameters. Columns come and go as the driver has them.
+
+    So there is no JSON, and truths are 0 and 1 or False and True.
+    """
 
     def __init__(self, statement: ClauseElement):
         self._statement = statement
+        types = [column.type for column in getattr(statement, "exported_columns", ())]
+        assert not any(isinstance(kind, JSON) for kind in types), "each driver has JSON in a way of its own"
         self._compiled: dict[str, _Compiled] = {}  # by dialect
 
     @classmethod
@@ -50,7 +55,16 @@ class Prepared:
             cursor = driver.execute(known.text, values if known.names is None else [values[n] for n in known.names])
             return [] if cursor.description is None else cursor.fetchall()
         except dialect.loaded_dbapi.Error as error:
-            raise DBAPIError.instance(known.text, None, error, dialect.loaded_dbapi.Error, dialect=dialect) from error
+            raise told(known.text, error, dialect, driver) from error
+
+
+def told(text: str, error: Exception, dialect: Dialect, driver: Any) -> DBAPIError:
+    """A driver's error as SQLAlchemy tells it, and whether the connection has died of it."""
+    has_died = driver is not None and dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
+    kind: Any = dialect.loaded_dbapi.Error
+    found = DBAPIError.instance(text, None, error, kind, connection_invalidated=has_died, dialect=dialect)
+    assert isinstance(found, DBAPIError)
+    return found
 
 
 def _compile(statement: ClauseElement, dialect: Dialect) -> _Compiled:

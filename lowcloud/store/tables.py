@@ -37,6 +37,14 @@ schema_version = Table(
     Column("version", Integer, nullable=False),
 )
 
+store_identity = Table(
+    "store_identity",
+    metadata,
+    Column("id", Integer, primary_key=True),  # 1: the only row
+    Column("store_id", String(32), nullable=False),  # what the folder of blobs is marked with, too
+    Column("seal", LargeBinary, nullable=False),  # of the store's id, by the key that seals everything else
+)
+
 # Identity
 
 roles = Table(

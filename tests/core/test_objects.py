@@ -19,6 +19,7 @@ from lowcloud.store import files
 from lowcloud.store.encryption import Tampered
 from lowcloud.store.files import RECORD_BYTES
 from lowcloud.store.tables import contents
+from tests import full_database
 
 
 @pytest.fixture(autouse=True)
@@ -273,13 +274,11 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(cloud: Cloud, monkeypatch
 
 def test_a_full_database_is_told_and_leaves_what_was_there(cloud: Cloud) -> None:
     objects.put(cloud, "shelf", "k", [b"kept"])
-    with cloud.database.transaction() as connection:  # the pool's one connection: it may not grow its file any more
-        connection.exec_driver_sql("PRAGMA max_page_count=1")
+    full_database.fill(cloud)
     with pytest.raises(StorageFull):
         for number in range(100):
             objects.put(cloud, "shelf", f"{number}", [b"x"], Description({}, {"m": "x" * 2000}))
-    with cloud.database.transaction() as connection:
-        connection.exec_driver_sql("PRAGMA max_page_count=100000")
+    full_database.make_room(cloud)
     assert stored(cloud) == sorted(version.id for version in listings.walk(cloud, "shelf"))
     assert bytes_of(cloud, "k") == b"kept"
 

@@ -81,19 +81,6 @@ def test_a_disk_that_fills_up_loses_nothing_acknowledged(small_cloud: Cloud, siz
 
 
 @needs_root
-def test_a_full_disk_can_be_emptied_by_deleting_objects(small_cloud: Cloud) -> None:
-    kept: dict[str, bytes] = {}
-    put_until_full(small_cloud, "large", LARGE, kept)
-    put_until_full(small_cloud, "small", 1000, kept)
-    fill(small_cloud.settings.home)
-    for key in [key for key in kept if key.startswith("large/")]:
-        objects.delete(small_cloud, BUCKET, key)
-        del kept[key]
-    objects.put(small_cloud, BUCKET, "after", [b"room again"])
-    check_all(small_cloud, kept | {"after": b"room again"})
-
-
-@needs_root
 def test_a_server_that_starts_on_a_full_disk_reads_what_is_there(small_cloud: Cloud) -> None:
     kept: dict[str, bytes] = {}
     put_until_full(small_cloud, "large", LARGE, kept)

@@ -6,16 +6,7 @@ from email.utils import formatdate
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Request
 from lowcloud.core import bodies, buckets, checksums, conditions, objects, spans, uploads
-from lowcloud.core.errors import (
-    AlreadyExists,
-    CloudError,
-    Forbidden,
-    InUse,
-    Invalid,
-    NotFound,
-    StorageFull,
-    StorageUnavailable,
-)
+from lowcloud.core.errors import AlreadyExists, CloudError, Forbidden, InUse, Invalid, NotFound, StorageFull
 
 _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, sentence (None: core's own)
     AlreadyExists: (
@@ -27,7 +18,6 @@ _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status,
     Invalid: ("InvalidRequest", 400, None),
     Forbidden: ("AccessDenied", 403, "Access Denied"),
     StorageFull: ("InsufficientStorage", 507, None),
-    StorageUnavailable: ("ServiceUnavailable", 503, None),
     buckets.InvalidBucketName: ("InvalidBucketName", 400, "The specified bucket is not valid."),
     objects.KeyTooLong: ("KeyTooLongError", 400, "Your key is too long"),
     spans.PartUnknown: ("InvalidPartNumber", 416, "The requested partnumber is not satisfiable"),

@@ -1,0 +1,54 @@
+"""What each database does in its own way; sqlite.py and postgresql.py do it."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine
+
+
+class CannotUse(Exception):
+    """The database cannot be used as it is; the message says why, and what to do."""
+
+
+class Leadership(Protocol):
+    """The right to carry jobs forward, of one server among those that share a database."""
+
+    def hold(self) -> bool:
+        """Whether this server leads: it takes the lead where nobody has it, and learns here that it has lost it."""
+
+    def is_last(self) -> bool:
+        """Whether no other server is there to take over."""
+
+    def close(self) -> None:
+        """Give the lead to whoever asks next."""
+
+
+class Backend(Protocol):
+    """A database and how it is spoken to."""
+
+    @property
+    def engine(self) -> Engine:
+        """Opens connections that begin no transaction by themselves."""
+
+    @property
+    def writer(self) -> AbstractContextManager[object]:
+        """The right to write, of one thread of this process at a time."""
+
+    @property
+    def most_lookers(self) -> int:
+        """How many connections may be open beside the engine's."""
+
+    def begin(self, connection: Connection, writes: bool) -> None:
+        """Begin a transaction; one that writes is the only one of all processes. Raises DBAPIError."""
+
+    def check_intact(self, connection: Connection) -> None:
+        """Raises where the transaction's commit would undo it without a word."""
+
+    def finish_tables(self, connection: Connection) -> None:
+        """Settle, for tables just made, what SQLAlchemy has no word for."""
+
+    def lead(self) -> Leadership:
+        """Stand for the lead."""
+
+    def close(self) -> None:
+        """Give everything back."""

@@ -1,0 +1,65 @@
+"""Whether a database, an encryption key and a folder of blobs belong together. Nothing is swept before that is sure."""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from lowcloud.store.backend import CannotUse
+from lowcloud.store.database import Database
+from lowcloud.store.encryption import KeyRing, Tampered
+from lowcloud.store.files import sync, sync_folder
+from lowcloud.store.tables import store_identity
+from lowcloud.store.upsert import insert_missing
+
+MARK = "store-id"
+PURPOSE = "store identity"
+
+
+def ensure(database: Database, keys: KeyRing, data: Path) -> None:
+    """Mark what belongs together at its first use, and compare the marks ever after.
+
+    `data` is the folder that holds `objects`. Raises CannotUse where something belongs to something else.
+    """
+    store_id = database.apply(lambda connection: _identify(connection, keys))
+    mark = data / MARK
+    if mark.exists():
+        if mark.read_text().strip() != store_id:
+            raise CannotUse(
+                f"{data} belongs to another database. Name the database it was made with, or choose another home."
+            )
+        return
+    if database.is_new and next(data.glob("objects/*/*"), None) is not None:
+        raise CannotUse(
+            f"{data} holds objects, and the database is new and knows none of them. Name the database they were stored "
+            "with, or restore it."
+        )
+    _write(mark, store_id)
+
+
+def _identify(connection: Connection, keys: KeyRing) -> str:
+    """The store's id, made where it has none. Raises CannotUse where the key is another."""
+    fresh = secrets.token_hex(16)
+    row = {"id": 1, "store_id": fresh, "seal": keys.seal(fresh.encode(), PURPOSE)}
+    insert_missing(connection, store_identity, row)
+    kept = connection.execute(select(store_identity).where(store_identity.c.id == 1)).one()
+    try:
+        keys.unseal(kept.seal, PURPOSE)
+    except Tampered as error:
+        raise CannotUse(
+            "The database was filled with another encryption key, so nothing in it could be read. Put back the "
+            "keys/encryption.key that this database was made with, or name another database."
+        ) from error
+    return str(kept.store_id)
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor, draft = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        sync(descriptor)
+    Path(draft).rename(path)
+    sync_folder(path.parent)

@@ -1,0 +1,202 @@
+"""PostgreSQL, spoken to by psycopg 3, made to mean what SQLite means: one writer, text by its bytes, any text."""
+
+import threading
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, Integer, LargeBinary, String, Text, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateColumn
+
+from lowcloud.store import psycopg_types
+from lowcloud.store.backend import CannotUse
+from lowcloud.store.tables import metadata
+
+POOL_SIZE = 12
+POOL_OVERFLOW = 12
+MOST_LOOKERS = 12  # a server has at most 37 connections, so that two fit into the 100 that PostgreSQL gives by default
+CONNECT_TIMEOUT_SECONDS = 10
+PAUSED_WRITER_SECONDS = 60  # a process that stands still in a transaction keeps all others from writing
+# Advisory locks are named by two numbers that nothing else in this database uses.
+WRITER, LEADER, MEMBER = ("68624, 1", "68624, 2", "68624, 3")
+
+BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# The lock is freed after the commit has become visible, and every statement behind it sees all earlier commits.
+BEGIN_WRITE = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
+    f"SET LOCAL idle_in_transaction_session_timeout = '{PAUSED_WRITER_SECONDS}s';"
+    f"SELECT pg_advisory_xact_lock({WRITER})"
+)
+# A setting that promises more (remote_apply) stays as it is.
+BE_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+NEEDED = {"server_encoding": "UTF8", "fsync": "on", "full_page_writes": "on", "default_transaction_read_only": "off"}
+# What the server says, in part, and what to do then.
+ADVICE = {
+    "password authentication failed": "Check the user and the password.",
+    "no password supplied": "Give the password in $LOWCLOUD_DATABASE, in $PGPASSWORD or in ~/.pgpass.",
+    "does not exist": "Create it, or name another.",
+    "no pg_hba.conf entry": "Let the server's pg_hba.conf admit this machine and user.",
+    "permission denied for schema": "Make the user the owner of the database, or grant it CREATE on the schema.",
+    "too many clients": "Raise max_connections there.",
+    "remaining connection slots": "Raise max_connections there.",
+}
+UNREACHABLE = "Check that the server runs and that its address is right."
+
+
+class PostgreSQL:
+    """Implements backend.Backend. Raises CannotUse where the server is not reached or cannot keep what it is given."""
+
+    most_lookers = MOST_LOOKERS
+
+    def __init__(self, url: URL):
+        self.engine = _make_engine(url)
+        self.writer = threading.Lock()
+        try:
+            with self.engine.connect() as connection:
+                _check_server(connection)
+        except DBAPIError as error:
+            raise CannotUse(explain(error, url)) from error
+
+    def begin(self, connection: Connection, writes: bool) -> None:
+        """See Backend.begin."""
+        connection.exec_driver_sql(BEGIN_WRITE if writes else BEGIN_READ)
+
+    def check_intact(self, connection: Connection) -> None:
+        """See Backend.check_intact. After a failed statement COMMIT means ROLLBACK, and is no error."""
+        driver: Any = connection.connection.driver_connection
+        if driver.info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
+            raise RuntimeError("A statement of this transaction failed and its error was passed over: nothing is kept.")
+
+    def finish_tables(self, connection: Connection) -> None:
+        """See Backend.finish_tables: bytes here are ciphertext, which PostgreSQL would try in vain to compress."""
+        quote = connection.dialect.identifier_preparer.quote
+        for table in metadata.sorted_tables:
+            for column in table.columns:
+                if isinstance(column.type, LargeBinary):
+                    place = f"ALTER TABLE {quote(table.name)} ALTER COLUMN {quote(column.name)}"
+                    connection.exec_driver_sql(f"{place} SET STORAGE EXTERNAL")
+
+    def lead(self) -> "LockLeadership":
+        """See Backend.lead."""
+        return LockLeadership(self.engine)
+
+    def close(self) -> None:
+        """See Backend.close."""
+        self.engine.dispose()
+
+
+class LockLeadership:
+    """Implements backend.Leadership by locks of one connection, which PostgreSQL frees when that connection ends."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self._connection: Any = None
+        self._leads = False
+
+    def hold(self) -> bool:
+        """See Leadership.hold. A server that does not reach PostgreSQL does not lead."""
+        try:
+            if self._connection is None:
+                self._connect()
+            ask = "SELECT true" if self._leads else f"SELECT pg_try_advisory_lock({LEADER})"
+            self._leads = self._connection.execute(ask).fetchone()[0]
+        except (psycopg.Error, DBAPIError):
+            self.close()
+        return self._leads
+
+    def is_last(self) -> bool:
+        """See Leadership.is_last. Locks of the same connection do not stand in each other's way."""
+        if self._connection is None:
+            return False
+        try:
+            is_last = bool(self._connection.execute(f"SELECT pg_try_advisory_lock({MEMBER})").fetchone()[0])
+            if is_last:  # whoever comes now waits for this
+                self._connection.execute(f"SELECT pg_advisory_unlock({MEMBER})")
+        except psycopg.Error:
+            return False
+        return is_last
+
+    def close(self) -> None:
+        """See Leadership.close."""
+        self._leads = False
+        if self._connection is not None:
+            with suppress(psycopg.Error):  # at once; the server notices the end of a connection a little later
+                self._connection.execute("SELECT pg_advisory_unlock_all()")
+            self._connection.close()
+            self._connection = None
+
+    def _connect(self) -> None:
+        connection = self._engine.raw_connection()
+        self._connection = connection.driver_connection
+        connection.detach()
+        self._connection.execute(f"SELECT pg_advisory_lock_shared({MEMBER})")
+
+
+def explain(error: DBAPIError, url: URL) -> str:
+    """Why PostgreSQL cannot be used, in the server's words, and what to do. The password is not told."""
+    said = " ".join(str(error.orig).split()).removeprefix("connection failed: ").rstrip(".")
+    advice = next((advice for part, advice in ADVICE.items() if part in said), UNREACHABLE)
+    return f"The database {url.render_as_string(hide_password=True)} cannot be used: {said}. {advice}"
+
+
+def _make_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_use_lifo=True,
+        hide_parameters=True,
+        use_native_hstore=False,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "client_encoding": "utf8",
+            "application_name": "lowcloud",
+        },
+    )
+    event.listen(engine, "connect", _prepare)
+    return engine
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    connection.autocommit = True  # transactions begin in PostgreSQL.begin, not where the driver guesses
+    connection.execute(BE_DURABLE)
+    psycopg_types.register(connection)
+
+
+def _check_server(connection: Connection) -> None:
+    """Raises CannotUse where the server loses what it has acknowledged, or cannot hold every text."""
+    wanted = {
+        "server_encoding": "UTF8",
+        "fsync": "on",
+        "full_page_writes": "on",
+        "default_transaction_read_only": "off",
+    }
+    for name, value in wanted.items():
+        found = connection.exec_driver_sql(f"SHOW {name}").scalar()
+        if found != value:
+            raise CannotUse(f"The database has {name} = {found}, and Lowcloud needs {value}. Change it there.")
+    if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar():
+        raise CannotUse("The database is a standby that takes no writes. Name the primary server.")
+
+
+# SQLite heeds neither the length of a text nor the width of a number, and compares text by its bytes. So here, in every
+# column and, since the driver's dialect casts what is bound, in every comparison.
+
+
+@compiles(String, "postgresql")
+@compiles(Text, "postgresql")
+def _text(_type: Any, _compiler: Any, **_options: Any) -> str:
+    return 'TEXT COLLATE "C"'
+
+
+@compiles(Integer, "postgresql")
+def _integer(_type: Any, _compiler: Any, **_options: Any) -> str:
+    return "BIGINT"
+
+
+@compiles(CreateColumn, "postgresql")
+def _numbered(create: Any, compiler: Any, **options: Any) -> str:
+    return str(compiler.visit_create_column(create, **options)).replace(" SERIAL", " BIGSERIAL")

@@ -1,0 +1,122 @@
+"""SQLite: one file, write-ahead log, fully synchronous. The default: nothing to install or to run."""
+
+import fcntl
+import threading
+from pathlib import Path
+from typing import Any, TextIO
+
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import QueuePool
+
+from lowcloud.store.prepared import Prepared
+
+BUSY_TIMEOUT_SECONDS = 30
+_BEGIN_WRITING, _BEGIN_READING = Prepared(text("BEGIN IMMEDIATE")), Prepared(text("BEGIN"))
+# A checkpoint copies pages of the log into the database. Rare ones copy a page once that was written many times.
+CHECKPOINT_PAGES = 4000
+
+
+class SQLite:
+    """Implements backend.Backend. One writer at a time; readers never wait for it."""
+
+    most_lookers = 256
+
+    def __init__(self, url: URL):
+        # The connection used last has the warmest page cache.
+        self.engine = create_engine(
+            url, poolclass=QueuePool, pool_size=16, max_overflow=48, pool_use_lifo=True, hide_parameters=True
+        )
+        self.writer = Writer(url.database)
+        self._database = url.database
+        event.listen(self.engine, "connect", _prepare)
+
+    def begin(self, connection: Connection, writes: bool) -> None:
+        """See Backend.begin. A deferred BEGIN that turns into a write can fail at once, so writers say so here."""
+        (_BEGIN_WRITING if writes else _BEGIN_READING).rows(connection)
+
+    def check_intact(self, connection: Connection) -> None:
+        """See Backend.check_intact. SQLite says so itself."""
+
+    def finish_tables(self, connection: Connection) -> None:
+        """See Backend.finish_tables: nothing."""
+
+    def lead(self) -> "FileLeadership":
+        """See Backend.lead."""
+        return FileLeadership(self._database)
+
+    def close(self) -> None:
+        """See Backend.close."""
+        self.engine.dispose()
+        self.writer.close()
+
+
+class Writer:
+    """The right to write, of one thread of one process at a time.
+
+    SQLite's own busy handler sleeps in steps of up to 100 ms; locks hand over at once.
+    """
+
+    def __init__(self, database: str | None):
+        self._lock = threading.Lock()
+        self._file = _open_beside(database, "writer")
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._lock.release()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+class FileLeadership:
+    """Implements backend.Leadership for the processes of one home: a lock that the kernel frees however they end."""
+
+    def __init__(self, database: str | None):
+        self._database = database
+        self._file: TextIO | None = None
+
+    def hold(self) -> bool:
+        """See Leadership.hold."""
+        self._file = self._file or _open_beside(self._database, "leader")
+        try:
+            if self._file is not None:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def is_last(self) -> bool:
+        """See Leadership.is_last: processes of one home go down together."""
+        return True
+
+    def close(self) -> None:
+        """See Leadership.close."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _open_beside(database: str | None, name: str) -> TextIO | None:
+    return None if database is None else Path(f"{database}-{name}").open("w")
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin in SQLite.begin, not where the driver guesses
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "case_sensitive_like=ON",  # a prefix is one by its bytes
+        f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
+        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,268 @@
+"""What every database does alike: transactions, snapshots, order, and every value as it was given."""
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from lowcloud.store.database import Database, OtherSchema
+from lowcloud.store.prepared import Prepared
+from lowcloud.store.tables import log_streams, roles, schema_version, store_identity, training_jobs
+from lowcloud.store.upsert import insert_missing
+
+
+@pytest.fixture
+def url(database, tmp_path):
+    return database or f"sqlite:///{tmp_path / 'lowcloud.db'}"
+
+
+ROLE = {"role_id": "R", "path": "/", "trust_policy": "{}", "max_session_seconds": 3600, "created_at": 0.0}
+
+
+def test_a_database_of_another_schema_is_refused_and_left_as_it_is(url):
+    database = Database(url)
+    with database.transaction() as connection:
+        connection.execute(update(schema_version).values(version=99))
+    database.close()
+    with pytest.raises(OtherSchema, match="version 99"):
+        Database(url)
+
+
+def test_a_transaction_that_raises_leaves_nothing(url):
+    database = Database(url)
+    with pytest.raises(KeyError), database.transaction() as connection:
+        connection.execute(roles.insert().values(name="one", **ROLE))
+        raise KeyError
+    with database.read() as connection:
+        assert connection.execute(select(roles)).all() == []
+    database.close()
+
+
+def test_inserting_what_is_missing_leaves_what_is_there(url):
+    database = Database(url)
+    for description in ("first", "second"):
+        with database.transaction() as connection:
+            insert_missing(connection, roles, {"name": "one", "description": description, **ROLE})
+    with database.read() as connection:
+        assert connection.scalars(select(roles.c.description)).all() == ["first"]
+    database.close()
+
+
+def test_a_prepared_statement_finds_what_was_written_within_a_transaction_and_outside(url):
+    database = Database(url)
+    find = Prepared(select(roles.c.name, roles.c.path).where(roles.c.name == bindparam("called")))
+    with database.transaction() as connection:
+        insert_missing(connection, roles, {"name": "one", **ROLE})
+        assert find.first(connection, called="one") == ("one", "/")
+        assert database.look(find, called="one") == []  # which waits for nobody
+    assert database.look(find, called="one") == [("one", "/")]
+    database.close()
+
+
+def test_a_prepared_statement_fails_as_any_other_does(url):
+    database = Database(url)
+    insert = Prepared(roles.insert().values({name: bindparam(name) for name in ("name", *ROLE)}))
+
+    def twice(connection):
+        insert.rows(connection, name="one", **ROLE)
+        insert.rows(connection, name="one", **ROLE)
+
+    with pytest.raises(IntegrityError):
+        database.apply(twice)
+    with database.read() as connection:
+        assert connection.execute(select(roles)).all() == []
+    database.close()
+
+
+def test_changes_that_share_a_commit_are_undone_one_by_one(url):
+    database = Database(url)
+    go_on = threading.Event()
+
+    def insert(name, fails=False):
+        def change(connection):
+            go_on.wait(10)
+            insert_missing(connection, roles, {"name": name, **ROLE})
+            if fails:
+                raise KeyError(name)
+
+        return change
+
+    with ThreadPoolExecutor(9) as threads:
+        done = [threads.submit(database.apply, insert(str(number), fails=number % 2 == 1)) for number in range(9)]
+        go_on.set()
+        failures = [future.exception() for future in done]
+    assert [type(failure) for failure in failures] == [type(None), KeyError] * 4 + [type(None)]
+    with database.read() as connection:
+        assert sorted(connection.scalars(select(roles.c.name))) == ["0", "2", "4", "6", "8"]
+    database.close()
+
+
+def test_processes_that_write_at_once_wait_for_each_other(url):
+    database = Database(url)
+    program = f"""
+from lowcloud.store.database import Database
+from lowcloud.store.tables import roles
+from lowcloud.store.upsert import insert_missing
+import sys
+database = Database({url!r})
+for number in range(200):
+    row = {{**{ROLE!r}, "name": f"{{sys.argv[1]}}-{{number}}"}}
+    database.apply(lambda connection: insert_missing(connection, roles, row))
+"""
+    writers = [subprocess.Popen([sys.executable, "-c", program, str(number)]) for number in range(2)]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(roles)) == 400
+    database.close()
+
+
+def test_processes_that_write_at_once_lose_no_addition(url):
+    database = Database(url)
+    database.apply(lambda connection: insert_missing(connection, roles, {"name": "one", **ROLE}))
+    program = f"""
+from sqlalchemy import select, update
+from lowcloud.store.database import Database
+from lowcloud.store.tables import roles
+database = Database({url!r})
+def add(connection):
+    seen = connection.scalar(select(roles.c.max_session_seconds))
+    connection.execute(update(roles).values(max_session_seconds=seen + 1))
+for _ in range(200):
+    database.apply(add)
+"""
+    writers = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    with database.read() as connection:
+        assert connection.scalar(select(roles.c.max_session_seconds)) == 3600 + 400
+    database.close()
+
+
+def test_a_reader_sees_one_snapshot_while_others_write(url):
+    database = Database(url)
+    count = select(func.count()).select_from(roles)
+    with database.read() as reader:
+        assert reader.scalar(count) == 0
+        database.apply(lambda connection: insert_missing(connection, roles, {"name": "one", **ROLE}))
+        assert reader.scalar(count) == 0
+    with database.read() as reader:
+        assert reader.scalar(count) == 1
+    database.close()
+
+
+def test_a_reader_cannot_write_on_postgresql_and_keeps_nothing_on_sqlite(url):
+    database = Database(url)
+    with suppress(DBAPIError), database.read() as reader:
+        reader.execute(roles.insert().values(name="one", **ROLE))
+        reader.rollback()
+    with database.read() as reader:
+        assert reader.execute(select(roles)).all() == []
+    database.close()
+
+
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_texts_are_ordered_by_their_bytes_and_keep_every_character(url, is_prepared):
+    database = Database(url)
+    names = ["", "\0", "\0\0", "\1", "\1\0", "\1\1", "\1\2", "\2", "%_/\\", "A", "B", "a", "a\0b", "a\1", "ab"]
+    names += ["é", "Ä", "\ue000", "😀"]
+    insert = Prepared(roles.insert().values({name: bindparam(name) for name in ("name", *ROLE)}))
+    for name in names:
+        row = {**ROLE, "name": name}
+        if is_prepared:
+            database.apply(lambda connection, row=row: insert.rows(connection, **row))
+        else:
+            database.apply(lambda connection, row=row: connection.execute(roles.insert().values(row)))
+    ordered = sorted(names, key=str.encode)
+    assert [name for (name,) in database.look(Prepared(select(roles.c.name).order_by(roles.c.name)))] == ordered
+    with database.read() as connection:
+        assert connection.scalars(select(roles.c.name).order_by(roles.c.name)).all() == ordered
+        for prefix in ("\1", "%", "a", "é"):
+            begins = select(roles.c.name).where(roles.c.name.startswith(prefix, autoescape=True)).order_by(roles.c.name)
+            assert connection.scalars(begins).all() == [name for name in ordered if name.startswith(prefix)]
+            beyond = select(roles.c.name).where(roles.c.name > prefix).order_by(roles.c.name)
+            assert connection.scalars(beyond).all() == [name for name in ordered if name.encode() > prefix.encode()]
+    database.close()
+
+
+def test_every_value_comes_back_as_it_went_in_both_ways(url):
+    database = Database(url)
+    wide, exact, sealed = 2**53 + 1, 1795345678.123456, bytes(range(256))
+    text = "NUL \0 and more"
+    stop = {"a": None, "b": [1.5, True, text], "c": {}}
+    job = {
+        "name": "j" * 300,  # no length is enforced that the wire has not enforced
+        "state": "pending",
+        "created_at": exact,
+        "modified_at": exact,
+        "specification": stop,
+        "progress": [],
+        "stop_requested": True,
+    }
+    stream = {"group": "g", "name": text, "created_at": exact, "first_event_ms": wide, "bytes": wide}
+
+    def write(connection):
+        connection.execute(training_jobs.insert().values(job))
+        connection.execute(log_streams.insert(), [stream, {**stream, "name": "other", "first_event_ms": None}])
+        connection.execute(store_identity.insert().values(id=2, store_id="s", seal=sealed))
+
+    database.apply(write)
+    with database.read() as connection:
+        row = connection.execute(select(training_jobs)).one()
+        assert (row.name, row.created_at, row.specification, row.progress) == (job["name"], exact, stop, [])
+        assert (row.stop_requested, row.ended_at, row.lease_until) == (True, None, 0.0)
+        rows = connection.execute(select(log_streams).order_by(log_streams.c.id)).all()
+        assert [(row.name, row.first_event_ms, row.source_offset) for row in rows] == [
+            (text, wide, 0),
+            ("other", None, 0),
+        ]
+        total = connection.scalar(select(func.sum(log_streams.c.bytes)))
+        assert (total, type(total)) == (2 * wide, int)
+        assert connection.scalar(select(store_identity.c.seal).where(store_identity.c.id == 2)) == sealed
+    columns = (
+        training_jobs.c.name,
+        training_jobs.c.stop_requested,
+        training_jobs.c.created_at,
+        training_jobs.c.ended_at,
+    )
+    asked = Prepared(select(*columns).where(training_jobs.c.stop_requested == bindparam("asked")))
+    ((name, is_asked, created_at, ended_at),) = database.look(asked, asked=True)
+    assert (name, is_asked, created_at, ended_at) == (job["name"], True, exact, None)
+    ((seal,),) = database.look(
+        Prepared(select(store_identity.c.seal).where(store_identity.c.id == bindparam("id_is"))), id_is=2
+    )
+    assert (seal, type(seal)) == (sealed, bytes)
+    database.close()
+
+
+def test_more_values_than_a_statement_may_have_by_far_are_no_error_where_they_are_a_list(url):
+    database = Database(url)
+    names = [f"{number:05}" for number in range(20_000)]
+    with database.read() as connection:
+        assert connection.execute(select(roles).where(roles.c.name.in_(names))).all() == []
+    database.close()
+
+
+def test_one_server_leads_and_another_takes_over_when_it_is_gone(url):
+    first, second = Database(url), Database(url)
+    leading, following = first.lead(), second.lead()
+    assert [leading.hold(), following.hold(), leading.hold(), following.hold()] == [True, False, True, False]
+    leading.close()
+    assert following.hold()
+    assert following.is_last()
+    assert not leading.hold()
+    following.close()
+    assert leading.hold()
+    leading.close()
+    first.close()
+    second.close()
+
+
+def test_the_first_to_open_a_database_makes_it(url):
+    first, second = Database(url), Database(url)
+    assert (first.is_new, second.is_new) == (True, False)
+    first.close()
+    second.close()
