@@ -81,6 +81,7 @@ def _lay_files(folder: Path) -> Path:
 def _wiring(folder: Path, endpoint: str, base: Mapping[str, str]) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ALLOW_HTTP": "true",  # without it polars, obstore and deltalake refuse an endpoint that is not https
         "AWS_CONFIG_FILE": str(folder / "config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials"),
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from lowcloud import crew
 from lowcloud.aws.gateway import Gateway
 from lowcloud.client import EXECUTION_ROLE
-from lowcloud.core import endpoints_lifecycle, inputs, objects, roles, training_lifecycle
+from lowcloud.core import access_lists, endpoints_lifecycle, inputs, objects, roles, training_lifecycle
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.leading import Leading
 from lowcloud.crew import Member
@@ -205,6 +205,7 @@ async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[], N
 def _sweep(cloud: Cloud) -> None:
     if deleted := objects.sweep(cloud):
         log.info("deleted %d blobs that an earlier server had not finished", deleted)
+    access_lists.sweep(cloud)
 
 
 def _announce(cloud: Cloud, leading: Leading, listener: socket.socket, known_as: int) -> Running:

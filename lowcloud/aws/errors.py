@@ -135,10 +135,10 @@ def of_signature(error: SignatureError, protocol: str) -> AwsError:
     return AwsError(code, error.message, status)
 
 
-def validation_code(service: str, protocol: str) -> str:
-    """The code under which a service says that an input does not satisfy its model."""
+def validation_code(service: str, protocol: str, has_document: bool = False) -> str:
+    """The code under which a service says that an input (S3's: its document, where it has one) is not of its model."""
     if service == "s3":
-        return "InvalidArgument"
+        return "MalformedXML" if has_document else "InvalidArgument"
     return _VALIDATION_CODES.get(service, "ValidationError" if protocol == "query" else "ValidationException")
 
 
@@ -159,6 +159,12 @@ def unknown_operation(message: str, protocol: str = "json") -> AwsError:
     if protocol == "query":
         return AwsError("InvalidAction", message)
     return AwsError("UnknownOperationException", message, 404 if protocol == "rest-json" else 400)
+
+
+def too_large(size: int, limit: int) -> AwsError:
+    """A body of more bytes than one request may carry."""
+    fields = {"ProposedSize": size, "MaxSizeAllowed": limit}
+    return AwsError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 400, fields)
 
 
 def internal(service: str, request_id: str) -> AwsError:

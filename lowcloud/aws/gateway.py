@@ -7,13 +7,14 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from lowcloud.aws import errors, routing, services, signature
+from lowcloud.aws.access_log import AccessLog
 from lowcloud.aws.bodies import SMALL_BYTES, Body, Incoming, Receive, declared_hash, inflate, open_body
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.hosts import own_names
@@ -21,18 +22,25 @@ from lowcloud.aws.models import load_service
 from lowcloud.aws.operations import Operation
 from lowcloud.aws.parse import parse
 from lowcloud.aws.replies import Send, send_response
-from lowcloud.aws.routing import Dialect, Target, find_dialect, find_target
+from lowcloud.aws.routing import Dialect, Target, find_dialect, find_place, find_target, of_operation
+from lowcloud.aws.s3 import actions, cors, forms
+from lowcloud.aws.s3.integrity import check_document
 from lowcloud.aws.serialize import serialize, serialize_error
 from lowcloud.aws.signature import Claim, Fault, SignatureError, read_claim
 from lowcloud.aws.validate import refuse_unsupported, validate
 from lowcloud.aws.wire import HttpRequest, HttpResponse, MalformedUrl, request_head
-from lowcloud.core.access import Caller, Credentials, TokenExpired, UnknownKey, authorise, find_credentials
+from lowcloud.core.access import ANONYMOUS, Caller, Credentials, TokenExpired, UnknownKey, authorise, find_credentials
+from lowcloud.core.bodies import LARGEST_BODY_BYTES
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.disk import faults_told
 from lowcloud.core.errors import CloudError
+from lowcloud.core.public_access import may_admit
 
 WORKERS = 64
-access_log = logging.getLogger("lowcloud.access")
+UPLOADS = 512  # bodies on their way at the pace of their senders, who must not hold up anybody else
+FORMS = 64  # uploads of browsers, who show only in their bodies who they are
+LARGEST_FRAMING_BYTES = 1 << 30  # of a body in chunks, around what it carries
+Result = TypeVar("Result")
 log = logging.getLogger("lowcloud.gateway")
 
 
@@ -58,7 +66,10 @@ class Gateway:
         self._cloud = cloud
         self._operations = operations
         self._own_names = own_names(cloud.settings.host)
+        self._log = AccessLog()
         self._workers = ThreadPoolExecutor(WORKERS, "operation")
+        self._uploads = ThreadPoolExecutor(UPLOADS, "upload")
+        self._forms = ThreadPoolExecutor(FORMS, "form")
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -69,13 +80,15 @@ class Gateway:
         response.headers["x-amzn-requestid"] = response.headers["x-amz-request-id"] = exchange.request.id
         if exchange.service == "s3":
             response.headers["x-amz-id-2"] = exchange.request.id
+            if "origin" in exchange.request.headers and exchange.request.method != "OPTIONS":
+                response.headers.update(await self._in_worker(self._cors_headers, exchange.request))
         try:
             await send_response(response, exchange.request.method, send, self._workers, incoming)
         except Exception:
             log.exception("request %s ended before its answer", exchange.request.id)
             raise  # what ends the connection: the client must see that bytes are missing
         finally:
-            _write_access_log(exchange, response.status)
+            self._write_access_log(exchange, response.status)
         return None
 
     def warm(self) -> None:
@@ -90,7 +103,19 @@ class Gateway:
 
     def close(self) -> None:
         """Let running operations end."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._log.flush()
+        for pool in (self._workers, self._uploads, self._forms):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _write_access_log(self, exchange: Exchange, status: int) -> None:
+        self._log.add(
+            exchange.request.id,
+            exchange.service,
+            exchange.target.operation.name if exchange.target else "-",
+            status,
+            time.perf_counter() - exchange.started,
+            _name(exchange.caller),
+        )
 
     async def _answer(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
         """The response, whatever happens."""
@@ -111,10 +136,12 @@ class Gateway:
 
     async def _respond(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
         request = exchange.request
+        if request.method == "OPTIONS" and "authorization" not in request.headers:
+            return await self._in_worker(self._preflight, request)
         claim = read_claim(request)
         exchange.dialect = find_dialect(request, claim.service if claim else None)
         if claim is None:
-            raise SignatureError(Fault.MISSING, "The request is not signed: it has no Authorization header.")
+            return await self._respond_to_stranger(exchange, incoming)
         credentials = _find_credentials(self._cloud, claim)
 
         if exchange.dialect.services[0] == "s3":
@@ -132,30 +159,86 @@ class Gateway:
             exchange.target = target = find_target(request, exchange.dialect, raw, self._own_names)
             body = inflate(raw) if request.headers.get("content-encoding") == "gzip" else raw
 
+        return await self._carry_out(exchange, target, body)
+
+    async def _respond_to_stranger(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
+        """A request without a signature passes where it is S3's and its bucket lets anyone send it."""
+        request = exchange.request
+        unsigned = SignatureError(Fault.MISSING, "The request is not signed: it has no Authorization header.")
+        if exchange.dialect.services[0] != "s3":
+            raise unsigned
+        bucket, key = find_place(request, self._own_names)
+        loop = asyncio.get_running_loop()
+        if forms.is_form(request) and bucket and not key:
+            pieces = incoming.pieces(loop)
+            return await loop.run_in_executor(self._forms, self._perform_form, exchange, bucket, pieces)
+        if not bucket or not await self._in_worker(may_admit, self._cloud, bucket):
+            raise unsigned
+        target = find_target(request, exchange.dialect, b"", self._own_names)
+        if target.operation.name not in actions.OPEN:
+            raise unsigned
+        exchange.caller, exchange.target = ANONYMOUS, target
+        body = await _open_s3_body(target, request, incoming, declared_hash(request.headers, None), None, None)
+        return await self._carry_out(exchange, target, body)
+
+    async def _carry_out(self, exchange: Exchange, target: Target, body: bytes | Body) -> HttpResponse:
         operation = self._operations.get((target.service.name, target.operation.name))
         if operation is None:
             raise errors.not_implemented(target.service.name, target.operation.name)
         if operation.is_async:
             parsed = self._prepare(operation, target, exchange, body)
-            answer = await operation.function(self._cloud, credentials.caller, parsed)
-            return serialize(target.service, target.operation, target.protocol, answer, request.id)
+            answer = await operation.function(self._cloud, exchange.caller, parsed)
+            return serialize(target.service, target.operation, target.protocol, answer, exchange.request.id)
+        pool = self._uploads if isinstance(body, Body) and body.is_incoming else self._workers
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, self._perform, operation, target, exchange, body)
+        return await loop.run_in_executor(pool, self._perform, operation, target, exchange, body)
+
+    async def _in_worker(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
+
+    def _perform_form(self, exchange: Exchange, bucket: str, pieces: Iterator[bytes]) -> HttpResponse:
+        """An upload from a browser's form: the put of an object, said otherwise."""
+        form = forms.read_form(self._cloud, exchange.request, bucket, pieces)
+        exchange.caller = form.caller
+        exchange.target = target = of_operation("s3", "PutObject", form.request.path, form.labels)
+        put = Exchange(form.request, exchange.dialect, target, form.caller)
+        return forms.answer(form, self._perform(self._operations["s3", "PutObject"], target, put, form.file))
+
+    def _preflight(self, request: HttpRequest) -> HttpResponse:
+        return cors.preflight(self._cloud, request, *find_place(request, self._own_names))
+
+    def _cors_headers(self, request: HttpRequest) -> dict[str, str]:
+        """What lets the page that sent this read the answer, where its bucket's rules can be read themselves."""
+        try:
+            with faults_told():
+                bucket, _ = find_place(request, self._own_names)
+                return cors.answer_headers(self._cloud, request, bucket) if bucket else {}
+        except (AwsError, CloudError, MalformedUrl):
+            return {}  # the answer is an error that says why
 
     def _perform(self, operation: Operation, target: Target, exchange: Exchange, body: bytes | Body) -> HttpResponse:
         """The part of a plain operation's request that runs in a worker thread."""
         parsed = self._prepare(operation, target, exchange, body)
-        answer = operation.function(self._cloud, exchange.caller, parsed)
+        try:
+            answer = operation.function(self._cloud, exchange.caller, parsed)
+        except AwsError as error:
+            if exchange.caller is ANONYMOUS and actions.must_hide(self._cloud, error, parsed):
+                raise AwsError("AccessDenied", "Access Denied", 403) from error
+            raise
         return serialize(target.service, target.operation, target.protocol, answer, exchange.request.id)
 
     def _prepare(self, operation: Operation, target: Target, exchange: Exchange, body: bytes | Body) -> dict[str, Any]:
         """The operation's input: parsed, valid, and allowed to this caller."""
         parsed = parse(target, exchange.request, body)
-        code = errors.validation_code(target.service.name, target.protocol)
+        has_document = isinstance(body, bytes) and bool(body) and target.protocol == routing.REST_XML
+        code = errors.validation_code(target.service.name, target.protocol, has_document)
         validate(target.operation, parsed, code)
         refuse_unsupported(parsed, operation.refused, *errors.refusal_code(target.service.name, code))
         assert exchange.caller is not None
-        authorise(self._cloud, exchange.caller, f"{target.service.name}:{target.operation.name}", target.path)
+        if exchange.caller.is_anonymous:
+            actions.let_stranger(self._cloud, target.operation.name, parsed)
+        else:
+            authorise(self._cloud, exchange.caller, f"{target.service.name}:{target.operation.name}", target.path)
         return parsed
 
 
@@ -179,20 +262,33 @@ def _payload_hash(request: HttpRequest, claim: Claim, body: bytes) -> str:
 
 
 async def _open_s3_body(
-    target: Target, request: HttpRequest, incoming: Incoming, payload_hash: str, claim: Claim, credentials: Credentials
+    target: Target,
+    request: HttpRequest,
+    incoming: Incoming,
+    payload_hash: str,
+    claim: Claim | None,
+    credentials: Credentials | None,
 ) -> bytes | Body:
     """A reader for a streamed payload, small ones already in memory; the whole body for every other operation."""
-    secret = credentials.secret_access_key
+    secret = credentials.secret_access_key if credentials is not None else ""
     length = request.headers.get("content-length")
     if not target.operation.has_streaming_input:
         raw = await incoming.whole()
-        return open_body(request.headers, iter([raw]), payload_hash, claim, secret).read()
+        document = open_body(request.headers, iter([raw]), payload_hash, claim, secret)
+        read = document.read()
+        check_document(target.operation, request.headers, document.trailers, read)
+        return read
     if length is None and "transfer-encoding" not in request.headers:
         raise AwsError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
-    if length is not None and length.isdecimal() and len(length) < 19 and int(length) <= SMALL_BYTES:
+    size = int(length) if length is not None and length.isdecimal() and len(length) < 19 else None
+    if size is not None and size > LARGEST_BODY_BYTES + LARGEST_FRAMING_BYTES:
+        raise errors.too_large(size, LARGEST_BODY_BYTES)
+    if size is not None and size <= SMALL_BYTES and not incoming.is_awaited:
         return open_body(request.headers, iter([await incoming.whole()]), payload_hash, claim, secret)
     pieces = incoming.pieces(asyncio.get_running_loop())
-    return open_body(request.headers, pieces, payload_hash, claim, secret)
+    body = open_body(request.headers, pieces, payload_hash, claim, secret)
+    body.is_incoming = True
+    return body
 
 
 def _error_response(exchange: Exchange, error: AwsError) -> HttpResponse:
@@ -202,16 +298,10 @@ def _error_response(exchange: Exchange, error: AwsError) -> HttpResponse:
     return serialize_error(error, service, protocol, dialect.json_version, exchange.request.id)
 
 
-def _write_access_log(exchange: Exchange, status: int) -> None:
-    access_log.info(
-        "%s %s %s %d %.1fms %s",
-        exchange.request.id,
-        exchange.service,
-        exchange.target.operation.name if exchange.target else "-",
-        status,
-        (time.perf_counter() - exchange.started) * 1000,
-        (exchange.caller.role or "root") if exchange.caller else "-",
-    )
+def _name(caller: Caller | None) -> str:
+    if caller is None:
+        return "-"
+    return "anonymous" if caller.is_anonymous else caller.role or "root"
 
 
 async def _ignore(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:

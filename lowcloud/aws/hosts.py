@@ -8,6 +8,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lowcloud.aws.errors import AwsError
 
@@ -46,6 +47,7 @@ def own_names(listening_at: str) -> OwnNames:
     return OwnNames((*listening, machine, f"{short}.local", *_WELL_KNOWN), short)
 
 
+@lru_cache(maxsize=1024)
 def bucket_of(host_header: str, own: OwnNames) -> str:
     """The bucket that the host names, or "" for path style. Raises AwsError for a host that could mean either."""
     host = _PORT.sub("", host_header.lower()).rstrip(".")

@@ -6,7 +6,7 @@ from botocore.model import StructureShape
 
 from lowcloud.aws.bodies import Body
 from lowcloud.aws.errors import AwsError, WireError
-from lowcloud.aws.protocols import cbor, json, query, rest, xml
+from lowcloud.aws.protocols import cbor, json, query, rest, s3, xml
 from lowcloud.aws.routing import CBOR, FORM, JSON, QUERY, Target
 from lowcloud.aws.wire import HttpRequest, MalformedUrl, query_pairs
 
@@ -41,6 +41,8 @@ def _parse(target: Target, request: HttpRequest, body: bytes | Body) -> dict[str
 
 def _parse_rest(target: Target, shape: StructureShape, request: HttpRequest, body: bytes | Body) -> dict[str, Any]:
     members = rest.parse_bindings(target.operation, request, target.labels)
+    if target.service.name == "s3":
+        members = s3.in_the_models_case(members)
     payload = rest.payload_member(shape)
     if payload is None:
         if isinstance(body, bytes) and body:

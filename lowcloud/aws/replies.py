@@ -17,6 +17,8 @@ _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 async def send_response(response: HttpResponse, method: str, send: Send, workers: Executor, incoming: Incoming) -> None:
     """Send head and body. Where the body fails midway or is shorter than announced, so does this."""
     body = response.body
+    if incoming.is_awaited and not incoming.is_over:  # the client may now send its body or not, and nobody could tell
+        response.headers["connection"] = "close"
     if method == "HEAD" or response.status in (204, 304):
         await _close(body, workers)
         body = b""

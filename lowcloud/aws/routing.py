@@ -15,7 +15,7 @@ from botocore.model import OperationModel, Shape
 from lowcloud.aws.errors import AwsError, not_implemented, unknown_operation
 from lowcloud.aws.hosts import OwnNames, bucket_of
 from lowcloud.aws.models import Service, load_service
-from lowcloud.aws.wire import HttpRequest, query_pairs
+from lowcloud.aws.wire import HttpRequest, decode, query_pairs
 
 JSON, REST_JSON, REST_XML, QUERY, CBOR = "json", "rest-json", "rest-xml", "query", "smithy-rpc-v2-cbor"
 FORM = "application/x-www-form-urlencoded"
@@ -107,6 +107,22 @@ def find_target(request: HttpRequest, dialect: Dialect, body: bytes, own: OwnNam
     return _routed(request, dialect, own)
 
 
+def find_place(request: HttpRequest, own: OwnNames) -> tuple[str, str]:
+    """The bucket and the key that a request to S3 is about, either perhaps "". Raises AwsError and MalformedUrl."""
+    bucket = bucket_of(request.host, own)
+    path = request.path.removeprefix("/")
+    if not bucket:
+        bucket, _, path = path.partition("/")
+    return decode(bucket), decode(path)
+
+
+def of_operation(service_name: str, operation: str, path: str, labels: Mapping[str, str]) -> Target:
+    """The target of a rest operation that is known by name."""
+    service = load_service(service_name)
+    assert service is not None
+    return Target(service, service.operation(operation), service.protocols[0], path, labels)
+
+
 def _services(signing_name: str | None, target: str) -> tuple[str, ...]:
     if signing_name is not None:
         return _SIGNING_NAMES.get(signing_name, (signing_name,))
@@ -183,8 +199,10 @@ class Router:
 
     def __init__(self, service: Service):
         self._routes: dict[str, list[Route]] = {}
-        for name in service.model.operation_names:
-            operation = service.operation(name)
+        operations = [service.operation(name) for name in service.model.operation_names]
+        for operation in sorted(
+            operations, key=lambda operation: operation.deprecated
+        ):  # of two at one path the new one
             self._routes.setdefault(operation.http["method"], []).append(_route(operation))
         self._patterns = {method: {route.pattern for route in found} for method, found in self._routes.items()}
         routes = [route for of_method in self._routes.values() for route in of_method]

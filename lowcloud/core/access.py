@@ -4,6 +4,7 @@ import json
 import secrets
 from dataclasses import asdict, dataclass, replace
 
+from lowcloud.core import public_access
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, Forbidden
 from lowcloud.store.encryption import Tampered
@@ -13,12 +14,20 @@ KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 @dataclass(frozen=True)
 class Caller:
-    """The principal behind a request: the account's root, or a role taken on for a session."""
+    """The principal behind a request: the account's root, a role taken on for a session, or nobody known."""
 
     account_id: str
     access_key_id: str
     role: str | None = None  # None: root
     session: str | None = None
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the request says nothing of who sends it."""
+        return not self.account_id
+
+
+ANONYMOUS = Caller(account_id="", access_key_id="")
 
 
 @dataclass(frozen=True)
@@ -71,9 +80,16 @@ def find_credentials(cloud: Cloud, access_key_id: str, session_token: str | None
     return session
 
 
-def authorise(cloud: Cloud, caller: Caller, action: str, resource: str) -> None:
-    """Refuse what the caller may not do. Today: a caller of this account may do everything. Raises Forbidden."""
-    if caller.account_id != cloud.settings.account_id:
+def authorise(cloud: Cloud, caller: Caller, action: str, resource: str, grant: tuple[str, str] | None = None) -> None:
+    """Refuse what the caller may not do. Raises Forbidden.
+
+    Today a caller of this account may do everything, and a stranger what the bucket lets anyone do; for `grant` see
+    public_access.admits.
+    """
+    if caller.is_anonymous:
+        if not public_access.admits(cloud, action, resource, grant):
+            raise Forbidden(f"Nobody may perform {action} on {resource} without saying who they are.")
+    elif caller.account_id != cloud.settings.account_id:
         raise Forbidden(f"{caller.account_id} may not perform {action} on {resource}: it is another account.")
 
 

@@ -1,21 +1,31 @@
 """Buckets: the named rooms that objects lie in."""
 
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import AlreadyExists, CloudError, InUse, NotFound
+from lowcloud.core.errors import AlreadyExists, CloudError, InUse, Invalid, NotFound
 from lowcloud.store.prepared import Prepared
-from lowcloud.store.tables import buckets, objects, parts, uploads
+from lowcloud.store.tables import access_lists, bucket_configurations, buckets, objects, parts, uploads
 
 ENABLED, SUSPENDED = "enabled", "suspended"  # whether a bucket keeps versions; None where it never did
+BLOCK, OWNERSHIP = "public-access-block", "ownership"  # configurations that every bucket begins with
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _FIND = Prepared(sa.select(buckets).where(buckets.c.name == sa.bindparam("with_name")))
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED = re.compile(r"xn--.*|sthree-.*|amzn-s3-demo-.*|.*-s3alias|.*--ol-s3|.*\.mrap|.*--x-s3|.*--table-s3")
+
+# What a bucket begins with: nothing in it can be made public, and everything in it is its owner's.
+NEW_BUCKET: Mapping[str, Mapping[str, Any]] = {
+    BLOCK: {"block_lists": True, "ignore_lists": True, "block_policy": True, "restrict": True},
+    OWNERSHIP: {"rule": "enforced"},
+}
 
 
 @dataclass(frozen=True)
@@ -25,21 +35,44 @@ class Bucket:
     name: str
     region: str
     created_at: float
-    versioning: str | None = None
+    versioning: str | None = None  # ENABLED: writes keep what was there; SUSPENDED: they did once
+    encryption: Mapping[str, Any] | None = None  # {"algorithm": "kms", "key_id"?, "bucket_key": bool}; None: AES256
+    object_lock: Mapping[str, Any] | None = None  # {} or {"mode", "days" or "years"}; None: there is no lock
+
+
+class LockedForGood(CloudError):
+    """A bucket whose objects can be locked keeps its versions for ever."""
+
+
+class NotVersioned(CloudError):
+    """Objects can be locked only in a bucket that keeps versions."""
 
 
 class InvalidBucketName(CloudError):
     """The name breaks the rules that every bucket name follows."""
 
 
-def create(cloud: Cloud, name: str, region: str | None = None) -> Bucket:
-    """Make a bucket. Raises InvalidBucketName and AlreadyExists."""
+def create(
+    cloud: Cloud,
+    name: str,
+    region: str | None = None,
+    *,
+    can_lock: bool = False,
+    configurations: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Bucket:
+    """Make a bucket, with these configurations by kind. Raises InvalidBucketName and AlreadyExists."""
     check_name(name)
-    bucket = Bucket(name, region or cloud.settings.region, cloud.now())
+    region, now = region or cloud.settings.region, cloud.now()
+    bucket = Bucket(name, region, now, ENABLED, None, {}) if can_lock else Bucket(name, region, now)
+    rows = [
+        {"bucket": name, "kind": kind, "document": document, "modified_at": now}
+        for kind, document in {**NEW_BUCKET, **(configurations or {})}.items()
+    ]
     with cloud.database.transaction() as connection:
         if connection.execute(sa.select(buckets.c.name).where(buckets.c.name == name)).first():
             raise AlreadyExists("bucket", name)
-        connection.execute(sa.insert(buckets).values(name=name, region=bucket.region, created_at=bucket.created_at))
+        connection.execute(sa.insert(buckets).values(**_stored(asdict(bucket))))
+        connection.execute(sa.insert(bucket_configurations), rows)
     return bucket
 
 
@@ -58,7 +91,7 @@ def list_page(
         query = query.where(buckets.c.region == region)
     with cloud.database.read() as connection:
         rows = connection.execute(query.order_by(buckets.c.name).limit(limit + 1)).all()
-    found = [Bucket(**row._mapping) for row in rows[:limit]]
+    found = [_bucket(row) for row in rows[:limit]]
     return found, found[-1].name if found and len(rows) > limit else None
 
 
@@ -72,8 +105,44 @@ def delete(cloud: Cloud, name: str) -> None:
         blobs = connection.execute(sa.select(parts.c.blob).where(parts.c.owner.in_(pending))).scalars().all()
         connection.execute(sa.delete(parts).where(parts.c.owner.in_(pending)))
         connection.execute(sa.delete(uploads).where(uploads.c.bucket == name))
+        for table in (bucket_configurations, access_lists):
+            connection.execute(sa.delete(table).where(table.c.bucket == name))
         connection.execute(sa.delete(buckets).where(buckets.c.name == name))
     cloud.files.discard(blobs)
+
+
+def set_versioning(cloud: Cloud, name: str, versioning: str) -> None:
+    """ENABLED or SUSPENDED. Raises NotFound and LockedForGood."""
+
+    def change(connection: sa.Connection) -> None:
+        if require(connection, name).object_lock is not None and versioning != ENABLED:
+            raise LockedForGood(f"Bucket {name} has an object lock: its versioning cannot be suspended.")
+        _update(connection, name, versioning=versioning)
+
+    cloud.database.apply(change)
+
+
+def set_encryption(cloud: Cloud, name: str, encryption: Mapping[str, Any] | None) -> None:
+    """How to encrypt objects that do not say. Raises NotFound."""
+
+    def change(connection: sa.Connection) -> None:
+        require(connection, name)
+        _update(connection, name, encryption=encryption)
+
+    cloud.database.apply(change)
+
+
+def set_object_lock(cloud: Cloud, name: str, retention: Mapping[str, Any]) -> None:
+    """Let objects be locked, new ones by this retention ({}: none). Raises NotFound and NotVersioned."""
+    if retention and retention.keys() not in ({"mode", "days"}, {"mode", "years"}):
+        raise Invalid("A retention has a mode and either days or years.")
+
+    def change(connection: sa.Connection) -> None:
+        if require(connection, name).versioning != ENABLED:
+            raise NotVersioned(f"Bucket {name} does not keep versions.")
+        _update(connection, name, object_lock=retention)
+
+    cloud.database.apply(change)
 
 
 def require(connection: sa.Connection, name: str) -> Bucket:
@@ -81,7 +150,7 @@ def require(connection: sa.Connection, name: str) -> Bucket:
     row = _FIND.first(connection, with_name=name)
     if row is None:
         raise NotFound("bucket", name)
-    return Bucket(*row)
+    return _bucket(row)
 
 
 def check_name(name: str) -> None:
@@ -91,3 +160,20 @@ def check_name(name: str) -> None:
             f"{name!r} is no bucket name: use 3 to 63 lower-case letters, digits, hyphens and dots, "
             "starting and ending with a letter or digit, and not the form of an IP address."
         )
+
+
+def _update(connection: sa.Connection, name: str, **values: Any) -> None:
+    connection.execute(sa.update(buckets).where(buckets.c.name == name).values(**_stored(values)))
+
+
+def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of columns; documents as text, since prepared statements read them."""
+    return {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+
+def _bucket(row: Sequence[Any]) -> Bucket:
+    name, region, created_at, versioning, encryption, object_lock = row
+    default = None if encryption is None else json.loads(encryption)
+    return Bucket(
+        name, region, created_at, versioning, default, None if object_lock is None else json.loads(object_lock)
+    )

@@ -69,6 +69,22 @@ class _Crc:
         return self._value.to_bytes(self._size, "big")
 
 
+class _XxHash:
+    """A hash of awscrt's with hashlib's interface: it can be asked for its digest more than once, at the end."""
+
+    def __init__(self, running: crt.XXHash):
+        self._running = running
+        self._digest: bytes | None = None
+
+    def update(self, data: bytes) -> None:
+        self._running.update(data)
+
+    def digest(self) -> bytes:
+        if self._digest is None:
+            self._digest = self._running.finalize()
+        return self._digest
+
+
 _STARTS: dict[str, Callable[[], _Running]] = {
     MD5: lambda: hashlib.md5(usedforsecurity=False),
     "CRC32": lambda: _Crc(zlib.crc32, 4),  # twice as fast as awscrt's
@@ -77,13 +93,16 @@ _STARTS: dict[str, Callable[[], _Running]] = {
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "SHA256": hashlib.sha256,
     "SHA512": hashlib.sha512,
+    "XXHASH64": lambda: _XxHash(crt.XXHash.new_xxhash64()),
+    "XXHASH3": lambda: _XxHash(crt.XXHash.new_xxhash3_64()),
+    "XXHASH128": lambda: _XxHash(crt.XXHash.new_xxhash3_128()),
 }
 _JOIN: dict[str, Callable[[int, int, int], int]] = {
     "CRC32": crt.combine_crc32,
     "CRC32C": crt.combine_crc32c,
     "CRC64NVME": crt.combine_crc64nvme,
 }
-ALGORITHMS = tuple(name for name in _STARTS if name != MD5)
+ALGORITHMS = tuple(_STARTS)
 CAN_SPAN_PARTS = tuple(_JOIN)  # a checksum of the whole follows from those of the parts
 
 

@@ -30,6 +30,8 @@ class Conditions:
     if_none_match: str | None = None
     if_modified_since: float | None = None
     if_unmodified_since: float | None = None
+    if_modified_at: float | None = None  # of what is to be replaced or deleted, where there is such a thing
+    if_size: int | None = None  # likewise, in bytes
 
 
 NO_CONDITIONS = Conditions()
@@ -50,12 +52,20 @@ def check_read(conditions: Conditions, etag: str, modified_at: float) -> None:
         raise NotModified(etag, modified_at)
 
 
-def check_write(conditions: Conditions, etag: str | None) -> None:
-    """Whether what is there (None: nothing) may be replaced. Raises ConditionFailed."""
+def check_write(conditions: Conditions, etag: str | None, modified_at: float = 0, size: int = 0) -> None:
+    """Whether what is there (None: nothing) may be replaced or deleted. Raises ConditionFailed."""
+    if conditions is NO_CONDITIONS:
+        return
     if conditions.if_none_match is not None and etag is not None and _matches(conditions.if_none_match, etag):
         raise ConditionFailed("If-None-Match")
     if conditions.if_match is not None and (etag is None or not _matches(conditions.if_match, etag)):
         raise ConditionFailed("If-Match")
+    if etag is None:
+        return
+    if conditions.if_modified_at is not None and int(modified_at) != int(conditions.if_modified_at):
+        raise ConditionFailed("If-Match-Last-Modified-Time")
+    if conditions.if_size is not None and size != conditions.if_size:
+        raise ConditionFailed("If-Match-Size")
 
 
 def _matches(wanted: str, etag: str) -> bool:

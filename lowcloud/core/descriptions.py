@@ -1,15 +1,21 @@
 """What is said of an object beside its bytes: headers, its user's metadata, tags and encryption, kept sealed."""
 
 import json
+import secrets
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import md5
+from hmac import compare_digest
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError
 from lowcloud.store.encryption import PLAIN_WRAPPING, Wrapping
 
 _PURPOSE = "description"
+_DEFAULT_KEY = "alias/aws/s3"  # of the named keys: the account's own for objects
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,7 @@ class Encryption:
     key_id: str | None = None  # of a named key
     uses_bucket_key: bool = False  # of the named key: as it was asked, to be told again
     customer_key_md5: str | None = None  # base64, of a key that only the customer has
+    context: str | None = None  # of the named key: what its user wants told again
 
 
 HOME_ENCRYPTION = Encryption()
@@ -26,12 +33,13 @@ HOME_ENCRYPTION = Encryption()
 
 @dataclass(frozen=True)
 class Description:
-    """Header names are in lower case; tags are by key."""
+    """Header names are in lower case; tags are by key. Where nothing is said of encryption, the bucket says it;
+    what is kept and says nothing of it is encrypted as the home does."""
 
     headers: Mapping[str, str] = field(default_factory=dict)  # content-type, cache-control, ...
     user_metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
-    encryption: Encryption = HOME_ENCRYPTION
+    encryption: Encryption | None = None
 
 
 NOTHING_SAID = Description()
@@ -42,6 +50,10 @@ class CustomerKeyNeeded(CloudError):
 
 
 class CustomerKeyRefused(CloudError):
+    """A customer's key was given for an object that is not encrypted with one."""
+
+
+class CustomerKeyWrong(CloudError):
     """The customer's key is not the one that the object is encrypted with."""
 
 
@@ -52,7 +64,7 @@ def seal(cloud: Cloud, owner: str, said: Description) -> bytes:
         document["user_metadata"] = dict(said.user_metadata)
     if said.tags:
         document["tags"] = dict(said.tags)
-    if said.encryption is not HOME_ENCRYPTION:
+    if said.encryption is not None and said.encryption is not HOME_ENCRYPTION:
         document["encryption"] = vars(said.encryption)
     return cloud.keys.seal(json.dumps(document).encode(), _PURPOSE, owner)
 
@@ -65,16 +77,46 @@ def unseal(cloud: Cloud, owner: str, sealed: bytes) -> Description:
         document["headers"],
         document.get("user_metadata", {}),
         document.get("tags", {}),
-        HOME_ENCRYPTION if encryption is None else Encryption(**encryption),
+        None if encryption is None else Encryption(**encryption),
     )
 
 
-def wrapping(encryption: Encryption, customer_key: bytes | None) -> Wrapping:
-    """What wraps the data keys of an object. Raises CustomerKeyNeeded and CustomerKeyRefused."""
-    if encryption is HOME_ENCRYPTION and customer_key is None:
+def wrapping(encryption: Encryption | None, customer_key: bytes | None) -> Wrapping:
+    """What wraps the data keys of an object. Raises CustomerKeyNeeded, CustomerKeyRefused and CustomerKeyWrong."""
+    if encryption is None or (encryption is HOME_ENCRYPTION and customer_key is None):
         return PLAIN_WRAPPING
     if encryption.customer_key_md5 is not None and customer_key is None:
         raise CustomerKeyNeeded("The object is encrypted with a key of the customer: give the key to read it.")
     if encryption.customer_key_md5 is None and customer_key is not None:
         raise CustomerKeyRefused("The object is not encrypted with a key of the customer.")
+    if customer_key is not None and not compare_digest(encryption.customer_key_md5 or "", key_md5(customer_key)):
+        raise CustomerKeyWrong("The object is encrypted with another key of the customer.")
     return Wrapping(encryption.key_id or "", customer_key)
+
+
+def key_md5(customer_key: bytes) -> str:
+    """The base64 by which a customer's key is known again."""
+    return b64encode(md5(customer_key, usedforsecurity=False).digest()).decode()
+
+
+def default_encryption(cloud: Cloud, said: Mapping[str, Any] | None) -> Encryption:
+    """What a bucket says of the encryption of new objects, as buckets.Bucket.encryption has it."""
+    if said is None or said["algorithm"] == "AES256":
+        return HOME_ENCRYPTION
+    return Encryption(named_key(cloud, said.get("key_id")), bool(said.get("bucket_key")))
+
+
+def named_key(cloud: Cloud, name: str | None) -> str:
+    """The id of a named key, told by its id, by an alias or by a path that ends in one; None: the account's own.
+
+    Keys are derived by their ids, so each id there can be is the id of a key.
+    """
+    last = (name or _DEFAULT_KEY).rpartition(":")[2].removeprefix("key/")
+    if not last.startswith("alias/"):
+        return last
+    return str(uuid5(NAMESPACE_URL, f"{cloud.settings.account_id}/{last}"))
+
+
+def entity_tag(encryption: Encryption | None, body_md5: str) -> str:
+    """The tag of an object or a part: its MD5, or 32 random digits where that would tell of what a key keeps secret."""
+    return body_md5 if encryption is None or encryption is HOME_ENCRYPTION else secrets.token_hex(16)

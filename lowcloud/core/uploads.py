@@ -1,29 +1,27 @@
 """Multipart uploads: an object's bytes sent in parts, in any order, and joined without being moved."""
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from lowcloud.core import buckets, descriptions, objects, versions
 from lowcloud.core.bodies import Claims, StoredBody, no_claims, receive
-from lowcloud.core.checksums import CAN_SPAN_PARTS, DEFAULT_ALGORITHM, Checksum, DigestMismatch, composite, joined
+from lowcloud.core.checksums import CAN_SPAN_PARTS, DEFAULT_ALGORITHM
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.conditions import NO_CONDITIONS, Conditions
+from lowcloud.core.conditions import NO_CONDITIONS, ConditionFailed, Conditions
+from lowcloud.core.copies import Source
 from lowcloud.core.descriptions import NOTHING_SAID, Description
 from lowcloud.core.disk import full_disk_told
-from lowcloud.core.errors import CloudError, Invalid, NotFound
-from lowcloud.core.objects import Source
+from lowcloud.core.errors import Invalid, NotFound
+from lowcloud.core.locks import UNLOCKED, Lock, check_lockable, lock_of
 from lowcloud.core.spans import Span
-from lowcloud.core.versions import UNLOCKED, Lock, Object
+from lowcloud.core.versions import Object
 from lowcloud.store.files import new_id
 from lowcloud.store.listing import Folder, folded
 from lowcloud.store.tables import parts, uploads
 
-SMALLEST_PART_BYTES = 5 * 1024**2
 MOST_PARTS = 10_000
 _PLAIN = ("id", "bucket", "key", "created_at", "storage_class", "algorithm", "is_composite")
 
@@ -51,28 +49,7 @@ class Part:
     size: int
     etag: str
     modified_at: float
-    checksum: str
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A part as the completing client names it."""
-
-    number: int
-    etag: str
-    checksums: Mapping[str, str] = field(default_factory=dict)  # base64 by algorithm
-
-
-class PartMissing(CloudError):
-    """A part to join was not uploaded, or is not the one that was."""
-
-
-class PartsOutOfOrder(CloudError):
-    """The parts to join are not in ascending order."""
-
-
-class PartTooSmall(CloudError):
-    """Each part but the last has 5 MiB at least."""
+    checksum: str | None  # by the upload's algorithm; of a plain object's one part there is none
 
 
 def create(
@@ -86,10 +63,14 @@ def create(
     algorithm: str = DEFAULT_ALGORITHM,
     is_composite: bool = False,
 ) -> Upload:
-    """Begin an upload. Raises NotFound (bucket), KeyTooLong and Invalid."""
+    """Begin an upload. Raises NotFound (bucket), KeyTooLong, NotLockable and Invalid."""
     objects.check_key(key)
     if not is_composite and algorithm not in CAN_SPAN_PARTS:
         raise Invalid(f"The {algorithm} of a whole object does not follow from its parts: use a composite checksum.")
+    found = buckets.find(cloud, bucket)
+    check_lockable(found, lock)
+    if description.encryption is None and found.encryption is not None:
+        description = replace(description, encryption=descriptions.default_encryption(cloud, found.encryption))
     upload_id = new_id()
     upload = Upload(upload_id, bucket, key, cloud.now(), description, storage_class, lock, algorithm, is_composite)
     row = {name: getattr(upload, name) for name in _PLAIN} | {
@@ -107,7 +88,7 @@ def create(
 def find(cloud: Cloud, bucket: str, key: str, upload_id: str) -> Upload:
     """The upload. Raises NotFound (bucket, upload)."""
     with cloud.database.read() as connection:
-        return _require(cloud, connection, bucket, key, upload_id)
+        return require(cloud, connection, bucket, key, upload_id)
 
 
 def put_part(
@@ -129,7 +110,8 @@ def put_part(
     if not 1 <= number <= MOST_PARTS:
         raise Invalid(f"A part's number is between 1 and {MOST_PARTS}.")
     with receive(cloud, chunks, [upload.algorithm, *algorithms], claims, wrapping) as body:
-        part = Part(number, body.size, body.md5, cloud.now(), body.checksums[upload.algorithm])
+        etag = descriptions.entity_tag(upload.description.encryption, body.md5)
+        part = Part(number, body.size, etag, cloud.now(), body.checksums[upload.algorithm])
 
         def write(connection: sa.Connection) -> Sequence[str]:
             _require_row(connection, upload.bucket, upload.key, upload.id)  # it may have ended while the body came
@@ -164,56 +146,21 @@ def copy_part(
     return found, put_part(cloud, upload, number, chunks, customer_key=customer_key)
 
 
-def complete(
-    cloud: Cloud,
-    bucket: str,
-    key: str,
-    upload_id: str,
-    wanted: Sequence[Wanted],
-    *,
-    claimed: Mapping[str, str] | None = None,
-    is_composite: bool | None = None,
-    size: int | None = None,
-    conditions: Conditions = NO_CONDITIONS,
-) -> Object:
-    """Join the wanted parts into the object; completing again answers the same.
-
-    `claimed` is what the client says the checksum of the object is, by algorithm; so are `is_composite` of it and the
-    object's `size` in bytes. Raises NotFound (bucket, upload),
-    PartMissing, PartsOutOfOrder, PartTooSmall, DigestMismatch and ConditionFailed; then the upload goes on.
-    """
-    _check_order(wanted)
+def abort(cloud: Cloud, bucket: str, key: str, upload_id: str, *, if_created_at: float | None = None) -> None:
+    """End an upload and remove its parts, if it was begun in that second. Raises NotFound and ConditionFailed."""
     with full_disk_told(), cloud.database.transaction() as connection:
-        done = versions.with_bytes(cloud, connection, bucket, key, upload_id)
-        if done is not None:  # its answer may not have reached the client
-            return done
-        upload = _require(cloud, connection, bucket, key, upload_id)
-        present = {part.number: part for part in _parts(connection, upload_id)}
-        chosen = [_choose(upload, present, part) for part in wanted]
-        _check_sizes(chosen)
-        new = _joined_object(upload, chosen, cloud.now())
-        _check_claims(new, claimed or {}, is_composite, size)
-        discarded = _discard(connection, upload_id, [part.number for part in chosen])
-        document = descriptions.seal(cloud, new.id, new.description)
-        placed, replaced = versions.place(connection, new, document, conditions)
-        connection.execute(sa.delete(uploads).where(uploads.c.id == upload_id))
-    cloud.files.discard(discarded)
-    cloud.files.delete(replaced)
-    return replace(new, version=placed.version, position=placed.position)
-
-
-def abort(cloud: Cloud, bucket: str, key: str, upload_id: str) -> None:
-    """End an upload and remove its parts. Raises NotFound (bucket, upload)."""
-    with full_disk_told(), cloud.database.transaction() as connection:
-        _require_row(connection, bucket, key, upload_id)
-        discarded = _discard(connection, upload_id, [])
+        row = _require_row(connection, bucket, key, upload_id)
+        if if_created_at is not None and int(row.created_at) != int(if_created_at):
+            raise ConditionFailed("If-Match-Initiated-Time")
+        discarded = discard_parts(connection, upload_id, [])
         connection.execute(sa.delete(uploads).where(uploads.c.id == upload_id))
     cloud.files.discard(discarded)
 
 
-def list_parts(cloud: Cloud, upload: Upload, *, after: int = 0, limit: int = 1000) -> tuple[list[Part], bool]:
-    """At most `limit` parts with numbers above `after`, and whether there are more."""
-    query = _select_parts(upload.id).where(parts.c.number > after).order_by(parts.c.number).limit(limit + 1)
+def parts_of(cloud: Cloud, owner: str, *, after: int = 0, limit: int = 1000) -> tuple[list[Part], bool]:
+    """At most `limit` parts of an upload or of a joined object (by id) with numbers above `after`, and whether there
+    are more."""
+    query = _select_parts(owner).where(parts.c.number > after).order_by(parts.c.number).limit(limit + 1)
     with cloud.database.read() as connection:
         found = [Part(**row._mapping) for row in connection.execute(query)]
     return found[:limit], 0 < limit < len(found)
@@ -245,8 +192,26 @@ def list_uploads(
     return entries, False
 
 
-def _require(cloud: Cloud, connection: sa.Connection, bucket: str, key: str, upload_id: str) -> Upload:
+def discard_parts(connection: sa.Connection, upload_id: str, kept: Sequence[int]) -> list[str]:
+    """Remove the parts that are not to be kept, within a transaction; returns their blobs."""
+    rows = connection.execute(sa.select(parts.c.number, parts.c.blob).where(parts.c.owner == upload_id)).all()
+    wanted = set(kept)
+    discarded = [row for row in rows if row.number not in wanted]
+    if discarded:
+        numbers = [{"n": row.number} for row in discarded]
+        one = sa.delete(parts).where(parts.c.owner == upload_id, parts.c.number == sa.bindparam("n"))
+        connection.execute(one, numbers)
+    return [row.blob for row in discarded]
+
+
+def require(cloud: Cloud, connection: sa.Connection, bucket: str, key: str, upload_id: str) -> Upload:
+    """The upload, within a transaction. Raises NotFound (bucket, upload)."""
     return _upload(cloud, _require_row(connection, bucket, key, upload_id))
+
+
+def all_parts(connection: sa.Connection, upload_id: str) -> list[Part]:
+    """Every part, within a transaction."""
+    return [Part(**row._mapping) for row in connection.execute(_select_parts(upload_id))]
 
 
 def _require_row(connection: sa.Connection, bucket: str, key: str, upload_id: str) -> sa.Row[Any]:
@@ -259,7 +224,7 @@ def _require_row(connection: sa.Connection, bucket: str, key: str, upload_id: st
 
 def _upload(cloud: Cloud, row: sa.Row[Any]) -> Upload:
     values = {name: getattr(row, name) for name in _PLAIN}
-    lock = Lock(row.retention, row.retain_until, row.legal_hold)
+    lock = lock_of(row.retention, row.retain_until, row.legal_hold)
     return Upload(**values, lock=lock, description=descriptions.unseal(cloud, row.id, row.document))
 
 
@@ -279,84 +244,6 @@ def _replace_part(connection: sa.Connection, upload: Upload, part: Part, body: S
     return replaced
 
 
-def _check_order(wanted: Sequence[Wanted]) -> None:
-    numbers = [part.number for part in wanted]
-    if not numbers:
-        raise Invalid("Name at least one part.")
-    if any(later <= earlier for earlier, later in pairwise(numbers)):
-        raise PartsOutOfOrder("The parts must be named in ascending order of their numbers.")
-
-
-def _choose(upload: Upload, present: Mapping[int, Part], wanted: Wanted) -> Part:
-    part = present.get(wanted.number)
-    if part is None or part.etag != wanted.etag.strip('"'):
-        raise PartMissing(f"Part {wanted.number} with the entity tag {wanted.etag} was not uploaded.")
-    claimed = wanted.checksums.get(upload.algorithm)
-    if claimed is not None and claimed != part.checksum:
-        raise PartMissing(f"Part {wanted.number} has another {upload.algorithm} than {claimed}.")
-    return part
-
-
-def _check_sizes(chosen: Sequence[Part]) -> None:
-    for part in chosen[:-1]:
-        if part.size < SMALLEST_PART_BYTES:
-            raise PartTooSmall(f"Part {part.number} has {part.size} bytes, less than {SMALLEST_PART_BYTES}.")
-
-
-def _joined_object(upload: Upload, chosen: Sequence[Part], now: float) -> Object:
-    md5 = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in chosen), usedforsecurity=False)
-    return Object(
-        bucket=upload.bucket,
-        key=upload.key,
-        id=upload.id,
-        size=sum(part.size for part in chosen),
-        etag=f"{md5.hexdigest()}-{len(chosen)}",
-        modified_at=now,
-        storage_class=upload.storage_class,
-        lock=upload.lock,
-        description=upload.description,
-        checksum=_joined_checksum(upload, chosen),
-        parts=len(chosen),
-    )
-
-
-def _joined_checksum(upload: Upload, chosen: Sequence[Part]) -> Checksum:
-    if upload.is_composite:
-        return composite(upload.algorithm, [part.checksum for part in chosen])
-    return joined(upload.algorithm, [(part.checksum, part.size) for part in chosen])
-
-
-def _check_claims(new: Object, claimed: Mapping[str, str], is_composite: bool | None, size: int | None) -> None:
-    assert new.checksum is not None
-    if size not in (None, new.size):
-        raise Invalid(f"The parts have {new.size} bytes together, not {size}.")
-    if is_composite not in (None, new.checksum.is_composite):
-        raise Invalid("The upload was begun with the other type of checksum.")
-    for algorithm, value in claimed.items():
-        computed = new.checksum.value
-        if algorithm != new.checksum.algorithm:
-            raise Invalid(f"The upload's checksums are {new.checksum.algorithm}, not {algorithm}.")
-        # The number of parts is an addition to a composite checksum that clients may leave out.
-        if value not in (computed, computed.partition("-")[0]):
-            raise DigestMismatch(algorithm, value, computed)
-
-
-def _discard(connection: sa.Connection, upload_id: str, kept: Sequence[int]) -> list[str]:
-    """Remove the parts that are not to be kept; returns their blobs."""
-    rows = connection.execute(sa.select(parts.c.number, parts.c.blob).where(parts.c.owner == upload_id)).all()
-    wanted = set(kept)
-    discarded = [row for row in rows if row.number not in wanted]
-    if discarded:
-        numbers = [{"n": row.number} for row in discarded]
-        one = sa.delete(parts).where(parts.c.owner == upload_id, parts.c.number == sa.bindparam("n"))
-        connection.execute(one, numbers)
-    return [row.blob for row in discarded]
-
-
 def _select_parts(upload_id: str) -> sa.Select[Any]:
     columns = (parts.c.number, parts.c.size, parts.c.etag, parts.c.modified_at, parts.c.checksum)
     return sa.select(*columns).where(parts.c.owner == upload_id)
-
-
-def _parts(connection: sa.Connection, upload_id: str) -> list[Part]:
-    return [Part(**row._mapping) for row in connection.execute(_select_parts(upload_id))]

@@ -6,8 +6,8 @@ writes "null" again.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -16,25 +16,14 @@ from lowcloud.core.checksums import Checksum
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import Conditions, check_write
 from lowcloud.core.descriptions import NOTHING_SAID, Description
-from lowcloud.core.errors import Forbidden, NotFound
+from lowcloud.core.errors import CloudError, NotFound
+from lowcloud.core.locks import UNLOCKED, Lock, lock_of, lock_of_new
 from lowcloud.store.files import Blob, new_id
 from lowcloud.store.prepared import Prepared, Row
+from lowcloud.store.tables import buckets as bucket_rows
 from lowcloud.store.tables import contents, objects, parts
 
 NULL = "null"
-GOVERNANCE, COMPLIANCE = "governance", "compliance"
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """What keeps a version from being deleted. The time is in seconds since the epoch."""
-
-    retention: str | None = None  # GOVERNANCE or COMPLIANCE
-    retain_until: float | None = None
-    legal_hold: bool = False
-
-
-UNLOCKED = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +44,7 @@ class Version:
     parts: int | None = None  # of a multipart upload
     lock: Lock = UNLOCKED
     wrapped_key: bytes | None = None  # of bytes that lie in the database; None: they lie in blobs
+    versioning: str | None = None  # of its bucket, where that was read too
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +54,23 @@ class Object(Version):
     description: Description = NOTHING_SAID
 
 
-class Placed(NamedTuple):
-    """What a version was called when it was written, and where it stands."""
+class Deleted(NotFound):
+    """The newest version of the key is a marker."""
 
-    version: str
-    position: int
+    def __init__(self, marker: Version):
+        super().__init__("object", marker.key)
+        self.marker = marker
 
 
-class Locked(Forbidden):
-    """A version is retained or held: it may not be deleted yet."""
+class IsMarker(CloudError):
+    """The version asked for is a marker: there is nothing in it to read."""
 
+    def __init__(self, marker: Version):
+        super().__init__(f"Version {marker.version} of {marker.key} says that it was deleted.")
+        self.marker = marker
+
+
+V = TypeVar("V", bound=Version)
 
 COLUMNS = tuple(objects.c[name] for name in (
     "bucket", "key", "id", "size", "etag", "modified_at", "version", "position", "is_marker", "storage_class",
@@ -81,13 +78,19 @@ COLUMNS = tuple(objects.c[name] for name in (
 ))  # fmt: skip
 
 _POSITIONS_A_MILLISECOND = 1000  # room for what is written to one key within it
-_ID, _DOCUMENT = COLUMNS.index(objects.c.id), len(COLUMNS)
+_IS_MARKER = COLUMNS.index(objects.c.is_marker)
+_ID, _DOCUMENT, _VERSIONING = COLUMNS.index(objects.c.id), len(COLUMNS), len(COLUMNS) + 1
 _IS_ID = re.compile(r"[0-9a-f]{32}")
 _OF_KEY = (objects.c.bucket == sa.bindparam("in_bucket"), objects.c.key == sa.bindparam("at_key"))
 _OF_OWNER = parts.c.owner == sa.bindparam("of_owner")
+_BUCKETS_VERSIONING = sa.select(bucket_rows.c.versioning).where(bucket_rows.c.name == objects.c.bucket)
+# What `object_of` reads.
+DESCRIBED = (*COLUMNS, objects.c.document, _BUCKETS_VERSIONING.scalar_subquery())
 _NEWEST = Prepared(sa.select(*COLUMNS).where(*_OF_KEY).order_by(objects.c.position).limit(1))
 _NAMED = Prepared(sa.select(*COLUMNS).where(*_OF_KEY, objects.c.version == sa.bindparam("named")))
-_OF_BYTES = Prepared(sa.select(*COLUMNS, objects.c.document).where(*_OF_KEY, objects.c.id == sa.bindparam("with_id")))
+_NEWEST_DESCRIBED = Prepared(sa.select(*DESCRIBED).where(*_OF_KEY).order_by(objects.c.position).limit(1))
+_NAMED_DESCRIBED = Prepared(sa.select(*DESCRIBED).where(*_OF_KEY, objects.c.version == sa.bindparam("named")))
+_OF_BYTES = Prepared(sa.select(*DESCRIBED).where(*_OF_KEY, objects.c.id == sa.bindparam("with_id")))
 _INSERT = Prepared.insert(objects)
 _REMOVE = Prepared(sa.delete(objects).where(*_OF_KEY, objects.c.position == sa.bindparam("at_position")))
 _INSERT_CONTENT = Prepared.insert(contents)
@@ -115,20 +118,48 @@ def with_bytes(cloud: Cloud, connection: sa.Connection, bucket: str, key: str, b
     return None if row is None else object_of(cloud, row)
 
 
+def find(cloud: Cloud, connection: sa.Connection, bucket: str, key: str, version: str | None) -> Object:
+    """The object of this version, or the newest. Raises NotFound (bucket, version, object), Deleted and IsMarker."""
+    if version is None:
+        row = _NEWEST_DESCRIBED.first(connection, in_bucket=bucket, at_key=key)
+    else:
+        row = _NAMED_DESCRIBED.first(connection, in_bucket=bucket, at_key=key, named=version)
+    if row is None:
+        buckets.require(connection, bucket)
+        raise absent(key, version)
+    return readable(cloud, row, version)
+
+
+def readable(cloud: Cloud, row: Row, version: str | None) -> Object:
+    """The object in a row of DESCRIBED, found by this name or as the newest. Raises Deleted and IsMarker."""
+    if row[_IS_MARKER]:
+        marker = replace(version_of(row), versioning=row[_VERSIONING])
+        raise Deleted(marker) if version is None else IsMarker(marker)
+    return object_of(cloud, row)
+
+
+def absent(key: str, version: str | None) -> NotFound:
+    """There is no such object, or no such version of it."""
+    return NotFound("object", key) if version is None else NotFound("version", version)
+
+
 def check_replacing(conditions: Conditions, newest: Version | None, key: str) -> None:
     """Whether what the key holds may be replaced. Raises NotFound (object) and ConditionFailed."""
-    etag = None if newest is None or newest.is_marker else newest.etag
-    if etag is None and conditions.if_match is not None:
-        raise NotFound("object", key)
-    check_write(conditions, etag)
+    if newest is None or newest.is_marker:
+        if conditions.if_match is not None:
+            raise NotFound("object", key)
+        check_write(conditions, None)
+    else:
+        check_write(conditions, newest.etag, newest.modified_at, newest.size)
 
 
-def place(connection: sa.Connection, new: Version, document: bytes, conditions: Conditions) -> tuple[Placed, list[str]]:
-    """Write a version as the newest of its key.
+def place(
+    connection: sa.Connection, bucket: buckets.Bucket, new: V, document: bytes, conditions: Conditions
+) -> tuple[V, list[str]]:
+    """Write a version as the newest of its key: the version as it is called then, locked as its bucket wants it.
 
-    Returns also the blobs to delete after the commit. Raises NotFound (bucket, object) and ConditionFailed.
+    Returns also the blobs to delete after the commit. Raises NotFound (object), ConditionFailed and NotLockable.
     """
-    bucket = buckets.require(connection, new.bucket)
     before = newest(connection, new.bucket, new.key)
     check_replacing(conditions, before, new.key)
     return _place(connection, bucket, new, before, document)
@@ -136,7 +167,7 @@ def place(connection: sa.Connection, new: Version, document: bytes, conditions: 
 
 def place_marker(
     connection: sa.Connection, bucket: buckets.Bucket, key: str, before: Version | None, now: float
-) -> tuple[Placed, list[str]]:
+) -> tuple[Version, list[str]]:
     """Write a marker as the newest version of a key, after `before`."""
     marker = Version(bucket.name, key, new_id(), size=0, etag="", modified_at=now, is_marker=True)
     return _place(connection, bucket, marker, before, b"")
@@ -153,17 +184,6 @@ def remove(connection: sa.Connection, version: Version) -> list[str]:
     blobs = [blob for (blob,) in _BLOBS.rows(connection, of_owner=version.id)]
     _REMOVE_PARTS.rows(connection, of_owner=version.id)
     return blobs
-
-
-def check_unlocked(version: Version, now: float, *, may_bypass_governance: bool) -> None:
-    """Raises Locked where the version may not be deleted."""
-    lock = version.lock
-    if lock.legal_hold:
-        raise Locked(f"Version {version.version} of {version.key} is under legal hold.")
-    if lock.retention is None or (lock.retain_until or 0) <= now:
-        return
-    if lock.retention == COMPLIANCE or not may_bypass_governance:
-        raise Locked(f"Version {version.version} of {version.key} is retained ({lock.retention}).")
 
 
 def insert_content(connection: sa.Connection, bytes_id: str, sealed: bytes) -> None:
@@ -192,8 +212,8 @@ def version_of(row: Row) -> Version:
 
 
 def object_of(cloud: Cloud, row: Row) -> Object:
-    """The object in a row of COLUMNS and its document. Raises Tampered."""
-    values = (*_values(row), descriptions.unseal(cloud, row[_ID], row[_DOCUMENT]))
+    """The object in a row of DESCRIBED. Raises Tampered."""
+    values = (*_values(row), row[_VERSIONING], descriptions.unseal(cloud, row[_ID], row[_DOCUMENT]))
     return Object(*values)
 
 
@@ -210,47 +230,47 @@ def earliest_position(name: str) -> int:
 
 
 def _values(row: Row) -> tuple[Any, ...]:
-    checksum, retention, retain_until, legal_hold = row[10], *row[13:16]
+    checksum = row[10]
     return (
         *row[:8],
         bool(row[8]),
         row[9],
         None if checksum is None else checksums.parse(checksum),
         row[11],
-        UNLOCKED if retention is None and not legal_hold else Lock(retention, retain_until, bool(legal_hold)),
+        lock_of(*row[13:16]),
         row[12],
     )
 
 
 def _place(
-    connection: sa.Connection, bucket: buckets.Bucket, new: Version, before: Version | None, document: bytes
-) -> tuple[Placed, list[str]]:
+    connection: sa.Connection, bucket: buckets.Bucket, new: V, before: Version | None, document: bytes
+) -> tuple[V, list[str]]:
     stamp = new_id()
     position = position_of(stamp)
     if before is not None:  # the clock of another server may have been ahead
         position = min(position, before.position - 1)
-    if bucket.versioning == buckets.ENABLED:
-        placed, replaced = Placed(stamp, position), []
-    else:
-        placed, replaced = Placed(NULL, position), _remove_null(connection, bucket, new.key, before)
+    keeps = bucket.versioning == buckets.ENABLED
+    replaced = [] if keeps else _remove_null(connection, bucket, new.key, before)
+    lock = new.lock if new.is_marker else lock_of_new(bucket, new.lock, new.modified_at)
+    placed = replace(new, version=stamp if keeps else NULL, position=position, lock=lock, versioning=bucket.versioning)
     _INSERT.rows(
         connection,
-        bucket=new.bucket,
-        key=new.key,
+        bucket=placed.bucket,
+        key=placed.key,
         position=placed.position,
         version=placed.version,
-        id=new.id,
-        is_marker=new.is_marker,
-        size=new.size,
-        etag=new.etag,
-        modified_at=new.modified_at,
-        storage_class=new.storage_class,
-        checksum=None if new.checksum is None else str(new.checksum),
-        parts=new.parts,
-        retention=new.lock.retention,
-        retain_until=new.lock.retain_until,
-        legal_hold=new.lock.legal_hold,
-        wrapped_key=new.wrapped_key,
+        id=placed.id,
+        is_marker=placed.is_marker,
+        size=placed.size,
+        etag=placed.etag,
+        modified_at=placed.modified_at,
+        storage_class=placed.storage_class,
+        checksum=None if placed.checksum is None else str(placed.checksum),
+        parts=placed.parts,
+        retention=lock.retention,
+        retain_until=lock.retain_until,
+        legal_hold=lock.legal_hold,
+        wrapped_key=placed.wrapped_key,
         document=document,
     )
     return placed, replaced

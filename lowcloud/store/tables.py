@@ -197,6 +197,26 @@ buckets = Table(
     Column("region", String(32), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("versioning", String(16)),  # "enabled" or "suspended"; null: never enabled
+    Column("encryption", Text),  # JSON: of objects that do not say; null: {"algorithm": "AES256"}
+    Column("object_lock", Text),  # JSON: {} or the retention of new objects; null: there is no lock
+)
+
+bucket_configurations = Table(
+    "bucket_configurations",
+    metadata,
+    Column("bucket", ForeignKey("buckets.name", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(64), primary_key=True),
+    Column("document", JSON, nullable=False),
+    Column("modified_at", Float, nullable=False),
+)
+
+access_lists = Table(
+    "access_lists",
+    metadata,
+    Column("bucket", ForeignKey("buckets.name", ondelete="CASCADE"), primary_key=True),
+    Column("key", _KEY, primary_key=True),
+    Column("object", String(32), primary_key=True),  # objects.id: a replacement has another list
+    Column("document", JSON, nullable=False),
 )
 
 # Every version of every key, the newest of a key first (`position` grows with age). Columns hold what the driver takes
@@ -218,7 +238,7 @@ objects = Table(
     Column("parts", Integer),  # null: not a multipart upload
     Column("retention", String(16)),  # "governance" or "compliance", until:
     Column("retain_until", Float),
-    Column("legal_hold", Boolean, nullable=False),
+    Column("legal_hold", Boolean),  # null: nothing was ever said of it
     Column("wrapped_key", LargeBinary),  # of the row of `contents`; null: the bytes are those of `parts`
     Column("document", LargeBinary, nullable=False),  # sealed: headers, user metadata, tags, encryption
     sqlite_with_rowid=False,
@@ -244,7 +264,7 @@ uploads = Table(
     Column("is_composite", Boolean, nullable=False),
     Column("retention", String(16)),
     Column("retain_until", Float),
-    Column("legal_hold", Boolean, nullable=False),
+    Column("legal_hold", Boolean),
     Column("document", LargeBinary, nullable=False),  # as the object's
     Index("uploads_of_bucket", "bucket", "key", "id"),
 )

@@ -218,6 +218,25 @@ def test_the_body_is_asked_for_only_after_the_signature_has_passed(served, store
     assert store.objects == {"key": expected(b"body")}
 
 
+def test_a_client_that_waits_to_send_nothing_is_told_to_go_on(served, store):
+    headers = sign("PUT", f"{served.url}/bucket/key", {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"})
+    with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2])), 20) as connection:
+        lines = ["PUT /bucket/key HTTP/1.1", "Content-Length: 0", "Expect: 100-continue", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        seen = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert seen.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert store.objects == {"key": expected(b"")}
+
+
+def test_an_answer_before_the_body_was_asked_for_ends_the_connection(served):
+    lines = ["PUT /bucket/key HTTP/1.1", "Host: localhost", "Content-Length: 4", "Expect: 100-continue"]
+    with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2])), 20) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        reply = read_reply(connection)  # to the end of the connection
+    assert (reply.status, reply.headers["connection"]) == (403, "close")
+
+
 def test_a_put_without_a_length_is_refused_unless_it_is_chunked(served, store):
     url = f"{served.url}/bucket/key"
     headers = sign("PUT", url, {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"})

@@ -86,11 +86,13 @@ def test_a_checksum_of_the_whole_is_given_back(s3: Any) -> None:
 @pytest.mark.parametrize("member", ["ChecksumSHA256", "ChecksumMD5"])
 def test_a_parts_checksum_that_cannot_be_compared_is_refused(s3: Any, member: str) -> None:
     upload = begin(s3, "compared", ChecksumAlgorithm="CRC32")
-    etag = s3.upload_part(**upload, PartNumber=1, Body=b"part", ChecksumAlgorithm="CRC32")["ETag"]
-    wanted = [{"PartNumber": 1, "ETag": etag, member: "AAAA"}]
-    code = "NotImplemented" if member == "ChecksumMD5" else "InvalidRequest"
-    assert refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": wanted}) == code
-    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
+    part = s3.upload_part(**upload, PartNumber=1, Body=b"part", ChecksumAlgorithm="CRC32")
+    bare = {"PartNumber": 1, "ETag": part["ETag"]}
+    assert refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": [bare]}) == "InvalidRequest"
+    other = {"Parts": [{**bare, member: "AAAA"}]}
+    assert refused(s3.complete_multipart_upload, **upload, MultipartUpload=other) == "BadDigest"
+    right = {**bare, "ChecksumCRC32": part["ChecksumCRC32"]}
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [right]})
 
 
 def test_a_part_copied_from_a_range(s3: Any) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from lowcloud.core import buckets, objects
+from lowcloud.core import buckets, deletions, objects
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, InUse, NotFound
 
@@ -20,7 +20,7 @@ def test_a_bucket_that_holds_something_stays(cloud: Cloud) -> None:
     objects.put(cloud, "shelf", "k", [b"abc"])
     with pytest.raises(InUse):
         buckets.delete(cloud, "shelf")
-    objects.delete(cloud, "shelf", "k")
+    deletions.delete(cloud, "shelf", "k")
     buckets.delete(cloud, "shelf")
 
 

@@ -4,13 +4,14 @@ from base64 import b64encode
 
 import pytest
 
-from lowcloud.core import buckets, objects, spans, uploads
+from lowcloud.core import buckets, completions, copies, deletions, objects, spans, uploads
 from lowcloud.core.checksums import DigestMismatch
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.completions import SMALLEST_PART_BYTES, Wanted
 from lowcloud.core.conditions import ConditionFailed, Conditions
 from lowcloud.core.descriptions import Description
 from lowcloud.core.errors import Invalid, NotFound
-from lowcloud.core.uploads import SMALLEST_PART_BYTES, Upload, Wanted
+from lowcloud.core.uploads import Upload
 
 FIRST, LAST = hashlib.shake_128(b"1").digest(SMALLEST_PART_BYTES), b"the end"
 
@@ -36,7 +37,7 @@ def send(cloud: Cloud, upload: Upload, *contents: bytes) -> list[Wanted]:
 
 def test_parts_join_in_order_with_the_etag_of_their_etags(cloud: Cloud, upload: Upload) -> None:
     wanted = send(cloud, upload, FIRST, LAST)
-    made = uploads.complete(cloud, "shelf", "k", upload.id, wanted)
+    made = completions.complete(cloud, "shelf", "k", upload.id, wanted)
     digests = hashlib.md5(FIRST).digest() + hashlib.md5(LAST).digest()
     assert made.etag == hashlib.md5(digests).hexdigest() + "-2"
     found, chunks = objects.get(cloud, "shelf", "k")
@@ -46,7 +47,7 @@ def test_parts_join_in_order_with_the_etag_of_their_etags(cloud: Cloud, upload: 
 
 
 def test_parts_and_spans_of_a_joined_object_can_be_read(cloud: Cloud, upload: Upload) -> None:
-    uploads.complete(cloud, "shelf", "k", upload.id, send(cloud, upload, FIRST, LAST))
+    completions.complete(cloud, "shelf", "k", upload.id, send(cloud, upload, FIRST, LAST))
     assert b"".join(objects.get(cloud, "shelf", "k", part=2)[1]) == LAST
     edge = spans.Span(len(FIRST) - 2, len(FIRST) + 1)
     assert b"".join(objects.get(cloud, "shelf", "k", span=edge)[1]) == FIRST[-2:] + LAST[:2]
@@ -56,7 +57,7 @@ def test_parts_and_spans_of_a_joined_object_can_be_read(cloud: Cloud, upload: Up
 
 def test_completing_again_answers_the_same(cloud: Cloud, upload: Upload) -> None:
     wanted = send(cloud, upload, LAST)
-    assert uploads.complete(cloud, "shelf", "k", upload.id, wanted) == uploads.complete(
+    assert completions.complete(cloud, "shelf", "k", upload.id, wanted) == completions.complete(
         cloud, "shelf", "k", upload.id, wanted
     )
     with pytest.raises(NotFound):
@@ -66,10 +67,10 @@ def test_completing_again_answers_the_same(cloud: Cloud, upload: Upload) -> None
 def test_parts_that_are_not_named_are_removed(cloud: Cloud, upload: Upload) -> None:
     objects.put(cloud, "shelf", "k", [b"old"])
     wanted = send(cloud, upload, FIRST, b"forgotten", LAST)
-    uploads.complete(cloud, "shelf", "k", upload.id, [wanted[0], wanted[2]])
+    completions.complete(cloud, "shelf", "k", upload.id, [wanted[0], wanted[2]])
     assert b"".join(objects.get(cloud, "shelf", "k")[1]) == FIRST + LAST
     assert blob_count(cloud) == 2
-    objects.delete(cloud, "shelf", "k")
+    deletions.delete(cloud, "shelf", "k")
     assert blob_count(cloud) == 0
 
 
@@ -77,27 +78,27 @@ def test_a_part_sent_again_replaces_the_first(cloud: Cloud, upload: Upload) -> N
     first = uploads.put_part(cloud, upload, 1, [b"one"])
     again = uploads.put_part(cloud, upload, 1, [b"other"])
     assert blob_count(cloud) == 1
-    with pytest.raises(uploads.PartMissing):
-        uploads.complete(cloud, "shelf", "k", upload.id, [Wanted(1, first.etag)])
-    uploads.complete(cloud, "shelf", "k", upload.id, [Wanted(1, again.etag)])
+    with pytest.raises(completions.PartMissing):
+        completions.complete(cloud, "shelf", "k", upload.id, [Wanted(1, first.etag)])
+    completions.complete(cloud, "shelf", "k", upload.id, [Wanted(1, again.etag)])
     assert b"".join(objects.get(cloud, "shelf", "k")[1]) == b"other"
 
 
 def test_what_cannot_be_joined_is_refused_and_the_upload_goes_on(cloud: Cloud, upload: Upload) -> None:
     one, two = send(cloud, upload, b"too small", LAST)
     for wanted, error in (
-        ([two, one], uploads.PartsOutOfOrder),
-        ([one, one], uploads.PartsOutOfOrder),
-        ([one, two], uploads.PartTooSmall),
-        ([one, Wanted(3, one.etag)], uploads.PartMissing),
+        ([two, one], completions.PartsOutOfOrder),
+        ([one, one], completions.PartsOutOfOrder),
+        ([one, two], completions.PartTooSmall),
+        ([one, Wanted(3, one.etag)], completions.PartMissing),
         ([], Invalid),
     ):
         with pytest.raises(error):
-            uploads.complete(cloud, "shelf", "k", upload.id, wanted)
+            completions.complete(cloud, "shelf", "k", upload.id, wanted)
     with pytest.raises(ConditionFailed):
         objects.put(cloud, "shelf", "k", [b"there"])
-        uploads.complete(cloud, "shelf", "k", upload.id, [one], conditions=Conditions(if_none_match="*"))
-    assert len(uploads.list_parts(cloud, upload)[0]) == 2
+        completions.complete(cloud, "shelf", "k", upload.id, [one], conditions=Conditions(if_none_match="*"))
+    assert len(uploads.parts_of(cloud, upload.id)[0]) == 2
 
 
 def test_an_aborted_upload_leaves_nothing(cloud: Cloud, upload: Upload) -> None:
@@ -112,7 +113,7 @@ def test_an_aborted_upload_leaves_nothing(cloud: Cloud, upload: Upload) -> None:
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME"])
 def test_a_checksum_of_the_whole_follows_from_the_parts(cloud: Cloud, algorithm: str) -> None:
     upload = uploads.create(cloud, "shelf", "k", algorithm=algorithm)
-    made = uploads.complete(cloud, "shelf", "k", upload.id, send(cloud, upload, FIRST, LAST))
+    made = completions.complete(cloud, "shelf", "k", upload.id, send(cloud, upload, FIRST, LAST))
     whole = objects.put(cloud, "shelf", "whole", [FIRST + LAST], algorithm=algorithm)
     assert made.checksum == whole.checksum
     if algorithm == "CRC32":
@@ -126,8 +127,8 @@ def test_a_composite_checksum_is_over_the_parts_checksums(cloud: Cloud) -> None:
     digests = hashlib.sha256(hashlib.sha256(FIRST).digest() + hashlib.sha256(LAST).digest()).digest()
     expected = b64encode(digests).decode()
     with pytest.raises(DigestMismatch):
-        uploads.complete(cloud, "shelf", "k", upload.id, wanted, claimed={"SHA256": "no"})
-    made = uploads.complete(cloud, "shelf", "k", upload.id, wanted, claimed={"SHA256": expected})
+        completions.complete(cloud, "shelf", "k", upload.id, wanted, claimed={"SHA256": "no"})
+    made = completions.complete(cloud, "shelf", "k", upload.id, wanted, claimed={"SHA256": expected})
     assert made.checksum is not None
     assert (made.checksum.value, made.checksum.is_composite) == (expected + "-2", True)
     with pytest.raises(Invalid):
@@ -136,8 +137,8 @@ def test_a_composite_checksum_is_over_the_parts_checksums(cloud: Cloud) -> None:
 
 def test_a_part_can_be_a_span_of_another_object(cloud: Cloud, upload: Upload) -> None:
     objects.put(cloud, "shelf", "source", [b"0123456789"])
-    _, part = uploads.copy_part(cloud, upload, 1, objects.Source("shelf", "source"), span=spans.Span(2, 5))
-    uploads.complete(cloud, "shelf", "k", upload.id, [Wanted(1, part.etag)])
+    _, part = uploads.copy_part(cloud, upload, 1, copies.Source("shelf", "source"), span=spans.Span(2, 5))
+    completions.complete(cloud, "shelf", "k", upload.id, [Wanted(1, part.etag)])
     assert b"".join(objects.get(cloud, "shelf", "k")[1]) == b"2345"
 
 

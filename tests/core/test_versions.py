@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lowcloud.core import buckets, listings, objects, versions
+from lowcloud.core import buckets, deletions, listings, locks, objects, versions
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, ConditionFailed, Conditions
 from lowcloud.core.errors import NotFound
@@ -50,26 +50,26 @@ def test_every_version_can_be_read_by_its_name(cloud: Cloud) -> None:
 def test_a_deletion_hides_a_key_and_its_removal_shows_it_again(cloud: Cloud) -> None:
     keep_versions(cloud)
     made = objects.put(cloud, "shelf", "k", [b"one"])
-    hidden = objects.delete(cloud, "shelf", "k")
+    hidden = deletions.delete(cloud, "shelf", "k")
     assert hidden.is_marker
-    with pytest.raises(objects.Deleted) as raised:
+    with pytest.raises(versions.Deleted) as raised:
         content(cloud, "k")
     assert raised.value.marker.version == hidden.version
-    with pytest.raises(objects.IsMarker):
+    with pytest.raises(versions.IsMarker):
         content(cloud, "k", hidden.version)
     assert content(cloud, "k", made.version) == b"one"
     assert listings.list_page(cloud, "shelf").entries == ()
     assert listed(cloud) == [("k", hidden.version, True), ("k", made.version, False)]
-    assert objects.delete(cloud, "shelf", "k", version=hidden.version) == hidden
+    assert deletions.delete(cloud, "shelf", "k", version=hidden.version) == hidden
     assert content(cloud, "k") == b"one"
 
 
 def test_removing_the_newest_version_shows_the_one_before(cloud: Cloud) -> None:
     keep_versions(cloud)
     one, two = (objects.put(cloud, "shelf", "k", [piece]) for piece in (BIG, BIG + b"2"))
-    objects.delete(cloud, "shelf", "k", version=two.version)
+    deletions.delete(cloud, "shelf", "k", version=two.version)
     assert content(cloud, "k") == BIG
-    objects.delete(cloud, "shelf", "k", version=one.version)
+    deletions.delete(cloud, "shelf", "k", version=one.version)
     assert listed(cloud) == []
     assert list((cloud.settings.data / "objects").glob("*/*")) == []
     with pytest.raises(NotFound):
@@ -83,7 +83,7 @@ def test_a_bucket_that_has_stopped_keeping_versions_replaces_the_one_called_null
     for piece in (b"one", BIG, b"three"):
         assert objects.put(cloud, "shelf", "k", [piece]).version == versions.NULL
     assert listed(cloud) == [("k", "null", True), ("k", kept.version, False)]
-    hidden = objects.delete(cloud, "shelf", "k")
+    hidden = deletions.delete(cloud, "shelf", "k")
     assert (hidden.version, hidden.is_marker) == (versions.NULL, True)
     assert listed(cloud) == [("k", "null", True), ("k", kept.version, False)]
     assert content(cloud, "k", kept.version) == b"kept"
@@ -95,29 +95,30 @@ def test_conditions_see_the_newest_version_and_no_marker(cloud: Cloud) -> None:
     objects.put(cloud, "shelf", "k", [b"one"], conditions=only_new)
     with pytest.raises(ConditionFailed):
         objects.put(cloud, "shelf", "k", [b"two"], conditions=only_new)
-    objects.delete(cloud, "shelf", "k")
+    deletions.delete(cloud, "shelf", "k")
     objects.put(cloud, "shelf", "k", [b"three"], conditions=only_new)
     assert content(cloud, "k") == b"three"
 
 
 def test_a_retained_version_stays_until_its_time_or_a_bypass(cloud: Cloud) -> None:
     keep_versions(cloud)
+    buckets.set_object_lock(cloud, "shelf", {})
     until = cloud.now() + 3600
     governed, complied, held, over = (
         objects.put(cloud, "shelf", "k", [b"x"], lock=lock).version
         for lock in (
-            versions.Lock(versions.GOVERNANCE, until),
-            versions.Lock(versions.COMPLIANCE, until),
-            versions.Lock(legal_hold=True),
-            versions.Lock(versions.COMPLIANCE, cloud.now() - 1),
+            locks.Lock(locks.GOVERNANCE, until),
+            locks.Lock(locks.COMPLIANCE, until),
+            locks.Lock(legal_hold=True),
+            locks.Lock(locks.COMPLIANCE, cloud.now() - 1),
         )
     )
     wanted = [(  "k", name, NO_CONDITIONS) for name in (governed, complied, held, over)]  # fmt: skip
-    outcomes = objects.delete_many(cloud, "shelf", wanted)
-    assert [isinstance(outcome, versions.Locked) for outcome in outcomes] == [True, True, True, False]
-    outcomes = objects.delete_many(cloud, "shelf", wanted, may_bypass_governance=True)
-    assert [isinstance(outcome, versions.Locked) for outcome in outcomes] == [False, True, True, False]
-    assert objects.delete(cloud, "shelf", "k").is_marker  # hiding removes nothing
+    outcomes = deletions.delete_many(cloud, "shelf", wanted)
+    assert [isinstance(outcome, locks.Locked) for outcome in outcomes] == [True, True, True, False]
+    outcomes = deletions.delete_many(cloud, "shelf", wanted, may_bypass_governance=True)
+    assert [isinstance(outcome, locks.Locked) for outcome in outcomes] == [False, True, True, False]
+    assert deletions.delete(cloud, "shelf", "k").is_marker  # hiding removes nothing
 
 
 def test_a_bucket_can_be_emptied_page_by_page_while_its_versions_are_listed(cloud: Cloud) -> None:
@@ -125,13 +126,13 @@ def test_a_bucket_can_be_emptied_page_by_page_while_its_versions_are_listed(clou
     for key in ("a", "b", "c"):
         for _ in range(5):
             objects.put(cloud, "shelf", key, [b"x"])
-        objects.delete(cloud, "shelf", key)
+        deletions.delete(cloud, "shelf", key)
     marker: dict[str, str] = {}
     while True:
         page = listings.list_versions(cloud, "shelf", limit=4, **marker)  # type: ignore[arg-type]
         for entry in page.entries:
             assert isinstance(entry, versions.Version)
-            objects.delete(cloud, "shelf", entry.key, version=entry.version)
+            deletions.delete(cloud, "shelf", entry.key, version=entry.version)
             marker = {"after_key": entry.key, "after_version": entry.version}
         if not page.is_truncated:
             break
@@ -160,16 +161,16 @@ def test_pages_of_any_size_tell_what_a_model_of_the_bucket_holds(cloud: Cloud, d
             if deed == "put":
                 made = objects.put(cloud, name, key, [b"x"]).version
             else:
-                made = str(objects.delete(cloud, name, key).version)
+                made = str(deletions.delete(cloud, name, key).version)
             if made == versions.NULL:
                 before[:] = [version for version in before if version[0] != versions.NULL]
             before.insert(0, (made, deed == "delete"))
         elif deed == "delete":
-            objects.delete(cloud, name, key)
+            deletions.delete(cloud, name, key)
             before.clear()
         elif deed == "remove" and before:
             gone = data.draw(st.sampled_from(before))
-            objects.delete(cloud, name, key, version=gone[0])
+            deletions.delete(cloud, name, key, version=gone[0])
             before.remove(gone)
     size = data.draw(st.integers(1, 4))
     shown, start = [], ""

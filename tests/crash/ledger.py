@@ -95,7 +95,7 @@ class Ledger:
             except NotFound:
                 assert upload in self.aborting
                 continue
-            (part,), _ = uploads.list_parts(cloud, found)
+            (part,), _ = uploads.parts_of(cloud, found.id)
             assert part.etag == etag
             uploads.abort(cloud, bucket, key, upload)
         self.parts.clear()

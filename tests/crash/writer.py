@@ -14,15 +14,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from lowcloud import settings
-from lowcloud.core import buckets, objects, uploads
+from lowcloud.core import buckets, completions, copies, deletions, objects, uploads
 from lowcloud.core.bodies import LARGEST_SMALL_BYTES
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS
 from lowcloud.server import open_cloud
-from lowcloud.store import database, files, tables
+from lowcloud.store import files, sqlite
 
 PLAIN, VERSIONED = "plain", "versioned"
 KEYS_PER_THREAD = 3
@@ -69,7 +67,7 @@ class Writer:
     def _write(self, kind: str, bucket: str, key: str) -> None:
         content = self._content()
         digest = sha256(content).hexdigest()
-        source = objects.Source(PLAIN, f"{self._owner}/source")
+        source = copies.Source(PLAIN, f"{self._owner}/source")
         if kind == "copy":
             tell("begin", source.bucket, source.key, digest)
             put = objects.put(self._cloud, source.bucket, source.key, [content])
@@ -78,12 +76,12 @@ class Writer:
         if kind == "put":
             made = objects.put(self._cloud, bucket, key, [content])
         elif kind == "copy":
-            _, made = objects.copy(self._cloud, source, bucket, key)
+            _, made = copies.copy(self._cloud, source, bucket, key)
         else:
             upload = uploads.create(self._cloud, bucket, key)
             part = uploads.put_part(self._cloud, upload, 1, [content])
             uploads.put_part(self._cloud, upload, 2, [b"left out"])
-            made = uploads.complete(self._cloud, bucket, key, upload.id, [uploads.Wanted(1, part.etag)])
+            made = completions.complete(self._cloud, bucket, key, upload.id, [completions.Wanted(1, part.etag)])
         tell("done", bucket, key, digest, made.version)
         if bucket == VERSIONED:
             self._versions.setdefault(key, []).append(made.version)
@@ -91,7 +89,7 @@ class Writer:
     def _delete(self, bucket: str, keys: list[str]) -> None:
         for key in keys:
             tell("begin", bucket, key, None)
-        objects.delete_many(self._cloud, bucket, [(key, None, NO_CONDITIONS) for key in keys])
+        deletions.delete_many(self._cloud, bucket, [(key, None, NO_CONDITIONS) for key in keys])
         for key in keys:
             tell("done", bucket, key, None, None)
 
@@ -101,7 +99,7 @@ class Writer:
         if len(known) > 1:
             version = known.pop(0)
             tell("remove", key, version)
-            objects.delete(self._cloud, VERSIONED, key, version=version)
+            deletions.delete(self._cloud, VERSIONED, key, version=version)
             tell("removed", key, version)
 
     def _leave_a_part(self, bucket: str, key: str) -> None:
@@ -120,10 +118,7 @@ def prepare(home: Path) -> None:
     cloud = open_cloud(settings.load(home, {}))
     for name in (PLAIN, VERSIONED):
         buckets.create(cloud, name)
-    with cloud.database.transaction() as connection:
-        connection.execute(
-            sa.update(tables.buckets).where(tables.buckets.c.name == VERSIONED).values(versioning="enabled")
-        )
+    buckets.set_versioning(cloud, VERSIONED, buckets.ENABLED)
     cloud.database.close()
 
 
@@ -136,13 +131,13 @@ def leave_out(what: str) -> None:
         case "folder-sync":
             files.sync_folder = lambda folder: None
         case "database-sync":
-            really_prepare = database._prepare_sqlite
+            really_prepare = sqlite._prepare
 
             def prepare_carelessly(connection: Any, record: Any) -> None:
                 really_prepare(connection, record)
                 connection.execute("PRAGMA synchronous=OFF")
 
-            database._prepare_sqlite = prepare_carelessly
+            sqlite._prepare = prepare_carelessly
         case _:
             raise ValueError(what)
 
@@ -156,7 +151,7 @@ def tell(*event: str | None) -> None:
 def main(home: str, seed: str, changes: str = "", *without: str) -> None:
     for what in without:
         leave_out(what)
-    database.CHECKPOINT_PAGES = FEWER_CHECKPOINT_PAGES
+    sqlite.CHECKPOINT_PAGES = FEWER_CHECKPOINT_PAGES
     cloud = open_cloud(settings.load(Path(home), {}))
     tell("ready")
     left = threading.Semaphore(int(changes or 10**9))

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 
-from lowcloud.core import buckets, listings, objects
+from lowcloud.core import buckets, deletions, listings, objects
 from lowcloud.core.disk import faults_told
 from lowcloud.core.errors import Unavailable
 from lowcloud.store import postgresql
@@ -160,7 +160,7 @@ def test_while_the_server_is_away_everything_says_so_and_then_goes_on(own_server
         lambda: objects.head(cloud, "shelf", "kept"),
         lambda: listings.list_page(cloud, "shelf"),
         lambda: cloud.database.look(LOOK, called="shelf"),
-        lambda: objects.delete(cloud, "shelf", "kept"),
+        lambda: deletions.delete(cloud, "shelf", "kept"),
     ):
         with pytest.raises(Unavailable), faults_told():
             call()

@@ -37,6 +37,18 @@ _ROOTS = {
 }
 
 
+# Taken in any case of letters: the C++ SDK, and pyarrow with it, says "enabled".
+_ANY_CASE = ("ChecksumMode",)
+
+
+def in_the_models_case(members: dict[str, Any]) -> dict[str, Any]:
+    """The members of an input, with those whose case of letters S3 does not mind as the model has them."""
+    for name in _ANY_CASE:
+        if name in members:
+            members[name] = members[name].upper()
+    return members
+
+
 def render_answer(operation: str, shape: StructureShape, answer: Mapping[str, Any]) -> str:
     """The document of an answer."""
     if operation == "GetBucketLocation":

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 from botocore.model import Shape
@@ -84,9 +85,14 @@ def format_timestamp(value: float | datetime, form: str) -> str | int | float:
         return int(seconds) if seconds == int(seconds) else round(seconds, 3)
     moment = _EPOCH + timedelta(seconds=seconds)
     if form == "rfc822":
-        return format_datetime(moment.replace(microsecond=0), usegmt=True)
+        return _http_date(moment.replace(microsecond=0))
     precision = "milliseconds" if moment.microsecond >= 1000 else "seconds"
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=1024)
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
 
 
 def format_float(value: float) -> str:

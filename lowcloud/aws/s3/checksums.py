@@ -1,6 +1,6 @@
-"""Checksums on the wire: what the client claims in headers and trailers, and what answers tell."""
+"""Bodies and their checksums on the wire: what the client claims in headers and trailers, and what answers tell."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lowcloud.aws.errors import AwsError
@@ -17,11 +17,23 @@ class Announced:
 
     algorithm: str | None
     claims: Claims
+    is_claimed: bool  # else it is only wanted
 
     @property
     def kept(self) -> str:
         """The algorithm to keep a checksum by."""
         return self.algorithm or DEFAULT_ALGORITHM
+
+
+def body_of(request: Request) -> Iterable[bytes]:
+    """The payload, in pieces."""
+    body = request.get("Body", b"")
+    return [body] if isinstance(body, bytes) else body
+
+
+def quoted(etag: str) -> str:
+    """An entity tag as headers and documents have it."""
+    return f'"{etag}"'
 
 
 def announced(request: Request) -> Announced:
@@ -42,7 +54,24 @@ def announced(request: Request) -> Announced:
         trailing = {name: trailers[_PREFIX + name.lower()] for name in names if _PREFIX + name.lower() in trailers}
         return {**md5, **in_headers, **trailing}
 
-    return Announced(names[0] if names else _asked_for(request), claims)
+    return Announced(names[0] if names else request.get("ChecksumAlgorithm"), claims, bool(names))
+
+
+def announced_body(request: Request) -> Announced:
+    """The checksum of a request's body, which must be there where x-amz-sdk-checksum-algorithm says so.
+
+    Raises AwsError.
+    """
+    checksum = announced(request)
+    said = request.get("ChecksumAlgorithm")
+    if said is None:
+        return checksum
+    if not checksum.is_claimed:
+        sentence = "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer"
+        raise AwsError("InvalidRequest", f"{sentence} headers were found.")
+    if said != checksum.algorithm:
+        raise AwsError("InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
+    return checksum
 
 
 def claimed(members: Mapping[str, str]) -> dict[str, str]:
@@ -61,10 +90,3 @@ def told(checksum: Checksum | None) -> dict[str, str]:
 def told_type(is_composite: bool) -> str:
     """What a checksum is over."""
     return "COMPOSITE" if is_composite else "FULL_OBJECT"
-
-
-def _asked_for(request: Request) -> str | None:
-    algorithm: str | None = request.get("ChecksumAlgorithm")
-    if algorithm is not None and algorithm not in ALGORITHMS:
-        raise AwsError("NotImplemented", f"Lowcloud does not compute {algorithm} checksums.", 501)
-    return algorithm

@@ -1,17 +1,20 @@
 """Headers of requests and answers: what is kept with an object, conditions, ranges and sources of copies."""
 
 import re
+from base64 import b64encode
+from collections.abc import Mapping
 from datetime import datetime
 from email.utils import formatdate
+from typing import Any
 from urllib.parse import unquote
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Request
-from lowcloud.core.conditions import Conditions
-from lowcloud.core.descriptions import Description
-from lowcloud.core.objects import Source
+from lowcloud.core.buckets import ENABLED
+from lowcloud.core.conditions import NO_CONDITIONS, Conditions
+from lowcloud.core.copies import Source
 from lowcloud.core.spans import Span
-from lowcloud.core.versions import Object
+from lowcloud.core.versions import NULL, Object, Version
 
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 STANDARD = "STANDARD"
@@ -26,6 +29,20 @@ _KEPT = {
     "Expires": "expires",
     "WebsiteRedirectLocation": "x-amz-website-redirect-location",
 }
+_STORAGE_CLASSES = (
+    STANDARD,
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "GLACIER_IR",
+    "DEEP_ARCHIVE",
+)  # the model has more, of other kinds of buckets
+_CONDITIONS = ("IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince")
+_VERSION = re.compile(r"[0-9a-f]{32}")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # a header's name (RFC 9110, 5.6.2)
+_PLAIN = re.compile(r"[\t -~]*")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -53,19 +70,30 @@ def told_headers(found: Object, request: Request) -> dict[str, str]:
     return {**found.description.headers, **{header: _text(value) for header, value in wanted.items() if value}}
 
 
+def told_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The members of an answer that tell the user's metadata.
+
+    What is not ASCII is told in the words of RFC 2047, as S3 does; what no header can be named by is only counted.
+    """
+    if not metadata:
+        return {}
+    told = {name: _spoken(value) for name, value in metadata.items() if _TOKEN.fullmatch(name)}
+    return {"Metadata": told, "MissingMeta": len(metadata) - len(told) or None}
+
+
 def storage_class(request: Request) -> str | None:
-    """The storage class to keep, None for the standard one."""
+    """The storage class to keep, None for the standard one. Raises AwsError."""
     wanted: str = request.get("StorageClass", STANDARD)
+    if wanted not in _STORAGE_CLASSES:
+        fields = {"StorageClassRequested": wanted}
+        raise AwsError("InvalidStorageClass", "The storage class you specified is not valid", fields=fields)
     return None if wanted == STANDARD else wanted
-
-
-def description(request: Request) -> Description:
-    """What a request says of a new object."""
-    return Description(kept_headers(request), user_metadata(request))
 
 
 def read_conditions(request: Request, prefix: str = "") -> Conditions:
     """The conditions under which to read; those on the source of a copy have the prefix CopySource."""
+    if not any(f"{prefix}{name}" in request for name in _CONDITIONS):
+        return NO_CONDITIONS
     return Conditions(
         if_match=request.get(f"{prefix}IfMatch"),
         if_none_match=request.get(f"{prefix}IfNoneMatch"),
@@ -75,10 +103,23 @@ def read_conditions(request: Request, prefix: str = "") -> Conditions:
 
 
 def write_conditions(request: Request) -> Conditions:
-    """The conditions under which to write. Raises AwsError for the one that S3 does not have."""
-    if request.get("IfNoneMatch", "*") != "*":
-        raise AwsError("NotImplemented", "A header you provided implies functionality that is not implemented", 501)
-    return Conditions(if_match=request.get("IfMatch"), if_none_match=request.get("IfNoneMatch"))
+    """The conditions under which to write. Raises AwsError for those that S3 does not have."""
+    match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
+    if match is None and none_match is None:
+        return NO_CONDITIONS
+    if match == "*" or none_match not in (None, "*") or (match is not None and none_match is not None):
+        header = "If-Match" if none_match is None else "If-None-Match" if match is None else "If-Match,If-None-Match"
+        sentence = "A header you provided implies functionality that is not implemented"
+        raise AwsError("NotImplemented", sentence, 501, {"Header": header})
+    return Conditions(if_match=match, if_none_match=none_match)
+
+
+def delete_conditions(members: Mapping[str, Any], etag: str, modified: str, size: str) -> Conditions:
+    """The conditions under which to delete, by the names of their members."""
+    if not any(name in members for name in (etag, modified, size)):
+        return NO_CONDITIONS
+    modified_at = _seconds(members.get(modified))
+    return Conditions(if_match=members.get(etag), if_modified_at=modified_at, if_size=members.get(size))
 
 
 def read_range(text: str | None) -> Span | None:
@@ -98,7 +139,25 @@ def copy_source(request: Request) -> Source:
     bucket, _, key = unquote(path).removeprefix("/").partition("/")
     if not bucket or not key:
         raise AwsError("InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
-    return Source(bucket, key, version or None)
+    return Source(bucket, key, checked_version(version) if version else None)
+
+
+def checked_version(version: str) -> str:
+    """A version's name, where it can be one. Raises AwsError."""
+    if version == NULL or _VERSION.fullmatch(version):
+        return version
+    sentence = "Invalid version id specified" if version else "Version id cannot be the empty string"
+    raise AwsError("InvalidArgument", sentence, fields={"ArgumentName": "versionId", "ArgumentValue": version})
+
+
+def told_version(version: Version, member: str = "VersionId") -> dict[str, str]:
+    """The member of an answer that tells a version which was read, of a bucket that keeps them or did once."""
+    return {} if version.versioning is None else {member: version.version}
+
+
+def new_version(made: Version) -> dict[str, str]:
+    """The member of an answer that tells a version which was written."""
+    return {"VersionId": made.version} if made.versioning == ENABLED else {}
 
 
 def _seconds(moment: datetime | None) -> float | None:
@@ -107,3 +166,8 @@ def _seconds(moment: datetime | None) -> float | None:
 
 def _text(value: str | datetime) -> str:
     return value if isinstance(value, str) else formatdate(value.timestamp(), usegmt=True)
+
+
+def _spoken(value: str) -> str:
+    """A text as a header can say it."""
+    return value if _PLAIN.fullmatch(value) else f"=?UTF-8?B?{b64encode(value.encode()).decode()}?="

@@ -3,43 +3,23 @@
 import logging
 from collections.abc import Callable
 from functools import wraps
-from hashlib import sha256
 from typing import Any
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request, operation
+from lowcloud.aws.s3.access_lists import admit_list, asked_list, asks_for_list, owner_id
 from lowcloud.aws.s3.errors import in_words_of_s3
+from lowcloud.aws.s3.headers import checked_version
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError
-from lowcloud.store.encryption import Tampered
+from lowcloud.store.encryption import Tampered, WrongKey
 from lowcloud.store.files import BlobGone
 
 log = logging.getLogger("lowcloud.s3")
 Function = Callable[[Cloud, Caller, Any], Answer]
 
-ENCRYPTION = {"ServerSideEncryption": "AES256"}  # of every object, asked for or not
-# With bucket-owner-enforced ownership, the default of AWS, only these mean anything.
-_OWNERS_ACLS = ("private", "bucket-owner-full-control", "bucket-owner-read")
-_GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
-
-# Members that operations refuse as long as Lowcloud does not do what they ask for.
-CUSTOMER_KEY = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
-SOURCE_CUSTOMER_KEY = tuple(f"CopySource{name}" for name in CUSTOMER_KEY)
-OTHER_CHECKSUMS = ("ChecksumMD5", "ChecksumXXHASH64", "ChecksumXXHASH3", "ChecksumXXHASH128")
-NEW_OBJECT = (
-    *CUSTOMER_KEY,
-    "SSEKMSKeyId",
-    "SSEKMSEncryptionContext",
-    "BucketKeyEnabled",
-    "Tagging",
-    "ObjectLockMode",
-    "ObjectLockRetainUntilDate",
-    "ObjectLockLegalHoldStatus",
-    "ObjectLockEventHold",
-    "ObjectLockEventHoldDurationDays",
-    "ObjectLockEventHoldDurationYears",
-)
+_HAS_A_LIST_OF_ITS_OWN = ("CreateBucket", "PutBucketAcl", "PutObjectAcl")
 
 
 def s3_operation(
@@ -51,11 +31,13 @@ def s3_operation(
         @operation("s3", name, refused, (*ignored, "RequestPayer"))
         @wraps(function)
         def perform(cloud: Cloud, caller: Caller, request: Request) -> Answer:
-            _check(cloud, request)
             try:
+                _check(cloud, name, request)
                 return function(cloud, caller, request)
             except CloudError as error:
-                raise in_words_of_s3(error, request) from error
+                raise in_words_of_s3(error, request, name) from error
+            except WrongKey as error:
+                raise AwsError("AccessDenied", "Access Denied", 403) from error
             except (Tampered, BlobGone) as error:
                 log.error("%s of %s/%s: %s", name, request.get("Bucket"), request.get("Key"), error)
                 raise AwsError("InternalError", "The object cannot be read: its bytes are damaged.", 500) from error
@@ -66,17 +48,17 @@ def s3_operation(
 
 
 def owner(cloud: Cloud) -> dict[str, str]:
-    """The account as S3 names an owner: a canonical id, which tells nothing of the account id."""
-    return {"ID": sha256(f"canonical user {cloud.settings.account_id}".encode()).hexdigest()}
+    """The account as S3 names an owner."""
+    return {"ID": owner_id(cloud)}
 
 
-def _check(cloud: Cloud, request: Request) -> None:
+def _check(cloud: Cloud, name: str, request: Request) -> None:
     for member in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if request.get(member, cloud.settings.account_id) != cloud.settings.account_id:
             raise AwsError("AccessDenied", "Access Denied", 403)
-    if request.get("ACL", "private") not in _OWNERS_ACLS or any(grant in request for grant in _GRANTS):
-        raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs")
-    if request.get("VersionId", "null") != "null":
-        raise AwsError("NoSuchVersion", "The specified version does not exist.", 404)
-    if request.get("ServerSideEncryption", "AES256") != "AES256":
-        raise AwsError("NotImplemented", "Lowcloud encrypts with keys of its own (AES256) only, so far.", 501)
+    if asks_for_list(request) and name not in _HAS_A_LIST_OF_ITS_OWN:
+        asked = asked_list(request, owner_id(cloud))
+        if asked is not None:
+            admit_list(cloud, request["Bucket"], asked)
+    if "VersionId" in request:
+        checked_version(request["VersionId"])

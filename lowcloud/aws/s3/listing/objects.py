@@ -1,24 +1,17 @@
 """Operations that list the objects of a bucket."""
 
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
-from lowcloud.aws.s3.checksums import told_type
-from lowcloud.aws.s3.headers import STANDARD
-from lowcloud.aws.s3.objects import quoted
+from lowcloud.aws.s3.listing.pages import common_prefixes, encode, entry_name, page_size, told_entry
 from lowcloud.aws.s3.operation import owner, s3_operation
 from lowcloud.core import listings
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.listings import Listing
 from lowcloud.core.versions import Version
-from lowcloud.store.listing import Folder
-
-LARGEST_PAGE = 1000
 
 
 @s3_operation("ListObjects", ignored=("OptionalObjectAttributes",))
@@ -47,29 +40,6 @@ def list_objects_v2(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     }
 
 
-def page_size(request: Request, member: str) -> int:
-    """How many entries to list. Raises AwsError for a negative number."""
-    wanted: int = request.get(member, LARGEST_PAGE)
-    if wanted < 0:
-        raise AwsError("InvalidArgument", f"Argument {member} must be an integer between 0 and 2147483647")
-    return min(wanted, LARGEST_PAGE)
-
-
-def encode(request: Request, text: str | None) -> str | None:
-    """A key as the client wants it: XML cannot say every character."""
-    return quote(text) if text and request.get("EncodingType") == "url" else text
-
-
-def entry_name(entry: Version | Folder) -> str:
-    """The key or the folder of an entry."""
-    return entry.prefix if isinstance(entry, Folder) else entry.key
-
-
-def common_prefixes(request: Request, entries: Sequence[Any]) -> list[dict[str, str | None]]:
-    """The folders among entries."""
-    return [{"Prefix": encode(request, entry.prefix)} for entry in entries if isinstance(entry, Folder)]
-
-
 def _list(cloud: Cloud, request: Request, *, start: str = "", after: str | None = None) -> Listing:
     return listings.list_page(
         cloud,
@@ -86,7 +56,7 @@ def _listed(cloud: Cloud, request: Request, listing: Listing, *, has_owner: bool
     owned = {"Owner": owner(cloud)} if has_owner else {}
     return {
         "IsTruncated": listing.next_start is not None,
-        "Contents": [_content(entry, request) | owned for entry in listing.entries if isinstance(entry, Version)],
+        "Contents": [told_entry(entry, request) | owned for entry in listing.entries if isinstance(entry, Version)],
         "CommonPrefixes": common_prefixes(request, listing.entries),
         "Name": request["Bucket"],
         "Prefix": encode(request, request.get("Prefix", "")),
@@ -94,20 +64,6 @@ def _listed(cloud: Cloud, request: Request, listing: Listing, *, has_owner: bool
         "MaxKeys": page_size(request, "MaxKeys"),
         "EncodingType": request.get("EncodingType"),
     }
-
-
-def _content(entry: Version, request: Request) -> dict[str, Any]:
-    content: dict[str, Any] = {
-        "Key": encode(request, entry.key),
-        "LastModified": int(entry.modified_at),  # as the header has it, which knows no fractions
-        "ETag": quoted(entry.etag),
-        "Size": entry.size,
-        "StorageClass": entry.storage_class or STANDARD,
-    }
-    if entry.checksum is not None:
-        content["ChecksumAlgorithm"] = [entry.checksum.algorithm]
-        content["ChecksumType"] = told_type(entry.checksum.is_composite)
-    return content
 
 
 def _token_of(start: str) -> str:

@@ -1,9 +1,16 @@
-"""Operations on buckets."""
+"""The life of buckets: created, listed, found, deleted."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
+from lowcloud.aws.s3.access_lists import ACL, asked_list, owner_id
+from lowcloud.aws.s3.buckets.ownership import RULES
+from lowcloud.aws.s3.buckets.tagging import KIND as TAGS
 from lowcloud.aws.s3.operation import owner, s3_operation
-from lowcloud.core import buckets
+from lowcloud.aws.s3.tags import MOST_OF_A_BUCKET, read_tags
+from lowcloud.core import access_lists, buckets
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists
@@ -12,24 +19,21 @@ DEFAULT_REGION = "us-east-1"  # whose name S3 leaves out, in requests and in ans
 MOST_BUCKETS = 10_000
 
 
-@s3_operation(
-    "CreateBucket",
-    refused=(
-        "ObjectLockEnabledForBucket",
-        *(f"CreateBucketConfiguration.{member}" for member in ("Bucket", "Location", "Tags")),
-    ),
-)
+@s3_operation("CreateBucket", refused=tuple(f"CreateBucketConfiguration.{member}" for member in ("Bucket", "Location")))
 def create_bucket(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
-    wanted = request.get("CreateBucketConfiguration", {})
-    if request.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
-        raise AwsError("NotImplemented", "Lowcloud has buckets with owner-enforced ownership only, so far.", 501)
     if request.get("BucketNamespace", "global") != "global":
         raise AwsError("NotImplemented", "Lowcloud has one namespace of buckets only.", 501)
-    region = wanted.get("LocationConstraint")
+    region = request.get("CreateBucketConfiguration", {}).get("LocationConstraint")
     if region == DEFAULT_REGION:
         raise AwsError("InvalidLocationConstraint", "The specified location-constraint is not valid")
     try:
-        bucket = buckets.create(cloud, request["Bucket"], {"EU": "eu-west-1"}.get(region, region))
+        bucket = buckets.create(
+            cloud,
+            request["Bucket"],
+            {"EU": "eu-west-1"}.get(region, region),
+            can_lock=request.get("ObjectLockEnabledForBucket", False),
+            configurations=_configurations(request, owner_id(cloud)),
+        )
     except AlreadyExists:
         bucket = buckets.find(cloud, request["Bucket"])
         if bucket.region != DEFAULT_REGION or region is not None:
@@ -78,3 +82,21 @@ def list_buckets(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
 def delete_bucket(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     buckets.delete(cloud, request["Bucket"])
     return {}
+
+
+def _configurations(request: Request, owner_id: str) -> dict[str, Mapping[str, Any]]:
+    """What a new bucket begins with, where the request says so. Raises AwsError."""
+    made: dict[str, Mapping[str, Any]] = {}
+    rule = RULES[request.get("ObjectOwnership", "BucketOwnerEnforced")]
+    made[buckets.OWNERSHIP] = {"rule": rule}
+    if tags := read_tags(request.get("CreateBucketConfiguration", {}).get("Tags", ()), MOST_OF_A_BUCKET, "Bucket"):
+        made[TAGS] = tags
+    wanted = asked_list(request, owner_id)
+    if wanted is not None and wanted != access_lists.OWNERS_OWN:
+        if rule == "enforced":
+            sentence = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+            raise AwsError("InvalidBucketAclWithObjectOwnership", sentence)
+        if access_lists.is_public(wanted):  # a new bucket's public access block forbids it
+            raise AwsError("AccessDenied", "Public access control lists are prevented by the public access block.", 403)
+        made[ACL] = wanted
+    return made

@@ -1,0 +1,106 @@
+"""What a request needs a right to, in the words of policies and access control lists.
+
+Only what is listed here can be allowed to everyone; AWS asks for a signature on the rest, copies and multipart uploads
+among them. Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lowcloud.aws.errors import AwsError
+from lowcloud.core import public_access
+from lowcloud.core.access import ANONYMOUS, authorise
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import Forbidden
+
+Grant = tuple[str, str]  # of which list, the bucket's or the object's, and what it must say
+
+
+@dataclass(frozen=True)
+class Need:
+    """One right: an action of policies on "bucket" or "bucket/key", and the grant of a list that gives it too."""
+
+    action: str
+    resource: str
+    grant: Grant | None = None
+
+
+_OF_BUCKETS: Mapping[str, tuple[str, Grant | None]] = {
+    "GetBucketAcl": ("s3:GetBucketAcl", ("bucket", "read-list")),
+    "GetBucketLocation": ("s3:GetBucketLocation", None),
+    "HeadBucket": ("s3:ListBucket", ("bucket", "read")),
+    "ListMultipartUploads": ("s3:ListBucketMultipartUploads", ("bucket", "read")),
+    "ListObjects": ("s3:ListBucket", ("bucket", "read")),
+    "ListObjectsV2": ("s3:ListBucket", ("bucket", "read")),
+    "ListObjectVersions": ("s3:ListBucketVersions", ("bucket", "read")),
+}
+_OF_OBJECTS: Mapping[str, tuple[str, Grant | None]] = {
+    "DeleteObject": ("s3:DeleteObject", None),
+    "GetObject": ("s3:GetObject", ("object", "read")),
+    "GetObjectAcl": ("s3:GetObjectAcl", ("object", "read-list")),
+    "GetObjectTagging": ("s3:GetObjectTagging", None),
+    "HeadObject": ("s3:GetObject", ("object", "read")),
+    "PutObject": ("s3:PutObject", ("bucket", "write")),
+}
+_OF_VERSIONS = {
+    "s3:DeleteObject": "s3:DeleteObjectVersion",
+    "s3:GetObject": "s3:GetObjectVersion",
+    "s3:GetObjectAcl": "s3:GetObjectVersionAcl",
+    "s3:GetObjectAttributes": "s3:GetObjectVersionAttributes",
+    "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
+}
+
+
+OPEN = frozenset((*_OF_BUCKETS, *_OF_OBJECTS, "DeleteObjects", "GetObjectAttributes"))
+
+
+def needs(operation: str, request: Mapping[str, Any]) -> list[Need]:
+    """Every right that the request of a stranger needs; none at all where the operation is not OPEN."""
+    return list(_needs(operation, request))
+
+
+def let_stranger(cloud: Cloud, operation: str, request: Mapping[str, Any]) -> None:
+    """Whether anyone may do this. Raises Forbidden."""
+    needed = needs(operation, request)
+    if not needed:
+        raise Forbidden(f"{operation} needs a signature.")
+    for need in needed:
+        authorise(cloud, ANONYMOUS, need.action, need.resource, need.grant)
+
+
+def must_hide(cloud: Cloud, error: AwsError, request: Mapping[str, Any]) -> bool:
+    """Whether an error tells a stranger, who may not list the bucket, that something is not there."""
+    tells = error.code in ("NoSuchKey", "NoSuchVersion")
+    return tells and not public_access.admits(cloud, "s3:ListBucket", request["Bucket"], ("bucket", "read"))
+
+
+def _needs(operation: str, request: Mapping[str, Any]) -> Iterator[Need]:
+    bucket = request.get("Bucket", "")
+    if operation in _OF_BUCKETS:
+        action, grant = _OF_BUCKETS[operation]
+        yield Need(action, bucket, grant)
+    elif operation in _OF_OBJECTS:
+        action, grant = _OF_OBJECTS[operation]
+        yield _of_object(action, f"{bucket}/{request['Key']}", "VersionId" in request, grant)
+    elif operation == "DeleteObjects":
+        for item in request["Delete"]["Objects"]:
+            yield _of_object("s3:DeleteObject", f"{bucket}/{item['Key']}", "VersionId" in item, None)
+    if operation == "GetObjectAttributes":
+        resource = f"{bucket}/{request['Key']}"
+        for action in ("s3:GetObject", "s3:GetObjectAttributes"):
+            yield _of_object(action, resource, "VersionId" in request, None)
+    if operation == "PutObject":
+        resource = f"{bucket}/{request['Key']}"
+        if "Tagging" in request:
+            yield Need("s3:PutObjectTagging", resource)
+        if "ACL" in request or any(name.startswith("Grant") for name in request):
+            yield Need("s3:PutObjectAcl", resource)
+        if any(name.startswith("ObjectLock") for name in request):
+            yield Need("s3:PutObjectRetention", resource)
+
+
+def _of_object(action: str, resource: str, of_version: bool, grant: Grant | None) -> Need:
+    if of_version:  # of which lists say nothing here
+        return Need(_OF_VERSIONS.get(action, action), resource)
+    return Need(action, resource, grant)

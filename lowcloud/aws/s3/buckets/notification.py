@@ -1,0 +1,108 @@
+"""Whom to tell of what happens in a bucket: kept as it is put, once it makes sense."""
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from lowcloud.aws.operations import Answer, Request
+from lowcloud.aws.s3.buckets.documents import invalid, storable
+from lowcloud.aws.s3.operation import s3_operation
+from lowcloud.core import buckets, configurations
+from lowcloud.core.access import Caller
+from lowcloud.core.cloud import Cloud
+
+KIND = "notification"
+LONGEST_VALUE = 1024
+_DESTINATIONS = {  # the member that lists configurations, the one that names where to, and what it must look like
+    "TopicConfigurations": ("TopicArn", r"arn:aws[\w-]*:sns:[\w-]+:\d{12}:[\w-]{1,256}(\.fifo)?"),
+    "QueueConfigurations": ("QueueArn", r"arn:aws[\w-]*:sqs:[\w-]+:\d{12}:[\w-]{1,80}(\.fifo)?"),
+    "LambdaFunctionConfigurations": (
+        "LambdaFunctionArn",
+        r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,64}(:[\w$-]+)?",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Rule:
+    events: frozenset[str]
+    prefix: str
+    suffix: str
+
+
+@s3_operation("PutBucketNotificationConfiguration", ignored=("SkipDestinationValidation",))
+def put_bucket_notification_configuration(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    """An empty configuration removes what was there."""
+    wanted = request["NotificationConfiguration"]
+    document: dict[str, Any] = {member: [_named(item) for item in wanted.get(member, ())] for member in _DESTINATIONS}
+    if "EventBridgeConfiguration" in wanted:
+        document["EventBridgeConfiguration"] = {}
+    _check(document)
+    configurations.put(cloud, request["Bucket"], KIND, storable(document))
+    return {}
+
+
+@s3_operation("GetBucketNotificationConfiguration")
+def get_bucket_notification_configuration(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    buckets.find(cloud, request["Bucket"])
+    return configurations.get(cloud, request["Bucket"], KIND) or {}
+
+
+def _named(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {**item, "Id": item.get("Id") or secrets.token_hex(16)}
+
+
+def _check(document: Mapping[str, Any]) -> None:
+    """Raises AwsError."""
+    items = [(member, item) for member in _DESTINATIONS for item in document[member]]
+    if len({item["Id"] for _, item in items}) < len(items):
+        raise invalid("Same ID used for multiple configurations. IDs must be unique")
+    for member, item in items:
+        name, pattern = _DESTINATIONS[member]
+        if not re.fullmatch(pattern, item[name]):
+            raise invalid("The ARN could not be parsed", ArgumentName=name, ArgumentValue=item[name])
+    for one, other in combinations([_rule(item) for _, item in items], 2):
+        if _overlap(one, other):
+            raise invalid(
+                "Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules if the prefixes "
+                "are overlapping for the same event type."
+            )
+
+
+def _rule(item: Mapping[str, Any]) -> _Rule:
+    if not item["Events"]:
+        raise invalid("A notification configuration names at least one event.")
+    values: dict[str, str] = {}
+    for name, value in _filter_rules(item):
+        if name in values:
+            raise invalid(f"Cannot specify more than one {name} rule in a filter.")
+        if len(value) > LONGEST_VALUE:
+            raise invalid(f"The size of the {name} must be less than or equal to {LONGEST_VALUE}")
+        values[name] = value
+    return _Rule(frozenset(item["Events"]), values.get("prefix", ""), values.get("suffix", ""))
+
+
+def _filter_rules(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for rule in item.get("Filter", {}).get("Key", {}).get("FilterRules", ()):
+        if "Name" not in rule:
+            raise invalid("filter rule name must be either prefix or suffix")
+        yield rule["Name"], rule.get("Value", "")
+
+
+def _overlap(one: _Rule, other: _Rule) -> bool:
+    """Whether one event of one key could be told twice."""
+    return (
+        any(_is_same(event, known) for event in one.events for known in other.events)
+        and (one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix))
+        and (one.suffix.endswith(other.suffix) or other.suffix.endswith(one.suffix))
+    )
+
+
+def _is_same(event: str, known: str) -> bool:
+    """Whether two events can be one: "s3:ObjectCreated:*" is all that begin so."""
+    return any(
+        a == b or (a.endswith(":*") and b.startswith(a.removesuffix("*"))) for a, b in ((event, known), (known, event))
+    )

@@ -1,0 +1,73 @@
+"""Access control lists of buckets and objects: who, beside the owner, may read or write; kept only where they differ.
+
+A list is {"grants": [{"to": "owner" | "everyone" | "users" | "logs", "may": one of PERMISSIONS}]}.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from lowcloud.core import configurations
+from lowcloud.core.buckets import OWNERSHIP
+from lowcloud.core.cloud import Cloud
+from lowcloud.store import upsert
+from lowcloud.store.tables import access_lists, objects
+
+KIND = "access-list"
+PERMISSIONS = ("full-control", "read", "write", "read-list", "write-list")
+AccessList = Mapping[str, Any]
+OWNERS_OWN: AccessList = {"grants": [{"to": "owner", "may": "full-control"}]}
+
+
+def are_in_force(connection: sa.Connection, bucket: str) -> bool:
+    """Whether the bucket's lists, and those of its objects, mean anything: not where its owner owns everything."""
+    rule = configurations.read(connection, bucket, OWNERSHIP)
+    return rule is None or rule["rule"] != "enforced"
+
+
+def of_bucket(connection: sa.Connection, bucket: str) -> AccessList:
+    """The list of a bucket."""
+    return configurations.read(connection, bucket, KIND) or OWNERS_OWN
+
+
+def of_object(connection: sa.Connection, bucket: str, key: str, object_id: str) -> AccessList:
+    """The list of an object; bytes that replace it have their own."""
+    found = sa.select(access_lists.c.document).where(
+        access_lists.c.bucket == bucket, access_lists.c.key == key, access_lists.c.object == object_id
+    )
+    return connection.execute(found).scalar() or OWNERS_OWN
+
+
+def put_of_object(cloud: Cloud, bucket: str, key: str, object_id: str, document: AccessList) -> None:
+    """Set the list of an object, and drop those of objects that the key no longer holds."""
+
+    def change(connection: sa.Connection) -> None:
+        here = (access_lists.c.bucket == bucket, access_lists.c.key == key)
+        held = sa.select(objects.c.id).where(objects.c.bucket == bucket, objects.c.key == key)
+        connection.execute(sa.delete(access_lists).where(*here, access_lists.c.object.not_in(held)))
+        row = {"bucket": bucket, "key": key, "object": object_id, "document": document}
+        upsert.put(connection, access_lists, row, ["bucket", "key", "object"])
+
+    cloud.database.apply(change)
+
+
+def sweep(cloud: Cloud) -> None:
+    """Drop the lists of objects that are gone. Safe beside writers: a list is put when its object is there."""
+    here = (objects.c.bucket == access_lists.c.bucket, objects.c.key == access_lists.c.key)
+    is_held = sa.exists().where(*here, objects.c.id == access_lists.c.object)
+
+    def change(connection: sa.Connection) -> None:
+        connection.execute(sa.delete(access_lists).where(~is_held))
+
+    cloud.database.apply(change)
+
+
+def grants(document: AccessList, to: str, may: str) -> bool:
+    """Whether the list lets `to` do what `may` says."""
+    return any(grant["to"] == to and grant["may"] in (may, "full-control") for grant in document["grants"])
+
+
+def is_public(document: AccessList) -> bool:
+    """Whether the list lets in others than the account: everyone, or everyone who has an account anywhere."""
+    return any(grant["to"] in ("everyone", "users") for grant in document["grants"])

@@ -1,0 +1,75 @@
+"""Copies of objects: other bytes on disk, under keys of their own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lowcloud.core import objects
+from lowcloud.core.checksums import DEFAULT_ALGORITHM
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.conditions import NO_CONDITIONS, Conditions
+from lowcloud.core.descriptions import Description, Encryption
+from lowcloud.core.locks import UNLOCKED, Lock
+from lowcloud.core.versions import Object
+
+
+@dataclass(frozen=True)
+class Source:
+    """An object to copy; without a version, the newest."""
+
+    bucket: str
+    key: str
+    version: str | None = None
+
+
+def copy(
+    cloud: Cloud,
+    source: Source,
+    bucket: str,
+    key: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    user_metadata: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    encryption: Encryption | None = None,
+    storage_class: str | None = None,
+    lock: Lock = UNLOCKED,
+    algorithm: str | None = None,
+    source_customer_key: bytes | None = None,
+    customer_key: bytes | None = None,
+    source_conditions: Conditions = NO_CONDITIONS,
+    conditions: Conditions = NO_CONDITIONS,
+) -> tuple[Object, Object]:
+    """Copy an object: (source, copy). Headers, metadata and tags that are given replace the source's.
+
+    Raises what get and put raise.
+    """
+    objects.check_key(key)
+    found, chunks = objects.get(
+        cloud,
+        source.bucket,
+        source.key,
+        version=source.version,
+        customer_key=source_customer_key,
+        conditions=source_conditions,
+    )
+    said = found.description
+    new = Description(
+        said.headers if headers is None else headers,
+        said.user_metadata if user_metadata is None else user_metadata,
+        said.tags if tags is None else tags,
+        encryption,
+    )
+    kept = found.checksum.algorithm if found.checksum else DEFAULT_ALGORITHM
+    made = objects.put(
+        cloud,
+        bucket,
+        key,
+        chunks,
+        new,
+        storage_class=storage_class,
+        lock=lock,
+        customer_key=customer_key,
+        algorithm=algorithm or kept,
+        conditions=conditions,
+    )
+    return found, made

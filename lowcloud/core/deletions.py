@@ -1,0 +1,111 @@
+"""Deletions: objects removed, or hidden behind a marker where their bucket keeps versions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from lowcloud.core import buckets, versions
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.conditions import NO_CONDITIONS, ConditionFailed, Conditions
+from lowcloud.core.disk import full_disk_told
+from lowcloud.core.errors import CloudError
+from lowcloud.core.locks import check_unlocked
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What a deletion did. `version`: of the marker that was written, or of the version that was removed."""
+
+    key: str
+    version: str | None  # None: of a bucket that never kept versions
+    is_marker: bool  # the version is a marker
+
+
+def delete(
+    cloud: Cloud,
+    bucket: str,
+    key: str,
+    *,
+    version: str | None = None,
+    conditions: Conditions = NO_CONDITIONS,
+    may_bypass_governance: bool = False,
+) -> Deletion:
+    """Remove an object, or hide it behind a marker where the bucket keeps versions; a key that holds none is no error.
+
+    A version that is named is removed for good. Raises NotFound (bucket), ConditionFailed and Locked.
+    """
+    [done] = delete_many(cloud, bucket, [(key, version, conditions)], may_bypass_governance=may_bypass_governance)
+    if isinstance(done, CloudError):
+        raise done
+    return done
+
+
+def delete_many(
+    cloud: Cloud,
+    bucket: str,
+    wanted: Sequence[tuple[str, str | None, Conditions]],
+    *,
+    may_bypass_governance: bool = False,
+) -> list[Deletion | CloudError]:
+    """Delete (key, version, conditions) in one transaction; what became of each, in their order. Raises NotFound."""
+    now = cloud.now()
+
+    def write(connection: sa.Connection) -> tuple[list[Deletion | CloudError], list[list[str]]]:
+        found = buckets.require(connection, bucket)
+        outcomes: list[Deletion | CloudError] = []
+        blobs = []
+        for key, version, conditions in wanted:
+            try:
+                if version is None:
+                    done, freed = _hide(connection, found, key, conditions, now)
+                else:
+                    done, freed = _remove(connection, bucket, key, version, conditions, now, may_bypass_governance)
+            except CloudError as error:
+                outcomes.append(error)
+            else:
+                outcomes.append(done)
+                blobs.append(freed)
+        return outcomes, blobs
+
+    with full_disk_told():
+        outcomes, blobs = cloud.database.apply(write)
+    for group in blobs:
+        cloud.files.delete(group)
+    return outcomes
+
+
+def _hide(
+    connection: sa.Connection, bucket: buckets.Bucket, key: str, conditions: Conditions, now: float
+) -> tuple[Deletion, list[str]]:
+    """Remove the one version of a key, or write a marker where the bucket keeps versions."""
+    newest = versions.newest(connection, bucket.name, key)
+    _check(conditions, newest, key)
+    if bucket.versioning is None:
+        return Deletion(key, None, False), [] if newest is None else versions.remove(connection, newest)
+    marker, freed = versions.place_marker(connection, bucket, key, newest, now)
+    return Deletion(key, marker.version, True), freed
+
+
+def _remove(
+    connection: sa.Connection,
+    bucket: str,
+    key: str,
+    version: str,
+    conditions: Conditions,
+    now: float,
+    may_bypass_governance: bool,
+) -> tuple[Deletion, list[str]]:
+    """Remove a version for good."""
+    found = versions.named(connection, bucket, key, version)
+    _check(conditions, found, key)
+    if found is None:
+        return Deletion(key, version, False), []
+    check_unlocked(found.lock, now, may_bypass_governance=may_bypass_governance)
+    return Deletion(key, version, found.is_marker), versions.remove(connection, found)
+
+
+def _check(conditions: Conditions, found: versions.Version | None, key: str) -> None:
+    if found is not None and found.is_marker and conditions.if_match is not None:
+        raise ConditionFailed("If-Match")  # there was an object: it is not that there never was one
+    versions.check_replacing(conditions, found, key)

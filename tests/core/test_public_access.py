@@ -1,0 +1,129 @@
+from typing import Any
+
+import pytest
+
+from lowcloud.core import access_lists, buckets, configurations, objects, public_access
+from lowcloud.core.access import ANONYMOUS, authorise
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import Forbidden
+from lowcloud.core.public_access import admits, judge, may_admit
+
+READ = "s3:getobject"
+READERS = {"grants": [{"to": "everyone", "may": "read"}]}
+
+
+def statement(**changes: Any) -> dict[str, Any]:
+    return {
+        "allows": True,
+        "everyone": True,
+        "others": False,
+        "actions": [READ],
+        "not_actions": None,
+        "resources": ["bucket/*"],
+        "not_resources": None,
+        "conditions": None,
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, True),
+        ({"actions": ["s3:get*"]}, True),
+        ({"actions": ["s3:put*"]}, None),
+        ({"actions": None, "not_actions": ["s3:put*"]}, True),
+        ({"actions": None, "not_actions": ["s3:get*"]}, None),
+        ({"resources": ["bucket/other/*"]}, None),
+        ({"resources": ["bucket"]}, None),
+        ({"resources": None, "not_resources": ["bucket/secret/*"]}, True),
+        ({"resources": None, "not_resources": ["bucket/k?y"]}, None),
+        ({"everyone": False}, None),
+        ({"everyone": False, "others": True}, None),
+        ({"conditions": {"Bool": {}}}, None),
+        ({"allows": False}, False),
+        ({"allows": False, "everyone": False}, None),
+        ({"allows": False, "everyone": False, "others": True}, False),
+        ({"allows": False, "conditions": {"Bool": {}}}, False),
+        ({"resources": ["bucket/${aws:username}"]}, None),
+        ({"allows": False, "resources": ["bucket/${aws:username}"]}, False),
+    ],
+)
+def test_a_statement_judges_a_stranger(changes: dict[str, Any], verdict: bool | None) -> None:
+    assert judge([statement(**changes)], "s3:GetObject", "bucket/key") is verdict
+
+
+def test_a_denial_outranks_every_permission() -> None:
+    for statements in ([statement(), statement(allows=False)], [statement(allows=False), statement()]):
+        assert judge(statements, "s3:GetObject", "bucket/key") is False
+
+
+@pytest.fixture
+def open_cloud(cloud: Cloud) -> Cloud:
+    """With a bucket that nothing protects but itself."""
+    buckets.create(cloud, "bucket")
+    configurations.remove(cloud, "bucket", buckets.BLOCK)
+    configurations.put(cloud, "bucket", buckets.OWNERSHIP, {"rule": "writer"})
+    return cloud
+
+
+def test_a_list_lets_in_unless_the_policy_denies_or_the_owner_owns_everything(open_cloud: Cloud) -> None:
+    made = objects.put(open_cloud, "bucket", "key", [b"data"])
+    call = (open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
+    assert not admits(*call)
+    access_lists.put_of_object(open_cloud, "bucket", "key", made.id, READERS)
+    assert admits(*call)
+    assert not admits(open_cloud, "s3:GetObject", "bucket/key")
+    denial = {"text": "", "is_public": False, "statements": [statement(allows=False)]}
+    configurations.put(open_cloud, "bucket", public_access.POLICY, denial)
+    assert not admits(*call)
+    configurations.remove(open_cloud, "bucket", public_access.POLICY)
+    configurations.put(open_cloud, "bucket", buckets.OWNERSHIP, {"rule": "enforced"})
+    assert not admits(*call)
+
+
+def test_a_list_is_for_the_bytes_it_was_put_on(open_cloud: Cloud) -> None:
+    first = objects.put(open_cloud, "bucket", "key", [b"one"])
+    access_lists.put_of_object(open_cloud, "bucket", "key", first.id, READERS)
+    second = objects.put(open_cloud, "bucket", "key", [b"two"])
+    assert not admits(open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
+    access_lists.put_of_object(open_cloud, "bucket", "key", second.id, READERS)
+    with open_cloud.database.read() as connection:
+        assert access_lists.of_object(connection, "bucket", "key", first.id) == access_lists.OWNERS_OWN
+
+
+def test_a_sweep_drops_the_lists_of_objects_that_are_gone(open_cloud: Cloud) -> None:
+    kept, gone = (objects.put(open_cloud, "bucket", key, [b"data"]) for key in ("kept", "gone"))
+    for made in (kept, gone):
+        access_lists.put_of_object(open_cloud, "bucket", made.key, made.id, READERS)
+    objects.delete(open_cloud, "bucket", "gone")
+    access_lists.sweep(open_cloud)
+    with open_cloud.database.read() as connection:
+        assert access_lists.of_object(connection, "bucket", "kept", kept.id) == READERS
+        assert access_lists.of_object(connection, "bucket", "gone", gone.id) == access_lists.OWNERS_OWN
+
+
+def test_what_is_deleted_is_read_by_nobody(open_cloud: Cloud) -> None:
+    buckets.set_versioning(open_cloud, "bucket", buckets.ENABLED)
+    made = objects.put(open_cloud, "bucket", "key", [b"data"])
+    access_lists.put_of_object(open_cloud, "bucket", "key", made.id, READERS)
+    objects.delete(open_cloud, "bucket", "key")
+    assert not admits(open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
+
+
+def test_a_bucket_that_can_let_nobody_in_says_so_at_once(cloud: Cloud, open_cloud: Cloud) -> None:
+    buckets.create(cloud, "closed")
+    assert not may_admit(cloud, "closed")
+    assert not may_admit(cloud, "missing")
+    assert may_admit(cloud, "bucket")
+
+
+def test_strangers_pass_the_one_function_that_everybody_passes(open_cloud: Cloud) -> None:
+    with pytest.raises(Forbidden):
+        authorise(open_cloud, ANONYMOUS, "s3:GetObject", "bucket/key")
+    with pytest.raises(Forbidden):
+        authorise(open_cloud, ANONYMOUS, "sagemaker:ListModels", "/")
+    configurations.put(
+        open_cloud, "bucket", public_access.POLICY, {"text": "", "is_public": True, "statements": [statement()]}
+    )
+    authorise(open_cloud, ANONYMOUS, "s3:GetObject", "bucket/key")

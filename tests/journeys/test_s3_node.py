@@ -1,0 +1,11 @@
+"""The AWS SDK for JavaScript, with the streamed uploads of lib-storage."""
+
+from tests.journeys.clients import content, keys
+
+
+def test_streams_go_up_in_parts_and_come_down_the_same(node, shell, s3):
+    node("client.mjs")
+    assert keys(s3, shell.bucket) == ["copied", "large.bin", "link ä", "streamed.bin"]
+    assert content(s3, shell.bucket, "large.bin") == content(s3, shell.bucket, "streamed.bin")
+    assert s3.head_object(Bucket=shell.bucket, Key="large.bin", PartNumber=1)["PartsCount"] == 3
+    assert s3.list_multipart_uploads(Bucket=shell.bucket).get("Uploads", []) == []
