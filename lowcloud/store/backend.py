@@ -1,5 +1,6 @@
 """What each database does in its own way; sqlite.py and postgresql.py do it."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -46,6 +47,9 @@ class Backend(Protocol):
 
     def finish_tables(self, connection: Connection) -> None:
         """Settle, for tables just made, what SQLAlchemy has no word for."""
+
+    def faults(self, connection: Connection) -> Sequence[str]:
+        """What the database finds wrong with its own files. Raises DBAPIError."""
 
     def lead(self) -> Leadership:
         """Stand for the lead."""
