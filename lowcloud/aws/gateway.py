@@ -187,7 +187,8 @@ class Gateway:
             raise errors.not_implemented(target.service.name, target.operation.name)
         if operation.is_async:
             parsed = self._prepare(operation, target, exchange, body)
-            answer = await operation.function(self._cloud, exchange.caller, parsed)
+            with faults_told():
+                answer = await operation.function(self._cloud, exchange.caller, parsed)
             return serialize(target.service, target.operation, target.protocol, answer, exchange.request.id)
         pool = self._uploads if isinstance(body, Body) and body.is_incoming else self._workers
         loop = asyncio.get_running_loop()
@@ -220,7 +221,8 @@ class Gateway:
         """The part of a plain operation's request that runs in a worker thread."""
         parsed = self._prepare(operation, target, exchange, body)
         try:
-            answer = operation.function(self._cloud, exchange.caller, parsed)
+            with faults_told():
+                answer = operation.function(self._cloud, exchange.caller, parsed)
         except AwsError as error:
             if exchange.caller is ANONYMOUS and actions.must_hide(self._cloud, error, parsed):
                 raise AwsError("AccessDenied", "Access Denied", 403) from error

@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from lowcloud.core.errors import StorageFull, Unavailable
+from lowcloud.core.errors import StorageFull, StorageUnavailable
 from lowcloud.store.disk import Fault, fault_of
 
 log = logging.getLogger("lowcloud.disk")
 
 _SENTENCES = {
     Fault.FULL: "The disk is full: nothing was stored. Free some space and try again.",
-    Fault.READ_ONLY: "The disk or the database is read-only. Make it writable and try again; reading goes on.",
-    Fault.FAILING: "The disk refuses to read or to write. The server's log says more.",
+    Fault.READ_ONLY: "The disk is read-only. Make it writable and try again; reading goes on.",
+    Fault.FAILING: "The disk refuses to read or to write. The server's log says which file and why.",
     Fault.BUSY: "The store is too busy. Try again.",
-    Fault.AWAY: "The database does not answer. Try again: whether this request was carried out is not known.",
+    Fault.AWAY: "The database does not answer for now. Try again: whether this request was carried out is not known.",
     Fault.DAMAGED: "The database or its disk is damaged: it cannot be read. Run `lowcloud check`.",
 }
 
@@ -35,7 +35,7 @@ def full_disk_told() -> Iterator[None]:
 
 @contextmanager
 def faults_told() -> Iterator[None]:
-    """Tell whatever a disk or a database has met as StorageFull or Unavailable, at the edge of a request.
+    """Tell whatever a disk or a database has met as StorageFull or StorageUnavailable, at the edge of a request.
 
     Not below: a commit whose sync to disk fails may yet turn out to have happened, so who writes must not take it for a
     refusal, which is what a CloudError means.
@@ -43,8 +43,8 @@ def faults_told() -> Iterator[None]:
     try:
         yield
     except (OSError, DBAPIError, PoolTimeout) as error:
-        fault = Fault.BUSY if isinstance(error, PoolTimeout) else fault_of(error)
+        fault = fault_of(error)
         if fault is None:
             raise
         log.error("%s: %s", fault.value, error)
-        raise (StorageFull if fault is Fault.FULL else Unavailable)(_SENTENCES[fault]) from error
+        raise (StorageFull if fault is Fault.FULL else StorageUnavailable)(_SENTENCES[fault]) from error

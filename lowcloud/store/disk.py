@@ -5,6 +5,7 @@ import sqlite3
 from enum import Enum
 
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 
 class Fault(Enum):
@@ -14,7 +15,7 @@ class Fault(Enum):
     READ_ONLY = "read-only"
     FAILING = "failing"  # an error of the device, or no right to a file
     BUSY = "busy"  # somebody else holds what is needed, or too much is open
-    AWAY = "away"  # the server of the database is not reached, or starts anew
+    AWAY = "away"  # the database is not reached, or is starting or ending
     DAMAGED = "damaged"
 
 
@@ -59,16 +60,17 @@ _OF_POSTGRESQL = {
 _SQLITE_PRIMARY = 0xFF  # the low byte of an extended result code
 
 
-def fault_of(error: OSError | DBAPIError) -> Fault | None:
+def fault_of(error: OSError | DBAPIError | PoolTimeout) -> Fault | None:
     """Which fault an error of a file or of the database tells of; None where it tells of something else."""
     if isinstance(error, OSError):
         return None if error.errno is None else _OF_ERRNO.get(error.errno)
+    if isinstance(error, PoolTimeout):  # every connection was busy for too long
+        return Fault.BUSY
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None:
         return _OF_SQLITE.get(code & _SQLITE_PRIMARY)
-    state = getattr(error.orig, "sqlstate", "")
-    for length in (5, 3, 2):
-        if state and state[:length] in _OF_POSTGRESQL:
-            return _OF_POSTGRESQL[state[:length]]
-    has_no_connection = state is None and isinstance(error, OperationalError)  # psycopg's sentence for it
-    return Fault.AWAY if error.connection_invalidated or has_no_connection else None
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return next((_OF_POSTGRESQL[state[:n]] for n in (5, 3, 2) if state[:n] in _OF_POSTGRESQL), None)
+    # The driver has no state to tell where it has no connection at all.
+    return Fault.AWAY if error.connection_invalidated or isinstance(error, OperationalError) else None

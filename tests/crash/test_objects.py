@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lowcloud import settings
 from lowcloud.core import objects
 from lowcloud.server import open_cloud
+from tests.conftest import make_cloud
 from tests.crash.ledger import Ledger
 from tests.crash.writer import prepare
 from tests.running import RunningCloud, wait_for
@@ -26,6 +27,11 @@ LONGEST_LIFE_SECONDS = 0.4
 
 def test_kill_9_loses_no_acknowledged_object(tmp_path: Path) -> None:
     kill_rounds(tmp_path / "home", rounds=10)
+
+
+def test_kill_9_loses_no_acknowledged_object_whose_row_is_in_postgresql(tmp_path: Path, postgres: Any) -> None:
+    make_cloud(tmp_path / "home", postgres.new_database()).database.close()  # the home remembers it
+    kill_rounds(tmp_path / "home", rounds=6)
 
 
 @pytest.mark.slow
