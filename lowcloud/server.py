@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import threading
@@ -32,6 +33,7 @@ from lowcloud.store.database import Database
 from lowcloud.store.encryption import KeyRing
 from lowcloud.store.files import Files
 
+OPEN_FILES = 10_240  # as many as macOS takes
 LONGEST_GOODBYE_SECONDS = 3  # requests still open when the server goes down get this long
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep theirs, so that none sends into a connection being closed
 LOCK_PATIENCE_SECONDS = 1.0
@@ -80,6 +82,7 @@ def serve(settings: Settings, workers: int, on_ready: Callable[[Running], None])
         (settings.home / "server.json").unlink(missing_ok=True)  # first: a killed server left it, and others read it
         remember(settings)
         listener = listen(settings.host, settings.port)
+        allow_open_files()
         if workers == 1:
             _lead(settings, listener, os.getpid(), None, on_ready)
             return
@@ -93,6 +96,14 @@ def serve(settings: Settings, workers: int, on_ready: Callable[[Running], None])
                 _assist(settings, listen_too(listener), member)
 
         crew.run(workers, work)
+
+
+def allow_open_files() -> None:
+    """Let this process have a connection and a blob open for each of many slow uploads; shells allow far fewer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _lead(
@@ -156,10 +167,10 @@ def _check_choice(settings: Settings) -> None:
 def _close(cloud: Cloud, leading: Leading) -> None:
     with ExitStack() as steps:  # the last first, and each even where one before it fails
         steps.callback((cloud.settings.home / "server.json").unlink, missing_ok=True)
+        steps.callback(leading.close)
         steps.callback(cloud.database.close)
         steps.callback(cloud.engine.close)
-        led = leading.leads
-        if leading.stop() and led:  # else another server takes over what runs
+        if leading.stop():  # else another server carries on
             endpoints_lifecycle.suspend(cloud)
 
 

@@ -84,11 +84,16 @@ def make_cloud(home: Path, database: str | None = None) -> Cloud:
     return open_cloud(settings.load(home, ENVIRONMENT, database=database))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    what = "where the servers of fixtures keep their rows"
+    parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help=what)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """What rests on the database alone is tested on each: tests/store, tests/core and tests/contracts."""
     if "database" in metafunc.fixturenames:
         is_close = ROOMS_ON_EACH_DATABASE.intersection(metafunc.definition.path.parts)
-        kinds = ["sqlite", "postgresql"] if is_close else ["sqlite"]
+        kinds = ["sqlite", "postgresql"] if is_close else [metafunc.config.getoption("--database")]
         metafunc.parametrize("database", kinds, indirect=True)
 
 
@@ -120,11 +125,18 @@ def gateway(cloud: Cloud) -> Iterator[Gateway]:
     made.close()
 
 
+def options_of(request: pytest.FixtureRequest) -> list[str]:
+    """What to tell `lowcloud up` of the database."""
+    if request.config.getoption("--database") == "sqlite":
+        return []
+    return ["--database", request.getfixturevalue("postgres").new_database()]
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Server]:
     """A real server process on a free port, for the tests of a module."""
     home = tmp_path_factory.mktemp("server") / "home"
-    command = [sys.executable, "-m", "lowcloud.cli", "up", "--home", str(home), "--port", "0"]
+    command = [sys.executable, "-m", "lowcloud.cli", "up", "--home", str(home), "--port", "0", *options_of(request)]
     process = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT}, start_new_session=True)
     try:
         yield Server(_wait_until_ready(home, process))
@@ -172,9 +184,9 @@ def _wait_until_ready(home: Path, process: subprocess.Popen[bytes]) -> str:
 
 
 @pytest.fixture(scope="session")
-def running_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+def running_cloud(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[RunningCloud]:
     """One whole cloud, started by the command line, for all tests that need jobs and endpoints."""
     cloud = RunningCloud(tmp_path_factory.mktemp("cloud") / "home")
-    cloud.up()
+    cloud.up(*options_of(request))
     yield cloud
     cloud.down()

@@ -37,9 +37,9 @@ class RunningCloud:
             check=check,
         )
 
-    def up(self) -> None:
+    def up(self, *options: str, **environment: str) -> None:
         """Start the server on a free port."""
-        self.cli("up", "--detach", "--port", "0")
+        self.cli("up", "--detach", "--port", "0", *options, **environment)
 
     def down(self) -> None:
         """Stop the server."""

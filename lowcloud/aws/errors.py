@@ -79,8 +79,7 @@ _DEFAULT_CODES: dict[type[core.CloudError], tuple[str, int]] = {
     core.Invalid: ("ValidationException", 400),
     core.InUse: ("ResourceInUseException", 400),
     core.Forbidden: ("AccessDeniedException", 400),
-    core.StorageFull: ("ServiceUnavailable", 503),
-    core.Unavailable: ("ServiceUnavailable", 503),
+    core.StorageUnavailable: ("ServiceUnavailable", 503),
 }
 _CODES: dict[str, dict[type[core.CloudError], tuple[str, int]]] = {
     "sagemaker": {
@@ -105,6 +104,7 @@ _CODES: dict[str, dict[type[core.CloudError], tuple[str, int]]] = {
         core.Invalid: ("InvalidRequest", 400),
         core.InUse: ("OperationAborted", 409),
         core.Forbidden: ("AccessDenied", 403),
+        core.StorageFull: ("InsufficientStorage", 507),
     },
 }
 

@@ -32,9 +32,8 @@ from lowcloud.aws.wire import HttpRequest, HttpResponse, MalformedUrl, request_h
 from lowcloud.core.access import ANONYMOUS, Caller, Credentials, TokenExpired, UnknownKey, authorise, find_credentials
 from lowcloud.core.bodies import LARGEST_BODY_BYTES
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.disk import full_disk_told
+from lowcloud.core.disk import faults_told
 from lowcloud.core.errors import CloudError
-from lowcloud.core.outage import outage_told
 from lowcloud.core.public_access import may_admit
 
 WORKERS = 64
@@ -121,7 +120,7 @@ class Gateway:
     async def _answer(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
         """The response, whatever happens."""
         try:
-            with outage_told():
+            with faults_told():
                 return await self._respond(exchange, incoming)
         except AwsError as error:
             return _error_response(exchange, error)
@@ -188,7 +187,7 @@ class Gateway:
             raise errors.not_implemented(target.service.name, target.operation.name)
         if operation.is_async:
             parsed = self._prepare(operation, target, exchange, body)
-            with full_disk_told():
+            with faults_told():
                 answer = await operation.function(self._cloud, exchange.caller, parsed)
             return serialize(target.service, target.operation, target.protocol, answer, exchange.request.id)
         pool = self._uploads if isinstance(body, Body) and body.is_incoming else self._workers
@@ -212,7 +211,7 @@ class Gateway:
     def _cors_headers(self, request: HttpRequest) -> dict[str, str]:
         """What lets the page that sent this read the answer, where its bucket's rules can be read themselves."""
         try:
-            with outage_told():
+            with faults_told():
                 bucket, _ = find_place(request, self._own_names)
                 return cors.answer_headers(self._cloud, request, bucket) if bucket else {}
         except (AwsError, CloudError, MalformedUrl):
@@ -222,7 +221,7 @@ class Gateway:
         """The part of a plain operation's request that runs in a worker thread."""
         parsed = self._prepare(operation, target, exchange, body)
         try:
-            with full_disk_told():
+            with faults_told():
                 answer = operation.function(self._cloud, exchange.caller, parsed)
         except AwsError as error:
             if exchange.caller is ANONYMOUS and actions.must_hide(self._cloud, error, parsed):

@@ -12,12 +12,18 @@ from lowcloud.core import configurations
 from lowcloud.core.buckets import OWNERSHIP
 from lowcloud.core.cloud import Cloud
 from lowcloud.store import upsert
-from lowcloud.store.tables import access_lists, objects
+from lowcloud.store.tables import access_lists, objects, uploads
 
 KIND = "access-list"
 PERMISSIONS = ("full-control", "read", "write", "read-list", "write-list")
 AccessList = Mapping[str, Any]
 OWNERS_OWN: AccessList = {"grants": [{"to": "owner", "may": "full-control"}]}
+
+_HERE = (objects.c.bucket == access_lists.c.bucket, objects.c.key == access_lists.c.key)
+_IS_HELD = sa.or_(
+    sa.exists().where(*_HERE, objects.c.id == access_lists.c.object),
+    sa.exists().where(uploads.c.id == access_lists.c.object),
+)
 
 
 def are_in_force(connection: sa.Connection, bucket: str) -> bool:
@@ -40,12 +46,11 @@ def of_object(connection: sa.Connection, bucket: str, key: str, object_id: str) 
 
 
 def put_of_object(cloud: Cloud, bucket: str, key: str, object_id: str, document: AccessList) -> None:
-    """Set the list of an object, and drop those of objects that the key no longer holds."""
+    """Set the list of an object, or of the upload that will be it; drop those of what the key no longer holds."""
 
     def change(connection: sa.Connection) -> None:
         here = (access_lists.c.bucket == bucket, access_lists.c.key == key)
-        held = sa.select(objects.c.id).where(objects.c.bucket == bucket, objects.c.key == key)
-        connection.execute(sa.delete(access_lists).where(*here, access_lists.c.object.not_in(held)))
+        connection.execute(sa.delete(access_lists).where(*here, ~_IS_HELD))
         row = {"bucket": bucket, "key": key, "object": object_id, "document": document}
         upsert.put(connection, access_lists, row, ["bucket", "key", "object"])
 
@@ -54,11 +59,9 @@ def put_of_object(cloud: Cloud, bucket: str, key: str, object_id: str, document:
 
 def sweep(cloud: Cloud) -> None:
     """Drop the lists of objects that are gone. Safe beside writers: a list is put when its object is there."""
-    here = (objects.c.bucket == access_lists.c.bucket, objects.c.key == access_lists.c.key)
-    is_held = sa.exists().where(*here, objects.c.id == access_lists.c.object)
 
     def change(connection: sa.Connection) -> None:
-        connection.execute(sa.delete(access_lists).where(~is_held))
+        connection.execute(sa.delete(access_lists).where(~_IS_HELD))
 
     cloud.database.apply(change)
 

@@ -35,9 +35,9 @@ class Forbidden(CloudError):
     """The caller has no right to this."""
 
 
-class StorageFull(CloudError):
+class StorageUnavailable(CloudError):
+    """The disk or the database does not do its work now. Whether a write has happened is not known."""
+
+
+class StorageFull(StorageUnavailable):
     """The disk cannot take what was sent; nothing of it was acknowledged."""
-
-
-class Unavailable(CloudError):
-    """What keeps the cloud's records does not answer for now; nobody knows whether the request was carried out."""

@@ -1,23 +1,31 @@
-"""Which of several servers on one database carries jobs forward: one leads, and when it is gone another does."""
+"""Which of several servers of one store carries jobs forward: one leads, and when it is gone another does.
 
+The lead is a lock on a file in the folder of running work, for that folder is what only one server may touch. The
+kernel frees it however the leader ends, and not before: whoever has it knows that no turn of another is under way.
+"""
+
+import fcntl
 import logging
 import threading
+from pathlib import Path
+from typing import TextIO
 
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.reconciler import Kinds, Reconciler
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 
 log = logging.getLogger("lowcloud.leading")
 
 
 class Leading:
-    """Runs a reconciler for as long as this server leads. All others serve requests, and write rows for the leader."""
+    """Runs a reconciler once this server leads. All others serve requests, and write rows for the leader to find."""
 
     def __init__(self, cloud: Cloud, kinds: Kinds):
         self._cloud = cloud
         self._kinds = kinds
-        self._leadership = cloud.database.lead()
+        self._presence = _open(cloud.settings.work / ".servers")
+        self._lead = _open(cloud.settings.work / ".leader")
         self._reconciler: Reconciler | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="leading", daemon=True)
@@ -28,37 +36,49 @@ class Leading:
         return self._reconciler is not None
 
     def start(self) -> None:
-        """Take the lead where nobody has it, and go on standing for it."""
-        if self._leadership.hold():
-            # Where another server is there it may not have noticed yet that it no longer leads: its leases run out.
-            self._begin(is_alone=self._leadership.is_last())
-        self._thread.start()
+        """Take the lead where nobody has it, or else as soon as it is free."""
+        fcntl.flock(self._presence, fcntl.LOCK_SH)
+        self._try()
+        if not self.leads:
+            self._thread.start()
 
     def stop(self) -> bool:
-        """End the turns in progress and give up the lead. Whether no other server is there to carry on."""
+        """End the turns in progress and give up the lead. Whether this was the last server of the store."""
         self._ended.set()
-        self._thread.join()
-        self._end()
-        is_last = self._leadership.is_last()
-        self._leadership.close()
-        return is_last
-
-    def _watch(self) -> None:
-        while not self._ended.wait(POLL_SECONDS):
-            leads = self._leadership.hold()
-            if leads and self._reconciler is None:
-                log.info("this server carries jobs forward from here on")
-                self._begin(is_alone=False)
-                self._cloud.engine.warm_up()
-            elif not leads and self._reconciler is not None:
-                log.warning("this server has lost the lead: another carries jobs forward, or the database is gone")
-                self._end()
-
-    def _begin(self, is_alone: bool) -> None:
-        self._reconciler = Reconciler(self._cloud, self._kinds)
-        self._reconciler.start(is_alone)
-
-    def _end(self) -> None:
+        if self._thread.is_alive():
+            self._thread.join()
         if self._reconciler is not None:
             self._reconciler.stop()
             self._reconciler = None
+        self._lead.close()
+        fcntl.flock(self._presence, fcntl.LOCK_UN)  # of two that stop at once, one will be the last
+        return _lock(self._presence)
+
+    def close(self) -> None:
+        """Let the next server start, which waits while the last one clears up."""
+        self._presence.close()
+
+    def _watch(self) -> None:
+        while not self.leads and not self._ended.wait(POLL_SECONDS):
+            self._try()
+            if self.leads:
+                log.info("this server carries jobs forward from here on")
+                self._cloud.engine.warm_up()
+
+    def _try(self) -> None:
+        if _lock(self._lead):
+            reconciler = Reconciler(self._cloud, self._kinds)
+            reconciler.start(is_alone=True)
+            self._reconciler = reconciler
+
+
+def _open(path: Path) -> TextIO:
+    return path.open("w")
+
+
+def _lock(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

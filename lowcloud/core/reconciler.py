@@ -144,6 +144,7 @@ class Reconciler:
                     self._claim_due()
             except Exception:  # a full disk or a locked database must not end the loop
                 log.exception("The reconciler could not read its records; it tries again")
+                self._scan_at = now + RETRY_SECONDS
             self._run_due(now)
             with self._lock:
                 next_at = min([self._scan_at, *self._next_turn.values()])

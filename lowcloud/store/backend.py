@@ -4,23 +4,11 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 
 class CannotUse(Exception):
     """The database cannot be used as it is; the message says why, and what to do."""
-
-
-class Leadership(Protocol):
-    """The right to carry jobs forward, of one server among those that share a database."""
-
-    def hold(self) -> bool:
-        """Whether this server leads: it takes the lead where nobody has it, and learns here that it has lost it."""
-
-    def is_last(self) -> bool:
-        """Whether no other server is there to take over."""
-
-    def close(self) -> None:
-        """Give the lead to whoever asks next."""
 
 
 class Backend(Protocol):
@@ -47,8 +35,8 @@ class Backend(Protocol):
     def finish_tables(self, connection: Connection) -> None:
         """Settle, for tables just made, what SQLAlchemy has no word for."""
 
-    def lead(self) -> Leadership:
-        """Stand for the lead."""
+    def explain(self, error: DBAPIError) -> str:
+        """Why the database cannot be used, and what to do; no password is told."""
 
     def close(self) -> None:
         """Give everything back."""

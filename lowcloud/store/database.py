@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from lowcloud.store.backend import Backend, CannotUse, Leadership
+from lowcloud.store.backend import Backend, CannotUse
 from lowcloud.store.prepared import Prepared, Row, told
 from lowcloud.store.sqlite import SQLite
 from lowcloud.store.tables import SCHEMA_VERSION, metadata, schema_version
@@ -37,8 +37,10 @@ class Database:
         try:
             with self.transaction() as connection:
                 self.is_new = _make_tables(connection, self._backend)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, DBAPIError):
+                raise CannotUse(self._backend.explain(error)) from error
             raise
 
     @contextmanager
@@ -122,10 +124,6 @@ class Database:
         connection.detach()
         return driver
 
-    def lead(self) -> Leadership:
-        """Stand for the right to carry jobs forward, which one server of this database has."""
-        return self._backend.lead()
-
     def close(self) -> None:
         """Give the connections back."""
         self._close_lookers()
@@ -143,7 +141,8 @@ class Database:
         try:
             with transaction:
                 yield connection
-                self._backend.check_intact(connection)
+                if writes:
+                    self._backend.check_intact(connection)
         finally:
             if writes and not connection.invalidated:
                 self._kept.append(connection)

@@ -1,16 +1,76 @@
-"""Whether an error means that the disk is full."""
+"""What a file or the database has met where the disk, or the server behind it, did not do what it was asked."""
 
 import errno
 import sqlite3
+from enum import Enum
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-POSTGRESQL_DISK_FULL = "53100"
+
+class Fault(Enum):
+    """Why bytes could not be written or read."""
+
+    FULL = "full"
+    READ_ONLY = "read-only"
+    FAILING = "failing"  # an error of the device, or no right to a file
+    BUSY = "busy"  # somebody else holds what is needed, or too much is open
+    AWAY = "away"  # the database is not reached, or is starting or ending
+    DAMAGED = "damaged"
 
 
-def is_full(error: OSError | DBAPIError) -> bool:
-    """Whether a file or the database met a full disk, or a full quota."""
+_OF_ERRNO = {
+    errno.ENOSPC: Fault.FULL,
+    errno.EDQUOT: Fault.FULL,
+    errno.EROFS: Fault.READ_ONLY,
+    errno.EIO: Fault.FAILING,
+    errno.EACCES: Fault.FAILING,
+    errno.EPERM: Fault.FAILING,
+    errno.ENODEV: Fault.FAILING,
+    errno.ENXIO: Fault.FAILING,
+    errno.ESTALE: Fault.FAILING,
+    errno.EMFILE: Fault.BUSY,
+    errno.ENFILE: Fault.BUSY,
+}
+# What SQLite says of a device that refuses to write is IOERR, even where that is because it is read-only.
+_OF_SQLITE = {
+    sqlite3.SQLITE_FULL: Fault.FULL,
+    sqlite3.SQLITE_READONLY: Fault.READ_ONLY,
+    sqlite3.SQLITE_IOERR: Fault.FAILING,
+    sqlite3.SQLITE_CANTOPEN: Fault.FAILING,
+    sqlite3.SQLITE_PERM: Fault.FAILING,
+    sqlite3.SQLITE_BUSY: Fault.BUSY,
+    sqlite3.SQLITE_LOCKED: Fault.BUSY,
+    sqlite3.SQLITE_PROTOCOL: Fault.BUSY,
+    sqlite3.SQLITE_CORRUPT: Fault.DAMAGED,
+    sqlite3.SQLITE_NOTADB: Fault.DAMAGED,
+}
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: the longest prefix counts
+_OF_POSTGRESQL = {
+    "53100": Fault.FULL,
+    "25006": Fault.READ_ONLY,
+    "53": Fault.BUSY,
+    "55P03": Fault.BUSY,
+    "57P": Fault.AWAY,
+    "58": Fault.FAILING,
+    "08": Fault.AWAY,
+    "XX001": Fault.DAMAGED,
+    "XX002": Fault.DAMAGED,
+}
+_SQLITE_PRIMARY = 0xFF  # the low byte of an extended result code
+
+
+def fault_of(error: OSError | DBAPIError | PoolTimeout) -> Fault | None:
+    """Which fault an error of a file or of the database tells of; None where it tells of something else."""
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    codes = (getattr(error.orig, "sqlite_errorcode", None), getattr(error.orig, "sqlstate", None))
-    return sqlite3.SQLITE_FULL in codes or POSTGRESQL_DISK_FULL in codes
+        return None if error.errno is None else _OF_ERRNO.get(error.errno)
+    if isinstance(error, PoolTimeout):  # every connection was busy for too long
+        return Fault.BUSY
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return _OF_SQLITE.get(code & _SQLITE_PRIMARY)
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return next((_OF_POSTGRESQL[state[:n]] for n in (5, 3, 2) if state[:n] in _OF_POSTGRESQL), None)
+    # The driver has no state to tell where it has no connection at all.
+    return Fault.AWAY if error.connection_invalidated or isinstance(error, OperationalError) else None

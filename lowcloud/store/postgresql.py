@@ -1,11 +1,10 @@
 """PostgreSQL, spoken to by psycopg 3, made to mean what SQLite means: one writer, text by its bytes, any text."""
 
 import threading
-from contextlib import suppress
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, Integer, LargeBinary, String, Text, create_engine, event
+from sqlalchemy import Connection, Engine, Integer, String, Text, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
@@ -13,15 +12,14 @@ from sqlalchemy.schema import CreateColumn
 
 from lowcloud.store import psycopg_types
 from lowcloud.store.backend import CannotUse
-from lowcloud.store.tables import metadata
 
-POOL_SIZE = 12
-POOL_OVERFLOW = 12
-MOST_LOOKERS = 12  # a server has at most 37 connections, so that two fit into the 100 that PostgreSQL gives by default
+# A process has at most 16 connections: six processes fit into the 100 that PostgreSQL gives by default.
+POOL_SIZE = 6
+POOL_OVERFLOW = 4
+MOST_LOOKERS = 6
 CONNECT_TIMEOUT_SECONDS = 10
 PAUSED_WRITER_SECONDS = 60  # a process that stands still in a transaction keeps all others from writing
-# Advisory locks are named by two numbers that nothing else in this database uses.
-WRITER, LEADER, MEMBER = ("68624, 1", "68624, 2", "68624, 3")
+WRITER = "68624, 1"  # the advisory lock of whoever writes, by two numbers that nothing else in this database uses
 
 BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # The lock is freed after the commit has become visible, and every statement behind it sees all earlier commits.
@@ -32,6 +30,10 @@ BEGIN_WRITE = (
 )
 # A setting that promises more (remote_apply) stays as it is.
 BE_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+COMPRESSED = (
+    "SELECT relname, attname FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid WHERE relkind = 'r' "
+    "AND relnamespace = current_schema()::regnamespace AND atttypid = 'bytea'::regtype AND attstorage <> 'e'"
+)
 NEEDED = {"server_encoding": "UTF8", "fsync": "on", "full_page_writes": "on", "default_transaction_read_only": "off"}
 # What the server says, in part, and what to do then.
 ADVICE = {
@@ -58,7 +60,7 @@ class PostgreSQL:
             with self.engine.connect() as connection:
                 _check_server(connection)
         except DBAPIError as error:
-            raise CannotUse(explain(error, url)) from error
+            raise CannotUse(self.explain(error)) from error
 
     def begin(self, connection: Connection, writes: bool) -> None:
         """See Backend.begin."""
@@ -73,73 +75,19 @@ class PostgreSQL:
     def finish_tables(self, connection: Connection) -> None:
         """See Backend.finish_tables: bytes here are ciphertext, which PostgreSQL would try in vain to compress."""
         quote = connection.dialect.identifier_preparer.quote
-        for table in metadata.sorted_tables:
-            for column in table.columns:
-                if isinstance(column.type, LargeBinary):
-                    place = f"ALTER TABLE {quote(table.name)} ALTER COLUMN {quote(column.name)}"
-                    connection.exec_driver_sql(f"{place} SET STORAGE EXTERNAL")
+        for table, column in connection.exec_driver_sql(COMPRESSED):
+            place = f"ALTER TABLE {quote(table)} ALTER COLUMN {quote(column)}"
+            connection.exec_driver_sql(f"{place} SET STORAGE EXTERNAL")
 
-    def lead(self) -> "LockLeadership":
-        """See Backend.lead."""
-        return LockLeadership(self.engine)
+    def explain(self, error: DBAPIError) -> str:
+        """See Backend.explain, in the server's words."""
+        said = " ".join(str(error.orig).split()).removeprefix("connection failed: ").rstrip(".")
+        advice = next((advice for part, advice in ADVICE.items() if part in said), UNREACHABLE)
+        return f"The database {self.engine.url.render_as_string()} cannot be used: {said}. {advice}"
 
     def close(self) -> None:
         """See Backend.close."""
         self.engine.dispose()
-
-
-class LockLeadership:
-    """Implements backend.Leadership by locks of one connection, which PostgreSQL frees when that connection ends."""
-
-    def __init__(self, engine: Engine):
-        self._engine = engine
-        self._connection: Any = None
-        self._leads = False
-
-    def hold(self) -> bool:
-        """See Leadership.hold. A server that does not reach PostgreSQL does not lead."""
-        try:
-            if self._connection is None:
-                self._connect()
-            ask = "SELECT true" if self._leads else f"SELECT pg_try_advisory_lock({LEADER})"
-            self._leads = self._connection.execute(ask).fetchone()[0]
-        except (psycopg.Error, DBAPIError):
-            self.close()
-        return self._leads
-
-    def is_last(self) -> bool:
-        """See Leadership.is_last. Locks of the same connection do not stand in each other's way."""
-        if self._connection is None:
-            return False
-        try:
-            is_last = bool(self._connection.execute(f"SELECT pg_try_advisory_lock({MEMBER})").fetchone()[0])
-            if is_last:  # whoever comes now waits for this
-                self._connection.execute(f"SELECT pg_advisory_unlock({MEMBER})")
-        except psycopg.Error:
-            return False
-        return is_last
-
-    def close(self) -> None:
-        """See Leadership.close."""
-        self._leads = False
-        if self._connection is not None:
-            with suppress(psycopg.Error):  # at once; the server notices the end of a connection a little later
-                self._connection.execute("SELECT pg_advisory_unlock_all()")
-            self._connection.close()
-            self._connection = None
-
-    def _connect(self) -> None:
-        connection = self._engine.raw_connection()
-        self._connection = connection.driver_connection
-        connection.detach()
-        self._connection.execute(f"SELECT pg_advisory_lock_shared({MEMBER})")
-
-
-def explain(error: DBAPIError, url: URL) -> str:
-    """Why PostgreSQL cannot be used, in the server's words, and what to do. The password is not told."""
-    said = " ".join(str(error.orig).split()).removeprefix("connection failed: ").rstrip(".")
-    advice = next((advice for part, advice in ADVICE.items() if part in said), UNREACHABLE)
-    return f"The database {url.render_as_string(hide_password=True)} cannot be used: {said}. {advice}"
 
 
 def _make_engine(url: URL) -> Engine:

@@ -3,10 +3,11 @@
 import fcntl
 import threading
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from lowcloud.store.prepared import Prepared
@@ -28,7 +29,6 @@ class SQLite:
             url, poolclass=QueuePool, pool_size=16, max_overflow=48, pool_use_lifo=True, hide_parameters=True
         )
         self.writer = Writer(url.database)
-        self._database = url.database
         event.listen(self.engine, "connect", _prepare)
 
     def begin(self, connection: Connection, writes: bool) -> None:
@@ -41,9 +41,9 @@ class SQLite:
     def finish_tables(self, connection: Connection) -> None:
         """See Backend.finish_tables: nothing."""
 
-    def lead(self) -> "FileLeadership":
-        """See Backend.lead."""
-        return FileLeadership(self._database)
+    def explain(self, error: DBAPIError) -> str:
+        """See Backend.explain."""
+        return f"{self.engine.url.database} cannot be opened: {error.orig}."
 
     def close(self) -> None:
         """See Backend.close."""
@@ -59,7 +59,7 @@ class Writer:
 
     def __init__(self, database: str | None):
         self._lock = threading.Lock()
-        self._file = _open_beside(database, "writer")
+        self._file = None if database is None else Path(f"{database}-writer").open("w")  # noqa: SIM115 (kept open)
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -75,38 +75,6 @@ class Writer:
         """Let go of the file."""
         if self._file is not None:
             self._file.close()
-
-
-class FileLeadership:
-    """Implements backend.Leadership for the processes of one home: a lock that the kernel frees however they end."""
-
-    def __init__(self, database: str | None):
-        self._database = database
-        self._file: TextIO | None = None
-
-    def hold(self) -> bool:
-        """See Leadership.hold."""
-        self._file = self._file or _open_beside(self._database, "leader")
-        try:
-            if self._file is not None:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def is_last(self) -> bool:
-        """See Leadership.is_last: processes of one home go down together."""
-        return True
-
-    def close(self) -> None:
-        """See Leadership.close."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-def _open_beside(database: str | None, name: str) -> TextIO | None:
-    return None if database is None else Path(f"{database}-{name}").open("w")
 
 
 def _prepare(connection: Any, _record: Any) -> None:

@@ -215,7 +215,7 @@ access_lists = Table(
     metadata,
     Column("bucket", ForeignKey("buckets.name", ondelete="CASCADE"), primary_key=True),
     Column("key", _KEY, primary_key=True),
-    Column("object", String(32), primary_key=True),  # objects.id: a replacement has another list
+    Column("object", String(32), primary_key=True),  # objects.id or uploads.id: a replacement has another list
     Column("document", JSON, nullable=False),
 )
 

@@ -246,21 +246,6 @@ def test_more_values_than_a_statement_may_have_by_far_are_no_error_where_they_ar
     database.close()
 
 
-def test_one_server_leads_and_another_takes_over_when_it_is_gone(url):
-    first, second = Database(url), Database(url)
-    leading, following = first.lead(), second.lead()
-    assert [leading.hold(), following.hold(), leading.hold(), following.hold()] == [True, False, True, False]
-    leading.close()
-    assert following.hold()
-    assert following.is_last()
-    assert not leading.hold()
-    following.close()
-    assert leading.hold()
-    leading.close()
-    first.close()
-    second.close()
-
-
 def test_the_first_to_open_a_database_makes_it(url):
     first, second = Database(url), Database(url)
     assert (first.is_new, second.is_new) == (True, False)

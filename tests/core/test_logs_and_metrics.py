@@ -41,6 +41,12 @@ def test_lines_are_collected_once_and_in_order(cloud):
     assert messages(cloud, after=0) == ["a", "b", "c", "d"]
 
 
+def test_a_line_may_hold_any_character(cloud):
+    lines = ["NUL \0 within", "\0", "\1\2", "\x1b[31mred\x1b[0m", "\ufffd \U0001f600", "a" * 300_000]
+    logs.collect(printing(cloud, lines), GROUP, "s", "work", 0)
+    assert messages(cloud, after=0) == [line[: logs.MESSAGE_LIMIT] for line in lines]
+
+
 def test_lines_and_what_is_derived_from_them_are_saved_together_or_not_at_all(cloud):
     printed = printing(cloud, ["a", "b"])
 

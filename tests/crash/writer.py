@@ -1,6 +1,8 @@
-"""A process that changes objects and tells each change, before and after, until it is killed.
+"""A process that changes objects and tells each change, before and after, until it is killed or has done enough.
 
-python -m tests.crash.writer HOME SEED
+python -m tests.crash.writer HOME SEED [CHANGES] [WITHOUT...]
+
+WITHOUT names what to leave out, to show that a test notices: "file-sync", "folder-sync", "database-sync".
 """
 
 import json
@@ -10,42 +12,139 @@ import sys
 import threading
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
 
 from lowcloud import settings
-from lowcloud.core import completions, copies, deletions, objects, uploads
+from lowcloud.core import buckets, completions, copies, deletions, objects, uploads
+from lowcloud.core.bodies import LARGEST_SMALL_BYTES
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.conditions import NO_CONDITIONS
 from lowcloud.server import open_cloud
-from lowcloud.store.files import RECORD_BYTES
+from lowcloud.store import database, files, tables
 
-BUCKET = "shelf"
+PLAIN, VERSIONED = "plain", "versioned"
 KEYS_PER_THREAD = 3
 THREADS = 3
+SIZES = [0, 100, 4096, LARGEST_SMALL_BYTES, LARGEST_SMALL_BYTES + 1, 150_000]
+LARGE_SIZES = [files.RECORD_BYTES, 2 * files.RECORD_BYTES + 1]
+KINDS = ["put", "put", "put", "join", "copy", "delete", "delete many", "remove", "part"]
+FEWER_CHECKPOINT_PAGES = 60  # so that a short life sees many checkpoints
 _telling = threading.Lock()
 
 
-def change_objects(cloud: Cloud, owner: int, chance: random.Random) -> None:
-    """Put, replace, join, copy and delete the keys that belong to one thread, for ever."""
-    while True:
-        key = f"{owner}/{chance.randrange(KEYS_PER_THREAD)}"
-        content = chance.randbytes(chance.choice([0, 100, 4096, RECORD_BYTES, 2 * RECORD_BYTES + 1]))
-        kind = chance.choice(["put", "put", "put", "join", "copy", "delete"])
-        if kind == "delete":
-            tell("begin", key, None)
-            deletions.delete(cloud, BUCKET, key)
-            tell("done", key, None)
-            continue
+class Writer:
+    """Changes the keys that belong to one thread."""
+
+    def __init__(self, cloud: Cloud, owner: int, chance: random.Random, sizes: list[int]):
+        self._cloud = cloud
+        self._owner = owner
+        self._chance = chance
+        self._sizes = sizes
+        self._versions: dict[str, list[str]] = {}  # of each key, as far as this life has made them
+
+    def change(self) -> None:
+        """One change of any kind."""
+        kind, bucket = self._chance.choice(KINDS), self._chance.choice([PLAIN, VERSIONED])
+        key = self._key()
+        match kind:
+            case "delete":
+                self._delete(bucket, [key])
+            case "delete many":
+                self._delete(bucket, sorted({self._key() for _ in range(3)}))
+            case "remove":
+                self._remove(key)
+            case "part":
+                self._leave_a_part(bucket, key)
+            case _:
+                self._write(kind, bucket, key)
+
+    def _key(self) -> str:
+        return f"{self._owner}/{self._chance.randrange(KEYS_PER_THREAD)}"
+
+    def _content(self) -> bytes:
+        return self._chance.randbytes(self._chance.choice(self._sizes))
+
+    def _write(self, kind: str, bucket: str, key: str) -> None:
+        content = self._content()
         digest = sha256(content).hexdigest()
-        tell("begin", key, digest)
+        source = copies.Source(PLAIN, f"{self._owner}/source")
+        if kind == "copy":
+            tell("begin", source.bucket, source.key, digest)
+            put = objects.put(self._cloud, source.bucket, source.key, [content])
+            tell("done", source.bucket, source.key, digest, put.version)
+        tell("begin", bucket, key, digest)
         if kind == "put":
-            objects.put(cloud, BUCKET, key, [content])
+            made = objects.put(self._cloud, bucket, key, [content])
         elif kind == "copy":
-            objects.put(cloud, BUCKET, f"{owner}/source", [content])
-            copies.copy(cloud, copies.Source(BUCKET, f"{owner}/source"), BUCKET, key)
+            _, made = copies.copy(self._cloud, source, bucket, key)
         else:
-            upload = uploads.create(cloud, BUCKET, key)
-            part = uploads.put_part(cloud, upload, 1, [content])
-            completions.complete(cloud, BUCKET, key, upload.id, [completions.Wanted(1, part.etag)])
-        tell("done", key, digest)
+            upload = uploads.create(self._cloud, bucket, key)
+            part = uploads.put_part(self._cloud, upload, 1, [content])
+            uploads.put_part(self._cloud, upload, 2, [b"left out"])
+            made = completions.complete(self._cloud, bucket, key, upload.id, [completions.Wanted(1, part.etag)])
+        tell("done", bucket, key, digest, made.version)
+        if bucket == VERSIONED:
+            self._versions.setdefault(key, []).append(made.version)
+
+    def _delete(self, bucket: str, keys: list[str]) -> None:
+        for key in keys:
+            tell("begin", bucket, key, None)
+        deletions.delete_many(self._cloud, bucket, [(key, None, NO_CONDITIONS) for key in keys])
+        for key in keys:
+            tell("done", bucket, key, None, None)
+
+    def _remove(self, key: str) -> None:
+        """Remove a version that is not the newest."""
+        known = self._versions.get(key, [])
+        if len(known) > 1:
+            version = known.pop(0)
+            tell("remove", key, version)
+            deletions.delete(self._cloud, VERSIONED, key, version=version)
+            tell("removed", key, version)
+
+    def _leave_a_part(self, bucket: str, key: str) -> None:
+        """An upload with one part, ended half of the time."""
+        upload = uploads.create(self._cloud, bucket, key)
+        part = uploads.put_part(self._cloud, upload, 1, [self._content()])
+        tell("part", bucket, key, upload.id, part.etag)
+        if self._chance.random() < 0.5:
+            tell("abort", upload.id)
+            uploads.abort(self._cloud, bucket, key, upload.id)
+            tell("aborted", upload.id)
+
+
+def prepare(home: Path) -> None:
+    """A home with the two buckets."""
+    cloud = open_cloud(settings.load(home, {}))
+    for name in (PLAIN, VERSIONED):
+        buckets.create(cloud, name)
+    with cloud.database.transaction() as connection:
+        connection.execute(
+            sa.update(tables.buckets).where(tables.buckets.c.name == VERSIONED).values(versioning="enabled")
+        )
+    cloud.database.close()
+
+
+def leave_out(what: str) -> None:
+    """Do without one of the syncs."""
+    match what:
+        case "file-sync":
+            real = files.sync
+            files.sync = lambda descriptor: real(descriptor) if Path(f"/proc/self/fd/{descriptor}").is_dir() else None
+        case "folder-sync":
+            files.sync_folder = lambda folder: None
+        case "database-sync":
+            really_prepare = database._prepare_sqlite
+
+            def prepare_carelessly(connection: Any, record: Any) -> None:
+                really_prepare(connection, record)
+                connection.execute("PRAGMA synchronous=OFF")
+
+            database._prepare_sqlite = prepare_carelessly
+        case _:
+            raise ValueError(what)
 
 
 def tell(*event: str | None) -> None:
@@ -54,9 +153,27 @@ def tell(*event: str | None) -> None:
         os.write(1, (json.dumps(event) + "\n").encode())
 
 
-if __name__ == "__main__":
-    home, seed = sys.argv[1:]
+def main(home: str, seed: str, changes: str = "", *without: str) -> None:
+    for what in without:
+        leave_out(what)
+    database.CHECKPOINT_PAGES = FEWER_CHECKPOINT_PAGES
     cloud = open_cloud(settings.load(Path(home), {}))
     tell("ready")
-    for number in range(THREADS):
-        threading.Thread(target=change_objects, args=(cloud, number, random.Random(f"{seed} {number}"))).start()
+    left = threading.Semaphore(int(changes or 10**9))
+    sizes = SIZES if changes else SIZES + LARGE_SIZES
+
+    def work(number: int) -> None:
+        writer = Writer(cloud, number, random.Random(f"{seed} {number}"), sizes)
+        while left.acquire(blocking=False):
+            writer.change()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os._exit(0)  # as a power failure: nothing is tidied up
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

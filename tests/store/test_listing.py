@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lowcloud.store import listing
 from lowcloud.store.listing import Folder, folded, successor
+from lowcloud.store.postgresql import PostgreSQL
 
 TABLE = sa.Table(
     "t", sa.MetaData(), sa.Column("k", sa.String, primary_key=True), sa.Column("n", sa.Integer, primary_key=True)
@@ -16,12 +17,17 @@ keys = st.lists(st.text("ab/é\U0001f600", max_size=5), unique=True, max_size=40
 texts = st.text("ab/é", max_size=3)
 
 
-@pytest.fixture(scope="module")
-def connection() -> Iterator[sa.Connection]:
-    engine = sa.create_engine("sqlite://")
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def connection(request: pytest.FixtureRequest) -> Iterator[sa.Connection]:
+    if request.param == "sqlite":
+        engine = sa.create_engine("sqlite://")
+    else:
+        url = request.getfixturevalue("postgres").new_database()
+        engine = PostgreSQL(sa.make_url(url)).engine
     with engine.connect() as connection:
         TABLE.create(connection)
         yield connection
+    engine.dispose()
 
 
 def fill(connection: sa.Connection, names: list[str]) -> None:

@@ -3,11 +3,25 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Column, Float, MetaData, String, Table, create_engine
+from sqlalchemy import Column, Float, MetaData, String, Table, create_engine, make_url
 
 from lowcloud.store.pages import BadToken, Order, read_page
+from lowcloud.store.postgresql import PostgreSQL
 
 things = Table("things", MetaData(), Column("name", String, primary_key=True), Column("created_at", Float))
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def connection(request):
+    """One with the table, and in no transaction."""
+    if request.param == "sqlite":
+        engine = create_engine("sqlite://")
+    else:
+        engine = PostgreSQL(make_url(request.getfixturevalue("postgres").new_database())).engine
+    with engine.connect() as connection:
+        things.metadata.create_all(connection)
+        yield connection
+    engine.dispose()
 
 
 @settings(max_examples=200)
@@ -16,30 +30,23 @@ things = Table("things", MetaData(), Column("name", String, primary_key=True), C
     st.booleans(),
     st.integers(1, 7),
 )
-def test_pages_join_to_the_sorted_list(rows, is_descending, limit):
-    engine = create_engine("sqlite://")
-    with engine.begin() as connection:
-        things.metadata.create_all(connection)
-        if rows:
-            connection.execute(things.insert(), [{"name": name, "created_at": at} for name, at in rows.items()])
-        found, token = [], None
-        while True:
-            page = read_page(connection, things, [], Order("created_at", is_descending), limit, token)
-            assert len(page.rows) <= limit
-            found += [row.name for row in page.rows]
-            token = page.next_token
-            if token is None:
-                break
+def test_pages_join_to_the_sorted_list(connection, rows, is_descending, limit):
+    connection.execute(things.delete())
+    if rows:
+        connection.execute(things.insert(), [{"name": name, "created_at": at} for name, at in rows.items()])
+    found, token = [], None
+    while True:
+        page = read_page(connection, things, [], Order("created_at", is_descending), limit, token)
+        assert len(page.rows) <= limit
+        found += [row.name for row in page.rows]
+        token = page.next_token
+        if token is None:
+            break
     expected = sorted(rows, key=lambda name: (rows[name], name.encode()), reverse=is_descending)
     assert found == expected
-    engine.dispose()
 
 
 @pytest.mark.parametrize("token", ["", "x", "W10=", "bnVsbA==", "WzEsIDJd", "W251bGwsICJhIl0=", "é"])
-def test_a_token_that_was_not_given_out_is_refused(token):
-    engine = create_engine("sqlite://")
-    with engine.begin() as connection:
-        things.metadata.create_all(connection)
-        with pytest.raises(BadToken):
-            read_page(connection, things, [], Order("created_at"), 1, token)
-    engine.dispose()
+def test_a_token_that_was_not_given_out_is_refused(connection, token):
+    with pytest.raises(BadToken):
+        read_page(connection, things, [], Order("created_at"), 1, token)

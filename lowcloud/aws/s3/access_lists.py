@@ -11,6 +11,7 @@ from lowcloud.core import access_lists, configurations
 from lowcloud.core.access_lists import OWNERS_OWN, AccessList
 from lowcloud.core.buckets import BLOCK
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.uploads import Upload
 from lowcloud.core.versions import Version
 
 ACL = access_lists.KIND
@@ -108,18 +109,11 @@ def admit_list(cloud: Cloud, bucket: str, document: AccessList) -> None:
         raise AwsError("AccessDenied", "Public access control lists are prevented by the public access block.", 403)
 
 
-def keep_list(cloud: Cloud, request: Request, made: Version) -> None:
-    """Give a new object the list that the request asks for."""
+def keep_list(cloud: Cloud, request: Request, made: Version | Upload) -> None:
+    """Give a new object, or the one that an upload will be, the list that the request asks for."""
     asked = asked_list(request, owner_id(cloud)) if asks_for_list(request) else None
     if asked is not None and asked != OWNERS_OWN:
         access_lists.put_of_object(cloud, made.bucket, made.key, made.id, asked)
-
-
-def refuse_list(cloud: Cloud, request: Request) -> None:
-    """For operations whose object is yet to come. Raises AwsError for any list but the owner's own."""
-    asked = asked_list(request, owner_id(cloud)) if asks_for_list(request) else None
-    if asked is not None and asked != OWNERS_OWN:
-        raise AwsError("NotImplemented", "Lowcloud does not keep a list for an upload; put it on the object.", 501)
 
 
 def _canned(name: str) -> AccessList:

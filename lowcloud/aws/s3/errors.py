@@ -19,7 +19,16 @@ from lowcloud.core import (
     versions,
 )
 from lowcloud.core.bodies import LARGEST_BODY_BYTES
-from lowcloud.core.errors import AlreadyExists, CloudError, Forbidden, InUse, Invalid, NotFound, StorageFull
+from lowcloud.core.errors import (
+    AlreadyExists,
+    CloudError,
+    Forbidden,
+    InUse,
+    Invalid,
+    NotFound,
+    StorageFull,
+    StorageUnavailable,
+)
 
 _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, sentence (None: core's own)
     AlreadyExists: (
@@ -49,6 +58,7 @@ _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status,
         "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.",
     ),
     StorageFull: ("InsufficientStorage", 507, None),
+    StorageUnavailable: ("ServiceUnavailable", 503, None),
     buckets.InvalidBucketName: ("InvalidBucketName", 400, "The specified bucket is not valid."),
     buckets.LockedForGood: (
         "InvalidBucketState",

@@ -116,7 +116,7 @@ def _condition(operator: str, field: Any, wanted: Any) -> _Condition:
 def _limits(item: list[Any]) -> Limits:
     try:
         return Limits(int(item[1]), int(item[2]))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _invalid("Invalid Condition: content-length-range needs two numbers.") from error
 
 

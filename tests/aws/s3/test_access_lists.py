@@ -78,6 +78,18 @@ def test_a_copy_has_the_list_it_asks_for(s3: Any, stranger: Any, open_bucket: st
     assert stranger.get_object(Bucket=open_bucket, Key="to")["Body"].read() == b"x"
 
 
+def test_an_object_sent_in_parts_has_the_list_that_its_upload_began_with(
+    s3: Any, stranger: Any, open_bucket: str
+) -> None:
+    at = {"Bucket": open_bucket, "Key": "parts"}
+    upload = s3.create_multipart_upload(**at, ACL="public-read")["UploadId"]
+    s3.put_object(**at, Body=b"another", ACL="public-read")
+    part = s3.upload_part(**at, UploadId=upload, PartNumber=1, Body=b"whole")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    s3.complete_multipart_upload(**at, UploadId=upload, MultipartUpload=parts)
+    assert stranger.get_object(**at)["Body"].read() == b"whole"
+
+
 def test_a_list_may_come_as_headers_or_as_a_document(s3: Any, open_bucket: str) -> None:
     s3.put_bucket_acl(Bucket=open_bucket, GrantRead=f'uri="{EVERYONE["URI"]}"')
     assert told(s3.get_bucket_acl(Bucket=open_bucket)) == [("AllUsers", "READ")]

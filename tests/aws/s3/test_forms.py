@@ -212,6 +212,7 @@ def test_an_unknown_key_is_refused(server: Server, s3: Any, bucket: str) -> None
         b'{"expiration": "2100-01-01T00:00:00Z", "conditions": [["like", "$key", "a"]]}',
         b'{"expiration": "2100-01-01T00:00:00Z", "conditions": [["eq", "key", "a"]]}',
         b'{"expiration": "2100-01-01T00:00:00Z", "conditions": [["content-length-range", "a", "b"]]}',
+        b'{"expiration": "2100-01-01T00:00:00Z", "conditions": [["content-length-range", 1, 1e400]]}',
         b'{"expiration": "2100-01-01T00:00:00Z", "conditions": [7]}',
     ],
 )

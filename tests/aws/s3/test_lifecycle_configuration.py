@@ -52,6 +52,13 @@ def test_a_rule_without_an_id_gets_one(s3: Any, bucket: str) -> None:
     assert len(ids) == 2
 
 
+@pytest.mark.parametrize("year", [1000, 1969, 9999])
+def test_a_date_may_be_far_away(s3: Any, bucket: str, year: int) -> None:
+    rules = [rule(Expiration={"Date": datetime(year, 1, 1, tzinfo=UTC)})]
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+    assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == rules
+
+
 def test_core_reads_the_rules_in_neutral_words(cloud: Cloud, gateway: Gateway) -> None:
     with serving(gateway) as server:
         s3 = server.client("s3")

@@ -51,6 +51,9 @@ def test_a_policy_is_kept_to_the_letter(s3: Any, bucket: str) -> None:
         {"Action": None},
         {"Action": "GetObject"},
         {"Action": []},
+        {"Action": [None]},
+        {"Condition": {"NumericEquals": {"a": float("inf")}}},
+        {"Sid": "\ud800"},
         {"Resource": None},
         {"Resource": "arn:aws:s3:::another/*"},
         {"Resource": "*"},
@@ -61,6 +64,12 @@ def test_a_policy_is_kept_to_the_letter(s3: Any, bucket: str) -> None:
 def test_a_policy_that_makes_no_sense_is_refused(s3: Any, bucket: str, changes: dict[str, Any]) -> None:
     changed = {name: value for name, value in statement(bucket, **changes).items() if value is not None}
     assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=policy(changed)) == "MalformedPolicy"
+
+
+@pytest.mark.parametrize("name", ["Effect", "Principal", "Action", "Resource"])
+def test_an_element_that_says_nothing_is_refused(s3: Any, bucket: str, name: str) -> None:
+    text = policy(statement(bucket) | {name: None})
+    assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=text) == "MalformedPolicy"
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"Version": "2020-01-01", "Statement": []}'])

@@ -114,6 +114,8 @@ def test_a_redirect_belongs_to_one_object_alone(s3: Any, bucket: str) -> None:
     assert (copied["CacheControl"], "WebsiteRedirectLocation" in copied) == ("no-store", False)
     s3.copy_object(Bucket=bucket, Key="k", CopySource=source, WebsiteRedirectLocation="/elsewhere")
     assert s3.head_object(Bucket=bucket, Key="k")["WebsiteRedirectLocation"] == "/elsewhere"
+    nowhere = {"Bucket": bucket, "Key": "k", "Body": b"x", "WebsiteRedirectLocation": "nowhere"}
+    assert refused(s3.put_object, **nowhere) == "InvalidRedirectLocation"
 
 
 def test_who_is_signed_may_choose_the_headers_of_an_answer(server: Any, s3: Any, signer: Any, open_bucket: str) -> None:

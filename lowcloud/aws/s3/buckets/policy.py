@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lowcloud.aws.errors import AwsError
@@ -87,6 +87,7 @@ def read_policy(text: str, bucket: str) -> dict[str, Any]:
         raise AwsError("PolicyTooLarge", f"The policy has more than {LARGEST_BYTES} bytes.")
     try:
         policy = json.loads(text)
+        json.dumps(policy, ensure_ascii=False, allow_nan=False).encode()  # what can be parsed cannot always be told
     except (ValueError, RecursionError) as error:
         raise _malformed("Policies must be valid JSON and the first byte must be '{'") from error
     if not isinstance(policy, dict):
@@ -117,27 +118,25 @@ def _neutral(statement: Any, bucket: str) -> dict[str, Any]:
             raise _malformed(f"Missing required field {name}")
     if not isinstance(statement.get("Condition", {}), dict):
         raise _malformed("Invalid Condition")
-    actions, not_actions = (_actions(statement.get(name)) for name in ("Action", "NotAction"))
+    read = {
+        name: _READERS[name.removeprefix("Not")](value, bucket)
+        for name, value in statement.items()
+        if name.removeprefix("Not") in _READERS
+    }
     return {
         "allows": statement["Effect"] == "Allow",
-        "everyone": _names_everyone(statement.get("Principal")),
-        "others": _principals(statement.get("NotPrincipal")) is not None,
-        "actions": actions,
-        "not_actions": not_actions,
-        "resources": _resources(statement.get("Resource"), bucket),
-        "not_resources": _resources(statement.get("NotResource"), bucket),
+        "everyone": ("AWS", "*") in read.get("Principal", ()),
+        "others": "NotPrincipal" in read,
+        "actions": read.get("Action"),
+        "not_actions": read.get("NotAction"),
+        "resources": read.get("Resource"),
+        "not_resources": read.get("NotResource"),
         "conditions": statement.get("Condition") or None,
     }
 
 
-def _names_everyone(principal: Any) -> bool:
-    return ("AWS", "*") in (_principals(principal) or ())
-
-
-def _principals(principal: Any) -> list[tuple[str, str]] | None:
+def _principals(principal: Any, _bucket: str) -> list[tuple[str, str]]:
     """Kinds and names, "*" being every account."""
-    if principal is None:
-        return None
     if principal == "*":
         return [("AWS", "*")]
     if not isinstance(principal, dict) or not principal:
@@ -148,19 +147,15 @@ def _principals(principal: Any) -> list[tuple[str, str]] | None:
     return named
 
 
-def _actions(value: Any) -> list[str] | None:
-    if value is None:
-        return None
+def _actions(value: Any, _bucket: str) -> list[str]:
     actions = _texts(value, "action")
     if not all(map(_ACTION.fullmatch, actions)):
         raise _malformed("Policy has invalid action")
     return [action.lower() for action in actions]
 
 
-def _resources(value: Any, bucket: str) -> list[str] | None:
-    """The resources as "bucket" or "bucket/key": of this bucket, or patterns that it is among."""
-    if value is None:
-        return None
+def _resources(value: Any, bucket: str) -> list[str]:
+    """The resources as "bucket" or "bucket/key", all of this bucket."""
     resources = []
     for text in _texts(value, "resource"):
         match = _ARN.fullmatch(text)
@@ -168,6 +163,13 @@ def _resources(value: Any, bucket: str) -> list[str] | None:
             raise _malformed("Policy has invalid resource")
         resources.append(match[1])
     return resources
+
+
+_READERS: Mapping[str, Callable[[Any, str], list[Any]]] = {
+    "Principal": _principals,
+    "Action": _actions,
+    "Resource": _resources,
+}
 
 
 def _texts(value: Any, name: str) -> Sequence[str]:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
-from lowcloud.aws.s3.access_lists import refuse_list
+from lowcloud.aws.s3.access_lists import keep_list
 from lowcloud.aws.s3.checksums import announced, claimed, quoted, told, told_type
 from lowcloud.aws.s3.encryption import asked_encryption, customer_key, told_encryption
 from lowcloud.aws.s3.headers import kept_headers, new_version, storage_class, user_metadata, write_conditions
@@ -25,7 +25,6 @@ from lowcloud.core.uploads import Upload
 
 @s3_operation("CreateMultipartUpload", refused=EVENT_HOLD)
 def create_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
-    refuse_list(cloud, request)
     algorithm = announced(request).algorithm
     kind = _checksum_type(request, algorithm)
     encryption, _ = asked_encryption(cloud, request)
@@ -40,6 +39,7 @@ def create_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -> 
         algorithm=algorithm or DEFAULT_ALGORITHM,
         is_composite=kind == "COMPOSITE",
     )
+    keep_list(cloud, request, upload)
     told_ones = told_encryption(cloud, upload.description.encryption)
     answer = {"Bucket": upload.bucket, "Key": upload.key, "UploadId": upload.id, **told_ones}
     return answer if algorithm is None else answer | {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}

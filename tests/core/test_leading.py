@@ -1,0 +1,69 @@
+"""Of the servers of one store one leads; another follows as soon as it is gone."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lowcloud.core.leading import Leading
+from lowcloud.core.reconciler import Claim
+from lowcloud.store.tables import training_jobs
+from tests.conftest import wait_for
+
+KINDS = {training_jobs: lambda claim: None}
+
+
+@pytest.fixture
+def two(cloud):
+    return Leading(cloud, KINDS), Leading(cloud, KINDS)
+
+
+def test_the_second_leads_when_the_first_has_stopped_and_the_last_knows_that_it_is(two):
+    first, second = two
+    first.start()
+    second.start()
+    assert (first.leads, second.leads) == (True, False)
+    assert not first.stop()
+    first.close()
+    wait_for(lambda: second.leads)
+    assert second.stop()
+    second.close()
+
+
+def test_one_that_never_led_may_be_the_last(two):
+    first, second = two
+    first.start()
+    second.start()
+    assert not second.stop()
+    second.close()
+    assert first.stop()
+    first.close()
+
+
+def test_a_leader_that_is_killed_is_followed_at_once_and_its_leases_are_void(cloud):
+    name = "claimed"
+    with cloud.database.transaction() as connection:
+        far = cloud.now() + 3600
+        row = {"name": name, "state": "pending", "created_at": 0, "modified_at": 0, "specification": {}, "progress": {}}
+        lease = {"due_at": 0, "lease_owner": "the one that is killed", "lease_until": far}
+        connection.execute(training_jobs.insert().values(**row, **lease))
+    program = f"""
+import fcntl, sys
+lead = open({str(cloud.settings.work / ".leader")!r}, "w")
+fcntl.flock(lead, fcntl.LOCK_EX)
+print("leads", flush=True)
+sys.stdin.read()
+"""
+    leader = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert leader.stdout is not None
+    assert leader.stdout.readline() == b"leads\n"
+    turns: list[Claim] = []
+    following = Leading(cloud, {training_jobs: turns.append})
+    following.start()
+    assert not following.leads
+    leader.kill()
+    leader.wait()
+    wait_for(lambda: turns)
+    assert turns[0].name == name
+    following.stop()
+    following.close()

@@ -1,0 +1,128 @@
+"""What a store must hold after its writer was cut off, by what the writer told: every change before and after it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+
+from lowcloud.core import listings, objects, uploads
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import NotFound
+from lowcloud.store.tables import contents, parts
+from lowcloud.store.tables import objects as versions
+from lowcloud.store.tables import uploads as pending
+from tests.crash.writer import PLAIN, VERSIONED
+
+Key = tuple[str, str]  # bucket, key
+
+
+@dataclass
+class Ledger:
+    """Digests are those of contents; None stands for a key that holds nothing."""
+
+    newest: dict[Key, set[str | None]] = field(default_factory=dict)  # what each key may hold now
+    begun: dict[Key, set[str | None]] = field(default_factory=dict)  # whatever was to be written to it
+    versions: dict[tuple[str, str], str] = field(default_factory=dict)  # key and version -> digest
+    removing: set[tuple[str, str]] = field(default_factory=set)
+    parts: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # upload -> bucket, key, etag
+    aborting: set[str] = field(default_factory=set)
+    acknowledged: int = 0
+
+    def follow(self, event: list[Any]) -> None:
+        """Take in what the writer told next."""
+        match event:
+            case ["begin", bucket, key, digest]:
+                self.newest.setdefault((bucket, key), {None}).add(digest)
+                self.begun.setdefault((bucket, key), set()).add(digest)
+            case ["done", bucket, key, digest, version]:
+                self.newest[bucket, key] = {digest}
+                self.acknowledged += 1
+                if bucket == VERSIONED and digest is not None:
+                    self.versions[key, version] = digest
+            case ["remove", key, version]:
+                self.removing.add((key, version))
+            case ["removed", key, version]:
+                self.removing.discard((key, version))
+                del self.versions[key, version]
+            case ["part", bucket, key, upload, etag]:
+                self.parts[upload] = bucket, key, etag
+            case ["abort", upload]:
+                self.aborting.add(upload)
+            case ["aborted", upload]:
+                self.aborting.discard(upload)
+                del self.parts[upload]
+
+    def check(self, cloud: Cloud) -> None:
+        """Everything acknowledged is there, byte for byte; nothing half is visible; nothing lies about unowned."""
+        self._check_newest(cloud)
+        self._check_versions(cloud)
+        self._check_parts(cloud)
+        assert list(leftovers(cloud)) == []
+
+    def _check_newest(self, cloud: Cloud) -> None:
+        for bucket in (PLAIN, VERSIONED):
+            held = {found.key for found in listings.walk(cloud, bucket)}
+            assert held <= {key for of, key in self.newest if of == bucket}
+        for (bucket, key), allowed in self.newest.items():
+            try:
+                found: str | None = digest_of(cloud, bucket, key)
+            except NotFound:
+                found = None
+            assert found in allowed, (bucket, key)
+            allowed &= {found}
+
+    def _check_versions(self, cloud: Cloud) -> None:
+        there = set()
+        for entry in listings.list_versions(cloud, VERSIONED, limit=10**9).entries:
+            assert isinstance(entry, listings.Version)
+            if not entry.is_marker:
+                there.add((entry.key, entry.version))
+                found = digest_of(cloud, VERSIONED, entry.key, entry.version)
+                known = self.versions.get((entry.key, entry.version))
+                assert found == known if known else found in self.begun[VERSIONED, entry.key]
+        assert self.versions.keys() - there <= self.removing
+        for gone in self.removing - there:
+            del self.versions[gone]
+        self.removing.clear()
+
+    def _check_parts(self, cloud: Cloud) -> None:
+        """The parts of uploads left open; then the uploads are ended."""
+        for upload, (bucket, key, etag) in self.parts.items():
+            try:
+                found = uploads.find(cloud, bucket, key, upload)
+            except NotFound:
+                assert upload in self.aborting
+                continue
+            (part,), _ = uploads.parts_of(cloud, found.id)
+            assert part.etag == etag
+            uploads.abort(cloud, bucket, key, upload)
+        self.parts.clear()
+        self.aborting.clear()
+
+
+def digest_of(cloud: Cloud, bucket: str, key: str, version: str | None = None) -> str:
+    """Of what is read."""
+    return sha256(b"".join(objects.get(cloud, bucket, key, version=version)[1])).hexdigest()
+
+
+def leftovers(cloud: Cloud) -> Iterator[str]:
+    """Rows without what they name, and what no row names."""
+    with cloud.database.read() as connection:
+        named = set(connection.scalars(sa.select(parts.c.blob)))
+        small = set(connection.scalars(sa.select(versions.c.id).where(versions.c.wrapped_key.is_not(None))))
+        large = set(
+            connection.scalars(sa.select(versions.c.id).where(versions.c.wrapped_key.is_(None), ~versions.c.is_marker))
+        )
+        open_uploads = set(connection.scalars(sa.select(pending.c.id)))
+        owners = set(connection.scalars(sa.select(parts.c.owner)))
+        kept = set(connection.scalars(sa.select(contents.c.id)))
+        assert connection.scalar(sa.text("PRAGMA integrity_check")) == "ok"
+    files = {path.name for path in (cloud.settings.data / "objects").glob("*/*")}
+    yield from (f"file {one} without a row" for one in files - named)
+    yield from (f"row of {one} without a file" for one in named - files)
+    yield from (f"content {one} without an object" for one in kept - small)
+    yield from (f"object {one} without its content" for one in small - kept)
+    yield from (f"parts of {one}, which is nothing" for one in owners - large - open_uploads)
+    yield from (f"object {one} without parts" for one in large - owners)

@@ -1,0 +1,78 @@
+"""Power failures at chosen moments, with what was not synced lost: nothing that was acknowledged may be."""
+
+import copy
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lowcloud import settings
+from lowcloud.core import objects
+from lowcloud.core.errors import CloudError
+from lowcloud.server import open_cloud
+from lowcloud.store.encryption import Tampered
+from lowcloud.store.files import BlobGone
+from tests.crash.faults import needs_strace
+from tests.crash.ledger import Ledger
+from tests.crash.power import Disk, calls_of, record
+from tests.crash.writer import prepare
+
+pytestmark = needs_strace
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_a_power_failure_loses_nothing_acknowledged(tmp_path: Path, seed: int) -> None:
+    assert list(losses(tmp_path, seed, changes=60, cuts=12, variants=2)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_power_failures_at_many_moments_lose_nothing_acknowledged(tmp_path: Path, seed: int) -> None:
+    assert list(losses(tmp_path, seed, changes=150, cuts=150, variants=4)) == []
+
+
+@pytest.mark.parametrize("sync", ["file-sync", "folder-sync", "database-sync"])
+def test_a_store_that_leaves_out_a_sync_is_seen_to_lose_what_it_acknowledged(tmp_path: Path, sync: str) -> None:
+    assert next(losses(tmp_path, 1, 40, 20, 1, sync), None) is not None
+
+
+def losses(folder: Path, seed: int, changes: int, cuts: int, variants: int, *without: str) -> Iterator[str]:
+    """What is wrong after cuts of the power while a writer made changes; of each cut in several variants."""
+    home, before = folder / "home", folder / "before"
+    prepare(home)
+    shutil.copytree(home, before)
+    record(home, folder / "trace", str(seed), str(changes), *without)
+    calls = list(calls_of(folder / "trace"))
+    chance = random.Random(seed)
+    acknowledgements = [number for number, call in enumerate(calls) if "done" in call.told]
+    moments = set(chance.sample(acknowledgements, cuts // 2))
+    moments |= set(chance.sample(range(acknowledgements[0], len(calls)), cuts - cuts // 2))
+    disk, ledger = Disk(home, before), Ledger()
+    for number, call in enumerate(calls):
+        disk.follow(call)
+        for line in call.told.splitlines():
+            ledger.follow(json.loads(line))
+        if number in moments:
+            for variant in range(variants):
+                left = folder / f"left-{number}-{variant}"
+                disk.leave(left, chance if variant else None)
+                if wrong := check(left, copy.deepcopy(ledger)):
+                    yield f"after call {number}, variant {variant}: {wrong}"
+                shutil.rmtree(left)
+    assert ledger.acknowledged > changes / 2  # else nothing was tested
+
+
+def check(home: Path, ledger: Ledger) -> str | None:
+    """What the store that is left has lost."""
+    cloud = open_cloud(settings.load(home, {}))
+    try:
+        objects.sweep(cloud)
+        ledger.check(cloud)
+    except (AssertionError, Tampered, BlobGone, CloudError) as error:
+        return repr(error)
+    finally:
+        cloud.database.close()
+    return None
