@@ -22,7 +22,7 @@ from lowcloud.core.bodies import LARGEST_SMALL_BYTES
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS
 from lowcloud.server import open_cloud
-from lowcloud.store import database, files, tables
+from lowcloud.store import files, sqlite, tables
 
 PLAIN, VERSIONED = "plain", "versioned"
 KEYS_PER_THREAD = 3
@@ -136,13 +136,13 @@ def leave_out(what: str) -> None:
         case "folder-sync":
             files.sync_folder = lambda folder: None
         case "database-sync":
-            really_prepare = database._prepare_sqlite
+            really_prepare = sqlite._prepare
 
             def prepare_carelessly(connection: Any, record: Any) -> None:
                 really_prepare(connection, record)
                 connection.execute("PRAGMA synchronous=OFF")
 
-            database._prepare_sqlite = prepare_carelessly
+            sqlite._prepare = prepare_carelessly
         case _:
             raise ValueError(what)
 
@@ -156,7 +156,7 @@ def tell(*event: str | None) -> None:
 def main(home: str, seed: str, changes: str = "", *without: str) -> None:
     for what in without:
         leave_out(what)
-    database.CHECKPOINT_PAGES = FEWER_CHECKPOINT_PAGES
+    sqlite.CHECKPOINT_PAGES = FEWER_CHECKPOINT_PAGES
     cloud = open_cloud(settings.load(Path(home), {}))
     tell("ready")
     left = threading.Semaphore(int(changes or 10**9))

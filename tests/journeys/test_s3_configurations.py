@@ -19,7 +19,7 @@ def test_s3cmd_tags_objects(s3cmd, shell, s3):
     there = f"s3://{shell.bucket}/k"
     s3cmd("put", "-", there, stdin=b"tagged")
     s3cmd("settagging", there, "project=atlas&stage=raw")
-    assert s3cmd("gettagging", there).split() == ["project:", "atlas", "stage:", "raw"]
+    assert s3cmd("gettagging", there).split()[-4:] == ["project:", "atlas", "stage:", "raw"]
     assert s3.get_object(Bucket=shell.bucket, Key="k")["TagCount"] == 2
     s3cmd("deltagging", there)
     assert s3.get_object_tagging(Bucket=shell.bucket, Key="k")["TagSet"] == []
