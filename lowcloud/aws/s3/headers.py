@@ -49,7 +49,8 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 def kept_headers(request: Request) -> dict[str, str]:
-    """The headers of a request that an object keeps."""
+    """The headers of a request that an object keeps. Raises AwsError."""
+    _check_redirect(request.get("WebsiteRedirectLocation", "/"))
     headers = {header: _text(request[member]) for member, header in _KEPT.items() if request.get(member)}
     headers.setdefault("content-type", DEFAULT_CONTENT_TYPE)
     encodings = [text.strip() for text in headers.pop("content-encoding", "").split(",")]
@@ -157,6 +158,12 @@ def told_version(version: Version, member: str = "VersionId") -> dict[str, str]:
 def new_version(made: Version) -> dict[str, str]:
     """The member of an answer that tells a version which was written."""
     return {"VersionId": made.version} if made.versioning == ENABLED else {}
+
+
+def _check_redirect(location: str) -> None:
+    if not location.startswith(("/", "http://", "https://")):
+        sentence = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+        raise AwsError("InvalidRedirectLocation", sentence)
 
 
 def _seconds(moment: datetime | None) -> float | None:
