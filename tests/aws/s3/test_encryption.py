@@ -14,6 +14,7 @@ from tests.conftest import ACCOUNT
 KEY, OTHER = b"k" * 32, b"o" * 32
 CUSTOMER = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": KEY}
 WRONG = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": OTHER}
+ELSEWHERE = f"arn:aws:kms:mars-north-1:{ACCOUNT}:alias/k"
 BIG = b"big " * 50_000
 MIB = 1024**2
 
@@ -73,6 +74,7 @@ def test_nothing_on_disk_opens_without_the_customers_key(cloud: Any) -> None:
         ({"SSEKMSKeyId": "alias/k"}, "InvalidArgument"),
         ({"ServerSideEncryption": "AES256", "SSEKMSKeyId": "alias/k"}, "InvalidArgument"),
         ({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "no key"}, "KMS.NotFoundException"),
+        ({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": ELSEWHERE}, "KMS.NotFoundException"),
         ({"ServerSideEncryption": "aws:kms", "SSEKMSEncryptionContext": "no base64"}, "InvalidArgument"),
         ({"ServerSideEncryption": "rot13"}, "InvalidArgument"),
     ],
