@@ -1,4 +1,4 @@
-"""The command line: up, down, status, run, env, jobs, logs."""
+"""The command line: up, down, status, run, env, jobs, logs, and those of upkeep.py."""
 
 import logging
 import os
@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from lowcloud import __version__
+from lowcloud import __version__, upkeep
 from lowcloud import running as servers
 from lowcloud import settings as settings_of
 from lowcloud.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
+from lowcloud.terminal import Home, failure, output, print_fact
 
 START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 30.0
@@ -36,12 +35,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Home = Annotated[
-    Path | None,
-    typer.Option("--home", help="Where this cloud keeps everything.", show_default="$LOWCLOUD_HOME or ~/.lowcloud"),
-]
-output = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+app.command()(upkeep.check)
 
 
 def main() -> None:
@@ -51,7 +47,7 @@ def main() -> None:
     except Exception as error:
         if not type(error).__module__.startswith("botocore."):  # imported only by the commands that ask the cloud
             raise
-        _failure(str(error))
+        failure(str(error))
         sys.exit(1)
 
 
@@ -108,11 +104,11 @@ def up(
     try:
         server.serve(settings, workers, lambda running: output.print(f"Lowcloud is ready at {running.endpoint}"))
     except servers.AlreadyRunning as error:
-        raise _failure(f"Another server is just starting on {settings.home}.") from error
+        raise failure(f"Another server is just starting on {settings.home}.") from error
     except servers.CannotListen as error:
-        raise _failure(f"{error} Choose another address with --host and --port.") from error
+        raise failure(f"{error} Choose another address with --host and --port.") from error
     except server.CannotOpen as error:
-        raise _failure(str(error)) from error
+        raise failure(str(error)) from error
 
 
 @app.command()
@@ -126,7 +122,7 @@ def down(home: Home = None) -> None:
         return
     os.kill(running.pid, signal.SIGTERM)
     if not servers.wait_until_gone(folder, STOP_TIMEOUT_SECONDS):
-        raise _failure(f"The server (process {running.pid}) has not ended within {STOP_TIMEOUT_SECONDS:.0f} seconds.")
+        raise failure(f"The server (process {running.pid}) has not ended within {STOP_TIMEOUT_SECONDS:.0f} seconds.")
     output.print("Lowcloud is down")
 
 
@@ -142,7 +138,7 @@ def run(
     try:
         os.execvpe(command[0], command, wired)
     except OSError as error:
-        raise _failure(f"{command[0]} cannot be run: {error.strerror}.", 127) from error
+        raise failure(f"{command[0]} cannot be run: {error.strerror}.", 127) from error
 
 
 @app.command()
@@ -164,25 +160,25 @@ def status(home: Home = None) -> None:
 
     folder = settings_of.home_folder(os.environ, home)
     running = servers.find_running(folder)
-    _print_fact("Home", str(folder))
+    print_fact("Home", str(folder))
     if running is None:
-        _print_fact("Server", "not running; start it with: lowcloud up")
+        print_fact("Server", "not running; start it with: lowcloud up")
         raise typer.Exit(3)
     settings = _settings(home)
     since = datetime.fromtimestamp(running.started_at).strftime("%Y-%m-%d %H:%M:%S")
-    _print_fact("Server", f"ready at {running.endpoint}, process {running.pid}, since {since}")
+    print_fact("Server", f"ready at {running.endpoint}, process {running.pid}, since {since}")
     if settings.database:
-        _print_fact("Database", settings_of.without_password(settings.database))
+        print_fact("Database", settings_of.without_password(settings.database))
     if settings.store:
-        _print_fact("Store", f"that of {settings.store}")
-    _print_fact("Account", f"{settings.account_id}, region {settings.region}")
-    _print_fact("Isolation", running.isolation)
+        print_fact("Store", f"that of {settings.store}")
+    print_fact("Account", f"{settings.account_id}, region {settings.region}")
+    print_fact("Isolation", running.isolation)
     sagemaker = _client(settings, running.endpoint, "sagemaker")
     jobs = list(_listed(sagemaker, "list_training_jobs", "TrainingJobSummaries", StatusEquals="InProgress"))
     endpoints = _listed(sagemaker, "list_endpoints", "Endpoints")
-    _print_fact("Training jobs", f"{len(jobs)} in progress")
+    print_fact("Training jobs", f"{len(jobs)} in progress")
     shown = ", ".join(f"{one['EndpointName']} ({one['EndpointStatus']})" for one in endpoints)
-    _print_fact("Endpoints", shown or "none")
+    print_fact("Endpoints", shown or "none")
 
 
 @app.command()
@@ -218,7 +214,7 @@ def logs(
     place = {"logGroupName": group, "logStreamNamePrefix": f"{name}/"}
     if _job_status(sagemaker, name) is None:
         if not any(one["EndpointName"] == name for one in _listed(sagemaker, "list_endpoints", "Endpoints")):
-            raise _failure(f"There is no training job and no endpoint named {name!r}.")
+            raise failure(f"There is no training job and no endpoint named {name!r}.")
         place = {"logGroupName": f"/aws/sagemaker/Endpoints/{name}"}
     seen = ""
     while True:
@@ -226,7 +222,7 @@ def logs(
         seen = _print_new_lines(log_client, place, seen)
         if status == "Failed":
             reason = sagemaker.describe_training_job(TrainingJobName=name)["FailureReason"]
-            raise _failure(f"The training job failed: {reason}")
+            raise failure(f"The training job failed: {reason}")
         if not follow or status in ("Completed", "Stopped"):
             return
         time.sleep(FOLLOW_SECONDS)
@@ -263,17 +259,13 @@ def _running(home: Path | None) -> tuple[Settings, str]:
     folder = settings_of.home_folder(os.environ, home)
     running = servers.find_running(folder)
     if running is None:
-        raise _failure(f"No cloud runs in {folder}; start it with: lowcloud up", 3)
+        raise failure(f"No cloud runs in {folder}; start it with: lowcloud up", 3)
     return _settings(home), running.endpoint
 
 
 def _listed(client: Any, operation: str, member: str, **filters: Any) -> Iterator[dict[str, Any]]:
     for page in client.get_paginator(operation).paginate(PaginationConfig={"PageSize": 100}, **filters):
         yield from page[member]
-
-
-def _print_fact(name: str, fact: str) -> None:
-    output.print(f"[bold]{name:15}[/bold]{escape(fact)}")
 
 
 def _settings(
@@ -287,7 +279,7 @@ def _settings(
         folder = settings_of.home_folder(os.environ, home)
         settings = settings_of.load(folder, os.environ, host, port, database, store)
     except (ValueError, OSError) as error:
-        raise _failure(str(error)) from error
+        raise failure(str(error)) from error
     return settings
 
 
@@ -325,9 +317,9 @@ def _start_detached(settings: Settings, workers: int = DEFAULT_WORKERS) -> str:
         if running := servers.find_running(settings.home):
             return running.endpoint
         if process.poll() is not None and not servers.is_held(settings.home):
-            raise _failure(f"The server did not start. The end of {log_path}:\n{_end_of(log_path, start)}")
+            raise failure(f"The server did not start. The end of {log_path}:\n{_end_of(log_path, start)}")
         time.sleep(POLL_SECONDS)
-    raise _failure(f"The server was not ready within {START_TIMEOUT_SECONDS:.0f} seconds; see {log_path}.")
+    raise failure(f"The server was not ready within {START_TIMEOUT_SECONDS:.0f} seconds; see {log_path}.")
 
 
 def _end_of(path: Path, start: int) -> str:
@@ -338,12 +330,6 @@ def _client(settings: Settings, endpoint: str, service: str) -> Any:
     from lowcloud import client
 
     return client.make_client(settings, endpoint, service)
-
-
-def _failure(message: str, code: int = 1) -> typer.Exit:
-    """Say what went wrong; raise what this returns."""
-    errors.print(message, style="red", markup=False)
-    return typer.Exit(code)
 
 
 if __name__ == "__main__":

@@ -153,6 +153,12 @@ def composite(algorithm: str, values: Sequence[str]) -> Checksum:
     return Checksum(algorithm, f"{b64encode(running.digest()).decode()}-{len(values)}", is_composite=True)
 
 
+def joined_tag(tags: Sequence[str]) -> str:
+    """The entity tag of an object from those of its parts: the MD5 over them, and their number."""
+    md5 = hashlib.md5(b"".join(bytes.fromhex(tag) for tag in tags), usedforsecurity=False)
+    return f"{md5.hexdigest()}-{len(tags)}"
+
+
 def joined(algorithm: str, values: Sequence[tuple[str, int]]) -> Checksum:
     """The checksum of the whole from the (checksum, size in bytes) of its parts."""
     total = 0

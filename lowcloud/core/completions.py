@@ -1,14 +1,13 @@
 """Completions: the parts of an upload joined into an object, without being moved."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import sqlalchemy as sa
 
-from lowcloud.core import buckets, descriptions, uploads, versions
-from lowcloud.core.checksums import Checksum, DigestMismatch, composite, joined
+from lowcloud.core import buckets, uploads, versions
+from lowcloud.core.checksums import Checksum, DigestMismatch, composite, joined, joined_tag
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, Conditions
 from lowcloud.core.disk import full_disk_told
@@ -79,7 +78,7 @@ def complete(
         new = _joined_object(upload, chosen, cloud.now())
         _check_claims(new, claimed or {}, is_composite, size)
         discarded = uploads.discard_parts(connection, upload_id, [part.number for part in chosen])
-        document = descriptions.seal(cloud, new.id, new.description)
+        document = versions.seal(cloud, new)
         placed, replaced = versions.place(connection, buckets.require(connection, bucket), new, document, conditions)
         connection.execute(sa.delete(upload_rows).where(upload_rows.c.id == upload_id))
     cloud.files.discard(discarded)
@@ -112,13 +111,12 @@ def _check_sizes(chosen: Sequence[Part]) -> None:
 
 
 def _joined_object(upload: Upload, chosen: Sequence[Part], now: float) -> Object:
-    md5 = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in chosen), usedforsecurity=False)
     return Object(
         bucket=upload.bucket,
         key=upload.key,
         id=upload.id,
         size=sum(part.size for part in chosen),
-        etag=f"{md5.hexdigest()}-{len(chosen)}",
+        etag=joined_tag([part.etag for part in chosen]),
         modified_at=now,
         storage_class=upload.storage_class,
         lock=upload.lock,

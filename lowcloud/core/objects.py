@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from lowcloud.core import buckets, descriptions, versions
 from lowcloud.core.bodies import Body, Claims, StoredBody, digest_small, no_claims, receive, take_small
-from lowcloud.core.checksums import DEFAULT_ALGORITHM, Checksum
+from lowcloud.core.checksums import DEFAULT_ALGORITHM, Checksum, joined_tag
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, Conditions, check_read
 from lowcloud.core.descriptions import NOTHING_SAID, Description, Encryption
@@ -16,7 +16,7 @@ from lowcloud.core.errors import CloudError, Invalid
 from lowcloud.core.locks import UNLOCKED, Lock, check_lockable
 from lowcloud.core.spans import Span, locate_part, locate_span
 from lowcloud.core.versions import Object, Version
-from lowcloud.store.encryption import Wrapping
+from lowcloud.store.encryption import Tampered, Wrapping
 from lowcloud.store.files import Blob, BlobGone, BlobReader, new_id
 from lowcloud.store.prepared import Prepared, Row
 from lowcloud.store.tables import contents, objects, parts
@@ -35,7 +35,7 @@ _HEAD_NAMED = Prepared(_DESCRIBED.where(*_OF_KEY, _IS_NAMED))
 _GET_NEWEST = Prepared(_WHOLE.where(*_OF_KEY).order_by(objects.c.position).limit(1))
 _GET_NAMED = Prepared(_WHOLE.where(*_OF_KEY, _IS_NAMED))
 _PIECES = Prepared(
-    sa.select(parts.c.number, parts.c.blob, parts.c.size, parts.c.wrapped_key)
+    sa.select(parts.c.number, parts.c.blob, parts.c.size, parts.c.wrapped_key, parts.c.etag)
     .where(parts.c.owner == sa.bindparam("of_owner"))
     .order_by(parts.c.number)
 )
@@ -201,9 +201,19 @@ def locate(cloud: Cloud, found: Object, span: Span | None, part: int | None) -> 
 
 
 def pieces_of(cloud: Cloud, found: Version) -> list[tuple[int, Blob]]:
-    """The numbers and blobs that make up an object which does not lie in the database."""
+    """The numbers and blobs of an object that does not lie in the database; none where it is gone. Raises Tampered."""
     rows = cloud.database.look(_PIECES, of_owner=found.id)
-    return [(number, Blob(blob, size, wrapped_key)) for number, blob, size, wrapped_key in rows]
+    if rows:
+        check_together(found, [(size, tag) for _, _, size, _, tag in rows])
+    return [(number, Blob(blob, size, wrapped_key)) for number, blob, size, wrapped_key, _ in rows]
+
+
+def check_together(found: Version, pieces: Sequence[tuple[int, str]]) -> None:
+    """Whether pieces of these sizes and tags are those of the object, all and in their order. Raises Tampered."""
+    tags = [tag for _, tag in pieces]
+    tag = tags[0] if found.parts is None else joined_tag(tags)
+    if (found.etag, found.size, found.parts or 1) != (tag, sum(size for size, _ in pieces), len(pieces)):
+        raise Tampered(f"What is kept of object {found.id} is not what it consisted of.")
 
 
 def check_key(key: str) -> None:
@@ -226,7 +236,7 @@ def sweep(cloud: Cloud) -> int:
 
 def _place(cloud: Cloud, new: Object, conditions: Conditions, content: bytes | StoredBody) -> Object:
     """Commit an object and its content: a small one's sealed bytes, or the blob that holds them."""
-    document = descriptions.seal(cloud, new.id, new.description)
+    document = versions.seal(cloud, new)
 
     def write(connection: sa.Connection) -> tuple[Object, list[str]]:
         bucket = buckets.require(connection, new.bucket)

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lowcloud.core import buckets, descriptions, versions
+from lowcloud.core import buckets, versions
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.disk import full_disk_told
 from lowcloud.core.locks import Lock, NotLockable, check_retaining
@@ -20,8 +20,8 @@ def set_tags(cloud: Cloud, bucket: str, key: str, version: str | None, tags: Map
     """Replace the tags of a version (None: the newest). Raises NotFound, Deleted and IsMarker."""
 
     def change(found: Object) -> Mapping[str, Any]:
-        said = replace(found.description, tags=tags)
-        return {"document": descriptions.seal(cloud, found.id, said)}
+        tagged = replace(found, description=replace(found.description, tags=tags))
+        return {"document": versions.seal(cloud, tagged)}
 
     return _revise(cloud, bucket, key, version, change)
 

@@ -188,7 +188,7 @@ def list_uploads(
         for entry in found:
             if len(entries) >= limit:
                 return entries, limit > 0
-            entries.append(entry if isinstance(entry, Folder) else _upload(cloud, entry))
+            entries.append(entry if isinstance(entry, Folder) else upload_of(cloud, entry))
     return entries, False
 
 
@@ -206,7 +206,7 @@ def discard_parts(connection: sa.Connection, upload_id: str, kept: Sequence[int]
 
 def require(cloud: Cloud, connection: sa.Connection, bucket: str, key: str, upload_id: str) -> Upload:
     """The upload, within a transaction. Raises NotFound (bucket, upload)."""
-    return _upload(cloud, _require_row(connection, bucket, key, upload_id))
+    return upload_of(cloud, _require_row(connection, bucket, key, upload_id))
 
 
 def all_parts(connection: sa.Connection, upload_id: str) -> list[Part]:
@@ -222,7 +222,8 @@ def _require_row(connection: sa.Connection, bucket: str, key: str, upload_id: st
     return row
 
 
-def _upload(cloud: Cloud, row: sa.Row[Any]) -> Upload:
+def upload_of(cloud: Cloud, row: sa.Row[Any]) -> Upload:
+    """The upload in a row of its table. Raises Tampered."""
     values = {name: getattr(row, name) for name in _PLAIN}
     lock = lock_of(row.retention, row.retain_until, row.legal_hold)
     return Upload(**values, lock=lock, description=descriptions.unseal(cloud, row.id, row.document))

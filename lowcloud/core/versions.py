@@ -186,6 +186,23 @@ def remove(connection: sa.Connection, version: Version) -> list[str]:
     return blobs
 
 
+def seal(cloud: Cloud, found: Object) -> bytes:
+    """What is said of an object, as it is kept: it opens only with the row that says the rest of it."""
+    checksum = None if found.checksum is None else str(found.checksum)
+    bound = _bound(
+        found.id,
+        found.bucket,
+        found.key,
+        found.size,
+        found.etag,
+        found.modified_at,
+        found.storage_class,
+        checksum,
+        found.parts,
+    )
+    return descriptions.seal(cloud, bound, found.description)
+
+
 def insert_content(connection: sa.Connection, bytes_id: str, sealed: bytes) -> None:
     """Write the bytes of a small object."""
     _INSERT_CONTENT.rows(connection, id=bytes_id, sealed=sealed)
@@ -213,7 +230,8 @@ def version_of(row: Row) -> Version:
 
 def object_of(cloud: Cloud, row: Row) -> Object:
     """The object in a row of DESCRIBED. Raises Tampered."""
-    values = (*_values(row), row[_VERSIONING], descriptions.unseal(cloud, row[_ID], row[_DOCUMENT]))
+    bound = _bound(row[_ID], *row[:2], *row[3:6], *row[9:12])
+    values = (*_values(row), row[_VERSIONING], descriptions.unseal(cloud, bound, row[_DOCUMENT]))
     return Object(*values)
 
 
@@ -227,6 +245,21 @@ def earliest_position(name: str) -> int:
     if name == NULL or not _IS_ID.fullmatch(name):
         return -(2**62)
     return position_of(name) - _POSITIONS_A_MILLISECOND
+
+
+def _bound(
+    bytes_id: str,
+    bucket: str,
+    key: str,
+    size: int,
+    etag: str,
+    modified_at: float,
+    storage_class: str | None,
+    checksum: str | None,
+    count: int | None,
+) -> str:
+    """What never changes of a row: a bit that flips in it is found whenever the object is looked up."""
+    return f"{bytes_id} {bucket}/{key}\0{size} {etag} {float(modified_at)!r} {storage_class} {checksum} {count}"
 
 
 def _values(row: Row) -> tuple[Any, ...]:

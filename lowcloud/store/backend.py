@@ -1,5 +1,6 @@
 """What each database does in its own way; sqlite.py and postgresql.py do it."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -34,6 +35,9 @@ class Backend(Protocol):
 
     def finish_tables(self, connection: Connection) -> None:
         """Settle, for tables just made, what SQLAlchemy has no word for."""
+
+    def faults(self, connection: Connection) -> Sequence[str]:
+        """What the database finds wrong with its own files. Raises DBAPIError."""
 
     def explain(self, error: DBAPIError) -> str:
         """Why the database cannot be used, and what to do; no password is told."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -123,6 +123,11 @@ class Database:
         driver = connection.driver_connection
         connection.detach()
         return driver
+
+    def faults(self) -> Sequence[str]:
+        """What the database finds wrong with its own files. Raises DBAPIError."""
+        with self.read() as connection:
+            return self._backend.faults(connection)
 
     def close(self) -> None:
         """Give the connections back."""

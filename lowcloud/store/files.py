@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -92,7 +92,7 @@ class Files:
             self._doomed.append(ids)
         self.delete_doomed()
 
-    def discard(self, ids: Sequence[str]) -> None:
+    def discard(self, ids: Collection[str]) -> None:
         """Remove blobs that nobody reads."""
         for blob_id in ids:
             self.path(blob_id).unlink(missing_ok=True)
@@ -108,24 +108,40 @@ class Files:
     def sweep(self, known: Known) -> int:
         """Delete files that no row names and nobody writes: how many."""
         deleted = 0
-        for shard in sorted(self._folder.iterdir()):
-            names = [entry.name for entry in os.scandir(shard)]
-            for start in range(0, len(names), SWEEP_BATCH):
-                deleted += self._sweep_batch(names[start : start + SWEEP_BATCH], known)
+        for names in self._batches():
+            with self._orphans(names, known) as orphans:
+                self.discard(orphans)
+                deleted += len(orphans)
         return deleted
+
+    def orphans(self, known: Known) -> Iterator[str]:
+        """The files that no row names and nobody writes."""
+        for names in self._batches():
+            with self._orphans(names, known) as orphans:
+                yield from orphans
+
+    def has_its_length(self, blob: Blob) -> bool:
+        """Whether its file is as long as was written: all that can be told of a blob whose key nobody has."""
+        return self.path(blob.id).stat().st_size == sealed_size(blob.size)
 
     def path(self, blob_id: str) -> Path:
         """The file of a blob."""
         return self._folder / blob_id[-2:] / blob_id
 
-    def _sweep_batch(self, names: Sequence[str], known: Known) -> int:
+    def _batches(self) -> Iterator[Sequence[str]]:
+        for shard in sorted(self._folder.iterdir()):
+            names = [entry.name for entry in os.scandir(shard)]
+            for start in range(0, len(names), SWEEP_BATCH):
+                yield names[start : start + SWEEP_BATCH]
+
+    @contextmanager
+    def _orphans(self, names: Sequence[str], known: Known) -> Iterator[Collection[str]]:
+        """Those that no row names and nobody writes, nor can begin to read until the block is left."""
         nameless = set(names) - set(known(names))
         with ExitStack() as held:
             orphans = [name for name in nameless if self._is_idle(name, held)]
             # Asked again under the locks: a writer lets go of its file only after its row is committed.
-            orphans = list(set(orphans) - set(known(orphans))) if orphans else []
-            self.discard(orphans)
-        return len(orphans)
+            yield set(orphans) - set(known(orphans)) if orphans else ()
 
     def _delete_unread(self, ids: Sequence[str]) -> bool:
         """Remove blobs read as one, the first of them last. False where somebody reads them."""
@@ -255,6 +271,11 @@ class BlobReader(Iterator[bytes]):
             self.close()
 
 
+def sealed_size(size: int) -> int:
+    """How many bytes so many take once they are encrypted."""
+    return size + (max(size - 1, 0) // RECORD_BYTES + 1) * TAG_BYTES
+
+
 def sync(descriptor: int) -> None:
     """Wait until a file's bytes are on the disk itself."""
     if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync alone leaves them in the disk's own cache
@@ -316,7 +337,7 @@ def _stream_one(files: Files, blob: Blob, first: int, length: int, wrapping: Wra
     descriptor = files._open(blob)
     try:
         last_record = max(blob.size - 1, 0) // RECORD_BYTES
-        if os.fstat(descriptor).st_size != blob.size + (last_record + 1) * TAG_BYTES:
+        if os.fstat(descriptor).st_size != sealed_size(blob.size):
             raise Tampered(f"Blob {blob.id} has not the length that was written.")
         for number in range(first // RECORD_BYTES, max(first + length - 1, 0) // RECORD_BYTES + 1):
             sealed = os.pread(descriptor, SEALED_RECORD_BYTES, number * SEALED_RECORD_BYTES)

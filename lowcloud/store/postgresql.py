@@ -1,6 +1,7 @@
 """PostgreSQL, spoken to by psycopg 3, made to mean what SQLite means: one writer, text by its bytes, any text."""
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -71,6 +72,10 @@ class PostgreSQL:
         driver: Any = connection.connection.driver_connection
         if driver.info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
             raise RuntimeError("A statement of this transaction failed and its error was passed over: nothing is kept.")
+
+    def faults(self, _connection: Connection) -> Sequence[str]:
+        """See Backend.faults. It checks the sums of its pages itself, where it is told to (initdb --data-checksums)."""
+        return ()
 
     def finish_tables(self, connection: Connection) -> None:
         """See Backend.finish_tables: bytes here are ciphertext, which PostgreSQL would try in vain to compress."""

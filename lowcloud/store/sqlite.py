@@ -2,6 +2,7 @@
 
 import fcntl
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,15 @@ class SQLite:
 
     def finish_tables(self, connection: Connection) -> None:
         """See Backend.finish_tables: nothing."""
+
+    def faults(self, connection: Connection) -> Sequence[str]:
+        """See Backend.faults."""
+        torn = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        return [
+            *(why for why in torn if why != "ok"),
+            *(f"a row of {table} refers to one of {other} that does not exist" for table, _, other, _ in dangling),
+        ]
 
     def explain(self, error: DBAPIError) -> str:
         """See Backend.explain."""

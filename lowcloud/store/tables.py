@@ -45,6 +45,16 @@ store_identity = Table(
     Column("seal", LargeBinary, nullable=False),  # of the store's id, by the key that seals everything else
 )
 
+# What the server does by itself, again and again: one row for each kind of errand.
+
+errands = Table(
+    "errands",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("progress", JSON, nullable=False),  # where the errand stands: its own
+    *_lease(),
+)
+
 # Identity
 
 roles = Table(

@@ -14,15 +14,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from lowcloud import settings
 from lowcloud.core import buckets, completions, copies, deletions, objects, uploads
 from lowcloud.core.bodies import LARGEST_SMALL_BYTES
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS
 from lowcloud.server import open_cloud
-from lowcloud.store import files, sqlite, tables
+from lowcloud.store import files, sqlite
 
 PLAIN, VERSIONED = "plain", "versioned"
 KEYS_PER_THREAD = 3
@@ -120,10 +118,7 @@ def prepare(home: Path) -> None:
     cloud = open_cloud(settings.load(home, {}))
     for name in (PLAIN, VERSIONED):
         buckets.create(cloud, name)
-    with cloud.database.transaction() as connection:
-        connection.execute(
-            sa.update(tables.buckets).where(tables.buckets.c.name == VERSIONED).values(versioning="enabled")
-        )
+    buckets.set_versioning(cloud, VERSIONED, buckets.ENABLED)
     cloud.database.close()
 
 

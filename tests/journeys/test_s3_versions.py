@@ -4,9 +4,6 @@ import pytest
 
 from tests.journeys.clients import keys, needs
 
-pytestmark = needs("PutBucketVersioning", "GetBucketVersioning", "ListObjectVersions")
-
-
 @pytest.fixture
 def versioned(s3, bucket):
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})

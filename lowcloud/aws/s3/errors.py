@@ -27,7 +27,6 @@ from lowcloud.core.errors import (
     Invalid,
     NotFound,
     StorageFull,
-    StorageUnavailable,
 )
 
 _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, sentence (None: core's own)
@@ -58,7 +57,6 @@ _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status,
         "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.",
     ),
     StorageFull: ("InsufficientStorage", 507, None),
-    StorageUnavailable: ("ServiceUnavailable", 503, None),
     buckets.InvalidBucketName: ("InvalidBucketName", 400, "The specified bucket is not valid."),
     buckets.LockedForGood: (
         "InvalidBucketState",
