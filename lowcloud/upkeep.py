@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +45,24 @@ def check(
             output.print(f"Of {tally.locked} contents only the length was compared: their keys are their customers'")
     if found:
         raise typer.Exit(1)
+
+
+def last_scrub(settings: Settings) -> str:
+    """What the last scrub that a server of this home has finished by itself has found."""
+    from lowcloud.core import errands
+    from lowcloud.store.database import Database
+
+    database = Database(settings.database_url)
+    try:
+        with database.read() as connection:
+            last = errands.progress_of(connection, "scrub").get("last")
+    finally:
+        database.close()
+    if last is None:
+        return "none has ended yet"
+    ended = datetime.fromtimestamp(last["ended_at"]).strftime("%Y-%m-%d %H:%M:%S")
+    wrong = f"{last['findings']} found wrong: run `lowcloud check`" if last["findings"] else "nothing found wrong"
+    return f"{ended}, {last['versions']} versions of objects, {last['bytes']} bytes, {wrong}"
 
 
 @contextmanager
