@@ -40,9 +40,8 @@ def _parse(target: Target, request: HttpRequest, body: bytes | Body) -> dict[str
 
 
 def _parse_rest(target: Target, shape: StructureShape, request: HttpRequest, body: bytes | Body) -> dict[str, Any]:
-    members = rest.parse_bindings(target.operation, request, target.labels)
-    if target.service.name == "s3":
-        members = s3.in_the_models_case(members)
+    parse_bindings = s3.parse_bindings if target.service.name == "s3" else rest.parse_bindings
+    members = parse_bindings(target.operation, request, target.labels)
     payload = rest.payload_member(shape)
     if payload is None:
         if isinstance(body, bytes) and body:

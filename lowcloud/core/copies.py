@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lowcloud.core import objects
+from lowcloud.core.bodies import LARGEST_BODY_BYTES
 from lowcloud.core.checksums import DEFAULT_ALGORITHM
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, Conditions
 from lowcloud.core.descriptions import Description, Encryption
+from lowcloud.core.errors import CloudError
 from lowcloud.core.locks import UNLOCKED, Lock
 from lowcloud.core.versions import Object
 
@@ -21,6 +23,10 @@ class Source:
     version: str | None = None
 
 
+class SourceTooLarge(CloudError):
+    """The source has more bytes than one request may carry."""
+
+
 def copy(
     cloud: Cloud,
     source: Source,
@@ -28,6 +34,7 @@ def copy(
     key: str,
     *,
     headers: Mapping[str, str] | None = None,
+    own_headers: Mapping[str, str | None] | None = None,
     user_metadata: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
     encryption: Encryption | None = None,
@@ -41,7 +48,8 @@ def copy(
 ) -> tuple[Object, Object]:
     """Copy an object: (source, copy). Headers, metadata and tags that are given replace the source's.
 
-    Raises what get and put raise.
+    `own_headers` are the copy's beside those, whatever the source has (None: it has none of that name).
+    Raises what get and put raise, and SourceTooLarge.
     """
     objects.check_key(key)
     found, chunks = objects.get(
@@ -52,14 +60,17 @@ def copy(
         customer_key=source_customer_key,
         conditions=source_conditions,
     )
+    if found.size > LARGEST_BODY_BYTES:
+        raise SourceTooLarge(f"An object of more than {LARGEST_BODY_BYTES} bytes is copied in parts.")
     said = found.description
+    kept = {**(said.headers if headers is None else headers), **(own_headers or {})}
     new = Description(
-        said.headers if headers is None else headers,
+        {name: value for name, value in kept.items() if value is not None},
         said.user_metadata if user_metadata is None else user_metadata,
         said.tags if tags is None else tags,
         encryption,
     )
-    kept = found.checksum.algorithm if found.checksum else DEFAULT_ALGORITHM
+    source_algorithm = found.checksum.algorithm if found.checksum else DEFAULT_ALGORITHM
     made = objects.put(
         cloud,
         bucket,
@@ -69,7 +80,7 @@ def copy(
         storage_class=storage_class,
         lock=lock,
         customer_key=customer_key,
-        algorithm=algorithm or kept,
+        algorithm=algorithm or source_algorithm,
         conditions=conditions,
     )
     return found, made

@@ -83,7 +83,9 @@ def unseal(cloud: Cloud, owner: str, sealed: bytes) -> Description:
 
 def wrapping(encryption: Encryption | None, customer_key: bytes | None) -> Wrapping:
     """What wraps the data keys of an object. Raises CustomerKeyNeeded, CustomerKeyRefused and CustomerKeyWrong."""
-    if encryption is None or (encryption is HOME_ENCRYPTION and customer_key is None):
+    if encryption is None or encryption is HOME_ENCRYPTION:
+        if customer_key is not None:
+            raise CustomerKeyRefused("The object is not encrypted with a key of the customer.")
         return PLAIN_WRAPPING
     if encryption.customer_key_md5 is not None and customer_key is None:
         raise CustomerKeyNeeded("The object is encrypted with a key of the customer: give the key to read it.")

@@ -69,6 +69,8 @@ class KeyRing:
                 data_key = _customer_cipher(wrapping.customer_key).decrypt(nonce, sealed, owner.encode())
             except (InvalidTag, ValueError) as error:
                 raise WrongKey(f"The key of {owner} does not open with the customer's key.") from error
+        if len(data_key) != DATA_KEY_BYTES:
+            raise WrongKey(f"The key of {owner} opens with a customer's key only.")
         return data_key
 
     def _cipher(self, purpose: str) -> AESGCM:

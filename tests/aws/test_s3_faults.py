@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError, IncompleteReadError
 from lowcloud.aws.gateway import Gateway
 from lowcloud.core import objects
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import NotFound
 from lowcloud.store import files
 from lowcloud.store.files import RECORD_BYTES
 from tests.conftest import ROOT_KEY, ROOT_SECRET, Server, serving, wait_for
@@ -112,7 +113,7 @@ def test_a_client_that_leaves_midway_stores_nothing(server: Server, cloud: Cloud
     wait_for(lambda: blob_files(cloud))
     connection.close()
     wait_for(lambda: not blob_files(cloud))
-    with pytest.raises(objects.NotFound):
+    with pytest.raises(NotFound):
         objects.head(cloud, BUCKET, "k")
 
 

@@ -62,6 +62,13 @@ TEXTS += [
     "shelf/k",
     "/shelf/k?versionId=x",
     "AES256",
+    "aws:kms",
+    "alias/k",
+    "GOVERNANCE",
+    "2099-01-01T00:00:00Z",
+    "a=b&c=d",
+    "ETag,ObjectParts",
+    "0" * 32,
     "STANDARD",
     "\U0010ffff",
     "a" * 1025,
@@ -90,10 +97,17 @@ PARAMETERS += [
     "location",
 ]
 PARAMETERS += ["upload-id-marker", "max-uploads", "delete", "response-content-type", "response-expires", "max-buckets"]
+PARAMETERS += ["versions", "tagging", "retention", "legal-hold", "attributes", "version-id-marker", "acl"]
 HEADERS = ["range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "content-md5", "expires"]
 HEADERS += ["x-amz-checksum-crc32", "x-amz-checksum-sha256", "x-amz-sdk-checksum-algorithm", "x-amz-copy-source"]
 HEADERS += ["x-amz-copy-source-range", "x-amz-metadata-directive", "content-type", "content-encoding", "x-amz-meta-a"]
 HEADERS += ["x-amz-storage-class", "x-amz-acl", "x-amz-checksum-type", "x-amz-mp-object-size", "x-amz-checksum-mode"]
+HEADERS += ["x-amz-tagging", "x-amz-tagging-directive", "x-amz-object-attributes", "x-amz-max-parts", "x-amz-trailer"]
+HEADERS += ["x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold"]
+HEADERS += ["x-amz-bypass-governance-retention", "x-amz-if-match-size", "x-amz-if-match-last-modified-time"]
+HEADERS += ["x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"]
+HEADERS += ["x-amz-server-side-encryption-context", "x-amz-server-side-encryption-customer-algorithm"]
+HEADERS += ["x-amz-server-side-encryption-customer-key", "x-amz-server-side-encryption-customer-key-md5"]
 BODIES = [
     b"",
     b"x",
@@ -103,6 +117,9 @@ BODIES = [
     b"<Delete><Object><Key>k</Key></Object><Object><Key/></Object></Delete>",
     b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>",
     b"<CompleteMultipartUpload><Part><PartNumber>-99999999999</PartNumber></Part></CompleteMultipartUpload>",
+    b"<Tagging><TagSet><Tag><Key>a</Key><Value/></Tag></TagSet></Tagging>",
+    b"<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2099-01-01T00:00:00Z</RetainUntilDate></Retention>",
+    b"<LegalHold><Status>ON</Status></LegalHold>",
     b"<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>",
 ]
 
@@ -115,7 +132,7 @@ def server(cloud: Cloud) -> Iterator[Server]:
 
 def test_requests_that_make_no_sense_are_never_a_fault_of_the_server(server: Server) -> None:
     s3 = server.client("s3")
-    s3.create_bucket(Bucket="shelf")
+    s3.create_bucket(Bucket="shelf", ObjectLockEnabledForBucket=True)
     for key in ("k", "b/c", "a"):
         s3.put_object(Bucket="shelf", Key=key, Body=b"content")
     upload = s3.create_multipart_upload(Bucket="shelf", Key="k")["UploadId"]

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from lowcloud.core import access_lists, buckets, configurations, objects, public_access
+from lowcloud.core import access_lists, buckets, configurations, deletions, objects, public_access
 from lowcloud.core.access import ANONYMOUS, authorise
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Forbidden
@@ -96,7 +96,7 @@ def test_a_sweep_drops_the_lists_of_objects_that_are_gone(open_cloud: Cloud) -> 
     kept, gone = (objects.put(open_cloud, "bucket", key, [b"data"]) for key in ("kept", "gone"))
     for made in (kept, gone):
         access_lists.put_of_object(open_cloud, "bucket", made.key, made.id, READERS)
-    objects.delete(open_cloud, "bucket", "gone")
+    deletions.delete(open_cloud, "bucket", "gone")
     access_lists.sweep(open_cloud)
     with open_cloud.database.read() as connection:
         assert access_lists.of_object(connection, "bucket", "kept", kept.id) == READERS
@@ -107,7 +107,7 @@ def test_what_is_deleted_is_read_by_nobody(open_cloud: Cloud) -> None:
     buckets.set_versioning(open_cloud, "bucket", buckets.ENABLED)
     made = objects.put(open_cloud, "bucket", "key", [b"data"])
     access_lists.put_of_object(open_cloud, "bucket", "key", made.id, READERS)
-    objects.delete(open_cloud, "bucket", "key")
+    deletions.delete(open_cloud, "bucket", "key")
     assert not admits(open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
 
 

@@ -118,7 +118,8 @@ def leftovers(cloud: Cloud) -> Iterator[str]:
         open_uploads = set(connection.scalars(sa.select(pending.c.id)))
         owners = set(connection.scalars(sa.select(parts.c.owner)))
         kept = set(connection.scalars(sa.select(contents.c.id)))
-        assert connection.scalar(sa.text("PRAGMA integrity_check")) == "ok"
+        if connection.dialect.name == "sqlite":
+            assert connection.scalar(sa.text("PRAGMA integrity_check")) == "ok"
     files = {path.name for path in (cloud.settings.data / "objects").glob("*/*")}
     yield from (f"file {one} without a row" for one in files - named)
     yield from (f"row of {one} without a file" for one in named - files)

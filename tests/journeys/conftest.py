@@ -21,7 +21,7 @@ Tool = Callable[..., str]
 OLDEST_NODE = 20  # of the packages in node/package-lock.json
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def s3(running_cloud: RunningCloud) -> Any:
     """A client of root, to see what the clients under test have done."""
     return running_cloud.client("s3")
@@ -58,7 +58,7 @@ def node(shell: Shell) -> Callable[[str], str]:
     return lambda program: shell.run("node", str(JOURNEYS / "node" / program), shell.bucket)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def session(wiring: Mapping[str, str]) -> boto3.Session:
     """A program's session."""
     return boto3.Session(
@@ -66,7 +66,7 @@ def session(wiring: Mapping[str, str]) -> boto3.Session:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def boto(session: boto3.Session, wiring: Mapping[str, str]) -> Any:
     """A client as a program has it: retries, validation, checksums and all."""
     return session.client("s3", endpoint_url=wiring["AWS_ENDPOINT_URL"], config=Config(signature_version="s3v4"))

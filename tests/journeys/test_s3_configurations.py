@@ -14,18 +14,16 @@ from tests.journeys.clients import content, keys, needs
 MIB = 1 << 20
 
 
-@needs("GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging")
 def test_s3cmd_tags_objects(s3cmd, shell, s3):
     there = f"s3://{shell.bucket}/k"
     s3cmd("put", "-", there, stdin=b"tagged")
     s3cmd("settagging", there, "project=atlas&stage=raw")
-    assert s3cmd("gettagging", there).split() == ["project:", "atlas", "stage:", "raw"]
+    assert s3cmd("gettagging", there).split()[-4:] == ["project:", "atlas", "stage:", "raw"]
     assert s3.get_object(Bucket=shell.bucket, Key="k")["TagCount"] == 2
     s3cmd("deltagging", there)
     assert s3.get_object_tagging(Bucket=shell.bucket, Key="k")["TagSet"] == []
 
 
-@needs("GetBucketAcl", "GetObjectAcl", "PutObjectAcl")
 def test_s3cmd_speaks_of_lists_where_only_the_owner_counts(s3cmd, shell, s3):
     there = f"s3://{shell.bucket}/k"
     s3cmd("put", "-", there, stdin=b"mine")
@@ -33,7 +31,6 @@ def test_s3cmd_speaks_of_lists_where_only_the_owner_counts(s3cmd, shell, s3):
     assert "AccessControlListNotSupported" in s3cmd("setacl", "--acl-public", there, check=False)
 
 
-@needs("PutBucketLifecycleConfiguration", "GetBucketLifecycleConfiguration", "DeleteBucketLifecycle")
 def test_s3cmd_sets_when_objects_expire(s3cmd, shell, s3):
     there = f"s3://{shell.bucket}"
     s3cmd("expire", "--expiry-days=30", "--expiry-prefix=raw/", there)
@@ -44,7 +41,6 @@ def test_s3cmd_sets_when_objects_expire(s3cmd, shell, s3):
     assert "none" in s3cmd("info", there)
 
 
-@needs("PutBucketPolicy", "GetBucketPolicy", "DeleteBucketPolicy", "PutPublicAccessBlock")
 def test_s3cmd_opens_a_bucket_to_everyone(s3cmd, shell, s3):
     s3.put_public_access_block(Bucket=shell.bucket, PublicAccessBlockConfiguration={"BlockPublicPolicy": False})
     s3.put_object(Bucket=shell.bucket, Key="open/k", Body=b"for everyone")
@@ -63,7 +59,6 @@ def test_s3cmd_opens_a_bucket_to_everyone(s3cmd, shell, s3):
         urlopen(url)
 
 
-@needs("PutBucketCors", "GetBucketCors", "DeleteBucketCors")
 def test_s3cmd_lets_pages_of_other_sites_in(s3cmd, shell):
     (shell.folder / "cors.xml").write_text(
         "<CORSConfiguration><CORSRule><AllowedOrigin>https://lab.example</AllowedOrigin>"
@@ -103,7 +98,6 @@ def test_a_browsers_form_uploads_what_boto3_signed(boto, bucket, tmp_path):
     assert keys(boto, bucket) == ["in/a.csv"]
 
 
-@needs("PutObjectTagging", "GetObjectTagging")
 def test_boto3_uploads_with_tags_and_copies_them(boto, bucket, tmp_path):
     (tmp_path / "k").write_bytes(os.urandom(9 * MIB))
     for key, size in (("small", 10), ("large", 9 * MIB)):
@@ -118,22 +112,18 @@ def test_boto3_uploads_with_tags_and_copies_them(boto, bucket, tmp_path):
     assert boto.get_object_tagging(Bucket=bucket, Key="other")["TagSet"] == [{"Key": "only", "Value": "one"}]
 
 
-@needs("PutObjectRetention", "PutObjectLegalHold", "PutObjectLockConfiguration")
 def test_minio_locks_what_must_stay(shell):
     shell.python("locks_minio.py")
 
 
-@needs("PutObjectTagging", "PutBucketTagging", "PutBucketLifecycleConfiguration", "PutBucketPolicy")
 def test_minio_configures_a_bucket(shell):
     shell.python("configurations_minio.py")
 
 
-@needs("PutObjectTagging", "GetObjectTagging")
 def test_s3fs_tags_what_it_wrote(shell):
     shell.python("tags_s3fs.py")
 
 
-@needs("PutObject.SSECustomerKey", "UploadPart.SSECustomerKey", "GetObject.SSECustomerKey")
 def test_boto3_keeps_objects_under_a_key_of_its_own(boto, bucket, tmp_path):
     own = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": os.urandom(32)}
     (tmp_path / "up").write_bytes(os.urandom(9 * MIB))
@@ -149,7 +139,6 @@ def test_boto3_keeps_objects_under_a_key_of_its_own(boto, bucket, tmp_path):
     assert content(boto, bucket, "open") == (tmp_path / "up").read_bytes()
 
 
-@needs("PutObject.SSEKMSKeyId")
 def test_aws_asks_for_a_key_that_is_kept_for_it(aws, shell, s3):
     there = f"s3://{shell.bucket}/k"
     aws("s3", "cp", "-", there, "--sse", "aws:kms", stdin=b"under a key")

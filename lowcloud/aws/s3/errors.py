@@ -11,13 +11,23 @@ from lowcloud.core import (
     checksums,
     completions,
     conditions,
+    copies,
     descriptions,
     locks,
     objects,
     spans,
     versions,
 )
-from lowcloud.core.errors import AlreadyExists, CloudError, Forbidden, InUse, Invalid, NotFound, StorageFull
+from lowcloud.core.bodies import LARGEST_BODY_BYTES
+from lowcloud.core.errors import (
+    AlreadyExists,
+    CloudError,
+    Forbidden,
+    InUse,
+    Invalid,
+    NotFound,
+    StorageFull,
+)
 
 _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, sentence (None: core's own)
     AlreadyExists: (
@@ -60,6 +70,11 @@ _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status,
     ),
     objects.KeyTooLong: ("KeyTooLongError", 400, "Your key is too long"),
     spans.PartUnknown: ("InvalidPartNumber", 416, "The requested partnumber is not satisfiable"),
+    copies.SourceTooLarge: (
+        "InvalidRequest",
+        400,
+        f"The specified copy source is larger than the maximum allowable size for a copy source: {LARGEST_BODY_BYTES}",
+    ),
     bodies.TooLarge: ("EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size"),
     completions.PartsOutOfOrder: (
         "InvalidPartOrder",

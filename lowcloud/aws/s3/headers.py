@@ -4,6 +4,8 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import datetime
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote
@@ -42,12 +44,13 @@ _STORAGE_CLASSES = (
 _CONDITIONS = ("IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince")
 _VERSION = re.compile(r"[0-9a-f]{32}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # a header's name (RFC 9110, 5.6.2)
-_PLAIN = re.compile(r"[\t -~]*")
+_ENCODED = re.compile(r"(=\?[^?\s]+\?[bBqQ]\?[^?]*\?=\s*)+")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 def kept_headers(request: Request) -> dict[str, str]:
-    """The headers of a request that an object keeps."""
+    """The headers of a request that an object keeps. Raises AwsError."""
+    _check_redirect(request.get("WebsiteRedirectLocation", "/"))
     headers = {header: _text(request[member]) for member, header in _KEPT.items() if request.get(member)}
     headers.setdefault("content-type", DEFAULT_CONTENT_TYPE)
     encodings = [text.strip() for text in headers.pop("content-encoding", "").split(",")]
@@ -58,7 +61,7 @@ def kept_headers(request: Request) -> dict[str, str]:
 
 def user_metadata(request: Request) -> dict[str, str]:
     """The user's own metadata, names in lower case. Raises AwsError where there is too much."""
-    metadata = {name.lower(): value for name, value in request.get("Metadata", {}).items()}
+    metadata = {name.lower(): _understood(value) for name, value in request.get("Metadata", {}).items()}
     if sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items()) > LARGEST_USER_METADATA_BYTES:
         raise AwsError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size")
     return metadata
@@ -71,13 +74,10 @@ def told_headers(found: Object, request: Request) -> dict[str, str]:
 
 
 def told_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The members of an answer that tell the user's metadata.
-
-    What is not ASCII is told in the words of RFC 2047, as S3 does; what no header can be named by is only counted.
-    """
+    """The members of an answer that tell the user's metadata; what no header can say is only counted."""
     if not metadata:
         return {}
-    told = {name: _spoken(value) for name, value in metadata.items() if _TOKEN.fullmatch(name)}
+    told = {name: _spoken(value) for name, value in metadata.items() if _TOKEN.fullmatch(name) and value.isprintable()}
     return {"Metadata": told, "MissingMeta": len(metadata) - len(told) or None}
 
 
@@ -160,6 +160,12 @@ def new_version(made: Version) -> dict[str, str]:
     return {"VersionId": made.version} if made.versioning == ENABLED else {}
 
 
+def _check_redirect(location: str) -> None:
+    if not location.startswith(("/", "http://", "https://")):
+        sentence = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+        raise AwsError("InvalidRedirectLocation", sentence)
+
+
 def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
@@ -168,6 +174,16 @@ def _text(value: str | datetime) -> str:
     return value if isinstance(value, str) else formatdate(value.timestamp(), usegmt=True)
 
 
+def _understood(value: str) -> str:
+    """A text that may be in the words of RFC 2047, which say what is not ASCII."""
+    if not _ENCODED.fullmatch(value):
+        return value
+    try:
+        return str(make_header(decode_header(value)))
+    except (ValueError, LookupError, HeaderParseError):  # it only looks like them
+        return value
+
+
 def _spoken(value: str) -> str:
-    """A text as a header can say it."""
-    return value if _PLAIN.fullmatch(value) else f"=?UTF-8?B?{b64encode(value.encode()).decode()}?="
+    """A text as a header can say it: in the words of RFC 2047 where it is not ASCII."""
+    return value if value.isascii() else f"=?UTF-8?B?{b64encode(value.encode()).decode()}?="

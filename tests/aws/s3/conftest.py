@@ -41,6 +41,13 @@ def bucket(make_bucket: Callable[..., str]) -> str:
 
 
 @pytest.fixture
+def shelf(s3: Any, bucket: str) -> str:
+    """A bucket that keeps versions."""
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    return bucket
+
+
+@pytest.fixture
 def open_bucket(s3: Any, make_bucket: Callable[..., str]) -> str:
     """A bucket with access control lists, and without a public access block."""
     name = make_bucket(ObjectOwnership="ObjectWriter")

@@ -8,13 +8,6 @@ from botocore.exceptions import ClientError
 ABSENT = "0" * 32
 
 
-@pytest.fixture
-def shelf(s3: Any, bucket: str) -> str:
-    """A bucket that keeps versions."""
-    keep(s3, bucket, "Enabled")
-    return bucket
-
-
 def keep(s3: Any, bucket: str, state: str) -> None:
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": state})
 

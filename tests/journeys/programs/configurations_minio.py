@@ -16,7 +16,7 @@ bucket = sys.argv[1]
 client = Minio(urlsplit(os.environ["AWS_ENDPOINT_URL"]).netloc, credentials=EnvAWSProvider(), secure=False)
 
 tags = Tags(for_object=True)
-tags["project"] = "atlas & co"
+tags["project"] = "atlas + co"
 client.put_object(bucket_name=bucket, object_name="k", data=io.BytesIO(b"x"), length=1, tags=tags)
 assert client.get_object_tags(bucket_name=bucket, object_name="k") == tags
 client.delete_object_tags(bucket_name=bucket, object_name="k")

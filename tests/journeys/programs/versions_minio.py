@@ -19,7 +19,7 @@ ids = [
 ]
 client.remove_object(bucket_name=bucket, object_name="k ä")
 listed = list(client.list_objects(bucket_name=bucket, include_version=True, recursive=True))
-assert [(item.is_delete_marker, item.is_latest) for item in listed].count((True, True)) == 1
+assert [item.is_delete_marker for item in listed if item.is_latest == "true"] == [True]
 assert {item.version_id for item in listed if not item.is_delete_marker} == set(ids)
 client.copy_object(
     bucket_name=bucket, object_name="k ä", source=CopySource(bucket_name=bucket, object_name="k ä", version_id=ids[0])

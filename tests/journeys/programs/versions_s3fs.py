@@ -18,4 +18,4 @@ files.invalidate_cache()
 assert files.cat_file(f"{bucket}/k") == b"three"
 files.rm(f"{bucket}/k")
 assert not files.exists(f"{bucket}/k")
-assert files.exists(f"{bucket}/k", version_id=versions[1]["VersionId"])
+assert files.exists(f"{bucket}/k?versionId={versions[1]['VersionId']}")

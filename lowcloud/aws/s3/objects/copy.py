@@ -39,6 +39,7 @@ def copy_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         request["Bucket"],
         request["Key"],
         headers=kept_headers(request) if replaces else None,
+        own_headers={"x-amz-website-redirect-location": request.get("WebsiteRedirectLocation")},  # never copied
         user_metadata=user_metadata(request) if replaces else None,
         tags=(asked_tags(request) or {}) if request.get("TaggingDirective") == "REPLACE" else None,
         encryption=encryption,

@@ -18,7 +18,8 @@ SMALL_BYTES = 256 * 1024
 
 
 @s3_operation("GetObject")
-def get_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+def get_object(cloud: Cloud, caller: Caller, request: Request) -> Answer:
+    _refuse_overrides(caller, request)
     span = _wanted_span(request)
     found, chunks = objects.get(
         cloud,
@@ -37,7 +38,8 @@ def get_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
 
 
 @s3_operation("HeadObject")
-def head_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+def head_object(cloud: Cloud, caller: Caller, request: Request) -> Answer:
+    _refuse_overrides(caller, request)
     span = _wanted_span(request)
     bucket, key, version = request["Bucket"], request["Key"], request.get("VersionId")
     found = objects.head(cloud, bucket, key, version=version, conditions=read_conditions(request))
@@ -45,6 +47,13 @@ def head_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     first, length = objects.locate(cloud, found, span, request.get("PartNumber"))
     is_partial = span is not None or "PartNumber" in request
     return _described(cloud, found, request, first, length, is_partial=is_partial)
+
+
+def _refuse_overrides(caller: Caller, request: Request) -> None:
+    """Raises AwsError for a stranger who wants other headers than the object's."""
+    if caller.is_anonymous and any(name.startswith("Response") for name in request):
+        sentence = "Request specific response headers cannot be used for anonymous GET requests."
+        raise AwsError("InvalidRequest", sentence)
 
 
 def _wanted_span(request: Request) -> spans.Span | None:

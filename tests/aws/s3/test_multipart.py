@@ -121,3 +121,72 @@ def test_faulty_completions_are_refused_by_name(s3: Any) -> None:
     assert refused(s3.upload_part, **upload, PartNumber=10_001, Body=b"x") == "InvalidArgument"
     wrong = {**upload, "UploadId": "none"}
     assert refused(s3.upload_part, **wrong, PartNumber=1, Body=b"x") == "NoSuchUpload"
+
+
+def test_a_faulty_part_is_named(s3: Any) -> None:
+    upload = begin(s3)
+    etags = [s3.upload_part(**upload, PartNumber=number, Body=b"xyz")["ETag"] for number in (1, 2)]
+    parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+    with pytest.raises(ClientError) as small:
+        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    told = small.value.response["Error"]
+    assert (told["PartNumber"], told["ProposedSize"], told["MinSizeAllowed"]) == ("1", "3", str(5 * MIB))
+    with pytest.raises(ClientError) as missing:
+        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{**parts[0], "ETag": '"0"'}]})
+    told = missing.value.response["Error"]
+    assert (told["PartNumber"], told["ETag"], told["UploadId"]) == ("1", "0", upload["UploadId"])
+
+
+def test_an_upload_is_aborted_only_where_it_is_the_one_that_was_meant(s3: Any) -> None:
+    upload = begin(s3, "meant")
+    [listed] = s3.list_multipart_uploads(Bucket="shelf", Prefix="meant")["Uploads"]
+    assert refused(s3.abort_multipart_upload, **upload, IfMatchInitiatedTime=1_700_000_000) == "PreconditionFailed"
+    s3.abort_multipart_upload(**upload, IfMatchInitiatedTime=listed["Initiated"])
+    assert refused(s3.abort_multipart_upload, **upload) == "NoSuchUpload"
+    assert refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": "x"}]})
+
+
+def test_a_part_that_is_sent_again_replaces_the_first(s3: Any) -> None:
+    upload = begin(s3, "again")
+    s3.upload_part(**upload, PartNumber=1, Body=b"first")
+    etag = s3.upload_part(**upload, PartNumber=1, Body=b"second")["ETag"]
+    [part] = s3.list_parts(**upload)["Parts"]
+    assert (part["ETag"], part["Size"]) == (etag, 6)
+    parts = [{"PartNumber": 1, "ETag": etag.strip('"')}]  # clients may leave the quotes out
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    assert s3.get_object(Bucket="shelf", Key="again")["Body"].read() == b"second"
+
+
+def test_a_listing_of_parts_says_where_it_begins_and_goes_on(s3: Any) -> None:
+    upload = begin(s3, "paged", StorageClass="GLACIER_IR")
+    for number in (1, 5, 10_000):
+        s3.upload_part(**upload, PartNumber=number, Body=b"x")
+    page = s3.list_parts(**upload, MaxParts=1, PartNumberMarker=1)
+    assert [part["PartNumber"] for part in page["Parts"]] == [5]
+    assert (page["PartNumberMarker"], page["NextPartNumberMarker"], page["IsTruncated"]) == (1, 5, True)
+    assert (page["MaxParts"], page["StorageClass"], page["Key"]) == (1, "GLACIER_IR", "paged")
+    assert page["Initiator"] == page["Owner"] == s3.list_buckets()["Owner"]
+    none = s3.list_parts(**upload, MaxParts=0)
+    assert ("Parts" in none, none["IsTruncated"]) == (False, False)
+    assert refused(s3.list_parts, **upload, MaxParts=-1) == "InvalidArgument"
+    s3.abort_multipart_upload(**upload)
+
+
+def test_a_listing_of_uploads_goes_on_after_its_markers(s3: Any) -> None:
+    begun = sorted((begin(s3, key) for key in ("v/a", "v/a", "v/b")), key=lambda at: (at["Key"], at["UploadId"]))
+    first = s3.list_multipart_uploads(Bucket="shelf", Prefix="v/", MaxUploads=1)
+    assert (first["NextKeyMarker"], first["NextUploadIdMarker"]) == ("v/a", begun[0]["UploadId"])
+    markers = {"KeyMarker": "v/a", "UploadIdMarker": begun[0]["UploadId"]}
+    rest = s3.list_multipart_uploads(Bucket="shelf", Prefix="v/", **markers)
+    assert [upload["UploadId"] for upload in rest["Uploads"]] == [at["UploadId"] for at in begun[1:]]
+    after = s3.list_multipart_uploads(Bucket="shelf", Prefix="v/", KeyMarker="v/a")
+    assert [upload["Key"] for upload in after["Uploads"]] == ["v/b"]
+    for upload in begun:
+        s3.abort_multipart_upload(**upload)
+
+
+@pytest.mark.parametrize("span", ["0-2", "bytes=0", "bytes=hello-world", "bytes=2-", "bytes=-2", "bytes=0-2,3-5"])
+def test_a_range_to_copy_has_both_ends(s3: Any, span: str) -> None:
+    s3.put_object(Bucket="shelf", Key="source", Body=b"0123456789")
+    arguments = {**begin(s3), "PartNumber": 1, "CopySource": "shelf/source", "CopySourceRange": span}
+    assert refused(s3.upload_part_copy, **arguments) == "InvalidArgument"
