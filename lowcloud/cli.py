@@ -37,7 +37,8 @@ app = typer.Typer(
 )
 
 
-app.command()(upkeep.check)
+for command in (upkeep.check, upkeep.backup, upkeep.restore):
+    app.command()(command)
 
 
 def main() -> None:

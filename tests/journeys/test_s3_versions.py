@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.journeys.clients import keys, needs
+from tests.journeys.clients import keys
+
 
 @pytest.fixture
 def versioned(s3, bucket):
