@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from lowcloud.aws.services import OPERATIONS
-
 JOURNEYS = Path(__file__).parent
 ENVIRONMENT = JOURNEYS.parents[1] / ".venv-clients"
 TIMEOUT_SECONDS = 120
@@ -67,14 +65,3 @@ def keys(s3: Any, bucket: str, prefix: str = "") -> list[str]:
 def content(s3: Any, bucket: str, key: str) -> bytes:
     """The bytes of an object."""
     return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-
-
-def needs(*operations: str) -> pytest.MarkDecorator:
-    """Skips a test as long as the server does not perform these operations of S3, or refuses one's member ("A.b")."""
-    missing = [name for name in operations if not _is_performed(*name.partition(".")[::2])]
-    return pytest.mark.skipif(bool(missing), reason=f"waits for {', '.join(missing)}")
-
-
-def _is_performed(operation: str, member: str) -> bool:
-    performed = OPERATIONS.get(("s3", operation))
-    return performed is not None and member not in performed.refused

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.journeys.clients import content, keys, needs
+from tests.journeys.clients import content, keys
 
 MIB = 1 << 20
 
@@ -74,7 +74,6 @@ def test_s3cmd_lets_pages_of_other_sites_in(s3cmd, shell):
         urlopen(Request(url, headers=asks, method="OPTIONS"))
 
 
-@needs("PutBucketCors")  # browsers' forms came with it
 def test_a_browsers_form_uploads_what_boto3_signed(boto, bucket, tmp_path):
     conditions = [["starts-with", "$Content-Type", "text/"], ["content-length-range", 1, 100]]
     form = boto.generate_presigned_post(bucket, "in/${filename}", {"Content-Type": "text/csv"}, conditions)
