@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -106,9 +107,10 @@ def answers(port: int) -> bool:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port low enough for seaweedfs, which takes the one 10,000 above too."""
+    while answers(port := random.randrange(20_000, 32_000)):
+        pass
+    return port
 
 
 def make_bucket(store: Store) -> Any:
