@@ -9,7 +9,7 @@ from lowcloud.core import buckets, versions
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, ConditionFailed, Conditions
 from lowcloud.core.disk import full_disk_told
-from lowcloud.core.errors import CloudError
+from lowcloud.core.errors import CloudError, StorageFull
 from lowcloud.core.locks import check_unlocked
 
 
@@ -68,11 +68,21 @@ def delete_many(
                 blobs.append(freed)
         return outcomes, blobs
 
-    with full_disk_told():
-        outcomes, blobs = cloud.database.apply(write)
+    try:
+        with full_disk_told():
+            outcomes, blobs = cloud.database.apply(write)
+    except StorageFull:  # what frees space needs a little of it first
+        with cloud.reserve.released(), full_disk_told():
+            outcomes, blobs = cloud.database.apply(write)
+            _delete_blobs(cloud, blobs)
+        return outcomes
+    _delete_blobs(cloud, blobs)
+    return outcomes
+
+
+def _delete_blobs(cloud: Cloud, blobs: Sequence[Sequence[str]]) -> None:
     for group in blobs:
         cloud.files.delete(group)
-    return outcomes
 
 
 def _hide(
