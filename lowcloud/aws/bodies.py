@@ -49,6 +49,7 @@ class Body:
         self.trailers: Mapping[str, str] = trailers if trailers is not None else {}  # complete after the last byte
         self.announced = announced  # the names of the trailers to come, in lower case
         self.is_incoming = False  # it is still to be sent, at the pace of a client who may wait to be asked for it
+        self.is_of_form = False  # a browser's, which has a field for each header of a put
 
     def read(self, size: int = -1) -> bytes:
         """The next `size` bytes, fewer only at the end; all that is left where size is negative.

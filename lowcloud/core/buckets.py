@@ -38,6 +38,7 @@ class Bucket:
     versioning: str | None = None  # ENABLED: writes keep what was there; SUSPENDED: they did once
     encryption: Mapping[str, Any] | None = None  # {"algorithm": "kms", "key_id"?, "bucket_key": bool}; None: AES256
     object_lock: Mapping[str, Any] | None = None  # {} or {"mode", "days" or "years"}; None: there is no lock
+    notifications: str | None = None  # the rules that core/notifications.py has written; None: nobody is told
 
 
 class LockedForGood(CloudError):
@@ -172,8 +173,7 @@ def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bucket(row: Sequence[Any]) -> Bucket:
-    name, region, created_at, versioning, encryption, object_lock = row
+    name, region, created_at, versioning, encryption, object_lock, notifications = row
     default = None if encryption is None else json.loads(encryption)
-    return Bucket(
-        name, region, created_at, versioning, default, None if object_lock is None else json.loads(object_lock)
-    )
+    lock = None if object_lock is None else json.loads(object_lock)
+    return Bucket(name, region, created_at, versioning, default, lock, notifications)

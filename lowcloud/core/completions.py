@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import sqlalchemy as sa
 
-from lowcloud.core import buckets, uploads, versions
+from lowcloud.core import buckets, notifications, uploads, versions
 from lowcloud.core.checksums import Checksum, DigestMismatch, composite, joined, joined_tag
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, Conditions
@@ -79,7 +79,9 @@ def complete(
         _check_claims(new, claimed or {}, is_composite, size)
         discarded = uploads.discard_parts(connection, upload_id, [part.number for part in chosen])
         document = versions.seal(cloud, new)
-        placed, replaced = versions.place(connection, buckets.require(connection, bucket), new, document, conditions)
+        found = buckets.require(connection, bucket)
+        placed, replaced = versions.place(connection, found, new, document, conditions)
+        notifications.record(connection, found, notifications.COMPLETED, placed, new.modified_at)
         connection.execute(sa.delete(upload_rows).where(upload_rows.c.id == upload_id))
     cloud.files.discard(discarded)
     cloud.files.delete(replaced)

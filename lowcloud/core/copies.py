@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lowcloud.core import objects
+from lowcloud.core import notifications, objects
 from lowcloud.core.bodies import LARGEST_BODY_BYTES
 from lowcloud.core.checksums import DEFAULT_ALGORITHM
 from lowcloud.core.cloud import Cloud
@@ -82,5 +82,6 @@ def copy(
         customer_key=customer_key,
         algorithm=algorithm or source_algorithm,
         conditions=conditions,
+        event=notifications.COPIED,
     )
     return found, made

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from lowcloud.core import buckets, versions
+from lowcloud.core import buckets, notifications, versions
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, ConditionFailed, Conditions
 from lowcloud.core.disk import full_disk_told
-from lowcloud.core.errors import CloudError
+from lowcloud.core.errors import CloudError, StorageFull
 from lowcloud.core.locks import check_unlocked
 
 
@@ -47,8 +47,12 @@ def delete_many(
     wanted: Sequence[tuple[str, str | None, Conditions]],
     *,
     may_bypass_governance: bool = False,
+    cause: str = notifications.REMOVED,
 ) -> list[Deletion | CloudError]:
-    """Delete (key, version, conditions) in one transaction; what became of each, in their order. Raises NotFound."""
+    """Delete (key, version, conditions) in one transaction; what became of each, in their order. Raises NotFound.
+
+    `cause` is what to record of it: notifications.REMOVED or EXPIRED.
+    """
     now = cloud.now()
 
     def write(connection: sa.Connection) -> tuple[list[Deletion | CloudError], list[list[str]]]:
@@ -58,9 +62,11 @@ def delete_many(
         for key, version, conditions in wanted:
             try:
                 if version is None:
-                    done, freed = _hide(connection, found, key, conditions, now)
+                    done, freed = _hide(connection, found, key, conditions, now, cause)
                 else:
-                    done, freed = _remove(connection, bucket, key, version, conditions, now, may_bypass_governance)
+                    done, freed = _remove(
+                        connection, found, key, version, conditions, now, may_bypass_governance, cause
+                    )
             except CloudError as error:
                 outcomes.append(error)
             else:
@@ -68,40 +74,56 @@ def delete_many(
                 blobs.append(freed)
         return outcomes, blobs
 
-    with full_disk_told():
-        outcomes, blobs = cloud.database.apply(write)
-    for group in blobs:
-        cloud.files.delete(group)
+    try:
+        with full_disk_told():
+            outcomes, blobs = cloud.database.apply(write)
+    except StorageFull:  # what frees space needs a little of it first
+        with cloud.reserve.released(), full_disk_told():
+            outcomes, blobs = cloud.database.apply(write)
+            _delete_blobs(cloud, blobs)
+        return outcomes
+    _delete_blobs(cloud, blobs)
     return outcomes
 
 
+def _delete_blobs(cloud: Cloud, blobs: Sequence[Sequence[str]]) -> None:
+    for group in blobs:
+        cloud.files.delete(group)
+
+
 def _hide(
-    connection: sa.Connection, bucket: buckets.Bucket, key: str, conditions: Conditions, now: float
+    connection: sa.Connection, bucket: buckets.Bucket, key: str, conditions: Conditions, now: float, cause: str
 ) -> tuple[Deletion, list[str]]:
     """Remove the one version of a key, or write a marker where the bucket keeps versions."""
     newest = versions.newest(connection, bucket.name, key)
     _check(conditions, newest, key)
     if bucket.versioning is None:
-        return Deletion(key, None, False), [] if newest is None else versions.remove(connection, newest)
+        if newest is None:
+            return Deletion(key, None, False), []
+        notifications.record(connection, bucket, f"{cause}:{notifications.DELETE}", newest, now)
+        return Deletion(key, None, False), versions.remove(connection, newest)
     marker, freed = versions.place_marker(connection, bucket, key, newest, now)
+    notifications.record(connection, bucket, f"{cause}:{notifications.MARKER}", marker, now)
     return Deletion(key, marker.version, True), freed
 
 
 def _remove(
     connection: sa.Connection,
-    bucket: str,
+    bucket: buckets.Bucket,
     key: str,
     version: str,
     conditions: Conditions,
     now: float,
     may_bypass_governance: bool,
+    cause: str,
 ) -> tuple[Deletion, list[str]]:
     """Remove a version for good."""
-    found = versions.named(connection, bucket, key, version)
+    found = versions.named(connection, bucket.name, key, version)
     _check(conditions, found, key)
     if found is None:
         return Deletion(key, version, False), []
     check_unlocked(found.lock, now, may_bypass_governance=may_bypass_governance)
+    notifications.record(connection, bucket, f"{cause}:{notifications.DELETE}", found, now)
     return Deletion(key, version, found.is_marker), versions.remove(connection, found)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from lowcloud.core import buckets, descriptions, versions
+from lowcloud.core import buckets, descriptions, notifications, versions
 from lowcloud.core.bodies import Body, Claims, StoredBody, digest_small, no_claims, receive, take_small
 from lowcloud.core.checksums import DEFAULT_ALGORITHM, Checksum, joined_tag
 from lowcloud.core.cloud import Cloud
@@ -84,10 +84,12 @@ def put(
     algorithm: str = DEFAULT_ALGORITHM,
     claims: Claims = no_claims,
     conditions: Conditions = NO_CONDITIONS,
+    event: str = notifications.PUT,
 ) -> Object:
     """Store an object, replacing what the key held; durable and visible when this returns.
 
-    `algorithm` names the checksum to keep, `customer_key` (32 bytes) wraps the object's key beside the home's own.
+    `algorithm` names the checksum to keep, `customer_key` (32 bytes) wraps the object's key beside the home's own,
+    `event` is what to record of it.
     Raises NotFound (bucket, object), KeyTooLong, ConditionFailed, NotLockable, and what bodies.receive raises; then
     nothing has changed.
     """
@@ -114,7 +116,7 @@ def put(
         wrapping = descriptions.wrapping(said.encryption, customer_key)
         sealed, wrapped_key = cloud.files.seal_whole(content, bytes_id, wrapping)
         with full_disk_told():
-            return _place(cloud, made(body, said, wrapped_key), conditions, sealed)
+            return _place(cloud, made(body, said, wrapped_key), conditions, sealed, event)
 
     small, chunks = take_small(iter(chunks))
     if small is not None:
@@ -128,7 +130,7 @@ def put(
         description = replace(description, encryption=descriptions.default_encryption(cloud, found.encryption))
     wrapping = descriptions.wrapping(description.encryption, customer_key)
     with receive(cloud, chunks, [algorithm], claims, wrapping) as stored:
-        return _place(cloud, made(stored, description), conditions, stored)
+        return _place(cloud, made(stored, description), conditions, stored, event)
 
 
 def check_put(
@@ -234,7 +236,7 @@ def sweep(cloud: Cloud) -> int:
     return cloud.files.sweep(known)
 
 
-def _place(cloud: Cloud, new: Object, conditions: Conditions, content: bytes | StoredBody) -> Object:
+def _place(cloud: Cloud, new: Object, conditions: Conditions, content: bytes | StoredBody, event: str) -> Object:
     """Commit an object and its content: a small one's sealed bytes, or the blob that holds them."""
     document = versions.seal(cloud, new)
 
@@ -247,6 +249,7 @@ def _place(cloud: Cloud, new: Object, conditions: Conditions, content: bytes | S
             versions.insert_content(connection, new.id, content)
         else:
             versions.insert_part(connection, new.id, 1, content.blob, etag=new.etag, modified_at=new.modified_at)
+        notifications.record(connection, bucket, event, placed[0], new.modified_at)
         return placed
 
     placed, replaced = cloud.database.apply(write)

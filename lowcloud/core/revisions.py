@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lowcloud.core import buckets, versions
+from lowcloud.core import buckets, notifications, versions
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.disk import full_disk_told
 from lowcloud.core.locks import Lock, NotLockable, check_retaining
@@ -18,12 +18,12 @@ Change = Callable[[Object], Mapping[str, Any]]  # the columns to set
 
 def set_tags(cloud: Cloud, bucket: str, key: str, version: str | None, tags: Mapping[str, str]) -> Object:
     """Replace the tags of a version (None: the newest). Raises NotFound, Deleted and IsMarker."""
+    return _tag(cloud, bucket, key, version, tags, notifications.TAGGED)
 
-    def change(found: Object) -> Mapping[str, Any]:
-        tagged = replace(found, description=replace(found.description, tags=tags))
-        return {"document": versions.seal(cloud, tagged)}
 
-    return _revise(cloud, bucket, key, version, change)
+def remove_tags(cloud: Cloud, bucket: str, key: str, version: str | None) -> Object:
+    """Leave a version (None: the newest) without tags. Raises NotFound, Deleted and IsMarker."""
+    return _tag(cloud, bucket, key, version, {}, notifications.UNTAGGED)
 
 
 def set_retention(
@@ -47,15 +47,35 @@ def set_legal_hold(cloud: Cloud, bucket: str, key: str, version: str | None, is_
     return _revise(cloud, bucket, key, version, lambda _: {"legal_hold": is_held}, must_be_lockable=True)
 
 
+def _tag(cloud: Cloud, bucket: str, key: str, version: str | None, tags: Mapping[str, str], event: str) -> Object:
+    def change(found: Object) -> Mapping[str, Any]:
+        tagged = replace(found, description=replace(found.description, tags=tags))
+        return {"document": versions.seal(cloud, tagged)}
+
+    return _revise(cloud, bucket, key, version, change, event=event)
+
+
 def _revise(
-    cloud: Cloud, bucket: str, key: str, version: str | None, change: Change, *, must_be_lockable: bool = False
+    cloud: Cloud,
+    bucket: str,
+    key: str,
+    version: str | None,
+    change: Change,
+    *,
+    must_be_lockable: bool = False,
+    event: str | None = None,
 ) -> Object:
+    now = cloud.now()
+
     def write(connection: sa.Connection) -> Object:
-        if must_be_lockable and buckets.require(connection, bucket).object_lock is None:
+        room = buckets.require(connection, bucket)
+        if must_be_lockable and room.object_lock is None:
             raise NotLockable(f"Bucket {bucket} has no lock for its objects.")
         found = versions.find(cloud, connection, bucket, key, version)
         here = (objects.c.bucket == bucket, objects.c.key == key, objects.c.position == found.position)
         connection.execute(sa.update(objects).where(*here).values(**change(found)))
+        if event is not None:
+            notifications.record(connection, room, event, found, now)
         return found
 
     with full_disk_told():

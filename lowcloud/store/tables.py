@@ -209,6 +209,7 @@ buckets = Table(
     Column("versioning", String(16)),  # "enabled" or "suspended"; null: never enabled
     Column("encryption", Text),  # JSON: of objects that do not say; null: {"algorithm": "AES256"}
     Column("object_lock", Text),  # JSON: {} or the retention of new objects; null: there is no lock
+    Column("notifications", Text),  # JSON: the rules of which events to record; null: none
 )
 
 bucket_configurations = Table(
@@ -218,6 +219,20 @@ bucket_configurations = Table(
     Column("kind", String(64), primary_key=True),
     Column("document", JSON, nullable=False),
     Column("modified_at", Float, nullable=False),
+)
+
+object_events = Table(
+    "object_events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("bucket", String(63), nullable=False),  # may be gone since
+    Column("key", _KEY, nullable=False),
+    Column("version", String(32)),  # null: of a bucket that never kept versions
+    Column("kind", String(32), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("etag", String(48), nullable=False),
+    sqlite_autoincrement=True,  # the id of one that was forgotten is never given again
 )
 
 access_lists = Table(

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from botocore.exceptions import ClientError
 
 from lowcloud import running as servers
-from lowcloud.core import buckets, listings, objects
+from lowcloud.core import buckets, deletions, listings, objects
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.descriptions import Description
 from lowcloud.core.errors import StorageFull
@@ -78,6 +78,22 @@ def test_a_disk_that_fills_up_loses_nothing_acknowledged(small_cloud: Cloud, siz
     ballast.unlink()
     objects.put(small_cloud, BUCKET, "after", [b"again" * size])
     check_all(small_cloud, kept | {"after": b"again" * size})
+
+
+@needs_root
+@pytest.mark.parametrize("size", [1000, LARGE])
+def test_a_full_disk_can_be_emptied_by_deleting_objects(small_cloud: Cloud, size: int) -> None:
+    kept: dict[str, bytes] = {}
+    put_until_full(small_cloud, "large", LARGE, kept)
+    put_until_full(small_cloud, "small", 1000, kept)
+    fill(small_cloud.settings.home)
+    gone = [key for key, content in kept.items() if len(content) == size]
+    for key in gone:
+        deletions.delete(small_cloud, BUCKET, key)
+        del kept[key]
+    assert gone
+    objects.put(small_cloud, BUCKET, "after", [b"room again"])
+    check_all(small_cloud, kept | {"after": b"room again"})
 
 
 @needs_root

@@ -68,7 +68,7 @@ def read_form(cloud: Cloud, request: HttpRequest, bucket: str, pieces: Iterator[
         raise AwsError("InvalidArgument", "Bucket POST must contain a field named 'policy'.")
     path = f"/{quote(bucket)}/{quote(key)}"
     file = Body(_within(upload.file, limits), None)
-    file.is_incoming = True
+    file.is_incoming = file.is_of_form = True
     return Form(
         request=HttpRequest("PUT", path, "", {**_headers(fields), "host": request.host}, request.id),
         file=file,

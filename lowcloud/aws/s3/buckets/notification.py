@@ -1,4 +1,7 @@
-"""Whom to tell of what happens in a bucket: kept as it is put, once it makes sense."""
+"""Whom to tell of what happens in a bucket: kept as it is put, once it makes sense; core records what they ask for.
+
+Source: Amazon S3 User Guide, "Event notification types and destinations".
+"""
 
 import re
 import secrets
@@ -10,9 +13,10 @@ from typing import Any
 from lowcloud.aws.operations import Answer, Request
 from lowcloud.aws.s3.buckets.documents import invalid, storable
 from lowcloud.aws.s3.operation import s3_operation
-from lowcloud.core import buckets, configurations
+from lowcloud.core import buckets, configurations, notifications
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.notifications import Rule
 
 KIND = "notification"
 LONGEST_VALUE = 1024
@@ -23,6 +27,19 @@ _DESTINATIONS = {  # the member that lists configurations, the one that names wh
         "LambdaFunctionArn",
         r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,64}(:[\w$-]+)?",
     ),
+}
+
+EVENTS = {  # those that happen here, by what core records them as; S3 has more, of what is not done here
+    notifications.PUT: "s3:ObjectCreated:Put",
+    notifications.POSTED: "s3:ObjectCreated:Post",
+    notifications.COPIED: "s3:ObjectCreated:Copy",
+    notifications.COMPLETED: "s3:ObjectCreated:CompleteMultipartUpload",
+    "removed:delete": "s3:ObjectRemoved:Delete",
+    "removed:marker": "s3:ObjectRemoved:DeleteMarkerCreated",
+    "expired:delete": "s3:LifecycleExpiration:Delete",
+    "expired:marker": "s3:LifecycleExpiration:DeleteMarkerCreated",
+    notifications.TAGGED: "s3:ObjectTagging:Put",
+    notifications.UNTAGGED: "s3:ObjectTagging:Delete",
 }
 
 
@@ -41,7 +58,7 @@ def put_bucket_notification_configuration(cloud: Cloud, _caller: Caller, request
     if "EventBridgeConfiguration" in wanted:
         document["EventBridgeConfiguration"] = {}
     _check(document)
-    configurations.put(cloud, request["Bucket"], KIND, storable(document))
+    notifications.configure(cloud, request["Bucket"], KIND, storable(document), _recorded(document))
     return {}
 
 
@@ -49,6 +66,18 @@ def put_bucket_notification_configuration(cloud: Cloud, _caller: Caller, request
 def get_bucket_notification_configuration(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     buckets.find(cloud, request["Bucket"])
     return configurations.get(cloud, request["Bucket"], KIND) or {}
+
+
+def _recorded(document: Mapping[str, Any]) -> list[Rule]:
+    """What to record for those who are to be told; an event bus is told of everything."""
+    asked = [_rule(item) for member in _DESTINATIONS for item in document[member]]
+    rules = [Rule([kind for kind in EVENTS if _asks_for(rule, kind)], rule.prefix, rule.suffix) for rule in asked]
+    everything = [Rule(list(EVENTS))] if "EventBridgeConfiguration" in document else []
+    return [rule for rule in rules if rule.kinds] + everything
+
+
+def _asks_for(rule: _Rule, kind: str) -> bool:
+    return any(_is_same(event, EVENTS[kind]) for event in rule.events)
 
 
 def _named(item: Mapping[str, Any]) -> dict[str, Any]:

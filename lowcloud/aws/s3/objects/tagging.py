@@ -23,4 +23,4 @@ def get_object_tagging(cloud: Cloud, _caller: Caller, request: Request) -> Answe
 
 @s3_operation("DeleteObjectTagging")
 def delete_object_tagging(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
-    return told_version(revisions.set_tags(cloud, request["Bucket"], request["Key"], request.get("VersionId"), {}))
+    return told_version(revisions.remove_tags(cloud, request["Bucket"], request["Key"], request.get("VersionId")))

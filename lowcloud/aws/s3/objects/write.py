@@ -9,7 +9,7 @@ from lowcloud.aws.s3.headers import kept_headers, new_version, storage_class, us
 from lowcloud.aws.s3.locks import EVENT_HOLD, asked_lock
 from lowcloud.aws.s3.operation import s3_operation
 from lowcloud.aws.s3.tags import asked_tags
-from lowcloud.core import objects
+from lowcloud.core import notifications, objects
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.descriptions import Description
@@ -38,6 +38,7 @@ def put_object(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         algorithm=checksum.kept,
         claims=checksum.claims,
         conditions=conditions,
+        event=notifications.POSTED if getattr(request.get("Body"), "is_of_form", False) else notifications.PUT,
     )
     keep_list(cloud, request, made)
     return {

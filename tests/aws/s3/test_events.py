@@ -1,0 +1,101 @@
+"""What is recorded of requests, by the notification configuration of their bucket."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import urllib3
+
+from lowcloud.aws.gateway import Gateway
+from lowcloud.aws.s3.buckets.notification import EVENTS
+from lowcloud.core import notifications
+from lowcloud.core.cloud import Cloud
+from tests.conftest import serving
+
+BUCKET = "told"
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:queue"
+
+
+@pytest.fixture
+def s3(cloud: Cloud, gateway: Gateway) -> Iterator[Any]:
+    with serving(gateway) as server:
+        client = server.client("s3", config={"signature_version": "s3v4"})
+        client.create_bucket(Bucket=BUCKET)
+        yield client
+
+
+def watch(s3: Any, *events: str, **filters: str) -> None:
+    rules = [{"Name": name, "Value": value} for name, value in filters.items()]
+    queue = {"QueueArn": QUEUE, "Events": list(events), "Filter": {"Key": {"FilterRules": rules}}}
+    configuration = {"QueueConfigurations": [queue]} if events else {}
+    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=configuration)
+
+
+def told(cloud: Cloud) -> list[tuple[str, str]]:
+    return [(EVENTS[event.kind], event.key) for event in notifications.page(cloud)]
+
+
+def test_every_kind_of_event_has_a_name_of_s3() -> None:
+    assert EVENTS.keys() == set(notifications.KINDS)
+    assert len(set(EVENTS.values())) == len(EVENTS)
+
+
+def test_each_way_to_create_an_object_is_an_event_of_its_own(s3: Any, cloud: Cloud) -> None:
+    watch(s3, "s3:ObjectCreated:*")
+    s3.put_object(Bucket=BUCKET, Key="put", Body=b"1")
+    s3.copy_object(Bucket=BUCKET, Key="copy", CopySource={"Bucket": BUCKET, "Key": "put"})
+    upload = {
+        "Bucket": BUCKET,
+        "Key": "parts",
+        "UploadId": s3.create_multipart_upload(Bucket=BUCKET, Key="parts")["UploadId"],
+    }
+    part = {"PartNumber": 1, "ETag": s3.upload_part(**upload, PartNumber=1, Body=b"1")["ETag"]}
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [part]})
+    form = s3.generate_presigned_post(BUCKET, "form")
+    reply = urllib3.request("POST", form["url"], fields={**form["fields"], "file": ("name", b"1")})
+    assert reply.status == 204
+    s3.delete_object(Bucket=BUCKET, Key="put")
+    assert told(cloud) == [
+        ("s3:ObjectCreated:Put", "put"),
+        ("s3:ObjectCreated:Copy", "copy"),
+        ("s3:ObjectCreated:CompleteMultipartUpload", "parts"),
+        ("s3:ObjectCreated:Post", "form"),
+    ]
+
+
+def test_removals_and_tags_are_events(s3: Any, cloud: Cloud) -> None:
+    watch(s3, "s3:ObjectRemoved:*", "s3:ObjectTagging:*")
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket=BUCKET, Key="k", Body=b"1")["VersionId"]
+    s3.put_object_tagging(Bucket=BUCKET, Key="k", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    s3.delete_object_tagging(Bucket=BUCKET, Key="k")
+    s3.delete_object(Bucket=BUCKET, Key="k")
+    s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "k", "VersionId": version}]})
+    assert [name for name, _ in told(cloud)] == [
+        "s3:ObjectTagging:Put",
+        "s3:ObjectTagging:Delete",
+        "s3:ObjectRemoved:DeleteMarkerCreated",
+        "s3:ObjectRemoved:Delete",
+    ]
+
+
+def test_filters_choose_keys_and_an_empty_configuration_ends_it(s3: Any, cloud: Cloud) -> None:
+    watch(s3, "s3:ObjectCreated:Put", prefix="in/", suffix=".csv")
+    for key in ("in/a.csv", "in/a.txt", "a.csv"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"1")
+    watch(s3)
+    s3.put_object(Bucket=BUCKET, Key="in/b.csv", Body=b"1")
+    assert told(cloud) == [("s3:ObjectCreated:Put", "in/a.csv")]
+
+
+def test_an_event_bus_is_told_of_everything(s3: Any, cloud: Cloud) -> None:
+    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}})
+    s3.put_object(Bucket=BUCKET, Key="k", Body=b"1")
+    s3.delete_object(Bucket=BUCKET, Key="k")
+    assert told(cloud) == [("s3:ObjectCreated:Put", "k"), ("s3:ObjectRemoved:Delete", "k")]
+
+
+def test_events_that_never_happen_here_may_be_asked_for(s3: Any, cloud: Cloud) -> None:
+    watch(s3, "s3:ObjectRestore:*", "s3:Replication:*")
+    s3.put_object(Bucket=BUCKET, Key="k", Body=b"1")
+    assert told(cloud) == []
