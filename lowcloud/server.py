@@ -32,6 +32,7 @@ from lowcloud.store.backend import CannotUse
 from lowcloud.store.database import Database
 from lowcloud.store.encryption import KeyRing
 from lowcloud.store.files import Files
+from lowcloud.store.reserve import Reserve
 
 OPEN_FILES = 10_240  # as many as macOS takes
 LONGEST_GOODBYE_SECONDS = 3  # requests still open when the server goes down get this long
@@ -59,6 +60,7 @@ def open_cloud(settings: Settings) -> Cloud:
             database=database,
             keys=keys,
             files=Files(settings.data / "objects", keys),
+            reserve=Reserve(settings.data / "reserve"),
             engine=LocalEngine(settings.work, lambda source: inputs.fetch(cloud, source)),
         )
         roles.ensure(cloud, EXECUTION_ROLE)
@@ -214,6 +216,10 @@ async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[], N
 
 
 def _sweep(cloud: Cloud) -> None:
+    try:
+        cloud.reserve.fill()
+    except OSError as error:
+        log.warning("no room is held back for deletions on a full disk: %s", error)
     if deleted := objects.sweep(cloud):
         log.info("deleted %d blobs that an earlier server had not finished", deleted)
     access_lists.sweep(cloud)

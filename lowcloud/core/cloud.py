@@ -12,6 +12,7 @@ from lowcloud.settings import Settings
 from lowcloud.store.database import Database
 from lowcloud.store.encryption import KeyRing
 from lowcloud.store.files import Files
+from lowcloud.store.reserve import Reserve
 
 FRESH_SECONDS = 0.5
 
@@ -75,6 +76,7 @@ class Cloud:
     database: Database
     keys: KeyRing
     files: Files
+    reserve: Reserve
     engine: Engine
     connections: Connections = field(default_factory=Connections)
     bell: Bell = field(default_factory=Bell)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from lowcloud.core import buckets, notifications, versions
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, ConditionFailed, Conditions
-from lowcloud.core.disk import full_disk_told
+from lowcloud.core.disk import free
 from lowcloud.core.errors import CloudError
 from lowcloud.core.locks import check_unlocked
 
@@ -74,11 +74,7 @@ def delete_many(
                 blobs.append(freed)
         return outcomes, blobs
 
-    with full_disk_told():
-        outcomes, blobs = cloud.database.apply(write)
-    for group in blobs:
-        cloud.files.delete(group)
-    return outcomes
+    return free(cloud, write)
 
 
 def _hide(
