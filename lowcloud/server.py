@@ -218,6 +218,10 @@ async def _serve(cloud: Cloud, listener: socket.socket, on_ready: Callable[[], N
 
 
 def _sweep(cloud: Cloud) -> None:
+    try:
+        cloud.reserve.fill()
+    except OSError as error:
+        log.warning("no room is held back for deletions on a full disk: %s", error)
     if deleted := objects.sweep(cloud):
         log.info("deleted %d blobs that an earlier server had not finished", deleted)
     access_lists.sweep(cloud)

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.disk import Freed, free
 from lowcloud.core.errors import AlreadyExists, CloudError, InUse, Invalid, NotFound
 from lowcloud.store.prepared import Prepared
 from lowcloud.store.tables import access_lists, bucket_configurations, buckets, objects, parts, uploads
@@ -98,7 +99,8 @@ def list_page(
 
 def delete(cloud: Cloud, name: str) -> None:
     """Remove an empty bucket and what was being uploaded into it. Raises NotFound and InUse."""
-    with cloud.database.transaction() as connection:
+
+    def change(connection: sa.Connection) -> tuple[None, Freed]:
         require(connection, name)
         if connection.execute(sa.select(sa.exists().where(objects.c.bucket == name))).scalar():
             raise InUse(f"Bucket {name} is not empty.")
@@ -109,7 +111,9 @@ def delete(cloud: Cloud, name: str) -> None:
         for table in (bucket_configurations, access_lists):
             connection.execute(sa.delete(table).where(table.c.bucket == name))
         connection.execute(sa.delete(buckets).where(buckets.c.name == name))
-    cloud.files.discard(blobs)
+        return None, [[blob] for blob in blobs]
+
+    free(cloud, change)
 
 
 def set_versioning(cloud: Cloud, name: str, versioning: str) -> None:

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from lowcloud.core import buckets, notifications, versions
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, ConditionFailed, Conditions
-from lowcloud.core.disk import full_disk_told
-from lowcloud.core.errors import CloudError, StorageFull
+from lowcloud.core.disk import free
+from lowcloud.core.errors import CloudError
 from lowcloud.core.locks import check_unlocked
 
 
@@ -74,21 +74,7 @@ def delete_many(
                 blobs.append(freed)
         return outcomes, blobs
 
-    try:
-        with full_disk_told():
-            outcomes, blobs = cloud.database.apply(write)
-    except StorageFull:  # what frees space needs a little of it first
-        with cloud.reserve.released(), full_disk_told():
-            outcomes, blobs = cloud.database.apply(write)
-            _delete_blobs(cloud, blobs)
-        return outcomes
-    _delete_blobs(cloud, blobs)
-    return outcomes
-
-
-def _delete_blobs(cloud: Cloud, blobs: Sequence[Sequence[str]]) -> None:
-    for group in blobs:
-        cloud.files.delete(group)
+    return free(cloud, write)
 
 
 def _hide(

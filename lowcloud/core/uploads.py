@@ -13,7 +13,7 @@ from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS, ConditionFailed, Conditions
 from lowcloud.core.copies import Source
 from lowcloud.core.descriptions import NOTHING_SAID, Description
-from lowcloud.core.disk import full_disk_told
+from lowcloud.core.disk import Freed, free, full_disk_told
 from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.locks import UNLOCKED, Lock, check_lockable, lock_of
 from lowcloud.core.spans import Span
@@ -148,13 +148,16 @@ def copy_part(
 
 def abort(cloud: Cloud, bucket: str, key: str, upload_id: str, *, if_created_at: float | None = None) -> None:
     """End an upload and remove its parts, if it was begun in that second. Raises NotFound and ConditionFailed."""
-    with full_disk_told(), cloud.database.transaction() as connection:
+
+    def change(connection: sa.Connection) -> tuple[None, Freed]:
         row = _require_row(connection, bucket, key, upload_id)
         if if_created_at is not None and int(row.created_at) != int(if_created_at):
             raise ConditionFailed("If-Match-Initiated-Time")
         discarded = discard_parts(connection, upload_id, [])
         connection.execute(sa.delete(uploads).where(uploads.c.id == upload_id))
-    cloud.files.discard(discarded)
+        return None, [[blob] for blob in discarded]
+
+    free(cloud, change)
 
 
 def parts_of(cloud: Cloud, owner: str, *, after: int = 0, limit: int = 1000) -> tuple[list[Part], bool]:

@@ -36,6 +36,9 @@ class Backend(Protocol):
     def finish_tables(self, connection: Connection) -> None:
         """Settle, for tables just made, what SQLAlchemy has no word for."""
 
+    def shorten_log(self) -> None:
+        """Give back what room the log of changes takes, as far as that can be; nobody writes. Raises DBAPIError."""
+
     def faults(self, connection: Connection) -> Sequence[str]:
         """What the database finds wrong with its own files. Raises DBAPIError."""
 

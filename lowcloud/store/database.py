@@ -150,6 +150,11 @@ class Database:
         connection.detach()
         return driver
 
+    def shorten_log(self) -> None:
+        """Give back what room the log of changes takes, as far as that is possible. Raises DBAPIError."""
+        with self._backend.writer:
+            self._backend.shorten_log()
+
     def faults(self) -> Sequence[str]:
         """What the database finds wrong with its own files. Raises DBAPIError."""
         with self.read() as connection:

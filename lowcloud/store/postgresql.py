@@ -73,6 +73,9 @@ class PostgreSQL:
         if driver.info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
             raise RuntimeError("A statement of this transaction failed and its error was passed over: nothing is kept.")
 
+    def shorten_log(self) -> None:
+        """See Backend.shorten_log: the server sees to its own."""
+
     def faults(self, _connection: Connection) -> Sequence[str]:
         """See Backend.faults. It checks the sums of its pages itself, where it is told to (initdb --data-checksums)."""
         return ()

@@ -1,6 +1,7 @@
 """SQLite: one file, write-ahead log, fully synchronous. The default: nothing to install or to run."""
 
 import fcntl
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from sqlalchemy.pool import QueuePool
 from lowcloud.store.prepared import Prepared
 
 BUSY_TIMEOUT_SECONDS = 30
+LOG_TIMEOUT_SECONDS = 1  # how long to wait for readers of the log that is to be shortened
+_SIZE = ("page_count", "page_size")
 _BEGIN_WRITING, _BEGIN_READING = Prepared(text("BEGIN IMMEDIATE")), Prepared(text("BEGIN"))
 # A checkpoint copies pages of the log into the database. Rare ones copy a page once that was written many times.
 CHECKPOINT_PAGES = 4000
@@ -41,6 +44,22 @@ class SQLite:
 
     def finish_tables(self, connection: Connection) -> None:
         """See Backend.finish_tables: nothing."""
+
+    def shorten_log(self) -> None:
+        """See Backend.shorten_log. What the log holds goes into the database, whose file must have room to grow."""
+        if self.engine.url.database is None:
+            return
+        with self.engine.connect() as connection:
+            pages, page_bytes = (connection.exec_driver_sql(f"PRAGMA {of}").scalar_one() for of in _SIZE)
+            size = Path(self.engine.url.database).stat().st_size
+            disk = os.statvfs(self.engine.url.database)
+            if pages * page_bytes - size > disk.f_bavail * disk.f_frsize:
+                return  # trying would use up the room for nothing
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={LOG_TIMEOUT_SECONDS * 1000}")
+            try:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}")
 
     def faults(self, connection: Connection) -> Sequence[str]:
         """See Backend.faults."""

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from botocore.exceptions import ClientError
 
 from lowcloud import running as servers
-from lowcloud.core import buckets, deletions, listings, objects
+from lowcloud.core import buckets, deletions, listings, objects, uploads
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.conditions import NO_CONDITIONS
 from lowcloud.core.descriptions import Description
 from lowcloud.core.errors import StorageFull
 from tests.conftest import make_cloud
@@ -80,20 +81,50 @@ def test_a_disk_that_fills_up_loses_nothing_acknowledged(small_cloud: Cloud, siz
     check_all(small_cloud, kept | {"after": b"again" * size})
 
 
+def put_ever_smaller_until_full(cloud: Cloud, sizes: tuple[int, ...], kept: dict[str, bytes]) -> None:
+    """Until there is no room for a single byte."""
+    for size in (*sizes, 4000, 1):
+        put_until_full(cloud, f"of-{size}", size, kept)
+    with pytest.raises(StorageFull):
+        objects.put(cloud, BUCKET, "one", [b"1"])
+
+
 @needs_root
-@pytest.mark.parametrize("size", [1000, LARGE])
-def test_a_full_disk_can_be_emptied_by_deleting_objects(small_cloud: Cloud, size: int) -> None:
-    kept: dict[str, bytes] = {}
-    put_until_full(small_cloud, "large", LARGE, kept)
-    put_until_full(small_cloud, "small", 1000, kept)
-    fill(small_cloud.settings.home)
-    gone = [key for key, content in kept.items() if len(content) == size]
-    for key in gone:
-        deletions.delete(small_cloud, BUCKET, key)
-        del kept[key]
-    assert gone
-    objects.put(small_cloud, BUCKET, "after", [b"room again"])
-    check_all(small_cloud, kept | {"after": b"room again"})
+@pytest.mark.parametrize("sizes", [(30_000,), (LARGE,), (LARGE, 30_000), (1000,)])
+def test_a_full_disk_is_emptied_by_deleting_objects_and_takes_new_ones(tmp_path: Path, sizes: tuple[int, ...]) -> None:
+    with small_disk(tmp_path / "home", megabytes=48) as home:
+        cloud = make_cloud(home)
+        buckets.create(cloud, BUCKET)
+        cloud.reserve.fill()
+        kept: dict[str, bytes] = {}
+        (home / "ballast").write_bytes(bytes(24 * 1024**2))
+        for _ in range(2):
+            put_ever_smaller_until_full(cloud, sizes, kept)
+            doomed = list(kept)[::2]
+            for key in doomed[:5]:
+                deletions.delete(cloud, BUCKET, key)
+            deletions.delete_many(cloud, BUCKET, [(key, None, NO_CONDITIONS) for key in doomed[5:]])
+            for key in doomed:
+                del kept[key]
+            for size in sizes:
+                kept[f"after-{size}"] = b"again" * (size // 5)
+                objects.put(cloud, BUCKET, f"after-{size}", [kept[f"after-{size}"]])
+            check_all(cloud, kept)
+        cloud.database.close()
+
+
+@needs_root
+def test_an_upload_that_has_filled_the_disk_can_be_aborted(small_cloud: Cloud) -> None:
+    small_cloud.reserve.fill()
+    upload = uploads.create(small_cloud, BUCKET, "large")
+    with pytest.raises(StorageFull):
+        for number in range(1, 1000):
+            uploads.put_part(small_cloud, upload, number, [bytes(LARGE)])
+    put_ever_smaller_until_full(small_cloud, (), {})
+    uploads.abort(small_cloud, BUCKET, "large", upload.id)
+    objects.put(small_cloud, BUCKET, "after", [b"again" * LARGE])
+    small_cloud.reserve.fill()
+    assert not small_cloud.reserve.is_short
 
 
 @needs_root

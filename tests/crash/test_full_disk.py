@@ -3,12 +3,14 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.aws.test_sagemaker_training import BUCKET, request, with_training_data
+from tests.crash.faults import small_disk
 from tests.running import RunningCloud, wait_for
 
 DISK_MEGABYTES = 16
@@ -55,3 +57,28 @@ def test_requests_on_a_full_disk_are_refused_and_what_was_there_stays(cloud):
     ended = lambda: sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]  # noqa: E731
     wait_for(lambda: ended() == "Completed")
     assert s3.put_object(Bucket=BUCKET, Key="too-much", Body=bytes(1_000_000))["ETag"]
+
+
+def test_clients_of_several_processes_empty_a_full_disk(tmp_path):
+    home = tmp_path / "home"
+    with small_disk(home, DISK_MEGABYTES):
+        cloud = RunningCloud(home)
+        cloud.cli("up", "--detach", "--port", "0", "--workers", "2")
+        s3 = cloud.client("s3")
+        s3.create_bucket(Bucket="shelf")
+        reserve = home / "data" / "reserve"
+        wait_for(lambda: reserve.exists() and reserve.stat().st_size > 0)
+        keys = []
+        for size in (200_000, 10_000, 1):
+            with pytest.raises(ClientError, match="InsufficientStorage"):
+                while True:
+                    s3.put_object(Bucket="shelf", Key=f"{size}/{len(keys)}", Body=os.urandom(size))
+                    keys.append(f"{size}/{len(keys)}")
+        with ThreadPoolExecutor(8) as clients:
+            list(clients.map(lambda key: s3.delete_object(Bucket="shelf", Key=key), keys))
+        assert "Contents" not in s3.list_objects_v2(Bucket="shelf")
+        for number in range(20):
+            s3.put_object(Bucket="shelf", Key=str(number), Body=os.urandom(200_000))
+        assert s3.list_objects_v2(Bucket="shelf")["KeyCount"] == 20
+        assert reserve.stat().st_size > 0
+        cloud.cli("down")
