@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lowcloud.core import lifecycle, uploads, versions
+from lowcloud.core import lifecycle, notifications, uploads, versions
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import ConditionFailed, Conditions
 from lowcloud.core.deletions import delete_many
@@ -102,7 +102,7 @@ def _carry_out(cloud: Cloud, bucket: str, chosen: Sequence[tuple[Action, Version
             for action, one in chosen[start : start + BATCH]
         ]
         try:
-            outcomes = delete_many(cloud, bucket, wanted)
+            outcomes = delete_many(cloud, bucket, wanted, cause=notifications.EXPIRED)
         except NotFound:
             return  # the bucket is gone
         refused = [outcome for outcome in outcomes if isinstance(outcome, CloudError)]

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lowcloud.core import buckets, configurations, errands, lifecycle_sweep, listings, objects, scrub, scrubber, uploads
+from lowcloud.core import (
+    buckets,
+    configurations,
+    errands,
+    lifecycle_sweep,
+    listings,
+    notifications,
+    objects,
+    scrub,
+    scrubber,
+    uploads,
+)
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.descriptions import Description
 from lowcloud.core.locks import GOVERNANCE, Lock
@@ -73,6 +84,14 @@ def test_in_a_bucket_that_keeps_versions_an_object_is_hidden_then_removed_and_th
     assert versions(cloud) == []
 
 
+def test_what_expires_is_told_as_expired(cloud: Cloud) -> None:
+    notifications.configure(cloud, BUCKET, "notification", {}, [notifications.Rule(notifications.KINDS)])
+    objects.put(cloud, BUCKET, "k", [b"x"])
+    with_rules(cloud, {"expire_days": 1})
+    swept(cloud)
+    assert [event.kind for event in notifications.page(cloud)] == ["created:put", "expired:delete"]
+
+
 def test_what_is_locked_stays(cloud: Cloud) -> None:
     buckets.set_versioning(cloud, BUCKET, buckets.ENABLED)
     buckets.set_object_lock(cloud, BUCKET, {})
@@ -101,10 +120,10 @@ def test_what_was_written_anew_meanwhile_stays(cloud: Cloud, monkeypatch: pytest
     with_rules(cloud, {"expire_days": 1})
     really_delete = lifecycle_sweep.delete_many
 
-    def write_and_delete(cloud: Cloud, bucket: str, wanted: Any) -> Any:
+    def write_and_delete(cloud: Cloud, bucket: str, wanted: Any, cause: str) -> Any:
         time.sleep(1.1)  # times are compared by the second, as the wire tells them
         objects.put(cloud, BUCKET, "k", [b"new"])
-        return really_delete(cloud, bucket, wanted)
+        return really_delete(cloud, bucket, wanted, cause=cause)
 
     monkeypatch.setattr(lifecycle_sweep, "delete_many", write_and_delete)
     swept(cloud)
