@@ -103,9 +103,13 @@ def restore(
 def last_scrub(settings: Settings) -> str:
     """What the last scrub that a server of this home has finished by itself has found."""
     from lowcloud.core import errands
+    from lowcloud.store.backend import CannotUse
     from lowcloud.store.database import Database
 
-    database = Database(settings.database_url)
+    try:
+        database = Database(settings.database_url)
+    except CannotUse as error:  # the server may know a password that this shell does not
+        return f"not known here: {error}"
     try:
         with database.read() as connection:
             last = errands.progress_of(connection, "scrub").get("last")

@@ -8,9 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lowcloud.core import configurations
+from lowcloud.core import buckets, configurations, notifications
 from lowcloud.core.buckets import OWNERSHIP
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.versions import Version
 from lowcloud.store import upsert
 from lowcloud.store.tables import access_lists, objects, uploads
 
@@ -46,13 +47,18 @@ def of_object(connection: sa.Connection, bucket: str, key: str, object_id: str) 
 
 
 def put_of_object(cloud: Cloud, bucket: str, key: str, object_id: str, document: AccessList) -> None:
-    """Set the list of an object, or of the upload that will be it; drop those of what the key no longer holds."""
+    """Set the list of a new object, or of the upload that will be it; drop those of what the key no longer holds."""
+    cloud.database.apply(lambda connection: _put(connection, bucket, key, object_id, document))
+
+
+def replace_of_object(cloud: Cloud, found: Version, document: AccessList) -> None:
+    """Set another list of an object, which is an event. Raises NotFound (bucket)."""
+    now = cloud.now()
 
     def change(connection: sa.Connection) -> None:
-        here = (access_lists.c.bucket == bucket, access_lists.c.key == key)
-        connection.execute(sa.delete(access_lists).where(*here, ~_IS_HELD))
-        row = {"bucket": bucket, "key": key, "object": object_id, "document": document}
-        upsert.put(connection, access_lists, row, ["bucket", "key", "object"])
+        bucket = buckets.require(connection, found.bucket)
+        _put(connection, found.bucket, found.key, found.id, document)
+        notifications.record(connection, bucket, notifications.SHARED, found, now)
 
     cloud.database.apply(change)
 
@@ -74,3 +80,10 @@ def grants(document: AccessList, to: str, may: str) -> bool:
 def is_public(document: AccessList) -> bool:
     """Whether the list lets in others than the account: everyone, or everyone who has an account anywhere."""
     return any(grant["to"] in ("everyone", "users") for grant in document["grants"])
+
+
+def _put(connection: sa.Connection, bucket: str, key: str, object_id: str, document: AccessList) -> None:
+    here = (access_lists.c.bucket == bucket, access_lists.c.key == key)
+    connection.execute(sa.delete(access_lists).where(*here, ~_IS_HELD))
+    row = {"bucket": bucket, "key": key, "object": object_id, "document": document}
+    upsert.put(connection, access_lists, row, ["bucket", "key", "object"])

@@ -21,11 +21,11 @@ from lowcloud.store.tables import buckets as bucket_rows
 from lowcloud.store.tables import object_events
 
 PUT, COPIED, COMPLETED, POSTED = "created:put", "created:copy", "created:complete", "created:post"
-TAGGED, UNTAGGED = "tagged:put", "tagged:delete"
+TAGGED, UNTAGGED, SHARED = "tagged:put", "tagged:delete", "shared:put"  # the latter: its list of access was set
 REMOVED, EXPIRED = "removed", "expired"  # by somebody, by the lifecycle; each of two kinds:
 DELETE, MARKER = "delete", "marker"  # removed for good, hidden behind a marker
 KINDS = (
-    *(PUT, COPIED, COMPLETED, POSTED, TAGGED, UNTAGGED),
+    *(PUT, COPIED, COMPLETED, POSTED, TAGGED, UNTAGGED, SHARED),
     *(f"{cause}:{what}" for cause in (REMOVED, EXPIRED) for what in (DELETE, MARKER)),
 )
 MOST_KEPT = 1_000_000  # the newest, of all buckets together

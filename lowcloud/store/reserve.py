@@ -13,6 +13,7 @@ from lowcloud.store.disk import Fault, fault_of
 
 MOST_BYTES = 20 * 1024**2  # more than SQLite's log grows to before it is copied into the database
 LARGEST_SHARE = 4  # of a small disk, a quarter
+SMALLEST_BYTES = 1024**2  # all that is left is held back below this
 SMALLEST_GROWTH_BYTES = 64 * 1024
 _ZEROS = bytes(64 * 1024)
 
@@ -25,7 +26,7 @@ class Reserve:
         self.is_short = False  # as far as this process knows: it gave some up, or there was no room for all
 
     def fill(self) -> None:
-        """Hold back what there is room for, and leave as much free."""
+        """Hold back what there is room for, and leave as much free, where more than a little is left."""
         with self._locked() as descriptor:
             self._fill(descriptor)
 
@@ -55,7 +56,8 @@ class Reserve:
         held = os.fstat(descriptor).st_size
         disk = os.fstatvfs(descriptor)
         wanted = min(MOST_BYTES, disk.f_blocks * disk.f_frsize // LARGEST_SHARE)
-        room = min(wanted, (held + disk.f_bavail * disk.f_frsize) // 2)
+        left = held + disk.f_bavail * disk.f_frsize
+        room = min(wanted, max(left // 2, min(left, SMALLEST_BYTES)))
         if room >= held + SMALLEST_GROWTH_BYTES:
             try:
                 _allocate(descriptor, held, room)

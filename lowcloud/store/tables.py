@@ -28,7 +28,7 @@ def _lease() -> tuple[Column[float], Column[str], Column[float]]:
     )
 
 
-SCHEMA_VERSION = 2  # grows with every change of a table; store/migrations/ will lead from each to the next
+SCHEMA_VERSION = 3  # grows with every change of a table; store/migrations/ will lead from each to the next
 
 schema_version = Table(
     "schema_version",

@@ -45,6 +45,10 @@ def test_of_a_small_disk_a_quarter_is_held_back_and_of_a_full_one_half_of_what_i
         with held.given_up():
             (disk / "log").write_bytes(bytes(2 * megabyte))
         assert ((disk / "reserve").stat().st_size, held.is_short) == (megabyte, True)
+        (disk / "log").write_bytes(bytes(3 * megabyte))
+        with held.given_up():
+            pass
+        assert (disk / "reserve").stat().st_size == megabyte  # half would be too little
         (disk / "ballast").unlink()
         held.fill()
         assert ((disk / "reserve").stat().st_size, held.is_short) == (4 * megabyte, False)

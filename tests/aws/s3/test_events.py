@@ -63,17 +63,19 @@ def test_each_way_to_create_an_object_is_an_event_of_its_own(s3: Any, cloud: Clo
     ]
 
 
-def test_removals_and_tags_are_events(s3: Any, cloud: Cloud) -> None:
-    watch(s3, "s3:ObjectRemoved:*", "s3:ObjectTagging:*")
+def test_removals_tags_and_lists_are_events(s3: Any, cloud: Cloud) -> None:
+    watch(s3, "s3:ObjectRemoved:*", "s3:ObjectTagging:*", "s3:ObjectAcl:Put")
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     version = s3.put_object(Bucket=BUCKET, Key="k", Body=b"1")["VersionId"]
     s3.put_object_tagging(Bucket=BUCKET, Key="k", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
     s3.delete_object_tagging(Bucket=BUCKET, Key="k")
+    s3.put_object_acl(Bucket=BUCKET, Key="k", ACL="private")
     s3.delete_object(Bucket=BUCKET, Key="k")
     s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "k", "VersionId": version}]})
     assert [name for name, _ in told(cloud)] == [
         "s3:ObjectTagging:Put",
         "s3:ObjectTagging:Delete",
+        "s3:ObjectAcl:Put",
         "s3:ObjectRemoved:DeleteMarkerCreated",
         "s3:ObjectRemoved:Delete",
     ]

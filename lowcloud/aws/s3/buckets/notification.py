@@ -40,6 +40,7 @@ EVENTS = {  # those that happen here, by what core records them as; S3 has more,
     "expired:marker": "s3:LifecycleExpiration:DeleteMarkerCreated",
     notifications.TAGGED: "s3:ObjectTagging:Put",
     notifications.UNTAGGED: "s3:ObjectTagging:Delete",
+    notifications.SHARED: "s3:ObjectAcl:Put",
 }
 
 

@@ -20,5 +20,5 @@ def put_object_acl(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     wanted = sent_list(request, owner_id(cloud))
     found = objects.head(cloud, request["Bucket"], request["Key"], version=request.get("VersionId"))
     admit_list(cloud, found.bucket, wanted)
-    access_lists.put_of_object(cloud, found.bucket, found.key, found.id, wanted)
+    access_lists.replace_of_object(cloud, found, wanted)
     return {}
