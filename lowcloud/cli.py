@@ -37,7 +37,8 @@ app = typer.Typer(
 )
 
 
-app.command()(upkeep.check)
+for command in (upkeep.check, upkeep.backup, upkeep.restore):
+    app.command()(command)
 
 
 def main() -> None:
@@ -173,6 +174,7 @@ def status(home: Home = None) -> None:
         print_fact("Store", f"that of {settings.store}")
     print_fact("Account", f"{settings.account_id}, region {settings.region}")
     print_fact("Isolation", running.isolation)
+    print_fact("Last scrub", upkeep.last_scrub(settings))
     sagemaker = _client(settings, running.endpoint, "sagemaker")
     jobs = list(_listed(sagemaker, "list_training_jobs", "TrainingJobSummaries", StatusEquals="InProgress"))
     endpoints = _listed(sagemaker, "list_endpoints", "Endpoints")

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from lowcloud import crew
 from lowcloud.aws.gateway import Gateway
 from lowcloud.client import EXECUTION_ROLE
-from lowcloud.core import access_lists, endpoints_lifecycle, inputs, objects, roles, training_lifecycle
+from lowcloud.core import access_lists, endpoints_lifecycle, errands, inputs, objects, roles, training_lifecycle
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.leading import Leading
 from lowcloud.crew import Member
@@ -75,6 +75,7 @@ def open_cloud(settings: Settings) -> Cloud:
 KINDS = {
     tables.training_jobs: training_lifecycle.advance,
     tables.endpoints: endpoints_lifecycle.advance,
+    tables.errands: errands.advance,
 }
 
 
@@ -117,6 +118,7 @@ def _lead(
 ) -> None:
     """Serve, and stand for carrying jobs forward. `known_as` is the process that others signal."""
     cloud = _open_cloud(settings)
+    errands.ensure(cloud)
     leading = Leading(cloud, KINDS)
     leading.start()
     threading.Thread(target=_sweep, args=(cloud,), name="sweep", daemon=True).start()

@@ -38,6 +38,7 @@ class Settings:
     encryption_key: bytes = field(repr=False)  # 32 bytes
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
+    day_seconds: float = 86400  # how long a day of a lifecycle lasts: shorter in tests
     store: Path | None = None  # the home whose store this server serves, where it is not its own
     database: str | None = field(default=None, repr=False)  # its address, password and all; None: a file
 
@@ -103,6 +104,7 @@ def load(
         home=home,
         account_id=account["account_id"],
         region=environment.get("LOWCLOUD_REGION", DEFAULT_REGION),
+        day_seconds=_day_seconds(environment),
         root_key=RootKey(account["access_key_id"], account["secret_access_key"]),
         encryption_key=_encryption_key(keys_home / "keys" / "encryption.key"),
         host=host,
@@ -110,6 +112,13 @@ def load(
         store=store,
         database=database,
     )
+
+
+def _day_seconds(environment: Mapping[str, str]) -> float:
+    seconds = float(environment.get("LOWCLOUD_DAY_SECONDS", "86400"))  # raises ValueError
+    if not 0 < seconds <= 86400:
+        raise ValueError(f"LOWCLOUD_DAY_SECONDS must be positive and 86400 at most, not {seconds}.")
+    return seconds
 
 
 def remember(settings: Settings) -> None:

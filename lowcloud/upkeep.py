@@ -1,11 +1,12 @@
-"""The commands that look after what a home keeps: check."""
+"""The commands that look after what a home keeps: check, backup, restore."""
 
 import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ import typer
 
 from lowcloud import settings as settings_of
 from lowcloud.settings import Settings
-from lowcloud.terminal import Home, failure, output
+from lowcloud.terminal import Home, errors, failure, output
 
 if TYPE_CHECKING:
     from lowcloud.core.cloud import Cloud
@@ -44,6 +45,94 @@ def check(
             output.print(f"Of {tally.locked} contents only the length was compared: their keys are their customers'")
     if found:
         raise typer.Exit(1)
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Where the backup is made, or brought up to date.")],
+    with_keys: Annotated[
+        bool, typer.Option("--with-keys", help="Put the keys in as well: whoever has the folder can read everything.")
+    ] = False,
+    verify: Annotated[bool, typer.Option(help="Read the whole backup before it counts.")] = True,
+    home: Home = None,
+) -> None:
+    """Copy one moment of everything into a folder. A server may run, and write, meanwhile."""
+    from lowcloud.store import backup as backups
+    from lowcloud.store.files import HeldAlready
+
+    settings = _settings(home)
+    if settings.database is not None:
+        raise failure(
+            "The rows of this home are in PostgreSQL: back them up with its own tools, and the blobs after them; "
+            "docs/object-store.md tells how."
+        )
+    folder = folder.absolute()
+    with _opened(settings) as cloud:
+        try:
+            backups.begin(settings.data, folder)
+            with cloud.files.hold():
+                made_at = time.time()
+                database = backups.snapshot(settings.database_file, folder, made_at)
+                copied = backups.copy_blobs(database, settings.data / "objects", folder / "objects")
+        except (backups.NoBackup, HeldAlready) as error:
+            raise failure(str(error)) from error
+        wrong = _verified(cloud, database, folder) if verify else copied.missing
+        keys = settings.store_home / "keys" if with_keys else None
+        made = backups.Backup(database.name, made_at, copied.blobs, copied.bytes, copied.missing, with_keys)
+        backups.finish(folder, keys, made)
+    output.print(f"{folder} holds {copied.blobs} blobs, {copied.bytes} bytes, {copied.new} of them copied now")
+    if not with_keys:
+        output.print(f"It has no keys, without which nobody can read it: keep {settings.store_home / 'keys'} elsewhere")
+    if wrong:
+        raise failure(f"{wrong} things in it are damaged; `lowcloud check` tells which of them are in the home, too.")
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="A folder that `lowcloud backup` made.")], home: Home = None
+) -> None:
+    """Make a new home of a backup."""
+    from lowcloud.store import backup as backups
+
+    target = settings_of.home_folder(os.environ, home)
+    try:
+        backups.restore(folder.absolute(), target, backups.find(folder))
+    except (backups.NoBackup, OSError) as error:
+        raise failure(str(error)) from error
+    output.print(f"{target} is restored; `lowcloud check` reads all of it, `lowcloud up` serves it")
+
+
+def last_scrub(settings: Settings) -> str:
+    """What the last scrub that a server of this home has finished by itself has found."""
+    from lowcloud.core import errands
+    from lowcloud.store.database import Database
+
+    database = Database(settings.database_url)
+    try:
+        with database.read() as connection:
+            last = errands.progress_of(connection, "scrub").get("last")
+    finally:
+        database.close()
+    if last is None:
+        return "none has ended yet"
+    ended = datetime.fromtimestamp(last["ended_at"]).strftime("%Y-%m-%d %H:%M:%S")
+    wrong = f"{last['findings']} found wrong: run `lowcloud check`" if last["findings"] else "nothing found wrong"
+    return f"{ended}, {last['versions']} versions of objects, {last['bytes']} bytes, {wrong}"
+
+
+def _verified(cloud: "Cloud", snapshot: Path, folder: Path) -> int:
+    """Read everything that a database names in a folder of blobs: how much of it is damaged."""
+    from lowcloud.core import scrub
+    from lowcloud.store.database import Database
+    from lowcloud.store.files import Files
+
+    database = Database(f"sqlite:///{snapshot}")
+    copy = replace(cloud, database=database, files=Files(folder / "objects", cloud.keys))
+    try:
+        found = list(scrub.scrub_named(copy, scrub.Tally()))
+    finally:
+        database.close()
+    for finding in found:
+        errors.print(str(finding), markup=False)
+    return len(found)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""lowcloud check, on a home whose server runs."""
+"""lowcloud check, backup and restore, on a home whose server runs."""
 
 import json
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lowcloud import settings
 from tests.running import RunningCloud
 
 BUCKET = "shelf"
@@ -39,3 +40,29 @@ def test_check_makes_no_home_where_there_is_none(tmp_path: Path) -> None:
     told = RunningCloud(tmp_path / "typo").cli("check", check=False)
     assert (told.returncode, "is no home" in told.stderr) == (1, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_home_is_backed_up_while_it_runs_and_restored_into_a_new_one(cloud: RunningCloud, tmp_path: Path) -> None:
+    folder, new = tmp_path / "backup", RunningCloud(tmp_path / "new")
+    told = cloud.cli("backup", str(folder))
+    assert "1 blobs, 1000064 bytes, 1 of them copied now" in told.stdout
+    assert "It has no keys" in told.stdout
+    refused = new.cli("restore", str(folder), check=False)
+    assert (refused.returncode, "has no keys" in refused.stderr) == (1, True)
+    cloud.cli("backup", str(folder), "--with-keys")
+    new.cli("restore", str(folder))
+    new.up()
+    try:
+        assert new.client("s3").get_object(Bucket=BUCKET, Key="large")["Body"].read() == b"l" * 1_000_000
+        assert "nothing found wrong" in new.cli("check").stdout
+    finally:
+        new.down()
+
+
+def test_a_home_whose_rows_are_in_postgresql_is_not_backed_up_by_halves(tmp_path: Path) -> None:
+    home = RunningCloud(tmp_path / "home")
+    settings.load(home.home, {})
+    address = "postgresql://nobody@localhost/none"
+    refused = home.cli("backup", str(tmp_path / "backup"), check=False, LOWCLOUD_DATABASE=address)
+    assert (refused.returncode, "PostgreSQL" in refused.stderr) == (1, True)
+    assert not (tmp_path / "backup").exists()

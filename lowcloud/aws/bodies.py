@@ -20,7 +20,7 @@ from lowcloud.aws.signature import UNSIGNED_PAYLOAD, Claim
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 SMALL_BYTES = 1 << 20  # bodies up to here are read before the operation starts
-GATHER_BYTES = 1 << 20  # taken from the connection at a time while an operation reads on
+GATHER_BYTES = 512 << 10  # taken from the connection at a time while an operation reads on
 LARGEST_BUFFERED_BYTES = 64 << 20  # of any body that is not streamed
 IDLE_SECONDS = 60
 DRAIN_SECONDS = 5

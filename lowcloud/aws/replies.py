@@ -2,8 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import aclosing, nullcontext
+from itertools import islice
 from typing import Any
 
 from lowcloud.aws.bodies import Incoming
@@ -11,6 +13,7 @@ from lowcloud.aws.wire import HttpResponse
 
 Send = Callable[[Any], Awaitable[None]]
 
+CHUNKS_AT_ONCE = 4  # of a body read by a thread: handing each over costs as much as reading it
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -40,24 +43,33 @@ async def _send_stream(
 ) -> None:
     """Send chunks until there are no more, or nobody who reads them: the server would drop them without a word."""
     departure = asyncio.create_task(incoming.departure())
+    chunks = body if isinstance(body, AsyncIterator) else _read_ahead(body, workers)
     try:
-        async for chunk in _chunks(body, workers):
-            if departure.done():
-                return
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        async with aclosing(chunks) if isinstance(chunks, AsyncGenerator) else nullcontext():
+            async for chunk in chunks:
+                if departure.done():
+                    return
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
     finally:
         departure.cancel()
         await _close(body, workers)
 
 
-async def _chunks(body: Iterator[bytes] | AsyncIterator[bytes], workers: Executor) -> AsyncIterator[bytes]:
-    if isinstance(body, AsyncIterator):
-        async for chunk in body:
-            yield chunk
-        return
+async def _read_ahead(body: Iterator[bytes], workers: Executor) -> AsyncGenerator[bytes, None]:
+    """The chunks of a blocking iterator, a few a call, of which the next is under way while these are sent."""
     loop = asyncio.get_running_loop()
-    while chunk := await loop.run_in_executor(workers, lambda: next(body, b"")):
-        yield chunk
+
+    def take() -> asyncio.Future[list[bytes]]:
+        return loop.run_in_executor(workers, lambda: list(islice(body, CHUNKS_AT_ONCE)))
+
+    ahead = take()
+    try:
+        while chunks := await ahead:
+            ahead = take()
+            for chunk in chunks:
+                yield chunk
+    finally:
+        await asyncio.gather(ahead, return_exceptions=True)  # nobody may close the body while a thread is in it
 
 
 async def _close(body: Any, workers: Executor) -> None:

@@ -69,6 +69,12 @@ class Damaged(Exception):
 
 def scrub(cloud: Cloud, tally: Tally, pace: Pace = lambda _: None) -> Iterator[Finding]:
     """Everything that is wrong with the store."""
+    yield from scrub_named(cloud, tally, pace)
+    yield from scrub_leftovers(cloud)
+
+
+def scrub_named(cloud: Cloud, tally: Tally, pace: Pace = lambda _: None) -> Iterator[Finding]:
+    """Everything that is wrong with what the database names."""
     yield from scrub_database(cloud)
     place: Sequence[Any] | None = None
     while rows := next_versions(cloud, place):
@@ -76,7 +82,6 @@ def scrub(cloud: Cloud, tally: Tally, pace: Pace = lambda _: None) -> Iterator[F
             yield from scrub_version(cloud, row, tally, pace)
         place = place_of(rows[-1])
     yield from scrub_uploads(cloud, tally, pace)
-    yield from scrub_leftovers(cloud)
 
 
 def scrub_database(cloud: Cloud) -> Iterator[Finding]:

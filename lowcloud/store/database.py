@@ -31,6 +31,8 @@ class Database:
     def __init__(self, url: str):
         self._backend = _open(url)
         self._waiting: deque[_Change[Any]] = deque()
+        self._is_led = False  # one of those that wait is at work on it, or about to be
+        self._election = threading.Lock()
         self._kept: list[Connection] = []  # the writer's: taking one from the pool costs as much as a small change
         self._lookers: deque[Any] = deque()
         self._may_look = threading.Semaphore(self._backend.most_lookers)
@@ -57,26 +59,50 @@ class Database:
         Where the connection is lost while it commits, this raises and nobody knows whether it has.
         """
         mine = _Change(change)
-        self._waiting.append(mine)
-        with self._backend.writer:
-            if not mine.is_over:  # else whoever held the lock before has done it
-                self._apply_waiting()
+        with self._election:
+            self._waiting.append(mine)
+            leads, self._is_led = not self._is_led, True
+        if not leads:
+            mine.wait()
+        if not mine.is_over:  # it leads those that wait with it
+            self._apply_waiting()
         return mine.outcome()
 
     def _apply_waiting(self) -> None:
-        changes = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        """Write what waits; whoever has come meanwhile leads next."""
+        changes: list[_Change[Any]] = []
+        try:
+            with self._backend.writer:
+                changes = self._take_waiting()
+                self._run(changes)
+        except BaseException as error:  # of the lock
+            changes = [*changes, *self._take_waiting()]
+            for change in changes:
+                change.fail(error)
+            raise
+        finally:
+            with self._election:
+                successor = self._waiting[0] if self._waiting else None
+                self._is_led = successor is not None
+            for change in (*changes, *([successor] if successor else [])):
+                change.wake()
+
+    def _take_waiting(self) -> list["_Change[Any]"]:
+        with self._election:
+            return [self._waiting.popleft() for _ in range(len(self._waiting))]
+
+    def _run(self, changes: Sequence["_Change[Any]"]) -> None:
         try:
             with self._begun(writes=True) as connection:
                 for change in changes:
                     change.run(connection, is_alone=len(changes) == 1)
         except BaseException as error:  # the transaction is undone, and with it every change
             for change in changes:
-                change.error = change.error or error
+                change.fail(error)
             if not isinstance(error, Exception):
                 raise
-        finally:
-            for change in changes:
-                change.is_over = True
+        for change in changes:
+            change.is_over = True
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -183,8 +209,23 @@ class _Change(Generic[Result]):
     def __init__(self, change: Callable[[Connection], Result]):
         self._change = change
         self._results: list[Result] = []
+        self._turn = threading.Lock()
+        self._turn.acquire()
         self.error: BaseException | None = None
         self.is_over = False
+
+    def fail(self, error: BaseException) -> None:
+        """Be undone by what went wrong with all."""
+        self.error = self.error or error
+        self.is_over = True
+
+    def wait(self) -> None:
+        """Until the change is over, or it is its caller's turn to lead."""
+        self._turn.acquire()
+
+    def wake(self) -> None:
+        """End the wait, if there is one."""
+        self._turn.release()
 
     def run(self, connection: Connection, is_alone: bool) -> None:
         """Make the change. Raises what undoes the whole transaction."""

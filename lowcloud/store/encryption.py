@@ -69,8 +69,6 @@ class KeyRing:
                 data_key = _customer_cipher(wrapping.customer_key).decrypt(nonce, sealed, owner.encode())
             except (InvalidTag, ValueError) as error:
                 raise WrongKey(f"The key of {owner} does not open with the customer's key.") from error
-        if len(data_key) != DATA_KEY_BYTES:
-            raise WrongKey(f"The key of {owner} opens with a customer's key only.")
         return data_key
 
     def _cipher(self, purpose: str) -> AESGCM:
@@ -89,6 +87,9 @@ class Records:
     """
 
     def __init__(self, data_key: bytes):
+        """Raises WrongKey for a key that a customer's key wraps still."""
+        if len(data_key) != DATA_KEY_BYTES:
+            raise WrongKey("The data key opens with a customer's key only.")
         self._cipher = AESGCM(data_key)
 
     def encrypt(self, number: int, is_last: bool, plaintext: bytes | bytearray | memoryview) -> bytes:

@@ -44,6 +44,10 @@ class BlobGone(Exception):
     """The blob is not there (any more): its object was replaced or deleted, or its file is lost."""
 
 
+class HeldAlready(Exception):
+    """Somebody else keeps the blobs from being removed."""
+
+
 def new_id() -> str:
     """32 hexadecimal digits: milliseconds first, so that index pages fill in order, then 80 random bits."""
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
@@ -55,6 +59,7 @@ class Files:
     def __init__(self, folder: Path, keys: KeyRing):
         self._folder = folder
         self._keys = keys
+        self._held = folder.with_name("hold")  # locked while nothing may be removed
         self._lock = threading.Lock()
         self._doomed: list[Sequence[str]] = []  # deleted, but still being read
         _make_shards(folder)
@@ -85,17 +90,36 @@ class Files:
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove the blobs that an object had, whose rows are gone, as soon as nobody reads them."""
-        if len(ids) < 2:  # who reads a single file keeps it open, which is enough
+        if len(ids) < 2 and not self._doomed:  # who reads a single file keeps it open, which is enough
             self.discard(ids)
             return
         with self._lock:
-            self._doomed.append(ids)
+            self._doomed += [ids] if ids else []
         self.delete_doomed()
 
     def discard(self, ids: Collection[str]) -> None:
-        """Remove blobs that nobody reads."""
+        """Remove blobs that nobody reads; while a backup runs, they only wait to be removed."""
+        if ids and self._is_held():
+            with self._lock:
+                self._doomed.append(list(ids))
+            return
         for blob_id in ids:
             self.path(blob_id).unlink(missing_ok=True)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep every blob that has a row now from being removed, by any process. Raises HeldAlready.
+
+        Whoever removes a blob has removed its row before, and looks for the hold after: so a row that is found
+        within the block has its file until the block is left.
+        """
+        descriptor = os.open(self._held, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if not _lock(descriptor, fcntl.LOCK_EX):
+                raise HeldAlready("Another backup of this store is under way.")
+            yield
+        finally:
+            os.close(descriptor)
 
     def delete_doomed(self) -> None:
         """Remove those blobs that had to wait for readers who have left."""
@@ -127,6 +151,16 @@ class Files:
     def path(self, blob_id: str) -> Path:
         """The file of a blob."""
         return self._folder / blob_id[-2:] / blob_id
+
+    def _is_held(self) -> bool:
+        try:
+            descriptor = os.open(self._held, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _lock(descriptor, fcntl.LOCK_SH)
+        finally:
+            os.close(descriptor)
 
     def _batches(self) -> Iterator[Sequence[str]]:
         for shard in sorted(self._folder.iterdir()):

@@ -13,7 +13,7 @@ from lowcloud.core.errors import NotFound
 from lowcloud.store.tables import contents, parts
 from lowcloud.store.tables import objects as versions
 from lowcloud.store.tables import uploads as pending
-from tests.crash.writer import PLAIN, VERSIONED
+from tests.crash.writer import BRIEF, PLAIN, VERSIONED
 
 Key = tuple[str, str]  # bucket, key
 
@@ -28,6 +28,7 @@ class Ledger:
     removing: set[tuple[str, str]] = field(default_factory=set)
     parts: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # upload -> bucket, key, etag
     aborting: set[str] = field(default_factory=set)
+    brief: dict[Key, set[str]] = field(default_factory=dict)  # what each may hold, if it still holds anything
     acknowledged: int = 0
 
     def follow(self, event: list[Any]) -> None:
@@ -41,6 +42,8 @@ class Ledger:
                 self.acknowledged += 1
                 if bucket == VERSIONED and digest is not None:
                     self.versions[key, version] = digest
+            case ["brief", bucket, key, digest]:
+                self.brief.setdefault((bucket, key), set()).add(digest)
             case ["remove", key, version]:
                 self.removing.add((key, version))
             case ["removed", key, version]:
@@ -64,7 +67,9 @@ class Ledger:
     def _check_newest(self, cloud: Cloud) -> None:
         for bucket in (PLAIN, VERSIONED):
             held = {found.key for found in listings.walk(cloud, bucket)}
-            assert held <= {key for of, key in self.newest if of == bucket}
+            assert held <= {key for of, key in (*self.newest, *self.brief) if of == bucket}
+            for key in held:
+                assert not key.startswith(BRIEF) or digest_of(cloud, bucket, key) in self.brief[bucket, key]
         for (bucket, key), allowed in self.newest.items():
             try:
                 found: str | None = digest_of(cloud, bucket, key)
@@ -81,10 +86,11 @@ class Ledger:
                 there.add((entry.key, entry.version))
                 found = digest_of(cloud, VERSIONED, entry.key, entry.version)
                 known = self.versions.get((entry.key, entry.version))
-                assert found == known if known else found in self.begun[VERSIONED, entry.key]
+                begun = self.brief if entry.key.startswith(BRIEF) else self.begun
+                assert found == known if known else found in begun[VERSIONED, entry.key]
         assert self.versions.keys() - there <= self.removing
         for gone in self.removing - there:
-            del self.versions[gone]
+            self.versions.pop(gone, None)
         self.removing.clear()
 
     def _check_parts(self, cloud: Cloud) -> None:

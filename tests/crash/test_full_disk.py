@@ -34,10 +34,9 @@ def test_requests_on_a_full_disk_are_refused_and_what_was_there_stays(cloud):
     s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
     kept = s3.get_object(Bucket=BUCKET, Key="good/train.csv")["Body"].read()
     ballast = cloud.home / "data" / "ballast"
-    with ballast.open("wb") as file, pytest.raises(OSError, match="No space"):
+    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
         while True:
             file.write(bytes(65536))
-            file.flush()
     for call in (
         lambda: s3.put_object(Bucket=BUCKET, Key="too-much", Body=bytes(1_000_000)),
         lambda: [sagemaker.create_training_job(**request(cloud)) for _ in range(50)],

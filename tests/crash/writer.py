@@ -10,12 +10,13 @@ import os
 import random
 import sys
 import threading
+import time
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from lowcloud import settings
-from lowcloud.core import buckets, completions, copies, deletions, objects, uploads
+from lowcloud.core import buckets, completions, configurations, copies, deletions, lifecycle_sweep, objects, uploads
 from lowcloud.core.bodies import LARGEST_SMALL_BYTES
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.conditions import NO_CONDITIONS
@@ -27,7 +28,9 @@ KEYS_PER_THREAD = 3
 THREADS = 3
 SIZES = [0, 100, 4096, LARGEST_SMALL_BYTES, LARGEST_SMALL_BYTES + 1, 150_000]
 LARGE_SIZES = [files.RECORD_BYTES, 2 * files.RECORD_BYTES + 1]
-KINDS = ["put", "put", "put", "join", "copy", "delete", "delete many", "remove", "part"]
+KINDS = ["put", "put", "put", "join", "copy", "delete", "delete many", "remove", "part", "brief"]
+BRIEF = "brief/"  # what begins so is removed by the lifecycle of its bucket
+DAY_SECONDS = 0.2
 FEWER_CHECKPOINT_PAGES = 60  # so that a short life sees many checkpoints
 _telling = threading.Lock()
 
@@ -53,6 +56,8 @@ class Writer:
                 self._delete(bucket, sorted({self._key() for _ in range(3)}))
             case "remove":
                 self._remove(key)
+            case "brief":
+                self._write_briefly(bucket)
             case "part":
                 self._leave_a_part(bucket, key)
             case _:
@@ -102,6 +107,13 @@ class Writer:
             deletions.delete(self._cloud, VERSIONED, key, version=version)
             tell("removed", key, version)
 
+    def _write_briefly(self, bucket: str) -> None:
+        """What may be gone at any later moment."""
+        key, content = f"{BRIEF}{self._key()}", self._content()
+        tell("brief", bucket, key, sha256(content).hexdigest())
+        objects.put(self._cloud, bucket, key, [content])
+        uploads.put_part(self._cloud, uploads.create(self._cloud, bucket, key), 1, [b"to be aborted"])
+
     def _leave_a_part(self, bucket: str, key: str) -> None:
         """An upload with one part, ended half of the time."""
         upload = uploads.create(self._cloud, bucket, key)
@@ -114,11 +126,14 @@ class Writer:
 
 
 def prepare(home: Path) -> None:
-    """A home with the two buckets."""
+    """A home with the two buckets, and their lifecycles."""
     cloud = open_cloud(settings.load(home, {}))
     for name in (PLAIN, VERSIONED):
         buckets.create(cloud, name)
     buckets.set_versioning(cloud, VERSIONED, buckets.ENABLED)
+    rule = {"id": "brief", "prefix": BRIEF, "expire_days": 1, "noncurrent_days": 1, "abort_days": 1}
+    for name in (PLAIN, VERSIONED):
+        configurations.put(cloud, name, lifecycle_sweep.KIND, {"rules": [rule], "said": []})
     cloud.database.close()
 
 
@@ -142,6 +157,13 @@ def leave_out(what: str) -> None:
             raise ValueError(what)
 
 
+def expire(cloud: Cloud) -> None:
+    """Carry lifecycles out, over and over."""
+    while True:
+        lifecycle_sweep.sweep(cloud)
+        time.sleep(DAY_SECONDS / 4)
+
+
 def tell(*event: str | None) -> None:
     """One line, out of the process before anything else happens."""
     with _telling:
@@ -152,8 +174,9 @@ def main(home: str, seed: str, changes: str = "", *without: str) -> None:
     for what in without:
         leave_out(what)
     sqlite.CHECKPOINT_PAGES = FEWER_CHECKPOINT_PAGES
-    cloud = open_cloud(settings.load(Path(home), {}))
+    cloud = open_cloud(settings.load(Path(home), {"LOWCLOUD_DAY_SECONDS": str(DAY_SECONDS)}))
     tell("ready")
+    threading.Thread(target=expire, args=(cloud,), daemon=True).start()
     left = threading.Semaphore(int(changes or 10**9))
     sizes = SIZES if changes else SIZES + LARGE_SIZES
 

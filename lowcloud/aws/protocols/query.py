@@ -65,7 +65,7 @@ def render_answer(
     parts.append(f' xmlns="{xml.escape(namespace)}">' if namespace else ">")
     if shape is not None:
         wrapper = shape.serialization.get("resultWrapper", f"{operation.name}Result")
-        parts += [f"<{wrapper}>", *xml.content(shape, answer), f"</{wrapper}>"]
+        parts.append(f"<{wrapper}>{xml.content(shape, answer)}</{wrapper}>")
     parts.append(f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation.name}Response>")
     return (xml.DECLARATION + "".join(parts)).encode()
 
@@ -75,7 +75,7 @@ def render_error(error: AwsError, shape: Shape | None, namespace: str | None, re
     fault = "Sender" if error.status < 500 else "Receiver"
     opening = f' xmlns="{xml.escape(namespace)}"' if namespace else ""
     fields = {name: value for name, value in error.fields.items() if name.lower() != "message"}
-    members = "".join(xml.content(shape, fields)) if isinstance(shape, StructureShape) else ""
+    members = xml.content(shape, fields) if isinstance(shape, StructureShape) else ""
     return (
         f"{xml.DECLARATION}<ErrorResponse{opening}><Error><Type>{fault}</Type><Code>{xml.escape(error.code)}</Code>"
         f"<Message>{xml.escape(error.message)}</Message>{members}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"

@@ -115,7 +115,16 @@ def element_names(name: str, member: Shape) -> Iterator[str]:
 
 def render(shape: Shape, value: Any, name: str, namespace: str | None = None) -> str:
     """One element named `name` with a value of the shape's type."""
-    return "".join(_element(shape, value, name, namespace))
+    if shape.type_name == "structure":
+        inner = content(cast(StructureShape, shape), value)
+    elif shape.type_name == "list":
+        member = cast(ListShape, shape).member
+        inner = "".join(render(member, item, member.serialization.get("name", "member")) for item in value)
+    elif shape.type_name == "map":
+        inner = "".join(_entry_element(cast(MapShape, shape), key, item, "entry") for key, item in value.items())
+    else:
+        inner = escape(scalars.format_text(shape, value, scalars.XML_FORMAT))
+    return f"<{name}{_attributes(shape, value, namespace)}>{inner}</{name}>"
 
 
 def escape(text: str) -> str:
@@ -123,16 +132,18 @@ def escape(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
-def content(shape: StructureShape, value: Mapping[str, Any]) -> Iterator[str]:
+def content(shape: StructureShape, value: Mapping[str, Any]) -> str:
     """The children of a structure's element."""
+    pieces = []
     for name, member in shape.members.items():
         item = value.get(name)
         if item is None or member.serialization.get("xmlAttribute") or member.serialization.get("location") in BOUND:
             continue
         if member.serialization.get("flattened"):
-            yield from _flattened(member, item, name)
+            pieces.append(_flattened(member, item, name))
         else:
-            yield from _element(member, item, member.serialization.get("name", name))
+            pieces.append(render(member, item, member.serialization.get("name", name)))
+    return "".join(pieces)
 
 
 def _parse_elements(member: Shape, elements: list[Element]) -> Any:
@@ -169,36 +180,17 @@ _PARSERS: dict[str, Callable[[Any, Element], Any]] = {
 }
 
 
-def _element(shape: Shape, value: Any, name: str, namespace: str | None = None) -> Iterator[str]:
-    yield f"<{name}{_attributes(shape, value, namespace)}>"
-    if shape.type_name == "structure":
-        yield from content(cast(StructureShape, shape), value)
-    elif shape.type_name == "list":
-        member = cast(ListShape, shape).member
-        for item in value:
-            yield from _element(member, item, member.serialization.get("name", "member"))
-    elif shape.type_name == "map":
-        for key, item in value.items():
-            yield from _entry_element(cast(MapShape, shape), key, item, "entry")
-    else:
-        yield escape(scalars.format_text(shape, value, scalars.XML_FORMAT))
-    yield f"</{name}>"
-
-
-def _flattened(shape: Shape, value: Any, name: str) -> Iterator[str]:
+def _flattened(shape: Shape, value: Any, name: str) -> str:
+    name = shape.serialization.get("name", name)
     if isinstance(shape, ListShape):
-        for item in value:
-            yield from _element(shape.member, item, shape.serialization.get("name", name))
-    elif isinstance(shape, MapShape):
-        for key, item in value.items():
-            yield from _entry_element(shape, key, item, shape.serialization.get("name", name))
+        return "".join(render(shape.member, item, name) for item in value)
+    assert isinstance(shape, MapShape)
+    return "".join(_entry_element(shape, key, item, name) for key, item in value.items())
 
 
-def _entry_element(shape: MapShape, key: str, value: Any, name: str) -> Iterator[str]:
-    yield f"<{name}>"
-    yield from _element(shape.key, key, shape.key.serialization.get("name", "key"))
-    yield from _element(shape.value, value, shape.value.serialization.get("name", "value"))
-    yield f"</{name}>"
+def _entry_element(shape: MapShape, key: str, value: Any, name: str) -> str:
+    key_element = render(shape.key, key, shape.key.serialization.get("name", "key"))
+    return f"<{name}>{key_element}{render(shape.value, value, shape.value.serialization.get('name', 'value'))}</{name}>"
 
 
 def _attributes(shape: Shape, value: Any, namespace: str | None) -> str:

@@ -75,10 +75,10 @@ def told_encryption(cloud: Cloud, encryption: Encryption | None) -> Mapping[str,
         return _HOME
     if encryption.customer_key_md5 is not None:
         return {"SSECustomerAlgorithm": AES256, "SSECustomerKeyMD5": encryption.customer_key_md5}
-    settings = cloud.settings
+    region, account = _here(cloud)
     return {
         "ServerSideEncryption": KMS,
-        "SSEKMSKeyId": f"arn:aws:kms:{settings.region}:{settings.account_id}:key/{encryption.key_id}",
+        "SSEKMSKeyId": f"arn:aws:kms:{region}:{account}:key/{encryption.key_id}",
         "SSEKMSEncryptionContext": encryption.context,
         "BucketKeyEnabled": encryption.uses_bucket_key or None,
     }
@@ -91,7 +91,7 @@ def _asked_named_key(cloud: Cloud, request: Request) -> Encryption:
     name = request.get("SSEKMSKeyId")
     if name is not None:
         match = _KEY_NAME.fullmatch(name)
-        if match is None or match["account"] not in (None, cloud.settings.account_id):
+        if match is None or (match["region"], match["account"]) not in ((None, None), _here(cloud)):
             raise AwsError("KMS.NotFoundException", f"Invalid keyId {name[:128]!r}")
     uses_bucket_key = request.get("BucketKeyEnabled")
     if uses_bucket_key is None:
@@ -99,6 +99,11 @@ def _asked_named_key(cloud: Cloud, request: Request) -> Encryption:
         uses_bucket_key = said is not None and bool(said.get("bucket_key"))
     context = request.get("SSEKMSEncryptionContext")
     return Encryption(named_key(cloud, name), uses_bucket_key, context=_checked(context))
+
+
+def _here(cloud: Cloud) -> tuple[str, str]:
+    """The region and the account of every named key."""
+    return cloud.settings.region, cloud.settings.account_id
 
 
 def _checked(context: str | None) -> str | None:

@@ -1,5 +1,6 @@
 """Conditions of reads, writes and copies: which outweighs which, and what is answered where they fail."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -72,3 +73,35 @@ def test_a_completion_has_conditions(s3: Any, bucket: str) -> None:
     assert refused(s3.complete_multipart_upload, **complete, IfNoneMatch="*") == "PreconditionFailed"
     s3.complete_multipart_upload(**complete, IfMatch=etag)
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"joined"
+
+
+def test_of_writers_who_want_to_be_first_one_is(s3: Any, bucket: str) -> None:
+    def create(number: int) -> str:
+        body = b"%d" % number * (1 if number % 2 else 100_000)
+        try:
+            return str(s3.put_object(Bucket=bucket, Key="k", Body=body, IfNoneMatch="*")["ETag"])
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+
+    with ThreadPoolExecutor(8) as writers:
+        outcomes = sorted(writers.map(create, range(8)))
+    assert outcomes[1:] == ["PreconditionFailed"] * 7
+    assert s3.head_object(Bucket=bucket, Key="k")["ETag"] == outcomes[0]
+
+
+def test_writers_who_go_on_from_what_they_know_lose_nothing(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="count", Body=b"0")
+
+    def add_one(_: int) -> None:
+        while True:
+            got = s3.get_object(Bucket=bucket, Key="count")
+            more = b"%d" % (int(got["Body"].read()) + 1)
+            try:
+                s3.put_object(Bucket=bucket, Key="count", Body=more, IfMatch=got["ETag"])
+                return
+            except ClientError as error:
+                assert error.response["Error"]["Code"] == "PreconditionFailed"
+
+    with ThreadPoolExecutor(4) as writers:
+        list(writers.map(add_one, range(20)))
+    assert s3.get_object(Bucket=bucket, Key="count")["Body"].read() == b"20"

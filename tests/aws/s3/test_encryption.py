@@ -14,6 +14,7 @@ from tests.conftest import ACCOUNT
 KEY, OTHER = b"k" * 32, b"o" * 32
 CUSTOMER = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": KEY}
 WRONG = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": OTHER}
+ELSEWHERE = f"arn:aws:kms:mars-north-1:{ACCOUNT}:alias/k"
 BIG = b"big " * 50_000
 MIB = 1024**2
 
@@ -73,6 +74,7 @@ def test_nothing_on_disk_opens_without_the_customers_key(cloud: Any) -> None:
         ({"SSEKMSKeyId": "alias/k"}, "InvalidArgument"),
         ({"ServerSideEncryption": "AES256", "SSEKMSKeyId": "alias/k"}, "InvalidArgument"),
         ({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "no key"}, "KMS.NotFoundException"),
+        ({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": ELSEWHERE}, "KMS.NotFoundException"),
         ({"ServerSideEncryption": "aws:kms", "SSEKMSEncryptionContext": "no base64"}, "InvalidArgument"),
         ({"ServerSideEncryption": "rot13"}, "InvalidArgument"),
     ],
@@ -81,18 +83,19 @@ def test_a_wish_that_makes_no_sense_is_refused(s3: Any, bucket: str, given: dict
     assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x", **given) == code
 
 
-def test_a_copy_reads_with_one_key_and_writes_with_another(s3: Any, bucket: str) -> None:
-    s3.put_object(Bucket=bucket, Key="k", Body=b"x", **CUSTOMER)
+@pytest.mark.parametrize("content", [b"small", BIG])
+def test_a_copy_reads_with_one_key_and_writes_with_another(s3: Any, bucket: str, content: bytes) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=content, **CUSTOMER)
     copy = {"Bucket": bucket, "Key": "copy", "CopySource": {"Bucket": bucket, "Key": "k"}}
     assert refused(s3.copy_object, **copy) == "InvalidRequest"
     assert refused(s3.copy_object, **copy, **of_source(WRONG)) == "AccessDenied"
     s3.copy_object(**copy, **of_source(CUSTOMER), **WRONG)
-    assert s3.get_object(Bucket=bucket, Key="copy", **WRONG)["Body"].read() == b"x"
+    assert s3.get_object(Bucket=bucket, Key="copy", **WRONG)["Body"].read() == content
     s3.copy_object(**copy, **of_source(CUSTOMER))
-    assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == b"x"
+    assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == content
     itself = {"Bucket": bucket, "Key": "k", "CopySource": {"Bucket": bucket, "Key": "k"}}
     s3.copy_object(**itself, **of_source(CUSTOMER), **WRONG)  # another key is a change
-    assert s3.get_object(Bucket=bucket, Key="k", **WRONG)["Body"].read() == b"x"
+    assert s3.get_object(Bucket=bucket, Key="k", **WRONG)["Body"].read() == content
 
 
 def test_the_parts_of_an_upload_have_its_key(s3: Any, bucket: str) -> None:
@@ -142,6 +145,12 @@ def test_a_bucket_says_how_to_encrypt_what_does_not(s3: Any, bucket: str, conten
     assert own["ServerSideEncryption"] == "AES256"
     upload = s3.create_multipart_upload(Bucket=bucket, Key="joined")
     assert upload["SSEKMSKeyId"] == put["SSEKMSKeyId"]
+    at = {"Bucket": bucket, "Key": "joined", "UploadId": upload["UploadId"]}
+    part = s3.upload_part(**at, PartNumber=1, Body=content)
+    assert part["SSEKMSKeyId"] == put["SSEKMSKeyId"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    assert s3.complete_multipart_upload(**at, MultipartUpload=parts)["SSEKMSKeyId"] == put["SSEKMSKeyId"]
+    assert s3.get_object(Bucket=bucket, Key="joined")["Body"].read() == content
     with_key = s3.put_object(Bucket=bucket, Key="k", Body=content, **CUSTOMER)
     assert "ServerSideEncryption" not in with_key
     s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": "k"}, **of_source(CUSTOMER))

@@ -1,5 +1,6 @@
 import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -190,3 +191,14 @@ def test_a_range_to_copy_has_both_ends(s3: Any, span: str) -> None:
     s3.put_object(Bucket="shelf", Key="source", Body=b"0123456789")
     arguments = {**begin(s3), "PartNumber": 1, "CopySource": "shelf/source", "CopySourceRange": span}
     assert refused(s3.upload_part_copy, **arguments) == "InvalidArgument"
+
+
+def test_who_completes_again_or_at_the_same_time_hears_the_same(s3: Any) -> None:
+    upload = begin(s3, "twice")
+    etag = s3.upload_part(**upload, PartNumber=1, Body=b"x")["ETag"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(lambda _: s3.complete_multipart_upload(**upload, MultipartUpload=parts), range(4)))
+    assert len({answer["ETag"] for answer in answers}) == 1
+    s3.put_object(Bucket="shelf", Key="twice", Body=b"replaced")
+    assert refused(s3.complete_multipart_upload, **upload, MultipartUpload=parts) == "NoSuchUpload"

@@ -1,6 +1,8 @@
 """Versions on the wire: which one an answer is about, what hides a key, and how they are listed."""
 
+import re
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from botocore.exceptions import ClientError
@@ -157,6 +159,18 @@ def test_a_listing_of_versions_folds_and_says_what_it_was_asked(s3: Any, shelf: 
     assert below["NextVersionIdMarker"] == below["Versions"][0]["VersionId"]
     entry = below["Versions"][0]
     assert (entry["Size"], entry["StorageClass"], entry["Owner"]) == (1, "STANDARD", s3.list_buckets()["Owner"])
+
+
+def test_keys_of_versions_are_encoded_where_the_client_asks(signer: Any, s3: Any, shelf: str) -> None:
+    for key in ("a b", "z+é"):
+        put(s3, shelf, key)
+    s3.delete_object(Bucket=shelf, Key="z+é")
+    wanted = {"Bucket": shelf, "EncodingType": "url", "KeyMarker": " ", "Prefix": "", "MaxKeys": 2}
+    with urlopen(signer.generate_presigned_url("list_object_versions", Params=wanted)) as answer:
+        told = answer.read().decode()
+    assert re.findall("<Key>(.*?)</Key>", told) == ["a%20b", "z%2B%C3%A9"]
+    assert "<NextKeyMarker>z%2B%C3%A9</NextKeyMarker>" in told
+    assert "<EncodingType>url</EncodingType>" in told
 
 
 def test_markers_of_versions_that_make_no_sense_are_refused(s3: Any, shelf: str) -> None:

@@ -35,8 +35,14 @@ def delete_objects(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     if not 1 <= len(named) <= MOST_DELETED:
         raise AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate.")
     may_bypass = _may_bypass(cloud, request)
-    errors = [error for item in named if (error := _why_not(item, request)) is not None]
-    wanted = [item for item in named if not any(_is_about(error, item) for error in errors)]
+    errors: list[dict[str, Any]] = []
+    wanted: list[dict[str, Any]] = []
+    for item in named:
+        error = _why_not(item, request)
+        if error is None:
+            wanted.append(item)
+        else:
+            errors.append(error)
     outcomes = deletions.delete_many(
         cloud,
         request["Bucket"],
@@ -86,7 +92,3 @@ def _why_not(item: dict[str, Any], request: Request) -> dict[str, Any] | None:
         said = {"Code": "NoSuchVersion", "Message": "The specified version does not exist."}
         return {"Key": item["Key"], "VersionId": item["VersionId"], **said}
     return None
-
-
-def _is_about(error: dict[str, Any], item: dict[str, Any]) -> bool:
-    return (error["Key"], error["VersionId"]) == (item["Key"], item.get("VersionId"))

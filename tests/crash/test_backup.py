@@ -1,0 +1,96 @@
+"""Backups made while others write, and backups whose process is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lowcloud import settings
+from lowcloud.core import scrub
+from lowcloud.server import open_cloud
+from lowcloud.store import backup
+from lowcloud.store.backup import NoBackup
+from tests.crash.ledger import Ledger
+from tests.crash.writer import prepare
+from tests.running import RunningCloud, wait_for
+
+WISHES = ("begin", "brief", "remove", "abort")  # what may have happened, or not, at the moment of the backup
+
+
+def test_a_backup_made_while_others_write_holds_all_that_was_acknowledged_before(tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", tmp_path / "backup"
+    prepare(home)
+    told: list[list[Any]] = []
+    writer = subprocess.Popen(
+        [sys.executable, "-m", "tests.crash.writer", str(home), "1"], stdout=subprocess.PIPE, env=dict(os.environ)
+    )
+    assert writer.stdout is not None
+    lines = writer.stdout
+    reading = threading.Thread(target=lambda: told.extend(map(json.loads, lines)))
+    reading.start()
+    try:
+        for number in range(2):  # the first, and one on top of it
+            wait_for(lambda: len(told) > 100 * (number + 1))  # noqa: B023
+            before = len(told)
+            RunningCloud(home).cli("backup", str(folder), "--with-keys")
+            during = len(told)
+            check_backup(folder, tmp_path / f"restored-{number}", told[:before], told[before:during])
+    finally:
+        writer.kill()
+        writer.wait()
+        reading.join()
+        lines.close()
+    assert during > before, "nobody has written meanwhile"
+
+
+def check_backup(folder: Path, home: Path, before: list[list[Any]], during: list[list[Any]]) -> None:
+    ledger = Ledger()
+    for event in [*before, *(event for event in during if event[0] in WISHES)]:
+        ledger.follow(event)
+    backup.restore(folder, home, backup.find(folder))
+    cloud = open_cloud(settings.load(home, {}))
+    assert list(scrub.scrub(cloud, scrub.Tally())) == []
+    ledger.check(cloud)
+    cloud.database.close()
+
+
+KILLED = """
+import os, signal, sys
+from lowcloud import cli
+from lowcloud.store import backup
+
+left, really_copy = int(sys.argv.pop(1)), backup._copy
+
+def copy_or_die(*paths):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    really_copy(*paths)
+
+backup._copy = copy_or_die
+cli.main()
+"""
+
+
+def test_a_backup_whose_process_is_killed_leaves_nothing_that_looks_like_one(tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", tmp_path / "backup"
+    prepare(home)
+    command = [sys.executable, "-m", "tests.crash.writer", str(home), "1", "60"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    for copies in (0, 5, 12):
+        command = [sys.executable, "-c", KILLED, str(copies), "backup", str(folder), "--home", str(home)]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+        with pytest.raises(NoBackup, match="finished"):
+            backup.find(folder)
+    RunningCloud(home).cli("backup", str(folder), "--with-keys")
+    backup.restore(folder, tmp_path / "restored", backup.find(folder))
+    cloud = open_cloud(settings.load(tmp_path / "restored", {}))
+    assert list(scrub.scrub(cloud, scrub.Tally())) == []
+    cloud.database.close()
