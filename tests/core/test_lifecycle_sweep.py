@@ -23,6 +23,8 @@ from lowcloud.core import (
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.descriptions import Description
 from lowcloud.core.locks import GOVERNANCE, Lock
+from lowcloud.core.notifications import KINDS as KINDS_OF_EVENTS
+from lowcloud.core.notifications import Rule
 from lowcloud.core.reconciler import Reconciler
 from lowcloud.server import KINDS
 from lowcloud.store import tables
@@ -84,12 +86,16 @@ def test_in_a_bucket_that_keeps_versions_an_object_is_hidden_then_removed_and_th
     assert versions(cloud) == []
 
 
-def test_what_expires_is_told_as_expired(cloud: Cloud) -> None:
-    notifications.configure(cloud, BUCKET, "notification", {}, [notifications.Rule(notifications.KINDS)])
-    objects.put(cloud, BUCKET, "k", [b"x"])
+def test_what_expires_is_told_as_such(cloud: Cloud) -> None:
+    notifications.configure(cloud, BUCKET, "notification", {}, [Rule(KINDS_OF_EVENTS)])
+    objects.put(cloud, BUCKET, "plain", [b"1"])
     with_rules(cloud, {"expire_days": 1})
     swept(cloud)
-    assert [event.kind for event in notifications.page(cloud)] == ["created:put", "expired:delete"]
+    buckets.set_versioning(cloud, BUCKET, buckets.ENABLED)
+    objects.put(cloud, BUCKET, "kept", [b"1"])
+    swept(cloud)
+    told = [(event.kind, event.key) for event in notifications.page(cloud) if not event.kind.startswith("created:")]
+    assert told == [("expired:delete", "plain"), ("expired:marker", "kept")]
 
 
 def test_what_is_locked_stays(cloud: Cloud) -> None:
@@ -120,10 +126,10 @@ def test_what_was_written_anew_meanwhile_stays(cloud: Cloud, monkeypatch: pytest
     with_rules(cloud, {"expire_days": 1})
     really_delete = lifecycle_sweep.delete_many
 
-    def write_and_delete(cloud: Cloud, bucket: str, wanted: Any, cause: str) -> Any:
+    def write_and_delete(cloud: Cloud, bucket: str, wanted: Any, **options: Any) -> Any:
         time.sleep(1.1)  # times are compared by the second, as the wire tells them
         objects.put(cloud, BUCKET, "k", [b"new"])
-        return really_delete(cloud, bucket, wanted, cause=cause)
+        return really_delete(cloud, bucket, wanted, **options)
 
     monkeypatch.setattr(lifecycle_sweep, "delete_many", write_and_delete)
     swept(cloud)
