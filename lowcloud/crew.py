@@ -16,8 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 SHORTEST_LIFE_SECONDS = 1.0  # who ends sooner is replaced only then, lest a fault keeps the machine busy
+GOODBYE_SECONDS = 20  # for those who were asked to end
 ENDS = (signal.SIGTERM, signal.SIGINT)
-AWAITED = (*ENDS, signal.SIGCHLD)
+AWAITED = (*ENDS, signal.SIGCHLD, signal.SIGALRM)
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,11 @@ class _Parent:
             if self._is_child(other):
                 return self._join(other, None)
         while self._born:
-            if signal.sigwait(AWAITED) in ENDS:
+            heard = signal.sigwait(AWAITED)
+            if heard in ENDS:
                 self._end()
+            elif heard == signal.SIGALRM:
+                self._tell_all(signal.SIGKILL)  # nothing acknowledged is lost
             while (place := self._reap()) is not None:
                 if self._is_child(place):
                     return self._join(place, None)
@@ -112,8 +116,12 @@ class _Parent:
 
     def _end(self) -> None:
         self._is_ending = True
+        self._tell_all(signal.SIGTERM)
+        signal.alarm(GOODBYE_SECONDS)
+
+    def _tell_all(self, number: signal.Signals) -> None:
         for process in self._born:
-            os.kill(process, signal.SIGTERM)
+            os.kill(process, number)
 
     def _reap(self) -> int | None:
         """The place of one that has ended and is to be replaced, or None where there is none."""

@@ -110,3 +110,10 @@ def test_a_write_through_one_is_seen_through_all(cloud: RunningCloud) -> None:
             assert reader.get_object(Bucket="shelf", Key=key)["Body"].read()[-1:] == b"y"
         writer.delete_object(Bucket="shelf", Key=key)
         assert all("Contents" not in reader.list_objects_v2(Bucket="shelf") for reader in clients)
+
+
+def test_one_that_does_not_end_is_ended(cloud: RunningCloud) -> None:
+    crew = wait_for(lambda: complete_crew(parent_of(cloud)))
+    os.kill(crew[1], signal.SIGSTOP)
+    cloud.down()
+    assert not any(map(is_alive, crew))
