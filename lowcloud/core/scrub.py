@@ -92,7 +92,7 @@ def scrub_database(cloud: Cloud) -> Iterator[Finding]:
     queries: dict[str, sa.CompoundSelect[Any]] = {
         "Bytes of no object lie in the database": sa.except_(sa.select(contents.c.id), owners),
         "Parts belong to no object and no upload": sa.except_(
-            sa.select(parts.c.owner), sa.union_all(owners, sa.select(pending.c.id))
+            sa.select(parts.c.owner), owners, sa.select(pending.c.id)
         ),
         "Objects lie in a bucket that does not exist": sa.except_(
             sa.select(objects.c.bucket), sa.select(buckets.c.name)
