@@ -124,13 +124,7 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 def _check_server(connection: Connection) -> None:
     """Raises CannotUse where the server loses what it has acknowledged, or cannot hold every text."""
-    wanted = {
-        "server_encoding": "UTF8",
-        "fsync": "on",
-        "full_page_writes": "on",
-        "default_transaction_read_only": "off",
-    }
-    for name, value in wanted.items():
+    for name, value in NEEDED.items():
         found = connection.exec_driver_sql(f"SHOW {name}").scalar()
         if found != value:
             raise CannotUse(f"The database has {name} = {found}, and Lowcloud needs {value}. Change it there.")
