@@ -57,7 +57,7 @@ def backup(
 ) -> None:
     """Copy one moment of everything into a folder. A server may run, and write, meanwhile."""
     from lowcloud.store import backup as backups
-    from lowcloud.store.files import HeldAlready
+    from lowcloud.store.holds import HeldAlready
 
     settings = _settings(home)
     if settings.database is not None:
