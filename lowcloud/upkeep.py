@@ -43,6 +43,8 @@ def check(
         )
         if tally.locked:
             output.print(f"Of {tally.locked} contents only the length was compared: their keys are their customers'")
+        if tally.leftovers:
+            output.print(f"Files that nothing names, which do no harm and the next start removes: {tally.leftovers}")
     if found:
         raise typer.Exit(1)
 

@@ -1,5 +1,6 @@
 """Backups of a store, and stores made from them."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +47,9 @@ def check_restored(home: Path, contents: dict[str, bytes]) -> None:
     cloud = make_cloud(home)
     for key, content in contents.items():
         assert b"".join(objects.get(cloud, BUCKET, key)[1]) == content
-    assert list(scrub.scrub(cloud, scrub.Tally())) == []
+    tally = scrub.Tally()
+    assert list(scrub.scrub(cloud, tally)) == []
+    assert tally.leftovers == 0
     cloud.database.close()
 
 
@@ -177,7 +180,9 @@ def test_a_folder_that_holds_something_else_is_left_alone(cloud: Cloud, folder: 
         backup.begin(cloud.settings.data, folder)
 
 
-def test_what_is_deleted_while_a_backup_runs_keeps_its_files_until_it_has_ended(cloud: Cloud) -> None:
+def test_what_is_deleted_while_a_backup_runs_keeps_its_files_until_it_has_ended(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
     others = make_cloud(cloud.settings.home)  # as another process has them
     data = cloud.settings.data
     with cloud.files.hold():
@@ -187,5 +192,7 @@ def test_what_is_deleted_while_a_backup_runs_keeps_its_files_until_it_has_ended(
         objects.put(others, BUCKET, "other", [b"now small"])
         objects.sweep(others)
         assert len(blobs(data)) == 2
+        upkeep.check(as_json=True, home=cloud.settings.home)  # which would raise Exit, had it found damage
+        assert json.loads(capsys.readouterr().out)["leftovers"] == 2
     wait_for(lambda: blobs(data) == {})
     others.database.close()
