@@ -1,9 +1,11 @@
 """Backups of a store, and stores made from them."""
 
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,3 +198,44 @@ def test_what_is_deleted_while_a_backup_runs_keeps_its_files_until_it_has_ended(
         assert json.loads(capsys.readouterr().out)["leftovers"] == 2
     wait_for(lambda: blobs(data) == {})
     others.database.close()
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def check_private(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_nobody_else_can_read_a_backup_or_what_is_made_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = make_cloud(tmp_path / "home")
+    buckets.create(cloud, BUCKET)
+    objects.put(cloud, BUCKET, "large", [LARGE])
+    check_private(cloud.settings.data)
+    assert len(list(cloud.settings.data.glob("lowcloud.db-*"))) == 3
+    moments = []
+
+    def look(before: Callable[..., object]) -> Callable[..., object]:
+        def looking(*arguments: Any) -> object:
+            moments.append(before)
+            result = before(*arguments)
+            check_private(tmp_path / "new")
+            return result
+
+        return looking
+
+    for step in ("begin", "snapshot", "copy_blobs", "finish", "_copy"):
+        monkeypatch.setattr(backup, step, look(getattr(backup, step)))
+    monkeypatch.setattr(upkeep, "_verified", look(upkeep._verified))
+    folder = tmp_path / "new" / "backup"
+    back_up(cloud, folder, with_keys=True)
+    cloud.database.close()
+    assert len(moments) > 6
+    backup.restore(folder, tmp_path / "new" / "homes" / "one", backup.find(folder))
+    check_private(tmp_path / "new")
