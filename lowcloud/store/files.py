@@ -105,10 +105,6 @@ class Files:
         with self._hold.taken():
             yield
 
-    def delete_waiting(self) -> None:
-        """Remove those deleted blobs now that had to wait for readers who have left, or for a backup."""
-        self._waiting.retry()
-
     def sweep(self, known: Known) -> int:
         """Delete files that no row names and nobody writes: how many. While a backup runs, none."""
         deleted = 0
