@@ -43,6 +43,8 @@ def check(
         )
         if tally.locked:
             output.print(f"Of {tally.locked} contents only the length was compared: their keys are their customers'")
+        if tally.leftovers:
+            output.print(f"Files that nothing names, which do no harm and the next start removes: {tally.leftovers}")
     if found:
         raise typer.Exit(1)
 
@@ -57,7 +59,7 @@ def backup(
 ) -> None:
     """Copy one moment of everything into a folder. A server may run, and write, meanwhile."""
     from lowcloud.store import backup as backups
-    from lowcloud.store.files import HeldAlready
+    from lowcloud.store.holds import HeldAlready
 
     settings = _settings(home)
     if settings.database is not None:

@@ -61,6 +61,7 @@ class Tally:
     uploads: int = 0
     bytes: int = 0
     locked: int = 0  # contents encrypted with a customer's key: only their length can be compared
+    leftovers: int = 0  # files that no row names; they do no harm
 
 
 class Damaged(Exception):
@@ -70,7 +71,7 @@ class Damaged(Exception):
 def scrub(cloud: Cloud, tally: Tally, pace: Pace = lambda _: None) -> Iterator[Finding]:
     """Everything that is wrong with the store."""
     yield from scrub_named(cloud, tally, pace)
-    yield from scrub_leftovers(cloud)
+    tally.leftovers = count_leftovers(cloud)
 
 
 def scrub_named(cloud: Cloud, tally: Tally, pace: Pace = lambda _: None) -> Iterator[Finding]:
@@ -157,14 +158,17 @@ def scrub_uploads(cloud: Cloud, tally: Tally, pace: Pace = lambda _: None) -> It
         after = rows[-1].id
 
 
-def scrub_leftovers(cloud: Cloud) -> Iterator[Finding]:
-    """Files that no row names. They do no harm: the next start of a server removes them."""
+def count_leftovers(cloud: Cloud) -> int:
+    """How many files no row names: of writers that were killed, or deleted and still kept by a backup or a reader.
+
+    They do no harm: who has deleted them removes them, or the next start of a server does.
+    """
 
     def known(ids: Sequence[str]) -> Sequence[str]:
         with cloud.database.read() as connection:
             return connection.scalars(sa.select(parts.c.blob).where(parts.c.blob.in_(ids))).all()
 
-    yield from (Finding(f"The file {name} belongs to nothing.") for name in cloud.files.orphans(known))
+    return sum(1 for _ in cloud.files.orphans(known))
 
 
 # Whatever a damaged row makes of the code that reads it: text where a number was, bytes that are no text.

@@ -35,7 +35,7 @@ def advance(cloud: Cloud, progress: Mapping[str, Any]) -> tuple[dict[str, Any], 
     if rows:
         return standing, 0.0
     standing["findings"] += _told(cloud, scrub.scrub_uploads(cloud, tally, _pace(cloud)))
-    standing["findings"] += _told(cloud, scrub.scrub_leftovers(cloud))
+    tally.leftovers = scrub.count_leftovers(cloud)
     last = {**asdict(tally), "ended_at": cloud.now(), "findings": standing["findings"]}
     log.info("the scrub has read %d versions, %d bytes: %d wrong", tally.versions, tally.bytes, last["findings"])
     due_at = standing["started_at"] + PERIOD_DAYS * cloud.settings.day_seconds

@@ -11,14 +11,15 @@ A blob never changes, so the next backup into the same folder copies only those 
 
 import errno
 import json
-import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+from lowcloud.store import private
 from lowcloud.store.belonging import MARK, PURPOSE
 from lowcloud.store.encryption import KeyRing, Tampered
 from lowcloud.store.files import sync, sync_folder
@@ -83,6 +84,7 @@ def begin(data: Path, folder: Path) -> None:
 def snapshot(database: Path, folder: Path, made_at: float) -> Path:
     """Copy one moment of a database that others may write to; into a file that no earlier backup counts on."""
     path = folder / f"{SNAPSHOT}{int(made_at * 1000)}.db"
+    private.make_file(path)
     with (
         closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source,
         closing(sqlite3.connect(path)) as copy,
@@ -177,7 +179,7 @@ def named_blobs(database: Path) -> Iterator[str]:
 
 def _prepare_home(home: Path, found: Backup) -> Path:
     """Put the home's keys aside, so that no server takes it for one; where they are then."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(home)
     present = {path.name for path in home.iterdir()} - {"lost+found"}
     strange = present - {"keys", f"keys{DRAFT}", f"data{DRAFT}"}
     is_interrupted = f"keys{DRAFT}" in present and strange == {"data"}  # between the last two steps
@@ -226,8 +228,7 @@ def _copy_keys(source: Path, target: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     """Copy a file: under its name it is whole and on the disk, or not there. Its folder is the caller's to sync."""
     draft = target.with_name(target.name + DRAFT)
-    with source.open("rb") as original, draft.open("wb") as copy:
-        os.fchmod(copy.fileno(), 0o600)
+    with source.open("rb") as original, _draft(draft) as copy:
         shutil.copyfileobj(original, copy, 1 << 20)
         copy.flush()
         sync(copy.fileno())
@@ -236,9 +237,16 @@ def _copy(source: Path, target: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     draft = path.with_name(path.name + DRAFT)
-    draft.write_text(text)
-    _sync_file(draft)
+    with _draft(draft) as file:
+        file.write(text.encode())
+        file.flush()
+        sync(file.fileno())
     draft.rename(path)
+
+
+def _draft(path: Path) -> BinaryIO:
+    path.unlink(missing_ok=True)  # an interrupted backup's, or one that others may read
+    return open(path, "xb", opener=private.opener)
 
 
 def _sync_file(path: Path) -> None:
@@ -247,6 +255,5 @@ def _sync_file(path: Path) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    if not folder.exists():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sync_folder(folder.parent)
+    for made in private.make_folder(folder):
+        sync_folder(made.parent)

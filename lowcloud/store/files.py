@@ -11,7 +11,6 @@ reads many blobs as one holds a lock on the first of them; locks end with their 
 import fcntl
 import os
 import secrets
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,6 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from lowcloud.store.encryption import DATA_KEY_BYTES, PLAIN_WRAPPING, TAG_BYTES, KeyRing, Records, Tampered, Wrapping
+from lowcloud.store.holds import Hold, Waiting, lock
 
 RECORD_BYTES = 256 * 1024
 SEALED_RECORD_BYTES = RECORD_BYTES + TAG_BYTES
@@ -44,10 +44,6 @@ class BlobGone(Exception):
     """The blob is not there (any more): its object was replaced or deleted, or its file is lost."""
 
 
-class HeldAlready(Exception):
-    """Somebody else keeps the blobs from being removed."""
-
-
 def new_id() -> str:
     """32 hexadecimal digits: milliseconds first, so that index pages fill in order, then 80 random bits."""
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
@@ -59,9 +55,8 @@ class Files:
     def __init__(self, folder: Path, keys: KeyRing):
         self._folder = folder
         self._keys = keys
-        self._held = folder.with_name("hold")  # locked while nothing may be removed
-        self._lock = threading.Lock()
-        self._doomed: list[Sequence[str]] = []  # deleted, but still being read
+        self._hold = Hold(folder.with_name("hold"))
+        self._waiting = Waiting(self._hold, self._remove)
         _make_shards(folder)
 
     def create(self, wrapping: Wrapping = PLAIN_WRAPPING) -> "BlobWriter":
@@ -89,22 +84,16 @@ class Files:
         return BlobReader(self, blobs, first, rest if length is None else min(length, rest), wrapping)
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Remove the blobs that an object had, whose rows are gone, as soon as nobody reads them."""
-        if len(ids) < 2 and not self._doomed:  # who reads a single file keeps it open, which is enough
-            self.discard(ids)
-            return
-        with self._lock:
-            self._doomed += [ids] if ids else []
-        self.delete_doomed()
+        """Remove the blobs that an object had, whose rows are gone, as soon as nobody reads or holds them."""
+        if ids and not self._remove(ids):
+            self._waiting.add(ids)
 
     def discard(self, ids: Collection[str]) -> None:
-        """Remove blobs that nobody reads; while a backup runs, they only wait to be removed."""
-        if ids and self._is_held():
-            with self._lock:
-                self._doomed.append(list(ids))
+        """Remove blobs that nobody reads, whose rows are gone, as soon as nobody holds them."""
+        if ids and self._hold.is_taken():
+            self._waiting.add(list(ids))
             return
-        for blob_id in ids:
-            self.path(blob_id).unlink(missing_ok=True)
+        self._unlink(ids)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -113,28 +102,18 @@ class Files:
         Whoever removes a blob has removed its row before, and looks for the hold after: so a row that is found
         within the block has its file until the block is left.
         """
-        descriptor = os.open(self._held, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if not _lock(descriptor, fcntl.LOCK_EX):
-                raise HeldAlready("Another backup of this store is under way.")
+        with self._hold.taken():
             yield
-        finally:
-            os.close(descriptor)
-
-    def delete_doomed(self) -> None:
-        """Remove those blobs that had to wait for readers who have left."""
-        with self._lock:
-            doomed, self._doomed = self._doomed, []
-        held = [ids for ids in doomed if not self._delete_unread(ids)]
-        with self._lock:
-            self._doomed += held
 
     def sweep(self, known: Known) -> int:
-        """Delete files that no row names and nobody writes: how many."""
+        """Delete files that no row names and nobody writes: how many. While a backup runs, none."""
         deleted = 0
         for names in self._batches():
             with self._orphans(names, known) as orphans:
-                self.discard(orphans)
+                if self._hold.is_taken():
+                    return deleted
+                # Now or not at all: once its lock is let go of, a file that was only just made can get its row.
+                self._unlink(orphans)
                 deleted += len(orphans)
         return deleted
 
@@ -142,7 +121,8 @@ class Files:
         """The files that no row names and nobody writes."""
         for names in self._batches():
             with self._orphans(names, known) as orphans:
-                yield from orphans
+                found = list(orphans)
+            yield from found
 
     def has_its_length(self, blob: Blob) -> bool:
         """Whether its file is as long as was written: all that can be told of a blob whose key nobody has."""
@@ -151,16 +131,6 @@ class Files:
     def path(self, blob_id: str) -> Path:
         """The file of a blob."""
         return self._folder / blob_id[-2:] / blob_id
-
-    def _is_held(self) -> bool:
-        try:
-            descriptor = os.open(self._held, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            return not _lock(descriptor, fcntl.LOCK_SH)
-        finally:
-            os.close(descriptor)
 
     def _batches(self) -> Iterator[Sequence[str]]:
         for shard in sorted(self._folder.iterdir()):
@@ -177,13 +147,20 @@ class Files:
             # Asked again under the locks: a writer lets go of its file only after its row is committed.
             yield set(orphans) - set(known(orphans)) if orphans else ()
 
-    def _delete_unread(self, ids: Sequence[str]) -> bool:
-        """Remove blobs read as one, the first of them last. False where somebody reads them."""
+    def _remove(self, ids: Sequence[str]) -> bool:
+        """Remove blobs read as one, the first of them last. False where somebody reads or holds them."""
+        if self._hold.is_taken():
+            return False
         with ExitStack() as held:
-            if self.path(ids[0]).exists() and not self._is_idle(ids[0], held):
+            # Who reads a single file keeps it open, which is enough.
+            if len(ids) > 1 and self.path(ids[0]).exists() and not self._is_idle(ids[0], held):
                 return False
-            self.discard([*ids[1:], ids[0]])
+            self._unlink([*ids[1:], ids[0]])
         return True
+
+    def _unlink(self, ids: Collection[str]) -> None:
+        for blob_id in ids:
+            self.path(blob_id).unlink(missing_ok=True)
 
     def _is_idle(self, blob_id: str, held: ExitStack) -> bool:
         """Whether nobody reads or writes a blob; it stays so until `held` is left."""
@@ -192,7 +169,7 @@ class Files:
         except FileNotFoundError:
             return False
         held.callback(os.close, descriptor)
-        return _lock(descriptor, fcntl.LOCK_EX)
+        return lock(descriptor, fcntl.LOCK_EX)
 
     def _open(self, blob: Blob) -> int:
         try:
@@ -276,9 +253,8 @@ class BlobReader(Iterator[bytes]):
         self.first = first
         self.length = length
         self._files = files
-        self._guard: int | None = None
-        if len(blobs) > 1:
-            self._guard = _guard(files, blobs[0])
+        self._first_id = blobs[0].id if blobs else ""
+        self._guard = _guard(files, blobs[0]) if len(blobs) > 1 else None
         self._chunks: Iterator[bytes] = _stream(files, blobs, first, length, wrapping)
         # The first record now: a missing or damaged blob is then known before an answer has begun.
         start = next(self, None)
@@ -298,7 +274,7 @@ class BlobReader(Iterator[bytes]):
         if self._guard is not None:
             os.close(self._guard)
             self._guard = None
-            self._files.delete_doomed()
+            self._files._waiting.let_go(self._first_id)
 
     def __del__(self) -> None:
         if hasattr(self, "_guard"):
@@ -327,15 +303,6 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, kind: int) -> bool:
-    """Whether the lock could be had; closing the descriptor gives it back."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _create_locked(path: Path) -> int:
     while True:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -348,7 +315,7 @@ def _create_locked(path: Path) -> int:
 def _guard(files: Files, first: Blob) -> int:
     """Keep the blobs that begin with this one from being deleted until the descriptor is closed. Raises BlobGone."""
     descriptor = files._open(first)
-    if _lock(descriptor, fcntl.LOCK_SH) and os.fstat(descriptor).st_nlink:
+    if lock(descriptor, fcntl.LOCK_SH) and os.fstat(descriptor).st_nlink:
         return descriptor
     os.close(descriptor)
     raise BlobGone(f"Blob {first.id} is being deleted.")

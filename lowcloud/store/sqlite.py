@@ -5,13 +5,14 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
+from lowcloud.store import private
 from lowcloud.store.prepared import Prepared
 
 BUSY_TIMEOUT_SECONDS = 30
@@ -28,6 +29,8 @@ class SQLite:
     most_lookers = 256
 
     def __init__(self, url: URL):
+        if url.database is not None:
+            private.make_file(url.database)  # SQLite gives its log and its index the rights of the database
         # The connection used last has the warmest page cache.
         self.engine = create_engine(
             url, poolclass=QueuePool, pool_size=16, max_overflow=48, pool_use_lifo=True, hide_parameters=True
@@ -88,22 +91,34 @@ class Writer:
 
     def __init__(self, database: str | None):
         self._lock = threading.Lock()
-        self._file = None if database is None else Path(f"{database}-writer").open("w")  # noqa: SIM115 (kept open)
+        self._file = None if database is None else _open_lock(f"{database}-writer")
 
     def __enter__(self) -> None:
         self._lock.acquire()
-        if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            self._flock(fcntl.LOCK_EX)
+        except BaseException:
+            self._lock.release()
+            raise
 
     def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-        self._lock.release()
+        try:
+            self._flock(fcntl.LOCK_UN)
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Let go of the file."""
         if self._file is not None:
             self._file.close()
+
+    def _flock(self, kind: int) -> None:
+        if self._file is not None:
+            fcntl.flock(self._file, kind)
+
+
+def _open_lock(path: str) -> TextIO:
+    return open(path, "w", opener=private.opener)
 
 
 def _prepare(connection: Any, _record: Any) -> None:

@@ -180,10 +180,6 @@ def swap_files(cloud: Cloud) -> None:
     last.write_bytes(content)
 
 
-def leave_a_file(cloud: Cloud) -> None:
-    (cloud.settings.data / "objects" / "aa" / "0aa").write_bytes(b"?")
-
-
 def lose_the_bucket(cloud: Cloud) -> None:
     with sqlite3.connect(cloud.settings.data / "lowcloud.db") as raw:
         raw.execute("DELETE FROM buckets")
@@ -197,7 +193,6 @@ HARMS = [
     lose_files,
     cut_files,
     swap_files,
-    leave_a_file,
     lose_the_bucket,
 ]
 
@@ -209,6 +204,14 @@ def test_other_harm_is_found_and_nothing_wrong_is_served(cloud: Cloud, harm: Cal
     assert findings(cloud)
     if harm is not lose_the_bucket:
         check_served(cloud, held)
+
+
+def test_a_file_that_nothing_names_is_told_apart_from_damage(cloud: Cloud) -> None:
+    fill(cloud)
+    (cloud.settings.data / "objects" / "aa" / "0aa").write_bytes(b"?")
+    tally = scrub.Tally()
+    assert list(scrub.scrub(cloud, tally)) == []
+    assert tally.leftovers == 1
 
 
 def blob_files(cloud: Cloud) -> list[Path]:

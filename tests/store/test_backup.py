@@ -1,8 +1,11 @@
 """Backups of a store, and stores made from them."""
 
+import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +15,9 @@ from lowcloud.core.cloud import Cloud
 from lowcloud.core.deletions import delete
 from lowcloud.store import backup
 from lowcloud.store.backup import NoBackup
-from lowcloud.store.files import HeldAlready
+from lowcloud.store.holds import HeldAlready
 from tests.conftest import make_cloud
+from tests.running import wait_for
 
 BUCKET = "shelf"
 LARGE = b"l" * 200_000
@@ -45,7 +49,9 @@ def check_restored(home: Path, contents: dict[str, bytes]) -> None:
     cloud = make_cloud(home)
     for key, content in contents.items():
         assert b"".join(objects.get(cloud, BUCKET, key)[1]) == content
-    assert list(scrub.scrub(cloud, scrub.Tally())) == []
+    tally = scrub.Tally()
+    assert list(scrub.scrub(cloud, tally)) == []
+    assert tally.leftovers == 0
     cloud.database.close()
 
 
@@ -176,7 +182,9 @@ def test_a_folder_that_holds_something_else_is_left_alone(cloud: Cloud, folder: 
         backup.begin(cloud.settings.data, folder)
 
 
-def test_what_is_deleted_while_a_backup_runs_keeps_its_files_until_it_has_ended(cloud: Cloud) -> None:
+def test_what_is_deleted_while_a_backup_runs_keeps_its_files_until_it_has_ended(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
     others = make_cloud(cloud.settings.home)  # as another process has them
     data = cloud.settings.data
     with cloud.files.hold():
@@ -186,7 +194,48 @@ def test_what_is_deleted_while_a_backup_runs_keeps_its_files_until_it_has_ended(
         objects.put(others, BUCKET, "other", [b"now small"])
         objects.sweep(others)
         assert len(blobs(data)) == 2
-    objects.put(others, BUCKET, "third", [LARGE])
-    delete(others, BUCKET, "third")
-    assert blobs(data) == {}
+        upkeep.check(as_json=True, home=cloud.settings.home)  # which would raise Exit, had it found damage
+        assert json.loads(capsys.readouterr().out)["leftovers"] == 2
+    wait_for(lambda: blobs(data) == {})
     others.database.close()
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def check_private(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_nobody_else_can_read_a_backup_or_what_is_made_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = make_cloud(tmp_path / "home")
+    buckets.create(cloud, BUCKET)
+    objects.put(cloud, BUCKET, "large", [LARGE])
+    check_private(cloud.settings.data)
+    assert len(list(cloud.settings.data.glob("lowcloud.db-*"))) == 3
+    moments = []
+
+    def look(before: Callable[..., object]) -> Callable[..., object]:
+        def looking(*arguments: Any) -> object:
+            moments.append(before)
+            result = before(*arguments)
+            check_private(tmp_path / "new")
+            return result
+
+        return looking
+
+    for step in ("begin", "snapshot", "copy_blobs", "finish", "_copy"):
+        monkeypatch.setattr(backup, step, look(getattr(backup, step)))
+    monkeypatch.setattr(upkeep, "_verified", look(upkeep._verified))
+    folder = tmp_path / "new" / "backup"
+    back_up(cloud, folder, with_keys=True)
+    cloud.database.close()
+    assert len(moments) > 6
+    backup.restore(folder, tmp_path / "new" / "homes" / "one", backup.find(folder))
+    check_private(tmp_path / "new")

@@ -1,4 +1,6 @@
+import fcntl
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from lowcloud.store import files as module
 from lowcloud.store.encryption import KeyRing
 from lowcloud.store.files import RECORD_BYTES, Blob, BlobGone, Files, new_id
+from tests.running import wait_for
 
 KEYS = KeyRing(bytes(32))
 
@@ -96,8 +99,7 @@ def test_blobs_that_another_process_reads_stay_until_it_has_left(files: Files, t
     others = Files(files.path("00").parent.parent, KEYS)
     others.delete([blob.id for blob in blobs])
     assert len(b"".join(reader)) == 3 * RECORD_BYTES + 1
-    others.delete_doomed()
-    assert everything(files) == []
+    wait_for(lambda: everything(files) == [])
 
 
 def test_a_blob_that_another_process_writes_is_no_orphan(files: Files) -> None:
@@ -109,6 +111,49 @@ def test_a_blob_that_another_process_writes_is_no_orphan(files: Files) -> None:
         assert others.sweep(lambda ids: []) == 0  # its row is yet to be committed
     assert others.sweep(lambda ids: [blob.id]) == 0
     assert others.sweep(lambda ids: []) == 1
+
+
+def test_an_orphan_that_a_sweep_meets_during_a_backup_is_not_removed_once_it_has_a_row(files: Files) -> None:
+    blob = write(files, b"x")  # as if its file were just made, and not locked yet
+    others = Files(files.path("00").parent.parent, KEYS)
+    with files.hold():
+        assert others.sweep(lambda ids: []) == 0
+    again = write(files, b"y")
+    others.delete([again.id])
+    wait_for(lambda: not files.path(again.id).exists())
+    assert b"".join(files.read([blob])) == b"x"
+
+
+def test_a_hold_is_had_though_somebody_just_looks_for_it(files: Files) -> None:
+    with files.hold():
+        pass
+    looker = (files.path("00").parent.parent.with_name("hold")).open()
+    fcntl.flock(looker, fcntl.LOCK_SH)
+    leaves = threading.Timer(0.05, looker.close)
+    leaves.start()
+    with files.hold():
+        leaves.join()
+        assert looker.closed
+
+
+def test_each_of_many_deletions_during_a_backup_looks_at_itself_only(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = [[write(files, b"x").id, write(files, b"y").id] for _ in range(30)]
+    opened, really_open = 0, os.open
+
+    def count(*arguments: object, **named: object) -> int:
+        nonlocal opened
+        opened += 1
+        return really_open(*arguments, **named)  # type: ignore[arg-type]
+
+    with files.hold():
+        monkeypatch.setattr(os, "open", count)
+        for group in groups:
+            files.delete(group)
+        assert opened < 3 * len(groups)
+        assert len(everything(files)) == 2 * len(groups)
+    wait_for(lambda: everything(files) == [])
 
 
 def test_a_reader_holds_all_its_blobs_not_only_the_first(files: Files) -> None:
