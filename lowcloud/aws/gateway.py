@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from lowcloud.aws import errors, routing, services, signature
+from lowcloud.aws import errors, routing, services, signature, signature_v2
 from lowcloud.aws.access_log import AccessLog
 from lowcloud.aws.bodies import SMALL_BYTES, Body, Incoming, Receive, declared_hash, inflate, open_body
 from lowcloud.aws.errors import AwsError
-from lowcloud.aws.hosts import own_names
+from lowcloud.aws.hoisted import with_hoisted
+from lowcloud.aws.hosts import bucket_of, own_names
 from lowcloud.aws.models import load_service
 from lowcloud.aws.operations import Operation
 from lowcloud.aws.parse import parse
@@ -27,6 +28,7 @@ from lowcloud.aws.s3 import actions, cors, forms
 from lowcloud.aws.s3.integrity import check_document
 from lowcloud.aws.serialize import serialize, serialize_error
 from lowcloud.aws.signature import Claim, Fault, SignatureError, read_claim
+from lowcloud.aws.signature_v2 import OldClaim
 from lowcloud.aws.validate import refuse_unsupported, validate
 from lowcloud.aws.wire import HttpRequest, HttpResponse, MalformedUrl, request_head
 from lowcloud.core.access import ANONYMOUS, Caller, Credentials, TokenExpired, UnknownKey, authorise, find_credentials
@@ -147,6 +149,8 @@ class Gateway:
         if exchange.dialect.services[0] == "s3":
             payload_hash = declared_hash(request.headers, claim)
             signature.verify(request, claim, credentials.secret_access_key, payload_hash, self._cloud.now())
+            if claim.expires_seconds is not None:
+                exchange.request = request = with_hoisted(request)
             exchange.caller = credentials.caller
             exchange.target = target = find_target(request, exchange.dialect, b"", self._own_names)
             body = await _open_s3_body(target, request, incoming, payload_hash, claim, credentials)
@@ -164,6 +168,8 @@ class Gateway:
     async def _respond_to_stranger(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
         """A request without a signature passes where it is S3's and its bucket lets anyone send it."""
         request = exchange.request
+        if signature_v2.is_signed(request):
+            return await self._respond_to_old(exchange, incoming)
         unsigned = SignatureError(Fault.MISSING, "The request is not signed: it has no Authorization header.")
         if exchange.dialect.services[0] != "s3":
             raise unsigned
@@ -179,6 +185,23 @@ class Gateway:
             raise unsigned
         exchange.caller, exchange.target = ANONYMOUS, target
         body = await _open_s3_body(target, request, incoming, declared_hash(request.headers, None), None, None)
+        return await self._carry_out(exchange, target, body)
+
+    async def _respond_to_old(self, exchange: Exchange, incoming: Incoming) -> HttpResponse:
+        """A URL signed by Version 2, which only S3 takes."""
+        if exchange.dialect.services[0] != "s3":
+            raise signature.old_version()
+        claim = signature_v2.read_claim(exchange.request)
+        credentials = _find_credentials(self._cloud, claim)
+        bucket = bucket_of(exchange.request.host, self._own_names)
+        claim.verify(bucket, credentials.secret_access_key, self._cloud.now())
+        exchange.caller, exchange.request = credentials.caller, claim.request
+        exchange.target = target = find_target(claim.request, exchange.dialect, b"", self._own_names)
+        signed = find_target(signature_v2.without_unsigned(claim.request), exchange.dialect, b"", self._own_names)
+        if signed.operation.name != target.operation.name:
+            raise SignatureError(Fault.MISMATCH, f"The signature is not one for {target.operation.name}.")
+        payload_hash = declared_hash(claim.request.headers, None)
+        body = await _open_s3_body(target, claim.request, incoming, payload_hash, None, None)
         return await self._carry_out(exchange, target, body)
 
     async def _carry_out(self, exchange: Exchange, target: Target, body: bytes | Body) -> HttpResponse:
@@ -244,7 +267,7 @@ class Gateway:
         return parsed
 
 
-def _find_credentials(cloud: Cloud, claim: Claim) -> Credentials:
+def _find_credentials(cloud: Cloud, claim: Claim | OldClaim) -> Credentials:
     try:
         return find_credentials(cloud, claim.access_key_id, claim.session_token)
     except TokenExpired as error:

@@ -94,8 +94,6 @@ def read_claim(request: HttpRequest) -> Claim | None:
             return _claim_of_query(request)
         except SignatureError as error:
             raise SignatureError(Fault.MALFORMED_QUERY, error.message) from error
-    if "AWSAccessKeyId=" in request.query and "Signature=" in request.query:
-        raise _old_version()
     return None
 
 
@@ -184,6 +182,14 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     return key
 
 
+def old_version() -> SignatureError:
+    """The refusal of what Version 2 has signed."""
+    return SignatureError(
+        Fault.OLD_VERSION,
+        f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM}.",
+    )
+
+
 @lru_cache(maxsize=1024)
 def _signer(secret: str, date: str, region: str, service: str) -> hmac.HMAC:
     """An HMAC under that key, to be copied. Unlike hmac.digest it keeps the interpreter's lock over a short text."""
@@ -193,7 +199,7 @@ def _signer(secret: str, date: str, region: str, service: str) -> hmac.HMAC:
 def _claim_of_header(request: HttpRequest, authorization: str) -> Claim:
     scheme, _, rest = authorization.strip().partition(" ")
     if scheme == "AWS":
-        raise _old_version()
+        raise old_version()
     if scheme != ALGORITHM:
         raise SignatureError(Fault.MALFORMED, f"Unsupported Authorization type {scheme[:40]!r}; use {ALGORITHM}.")
     fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
@@ -318,10 +324,3 @@ def _steering(names: Iterable[str]) -> list[str]:
 
 def _encode(text: str) -> str:
     return text if "/" not in text and _UNRESERVED.fullmatch(text) else quote(text, safe="~%-_.")
-
-
-def _old_version() -> SignatureError:
-    return SignatureError(
-        Fault.OLD_VERSION,
-        f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM}.",
-    )

@@ -18,6 +18,7 @@ from lowcloud.core.deletions import delete_many
 from lowcloud.core.errors import CloudError, NotFound
 from lowcloud.core.lifecycle import Action, Placed, Rule
 from lowcloud.core.versions import Version
+from lowcloud.store.encryption import Tampered
 from lowcloud.store.prepared import Row
 from lowcloud.store.tables import bucket_configurations, objects
 
@@ -90,7 +91,11 @@ def _chosen(
         def tags(version: Version = one.version) -> Mapping[str, str]:
             return versions.object_of(cloud, rows[version.id]).description.tags
 
-        action = lifecycle.action_for(rules, one, tags, now, day)
+        try:
+            action = lifecycle.action_for(rules, one, tags, now, day)
+        except Tampered as error:  # one damaged row must not stop all lifecycles; a scrub tells of it too
+            log.error("version %s of %s/%s stays: %s", one.version.id, one.version.bucket, one.version.key, error)
+            continue
         if action is not None and not (action is Action.REMOVE and _is_locked(one.version, now)):
             yield action, one.version
 

@@ -86,6 +86,21 @@ def test_in_a_bucket_that_keeps_versions_an_object_is_hidden_then_removed_and_th
     assert versions(cloud) == []
 
 
+def test_a_damaged_version_stays_and_does_not_stop_the_others(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+    buckets.create(cloud, "zoo")
+    for bucket, key in [(BUCKET, "a"), (BUCKET, "broken"), (BUCKET, "c"), ("zoo", "d")]:
+        objects.put(cloud, bucket, key, [b"x"], Description(tags={"t": "1"}))
+    for bucket in (BUCKET, "zoo"):
+        with_rules(cloud, {"tags": {"t": "1"}, "expire_days": 1}, bucket=bucket)
+    with cloud.database.transaction() as connection:
+        damaged = sa.update(tables.objects).where(tables.objects.c.key == "broken")
+        connection.execute(damaged.values(document=b"damaged"))
+    swept(cloud)
+    assert keys(cloud) == ["broken"]
+    assert keys(cloud, "zoo") == []
+    assert [record.getMessage() for record in caplog.records if f"{BUCKET}/broken" in record.getMessage()]
+
+
 def test_what_expires_is_told_as_such(cloud: Cloud) -> None:
     notifications.configure(cloud, BUCKET, "notification", {}, [Rule(KINDS_OF_EVENTS)])
     objects.put(cloud, BUCKET, "plain", [b"1"])

@@ -11,6 +11,7 @@ from lowcloud.aws.protocols import rest, xml
 from lowcloud.aws.wire import HttpRequest
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+URL = "Url"  # beside the model's members: where the sender found the object, which the answer tells
 
 # The model has these names only in its documentation; botocore reads any root, other clients look for these.
 _ROOTS = {
@@ -64,6 +65,8 @@ def parse_bindings(operation: OperationModel, request: HttpRequest, labels: Mapp
     shapes = operation.input_shape.members if operation.input_shape is not None else {}
     if expires is not None and "Expires" in shapes:
         members["Expires"] = expires
+    if operation.name == "CompleteMultipartUpload":
+        members[URL] = f"http://{request.host}{request.path}"
     for name in _ANY_CASE:
         if name in members:
             members[name] = members[name].upper()

@@ -50,7 +50,14 @@ _OF_VERSIONS = {
     "s3:GetObjectAttributes": "s3:GetObjectVersionAttributes",
     "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
 }
-
+_OF_MEMBERS = (  # by what the names of members of a put begin with
+    ("Tagging", "s3:PutObjectTagging"),
+    ("ACL", "s3:PutObjectAcl"),
+    ("Grant", "s3:PutObjectAcl"),
+    ("ObjectLockMode", "s3:PutObjectRetention"),
+    ("ObjectLockRetainUntilDate", "s3:PutObjectRetention"),
+    ("ObjectLockLegalHoldStatus", "s3:PutObjectLegalHold"),
+)
 
 OPEN = frozenset((*_OF_BUCKETS, *_OF_OBJECTS, "DeleteObjects", "GetObjectAttributes"))
 
@@ -86,18 +93,27 @@ def _needs(operation: str, request: Mapping[str, Any]) -> Iterator[Need]:
     elif operation == "DeleteObjects":
         for item in request["Delete"]["Objects"]:
             yield _of_object("s3:DeleteObject", f"{bucket}/{item['Key']}", "VersionId" in item, None)
-    if operation == "GetObjectAttributes":
-        resource = f"{bucket}/{request['Key']}"
+    elif operation == "GetObjectAttributes":
         for action in ("s3:GetObject", "s3:GetObjectAttributes"):
-            yield _of_object(action, resource, "VersionId" in request, None)
+            yield _of_object(action, f"{bucket}/{request['Key']}", "VersionId" in request, None)
+    yield from _further(operation, bucket, request)
+
+
+def _further(operation: str, bucket: str, request: Mapping[str, Any]) -> Iterator[Need]:
+    """What some members of a request need besides."""
     if operation == "PutObject":
-        resource = f"{bucket}/{request['Key']}"
-        if "Tagging" in request:
-            yield Need("s3:PutObjectTagging", resource)
-        if "ACL" in request or any(name.startswith("Grant") for name in request):
-            yield Need("s3:PutObjectAcl", resource)
-        if any(name.startswith("ObjectLock") for name in request):
-            yield Need("s3:PutObjectRetention", resource)
+        actions = dict.fromkeys(
+            action for start, action in _OF_MEMBERS if any(name.startswith(start) for name in request)
+        )
+        yield from (Need(action, f"{bucket}/{request['Key']}") for action in actions)
+    elif operation in ("DeleteObject", "DeleteObjects") and request.get("BypassGovernanceRetention"):
+        keys = [request["Key"]] if "Key" in request else [item["Key"] for item in request["Delete"]["Objects"]]
+        yield from (Need("s3:BypassGovernanceRetention", f"{bucket}/{key}") for key in keys)
+    if operation in ("PutObject", "DeleteObject") and request.get("IfMatch", "*") != "*":  # the answer tells the ETag
+        yield Need("s3:GetObject", f"{bucket}/{request['Key']}", ("object", "read"))
+    elif operation == "DeleteObjects":
+        matched = [item["Key"] for item in request["Delete"]["Objects"] if item.get("ETag", "*") != "*"]
+        yield from (Need("s3:GetObject", f"{bucket}/{key}", ("object", "read")) for key in matched)
 
 
 def _of_object(action: str, resource: str, of_version: bool, grant: Grant | None) -> Need:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from lowcloud.aws import errors
+from lowcloud.aws import errors, signature_v2
 from lowcloud.aws.bodies import Body
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.protocols import xml
@@ -16,10 +16,12 @@ from lowcloud.aws.s3.multipart_form import Upload, read_upload
 from lowcloud.aws.s3.post_policy import Limits, check_policy
 from lowcloud.aws.signature import ALGORITHM, Fault, SignatureError, signing_key
 from lowcloud.aws.wire import HttpRequest, HttpResponse
-from lowcloud.core.access import ANONYMOUS, Caller, TokenExpired, UnknownKey, find_credentials
+from lowcloud.core.access import ANONYMOUS, Caller, Credentials, TokenExpired, UnknownKey, find_credentials
 from lowcloud.core.cloud import Cloud
 
-_PROOF = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature", "x-amz-security-token")
+_OLD_PROOF = ("awsaccesskeyid", "signature")
+_NEW_PROOF = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
+_PROOF = (*_OLD_PROOF, *_NEW_PROOF, "x-amz-security-token")
 _KEPT = ("cache-control", "content-type", "content-disposition", "content-encoding", "content-language", "expires")
 _AS_HEADERS = {"acl": "x-amz-acl", "content-md5": "content-md5", **{name: name for name in _KEPT}}
 
@@ -104,25 +106,29 @@ def _filled(upload: Upload) -> dict[str, str]:
 
 def _signer(cloud: Cloud, fields: Mapping[str, str]) -> Caller:
     """Who signed the policy. Raises AwsError and SignatureError."""
-    if "awsaccesskeyid" in fields:
-        sentence = f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM}."
-        raise AwsError("InvalidRequest", sentence)
-    for name in ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"):
+    is_old = "awsaccesskeyid" in fields
+    if is_old and any(name in fields for name in _NEW_PROOF):
+        raise AwsError("InvalidRequest", "Only one auth mechanism allowed: Signature Version 4, or Version 2.")
+    for name in _OLD_PROOF if is_old else _NEW_PROOF:
         if not fields.get(name):
             raise AwsError("InvalidArgument", f"Bucket POST must contain a field named '{name}'.")
+    return _old_signer(cloud, fields) if is_old else _new_signer(cloud, fields)
+
+
+def _old_signer(cloud: Cloud, fields: Mapping[str, str]) -> Caller:
+    credentials = _credentials(cloud, fields["awsaccesskeyid"], fields.get("x-amz-security-token"))
+    signature_v2.check(fields["policy"], credentials.secret_access_key, fields["signature"])
+    return credentials.caller
+
+
+def _new_signer(cloud: Cloud, fields: Mapping[str, str]) -> Caller:
     if fields["x-amz-algorithm"] != ALGORITHM:
         raise AwsError("InvalidArgument", f"X-Amz-Algorithm only supports {ALGORITHM}.")
     parts = fields["x-amz-credential"].split("/")
     if len(parts) != 5 or parts[3:] != ["s3", "aws4_request"] or not fields["x-amz-date"].startswith(parts[1]):
         raise AwsError("InvalidArgument", "X-Amz-Credential must have the form KEY/YYYYMMDD/REGION/s3/aws4_request.")
     key_id, date, region, service, _ = parts
-    try:
-        credentials = find_credentials(cloud, key_id, fields.get("x-amz-security-token"))
-    except TokenExpired as error:
-        raise SignatureError(Fault.EXPIRED_TOKEN, "The provided token has expired.") from error
-    except UnknownKey as error:
-        fault = Fault.BAD_TOKEN if "x-amz-security-token" in fields else Fault.UNKNOWN_KEY
-        raise SignatureError(fault, str(error)) from error
+    credentials = _credentials(cloud, key_id, fields.get("x-amz-security-token"))
     key = signing_key(credentials.secret_access_key, date, region, service)
     expected = hmac.digest(key, fields["policy"].encode(), "sha256").hex()
     if not hmac.compare_digest(expected.encode(), fields["x-amz-signature"].encode()):
@@ -130,6 +136,15 @@ def _signer(cloud: Cloud, fields: Mapping[str, str]) -> Caller:
             Fault.MISMATCH, "The signature of the form's policy does not match: check your key and signing method."
         )
     return credentials.caller
+
+
+def _credentials(cloud: Cloud, key_id: str, token: str | None) -> Credentials:
+    try:
+        return find_credentials(cloud, key_id, token)
+    except TokenExpired as error:
+        raise SignatureError(Fault.EXPIRED_TOKEN, "The provided token has expired.") from error
+    except UnknownKey as error:
+        raise SignatureError(Fault.UNKNOWN_KEY if token is None else Fault.BAD_TOKEN, str(error)) from error
 
 
 def _headers(fields: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lowcloud.aws.errors import AwsError
 
-_NEED_NO_CONDITION = ("file", "policy", "x-amz-signature")
+_NEED_NO_CONDITION = ("file", "policy", "x-amz-signature", "awsaccesskeyid", "signature")
 
 
 @dataclass(frozen=True)

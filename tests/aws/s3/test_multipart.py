@@ -2,8 +2,10 @@ import hashlib
 import io
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import urllib3
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
@@ -202,3 +204,20 @@ def test_who_completes_again_or_at_the_same_time_hears_the_same(s3: Any) -> None
     assert len({answer["ETag"] for answer in answers}) == 1
     s3.put_object(Bucket="shelf", Key="twice", Body=b"replaced")
     assert refused(s3.complete_multipart_upload, **upload, MultipartUpload=parts) == "NoSuchUpload"
+
+
+@pytest.mark.parametrize(("style", "host"), [("path", "localhost"), ("virtual", "shelf.localhost")])
+def test_a_completed_upload_tells_the_address_that_its_sender_used(
+    server: Server, s3: Any, style: str, host: str
+) -> None:
+    config = {"signature_version": "s3v4", "s3": {"addressing_style": style}}
+    signer = server.client("s3", endpoint_url="http://localhost:81", config=config)
+    at = begin(s3, "a b/c")
+    etag = s3.upload_part(**at, PartNumber=1, Body=b"x")["ETag"]
+    url = urlsplit(signer.generate_presigned_url("complete_multipart_upload", at))
+    part = f"<Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>"
+    document = f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>"
+    here = f"{server.url}{url.path}?{url.query}"
+    reply = urllib3.request("POST", here, body=document, headers={"Host": f"{host}:81"})
+    place = f"{host}:81/shelf" if style == "path" else f"{host}:81"
+    assert f"<Location>http://{place}/a%20b/c</Location>" in reply.data.decode()

@@ -1,9 +1,11 @@
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore import UNSIGNED
 
+from lowcloud.aws.s3 import actions
 from tests.aws.s3.conftest import refused
 from tests.conftest import Server
 
@@ -171,3 +173,53 @@ def test_a_strangers_body_is_checked_against_its_digests(s3: Any, stranger: Any,
     wrong = {"ContentMD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}  # of nothing
     assert refused(stranger.put_object, Bucket=open_bucket, Key="k", Body=b"x", **wrong) == "BadDigest"
     assert refused(s3.head_object, Bucket=open_bucket, Key="k") == "404"
+
+
+def test_a_stranger_bypasses_a_retention_only_by_a_right_of_its_own(s3: Any, stranger: Any, make_bucket: Any) -> None:
+    vault = make_bucket(ObjectLockEnabledForBucket=True)
+    s3.delete_public_access_block(Bucket=vault)
+    lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(hours=1)}
+    versions = [
+        {"Key": key, "VersionId": s3.put_object(Bucket=vault, Key=key, Body=b"x", **lock)["VersionId"]} for key in "ab"
+    ]
+    removing = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+    s3.put_bucket_policy(Bucket=vault, Policy=policy(statement(vault, Action=removing)))
+    bypass = {"Bucket": vault, "BypassGovernanceRetention": True}
+    assert refused(stranger.delete_object, **bypass, **versions[0]) == "AccessDenied"
+    assert refused(stranger.delete_objects, **bypass, Delete={"Objects": versions[1:]}) == "AccessDenied"
+    assert refused(stranger.delete_object, Bucket=vault, **versions[0]) == "AccessDenied"
+    assert len(s3.list_object_versions(Bucket=vault)["Versions"]) == 2
+    removing.append("s3:BypassGovernanceRetention")
+    s3.put_bucket_policy(Bucket=vault, Policy=policy(statement(vault, Action=removing)))
+    stranger.delete_object(**bypass, **versions[0])
+    assert "Errors" not in stranger.delete_objects(**bypass, Delete={"Objects": versions[1:]})
+    assert "Versions" not in s3.list_object_versions(Bucket=vault)
+
+
+@pytest.mark.parametrize(
+    ("member", "action"),
+    [
+        ({"Tagging": "a=1"}, "s3:PutObjectTagging"),
+        ({"ACL": "public-read"}, "s3:PutObjectAcl"),
+        ({"GrantRead": 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'}, "s3:PutObjectAcl"),
+        ({"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": 1}, "s3:PutObjectRetention"),
+        ({"ObjectLockLegalHoldStatus": "ON"}, "s3:PutObjectLegalHold"),
+    ],
+)
+def test_what_a_stranger_says_of_a_new_object_needs_its_own_right(member: dict[str, Any], action: str) -> None:
+    request = {"Bucket": "b", "Key": "k", **member}
+    needed = [(need.action, need.resource) for need in actions.needs("PutObject", request)]
+    assert needed == [("s3:PutObject", "b/k"), (action, "b/k")]
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("PutObject", {"Key": "k", "IfMatch": "e"}),
+        ("DeleteObject", {"Key": "k", "IfMatch": "e"}),
+        ("DeleteObjects", {"Delete": {"Objects": [{"Key": "k", "ETag": "e"}, {"Key": "l", "ETag": "*"}]}}),
+    ],
+)
+def test_who_asks_for_an_etag_to_match_must_be_let_read_it(operation: str, request_: dict[str, Any]) -> None:
+    needed = actions.needs(operation, {"Bucket": "b", **request_})
+    assert [need.resource for need in needed if need.action == "s3:GetObject"] == ["b/k"]

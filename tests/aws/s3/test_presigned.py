@@ -1,8 +1,11 @@
 """URLs that carry their signature: what they let anyone do, and what they do not."""
 
 import time
+from base64 import b64encode
+from functools import partial
+from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from xml.etree import ElementTree
 
 import pytest
@@ -145,3 +148,54 @@ def test_a_url_of_a_session_needs_its_token(server: Server, at: dict[str, str]) 
     assert (reply.status, code(reply)) == (403, "InvalidAccessKeyId")
     reply = HTTP.request("GET", changed(url, X_Amz_Security_Token="00"))
     assert (reply.status, code(reply)) == (400, "InvalidToken")
+
+
+def in_query(signer: Any, bucket: str, parameters: str) -> str:
+    """A URL of a put with further parameters that are signed, as clients that put headers there make them."""
+    events = signer.meta.events
+    events.register_first("before-sign.s3.PutObject", add := partial(_add_parameters, parameters))
+    try:
+        return str(signer.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "k"}))
+    finally:
+        events.unregister("before-sign.s3.PutObject", add)
+
+
+def _add_parameters(parameters: str, request: Any, **_: Any) -> None:
+    request.url += ("&" if "?" in request.url else "?") + parameters
+
+
+def test_headers_that_stand_in_the_signed_query_are_honoured(signer: Any, s3: Any, open_bucket: str) -> None:
+    said = (
+        "x-amz-meta-foo=a%2Bb%20c&x-amz-storage-class=STANDARD_IA&x-amz-tagging=a%3D1&x-amz-acl=public-read"
+        "&X-Amz-Server-Side-Encryption=AES256&x-amz-website-redirect-location=%2Felsewhere"
+        f"&x-amz-checksum-sha256={quote(b64encode(sha256(b'data').digest()), safe='')}"
+    )
+    url = in_query(signer, open_bucket, said)
+    reply = HTTP.request("PUT", url, body=b"data")
+    assert reply.status == 200, reply.data
+    head = s3.head_object(Bucket=open_bucket, Key="k")
+    assert (head["Metadata"], head["StorageClass"]) == ({"foo": "a+b c"}, "STANDARD_IA")
+    assert (head["ServerSideEncryption"], head["WebsiteRedirectLocation"]) == ("AES256", "/elsewhere")
+    assert s3.get_object_tagging(Bucket=open_bucket, Key="k")["TagSet"] == [{"Key": "a", "Value": "1"}]
+    assert HTTP.request("GET", urlunsplit(urlsplit(url)._replace(query=""))).data == b"data"
+    assert code(HTTP.request("PUT", url.replace("foo=a", "foo=b"), body=b"data")) == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (f"x-amz-checksum-sha256={quote(b64encode(bytes(32)), safe='')}", "BadDigest"),
+        ("x-amz-storage-class=NONSENSE", "InvalidStorageClass"),
+        ("x-amz-meta-foo=a%0D%0Ab", "InvalidArgument"),
+    ],
+)
+def test_headers_in_the_query_are_checked(signer: Any, s3: Any, bucket: str, said: str, expected: str) -> None:
+    assert code(HTTP.request("PUT", in_query(signer, bucket, said), body=b"data")) == expected
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_parameters_of_who_signs_in_a_header_are_no_headers(s3: Any, bucket: str) -> None:
+    s3.meta.events.register_first("before-sign.s3.PutObject", add := partial(_add_parameters, "x-amz-meta-foo=a"))
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    s3.meta.events.unregister("before-sign.s3.PutObject", add)
+    assert s3.head_object(Bucket=bucket, Key="k")["Metadata"] == {}

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request
+from lowcloud.aws.protocols.s3 import URL
 from lowcloud.aws.s3.access_lists import keep_list
 from lowcloud.aws.s3.checksums import announced, claimed, quoted, told, told_type
 from lowcloud.aws.s3.encryption import asked_encryption, customer_key, told_encryption
@@ -62,9 +62,8 @@ def complete_multipart_upload(cloud: Cloud, _caller: Caller, request: Request) -
         size=request.get("MpuObjectSize"),
         conditions=write_conditions(request),
     )
-    settings = cloud.settings
     return {
-        "Location": f"http://{settings.host}:{settings.port}/{made.bucket}/{quote(made.key)}",
+        "Location": request[URL],
         "Bucket": made.bucket,
         "Key": made.key,
         "ETag": quoted(made.etag),
