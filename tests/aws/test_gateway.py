@@ -243,10 +243,9 @@ def test_a_malformed_presigned_url_says_which_parameter(server):
     assert b"X-Amz-Credential" in reply.body
 
 
-def test_a_presigned_url_of_version_2_says_what_to_use(server):
-    s3 = server.client("s3", config={"signature_version": "s3"})
-    url = s3.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})
-    reply = exchange("GET", url, {"Host": url.split("/")[2]}, [])
+def test_a_url_of_version_2_for_another_service_than_s3_says_what_to_use(server):
+    url = f"{server.url}/?AWSAccessKeyId=AKID&Signature=x&Expires=9999999999"
+    reply = exchange("POST", url, {"Host": "localhost", "X-Amz-Target": "SageMaker.ListModels"}, [])
     assert (reply.status, b"Please use AWS4-HMAC-SHA256" in reply.body) == (400, True)
 
 
