@@ -193,7 +193,7 @@ def jobs(home: Home = None) -> None:
         output.print("No training jobs yet")
         return
     table = Table("Training job", "Status", "Created", "Seconds", box=None, pad_edge=False)
-    table.columns[0].overflow = "fold"
+    table.columns[0].no_wrap, table.columns[0].overflow = True, "ignore"  # a name is copied whole, or is of no use
     for job in found:
         ended = job.get("TrainingEndTime")
         seconds = f"{(ended - job['CreationTime']).total_seconds():.1f}" if ended else ""

@@ -64,8 +64,8 @@ def backup(
     settings = _settings(home)
     if settings.database is not None:
         raise failure(
-            "The rows of this home are in PostgreSQL: back them up with its own tools, and the blobs after them; "
-            "docs/object-store.md tells how."
+            "The rows of this home are in PostgreSQL: back them up with its own tools, and the blobs beside them; "
+            "docs/postgresql.md tells how."
         )
     folder = folder.absolute()
     with _opened(settings) as cloud:
@@ -81,11 +81,15 @@ def backup(
         keys = settings.store_home / "keys" if with_keys else None
         made = backups.Backup(database.name, made_at, copied.blobs, copied.bytes, copied.missing, with_keys)
         backups.finish(folder, keys, made)
-    output.print(f"{folder} holds {copied.blobs} blobs, {copied.bytes} bytes, {copied.new} of them copied now")
+    rows = (folder / database.name).stat().st_size
+    output.print(
+        f"{folder} holds the database ({rows} bytes, with small objects) and {copied.blobs} files of larger objects "
+        f"({copied.bytes} bytes), {copied.new} of them copied now"
+    )
     if not with_keys:
         output.print(f"It has no keys, without which nobody can read it: keep {settings.store_home / 'keys'} elsewhere")
     if wrong:
-        raise failure(f"{wrong} things in it are damaged; `lowcloud check` tells which of them are in the home, too.")
+        raise failure(f"Damaged in it: {wrong}; `lowcloud check` tells what of that is damaged in the home, too.")
 
 
 def restore(

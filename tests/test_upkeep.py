@@ -45,7 +45,7 @@ def test_check_makes_no_home_where_there_is_none(tmp_path: Path) -> None:
 def test_a_home_is_backed_up_while_it_runs_and_restored_into_a_new_one(cloud: RunningCloud, tmp_path: Path) -> None:
     folder, new = tmp_path / "backup", RunningCloud(tmp_path / "new")
     told = cloud.cli("backup", str(folder))
-    assert "1 blobs, 1000064 bytes, 1 of them copied now" in told.stdout
+    assert "1 files of larger objects (1000064 bytes), 1 of them copied now" in told.stdout
     assert "It has no keys" in told.stdout
     refused = new.cli("restore", str(folder), check=False)
     assert (refused.returncode, "has no keys" in refused.stderr) == (1, True)

@@ -229,7 +229,7 @@ def test_a_program_sees_its_folder_at_opt_ml_and_not_the_cloud(walled: LocalEngi
 def test_a_program_can_write_only_to_what_is_its_own(walled: LocalEngine) -> None:
     package = Path(isolation.__file__).parent
     script = (
-        f"for folder in /opt/ml /opt/ml/model /tmp /var/tmp /dev/shm; do echo > $folder/of-a-program && echo fine; done;"
+        f"for folder in /opt/ml /opt/ml/model /tmp /var/tmp /dev/shm; do echo > $folder/its-own && echo fine; done;"
         f"for folder in / /opt /var /run/lock {package} {sys.prefix}; do echo > $folder/planted && echo bad; done;"
         "echo > /dev/null"
     )
