@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from lowcloud import settings
-from lowcloud.core import scrub
+from lowcloud.core import objects, scrub
 from lowcloud.server import open_cloud
 from lowcloud.store import backup
 from lowcloud.store.backup import NoBackup
 from tests.crash.ledger import Ledger
-from tests.crash.writer import prepare
+from tests.crash.writer import PLAIN, prepare
 from tests.running import RunningCloud, wait_for
 
 WISHES = ("begin", "brief", "remove", "abort")  # what may have happened, or not, at the moment of the backup
@@ -84,6 +84,10 @@ def test_a_backup_whose_process_is_killed_leaves_nothing_that_looks_like_one(tmp
     prepare(home)
     command = [sys.executable, "-m", "tests.crash.writer", str(home), "1", "60"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    cloud = open_cloud(settings.load(home, {}))
+    for number in range(20):  # more files than are copied before the last death
+        objects.put(cloud, PLAIN, f"large/{number}", [bytes(100_000)])
+    cloud.database.close()
     for copies in (0, 5, 12):
         command = [sys.executable, "-c", KILLED, str(copies), "backup", str(folder), "--home", str(home)]
         assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
