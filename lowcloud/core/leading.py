@@ -12,6 +12,7 @@ from typing import TextIO
 
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.reconciler import Kinds, Reconciler
+from lowcloud.store.holds import lock
 
 POLL_SECONDS = 0.5
 
@@ -52,7 +53,7 @@ class Leading:
             self._reconciler = None
         self._lead.close()
         fcntl.flock(self._presence, fcntl.LOCK_UN)  # of two that stop at once, one will be the last
-        return _lock(self._presence)
+        return lock(self._presence.fileno(), fcntl.LOCK_EX)
 
     def close(self) -> None:
         """Let the next server start, which waits while the last one clears up."""
@@ -66,7 +67,7 @@ class Leading:
                 self._cloud.engine.warm_up()
 
     def _try(self) -> None:
-        if _lock(self._lead):
+        if lock(self._lead.fileno(), fcntl.LOCK_EX):
             reconciler = Reconciler(self._cloud, self._kinds)
             reconciler.start(is_alone=True)
             self._reconciler = reconciler
@@ -74,11 +75,3 @@ class Leading:
 
 def _open(path: Path) -> TextIO:
     return path.open("w")
-
-
-def _lock(file: TextIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
