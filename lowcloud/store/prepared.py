@@ -1,6 +1,6 @@
 """Statements that run often, compiled once and given to the driver itself.
 
-SQLAlchemy writes them, so that they fit every database; running them through it costs ten times what SQLite takes.
+SQLAlchemy writes them, so that they fit every database; what it does around running one costs more than SQLite's work.
 """
 
 from typing import Any, NamedTuple
