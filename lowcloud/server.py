@@ -1,4 +1,4 @@
-"""The composition root: settings become a Cloud, the Cloud an ASGI app and a reconciler, all in one process."""
+"""The composition root: settings become a Cloud, the Cloud an ASGI app and a reconciler, in one process or a crew."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ def open_cloud(settings: Settings) -> Cloud:
     keys = KeyRing(settings.encryption_key)
     database = Database(settings.database_url)
     try:
-        belonging.ensure(database, keys, settings.data)
+        belonging.ensure(database, keys, settings.data, settings.account_id)
         cloud = Cloud(
             settings=settings,
             database=database,
@@ -83,7 +83,6 @@ def serve(settings: Settings, workers: int, on_ready: Callable[[Running], None])
     """Serve until SIGTERM or SIGINT, with so many processes. Raises AlreadyRunning, CannotListen and CannotOpen."""
     with hold_home(settings.home, LOCK_PATIENCE_SECONDS):
         (settings.home / "server.json").unlink(missing_ok=True)  # first: a killed server left it, and others read it
-        remember(settings)
         listener = listen(settings.host, settings.port)
         allow_open_files()
         if workers == 1:
@@ -118,6 +117,7 @@ def _lead(
 ) -> None:
     """Serve, and stand for carrying jobs forward. `known_as` is the process that others signal."""
     cloud = _open_cloud(settings)
+    remember(settings)  # only now: what the store refuses is not what others should read
     errands.ensure(cloud)
     leading = Leading(cloud, KINDS)
     leading.start()

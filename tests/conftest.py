@@ -81,7 +81,10 @@ class Server:
 
 def make_cloud(home: Path, database: str | None = None) -> Cloud:
     """The cloud of a new home; nothing carries its jobs forward."""
-    return open_cloud(settings.load(home, ENVIRONMENT, database=database))
+    chosen = settings.load(home, ENVIRONMENT, database=database)
+    cloud = open_cloud(chosen)
+    settings.remember(chosen)  # as a server does, for commands whose environment does not say so
+    return cloud
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

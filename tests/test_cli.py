@@ -60,7 +60,9 @@ def test_up_says_where_it_is_ready_and_a_second_up_says_that_it_runs(cloud):
         port = taken.getsockname()[1]
     said = cloud.cli("up", "--detach", "--port", str(port)).stdout
     assert said == f"Lowcloud is ready at http://127.0.0.1:{port}\n"
-    assert cloud.cli("up").stdout == f"Lowcloud is already running at http://127.0.0.1:{port}\n"
+    assert cloud.cli("up", "--workers", "7").stdout.startswith(
+        f"Lowcloud is already running at http://127.0.0.1:{port}, "
+    )
     assert cloud.cli("down").stdout == "Lowcloud is down\n"
     assert cloud.cli("down").stdout == "Lowcloud is not running\n"
 
@@ -208,6 +210,17 @@ def test_logs_of_a_failed_job_end_with_the_reason_and_those_of_an_endpoint_are_s
     sagemaker.create_endpoint(EndpointName="served", EndpointConfigName="good")
     assert sagemaker.describe_endpoint(EndpointName="served")["EndpointStatus"] == "InService"
     wait_for(lambda: "Serving" in cloud.cli("logs", "served").stdout)
+
+
+def test_a_home_is_not_served_as_another_account_and_does_not_remember_that_it_was_asked_to(cloud):
+    cloud.up()
+    account = cloud.client("sts").get_caller_identity()["Account"]
+    cloud.down()
+    refused = cloud.cli("up", "--port", "0", check=False, LOWCLOUD_ACCOUNT_ID="111122223333")
+    assert refused.returncode == 1
+    assert f"belongs to account {account}" in refused.stderr
+    cloud.up()
+    assert cloud.client("sts").get_caller_identity()["Account"] == account
 
 
 def test_a_killed_server_leaves_nothing_that_hinders_the_next(cloud):

@@ -18,12 +18,12 @@ MARK = "store-id"
 PURPOSE = "store identity"
 
 
-def ensure(database: Database, keys: KeyRing, data: Path) -> None:
+def ensure(database: Database, keys: KeyRing, data: Path, account_id: str) -> None:
     """Mark what belongs together at its first use, and compare the marks ever after.
 
     `data` is the folder that holds `objects`. Raises CannotUse where something belongs to something else.
     """
-    store_id = database.apply(lambda connection: _identify(connection, keys))
+    store_id = database.apply(lambda connection: _identify(connection, keys, account_id))
     mark = data / MARK
     if mark.exists():
         if mark.read_text().strip() != store_id:
@@ -39,19 +39,24 @@ def ensure(database: Database, keys: KeyRing, data: Path) -> None:
     _write(mark, store_id)
 
 
-def _identify(connection: Connection, keys: KeyRing) -> str:
-    """The store's id, made where it has none. Raises CannotUse where the key is another."""
+def _identify(connection: Connection, keys: KeyRing, account_id: str) -> str:
+    """The store's id, made where it has none. Raises CannotUse where the key or the account is another."""
     fresh = secrets.token_hex(16)
-    row = {"id": 1, "store_id": fresh, "seal": keys.seal(fresh.encode(), PURPOSE)}
+    row = {"id": 1, "store_id": fresh, "seal": keys.seal(account_id.encode(), PURPOSE)}
     insert_missing(connection, store_identity, row)
     kept = connection.execute(select(store_identity).where(store_identity.c.id == 1)).one()
     try:
-        keys.unseal(kept.seal, PURPOSE)
+        owner = keys.unseal(kept.seal, PURPOSE).decode()
     except Tampered as error:
         raise CannotUse(
             "The database was filled with another encryption key, so nothing in it could be read. Put back the "
             "keys/encryption.key that this database was made with, or name another database."
         ) from error
+    if owner != account_id:
+        raise CannotUse(
+            f"The database belongs to account {owner}, whose id stands in its roles and policies, and this would be "
+            f"account {account_id}. Unset LOWCLOUD_ACCOUNT_ID, or choose another home."
+        )
     return str(kept.store_id)
 
 

@@ -28,7 +28,7 @@ def _lease() -> tuple[Column[float], Column[str], Column[float]]:
     )
 
 
-SCHEMA_VERSION = 3  # grows with every change of a table; store/migrations/ will lead from each to the next
+SCHEMA_VERSION = 4  # grows with every change of a table; store/migrations/ will lead from each to the next
 
 schema_version = Table(
     "schema_version",
@@ -42,7 +42,7 @@ store_identity = Table(
     metadata,
     Column("id", Integer, primary_key=True),  # 1: the only row
     Column("store_id", String(32), nullable=False),  # what the folder of blobs is marked with, too
-    Column("seal", LargeBinary, nullable=False),  # of the store's id, by the key that seals everything else
+    Column("seal", LargeBinary, nullable=False),  # of the account's id, by the key that seals everything else
 )
 
 # What the server does by itself, again and again: one row for each kind of errand.

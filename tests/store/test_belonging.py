@@ -7,7 +7,7 @@ from lowcloud.store import belonging
 from lowcloud.store.backend import CannotUse
 from lowcloud.store.database import Database
 from lowcloud.store.encryption import KeyRing
-from tests.conftest import make_cloud
+from tests.conftest import ACCOUNT, make_cloud
 
 KEYS, OTHERS = KeyRing(bytes(32)), KeyRing(b"x" * 32)
 
@@ -20,10 +20,16 @@ def opened(database, tmp_path):
 
 
 def test_a_database_of_another_key_is_refused(opened, tmp_path):
-    belonging.ensure(opened, KEYS, tmp_path)
-    belonging.ensure(opened, KEYS, tmp_path)
+    belonging.ensure(opened, KEYS, tmp_path, ACCOUNT)
+    belonging.ensure(opened, KEYS, tmp_path, ACCOUNT)
     with pytest.raises(CannotUse, match="another encryption key"):
-        belonging.ensure(opened, OTHERS, tmp_path)
+        belonging.ensure(opened, OTHERS, tmp_path, ACCOUNT)
+
+
+def test_a_database_of_another_account_is_refused(opened, tmp_path):
+    belonging.ensure(opened, KEYS, tmp_path, ACCOUNT)
+    with pytest.raises(CannotUse, match=f"belongs to account {ACCOUNT}"):
+        belonging.ensure(opened, KEYS, tmp_path, "111122223333")
 
 
 def test_the_folder_of_another_database_is_refused_before_a_sweep_could_empty_it(database, tmp_path):
@@ -34,10 +40,10 @@ def test_the_folder_of_another_database_is_refused_before_a_sweep_could_empty_it
     cloud.database.close()
     other = Database(f"sqlite:///{tmp_path / 'other.db'}")
     with pytest.raises(CannotUse, match="belongs to another database"):
-        belonging.ensure(other, cloud.keys, home / "data")
+        belonging.ensure(other, cloud.keys, home / "data", ACCOUNT)
     (home / "data" / "store-id").unlink()  # as of a Lowcloud that set no marks
     with pytest.raises(CannotUse, match="knows none of them"):
-        belonging.ensure(other, cloud.keys, home / "data")
+        belonging.ensure(other, cloud.keys, home / "data", ACCOUNT)
     other.close()
     again = make_cloud(home, database)
     assert b"".join(objects.get(again, "shelf", "k")[1]) == b"x" * 300_000
