@@ -12,6 +12,11 @@ INPUT_DATA_CONFIG = "input/config/inputdataconfig.json"  # {channel: {ContentTyp
 RESOURCE_CONFIG = "input/config/resourceconfig.json"  # {current_host, hosts, network_interface_name, ...}
 DATA = "input/data"  # one folder a channel
 MODEL = "model"
+CODE = "code"  # the user's script and what came with it
+CHECKPOINTS = "checkpoints"
+PROCESSING = "processing"  # inputs and outputs of processing programs
+PROCESSING_CONFIG = "config/processingjobconfig.json"  # the request
+PROCESSING_RESOURCE_CONFIG = "config/resourceconfig.json"
 OUTPUT_DATA = "output/data"
 FAILURE = "output/failure"  # a program that fails writes here the sentence its user should read
 

@@ -28,7 +28,7 @@ def _lease() -> tuple[Column[float], Column[str], Column[float]]:
     )
 
 
-SCHEMA_VERSION = 4  # grows with every change of a table; store/migrations/ will lead from each to the next
+SCHEMA_VERSION = 5  # grows with every change of a table; store/migrations/ will lead from each to the next
 
 schema_version = Table(
     "schema_version",
@@ -86,18 +86,34 @@ role_attachments = Table(
 
 # Jobs and endpoints
 
-training_jobs = Table(
-    "training_jobs",
+
+def _jobs(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("name", String(63), primary_key=True),
+        Column("state", String(32), nullable=False),
+        Column("created_at", Float, nullable=False, index=True),
+        Column("modified_at", Float, nullable=False, index=True),
+        Column("ended_at", Float),
+        Column("admitted_at", Float),  # null: it waits for room
+        Column("stop_requested", Boolean, nullable=False, server_default="0"),
+        Column("interrupt_requested", Boolean, nullable=False, server_default="0"),
+        Column("specification", JSON, nullable=False),  # what was asked; never changes
+        Column("progress", JSON, nullable=False),  # what has become of it
+        *_lease(),
+    )
+
+
+training_jobs = _jobs("training_jobs")
+processing_jobs = _jobs("processing_jobs")
+
+images = Table(
+    "images",
     metadata,
-    Column("name", String(63), primary_key=True),
-    Column("state", String(32), nullable=False),
-    Column("created_at", Float, nullable=False, index=True),
-    Column("modified_at", Float, nullable=False, index=True),
-    Column("ended_at", Float),
-    Column("stop_requested", Boolean, nullable=False, server_default="0"),
-    Column("specification", JSON, nullable=False),  # what was asked; never changes
-    Column("progress", JSON, nullable=False),  # what has become of it
-    *_lease(),
+    Column("name", String(512), primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Column("specification", JSON, nullable=False),  # what the user has taught about it
 )
 
 models = Table(
@@ -161,7 +177,8 @@ log_streams = Table(
     Column("last_event_ms", Integer),
     Column("last_ingestion_ms", Integer),
     Column("bytes", Integer, nullable=False, server_default="0"),
-    Column("source_offset", Integer, nullable=False, server_default="0"),  # how far the engine's log was read
+    Column("source", String),  # the work whose lines came last
+    Column("source_offset", Integer, nullable=False, server_default="0"),  # how far its log was read
     Index("log_stream_by_name", "group", "name", unique=True),
 )
 
