@@ -42,7 +42,8 @@ class Work:
     """Something to run: a training host, an endpoint replica, any program under the contract.
 
     The id is the caller's: starting the same id again is the same work. A command whose first words are
-    ("python", "-m", module) with a lowcloud.runtime module runs in a fork of the warm parent.
+    ("python", "-m", module) with a lowcloud.runtime module runs in a fork of the warm parent, or by the interpreter of
+    the work's environment where it has one.
     """
 
     id: str
@@ -51,6 +52,8 @@ class Work:
     resources: Resources
     network: bool = False  # whether the program may reach other machines; an engine that cannot forbid it says so
     serves: bool = False  # the program listens on the socket named by contract.SOCKET_VARIABLE
+    environment: str = ""  # the Python it runs with: "" the engine's, "/path" a user's, else the key of one built here
+    builds: str = ""  # the key of the environment that it builds, in the folder named by contract.ENVIRONMENT_VARIABLE
 
 
 class Phase(StrEnum):
@@ -126,6 +129,15 @@ class Engine(Protocol):
 
     def address(self, work_id: str, replica: int) -> str | None:
         """Where a serving replica answers, "unix:/path" or "http://host:port"; None before it listens."""
+
+    def has_environment(self, key: str) -> bool:
+        """Whether an environment of this key was built and kept."""
+
+    def keep_environment(self, work_id: str) -> None:
+        """Publish what a work has built, once it has exited with 0. Where its key is published already, that one stays.
+
+        Raises ValueError where the work has not ended well.
+        """
 
     def remove(self, work_id: str) -> None:
         """End what still runs of this work and delete its folder."""

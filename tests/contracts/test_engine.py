@@ -280,6 +280,25 @@ def test_capacity_and_isolation_are_told(engine: Engine) -> None:
     assert engine.isolation().endswith(".")
 
 
+def test_an_environment_that_a_work_builds_is_published_when_it_is_kept(engine: Engine) -> None:
+    build = "import os, venv; venv.create(os.environ['LOWCLOUD_ENVIRONMENT'], symlinks=True)"
+    engine.start(Work("w", ("python", "-c", build), (Replica(),), SMALL, builds="key"))
+    assert ended(engine)[0].exit_code == 0, texts(engine)
+    assert not engine.has_environment("key")
+    engine.keep_environment("w")
+    engine.remove("w")
+    assert engine.has_environment("key")
+    program = "import os, sys; print(sys.prefix == os.environ['LOWCLOUD_ENVIRONMENT'])"
+    engine.start(Work("w", ("python", "-c", program), (Replica(),), SMALL, environment="key"))
+    ended(engine)
+    assert texts(engine) == ["True"]
+
+
+def test_an_environment_that_was_never_built_fails_the_staging_with_its_name(engine: Engine) -> None:
+    with pytest.raises(StagingFailed, match="'key'"):
+        engine.start(Work("w", ("true",), (Replica(),), SMALL, environment="key"))
+
+
 def test_a_users_variables_do_not_replace_those_of_the_contract(engine: Engine) -> None:
     names = ("SAGEMAKER_BASE_DIR", "LOWCLOUD_SOCKET", "LOWCLOUD_RENDEZVOUS", "LOWCLOUD_REPLICA")
     theirs = Replica({**dict.fromkeys(names, "/tmp/theirs"), "OWN": "kept", "LANG": "de_DE.UTF-8"})
