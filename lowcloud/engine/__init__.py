@@ -93,6 +93,15 @@ class LogPage:
     next_offset: int
 
 
+@dataclass(frozen=True)
+class FileEntry:
+    """One regular file, as it was when its folder was listed."""
+
+    path: str  # relative to the folder that was listed
+    size_bytes: int
+    modified_ns: int  # since the epoch
+
+
 class StagingFailed(Exception):
     """An input could not be laid into the replica's folder; the message is for the user."""
 
@@ -123,6 +132,18 @@ class Engine(Protocol):
 
     def read_file(self, work_id: str, replica: int, path: str, limit_bytes: int) -> bytes | None:
         """The first bytes of a file under the replica's base folder, or None."""
+
+    def listing(self, work_id: str, replica: int, folder: str) -> tuple[FileEntry, ...]:
+        """The regular files anywhere below a folder under the replica's base folder, also while its program runs.
+
+        Links are not followed, and a missing folder has no files. Raises OSError where it cannot be read.
+        """
+
+    def read(self, work_id: str, replica: int, path: str) -> Iterator[bytes]:
+        """A file under the replica's base folder, in chunks, up to the size that it has now; it follows no link.
+
+        Raises OSError where there is none (FileNotFoundError) or it cannot be read.
+        """
 
     def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
         """A tar.gz of a folder under the replica's base folder, in chunks; it follows no link."""

@@ -25,6 +25,7 @@ from weakref import WeakValueDictionary
 from lowcloud import contract
 from lowcloud.engine import (
     Fetch,
+    FileEntry,
     LogPage,
     Replica,
     ReplicaStatus,
@@ -120,6 +121,14 @@ class LocalEngine:
     def read_file(self, work_id: str, replica: int, path: str, limit_bytes: int) -> bytes | None:
         """See Engine.read_file."""
         return leavings.read_beneath(self._replica(work_id, replica).base, path, limit_bytes)
+
+    def listing(self, work_id: str, replica: int, folder: str) -> tuple[FileEntry, ...]:
+        """See Engine.listing."""
+        return leavings.listing(self._replica(work_id, replica).base, folder)
+
+    def read(self, work_id: str, replica: int, path: str) -> Iterator[bytes]:
+        """See Engine.read."""
+        return leavings.read(self._replica(work_id, replica).base, path)
 
     def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
         """See Engine.archive. Raises OSError where the folder is missing or cannot be read."""

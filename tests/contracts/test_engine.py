@@ -204,6 +204,23 @@ def test_a_file_of_the_replica_can_be_read_up_to_a_limit(engine: Engine) -> None
     assert engine.read_file("w", 0, "missing", 3) is None
 
 
+def test_files_are_listed_and_read_while_the_program_runs(engine: Engine) -> None:
+    program = (
+        "import os, pathlib, time; folder = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR']) / 'checkpoints' / '1';"
+        "folder.mkdir(parents=True); (folder / 'weights').write_bytes(bytes(2_000_000)); print('written', flush=True);"
+        "time.sleep(60)"
+    )
+    assert engine.listing("w", 0, "checkpoints") == ()
+    engine.start(python(program))
+    eventually(lambda: texts(engine) == ["written"])
+    (entry,) = engine.listing("w", 0, "checkpoints")
+    assert (entry.path, entry.size_bytes) == ("1/weights", 2_000_000)
+    assert time.time() - 60 < entry.modified_ns / 1e9 < time.time() + 1
+    assert b"".join(engine.read("w", 0, "checkpoints/1/weights")) == bytes(2_000_000)
+    with pytest.raises(FileNotFoundError):
+        engine.read("w", 0, "checkpoints/none")
+
+
 def test_an_archive_holds_what_the_program_left(engine: Engine) -> None:
     program = (
         "import os, pathlib; m = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR']) / 'model';"
