@@ -34,6 +34,7 @@ class Replica:
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # small texts by path, e.g. configuration JSON
     inputs: tuple[Input, ...] = ()
+    folders: tuple[str, ...] = ()  # made empty, beside the usual ones, e.g. "processing/output/train"
     archives: tuple[Input, ...] = ()  # tar.gz objects unpacked safely into the folder `path`, e.g. a model
 
 

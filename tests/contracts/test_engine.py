@@ -170,6 +170,22 @@ def test_inputs_and_files_lie_in_the_folder_and_the_environment_is_set(engine: E
     assert texts(engine) == ['{"k": "5"}', "20000 blue"]
 
 
+def test_inputs_and_empty_folders_may_lie_anywhere_below_the_base(engine: Engine) -> None:
+    OBJECTS["s3://b/k"] = b"data"
+    replica = Replica(
+        inputs=(Input("processing/input/train/part", "s3://b/k", 4),), folders=("processing/output/train", "own/one")
+    )
+    script = (
+        'cd "$SAGEMAKER_BASE_DIR"; cat processing/input/train/part; echo; echo x > processing/output/train/result;'
+        "ls -d own/one checkpoints output/intermediate output/data model input/data; echo > own/one/file"
+    )
+    engine.start(work("sh", "-c", script, replicas=(replica,)))
+    assert ended(engine)[0].exit_code == 0, texts(engine)
+    empty = ["checkpoints", "input/data", "model", "output/data", "output/intermediate", "own/one"]
+    assert texts(engine) == ["data", *empty]
+    assert [entry.path for entry in engine.listing("w", 0, "processing/output")] == ["train/result"]
+
+
 def test_a_missing_input_fails_the_staging_with_its_name(engine: Engine) -> None:
     with pytest.raises(StagingFailed, match="s3://b/none"):
         engine.start(work("true", replicas=(Replica(inputs=(Input("input/data/x", "s3://b/none", 1),)),)))
