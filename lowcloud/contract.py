@@ -12,6 +12,9 @@ INPUT_DATA_CONFIG = "input/config/inputdataconfig.json"  # {channel: {ContentTyp
 RESOURCE_CONFIG = "input/config/resourceconfig.json"  # {current_host, hosts, network_interface_name, ...}
 DATA = "input/data"  # one folder a channel
 MODEL = "model"
+CODE = "code"  # the unpacked source archive of a script
+REQUIREMENTS = "input/environment/requirements.txt"  # what the builder of a Python environment installs
+CONSTRAINTS = "input/environment/constraints.txt"  # and what it must not contradict
 OUTPUT_DATA = "output/data"
 FAILURE = "output/failure"  # a program that fails writes here the sentence its user should read
 
