@@ -27,7 +27,7 @@ def lay(folder: Path, python: str) -> str | None:
     real = os.path.realpath(python)
     packages = folder / "lib" / f"python{version}" / "site-packages"
     packages.mkdir(parents=True)
-    (folder / "bin").mkdir()
+    (folder / "bin").mkdir(exist_ok=True)
     for name in ("python", "python3", f"python{version}"):
         (folder / "bin" / name).symlink_to(real)
     for name in ("pip", "pip3"):
