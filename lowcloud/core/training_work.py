@@ -27,7 +27,7 @@ def plan(cloud: Cloud, job: TrainingJob) -> Work:
         id=job.subject,
         command=program.train_command,
         replicas=tuple(_replica(cloud, job, rank) for rank in range(job.specification.instance_count)),
-        resources=shares.of_one_replica(cloud),
+        resources=shares.of_machine(cloud),
     )
 
 

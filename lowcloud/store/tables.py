@@ -1,5 +1,7 @@
 """Every table. Times are seconds since the epoch; `document` columns hold what is only ever read whole."""
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -14,17 +16,52 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
 
 
-def _lease() -> tuple[Column[float], Column[str], Column[float]]:
+def _lease(name: str) -> tuple[Column[Any] | Index, ...]:
     """What the reconciler needs of a row it carries forward: when it is due, and who holds it until when."""
+    is_due = text("due_at IS NOT NULL")
     return (
-        Column("due_at", Float, index=True),  # null: nothing left to do
+        Column("due_at", Float),  # null: nothing left to do
         Column("lease_owner", String),
         Column("lease_until", Float, nullable=False, server_default="0"),
+        Index(f"{name}_due", "due_at", sqlite_where=is_due, postgresql_where=is_due),
+    )
+
+
+def _queue() -> tuple[Column[Any], ...]:
+    """What the queue needs of a row of a job; see core/admission.py."""
+    return (
+        Column("owner", String, nullable=False, server_default=""),  # among whom the machine is shared fairly
+        Column("priority", Integer, nullable=False, server_default="0"),  # higher first
+        Column("replicas", Integer, nullable=False, server_default="1"),
+        Column("cpus", Float, nullable=False, server_default="0"),  # of each replica: asked for; once admitted, its own
+        Column("memory_bytes", BigInteger, nullable=False, server_default="0"),
+        Column("gpus", Integer, nullable=False, server_default="0"),
+        Column("is_spot", Boolean, nullable=False, server_default="0"),  # may be interrupted for a higher priority
+        Column("admitted_at", Float),  # null: it waits, or has ended before its turn came
+        Column("blocked_at", Float),  # since when it is the first that finds no room
+        Column("pool_key", String),  # what a job must match to take over what this one leaves; null: nothing is kept
+        Column("keep_alive_seconds", Integer),
+        Column("retained_until", Float),  # null: it has not left anything
+        Column("reused_by", String(63)),
+    )
+
+
+def _queue_indexes(name: str) -> tuple[Index, ...]:
+    """None grows with the jobs that wait or have ended but the last, which finds an owner's latest start."""
+    waits = text("due_at IS NULL AND admitted_at IS NULL AND ended_at IS NULL")
+    runs = text("due_at IS NOT NULL AND admitted_at IS NOT NULL")
+    keeps = text("retained_until IS NOT NULL")
+    return (
+        Index(f"{name}_waiting", "owner", "priority", "created_at", sqlite_where=waits, postgresql_where=waits),
+        Index(f"{name}_holding", "admitted_at", sqlite_where=runs, postgresql_where=runs),
+        Index(f"{name}_retained", "retained_until", sqlite_where=keeps, postgresql_where=keeps),
+        Index(f"{name}_served", "owner", "admitted_at"),
     )
 
 
@@ -52,7 +89,7 @@ errands = Table(
     metadata,
     Column("name", String(63), primary_key=True),
     Column("progress", JSON, nullable=False),  # where the errand stands: its own
-    *_lease(),
+    *_lease("errands"),
 )
 
 # Identity
@@ -97,7 +134,9 @@ training_jobs = Table(
     Column("stop_requested", Boolean, nullable=False, server_default="0"),
     Column("specification", JSON, nullable=False),  # what was asked; never changes
     Column("progress", JSON, nullable=False),  # what has become of it
-    *_lease(),
+    *_queue(),
+    *_lease("training_jobs"),
+    *_queue_indexes("training_jobs"),
 )
 
 models = Table(
@@ -126,7 +165,7 @@ endpoints = Table(
     Column("configuration", String(63), nullable=False),
     Column("delete_requested", Boolean, nullable=False, server_default="0"),
     Column("progress", JSON, nullable=False),
-    *_lease(),
+    *_lease("endpoints"),
 )
 
 events = Table(
