@@ -1,4 +1,4 @@
-"""Admission: the queue as rows. A waiting job is due to nobody: it costs nothing until it is admitted.
+"""Admission: the queue as rows. A waiting job is due to nobody before its patience ends: it costs nothing until then.
 
 What makes demand or room (a job is made, ends or is stopped) calls `admit` in its own transaction, so that no crash can
 come between; a kill at any point neither loses a job nor admits one twice, since there is one writer at a time.
@@ -16,17 +16,15 @@ from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid
 from lowcloud.core.queue import Holding, Ref, Waiting
 from lowcloud.engine import Resources
-from lowcloud.store.tables import errands, training_jobs
+from lowcloud.store.tables import errands, processing_jobs, training_jobs
 
-TABLES: Sequence[Table] = (training_jobs,)  # of jobs that queue for the same machine
+TABLES: Sequence[Table] = (training_jobs, processing_jobs)  # of jobs that queue for the same machine
 WINDOW = 100  # jobs of an owner that are looked at: the first is served first, the others may overtake it
 PRIORITY_TAG = "lowcloud:priority"
 PRIORITY_LIMIT = 1000
 ERRAND = "queue"
 SWEEP_SECONDS = 10.0  # while jobs wait: memory may come free that no job has held, an endpoint's
 IDLE_SECONDS = 300.0
-# What puts a job back into the queue, beside what it asks for (`Demand.columns`), e.g. after an interruption.
-WAITS = {"due_at": None, "admitted_at": None, "blocked_at": None, "lease_owner": None, "lease_until": 0}
 # What gives a running job's share to others before it is through, e.g. once its programs have ended.
 FREED = {"cpus": 0.0, "memory_bytes": 0, "gpus": 0}
 
@@ -42,8 +40,10 @@ class Demand:
     is_spot: bool = False
 
     def columns(self) -> dict[str, Any]:
-        """As columns of a row that waits."""
+        """As columns of a row that waits: of a new job, or of one that waits again after an interruption."""
         return {
+            "admitted_at": None,
+            "blocked_at": None,
             "owner": self.owner,
             "priority": self.priority,
             "replicas": self.replicas,
@@ -107,12 +107,12 @@ def sweep(cloud: Cloud, _progress: Mapping[str, Any]) -> tuple[dict[str, Any], f
 
 def is_waiting(table: Table) -> ColumnElement[bool]:
     """The rows that wait to be admitted."""
-    return and_(table.c.due_at.is_(None), table.c.admitted_at.is_(None), table.c.ended_at.is_(None))
+    return and_(table.c.admitted_at.is_(None), table.c.ended_at.is_(None), table.c.stop_requested.is_(False))
 
 
 def jobs_ahead(connection: Connection, row: Row[Any], tables: Sequence[Table] = TABLES) -> int | None:
     """How many waiting jobs have a higher priority or came earlier; None for one that does not wait."""
-    if row.due_at is not None or row.admitted_at is not None or row.ended_at is not None:
+    if row.admitted_at is not None or row.ended_at is not None or row.stop_requested:
         return None
     return sum(_count_ahead(connection, table, row) for table in tables)
 

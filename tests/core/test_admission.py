@@ -4,48 +4,32 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Column, Float, MetaData, String, Table, insert, select, update
+from sqlalchemy import Table, insert, select, update
 
 from lowcloud.core import admission, errands, shares
-from lowcloud.core.admission import FREED, WAITS, Demand
+from lowcloud.core.admission import FREED, Demand
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid
 from lowcloud.core.queue import PATIENCE_SECONDS
 from lowcloud.engine import Resources
 from lowcloud.store import tables
-from lowcloud.store.tables import training_jobs
+from lowcloud.store.tables import processing_jobs, training_jobs
 
 GIB = 1 << 30
 WHOLE = Demand("a", Resources(4.0, GIB))
 QUARTER = replace(WHOLE, each=Resources(1.0, GIB))
 
-# What processing jobs, and whatever else queues, will have.
-other_jobs = Table(
-    "other_jobs",
-    MetaData(),
-    Column("name", String(63), primary_key=True),
-    Column("created_at", Float, nullable=False),
-    Column("ended_at", Float),
-    *tables._queue(),
-    *tables._lease("other_jobs"),
-    *tables._queue_indexes("other_jobs"),
-)
-BOTH = (training_jobs, other_jobs)
-
 
 @pytest.fixture
 def cloud(cloud, monkeypatch):
     monkeypatch.setattr(cloud.engine, "capacity", lambda: Resources(4.0, 64 * GIB, 0))
-    with cloud.database.transaction() as connection:
-        other_jobs.metadata.create_all(connection)
     errands.ensure(cloud)
     return cloud
 
 
 def add(cloud: Cloud, name: str, demand: Demand = QUARTER, table: Table = training_jobs, **columns) -> None:
     row = {"name": name, "created_at": 0.0, **demand.columns(), **columns}
-    if table is training_jobs:
-        row |= {"state": "pending", "modified_at": 0.0, "specification": {}, "progress": {}}
+    row |= {"state": "pending", "modified_at": 0.0, "specification": {}, "progress": {}}
     with cloud.database.transaction() as connection:
         connection.execute(insert(table).values(row))
 
@@ -60,11 +44,11 @@ def end(cloud: Cloud, name: str, table: Table = training_jobs, **columns) -> lis
     with cloud.database.transaction() as connection:
         values = {"due_at": None, "ended_at": cloud.now(), **columns}
         connection.execute(update(table).where(table.c.name == name).values(values))
-        return [ref[1] for ref in admission.admit(cloud, connection, BOTH)]
+        return [ref[1] for ref in admission.admit(cloud, connection)]
 
 
 def admit(cloud: Cloud) -> list[str]:
-    return sorted(name for _, name in admission.admit_waiting(cloud, BOTH))
+    return sorted(name for _, name in admission.admit_waiting(cloud))
 
 
 def test_jobs_are_admitted_as_there_is_room_for_them(cloud):
@@ -81,10 +65,10 @@ def test_jobs_are_admitted_as_there_is_room_for_them(cloud):
 
 def test_tables_queue_for_the_same_machine(cloud):
     add(cloud, "same-name", WHOLE, created_at=1.0)
-    add(cloud, "same-name", WHOLE, other_jobs, created_at=2.0)
-    assert admission.admit_waiting(cloud, BOTH) == [("training_jobs", "same-name")]
+    add(cloud, "same-name", WHOLE, processing_jobs, created_at=2.0)
+    assert admission.admit_waiting(cloud) == [("training_jobs", "same-name")]
     assert end(cloud, "same-name") == ["same-name"]
-    assert row_of(cloud, "same-name", other_jobs).admitted_at is not None
+    assert row_of(cloud, "same-name", processing_jobs).admitted_at is not None
 
 
 def test_a_share_that_was_freed_early_goes_to_the_next(cloud):
@@ -102,8 +86,8 @@ def test_a_job_may_go_back_to_the_queue(cloud):
     assert row_of(cloud, "interrupted").cpus == 4.0  # fitted to the machine
     add(cloud, "urgent", replace(WHOLE, priority=1))
     with cloud.database.read() as connection:
-        assert admission.interruptible(cloud, connection, BOTH) == (("training_jobs", "interrupted"),)
-    again = {**Demand("a", Resources(64.0, GIB), is_spot=True).columns(), **WAITS}
+        assert admission.interruptible(cloud, connection) == (("training_jobs", "interrupted"),)
+    again = Demand("a", Resources(64.0, GIB), is_spot=True).columns()
     with cloud.database.transaction() as connection:
         connection.execute(update(training_jobs).where(training_jobs.c.name == "interrupted").values(again))
     assert admit(cloud) == ["urgent"]
@@ -115,7 +99,9 @@ def test_a_job_that_is_stopped_while_it_waits_is_neither_admitted_nor_in_the_way
     add(cloud, "stopped", WHOLE, created_at=1.0)
     admit(cloud)
     with cloud.database.transaction() as connection:
-        connection.execute(update(training_jobs).where(training_jobs.c.name == "stopped").values(due_at=1.0))
+        connection.execute(
+            update(training_jobs).where(training_jobs.c.name == "stopped").values(due_at=1.0, stop_requested=True)
+        )
     add(cloud, "next", WHOLE, created_at=2.0)
     assert end(cloud, "running") == ["next"]
     assert end(cloud, "stopped") == []
@@ -146,9 +132,9 @@ def test_jobs_ahead_are_those_of_higher_priority_and_those_that_came_earlier(clo
     admit(cloud)
     add(cloud, "early", created_at=1.0)
     add(cloud, "late", created_at=2.0)
-    add(cloud, "urgent", replace(QUARTER, priority=3), other_jobs, created_at=3.0)
+    add(cloud, "urgent", replace(QUARTER, priority=3), processing_jobs, created_at=3.0)
     with cloud.database.read() as connection:
-        ahead = [admission.jobs_ahead(connection, row_of(cloud, name), BOTH) for name in ("running", "early", "late")]
+        ahead = [admission.jobs_ahead(connection, row_of(cloud, name)) for name in ("running", "early", "late")]
     assert ahead == [None, 1, 2]
     assert admission.waiting_message(1) == "Waiting for capacity: 1 job ahead"
     assert admission.waiting_message(2) == "Waiting for capacity: 2 jobs ahead"
@@ -202,7 +188,7 @@ def test_the_queue_reads_indexes_only(cloud):
         pytest.skip("its planner reads a table of one page whole")
     statements = {
         "training_jobs_waiting": select(training_jobs.c.name).where(admission.is_waiting(training_jobs)).limit(1),
-        "training_jobs_holding": admission._held(training_jobs).where(
+        "training_jobs_running": admission._held(training_jobs).where(
             training_jobs.c.due_at.is_not(None), training_jobs.c.admitted_at.is_not(None)
         ),
     }
