@@ -74,7 +74,8 @@ def admit(cloud: Cloud, connection: Connection, tables: Sequence[Table] = TABLES
     now = cloud.now()
     capacity = shares.of_jobs(cloud, connection)
     running = [holding for table in tables for holding in _running(connection, table)]
-    if not shares.less(capacity, shares.total(one.held for one in running)).cpus > shares.ROUNDING:
+    is_full = shares.less(capacity, shares.total(one.held for one in running)).cpus <= shares.ROUNDING
+    if is_full and not any(one.is_spot for one in running):
         return []
     waiting = [job for table in tables for job in _waiting(connection, table)]
     decision = queue.admit(
@@ -86,6 +87,8 @@ def admit(cloud: Cloud, connection: Connection, tables: Sequence[Table] = TABLES
         served=_served(connection, tables, {job.owner for job in waiting}),
     )
     _apply(connection, {table.name: table for table in tables}, decision, now)
+    if blocked := next((job for job in waiting if job.ref == decision.blocked), None):
+        _interrupt(connection, tables, queue.victims(blocked, running, capacity))
     return [start.ref for start in decision.starts]
 
 
@@ -120,18 +123,6 @@ def jobs_ahead(connection: Connection, row: Row[Any], tables: Sequence[Table] = 
 def waiting_message(ahead: int) -> str:
     """What to tell of a job that waits."""
     return f"Waiting for capacity: {ahead} job{'' if ahead == 1 else 's'} ahead"
-
-
-def interruptible(cloud: Cloud, connection: Connection, tables: Sequence[Table] = TABLES) -> tuple[Ref, ...]:
-    """The spot jobs that a waiting job of higher priority needs the room of; interrupt them, and it is admitted."""
-    capacity = shares.of_jobs(cloud, connection)
-    running = [holding for table in tables for holding in _running(connection, table)]
-    if not any(one.is_spot for one in running):
-        return ()
-    waiting = [job for table in tables for job in _waiting(connection, table)]
-    if not waiting:
-        return ()
-    return queue.victims(min(waiting, key=lambda job: (-job.priority, job.created_at)), running, capacity)
 
 
 def _anything_waits(connection: Connection, tables: Sequence[Table]) -> bool:
@@ -175,8 +166,8 @@ def _pools(connection: Connection, table: Table, now: float) -> Iterator[Holding
 def _held(table: Table) -> Any:
     column = table.c
     share = (column.replicas, column.cpus, column.memory_bytes, column.gpus)
-    rest = (column.owner, column.priority, column.admitted_at, column.is_spot, column.pool_key, column.retained_until)
-    return select(column.name, *share, *rest)
+    whose = (column.owner, column.priority, column.admitted_at, column.is_spot, column.interrupt_requested)
+    return select(column.name, *share, *whose, column.pool_key, column.retained_until)
 
 
 def _holding(table: Table, row: Row[Any]) -> Holding:
@@ -187,6 +178,7 @@ def _holding(table: Table, row: Row[Any]) -> Holding:
         priority=row.priority,
         admitted_at=row.admitted_at,
         is_spot=row.is_spot,
+        is_leaving=row.interrupt_requested,
         pool_key=row.pool_key or "",
         until=row.retained_until,
     )
@@ -225,6 +217,13 @@ def _apply(connection: Connection, tables: Mapping[str, Table], decision: queue.
         due_at = errands.c.due_at
         is_late = and_(errands.c.name == ERRAND, or_(due_at.is_(None), due_at > again_at))
         connection.execute(update(errands).where(is_late).values(due_at=again_at))
+
+
+def _interrupt(connection: Connection, tables: Sequence[Table], victims: Sequence[Ref]) -> None:
+    for table in tables:
+        names = [name for kind, name in victims if kind == table.name]
+        if names:
+            connection.execute(update(table).where(table.c.name.in_(names)).values(interrupt_requested=True))
 
 
 def _end_pool(

@@ -45,6 +45,7 @@ class Holding:
     priority: int = 0
     admitted_at: float = 0.0
     is_spot: bool = False  # may be interrupted
+    is_leaving: bool = False  # has been
     pool_key: str = ""
     until: float | None = None  # when a pool ends; None: this is a job
 
@@ -94,9 +95,9 @@ def victims(job: Waiting, running: Sequence[Holding], capacity: Resources) -> tu
     The lowest priority goes first, and of equals the youngest, which loses the least.
     """
     need = _need(job, capacity)
-    free = shares.less(capacity, shares.total(one.held for one in running))
+    free = shares.less(capacity, shares.total(one.held for one in running if not one.is_leaving))
     chosen: list[Holding] = []
-    willing = (one for one in running if one.is_spot and one.priority < job.priority)
+    willing = (one for one in running if one.is_spot and not one.is_leaving and one.priority < job.priority)
     for one in sorted(willing, key=lambda one: (one.priority, -one.admitted_at, one.ref)):
         if shares.holds(free, need):
             break
@@ -131,8 +132,8 @@ class _Desk:
         self._yielded: list[Ref] = []
 
     def is_open(self) -> bool:
-        """Whether there is anything to give."""
-        return self._free.cpus > shares.ROUNDING or bool(self._pools)
+        """Whether somebody may still start, or the first who finds no room is not known."""
+        return self._head is None or self._free.cpus > shares.ROUNDING or bool(self._pools)
 
     def rank(self, job: Waiting) -> tuple[int, float, float, float, Ref]:
         """Who has the smallest is served next."""

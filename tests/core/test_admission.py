@@ -85,9 +85,9 @@ def test_a_job_may_go_back_to_the_queue(cloud):
     assert admit(cloud) == ["interrupted"]
     assert row_of(cloud, "interrupted").cpus == 4.0  # fitted to the machine
     add(cloud, "urgent", replace(WHOLE, priority=1))
-    with cloud.database.read() as connection:
-        assert admission.interruptible(cloud, connection) == (("training_jobs", "interrupted"),)
-    again = Demand("a", Resources(64.0, GIB), is_spot=True).columns()
+    assert admit(cloud) == []
+    assert row_of(cloud, "interrupted").interrupt_requested
+    again = {**Demand("a", Resources(64.0, GIB), is_spot=True).columns(), "interrupt_requested": False}
     with cloud.database.transaction() as connection:
         connection.execute(update(training_jobs).where(training_jobs.c.name == "interrupted").values(again))
     assert admit(cloud) == ["urgent"]
