@@ -1,15 +1,16 @@
 """The work of a job: what its hosts get, and why they failed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lowcloud import contract, wiring
 from lowcloud.core import channels, images
 from lowcloud.core.access import Caller, issue_session
+from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.job_logs import hosts
-from lowcloud.core.jobs import TRAINING, Job
+from lowcloud.core.jobs import TRAINING, Job, Specification
 from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
 
 LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
@@ -65,9 +66,19 @@ def _has_network(job: Job, program: images.Program) -> bool:
 def _replica(cloud: Cloud, job: Job, rank: int, sources: tuple[Input, ...]) -> Replica:
     asked = job.specification
     inputs = tuple(
-        entry for channel in asked.channels for entry in channels.inputs_of(cloud, channel, rank, asked.instance_count)
+        entry
+        for channel in (*asked.channels, *_checkpoints(asked))
+        for entry in channels.inputs_of(cloud, channel, rank, asked.instance_count)
     )
     return Replica(environment=_environment(cloud, job), files=_files(job, rank), inputs=inputs, archives=sources)
+
+
+def _checkpoints(asked: Specification) -> Iterator[Channel]:
+    """What an earlier attempt, or an earlier job, has left to go on from."""
+    if asked.checkpoints:
+        place = asked.checkpoints
+        prefix = f"{place.prefix.rstrip('/')}/" if place.prefix else ""
+        yield Channel("checkpoints", place.bucket, prefix, path=place.folder, is_optional=True)
 
 
 def _environment(cloud: Cloud, job: Job) -> dict[str, str]:
