@@ -32,6 +32,7 @@ from lowcloud.engine import (
     Resources,
     StagingFailed,
     Work,
+    gpus,
     hosts,
     isolation,
     leavings,
@@ -88,14 +89,9 @@ class LocalEngine:
         with self._locked(work.id):
             folder = self._folder(work.id)
             folder.mkdir(mode=0o700, exist_ok=True)
-            if not read_record(folder / "work.json"):  # a torn one is written anew: replicas know if they ever ran
-                record = {
-                    "id": work.id,
-                    "replicas": len(work.replicas),
-                    "first_id": self._count_ids(len(work.replicas)),
-                    "builds": work.builds,
-                }
-                write_record(folder / "work.json", record)
+            record = read_record(folder / "work.json")
+            if not record or "gpus" not in record:  # a torn one is written anew: replicas know if they ever ran
+                self._record(work, folder)
             waiting = [replica for replica in self._replicas(work.id) if not replica.was_started]
             for replica in waiting:
                 if not replica.is_staged:
@@ -106,6 +102,19 @@ class LocalEngine:
                 self._launcher.launch(replica.path, is_ours)
             for replica in waiting:
                 replica.wait_until_started()
+
+    def _record(self, work: Work, folder: Path) -> None:
+        first_id = self._count_ids(len(work.replicas))
+        facts = {"id": work.id, "replicas": len(work.replicas), "first_id": first_id, "builds": work.builds}
+        with self._guard:  # one work at a time is given GPUs, and has them when this is written
+            given = gpus.give(self._gpus_in_use(), work.resources.gpus, len(work.replicas))
+            write_record(folder / "work.json", {**facts, "gpus": given})
+
+    def _gpus_in_use(self) -> Iterator[int]:
+        for path in self._root.glob("[!.]*/work.json"):
+            for number, given in enumerate((read_record(path) or {}).get("gpus", ())):
+                if not ReplicaFolder(path.parent / str(number)).has_ended:
+                    yield from given
 
     def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
         """See Engine.status."""
@@ -192,7 +201,7 @@ class LocalEngine:
     def capacity(self) -> Resources:
         """See Engine.capacity."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return Resources(float(os.cpu_count() or 1), memory, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+        return Resources(float(os.cpu_count() or 1), memory, len(gpus.present()))
 
     def isolation(self) -> str:
         """See Engine.isolation."""
@@ -246,7 +255,8 @@ class LocalEngine:
             environment = self._environment_of(work, owner)
             addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
             replica.name_hosts(hosts.table(addresses))
-            plan = plans.make(work, replica, walls, owner, self._short_names, addresses, environment)
+            given = record["gpus"][number]
+            plan = plans.make(work, replica, walls, owner, self._short_names, addresses, given, environment)
             write_record(replica.path / contract.PLAN_FILE, plan)
         except Stopped:
             replica.record_stop()
@@ -300,7 +310,7 @@ class LocalEngine:
             environment = {"PYTHONPATH": ":".join(sys.path)}
             work = Work(folder.name, ("python", "-c", "import lowcloud"), (Replica(environment),), self.capacity())
             replica.name_hosts("")
-            plan = plans.make(work, replica, walls, owner, self._short_names, {hosts.name(0): "127.0.0.1"})
+            plan = plans.make(work, replica, walls, owner, self._short_names, {hosts.name(0): "127.0.0.1"}, [])
             write_record(replica.path / contract.PLAN_FILE, plan)
             self._launcher.launch(replica.path, is_built_in=False)
             replica.wait_until_dead(TRIAL_SECONDS)

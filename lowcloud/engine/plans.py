@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lowcloud import contract
-from lowcloud.engine import Work
+from lowcloud.engine import Work, gpus
 from lowcloud.engine.environments import Environment
 from lowcloud.engine.isolation import Walls
 from lowcloud.engine.replica import Owner, ReplicaFolder
@@ -41,16 +41,18 @@ def make(
     owner: Owner,
     short_names: ShortNames,
     addresses: dict[str, str],
+    given: list[int],
     environment: Environment | None = None,
 ) -> dict[str, Any]:
     """The plan. Nothing of the server's own environment reaches the program.
 
-    `addresses` are those of all replicas of the work by name, as in the replica's hosts file.
+    `addresses` are those of all replicas of the work by name, as in the replica's hosts file; `given` are its GPUs.
     """
     number = int(replica.path.name)
     places = _places(replica, short_names, environment)
     seen = {name: place.inside if walls.level.has_namespaces else str(place.outside) for name, place in places.items()}
     interpreter = f"{seen['environment']}/bin/python" if environment and not environment.is_built else None
+    needs = environment.needs if environment else ()
     name = secrets.token_hex(12)
     return {
         "name": name,
@@ -58,6 +60,7 @@ def make(
         "interpreter": interpreter,
         "environment": {
             **_environment(work, seen, interpreter),
+            **gpus.environment(given, are_alone=walls.level.has_namespaces),
             **work.replicas[number].environment,
             **_contract(name, seen, addresses),  # last: what a user calls by these names must not lead elsewhere
         },
@@ -65,7 +68,7 @@ def make(
         "disk_bytes": work.disk_bytes,
         "log_bytes": work.log_bytes,
         "sandbox": {
-            **walls.plan(owner, work.resources.memory_bytes, work.network, environment.needs if environment else ()),
+            **walls.plan(owner, work.resources.memory_bytes, work.network, needs, gpus.hidden(given)),
             "cgroup": name,
             "hostname": list(addresses)[number],
             "binds": [(str(place.outside), place.inside) for place in places.values() if place.is_writable],

@@ -1,7 +1,7 @@
 """The walls around one program, built from the engine's plan (engine/isolation.py) by its supervisor and by itself.
 
 Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int, cgroup: name,
-       hostname: name, hide: [folder], keep: [folder], binds: [[source, target]], shows: [[source, target]]}
+       hostname: name, hide: [path], keep: [folder], binds: [[source, target]], shows: [[source, target]]}
 
 `binds` are the replica's own folders, `shows` folders and files that it may read.
 """
@@ -116,10 +116,13 @@ def _enter_namespaces(plan: dict[str, Any]) -> None:
         if "/tmp" in own:
             kernel.bind(own.pop("/tmp"), "/tmp")
             _restore("/tmp", kept)
-        for folder in sorted(plan["hide"]):  # an outer folder comes before those in it
-            if Path(folder).is_dir():
-                kernel.mount_memory(folder, COVER_OPTIONS)
-                _restore(folder, kept)
+        nothing = _make_nothing(opened)
+        for path in sorted(plan["hide"]):  # an outer folder comes before those in it
+            if Path(path).is_dir():
+                kernel.mount_memory(path, COVER_OPTIONS)
+                _restore(path, kept)
+            elif Path(path).exists():
+                kernel.bind(nothing, path)
         for target, source in own.items():
             _show(source, target)
             if target == "/var/tmp":
@@ -147,6 +150,14 @@ def _rebuild_opt(opened: contextlib.ExitStack) -> None:
     _restore("/opt", folders)
     for path, target in links.items():
         Path(path).symlink_to(target)
+
+
+def _make_nothing(opened: contextlib.ExitStack) -> int:
+    """A file that nobody may open, to cover others with."""
+    path = Path("/opt/lowcloud/nothing")
+    path.parent.mkdir(mode=0o755, exist_ok=True)
+    path.touch(mode=0)
+    return _open(str(path), opened)
 
 
 def _restore(cover: str, folders: dict[str, int]) -> None:
