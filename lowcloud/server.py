@@ -53,6 +53,11 @@ def open_cloud(settings: Settings) -> Cloud:
     _check_choice(settings)
     keys = KeyRing(settings.encryption_key)
     database = Database(settings.database_url)
+    cloud: Cloud
+
+    def fetch(source: str, start: int = 0, end: int | None = None, /) -> Iterator[bytes]:
+        return inputs.fetch(cloud, source, start, end)
+
     try:
         belonging.ensure(database, keys, settings.data, settings.account_id)
         cloud = Cloud(
@@ -61,7 +66,9 @@ def open_cloud(settings: Settings) -> Cloud:
             keys=keys,
             files=Files(settings.data / "objects", keys),
             reserve=Reserve(settings.data / "reserve"),
-            engine=LocalEngine(settings.work, lambda source: inputs.fetch(cloud, source)),
+            engine=LocalEngine(
+                settings.work, lambda source, start=0, end=None: inputs.fetch(cloud, source, start, end)
+            ),
         )
         roles.ensure(cloud, EXECUTION_ROLE)
     except BaseException:

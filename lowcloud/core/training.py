@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from lowcloud import catalog
-from lowcloud.core import buckets, events, metrics, records
+from lowcloud.core import buckets, channels, events, metrics, records
+from lowcloud.core.channels import Channel, Mode
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.metrics import Definition
@@ -37,22 +38,6 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Channel:
-    """One named input, laid into a folder of every host or shared out among the hosts.
-
-    It is the objects under `prefix`, or those that the manifest at the key `prefix` lists.
-    """
-
-    name: str
-    bucket: str
-    prefix: str
-    content_type: str | None = None
-    is_gzip: bool = False
-    is_sharded: bool = False
-    is_manifest: bool = False
-
-
-@dataclass(frozen=True)
 class Specification:
     """What was asked for; it never changes."""
 
@@ -69,6 +54,7 @@ class Specification:
     environment: Mapping[str, str] = field(default_factory=dict)
     metric_definitions: tuple[Definition, ...] = ()
     is_network_isolated: bool = False  # built-in programs never have a network, whatever is asked here
+    input_mode: Mode = Mode.FILE  # of the program, and of channels that ask for no other
     encryption_key: str = ""  # the key id the user named for the output
 
 
@@ -112,6 +98,7 @@ def create(cloud: Cloud, name: str, specification: Specification, labels: Mappin
         catalog.validate(catalog.find(specification.image), specification.hyperparameters)
     except (catalog.UnknownImage, InvalidHyperparameters) as error:
         raise Invalid(str(error)) from error
+    channels.check(specification.channels)
     _check_output(cloud, specification.output_bucket)
     now = cloud.now()
     row = {
@@ -165,7 +152,8 @@ def from_row(row: Row[Any]) -> TrainingJob:
     """The job that a row of the table holds."""
     known = {member.name for member in fields(Specification)}  # an earlier version may have kept more
     asked = {name: value for name, value in row.specification.items() if name in known}
-    asked["channels"] = tuple(Channel(**channel) for channel in asked["channels"])
+    asked["channels"] = tuple(channels.from_record(channel) for channel in asked["channels"])
+    asked["input_mode"] = Mode(asked.get("input_mode", Mode.FILE))
     asked["metric_definitions"] = tuple(Definition(**definition) for definition in asked["metric_definitions"])
     return TrainingJob(
         name=row.name,

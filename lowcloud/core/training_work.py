@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection
 
 from lowcloud import catalog, contract
-from lowcloud.core import logs, metrics, objects, shares
-from lowcloud.core.channels import inputs_of
+from lowcloud.core import channels, laying, logs, metrics, objects, shares
 from lowcloud.core.cloud import Closing, Cloud
 from lowcloud.core.errors import Invalid
+from lowcloud.core.laying import Laid
 from lowcloud.core.training import TrainingJob
 from lowcloud.engine import LogLine, Phase, Replica, ReplicaStatus, StagingFailed, Work
 
@@ -26,7 +26,7 @@ def plan(cloud: Cloud, job: TrainingJob) -> Work:
     return Work(
         id=job.subject,
         command=program.train_command,
-        replicas=tuple(_replica(cloud, job, rank) for rank in range(job.specification.instance_count)),
+        replicas=tuple(_replica(cloud, job, rank, laid) for rank, laid in enumerate(_lay(cloud, job))),
         resources=shares.of_one_replica(cloud),
     )
 
@@ -100,12 +100,18 @@ def _definitions(job: TrainingJob) -> list[metrics.Definition]:
     ]
 
 
-def _replica(cloud: Cloud, job: TrainingJob, rank: int) -> Replica:
-    asked = job.specification
-    inputs = tuple(
-        entry for channel in asked.channels for entry in inputs_of(cloud, channel, rank, asked.instance_count)
+def _lay(cloud: Cloud, job: TrainingJob) -> list[Laid]:
+    return laying.lay(cloud, job.specification.channels, job.specification.instance_count)
+
+
+def _replica(cloud: Cloud, job: TrainingJob, rank: int, laid: Laid) -> Replica:
+    return Replica(
+        environment=_environment(cloud, job),
+        files=_files(job, rank),
+        inputs=laid.inputs,
+        folders=laid.folders,
+        streams=laid.streams,
     )
-    return Replica(environment=_environment(cloud, job), files=_files(job, rank), inputs=inputs)
 
 
 def _environment(cloud: Cloud, job: TrainingJob) -> dict[str, str]:
@@ -119,16 +125,6 @@ def _environment(cloud: Cloud, job: TrainingJob) -> dict[str, str]:
 def _files(job: TrainingJob, rank: int) -> dict[str, str]:
     asked = job.specification
     names = hosts(job)
-    channels = {
-        channel.name: {
-            "TrainingInputMode": "File",
-            "S3DistributionType": "ShardedByS3Key" if channel.is_sharded else "FullyReplicated",
-            "RecordWrapperType": "None",
-            **({"ContentType": channel.content_type} if channel.content_type else {}),
-            **({"CompressionType": "Gzip"} if channel.is_gzip else {}),
-        }
-        for channel in asked.channels
-    }
     group = {"instance_group_name": "homogeneousCluster", "instance_type": asked.instance_type, "hosts": names}
     resources = {
         "current_host": names[rank],
@@ -140,6 +136,6 @@ def _files(job: TrainingJob, rank: int) -> dict[str, str]:
     }
     return {
         contract.HYPERPARAMETERS: json.dumps(dict(asked.hyperparameters)),
-        contract.INPUT_DATA_CONFIG: json.dumps(channels),
+        contract.INPUT_DATA_CONFIG: json.dumps({one.name: channels.describe(one) for one in asked.channels}),
         contract.RESOURCE_CONFIG: json.dumps(resources),
     }

@@ -8,6 +8,7 @@ from typing import Any
 from lowcloud.aws.arns import of_sagemaker
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request, operation
+from lowcloud.aws.sagemaker.channels import MODES, describe_channel, mode_name, read_channel
 from lowcloud.aws.sagemaker.translation import (
     invalid,
     list_answer,
@@ -22,7 +23,7 @@ from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
 from lowcloud.core.metrics import Definition
-from lowcloud.core.training import Channel, Specification, State, TrainingJob
+from lowcloud.core.training import Specification, State, TrainingJob
 from lowcloud.store.tables import training_jobs
 
 # SDKs look at a new job once and then sleep 10 to 30 s, so a look at a job this young waits for its end.
@@ -60,8 +61,6 @@ SECONDARY_STATUS = {
         "AlgorithmSpecification.ContainerArguments",
         "AlgorithmSpecification.ContainerEntrypoint",
         "AlgorithmSpecification.TrainingImageConfig",
-        "AlgorithmSpecification.TrainingInputMode=FastFile",
-        "AlgorithmSpecification.TrainingInputMode=Pipe",
         "CheckpointConfig",
         "DebugRuleConfigurations",
         "EnableManagedSpotTraining",
@@ -69,16 +68,10 @@ SECONDARY_STATUS = {
         "InfraCheckConfig",
         "InputDataConfig.DataSource.DatasetSource",
         "InputDataConfig.DataSource.FileSystemDataSource",
-        "InputDataConfig.DataSource.S3DataSource.AttributeNames",
         "InputDataConfig.DataSource.S3DataSource.HubAccessConfig",
         "InputDataConfig.DataSource.S3DataSource.InstanceGroupNames",
         "InputDataConfig.DataSource.S3DataSource.ModelAccessConfig",
-        "InputDataConfig.DataSource.S3DataSource.S3DataType=AugmentedManifestFile",
         "InputDataConfig.DataSource.S3DataSource.S3DataType=Converse",
-        "InputDataConfig.InputMode=FastFile",
-        "InputDataConfig.InputMode=Pipe",
-        "InputDataConfig.RecordWrapperType=RecordIO",
-        "InputDataConfig.ShuffleConfig",
         "MlflowConfig",
         "ModelPackageConfig",
         "OutputDataConfig.CompressionType=NONE",
@@ -169,10 +162,12 @@ def _specification(request: Request) -> Specification:
     limits = request.get("StoppingCondition", {})
     output = request["OutputDataConfig"]
     bucket, prefix = parse_s3_uri(output["S3OutputPath"])
+    mode = algorithm["TrainingInputMode"]
     return Specification(
         image=algorithm["TrainingImage"],
         role=request["RoleArn"],
-        channels=tuple(_channel(channel) for channel in request.get("InputDataConfig", [])),
+        channels=tuple(read_channel(channel, mode) for channel in request.get("InputDataConfig", [])),
+        input_mode=MODES[mode],
         output_bucket=bucket,
         output_prefix=prefix,
         instance_type=resources.get("InstanceType", "ml.m5.xlarge"),
@@ -184,22 +179,6 @@ def _specification(request: Request) -> Specification:
         metric_definitions=tuple(_metric(metric) for metric in algorithm.get("MetricDefinitions", [])),
         encryption_key=output.get("KmsKeyId", ""),
         is_network_isolated=request.get("EnableNetworkIsolation", False),
-    )
-
-
-def _channel(channel: Mapping[str, Any]) -> Channel:
-    source = channel["DataSource"].get("S3DataSource")
-    if source is None:
-        raise invalid(f"Channel {channel['ChannelName']!r} needs an S3DataSource.")
-    bucket, prefix = parse_s3_uri(source["S3Uri"])
-    return Channel(
-        name=channel["ChannelName"],
-        bucket=bucket,
-        prefix=prefix,
-        content_type=channel.get("ContentType"),
-        is_gzip=channel.get("CompressionType") == "Gzip",
-        is_sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
-        is_manifest=source["S3DataType"] == "ManifestFile",
     )
 
 
@@ -257,7 +236,7 @@ def _describe(cloud: Cloud, job: TrainingJob) -> dict[str, Any]:
         "HyperParameters": dict(asked.hyperparameters),
         "AlgorithmSpecification": _algorithm(asked),
         "RoleArn": asked.role,
-        "InputDataConfig": [_describe_channel(channel) for channel in asked.channels],
+        "InputDataConfig": [describe_channel(channel, asked.input_mode) for channel in asked.channels],
         "OutputDataConfig": {
             "KmsKeyId": asked.encryption_key,
             "S3OutputPath": f"s3://{asked.output_bucket}/{asked.output_prefix}",
@@ -281,24 +260,9 @@ def _algorithm(asked: Specification) -> dict[str, Any]:
     definitions = [{"Name": metric.name, "Regex": metric.expression} for metric in asked.metric_definitions]
     return {
         "TrainingImage": asked.image,
-        "TrainingInputMode": "File",
+        "TrainingInputMode": mode_name(asked.input_mode),
         "EnableSageMakerMetricsTimeSeries": False,
         **({"MetricDefinitions": definitions} if definitions else {}),
-    }
-
-
-def _describe_channel(channel: Channel) -> dict[str, Any]:
-    source = {
-        "S3DataType": "ManifestFile" if channel.is_manifest else "S3Prefix",
-        "S3Uri": f"s3://{channel.bucket}/{channel.prefix}",
-        "S3DataDistributionType": "ShardedByS3Key" if channel.is_sharded else "FullyReplicated",
-    }
-    return {
-        "ChannelName": channel.name,
-        "DataSource": {"S3DataSource": source},
-        "CompressionType": "Gzip" if channel.is_gzip else "None",
-        "RecordWrapperType": "None",
-        **({"ContentType": channel.content_type} if channel.content_type else {}),
     }
 
 
