@@ -41,6 +41,7 @@ class Channel:
     seed: int | None = None  # shuffles the objects or lines, anew for every epoch of a pipe
     is_wrapped: bool = False  # every object becomes one RecordIO record on its way through a pipe
     path: str = ""  # where it is laid, relative to the replica's base; "" for its folder of training data
+    is_optional: bool = False  # nothing is laid where there is nothing
 
     @property
     def place(self) -> str:
@@ -67,19 +68,19 @@ def from_record(record: Mapping[str, Any]) -> Channel:
 
 def check(channels: Iterable[Channel]) -> None:
     """Whether the channels of a job can be laid as they are asked for. Raises Invalid."""
-    places: dict[str, str] = {}
+    seen: list[Channel] = []
     for channel in channels:
         _check_alone(channel)
-        for place, name in places.items():
-            if f"{channel.place}/".startswith(f"{place}/") or f"{place}/".startswith(f"{channel.place}/"):
+        for other in seen:
+            if _are_in_each_others_way(channel, other):
                 raise Invalid(
-                    f"The inputs {name!r} and {channel.name!r} would lie in one place, {place!r} and "
-                    f"{channel.place!r}. Give each a name and a folder of its own, none within another's."
+                    f"The inputs {other.name!r} and {channel.name!r} cannot lie at {other.place!r} and "
+                    f"{channel.place!r} both. Give each a folder of its own."
                 )
-        places[channel.place] = channel.name
+        seen.append(channel)
 
 
-def describe(channel: Channel) -> dict[str, str]:
+def configuration_of(channel: Channel) -> dict[str, str]:
     """What a program is told of a channel in input/config/inputdataconfig.json."""
     modes = {Mode.FILE: "File", Mode.LAZY: "FastFile", Mode.PIPE: "Pipe"}
     return {
@@ -89,6 +90,13 @@ def describe(channel: Channel) -> dict[str, str]:
         **({"ContentType": channel.content_type} if channel.content_type else {}),
         **({"CompressionType": "Gzip"} if channel.is_gzip else {}),
     }
+
+
+def _are_in_each_others_way(one: Channel, other: Channel) -> bool:
+    """Whether they lie in one place, or one of them in the other's folder and nothing can be added there."""
+    outer, inner = sorted((one, other), key=lambda channel: len(channel.place))
+    is_within = inner.place.startswith(f"{outer.place}/")
+    return one.place == other.place or one.name == other.name or (is_within and outer.mode == Mode.LAZY)
 
 
 def _check_alone(channel: Channel) -> None:

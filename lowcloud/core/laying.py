@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 
 from lowcloud.core import listings, manifests
 from lowcloud.core.channels import Channel, Kind, Mode
@@ -21,7 +22,7 @@ class Laid:
     """What one host gets: members of engine.Replica."""
 
     inputs: tuple[Input, ...] = ()
-    folders: tuple[LazyFolder, ...] = ()
+    lazy_folders: tuple[LazyFolder, ...] = ()
     streams: tuple[Stream, ...] = ()
 
 
@@ -30,22 +31,29 @@ def lay(cloud: Cloud, channels: Iterable[Channel], hosts_count: int) -> list[Lai
 
     Raises StagingFailed where a channel has no data, or a key is no file path.
     """
-    laid = [Laid() for _ in range(hosts_count)]
-    for channel in channels:
-        if channel.mode == Mode.PIPE:
-            records = _records(cloud, channel)
-            streams = (_stream(channel, records, rank, hosts_count) for rank in range(hosts_count))
-            laid = [replace(one, streams=(*one.streams, stream)) for one, stream in zip(laid, streams, strict=True)]
-            continue
-        files = _files(cloud, channel)
-        shards = [tuple(_shard(channel, files, rank, hosts_count)) for rank in range(hosts_count)]
-        if channel.mode == Mode.FILE:
-            laid = [replace(one, inputs=one.inputs + shard) for one, shard in zip(laid, shards, strict=True)]
-        else:
-            _check_tree(channel, files)
-            folders = (LazyFolder(channel.place, shard) for shard in shards)
-            laid = [replace(one, folders=(*one.folders, folder)) for one, folder in zip(laid, folders, strict=True)]
-    return laid
+    each = [_lay_one(cloud, channel, hosts_count) for channel in channels]
+    return [
+        Laid(
+            inputs=tuple(chain.from_iterable(shares[rank].inputs for shares in each)),
+            lazy_folders=tuple(chain.from_iterable(shares[rank].lazy_folders for shares in each)),
+            streams=tuple(chain.from_iterable(shares[rank].streams for shares in each)),
+        )
+        for rank in range(hosts_count)
+    ]
+
+
+def _lay_one(cloud: Cloud, channel: Channel, hosts_count: int) -> list[Laid]:
+    """What each host gets of one channel."""
+    ranks = range(hosts_count)
+    if channel.mode == Mode.PIPE:
+        records = _records(cloud, channel)
+        return [Laid(streams=(_stream(channel, records, rank, hosts_count),)) for rank in ranks]
+    files = _files(cloud, channel)
+    shards = [tuple(_shard(channel, files, rank, hosts_count)) for rank in ranks]
+    if channel.mode == Mode.FILE:
+        return [Laid(inputs=shard) for shard in shards]
+    _check_tree(channel, files)
+    return [Laid(lazy_folders=(LazyFolder(channel.place, shard),)) for shard in shards]
 
 
 def _shard(channel: Channel, files: Sequence[Input], rank: int, hosts_count: int) -> Sequence[Input]:
@@ -95,7 +103,7 @@ def _objects(cloud: Cloud, channel: Channel) -> Iterator[tuple[Version, str]]:
     for version, path in found:
         has_data = True
         yield version, path
-    if not has_data:
+    if not has_data and not channel.is_optional:
         raise _no_data(channel)
 
 

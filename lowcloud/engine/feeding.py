@@ -53,7 +53,7 @@ def plan(replica: ReplicaFolder, wanted: Replica, owner: Owner, seen_base: str, 
                 "target": f"{seen_base}/{lazy.path}",
                 "list": listed(_line(lazy.path, one) for one in lazy.files),
             }
-            for lazy in wanted.folders
+            for lazy in wanted.lazy_folders
         ],
     }
 

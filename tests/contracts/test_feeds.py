@@ -59,7 +59,7 @@ def test_lazy(engine):
         "print(sorted(os.listdir('.')), os.listdir('b'))\n"
         "for f in ('a','b/c'): print(hashlib.sha256(open(f,'rb').read()).hexdigest())\n"
     )
-    engine.start(python(code, (Replica(folders=(LazyFolder("input/data/train", files),)),)))
+    engine.start(python(code, (Replica(lazy_folders=(LazyFolder("input/data/train", files),)),)))
     code = ended(engine)[0].exit_code
     digest = hashlib.sha256(data).hexdigest()
     assert texts(engine) == ["['a', 'b'] ['c']", digest, digest]

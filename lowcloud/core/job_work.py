@@ -1,0 +1,155 @@
+"""The work of a job: what its hosts get, what they print, and why they failed."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from lowcloud import contract, wiring
+from lowcloud.core import channels, images, laying, logs, metrics, shares
+from lowcloud.core.access import Caller, issue_session
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.jobs import TRAINING, Job
+from lowcloud.core.laying import Laid
+from lowcloud.engine import Input, LogLine, Phase, Replica, ReplicaStatus, StagingFailed, Work
+
+LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
+SPARE_SECONDS = 3600  # that keys of a job's role outlive the job's time
+FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
+KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError", "ExecuteUserScriptError")
+
+
+def plan(cloud: Cloud, job: Job) -> Work:
+    """What the engine shall run. Raises StagingFailed where a channel has no data."""
+    asked = job.specification
+    try:
+        program = images.program_of(cloud, job.kind, asked)
+    except images.UnknownImage as error:
+        raise StagingFailed(str(error)) from error
+    sources = tuple(images.sources_of(cloud, asked))
+    return Work(
+        id=job.work_id,
+        command=program.command,
+        replicas=tuple(
+            _replica(cloud, job, rank, laid, sources)
+            for rank, laid in enumerate(laying.lay(cloud, asked.channels, asked.instance_count))
+        ),
+        resources=shares.of_machine(cloud),
+        network=_has_network(job, program),
+    )
+
+
+def hosts(job: Job) -> list[str]:
+    """The names of the job's hosts, in the order of their ranks."""
+    return [f"algo-{rank + 1}" for rank in range(job.specification.instance_count)]
+
+
+def stream(job: Job, rank: int) -> str:
+    """The name of the log stream of a host."""
+    return f"{job.name}/{hosts(job)[rank]}-{int(job.created_at)}"
+
+
+def collect_logs(cloud: Cloud, job: Job, replicas: int) -> None:
+    """Move what the hosts printed into the job's log streams, and the metrics found there into their series."""
+    definitions = _definitions(job)
+
+    def record_metrics(connection: Connection, lines: Sequence[LogLine]) -> None:
+        found = metrics.find_in_lines(definitions, lines)
+        metrics.record(connection, ((metrics.series_of_job(job.name, name), point) for name, point in found))
+
+    for rank in range(replicas):
+        logs.open_stream(cloud, job.kind.log_group, stream(job, rank))
+        logs.collect(cloud, job.kind.log_group, stream(job, rank), job.work_id, rank, record_metrics)
+
+
+def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
+    """Why the program failed, for its user: what it said itself, else what is known from outside.
+
+    The host that ended first speaks: the others may only have missed it.
+    """
+    for rank, status in sorted(enumerate(replicas), key=lambda one: one[1].ended_at or float("inf")):
+        if status.phase == Phase.LOST:
+            return LOST
+        if status.exit_code in (None, 0):
+            continue
+        if status.out_of_memory:
+            return "ClientError: The program ran out of memory. Use less data at a time or a larger instance type."
+        said = cloud.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
+        sentence = said.decode(errors="replace").strip() or f"The program of {hosts(job)[rank]} failed; see its log."
+        kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
+        return f"{kind}{sentence}, exit code: {status.exit_code}"
+    raise AssertionError("no replica has failed")
+
+
+def _definitions(job: Job) -> list[metrics.Definition]:
+    built_in = images.metrics_of(job.specification.image)
+    return [
+        *(metrics.Definition(metric.name, metric.regex) for metric in built_in),
+        *job.specification.metric_definitions,
+    ]
+
+
+def _has_network(job: Job, program: images.Program) -> bool:
+    """Users' programs have the network unless they gave it up; built-in ones where their hosts must meet there."""
+    if job.specification.is_network_isolated:
+        return False
+    return not program.is_built_in or (program.needs_network and job.specification.instance_count > 1)
+
+
+def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, sources: tuple[Input, ...]) -> Replica:
+    return Replica(
+        environment=_environment(cloud, job),
+        files=_files(job, rank),
+        inputs=laid.inputs,
+        lazy_folders=laid.lazy_folders,
+        streams=laid.streams,
+        archives=sources,
+    )
+
+
+def _environment(cloud: Cloud, job: Job) -> dict[str, str]:
+    asked = job.specification
+    wired = {} if asked.is_network_isolated else _wiring(cloud, job)
+    arn = str(asked.description.get("arn", ""))
+    names = {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": arn} if job.kind is TRAINING else {}
+    region = {"AWS_REGION": cloud.settings.region, "AWS_DEFAULT_REGION": cloud.settings.region}
+    return {**wired, **asked.environment, **region, **names}
+
+
+def _wiring(cloud: Cloud, job: Job) -> dict[str, str]:
+    """What lets the program act as the job's role, for as long as the job may take."""
+    asked = job.specification
+    caller = Caller(cloud.settings.account_id, "", role=asked.role, session="SageMaker")
+    session = issue_session(cloud, caller, asked.max_runtime_seconds + SPARE_SECONDS)
+    keys = wiring.Keys(session.access_key_id, session.secret_access_key, session.session_token or "")
+    return wiring.variables(cloud.settings.home, cloud.endpoint, cloud.settings.region, keys, asked.environment)
+
+
+def _files(job: Job, rank: int) -> dict[str, str]:
+    resources = json.dumps(_resources(job, rank))
+    if job.kind is not TRAINING:
+        return {
+            contract.PROCESSING_CONFIG: json.dumps(job.specification.description.get("request", {}), default=str),
+            contract.PROCESSING_RESOURCE_CONFIG: resources,
+        }
+    return {
+        contract.HYPERPARAMETERS: json.dumps(dict(job.specification.hyperparameters)),
+        contract.INPUT_DATA_CONFIG: json.dumps(
+            {channel.name: channels.configuration_of(channel) for channel in job.specification.channels}
+        ),
+        contract.RESOURCE_CONFIG: resources,
+    }
+
+
+def _resources(job: Job, rank: int) -> dict[str, Any]:
+    names, instance_type = hosts(job), job.specification.instance_type
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": names}
+    return {
+        "current_host": names[rank],
+        "hosts": names,
+        "current_instance_type": instance_type,
+        "current_group_name": "homogeneousCluster",
+        "instance_groups": [group],
+        "network_interface_name": "lo",
+    }
