@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
-from lowcloud.core import objects, versions
+from lowcloud.core import objects
 from lowcloud.core.cloud import Closing, Cloud
 from lowcloud.core.errors import CloudError, Invalid
 from lowcloud.core.spans import Span
@@ -29,8 +29,7 @@ def source_of(bucket: str, key: str) -> str:
 
 def source_of_version(version: Version) -> str:
     """The name of these very bytes: what replaces the object is never read for them."""
-    named = {} if version.version == versions.NULL else {"versionId": version.version}
-    return f"{source_of(version.bucket, version.key)}?{urlencode({'id': version.id} | named)}"
+    return f"{source_of(version.bucket, version.key)}?{urlencode({'versionId': version.version, 'id': version.id})}"
 
 
 def fetch(cloud: Cloud, source: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:

@@ -71,10 +71,9 @@ def _piece(cloud: Cloud, values: Any, name: str) -> Source | str:
 def _lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     rest = b""
     for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
+        lines = (rest + chunk).split(b"\n")
+        if max(map(len, lines)) > LINE_LIMIT_BYTES:
+            raise StagingFailed(f"A line of {name} has more than {LINE_LIMIT_BYTES} bytes. Write a JSON object a line.")
+        *whole, rest = lines
         yield from whole
-        if len(rest) > LINE_LIMIT_BYTES:
-            raise StagingFailed(
-                f"A line of {name} is longer than {LINE_LIMIT_BYTES} bytes. Write one JSON object a line."
-            )
     yield rest

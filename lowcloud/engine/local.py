@@ -107,6 +107,8 @@ class LocalEngine:
                     "builds": work.builds,
                 }
                 write_record(folder / "work.json", record)
+            if any(replica.streams or replica.lazy_folders for replica in work.replicas):
+                self._feeding.open()
             waiting = [replica for replica in self._replicas(work.id) if not replica.was_started]
             for replica in waiting:
                 if not replica.is_staged:
@@ -257,7 +259,6 @@ class LocalEngine:
             environment = self._environment_of(work, owner)
             plan = plans.make(work, replica, walls, owner, self._short_names, environment)
             if wanted.streams or wanted.lazy_folders:
-                self._feeding.open()
                 plan["feeds"] = feeding.plan(replica, wanted, owner, plan["directory"], self._feeding.folder)
             write_record(replica.path / contract.PLAN_FILE, plan)
         except Stopped:
