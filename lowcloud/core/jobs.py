@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Row, Table, select, update
 
 from lowcloud import instances
-from lowcloud.core import admission, buckets, events, pools, records, shares
+from lowcloud.core import admission, buckets, channels, events, pools, records, shares
 from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
@@ -159,7 +159,8 @@ def subject(kind: Kind, name: str) -> str:
 def create(
     cloud: Cloud, kind: Kind, name: str, specification: Specification, labels: Mapping[str, str] | None = None
 ) -> None:
-    """Ask for a job. Raises AlreadyExists, and Invalid where an output's bucket does not exist."""
+    """Ask for a job. Raises AlreadyExists, and Invalid where its inputs or outputs cannot be."""
+    channels.check(specification.channels)
     for output in specification.outputs:
         _check_bucket(cloud, output)
     now = cloud.now()
@@ -269,7 +270,7 @@ def _pool_key(specification: Specification) -> str | None:
 def _specification(document: Mapping[str, Any]) -> Specification:
     known = {member.name for member in fields(Specification)}  # an earlier version may have kept more
     asked = {name: value for name, value in document.items() if name in known}
-    asked["channels"] = tuple(Channel(**channel) for channel in asked["channels"])
+    asked["channels"] = tuple(channels.from_record(channel) for channel in asked["channels"])
     asked["outputs"] = tuple(Output(**output) for output in asked["outputs"])
     asked["checkpoints"] = asked["checkpoints"] and Output(**asked["checkpoints"])
     asked["entrypoint"], asked["arguments"] = tuple(asked["entrypoint"]), tuple(asked["arguments"])

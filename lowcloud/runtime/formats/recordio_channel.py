@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats import recordio
+from lowcloud.runtime.formats import framing, recordio
 from lowcloud.runtime.formats.recordio import Malformed, Tensor
 from lowcloud.runtime.formats.table import Table
 
@@ -61,7 +61,7 @@ def _frame_end(data: memoryview, start: int) -> int | None:
     if start + 8 > len(data):
         return None
     magic, length = struct.unpack_from("<II", data, start)
-    if magic != recordio.MAGIC or length > recordio.LENGTH_MASK:
+    if magic != framing.MAGIC or length > framing.LENGTH_MASK:
         return start + 8  # not a record: reading it says so
     end = start + 8 + int(length) + (-length % 4)
     return end if end <= len(data) else None
