@@ -20,7 +20,10 @@ import uvloop
 from lowcloud import contract
 from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
 
-ALGORITHMS = {"linear-learner": "lowcloud.runtime.algorithms.linear_learner"}
+ALGORITHMS = {
+    "linear-learner": "lowcloud.runtime.algorithms.linear_learner",
+    "script": "lowcloud.runtime.script_model",  # of a user
+}
 BODY_BYTES = 25 * 1024 * 1024  # the largest payload of InvokeEndpoint
 HEADER_BYTES = 64 * 1024
 GOODBYE_SECONDS = 10.0  # for requests that were begun before SIGTERM
