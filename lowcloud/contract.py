@@ -26,6 +26,10 @@ SOCKET_VARIABLE = "LOWCLOUD_SOCKET"
 # A folder that all replicas of one work share, where rank 0 leaves its unix socket for the others (runtime/world.py).
 RENDEZVOUS_VARIABLE = "LOWCLOUD_RENDEZVOUS"
 
+# {name: address} of the replicas of the work, in JSON: the loopback address that each may listen at under its name
+# (algo-1 ...). Where replicas have mounts of their own, /etc/hosts knows the names too.
+HOSTS_VARIABLE = "LOWCLOUD_HOSTS"
+
 # The Python environment of the replica: `python` and PATH mean it. A work that builds one fills this folder, which lies
 # at the same path wherever the environment is used.
 ENVIRONMENT_VARIABLE = "LOWCLOUD_ENVIRONMENT"

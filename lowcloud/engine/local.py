@@ -31,6 +31,7 @@ from lowcloud.engine import (
     ReplicaStatus,
     Resources,
     Work,
+    hosts,
     isolation,
     leavings,
     plans,
@@ -241,7 +242,9 @@ class LocalEngine:
             replica.make(owner)
             staging.lay(work.replicas[number], replica.base, self._fetch_for(replica), owner)
             environment = self._environment_of(work, owner)
-            plan = plans.make(work, replica, walls, owner, self._short_names, environment)
+            addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
+            replica.name_hosts(hosts.table(addresses))
+            plan = plans.make(work, replica, walls, owner, self._short_names, addresses, environment)
             write_record(replica.path / contract.PLAN_FILE, plan)
         except Stopped:
             replica.record_stop()
@@ -294,7 +297,8 @@ class LocalEngine:
             replica.make(owner)
             environment = {"PYTHONPATH": ":".join(sys.path)}
             work = Work(folder.name, ("python", "-c", "import lowcloud"), (Replica(environment),), self.capacity())
-            plan = plans.make(work, replica, walls, owner, self._short_names)
+            replica.name_hosts("")
+            plan = plans.make(work, replica, walls, owner, self._short_names, {hosts.name(0): "127.0.0.1"})
             write_record(replica.path / contract.PLAN_FILE, plan)
             self._launcher.launch(replica.path, is_built_in=False)
             replica.wait_until_dead(TRIAL_SECONDS)

@@ -65,6 +65,11 @@ class ReplicaFolder:
         """A folder with this package in it and nothing else, for interpreters that do not have it."""
         return self.path / "library"
 
+    @property
+    def hosts(self) -> Path:
+        """What the program sees as /etc/hosts."""
+        return self.path / "hosts"
+
     def make(self, owner: Owner) -> None:
         """Make it anew, with nothing in it. Raises Stopped where it was stopped before."""
         if self.is_unwanted:
@@ -77,8 +82,14 @@ class ReplicaFolder:
         for folder in (self.base, self.temporary, self.socket):
             folder.mkdir(mode=0o700)
             os.chown(folder, owner.uid, owner.gid)
-        self.library.mkdir(mode=0o755)
+        self.library.mkdir()
+        self.library.chmod(0o755)  # whatever the server's mask
         (self.library / "lowcloud").symlink_to(Path(contract.__file__).parent)
+
+    def name_hosts(self, table: str) -> None:
+        """Write what the program sees as /etc/hosts."""
+        self.hosts.write_text(table)
+        self.hosts.chmod(0o644)
 
     @property
     def is_staged(self) -> bool:

@@ -64,7 +64,7 @@ class _Supervisor:
         self.folder = folder
         self.plan = plan
         self.journal = Journal(folder / contract.LOG_FILE)
-        self.jail = sandbox.Jail(plan["sandbox"])
+        self.jail = sandbox.Jail(folder, plan["sandbox"])
         self.exit = _reserve_exit(folder)
         self.wakeup, self.control = self._listen()
         self.output: int | None = None

@@ -203,6 +203,27 @@ def test_each_replica_has_its_own_log_and_folder_and_they_share_the_rendezvous(e
     assert (texts(engine, 0), texts(engine, 1)) == (["here 1"], ["here 0"])
 
 
+TALK = (
+    "import json, os, socket, time; hosts = json.loads(os.environ['LOWCLOUD_HOSTS']); me = os.environ['ME']\n"
+    "if me == 'algo-1':\n"
+    "    connection, _ = socket.create_server((hosts[me], 7001)).accept()\n"
+    "else:\n"
+    "    end = time.time() + 20\n"
+    "    while True:\n"
+    "        try: connection = socket.create_connection((hosts['algo-1'], 7001)); break\n"
+    "        except ConnectionRefusedError: assert time.time() < end; time.sleep(0.01)\n"
+    "connection.send(me.encode()); print(connection.recv(10).decode())"
+)
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_the_replicas_of_a_work_reach_each_other_at_addresses_of_their_own(engine: Engine, network: bool) -> None:
+    replicas = (Replica({"ME": "algo-1"}), Replica({"ME": "algo-2"}))
+    engine.start(Work("w", ("python", "-c", TALK), replicas, SMALL, network=network))
+    assert [status.exit_code for status in ended(engine)] == [0, 0], texts(engine) + texts(engine, 1)
+    assert (texts(engine), texts(engine, 1)) == (["algo-2"], ["algo-1"])
+
+
 def test_logs_are_read_on_from_an_offset_while_the_program_runs(engine: Engine) -> None:
     engine.start(work("sh", "-c", "echo a; read x < /dev/null; sleep 0.2; echo b"))
     eventually(lambda: len(texts(engine)) == 1)

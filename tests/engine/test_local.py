@@ -256,6 +256,37 @@ def test_a_program_reaches_no_network_unless_the_work_says_so(walled: LocalEngin
     assert output(walled, "other") == [str(sorted(name for _, name in socket.if_nameindex()))]
 
 
+@pytest.mark.parametrize("network", [False, True])
+def test_replicas_know_each_other_by_name(walled: LocalEngine, network: bool) -> None:
+    program = (
+        "import json, os, socket; hosts = json.loads(os.environ['LOWCLOUD_HOSTS']); print(socket.gethostname());"
+        "print({name: socket.gethostbyname(name) for name in hosts} == hosts, len(set(hosts.values())));"
+        "print(socket.gethostbyname('localhost'))"
+    )
+    walled.start(Work("w", ("python", "-c", program), (Replica(), Replica()), GENEROUS, network))
+    eventually(lambda: all(status.phase == Phase.EXITED for status in walled.status("w")))
+    assert output(walled) == ["algo-1", "True 2", "127.0.0.1"]
+    assert walled.logs("w", 1, 0).lines[0].text == "algo-2"
+
+
+@pytest.mark.parametrize("level", [isolation.OWN_USER, isolation.NAMESPACES])
+def test_a_works_network_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: isolation.Level) -> None:
+    monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
+    engine = make_engine(tmp_path)
+    if engine.isolation() != level.sentence:
+        pytest.skip("this machine does not allow the level")
+    script = ("sh", "-c", "readlink /proc/self/ns/net; sleep 60")
+    for work_id, count in (("w", 3), ("other", 1)):
+        engine.start(Work(work_id, script, (Replica(),) * count, GENEROUS))
+    eventually(lambda: all(engine.logs("w", number, 0).lines for number in range(3)) and output(engine, "other"))
+    networks = [engine.logs("w", number, 0).lines[0].text for number in range(3)]
+    assert len({*networks}) == 1
+    assert len({*networks, *output(engine, "other"), str(Path("/proc/self/ns/net").readlink())}) == 3
+    for work_id in ("w", "other"):
+        engine.remove(work_id)
+    engine.close()
+
+
 def test_loopback_works_inside(walled: LocalEngine) -> None:
     program = (
         "import socket; s = socket.create_server(('127.0.0.1', 0));"
