@@ -10,6 +10,7 @@ import pytest
 from lowcloud import contract
 
 PROJECT = '[project]\nname = "greeting"\nversion = "1.0"\n'
+SYSTEM = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 BACKEND = """
 import zipfile
 RECORD = "greeting-1.0.dist-info/"
@@ -30,8 +31,7 @@ def base(tmp_path: Path) -> Path:
     package = folder / "code/greeting"
     package.mkdir(parents=True)
     (package / "backend.py").write_text(BACKEND)
-    system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    (package / "pyproject.toml").write_text(PROJECT + system)
+    (package / "pyproject.toml").write_text(PROJECT + SYSTEM)
     (folder / "input/environment").mkdir(parents=True)
     return folder
 
