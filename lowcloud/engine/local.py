@@ -30,6 +30,7 @@ from lowcloud.engine import (
     Replica,
     ReplicaStatus,
     Resources,
+    StagingFailed,
     Work,
     hosts,
     isolation,
@@ -238,6 +239,7 @@ class LocalEngine:
         assert record is not None, "the work's record is written before its replicas"
         number, walls = int(replica.path.name), self._find_walls()
         owner = isolation.owner(walls.level, record["first_id"], number)
+        _check_room(work, number)
         try:
             replica.make(owner)
             staging.lay(work.replicas[number], replica.base, self._fetch_for(replica), owner)
@@ -310,6 +312,12 @@ class LocalEngine:
     def _forget_names(self, replica: ReplicaFolder) -> None:
         for folder in (replica.socket, replica.rendezvous):
             self._short_names.forget(folder)
+
+
+def _check_room(work: Work, number: int) -> None:
+    needed = sum(item.size_bytes for item in work.replicas[number].inputs)
+    if work.disk_bytes and needed > work.disk_bytes:
+        raise StagingFailed(f"The inputs have {needed:,} bytes, and the volume may hold {work.disk_bytes:,}.")
 
 
 def _mode(path: Path) -> int:

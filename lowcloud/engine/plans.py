@@ -65,6 +65,8 @@ def make(
             **_contract(name, seen, addresses),  # last: what a user calls by these names must not lead elsewhere
         },
         "directory": seen["base"],
+        "disk_bytes": work.disk_bytes,
+        "log_bytes": work.log_bytes,
         "sandbox": {
             **walls.plan(owner, work.resources.memory_bytes, work.network, environment.needs if environment else ()),
             "cgroup": name,

@@ -138,7 +138,7 @@ class ReplicaFolder:
         # It may have written its record between the two looks.
         ended = ended or read_record(self.path / contract.EXIT_FILE) or self._record_loss()
         phase = Phase.LOST if ended["exit_code"] is None else Phase.EXITED
-        return ReplicaStatus(phase, ended["exit_code"], started_at, ended["ended_at"], ended["out_of_memory"])
+        return ReplicaStatus(phase, ended["exit_code"], started_at, ended["ended_at"], ended.get("reason", ""))
 
     def logs(self, offset: int) -> LogPage:
         """Whole lines from a byte of the log file on."""
@@ -187,7 +187,7 @@ class ReplicaFolder:
 
     def record_stop(self) -> None:
         """Record the end of what was stopped before it began."""
-        record = {"exit_code": -signal.SIGTERM, "ended_at": time.time(), "out_of_memory": False}
+        record = {"exit_code": -signal.SIGTERM, "ended_at": time.time()}
         write_record(self.path / contract.EXIT_FILE, record)
 
     def _record_loss(self) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class ReplicaFolder:
         assert plan is not None, "nothing starts without a plan"
         if plan:  # else the power went, and with it all that ran
             _kill_remains(f"{contract.REPLICA_VARIABLE}={plan['name']}")
-        record = {"exit_code": None, "ended_at": time.time(), "out_of_memory": False}
+        record = {"exit_code": None, "ended_at": time.time()}
         write_record(self.path / contract.EXIT_FILE, record)
         return record
 
