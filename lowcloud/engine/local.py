@@ -113,7 +113,7 @@ class LocalEngine:
                     self._stage(work, replica)
             waiting = [replica for replica in waiting if replica.is_staged]
             for replica in waiting:
-                is_ours = not work.environment and plans.is_built_in(work.command)
+                is_ours = plans.is_forked(work)
                 self._launcher.launch(replica.path, is_ours)
             for replica in waiting:
                 replica.wait_until_started()
