@@ -13,6 +13,7 @@ RESOURCE_CONFIG = "input/config/resourceconfig.json"  # {current_host, hosts, ne
 DATA = "input/data"  # one folder a channel
 MODEL = "model"
 OUTPUT_DATA = "output/data"
+CHECKPOINTS = "checkpoints"
 FAILURE = "output/failure"  # a program that fails writes here the sentence its user should read
 
 # A serving replica listens on this unix socket: GET /ping, POST /invocations.

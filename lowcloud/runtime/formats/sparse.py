@@ -19,6 +19,12 @@ class Sparse:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    def followed_by(self, other: "Sparse") -> "Sparse":
+        """These rows and then others of the same width."""
+        starts = np.concatenate([self.starts, other.starts[1:] + self.starts[-1]])
+        indices, values = (np.concatenate([self.indices, other.indices]), np.concatenate([self.values, other.values]))
+        return Sparse(starts, indices, values, self.width)
+
 
 @dataclass(frozen=True)
 class Rows:

@@ -1,4 +1,4 @@
-"""Hyperparameters of xgboost, after SageMaker's page on them and XGBoost's own on its parameters; defaults are XGBoost's."""
+"""Hyperparameters of xgboost, after SageMaker's page on them and XGBoost's own, whose defaults hold."""
 
 from math import inf
 

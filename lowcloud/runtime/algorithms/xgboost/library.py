@@ -47,9 +47,13 @@ def find() -> Path | None:
 
 def call(name: str, *arguments: Any) -> None:
     """Call a function of the library, arguments being ctypes values, bytes or None. Raises Failed."""
-    library = load()
-    if getattr(library, name)(*arguments):
-        raise Failed(_reason(library.XGBGetLastError().decode(errors="replace")))
+    if getattr(load(), name)(*arguments):
+        raise failure()
+
+
+def failure() -> Failed:
+    """Why the last call failed."""
+    return Failed(_reason(load().XGBGetLastError().decode(errors="replace")))
 
 
 def _reason(message: str) -> str:
