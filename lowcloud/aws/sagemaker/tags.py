@@ -1,18 +1,29 @@
 """Tags of SageMaker resources."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from lowcloud.aws.arns import subject_of
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.sagemaker.translation import invalid, read_tags
-from lowcloud.core import endpoints, models, tags, training
+from lowcloud.core import endpoints, experiments, lineage, models, tags, training, trial_components, trials
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
+from lowcloud.core.lineage import Kind
 
-FIND = {
+FIND: dict[str, Callable[..., Any]] = {
     "training-job": training.find,
     "model": models.find,
     "endpoint": endpoints.find,
     "endpoint-config": endpoints.find_configuration,
+    "experiment": experiments.find,
+    "experiment-trial": trials.find,
+    "experiment-trial-component": trial_components.find,
+    "artifact": partial(lineage.find, kind=Kind.ARTIFACT),
+    "action": partial(lineage.find, kind=Kind.ACTION),
+    "context": partial(lineage.find, kind=Kind.CONTEXT),
 }
 
 
@@ -54,7 +65,7 @@ def _existing(cloud: Cloud, arn: str) -> str:
     try:
         if kind not in FIND:
             raise NotFound(kind, name)
-        FIND[kind](cloud, name)
+        FIND[kind](cloud, name=name)
     except NotFound as error:
         raise invalid(f"The resource {arn} does not exist.") from error
     return subject

@@ -21,7 +21,7 @@ from lowcloud.core import events, training
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
-from lowcloud.core.metrics import Definition
+from lowcloud.core.metrics import Definition, Point
 from lowcloud.core.training import Channel, Specification, State, TrainingJob
 from lowcloud.store.tables import training_jobs
 
@@ -241,6 +241,13 @@ def _summary(cloud: Cloud, job: TrainingJob) -> dict[str, Any]:
 
 
 def _describe(cloud: Cloud, job: TrainingJob) -> dict[str, Any]:
+    return describe(cloud, job, training.history(cloud, job.name), training.final_metrics(cloud, job.name))
+
+
+def describe(
+    cloud: Cloud, job: TrainingJob, history: Sequence[events.Event], final: Mapping[str, Point]
+) -> dict[str, Any]:
+    """A job as Describe and Search tell it."""
     asked, progress = job.specification, job.progress
     optional = {
         "FailureReason": progress.failure if job.state == State.FAILED else None,
@@ -250,7 +257,7 @@ def _describe(cloud: Cloud, job: TrainingJob) -> dict[str, Any]:
         "BillableTimeInSeconds": progress.billable_seconds,
         "TrainingTimeInSeconds": progress.billable_seconds,
         "Environment": dict(asked.environment) or None,
-        "FinalMetricDataList": _final_metrics(cloud, job) or None,
+        "FinalMetricDataList": _final_metrics(final) or None,
     }
     return {
         **_summary(cloud, job),
@@ -269,7 +276,7 @@ def _describe(cloud: Cloud, job: TrainingJob) -> dict[str, Any]:
             "VolumeSizeInGB": asked.volume_gigabytes,
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": asked.max_runtime_seconds},
-        "SecondaryStatusTransitions": _transitions(job, training.history(cloud, job.name)),
+        "SecondaryStatusTransitions": _transitions(job, history),
         "EnableNetworkIsolation": asked.is_network_isolated,
         "EnableInterContainerTrafficEncryption": False,
         "EnableManagedSpotTraining": False,
@@ -321,8 +328,7 @@ def _secondary_status(state: State, job: TrainingJob) -> str:
     return SECONDARY_STATUS[state]
 
 
-def _final_metrics(cloud: Cloud, job: TrainingJob) -> list[dict[str, Any]]:
-    found = training.final_metrics(cloud, job.name)
+def _final_metrics(final: Mapping[str, Point]) -> list[dict[str, Any]]:
     return [
-        {"MetricName": name, "Value": point.value, "Timestamp": time(point.at)} for name, point in sorted(found.items())
+        {"MetricName": name, "Value": point.value, "Timestamp": time(point.at)} for name, point in sorted(final.items())
     ]
