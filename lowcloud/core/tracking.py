@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, update
 
 from lowcloud.core import lineage, trial_components, trials, versions
 from lowcloud.core.experiments import require
 from lowcloud.core.inputs import parse_uri
 from lowcloud.core.lineage import OWN, Described, Edge, Entity, Kind
 from lowcloud.core.trial_components import Artifact, TrialComponent
+from lowcloud.store import upsert
 from lowcloud.store.tables import associations
 from lowcloud.store.tables import trial_components as components
 
@@ -86,7 +87,7 @@ def begin(connection: Connection, job: Job) -> None:
         inputs={one.name: Artifact(one.uri, one.media_type) for one in job.materials},
     )
     trial = trials.chosen(connection, grouping.experiment, grouping.trial, f"{job.name}-aws-trial", now)
-    connection.execute(insert(components).values(**asdict(component)))
+    upsert.insert_missing(connection, components, asdict(component))
     if trial:
         trials.enter(connection, trial, component.name)
     own = lineage.of_component(component)
@@ -106,13 +107,12 @@ def end(
     now: float,
     status: str,
     message: str = "",
-    started_at: float | None = None,
     products: Sequence[Material] = (),
 ) -> None:
     """Keep how a job has ended ("Completed", "Failed" or "Stopped"), and what it produced."""
     component = f"{job}-aws-{kind}"
     outputs = {one.name: asdict(Artifact(one.uri, one.media_type)) for one in products}
-    values = {"status": status, "message": message[:1024], "started_at": started_at, "ended_at": now}
+    values = {"status": status, "message": message[:1024], "ended_at": now}
     if not _change(connection, component, now, **values, outputs=outputs):
         return  # its user has deleted it
     made = [_artifact(connection, one, now) for one in products]

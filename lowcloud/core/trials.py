@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, select
 
 from lowcloud.core import records, tags
 from lowcloud.core.cloud import Cloud
@@ -110,7 +110,7 @@ def chosen(connection: Connection, experiment: str | None, trial: str | None, ow
     if parent is None:
         return None
     made = Trial(own, parent, created_at=now, modified_at=now)
-    connection.execute(insert(trials).values(**vars(made)))
+    upsert.insert_missing(connection, trials, vars(made))
     return own
 
 

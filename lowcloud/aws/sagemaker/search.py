@@ -19,7 +19,7 @@ from lowcloud.aws.sagemaker import trials as trial_words
 from lowcloud.aws.sagemaker.properties import elements, reader, says_numbers
 from lowcloud.aws.sagemaker.tracked import without_none
 from lowcloud.aws.sagemaker.translation import invalid
-from lowcloud.core import endpoints, events, experiments, metrics, models, tags, training, trial_components, trials
+from lowcloud.core import endpoints, events, experiments, jobs, metrics, models, tags, trial_components, trials
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid
@@ -215,11 +215,13 @@ def _trial_components(cloud: Cloud, connection: Connection, rows: Sequence[Row[A
 
 
 def _training_jobs(cloud: Cloud, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:
-    jobs = [training.from_row(row) for row in rows]
-    histories = events.of_many(connection, [job.subject for job in jobs])
-    finals = metrics.final_values_of(connection, [job.name for job in jobs])
-    found = [job_words.describe(cloud, job, histories.get(job.subject, []), finals.get(job.name, {})) for job in jobs]
-    return _with_tags(connection, [job.subject for job in jobs], found)
+    found = [jobs.from_row(jobs.TRAINING, row) for row in rows]
+    histories = events.of_many(connection, [job.subject for job in found])
+    finals = metrics.final_values_of(connection, [job.name for job in found])
+    described = [
+        job_words.describe(cloud, job, histories.get(job.subject, []), finals.get(job.name, {})) for job in found
+    ]
+    return _with_tags(connection, [job.subject for job in found], described)
 
 
 def _endpoints(cloud: Cloud, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:

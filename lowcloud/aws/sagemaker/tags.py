@@ -1,29 +1,40 @@
 """Tags of SageMaker resources."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 from lowcloud.aws.arns import subject_of
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.sagemaker.translation import invalid, read_tags
-from lowcloud.core import endpoints, experiments, lineage, models, tags, training, trial_components, trials
+from lowcloud.core import endpoints, experiments, jobs, lineage, models, tags, trial_components, trials
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
-from lowcloud.core.lineage import Kind
+from lowcloud.core.lineage import Entity, Kind
 
-FIND: dict[str, Callable[..., Any]] = {
-    "training-job": training.find,
+
+def find_job(kind: jobs.Kind, cloud: Cloud, name: str) -> jobs.Job:
+    """A job by its name alone. Raises NotFound."""
+    return jobs.find(cloud, kind, name)
+
+
+def find_entity(kind: Kind, cloud: Cloud, name: str) -> Entity:
+    """An artifact, an action or a context by its name alone. Raises NotFound."""
+    return lineage.find(cloud, kind, name)
+
+
+FIND: Mapping[str, Callable[[Cloud, str], object]] = {
+    jobs.TRAINING.prefix: partial(find_job, jobs.TRAINING),
+    jobs.PROCESSING.prefix: partial(find_job, jobs.PROCESSING),
     "model": models.find,
     "endpoint": endpoints.find,
     "endpoint-config": endpoints.find_configuration,
     "experiment": experiments.find,
     "experiment-trial": trials.find,
     "experiment-trial-component": trial_components.find,
-    "artifact": partial(lineage.find, kind=Kind.ARTIFACT),
-    "action": partial(lineage.find, kind=Kind.ACTION),
-    "context": partial(lineage.find, kind=Kind.CONTEXT),
+    Kind.ARTIFACT: partial(find_entity, Kind.ARTIFACT),
+    Kind.ACTION: partial(find_entity, Kind.ACTION),
+    Kind.CONTEXT: partial(find_entity, Kind.CONTEXT),
 }
 
 
@@ -65,7 +76,7 @@ def _existing(cloud: Cloud, arn: str) -> str:
     try:
         if kind not in FIND:
             raise NotFound(kind, name)
-        FIND[kind](cloud, name=name)
+        FIND[kind](cloud, name)
     except NotFound as error:
         raise invalid(f"The resource {arn} does not exist.") from error
     return subject

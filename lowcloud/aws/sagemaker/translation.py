@@ -6,11 +6,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table
 
+from lowcloud import contract
 from lowcloud.aws.arns import parse_role
 from lowcloud.aws.errors import AwsError
 from lowcloud.core import inputs, records, roles
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
+from lowcloud.core.tracking import Grouping
 from lowcloud.store import pages
 from lowcloud.store.pages import BadToken, Order, Page
 
@@ -50,6 +52,14 @@ def parse_s3_uri(uri: str) -> tuple[str, str]:
         raise invalid(str(error)) from error
 
 
+def local_folder(path: str) -> str:
+    """A folder of a program, relative to its base."""
+    base, parts = f"{contract.DEFAULT_BASE_DIR}/", path.split("/")
+    if not path.startswith(base) or ".." in parts or path.rstrip("/") == contract.DEFAULT_BASE_DIR:
+        raise invalid(f"The local path {path!r} must lie below {contract.DEFAULT_BASE_DIR}.")
+    return path.removeprefix(base).strip("/")
+
+
 def read_tags(request: Mapping[str, Any]) -> dict[str, str]:
     """The Tags member as a mapping."""
     tags: Sequence[Mapping[str, str]] = request.get("Tags", [])
@@ -57,6 +67,17 @@ def read_tags(request: Mapping[str, Any]) -> dict[str, str]:
     if len(set(keys)) != len(keys):
         raise invalid("Duplicate tag keys are not allowed.")
     return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def read_grouping(request: Mapping[str, Any]) -> Grouping:
+    """The ExperimentConfig member of a job's request."""
+    said = request.get("ExperimentConfig", {})
+    return Grouping(
+        experiment=said.get("ExperimentName"),
+        trial=said.get("TrialName"),
+        display_name=said.get("TrialComponentDisplayName"),
+        run=said.get("RunName"),
+    )
 
 
 def read_list(
