@@ -4,7 +4,8 @@ expression  sum [("<" | "<=" | ">" | ">=" | "==" | "!=") sum]
 sum         product {("+" | "-") product}
 product     unary {("*" | "/") unary}
 unary       "-" unary | atom ["**" unary]
-atom        number | "text" | column | `any column` | function "(" [expression {"," expression}] ")" | "(" expression ")"
+atom        number | text in quotes | column | `any column` | "(" expression ")" | call
+call        function "(" [expression {"," expression}] ")"
 """
 
 import re
