@@ -4,7 +4,7 @@ Every plot is one picture to a screen reader, with a title and a sentence on wha
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, isfinite, log10
 
@@ -23,7 +23,7 @@ class Line:
     x: Floats
     y: Floats
     way: str = "line"
-    is_dashed: bool = False
+    number: int | None = None  # of its colour; else its place among the lines
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,23 @@ class Axes:
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
     diagonal: bool = False  # from corner to corner: what chance, or a perfect model, would give
-    marks: tuple[float, ...] = field(default=())  # vertical lines
+    marks: tuple[float, ...] = ()  # vertical lines
+    levels: tuple[float, ...] = ()  # horizontal lines
 
 
-def lines(title: str, sentence: str, axes: Axes, series: Sequence[Line]) -> str:
+def lines(title: str, sentence: str, axes: Axes, series: Sequence[Line], *, has_legend: bool = True) -> str:
     """Lines or dots over two axes, with a legend where there are several."""
     frame = _Frame(axes, [x for line in series for x in line.x], [y for line in series for y in line.y])
     body = [frame.grid()]
     if axes.diagonal:
-        body.append(frame.segment(axes_corner(frame, 0), axes_corner(frame, 1), "reference"))
+        body.append(frame.segment(corner(frame, 0), corner(frame, 1), "reference"))
     body += [frame.segment((x, frame.y_range[0]), (x, frame.y_range[1]), "reference") for x in axes.marks]
     body += [frame.draw(line, i) for i, line in enumerate(series)]
-    if len(series) > 1:
+    body += [frame.segment((frame.x_range[0], y), (frame.x_range[1], y), "reference") for y in axes.levels]
+    height = HEIGHT
+    if has_legend and len(series) > 1:
         body.append(_legend([line.name for line in series]))
-    height = HEIGHT + (20 * ceil(len(series) / 3) if len(series) > 1 else 0)
+        height += 20 * ceil(len(series) / 3)
     return _svg(title, sentence, WIDTH, height, "".join(body))
 
 
@@ -137,7 +140,7 @@ def spark(sentence: str, counts: Floats) -> str:
     return f'<svg class="spark" viewBox="0 0 120 28" role="img" aria-label="{escape(sentence)}">{rects}</svg>'
 
 
-def axes_corner(frame: "_Frame", end: int) -> tuple[float, float]:
+def corner(frame: "_Frame", end: int) -> tuple[float, float]:
     """The lower left (0) or the upper right (1) end of the diagonal x = y that lies inside the frame."""
     if end == 0:
         low = max(frame.x_range[0], frame.y_range[0])
@@ -151,8 +154,8 @@ class _Frame:
 
     def __init__(self, axes: Axes, x: Floats, y: Floats):
         self.axes = axes
-        self.x_range = axes.x_range or _range(x)
-        self.y_range = axes.y_range or _range(y)
+        self.x_range = axes.x_range or span(x)
+        self.y_range = axes.y_range or span(y)
 
     def x(self, value: float) -> float:
         return LEFT + _share(value, self.x_range) * (WIDTH - LEFT - RIGHT)
@@ -191,14 +194,13 @@ class _Frame:
 
     def draw(self, line: Line, number: int) -> str:
         points = [(self.x(x), self.y(y)) for x, y in _thinned(line.x, line.y) if isfinite(x) and isfinite(y)]
-        style = f"s{number % 8}"
+        style = f"s{(number if line.number is None else line.number) % 8}"
         if line.way == "dots":
             radius = 3.5 if len(points) < 60 else 2
             dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>' for x, y in points)
             return f'<g class="dot {style}">{dots}</g>'
         path = _steps(points) if line.way == "steps" else points
-        dashed = " dashed" if line.is_dashed else ""
-        return f'<polyline class="line {style}{dashed}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in path)}"/>'
+        return f'<polyline class="line {style}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in path)}"/>'
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[tuple[float, str]]:
@@ -243,7 +245,8 @@ def _svg(title: str, sentence: str, width: float, height: float, body: str) -> s
     )
 
 
-def _range(values: Floats) -> tuple[float, float]:
+def span(values: Floats) -> tuple[float, float]:
+    """From below the smallest to above the largest of the values."""
     finite = [value for value in values if isfinite(value)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if low == high:

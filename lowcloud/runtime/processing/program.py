@@ -61,7 +61,9 @@ def run(words: Sequence[str], schema: Schema, work: Callable[[Path, Arguments], 
         return _fail(base, sentence, contract.EXIT_CLIENT_ERROR)
     except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the job's message
         traceback.print_exc()
-        sentence = f"AlgorithmError: {type(error).__name__}: {error}. This is a fault of the program; see the log."
+        sentence = (
+            f"AlgorithmError: {type(error).__name__}: {str(error)[:300]}. This is a fault of the program; see the log."
+        )
         return _fail(base, sentence, contract.EXIT_ALGORITHM_ERROR)
     return 0
 

@@ -13,8 +13,12 @@ PARQUET = b"PAR1"
 GZIP = b"\x1f\x8b"
 
 
-def read(folder: Path, settings: Arguments, skip: Sequence[str] = ()) -> pl.DataFrame:
+def read(
+    folder: Path, settings: Arguments, skip: Sequence[str] = (), *, numbers_may_begin: bool = False
+) -> pl.DataFrame:
     """All rows of the folder's files, in order of their names, without the subfolders in `skip`.
+
+    A CSV file that begins with a line of numbers has no header where `numbers_may_begin`, and is else refused.
 
     Raises ClientError naming the file, and line or column where they are known.
     """
@@ -23,7 +27,7 @@ def read(folder: Path, settings: Arguments, skip: Sequence[str] = ()) -> pl.Data
         raise ClientError(f"There are no files with data below {folder}. Check the S3 prefix of the job's input.")
     frames: list[pl.DataFrame] = []
     for path in paths:
-        frame = read_file(path, str(path.relative_to(folder)), settings)
+        frame = read_file(path, str(path.relative_to(folder)), settings, numbers_may_begin)
         if frames:
             frame = _like(frame, frames[0], path, paths[0])
         frames.append(frame)
@@ -36,7 +40,7 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in found if not any(part[0] in "._" for part in path.relative_to(folder).parts))
 
 
-def read_file(path: Path, name: str, settings: Arguments) -> pl.DataFrame:
+def read_file(path: Path, name: str, settings: Arguments, numbers_may_begin: bool) -> pl.DataFrame:
     """The rows of one file. Raises ClientError."""
     with path.open("rb") as file:
         start = file.read(512)
@@ -44,7 +48,20 @@ def read_file(path: Path, name: str, settings: Arguments) -> pl.DataFrame:
         return _read_parquet(path, name)
     if b"\0" in start and start[:2] != GZIP:
         raise ClientError(f"{name} is neither CSV nor parquet. Convert it to one of them.")
-    return _read_csv(path, name, settings)
+    return _read_csv(path, name, settings, numbers_may_begin)
+
+
+def width(paths: Sequence[Path], settings: Arguments) -> int:
+    """The number of columns of the first file; 0 without files."""
+    if not paths:
+        return 0
+    with paths[0].open("rb") as file:
+        is_parquet = file.read(4) == PARQUET
+    return (
+        len(pl.read_parquet_schema(paths[0]))
+        if is_parquet
+        else len(_cells(paths[0], paths[0].name, settings.delimiter))
+    )
 
 
 def _read_parquet(path: Path, name: str) -> pl.DataFrame:
@@ -54,11 +71,14 @@ def _read_parquet(path: Path, name: str) -> pl.DataFrame:
         raise ClientError(f"{name} cannot be read as parquet ({str(error)[:200]}). Write the file again.") from None
 
 
-def _read_csv(path: Path, name: str, settings: Arguments) -> pl.DataFrame:
+def _read_csv(path: Path, name: str, settings: Arguments, numbers_may_begin: bool) -> pl.DataFrame:
     given, header, delimiter = settings.names("columns"), settings.text("header"), settings.delimiter
     first = _cells(path, name, delimiter)
     has_header = header == "true" or (header == "auto" and (not given or tuple(first) == given))
-    if has_header and not given and header == "auto" and all(map(NUMBER.fullmatch, first)):
+    are_numbers = has_header and not given and header == "auto" and all(map(NUMBER.fullmatch, first))
+    if are_numbers and numbers_may_begin:
+        has_header = False
+    elif are_numbers:
         raise ClientError(
             f"{name}, line 1 holds numbers where names of columns were expected ({','.join(first)[:60]!r}). "
             "Pass columns with the names, or header=false."
@@ -100,7 +120,7 @@ def _cells(path: Path, name: str, delimiter: str) -> tuple[str, ...]:
 
 
 def _check_widths(path: Path, name: str, delimiter: str, columns: int) -> None:
-    """Raise ClientError at a line of another number of cells, in files without quotes (there, polars tells too many)."""
+    """Raise ClientError at a line of another number of cells, before the first with quotes (there, polars tells)."""
     lines = pl.scan_csv(
         path,
         separator="\x01",
