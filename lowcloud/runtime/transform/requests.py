@@ -3,11 +3,10 @@
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from lowcloud.runtime.formats import BadRequest, UnsupportedMediaType
-from lowcloud.runtime.transform import FILE, Transform, load
+from lowcloud.runtime.transform import Transform
 
 CSV = "text/csv"
 BODIES = (CSV, "application/json", "application/jsonlines", "application/jsonl")
@@ -18,12 +17,6 @@ class Predictor(Protocol):
     """A loaded model."""
 
     def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]: ...
-
-
-def transformed(predictor: Predictor, model_folder: Path) -> Predictor:
-    """The predictor, behind the transform that lies in its model's folder, if one does. Raises UnreadableTransform."""
-    path = model_folder / FILE
-    return TransformedPredictor(predictor, load(path)) if path.exists() else predictor
 
 
 class TransformedPredictor:

@@ -101,6 +101,12 @@ def _warnings(subject: Subject, classes: tuple[str, ...], rows: Rows) -> list[st
             )
         if subject.scores is not None and not subject.are_probabilities:
             found.append("The scores are no probabilities: log-loss, Brier score and calibration have no value.")
+        if isinstance(subject, Binary) and subject.ranking is not None:
+            area = subject.ranking.curve(rows.weights).roc_area()
+            if area < 0.5:
+                found.append(
+                    f"The area under the ROC curve is {area:.3f}: do scores mean the other class? See positive."
+                )
     elif bool((subject.truth == 0).any()):
         found.append("The truth is 0 in some rows: the mean percentage error (mape) has no value.")
     return found

@@ -37,9 +37,18 @@ NAMES = {
 }
 GLANCE = {
     BINARY: ("accuracy", "auc", "average_precision", "precision", "recall", "f1", "log_loss", "matthews_correlation"),
-    MULTICLASS: ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "auc_one_vs_rest_macro", "log_loss"),
+    MULTICLASS: (
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "weighted_f1",
+        "auc_one_vs_rest_macro",
+        "log_loss",
+        "matthews_correlation",
+        "expected_calibration_error",
+    ),
 }
-GLANCE_NUMBERS = ("rmse", "mae", "r2", "mape", "mean_error", "max_error")
+GLANCE_NUMBERS = ("rmse", "mae", "r2", "explained_variance", "mape", "mean_error", "max_error", "mse")
 
 
 def draw(document: Mapping[str, Any], title: str) -> str:
@@ -91,7 +100,7 @@ def _draw_binary(page: Page, group: Mapping[str, Any], classes: Sequence[str]) -
             figures.append(_figure("Precision and recall", words, axes, [line]))
         if "calibration_curve" in group:
             figures.append(_calibration(group, "of the positive class"))
-        figures += [_scores(group, classes), _thresholds(group["thresholds"]), _gain(group)]
+        figures += [_scores(group, classes), _thresholds(group["thresholds"]), _gain(group), _lift(group)]
     page.heading("In pictures")
     page.plots(figures)
     if "thresholds" in group:
@@ -210,6 +219,12 @@ def _gain(group: Mapping[str, Any]) -> tuple[str, str, str]:
     return _figure("Gain", words, axes, [Line("gain", x, gains)])
 
 
+def _lift(group: Mapping[str, Any]) -> tuple[str, str, str]:
+    values = [(f"top {row['share']:.0%}", row["lift"] or 0.0) for row in group["lift"]]
+    words = "How many times more positives the top rows have than as many random rows."
+    return "Lift", plots.bars("Lift", words, values, _number), words
+
+
 def _draw_measures(page: Page, document: Mapping[str, Any], group: Mapping[str, Any]) -> None:
     intervals = document["intervals"]
     note = f"Intervals hold the measure with {intervals['confidence']:.0%} confidence: "
@@ -222,10 +237,16 @@ def _draw_measures(page: Page, document: Mapping[str, Any], group: Mapping[str, 
         interval = entry.get("confidence_interval") or [None, None]
         constant: Mapping[str, Any] = next((group[key] for key in _constants(name) if key in group), {})
         numbers = (entry["value"], entry["standard_deviation"], *interval, constant.get("value"))
-        heading, sentence = NAMES.get(name, (name.replace("_", " ").capitalize(), ""))
+        heading, sentence = NAMES.get(name, (_heading(name), ""))
         rows.append([Text(heading), *map(_number, numbers), Text(sentence)])
     head: list[Cell] = [Text("Measure"), "Value", "Deviation", "From", "To", "Best constant", Text("")]
     page.table(head, rows)
+
+
+def _heading(name: str) -> str:
+    """A measure's name in words: weighted_f0_5 is Weighted F0.5."""
+    words = name.replace("f0_5", "F0.5").replace("f1", "F1").replace("f2", "F2").replace("auc", "AUC").replace("_", " ")
+    return words[0].upper() + words[1:]
 
 
 def _constants(name: str) -> tuple[str, str]:

@@ -105,10 +105,13 @@ def _read_columns(frame: pl.DataFrame, settings: Arguments, known: Transform | N
         kinds = {source.name: source.kind for source in known.sources}
         wanted = {source.name for source in known.used}
     wanted |= {settings.text(name) for name in ("target", "split_column") if settings.has(name)}
-    tolerance = settings.number("type_tolerance")
-    return {
+    tolerance, target = settings.number("type_tolerance"), settings.text("target")
+    table = {
         name: typed.read(frame[name], rules, kinds.get(name), tolerance) for name in frame.columns if name in wanted
     }
+    if target and target not in kinds and table[target].kind in ("boolean", "time"):
+        table[target] = typed.read(frame[target], rules, "text", tolerance)  # its classes keep their words
+    return table
 
 
 def _target(

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +93,7 @@ def draw(document: Mapping[str, Any]) -> str:
     page = Page(
         "Preprocessing",
         f"{rows['read']:,} rows became {len(document['outputs']):,} features"
-        + (f" for {target['task']} on {target['name']}." if target else "."),
+        + (f" to predict {target['name']} ({target['task']})." if target else "."),
     )
     parts = [name for name in ("train", "validation", "test") if name in rows]
     written = sum(rows[part] for part in parts)
@@ -114,21 +113,9 @@ def draw(document: Mapping[str, Any]) -> str:
     if target:
         _draw_target(page, target)
     page.heading("Columns", "As read; measured on the training part.")
-    head: list[Cell] = [
-        Text("Column"),
-        Text("Kind"),
-        "Missing",
-        "Distinct",
-        "Mean",
-        "Deviation",
-        "Smallest",
-        "Median",
-        "Largest",
-    ]
-    page.table(
-        [*head, Text("Distribution"), Text("Became")],
-        [_column_row(column, rows["train"]) for column in document["columns"]],
-    )
+    head = ("Column", "Kind", "Distribution", "Typical", "Range", "Became")
+    rows_of = [_column_row(column, rows["train"]) for column in document["columns"]]
+    page.table([*map(Text, head[:2]), "Missing", "Distinct", *map(Text, head[2:])], rows_of)
     if document["derived"]:
         page.heading("Derived columns")
         page.table(
@@ -172,21 +159,22 @@ def _draw_target(page: Page, target: Mapping[str, Any]) -> None:
     )
 
 
-def _column_row(column: Mapping[str, Any], rows: int) -> list[str | Text]:
-    counts = column.get("counts") or [count for _, count in column.get("levels", [])]
-    words = f"Distribution of {column['name']}"
-    spark = plots.spark(words, counts) if counts else ""
-    if column["kind"] == "text" and column.get("levels"):
-        top = ", ".join(str(level) for level, _ in column["levels"][:3])
-        spark += f'<span class="note">{escape(top[:60])}</span>'
+def _column_row(column: Mapping[str, Any], rows: int) -> list[Cell]:
+    levels, kind = column.get("levels", []), column["kind"]
+    counts = column.get("counts") or [count for _, count in levels]
     missing = column["missing"]
+    typical, extent = ", ".join(str(level) for level, _ in levels[:3])[:60], ""
+    if "minimum" in column:
+        extent = f"{_write(column['minimum'], kind)} to {_write(column['maximum'], kind)}"
+        typical = f"{_write(column['mean'], kind)}" + ("" if kind == "time" else f" ± {_write(column['deviation'])}")
     return [
         Text(column["name"]),
-        Text(column["kind"]),
+        Text(kind),
         f"{missing / rows:.1%}" if missing else "0",
         f"{column['distinct']:,}",
-        *(_write(column.get(name), column["kind"]) for name in ("mean", "deviation", "minimum", "median", "maximum")),
-        Text(spark, is_markup=True),
+        Text(plots.spark(f"Distribution of {column['name']}", counts) if counts else "", is_markup=True),
+        Text(typical),
+        Text(extent),
         Text("target" if column.get("role") == "target" else _became(column)),
     ]
 
@@ -250,5 +238,5 @@ def _write(value: float | None, kind: str = "number") -> str:
     if value is None:
         return ""
     if kind == "time":
-        return str(np.datetime64(int(value), "s")).replace("T", " ")
+        return str(np.datetime64(int(value), "s"))[:16].replace("T", " ")
     return f"{value:,.4g}" if abs(value) < 1e5 else f"{value:.4g}"
