@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from lowcloud.schemas import Hyperparameter, Schema, Value
 
+ALGORITHMS = ("linear-learner", "xgboost")  # whose models are known
+
 
 def _text(name: str, doc: str, default: str | None = None) -> Hyperparameter:
     return Hyperparameter(name, "text", doc, default)
@@ -66,7 +68,7 @@ HYPERPARAMETERS = (
         "choice",
         "Which built-in algorithm made the model in the folder model; auto looks into it.",
         "auto",
-        words=("auto", "linear-learner", "xgboost"),
+        words=("auto", *ALGORITHMS),
     ),
     _text("title", "Heading of the page.", "Evaluation"),
 )

@@ -12,8 +12,7 @@ from lowcloud import contract
 from lowcloud.runtime.errors import ClientError
 from lowcloud.schemas import InvalidHyperparameters, Schema, Value, arguments
 
-PROCESSING = "processing"
-MESSAGE = "output/message"  # what becomes the job's ExitMessage
+MESSAGE = "output/message"  # where a processing program of SageMaker's leaves its ExitMessage
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,10 @@ class Arguments:
 
 
 def run(words: Sequence[str], schema: Schema, work: Callable[[Path, Arguments], None]) -> int:
-    """Do `work` in the folder of processing; the exit code, with output/message written where it is not 0."""
+    """Do `work` in the folder of processing; the exit code, with output/failure and output/message written where it is not 0."""
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
-        work(base / PROCESSING, Arguments(schema.validate(arguments.read(words))))
+        work(base / contract.PROCESSING, Arguments(schema.validate(arguments.read(words))))
     except (ClientError, InvalidHyperparameters) as error:
         return _fail(base, f"ClientError: {error}", contract.EXIT_CLIENT_ERROR)
     except MemoryError:
@@ -80,7 +79,7 @@ def require(names: Sequence[str], there: Sequence[str], argument: str) -> None:
 
 def _fail(base: Path, sentence: str, code: int) -> int:
     print(sentence, file=sys.stderr, flush=True)
-    message = base / MESSAGE
-    message.parent.mkdir(parents=True, exist_ok=True)
-    message.write_text(sentence, encoding="utf-8")
+    for name in (contract.FAILURE, MESSAGE):
+        (base / name).parent.mkdir(parents=True, exist_ok=True)
+        (base / name).write_text(sentence, encoding="utf-8")
     return code

@@ -1,6 +1,5 @@
 """Predictions of a built-in algorithm's model, as its endpoint would give them."""
 
-import importlib
 import io
 import json
 import tempfile
@@ -12,14 +11,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lowcloud.runtime import algorithms
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
 from lowcloud.runtime.processing.evaluate.archive import unpack
 from lowcloud.runtime.processing.evaluate.table import LABEL, PREDICTED, SCORE, column
 from lowcloud.runtime.processing.program import Arguments
-from lowcloud.runtime.serve import ALGORITHMS, Predictor
+from lowcloud.runtime.serve import Predictor
 from lowcloud.runtime.transform import FILE, load
 from lowcloud.runtime.transform.requests import TransformedPredictor
+from lowcloud.schemas.evaluate import ALGORITHMS
 
 ARCHIVE = "model.tar.gz"
 Answers = NDArray[np.float64]  # (rows, numbers a row)
@@ -73,7 +74,7 @@ def predict(folder: Path, frame: pl.DataFrame, settings: Arguments) -> Predicted
 
 def _load(name: str, folder: Path) -> Predictor:
     try:
-        return cast(Predictor, importlib.import_module(ALGORITHMS[name]).load(folder))
+        return cast(Predictor, algorithms.find(name).load(folder))
     except Exception as error:
         raise ClientError(f"The model of {name} cannot be loaded: {error}") from error
 
