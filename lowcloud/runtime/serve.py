@@ -21,6 +21,7 @@ import uvloop
 from lowcloud import contract
 from lowcloud.runtime import algorithms
 from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
+from lowcloud.runtime.transform.attachment import attached
 
 SCRIPT = "script"
 BODY_BYTES = 25 * 1024 * 1024  # the largest payload of InvokeEndpoint
@@ -53,7 +54,8 @@ def main(argv: list[str]) -> int:
     """Serve the model of the algorithm argv[0], with options in what follows, until SIGTERM; the exit code."""
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
-        predictor = cast(Predictor, _find(argv[0]).load(base / contract.MODEL, *argv[1:]))
+        model = base / contract.MODEL
+        predictor = attached(cast(Predictor, _find(argv[0]).load(model, *argv[1:])), model)
     except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the endpoint's failure reason
         traceback.print_exc()
         (base / contract.FAILURE).parent.mkdir(parents=True, exist_ok=True)
