@@ -31,7 +31,7 @@ def plan(cloud: Cloud, job: Job) -> Work:
         id=job.work_id,
         command=program.command,
         replicas=tuple(_replica(cloud, job, rank, sources) for rank in range(asked.instance_count)),
-        resources=shares.of_machine(cloud),
+        resources=job.share,
         network=_has_network(job, program),
     )
 

@@ -7,15 +7,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, Table, select, update
 
-from lowcloud.core import buckets, events, records
+from lowcloud import instances
+from lowcloud.core import admission, buckets, events, pools, records, shares
 from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.metrics import Definition
+from lowcloud.engine import Resources
 from lowcloud.store import tables
 
 
@@ -133,6 +136,7 @@ class Job:
     stop_requested: bool
     interrupt_requested: bool
     is_admitted: bool
+    share: Resources  # of each host: what it waits for, or has been given
     specification: Specification
     progress: Progress
 
@@ -152,9 +156,17 @@ def subject(kind: Kind, name: str) -> str:
 
 
 def create(
-    cloud: Cloud, kind: Kind, name: str, specification: Specification, labels: Mapping[str, str] | None = None
+    cloud: Cloud,
+    kind: Kind,
+    name: str,
+    specification: Specification,
+    labels: Mapping[str, str] | None = None,
+    owner: str = "",
 ) -> None:
-    """Ask for a job. Raises AlreadyExists, and Invalid where an output's bucket does not exist."""
+    """Ask for a job; it waits for its turn among the owners. Raises AlreadyExists, and Invalid.
+
+    Invalid are an output's bucket that does not exist, an unknown instance type and a priority that is no number.
+    """
     for output in specification.outputs:
         _check_bucket(cloud, output)
     now = cloud.now()
@@ -165,11 +177,12 @@ def create(
         "modified_at": now,
         "specification": asdict(specification),
         "progress": asdict(Progress()),
-        "admitted_at": now,
-        "due_at": now,
+        **_demand(specification, owner, labels or {}),
+        "due_at": now if _has_patience_limit(specification) else None,
     }
-    begun = events.Event(now, State.PENDING, f"Starting the {kind.noun}")
-    records.add(cloud, kind.table, kind.noun, subject(kind, name), row, labels, begun)
+    begun = events.Event(now, State.PENDING, f"Starting the {kind.noun}{_fitting(cloud, specification)}")
+    admit = partial(admission.admit, cloud)
+    records.add(cloud, kind.table, kind.noun, subject(kind, name), row, labels, begun, admit)
 
 
 def find(cloud: Cloud, kind: Kind, name: str) -> Job:
@@ -218,9 +231,34 @@ def from_row(kind: Kind, row: Row[Any]) -> Job:
         stop_requested=row.stop_requested,
         interrupt_requested=row.interrupt_requested,
         is_admitted=row.admitted_at is not None,
+        share=Resources(row.cpus, row.memory_bytes, row.gpus),
         specification=_specification(row.specification),
         progress=Progress(**row.progress),
     )
+
+
+def _demand(asked: Specification, owner: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        each = shares.of_instance(instances.find(asked.instance_type))
+    except instances.UnknownInstanceType as error:
+        raise Invalid(str(error)) from error
+    priority = admission.priority_of(labels)
+    demand = admission.Demand(owner, each, asked.instance_count, priority, asked.is_interruptible)
+    alike = (asked.role, asked.instance_type, asked.instance_count, asked.volume_gigabytes, asked.is_network_isolated)
+    return {
+        **demand.columns(),
+        "pool_key": pools.key(owner, *alike),
+        "keep_alive_seconds": asked.keep_alive_seconds or None,
+    }
+
+
+def _has_patience_limit(asked: Specification) -> bool:
+    return asked.max_wait_seconds is not None or asked.max_pending_seconds is not None
+
+
+def _fitting(cloud: Cloud, asked: Specification) -> str:
+    fitted = shares.fit(asked.instance_type, asked.instance_count, shares.of_machine(cloud))
+    return fitted.sentence and f". {fitted.sentence}"
 
 
 def _specification(document: Mapping[str, Any]) -> Specification:

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import and_
+from sqlalchemy import Connection, and_
 
-from lowcloud.core import events, job_environment, job_outputs, job_work, jobs
+from lowcloud import instances
+from lowcloud.core import admission, events, job_environment, job_outputs, job_work, jobs, pools, shares
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, StorageFull
 from lowcloud.core.jobs import Job, Kind, Limit, State, billable_seconds
@@ -261,7 +262,7 @@ def advance(kind: Kind, claim: Claim) -> float | None:
         if job != before:
             _save(claim, before, job)
         if seen.is_removed:
-            claim.release(None)
+            _let_go(claim, job)
             return None
         if job.state == State.PENDING and not job.is_admitted:
             return _wait_for_room(claim, job)
@@ -378,11 +379,32 @@ def _save(claim: Claim, before: Job, job: Job) -> None:
         "ended_at": job.ended_at,
         "progress": asdict(job.progress),
     }
-    if before.is_admitted and not job.is_admitted:  # wishes of the attempt before are fulfilled
-        values |= {"admitted_at": None, "interrupt_requested": False}
-    changed = before.state != job.state
-    event = events.Event(job.modified_at, job.state, MESSAGES[job.state])
-    claim.save(values, lambda connection: events.record(connection, job.subject, event) if changed else None)
+    waits_again = before.is_admitted and not job.is_admitted
+    if waits_again:  # wishes of the attempt before are fulfilled
+        asked = shares.of_instance(instances.find(job.specification.instance_type))
+        values |= {**admission.waits_for(asked), "interrupt_requested": False}
+    has_changed = before.state != job.state
+    has_left = has_changed and job.state == State.STORING and not job.specification.keep_alive_seconds
+    if has_left:  # its programs have ended
+        values |= admission.FREED
+
+    def also(connection: Connection) -> None:
+        if has_changed:
+            events.record(connection, job.subject, events.Event(job.modified_at, job.state, MESSAGES[job.state]))
+        if waits_again or has_left:
+            admission.admit(claim.cloud, connection)
+
+    claim.save(values, also)
+    if waits_again or has_left:
+        claim.cloud.bell.ring()
+
+
+def _let_go(claim: Claim, job: Job) -> None:
+    """Nothing is left to do; what the job has held is for others, or for the next of its kind."""
+    left = pools.left_in(job.kind.table) if job.state == State.COMPLETED else {}
+    values = {"lease_owner": None, "lease_until": 0, "due_at": None, **left}
+    claim.save(values, lambda connection: admission.admit(claim.cloud, connection))
+    claim.cloud.bell.ring()
 
 
 def _seconds_to_next_turn(job: Job, now: float) -> float:

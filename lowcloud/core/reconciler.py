@@ -45,7 +45,7 @@ class Claim:
     def save(
         self,
         values: Mapping[str, Any],
-        also: Callable[[Connection], None] | None = None,
+        also: Callable[[Connection], object] | None = None,
         where: ColumnElement[bool] | None = None,
     ) -> bool:
         """Change the record, and whatever `also` changes, in one transaction. Raises LeaseLost.
