@@ -25,6 +25,7 @@ from lowcloud.core import access_lists, endpoints_lifecycle, errands, inputs, jo
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.jobs import PROCESSING, TRAINING
 from lowcloud.core.leading import Leading
+from lowcloud.core.reconciler import Kinds
 from lowcloud.crew import Member
 from lowcloud.engine.local import LocalEngine
 from lowcloud.running import Running, address_of, hold_home, listen, listen_too
@@ -66,7 +67,9 @@ def open_cloud(settings: Settings, endpoint: str = "") -> Cloud:
             keys=keys,
             files=Files(settings.data / "objects", keys),
             reserve=Reserve(settings.data / "reserve"),
-            engine=LocalEngine(settings.work, lambda source: inputs.fetch(cloud, source)),
+            engine=LocalEngine(
+                settings.work, lambda source: inputs.fetch(cloud, source), shows=(wiring.folder(settings.home),)
+            ),
             endpoint=endpoint,
         )
         roles.ensure(cloud, EXECUTION_ROLE)
@@ -78,7 +81,7 @@ def open_cloud(settings: Settings, endpoint: str = "") -> Cloud:
 
 
 # What the reconciler carries forward, and how.
-KINDS = {
+KINDS: Kinds = {
     tables.training_jobs: partial(jobs_lifecycle.advance, TRAINING),
     tables.processing_jobs: partial(jobs_lifecycle.advance, PROCESSING),
     tables.endpoints: endpoints_lifecycle.advance,

@@ -1,4 +1,4 @@
-"""What an image name means here: a program that is built in, a framework that runs scripts, or what a user has taught."""
+"""What an image name means here: a program that is built in, a framework that runs scripts, or what a user taught."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -74,7 +74,7 @@ def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
         return _of_image(known, asked)
     built_in = catalog.resolve(asked.image)
     if built_in is not None and kind is TRAINING and not asked.entrypoint and PROGRAM not in asked.hyperparameters:
-        return Program(built_in.train_command, is_built_in=True)
+        return Program(built_in.train_command, is_built_in=True, needs_network=built_in.hosts_need_network)
     raise unknown(asked.image)
 
 
@@ -119,7 +119,7 @@ def read_json_text(text: str) -> str:
 
 def unknown(uri: str) -> UnknownImage:
     """Says how to teach an image."""
-    there = ", ".join(sorted(catalog.PROGRAMS))
+    there = ", ".join(sorted(catalog.IMAGES))
     return UnknownImage(
         f"No program is known for the image {uri!r}. Say what it means here: lowcloud image add {uri} --python VENV "
         f"(or --requirements FILE, --command COMMAND, --container). Built in: {there}."
@@ -141,8 +141,8 @@ def _command_in_environment(asked: Specification) -> tuple[str, ...]:
     if PROGRAM in asked.hyperparameters:
         return SCRIPT
     raise Invalid(
-        f"The image {asked.image!r} is a Python environment: name your script by the hyperparameter {PROGRAM} (what the "
-        "SDK's estimators call entry_point), or a ContainerEntrypoint."
+        f"The image {asked.image!r} is a Python environment: name your script by the hyperparameter {PROGRAM}, "
+        "which the SDK's estimators call entry_point, or give an entrypoint."
     )
 
 

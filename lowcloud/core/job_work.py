@@ -48,7 +48,7 @@ def stream(job: Job, rank: int) -> str:
 
 def collect_logs(cloud: Cloud, job: Job, replicas: int) -> None:
     """Move what the hosts printed into the job's log streams, and the metrics found there into their series."""
-    definitions = _definitions(cloud, job)
+    definitions = _definitions(job)
 
     def record_metrics(connection: Connection, lines: Sequence[LogLine]) -> None:
         found = metrics.find_in_lines(definitions, lines)
@@ -78,7 +78,7 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
     raise AssertionError("no replica has failed")
 
 
-def _definitions(cloud: Cloud, job: Job) -> list[metrics.Definition]:
+def _definitions(job: Job) -> list[metrics.Definition]:
     built_in = images.metrics_of(job.specification.image)
     return [
         *(metrics.Definition(metric.name, metric.regex) for metric in built_in),

@@ -149,12 +149,6 @@ class Engine(Protocol):
     def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
         """A tar.gz of a folder under the replica's base folder, in chunks; it follows no link."""
 
-    def listing(self, work_id: str, replica: int, folder: str) -> tuple[FileEntry, ...]:
-        """The regular files below a folder of the replica's base; none where it is not there. It follows no link."""
-
-    def read(self, work_id: str, replica: int, path: str) -> Iterator[bytes]:
-        """The bytes of one file, in chunks. Raises OSError; it follows no link."""
-
     def address(self, work_id: str, replica: int) -> str | None:
         """Where a serving replica answers, "unix:/path" or "http://host:port"; None before it listens."""
 

@@ -63,6 +63,9 @@ TOLD_AGAIN = (
         "ProcessingInputs.S3Input.S3CompressionType=Gzip",
         "ProcessingInputs.S3Input.S3InputMode=Pipe",
         "ProcessingOutputConfig.Outputs.FeatureStoreOutput",
+        "ProcessingResources.ClusterConfig.InstancePreferences",
+        "ProcessingResources.ClusterConfig.SelectedInstanceCount",
+        "ProcessingResources.ClusterConfig.SelectedInstanceType",
     ),
     ignored=(
         "NetworkConfig.EnableInterContainerTrafficEncryption",

@@ -132,8 +132,8 @@ def list_training_jobs(cloud: Cloud, _caller: Caller, request: Request) -> Answe
     if request.get("WarmPoolStatusEquals"):
         raise invalid("WarmPoolStatusEquals is not supported by Lowcloud yet.")
     page = read_list(cloud, request, training_jobs, columns, where)
-    jobs = [jobs.from_row(TRAINING, row) for row in page.rows]
-    return list_answer("TrainingJobSummaries", [_summary(cloud, job) for job in jobs], page)
+    found = [jobs.from_row(TRAINING, row) for row in page.rows]
+    return list_answer("TrainingJobSummaries", [_summary(cloud, job) for job in found], page)
 
 
 @operation("sagemaker", "StopTrainingJob")
