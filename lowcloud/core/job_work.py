@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from lowcloud import contract, wiring
-from lowcloud.core import channels, images, logs, metrics, shares
+from lowcloud.core import channels, images, logs, metrics
 from lowcloud.core.access import Caller, issue_session
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.jobs import TRAINING, Job

@@ -136,9 +136,9 @@ class Job:
     stop_requested: bool
     interrupt_requested: bool
     is_admitted: bool
-    share: Resources  # of each host: what it waits for, or has been given
     specification: Specification
     progress: Progress
+    share: Resources = shares.NOTHING  # of each host: what it waits for, or has been given
 
     @property
     def subject(self) -> str:
