@@ -32,7 +32,7 @@ from lowcloud.core.cloud import Cloud
 from lowcloud.core.images import Image
 from lowcloud.core.metrics import Point, record, series_of_job
 from lowcloud.server import open_cloud
-from lowcloud.store.tables import events, metric_points, tags, training_jobs
+from lowcloud.store.tables import events, tags, training_jobs
 
 TARGET_MS = 20.0
 ROUNDS = 200
