@@ -1,6 +1,6 @@
 """The walls around one program, built from the engine's plan (engine/isolation.py) by its supervisor and by itself.
 
-Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int, cgroup: name,
+Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int, cgroup: name or null,
        hostname: name, hide: [path], keep: [folder], binds: [[source, target]], shows: [[source, target]]}
 
 `binds` are the replica's own folders, `shows` folders and files that it may read.
@@ -32,7 +32,8 @@ class Jail:
         self.plan = plan
         self.supervisor = os.getpid()
         self.keeper: int | None = None  # process 1 of the pid namespace
-        self.cgroup = cgroup.make(plan["cgroup"], plan["memory_bytes"]) if os.geteuid() == 0 else None
+        has_group = plan["cgroup"] is not None and os.geteuid() == 0
+        self.cgroup = cgroup.make(plan["cgroup"], plan["memory_bytes"]) if has_group else None
 
     def build(self) -> None:
         """What must stand before the program is forked."""
