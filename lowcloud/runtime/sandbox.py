@@ -155,8 +155,7 @@ def _rebuild_opt(opened: contextlib.ExitStack) -> None:
 
 def _make_nothing(opened: contextlib.ExitStack) -> int:
     """A file that nobody may open, to cover others with."""
-    path = Path("/opt/lowcloud/nothing")
-    path.parent.mkdir(mode=0o755, exist_ok=True)
+    path = Path("/opt/.nothing")
     path.touch(mode=0)
     return _open(str(path), opened)
 
