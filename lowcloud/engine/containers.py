@@ -69,7 +69,7 @@ def make(
         "command": (client, "run", *options, *start, "--", work.container, *arguments),
         "interpreter": None,
         "environment": {"PATH": SYSTEM_PATH, **{name: os.environ[name] for name in PASSED_ON if name in os.environ}},
-        "directory": "/",
+        "directory": str(replica.path),
         "disk_bytes": work.disk_bytes,
         "log_bytes": work.log_bytes,
         "container": {"client": client, "name": name},
@@ -115,9 +115,12 @@ def _mount(place: Place) -> str:
 
 
 def _environment(replica: ReplicaFolder, variables: dict[str, str]) -> list[str]:
-    """By a file, since every user of the machine sees the arguments of a process; a file cannot hold several lines."""
+    """By a file, since every user of the machine sees the arguments of a process; a file cannot hold several lines.
+
+    It is named as seen from the folder it is in, for Podman takes a comma in a path for the end of it.
+    """
     path = replica.path / "container.env"
     lines = {name: value for name, value in variables.items() if "\n" not in value}
     path.touch(mode=0o600)
     path.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
-    return [f"--env-file={path}", *(f"--env={name}={variables[name]}" for name in variables.keys() - lines.keys())]
+    return [f"--env-file={path.name}", *(f"--env={name}={variables[name]}" for name in variables.keys() - lines.keys())]

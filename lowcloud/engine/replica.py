@@ -198,8 +198,9 @@ class ReplicaFolder:
         if plan:  # else the power went, and with it all that ran
             _kill_remains(f"{contract.REPLICA_VARIABLE}={plan['name']}")
         if plan and (container := plan.get("container")):
-            command = [container["client"], "rm", "--force", "--volumes", container["name"]]
-            subprocess.run(command, check=False, timeout=CONTAINER_SECONDS, capture_output=True)  # it may be gone
+            for command in (("kill",), ("rm", "--force", "--volumes")):  # which fail where it is gone
+                words = [container["client"], *command, container["name"]]
+                subprocess.run(words, check=False, timeout=CONTAINER_SECONDS, capture_output=True)
         record = {"exit_code": None, "ended_at": time.time()}
         write_record(self.path / contract.EXIT_FILE, record)
         return record

@@ -8,9 +8,17 @@ PATIENCE_SECONDS = 60.0
 
 def end(client: str, name: str) -> bool:
     """Remove the container, whatever its state; whether it ran out of memory."""
-    out_of_memory = _run(client, "inspect", "--format", "{{.State.OOMKilled}}", name).strip() == "true"
+    is_running, out_of_memory = _state(client, name)
+    if is_running:
+        _run(client, "kill", name)  # rm alone would have Podman ask first, and wait
     _run(client, "rm", "--force", "--volumes", name)
     return out_of_memory
+
+
+def _state(client: str, name: str) -> tuple[bool, bool]:
+    """Whether it runs, and whether it ran out of memory."""
+    words = _run(client, "inspect", "--format", "{{.State.Running}} {{.State.OOMKilled}}", name).split()
+    return words[:1] == ["true"], words[1:] == ["true"]
 
 
 def _run(*command: str) -> str:

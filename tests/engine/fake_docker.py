@@ -17,7 +17,7 @@ STATE = Path(__file__).parent
 def main(command: str, *arguments: str) -> int:
     with (STATE / "calls").open("a") as calls:
         calls.write(json.dumps([command, *arguments]) + "\n")
-    return {"run": run, "inspect": inspect, "rm": remove}[command](*arguments)
+    return {"run": run, "inspect": inspect, "kill": kill, "rm": remove}[command](*arguments)
 
 
 def run(*arguments: str) -> int:
@@ -39,20 +39,27 @@ def run(*arguments: str) -> int:
     (STATE / f"{name}.pid").write_text(str(process.pid))
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     code = process.wait()
+    (STATE / f"{name}.pid").unlink()
     return code if code >= 0 else 128 - code
 
 
 def inspect(*arguments: str) -> int:
-    print("true" if (STATE / "out-of-memory").exists() else "false")
+    is_running = (STATE / f"{arguments[-1]}.pid").exists()
+    print(str(is_running).lower(), str((STATE / "out-of-memory").exists()).lower())
     return 0
 
 
-def remove(*arguments: str) -> int:
+def kill(*arguments: str) -> int:
     path = STATE / f"{arguments[-1]}.pid"
     if path.exists():
         with suppress(ProcessLookupError):
             os.killpg(int(path.read_text()), signal.SIGKILL)
         path.unlink()
+    return 0
+
+
+def remove(*arguments: str) -> int:
+    assert not (STATE / f"{arguments[-1]}.pid").exists(), "it was killed before"
     return 0
 
 
