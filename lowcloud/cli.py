@@ -93,9 +93,7 @@ def up(
     """Start the cloud."""
     settings = _settings(home, host, port, database, store)
     if running := servers.find_running(settings.home):
-        output.print(
-            f"Lowcloud is already running at {running.endpoint}, as it was started; this changes nothing"
-        )
+        output.print(f"Lowcloud is already running at {running.endpoint}, as it was started; this changes nothing")
         return
     if detach:
         output.print(f"Lowcloud is ready at {_start_detached(settings, workers)}")
