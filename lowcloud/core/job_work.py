@@ -1,18 +1,18 @@
-"""The work of a job: what its hosts get, what they print, and why they failed."""
+"""The work of a job: what its hosts get, and why they failed."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection
-
 from lowcloud import contract, wiring
-from lowcloud.core import channels, images, laying, logs, metrics, shares
+from lowcloud.core import channels, images, laying
 from lowcloud.core.access import Caller, issue_session
+from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.jobs import TRAINING, Job
+from lowcloud.core.job_logs import hosts
+from lowcloud.core.jobs import TRAINING, Job, Specification
 from lowcloud.core.laying import Laid
-from lowcloud.engine import Input, LogLine, Phase, Replica, ReplicaStatus, StagingFailed, Work
+from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
 
 LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
 SPARE_SECONDS = 3600  # that keys of a job's role outlive the job's time
@@ -27,40 +27,18 @@ def plan(cloud: Cloud, job: Job) -> Work:
         program = images.program_of(cloud, job.kind, asked)
     except images.UnknownImage as error:
         raise StagingFailed(str(error)) from error
-    sources = tuple(images.sources_of(cloud, asked))
+    sources = tuple(images.sources_of(cloud, asked)) if program.takes_source else ()
     return Work(
         id=job.work_id,
         command=program.command,
         replicas=tuple(
             _replica(cloud, job, rank, laid, sources)
-            for rank, laid in enumerate(laying.lay(cloud, asked.channels, asked.instance_count))
+            for rank, laid in enumerate(laying.lay(cloud, _channels(asked), asked.instance_count))
         ),
-        resources=shares.of_machine(cloud),
+        resources=job.share,
         network=_has_network(job, program),
+        environment=job.progress.environment or "",
     )
-
-
-def hosts(job: Job) -> list[str]:
-    """The names of the job's hosts, in the order of their ranks."""
-    return [f"algo-{rank + 1}" for rank in range(job.specification.instance_count)]
-
-
-def stream(job: Job, rank: int) -> str:
-    """The name of the log stream of a host."""
-    return f"{job.name}/{hosts(job)[rank]}-{int(job.created_at)}"
-
-
-def collect_logs(cloud: Cloud, job: Job, replicas: int) -> None:
-    """Move what the hosts printed into the job's log streams, and the metrics found there into their series."""
-    definitions = _definitions(job)
-
-    def record_metrics(connection: Connection, lines: Sequence[LogLine]) -> None:
-        found = metrics.find_in_lines(definitions, lines)
-        metrics.record(connection, ((metrics.series_of_job(job.name, name), point) for name, point in found))
-
-    for rank in range(replicas):
-        logs.open_stream(cloud, job.kind.log_group, stream(job, rank))
-        logs.collect(cloud, job.kind.log_group, stream(job, rank), job.work_id, rank, record_metrics)
 
 
 def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
@@ -82,14 +60,6 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
     raise AssertionError("no replica has failed")
 
 
-def _definitions(job: Job) -> list[metrics.Definition]:
-    built_in = images.metrics_of(job.specification.image)
-    return [
-        *(metrics.Definition(metric.name, metric.regex) for metric in built_in),
-        *job.specification.metric_definitions,
-    ]
-
-
 def _has_network(job: Job, program: images.Program) -> bool:
     """Users' programs have the network unless they gave it up; built-in ones where their hosts must meet there."""
     if job.specification.is_network_isolated:
@@ -106,6 +76,16 @@ def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, sources: tuple[Input
         streams=laid.streams,
         archives=sources,
     )
+
+
+def _channels(asked: Specification) -> tuple[Channel, ...]:
+    """What is laid: the inputs, and the checkpoints that an earlier attempt, or an earlier job, has left."""
+    if asked.checkpoints is None:
+        return asked.channels
+    place = asked.checkpoints
+    prefix = f"{place.prefix.rstrip('/')}/" if place.prefix else ""
+    left = Channel("checkpoints", place.bucket, prefix, path=place.folder, is_optional=True)
+    return (*asked.channels, left)
 
 
 def _environment(cloud: Cloud, job: Job) -> dict[str, str]:

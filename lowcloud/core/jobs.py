@@ -4,18 +4,21 @@ Training and processing jobs are the same record; they differ in what is laid ar
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, Table, select, update
+from sqlalchemy import Connection, Row, Table, select, update
 
-from lowcloud.core import buckets, channels, events, records
+from lowcloud import instances
+from lowcloud.core import admission, buckets, channels, events, pools, records, shares
 from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.metrics import Definition
+from lowcloud.core.tracking import NOWHERE, Grouping
+from lowcloud.engine import Resources
 from lowcloud.store import tables
 
 
@@ -101,6 +104,7 @@ class Specification:
     max_pending_seconds: int | None = None
     retries: int = 0  # further attempts where the machine, not the program, has failed
     keep_alive_seconds: int = 0
+    grouping: Grouping = NOWHERE
     description: Mapping[str, Any] = field(default_factory=dict)  # the dialect's own words, to tell the job again
 
 
@@ -109,6 +113,7 @@ class Progress:
     """What has become of it. Times are seconds since the epoch."""
 
     attempt: int = 1
+    environment: str | None = None  # the Python environment, as Work names it; None: not chosen yet
     retried: int = 0  # attempts that were repeated since a host was lost
     started_at: float | None = None  # of the first attempt
     attempt_started_at: float | None = None  # from here the bill runs
@@ -133,6 +138,7 @@ class Job:
     stop_requested: bool
     interrupt_requested: bool
     is_admitted: bool
+    share: Resources  # of the machine: asked for, and once it is admitted what each host has
     specification: Specification
     progress: Progress
 
@@ -152,13 +158,22 @@ def subject(kind: Kind, name: str) -> str:
 
 
 def create(
-    cloud: Cloud, kind: Kind, name: str, specification: Specification, labels: Mapping[str, str] | None = None
+    cloud: Cloud,
+    kind: Kind,
+    name: str,
+    specification: Specification,
+    labels: Mapping[str, str] | None,
+    begin: Callable[[Connection, Kind, str, Specification, float], None],
 ) -> None:
-    """Ask for a job. Raises AlreadyExists, and Invalid where its inputs or outputs cannot be."""
+    """Ask for a job, and `begin` in the same transaction what is kept beside it.
+
+    Raises AlreadyExists, Invalid where its inputs or outputs cannot be, and what `begin` raises.
+    """
     channels.check(specification.channels)
     for output in specification.outputs:
         _check_bucket(cloud, output)
     now = cloud.now()
+    fitted = shares.fit(specification.instance_type, specification.instance_count, shares.of_machine(cloud))
     row = {
         "name": name,
         "state": State.PENDING,
@@ -166,11 +181,36 @@ def create(
         "modified_at": now,
         "specification": asdict(specification),
         "progress": asdict(Progress()),
-        "admitted_at": now,
-        "due_at": now,
+        "due_at": waits_until(specification, now),
+        "keep_alive_seconds": specification.keep_alive_seconds or None,
+        "pool_key": _pool_key(specification),
+        **demand_of(specification, admission.priority_of(labels or {})).columns(),
     }
-    begun = events.Event(now, State.PENDING, f"Starting the {kind.noun}")
-    records.add(cloud, kind.table, kind.noun, subject(kind, name), row, labels, begun)
+    begun = events.Event(now, State.PENDING, f"Starting the {kind.noun}. {fitted.sentence}".strip())
+    subject_of_job = subject(kind, name)
+
+    def also(connection: Connection) -> None:
+        begin(connection, kind, name, specification, now)
+        admission.admit(cloud, connection)
+
+    records.add(cloud, kind.table, kind.noun, subject_of_job, row, labels, begun, also)
+
+
+def demand_of(specification: Specification, priority: int) -> admission.Demand:
+    """What a job asks of the queue."""
+    return admission.Demand(
+        owner=specification.role,
+        each=shares.of_instance(instances.find(specification.instance_type)),
+        replicas=specification.instance_count,
+        priority=priority,
+        is_spot=specification.is_interruptible,
+    )
+
+
+def waits_until(specification: Specification, created_at: float, attempt: int = 1) -> float | None:
+    """When a job that waits for room has waited for too long, in seconds since the epoch."""
+    limits = [specification.max_wait_seconds, specification.max_pending_seconds if attempt == 1 else None]
+    return min((created_at + seconds for seconds in limits if seconds is not None), default=None)
 
 
 def find(cloud: Cloud, kind: Kind, name: str) -> Job:
@@ -179,9 +219,17 @@ def find(cloud: Cloud, kind: Kind, name: str) -> Job:
 
 
 def history(cloud: Cloud, job: Job) -> list[events.Event]:
-    """What the job has gone through, oldest first."""
+    """What the job has gone through, oldest first; the last event of one that waits says how many are ahead of it."""
+    table = job.kind.table
     with cloud.database.read() as connection:
-        return events.of(connection, job.subject)
+        found = events.of(connection, job.subject)
+        if job.is_admitted or job.state.is_end:
+            return found
+        row = connection.execute(select(table).where(table.c.name == job.name)).one()
+        ahead = admission.jobs_ahead(connection, row)
+    if ahead is None or not found:
+        return found
+    return [*found[:-1], replace(found[-1], message=admission.waiting_message(ahead))]
 
 
 def stop(cloud: Cloud, kind: Kind, name: str) -> None:
@@ -219,9 +267,18 @@ def from_row(kind: Kind, row: Row[Any]) -> Job:
         stop_requested=row.stop_requested,
         interrupt_requested=row.interrupt_requested,
         is_admitted=row.admitted_at is not None,
+        share=Resources(row.cpus, row.memory_bytes, row.gpus),
         specification=_specification(row.specification),
         progress=Progress(**row.progress),
     )
+
+
+def _pool_key(specification: Specification) -> str | None:
+    asked = specification
+    if not asked.keep_alive_seconds:
+        return None
+    kind = (asked.instance_type, asked.instance_count, asked.volume_gigabytes, asked.is_network_isolated)
+    return pools.key(asked.role, asked.role, *kind)
 
 
 def _specification(document: Mapping[str, Any]) -> Specification:
@@ -231,6 +288,7 @@ def _specification(document: Mapping[str, Any]) -> Specification:
     asked["outputs"] = tuple(Output(**output) for output in asked["outputs"])
     asked["checkpoints"] = asked["checkpoints"] and Output(**asked["checkpoints"])
     asked["entrypoint"], asked["arguments"] = tuple(asked["entrypoint"]), tuple(asked["arguments"])
+    asked["grouping"] = Grouping(**asked["grouping"]) if "grouping" in asked else NOWHERE
     asked["metric_definitions"] = tuple(Definition(**definition) for definition in asked["metric_definitions"])
     return Specification(**asked)
 

@@ -33,8 +33,11 @@ from lowcloud.engine import (
     Replica,
     ReplicaStatus,
     Resources,
+    StagingFailed,
     Work,
     feeding,
+    gpus,
+    hosts,
     isolation,
     leavings,
     plans,
@@ -99,14 +102,9 @@ class LocalEngine:
         with self._locked(work.id):
             folder = self._folder(work.id)
             folder.mkdir(mode=0o700, exist_ok=True)
-            if not read_record(folder / "work.json"):  # a torn one is written anew: replicas know if they ever ran
-                record = {
-                    "id": work.id,
-                    "replicas": len(work.replicas),
-                    "first_id": self._count_ids(len(work.replicas)),
-                    "builds": work.builds,
-                }
-                write_record(folder / "work.json", record)
+            record = read_record(folder / "work.json")
+            if not record or "gpus" not in record:  # a torn one is written anew: replicas know if they ever ran
+                self._record(work, folder)
             if any(replica.streams or replica.lazy_folders for replica in work.replicas):
                 self._feeding.open()
             waiting = [replica for replica in self._replicas(work.id) if not replica.was_started]
@@ -115,10 +113,23 @@ class LocalEngine:
                     self._stage(work, replica)
             waiting = [replica for replica in waiting if replica.is_staged]
             for replica in waiting:
-                is_ours = not work.environment and plans.is_built_in(work.command)
+                is_ours = plans.is_forked(work)
                 self._launcher.launch(replica.path, is_ours)
             for replica in waiting:
                 replica.wait_until_started()
+
+    def _record(self, work: Work, folder: Path) -> None:
+        first_id = self._count_ids(len(work.replicas))
+        facts = {"id": work.id, "replicas": len(work.replicas), "first_id": first_id, "builds": work.builds}
+        with self._guard:  # one work at a time is given GPUs, and has them when this is written
+            given = gpus.give(self._gpus_in_use(), work.resources.gpus, len(work.replicas))
+            write_record(folder / "work.json", {**facts, "gpus": given})
+
+    def _gpus_in_use(self) -> Iterator[int]:
+        for path in self._root.glob("[!.]*/work.json"):
+            for number, given in enumerate((read_record(path) or {}).get("gpus", ())):
+                if not ReplicaFolder(path.parent / str(number)).has_ended:
+                    yield from given
 
     def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
         """See Engine.status."""
@@ -205,7 +216,7 @@ class LocalEngine:
     def capacity(self) -> Resources:
         """See Engine.capacity."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return Resources(float(os.cpu_count() or 1), memory, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+        return Resources(float(os.cpu_count() or 1), memory, len(gpus.present()))
 
     def isolation(self) -> str:
         """See Engine.isolation."""
@@ -252,12 +263,16 @@ class LocalEngine:
         assert record is not None, "the work's record is written before its replicas"
         number, walls = int(replica.path.name), self._find_walls()
         owner = isolation.owner(walls.level, record["first_id"], number)
+        _check_room(work, number)
         try:
             replica.make(owner)
             wanted = self._possible(work.replicas[number], replica)
             staging.lay(wanted, replica.base, self._fetch_for(replica), owner)
             environment = self._environment_of(work, owner)
-            plan = plans.make(work, replica, walls, owner, self._short_names, environment)
+            addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
+            replica.name_hosts(hosts.table(addresses))
+            given = record["gpus"][number]
+            plan = plans.make(work, replica, walls, owner, self._short_names, addresses, given, environment)
             if wanted.streams or wanted.lazy_folders:
                 plan["feeds"] = feeding.plan(replica, wanted, owner, plan["directory"], self._feeding.folder)
             write_record(replica.path / contract.PLAN_FILE, plan)
@@ -332,7 +347,8 @@ class LocalEngine:
             replica.make(owner)
             environment = {"PYTHONPATH": ":".join(sys.path)}
             work = Work(folder.name, ("python", "-c", code), (Replica(environment),), self.capacity())
-            plan = plans.make(work, replica, walls, owner, self._short_names)
+            replica.name_hosts("")
+            plan = plans.make(work, replica, walls, owner, self._short_names, {hosts.name(0): "127.0.0.1"}, [])
             if wanted is not None:
                 self._feeding.open()
                 staging.lay(wanted, replica.base, self._fetch, owner)
@@ -348,6 +364,12 @@ class LocalEngine:
     def _forget_names(self, replica: ReplicaFolder) -> None:
         for folder in (replica.socket, replica.rendezvous):
             self._short_names.forget(folder)
+
+
+def _check_room(work: Work, number: int) -> None:
+    needed = sum(item.size_bytes for item in work.replicas[number].inputs)
+    if work.disk_bytes and needed > work.disk_bytes:
+        raise StagingFailed(f"The inputs have {needed:,} bytes, and the volume may hold {work.disk_bytes:,}.")
 
 
 def _mode(path: Path) -> int:

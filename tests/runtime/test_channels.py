@@ -158,7 +158,7 @@ def test_a_missing_channel_is_named_and_those_that_are_there(tmp_path: Path) -> 
 
 
 def test_bytes_that_are_no_table_are_refused(tmp_path: Path) -> None:
-    assert "neither CSV, RecordIO-protobuf nor parquet" in fault(channel(tmp_path, a=b"\x89PNG\r\n\0\0\0"))
+    assert "none of text/csv, application/x-recordio-protobuf" in fault(channel(tmp_path, a=b"\x89PNG\r\n\0\0\0"))
     assert "is not text" in fault(channel(tmp_path, a=b"1,2,\xff\n"))
 
 

@@ -14,6 +14,7 @@ from lowcloud.aws.sagemaker.translation import (
     list_answer,
     local_folder,
     parse_s3_uri,
+    read_grouping,
     read_list,
     read_tags,
     require_role,
@@ -60,7 +61,6 @@ TOLD_AGAIN = (
     "sagemaker",
     "CreateProcessingJob",
     refused=(
-        "ExperimentConfig",
         "ProcessingInputs.DatasetDefinition",
         "ProcessingOutputConfig.Outputs.FeatureStoreOutput",
         "ProcessingResources.ClusterConfig.InstancePreferences",
@@ -139,6 +139,7 @@ def _specification(cloud: Cloud, request: Request) -> Specification:
         volume_gigabytes=cluster["VolumeSizeInGB"],
         max_runtime_seconds=limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS),
         environment=dict(request.get("Environment", {})),
+        grouping=read_grouping(request),
         is_network_isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
         description={
             "arn": _arn(cloud, request["ProcessingJobName"]),

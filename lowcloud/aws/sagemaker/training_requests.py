@@ -7,7 +7,14 @@ from typing import Any
 from lowcloud import contract
 from lowcloud.aws.arns import of_sagemaker, parse_role
 from lowcloud.aws.operations import Request
-from lowcloud.aws.sagemaker.translation import INPUT_KINDS, INPUT_MODES, invalid, local_folder, parse_s3_uri
+from lowcloud.aws.sagemaker.translation import (
+    INPUT_KINDS,
+    INPUT_MODES,
+    invalid,
+    local_folder,
+    parse_s3_uri,
+    read_grouping,
+)
 from lowcloud.core import jobs
 from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
@@ -71,6 +78,7 @@ def read(cloud: Cloud, request: Request) -> Specification:
         retries=request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
         hyperparameters=dict(request.get("HyperParameters", {})),
         environment=dict(request.get("Environment", {})),
+        grouping=read_grouping(request),
         metric_definitions=tuple(_metric(metric) for metric in algorithm.get("MetricDefinitions", [])),
         is_network_isolated=request.get("EnableNetworkIsolation", False),
         description={
