@@ -3,7 +3,7 @@
 python benchmarks/inputs.py [MEGABYTES] [SMALL_OBJECTS]
 
 Each way is one job of one host whose program reads all of its channel once and says when it had its first byte and its
-last, counted from when the work was asked for. The objects are encrypted in the store, so File decrypts what `cp` copies.
+last, counted from when the work was asked for. Objects are encrypted in the store: File decrypts what `cp` copies.
 """
 
 import json
