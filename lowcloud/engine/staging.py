@@ -20,7 +20,7 @@ EMPTY_FOLDERS = (  # programs expect them to be there
 )
 THREADS = 4
 SMALL_BYTES = 8 << 20  # not worth a thread
-BATCH = 256  # inputs that a thread lays one after the other
+BATCH = 64  # inputs that a thread lays one after the other
 ARCHIVE_MEMBERS = 1_000_000
 ARCHIVE_RATIO = 200  # unpacked bytes for each packed one; real models stay below 20
 ARCHIVE_ALLOWANCE_BYTES = 1 << 30
