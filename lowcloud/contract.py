@@ -21,6 +21,7 @@ PROCESSING_RESOURCE_CONFIG = "config/resourceconfig.json"
 OUTPUT_DATA = "output/data"
 OUTPUT_INTERMEDIATE = "output/intermediate"  # what a program writes here could be stored while it runs
 CHECKPOINTS = "checkpoints"
+MESSAGE = "output/message"  # what a processing program has to say at its end, however it went
 FAILURE = "output/failure"  # a program that fails writes here the sentence its user should read
 
 # A serving replica listens on this unix socket: GET /ping, POST /invocations.

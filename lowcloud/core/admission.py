@@ -40,18 +40,20 @@ class Demand:
     is_spot: bool = False
 
     def columns(self) -> dict[str, Any]:
-        """As columns of a row that waits: of a new job, or of one that waits again after an interruption."""
+        """As columns of a new row."""
         return {
-            "admitted_at": None,
-            "blocked_at": None,
             "owner": self.owner,
             "priority": self.priority,
             "replicas": self.replicas,
-            "cpus": self.each.cpus,
-            "memory_bytes": self.each.memory_bytes,
-            "gpus": self.each.gpus,
             "is_spot": self.is_spot,
+            **waits_for(self.each),
         }
+
+
+def waits_for(each: Resources) -> dict[str, Any]:
+    """The columns of a job that waits, for the first time or again, for as much for each of its replicas."""
+    share = {"cpus": each.cpus, "memory_bytes": each.memory_bytes, "gpus": each.gpus}
+    return {"admitted_at": None, "blocked_at": None, **share}
 
 
 def priority_of(labels: Mapping[str, str]) -> int:
