@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lowcloud.core.errors import Invalid
-from lowcloud.engine.archives import Members, Unreadable
+from lowcloud.engine.archives import Kind, Members, Unreadable
 
 FILE = "requirements.txt"
 TEXT_BYTES = 1 << 20  # of one file that could hold requirements
@@ -50,7 +50,7 @@ def of_archive(chunks: Iterator[bytes], within: str = "") -> Requirements | None
             is_text = _is_readable(path) and member.size <= min(TEXT_BYTES, room)
             digest = hashlib.sha256(f"{path}\0{member.mode & 0o100}\0{member.linkname}\0".encode(errors="replace"))
             kept = []
-            for chunk in archive.content(member) if member.isreg() else ():
+            for chunk in archive.content(member) if member.kind == Kind.FILE else ():
                 digest.update(chunk)
                 kept += [chunk] if is_text else []
             if kept:
