@@ -86,7 +86,7 @@ def builder(cloud: Cloud, environment: Environment, code: Input | None = None) -
         id=f"environment/{name}",
         command=BUILD_COMMAND,
         replicas=(replica,),
-        resources=shares.of_one_replica(cloud),
+        resources=shares.of_machine(cloud),
         network=True,
         builds=name,
     )

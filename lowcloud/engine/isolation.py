@@ -97,9 +97,9 @@ class Walls:
         }
 
 
-def walls(level: Level, home: Path) -> Walls:
-    """The walls of a level around a cloud whose home is `home`."""
-    keep = _interpreter_folders()
+def walls(level: Level, home: Path, shows: Iterable[Path] = ()) -> Walls:
+    """The walls of a level around a cloud whose home is `home`, and within it `shows` what programs may read."""
+    keep = (*_interpreter_folders(), *map(str, shows))
     hide = {str(home), "/run/user", *_personal_folder()}
     if level.has_own_uids:  # else the interpreter would be out of reach, e.g. below /root
         hide |= _out_of_reach(keep)

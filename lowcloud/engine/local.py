@@ -51,15 +51,17 @@ TRASH = "-trash"  # ends the names of folders that a dead engine may have left t
 class LocalEngine:
     """Implements lowcloud.engine.Engine.
 
-    `root` holds the folders of running work, `home` all that no program may see (the parent of `root` where not given).
+    `root` holds the folders of running work, `home` all that no program may see (the parent of `root` where not given)
+    but for the folders `shows`.
     """
 
-    def __init__(self, root: Path, fetch: Fetch, home: Path | None = None):
+    def __init__(self, root: Path, fetch: Fetch, home: Path | None = None, shows: tuple[Path, ...] = ()):
         self._root = root.absolute()
         self._home = (home or self._root.parent).absolute()
         if self._home == Path("/"):
             raise ValueError("The cloud's home cannot be the root of the file system.")
         self._fetch = fetch
+        self._shows = shows
         self._launcher = Launcher()
         self._short_names = ShortNames(self._root, self._home)
         self._environments = Environments(self._home / "environments", self._home)
@@ -282,11 +284,11 @@ class LocalEngine:
             if self._walls is None:
                 *levels, last = isolation.levels()
                 failures: list[str] = []
-                while levels and (failure := self._try(isolation.walls(levels[0], self._home))):
+                while levels and (failure := self._try(isolation.walls(levels[0], self._home, self._shows))):
                     failures.append(failure)
                     levels.pop(0)
                 level = isolation.after_failures(levels[0] if levels else last, failures)
-                self._walls = isolation.walls(level, self._home)
+                self._walls = isolation.walls(level, self._home, self._shows)
             return self._walls
 
     def _try(self, walls: Walls) -> str:

@@ -18,12 +18,10 @@ import httptools
 import uvloop
 
 from lowcloud import contract
+from lowcloud.runtime import algorithms
 from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
 
-ALGORITHMS = {
-    "linear-learner": "lowcloud.runtime.algorithms.linear_learner",
-    "script": "lowcloud.runtime.script_model",  # of a user
-}
+SCRIPT, SCRIPT_MODULE = "script", "lowcloud.runtime.script_model"  # a user's, in the place of an algorithm
 BODY_BYTES = 25 * 1024 * 1024  # the largest payload of InvokeEndpoint
 HEADER_BYTES = 64 * 1024
 GOODBYE_SECONDS = 10.0  # for requests that were begun before SIGTERM
@@ -51,10 +49,11 @@ class Predictor(Protocol):
 
 
 def main(argv: list[str]) -> int:
-    """Serve the model of the algorithm argv[0] until SIGTERM; the exit code."""
+    """Serve the model of the algorithm argv[0], with options in what follows, until SIGTERM; the exit code."""
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
-        predictor = cast(Predictor, importlib.import_module(ALGORITHMS[argv[0]]).load(base / contract.MODEL))
+        program = importlib.import_module(SCRIPT_MODULE) if argv[0] == SCRIPT else algorithms.find(argv[0])
+        predictor = cast(Predictor, program.load(base / contract.MODEL, *argv[1:]))
     except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the endpoint's failure reason
         traceback.print_exc()
         (base / contract.FAILURE).parent.mkdir(parents=True, exist_ok=True)

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from lowcloud import contract
-from lowcloud.runtime.algorithms import linear_learner
+from lowcloud.runtime import algorithms
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.channel import ChannelReader
 from lowcloud.runtime.report import Report
 from lowcloud.runtime.world import World, WorldBroken, join
 from lowcloud.schemas import InvalidHyperparameters
-
-ALGORITHMS = {"linear-learner": linear_learner}
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ def main(argv: list[str]) -> int:
     """Train the algorithm named in argv[0]; the exit code, with output/failure written where it is not 0."""
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
-        algorithm = ALGORITHMS[argv[0]]
+        algorithm = algorithms.find(argv[0])
         resources = _read_json(base / contract.RESOURCE_CONFIG)
         host, hosts = str(resources.get("current_host", "algo-1")), list(resources.get("hosts", ["algo-1"]))
         with join(hosts, host) as world:

@@ -13,7 +13,7 @@ import socket
 import sys
 from pathlib import Path
 
-from lowcloud.runtime import supervise
+from lowcloud.runtime import algorithms, supervise
 
 PRELOADED = ("numpy", "lowcloud.runtime.train", "lowcloud.runtime.script", "lowcloud.runtime.serve")
 READY = b"r"
@@ -40,6 +40,7 @@ def _load() -> None:
     for name in PRELOADED:
         if importlib.util.find_spec(name) is not None:
             importlib.import_module(name)
+    algorithms.preload()
     gc.collect()
     gc.freeze()
     tasks = Path("/proc/self/task")

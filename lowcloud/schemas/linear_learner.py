@@ -1,8 +1,9 @@
-"""Hyperparameters of linear-learner, after SageMaker's page "Linear learner hyperparameters"."""
+"""linear-learner: its entry in the catalogue, with the hyperparameters of SageMaker's page on them."""
 
 from collections.abc import Mapping
 
 from lowcloud.schemas import AUTO, Hyperparameter, Schema, Value
+from lowcloud.schemas.program import Metric, Program
 
 LOSSES = {  # the first is what `auto` means
     "binary_classifier": ("logistic", "hinge_loss"),
@@ -137,3 +138,47 @@ def _loss_fits_predictor(values: Mapping[str, Value]) -> str | None:
 
 
 SCHEMA = Schema(HYPERPARAMETERS, (_multiclass_needs_classes, _loss_fits_predictor))
+
+LOSS_LINES = {"mse": "mse", "absolute_loss": "absolute_loss"}
+SCORE_LINES = {
+    "binary_classification_accuracy": "binary_classification_accuracy",
+    "binary_f_beta": r"binary_f_\S+",
+    "precision": "precision",
+    "recall": "recall",
+    "roc_auc_score": "roc_auc_score",
+    "multiclass_accuracy": "multiclass_accuracy",
+    "multiclass_top_k_accuracy": r"multiclass_top_k_accuracy_\S+",
+    "dcg": "dcg",
+    "macro_recall": "macro_recall",
+    "macro_precision": "macro_precision",
+    "macro_f_beta": r"macro_f_\S+",
+}
+
+
+def _metrics() -> tuple[Metric, ...]:
+    metrics = [
+        Metric("train:progress", r"#progress_metric: host=\S+, completed (\S+) %"),
+        Metric("train:throughput", r"#throughput_metric: host=\S+, train throughput=(\S+) records/second"),
+    ]
+    for channel in ("train", "validation", "test"):
+        line = rf"#quality_metric: host=\S+, {channel}"
+        final = "objective_loss" if channel == "test" else "objective_loss:final"
+        metrics.append(Metric(f"{channel}:{final}", rf"{line} \S+_objective <loss>=(\S+)"))
+        if channel != "test":
+            epoch = rf"#quality_metric: host=\S+, epoch=\S+, {channel} \S+_objective <loss>=(\S+)"
+            metrics.append(Metric(f"{channel}:objective_loss", epoch))
+        metrics += [Metric(f"{channel}:{name}", rf"{line} {found} <loss>=(\S+)") for name, found in LOSS_LINES.items()]
+        metrics += [
+            Metric(f"{channel}:{name}", rf"{line} {found} <score>=(\S+)") for name, found in SCORE_LINES.items()
+        ]
+    return tuple(metrics)
+
+
+PROGRAM = Program(
+    name="linear-learner",
+    images=("linear-learner",),
+    train_command=("python", "-m", "lowcloud.runtime.train", "linear-learner"),
+    serve_command=("python", "-m", "lowcloud.runtime.serve", "linear-learner"),
+    schema=SCHEMA,
+    metrics=_metrics(),
+)
