@@ -79,11 +79,12 @@ def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
             built_in.train_command,
             is_built_in=True,
             needs_network=built_in.hosts_need_network,
-            requirements=_missing(built_in),
+            requirements=missing(built_in),
         )
     if choice := frameworks.choose(asked.image):
         command = _command_in_environment(asked, choice.sentence)
-        return Program(command, takes_source=True, requirements=choice.requirements)
+        needed = (*choice.requirements, *frameworks.of_command(asked.arguments))
+        return Program(command, takes_source=True, requirements=needed)
     raise unknown(asked.image)
 
 
@@ -135,6 +136,11 @@ def unknown(uri: str) -> UnknownImage:
     )
 
 
+def missing(program: catalog.Program) -> tuple[str, ...]:
+    """What must be installed for a built-in program: nothing where the server's own interpreter has its modules."""
+    return () if all(importlib.util.find_spec(module) for module in program.modules) else program.requirements
+
+
 def _of_image(image: Image, asked: Specification) -> Program:
     if image.is_container:
         command = (*asked.entrypoint, *asked.arguments) or ("train",)
@@ -143,11 +149,6 @@ def _of_image(image: Image, asked: Specification) -> Program:
         return Program((*frameworks.RUN_COMMAND, *image.command, *asked.arguments))
     command = _command_in_environment(asked)
     return Program(command, takes_source=True, python=image.python, requirements_file=image.requirements)
-
-
-def _missing(program: catalog.Program) -> tuple[str, ...]:
-    """What must be installed for a built-in program: nothing where the server's own interpreter has its modules."""
-    return () if all(importlib.util.find_spec(module) for module in program.modules) else program.requirements
 
 
 def _command_in_environment(asked: Specification, *sentences: str) -> tuple[str, ...]:
