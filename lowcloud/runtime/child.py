@@ -85,11 +85,12 @@ def error_in(output: str) -> str:
     if start < 0:
         return "\n".join(lines[-LAST_LINES:])[-MESSAGE_CHARACTERS:]
     error = next((number for number, line in enumerate(lines[1:], 1) if not line[0].isspace()), len(lines))
-    text = "\n".join(lines[: error + LAST_LINES])
-    if len(text) <= MESSAGE_CHARACTERS:
-        return text
-    head = f"{TRACEBACK}\n  ...\n"
-    return head + text[len(head) - MESSAGE_CHARACTERS :]
+    said = "\n".join(lines[error : error + LAST_LINES])[: MESSAGE_CHARACTERS // 2]
+    frames = "\n".join(lines[1:error])
+    room = MESSAGE_CHARACTERS - len(said)
+    if len(frames) > room:
+        frames = "  ..." + frames[frames.find("\n", len(frames) - room) :]
+    return "\n".join([TRACEBACK, frames, said])
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], directory: Path, output: int) -> int:
