@@ -18,7 +18,7 @@ from lowcloud.runtime.errors import ClientError
 
 READ_BYTES = 65536
 READS = 32
-TAIL_BYTES = 65536
+TAIL_BYTES = 1 << 18
 MESSAGE_CHARACTERS = 600  # of the traceback in a failure reason, which has 1,024 in all
 LAST_LINES = 5  # that stand for an error where there is no traceback
 TRACEBACK = "Traceback (most recent call last):"
@@ -153,7 +153,8 @@ def _copy(output: int, tail: bytearray) -> bool:
             return False
         _write(data)
         tail += data
-        del tail[:-TAIL_BYTES]
+        if len(tail) > 2 * TAIL_BYTES:  # seldom, for it moves all that is kept
+            del tail[:-TAIL_BYTES]
     return True
 
 
