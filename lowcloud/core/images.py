@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from lowcloud import catalog, contract, frameworks
+from lowcloud import catalog, contract, frameworks, programs
 from lowcloud.core import inputs, objects, records
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, Invalid
-from lowcloud.core.jobs import TRAINING, Kind, Specification
+from lowcloud.core.jobs import PROCESSING, TRAINING, Kind, Specification
 from lowcloud.engine import Input, StagingFailed
 from lowcloud.store.tables import images
 
@@ -81,6 +81,9 @@ def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
             needs_network=built_in.hosts_need_network,
             requirements=_missing(built_in),
         )
+    ready = programs.resolve(asked.image)
+    if ready and kind is PROCESSING and not asked.entrypoint:
+        return Program((*ready.command, *asked.arguments), is_built_in=True)
     if choice := frameworks.choose(asked.image):
         command = _command_in_environment(asked, choice.sentence)
         return Program(command, takes_source=True, requirements=choice.requirements)
@@ -128,7 +131,7 @@ def read_json_text(text: str) -> str:
 
 def unknown(uri: str) -> UnknownImage:
     """Says how to teach an image."""
-    there = ", ".join(sorted(catalog.IMAGES))
+    there = ", ".join([*sorted(catalog.IMAGES), *programs.PROGRAMS])
     return UnknownImage(
         f"No program is known for the image {uri!r}. Say what it means here: lowcloud image add {uri} --python VENV "
         f"(or --requirements FILE, --command COMMAND, --container). Built in: {there}."
