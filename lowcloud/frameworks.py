@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SCRIPT_COMMAND = ("python", "-m", "lowcloud.runtime.script")
+RUN_COMMAND = (*SCRIPT_COMMAND, "--command")
 SERVE_COMMAND = ("python", "-m", "lowcloud.runtime.serve", "script")
 IMAGE = re.compile(r"(?:[^/\s]+/)*(?P<repository>[a-z0-9._-]+)(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]{64})?")
 VERSION = r"(\d+(?:\.\d+)*)"

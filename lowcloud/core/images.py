@@ -1,13 +1,15 @@
 """What an image name means here: a program that is built in, a framework that runs scripts, or what a user taught."""
 
+import importlib.util
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, select
 
-from lowcloud import catalog, contract
+from lowcloud import catalog, contract, frameworks
 from lowcloud.core import inputs, objects, records
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, Invalid
@@ -16,7 +18,6 @@ from lowcloud.engine import Input, StagingFailed
 from lowcloud.store.tables import images
 
 KIND = "image"
-SCRIPT = ("python", "-m", "lowcloud.runtime.script")
 PROGRAM, SOURCE = "sagemaker_program", "sagemaker_submit_directory"  # hyperparameters, JSON texts
 
 
@@ -38,18 +39,24 @@ class Image:
 
 @dataclass(frozen=True)
 class Program:
-    """What a job runs."""
+    """What a job runs, and what its Python environment must hold."""
 
     command: tuple[str, ...]
     is_built_in: bool = False
-    needs_network: bool = False  # where it runs on several hosts
-    python: str = ""
-    requirements: str = ""
+    needs_network: bool = False  # a built-in one that runs on several hosts
+    takes_source: bool = False  # the archive of the user's script is laid, and its requirements are installed
+    python: str = ""  # the folder of a user's environment
+    requirements: tuple[str, ...] = ()
+    requirements_file: str = ""
     container: str = ""
 
 
 def teach(cloud: Cloud, image: Image) -> None:
-    """Keep what an image name means, instead of what was taught of it before."""
+    """Keep what an image name means, instead of what was taught of it before. Raises Invalid."""
+    if sum(map(bool, (image.python, image.requirements, image.command, image.is_container))) != 1:
+        raise Invalid("Say one thing of an image: a Python environment, requirements, a command, or a container.")
+    if image.python and not Path(image.python, "bin", "python").exists():
+        raise Invalid(f"{image.python!r} is no virtual environment: it has no bin/python. `python -m venv` makes one.")
     row = {"name": image.name, "created_at": image.created_at, "specification": asdict(image)}
     with cloud.database.transaction() as connection:
         connection.execute(images.delete().where(images.c.name == image.name))
@@ -69,12 +76,19 @@ def forget(cloud: Cloud, name: str) -> None:
 
 def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
     """What a job of this kind runs. Raises UnknownImage, and Invalid where what is asked for does not fit the image."""
-    known = find(cloud, asked.image)
-    if known is not None:
+    if known := find(cloud, asked.image):
         return _of_image(known, asked)
     built_in = catalog.resolve(asked.image)
-    if built_in is not None and kind is TRAINING and not asked.entrypoint and PROGRAM not in asked.hyperparameters:
-        return Program(built_in.train_command, is_built_in=True, needs_network=built_in.hosts_need_network)
+    if built_in and kind is TRAINING and not asked.entrypoint and PROGRAM not in asked.hyperparameters:
+        return Program(
+            built_in.train_command,
+            is_built_in=True,
+            needs_network=built_in.hosts_need_network,
+            requirements=_missing(built_in),
+        )
+    if choice := frameworks.choose(asked.image):
+        command = _command_in_environment(asked, choice.sentence)
+        return Program(command, takes_source=True, requirements=choice.requirements)
     raise unknown(asked.image)
 
 
@@ -131,15 +145,22 @@ def _of_image(image: Image, asked: Specification) -> Program:
         command = (*asked.entrypoint, *asked.arguments) or ("train",)
         return Program(command, container=asked.image)
     if image.command:
-        return Program((*image.command, *asked.arguments))
-    return Program(_command_in_environment(asked), python=image.python, requirements=image.requirements)
+        return Program((*frameworks.RUN_COMMAND, *image.command, *asked.arguments))
+    command = _command_in_environment(asked)
+    return Program(command, takes_source=True, python=image.python, requirements_file=image.requirements)
 
 
-def _command_in_environment(asked: Specification) -> tuple[str, ...]:
+def _missing(program: catalog.Program) -> tuple[str, ...]:
+    """What must be installed for a built-in program: nothing where the server's own interpreter has its modules."""
+    return () if all(importlib.util.find_spec(module) for module in program.modules) else program.requirements
+
+
+def _command_in_environment(asked: Specification, *sentences: str) -> tuple[str, ...]:
+    """Runs the user's entry point or script; `sentences` are printed before a script."""
     if asked.entrypoint:
-        return (*asked.entrypoint, *asked.arguments)
+        return (*frameworks.RUN_COMMAND, *asked.entrypoint, *asked.arguments)
     if PROGRAM in asked.hyperparameters:
-        return SCRIPT
+        return (*frameworks.SCRIPT_COMMAND, *sentences)
     raise Invalid(
         f"The image {asked.image!r} is a Python environment: name your script by the hyperparameter {PROGRAM}, "
         "which the SDK's estimators call entry_point, or give an entrypoint."

@@ -1,17 +1,17 @@
-"""The work of a job: what its hosts get, what they print, and why they failed."""
+"""The work of a job: what its hosts get, and why they failed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection
-
 from lowcloud import contract, wiring
-from lowcloud.core import channels, images, logs, metrics
+from lowcloud.core import channels, images
 from lowcloud.core.access import Caller, issue_session
+from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.jobs import TRAINING, Job
-from lowcloud.engine import Input, LogLine, Phase, Replica, ReplicaStatus, StagingFailed, Work
+from lowcloud.core.job_logs import hosts
+from lowcloud.core.jobs import TRAINING, Job, Specification
+from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
 
 LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
 SPARE_SECONDS = 3600  # that keys of a job's role outlive the job's time
@@ -26,37 +26,15 @@ def plan(cloud: Cloud, job: Job) -> Work:
         program = images.program_of(cloud, job.kind, asked)
     except images.UnknownImage as error:
         raise StagingFailed(str(error)) from error
-    sources = tuple(images.sources_of(cloud, asked))
+    sources = tuple(images.sources_of(cloud, asked)) if program.takes_source else ()
     return Work(
         id=job.work_id,
         command=program.command,
         replicas=tuple(_replica(cloud, job, rank, sources) for rank in range(asked.instance_count)),
         resources=job.share,
         network=_has_network(job, program),
+        environment=job.progress.environment or "",
     )
-
-
-def hosts(job: Job) -> list[str]:
-    """The names of the job's hosts, in the order of their ranks."""
-    return [f"algo-{rank + 1}" for rank in range(job.specification.instance_count)]
-
-
-def stream(job: Job, rank: int) -> str:
-    """The name of the log stream of a host."""
-    return f"{job.name}/{hosts(job)[rank]}-{int(job.created_at)}"
-
-
-def collect_logs(cloud: Cloud, job: Job, replicas: int) -> None:
-    """Move what the hosts printed into the job's log streams, and the metrics found there into their series."""
-    definitions = _definitions(job)
-
-    def record_metrics(connection: Connection, lines: Sequence[LogLine]) -> None:
-        found = metrics.find_in_lines(definitions, lines)
-        metrics.record(connection, ((metrics.series_of_job(job.name, name), point) for name, point in found))
-
-    for rank in range(replicas):
-        logs.open_stream(cloud, job.kind.log_group, stream(job, rank))
-        logs.collect(cloud, job.kind.log_group, stream(job, rank), job.work_id, rank, record_metrics)
 
 
 def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
@@ -78,14 +56,6 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
     raise AssertionError("no replica has failed")
 
 
-def _definitions(job: Job) -> list[metrics.Definition]:
-    built_in = images.metrics_of(job.specification.image)
-    return [
-        *(metrics.Definition(metric.name, metric.regex) for metric in built_in),
-        *job.specification.metric_definitions,
-    ]
-
-
 def _has_network(job: Job, program: images.Program) -> bool:
     """Users' programs have the network unless they gave it up; built-in ones where their hosts must meet there."""
     if job.specification.is_network_isolated:
@@ -96,9 +66,19 @@ def _has_network(job: Job, program: images.Program) -> bool:
 def _replica(cloud: Cloud, job: Job, rank: int, sources: tuple[Input, ...]) -> Replica:
     asked = job.specification
     inputs = tuple(
-        entry for channel in asked.channels for entry in channels.inputs_of(cloud, channel, rank, asked.instance_count)
+        entry
+        for channel in (*asked.channels, *_checkpoints(asked))
+        for entry in channels.inputs_of(cloud, channel, rank, asked.instance_count)
     )
     return Replica(environment=_environment(cloud, job), files=_files(job, rank), inputs=inputs, archives=sources)
+
+
+def _checkpoints(asked: Specification) -> Iterator[Channel]:
+    """What an earlier attempt, or an earlier job, has left to go on from."""
+    if asked.checkpoints:
+        place = asked.checkpoints
+        prefix = f"{place.prefix.rstrip('/')}/" if place.prefix else ""
+        yield Channel("checkpoints", place.bucket, prefix, path=place.folder, is_optional=True)
 
 
 def _environment(cloud: Cloud, job: Job) -> dict[str, str]:

@@ -5,7 +5,7 @@ Training and processing jobs are the same record; they differ in what is laid ar
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -112,6 +112,7 @@ class Progress:
     """What has become of it. Times are seconds since the epoch."""
 
     attempt: int = 1
+    environment: str | None = None  # the Python environment, as Work names it; None: not chosen yet
     retried: int = 0  # attempts that were repeated since a host was lost
     started_at: float | None = None  # of the first attempt
     attempt_started_at: float | None = None  # from here the bill runs
@@ -136,9 +137,9 @@ class Job:
     stop_requested: bool
     interrupt_requested: bool
     is_admitted: bool
+    share: Resources  # of the machine: asked for, and once it is admitted what each host has
     specification: Specification
     progress: Progress
-    share: Resources = shares.NOTHING  # of each host: what it waits for, or has been given
 
     @property
     def subject(self) -> str:
@@ -156,20 +157,14 @@ def subject(kind: Kind, name: str) -> str:
 
 
 def create(
-    cloud: Cloud,
-    kind: Kind,
-    name: str,
-    specification: Specification,
-    labels: Mapping[str, str] | None = None,
-    owner: str = "",
+    cloud: Cloud, kind: Kind, name: str, specification: Specification, labels: Mapping[str, str] | None = None
 ) -> None:
-    """Ask for a job; it waits for its turn among the owners. Raises AlreadyExists, and Invalid.
-
-    Invalid are an output's bucket that does not exist, an unknown instance type and a priority that is no number.
-    """
+    """Ask for a job. Raises AlreadyExists, and Invalid where an output's bucket does not exist."""
     for output in specification.outputs:
         _check_bucket(cloud, output)
     now = cloud.now()
+    demand = demand_of(specification, admission.priority_of(labels or {}))
+    fitted = shares.fit(specification.instance_type, specification.instance_count, shares.of_machine(cloud))
     row = {
         "name": name,
         "state": State.PENDING,
@@ -177,12 +172,35 @@ def create(
         "modified_at": now,
         "specification": asdict(specification),
         "progress": asdict(Progress()),
-        **_demand(specification, owner, labels or {}),
-        "due_at": now if _has_patience_limit(specification) else None,
+        "due_at": waits_until(specification, now),
+        "keep_alive_seconds": specification.keep_alive_seconds or None,
+        "pool_key": _pool_key(specification),
+        **demand.columns(),
     }
-    begun = events.Event(now, State.PENDING, f"Starting the {kind.noun}{_fitting(cloud, specification)}")
-    admit = partial(admission.admit, cloud)
-    records.add(cloud, kind.table, kind.noun, subject(kind, name), row, labels, begun, admit)
+    begun = events.Event(now, State.PENDING, f"Starting the {kind.noun}. {fitted.sentence}".strip())
+    subject_of_job = subject(kind, name)
+    records.add(cloud, kind.table, kind.noun, subject_of_job, row, labels, begun, partial(admission.admit, cloud))
+
+
+def demand_of(specification: Specification, priority: int) -> admission.Demand:
+    """What a job asks of the queue. Raises Invalid for an unknown instance type."""
+    try:
+        instance = instances.find(specification.instance_type)
+    except instances.UnknownInstanceType as error:
+        raise Invalid(str(error)) from error
+    return admission.Demand(
+        owner=specification.role,
+        each=shares.of_instance(instance),
+        replicas=specification.instance_count,
+        priority=priority,
+        is_spot=specification.is_interruptible,
+    )
+
+
+def waits_until(specification: Specification, created_at: float, attempt: int = 1) -> float | None:
+    """When a job that waits for room has waited for too long, in seconds since the epoch."""
+    limits = [specification.max_wait_seconds, specification.max_pending_seconds if attempt == 1 else None]
+    return min((created_at + seconds for seconds in limits if seconds is not None), default=None)
 
 
 def find(cloud: Cloud, kind: Kind, name: str) -> Job:
@@ -191,9 +209,17 @@ def find(cloud: Cloud, kind: Kind, name: str) -> Job:
 
 
 def history(cloud: Cloud, job: Job) -> list[events.Event]:
-    """What the job has gone through, oldest first."""
+    """What the job has gone through, oldest first; the last event of one that waits says how many are ahead of it."""
+    table = job.kind.table
     with cloud.database.read() as connection:
-        return events.of(connection, job.subject)
+        found = events.of(connection, job.subject)
+        if job.is_admitted or job.state.is_end:
+            return found
+        row = connection.execute(select(table).where(table.c.name == job.name)).one()
+        ahead = admission.jobs_ahead(connection, row)
+    if ahead is None or not found:
+        return found
+    return [*found[:-1], replace(found[-1], message=admission.waiting_message(ahead))]
 
 
 def stop(cloud: Cloud, kind: Kind, name: str) -> None:
@@ -237,28 +263,12 @@ def from_row(kind: Kind, row: Row[Any]) -> Job:
     )
 
 
-def _demand(asked: Specification, owner: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        each = shares.of_instance(instances.find(asked.instance_type))
-    except instances.UnknownInstanceType as error:
-        raise Invalid(str(error)) from error
-    priority = admission.priority_of(labels)
-    demand = admission.Demand(owner, each, asked.instance_count, priority, asked.is_interruptible)
-    alike = (asked.role, asked.instance_type, asked.instance_count, asked.volume_gigabytes, asked.is_network_isolated)
-    return {
-        **demand.columns(),
-        "pool_key": pools.key(owner, *alike),
-        "keep_alive_seconds": asked.keep_alive_seconds or None,
-    }
-
-
-def _has_patience_limit(asked: Specification) -> bool:
-    return asked.max_wait_seconds is not None or asked.max_pending_seconds is not None
-
-
-def _fitting(cloud: Cloud, asked: Specification) -> str:
-    fitted = shares.fit(asked.instance_type, asked.instance_count, shares.of_machine(cloud))
-    return fitted.sentence and f". {fitted.sentence}"
+def _pool_key(specification: Specification) -> str | None:
+    asked = specification
+    if not asked.keep_alive_seconds:
+        return None
+    kind = (asked.instance_type, asked.instance_count, asked.volume_gigabytes, asked.is_network_isolated)
+    return pools.key(asked.role, asked.role, *kind)
 
 
 def _specification(document: Mapping[str, Any]) -> Specification:

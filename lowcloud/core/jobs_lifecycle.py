@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_
 
 from lowcloud import instances
-from lowcloud.core import admission, events, job_environment, job_outputs, job_work, jobs, pools, shares
+from lowcloud.core import admission, events, job_environment, job_logs, job_outputs, job_work, jobs, pools, shares
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, StorageFull
 from lowcloud.core.jobs import Job, Kind, Limit, State, billable_seconds
@@ -53,6 +53,7 @@ class Observation:
     """The facts a step decides on: how the replicas stand, and how the last action went."""
 
     replicas: tuple[ReplicaStatus, ...] = ()
+    environment: str | None = None  # which one the job needs, as Work names it
     has_environment: bool = True
     failure: str | None = None  # why it could not be prepared, laid or stored, or the program failed
     artifact: str | None = None  # where the artifact lies; "" where the program left none
@@ -101,18 +102,14 @@ def is_unwanted(job: Job, now: float) -> bool:
     return job.stop_requested or job.interrupt_requested or _reached(job, now) is not None
 
 
-def waits_until(job: Job) -> float | None:
-    """When a job that waits for room has waited for too long, in seconds since the epoch."""
-    asked = job.specification
-    limits = [asked.max_wait_seconds, asked.max_pending_seconds if job.progress.attempt == 1 else None]
-    return min((job.created_at + seconds for seconds in limits if seconds is not None), default=None)
-
-
 def _step_pending(job: Job, seen: Observation, now: float) -> Step:
     if job.stop_requested or _reached(job, now):
         return _end(_note_limit(job, now), State.STOPPED, now), Action.REMOVE
     if not job.is_admitted:
         return job, None
+    if seen.failure:
+        return _fail(job, seen.failure, now), Action.REMOVE
+    job = _note(job, environment=seen.environment)
     times = {"started_at": job.progress.started_at or now, "attempt_started_at": now}
     if not seen.has_environment:
         return _enter(job, State.PREPARING, now, **times), Action.PREPARE
@@ -262,7 +259,8 @@ def advance(kind: Kind, claim: Claim) -> float | None:
         if job != before:
             _save(claim, before, job)
         if seen.is_removed:
-            _let_go(claim, job)
+            claim.release(None, lambda connection: admission.admit(cloud, connection))
+            cloud.bell.ring()
             return None
         if job.state == State.PENDING and not job.is_admitted:
             return _wait_for_room(claim, job)
@@ -276,18 +274,29 @@ def advance(kind: Kind, claim: Claim) -> float | None:
 
 
 def _observe(cloud: Cloud, job: Job) -> Observation:
-    if job.state in (State.PENDING, State.PREPARING):
+    if job.state == State.PENDING:
+        return _choose_environment(cloud, job) if job.is_admitted else Observation()
+    if job.state == State.PREPARING:
         return Observation(has_environment=job_environment.is_ready(cloud, job))
     if job.state.is_end or job.state in (State.STORING, State.RESTARTING):
         return Observation()
     replicas = cloud.engine.status(job.work_id)
     seen = Observation(replicas)
     if seen.has_begun:
-        job_work.collect_logs(cloud, job, len(replicas))
+        job_logs.collect_all(cloud, job)
         job_outputs.store_changes(cloud, job, is_final=False)
     if not seen.has_failed:
         return seen
     return replace(seen, failure=job_work.failure(cloud, job, replicas)[:FAILURE_LIMIT])
+
+
+def _choose_environment(cloud: Cloud, job: Job) -> Observation:
+    try:
+        name = job_environment.choose(cloud, job)
+    except StagingFailed as error:
+        return Observation(failure=f"ClientError: {error}"[:FAILURE_LIMIT])
+    chosen = replace(job, progress=replace(job.progress, environment=name))
+    return Observation(environment=name, has_environment=job_environment.is_ready(cloud, chosen))
 
 
 def _perform(cloud: Cloud, job: Job, action: Action) -> Observation:
@@ -339,7 +348,7 @@ def _clear(cloud: Cloud, job: Job) -> None:
     replicas = cloud.engine.status(job.work_id)
     if any(status.started_at is not None for status in replicas):
         cloud.engine.stop(job.work_id, 0.0)
-        job_work.collect_logs(cloud, job, len(replicas))
+        job_logs.collect_all(cloud, job)
         job_outputs.store_changes(cloud, job, is_final=True)
     job_environment.let_go(cloud, job)
     cloud.engine.remove(job.work_id)
@@ -350,7 +359,8 @@ def _wait_for_room(claim: Claim, job: Job) -> float | None:
     """Let go of a job that has no room, until it gets some or has waited for too long."""
     columns = job.kind.table.c
     nothing_has_come = and_(columns.admitted_at.is_(None), columns.stop_requested.is_(False))
-    return None if claim.release(waits_until(job), where=nothing_has_come) else 0.0
+    due_at = jobs.waits_until(job.specification, job.created_at, job.progress.attempt)
+    return None if claim.release(due_at, where=nothing_has_come) else 0.0
 
 
 @contextmanager
@@ -379,32 +389,28 @@ def _save(claim: Claim, before: Job, job: Job) -> None:
         "ended_at": job.ended_at,
         "progress": asdict(job.progress),
     }
+    if job.state == State.COMPLETED:
+        values |= pools.left_in(job.kind.table, job.modified_at)
     waits_again = before.is_admitted and not job.is_admitted
-    if waits_again:  # wishes of the attempt before are fulfilled
+    if waits_again:  # the wish of the attempt before is fulfilled
         asked = shares.of_instance(instances.find(job.specification.instance_type))
-        values |= {**admission.waits_for(asked), "interrupt_requested": False}
+        values |= {"interrupt_requested": False, **admission.waits_for(asked)}
     has_changed = before.state != job.state
     has_left = has_changed and job.state == State.STORING and not job.specification.keep_alive_seconds
-    if has_left:  # its programs have ended
+    if has_left:  # the machine, to the next: the programs have ended
         values |= admission.FREED
+    event = events.Event(job.modified_at, job.state, MESSAGES[job.state])
+    admitted: list[object] = []
 
     def also(connection: Connection) -> None:
         if has_changed:
-            events.record(connection, job.subject, events.Event(job.modified_at, job.state, MESSAGES[job.state]))
+            events.record(connection, job.subject, event)
         if waits_again or has_left:
-            admission.admit(claim.cloud, connection)
+            admitted.extend(admission.admit(claim.cloud, connection))
 
     claim.save(values, also)
-    if waits_again or has_left:
+    if admitted:
         claim.cloud.bell.ring()
-
-
-def _let_go(claim: Claim, job: Job) -> None:
-    """Nothing is left to do; what the job has held is for others, or for the next of its kind."""
-    left = pools.left_in(job.kind.table) if job.state == State.COMPLETED else {}
-    values = {"lease_owner": None, "lease_until": 0, "due_at": None, **left}
-    claim.save(values, lambda connection: admission.admit(claim.cloud, connection))
-    claim.cloud.bell.ring()
 
 
 def _seconds_to_next_turn(job: Job, now: float) -> float:

@@ -22,7 +22,7 @@ def add(
     event: events.Event | None = None,
     also: Callable[[Connection], object] | None = None,
 ) -> None:
-    """Make a record with its tags, its first event and what `also` does, in one transaction. Raises AlreadyExists."""
+    """Make a record with its tags and its first event, and do `also`, in one transaction. Raises AlreadyExists."""
     try:
         with cloud.database.transaction() as connection:
             connection.execute(insert(table).values(**row))

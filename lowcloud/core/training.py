@@ -10,14 +10,12 @@ from lowcloud.core.jobs import TRAINING, Specification
 from lowcloud.schemas import InvalidHyperparameters
 
 
-def create(
-    cloud: Cloud, name: str, specification: Specification, labels: Mapping[str, str] | None = None, owner: str = ""
-) -> None:
+def create(cloud: Cloud, name: str, specification: Specification, labels: Mapping[str, str] | None = None) -> None:
     """Ask for a job. Raises AlreadyExists, and Invalid for what can be seen to fail before it runs."""
     program = images.program_of(cloud, TRAINING, specification)
     if program.is_built_in:
         _check_hyperparameters(specification)
-    jobs.create(cloud, TRAINING, name, specification, labels, owner)
+    jobs.create(cloud, TRAINING, name, specification, labels)
 
 
 def final_metrics(cloud: Cloud, name: str) -> dict[str, metrics.Point]:

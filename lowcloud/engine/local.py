@@ -30,7 +30,10 @@ from lowcloud.engine import (
     Replica,
     ReplicaStatus,
     Resources,
+    StagingFailed,
     Work,
+    gpus,
+    hosts,
     isolation,
     leavings,
     plans,
@@ -88,14 +91,9 @@ class LocalEngine:
         with self._locked(work.id):
             folder = self._folder(work.id)
             folder.mkdir(mode=0o700, exist_ok=True)
-            if not read_record(folder / "work.json"):  # a torn one is written anew: replicas know if they ever ran
-                record = {
-                    "id": work.id,
-                    "replicas": len(work.replicas),
-                    "first_id": self._count_ids(len(work.replicas)),
-                    "builds": work.builds,
-                }
-                write_record(folder / "work.json", record)
+            record = read_record(folder / "work.json")
+            if not record or "gpus" not in record:  # a torn one is written anew: replicas know if they ever ran
+                self._record(work, folder)
             waiting = [replica for replica in self._replicas(work.id) if not replica.was_started]
             for replica in waiting:
                 if not replica.is_staged:
@@ -106,6 +104,19 @@ class LocalEngine:
                 self._launcher.launch(replica.path, is_ours)
             for replica in waiting:
                 replica.wait_until_started()
+
+    def _record(self, work: Work, folder: Path) -> None:
+        first_id = self._count_ids(len(work.replicas))
+        facts = {"id": work.id, "replicas": len(work.replicas), "first_id": first_id, "builds": work.builds}
+        with self._guard:  # one work at a time is given GPUs, and has them when this is written
+            given = gpus.give(self._gpus_in_use(), work.resources.gpus, len(work.replicas))
+            write_record(folder / "work.json", {**facts, "gpus": given})
+
+    def _gpus_in_use(self) -> Iterator[int]:
+        for path in self._root.glob("[!.]*/work.json"):
+            for number, given in enumerate((read_record(path) or {}).get("gpus", ())):
+                if not ReplicaFolder(path.parent / str(number)).has_ended:
+                    yield from given
 
     def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
         """See Engine.status."""
@@ -192,7 +203,7 @@ class LocalEngine:
     def capacity(self) -> Resources:
         """See Engine.capacity."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return Resources(float(os.cpu_count() or 1), memory, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+        return Resources(float(os.cpu_count() or 1), memory, len(gpus.present()))
 
     def isolation(self) -> str:
         """See Engine.isolation."""
@@ -239,11 +250,15 @@ class LocalEngine:
         assert record is not None, "the work's record is written before its replicas"
         number, walls = int(replica.path.name), self._find_walls()
         owner = isolation.owner(walls.level, record["first_id"], number)
+        _check_room(work, number)
         try:
             replica.make(owner)
             staging.lay(work.replicas[number], replica.base, self._fetch_for(replica), owner)
             environment = self._environment_of(work, owner)
-            plan = plans.make(work, replica, walls, owner, self._short_names, environment)
+            addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
+            replica.name_hosts(hosts.table(addresses))
+            given = record["gpus"][number]
+            plan = plans.make(work, replica, walls, owner, self._short_names, addresses, given, environment)
             write_record(replica.path / contract.PLAN_FILE, plan)
         except Stopped:
             replica.record_stop()
@@ -296,7 +311,8 @@ class LocalEngine:
             replica.make(owner)
             environment = {"PYTHONPATH": ":".join(sys.path)}
             work = Work(folder.name, ("python", "-c", "import lowcloud"), (Replica(environment),), self.capacity())
-            plan = plans.make(work, replica, walls, owner, self._short_names)
+            replica.name_hosts("")
+            plan = plans.make(work, replica, walls, owner, self._short_names, {hosts.name(0): "127.0.0.1"}, [])
             write_record(replica.path / contract.PLAN_FILE, plan)
             self._launcher.launch(replica.path, is_built_in=False)
             replica.wait_until_dead(TRIAL_SECONDS)
@@ -308,6 +324,12 @@ class LocalEngine:
     def _forget_names(self, replica: ReplicaFolder) -> None:
         for folder in (replica.socket, replica.rendezvous):
             self._short_names.forget(folder)
+
+
+def _check_room(work: Work, number: int) -> None:
+    needed = sum(item.size_bytes for item in work.replicas[number].inputs)
+    if work.disk_bytes and needed > work.disk_bytes:
+        raise StagingFailed(f"The inputs have {needed:,} bytes, and the volume may hold {work.disk_bytes:,}.")
 
 
 def _mode(path: Path) -> int:

@@ -1,5 +1,6 @@
 """The plan of one replica: what its supervisor (runtime/supervise.py) is to run, where, and within which walls."""
 
+import json
 import secrets
 import sys
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lowcloud import contract
-from lowcloud.engine import Work
+from lowcloud.engine import Work, gpus
 from lowcloud.engine.environments import Environment
 from lowcloud.engine.isolation import Walls
 from lowcloud.engine.replica import Owner, ReplicaFolder
@@ -26,7 +27,7 @@ BOOTSTRAP = (
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of the machine, and where a replica in namespaces of its own sees it."""
+    """A folder or file of the machine, and where a replica in namespaces of its own sees it."""
 
     outside: Path
     inside: str
@@ -39,12 +40,19 @@ def make(
     walls: Walls,
     owner: Owner,
     short_names: ShortNames,
+    addresses: dict[str, str],
+    given: list[int],
     environment: Environment | None = None,
 ) -> dict[str, Any]:
-    """The plan. Nothing of the server's own environment reaches the program."""
+    """The plan. Nothing of the server's own environment reaches the program.
+
+    `addresses` are those of all replicas of the work by name, as in the replica's hosts file; `given` are its GPUs.
+    """
+    number = int(replica.path.name)
     places = _places(replica, short_names, environment)
     seen = {name: place.inside if walls.level.has_namespaces else str(place.outside) for name, place in places.items()}
     interpreter = f"{seen['environment']}/bin/python" if environment and not environment.is_built else None
+    needs = environment.needs if environment else ()
     name = secrets.token_hex(12)
     return {
         "name": name,
@@ -52,13 +60,17 @@ def make(
         "interpreter": interpreter,
         "environment": {
             **_environment(work, seen, interpreter),
-            **work.replicas[int(replica.path.name)].environment,
-            **_contract(name, seen),  # last: what a user calls by these names must not lead elsewhere
+            **gpus.environment(given, are_alone=walls.level.has_namespaces),
+            **work.replicas[number].environment,
+            **_contract(name, seen, addresses),  # last: what a user calls by these names must not lead elsewhere
         },
         "directory": seen["base"],
+        "disk_bytes": work.disk_bytes,
+        "log_bytes": work.log_bytes,
         "sandbox": {
-            **walls.plan(owner, work.resources.memory_bytes, work.network, environment.needs if environment else ()),
+            **walls.plan(owner, work.resources.memory_bytes, work.network, needs, gpus.hidden(given)),
             "cgroup": name,
+            "hostname": list(addresses)[number],
             "binds": [(str(place.outside), place.inside) for place in places.values() if place.is_writable],
             "shows": [(str(place.outside), place.inside) for place in places.values() if not place.is_writable],
         },
@@ -78,6 +90,7 @@ def _places(replica: ReplicaFolder, short_names: ShortNames, environment: Enviro
         "socket": Place(short_names.of(replica.socket), "/opt/lowcloud/socket"),
         "rendezvous": Place(short_names.of(replica.rendezvous), "/opt/lowcloud/rendezvous"),
         "library": Place(replica.library, "/opt/lowcloud/library", is_writable=False),
+        "hosts": Place(replica.hosts, "/etc/hosts", is_writable=False),
     }
     if environment is not None:
         inside = str(environment.folder) if environment.is_users else "/opt/lowcloud/environment"
@@ -100,11 +113,12 @@ def _environment(work: Work, seen: dict[str, str], interpreter: str | None) -> d
     }
 
 
-def _contract(name: str, seen: dict[str, str]) -> dict[str, str]:
+def _contract(name: str, seen: dict[str, str], addresses: dict[str, str]) -> dict[str, str]:
     return {
         contract.BASE_DIR_VARIABLE: seen["base"],
         contract.RENDEZVOUS_VARIABLE: seen["rendezvous"],
         contract.SOCKET_VARIABLE: f"{seen['socket']}/{SOCKET}",
         contract.REPLICA_VARIABLE: name,
+        contract.HOSTS_VARIABLE: json.dumps(addresses),
         **({contract.ENVIRONMENT_VARIABLE: seen["environment"]} if "environment" in seen else {}),
     }

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowcloud.core.job_work import LOST as HOST_LOST
-from lowcloud.core.jobs import TRAINING, Job, Limit, Output, Progress, Specification, State
-from lowcloud.core.jobs_lifecycle import Action, Observation, step, waits_until
-from lowcloud.engine import Phase, ReplicaStatus
+from lowcloud.core.jobs import TRAINING, Job, Limit, Output, Progress, Specification, State, waits_until
+from lowcloud.core.jobs_lifecycle import Action, Observation, step
+from lowcloud.engine import Phase, ReplicaStatus, Resources
 
 RUNNING = ReplicaStatus(Phase.RUNNING, started_at=1.0)
 DONE = ReplicaStatus(Phase.EXITED, 0, 1.0, 2.0)
@@ -30,7 +30,8 @@ SPECIFICATION = Specification(
 
 def job(state: State = State.PENDING, **changes: object) -> Job:
     begun = Progress(started_at=1.0, attempt_started_at=1.0)
-    made = Job(TRAINING, "job", state, 0.0, 0.0, None, False, False, True, SPECIFICATION, begun)
+    share = Resources(1.0, 1 << 30)
+    made = Job(TRAINING, "job", state, 0.0, 0.0, None, False, False, True, share, SPECIFICATION, begun)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -165,7 +166,7 @@ def test_an_interrupted_job_starts_again_and_its_time_goes_on_where_it_was():
 
 def test_an_interrupted_job_that_waits_too_long_is_stopped_for_that_reason():
     waiting = job(is_admitted=False, specification=SPOT, progress=Progress(attempt=2, started_at=1.0))
-    assert waits_until(waiting) == 500.0
+    assert waits_until(waiting.specification, waiting.created_at, 2) == 500.0
     ended, _ = step(waiting, Observation(), 501.0)
     assert (ended.state, ended.progress.ended_by) == (State.STOPPED, Limit.WAIT)
 
