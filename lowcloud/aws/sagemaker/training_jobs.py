@@ -97,12 +97,12 @@ REACHED = {
         "VpcConfig",
     ),
 )
-def create_training_job(cloud: Cloud, caller: Caller, request: Request) -> Answer:
+def create_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """The job starts at once where a processor is free."""
     name = request["TrainingJobName"]
     require_role(cloud, request["RoleArn"])
     try:
-        training.create(cloud, name, training_requests.read(cloud, request), read_tags(request), caller.owner)
+        training.create(cloud, name, training_requests.read(cloud, request), read_tags(request))
     except AlreadyExists as error:
         taken = (
             "Job name must be unique within an AWS account and region, and a training job with this name already "
