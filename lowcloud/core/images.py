@@ -152,8 +152,7 @@ def missing(program: catalog.Program) -> tuple[str, ...]:
 
 def _of_image(image: Image, asked: Specification) -> Program:
     if image.is_container:
-        command = (*asked.entrypoint, *asked.arguments) or ("train",)
-        return Program(command, container=asked.image)
+        return Program(asked.arguments or ("train",), container=asked.image)
     if image.command:
         return Program((*frameworks.RUN_COMMAND, *image.command, *asked.arguments))
     command = _command_in_environment(asked)

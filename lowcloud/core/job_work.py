@@ -18,6 +18,14 @@ LOST = "InternalServerError: The host was lost while the program ran. Start the 
 SPARE_SECONDS = 3600  # that keys of a job's role outlive the job's time
 MESSAGE_BYTES = 1024
 FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
+REASONS = {
+    contract.OUT_OF_MEMORY: (
+        "ClientError: The program ran out of memory. Use less data at a time or a larger instance type."
+    ),
+    contract.DISK_FULL: (
+        "ClientError: The program filled the disk of its host. Write less, or ask for a larger volume."
+    ),
+}
 KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError", "ExecuteUserScriptError")
 
 
@@ -39,6 +47,9 @@ def plan(cloud: Cloud, job: Job) -> Work:
         resources=job.share,
         network=_has_network(job, program),
         environment=job.progress.environment or "",
+        disk_bytes=asked.volume_gigabytes << 30,
+        container=program.container,
+        entrypoint=asked.entrypoint if program.container else (),
     )
 
 
@@ -52,8 +63,8 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
             return LOST
         if status.exit_code in (None, 0):
             continue
-        if status.out_of_memory:
-            return "ClientError: The program ran out of memory. Use less data at a time or a larger instance type."
+        if status.reason:
+            return REASONS[status.reason]
         said = cloud.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
         sentence = said.decode(errors="replace").strip() or f"The program of {hosts(job)[rank]} failed; see its log."
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
@@ -82,6 +93,7 @@ def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, sources: tuple[Input
         lazy_folders=laid.lazy_folders,
         streams=laid.streams,
         archives=sources,
+        folders=tuple(output.folder for output in job.specification.outputs),
     )
 
 
