@@ -18,14 +18,6 @@ LOST = "InternalServerError: The host was lost while the program ran. Start the 
 SPARE_SECONDS = 3600  # that keys of a job's role outlive the job's time
 MESSAGE_BYTES = 1024
 FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
-REASONS = {
-    contract.OUT_OF_MEMORY: (
-        "ClientError: The program ran out of memory. Use less data at a time or a larger instance type."
-    ),
-    contract.DISK_FULL: (
-        "ClientError: The program filled the disk of its host. Write less, or ask for a larger volume."
-    ),
-}
 KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError", "ExecuteUserScriptError")
 
 
@@ -63,8 +55,11 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
             return LOST
         if status.exit_code in (None, 0):
             continue
-        if status.reason:
-            return REASONS[status.reason]
+        if status.out_of_memory:
+            return "ClientError: The program ran out of memory. Use less data at a time or a larger instance type."
+        if status.reason == contract.DISK_FULL:
+            size = f"{job.specification.volume_gigabytes} GB"
+            return f"ClientError: The program filled its volume of {size}. Write less, or ask for a larger one."
         said = cloud.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
         sentence = said.decode(errors="replace").strip() or f"The program of {hosts(job)[rank]} failed; see its log."
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
