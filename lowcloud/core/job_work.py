@@ -54,6 +54,8 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
             continue
         if status.out_of_memory:
             return "ClientError: The program ran out of memory. Use less data at a time or a larger instance type."
+        if status.reason.startswith(contract.INPUT_LOST):
+            return f"ClientError: Data of the job could not be read: {status.reason.partition(': ')[2]}"
         said = cloud.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
         sentence = said.decode(errors="replace").strip() or f"The program of {hosts(job)[rank]} failed; see its log."
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "

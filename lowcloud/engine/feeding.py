@@ -38,6 +38,7 @@ def plan(replica: ReplicaFolder, wanted: Replica, owner: Owner, seen_base: str, 
 
     return {
         "folder": str(folder),
+        "fault": str(replica.path / contract.FEEDS_FOLDER / contract.FEED_FAULT_FILE),
         "uid": owner.uid,
         "gid": owner.gid,
         "pipes": [
