@@ -74,7 +74,7 @@ class LocalEngine:
         self._feeding = Feeding(self._root, fetch, self._short_names)
         self._environments = Environments(self._home / "environments", self._home)
         self._walls: isolation.Walls | None = None
-        self._is_lazy: bool | None = None
+        self._why_not_lazy: str | None = None  # None: not tried yet
         self._walls_guard = threading.Lock()
         self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
         self._guard = threading.Lock()
@@ -284,7 +284,7 @@ class LocalEngine:
         if not wanted.lazy_folders or self._can_be_lazy():
             return wanted
         for folder in wanted.lazy_folders:
-            replica.note(f"{folder.path} is laid as files before the program starts: {NOT_LAZY}")
+            replica.note(f"{folder.path} is laid as files before the program starts: {NOT_LAZY} {self._why_not_lazy}")
         files = (file for folder in wanted.lazy_folders for file in folder.files)
         return dataclasses.replace(wanted, inputs=(*wanted.inputs, *files), lazy_folders=())
 
@@ -297,12 +297,13 @@ class LocalEngine:
         """Whether a file system of ours can be shown to a replica here; tried once."""
         walls = self._find_walls()
         with self._walls_guard:
-            if self._is_lazy is None:
+            if self._why_not_lazy is None:
                 path = f"{contract.DATA}/trial"
                 trial = Replica(lazy_folders=(LazyFolder(path, (Input(f"{path}/file", "", 0),)),))
                 look = f"open('{contract.DEFAULT_BASE_DIR}/{path}/file').read()"
-                self._is_lazy = walls.level.has_namespaces and not self._try(walls, trial, look)
-            return self._is_lazy
+                no_walls = "" if walls.level.has_namespaces else "There are no namespaces."
+                self._why_not_lazy = no_walls or self._try(walls, trial, look)
+            return not self._why_not_lazy
 
     def _fetch_for(self, replica: ReplicaFolder) -> Fetch:
         """Fetch, of whole sources, that gives up when the replica is no longer wanted."""
