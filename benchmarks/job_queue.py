@@ -54,10 +54,8 @@ def main(jobs: int) -> None:
     left = [at for _, state, at in told if state == "storing"]  # the program has ended
     each = (busy_seconds - idle_seconds) / jobs
     print(f"states of {jobs} jobs: {dict(states)}; ended once: {len(set(ends)) == len(ends) == jobs}")
-    print(
-        f"most processors given at a time: {_most_given([row.admitted_at for row in rows], left):.3g} "
-        f"of {os.cpu_count()}"
-    )
+    most = _most_given([row.admitted_at for row in rows], left)
+    print(f"most processors given at a time: {most} of {os.cpu_count()}")
     print(f"drained in {drained_seconds:.1f} s, {drained_seconds / jobs * 1000:.0f} ms a job")
     print(f"CPU of a job: {each * 1000:.0f} ms, target {TARGET_SECONDS * 1000:.0f} ms")
     if states != {"completed": jobs}:
@@ -65,7 +63,7 @@ def main(jobs: int) -> None:
 
 
 def _serve(home: Path, jobs: int) -> tuple[float, float]:
-    """CPU seconds of a server from its start to its stop, and seconds in which it has carried the jobs to an end."""
+    """CPU seconds of a server from its start to its stop, and seconds in which so many jobs came to an end."""
     before = _cpu_seconds()
     _lowcloud(home, "up", "--detach", "--port", "0")
     start = time.perf_counter()
@@ -106,7 +104,7 @@ def _request(name: str, account: str) -> dict[str, Any]:
     }
 
 
-def _most_given(admitted: Sequence[float], left: Sequence[float]) -> float:
+def _most_given(admitted: Sequence[float], left: Sequence[float]) -> int:
     """Processors that jobs held at a time, each from its admission until its program has ended."""
     cpus = min(instances.find(TYPE).vcpus, os.cpu_count() or 1)
     given = most = 0

@@ -13,7 +13,8 @@ FILE = "requirements.txt"
 TEXT_BYTES = 1 << 20  # of one file that could hold requirements
 ALL_TEXTS_BYTES = 16 << 20
 MEMBERS = 100_000
-UNPACKED_BYTES = 4 << 30
+UNPACKED_BYTES = 1 << 30
+RATIO = 200  # unpacked bytes for each packed one; real archives stay below 20
 SUFFIXES = ("", ".txt", ".in", ".pip", ".lock", ".lst")  # of files that requirements are read from
 PACKAGE_FILES = ("setup.py", "setup.cfg")
 DEPTH = 10  # of files that name files
@@ -32,15 +33,16 @@ class Requirements:
     code: str = ""  # a digest of the whole archive where a line names a path in it, else ""
 
 
-def of_archive(chunks: Iterator[bytes], within: str = "") -> Requirements | None:
+def of_archive(chunks: Iterator[bytes], within: str = "", packed_bytes: int = 0) -> Requirements | None:
     """What an archive asks for in its folder `within` (such as "code/"); None where it asks for nothing.
 
+    `packed_bytes` is its size, by which one that holds a large model is told from one that is a trap.
     Raises Invalid for one that cannot be read.
     """
     texts: dict[str, str] = {}
     digests: list[str] = []
     room = ALL_TEXTS_BYTES
-    archive = Members(chunks, UNPACKED_BYTES, MEMBERS)
+    archive = Members(chunks, UNPACKED_BYTES + RATIO * packed_bytes, MEMBERS)
     try:
         for member in archive:
             path = posixpath.normpath(member.name)
