@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lowcloud.engine import Engine, Input, LazyFolder, Replica, Source, StagingFailed, Stream, Work
-from lowcloud.engine.local import NOT_LAZY, LocalEngine
+from lowcloud.engine.feeding import NOT_LAZY
+from lowcloud.engine.local import LocalEngine
 from tests.contracts.test_engine import ended, eventually, python, texts
 
 OBJECTS: dict[str, bytes] = {}

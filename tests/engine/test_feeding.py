@@ -12,7 +12,8 @@ import pytest
 
 from lowcloud import contract
 from lowcloud.engine import Input, LazyFolder, Replica, Resources, Source, StagingFailed, Stream, Work, isolation
-from lowcloud.engine.local import NOT_LAZY, LocalEngine
+from lowcloud.engine.feeding import NOT_LAZY
+from lowcloud.engine.local import LocalEngine
 from tests.contracts.test_engine import ended, eventually, texts
 
 LEVELS = {"namespaces": isolation.NAMESPACES, "landlock": isolation.LANDLOCK, "process": isolation.PROCESS}
