@@ -45,6 +45,7 @@ EXIT_ALGORITHM_ERROR = 1
 # Why a program was ended that went over a limit.
 OUT_OF_MEMORY = "out of memory"
 DISK_FULL = "disk full"
+INPUT_LOST = "input lost"  # then ": " and why
 
 # The name of the replica, by which an engine recognises processes that it must end.
 REPLICA_VARIABLE = "LOWCLOUD_REPLICA"
@@ -70,3 +71,4 @@ CONTROL_FIFO = "control"  # any byte makes the supervisor look for the stop file
 FEEDS_FOLDER = "feeds"
 FEED_SOCKET = "feed"
 FEED_FAILED = 0xFFFFFFFF
+FEED_FAULT_FILE = "fault"  # in that folder: why the feeder had the program ended

@@ -60,6 +60,8 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
         if status.reason == contract.DISK_FULL:
             size = f"{job.specification.volume_gigabytes} GB"
             return f"ClientError: The program filled its volume of {size}. Write less, or ask for a larger one."
+        if status.reason.startswith(contract.INPUT_LOST):
+            return f"ClientError: Data of the job could not be read: {status.reason.partition(': ')[2]}"
         said = cloud.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
         sentence = said.decode(errors="replace").strip() or f"The program of {hosts(job)[rank]} failed; see its log."
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
