@@ -28,6 +28,7 @@ def plan(cloud: Cloud, job: TrainingJob) -> Work:
         command=program.train_command,
         replicas=tuple(_replica(cloud, job, rank) for rank in range(job.specification.instance_count)),
         resources=shares.of_one_replica(cloud),
+        network=program.hosts_need_network and job.specification.instance_count > 1,
     )
 
 

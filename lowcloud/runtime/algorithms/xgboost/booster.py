@@ -71,6 +71,10 @@ class Booster:
         for name, value in parameters:
             call("XGBoosterSetParam", self.handle, name.encode(), value.encode())
 
+    def settle(self) -> None:
+        """Let parameters that were set take effect."""
+        self.rounds  # noqa: B018 - asking for it does
+
     def update(self, rounds_done: int, matrix: Matrix) -> None:
         """One round of boosting."""
         call("XGBoosterUpdateOneIter", self.handle, ctypes.c_int(rounds_done), matrix.handle)
