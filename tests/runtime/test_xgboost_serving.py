@@ -202,3 +202,12 @@ def test_bytes_that_are_no_model_are_named(tmp_path: Path, content: bytes) -> No
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableModel, match="holds no file xgboost-model"):
         algorithm.load(tmp_path)
+
+
+def test_a_model_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    fit(tmp_path)
+    whole = (tmp_path / "xgboost-model").read_bytes()
+    for cut in (len(whole) // 3, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "xgboost-model").write_bytes(whole[:cut])
+        with pytest.raises(UnreadableModel, match="is not a model that XGBoost reads"):
+            algorithm.load(tmp_path)

@@ -9,6 +9,7 @@ import numpy as np
 
 from lowcloud import contract
 from lowcloud.runtime.algorithms.xgboost import collective, data, folds, library, settings
+from lowcloud.runtime.algorithms.xgboost.booster import Booster
 from lowcloud.runtime.algorithms.xgboost.boosting import Sets, Stop, boost
 from lowcloud.runtime.algorithms.xgboost.checkpoints import Checkpoints
 from lowcloud.runtime.algorithms.xgboost.collective import Ring
@@ -168,4 +169,9 @@ def _given_model(folder: Path) -> bytes:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name.startswith(MODEL))
     if not paths:
         raise ClientError(f"Channel model holds no file {MODEL}. Pass a model that xgboost stored, unpacked.")
-    return paths[0].read_bytes()
+    content = paths[0].read_bytes()
+    try:
+        Booster().load_bytes(content)
+    except library.Failed as error:
+        raise ClientError(f"{paths[0].name} of channel model is not a model that XGBoost reads: {error}.") from error
+    return content
