@@ -12,7 +12,14 @@ INPUT_DATA_CONFIG = "input/config/inputdataconfig.json"  # {channel: {ContentTyp
 RESOURCE_CONFIG = "input/config/resourceconfig.json"  # {current_host, hosts, network_interface_name, ...}
 DATA = "input/data"  # one folder a channel
 MODEL = "model"
+CODE = "code"  # the unpacked source archive of a script
+REQUIREMENTS = "input/environment/requirements.txt"  # what the builder of a Python environment installs
+CONSTRAINTS = "input/environment/constraints.txt"  # and what it must not contradict
+PROCESSING = "processing"  # inputs and outputs of processing programs
+PROCESSING_CONFIG = "config/processingjobconfig.json"  # the request
+PROCESSING_RESOURCE_CONFIG = "config/resourceconfig.json"
 OUTPUT_DATA = "output/data"
+OUTPUT_INTERMEDIATE = "output/intermediate"  # what a program writes here could be stored while it runs
 CHECKPOINTS = "checkpoints"
 FAILURE = "output/failure"  # a program that fails writes here the sentence its user should read
 
@@ -21,6 +28,10 @@ SOCKET_VARIABLE = "LOWCLOUD_SOCKET"
 
 # A folder that all replicas of one work share, where rank 0 leaves its unix socket for the others (runtime/world.py).
 RENDEZVOUS_VARIABLE = "LOWCLOUD_RENDEZVOUS"
+
+# The Python environment of the replica: `python` and PATH mean it. A work that builds one fills this folder, which lies
+# at the same path wherever the environment is used.
+ENVIRONMENT_VARIABLE = "LOWCLOUD_ENVIRONMENT"
 
 # Exit codes of built-in programs: the user's input is at fault, or the program is.
 EXIT_CLIENT_ERROR = 2
@@ -31,7 +42,7 @@ REPLICA_VARIABLE = "LOWCLOUD_REPLICA"
 
 # Between an engine and the supervisor of one replica (runtime/supervise.py): files in the replica's own folder, which
 # its program does not see. All are written whole, or locked, so that either side may die at any moment.
-PLAN_FILE = "plan.json"  # {name, command, environment, directory, sandbox}; written by the engine
+PLAN_FILE = "plan.json"  # {name, command, interpreter, environment, directory, sandbox}; written by the engine
 LOCK_FILE = "lock"  # flock held by the supervisor for as long as it lives
 LOG_FILE = "log"  # lines "<milliseconds since the epoch> <text>"
 STARTED_FILE = "started"  # {started_at}; there before the program is, so that no program is ever started twice

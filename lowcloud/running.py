@@ -104,6 +104,13 @@ def listen_too(listener: socket.socket) -> socket.socket:
     return _bind(listener.family, *listener.getsockname()[:2], is_shared=True)
 
 
+def address_of(listener: socket.socket) -> str:
+    """The URL of a listening socket for programs of this machine."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _bind(family: int, host: str, port: int, *, is_shared: bool) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

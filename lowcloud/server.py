@@ -12,20 +12,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 
 import uvicorn
 import uvloop
 from sqlalchemy.exc import DBAPIError
 
-from lowcloud import crew
+from lowcloud import crew, wiring
 from lowcloud.aws.gateway import Gateway
 from lowcloud.client import EXECUTION_ROLE
-from lowcloud.core import access_lists, endpoints_lifecycle, errands, inputs, objects, roles, training_lifecycle
+from lowcloud.core import access_lists, endpoints_lifecycle, errands, inputs, jobs_lifecycle, objects, roles
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.jobs import PROCESSING, TRAINING
 from lowcloud.core.leading import Leading
+from lowcloud.core.reconciler import Kinds
 from lowcloud.crew import Member
 from lowcloud.engine.local import LocalEngine
-from lowcloud.running import Running, hold_home, listen, listen_too
+from lowcloud.running import Running, address_of, hold_home, listen, listen_too
 from lowcloud.settings import Settings, remember, remember_store
 from lowcloud.store import belonging, tables
 from lowcloud.store.backend import CannotUse
@@ -48,8 +51,11 @@ class CannotOpen(Exception):
     """The home's data cannot be opened; the message says why."""
 
 
-def open_cloud(settings: Settings) -> Cloud:
-    """The cloud of a home, made where there is none. Raises CannotUse, OSError and DBAPIError."""
+def open_cloud(settings: Settings, endpoint: str = "") -> Cloud:
+    """The cloud of a home, made where there is none. Raises CannotUse, OSError and DBAPIError.
+
+    `endpoint` is where it will answer.
+    """
     _check_choice(settings)
     keys = KeyRing(settings.encryption_key)
     database = Database(settings.database_url)
@@ -61,7 +67,10 @@ def open_cloud(settings: Settings) -> Cloud:
             keys=keys,
             files=Files(settings.data / "objects", keys),
             reserve=Reserve(settings.data / "reserve"),
-            engine=LocalEngine(settings.work, lambda source: inputs.fetch(cloud, source)),
+            engine=LocalEngine(
+                settings.work, lambda source: inputs.fetch(cloud, source), shows=(wiring.folder(settings.home),)
+            ),
+            endpoint=endpoint,
         )
         roles.ensure(cloud, EXECUTION_ROLE)
     except BaseException:
@@ -72,8 +81,9 @@ def open_cloud(settings: Settings) -> Cloud:
 
 
 # What the reconciler carries forward, and how.
-KINDS = {
-    tables.training_jobs: training_lifecycle.advance,
+KINDS: Kinds = {
+    tables.training_jobs: partial(jobs_lifecycle.advance, TRAINING),
+    tables.processing_jobs: partial(jobs_lifecycle.advance, PROCESSING),
     tables.endpoints: endpoints_lifecycle.advance,
     tables.errands: errands.advance,
 }
@@ -116,8 +126,9 @@ def _lead(
     on_ready: Callable[[Running], None],
 ) -> None:
     """Serve, and stand for carrying jobs forward. `known_as` is the process that others signal."""
-    cloud = _open_cloud(settings)
+    cloud = _open_cloud(settings, address_of(listener))
     remember(settings)  # only now: what the store refuses is not what others should read
+    wiring.lay_files(settings.home)
     errands.ensure(cloud)
     leading = Leading(cloud, KINDS)
     leading.start()
@@ -140,7 +151,7 @@ def _lead(
 
 def _assist(settings: Settings, listener: socket.socket, member: Member) -> None:
     """Serve, and tell the first of the crew what is due."""
-    cloud = _open_cloud(settings)
+    cloud = _open_cloud(settings, address_of(listener))
     cloud.bell.listen(member.ring)
     try:
         uvloop.run(_serve(cloud, listener, lambda: None))
@@ -148,9 +159,9 @@ def _assist(settings: Settings, listener: socket.socket, member: Member) -> None
         cloud.database.close()
 
 
-def _open_cloud(settings: Settings) -> Cloud:
+def _open_cloud(settings: Settings, endpoint: str) -> Cloud:
     try:
-        return open_cloud(settings)
+        return open_cloud(settings, endpoint)
     except CannotUse as error:
         raise CannotOpen(str(error)) from error
     except (OSError, DBAPIError) as error:
@@ -228,10 +239,8 @@ def _sweep(cloud: Cloud) -> None:
 
 
 def _announce(cloud: Cloud, leading: Leading, listener: socket.socket, known_as: int) -> Running:
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
     isolation = cloud.engine.isolation() if leading.leads else FOLLOWS
-    running = Running(known_as, f"http://{shown}:{port}", time.time(), isolation)
+    running = Running(known_as, address_of(listener), time.time(), isolation)
     path = cloud.settings.home / "server.json"
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(asdict(running)))

@@ -9,10 +9,27 @@ from lowcloud.core import listings, objects
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, Invalid, NotFound
 from lowcloud.core.inputs import fetch, parse_uri, source_of
-from lowcloud.core.training import Channel
 from lowcloud.engine import Input, StagingFailed
 
 MANIFEST_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One named input, laid into a folder of every host or shared out among the hosts.
+
+    It is the objects under `prefix`, or those that the manifest at the key `prefix` lists.
+    """
+
+    name: str
+    bucket: str
+    prefix: str
+    content_type: str | None = None
+    is_gzip: bool = False
+    is_sharded: bool = False
+    is_manifest: bool = False
+    path: str = ""  # of its folder, relative to the program's base; "": input/data/NAME
+    is_optional: bool = False  # nothing is laid where there is nothing
 
 
 @dataclass(frozen=True)
@@ -28,7 +45,7 @@ class _File:
 def inputs_of(cloud: Cloud, channel: Channel, rank: int, hosts_count: int) -> Iterator[Input]:
     """What one host gets of a channel. Raises StagingFailed where the channel has no data or a key is no file path."""
     files = _files_of_manifest(cloud, channel) if channel.is_manifest else _files_of_prefix(cloud, channel)
-    if not files:
+    if not files and not channel.is_optional:
         raise StagingFailed(
             f'No S3 objects found under S3 URL "{_uri(channel)}" given in input data source of channel '
             f"{channel.name!r}. Upload the data there, or correct the URL."
@@ -36,8 +53,24 @@ def inputs_of(cloud: Cloud, channel: Channel, rank: int, hosts_count: int) -> It
     for index, file in enumerate(files):
         _check_path(file)
         if not channel.is_sharded or index % hosts_count == rank:
-            path = f"{contract.DATA}/{channel.name}/{file.path}"
+            path = f"{folder_of(channel)}/{file.path}"
             yield Input(path, source_of(file.bucket, file.key), file.size)
+
+
+def folder_of(channel: Channel) -> str:
+    """Where a program finds the channel, relative to its base."""
+    return channel.path or f"{contract.DATA}/{channel.name}"
+
+
+def configuration_of(channel: Channel) -> dict[str, str]:
+    """What a program reads about the channel in inputdataconfig.json."""
+    return {
+        "TrainingInputMode": "File",
+        "S3DistributionType": "ShardedByS3Key" if channel.is_sharded else "FullyReplicated",
+        "RecordWrapperType": "None",
+        **({"ContentType": channel.content_type} if channel.content_type else {}),
+        **({"CompressionType": "Gzip"} if channel.is_gzip else {}),
+    }
 
 
 def _files_of_prefix(cloud: Cloud, channel: Channel) -> list[_File]:

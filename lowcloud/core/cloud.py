@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
+from lowcloud.core.synced import Synced
 from lowcloud.engine import Engine
 from lowcloud.engine.connections import Connections
 from lowcloud.settings import Settings
@@ -81,6 +82,8 @@ class Cloud:
     connections: Connections = field(default_factory=Connections)
     bell: Bell = field(default_factory=Bell)
     recent: Recent = field(default_factory=Recent)
+    synced: Synced = field(default_factory=Synced)
+    endpoint: str = ""  # where programs of this machine reach the gateway
     closing: threading.Event = field(default_factory=threading.Event)  # the reconciler wants its turns to end
 
     def __post_init__(self) -> None:

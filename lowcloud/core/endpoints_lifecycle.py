@@ -138,7 +138,7 @@ def _work(cloud: Cloud, endpoint: Endpoint, variant: Variant, work_id: str) -> W
         id=work_id,
         command=program.serve_command,
         replicas=(Replica(environment=dict(model.environment), archives=tuple(_archives(cloud, model.artifact))),),
-        resources=shares.of_one_replica(cloud),
+        resources=shares.of_machine(cloud),
         serves=True,
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lowcloud.core import lifecycle_sweep, scrubber
+from lowcloud.core import admission, lifecycle_sweep, scrubber
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.reconciler import Claim
 from lowcloud.store.tables import errands
@@ -15,17 +15,21 @@ SHORT_SECONDS = 1.0  # for so long the claim is kept: it costs writes
 
 # Takes an errand one step further: where it stands then, and in how many seconds to go on.
 Errand = Callable[[Cloud, Mapping[str, Any]], tuple[dict[str, Any], float]]
-ERRANDS: dict[str, Errand] = {"lifecycle": lifecycle_sweep.advance, "scrub": scrubber.advance}
+ERRANDS: dict[str, Errand] = {
+    "lifecycle": lifecycle_sweep.advance,
+    "scrub": scrubber.advance,
+    admission.ERRAND: admission.sweep,
+}
 
 
 def ensure(cloud: Cloud) -> None:
-    """Have a row of each errand. In a new store there is nothing to look for on its first day."""
+    """Have a row of each errand. In a new store there is nothing to look for on its first day, but for jobs."""
     with cloud.database.read() as connection:
         missing = ERRANDS.keys() - set(connection.scalars(sa.select(errands.c.name)))
     if missing:
         with cloud.database.transaction() as connection:
             for name in missing:
-                due_at = cloud.now() + cloud.settings.day_seconds
+                due_at = cloud.now() + (0.0 if name == admission.ERRAND else cloud.settings.day_seconds)
                 row = {"name": name, "progress": {}, "due_at": due_at, "lease_until": 0}
                 insert_missing(connection, errands, row)
 

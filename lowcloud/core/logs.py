@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
 
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import NotFound
@@ -35,6 +35,8 @@ def endpoint_group(endpoint: str) -> str:
 
 def open_stream(cloud: Cloud, group: str, name: str) -> Row[Any]:
     """The stream of this name, made with its group where they do not exist."""
+    if (stream := _find_stream(cloud, group, name)) is not None:
+        return stream
     now = cloud.now()
     with cloud.database.transaction() as connection:
         insert_missing(connection, log_groups, {"name": group, "created_at": now})
@@ -53,12 +55,12 @@ def collect(
 ) -> None:
     """Move what a replica printed since the last time into its stream, which is made at the first line.
 
-    Lines, the offset they were read to and whatever `also` derives from them are saved in one transaction, so a crash
-    neither loses nor doubles a line.
+    A stream may take the lines of several works, one after the other. Lines, the offset they were read to and whatever
+    `also` derives from them are saved in one transaction, so a crash neither loses nor doubles a line.
     """
     while True:
         stream = _find_stream(cloud, group, name)
-        offset = stream.source_offset if stream else 0
+        offset = stream.source_offset if stream and stream.source == work_id else 0
         page = cloud.engine.logs(work_id, replica, offset)
         if page.next_offset == offset:
             return
@@ -67,8 +69,8 @@ def collect(
         with cloud.database.transaction() as connection:
             moved = connection.execute(
                 update(log_streams)
-                .where(log_streams.c.id == stream.id, log_streams.c.source_offset == offset)
-                .values(source_offset=page.next_offset)
+                .where(log_streams.c.id == stream.id, _is_read_to(stream))
+                .values(source=work_id, source_offset=page.next_offset)
             )
             if moved.rowcount != 1:
                 return  # another server has read these lines
@@ -207,6 +209,11 @@ def parse_terms(pattern: str) -> Terms:
     for sign, phrase, word in re.findall(r'([-?]?)(?:"([^"]*)"|([^\s"]+))', pattern):
         kinds[sign].append(phrase or word)
     return Terms(*(tuple(kinds[sign]) for sign in ("", "-", "?")))
+
+
+def _is_read_to(stream: Row[Any]) -> ColumnElement[bool]:
+    columns = log_streams.c
+    return and_(columns.source.is_not_distinct_from(stream.source), columns.source_offset == stream.source_offset)
 
 
 def _find_stream(cloud: Cloud, group: str, name: str) -> Row[Any] | None:

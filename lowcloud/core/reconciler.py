@@ -45,7 +45,7 @@ class Claim:
     def save(
         self,
         values: Mapping[str, Any],
-        also: Callable[[Connection], None] | None = None,
+        also: Callable[[Connection], object] | None = None,
         where: ColumnElement[bool] | None = None,
     ) -> bool:
         """Change the record, and whatever `also` changes, in one transaction. Raises LeaseLost.
@@ -70,9 +70,14 @@ class Claim:
                 raise LeaseLost(self.name)
             also(connection)
 
-    def release(self, due_at: float | None, where: ColumnElement[bool] | None = None) -> bool:
-        """Let go, with nothing left to do (None) or something for whoever claims it next. False as in `save`."""
-        return self.save({"lease_owner": None, "lease_until": 0, "due_at": due_at}, where=where)
+    def release(
+        self,
+        due_at: float | None,
+        also: Callable[[Connection], object] | None = None,
+        where: ColumnElement[bool] | None = None,
+    ) -> bool:
+        """Let go, with nothing left to do (None) or something for whoever claims it next. Else as `save`."""
+        return self.save({"lease_owner": None, "lease_until": 0, "due_at": due_at}, also, where)
 
     def _is_held(self) -> tuple[ColumnElement[bool], ...]:
         return (self.table.c.name == self.name, self.table.c.lease_owner == self.owner)

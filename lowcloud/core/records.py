@@ -1,9 +1,9 @@
 """Named records: rows of any table whose names are unique, made, found, listed and removed alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from lowcloud.core import events, tags
@@ -20,14 +20,17 @@ def add(
     row: Mapping[str, Any],
     labels: Mapping[str, str] | None = None,
     event: events.Event | None = None,
+    also: Callable[[Connection], object] | None = None,
 ) -> None:
-    """Make a record with its tags and its first event, in one transaction. Raises AlreadyExists."""
+    """Make a record with its tags and its first event, and do `also`, in one transaction. Raises AlreadyExists."""
     try:
         with cloud.database.transaction() as connection:
             connection.execute(insert(table).values(**row))
             tags.put(connection, subject, labels or {})
             if event:
                 events.record(connection, subject, event)
+            if also:
+                also(connection)
     except IntegrityError as error:
         raise AlreadyExists(kind, row["name"]) from error
     if "due_at" in row:

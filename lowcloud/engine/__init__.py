@@ -34,6 +34,7 @@ class Replica:
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # small texts by path, e.g. configuration JSON
     inputs: tuple[Input, ...] = ()
+    folders: tuple[str, ...] = ()  # made empty, beside the usual ones, e.g. "processing/output/train"
     archives: tuple[Input, ...] = ()  # tar.gz objects unpacked safely into the folder `path`, e.g. a model
 
 
@@ -42,7 +43,8 @@ class Work:
     """Something to run: a training host, an endpoint replica, any program under the contract.
 
     The id is the caller's: starting the same id again is the same work. A command whose first words are
-    ("python", "-m", module) with a lowcloud.runtime module runs in a fork of the warm parent.
+    ("python", "-m", module) with a lowcloud.runtime module runs in a fork of the warm parent, or by the interpreter of
+    the work's environment where it has one.
     """
 
     id: str
@@ -51,6 +53,8 @@ class Work:
     resources: Resources
     network: bool = False  # whether the program may reach other machines; an engine that cannot forbid it says so
     serves: bool = False  # the program listens on the socket named by contract.SOCKET_VARIABLE
+    environment: str = ""  # the Python it runs with: "" the engine's, "/path" a user's, else the key of one built here
+    builds: str = ""  # the key of the environment that it builds, in the folder named by contract.ENVIRONMENT_VARIABLE
 
 
 class Phase(StrEnum):
@@ -90,6 +94,15 @@ class LogPage:
     next_offset: int
 
 
+@dataclass(frozen=True)
+class FileEntry:
+    """One regular file, as it was when its folder was listed."""
+
+    path: str  # relative to the folder that was listed
+    size_bytes: int
+    modified_ns: int  # since the epoch
+
+
 class StagingFailed(Exception):
     """An input could not be laid into the replica's folder; the message is for the user."""
 
@@ -121,11 +134,32 @@ class Engine(Protocol):
     def read_file(self, work_id: str, replica: int, path: str, limit_bytes: int) -> bytes | None:
         """The first bytes of a file under the replica's base folder, or None."""
 
+    def listing(self, work_id: str, replica: int, folder: str) -> tuple[FileEntry, ...]:
+        """The regular files anywhere below a folder under the replica's base folder, also while its program runs.
+
+        Links are not followed, and a missing folder has no files. Raises OSError where it cannot be read.
+        """
+
+    def read(self, work_id: str, replica: int, path: str) -> Iterator[bytes]:
+        """A file under the replica's base folder, in chunks, up to the size that it has now; it follows no link.
+
+        Raises OSError where there is none (FileNotFoundError) or it cannot be read.
+        """
+
     def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
         """A tar.gz of a folder under the replica's base folder, in chunks; it follows no link."""
 
     def address(self, work_id: str, replica: int) -> str | None:
         """Where a serving replica answers, "unix:/path" or "http://host:port"; None before it listens."""
+
+    def has_environment(self, key: str) -> bool:
+        """Whether an environment of this key was built and kept."""
+
+    def keep_environment(self, work_id: str) -> None:
+        """Publish what a work has built, once it has exited with 0. Where its key is published already, that one stays.
+
+        Raises ValueError where the work has not ended well.
+        """
 
     def remove(self, work_id: str) -> None:
         """End what still runs of this work and delete its folder."""

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from errno import EACCES, EINVAL, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, EUSERS
 from pathlib import Path
@@ -82,8 +82,9 @@ class Walls:
     hide: tuple[str, ...]  # folders no replica may see: the cloud's home, the user's, sockets of the user's sessions
     keep: tuple[str, ...]  # folders a Python program needs, wherever they lie
 
-    def plan(self, owner: Owner, memory_bytes: int, network: bool) -> dict[str, Any]:
-        """The plan of one replica, without its own folders and names."""
+    def plan(self, owner: Owner, memory_bytes: int, network: bool, needs: Sequence[str]) -> dict[str, Any]:
+        """The plan of one replica that also sees the folders `needs`, without its own folders and names."""
+        hide = {*self.hide, *(_out_of_reach(needs) if self.level.has_own_uids else ())}
         return {
             "uid": owner.uid if self.level.has_own_uids else None,
             "gid": owner.gid if self.level.has_own_uids else None,
@@ -91,17 +92,17 @@ class Walls:
             "landlock": self.level.has_landlock,
             "network": network,
             "memory_bytes": memory_bytes,
-            "hide": self.hide,
-            "keep": self.keep,
+            "hide": sorted(hide),
+            "keep": (*self.keep, *needs),
         }
 
 
-def walls(level: Level, home: Path) -> Walls:
-    """The walls of a level around a cloud whose home is `home`."""
-    keep = _interpreter_folders()
+def walls(level: Level, home: Path, shows: Iterable[Path] = ()) -> Walls:
+    """The walls of a level around a cloud whose home is `home`, and within it `shows` what programs may read."""
+    keep = (*_interpreter_folders(), *map(str, shows))
     hide = {str(home), "/run/user", *_personal_folder()}
     if level.has_own_uids:  # else the interpreter would be out of reach, e.g. below /root
-        hide |= {str(parent) for folder in keep for parent in Path(folder).parents if not parent.stat().st_mode & 0o001}
+        hide |= _out_of_reach(keep)
     return Walls(level, tuple(sorted(hide)), keep)
 
 
@@ -120,6 +121,11 @@ def _spare_uids() -> range | None:
         if any(inside <= uids.start and uids.stop <= inside + size for inside, _, size in mapped):
             return uids
     return None
+
+
+def _out_of_reach(folders: Iterable[str]) -> set[str]:
+    """Those above the folders that another user cannot pass through. Covered, they show what is kept alone."""
+    return {str(parent) for folder in folders for parent in Path(folder).parents if not parent.stat().st_mode & 0o001}
 
 
 def _personal_folder() -> list[str]:

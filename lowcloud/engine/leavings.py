@@ -6,10 +6,15 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from errno import EINVAL, ELOOP, ENOENT, ENOTDIR
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from lowcloud.engine import FileEntry
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a named pipe must not hold the reader up
+VANISHED = (ENOENT, ENOTDIR, ELOOP)  # it has gone, or something else has taken its name
 READ_BYTES = 1024 * 1024
 GZIP_WINDOW = 31  # zlib's way to say: deflate with a gzip header
 FASTEST = 1
@@ -18,17 +23,37 @@ DEPTH_LIMIT = 200  # folders below folders; each costs an open descriptor
 
 def read_beneath(base: Path, path: str, limit_bytes: int) -> bytes | None:
     """The first bytes of the regular file base/path; None where it is missing or reached by a link."""
-    *folders, name = PurePosixPath(path).parts
-    with suppress(OSError):
-        folder = _open_beneath(base, tuple(folders))
-        try:
-            descriptor = os.open(name, FILE_FLAGS, dir_fd=folder)
-        finally:
-            os.close(folder)
-        with os.fdopen(descriptor, "rb") as file:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return file.read(limit_bytes)
+    with suppress(OSError), _open_file(base, path) as file:
+        return file.read(limit_bytes)
     return None
+
+
+def read(base: Path, path: str) -> Iterator[bytes]:
+    """base/path in chunks, up to the size it has now. Raises OSError where it is no regular file, or behind a link."""
+    file = _open_file(base, path)
+
+    def chunks() -> Iterator[bytes]:
+        with file:
+            left = os.fstat(file.fileno()).st_size
+            while left and (data := file.read(min(left, READ_BYTES))):
+                left -= len(data)
+                yield data
+
+    return chunks()
+
+
+def listing(base: Path, path: str) -> tuple[FileEntry, ...]:
+    """The regular files below base/path by name; none where it is missing. What vanishes meanwhile is left out."""
+    try:
+        descriptor = _open_beneath(base, PurePosixPath(path).parts)
+    except OSError as error:
+        if error.errno in VANISHED:
+            return ()
+        raise
+    try:
+        return tuple(_entries(descriptor, "", DEPTH_LIMIT))
+    finally:
+        os.close(descriptor)
 
 
 def archive(base: Path, path: str) -> Iterator[bytes]:
@@ -45,6 +70,8 @@ def archive(base: Path, path: str) -> Iterator[bytes]:
 
 
 def _open_beneath(base: Path, parts: tuple[str, ...]) -> int:
+    if ".." in parts or "/" in parts:
+        raise OSError(EINVAL, "the path leads out of the replica's folder", "/".join(parts))
     descriptor = os.open(base, FOLDER_FLAGS)
     for part in parts:
         parent = descriptor
@@ -53,6 +80,44 @@ def _open_beneath(base: Path, parts: tuple[str, ...]) -> int:
         finally:
             os.close(parent)
     return descriptor
+
+
+def _open_file(base: Path, path: str) -> BinaryIO:
+    *folders, name = PurePosixPath(path).parts or (".",)
+    folder = _open_beneath(base, tuple(folders))
+    try:
+        file = os.fdopen(os.open(name, FILE_FLAGS, dir_fd=folder), "rb")
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(EINVAL, "it is no regular file", path)
+    return file
+
+
+def _entries(folder: int, prefix: str, depth: int) -> Iterator[FileEntry]:
+    """The regular files in an open folder and below."""
+    for name in sorted(os.listdir(folder)):
+        try:
+            facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            below = os.open(name, FOLDER_FLAGS, dir_fd=folder) if stat.S_ISDIR(facts.st_mode) else None
+        except OSError as error:
+            if error.errno in VANISHED:
+                continue
+            raise
+        if below is not None:
+            try:
+                yield from _entries(below, f"{prefix}{name}/", _one_deeper(depth, prefix))
+            finally:
+                os.close(below)
+        elif stat.S_ISREG(facts.st_mode):
+            yield FileEntry(prefix + name, facts.st_size, facts.st_mtime_ns)
+
+
+def _one_deeper(depth: int, path: str) -> int:
+    if depth == 0:
+        raise OSError(f"{path[:80]!r}... lies more than {DEPTH_LIMIT} folders deep.")
+    return depth - 1
 
 
 def _members(folder: int, prefix: str, depth: int) -> Iterator[bytes]:
@@ -73,13 +138,12 @@ def _members(folder: int, prefix: str, depth: int) -> Iterator[bytes]:
 
 
 def _folder_blocks(parent: int, name: str, member: tarfile.TarInfo, depth: int) -> Iterator[bytes]:
-    if depth == 0:
-        raise OSError(f"{member.name[:80]!r}... lies more than {DEPTH_LIMIT} folders deep.")
+    below = _one_deeper(depth, member.name)
     member.type = tarfile.DIRTYPE
     yield _header(member)
     descriptor = os.open(name, FOLDER_FLAGS, dir_fd=parent)
     try:
-        yield from _members(descriptor, f"{member.name}/", depth - 1)
+        yield from _members(descriptor, f"{member.name}/", below)
     finally:
         os.close(descriptor)
 

@@ -1,9 +1,10 @@
 """LocalEngine: runs work as processes of this machine, each replica under a supervisor that outlives the server.
 
-Everything it knows lies in files below `root`, so that a new engine on the same folder finds running work again:
+Everything it knows lies in files below `root`, so that a new engine on the same folder finds running work again (and
+in `home`/environments, see environments.py):
 
     ids                           how many user ids were given out
-    <work>/work.json              which work this is, how many replicas it has, and which user ids they have
+    <work>/work.json              which work this is, its replicas and their user ids, the environment that it builds
     <work>/rendezvous/            shared by the replicas of the work
     <work>/<replica>/...          see replica.py and, for the supervisor's files, lowcloud.contract
 """
@@ -24,6 +25,7 @@ from weakref import WeakValueDictionary
 from lowcloud import contract
 from lowcloud.engine import (
     Fetch,
+    FileEntry,
     LogPage,
     Replica,
     ReplicaStatus,
@@ -34,9 +36,10 @@ from lowcloud.engine import (
     plans,
     staging,
 )
+from lowcloud.engine.environments import Environment, Environments
 from lowcloud.engine.isolation import Walls
 from lowcloud.engine.launcher import Launcher
-from lowcloud.engine.replica import ReplicaFolder, Stopped, delete, read_record, write_record
+from lowcloud.engine.replica import Owner, ReplicaFolder, Stopped, delete, read_record, write_record
 from lowcloud.engine.sockets import ShortNames
 
 TRIAL_SECONDS = 60.0  # for an interpreter to start and end on a machine under load
@@ -46,17 +49,20 @@ TRASH = "-trash"  # ends the names of folders that a dead engine may have left t
 class LocalEngine:
     """Implements lowcloud.engine.Engine.
 
-    `root` holds the folders of running work, `home` all that no program may see (the parent of `root` where not given).
+    `root` holds the folders of running work, `home` all that no program may see (the parent of `root` where not given)
+    but for the folders `shows`.
     """
 
-    def __init__(self, root: Path, fetch: Fetch, home: Path | None = None):
+    def __init__(self, root: Path, fetch: Fetch, home: Path | None = None, shows: tuple[Path, ...] = ()):
         self._root = root.absolute()
         self._home = (home or self._root.parent).absolute()
         if self._home == Path("/"):
             raise ValueError("The cloud's home cannot be the root of the file system.")
         self._fetch = fetch
+        self._shows = shows
         self._launcher = Launcher()
         self._short_names = ShortNames(self._root, self._home)
+        self._environments = Environments(self._home / "environments", self._home)
         self._walls: isolation.Walls | None = None
         self._walls_guard = threading.Lock()
         self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
@@ -70,8 +76,7 @@ class LocalEngine:
         Not before: a server that only looks on must touch nothing that another one is about.
         """
         self._launcher.warm_up()
-        for trash in self._root.glob(f".*{TRASH}"):
-            threading.Thread(target=delete, args=(trash,), name="trash", daemon=True).start()
+        threading.Thread(target=self._clean, name="trash", daemon=True).start()
 
     def close(self) -> None:
         """Let go of the warm parent. Running work goes on."""
@@ -88,6 +93,7 @@ class LocalEngine:
                     "id": work.id,
                     "replicas": len(work.replicas),
                     "first_id": self._count_ids(len(work.replicas)),
+                    "builds": work.builds,
                 }
                 write_record(folder / "work.json", record)
             waiting = [replica for replica in self._replicas(work.id) if not replica.was_started]
@@ -96,7 +102,8 @@ class LocalEngine:
                     self._stage(work, replica)
             waiting = [replica for replica in waiting if replica.is_staged]
             for replica in waiting:
-                self._launcher.launch(replica.path, _is_built_in(work))
+                is_ours = not work.environment and plans.is_built_in(work.command)
+                self._launcher.launch(replica.path, is_ours)
             for replica in waiting:
                 replica.wait_until_started()
 
@@ -116,6 +123,14 @@ class LocalEngine:
     def read_file(self, work_id: str, replica: int, path: str, limit_bytes: int) -> bytes | None:
         """See Engine.read_file."""
         return leavings.read_beneath(self._replica(work_id, replica).base, path, limit_bytes)
+
+    def listing(self, work_id: str, replica: int, folder: str) -> tuple[FileEntry, ...]:
+        """See Engine.listing."""
+        return leavings.listing(self._replica(work_id, replica).base, folder)
+
+    def read(self, work_id: str, replica: int, path: str) -> Iterator[bytes]:
+        """See Engine.read."""
+        return leavings.read(self._replica(work_id, replica).base, path)
 
     def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
         """See Engine.archive. Raises OSError where the folder is missing or cannot be read."""
@@ -141,6 +156,20 @@ class LocalEngine:
         with socket.socket(socket.AF_UNIX) as trial:
             return f"unix:{path}" if trial.connect_ex(os.fsencode(path)) == 0 else None
 
+    def has_environment(self, key: str) -> bool:
+        """See Engine.has_environment."""
+        return self._environments.has(key)
+
+    def keep_environment(self, work_id: str) -> None:
+        """See Engine.keep_environment."""
+        with self._locked(work_id):
+            record = read_record(self._folder(work_id) / "work.json")
+            if not record:  # it was removed, and so kept before
+                return
+            if not record.get("builds") or any(status.exit_code != 0 for status in self.status(work_id)):
+                raise ValueError(f"{work_id!r} has built no environment.")
+            self._environments.keep(record["builds"], work_id)
+
     def remove(self, work_id: str) -> None:
         """See Engine.remove."""
         with self._locked(work_id):
@@ -152,6 +181,9 @@ class LocalEngine:
                 self._addresses.pop((work_id, int(replica.path.name)), None)
                 self._forget_names(replica)
             folder = self._folder(work_id)
+            record = read_record(folder / "work.json")
+            if record and record.get("builds"):
+                self._environments.drop(record["builds"], work_id)
             if folder.exists():
                 trash = self._root / f".{secrets.token_hex(8)}{TRASH}"
                 folder.rename(trash)
@@ -210,10 +242,16 @@ class LocalEngine:
         try:
             replica.make(owner)
             staging.lay(work.replicas[number], replica.base, self._fetch_for(replica), owner)
-            plan = plans.make(work, replica, walls, owner, self._short_names)
+            environment = self._environment_of(work, owner)
+            plan = plans.make(work, replica, walls, owner, self._short_names, environment)
             write_record(replica.path / contract.PLAN_FILE, plan)
         except Stopped:
             replica.record_stop()
+
+    def _environment_of(self, work: Work, owner: Owner) -> Environment | None:
+        if work.builds:
+            return self._environments.make(work.builds, work.id, owner)
+        return self._environments.find(work.environment)
 
     def _fetch_for(self, replica: ReplicaFolder) -> Fetch:
         """Fetch that gives up when the replica is no longer wanted."""
@@ -226,17 +264,26 @@ class LocalEngine:
 
         return fetch
 
+    def _clean(self) -> None:
+        """Delete what dead engines have left: half-deleted folders, and half-built environments of no work."""
+        built = self._environments.built()  # before the records, so that none of these can belong to a later work
+        records = filter(None, map(read_record, self._root.glob("*/work.json")))
+        works = {(record["builds"], record["id"]) for record in records if record.get("builds")}
+        self._environments.sweep(built, works)
+        for trash in self._root.glob(f".*{TRASH}"):
+            delete(trash)
+
     def _find_walls(self) -> Walls:
         """The strongest walls that hold here; tried once, by running a program behind them."""
         with self._walls_guard:
             if self._walls is None:
                 *levels, last = isolation.levels()
                 failures: list[str] = []
-                while levels and (failure := self._try(isolation.walls(levels[0], self._home))):
+                while levels and (failure := self._try(isolation.walls(levels[0], self._home, self._shows))):
                     failures.append(failure)
                     levels.pop(0)
                 level = isolation.after_failures(levels[0] if levels else last, failures)
-                self._walls = isolation.walls(level, self._home)
+                self._walls = isolation.walls(level, self._home, self._shows)
             return self._walls
 
     def _try(self, walls: Walls) -> str:
@@ -268,7 +315,3 @@ def _mode(path: Path) -> int:
         return path.lstat().st_mode
     except FileNotFoundError:
         return 0
-
-
-def _is_built_in(work: Work) -> bool:
-    return work.command[:2] == ("python", "-m") and work.command[2].startswith("lowcloud.runtime.")

@@ -2,11 +2,13 @@
 
 import secrets
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lowcloud import contract
 from lowcloud.engine import Work
+from lowcloud.engine.environments import Environment
 from lowcloud.engine.isolation import Walls
 from lowcloud.engine.replica import Owner, ReplicaFolder
 from lowcloud.engine.sockets import ShortNames
@@ -14,44 +16,82 @@ from lowcloud.engine.sockets import ShortNames
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SOCKET = "http"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+BUILT_IN = "lowcloud.runtime."
+# Runs a module of this package by an interpreter that lacks it, or has another version of it.
+BOOTSTRAP = (
+    "import runpy, sys; sys.path[0] = {library!r}; del sys.argv[0];"
+    "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+)
 
 
-def make(work: Work, replica: ReplicaFolder, walls: Walls, owner: Owner, short_names: ShortNames) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Place:
+    """A folder of the machine, and where a replica in namespaces of its own sees it."""
+
+    outside: Path
+    inside: str
+    is_writable: bool = True
+
+
+def make(
+    work: Work,
+    replica: ReplicaFolder,
+    walls: Walls,
+    owner: Owner,
+    short_names: ShortNames,
+    environment: Environment | None = None,
+) -> dict[str, Any]:
     """The plan. Nothing of the server's own environment reaches the program."""
-    outside = {
-        "base": replica.base,
-        "temporary": replica.temporary,
-        "socket": short_names.of(replica.socket),
-        "rendezvous": short_names.of(replica.rendezvous),
-    }
-    inside = {
-        "base": contract.DEFAULT_BASE_DIR,
-        "temporary": "/tmp",
-        "socket": "/opt/lowcloud/socket",
-        "rendezvous": "/opt/lowcloud/rendezvous",
-    }
-    seen = inside if walls.level.has_namespaces else {name: str(path) for name, path in outside.items()}
+    places = _places(replica, short_names, environment)
+    seen = {name: place.inside if walls.level.has_namespaces else str(place.outside) for name, place in places.items()}
+    interpreter = f"{seen['environment']}/bin/python" if environment and not environment.is_built else None
     name = secrets.token_hex(12)
     return {
         "name": name,
-        "command": work.command,
+        "command": _through_bootstrap(work.command, seen["library"]) if interpreter else work.command,
+        "interpreter": interpreter,
         "environment": {
-            **_environment(work, seen),
+            **_environment(work, seen, interpreter),
             **work.replicas[int(replica.path.name)].environment,
             **_contract(name, seen),  # last: what a user calls by these names must not lead elsewhere
         },
         "directory": seen["base"],
         "sandbox": {
-            **walls.plan(owner, work.resources.memory_bytes, work.network),
+            **walls.plan(owner, work.resources.memory_bytes, work.network, environment.needs if environment else ()),
             "cgroup": name,
-            "binds": [*((str(outside[name]), inside[name]) for name in outside), (str(replica.temporary), "/var/tmp")],
+            "binds": [(str(place.outside), place.inside) for place in places.values() if place.is_writable],
+            "shows": [(str(place.outside), place.inside) for place in places.values() if not place.is_writable],
         },
     }
 
 
-def _environment(work: Work, seen: dict[str, str]) -> dict[str, str]:
+def is_built_in(command: tuple[str, ...]) -> bool:
+    """Whether a command runs a module of lowcloud.runtime."""
+    return command[:2] == ("python", "-m") and command[2].startswith(BUILT_IN)
+
+
+def _places(replica: ReplicaFolder, short_names: ShortNames, environment: Environment | None) -> dict[str, Place]:
+    places = {
+        "base": Place(replica.base, contract.DEFAULT_BASE_DIR),
+        "temporary": Place(replica.temporary, "/tmp"),
+        "longer": Place(replica.temporary, "/var/tmp"),
+        "socket": Place(short_names.of(replica.socket), "/opt/lowcloud/socket"),
+        "rendezvous": Place(short_names.of(replica.rendezvous), "/opt/lowcloud/rendezvous"),
+        "library": Place(replica.library, "/opt/lowcloud/library", is_writable=False),
+    }
+    if environment is not None:
+        inside = str(environment.folder) if environment.is_users else "/opt/lowcloud/environment"
+        places["environment"] = Place(environment.folder, inside, is_writable=environment.is_built)
+    return places
+
+
+def _through_bootstrap(command: tuple[str, ...], library: str) -> tuple[str, ...]:
+    return ("python", "-c", BOOTSTRAP.format(library=library), *command[2:]) if is_built_in(command) else command
+
+
+def _environment(work: Work, seen: dict[str, str], interpreter: str | None) -> dict[str, str]:
     return {
-        "PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
+        "PATH": f"{Path(interpreter or sys.executable).parent}:{SYSTEM_PATH}",
         "LANG": "C.UTF-8",
         "HOME": seen["temporary"],
         "TMPDIR": seen["temporary"],
@@ -66,4 +106,5 @@ def _contract(name: str, seen: dict[str, str]) -> dict[str, str]:
         contract.RENDEZVOUS_VARIABLE: seen["rendezvous"],
         contract.SOCKET_VARIABLE: f"{seen['socket']}/{SOCKET}",
         contract.REPLICA_VARIABLE: name,
+        **({contract.ENVIRONMENT_VARIABLE: seen["environment"]} if "environment" in seen else {}),
     }

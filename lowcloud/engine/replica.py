@@ -60,6 +60,11 @@ class ReplicaFolder:
         """The folder shared by the replicas of the work."""
         return self.path.parent / "rendezvous"
 
+    @property
+    def library(self) -> Path:
+        """A folder with this package in it and nothing else, for interpreters that do not have it."""
+        return self.path / "library"
+
     def make(self, owner: Owner) -> None:
         """Make it anew, with nothing in it. Raises Stopped where it was stopped before."""
         if self.is_unwanted:
@@ -72,6 +77,8 @@ class ReplicaFolder:
         for folder in (self.base, self.temporary, self.socket):
             folder.mkdir(mode=0o700)
             os.chown(folder, owner.uid, owner.gid)
+        self.library.mkdir(mode=0o755)
+        (self.library / "lowcloud").symlink_to(Path(contract.__file__).parent)
 
     @property
     def is_staged(self) -> bool:

@@ -15,7 +15,13 @@ from lowcloud import contract
 from lowcloud.engine import Fetch, Input, Replica, StagingFailed
 from lowcloud.engine.replica import Owner
 
-EMPTY_FOLDERS = (contract.DATA, contract.MODEL, contract.OUTPUT_DATA)  # programs expect them to be there
+EMPTY_FOLDERS = (  # programs expect them to be there
+    contract.DATA,
+    contract.MODEL,
+    contract.OUTPUT_DATA,
+    contract.OUTPUT_INTERMEDIATE,
+    contract.CHECKPOINTS,
+)
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 COPY_BYTES = 1024 * 1024
 ARCHIVE_MEMBERS = 1_000_000
@@ -26,7 +32,7 @@ ARCHIVE_ALLOWANCE_BYTES = 1 << 30
 def lay(replica: Replica, base: Path, fetch: Fetch, owner: Owner) -> None:
     """Fill the new folder `base`; all in it belongs to `owner`. Raises StagingFailed."""
     folder = _Folder(base, owner)
-    for path in EMPTY_FOLDERS:
+    for path in (*EMPTY_FOLDERS, *replica.folders):
         folder.make(path)
     for path, text in replica.files.items():
         folder.write(path, iter((text.encode(),)))

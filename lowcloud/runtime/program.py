@@ -27,7 +27,7 @@ def become(plan: dict[str, Any], jail: Jail, output: int) -> NoReturn:
         _take_output(output)
         jail.enter()
         os.chdir(plan["directory"])
-        code = _run(tuple(plan["command"]), plan["environment"])
+        code = _run(tuple(plan["command"]), plan["interpreter"], plan["environment"])
     except BaseException:  # noqa: BLE001 - the edge of this process: what went wrong is the program's last output
         traceback.print_exc()
     finally:
@@ -36,13 +36,13 @@ def become(plan: dict[str, Any], jail: Jail, output: int) -> NoReturn:
         os._exit(code)
 
 
-def _run(command: tuple[str, ...], environment: dict[str, str]) -> int:
-    if command[:2] == ("python", "-m") and command[2].startswith(BUILT_IN):
+def _run(command: tuple[str, ...], interpreter: str | None, environment: dict[str, str]) -> int:
+    if interpreter is None and command[:2] == ("python", "-m") and command[2].startswith(BUILT_IN):
         return _run_built_in(command[2], command[3:], environment)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # ignored by Python, and so by what it would become
         signal.signal(number, signal.SIG_DFL)
-    if command[0] == "python":  # this one, which may go by another name alone, such as python3.12
-        command = (sys.executable, *command[1:])
+    if command[0] == "python":  # that of its environment, or this one, which may be called python3.12 alone
+        command = (interpreter or sys.executable, *command[1:])
     try:
         os.execvpe(command[0], command, environment)
     except OSError as error:

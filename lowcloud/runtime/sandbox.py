@@ -1,7 +1,9 @@
 """The walls around one program, built from the engine's plan (engine/isolation.py) by its supervisor and by itself.
 
 Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int,
-       hide: [folder], keep: [folder], binds: [[source, target]], cgroup: name}
+       hide: [folder], keep: [folder], binds: [[source, target]], shows: [[source, target]], cgroup: name}
+
+`binds` are the replica's own folders, `shows` what it may read.
 """
 
 import contextlib
@@ -54,7 +56,8 @@ class Jail:
             kernel.die_with_parent(self.supervisor)
         if self.plan["landlock"]:
             own = (source for source, _ in self.plan["binds"])
-            landlock.confine(self.plan["hide"], read=self.plan["keep"], write=own)
+            shown = (source for source, _ in self.plan["shows"])
+            landlock.confine(self.plan["hide"], read=(*self.plan["keep"], *shown), write=own)
         if self.plan["namespaces"] or self.plan["landlock"]:
             kernel.give_up_privileges()
         os.umask(0o002)  # the replicas of a work share a group and, in the rendezvous folder, a socket
@@ -104,7 +107,7 @@ def _enter_namespaces(plan: dict[str, Any]) -> None:
     with contextlib.ExitStack() as opened:
         # Every source is opened before the first cover, which may lie over it.
         kept = {folder: _open(folder, opened) for folder in plan["keep"]}
-        own = {target: _open(source, opened) for source, target in plan["binds"]}
+        own = {target: _open(source, opened) for source, target in (*plan["binds"], *plan["shows"])}
         _rebuild_opt(opened)
         if "/tmp" in own:
             kernel.bind(own.pop("/tmp"), "/tmp")
@@ -115,6 +118,8 @@ def _enter_namespaces(plan: dict[str, Any]) -> None:
                 _restore(folder, kept)
         for target, source in own.items():
             _show(source, target)
+            if target == "/var/tmp":
+                _restore(target, kept)
     kernel.mount_memory("/dev/shm", "mode=1777")
     _make_read_only([*(target for _, target in plan["binds"]), "/dev/shm"])
     with contextlib.suppress(PermissionError):  # in some containers; the outer /proc then stays

@@ -1,5 +1,7 @@
 """Every table. Times are seconds since the epoch; `document` columns hold what is only ever read whole."""
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -14,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
@@ -28,7 +31,7 @@ def _lease() -> tuple[Column[float], Column[str], Column[float]]:
     )
 
 
-SCHEMA_VERSION = 4  # grows with every change of a table; store/migrations/ will lead from each to the next
+SCHEMA_VERSION = 5  # grows with every change of a table; store/migrations/ will lead from each to the next
 
 schema_version = Table(
     "schema_version",
@@ -86,18 +89,67 @@ role_attachments = Table(
 
 # Jobs and endpoints
 
-training_jobs = Table(
-    "training_jobs",
+
+def _queue() -> tuple[Column[Any], ...]:
+    """What the queue needs of a row of a job; see core/admission.py."""
+    return (
+        Column("owner", String, nullable=False, server_default=""),  # among whom the machine is shared fairly
+        Column("priority", Integer, nullable=False, server_default="0"),  # higher first
+        Column("replicas", Integer, nullable=False, server_default="1"),
+        Column("cpus", Float, nullable=False, server_default="0"),  # of each replica: asked for; once admitted, its own
+        Column("memory_bytes", BigInteger, nullable=False, server_default="0"),
+        Column("gpus", Integer, nullable=False, server_default="0"),
+        Column("is_spot", Boolean, nullable=False, server_default="0"),  # may be interrupted for a higher priority
+        Column("admitted_at", Float),  # null: it waits for room, or has ended before it got any
+        Column("blocked_at", Float),  # since when it is the first that finds no room
+        Column("pool_key", String),  # what a job must match to take over what this one leaves; null: nothing is kept
+        Column("keep_alive_seconds", Integer),
+        Column("retained_until", Float),  # null: it has left nothing
+        Column("reused_by", String(63)),
+    )
+
+
+def _queue_indexes(name: str) -> tuple[Index, ...]:
+    """So that jobs that have ended cost nothing, and those that wait next to it."""
+    waits = text("admitted_at IS NULL AND ended_at IS NULL")
+    runs = text("admitted_at IS NOT NULL AND due_at IS NOT NULL")
+    keeps = text("retained_until IS NOT NULL")
+    return (
+        Index(f"{name}_waiting", "owner", "priority", "created_at", sqlite_where=waits, postgresql_where=waits),
+        Index(f"{name}_running", "admitted_at", sqlite_where=runs, postgresql_where=runs),
+        Index(f"{name}_retained", "retained_until", sqlite_where=keeps, postgresql_where=keeps),
+        Index(f"{name}_served", "owner", "admitted_at"),
+    )
+
+
+def _jobs(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("name", String(63), primary_key=True),
+        Column("state", String(32), nullable=False),
+        Column("created_at", Float, nullable=False, index=True),
+        Column("modified_at", Float, nullable=False, index=True),
+        Column("ended_at", Float),
+        Column("stop_requested", Boolean, nullable=False, server_default="0"),
+        Column("interrupt_requested", Boolean, nullable=False, server_default="0"),
+        Column("specification", JSON, nullable=False),  # what was asked; never changes
+        Column("progress", JSON, nullable=False),  # what has become of it
+        *_queue(),
+        *_lease(),
+        *_queue_indexes(name),
+    )
+
+
+training_jobs = _jobs("training_jobs")
+processing_jobs = _jobs("processing_jobs")
+
+images = Table(
+    "images",
     metadata,
-    Column("name", String(63), primary_key=True),
-    Column("state", String(32), nullable=False),
-    Column("created_at", Float, nullable=False, index=True),
-    Column("modified_at", Float, nullable=False, index=True),
-    Column("ended_at", Float),
-    Column("stop_requested", Boolean, nullable=False, server_default="0"),
-    Column("specification", JSON, nullable=False),  # what was asked; never changes
-    Column("progress", JSON, nullable=False),  # what has become of it
-    *_lease(),
+    Column("name", String(512), primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Column("specification", JSON, nullable=False),  # what the user has taught about it
 )
 
 models = Table(
@@ -161,7 +213,8 @@ log_streams = Table(
     Column("last_event_ms", Integer),
     Column("last_ingestion_ms", Integer),
     Column("bytes", Integer, nullable=False, server_default="0"),
-    Column("source_offset", Integer, nullable=False, server_default="0"),  # how far the engine's log was read
+    Column("source", String),  # the work whose lines came last
+    Column("source_offset", Integer, nullable=False, server_default="0"),  # how far its log was read
     Index("log_stream_by_name", "group", "name", unique=True),
 )
 

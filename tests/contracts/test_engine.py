@@ -170,6 +170,22 @@ def test_inputs_and_files_lie_in_the_folder_and_the_environment_is_set(engine: E
     assert texts(engine) == ['{"k": "5"}', "20000 blue"]
 
 
+def test_inputs_and_empty_folders_may_lie_anywhere_below_the_base(engine: Engine) -> None:
+    OBJECTS["s3://b/k"] = b"data"
+    replica = Replica(
+        inputs=(Input("processing/input/train/part", "s3://b/k", 4),), folders=("processing/output/train", "own/one")
+    )
+    script = (
+        'cd "$SAGEMAKER_BASE_DIR"; cat processing/input/train/part; echo; echo x > processing/output/train/result;'
+        "ls -d own/one checkpoints output/intermediate output/data model input/data; echo > own/one/file"
+    )
+    engine.start(work("sh", "-c", script, replicas=(replica,)))
+    assert ended(engine)[0].exit_code == 0, texts(engine)
+    empty = ["checkpoints", "input/data", "model", "output/data", "output/intermediate", "own/one"]
+    assert texts(engine) == ["data", *empty]
+    assert [entry.path for entry in engine.listing("w", 0, "processing/output")] == ["train/result"]
+
+
 def test_a_missing_input_fails_the_staging_with_its_name(engine: Engine) -> None:
     with pytest.raises(StagingFailed, match="s3://b/none"):
         engine.start(work("true", replicas=(Replica(inputs=(Input("input/data/x", "s3://b/none", 1),)),)))
@@ -202,6 +218,23 @@ def test_a_file_of_the_replica_can_be_read_up_to_a_limit(engine: Engine) -> None
     ended(engine)
     assert engine.read_file("w", 0, "failure", 3) == b"why"
     assert engine.read_file("w", 0, "missing", 3) is None
+
+
+def test_files_are_listed_and_read_while_the_program_runs(engine: Engine) -> None:
+    program = (
+        "import os, pathlib, time; folder = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR']) / 'checkpoints' / '1';"
+        "folder.mkdir(parents=True); (folder / 'weights').write_bytes(bytes(2_000_000)); print('written', flush=True);"
+        "time.sleep(60)"
+    )
+    assert engine.listing("w", 0, "checkpoints") == ()
+    engine.start(python(program))
+    eventually(lambda: texts(engine) == ["written"])
+    (entry,) = engine.listing("w", 0, "checkpoints")
+    assert (entry.path, entry.size_bytes) == ("1/weights", 2_000_000)
+    assert time.time() - 60 < entry.modified_ns / 1e9 < time.time() + 1
+    assert b"".join(engine.read("w", 0, "checkpoints/1/weights")) == bytes(2_000_000)
+    with pytest.raises(FileNotFoundError):
+        engine.read("w", 0, "checkpoints/none")
 
 
 def test_an_archive_holds_what_the_program_left(engine: Engine) -> None:
@@ -278,6 +311,25 @@ def test_capacity_and_isolation_are_told(engine: Engine) -> None:
     assert capacity.cpus >= 1
     assert capacity.memory_bytes > 1 << 28
     assert engine.isolation().endswith(".")
+
+
+def test_an_environment_that_a_work_builds_is_published_when_it_is_kept(engine: Engine) -> None:
+    build = "import os, venv; venv.create(os.environ['LOWCLOUD_ENVIRONMENT'], symlinks=True)"
+    engine.start(Work("w", ("python", "-c", build), (Replica(),), SMALL, builds="key"))
+    assert ended(engine)[0].exit_code == 0, texts(engine)
+    assert not engine.has_environment("key")
+    engine.keep_environment("w")
+    engine.remove("w")
+    assert engine.has_environment("key")
+    program = "import os, sys; print(sys.prefix == os.environ['LOWCLOUD_ENVIRONMENT'])"
+    engine.start(Work("w", ("python", "-c", program), (Replica(),), SMALL, environment="key"))
+    ended(engine)
+    assert texts(engine) == ["True"]
+
+
+def test_an_environment_that_was_never_built_fails_the_staging_with_its_name(engine: Engine) -> None:
+    with pytest.raises(StagingFailed, match="'key'"):
+        engine.start(Work("w", ("true",), (Replica(),), SMALL, environment="key"))
 
 
 def test_a_users_variables_do_not_replace_those_of_the_contract(engine: Engine) -> None:

@@ -3,9 +3,8 @@
 import pytest
 
 from lowcloud.core import buckets, inputs, objects
-from lowcloud.core.channels import inputs_of
+from lowcloud.core.channels import Channel, inputs_of
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.training import Channel
 from lowcloud.engine import StagingFailed
 
 ROWS = b"1,2\n" * 20_000

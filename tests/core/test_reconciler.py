@@ -11,7 +11,7 @@ from lowcloud.core.cloud import Cloud
 from lowcloud.core.models import Model
 from lowcloud.core.reconciler import Claim, LeaseLost, Reconciler
 from lowcloud.store.tables import training_jobs
-from tests.core.test_training_work import SPECIFICATION
+from tests.core.test_job_outputs import BUCKET, SPECIFICATION
 from tests.running import wait_for
 
 
@@ -209,7 +209,7 @@ def test_only_what_is_due_rings_the_bell(cloud):
     cloud.bell.listen(lambda: rings.append(1))
     models.create(cloud, Model("model", 0.0, "linear-learner:1", "role"))
     assert not rings
-    buckets.create(cloud, SPECIFICATION.output_bucket)
+    buckets.create(cloud, BUCKET)
     training.create(cloud, "job", SPECIFICATION)
     assert rings
 

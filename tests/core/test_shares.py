@@ -1,17 +1,78 @@
-"""What a replica may use of the machine."""
+"""What an instance type is fitted to on this machine."""
 
 import pytest
 
 from lowcloud.core import shares
 from lowcloud.engine import Resources
+from lowcloud.instances import INSTANCES
 
-GIGABYTE = 1 << 30
+GIB = 1 << 30
+LAPTOP = Resources(2.0, 20 * GIB, 0)
+WORKSTATION = Resources(16.0, 128 * GIB, 2)
 
 
 @pytest.mark.parametrize(
-    ("machine", "reserve"),
-    [(64 * GIGABYTE, int(6.4 * GIGABYTE)), (2 * GIGABYTE, GIGABYTE // 2), (512 << 20, 256 << 20)],
+    ("machine", "reserve"), [(64 * GIB, int(6.4 * GIB)), (2 * GIB, GIB // 2), (512 << 20, 256 << 20)]
 )
 def test_a_reserve_of_the_memory_is_left_to_the_machine(cloud, monkeypatch, machine, reserve):
-    monkeypatch.setattr(cloud.engine, "capacity", lambda: Resources(4.0, machine))
-    assert shares.of_one_replica(cloud) == Resources(4.0, machine - reserve)
+    monkeypatch.setattr(cloud.engine, "capacity", lambda: Resources(4.0, machine, 1))
+    assert shares.of_machine(cloud) == Resources(4.0, machine - reserve, 1)
+
+
+def test_a_type_that_fits_gets_what_it_has():
+    assert shares.fit("ml.m5.large", 1, LAPTOP) == shares.Fitted(Resources(2.0, 8 * GIB, 0))
+    assert shares.fit("ml.g5.xlarge", 2, WORKSTATION) == shares.Fitted(Resources(4.0, 16 * GIB, 1))
+
+
+@pytest.mark.parametrize(
+    ("asked", "count", "machine", "each", "sentence"),
+    [
+        (
+            "ml.m5.4xlarge",
+            1,
+            LAPTOP,
+            Resources(2.0, 20 * GIB, 0),
+            "ml.m5.4xlarge has 16 vCPU and 64 GiB; this machine gives 2 and 20.",
+        ),
+        (
+            "ml.p3.16xlarge",
+            1,
+            LAPTOP,
+            Resources(2.0, 20 * GIB, 0),
+            "ml.p3.16xlarge has 64 vCPU, 8 GPU and 488 GiB; this machine gives 2, 0 and 20.",
+        ),
+        (
+            "ml.p3.16xlarge",
+            1,
+            WORKSTATION,
+            Resources(16.0, 128 * GIB, 2),
+            "ml.p3.16xlarge has 64 vCPU, 8 GPU and 488 GiB; this machine gives 16, 2 and 128.",
+        ),
+        (
+            "ml.m5.large",
+            4,
+            LAPTOP,
+            Resources(0.5, 5 * GIB, 0),
+            "ml.m5.large has 2 vCPU and 8 GiB; this machine gives each of 4 0.5 and 5.",
+        ),
+    ],
+)
+def test_a_type_that_is_too_large_is_fitted_down_and_that_is_said(asked, count, machine, each, sentence):
+    assert shares.fit(asked, count, machine) == shares.Fitted(each, sentence)
+
+
+@pytest.mark.parametrize("machine", [LAPTOP, WORKSTATION])
+def test_every_type_runs_on_every_machine(machine):
+    for name in (name for name, instance in INSTANCES.items() if instance.vcpus):
+        for count in (1, 3):
+            each = shares.fit(name, count, machine).each
+            assert shares.holds(machine, shares.times(each, count))
+            assert each.cpus > 0
+            assert each.memory_bytes > 0
+
+
+def test_libraries_are_told_of_their_share():
+    assert shares.threads(Resources(2.0, GIB))["OMP_NUM_THREADS"] == "2"
+    assert shares.threads(Resources(0.5, GIB))["OMP_NUM_THREADS"] == "1"
+    assert shares.threads(Resources(4 / 3, GIB))["OMP_NUM_THREADS"] == "2"
+    assert shares.threads(Resources(6.0 / 3, GIB))["POLARS_MAX_THREADS"] == "2"

@@ -1,11 +1,13 @@
 import io
 import os
 import tarfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from lowcloud.engine.leavings import archive, read_beneath
+from lowcloud.engine.leavings import archive, listing, read, read_beneath
 
 
 def members(packed: bytes) -> dict[str, tarfile.TarInfo]:
@@ -37,6 +39,92 @@ def test_what_is_no_regular_file_is_not_read_and_holds_nobody_up(tmp_path: Path)
     (tmp_path / "folder").mkdir()
     assert read_beneath(tmp_path, "pipe", 10) is None
     assert read_beneath(tmp_path, "folder", 10) is None
+
+
+def test_no_path_leads_the_reader_out(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    base = tmp_path / "base"
+    (base / "model").mkdir(parents=True)
+    for path in ("../secret", "model/../../secret", str(tmp_path / "secret"), "..", "/"):
+        assert read_beneath(base, path, 10) is None
+        with pytest.raises(OSError):
+            read(base, path)
+    for path in ("..", "model/../..", str(tmp_path)):
+        with pytest.raises(OSError, match="leads out"):
+            listing(base, path)
+
+
+def test_a_listing_holds_the_regular_files_anywhere_below_with_size_and_time(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    (folder / "epoch-1" / "deep").mkdir(parents=True)
+    (folder / "epoch-1" / "deep" / "weights").write_bytes(bytes(300))
+    (folder / "a").touch()
+    os.utime(folder / "a", ns=(5, 1_700_000_000_123_456_789))
+    os.mkfifo(folder / "pipe")
+    (folder / "link").symlink_to("a")
+    (folder / "out").symlink_to("/etc")
+    found = listing(tmp_path, "checkpoints")
+    assert [(entry.path, entry.size_bytes) for entry in found] == [("a", 0), ("epoch-1/deep/weights", 300)]
+    assert found[0].modified_ns == 1_700_000_000_123_456_789
+    assert listing(tmp_path, "missing") == listing(tmp_path, "checkpoints/a") == listing(folder, "out") == ()
+
+
+def test_a_folder_without_an_end_is_not_listed(tmp_path: Path) -> None:
+    (tmp_path / "/".join(["d"] * 250)).mkdir(parents=True)
+    with pytest.raises(OSError, match="folders deep"):
+        listing(tmp_path, "")
+
+
+def test_a_file_is_read_to_the_size_that_it_had_and_ends_early_where_it_was_cut(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 3_000_000)
+    chunks = read(tmp_path, "file")
+    first = next(chunks)
+    with path.open("ab") as file:
+        file.write(b"more")
+    assert first + b"".join(chunks) == b"x" * 3_000_000
+    chunks = read(tmp_path, "file")
+    first = next(chunks)
+    path.write_bytes(b"")
+    assert len(first + b"".join(chunks)) < 3_000_004
+
+
+def test_what_is_no_regular_file_or_missing_or_behind_a_link_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "link").symlink_to("secret")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path, "missing")
+    for path in ("link", "pipe", ""):
+        with pytest.raises(OSError):
+            read(tmp_path, path)
+
+
+def test_files_that_come_and_go_while_they_are_listed_and_read_disturb_nobody(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "stays").write_text("stays")
+    end = threading.Event()
+
+    def churn() -> None:
+        while not end.is_set():
+            (tmp_path / "sub" / "file").write_bytes(bytes(100))
+            (tmp_path / "sub" / "file").unlink()
+            (tmp_path / "sub").rmdir()
+            (tmp_path / "sub").symlink_to("/etc")
+            (tmp_path / "sub").unlink()
+            (tmp_path / "sub").mkdir()
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    try:
+        for _ in range(300):
+            entries = {entry.path for entry in listing(tmp_path, "")}
+            assert "stays" in entries and entries <= {"stays", "sub/file"}
+            with suppress(OSError):
+                assert len(b"".join(read(tmp_path, "sub/file"))) in (0, 100)
+    finally:
+        end.set()
+        thread.join()
 
 
 def test_an_archive_keeps_links_as_links_and_leaves_out_what_is_no_file(tmp_path: Path) -> None:

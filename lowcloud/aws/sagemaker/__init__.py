@@ -1,5 +1,5 @@
 """SageMaker, one module per resource; importing it enters every operation into the table."""
 
-from lowcloud.aws.sagemaker import endpoint_configurations, endpoints, models, tags, training_jobs
+from lowcloud.aws.sagemaker import endpoint_configurations, endpoints, models, processing_jobs, tags, training_jobs
 
-__all__ = ["endpoint_configurations", "endpoints", "models", "tags", "training_jobs"]
+__all__ = ["endpoint_configurations", "endpoints", "models", "processing_jobs", "tags", "training_jobs"]

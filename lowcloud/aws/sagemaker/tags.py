@@ -1,15 +1,25 @@
 """Tags of SageMaker resources."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 from lowcloud.aws.arns import subject_of
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.sagemaker.translation import invalid, read_tags
-from lowcloud.core import endpoints, models, tags, training
+from lowcloud.core import endpoints, jobs, models, tags
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
 
-FIND = {
-    "training-job": training.find,
+
+def find_job(kind: jobs.Kind, cloud: Cloud, name: str) -> jobs.Job:
+    """A job by its name alone. Raises NotFound."""
+    return jobs.find(cloud, kind, name)
+
+
+FIND: Mapping[str, Callable[[Cloud, str], object]] = {
+    jobs.TRAINING.prefix: partial(find_job, jobs.TRAINING),
+    jobs.PROCESSING.prefix: partial(find_job, jobs.PROCESSING),
     "model": models.find,
     "endpoint": endpoints.find,
     "endpoint-config": endpoints.find_configuration,

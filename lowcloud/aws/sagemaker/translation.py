@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table
 
+from lowcloud import contract
 from lowcloud.aws.arns import parse_role
 from lowcloud.aws.errors import AwsError
 from lowcloud.core import inputs, records, roles
@@ -47,6 +48,14 @@ def parse_s3_uri(uri: str) -> tuple[str, str]:
         return inputs.parse_uri(uri)
     except Invalid as error:
         raise invalid(str(error)) from error
+
+
+def local_folder(path: str) -> str:
+    """A folder of a program, relative to its base."""
+    base, parts = f"{contract.DEFAULT_BASE_DIR}/", path.split("/")
+    if not path.startswith(base) or ".." in parts or path.rstrip("/") == contract.DEFAULT_BASE_DIR:
+        raise invalid(f"The local path {path!r} must lie below {contract.DEFAULT_BASE_DIR}.")
+    return path.removeprefix(base).strip("/")
 
 
 def read_tags(request: Mapping[str, Any]) -> dict[str, str]:

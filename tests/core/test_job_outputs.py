@@ -6,25 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.core import buckets, objects, shares, training, training_lifecycle, training_work
+from lowcloud.core import buckets, job_work, jobs, jobs_lifecycle, objects, shares, training
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, StorageFull
+from lowcloud.core.jobs import TRAINING, Job, State
 from lowcloud.core.reconciler import Claim
-from lowcloud.core.training import State
 from lowcloud.engine import Replica, Resources, Work
 from lowcloud.store.tables import training_jobs
-from tests.core import test_training_lifecycle
+from tests.core import test_jobs_lifecycle
 
 NAME = "job"
-SPECIFICATION = replace(test_training_lifecycle.SPECIFICATION, hyperparameters={"predictor_type": "regressor"})
+BUCKET = "bucket"
+SPECIFICATION = replace(test_jobs_lifecycle.SPECIFICATION, hyperparameters={"predictor_type": "regressor"})
 
 
 @pytest.fixture
 def claim(cloud: Cloud) -> Claim:
     """A job whose program has ended; its model is to be stored."""
-    buckets.create(cloud, SPECIFICATION.output_bucket)
+    buckets.create(cloud, BUCKET)
     training.create(cloud, NAME, SPECIFICATION)
-    work = Work(training.subject(NAME), ("true",), (Replica(),), Resources(1, 1 << 30))
+    work = Work(jobs.find(cloud, TRAINING, NAME).work_id, ("true",), (Replica(),), Resources(1, 1 << 30))
     cloud.engine.start(work)
     claim = Claim(cloud, training_jobs, NAME, "one")
     with cloud.database.transaction() as connection:
@@ -36,15 +37,15 @@ def model_folder(cloud: Cloud) -> Path:
     return next(cloud.settings.work.glob("*/0/base/model"))
 
 
-def ended(claim: Claim) -> training.TrainingJob:
-    assert training_lifecycle.advance(claim) is None
-    return training.find(claim.cloud, NAME)
+def ended(claim: Claim) -> Job:
+    assert jobs_lifecycle.advance(TRAINING, claim) is None
+    return jobs.find(claim.cloud, TRAINING, NAME)
 
 
 def test_a_model_is_stored_as_the_program_left_it(cloud, claim):
     (model_folder(cloud) / "weights").write_text("1")
     assert ended(claim).state == State.COMPLETED
-    assert objects.head(cloud, SPECIFICATION.output_bucket, f"output/{NAME}/output/model.tar.gz").size
+    assert objects.head(cloud, BUCKET, f"output/{NAME}/output/model.tar.gz").size
 
 
 def remove_it(model: Path) -> None:
@@ -78,8 +79,8 @@ def test_a_model_that_meets_a_full_disk_is_stored_when_there_is_space(cloud, cla
     with monkeypatch.context() as full:
         full.setattr("lowcloud.store.files.BlobWriter.write", refuse)
         with pytest.raises(StorageFull):
-            training_lifecycle.advance(claim)
-    assert training.find(cloud, NAME).state == State.STORING
+            jobs_lifecycle.advance(TRAINING, claim)
+    assert jobs.find(cloud, TRAINING, NAME).state == State.STORING
     assert ended(claim).state == State.COMPLETED
 
 
@@ -92,9 +93,9 @@ def test_a_job_that_an_earlier_version_has_kept_is_read(cloud, claim):
     old = training_jobs.update().values(specification={**asdict(SPECIFICATION), "is_output_compressed": True})
     with cloud.database.transaction() as connection:
         connection.execute(old)
-    assert training.find(cloud, NAME).specification == SPECIFICATION
+    assert jobs.find(cloud, TRAINING, NAME).specification == SPECIFICATION
 
 
 def test_a_host_does_not_get_all_of_the_memory(cloud, claim):
-    limit = training_work.plan(cloud, training.find(cloud, NAME)).resources.memory_bytes
+    limit = job_work.plan(cloud, jobs.find(cloud, TRAINING, NAME)).resources.memory_bytes
     assert limit <= cloud.engine.capacity().memory_bytes - shares.RESERVE_BYTES

@@ -1,13 +1,14 @@
-"""The pure step of a training job: every path ends, once, and with the truth."""
+"""The pure step of a job: every path ends, once, and with the truth."""
 
 from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowcloud.core.training import Progress, Specification, State, TrainingJob
-from lowcloud.core.training_lifecycle import Action, Observation, step
-from lowcloud.engine import Phase, ReplicaStatus
+from lowcloud.core.job_work import LOST as HOST_LOST
+from lowcloud.core.jobs import TRAINING, Job, Limit, Output, Progress, Specification, State, waits_until
+from lowcloud.core.jobs_lifecycle import Action, Observation, step
+from lowcloud.engine import Phase, ReplicaStatus, Resources
 
 RUNNING = ReplicaStatus(Phase.RUNNING, started_at=1.0)
 DONE = ReplicaStatus(Phase.EXITED, 0, 1.0, 2.0)
@@ -19,9 +20,7 @@ NEVER_STARTED = ReplicaStatus(Phase.EXITED, -15, None, 2.0)
 SPECIFICATION = Specification(
     image="linear-learner",
     role="role",
-    channels=(),
-    output_bucket="bucket",
-    output_prefix="output",
+    outputs=(Output("model", "model", "bucket", "output/job/output/model.tar.gz", is_archive=True),),
     instance_type="ml.c4.xlarge",
     instance_count=1,
     volume_gigabytes=1,
@@ -29,8 +28,10 @@ SPECIFICATION = Specification(
 )
 
 
-def job(state: State = State.PENDING, **changes: object) -> TrainingJob:
-    made = TrainingJob("job", state, 0.0, 0.0, None, False, SPECIFICATION, Progress(started_at=1.0))
+def job(state: State = State.PENDING, **changes: object) -> Job:
+    begun = Progress(started_at=1.0, attempt_started_at=1.0)
+    share = Resources(1.0, 1 << 30)
+    made = Job(TRAINING, "job", state, 0.0, 0.0, None, False, False, True, share, SPECIFICATION, begun)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -50,8 +51,8 @@ def test_a_job_passes_through_its_states_to_completion():
 
 
 def test_a_job_waits_while_there_is_no_room():
-    pending = job()
-    assert step(pending, Observation(has_room=False), 1.0) == (pending, None)
+    pending = replace(job(is_admitted=False), progress=Progress())
+    assert step(pending, Observation(), 1.0) == (pending, None)
 
 
 def test_a_job_stopped_before_it_began_is_stopped_and_bills_nothing():
@@ -89,7 +90,7 @@ def test_a_stopped_program_keeps_the_model_it_saved():
 
 def test_a_job_past_its_time_limit_is_stopped_for_that_reason():
     stopping, action = step(job(State.RUNNING), Observation((RUNNING,)), 101.5)
-    assert (stopping.state, action, stopping.progress.is_out_of_time) == (State.STOPPING, Action.STOP, True)
+    assert (stopping.state, action, stopping.progress.ended_by) == (State.STOPPING, Action.STOP, Limit.RUNTIME)
 
 
 def test_work_that_vanished_fails_the_job():
@@ -112,12 +113,12 @@ def test_a_job_stopped_while_inputs_are_laid_is_stopped_and_nothing_is_started()
     ):
         ended, action = step(job(State.STAGING, stop_requested=True), seen, 3.0)
         assert (ended.state, action, ended.progress.failure) == (State.STOPPED, Action.REMOVE, None)
-        assert not ended.progress.is_out_of_time
+        assert not ended.progress.ended_by
 
 
 def test_a_job_whose_time_is_over_while_inputs_are_laid_is_stopped_for_that_reason():
     ended, action = step(job(State.STAGING), Observation((NEVER_STARTED,)), 101.5)
-    assert (ended.state, action, ended.progress.is_out_of_time) == (State.STOPPED, Action.REMOVE, True)
+    assert (ended.state, action, ended.progress.ended_by) == (State.STOPPED, Action.REMOVE, Limit.RUNTIME)
 
 
 def test_a_stop_that_comes_just_after_the_program_began_ends_it_as_any_other():
@@ -126,20 +127,86 @@ def test_a_stop_that_comes_just_after_the_program_began_ends_it_as_any_other():
         assert (stopping.state, action) == (State.STOPPING, Action.STOP)
 
 
+def test_an_environment_that_is_not_there_is_built_before_the_inputs_are_laid():
+    pending = replace(job(), progress=Progress())
+    preparing, action = step(pending, Observation(has_environment=False), 1.0)
+    assert (preparing.state, action) == (State.PREPARING, Action.PREPARE)
+    assert step(preparing, Observation(has_environment=False), 2.0) == (preparing, Action.PREPARE)
+    staging, action = step(preparing, Observation(), 3.0)
+    assert (staging.state, action) == (State.STAGING, Action.START)
+    ended, _ = step(preparing, Observation(has_environment=False, failure="ClientError: no such package"), 3.0)
+    assert (ended.state, ended.progress.failure) == (State.FAILED, "ClientError: no such package")
+
+
+SPOT = replace(SPECIFICATION, is_interruptible=True, max_wait_seconds=500)
+
+
+def test_an_interrupted_job_starts_again_and_its_time_goes_on_where_it_was():
+    running = job(State.RUNNING, interrupt_requested=True, specification=SPOT)
+    stopping, action = step(running, Observation((RUNNING,)), 31.0)
+    assert (stopping.state, action) == (State.STOPPING, Action.STOP)
+    restarting, action = step(stopping, Observation((DONE,)), 41.0)
+    assert (restarting.state, action) == (State.RESTARTING, Action.CLEAR)
+    pending, action = step(restarting, Observation(is_cleared=True), 42.0)
+    assert (pending.state, pending.is_admitted, pending.interrupt_requested, action) == (
+        State.PENDING,
+        False,
+        False,
+        None,
+    )
+    assert (pending.progress.attempt, pending.progress.spent_seconds) == (2, 40.0)
+    assert pending.work_id != running.work_id
+    again, _ = step(replace(pending, is_admitted=True), Observation(), 100.0)
+    assert (again.progress.started_at, again.progress.attempt_started_at) == (1.0, 100.0)
+    late, _ = step(replace(again, state=State.RUNNING), Observation((RUNNING,)), 161.0)
+    assert late.progress.ended_by == Limit.RUNTIME
+    ended, _ = step(replace(again, state=State.STORING), Observation(artifact="s3://bucket/model"), 110.0)
+    assert ended.progress.billable_seconds == 50
+
+
+def test_an_interrupted_job_that_waits_too_long_is_stopped_for_that_reason():
+    waiting = job(is_admitted=False, specification=SPOT, progress=Progress(attempt=2, started_at=1.0))
+    assert waits_until(waiting.specification, waiting.created_at, 2) == 500.0
+    ended, _ = step(waiting, Observation(), 501.0)
+    assert (ended.state, ended.progress.ended_by) == (State.STOPPED, Limit.WAIT)
+
+
+def test_a_stop_counts_for_more_than_an_interruption():
+    stopping = job(State.STOPPING, interrupt_requested=True, stop_requested=True, specification=SPOT)
+    storing, action = step(stopping, Observation((DONE,)), 2.0)
+    assert (storing.state, action) == (State.STORING, Action.STORE)
+
+
+def test_a_lost_host_is_retried_as_often_as_asked_and_a_failed_program_never():
+    asked = replace(SPECIFICATION, retries=1)
+    running = job(State.RUNNING, specification=asked)
+    restarting, action = step(running, Observation((LOST,), failure=HOST_LOST), 2.0)
+    assert (restarting.state, action) == (State.RESTARTING, Action.CLEAR)
+    pending, _ = step(restarting, Observation(is_cleared=True), 3.0)
+    assert (pending.progress.attempt, pending.progress.failure) == (2, None)
+    ended, _ = step(replace(pending, state=State.RUNNING), Observation((LOST,), failure=HOST_LOST), 4.0)
+    assert (ended.state, ended.progress.failure) == (State.FAILED, HOST_LOST)
+    ended, _ = step(running, Observation((FAILED,), failure="AlgorithmError: no"), 2.0)
+    assert ended.state == State.FAILED
+
+
 observations = st.builds(
     Observation,
     replicas=st.lists(st.sampled_from([RUNNING, DONE, FAILED, LOST, STAGING]), max_size=3).map(tuple),
-    has_room=st.booleans(),
+    has_environment=st.booleans(),
     failure=st.none() | st.just("ClientError: something"),
     artifact=st.none() | st.just("s3://bucket/model.tar.gz"),
+    is_cleared=st.booleans(),
     is_removed=st.booleans(),
 )
 
 
 @settings(max_examples=1000)
-@given(st.lists(observations, max_size=12), st.booleans())
-def test_whatever_is_observed_an_end_is_final_and_truthful(seen, stop_requested):
-    current = replace(job(stop_requested=stop_requested), progress=Progress())
+@given(st.lists(observations, max_size=12), st.booleans(), st.booleans())
+def test_whatever_is_observed_an_end_is_final_and_truthful(seen, stop_requested, interrupt_requested):
+    asked = replace(SPOT, retries=1)
+    current = replace(job(stop_requested=stop_requested, specification=asked), progress=Progress())
+    current = replace(current, interrupt_requested=interrupt_requested)
     stored = False
     for now, one in enumerate(seen):
         before = current

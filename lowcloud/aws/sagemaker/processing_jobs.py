@@ -1,0 +1,203 @@
+"""Processing jobs in SageMaker's words."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lowcloud.aws.arns import of_sagemaker, parse_role
+from lowcloud.aws.errors import AwsError
+from lowcloud.aws.operations import Answer, Request, operation
+from lowcloud.aws.sagemaker import patience
+from lowcloud.aws.sagemaker.translation import (
+    invalid,
+    list_answer,
+    local_folder,
+    parse_s3_uri,
+    read_list,
+    read_tags,
+    require_role,
+    time,
+)
+from lowcloud.core import jobs, processing
+from lowcloud.core.access import Caller
+from lowcloud.core.channels import Channel
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
+from lowcloud.core.jobs import PROCESSING, Job, Output, Specification, State
+from lowcloud.store.tables import processing_jobs
+
+DEFAULT_MAX_RUNTIME_SECONDS = 86_400
+
+STATUS = {
+    State.PENDING: "InProgress",
+    State.PREPARING: "InProgress",
+    State.STAGING: "InProgress",
+    State.RUNNING: "InProgress",
+    State.RESTARTING: "InProgress",
+    State.STOPPING: "Stopping",
+    State.STORING: "InProgress",
+    State.COMPLETED: "Completed",
+    State.FAILED: "Failed",
+    State.STOPPED: "Stopped",
+}
+
+TOLD_AGAIN = (
+    "AppSpecification",
+    "Environment",
+    "ExperimentConfig",
+    "NetworkConfig",
+    "ProcessingInputs",
+    "ProcessingJobName",
+    "ProcessingOutputConfig",
+    "ProcessingResources",
+    "RoleArn",
+    "StoppingCondition",
+)
+
+
+@operation(
+    "sagemaker",
+    "CreateProcessingJob",
+    refused=(
+        "ExperimentConfig",
+        "ProcessingInputs.DatasetDefinition",
+        "ProcessingInputs.S3Input.S3CompressionType=Gzip",
+        "ProcessingInputs.S3Input.S3InputMode=Pipe",
+        "ProcessingOutputConfig.Outputs.FeatureStoreOutput",
+        "ProcessingResources.ClusterConfig.InstancePreferences",
+        "ProcessingResources.ClusterConfig.SelectedInstanceCount",
+        "ProcessingResources.ClusterConfig.SelectedInstanceType",
+    ),
+    ignored=(
+        "NetworkConfig.EnableInterContainerTrafficEncryption",
+        "NetworkConfig.VpcConfig",
+        "ProcessingInputs.AppManaged",
+        "ProcessingOutputConfig.KmsKeyId",
+        "ProcessingOutputConfig.Outputs.AppManaged",
+        "ProcessingResources.ClusterConfig.VolumeKmsKeyId",
+    ),
+)
+def create_processing_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    """The job starts when there is room for it."""
+    name = request["ProcessingJobName"]
+    require_role(cloud, request["RoleArn"])
+    try:
+        processing.create(cloud, name, _specification(cloud, request), read_tags(request))
+    except AlreadyExists as error:
+        taken = (
+            "Job name must be unique within an AWS account and region, and a processing job with this name already "
+            f"exists ({_arn(cloud, name)})"
+        )
+        raise AwsError("ResourceInUse", taken) from error
+    except Invalid as error:
+        raise invalid(str(error)) from error
+    return {"ProcessingJobArn": _arn(cloud, name)}
+
+
+@operation("sagemaker", "DescribeProcessingJob")
+async def describe_processing_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    """The job as it stands; a young job is waited for."""
+    return _describe(cloud, await patience.see(cloud, PROCESSING, request["ProcessingJobName"]))
+
+
+@operation("sagemaker", "ListProcessingJobs")
+def list_processing_jobs(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    """Newest first unless asked otherwise."""
+    columns = {"CreationTime": "created_at", "Name": "name", "Status": "state"}
+    where = []
+    if status := request.get("StatusEquals"):
+        where.append(processing_jobs.c.state.in_([state for state, shown in STATUS.items() if shown == status]))
+    page = read_list(cloud, request, processing_jobs, columns, where)
+    found = [jobs.from_row(PROCESSING, row) for row in page.rows]
+    return list_answer("ProcessingJobSummaries", [_summary(cloud, job) for job in found], page)
+
+
+@operation("sagemaker", "StopProcessingJob")
+def stop_processing_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    """The job's program gets SIGTERM and 120 seconds."""
+    try:
+        jobs.stop(cloud, PROCESSING, request["ProcessingJobName"])
+    except NotFound as error:
+        raise patience.not_found() from error
+    except Invalid as error:
+        raise invalid(str(error)) from error
+    return {}
+
+
+def _specification(cloud: Cloud, request: Request) -> Specification:
+    application, cluster = request["AppSpecification"], request["ProcessingResources"]["ClusterConfig"]
+    limits = request.get("StoppingCondition", {})
+    asked_outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    return Specification(
+        image=application["ImageUri"],
+        role=parse_role(request["RoleArn"]).name,
+        channels=tuple(_channels(request.get("ProcessingInputs", []))),
+        outputs=tuple(_output(output) for output in asked_outputs),
+        entrypoint=tuple(application.get("ContainerEntrypoint", [])),
+        arguments=tuple(application.get("ContainerArguments", [])),
+        instance_type=cluster["InstanceType"],
+        instance_count=cluster["InstanceCount"],
+        volume_gigabytes=cluster["VolumeSizeInGB"],
+        max_runtime_seconds=limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS),
+        environment=dict(request.get("Environment", {})),
+        is_network_isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
+        description={
+            "arn": _arn(cloud, request["ProcessingJobName"]),
+            "request": {member: request[member] for member in TOLD_AGAIN if member in request},
+        },
+    )
+
+
+def _channels(asked: list[Mapping[str, Any]]) -> Iterator[Channel]:
+    for one in asked:
+        source = one.get("S3Input")
+        if source is None:
+            raise invalid(f"The input {one['InputName']!r} needs an S3Input.")
+        bucket, prefix = parse_s3_uri(source["S3Uri"])
+        yield Channel(
+            name=one["InputName"],
+            bucket=bucket,
+            prefix=prefix,
+            is_sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
+            is_manifest=source["S3DataType"] == "ManifestFile",
+            path=local_folder(source["LocalPath"]),
+        )
+
+
+def _output(asked: Mapping[str, Any]) -> Output:
+    target = asked.get("S3Output")
+    if target is None:
+        raise invalid(f"The output {asked['OutputName']!r} needs an S3Output.")
+    bucket, prefix = parse_s3_uri(target["S3Uri"])
+    is_continuous = target["S3UploadMode"] == "Continuous"
+    folder = local_folder(target["LocalPath"])
+    return Output(asked["OutputName"], folder, bucket, prefix, is_continuous=is_continuous)
+
+
+def _arn(cloud: Cloud, name: str) -> str:
+    return of_sagemaker(cloud, jobs.subject(PROCESSING, name))
+
+
+def _summary(cloud: Cloud, job: Job) -> dict[str, Any]:
+    optional = {
+        "ProcessingEndTime": time(job.ended_at) if job.ended_at else None,
+        "FailureReason": job.progress.failure if job.state == State.FAILED else None,
+        "ExitMessage": job.progress.exit_message,
+    }
+    return {
+        "ProcessingJobName": job.name,
+        "ProcessingJobArn": _arn(cloud, job.name),
+        "CreationTime": time(job.created_at),
+        "LastModifiedTime": time(job.modified_at),
+        "ProcessingJobStatus": STATUS[job.state],
+        **{member: value for member, value in optional.items() if value is not None},
+    }
+
+
+def _describe(cloud: Cloud, job: Job) -> dict[str, Any]:
+    started_at = job.progress.started_at
+    return {
+        "StoppingCondition": {"MaxRuntimeInSeconds": job.specification.max_runtime_seconds},
+        **job.specification.description["request"],
+        **_summary(cloud, job),
+        **({"ProcessingStartTime": time(started_at)} if started_at else {}),
+    }

@@ -1,0 +1,153 @@
+"""Python environments of jobs: which one a job needs, its key, and the work that builds it."""
+
+import configparser
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lowcloud import contract
+from lowcloud.core import shares
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.requirements import Requirements
+from lowcloud.engine import Input, Replica, Work
+
+BUILD_COMMAND = ("python", "-m", "lowcloud.runtime.environment")
+KEY_CHARACTERS = 32
+# How an installer reaches its index. Where it installs to, or what it leaves out, is not the server's user's to say.
+INSTALLER_SETTINGS = (
+    *("INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS", "NO_INDEX", "TRUSTED_HOST", "CERT", "CLIENT_CERT", "PROXY"),
+    *("TIMEOUT", "DEFAULT_TIMEOUT", "RETRIES", "PRE", "PREFER_BINARY", "ONLY_BINARY", "NO_BINARY"),
+)
+CONNECTION_SETTINGS = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+)
+UV_PREFIXES = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS", "UV_INSECURE_HOST", "UV_NATIVE_TLS")
+UV_NAMES = ("UV_NO_INDEX", "UV_HTTP_TIMEOUT", "UV_SYSTEM_CERTS", "UV_KEYRING_PROVIDER")
+SAME_IN_UV = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_NO_INDEX": "UV_NO_INDEX",
+    "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
+}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What an environment holds beyond the interpreter that Lowcloud runs by."""
+
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    code: str = ""  # a digest of the source archive where a requirement is a path in it
+
+    @property
+    def needs_code(self) -> bool:
+        """Whether the source archive must lie at `code` while it is built."""
+        return bool(self.code)
+
+
+def of_job(framework: tuple[str, ...], asked: Requirements | None) -> Environment | None:
+    """The environment of a framework's requirements and those of the job's own code; None where neither has any.
+
+    What the job names itself, it gets as it says.
+    """
+    if asked is None:
+        return Environment(framework) if framework else None
+    own = {_distribution(line) for line in asked.lines}
+    left = (line for line in framework if _distribution(line) not in own)
+    return Environment((*left, *asked.lines), asked.constraints, asked.code)
+
+
+def key(environment: Environment) -> str:
+    """The same for what comes to the same: requirements, Python and the packages that lie beneath."""
+    content = json.dumps([asdict(environment), sys.version, sys.platform, sys.prefix, _packages_beneath()])
+    return hashlib.sha256(content.encode()).hexdigest()[:KEY_CHARACTERS]
+
+
+def builder(cloud: Cloud, environment: Environment, code: Input | None = None) -> Work:
+    """The work that builds an environment; `code` is the source archive, where the environment needs it."""
+    assert code is not None or not environment.needs_code, "an environment that needs the code is built with it"
+    name = key(environment)
+    files = {contract.REQUIREMENTS: "\n".join(environment.requirements) + "\n"}
+    if environment.constraints:
+        files[contract.CONSTRAINTS] = "\n".join(environment.constraints) + "\n"
+    replica = Replica(
+        environment=index_settings(),
+        files=files,
+        archives=(code,) if code and environment.needs_code else (),
+    )
+    return Work(
+        id=f"environment/{name}",
+        command=BUILD_COMMAND,
+        replicas=(replica,),
+        resources=shares.of_machine(cloud),
+        network=True,
+        builds=name,
+    )
+
+
+def index_settings(given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The server's user's settings of package indexes as variables, from pip's files and from `given` (os.environ).
+
+    A program sees neither these files nor the server's environment.
+    """
+    given = os.environ if given is None else given
+    found = {f"PIP_{name}": value for name, value in _pip_files(given) if name in INSTALLER_SETTINGS}
+    for name, value in given.items():
+        is_pip = name.startswith("PIP_") and name.removeprefix("PIP_") in INSTALLER_SETTINGS
+        if is_pip or name in UV_NAMES or name.startswith(UV_PREFIXES) or name.upper() in CONNECTION_SETTINGS:
+            found[name] = value
+    for pip, uv in SAME_IN_UV.items():
+        if pip in found and not any(name.startswith(uv) for name in given):
+            found[uv] = found[pip]
+    return found
+
+
+def _distribution(requirement: str) -> str:
+    """The name that a requirement begins with, as indexes compare names."""
+    named = re.match(r"[A-Za-z0-9._-]+", requirement)
+    return re.sub(r"[-_.]+", "-", named[0]).lower() if named else ""
+
+
+def _pip_files(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Name and value of each setting in pip's configuration files; later ones count more."""
+    for path in _pip_paths(given):
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read_string(path.read_text())
+        except (OSError, configparser.Error, UnicodeDecodeError):
+            continue  # absent, hidden or broken: pip of the server's user says so better than a job can
+        for section in ("global", "install"):
+            if parser.has_section(section):
+                for name, value in parser.items(section):
+                    yield name.upper().replace("-", "_"), " ".join(value.split())
+
+
+def _pip_paths(given: Mapping[str, str]) -> list[Path]:
+    """Where pip looks, as https://pip.pypa.io/en/stable/topics/configuration/ says."""
+    named = given.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return []
+    home = Path(given.get("HOME", "~")).expanduser()
+    if sys.platform == "darwin":
+        system, own = [Path("/Library/Application Support/pip")], home / "Library/Application Support/pip"
+    else:
+        folders = given.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
+        system = [*(Path(folder) / "pip" for folder in folders), Path("/etc")]
+        own = Path(given.get("XDG_CONFIG_HOME", home / ".config")) / "pip"
+    folders_in_order = [*system, home / ".pip", own, Path(sys.prefix)]
+    return [*(folder / "pip.conf" for folder in folders_in_order), *([Path(named)] if named else [])]
+
+
+def _packages_beneath() -> list[str]:
+    """The packages beside this interpreter, by the names of their records, which hold their versions."""
+    folders = [Path(folder) for folder in sys.path if folder.endswith(("site-packages", "dist-packages"))]
+    return sorted(
+        entry.name for folder in folders if folder.is_dir() for entry in folder.glob("*-info") if entry.is_dir()
+    )

@@ -1,0 +1,167 @@
+"""What an image name means here: a program that is built in, a framework that runs scripts, or what a user taught."""
+
+import importlib.util
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from lowcloud import catalog, contract, frameworks
+from lowcloud.core import inputs, objects, records
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.errors import CloudError, Invalid
+from lowcloud.core.jobs import TRAINING, Kind, Specification
+from lowcloud.engine import Input, StagingFailed
+from lowcloud.store.tables import images
+
+KIND = "image"
+PROGRAM, SOURCE = "sagemaker_program", "sagemaker_submit_directory"  # hyperparameters, JSON texts
+
+
+class UnknownImage(Invalid):
+    """Nobody knows what an image is; the message says how to teach it."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a user has taught about an image name: one of an environment, a command and a container."""
+
+    name: str
+    created_at: float
+    python: str = ""  # the folder of a virtual environment
+    requirements: str = ""  # the text of a requirements file
+    command: tuple[str, ...] = ()
+    is_container: bool = False  # run by docker or podman
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a job runs, and what its Python environment must hold."""
+
+    command: tuple[str, ...]
+    is_built_in: bool = False
+    needs_network: bool = False  # a built-in one that runs on several hosts
+    takes_source: bool = False  # the archive of the user's script is laid, and its requirements are installed
+    python: str = ""  # the folder of a user's environment
+    requirements: tuple[str, ...] = ()
+    requirements_file: str = ""
+    container: str = ""
+
+
+def teach(cloud: Cloud, image: Image) -> None:
+    """Keep what an image name means, instead of what was taught of it before."""
+    row = {"name": image.name, "created_at": image.created_at, "specification": asdict(image)}
+    with cloud.database.transaction() as connection:
+        connection.execute(images.delete().where(images.c.name == image.name))
+        connection.execute(images.insert().values(**row))
+
+
+def taught(cloud: Cloud) -> list[Image]:
+    """What was taught, by name."""
+    with cloud.database.read() as connection:
+        return [_from_row(row) for row in connection.execute(select(images).order_by(images.c.name))]
+
+
+def forget(cloud: Cloud, name: str) -> None:
+    """Raises NotFound."""
+    records.remove(cloud, images, KIND, f"image/{name}", name)
+
+
+def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
+    """What a job of this kind runs. Raises UnknownImage, and Invalid where what is asked for does not fit the image."""
+    if known := find(cloud, asked.image):
+        return _of_image(known, asked)
+    built_in = catalog.resolve(asked.image)
+    if built_in and kind is TRAINING and not asked.entrypoint and PROGRAM not in asked.hyperparameters:
+        return Program(
+            built_in.train_command,
+            is_built_in=True,
+            needs_network=built_in.hosts_need_network,
+            requirements=_missing(built_in),
+        )
+    if choice := frameworks.choose(asked.image):
+        command = _command_in_environment(asked, choice.sentence)
+        return Program(command, takes_source=True, requirements=choice.requirements)
+    raise unknown(asked.image)
+
+
+def find(cloud: Cloud, uri: str) -> Image | None:
+    """What was taught of this very image, else of its repository and tag, else of its repository."""
+    match = catalog.IMAGE.fullmatch(uri)
+    names = [uri]
+    if match is not None:
+        names += [uri.rpartition("/")[2], match["repository"]]
+    with cloud.database.read() as connection:
+        rows = connection.execute(select(images).where(images.c.name.in_(names))).all()
+    return min(map(_from_row, rows), key=lambda image: names.index(image.name), default=None)
+
+
+def metrics_of(uri: str) -> Sequence[catalog.Metric]:
+    """What the program of an image is known to report."""
+    program = catalog.resolve(uri)
+    return program.metrics if program else ()
+
+
+def sources_of(cloud: Cloud, asked: Specification) -> Iterator[Input]:
+    """The archive that holds the user's script. Raises StagingFailed."""
+    source = read_json_text(asked.hyperparameters.get(SOURCE, ""))
+    if not source.startswith("s3://"):
+        return
+    try:
+        bucket, key = inputs.parse_uri(source)
+        size = objects.head(cloud, bucket, key).size
+    except CloudError as error:
+        raise StagingFailed(f"The source archive {source} cannot be read: {error}") from error
+    yield Input(contract.CODE, inputs.source_of(bucket, key), size)
+
+
+def read_json_text(text: str) -> str:
+    """A hyperparameter of the SDK: a JSON text, or a plain one."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
+
+
+def unknown(uri: str) -> UnknownImage:
+    """Says how to teach an image."""
+    there = ", ".join(sorted(catalog.IMAGES))
+    return UnknownImage(
+        f"No program is known for the image {uri!r}. Say what it means here: lowcloud image add {uri} --python VENV "
+        f"(or --requirements FILE, --command COMMAND, --container). Built in: {there}."
+    )
+
+
+def _of_image(image: Image, asked: Specification) -> Program:
+    if image.is_container:
+        command = (*asked.entrypoint, *asked.arguments) or ("train",)
+        return Program(command, container=asked.image)
+    if image.command:
+        return Program((*frameworks.RUN_COMMAND, *image.command, *asked.arguments))
+    command = _command_in_environment(asked)
+    return Program(command, takes_source=True, python=image.python, requirements_file=image.requirements)
+
+
+def _missing(program: catalog.Program) -> tuple[str, ...]:
+    """What must be installed for a built-in program: nothing where the server's own interpreter has its modules."""
+    return () if all(importlib.util.find_spec(module) for module in program.modules) else program.requirements
+
+
+def _command_in_environment(asked: Specification, *sentences: str) -> tuple[str, ...]:
+    """Runs the user's entry point or script; `sentences` are printed before a script."""
+    if asked.entrypoint:
+        return (*frameworks.RUN_COMMAND, *asked.entrypoint, *asked.arguments)
+    if PROGRAM in asked.hyperparameters:
+        return (*frameworks.SCRIPT_COMMAND, *sentences)
+    raise Invalid(
+        f"The image {asked.image!r} is a Python environment: name your script by the hyperparameter {PROGRAM}, "
+        "which the SDK's estimators call entry_point, or give an entrypoint."
+    )
+
+
+def _from_row(row: Row[Any]) -> Image:
+    kept = dict(row.specification)
+    return Image(**{**kept, "command": tuple(kept["command"])})

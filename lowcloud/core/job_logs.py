@@ -1,0 +1,42 @@
+"""What the hosts of a job print: lines of its log streams, and the metrics found in them."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from lowcloud.core import images, logs, metrics
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.jobs import Job
+from lowcloud.engine import LogLine
+
+
+def hosts(job: Job) -> list[str]:
+    """The names of the job's hosts, in the order of their ranks."""
+    return [f"algo-{rank + 1}" for rank in range(job.specification.instance_count)]
+
+
+def collect(cloud: Cloud, job: Job, rank: int, work_id: str, replica: int = 0) -> None:
+    """Move what a replica of a work printed into the stream of the job's host `rank`, and its metrics into series."""
+    group, stream = job.kind.log_group, f"{job.name}/{hosts(job)[rank]}-{int(job.created_at)}"
+    definitions = _definitions(job)
+
+    def record_metrics(connection: Connection, lines: Sequence[LogLine]) -> None:
+        found = metrics.find_in_lines(definitions, lines)
+        metrics.record(connection, ((metrics.series_of_job(job.name, name), point) for name, point in found))
+
+    logs.open_stream(cloud, group, stream)
+    logs.collect(cloud, group, stream, work_id, replica, record_metrics)
+
+
+def collect_all(cloud: Cloud, job: Job) -> None:
+    """What the hosts of the present attempt have printed."""
+    for rank in range(job.specification.instance_count):
+        collect(cloud, job, rank, job.work_id, rank)
+
+
+def _definitions(job: Job) -> list[metrics.Definition]:
+    built_in = images.metrics_of(job.specification.image)
+    return [
+        *(metrics.Definition(metric.name, metric.regex) for metric in built_in),
+        *job.specification.metric_definitions,
+    ]

@@ -1,0 +1,117 @@
+"""The work of a job: what its hosts get, and why they failed."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from lowcloud import contract, wiring
+from lowcloud.core import channels, images
+from lowcloud.core.access import Caller, issue_session
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.job_logs import hosts
+from lowcloud.core.jobs import TRAINING, Job
+from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
+
+LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
+SPARE_SECONDS = 3600  # that keys of a job's role outlive the job's time
+FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
+KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError", "ExecuteUserScriptError")
+
+
+def plan(cloud: Cloud, job: Job) -> Work:
+    """What the engine shall run. Raises StagingFailed where a channel has no data."""
+    asked = job.specification
+    try:
+        program = images.program_of(cloud, job.kind, asked)
+    except images.UnknownImage as error:
+        raise StagingFailed(str(error)) from error
+    sources = tuple(images.sources_of(cloud, asked)) if program.takes_source else ()
+    return Work(
+        id=job.work_id,
+        command=program.command,
+        replicas=tuple(_replica(cloud, job, rank, sources) for rank in range(asked.instance_count)),
+        resources=job.share,
+        network=_has_network(job, program),
+        environment=job.progress.environment or "",
+    )
+
+
+def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
+    """Why the program failed, for its user: what it said itself, else what is known from outside.
+
+    The host that ended first speaks: the others may only have missed it.
+    """
+    for rank, status in sorted(enumerate(replicas), key=lambda one: one[1].ended_at or float("inf")):
+        if status.phase == Phase.LOST:
+            return LOST
+        if status.exit_code in (None, 0):
+            continue
+        if status.out_of_memory:
+            return "ClientError: The program ran out of memory. Use less data at a time or a larger instance type."
+        said = cloud.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
+        sentence = said.decode(errors="replace").strip() or f"The program of {hosts(job)[rank]} failed; see its log."
+        kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
+        return f"{kind}{sentence}, exit code: {status.exit_code}"
+    raise AssertionError("no replica has failed")
+
+
+def _has_network(job: Job, program: images.Program) -> bool:
+    """Users' programs have the network unless they gave it up; built-in ones where their hosts must meet there."""
+    if job.specification.is_network_isolated:
+        return False
+    return not program.is_built_in or (program.needs_network and job.specification.instance_count > 1)
+
+
+def _replica(cloud: Cloud, job: Job, rank: int, sources: tuple[Input, ...]) -> Replica:
+    asked = job.specification
+    inputs = tuple(
+        entry for channel in asked.channels for entry in channels.inputs_of(cloud, channel, rank, asked.instance_count)
+    )
+    return Replica(environment=_environment(cloud, job), files=_files(job, rank), inputs=inputs, archives=sources)
+
+
+def _environment(cloud: Cloud, job: Job) -> dict[str, str]:
+    asked = job.specification
+    wired = {} if asked.is_network_isolated else _wiring(cloud, job)
+    arn = str(asked.description.get("arn", ""))
+    names = {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": arn} if job.kind is TRAINING else {}
+    region = {"AWS_REGION": cloud.settings.region, "AWS_DEFAULT_REGION": cloud.settings.region}
+    return {**wired, **asked.environment, **region, **names}
+
+
+def _wiring(cloud: Cloud, job: Job) -> dict[str, str]:
+    """What lets the program act as the job's role, for as long as the job may take."""
+    asked = job.specification
+    caller = Caller(cloud.settings.account_id, "", role=asked.role, session="SageMaker")
+    session = issue_session(cloud, caller, asked.max_runtime_seconds + SPARE_SECONDS)
+    keys = wiring.Keys(session.access_key_id, session.secret_access_key, session.session_token or "")
+    return wiring.variables(cloud.settings.home, cloud.endpoint, cloud.settings.region, keys, asked.environment)
+
+
+def _files(job: Job, rank: int) -> dict[str, str]:
+    resources = json.dumps(_resources(job, rank))
+    if job.kind is not TRAINING:
+        return {
+            contract.PROCESSING_CONFIG: json.dumps(job.specification.description.get("request", {}), default=str),
+            contract.PROCESSING_RESOURCE_CONFIG: resources,
+        }
+    return {
+        contract.HYPERPARAMETERS: json.dumps(dict(job.specification.hyperparameters)),
+        contract.INPUT_DATA_CONFIG: json.dumps(
+            {channel.name: channels.configuration_of(channel) for channel in job.specification.channels}
+        ),
+        contract.RESOURCE_CONFIG: resources,
+    }
+
+
+def _resources(job: Job, rank: int) -> dict[str, Any]:
+    names, instance_type = hosts(job), job.specification.instance_type
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": names}
+    return {
+        "current_host": names[rank],
+        "hosts": names,
+        "current_instance_type": instance_type,
+        "current_group_name": "homogeneousCluster",
+        "instance_groups": [group],
+        "network_interface_name": "lo",
+    }

@@ -1,0 +1,101 @@
+"""What a source archive asks to be installed: its requirements.txt, and the files which that names."""
+
+import hashlib
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lowcloud.core.errors import Invalid
+from lowcloud.engine.archives import Members, Unreadable
+
+FILE = "requirements.txt"
+TEXT_BYTES = 1 << 20  # of one file that could hold requirements
+ALL_TEXTS_BYTES = 16 << 20
+MEMBERS = 100_000
+UNPACKED_BYTES = 4 << 30
+SUFFIXES = ("", ".txt", ".in", ".pip", ".lock", ".lst")  # of files that requirements are read from
+DEPTH = 10  # of files that name files
+
+OPTION = re.compile(r"(-r|--requirement|-c|--constraint|-e|--editable)(?:\s*=\s*|\s+|(?<=-[rce])(?=\S))(\S.*)")
+COMMENT = re.compile(r"(^|\s+)#.*$")
+PACKAGES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2")
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What pip would read, with every file that was named written in the place of its name."""
+
+    lines: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    code: str = ""  # a digest of the whole archive where a line names a path in it, else ""
+
+
+def of_archive(chunks: Iterator[bytes]) -> Requirements | None:
+    """What a source archive asks for; None where it asks for nothing. Raises Invalid for one that cannot be read."""
+    texts: dict[str, str] = {}
+    digests: list[str] = []
+    room = ALL_TEXTS_BYTES
+    archive = Members(chunks, UNPACKED_BYTES, MEMBERS)
+    try:
+        for member in archive:
+            path = posixpath.normpath(member.name)
+            is_text = posixpath.splitext(path)[1] in SUFFIXES and member.size <= min(TEXT_BYTES, room)
+            digest = hashlib.sha256(f"{path}\0{member.mode & 0o100}\0{member.linkname}\0".encode(errors="replace"))
+            kept = []
+            for chunk in archive.content(member) if member.isreg() else ():
+                digest.update(chunk)
+                kept += [chunk] if is_text else []
+            if kept:
+                texts[path] = b"".join(kept).decode(errors="replace")
+                room -= member.size
+            digests.append(digest.hexdigest())
+    except Unreadable as error:
+        raise Invalid(f"The source archive cannot be used: {error}.") from error
+    if FILE not in texts:
+        return None
+    return of_texts(texts, hashlib.sha256("".join(sorted(digests)).encode()).hexdigest())
+
+
+def of_texts(texts: Mapping[str, str], code: str = "") -> Requirements | None:
+    """The requirements of the files `texts`, by path; `code` is a digest of all that lies around them."""
+    lines: list[str] = []
+    constraints: list[str] = []
+    _read(texts, FILE, lines, constraints, DEPTH)
+    if not lines:
+        return None
+    names_paths = any(_is_local(line) for line in (*lines, *constraints))
+    return Requirements(tuple(lines), tuple(constraints), code if names_paths else "")
+
+
+def _read(texts: Mapping[str, str], path: str, lines: list[str], constraints: list[str], depth: int) -> None:
+    if depth == 0:
+        raise Invalid(f"{path} is named by too many files in each other; does one name itself?")
+    if path not in texts:
+        raise Invalid(f"{FILE} names {path!r}, and the source archive holds no such file.")
+    for line in _logical_lines(texts[path]):
+        option = OPTION.fullmatch(line)
+        flag, value = (option[1].lstrip("-")[0], option[2]) if option else ("", line)
+        if flag == "e":  # would point to where the code lay when it was built
+            lines.append(value if _is_local(value) else line)
+        elif flag == "" or "://" in value:
+            (constraints if flag == "c" else lines).append(line)
+        else:
+            inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), value))
+            _read(texts, inner, constraints if flag == "c" else lines, constraints, depth - 1)
+
+
+def _logical_lines(text: str) -> Iterator[str]:
+    """Lines without comments, those that end in a backslash joined to the next."""
+    for line in text.removeprefix("\ufeff").replace("\\\r\n", " ").replace("\\\n", " ").splitlines():
+        stripped = COMMENT.sub("", line).strip()
+        if stripped:
+            yield stripped
+
+
+def _is_local(line: str) -> bool:
+    """Whether a line names a path of the archive rather than something of an index."""
+    value = re.sub(r"^(-f|--find-links|-e|--editable)[\s=]+", "", line).partition(";")[0].strip()
+    if value.startswith("-") or "://" in value.replace("file://", ""):
+        return False
+    return "file:" in value or "/" in value or value == "." or value.endswith(PACKAGES)

@@ -1,0 +1,138 @@
+"""The Python environments that work runs with: those that works have built here, and those of users.
+
+Below one folder, which no replica sees:
+
+    <key>                 a link to the folder of the environment that is published under this key
+    <key>.<digest>/       what the work with this digest has built, or is about to build
+
+An environment holds its own path in many places, so it is built where it will be used and never moved: what publishes
+it is the link.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lowcloud.engine import StagingFailed
+from lowcloud.engine.replica import Owner, delete
+
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+LONGEST_CHAIN = 40  # links from an interpreter's name to its file; the kernel follows no more
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A Python environment as the replicas of one work get it."""
+
+    folder: Path
+    is_users: bool  # and so lies for the replica where it lies for its user
+    is_built: bool = False  # by this very work, which may write to it
+    needs: tuple[str, ...] = ()  # folders that are to be seen where they are, such as those of its base interpreter
+
+
+class Environments:
+    """The folder of environments. Everything is safe to repeat, and holds whole or not at all after a crash."""
+
+    def __init__(self, folder: Path, home: Path):
+        self._folder = folder
+        self._home = home
+        self._private = (home, Path.home())
+
+    def has(self, key: str) -> bool:
+        """Whether one is published under this key."""
+        return self._link(key).is_dir()
+
+    def find(self, name: str) -> Environment | None:
+        """What `Work.environment` names; None for the engine's own interpreter. Raises StagingFailed."""
+        if not name:
+            return None
+        if not name.startswith("/"):
+            if not self.has(name):
+                raise StagingFailed(f"No Python environment {name!r} was built here.")
+            return Environment(self._link(name).resolve(), is_users=False)
+        folder = Path(os.path.normpath(name))
+        if not self._may_be_seen(folder):
+            raise StagingFailed(f"{name!r} cannot be an environment of a program: it holds what no program may see.")
+        if not os.access(folder / "bin" / "python", os.X_OK):
+            raise StagingFailed(f"{name!r} is no Python environment: it has no bin/python. `python -m venv` makes one.")
+        needs = tuple(filter(self._may_be_seen, sorted({str(folder), *_bases(folder)})))
+        return Environment(folder, is_users=True, needs=needs)
+
+    def make(self, key: str, work_id: str, owner: Owner) -> Environment:
+        """The empty folder that a work builds the environment of a key in."""
+        folder = self._built(key, work_id)
+        delete(folder)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o755)
+        os.chown(folder, owner.uid, owner.gid)
+        return Environment(folder, is_users=False, is_built=True)
+
+    def keep(self, key: str, work_id: str) -> None:
+        """Publish what a work has built, on the disk before it is by name; nothing where its key is published."""
+        os.sync()
+        with suppress(FileExistsError):
+            self._link(key).symlink_to(self._built(key, work_id).name)
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+    def drop(self, key: str, work_id: str) -> None:
+        """Delete what a work has built, unless it is published."""
+        folder = self._built(key, work_id)
+        if self._link(key).resolve() != folder.resolve():
+            delete(folder)
+
+    def sweep(self, found: set[Path], works: set[tuple[str, str]]) -> None:
+        """Delete those of the folders `found` that are neither published nor being built by one of the works."""
+        building = {self._built(key, work_id) for key, work_id in works}
+        for folder in found - building:
+            if self._link(folder.name.partition(".")[0]).resolve() != folder.resolve():
+                delete(folder)
+
+    def built(self) -> set[Path]:
+        """The folders of all environments, published or not."""
+        if not self._folder.is_dir():
+            return set()
+        return {path for path in self._folder.iterdir() if path.is_dir() and not path.is_symlink()}
+
+    def _may_be_seen(self, folder: Path | str) -> bool:
+        """Whether a folder neither holds a private one nor lies in the cloud's home."""
+        holds = any(Path(folder) in (private, *private.parents) for private in self._private)
+        return not holds and self._home not in Path(folder).parents
+
+    def _link(self, key: str) -> Path:
+        if not KEY.fullmatch(key):
+            raise ValueError(f"{key!r} cannot be the key of an environment.")
+        return self._folder / key
+
+    def _built(self, key: str, work_id: str) -> Path:
+        link = self._link(key)
+        return link.with_name(f"{link.name}.{hashlib.sha256(work_id.encode()).hexdigest()[:12]}")
+
+
+def _bases(folder: Path) -> Iterator[str]:
+    """The folders outside of a user's environment that its interpreter needs: what it is based on, by all its names."""
+    interpreters = [folder / "bin" / "python"]
+    with suppress(FileNotFoundError):  # it is no virtual environment, but whole in itself
+        for line in (folder / "pyvenv.cfg").read_text().splitlines():
+            name, _, value = line.partition("=")
+            if name.strip() == "home":
+                interpreters.append(Path(value.strip()) / "python")
+    for interpreter in interpreters:
+        for step in _chain(interpreter):
+            prefix = step.parent.parent
+            if step.is_absolute() and step.parent.name == "bin" and prefix.is_dir():
+                yield from {str(prefix), str(prefix.resolve())}
+
+
+def _chain(path: Path) -> Iterator[Path]:
+    """A path, and what it links to, step by step."""
+    for _ in range(LONGEST_CHAIN):
+        yield path
+        if not path.is_symlink():
+            return
+        path = Path(os.path.normpath(path.parent / path.readlink()))

@@ -1,0 +1,156 @@
+"""Runs a user's program as a child: passes its output on as it comes, keeps the end of it, and hands signals down."""
+
+import contextlib
+import errno
+import os
+import select
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from lowcloud import contract
+from lowcloud.runtime.errors import ClientError
+
+READ_BYTES = 65536
+READS = 32
+TAIL_BYTES = 65536
+MESSAGE_CHARACTERS = 600  # of the traceback in a failure reason, which has 1,024 in all
+LAST_LINES = 5  # that stand for an error where there is no traceback
+TRACEBACK = "Traceback (most recent call last):"
+SIGNALLED = 128  # added to a signal's number, as a shell says it
+KILLED = SIGNALLED + signal.SIGKILL
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the child has ended, and the last that it printed."""
+
+    exit_code: int
+    tail: str
+
+
+def run(command: Sequence[str], environment: Mapping[str, str], directory: Path) -> Ended:
+    """Run the command to its end. Raises ClientError where it cannot be started.
+
+    SIGTERM goes to the child alone, as it would to the first process of a container; a shell's children get it too,
+    for a shell waits for them.
+    """
+    is_shell = Path(command[0]).name in ("sh", "bash")
+    child = 0
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, number) if is_shell else os.kill(child, number)
+
+    read_end, write_end = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))  # until there is somebody to pass it on to
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        child = _start(command, environment, directory, write_end)
+        os.close(write_end)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+        return _follow(child, read_end)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+        os.close(read_end)
+
+
+def explain(base: Path, command: Sequence[str], ended: Ended) -> None:
+    """Write why the program has failed to output/failure, unless it has done so itself."""
+    failure = base / contract.FAILURE
+    if failure.exists() and failure.stat().st_size:
+        return
+    notes = '\nExtraInfo "Killed by SIGKILL, as for want of memory"' if ended.exit_code == KILLED else ""
+    failure.parent.mkdir(parents=True, exist_ok=True)
+    failure.write_text(
+        f'ExecuteUserScriptError:\nExitCode {ended.exit_code}\nErrorMessage "{error_in(ended.tail)}"{notes}\n'
+        f'Command "{" ".join(command)}"'
+    )
+
+
+def error_in(output: str) -> str:
+    """The last traceback in a program's output, else its last lines; a long one loses its middle."""
+    start = output.rfind(TRACEBACK)
+    lines = [line for line in output[max(start, 0) :].splitlines() if line.strip()]
+    if start < 0:
+        return "\n".join(lines[-LAST_LINES:])[-MESSAGE_CHARACTERS:]
+    error = next((number for number, line in enumerate(lines[1:], 1) if not line[0].isspace()), len(lines))
+    text = "\n".join(lines[: error + LAST_LINES])
+    if len(text) <= MESSAGE_CHARACTERS:
+        return text
+    head = f"{TRACEBACK}\n  ...\n"
+    return head + text[len(head) - MESSAGE_CHARACTERS :]
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], directory: Path, output: int) -> int:
+    path = shutil.which(command[0], path=environment.get("PATH"))
+    if path is None:
+        raise ClientError(f"There is no program {command[0]!r} here. PATH is {environment.get('PATH')}.")
+    os.chdir(directory)
+    try:
+        return os.posix_spawn(
+            path,
+            list(command),
+            dict(environment),
+            file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)],
+            setpgroup=0,
+            setsigmask=(),
+            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # which Python ignores
+        )
+    except OSError as error:
+        if error.errno == errno.E2BIG:
+            raise ClientError(
+                "The hyperparameters and the environment are longer than a program can be given."
+            ) from error
+        raise ClientError(f"{command[0]} cannot be started: {error.strerror}.") from error
+
+
+def _follow(child: int, output: int) -> Ended:
+    """Pass the child's output on until it has ended; what a grandchild prints after that is nobody's."""
+    os.set_blocking(output, False)
+    wakeup, alarm = os.pipe()
+    os.set_blocking(alarm, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    before = signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
+    tail = bytearray()
+    sources = [output, wakeup]
+    try:
+        while True:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if output in sources and not _copy(output, tail):
+                sources.remove(output)
+            if ended:
+                code = os.waitstatus_to_exitcode(status)
+                return Ended(code if code >= 0 else SIGNALLED - code, tail.decode(errors="replace"))
+            ready, _, _ = select.select(sources, [], [])
+            if wakeup in ready:
+                os.read(wakeup, READ_BYTES)
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(wakeup)
+        os.close(alarm)
+
+
+def _copy(output: int, tail: bytearray) -> bool:
+    """Copy what there is; false once no more can come. Few reads at a time: some grandchildren print without end."""
+    for _ in range(READS):
+        try:
+            data = os.read(output, READ_BYTES)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        _write(data)
+        tail += data
+        del tail[:-TAIL_BYTES]
+    return True
+
+
+def _write(data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(1, rest) :]

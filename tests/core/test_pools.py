@@ -1,0 +1,69 @@
+"""Where a warm pool stands, told by one row and by a listing alike."""
+
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import insert, select
+
+from lowcloud.core import pools
+from lowcloud.core.pools import Pool, Status
+from lowcloud.store.tables import training_jobs
+
+NOW = 1000.0
+ROWS = {
+    "asked for none": ({"ended_at": 900.0}, None),
+    "runs": ({"keep_alive_seconds": 60}, Pool(Status.IN_USE, 0)),
+    "idle": ({"keep_alive_seconds": 600, "ended_at": 900.0, "retained_until": 1500.0}, Pool(Status.AVAILABLE, 100)),
+    "expired": ({"keep_alive_seconds": 60, "ended_at": 900.0, "retained_until": 960.0}, Pool(Status.TERMINATED, 60)),
+    "failed": ({"keep_alive_seconds": 60, "ended_at": 900.0}, Pool(Status.TERMINATED, 0)),
+    "ended by an update": (
+        {"keep_alive_seconds": 0, "ended_at": 900.0, "retained_until": 950.0},
+        Pool(Status.TERMINATED, 50),
+    ),
+    "taken over": (
+        {"keep_alive_seconds": 600, "ended_at": 900.0, "retained_until": 930.0, "reused_by": "next"},
+        Pool(Status.REUSED, 30, "next"),
+    ),
+}
+
+
+def row(**columns) -> SimpleNamespace:
+    unset = dict.fromkeys(("keep_alive_seconds", "ended_at", "retained_until", "reused_by"))
+    return SimpleNamespace(**{**unset, **columns})
+
+
+@pytest.mark.parametrize(("columns", "pool"), ROWS.values(), ids=ROWS)
+def test_a_row_tells_where_its_pool_stands(columns, pool):
+    assert pools.of_row(row(**columns), NOW) == pool
+
+
+def test_a_listing_finds_each_pool_by_where_it_stands(cloud):
+    rest = {"state": "running", "created_at": 0.0, "modified_at": 0.0, "specification": {}, "progress": {}}
+    with cloud.database.transaction() as connection:
+        for name, (columns, _) in ROWS.items():
+            connection.execute(insert(training_jobs).values(name=name, **columns, **rest))
+    for status in Status:
+        with cloud.database.read() as connection:
+            found = connection.scalars(select(training_jobs.c.name).where(pools.stands(training_jobs, status, NOW)))
+            assert set(found) == {name for name, (_, pool) in ROWS.items() if pool and pool.status == status}
+
+
+def test_a_completed_job_leaves_a_pool_if_it_asked_for_one():
+    assert pools.left_by(60, 900.0) == {"retained_until": 960.0}
+    assert pools.left_by(0, 900.0) == pools.left_by(None, 900.0) == {}
+
+
+def test_the_period_of_a_pool_can_be_changed_until_it_is_over():
+    idle = row(**ROWS["idle"][0])
+    assert pools.changed(idle, 300, NOW) == {"keep_alive_seconds": 300, "retained_until": 1200.0}
+    assert pools.changed(idle, 0, NOW) == {"keep_alive_seconds": 0, "retained_until": NOW}
+    assert pools.changed(row(keep_alive_seconds=60), 300, NOW) == {"keep_alive_seconds": 300}
+    for over in ("asked for none", "expired", "failed", "taken over"):
+        assert pools.changed(row(**ROWS[over][0]), 300, NOW) is None
+
+
+def test_jobs_match_by_all_that_makes_their_machines_alike():
+    asked = ("owner", "role", "ml.m5.large", 1, 30, False)
+    assert pools.key(*asked) == pools.key(*asked)
+    others = [("x", *asked[1:]), (*asked[:3], 2, *asked[4:]), (*asked[:5], True)]
+    assert len({pools.key(*asked), *(pools.key(*other) for other in others)}) == 4

@@ -1,0 +1,173 @@
+"""Python environments of works: built here, brought by a user, and what is left of those that were never finished."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lowcloud.engine import Phase, Replica, Resources, StagingFailed, Work, isolation
+from lowcloud.engine.local import LocalEngine
+from tests.conftest import wait_for
+
+SMALL = Resources(cpus=1, memory_bytes=1 << 30)
+LEVELS = {"namespaces": isolation.NAMESPACES, "landlock": isolation.LANDLOCK, "process": isolation.PROCESS}
+MODES = ("strongest", *LEVELS) if sys.platform == "linux" else ("process",)
+BUILD = (  # what a builder does, in the least time: an environment without pip, and a program in it
+    "import os, sys, venv; from pathlib import Path; folder = Path(os.environ['LOWCLOUD_ENVIRONMENT'])\n"
+    "venv.create(folder, symlinks=True); tool = folder / 'bin' / 'tool'\n"
+    "tool.write_text(f'#!{folder}/bin/python\\nimport sys; print(sys.prefix)'); tool.chmod(0o755)\n"
+    "site, = folder.glob('lib/python*/site-packages'); (site / 'ours.pth').write_text('\\n'.join(sys.path))\n"
+)
+
+
+@pytest.fixture(params=MODES)
+def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
+    level = LEVELS.get(request.param)
+    if level is not None:
+        monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
+    engine = make_engine(tmp_path)
+    if level is not None and engine.isolation() != level.sentence:
+        pytest.skip(f"this machine does not allow the level {request.param!r}")
+    yield engine
+    for work_id in ("w", "build"):
+        engine.remove(work_id)
+    engine.close()
+
+
+def make_engine(folder: Path) -> LocalEngine:
+    return LocalEngine(folder / "home" / "work", lambda _source: iter(()))
+
+
+def run(engine: LocalEngine, work: Work) -> list[str]:
+    engine.start(work)
+    wait_for(lambda: engine.status(work.id)[0].phase != Phase.RUNNING)
+    return [line.text for line in engine.logs(work.id, 0, 0).lines]
+
+
+def build(engine: LocalEngine, program: str = BUILD, work_id: str = "build") -> list[str]:
+    return run(engine, Work(work_id, ("python", "-c", program), (Replica(),), SMALL, builds="key"))
+
+
+def use(engine: LocalEngine, *command: str, environment: str = "key") -> list[str]:
+    engine.remove("w")
+    return run(engine, Work("w", command, (Replica(),), SMALL, environment=environment))
+
+
+def folders(tmp_path: Path) -> list[Path]:
+    return [path for path in (tmp_path / "home" / "environments").glob("*") if not path.is_symlink()]
+
+
+def make_venv(folder: Path) -> Path:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder
+
+
+def test_what_a_work_built_is_the_python_of_those_that_name_it(engine: LocalEngine, tmp_path: Path) -> None:
+    assert build(engine) == []
+    assert not engine.has_environment("key")
+    engine.keep_environment("build")
+    engine.keep_environment("build")
+    engine.remove("build")
+    assert engine.has_environment("key")
+    (prefix,) = use(engine, "tool")
+    program = "import os, sys, lowcloud, numpy; print(sys.prefix, os.environ['LOWCLOUD_ENVIRONMENT'])"
+    assert use(engine, "python", "-c", program) == [f"{prefix} {prefix}"]
+    assert use(engine, "sh", "-c", "command -v python") == [f"{prefix}/bin/python"]
+    (failure,) = use(engine, "python", "-m", "lowcloud.runtime.train", "linear-learner")
+    assert "predictor_type" in failure, "the built-in program ran there, and missed its settings"
+
+
+def test_an_environment_in_use_cannot_be_written_to(engine: LocalEngine) -> None:
+    if engine.isolation().startswith("Replicas are ordinary"):
+        pytest.skip("there are no walls")
+    build(engine)
+    engine.keep_environment("build")
+    (said,) = use(engine, "sh", "-c", 'echo > "$LOWCLOUD_ENVIRONMENT/planted"')
+    assert "Read-only" in said or "ermission denied" in said
+
+
+def test_a_users_environment_below_his_hidden_home_is_seen_and_nothing_beside_it(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = tmp_path / "person"
+    person.mkdir(mode=0o700)
+    (person / "secret").write_text("secret")
+    environment = make_venv(person / "venv")
+    (site,) = environment.glob("lib/python*/site-packages")
+    (site / "theirs.py").write_text("name = 'theirs'")
+    monkeypatch.setattr(isolation, "_personal_folder", lambda: [str(person)])
+    engine._walls = None  # they are found anew, around this person
+    program = f"import os, sys, theirs; print(sys.prefix, theirs.name); os.system('cat {person}/secret 2>&1')"
+    first, second = use(engine, "python", "-c", program, environment=str(environment))
+    assert first == f"{environment} theirs"
+    if not engine.isolation().startswith("Replicas are ordinary"):
+        assert second != "secret"
+
+
+def test_a_built_in_module_runs_by_a_users_interpreter_that_lacks_this_package(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
+    environment = make_venv(tmp_path / "venv")
+    said = use(engine, "python", "-m", "lowcloud.runtime.train", "linear-learner", environment=str(environment))
+    assert said[-1] == "ModuleNotFoundError: No module named 'numpy'"
+    assert any("lowcloud/runtime/train.py" in line for line in said)
+
+
+@pytest.mark.parametrize("name", ["/", "/nowhere", "{home}/keys", "{home}", "never-built"])
+def test_what_is_no_environment_is_refused_with_its_name(tmp_path: Path, name: str) -> None:
+    engine = make_engine(tmp_path)
+    (tmp_path / "home" / "keys" / "bin").mkdir(parents=True)
+    (tmp_path / "home" / "keys" / "bin" / "python").symlink_to(sys.executable)
+    path = name.format(home=tmp_path / "home")
+    with pytest.raises(StagingFailed, match=repr(path)):
+        engine.start(Work("w", ("true",), (Replica(),), SMALL, environment=path))
+    engine.remove("w")
+
+
+def test_a_key_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
+    engine = make_engine(tmp_path)
+    for key in ("..", "a/b", ".hidden", "a.b", ""):
+        with pytest.raises(ValueError, match="key"):
+            engine.has_environment(key)
+
+
+def test_what_was_not_built_well_is_not_kept_and_goes_with_its_work(tmp_path: Path) -> None:
+    engine = make_engine(tmp_path)
+    build(engine, "raise SystemExit(3)")
+    with pytest.raises(ValueError, match="built no environment"):
+        engine.keep_environment("build")
+    assert len(folders(tmp_path)) == 1
+    engine.remove("build")
+    assert folders(tmp_path) == []
+    engine.keep_environment("build")
+    assert not engine.has_environment("key")
+
+
+def test_of_two_that_built_the_same_the_first_stays(tmp_path: Path) -> None:
+    engine = make_engine(tmp_path)
+    for work_id in ("build", "w"):
+        build(engine, work_id=work_id)
+    engine.keep_environment("w")
+    engine.keep_environment("build")
+    kept = (tmp_path / "home" / "environments" / "key").resolve()
+    for work_id in ("build", "w"):
+        engine.remove(work_id)
+    assert folders(tmp_path) == [kept]
+
+
+def test_half_built_environments_of_no_work_are_swept_and_others_stay(tmp_path: Path) -> None:
+    engine = make_engine(tmp_path)
+    build(engine)
+    engine.keep_environment("build")
+    build(engine, "pass", "w")
+    kept = set(folders(tmp_path))
+    (tmp_path / "home" / "environments" / "key.0123456789ab" / "lib").mkdir(parents=True)
+    (tmp_path / "home" / "environments" / "key.0123456789ab" / "lib").chmod(0)
+    engine.warm_up()
+    wait_for(lambda: set(folders(tmp_path)) == kept)
+    assert engine.has_environment("key")
+    for work_id in ("build", "w"):
+        engine.remove(work_id)
+    engine.close()
