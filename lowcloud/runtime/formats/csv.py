@@ -140,7 +140,7 @@ def _set_columns(chunk: bytes, name: str, table: Table) -> None:
 
 def _delimiter(chunk: bytes, others: bytes) -> bytes:
     """What separates columns, to go by the first line."""
-    first = chunk.lstrip().partition(b"\n")[0].strip()
+    first = chunk.lstrip(b"\r\n").partition(b"\n")[0]
     return next((bytes([other]) for other in others if b"," not in first and bytes([other]) in first), b",")
 
 
