@@ -209,7 +209,7 @@ def _algorithm(job: Job, told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _transitions(job: Job, history: Sequence[events.Event]) -> list[dict[str, Any]]:
-    ends = [event.at for event in history[1:]] + [job.ended_at]
+    ends = [*(event.at for event in history[1:]), *([job.ended_at] if history else [])]
     return [
         {
             "Status": _secondary_status(State(event.state), job),
