@@ -8,6 +8,8 @@ from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.sagemaker import patience
 from lowcloud.aws.sagemaker.translation import (
+    INPUT_KINDS,
+    INPUT_MODES,
     invalid,
     list_answer,
     local_folder,
@@ -60,8 +62,6 @@ TOLD_AGAIN = (
     "CreateProcessingJob",
     refused=(
         "ProcessingInputs.DatasetDefinition",
-        "ProcessingInputs.S3Input.S3CompressionType=Gzip",
-        "ProcessingInputs.S3Input.S3InputMode=Pipe",
         "ProcessingOutputConfig.Outputs.FeatureStoreOutput",
         "ProcessingResources.ClusterConfig.InstancePreferences",
         "ProcessingResources.ClusterConfig.SelectedInstanceCount",
@@ -159,7 +159,9 @@ def _channels(asked: list[Mapping[str, Any]]) -> Iterator[Channel]:
             bucket=bucket,
             prefix=prefix,
             is_sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
-            is_manifest=source["S3DataType"] == "ManifestFile",
+            kind=INPUT_KINDS[source["S3DataType"]],
+            mode=INPUT_MODES[source.get("S3InputMode", "File")],
+            is_gzip=source.get("S3CompressionType") == "Gzip",
             path=local_folder(source["LocalPath"]),
         )
 

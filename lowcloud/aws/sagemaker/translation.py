@@ -10,6 +10,7 @@ from lowcloud import contract
 from lowcloud.aws.arns import parse_role
 from lowcloud.aws.errors import AwsError
 from lowcloud.core import inputs, records, roles
+from lowcloud.core.channels import Kind, Mode
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.tracking import Grouping
@@ -17,6 +18,10 @@ from lowcloud.store import pages
 from lowcloud.store.pages import BadToken, Order, Page
 
 DEFAULT_PAGE_SIZE = 10
+
+
+INPUT_MODES = {"File": Mode.FILE, "FastFile": Mode.LAZY, "Pipe": Mode.PIPE}
+INPUT_KINDS = {"S3Prefix": Kind.PREFIX, "ManifestFile": Kind.MANIFEST, "AugmentedManifestFile": Kind.AUGMENTED}
 
 
 def invalid(message: str) -> AwsError:
