@@ -115,9 +115,9 @@ def create_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answ
 
 
 @operation("sagemaker", "DescribeTrainingJob")
-async def describe_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+async def describe_training_job(cloud: Cloud, caller: Caller, request: Request) -> Answer:
     """The job as it stands; a young job is waited for."""
-    job = await patience.see(cloud, TRAINING, request["TrainingJobName"])
+    job = await patience.see(cloud, caller, TRAINING, request["TrainingJobName"])
     return await asyncio.to_thread(_describe, cloud, job)
 
 
