@@ -10,7 +10,7 @@ from lowcloud.core.access import Caller, issue_session
 from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.job_logs import hosts
-from lowcloud.core.jobs import TRAINING, Job, Specification
+from lowcloud.core.jobs import SESSION, TRAINING, Job, Specification
 from lowcloud.core.laying import Laid
 from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
 
@@ -116,7 +116,7 @@ def _environment(cloud: Cloud, job: Job) -> dict[str, str]:
 def _wiring(cloud: Cloud, job: Job) -> dict[str, str]:
     """What lets the program act as the job's role, for as long as the job may take."""
     asked = job.specification
-    caller = Caller(cloud.settings.account_id, "", role=asked.role, session="SageMaker")
+    caller = Caller(cloud.settings.account_id, "", role=asked.role, session=SESSION)
     session = issue_session(cloud, caller, asked.max_runtime_seconds + SPARE_SECONDS)
     keys = wiring.Keys(session.access_key_id, session.secret_access_key, session.session_token or "")
     return wiring.variables(cloud.settings.home, cloud.endpoint, cloud.settings.region, keys, asked.environment)
