@@ -12,8 +12,8 @@ from sklearn import metrics as sk
 
 from lowcloud import contract
 from lowcloud.runtime.algorithms.linear_learner.model import Model, save
-from lowcloud.runtime.processing.evaluate.archive import unpack
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.processing.evaluate.archive import unpack
 from tests.runtime.processing.runs import Checked, Run, run
 
 FILE = "evaluation/evaluation.json"
@@ -203,7 +203,10 @@ def test_an_artifact_lays_regular_files_alone_and_inside_its_folder(tmp_path: Pa
     )
     (tmp_path / "a.tar").write_bytes(hostile)
     unpack(tmp_path / "a.tar", tmp_path / "laid")
-    assert [str(path.relative_to(tmp_path / "laid")) for path in (tmp_path / "laid").rglob("*")] == ["link", "link/file"]
+    assert [str(path.relative_to(tmp_path / "laid")) for path in (tmp_path / "laid").rglob("*")] == [
+        "link",
+        "link/file",
+    ]
     assert not list(outside.iterdir())
     for name in ("../up", "/etc/lowcloud", "a/../../up"):
         (tmp_path / "b.tar").write_bytes(archive_of((member(name), b"x")))
@@ -217,7 +220,11 @@ def test_an_artifact_lays_regular_files_alone_and_inside_its_folder(tmp_path: Pa
 FAULTS: dict[str, tuple[dict[str, str], list[str], str]] = {
     "nothing": ({}, [], "There are no files with data below"),
     "no rows": ({"input/d.csv": "label,score\n"}, [], "The input has no rows"),
-    "no such column": ({"input/d.csv": "label,score\n1,0.2\n"}, ["--scores=p"], "Argument scores: there is no column 'p'"),
+    "no such column": (
+        {"input/d.csv": "label,score\n1,0.2\n"},
+        ["--scores=p"],
+        "Argument scores: there is no column 'p'",
+    ),
     "which": ({"input/d.csv": "label,a,b\n1,2,3\n0,1,2\n"}, [], "Which column holds predictions?"),
     "missing": ({"input/d.csv": "label,score\n1,0.2\n0,\n"}, [], "Column 'score', row 2 has no value (1 rows"),
     "NaN": ({"input/d.csv": "label,score\n1,0.2\n0,nan\n"}, [], "Column 'score', row 2 has no value"),
@@ -231,7 +238,11 @@ FAULTS: dict[str, tuple[dict[str, str], list[str], str]] = {
         [],
         "There are 3 scores a row and 2 classes (a, b)",
     ),
-    "no number": ({"input/d.csv": "label,prediction\n1.5,2\nx,3\n"}, ["--task=regression"], "row 2: 'x' is not a finite"),
+    "no number": (
+        {"input/d.csv": "label,prediction\n1.5,2\nx,3\n"},
+        ["--task=regression"],
+        "row 2: 'x' is not a finite",
+    ),
     "lengths": (
         {"input/truth/t.csv": "label\n1\n0\n", "input/predictions/p.csv": "score\n0.2\n"},
         [],
