@@ -21,6 +21,10 @@ def create(cloud: Cloud, name: str, specification: Specification, labels: Mappin
 def _check_arguments(specification: Specification) -> None:
     program = programs.resolve(specification.image)
     assert program is not None
+    if specification.instance_count > 1:
+        raise Invalid(
+            f"The program {program.name} runs on one instance; {specification.instance_count} were asked for."
+        )
     try:
         program.validate(specification.arguments)
     except InvalidHyperparameters as error:
