@@ -67,7 +67,9 @@ def process(
                 for folder in outputs
             ]
         },
-        ProcessingResources={"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5}},
+        ProcessingResources={
+            "ClusterConfig": {"InstanceCount": instances, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5}
+        },
     )
     done = lambda: sagemaker.describe_processing_job(ProcessingJobName=name)  # noqa: E731
     wait_for(lambda: done()["ProcessingJobStatus"] in ("Completed", "Failed"))
