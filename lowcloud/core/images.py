@@ -160,6 +160,8 @@ def _of_image(image: Image, asked: Specification) -> Program:
 
 
 def _check_arguments(program: programs.ProcessingProgram, asked: Specification) -> None:
+    if asked.instance_count > 1:
+        raise Invalid(f"The program {program.name} runs on one instance; {asked.instance_count} were asked for.")
     try:
         program.validate(asked.arguments)
     except InvalidHyperparameters as error:
