@@ -137,7 +137,12 @@ def _work(cloud: Cloud, endpoint: Endpoint, variant: Variant, work_id: str) -> W
     return Work(
         id=work_id,
         command=program.serve_command,
-        replicas=(Replica(environment=dict(model.environment), archives=tuple(_archives(cloud, model.artifact))),),
+        replicas=(
+            Replica(
+                environment=dict(model.environment),
+                archives=tuple(_archives(cloud, model.artifact)),
+            ),
+        ),
         resources=shares.of_replica(cloud, variant.instance_type).each,
         serves=True,
     )

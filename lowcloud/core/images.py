@@ -9,12 +9,13 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from lowcloud import catalog, contract, frameworks
+from lowcloud import catalog, contract, frameworks, programs
 from lowcloud.core import inputs, objects, records
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, Invalid
-from lowcloud.core.jobs import TRAINING, Kind, Specification
+from lowcloud.core.jobs import PROCESSING, TRAINING, Kind, Specification
 from lowcloud.engine import Input, StagingFailed
+from lowcloud.schemas import InvalidHyperparameters
 from lowcloud.store.tables import images
 
 KIND = "image"
@@ -86,6 +87,9 @@ def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
             needs_network=built_in.hosts_need_network,
             requirements=_missing(built_in),
         )
+    if kind is PROCESSING and (ready := programs.resolve(asked.image)) and not asked.entrypoint:
+        _check_arguments(ready, asked)
+        return Program((*ready.command, *asked.arguments), is_built_in=True)
     if choice := frameworks.choose(asked.image):
         command = _command_in_environment(asked, choice.sentence)
         return Program(command, takes_source=True, requirements=choice.requirements)
@@ -133,10 +137,10 @@ def read_json_text(text: str) -> str:
 
 def unknown(uri: str) -> UnknownImage:
     """Says how to teach an image."""
-    there = ", ".join(sorted(catalog.IMAGES))
+    there = ", ".join(sorted({*catalog.IMAGES, *frameworks.FAMILIES, *programs.PROGRAMS}))
     return UnknownImage(
         f"No program is known for the image {uri!r}. Say what it means here: lowcloud image add {uri} --python VENV "
-        f"(or --requirements FILE, --command COMMAND, --container). Built in: {there}."
+        f"(or --requirements FILE, --command COMMAND, --container). Known: {there}."
     )
 
 
@@ -148,6 +152,13 @@ def _of_image(image: Image, asked: Specification) -> Program:
         return Program((*frameworks.RUN_COMMAND, *image.command, *asked.arguments))
     command = _command_in_environment(asked)
     return Program(command, takes_source=True, python=image.python, requirements_file=image.requirements)
+
+
+def _check_arguments(program: programs.ProcessingProgram, asked: Specification) -> None:
+    try:
+        program.validate(asked.arguments)
+    except InvalidHyperparameters as error:
+        raise Invalid(str(error)) from error
 
 
 def _missing(program: catalog.Program) -> tuple[str, ...]:

@@ -70,10 +70,10 @@ def stands(table: Table, status: Status, now: float) -> ColumnElement[bool]:
             return and_(asked, has_ended, is_over, column.reused_by.is_(None))
 
 
-def left_in(table: Table, ended_at: float) -> dict[str, ColumnElement[float | None]]:
+def left_in(table: Table) -> dict[str, ColumnElement[float]]:
     """The columns of a job of this table that has completed: its pool, if by now it asks for one."""
-    period = table.c.keep_alive_seconds
-    return {"retained_until": case((period > 0, period + ended_at))}
+    column = table.c
+    return {"retained_until": case((column.keep_alive_seconds > 0, column.ended_at + column.keep_alive_seconds))}
 
 
 def changed(row: Row[Any], keep_alive_seconds: int, now: float) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SOCKET = "http"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 BUILT_IN = "lowcloud.runtime."
+SCRIPT = ("python", "-m", "lowcloud.runtime.script")  # needs no interpreter of an environment: it starts that itself
 # Runs a module of this package by an interpreter that lacks it, or has another version of it.
 BOOTSTRAP = (
     "import runpy, sys; sys.path[0] = {library!r}; del sys.argv[0];"
@@ -51,7 +52,9 @@ def make(
     number = int(replica.path.name)
     places = _places(replica, short_names, environment)
     seen = {name: place.inside if walls.level.has_namespaces else str(place.outside) for name, place in places.items()}
-    interpreter = f"{seen['environment']}/bin/python" if environment and not environment.is_built else None
+    has_interpreter = environment is not None and not environment.is_built
+    python = f"{seen['environment']}/bin/python" if has_interpreter else sys.executable
+    interpreter = python if has_interpreter and not is_forked(work) else None
     needs = environment.needs if environment else ()
     name = secrets.token_hex(12)
     return {
@@ -59,7 +62,7 @@ def make(
         "command": _through_bootstrap(work.command, seen["library"]) if interpreter else work.command,
         "interpreter": interpreter,
         "environment": {
-            **_environment(work, seen, interpreter),
+            **_environment(work, seen, python),
             **gpus.environment(given, are_alone=walls.level.has_namespaces),
             **work.replicas[number].environment,
             **_contract(name, seen, addresses),  # last: what a user calls by these names must not lead elsewhere
@@ -75,6 +78,11 @@ def make(
             "shows": [(str(place.outside), place.inside) for place in places.values() if not place.is_writable],
         },
     }
+
+
+def is_forked(work: Work) -> bool:
+    """Whether a work's program is a fork of the warm parent rather than a new interpreter."""
+    return is_built_in(work.command) and (not work.environment or work.command[:3] == SCRIPT)
 
 
 def is_built_in(command: tuple[str, ...]) -> bool:
@@ -102,9 +110,9 @@ def _through_bootstrap(command: tuple[str, ...], library: str) -> tuple[str, ...
     return ("python", "-c", BOOTSTRAP.format(library=library), *command[2:]) if is_built_in(command) else command
 
 
-def _environment(work: Work, seen: dict[str, str], interpreter: str | None) -> dict[str, str]:
+def _environment(work: Work, seen: dict[str, str], python: str) -> dict[str, str]:
     return {
-        "PATH": f"{Path(interpreter or sys.executable).parent}:{SYSTEM_PATH}",
+        "PATH": f"{Path(python).parent}:{SYSTEM_PATH}",
         "LANG": "C.UTF-8",
         "HOME": seen["temporary"],
         "TMPDIR": seen["temporary"],
