@@ -72,12 +72,12 @@ def request(cloud: RunningCloud, name: str, chance: random.Random) -> dict[str, 
 
 
 def check(home: Path) -> None:
-    with closing((opened := open_cloud(settings.load(home, os.environ))).database) as database:
-        with database.read() as connection:
-            rows = connection.execute(select(training_jobs)).all()
-            ends = Counter(connection.scalars(select(events.c.subject).where(events.c.state == "completed")))
-            said = select(log_streams.c.name).join(log_events, log_events.c.stream == log_streams.c.id)
-            ran = Counter(connection.scalars(said.where(log_events.c.message == "ran")))
+    database = open_cloud(settings.load(home, os.environ)).database
+    with closing(database), database.read() as connection:
+        rows = connection.execute(select(training_jobs)).all()
+        ends = Counter(connection.scalars(select(events.c.subject).where(events.c.state == "completed")))
+        said = select(log_streams.c.name).join(log_events, log_events.c.stream == log_streams.c.id)
+        ran = Counter(connection.scalars(said.where(log_events.c.message == "ran")))
     assert {row.state for row in rows} == {"completed"}
     assert len(rows) == len(ends) == JOBS
     assert set(ends.values()) == {1}
