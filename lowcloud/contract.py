@@ -38,6 +38,9 @@ HOSTS_VARIABLE = "LOWCLOUD_HOSTS"
 # at the same path wherever the environment is used.
 ENVIRONMENT_VARIABLE = "LOWCLOUD_ENVIRONMENT"
 
+# How many processors the replica has for itself, one at least, whatever else the machine has.
+CPUS_VARIABLE = "LOWCLOUD_CPUS"
+
 # Exit codes of built-in programs: the user's input is at fault, or the program is.
 EXIT_CLIENT_ERROR = 2
 EXIT_ALGORITHM_ERROR = 1
@@ -51,7 +54,8 @@ REPLICA_VARIABLE = "LOWCLOUD_REPLICA"
 
 # Between an engine and the supervisor of one replica (runtime/supervise.py): files in the replica's own folder, which
 # its program does not see. All are written whole, or locked, so that either side may die at any moment.
-# The plan, by the engine: {name, command, interpreter, environment, directory, disk_bytes, log_bytes, sandbox}.
+# The plan, by the engine: {name, command, interpreter, environment, directory, disk_bytes, log_bytes, container,
+# sandbox}.
 PLAN_FILE = "plan.json"
 LOCK_FILE = "lock"  # flock held by the supervisor for as long as it lives
 LOG_FILE = "log"  # lines "<milliseconds since the epoch> <text>"

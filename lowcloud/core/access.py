@@ -26,11 +26,6 @@ class Caller:
         """Whether the request says nothing of who sends it."""
         return not self.account_id
 
-    @property
-    def owner(self) -> str:
-        """Among whom the machine is shared fairly: roles, and root."""
-        return self.role or "root"
-
 
 ANONYMOUS = Caller(account_id="", access_key_id="")
 

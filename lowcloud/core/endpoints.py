@@ -61,6 +61,7 @@ class Endpoint:
     models: Mapping[str, Model]
     failure: str | None = None
     short_lives: Mapping[str, int] = field(default_factory=dict)  # how many in a row the replica of a work has had
+    environments: Mapping[str, str] = field(default_factory=dict)  # of each model, as Work names it
 
     @property
     def subject(self) -> str:
@@ -164,6 +165,7 @@ def from_row(row: Row[Any]) -> Endpoint:
         models={name: Model(**model) for name, model in row.progress["models"].items()},
         failure=row.progress["failure"],
         short_lives=row.progress.get("short_lives", {}),
+        environments=row.progress.get("environments", {}),
     )
 
 

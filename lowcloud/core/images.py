@@ -85,14 +85,15 @@ def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
             built_in.train_command,
             is_built_in=True,
             needs_network=built_in.hosts_need_network,
-            requirements=_missing(built_in),
+            requirements=missing(built_in),
         )
     if kind is PROCESSING and (ready := programs.resolve(asked.image)) and not asked.entrypoint:
         _check_arguments(ready, asked)
         return Program((*ready.command, *asked.arguments), is_built_in=True)
     if choice := frameworks.choose(asked.image):
         command = _command_in_environment(asked, choice.sentence)
-        return Program(command, takes_source=True, requirements=choice.requirements)
+        needed = (*choice.requirements, *frameworks.of_command(asked.arguments))
+        return Program(command, takes_source=True, requirements=needed)
     raise unknown(asked.image)
 
 
@@ -144,6 +145,11 @@ def unknown(uri: str) -> UnknownImage:
     )
 
 
+def missing(program: catalog.Program) -> tuple[str, ...]:
+    """What must be installed for a built-in program: nothing where the server's own interpreter has its modules."""
+    return () if all(importlib.util.find_spec(module) for module in program.modules) else program.requirements
+
+
 def _of_image(image: Image, asked: Specification) -> Program:
     if image.is_container:
         command = (*asked.entrypoint, *asked.arguments) or ("train",)
@@ -159,11 +165,6 @@ def _check_arguments(program: programs.ProcessingProgram, asked: Specification) 
         program.validate(asked.arguments)
     except InvalidHyperparameters as error:
         raise Invalid(str(error)) from error
-
-
-def _missing(program: catalog.Program) -> tuple[str, ...]:
-    """What must be installed for a built-in program: nothing where the server's own interpreter has its modules."""
-    return () if all(importlib.util.find_spec(module) for module in program.modules) else program.requirements
 
 
 def _command_in_environment(asked: Specification, *sentences: str) -> tuple[str, ...]:

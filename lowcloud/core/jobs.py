@@ -164,11 +164,10 @@ def create(
     specification: Specification,
     labels: Mapping[str, str] | None,
     begin: Callable[[Connection, Kind, str, Specification, float], None],
-    owner: str,
 ) -> None:
     """Ask for a job, and `begin` in the same transaction what is kept beside it.
 
-    It waits for its turn among the owners. Raises AlreadyExists, Invalid where its inputs, outputs or priority cannot
+    It waits for its turn among the roles. Raises AlreadyExists, Invalid where its inputs, outputs or priority cannot
     be, and what `begin` raises.
     """
     channels.check(specification.channels)
@@ -184,7 +183,7 @@ def create(
         "specification": asdict(specification),
         "progress": asdict(Progress()),
         "due_at": waits_until(specification, now),
-        **_demand(specification, owner, labels or {}),
+        **_demand(specification, labels or {}),
     }
     begun = events.Event(now, State.PENDING, f"Starting the {kind.noun}. {fitted.sentence}".strip())
     subject_of_job = subject(kind, name)
@@ -262,15 +261,15 @@ def from_row(kind: Kind, row: Row[Any]) -> Job:
     )
 
 
-def _demand(asked: Specification, owner: str, labels: Mapping[str, str]) -> dict[str, Any]:
+def _demand(asked: Specification, labels: Mapping[str, str]) -> dict[str, Any]:
     """What the queue has to know, as columns."""
     each = shares.of_instance(instances.find(asked.instance_type))
     priority = admission.priority_of(labels)
-    demand = admission.Demand(owner, each, asked.instance_count, priority, asked.is_interruptible)
+    demand = admission.Demand(asked.role, each, asked.instance_count, priority, asked.is_interruptible)
     alike = (asked.role, asked.instance_type, asked.instance_count, asked.volume_gigabytes, asked.is_network_isolated)
     return {
         **demand.columns(),
-        "pool_key": pools.key(owner, *alike),
+        "pool_key": pools.key(asked.role, *alike),
         "keep_alive_seconds": asked.keep_alive_seconds or None,
     }
 

@@ -13,14 +13,12 @@ from lowcloud.schemas import InvalidHyperparameters
 from lowcloud.store.tables import training_jobs
 
 
-def create(
-    cloud: Cloud, name: str, specification: Specification, labels: Mapping[str, str] | None = None, owner: str = ""
-) -> None:
+def create(cloud: Cloud, name: str, specification: Specification, labels: Mapping[str, str] | None = None) -> None:
     """Ask for a job. Raises AlreadyExists, Invalid for what can be seen to fail before it runs, and NotFound."""
     program = images.program_of(cloud, TRAINING, specification)
     if program.is_built_in:
         _check_hyperparameters(specification)
-    jobs.create(cloud, TRAINING, name, specification, labels, job_tracking.begin, owner)
+    jobs.create(cloud, TRAINING, name, specification, labels, job_tracking.begin)
 
 
 def final_metrics(cloud: Cloud, name: str) -> dict[str, metrics.Point]:

@@ -76,12 +76,12 @@ TOLD_AGAIN = (
         "ProcessingResources.ClusterConfig.VolumeKmsKeyId",
     ),
 )
-def create_processing_job(cloud: Cloud, caller: Caller, request: Request) -> Answer:
+def create_processing_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """The job starts when there is room for it."""
     name = request["ProcessingJobName"]
     require_role(cloud, request["RoleArn"])
     try:
-        processing.create(cloud, name, _specification(cloud, request), read_tags(request), caller.owner)
+        processing.create(cloud, name, _specification(cloud, request), read_tags(request))
     except AlreadyExists as error:
         taken = (
             "Job name must be unique within an AWS account and region, and a processing job with this name already "

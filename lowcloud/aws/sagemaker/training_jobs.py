@@ -11,7 +11,7 @@ from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.sagemaker import patience, training_requests
 from lowcloud.aws.sagemaker.translation import invalid, list_answer, read_list, read_tags, require_role, time
-from lowcloud.core import events, jobs, pools, training
+from lowcloud.core import events, job_logs, jobs, pools, training
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
@@ -97,12 +97,12 @@ REACHED = {
         "VpcConfig",
     ),
 )
-def create_training_job(cloud: Cloud, caller: Caller, request: Request) -> Answer:
+def create_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """The job starts at once where a processor is free."""
     name = request["TrainingJobName"]
     require_role(cloud, request["RoleArn"])
     try:
-        training.create(cloud, name, training_requests.read(cloud, request), read_tags(request), caller.owner)
+        training.create(cloud, name, training_requests.read(cloud, request), read_tags(request))
     except AlreadyExists as error:
         taken = (
             "Job name must be unique within an AWS account and region, and a training job with this name already "
@@ -228,12 +228,18 @@ def describe(cloud: Cloud, job: Job, history: Sequence[events.Event], final: Map
         "EnableManagedSpotTraining": False,
         **told,
         **_summary(cloud, job),
-        "AlgorithmSpecification": {**ALGORITHM_DEFAULTS, **told["AlgorithmSpecification"]},
+        "AlgorithmSpecification": _algorithm(job, told["AlgorithmSpecification"]),
         "OutputDataConfig": {**OUTPUT_DEFAULTS, **told["OutputDataConfig"]},
         "SecondaryStatusTransitions": _transitions(job, history),
         **{member: value for member, value in optional.items() if value is not None},
         **_warm_pool(training.pool(cloud, job.name)),
     }
+
+
+def _algorithm(job: Job, told: Mapping[str, Any]) -> dict[str, Any]:
+    """As it was asked for, and with the metrics that a built-in program prints by itself."""
+    found = [{"Name": one.name, "Regex": one.expression} for one in job_logs.definitions(job)]
+    return {**ALGORITHM_DEFAULTS, **told, **({"MetricDefinitions": found} if found else {})}
 
 
 def _transitions(job: Job, history: Sequence[events.Event]) -> list[dict[str, Any]]:
