@@ -147,7 +147,8 @@ def _of_image(image: Image, asked: Specification) -> Program:
         return Program(command, container=asked.image)
     if image.command:
         return Program((*frameworks.RUN_COMMAND, *image.command, *asked.arguments))
-    command = _command_in_environment(asked)
+    # A user's own environment is never built upon: the script's requirements go into the layer that each job has.
+    command = _command_in_environment(asked, *((frameworks.INSTALL,) if image.python else ()))
     return Program(command, takes_source=True, python=image.python, requirements_file=image.requirements)
 
 

@@ -3,6 +3,8 @@
 The script, its arguments and its SM_* variables come from the configuration files of the job; each SENTENCE is
 printed first. `... script --command WORD ...` runs that command instead, which finds its own way, as the entry point
 of a container of one's own. Either runs by the `python` of PATH, in a layer into which it may install what it likes.
+`... script --install [SENTENCE ...]` installs the code's requirements.txt into that layer first, for environments of
+users, which nothing is built upon.
 """
 
 import os
@@ -14,10 +16,11 @@ from pathlib import Path
 
 from lowcloud import contract
 from lowcloud.runtime import child, layer
+from lowcloud.runtime.environment import install
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.sm_variables import MASTER_PORT, Job, arguments, gpus, read_job, variables
 
-COMMAND = "--command"
+COMMAND, INSTALL = "--command", "--install"
 SHOWN_FILES = 20  # of an archive that lacks the entry point
 MPI = (
     "sagemaker_mpi_enabled",
@@ -35,9 +38,10 @@ def main(argv: list[str]) -> int:
     try:
         if argv[:1] == [COMMAND]:
             return _run(base, argv[1:], _environment(), Path.cwd())
-        for sentence in argv:
+        installs = argv[:1] == [INSTALL]
+        for sentence in argv[installs:]:
             print(sentence, flush=True)
-        return run_script(base)
+        return run_script(base, installs)
     except ClientError as error:
         return _fail(base, f"ClientError: {error}", contract.EXIT_CLIENT_ERROR)
     except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the job's failure reason
@@ -45,8 +49,11 @@ def main(argv: list[str]) -> int:
         return _fail(base, f"InternalServerError: The script was not run: {error}.", contract.EXIT_ALGORITHM_ERROR)
 
 
-def run_script(base: Path) -> int:
-    """Run the script that the job below `base` names; its exit code. Raises ClientError where there is none."""
+def run_script(base: Path, installs: bool = False) -> int:
+    """Run the script that the job below `base` names; its exit code.
+
+    `installs` says whether its requirements are installed first. Raises ClientError where that fails, or there is none.
+    """
     job = read_job(base)
     entry_point = str(job.setting("sagemaker_program") or "")
     if not entry_point:
@@ -54,7 +61,10 @@ def run_script(base: Path) -> int:
     code = _code_folder(job)
     environment = {**_environment(), **variables(job, entry_point)}
     environment["PYTHONPATH"] = ":".join(filter(None, (*_import_folders(code), environment.get("PYTHONPATH"))))
-    return _run(base, _command(job, entry_point, code), environment, code)
+    command = _command(job, entry_point, code)
+    if installs and (code / "requirements.txt").is_file():
+        install(["python", "-m", "pip", "install", "-r", "requirements.txt"], environment, code)
+    return _run(base, command, environment, code)
 
 
 def _run(base: Path, command: list[str], environment: dict[str, str], folder: Path) -> int:
