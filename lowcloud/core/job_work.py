@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lowcloud import contract, wiring
-from lowcloud.core import channels, images
+from lowcloud.core import channels, environments, images
 from lowcloud.core.access import Caller, issue_session
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.job_logs import hosts
@@ -67,7 +67,9 @@ def _replica(cloud: Cloud, job: Job, rank: int, sources: tuple[Input, ...]) -> R
     inputs = tuple(
         entry for channel in asked.channels for entry in channels.inputs_of(cloud, channel, rank, asked.instance_count)
     )
-    return Replica(environment=_environment(cloud, job), files=_files(job, rank), inputs=inputs, archives=sources)
+    indexes = "" if asked.is_network_isolated else environments.pip_configuration()
+    files = {**_files(job, rank), **({contract.PIP_CONFIGURATION: indexes} if indexes else {})}
+    return Replica(environment=_environment(cloud, job), files=files, inputs=inputs, archives=sources)
 
 
 def _environment(cloud: Cloud, job: Job) -> dict[str, str]:

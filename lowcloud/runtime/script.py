@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
         if argv[:1] == [COMMAND]:
-            return _run(base, argv[1:], _environment(), Path.cwd())
+            return _run(base, argv[1:], _environment(base), Path.cwd())
         installs = argv[:1] == [INSTALL]
         for sentence in argv[installs:]:
             print(sentence, flush=True)
@@ -59,7 +59,7 @@ def run_script(base: Path, installs: bool = False) -> int:
     if not entry_point:
         raise ClientError("No entry point is named: the hyperparameter sagemaker_program is missing.")
     code = _code_folder(job)
-    environment = {**_environment(), **variables(job, entry_point)}
+    environment = {**_environment(base), **variables(job, entry_point)}
     environment["PYTHONPATH"] = ":".join(filter(None, (*_import_folders(code), environment.get("PYTHONPATH"))))
     command = _command(job, entry_point, code)
     if installs and (code / "requirements.txt").is_file():
@@ -78,10 +78,12 @@ def _run(base: Path, command: list[str], environment: dict[str, str], folder: Pa
     return ended.exit_code
 
 
-def _environment() -> dict[str, str]:
-    """This process's environment with a layer of its own in front of PATH."""
+def _environment(base: Path) -> dict[str, str]:
+    """This process's environment with a layer of its own in front of PATH, and the package indexes of the server."""
     # Containers run as root, and the SDK's remote functions look for sudo where somebody else asks.
     environment = {"PYTHONUNBUFFERED": "1", "USER": "root", "LOGNAME": "root", **os.environ}
+    if (base / contract.PIP_CONFIGURATION).exists():
+        environment.setdefault("PIP_CONFIG_FILE", str(base / contract.PIP_CONFIGURATION))
     path = environment.get("PATH", os.defpath)
     python = _python(path)
     folder = _layer_folder()

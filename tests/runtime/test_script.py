@@ -321,3 +321,11 @@ def test_requirements_are_installed_for_this_run_alone_where_that_is_asked(base:
     base.write("code/requirements.txt", "no-such-package")
     assert base.run("--install", PIP_NO_INDEX="1")[0] == contract.EXIT_CLIENT_ERROR
     assert "No matching distribution found for no-such-package" in base.failure()
+
+
+def test_a_program_that_installs_something_itself_knows_the_indexes(base: Base) -> None:
+    configuration = base.write(contract.PIP_CONFIGURATION, "[global]\nno-index = true\n")
+    code, output = base.run("--command", "python", "-m", "pip", "config", "list")
+    assert code == 0, output
+    assert "global.no-index='true'" in output
+    assert base.run("--command", "printenv", "PIP_CONFIG_FILE")[1].endswith(f"{configuration}\n")
