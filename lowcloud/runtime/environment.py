@@ -58,9 +58,7 @@ def build(base: Path, folder: Path) -> None:
     print("Building a Python environment from these requirements:", flush=True)
     print((base / contract.REQUIREMENTS).read_text(), flush=True)
     uv = shutil.which("uv")
-    if uv:
-        _install_by_uv(uv, python, base)
-    else:
+    if uv is None or not _is_installed_by_uv(uv, python, base):
         _install_by_pip(python, base)
     print("The environment is ready.", flush=True)
 
@@ -70,6 +68,18 @@ def _install_by_pip(python: str, base: Path) -> None:
         _run([python, "-m", "ensurepip"], base)
     words = [python, "-m", "pip", "install", "--no-input", "--progress-bar", "off", "--no-cache-dir"]
     _run([*words, "-r", str(base / contract.REQUIREMENTS), *_constraints(base)], base)
+
+
+def _is_installed_by_uv(uv: str, python: str, base: Path) -> bool:
+    """Whether uv could. It asks an index even for what is beneath, so where there is no index, pip may yet succeed."""
+    try:
+        _install_by_uv(uv, python, base)
+    except ClientError:
+        if importlib.util.find_spec("pip") is None:
+            raise
+        print("uv cannot install these requirements; trying pip.", flush=True)
+        return False
+    return True
 
 
 def _install_by_uv(uv: str, python: str, base: Path) -> None:

@@ -53,5 +53,5 @@ def test_an_unknown_image_is_refused_with_the_way_to_teach_it(cloud: Cloud) -> N
 
 def test_a_script_that_is_not_in_the_store_fails_the_staging_with_its_name(cloud: Cloud) -> None:
     variables = {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://nowhere/source.tar.gz"}
-    with pytest.raises(StagingFailed, match="s3://nowhere/source.tar.gz"):
+    with pytest.raises(StagingFailed, match=r"s3://nowhere/source\.tar\.gz"):
         model_servers.environment_of(cloud, Model("m", 0.0, SCIKIT_LEARN, "role", environment=variables))
