@@ -1,4 +1,4 @@
-"""Managed xgboost on a CSV file beside a plain script that does the same, and one row at an endpoint beside its Booster.
+"""Managed xgboost on a CSV file beside a plain script that does the same, and a row at an endpoint beside its Booster.
 
     .venv/bin/python benchmarks/xgboost_job.py [--rows 200000] [--features 30] [--rounds 50]
 
