@@ -153,9 +153,9 @@ class LocalEngine:
         """See Engine.read."""
         return leavings.read(self._replica(work_id, replica).base, path)
 
-    def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
+    def archive(self, work_id: str, folder: str) -> Iterator[bytes]:
         """See Engine.archive. Raises OSError where the folder is missing or cannot be read."""
-        return leavings.archive(self._replica(work_id, replica).base, folder)
+        return leavings.archive([replica.base for replica in self._replicas(work_id)], folder)
 
     def address(self, work_id: str, replica: int) -> str | None:
         """See Engine.address. After the first answer it costs about 15 microseconds: every request asks for it."""
