@@ -18,6 +18,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SOCKET = "http"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 BUILT_IN = "lowcloud.runtime."
+SCRIPT = ("python", "-m", "lowcloud.runtime.script")  # needs no interpreter of an environment: it starts that itself
 # Runs a module of this package by an interpreter that lacks it, or has another version of it.
 BOOTSTRAP = (
     "import runpy, sys; sys.path[0] = {library!r}; del sys.argv[0];"
@@ -51,7 +52,9 @@ def make(
     number = int(replica.path.name)
     parts = places(replica, short_names, environment)
     seen = {name: place.inside if walls.level.has_namespaces else str(place.outside) for name, place in parts.items()}
-    interpreter = f"{seen['environment']}/bin/python" if environment and not environment.is_built else None
+    has_interpreter = environment is not None and not environment.is_built
+    python = f"{seen['environment']}/bin/python" if has_interpreter else sys.executable
+    interpreter = python if has_interpreter and not is_forked(work) else None
     needs = environment.needs if environment else ()
     name = secrets.token_hex(12)
     return {
@@ -60,7 +63,7 @@ def make(
         "interpreter": interpreter,
         "environment": {
             **general_variables(work),
-            "PATH": f"{Path(interpreter or sys.executable).parent}:{SYSTEM_PATH}",
+            "PATH": f"{Path(python).parent}:{SYSTEM_PATH}",
             "LANG": "C.UTF-8",
             "HOME": seen["temporary"],
             "LOGNAME": "replica",  # for programs that ask whose they are: no account has the number of their user
@@ -82,6 +85,11 @@ def make(
             "shows": [(str(place.outside), place.inside) for place in parts.values() if not place.is_writable],
         },
     }
+
+
+def is_forked(work: Work) -> bool:
+    """Whether a work's program is a fork of the warm parent rather than a new interpreter."""
+    return is_built_in(work.command) and (not work.environment or work.command[:3] == SCRIPT)
 
 
 def is_built_in(command: tuple[str, ...]) -> bool:

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from lowcloud.runtime import cgroup, kernel, landlock, network
+from lowcloud.runtime.fuse import LARGEST_READ_BYTES
 
 PROCESS_LIMIT = 4096  # for each uid of its own
 OPEN_FILES_LIMIT = 65536
 OOM_SCORE = 500  # a machine without memory takes it from programs rather than from the cloud
+READ_AHEAD_KILOBYTES = 4096  # of files that come when they are read
 COVER_OPTIONS = "mode=755,size=1m"
 
 
@@ -31,6 +33,7 @@ class Jail:
         self.folder = folder
         self.plan = plan
         self.supervisor = os.getpid()
+        self.mounts: list[tuple[int, str]] = []  # file systems of our own: the device of each, and where to show it
         self.keeper: int | None = None  # process 1 of the pid namespace
         has_group = plan["cgroup"] is not None and os.geteuid() == 0
         self.cgroup = cgroup.make(plan["cgroup"], plan["memory_bytes"]) if has_group else None
@@ -54,7 +57,7 @@ class Jail:
         if self.cgroup:
             self.cgroup.join()
         if self.plan["namespaces"]:
-            _enter_namespaces(self.plan)
+            _enter_namespaces(self.plan, self.mounts)
         if kernel.LINUX:
             _set_limits(has_own_uid=self.plan["uid"] is not None)
         if self.plan["uid"] is not None:
@@ -105,7 +108,7 @@ class Jail:
         return pid
 
 
-def _enter_namespaces(plan: dict[str, Any]) -> None:
+def _enter_namespaces(plan: dict[str, Any], mounts: list[tuple[int, str]]) -> None:
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
     socket.sethostname(plan["hostname"])
     kernel.make_mounts_private()
@@ -128,6 +131,10 @@ def _enter_namespaces(plan: dict[str, Any]) -> None:
             _show(source, target)
             if target == "/var/tmp":
                 _restore(target, kept)
+    for device, target in mounts:
+        kernel.mount_fuse(device, target, LARGEST_READ_BYTES)
+        kernel.read_ahead(target, READ_AHEAD_KILOBYTES)
+        os.close(device)
     kernel.mount_memory("/dev/shm", "mode=1777")
     _make_read_only([*(target for _, target in plan["binds"]), "/dev/shm"])
     with contextlib.suppress(PermissionError):  # in some containers; the outer /proc then stays

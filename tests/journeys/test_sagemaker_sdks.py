@@ -68,3 +68,17 @@ def test_the_model_trainer_of_sdk_3_trains(running_cloud, folder):
     found = journey(run(running_cloud, folder, python("-3"), "trainer_3.py"))
     assert found["status"] == "Completed"
     assert found["model"].endswith("/output/model.tar.gz")
+
+
+@pytest.mark.parametrize(("version", "program"), [("", "experiments_2.py"), ("-3", "experiments_3.py")])
+def test_runs_of_an_experiment_are_kept_found_and_compared(running_cloud, folder, version, program):
+    found = journey(run(running_cloud, folder, python(version), program))
+    assert found["runs"] == ["by-hand", "with-a-job"]
+    assert found["parameters"]["by-hand"] == {"rate": 0.5, "depth": 3.0, "kind": "tree", "later": "yes"}
+    assert found["outputs"]["by-hand"] == ["notes"]
+    assert found["statuses"] == ["Completed", "Completed"]
+    assert "train:objective_loss" in found["curve"]
+    assert f"{found['job']}-aws-training-job" in found["components"]
+    assert (found["least_loss"], found["points"]) == (1 / 25, 25)
+    assert found["datasets"] == [found["data"]]
+    assert found.get("sources", [found["job"]]) == [found["job"]], "the run tells of its job"
