@@ -52,7 +52,7 @@ from lowcloud.engine.replica import Owner, ReplicaFolder, Stopped, delete, read_
 from lowcloud.engine.sockets import ShortNames
 
 TRIAL_SECONDS = 60.0  # for an interpreter to start and end on a machine under load
-NOT_LAZY = "this machine cannot show a program files that come when they are read (it takes /dev/fuse and namespaces)."
+NOT_LAZY = "files can only come when they are read where there are /dev/fuse and namespaces, and in no container."
 TRASH = "-trash"  # ends the names of folders that a dead engine may have left to delete
 
 
@@ -270,7 +270,7 @@ class LocalEngine:
         _check_room(work, number)
         try:
             replica.make(owner)
-            wanted = self._possible(work.replicas[number], replica)
+            wanted = self._possible(work, replica)
             staging.lay(wanted, replica.base, self._fetch_for(replica), owner)
             addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
             replica.name_hosts(hosts.table(addresses))
@@ -286,9 +286,10 @@ class LocalEngine:
         except Stopped:
             replica.record_stop()
 
-    def _possible(self, wanted: Replica, replica: ReplicaFolder) -> Replica:
+    def _possible(self, work: Work, replica: ReplicaFolder) -> Replica:
         """What can be done of what is wanted: where no folder can be lazy, its files are laid, and the log says so."""
-        if not wanted.lazy_folders or self._can_be_lazy():
+        wanted = work.replicas[int(replica.path.name)]
+        if not wanted.lazy_folders or (not work.container and self._can_be_lazy()):
             return wanted
         for folder in wanted.lazy_folders:
             replica.note(f"{folder.path} is laid as files before the program starts: {NOT_LAZY}")
