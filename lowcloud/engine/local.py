@@ -49,6 +49,7 @@ from lowcloud.engine.replica import Owner, ReplicaFolder, Stopped, delete, read_
 from lowcloud.engine.sockets import ShortNames
 
 TRIAL_SECONDS = 60.0  # for an interpreter to start and end on a machine under load
+IN_CONTAINER = "It runs in a container."
 TRASH = "-trash"  # ends the names of folders that a dead engine may have left to delete
 
 
@@ -266,7 +267,7 @@ class LocalEngine:
         _check_room(work, number)
         try:
             replica.make(owner)
-            wanted = self._possible(work.replicas[number], replica)
+            wanted = self._possible(work, replica)
             staging.lay(wanted, replica.base, self._fetch_for(replica), owner)
             addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
             replica.name_hosts(hosts.table(addresses))
@@ -282,9 +283,10 @@ class LocalEngine:
         except Stopped:
             replica.record_stop()
 
-    def _possible(self, wanted: Replica, replica: ReplicaFolder) -> Replica:
+    def _possible(self, work: Work, replica: ReplicaFolder) -> Replica:
         """What can be done here of what is wanted."""
-        if wanted.lazy_folders and (reason := self._why_not_lazy()):
+        wanted = work.replicas[int(replica.path.name)]
+        if wanted.lazy_folders and (reason := IN_CONTAINER if work.container else self._why_not_lazy()):
             return feeding.lay_as_files(wanted, replica, reason)
         return wanted
 
