@@ -266,7 +266,7 @@ class LocalEngine:
         _check_room(work, number)
         try:
             replica.make(owner)
-            wanted = self._possible(work.replicas[number], replica)
+            wanted = self._possible(work, replica)
             staging.lay(wanted, replica.base, self._fetch_for(replica), owner)
             addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
             replica.name_hosts(hosts.table(addresses))
@@ -282,11 +282,13 @@ class LocalEngine:
         except Stopped:
             replica.record_stop()
 
-    def _possible(self, wanted: Replica, replica: ReplicaFolder) -> Replica:
+    def _possible(self, work: Work, replica: ReplicaFolder) -> Replica:
         """What can be done here of what is wanted."""
-        if wanted.lazy_folders and (reason := self._why_not_lazy()):
-            return feeding.lay_as_files(wanted, replica, reason)
-        return wanted
+        wanted = work.replicas[int(replica.path.name)]
+        if not wanted.lazy_folders:
+            return wanted
+        reason = "The program runs in a container." if work.container else self._why_not_lazy()
+        return feeding.lay_as_files(wanted, replica, reason) if reason else wanted
 
     def _why_not_lazy(self) -> str:
         """Why no file system of ours can be shown to a replica; nothing where it can. Tried once."""
