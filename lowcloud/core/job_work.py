@@ -39,6 +39,7 @@ def plan(cloud: Cloud, job: Job) -> Work:
         resources=job.share,
         network=_has_network(job, program),
         environment=job.progress.environment or "",
+        disk_bytes=asked.volume_gigabytes << 30,
     )
 
 
@@ -56,6 +57,11 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
             return "ClientError: The program ran out of memory. Use less data at a time or a larger instance type."
         if status.reason.startswith(contract.INPUT_LOST):
             return f"ClientError: Data of the job could not be read: {status.reason.partition(': ')[2]}"
+        if status.reason == contract.DISK_FULL:
+            return (
+                f"ClientError: The program filled its volume of {job.specification.volume_gigabytes} GB. "
+                "Write less, or ask for a larger VolumeSizeInGB."
+            )
         said = cloud.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
         sentence = said.decode(errors="replace").strip() or f"The program of {hosts(job)[rank]} failed; see its log."
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
