@@ -38,6 +38,9 @@ HOSTS_VARIABLE = "LOWCLOUD_HOSTS"
 # at the same path wherever the environment is used.
 ENVIRONMENT_VARIABLE = "LOWCLOUD_ENVIRONMENT"
 
+# How many processors the replica has for itself, one at least, whatever else the machine has.
+CPUS_VARIABLE = "LOWCLOUD_CPUS"
+
 # Exit codes of built-in programs: the user's input is at fault, or the program is.
 EXIT_CLIENT_ERROR = 2
 EXIT_ALGORITHM_ERROR = 1

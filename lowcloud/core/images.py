@@ -152,8 +152,7 @@ def missing(program: catalog.Program) -> tuple[str, ...]:
 
 def _of_image(image: Image, asked: Specification) -> Program:
     if image.is_container:
-        command = (*asked.entrypoint, *asked.arguments) or ("train",)
-        return Program(command, container=asked.image)
+        return Program(asked.arguments or ("train",), container=asked.image)
     if image.command:
         return Program((*frameworks.RUN_COMMAND, *image.command, *asked.arguments))
     command = _command_in_environment(asked)
@@ -161,6 +160,8 @@ def _of_image(image: Image, asked: Specification) -> Program:
 
 
 def _check_arguments(program: programs.ProcessingProgram, asked: Specification) -> None:
+    if asked.instance_count > 1:
+        raise Invalid(f"The program {program.name} runs on one instance; {asked.instance_count} were asked for.")
     try:
         program.validate(asked.arguments)
     except InvalidHyperparameters as error:
