@@ -14,6 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PROGRAM = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["experiments.md"])
 def test_the_programs_of_a_page_run_one_after_the_other(running_cloud: RunningCloud, tmp_path: Path, page: str) -> None:
     programs = PROGRAM.findall((DOCS / page).read_text())
