@@ -84,6 +84,7 @@ def test_runs_of_an_experiment_are_kept_found_and_compared(running_cloud, folder
     assert found.get("sources", [found["job"]]) == [found["job"]], "the run tells of its job"
 
 
+@pytest.mark.slow
 def test_a_job_loads_the_run_that_it_is_part_of(running_cloud, folder):
     environment = Path(python("")).parents[1]
     running_cloud.cli("image", "add", "journey-of-jobs", "--python", str(environment))
