@@ -62,7 +62,7 @@ def _job(base: Path, world: World, report: Report) -> Job:
             (inputs.get(name) or {}).get("ContentType"),
             is_passed=name in inputs,
         )
-        for name in {"train", *inputs}
+        for name in {"train", *inputs} - {attachment.CHANNEL}
     }
     return Job(base, _read_json(base / contract.HYPERPARAMETERS), channels, world, report)
 
