@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Connection, Row, select, update
 
-from lowcloud.core import events, models, records
+from lowcloud.core import events, models, records, tracking
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.models import Model
@@ -61,6 +61,7 @@ class Endpoint:
     models: Mapping[str, Model]
     failure: str | None = None
     short_lives: Mapping[str, int] = field(default_factory=dict)  # how many in a row the replica of a work has had
+    environments: Mapping[str, str] = field(default_factory=dict)  # of each model, as Work names it
 
     @property
     def subject(self) -> str:
@@ -125,7 +126,11 @@ def create(cloud: Cloud, name: str, configuration_name: str, labels: Mapping[str
         "due_at": now,
     }
     begun = events.Event(now, State.CREATING, "Creating the endpoint")
-    records.add(cloud, endpoints, KIND, subject(name), row, labels, begun)
+
+    def track(connection: Connection) -> None:
+        tracking.endpoint(connection, name, served, now)
+
+    records.add(cloud, endpoints, KIND, subject(name), row, labels, begun, track)
 
 
 def find(cloud: Cloud, name: str) -> Endpoint:
@@ -160,6 +165,7 @@ def from_row(row: Row[Any]) -> Endpoint:
         models={name: Model(**model) for name, model in row.progress["models"].items()},
         failure=row.progress["failure"],
         short_lives=row.progress.get("short_lives", {}),
+        environments=row.progress.get("environments", {}),
     )
 
 

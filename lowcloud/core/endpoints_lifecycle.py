@@ -8,14 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from lowcloud import catalog, contract
-from lowcloud.core import endpoints, events, logs, objects, shares, tags
+from lowcloud import contract
+from lowcloud.core import endpoints, environments, events, logs, model_servers, shares, tags
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.endpoints import Endpoint, State, Variant
-from lowcloud.core.errors import CloudError, Invalid, NotFound
-from lowcloud.core.inputs import parse_uri, source_of
+from lowcloud.core.errors import NotFound
 from lowcloud.core.reconciler import Claim, LeaseLost
-from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
+from lowcloud.engine import Phase, Replica, ReplicaStatus, StagingFailed, Work
 from lowcloud.store import tables
 
 STARTUP_TIMEOUT_SECONDS = 600.0
@@ -61,7 +60,12 @@ def advance(claim: Claim) -> float | None:
         return None
     if endpoint.state == State.IN_SERVICE:
         endpoint = _clear_ended(claim, endpoint)
-    failure = _ensure_running(cloud, endpoint)
+    failure = None
+    try:
+        endpoint = _choose_environments(claim, endpoint)
+        failure = _ensure_running(cloud, endpoint)
+    except StagingFailed as error:
+        failure = str(error)
     _collect_logs(cloud, endpoint)
     after = step(endpoint, _are_ready(cloud, endpoint), failure, cloud.now())
     if after != endpoint and not _save(claim, after):
@@ -102,18 +106,26 @@ def _clear_ended(claim: Claim, endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
+def _choose_environments(claim: Claim, endpoint: Endpoint) -> Endpoint:
+    """The endpoint, with the Python environment that each of its models needs. Raises StagingFailed."""
+    new = [name for name in endpoint.models if name not in endpoint.environments]
+    if not new:
+        return endpoint
+    chosen = {name: model_servers.environment_of(claim.cloud, endpoint.models[name]) for name in new}
+    endpoint = replace(endpoint, environments={**endpoint.environments, **chosen})
+    claim.save({"progress": _progress(endpoint)})
+    return endpoint
+
+
 def _ensure_running(cloud: Cloud, endpoint: Endpoint) -> str | None:
-    """Start what does not run. The reason, where a replica cannot run at all."""
+    """Start what does not run. The reason, where a replica cannot run at all. Raises StagingFailed."""
     for variant in endpoint.variants:
         for work_id in endpoint.work_ids()[variant.name]:
             status = _status(cloud, work_id)
             if status.phase in ENDS and endpoint.state == State.CREATING:
                 return _reason(cloud, work_id, status)
-            if status.phase in (Phase.ABSENT, Phase.STAGING):
-                try:
-                    cloud.engine.start(_work(cloud, endpoint, variant, work_id))
-                except StagingFailed as error:
-                    return str(error)
+            if status.phase in (Phase.ABSENT, Phase.STAGING) and _is_environment_ready(cloud, endpoint, variant):
+                cloud.engine.start(_work(cloud, endpoint, variant, work_id))
     return None
 
 
@@ -128,30 +140,28 @@ def _are_ready(cloud: Cloud, endpoint: Endpoint) -> bool:
     return all(cloud.engine.address(work_id, 0) for work_id in _ids(endpoint))
 
 
-def _work(cloud: Cloud, endpoint: Endpoint, variant: Variant, work_id: str) -> Work:
-    model = endpoint.models[variant.model]
-    try:
-        program = catalog.find(model.image)
-    except catalog.UnknownImage as error:
-        raise StagingFailed(f"Model {model.name!r}: {error}") from error
-    return Work(
-        id=work_id,
-        command=program.serve_command,
-        replicas=(Replica(environment=dict(model.environment), archives=tuple(_archives(cloud, model.artifact))),),
-        resources=shares.of_machine(cloud),
-        serves=True,
+def _is_environment_ready(cloud: Cloud, endpoint: Endpoint, variant: Variant) -> bool:
+    """Whether a variant's Python environment is there; it is built where it is not. Raises StagingFailed."""
+    stream = f"{variant.name}/environment-{int(endpoint.created_at * 1000)}"
+    return environments.build(
+        cloud,
+        endpoint.environments[variant.model],
+        lambda: model_servers.builder(cloud, endpoint.models[variant.model]),
+        lambda work_id: logs.collect(cloud, logs.endpoint_group(endpoint.name), stream, work_id, 0),
     )
 
 
-def _archives(cloud: Cloud, artifact: str | None) -> Iterator[Input]:
-    if artifact is None:
-        return
-    try:
-        bucket, key = parse_uri(artifact)
-        size = objects.head(cloud, bucket, key).size
-    except (CloudError, Invalid) as error:
-        raise StagingFailed(f"The model data {artifact} cannot be read: {error}") from error
-    yield Input(contract.MODEL, source_of(bucket, key), size)
+def _work(cloud: Cloud, endpoint: Endpoint, variant: Variant, work_id: str) -> Work:
+    model = endpoint.models[variant.model]
+    return Work(
+        id=work_id,
+        command=model_servers.command_of(cloud, model),
+        replicas=(Replica(environment=dict(model.environment), archives=model_servers.archives_of(cloud, model)),),
+        resources=shares.of_replica(cloud, variant.instance_type).each,
+        network=model_servers.has_network(cloud, model),
+        serves=True,
+        environment=endpoint.environments[variant.model],
+    )
 
 
 def _collect_logs(cloud: Cloud, endpoint: Endpoint) -> None:
@@ -181,6 +191,7 @@ def _progress(endpoint: Endpoint) -> dict[str, Any]:
         "models": {name: vars(model) for name, model in endpoint.models.items()},
         "failure": endpoint.failure,
         "short_lives": dict(endpoint.short_lives),
+        "environments": dict(endpoint.environments),
     }
 
 
@@ -196,6 +207,8 @@ def _remove(claim: Claim, endpoint: Endpoint) -> None:
 def _remove_work(cloud: Cloud, endpoint: Endpoint) -> None:
     for work_id in _ids(endpoint):
         cloud.engine.remove(work_id)
+    for name in endpoint.environments.values():
+        environments.let_go(cloud, name)
 
 
 def _ids(endpoint: Endpoint) -> Iterator[str]:

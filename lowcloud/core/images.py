@@ -4,6 +4,7 @@ import importlib.util
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -14,6 +15,7 @@ from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, Invalid
 from lowcloud.core.jobs import PROCESSING, TRAINING, Kind, Specification
 from lowcloud.engine import Input, StagingFailed
+from lowcloud.schemas import InvalidHyperparameters
 from lowcloud.store.tables import images
 
 KIND = "image"
@@ -42,7 +44,6 @@ class Program:
 
     command: tuple[str, ...]
     is_built_in: bool = False
-    needs_network: bool = False  # a built-in one that runs on several hosts
     takes_source: bool = False  # the archive of the user's script is laid, and its requirements are installed
     python: str = ""  # the folder of a user's environment
     requirements: tuple[str, ...] = ()
@@ -51,7 +52,11 @@ class Program:
 
 
 def teach(cloud: Cloud, image: Image) -> None:
-    """Keep what an image name means, instead of what was taught of it before."""
+    """Keep what an image name means, instead of what was taught of it before. Raises Invalid."""
+    if sum(map(bool, (image.python, image.requirements, image.command, image.is_container))) != 1:
+        raise Invalid("Say one thing of an image: a Python environment, requirements, a command, or a container.")
+    if image.python and not Path(image.python, "bin", "python").exists():
+        raise Invalid(f"{image.python!r} is no virtual environment: it has no bin/python. `python -m venv` makes one.")
     row = {"name": image.name, "created_at": image.created_at, "specification": asdict(image)}
     with cloud.database.transaction() as connection:
         connection.execute(images.delete().where(images.c.name == image.name))
@@ -78,15 +83,15 @@ def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
         return Program(
             built_in.train_command,
             is_built_in=True,
-            needs_network=built_in.hosts_need_network,
-            requirements=_missing(built_in),
+            requirements=missing(built_in),
         )
-    ready = programs.resolve(asked.image)
-    if ready and kind is PROCESSING and not asked.entrypoint:
+    if kind is PROCESSING and (ready := programs.resolve(asked.image)) and not asked.entrypoint:
+        _check_arguments(ready, asked)
         return Program((*ready.command, *asked.arguments), is_built_in=True)
     if choice := frameworks.choose(asked.image):
         command = _command_in_environment(asked, choice.sentence)
-        return Program(command, takes_source=True, requirements=choice.requirements)
+        needed = (*choice.requirements, *frameworks.of_command(asked.arguments))
+        return Program(command, takes_source=True, requirements=needed)
     raise unknown(asked.image)
 
 
@@ -131,26 +136,35 @@ def read_json_text(text: str) -> str:
 
 def unknown(uri: str) -> UnknownImage:
     """Says how to teach an image."""
-    there = ", ".join([*sorted(catalog.IMAGES), *programs.PROGRAMS])
+    there = ", ".join(sorted({*catalog.IMAGES, *frameworks.FAMILIES, *programs.PROGRAMS}))
     return UnknownImage(
         f"No program is known for the image {uri!r}. Say what it means here: lowcloud image add {uri} --python VENV "
-        f"(or --requirements FILE, --command COMMAND, --container). Built in: {there}."
+        f"(or --requirements FILE, --command COMMAND, --container). Known: {there}."
     )
+
+
+def missing(program: catalog.Program) -> tuple[str, ...]:
+    """What must be installed for a built-in program: nothing where the server's own interpreter has its modules."""
+    return () if all(importlib.util.find_spec(module) for module in program.modules) else program.requirements
 
 
 def _of_image(image: Image, asked: Specification) -> Program:
     if image.is_container:
-        command = (*asked.entrypoint, *asked.arguments) or ("train",)
-        return Program(command, container=asked.image)
+        return Program(asked.arguments or ("train",), container=asked.image)
     if image.command:
         return Program((*frameworks.RUN_COMMAND, *image.command, *asked.arguments))
-    command = _command_in_environment(asked)
+    # A user's own environment is never built upon: the script's requirements go into the layer that each job has.
+    command = _command_in_environment(asked, *((frameworks.INSTALL,) if image.python else ()))
     return Program(command, takes_source=True, python=image.python, requirements_file=image.requirements)
 
 
-def _missing(program: catalog.Program) -> tuple[str, ...]:
-    """What must be installed for a built-in program: nothing where the server's own interpreter has its modules."""
-    return () if all(importlib.util.find_spec(module) for module in program.modules) else program.requirements
+def _check_arguments(program: programs.ProcessingProgram, asked: Specification) -> None:
+    if asked.instance_count > 1:
+        raise Invalid(f"The program {program.name} runs on one instance; {asked.instance_count} were asked for.")
+    try:
+        program.validate(asked.arguments)
+    except InvalidHyperparameters as error:
+        raise Invalid(str(error)) from error
 
 
 def _command_in_environment(asked: Specification, *sentences: str) -> tuple[str, ...]:

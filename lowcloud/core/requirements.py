@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lowcloud.core.errors import Invalid
-from lowcloud.engine.archives import Members, Unreadable
+from lowcloud.engine.archives import Kind, Members, Unreadable
 
 FILE = "requirements.txt"
 TEXT_BYTES = 1 << 20  # of one file that could hold requirements
 ALL_TEXTS_BYTES = 16 << 20
 MEMBERS = 100_000
-UNPACKED_BYTES = 4 << 30
+UNPACKED_BYTES = 1 << 30
+RATIO = 200  # unpacked bytes for each packed one; real archives stay below 20
 SUFFIXES = ("", ".txt", ".in", ".pip", ".lock", ".lst")  # of files that requirements are read from
+PACKAGE_FILES = ("setup.py", "setup.cfg")
 DEPTH = 10  # of files that name files
 
 OPTION = re.compile(r"(-r|--requirement|-c|--constraint|-e|--editable)(?:\s*=\s*|\s+|(?<=-[rce])(?=\S))(\S.*)")
@@ -31,19 +33,26 @@ class Requirements:
     code: str = ""  # a digest of the whole archive where a line names a path in it, else ""
 
 
-def of_archive(chunks: Iterator[bytes]) -> Requirements | None:
-    """What a source archive asks for; None where it asks for nothing. Raises Invalid for one that cannot be read."""
+def of_archive(chunks: Iterator[bytes], within: str = "", packed_bytes: int = 0) -> Requirements | None:
+    """What an archive asks for in its folder `within` (such as "code/"); None where it asks for nothing.
+
+    `packed_bytes` is its size, by which one that holds a large model is told from one that is a trap.
+    Raises Invalid for one that cannot be read.
+    """
     texts: dict[str, str] = {}
     digests: list[str] = []
     room = ALL_TEXTS_BYTES
-    archive = Members(chunks, UNPACKED_BYTES, MEMBERS)
+    archive = Members(chunks, UNPACKED_BYTES + RATIO * packed_bytes, MEMBERS)
     try:
         for member in archive:
             path = posixpath.normpath(member.name)
-            is_text = posixpath.splitext(path)[1] in SUFFIXES and member.size <= min(TEXT_BYTES, room)
+            if path.startswith(("/", "..")) or not path.startswith(within):
+                continue
+            path = path.removeprefix(within)
+            is_text = _is_readable(path) and member.size <= min(TEXT_BYTES, room)
             digest = hashlib.sha256(f"{path}\0{member.mode & 0o100}\0{member.linkname}\0".encode(errors="replace"))
             kept = []
-            for chunk in archive.content(member) if member.isreg() else ():
+            for chunk in archive.content(member) if member.kind == Kind.FILE else ():
                 digest.update(chunk)
                 kept += [chunk] if is_text else []
             if kept:
@@ -52,8 +61,6 @@ def of_archive(chunks: Iterator[bytes]) -> Requirements | None:
             digests.append(digest.hexdigest())
     except Unreadable as error:
         raise Invalid(f"The source archive cannot be used: {error}.") from error
-    if FILE not in texts:
-        return None
     return of_texts(texts, hashlib.sha256("".join(sorted(digests)).encode()).hexdigest())
 
 
@@ -61,7 +68,10 @@ def of_texts(texts: Mapping[str, str], code: str = "") -> Requirements | None:
     """The requirements of the files `texts`, by path; `code` is a digest of all that lies around them."""
     lines: list[str] = []
     constraints: list[str] = []
-    _read(texts, FILE, lines, constraints, DEPTH)
+    if FILE in texts:
+        _read(texts, FILE, lines, constraints, DEPTH)
+    if any("install_requires" in texts.get(name, "") for name in PACKAGE_FILES if PACKAGE_FILES[0] in texts):
+        lines.append(".")  # a package is put on the path as it is, unless that would leave out what it needs
     if not lines:
         return None
     names_paths = any(_is_local(line) for line in (*lines, *constraints))
@@ -83,6 +93,11 @@ def _read(texts: Mapping[str, str], path: str, lines: list[str], constraints: li
         else:
             inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), value))
             _read(texts, inner, constraints if flag == "c" else lines, constraints, depth - 1)
+
+
+def _is_readable(path: str) -> bool:
+    """Whether a file by this name may hold requirements."""
+    return posixpath.splitext(path)[1] in SUFFIXES or path in PACKAGE_FILES
 
 
 def _logical_lines(text: str) -> Iterator[str]:

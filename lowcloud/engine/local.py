@@ -30,13 +30,19 @@ from lowcloud.engine import (
     Replica,
     ReplicaStatus,
     Resources,
+    StagingFailed,
     Work,
+    containers,
+    feeding,
+    gpus,
+    hosts,
     isolation,
     leavings,
     plans,
     staging,
 )
 from lowcloud.engine.environments import Environment, Environments
+from lowcloud.engine.feeding import Feeding
 from lowcloud.engine.isolation import Walls
 from lowcloud.engine.launcher import Launcher
 from lowcloud.engine.replica import Owner, ReplicaFolder, Stopped, delete, read_record, write_record
@@ -62,8 +68,10 @@ class LocalEngine:
         self._shows = shows
         self._launcher = Launcher()
         self._short_names = ShortNames(self._root, self._home)
+        self._feeding = Feeding(self._root, fetch, self._short_names)
         self._environments = Environments(self._home / "environments", self._home)
         self._walls: isolation.Walls | None = None
+        self._lazy_trial: str | None = None  # None: not tried yet
         self._walls_guard = threading.Lock()
         self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
         self._guard = threading.Lock()
@@ -76,11 +84,14 @@ class LocalEngine:
         Not before: a server that only looks on must touch nothing that another one is about.
         """
         self._launcher.warm_up()
+        if any(self._root.glob(f"*/*/{contract.FEEDS_FOLDER}")):
+            self._feeding.open()  # programs wait for what an earlier server gave them
         threading.Thread(target=self._clean, name="trash", daemon=True).start()
 
     def close(self) -> None:
-        """Let go of the warm parent. Running work goes on."""
+        """Let go of the warm parent. Running work goes on, or waits where it is fed with inputs."""
         self._launcher.close()
+        self._feeding.close()
         self._short_names.close()
 
     def start(self, work: Work) -> None:
@@ -88,24 +99,34 @@ class LocalEngine:
         with self._locked(work.id):
             folder = self._folder(work.id)
             folder.mkdir(mode=0o700, exist_ok=True)
-            if not read_record(folder / "work.json"):  # a torn one is written anew: replicas know if they ever ran
-                record = {
-                    "id": work.id,
-                    "replicas": len(work.replicas),
-                    "first_id": self._count_ids(len(work.replicas)),
-                    "builds": work.builds,
-                }
-                write_record(folder / "work.json", record)
+            record = read_record(folder / "work.json")
+            if not record or "gpus" not in record:  # a torn one is written anew: replicas know if they ever ran
+                self._record(work, folder)
+            if any(replica.streams or replica.lazy_folders for replica in work.replicas):
+                self._feeding.open()
             waiting = [replica for replica in self._replicas(work.id) if not replica.was_started]
             for replica in waiting:
                 if not replica.is_staged:
                     self._stage(work, replica)
             waiting = [replica for replica in waiting if replica.is_staged]
             for replica in waiting:
-                is_ours = not work.environment and plans.is_built_in(work.command)
+                is_ours = not work.container and plans.is_forked(work)
                 self._launcher.launch(replica.path, is_ours)
             for replica in waiting:
                 replica.wait_until_started()
+
+    def _record(self, work: Work, folder: Path) -> None:
+        first_id = self._count_ids(len(work.replicas))
+        facts = {"id": work.id, "replicas": len(work.replicas), "first_id": first_id, "builds": work.builds}
+        with self._guard:  # one work at a time is given GPUs, and has them when this is written
+            given = gpus.give(self._gpus_in_use(), work.resources.gpus, len(work.replicas))
+            write_record(folder / "work.json", {**facts, "gpus": given})
+
+    def _gpus_in_use(self) -> Iterator[int]:
+        for path in self._root.glob("[!.]*/work.json"):
+            for number, given in enumerate((read_record(path) or {}).get("gpus", ())):
+                if not ReplicaFolder(path.parent / str(number)).has_ended:
+                    yield from given
 
     def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
         """See Engine.status."""
@@ -178,6 +199,7 @@ class LocalEngine:
                 replica.ask_to_end(0.0)
             for replica in replicas:
                 replica.wait_until_dead()
+                replica.status()  # one whose supervisor was killed may have left something running
                 self._addresses.pop((work_id, int(replica.path.name)), None)
                 self._forget_names(replica)
             folder = self._folder(work_id)
@@ -192,7 +214,7 @@ class LocalEngine:
     def capacity(self) -> Resources:
         """See Engine.capacity."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return Resources(float(os.cpu_count() or 1), memory, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+        return Resources(float(os.cpu_count() or 1), memory, len(gpus.present()))
 
     def isolation(self) -> str:
         """See Engine.isolation."""
@@ -239,14 +261,41 @@ class LocalEngine:
         assert record is not None, "the work's record is written before its replicas"
         number, walls = int(replica.path.name), self._find_walls()
         owner = isolation.owner(walls.level, record["first_id"], number)
+        if work.container:
+            owner = Owner(os.geteuid(), os.getegid())
+        _check_room(work, number)
         try:
             replica.make(owner)
-            staging.lay(work.replicas[number], replica.base, self._fetch_for(replica), owner)
-            environment = self._environment_of(work, owner)
-            plan = plans.make(work, replica, walls, owner, self._short_names, environment)
+            wanted = self._possible(work.replicas[number], replica)
+            staging.lay(wanted, replica.base, self._fetch_for(replica), owner)
+            addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
+            replica.name_hosts(hosts.table(addresses))
+            given = record["gpus"][number]
+            if work.container:
+                plan = containers.make(work, replica, self._short_names, addresses, given)
+            else:
+                environment = self._environment_of(work, owner)
+                plan = plans.make(work, replica, walls, owner, self._short_names, addresses, given, environment)
+            if wanted.streams or wanted.lazy_folders:
+                plan["feeds"] = feeding.plan(replica, wanted, owner, plan["directory"], self._feeding.folder)
             write_record(replica.path / contract.PLAN_FILE, plan)
         except Stopped:
             replica.record_stop()
+
+    def _possible(self, wanted: Replica, replica: ReplicaFolder) -> Replica:
+        """What can be done here of what is wanted."""
+        if wanted.lazy_folders and (reason := self._why_not_lazy()):
+            return feeding.lay_as_files(wanted, replica, reason)
+        return wanted
+
+    def _why_not_lazy(self) -> str:
+        """Why no file system of ours can be shown to a replica; nothing where it can. Tried once."""
+        walls = self._find_walls()
+        with self._walls_guard:
+            if self._lazy_trial is None:
+                has_namespaces = walls.level.has_namespaces
+                self._lazy_trial = self._try(walls, *feeding.TRIAL) if has_namespaces else "There are no namespaces."
+            return self._lazy_trial
 
     def _environment_of(self, work: Work, owner: Owner) -> Environment | None:
         if work.builds:
@@ -254,9 +303,9 @@ class LocalEngine:
         return self._environments.find(work.environment)
 
     def _fetch_for(self, replica: ReplicaFolder) -> Fetch:
-        """Fetch that gives up when the replica is no longer wanted."""
+        """Fetch, of whole sources, that gives up when the replica is no longer wanted."""
 
-        def fetch(source: str) -> Iterator[bytes]:
+        def fetch(source: str, _start: int = 0, _end: int | None = None, /) -> Iterator[bytes]:
             for chunk in self._fetch(source):
                 if replica.is_unwanted:
                     raise Stopped
@@ -286,7 +335,7 @@ class LocalEngine:
                 self._walls = isolation.walls(level, self._home, self._shows)
             return self._walls
 
-    def _try(self, walls: Walls) -> str:
+    def _try(self, walls: Walls, wanted: Replica | None = None, code: str = "import lowcloud") -> str:
         """Why no Python program runs behind these walls; nothing where one does."""
         folder = self._root / f".{secrets.token_hex(8)}{TRASH}"
         folder.mkdir(mode=0o700)
@@ -295,8 +344,13 @@ class LocalEngine:
             owner = isolation.owner(walls.level, self._count_ids(1), 0)
             replica.make(owner)
             environment = {"PYTHONPATH": ":".join(sys.path)}
-            work = Work(folder.name, ("python", "-c", "import lowcloud"), (Replica(environment),), self.capacity())
-            plan = plans.make(work, replica, walls, owner, self._short_names)
+            work = Work(folder.name, ("python", "-c", code), (Replica(environment),), self.capacity())
+            replica.name_hosts("")
+            plan = plans.make(work, replica, walls, owner, self._short_names, {hosts.name(0): "127.0.0.1"}, [])
+            if wanted is not None:
+                self._feeding.open()
+                staging.lay(wanted, replica.base, self._fetch, owner)
+                plan["feeds"] = feeding.plan(replica, wanted, owner, plan["directory"], self._feeding.folder)
             write_record(replica.path / contract.PLAN_FILE, plan)
             self._launcher.launch(replica.path, is_built_in=False)
             replica.wait_until_dead(TRIAL_SECONDS)
@@ -308,6 +362,12 @@ class LocalEngine:
     def _forget_names(self, replica: ReplicaFolder) -> None:
         for folder in (replica.socket, replica.rendezvous):
             self._short_names.forget(folder)
+
+
+def _check_room(work: Work, number: int) -> None:
+    needed = sum(item.size_bytes for item in work.replicas[number].inputs)
+    if work.disk_bytes and needed > work.disk_bytes:
+        raise StagingFailed(f"The inputs have {needed:,} bytes, and the volume may hold {work.disk_bytes:,}.")
 
 
 def _mode(path: Path) -> int:

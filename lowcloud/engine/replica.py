@@ -19,6 +19,7 @@ from lowcloud.engine import LogLine, LogPage, Phase, ReplicaStatus
 PAGE_BYTES = 1024 * 1024
 START_SECONDS = 30.0
 END_SECONDS = 10.0
+CONTAINER_SECONDS = 60.0  # for a daemon to end a container
 POLL_SECONDS = 0.001
 
 
@@ -65,6 +66,11 @@ class ReplicaFolder:
         """A folder with this package in it and nothing else, for interpreters that do not have it."""
         return self.path / "library"
 
+    @property
+    def hosts(self) -> Path:
+        """What the program sees as /etc/hosts."""
+        return self.path / "hosts"
+
     def make(self, owner: Owner) -> None:
         """Make it anew, with nothing in it. Raises Stopped where it was stopped before."""
         if self.is_unwanted:
@@ -77,8 +83,14 @@ class ReplicaFolder:
         for folder in (self.base, self.temporary, self.socket):
             folder.mkdir(mode=0o700)
             os.chown(folder, owner.uid, owner.gid)
-        self.library.mkdir(mode=0o755)
+        self.library.mkdir()
+        self.library.chmod(0o755)  # whatever the server's mask
         (self.library / "lowcloud").symlink_to(Path(contract.__file__).parent)
+
+    def name_hosts(self, table: str) -> None:
+        """Write what the program sees as /etc/hosts."""
+        self.hosts.write_text(table)
+        self.hosts.chmod(0o644)
 
     @property
     def is_staged(self) -> bool:
@@ -127,7 +139,7 @@ class ReplicaFolder:
         # It may have written its record between the two looks.
         ended = ended or read_record(self.path / contract.EXIT_FILE) or self._record_loss()
         phase = Phase.LOST if ended["exit_code"] is None else Phase.EXITED
-        return ReplicaStatus(phase, ended["exit_code"], started_at, ended["ended_at"], ended["out_of_memory"])
+        return ReplicaStatus(phase, ended["exit_code"], started_at, ended["ended_at"], ended.get("reason", ""))
 
     def logs(self, offset: int) -> LogPage:
         """Whole lines from a byte of the log file on."""
@@ -140,6 +152,11 @@ class ReplicaFolder:
         if not newline:
             return LogPage((), offset)
         return LogPage(tuple(map(_log_line, page.split(b"\n"))), offset + len(page) + 1)
+
+    def note(self, line: str) -> None:
+        """Say something at the beginning of the log, before the program starts."""
+        with (self.path / contract.LOG_FILE).open("a") as file:
+            file.write(f"{time.time_ns() // 1_000_000} {line}\n")
 
     def last_words(self) -> str:
         """The last line that the program or else its supervisor left, to say why it failed."""
@@ -176,7 +193,7 @@ class ReplicaFolder:
 
     def record_stop(self) -> None:
         """Record the end of what was stopped before it began."""
-        record = {"exit_code": -signal.SIGTERM, "ended_at": time.time(), "out_of_memory": False}
+        record = {"exit_code": -signal.SIGTERM, "ended_at": time.time()}
         write_record(self.path / contract.EXIT_FILE, record)
 
     def _record_loss(self) -> dict[str, Any]:
@@ -185,7 +202,11 @@ class ReplicaFolder:
         assert plan is not None, "nothing starts without a plan"
         if plan:  # else the power went, and with it all that ran
             _kill_remains(f"{contract.REPLICA_VARIABLE}={plan['name']}")
-        record = {"exit_code": None, "ended_at": time.time(), "out_of_memory": False}
+        if plan and (container := plan.get("container")):
+            for command in (("kill",), ("rm", "--force", "--volumes")):  # which fail where it is gone
+                words = [container["client"], *command, container["name"]]
+                subprocess.run(words, check=False, timeout=CONTAINER_SECONDS, capture_output=True)
+        record = {"exit_code": None, "ended_at": time.time()}
         write_record(self.path / contract.EXIT_FILE, record)
         return record
 

@@ -6,8 +6,10 @@ import os
 import select
 import shutil
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -16,12 +18,15 @@ from lowcloud.runtime.errors import ClientError
 
 READ_BYTES = 65536
 READS = 32
-TAIL_BYTES = 65536
+TAIL_BYTES = 1 << 18
 MESSAGE_CHARACTERS = 600  # of the traceback in a failure reason, which has 1,024 in all
 LAST_LINES = 5  # that stand for an error where there is no traceback
 TRACEBACK = "Traceback (most recent call last):"
 SIGNALLED = 128  # added to a signal's number, as a shell says it
 KILLED = SIGNALLED + signal.SIGKILL
+# Its own process group keeps an engine's SIGTERM from coming twice. Elsewhere an engine can end a program by its group
+# alone, and so signals all of it: nothing is left to pass on.
+HAS_OWN_GROUP = sys.platform == "linux"
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ def run(command: Sequence[str], environment: Mapping[str, str], directory: Path)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, number) if is_shell else os.kill(child, number)
+            if HAS_OWN_GROUP:
+                os.killpg(child, number) if is_shell else os.kill(child, number)
 
     read_end, write_end = os.pipe()
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))  # until there is somebody to pass it on to
@@ -79,11 +85,12 @@ def error_in(output: str) -> str:
     if start < 0:
         return "\n".join(lines[-LAST_LINES:])[-MESSAGE_CHARACTERS:]
     error = next((number for number, line in enumerate(lines[1:], 1) if not line[0].isspace()), len(lines))
-    text = "\n".join(lines[: error + LAST_LINES])
-    if len(text) <= MESSAGE_CHARACTERS:
-        return text
-    head = f"{TRACEBACK}\n  ...\n"
-    return head + text[len(head) - MESSAGE_CHARACTERS :]
+    said = "\n".join(lines[error : error + LAST_LINES])[: MESSAGE_CHARACTERS // 2]
+    frames = "\n".join(lines[1:error])
+    room = MESSAGE_CHARACTERS - len(said)
+    if len(frames) > room:
+        frames = "  ..." + frames[frames.find("\n", len(frames) - room) :]
+    return "\n".join([TRACEBACK, frames, said])
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], directory: Path, output: int) -> int:
@@ -91,13 +98,13 @@ def _start(command: Sequence[str], environment: Mapping[str, str], directory: Pa
     if path is None:
         raise ClientError(f"There is no program {command[0]!r} here. PATH is {environment.get('PATH')}.")
     os.chdir(directory)
+    spawn = partial(os.posix_spawn, setpgroup=0) if HAS_OWN_GROUP else os.posix_spawn
     try:
-        return os.posix_spawn(
+        return spawn(
             path,
             list(command),
             dict(environment),
             file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)],
-            setpgroup=0,
             setsigmask=(),
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # which Python ignores
         )
@@ -146,7 +153,8 @@ def _copy(output: int, tail: bytearray) -> bool:
             return False
         _write(data)
         tail += data
-        del tail[:-TAIL_BYTES]
+        if len(tail) > 2 * TAIL_BYTES:  # seldom, for it moves all that is kept
+            del tail[:-TAIL_BYTES]
     return True
 
 

@@ -1,9 +1,9 @@
 """The walls around one program, built from the engine's plan (engine/isolation.py) by its supervisor and by itself.
 
-Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int,
-       hide: [folder], keep: [folder], binds: [[source, target]], shows: [[source, target]], cgroup: name}
+Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int, cgroup: name or null,
+       hostname: name, hide: [path], keep: [folder], binds: [[source, target]], shows: [[source, target]]}
 
-`binds` are the replica's own folders, `shows` what it may read.
+`binds` are the replica's own folders, `shows` folders and files that it may read.
 """
 
 import contextlib
@@ -11,44 +11,53 @@ import errno
 import os
 import resource
 import signal
+import socket
+import stat
 from pathlib import Path
 from typing import Any
 
-from lowcloud.runtime import cgroup, kernel, landlock
+from lowcloud.runtime import cgroup, kernel, landlock, network
+from lowcloud.runtime.fuse import LARGEST_READ_BYTES
 
 PROCESS_LIMIT = 4096  # for each uid of its own
 OPEN_FILES_LIMIT = 65536
+OOM_SCORE = 500  # a machine without memory takes it from programs rather than from the cloud
+READ_AHEAD_KILOBYTES = 4096  # of files that come when they are read
 COVER_OPTIONS = "mode=755,size=1m"
 
 
 class Jail:
     """The walls of one replica. `enter` runs in the program, all else in the supervisor."""
 
-    def __init__(self, plan: dict[str, Any]):
+    def __init__(self, folder: Path, plan: dict[str, Any]):
+        self.folder = folder
         self.plan = plan
         self.supervisor = os.getpid()
+        self.mounts: list[tuple[int, str]] = []  # file systems of our own: the device of each, and where to show it
         self.keeper: int | None = None  # process 1 of the pid namespace
-        self.cgroup = cgroup.make(plan["cgroup"], plan["memory_bytes"]) if os.geteuid() == 0 else None
+        has_group = plan["cgroup"] is not None and os.geteuid() == 0
+        self.cgroup = cgroup.make(plan["cgroup"], plan["memory_bytes"]) if has_group else None
 
     def build(self) -> None:
         """What must stand before the program is forked."""
         kernel.adopt_orphans()
         if self.plan["namespaces"]:
-            uid, gid = os.geteuid(), os.getegid()
-            if uid == 0:
-                kernel.unshare(kernel.CLONE_NEWPID)
+            if self.plan["network"]:
+                network.enter_user_namespace()
             else:
-                kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWPID)
-                kernel.map_own_ids(uid, gid)
+                network.enter(self.folder)
+            kernel.unshare(kernel.CLONE_NEWPID)
             self.keeper = self._fork_keeper()
 
     def enter(self) -> None:
         """Shut this process in."""
         kernel.die_with_parent(self.supervisor)
+        with contextlib.suppress(OSError):  # some systems do not know it, or have /proc read-only
+            Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
         if self.cgroup:
             self.cgroup.join()
         if self.plan["namespaces"]:
-            _enter_namespaces(self.plan)
+            _enter_namespaces(self.plan, self.mounts)
         if kernel.LINUX:
             _set_limits(has_own_uid=self.plan["uid"] is not None)
         if self.plan["uid"] is not None:
@@ -99,10 +108,9 @@ class Jail:
         return pid
 
 
-def _enter_namespaces(plan: dict[str, Any]) -> None:
-    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | (0 if plan["network"] else kernel.CLONE_NEWNET))
-    if not plan["network"]:
-        kernel.raise_loopback()
+def _enter_namespaces(plan: dict[str, Any], mounts: list[tuple[int, str]]) -> None:
+    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
+    socket.sethostname(plan["hostname"])
     kernel.make_mounts_private()
     with contextlib.ExitStack() as opened:
         # Every source is opened before the first cover, which may lie over it.
@@ -112,14 +120,21 @@ def _enter_namespaces(plan: dict[str, Any]) -> None:
         if "/tmp" in own:
             kernel.bind(own.pop("/tmp"), "/tmp")
             _restore("/tmp", kept)
-        for folder in sorted(plan["hide"]):  # an outer folder comes before those in it
-            if Path(folder).is_dir():
-                kernel.mount_memory(folder, COVER_OPTIONS)
-                _restore(folder, kept)
+        nothing = _make_nothing(opened)
+        for path in sorted(plan["hide"]):  # an outer folder comes before those in it
+            if Path(path).is_dir():
+                kernel.mount_memory(path, COVER_OPTIONS)
+                _restore(path, kept)
+            elif Path(path).exists():
+                kernel.bind(nothing, path)
         for target, source in own.items():
             _show(source, target)
             if target == "/var/tmp":
                 _restore(target, kept)
+    for device, target in mounts:
+        kernel.mount_fuse(device, target, LARGEST_READ_BYTES)
+        kernel.read_ahead(target, READ_AHEAD_KILOBYTES)
+        os.close(device)
     kernel.mount_memory("/dev/shm", "mode=1777")
     _make_read_only([*(target for _, target in plan["binds"]), "/dev/shm"])
     with contextlib.suppress(PermissionError):  # in some containers; the outer /proc then stays
@@ -145,6 +160,13 @@ def _rebuild_opt(opened: contextlib.ExitStack) -> None:
         Path(path).symlink_to(target)
 
 
+def _make_nothing(opened: contextlib.ExitStack) -> int:
+    """A file that nobody may open, to cover others with."""
+    path = Path("/opt/.nothing")
+    path.touch(mode=0)
+    return _open(str(path), opened)
+
+
 def _restore(cover: str, folders: dict[str, int]) -> None:
     """Show what was opened at its old place below a cover."""
     for folder, source in folders.items():
@@ -153,12 +175,15 @@ def _restore(cover: str, folders: dict[str, int]) -> None:
 
 
 def _show(source: int, target: str) -> None:
-    Path(target).mkdir(mode=0o755, parents=True, exist_ok=True)
+    if stat.S_ISDIR(os.fstat(source).st_mode):
+        Path(target).mkdir(mode=0o755, parents=True, exist_ok=True)
+    elif not Path(target).exists():  # a file takes the place of one alone
+        return
     kernel.bind(source, target)
 
 
 def _open(path: str, opened: contextlib.ExitStack) -> int:
-    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY)
+    descriptor = os.open(path, os.O_PATH)
     opened.callback(os.close, descriptor)
     return descriptor
 

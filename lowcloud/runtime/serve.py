@@ -6,6 +6,7 @@ request inside a replica, so it is a bare asyncio protocol over httptools: a fra
 
 import asyncio
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from lowcloud.runtime import algorithms
 from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
 from lowcloud.runtime.transform.attachment import attached
 
+SCRIPT, SCRIPT_MODULE = "script", "lowcloud.runtime.script_model"  # a user's, in the place of an algorithm
 BODY_BYTES = 25 * 1024 * 1024  # the largest payload of InvokeEndpoint
 HEADER_BYTES = 64 * 1024
 GOODBYE_SECONDS = 10.0  # for requests that were begun before SIGTERM
@@ -52,7 +54,8 @@ def main(argv: list[str]) -> int:
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
         model = base / contract.MODEL
-        predictor = attached(cast(Predictor, algorithms.find(argv[0]).load(model, *argv[1:])), model)
+        program = importlib.import_module(SCRIPT_MODULE) if argv[0] == SCRIPT else algorithms.find(argv[0])
+        predictor = attached(cast(Predictor, program.load(model, *argv[1:])), model)
     except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the endpoint's failure reason
         traceback.print_exc()
         (base / contract.FAILURE).parent.mkdir(parents=True, exist_ok=True)

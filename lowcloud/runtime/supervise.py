@@ -6,6 +6,7 @@ It lives in a session of its own and outlives the server that wanted it. Its fil
 import contextlib
 import fcntl
 import json
+import math
 import os
 import select
 import signal
@@ -16,14 +17,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lowcloud import contract
-from lowcloud.runtime import program, sandbox
+from lowcloud.runtime import container, program, sandbox
+from lowcloud.runtime.feeder import FAILED, Feeder
 from lowcloud.runtime.journal import Journal
+from lowcloud.runtime.watch import Watch
 
 READ_BYTES = 65536
 DEFAULT_GRACE_SECONDS = 30.0  # for a SIGTERM that comes from elsewhere than an engine
 LOCK_SECONDS = 1.0  # an engine that looks whether the supervisor lives holds the lock for microseconds
 DRAIN_SECONDS = 2.0  # for output still in the pipe where a process could not be ended
-EXIT_RECORD_BYTES = 256
+EXIT_RECORD_BYTES = 4096
+FAULT_CHARACTERS = 500  # of what an input that cannot be read has to say: JSON takes at most 6 bytes for each
 LOCK_DESCRIPTOR = 3
 
 
@@ -63,13 +67,17 @@ class _Supervisor:
     def __init__(self, folder: Path, plan: dict[str, Any]):
         self.folder = folder
         self.plan = plan
-        self.journal = Journal(folder / contract.LOG_FILE)
-        self.jail = sandbox.Jail(plan["sandbox"])
+        self.journal = Journal(folder / contract.LOG_FILE, plan["log_bytes"])
+        self.jail = sandbox.Jail(folder, plan["sandbox"])
+        folders = sorted({source for source, _ in plan["sandbox"]["binds"]})
+        self.watch = Watch(folders, plan["disk_bytes"], 0 if self.jail.cgroup else plan["sandbox"]["memory_bytes"])
+        self.reason = ""  # why this supervisor has ended the program
         self.exit = _reserve_exit(folder)
         self.wakeup, self.control = self._listen()
         self.output: int | None = None
         self.pid = 0
         self.status: int | None = None
+        self.feeder: Feeder | None = None
         self.kill_at: float | None = None
 
     def run(self) -> None:
@@ -78,16 +86,26 @@ class _Supervisor:
         if self.kill_at is not None:  # stopped before it began
             self._record_exit(-signal.SIGTERM, time.time())
             return
+        write_end = self._open_output()
+        if (feeds := self.plan.get("feeds")) is not None:  # before there are walls, so that it stands outside
+            signal.signal(FAILED, lambda *_: self._end_for_input())
+            self.feeder = Feeder(feeds, write_end)
         self.jail.build()
+        if self.feeder is not None:
+            self.jail.mounts = self.feeder.open_mounts()
         _write_whole(self.folder, contract.STARTED_FILE, {"started_at": time.time()})
-        self._start()
+        self._start(write_end)
         while self.status is None:
             self._wait()
         ended_at = time.time()
+        if self.plan["container"] and container.end(**self.plan["container"]):
+            self.reason = contract.OUT_OF_MEMORY
         self.jail.end_everything(self.pid)
         self._drain()
         self.journal.close()
-        self._record_exit(os.waitstatus_to_exitcode(self.status), ended_at)
+        exit_code = os.waitstatus_to_exitcode(self.status)
+        # A success without all of the input is none.
+        self._record_exit(-signal.SIGKILL if self._lacks_input and not exit_code else exit_code, ended_at)
         self.jail.clear()
 
     def _listen(self) -> tuple[int, int]:
@@ -105,22 +123,31 @@ class _Supervisor:
         # Opened for writing too, so that it never reads as ended when the engine closes its side.
         return receive, os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
 
-    def _start(self) -> None:
+    def _open_output(self) -> int:
+        """A pipe for what is to be logged: where to write."""
         self.output, write_end = os.pipe()
         os.set_blocking(self.output, False)
+        return write_end
+
+    def _start(self, write_end: int) -> None:
         # Held back until the program has taken leave of our handlers: a stop in between would be lost on it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, FAILED))
         self.pid = os.fork()
         if self.pid == 0:
             program.become(self.plan, self.jail, write_end)
         if self.kill_at is not None:  # asked to end before there was a program to ask
             _signal_group(self.pid, signal.SIGTERM)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+        if self.reason:
+            self._kill()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, FAILED))
         os.close(write_end)
+        for device, _ in self.jail.mounts:
+            os.close(device)
 
     def _wait(self) -> None:
         """Until something happens, then do what it asks for."""
-        timeout = None if self.kill_at is None else max(0.0, self.kill_at - time.monotonic())
+        wake_at = min(self.watch.next_at, self.kill_at or math.inf)
+        timeout = None if wake_at == math.inf else max(0.0, wake_at - time.monotonic())
         sources = [self.wakeup, self.control] + ([] if self.output is None else [self.output])
         ready, _, _ = select.select(sources, [], [], timeout)
         if self.output in ready:
@@ -132,8 +159,12 @@ class _Supervisor:
             os.read(self.control, READ_BYTES)
             self._read_stop()
         if self.status is None and self.kill_at is not None and time.monotonic() >= self.kill_at:
-            _signal_group(self.pid, signal.SIGKILL)
+            self._kill()
             self.kill_at = None
+        if self.status is None and not self.reason and time.monotonic() >= self.watch.next_at:
+            self.reason = self.watch.look()
+            if self.reason:
+                _signal_group(self.pid, signal.SIGKILL)
 
     def _reap(self) -> None:
         """Collect ended children: the program, and orphans of it that this process has adopted."""
@@ -141,6 +172,9 @@ class _Supervisor:
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 if ended[0] == self.pid:
                     self.status = ended[1]
+                elif self.feeder is not None and ended[0] == self.feeder.pid:
+                    self.feeder = None
+                    self._end_for_input()
 
     def _copy(self) -> bool:
         """Move output into the log; false when there is none at the moment."""
@@ -179,9 +213,34 @@ class _Supervisor:
         if self.pid:
             _signal_group(self.pid, signal.SIGTERM)
 
+    def _end_for_input(self) -> None:
+        """End the program, which misses some of its input; the log says why."""
+        self.reason = f"{contract.INPUT_LOST}: {self._input_fault()}"
+        if self.pid and self.status is None:
+            self._kill()
+
+    @property
+    def _lacks_input(self) -> bool:
+        return self.reason.startswith(contract.INPUT_LOST)
+
+    def _input_fault(self) -> str:
+        """What the feeder has left to say."""
+        try:
+            said = (self.folder / contract.FEEDS_FOLDER / contract.FEED_FAULT_FILE).read_text(errors="replace")
+        except FileNotFoundError:
+            return "the process that hands inputs on has ended"
+        return said[:FAULT_CHARACTERS]
+
+    def _kill(self) -> None:
+        if self.feeder is not None:  # first: what waits for bytes cannot be killed
+            self.feeder.kill()
+        _signal_group(self.pid, signal.SIGKILL)
+
     def _record_exit(self, exit_code: int, ended_at: float) -> None:
-        out_of_memory = exit_code != 0 and self.jail.ran_out_of_memory()
-        record = {"exit_code": exit_code, "ended_at": ended_at, "out_of_memory": out_of_memory}
+        if self.jail.ran_out_of_memory():
+            self.reason = contract.OUT_OF_MEMORY
+        reason = self.reason if exit_code else ""
+        record = {"exit_code": exit_code, "ended_at": ended_at, "reason": reason}
         os.pwrite(self.exit, json.dumps(record).ljust(EXIT_RECORD_BYTES).encode(), 0)
         (self.folder / f".{contract.EXIT_FILE}").rename(self.folder / contract.EXIT_FILE)
 

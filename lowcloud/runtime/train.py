@@ -61,6 +61,7 @@ def _job(base: Path, world: World, report: Report) -> Job:
             base / contract.DATA / name,
             (inputs.get(name) or {}).get("ContentType"),
             is_passed=name in inputs,
+            is_piped=(inputs.get(name) or {}).get("TrainingInputMode") == "Pipe",
         )
         for name in {"train", *inputs} - {attachment.CHANNEL}
     }

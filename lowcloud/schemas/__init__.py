@@ -35,6 +35,7 @@ class Hyperparameter:
     open_maximum: bool = False
     words: tuple[str, ...] = ()
     tunable: bool = False
+    other_name: str = ""  # by which it may be given too
 
     def describe(self) -> str:
         """The accepted values in words, e.g. "auto or a number above 0 and below 1"."""
@@ -89,7 +90,8 @@ class Schema:
     def validate(self, texts: Mapping[str, str]) -> dict[str, Value]:
         """Typed values, defaults filled in. Raises InvalidHyperparameters listing every offence."""
         known = {parameter.name: parameter for parameter in self.hyperparameters}
-        problems = [self._unknown(name, known) for name in texts if name not in known]
+        texts, problems = self._by_own_names(texts)
+        problems += [self._unknown(name, known) for name in texts if name not in known]
         values: dict[str, Value] = {}
         for name, parameter in known.items():
             try:
@@ -103,6 +105,18 @@ class Schema:
         if problems:
             raise InvalidHyperparameters(tuple(problems))
         return values
+
+    def given(self, texts: Mapping[str, str]) -> dict[str, Value]:
+        """The typed values of those that were given alone, no defaults. Raises InvalidHyperparameters as validate."""
+        values = self.validate(texts)
+        return {name: values[name] for name in self._by_own_names(texts)[0]}
+
+    def _by_own_names(self, texts: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+        """The texts by the names proper, and a sentence on each that was given by both its names."""
+        others = {parameter.other_name: parameter.name for parameter in self.hyperparameters if parameter.other_name}
+        twice = [name for name in texts if others.get(name) in texts]
+        problems = [f"Hyperparameter {name} is another name of {others[name]}: give one of them." for name in twice]
+        return {others.get(name, name): text for name, text in texts.items() if name not in twice}, problems
 
     def _unknown(self, name: str, known: Mapping[str, Hyperparameter]) -> str:
         public = [one for one in known if not one.startswith("_")]

@@ -87,7 +87,7 @@ def test_a_job_may_go_back_to_the_queue(cloud):
     add(cloud, "urgent", replace(WHOLE, priority=1))
     assert admit(cloud) == []
     assert row_of(cloud, "interrupted").interrupt_requested
-    again = {**Demand("a", Resources(64.0, GIB), is_spot=True).columns(), "interrupt_requested": False}
+    again = {**admission.waits_for(Resources(64.0, GIB)), "interrupt_requested": False}
     with cloud.database.transaction() as connection:
         connection.execute(update(training_jobs).where(training_jobs.c.name == "interrupted").values(again))
     assert admit(cloud) == ["urgent"]
@@ -188,6 +188,7 @@ def test_the_queue_reads_indexes_only(cloud):
         pytest.skip("its planner reads a table of one page whole")
     statements = {
         "training_jobs_waiting": select(training_jobs.c.name).where(admission.is_waiting(training_jobs)).limit(1),
+        "training_jobs_retained": admission._held(training_jobs).where(training_jobs.c.retained_until > 1.0),
         "training_jobs_running": admission._held(training_jobs).where(
             training_jobs.c.due_at.is_not(None), training_jobs.c.admitted_at.is_not(None)
         ),

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lowcloud import catalog
 from lowcloud.aws.arns import of_sagemaker
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.sagemaker.translation import (
@@ -15,10 +14,10 @@ from lowcloud.aws.sagemaker.translation import (
     require_role,
     time,
 )
-from lowcloud.core import models
+from lowcloud.core import model_servers, models
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import AlreadyExists, NotFound
+from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
 from lowcloud.core.models import Model
 from lowcloud.store import tables
 
@@ -53,7 +52,7 @@ def create_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     model = Model(
         name=name,
         created_at=cloud.now(),
-        image=_image(container),
+        image=_image(cloud, container),
         role=request.get("ExecutionRoleArn", ""),
         artifact=_artifact(container),
         environment=dict(container.get("Environment", {})),
@@ -73,20 +72,7 @@ def describe_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         model = models.find(cloud, request["ModelName"])
     except NotFound as error:
         raise invalid(f"Could not find model {_arn(cloud, request['ModelName'])!r}.") from error
-    container = {
-        "Image": model.image,
-        "Mode": "SingleModel",
-        "Environment": dict(model.environment),
-        **({"ModelDataUrl": model.artifact} if model.artifact else {}),
-    }
-    return {
-        "ModelName": model.name,
-        "ModelArn": _arn(cloud, model.name),
-        "PrimaryContainer": container,
-        "CreationTime": time(model.created_at),
-        "EnableNetworkIsolation": model.is_network_isolated,
-        **({"ExecutionRoleArn": model.role} if model.role else {}),
-    }
+    return describe(cloud, model)
 
 
 @operation("sagemaker", "ListModels")
@@ -112,6 +98,24 @@ def delete_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     return {}
 
 
+def describe(cloud: Cloud, model: Model) -> dict[str, Any]:
+    """A model as Describe and Search tell it."""
+    container = {
+        "Image": model.image,
+        "Mode": "SingleModel",
+        "Environment": dict(model.environment),
+        **({"ModelDataUrl": model.artifact} if model.artifact else {}),
+    }
+    return {
+        "ModelName": model.name,
+        "ModelArn": _arn(cloud, model.name),
+        "PrimaryContainer": container,
+        "CreationTime": time(model.created_at),
+        "EnableNetworkIsolation": model.is_network_isolated,
+        **({"ExecutionRoleArn": model.role} if model.role else {}),
+    }
+
+
 def _only_container(request: Request) -> Mapping[str, Any]:
     containers = [
         *([request["PrimaryContainer"]] if "PrimaryContainer" in request else []),
@@ -125,11 +129,11 @@ def _only_container(request: Request) -> Mapping[str, Any]:
     return container
 
 
-def _image(container: Mapping[str, Any]) -> str:
+def _image(cloud: Cloud, container: Mapping[str, Any]) -> str:
     image: str = container.get("Image", "")
     try:
-        catalog.find(image)
-    except catalog.UnknownImage as error:
+        model_servers.find(cloud, image, container.get("Environment", {}))
+    except Invalid as error:
         raise invalid(str(error)) from error
     return image
 

@@ -8,10 +8,13 @@ from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.sagemaker import patience
 from lowcloud.aws.sagemaker.translation import (
+    INPUT_KINDS,
+    INPUT_MODES,
     invalid,
     list_answer,
     local_folder,
     parse_s3_uri,
+    read_grouping,
     read_list,
     read_tags,
     require_role,
@@ -58,10 +61,7 @@ TOLD_AGAIN = (
     "sagemaker",
     "CreateProcessingJob",
     refused=(
-        "ExperimentConfig",
         "ProcessingInputs.DatasetDefinition",
-        "ProcessingInputs.S3Input.S3CompressionType=Gzip",
-        "ProcessingInputs.S3Input.S3InputMode=Pipe",
         "ProcessingOutputConfig.Outputs.FeatureStoreOutput",
         "ProcessingResources.ClusterConfig.InstancePreferences",
         "ProcessingResources.ClusterConfig.SelectedInstanceCount",
@@ -94,9 +94,9 @@ def create_processing_job(cloud: Cloud, _caller: Caller, request: Request) -> An
 
 
 @operation("sagemaker", "DescribeProcessingJob")
-async def describe_processing_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+async def describe_processing_job(cloud: Cloud, caller: Caller, request: Request) -> Answer:
     """The job as it stands; a young job is waited for."""
-    return _describe(cloud, await patience.see(cloud, PROCESSING, request["ProcessingJobName"]))
+    return _describe(cloud, await patience.see(cloud, caller, PROCESSING, request["ProcessingJobName"]))
 
 
 @operation("sagemaker", "ListProcessingJobs")
@@ -139,10 +139,13 @@ def _specification(cloud: Cloud, request: Request) -> Specification:
         volume_gigabytes=cluster["VolumeSizeInGB"],
         max_runtime_seconds=limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS),
         environment=dict(request.get("Environment", {})),
+        grouping=read_grouping(request),
         is_network_isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
         description={
-            "arn": _arn(cloud, request["ProcessingJobName"]),
-            "request": {member: request[member] for member in TOLD_AGAIN if member in request},
+            "request": {
+                "ProcessingJobArn": _arn(cloud, request["ProcessingJobName"]),  # for the program to read
+                **{member: request[member] for member in TOLD_AGAIN if member in request},
+            },
         },
     )
 
@@ -158,7 +161,9 @@ def _channels(asked: list[Mapping[str, Any]]) -> Iterator[Channel]:
             bucket=bucket,
             prefix=prefix,
             is_sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
-            is_manifest=source["S3DataType"] == "ManifestFile",
+            kind=INPUT_KINDS[source["S3DataType"]],
+            mode=INPUT_MODES[source.get("S3InputMode", "File")],
+            is_gzip=source.get("S3CompressionType") == "Gzip",
             path=local_folder(source["LocalPath"]),
         )
 

@@ -1,19 +1,22 @@
 """Training jobs in SageMaker's words."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from sqlalchemy import ColumnElement
 
 from lowcloud.aws.arns import of_sagemaker
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.sagemaker import patience, training_requests
 from lowcloud.aws.sagemaker.translation import invalid, list_answer, read_list, read_tags, require_role, time
-from lowcloud.core import events, jobs, training
+from lowcloud.core import events, job_logs, jobs, pools, training
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
 from lowcloud.core.jobs import TRAINING, Job, Limit, State
+from lowcloud.core.metrics import Point
 from lowcloud.store.tables import training_jobs
 
 ALGORITHM_DEFAULTS = {"TrainingInputMode": "File", "EnableSageMakerMetricsTimeSeries": False}
@@ -44,6 +47,12 @@ SECONDARY_STATUS = {
     State.STOPPED: "Stopped",
 }
 
+POOL_STATUS = {
+    "Available": pools.Status.AVAILABLE,
+    "InUse": pools.Status.IN_USE,
+    "Reused": pools.Status.REUSED,
+    "Terminated": pools.Status.TERMINATED,
+}
 REACHED = {
     Limit.RUNTIME: "MaxRuntimeExceeded",
     Limit.WAIT: "MaxWaitTimeExceeded",
@@ -56,29 +65,19 @@ REACHED = {
     "CreateTrainingJob",
     refused=(
         "AlgorithmSpecification.AlgorithmName",
-        "AlgorithmSpecification.TrainingInputMode=FastFile",
-        "AlgorithmSpecification.TrainingInputMode=Pipe",
         "DebugRuleConfigurations",
-        "ExperimentConfig",
         "InputDataConfig.DataSource.DatasetSource",
         "InputDataConfig.DataSource.FileSystemDataSource",
-        "InputDataConfig.DataSource.S3DataSource.AttributeNames",
         "InputDataConfig.DataSource.S3DataSource.HubAccessConfig",
         "InputDataConfig.DataSource.S3DataSource.InstanceGroupNames",
         "InputDataConfig.DataSource.S3DataSource.ModelAccessConfig",
-        "InputDataConfig.DataSource.S3DataSource.S3DataType=AugmentedManifestFile",
         "InputDataConfig.DataSource.S3DataSource.S3DataType=Converse",
-        "InputDataConfig.InputMode=FastFile",
-        "InputDataConfig.InputMode=Pipe",
-        "InputDataConfig.RecordWrapperType=RecordIO",
-        "InputDataConfig.ShuffleConfig",
         "MlflowConfig",
         "ModelPackageConfig",
         "ProfilerRuleConfigurations",
         "ResourceConfig.InstanceGroups",
         "ResourceConfig.InstancePlacementConfig",
         "ResourceConfig.InstancePreferences",
-        "ResourceConfig.KeepAlivePeriodInSeconds",
         "ResourceConfig.SelectedInstanceCount",
         "ResourceConfig.SelectedInstanceType",
         "ResourceConfig.TrainingPlanArn",
@@ -116,9 +115,9 @@ def create_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answ
 
 
 @operation("sagemaker", "DescribeTrainingJob")
-async def describe_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+async def describe_training_job(cloud: Cloud, caller: Caller, request: Request) -> Answer:
     """The job as it stands; a young job is waited for."""
-    job = await patience.see(cloud, TRAINING, request["TrainingJobName"])
+    job = await patience.see(cloud, caller, TRAINING, request["TrainingJobName"])
     return await asyncio.to_thread(_describe, cloud, job)
 
 
@@ -126,14 +125,17 @@ async def describe_training_job(cloud: Cloud, _caller: Caller, request: Request)
 def list_training_jobs(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """Newest first unless asked otherwise."""
     columns = {"CreationTime": "created_at", "Name": "name", "Status": "state"}
-    where = []
+    where: list[ColumnElement[bool]] = []
     if status := request.get("StatusEquals"):
         where.append(training_jobs.c.state.in_([state for state, shown in STATUS.items() if shown == status]))
-    if request.get("WarmPoolStatusEquals"):
-        raise invalid("WarmPoolStatusEquals is not supported by Lowcloud yet.")
+    if pool := request.get("WarmPoolStatusEquals"):
+        where.append(pools.stands(training_jobs, POOL_STATUS[pool], cloud.now()))
     page = read_list(cloud, request, training_jobs, columns, where)
-    found = [jobs.from_row(TRAINING, row) for row in page.rows]
-    return list_answer("TrainingJobSummaries", [_summary(cloud, job) for job in found], page)
+    now = cloud.now()
+    summaries = [
+        {**_summary(cloud, jobs.from_row(TRAINING, row)), **_warm_pool(pools.of_row(row, now))} for row in page.rows
+    ]
+    return list_answer("TrainingJobSummaries", summaries, page)
 
 
 @operation("sagemaker", "StopTrainingJob")
@@ -148,8 +150,39 @@ def stop_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer
     return {}
 
 
+@operation(
+    "sagemaker",
+    "UpdateTrainingJob",
+    ignored=("ProfilerConfig", "ProfilerRuleConfigurations", "RemoteDebugConfig"),
+)
+def update_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    """How long the job's warm pool is kept."""
+    name = request["TrainingJobName"]
+    try:
+        if resources := request.get("ResourceConfig"):
+            training.keep_pool(cloud, name, resources["KeepAlivePeriodInSeconds"])
+        else:
+            jobs.find(cloud, TRAINING, name)
+    except NotFound as error:
+        raise patience.not_found() from error
+    except Invalid as error:
+        raise invalid(str(error)) from error
+    return {"TrainingJobArn": _arn(cloud, name)}
+
+
 def _arn(cloud: Cloud, name: str) -> str:
     return of_sagemaker(cloud, jobs.subject(TRAINING, name))
+
+
+def _warm_pool(pool: pools.Pool | None) -> dict[str, Any]:
+    if pool is None:
+        return {}
+    status = {
+        "Status": next(name for name, status in POOL_STATUS.items() if status == pool.status),
+        "ResourceRetainedBillableTimeInSeconds": pool.idle_seconds,
+        **({"ReusedByJob": pool.reused_by} if pool.reused_by else {}),
+    }
+    return {"WarmPoolStatus": status}
 
 
 def _summary(cloud: Cloud, job: Job) -> dict[str, Any]:
@@ -165,6 +198,11 @@ def _summary(cloud: Cloud, job: Job) -> dict[str, Any]:
 
 
 def _describe(cloud: Cloud, job: Job) -> dict[str, Any]:
+    return describe(cloud, job, jobs.history(cloud, job), training.final_metrics(cloud, job.name))
+
+
+def describe(cloud: Cloud, job: Job, history: Sequence[events.Event], final: Mapping[str, Point]) -> dict[str, Any]:
+    """A job as Describe and Search tell it."""
     asked, progress = job.specification, job.progress
     told: dict[str, Any] = dict(asked.description["request"])
     optional = {
@@ -174,7 +212,7 @@ def _describe(cloud: Cloud, job: Job) -> dict[str, Any]:
         "TrainingEndTime": time(job.ended_at) if job.ended_at else None,
         "BillableTimeInSeconds": progress.billable_seconds,
         "TrainingTimeInSeconds": progress.billable_seconds,
-        "FinalMetricDataList": _final_metrics(cloud, job) or None,
+        "FinalMetricDataList": _final_metrics(final) or None,
     }
     return {
         "HyperParameters": {},
@@ -190,15 +228,22 @@ def _describe(cloud: Cloud, job: Job) -> dict[str, Any]:
         "EnableManagedSpotTraining": False,
         **told,
         **_summary(cloud, job),
-        "AlgorithmSpecification": {**ALGORITHM_DEFAULTS, **told["AlgorithmSpecification"]},
+        "AlgorithmSpecification": _algorithm(job, told["AlgorithmSpecification"]),
         "OutputDataConfig": {**OUTPUT_DEFAULTS, **told["OutputDataConfig"]},
-        "SecondaryStatusTransitions": _transitions(job, jobs.history(cloud, job)),
+        "SecondaryStatusTransitions": _transitions(job, history),
         **{member: value for member, value in optional.items() if value is not None},
+        **_warm_pool(training.pool(cloud, job.name)),
     }
 
 
+def _algorithm(job: Job, told: Mapping[str, Any]) -> dict[str, Any]:
+    """As it was asked for, and with the metrics that a built-in program prints by itself."""
+    found = [{"Name": one.name, "Regex": one.expression} for one in job_logs.definitions(job)]
+    return {**ALGORITHM_DEFAULTS, **told, **({"MetricDefinitions": found} if found else {})}
+
+
 def _transitions(job: Job, history: Sequence[events.Event]) -> list[dict[str, Any]]:
-    ends = [event.at for event in history[1:]] + [job.ended_at]
+    ends = [*(event.at for event in history[1:]), *([job.ended_at] if history else [])]
     return [
         {
             "Status": _secondary_status(State(event.state), job),
@@ -218,8 +263,7 @@ def _secondary_status(state: State, job: Job) -> str:
     return SECONDARY_STATUS[state]
 
 
-def _final_metrics(cloud: Cloud, job: Job) -> list[dict[str, Any]]:
-    found = training.final_metrics(cloud, job.name)
+def _final_metrics(final: Mapping[str, Point]) -> list[dict[str, Any]]:
     return [
-        {"MetricName": name, "Value": point.value, "Timestamp": time(point.at)} for name, point in sorted(found.items())
+        {"MetricName": name, "Value": point.value, "Timestamp": time(point.at)} for name, point in sorted(final.items())
     ]
