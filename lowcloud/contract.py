@@ -18,6 +18,7 @@ CONSTRAINTS = "input/environment/constraints.txt"  # and what it must not contra
 PROCESSING = "processing"  # inputs and outputs of processing programs
 PROCESSING_CONFIG = "config/processingjobconfig.json"  # the request
 PROCESSING_RESOURCE_CONFIG = "config/resourceconfig.json"
+PIP_CONFIGURATION = "input/environment/pip.conf"  # where packages come from, for programs that install some themselves
 OUTPUT_DATA = "output/data"
 OUTPUT_INTERMEDIATE = "output/intermediate"  # what a program writes here could be stored while it runs
 CHECKPOINTS = "checkpoints"
@@ -48,6 +49,7 @@ EXIT_ALGORITHM_ERROR = 1
 # Why a program was ended that went over a limit.
 OUT_OF_MEMORY = "out of memory"
 DISK_FULL = "disk full"
+INPUT_LOST = "input lost"  # then ": " and why
 
 # The name of the replica, by which an engine recognises processes that it must end.
 REPLICA_VARIABLE = "LOWCLOUD_REPLICA"
@@ -73,3 +75,4 @@ CONTROL_FIFO = "control"  # any byte makes the supervisor look for the stop file
 FEEDS_FOLDER = "feeds"
 FEED_SOCKET = "feed"
 FEED_FAILED = 0xFFFFFFFF
+FEED_FAULT_FILE = "fault"  # in that folder: why the feeder had the program ended

@@ -29,14 +29,14 @@ class Level:
 
 
 OWN_USER = Level(
-    "Each replica runs as a user of its own in mount, process, IPC and network namespaces of its own: "
-    "it sees its folder at /opt/ml, and neither this cloud's home nor other replicas.",
+    "Each replica runs as a user of its own in mount, process and IPC namespaces of its own and a network of its "
+    "work's: it sees its folder at /opt/ml, and neither this cloud's home nor other replicas.",
     has_namespaces=True,
     has_own_uids=True,
 )
 NAMESPACES = Level(
-    "Each replica runs under the server's uid without privileges in mount, process, IPC and network namespaces of its "
-    "own: it sees its folder at /opt/ml, and neither this cloud's home nor other replicas.",
+    "Each replica runs under the server's uid without privileges in mount, process and IPC namespaces of its own and a "
+    "network of its work's: it sees its folder at /opt/ml, and neither this cloud's home nor other replicas.",
     has_namespaces=True,
     has_own_uids=False,
 )

@@ -66,6 +66,7 @@ def make(
             "PATH": f"{Path(python).parent}:{SYSTEM_PATH}",
             "LANG": "C.UTF-8",
             "HOME": seen["temporary"],
+            "LOGNAME": "replica",  # for programs that ask whose they are: no account has the number of their user
             "TMPDIR": seen["temporary"],
             **gpus.environment(given, are_alone=walls.level.has_namespaces),
             **work.replicas[number].environment,
