@@ -29,6 +29,10 @@ SOCKET_VARIABLE = "LOWCLOUD_SOCKET"
 # A folder that all replicas of one work share, where rank 0 leaves its unix socket for the others (runtime/world.py).
 RENDEZVOUS_VARIABLE = "LOWCLOUD_RENDEZVOUS"
 
+# {name: address} of the replicas of the work, in JSON: the loopback address that each may listen at under its name
+# (algo-1 ...). Where replicas have mounts of their own, /etc/hosts knows the names too.
+HOSTS_VARIABLE = "LOWCLOUD_HOSTS"
+
 # The Python environment of the replica: `python` and PATH mean it. A work that builds one fills this folder, which lies
 # at the same path wherever the environment is used.
 ENVIRONMENT_VARIABLE = "LOWCLOUD_ENVIRONMENT"
@@ -37,16 +41,21 @@ ENVIRONMENT_VARIABLE = "LOWCLOUD_ENVIRONMENT"
 EXIT_CLIENT_ERROR = 2
 EXIT_ALGORITHM_ERROR = 1
 
+# Why a program was ended that went over a limit.
+OUT_OF_MEMORY = "out of memory"
+DISK_FULL = "disk full"
+
 # The name of the replica, by which an engine recognises processes that it must end.
 REPLICA_VARIABLE = "LOWCLOUD_REPLICA"
 
 # Between an engine and the supervisor of one replica (runtime/supervise.py): files in the replica's own folder, which
 # its program does not see. All are written whole, or locked, so that either side may die at any moment.
-PLAN_FILE = "plan.json"  # {name, command, interpreter, environment, directory, sandbox}; written by the engine
+# The plan, by the engine: {name, command, interpreter, environment, directory, disk_bytes, log_bytes, sandbox}.
+PLAN_FILE = "plan.json"
 LOCK_FILE = "lock"  # flock held by the supervisor for as long as it lives
 LOG_FILE = "log"  # lines "<milliseconds since the epoch> <text>"
 STARTED_FILE = "started"  # {started_at}; there before the program is, so that no program is ever started twice
-EXIT_FILE = "exit"  # {exit_code, ended_at, out_of_memory}; there when the log is complete and all processes have ended
+EXIT_FILE = "exit"  # {exit_code, ended_at, reason}; there when the log is complete and all processes have ended
 STOP_FILE = "stop"  # {grace_seconds}; a wish of the engine
 SUPERVISOR_LOG_FILE = "supervisor.log"  # what a supervisor that fails has to say
 CONTROL_FIFO = "control"  # any byte makes the supervisor look for the stop file

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from lowcloud import contract
+
+LOG_BYTES = 256 * 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -54,6 +58,8 @@ class Work:
     network: bool = False  # whether the program may reach other machines; an engine that cannot forbid it says so
     serves: bool = False  # the program listens on the socket named by contract.SOCKET_VARIABLE
     environment: str = ""  # the Python it runs with: "" the engine's, "/path" a user's, else the key of one built here
+    disk_bytes: int = 0  # what each replica may hold in its folders, inputs included; 0: as much as there is room
+    log_bytes: int = LOG_BYTES  # what of its output is kept; from there on, the end of each minute's alone
     builds: str = ""  # the key of the environment that it builds, in the folder named by contract.ENVIRONMENT_VARIABLE
 
 
@@ -75,7 +81,12 @@ class ReplicaStatus:
     exit_code: int | None = None  # negative: ended by that signal
     started_at: float | None = None
     ended_at: float | None = None
-    out_of_memory: bool = False
+    reason: str = ""  # why the engine ended it: contract.OUT_OF_MEMORY or DISK_FULL
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether it was ended for its memory."""
+        return self.reason == contract.OUT_OF_MEMORY
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import io
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 HEADER_BYTES = 1 << 20  # of one member: names and attributes; a real one has hundreds
@@ -27,26 +28,41 @@ class Members:
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
         """Each member. Raises Unreadable."""
-        try:
+        with _told_clearly():
             self._archive = tarfile.open(fileobj=self._plain, mode="r:")  # noqa: SIM115 - it holds nothing to close
-            count = 0
-            while (member := self._archive.next()) is not None:
-                count += 1
-                if count > self._limit_members:
-                    raise Unreadable(f"it has more than {self._limit_members:,} members")
-                yield member
-                self._archive.members = []  # type: ignore[attr-defined]  # else it would remember them all
+        count = 0
+        while (member := self._next()) is not None:
+            count += 1
+            if count > self._limit_members:
+                raise Unreadable(f"it has more than {self._limit_members:,} members")
+            yield member
+        with _told_clearly():
             self._plain.read_to_end()
-        except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
-            raise Unreadable(f"it is not a readable tar.gz archive ({error})") from error
 
     def content(self, member: tarfile.TarInfo) -> Iterator[bytes]:
-        """The bytes of a regular file, in chunks."""
+        """The bytes of a regular file, in chunks. Raises Unreadable."""
         self._plain.allow(member.size)
-        file = self._archive.extractfile(member)
-        assert file is not None, "only regular files are asked for"
-        while chunk := file.read(READ_BYTES):
-            yield chunk
+        with _told_clearly():
+            file = self._archive.extractfile(member)
+            assert file is not None, "only regular files are asked for"
+            while chunk := file.read(READ_BYTES):
+                yield chunk
+
+    def _next(self) -> tarfile.TarInfo | None:
+        with _told_clearly():
+            member = self._archive.next()
+        self._archive.members = []  # type: ignore[attr-defined]  # else it would remember them all
+        if member is not None and member.sparse is not None:  # a terabyte of nothing in a few bytes
+            raise Unreadable(f"its member {member.name!r} is a sparse file")
+        return member
+
+
+@contextmanager
+def _told_clearly() -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
+        raise Unreadable(f"it is not a readable tar.gz archive ({error})") from error
 
 
 class _Forward(io.RawIOBase):

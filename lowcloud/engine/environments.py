@@ -67,7 +67,8 @@ class Environments:
         folder = self._built(key, work_id)
         delete(folder)
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        folder.mkdir(mode=0o755)
+        folder.mkdir()
+        folder.chmod(0o755)  # whatever the server's mask
         os.chown(folder, owner.uid, owner.gid)
         return Environment(folder, is_users=False, is_built=True)
 

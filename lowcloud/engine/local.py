@@ -30,7 +30,9 @@ from lowcloud.engine import (
     Replica,
     ReplicaStatus,
     Resources,
+    StagingFailed,
     Work,
+    hosts,
     isolation,
     leavings,
     plans,
@@ -102,7 +104,7 @@ class LocalEngine:
                     self._stage(work, replica)
             waiting = [replica for replica in waiting if replica.is_staged]
             for replica in waiting:
-                is_ours = not work.environment and plans.is_built_in(work.command)
+                is_ours = plans.is_forked(work)
                 self._launcher.launch(replica.path, is_ours)
             for replica in waiting:
                 replica.wait_until_started()
@@ -239,11 +241,14 @@ class LocalEngine:
         assert record is not None, "the work's record is written before its replicas"
         number, walls = int(replica.path.name), self._find_walls()
         owner = isolation.owner(walls.level, record["first_id"], number)
+        _check_room(work, number)
         try:
             replica.make(owner)
             staging.lay(work.replicas[number], replica.base, self._fetch_for(replica), owner)
             environment = self._environment_of(work, owner)
-            plan = plans.make(work, replica, walls, owner, self._short_names, environment)
+            addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
+            replica.name_hosts(hosts.table(addresses))
+            plan = plans.make(work, replica, walls, owner, self._short_names, addresses, environment)
             write_record(replica.path / contract.PLAN_FILE, plan)
         except Stopped:
             replica.record_stop()
@@ -296,7 +301,8 @@ class LocalEngine:
             replica.make(owner)
             environment = {"PYTHONPATH": ":".join(sys.path)}
             work = Work(folder.name, ("python", "-c", "import lowcloud"), (Replica(environment),), self.capacity())
-            plan = plans.make(work, replica, walls, owner, self._short_names)
+            replica.name_hosts("")
+            plan = plans.make(work, replica, walls, owner, self._short_names, {hosts.name(0): "127.0.0.1"})
             write_record(replica.path / contract.PLAN_FILE, plan)
             self._launcher.launch(replica.path, is_built_in=False)
             replica.wait_until_dead(TRIAL_SECONDS)
@@ -308,6 +314,12 @@ class LocalEngine:
     def _forget_names(self, replica: ReplicaFolder) -> None:
         for folder in (replica.socket, replica.rendezvous):
             self._short_names.forget(folder)
+
+
+def _check_room(work: Work, number: int) -> None:
+    needed = sum(item.size_bytes for item in work.replicas[number].inputs)
+    if work.disk_bytes and needed > work.disk_bytes:
+        raise StagingFailed(f"The inputs have {needed:,} bytes, and the volume may hold {work.disk_bytes:,}.")
 
 
 def _mode(path: Path) -> int:

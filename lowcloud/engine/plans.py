@@ -1,5 +1,6 @@
 """The plan of one replica: what its supervisor (runtime/supervise.py) is to run, where, and within which walls."""
 
+import json
 import secrets
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SOCKET = "http"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 BUILT_IN = "lowcloud.runtime."
+SCRIPT = ("python", "-m", "lowcloud.runtime.script")  # needs no interpreter of an environment: it starts that itself
 # Runs a module of this package by an interpreter that lacks it, or has another version of it.
 BOOTSTRAP = (
     "import runpy, sys; sys.path[0] = {library!r}; del sys.argv[0];"
@@ -26,7 +28,7 @@ BOOTSTRAP = (
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of the machine, and where a replica in namespaces of its own sees it."""
+    """A folder or file of the machine, and where a replica in namespaces of its own sees it."""
 
     outside: Path
     inside: str
@@ -39,30 +41,45 @@ def make(
     walls: Walls,
     owner: Owner,
     short_names: ShortNames,
+    addresses: dict[str, str],
     environment: Environment | None = None,
 ) -> dict[str, Any]:
-    """The plan. Nothing of the server's own environment reaches the program."""
+    """The plan. Nothing of the server's own environment reaches the program.
+
+    `addresses` are those of all replicas of the work by name, as in the replica's hosts file.
+    """
+    number = int(replica.path.name)
     places = _places(replica, short_names, environment)
     seen = {name: place.inside if walls.level.has_namespaces else str(place.outside) for name, place in places.items()}
-    interpreter = f"{seen['environment']}/bin/python" if environment and not environment.is_built else None
+    has_interpreter = environment is not None and not environment.is_built
+    python = f"{seen['environment']}/bin/python" if has_interpreter else sys.executable
+    interpreter = python if has_interpreter and not is_forked(work) else None
     name = secrets.token_hex(12)
     return {
         "name": name,
         "command": _through_bootstrap(work.command, seen["library"]) if interpreter else work.command,
         "interpreter": interpreter,
         "environment": {
-            **_environment(work, seen, interpreter),
-            **work.replicas[int(replica.path.name)].environment,
-            **_contract(name, seen),  # last: what a user calls by these names must not lead elsewhere
+            **_environment(work, seen, python),
+            **work.replicas[number].environment,
+            **_contract(name, seen, addresses),  # last: what a user calls by these names must not lead elsewhere
         },
         "directory": seen["base"],
+        "disk_bytes": work.disk_bytes,
+        "log_bytes": work.log_bytes,
         "sandbox": {
             **walls.plan(owner, work.resources.memory_bytes, work.network, environment.needs if environment else ()),
             "cgroup": name,
+            "hostname": list(addresses)[number],
             "binds": [(str(place.outside), place.inside) for place in places.values() if place.is_writable],
             "shows": [(str(place.outside), place.inside) for place in places.values() if not place.is_writable],
         },
     }
+
+
+def is_forked(work: Work) -> bool:
+    """Whether a work's program is a fork of the warm parent rather than a new interpreter."""
+    return is_built_in(work.command) and (not work.environment or work.command[:3] == SCRIPT)
 
 
 def is_built_in(command: tuple[str, ...]) -> bool:
@@ -78,6 +95,7 @@ def _places(replica: ReplicaFolder, short_names: ShortNames, environment: Enviro
         "socket": Place(short_names.of(replica.socket), "/opt/lowcloud/socket"),
         "rendezvous": Place(short_names.of(replica.rendezvous), "/opt/lowcloud/rendezvous"),
         "library": Place(replica.library, "/opt/lowcloud/library", is_writable=False),
+        "hosts": Place(replica.hosts, "/etc/hosts", is_writable=False),
     }
     if environment is not None:
         inside = str(environment.folder) if environment.is_users else "/opt/lowcloud/environment"
@@ -89,9 +107,9 @@ def _through_bootstrap(command: tuple[str, ...], library: str) -> tuple[str, ...
     return ("python", "-c", BOOTSTRAP.format(library=library), *command[2:]) if is_built_in(command) else command
 
 
-def _environment(work: Work, seen: dict[str, str], interpreter: str | None) -> dict[str, str]:
+def _environment(work: Work, seen: dict[str, str], python: str) -> dict[str, str]:
     return {
-        "PATH": f"{Path(interpreter or sys.executable).parent}:{SYSTEM_PATH}",
+        "PATH": f"{Path(python).parent}:{SYSTEM_PATH}",
         "LANG": "C.UTF-8",
         "HOME": seen["temporary"],
         "TMPDIR": seen["temporary"],
@@ -100,11 +118,12 @@ def _environment(work: Work, seen: dict[str, str], interpreter: str | None) -> d
     }
 
 
-def _contract(name: str, seen: dict[str, str]) -> dict[str, str]:
+def _contract(name: str, seen: dict[str, str], addresses: dict[str, str]) -> dict[str, str]:
     return {
         contract.BASE_DIR_VARIABLE: seen["base"],
         contract.RENDEZVOUS_VARIABLE: seen["rendezvous"],
         contract.SOCKET_VARIABLE: f"{seen['socket']}/{SOCKET}",
         contract.REPLICA_VARIABLE: name,
+        contract.HOSTS_VARIABLE: json.dumps(addresses),
         **({contract.ENVIRONMENT_VARIABLE: seen["environment"]} if "environment" in seen else {}),
     }

@@ -65,6 +65,11 @@ class ReplicaFolder:
         """A folder with this package in it and nothing else, for interpreters that do not have it."""
         return self.path / "library"
 
+    @property
+    def hosts(self) -> Path:
+        """What the program sees as /etc/hosts."""
+        return self.path / "hosts"
+
     def make(self, owner: Owner) -> None:
         """Make it anew, with nothing in it. Raises Stopped where it was stopped before."""
         if self.is_unwanted:
@@ -77,8 +82,14 @@ class ReplicaFolder:
         for folder in (self.base, self.temporary, self.socket):
             folder.mkdir(mode=0o700)
             os.chown(folder, owner.uid, owner.gid)
-        self.library.mkdir(mode=0o755)
+        self.library.mkdir()
+        self.library.chmod(0o755)  # whatever the server's mask
         (self.library / "lowcloud").symlink_to(Path(contract.__file__).parent)
+
+    def name_hosts(self, table: str) -> None:
+        """Write what the program sees as /etc/hosts."""
+        self.hosts.write_text(table)
+        self.hosts.chmod(0o644)
 
     @property
     def is_staged(self) -> bool:
@@ -127,7 +138,7 @@ class ReplicaFolder:
         # It may have written its record between the two looks.
         ended = ended or read_record(self.path / contract.EXIT_FILE) or self._record_loss()
         phase = Phase.LOST if ended["exit_code"] is None else Phase.EXITED
-        return ReplicaStatus(phase, ended["exit_code"], started_at, ended["ended_at"], ended["out_of_memory"])
+        return ReplicaStatus(phase, ended["exit_code"], started_at, ended["ended_at"], ended.get("reason", ""))
 
     def logs(self, offset: int) -> LogPage:
         """Whole lines from a byte of the log file on."""
@@ -176,7 +187,7 @@ class ReplicaFolder:
 
     def record_stop(self) -> None:
         """Record the end of what was stopped before it began."""
-        record = {"exit_code": -signal.SIGTERM, "ended_at": time.time(), "out_of_memory": False}
+        record = {"exit_code": -signal.SIGTERM, "ended_at": time.time()}
         write_record(self.path / contract.EXIT_FILE, record)
 
     def _record_loss(self) -> dict[str, Any]:
@@ -185,7 +196,7 @@ class ReplicaFolder:
         assert plan is not None, "nothing starts without a plan"
         if plan:  # else the power went, and with it all that ran
             _kill_remains(f"{contract.REPLICA_VARIABLE}={plan['name']}")
-        record = {"exit_code": None, "ended_at": time.time(), "out_of_memory": False}
+        record = {"exit_code": None, "ended_at": time.time()}
         write_record(self.path / contract.EXIT_FILE, record)
         return record
 

@@ -15,6 +15,7 @@ from typing import Any
 LINUX = sys.platform == "linux"
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
@@ -70,6 +71,11 @@ def children(pid: int) -> list[int]:
 def unshare(flags: int) -> None:
     """Move this process (for pids: its children) into new namespaces."""
     _check(_libc.unshare(flags))
+
+
+def enter_namespace(descriptor: int) -> None:
+    """Move this process into the namespace that an open file of /proc/PID/ns is."""
+    _check(_libc.setns(descriptor, 0))
 
 
 def map_own_ids(uid: int, gid: int) -> None:

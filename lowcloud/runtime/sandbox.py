@@ -1,9 +1,9 @@
 """The walls around one program, built from the engine's plan (engine/isolation.py) by its supervisor and by itself.
 
-Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int,
-       hide: [folder], keep: [folder], binds: [[source, target]], shows: [[source, target]], cgroup: name}
+Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int, cgroup: name,
+       hostname: name, hide: [folder], keep: [folder], binds: [[source, target]], shows: [[source, target]]}
 
-`binds` are the replica's own folders, `shows` what it may read.
+`binds` are the replica's own folders, `shows` folders and files that it may read.
 """
 
 import contextlib
@@ -11,20 +11,24 @@ import errno
 import os
 import resource
 import signal
+import socket
+import stat
 from pathlib import Path
 from typing import Any
 
-from lowcloud.runtime import cgroup, kernel, landlock
+from lowcloud.runtime import cgroup, kernel, landlock, network
 
 PROCESS_LIMIT = 4096  # for each uid of its own
 OPEN_FILES_LIMIT = 65536
+OOM_SCORE = 500
 COVER_OPTIONS = "mode=755,size=1m"
 
 
 class Jail:
     """The walls of one replica. `enter` runs in the program, all else in the supervisor."""
 
-    def __init__(self, plan: dict[str, Any]):
+    def __init__(self, folder: Path, plan: dict[str, Any]):
+        self.folder = folder
         self.plan = plan
         self.supervisor = os.getpid()
         self.keeper: int | None = None  # process 1 of the pid namespace
@@ -34,17 +38,18 @@ class Jail:
         """What must stand before the program is forked."""
         kernel.adopt_orphans()
         if self.plan["namespaces"]:
-            uid, gid = os.geteuid(), os.getegid()
-            if uid == 0:
-                kernel.unshare(kernel.CLONE_NEWPID)
+            if self.plan["network"]:
+                network.enter_user_namespace()
             else:
-                kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWPID)
-                kernel.map_own_ids(uid, gid)
+                network.enter(self.folder)
+            kernel.unshare(kernel.CLONE_NEWPID)
             self.keeper = self._fork_keeper()
 
     def enter(self) -> None:
         """Shut this process in."""
         kernel.die_with_parent(self.supervisor)
+        if kernel.LINUX:  # a machine without memory takes it from programs, not from the cloud
+            Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
         if self.cgroup:
             self.cgroup.join()
         if self.plan["namespaces"]:
@@ -100,9 +105,8 @@ class Jail:
 
 
 def _enter_namespaces(plan: dict[str, Any]) -> None:
-    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | (0 if plan["network"] else kernel.CLONE_NEWNET))
-    if not plan["network"]:
-        kernel.raise_loopback()
+    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
+    socket.sethostname(plan["hostname"])
     kernel.make_mounts_private()
     with contextlib.ExitStack() as opened:
         # Every source is opened before the first cover, which may lie over it.
@@ -153,12 +157,15 @@ def _restore(cover: str, folders: dict[str, int]) -> None:
 
 
 def _show(source: int, target: str) -> None:
-    Path(target).mkdir(mode=0o755, parents=True, exist_ok=True)
+    if stat.S_ISDIR(os.fstat(source).st_mode):
+        Path(target).mkdir(mode=0o755, parents=True, exist_ok=True)
+    elif not Path(target).exists():  # a file takes the place of one alone
+        return
     kernel.bind(source, target)
 
 
 def _open(path: str, opened: contextlib.ExitStack) -> int:
-    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY)
+    descriptor = os.open(path, os.O_PATH)
     opened.callback(os.close, descriptor)
     return descriptor
 

@@ -6,11 +6,13 @@ request inside a replica, so it is a bare asyncio protocol over httptools: a fra
 
 import asyncio
 import gc
+import importlib
 import os
 import signal
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol, cast
 
 import httptools
@@ -20,6 +22,7 @@ from lowcloud import contract
 from lowcloud.runtime import algorithms
 from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
 
+SCRIPT = "script"  # instead of an algorithm: a model behind a user's inference script
 BODY_BYTES = 25 * 1024 * 1024  # the largest payload of InvokeEndpoint
 HEADER_BYTES = 64 * 1024
 GOODBYE_SECONDS = 10.0  # for requests that were begun before SIGTERM
@@ -50,7 +53,7 @@ def main(argv: list[str]) -> int:
     """Serve the model of the algorithm argv[0], with options in what follows, until SIGTERM; the exit code."""
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
-        predictor = cast(Predictor, algorithms.find(argv[0]).load(base / contract.MODEL, *argv[1:]))
+        predictor = cast(Predictor, _program(argv[0]).load(base / contract.MODEL, *argv[1:]))
     except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the endpoint's failure reason
         traceback.print_exc()
         (base / contract.FAILURE).parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +63,10 @@ def main(argv: list[str]) -> int:
     gc.freeze()
     uvloop.run(serve(predictor, os.environ[contract.SOCKET_VARIABLE]))
     return 0
+
+
+def _program(name: str) -> ModuleType:
+    return importlib.import_module("lowcloud.runtime.script_model") if name == SCRIPT else algorithms.find(name)
 
 
 async def serve(predictor: Predictor, socket_path: str) -> None:

@@ -6,6 +6,7 @@ It lives in a session of its own and outlives the server that wanted it. Its fil
 import contextlib
 import fcntl
 import json
+import math
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ from typing import Any, NoReturn
 from lowcloud import contract
 from lowcloud.runtime import program, sandbox
 from lowcloud.runtime.journal import Journal
+from lowcloud.runtime.watch import Watch
 
 READ_BYTES = 65536
 DEFAULT_GRACE_SECONDS = 30.0  # for a SIGTERM that comes from elsewhere than an engine
@@ -63,8 +65,11 @@ class _Supervisor:
     def __init__(self, folder: Path, plan: dict[str, Any]):
         self.folder = folder
         self.plan = plan
-        self.journal = Journal(folder / contract.LOG_FILE)
-        self.jail = sandbox.Jail(plan["sandbox"])
+        self.journal = Journal(folder / contract.LOG_FILE, plan["log_bytes"])
+        self.jail = sandbox.Jail(folder, plan["sandbox"])
+        folders = sorted({source for source, _ in plan["sandbox"]["binds"]})
+        self.watch = Watch(folders, plan["disk_bytes"], 0 if self.jail.cgroup else plan["sandbox"]["memory_bytes"])
+        self.reason = ""  # why this supervisor has ended the program
         self.exit = _reserve_exit(folder)
         self.wakeup, self.control = self._listen()
         self.output: int | None = None
@@ -120,7 +125,8 @@ class _Supervisor:
 
     def _wait(self) -> None:
         """Until something happens, then do what it asks for."""
-        timeout = None if self.kill_at is None else max(0.0, self.kill_at - time.monotonic())
+        wake_at = min(self.watch.next_at, self.kill_at or math.inf)
+        timeout = None if wake_at == math.inf else max(0.0, wake_at - time.monotonic())
         sources = [self.wakeup, self.control] + ([] if self.output is None else [self.output])
         ready, _, _ = select.select(sources, [], [], timeout)
         if self.output in ready:
@@ -134,6 +140,10 @@ class _Supervisor:
         if self.status is None and self.kill_at is not None and time.monotonic() >= self.kill_at:
             _signal_group(self.pid, signal.SIGKILL)
             self.kill_at = None
+        if self.status is None and not self.reason and time.monotonic() >= self.watch.next_at:
+            self.reason = self.watch.look()
+            if self.reason:
+                _signal_group(self.pid, signal.SIGKILL)
 
     def _reap(self) -> None:
         """Collect ended children: the program, and orphans of it that this process has adopted."""
@@ -180,8 +190,10 @@ class _Supervisor:
             _signal_group(self.pid, signal.SIGTERM)
 
     def _record_exit(self, exit_code: int, ended_at: float) -> None:
-        out_of_memory = exit_code != 0 and self.jail.ran_out_of_memory()
-        record = {"exit_code": exit_code, "ended_at": ended_at, "out_of_memory": out_of_memory}
+        if self.jail.ran_out_of_memory():
+            self.reason = contract.OUT_OF_MEMORY
+        reason = self.reason if exit_code else ""
+        record = {"exit_code": exit_code, "ended_at": ended_at, "reason": reason}
         os.pwrite(self.exit, json.dumps(record).ljust(EXIT_RECORD_BYTES).encode(), 0)
         (self.folder / f".{contract.EXIT_FILE}").rename(self.folder / contract.EXIT_FILE)
 

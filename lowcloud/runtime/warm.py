@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lowcloud.runtime import algorithms, supervise
 
-PRELOADED = ("numpy", "lowcloud.runtime.train", "lowcloud.runtime.serve")
+PRELOADED = ("numpy", "lowcloud.runtime.train", "lowcloud.runtime.script", "lowcloud.runtime.serve")
 READY = b"r"
 FORKED = b"f"
 

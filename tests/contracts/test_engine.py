@@ -203,6 +203,27 @@ def test_each_replica_has_its_own_log_and_folder_and_they_share_the_rendezvous(e
     assert (texts(engine, 0), texts(engine, 1)) == (["here 1"], ["here 0"])
 
 
+TALK = (
+    "import json, os, socket, time; hosts = json.loads(os.environ['LOWCLOUD_HOSTS']); me = os.environ['ME']\n"
+    "if me == 'algo-1':\n"
+    "    connection, _ = socket.create_server((hosts[me], 7001)).accept()\n"
+    "else:\n"
+    "    end = time.time() + 20\n"
+    "    while True:\n"
+    "        try: connection = socket.create_connection((hosts['algo-1'], 7001)); break\n"
+    "        except ConnectionRefusedError: assert time.time() < end; time.sleep(0.01)\n"
+    "connection.send(me.encode()); print(connection.recv(10).decode())"
+)
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_the_replicas_of_a_work_reach_each_other_at_addresses_of_their_own(engine: Engine, network: bool) -> None:
+    replicas = (Replica({"ME": "algo-1"}), Replica({"ME": "algo-2"}))
+    engine.start(Work("w", ("python", "-c", TALK), replicas, SMALL, network=network))
+    assert [status.exit_code for status in ended(engine)] == [0, 0], texts(engine) + texts(engine, 1)
+    assert (texts(engine), texts(engine, 1)) == (["algo-2"], ["algo-1"])
+
+
 def test_logs_are_read_on_from_an_offset_while_the_program_runs(engine: Engine) -> None:
     engine.start(work("sh", "-c", "echo a; read x < /dev/null; sleep 0.2; echo b"))
     eventually(lambda: len(texts(engine)) == 1)
@@ -330,6 +351,43 @@ def test_an_environment_that_a_work_builds_is_published_when_it_is_kept(engine: 
 def test_an_environment_that_was_never_built_fails_the_staging_with_its_name(engine: Engine) -> None:
     with pytest.raises(StagingFailed, match="'key'"):
         engine.start(Work("w", ("true",), (Replica(),), SMALL, environment="key"))
+
+
+def test_a_program_that_fills_its_disk_is_ended_with_the_reason(engine: Engine) -> None:
+    program = (
+        "import os, time; base = os.environ['SAGEMAKER_BASE_DIR']\n"
+        "for number in range(40): open(f'{base}/model/{number}', 'wb').write(bytes(1 << 20))\n"
+        "print('written', flush=True); time.sleep(60)"
+    )
+    engine.start(Work("w", ("python", "-c", program), (Replica(),), SMALL, disk_bytes=16 << 20))
+    (status,) = ended(engine)
+    assert (status.phase, status.exit_code, status.reason) == (Phase.EXITED, -9, "disk full")
+
+
+def test_a_program_within_its_disk_is_left_alone(engine: Engine) -> None:
+    program = "import os, time; open('model/x', 'wb').write(bytes(8 << 20)); time.sleep(2.5); print('done')"
+    engine.start(Work("w", ("python", "-c", program), (Replica(),), SMALL, disk_bytes=16 << 20))
+    (status,) = ended(engine)
+    assert (status.exit_code, status.reason, texts(engine)) == (0, "", ["done"])
+
+
+def test_inputs_that_the_volume_cannot_hold_fail_the_staging(engine: Engine) -> None:
+    replica = Replica(inputs=(Input("input/data/x", "s3://b/k", 2_000),))
+    with pytest.raises(StagingFailed, match=r"2,000 bytes.*1,000"):
+        engine.start(Work("w", ("true",), (replica,), SMALL, disk_bytes=1_000))
+
+
+def test_a_log_over_its_limit_keeps_its_beginning_and_its_end_and_says_what_is_missing(engine: Engine) -> None:
+    program = "for number in range(200_000): print('line', number)"
+    engine.start(Work("w", ("python", "-c", program), (Replica(),), SMALL, log_bytes=1 << 20))
+    assert ended(engine)[0].exit_code == 0
+    found = texts(engine)
+    assert (found[0], found[-1]) == ("line 0", "line 199999")
+    assert sum(map(len, found)) < 1 << 20
+    (note,) = (line for line in found if not line.startswith("line "))
+    printed = sum(len(f"line {number}\n") for number in range(200_000))
+    left_out = printed - sum(len(line) + 1 for line in found if line != note)
+    assert note == f"{left_out} bytes of output are left out here, since the log has 1 MiB."
 
 
 def test_a_users_variables_do_not_replace_those_of_the_contract(engine: Engine) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -256,6 +257,37 @@ def test_a_program_reaches_no_network_unless_the_work_says_so(walled: LocalEngin
     assert output(walled, "other") == [str(sorted(name for _, name in socket.if_nameindex()))]
 
 
+@pytest.mark.parametrize("network", [False, True])
+def test_replicas_know_each_other_by_name(walled: LocalEngine, network: bool) -> None:
+    program = (
+        "import json, os, socket; hosts = json.loads(os.environ['LOWCLOUD_HOSTS']); print(socket.gethostname());"
+        "print({name: socket.gethostbyname(name) for name in hosts} == hosts, len(set(hosts.values())));"
+        "print(socket.gethostbyname('localhost'))"
+    )
+    walled.start(Work("w", ("python", "-c", program), (Replica(), Replica()), GENEROUS, network))
+    eventually(lambda: all(status.phase == Phase.EXITED for status in walled.status("w")))
+    assert output(walled) == ["algo-1", "True 2", "127.0.0.1"]
+    assert walled.logs("w", 1, 0).lines[0].text == "algo-2"
+
+
+@pytest.mark.parametrize("level", [isolation.OWN_USER, isolation.NAMESPACES])
+def test_a_works_network_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: isolation.Level) -> None:
+    monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
+    engine = make_engine(tmp_path)
+    if engine.isolation() != level.sentence:
+        pytest.skip("this machine does not allow the level")
+    script = ("sh", "-c", "readlink /proc/self/ns/net; sleep 60")
+    for work_id, count in (("w", 3), ("other", 1)):
+        engine.start(Work(work_id, script, (Replica(),) * count, GENEROUS))
+    eventually(lambda: all(engine.logs("w", number, 0).lines for number in range(3)) and output(engine, "other"))
+    networks = [engine.logs("w", number, 0).lines[0].text for number in range(3)]
+    assert len({*networks}) == 1
+    assert len({*networks, *output(engine, "other"), str(Path("/proc/self/ns/net").readlink())}) == 3
+    for work_id in ("w", "other"):
+        engine.remove(work_id)
+    engine.close()
+
+
 def test_loopback_works_inside(walled: LocalEngine) -> None:
     program = (
         "import socket; s = socket.create_server(('127.0.0.1', 0));"
@@ -292,6 +324,38 @@ def test_a_program_over_its_memory_is_reported_as_out_of_memory(walled: LocalEng
     )
     (status,) = walled.status("w")
     assert (status.exit_code, status.out_of_memory) == (-signal.SIGKILL, True)
+
+
+def test_a_program_over_its_memory_is_ended_where_no_group_limits_it(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_cgroup(*given: Any) -> dict[str, Any]:
+        plan = make_plan(*given)
+        return {**plan, "sandbox": {**plan["sandbox"], "cgroup": "\n"}}  # no group may have that name
+
+    engine.isolation()
+    make_plan = plans.make
+    monkeypatch.setattr(plans, "make", without_cgroup)
+    program = "import os, time; x = os.urandom(1 << 20) * 200; print('has', flush=True); os.fork(); time.sleep(60)"
+    said = run(engine, "python", "-c", program, resources=Resources(cpus=1, memory_bytes=64 << 20))
+    (status,) = engine.status("w")
+    assert (status.exit_code, status.reason, said[:1]) == (-signal.SIGKILL, "out of memory", ["has"])
+
+
+def test_the_machine_takes_memory_from_programs_first(walled: LocalEngine) -> None:
+    assert run(walled, "cat", "/proc/self/oom_score_adj") == ["500"]
+
+
+def test_a_gigabyte_of_output_neither_fills_the_disk_nor_hides_the_end(engine: LocalEngine, tmp_path: Path) -> None:
+    program = "import os\nfor _ in range(2_000): os.write(1, b'word\\n' * 100_000)\nprint('end')"
+    work = Work("w", ("python", "-c", program), (Replica(),), GENEROUS, log_bytes=1 << 20)
+    engine.start(work)
+    eventually(lambda: engine.status("w")[0].phase == Phase.EXITED)
+    lines = output(engine)
+    assert lines[-1] == "end"
+    assert (replica_folder(engine, tmp_path) / "log").stat().st_size < 4 << 20
+    left_out = [int(line.split()[0]) for line in lines if "bytes of output are left out here" in line]
+    assert sum(left_out) + sum(len(line) + 1 for line in lines if not line.split()[0].isdecimal()) == 1_000_000_004
 
 
 def test_landlock_hides_the_clouds_home_where_there_are_no_namespaces(

@@ -1,0 +1,85 @@
+"""Which Python environment a job needs, under which key, and what builds it."""
+
+from pathlib import Path
+
+import pytest
+
+from lowcloud import contract
+from lowcloud.core import environments
+from lowcloud.core.cloud import Cloud
+from lowcloud.core.environments import Environment, index_settings
+from lowcloud.core.requirements import Requirements
+from lowcloud.engine import Input
+
+
+def test_a_job_without_requirements_needs_no_environment() -> None:
+    assert environments.of_job((), None) is None
+
+
+def test_what_a_job_names_itself_it_gets_as_it_says() -> None:
+    asked = Requirements(("Scikit_Learn==1.5", "rich"), ("numpy<2",), "d")
+    environment = environments.of_job(("scikit-learn==1.2.*", "pandas"), asked)
+    assert environment == Environment(("pandas", "Scikit_Learn==1.5", "rich"), ("numpy<2",), "d")
+    assert environments.of_job(("pandas",), None) == Environment(("pandas",))
+
+
+def test_the_key_is_that_of_the_content() -> None:
+    one = Environment(("rich",))
+    assert environments.key(one) == environments.key(Environment(("rich",)))
+    others = [Environment(("rich", "six")), Environment(("rich",), ("six<2",)), Environment(("rich",), (), "d")]
+    assert len({environments.key(other) for other in [one, *others]}) == 4
+
+
+def test_the_builder_gets_requirements_code_and_network(cloud: Cloud) -> None:
+    environment = Environment(("./pkg", "rich"), ("rich<14",), "digest")
+    code = Input(contract.CODE, "s3://bucket/source.tar.gz", 10)
+    work = environments.builder(cloud, environment, code)
+    assert work.id == f"environment/{work.builds}"
+    assert work.builds == environments.key(environment)
+    assert work.network
+    assert work.replicas[0].files == {contract.REQUIREMENTS: "./pkg\nrich\n", contract.CONSTRAINTS: "rich<14\n"}
+    assert work.replicas[0].archives == (code,)
+
+
+def test_code_that_no_requirement_names_is_not_laid(cloud: Cloud) -> None:
+    code = Input(contract.CODE, "s3://bucket/source.tar.gz", 10)
+    assert environments.builder(cloud, Environment(("rich",)), code).replicas[0].archives == ()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / ".config/pip").mkdir(parents=True)
+    (tmp_path / ".config/pip/pip.conf").write_text(
+        "[global]\nindex-url = https://name:word@host/simple\nextra-index-url =\n  https://a\n  https://b\n"
+        "target = /elsewhere\n[install]\ntrusted_host = host\n[list]\nformat = json\n"
+    )
+    return tmp_path
+
+
+def settings(home: Path, **given: str) -> dict[str, str]:
+    return index_settings({"HOME": str(home), "XDG_CONFIG_DIRS": str(home / "none"), **given})
+
+
+def test_indexes_of_pips_configuration_are_known_to_both_installers(home: Path) -> None:
+    found = settings(home)
+    assert found["PIP_INDEX_URL"] == found["UV_DEFAULT_INDEX"] == "https://name:word@host/simple"
+    assert found["PIP_EXTRA_INDEX_URL"].endswith("https://a https://b") or "https://a" in found["PIP_EXTRA_INDEX_URL"]
+    assert found["PIP_TRUSTED_HOST"] == "host"
+    assert not {"PIP_TARGET", "PIP_FORMAT"} & found.keys()
+
+
+def test_variables_count_more_than_files_and_no_other_passes(home: Path) -> None:
+    given = {"PIP_INDEX_URL": "https://mine", "PIP_USER": "1", "https_proxy": "http://p", "AWS_SECRET_ACCESS_KEY": "s"}
+    found = settings(home, **given, UV_DEFAULT_INDEX="https://uv", UV_INDEX_MINE_PASSWORD="p")
+    assert found["PIP_INDEX_URL"] == "https://mine"
+    assert found["UV_DEFAULT_INDEX"] == "https://uv"
+    assert found["UV_INDEX_MINE_PASSWORD"] == "p"
+    assert found["https_proxy"] == "http://p"
+    assert not {"PIP_USER", "AWS_SECRET_ACCESS_KEY", "HOME"} & found.keys()
+
+
+def test_a_configuration_file_may_be_named_or_shut_out(home: Path) -> None:
+    other = home / "other.conf"
+    other.write_text("[global]\nindex-url = https://other\n")
+    assert settings(home, PIP_CONFIG_FILE=str(other))["PIP_INDEX_URL"] == "https://other"
+    assert "PIP_TRUSTED_HOST" not in settings(home, PIP_CONFIG_FILE="/dev/null")

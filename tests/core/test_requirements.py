@@ -1,0 +1,100 @@
+"""Requirements are read out of source archives, with the files they name."""
+
+import io
+import tarfile
+
+import pytest
+
+from lowcloud.core.errors import Invalid
+from lowcloud.core.requirements import Requirements, of_archive, of_texts
+
+
+def archive(files: dict[str, str], mtime: int = 0) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz") as packed:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(text.encode()), mtime
+            packed.addfile(info, io.BytesIO(text.encode()))
+    return target.getvalue()
+
+
+def read(files: dict[str, str], mtime: int = 0) -> Requirements | None:
+    return of_archive(iter([archive(files, mtime)]))
+
+
+def test_an_archive_without_requirements_asks_for_nothing() -> None:
+    assert read({"train.py": "", "docs/requirements.txt": "numpy"}) is None
+    assert read({"requirements.txt": "# none\n\n"}) is None
+
+
+def test_lines_come_without_comments_and_whole() -> None:
+    text = "\ufeffnumpy>=1  # fast\n#no\nscikit-learn==1.5 \\\n  --hash=sha256:aa\r\ngit+https://host/x.git#egg=x\n"
+    assert read({"./requirements.txt": text}) == Requirements(
+        ("numpy>=1", "scikit-learn==1.5    --hash=sha256:aa", "git+https://host/x.git#egg=x")
+    )
+
+
+def test_named_files_are_read_in_their_place() -> None:
+    files = {
+        "requirements.txt": "-r more/base.txt\n-climits.txt\nlast",
+        "more/base.txt": "first\n--requirement=deeper.in\n--constraint https://host/limits.txt",
+        "more/deeper.in": "second",
+        "limits.txt": "numpy<2\n",
+    }
+    assert read(files) == Requirements(("first", "second", "last"), ("--constraint https://host/limits.txt", "numpy<2"))
+
+
+@pytest.mark.parametrize("named", ["absent.txt", "../requirements.txt", "/etc/passwd", "more"])
+def test_a_file_that_is_not_in_the_archive_is_named(named: str) -> None:
+    with pytest.raises(Invalid, match="holds no such file"):
+        read({"requirements.txt": f"-r {named}", "more/a.txt": ""})
+
+
+def test_a_file_that_names_itself_is_refused() -> None:
+    with pytest.raises(Invalid, match="does one name itself"):
+        read({"requirements.txt": "-r a.txt", "a.txt": "-r requirements.txt"})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "./pkg",
+        "pkg/",
+        ".",
+        "wheels/a-1-py3-none-any.whl",
+        "a-1-py3-none-any.whl",
+        "a @ file:///opt/ml/code/a",
+        "-e ./pkg",
+        "--find-links wheels/",
+        "-f ./wheels",
+    ],
+)
+def test_a_path_in_the_archive_makes_its_content_part_of_what_is_asked(line: str) -> None:
+    one = read({"requirements.txt": line, "pkg/a.py": "1"})
+    later = read({"requirements.txt": line, "pkg/a.py": "1"}, mtime=99)
+    other = read({"requirements.txt": line, "pkg/a.py": "2"})
+    assert one and other
+    assert one.code
+    assert one == later
+    assert one.code != other.code
+    assert not one.lines[0].startswith("-e")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["numpy", "a[b]>=1; python_version < '4'", "a @ https://host/a.whl", "-e git+https://host/a", "-i https://x/y"],
+)
+def test_what_an_index_gives_does_not_depend_on_the_code(line: str) -> None:
+    asked = read({"requirements.txt": line, "train.py": "1"})
+    assert asked and asked.code == ""
+
+
+def test_a_hostile_archive_is_refused_in_a_sentence() -> None:
+    with pytest.raises(Invalid, match=r"^The source archive cannot be used: it is not a readable tar.gz archive"):
+        of_archive(iter([b"not an archive"]))
+
+
+def test_texts_of_a_channel_are_read_alike() -> None:
+    asked = of_texts({"requirements.txt": "./pkg"}, code="d1")
+    assert asked == Requirements(("./pkg",), (), "d1")

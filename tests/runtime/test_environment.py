@@ -1,0 +1,120 @@
+"""Environments are built by a real installer, from packages that the tests make themselves."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lowcloud import contract
+
+PROJECT = '[project]\nname = "greeting"\nversion = "1.0"\n'
+SYSTEM = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+BACKEND = """
+import zipfile
+RECORD = "greeting-1.0.dist-info/"
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = "greeting-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
+        wheel.writestr("greeting.py", "WORD = 'hello'")
+        wheel.writestr(RECORD + "METADATA", "Metadata-Version: 2.1\\nName: greeting\\nVersion: 1.0\\n")
+        wheel.writestr(RECORD + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(RECORD + "RECORD", "")
+    return name
+"""  # a backend of its own: nothing has to be downloaded to build the package
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    folder = tmp_path / "ml"
+    package = folder / "code/greeting"
+    package.mkdir(parents=True)
+    (package / "backend.py").write_text(BACKEND)
+    (package / "pyproject.toml").write_text(PROJECT + SYSTEM)
+    (folder / "input/environment").mkdir(parents=True)
+    return folder
+
+
+def build(base: Path, requirements: str, **environment: str) -> tuple[int, str]:
+    (base / contract.REQUIREMENTS).write_text(requirements)
+    built = subprocess.run(
+        [sys.executable, "-m", "lowcloud.runtime.environment"],
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(Path.cwd()),
+            "TMPDIR": str(base.parent),
+            "PIP_NO_INDEX": "1",
+            "UV_NO_INDEX": "1",
+            contract.BASE_DIR_VARIABLE: str(base),
+            contract.ENVIRONMENT_VARIABLE: str(base.parent / "environment"),
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    return built.returncode, built.stdout
+
+
+def ask(base: Path, question: str) -> str:
+    python = base.parent / "environment/bin/python"
+    return subprocess.run([python, "-c", question], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_package_of_the_code_is_installed_and_what_is_beneath_is_seen(base: Path) -> None:
+    code, output = build(base, "./greeting\nnumpy\n")
+    assert code == 0, output
+    assert "already satisfied: numpy" in output
+    assert "The environment is ready." in output
+    assert ask(base, "import greeting, numpy; print(greeting.WORD)") == "hello"
+    assert ask(base, "import sys, greeting; print(greeting.__file__.startswith(sys.prefix))") == "True"
+    assert ask(base, "import sys, numpy; print(numpy.__file__.startswith(sys.prefix))") == "False"
+
+
+def test_uv_installs_where_it_is_present_and_leaves_what_is_beneath(base: Path, tmp_path: Path) -> None:
+    """A stand-in that notes how it is called: that uv itself does the same is for the slow test."""
+    (tmp_path / "bin").mkdir()
+    uv = tmp_path / "bin/uv"
+    uv.write_text(
+        '#!/bin/sh\necho "uv $*"\n'
+        'while [ $# -gt 1 ]; do shift; [ "$1" = --output-file ] && echo greeting==1.0 >> "$2"; done; exit 0\n'
+    )
+    uv.chmod(0o755)
+    code, output = build(base, "greeting\n", PATH=f"{uv.parent}:/usr/bin:/bin")
+    assert code == 0, output
+    assert "pip compile" in output
+    assert "--no-deps" in output
+    assert (tmp_path / "chosen.txt").read_text() == "greeting==1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("no-such-package==9", "No matching distribution found for no-such-package==9"),
+        ("./absent", "absent"),
+        ("not a requirement!", "Invalid requirement: 'not a requirement!'"),
+    ],
+)
+def test_what_cannot_be_installed_is_named_and_nothing_half_is_left(base: Path, line: str, said: str) -> None:
+    code, _ = build(base, line)
+    assert code == contract.EXIT_CLIENT_ERROR
+    failure = (base / contract.FAILURE).read_text()
+    assert failure.startswith("ClientError: The requirements cannot be installed: ")
+    assert said in failure
+    assert not (base.parent / "environment/lib").exists()
+
+
+def test_constraints_bind(base: Path) -> None:
+    (base / contract.CONSTRAINTS).write_text("greeting>1\n")
+    assert build(base, "./greeting")[0] == contract.EXIT_CLIENT_ERROR
+
+
+@pytest.mark.slow
+def test_a_package_of_the_index_is_installed(base: Path) -> None:
+    settings = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "HTTPS_"))}
+    code, output = build(base, "six==1.16.0", **{**settings, "PIP_NO_INDEX": "0"})
+    assert code == 0, output
+    assert ask(base, "import six; print(six.__version__)") == "1.16.0"

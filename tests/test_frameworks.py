@@ -1,0 +1,65 @@
+"""Framework images, as the SDKs write them, come to libraries that are here or must be installed."""
+
+import sys
+
+import pytest
+
+from lowcloud import frameworks
+from lowcloud.frameworks import SKLEARN, TORCH, Library
+
+REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("image", "family"),
+    [
+        (f"{REGISTRY}/sagemaker-scikit-learn:1.2-1-cpu-py3", "scikit-learn"),
+        (f"{REGISTRY}/sagemaker-xgboost:1.7-1", "XGBoost"),
+        (f"{REGISTRY}/pytorch-training:2.3.0-cpu-py311", "PyTorch"),
+        (f"{REGISTRY}/huggingface-pytorch-inference:2.1.0-transformers4.37.0-cpu-py310-ubuntu22.04", "HuggingFace"),
+        (f"{REGISTRY}/tensorflow-training:2.13.0-cpu-py310", "TensorFlow"),
+        ("x/sagemaker-base-python-310:1.0", "Python"),
+        ("x/sagemaker-distribution-prod:3.2.0-cpu", "Python"),
+    ],
+)
+def test_a_framework_image_is_known_by_its_repository(image: str, family: str) -> None:
+    found = frameworks.find(image)
+    assert found and found.name == family
+
+
+@pytest.mark.parametrize("image", ["linear-learner:1", "x/mine", "not an image", ""])
+def test_another_image_is_no_framework(image: str) -> None:
+    assert frameworks.find(image) is None
+    assert frameworks.choose(image) is None
+
+
+def test_what_is_installed_here_runs_whatever_the_image_asks_for() -> None:
+    pytest.importorskip("sklearn")
+    choice = frameworks.choose(f"{REGISTRY}/sagemaker-scikit-learn:0.23-1-cpu-py3")
+    assert choice and choice.requirements == ()
+    here = frameworks.installed_version(SKLEARN)
+    assert choice.sentence == f"The image asks for scikit-learn 0.23; here runs scikit-learn {here}."
+
+
+def test_what_is_absent_is_installed_in_the_versions_of_the_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frameworks.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(frameworks.sys, "version_info", (3, 11, 7))
+    image = f"{REGISTRY}/huggingface-pytorch-training:2.1.0-transformers4.36.0-gpu-py310-cu121-ubuntu20.04"
+    choice = frameworks.choose(image)
+    assert choice and choice.requirements == ("transformers==4.36.0", "torch==2.1.0", "datasets", "accelerate")
+
+
+def test_a_version_without_wheels_for_this_python_gives_way_to_the_first_that_has_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frameworks.sys, "version_info", (3, 12, 1))
+    assert frameworks.requirement(TORCH, "1.8.0") == "torch>=2.2"
+    assert frameworks.requirement(TORCH, "2.3.0") == "torch==2.3.0"
+    assert frameworks.requirement(SKLEARN, "1.5") == "scikit-learn==1.5.*"
+    assert frameworks.requirement(TORCH, "") == "torch>=2.2"
+    assert frameworks.requirement(Library("a", "a"), "") == "a"
+
+
+def test_a_version_is_told_where_the_metadata_does_not_tell_it() -> None:
+    assert frameworks.installed_version(Library("no-such-distribution", "x")) == "?"
+    assert sys.version_info  # the interpreter is untouched by the tests above
