@@ -61,6 +61,8 @@ class Endpoint:
     models: Mapping[str, Model]
     failure: str | None = None
     short_lives: Mapping[str, int] = field(default_factory=dict)  # how many in a row the replica of a work has had
+    environments: Mapping[str, str] = field(default_factory=dict)  # of models, as Work names them, once chosen
+    prepared_at: float | None = None  # when the environments were all there
 
     @property
     def subject(self) -> str:
@@ -160,6 +162,8 @@ def from_row(row: Row[Any]) -> Endpoint:
         models={name: Model(**model) for name, model in row.progress["models"].items()},
         failure=row.progress["failure"],
         short_lives=row.progress.get("short_lives", {}),
+        environments=row.progress.get("environments", {}),
+        prepared_at=row.progress.get("prepared_at"),
     )
 
 

@@ -8,17 +8,18 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from lowcloud import catalog, contract
-from lowcloud.core import endpoints, events, logs, objects, shares, tags
+from lowcloud import contract
+from lowcloud.core import building, endpoints, events, logs, served_models, shares, tags
+from lowcloud.core.building import Need
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.endpoints import Endpoint, State, Variant
-from lowcloud.core.errors import CloudError, Invalid, NotFound
-from lowcloud.core.inputs import parse_uri, source_of
+from lowcloud.core.errors import NotFound
 from lowcloud.core.reconciler import Claim, LeaseLost
-from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
+from lowcloud.engine import Phase, Replica, ReplicaStatus, StagingFailed, Work
 from lowcloud.store import tables
 
 STARTUP_TIMEOUT_SECONDS = 600.0
+BUILD_TIMEOUT_SECONDS = 3600.0  # for the Python environments, which replicas wait for
 HEALTH_INTERVAL_SECONDS = 1.0
 FAILURE_INTERVAL_SECONDS = 10.0  # between attempts at a replica that cannot be started
 SHORT_LIFE_SECONDS = 60.0
@@ -38,8 +39,12 @@ def step(endpoint: Endpoint, are_ready: bool, failure: str | None, now: float) -
         return replace(endpoint, state=State.FAILED, failure=failure, modified_at=now)
     if are_ready:
         return replace(endpoint, state=State.IN_SERVICE, modified_at=now)
-    if now - endpoint.created_at > STARTUP_TIMEOUT_SECONDS:
-        late = f"The replicas did not answer within {STARTUP_TIMEOUT_SECONDS:.0f} seconds. See the endpoint's log."
+    if endpoint.prepared_at is None:
+        limit, late = BUILD_TIMEOUT_SECONDS, "The Python environment was not ready"
+    else:
+        limit, late = STARTUP_TIMEOUT_SECONDS, "The replicas did not answer"
+    if now - (endpoint.prepared_at or endpoint.created_at) > limit:
+        late = f"{late} within {limit:.0f} seconds. See the endpoint's log."
         return replace(endpoint, state=State.FAILED, failure=late, modified_at=now)
     return endpoint
 
@@ -61,7 +66,11 @@ def advance(claim: Claim) -> float | None:
         return None
     if endpoint.state == State.IN_SERVICE:
         endpoint = _clear_ended(claim, endpoint)
-    failure = _ensure_running(cloud, endpoint)
+    try:
+        endpoint, is_prepared = _prepare(claim, endpoint)
+        failure = _ensure_running(cloud, endpoint) if is_prepared else None
+    except StagingFailed as error:
+        failure = str(error)
     _collect_logs(cloud, endpoint)
     after = step(endpoint, _are_ready(cloud, endpoint), failure, cloud.now())
     if after != endpoint and not _save(claim, after):
@@ -102,18 +111,39 @@ def _clear_ended(claim: Claim, endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
+def _prepare(claim: Claim, endpoint: Endpoint) -> tuple[Endpoint, bool]:
+    """Choose and build the Python environments of the models; whether they are all there. Raises StagingFailed."""
+    cloud = claim.cloud
+    if not endpoint.environments:
+        chosen = {name: served_models.need_of(cloud, model).name for name, model in endpoint.models.items()}
+        endpoint = replace(endpoint, environments=chosen)
+        claim.save({"progress": _progress(endpoint)})
+    ready = [_build(cloud, endpoint, name) for name in endpoint.models]
+    if all(ready) and endpoint.prepared_at is None:
+        endpoint = replace(endpoint, prepared_at=cloud.now())
+        claim.save({"progress": _progress(endpoint)})
+    return endpoint, all(ready)
+
+
+def _build(cloud: Cloud, endpoint: Endpoint, name: str) -> bool:
+    def collect(work_id: str) -> None:
+        logs.collect(cloud, logs.endpoint_group(endpoint.name), f"{name}/environment", work_id, 0)
+
+    def need() -> Need:
+        return served_models.need_of(cloud, endpoint.models[name])
+
+    return building.build(cloud, endpoint.environments[name], need, collect)
+
+
 def _ensure_running(cloud: Cloud, endpoint: Endpoint) -> str | None:
-    """Start what does not run. The reason, where a replica cannot run at all."""
+    """Start what does not run. The reason, where a replica cannot run at all. Raises StagingFailed."""
     for variant in endpoint.variants:
         for work_id in endpoint.work_ids()[variant.name]:
             status = _status(cloud, work_id)
             if status.phase in ENDS and endpoint.state == State.CREATING:
                 return _reason(cloud, work_id, status)
             if status.phase in (Phase.ABSENT, Phase.STAGING):
-                try:
-                    cloud.engine.start(_work(cloud, endpoint, variant, work_id))
-                except StagingFailed as error:
-                    return str(error)
+                cloud.engine.start(_work(cloud, endpoint, variant, work_id))
     return None
 
 
@@ -130,28 +160,17 @@ def _are_ready(cloud: Cloud, endpoint: Endpoint) -> bool:
 
 def _work(cloud: Cloud, endpoint: Endpoint, variant: Variant, work_id: str) -> Work:
     model = endpoint.models[variant.model]
-    try:
-        program = catalog.find(model.image)
-    except catalog.UnknownImage as error:
-        raise StagingFailed(f"Model {model.name!r}: {error}") from error
+    program = served_models.program_of(cloud, model)
+    archives = tuple(served_models.archives_of(cloud, model, program))
     return Work(
         id=work_id,
-        command=program.serve_command,
-        replicas=(Replica(environment=dict(model.environment), archives=tuple(_archives(cloud, model.artifact))),),
+        command=program.command,
+        replicas=(Replica(environment=dict(model.environment), archives=archives),),
         resources=shares.of_machine(cloud),
+        network=not program.is_built_in and not model.is_network_isolated,
         serves=True,
+        environment=endpoint.environments.get(model.name, ""),
     )
-
-
-def _archives(cloud: Cloud, artifact: str | None) -> Iterator[Input]:
-    if artifact is None:
-        return
-    try:
-        bucket, key = parse_uri(artifact)
-        size = objects.head(cloud, bucket, key).size
-    except (CloudError, Invalid) as error:
-        raise StagingFailed(f"The model data {artifact} cannot be read: {error}") from error
-    yield Input(contract.MODEL, source_of(bucket, key), size)
 
 
 def _collect_logs(cloud: Cloud, endpoint: Endpoint) -> None:
@@ -181,6 +200,8 @@ def _progress(endpoint: Endpoint) -> dict[str, Any]:
         "models": {name: vars(model) for name, model in endpoint.models.items()},
         "failure": endpoint.failure,
         "short_lives": dict(endpoint.short_lives),
+        "environments": dict(endpoint.environments),
+        "prepared_at": endpoint.prepared_at,
     }
 
 
@@ -194,6 +215,8 @@ def _remove(claim: Claim, endpoint: Endpoint) -> None:
 
 
 def _remove_work(cloud: Cloud, endpoint: Endpoint) -> None:
+    for name in endpoint.environments.values():
+        building.let_go(cloud, name)
     for work_id in _ids(endpoint):
         cloud.engine.remove(work_id)
 

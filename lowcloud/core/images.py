@@ -13,11 +13,13 @@ from lowcloud.core import inputs, objects, records
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, Invalid
 from lowcloud.core.jobs import TRAINING, Kind, Specification
+from lowcloud.core.models import Model
 from lowcloud.engine import Input, StagingFailed
 from lowcloud.store.tables import images
 
 KIND = "image"
 PROGRAM, SOURCE = "sagemaker_program", "sagemaker_submit_directory"  # hyperparameters, JSON texts
+SERVED_PROGRAM, SERVED_SOURCE = "SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"  # of a model's environment
 
 
 class UnknownImage(Invalid):
@@ -87,6 +89,18 @@ def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
     raise unknown(asked.image)
 
 
+def serving_program_of(cloud: Cloud, model: Model) -> Program:
+    """What a replica that serves a model runs. Raises UnknownImage, and Invalid for an image that serves nothing."""
+    if known := find(cloud, model.image):
+        return _serving_of_image(known, model)
+    built_in = catalog.resolve(model.image)
+    if built_in and SERVED_PROGRAM not in model.environment:
+        return Program(built_in.serve_command, is_built_in=True, requirements=_missing(built_in))
+    if choice := frameworks.choose(model.image):
+        return Program(frameworks.SERVE_COMMAND, takes_source=True, requirements=choice.requirements)
+    raise unknown(model.image)
+
+
 def find(cloud: Cloud, uri: str) -> Image | None:
     """What was taught of this very image, else of its repository and tag, else of its repository."""
     match = catalog.IMAGE.fullmatch(uri)
@@ -105,16 +119,20 @@ def metrics_of(uri: str) -> Sequence[catalog.Metric]:
 
 
 def sources_of(cloud: Cloud, asked: Specification) -> Iterator[Input]:
-    """The archive that holds the user's script. Raises StagingFailed."""
+    """The archive that holds the script of a job. Raises StagingFailed."""
     source = read_json_text(asked.hyperparameters.get(SOURCE, ""))
-    if not source.startswith("s3://"):
-        return
+    if source.startswith("s3://"):
+        yield archive(cloud, "source archive", source, contract.CODE)
+
+
+def archive(cloud: Cloud, what: str, uri: str, folder: str) -> Input:
+    """The object at an s3:// URL, to be unpacked into a folder. Raises StagingFailed, which says `what` it is."""
     try:
-        bucket, key = inputs.parse_uri(source)
+        bucket, key = inputs.parse_uri(uri)
         size = objects.head(cloud, bucket, key).size
     except CloudError as error:
-        raise StagingFailed(f"The source archive {source} cannot be read: {error}") from error
-    yield Input(contract.CODE, inputs.source_of(bucket, key), size)
+        raise StagingFailed(f"The {what} {uri} cannot be read: {error}") from error
+    return Input(folder, inputs.source_of(bucket, key), size)
 
 
 def read_json_text(text: str) -> str:
@@ -143,6 +161,16 @@ def _of_image(image: Image, asked: Specification) -> Program:
         return Program((*frameworks.RUN_COMMAND, *image.command, *asked.arguments))
     command = _command_in_environment(asked)
     return Program(command, takes_source=True, python=image.python, requirements_file=image.requirements)
+
+
+def _serving_of_image(image: Image, model: Model) -> Program:
+    if image.is_container:
+        return Program(("serve",), container=model.image)
+    if image.command:
+        raise Invalid(f"The image {model.image!r} is a command that trains; teach a Python environment to serve with.")
+    return Program(
+        frameworks.SERVE_COMMAND, takes_source=True, python=image.python, requirements_file=image.requirements
+    )
 
 
 def _missing(program: catalog.Program) -> tuple[str, ...]:

@@ -31,8 +31,11 @@ class Requirements:
     code: str = ""  # a digest of the whole archive where a line names a path in it, else ""
 
 
-def of_archive(chunks: Iterator[bytes]) -> Requirements | None:
-    """What a source archive asks for; None where it asks for nothing. Raises Invalid for one that cannot be read."""
+def of_archive(chunks: Iterator[bytes], folder: str = "") -> Requirements | None:
+    """What the source in a `folder` of an archive asks for; None where it asks for nothing.
+
+    Raises Invalid for an archive that cannot be read.
+    """
     texts: dict[str, str] = {}
     digests: list[str] = []
     room = ALL_TEXTS_BYTES
@@ -40,6 +43,9 @@ def of_archive(chunks: Iterator[bytes]) -> Requirements | None:
     try:
         for member in archive:
             path = posixpath.normpath(member.name)
+            if folder and not path.startswith(f"{folder}/"):
+                continue
+            path = path.removeprefix(f"{folder}/")
             is_text = posixpath.splitext(path)[1] in SUFFIXES and member.size <= min(TEXT_BYTES, room)
             digest = hashlib.sha256(f"{path}\0{member.mode & 0o100}\0{member.linkname}\0".encode(errors="replace"))
             kept = []

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lowcloud import catalog
 from lowcloud.aws.arns import of_sagemaker
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.sagemaker.translation import (
@@ -15,10 +14,10 @@ from lowcloud.aws.sagemaker.translation import (
     require_role,
     time,
 )
-from lowcloud.core import models
+from lowcloud.core import images, models
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import AlreadyExists, NotFound
+from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
 from lowcloud.core.models import Model
 from lowcloud.store import tables
 
@@ -53,16 +52,19 @@ def create_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     model = Model(
         name=name,
         created_at=cloud.now(),
-        image=_image(container),
+        image=container.get("Image", ""),
         role=request.get("ExecutionRoleArn", ""),
         artifact=_artifact(container),
         environment=dict(container.get("Environment", {})),
         is_network_isolated=request.get("EnableNetworkIsolation", False),
     )
     try:
+        images.serving_program_of(cloud, model)
         models.create(cloud, model, read_tags(request))
     except AlreadyExists as error:
         raise invalid(f"Cannot create already existing model {_arn(cloud, name)!r}.") from error
+    except Invalid as error:
+        raise invalid(str(error)) from error
     return {"ModelArn": _arn(cloud, name)}
 
 
@@ -123,15 +125,6 @@ def _only_container(request: Request) -> Mapping[str, Any]:
         )
     container: Mapping[str, Any] = containers[0]
     return container
-
-
-def _image(container: Mapping[str, Any]) -> str:
-    image: str = container.get("Image", "")
-    try:
-        catalog.find(image)
-    except catalog.UnknownImage as error:
-        raise invalid(str(error)) from error
-    return image
 
 
 def _artifact(container: Mapping[str, Any]) -> str | None:
