@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 
-from lowcloud.schemas import Value, linear_learner
+from lowcloud.schemas import Value, linear_learner, xgboost
 from lowcloud.schemas.program import Metric, Program
 
 __all__ = ["PROGRAMS", "Metric", "Program", "UnknownImage", "find", "resolve", "validate"]
 
-PROGRAMS = (linear_learner.PROGRAM,)
+PROGRAMS = (linear_learner.PROGRAM, xgboost.RELEASE_0_72, xgboost.PROGRAM)
 IMAGES = {image: program for program in PROGRAMS for image in program.images}
 
 # [registry[:port]/][folders/]repository[:tag][@digest]; registry, account and region do not matter here.

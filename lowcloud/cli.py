@@ -16,9 +16,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from lowcloud import __version__, upkeep
+from lowcloud import __version__, teaching, upkeep
 from lowcloud import running as servers
 from lowcloud import settings as settings_of
+from lowcloud.connection import connect, find, load_settings, make_client
 from lowcloud.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
 from lowcloud.terminal import Home, failure, output, print_fact
 
@@ -39,6 +40,7 @@ app = typer.Typer(
 
 for command in (upkeep.check, upkeep.backup, upkeep.restore):
     app.command()(command)
+app.add_typer(teaching.app, name="image")
 
 
 def main() -> None:
@@ -91,7 +93,7 @@ def up(
     ] = None,
 ) -> None:
     """Start the cloud."""
-    settings = _settings(home, host, port, database, store)
+    settings = load_settings(home, host, port, database, store)
     if running := servers.find_running(settings.home):
         output.print(f"Lowcloud is already running at {running.endpoint}, as it was started; this changes nothing")
         return
@@ -134,7 +136,7 @@ def run(
     """Run a command with every AWS client in it wired to this cloud, which is started where it does not run."""
     from lowcloud import client
 
-    settings = _settings(home)
+    settings = load_settings(home)
     wired = client.environment(settings, _endpoint(settings), os.environ)
     try:
         os.execvpe(command[0], command, wired)
@@ -147,7 +149,7 @@ def env(home: Home = None) -> None:
     """Print what `run` sets, as lines for a shell: eval "$(lowcloud env)"."""
     from lowcloud import client
 
-    settings = _settings(home)
+    settings = load_settings(home)
     wired = client.environment(settings, _endpoint(settings), os.environ)
     for name in sorted(set(os.environ) - set(wired)):
         print(f"unset {name}")
@@ -165,7 +167,7 @@ def status(home: Home = None) -> None:
     if running is None:
         print_fact("Server", "not running; start it with: lowcloud up")
         raise typer.Exit(3)
-    settings = _settings(home)
+    settings = load_settings(home)
     since = datetime.fromtimestamp(running.started_at).strftime("%Y-%m-%d %H:%M:%S")
     print_fact("Server", f"ready at {running.endpoint}, process {running.pid}, since {since}")
     if settings.database:
@@ -175,7 +177,7 @@ def status(home: Home = None) -> None:
     print_fact("Account", f"{settings.account_id}, region {settings.region}")
     print_fact("Isolation", running.isolation)
     print_fact("Last scrub", upkeep.last_scrub(settings))
-    sagemaker = _client(settings, running.endpoint, "sagemaker")
+    sagemaker = make_client(settings, running.endpoint, "sagemaker")
     jobs = list(_listed(sagemaker, "list_training_jobs", "TrainingJobSummaries", StatusEquals="InProgress"))
     endpoints = _listed(sagemaker, "list_endpoints", "Endpoints")
     print_fact("Training jobs", f"{len(jobs)} in progress")
@@ -186,8 +188,8 @@ def status(home: Home = None) -> None:
 @app.command()
 def jobs(home: Home = None) -> None:
     """List the newest training jobs."""
-    settings, endpoint = _running(home)
-    sagemaker = _client(settings, endpoint, "sagemaker")
+    settings, endpoint = find(home)
+    sagemaker = make_client(settings, endpoint, "sagemaker")
     found = sagemaker.list_training_jobs(MaxResults=JOBS_SHOWN)["TrainingJobSummaries"]
     if not found:
         output.print("No training jobs yet")
@@ -209,9 +211,9 @@ def logs(
     home: Home = None,
 ) -> None:
     """Print what a training job, or an endpoint, printed; of a job that failed also why."""
-    settings, endpoint = _running(home)
-    sagemaker = _client(settings, endpoint, "sagemaker")
-    log_client = _client(settings, endpoint, "logs")
+    settings, endpoint = find(home)
+    sagemaker = make_client(settings, endpoint, "sagemaker")
+    log_client = make_client(settings, endpoint, "logs")
     group = "/aws/sagemaker/TrainingJobs"
     place = {"logGroupName": group, "logStreamNamePrefix": f"{name}/"}
     if _job_status(sagemaker, name) is None:
@@ -228,6 +230,16 @@ def logs(
         if not follow or status in ("Completed", "Stopped"):
             return
         time.sleep(FOLLOW_SECONDS)
+
+
+@app.command()
+def interrupt(
+    name: Annotated[str, typer.Argument(help="The training job, one with EnableManagedSpotTraining.")],
+    home: Home = None,
+) -> None:
+    """Take the machine from a spot job, as a cloud does that needs it back: it starts again from its checkpoint."""
+    connect(home, "lowcloud").interrupt_training_job(TrainingJobName=name)
+    output.print(f"{name} is interrupted; it starts again when there is room")
 
 
 def _job_status(sagemaker: Any, name: str) -> str | None:
@@ -255,34 +267,9 @@ def _print_new_lines(log_client: Any, place: dict[str, str], token: str) -> str:
             return token
 
 
-def _running(home: Path | None) -> tuple[Settings, str]:
-    """The settings and the address of a cloud that runs."""
-
-    folder = settings_of.home_folder(os.environ, home)
-    running = servers.find_running(folder)
-    if running is None:
-        raise failure(f"No cloud runs in {folder}; start it with: lowcloud up", 3)
-    return _settings(home), running.endpoint
-
-
 def _listed(client: Any, operation: str, member: str, **filters: Any) -> Iterator[dict[str, Any]]:
     for page in client.get_paginator(operation).paginate(PaginationConfig={"PageSize": 100}, **filters):
         yield from page[member]
-
-
-def _settings(
-    home: Path | None,
-    host: str = DEFAULT_HOST,
-    port: int = DEFAULT_PORT,
-    database: str | None = None,
-    store: Path | None = None,
-) -> Settings:
-    try:
-        folder = settings_of.home_folder(os.environ, home)
-        settings = settings_of.load(folder, os.environ, host, port, database, store)
-    except (ValueError, OSError) as error:
-        raise failure(str(error)) from error
-    return settings
 
 
 def _endpoint(settings: Settings) -> str:
@@ -326,12 +313,6 @@ def _start_detached(settings: Settings, workers: int = DEFAULT_WORKERS) -> str:
 
 def _end_of(path: Path, start: int) -> str:
     return "\n".join(path.read_bytes()[start:].decode(errors="replace").splitlines()[-5:])
-
-
-def _client(settings: Settings, endpoint: str, service: str) -> Any:
-    from lowcloud import client
-
-    return client.make_client(settings, endpoint, service)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
+from botocore.loaders import Loader
 
 from lowcloud import wiring
+from lowcloud.aws.models import API
 from lowcloud.settings import Settings
 
 EXECUTION_ROLE = "LowcloudExecutionRole"
@@ -21,6 +23,7 @@ def make_client(settings: Settings, endpoint: str, service: str) -> Any:
     session = botocore.session.Session(deaf)
     for variable in ("config_file", "credentials_file"):
         session.set_config_variable(variable, os.devnull)
+    session.register_component("data_loader", Loader(extra_search_paths=[str(API)]))
     return session.create_client(
         service,
         config=Config(proxies={}),

@@ -59,3 +59,12 @@ EXIT_FILE = "exit"  # {exit_code, ended_at, reason}; there when the log is compl
 STOP_FILE = "stop"  # {grace_seconds}; a wish of the engine
 SUPERVISOR_LOG_FILE = "supervisor.log"  # what a supervisor that fails has to say
 CONTROL_FIFO = "control"  # any byte makes the supervisor look for the stop file
+
+# Between an engine and the feeders of its replicas (runtime/feeder.py), which hand inputs on while a program runs. What
+# is to be fed stands in lists in the replica's folder, one JSON line each: [path, piece, ...], where a piece is a text
+# or [source, bytes]. A feeder asks at the engine's socket for a line of JSON, [list, offset of the line, index of the
+# piece, first byte, end], and gets chunks, each behind its length in four bytes (little endian), then a length of 0. A
+# chunk behind FEED_FAILED says why the bytes will never be had. A connection that breaks says nothing: ask again.
+FEEDS_FOLDER = "feeds"
+FEED_SOCKET = "feed"
+FEED_FAILED = 0xFFFFFFFF

@@ -4,8 +4,9 @@ import importlib.metadata
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 SCRIPT_COMMAND = ("python", "-m", "lowcloud.runtime.script")
 RUN_COMMAND = (*SCRIPT_COMMAND, "--command")
@@ -109,6 +110,16 @@ def choose(image_uri: str) -> Choice | None:
     lines = tuple(requirement(library, version) for library, version in versions.items())
     sentence = f"The image asks for {wanted}; installed for it: {' and '.join(lines)}."
     return Choice(family, (*lines, *(library.distribution for library in family.also)), sentence)
+
+
+def of_command(arguments: Sequence[str]) -> tuple[str, ...]:
+    """What the entry point of a container needs installed, by its arguments.
+
+    The SDK's remote functions are run by the SDK itself, in the version of the client that sent them.
+    """
+    given = dict(pairwise(arguments))
+    version = given.get("--client_sagemaker_pysdk_version", "")
+    return (f"sagemaker=={version}",) if re.fullmatch(r"[0-9][0-9a-z.]*", version) else ()
 
 
 def requirement(library: Library, version: str) -> str:

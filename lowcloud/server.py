@@ -59,6 +59,11 @@ def open_cloud(settings: Settings, endpoint: str = "") -> Cloud:
     _check_choice(settings)
     keys = KeyRing(settings.encryption_key)
     database = Database(settings.database_url)
+    cloud: Cloud
+
+    def fetch(source: str, start: int = 0, end: int | None = None, /) -> Iterator[bytes]:
+        return inputs.fetch(cloud, source, start, end)
+
     try:
         belonging.ensure(database, keys, settings.data, settings.account_id)
         cloud = Cloud(
@@ -67,9 +72,7 @@ def open_cloud(settings: Settings, endpoint: str = "") -> Cloud:
             keys=keys,
             files=Files(settings.data / "objects", keys),
             reserve=Reserve(settings.data / "reserve"),
-            engine=LocalEngine(
-                settings.work, lambda source: inputs.fetch(cloud, source), shows=(wiring.folder(settings.home),)
-            ),
+            engine=LocalEngine(settings.work, fetch, shows=(wiring.folder(settings.home),)),
             endpoint=endpoint,
         )
         roles.ensure(cloud, EXECUTION_ROLE)

@@ -63,3 +63,10 @@ def test_a_version_without_wheels_for_this_python_gives_way_to_the_first_that_ha
 def test_a_version_is_told_where_the_metadata_does_not_tell_it() -> None:
     assert frameworks.installed_version(Library("no-such-distribution", "x")) == "?"
     assert sys.version_info  # the interpreter is untouched by the tests above
+
+
+def test_a_remote_function_needs_the_clients_version_of_the_sdk() -> None:
+    arguments = ["--region", "us-east-1", "--client_sagemaker_pysdk_version", "2.257.7", "--dependency_settings", "{}"]
+    assert frameworks.of_command(arguments) == ("sagemaker==2.257.7",)
+    assert frameworks.of_command(["-c", "train.sh"]) == ()
+    assert frameworks.of_command(["--client_sagemaker_pysdk_version", "2; rm"]) == ()

@@ -3,11 +3,14 @@
 import threading
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
-_LOADER = Loader()
+API = Path(__file__).with_name("api")  # the model of this cloud's own service, as botocore keeps them
+
+_LOADER = Loader(extra_search_paths=[str(API)])
 _SERVICES: dict[str, "Service | None"] = {}
 _LOADING = threading.Lock()
 

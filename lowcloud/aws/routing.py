@@ -46,7 +46,12 @@ _SIGNING_NAMES: dict[str, tuple[str, ...]] = {
     "elasticmapreduce": ("emr",),
     "email": ("sesv2", "ses"),
 }
-_TARGETS = {"SageMaker": "sagemaker", "Logs_20140328": "logs", "GraniteServiceVersion20100801": "cloudwatch"}
+_TARGETS = {
+    "SageMaker": "sagemaker",
+    "Logs_20140328": "logs",
+    "GraniteServiceVersion20100801": "cloudwatch",
+    "Lowcloud": "lowcloud",
+}
 
 _CBOR_PATH = re.compile(r"/service/([A-Za-z0-9_.]+)/operation/([A-Za-z0-9_]+)/?")
 _LABEL = re.compile(r"\{(\w+\+?)\}")

@@ -28,14 +28,14 @@ class Need:
         return environments.key(self.environment) if self.environment else self.folder
 
 
-def need_of(cloud: Cloud, program: images.Program, code: Input | None, folder: str = "") -> Need:
-    """What a program needs whose source lies in the `folder` of the archive `code`. Raises StagingFailed."""
+def need_of(cloud: Cloud, program: images.Program, code: Input | None, within: str = "") -> Need:
+    """What a program needs whose source lies `within` the archive `code`. Raises StagingFailed."""
     try:
-        asked = requirements.of_archive(inputs.fetch(cloud, code.source), folder) if code else None
+        asked = requirements.of_archive(inputs.fetch(cloud, code.source), within) if code else None
         taught = requirements.of_texts({requirements.FILE: program.requirements_file})
     except Invalid as error:
         raise StagingFailed(str(error)) from error
-    if asked and asked.code and folder:
+    if asked and asked.code and within:
         raise StagingFailed(f"{requirements.FILE} of the model names a path; name packages, or give their URLs.")
     beneath = (*program.requirements, *(taught.lines if taught else ()))
     return Need(environments.of_job(beneath, asked), program.python, code)

@@ -1,120 +1,119 @@
-"""The objects of a channel, and where each lies in the folder that a program sees."""
+"""Channels: named inputs of a job, how each reaches its program, and what the program is told of it."""
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
 
 from lowcloud import contract
-from lowcloud.core import listings, objects
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import CloudError, Invalid, NotFound
-from lowcloud.core.inputs import fetch, parse_uri, source_of
-from lowcloud.engine import Input, StagingFailed
+from lowcloud.core.errors import Invalid
 
-MANIFEST_LIMIT_BYTES = 64 * 1024 * 1024
+
+class Mode(StrEnum):
+    """How a channel's bytes reach the program."""
+
+    FILE = "file"  # files, laid before it starts
+    LAZY = "lazy"  # files that are there at once, and whose bytes come when they are read
+    PIPE = "pipe"  # one stream, in a new named pipe for every epoch
+
+
+class Kind(StrEnum):
+    """What the key of a channel names."""
+
+    PREFIX = "prefix"  # all objects whose keys begin so
+    MANIFEST = "manifest"  # an object that lists objects
+    AUGMENTED = "augmented"  # an object whose lines are records, some values of which are objects
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One named input, laid into a folder of every host or shared out among the hosts.
-
-    It is the objects under `prefix`, or those that the manifest at the key `prefix` lists.
-    """
+    """One named input, laid into a folder of every host or shared out among the hosts."""
 
     name: str
     bucket: str
-    prefix: str
+    prefix: str  # or the key of a manifest
     content_type: str | None = None
-    is_gzip: bool = False
+    is_gzip: bool = False  # unpacked on its way through a pipe; files stay as they are
     is_sharded: bool = False
-    is_manifest: bool = False
-    path: str = ""  # of its folder, relative to the program's base; "": input/data/NAME
+    kind: Kind = Kind.PREFIX
+    mode: Mode = Mode.FILE
+    attributes: tuple[str, ...] = ()  # of an augmented manifest's lines, in the order they are sent in
+    seed: int | None = None  # shuffles the objects or lines, anew for every epoch of a pipe
+    is_wrapped: bool = False  # every object becomes one RecordIO record on its way through a pipe
+    path: str = ""  # where it is laid, relative to the replica's base; "" for its folder of training data
     is_optional: bool = False  # nothing is laid where there is nothing
 
+    @property
+    def place(self) -> str:
+        """Where it is laid, relative to the replica's base: a folder, or what the names of its pipes begin with."""
+        return self.path or f"{contract.DATA}/{self.name}"
 
-@dataclass(frozen=True)
-class _File:
-    """An object of a channel, and its path below the channel's folder."""
-
-    bucket: str
-    key: str
-    size: int
-    path: str
-
-
-def inputs_of(cloud: Cloud, channel: Channel, rank: int, hosts_count: int) -> Iterator[Input]:
-    """What one host gets of a channel. Raises StagingFailed where the channel has no data or a key is no file path."""
-    files = _files_of_manifest(cloud, channel) if channel.is_manifest else _files_of_prefix(cloud, channel)
-    if not files and not channel.is_optional:
-        raise StagingFailed(
-            f'No S3 objects found under S3 URL "{_uri(channel)}" given in input data source of channel '
-            f"{channel.name!r}. Upload the data there, or correct the URL."
-        )
-    for index, file in enumerate(files):
-        _check_path(file)
-        if not channel.is_sharded or index % hosts_count == rank:
-            path = f"{folder_of(channel)}/{file.path}"
-            yield Input(path, source_of(file.bucket, file.key), file.size)
+    @property
+    def uri(self) -> str:
+        """What it was made from."""
+        return f"s3://{self.bucket}/{self.prefix}"
 
 
-def folder_of(channel: Channel) -> str:
-    """Where a program finds the channel, relative to its base."""
-    return channel.path or f"{contract.DATA}/{channel.name}"
+def from_record(record: Mapping[str, Any]) -> Channel:
+    """The channel of which `record` was made with dataclasses.asdict, by this version or an earlier one."""
+    known = {member.name for member in fields(Channel)}
+    values = {name: value for name, value in record.items() if name in known}
+    if record.get("is_manifest"):
+        values["kind"] = Kind.MANIFEST
+    values["kind"] = Kind(values.get("kind", Kind.PREFIX))
+    values["mode"] = Mode(values.get("mode", Mode.FILE))
+    values["attributes"] = tuple(values.get("attributes", ()))
+    return Channel(**values)
+
+
+def check(channels: Iterable[Channel]) -> None:
+    """Whether the channels of a job can be laid as they are asked for. Raises Invalid."""
+    seen: list[Channel] = []
+    for channel in channels:
+        _check_alone(channel)
+        for other in seen:
+            if _are_in_each_others_way(channel, other):
+                raise Invalid(
+                    f"The inputs {other.name!r} and {channel.name!r} cannot lie at {other.place!r} and "
+                    f"{channel.place!r} both. Give each a folder of its own."
+                )
+        seen.append(channel)
 
 
 def configuration_of(channel: Channel) -> dict[str, str]:
-    """What a program reads about the channel in inputdataconfig.json."""
+    """What a program is told of a channel in input/config/inputdataconfig.json."""
+    modes = {Mode.FILE: "File", Mode.LAZY: "FastFile", Mode.PIPE: "Pipe"}
     return {
-        "TrainingInputMode": "File",
+        "TrainingInputMode": modes[channel.mode],
         "S3DistributionType": "ShardedByS3Key" if channel.is_sharded else "FullyReplicated",
-        "RecordWrapperType": "None",
+        "RecordWrapperType": "RecordIO" if channel.is_wrapped else "None",
         **({"ContentType": channel.content_type} if channel.content_type else {}),
         **({"CompressionType": "Gzip"} if channel.is_gzip else {}),
     }
 
 
-def _files_of_prefix(cloud: Cloud, channel: Channel) -> list[_File]:
-    try:
-        found = list(listings.walk(cloud, channel.bucket, channel.prefix))
-    except NotFound as error:
-        raise StagingFailed(
-            f"The bucket of channel {channel.name!r} does not exist: {_uri(channel)}. Create it and upload the data."
-        ) from error
-    return [
-        _File(channel.bucket, one.key, one.size, _path_below(channel.prefix, one.key))
-        for one in found
-        if not one.key.endswith("/")  # consoles make such empty objects as folders
-    ]
+def _are_in_each_others_way(one: Channel, other: Channel) -> bool:
+    """Whether they lie in one place, or one of them in the other's folder and nothing can be added there."""
+    outer, inner = sorted((one, other), key=lambda channel: len(channel.place))
+    is_within = inner.place.startswith(f"{outer.place}/")
+    return one.place == other.place or one.name == other.name or (is_within and outer.mode == Mode.LAZY)
 
 
-def _files_of_manifest(cloud: Cloud, channel: Channel) -> list[_File]:
-    """A manifest is a JSON list: {"prefix": "s3://bucket/folder/"}, then the rest of each object's URL."""
-    try:
-        size = objects.head(cloud, channel.bucket, channel.prefix).size
-        if size > MANIFEST_LIMIT_BYTES:
-            raise Invalid(f"it is larger than {MANIFEST_LIMIT_BYTES} bytes")
-        first, *rest = json.loads(b"".join(fetch(cloud, source_of(channel.bucket, channel.prefix))))
-        bucket, folder = parse_uri(first["prefix"])
-        return [_File(bucket, folder + name, objects.head(cloud, bucket, folder + name).size, name) for name in rest]
-    except (CloudError, ValueError, TypeError, KeyError) as error:
-        raise StagingFailed(
-            f"The manifest {_uri(channel)} of channel {channel.name!r} cannot be used: {error}. It must be a JSON list "
-            'of {"prefix": "s3://bucket/folder/"} and the names of objects there.'
-        ) from error
-
-
-def _path_below(prefix: str, key: str) -> str:
-    """Where an object lies in its channel's folder: SageMaker drops the prefix up to its last whole segment."""
-    rest = key[len(prefix) :]
-    if prefix and not prefix.endswith("/") and not rest.startswith("/"):
-        rest = key[prefix.rfind("/") + 1 :]  # the prefix is a whole key, or ends within a name
-    return rest.lstrip("/")
-
-
-def _check_path(file: _File) -> None:
-    if any(part in ("", ".", "..") for part in file.path.split("/")) or "\0" in file.path:
-        raise StagingFailed(f"The object key {file.key!r} is no usable file path. Rename the object.")
-
-
-def _uri(channel: Channel) -> str:
-    return f"s3://{channel.bucket}/{channel.prefix}"
+def _check_alone(channel: Channel) -> None:
+    parts = channel.place.split("/")
+    if channel.place.startswith("/") or any(part in ("", ".", "..") for part in parts) or "\0" in channel.place:
+        raise Invalid(f"The input {channel.name!r} cannot be laid at {channel.place!r}.")
+    if channel.kind == Kind.AUGMENTED and channel.mode != Mode.PIPE:
+        raise Invalid(
+            f"The input {channel.name!r} is an augmented manifest, which reaches a program in Pipe mode only. Set its "
+            "input mode to Pipe."
+        )
+    if channel.kind == Kind.AUGMENTED and not channel.attributes:
+        raise Invalid(f"The input {channel.name!r} is an augmented manifest. Say in AttributeNames what to send of it.")
+    if channel.attributes and channel.kind != Kind.AUGMENTED:
+        raise Invalid(f"The input {channel.name!r} has AttributeNames, which only an augmented manifest has.")
+    if channel.is_wrapped and channel.mode != Mode.PIPE:
+        raise Invalid(
+            f"The input {channel.name!r} asks for RecordIO wrapping, which is done in Pipe mode only. Set its input "
+            "mode to Pipe, or leave RecordWrapperType out."
+        )

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Connection, Row, select, update
 
-from lowcloud.core import events, models, records
+from lowcloud.core import events, models, records, tracking
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.models import Model
@@ -127,7 +127,11 @@ def create(cloud: Cloud, name: str, configuration_name: str, labels: Mapping[str
         "due_at": now,
     }
     begun = events.Event(now, State.CREATING, "Creating the endpoint")
-    records.add(cloud, endpoints, KIND, subject(name), row, labels, begun)
+
+    def track(connection: Connection) -> None:
+        tracking.endpoint(connection, name, served, now)
+
+    records.add(cloud, endpoints, KIND, subject(name), row, labels, begun, track)
 
 
 def find(cloud: Cloud, name: str) -> Endpoint:

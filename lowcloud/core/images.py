@@ -4,6 +4,7 @@ import importlib.util
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -53,7 +54,11 @@ class Program:
 
 
 def teach(cloud: Cloud, image: Image) -> None:
-    """Keep what an image name means, instead of what was taught of it before."""
+    """Keep what an image name means, instead of what was taught of it before. Raises Invalid."""
+    if sum(map(bool, (image.python, image.requirements, image.command, image.is_container))) != 1:
+        raise Invalid("Say one thing of an image: a Python environment, requirements, a command, or a container.")
+    if image.python and not Path(image.python, "bin", "python").exists():
+        raise Invalid(f"{image.python!r} is no virtual environment: it has no bin/python. `python -m venv` makes one.")
     row = {"name": image.name, "created_at": image.created_at, "specification": asdict(image)}
     with cloud.database.transaction() as connection:
         connection.execute(images.delete().where(images.c.name == image.name))

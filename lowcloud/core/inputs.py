@@ -1,11 +1,13 @@
 """Inputs of work: how an object is named to an engine, and how the engine reads what the name stands for."""
 
 from collections.abc import Iterator
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from lowcloud.core import objects
 from lowcloud.core.cloud import Closing, Cloud
 from lowcloud.core.errors import CloudError, Invalid
+from lowcloud.core.spans import Span
+from lowcloud.core.versions import Version
 from lowcloud.engine import StagingFailed
 from lowcloud.store.encryption import Tampered
 from lowcloud.store.files import BlobGone
@@ -25,12 +27,27 @@ def source_of(bucket: str, key: str) -> str:
     return f"s3://{bucket}/{quote(key)}"
 
 
-def fetch(cloud: Cloud, source: str) -> Iterator[bytes]:
-    """The bytes behind a source. Raises StagingFailed, and Closing when the server goes down meanwhile."""
+def source_of_version(version: Version) -> str:
+    """The name of these very bytes: what replaces the object is never read for them."""
+    return f"{source_of(version.bucket, version.key)}?{urlencode({'versionId': version.version, 'id': version.id})}"
+
+
+def fetch(cloud: Cloud, source: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """The bytes behind a source, from `start` to before `end`.
+
+    Raises StagingFailed, and Closing when the server goes down meanwhile.
+    """
     parts = urlsplit(source)
     key = unquote(parts.path.removeprefix("/"))
+    named = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    if end is not None and end <= start:
+        return
+    span = Span(start, None if end is None else end - 1) if start or end is not None else None
     try:
-        for chunk in objects.get(cloud, parts.netloc, key)[1]:
+        found, chunks = objects.get(cloud, parts.netloc, key, version=named.get("versionId"), span=span)
+        if found.id != named.get("id", found.id):
+            raise StagingFailed(f"s3://{parts.netloc}/{key} was replaced while a job read it. Start the job again.")
+        for chunk in chunks:
             if cloud.closing.is_set():
                 raise Closing
             yield chunk

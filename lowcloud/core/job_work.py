@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from lowcloud import contract, wiring
-from lowcloud.core import channels, images
+from lowcloud.core import channels, images, laying
 from lowcloud.core.access import Caller, issue_session
+from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.job_logs import hosts
-from lowcloud.core.jobs import TRAINING, Job
+from lowcloud.core.jobs import TRAINING, Job, Specification
+from lowcloud.core.laying import Laid
 from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
 
 LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
@@ -29,7 +31,10 @@ def plan(cloud: Cloud, job: Job) -> Work:
     return Work(
         id=job.work_id,
         command=program.command,
-        replicas=tuple(_replica(cloud, job, rank, sources) for rank in range(asked.instance_count)),
+        replicas=tuple(
+            _replica(cloud, job, rank, laid, sources)
+            for rank, laid in enumerate(laying.lay(cloud, _channels(asked), asked.instance_count))
+        ),
         resources=job.share,
         network=_has_network(job, program),
         environment=job.progress.environment or "",
@@ -62,12 +67,25 @@ def _has_network(job: Job, program: images.Program) -> bool:
     return not program.is_built_in or (program.needs_network and job.specification.instance_count > 1)
 
 
-def _replica(cloud: Cloud, job: Job, rank: int, sources: tuple[Input, ...]) -> Replica:
-    asked = job.specification
-    inputs = tuple(
-        entry for channel in asked.channels for entry in channels.inputs_of(cloud, channel, rank, asked.instance_count)
+def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, sources: tuple[Input, ...]) -> Replica:
+    return Replica(
+        environment=_environment(cloud, job),
+        files=_files(job, rank),
+        inputs=laid.inputs,
+        lazy_folders=laid.lazy_folders,
+        streams=laid.streams,
+        archives=sources,
     )
-    return Replica(environment=_environment(cloud, job), files=_files(job, rank), inputs=inputs, archives=sources)
+
+
+def _channels(asked: Specification) -> tuple[Channel, ...]:
+    """What is laid: the inputs, and the checkpoints that an earlier attempt, or an earlier job, has left."""
+    if asked.checkpoints is None:
+        return asked.channels
+    place = asked.checkpoints
+    prefix = f"{place.prefix.rstrip('/')}/" if place.prefix else ""
+    left = Channel("checkpoints", place.bucket, prefix, path=place.folder, is_optional=True)
+    return (*asked.channels, left)
 
 
 def _environment(cloud: Cloud, job: Job) -> dict[str, str]:

@@ -4,20 +4,20 @@ Training and processing jobs are the same record; they differ in what is laid ar
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
-from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, Table, select, update
+from sqlalchemy import Connection, Row, Table, select, update
 
 from lowcloud import instances
-from lowcloud.core import admission, buckets, events, pools, records, shares
+from lowcloud.core import admission, buckets, channels, events, pools, records, shares
 from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.metrics import Definition
+from lowcloud.core.tracking import NOWHERE, Grouping
 from lowcloud.engine import Resources
 from lowcloud.store import tables
 
@@ -104,6 +104,7 @@ class Specification:
     max_pending_seconds: int | None = None
     retries: int = 0  # further attempts where the machine, not the program, has failed
     keep_alive_seconds: int = 0
+    grouping: Grouping = NOWHERE
     description: Mapping[str, Any] = field(default_factory=dict)  # the dialect's own words, to tell the job again
 
 
@@ -157,9 +158,18 @@ def subject(kind: Kind, name: str) -> str:
 
 
 def create(
-    cloud: Cloud, kind: Kind, name: str, specification: Specification, labels: Mapping[str, str] | None = None
+    cloud: Cloud,
+    kind: Kind,
+    name: str,
+    specification: Specification,
+    labels: Mapping[str, str] | None,
+    begin: Callable[[Connection, Kind, str, Specification, float], None],
 ) -> None:
-    """Ask for a job. Raises AlreadyExists, and Invalid where an output's bucket does not exist."""
+    """Ask for a job, and `begin` in the same transaction what is kept beside it.
+
+    Raises AlreadyExists, Invalid where its inputs or outputs cannot be, and what `begin` raises.
+    """
+    channels.check(specification.channels)
     for output in specification.outputs:
         _check_bucket(cloud, output)
     now = cloud.now()
@@ -178,7 +188,12 @@ def create(
     }
     begun = events.Event(now, State.PENDING, f"Starting the {kind.noun}. {fitted.sentence}".strip())
     subject_of_job = subject(kind, name)
-    records.add(cloud, kind.table, kind.noun, subject_of_job, row, labels, begun, partial(admission.admit, cloud))
+
+    def also(connection: Connection) -> None:
+        begin(connection, kind, name, specification, now)
+        admission.admit(cloud, connection)
+
+    records.add(cloud, kind.table, kind.noun, subject_of_job, row, labels, begun, also)
 
 
 def demand_of(specification: Specification, priority: int) -> admission.Demand:
@@ -269,10 +284,11 @@ def _pool_key(specification: Specification) -> str | None:
 def _specification(document: Mapping[str, Any]) -> Specification:
     known = {member.name for member in fields(Specification)}  # an earlier version may have kept more
     asked = {name: value for name, value in document.items() if name in known}
-    asked["channels"] = tuple(Channel(**channel) for channel in asked["channels"])
+    asked["channels"] = tuple(channels.from_record(channel) for channel in asked["channels"])
     asked["outputs"] = tuple(Output(**output) for output in asked["outputs"])
     asked["checkpoints"] = asked["checkpoints"] and Output(**asked["checkpoints"])
     asked["entrypoint"], asked["arguments"] = tuple(asked["entrypoint"]), tuple(asked["arguments"])
+    asked["grouping"] = Grouping(**asked["grouping"]) if "grouping" in asked else NOWHERE
     asked["metric_definitions"] = tuple(Definition(**definition) for definition in asked["metric_definitions"])
     return Specification(**asked)
 

@@ -10,7 +10,18 @@ from typing import Any
 from sqlalchemy import Connection, and_
 
 from lowcloud import instances
-from lowcloud.core import admission, events, job_environment, job_logs, job_outputs, job_work, jobs, pools, shares
+from lowcloud.core import (
+    admission,
+    events,
+    job_environment,
+    job_logs,
+    job_outputs,
+    job_tracking,
+    job_work,
+    jobs,
+    pools,
+    shares,
+)
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, StorageFull
 from lowcloud.core.jobs import Job, Kind, Limit, State, billable_seconds
@@ -401,6 +412,7 @@ def _save(claim: Claim, before: Job, job: Job) -> None:
     def record(connection: Connection) -> None:
         if before.state != job.state:
             events.record(connection, job.subject, event)
+            job_tracking.follow(connection, before, job)
         if waits_again:
             admission.admit(claim.cloud, connection)
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
-from lowcloud.core import records
+from lowcloud.core import records, tracking
 from lowcloud.core.cloud import Cloud
 from lowcloud.store.tables import models
 
@@ -34,7 +34,11 @@ def subject(name: str) -> str:
 def create(cloud: Cloud, model: Model, labels: Mapping[str, str] | None = None) -> None:
     """Keep a model. Raises AlreadyExists."""
     row = {"name": model.name, "created_at": model.created_at, "specification": asdict(model)}
-    records.add(cloud, models, KIND, subject(model.name), row, labels)
+
+    def track(connection: Connection) -> None:
+        tracking.model(connection, model.name, model.image, model.artifact, model.created_at)
+
+    records.add(cloud, models, KIND, subject(model.name), row, labels, also=track)
 
 
 def find(cloud: Cloud, name: str) -> Model:

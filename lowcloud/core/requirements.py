@@ -15,6 +15,7 @@ ALL_TEXTS_BYTES = 16 << 20
 MEMBERS = 100_000
 UNPACKED_BYTES = 4 << 30
 SUFFIXES = ("", ".txt", ".in", ".pip", ".lock", ".lst")  # of files that requirements are read from
+PACKAGE_FILES = ("setup.py", "setup.cfg")
 DEPTH = 10  # of files that name files
 
 OPTION = re.compile(r"(-r|--requirement|-c|--constraint|-e|--editable)(?:\s*=\s*|\s+|(?<=-[rce])(?=\S))(\S.*)")
@@ -31,10 +32,10 @@ class Requirements:
     code: str = ""  # a digest of the whole archive where a line names a path in it, else ""
 
 
-def of_archive(chunks: Iterator[bytes], folder: str = "") -> Requirements | None:
-    """What the source in a `folder` of an archive asks for; None where it asks for nothing.
+def of_archive(chunks: Iterator[bytes], within: str = "") -> Requirements | None:
+    """What an archive asks for in its folder `within` (such as "code/"); None where it asks for nothing.
 
-    Raises Invalid for an archive that cannot be read.
+    Raises Invalid for one that cannot be read.
     """
     texts: dict[str, str] = {}
     digests: list[str] = []
@@ -43,10 +44,10 @@ def of_archive(chunks: Iterator[bytes], folder: str = "") -> Requirements | None
     try:
         for member in archive:
             path = posixpath.normpath(member.name)
-            if folder and not path.startswith(f"{folder}/"):
+            if path.startswith(("/", "..")) or not path.startswith(within):
                 continue
-            path = path.removeprefix(f"{folder}/")
-            is_text = posixpath.splitext(path)[1] in SUFFIXES and member.size <= min(TEXT_BYTES, room)
+            path = path.removeprefix(within)
+            is_text = _is_readable(path) and member.size <= min(TEXT_BYTES, room)
             digest = hashlib.sha256(f"{path}\0{member.mode & 0o100}\0{member.linkname}\0".encode(errors="replace"))
             kept = []
             for chunk in archive.content(member) if member.isreg() else ():
@@ -58,8 +59,6 @@ def of_archive(chunks: Iterator[bytes], folder: str = "") -> Requirements | None
             digests.append(digest.hexdigest())
     except Unreadable as error:
         raise Invalid(f"The source archive cannot be used: {error}.") from error
-    if FILE not in texts:
-        return None
     return of_texts(texts, hashlib.sha256("".join(sorted(digests)).encode()).hexdigest())
 
 
@@ -67,7 +66,10 @@ def of_texts(texts: Mapping[str, str], code: str = "") -> Requirements | None:
     """The requirements of the files `texts`, by path; `code` is a digest of all that lies around them."""
     lines: list[str] = []
     constraints: list[str] = []
-    _read(texts, FILE, lines, constraints, DEPTH)
+    if FILE in texts:
+        _read(texts, FILE, lines, constraints, DEPTH)
+    if any("install_requires" in texts.get(name, "") for name in PACKAGE_FILES if PACKAGE_FILES[0] in texts):
+        lines.append(".")  # a package is put on the path as it is, unless that would leave out what it needs
     if not lines:
         return None
     names_paths = any(_is_local(line) for line in (*lines, *constraints))
@@ -89,6 +91,11 @@ def _read(texts: Mapping[str, str], path: str, lines: list[str], constraints: li
         else:
             inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), value))
             _read(texts, inner, constraints if flag == "c" else lines, constraints, depth - 1)
+
+
+def _is_readable(path: str) -> bool:
+    """Whether a file by this name may hold requirements."""
+    return posixpath.splitext(path)[1] in SUFFIXES or path in PACKAGE_FILES
 
 
 def _logical_lines(text: str) -> Iterator[str]:

@@ -36,7 +36,7 @@ def need_of(cloud: Cloud, model: Model) -> Need:
         return building.need_of(cloud, program, None)
     if contract.CODE in archives:
         return building.need_of(cloud, program, archives[contract.CODE])
-    return building.need_of(cloud, program, archives.get(contract.MODEL), folder=contract.CODE)
+    return building.need_of(cloud, program, archives.get(contract.MODEL), within=f"{contract.CODE}/")
 
 
 def _source(model: Model) -> str:

@@ -1,6 +1,6 @@
 """Tags: key and value on any subject that has a name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, select
 
@@ -23,6 +23,14 @@ def of(connection: Connection, subject: str) -> dict[str, str]:
     """The tags of a subject, by key."""
     rows = connection.execute(select(tags).where(tags.c.subject == subject).order_by(tags.c.key))
     return {row.key: row.value for row in rows}
+
+
+def of_many(connection: Connection, subjects: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The tags of each of these subjects that has any."""
+    found: dict[str, dict[str, str]] = {}
+    for row in connection.execute(select(tags).where(tags.c.subject.in_(subjects)).order_by(tags.c.key)):
+        found.setdefault(row.subject, {})[row.key] = row.value
+    return found
 
 
 def remove(connection: Connection, subject: str, keys: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from lowcloud import catalog
-from lowcloud.core import images, jobs, metrics
+from lowcloud.core import images, job_tracking, jobs, metrics
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid
 from lowcloud.core.jobs import TRAINING, Specification
@@ -11,11 +11,11 @@ from lowcloud.schemas import InvalidHyperparameters
 
 
 def create(cloud: Cloud, name: str, specification: Specification, labels: Mapping[str, str] | None = None) -> None:
-    """Ask for a job. Raises AlreadyExists, and Invalid for what can be seen to fail before it runs."""
+    """Ask for a job. Raises AlreadyExists, Invalid for what can be seen to fail before it runs, and NotFound."""
     program = images.program_of(cloud, TRAINING, specification)
     if program.is_built_in:
         _check_hyperparameters(specification)
-    jobs.create(cloud, TRAINING, name, specification, labels)
+    jobs.create(cloud, TRAINING, name, specification, labels, job_tracking.begin)
 
 
 def final_metrics(cloud: Cloud, name: str) -> dict[str, metrics.Point]:

@@ -1,6 +1,6 @@
 """Work, and what an engine does with it; local.py runs it as processes of this machine."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -28,7 +28,46 @@ class Input:
     size_bytes: int
 
 
-Fetch = Callable[[str], Iterator[bytes]]  # source -> its bytes, in chunks
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What an engine reads bytes from: a name that it hands to its Fetch, as in Input."""
+
+    name: str
+    size_bytes: int
+
+
+Record = tuple[Source | str, ...]  # what is sent one after the other: bytes of sources, and texts
+
+
+@dataclass(frozen=True)
+class LazyFolder:
+    """A folder of files that are there at once and whose bytes come when they are read.
+
+    An engine that cannot do so lays them as files, and says it in the first line of the replica's log.
+    """
+
+    path: str  # relative to the replica's base folder
+    files: tuple[Input, ...]  # below the path, with paths relative to the base as everywhere
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Records that a program reads from named pipes `path`_0, `path`_1, ...: all of them from each, one an epoch."""
+
+    path: str  # relative to the replica's base folder
+    records: tuple[Record, ...]
+    is_gzip: bool = False  # sources are unpacked on their way
+    is_framed: bool = False  # each source and text goes in a RecordIO frame of its own
+    seed: int | None = None  # shuffles the records, anew for every epoch
+    shard: int = 0  # with `shards`: after shuffling, only each shards-th record is sent, from this one on
+    shards: int = 1
+
+
+class Fetch(Protocol):
+    """Gives the bytes behind the name of a source."""
+
+    def __call__(self, source: str, start: int = 0, end: int | None = None, /) -> Iterator[bytes]:
+        """The bytes from `start` to before `end`, in chunks. Raises StagingFailed where they never will be had."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +77,8 @@ class Replica:
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # small texts by path, e.g. configuration JSON
     inputs: tuple[Input, ...] = ()
+    lazy_folders: tuple[LazyFolder, ...] = ()
+    streams: tuple[Stream, ...] = ()
     folders: tuple[str, ...] = ()  # made empty, beside the usual ones, e.g. "processing/output/train"
     archives: tuple[Input, ...] = ()  # tar.gz objects unpacked safely into the folder `path`, e.g. a model
 

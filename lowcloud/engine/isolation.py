@@ -82,9 +82,14 @@ class Walls:
     hide: tuple[str, ...]  # folders no replica may see: the cloud's home, the user's, sockets of the user's sessions
     keep: tuple[str, ...]  # folders a Python program needs, wherever they lie
 
-    def plan(self, owner: Owner, memory_bytes: int, network: bool, needs: Sequence[str]) -> dict[str, Any]:
-        """The plan of one replica that also sees the folders `needs`, without its own folders and names."""
-        hide = {*self.hide, *(_out_of_reach(needs) if self.level.has_own_uids else ())}
+    def plan(
+        self, owner: Owner, memory_bytes: int, network: bool, needs: Sequence[str], hide: Sequence[str]
+    ) -> dict[str, Any]:
+        """The plan of one replica, without its own folders and names.
+
+        It also sees the folders `needs`, and not the files `hide`.
+        """
+        covers = {*self.hide, *hide, *(_out_of_reach(needs) if self.level.has_own_uids else ())}
         return {
             "uid": owner.uid if self.level.has_own_uids else None,
             "gid": owner.gid if self.level.has_own_uids else None,
@@ -92,7 +97,7 @@ class Walls:
             "landlock": self.level.has_landlock,
             "network": network,
             "memory_bytes": memory_bytes,
-            "hide": sorted(hide),
+            "hide": sorted(covers),
             "keep": (*self.keep, *needs),
         }
 

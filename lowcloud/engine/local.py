@@ -9,6 +9,7 @@ in `home`/environments, see environments.py):
     <work>/<replica>/...          see replica.py and, for the supervisor's files, lowcloud.contract
 """
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -26,12 +27,16 @@ from lowcloud import contract
 from lowcloud.engine import (
     Fetch,
     FileEntry,
+    Input,
+    LazyFolder,
     LogPage,
     Replica,
     ReplicaStatus,
     Resources,
     StagingFailed,
     Work,
+    feeding,
+    gpus,
     hosts,
     isolation,
     leavings,
@@ -39,12 +44,14 @@ from lowcloud.engine import (
     staging,
 )
 from lowcloud.engine.environments import Environment, Environments
+from lowcloud.engine.feeding import Feeding
 from lowcloud.engine.isolation import Walls
 from lowcloud.engine.launcher import Launcher
 from lowcloud.engine.replica import Owner, ReplicaFolder, Stopped, delete, read_record, write_record
 from lowcloud.engine.sockets import ShortNames
 
 TRIAL_SECONDS = 60.0  # for an interpreter to start and end on a machine under load
+NOT_LAZY = "this machine cannot show a program files that come when they are read (it takes /dev/fuse and namespaces)."
 TRASH = "-trash"  # ends the names of folders that a dead engine may have left to delete
 
 
@@ -64,8 +71,10 @@ class LocalEngine:
         self._shows = shows
         self._launcher = Launcher()
         self._short_names = ShortNames(self._root, self._home)
+        self._feeding = Feeding(self._root, fetch, self._short_names)
         self._environments = Environments(self._home / "environments", self._home)
         self._walls: isolation.Walls | None = None
+        self._is_lazy: bool | None = None
         self._walls_guard = threading.Lock()
         self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
         self._guard = threading.Lock()
@@ -78,11 +87,14 @@ class LocalEngine:
         Not before: a server that only looks on must touch nothing that another one is about.
         """
         self._launcher.warm_up()
+        if any(self._root.glob(f"*/*/{contract.FEEDS_FOLDER}")):
+            self._feeding.open()  # programs wait for what an earlier server gave them
         threading.Thread(target=self._clean, name="trash", daemon=True).start()
 
     def close(self) -> None:
-        """Let go of the warm parent. Running work goes on."""
+        """Let go of the warm parent. Running work goes on, or waits where it is fed with inputs."""
         self._launcher.close()
+        self._feeding.close()
         self._short_names.close()
 
     def start(self, work: Work) -> None:
@@ -90,14 +102,11 @@ class LocalEngine:
         with self._locked(work.id):
             folder = self._folder(work.id)
             folder.mkdir(mode=0o700, exist_ok=True)
-            if not read_record(folder / "work.json"):  # a torn one is written anew: replicas know if they ever ran
-                record = {
-                    "id": work.id,
-                    "replicas": len(work.replicas),
-                    "first_id": self._count_ids(len(work.replicas)),
-                    "builds": work.builds,
-                }
-                write_record(folder / "work.json", record)
+            record = read_record(folder / "work.json")
+            if not record or "gpus" not in record:  # a torn one is written anew: replicas know if they ever ran
+                self._record(work, folder)
+            if any(replica.streams or replica.lazy_folders for replica in work.replicas):
+                self._feeding.open()
             waiting = [replica for replica in self._replicas(work.id) if not replica.was_started]
             for replica in waiting:
                 if not replica.is_staged:
@@ -108,6 +117,19 @@ class LocalEngine:
                 self._launcher.launch(replica.path, is_ours)
             for replica in waiting:
                 replica.wait_until_started()
+
+    def _record(self, work: Work, folder: Path) -> None:
+        first_id = self._count_ids(len(work.replicas))
+        facts = {"id": work.id, "replicas": len(work.replicas), "first_id": first_id, "builds": work.builds}
+        with self._guard:  # one work at a time is given GPUs, and has them when this is written
+            given = gpus.give(self._gpus_in_use(), work.resources.gpus, len(work.replicas))
+            write_record(folder / "work.json", {**facts, "gpus": given})
+
+    def _gpus_in_use(self) -> Iterator[int]:
+        for path in self._root.glob("[!.]*/work.json"):
+            for number, given in enumerate((read_record(path) or {}).get("gpus", ())):
+                if not ReplicaFolder(path.parent / str(number)).has_ended:
+                    yield from given
 
     def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
         """See Engine.status."""
@@ -194,7 +216,7 @@ class LocalEngine:
     def capacity(self) -> Resources:
         """See Engine.capacity."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return Resources(float(os.cpu_count() or 1), memory, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+        return Resources(float(os.cpu_count() or 1), memory, len(gpus.present()))
 
     def isolation(self) -> str:
         """See Engine.isolation."""
@@ -244,24 +266,48 @@ class LocalEngine:
         _check_room(work, number)
         try:
             replica.make(owner)
-            staging.lay(work.replicas[number], replica.base, self._fetch_for(replica), owner)
+            wanted = self._possible(work.replicas[number], replica)
+            staging.lay(wanted, replica.base, self._fetch_for(replica), owner)
             environment = self._environment_of(work, owner)
             addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
             replica.name_hosts(hosts.table(addresses))
-            plan = plans.make(work, replica, walls, owner, self._short_names, addresses, environment)
+            given = record["gpus"][number]
+            plan = plans.make(work, replica, walls, owner, self._short_names, addresses, given, environment)
+            if wanted.streams or wanted.lazy_folders:
+                plan["feeds"] = feeding.plan(replica, wanted, owner, plan["directory"], self._feeding.folder)
             write_record(replica.path / contract.PLAN_FILE, plan)
         except Stopped:
             replica.record_stop()
+
+    def _possible(self, wanted: Replica, replica: ReplicaFolder) -> Replica:
+        """What can be done of what is wanted: where no folder can be lazy, its files are laid, and the log says so."""
+        if not wanted.lazy_folders or self._can_be_lazy():
+            return wanted
+        for folder in wanted.lazy_folders:
+            replica.note(f"{folder.path} is laid as files before the program starts: {NOT_LAZY}")
+        files = (file for folder in wanted.lazy_folders for file in folder.files)
+        return dataclasses.replace(wanted, inputs=(*wanted.inputs, *files), lazy_folders=())
 
     def _environment_of(self, work: Work, owner: Owner) -> Environment | None:
         if work.builds:
             return self._environments.make(work.builds, work.id, owner)
         return self._environments.find(work.environment)
 
-    def _fetch_for(self, replica: ReplicaFolder) -> Fetch:
-        """Fetch that gives up when the replica is no longer wanted."""
+    def _can_be_lazy(self) -> bool:
+        """Whether a file system of ours can be shown to a replica here; tried once."""
+        walls = self._find_walls()
+        with self._walls_guard:
+            if self._is_lazy is None:
+                path = f"{contract.DATA}/trial"
+                trial = Replica(lazy_folders=(LazyFolder(path, (Input(f"{path}/file", "", 0),)),))
+                look = f"open('{contract.DEFAULT_BASE_DIR}/{path}/file').read()"
+                self._is_lazy = walls.level.has_namespaces and not self._try(walls, trial, look)
+            return self._is_lazy
 
-        def fetch(source: str) -> Iterator[bytes]:
+    def _fetch_for(self, replica: ReplicaFolder) -> Fetch:
+        """Fetch, of whole sources, that gives up when the replica is no longer wanted."""
+
+        def fetch(source: str, _start: int = 0, _end: int | None = None, /) -> Iterator[bytes]:
             for chunk in self._fetch(source):
                 if replica.is_unwanted:
                     raise Stopped
@@ -291,7 +337,7 @@ class LocalEngine:
                 self._walls = isolation.walls(level, self._home, self._shows)
             return self._walls
 
-    def _try(self, walls: Walls) -> str:
+    def _try(self, walls: Walls, wanted: Replica | None = None, code: str = "import lowcloud") -> str:
         """Why no Python program runs behind these walls; nothing where one does."""
         folder = self._root / f".{secrets.token_hex(8)}{TRASH}"
         folder.mkdir(mode=0o700)
@@ -300,9 +346,13 @@ class LocalEngine:
             owner = isolation.owner(walls.level, self._count_ids(1), 0)
             replica.make(owner)
             environment = {"PYTHONPATH": ":".join(sys.path)}
-            work = Work(folder.name, ("python", "-c", "import lowcloud"), (Replica(environment),), self.capacity())
+            work = Work(folder.name, ("python", "-c", code), (Replica(environment),), self.capacity())
             replica.name_hosts("")
-            plan = plans.make(work, replica, walls, owner, self._short_names, {hosts.name(0): "127.0.0.1"})
+            plan = plans.make(work, replica, walls, owner, self._short_names, {hosts.name(0): "127.0.0.1"}, [])
+            if wanted is not None:
+                self._feeding.open()
+                staging.lay(wanted, replica.base, self._fetch, owner)
+                plan["feeds"] = feeding.plan(replica, wanted, owner, plan["directory"], self._feeding.folder)
             write_record(replica.path / contract.PLAN_FILE, plan)
             self._launcher.launch(replica.path, is_built_in=False)
             replica.wait_until_dead(TRIAL_SECONDS)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lowcloud import contract
-from lowcloud.engine import Work
+from lowcloud.engine import Work, gpus
 from lowcloud.engine.environments import Environment
 from lowcloud.engine.isolation import Walls
 from lowcloud.engine.replica import Owner, ReplicaFolder
@@ -42,11 +42,12 @@ def make(
     owner: Owner,
     short_names: ShortNames,
     addresses: dict[str, str],
+    given: list[int],
     environment: Environment | None = None,
 ) -> dict[str, Any]:
     """The plan. Nothing of the server's own environment reaches the program.
 
-    `addresses` are those of all replicas of the work by name, as in the replica's hosts file.
+    `addresses` are those of all replicas of the work by name, as in the replica's hosts file; `given` are its GPUs.
     """
     number = int(replica.path.name)
     places = _places(replica, short_names, environment)
@@ -54,6 +55,7 @@ def make(
     has_interpreter = environment is not None and not environment.is_built
     python = f"{seen['environment']}/bin/python" if has_interpreter else sys.executable
     interpreter = python if has_interpreter and not is_forked(work) else None
+    needs = environment.needs if environment else ()
     name = secrets.token_hex(12)
     return {
         "name": name,
@@ -61,6 +63,7 @@ def make(
         "interpreter": interpreter,
         "environment": {
             **_environment(work, seen, python),
+            **gpus.environment(given, are_alone=walls.level.has_namespaces),
             **work.replicas[number].environment,
             **_contract(name, seen, addresses),  # last: what a user calls by these names must not lead elsewhere
         },
@@ -68,7 +71,7 @@ def make(
         "disk_bytes": work.disk_bytes,
         "log_bytes": work.log_bytes,
         "sandbox": {
-            **walls.plan(owner, work.resources.memory_bytes, work.network, environment.needs if environment else ()),
+            **walls.plan(owner, work.resources.memory_bytes, work.network, needs, gpus.hidden(given)),
             "cgroup": name,
             "hostname": list(addresses)[number],
             "binds": [(str(place.outside), place.inside) for place in places.values() if place.is_writable],

@@ -152,6 +152,11 @@ class ReplicaFolder:
             return LogPage((), offset)
         return LogPage(tuple(map(_log_line, page.split(b"\n"))), offset + len(page) + 1)
 
+    def note(self, line: str) -> None:
+        """Say something at the beginning of the log, before the program starts."""
+        with (self.path / contract.LOG_FILE).open("a") as file:
+            file.write(f"{time.time_ns() // 1_000_000} {line}\n")
+
     def last_words(self) -> str:
         """The last line that the program or else its supervisor left, to say why it failed."""
         notes = read_text(self.path / contract.SUPERVISOR_LOG_FILE).splitlines()

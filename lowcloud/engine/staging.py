@@ -42,6 +42,10 @@ def lay(replica: Replica, base: Path, fetch: Fetch, owner: Owner) -> None:
         size = folder.write(item.path, chunks)
         if size != item.size_bytes:
             raise StagingFailed(f"{item.source} gave {size} bytes where {item.size_bytes} were expected.")
+    for lazy in replica.lazy_folders:
+        folder.make(lazy.path)
+    for stream in replica.streams:
+        folder.make(str(PurePosixPath(stream.path).parent))
     for item in replica.archives:
         _unpack(item, folder, fetch)
 

@@ -6,8 +6,10 @@ import os
 import select
 import shutil
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +24,9 @@ LAST_LINES = 5  # that stand for an error where there is no traceback
 TRACEBACK = "Traceback (most recent call last):"
 SIGNALLED = 128  # added to a signal's number, as a shell says it
 KILLED = SIGNALLED + signal.SIGKILL
+# Its own process group keeps an engine's SIGTERM from coming twice. Elsewhere an engine can end a program by its group
+# alone, and so signals all of it: nothing is left to pass on.
+HAS_OWN_GROUP = sys.platform == "linux"
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ def run(command: Sequence[str], environment: Mapping[str, str], directory: Path)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, number) if is_shell else os.kill(child, number)
+            if HAS_OWN_GROUP:
+                os.killpg(child, number) if is_shell else os.kill(child, number)
 
     read_end, write_end = os.pipe()
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))  # until there is somebody to pass it on to
@@ -91,13 +97,13 @@ def _start(command: Sequence[str], environment: Mapping[str, str], directory: Pa
     if path is None:
         raise ClientError(f"There is no program {command[0]!r} here. PATH is {environment.get('PATH')}.")
     os.chdir(directory)
+    spawn = partial(os.posix_spawn, setpgroup=0) if HAS_OWN_GROUP else os.posix_spawn
     try:
-        return os.posix_spawn(
+        return spawn(
             path,
             list(command),
             dict(environment),
             file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)],
-            setpgroup=0,
             setsigmask=(),
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # which Python ignores
         )

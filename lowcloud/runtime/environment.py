@@ -102,8 +102,9 @@ def _constraints(base: Path) -> list[str]:
 
 
 def _run(command: list[str], base: Path) -> None:
-    code = base / contract.CODE
-    ended = child.run(command, {**DEFAULTS, **os.environ}, code if code.is_dir() else base)
+    code = (base / contract.CODE, base / contract.MODEL / contract.CODE)  # of a job, or beside a model
+    folder = next((one for one in code if one.is_dir()), base)
+    ended = child.run(command, {**DEFAULTS, **os.environ}, folder)
     if ended.exit_code:
         raise ClientError(f"The requirements cannot be installed: {_error(ended)}")
 

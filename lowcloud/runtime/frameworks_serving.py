@@ -39,7 +39,7 @@ def of_model(model: Any) -> Framework:
 
 def load(folder: Path) -> tuple[Any, Framework]:
     """The model that a script without a model_fn means. Raises ClientError where the folder holds no such model."""
-    if (folder / "config.json").is_file():
+    if (folder / "config.json").is_file() or "HF_MODEL_ID" in os.environ:
         return _load_pipeline(folder), HUGGING_FACE
     torch_files = sorted([*folder.glob("*.pt"), *folder.glob("*.pth")])
     if len(torch_files) == 1:
@@ -107,7 +107,8 @@ def _load_pipeline(folder: Path) -> Any:
     task = os.environ.get("HF_TASK")
     if not task:
         raise ClientError("Set HF_TASK in the model's environment, such as text-classification, or write a model_fn.")
-    return transformers.pipeline(task, model=str(folder), device=0 if _device() == "cuda" else -1)
+    model = os.environ.get("HF_MODEL_ID", str(folder))
+    return transformers.pipeline(task, model=model, device=0 if _device() == "cuda" else -1)
 
 
 def _decode_inputs(body: str | bytes, content_type: str) -> Any:

@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
+MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
 MS_BIND = 4096
@@ -93,6 +95,27 @@ def make_mounts_private() -> None:
 def mount_memory(target: str, options: str) -> None:
     """An empty file system in memory at `target`."""
     _mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, options)
+
+
+def mount_fuse(device: int, target: str, largest_read_bytes: int) -> None:
+    """The read-only file system that is served at an open /dev/fuse."""
+    owner = f"user_id={os.geteuid()},group_id={os.getegid()}"
+    options = f"fd={device},rootmode=40755,{owner},allow_other,default_permissions,max_read={largest_read_bytes}"
+    _mount("lowcloud", target, "fuse.lowcloud", MS_NOSUID | MS_NODEV | MS_RDONLY, options)
+
+
+def read_ahead(target: str, kilobytes: int) -> None:
+    """Have so much of a file read ahead on the file system at `target`, by who may say so."""
+    device = Path(target).stat().st_dev
+    with suppress(OSError):  # it is only slower without
+        Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb").write_text(str(kilobytes))
+
+
+def close_all_but(kept: Iterable[int]) -> None:
+    """Close every descriptor of this process but these."""
+    for descriptor in {int(path.name) for path in Path("/dev/fd").iterdir()} - set(kept):
+        with suppress(OSError):  # the one that listed them
+            os.close(descriptor)
 
 
 def mount_processes() -> None:

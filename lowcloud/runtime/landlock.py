@@ -21,7 +21,8 @@ WRITABLE = ("/dev", "/proc", "/tmp", "/var/tmp")  # beside its own folders
 
 EXECUTE, WRITE_FILE, READ_FILE, TRUNCATE, IOCTL_DEVICE = 1 << 0, 1 << 1, 1 << 2, 1 << 14, 1 << 15
 FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEVICE
-READ_RIGHTS = EXECUTE | READ_FILE | 1 << 3
+READ_FOLDER = 1 << 3
+READ_RIGHTS = EXECUTE | READ_FILE | READ_FOLDER
 RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}  # by version
 
 
@@ -38,6 +39,7 @@ def confine(hide: Iterable[str], read: Iterable[str], write: Iterable[str]) -> N
     for top in WRITABLE:
         for path in _visible(Path(top), [Path(folder) for folder in hide]):
             _allow(ruleset, path, rights)
+    _allow(ruleset, Path("/dev"), READ_FOLDER)  # some programs list it, and it may hold hidden nodes
     for folder in read:
         _allow(ruleset, Path(folder), READ_RIGHTS)
     for folder in write:

@@ -9,9 +9,9 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
+from lowcloud.runtime import kernel
 from lowcloud.runtime.sandbox import Jail
 
 BUILT_IN = "lowcloud.runtime."
@@ -24,7 +24,7 @@ def become(plan: dict[str, Any], jail: Jail, output: int) -> NoReturn:
     try:
         os.setpgid(0, 0)
         _reset_signals()
-        _take_output(output)
+        _take_output(output, jail)
         jail.enter()
         os.chdir(plan["directory"])
         code = _run(tuple(plan["command"]), plan["interpreter"], plan["environment"])
@@ -86,12 +86,12 @@ def _reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _take_output(output: int) -> None:
+def _take_output(output: int, jail: Jail) -> None:
     """stdin from nowhere, stdout and stderr to `output`, and none of the supervisor's other descriptors."""
     nowhere = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nowhere, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
-    os.closerange(3, max(int(path.name) for path in Path("/dev/fd").iterdir()) + 1)
+    kernel.close_all_but({0, 1, 2, *(device for device, _ in jail.mounts)})
     sys.stdin = os.fdopen(0, closefd=False, encoding="utf-8")
     # Line by line, so that the log is live.
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False, encoding="utf-8", errors="backslashreplace")

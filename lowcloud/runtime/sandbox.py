@@ -1,7 +1,7 @@
 """The walls around one program, built from the engine's plan (engine/isolation.py) by its supervisor and by itself.
 
 Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int, cgroup: name,
-       hostname: name, hide: [folder], keep: [folder], binds: [[source, target]], shows: [[source, target]]}
+       hostname: name, hide: [path], keep: [folder], binds: [[source, target]], shows: [[source, target]]}
 
 `binds` are the replica's own folders, `shows` folders and files that it may read.
 """
@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from lowcloud.runtime import cgroup, kernel, landlock, network
+from lowcloud.runtime.fuse import LARGEST_READ_BYTES
 
 PROCESS_LIMIT = 4096  # for each uid of its own
 OPEN_FILES_LIMIT = 65536
 OOM_SCORE = 500
+READ_AHEAD_KILOBYTES = 4096  # of files that come when they are read
 COVER_OPTIONS = "mode=755,size=1m"
 
 
@@ -31,6 +33,7 @@ class Jail:
         self.folder = folder
         self.plan = plan
         self.supervisor = os.getpid()
+        self.mounts: list[tuple[int, str]] = []  # file systems of our own: the device of each, and where to show it
         self.keeper: int | None = None  # process 1 of the pid namespace
         self.cgroup = cgroup.make(plan["cgroup"], plan["memory_bytes"]) if os.geteuid() == 0 else None
 
@@ -53,7 +56,7 @@ class Jail:
         if self.cgroup:
             self.cgroup.join()
         if self.plan["namespaces"]:
-            _enter_namespaces(self.plan)
+            _enter_namespaces(self.plan, self.mounts)
         if kernel.LINUX:
             _set_limits(has_own_uid=self.plan["uid"] is not None)
         if self.plan["uid"] is not None:
@@ -104,7 +107,7 @@ class Jail:
         return pid
 
 
-def _enter_namespaces(plan: dict[str, Any]) -> None:
+def _enter_namespaces(plan: dict[str, Any], mounts: list[tuple[int, str]]) -> None:
     kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
     socket.sethostname(plan["hostname"])
     kernel.make_mounts_private()
@@ -116,14 +119,21 @@ def _enter_namespaces(plan: dict[str, Any]) -> None:
         if "/tmp" in own:
             kernel.bind(own.pop("/tmp"), "/tmp")
             _restore("/tmp", kept)
-        for folder in sorted(plan["hide"]):  # an outer folder comes before those in it
-            if Path(folder).is_dir():
-                kernel.mount_memory(folder, COVER_OPTIONS)
-                _restore(folder, kept)
+        nothing = _make_nothing(opened)
+        for path in sorted(plan["hide"]):  # an outer folder comes before those in it
+            if Path(path).is_dir():
+                kernel.mount_memory(path, COVER_OPTIONS)
+                _restore(path, kept)
+            elif Path(path).exists():
+                kernel.bind(nothing, path)
         for target, source in own.items():
             _show(source, target)
             if target == "/var/tmp":
                 _restore(target, kept)
+    for device, target in mounts:
+        kernel.mount_fuse(device, target, LARGEST_READ_BYTES)
+        kernel.read_ahead(target, READ_AHEAD_KILOBYTES)
+        os.close(device)
     kernel.mount_memory("/dev/shm", "mode=1777")
     _make_read_only([*(target for _, target in plan["binds"]), "/dev/shm"])
     with contextlib.suppress(PermissionError):  # in some containers; the outer /proc then stays
@@ -147,6 +157,14 @@ def _rebuild_opt(opened: contextlib.ExitStack) -> None:
     _restore("/opt", folders)
     for path, target in links.items():
         Path(path).symlink_to(target)
+
+
+def _make_nothing(opened: contextlib.ExitStack) -> int:
+    """A file that nobody may open, to cover others with."""
+    path = Path("/opt/lowcloud/nothing")
+    path.parent.mkdir(mode=0o755, exist_ok=True)
+    path.touch(mode=0)
+    return _open(str(path), opened)
 
 
 def _restore(cover: str, folders: dict[str, int]) -> None:

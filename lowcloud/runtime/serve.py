@@ -21,8 +21,9 @@ import uvloop
 from lowcloud import contract
 from lowcloud.runtime import algorithms
 from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
+from lowcloud.runtime.transform.attachment import attached
 
-SCRIPT = "script"  # instead of an algorithm: a model behind a user's inference script
+SCRIPT = "script"
 BODY_BYTES = 25 * 1024 * 1024  # the largest payload of InvokeEndpoint
 HEADER_BYTES = 64 * 1024
 GOODBYE_SECONDS = 10.0  # for requests that were begun before SIGTERM
@@ -53,7 +54,8 @@ def main(argv: list[str]) -> int:
     """Serve the model of the algorithm argv[0], with options in what follows, until SIGTERM; the exit code."""
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
-        predictor = cast(Predictor, _program(argv[0]).load(base / contract.MODEL, *argv[1:]))
+        model = base / contract.MODEL
+        predictor = attached(cast(Predictor, _find(argv[0]).load(model, *argv[1:])), model)
     except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the endpoint's failure reason
         traceback.print_exc()
         (base / contract.FAILURE).parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +67,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _program(name: str) -> ModuleType:
+def _find(name: str) -> ModuleType:
+    """What loads a model: an algorithm, or the user's own script."""
     return importlib.import_module("lowcloud.runtime.script_model") if name == SCRIPT else algorithms.find(name)
 
 

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from lowcloud import contract
 from lowcloud.runtime import program, sandbox
+from lowcloud.runtime.feeder import FAILED, Feeder
 from lowcloud.runtime.journal import Journal
 from lowcloud.runtime.watch import Watch
 
@@ -75,6 +76,8 @@ class _Supervisor:
         self.output: int | None = None
         self.pid = 0
         self.status: int | None = None
+        self.feeder: Feeder | None = None
+        self.lacks_input = False
         self.kill_at: float | None = None
 
     def run(self) -> None:
@@ -83,16 +86,24 @@ class _Supervisor:
         if self.kill_at is not None:  # stopped before it began
             self._record_exit(-signal.SIGTERM, time.time())
             return
+        write_end = self._open_output()
+        if (feeds := self.plan.get("feeds")) is not None:  # before there are walls, so that it stands outside
+            signal.signal(FAILED, lambda *_: self._end_for_input())
+            self.feeder = Feeder(feeds, write_end)
         self.jail.build()
+        if self.feeder is not None:
+            self.jail.mounts = self.feeder.open_mounts()
         _write_whole(self.folder, contract.STARTED_FILE, {"started_at": time.time()})
-        self._start()
+        self._start(write_end)
         while self.status is None:
             self._wait()
         ended_at = time.time()
         self.jail.end_everything(self.pid)
         self._drain()
         self.journal.close()
-        self._record_exit(os.waitstatus_to_exitcode(self.status), ended_at)
+        exit_code = os.waitstatus_to_exitcode(self.status)
+        # A success without all of the input is none.
+        self._record_exit(-signal.SIGKILL if self.lacks_input and not exit_code else exit_code, ended_at)
         self.jail.clear()
 
     def _listen(self) -> tuple[int, int]:
@@ -110,18 +121,26 @@ class _Supervisor:
         # Opened for writing too, so that it never reads as ended when the engine closes its side.
         return receive, os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
 
-    def _start(self) -> None:
+    def _open_output(self) -> int:
+        """A pipe for what is to be logged: where to write."""
         self.output, write_end = os.pipe()
         os.set_blocking(self.output, False)
+        return write_end
+
+    def _start(self, write_end: int) -> None:
         # Held back until the program has taken leave of our handlers: a stop in between would be lost on it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, FAILED))
         self.pid = os.fork()
         if self.pid == 0:
             program.become(self.plan, self.jail, write_end)
         if self.kill_at is not None:  # asked to end before there was a program to ask
             _signal_group(self.pid, signal.SIGTERM)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+        if self.lacks_input:
+            self._kill()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, FAILED))
         os.close(write_end)
+        for device, _ in self.jail.mounts:
+            os.close(device)
 
     def _wait(self) -> None:
         """Until something happens, then do what it asks for."""
@@ -138,7 +157,7 @@ class _Supervisor:
             os.read(self.control, READ_BYTES)
             self._read_stop()
         if self.status is None and self.kill_at is not None and time.monotonic() >= self.kill_at:
-            _signal_group(self.pid, signal.SIGKILL)
+            self._kill()
             self.kill_at = None
         if self.status is None and not self.reason and time.monotonic() >= self.watch.next_at:
             self.reason = self.watch.look()
@@ -151,6 +170,9 @@ class _Supervisor:
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 if ended[0] == self.pid:
                     self.status = ended[1]
+                elif self.feeder is not None and ended[0] == self.feeder.pid:
+                    self.feeder = None
+                    self._end_for_input()
 
     def _copy(self) -> bool:
         """Move output into the log; false when there is none at the moment."""
@@ -188,6 +210,17 @@ class _Supervisor:
         self.kill_at = kill_at
         if self.pid:
             _signal_group(self.pid, signal.SIGTERM)
+
+    def _end_for_input(self) -> None:
+        """End the program, which misses some of its input; the log says why."""
+        self.lacks_input = True
+        if self.pid and self.status is None:
+            self._kill()
+
+    def _kill(self) -> None:
+        if self.feeder is not None:  # first: what waits for bytes cannot be killed
+            self.feeder.kill()
+        _signal_group(self.pid, signal.SIGKILL)
 
     def _record_exit(self, exit_code: int, ended_at: float) -> None:
         if self.jail.ran_out_of_memory():

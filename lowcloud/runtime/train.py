@@ -14,6 +14,7 @@ from lowcloud.runtime import algorithms
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.channel import ChannelReader
 from lowcloud.runtime.report import Report
+from lowcloud.runtime.transform import attachment
 from lowcloud.runtime.world import World, WorldBroken, join
 from lowcloud.schemas import InvalidHyperparameters
 
@@ -38,6 +39,8 @@ def main(argv: list[str]) -> int:
         host, hosts = str(resources.get("current_host", "algo-1")), list(resources.get("hosts", ["algo-1"]))
         with join(hosts, host) as world:
             report = Report(argv[0], host, is_first=world.rank == 0)
+            if world.rank == 0:
+                attachment.adopt(base / contract.DATA, base / contract.MODEL)
             algorithm.train(_job(base, world, report))
     except (ClientError, InvalidHyperparameters) as error:
         return _fail(base, f"ClientError: {error}", contract.EXIT_CLIENT_ERROR)
@@ -58,6 +61,7 @@ def _job(base: Path, world: World, report: Report) -> Job:
             base / contract.DATA / name,
             (inputs.get(name) or {}).get("ContentType"),
             is_passed=name in inputs,
+            is_piped=(inputs.get(name) or {}).get("TrainingInputMode") == "Pipe",
         )
         for name in {"train", *inputs}
     }

@@ -35,6 +35,7 @@ class Hyperparameter:
     open_maximum: bool = False
     words: tuple[str, ...] = ()
     tunable: bool = False
+    other_name: str = ""  # by which it may be given too
 
     def describe(self) -> str:
         """The accepted values in words, e.g. "auto or a number above 0 and below 1"."""
@@ -49,7 +50,7 @@ class Hyperparameter:
         """The typed value of a text. Raises ValueError with the accepted values."""
         value = self._read(text.strip())
         if value is None:
-            raise ValueError(f"Hyperparameter {self.name} must be {self.describe()}, not {text[:80]!r}.")
+            raise ValueError(f"{self.name} must be {self.describe()}, not {text[:80]!r}.")
         return value
 
     def _read(self, text: str) -> Value | None:
@@ -79,21 +80,24 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class Schema:
-    """All hyperparameters of one program, and the rules between them."""
+    """All hyperparameters of one program, and the rules between them; `noun` is what its users call them."""
 
     hyperparameters: tuple[Hyperparameter, ...]
     rules: tuple[Rule, ...] = ()
+    noun: str = "Hyperparameter"
+    owner: str = "this algorithm"
 
     def validate(self, texts: Mapping[str, str]) -> dict[str, Value]:
         """Typed values, defaults filled in. Raises InvalidHyperparameters listing every offence."""
         known = {parameter.name: parameter for parameter in self.hyperparameters}
-        problems = [_unknown(name, known) for name in texts if name not in known]
+        texts, problems = self._by_own_names(texts)
+        problems += [self._unknown(name, known) for name in texts if name not in known]
         values: dict[str, Value] = {}
         for name, parameter in known.items():
             try:
                 value = parameter.parse(texts[name]) if name in texts else _default(parameter)
             except ValueError as error:
-                problems.append(str(error))
+                problems.append(f"{self.noun} {error}")
                 continue
             if value is not None:
                 values[name] = value
@@ -102,15 +106,26 @@ class Schema:
             raise InvalidHyperparameters(tuple(problems))
         return values
 
+    def given(self, texts: Mapping[str, str]) -> dict[str, Value]:
+        """The typed values of those that were given alone, no defaults. Raises InvalidHyperparameters as validate."""
+        values = self.validate(texts)
+        return {name: values[name] for name in self._by_own_names(texts)[0]}
+
+    def _by_own_names(self, texts: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+        """The texts by the names proper, and a sentence on each that was given by both its names."""
+        others = {parameter.other_name: parameter.name for parameter in self.hyperparameters if parameter.other_name}
+        twice = [name for name in texts if others.get(name) in texts]
+        problems = [f"Hyperparameter {name} is another name of {others[name]}: give one of them." for name in twice]
+        return {others.get(name, name): text for name, text in texts.items() if name not in twice}, problems
+
+    def _unknown(self, name: str, known: Mapping[str, Hyperparameter]) -> str:
+        public = [one for one in known if not one.startswith("_")]
+        close = get_close_matches(name, public, 1)
+        hint = f"Did you mean {close[0]}?" if close else f"It has: {', '.join(public)}."
+        return f"{self.noun} {name[:80]!r} is not one of {self.owner}. {hint}"
+
 
 def _default(parameter: Hyperparameter) -> Value | None:
     if parameter.required:
-        raise ValueError(f"Hyperparameter {parameter.name} is required: {parameter.describe()}.")
+        raise ValueError(f"{parameter.name} is required: {parameter.describe()}.")
     return parameter.default
-
-
-def _unknown(name: str, known: Mapping[str, Hyperparameter]) -> str:
-    public = [one for one in known if not one.startswith("_")]
-    close = get_close_matches(name, public, 1)
-    hint = f"Did you mean {close[0]}?" if close else f"It has: {', '.join(public)}."
-    return f"Hyperparameter {name[:80]!r} is not one of this algorithm. {hint}"

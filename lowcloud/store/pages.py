@@ -53,8 +53,28 @@ def read_page(
     rows = connection.execute(statement).all()
     if len(rows) <= limit:
         return Page(rows, None)
-    final = rows[limit - 1]._mapping
-    return Page(rows[:limit], _encode([final[order.column], final["name"]]))
+    return Page(rows[:limit], token_of(rows[limit - 1], order))
+
+
+def token_of(row: Row[Any], order: Order) -> str:
+    """What continues after a row."""
+    return _encode([row._mapping[order.column], row._mapping["name"]])
+
+
+def offset_token(offset: int) -> str:
+    """What continues after so many results, where they have no order that a table keeps."""
+    return _encode([offset])
+
+
+def read_offset(token: str) -> int:
+    """The inverse of `offset_token`. Raises BadToken."""
+    try:
+        (offset,) = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, TypeError) as error:
+        raise BadToken("The continuation token is not one that was given out.") from error
+    if not isinstance(offset, int) or offset < 0:
+        raise BadToken("The continuation token is not one that was given out.")
+    return offset
 
 
 def _encode(position: list[Any]) -> str:

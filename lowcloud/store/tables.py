@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     text,
 )
 
@@ -246,7 +247,25 @@ metric_points = Table(
     Column("at", Float, nullable=False),
     Column("value", Float, nullable=False),
     Column("unit", String(32), nullable=False, server_default="None"),
+    Column("step", Integer),  # the iteration it was measured in; null: not said
     Index("metric_series", "namespace", "dimensions", "name", "at"),
+)
+
+# What is known of each series without reading its points: kept up with every point that is recorded.
+metric_summaries = Table(
+    "metric_summaries",
+    metadata,
+    Column("namespace", String(255), primary_key=True),
+    Column("dimensions", Text, primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("points", BigInteger, nullable=False),
+    Column("mean", Float, nullable=False),
+    Column("squares", Float, nullable=False),  # sum of the squared distances from the mean
+    Column("minimum", Float, nullable=False),
+    Column("maximum", Float, nullable=False),
+    Column("last", Float, nullable=False),
+    Column("last_at", Float, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # Object store. Keys are compared byte by byte (SQLite does so by itself).
@@ -358,5 +377,97 @@ parts = Table(
     Column("etag", String(32), nullable=False),
     Column("modified_at", Float, nullable=False),
     Column("checksum", String(128)),  # by the upload's algorithm, base64; null for the one part of a plain object
+    sqlite_with_rowid=False,
+)
+
+
+# Experiments: names are unique whatever the case of their letters.
+
+
+def _tracked(*columns: Column[Any]) -> list[Column[Any]]:
+    """What everything has that somebody keeps track of."""
+    return [
+        Column("display_name", String(120)),  # null: as the name
+        Column("created_at", Float, nullable=False, index=True),
+        Column("modified_at", Float, nullable=False, index=True),
+        *columns,
+    ]
+
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    *_tracked(Column("description", Text)),
+)
+Index("experiment_in_any_case", func.lower(experiments.c.name), unique=True)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    *_tracked(
+        Column("experiment", ForeignKey("experiments.name"), nullable=False, index=True),
+        Column("metadata", JSON, nullable=False),
+    ),
+)
+Index("trial_in_any_case", func.lower(trials.c.name), unique=True)
+
+trial_components = Table(
+    "trial_components",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    *_tracked(
+        Column("source", String),  # the subject of the job it tells of; null: made by hand
+        Column("run", String(120)),  # the component that somebody logs to, of which this one's job is a part
+        Column("status", String(16)),  # null: not said
+        Column("message", Text, nullable=False, server_default=""),
+        Column("started_at", Float),
+        Column("ended_at", Float),
+        Column("parameters", JSON, nullable=False),
+        Column("inputs", JSON, nullable=False),
+        Column("outputs", JSON, nullable=False),
+        Column("metadata", JSON, nullable=False),
+    ),
+)
+Index("trial_component_in_any_case", func.lower(trial_components.c.name), unique=True)
+Index("trial_component_of_source", func.lower(trial_components.c.source))
+Index("trial_components_of_run", trial_components.c.run)
+
+trial_members = Table(
+    "trial_members",
+    metadata,
+    Column("trial", ForeignKey("trials.name"), primary_key=True),
+    Column("component", ForeignKey("trial_components.name"), primary_key=True, index=True),
+)
+
+# Lineage: what came from what.
+
+lineage_entities = Table(
+    "lineage_entities",
+    metadata,
+    Column("kind", String(16), primary_key=True),  # "artifact", "action" or "context"
+    Column("name", String(120), primary_key=True),  # an artifact's is made from its source
+    *_tracked(
+        Column("type", String(256), nullable=False),  # "DataSet", "Model", "Endpoint" ...
+        Column("source", String(2048), nullable=False, index=True),  # URI, or "subject:" and a subject of this cloud
+        Column("source_details", JSON, nullable=False),  # what tells versions of one source apart, and the like
+        Column("status", String(16)),
+        Column("description", Text),
+        Column("properties", JSON, nullable=False),
+        Column("metadata", JSON, nullable=False),
+    ),
+)
+
+associations = Table(
+    "associations",
+    metadata,
+    Column("name", String(320), primary_key=True),  # source and destination: what tells it from others
+    Column("source", String(160), nullable=False, index=True),  # subjects, e.g. "artifact/NAME"
+    Column("source_type", String(256), nullable=False),
+    Column("destination", String(160), nullable=False, index=True),
+    Column("destination_type", String(256), nullable=False),
+    Column("type", String(16)),  # null: not said
+    Column("created_at", Float, nullable=False, index=True),
     sqlite_with_rowid=False,
 )

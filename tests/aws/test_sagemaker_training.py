@@ -155,7 +155,6 @@ def test_jobs_are_listed_in_pages_by_any_order(cloud, sagemaker):
         ({"HyperParameters": {"predictor_type": "regressor", "colour": "blue"}}, "colour"),
         ({"RoleArn": "arn:aws:iam::123456789012:role/Somebody"}, "another account"),
         ({"AlgorithmSpecification": {"TrainingImage": "unheard-of:1", "TrainingInputMode": "File"}}, "unheard-of"),
-        ({"AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "Pipe"}}, "Pipe"),
         (
             {"MlflowConfig": {"MlflowResourceArn": "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/a"}},
             "MlflowConfig",

@@ -3,8 +3,9 @@
 import pytest
 
 from lowcloud.core import buckets, inputs, objects
-from lowcloud.core.channels import Channel, inputs_of
+from lowcloud.core.channels import Channel, Kind
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.laying import lay
 from lowcloud.engine import StagingFailed
 
 ROWS = b"1,2\n" * 20_000
@@ -38,4 +39,4 @@ def test_a_damaged_object_cannot_be_laid_and_is_named(cloud, blob, harm):
 def test_a_damaged_manifest_cannot_be_used_and_is_named(cloud, blob, harm):
     harm(blob)
     with pytest.raises(StagingFailed, match=r"s3://data/train\.csv is damaged; upload it again"):
-        list(inputs_of(cloud, Channel("train", "data", "train.csv", is_manifest=True), 0, 1))
+        lay(cloud, [Channel("train", "data", "train.csv", kind=Kind.MANIFEST)], 1)

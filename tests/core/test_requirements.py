@@ -26,6 +26,7 @@ def read(files: dict[str, str], mtime: int = 0) -> Requirements | None:
 def test_an_archive_without_requirements_asks_for_nothing() -> None:
     assert read({"train.py": "", "docs/requirements.txt": "numpy"}) is None
     assert read({"requirements.txt": "# none\n\n"}) is None
+    assert read({"../requirements.txt": "numpy", "/requirements.txt": "numpy"}) is None
 
 
 def test_lines_come_without_comments_and_whole() -> None:
@@ -98,3 +99,18 @@ def test_a_hostile_archive_is_refused_in_a_sentence() -> None:
 def test_texts_of_a_channel_are_read_alike() -> None:
     asked = of_texts({"requirements.txt": "./pkg"}, code="d1")
     assert asked == Requirements(("./pkg",), (), "d1")
+
+
+def test_a_model_keeps_its_requirements_beside_its_script() -> None:
+    files = {"code/requirements.txt": "-r more.txt", "code/more.txt": "six", "requirements.txt": "numpy", "weights": ""}
+    assert of_archive(iter([archive(files)]), within="code/") == Requirements(("six",))
+    assert of_archive(iter([archive({"weights": ""})]), within="code/") is None
+
+
+def test_a_package_is_installed_where_it_names_what_it_requires() -> None:
+    assert read({"setup.py": "setup(name='trainer')", "trainer/__init__.py": ""}) is None
+    asked = read({"setup.py": "setup(install_requires=['six'])", "requirements.txt": "rich"})
+    assert asked and asked.lines == ("rich", ".")
+    assert asked.code
+    by_cfg = read({"setup.py": "setup()", "setup.cfg": "install_requires =\n six"})
+    assert by_cfg and by_cfg.lines == (".",)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats import csv, recordio
+from lowcloud.runtime.formats import csv, framing, recordio
 from lowcloud.runtime.formats.channel import ChannelReader, check_finite
 from lowcloud.runtime.formats.table import Table
 
@@ -158,7 +158,7 @@ def test_a_missing_channel_is_named_and_those_that_are_there(tmp_path: Path) -> 
 
 
 def test_bytes_that_are_no_table_are_refused(tmp_path: Path) -> None:
-    assert "neither CSV, RecordIO-protobuf nor parquet" in fault(channel(tmp_path, a=b"\x89PNG\r\n\0\0\0"))
+    assert "none of text/csv, application/x-recordio-protobuf" in fault(channel(tmp_path, a=b"\x89PNG\r\n\0\0\0"))
     assert "is not text" in fault(channel(tmp_path, a=b"1,2,\xff\n"))
 
 
@@ -215,7 +215,7 @@ def tensor(number: int, values: bytes, keys: list[int] | None = None, shape: int
 
 def record(features: bytes, label: bytes) -> bytes:
     name = recordio._delimited(1, b"values")
-    return recordio.frame(recordio._delimited(1, name + features) + recordio._delimited(2, name + label))
+    return framing.frame(recordio._delimited(1, name + features) + recordio._delimited(2, name + label))
 
 
 def test_sparse_float64_and_int32_records_are_read(tmp_path: Path) -> None:

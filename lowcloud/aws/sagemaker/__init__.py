@@ -1,5 +1,37 @@
 """SageMaker, one module per resource; importing it enters every operation into the table."""
 
-from lowcloud.aws.sagemaker import endpoint_configurations, endpoints, models, processing_jobs, tags, training_jobs
+from lowcloud.aws.sagemaker import (
+    actions,
+    artifacts,
+    associations,
+    contexts,
+    endpoint_configurations,
+    endpoints,
+    experiments,
+    lineage,
+    models,
+    processing_jobs,
+    search,
+    tags,
+    training_jobs,
+    trial_components,
+    trials,
+)
 
-__all__ = ["endpoint_configurations", "endpoints", "models", "processing_jobs", "tags", "training_jobs"]
+__all__ = [
+    "actions",
+    "artifacts",
+    "associations",
+    "contexts",
+    "endpoint_configurations",
+    "endpoints",
+    "experiments",
+    "lineage",
+    "models",
+    "processing_jobs",
+    "search",
+    "tags",
+    "training_jobs",
+    "trial_components",
+    "trials",
+]

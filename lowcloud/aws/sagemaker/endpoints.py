@@ -46,13 +46,7 @@ async def describe_endpoint(cloud: Cloud, _caller: Caller, request: Request) -> 
     while endpoint.state == State.CREATING and cloud.now() < endpoint.created_at + PATIENCE_SECONDS:
         await asyncio.sleep(POLL_SECONDS)
         endpoint = await asyncio.to_thread(_find, cloud, endpoint.name)
-    is_serving = endpoint.state == State.IN_SERVICE
-    return {
-        **_summary(cloud, endpoint),
-        "EndpointConfigName": endpoint.configuration,
-        "ProductionVariants": [_describe_variant(endpoint, variant, is_serving) for variant in endpoint.variants],
-        **({"FailureReason": endpoint.failure} if endpoint.failure else {}),
-    }
+    return describe(cloud, endpoint)
 
 
 @operation("sagemaker", "ListEndpoints")
@@ -77,6 +71,17 @@ def delete_endpoint(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     except Invalid as error:
         raise invalid(str(error)) from error
     return {}
+
+
+def describe(cloud: Cloud, endpoint: Endpoint) -> dict[str, Any]:
+    """An endpoint as Describe and Search tell it."""
+    is_serving = endpoint.state == State.IN_SERVICE
+    return {
+        **_summary(cloud, endpoint),
+        "EndpointConfigName": endpoint.configuration,
+        "ProductionVariants": [_describe_variant(endpoint, variant, is_serving) for variant in endpoint.variants],
+        **({"FailureReason": endpoint.failure} if endpoint.failure else {}),
+    }
 
 
 def _find(cloud: Cloud, name: str) -> Endpoint:

@@ -75,20 +75,7 @@ def describe_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         model = models.find(cloud, request["ModelName"])
     except NotFound as error:
         raise invalid(f"Could not find model {_arn(cloud, request['ModelName'])!r}.") from error
-    container = {
-        "Image": model.image,
-        "Mode": "SingleModel",
-        "Environment": dict(model.environment),
-        **({"ModelDataUrl": model.artifact} if model.artifact else {}),
-    }
-    return {
-        "ModelName": model.name,
-        "ModelArn": _arn(cloud, model.name),
-        "PrimaryContainer": container,
-        "CreationTime": time(model.created_at),
-        "EnableNetworkIsolation": model.is_network_isolated,
-        **({"ExecutionRoleArn": model.role} if model.role else {}),
-    }
+    return describe(cloud, model)
 
 
 @operation("sagemaker", "ListModels")
@@ -112,6 +99,24 @@ def delete_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     except NotFound as error:
         raise invalid(f"Could not find model {_arn(cloud, request['ModelName'])!r}.") from error
     return {}
+
+
+def describe(cloud: Cloud, model: Model) -> dict[str, Any]:
+    """A model as Describe and Search tell it."""
+    container = {
+        "Image": model.image,
+        "Mode": "SingleModel",
+        "Environment": dict(model.environment),
+        **({"ModelDataUrl": model.artifact} if model.artifact else {}),
+    }
+    return {
+        "ModelName": model.name,
+        "ModelArn": _arn(cloud, model.name),
+        "PrimaryContainer": container,
+        "CreationTime": time(model.created_at),
+        "EnableNetworkIsolation": model.is_network_isolated,
+        **({"ExecutionRoleArn": model.role} if model.role else {}),
+    }
 
 
 def _only_container(request: Request) -> Mapping[str, Any]:

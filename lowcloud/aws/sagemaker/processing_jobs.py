@@ -8,10 +8,13 @@ from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.sagemaker import patience
 from lowcloud.aws.sagemaker.translation import (
+    INPUT_KINDS,
+    INPUT_MODES,
     invalid,
     list_answer,
     local_folder,
     parse_s3_uri,
+    read_grouping,
     read_list,
     read_tags,
     require_role,
@@ -58,10 +61,7 @@ TOLD_AGAIN = (
     "sagemaker",
     "CreateProcessingJob",
     refused=(
-        "ExperimentConfig",
         "ProcessingInputs.DatasetDefinition",
-        "ProcessingInputs.S3Input.S3CompressionType=Gzip",
-        "ProcessingInputs.S3Input.S3InputMode=Pipe",
         "ProcessingOutputConfig.Outputs.FeatureStoreOutput",
         "ProcessingResources.ClusterConfig.InstancePreferences",
         "ProcessingResources.ClusterConfig.SelectedInstanceCount",
@@ -139,6 +139,7 @@ def _specification(cloud: Cloud, request: Request) -> Specification:
         volume_gigabytes=cluster["VolumeSizeInGB"],
         max_runtime_seconds=limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS),
         environment=dict(request.get("Environment", {})),
+        grouping=read_grouping(request),
         is_network_isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
         description={
             "arn": _arn(cloud, request["ProcessingJobName"]),
@@ -158,7 +159,9 @@ def _channels(asked: list[Mapping[str, Any]]) -> Iterator[Channel]:
             bucket=bucket,
             prefix=prefix,
             is_sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
-            is_manifest=source["S3DataType"] == "ManifestFile",
+            kind=INPUT_KINDS[source["S3DataType"]],
+            mode=INPUT_MODES[source.get("S3InputMode", "File")],
+            is_gzip=source.get("S3CompressionType") == "Gzip",
             path=local_folder(source["LocalPath"]),
         )
 

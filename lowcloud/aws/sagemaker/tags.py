@@ -6,15 +6,21 @@ from functools import partial
 from lowcloud.aws.arns import subject_of
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.sagemaker.translation import invalid, read_tags
-from lowcloud.core import endpoints, jobs, models, tags
+from lowcloud.core import endpoints, experiments, jobs, lineage, models, tags, trial_components, trials
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
+from lowcloud.core.lineage import Entity, Kind
 
 
 def find_job(kind: jobs.Kind, cloud: Cloud, name: str) -> jobs.Job:
     """A job by its name alone. Raises NotFound."""
     return jobs.find(cloud, kind, name)
+
+
+def find_entity(kind: Kind, cloud: Cloud, name: str) -> Entity:
+    """An artifact, an action or a context by its name alone. Raises NotFound."""
+    return lineage.find(cloud, kind, name)
 
 
 FIND: Mapping[str, Callable[[Cloud, str], object]] = {
@@ -23,6 +29,12 @@ FIND: Mapping[str, Callable[[Cloud, str], object]] = {
     "model": models.find,
     "endpoint": endpoints.find,
     "endpoint-config": endpoints.find_configuration,
+    "experiment": experiments.find,
+    "experiment-trial": trials.find,
+    "experiment-trial-component": trial_components.find,
+    Kind.ARTIFACT: partial(find_entity, Kind.ARTIFACT),
+    Kind.ACTION: partial(find_entity, Kind.ACTION),
+    Kind.CONTEXT: partial(find_entity, Kind.CONTEXT),
 }
 
 

@@ -1,7 +1,7 @@
 """Training jobs in SageMaker's words."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lowcloud.aws.arns import of_sagemaker
@@ -14,6 +14,7 @@ from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
 from lowcloud.core.jobs import TRAINING, Job, Limit, State
+from lowcloud.core.metrics import Point
 from lowcloud.store.tables import training_jobs
 
 ALGORITHM_DEFAULTS = {"TrainingInputMode": "File", "EnableSageMakerMetricsTimeSeries": False}
@@ -56,22 +57,13 @@ REACHED = {
     "CreateTrainingJob",
     refused=(
         "AlgorithmSpecification.AlgorithmName",
-        "AlgorithmSpecification.TrainingInputMode=FastFile",
-        "AlgorithmSpecification.TrainingInputMode=Pipe",
         "DebugRuleConfigurations",
-        "ExperimentConfig",
         "InputDataConfig.DataSource.DatasetSource",
         "InputDataConfig.DataSource.FileSystemDataSource",
-        "InputDataConfig.DataSource.S3DataSource.AttributeNames",
         "InputDataConfig.DataSource.S3DataSource.HubAccessConfig",
         "InputDataConfig.DataSource.S3DataSource.InstanceGroupNames",
         "InputDataConfig.DataSource.S3DataSource.ModelAccessConfig",
-        "InputDataConfig.DataSource.S3DataSource.S3DataType=AugmentedManifestFile",
         "InputDataConfig.DataSource.S3DataSource.S3DataType=Converse",
-        "InputDataConfig.InputMode=FastFile",
-        "InputDataConfig.InputMode=Pipe",
-        "InputDataConfig.RecordWrapperType=RecordIO",
-        "InputDataConfig.ShuffleConfig",
         "MlflowConfig",
         "ModelPackageConfig",
         "ProfilerRuleConfigurations",
@@ -165,6 +157,11 @@ def _summary(cloud: Cloud, job: Job) -> dict[str, Any]:
 
 
 def _describe(cloud: Cloud, job: Job) -> dict[str, Any]:
+    return describe(cloud, job, jobs.history(cloud, job), training.final_metrics(cloud, job.name))
+
+
+def describe(cloud: Cloud, job: Job, history: Sequence[events.Event], final: Mapping[str, Point]) -> dict[str, Any]:
+    """A job as Describe and Search tell it."""
     asked, progress = job.specification, job.progress
     told: dict[str, Any] = dict(asked.description["request"])
     optional = {
@@ -174,7 +171,7 @@ def _describe(cloud: Cloud, job: Job) -> dict[str, Any]:
         "TrainingEndTime": time(job.ended_at) if job.ended_at else None,
         "BillableTimeInSeconds": progress.billable_seconds,
         "TrainingTimeInSeconds": progress.billable_seconds,
-        "FinalMetricDataList": _final_metrics(cloud, job) or None,
+        "FinalMetricDataList": _final_metrics(final) or None,
     }
     return {
         "HyperParameters": {},
@@ -192,7 +189,7 @@ def _describe(cloud: Cloud, job: Job) -> dict[str, Any]:
         **_summary(cloud, job),
         "AlgorithmSpecification": {**ALGORITHM_DEFAULTS, **told["AlgorithmSpecification"]},
         "OutputDataConfig": {**OUTPUT_DEFAULTS, **told["OutputDataConfig"]},
-        "SecondaryStatusTransitions": _transitions(job, jobs.history(cloud, job)),
+        "SecondaryStatusTransitions": _transitions(job, history),
         **{member: value for member, value in optional.items() if value is not None},
     }
 
@@ -218,8 +215,7 @@ def _secondary_status(state: State, job: Job) -> str:
     return SECONDARY_STATUS[state]
 
 
-def _final_metrics(cloud: Cloud, job: Job) -> list[dict[str, Any]]:
-    found = training.final_metrics(cloud, job.name)
+def _final_metrics(final: Mapping[str, Point]) -> list[dict[str, Any]]:
     return [
-        {"MetricName": name, "Value": point.value, "Timestamp": time(point.at)} for name, point in sorted(found.items())
+        {"MetricName": name, "Value": point.value, "Timestamp": time(point.at)} for name, point in sorted(final.items())
     ]

@@ -7,7 +7,14 @@ from typing import Any
 from lowcloud import contract
 from lowcloud.aws.arns import of_sagemaker, parse_role
 from lowcloud.aws.operations import Request
-from lowcloud.aws.sagemaker.translation import invalid, local_folder, parse_s3_uri
+from lowcloud.aws.sagemaker.translation import (
+    INPUT_KINDS,
+    INPUT_MODES,
+    invalid,
+    local_folder,
+    parse_s3_uri,
+    read_grouping,
+)
 from lowcloud.core import jobs
 from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
@@ -50,11 +57,12 @@ def read(cloud: Cloud, request: Request) -> Specification:
         raise invalid("AlgorithmSpecification.TrainingImage is required.")
     resources = request.get("ResourceConfig", {})
     limits = request.get("StoppingCondition", {})
+    mode = algorithm["TrainingInputMode"]
     is_spot = request.get("EnableManagedSpotTraining", False)
     return Specification(
         image=algorithm["TrainingImage"],
         role=parse_role(request["RoleArn"]).name,
-        channels=tuple(_channel(channel) for channel in request.get("InputDataConfig", [])),
+        channels=tuple(_channel(channel, mode) for channel in request.get("InputDataConfig", [])),
         outputs=tuple(_outputs(request)),
         checkpoints=_checkpoints(request),
         entrypoint=tuple(algorithm.get("ContainerEntrypoint", [])),
@@ -70,6 +78,7 @@ def read(cloud: Cloud, request: Request) -> Specification:
         retries=request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
         hyperparameters=dict(request.get("HyperParameters", {})),
         environment=dict(request.get("Environment", {})),
+        grouping=read_grouping(request),
         metric_definitions=tuple(_metric(metric) for metric in algorithm.get("MetricDefinitions", [])),
         is_network_isolated=request.get("EnableNetworkIsolation", False),
         description={
@@ -92,7 +101,7 @@ def _max_wait(limits: Mapping[str, int], is_spot: bool) -> int | None:
     return wait
 
 
-def _channel(channel: Mapping[str, Any]) -> Channel:
+def _channel(channel: Mapping[str, Any], default_mode: str) -> Channel:
     source = channel["DataSource"].get("S3DataSource")
     if source is None:
         raise invalid(f"Channel {channel['ChannelName']!r} needs an S3DataSource.")
@@ -104,7 +113,11 @@ def _channel(channel: Mapping[str, Any]) -> Channel:
         content_type=channel.get("ContentType"),
         is_gzip=channel.get("CompressionType") == "Gzip",
         is_sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
-        is_manifest=source["S3DataType"] == "ManifestFile",
+        kind=INPUT_KINDS[source["S3DataType"]],
+        mode=INPUT_MODES[channel.get("InputMode", default_mode)],
+        attributes=tuple(source.get("AttributeNames", ())),
+        seed=channel["ShuffleConfig"]["Seed"] if "ShuffleConfig" in channel else None,
+        is_wrapped=channel.get("RecordWrapperType") == "RecordIO",
     )
 
 

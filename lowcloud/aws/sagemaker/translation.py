@@ -10,11 +10,18 @@ from lowcloud import contract
 from lowcloud.aws.arns import parse_role
 from lowcloud.aws.errors import AwsError
 from lowcloud.core import inputs, records, roles
+from lowcloud.core.channels import Kind, Mode
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
+from lowcloud.core.tracking import Grouping
+from lowcloud.store import pages
 from lowcloud.store.pages import BadToken, Order, Page
 
 DEFAULT_PAGE_SIZE = 10
+
+
+INPUT_MODES = {"File": Mode.FILE, "FastFile": Mode.LAZY, "Pipe": Mode.PIPE}
+INPUT_KINDS = {"S3Prefix": Kind.PREFIX, "ManifestFile": Kind.MANIFEST, "AugmentedManifestFile": Kind.AUGMENTED}
 
 
 def invalid(message: str) -> AwsError:
@@ -67,6 +74,17 @@ def read_tags(request: Mapping[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in tags}
 
 
+def read_grouping(request: Mapping[str, Any]) -> Grouping:
+    """The ExperimentConfig member of a job's request."""
+    said = request.get("ExperimentConfig", {})
+    return Grouping(
+        experiment=said.get("ExperimentName"),
+        trial=said.get("TrialName"),
+        display_name=said.get("TrialComponentDisplayName"),
+        run=said.get("RunName"),
+    )
+
+
 def read_list(
     cloud: Cloud,
     request: Mapping[str, Any],
@@ -91,6 +109,15 @@ def read_list(
         raise invalid(f"Invalid NextToken: {error}") from error
 
 
+def read_offset(request: Mapping[str, Any]) -> int:
+    """How many results the pages before this one held."""
+    token = request.get("NextToken")
+    try:
+        return 0 if token is None else pages.read_offset(token)
+    except BadToken as error:
+        raise invalid(f"Invalid NextToken: {error}") from error
+
+
 def list_answer(name: str, summaries: Sequence[Mapping[str, Any]], page: Page) -> dict[str, Any]:
     """The output of a List operation."""
     return {name: summaries, **({"NextToken": page.next_token} if page.next_token else {})}
@@ -98,7 +125,8 @@ def list_answer(name: str, summaries: Sequence[Mapping[str, Any]], page: Page) -
 
 def _filters(request: Mapping[str, Any], table: Table) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    for member, column in (("CreationTime", "created_at"), ("LastModifiedTime", "modified_at")):
+    times = (("CreationTime", "created_at"), ("Created", "created_at"), ("LastModifiedTime", "modified_at"))
+    for member, column in times:
         if (after := request.get(f"{member}After")) is not None:
             conditions.append(table.c[column] > after.timestamp())
         if (before := request.get(f"{member}Before")) is not None:

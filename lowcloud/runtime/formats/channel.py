@@ -1,10 +1,11 @@
-"""Reading a training channel: every file below its folder, whatever supported format they are in."""
+"""Reading a training channel: every file below its folder, or its pipe, whatever supported format they are in."""
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -15,12 +16,18 @@ from lowcloud.runtime.formats import csv, parquet, recordio_channel
 from lowcloud.runtime.formats.table import Table
 
 GZIP_MAGIC = b"\x1f\x8b"
-MAGICS = {b"\x0a\x23\xd7\xce": "application/x-recordio-protobuf", b"PAR1": "application/x-parquet"}
-READERS = {
-    "text/csv": csv.read,
-    "application/x-recordio-protobuf": recordio_channel.read,
-    "application/x-parquet": parquet.read,
+CSV, LIBSVM, RECORDIO, PARQUET = "text/csv", "text/libsvm", "application/x-recordio-protobuf", "application/x-parquet"
+MAGICS = {b"\x0a\x23\xd7\xce": RECORDIO, b"PAR1": PARQUET}
+OTHER_NAMES = {
+    "csv": CSV,
+    "libsvm": LIBSVM,
+    "text/x-libsvm": LIBSVM,
+    "recordio-protobuf": RECORDIO,
+    "application/x-recordio": RECORDIO,
+    "parquet": PARQUET,
+    "application/parquet": PARQUET,
 }
+Reader = Callable[[BinaryIO, str], None]  # reads a stream whose name is for messages
 
 
 @dataclass(frozen=True)
@@ -31,13 +38,14 @@ class ChannelReader:
     folder: Path
     content_type: str | None = None  # None: found from the files' contents
     is_passed: bool = False  # the job has this channel, though this host may have no files of it
+    is_piped: bool = False  # the data come through the pipe FOLDER_0 rather than as files
 
     def read(self, feature_dim: int | None = None) -> Table:
         """All rows of the channel. Raises ClientError naming file, line or record, and what to do."""
         table = Table(feature_dim)
+        whole = {CSV: csv.read, RECORDIO: recordio_channel.read, PARQUET: parquet.read}
         try:
-            for path in self._files():
-                self._read_file(path, table)
+            self.read_with({kind: partial(read, table=table) for kind, read in whole.items()})
         except MemoryError:
             raise ClientError(
                 f"Channel {self.name} does not fit in memory: {len(table)} rows of {table.features.shape[1]} "
@@ -45,13 +53,29 @@ class ChannelReader:
             ) from None
         return table
 
+    def read_with(self, readers: Mapping[str, Reader]) -> None:
+        """Give every file to the reader of its kind. Raises ClientError, as the readers do."""
+        for path in [self._pipe] if self.is_piped else self._files():
+            name = self.name if self.is_piped else csv.name_of(path, self.folder)
+            with _open(path) as stream:
+                read = readers[self._kind(stream, name, readers)]
+                try:
+                    read(stream, name)
+                except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+                    raise ClientError(f"{name} is not a whole gzip file ({error}). Upload it again.") from None
+
     def place_of(self, table: Table, row: int) -> str:
         """Where a row of the table came from, for messages: "train/a.csv, line 7" or "train/a.rec, record 7"."""
-        source, index = table.source_of(row)
+        return self.place(*table.source_of(row))
+
+    def place(self, source: str, index: int) -> str:
+        """Where the row with this index in a file came from."""
         path = self.folder.parent / source
+        if self.is_piped:
+            return f"{source}, record {index + 1}"
         with _open(path) as stream:
-            is_text = self._kind(stream, source) == "text/csv"
-        if not is_text:
+            is_binary = cast("gzip.GzipFile", stream).peek(4)[:4] in MAGICS
+        if is_binary:
             return f"{source}, record {index + 1}"
         with _open(path) as stream:
             return f"{source}, line {csv.line_of(stream, index)}"
@@ -66,35 +90,28 @@ class ChannelReader:
         paths = sorted(path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith("."))
         return [path for path in paths if path.stat().st_size]
 
-    def _read_file(self, path: Path, table: Table) -> None:
-        name = csv.name_of(path, self.folder)
-        with _open(path) as stream:
-            read = READERS[self._kind(stream, name)]
-            try:
-                read(stream, name, table)
-            except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-                raise ClientError(f"{name} is not a whole gzip file ({error}). Upload it again.") from None
+    @property
+    def _pipe(self) -> Path:
+        return self.folder.with_name(f"{self.name}_0")
 
-    def _kind(self, stream: BinaryIO, name: str) -> str:
+    def _kind(self, stream: BinaryIO, name: str, readers: Mapping[str, Reader]) -> str:
+        """The content type of a stream, as declared or else found from how it begins."""
         if self.content_type:
-            return self._declared()
-        start = cast("gzip.GzipFile", stream).peek(64)[:64]
+            return self._declared(readers)
+        start = cast("gzip.GzipFile", stream).peek(4096)[:4096]
         kind = MAGICS.get(start[:4])
-        if kind is None and b"\0" in start:
-            raise ClientError(f"{name} is neither CSV, RecordIO-protobuf nor parquet. Convert it to one of them.")
-        return kind or "text/csv"
+        if kind is None and b"\0" in start[:64]:
+            raise ClientError(f"{name} is none of {', '.join(readers)}. Convert it to one of them.")
+        return kind or _kind_of_text(start, readers)
 
-    def _declared(self) -> str:
+    def _declared(self, readers: Mapping[str, Reader]) -> str:
         kind, _, options = (self.content_type or "").partition(";")
         kind = kind.strip().lower()
-        kind = {
-            "application/x-recordio": "application/x-recordio-protobuf",
-            "application/parquet": "application/x-parquet",
-        }.get(kind, kind)
-        if kind not in READERS:
+        kind = OTHER_NAMES.get(kind, kind)
+        if kind not in readers:
             raise ClientError(
                 f"Channel {self.name} has ContentType {self.content_type!r}, which is not read here. "
-                f"Use one of {', '.join(READERS)}."
+                f"Use one of {', '.join(readers)}."
             )
         label_size = options.replace(" ", "").lower().removeprefix("label_size=")
         if options.strip() and label_size != "1" and not options.strip().lower().startswith("charset"):
@@ -103,6 +120,13 @@ class ChannelReader:
                 "column: use text/csv or text/csv;label_size=1."
             )
         return kind
+
+
+def _kind_of_text(start: bytes, readers: Mapping[str, Reader]) -> str:
+    """CSV, unless libsvm is read too and the first line is not one of several columns."""
+    line = start.lstrip().partition(b"\n")[0]
+    is_csv = b":" not in line and any(delimiter in line for delimiter in b",;\t|")
+    return CSV if is_csv or LIBSVM not in readers else LIBSVM
 
 
 @contextmanager

@@ -3,10 +3,13 @@
 A chunk of lines goes the fastest way that understands it: simdjson, else polars, else line by line, which names faults.
 """
 
+import os
 from collections.abc import Iterator
 from io import BufferedReader
+from math import isnan
 from mmap import ACCESS_READ, MADV_DONTNEED, PAGESIZE, mmap
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,27 +23,37 @@ CHUNK_BYTES = 1 << 19  # what stays in the processor's cache on its way to the t
 SMALL_BYTES = 1 << 18  # below this, importing polars (0.15 s) costs more than it saves
 LINE_MARK = 9e-307  # no number of anybody's data
 LINE_END = b",9e-307,"
+EMPTY_MARK = 9e-306
+EMPTY = b"9e-306"
 
 Block = tuple[NDArray[Any], NDArray[Any]]  # features (rows, features) and labels (rows,)
 
 
-def read(stream: BinaryIO, name: str, table: Table) -> None:
-    """Append a file's rows to the table. Raises ClientError naming file, line and column."""
+def read(stream: BinaryIO, name: str, table: Table, other_delimiters: bytes = b"") -> None:
+    """Append a file's rows to the table. Raises ClientError naming file, line and column.
+
+    Columns are separated by commas; where the first line has none, by the first of `other_delimiters` that it has.
+    """
     line = 1
     is_lenient = False
     parser = simdjson.Parser()  # one for all chunks: it keeps its memory
-    for chunk in _chunks(stream):
+    delimiter: bytes | None = None
+    for chunk in chunks(stream):
+        if delimiter is None:
+            delimiter = _delimiter(chunk, other_delimiters)
+        if delimiter != b",":
+            chunk = chunk.replace(delimiter, b",")  # noqa: PLW2901
         if table.columns is None:
             _set_columns(chunk, name, table)
         if table.columns is None:
             line += chunk.count(b"\n")  # nothing but blank lines
             continue
-        block = None if is_lenient else _read_fast(chunk, table.columns, parser)
+        block = None if is_lenient else _read_fast(chunk, table.columns, parser, table.empty)
         if block is None and len(chunk) >= SMALL_BYTES:
-            block = _read_lenient(chunk, table.columns)
+            block = _read_lenient(chunk, table.columns, table.empty)
             is_lenient |= block is not None
         if block is None:
-            rows = read_exact(chunk, name, line, table.columns)
+            rows = read_exact(chunk, name, line, table.columns, table.empty)
             block = rows[:, 1:], rows[:, 0]
             line += chunk.count(b"\n") - len(rows)
         features, labels = block
@@ -48,8 +61,13 @@ def read(stream: BinaryIO, name: str, table: Table) -> None:
         table.append(features, labels, name)
 
 
-def read_exact(chunk: bytes, name: str, first_line: int, columns: int) -> NDArray[np.float64]:
-    """Rows of a chunk of whole lines, (rows, columns), every cell checked. Raises ClientError at the first fault."""
+def read_exact(
+    chunk: bytes, name: str, first_line: int, columns: int, empty: float | None = None
+) -> NDArray[np.float64]:
+    """Rows of a chunk of whole lines, (rows, columns), every cell checked. Raises ClientError at the first fault.
+
+    `empty` is the value of an empty cell, and of one that says nan; None where there may be none.
+    """
     lines = [(number, line) for number, line in enumerate(_decode(chunk, name).split("\n"), first_line) if line.strip()]
     try:
         rows = np.array([[float(cell) for cell in line.split(",")] for _, line in lines])
@@ -57,19 +75,21 @@ def read_exact(chunk: bytes, name: str, first_line: int, columns: int) -> NDArra
             return rows
     except ValueError:
         pass  # told apart below
-    exact = [_exact_row(line, name, number, columns) for number, line in lines]
+    exact = [_exact_row(line, name, number, columns, empty) for number, line in lines]
     return np.array(exact).reshape(len(lines), columns)
 
 
-def _exact_row(line: str, name: str, number: int, columns: int) -> list[float]:
+def _exact_row(line: str, name: str, number: int, columns: int, empty: float | None) -> list[float]:
     cells = line.split(",")
     row = []
     for column, cell in enumerate(cells, 1):
         text = cell.strip().strip('"')
         value = _number(text)
-        if value is None:
+        if empty is not None and (not text or (value is not None and isnan(value))):
+            value = empty
+        elif value is None:
             raise _bad_cell(line, name, number, column, text)
-        if not np.isfinite(value):
+        elif not np.isfinite(value):
             raise ClientError(
                 f"{name}, line {number}, column {column}: {text} is not a finite number. "
                 "Remove the row or replace the value."
@@ -113,11 +133,39 @@ def _set_columns(chunk: bytes, name: str, table: Table) -> None:
     if not first:
         return
     columns = first.count(b",") + 1
-    read_exact(first, name, 1 + chunk[: len(chunk) - len(chunk.lstrip())].count(b"\n"), columns)
+    line = 1 + chunk[: len(chunk) - len(chunk.lstrip())].count(b"\n")
+    read_exact(first, name, line, columns, table.empty)
     table.set_columns(columns, f"{name}, line 1")
 
 
-def _read_fast(chunk: bytes, columns: int, parser: simdjson.Parser) -> Block | None:
+def _delimiter(chunk: bytes, others: bytes) -> bytes:
+    """What separates columns, to go by the first line."""
+    first = chunk.lstrip().partition(b"\n")[0].strip()
+    return next((bytes([other]) for other in others if b"," not in first and bytes([other]) in first), b",")
+
+
+def _read_fast(chunk: bytes, columns: int, parser: simdjson.Parser, empty: float | None) -> Block | None:
+    """The chunk as _read_numbers does; where there may be empty cells, a second time with a mark in each."""
+    block = _read_numbers(chunk, columns, parser)
+    if block is not None or empty is None:
+        return block
+    block = _read_numbers(_mark_empty_cells(chunk), columns, parser)
+    if block is None:
+        return None
+    features, labels = (part.copy() for part in block)
+    features[features == EMPTY_MARK] = empty
+    labels[labels == EMPTY_MARK] = empty
+    return features, labels
+
+
+def _mark_empty_cells(chunk: bytes) -> bytes:
+    text = b"\n" + chunk.replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n"
+    for _ in range(2):  # the second time finds those that share a comma with the first
+        text = text.replace(b",,", b"," + EMPTY + b",")
+    return text.replace(b"\n,", b"\n" + EMPTY + b",").replace(b",\n", b"," + EMPTY + b"\n")[1:]
+
+
+def _read_numbers(chunk: bytes, columns: int, parser: simdjson.Parser) -> Block | None:
     """The chunk through simdjson, as one JSON array of numbers, each line closed by a mark that must fall into place.
 
     Twice the speed of the fastest CSV parser (docs/decisions). None where a number is not JSON's or a line is ragged.
@@ -135,7 +183,7 @@ def _read_fast(chunk: bytes, columns: int, parser: simdjson.Parser) -> Block | N
     return (rows[:, 1:-1], rows[:, 0]) if (rows[:, -1] == LINE_MARK).all() else None
 
 
-def _read_lenient(chunk: bytes, columns: int) -> Block | None:
+def _read_lenient(chunk: bytes, columns: int, empty: float | None) -> Block | None:
     """The chunk through polars, which takes .5, +1 and quoted numbers, or None where it needs a closer look."""
     import polars  # lazily: its threads must not be started before the warm parent forks
 
@@ -144,6 +192,9 @@ def _read_lenient(chunk: bytes, columns: int) -> Block | None:
         frame = polars.read_csv(chunk, has_header=False, schema=schema)
     except polars.exceptions.PolarsError:
         return None
+    if empty is not None:
+        frame = frame.fill_null(empty)
+        return frame[:, 1:].to_numpy(), frame.to_series(0).to_numpy()
     if any(column.null_count() for column in frame.get_columns()):
         return None
     features, labels = frame[:, 1:].to_numpy(), frame.to_series(0).to_numpy()
@@ -151,9 +202,9 @@ def _read_lenient(chunk: bytes, columns: int) -> Block | None:
         return (features, labels) if np.isfinite(features.sum() + labels.sum()) else None
 
 
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+def chunks(stream: BinaryIO) -> Iterator[bytes]:
     """Pieces of about CHUNK_BYTES that end with a whole line."""
-    if not isinstance(stream, BufferedReader):  # unpacked from gzip
+    if not is_file(stream):  # unpacked from gzip, or a pipe
         while piece := stream.read(CHUNK_BYTES):
             yield piece + stream.readline()
         return
@@ -166,6 +217,11 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
             start = end
             if start >= PAGESIZE:  # what was read should not count as this program's memory
                 content.madvise(MADV_DONTNEED, 0, start - start % PAGESIZE)
+
+
+def is_file(stream: BinaryIO) -> bool:
+    """Whether the stream is a file of its own, that can be mapped into memory or opened again."""
+    return isinstance(stream, BufferedReader) and S_ISREG(os.fstat(stream.fileno()).st_mode)
 
 
 def _decode(chunk: bytes, name: str) -> str:

@@ -1,9 +1,10 @@
 """Parquet channels: numeric columns, the label first, read a slice at a time."""
 
-from io import BufferedReader, BytesIO
+from io import BytesIO
 from typing import BinaryIO
 
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.formats.csv import is_file
 from lowcloud.runtime.formats.table import Table
 
 SLICE_VALUES = 4 << 20
@@ -14,25 +15,26 @@ def read(stream: BinaryIO, name: str, table: Table) -> None:
     import polars  # lazily: its threads must not be started before the warm parent forks
 
     try:
-        frame = polars.scan_parquet(stream.name if isinstance(stream, BufferedReader) else BytesIO(stream.read()))
+        frame = polars.scan_parquet(stream.name if is_file(stream) else BytesIO(stream.read()))
         schema = frame.collect_schema()
         rows = int(frame.select(polars.len()).collect().item())
         _check_types(dict(schema), name)
+        label = schema.names()[0]
         if table.columns is None:
             table.set_columns(len(schema), name)
         elif table.columns != len(schema):
             raise ClientError(f"{name} has {len(schema)} columns where {table.columns} were expected.")
-        label = schema.names()[0]
         casts = [polars.col(label).cast(polars.Float64), polars.exclude(label).cast(polars.Float32)]
         step = max(1, SLICE_VALUES // len(schema))
         for start in range(0, rows, step):
             block = frame.slice(start, step).select(casts).collect()
             for column in block.get_columns():
-                if column.null_count():
+                if column.null_count() and (table.empty is None or column.name == label):
                     row = start + int(column.is_null().arg_max() or 0) + 1
                     raise ClientError(
                         f"{name}, row {row}, column {column.name!r} is empty. Remove the row or fill the value in."
                     )
+            block = block if table.empty is None else block.fill_null(table.empty)
             table.append(block[:, 1:].to_numpy(), block.to_series(0).to_numpy(), name)
     except (polars.exceptions.PolarsError, OSError) as error:
         raise ClientError(f"{name} cannot be read as parquet ({str(error)[:200]}). Write the file again.") from None

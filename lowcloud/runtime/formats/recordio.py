@@ -1,7 +1,6 @@
 """RecordIO-protobuf, SageMaker's binary row format: records of features and labels, dense or sparse.
 
-Framing (Apache MXNet RecordIO): uint32 magic 0xced7230a, uint32 length (upper three bits zero for a whole record),
-the bytes, zeros up to a multiple of four. Inside is the protobuf message aialgs.data.Record: map<string, Value>
+Inside a frame (framing.py) is the protobuf message aialgs.data.Record: map<string, Value>
 features = 1 and label = 2; Value holds a Float32Tensor (2), Float64Tensor (3) or Int32Tensor (7), and each tensor has
 packed values = 1, keys = 2, shape = 3.
 """
@@ -14,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MAGIC = 0xCED7230A
-LENGTH_MASK = (1 << 29) - 1
+from lowcloud.runtime.formats.framing import LENGTH_MASK, MAGIC, frame
+
 TENSORS: dict[int, np.dtype[Any] | None] = {2: np.dtype("<f4"), 3: np.dtype("<f8"), 7: None}  # None: varints
 
 
@@ -91,11 +90,6 @@ def encode_table(x: NDArray[np.float32], y: NDArray[np.float32] | None) -> bytes
         ({} for _ in x) if y is None else ({"values": y[i : i + 1]} for i in range(len(y)))
     )
     return b"".join(encode(row, label) for row, label in zip(x, labels, strict=True))
-
-
-def frame(body: bytes) -> bytes:
-    """A message in its RecordIO frame."""
-    return struct.pack("<II", MAGIC, len(body)) + body + b"\0" * (-len(body) % 4)
 
 
 def _varint(data: memoryview, offset: int) -> tuple[int, int]:

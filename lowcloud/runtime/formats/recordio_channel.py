@@ -2,18 +2,22 @@
 
 import math
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats import recordio
+from lowcloud.runtime.formats import framing, recordio
 from lowcloud.runtime.formats.recordio import Malformed, Tensor
+from lowcloud.runtime.formats.sparse import Rows, SparseTable
 from lowcloud.runtime.formats.table import Table
 
 CHUNK_BYTES = 16 << 20
+MOST_COLUMNS = 2**31 - 1
 SINGLE_RECORDS = 64  # read one by one before a common layout is looked for again
 
 
@@ -31,9 +35,31 @@ class _Place:
 
 def read(stream: BinaryIO, name: str, table: Table) -> None:
     """Append a file's records to the table. Raises ClientError naming record and byte offset."""
+    _read_dense(_pieces(stream), name, table)
+
+
+def read_either(stream: BinaryIO, name: str, dense: Table, sparse: SparseTable) -> None:
+    """Append a file's records to the table that suits its first one: sparse ones have keys beside their values.
+
+    In a sparse record what has no key is missing. Raises ClientError as read does.
+    """
+    pieces = _pieces(stream)
+    first = next(pieces, b"")
+    pieces = chain([first], pieces)
+    if _is_sparse(first):
+        _read_sparse(pieces, name, sparse)
+    else:
+        _read_dense(pieces, name, dense)
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: stream.read(CHUNK_BYTES), b"")
+
+
+def _read_dense(pieces: Iterator[bytes], name: str, table: Table) -> None:
     place = _Place(name)
     rest = b""
-    while piece := stream.read(CHUNK_BYTES):
+    for piece in pieces:
         data = rest + piece if rest else piece
         rest = data[_read_chunk(memoryview(data), table, place) :]
     if rest:
@@ -61,7 +87,7 @@ def _frame_end(data: memoryview, start: int) -> int | None:
     if start + 8 > len(data):
         return None
     magic, length = struct.unpack_from("<II", data, start)
-    if magic != recordio.MAGIC or length > recordio.LENGTH_MASK:
+    if magic != framing.MAGIC or length > framing.LENGTH_MASK:
         return start + 8  # not a record: reading it says so
     end = start + 8 + int(length) + (-length % 4)
     return end if end <= len(data) else None
@@ -154,3 +180,52 @@ def _dense(tensor: Tensor, width: int, place: _Place) -> NDArray[np.float32]:
         raise place.fault(f"its sparse keys must be as many as its values, each below {width}")
     row[tensor.keys] = tensor.values
     return row
+
+
+def _is_sparse(start: bytes) -> bool:
+    try:
+        first, end = next(recordio.split(memoryview(start)))
+        tensor = recordio.decode(memoryview(start)[first:end]).features.get("values")
+    except (Malformed, StopIteration):
+        return False  # reading it says what is wrong
+    return tensor is not None and tensor.keys is not None
+
+
+def _read_sparse(pieces: Iterator[bytes], name: str, table: SparseTable) -> None:
+    place = _Place(name)
+    rest = b""
+    for piece in pieces:
+        data = memoryview(rest + piece)
+        start = 0
+        records: list[tuple[Tensor, Any]] = []
+        while (end := _frame_end(data, start)) is not None:
+            records.append(_sparse_record(_decode(data[start:end], place), place))
+            place.record, place.offset, start = place.record + 1, place.offset + end - start, end
+        if records:
+            table.append(_sparse_rows(records), name, max(_dense_length(tensor) or 0 for tensor, _ in records))
+        rest = bytes(data[start:])
+    if rest:
+        raise place.fault("the file ends inside it", "Upload the file again.")
+
+
+def _sparse_record(record: recordio.Record, place: _Place) -> tuple[Tensor, Any]:
+    features, label = record.features.get("values"), record.label.get("values")
+    if features is None:
+        raise place.fault('it has no features named "values"')
+    if label is None or label.values.size != 1:
+        raise place.fault('it has no single label named "values"', "Give every record one label.")
+    if features.keys is not None and features.keys.size != features.values.size:
+        raise place.fault("its sparse keys must be as many as its values")
+    if features.keys is not None and features.keys.size and int(features.keys.max()) >= MOST_COLUMNS:
+        raise place.fault(f"it has a sparse key of {int(features.keys.max())}")
+    return features, label.values[0]
+
+
+def _sparse_rows(records: list[tuple[Tensor, Any]]) -> Rows:
+    keys = [np.arange(t.values.size) if t.keys is None else t.keys.astype(np.int64) for t, _ in records]
+    return Rows(
+        counts=np.array([len(part) for part in keys], np.int64),
+        indices=np.concatenate(keys),
+        values=np.concatenate([tensor.values.astype(np.float64) for tensor, _ in records]),
+        labels=np.array([label for _, label in records], np.float64),
+    )

@@ -11,7 +11,9 @@ from lowcloud.runtime.errors import ClientError
 class Table:
     """Rows of a channel: `features` (rows, features) float32, `labels` (rows,) float64, and where they came from."""
 
-    def __init__(self, feature_dim: int | None = None):
+    def __init__(self, feature_dim: int | None = None, empty: float | None = None):
+        """`empty` is what an empty cell is worth, NaN for what knows missing values; None where there may be none."""
+        self.empty = empty
         self.columns: int | None = None  # of a file: the label and the features
         self.features: NDArray[np.float32] = np.empty((0, feature_dim or 0), np.float32)
         self.labels: NDArray[np.float64] = np.empty(0)

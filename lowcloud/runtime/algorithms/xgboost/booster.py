@@ -1,0 +1,185 @@
+"""Matrices of rows and the models trained on them: handles of XGBoost's library with the few calls needed here."""
+
+import ctypes
+import json
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lowcloud.runtime.algorithms.xgboost import library
+from lowcloud.runtime.algorithms.xgboost.library import call, interface, options
+from lowcloud.runtime.formats.sparse import Sparse
+
+Floats = NDArray[np.float32]
+MISSING = float("nan")
+
+
+class Matrix:
+    """Rows that XGBoost has taken in, dense (rows, features) float32 with NaN for what is missing, or sparse."""
+
+    def __init__(self, features: Floats | Sparse | ctypes.c_void_p, threads: int = 0):
+        self.handle = features if isinstance(features, ctypes.c_void_p) else _create(features, threads)
+        weakref.finalize(self, call, "XGDMatrixFree", self.handle)
+
+    def set(self, field: str, values: NDArray[Any]) -> None:
+        """Set label, weight, qid, label_lower_bound or label_upper_bound, a value a row."""
+        values = np.ascontiguousarray(values)
+        call("XGDMatrixSetInfoFromInterface", self.handle, field.encode(), interface(values))
+
+    def take(self, rows: NDArray[np.int32]) -> "Matrix":
+        """A matrix of these rows."""
+        handle = ctypes.c_void_p()
+        rows = np.ascontiguousarray(rows, np.int32)
+        pointer = rows.ctypes.data_as(ctypes.POINTER(ctypes.c_int))
+        call("XGDMatrixSliceDMatrixEx", self.handle, pointer, ctypes.c_uint64(len(rows)), ctypes.byref(handle), 1)
+        return Matrix(handle)
+
+    def __len__(self) -> int:
+        count = ctypes.c_uint64()
+        call("XGDMatrixNumRow", self.handle, ctypes.byref(count))
+        return count.value
+
+
+def _create(features: Floats | Sparse, threads: int) -> ctypes.c_void_p:
+    handle = ctypes.c_void_p()
+    told = options(missing=MISSING, nthread=threads)
+    if isinstance(features, Sparse):
+        parts = [interface(part) for part in (features.starts, features.indices, features.values)]
+        call("XGDMatrixCreateFromCSR", *parts, ctypes.c_uint64(features.width), told, ctypes.byref(handle))
+    else:
+        call("XGDMatrixCreateFromDense", interface(features), told, ctypes.byref(handle))
+    return handle
+
+
+class Booster:
+    """A model, and how it is trained: `parameters` are XGBoost's, a name may come several times (eval_metric)."""
+
+    def __init__(self, parameters: Iterable[tuple[str, str]] = (), matrices: Sequence[Matrix] = ()):
+        self.handle = ctypes.c_void_p()
+        handles = (ctypes.c_void_p * len(matrices))(*(matrix.handle for matrix in matrices))
+        call("XGBoosterCreate", handles, ctypes.c_uint64(len(matrices)), ctypes.byref(self.handle))
+        weakref.finalize(self, call, "XGBoosterFree", self.handle)
+        self._matrices = tuple(matrices)  # XGBoost keeps predictions for them
+        self.configure(parameters)
+
+    def configure(self, parameters: Iterable[tuple[str, str]]) -> None:
+        """Set parameters."""
+        for name, value in parameters:
+            call("XGBoosterSetParam", self.handle, name.encode(), value.encode())
+
+    def update(self, rounds_done: int, matrix: Matrix) -> None:
+        """One round of boosting."""
+        call("XGBoosterUpdateOneIter", self.handle, ctypes.c_int(rounds_done), matrix.handle)
+
+    def evaluate(self, rounds_done: int, sets: Mapping[str, Matrix]) -> dict[str, dict[str, float]]:
+        """{set: {metric: value}} for the metrics of the parameter eval_metric."""
+        handles = (ctypes.c_void_p * len(sets))(*(matrix.handle for matrix in sets.values()))
+        names = (ctypes.c_char_p * len(sets))(*(name.encode() for name in sets))
+        text = ctypes.c_char_p()
+        count = ctypes.c_uint64(len(sets))
+        call("XGBoosterEvalOneIter", self.handle, ctypes.c_int(rounds_done), handles, names, count, ctypes.byref(text))
+        found: dict[str, dict[str, float]] = {name: {} for name in sets}
+        for entry in (text.value or b"").decode().split("\t")[1:]:
+            place, _, value = entry.rpartition(":")
+            name, _, metric = place.partition("-")
+            found[name][metric] = float(value)
+        return found
+
+    def predict(self, matrix: Matrix) -> Floats:
+        """(rows,) or, for many classes, (rows, classes)."""
+        told = options(type=0, training=False, iteration_begin=0, iteration_end=0, strict_shape=False)
+        return self._predicted("XGBoosterPredictFromDMatrix", matrix.handle, told)
+
+    def predict_rows(self, rows: Floats | Sparse) -> Floats:
+        """As predict, with no matrix made; not for gblinear."""
+        told = options(
+            type=0, training=False, iteration_begin=0, iteration_end=0, missing=MISSING, strict_shape=False, cache_id=0
+        )
+        if isinstance(rows, Sparse):
+            parts = [interface(part) for part in (rows.starts, rows.indices, rows.values)]
+            return self._predicted("XGBoosterPredictFromCSR", *parts, ctypes.c_uint64(rows.width), told, None)
+        return self._predicted("XGBoosterPredictFromDense", interface(rows), told, None)
+
+    def row_predictor(self, row: Floats) -> Callable[[], Floats]:
+        """A function that predicts what `row` (1, features) holds at its call; the cheapest way for one row."""
+        told = options(
+            type=0, training=False, iteration_begin=0, iteration_end=0, missing=MISSING, strict_shape=False, cache_id=0
+        )
+        shape = ctypes.POINTER(ctypes.c_uint64)()
+        dimensions = ctypes.c_uint64()
+        data = ctypes.POINTER(ctypes.c_float)()
+        function = library.load().XGBoosterPredictFromDense
+        arguments = self.handle, interface(row), told, None, *map(ctypes.byref, (shape, dimensions, data))
+
+        def predict() -> Floats:
+            if function(*arguments):
+                raise library.failure()
+            return library.floats(shape, dimensions.value, data)
+
+        return predict
+
+    def _predicted(self, name: str, *arguments: Any) -> Floats:
+        shape = ctypes.POINTER(ctypes.c_uint64)()
+        dimensions = ctypes.c_uint64()
+        data = ctypes.POINTER(ctypes.c_float)()
+        results = ctypes.byref(shape), ctypes.byref(dimensions), ctypes.byref(data)
+        call(name, self.handle, *arguments, *results)
+        return library.floats(shape, dimensions.value, data)
+
+    def first(self, rounds: int) -> "Booster":
+        """The model of the first rounds alone; not for gblinear."""
+        sliced = Booster()
+        handle = ctypes.c_void_p()
+        call("XGBoosterSlice", self.handle, 0, ctypes.c_int(rounds), 1, ctypes.byref(handle))
+        call("XGBoosterFree", sliced.handle)
+        sliced.handle.value = handle.value
+        return sliced
+
+    def note(self, name: str, value: str) -> None:
+        """Keep an attribute with the model, such as best_iteration."""
+        call("XGBoosterSetAttr", self.handle, name.encode(), value.encode())
+
+    def noted(self, name: str) -> str | None:
+        """An attribute of the model, if it has that."""
+        text, is_there = ctypes.c_char_p(), ctypes.c_int()
+        call("XGBoosterGetAttr", self.handle, name.encode(), ctypes.byref(text), ctypes.byref(is_there))
+        return (text.value or b"").decode() if is_there.value else None
+
+    def to_bytes(self) -> bytes:
+        """The model in XGBoost's UBJSON."""
+        size, data = ctypes.c_uint64(), ctypes.POINTER(ctypes.c_char)()
+        told = options(format="ubj")
+        call("XGBoosterSaveModelToBuffer", self.handle, told, ctypes.byref(size), ctypes.byref(data))
+        return ctypes.string_at(data, size.value)
+
+    def load(self, path: Path) -> "Booster":
+        """Take a stored model. Raises library.Failed."""
+        return self.load_bytes(path.read_bytes())
+
+    def load_bytes(self, content: bytes) -> "Booster":
+        """Take a model that to_bytes or XGBoost has written. Raises library.Failed."""
+        call("XGBoosterLoadModelFromBuffer", self.handle, content, ctypes.c_uint64(len(content)))
+        return self
+
+    @property
+    def rounds(self) -> int:
+        count = ctypes.c_int()
+        call("XGBoosterBoostedRounds", self.handle, ctypes.byref(count))
+        return count.value
+
+    @property
+    def features(self) -> int:
+        count = ctypes.c_uint64()
+        call("XGBoosterGetNumFeature", self.handle, ctypes.byref(count))
+        return count.value
+
+    def learner(self) -> dict[str, Any]:
+        """The part "learner" of XGBoost's own description of the model's configuration."""
+        size, text = ctypes.c_uint64(), ctypes.c_char_p()
+        call("XGBoosterSaveJsonConfig", self.handle, ctypes.byref(size), ctypes.byref(text))
+        described: dict[str, Any] = json.loads(text.value or b"{}")["learner"]
+        return described

@@ -1,0 +1,104 @@
+"""What the hyperparameters of a job mean: parameters of XGBoost, metrics, and how the rounds are run."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+from lowcloud.runtime.algorithms.xgboost import library
+from lowcloud.runtime.errors import ClientError
+from lowcloud.schemas import Value
+from lowcloud.schemas.xgboost import SCHEMA, names, rules
+
+# Ours, or no more XGBoost's: none of these is handed on.
+KEPT_BACK = {
+    "csv_weights",
+    "deterministic_histogram",
+    "dsplit",
+    "early_stopping_rounds",
+    "eval_metric",
+    "num_round",
+    "predictor",
+    "prob_buffer_row",
+    "save_model_on_termination",
+    "single_precision_histogram",
+    "sketch_eps",
+    "use_dask_gpu_training",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The hyperparameters of one job, checked."""
+
+    values: Mapping[str, Value]  # defaults filled in
+    parameters: tuple[tuple[str, str], ...]  # for XGBoost: what was given, and no defaults
+    own_metrics: tuple[str, ...]
+    judge: str | None  # the metric that early stopping looks at; None is the last one
+
+    @property
+    def objective(self) -> str:
+        return str(self.values["objective"])
+
+    @property
+    def classes(self) -> int:
+        """Classes told apart; 0 for numbers and ranks."""
+        if self.objective.startswith("multi:"):
+            return int(self.values["num_class"])
+        return 2 if self.objective.startswith(("binary:", "reg:logistic")) else 0
+
+    @property
+    def rounds(self) -> int:
+        return int(self.values["num_round"])
+
+    @property
+    def patience(self) -> int | None:
+        """early_stopping_rounds."""
+        rounds = self.values.get("early_stopping_rounds")
+        return None if rounds is None else int(rounds)
+
+    @property
+    def threads(self) -> int:
+        """0: all processors there are."""
+        return int(self.values.get("nthread", 0))
+
+
+def read(texts: Mapping[str, str]) -> Settings:
+    """The settings of a job. Raises schemas.InvalidHyperparameters, and ClientError for a GPU that is not there."""
+    values, given = SCHEMA.validate(texts), SCHEMA.given(texts)
+    asked = list(dict.fromkeys([*rules.words(given.get("eval_metric")), *rules.tuned(values)]))
+    own = tuple(name for name in asked if name in names.OWN_METRICS)
+    parameters = [
+        (name, _text(value)) for name, value in given.items() if name not in KEPT_BACK and not name.startswith("_")
+    ]
+    parameters += [("eval_metric", name) for name in asked if name not in own]
+    changed = dict(_changes(values))
+    kept = [(name, text) for name, text in parameters if name not in changed]
+    return Settings(values, (*kept, *changed.items()), own, asked[-1] if asked else None)
+
+
+def _changes(values: Mapping[str, Value]) -> list[tuple[str, str]]:
+    """Parameters that XGBoost of today knows by other names or in other forms."""
+    changed = [("verbosity", str(values["verbosity"]))]
+    if values["objective"] == "reg:linear":
+        changed.append(("objective", "reg:squarederror"))
+    if values["tree_method"] == "gpu_hist":
+        if not library.has_gpu_support():
+            raise ClientError(
+                "tree_method gpu_hist needs a build of XGBoost with CUDA, which is not installed here: use tree_method "
+                "hist, or install the package xgboost in place of xgboost-cpu."
+            )
+        changed += [("tree_method", "hist"), ("device", "cuda")]
+    if values["tree_method"] == "approx" and "sketch_eps" in values:
+        changed.append(("max_bin", str(ceil(1 / float(values["sketch_eps"])))))
+    if "monotone_constraints" in values:
+        signs = rules.constraints(str(values["monotone_constraints"]))
+        changed.append(("monotone_constraints", f"({','.join(map(str, signs))})"))
+    if "interaction_constraints" in values:
+        groups = rules.groups(str(values["interaction_constraints"]))
+        changed.append(("interaction_constraints", json.dumps(groups)))
+    return changed
+
+
+def _text(value: Value) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)

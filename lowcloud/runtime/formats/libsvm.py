@@ -1,0 +1,155 @@
+"""libsvm channels: lines of `label[:weight] [qid:group] column:value ...`, columns counted from 0 as XGBoost does.
+
+A block of lines is read as one list of numbers, by simdjson or else by NumPy; that each number has its right place is
+seen from the separators. Only a block that is at fault is read line by line, to name the fault.
+"""
+
+import re
+from typing import BinaryIO
+
+import numpy as np
+import simdjson
+from numpy.typing import NDArray
+
+from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.formats.csv import chunks
+from lowcloud.runtime.formats.sparse import Rows, SparseTable
+
+MOST_COLUMNS = 2**31 - 2
+GROUP = 2**32 - 1  # stands for the word qid where a column is expected
+COLON, SPACE, LINE = b": \n"
+TO_COMMAS = bytes.maketrans(b": \n", b",,,")
+TO_SPACES = bytes.maketrans(b":\t\r\v\f", b"     ")
+BLANKS = bytes.maketrans(b"\t\r\v\f", b"    ")
+UNTIDY = re.compile(rb"[\t\r\v\f#]|  | \n|\n[ \n]|^[ \n]")
+COMMENT = re.compile(rb"#[^\n]*")
+SPACES_AND_LINES = re.compile(rb" *\n[ \n]*")
+
+
+def read(stream: BinaryIO, name: str, table: SparseTable) -> None:
+    """Append a file's rows to the table. Raises ClientError naming file and line."""
+    parser = simdjson.Parser()
+    line = 1
+    for chunk in chunks(stream):
+        rows = parse(chunk, parser) or _read_exact(chunk, name, line)
+        line += chunk.count(b"\n")
+        if len(rows.labels):
+            table.append(rows, name)
+
+
+def parse(chunk: bytes, parser: simdjson.Parser) -> Rows | None:
+    """The rows of whole lines, or None where something is not as it should be."""
+    text = _tidy(chunk)
+    if not text:
+        return _no_rows()
+    raw = np.frombuffer(text, np.uint8)
+    separators = raw[(raw == COLON) | (raw == SPACE) | (raw == LINE)]  # separators[i] follows number i
+    before = np.concatenate([np.array([LINE], np.uint8), separators[:-1]])
+    # Behind a space comes a column, and so a colon; behind a colon a value, and so no colon.
+    if (((before == SPACE) & (separators != COLON)) | ((before == COLON) & (separators == COLON))).any():
+        return None
+    numbers = _numbers(text, parser)
+    if numbers is None or len(numbers) != len(separators):
+        return None
+    return _rows(numbers, separators)
+
+
+def _tidy(chunk: bytes) -> bytes:
+    """Lines that all hold a row, with single spaces and one newline between."""
+    text = chunk if chunk.endswith(b"\n") else chunk + b"\n"
+    if UNTIDY.search(text):
+        text = COMMENT.sub(b"", text).translate(BLANKS).strip() + b"\n"
+        while b"  " in text:
+            text = text.replace(b"  ", b" ")
+        text = SPACES_AND_LINES.sub(b"\n", text).lstrip(b"\n")
+    if b"\n+" in text or text.startswith(b"+"):
+        text = text.replace(b"\n+", b"\n").removeprefix(b"+")
+    return text.replace(b" qid:", b" 4294967295:")
+
+
+def _numbers(text: bytes, parser: simdjson.Parser) -> NDArray[np.float64] | None:
+    if b"[" in text or b"," in text or b"_" in text:
+        return None
+    try:
+        parsed = parser.parse(b"[" + text[:-1].translate(TO_COMMAS) + b"]")
+        return np.frombuffer(parsed.as_buffer(of_type="d"))  # type: ignore[union-attr]
+    except (ValueError, TypeError):
+        pass  # numbers that are not JSON's, such as .5 or nan
+    try:
+        return np.array(text.translate(TO_SPACES).split()).astype(np.float64)
+    except ValueError:
+        return None
+
+
+def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8]) -> Rows | None:
+    ends = np.flatnonzero(separators == LINE) + 1
+    starts = np.concatenate([[0], ends[:-1]])
+    weighted = separators[starts] == COLON
+    is_entry = np.ones(len(numbers), bool)
+    is_entry[starts] = False
+    is_entry[starts[weighted] + 1] = False
+    entries = numbers[is_entry]
+    columns, values = entries[0::2], entries[1::2]
+    counts = (ends - starts - 1 - weighted) // 2
+    weights = np.where(weighted, numbers[np.minimum(starts + 1, len(numbers) - 1)], 1.0) if weighted.any() else None
+    queries = None
+    grouped = columns == GROUP
+    if grouped.any():
+        of_row = np.repeat(np.arange(len(counts)), counts)[grouped]
+        queries = np.zeros(len(counts), np.int64)
+        queries[of_row] = values[grouped]
+        counts = counts - np.bincount(of_row, minlength=len(counts))
+        columns, values = columns[~grouped], values[~grouped]
+    indices = columns.astype(np.int64)
+    labels = numbers[starts]
+    sound = (indices == columns).all() and not ((indices < 0) | (indices > MOST_COLUMNS)).any()
+    if not (sound and np.isfinite(labels).all() and not np.isinf(values).any()):
+        return None
+    if weights is not None and not (weights >= 0).all():
+        return None
+    return Rows(counts, indices, values, labels, weights, queries)
+
+
+def _no_rows() -> Rows:
+    nothing = np.empty(0, np.int64)
+    return Rows(nothing, nothing, np.empty(0), np.empty(0))
+
+
+def _read_exact(chunk: bytes, name: str, first_line: int) -> Rows:
+    """The rows of a block, line by line. Raises ClientError at the first fault."""
+    parser = simdjson.Parser()
+    for number, line in enumerate(chunk.split(b"\n"), first_line):
+        if parse(line, parser) is None:
+            raise _fault(line, f"{name}, line {number}")
+    raise AssertionError("a block at fault has a line at fault")
+
+
+def _fault(line: bytes, place: str) -> ClientError:
+    """What is wrong with a line that cannot be read."""
+    tokens = COMMENT.sub(b"", line).decode(errors="replace").split()
+    label, *entries = tokens
+    if "," in line.decode(errors="replace") and ":" not in label:
+        return ClientError(
+            f"{place} ({line[:60]!r}) looks like CSV, but is read as libsvm. Give the channel ContentType text/csv."
+        )
+    if not all(_is_number(part) for part in label.split(":")) or label.count(":") > 1:
+        return ClientError(f"{place}: {label[:60]!r} is no label. Begin each line with label or label:weight.")
+    for entry in entries:
+        column, colon, value = entry.partition(":")
+        if not (colon and _is_number(value)) or not (column == "qid" or _is_column(column)):
+            return ClientError(
+                f"{place}: {entry[:60]!r} is not column:value, a column being a whole number from 0 and a value a "
+                "finite number. Correct the line, or name the right ContentType."
+            )
+    return ClientError(f"{place}: the label or weight {label[:60]!r} is not a finite number, a weight from 0.")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return "_" not in text and not np.isinf(float(text))
+    except ValueError:
+        return False
+
+
+def _is_column(text: str) -> bool:
+    return _is_number(text) and float(text) == np.floor(float(text)) and 0 <= float(text) <= MOST_COLUMNS

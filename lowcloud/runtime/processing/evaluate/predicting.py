@@ -1,0 +1,125 @@
+"""Predictions of a built-in algorithm's model, as its endpoint would give them."""
+
+import io
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lowcloud.runtime import algorithms
+from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
+from lowcloud.runtime.processing.evaluate.archive import unpack
+from lowcloud.runtime.processing.evaluate.table import LABEL, PREDICTED, SCORE, column
+from lowcloud.runtime.processing.program import Arguments
+from lowcloud.runtime.serve import Predictor
+from lowcloud.runtime.transform import FILE, load
+from lowcloud.runtime.transform.requests import TransformedPredictor
+from lowcloud.schemas.evaluate import ALGORITHMS
+
+ARCHIVE = "model.tar.gz"
+Answers = NDArray[np.float64]  # (rows, numbers a row)
+MARKS = {"xgboost-model": "xgboost"}  # a file by which a model is known; ours say it in model.json
+LABELS_FIRST = frozenset({"linear-learner"})  # whose classifiers answer the label before the scores
+BATCH = 5000
+
+
+def find(base: Path) -> Path | None:
+    """The folder that holds a model for the job: model, or input/model."""
+    places = (base / "model", base / "input" / "model")
+    return next((place for place in places if place.is_dir() and any(place.iterdir())), None)
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The truth and the model's answers as columns, which column the truth is, and its classes if the model knows."""
+
+    frame: pl.DataFrame
+    label: str
+    classes: tuple[str, ...] | None = None
+
+
+def predict(folder: Path, frame: pl.DataFrame, settings: Arguments) -> Predicted:
+    """What the model in the folder (or in its model.tar.gz) answers for all other columns than the label.
+
+    A model that holds a transform is given raw columns by name, if they are there. Raises ClientError.
+    """
+    with tempfile.TemporaryDirectory() as unpacked:
+        if (folder / ARCHIVE).exists():
+            unpack(folder / ARCHIVE, Path(unpacked))
+            folder = Path(unpacked)
+        name = _algorithm(folder, settings.text("algorithm"))
+        predictor = _load(name, folder)
+        transform = load(folder / FILE) if (folder / FILE).exists() else None
+        used = [source.name for source in transform.used] if transform else []
+        if transform is None or not set(used) <= set(frame.columns):
+            label = column(frame, settings, "label")
+            return Predicted(_columns(frame[label], _answers(predictor, frame.drop(label), False), name), label)
+        target = transform.target
+        is_named = target is not None and settings.text("label") == LABEL and target.name in frame.columns
+        label = target.name if target is not None and is_named else column(frame, settings, "label")
+        answers = _answers(TransformedPredictor(predictor, transform), frame.select(used), True)
+        found = _columns(frame[label], answers, name)
+        classes = target.classes if target is not None else None
+        if classes and PREDICTED in found.columns:
+            words = [classes[int(code)] for code in found[PREDICTED]]
+            found = found.with_columns(pl.Series(PREDICTED, words))
+        return Predicted(found, label, classes)
+
+
+def _load(name: str, folder: Path) -> Predictor:
+    try:
+        return cast(Predictor, algorithms.find(name).load(folder))
+    except Exception as error:
+        raise ClientError(f"The model of {name} cannot be loaded: {error}") from error
+
+
+def _answers(predictor: Predictor, features: pl.DataFrame, has_header: bool) -> Answers:
+    lines: list[list[float]] = []
+    for start in range(0, len(features), BATCH):
+        body = io.BytesIO()
+        features.slice(start, BATCH).write_csv(body, include_header=has_header)
+        try:
+            answer, _ = predictor.answer(body.getvalue(), "text/csv", "text/csv")
+        except (BadRequest, UnsupportedMediaType, NotAcceptable) as error:
+            raise ClientError(f"The model refuses the rows from {start + 1} on: {error}") from None
+        text = answer.decode().replace("[", "").replace("]", "")
+        lines += [[float(cell) for cell in line.split(",")] for line in text.splitlines() if line.strip()]
+    if len(lines) == 1 and len(features) > 1:  # one line of all predictions
+        lines = [[score] for score in lines[0]]
+    if len(lines) != len(features):
+        raise ClientError(f"The model answered {len(lines)} predictions for {len(features)} rows.")
+    return np.array(lines)
+
+
+def _columns(label: pl.Series, answers: Answers, name: str) -> pl.DataFrame:
+    frame = label.to_frame()
+    if name in LABELS_FIRST and answers.shape[1] > 1:
+        frame = frame.with_columns(pl.Series(PREDICTED, answers[:, 0]))
+        answers = answers[:, 1:]
+    if answers.shape[1] == 1:
+        return frame.with_columns(pl.Series(SCORE, answers[:, 0]))
+    return frame.with_columns(pl.Series(f"{SCORE}_{i}", answers[:, i]) for i in range(answers.shape[1]))
+
+
+def _algorithm(folder: Path, asked: str) -> str:
+    if asked != "auto":
+        name = asked
+    elif (folder / "model.json").exists():
+        try:
+            name = str(json.loads((folder / "model.json").read_text()).get("format", "")).removeprefix("lowcloud/")
+        except (ValueError, AttributeError):
+            name = ""
+    else:
+        name = next((known for mark, known in MARKS.items() if (folder / mark).exists()), "")
+    if name not in ALGORITHMS:
+        raise ClientError(
+            f"The model in {folder.name} is of no built-in algorithm that is known here ({', '.join(ALGORITHMS)}). "
+            "Predict with a batch transform, and evaluate its output."
+        )
+    return name

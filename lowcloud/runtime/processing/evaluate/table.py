@@ -1,0 +1,204 @@
+"""Truth and predictions from files into one checked table: which columns hold what, and what kind of task it is."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.processing import tables
+from lowcloud.runtime.processing.program import Arguments, require
+from lowcloud.runtime.transform.cells import BLANKS
+
+TRUTH, PREDICTIONS = "truth", "predictions"
+LABEL, PREDICTED, SCORE = "label", "predicted_label", "score"
+PREDICTION_NAMES = (PREDICTED, "prediction", "predictions", "predicted")
+SCORE_NAMES = (SCORE, "scores", "probability", "probabilities")
+MISSING = ("", "nan", "na", "null", "none")
+CLASSES = 30  # distinct whole numbers up to which auto takes labels for classes
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is compared: texts or numbers of the truth and of the predictions, and scores (rows,) or (rows, classes)."""
+
+    truth: pl.Series
+    predicted: pl.Series | None
+    scores: Floats | None
+    weights: Floats
+    score_names: tuple[str, ...]
+    left_out: int
+    source: str
+
+
+def read(base: Path, settings: Arguments) -> pl.DataFrame:
+    """All columns of all rows: of one table, or of truth and predictions joined. Raises ClientError."""
+    folder = base / "input"
+    truth, predictions = folder / TRUTH, folder / PREDICTIONS
+    if not (truth.is_dir() and predictions.is_dir()):
+        return tables.read(folder, settings, skip=("model",), numbers_may_begin=True)
+    left, right = (_part(place, settings) for place in (truth, predictions))
+    key = settings.text("id")
+    if key:
+        return _joined(left, right, key)
+    if len(left) != len(right):
+        raise ClientError(
+            f"{TRUTH} has {len(left)} rows and {PREDICTIONS} {len(right)}: rows are matched by order. "
+            "Name a column that joins them in id."
+        )
+    right = right.rename({name: f"{PREDICTIONS}.{name}" for name in right.columns if name in left.columns})
+    return pl.concat([left, right], how="horizontal")
+
+
+def choose(frame: pl.DataFrame, settings: Arguments, label: str | None = None) -> Rows:
+    """The columns that the arguments, or their names, say, with rows that lack one left out. Raises ClientError."""
+    if not len(frame):
+        raise ClientError("The input has no rows. Check that the S3 prefix holds files with data.")
+    label = label or column(frame, settings, "label")
+    score_names = [_place(frame, name, "scores") for name in settings.names("scores")]
+    predicted = _place(frame, settings.text("prediction"), "prediction") if settings.has("prediction") else None
+    if not score_names and predicted is None:
+        predicted, score_names = _guess(frame, label)
+    weight = _place(frame, settings.text("weight"), "weight") if settings.has("weight") else None
+    used = [name for name in (label, predicted, *score_names, weight) if name is not None]
+    frame, left_out = _complete(frame.select(list(dict.fromkeys(used))), settings)
+    weights = np.ones(len(frame)) if weight is None else numbers(frame[weight], "weights")
+    if not (weights >= 0).all() or not weights.sum():
+        raise ClientError(f"Column {weight!r} must hold weights from 0, and not 0 alone.")
+    return Rows(
+        truth=frame[label],
+        predicted=None if predicted is None else frame[predicted],
+        scores=_scores(frame, score_names) if score_names else None,
+        weights=weights,
+        score_names=tuple(score_names),
+        left_out=left_out,
+        source=label,
+    )
+
+
+def column(frame: pl.DataFrame, settings: Arguments, argument: str) -> str:
+    """The column that an argument names; of label's default, the first column where none is called so."""
+    name = settings.text(argument)
+    if name == LABEL and LABEL not in frame.columns:
+        return frame.columns[0]
+    return _place(frame, name, argument)
+
+
+def numbers(series: pl.Series, what: str) -> Floats:
+    """The numbers of a series (rows,). Raises ClientError at the first cell that is none."""
+    cast = series.cast(pl.Float64, strict=False)
+    bad = ~cast.is_finite().fill_null(False)
+    if bad.any():
+        row = int(bad.arg_max() or 0)
+        raise ClientError(f"Column {series.name!r}, row {row + 1}: {series[row]!r} is not a finite number ({what}).")
+    return cast.to_numpy()
+
+
+def words(series: pl.Series) -> pl.Series:
+    """Labels as texts; 1, 1.0 and "1.0" are the same."""
+    if series.dtype == pl.Boolean:
+        return series.cast(pl.String)
+    cast = series.cast(pl.Float64, strict=False)
+    whole = (cast == cast.floor()) & (cast.abs() < 2**53)
+    texts = series.cast(pl.String).str.strip_chars(BLANKS)
+    return cast.set(~whole.fill_null(False), None).cast(pl.Int64).cast(pl.String).fill_null(texts)
+
+
+def _part(folder: Path, settings: Arguments) -> pl.DataFrame:
+    """One of two tables; names given by columns are those of a table that has as many."""
+    values = dict(settings.values)
+    first = tables.width(tables.files(folder), settings)
+    if first != len(settings.names("columns")):
+        values.pop("columns", None)
+    return tables.read(folder, Arguments(values), numbers_may_begin=True)
+
+
+def _joined(left: pl.DataFrame, right: pl.DataFrame, key: str) -> pl.DataFrame:
+    for frame, place in ((left, TRUTH), (right, PREDICTIONS)):
+        require([key], frame.columns, "id")
+        twice = frame.filter(frame[key].is_duplicated())
+        if len(twice):
+            raise ClientError(f"{place}, column {key!r}: {twice[key][0]!r} is there more than once.")
+    left, right = left.with_columns(words(left[key])), right.with_columns(words(right[key]))
+    lacking = left.join(right, on=key, how="anti")
+    if len(lacking):
+        raise ClientError(
+            f"{PREDICTIONS} has no row for {len(lacking)} of the {len(left)} in {TRUTH}, "
+            f"as for {key}={lacking[key][0]!r}."
+        )
+    return left.join(right, on=key, how="left", maintain_order="left", suffix=f".{PREDICTIONS}")
+
+
+def _place(frame: pl.DataFrame, name: str, argument: str) -> str:
+    if name not in frame.columns and name.isdigit() and int(name) < len(frame.columns):
+        return frame.columns[int(name)]
+    require([name], frame.columns, argument)
+    return name
+
+
+def _guess(frame: pl.DataFrame, label: str) -> tuple[str | None, list[str]]:
+    """Columns of prediction and scores where no argument names one: by their names, else by being the only others."""
+    there = [name for name in frame.columns if name != label]
+    predicted = next((name for name in PREDICTION_NAMES if name in there), None)
+    scores = next(([name] for name in SCORE_NAMES if name in there), [])
+    scores = scores or [name for name in there if name.startswith(f"{SCORE}_")]
+    if predicted or scores:
+        return predicted, scores
+    if len(there) == 1:
+        cast = frame[there[0]].cast(pl.Float64, strict=False).drop_nulls()
+        is_score = len(cast) > 0 and bool(((cast >= 0) & (cast <= 1)).all()) and bool((cast != cast.floor()).any())
+        is_score |= frame[there[0]].dtype == pl.String and bool(frame[there[0]].str.starts_with("[").any())
+        return (None, there) if is_score else (there[0], [])
+    shown = ", ".join(map(repr, there[:30])) or "none"
+    raise ClientError(f"Which column holds predictions? Name it in prediction or scores; there are {shown}.")
+
+
+def _complete(frame: pl.DataFrame, settings: Arguments) -> tuple[pl.DataFrame, int]:
+    """The rows that have every value, and how many lack one."""
+    frame = frame.with_columns(_without_blank(series) for series in frame.get_columns())
+    lacking = frame.select(pl.any_horizontal(pl.all().is_null())).to_series()
+    if lacking.any() and settings.text("missing") == "fail":
+        row = int(lacking.arg_max() or 0)
+        name = next(name for name in frame.columns if frame[name][row] is None)
+        raise ClientError(
+            f"Column {name!r}, row {row + 1} has no value ({int(lacking.sum())} rows lack one). "
+            "Fill it in, or pass missing=drop."
+        )
+    kept = frame.filter(~lacking)
+    if not len(kept):
+        raise ClientError("No row has both a label and a prediction.")
+    return kept, len(frame) - len(kept)
+
+
+def _without_blank(series: pl.Series) -> pl.Series:
+    """The series, null where a cell is NaN or says that there is nothing."""
+    if series.dtype == pl.String:
+        text = series.str.strip_chars(BLANKS).str.to_lowercase()
+        return series.set(text.is_in(MISSING), None)
+    return series.fill_nan(None) if series.dtype.is_float() else series
+
+
+def _scores(frame: pl.DataFrame, names: Sequence[str]) -> Floats:
+    """Scores (rows,) of one column of numbers, or (rows, classes) of several, or of one with lists."""
+    first = frame[names[0]]
+    if len(names) > 1:
+        return np.column_stack([numbers(frame[name], "a score") for name in names])
+    if first.dtype == pl.String and first.str.strip_chars(BLANKS).str.starts_with("[").all():
+        try:
+            lists = [json.loads(text) for text in first]
+            found = np.array(lists, np.float64)
+        except (ValueError, TypeError):
+            raise ClientError(f"Column {names[0]!r} must hold lists of as many numbers in every row.") from None
+        if found.ndim != 2 or not np.isfinite(found).all():
+            raise ClientError(f"Column {names[0]!r} must hold lists of as many finite numbers in every row.")
+        return found[:, 0] if found.shape[1] == 1 else found
+    if first.dtype in (pl.List, pl.Array):
+        found = np.array(first.to_list(), np.float64)
+        return found[:, 0] if found.shape[1] == 1 else found
+    return numbers(first, "a score")

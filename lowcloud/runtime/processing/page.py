@@ -1,0 +1,84 @@
+"""A report as one HTML page that needs nothing beside it: light and dark, narrow and wide, on paper and read aloud."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+SERIES = "".join(
+    f"svg .line.s{i} {{ stroke: var(--s{i}); }} svg .dot.s{i}, svg .bar.s{i}, svg .key.s{i} {{ fill: var(--s{i}); }}\n"
+    for i in range(8)
+)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A cell that reads from the left; `markup` cells are HTML of our own."""
+
+    text: str
+    is_markup: bool = False
+
+
+Cell = str | Text
+
+
+@dataclass
+class Page:
+    """A page that grows section by section."""
+
+    title: str
+    lead: str
+    parts: list[str] = field(default_factory=list)
+
+    def heading(self, text: str, note: str = "") -> None:
+        self.parts.append(f"<h2>{escape(text)}</h2>")
+        if note:
+            self.parts.append(f'<p class="note">{escape(note)}</p>')
+
+    def warning(self, sentence: str) -> None:
+        self.parts.append(f'<p class="warning">{escape(sentence)}</p>')
+
+    def numbers(self, entries: Sequence[tuple[str, str, str]]) -> None:
+        """Figures worth a glance: name, value and a small line below it."""
+        cells = "".join(
+            f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(below)}</small></dd></div>"
+            for name, value, below in entries
+        )
+        self.parts.append(f'<dl class="numbers">{cells}</dl>')
+
+    def plots(self, figures: Sequence[tuple[str, str, str]]) -> None:
+        """Plots side by side: heading, SVG and caption."""
+        cells = "".join(
+            f"<figure><h3>{escape(title)}</h3>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+            for title, svg, caption in figures
+        )
+        self.parts.append(f'<div class="plots">{cells}</div>')
+
+    def table(self, head: Sequence[Cell], rows: Sequence[Sequence[Cell]], folded: str = "") -> None:
+        """A table whose first cells head their rows; `folded` is the summary behind which it waits."""
+        top = "".join(_cell(cell, 'th scope="col"') for cell in head)
+        body = "".join(
+            "<tr>" + _cell(row[0], 'th scope="row"') + "".join(_cell(cell, "td") for cell in row[1:]) + "</tr>"
+            for row in rows
+        )
+        table = (
+            f'<div class="scroll" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+        )
+        self.parts.append(f"<details><summary>{escape(folded)}</summary>{table}</details>" if folded else table)
+
+    def html(self) -> str:
+        return (
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>{escape(self.title)}</title><style>{STYLE}{SERIES}</style></head><body><main>"
+            f'<h1>{escape(self.title)}</h1><p class="lead">{escape(self.lead)}</p>'
+            f"{''.join(self.parts)}</main></body></html>\n"
+        )
+
+
+def _cell(cell: Cell, tag: str) -> str:
+    name = tag.partition(" ")[0]
+    if isinstance(cell, Text):
+        return f'<{tag} class="text">{cell.text if cell.is_markup else escape(cell.text)}</{name}>'
+    return f"<{tag}>{escape(cell)}</{name}>"

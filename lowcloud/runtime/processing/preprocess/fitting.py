@@ -1,0 +1,186 @@
+"""The transform of a table: what becomes of each column, by what the training rows hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.processing.preprocess.encoding import Encoder
+from lowcloud.runtime.processing.program import Arguments
+from lowcloud.runtime.transform import Source, Target, Transform
+from lowcloud.runtime.transform.cells import Numbers, Rules, Texts, Vector
+from lowcloud.runtime.transform.expressions import check, compute_column, fix_quantiles
+from lowcloud.runtime.transform.features import Feature, Scaled
+from lowcloud.schemas.expressions import Call, Column, InvalidExpression, read_assignments, write
+from lowcloud.schemas.preprocess import IMPUTE_NUMBERS, IMPUTE_TEXTS
+
+LIMITS = {"iqr": 1.5, "deviation": 3.0, "quantile": 0.01}
+
+
+@dataclass
+class Fitted:
+    """A transform, what training rows have instead of it (target encoding), and why columns were left out."""
+
+    transform: Transform
+    own: dict[str, Numbers] = field(default_factory=dict)  # feature's column -> (training rows, its names)
+    left_out: dict[str, str] = field(default_factory=dict)  # column -> reason
+    derived: dict[str, Vector] = field(default_factory=dict)  # of the training rows
+
+
+def fit(
+    sources: tuple[Source, ...],
+    columns: Mapping[str, Vector],
+    labels: Numbers | None,
+    target: Target | None,
+    rules: Rules,
+    settings: Arguments,
+) -> Fitted:
+    """Fit on training rows alone: `columns` and `labels` are theirs. Raises ClientError."""
+    rows = len(next(iter(columns.values())))
+    steps = _derive(sources, dict(columns), rows, settings)
+    kinds = {source.name: source.kind for source in sources if source.role == "feature"}
+    kinds |= {name: "derived" for name, _ in steps.expressions}
+    fitted = Fitted(Transform(sources, (), steps.expressions, target, rules), derived=steps.columns)
+    encoder = Encoder(settings, labels, target)
+    features: list[Feature] = []
+    for name, kind in kinds.items():
+        if kind == "time":
+            continue  # its parts are derived
+        values = steps.columns[name]
+        reason = _useless(values, settings)
+        if reason:
+            fitted.left_out[name] = reason
+        elif isinstance(values, Texts):
+            feature = encoder.fit(name, values, _text_fill(name, values, settings))
+            if feature is None:
+                fitted.left_out[name] = "encode=drop"
+                continue
+            features.append(feature)
+            if name in encoder.own:
+                fitted.own[name] = encoder.own[name]
+        else:
+            features.append(scale(name, values, kind, settings))
+    if not features:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in list(fitted.left_out.items())[:10])
+        raise ClientError(f"No column is left to learn from ({reasons}).")
+    fitted.transform = Transform(sources, tuple(features), steps.expressions, target, rules)
+    return fitted
+
+
+def scale(name: str, values: Numbers, kind: str, settings: Arguments) -> Scaled:
+    """How a column of numbers is limited, filled and scaled."""
+    present = values[~np.isnan(values)]
+    is_boolean = kind == "boolean"
+    low, high = (None, None) if is_boolean else _limits(present, settings)
+    limited = present if low is None else np.clip(present, low, high)
+    fill = _number_fill(name, limited, settings)
+    missing = len(values) - len(present)
+    filled = limited if fill is None or not missing else np.concatenate([limited, np.full(missing, fill)])
+    way = settings.pairs("normalise_columns").get(name) or ("none" if is_boolean else settings.text("normalise"))
+    shift, width = _scaling(filled, way)
+    indicator = bool(missing) and settings.flag("missing_indicators")
+    return Scaled(name, low, high, fill, indicator, shift, width)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    expressions: tuple[tuple[str, str], ...]
+    columns: dict[str, Vector]
+
+
+def _derive(sources: tuple[Source, ...], columns: dict[str, Vector], rows: int, settings: Arguments) -> _Steps:
+    """Parts of times and the expressions asked for, over kept columns."""
+    kinds = {source.name: source.kind for source in sources if source.name in columns}
+    asked = read_assignments(settings.text("derive"))
+    for name in asked:
+        if name in {source.name for source in sources}:
+            raise ClientError(f"Argument derive: {name!r} is a column of the data already. Choose another name.")
+    parts = [part for part in settings.names("date_parts") if part != "none"]
+    times = [source.name for source in sources if source.kind == "time" and source.role == "feature"]
+    trees = {f"{name}.{part}": Call(part, (Column(name),)) for name in times for part in parts}
+    expressions = []
+    for name, given in (trees | asked).items():
+        try:
+            check(given, kinds)
+        except InvalidExpression as error:
+            raise ClientError(f"Argument derive: {name}: {error}") from None
+        tree = fix_quantiles(given, columns, rows)
+        columns[name] = compute_column(tree, columns, rows)
+        kinds[name] = "number"
+        expressions.append((name, write(tree)))
+    return _Steps(tuple(expressions), columns)
+
+
+def _useless(values: Vector, settings: Arguments) -> str | None:
+    """Why a column is left out."""
+    if isinstance(values, Texts):
+        present, counts = np.unique(values.codes, return_counts=True)
+        missing = int(sum(count for code, count in zip(present, counts, strict=True) if values.levels[code] is None))
+        distinct = len(present) - bool(missing)
+        stays_apart = settings.text("impute_text") == "level"
+    else:
+        given = values[~np.isnan(values)]
+        missing, distinct = len(values) - len(given), min(len(np.unique(given)), 2)
+        stays_apart = settings.flag("missing_indicators") or settings.text("impute") == "none"
+    if not distinct:
+        return "no values in the training part"
+    if missing > settings.number("max_missing") * len(values):
+        return f"{missing / len(values):.0%} missing"
+    if distinct == 1 and settings.flag("drop_constant") and not (missing and stays_apart):
+        return "one value only in the training part"
+    return None
+
+
+def _limits(present: Numbers, settings: Arguments) -> tuple[float | None, float | None]:
+    way = settings.text("clip")
+    if way == "none":
+        return None, None
+    limit = settings.number("clip_limit") if settings.has("clip_limit") else LIMITS[way]
+    if way == "quantile":
+        low, high = np.quantile(present, [limit, 1 - limit])
+    elif way == "deviation":
+        low, high = present.mean() - limit * present.std(), present.mean() + limit * present.std()
+    else:
+        first, third = np.quantile(present, [0.25, 0.75])
+        low, high = first - limit * (third - first), third + limit * (third - first)
+    return float(low), float(high)
+
+
+def _number_fill(name: str, present: Numbers, settings: Arguments) -> float | None:
+    way = settings.pairs("impute_columns").get(name, settings.text("impute"))
+    if way not in IMPUTE_NUMBERS:
+        raise ClientError(f"Argument impute_columns: {name!r} holds numbers; use one of {', '.join(IMPUTE_NUMBERS)}.")
+    if way == "constant":
+        return settings.number("impute_value")
+    if way == "most_frequent":
+        distinct, counts = np.unique(present, return_counts=True)
+        return float(distinct[counts.argmax()])
+    return {"mean": float(np.mean(present)), "median": float(np.median(present)), "none": None}[way]
+
+
+def _text_fill(name: str, values: Texts, settings: Arguments) -> str | None:
+    way = settings.pairs("impute_columns").get(name, settings.text("impute_text"))
+    if way not in IMPUTE_TEXTS:
+        raise ClientError(f"Argument impute_columns: {name!r} holds texts; use one of {', '.join(IMPUTE_TEXTS)}.")
+    if way == "constant":
+        return settings.text("impute_word")
+    if way == "level":
+        return None
+    counts = np.bincount(values.codes, minlength=len(values.levels))
+    known = [code for code, level in enumerate(values.levels) if level is not None]
+    return values.levels[max(known, key=lambda code: (counts[code], -code))]
+
+
+def _scaling(x: Numbers, way: str) -> tuple[float, float]:
+    """Shift and scale; a width of 0 scales by 1."""
+    if way == "standard":
+        shift, width = float(x.mean()), float(x.std())
+    elif way == "min_max":
+        shift, width = float(x.min()), float(x.max() - x.min())
+    elif way == "robust":
+        first, middle, third = (float(q) for q in np.quantile(x, [0.25, 0.5, 0.75]))
+        shift, width = middle, (third - first) or float(x.std())
+    else:
+        return 0.0, 1.0
+    return shift, width if width > 0 and np.isfinite(width) else 1.0

@@ -1,0 +1,89 @@
+"""Rows shared out to training, validation and test."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.processing.program import Arguments
+from lowcloud.runtime.transform.cells import Numbers, Texts, Vector
+
+PARTS = ("train", "validation", "test")
+Rows = NDArray[np.int64]
+
+
+def split(
+    rows: int, settings: Arguments, labels: Numbers | None, is_classification: bool, column: Vector | None
+) -> dict[str, Rows]:
+    """The rows of each part that has any, in the order they are written. `column` is the one that split names."""
+    way = settings.text("split")
+    random = np.random.default_rng(settings.count("seed"))
+    if way == "auto":
+        way = "stratified" if is_classification else "random"
+    shares = settings.number("validation_fraction"), settings.number("test_fraction")
+    if way == "none":
+        order, counts = np.arange(rows), (0, 0)
+    elif way == "group":
+        assert column is not None
+        order, counts = _by_group(column, shares, random)
+    elif way == "time":
+        assert column is not None
+        order, counts = _by_time(column), _counts(rows, shares)
+    elif way == "stratified":
+        if labels is None or not is_classification:
+            raise ClientError("Argument split=stratified needs a target with classes.")
+        order, counts = _by_class(labels, _counts(rows, shares), random), _counts(rows, shares)
+    else:
+        order, counts = random.permutation(rows), _counts(rows, shares)
+    validation, test = counts
+    train = rows - validation - test
+    parts = dict(zip(PARTS, np.split(order, [train, train + validation]), strict=True))
+    if settings.flag("shuffle") and way != "time":
+        parts = {name: random.permutation(part) for name, part in parts.items()}
+    elif way != "time":
+        parts = {name: np.sort(part) for name, part in parts.items()}
+    if not train:
+        raise ClientError(f"{rows} rows leave none for training. Use more rows, or smaller fractions.")
+    return {name: part for name, part in parts.items() if len(part)}
+
+
+def _counts(rows: int, shares: tuple[float, float]) -> tuple[int, int]:
+    """Rows for validation and test: at least one where any are asked for, while one is left."""
+    validation, test = (max(round(share * rows), 1 if share and rows > 2 else 0) for share in shares)
+    return validation, test
+
+
+def _by_class(labels: Numbers, counts: tuple[int, int], random: np.random.Generator) -> Rows:
+    """Rows in an order whose every stretch has the classes in the shares of the whole."""
+    shuffled = random.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    # Each part takes evenly spaced rows of those left, which stand class by class.
+    validation, test = counts
+    left, taken = by_class, []
+    for count in (test, validation):
+        places = ((np.arange(count) + random.random()) * len(left) / max(count, 1)).astype(np.int64)
+        taken.append(left[places])
+        left = np.delete(left, places)
+    return np.concatenate([left, taken[1], taken[0]])
+
+
+def _by_group(column: Vector, shares: tuple[float, float], random: np.random.Generator) -> tuple[Rows, tuple[int, int]]:
+    """Rows ordered by groups, and counts for validation and test that no group straddles."""
+    keys = column.codes if isinstance(column, Texts) else column
+    _, groups, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        raise ClientError("Argument split=group needs a column with more than one value.")
+    order = random.permutation(len(sizes))
+    ends = np.cumsum(sizes[order])
+    wanted = _counts(len(groups), shares)
+    cuts = [len(groups) - wanted[1] - wanted[0], len(groups) - wanted[1]]
+    # A part ends with the group whose end is nearest to where it should.
+    train, before_test = (int(ends[np.abs(ends - cut).argmin()]) for cut in cuts)
+    rank = np.argsort(order)
+    rows = np.argsort(rank[groups], kind="stable")
+    return rows, (before_test - train, len(groups) - before_test)
+
+
+def _by_time(column: Vector) -> Rows:
+    if isinstance(column, Texts):
+        raise ClientError("Argument split=time needs a column of times or numbers. Name its type in types.")
+    return np.argsort(np.where(np.isnan(column), -np.inf, column), kind="stable")

@@ -1,0 +1,79 @@
+"""Processed parts into files: the label first, then the transform's numbers, a block of rows at a time."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+
+from lowcloud.runtime.processing.preprocess.splitting import Rows
+from lowcloud.runtime.transform import Transform
+from lowcloud.runtime.transform.cells import Numbers, Vector
+
+BLOCK_VALUES = 4 << 20  # so that the wide table never is in memory as a whole
+
+
+def write(
+    folder: Path,
+    part: str,
+    transform: Transform,
+    columns: Mapping[str, Vector],
+    labels: Numbers | None,
+    rows: Rows,
+    own: Mapping[str, Numbers],
+    format_: str,
+) -> None:
+    """Write the rows of a part; `own` are numbers of features that these rows have instead of the transform's."""
+    (folder / part).mkdir(parents=True, exist_ok=True)
+    blocks = _blocks(transform, columns, labels, rows, own)
+    if format_ == "parquet":
+        for i, block in enumerate(blocks):
+            block.write_parquet(folder / part / f"part-{i:05}.parquet")
+        return
+    with (folder / part / f"{part}.csv").open("wb") as file:
+        for block in blocks:
+            _append(block, file)
+
+
+def _append(block: pl.DataFrame, file: BinaryIO) -> None:
+    whole = [
+        series.name
+        for series in block.get_columns()
+        if bool(((series == series.floor()) & (series.abs() < 1e15)).fill_null(True).all())
+    ]
+    block.with_columns(pl.col(whole).cast(pl.Int64)).write_csv(file, include_header=False)
+
+
+def _blocks(
+    transform: Transform,
+    columns: Mapping[str, Vector],
+    labels: Numbers | None,
+    rows: Rows,
+    own: Mapping[str, Numbers],
+) -> Iterator[pl.DataFrame]:
+    names = [*([transform.target.name] if transform.target and labels is not None else []), *transform.names]
+    used = {source.name for source in transform.used}
+    step = max(1, BLOCK_VALUES // len(names))
+    for start in range(0, len(rows), step):
+        chosen = rows[start : start + step]
+        block = transform.block({name: column[chosen] for name, column in columns.items() if name in used})
+        place = 0
+        for feature in transform.features:
+            width = len(feature.names)
+            if feature.column in own:
+                block[:, place : place + width] = own[feature.column][start : start + step]
+            place += width
+        if labels is not None:
+            block = np.column_stack([labels[chosen], block])
+        yield pl.DataFrame(block, schema=_distinct(names), orient="row").fill_nan(None)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names, numbered where one comes twice."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found

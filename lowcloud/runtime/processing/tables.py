@@ -1,0 +1,162 @@
+"""Raw tables: every CSV and parquet file below a folder as one polars frame, the cells of CSV files as texts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.processing.program import Arguments
+from lowcloud.runtime.transform.cells import BLANKS, NUMBER
+
+PARQUET = b"PAR1"
+GZIP = b"\x1f\x8b"
+
+
+def read(
+    folder: Path, settings: Arguments, skip: Sequence[str] = (), *, numbers_may_begin: bool = False
+) -> pl.DataFrame:
+    """All rows of the folder's files, in order of their names, without the subfolders in `skip`.
+
+    A CSV file that begins with a line of numbers has no header where `numbers_may_begin`, and is else refused.
+
+    Raises ClientError naming the file, and line or column where they are known.
+    """
+    paths = [path for path in files(folder) if path.relative_to(folder).parts[0] not in skip]
+    if not paths:
+        raise ClientError(f"There are no files with data below {folder}. Check the S3 prefix of the job's input.")
+    frames: list[pl.DataFrame] = []
+    for path in paths:
+        frame = read_file(path, str(path.relative_to(folder)), settings, numbers_may_begin)
+        if frames:
+            frame = _like(frame, frames[0], path, paths[0])
+        frames.append(frame)
+    return pl.concat(frames) if len(frames) > 1 else frames[0]
+
+
+def files(folder: Path) -> list[Path]:
+    """The files with content below a folder, without hidden ones."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
+    return sorted(path for path in found if not any(part[0] in "._" for part in path.relative_to(folder).parts))
+
+
+def read_file(path: Path, name: str, settings: Arguments, numbers_may_begin: bool) -> pl.DataFrame:
+    """The rows of one file. Raises ClientError."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if start[:4] == PARQUET:
+        return _read_parquet(path, name)
+    if b"\0" in start and start[:2] != GZIP:
+        raise ClientError(f"{name} is neither CSV nor parquet. Convert it to one of them.")
+    return _read_csv(path, name, settings, numbers_may_begin)
+
+
+def width(paths: Sequence[Path], settings: Arguments) -> int:
+    """The number of columns of the first file; 0 without files."""
+    if not paths:
+        return 0
+    with paths[0].open("rb") as file:
+        is_parquet = file.read(4) == PARQUET
+    return (
+        len(pl.read_parquet_schema(paths[0]))
+        if is_parquet
+        else len(_cells(paths[0], paths[0].name, settings.delimiter))
+    )
+
+
+def _read_parquet(path: Path, name: str) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path, glob=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise ClientError(f"{name} cannot be read as parquet ({str(error)[:200]}). Write the file again.") from None
+
+
+def _read_csv(path: Path, name: str, settings: Arguments, numbers_may_begin: bool) -> pl.DataFrame:
+    given, header, delimiter = settings.names("columns"), settings.text("header"), settings.delimiter
+    first = _cells(path, name, delimiter)
+    has_header = header == "true" or (header == "auto" and (not given or tuple(first) == given))
+    are_numbers = has_header and not given and header == "auto" and all(map(NUMBER.fullmatch, first))
+    if are_numbers and numbers_may_begin:
+        has_header = False
+    elif are_numbers:
+        raise ClientError(
+            f"{name}, line 1 holds numbers where names of columns were expected ({','.join(first)[:60]!r}). "
+            "Pass columns with the names, or header=false."
+        )
+    names = given or (first if has_header else tuple(f"column_{i}" for i in range(len(first))))
+    if len(names) != len(first):
+        raise ClientError(f"{name} has {len(first)} columns, and {len(names)} are named.")
+    if len(set(names)) < len(names) or not all(names):
+        twice = next(column for column in names if not column or names.count(column) > 1)
+        raise ClientError(f"{name}, line 1: the column name {twice!r} is {'there twice' if twice else 'empty'}.")
+    _check_widths(path, name, delimiter, len(names))
+    try:
+        frame = pl.read_csv(
+            path,
+            separator=delimiter,
+            has_header=False,
+            skip_lines=1 if has_header else 0,
+            new_columns=list(names),
+            infer_schema=False,
+            encoding="utf8",
+            glob=False,
+        )
+    except pl.exceptions.NoDataError:
+        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise ClientError(f"{name} cannot be read as CSV: {str(error).splitlines()[0][:200]}.") from None
+    return frame
+
+
+def _cells(path: Path, name: str, delimiter: str) -> tuple[str, ...]:
+    """The cells of the first line."""
+    try:
+        line = pl.read_csv(
+            path, separator=delimiter, has_header=False, n_rows=1, infer_schema=False, glob=False, encoding="utf8"
+        )
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise ClientError(f"{name} cannot be read as CSV: {str(error).splitlines()[0][:200]}.") from None
+    return tuple((cell or "").strip(BLANKS) for cell in line.row(0)) if len(line) else ()
+
+
+def _check_widths(path: Path, name: str, delimiter: str, columns: int) -> None:
+    """Raise ClientError at a line of another number of cells, before the first with quotes (there, polars tells)."""
+    lines = pl.scan_csv(
+        path,
+        separator="\x01",
+        has_header=False,
+        quote_char=None,
+        infer_schema=False,
+        new_columns=["line"],
+        truncate_ragged_lines=True,
+        glob=False,
+        encoding="utf8-lossy",
+    ).with_row_index("number", 1)
+    line = pl.col("line").str
+    is_wrong = line.count_matches(delimiter, literal=True) != columns - 1
+    wrong = lines.filter(is_wrong | line.contains('"', literal=True))
+    try:
+        found = wrong.head(1).collect(engine="streaming")
+    except pl.exceptions.NoDataError:
+        return
+    if len(found) and '"' not in found["line"][0]:
+        cells = found["line"][0].count(delimiter) + 1
+        raise ClientError(
+            f"{name}, line {found['number'][0]} has {cells} cells where {columns} were expected. "
+            "Give every line the same number of cells."
+        )
+
+
+def _like(frame: pl.DataFrame, first: pl.DataFrame, path: Path, first_path: Path) -> pl.DataFrame:
+    """The frame with the columns of the first one, in its order and types."""
+    lacking = [column for column in first.columns if column not in frame.columns]
+    extra = [column for column in frame.columns if column not in first.columns]
+    if lacking or extra:
+        what = f"lacks the column {lacking[0]!r}" if lacking else f"has the column {extra[0]!r} more"
+        raise ClientError(f"{path.name} {what} than {first_path.name}. Files of one table need the same columns.")
+    try:
+        return frame.select(first.columns).cast(dict(first.schema))  # type: ignore[arg-type]
+    except pl.exceptions.PolarsError as error:
+        raise ClientError(
+            f"{path.name} has columns of other types than {first_path.name}: {str(error).splitlines()[0][:200]}"
+        ) from None

@@ -1,0 +1,92 @@
+"""Arguments of the ready processing program `evaluate`; docs/processing-programs.md has the table."""
+
+from collections.abc import Mapping
+
+from lowcloud.schemas import Hyperparameter, Schema, Value
+
+ALGORITHMS = ("linear-learner", "xgboost")  # whose models are known
+
+
+def _text(name: str, doc: str, default: str | None = None) -> Hyperparameter:
+    return Hyperparameter(name, "text", doc, default)
+
+
+HYPERPARAMETERS = (
+    Hyperparameter(
+        "task",
+        "choice",
+        "What was predicted; auto looks at labels and predictions.",
+        "auto",
+        words=("auto", "binary", "multiclass", "regression"),
+    ),
+    _text("label", "Column of the truth, by name or number from 0.", "label"),
+    _text("prediction", "Column of the predicted label or number, by name or number."),
+    _text(
+        "scores",
+        "Column of the positive class's probability or score, or of a list of all classes' probabilities; "
+        "or a column for each class, comma-separated.",
+    ),
+    _text("classes", "Classes in the order of the score columns, comma-separated; without them in sorted order."),
+    _text("positive", "Which label of a binary task is the positive one; without it the last in order."),
+    _text("weight", "Column of the rows' weights."),
+    _text("id", "Column that joins truth and predictions where they lie in different files."),
+    _text("columns", "Names of the columns, comma-separated, where files have no header."),
+    Hyperparameter(
+        "header",
+        "choice",
+        "Whether CSV files begin with names; auto: unless columns is given or the first line is all numbers.",
+        "auto",
+        words=("auto", "true", "false"),
+    ),
+    _text("delimiter", "One character, or tab, between the cells of CSV files.", ","),
+    Hyperparameter(
+        "threshold", "number", "A score from which on a row counts as positive, where there are only scores.", 0.5
+    ),
+    Hyperparameter(
+        "missing",
+        "choice",
+        "What happens to rows without a label or a prediction.",
+        "fail",
+        words=("fail", "drop"),
+    ),
+    Hyperparameter(
+        "bootstrap", "integer", "Resamples behind each interval; 0 for none.", 200, minimum=0, maximum=10_000
+    ),
+    Hyperparameter(
+        "confidence",
+        "number",
+        "Confidence of the intervals.",
+        0.95,
+        minimum=0.5,
+        maximum=1,
+        open_maximum=True,
+    ),
+    Hyperparameter("calibration_bins", "integer", "Bins of the reliability curve.", 10, minimum=2, maximum=100),
+    Hyperparameter("seed", "integer", "Seed of the bootstrap.", 0, minimum=0, maximum=2**31 - 1),
+    Hyperparameter(
+        "algorithm",
+        "choice",
+        "Which built-in algorithm made the model in the folder model; auto looks into it.",
+        "auto",
+        words=("auto", *ALGORITHMS),
+    ),
+    _text("title", "Heading of the page.", "Evaluation"),
+)
+
+
+def _delimiter_is_one_character(values: Mapping[str, Value]) -> str | None:
+    text = str(values.get("delimiter", ","))
+    is_good = text in ("tab", r"\t") or (len(text) == 1 and text.isascii() and text not in '"\r\n')
+    return None if is_good else f"Argument delimiter must be one character or tab, not {text[:20]!r}."
+
+
+def _task_fits(values: Mapping[str, Value]) -> str | None:
+    if values.get("task") == "regression":
+        wrong = [name for name in ("scores", "classes", "positive") if name in values]
+        return f"Argument {wrong[0]} has no meaning with task=regression." if wrong else None
+    if values.get("task") == "multiclass" and "positive" in values:
+        return "Argument positive has no meaning with task=multiclass."
+    return None
+
+
+SCHEMA = Schema(HYPERPARAMETERS, (_delimiter_is_one_character, _task_fits), noun="Argument", owner="this program")

@@ -1,0 +1,196 @@
+"""Arguments of the ready processing program `preprocess`; docs/processing-programs.md has the table."""
+
+from collections.abc import Mapping
+
+from lowcloud.schemas import Hyperparameter, Schema, Value
+from lowcloud.schemas.arguments import names, pairs, pairs_rule
+from lowcloud.schemas.expressions import InvalidExpression, read_assignments
+
+KINDS = ("number", "text", "time", "boolean")
+IMPUTE_NUMBERS = ("median", "mean", "most_frequent", "constant", "none")
+IMPUTE_TEXTS = ("level", "most_frequent", "constant")
+NORMALISE = ("standard", "min_max", "robust", "none")
+ENCODE = ("auto", "one_hot", "ordinal", "target", "hash", "drop")
+DATE_PARTS = ("year", "month", "day", "weekday", "yearday", "hour", "minute", "days")
+MISSING_WORDS = "NA,N/A,NaN,nan,null,NULL,None,?"
+
+
+def _choice(name: str, words: tuple[str, ...], default: str, doc: str) -> Hyperparameter:
+    return Hyperparameter(name, "choice", doc, default, words=words)
+
+
+def _text(name: str, doc: str, default: str | None = None) -> Hyperparameter:
+    return Hyperparameter(name, "text", doc, default)
+
+
+def _boolean(name: str, default: bool, doc: str) -> Hyperparameter:
+    return Hyperparameter(name, "boolean", doc, default)
+
+
+def _share(name: str, default: float, doc: str, maximum: float = 1) -> Hyperparameter:
+    return Hyperparameter(name, "number", doc, default, minimum=0, maximum=maximum)
+
+
+def _count(name: str, default: int, doc: str, minimum: int = 1, maximum: int = 100_000) -> Hyperparameter:
+    return Hyperparameter(name, "integer", doc, default, minimum=minimum, maximum=maximum)
+
+
+READING = (
+    _text("target", "Column to predict; it comes first in the output. Without one, only features are written."),
+    _choice("task", ("auto", "binary", "multiclass", "regression"), "auto", "What the target is; auto looks at it."),
+    _text("positive", "Value of the target that becomes 1 in a binary task; without it the last in order."),
+    _text("columns", "Names of the columns, comma-separated, where CSV files have no header."),
+    _choice(
+        "header", ("auto", "true", "false"), "auto", "Whether CSV files begin with names; auto: unless columns is."
+    ),
+    _text("delimiter", "One character, or tab, between the cells of CSV files.", ","),
+    _text("types", "Types that are not to be guessed: column=number, text, time or boolean."),
+    _text("date_format", "How times are written, as in strptime, e.g. %d/%m/%Y; without it ISO 8601."),
+    _text("missing_words", "Cells that mean a missing value, beside empty ones.", MISSING_WORDS),
+    _share("type_tolerance", 0.02, "Share of cells that may be no number in a column of numbers; they become missing."),
+)
+CLEANING = (
+    _text("drop", "Columns to leave out, comma-separated."),
+    _boolean("trim", True, "Remove blanks around texts."),
+    _boolean("drop_duplicates", False, "Keep the first of rows that are equal in every column."),
+    _choice("missing_target", ("drop", "fail"), "drop", "What happens to rows without a target."),
+    _share("max_missing", 1.0, "Leave out columns with a larger share of missing values in the training part."),
+    _boolean("drop_constant", True, "Leave out columns with one value in the training part."),
+    _choice("clip", ("none", "iqr", "deviation", "quantile"), "none", "Limit numbers to a range of the training part."),
+    Hyperparameter(
+        "clip_limit",
+        "number",
+        "iqr: interquartile ranges beyond the quartiles (1.5); deviation: standard deviations (3); "
+        "quantile: share cut off at each end (0.01).",
+        minimum=0,
+        open_minimum=True,
+    ),
+)
+FILLING = (
+    _choice("impute", IMPUTE_NUMBERS, "median", "What missing numbers become."),
+    _choice("impute_text", IMPUTE_TEXTS, "level", "What missing texts become; level: a level of their own."),
+    _text("impute_columns", "What missing values of single columns become: column=mean, ..."),
+    Hyperparameter("impute_value", "number", "The number of impute=constant.", 0.0),
+    _text("impute_word", "The text of impute_text=constant.", "missing"),
+    _boolean("missing_indicators", False, "Add a column of 0 and 1 for each number that has missing values."),
+)
+SCALING = (
+    _choice("normalise", NORMALISE, "standard", "How numbers are shifted and scaled."),
+    _text("normalise_columns", "The same for single columns: column=none, ..."),
+)
+ENCODING = (
+    _choice(
+        "encode", ENCODE, "auto", "How texts become numbers; auto: one_hot, target above one_hot_levels, else hash."
+    ),
+    _text("encode_columns", "The same for single columns: column=hash, ..."),
+    _count("one_hot_levels", 20, "Most levels that auto encodes one_hot."),
+    _share("rare_share", 0.005, "Levels with a smaller share of the training rows become one: other.", maximum=0.5),
+    _count("target_folds", 5, "Folds in which target encoding of the training part leaves a row's own out.", 2, 100),
+    Hyperparameter("target_smoothing", "number", "Rows of the overall mean in each level's.", 10.0, minimum=0),
+    _count("hash_buckets", 32, "Columns of a hashed text.", minimum=2, maximum=4096),
+    _text("date_parts", f"Parts of times: {', '.join(DATE_PARTS)}.", "year,month,day,weekday,hour"),
+)
+DERIVING = (_text("derive", 'New columns: "ratio = debt / income; old = age > 65".'),)
+SPLITTING = (
+    _choice(
+        "split",
+        ("auto", "random", "stratified", "group", "time", "none"),
+        "auto",
+        "How rows are shared out; auto: stratified for classes, else random.",
+    ),
+    _text(
+        "split_column", "Column of split=group (rows of one value stay together) or split=time (the latest are last)."
+    ),
+    _share("validation_fraction", 0.1, "Share of the rows for validation."),
+    _share("test_fraction", 0.1, "Share of the rows for test."),
+    _count("seed", 0, "Seed of all that is random.", minimum=0, maximum=2**31 - 1),
+)
+WRITING = (
+    _choice("format", ("csv", "parquet"), "csv", "Of the output: CSV without a header, or parquet with names."),
+    _boolean("shuffle", True, "Write rows in random order; never with split=time."),
+)
+
+
+def _fractions_leave_rows(values: Mapping[str, Value]) -> str | None:
+    taken = float(values.get("validation_fraction", 0)) + float(values.get("test_fraction", 0))
+    if taken < 1:
+        return None
+    return "Arguments validation_fraction and test_fraction must be below 1 together: the rest is for training."
+
+
+def _split_has_its_column(values: Mapping[str, Value]) -> str | None:
+    if values.get("split") in ("group", "time") and "split_column" not in values:
+        return f"Argument split_column is required by split={values['split']}."
+    if values.get("split") == "stratified" and "target" not in values:
+        return "Argument target is required by split=stratified."
+    return None
+
+
+def _target_is_there(values: Mapping[str, Value]) -> str | None:
+    if "target" in values:
+        return None
+    needing = [name for name in ("positive",) if name in values]
+    if values.get("task", "auto") != "auto":
+        needing.append(f"task={values['task']}")
+    if values.get("encode") == "target" or "target" in _words(values.get("encode_columns")):
+        needing.append("target encoding")
+    return f"Argument target is required by {needing[0]}." if needing else None
+
+
+def _target_is_kept(values: Mapping[str, Value]) -> str | None:
+    if values.get("target") in names(values.get("drop")):
+        return "Argument drop may not name the target."
+    return None
+
+
+def _expressions_can_be_read(values: Mapping[str, Value]) -> str | None:
+    try:
+        read_assignments(str(values.get("derive", "")))
+    except InvalidExpression as error:
+        return f"Argument derive: {error}"
+    return None
+
+
+def _parts_exist(values: Mapping[str, Value]) -> str | None:
+    unknown = [part for part in names(values.get("date_parts")) if part not in (*DATE_PARTS, "none")]
+    return f"Argument date_parts: {unknown[0]!r} is none of {', '.join(DATE_PARTS)}." if unknown else None
+
+
+def _delimiter_is_one_character(values: Mapping[str, Value]) -> str | None:
+    text = str(values.get("delimiter", ","))
+    is_good = text in ("tab", r"\t") or (len(text) == 1 and text.isascii() and text not in '"\r\n')
+    return None if is_good else f"Argument delimiter must be one character or tab, not {text[:20]!r}."
+
+
+def _clip_share_is_small(values: Mapping[str, Value]) -> str | None:
+    if values.get("clip") == "quantile" and float(values.get("clip_limit", 0.01)) >= 0.5:
+        return "Argument clip_limit must be below 0.5 with clip=quantile."
+    return None
+
+
+def _words(text: object) -> tuple[str, ...]:
+    try:
+        return tuple(pairs(text).values())
+    except ValueError:
+        return ()  # told by the argument's own rule
+
+
+SCHEMA = Schema(
+    (*READING, *CLEANING, *DERIVING, *FILLING, *SCALING, *ENCODING, *SPLITTING, *WRITING),
+    (
+        _fractions_leave_rows,
+        _split_has_its_column,
+        _target_is_there,
+        _target_is_kept,
+        _expressions_can_be_read,
+        _parts_exist,
+        _delimiter_is_one_character,
+        _clip_share_is_small,
+        pairs_rule("types", KINDS),
+        pairs_rule("impute_columns", dict.fromkeys((*IMPUTE_NUMBERS, *IMPUTE_TEXTS))),
+        pairs_rule("normalise_columns", NORMALISE),
+        pairs_rule("encode_columns", ENCODE),
+    ),
+    noun="Argument",
+    owner="this program",
+)

@@ -1,0 +1,40 @@
+"""xgboost: its entries in the catalogue, one for the images of release 0.72 and one for the later ones."""
+
+from dataclasses import replace
+
+from lowcloud.schemas import Schema
+from lowcloud.schemas.program import Metric, Program
+from lowcloud.schemas.xgboost.hyperparameters import HYPERPARAMETERS
+from lowcloud.schemas.xgboost.names import MAXIMIZED, MINIMIZED
+from lowcloud.schemas.xgboost.rules import RULES
+
+SCHEMA = Schema(HYPERPARAMETERS, RULES)
+
+
+def _metrics() -> tuple[Metric, ...]:
+    """Each metric of each channel, in lines such as "[3]\\ttrain-auc:0.91\\tvalidation-auc:0.87"."""
+    return tuple(
+        Metric(f"{channel}:{name}", rf"^\[\d+\].*\t{channel}-{name}(?:@\S+?)?:(\S+)")
+        for channel in ("train", "validation")
+        for name in sorted({*MAXIMIZED, *MINIMIZED})
+    )
+
+
+# The images of release 0.72 answer CSV as one line of numbers, later ones with a line a row.
+RELEASE_0_72 = Program(
+    name="xgboost",
+    images=("xgboost",),
+    train_command=("python", "-m", "lowcloud.runtime.train", "xgboost"),
+    serve_command=("python", "-m", "lowcloud.runtime.serve", "xgboost", "one-line"),
+    schema=SCHEMA,
+    metrics=_metrics(),
+    modules=("xgboost",),
+    requirements=("xgboost-cpu>=2.1,<4; sys_platform == 'linux'", "xgboost>=2.1,<4; sys_platform != 'linux'"),
+    hosts_need_network=True,
+)
+PROGRAM = replace(
+    RELEASE_0_72,
+    name="sagemaker-xgboost",
+    images=("sagemaker-xgboost",),
+    serve_command=("python", "-m", "lowcloud.runtime.serve", "xgboost"),
+)

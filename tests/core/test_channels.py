@@ -1,0 +1,60 @@
+"""Channels as they are asked for: what cannot be laid is refused, and programs are told what they get."""
+
+from dataclasses import asdict, replace
+
+import pytest
+
+from lowcloud.core import channels
+from lowcloud.core.channels import Channel, Kind, Mode
+from lowcloud.core.errors import Invalid
+
+TRAIN = Channel("train", "data", "train/")
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ([replace(TRAIN, kind=Kind.AUGMENTED, attributes=("a",))], "Pipe mode only"),
+        ([replace(TRAIN, kind=Kind.AUGMENTED, attributes=("a",), mode=Mode.LAZY)], "Pipe mode only"),
+        ([replace(TRAIN, kind=Kind.AUGMENTED, mode=Mode.PIPE)], "AttributeNames what to send"),
+        ([replace(TRAIN, attributes=("a",), mode=Mode.PIPE)], "which only an augmented manifest has"),
+        ([replace(TRAIN, is_wrapped=True)], "RecordIO wrapping, which is done in Pipe mode only"),
+        ([TRAIN, replace(TRAIN, prefix="other/")], "'train' and 'train' cannot lie at"),
+        ([replace(TRAIN, path="processing/a"), Channel("b", "data", "b", path="processing/a")], "a folder of its own"),
+        (
+            [replace(TRAIN, path="processing/a", mode=Mode.LAZY), Channel("b", "data", "b", path="processing/a/b")],
+            "a folder of its own",
+        ),
+        ([replace(TRAIN, path="../a")], "cannot be laid at '../a'"),
+        ([replace(TRAIN, path="/etc")], "cannot be laid at '/etc'"),
+    ],
+)
+def test_what_cannot_be_laid_is_refused_by_name(asked: list[Channel], says: str) -> None:
+    with pytest.raises(Invalid, match=says):
+        channels.check(asked)
+
+
+def test_folders_of_files_may_lie_in_each_other() -> None:
+    channels.check(
+        [replace(TRAIN, path="processing/input"), Channel("code", "data", "c", path="processing/input/code")]
+    )
+
+
+def test_a_program_is_told_how_it_gets_a_channel() -> None:
+    asked = replace(TRAIN, mode=Mode.PIPE, is_wrapped=True, is_gzip=True, is_sharded=True, content_type="text/csv")
+    assert channels.configuration_of(asked) == {
+        "TrainingInputMode": "Pipe",
+        "S3DistributionType": "ShardedByS3Key",
+        "RecordWrapperType": "RecordIO",
+        "CompressionType": "Gzip",
+        "ContentType": "text/csv",
+    }
+    assert channels.configuration_of(TRAIN)["TrainingInputMode"] == "File"
+    assert channels.configuration_of(replace(TRAIN, mode=Mode.LAZY))["TrainingInputMode"] == "FastFile"
+
+
+def test_a_channel_is_read_from_its_record_and_from_that_of_an_earlier_version() -> None:
+    asked = replace(TRAIN, mode=Mode.PIPE, kind=Kind.AUGMENTED, attributes=("a", "b-ref"), seed=3)
+    assert channels.from_record(asdict(asked)) == asked
+    earlier = {"name": "train", "bucket": "data", "prefix": "train/", "is_manifest": True}
+    assert channels.from_record(earlier) == replace(TRAIN, kind=Kind.MANIFEST)

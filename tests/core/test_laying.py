@@ -1,0 +1,166 @@
+"""What hosts get of channels: every object once, where it belongs, or a sentence that says why not."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lowcloud.core import buckets, inputs, laying, objects
+from lowcloud.core.channels import Channel, Kind, Mode
+from lowcloud.core.cloud import Cloud
+from lowcloud.engine import Input, Source, StagingFailed
+
+KEYS = ["train/a.csv", "train/b/c.csv", "train/b/d.csv", "train/e.csv", "train/f.csv"]
+TRAIN = Channel("train", "data", "train/")
+
+
+@pytest.fixture
+def data(cloud: Cloud) -> Cloud:
+    """A cloud with some objects, each holding its own key."""
+    buckets.create(cloud, "data")
+    for key in KEYS:
+        objects.put(cloud, "data", key, [key.encode()])
+    return cloud
+
+
+def put(cloud: Cloud, key: str, body: str) -> None:
+    objects.put(cloud, "data", key, [body.encode()])
+
+
+def read(cloud: Cloud, source: Source | Input) -> str:
+    name = source.name if isinstance(source, Source) else source.source
+    return b"".join(inputs.fetch(cloud, name, 0, source.size_bytes)).decode()
+
+
+def names(cloud: Cloud, channel: Channel, hosts: int) -> list[list[str]]:
+    """The keys that each host gets."""
+    found = []
+    for laid in laying.lay(cloud, [channel], hosts):
+        sources: list[Source | Input] = [*laid.inputs]
+        sources += [file for folder in laid.lazy_folders for file in folder.files]
+        for stream in laid.streams:
+            mine = stream.records[stream.shard :: stream.shards]
+            sources += [piece for record in mine for piece in record if isinstance(piece, Source)]
+        found.append([read(cloud, source) for source in sources])
+    return found
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(
+    hosts=st.integers(1, 7),
+    mode=st.sampled_from(Mode),
+    seed=st.none() | st.integers(-(2**63), 2**63 - 1),
+)
+def test_every_object_goes_to_exactly_one_of_the_hosts_that_share(
+    data: Cloud, hosts: int, mode: Mode, seed: int | None
+) -> None:
+    shares = names(data, replace(TRAIN, is_sharded=True, mode=mode, seed=seed), hosts)
+    assert Counter(key for share in shares for key in share) == Counter(KEYS)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert names(data, replace(TRAIN, mode=mode, seed=seed), 2) == [KEYS, KEYS]
+
+
+@pytest.mark.parametrize("mode", [Mode.FILE, Mode.LAZY])
+def test_a_manifest_names_the_objects_and_their_paths(data: Cloud, mode: Mode) -> None:
+    put(data, "manifest", json.dumps([{"prefix": "s3://data/train/"}, "b/d.csv", "a.csv"]))
+    channel = replace(TRAIN, prefix="manifest", kind=Kind.MANIFEST, mode=mode)
+    (laid,) = laying.lay(data, [channel], 1)
+    files = laid.inputs or laid.lazy_folders[0].files
+    assert [file.path for file in files] == ["input/data/train/b/d.csv", "input/data/train/a.csv"]
+    assert names(data, channel, 1) == [["train/b/d.csv", "train/a.csv"]]
+
+
+def test_an_augmented_manifest_gives_the_attributes_in_the_order_asked_for(data: Cloud) -> None:
+    lines = [
+        {"label": 1, "other": "x", "image-ref": "s3://data/train/a.csv"},
+        {"image-ref": "s3://data/train/e.csv", "label": {"a": [1, 2.5, None]}},
+        {"image-ref": "s3://data/train/f.csv", "label": 'it\'s a "cat"\nor é'},
+    ]
+    put(data, "lines", "\n".join(map(json.dumps, lines)) + "\n\n")
+    channel = Channel("train", "data", "lines", kind=Kind.AUGMENTED, mode=Mode.PIPE, attributes=("image-ref", "label"))
+    (laid,) = laying.lay(data, [channel], 1)
+    sent = [
+        [piece if isinstance(piece, str) else read(data, piece) for piece in record]
+        for record in laid.streams[0].records
+    ]
+    assert sent == [
+        ["train/a.csv", "1"],
+        ["train/e.csv", '{"a":[1,2.5,null]}'],
+        ["train/f.csv", 'it\'s a "cat"\nor é'],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("not json", "Line 2 of the augmented manifest s3://data/lines"),
+        ("[1]", "It is no JSON object"),
+        ('{"label": 1}', "no attribute 'image-ref'"),
+        ('{"image-ref": 5}', "is no S3 URI"),
+        ('{"image-ref": "s3://data/nothing"}', "nothing"),
+        ('{"image-ref": "s3://nobody/nothing"}', "nobody"),
+        ("[" * 100_000, "Line 2"),
+        ('"' + "x" * (1 << 20), "more than 1048576 bytes"),
+    ],
+)
+def test_a_bad_line_of_an_augmented_manifest_is_named(data: Cloud, line: str, says: str) -> None:
+    put(data, "lines", '{"image-ref": "s3://data/train/a.csv"}\n' + line + "\n")
+    channel = Channel("train", "data", "lines", kind=Kind.AUGMENTED, mode=Mode.PIPE, attributes=("image-ref",))
+    with pytest.raises(StagingFailed, match=says):
+        laying.lay(data, [channel], 1)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_channel_without_data_fails_and_an_optional_one_gives_nothing(data: Cloud, mode: Mode) -> None:
+    nothing = replace(TRAIN, prefix="nothing/", mode=mode)
+    with pytest.raises(StagingFailed, match='No S3 objects found under S3 URL "s3://data/nothing/"'):
+        laying.lay(data, [nothing], 1)
+    assert names(data, replace(nothing, is_optional=True), 1) == [[]]
+
+
+@pytest.mark.parametrize("key", ["train/../x", "train/a//b", "train/./x", "train/a\0b"])
+@pytest.mark.parametrize("mode", [Mode.FILE, Mode.LAZY])
+def test_a_key_that_is_no_path_is_refused(data: Cloud, key: str, mode: Mode) -> None:
+    put(data, key, "x")
+    with pytest.raises(StagingFailed, match="is no usable file path"):
+        laying.lay(data, [replace(TRAIN, mode=mode)], 1)
+
+
+def test_lazy_files_that_cannot_be_beside_each_other_are_named(data: Cloud) -> None:
+    put(data, "train/a.csv/inner", "x")
+    with pytest.raises(StagingFailed, match=r"'input/data/train/a.csv' would be a file and"):
+        laying.lay(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+
+
+def test_a_lazy_name_that_no_file_system_takes_is_refused(data: Cloud) -> None:
+    put(data, "train/" + "é" * 128, "x")
+    with pytest.raises(StagingFailed, match="more than 255 bytes"):
+        laying.lay(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+
+
+def test_what_is_replaced_while_a_program_reads_it_is_never_mixed(data: Cloud) -> None:
+    (laid,) = laying.lay(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+    put(data, "train/a.csv", "replaced")
+    with pytest.raises(StagingFailed, match=r"s3://data/train/a.csv was replaced while a job read it"):
+        read(data, laid.lazy_folders[0].files[0])
+
+
+def test_a_version_is_read_on_after_it_was_replaced(data: Cloud) -> None:
+    buckets.set_versioning(data, "data", buckets.ENABLED)
+    put(data, "train/a.csv", "first")
+    (laid,) = laying.lay(data, [replace(TRAIN, mode=Mode.PIPE)], 1)
+    put(data, "train/a.csv", "second")
+    piece = laid.streams[0].records[0][0]
+    assert isinstance(piece, Source)
+    assert read(data, piece) == "first"
+
+
+def test_a_range_of_an_object_is_read(data: Cloud) -> None:
+    put(data, "digits", "0123456789" * 100_000)
+    source = inputs.source_of("data", "digits")
+    assert b"".join(inputs.fetch(data, source, 999_995)) == b"56789"
+    assert b"".join(inputs.fetch(data, source, 500_003, 500_006)) == b"345"
+    assert b"".join(inputs.fetch(data, source, 3, 3)) == b""

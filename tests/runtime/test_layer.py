@@ -1,0 +1,63 @@
+"""A layer is an environment of its own above another, whatever that one is."""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from lowcloud.runtime.layer import lay
+
+
+def ask(python: str, question: str) -> str:
+    return subprocess.run([python, "-c", question], capture_output=True, text=True, check=True, env={}).stdout.strip()
+
+
+@pytest.fixture
+def beneath(tmp_path: Path) -> Path:
+    """A user's environment with a package of its own and an editable one."""
+    venv.create(tmp_path / "beneath", symlinks=True, with_pip=False)
+    (site,) = (tmp_path / "beneath/lib").glob("python3*/site-packages")
+    (site / "plain.py").write_text("WORD = 'beneath'")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/editable.py").write_text("WORD = 'editable'")
+    (site / "editable.pth").write_text(str(tmp_path / "elsewhere"))
+    return tmp_path / "beneath/bin/python"
+
+
+def test_what_is_beneath_is_seen_and_what_is_above_comes_first(beneath: Path, tmp_path: Path) -> None:
+    python = lay(tmp_path / "layer", str(beneath))
+    assert python
+    assert ask(python, "import plain, editable; print(plain.WORD, editable.WORD)") == "beneath editable"
+    assert ask(python, "import sys; print(sys.prefix)") == str(tmp_path / "layer")
+    (site,) = (tmp_path / "layer/lib").glob("python3*/site-packages")
+    (site / "plain.py").write_text("WORD = 'above'")
+    assert ask(python, "import plain; print(plain.WORD)") == "above"
+    assert ask(str(beneath), "import plain; print(plain.WORD)") == "beneath"
+
+
+def test_layers_lie_upon_layers(beneath: Path, tmp_path: Path) -> None:
+    python = lay(tmp_path / "layer", str(beneath))
+    assert python
+    upper = lay(tmp_path / "upper", python)
+    assert upper
+    assert ask(upper, "import plain, editable; print(plain.WORD, editable.WORD)") == "beneath editable"
+
+
+def test_a_layer_lies_upon_a_whole_installation(tmp_path: Path) -> None:
+    whole = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if not whole.exists():
+        pytest.skip("the base installation has no interpreter by this name")
+    python = lay(tmp_path / "layer", str(whole))
+    assert python
+    assert ask(python, "import sys; print(sys.prefix)") == str(tmp_path / "layer")
+    sites = "import site; print(set(site.getsitepackages()) <= set(sys.path))"
+    assert ask(python, f"import sys; {sites}") == "True"
+
+
+def test_there_is_no_layer_upon_a_script_that_picks_an_interpreter(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text('#!/bin/sh\nexec python3 "$@"\n')
+    assert lay(tmp_path / "layer", str(tmp_path / "bin/python")) is None
+    assert not (tmp_path / "layer").exists()
