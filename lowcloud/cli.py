@@ -1,4 +1,4 @@
-"""The command line: up, down, status, run, env, jobs, logs, and those of upkeep.py."""
+"""The command line: up, down, status, run, env, jobs, logs, and those of modelling.py, teaching.py and upkeep.py."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from lowcloud import __version__, starting, teaching, upkeep
+from lowcloud import __version__, modelling, starting, teaching, upkeep
 from lowcloud import running as servers
 from lowcloud import settings as settings_of
 from lowcloud.connection import connect, find, load_settings, make_client
@@ -34,7 +34,7 @@ app = typer.Typer(
 )
 
 
-for command in (upkeep.check, upkeep.backup, upkeep.restore):
+for command in (modelling.train, modelling.stop, modelling.predict, upkeep.check, upkeep.backup, upkeep.restore):
     app.command()(command)
 app.add_typer(teaching.app, name="image")
 
