@@ -16,6 +16,7 @@ from lowcloud.sdk.rows import Rows
 
 POLL_SECONDS = 0.1
 LAST_LINES = 15
+LOG_SECONDS = 2.0  # after which what a replica has printed is in its log
 PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
 
 
@@ -51,8 +52,8 @@ class Endpoint:
                 )
                 return told["Body"].read(), told.get("ContentType", "")
         except Refused as refusal:
-            lines = "\n".join(f"  {line}" for line in self.logs()[-LAST_LINES:]) if refusal.code == "ModelError" else ""
-            log = f"\nThe end of its log:\n{lines}" if lines else ""
+            lines = self._last_lines() if refusal.code == "ModelError" else []
+            log = "\n  ".join(["\nThe end of its log:", *lines]) if lines else ""
             raise PredictionFailed(f"The endpoint {self.name} did not answer: {refusal}{log}") from None
 
     def logs(self) -> list[str]:
@@ -112,6 +113,14 @@ class Endpoint:
     def _describe(self) -> Mapping[str, Any]:
         with asking():
             return self._cloud.sagemaker.describe_endpoint(EndpointName=self.name)  # type: ignore[no-any-return]
+
+    def _last_lines(self) -> list[str]:
+        """The end of the log, once what was just printed is there, or could be."""
+        log = Log(self._cloud, self.name, is_endpoint=True)
+        lines, deadline = log.new_lines(), time.monotonic() + LOG_SECONDS
+        while not (more := log.new_lines()) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return (lines + more)[-LAST_LINES:]
 
     def _models(self) -> list[str]:
         try:

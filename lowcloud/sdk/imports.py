@@ -11,6 +11,9 @@ from typing import Any
 
 from lowcloud.sdk.errors import InvalidInput
 
+NOT_OWN = {"__main__", "__mp_main__", "lowcloud"}  # the first two go along by value anyway
+INSTALLED = {"site-packages", "dist-packages"}
+
 
 def of_script(script: Path) -> dict[str, Path]:
     """The script and the modules in its folder that it imports, and what they import there, by their paths there.
@@ -82,25 +85,24 @@ def _by_value() -> Iterator[None]:
     """Let cloudpickle take along every module that a job would not find: those which are not installed."""
     import cloudpickle
 
+    registered = cloudpickle.list_registry_pickle_by_value()
     with ExitStack() as stack:
-        for module in [one for one in sys.modules.values() if isinstance(one, ModuleType) and _is_own(one)]:
-            if module.__name__ not in cloudpickle.list_registry_pickle_by_value():
+        for module in _own_modules():
+            if module.__name__ not in registered:
                 cloudpickle.register_pickle_by_value(module)
                 stack.callback(cloudpickle.unregister_pickle_by_value, module)
         yield
 
 
-def _is_own(module: ModuleType) -> bool:
-    """Whether a module is a file of the user's, rather than one that is installed with Python or into it."""
-    file = getattr(module, "__file__", None)
-    if not file or module.__name__ in ("__main__", "__mp_main__") or module.__name__.partition(".")[0] == "lowcloud":
-        return False
-    if sys.modules.get(module.__name__) is not module:
-        return False
-    path = Path(file).resolve()
-    return not any(path.is_relative_to(folder) for folder in _installed())
-
-
-def _installed() -> list[Path]:
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    return [Path(path).resolve() for name in names if (path := sysconfig.get_paths().get(name))]
+def _own_modules() -> list[ModuleType]:
+    """The loaded modules that are files of the user's, rather than installed with Python or into it."""
+    library = Path(sysconfig.get_paths()["stdlib"]).resolve()
+    found = []
+    for name, module in list(sys.modules.items()):
+        file = vars(module).get("__file__") if type(module) is ModuleType else None
+        if not file or name != module.__name__ or name.partition(".")[0] in NOT_OWN:
+            continue
+        path = Path(file).resolve()
+        if not (path.is_relative_to(library) or INSTALLED.intersection(path.parts)):
+            found.append(module)
+    return found

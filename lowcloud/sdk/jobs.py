@@ -63,11 +63,13 @@ class Job:
     @property
     def metrics(self) -> dict[str, float]:
         """The last value of each metric, by name."""
+        if self.is_over:
+            return {one["MetricName"]: one["Value"] for one in self._describe().get("FinalMetricDataList", ())}
         return {name: points[-1][1] for name, points in self.metric_series.items()}
 
     @property
     def metric_series(self) -> dict[str, list[tuple[datetime, float]]]:
-        """Times and values of each metric, by name, as CloudWatch keeps them: one value a second."""
+        """Times and values of each metric, by name, as CloudWatch tells them: the mean of each second."""
         return reports.metric_series(self._cloud, self.name)
 
     @property

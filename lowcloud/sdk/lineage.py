@@ -6,19 +6,21 @@ from typing import Any
 
 from lowcloud.sdk import reports
 from lowcloud.sdk.cloud import Cloud
-from lowcloud.sdk.errors import asking
+from lowcloud.sdk.errors import Refused, asking
+
+ARTIFACT = ":artifact/"
 
 
 @dataclass(frozen=True)
 class Node:
-    """A data set, a job, a model or an endpoint: its ARN, and its type in the cloud's words."""
+    """A data set, code, an image, a job, a model or an endpoint.
+
+    `place` is where it lies, such as an s3:// URL; the name of what lies nowhere.
+    """
 
     arn: str
     type: str
-
-    @property
-    def name(self) -> str:
-        return self.arn.rpartition("/")[2]
+    place: str
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Lineage:
         return reports.html(self._facts())
 
     def _facts(self) -> Mapping[str, Any]:
-        return {node.name: node.type for node in self.nodes}
+        return {node.place: node.type for node in self.nodes}
 
 
 def read_lineage(cloud: Cloud, arn: str) -> Lineage:
@@ -52,8 +54,21 @@ def read_lineage(cloud: Cloud, arn: str) -> Lineage:
     while True:
         with asking():
             page = cloud.sagemaker.query_lineage(StartArns=[arn], Direction="Both", IncludeEdges=True, **token)
-        nodes |= {one["Arn"]: Node(one["Arn"], one.get("Type", "")) for one in page["Vertices"]}
+        nodes |= {
+            one["Arn"]: Node(one["Arn"], one.get("Type", ""), _place(cloud, one["Arn"])) for one in page["Vertices"]
+        }
         edges |= dict.fromkeys((one["SourceArn"], one["DestinationArn"]) for one in page["Edges"])
         if not page.get("NextToken"):
             return Lineage(tuple(nodes.values()), tuple(edges))
         token = {"NextToken": page["NextToken"]}
+
+
+def _place(cloud: Cloud, arn: str) -> str:
+    name = arn.rpartition("/")[2]
+    if ARTIFACT not in arn:
+        return name
+    try:
+        with asking():
+            return str(cloud.sagemaker.describe_artifact(ArtifactArn=arn)["Source"]["SourceUri"])
+    except Refused:
+        return name  # it was deleted meanwhile
