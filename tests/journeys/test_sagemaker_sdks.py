@@ -68,3 +68,9 @@ def test_the_model_trainer_of_sdk_3_trains(running_cloud, folder):
     found = journey(run(running_cloud, folder, python("-3"), "trainer_3.py"))
     assert found["status"] == "Completed"
     assert found["model"].endswith("/output/model.tar.gz")
+
+
+def test_a_scikit_learn_script_is_fitted_deployed_and_asked(running_cloud, folder):
+    found = journey(run(running_cloud, folder, python(""), "sklearn_2.py"))
+    assert found["rows"] == 569
+    assert found["agrees"] == found["accuracy"] > 0.9
