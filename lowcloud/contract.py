@@ -21,6 +21,7 @@ PROCESSING_RESOURCE_CONFIG = "config/resourceconfig.json"
 OUTPUT_DATA = "output/data"
 OUTPUT_INTERMEDIATE = "output/intermediate"  # what a program writes here could be stored while it runs
 CHECKPOINTS = "checkpoints"
+MESSAGE = "output/message"  # what a processing program has to say at its end, however it went
 FAILURE = "output/failure"  # a program that fails writes here the sentence its user should read
 
 # A serving replica listens on this unix socket: GET /ping, POST /invocations.
@@ -50,7 +51,8 @@ REPLICA_VARIABLE = "LOWCLOUD_REPLICA"
 
 # Between an engine and the supervisor of one replica (runtime/supervise.py): files in the replica's own folder, which
 # its program does not see. All are written whole, or locked, so that either side may die at any moment.
-# The plan, by the engine: {name, command, interpreter, environment, directory, disk_bytes, log_bytes, sandbox}.
+# The plan, by the engine: {name, command, interpreter, environment, directory, disk_bytes, log_bytes, container,
+# sandbox}.
 PLAN_FILE = "plan.json"
 LOCK_FILE = "lock"  # flock held by the supervisor for as long as it lives
 LOG_FILE = "log"  # lines "<milliseconds since the epoch> <text>"

@@ -87,9 +87,9 @@ _FAMILIES = {
     "c8i": _Family(2, 0.09371, "xlarge 2 4 8 12 16 24 32 48 96"),
     "c8i-flex": _Family(2, 0.08903, "xlarge 2 4 8 12 16"),
     "i3en": _Family(8, 0.226, "large xlarge 2 3 6 12 24", 625.0),
-    "m4": _Family(4, 0.1, "xlarge 2 4 10 16", price_is_estimate=False),
+    "m4": _Family(4, 0.1, "xlarge 2 4 10 16"),
     "m5": _Family(4, 0.096, _TO_24, price_is_estimate=False),
-    "m5d": _Family(4, 0.113, _TO_24, 37.5, price_is_estimate=False),
+    "m5d": _Family(4, 0.113, _TO_24, 37.5),
     "m6a": _Family(4, 0.0864, _AMD),
     "m6g": _Family(4, 0.077, _ARM),
     "m6gd": _Family(4, 0.0904, _ARM_D, 59.375),
@@ -117,10 +117,10 @@ _FAMILIES = {
 
 # Types without accelerators that follow no pattern: vCPU, GiB, dollars. A "~" marks a price that is an estimate.
 _IRREGULAR = """
-t2.medium      2   4      0.0557
-t2.large       2   8      0.1114
-t2.xlarge      4   16     0.2227
-t2.2xlarge     8   32     0.4454
+t2.medium      2   4      ~0.0557
+t2.large       2   8      ~0.1114
+t2.xlarge      4   16     ~0.2227
+t2.2xlarge     8   32     ~0.4454
 t3.micro       2   1      ~0.0125
 t3.small       2   2      ~0.025
 t3.medium      2   4      0.05
@@ -128,16 +128,16 @@ t3.large       2   8      0.1
 t3.xlarge      4   16     0.2
 t3.2xlarge     8   32     0.399
 c4.large       2   3.75   ~0.119
-c4.xlarge      4   7.5    0.239
-c4.2xlarge     8   15     0.477
-c4.4xlarge     16  30     0.955
-c4.8xlarge     36  60     1.909
+c4.xlarge      4   7.5    ~0.239
+c4.2xlarge     8   15     ~0.477
+c4.4xlarge     16  30     ~0.955
+c4.8xlarge     36  60     ~1.909
 c5n.large      2   5.25   ~0.13
-c5n.xlarge     4   10.5   0.259
-c5n.2xlarge    8   21     0.518
-c5n.4xlarge    16  42     1.037
-c5n.9xlarge    36  96     2.333
-c5n.18xlarge   72  192    4.666
+c5n.xlarge     4   10.5   ~0.259
+c5n.2xlarge    8   21     ~0.518
+c5n.4xlarge    16  42     ~1.037
+c5n.9xlarge    36  96     ~2.333
+c5n.18xlarge   72  192    ~4.666
 """
 
 _KINDS = {
@@ -151,16 +151,16 @@ _KINDS = {
 # With accelerators: vCPU, GiB, how many, of how many GiB, NVMe GB, dollars, the accelerator's name.
 _ACCELERATED = """
 p2.xlarge          4   61    1  12     0      1.125     K80
-p2.8xlarge         32  488   8  12     0      9         K80
-p2.16xlarge        64  732   16 12     0      18        K80
+p2.8xlarge         32  488   8  12     0      ~9        K80
+p2.16xlarge        64  732   16 12     0      ~18       K80
 p3.2xlarge         8   61    1  16     0      3.825     V100
 p3.8xlarge         32  244   4  16     0      14.688    V100
 p3.16xlarge        64  488   8  16     0      28.152    V100
-p3dn.24xlarge      96  768   8  32     1800   35.894    V100
-p4d.24xlarge       96  1152  8  40     8000   ~25.251   A100
+p3dn.24xlarge      96  768   8  32     1800   ~35.894   V100
+p4d.24xlarge       96  1152  8  40     8000   25.251    A100
 p4de.24xlarge      96  1152  8  80     8000   ~31.564   A100
 p5.4xlarge         16  256   1  80     3840   ~7.912    H100
-p5.48xlarge        192 2048  8  80     30720  ~63.296   H100
+p5.48xlarge        192 2048  8  80     30720  63.296    H100
 p5e.48xlarge       192 2048  8  141    30720  ~68.1     H200
 p5en.48xlarge      192 2048  8  141    30720  ~72.795   H200
 p6-b200.48xlarge   192 2048  8  179    30720  ~131.023  B200
@@ -180,14 +180,14 @@ g5.12xlarge        48  192   4  24     3800   7.09      A10G
 g5.16xlarge        64  256   1  24     1900   5.12      A10G
 g5.24xlarge        96  384   4  24     3800   10.18     A10G
 g5.48xlarge        192 768   8  24     7600   20.36     A10G
-g6.xlarge          4   16    1  24     250    1.1267    L4
+g6.xlarge          4   16    1  24     250    1.127     L4
 g6.2xlarge         8   32    1  24     450    1.222     L4
 g6.4xlarge         16  64    1  24     600    1.654     L4
-g6.8xlarge         32  128   1  24     900    2.518     L4
+g6.8xlarge         32  128   1  24     900    ~2.518    L4
 g6.12xlarge        48  192   4  24     3760   5.752     L4
 g6.16xlarge        64  256   1  24     1880   ~4.246    L4
-g6.24xlarge        96  384   4  24     3760   ~8.344    L4
-g6.48xlarge        192 768   8  24     7520   ~16.688   L4
+g6.24xlarge        96  384   4  24     3760   8.344     L4
+g6.48xlarge        192 768   8  24     7520   16.688    L4
 gr6.4xlarge        16  128   1  24     600    ~1.924    L4
 gr6.8xlarge        32  256   1  24     900    ~3.058    L4
 g6e.xlarge         4   32    1  48     250    ~2.605    L40S
@@ -204,16 +204,16 @@ g7.8xlarge         32  128?  1  32     0      ~3.4      RTX PRO 4500
 g7.12xlarge        48  192?  2  32     0      ~5.8      RTX PRO 4500
 g7.24xlarge        96  384?  4  32     0      ~11.6     RTX PRO 4500
 g7.48xlarge        192 768?  8  32     0      ~23.2     RTX PRO 4500
-g7e.2xlarge        8   64    1  96     1900   ~4.2      RTX PRO 6000
-g7e.4xlarge        16  128   1  96     1900   ~4.99     RTX PRO 6000
-g7e.8xlarge        32  256   1  96     1900   ~6.6      RTX PRO 6000
-g7e.12xlarge       48  512   2  96     3800   ~10.358   RTX PRO 6000
-g7e.24xlarge       96  1024  4  96     7600   ~20.715   RTX PRO 6000
-g7e.48xlarge       192 2048  8  96     15200  ~41.43    RTX PRO 6000
+g7e.2xlarge        8   64    1  96     1900   4.204     RTX PRO 6000
+g7e.4xlarge        16  128   1  96     1900   4.998     RTX PRO 6000
+g7e.8xlarge        32  256   1  96     1900   6.585     RTX PRO 6000
+g7e.12xlarge       48  512   2  96     3800   10.358    RTX PRO 6000
+g7e.24xlarge       96  1024  4  96     7600   20.715    RTX PRO 6000
+g7e.48xlarge       192 2048  8  96     15200  41.43     RTX PRO 6000
 inf1.xlarge        4   8     1  8      0      0.297     Inferentia
 inf1.2xlarge       8   16    1  8      0      0.471     Inferentia
-inf1.6xlarge       24  48    4  8      0      1.534     Inferentia
-inf1.24xlarge      96  192   16 8      0      6.137     Inferentia
+inf1.6xlarge       24  48    4  8      0      ~1.534    Inferentia
+inf1.24xlarge      96  192   16 8      0      ~6.137    Inferentia
 inf2.xlarge        4   16    1  32     0      ~0.99     Inferentia2
 inf2.8xlarge       32  128   1  32     0      ~2.36     Inferentia2
 inf2.24xlarge      96  384   6  32     0      ~7.79     Inferentia2
@@ -229,12 +229,12 @@ geospatial.interactive 16 64? 1 16     0      ~1.5      T4
 
 # What could once be attached to an instance. It has a memory and nothing else.
 _ATTACHED = """
-eia1.medium 1 0.182
-eia1.large  2 0.364
-eia1.xlarge 4 0.728
-eia2.medium 2 0.168
-eia2.large  4 0.336
-eia2.xlarge 8 0.476
+eia1.medium 1 ~0.182
+eia1.large  2 ~0.364
+eia1.xlarge 4 ~0.728
+eia2.medium 2 ~0.168
+eia2.large  4 ~0.336
+eia2.xlarge 8 ~0.476
 """
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from lowcloud.connection import connect
 from lowcloud.terminal import Home, failure, output
@@ -43,10 +42,9 @@ def list_images(home: Home = None) -> None:
     if not found:
         output.print("No image was taught yet")
         return
-    table = Table("Image", "Means", box=None, pad_edge=False)
+    width = max(len(image["ImageName"]) for image in found)
     for image in found:
-        table.add_row(image["ImageName"], _meaning(image))
-    output.print(table, soft_wrap=False)
+        output.print(f"{image['ImageName']:{width}}  {_meaning(image)}", markup=False)
 
 
 @app.command()

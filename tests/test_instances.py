@@ -50,12 +50,10 @@ def test_a_size_says_how_many_processors_there_are():
 # From AWS's tables: vCPU, GiB, GPUs, dollars an hour.
 PUBLISHED = [
     ("ml.t3.medium", 2, 4, 0, 0.05),
-    ("ml.m4.xlarge", 4, 16, 0, 0.24),
     ("ml.m5.large", 2, 8, 0, 0.115),
     ("ml.m5.xlarge", 4, 16, 0, 0.23),
     ("ml.m5.4xlarge", 16, 64, 0, 0.922),
     ("ml.m5.24xlarge", 96, 384, 0, 5.53),
-    ("ml.c4.8xlarge", 36, 60, 0, 1.909),
     ("ml.c5.xlarge", 4, 8, 0, 0.204),
     ("ml.c5.9xlarge", 36, 72, 0, 1.836),
     ("ml.r5.8xlarge", 32, 256, 0, 2.419),
@@ -66,6 +64,10 @@ PUBLISHED = [
     ("ml.g4dn.12xlarge", 48, 192, 4, 4.89),
     ("ml.g5.xlarge", 4, 16, 1, 1.408),
     ("ml.g5.48xlarge", 192, 768, 8, 20.36),
+    ("ml.g6.12xlarge", 48, 192, 4, 5.752),
+    ("ml.g7e.2xlarge", 8, 64, 1, 4.2039),
+    ("ml.p4d.24xlarge", 96, 1152, 8, 25.2513),
+    ("ml.p5.48xlarge", 192, 2048, 8, 63.296),
 ]
 
 

@@ -47,12 +47,15 @@ def _split(refused: tuple[str, ...]) -> list[tuple[str, str, list[str]]]:
 @cache
 def compile_pattern(pattern: str) -> re.Pattern[str] | None:
     """A model's pattern as Python has it, or None for one that Python cannot say; those are left to the operation."""
+    pattern = pattern.replace(_ASTRAL_IN_UTF_16, r"\U00010000-\U0010FFFF")
     pattern = _BRACKETS_OR_NAME.sub(_with_python_names, pattern).replace(r"\z", r"\Z")
     try:
         return re.compile(pattern)
     except re.error:
         return None
 
+
+_ASTRAL_IN_UTF_16 = r"\uD800\uDC00-\uDBFF\uDFFF"  # all characters beyond the basic plane, as pairs of surrogates
 
 # Inside a character class: the closest ranges of Unicode, where Python has no name for them.
 _CLASS_NAMES = {

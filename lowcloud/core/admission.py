@@ -40,18 +40,20 @@ class Demand:
     is_spot: bool = False
 
     def columns(self) -> dict[str, Any]:
-        """As columns of a row that waits: of a new job, or of one that waits again after an interruption."""
+        """As columns of a new row."""
         return {
-            "admitted_at": None,
-            "blocked_at": None,
             "owner": self.owner,
             "priority": self.priority,
             "replicas": self.replicas,
-            "cpus": self.each.cpus,
-            "memory_bytes": self.each.memory_bytes,
-            "gpus": self.each.gpus,
             "is_spot": self.is_spot,
+            **waits_for(self.each),
         }
+
+
+def waits_for(each: Resources) -> dict[str, Any]:
+    """The columns of a job that waits, for the first time or again, for as much for each of its replicas."""
+    share = {"cpus": each.cpus, "memory_bytes": each.memory_bytes, "gpus": each.gpus}
+    return {"admitted_at": None, "blocked_at": None, **share}
 
 
 def priority_of(labels: Mapping[str, str]) -> int:
@@ -133,7 +135,8 @@ def _waiting(connection: Connection, table: Table) -> Iterator[Waiting]:
     column = table.c
     columns = (column.name, column.owner, column.priority, column.created_at, column.blocked_at, column.pool_key)
     asked = (column.replicas, column.cpus, column.memory_bytes, column.gpus)
-    for owner in connection.scalars(select(column.owner).where(is_waiting(table)).distinct()).all():
+    has_jobs = and_(column.admitted_at.is_(None), column.ended_at.is_(None))  # as the index has it
+    for owner in connection.scalars(select(column.owner).where(has_jobs).distinct()).all():
         first = (
             select(*columns, *asked)
             .where(is_waiting(table), column.owner == owner)
@@ -159,8 +162,7 @@ def _running(connection: Connection, table: Table) -> Iterator[Holding]:
 
 
 def _pools(connection: Connection, table: Table, now: float) -> Iterator[Holding]:
-    is_kept = and_(table.c.retained_until > now, table.c.due_at.is_(None))
-    return (_holding(table, row) for row in connection.execute(_held(table).where(is_kept)))
+    return (_holding(table, row) for row in connection.execute(_held(table).where(table.c.retained_until > now)))
 
 
 def _held(table: Table) -> Any:

@@ -61,8 +61,7 @@ class Endpoint:
     models: Mapping[str, Model]
     failure: str | None = None
     short_lives: Mapping[str, int] = field(default_factory=dict)  # how many in a row the replica of a work has had
-    environments: Mapping[str, str] = field(default_factory=dict)  # of models, as Work names them, once chosen
-    prepared_at: float | None = None  # when the environments were all there
+    environments: Mapping[str, str] = field(default_factory=dict)  # of each model, as Work names it
 
     @property
     def subject(self) -> str:
@@ -167,7 +166,6 @@ def from_row(row: Row[Any]) -> Endpoint:
         failure=row.progress["failure"],
         short_lives=row.progress.get("short_lives", {}),
         environments=row.progress.get("environments", {}),
-        prepared_at=row.progress.get("prepared_at"),
     )
 
 

@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from lowcloud import contract
-from lowcloud.core import building, endpoints, events, logs, served_models, shares, tags
-from lowcloud.core.building import Need
+from lowcloud.core import endpoints, environments, events, logs, model_servers, shares, tags
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.endpoints import Endpoint, State, Variant
 from lowcloud.core.errors import NotFound
@@ -19,7 +18,6 @@ from lowcloud.engine import Phase, Replica, ReplicaStatus, StagingFailed, Work
 from lowcloud.store import tables
 
 STARTUP_TIMEOUT_SECONDS = 600.0
-BUILD_TIMEOUT_SECONDS = 3600.0  # for the Python environments, which replicas wait for
 HEALTH_INTERVAL_SECONDS = 1.0
 FAILURE_INTERVAL_SECONDS = 10.0  # between attempts at a replica that cannot be started
 SHORT_LIFE_SECONDS = 60.0
@@ -39,12 +37,8 @@ def step(endpoint: Endpoint, are_ready: bool, failure: str | None, now: float) -
         return replace(endpoint, state=State.FAILED, failure=failure, modified_at=now)
     if are_ready:
         return replace(endpoint, state=State.IN_SERVICE, modified_at=now)
-    if endpoint.prepared_at is None:
-        limit, late = BUILD_TIMEOUT_SECONDS, "The Python environment was not ready"
-    else:
-        limit, late = STARTUP_TIMEOUT_SECONDS, "The replicas did not answer"
-    if now - (endpoint.prepared_at or endpoint.created_at) > limit:
-        late = f"{late} within {limit:.0f} seconds. See the endpoint's log."
+    if now - endpoint.created_at > STARTUP_TIMEOUT_SECONDS:
+        late = f"The replicas did not answer within {STARTUP_TIMEOUT_SECONDS:.0f} seconds. See the endpoint's log."
         return replace(endpoint, state=State.FAILED, failure=late, modified_at=now)
     return endpoint
 
@@ -66,9 +60,10 @@ def advance(claim: Claim) -> float | None:
         return None
     if endpoint.state == State.IN_SERVICE:
         endpoint = _clear_ended(claim, endpoint)
+    failure = None
     try:
-        endpoint, is_prepared = _prepare(claim, endpoint)
-        failure = _ensure_running(cloud, endpoint) if is_prepared else None
+        endpoint = _choose_environments(claim, endpoint)
+        failure = _ensure_running(cloud, endpoint)
     except StagingFailed as error:
         failure = str(error)
     _collect_logs(cloud, endpoint)
@@ -111,28 +106,15 @@ def _clear_ended(claim: Claim, endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
-def _prepare(claim: Claim, endpoint: Endpoint) -> tuple[Endpoint, bool]:
-    """Choose and build the Python environments of the models; whether they are all there. Raises StagingFailed."""
-    cloud = claim.cloud
-    if not endpoint.environments:
-        chosen = {name: served_models.need_of(cloud, model).name for name, model in endpoint.models.items()}
-        endpoint = replace(endpoint, environments=chosen)
-        claim.save({"progress": _progress(endpoint)})
-    ready = [_build(cloud, endpoint, name) for name in endpoint.models]
-    if all(ready) and endpoint.prepared_at is None:
-        endpoint = replace(endpoint, prepared_at=cloud.now())
-        claim.save({"progress": _progress(endpoint)})
-    return endpoint, all(ready)
-
-
-def _build(cloud: Cloud, endpoint: Endpoint, name: str) -> bool:
-    def collect(work_id: str) -> None:
-        logs.collect(cloud, logs.endpoint_group(endpoint.name), f"{name}/environment", work_id, 0)
-
-    def need() -> Need:
-        return served_models.need_of(cloud, endpoint.models[name])
-
-    return building.build(cloud, endpoint.environments[name], need, collect)
+def _choose_environments(claim: Claim, endpoint: Endpoint) -> Endpoint:
+    """The endpoint, with the Python environment that each of its models needs. Raises StagingFailed."""
+    new = [name for name in endpoint.models if name not in endpoint.environments]
+    if not new:
+        return endpoint
+    chosen = {name: model_servers.environment_of(claim.cloud, endpoint.models[name]) for name in new}
+    endpoint = replace(endpoint, environments={**endpoint.environments, **chosen})
+    claim.save({"progress": _progress(endpoint)})
+    return endpoint
 
 
 def _ensure_running(cloud: Cloud, endpoint: Endpoint) -> str | None:
@@ -142,7 +124,7 @@ def _ensure_running(cloud: Cloud, endpoint: Endpoint) -> str | None:
             status = _status(cloud, work_id)
             if status.phase in ENDS and endpoint.state == State.CREATING:
                 return _reason(cloud, work_id, status)
-            if status.phase in (Phase.ABSENT, Phase.STAGING):
+            if status.phase in (Phase.ABSENT, Phase.STAGING) and _is_environment_ready(cloud, endpoint, variant):
                 cloud.engine.start(_work(cloud, endpoint, variant, work_id))
     return None
 
@@ -158,18 +140,27 @@ def _are_ready(cloud: Cloud, endpoint: Endpoint) -> bool:
     return all(cloud.engine.address(work_id, 0) for work_id in _ids(endpoint))
 
 
+def _is_environment_ready(cloud: Cloud, endpoint: Endpoint, variant: Variant) -> bool:
+    """Whether a variant's Python environment is there; it is built where it is not. Raises StagingFailed."""
+    stream = f"{variant.name}/environment-{int(endpoint.created_at * 1000)}"
+    return environments.build(
+        cloud,
+        endpoint.environments[variant.model],
+        lambda: model_servers.builder(cloud, endpoint.models[variant.model]),
+        lambda work_id: logs.collect(cloud, logs.endpoint_group(endpoint.name), stream, work_id, 0),
+    )
+
+
 def _work(cloud: Cloud, endpoint: Endpoint, variant: Variant, work_id: str) -> Work:
     model = endpoint.models[variant.model]
-    program = served_models.program_of(cloud, model)
-    archives = tuple(served_models.archives_of(cloud, model, program))
     return Work(
         id=work_id,
-        command=program.command,
-        replicas=(Replica(environment=dict(model.environment), archives=archives),),
-        resources=shares.of_machine(cloud),
-        network=not program.is_built_in and not model.is_network_isolated,
+        command=model_servers.command_of(cloud, model),
+        replicas=(Replica(environment=dict(model.environment), archives=model_servers.archives_of(cloud, model)),),
+        resources=shares.of_replica(cloud, variant.instance_type).each,
+        network=model_servers.has_network(cloud, model),
         serves=True,
-        environment=endpoint.environments.get(model.name, ""),
+        environment=endpoint.environments[variant.model],
     )
 
 
@@ -201,7 +192,6 @@ def _progress(endpoint: Endpoint) -> dict[str, Any]:
         "failure": endpoint.failure,
         "short_lives": dict(endpoint.short_lives),
         "environments": dict(endpoint.environments),
-        "prepared_at": endpoint.prepared_at,
     }
 
 
@@ -215,10 +205,10 @@ def _remove(claim: Claim, endpoint: Endpoint) -> None:
 
 
 def _remove_work(cloud: Cloud, endpoint: Endpoint) -> None:
-    for name in endpoint.environments.values():
-        building.let_go(cloud, name)
     for work_id in _ids(endpoint):
         cloud.engine.remove(work_id)
+    for name in endpoint.environments.values():
+        environments.let_go(cloud, name)
 
 
 def _ids(endpoint: Endpoint) -> Iterator[str]:

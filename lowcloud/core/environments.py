@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from lowcloud import contract
 from lowcloud.core import shares
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.requirements import Requirements
-from lowcloud.engine import Input, Replica, Work
+from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
 
 BUILD_COMMAND = ("python", "-m", "lowcloud.runtime.environment")
 KEY_CHARACTERS = 32
+FAILURE_BYTES = 4096  # read of what a builder says of its failure
+UNSAID = "The Python environment could not be built; the log says why."
 # How an installer reaches its index. Where it installs to, or what it leaves out, is not the server's user's to say.
 INSTALLER_SETTINGS = (
     *("INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS", "NO_INDEX", "TRUSTED_HOST", "CERT", "CLIENT_CERT", "PROXY"),
@@ -83,13 +85,54 @@ def builder(cloud: Cloud, environment: Environment, code: Input | None = None) -
         archives=(code,) if code and environment.needs_code else (),
     )
     return Work(
-        id=f"environment/{name}",
+        id=builder_id(name),
         command=BUILD_COMMAND,
         replicas=(replica,),
         resources=shares.of_machine(cloud),
         network=True,
         builds=name,
     )
+
+
+def is_ready(cloud: Cloud, name: str) -> bool:
+    """Whether the environment that Work names so is there: none, a user's folder, or one that was built."""
+    return not name or name.startswith("/") or cloud.engine.has_environment(name)
+
+
+def build(cloud: Cloud, name: str, plan: Callable[[], Work], collect: Callable[[str], None]) -> bool:
+    """Build the environment of a key, or go on with it; whether it is there.
+
+    `plan` gives its builder, and `collect` moves what that prints, by its id, to where its user reads it.
+    Raises StagingFailed where it cannot be built.
+    """
+    if is_ready(cloud, name):
+        return True
+    work_id = builder_id(name)
+    status = next(iter(cloud.engine.status(work_id)), ReplicaStatus(Phase.ABSENT))
+    if status.phase in (Phase.ABSENT, Phase.STAGING):
+        cloud.engine.start(plan())
+        return False
+    collect(work_id)
+    if status.phase not in (Phase.EXITED, Phase.LOST):
+        return False
+    if status.exit_code == 0:
+        cloud.engine.keep_environment(work_id)
+        cloud.engine.remove(work_id)
+        return True
+    said = (cloud.engine.read_file(work_id, 0, contract.FAILURE, FAILURE_BYTES) or b"").decode(errors="replace")
+    cloud.engine.remove(work_id)
+    raise StagingFailed(said.strip().removeprefix("ClientError: ") or UNSAID)
+
+
+def let_go(cloud: Cloud, name: str) -> None:
+    """End a builder that works for somebody who has gone. Another that waits for it starts it again."""
+    if not is_ready(cloud, name):
+        cloud.engine.remove(builder_id(name))
+
+
+def builder_id(name: str) -> str:
+    """The work that builds the environment of a key."""
+    return f"environment/{name}"
 
 
 def index_settings(given: Mapping[str, str] | None = None) -> dict[str, str]:

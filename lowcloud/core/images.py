@@ -9,18 +9,17 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from lowcloud import catalog, contract, frameworks
+from lowcloud import catalog, contract, frameworks, programs
 from lowcloud.core import inputs, objects, records
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError, Invalid
-from lowcloud.core.jobs import TRAINING, Kind, Specification
-from lowcloud.core.models import Model
+from lowcloud.core.jobs import PROCESSING, TRAINING, Kind, Specification
 from lowcloud.engine import Input, StagingFailed
+from lowcloud.schemas import InvalidHyperparameters
 from lowcloud.store.tables import images
 
 KIND = "image"
 PROGRAM, SOURCE = "sagemaker_program", "sagemaker_submit_directory"  # hyperparameters, JSON texts
-SERVED_PROGRAM, SERVED_SOURCE = "SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"  # of a model's environment
 
 
 class UnknownImage(Invalid):
@@ -86,24 +85,16 @@ def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
             built_in.train_command,
             is_built_in=True,
             needs_network=built_in.hosts_need_network,
-            requirements=_missing(built_in),
+            requirements=missing(built_in),
         )
+    if kind is PROCESSING and (ready := programs.resolve(asked.image)) and not asked.entrypoint:
+        _check_arguments(ready, asked)
+        return Program((*ready.command, *asked.arguments), is_built_in=True)
     if choice := frameworks.choose(asked.image):
         command = _command_in_environment(asked, choice.sentence)
-        return Program(command, takes_source=True, requirements=choice.requirements)
+        needed = (*choice.requirements, *frameworks.of_command(asked.arguments))
+        return Program(command, takes_source=True, requirements=needed)
     raise unknown(asked.image)
-
-
-def serving_program_of(cloud: Cloud, model: Model) -> Program:
-    """What a replica that serves a model runs. Raises UnknownImage, and Invalid for an image that serves nothing."""
-    if known := find(cloud, model.image):
-        return _serving_of_image(known, model)
-    built_in = catalog.resolve(model.image)
-    if built_in and SERVED_PROGRAM not in model.environment:
-        return Program(built_in.serve_command, is_built_in=True, requirements=_missing(built_in))
-    if choice := frameworks.choose(model.image):
-        return Program(frameworks.SERVE_COMMAND, takes_source=True, requirements=choice.requirements)
-    raise unknown(model.image)
 
 
 def find(cloud: Cloud, uri: str) -> Image | None:
@@ -124,20 +115,16 @@ def metrics_of(uri: str) -> Sequence[catalog.Metric]:
 
 
 def sources_of(cloud: Cloud, asked: Specification) -> Iterator[Input]:
-    """The archive that holds the script of a job. Raises StagingFailed."""
+    """The archive that holds the user's script. Raises StagingFailed."""
     source = read_json_text(asked.hyperparameters.get(SOURCE, ""))
-    if source.startswith("s3://"):
-        yield archive(cloud, "source archive", source, contract.CODE)
-
-
-def archive(cloud: Cloud, what: str, uri: str, folder: str) -> Input:
-    """The object at an s3:// URL, to be unpacked into a folder. Raises StagingFailed, which says `what` it is."""
+    if not source.startswith("s3://"):
+        return
     try:
-        bucket, key = inputs.parse_uri(uri)
+        bucket, key = inputs.parse_uri(source)
         size = objects.head(cloud, bucket, key).size
     except CloudError as error:
-        raise StagingFailed(f"The {what} {uri} cannot be read: {error}") from error
-    return Input(folder, inputs.source_of(bucket, key), size)
+        raise StagingFailed(f"The source archive {source} cannot be read: {error}") from error
+    yield Input(contract.CODE, inputs.source_of(bucket, key), size)
 
 
 def read_json_text(text: str) -> str:
@@ -151,11 +138,16 @@ def read_json_text(text: str) -> str:
 
 def unknown(uri: str) -> UnknownImage:
     """Says how to teach an image."""
-    there = ", ".join(sorted(catalog.IMAGES))
+    there = ", ".join(sorted({*catalog.IMAGES, *frameworks.FAMILIES, *programs.PROGRAMS}))
     return UnknownImage(
         f"No program is known for the image {uri!r}. Say what it means here: lowcloud image add {uri} --python VENV "
-        f"(or --requirements FILE, --command COMMAND, --container). Built in: {there}."
+        f"(or --requirements FILE, --command COMMAND, --container). Known: {there}."
     )
+
+
+def missing(program: catalog.Program) -> tuple[str, ...]:
+    """What must be installed for a built-in program: nothing where the server's own interpreter has its modules."""
+    return () if all(importlib.util.find_spec(module) for module in program.modules) else program.requirements
 
 
 def _of_image(image: Image, asked: Specification) -> Program:
@@ -168,19 +160,11 @@ def _of_image(image: Image, asked: Specification) -> Program:
     return Program(command, takes_source=True, python=image.python, requirements_file=image.requirements)
 
 
-def _serving_of_image(image: Image, model: Model) -> Program:
-    if image.is_container:
-        return Program(("serve",), container=model.image)
-    if image.command:
-        raise Invalid(f"The image {model.image!r} is a command that trains; teach a Python environment to serve with.")
-    return Program(
-        frameworks.SERVE_COMMAND, takes_source=True, python=image.python, requirements_file=image.requirements
-    )
-
-
-def _missing(program: catalog.Program) -> tuple[str, ...]:
-    """What must be installed for a built-in program: nothing where the server's own interpreter has its modules."""
-    return () if all(importlib.util.find_spec(module) for module in program.modules) else program.requirements
+def _check_arguments(program: programs.ProcessingProgram, asked: Specification) -> None:
+    try:
+        program.validate(asked.arguments)
+    except InvalidHyperparameters as error:
+        raise Invalid(str(error)) from error
 
 
 def _command_in_environment(asked: Specification, *sentences: str) -> tuple[str, ...]:

@@ -18,10 +18,10 @@ def hosts(job: Job) -> list[str]:
 def collect(cloud: Cloud, job: Job, rank: int, work_id: str, replica: int = 0) -> None:
     """Move what a replica of a work printed into the stream of the job's host `rank`, and its metrics into series."""
     group, stream = job.kind.log_group, f"{job.name}/{hosts(job)[rank]}-{int(job.created_at)}"
-    definitions = _definitions(job)
+    wanted = definitions(job)
 
     def record_metrics(connection: Connection, lines: Sequence[LogLine]) -> None:
-        found = metrics.find_in_lines(definitions, lines)
+        found = metrics.find_in_lines(wanted, lines)
         metrics.record(connection, ((metrics.series_of_job(job.name, name), point) for name, point in found))
 
     logs.open_stream(cloud, group, stream)
@@ -34,7 +34,8 @@ def collect_all(cloud: Cloud, job: Job) -> None:
         collect(cloud, job, rank, job.work_id, rank)
 
 
-def _definitions(job: Job) -> list[metrics.Definition]:
+def definitions(job: Job) -> list[metrics.Definition]:
+    """How a job's metrics are found: those that its built-in program prints, and the user's."""
     built_in = images.metrics_of(job.specification.image)
     return [
         *(metrics.Definition(metric.name, metric.regex) for metric in built_in),

@@ -3,16 +3,14 @@
 `begin` belongs in the transaction that makes the job, `follow` in each that changes its state.
 """
 
-import json
 from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from lowcloud.core import tracking
+from lowcloud.core import images, tracking
 from lowcloud.core.jobs import TRAINING, Job, Kind, Output, Specification, State
 from lowcloud.core.tracking import CHECKPOINT, CODE, DATASET, IMAGE, MODEL, Material
 
-SUBMITTED = "sagemaker_submit_directory"  # the hyperparameter in which SDKs say where a script's archive lies
 CODE_INPUTS = ("code", "entrypoint")  # what SDKs call the inputs of a processing job that hold its script
 STATUS = {State.COMPLETED: "Completed", State.FAILED: "Failed", State.STOPPED: "Stopped"}
 
@@ -51,7 +49,7 @@ def _materials(asked: Specification) -> Iterator[Material]:
     for channel in asked.channels:
         type_ = CODE if channel.name in CODE_INPUTS else DATASET
         yield Material(channel.name, f"s3://{channel.bucket}/{channel.prefix}", type_, channel.content_type)
-    submitted = _unquoted(asked.hyperparameters.get(SUBMITTED, ""))
+    submitted = images.read_json_text(asked.hyperparameters.get(images.SOURCE, ""))
     if submitted.startswith("s3://"):
         yield Material("SageMaker.SourceCode", submitted, CODE)
 
@@ -68,12 +66,3 @@ def _products(job: Job) -> Iterator[Material]:
 
 def _uri(output: Output) -> str:
     return f"s3://{output.bucket}/{output.prefix}"
-
-
-def _unquoted(value: str) -> str:
-    """SDKs write hyperparameters of scripts as JSON."""
-    try:
-        said = json.loads(value)
-    except ValueError:
-        return value
-    return said if isinstance(said, str) else value

@@ -16,6 +16,7 @@ from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed,
 
 LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
 SPARE_SECONDS = 3600  # that keys of a job's role outlive the job's time
+MESSAGE_BYTES = 1024
 FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
 KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError", "ExecuteUserScriptError")
 
@@ -58,6 +59,12 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
         return f"{kind}{sentence}, exit code: {status.exit_code}"
     raise AssertionError("no replica has failed")
+
+
+def message(cloud: Cloud, job: Job) -> str | None:
+    """What the program of the first host has left to be said at its end."""
+    said = cloud.engine.read_file(job.work_id, 0, contract.MESSAGE, MESSAGE_BYTES) or b""
+    return said.decode(errors="replace").strip() or None
 
 
 def _has_network(job: Job, program: images.Program) -> bool:

@@ -167,7 +167,8 @@ def create(
 ) -> None:
     """Ask for a job, and `begin` in the same transaction what is kept beside it.
 
-    Raises AlreadyExists, Invalid where its inputs or outputs cannot be, and what `begin` raises.
+    It waits for its turn among the roles. Raises AlreadyExists, Invalid where its inputs, outputs or priority cannot
+    be, and what `begin` raises.
     """
     channels.check(specification.channels)
     for output in specification.outputs:
@@ -182,9 +183,7 @@ def create(
         "specification": asdict(specification),
         "progress": asdict(Progress()),
         "due_at": waits_until(specification, now),
-        "keep_alive_seconds": specification.keep_alive_seconds or None,
-        "pool_key": _pool_key(specification),
-        **demand_of(specification, admission.priority_of(labels or {})).columns(),
+        **_demand(specification, labels or {}),
     }
     begun = events.Event(now, State.PENDING, f"Starting the {kind.noun}. {fitted.sentence}".strip())
     subject_of_job = subject(kind, name)
@@ -194,17 +193,6 @@ def create(
         admission.admit(cloud, connection)
 
     records.add(cloud, kind.table, kind.noun, subject_of_job, row, labels, begun, also)
-
-
-def demand_of(specification: Specification, priority: int) -> admission.Demand:
-    """What a job asks of the queue."""
-    return admission.Demand(
-        owner=specification.role,
-        each=shares.of_instance(instances.find(specification.instance_type)),
-        replicas=specification.instance_count,
-        priority=priority,
-        is_spot=specification.is_interruptible,
-    )
 
 
 def waits_until(specification: Specification, created_at: float, attempt: int = 1) -> float | None:
@@ -273,12 +261,17 @@ def from_row(kind: Kind, row: Row[Any]) -> Job:
     )
 
 
-def _pool_key(specification: Specification) -> str | None:
-    asked = specification
-    if not asked.keep_alive_seconds:
-        return None
-    kind = (asked.instance_type, asked.instance_count, asked.volume_gigabytes, asked.is_network_isolated)
-    return pools.key(asked.role, asked.role, *kind)
+def _demand(asked: Specification, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What the queue has to know, as columns."""
+    each = shares.of_instance(instances.find(asked.instance_type))
+    priority = admission.priority_of(labels)
+    demand = admission.Demand(asked.role, each, asked.instance_count, priority, asked.is_interruptible)
+    alike = (asked.role, asked.instance_type, asked.instance_count, asked.volume_gigabytes, asked.is_network_isolated)
+    return {
+        **demand.columns(),
+        "pool_key": pools.key(asked.role, *alike),
+        "keep_alive_seconds": asked.keep_alive_seconds or None,
+    }
 
 
 def _specification(document: Mapping[str, Any]) -> Specification:

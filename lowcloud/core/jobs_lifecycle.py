@@ -67,6 +67,7 @@ class Observation:
     environment: str | None = None  # which one the job needs, as Work names it
     has_environment: bool = True
     failure: str | None = None  # why it could not be prepared, laid or stored, or the program failed
+    message: str | None = None  # what a program that has ended has to say
     artifact: str | None = None  # where the artifact lies; "" where the program left none
     is_cleared: bool = False  # nothing is left of this attempt
     is_removed: bool = False
@@ -89,6 +90,8 @@ Step = tuple[Job, Action | None]
 
 def step(job: Job, seen: Observation, now: float) -> Step:
     """The next state of a job and what to do in it. Pure."""
+    if seen.message and not job.state.is_end:
+        job = _note(job, exit_message=seen.message)
     match job.state:
         case State.PENDING:
             return _step_pending(job, seen, now)
@@ -270,8 +273,7 @@ def advance(kind: Kind, claim: Claim) -> float | None:
         if job != before:
             _save(claim, before, job)
         if seen.is_removed:
-            claim.release(None, lambda connection: admission.admit(cloud, connection))
-            cloud.bell.ring()
+            _let_go(claim, job)
             return None
         if job.state == State.PENDING and not job.is_admitted:
             return _wait_for_room(claim, job)
@@ -296,6 +298,8 @@ def _observe(cloud: Cloud, job: Job) -> Observation:
     if seen.has_begun:
         job_logs.collect_all(cloud, job)
         job_outputs.store_changes(cloud, job, is_final=False)
+    if seen.has_ended:
+        seen = replace(seen, message=job_work.message(cloud, job))
     if not seen.has_failed:
         return seen
     return replace(seen, failure=job_work.failure(cloud, job, replicas)[:FAILURE_LIMIT])
@@ -400,23 +404,33 @@ def _save(claim: Claim, before: Job, job: Job) -> None:
         "ended_at": job.ended_at,
         "progress": asdict(job.progress),
     }
-    if job.state == State.COMPLETED:
-        values |= pools.left_by(job.specification.keep_alive_seconds, job.modified_at)
+    has_changed = before.state != job.state
     waits_again = before.is_admitted and not job.is_admitted
+    has_left = has_changed and job.state == State.STORING and not job.specification.keep_alive_seconds
     if waits_again:  # the wish of the attempt before is fulfilled
-        asked = job.specification
-        values |= {"interrupt_requested": False, "blocked_at": None, "admitted_at": None}
-        values |= vars(shares.of_instance(instances.find(asked.instance_type)))
-    event = events.Event(job.modified_at, job.state, MESSAGES[job.state])
+        asked = shares.of_instance(instances.find(job.specification.instance_type))
+        values |= {**admission.waits_for(asked), "interrupt_requested": False}
+    if has_left:  # its programs have ended
+        values |= admission.FREED
 
-    def record(connection: Connection) -> None:
-        if before.state != job.state:
-            events.record(connection, job.subject, event)
+    def also(connection: Connection) -> None:
+        if has_changed:
+            events.record(connection, job.subject, events.Event(job.modified_at, job.state, MESSAGES[job.state]))
             job_tracking.follow(connection, before, job)
-        if waits_again:
+        if waits_again or has_left:
             admission.admit(claim.cloud, connection)
 
-    claim.save(values, record)
+    claim.save(values, also)
+    if waits_again or has_left:
+        claim.cloud.bell.ring()
+
+
+def _let_go(claim: Claim, job: Job) -> None:
+    """Nothing is left to do; what the job has held is for others, or for the next of its kind."""
+    left = pools.left_in(job.kind.table) if job.state == State.COMPLETED else {}
+    values = {"lease_owner": None, "lease_until": 0, "due_at": None, **left}
+    claim.save(values, lambda connection: admission.admit(claim.cloud, connection))
+    claim.cloud.bell.ring()
 
 
 def _seconds_to_next_turn(job: Job, now: float) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, and_, or_
+from sqlalchemy import ColumnElement, Row, Table, and_, case, or_
 
 LONGEST_SECONDS = 3600  # as SageMaker allows
 
@@ -70,9 +70,10 @@ def stands(table: Table, status: Status, now: float) -> ColumnElement[bool]:
             return and_(asked, has_ended, is_over, column.reused_by.is_(None))
 
 
-def left_by(keep_alive_seconds: int | None, ended_at: float) -> dict[str, Any]:
-    """The columns of a job that has completed: its pool, if it asked for one."""
-    return {"retained_until": ended_at + keep_alive_seconds} if keep_alive_seconds else {}
+def left_in(table: Table) -> dict[str, ColumnElement[float]]:
+    """The columns of a job of this table that has completed: its pool, if by now it asks for one."""
+    column = table.c
+    return {"retained_until": case((column.keep_alive_seconds > 0, column.ended_at + column.keep_alive_seconds))}
 
 
 def changed(row: Row[Any], keep_alive_seconds: int, now: float) -> dict[str, Any] | None:

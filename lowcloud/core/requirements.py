@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lowcloud.core.errors import Invalid
-from lowcloud.engine.archives import Members, Unreadable
+from lowcloud.engine.archives import Kind, Members, Unreadable
 
 FILE = "requirements.txt"
 TEXT_BYTES = 1 << 20  # of one file that could hold requirements
 ALL_TEXTS_BYTES = 16 << 20
 MEMBERS = 100_000
-UNPACKED_BYTES = 4 << 30
+UNPACKED_BYTES = 1 << 30
+RATIO = 200  # unpacked bytes for each packed one; real archives stay below 20
 SUFFIXES = ("", ".txt", ".in", ".pip", ".lock", ".lst")  # of files that requirements are read from
 PACKAGE_FILES = ("setup.py", "setup.cfg")
 DEPTH = 10  # of files that name files
@@ -32,15 +33,16 @@ class Requirements:
     code: str = ""  # a digest of the whole archive where a line names a path in it, else ""
 
 
-def of_archive(chunks: Iterator[bytes], within: str = "") -> Requirements | None:
+def of_archive(chunks: Iterator[bytes], within: str = "", packed_bytes: int = 0) -> Requirements | None:
     """What an archive asks for in its folder `within` (such as "code/"); None where it asks for nothing.
 
+    `packed_bytes` is its size, by which one that holds a large model is told from one that is a trap.
     Raises Invalid for one that cannot be read.
     """
     texts: dict[str, str] = {}
     digests: list[str] = []
     room = ALL_TEXTS_BYTES
-    archive = Members(chunks, UNPACKED_BYTES, MEMBERS)
+    archive = Members(chunks, UNPACKED_BYTES + RATIO * packed_bytes, MEMBERS)
     try:
         for member in archive:
             path = posixpath.normpath(member.name)
@@ -50,7 +52,7 @@ def of_archive(chunks: Iterator[bytes], within: str = "") -> Requirements | None
             is_text = _is_readable(path) and member.size <= min(TEXT_BYTES, room)
             digest = hashlib.sha256(f"{path}\0{member.mode & 0o100}\0{member.linkname}\0".encode(errors="replace"))
             kept = []
-            for chunk in archive.content(member) if member.isreg() else ():
+            for chunk in archive.content(member) if member.kind == Kind.FILE else ():
                 digest.update(chunk)
                 kept += [chunk] if is_text else []
             if kept:

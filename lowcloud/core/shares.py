@@ -1,6 +1,5 @@
 """Shares of the machine: what an instance type is fitted to, and what is left for jobs beside the endpoints."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,7 +16,6 @@ RESERVE_BYTES = 512 * 1024 * 1024
 JOBS_SHARE = 0.5  # of the memory jobs always have: endpoints seldom use what they may
 GIB = 1 << 30
 ROUNDING = 1e-6  # of processors: shares of three replicas add up to one
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 NOTHING = Resources(0.0, 0, 0)
 
 
@@ -73,11 +71,6 @@ def of_jobs(cloud: Cloud, connection: Connection) -> Resources:
     )
     left = max(machine.memory_bytes - served, int(machine.memory_bytes * JOBS_SHARE))
     return Resources(machine.cpus, left, machine.gpus)
-
-
-def threads(resources: Resources) -> dict[str, str]:
-    """The environment that keeps numeric libraries to a share: one thread for each processor begun."""
-    return dict.fromkeys(THREADS, str(max(1, math.ceil(resources.cpus - ROUNDING))))
 
 
 def times(each: Resources, count: int) -> Resources:

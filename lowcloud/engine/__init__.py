@@ -101,6 +101,8 @@ class Work:
     environment: str = ""  # the Python it runs with: "" the engine's, "/path" a user's, else the key of one built here
     disk_bytes: int = 0  # what each replica may hold in its folders, inputs included; 0: as much as there is room
     log_bytes: int = LOG_BYTES  # what of its output is kept; from there on, the end of each minute's alone
+    container: str = ""  # an image of Docker's or Podman's to run instead, with `command` for its arguments
+    entrypoint: tuple[str, ...] = ()  # what an image starts instead of its own
     builds: str = ""  # the key of the environment that it builds, in the folder named by contract.ENVIRONMENT_VARIABLE
 
 

@@ -1,20 +1,59 @@
-"""Reads a tar.gz as it streams past, whatever it holds: nothing is written, and memory stays small."""
+"""Reads a tar or tar.gz as it streams past, whatever it holds: nothing is written, and memory and time stay bounded.
 
-import gzip
-import io
-import tarfile
+Formats: POSIX.1-2001 (ustar, pax) and GNU's long names. Read by hand, since tarfile trusts what a header says: it reads
+headers of any size into memory, calls itself for each of them, and goes back where a size is negative.
+"""
+
+import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from enum import StrEnum
 
-HEADER_BYTES = 1 << 20  # of one member: names and attributes; a real one has hundreds
-ALL_HEADERS_BYTES = 256 << 20
+BLOCK_BYTES = 512
 READ_BYTES = 1 << 20
+EXTENSION_BYTES = 1 << 20  # what precedes one member to tell its name and attributes; a real one has hundreds
+EXTENSIONS = 16  # before one member
+LONGEST_PATH_BYTES = 4096
+DEEPEST_PATH = 100
+GZIP_MAGIC = b"\x1f\x8b"
+GZIP = 16 + zlib.MAX_WBITS
 
 
 class Unreadable(Exception):
-    """It is no tar.gz, or one that must not be unpacked. The message is a clause for the user."""
+    """It is no tar or tar.gz, or one that must not be unpacked. The message is a clause for the user."""
+
+
+class Kind(StrEnum):
+    """What a member is; whatever is none of these is refused."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    SYMBOLIC_LINK = "symbolic link"
+    HARD_LINK = "hard link"
+
+
+KINDS = {
+    b"0": Kind.FILE,
+    b"\0": Kind.FILE,
+    b"7": Kind.FILE,
+    b"5": Kind.FOLDER,
+    b"2": Kind.SYMBOLIC_LINK,
+    b"1": Kind.HARD_LINK,
+}
+REFUSED = {b"3": "a device", b"4": "a device", b"6": "a pipe", b"S": "a sparse file"}
+LONG_NAME, LONG_LINK, PAX, OLD_PAX, GLOBAL_PAX = b"L", b"K", b"x", b"X", b"g"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of an archive."""
+
+    name: str
+    kind: Kind
+    size: int
+    mode: int
+    linkname: str
 
 
 class Members:
@@ -22,114 +61,208 @@ class Members:
 
     def __init__(self, chunks: Iterator[bytes], limit_bytes: int, limit_members: int):
         """At most `limit_bytes` are unpacked in all, and `limit_members` given."""
-        self._plain = _Forward(chunks, limit_bytes)
+        self._plain = _Plain(chunks, limit_bytes)
         self._limit_members = limit_members
-        self._archive: tarfile.TarFile
+        self._left = 0  # of the content of the last member
+        self._padding = 0
 
-    def __iter__(self) -> Iterator[tarfile.TarInfo]:
+    def __iter__(self) -> Iterator[Member]:
         """Each member. Raises Unreadable."""
-        with _told_clearly():
-            self._archive = tarfile.open(fileobj=self._plain, mode="r:")  # noqa: SIM115 - it holds nothing to close
         count = 0
         while (member := self._next()) is not None:
             count += 1
             if count > self._limit_members:
                 raise Unreadable(f"it has more than {self._limit_members:,} members")
             yield member
-        with _told_clearly():
-            self._plain.read_to_end()
+        self._plain.read_to_end()
 
-    def content(self, member: tarfile.TarInfo) -> Iterator[bytes]:
-        """The bytes of a regular file, in chunks. Raises Unreadable."""
-        self._plain.allow(member.size)
-        with _told_clearly():
-            file = self._archive.extractfile(member)
-            assert file is not None, "only regular files are asked for"
-            while chunk := file.read(READ_BYTES):
-                yield chunk
+    def content(self, member: Member) -> Iterator[bytes]:
+        """The bytes of a file, in chunks. Raises Unreadable."""
+        assert member.kind == Kind.FILE, "only files have content"
+        while self._left:
+            chunk = self._plain.read(min(READ_BYTES, self._left))
+            self._left -= len(chunk)
+            yield chunk
 
-    def _next(self) -> tarfile.TarInfo | None:
-        with _told_clearly():
-            member = self._archive.next()
-        self._archive.members = []  # type: ignore[attr-defined]  # else it would remember them all
-        if member is not None and member.sparse is not None:  # a terabyte of nothing in a few bytes
-            raise Unreadable(f"its member {member.name!r} is a sparse file")
-        return member
+    def _next(self) -> Member | None:
+        """The next member; None at the end of the archive."""
+        said: dict[str, bytes] = {}
+        for _ in range(EXTENSIONS):
+            self._plain.skip(self._left + self._padding)
+            self._left = self._padding = 0
+            block = self._plain.read_block()
+            if not block.strip(b"\0"):
+                if said:
+                    raise Unreadable("it ends where a member should follow")
+                return None
+            _check_sum(block)
+            size = _size(block, said)
+            kind = block[156:157]
+            if kind not in (LONG_NAME, LONG_LINK, PAX, OLD_PAX, GLOBAL_PAX):
+                member = _member(block, size, said)
+                self._left = member.size
+                self._padding = -size % BLOCK_BYTES
+                self._plain.check_room(size)
+                return member
+            if size > EXTENSION_BYTES:
+                raise Unreadable("a header in it is longer than any real one")
+            content = self._plain.read(size)
+            self._plain.skip(-size % BLOCK_BYTES)
+            said |= _extension(kind, content)
+        raise Unreadable("a member of it has more headers than any real one")
 
 
-@contextmanager
-def _told_clearly() -> Iterator[None]:
-    try:
-        yield
-    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
-        raise Unreadable(f"it is not a readable tar.gz archive ({error})") from error
+def _member(block: bytes, size: int, said: dict[str, bytes]) -> Member:
+    name = said.get("path", _name(block))
+    flag = block[156:157]
+    if flag in REFUSED or any(key.startswith("GNU.sparse.") for key in said):
+        raise Unreadable(f"its member {_shown(name)} is {REFUSED.get(flag, REFUSED[b'S'])}")
+    if flag not in KINDS:
+        raise Unreadable(f"its member {_shown(name)} is of an unknown kind")
+    kind = Kind.FOLDER if KINDS[flag] == Kind.FILE and name.endswith(b"/") else KINDS[flag]
+    if kind != Kind.FILE and size:
+        raise Unreadable(f"its member {_shown(name)} is a {kind} with content")
+    link = said.get("linkpath", _until_zero(block[157:257]))
+    for path in (name, link):
+        if len(path) > LONGEST_PATH_BYTES or path.count(b"/") > DEEPEST_PATH or b"\0" in path:
+            raise Unreadable(f"its member {_shown(name)} has a path that no file can have")
+    return Member(os.fsdecode(name), kind, size, _number(block[100:108]), os.fsdecode(link))
 
 
-class _Forward(io.RawIOBase):
-    """Unpacked chunks as a file that seeks forward alone, and that refuses to be read by the gigabyte."""
+def _size(block: bytes, said: dict[str, bytes]) -> int:
+    """The bytes that follow a header."""
+    is_member = block[156:157] not in (LONG_NAME, LONG_LINK, PAX, OLD_PAX, GLOBAL_PAX)
+    if block[156:157] == b"1":
+        return 0  # as every reader has it: a hard link has none, whatever is said
+    if is_member and "size" in said:
+        if not said["size"].isdigit() or len(said["size"]) > 20:
+            raise Unreadable("a size in it is no number")
+        return int(said["size"])
+    return _number(block[124:136])
+
+
+def _extension(kind: bytes, content: bytes) -> dict[str, bytes]:
+    """What a header says of the member after it."""
+    if kind == LONG_NAME:
+        return {"path": content.rstrip(b"\0")}
+    if kind == LONG_LINK:
+        return {"linkpath": content.rstrip(b"\0")}
+    return {} if kind == GLOBAL_PAX else dict(_pax_records(content))
+
+
+def _pax_records(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """Records "LENGTH KEY=VALUE\\n", where the length is that of the whole record."""
+    at = 0
+    while at < len(content) and content[at : at + 1] != b"\0":
+        length, space, _ = content[at : at + 21].partition(b" ")
+        if not (space and length.isdigit()):
+            raise Unreadable("a header in it cannot be read")
+        record = content[at : at + int(length)]
+        key, equals, value = record[len(length) + 1 :].partition(b"=")
+        if len(record) != int(length) or not equals or not value.endswith(b"\n"):
+            raise Unreadable("a header in it cannot be read")
+        yield key.decode(errors="replace"), value[:-1]
+        at += int(length)
+
+
+def _name(block: bytes) -> bytes:
+    prefix = _until_zero(block[345:500]) if block[257:263] == b"ustar\0" else b""
+    name = _until_zero(block[:100])
+    return prefix + b"/" + name if prefix else name
+
+
+def _check_sum(block: bytes) -> None:
+    """Writers of old have added up the bytes as signed ones."""
+    rest = block[:148] + b" " * 8 + block[156:]
+    unsigned = sum(rest)
+    if _number(block[148:156]) not in (unsigned, unsigned - 256 * sum(byte > 127 for byte in rest)):
+        raise Unreadable("it is not a readable tar.gz archive (a header is damaged)")
+
+
+def _number(field: bytes) -> int:
+    """Octal digits, or a number of base 256 that begins with the byte 0x80."""
+    if field[0] & 0x80:
+        if field[0] != 0x80:
+            raise Unreadable("a number in it is negative or too large")
+        return int.from_bytes(field[1:], "big")
+    digits = field.strip(b" \0").partition(b"\0")[0].strip()
+    if any(digit not in b"01234567" for digit in digits):
+        raise Unreadable("it is not a readable tar.gz archive (a header has no numbers)")
+    return int(digits or b"0", 8)
+
+
+def _until_zero(field: bytes) -> bytes:
+    return field.partition(b"\0")[0]
+
+
+def _shown(name: bytes) -> str:
+    return repr(name[:200].decode(errors="replace"))
+
+
+class _Plain:
+    """The unpacked bytes, read forward."""
 
     def __init__(self, chunks: Iterator[bytes], limit_bytes: int):
-        self._plain = gzip.GzipFile(fileobj=io.BufferedReader(_Chunks(chunks)))
+        self._chunks = _unpacked(chunks)
+        self._rest = b""
+        self._read = 0
         self._limit = limit_bytes
-        self._budget = ALL_HEADERS_BYTES
 
-    def readable(self) -> bool:
-        return True
+    def read(self, size: int) -> bytes:
+        """So many bytes. Raises Unreadable where there are fewer."""
+        data = self._take(size)
+        if len(data) < size:
+            raise Unreadable("it is not a readable tar.gz archive (it ends too early)")
+        return data
 
-    def seekable(self) -> bool:
-        return True
+    def read_block(self) -> bytes:
+        """The next header; zeros at the end, which some writers leave out."""
+        if self._read == 0:
+            return self.read(BLOCK_BYTES)
+        return self._take(BLOCK_BYTES).ljust(BLOCK_BYTES, b"\0")
 
-    def tell(self) -> int:
-        return self._plain.tell()
-
-    def allow(self, size: int) -> None:
-        """Let so much more be read: it is content, not headers."""
-        self._budget += size
-
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= HEADER_BYTES:
-            raise Unreadable("a header in it is longer than any real one")
-        self._budget -= size
-        if self._budget < 0:
-            raise Unreadable("its headers are longer than any real ones")
-        self._check(self.tell() + size)
-        return self._plain.read(size)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        assert whence == io.SEEK_SET, "tarfile seeks from the beginning"
-        self._check(offset)
-        while self.tell() < offset:
-            if not self._plain.read(min(READ_BYTES, offset - self.tell())):
-                break
-        return self.tell()
+    def skip(self, size: int) -> None:
+        while size:
+            size -= len(self.read(min(READ_BYTES, size)))
 
     def read_to_end(self) -> None:
         """What follows the last member holds the checksum of all."""
-        while self._plain.read(READ_BYTES):
-            self._check(self.tell())
+        while self._take(READ_BYTES):
+            pass
 
-    def _check(self, offset: int) -> None:
-        if offset > self._limit:
+    def check_room(self, size: int) -> None:
+        if self._read + size > self._limit:
             raise Unreadable("it unpacks to far more than it holds packed")
 
+    def _take(self, size: int) -> bytes:
+        while len(self._rest) < size and (chunk := next(self._chunks, None)) is not None:
+            self._rest += chunk
+        data, self._rest = self._rest[:size], self._rest[size:]
+        self._read += len(data)
+        self.check_room(0)
+        return data
 
-class _Chunks(io.RawIOBase):
-    """Chunks as a file to read from."""
 
-    def __init__(self, chunks: Iterator[bytes]):
-        self._chunks = chunks
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._rest = memoryview(chunk)
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
+def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Plain bytes of chunks that are gzip, in one or several members, or not packed at all."""
+    start = b""
+    while len(start) < len(GZIP_MAGIC) and (chunk := next(chunks, None)) is not None:
+        start += chunk
+    if not start.startswith(GZIP_MAGIC):
+        yield start
+        yield from chunks
+        return
+    member = zlib.decompressobj(GZIP)
+    rest = start
+    while rest or (rest := next(chunks, b"")):
+        if member.eof:
+            rest = rest.lstrip(b"\0")  # what fills a block
+            member = zlib.decompressobj(GZIP) if rest else member
+            continue
+        try:
+            yield member.decompress(rest, READ_BYTES)
+        except zlib.error as error:
+            raise Unreadable(f"it is not a readable tar.gz archive ({error})") from error
+        rest = member.unused_data if member.eof else member.unconsumed_tail
+    if not member.eof:
+        raise Unreadable("it is not a readable tar.gz archive (it ends too early)")

@@ -35,6 +35,7 @@ from lowcloud.engine import (
     Resources,
     StagingFailed,
     Work,
+    containers,
     feeding,
     gpus,
     hosts,
@@ -113,7 +114,7 @@ class LocalEngine:
                     self._stage(work, replica)
             waiting = [replica for replica in waiting if replica.is_staged]
             for replica in waiting:
-                is_ours = plans.is_forked(work)
+                is_ours = not work.container and plans.is_forked(work)
                 self._launcher.launch(replica.path, is_ours)
             for replica in waiting:
                 replica.wait_until_started()
@@ -202,6 +203,7 @@ class LocalEngine:
                 replica.ask_to_end(0.0)
             for replica in replicas:
                 replica.wait_until_dead()
+                replica.status()  # one whose supervisor was killed may have left something running
                 self._addresses.pop((work_id, int(replica.path.name)), None)
                 self._forget_names(replica)
             folder = self._folder(work_id)
@@ -263,16 +265,21 @@ class LocalEngine:
         assert record is not None, "the work's record is written before its replicas"
         number, walls = int(replica.path.name), self._find_walls()
         owner = isolation.owner(walls.level, record["first_id"], number)
+        if work.container:
+            owner = Owner(os.geteuid(), os.getegid())
         _check_room(work, number)
         try:
             replica.make(owner)
             wanted = self._possible(work.replicas[number], replica)
             staging.lay(wanted, replica.base, self._fetch_for(replica), owner)
-            environment = self._environment_of(work, owner)
             addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
             replica.name_hosts(hosts.table(addresses))
             given = record["gpus"][number]
-            plan = plans.make(work, replica, walls, owner, self._short_names, addresses, given, environment)
+            if work.container:
+                plan = containers.make(work, replica, self._short_names, addresses, given)
+            else:
+                environment = self._environment_of(work, owner)
+                plan = plans.make(work, replica, walls, owner, self._short_names, addresses, given, environment)
             if wanted.streams or wanted.lazy_folders:
                 plan["feeds"] = feeding.plan(replica, wanted, owner, plan["directory"], self._feeding.folder)
             write_record(replica.path / contract.PLAN_FILE, plan)

@@ -50,8 +50,8 @@ def make(
     `addresses` are those of all replicas of the work by name, as in the replica's hosts file; `given` are its GPUs.
     """
     number = int(replica.path.name)
-    places = _places(replica, short_names, environment)
-    seen = {name: place.inside if walls.level.has_namespaces else str(place.outside) for name, place in places.items()}
+    parts = places(replica, short_names, environment)
+    seen = {name: place.inside if walls.level.has_namespaces else str(place.outside) for name, place in parts.items()}
     has_interpreter = environment is not None and not environment.is_built
     python = f"{seen['environment']}/bin/python" if has_interpreter else sys.executable
     interpreter = python if has_interpreter and not is_forked(work) else None
@@ -62,20 +62,26 @@ def make(
         "command": _through_bootstrap(work.command, seen["library"]) if interpreter else work.command,
         "interpreter": interpreter,
         "environment": {
-            **_environment(work, seen, python),
+            **general_variables(work),
+            "PATH": f"{Path(python).parent}:{SYSTEM_PATH}",
+            "LANG": "C.UTF-8",
+            "HOME": seen["temporary"],
+            "TMPDIR": seen["temporary"],
             **gpus.environment(given, are_alone=walls.level.has_namespaces),
             **work.replicas[number].environment,
-            **_contract(name, seen, addresses),  # last: what a user calls by these names must not lead elsewhere
+            # Last, since what a user calls by these names must not lead elsewhere.
+            **contract_variables(name, seen, addresses),
         },
         "directory": seen["base"],
         "disk_bytes": work.disk_bytes,
         "log_bytes": work.log_bytes,
+        "container": None,
         "sandbox": {
             **walls.plan(owner, work.resources.memory_bytes, work.network, needs, gpus.hidden(given)),
             "cgroup": name,
             "hostname": list(addresses)[number],
-            "binds": [(str(place.outside), place.inside) for place in places.values() if place.is_writable],
-            "shows": [(str(place.outside), place.inside) for place in places.values() if not place.is_writable],
+            "binds": [(str(place.outside), place.inside) for place in parts.values() if place.is_writable],
+            "shows": [(str(place.outside), place.inside) for place in parts.values() if not place.is_writable],
         },
     }
 
@@ -90,8 +96,9 @@ def is_built_in(command: tuple[str, ...]) -> bool:
     return command[:2] == ("python", "-m") and command[2].startswith(BUILT_IN)
 
 
-def _places(replica: ReplicaFolder, short_names: ShortNames, environment: Environment | None) -> dict[str, Place]:
-    places = {
+def places(replica: ReplicaFolder, short_names: ShortNames, environment: Environment | None = None) -> dict[str, Place]:
+    """What a replica sees of the machine beside the system, by its use."""
+    found = {
         "base": Place(replica.base, contract.DEFAULT_BASE_DIR),
         "temporary": Place(replica.temporary, "/tmp"),
         "longer": Place(replica.temporary, "/var/tmp"),
@@ -102,26 +109,18 @@ def _places(replica: ReplicaFolder, short_names: ShortNames, environment: Enviro
     }
     if environment is not None:
         inside = str(environment.folder) if environment.is_users else "/opt/lowcloud/environment"
-        places["environment"] = Place(environment.folder, inside, is_writable=environment.is_built)
-    return places
+        found["environment"] = Place(environment.folder, inside, is_writable=environment.is_built)
+    return found
 
 
-def _through_bootstrap(command: tuple[str, ...], library: str) -> tuple[str, ...]:
-    return ("python", "-c", BOOTSTRAP.format(library=library), *command[2:]) if is_built_in(command) else command
+def general_variables(work: Work) -> dict[str, str]:
+    """Those that any program gets, wherever it runs."""
+    threads = str(max(1, int(work.resources.cpus)))
+    return {"PYTHONUNBUFFERED": "1", **dict.fromkeys(THREADS, threads)}  # unbuffered: live logs
 
 
-def _environment(work: Work, seen: dict[str, str], python: str) -> dict[str, str]:
-    return {
-        "PATH": f"{Path(python).parent}:{SYSTEM_PATH}",
-        "LANG": "C.UTF-8",
-        "HOME": seen["temporary"],
-        "TMPDIR": seen["temporary"],
-        "PYTHONUNBUFFERED": "1",  # live logs
-        **dict.fromkeys(THREADS, str(max(1, int(work.resources.cpus)))),
-    }
-
-
-def _contract(name: str, seen: dict[str, str], addresses: dict[str, str]) -> dict[str, str]:
+def contract_variables(name: str, seen: dict[str, str], addresses: dict[str, str]) -> dict[str, str]:
+    """Those of lowcloud.contract."""
     return {
         contract.BASE_DIR_VARIABLE: seen["base"],
         contract.RENDEZVOUS_VARIABLE: seen["rendezvous"],
@@ -130,3 +129,7 @@ def _contract(name: str, seen: dict[str, str], addresses: dict[str, str]) -> dic
         contract.HOSTS_VARIABLE: json.dumps(addresses),
         **({contract.ENVIRONMENT_VARIABLE: seen["environment"]} if "environment" in seen else {}),
     }
+
+
+def _through_bootstrap(command: tuple[str, ...], library: str) -> tuple[str, ...]:
+    return ("python", "-c", BOOTSTRAP.format(library=library), *command[2:]) if is_built_in(command) else command

@@ -19,6 +19,7 @@ from lowcloud.engine import LogLine, LogPage, Phase, ReplicaStatus
 PAGE_BYTES = 1024 * 1024
 START_SECONDS = 30.0
 END_SECONDS = 10.0
+CONTAINER_SECONDS = 60.0  # for a daemon to end a container
 POLL_SECONDS = 0.001
 
 
@@ -201,6 +202,10 @@ class ReplicaFolder:
         assert plan is not None, "nothing starts without a plan"
         if plan:  # else the power went, and with it all that ran
             _kill_remains(f"{contract.REPLICA_VARIABLE}={plan['name']}")
+        if plan and (container := plan.get("container")):
+            for command in (("kill",), ("rm", "--force", "--volumes")):  # which fail where it is gone
+                words = [container["client"], *command, container["name"]]
+                subprocess.run(words, check=False, timeout=CONTAINER_SECONDS, capture_output=True)
         record = {"exit_code": None, "ended_at": time.time()}
         write_record(self.path / contract.EXIT_FILE, record)
         return record

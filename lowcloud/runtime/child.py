@@ -18,7 +18,7 @@ from lowcloud.runtime.errors import ClientError
 
 READ_BYTES = 65536
 READS = 32
-TAIL_BYTES = 65536
+TAIL_BYTES = 1 << 18
 MESSAGE_CHARACTERS = 600  # of the traceback in a failure reason, which has 1,024 in all
 LAST_LINES = 5  # that stand for an error where there is no traceback
 TRACEBACK = "Traceback (most recent call last):"
@@ -85,11 +85,12 @@ def error_in(output: str) -> str:
     if start < 0:
         return "\n".join(lines[-LAST_LINES:])[-MESSAGE_CHARACTERS:]
     error = next((number for number, line in enumerate(lines[1:], 1) if not line[0].isspace()), len(lines))
-    text = "\n".join(lines[: error + LAST_LINES])
-    if len(text) <= MESSAGE_CHARACTERS:
-        return text
-    head = f"{TRACEBACK}\n  ...\n"
-    return head + text[len(head) - MESSAGE_CHARACTERS :]
+    said = "\n".join(lines[error : error + LAST_LINES])[: MESSAGE_CHARACTERS // 2]
+    frames = "\n".join(lines[1:error])
+    room = MESSAGE_CHARACTERS - len(said)
+    if len(frames) > room:
+        frames = "  ..." + frames[frames.find("\n", len(frames) - room) :]
+    return "\n".join([TRACEBACK, frames, said])
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], directory: Path, output: int) -> int:
@@ -152,7 +153,8 @@ def _copy(output: int, tail: bytearray) -> bool:
             return False
         _write(data)
         tail += data
-        del tail[:-TAIL_BYTES]
+        if len(tail) > 2 * TAIL_BYTES:  # seldom, for it moves all that is kept
+            del tail[:-TAIL_BYTES]
     return True
 
 

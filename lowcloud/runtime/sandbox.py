@@ -1,6 +1,6 @@
 """The walls around one program, built from the engine's plan (engine/isolation.py) by its supervisor and by itself.
 
-Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int, cgroup: name,
+Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int, cgroup: name or null,
        hostname: name, hide: [path], keep: [folder], binds: [[source, target]], shows: [[source, target]]}
 
 `binds` are the replica's own folders, `shows` folders and files that it may read.
@@ -35,7 +35,8 @@ class Jail:
         self.supervisor = os.getpid()
         self.mounts: list[tuple[int, str]] = []  # file systems of our own: the device of each, and where to show it
         self.keeper: int | None = None  # process 1 of the pid namespace
-        self.cgroup = cgroup.make(plan["cgroup"], plan["memory_bytes"]) if os.geteuid() == 0 else None
+        has_group = plan["cgroup"] is not None and os.geteuid() == 0
+        self.cgroup = cgroup.make(plan["cgroup"], plan["memory_bytes"]) if has_group else None
 
     def build(self) -> None:
         """What must stand before the program is forked."""
@@ -161,8 +162,7 @@ def _rebuild_opt(opened: contextlib.ExitStack) -> None:
 
 def _make_nothing(opened: contextlib.ExitStack) -> int:
     """A file that nobody may open, to cover others with."""
-    path = Path("/opt/lowcloud/nothing")
-    path.parent.mkdir(mode=0o755, exist_ok=True)
+    path = Path("/opt/.nothing")
     path.touch(mode=0)
     return _open(str(path), opened)
 

@@ -12,7 +12,6 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol, cast
 
 import httptools
@@ -23,7 +22,7 @@ from lowcloud.runtime import algorithms
 from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
 from lowcloud.runtime.transform.attachment import attached
 
-SCRIPT = "script"
+SCRIPT, SCRIPT_MODULE = "script", "lowcloud.runtime.script_model"  # a user's, in the place of an algorithm
 BODY_BYTES = 25 * 1024 * 1024  # the largest payload of InvokeEndpoint
 HEADER_BYTES = 64 * 1024
 GOODBYE_SECONDS = 10.0  # for requests that were begun before SIGTERM
@@ -55,7 +54,8 @@ def main(argv: list[str]) -> int:
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
         model = base / contract.MODEL
-        predictor = attached(cast(Predictor, _find(argv[0]).load(model, *argv[1:])), model)
+        program = importlib.import_module(SCRIPT_MODULE) if argv[0] == SCRIPT else algorithms.find(argv[0])
+        predictor = attached(cast(Predictor, program.load(model, *argv[1:])), model)
     except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the endpoint's failure reason
         traceback.print_exc()
         (base / contract.FAILURE).parent.mkdir(parents=True, exist_ok=True)
@@ -65,11 +65,6 @@ def main(argv: list[str]) -> int:
     gc.freeze()
     uvloop.run(serve(predictor, os.environ[contract.SOCKET_VARIABLE]))
     return 0
-
-
-def _find(name: str) -> ModuleType:
-    """What loads a model: an algorithm, or the user's own script."""
-    return importlib.import_module("lowcloud.runtime.script_model") if name == SCRIPT else algorithms.find(name)
 
 
 async def serve(predictor: Predictor, socket_path: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lowcloud import contract
-from lowcloud.runtime import program, sandbox
+from lowcloud.runtime import container, program, sandbox
 from lowcloud.runtime.feeder import FAILED, Feeder
 from lowcloud.runtime.journal import Journal
 from lowcloud.runtime.watch import Watch
@@ -98,6 +98,8 @@ class _Supervisor:
         while self.status is None:
             self._wait()
         ended_at = time.time()
+        if self.plan["container"] and container.end(**self.plan["container"]):
+            self.reason = contract.OUT_OF_MEMORY
         self.jail.end_everything(self.pid)
         self._drain()
         self.journal.close()

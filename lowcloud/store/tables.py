@@ -129,7 +129,7 @@ def _jobs(name: str) -> Table:
         metadata,
         Column("name", String(63), primary_key=True),
         Column("state", String(32), nullable=False),
-        Column("created_at", Float, nullable=False, index=True),
+        Column("created_at", Float, nullable=False),
         Column("modified_at", Float, nullable=False, index=True),
         Column("ended_at", Float),
         Column("stop_requested", Boolean, nullable=False, server_default="0"),
@@ -139,6 +139,10 @@ def _jobs(name: str) -> Table:
         *_queue(),
         *_lease(),
         *_queue_indexes(name),
+        # Listings: of the newest, of a state's newest, and sorted by state. A name's part is looked for in the index.
+        Index(f"{name}_by_age", "created_at", "name", "modified_at"),
+        Index(f"{name}_of_state", "state", "created_at", "name"),
+        Index(f"{name}_by_state", "state", "name"),
     )
 
 

@@ -87,7 +87,7 @@ def test_a_job_may_go_back_to_the_queue(cloud):
     add(cloud, "urgent", replace(WHOLE, priority=1))
     assert admit(cloud) == []
     assert row_of(cloud, "interrupted").interrupt_requested
-    again = {**Demand("a", Resources(64.0, GIB), is_spot=True).columns(), "interrupt_requested": False}
+    again = {**admission.waits_for(Resources(64.0, GIB)), "interrupt_requested": False}
     with cloud.database.transaction() as connection:
         connection.execute(update(training_jobs).where(training_jobs.c.name == "interrupted").values(again))
     assert admit(cloud) == ["urgent"]

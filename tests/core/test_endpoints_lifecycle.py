@@ -43,7 +43,7 @@ def is_gone(cloud: Cloud, name: str) -> bool:
         return connection.execute(select(tables.endpoints).where(tables.endpoints.c.name == name)).first() is None
 
 
-@pytest.mark.parametrize("moment", ["_prepare", "_remove_work"])
+@pytest.mark.parametrize("moment", ["_ensure_running", "_remove_work"])
 def test_an_endpoint_that_fails_while_it_is_deleted_is_deleted(cloud, endpoint, monkeypatch, moment):
     meant = getattr(endpoints_lifecycle, moment)
     wishes = iter([endpoint])

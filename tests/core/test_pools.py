@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from lowcloud.core import pools
 from lowcloud.core.pools import Pool, Status
@@ -48,9 +48,14 @@ def test_a_listing_finds_each_pool_by_where_it_stands(cloud):
             assert set(found) == {name for name, (_, pool) in ROWS.items() if pool and pool.status == status}
 
 
-def test_a_completed_job_leaves_a_pool_if_it_asked_for_one():
-    assert pools.left_by(60, 900.0) == {"retained_until": 960.0}
-    assert pools.left_by(0, 900.0) == pools.left_by(None, 900.0) == {}
+@pytest.mark.parametrize(("asked", "until"), [(60, 960.0), (0, None), (None, None)])
+def test_a_completed_job_leaves_a_pool_if_it_asked_for_one(cloud, asked, until):
+    rest = {"state": "completed", "created_at": 0.0, "modified_at": 0.0, "specification": {}, "progress": {}}
+    with cloud.database.transaction() as connection:
+        connection.execute(insert(training_jobs).values(name="job", ended_at=900.0, keep_alive_seconds=asked, **rest))
+        connection.execute(update(training_jobs).values(pools.left_in(training_jobs, 900.0)))
+    with cloud.database.read() as connection:
+        assert connection.scalar(select(training_jobs.c.retained_until)) == until
 
 
 def test_the_period_of_a_pool_can_be_changed_until_it_is_over():

@@ -69,10 +69,3 @@ def test_every_type_runs_on_every_machine(machine):
             assert shares.holds(machine, shares.times(each, count))
             assert each.cpus > 0
             assert each.memory_bytes > 0
-
-
-def test_libraries_are_told_of_their_share():
-    assert shares.threads(Resources(2.0, GIB))["OMP_NUM_THREADS"] == "2"
-    assert shares.threads(Resources(0.5, GIB))["OMP_NUM_THREADS"] == "1"
-    assert shares.threads(Resources(4 / 3, GIB))["OMP_NUM_THREADS"] == "2"
-    assert shares.threads(Resources(6.0 / 3, GIB))["POLARS_MAX_THREADS"] == "2"

@@ -2,13 +2,17 @@
 
 import gzip
 import io
+import subprocess
 import tarfile
 import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lowcloud.engine.archives import Members, Unreadable
+from lowcloud.engine.archives import Kind, Members, Unreadable
 
 
 def packed(*members: tuple[str, bytes]) -> bytes:
@@ -27,13 +31,61 @@ def chunks(content: bytes, size: int = 1000) -> Iterator[bytes]:
 
 def read(content: bytes, limit_bytes: int = 1 << 30, limit_members: int = 1000) -> dict[str, bytes]:
     archive = Members(chunks(content), limit_bytes, limit_members)
-    return {member.name: b"".join(archive.content(member)) for member in archive if member.isreg()}
+    return {member.name: b"".join(archive.content(member)) for member in archive if member.kind == Kind.FILE}
 
 
 def header(name: str, kind: bytes, size: int) -> bytes:
     info = tarfile.TarInfo(name)
     info.type, info.size = kind, size
     return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def pax(content: bytes) -> bytes:
+    return header("a", tarfile.XHDTYPE, len(content)) + content + bytes(-len(content) % 512)
+
+
+def record(key: bytes, value: bytes) -> bytes:
+    length = len(key) + len(value) + 3
+    length += len(str(length + len(str(length))))
+    return b"%d %s=%s\n" % (length, key, value)
+
+
+def negative(block: bytes) -> bytes:
+    """The same header with a size of -512."""
+    block = block[:124] + (-512).to_bytes(12, "big", signed=True) + block[136:148] + b" " * 8 + block[156:]
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+
+
+@given(
+    names=st.lists(
+        st.text(st.characters(exclude_characters="\0/", codec="utf-8"), min_size=1, max_size=300), unique=True
+    ),
+    form=st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
+    is_packed=st.booleans(),
+    content=st.binary(max_size=2000),
+)
+def test_what_others_have_written_is_read(names: list[str], form: int, is_packed: bool, content: bytes) -> None:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz" if is_packed else "w", format=form) as archive:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    assert read(target.getvalue()) == dict.fromkeys(names, content)
+
+
+@pytest.mark.parametrize("form", ["gnu", "pax", "ustar", "v7"])
+def test_archives_of_the_tar_program_are_read(tmp_path: Path, form: str) -> None:
+    folder = tmp_path / "folder" / ("deep" * 10)
+    folder.mkdir(parents=True)
+    (folder / "file").write_bytes(b"content" * 1000)
+    (folder / "link").symlink_to("file")
+    (folder / "other").hardlink_to(folder / "file")
+    command = ["tar", "czf", "-", f"--format={form}", "-C", str(tmp_path / "folder"), "."]
+    packed = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    members = list(Members(chunks(packed), 1 << 20, 100))
+    assert sorted(member.kind for member in members) == ["file", "folder", "folder", "hard link", "symbolic link"]
+    assert read(packed)[next(member.name for member in members if member.kind == Kind.FILE)] == b"content" * 1000
 
 
 def test_members_come_with_their_content() -> None:
@@ -57,8 +109,24 @@ def test_content_that_nobody_asks_for_is_passed_over() -> None:
         (gzip.compress(header("a", tarfile.XHDTYPE, 1 << 33)), "longer than any real one"),
         (gzip.compress(header("a", tarfile.GNUTYPE_LONGNAME, 1 << 33)), "longer than any real one"),
         (gzip.compress(header("a", tarfile.REGTYPE, 1 << 40)), "unpacks to far more"),
+        (header("a", tarfile.GNUTYPE_LONGNAME, 0) * 20_000, "more headers than any real one"),
+        (pax(b"11 path=a\n\n") * 20_000, "more headers than any real one"),
+        (pax(b"999999999999999999999 path=a\n"), "cannot be read"),
+        (pax(b"1" * 1_000_000), "cannot be read"),
+        (pax(b"-5 path=a\n"), "cannot be read"),
+        (pax(b"9 size=x\n") + header("a", b"0", 0), "a size in it is no number"),
+        (pax(b"26 size=99999999999999999\n") + header("a", b"0", 0), "unpacks to far more"),
+        (pax(record(b"path", b"x" * 5000)) + header("a", b"0", 0), "a path that no file can have"),
+        (pax(record(b"path", b"d/" * 200 + b"x")) + header("a", b"0", 0), "a path that no file can have"),
+        (pax(record(b"path", b"a\0b")) + header("a", b"0", 0), "a path that no file can have"),
+        (negative(header("a", b"0", 5)), "negative or too large"),
+        (header("a", b"V", 0), "of an unknown kind"),
+        (header("a", b"S", 0), "a sparse file"),
+        (header("a", b"3", 0), "a device"),
+        (header("a", b"6", 0), "a pipe"),
+        (header("a", b"5", 512) + bytes(512), "a folder with content"),
     ],
-    ids=["empty", "text", "no tar", "cut off", "wrong checksum", "long attributes", "long name", "long content"],
+    ids=lambda value: value[:20] if isinstance(value, str) else "",
 )
 def test_a_broken_or_hostile_archive_is_refused_with_a_reason(content: bytes, reason: str) -> None:
     with pytest.raises(Unreadable, match=reason):

@@ -88,6 +88,34 @@ def test_an_archive_is_unpacked_with_its_folders_links_and_executables(tmp_path:
     assert os.access(model / "code/run.sh", os.X_OK)
 
 
+def test_names_of_any_alphabet_and_hard_links_are_unpacked(tmp_path: Path) -> None:
+    names = ["é", "e\u0301", "\u202egpj.exe", "a\nb", "\udcff", "..."]
+    linked = member("linked", tarfile.LNKTYPE, "é")
+    unpack(tmp_path / "base", packed(*((member(name), b"x") for name in names), (linked, b"")))
+    model = tmp_path / "base" / "model"
+    assert sorted(path.name for path in model.iterdir()) == sorted([*names, "linked"])
+    assert (model / "linked").samefile(model / "é")
+
+
+def test_many_inputs_are_laid_by_several_threads(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    inputs = tuple(Input(f"input/{number % 7}/{number}", f"{number}", len(str(number))) for number in range(2000))
+    lay(Replica(inputs=inputs), tmp_path / "base", lambda source, *_: iter([source.encode()]), ME)
+    assert all((tmp_path / "base" / item.path).read_text() == item.source for item in inputs)
+
+
+def test_one_input_of_many_that_fails_ends_the_laying_with_its_reason(tmp_path: Path) -> None:
+    def fetch(source: str, *_: object) -> Iterator[bytes]:
+        if source == "1234":
+            raise StagingFailed("1234 is damaged")
+        yield b"x"
+
+    (tmp_path / "base").mkdir()
+    inputs = tuple(Input(f"input/{number}", f"{number}", 1) for number in range(2000))
+    with pytest.raises(StagingFailed, match="1234 is damaged"):
+        lay(Replica(inputs=inputs), tmp_path / "base", fetch, ME)
+
+
 HOSTILE = {
     "an absolute name": packed((member("/tmp/evil"), b"x")),
     "a name that climbs": packed((member("../../evil"), b"x")),
@@ -98,6 +126,15 @@ HOSTILE = {
     "a hard link": packed((member("link", tarfile.LNKTYPE, "/etc/passwd"), b"")),
     "a device": packed((member("device", tarfile.CHRTYPE), b"")),
     "a pipe": packed((member("pipe", tarfile.FIFOTYPE), b"")),
+    "a hard link that climbs": packed((member("a/link", tarfile.LNKTYPE, "../../evil"), b"")),
+    "a hard link to nothing": packed((member("link", tarfile.LNKTYPE, "nothing"), b"")),
+    "a hard link through a link": packed(
+        (member("out", tarfile.SYMTYPE, "."), b""), (member("link", tarfile.LNKTYPE, "out/out"), b"")
+    ),
+    "a file where a folder is": packed((member("a/b"), b"x"), (member("a"), b"y")),
+    "a folder where a file is": packed((member("a"), b"x"), (member("a/b"), b"y")),
+    "a folder in place of a file": packed((member("a"), b"x"), (member("a", tarfile.DIRTYPE), b"")),
+    "a name too long": packed((member("x" * 300), b"x")),
     "the same file twice": packed((member("a"), b"x"), (member("a"), b"y")),
     "no archive": b"this is not an archive at all",
     "an empty object": b"",

@@ -74,3 +74,17 @@ def test_a_scikit_learn_script_is_fitted_deployed_and_asked(running_cloud, folde
     found = journey(run(running_cloud, folder, python(""), "sklearn_2.py"))
     assert found["rows"] == 569
     assert found["agrees"] == found["accuracy"] > 0.9
+
+
+@pytest.mark.parametrize(("version", "program"), [("", "experiments_2.py"), ("-3", "experiments_3.py")])
+def test_runs_of_an_experiment_are_kept_found_and_compared(running_cloud, folder, version, program):
+    found = journey(run(running_cloud, folder, python(version), program))
+    assert found["runs"] == ["by-hand", "with-a-job"]
+    assert found["parameters"]["by-hand"] == {"rate": 0.5, "depth": 3.0, "kind": "tree", "later": "yes"}
+    assert found["outputs"]["by-hand"] == ["notes"]
+    assert found["statuses"] == ["Completed", "Completed"]
+    assert "train:objective_loss" in found["curve"]
+    assert f"{found['job']}-aws-training-job" in found["components"]
+    assert (found["least_loss"], found["points"]) == (1 / 25, 25)
+    assert found["datasets"] == [found["data"]]
+    assert found.get("sources", [found["job"]]) == [found["job"]], "the run tells of its job"

@@ -119,7 +119,17 @@ def test_a_failing_script_leaves_its_traceback_and_its_exit_code(base: Base) -> 
 def test_a_long_traceback_keeps_the_error_within_the_length_of_a_reason(base: Base) -> None:
     base.write("code/train.py", "\n".join(f"def f{n}():\n    f{n + 1}()" for n in range(40)) + "\nf0()\n")
     base.run()
-    assert "NameError: name 'f40' is not defined" in base.failure()[:1024]
+    assert len(base.failure()) < 1024
+    assert "NameError: name 'f40' is not defined" in base.failure()
+    assert "line 80, in f39" in base.failure()
+    assert "in f0" not in base.failure()
+
+
+def test_a_long_message_keeps_its_beginning(base: Base) -> None:
+    base.write("code/train.py", "raise ValueError('columns differ: ' + 'x' * 100_000)")
+    base.run()
+    assert "ValueError: columns differ: xxx" in base.failure()
+    assert len(base.failure()) < 1024
 
 
 def test_an_exit_code_without_a_traceback_is_explained_by_the_last_output(base: Base) -> None:

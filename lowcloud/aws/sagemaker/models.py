@@ -14,7 +14,7 @@ from lowcloud.aws.sagemaker.translation import (
     require_role,
     time,
 )
-from lowcloud.core import images, models
+from lowcloud.core import model_servers, models
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
@@ -52,19 +52,16 @@ def create_model(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     model = Model(
         name=name,
         created_at=cloud.now(),
-        image=container.get("Image", ""),
+        image=_image(cloud, container),
         role=request.get("ExecutionRoleArn", ""),
         artifact=_artifact(container),
         environment=dict(container.get("Environment", {})),
         is_network_isolated=request.get("EnableNetworkIsolation", False),
     )
     try:
-        images.serving_program_of(cloud, model)
         models.create(cloud, model, read_tags(request))
     except AlreadyExists as error:
         raise invalid(f"Cannot create already existing model {_arn(cloud, name)!r}.") from error
-    except Invalid as error:
-        raise invalid(str(error)) from error
     return {"ModelArn": _arn(cloud, name)}
 
 
@@ -130,6 +127,15 @@ def _only_container(request: Request) -> Mapping[str, Any]:
         )
     container: Mapping[str, Any] = containers[0]
     return container
+
+
+def _image(cloud: Cloud, container: Mapping[str, Any]) -> str:
+    image: str = container.get("Image", "")
+    try:
+        model_servers.find(cloud, image, container.get("Environment", {}))
+    except Invalid as error:
+        raise invalid(str(error)) from error
+    return image
 
 
 def _artifact(container: Mapping[str, Any]) -> str | None:

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import ColumnElement
+
 from lowcloud.aws.arns import of_sagemaker
 from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request, operation
 from lowcloud.aws.sagemaker import patience, training_requests
 from lowcloud.aws.sagemaker.translation import invalid, list_answer, read_list, read_tags, require_role, time
-from lowcloud.core import events, jobs, training
+from lowcloud.core import events, job_logs, jobs, pools, training
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
@@ -45,6 +47,12 @@ SECONDARY_STATUS = {
     State.STOPPED: "Stopped",
 }
 
+POOL_STATUS = {
+    "Available": pools.Status.AVAILABLE,
+    "InUse": pools.Status.IN_USE,
+    "Reused": pools.Status.REUSED,
+    "Terminated": pools.Status.TERMINATED,
+}
 REACHED = {
     Limit.RUNTIME: "MaxRuntimeExceeded",
     Limit.WAIT: "MaxWaitTimeExceeded",
@@ -70,7 +78,6 @@ REACHED = {
         "ResourceConfig.InstanceGroups",
         "ResourceConfig.InstancePlacementConfig",
         "ResourceConfig.InstancePreferences",
-        "ResourceConfig.KeepAlivePeriodInSeconds",
         "ResourceConfig.SelectedInstanceCount",
         "ResourceConfig.SelectedInstanceType",
         "ResourceConfig.TrainingPlanArn",
@@ -118,14 +125,17 @@ async def describe_training_job(cloud: Cloud, _caller: Caller, request: Request)
 def list_training_jobs(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """Newest first unless asked otherwise."""
     columns = {"CreationTime": "created_at", "Name": "name", "Status": "state"}
-    where = []
+    where: list[ColumnElement[bool]] = []
     if status := request.get("StatusEquals"):
         where.append(training_jobs.c.state.in_([state for state, shown in STATUS.items() if shown == status]))
-    if request.get("WarmPoolStatusEquals"):
-        raise invalid("WarmPoolStatusEquals is not supported by Lowcloud yet.")
+    if pool := request.get("WarmPoolStatusEquals"):
+        where.append(pools.stands(training_jobs, POOL_STATUS[pool], cloud.now()))
     page = read_list(cloud, request, training_jobs, columns, where)
-    found = [jobs.from_row(TRAINING, row) for row in page.rows]
-    return list_answer("TrainingJobSummaries", [_summary(cloud, job) for job in found], page)
+    now = cloud.now()
+    summaries = [
+        {**_summary(cloud, jobs.from_row(TRAINING, row)), **_warm_pool(pools.of_row(row, now))} for row in page.rows
+    ]
+    return list_answer("TrainingJobSummaries", summaries, page)
 
 
 @operation("sagemaker", "StopTrainingJob")
@@ -140,8 +150,39 @@ def stop_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer
     return {}
 
 
+@operation(
+    "sagemaker",
+    "UpdateTrainingJob",
+    ignored=("ProfilerConfig", "ProfilerRuleConfigurations", "RemoteDebugConfig"),
+)
+def update_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+    """How long the job's warm pool is kept."""
+    name = request["TrainingJobName"]
+    try:
+        if resources := request.get("ResourceConfig"):
+            training.keep_pool(cloud, name, resources["KeepAlivePeriodInSeconds"])
+        else:
+            jobs.find(cloud, TRAINING, name)
+    except NotFound as error:
+        raise patience.not_found() from error
+    except Invalid as error:
+        raise invalid(str(error)) from error
+    return {"TrainingJobArn": _arn(cloud, name)}
+
+
 def _arn(cloud: Cloud, name: str) -> str:
     return of_sagemaker(cloud, jobs.subject(TRAINING, name))
+
+
+def _warm_pool(pool: pools.Pool | None) -> dict[str, Any]:
+    if pool is None:
+        return {}
+    status = {
+        "Status": next(name for name, status in POOL_STATUS.items() if status == pool.status),
+        "ResourceRetainedBillableTimeInSeconds": pool.idle_seconds,
+        **({"ReusedByJob": pool.reused_by} if pool.reused_by else {}),
+    }
+    return {"WarmPoolStatus": status}
 
 
 def _summary(cloud: Cloud, job: Job) -> dict[str, Any]:
@@ -187,11 +228,18 @@ def describe(cloud: Cloud, job: Job, history: Sequence[events.Event], final: Map
         "EnableManagedSpotTraining": False,
         **told,
         **_summary(cloud, job),
-        "AlgorithmSpecification": {**ALGORITHM_DEFAULTS, **told["AlgorithmSpecification"]},
+        "AlgorithmSpecification": _algorithm(job, told["AlgorithmSpecification"]),
         "OutputDataConfig": {**OUTPUT_DEFAULTS, **told["OutputDataConfig"]},
         "SecondaryStatusTransitions": _transitions(job, history),
         **{member: value for member, value in optional.items() if value is not None},
+        **_warm_pool(training.pool(cloud, job.name)),
     }
+
+
+def _algorithm(job: Job, told: Mapping[str, Any]) -> dict[str, Any]:
+    """As it was asked for, and with the metrics that a built-in program prints by itself."""
+    found = [{"Name": one.name, "Regex": one.expression} for one in job_logs.definitions(job)]
+    return {**ALGORITHM_DEFAULTS, **told, **({"MetricDefinitions": found} if found else {})}
 
 
 def _transitions(job: Job, history: Sequence[events.Event]) -> list[dict[str, Any]]:

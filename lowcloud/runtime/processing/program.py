@@ -49,7 +49,7 @@ class Arguments:
 
 
 def run(words: Sequence[str], schema: Schema, work: Callable[[Path, Arguments], None]) -> int:
-    """Do `work` in the folder of processing; the exit code, with output/failure and output/message written where it is not 0."""
+    """Do `work` in the folder of processing; the exit code. Where it is not 0, output/failure and message say why."""
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
         work(base / contract.PROCESSING, Arguments(schema.validate(arguments.read(words))))

@@ -1,7 +1,11 @@
 """Raw tables: every CSV and parquet file below a folder as one polars frame, the cells of CSV files as texts."""
 
+import csv
+import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO, cast
 
 import polars as pl
 
@@ -104,18 +108,56 @@ def _read_csv(path: Path, name: str, settings: Arguments, numbers_may_begin: boo
     except pl.exceptions.NoDataError:
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise ClientError(f"{name} cannot be read as CSV: {str(error).splitlines()[0][:200]}.") from None
+        raise _fault(path, name, delimiter, len(names), error) from None
     return frame
+
+
+def _fault(path: Path, name: str, delimiter: str, columns: int | None, error: Exception) -> ClientError:
+    """What is wrong with a file that polars does not read, by its first line that is at fault."""
+    line = 0
+    try:
+        with _open(path) as file:
+            rows = csv.reader(file, delimiter=delimiter)
+            for row in rows:
+                line = rows.line_num
+                if columns is not None and row and len(row) != columns:
+                    return _wrong_width(name, line, len(row), columns)
+    except UnicodeDecodeError:
+        return ClientError(f"{name} is not UTF-8 text, after line {line} or soon. Write it again in UTF-8.")
+    except (csv.Error, OSError, EOFError, zlib.error) as other:
+        return ClientError(f"{name} cannot be read after line {line}: {other}.")
+    return ClientError(f"{name} cannot be read as CSV: {str(error).splitlines()[0][:200]}.")
+
+
+def _open(path: Path) -> TextIO:
+    with path.open("rb") as file:
+        is_packed = file.read(2) == GZIP
+    if is_packed:
+        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8", newline=""))
+    return path.open(encoding="utf-8", newline="")
+
+
+def _wrong_width(name: str, line: int, cells: int, columns: int) -> ClientError:
+    return ClientError(
+        f"{name}, line {line} has {cells} cells where {columns} were expected. "
+        "Give every line the same number of cells."
+    )
 
 
 def _cells(path: Path, name: str, delimiter: str) -> tuple[str, ...]:
     """The cells of the first line."""
     try:
         line = pl.read_csv(
-            path, separator=delimiter, has_header=False, n_rows=1, infer_schema=False, glob=False, encoding="utf8"
+            path,
+            separator=delimiter,
+            has_header=False,
+            n_rows=1,
+            infer_schema=False,
+            truncate_ragged_lines=True,
+            glob=False,
         )
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise ClientError(f"{name} cannot be read as CSV: {str(error).splitlines()[0][:200]}.") from None
+        raise _fault(path, name, delimiter, None, error) from None
     return tuple((cell or "").strip(BLANKS) for cell in line.row(0)) if len(line) else ()
 
 
@@ -140,11 +182,7 @@ def _check_widths(path: Path, name: str, delimiter: str, columns: int) -> None:
     except pl.exceptions.NoDataError:
         return
     if len(found) and '"' not in found["line"][0]:
-        cells = found["line"][0].count(delimiter) + 1
-        raise ClientError(
-            f"{name}, line {found['number'][0]} has {cells} cells where {columns} were expected. "
-            "Give every line the same number of cells."
-        )
+        raise _wrong_width(name, found["number"][0], found["line"][0].count(delimiter) + 1, columns)
 
 
 def _like(frame: pl.DataFrame, first: pl.DataFrame, path: Path, first_path: Path) -> pl.DataFrame:

@@ -70,6 +70,17 @@ def fit(
 
 def scale(name: str, values: Numbers, kind: str, settings: Arguments) -> Scaled:
     """How a column of numbers is limited, filled and scaled."""
+    with np.errstate(over="ignore"):  # deviations of numbers whose squares are none: then nothing is scaled
+        return _scale(name, values, kind, settings)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    expressions: tuple[tuple[str, str], ...]
+    columns: dict[str, Vector]
+
+
+def _scale(name: str, values: Numbers, kind: str, settings: Arguments) -> Scaled:
     present = values[~np.isnan(values)]
     is_boolean = kind == "boolean"
     low, high = (None, None) if is_boolean else _limits(present, settings)
@@ -81,12 +92,6 @@ def scale(name: str, values: Numbers, kind: str, settings: Arguments) -> Scaled:
     shift, width = _scaling(filled, way)
     indicator = bool(missing) and settings.flag("missing_indicators")
     return Scaled(name, low, high, fill, indicator, shift, width)
-
-
-@dataclass(frozen=True)
-class _Steps:
-    expressions: tuple[tuple[str, str], ...]
-    columns: dict[str, Vector]
 
 
 def _derive(sources: tuple[Source, ...], columns: dict[str, Vector], rows: int, settings: Arguments) -> _Steps:

@@ -1,0 +1,144 @@
+"""The queue: 1,000 jobs that do nothing wait for the processors of this machine. None is lost, and each costs little.
+
+    .venv/bin/python benchmarks/job_queue.py [JOBS]
+
+The jobs run `true`, so what is measured is the platform: CPU seconds of the server, the supervisors and the program
+together (all are descendants of this process, which adopts orphans), less those of a server that is only started and
+stopped. Instances are ml.m5.large (2 vCPU); no more may run at a time than the machine has processors for.
+"""
+
+import ctypes
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from lowcloud import client, instances, running, settings
+from lowcloud.core import images
+from lowcloud.core.images import Image
+from lowcloud.server import open_cloud
+from lowcloud.store.tables import events, training_jobs
+
+JOBS = 1000
+TARGET_SECONDS = 0.1  # of CPU for each job
+TYPE = "ml.m5.large"
+IMAGE = "nothing"
+ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER
+PATIENCE_SECONDS = 1800
+
+
+def main(jobs: int) -> None:
+    """Print what became of the jobs, and what they cost."""
+    ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        _serve(home, 0)
+        with closing((cloud := _open(home)).database):
+            images.teach(cloud, Image(IMAGE, cloud.now(), command=("true",)))
+        idle_seconds, _ = _serve(home, 0)
+        busy_seconds, drained_seconds = _serve(home, jobs)
+        with closing((cloud := _open(home)).database), cloud.database.read() as connection:
+            rows = connection.execute(select(training_jobs)).all()
+            told = connection.execute(select(events.c.subject, events.c.state, events.c.at)).all()
+    states = Counter(row.state for row in rows)
+    ends = [subject for subject, state, _ in told if state == "completed"]
+    left = [at for _, state, at in told if state == "storing"]  # the program has ended
+    each = (busy_seconds - idle_seconds) / jobs
+    print(f"states of {jobs} jobs: {dict(states)}; ended once: {len(set(ends)) == len(ends) == jobs}")
+    most = _most_given([row.admitted_at for row in rows], left)
+    print(f"most processors given at a time: {most} of {os.cpu_count()}")
+    print(f"drained in {drained_seconds:.1f} s, {drained_seconds / jobs * 1000:.0f} ms a job")
+    print(f"CPU of a job: {each * 1000:.0f} ms, target {TARGET_SECONDS * 1000:.0f} ms")
+    if states != {"completed": jobs}:
+        sys.exit("jobs were lost")
+
+
+def _serve(home: Path, jobs: int) -> tuple[float, float]:
+    """CPU seconds of a server from its start to its stop, and seconds in which so many jobs came to an end."""
+    before = _cpu_seconds()
+    _lowcloud(home, "up", "--detach", "--port", "0")
+    start = time.perf_counter()
+    if jobs:
+        _submit_and_wait(home, jobs)
+    seconds = time.perf_counter() - start
+    _lowcloud(home, "down")
+    _reap()
+    return _cpu_seconds() - before, seconds
+
+
+def _submit_and_wait(home: Path, jobs: int) -> None:
+    chosen = settings.load(home, os.environ)
+    found = running.find_running(home)
+    assert found is not None
+    s3, sagemaker = (client.make_client(chosen, found.endpoint, service) for service in ("s3", "sagemaker"))
+    s3.create_bucket(Bucket="queue")
+    start = time.perf_counter()
+    for number in range(jobs):
+        sagemaker.create_training_job(**_request(f"job-{number:05}", chosen.account_id))
+    print(f"submitted in {time.perf_counter() - start:.1f} s")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while sagemaker.list_training_jobs(StatusEquals="InProgress", MaxResults=1)["TrainingJobSummaries"]:
+        if time.monotonic() > deadline:
+            sys.exit("the jobs are not drained in time")
+        time.sleep(0.5)
+
+
+def _request(name: str, account: str) -> dict[str, Any]:
+    return {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        "RoleArn": f"arn:aws:iam::{account}:role/{client.EXECUTION_ROLE}",
+        "OutputDataConfig": {"S3OutputPath": "s3://queue/output"},
+        "ResourceConfig": {"InstanceType": TYPE, "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "EnableNetworkIsolation": True,
+    }
+
+
+def _most_given(admitted: Sequence[float], left: Sequence[float]) -> int:
+    """Processors that jobs held at a time, each from its admission until its program has ended."""
+    cpus = min(instances.find(TYPE).vcpus, os.cpu_count() or 1)
+    given = most = 0
+    for _, change in sorted([*((at, 1) for at in admitted), *((at, -1) for at in left)]):
+        given += change
+        most = max(most, given)
+    return most * cpus
+
+
+def _open(home: Path) -> Any:
+    return open_cloud(settings.load(home, os.environ))
+
+
+def _lowcloud(home: Path, *arguments: str) -> None:
+    environment = {**os.environ, "LOWCLOUD_HOME": str(home)}
+    subprocess.run([sys.executable, "-m", "lowcloud.cli", *arguments], env=environment, check=True, capture_output=True)
+
+
+def _reap() -> None:
+    """Take leave of every descendant that has ended; what runs on (nothing should) is not counted."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            time.sleep(0.05)
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else JOBS)

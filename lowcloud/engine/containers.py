@@ -1,0 +1,126 @@
+"""The plan of a replica that is a container: the supervisor runs the client of Docker or Podman, and that the image.
+
+The client runs outside of all walls, since it must reach its daemon, and the container's own are around the program. So
+nothing that a user chooses reaches the client's environment or could be taken for an option of it.
+"""
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lowcloud import contract
+from lowcloud.engine import StagingFailed, Work
+from lowcloud.engine.plans import SYSTEM_PATH, Place, contract_variables, general_variables, places
+from lowcloud.engine.replica import ReplicaFolder
+from lowcloud.engine.sockets import ShortNames
+
+CLIENTS = ("docker", "podman")
+# What a client may need of the server's environment to find its settings and its daemon, and to fetch an image.
+PASSED_ON = (
+    *("HOME", "USER", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "TMPDIR"),
+    *("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "CONTAINER_HOST"),
+    *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
+PROCESS_LIMIT = 4096
+
+
+def find_client() -> str:
+    """The client on this machine. Raises StagingFailed."""
+    for client in CLIENTS:
+        if path := shutil.which(client):
+            return path
+    raise StagingFailed("The image needs Docker or Podman, and this machine has neither on its PATH.")
+
+
+def make(
+    work: Work,
+    replica: ReplicaFolder,
+    short_names: ShortNames,
+    addresses: dict[str, str],
+    given: list[int],
+) -> dict[str, Any]:
+    """The plan; see plans.make."""
+    if work.environment or work.builds or work.serves:
+        raise ValueError("A container has a Python environment of its own, builds none here, and serves nothing yet.")
+    client, name = find_client(), f"lowcloud-{secrets.token_hex(12)}"
+    seen = {kind: place for kind, place in places(replica, short_names).items() if place.is_writable}
+    inside = {kind: place.inside for kind, place in seen.items()}
+    variables = {
+        **general_variables(work),
+        **work.replicas[int(replica.path.name)].environment,
+        **contract_variables(name, inside, addresses),
+    }
+    options = [
+        *("--name", name, "--log-driver", "none", "--workdir", contract.DEFAULT_BASE_DIR),
+        *_limits(work),
+        *_network(work, addresses, int(replica.path.name)),
+        *_gpus(Path(client).name, given),
+        *(f"--mount={_mount(place)}" for place in seen.values()),
+        *_environment(replica, variables),
+        *(() if os.geteuid() == 0 or Path(client).name == "podman" else (f"--user={os.geteuid()}:{os.getegid()}",)),
+    ]
+    entrypoint, *arguments = (*work.entrypoint, *work.command) if work.entrypoint else ("", *work.command)
+    start = [f"--entrypoint={entrypoint}"] if entrypoint else []
+    return {
+        "name": name,
+        "command": (client, "run", *options, *start, "--", work.container, *arguments),
+        "interpreter": None,
+        "environment": {"PATH": SYSTEM_PATH, **{name: os.environ[name] for name in PASSED_ON if name in os.environ}},
+        "directory": str(replica.path),
+        "disk_bytes": work.disk_bytes,
+        "log_bytes": work.log_bytes,
+        "container": {"client": client, "name": name},
+        "sandbox": {
+            **{"uid": None, "gid": None, "namespaces": False, "landlock": False, "network": True, "cgroup": None},
+            **{"memory_bytes": 0, "hide": [], "keep": [], "shows": []},
+            "binds": [(str(place.outside), place.inside) for place in seen.values()],
+        },
+    }
+
+
+def _limits(work: Work) -> list[str]:
+    memory = work.resources.memory_bytes
+    return [
+        f"--memory={memory}",
+        f"--memory-swap={memory}",
+        f"--shm-size={memory // 2}",
+        f"--cpus={min(work.resources.cpus, os.cpu_count() or 1)}",
+        f"--pids-limit={PROCESS_LIMIT}",
+        "--security-opt=no-new-privileges",
+        "--security-opt=label=disable",  # SELinux would else refuse it the replica's folders
+    ]
+
+
+def _network(work: Work, addresses: dict[str, str], number: int) -> list[str]:
+    """The machine's network, as for any replica that may use one: the cloud itself is at a loopback address of it."""
+    hostname = f"--hostname={list(addresses)[number]}"
+    if not work.network:
+        return [hostname, "--network=none"]
+    return [hostname, "--network=host", *(f"--add-host={host}:{address}" for host, address in addresses.items())]
+
+
+def _gpus(client: str, given: list[int]) -> list[str]:
+    if client == "podman":
+        return [f"--device=nvidia.com/gpu={number}" for number in given]
+    return [f'--gpus="device={",".join(map(str, given))}"'] if given else []
+
+
+def _mount(place: Place) -> str:
+    """In the clients' form of CSV, whatever characters the path has."""
+    source = f"source={place.outside}".replace('"', '""')
+    return f'type=bind,"{source}",target={place.inside}'
+
+
+def _environment(replica: ReplicaFolder, variables: dict[str, str]) -> list[str]:
+    """By a file, since every user of the machine sees the arguments of a process; a file cannot hold several lines.
+
+    It is named as seen from the folder it is in, for Podman takes a comma in a path for the end of it.
+    """
+    path = replica.path / "container.env"
+    lines = {name: value for name, value in variables.items() if "\n" not in value}
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+    return [f"--env-file={path.name}", *(f"--env={name}={variables[name]}" for name in variables.keys() - lines.keys())]

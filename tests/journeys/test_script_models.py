@@ -1,0 +1,84 @@
+"""Models behind inference scripts, deployed and asked through boto3."""
+
+import io
+import json
+import tarfile
+from typing import Any
+
+import pytest
+
+from tests.running import RunningCloud, wait_for
+from tests.runtime.test_environment import BACKEND, PROJECT, SYSTEM
+
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+SCRIPT = """
+import pathlib, greeting
+class Model:
+    def __init__(self, factor): self.factor = factor
+    def predict(self, rows): return rows.sum(axis=1) * self.factor
+def model_fn(folder):
+    print(greeting.WORD)
+    return Model(float(pathlib.Path(folder, "factor").read_text()))
+"""
+
+
+def packed(files: dict[str, str]) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return target.getvalue()
+
+
+def deploy(cloud: RunningCloud, name: str, container: dict[str, Any]) -> str:
+    """Create the endpoint `name`; its status once that is an end."""
+    sagemaker = cloud.client("sagemaker")
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=cloud.role, PrimaryContainer={"Image": IMAGE, **container})
+    variant = {"VariantName": "all", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+    def ended() -> str | None:
+        status = sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
+        return None if status == "Creating" else str(status)
+
+    return str(wait_for(ended))
+
+
+@pytest.mark.parametrize("place", ["in the model", "in an archive of its own"])
+def test_a_model_answers_by_its_script_in_the_environment_that_this_needs(
+    running_cloud: RunningCloud, s3: Any, bucket: str, place: str
+) -> None:
+    code = {"inference.py": SCRIPT, "requirements.txt": "./greeting\n", "greeting/backend.py": BACKEND}
+    code["greeting/pyproject.toml"] = PROJECT + SYSTEM
+    files = {"factor": "10"}
+    variables = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+    if place == "in the model":
+        files |= {f"code/{name}": text for name, text in code.items()}
+    else:
+        s3.put_object(Bucket=bucket, Key="source.tar.gz", Body=packed(code))
+        variables["SAGEMAKER_SUBMIT_DIRECTORY"] = f"s3://{bucket}/source.tar.gz"
+    s3.put_object(Bucket=bucket, Key="model.tar.gz", Body=packed(files))
+    name = f"script-{bucket}"
+    container = {"ModelDataUrl": f"s3://{bucket}/model.tar.gz", "Environment": variables}
+    assert deploy(running_cloud, name, container) == "InService"
+    answer = running_cloud.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=name, ContentType="text/csv", Accept="application/json", Body=b"1,2\n3,4\n"
+    )
+    assert json.loads(answer["Body"].read()) == [30.0, 70.0]
+    running_cloud.client("sagemaker").delete_endpoint(EndpointName=name)
+
+
+def test_a_model_whose_requirements_cannot_be_installed_fails_with_the_one_at_fault(
+    running_cloud: RunningCloud, s3: Any, bucket: str
+) -> None:
+    files = {"code/inference.py": SCRIPT, "code/requirements.txt": "./absent\n"}
+    s3.put_object(Bucket=bucket, Key="model.tar.gz", Body=packed(files))
+    name = f"fails-{bucket}"
+    container = {"ModelDataUrl": f"s3://{bucket}/model.tar.gz", "Environment": {}}
+    assert deploy(running_cloud, name, container) == "Failed"
+    described = running_cloud.client("sagemaker").describe_endpoint(EndpointName=name)
+    assert "absent" in described["FailureReason"]
+    running_cloud.client("sagemaker").delete_endpoint(EndpointName=name)
