@@ -75,23 +75,35 @@ def hyperparameters(algorithm: Algorithm, parameters: Mapping[str, Any]) -> dict
     return texts
 
 
+def read_requirements(algorithm: Algorithm, given: Requirements | None) -> bytes:
+    """The text of a requirements file, empty where none is given. Raises InvalidInput."""
+    if given is None:
+        return b""
+    if algorithm.style is Style.BUILT_IN:
+        raise InvalidInput("requirements are for scripts and functions; a built-in brings what it needs.")
+    if not isinstance(given, str | Path):
+        return "".join(f"{line}\n" for line in given).encode()
+    path = Path(given).expanduser()
+    if not path.is_file():
+        raise InvalidInput(f"There is no requirements file {str(path)!r}; a list of requirements may be given too.")
+    return path.read_bytes()
+
+
 def place(
     cloud: Cloud,
     algorithm: Algorithm,
     channels: Sequence[Channel],
     image: str | None,
-    requirements: Requirements | None,
+    requirements: bytes,
 ) -> tuple[str, dict[str, str]]:
     """The image that runs the algorithm, and hyperparameters that name its source, which is stored."""
     if algorithm.style is Style.BUILT_IN:
-        if requirements:
-            raise InvalidInput("requirements are for scripts and functions; a built-in brings what it needs.")
         return image or algorithm.image, {}
     files = dict(algorithm.files)
     if algorithm.function is not None:
         files |= _function_files(algorithm.function, channels)
     if requirements:
-        files["requirements.txt"] = _requirements(requirements)
+        files["requirements.txt"] = requirements
     source = storage.put(cloud, {"source.tar.gz": storage.archive(files)}) + "source.tar.gz"
     named = {PROGRAM: json.dumps(algorithm.entry_point), SOURCE: json.dumps(source)}
     return image or _python_image(cloud, bool(requirements)), named
@@ -167,15 +179,6 @@ def _python_image(cloud: Cloud, has_requirements: bool) -> str:
     with asking():
         cloud.lowcloud.add_image(ImageName=name, Python=str(own))
     return name
-
-
-def _requirements(given: Requirements) -> bytes:
-    if isinstance(given, str | Path):
-        path = Path(given).expanduser()
-        if not path.is_file():
-            raise InvalidInput(f"There is no requirements file {str(path)!r}; a list of requirements may be given too.")
-        return path.read_bytes()
-    return "".join(f"{line}\n" for line in given).encode()
 
 
 def _json(name: str, value: object) -> str:

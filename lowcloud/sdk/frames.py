@@ -119,6 +119,6 @@ def _column(name: str, column: Any) -> "pl.Series":
         return pl.Series(name, values)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         raise InvalidInput(
-            f"The column {name!r} of type {column.dtype} cannot be sent: {error}. Make it one kind of value, such as "
+            f"The column {name!r} of type {column.dtype} cannot be sent: {str(error).splitlines()[0]}. Make it one kind of value, such as "
             "numbers or texts."
         ) from None

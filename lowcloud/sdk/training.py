@@ -73,10 +73,11 @@ def train(
     """
     chosen = algorithm.read(model)
     given = algorithm.hyperparameters(chosen, parameters or {})
+    installed = algorithm.read_requirements(chosen, requirements)
     job_name = name_of(name, chosen.stem)
     cloud = connect(home)
     channels = channel_data.channels(cloud, data, validation, target, chosen.style)
-    runs, source = algorithm.place(cloud, chosen, channels, image, requirements)
+    runs, source = algorithm.place(cloud, chosen, channels, image, installed)
     request: dict[str, Any] = {
         "TrainingJobName": job_name,
         "AlgorithmSpecification": {
