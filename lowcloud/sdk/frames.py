@@ -118,7 +118,8 @@ def _column(name: str, column: Any) -> "pl.Series":
     try:
         return pl.Series(name, values)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+        said = str(error).splitlines()[0]
         raise InvalidInput(
-            f"The column {name!r} of type {column.dtype} cannot be sent: {str(error).splitlines()[0]}. Make it one kind of value, such as "
+            f"The column {name!r} of type {column.dtype} cannot be sent: {said}. Make it one kind of value, such as "
             "numbers or texts."
         ) from None
