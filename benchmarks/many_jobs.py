@@ -60,8 +60,9 @@ def main() -> None:
             start = time.perf_counter()
             _copy(cloud, chosen.jobs)
             print(f"{chosen.jobs} jobs written in {time.perf_counter() - start:.0f} s")
-            with cloud.database.transaction() as connection:
-                connection.execute(text("ANALYZE training_jobs"))  # as autovacuum does within a minute
+            if chosen.database:
+                with cloud.database.transaction() as connection:
+                    connection.execute(text("ANALYZE training_jobs"))  # as PostgreSQL does by itself within a minute
             _print("queue: nothing waits", *_time(lambda: admission.admit_waiting(cloud)))
         _lowcloud(home, "up", "--detach", "--port", "0")
         try:

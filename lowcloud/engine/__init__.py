@@ -124,7 +124,7 @@ class ReplicaStatus:
     exit_code: int | None = None  # negative: ended by that signal
     started_at: float | None = None
     ended_at: float | None = None
-    reason: str = ""  # why the engine ended it: contract.OUT_OF_MEMORY or DISK_FULL
+    reason: str = ""  # why the engine ended it: contract.OUT_OF_MEMORY, DISK_FULL or INPUT_LOST
 
     @property
     def out_of_memory(self) -> bool:

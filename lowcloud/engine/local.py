@@ -9,7 +9,6 @@ in `home`/environments, see environments.py):
     <work>/<replica>/...          see replica.py and, for the supervisor's files, lowcloud.contract
 """
 
-import dataclasses
 import hashlib
 import os
 import re
@@ -27,8 +26,6 @@ from lowcloud import contract
 from lowcloud.engine import (
     Fetch,
     FileEntry,
-    Input,
-    LazyFolder,
     LogPage,
     Replica,
     ReplicaStatus,
@@ -52,7 +49,7 @@ from lowcloud.engine.replica import Owner, ReplicaFolder, Stopped, delete, read_
 from lowcloud.engine.sockets import ShortNames
 
 TRIAL_SECONDS = 60.0  # for an interpreter to start and end on a machine under load
-NOT_LAZY = "files can only come when they are read where there are /dev/fuse and namespaces, and in no container."
+NO_MOUNTS = "A container has mounts of its own."
 TRASH = "-trash"  # ends the names of folders that a dead engine may have left to delete
 
 
@@ -75,7 +72,7 @@ class LocalEngine:
         self._feeding = Feeding(self._root, fetch, self._short_names)
         self._environments = Environments(self._home / "environments", self._home)
         self._walls: isolation.Walls | None = None
-        self._is_lazy: bool | None = None
+        self._lazy_trial: str | None = None  # None: not tried yet
         self._walls_guard = threading.Lock()
         self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
         self._guard = threading.Lock()
@@ -287,30 +284,25 @@ class LocalEngine:
             replica.record_stop()
 
     def _possible(self, work: Work, replica: ReplicaFolder) -> Replica:
-        """What can be done of what is wanted: where no folder can be lazy, its files are laid, and the log says so."""
+        """What can be done here of what is wanted."""
         wanted = work.replicas[int(replica.path.name)]
-        if not wanted.lazy_folders or (not work.container and self._can_be_lazy()):
-            return wanted
-        for folder in wanted.lazy_folders:
-            replica.note(f"{folder.path} is laid as files before the program starts: {NOT_LAZY}")
-        files = (file for folder in wanted.lazy_folders for file in folder.files)
-        return dataclasses.replace(wanted, inputs=(*wanted.inputs, *files), lazy_folders=())
+        if wanted.lazy_folders and (reason := NO_MOUNTS if work.container else self._why_not_lazy()):
+            return feeding.lay_as_files(wanted, replica, reason)
+        return wanted
+
+    def _why_not_lazy(self) -> str:
+        """Why no file system of ours can be shown to a replica; nothing where it can. Tried once."""
+        walls = self._find_walls()
+        with self._walls_guard:
+            if self._lazy_trial is None:
+                has_namespaces = walls.level.has_namespaces
+                self._lazy_trial = self._try(walls, *feeding.TRIAL) if has_namespaces else "There are no namespaces."
+            return self._lazy_trial
 
     def _environment_of(self, work: Work, owner: Owner) -> Environment | None:
         if work.builds:
             return self._environments.make(work.builds, work.id, owner)
         return self._environments.find(work.environment)
-
-    def _can_be_lazy(self) -> bool:
-        """Whether a file system of ours can be shown to a replica here; tried once."""
-        walls = self._find_walls()
-        with self._walls_guard:
-            if self._is_lazy is None:
-                path = f"{contract.DATA}/trial"
-                trial = Replica(lazy_folders=(LazyFolder(path, (Input(f"{path}/file", "", 0),)),))
-                look = f"open('{contract.DEFAULT_BASE_DIR}/{path}/file').read()"
-                self._is_lazy = walls.level.has_namespaces and not self._try(walls, trial, look)
-            return self._is_lazy
 
     def _fetch_for(self, replica: ReplicaFolder) -> Fetch:
         """Fetch, of whole sources, that gives up when the replica is no longer wanted."""

@@ -117,7 +117,8 @@ def places(replica: ReplicaFolder, short_names: ShortNames, environment: Environ
 def general_variables(work: Work) -> dict[str, str]:
     """Those that any program gets, wherever it runs."""
     threads = str(max(1, int(work.resources.cpus)))
-    return {"PYTHONUNBUFFERED": "1", **dict.fromkeys(THREADS, threads)}  # unbuffered: live logs
+    shares = dict.fromkeys((contract.CPUS_VARIABLE, *THREADS), threads)
+    return {"PYTHONUNBUFFERED": "1", **shares}  # unbuffered: live logs
 
 
 def contract_variables(name: str, seen: dict[str, str], addresses: dict[str, str]) -> dict[str, str]:

@@ -115,8 +115,9 @@ def _queue_indexes(name: str) -> tuple[Index, ...]:
     waits = text("admitted_at IS NULL AND ended_at IS NULL")
     runs = text("admitted_at IS NOT NULL AND due_at IS NOT NULL")
     keeps = text("retained_until IS NOT NULL")
+    in_turn = (text("priority DESC"), "created_at", "name")
     return (
-        Index(f"{name}_waiting", "owner", "priority", "created_at", sqlite_where=waits, postgresql_where=waits),
+        Index(f"{name}_waiting", "owner", *in_turn, sqlite_where=waits, postgresql_where=waits),
         Index(f"{name}_running", "admitted_at", sqlite_where=runs, postgresql_where=runs),
         Index(f"{name}_retained", "retained_until", sqlite_where=keeps, postgresql_where=keeps),
         Index(f"{name}_served", "owner", "admitted_at"),
