@@ -49,10 +49,6 @@ from lowcloud.engine.replica import Owner, ReplicaFolder, Stopped, delete, read_
 from lowcloud.engine.sockets import ShortNames
 
 TRIAL_SECONDS = 60.0  # for an interpreter to start and end on a machine under load
-<<<<<<< HEAD
-=======
-NO_MOUNTS = "A container has mounts of its own."
->>>>>>> engine
 TRASH = "-trash"  # ends the names of folders that a dead engine may have left to delete
 
 
@@ -289,16 +285,10 @@ class LocalEngine:
     def _possible(self, work: Work, replica: ReplicaFolder) -> Replica:
         """What can be done here of what is wanted."""
         wanted = work.replicas[int(replica.path.name)]
-<<<<<<< HEAD
         if not wanted.lazy_folders:
             return wanted
         reason = "The program runs in a container." if work.container else self._why_not_lazy()
         return feeding.lay_as_files(wanted, replica, reason) if reason else wanted
-=======
-        if wanted.lazy_folders and (reason := NO_MOUNTS if work.container else self._why_not_lazy()):
-            return feeding.lay_as_files(wanted, replica, reason)
-        return wanted
->>>>>>> engine
 
     def _why_not_lazy(self) -> str:
         """Why no file system of ours can be shown to a replica; nothing where it can. Tried once."""
