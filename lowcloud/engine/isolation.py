@@ -104,7 +104,7 @@ class Walls:
 
 def walls(level: Level, home: Path, shows: Iterable[Path] = ()) -> Walls:
     """The walls of a level around a cloud whose home is `home`, and within it `shows` what programs may read."""
-    keep = (*_interpreter_folders(), *map(str, shows))
+    keep = (*_interpreter_folders(), *(str(folder) for folder in shows if folder.is_dir()))
     hide = {str(home), "/run/user", *_personal_folder()}
     if level.has_own_uids:  # else the interpreter would be out of reach, e.g. below /root
         hide |= _out_of_reach(keep)
