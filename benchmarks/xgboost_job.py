@@ -1,11 +1,11 @@
-"""Managed xgboost on a CSV file beside a plain script that does the same, and one row at an endpoint beside Booster.predict.
+"""Managed xgboost on a CSV file beside a plain script that does the same, and a row at an endpoint beside its Booster.
 
     .venv/bin/python benchmarks/xgboost_job.py [--rows 200000] [--features 30] [--rounds 50]
 
-Both train the same model, to the bit, on the same file with the train metric printed each round. `script`: a Python that
-imports pandas and xgboost, reads, trains and saves. `program`: the built-in program, forked from a warm parent as the
-engine does. `job`: from CreateTrainingJob to Completed over boto3, its CPU being the program's and the server's. Least of
-the runs, which take turns.
+Both train the same model, to the bit, on the same file with the train metric printed each round. `script`: a Python
+that imports pandas and xgboost, reads, trains and saves. `program`: the built-in program, forked from a warm parent as
+the engine does. `job`: from CreateTrainingJob to Completed over boto3, its CPU being the program's and the server's.
+Least of the runs, which take turns.
 """
 
 import argparse

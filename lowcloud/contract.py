@@ -18,6 +18,7 @@ CONSTRAINTS = "input/environment/constraints.txt"  # and what it must not contra
 PROCESSING = "processing"  # inputs and outputs of processing programs
 PROCESSING_CONFIG = "config/processingjobconfig.json"  # the request
 PROCESSING_RESOURCE_CONFIG = "config/resourceconfig.json"
+PIP_CONFIGURATION = "input/environment/pip.conf"  # where packages come from, for programs that install some themselves
 OUTPUT_DATA = "output/data"
 OUTPUT_INTERMEDIATE = "output/intermediate"  # what a program writes here could be stored while it runs
 CHECKPOINTS = "checkpoints"

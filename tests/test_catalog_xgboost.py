@@ -32,7 +32,6 @@ def test_both_repositories_name_it(image: str, name: str) -> None:
     program = catalog.find(image)
     assert program.name == name
     assert program.modules == ("xgboost",)
-    assert program.hosts_need_network
 
 
 def test_the_classic_snippets_hyperparameters_are_taken() -> None:

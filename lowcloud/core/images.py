@@ -44,7 +44,6 @@ class Program:
 
     command: tuple[str, ...]
     is_built_in: bool = False
-    needs_network: bool = False  # a built-in one that runs on several hosts
     takes_source: bool = False  # the archive of the user's script is laid, and its requirements are installed
     python: str = ""  # the folder of a user's environment
     requirements: tuple[str, ...] = ()
@@ -84,7 +83,6 @@ def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
         return Program(
             built_in.train_command,
             is_built_in=True,
-            needs_network=built_in.hosts_need_network,
             requirements=missing(built_in),
         )
     if kind is PROCESSING and (ready := programs.resolve(asked.image)) and not asked.entrypoint:
@@ -155,7 +153,8 @@ def _of_image(image: Image, asked: Specification) -> Program:
         return Program(asked.arguments or ("train",), container=asked.image)
     if image.command:
         return Program((*frameworks.RUN_COMMAND, *image.command, *asked.arguments))
-    command = _command_in_environment(asked)
+    # A user's own environment is never built upon: the script's requirements go into the layer that each job has.
+    command = _command_in_environment(asked, *((frameworks.INSTALL,) if image.python else ()))
     return Program(command, takes_source=True, python=image.python, requirements_file=image.requirements)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lowcloud import contract, wiring
-from lowcloud.core import channels, images, laying
+from lowcloud.core import channels, environments, images, laying
 from lowcloud.core.access import Caller, issue_session
 from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
@@ -76,16 +76,14 @@ def message(cloud: Cloud, job: Job) -> str | None:
 
 
 def _has_network(job: Job, program: images.Program) -> bool:
-    """Users' programs have the network unless they gave it up; built-in ones where their hosts must meet there."""
-    if job.specification.is_network_isolated:
-        return False
-    return not program.is_built_in or (program.needs_network and job.specification.instance_count > 1)
+    """Users' programs have the network unless they gave it up; built-in ones never: their hosts have their own."""
+    return not (program.is_built_in or job.specification.is_network_isolated)
 
 
 def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, sources: tuple[Input, ...]) -> Replica:
     return Replica(
         environment=_environment(cloud, job),
-        files=_files(job, rank),
+        files={**_files(job, rank), **_indexes(job.specification)},
         inputs=laid.inputs,
         lazy_folders=laid.lazy_folders,
         streams=laid.streams,
@@ -102,6 +100,12 @@ def _channels(asked: Specification) -> tuple[Channel, ...]:
     prefix = f"{place.prefix.rstrip('/')}/" if place.prefix else ""
     left = Channel("checkpoints", place.bucket, prefix, path=place.folder, is_optional=True)
     return (*asked.channels, left)
+
+
+def _indexes(asked: Specification) -> dict[str, str]:
+    """Where the program's pip finds packages, as for the server's user."""
+    text = "" if asked.is_network_isolated else environments.pip_configuration()
+    return {contract.PIP_CONFIGURATION: text} if text else {}
 
 
 def _environment(cloud: Cloud, job: Job) -> dict[str, str]:

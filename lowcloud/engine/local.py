@@ -49,6 +49,7 @@ from lowcloud.engine.replica import Owner, ReplicaFolder, Stopped, delete, read_
 from lowcloud.engine.sockets import ShortNames
 
 TRIAL_SECONDS = 60.0  # for an interpreter to start and end on a machine under load
+IN_CONTAINER = "It runs in a container."
 TRASH = "-trash"  # ends the names of folders that a dead engine may have left to delete
 
 
@@ -153,9 +154,9 @@ class LocalEngine:
         """See Engine.read."""
         return leavings.read(self._replica(work_id, replica).base, path)
 
-    def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
+    def archive(self, work_id: str, folder: str) -> Iterator[bytes]:
         """See Engine.archive. Raises OSError where the folder is missing or cannot be read."""
-        return leavings.archive(self._replica(work_id, replica).base, folder)
+        return leavings.archive([replica.base for replica in self._replicas(work_id)], folder)
 
     def address(self, work_id: str, replica: int) -> str | None:
         """See Engine.address. After the first answer it costs about 15 microseconds: every request asks for it."""
@@ -285,10 +286,9 @@ class LocalEngine:
     def _possible(self, work: Work, replica: ReplicaFolder) -> Replica:
         """What can be done here of what is wanted."""
         wanted = work.replicas[int(replica.path.name)]
-        if not wanted.lazy_folders:
-            return wanted
-        reason = "The program runs in a container." if work.container else self._why_not_lazy()
-        return feeding.lay_as_files(wanted, replica, reason) if reason else wanted
+        if wanted.lazy_folders and (reason := IN_CONTAINER if work.container else self._why_not_lazy()):
+            return feeding.lay_as_files(wanted, replica, reason)
+        return wanted
 
     def _why_not_lazy(self) -> str:
         """Why no file system of ours can be shown to a replica; nothing where it can. Tried once."""
