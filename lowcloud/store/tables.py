@@ -455,13 +455,15 @@ lineage_entities = Table(
     Column("name", String(120), primary_key=True),  # an artifact's is made from its source
     *_tracked(
         Column("type", String(256), nullable=False),  # "DataSet", "Model", "Endpoint" ...
-        Column("source", String(2048), nullable=False, index=True),  # URI, or "subject:" and a subject of this cloud
+        Column("source", String(2048), nullable=False),  # URI, or "subject:" and a subject of this cloud
         Column("source_details", JSON, nullable=False),  # what tells versions of one source apart, and the like
         Column("status", String(16)),
         Column("description", Text),
         Column("properties", JSON, nullable=False),
         Column("metadata", JSON, nullable=False),
     ),
+    Index("lineage_entities_of_source", "kind", "source", "created_at"),
+    Index("lineage_entities_by_age", "kind", "created_at", "name"),
 )
 
 associations = Table(
