@@ -105,9 +105,8 @@ def _copy(cloud: Cloud, count: int) -> None:
         with cloud.database.transaction() as connection:
             for table, made in rows.items():
                 connection.execute(insert(table), made)
-            for name in names:
-                points = ((series_of_job(name, metric), Point(cloud.now(), 0.5)) for metric in METRICS)
-                record(connection, points)
+            series = (series_of_job(name, metric) for name in names for metric in METRICS)
+            record(connection, ((one, Point(cloud.now(), 0.5)) for one in series))
 
 
 def _older(job: Mapping[str, Any], name: str, age: float) -> dict[str, Any]:

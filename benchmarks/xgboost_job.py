@@ -1,11 +1,11 @@
-"""Managed xgboost on a CSV file beside a plain script that does the same, and a row at an endpoint beside its Booster.
+"""Managed xgboost on a CSV file beside a plain script that does the same; a row at an endpoint beside Booster.predict.
 
     .venv/bin/python benchmarks/xgboost_job.py [--rows 200000] [--features 30] [--rounds 50]
 
-Both train the same model, to the bit, on the same file with the train metric printed each round. `script`: a Python
+Both train the same model, to the bit, on the same file, with the metric of train printed each round. `script`: a Python
 that imports pandas and xgboost, reads, trains and saves. `program`: the built-in program, forked from a warm parent as
-the engine does. `job`: from CreateTrainingJob to Completed over boto3, its CPU being the program's and the server's.
-Least of the runs, which take turns.
+the engine does. `job`: from CreateTrainingJob to Completed over boto3; its CPU is the program's and the server's. Least
+of the runs, which take turns.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,7 @@ def serving(csv: Path) -> tuple[float, float]:
 
     def naive() -> bytes:
         cells = np.array([float(cell) for cell in row.split(b",")], np.float32)[None]
-        return (str(booster.predict(xgboost.DMatrix(cells))[0]) + "\n").encode()
+        return (str(booster.predict(xgboost.DMatrix(cells, nthread=1))[0]) + "\n").encode()
 
     return _microseconds(lambda: predictor.answer(row, "text/csv", "text/csv")), _microseconds(naive)
 
@@ -165,6 +165,10 @@ def _microseconds(work: Callable[[], object], times: int = 2000) -> float:
             work()
         best = min(best, (time.perf_counter() - started) / times)
     return best * 1e6
+
+
+def _least(costs: Sequence[Cost]) -> Cost:
+    return Cost(min(one.wall for one in costs), min(one.cpu for one in costs))
 
 
 def main() -> None:

@@ -1,3 +1,49 @@
 """Lowcloud: a machine-learning cloud on your own machines."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lowcloud.sdk import (
+        CloudUnreachable,
+        Endpoint,
+        EndpointFailed,
+        InvalidInput,
+        Job,
+        JobFailed,
+        LowcloudError,
+        PredictionFailed,
+        Refused,
+        endpoint,
+        job,
+        train,
+    )
+
 __version__ = "0.1.0"
+__all__ = [
+    "CloudUnreachable",
+    "Endpoint",
+    "EndpointFailed",
+    "InvalidInput",
+    "Job",
+    "JobFailed",
+    "LowcloudError",
+    "PredictionFailed",
+    "Refused",
+    "__version__",
+    "endpoint",
+    "job",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    """The short way (lowcloud.sdk), loaded when it is first asked for: servers and replicas do without it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from lowcloud import sdk
+
+    return getattr(sdk, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,14 +1,12 @@
-"""The command line: up, down, status, run, env, jobs, logs, and those of upkeep.py."""
+"""The command line: up, down, status, run, env, jobs, logs, and those of modelling.py, teaching.py and upkeep.py."""
 
 import logging
 import os
 import shlex
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,19 +14,17 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from lowcloud import __version__, teaching, upkeep
+from lowcloud import __version__, modelling, starting, teaching, upkeep
 from lowcloud import running as servers
 from lowcloud import settings as settings_of
 from lowcloud.connection import connect, find, load_settings, make_client
 from lowcloud.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
+from lowcloud.starting import DEFAULT_WORKERS
 from lowcloud.terminal import Home, failure, output, print_fact
 
-START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 30.0
-POLL_SECONDS = 0.02
 FOLLOW_SECONDS = 0.5
 JOBS_SHOWN = 25
-DEFAULT_WORKERS = min(os.cpu_count() or 1, 2)  # each takes some 40 MB
 WIDTH_OF_A_FILE = 160  # characters of a line where the output is no terminal
 
 app = typer.Typer(
@@ -38,7 +34,7 @@ app = typer.Typer(
 )
 
 
-for command in (upkeep.check, upkeep.backup, upkeep.restore):
+for command in (modelling.train, modelling.stop, modelling.predict, upkeep.check, upkeep.backup, upkeep.restore):
     app.command()(command)
 app.add_typer(teaching.app, name="image")
 
@@ -98,7 +94,10 @@ def up(
         output.print(f"Lowcloud is already running at {running.endpoint}, as it was started; this changes nothing")
         return
     if detach:
-        output.print(f"Lowcloud is ready at {_start_detached(settings, workers)}")
+        try:
+            output.print(f"Lowcloud is ready at {starting.start(settings, workers)}")
+        except starting.CannotStart as error:
+            raise failure(str(error)) from error
         return
     from lowcloud import server  # what all other commands do without: it takes 0.4 s to load
 
@@ -273,46 +272,11 @@ def _listed(client: Any, operation: str, member: str, **filters: Any) -> Iterato
 
 
 def _endpoint(settings: Settings) -> str:
-    """Where the cloud of this home answers; it is started where it does not run, on a free port if need be."""
-
-    if running := servers.find_running(settings.home):
-        return running.endpoint
-    is_free = servers.can_listen(settings.host, settings.port)
-    return _start_detached(settings if is_free else replace(settings, port=0))
-
-
-def _start_detached(settings: Settings, workers: int = DEFAULT_WORKERS) -> str:
-
-    place = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
-    place += ["--workers", str(workers)]
-    if settings.store:
-        place += ["--store", str(settings.store)]
-    # By the environment: everyone on the machine may read a command line.
-    secret = {"LOWCLOUD_DATABASE": settings.database} if settings.database else {}
-    log_path = settings.home / "server.log"
-    with log_path.open("ab") as log:
-        start = log.tell()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lowcloud.cli", "up", *place],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd=settings.home,
-            env={**os.environ, **secret},
-        )
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while time.monotonic() < deadline:
-        if running := servers.find_running(settings.home):
-            return running.endpoint
-        if process.poll() is not None and not servers.is_held(settings.home):
-            raise failure(f"The server did not start. The end of {log_path}:\n{_end_of(log_path, start)}")
-        time.sleep(POLL_SECONDS)
-    raise failure(f"The server was not ready within {START_TIMEOUT_SECONDS:.0f} seconds; see {log_path}.")
-
-
-def _end_of(path: Path, start: int) -> str:
-    return "\n".join(path.read_bytes()[start:].decode(errors="replace").splitlines()[-5:])
+    """Where the cloud of this home answers; it is started where it does not run."""
+    try:
+        return starting.ensure_running(settings)
+    except starting.CannotStart as error:
+        raise failure(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from lowcloud.settings import Settings
 EXECUTION_ROLE = "LowcloudExecutionRole"
 SESSION_SECONDS = 12 * 3600
 
+_LOADER = Loader(extra_search_paths=[str(API)])  # one for all sessions: it remembers what it has read
+
 
 def make_client(settings: Settings, endpoint: str, service: str) -> Any:
     """A botocore client with the root key, deaf to whatever AWS configuration the user has."""
@@ -23,7 +25,7 @@ def make_client(settings: Settings, endpoint: str, service: str) -> Any:
     session = botocore.session.Session(deaf)
     for variable in ("config_file", "credentials_file"):
         session.set_config_variable(variable, os.devnull)
-    session.register_component("data_loader", Loader(extra_search_paths=[str(API)]))
+    add_own_service(session)
     return session.create_client(
         service,
         config=Config(proxies={}),
@@ -32,6 +34,11 @@ def make_client(settings: Settings, endpoint: str, service: str) -> Any:
         aws_access_key_id=settings.root_key.access_key_id,
         aws_secret_access_key=settings.root_key.secret_access_key,
     )
+
+
+def add_own_service(session: Any) -> None:
+    """Let a botocore session make clients of "lowcloud", the service of this cloud's own."""
+    session.register_component("data_loader", _LOADER)
 
 
 def environment(settings: Settings, endpoint: str, base: Mapping[str, str]) -> dict[str, str]:

@@ -72,6 +72,7 @@ FAMILIES = {
     "sagemaker-distribution-prod": PYTHON,
     "sagemaker-distribution-cpu": PYTHON,
     "sagemaker-distribution-gpu": PYTHON,
+    "lowcloud-python": PYTHON,  # what lowcloud.train names
 }
 
 

@@ -20,6 +20,7 @@ class Running:
     endpoint: str
     started_at: float
     isolation: str
+    python: str = ""  # the folder of the Python installation or environment that it runs by
 
 
 class AlreadyRunning(Exception):

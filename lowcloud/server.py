@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -243,7 +244,7 @@ def _sweep(cloud: Cloud) -> None:
 
 def _announce(cloud: Cloud, leading: Leading, listener: socket.socket, known_as: int) -> Running:
     isolation = cloud.engine.isolation() if leading.leads else FOLLOWS
-    running = Running(known_as, address_of(listener), time.time(), isolation)
+    running = Running(known_as, address_of(listener), time.time(), isolation, sys.prefix)
     path = cloud.settings.home / "server.json"
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(asdict(running)))

@@ -77,7 +77,7 @@ def forget(cloud: Cloud, name: str) -> None:
 def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
     """What a job of this kind runs. Raises UnknownImage, and Invalid where what is asked for does not fit the image."""
     if known := find(cloud, asked.image):
-        return _of_image(known, asked)
+        return _of_image(known, kind, asked)
     built_in = catalog.resolve(asked.image)
     if built_in and kind is TRAINING and not asked.entrypoint and PROGRAM not in asked.hyperparameters:
         return Program(
@@ -148,9 +148,10 @@ def missing(program: catalog.Program) -> tuple[str, ...]:
     return () if all(importlib.util.find_spec(module) for module in program.modules) else program.requirements
 
 
-def _of_image(image: Image, asked: Specification) -> Program:
+def _of_image(image: Image, kind: Kind, asked: Specification) -> Program:
     if image.is_container:
-        return Program(asked.arguments or ("train",), container=asked.image)
+        own = ("train",) if kind is TRAINING and not asked.entrypoint else ()
+        return Program(asked.arguments or own, container=asked.image)
     if image.command:
         return Program((*frameworks.RUN_COMMAND, *image.command, *asked.arguments))
     # A user's own environment is never built upon: the script's requirements go into the layer that each job has.

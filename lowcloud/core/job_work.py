@@ -18,7 +18,7 @@ LOST = "InternalServerError: The host was lost while the program ran. Start the 
 SPARE_SECONDS = 3600  # that keys of a job's role outlive the job's time
 MESSAGE_BYTES = 1024
 FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
-KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError", "ExecuteUserScriptError")
+KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError")
 
 
 def plan(cloud: Cloud, job: Job) -> Work:

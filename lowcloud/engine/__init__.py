@@ -200,8 +200,11 @@ class Engine(Protocol):
         Raises OSError where there is none (FileNotFoundError) or it cannot be read.
         """
 
-    def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
-        """A tar.gz of a folder under the replica's base folder, in chunks; it follows no link."""
+    def archive(self, work_id: str, folder: str) -> Iterator[bytes]:
+        """A tar.gz of what all replicas have in a folder under their base folders, in chunks; it follows no link.
+
+        Of files that have the same name, that of the first replica is kept.
+        """
 
     def address(self, work_id: str, replica: int) -> str | None:
         """Where a serving replica answers, "unix:/path" or "http://host:port"; None before it listens."""

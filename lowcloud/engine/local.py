@@ -153,9 +153,9 @@ class LocalEngine:
         """See Engine.read."""
         return leavings.read(self._replica(work_id, replica).base, path)
 
-    def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
+    def archive(self, work_id: str, folder: str) -> Iterator[bytes]:
         """See Engine.archive. Raises OSError where the folder is missing or cannot be read."""
-        return leavings.archive(self._replica(work_id, replica).base, folder)
+        return leavings.archive([replica.base for replica in self._replicas(work_id)], folder)
 
     def address(self, work_id: str, replica: int) -> str | None:
         """See Engine.address. After the first answer it costs about 15 microseconds: every request asks for it."""
@@ -266,7 +266,7 @@ class LocalEngine:
         _check_room(work, number)
         try:
             replica.make(owner)
-            wanted = self._possible(work.replicas[number], replica)
+            wanted = self._possible(work, replica)
             staging.lay(wanted, replica.base, self._fetch_for(replica), owner)
             addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
             replica.name_hosts(hosts.table(addresses))
@@ -282,11 +282,13 @@ class LocalEngine:
         except Stopped:
             replica.record_stop()
 
-    def _possible(self, wanted: Replica, replica: ReplicaFolder) -> Replica:
+    def _possible(self, work: Work, replica: ReplicaFolder) -> Replica:
         """What can be done here of what is wanted."""
-        if wanted.lazy_folders and (reason := self._why_not_lazy()):
-            return feeding.lay_as_files(wanted, replica, reason)
-        return wanted
+        wanted = work.replicas[int(replica.path.name)]
+        if not wanted.lazy_folders:
+            return wanted
+        reason = "The program runs in a container." if work.container else self._why_not_lazy()
+        return feeding.lay_as_files(wanted, replica, reason) if reason else wanted
 
     def _why_not_lazy(self) -> str:
         """Why no file system of ours can be shown to a replica; nothing where it can. Tried once."""

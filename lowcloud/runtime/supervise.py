@@ -164,7 +164,7 @@ class _Supervisor:
         if self.status is None and not self.reason and time.monotonic() >= self.watch.next_at:
             self.reason = self.watch.look()
             if self.reason:
-                _signal_group(self.pid, signal.SIGKILL)
+                self._kill()
 
     def _reap(self) -> None:
         """Collect ended children: the program, and orphans of it that this process has adopted."""

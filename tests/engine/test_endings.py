@@ -103,7 +103,7 @@ def test_a_daemon_that_fills_the_disk_ends_the_work(engine: LocalEngine, mark: s
 
 def test_a_daemon_that_fills_the_memory_harms_its_work_alone(engine: LocalEngine, mark: str) -> None:
     fill = "\ndef fill():\n    kept = []\n    while True: kept.append(os.urandom(1 << 20)); time.sleep(0.002)\n"
-    start(engine, fill + "daemon(fill); resist(); time.sleep(3)", mark)
+    start(engine, fill + "daemon(fill); resist(); time.sleep(1.5)", mark)
     wait_for(lambda: has_ended(engine))
     status = engine.status("w")[0]
     assert (status.exit_code, status.reason) in ((0, ""), (-9, "out of memory"))

@@ -70,6 +70,12 @@ def test_the_model_trainer_of_sdk_3_trains(running_cloud, folder):
     assert found["model"].endswith("/output/model.tar.gz")
 
 
+def test_a_scikit_learn_script_is_fitted_deployed_and_asked(running_cloud, folder):
+    found = journey(run(running_cloud, folder, python(""), "sklearn_2.py"))
+    assert found["rows"] == 569
+    assert found["agrees"] == found["accuracy"] > 0.9
+
+
 @pytest.mark.parametrize(("version", "program"), [("", "experiments_2.py"), ("-3", "experiments_3.py")])
 def test_runs_of_an_experiment_are_kept_found_and_compared(running_cloud, folder, version, program):
     found = journey(run(running_cloud, folder, python(version), program))
@@ -84,6 +90,7 @@ def test_runs_of_an_experiment_are_kept_found_and_compared(running_cloud, folder
     assert found.get("sources", [found["job"]]) == [found["job"]], "the run tells of its job"
 
 
+@pytest.mark.slow
 def test_a_job_loads_the_run_that_it_is_part_of(running_cloud, folder):
     environment = Path(python("")).parents[1]
     running_cloud.cli("image", "add", "journey-of-jobs", "--python", str(environment))

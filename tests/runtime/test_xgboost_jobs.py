@@ -267,6 +267,17 @@ def test_hosts_train_the_model_of_one(tmp_path: Path) -> None:
     assert not metrics(hosts[2].log)
 
 
+def test_hosts_of_many_rows_split_where_one_does_but_for_a_bin(tmp_path: Path) -> None:
+    x = np.random.default_rng(5).normal(size=(12_000, 3)).astype(np.float32)
+    y = (x[:, 0] > 0.3).astype(float)
+    parameters = {"num_round": 1, "max_depth": 1, "objective": "binary:logistic"}
+    hosts = run_hosts(tmp_path, parameters, [as_csv(x[:4000], y[:4000]), as_csv(x[4000:], y[4000:])], "xgboost")
+    alone = plain(parameters, xgboost.DMatrix(x, label=y))
+    ours, theirs = (booster.trees_to_dataframe()["Split"][0] for booster in (stored(hosts[0]), alone))
+    between = np.mean((x[:, 0] >= min(ours, theirs)) & (x[:, 0] < max(ours, theirs)))
+    assert between <= 2 / 256
+
+
 def test_a_host_without_the_first_rows_may_be_the_first(tmp_path: Path) -> None:
     hosts = run_hosts(tmp_path, BINARY, [b"", as_csv(X, TWO)], "xgboost")
     assert all(ended.code == 0 for ended in hosts), [ended.log for ended in hosts]

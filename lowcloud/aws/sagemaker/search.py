@@ -6,7 +6,7 @@ from functools import cache, partial
 from typing import Any
 
 from botocore.model import Shape, StructureShape
-from sqlalchemy import Column, ColumnElement, Connection, Row, Table, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, func, select
 
 from lowcloud.aws.models import load_service
 from lowcloud.aws.operations import Answer, Request, operation
@@ -158,6 +158,8 @@ def _condition(resource: Resource, said: Mapping[str, str]) -> ColumnElement[boo
         return None
     if operator == Operator.EQUALS and name in resource.equalities:
         return resource.equalities[name](value)
+    if operator == Operator.EQUALS and name == f"{resource.name.lower().removesuffix('name')}arn":
+        return resource.table.c.name == value.rpartition("/")[2]
     if column is None:
         return None
     if name in TIMES:
@@ -267,6 +269,10 @@ def _in_experiment(name: str) -> ColumnElement[bool]:
     return tables.trial_components.c.name.in_(of_it)
 
 
+def _of_job(arn: str) -> ColumnElement[bool]:
+    return func.lower(tables.trial_components.c.source) == arn.rpartition(":")[2].lower()
+
+
 RESOURCES = {
     "Experiment": Resource("Experiment", tables.experiments, "ExperimentName", _experiments),
     "ExperimentTrial": Resource(
@@ -281,7 +287,7 @@ RESOURCES = {
         tables.trial_components,
         "TrialComponentName",
         _trial_components,
-        {"parents.trialname": _in_trial, "parents.experimentname": _in_experiment},
+        {"parents.trialname": _in_trial, "parents.experimentname": _in_experiment, "source.sourcearn": _of_job},
     ),
     "TrainingJob": Resource("TrainingJob", tables.training_jobs, "TrainingJobName", _training_jobs),
     "Endpoint": Resource("Endpoint", tables.endpoints, "EndpointName", _endpoints),

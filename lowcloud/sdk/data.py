@@ -1,0 +1,229 @@
+"""Data as people have it, made into channels: uploaded once, in the form that what trains on it reads."""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+from lowcloud.sdk import frames, storage
+from lowcloud.sdk.cloud import Cloud
+from lowcloud.sdk.errors import InvalidInput, asking
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    from numpy.typing import NDArray
+
+Source: TypeAlias = Union["pd.DataFrame", "pd.Series", "pl.DataFrame", "NDArray[Any]", str, Path]
+Data: TypeAlias = Source | Mapping[str, Source]
+
+CHANNEL = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
+CSV = "text/csv"
+CONTENT_TYPES = {
+    ".csv": CSV,
+    ".libsvm": "text/libsvm",
+    ".svm": "text/libsvm",
+    ".parquet": "application/x-parquet",
+    ".pbr": "application/x-recordio-protobuf",
+    ".rec": "application/x-recordio-protobuf",
+    ".recordio": "application/x-recordio-protobuf",
+}
+ACCEPTED = "a DataFrame, an array, a file, a folder, an s3:// URL, or a mapping of channel names to these"
+
+
+class Style(StrEnum):
+    """What reads the data, and so which form tables take."""
+
+    BUILT_IN = "built-in"  # CSV without a header, the label in front
+    SCRIPT = "script"  # CSV with a header; arrays as .npy
+    FUNCTION = "function"  # as they were given
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One named input of a job: where it lies, and how a function is to be given it."""
+
+    name: str
+    url: str
+    content_type: str | None = None
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+
+def channels(
+    cloud: Cloud, data: Data, validation: Source | float | None, target: str | int | None, style: Style
+) -> list[Channel]:
+    """The channels of a job. Raises InvalidInput."""
+    if target is not None and style is not Style.BUILT_IN:
+        raise InvalidInput("target is for built-in algorithms: your own code finds the label in the data itself.")
+    named = dict(_named(data, validation))
+    if odd := next((name for name in named if not CHANNEL.fullmatch(name)), None):
+        raise InvalidInput(f"{odd!r} cannot be the name of a channel: take up to 64 letters, digits, - and _.")
+    return [_channel(cloud, name, one, target, style) for name, one in named.items()]
+
+
+def label_first(table: "pl.DataFrame", target: str | int | None, what: str) -> "pl.DataFrame":
+    """Numbers alone, the label in the first column, as built-in algorithms read them. Raises InvalidInput."""
+    import polars as pl
+    import polars.selectors as cs
+
+    names = table.columns
+    if isinstance(target, int) and not -len(names) <= target < len(names):
+        raise InvalidInput(f"There is no column {target} in {what}, which has {len(names)}.")
+    label = names[target] if isinstance(target, int) else target
+    if label not in names:
+        raise InvalidInput(f"There is no column {label!r} in {what}; it has {_listed(names)}.")
+    ordered = table.select([label, *(name for name in names if name != label)]).with_columns(cs.boolean().cast(pl.Int8))
+    if odd := [name for name, kind in ordered.schema.items() if not kind.is_numeric()]:
+        raise InvalidInput(
+            f"{_listed(odd)} of {what} {'is' if len(odd) == 1 else 'are'} not numeric. Make numbers of them first, as "
+            "pandas.get_dummies(data) and data[column].astype('category').cat.codes do."
+        )
+    return ordered.with_columns(cs.float().fill_nan(None))
+
+
+def _named(data: Data, validation: Source | float | None) -> Iterator[tuple[str, Source]]:
+    if isinstance(data, Mapping):
+        yield from data.items()
+    elif isinstance(validation, float):
+        train, held_back = frames.split(_table(data, validation), validation)
+        yield from {"train": train, "validation": held_back}.items()
+        return
+    else:
+        yield "train", data
+    if isinstance(validation, float):
+        raise InvalidInput("A fraction for validation needs one table; name a channel 'validation' in the mapping.")
+    if validation is not None:
+        yield "validation", validation
+
+
+def _table(data: Source, fraction: float) -> Any:
+    if frames.library(data):
+        return data
+    if isinstance(data, str | Path) and (path := Path(data).expanduser()).is_file() and path.suffix in READERS:
+        return _read_table(path)
+    raise InvalidInput(f"validation={fraction} splits a table or a .csv or .parquet file; {data!r} is neither.")
+
+
+def _channel(cloud: Cloud, name: str, data: Source, target: str | int | None, style: Style) -> Channel:
+    if library := frames.library(data):
+        return _of_table(cloud, name, data, library, target, style)
+    if isinstance(data, str) and "://" in data:
+        storage.split(data)
+        content_type = _type_at(cloud, data) if style is Style.BUILT_IN else None
+        return Channel(name, data, content_type, {"kind": "folder"})
+    if not isinstance(data, str | Path):
+        raise InvalidInput(f"The data of channel {name!r} is a {type(data).__name__}; give {ACCEPTED}.")
+    path = Path(data).expanduser()
+    if path.is_dir():
+        return _of_folder(cloud, name, path, style)
+    if not path.is_file():
+        raise InvalidInput(f"There is no file or folder {str(path)!r}; give {ACCEPTED}.")
+    if style is Style.BUILT_IN and target is not None and path.suffix in READERS:
+        return _of_table(cloud, name, _read_table(path), "polars", target, style, what=path.name)
+    if style is Style.BUILT_IN and path.suffix == ".csv":
+        _refuse_header(path)
+    url = storage.put(cloud, {path.name: path})
+    return Channel(name, url, _type_of(path.suffix, style), {"kind": "file", "file": path.name})
+
+
+def _of_folder(cloud: Cloud, name: str, folder: Path, style: Style) -> Channel:
+    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    if not files:
+        raise InvalidInput(f"The folder {str(folder)!r} holds no file.")
+    suffix = next(iter(files.values())).suffix
+    return Channel(name, storage.put(cloud, files), _type_of(suffix, style), {"kind": "folder"})
+
+
+def _of_table(
+    cloud: Cloud, name: str, data: Any, library: str, target: str | int | None, style: Style, what: str = "the data"
+) -> Channel:
+    if style is Style.BUILT_IN:
+        if target is None and library != "numpy":
+            columns = _listed(frames.to_polars(data).columns)
+            raise InvalidInput(f"Say which column is the label: target=... one of {columns}.")
+        table = label_first(frames.to_polars(data), 0 if target is None else target, what)
+        file, content = f"{name}.csv", table.write_csv(include_header=False).encode()
+        return Channel(name, storage.put(cloud, {file: content}), CSV)
+    if library == "numpy":
+        file = f"{name}.npy"
+        return Channel(name, storage.put(cloud, {file: _npy(data)}), None, {"kind": "numpy", "file": file})
+    if style is Style.SCRIPT:
+        file, content = f"{name}.csv", frames.to_polars(data).write_csv().encode()
+        return Channel(name, storage.put(cloud, {file: content}), CSV)
+    file = f"{name}.parquet"
+    content, description = frames.to_parquet(data)
+    return Channel(name, storage.put(cloud, {file: content}), None, {**description, "file": file})
+
+
+def _npy(array: Any) -> bytes:
+    from io import BytesIO
+
+    import numpy as np
+
+    target = BytesIO()
+    try:
+        np.save(target, array, allow_pickle=False)
+    except ValueError:
+        raise InvalidInput(f"An array of {array.dtype} cannot be sent; make it one of numbers or texts.") from None
+    return target.getvalue()
+
+
+def _read_csv(path: Path) -> "pl.DataFrame":
+    import polars as pl
+
+    return pl.read_csv(path, infer_schema_length=None)
+
+
+def _read_parquet(path: Path) -> "pl.DataFrame":
+    import polars as pl
+
+    return pl.read_parquet(path)
+
+
+READERS = {".csv": _read_csv, ".parquet": _read_parquet}
+
+
+def _read_table(path: Path) -> "pl.DataFrame":
+    import polars as pl
+
+    try:
+        return READERS[path.suffix](path)
+    except pl.exceptions.PolarsError as error:
+        raise InvalidInput(f"{path} cannot be read as a table: {error}") from None
+
+
+def _refuse_header(path: Path) -> None:
+    """Built-in algorithms read CSV without a header."""
+    with path.open(newline="", errors="replace") as file:
+        first = next(csv.reader(file), [])
+    if any(cell and not _is_number(cell) for cell in first):
+        raise InvalidInput(
+            f"{path.name} begins with names of columns: say which is the label, target=... ({_listed(first)})."
+        )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _type_of(suffix: str, style: Style) -> str | None:
+    return CONTENT_TYPES.get(suffix.lower(), CSV) if style is Style.BUILT_IN else None
+
+
+def _type_at(cloud: Cloud, url: str) -> str | None:
+    bucket, prefix = storage.split(url)
+    with asking():
+        found = cloud.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents", [])
+    return _type_of(Path(found[0]["Key"]).suffix, Style.BUILT_IN) if found else None
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(map(repr, names[:8]))
+    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown

@@ -1,0 +1,224 @@
+"""Runs a user's function inside a job and serves the model that it returns; goes along as lowcloud_program.py.
+
+It imports nothing of Lowcloud, for it runs in whichever Python environment the job has. Beside it lie the function
+(function.pkl) and what there is to know of it (plan.json). It is the user's own code that is unpickled here, in the
+user's own job.
+"""
+
+import io
+import json
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+DESCRIPTION = "lowcloud-model.json"
+JSON, NPY = "application/json", "application/x-npy"
+
+
+def main() -> None:
+    """Train, and keep the model."""
+    plan = json.loads((HERE / "plan.json").read_text())
+    if (running := list(sys.version_info[:2])) != plan["python"]:
+        sys.exit(
+            f"The function was sent by Python {_dotted(plan['python'])}, and the job runs Python {_dotted(running)}: "
+            "run both by the same one, or give train() a script."
+        )
+    function = pickle.loads((HERE / "function.pkl").read_bytes())
+    given = {name: _read(name, description) for name, description in plan["channels"].items()}
+    data = given["train"] if list(given) == ["train"] else given
+    parameters = json.loads(os.environ["SM_HPS"])
+    model = function(data, parameters) if plan["takes_parameters"] else function(data)
+    if os.environ["SM_CURRENT_HOST"] == json.loads(os.environ["SM_HOSTS"])[0]:
+        save(model, Path(os.environ["SM_MODEL_DIR"]), plan)
+
+
+def save(model: Any, folder: Path, plan: dict[str, Any]) -> None:
+    """Keep a model in the safest form that its library has, and note which."""
+    if not (callable(model) or hasattr(model, "predict")):
+        sys.exit(
+            f"The function returned a {type(model).__name__}: return the model, which has a method predict(rows) or is "
+            "a function of rows."
+        )
+    first = next(iter(plan["channels"].values()))
+    described = {"form": _save(model, folder), "class": type(model).__name__, "kind": first["kind"]}
+    (folder / DESCRIPTION).write_text(json.dumps(described))
+
+
+def model_fn(folder: str) -> Any:
+    """The model, and what is known of it."""
+    description = json.loads((Path(folder) / DESCRIPTION).read_text())
+    return LOADERS[description["form"]](Path(folder), description), description
+
+
+def input_fn(body: str | bytes, content_type: str) -> Any:
+    """Rows as they were sent: an array, or columns by their names."""
+    if content_type == NPY:
+        assert isinstance(body, bytes)
+        return _load_array(io.BytesIO(body))
+    return json.loads(body)
+
+
+def predict_fn(rows: Any, loaded: Any) -> Any:
+    """What the model says to the rows."""
+    model, description = loaded
+    rows = _table(rows, description["kind"]) if isinstance(rows, dict) else rows
+    if description["form"] == "torch":
+        return _predict_torch(model, rows)
+    if description["form"] == "xgboost" and description["class"] == "Booster":
+        import xgboost
+
+        return model.predict(xgboost.DMatrix(rows))
+    return model.predict(rows) if hasattr(model, "predict") else model(rows)
+
+
+def output_fn(answer: Any, accept: str) -> tuple[bytes, str]:
+    """An array where it is one of numbers and the client takes it; else JSON."""
+    array = answer.to_numpy() if hasattr(answer, "to_numpy") else answer
+    if NPY in accept and hasattr(array, "dtype") and array.dtype.kind in "biuf":
+        import numpy as np
+
+        target = io.BytesIO()
+        np.save(target, array, allow_pickle=False)
+        return target.getvalue(), NPY
+    return json.dumps(array, default=_plain).encode(), JSON
+
+
+def _dotted(version: list[int]) -> str:
+    return ".".join(map(str, version))
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    raise TypeError(f"The model answered with a {type(value).__name__}, which has no form in JSON.")
+
+
+def _read(channel: str, description: dict[str, Any]) -> Any:
+    folder = Path(os.environ[f"SM_CHANNEL_{channel.upper()}"])
+    if description["kind"] == "folder":
+        return folder
+    path = folder / description["file"]
+    if description["kind"] == "file":
+        return path
+    if description["kind"] == "numpy":
+        return _load_array(path)
+    import polars
+
+    table = polars.read_parquet(path)
+    return table if description["kind"] == "polars" else _to_pandas(table, description)
+
+
+def _load_array(source: Any) -> Any:
+    import numpy as np
+
+    return np.load(source, allow_pickle=False)
+
+
+def _to_pandas(table: Any, description: dict[str, Any]) -> Any:
+    import pandas as pd
+
+    series = [_to_series(table.to_series(at), one) for at, one in enumerate(description["columns"])]
+    frame = pd.concat(series, axis=1) if series else pd.DataFrame()
+    frame.columns = [one["name"] for one in description["columns"]]
+    if (names := description["index"]) is None:
+        return frame
+    return frame.set_index([f"__index_{number}" for number in range(len(names))]).rename_axis(index=names)
+
+
+def _to_series(column: Any, described: dict[str, Any]) -> Any:
+    import pandas as pd
+
+    if described["is_plain"]:
+        return pd.Series(column.to_numpy()).astype(described["type"])
+    if "categories" in described:
+        values = pd.Categorical(column.to_list(), described["categories"], described["is_ordered"])
+        return pd.Series(values)
+    return pd.Series(column.to_list(), dtype=described["type"])
+
+
+def _table(columns: dict[str, Any], kind: str) -> Any:
+    """Rows that came as columns by their names, as a table of the library that the model was trained with."""
+    if kind == "polars":
+        import polars
+
+        return polars.DataFrame(columns)
+    import pandas as pd
+
+    return pd.DataFrame(columns)
+
+
+def _save(model: Any, folder: Path) -> str:
+    library = type(model).__module__.partition(".")[0]
+    if library == "xgboost" and hasattr(model, "save_model"):
+        model.save_model(folder / "model.ubj")
+        return "xgboost"
+    if "torch" in sys.modules and isinstance(model, sys.modules["torch"].nn.Module):
+        import cloudpickle
+
+        sys.modules["torch"].save(model, folder / "model.pt", pickle_module=cloudpickle)
+        return "torch"
+    if library == "sklearn" and _save_skops(model, folder / "model.skops"):
+        return "skops"
+    import cloudpickle
+
+    (folder / "model.pkl").write_bytes(cloudpickle.dumps(model))
+    return "pickle"
+
+
+def _save_skops(model: Any, path: Path) -> bool:
+    """Whether skops knows every part of the model, and is here."""
+    try:
+        import skops.io
+    except ImportError:
+        return False
+    try:
+        skops.io.dump(model, path)
+        if not skops.io.get_untrusted_types(file=path):
+            return True
+    except Exception as error:  # noqa: BLE001 - of a part that skops does not know, it says so in many ways
+        print(f"skops does not keep this model ({error}); it is pickled.")
+    path.unlink(missing_ok=True)
+    return False
+
+
+def _load_skops(folder: Path, _description: dict[str, Any]) -> Any:
+    import skops.io
+
+    return skops.io.load(folder / "model.skops")
+
+
+def _load_xgboost(folder: Path, description: dict[str, Any]) -> Any:
+    import xgboost
+
+    model = getattr(xgboost, description["class"])()
+    model.load_model(folder / "model.ubj")
+    return model
+
+
+def _load_torch(folder: Path, _description: dict[str, Any]) -> Any:
+    import torch
+
+    return torch.load(folder / "model.pt", weights_only=False, map_location="cpu").eval()
+
+
+def _load_pickle(folder: Path, _description: dict[str, Any]) -> Any:
+    return pickle.loads((folder / "model.pkl").read_bytes())
+
+
+def _predict_torch(model: Any, rows: Any) -> Any:
+    import torch
+
+    values = rows.to_numpy() if hasattr(rows, "to_numpy") else rows
+    with torch.no_grad():
+        return model(torch.as_tensor(values, dtype=torch.get_default_dtype())).numpy()
+
+
+LOADERS = {"skops": _load_skops, "xgboost": _load_xgboost, "torch": _load_torch, "pickle": _load_pickle}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""train(model, data, parameters): a training job from what people have at hand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lowcloud.sdk import algorithm
+from lowcloud.sdk import data as channel_data
+from lowcloud.sdk.algorithm import Model, Requirements
+from lowcloud.sdk.cloud import connect, name_of
+from lowcloud.sdk.data import Channel, Data, Source
+from lowcloud.sdk.errors import asking
+from lowcloud.sdk.jobs import Job
+from lowcloud.sdk.storage import FOLDER
+
+INSTANCE_TYPE = "ml.m5.large"
+MAX_SECONDS = 86_400
+VOLUME_GIGABYTES = 30
+
+
+def train(
+    model: Model,
+    data: Data,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    target: str | int | None = None,
+    validation: Source | float | None = None,
+    name: str | None = None,
+    wait: bool = True,
+    quiet: bool = False,
+    instance_type: str = INSTANCE_TYPE,
+    instances: int = 1,
+    image: str | None = None,
+    requirements: Requirements | None = None,
+    environment: Mapping[str, str] | None = None,
+    metrics: Mapping[str, str] | None = None,
+    max_seconds: int = MAX_SECONDS,
+    tags: Mapping[str, str] | None = None,
+    experiment: str | None = None,
+    home: str | Path | None = None,
+) -> Job:
+    """T(model, data, parameters): train a model on data with parameters, and give the job that does.
+
+    Args:
+        model: A built-in's name ("linear-learner", "xgboost"); a script or a folder with train.py, which gets the
+            parameters as arguments and the data below $SM_CHANNEL_TRAIN; or a function (data, parameters) that returns
+            a model, which runs in the job with this program's own Python.
+        data: A DataFrame (pandas or polars), a numpy array, a file, a folder, an s3:// URL, or a mapping of channel
+            names to these. A built-in reads rows of numbers; an array's first column is the label.
+        parameters: The hyperparameters by name.
+        target: For built-ins: the column that is the label, by its name or its number.
+        validation: Data of the channel "validation", or the fraction of the rows to hold back for it.
+        name: Of the job; one is made up where none is given.
+        wait: Whether to show the progress until the job is over; else the job is given at once.
+        quiet: Whether to wait without a word.
+        instance_type, instances: What the job runs on, such as "ml.m5.xlarge", and how many of it.
+        image: What runs a script or a function instead of this program's own Python: an image the cloud knows.
+        requirements: For scripts and functions: a requirements file or its lines, to be installed above the cloud's
+            own Python, which then runs the job.
+        environment: Variables for the job.
+        metrics: For scripts and functions: names of metrics, and expressions whose first group finds the value in a
+            line that is printed.
+        max_seconds: How long the job may run.
+        tags: Tags of the job.
+        experiment: The experiment that the job belongs to; it must exist.
+        home: The home of the cloud; else that of the environment, which is started where it does not run.
+
+    Raises:
+        InvalidInput: Something given cannot be used; nothing was started.
+        CloudUnreachable: No cloud answers, and none could be started.
+        Refused: The cloud refused the job.
+        JobFailed: The job was waited for, and failed.
+    """
+    chosen = algorithm.read(model)
+    given = algorithm.hyperparameters(chosen, parameters or {})
+    installed = algorithm.read_requirements(chosen, requirements)
+    job_name = name_of(name, chosen.stem)
+    cloud = connect(home)
+    channels = channel_data.channels(cloud, data, validation, target, chosen.style)
+    runs, source = algorithm.place(cloud, chosen, channels, image, installed)
+    request: dict[str, Any] = {
+        "TrainingJobName": job_name,
+        "AlgorithmSpecification": {
+            "TrainingImage": runs,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": metric, "Regex": regex} for metric, regex in (metrics or {}).items()],
+        },
+        "RoleArn": cloud.role,
+        "HyperParameters": {**given, **source},
+        "InputDataConfig": [_channel(channel) for channel in channels],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{cloud.bucket}/{FOLDER}/jobs"},
+        "ResourceConfig": {
+            "InstanceType": instance_type,
+            "InstanceCount": instances,
+            "VolumeSizeInGB": VOLUME_GIGABYTES,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": max_seconds},
+        "Environment": dict(environment or {}),
+        "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+        **({"ExperimentConfig": {"ExperimentName": experiment}} if experiment else {}),
+    }
+    with asking():
+        cloud.sagemaker.create_training_job(**request)
+    started = Job(cloud, job_name)
+    return started.wait(quiet=quiet) if wait else started
+
+
+def _channel(channel: Channel) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": channel.url, "S3DataDistributionType": "FullyReplicated"}
+    content_type = {"ContentType": channel.content_type} if channel.content_type else {}
+    return {"ChannelName": channel.name, "DataSource": {"S3DataSource": source}, **content_type}

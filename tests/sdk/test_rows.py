@@ -1,0 +1,86 @@
+"""Rows as requests, and answers as arrays."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from lowcloud.sdk import InvalidInput, program, rows
+from lowcloud.sdk.data import Style
+
+FRAME = pd.DataFrame({"a": [1.5, 2.0], "b": [True, False]})
+
+
+def test_a_built_in_is_asked_in_csv_by_whatever_holds_numbers():
+    for given in (
+        FRAME,
+        pl.DataFrame({"a": [1.5, 2.0], "b": [True, False]}),
+        FRAME.to_numpy(float),
+        {"a": [1.5, 2], "b": [1, 0]},
+    ):
+        [(body, kind)] = rows.requests(given, Style.BUILT_IN)
+        assert kind == "text/csv"
+        assert [[float(cell) for cell in line.split(",")] for line in body.decode().split()] == [[1.5, 1], [2, 0]]
+
+
+def test_one_row_may_be_given_as_it_is_and_missing_values_are_empty():
+    assert list(rows.requests([1, float("nan"), 3], Style.BUILT_IN)) == [(b"1.0,,3.0\n", "text/csv")]
+
+
+def test_a_script_gets_numbers_as_an_array_and_a_dict_as_it_is():
+    [(body, kind)] = rows.requests(FRAME, Style.SCRIPT)
+    assert kind == "application/x-npy"
+    assert np.load(io.BytesIO(body)).tolist() == [[1.5, 1], [2, 0]]
+    [(body, kind)] = rows.requests({"inputs": "a text"}, Style.SCRIPT)
+    assert (json.loads(body), kind) == ({"inputs": ["a text"]}, "application/json")
+
+
+def test_a_function_gets_the_columns_of_a_frame_by_their_names():
+    frame = FRAME.assign(c=["x", None])
+    [(body, kind)] = rows.requests(frame, Style.FUNCTION)
+    pd.testing.assert_frame_equal(program._table(program.input_fn(body, kind), "pandas"), frame)
+
+
+@pytest.mark.parametrize("style", [Style.BUILT_IN, Style.FUNCTION])
+def test_many_rows_go_in_several_requests_in_their_order(style):
+    many = np.arange(3_000_000.0).reshape(-1, 3)
+    asked = list(rows.requests(many, style))
+    assert len(asked) > 1
+    assert max(len(body) for body, _ in asked) <= rows.BODY_BYTES
+    read = (
+        (lambda body: np.loadtxt(io.BytesIO(body), delimiter=","))
+        if style is Style.BUILT_IN
+        else (lambda body: np.load(io.BytesIO(body)))
+    )
+    assert (read(asked[0][0])[0] == many[0]).all()
+    assert (read(asked[-1][0])[-1] == many[-1]).all()
+    assert sum(body.count(b"\n") if style is Style.BUILT_IN else len(read(body)) for body, _ in asked) == len(many)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ([[1, 2], [3]], "differ in length"),
+        ([["a"]], "give numbers"),
+        (pd.DataFrame({"c": ["x"]}), "'c' is not numeric"),
+    ],
+)
+def test_rows_that_cannot_be_sent_are_told_what_is_wrong(given, sentence):
+    with pytest.raises(InvalidInput, match=sentence):
+        list(rows.requests(given, Style.SCRIPT))
+
+
+def test_answers_become_one_array_where_they_can():
+    labels = [(b'{"predictions": [{"score": 0.9, "predicted_label": 1}]}', "application/json")] * 2
+    assert rows.answer(labels).tolist() == [1, 1]
+    scores = [(b'{"predictions": [{"score": 0.5}, {"score": 2}]}', "application/json")]
+    assert rows.answer(scores).tolist() == [0.5, 2]
+    assert rows.answer([(b"[[1], [2, 3]]", "application/json")]) == [[1], [2, 3]]
+    assert rows.answer([(b'{"label": "cat"}', "application/json")]) == {"label": "cat"}
+    array = program.output_fn(np.array([1, 2], np.int8), rows.ACCEPT[Style.FUNCTION])
+    assert rows.answer([array, array]).dtype == np.int8
+    texts = program.output_fn(np.array(["cat", "dog"]), rows.ACCEPT[Style.FUNCTION])
+    assert rows.answer([texts]).tolist() == ["cat", "dog"]

@@ -1,0 +1,224 @@
+"""lowcloud.train against a real cloud: what it trains is what the same code trains in this process."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import cloudpickle
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+
+import lowcloud
+from tests.running import RunningCloud, wait_for
+
+pytestmark = pytest.mark.usefixtures("at_home")
+
+PATIENTS = load_breast_cancer(as_frame=True)
+FEATURES = PATIENTS.data.iloc[:, :10]
+FRAME = FEATURES.assign(malignant=PATIENTS.target)
+BINARY = {"predictor_type": "binary_classifier", "epochs": 3, "num_models": 1}
+SCRIPT = """\
+import argparse
+import json
+import os
+
+from counting import count_lines
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--depth", type=int)
+depth = parser.parse_args().depth
+lines = count_lines(os.environ["SM_CHANNEL_TRAIN"])
+for step in range(3):
+    print(f"loss={3 - step}")
+with open(os.path.join(os.environ["SM_MODEL_DIR"], "model.json"), "w") as file:
+    json.dump({"lines": lines, "depth": depth}, file)
+"""
+COUNTING = """\
+import os
+
+def count_lines(folder):
+    return {name: len(open(os.path.join(folder, name)).readlines()) for name in os.listdir(folder)}
+"""
+
+
+def fit_logistic(data: pd.DataFrame, parameters: dict[str, float]) -> LogisticRegression:
+    """A user's function."""
+    print("rows", len(data))
+    return LogisticRegression(C=parameters["C"], max_iter=3000).fit(data.drop(columns="malignant"), data["malignant"])
+
+
+def test_a_built_in_trains_on_a_frame_and_predicts():
+    job = lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", validation=0.2, quiet=True)
+    assert job.status == "Completed"
+    assert job.parameters == {"predictor_type": "binary_classifier", "epochs": "3", "num_models": "1"}
+    assert job.metrics["validation:binary_classification_accuracy"] > 0.85
+    assert any("#quality_metric" in line for line in job.logs())
+    with job.deploy() as endpoint:
+        assert np.mean(endpoint.predict(FEATURES) == PATIENTS.target) > 0.85
+        by_frame = endpoint.predict(FEATURES.head(3))
+        assert endpoint.predict(FEATURES.head(3).to_numpy().tolist()).tolist() == by_frame.tolist()
+        assert endpoint.predict(FEATURES.iloc[0].to_numpy()).tolist() == by_frame[:1].tolist()
+    wait_for(lambda: "Deleted" in repr(endpoint))
+
+
+def test_a_function_trains_in_the_job_what_it_trains_here(capsys):
+    job = lowcloud.train(fit_logistic, FRAME, {"C": 0.5})
+    printed = capsys.readouterr().out
+    assert "rows 569" in printed
+    assert "completed after" in printed
+    here = fit_logistic(FRAME, {"C": 0.5})
+    assert job.parameters == {"C": 0.5}
+    with job.deploy() as endpoint:
+        answer = endpoint.predict(FEATURES)
+        assert answer.dtype == np.int64
+        assert answer.tolist() == here.predict(FEATURES).tolist()
+        assert endpoint.predict(FEATURES.head(2).to_dict(orient="list")).tolist() == answer[:2].tolist()
+
+
+def test_a_function_gets_arrays_files_and_folders_as_they_are(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").write_text("in a folder")
+    (tmp_path / "file.txt").write_text("a file")
+    bias = 40
+
+    def train(data):
+        assert data["array"].tolist() == [[1.5, 2.0]]
+        assert data["table"]["x"].to_list() == [1, None]
+        assert data["file"].read_text() == "a file"
+        assert (data["folder"] / "a.txt").read_text() == "in a folder"
+        return lambda rows: rows.sum(axis=1) + bias
+
+    data = {
+        "array": np.array([[1.5, 2.0]]),
+        "table": pl.DataFrame({"x": [1, None]}),
+        "file": tmp_path / "file.txt",
+        "folder": str(tmp_path / "folder"),
+    }
+    with lowcloud.train(train, data, quiet=True).deploy() as endpoint:
+        assert endpoint.predict([[1, 2], [3, 4]]).tolist() == [43, 47]
+
+
+def test_a_script_takes_the_modules_that_it_imports_and_reads_a_frame_as_csv(tmp_path):
+    (tmp_path / "train.py").write_text(SCRIPT)
+    (tmp_path / "counting.py").write_text(COUNTING)
+    job = lowcloud.train(
+        tmp_path / "train.py", FRAME, {"depth": 3}, quiet=True, metrics={"loss": r"loss=(\S+)"}, tags={"team": "a"}
+    )
+    files = job.download(tmp_path / "model")
+    assert [file.name for file in files] == ["model.json"]
+    assert files[0].read_text() == '{"lines": {"train.csv": 570}, "depth": 3}'
+    assert job.metrics == {"loss": 1.0}
+    assert job.parameters == {"depth": 3}
+    assert "train.py" in job._describe()["HyperParameters"]["sagemaker_program"]
+
+
+def test_a_folder_of_scripts_trains_on_an_s3_url(at_home: RunningCloud, tmp_path):
+    s3 = at_home.client("s3")
+    s3.create_bucket(Bucket="short-way")
+    s3.put_object(Bucket="short-way", Key="in/lines.txt", Body=b"1\n2\n")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "train.py").write_text(SCRIPT)
+    (tmp_path / "code" / "counting.py").write_text(COUNTING)
+    job = lowcloud.train(tmp_path / "code", "s3://short-way/in/", quiet=True)
+    assert job.download(tmp_path / "out")[0].read_text() == '{"lines": {"lines.txt": 2}, "depth": null}'
+
+
+def test_a_failure_tells_the_reason_and_the_end_of_the_log(tmp_path):
+    (tmp_path / "train.py").write_text("print('so far so good')\nraise ValueError('no such thing')\n")
+    (tmp_path / "data.txt").write_text("x")
+    with pytest.raises(lowcloud.JobFailed) as caught:
+        lowcloud.train(tmp_path / "train.py", tmp_path / "data.txt", quiet=True)
+    assert "no such thing" in caught.value.reason
+    assert "so far so good" in caught.value.lines
+    job = lowcloud.job(caught.value.name)
+    assert job.status == "Failed"
+    assert "no such thing" in (job.failure or "")
+    with pytest.raises(lowcloud.InvalidInput, match="has no model"):
+        _ = job.artifact
+
+
+def test_a_function_that_returns_no_model_is_told_so(tmp_path):
+    (tmp_path / "data.txt").write_text("x")
+    with pytest.raises(lowcloud.JobFailed, match="The function returned a NoneType: return the model"):
+        lowcloud.train(lambda data: None, tmp_path / "data.txt", quiet=True)
+
+
+def test_a_model_that_cannot_answer_says_why(tmp_path):
+    (tmp_path / "data.txt").write_text("x")
+
+    def train(data):
+        def model(rows):
+            raise RuntimeError("these rows are bad")
+
+        return model
+
+    with (
+        lowcloud.train(train, tmp_path / "data.txt", quiet=True).deploy() as endpoint,
+        pytest.raises(lowcloud.PredictionFailed, match="these rows are bad"),
+    ):
+        endpoint.predict([[1]])
+
+
+def test_a_job_is_followed_and_stopped(tmp_path):
+    (tmp_path / "train.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(600)\n")
+    (tmp_path / "data.txt").write_text("x")
+    job = lowcloud.train(tmp_path / "train.py", tmp_path / "data.txt", wait=False)
+    lines = job.logs(follow=True)
+    assert "begun" in lines
+    assert not job.is_over
+    job.stop()
+    assert job.wait(quiet=True).status == "Stopped"
+    assert job.stop().status == "Stopped"
+
+
+def test_the_same_data_is_uploaded_once(at_home: RunningCloud):
+    jobs = [lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", wait=False) for _ in range(2)]
+    places = {job._describe()["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] for job in jobs}
+    assert len(places) == 1
+    bucket, _, prefix = places.pop().removeprefix("s3://").partition("/")
+    s3 = at_home.client("s3")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", quiet=True)
+    assert len(s3.list_object_versions(Bucket=bucket, Prefix=prefix)["Versions"]) == 1
+
+
+def test_the_lineage_leads_from_data_and_code_to_the_model(tmp_path):
+    (tmp_path / "data.txt").write_text("x")
+    job = lowcloud.train(lambda data: len, tmp_path / "data.txt", quiet=True)
+    types = {node.place: node.type for node in job.lineage}
+    assert types[job.artifact] == "Model"
+    assert {"DataSet", "Code", "TrainingJob"} <= set(types.values())
+
+
+def test_a_function_runs_in_the_environment_of_the_program_that_sends_it(at_home: RunningCloud, tmp_path):
+    venv.create(tmp_path / "own", symlinks=True)
+    packages = next((tmp_path / "own" / "lib").glob("python3*")) / "site-packages"
+    (packages / "onlyhere.py").write_text("ANSWER = 42\n")
+    shutil.copytree(Path(cloudpickle.__file__).parent, packages / "cloudpickle")  # which the job needs there
+    program = """
+import lowcloud
+def train(data):
+    import onlyhere, sys
+    print("prefix", sys.base_prefix != sys.prefix, onlyhere.ANSWER)
+    return len
+print(lowcloud.train(train, "data.txt", quiet=True).logs())
+"""
+    (tmp_path / "data.txt").write_text("x")
+    here = [str(Path(lowcloud.__file__).parents[1]), *(path for path in sys.path if path.endswith("site-packages"))]
+    done = subprocess.run(
+        [tmp_path / "own" / "bin" / "python", "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "LOWCLOUD_HOME": str(at_home.home), "PYTHONPATH": os.pathsep.join(here)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert "prefix True 42" in done.stdout, done.stdout + done.stderr
