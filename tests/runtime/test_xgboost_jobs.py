@@ -357,3 +357,45 @@ def test_the_scikit_learn_and_pandas_of_a_machine_are_left_alone(tmp_path: Path)
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "LOADED []" in answer.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_hosts_end_together_when_one_is_stopped_or_lost(tmp_path: Path, number: signal.Signals) -> None:
+    names = ("algo-1", "algo-2")
+    (tmp_path / "meet").mkdir()
+    parameters = {**BINARY, "num_round": 1_000_000}
+    shards = (as_csv(X[:300], TWO[:300]), as_csv(X[300:], TWO[300:]))
+    bases = [lay(tmp_path / n, parameters, {"train": s}, names, n) for n, s in zip(names, shards, strict=True)]
+    processes = [start(base, tmp_path / "meet", "xgboost") for base in bases]
+    printed = []
+    assert processes[0].stdout is not None
+    for line in processes[0].stdout:
+        printed.append(line)
+        if line.startswith("[3]"):
+            os.kill(processes[1].pid, number)
+    ends = [wait(base, process) for base, process in zip(bases, processes, strict=True)]
+    if number == signal.SIGTERM:
+        assert [ended.code for ended in ends] == [0, 0]
+        assert stored(ends[0]).num_boosted_rounds() == sum("\ttrain-" in line for line in printed)
+    else:
+        assert [ended.code for ended in ends] == [contract.EXIT_ALGORITHM_ERROR, -signal.SIGKILL]
+        assert ends[0].failure == "AlgorithmError: A fellow host has gone; its own log says why."
+
+
+def test_what_xgboost_refuses_is_the_users_fault_on_every_host(tmp_path: Path) -> None:
+    shards = [as_csv(X[:300], TWO[:300]), as_csv(X[300:], TWO[300:]), b""]
+    hosts = run_hosts(tmp_path, {**BINARY, "base_score": 7}, shards, "xgboost")
+    assert [ended.code for ended in hosts[:2]] == [contract.EXIT_CLIENT_ERROR] * 2
+    assert all("base_score must be in" in ended.failure for ended in hosts[:2])
+
+
+def test_groups_of_libsvm_are_ranked_within(tmp_path: Path) -> None:
+    groups = np.sort(RNG.integers(30, size=600))
+    lines = as_libsvm(X, THREE.astype(int)).decode().splitlines()
+    content = "".join(f"{line.replace(' ', f' qid:{group} ', 1)}\n" for line, group in zip(lines, groups, strict=True))
+    parameters = {"num_round": 5, "objective": "rank:ndcg", "eval_metric": "ndcg@5,ndcg@1"}
+    ended = job(tmp_path, parameters, train=content.encode())
+    data = xgboost.DMatrix(X, label=THREE, qid=groups)
+    judge = plain({"num_round": 5, "objective": "rank:ndcg"}, data)
+    np.testing.assert_array_equal(stored(ended).predict(data), judge.predict(data))
+    assert set(metrics(ended.log)) == {"train:ndcg"}

@@ -44,6 +44,7 @@ def train(job: "Job") -> None:
         with collective.join(job.world, bool(len(rows["train"])), job.report.host) as ring, Stop().listening() as stop:
             model = b"" if ring is None else _train(job, asked, rows, ring, checkpoints, stop, start)
     except library.Failed as error:
+        job.world.barrier()  # which says so where the fault is that a fellow host has gone
         raise ClientError(f"XGBoost cannot train on this: {error}") from error
     model = max(job.world.gather(model), key=len)  # one host has it, which is not the first where that has no rows
     if job.world.rank == 0 and model:
