@@ -60,8 +60,9 @@ def main() -> None:
             start = time.perf_counter()
             _copy(cloud, chosen.jobs)
             print(f"{chosen.jobs} jobs written in {time.perf_counter() - start:.0f} s")
-            with cloud.database.transaction() as connection:
-                connection.execute(text("ANALYZE training_jobs"))  # as autovacuum does within a minute
+            if chosen.database:
+                with cloud.database.transaction() as connection:
+                    connection.execute(text("ANALYZE training_jobs"))  # as PostgreSQL does by itself within a minute
             _print("queue: nothing waits", *_time(lambda: admission.admit_waiting(cloud)))
         _lowcloud(home, "up", "--detach", "--port", "0")
         try:
@@ -104,9 +105,8 @@ def _copy(cloud: Cloud, count: int) -> None:
         with cloud.database.transaction() as connection:
             for table, made in rows.items():
                 connection.execute(insert(table), made)
-            for name in names:
-                points = ((series_of_job(name, metric), Point(cloud.now(), 0.5)) for metric in METRICS)
-                record(connection, points)
+            series = (series_of_job(name, metric) for name in names for metric in METRICS)
+            record(connection, ((one, Point(cloud.now(), 0.5)) for one in series))
 
 
 def _older(job: Mapping[str, Any], name: str, age: float) -> dict[str, Any]:

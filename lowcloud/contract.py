@@ -18,6 +18,7 @@ CONSTRAINTS = "input/environment/constraints.txt"  # and what it must not contra
 PROCESSING = "processing"  # inputs and outputs of processing programs
 PROCESSING_CONFIG = "config/processingjobconfig.json"  # the request
 PROCESSING_RESOURCE_CONFIG = "config/resourceconfig.json"
+PIP_CONFIGURATION = "input/environment/pip.conf"  # where packages come from, for programs that install some themselves
 OUTPUT_DATA = "output/data"
 OUTPUT_INTERMEDIATE = "output/intermediate"  # what a program writes here could be stored while it runs
 CHECKPOINTS = "checkpoints"
@@ -38,6 +39,9 @@ HOSTS_VARIABLE = "LOWCLOUD_HOSTS"
 # at the same path wherever the environment is used.
 ENVIRONMENT_VARIABLE = "LOWCLOUD_ENVIRONMENT"
 
+# How many processors the replica has for itself, one at least, whatever else the machine has.
+CPUS_VARIABLE = "LOWCLOUD_CPUS"
+
 # Exit codes of built-in programs: the user's input is at fault, or the program is.
 EXIT_CLIENT_ERROR = 2
 EXIT_ALGORITHM_ERROR = 1
@@ -45,6 +49,7 @@ EXIT_ALGORITHM_ERROR = 1
 # Why a program was ended that went over a limit.
 OUT_OF_MEMORY = "out of memory"
 DISK_FULL = "disk full"
+INPUT_LOST = "input lost"  # then ": " and why
 
 # The name of the replica, by which an engine recognises processes that it must end.
 REPLICA_VARIABLE = "LOWCLOUD_REPLICA"
@@ -70,3 +75,4 @@ CONTROL_FIFO = "control"  # any byte makes the supervisor look for the stop file
 FEEDS_FOLDER = "feeds"
 FEED_SOCKET = "feed"
 FEED_FAILED = 0xFFFFFFFF
+FEED_FAULT_FILE = "fault"  # in that folder: why the feeder had the program ended

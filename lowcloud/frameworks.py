@@ -10,6 +10,7 @@ from itertools import pairwise
 
 SCRIPT_COMMAND = ("python", "-m", "lowcloud.runtime.script")
 RUN_COMMAND = (*SCRIPT_COMMAND, "--command")
+INSTALL = "--install"  # as SCRIPT_COMMAND's first argument: install the code's requirements.txt for this run alone
 SERVE_COMMAND = ("python", "-m", "lowcloud.runtime.serve", "script")
 IMAGE = re.compile(r"(?:[^/\s]+/)*(?P<repository>[a-z0-9._-]+)(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]{64})?")
 VERSION = r"(\d+(?:\.\d+)*)"

@@ -152,6 +152,16 @@ def index_settings(given: Mapping[str, str] | None = None) -> dict[str, str]:
     return found
 
 
+def pip_configuration(given: Mapping[str, str] | None = None) -> str:
+    """pip's part of the same as a file, for programs that install something themselves; "" where nothing is set.
+
+    A file, for programs like to print their environment, and an index may be named with a password.
+    """
+    settings = {name: value for name, value in index_settings(given).items() if name.startswith("PIP_")}
+    lines = [f"{name.removeprefix('PIP_').lower().replace('_', '-')} = {value}" for name, value in settings.items()]
+    return "\n".join(["[global]", *lines, ""]) if lines else ""
+
+
 def _distribution(requirement: str) -> str:
     """The name that a requirement begins with, as indexes compare names."""
     named = re.match(r"[A-Za-z0-9._-]+", requirement)

@@ -44,7 +44,6 @@ class Program:
 
     command: tuple[str, ...]
     is_built_in: bool = False
-    needs_network: bool = False  # a built-in one that runs on several hosts
     takes_source: bool = False  # the archive of the user's script is laid, and its requirements are installed
     python: str = ""  # the folder of a user's environment
     requirements: tuple[str, ...] = ()
@@ -78,13 +77,12 @@ def forget(cloud: Cloud, name: str) -> None:
 def program_of(cloud: Cloud, kind: Kind, asked: Specification) -> Program:
     """What a job of this kind runs. Raises UnknownImage, and Invalid where what is asked for does not fit the image."""
     if known := find(cloud, asked.image):
-        return _of_image(known, asked)
+        return _of_image(known, kind, asked)
     built_in = catalog.resolve(asked.image)
     if built_in and kind is TRAINING and not asked.entrypoint and PROGRAM not in asked.hyperparameters:
         return Program(
             built_in.train_command,
             is_built_in=True,
-            needs_network=built_in.hosts_need_network,
             requirements=missing(built_in),
         )
     if kind is PROCESSING and (ready := programs.resolve(asked.image)) and not asked.entrypoint:
@@ -150,17 +148,20 @@ def missing(program: catalog.Program) -> tuple[str, ...]:
     return () if all(importlib.util.find_spec(module) for module in program.modules) else program.requirements
 
 
-def _of_image(image: Image, asked: Specification) -> Program:
+def _of_image(image: Image, kind: Kind, asked: Specification) -> Program:
     if image.is_container:
-        command = (*asked.entrypoint, *asked.arguments) or ("train",)
-        return Program(command, container=asked.image)
+        own = ("train",) if kind is TRAINING and not asked.entrypoint else ()
+        return Program(asked.arguments or own, container=asked.image)
     if image.command:
         return Program((*frameworks.RUN_COMMAND, *image.command, *asked.arguments))
-    command = _command_in_environment(asked)
+    # A user's own environment is never built upon: the script's requirements go into the layer that each job has.
+    command = _command_in_environment(asked, *((frameworks.INSTALL,) if image.python else ()))
     return Program(command, takes_source=True, python=image.python, requirements_file=image.requirements)
 
 
 def _check_arguments(program: programs.ProcessingProgram, asked: Specification) -> None:
+    if asked.instance_count > 1:
+        raise Invalid(f"The program {program.name} runs on one instance; {asked.instance_count} were asked for.")
     try:
         program.validate(asked.arguments)
     except InvalidHyperparameters as error:

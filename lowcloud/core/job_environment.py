@@ -51,12 +51,12 @@ def let_go(cloud: Cloud, job: Job) -> None:
 def _need(cloud: Cloud, job: Job) -> _Need:
     try:
         program = images.program_of(cloud, job.kind, job.specification)
+        if program.python:
+            return _Need(None, program.python, None)
         code = next(images.sources_of(cloud, job.specification), None) if program.takes_source else None
-        asked = (
-            requirements.of_archive(inputs.fetch(cloud, code.source), packed_bytes=code.size_bytes) if code else None
-        )
+        asked = requirements.of_archive(inputs.fetch(cloud, code.source), "", code.size_bytes) if code else None
         taught = requirements.of_texts({requirements.FILE: program.requirements_file})
     except Invalid as error:
         raise StagingFailed(str(error)) from error
     beneath = (*program.requirements, *(taught.lines if taught else ()))
-    return _Need(environments.of_job(beneath, asked), program.python, code)
+    return _Need(environments.of_job(beneath, asked), "", code)

@@ -38,7 +38,8 @@ def store_changes(cloud: Cloud, job: Job, is_final: bool) -> None:
 
 
 def _store_archive(cloud: Cloud, job: Job, output: Output) -> None:
-    if output.is_optional and not any(cloud.engine.listing(job.work_id, 0, output.folder)):
+    ranks = range(job.specification.instance_count)
+    if output.is_optional and not any(cloud.engine.listing(job.work_id, rank, output.folder) for rank in ranks):
         return
     objects.put(cloud, output.bucket, output.prefix, _archive(cloud, job, output))
 
@@ -46,7 +47,7 @@ def _store_archive(cloud: Cloud, job: Job, output: Output) -> None:
 def _archive(cloud: Cloud, job: Job, output: Output) -> Iterator[bytes]:
     """The folder, packed. Raises Invalid where the program has left it so that it cannot be."""
     try:
-        for chunk in cloud.engine.archive(job.work_id, 0, output.folder):
+        for chunk in cloud.engine.archive(job.work_id, output.folder):
             if cloud.closing.is_set():
                 raise Closing
             yield chunk

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from lowcloud import contract, wiring
-from lowcloud.core import channels, images, laying
+from lowcloud.core import channels, environments, images, laying
 from lowcloud.core.access import Caller, issue_session
 from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.job_logs import hosts
-from lowcloud.core.jobs import TRAINING, Job, Specification
+from lowcloud.core.jobs import SESSION, TRAINING, Job, Specification
 from lowcloud.core.laying import Laid
 from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
 
@@ -18,7 +18,7 @@ LOST = "InternalServerError: The host was lost while the program ran. Start the 
 SPARE_SECONDS = 3600  # that keys of a job's role outlive the job's time
 MESSAGE_BYTES = 1024
 FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
-KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError", "ExecuteUserScriptError")
+KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError")
 
 
 def plan(cloud: Cloud, job: Job) -> Work:
@@ -39,6 +39,9 @@ def plan(cloud: Cloud, job: Job) -> Work:
         resources=job.share,
         network=_has_network(job, program),
         environment=job.progress.environment or "",
+        disk_bytes=asked.volume_gigabytes << 30,
+        container=program.container,
+        entrypoint=asked.entrypoint if program.container else (),
     )
 
 
@@ -54,6 +57,11 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
             continue
         if status.out_of_memory:
             return "ClientError: The program ran out of memory. Use less data at a time or a larger instance type."
+        if status.reason == contract.DISK_FULL:
+            size = f"{job.specification.volume_gigabytes} GB"
+            return f"ClientError: The program filled its volume of {size}. Write less, or ask for a larger one."
+        if status.reason.startswith(contract.INPUT_LOST):
+            return f"ClientError: Data of the job could not be read: {status.reason.partition(': ')[2]}"
         said = cloud.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
         sentence = said.decode(errors="replace").strip() or f"The program of {hosts(job)[rank]} failed; see its log."
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
@@ -68,20 +76,19 @@ def message(cloud: Cloud, job: Job) -> str | None:
 
 
 def _has_network(job: Job, program: images.Program) -> bool:
-    """Users' programs have the network unless they gave it up; built-in ones where their hosts must meet there."""
-    if job.specification.is_network_isolated:
-        return False
-    return not program.is_built_in or (program.needs_network and job.specification.instance_count > 1)
+    """Users' programs have the network unless they gave it up; built-in ones never: their hosts have their own."""
+    return not (program.is_built_in or job.specification.is_network_isolated)
 
 
 def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, sources: tuple[Input, ...]) -> Replica:
     return Replica(
         environment=_environment(cloud, job),
-        files=_files(job, rank),
+        files={**_files(job, rank), **_indexes(job.specification)},
         inputs=laid.inputs,
         lazy_folders=laid.lazy_folders,
         streams=laid.streams,
         archives=sources,
+        folders=tuple(output.folder for output in job.specification.outputs),
     )
 
 
@@ -93,6 +100,12 @@ def _channels(asked: Specification) -> tuple[Channel, ...]:
     prefix = f"{place.prefix.rstrip('/')}/" if place.prefix else ""
     left = Channel("checkpoints", place.bucket, prefix, path=place.folder, is_optional=True)
     return (*asked.channels, left)
+
+
+def _indexes(asked: Specification) -> dict[str, str]:
+    """Where the program's pip finds packages, as for the server's user."""
+    text = "" if asked.is_network_isolated else environments.pip_configuration()
+    return {contract.PIP_CONFIGURATION: text} if text else {}
 
 
 def _environment(cloud: Cloud, job: Job) -> dict[str, str]:
@@ -107,7 +120,7 @@ def _environment(cloud: Cloud, job: Job) -> dict[str, str]:
 def _wiring(cloud: Cloud, job: Job) -> dict[str, str]:
     """What lets the program act as the job's role, for as long as the job may take."""
     asked = job.specification
-    caller = Caller(cloud.settings.account_id, "", role=asked.role, session="SageMaker")
+    caller = Caller(cloud.settings.account_id, "", role=asked.role, session=SESSION)
     session = issue_session(cloud, caller, asked.max_runtime_seconds + SPARE_SECONDS)
     keys = wiring.Keys(session.access_key_id, session.secret_access_key, session.session_token or "")
     return wiring.variables(cloud.settings.home, cloud.endpoint, cloud.settings.region, keys, asked.environment)

@@ -21,6 +21,8 @@ from lowcloud.core.tracking import NOWHERE, Grouping
 from lowcloud.engine import Resources
 from lowcloud.store import tables
 
+SESSION = "SageMaker"  # of the role that a job's program acts as
+
 
 @dataclass(frozen=True, eq=False)
 class Kind:

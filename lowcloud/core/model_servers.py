@@ -82,6 +82,8 @@ def _server(cloud: Cloud, model: Model) -> Server:
 
 def _needed(cloud: Cloud, model: Model, server: Server) -> tuple[Environment | None, Input | None]:
     """The environment to build, and the archive that its requirements stand in."""
+    if server.python:  # which is as its user has made it
+        return None, None
     if server.is_built_in or not (archives := archives_of(cloud, model)):
         return environments.of_job(server.requirements, None), None
     code = archives[-1]

@@ -142,12 +142,16 @@ class Found:
     next_token: str | None
 
 
+Documents = Callable[[Connection, Sequence[Row[Any]]], list[Document]]  # of rows, in their order
+
+
 @dataclass(frozen=True)
 class Search:
     """What is looked for, and where."""
 
     table: Table
-    documents: Callable[[Connection, Sequence[Row[Any]]], list[Document]]  # of rows, in their order
+    documents: Documents
+    sketches: Documents  # documents that hold no more than the expression and the order read: most rows are not wanted
     expression: Expression
     where: tuple[ColumnElement[bool], ...] = ()  # what the database can say of the expression; never too little
 
@@ -160,17 +164,16 @@ class Search:
 
     def _in_order_of_rows(self, connection: Connection, order: Order, limit: int, token: str | None) -> Found:
         """Rows are read until a page is full: a page costs no more for the records that are left."""
-        found: list[tuple[Row[Any], Document]] = []
+        found: list[Row[Any]] = []
         size = limit + 1
         while True:
             page = read_page(connection, self.table, self.where, order, size, token)
-            documents = self.documents(connection, page.rows)
-            pairs = zip(page.rows, documents, strict=True)
-            found += [(row, document) for row, document in pairs if self.expression.admits(document)]
+            pairs = zip(page.rows, self.sketches(connection, page.rows), strict=True)
+            found += [row for row, sketch in pairs if self.expression.admits(sketch)]
             if len(found) > limit:
-                return Found([document for _, document in found[:limit]], token_of(found[limit - 1][0], order))
+                return Found(self.documents(connection, found[:limit]), token_of(found[limit - 1], order))
             if page.next_token is None:
-                return Found([document for _, document in found], None)
+                return Found(self.documents(connection, found), None)
             token, size = page.next_token, min(size * 2, LARGEST_BATCH)
 
     def _in_any_order(
@@ -179,9 +182,9 @@ class Search:
         begin = 0 if token is None else read_offset(token)
         keys: list[tuple[tuple[int, Any], str]] = []
         missing: list[str] = []
-        for row, document in self._all(connection):
-            if self.expression.admits(document):
-                key = _order_key(read(document))
+        for row, sketch in self._all(connection):
+            if self.expression.admits(sketch):
+                key = _order_key(read(sketch))
                 if key is None:
                     missing.append(row.name)
                 else:
@@ -196,7 +199,7 @@ class Search:
         token, order = None, Order("name")
         while True:
             page = read_page(connection, self.table, self.where, order, LARGEST_BATCH, token)
-            yield from zip(page.rows, self.documents(connection, page.rows), strict=True)
+            yield from zip(page.rows, self.sketches(connection, page.rows), strict=True)
             if page.next_token is None:
                 return
             token = page.next_token

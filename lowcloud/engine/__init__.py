@@ -124,7 +124,7 @@ class ReplicaStatus:
     exit_code: int | None = None  # negative: ended by that signal
     started_at: float | None = None
     ended_at: float | None = None
-    reason: str = ""  # why the engine ended it: contract.OUT_OF_MEMORY or DISK_FULL
+    reason: str = ""  # why the engine ended it: contract.OUT_OF_MEMORY, DISK_FULL or INPUT_LOST
 
     @property
     def out_of_memory(self) -> bool:
@@ -200,8 +200,11 @@ class Engine(Protocol):
         Raises OSError where there is none (FileNotFoundError) or it cannot be read.
         """
 
-    def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
-        """A tar.gz of a folder under the replica's base folder, in chunks; it follows no link."""
+    def archive(self, work_id: str, folder: str) -> Iterator[bytes]:
+        """A tar.gz of what all replicas have in a folder under their base folders, in chunks; it follows no link.
+
+        Of files that have the same name, that of the first replica is kept.
+        """
 
     def address(self, work_id: str, replica: int) -> str | None:
         """Where a serving replica answers, "unix:/path" or "http://host:port"; None before it listens."""

@@ -12,17 +12,27 @@ import socket
 import struct
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lowcloud import contract
-from lowcloud.engine import Fetch, Input, Record, Replica, Source, StagingFailed
+from lowcloud.engine import Fetch, Input, LazyFolder, Record, Replica, Source, StagingFailed
 from lowcloud.engine.replica import Owner, ReplicaFolder
 from lowcloud.engine.sockets import ShortNames
 
 BACKLOG = 128
 REQUEST_BYTES = 1024
 LIST_NAME = re.compile(rf"[^/.][^/]*/\d+/{contract.FEEDS_FOLDER}/[0-9a-f]{{32}}")
+
+NOT_LAZY = "this machine cannot show a program files that come when they are read (it takes /dev/fuse and namespaces)."
+
+# A replica with a lazy file, and what its program does to find out whether there can be such a thing.
+_FOLDER = f"{contract.DATA}/trial"
+TRIAL = (
+    Replica(lazy_folders=(LazyFolder(_FOLDER, (Input(f"{_FOLDER}/file", "", 0),)),)),
+    f"open('{contract.DEFAULT_BASE_DIR}/{_FOLDER}/file').read()",
+)
 
 log = logging.getLogger("lowcloud.feeding")
 
@@ -38,6 +48,7 @@ def plan(replica: ReplicaFolder, wanted: Replica, owner: Owner, seen_base: str, 
 
     return {
         "folder": str(folder),
+        "fault": str(replica.path / contract.FEEDS_FOLDER / contract.FEED_FAULT_FILE),
         "uid": owner.uid,
         "gid": owner.gid,
         "pipes": [
@@ -56,6 +67,14 @@ def plan(replica: ReplicaFolder, wanted: Replica, owner: Owner, seen_base: str, 
             for lazy in wanted.lazy_folders
         ],
     }
+
+
+def lay_as_files(wanted: Replica, replica: ReplicaFolder, reason: str) -> Replica:
+    """The same with its lazy files among those that are laid, which the log says."""
+    for folder in wanted.lazy_folders:
+        replica.note(f"{folder.path} is laid as files before the program starts: {NOT_LAZY} {reason}")
+    files = (file for folder in wanted.lazy_folders for file in folder.files)
+    return replace(wanted, inputs=(*wanted.inputs, *files), lazy_folders=())
 
 
 def _line(folder: str, file: Input) -> tuple[str, Record]:

@@ -29,14 +29,14 @@ class Level:
 
 
 OWN_USER = Level(
-    "Each replica runs as a user of its own in mount, process, IPC and network namespaces of its own: "
-    "it sees its folder at /opt/ml, and neither this cloud's home nor other replicas.",
+    "Each replica runs as a user of its own in mount, process and IPC namespaces of its own and a network of its "
+    "work's: it sees its folder at /opt/ml, and neither this cloud's home nor other replicas.",
     has_namespaces=True,
     has_own_uids=True,
 )
 NAMESPACES = Level(
-    "Each replica runs under the server's uid without privileges in mount, process, IPC and network namespaces of its "
-    "own: it sees its folder at /opt/ml, and neither this cloud's home nor other replicas.",
+    "Each replica runs under the server's uid without privileges in mount, process and IPC namespaces of its own and a "
+    "network of its work's: it sees its folder at /opt/ml, and neither this cloud's home nor other replicas.",
     has_namespaces=True,
     has_own_uids=False,
 )
@@ -104,7 +104,7 @@ class Walls:
 
 def walls(level: Level, home: Path, shows: Iterable[Path] = ()) -> Walls:
     """The walls of a level around a cloud whose home is `home`, and within it `shows` what programs may read."""
-    keep = (*_interpreter_folders(), *map(str, shows))
+    keep = (*_interpreter_folders(), *(str(folder) for folder in shows if folder.is_dir()))
     hide = {str(home), "/run/user", *_personal_folder()}
     if level.has_own_uids:  # else the interpreter would be out of reach, e.g. below /root
         hide |= _out_of_reach(keep)

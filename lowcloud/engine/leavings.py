@@ -4,7 +4,7 @@ import os
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from errno import EINVAL, ELOOP, ENOENT, ENOTDIR
 from pathlib import Path, PurePosixPath
@@ -56,16 +56,26 @@ def listing(base: Path, path: str) -> tuple[FileEntry, ...]:
         os.close(descriptor)
 
 
-def archive(base: Path, path: str) -> Iterator[bytes]:
-    """base/path as a tar.gz, sorted by name, in chunks. Links are kept as links; devices, pipes and sockets are not."""
+def archive(bases: Sequence[Path], path: str) -> Iterator[bytes]:
+    """The folders `path` of all bases as one tar.gz, each sorted by name, in chunks. Of a name the first base's counts.
+
+    Links are kept as links; devices, pipes and sockets are not. Raises OSError, also where the first has no folder.
+    """
     packer = zlib.compressobj(FASTEST, zlib.DEFLATED, GZIP_WINDOW)
-    descriptor = _open_beneath(base, PurePosixPath(path).parts)
-    try:
-        for data in _members(descriptor, "", DEPTH_LIMIT):
-            if chunk := packer.compress(data):
-                yield chunk
-    finally:
-        os.close(descriptor)
+    given: set[str] = set()
+    for base in bases:
+        try:
+            descriptor = _open_beneath(base, PurePosixPath(path).parts)
+        except OSError as error:
+            if base is bases[0] or error.errno not in VANISHED:
+                raise
+            continue
+        try:
+            for data in _members(descriptor, "", DEPTH_LIMIT, given):
+                if chunk := packer.compress(data):
+                    yield chunk
+        finally:
+            os.close(descriptor)
     yield packer.compress(bytes(2 * tarfile.BLOCKSIZE)) + packer.flush()
 
 
@@ -120,30 +130,35 @@ def _one_deeper(depth: int, path: str) -> int:
     return depth - 1
 
 
-def _members(folder: int, prefix: str, depth: int) -> Iterator[bytes]:
-    """The tar blocks of all that lies in an open folder."""
+def _members(folder: int, prefix: str, depth: int, given: set[str]) -> Iterator[bytes]:
+    """The tar blocks of all that lies in an open folder, but for the names that were `given` before."""
     for name in sorted(os.listdir(folder)):
         facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
         member = tarfile.TarInfo(prefix + name)
         member.mtime = int(facts.st_mtime)
         member.mode = stat.S_IMODE(facts.st_mode) & 0o777
         if stat.S_ISDIR(facts.st_mode):
-            yield from _folder_blocks(folder, name, member, depth)
+            yield from _folder_blocks(folder, name, member, depth, given)
+        elif member.name in given:
+            continue
         elif stat.S_ISREG(facts.st_mode):
             yield from _file_blocks(folder, name, member)
         elif stat.S_ISLNK(facts.st_mode):
             member.type = tarfile.SYMTYPE
             member.linkname = os.readlink(name, dir_fd=folder)
             yield _header(member)
+        given.add(member.name)
 
 
-def _folder_blocks(parent: int, name: str, member: tarfile.TarInfo, depth: int) -> Iterator[bytes]:
+def _folder_blocks(parent: int, name: str, member: tarfile.TarInfo, depth: int, given: set[str]) -> Iterator[bytes]:
     below = _one_deeper(depth, member.name)
     member.type = tarfile.DIRTYPE
-    yield _header(member)
+    if member.name not in given:
+        given.add(member.name)
+        yield _header(member)
     descriptor = os.open(name, FOLDER_FLAGS, dir_fd=parent)
     try:
-        yield from _members(descriptor, f"{member.name}/", below)
+        yield from _members(descriptor, f"{member.name}/", below, given)
     finally:
         os.close(descriptor)
 

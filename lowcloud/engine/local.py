@@ -9,7 +9,6 @@ in `home`/environments, see environments.py):
     <work>/<replica>/...          see replica.py and, for the supervisor's files, lowcloud.contract
 """
 
-import dataclasses
 import hashlib
 import os
 import re
@@ -27,8 +26,6 @@ from lowcloud import contract
 from lowcloud.engine import (
     Fetch,
     FileEntry,
-    Input,
-    LazyFolder,
     LogPage,
     Replica,
     ReplicaStatus,
@@ -52,7 +49,6 @@ from lowcloud.engine.replica import Owner, ReplicaFolder, Stopped, delete, read_
 from lowcloud.engine.sockets import ShortNames
 
 TRIAL_SECONDS = 60.0  # for an interpreter to start and end on a machine under load
-NOT_LAZY = "this machine cannot show a program files that come when they are read (it takes /dev/fuse and namespaces)."
 TRASH = "-trash"  # ends the names of folders that a dead engine may have left to delete
 
 
@@ -75,7 +71,7 @@ class LocalEngine:
         self._feeding = Feeding(self._root, fetch, self._short_names)
         self._environments = Environments(self._home / "environments", self._home)
         self._walls: isolation.Walls | None = None
-        self._is_lazy: bool | None = None
+        self._lazy_trial: str | None = None  # None: not tried yet
         self._walls_guard = threading.Lock()
         self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
         self._guard = threading.Lock()
@@ -157,9 +153,9 @@ class LocalEngine:
         """See Engine.read."""
         return leavings.read(self._replica(work_id, replica).base, path)
 
-    def archive(self, work_id: str, replica: int, folder: str) -> Iterator[bytes]:
+    def archive(self, work_id: str, folder: str) -> Iterator[bytes]:
         """See Engine.archive. Raises OSError where the folder is missing or cannot be read."""
-        return leavings.archive(self._replica(work_id, replica).base, folder)
+        return leavings.archive([replica.base for replica in self._replicas(work_id)], folder)
 
     def address(self, work_id: str, replica: int) -> str | None:
         """See Engine.address. After the first answer it costs about 15 microseconds: every request asks for it."""
@@ -270,7 +266,7 @@ class LocalEngine:
         _check_room(work, number)
         try:
             replica.make(owner)
-            wanted = self._possible(work.replicas[number], replica)
+            wanted = self._possible(work, replica)
             staging.lay(wanted, replica.base, self._fetch_for(replica), owner)
             addresses = hosts.addresses(self._root, record["first_id"], len(work.replicas))
             replica.name_hosts(hosts.table(addresses))
@@ -286,30 +282,27 @@ class LocalEngine:
         except Stopped:
             replica.record_stop()
 
-    def _possible(self, wanted: Replica, replica: ReplicaFolder) -> Replica:
-        """What can be done of what is wanted: where no folder can be lazy, its files are laid, and the log says so."""
-        if not wanted.lazy_folders or self._can_be_lazy():
+    def _possible(self, work: Work, replica: ReplicaFolder) -> Replica:
+        """What can be done here of what is wanted."""
+        wanted = work.replicas[int(replica.path.name)]
+        if not wanted.lazy_folders:
             return wanted
-        for folder in wanted.lazy_folders:
-            replica.note(f"{folder.path} is laid as files before the program starts: {NOT_LAZY}")
-        files = (file for folder in wanted.lazy_folders for file in folder.files)
-        return dataclasses.replace(wanted, inputs=(*wanted.inputs, *files), lazy_folders=())
+        reason = "The program runs in a container." if work.container else self._why_not_lazy()
+        return feeding.lay_as_files(wanted, replica, reason) if reason else wanted
+
+    def _why_not_lazy(self) -> str:
+        """Why no file system of ours can be shown to a replica; nothing where it can. Tried once."""
+        walls = self._find_walls()
+        with self._walls_guard:
+            if self._lazy_trial is None:
+                has_namespaces = walls.level.has_namespaces
+                self._lazy_trial = self._try(walls, *feeding.TRIAL) if has_namespaces else "There are no namespaces."
+            return self._lazy_trial
 
     def _environment_of(self, work: Work, owner: Owner) -> Environment | None:
         if work.builds:
             return self._environments.make(work.builds, work.id, owner)
         return self._environments.find(work.environment)
-
-    def _can_be_lazy(self) -> bool:
-        """Whether a file system of ours can be shown to a replica here; tried once."""
-        walls = self._find_walls()
-        with self._walls_guard:
-            if self._is_lazy is None:
-                path = f"{contract.DATA}/trial"
-                trial = Replica(lazy_folders=(LazyFolder(path, (Input(f"{path}/file", "", 0),)),))
-                look = f"open('{contract.DEFAULT_BASE_DIR}/{path}/file').read()"
-                self._is_lazy = walls.level.has_namespaces and not self._try(walls, trial, look)
-            return self._is_lazy
 
     def _fetch_for(self, replica: ReplicaFolder) -> Fetch:
         """Fetch, of whole sources, that gives up when the replica is no longer wanted."""

@@ -66,6 +66,7 @@ def make(
             "PATH": f"{Path(python).parent}:{SYSTEM_PATH}",
             "LANG": "C.UTF-8",
             "HOME": seen["temporary"],
+            "LOGNAME": "replica",  # for programs that ask whose they are: no account has the number of their user
             "TMPDIR": seen["temporary"],
             **gpus.environment(given, are_alone=walls.level.has_namespaces),
             **work.replicas[number].environment,
@@ -116,7 +117,8 @@ def places(replica: ReplicaFolder, short_names: ShortNames, environment: Environ
 def general_variables(work: Work) -> dict[str, str]:
     """Those that any program gets, wherever it runs."""
     threads = str(max(1, int(work.resources.cpus)))
-    return {"PYTHONUNBUFFERED": "1", **dict.fromkeys(THREADS, threads)}  # unbuffered: live logs
+    shares = dict.fromkeys((contract.CPUS_VARIABLE, *THREADS), threads)
+    return {"PYTHONUNBUFFERED": "1", **shares}  # unbuffered: live logs
 
 
 def contract_variables(name: str, seen: dict[str, str], addresses: dict[str, str]) -> dict[str, str]:

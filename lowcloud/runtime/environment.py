@@ -4,11 +4,11 @@ The requirements lie where contract.REQUIREMENTS says; local paths in them are b
 present, else pip. What the interpreter beneath has already counts as installed.
 """
 
-import importlib.metadata
 import importlib.util
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
 
@@ -58,9 +58,7 @@ def build(base: Path, folder: Path) -> None:
     print("Building a Python environment from these requirements:", flush=True)
     print((base / contract.REQUIREMENTS).read_text(), flush=True)
     uv = shutil.which("uv")
-    if uv:
-        _install_by_uv(uv, python, base)
-    else:
+    if uv is None or not _is_installed_by_uv(uv, python, base):
         _install_by_pip(python, base)
     print("The environment is ready.", flush=True)
 
@@ -72,8 +70,22 @@ def _install_by_pip(python: str, base: Path) -> None:
     _run([*words, "-r", str(base / contract.REQUIREMENTS), *_constraints(base)], base)
 
 
+def _is_installed_by_uv(uv: str, python: str, base: Path) -> bool:
+    """Whether uv could. It asks an index even for what is beneath, so where there is no index, pip may yet succeed."""
+    try:
+        _install_by_uv(uv, python, base)
+    except ClientError:
+        if importlib.util.find_spec("pip") is None:
+            raise
+        print("uv cannot install these requirements; trying pip.", flush=True)
+        return False
+    return True
+
+
 def _install_by_uv(uv: str, python: str, base: Path) -> None:
     """uv sees only the layer, so it is told first what is beneath, and installs only what it then chose anew."""
+    import importlib.metadata  # here, for it costs more than all else and script.py does without
+
     chosen = Path(os.environ.get("TMPDIR", "/tmp")) / "chosen.txt"
     beneath = {f"{one.name}=={one.version}".lower() for one in importlib.metadata.distributions()}
     chosen.write_text("\n".join(sorted(beneath)) + "\n")  # versions in the output file are preferred to newer ones
@@ -101,12 +113,16 @@ def _constraints(base: Path) -> list[str]:
     return ["--constraint", str(path)] if path.exists() else []
 
 
-def _run(command: list[str], base: Path) -> None:
-    code = (base / contract.CODE, base / contract.MODEL / contract.CODE)  # of a job, or beside a model
-    folder = next((one for one in code if one.is_dir()), base)
-    ended = child.run(command, {**DEFAULTS, **os.environ}, folder)
+def install(command: list[str], environment: Mapping[str, str], folder: Path) -> None:
+    """Run an installer in a folder. Raises ClientError with its own words where it fails."""
+    ended = child.run(command, {**DEFAULTS, **environment}, folder)
     if ended.exit_code:
         raise ClientError(f"The requirements cannot be installed: {_error(ended)}")
+
+
+def _run(command: list[str], base: Path) -> None:
+    code = (base / contract.CODE, base / contract.MODEL / contract.CODE)  # of a job, or beside a model
+    install(command, os.environ, next((one for one in code if one.is_dir()), base))
 
 
 def _error(ended: Ended) -> str:

@@ -1,8 +1,8 @@
 """The feeder of one replica: a process outside of its jail that hands inputs on while the program runs.
 
 It is forked by the supervisor before there are walls, so that the program cannot see it, and ends with the supervisor.
-Plan: {folder: of the engine's socket, uid, gid: whose files those of mounts are, pipes: [see pipes.py],
-       mounts: [{target, list}]}
+Plan: {folder: of the engine's socket, fault: the file to say a fault in, uid, gid: whose files those of mounts are,
+       pipes: [see pipes.py], mounts: [{target, list}]}
 """
 
 import os
@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from lowcloud.runtime import fuse, kernel
@@ -60,11 +61,11 @@ def _become(supervisor: int, plan: dict[str, Any], pipes: list[Pipe], mounts: so
         os.umask(0)
         os.chdir(plan["folder"])
         for pipe in pipes:
-            threading.Thread(target=_run, args=(supervisor, pipe.feed), daemon=True).start()
+            threading.Thread(target=_run, args=(supervisor, plan["fault"], pipe.feed), daemon=True).start()
         _, devices, _, _ = socket.recv_fds(mounts, 1, len(plan["mounts"]))
         for device, mount in zip(devices, plan["mounts"], strict=True):
             system = FileSystem(device, LazyFolder(mount["list"]), plan["uid"], plan["gid"])
-            threading.Thread(target=_run, args=(supervisor, system.serve), daemon=True).start()
+            threading.Thread(target=_run, args=(supervisor, plan["fault"], system.serve), daemon=True).start()
         while True:
             signal.pause()
     except BaseException:  # noqa: BLE001 - the edge of this process
@@ -73,15 +74,15 @@ def _become(supervisor: int, plan: dict[str, Any], pipes: list[Pipe], mounts: so
         os._exit(1)
 
 
-def _run(supervisor: int, work: Callable[[], None]) -> None:
+def _run(supervisor: int, fault: str, work: Callable[[], None]) -> None:
     """Do the work; where it fails, the program is ended before it takes the end of its data for all there is."""
     try:
         work()
-    except Unreadable as error:
+    except BaseException as error:  # noqa: BLE001 - the edge of this thread
+        if not isinstance(error, Unreadable):
+            traceback.print_exc()
         print(f"An input cannot be read: {error}", file=sys.stderr, flush=True)
-        os.kill(supervisor, FAILED)
-    except BaseException:  # noqa: BLE001 - the edge of this thread
-        traceback.print_exc()
+        Path(fault).write_text(str(error))
         os.kill(supervisor, FAILED)
 
 

@@ -21,6 +21,7 @@ FIRST_WAIT_SECONDS = 0.02
 LONGEST_WAIT_SECONDS = 0.5
 RECEIVE_BYTES = 1 << 20
 IDLE_CONNECTIONS = 8
+LINE_BYTES = 512  # at a time; few lines are longer
 
 Piece = str | list[Any]  # a text, or [source, size in bytes]
 
@@ -30,25 +31,34 @@ class Unreadable(Exception):
 
 
 class List:
-    """What stands in a list, line by line; only where the lines begin is kept in memory."""
+    """What stands in a list of the engine's, a line each: a path, then pieces."""
 
     def __init__(self, name: str):
         self.name = name
         self._file = (Path("..") / name).open("rb")
-        self.offsets = array("Q")
-        offset = 0
-        for line in self._file:
-            self.offsets.append(offset)
-            offset += len(line)
+
+    def entries(self) -> Iterator[tuple[int, list[Any]]]:
+        """Where each line begins, and what stands there."""
+        return ((offset, json.loads(line)) for offset, line in self._lines())
+
+    def offsets(self) -> "array[int]":
+        """Where each line begins."""
+        return array("Q", (offset for offset, _ in self._lines()))
 
     def entry(self, offset: int) -> list[Any]:
-        """The line that begins there: its path, then its pieces."""
+        """What stands where a line begins."""
         line = bytearray()
-        while not line.endswith(b"\n"):
-            line += os.pread(self._file.fileno(), 4096, offset + len(line))
-            line = line[: line.find(b"\n") + 1] or line
-        entry: list[Any] = json.loads(line)
+        while not (end := line.find(b"\n") + 1):
+            line += os.pread(self._file.fileno(), LINE_BYTES, offset + len(line))
+        entry: list[Any] = json.loads(line[:end])
         return entry
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        offset = 0
+        self._file.seek(0)
+        for line in self._file:
+            yield offset, line
+            offset += len(line)
 
 
 class Feed:

@@ -25,16 +25,14 @@ REQUEST_BYTES = 64 * 1024  # none is larger: names have 255 bytes, and nothing i
 LARGEST_READ_BYTES = 1 << 20
 FOREVER = 1 << 31  # seconds that the kernel may remember names and attributes for: they never change
 
-LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, RELEASE = 1, 2, 3, 14, 15, 17, 18
-FLUSH, INIT, OPENDIR, READDIR, RELEASEDIR, ACCESS, INTERRUPT = 25, 26, 27, 28, 29, 34, 36
-DESTROY, BATCH_FORGET, READDIRPLUS = 38, 42, 44
+LOOKUP, FORGET, GETATTR, READ, STATFS, INIT, READDIR = 1, 2, 3, 15, 17, 26, 28
+INTERRUPT, DESTROY, BATCH_FORGET, READDIRPLUS = 36, 38, 42, 44
 
 ASYNC_READ, PARALLEL_DIROPS, MAX_PAGES = 1 << 0, 1 << 18, 1 << 22
 DO_READDIRPLUS, READDIRPLUS_AUTO, NO_OPEN_SUPPORT, NO_OPENDIR_SUPPORT = 1 << 13, 1 << 14, 1 << 17, 1 << 24
 WANTED = (
     ASYNC_READ | PARALLEL_DIROPS | MAX_PAGES | DO_READDIRPLUS | READDIRPLUS_AUTO | NO_OPEN_SUPPORT | NO_OPENDIR_SUPPORT
 )
-KEEP_CACHE, CACHE_DIR = 1 << 1, 1 << 3
 
 _REQUEST = struct.Struct("<IIQQIIII")  # length, operation, id, node, uid, gid, pid, -
 _ANSWER = struct.Struct("<IiQ")  # length, -errno, id
@@ -44,7 +42,6 @@ _ATTRIBUTES = struct.Struct("<QQQQQQIIIIIIIIII")
 _VALID = struct.Struct("<QII")  # before attributes
 _ENTRY = struct.Struct("<QQQQII")  # before attributes, with the node
 _RANGE = struct.Struct("<QQI")  # -, offset, size
-_OPENED = struct.Struct("<QII")
 _FOLDER_ENTRY = struct.Struct("<QQII")  # node, offset of the next, length of the name, kind
 _SPACE = struct.Struct("<QQQQQIIII24x")
 
@@ -118,17 +115,11 @@ class FileSystem:
         if operation in (READDIR, READDIRPLUS):
             _, offset, size = _RANGE.unpack_from(body)
             return self._list(node, offset, size, has_attributes=operation == READDIRPLUS)
-        if operation == OPEN:
-            return _OPENED.pack(0, KEEP_CACHE, 0)
-        if operation == OPENDIR:
-            return _OPENED.pack(0, KEEP_CACHE | CACHE_DIR, 0)
         if operation == STATFS:
             return _SPACE.pack(0, 0, 0, 0, 0, 4096, 255, 4096, 0)
         if operation == INIT:
             return self._initiate(body)
-        if operation in (RELEASE, RELEASEDIR, FLUSH, ACCESS):
-            return b""
-        raise OSError(errno.ENOSYS, "")
+        raise OSError(errno.ENOSYS, "")  # of OPEN too: the kernel then opens by itself, and keeps what it has read
 
     def _initiate(self, body: memoryview) -> bytes:
         major, minor, ahead, flags = _INIT.unpack_from(body)

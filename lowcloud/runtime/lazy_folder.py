@@ -81,8 +81,7 @@ class LazyFolder:
         self._offsets = array("Q", [0, 0])
         self._folders: dict[int, dict[bytes, int]] = {ROOT: {}}
         self._listed: tuple[int, list[tuple[bytes, int]]] = (0, [])  # the last folder that was listed
-        for offset in self._list.offsets:
-            path, (_, size) = self._list.entry(offset)
+        for offset, (path, (_, size)) in self._list.entries():
             self._add(path.encode().split(b"/"), size, offset)
 
     def find(self, folder: int, name: bytes) -> int | None:

@@ -44,11 +44,12 @@ class Pipe:
     def feed(self) -> None:
         """Feed epoch after epoch, for as long as the program lives. Raises Unreadable."""
         feed, entries = Feed(), List(self._plan["list"])
+        offsets = entries.offsets()
         for epoch in count():
             self._make(epoch + 1)
             descriptor = self._open(epoch)
             with contextlib.suppress(BrokenPipeError):  # the program has read enough of this epoch
-                for data in self._bytes(feed, entries, self._order(entries.offsets, epoch)):
+                for data in self._bytes(feed, entries, self._order(offsets, epoch)):
                     _write(descriptor, data)
             os.close(descriptor)  # not where bytes are missing: the program would take them for all
             with contextlib.suppress(FileNotFoundError):  # the program has removed it

@@ -21,7 +21,7 @@ from lowcloud.runtime.fuse import LARGEST_READ_BYTES
 
 PROCESS_LIMIT = 4096  # for each uid of its own
 OPEN_FILES_LIMIT = 65536
-OOM_SCORE = 500
+OOM_SCORE = 500  # a machine without memory takes it from programs rather than from the cloud
 READ_AHEAD_KILOBYTES = 4096  # of files that come when they are read
 COVER_OPTIONS = "mode=755,size=1m"
 
@@ -52,7 +52,7 @@ class Jail:
     def enter(self) -> None:
         """Shut this process in."""
         kernel.die_with_parent(self.supervisor)
-        if kernel.LINUX:  # a machine without memory takes it from programs, not from the cloud
+        with contextlib.suppress(OSError):  # some systems do not know it, or have /proc read-only
             Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
         if self.cgroup:
             self.cgroup.join()

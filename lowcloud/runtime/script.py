@@ -3,6 +3,8 @@
 The script, its arguments and its SM_* variables come from the configuration files of the job; each SENTENCE is
 printed first. `... script --command WORD ...` runs that command instead, which finds its own way, as the entry point
 of a container of one's own. Either runs by the `python` of PATH, in a layer into which it may install what it likes.
+`... script --install [SENTENCE ...]` installs the code's requirements.txt into that layer first, for environments of
+users, which nothing is built upon.
 """
 
 import os
@@ -14,10 +16,11 @@ from pathlib import Path
 
 from lowcloud import contract
 from lowcloud.runtime import child, layer
+from lowcloud.runtime.environment import install
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.sm_variables import MASTER_PORT, Job, arguments, gpus, read_job, variables
 
-COMMAND = "--command"
+COMMAND, INSTALL = "--command", "--install"
 SHOWN_FILES = 20  # of an archive that lacks the entry point
 MPI = (
     "sagemaker_mpi_enabled",
@@ -34,10 +37,11 @@ def main(argv: list[str]) -> int:
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
         if argv[:1] == [COMMAND]:
-            return _run(base, argv[1:], _environment(), Path.cwd())
-        for sentence in argv:
+            return _run(base, argv[1:], _environment(base), Path.cwd())
+        installs = argv[:1] == [INSTALL]
+        for sentence in argv[installs:]:
             print(sentence, flush=True)
-        return run_script(base)
+        return run_script(base, installs)
     except ClientError as error:
         return _fail(base, f"ClientError: {error}", contract.EXIT_CLIENT_ERROR)
     except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the job's failure reason
@@ -45,16 +49,22 @@ def main(argv: list[str]) -> int:
         return _fail(base, f"InternalServerError: The script was not run: {error}.", contract.EXIT_ALGORITHM_ERROR)
 
 
-def run_script(base: Path) -> int:
-    """Run the script that the job below `base` names; its exit code. Raises ClientError where there is none."""
+def run_script(base: Path, installs: bool = False) -> int:
+    """Run the script that the job below `base` names; its exit code.
+
+    `installs` says whether its requirements are installed first. Raises ClientError where that fails, or there is none.
+    """
     job = read_job(base)
     entry_point = str(job.setting("sagemaker_program") or "")
     if not entry_point:
         raise ClientError("No entry point is named: the hyperparameter sagemaker_program is missing.")
     code = _code_folder(job)
-    environment = {**_environment(), **variables(job, entry_point)}
+    environment = {**_environment(base), **variables(job, entry_point)}
     environment["PYTHONPATH"] = ":".join(filter(None, (*_import_folders(code), environment.get("PYTHONPATH"))))
-    return _run(base, _command(job, entry_point, code), environment, code)
+    command = _command(job, entry_point, code)
+    if installs and (code / "requirements.txt").is_file():
+        install(["python", "-m", "pip", "install", "-r", "requirements.txt"], environment, code)
+    return _run(base, command, environment, code)
 
 
 def _run(base: Path, command: list[str], environment: dict[str, str], folder: Path) -> int:
@@ -68,10 +78,12 @@ def _run(base: Path, command: list[str], environment: dict[str, str], folder: Pa
     return ended.exit_code
 
 
-def _environment() -> dict[str, str]:
-    """This process's environment with a layer of its own in front of PATH."""
+def _environment(base: Path) -> dict[str, str]:
+    """This process's environment with a layer of its own in front of PATH, and the package indexes of the server."""
     # Containers run as root, and the SDK's remote functions look for sudo where somebody else asks.
     environment = {"PYTHONUNBUFFERED": "1", "USER": "root", "LOGNAME": "root", **os.environ}
+    if (base / contract.PIP_CONFIGURATION).exists():
+        environment.setdefault("PIP_CONFIG_FILE", str(base / contract.PIP_CONFIGURATION))
     path = environment.get("PATH", os.defpath)
     python = _python(path)
     folder = _layer_folder()

@@ -169,7 +169,9 @@ def _companions(job: Job) -> dict[str, str]:
 
 
 def cpus() -> int:
-    """The processors this process may use."""
+    """The processors of this host: its share of the machine, or else what this process may use."""
+    if (share := os.environ.get(contract.CPUS_VARIABLE, "")).isdigit():
+        return int(share)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -26,7 +26,8 @@ READ_BYTES = 65536
 DEFAULT_GRACE_SECONDS = 30.0  # for a SIGTERM that comes from elsewhere than an engine
 LOCK_SECONDS = 1.0  # an engine that looks whether the supervisor lives holds the lock for microseconds
 DRAIN_SECONDS = 2.0  # for output still in the pipe where a process could not be ended
-EXIT_RECORD_BYTES = 256
+EXIT_RECORD_BYTES = 4096
+FAULT_CHARACTERS = 500  # of what an input that cannot be read has to say: JSON takes at most 6 bytes for each
 LOCK_DESCRIPTOR = 3
 
 
@@ -77,7 +78,6 @@ class _Supervisor:
         self.pid = 0
         self.status: int | None = None
         self.feeder: Feeder | None = None
-        self.lacks_input = False
         self.kill_at: float | None = None
 
     def run(self) -> None:
@@ -105,7 +105,7 @@ class _Supervisor:
         self.journal.close()
         exit_code = os.waitstatus_to_exitcode(self.status)
         # A success without all of the input is none.
-        self._record_exit(-signal.SIGKILL if self.lacks_input and not exit_code else exit_code, ended_at)
+        self._record_exit(-signal.SIGKILL if self._lacks_input and not exit_code else exit_code, ended_at)
         self.jail.clear()
 
     def _listen(self) -> tuple[int, int]:
@@ -137,7 +137,7 @@ class _Supervisor:
             program.become(self.plan, self.jail, write_end)
         if self.kill_at is not None:  # asked to end before there was a program to ask
             _signal_group(self.pid, signal.SIGTERM)
-        if self.lacks_input:
+        if self.reason:
             self._kill()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, FAILED))
         os.close(write_end)
@@ -164,7 +164,7 @@ class _Supervisor:
         if self.status is None and not self.reason and time.monotonic() >= self.watch.next_at:
             self.reason = self.watch.look()
             if self.reason:
-                _signal_group(self.pid, signal.SIGKILL)
+                self._kill()
 
     def _reap(self) -> None:
         """Collect ended children: the program, and orphans of it that this process has adopted."""
@@ -215,9 +215,21 @@ class _Supervisor:
 
     def _end_for_input(self) -> None:
         """End the program, which misses some of its input; the log says why."""
-        self.lacks_input = True
+        self.reason = f"{contract.INPUT_LOST}: {self._input_fault()}"
         if self.pid and self.status is None:
             self._kill()
+
+    @property
+    def _lacks_input(self) -> bool:
+        return self.reason.startswith(contract.INPUT_LOST)
+
+    def _input_fault(self) -> str:
+        """What the feeder has left to say."""
+        try:
+            said = (self.folder / contract.FEEDS_FOLDER / contract.FEED_FAULT_FILE).read_text(errors="replace")
+        except FileNotFoundError:
+            return "the process that hands inputs on has ended"
+        return said[:FAULT_CHARACTERS]
 
     def _kill(self) -> None:
         if self.feeder is not None:  # first: what waits for bytes cannot be killed

@@ -63,7 +63,7 @@ def _job(base: Path, world: World, report: Report) -> Job:
             is_passed=name in inputs,
             is_piped=(inputs.get(name) or {}).get("TrainingInputMode") == "Pipe",
         )
-        for name in {"train", *inputs}
+        for name in {"train", *inputs} - {attachment.CHANNEL}
     }
     return Job(base, _read_json(base / contract.HYPERPARAMETERS), channels, world, report)
 

@@ -56,9 +56,9 @@ class _Disk:
         if self._count is None:
             free = self._free()
             if now >= self._rest_until and (now >= self._due or self._free_before - free > self._room // 2):
-                self._free_before, self._began = free, now
-                command = ["du", "-skx", "--", *self._folders]
-                self._count = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                with suppress(OSError):  # where the machine can start no process now, the next look may
+                    self._count = _start_du(self._folders)
+                    self._free_before, self._began = free, now
         elif self._count.poll() is not None:
             said, _ = self._count.communicate()
             used = sum(int(line.split()[0]) for line in said.splitlines()) * 1024 + self._deleted()
@@ -84,6 +84,11 @@ class _Disk:
                         if facts.st_dev == device and not facts.st_nlink and stat.S_ISREG(facts.st_mode):
                             found[facts.st_ino] = facts.st_blocks * 512
         return sum(found.values())
+
+
+def _start_du(folders: list[str]) -> subprocess.Popen[bytes]:
+    command = ["du", "-skx", "--", *folders]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
 def descendants(pid: int) -> Iterator[int]:

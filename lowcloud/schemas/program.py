@@ -18,7 +18,7 @@ class Program:
     """A built-in algorithm: which images name it, how it is started, what it takes and reports, and what it needs.
 
     `images` are repositories of image URIs. `modules` must be importable where it runs, and `requirements` bring them
-    where they are not. Where `hosts_need_network`, a job of several hosts runs with the machine's network.
+    where they are not.
     """
 
     name: str
@@ -29,4 +29,3 @@ class Program:
     metrics: tuple[Metric, ...]
     modules: tuple[str, ...] = ("numpy",)
     requirements: tuple[str, ...] = ()
-    hosts_need_network: bool = False

@@ -115,8 +115,9 @@ def _queue_indexes(name: str) -> tuple[Index, ...]:
     waits = text("admitted_at IS NULL AND ended_at IS NULL")
     runs = text("admitted_at IS NOT NULL AND due_at IS NOT NULL")
     keeps = text("retained_until IS NOT NULL")
+    in_turn = (text("priority DESC"), "created_at", "name")
     return (
-        Index(f"{name}_waiting", "owner", "priority", "created_at", sqlite_where=waits, postgresql_where=waits),
+        Index(f"{name}_waiting", "owner", *in_turn, sqlite_where=waits, postgresql_where=waits),
         Index(f"{name}_running", "admitted_at", sqlite_where=runs, postgresql_where=runs),
         Index(f"{name}_retained", "retained_until", sqlite_where=keeps, postgresql_where=keeps),
         Index(f"{name}_served", "owner", "admitted_at"),
@@ -454,13 +455,15 @@ lineage_entities = Table(
     Column("name", String(120), primary_key=True),  # an artifact's is made from its source
     *_tracked(
         Column("type", String(256), nullable=False),  # "DataSet", "Model", "Endpoint" ...
-        Column("source", String(2048), nullable=False, index=True),  # URI, or "subject:" and a subject of this cloud
+        Column("source", String(2048), nullable=False),  # URI, or "subject:" and a subject of this cloud
         Column("source_details", JSON, nullable=False),  # what tells versions of one source apart, and the like
         Column("status", String(16)),
         Column("description", Text),
         Column("properties", JSON, nullable=False),
         Column("metadata", JSON, nullable=False),
     ),
+    Index("lineage_entities_of_source", "kind", "source", "created_at"),
+    Index("lineage_entities_by_age", "kind", "created_at", "name"),
 )
 
 associations = Table(

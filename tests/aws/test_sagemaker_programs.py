@@ -35,7 +35,13 @@ def sagemaker(cloud: RunningCloud) -> Any:
 
 
 def process(
-    cloud: RunningCloud, name: str, image: str, arguments: list[str], inputs: dict[str, str], outputs: list[str]
+    cloud: RunningCloud,
+    name: str,
+    image: str,
+    arguments: list[str],
+    inputs: dict[str, str],
+    outputs: list[str],
+    instances: int = 1,
 ) -> dict[str, Any]:
     base = "/opt/ml/processing"
     sagemaker = cloud.client("sagemaker")
@@ -61,7 +67,9 @@ def process(
                 for folder in outputs
             ]
         },
-        ProcessingResources={"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5}},
+        ProcessingResources={
+            "ClusterConfig": {"InstanceCount": instances, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5}
+        },
     )
     done = lambda: sagemaker.describe_processing_job(ProcessingJobName=name)  # noqa: E731
     wait_for(lambda: done()["ProcessingJobStatus"] in ("Completed", "Failed"))
@@ -139,6 +147,8 @@ def test_raw_rows_are_prepared_learned_from_served_and_judged(cloud: RunningClou
 
 
 def test_arguments_are_checked_when_the_job_is_asked_for(cloud: RunningCloud) -> None:
+    with pytest.raises(ClientError, match="preprocess runs on one instance; 2 were asked for"):
+        process(cloud, "two", "preprocess", ["--seed=1"], {"input": f"s3://{BUCKET}/raw/"}, ["train"], instances=2)
     with pytest.raises(ClientError, match="Argument 'seeds' is not one of this program"):
         process(cloud, "wrong", "preprocess", ["--seeds", "1"], {"input": f"s3://{BUCKET}/raw/"}, ["train"])
 

@@ -48,6 +48,9 @@ def names(sagemaker: Any, *filters: tuple[str, ...], operator: str = "And", **mo
     ("condition", "found"),
     [
         (("TrialComponentName", "Equals", "sought-t0-c2"), "2"),
+        (("TrialComponentArn", "Equals", f"{ARN}experiment-trial-component/sought-t0-c2"), "2"),
+        (("TrialComponentArn", "Equals", f"{ARN}experiment/sought-t0-c2"), ""),
+        (("Source.SourceArn", "Equals", f"{ARN}training-job/none"), ""),
         (("Parents.ExperimentName", "Equals", "sought"), "0123456"),
         (("Parents.TrialName", "Equals", "sought-t0"), "0123456"),
         (("Parameters.depth", "GreaterThan", "4"), "56"),

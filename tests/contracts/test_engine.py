@@ -266,13 +266,27 @@ def test_an_archive_holds_what_the_program_left(engine: Engine) -> None:
     )
     engine.start(python(program))
     assert ended(engine)[0].exit_code == 0, texts(engine)
-    packed = b"".join(engine.archive("w", 0, "model"))
+    packed = b"".join(engine.archive("w", "model"))
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         assert archive.getnames() == ["config.json", "secret", "sub", "sub/weights"]
         weights = archive.extractfile("sub/weights")
         assert weights is not None and weights.read() == bytes(range(256)) * 9000
         assert archive.getmember("secret").issym()
-    assert packed == b"".join(engine.archive("w", 0, "model"))
+    assert packed == b"".join(engine.archive("w", "model"))
+
+
+def test_an_archive_holds_what_all_hosts_left_and_of_a_name_what_the_first_did(engine: Engine) -> None:
+    program = (
+        "import os, pathlib; m = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'], 'model'); rank = os.environ['RANK'];"
+        "(m / 'parts').mkdir(); (m / 'parts' / rank).write_text(rank); (m / 'model.json').write_text('of ' + rank)"
+    )
+    engine.start(python(program, tuple(Replica(environment={"RANK": rank}) for rank in "01")))
+    assert [status.exit_code for status in ended(engine)] == [0, 0], texts(engine)
+    packed = b"".join(engine.archive("w", "model"))
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        assert archive.getnames() == ["model.json", "parts", "parts/0", "parts/1"]
+        first = archive.extractfile("model.json")
+        assert first is not None and first.read() == b"of 0"
 
 
 def test_a_model_archive_is_unpacked_and_served_at_an_address_until_it_is_stopped(engine: Engine) -> None:

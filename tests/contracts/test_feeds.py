@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lowcloud.engine import Engine, Input, LazyFolder, Replica, Source, StagingFailed, Stream, Work
-from lowcloud.engine.local import NOT_LAZY, LocalEngine
+from lowcloud.engine.feeding import NOT_LAZY
+from lowcloud.engine.local import LocalEngine
 from tests.contracts.test_engine import ended, eventually, python, texts
 
 OBJECTS: dict[str, bytes] = {}
@@ -61,6 +62,7 @@ def succeeds(engine: Engine, work: Work) -> list[str]:
 @pytest.fixture
 def lazily(engine: Engine) -> Callable[..., list[str]]:
     """Runs code over lazy files, where the machine has them."""
+    engine.isolation()
 
     def run(code: str, **files: Source) -> list[str]:
         said = succeeds(engine, lazy(code, **files))
@@ -257,9 +259,11 @@ def test_a_lazy_file_that_cannot_be_had_is_an_error_of_its_reader_and_told_in_th
 def test_where_no_folder_can_be_lazy_its_files_are_laid_and_the_log_says_so(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalEngine, "_can_be_lazy", lambda _: False)
+    engine.isolation()
+    monkeypatch.setattr(LocalEngine, "_try", lambda *_: "It was not to be.")
     said = succeeds(engine, lazy("print(os.path.isfile('train/a'), os.path.ismount('train'))", a=source(b"x")))
-    assert said == [f"input/data/train is laid as files before the program starts: {NOT_LAZY}", "True False"]
+    note = f"input/data/train is laid as files before the program starts: {NOT_LAZY} It was not to be."
+    assert said == [note, "True False"]
 
 
 def test_a_program_that_reads_lazily_is_stopped(engine: Engine) -> None:

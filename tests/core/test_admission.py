@@ -188,6 +188,7 @@ def test_the_queue_reads_indexes_only(cloud):
         pytest.skip("its planner reads a table of one page whole")
     statements = {
         "training_jobs_waiting": select(training_jobs.c.name).where(admission.is_waiting(training_jobs)).limit(1),
+        "training_jobs_retained": admission._held(training_jobs).where(training_jobs.c.retained_until > 1.0),
         "training_jobs_running": admission._held(training_jobs).where(
             training_jobs.c.due_at.is_not(None), training_jobs.c.admitted_at.is_not(None)
         ),

@@ -7,7 +7,7 @@ import pytest
 from lowcloud import contract
 from lowcloud.core import environments
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.environments import Environment, index_settings
+from lowcloud.core.environments import Environment, index_settings, pip_configuration
 from lowcloud.core.requirements import Requirements
 from lowcloud.engine import Input
 
@@ -63,7 +63,7 @@ def settings(home: Path, **given: str) -> dict[str, str]:
 def test_indexes_of_pips_configuration_are_known_to_both_installers(home: Path) -> None:
     found = settings(home)
     assert found["PIP_INDEX_URL"] == found["UV_DEFAULT_INDEX"] == "https://name:word@host/simple"
-    assert found["PIP_EXTRA_INDEX_URL"].endswith("https://a https://b") or "https://a" in found["PIP_EXTRA_INDEX_URL"]
+    assert found["PIP_EXTRA_INDEX_URL"] == found["UV_INDEX"] == "https://a https://b"
     assert found["PIP_TRUSTED_HOST"] == "host"
     assert not {"PIP_TARGET", "PIP_FORMAT"} & found.keys()
 
@@ -83,3 +83,11 @@ def test_a_configuration_file_may_be_named_or_shut_out(home: Path) -> None:
     other.write_text("[global]\nindex-url = https://other\n")
     assert settings(home, PIP_CONFIG_FILE=str(other))["PIP_INDEX_URL"] == "https://other"
     assert "PIP_TRUSTED_HOST" not in settings(home, PIP_CONFIG_FILE="/dev/null")
+
+
+def test_programs_that_install_something_themselves_get_pips_part_as_a_file(home: Path) -> None:
+    text = pip_configuration({"HOME": str(home), "XDG_CONFIG_DIRS": str(home / "none"), "UV_INDEX": "https://uv"})
+    assert text.startswith("[global]\n")
+    assert "\nindex-url = https://name:word@host/simple\n" in text
+    assert "uv" not in text
+    assert pip_configuration({"HOME": str(home / "none"), "PIP_CONFIG_FILE": "/dev/null"}) == ""

@@ -53,7 +53,7 @@ def test_a_completed_job_leaves_a_pool_if_it_asked_for_one(cloud, asked, until):
     rest = {"state": "completed", "created_at": 0.0, "modified_at": 0.0, "specification": {}, "progress": {}}
     with cloud.database.transaction() as connection:
         connection.execute(insert(training_jobs).values(name="job", ended_at=900.0, keep_alive_seconds=asked, **rest))
-        connection.execute(update(training_jobs).values(pools.left_in(training_jobs, 900.0)))
+        connection.execute(update(training_jobs).values(pools.left_in(training_jobs)))
     with cloud.database.read() as connection:
         assert connection.scalar(select(training_jobs.c.retained_until)) == until
 

@@ -12,13 +12,14 @@ from lowcloud.engine import Phase
 from lowcloud.engine.local import LocalEngine
 
 sys.path.insert(0, str(Path(__file__).parent))
+import environment_driver
 from engine_driver import SIZE, make_work, slow_fetch
 
 ROUNDS = 12
 
 
-def killed_driver(root: Path, warmth: str, after_seconds: float) -> None:
-    command = [sys.executable, str(Path(__file__).with_name("engine_driver.py")), str(root), warmth]
+def killed_driver(root: Path, *warmth: str, after_seconds: float, name: str = "engine_driver.py") -> None:
+    command = [sys.executable, str(Path(__file__).with_name(name)), str(root), *warmth]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout is not None
         assert driver.stdout.readline() == "starting\n"
@@ -50,7 +51,7 @@ def test_a_work_whose_server_is_killed_while_it_starts_it_ends_exactly_once(tmp_
     delays = random.Random(7)
     for number in range(ROUNDS):
         root = tmp_path / str(number)
-        killed_driver(root, warmth, delays.uniform(0, 0.45 if warmth == "cold" else 0.25))
+        killed_driver(root, warmth, after_seconds=delays.uniform(0, 0.45 if warmth == "cold" else 0.25))
         check_that_the_work_ends_once(root)
 
 
@@ -80,7 +81,25 @@ def is_alive(pid: int) -> bool:
 
 def test_a_staging_cut_short_is_begun_anew(tmp_path: Path) -> None:
     root = tmp_path / "work"
-    killed_driver(root, "cold", 0.04)
+    killed_driver(root, "cold", after_seconds=0.04)
     engine = LocalEngine(root, slow_fetch)
     assert {status.phase for status in engine.status("w")} == {Phase.STAGING}
     check_that_the_work_ends_once(root)
+
+
+def test_an_environment_is_published_whole_or_not_at_all_whenever_its_server_is_killed(tmp_path: Path) -> None:
+    delays = random.Random(11)
+    for number in range(ROUNDS):
+        root = tmp_path / str(number) / "work"
+        killed_driver(root, after_seconds=delays.uniform(0, 0.4), name="environment_driver.py")
+        engine = LocalEngine(root, lambda _source: iter(()))
+        kept = root.parent / "environments" / "key"
+        was_published = engine.has_environment("key")
+        if was_published:
+            assert sorted(path.name for path in kept.iterdir()) == ["1", "2", "3", "bin"]
+        before = kept.resolve()
+        environment_driver.build(engine, environment_driver.make_work())
+        assert sorted(path.name for path in kept.iterdir()) == ["1", "2", "3", "bin"]
+        assert not was_published or kept.resolve() == before
+        assert {path.name for path in kept.parent.iterdir()} == {"key", kept.resolve().name}
+        engine.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lowcloud.engine import Phase, Replica, Resources, StagingFailed, Work, containers
+from lowcloud.engine import Input, LazyFolder, Phase, Replica, Resources, StagingFailed, Work, containers
 from lowcloud.engine.local import LocalEngine
 from tests.conftest import wait_for
 from tests.engine.test_local import output, processes, replica_folder
@@ -32,7 +32,7 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[LocalEngine]:
-    engine = LocalEngine(tmp_path / "home" / "work", lambda _source: iter(()))
+    engine = LocalEngine(tmp_path / "home" / "work", lambda *_: iter((b"data",)))
     yield engine
     engine.remove("w")
     engine.close()
@@ -115,6 +115,15 @@ def test_a_container_whose_supervisor_was_killed_is_removed(engine: LocalEngine,
     wait_for(lambda: engine.status("w")[0].phase == Phase.LOST)
     wait_for(lambda: not processes(f"sleep {seconds}"))
     assert calls(docker)[-1][:2] == ["rm", "--force"]
+
+
+def test_what_would_come_when_it_is_read_is_laid_before(engine: LocalEngine, docker: Path) -> None:
+    folder = LazyFolder("input/data/train", (Input("input/data/train/file", "s3://b/k", 4),))
+    script = 'cat "$SAGEMAKER_BASE_DIR/input/data/train/file"'
+    engine.start(image("sh", "-c", script, replica=Replica(lazy_folders=(folder,))))
+    assert ended(engine) == (0, "")
+    note, content = output(engine)
+    assert "laid as files before the program starts" in note and content == "data"
 
 
 def test_a_container_that_ran_out_of_memory_says_so(engine: LocalEngine, docker: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_replica_sees_the_gpus_that_it_was_given_and_no_others(engine: LocalEn
     assert first[1:] == ["node 0", "control"]
     assert second[1:] == ["node 1", "control"]
     assert without == ["", "control"]
-    names = ["0", "0"] if "own:" in engine.isolation() else ["GPU-abc0", "GPU-abc1"]
+    names = ["0", "0"] if "/opt/ml" in engine.isolation() else ["GPU-abc0", "GPU-abc1"]
     assert [first[0], second[0]] == names
 
 

@@ -166,6 +166,10 @@ def test_nothing_of_the_servers_environment_reaches_a_program(
     assert {"PATH", "HOME", "TMPDIR", "LANG", "SAGEMAKER_BASE_DIR"} <= names
 
 
+def test_a_program_can_ask_who_its_user_is(engine: LocalEngine) -> None:
+    assert run(engine, "python", "-c", "import getpass; print(getpass.getuser())") == ["replica"]
+
+
 def test_an_unreadable_input_fails_the_staging_with_the_reason(engine: LocalEngine) -> None:
     replica = Replica(inputs=(Input("input/data/train/x.csv", "s3://b/x.csv", 3),))
     with pytest.raises(StagingFailed, match=r"'input/data/train/x.csv' could not be laid.*Input/output error"):
@@ -408,9 +412,11 @@ def test_an_engine_inside_a_replica_separates_its_own_replicas(walled: LocalEngi
         "import sys, time, pathlib; from lowcloud.engine import *; from lowcloud.engine.local import LocalEngine\n"
         "engine = LocalEngine(pathlib.Path('/tmp/home/work'), lambda source: iter(()))\n"
         "print(engine.isolation())\n"
-        "engine.start(Work('x', ('sh', '-c', 'pwd; ls /tmp; sleep 0.1'), (Replica(),), Resources(1, 1 << 28)))\n"
-        "while engine.status('x')[0].phase != 'exited': time.sleep(0.01)\n"
+        "script = 'pwd; readlink /proc/self/ns/net; ls /tmp; sleep 1'\n"
+        "engine.start(Work('x', ('sh', '-c', script), (Replica(), Replica()), Resources(1, 1 << 28)))\n"
+        "while any(status.phase != 'exited' for status in engine.status('x')): time.sleep(0.01)\n"
         "print([line.text for line in engine.logs('x', 0, 0).lines], engine.status('x')[0].exit_code)\n"
+        "print(engine.logs('x', 1, 0).lines[1].text)\n"
         "engine.remove('x')"
     )
     environment = {"PYTHONPATH": ":".join(sys.path)}
@@ -420,6 +426,7 @@ def test_an_engine_inside_a_replica_separates_its_own_replicas(walled: LocalEngi
     if "ordinary" in lines[0]:
         pytest.skip("this machine allows no user namespaces")
     assert "under the server's uid without privileges" in lines[0]
-    folder, *seen_in_tmp = ast.literal_eval(lines[1].rpartition(" ")[0])
+    folder, network, *seen_in_tmp = ast.literal_eval(lines[1].rpartition(" ")[0])
     assert (folder, lines[1].rpartition(" ")[2]) == ("/opt/ml", "0")
+    assert lines[2] == network != str(Path("/proc/self/ns/net").readlink())
     assert "home" not in seen_in_tmp  # the interpreter may lie below /tmp, and is then to be seen there

@@ -32,11 +32,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-def run(cloud: RunningCloud, folder: Path, interpreter: str, program: str) -> str:
+def run(cloud: RunningCloud, folder: Path, interpreter: str, program: str, *arguments: str) -> str:
     """Run a program of the user's folder; what it printed."""
     # A user's own keys, which must neither be used nor stand in the way.
     keys = {"AWS_ACCESS_KEY_ID": "AKIAREALKEY000000000", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
-    done = cloud.cli("run", interpreter, "-W", "ignore", program, cwd=folder, check=False, **keys)
+    done = cloud.cli("run", interpreter, "-W", "ignore", program, *arguments, cwd=folder, check=False, **keys)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
 
@@ -88,3 +88,12 @@ def test_runs_of_an_experiment_are_kept_found_and_compared(running_cloud, folder
     assert (found["least_loss"], found["points"]) == (1 / 25, 25)
     assert found["datasets"] == [found["data"]]
     assert found.get("sources", [found["job"]]) == [found["job"]], "the run tells of its job"
+
+
+@pytest.mark.slow
+def test_a_job_loads_the_run_that_it_is_part_of(running_cloud, folder):
+    environment = Path(python("")).parents[1]
+    running_cloud.cli("image", "add", "journey-of-jobs", "--python", str(environment))
+    found = journey(run(running_cloud, folder, python(""), "experiments_job_2.py", "journey-of-jobs"))
+    for name, source in (("training", "SageMakerTrainingJob"), ("processing", "SageMakerProcessingJob")):
+        assert found[name] == {"parameters": {"logged-by": name}, "metrics": {"loss": 0.25}, "sources": [source]}

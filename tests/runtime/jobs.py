@@ -32,6 +32,7 @@ def lay(
     channels: dict[str, bytes],
     hosts: tuple[str, ...] = ("algo-1",),
     host: str = "algo-1",
+    content_type: str | None = None,
 ) -> Path:
     """The folder of one host; a channel without content has no folder, as on a host that got no shard of it."""
     for name in (contract.HYPERPARAMETERS, contract.MODEL, contract.FAILURE):
@@ -39,6 +40,8 @@ def lay(
     texts = {name: str(value) for name, value in hyperparameters.items()}
     (base / contract.HYPERPARAMETERS).write_text(json.dumps(texts))
     described = {name: {"TrainingInputMode": "File", "RecordWrapperType": "None"} for name in channels}
+    for description in described.values() if content_type else ():
+        description["ContentType"] = content_type
     (base / contract.INPUT_DATA_CONFIG).write_text(json.dumps(described))
     (base / contract.RESOURCE_CONFIG).write_text(json.dumps({"current_host": host, "hosts": list(hosts)}))
     for name, content in channels.items():
@@ -49,11 +52,11 @@ def lay(
     return base
 
 
-def start(base: Path, rendezvous: Path | None = None) -> subprocess.Popen[str]:
+def start(base: Path, rendezvous: Path | None = None, algorithm: str = "linear-learner") -> subprocess.Popen[str]:
     environment = {**os.environ, contract.BASE_DIR_VARIABLE: str(base)}
     if rendezvous is not None:
         environment[contract.RENDEZVOUS_VARIABLE] = str(rendezvous)
-    command = [sys.executable, "-m", "lowcloud.runtime.train", "linear-learner"]
+    command = [sys.executable, "-m", "lowcloud.runtime.train", algorithm]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -67,11 +70,19 @@ def wait(base: Path, process: subprocess.Popen[str]) -> Ended:
     return Ended(base, process.returncode, log)
 
 
-def run(base: Path, hyperparameters: dict[str, object], **channels: bytes) -> Ended:
-    return wait(base, start(lay(base, hyperparameters, channels)))
+def run(
+    base: Path,
+    hyperparameters: dict[str, object],
+    algorithm: str = "linear-learner",
+    content_type: str | None = None,
+    **channels: bytes,
+) -> Ended:
+    return wait(base, start(lay(base, hyperparameters, channels, content_type=content_type), algorithm=algorithm))
 
 
-def run_hosts(folder: Path, hyperparameters: dict[str, object], shards: list[bytes]) -> list[Ended]:
+def run_hosts(
+    folder: Path, hyperparameters: dict[str, object], shards: list[bytes], algorithm: str = "linear-learner"
+) -> list[Ended]:
     """One job on as many hosts as there are shards."""
     hosts = tuple(f"algo-{i + 1}" for i in range(len(shards)))
     bases = [
@@ -79,5 +90,5 @@ def run_hosts(folder: Path, hyperparameters: dict[str, object], shards: list[byt
         for host, shard in zip(hosts, shards, strict=True)
     ]
     (folder / "meet").mkdir(exist_ok=True)
-    processes = [start(base, folder / "meet") for base in bases]
+    processes = [start(base, folder / "meet", algorithm) for base in bases]
     return [wait(base, process) for base, process in zip(bases, processes, strict=True)]

@@ -1,6 +1,9 @@
 """Reading training channels: every format to the same table, and every fault named with its place and remedy."""
 
 import gzip
+import io
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -286,3 +289,41 @@ def test_the_fast_way_takes_nothing_that_the_exact_way_refuses(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv, "_read_fast", lambda *_: None)
         assert fast == outcome(folder, content)
+
+
+def test_an_integer_of_many_digits_is_a_number_like_any_other(tmp_path: Path) -> None:
+    table = channel(tmp_path, a="1,100000000000000000000\n0,2\n").read()
+    assert table.features[:, 0].tolist() == [np.float32(1e20), 2.0]
+
+
+@given(
+    arrays(np.float32, (12, 3), elements=st.none().map(lambda _: np.nan) | st.floats(-9, 9, width=32)),
+    st.sampled_from([",", ";", "\t", "|"]),
+    st.sampled_from(["", "nan", " "]),
+    st.sampled_from(["\n", "\r\n"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_empty_cells_are_missing_where_a_table_knows_missing_values(x, delimiter, empty, end) -> None:
+    rows = [[i % 2, *(empty if np.isnan(value) else repr(float(value)) for value in row)] for i, row in enumerate(x)]
+    text = "".join(delimiter.join(map(str, row)) + end for row in rows)
+    table = Table(empty=np.nan)
+    csv.read(io.BytesIO(text.encode()), "train/a", table, other_delimiters=b";\t|")
+    np.testing.assert_array_equal(table.features, x)
+    assert table.labels.tolist() == [i % 2 for i in range(12)]
+
+
+def test_many_rows_with_empty_cells_are_read_fast_and_right(tmp_path: Path) -> None:
+    x = np.where(np.random.default_rng(0).random((40_000, 4)) < 0.3, np.nan, 1.5).astype(np.float32)
+    lines = ("1," + ",".join("" if np.isnan(value) else "1.5" for value in row) for row in x)
+    table = Table(empty=np.nan)
+    csv.read(io.BytesIO(("\n".join(lines) + "\n").encode()), "train/a", table)
+    np.testing.assert_array_equal(table.features, x)
+
+
+def test_a_pipe_is_read_as_a_file_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train_0")
+    writer = threading.Thread(target=(tmp_path / "train_0").write_bytes, args=(as_csv(X, Y),))
+    writer.start()
+    table = ChannelReader("train", tmp_path / "train", is_piped=True).read()
+    writer.join()
+    assert same(table)

@@ -1,6 +1,7 @@
 """Environments are built by a real installer, from packages that the tests make themselves."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,17 @@ def test_what_cannot_be_installed_is_named_and_nothing_half_is_left(base: Path, 
 def test_constraints_bind(base: Path) -> None:
     (base / contract.CONSTRAINTS).write_text("greeting>1\n")
     assert build(base, "./greeting")[0] == contract.EXIT_CLIENT_ERROR
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed here")
+def test_uv_itself_leaves_what_is_beneath(base: Path) -> None:
+    uv = shutil.which("uv")
+    assert uv
+    code, output = build(base, "./greeting\nnumpy\n", PATH=f"{Path(uv).parent}:/usr/bin:/bin")
+    assert code == 0, output
+    assert ask(base, "import greeting, sys, numpy; print(greeting.WORD, numpy.__file__.startswith(sys.prefix))") == (
+        "hello False"
+    )
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 from lowcloud import contract
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.sm_variables import arguments
+from tests.runtime.test_environment import BACKEND, PROJECT, SYSTEM
 
 SHOW = "import json, os, sys; json.dump({'argv': sys.argv, 'env': dict(os.environ), 'cwd': os.getcwd()}, open(%r, 'w'))"
 
@@ -304,3 +305,27 @@ def test_a_command_of_ones_own_runs_where_it_is_with_python_and_pip_on_its_path(
 def test_what_is_said_of_the_program_is_printed_first(base: Base) -> None:
     base.write("code/train.py", "")
     assert base.run("The image asks for scikit-learn 1.2; 1.7.2 is here.")[1].startswith("The image asks for")
+
+
+def test_requirements_are_installed_for_this_run_alone_where_that_is_asked(base: Base) -> None:
+    base.write("code/greeting/backend.py", BACKEND)
+    base.write("code/greeting/pyproject.toml", PROJECT + SYSTEM)
+    base.write("code/requirements.txt", "./greeting")
+    base.write("code/train.py", "import greeting, sys; print(greeting.WORD, greeting.__file__.startswith(sys.prefix))")
+    assert base.run(PIP_NO_INDEX="1")[0] == 1
+    (base.folder / contract.FAILURE).unlink()
+    code, output = base.run("--install", "Said first.", PIP_NO_INDEX="1")
+    assert code == 0, output
+    assert output.splitlines()[0] == "Said first."
+    assert output.splitlines()[-1] == "hello True"
+    base.write("code/requirements.txt", "no-such-package")
+    assert base.run("--install", PIP_NO_INDEX="1")[0] == contract.EXIT_CLIENT_ERROR
+    assert "No matching distribution found for no-such-package" in base.failure()
+
+
+def test_a_program_that_installs_something_itself_knows_the_indexes(base: Base) -> None:
+    configuration = base.write(contract.PIP_CONFIGURATION, "[global]\nno-index = true\n")
+    code, output = base.run("--command", "python", "-m", "pip", "config", "list")
+    assert code == 0, output
+    assert "global.no-index='true'" in output
+    assert base.run("--command", "printenv", "PIP_CONFIG_FILE")[1].endswith(f"{configuration}\n")

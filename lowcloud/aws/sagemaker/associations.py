@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, or_
 
 from lowcloud.aws.arns import of_sagemaker, subject_of
 from lowcloud.aws.operations import Answer, Request, operation
@@ -14,7 +14,7 @@ from lowcloud.aws.sagemaker.trial_components import SOURCE_TYPES
 from lowcloud.core import lineage
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.lineage import Described
+from lowcloud.core.lineage import Described, Kind
 from lowcloud.store.tables import associations
 
 TYPES = {**SOURCE_TYPES, "": f"SageMaker{BY_HAND}"}  # of what experiments know, by the type that core gives it
@@ -55,15 +55,25 @@ def list_associations(cloud: Cloud, _caller: Caller, request: Request) -> Answer
 
 
 def _where(cloud: Cloud, request: Request) -> list[ColumnElement[bool]]:
-    kinds = {shown: kind for kind, shown in TYPES.items()}
     wanted = {
         "source": subject_of(cloud, request["SourceArn"]) if "SourceArn" in request else None,
         "destination": subject_of(cloud, request["DestinationArn"]) if "DestinationArn" in request else None,
-        "source_type": kinds.get(request.get("SourceType", ""), request.get("SourceType")),
-        "destination_type": kinds.get(request.get("DestinationType", ""), request.get("DestinationType")),
         "type": request.get("AssociationType"),
     }
-    return [associations.c[column] == value for column, value in without_none(wanted).items()]
+    where = [associations.c[column] == value for column, value in without_none(wanted).items()]
+    for side in ("Source", "Destination"):
+        if f"{side}Type" in request:
+            where.append(_is_of(side.lower(), request[f"{side}Type"]))
+    return where
+
+
+def _is_of(side: str, type_: str) -> ColumnElement[bool]:
+    """Whether an end has a type; SDKs name the kinds "Action" and "Context" like types."""
+    kinds = {shown: kind for kind, shown in TYPES.items()}
+    has_type = associations.c[f"{side}_type"] == kinds.get(type_, type_)
+    if type_.lower() not in set(Kind):
+        return has_type
+    return or_(has_type, associations.c[side].startswith(f"{type_.lower()}/"))
 
 
 def _ends(cloud: Cloud, request: Request) -> tuple[str, str]:

@@ -94,9 +94,9 @@ def create_processing_job(cloud: Cloud, _caller: Caller, request: Request) -> An
 
 
 @operation("sagemaker", "DescribeProcessingJob")
-async def describe_processing_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+async def describe_processing_job(cloud: Cloud, caller: Caller, request: Request) -> Answer:
     """The job as it stands; a young job is waited for."""
-    return _describe(cloud, await patience.see(cloud, PROCESSING, request["ProcessingJobName"]))
+    return _describe(cloud, await patience.see(cloud, caller, PROCESSING, request["ProcessingJobName"]))
 
 
 @operation("sagemaker", "ListProcessingJobs")
@@ -142,8 +142,10 @@ def _specification(cloud: Cloud, request: Request) -> Specification:
         grouping=read_grouping(request),
         is_network_isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
         description={
-            "arn": _arn(cloud, request["ProcessingJobName"]),
-            "request": {member: request[member] for member in TOLD_AGAIN if member in request},
+            "request": {
+                "ProcessingJobArn": _arn(cloud, request["ProcessingJobName"]),  # for the program to read
+                **{member: request[member] for member in TOLD_AGAIN if member in request},
+            },
         },
     )
 

@@ -1,8 +1,8 @@
 """Search in SageMaker's words: which records there are to look through, and what they say of themselves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from botocore.model import Shape, StructureShape
@@ -31,7 +31,8 @@ PAGE_SIZE = 100
 MOST_CONDITIONS = 50
 TIMES = {"creationtime": "created_at", "lastmodifiedtime": "modified_at"}
 
-Documents = Callable[[Cloud, Connection, Sequence[Row[Any]]], list[Document]]
+Members = Container[str]  # the names, in lower case, of the members of documents that are looked at
+Documents = Callable[[Cloud, Members, Connection, Sequence[Row[Any]]], list[Document]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def search(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     try:
         look = Search(
             resource.table,
-            lambda connection, rows: resource.documents(cloud, connection, rows),
+            partial(resource.documents, cloud, _All()),
+            partial(resource.documents, cloud, _mentioned(said) | {_first(request.get("SortBy", ""))}),
             _expression(resource.shape, said),
             tuple(_where(resource, said)),
         )
@@ -89,6 +91,22 @@ def search(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
         raise invalid(str(error)) from error
     results = [{resource.member: document} for document in found.documents]
     return {"Results": results, **({"NextToken": found.next_token} if found.next_token else {})}
+
+
+class _All(Container[str]):
+    def __contains__(self, _member: object) -> bool:
+        return True
+
+
+def _first(name: str) -> str:
+    return name.partition(".")[0].lower()
+
+
+def _mentioned(said: Mapping[str, Any]) -> set[str]:
+    """The members that an expression reads."""
+    names = {_first(one["Name"]) for one in said.get("Filters", ())}
+    names |= {_first(one["NestedPropertyName"]) for one in said.get("NestedFilters", ())}
+    return names.union(*(_mentioned(one) for one in said.get("SubExpressions", ())))
 
 
 def _expression(shape: Shape, said: Mapping[str, Any]) -> Expression:
@@ -140,6 +158,8 @@ def _condition(resource: Resource, said: Mapping[str, str]) -> ColumnElement[boo
         return None
     if operator == Operator.EQUALS and name in resource.equalities:
         return resource.equalities[name](value)
+    if operator == Operator.EQUALS and name == f"{resource.name.lower().removesuffix('name')}arn":
+        return resource.table.c.name == value.rpartition("/")[2]
     if column is None:
         return None
     if name in TIMES:
@@ -176,9 +196,9 @@ def _shape(member: str) -> StructureShape:
 
 
 def _with_tags(
-    connection: Connection, subjects: Sequence[str], documents: Sequence[Mapping[str, Any]]
+    connection: Connection, members: Members, subjects: Sequence[str], documents: Sequence[Mapping[str, Any]]
 ) -> list[Document]:
-    found = tags.of_many(connection, subjects)
+    found = tags.of_many(connection, subjects) if "tags" in members else {}
     return [
         without_none({**document, "Tags": [{"Key": key, "Value": value} for key, value in found[subject].items()]})
         if subject in found
@@ -187,23 +207,25 @@ def _with_tags(
     ]
 
 
-def _experiments(cloud: Cloud, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:
+def _experiments(cloud: Cloud, members: Members, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:
     found = [experiment_words.describe(cloud, experiments.from_row(row)) for row in rows]
-    return _with_tags(connection, [experiments.subject(row.name) for row in rows], found)
+    return _with_tags(connection, members, [experiments.subject(row.name) for row in rows], found)
 
 
-def _trials(cloud: Cloud, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:
+def _trials(cloud: Cloud, members: Members, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:
     found = [trial_words.describe(cloud, trials.from_row(row)) for row in rows]
-    return _with_tags(connection, [trials.subject(row.name) for row in rows], found)
+    return _with_tags(connection, members, [trials.subject(row.name) for row in rows], found)
 
 
-def _trial_components(cloud: Cloud, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:
+def _trial_components(
+    cloud: Cloud, members: Members, connection: Connection, rows: Sequence[Row[Any]]
+) -> list[Document]:
     components = [trial_components.from_row(row) for row in rows]
-    measured = trial_components.statistics_of(connection, components)
-    parents = trials.parents_of(connection, [one.name for one in components])
+    measured = trial_components.statistics_of(connection, components) if "metrics" in members else {}
+    parents = trials.parents_of(connection, [one.name for one in components]) if "parents" in members else {}
     found = [
         {
-            **component_words.describe(cloud, one, measured[one.name]),
+            **component_words.describe(cloud, one, measured.get(one.name, ())),
             "Parents": [
                 {"TrialName": parent.trial, "ExperimentName": parent.experiment} for parent in parents.get(one.name, ())
             ],
@@ -211,38 +233,44 @@ def _trial_components(cloud: Cloud, connection: Connection, rows: Sequence[Row[A
         }
         for one in components
     ]
-    return _with_tags(connection, [trial_components.subject(one.name) for one in components], found)
+    return _with_tags(connection, members, [trial_components.subject(one.name) for one in components], found)
 
 
-def _training_jobs(cloud: Cloud, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:
+def _training_jobs(cloud: Cloud, members: Members, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:
     found = [jobs.from_row(jobs.TRAINING, row) for row in rows]
-    histories = events.of_many(connection, [job.subject for job in found])
-    finals = metrics.final_values_of(connection, [job.name for job in found])
+    is_told = "secondarystatustransitions" in members
+    histories = events.of_many(connection, [job.subject for job in found]) if is_told else {}
+    is_measured = "metrics" in members or "finalmetricdatalist" in members
+    finals = metrics.final_values_of(connection, [job.name for job in found]) if is_measured else {}
     described = [
         job_words.describe(cloud, job, histories.get(job.subject, []), finals.get(job.name, {})) for job in found
     ]
-    return _with_tags(connection, [job.subject for job in found], described)
+    return _with_tags(connection, members, [job.subject for job in found], described)
 
 
-def _endpoints(cloud: Cloud, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:
+def _endpoints(cloud: Cloud, members: Members, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:
     found = [endpoint_words.describe(cloud, endpoints.from_row(row)) for row in rows]
-    return _with_tags(connection, [endpoints.subject(row.name) for row in rows], found)
+    return _with_tags(connection, members, [endpoints.subject(row.name) for row in rows], found)
 
 
-def _models(cloud: Cloud, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:
+def _models(cloud: Cloud, members: Members, connection: Connection, rows: Sequence[Row[Any]]) -> list[Document]:
     found = [{"Model": model_words.describe(cloud, models.from_row(row))} for row in rows]
-    return _with_tags(connection, [models.subject(row.name) for row in rows], found)
+    return _with_tags(connection, members, [models.subject(row.name) for row in rows], found)
 
 
 def _in_trial(name: str) -> ColumnElement[bool]:
-    of_it = select(tables.trial_members.c.component).where(func.lower(tables.trial_members.c.trial) == name.lower())
+    of_it = select(tables.trial_members.c.component).where(tables.trial_members.c.trial == name)
     return tables.trial_components.c.name.in_(of_it)
 
 
 def _in_experiment(name: str) -> ColumnElement[bool]:
     members = select(tables.trial_members.c.component).join(tables.trials)
-    of_it = members.where(func.lower(tables.trials.c.experiment) == name.lower())
+    of_it = members.where(tables.trials.c.experiment == name)
     return tables.trial_components.c.name.in_(of_it)
+
+
+def _of_job(arn: str) -> ColumnElement[bool]:
+    return func.lower(tables.trial_components.c.source) == arn.rpartition(":")[2].lower()
 
 
 RESOURCES = {
@@ -259,7 +287,7 @@ RESOURCES = {
         tables.trial_components,
         "TrialComponentName",
         _trial_components,
-        {"parents.trialname": _in_trial, "parents.experimentname": _in_experiment},
+        {"parents.trialname": _in_trial, "parents.experimentname": _in_experiment, "source.sourcearn": _of_job},
     ),
     "TrainingJob": Resource("TrainingJob", tables.training_jobs, "TrainingJobName", _training_jobs),
     "Endpoint": Resource("Endpoint", tables.endpoints, "EndpointName", _endpoints),

@@ -115,9 +115,9 @@ def create_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answ
 
 
 @operation("sagemaker", "DescribeTrainingJob")
-async def describe_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
+async def describe_training_job(cloud: Cloud, caller: Caller, request: Request) -> Answer:
     """The job as it stands; a young job is waited for."""
-    job = await patience.see(cloud, TRAINING, request["TrainingJobName"])
+    job = await patience.see(cloud, caller, TRAINING, request["TrainingJobName"])
     return await asyncio.to_thread(_describe, cloud, job)
 
 
@@ -243,7 +243,7 @@ def _algorithm(job: Job, told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _transitions(job: Job, history: Sequence[events.Event]) -> list[dict[str, Any]]:
-    ends = [event.at for event in history[1:]] + [job.ended_at]
+    ends = [*(event.at for event in history[1:]), *([job.ended_at] if history else [])]
     return [
         {
             "Status": _secondary_status(State(event.state), job),

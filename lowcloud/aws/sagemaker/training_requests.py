@@ -69,7 +69,7 @@ def read(cloud: Cloud, request: Request) -> Specification:
         arguments=tuple(algorithm.get("ContainerArguments", [])),
         instance_type=resources.get("InstanceType", DEFAULT_INSTANCE_TYPE),
         instance_count=resources.get("InstanceCount", 1),
-        volume_gigabytes=resources.get("VolumeSizeInGB", 1),
+        volume_gigabytes=resources.get("VolumeSizeInGB", 0),  # no limit
         keep_alive_seconds=resources.get("KeepAlivePeriodInSeconds", 0),
         max_runtime_seconds=limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS),
         max_wait_seconds=_max_wait(limits, is_spot),

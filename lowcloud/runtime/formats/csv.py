@@ -140,7 +140,7 @@ def _set_columns(chunk: bytes, name: str, table: Table) -> None:
 
 def _delimiter(chunk: bytes, others: bytes) -> bytes:
     """What separates columns, to go by the first line."""
-    first = chunk.lstrip().partition(b"\n")[0].strip()
+    first = chunk.lstrip(b"\r\n").partition(b"\n")[0]
     return next((bytes([other]) for other in others if b"," not in first and bytes([other]) in first), b",")
 
 
@@ -175,7 +175,7 @@ def _read_numbers(chunk: bytes, columns: int, parser: simdjson.Parser) -> Block 
     text = b"[" + (chunk if chunk.endswith(b"\n") else chunk + b"\n").replace(b"\n", LINE_END)[:-1] + b"]"
     try:
         numbers = np.frombuffer(parser.parse(text).as_buffer(of_type="d"))  # type: ignore[union-attr]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RuntimeError):  # RuntimeError: an integer of more than 64 bits
         return None
     if len(numbers) % (columns + 1):
         return None

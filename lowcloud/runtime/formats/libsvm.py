@@ -73,8 +73,8 @@ def _numbers(text: bytes, parser: simdjson.Parser) -> NDArray[np.float64] | None
     try:
         parsed = parser.parse(b"[" + text[:-1].translate(TO_COMMAS) + b"]")
         return np.frombuffer(parsed.as_buffer(of_type="d"))  # type: ignore[union-attr]
-    except (ValueError, TypeError):
-        pass  # numbers that are not JSON's, such as .5 or nan
+    except (ValueError, TypeError, RuntimeError):
+        pass  # numbers that are not JSON's, such as .5 or nan, or more than it takes, such as 100000000000000000000
     try:
         return np.array(text.translate(TO_SPACES).split()).astype(np.float64)
     except ValueError:

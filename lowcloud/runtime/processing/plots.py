@@ -106,7 +106,7 @@ def matrix(title: str, sentence: str, names: Sequence[str], counts: Sequence[Flo
             if size >= 34:
                 cells.append(
                     f'<text class="count{strong}" x="{middle_x:.0f}" y="{middle_y + (1 if size >= 50 else 4):.0f}">'
-                    f"{_amount(count)}</text>"
+                    f"{amount(count)}</text>"
                 )
             if size >= 50:
                 cells.append(
@@ -212,10 +212,10 @@ def ticks(low: float, high: float, count: int = 5) -> list[tuple[float, str]]:
     step = next(factor * unit for factor in (1, 2, 2.5, 5, 10) if factor * unit >= raw * 0.999)
     first = ceil(low / step - 1e-9)
     last = floor(high / step + 1e-9)
-    return [(i * step, _amount(i * step)) for i in range(first, last + 1)]
+    return [(i * step, amount(i * step)) for i in range(first, last + 1)]
 
 
-def _amount(value: float) -> str:
+def amount(value: float) -> str:
     """A number in few characters: 0.25, 12,500, 1.5M."""
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e5, "k")):
         if limit <= abs(value) < 1e12:

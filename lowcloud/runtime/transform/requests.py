@@ -1,6 +1,7 @@
 """A model that was trained on transformed data behind an endpoint that takes raw rows: CSV, JSON or JSON Lines."""
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -59,14 +60,14 @@ class TransformedPredictor:
         return rows
 
     def _csv(self, text: str) -> list[Sequence[Any]]:
-        lines = text.strip("\r\n").splitlines() if "\n" in text else [text]
-        split = csv.reader(lines) if '"' in text else (line.split(",") for line in lines)
+        text = text.strip("\r\n")
+        if not text:
+            return []
         try:
-            cells = [row for row in split if row]
+            quoted = csv.reader(io.StringIO(text, newline="")) if '"' in text else None
+            cells = list(quoted) if quoted else [line.rstrip("\r").split(",") for line in text.split("\n")]
         except csv.Error as error:
             raise BadRequest(f"The request cannot be read as CSV: {error}.") from None
-        if cells == [[""]]:
-            return []
         names = [name.strip() for name in cells[0]]
         if len(names) == len(set(names)) and self._known.issuperset(names):  # a header
             places = self._places(names, "The header")

@@ -30,7 +30,6 @@ RELEASE_0_72 = Program(
     metrics=_metrics(),
     modules=("xgboost",),
     requirements=("xgboost-cpu>=2.1,<4; sys_platform == 'linux'", "xgboost>=2.1,<4; sys_platform != 'linux'"),
-    hosts_need_network=True,
 )
 PROGRAM = replace(
     RELEASE_0_72,

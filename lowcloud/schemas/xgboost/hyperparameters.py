@@ -96,6 +96,7 @@ HYPERPARAMETERS = (
         open_minimum=True,
         open_maximum=True,
     ),
+    _switch("silent", 0, "1: verbosity 0; of release 0.72."),
     _number("skip_drop", 0.0, "Probability that dart drops nothing in a round.", maximum=1),
     _share("subsample", "Share of the rows drawn for each tree."),
     _choice(

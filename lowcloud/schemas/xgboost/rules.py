@@ -136,6 +136,8 @@ def _needs_another(values: Mapping[str, Value]) -> str | None:
         return "Hyperparameter updater is required where process_type is update: refresh, prune or both."
     if values.get("grow_policy") == "lossguide" and values.get("tree_method") == "exact":
         return "Hyperparameter grow_policy lossguide needs tree_method hist or approx."
+    if values.get("colsample_bynode", 1) != 1 and values.get("tree_method") == "exact":
+        return "Hyperparameter colsample_bynode needs tree_method hist or approx."
     if values.get("use_dask_gpu_training") is True:
         return "Hyperparameter use_dask_gpu_training is not offered here: use tree_method gpu_hist."
     return None

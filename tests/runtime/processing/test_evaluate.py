@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ import pytest
 from sklearn import metrics as sk
 
 from lowcloud import contract
+from lowcloud.runtime import algorithms
 from lowcloud.runtime.algorithms.linear_learner.model import Model, save
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.processing.evaluate.archive import unpack
@@ -175,6 +177,40 @@ def test_a_model_predicts_what_it_is_judged_by(tmp_path: Path) -> None:
     files = {"input/d.csv": csv_of("", y, *x.T.tolist()), "input/model/model.tar.gz": packed(tmp_path, regressor)}
     group = evaluated(run(tmp_path / "numbers", "evaluate", files, FAST))
     assert group["mae"]["value"] == pytest.approx(np.abs(model.margins(x)[:, 0] - y).mean())
+
+
+class Told:
+    """A predictor that answers what it is told."""
+
+    def __init__(self, objective: str, lines: list[str]):
+        self.objective = objective
+        self.lines = lines
+
+    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+        return "\n".join(self.lines).encode(), accept
+
+
+@pytest.mark.parametrize(
+    ("objective", "answers", "labels", "measure", "expected"),
+    [
+        ("multi:softmax", ["0.0", "2.0", "1.0", "1.0"], [0, 2, 1, 0], "accuracy", 0.75),
+        ("multi:softprob", ["[0.8, 0.1, 0.1]", "[0.1, 0.1, 0.8]", "[0.2, 0.6, 0.2]", "[0.3, 0.5, 0.2]"], [0, 2, 1, 0],
+         "accuracy", 0.75),
+        ("binary:logistic", ["0.9", "0.2", "0.6", "0.4"], [1, 0, 1, 1], "accuracy", 0.75),
+        ("binary:hinge", ["1.0", "0.0", "0.0", "1.0"], [1, 0, 1, 1], "recall", 2 / 3),
+        ("reg:squarederror", ["1.0", "0.0", "0.0", "1.0"], [1, 0, 1, 1], "mae", 0.25),
+        ("rank:pairwise", ["3.5", "-1.0", "2.0", "0.1"], [1, 0, 1, 0], "auc", 1),
+    ],
+)  # fmt: skip
+def test_answers_are_read_by_what_a_model_was_trained_for(
+    tmp_path: Path, objective: str, answers: list[str], labels: list[int], measure: str, expected: float
+) -> None:
+    told = SimpleNamespace(load=lambda folder: Told(objective, answers))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(algorithms, "find", lambda name: told)
+        files = {"input/d.csv": csv_of("", labels, range(4)), "model/xgboost-model": "a booster"}
+        group = evaluated(run(tmp_path, "evaluate", files, FAST))
+    assert group[measure]["value"] == pytest.approx(expected)
 
 
 def archive_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:

@@ -78,6 +78,17 @@ def test_target_encoding_keeps_a_rows_own_label_out_and_serves_smoothed_means(tm
         assert made[i] == pytest.approx((same.sum() + 7 * prior) / (len(same) + 7))
 
 
+def test_the_encoding_of_texts_is_chosen_by_how_many_there_are(tmp_path: Path) -> None:
+    text = "few,tail,many,y\n" + "".join(
+        f"{'ab'[i % 2]},{f't{i}' if i % 20 == 0 else 'usual'},m{i % 90},{i % 2}\n" for i in range(900)
+    )
+    left = run(tmp_path, "preprocess", {"input/d.csv": text}, *PLAIN, "--rare-share=0.05")
+    names = load(left.output / "transform" / FILE).names
+    assert names == ("few=a", "few=b", "tail=usual", "tail=(other)", "many")  # many: means of the target
+    left = run(tmp_path / "no-target", "preprocess", {"input/d.csv": text}, "--drop=y", "--rare-share=0.05")
+    assert load(left.output / "transform" / FILE).names[-1] == "many#31"
+
+
 def test_many_classes_are_encoded_by_the_share_of_each(tmp_path: Path) -> None:
     text = "w,y\n" + "".join(f"w{i % 2},{'abc'[i % 3]}\n" for i in range(60))
     left = run(tmp_path, "preprocess", {"input/d.csv": text}, *PLAIN, "--encode=target")

@@ -71,6 +71,10 @@ class Booster:
         for name, value in parameters:
             call("XGBoosterSetParam", self.handle, name.encode(), value.encode())
 
+    def settle(self) -> None:
+        """Let parameters that were set take effect."""
+        self.rounds  # noqa: B018 - asking for it does
+
     def update(self, rounds_done: int, matrix: Matrix) -> None:
         """One round of boosting."""
         call("XGBoosterUpdateOneIter", self.handle, ctypes.c_int(rounds_done), matrix.handle)
@@ -118,7 +122,9 @@ class Booster:
         def predict() -> Floats:
             if function(*arguments):
                 raise library.failure()
-            return library.floats(shape, dimensions.value, data)
+            columns = shape[1] if dimensions.value > 1 else 0
+            found = np.array(data[: columns or 1], np.float32)  # a view of the memory costs ten times as much
+            return found[None] if columns else found
 
         return predict
 
@@ -162,6 +168,8 @@ class Booster:
 
     def load_bytes(self, content: bytes) -> "Booster":
         """Take a model that to_bytes or XGBoost has written. Raises library.Failed."""
+        if content[:1] != b"{" or content.rstrip()[-1:] != b"}":  # over which XGBoost may abort the whole process
+            raise library.Failed("it does not begin and end as JSON and UBJSON do")
         call("XGBoosterLoadModelFromBuffer", self.handle, content, ctypes.c_uint64(len(content)))
         return self
 

@@ -103,6 +103,8 @@ def boost(
     is_linear = settings.values["booster"] == "gblinear"
     scores: Scores = {}
     for done in range(begun, settings.rounds):
+        if checkpoints.folder is not None:
+            _forget_draws(booster, settings)
         booster.update(done, train)
         latest = evaluate(settings, sets, ring, booster, done)
         if ring.rank == 0:
@@ -115,6 +117,22 @@ def boost(
         if is_over or _is_asked(stop, ring):
             break
     return Outcome(_best(booster, judge), scores)
+
+
+def _forget_draws(booster: Booster, settings: Settings) -> None:
+    """Have what a round draws depend on its number alone, so that a resumed job draws what it would have drawn.
+
+    With seed_per_iteration that holds for all but the columns: their sampler lives as long as the builder of trees, so
+    that is made anew, by asking for another one in between. It costs no more than a tenth of a millisecond.
+    """
+    if settings.values["booster"] == "gblinear":
+        return
+    name = "updater" if "updater" in settings.values else "tree_method"
+    method = dict(settings.parameters).get(name, "auto")
+    other = {"approx": "hist", "updater": "prune"}.get(method if name == "tree_method" else name, "approx")
+    booster.configure([(name, other)])
+    booster.settle()
+    booster.configure([(name, method)])
 
 
 def evaluate(settings: Settings, sets: Sets, ring: Ring, booster: Booster, done: int) -> Scores:

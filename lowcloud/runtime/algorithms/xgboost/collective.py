@@ -45,20 +45,17 @@ def join(world: World, has_rows: bool, host: str) -> Iterator[Ring | None]:
         return
     tracker = _track(len(members), host) if world.rank == 0 else None
     address = json.loads(world.broadcast(json.dumps(_address(tracker)).encode()))
-    try:
-        yield from _member(members.index(world.rank), len(members), address) if has_rows else (None,)
-    finally:
-        if tracker is not None:
-            call("XGTrackerWaitFor", tracker, options(timeout=SECONDS))
-            call("XGTrackerFree", tracker)
-
-
-def _member(rank: int, size: int, address: dict[str, object]) -> Iterator[Ring]:
-    call("XGCommunicatorInit", options(**address, dmlc_task_id=f"{rank:06d}", dmlc_timeout=SECONDS))
-    try:
-        yield Ring(rank, size)
-    finally:
+    # Where something goes wrong nobody takes leave: that would wait for a host that may have gone.
+    if has_rows:
+        rank = members.index(world.rank)
+        call("XGCommunicatorInit", options(**address, dmlc_task_id=f"{rank:06d}", dmlc_timeout=SECONDS))
+        yield Ring(rank, len(members))
         call("XGCommunicatorFinalize")
+    else:
+        yield None
+    if tracker is not None:
+        call("XGTrackerWaitFor", tracker, options(timeout=SECONDS))
+        call("XGTrackerFree", tracker)
 
 
 def _track(size: int, host: str) -> ctypes.c_void_p:

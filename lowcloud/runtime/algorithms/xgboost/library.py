@@ -59,7 +59,11 @@ def failure() -> Failed:
 def _reason(message: str) -> str:
     """The sentence in XGBoost's message: "[time] file:line: sentence\\nStack trace: ..."."""
     said = message.partition("\nStack trace")[0].strip()
-    return said.split(": ", 2)[-1].removeprefix("Check failed: ") if said.startswith("[") else said
+    if said.startswith("["):
+        said = said.partition(": ")[2]
+    if said.startswith("Check failed: "):  # and then the C++ that failed
+        said = said.removeprefix("Check failed: ").partition(": ")[2] or said
+    return said
 
 
 def options(**values: Any) -> bytes:

@@ -21,6 +21,7 @@ KEPT_BACK = {
     "predictor",
     "prob_buffer_row",
     "save_model_on_termination",
+    "silent",
     "single_precision_histogram",
     "sketch_eps",
     "use_dask_gpu_training",
@@ -79,7 +80,7 @@ def read(texts: Mapping[str, str]) -> Settings:
 
 def _changes(values: Mapping[str, Value]) -> list[tuple[str, str]]:
     """Parameters that XGBoost of today knows by other names or in other forms."""
-    changed = [("verbosity", str(values["verbosity"]))]
+    changed = [("verbosity", "0" if values["silent"] else str(values["verbosity"]))]
     if values["objective"] == "reg:linear":
         changed.append(("objective", "reg:squarederror"))
     if values["tree_method"] == "gpu_hist":

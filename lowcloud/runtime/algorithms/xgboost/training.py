@@ -1,6 +1,7 @@
 """One training job of xgboost, from its channels to the stored model."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from lowcloud import contract
 from lowcloud.runtime.algorithms.xgboost import collective, data, folds, library, settings
+from lowcloud.runtime.algorithms.xgboost.booster import Booster
 from lowcloud.runtime.algorithms.xgboost.boosting import Sets, Stop, boost
 from lowcloud.runtime.algorithms.xgboost.checkpoints import Checkpoints
 from lowcloud.runtime.algorithms.xgboost.collective import Ring
@@ -35,13 +37,20 @@ def train(job: "Job") -> None:
         said = f"{name.capitalize()} matrix has {len(samples)} rows and {samples.width} columns"
         job.report.say(f"{said}, read in {taken:.2f} s." if name == "train" else f"{said}.")
     checkpoints = Checkpoints(_checkpoint_folder(job))
+    if checkpoints.folder is not None:  # what a round draws must not depend on the rounds that were run before it
+        asked = replace(asked, parameters=(*asked.parameters, ("seed_per_iteration", "1")))
     start = _start(job, asked, checkpoints)
     try:
         with collective.join(job.world, bool(len(rows["train"])), job.report.host) as ring, Stop().listening() as stop:
-            if ring is not None:
-                _train(job, asked, rows, ring, checkpoints, stop, start)
+            model = b"" if ring is None else _train(job, asked, rows, ring, checkpoints, stop, start)
     except library.Failed as error:
+        job.world.barrier()  # which says so where the fault is that a fellow host has gone
         raise ClientError(f"XGBoost cannot train on this: {error}") from error
+    model = max(job.world.gather(model), key=len)  # one host has it, which is not the first where that has no rows
+    if job.world.rank == 0 and model:
+        path = job.base / contract.MODEL / MODEL
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(model)
 
 
 def _train(
@@ -52,28 +61,21 @@ def _train(
     checkpoints: Checkpoints,
     stop: Stop,
     start: tuple[bytes, int],
-) -> None:
+) -> bytes:
+    """The model, on the first host of the ring; nothing on the others, and where a cross-validation stored its own."""
     if "_kfold" in asked.values:
         whole = data.join(rows["train"], rows["validation"]) if "validation" in rows else rows["train"]
         matrix = data.matrix(whole, asked.objective, asked.threads)
         model, output = job.base / contract.MODEL / MODEL, job.base / contract.OUTPUT_DATA
         folds.validate(asked, matrix, whole.labels, model, output, stop)
-        return
+        return b""
     matrices = {name: data.matrix(samples, asked.objective, asked.threads) for name, samples in rows.items()}
     labels = {name: samples.labels for name, samples in rows.items()}
     rows.clear()  # XGBoost has its own
     outcome = boost(asked, Sets(matrices, labels), ring, checkpoints, stop, start)
     if stop.is_asked:
         job.report.say("Asked to stop: the model of the rounds done is stored.")
-    if ring.rank == 0:
-        save(outcome.booster.to_bytes(), job)
-
-
-def save(content: bytes, job: "Job") -> None:
-    """Store the model; over a shared world only its first host's folder is kept."""
-    path = job.base / contract.MODEL / MODEL
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    return outcome.booster.to_bytes() if ring.rank == 0 else b""
 
 
 def _check_channels(job: "Job", asked: Settings) -> None:
@@ -152,18 +154,25 @@ def _checkpoint_folder(job: "Job") -> Path | None:
 
 def _start(job: "Job", asked: Settings, checkpoints: Checkpoints) -> tuple[bytes, int]:
     """The model that training goes on from, the same on all hosts, and its rounds that count as done."""
-    content, done = checkpoints.latest() if job.world.rank == 0 and "_kfold" not in asked.values else (b"", 0)
+    content, done = checkpoints.latest() if "_kfold" not in asked.values else (b"", 0)
     if not content and "model" in job.channels and job.world.rank == 0:
         content = _given_model(job.channels["model"].folder)
-    told = job.world.broadcast(f"{done} ".encode() + content)
-    count, _, content = told.partition(b" ")
-    if int(count):
-        job.report.say(f"Resuming from a checkpoint after {int(count)} rounds.")
-    return content, int(count)
+    there = [part.partition(b" ") for part in job.world.gather(f"{done} ".encode() + content)]
+    count, content = max(
+        ((int(number), model) for number, _, model in there), key=lambda entry: (entry[0], len(entry[1]))
+    )
+    if count:
+        job.report.say(f"Resuming from a checkpoint after {count} rounds.")
+    return content, count
 
 
 def _given_model(folder: Path) -> bytes:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name.startswith(MODEL))
     if not paths:
         raise ClientError(f"Channel model holds no file {MODEL}. Pass a model that xgboost stored, unpacked.")
-    return paths[0].read_bytes()
+    content = paths[0].read_bytes()
+    try:
+        Booster().load_bytes(content)
+    except library.Failed as error:
+        raise ClientError(f"{paths[0].name} of channel model is not a model that XGBoost reads: {error}.") from error
+    return content

@@ -27,6 +27,8 @@ def evaluate(base: Path, settings: Arguments) -> None:
         predicted = predicting.predict(model, frame, settings)
         rows = table.choose(predicted.frame, settings, predicted.label)
         known = predicted.classes
+        if settings.text("task") == "auto" and predicted.task is not None:
+            settings = Arguments({**settings.values, "task": predicted.task})
     else:
         rows, known = table.choose(frame, settings), None
     subject, classes = tasks.subject(rows, settings, known)

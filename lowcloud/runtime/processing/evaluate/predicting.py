@@ -26,6 +26,15 @@ ARCHIVE = "model.tar.gz"
 Answers = NDArray[np.float64]  # (rows, numbers a row)
 MARKS = {"xgboost-model": "xgboost"}  # a file by which a model is known; ours say it in model.json
 LABELS_FIRST = frozenset({"linear-learner"})  # whose classifiers answer the label before the scores
+TASKS = {  # by how a model's objective begins
+    "reg:logistic": "binary",
+    "binary": "binary",
+    "multi": "multiclass",
+    "reg": "regression",
+    "count:": "regression",
+    "survival:": "regression",
+}
+DECIDING = frozenset({"multi:softmax", "binary:hinge"})  # whose answers are classes, not scores
 BATCH = 5000
 
 
@@ -37,10 +46,11 @@ def find(base: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class Predicted:
-    """The truth and the model's answers as columns, which column the truth is, and its classes if the model knows."""
+    """The truth and the model's answers as columns, which column the truth is, its task and classes where known."""
 
     frame: pl.DataFrame
     label: str
+    task: str | None = None
     classes: tuple[str, ...] | None = None
 
 
@@ -59,17 +69,18 @@ def predict(folder: Path, frame: pl.DataFrame, settings: Arguments) -> Predicted
         used = [source.name for source in transform.used] if transform else []
         if transform is None or not set(used) <= set(frame.columns):
             label = column(frame, settings, "label")
-            return Predicted(_columns(frame[label], _answers(predictor, frame.drop(label), False), name), label)
+            answers = _answers(predictor, frame.drop(label), False)
+            return Predicted(_columns(frame[label], answers, name, predictor), label, _task(predictor))
         target = transform.target
         is_named = target is not None and settings.text("label") == LABEL and target.name in frame.columns
         label = target.name if target is not None and is_named else column(frame, settings, "label")
         answers = _answers(TransformedPredictor(predictor, transform), frame.select(used), True)
-        found = _columns(frame[label], answers, name)
+        found = _columns(frame[label], answers, name, predictor)
         classes = target.classes if target is not None else None
         if classes and PREDICTED in found.columns:
             words = [classes[int(code)] for code in found[PREDICTED]]
             found = found.with_columns(pl.Series(PREDICTED, words))
-        return Predicted(found, label, classes)
+        return Predicted(found, label, _task(predictor), classes)
 
 
 def _load(name: str, folder: Path) -> Predictor:
@@ -97,13 +108,25 @@ def _answers(predictor: Predictor, features: pl.DataFrame, has_header: bool) -> 
     return np.array(lines)
 
 
-def _columns(label: pl.Series, answers: Answers, name: str) -> pl.DataFrame:
+def _objective(predictor: Predictor) -> str:
+    """What a model was trained for, in its algorithm's words."""
+    model = getattr(predictor, "model", None)
+    return str(getattr(predictor, "objective", None) or getattr(model, "predictor_type", ""))
+
+
+def _task(predictor: Predictor) -> str | None:
+    objective = _objective(predictor)
+    return next((task for start, task in TASKS.items() if objective.startswith(start)), None)
+
+
+def _columns(label: pl.Series, answers: Answers, name: str, predictor: Predictor) -> pl.DataFrame:
     frame = label.to_frame()
     if name in LABELS_FIRST and answers.shape[1] > 1:
         frame = frame.with_columns(pl.Series(PREDICTED, answers[:, 0]))
         answers = answers[:, 1:]
     if answers.shape[1] == 1:
-        return frame.with_columns(pl.Series(SCORE, answers[:, 0]))
+        is_decision = _task(predictor) == "regression" or _objective(predictor) in DECIDING
+        return frame.with_columns(pl.Series(PREDICTED if is_decision else SCORE, answers[:, 0]))
     return frame.with_columns(pl.Series(f"{SCORE}_{i}", answers[:, i]) for i in range(answers.shape[1]))
 
 

@@ -262,4 +262,6 @@ def _number(value: float | None) -> str:
         return "–"
     if value == int(value) and abs(value) < 1e9:
         return f"{int(value):,}"
-    return f"{value:.4f}" if 0.001 <= abs(value) < 1 else f"{value:,.4g}" if abs(value) < 1e5 else f"{value:.4g}"
+    if 1000 <= abs(value) < 1e12:
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if 0.001 <= abs(value) < 1 else f"{value:.4g}"

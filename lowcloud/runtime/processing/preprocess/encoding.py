@@ -13,6 +13,8 @@ from lowcloud.runtime.transform import Target
 from lowcloud.runtime.transform.cells import Numbers, Texts
 from lowcloud.runtime.transform.features import Feature, Hashed, Lookup, OneHot
 
+COVERED = 0.9  # share of rows that frequent levels must have for auto to encode one_hot
+
 
 class Encoder:
     """Chooses and fits the encoding of each column of texts; `own` has the out-of-fold numbers of training rows."""
@@ -28,8 +30,7 @@ class Encoder:
         texts = _filled(values, fill)
         way = self._settings.pairs("encode_columns").get(name, self._settings.text("encode"))
         if way == "auto":
-            few = len(_frequent(texts, self._settings)[0]) <= self._settings.count("one_hot_levels")
-            way = "one_hot" if few else "target" if self._means is not None else "hash"
+            way = "one_hot" if self._are_few(texts) else "target" if self._means is not None else "hash"
         if way == "drop":
             return None
         if way == "hash":
@@ -42,6 +43,14 @@ class Encoder:
             return self._fit_target(name, texts, fill)
         frequent, rare = _frequent(texts, self._settings)
         return OneHot(name, tuple(frequent), fill, other=bool(rare))
+
+    def _are_few(self, texts: Texts) -> bool:
+        """Whether a column for each frequent level would tell most rows apart."""
+        frequent, _ = _frequent(texts, self._settings)
+        kept = set(frequent)
+        codes = [code for code, level in enumerate(texts.levels) if level in kept]
+        covered = float(np.isin(texts.codes, codes).mean())
+        return len(frequent) <= self._settings.count("one_hot_levels") and covered >= COVERED
 
     def _fit_target(self, name: str, texts: Texts, fill: str | None) -> Lookup:
         if self._means is None or self._target is None:

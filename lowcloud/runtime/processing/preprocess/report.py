@@ -239,4 +239,4 @@ def _write(value: float | None, kind: str = "number") -> str:
         return ""
     if kind == "time":
         return str(np.datetime64(int(value), "s"))[:16].replace("T", " ")
-    return f"{value:,.4g}" if abs(value) < 1e5 else f"{value:.4g}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"

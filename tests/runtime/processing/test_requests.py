@@ -1,0 +1,143 @@
+"""Raw rows of requests, as CSV, JSON and JSON Lines, through a transform to a predictor."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.formats import BadRequest, UnsupportedMediaType
+from lowcloud.runtime.transform import FILE, Source, Transform, load, save
+from lowcloud.runtime.transform.attachment import adopt, attached
+from lowcloud.runtime.transform.features import OneHot, Scaled
+from lowcloud.runtime.transform.requests import BATCH, TransformedPredictor
+
+SOURCES = (
+    Source("id", "number", "dropped"),
+    Source("age", "number"),
+    Source("city", "text"),
+    Source("left", "text", "target"),
+)
+TRANSFORM = Transform(SOURCES, (Scaled("age", fill=1.0, shift=1.0, scale=2.0), OneHot("city", ("Oslo", "Rome, N"))))
+
+
+class Echo:
+    """A predictor that answers what it was asked."""
+
+    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+        assert content_type == "text/csv"
+        return body, accept
+
+
+@pytest.fixture
+def predictor() -> TransformedPredictor:
+    return TransformedPredictor(Echo(), TRANSFORM)
+
+
+def asked(predictor: TransformedPredictor, body: str, content_type: str = "text/csv") -> list[list[float]]:
+    answer, accept = predictor.answer(body.encode(), content_type, "x/any")
+    assert accept == "x/any"
+    return [[float(cell) for cell in line.split(",")] for line in answer.decode().splitlines()]
+
+
+SAME = {
+    "features": ("3,Oslo\n,Bern\n", "text/csv"),
+    "no type": ("3,Oslo\n,Bern\n", ""),
+    "carriage returns": ("3,Oslo\r\n,Bern\r\n", "text/csv; charset=utf-8"),
+    "without the target": ("7,3,Oslo\n8,,Bern", "text/csv"),
+    "whole rows": ("7,3,Oslo,yes\n8,,Bern,no", "text/csv"),
+    "a header": ("city,left,age\nOslo,no,3\nBern,no,\n", "text/csv"),
+    "objects": ('{"instances": [{"age": 3, "city": "Oslo"}, {"city": "Bern"}]}', "application/json"),
+    "texts in objects": (
+        '{"instances": [{"age": "3", "city": "Oslo"}, {"age": null, "city": "Bern"}]}',
+        "application/json",
+    ),
+    "lists": ('[[3, "Oslo"], [null, "Bern"]]', "application/json"),
+    "feature lists": ('{"instances": [{"features": [3, "Oslo"]}, {"features": ["", "Bern"]}]}', "application/json"),
+    "lines": ('{"age": 3.0, "city": "Oslo"}\n\n{"city": "Bern"}\n', "application/jsonlines"),
+}
+
+
+@pytest.mark.parametrize("shape", SAME)
+def test_rows_mean_the_same_however_they_are_sent(predictor: TransformedPredictor, shape: str) -> None:
+    assert asked(predictor, *SAME[shape]) == [[1, 1, 0], [0, 0, 0]]
+
+
+def test_one_row_needs_no_list(predictor: TransformedPredictor) -> None:
+    for body in ('{"age": 3, "city": "Oslo"}', '[3, "Oslo"]', '{"features": [3, "Oslo"]}'):
+        assert asked(predictor, body, "application/json") == [[1, 1, 0]]
+    assert asked(predictor, '3,"Rome, N"') == [[1, 0, 1]]
+    assert asked(predictor, '3,"Os\nlo"\n5,Os\u2028lo') == [[1, 0, 0], [2, 0, 0]]
+
+
+def test_many_rows_give_what_each_would(predictor: TransformedPredictor) -> None:
+    rows = [f"{i / 7!r},{'Oslo' if i % 3 else ''}" for i in range(3 * BATCH)]
+    together = asked(predictor, "\n".join(rows))
+    assert together == [asked(predictor, row)[0] for row in rows]
+
+
+REFUSED = {
+    "": "no rows",
+    "\n": "no rows",
+    "3,Oslo\n\n4,Oslo": "Row 2 has 1 values",
+    "1,2,3,4,5": "Row 1 has 5 values where 2 or 3 or 4 were expected",
+    "3,Oslo\n1": "Row 2 has 1 values",
+    "age,left\n3,no": "The header lacks the column 'city'",
+    "age,city\n3,Oslo,1": "Row 1 has 3 values where the header names 2",
+}
+REFUSED_JSON = {
+    "{": "not valid JSON",
+    "3": "must look like",
+    "[]": "no rows",
+    '{"instances": []}': "no rows",
+    '{"instances": {"a": 1}}': "no column 'a'; there are age, city",
+    '{"instances": [{"age": [1], "city": "x"}]}': "Row 1 has a list or an object where a value was expected",
+    '{"instances": [7]}': "Row 1 has 1 values",
+    "[[1,2],[1]]": "Row 2 has 1 values",
+    '["a", {}]': "Row 1 has a list or an object",
+}
+
+
+@pytest.mark.parametrize("body", REFUSED)
+def test_rows_that_do_not_fit_are_refused(predictor: TransformedPredictor, body: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        predictor.answer(body.encode(), "text/csv", "")
+    assert REFUSED[body] in str(caught.value)
+
+
+@pytest.mark.parametrize("body", REFUSED_JSON)
+def test_json_that_does_not_fit_is_refused(predictor: TransformedPredictor, body: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        predictor.answer(body.encode(), "application/json", "")
+    assert REFUSED_JSON[body] in str(caught.value)
+
+
+def test_other_types_are_refused(predictor: TransformedPredictor) -> None:
+    with pytest.raises(UnsupportedMediaType, match="raw rows come as text/csv"):
+        predictor.answer(b"", "application/x-recordio-protobuf", "")
+    with pytest.raises(BadRequest, match="not UTF-8"):
+        predictor.answer(b"\xff,a", "text/csv", "")
+
+
+def test_a_training_job_keeps_the_transform_of_its_channel(tmp_path: Path) -> None:
+    data, model = tmp_path / "data", tmp_path / "model"
+    adopt(data, model)
+    assert not model.exists()
+    (data / "transform" / "sub").mkdir(parents=True)
+    save(TRANSFORM, data / "transform" / "sub" / FILE)
+    adopt(data, model)
+    assert load(model / FILE) == TRANSFORM
+    assert isinstance(attached(Echo(), model), TransformedPredictor)
+    assert isinstance(attached(Echo(), tmp_path), Echo)
+    (data / "transform" / "sub" / FILE).write_text(json.dumps({"format": "lowcloud/transform", "version": 9}))
+    with pytest.raises(ClientError, match=r"Channel transform: .*version 9"):
+        adopt(data, model)
+    (data / "transform" / "sub" / FILE).rename(data / "transform" / "other.json")
+    with pytest.raises(ClientError, match=r"must hold one transform\.json"):
+        adopt(data, model)
+
+
+def test_a_missing_number_that_is_not_filled_reaches_the_predictor_as_nan() -> None:
+    predictor = TransformedPredictor(Echo(), Transform(SOURCES, (Scaled("age"),)))
+    assert np.isnan(asked(predictor, '{"age": null}', "application/json")[0][0])

@@ -1,0 +1,21 @@
+"""What a script is told of its host."""
+
+import os
+
+from lowcloud import contract
+from lowcloud.engine import Replica, Resources, Work
+from lowcloud.engine.plans import general_variables
+from lowcloud.runtime.sm_variables import cpus
+
+
+def test_a_host_has_the_processors_of_its_share_not_of_the_machine(monkeypatch):
+    work = Work("w", ("true",), (Replica(),), Resources(cpus=3.5, memory_bytes=1))
+    told = general_variables(work)
+    assert told["OMP_NUM_THREADS"] == "3"
+    monkeypatch.setenv(contract.CPUS_VARIABLE, told[contract.CPUS_VARIABLE])
+    assert cpus() == 3
+
+
+def test_outside_a_work_a_process_has_what_it_may_use(monkeypatch):
+    monkeypatch.delenv(contract.CPUS_VARIABLE, raising=False)
+    assert cpus() == len(os.sched_getaffinity(0))
