@@ -51,10 +51,24 @@ def load(folder: Path) -> tuple[Any, Framework]:
         import xgboost
 
         return xgboost.Booster(model_file=str(booster)), XGBOOST
+    saved = sorted([*folder.glob("*.joblib"), *folder.glob("*.skops")])
+    if len(saved) == 1:  # beyond what SageMaker's containers do
+        return _load_scikit_learn(saved[0]), SCIKIT_LEARN
     there = ", ".join(sorted(entry.name for entry in folder.iterdir())) or "nothing"
     raise ClientError(
         f"The inference script has no model_fn, and how to load the model is not plain: it holds {there}."
     )
+
+
+def _load_scikit_learn(path: Path) -> Any:
+    """A model of the user's own, in the user's own replica."""
+    if path.suffix == ".joblib":
+        import joblib
+
+        return joblib.load(path)
+    import skops.io
+
+    return skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
 
 
 def _decode_numbers(body: str | bytes, content_type: str) -> Any:

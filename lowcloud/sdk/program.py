@@ -15,6 +15,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 DESCRIPTION = "lowcloud-model.json"
+TRUSTED = ("sklearn.", "numpy.", "scipy.")  # modules whose classes a model of scikit-learn is made of
 JSON, NPY = "application/json", "application/x-npy"
 
 
@@ -178,7 +179,7 @@ def _save_skops(model: Any, path: Path) -> bool:
         return False
     try:
         skops.io.dump(model, path)
-        if not skops.io.get_untrusted_types(file=path):
+        if all(kind.startswith(TRUSTED) for kind in skops.io.get_untrusted_types(file=path)):
             return True
     except Exception as error:  # noqa: BLE001 - of a part that skops does not know, it says so in many ways
         print(f"skops does not keep this model ({error}); it is pickled.")
@@ -189,7 +190,10 @@ def _save_skops(model: Any, path: Path) -> bool:
 def _load_skops(folder: Path, _description: dict[str, Any]) -> Any:
     import skops.io
 
-    return skops.io.load(folder / "model.skops")
+    path = folder / "model.skops"
+    return skops.io.load(
+        path, trusted=[kind for kind in skops.io.get_untrusted_types(file=path) if kind.startswith(TRUSTED)]
+    )
 
 
 def _load_xgboost(folder: Path, description: dict[str, Any]) -> Any:

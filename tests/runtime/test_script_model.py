@@ -6,8 +6,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
+import skops.io
+from sklearn.tree import DecisionTreeClassifier
 
 from lowcloud.runtime import script_model
 from lowcloud.runtime.errors import ClientError
@@ -109,8 +112,8 @@ def test_a_script_that_is_not_there_is_named(folder: Path, monkeypatch: pytest.M
 
 
 def test_a_model_that_nothing_says_how_to_load_is_refused(folder: Path) -> None:
-    (folder / "model.joblib").write_bytes(b"")
-    with pytest.raises(ClientError, match=r"no model_fn.*model.joblib"):
+    (folder / "model.bin").write_bytes(b"")
+    with pytest.raises(ClientError, match=r"no model_fn.*model.bin"):
         load(folder, "")
 
 
@@ -165,3 +168,13 @@ def test_a_script_is_served_as_a_process_of_its_own(folder: Path, tmp_path: Path
     finally:
         server.process.terminate()
         server.process.wait(timeout=20)
+
+
+@pytest.mark.parametrize("ending", ["joblib", "skops"])
+def test_a_model_of_scikit_learn_is_loaded_and_asked_without_a_script(folder: Path, ending: str) -> None:
+    rows, labels = np.array([[0.0], [1.0], [2.0]]), [0, 1, 1]
+    model = DecisionTreeClassifier().fit(rows, labels)
+    keep = joblib.dump if ending == "joblib" else skops.io.dump
+    keep(model, folder / f"model.{ending}")
+    body, kind = load(folder, "").answer(b"0\n2\n", "text/csv", "application/json")
+    assert (body, kind) == (b"[0, 1]", "application/json")
