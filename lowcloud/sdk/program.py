@@ -191,9 +191,8 @@ def _load_skops(folder: Path, _description: dict[str, Any]) -> Any:
     import skops.io
 
     path = folder / "model.skops"
-    return skops.io.load(
-        path, trusted=[kind for kind in skops.io.get_untrusted_types(file=path) if kind.startswith(TRUSTED)]
-    )
+    trusted = [kind for kind in skops.io.get_untrusted_types(file=path) if kind.startswith(TRUSTED)]
+    return skops.io.load(path, trusted=trusted)
 
 
 def _load_xgboost(folder: Path, description: dict[str, Any]) -> Any:
