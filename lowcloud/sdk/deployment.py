@@ -8,7 +8,7 @@ from typing import Any
 
 from lowcloud.sdk import imports, storage
 from lowcloud.sdk.algorithm import PROGRAM, PROGRAM_FILE, SOURCE
-from lowcloud.sdk.cloud import Cloud, name_of
+from lowcloud.sdk.cloud import Cloud, check_instance_type, name_of
 from lowcloud.sdk.endpoints import PROGRAM_VARIABLE, Endpoint, style_of
 from lowcloud.sdk.errors import InvalidInput, Refused, asking
 
@@ -37,6 +37,7 @@ def deploy(cloud: Cloud, name: str, container: Mapping[str, Any], instance_type:
     Raises InvalidInput where there is an endpoint of this name, and EndpointFailed.
     """
     name = name_of(name, name)
+    check_instance_type(instance_type)
     variant = {
         "VariantName": "AllTraffic",
         "ModelName": name,

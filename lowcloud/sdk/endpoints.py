@@ -17,6 +17,7 @@ from lowcloud.sdk.rows import Rows
 POLL_SECONDS = 0.1
 LAST_LINES = 15
 LOG_SECONDS = 2.0  # after which what a replica has printed is in its log
+IS_GONE = ("ould not find", "is being deleted")
 PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
 
 
@@ -70,7 +71,10 @@ class Endpoint:
         return self
 
     def delete(self) -> None:
-        """Take it away with its configuration and its model; the artifact stays. Nothing happens where it is gone."""
+        """Take it away with its configuration and its model, and wait until it is gone; the artifact stays.
+
+        Nothing happens where it is gone already.
+        """
         model = self._models()
         for operation, given in (
             ("delete_endpoint", {"EndpointName": self.name}),
@@ -81,8 +85,10 @@ class Endpoint:
                 with asking():
                     getattr(self._cloud.sagemaker, operation)(**given)
             except Refused as refusal:
-                if "ould not find" not in str(refusal):
+                if not any(words in str(refusal) for words in IS_GONE):
                     raise
+        while self._exists():
+            time.sleep(POLL_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -99,16 +105,24 @@ class Endpoint:
         return reports.html(self._facts())
 
     def _facts(self) -> dict[str, Any]:
-        try:
-            described = self._describe()
-        except Refused:
+        if not self._exists():
             return {"endpoint": self.name, "status": "Deleted"}
+        described = self._describe()
         facts = {
             "endpoint": self.name,
             "status": described["EndpointStatus"],
             "failure": described.get("FailureReason"),
         }
         return {name: fact for name, fact in facts.items() if fact}
+
+    def _exists(self) -> bool:
+        try:
+            self._describe()
+        except Refused as refusal:
+            if any(words in str(refusal) for words in IS_GONE):
+                return False
+            raise
+        return True
 
     def _describe(self) -> Mapping[str, Any]:
         with asking():

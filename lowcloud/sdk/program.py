@@ -5,6 +5,7 @@ It imports nothing of Lowcloud, for it runs in whichever Python environment the 
 user's own job.
 """
 
+import importlib.util
 import io
 import json
 import os
@@ -26,6 +27,9 @@ def main() -> None:
         sys.exit(
             f"The function was sent by Python {_dotted(plan['python'])}, and the job runs Python {_dotted(running)}: "
             "run both by the same one, or give train() a script."
+        )
+    if importlib.util.find_spec("cloudpickle") is None:
+        sys.exit("The job's Python has no cloudpickle: install it where train() is called, or give a script.") a script."
         )
     function = pickle.loads((HERE / "function.pkl").read_bytes())
     given = {name: _read(name, description) for name, description in plan["channels"].items()}

@@ -117,7 +117,7 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise InvalidInput(f"A {type(value).__name__} cannot be sent in a row; give numbers or texts.")
+    raise InvalidInput(f"A value of type {type(value).__name__} cannot be sent in a row; give numbers or texts.")
 
 
 def _decoded(body: bytes, content_type: str) -> Any:

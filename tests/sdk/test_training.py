@@ -16,7 +16,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 import lowcloud
-from tests.running import RunningCloud, wait_for
+from tests.running import RunningCloud
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -65,7 +65,10 @@ def test_a_built_in_trains_on_a_frame_and_predicts():
         by_frame = endpoint.predict(FEATURES.head(3))
         assert endpoint.predict(FEATURES.head(3).to_numpy().tolist()).tolist() == by_frame.tolist()
         assert endpoint.predict(FEATURES.iloc[0].to_numpy()).tolist() == by_frame[:1].tolist()
-    wait_for(lambda: "Deleted" in repr(endpoint))
+    endpoint.delete()
+    assert "Deleted" in repr(endpoint)
+    with pytest.raises(lowcloud.InvalidInput, match=f"There is a job {job.name!r} already"):
+        lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", name=job.name)
 
 
 def test_a_function_trains_in_the_job_what_it_trains_here(capsys):
@@ -159,11 +162,12 @@ def test_a_model_that_cannot_answer_says_why(tmp_path):
 
         return model
 
-    with (
-        lowcloud.train(train, tmp_path / "data.txt", quiet=True).deploy() as endpoint,
-        pytest.raises(lowcloud.PredictionFailed, match="these rows are bad"),
-    ):
-        endpoint.predict([[1]])
+    with lowcloud.train(train, tmp_path / "data.txt", quiet=True).deploy("unable") as endpoint:
+        with pytest.raises(lowcloud.PredictionFailed, match="these rows are bad"):
+            endpoint.predict([[1]])
+        with pytest.raises(lowcloud.InvalidInput, match="already"):
+            lowcloud.train(train, tmp_path / "data.txt", quiet=True).deploy("unable")
+        assert lowcloud.endpoint("unable").status == "InService"
 
 
 def test_a_job_is_followed_and_stopped(tmp_path):
