@@ -30,7 +30,8 @@ def begin(connection: Connection, kind: Kind, name: str, asked: Specification, n
 def follow(connection: Connection, before: Job, job: Job) -> None:
     """Keep that a job runs now, or has ended."""
     if job.state == State.RUNNING and before.state != State.RUNNING:
-        tracking.start(connection, job.name, job.kind.prefix, job.modified_at)
+        now = job.modified_at
+        tracking.start(connection, job.name, job.kind.prefix, now, job.progress.started_at or now)
     if not job.state.is_end or before.state.is_end:
         return
     tracking.end(

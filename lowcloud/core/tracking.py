@@ -95,9 +95,9 @@ def begin(connection: Connection, job: Job) -> None:
     lineage.enter(connection, found, [lineage.link(one, own, Edge.CONTRIBUTED_TO, now) for one in found])
 
 
-def start(connection: Connection, job: str, kind: str, now: float) -> None:
-    """The job's program runs."""
-    _change(connection, f"{job}-aws-{kind}", now, started_at=now)
+def start(connection: Connection, job: str, kind: str, now: float, started_at: float) -> None:
+    """The job's program runs, perhaps again."""
+    _change(connection, f"{job}-aws-{kind}", now, started_at=started_at)
 
 
 def end(

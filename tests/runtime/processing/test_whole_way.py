@@ -1,4 +1,4 @@
-"""Raw rows prepared, learned from by each algorithm, and judged by the model that the job left: all in one folder each."""
+"""Raw rows prepared, learned from by each algorithm, and judged by the model that the job left."""
 
 import json
 import os
