@@ -29,8 +29,7 @@ def main() -> None:
             "run both by the same one, or give train() a script."
         )
     if importlib.util.find_spec("cloudpickle") is None:
-        sys.exit("The job's Python has no cloudpickle: install it where train() is called, or give a script.") a script."
-        )
+        sys.exit("The job's Python has no cloudpickle: install it where train() is called, or give a script.")
     function = pickle.loads((HERE / "function.pkl").read_bytes())
     given = {name: _read(name, description) for name, description in plan["channels"].items()}
     data = given["train"] if list(given) == ["train"] else given
