@@ -10,7 +10,7 @@ from lowcloud.sdk import imports, storage
 from lowcloud.sdk.algorithm import PROGRAM, PROGRAM_FILE, SOURCE
 from lowcloud.sdk.cloud import Cloud, check_instance_type, name_of
 from lowcloud.sdk.endpoints import PROGRAM_VARIABLE, Endpoint, style_of
-from lowcloud.sdk.errors import InvalidInput, Refused, asking
+from lowcloud.sdk.errors import EndpointFailed, InvalidInput, Refused, asking
 
 INSTANCE_TYPE = "ml.m5.large"
 SOURCE_VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"
@@ -57,7 +57,11 @@ def deploy(cloud: Cloud, name: str, container: Mapping[str, Any], instance_type:
                 "away; deploy('another-name') leaves it."
             ) from None
         raise
-    return made.wait()
+    try:
+        return made.wait()
+    except EndpointFailed:
+        made.delete()  # its name is free again, and its log stays
+        raise
 
 
 def _serving_program(cloud: Cloud, entry_point: str, source: str) -> str | None:

@@ -54,8 +54,7 @@ class Endpoint:
                 return told["Body"].read(), told.get("ContentType", "")
         except Refused as refusal:
             lines = self._last_lines() if refusal.code == "ModelError" else []
-            log = "\n  ".join(["\nThe end of its log:", *lines]) if lines else ""
-            raise PredictionFailed(f"The endpoint {self.name} did not answer: {refusal}{log}") from None
+            raise PredictionFailed(f"The endpoint {self.name} did not answer: {refusal}{_end(lines)}") from None
 
     def logs(self) -> list[str]:
         """The lines that its replicas have printed."""
@@ -67,7 +66,7 @@ class Endpoint:
             time.sleep(POLL_SECONDS)
         if described["EndpointStatus"] != "InService":
             reason = described.get("FailureReason", described["EndpointStatus"])
-            raise EndpointFailed(f"The endpoint {self.name} failed: {reason}")
+            raise EndpointFailed(f"The endpoint {self.name} failed: {reason}{_end(self.logs())}")
         return self
 
     def delete(self) -> None:
@@ -134,7 +133,7 @@ class Endpoint:
         lines, deadline = log.new_lines(), time.monotonic() + LOG_SECONDS
         while not (more := log.new_lines()) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        return (lines + more)[-LAST_LINES:]
+        return lines + more
 
     def _models(self) -> list[str]:
         try:
@@ -156,6 +155,10 @@ def endpoint(name: str, *, home: str | Path | None = None) -> Endpoint:
     except Refused as refusal:
         raise InvalidInput(f"There is no endpoint {name!r} to be asked: {refusal}") from None
     return Endpoint(cloud, name, style_of(model["PrimaryContainer"]))
+
+
+def _end(lines: list[str]) -> str:
+    return "\n  ".join(["\nThe end of its log:", *lines[-LAST_LINES:]]) if lines else ""
 
 
 def style_of(container: Mapping[str, Any]) -> Style:

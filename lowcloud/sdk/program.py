@@ -147,7 +147,7 @@ def _to_series(column: Any, described: dict[str, Any]) -> Any:
 
 def _table(columns: dict[str, Any], kind: str) -> Any:
     """Rows that came as columns by their names, as a table of the library that the model was trained with."""
-    if kind == "polars":
+    if kind == "polars" or importlib.util.find_spec("pandas") is None:
         import polars
 
         return polars.DataFrame(columns)

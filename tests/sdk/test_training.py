@@ -16,6 +16,8 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 import lowcloud
+from lowcloud.sdk import storage
+from lowcloud.sdk.cloud import connect
 from tests.running import RunningCloud
 
 pytestmark = pytest.mark.usefixtures("at_home")
@@ -191,6 +193,26 @@ def test_the_same_data_is_uploaded_once(at_home: RunningCloud):
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", quiet=True)
     assert len(s3.list_object_versions(Bucket=bucket, Prefix=prefix)["Versions"]) == 1
+
+
+def test_a_model_that_cannot_be_loaded_leaves_its_reason_and_no_endpoint(tmp_path):
+    (tmp_path / "train.py").write_text("def model_fn(folder):\n    raise OSError('nothing to load')\n")
+    (tmp_path / "data.txt").write_text("x")
+    job = lowcloud.train(tmp_path / "train.py", tmp_path / "data.txt", quiet=True)
+    for _ in range(2):
+        with pytest.raises(lowcloud.EndpointFailed, match="nothing to load"):
+            job.deploy("hollow")
+
+
+def test_a_large_file_goes_up_in_parts(at_home: RunningCloud, tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "PART_BYTES", 5 * 1024 * 1024)
+    content = np.random.default_rng(0).bytes(11 * 1024 * 1024)
+    (tmp_path / "large.bin").write_bytes(content)
+    cloud = connect()
+    url = storage.put(cloud, {"large.bin": tmp_path / "large.bin"}) + "large.bin"
+    assert storage.read(cloud, url) == content
+    bucket, key = storage.split(url)
+    assert at_home.client("s3").head_object(Bucket=bucket, Key=key)["ETag"].endswith('-3"')
 
 
 def test_the_lineage_leads_from_data_and_code_to_the_model(tmp_path):
