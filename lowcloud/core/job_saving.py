@@ -14,13 +14,13 @@ MESSAGES = {
     State.PENDING: "Waiting for capacity to start again",
     State.PREPARING: "Preparing the Python environment",
     State.STAGING: "Downloading input data",
-    State.RUNNING: "Training image download completed. Training in progress.",
+    State.RUNNING: "The program runs",
     State.RESTARTING: "The attempt was interrupted; clearing up for the next",
     State.STOPPING: "Stopping the job",
-    State.STORING: "Uploading generated training model",
-    State.COMPLETED: "Training job completed",
-    State.FAILED: "Training job failed",
-    State.STOPPED: "Training job stopped",
+    State.STORING: "Uploading what the program has left",
+    State.COMPLETED: "The job is completed",
+    State.FAILED: "The job has failed",
+    State.STOPPED: "The job is stopped",
 }
 
 

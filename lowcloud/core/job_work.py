@@ -81,14 +81,15 @@ def _has_network(job: Job, program: images.Program) -> bool:
 
 
 def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, sources: tuple[Input, ...]) -> Replica:
+    asked = job.specification
     return Replica(
         environment=_environment(cloud, job),
-        files={**_files(job, rank), **_indexes(job.specification)},
+        files={**_files(job, rank), **_indexes(asked)},
         inputs=laid.inputs,
         lazy_folders=laid.lazy_folders,
         streams=laid.streams,
         archives=sources,
-        folders=tuple(output.folder for output in job.specification.outputs),
+        folders=tuple(output.folder for output in (*asked.outputs, asked.checkpoints) if output),
     )
 
 

@@ -16,7 +16,6 @@ EMPTY_FOLDERS = (  # programs expect them to be there
     contract.MODEL,
     contract.OUTPUT_DATA,
     contract.OUTPUT_INTERMEDIATE,
-    contract.CHECKPOINTS,
 )
 THREADS = 4
 SMALL_BYTES = 8 << 20  # not worth a thread

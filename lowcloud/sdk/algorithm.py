@@ -24,6 +24,7 @@ Requirements: TypeAlias = str | Path | Sequence[str]
 PYTHON_IMAGE = "lowcloud-python"  # runs scripts by the server's own Python
 PROGRAM_FILE = "lowcloud_program.py"
 PROGRAM, SOURCE = "sagemaker_program", "sagemaker_submit_directory"
+REQUIREMENTS = "requirements.txt"
 ENTRY_POINTS = ("train.py", "main.py")  # looked for in a folder, in this order
 
 
@@ -103,10 +104,10 @@ def place(
     if algorithm.function is not None:
         files |= _function_files(algorithm.function, channels)
     if requirements:
-        files["requirements.txt"] = requirements
+        files[REQUIREMENTS] = requirements
     source = storage.put(cloud, {"source.tar.gz": storage.archive(files)}) + "source.tar.gz"
     named = {PROGRAM: json.dumps(algorithm.entry_point), SOURCE: json.dumps(source)}
-    return image or _python_image(cloud, bool(requirements)), named
+    return image or _python_image(cloud, has_requirements=REQUIREMENTS in files), named
 
 
 def _of_script(path: Path) -> Algorithm:
@@ -170,7 +171,7 @@ def _takes_parameters(function: Function) -> bool:
     raise InvalidInput(f"The function takes {signature}; it is called as (data, parameters) or as (data).")
 
 
-def _python_image(cloud: Cloud, has_requirements: bool) -> str:
+def _python_image(cloud: Cloud, *, has_requirements: bool) -> str:
     """The image whose Python is the one that runs this program, which the cloud is told of where it is not its own."""
     own = Path(sys.prefix)
     if has_requirements or not cloud.python or own.resolve() == Path(cloud.python).resolve():

@@ -1,5 +1,6 @@
 """The cloud that the short way works with: that of the wired environment, or that of a home, started if need be."""
 
+import difflib
 import os
 import re
 import secrets
@@ -107,6 +108,15 @@ def name_of(given: str | None, stem: str) -> str:
     if not NAME.fullmatch(given):
         raise InvalidInput(f"{given!r} cannot be a name: take up to 63 letters, digits and hyphens between them.")
     return given
+
+
+def check_instance_type(name: str) -> None:
+    """Raises InvalidInput where there is no such type."""
+    from lowcloud.instances import INSTANCES
+
+    if name not in INSTANCES:
+        close = difflib.get_close_matches(name, INSTANCES, 1) or ["ml.m5.large"]
+        raise InvalidInput(f"There is no instance type {name!r}. Did you mean {close[0]!r}?")
 
 
 @lru_cache(maxsize=4)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-Source: TypeAlias = Union["pd.DataFrame", "pd.Series", "pl.DataFrame", "NDArray[Any]", str, Path]
+Source: TypeAlias = Union["pd.DataFrame", "pl.DataFrame", "NDArray[Any]", str, Path]
 Data: TypeAlias = Source | Mapping[str, Source]
 
 CHANNEL = re.compile(r"[A-Za-z0-9.\-_]{1,64}")

@@ -8,9 +8,9 @@ from typing import Any
 
 from lowcloud.sdk import imports, storage
 from lowcloud.sdk.algorithm import PROGRAM, PROGRAM_FILE, SOURCE
-from lowcloud.sdk.cloud import Cloud, name_of
+from lowcloud.sdk.cloud import Cloud, check_instance_type, name_of
 from lowcloud.sdk.endpoints import PROGRAM_VARIABLE, Endpoint, style_of
-from lowcloud.sdk.errors import InvalidInput, Refused, asking
+from lowcloud.sdk.errors import EndpointFailed, InvalidInput, Refused, asking
 
 INSTANCE_TYPE = "ml.m5.large"
 SOURCE_VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"
@@ -37,6 +37,7 @@ def deploy(cloud: Cloud, name: str, container: Mapping[str, Any], instance_type:
     Raises InvalidInput where there is an endpoint of this name, and EndpointFailed.
     """
     name = name_of(name, name)
+    check_instance_type(instance_type)
     variant = {
         "VariantName": "AllTraffic",
         "ModelName": name,
@@ -56,7 +57,11 @@ def deploy(cloud: Cloud, name: str, container: Mapping[str, Any], instance_type:
                 "away; deploy('another-name') leaves it."
             ) from None
         raise
-    return made.wait()
+    try:
+        return made.wait()
+    except EndpointFailed:
+        made.delete()  # its name is free again, and its log stays
+        raise
 
 
 def _serving_program(cloud: Cloud, entry_point: str, source: str) -> str | None:

@@ -17,6 +17,7 @@ from lowcloud.sdk.rows import Rows
 POLL_SECONDS = 0.1
 LAST_LINES = 15
 LOG_SECONDS = 2.0  # after which what a replica has printed is in its log
+IS_GONE = ("ould not find", "is being deleted")
 PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
 
 
@@ -53,8 +54,7 @@ class Endpoint:
                 return told["Body"].read(), told.get("ContentType", "")
         except Refused as refusal:
             lines = self._last_lines() if refusal.code == "ModelError" else []
-            log = "\n  ".join(["\nThe end of its log:", *lines]) if lines else ""
-            raise PredictionFailed(f"The endpoint {self.name} did not answer: {refusal}{log}") from None
+            raise PredictionFailed(f"The endpoint {self.name} did not answer: {refusal}{_end(lines)}") from None
 
     def logs(self) -> list[str]:
         """The lines that its replicas have printed."""
@@ -66,11 +66,14 @@ class Endpoint:
             time.sleep(POLL_SECONDS)
         if described["EndpointStatus"] != "InService":
             reason = described.get("FailureReason", described["EndpointStatus"])
-            raise EndpointFailed(f"The endpoint {self.name} failed: {reason}")
+            raise EndpointFailed(f"The endpoint {self.name} failed: {reason}{_end(self.logs())}")
         return self
 
     def delete(self) -> None:
-        """Take it away with its configuration and its model; the artifact stays. Nothing happens where it is gone."""
+        """Take it away with its configuration and its model, and wait until it is gone; the artifact stays.
+
+        Nothing happens where it is gone already.
+        """
         model = self._models()
         for operation, given in (
             ("delete_endpoint", {"EndpointName": self.name}),
@@ -81,8 +84,10 @@ class Endpoint:
                 with asking():
                     getattr(self._cloud.sagemaker, operation)(**given)
             except Refused as refusal:
-                if "ould not find" not in str(refusal):
+                if not any(words in str(refusal) for words in IS_GONE):
                     raise
+        while self._exists():
+            time.sleep(POLL_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -99,16 +104,24 @@ class Endpoint:
         return reports.html(self._facts())
 
     def _facts(self) -> dict[str, Any]:
-        try:
-            described = self._describe()
-        except Refused:
+        if not self._exists():
             return {"endpoint": self.name, "status": "Deleted"}
+        described = self._describe()
         facts = {
             "endpoint": self.name,
             "status": described["EndpointStatus"],
             "failure": described.get("FailureReason"),
         }
         return {name: fact for name, fact in facts.items() if fact}
+
+    def _exists(self) -> bool:
+        try:
+            self._describe()
+        except Refused as refusal:
+            if any(words in str(refusal) for words in IS_GONE):
+                return False
+            raise
+        return True
 
     def _describe(self) -> Mapping[str, Any]:
         with asking():
@@ -120,7 +133,7 @@ class Endpoint:
         lines, deadline = log.new_lines(), time.monotonic() + LOG_SECONDS
         while not (more := log.new_lines()) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        return (lines + more)[-LAST_LINES:]
+        return lines + more
 
     def _models(self) -> list[str]:
         try:
@@ -142,6 +155,10 @@ def endpoint(name: str, *, home: str | Path | None = None) -> Endpoint:
     except Refused as refusal:
         raise InvalidInput(f"There is no endpoint {name!r} to be asked: {refusal}") from None
     return Endpoint(cloud, name, style_of(model["PrimaryContainer"]))
+
+
+def _end(lines: list[str]) -> str:
+    return "\n  ".join(["\nThe end of its log:", *lines[-LAST_LINES:]]) if lines else ""
 
 
 def style_of(container: Mapping[str, Any]) -> Style:

@@ -17,7 +17,7 @@ def library(data: object) -> str:
     """The library whose table or array this is: "pandas", "polars" or "numpy"; else ""."""
     kind = type(data)
     name = kind.__module__.partition(".")[0]
-    return name if (name, kind.__name__) in _KNOWN or _is_array(data) else ""
+    return name if (name, kind.__name__) in _TABLES or _is_array(data) else ""
 
 
 def split(data: Any, fraction: float) -> tuple[Any, Any]:
@@ -40,7 +40,8 @@ def to_polars(data: Any) -> "pl.DataFrame":
 
     match library(data):
         case "polars":
-            return data if isinstance(data, pl.DataFrame) else data.to_frame()
+            table: pl.DataFrame = data
+            return table
         case "numpy":
             if data.ndim != 2 or data.dtype.kind not in PLAIN:
                 raise InvalidInput(
@@ -48,8 +49,7 @@ def to_polars(data: Any) -> "pl.DataFrame":
                 )
             return pl.DataFrame(data, schema=[str(column) for column in range(data.shape[1])], orient="row")
         case _:
-            frame = data.to_frame() if data.ndim == 1 else data
-            return pl.DataFrame([_column(str(name), frame.iloc[:, at]) for at, name in enumerate(frame.columns)])
+            return pl.DataFrame([_column(str(name), data.iloc[:, at]) for at, name in enumerate(data.columns)])
 
 
 def to_parquet(data: Any) -> tuple[bytes, dict[str, Any]]:
@@ -65,7 +65,7 @@ def to_parquet(data: Any) -> tuple[bytes, dict[str, Any]]:
     return _written(to_polars(frame)), {"kind": "pandas", "columns": columns, "index": index}
 
 
-_KNOWN = {("pandas", "DataFrame"), ("pandas", "Series"), ("polars", "DataFrame"), ("polars", "Series")}
+_TABLES = {("pandas", "DataFrame"), ("polars", "DataFrame")}
 
 
 def _is_array(data: object) -> bool:

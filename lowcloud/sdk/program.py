@@ -5,6 +5,7 @@ It imports nothing of Lowcloud, for it runs in whichever Python environment the 
 user's own job.
 """
 
+import importlib.util
 import io
 import json
 import os
@@ -27,6 +28,8 @@ def main() -> None:
             f"The function was sent by Python {_dotted(plan['python'])}, and the job runs Python {_dotted(running)}: "
             "run both by the same one, or give train() a script."
         )
+    if importlib.util.find_spec("cloudpickle") is None:
+        sys.exit("The job's Python has no cloudpickle: install it where train() is called, or give a script.")
     function = pickle.loads((HERE / "function.pkl").read_bytes())
     given = {name: _read(name, description) for name, description in plan["channels"].items()}
     data = given["train"] if list(given) == ["train"] else given
@@ -144,7 +147,7 @@ def _to_series(column: Any, described: dict[str, Any]) -> Any:
 
 def _table(columns: dict[str, Any], kind: str) -> Any:
     """Rows that came as columns by their names, as a table of the library that the model was trained with."""
-    if kind == "polars":
+    if kind == "polars" or importlib.util.find_spec("pandas") is None:
         import polars
 
         return polars.DataFrame(columns)
@@ -191,9 +194,8 @@ def _load_skops(folder: Path, _description: dict[str, Any]) -> Any:
     import skops.io
 
     path = folder / "model.skops"
-    return skops.io.load(
-        path, trusted=[kind for kind in skops.io.get_untrusted_types(file=path) if kind.startswith(TRUSTED)]
-    )
+    trusted = [kind for kind in skops.io.get_untrusted_types(file=path) if kind.startswith(TRUSTED)]
+    return skops.io.load(path, trusted=trusted)
 
 
 def _load_xgboost(folder: Path, description: dict[str, Any]) -> Any:

@@ -57,7 +57,12 @@ class _PlainLines(_Nothing):
     def __init__(self, name: str):
         self._name = name
         self._stage = ""
-        self._begun = time.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is KeyboardInterrupt:
+            print(_left(self._name), flush=True)
 
     def show(self, summary: Mapping[str, Any], lines: list[str], metrics: Metrics) -> None:
         for line in lines:
@@ -94,7 +99,7 @@ class _LiveLine(_Nothing):
         if self._end:
             self._console.print(f"{self._name} {self._end}", markup=False)
         elif kind is KeyboardInterrupt:
-            self._console.print(f"{self._name} goes on; end it with: lowcloud stop {self._name}", markup=False)
+            self._console.print(_left(self._name), markup=False)
 
     def show(self, summary: Mapping[str, Any], lines: list[str], metrics: Metrics) -> None:
         from rich.spinner import Spinner
@@ -118,6 +123,10 @@ class _LiveLine(_Nothing):
             Text(self._last_line, style="dim"),
         )
         self._live.update(line)
+
+
+def _left(name: str) -> str:
+    return f"{name} goes on; end it with: lowcloud stop {name}"
 
 
 def _ending(summary: Mapping[str, Any], metrics: Metrics) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from lowcloud.sdk import frames
 from lowcloud.sdk.data import Style
-from lowcloud.sdk.errors import InvalidInput
+from lowcloud.sdk.errors import InvalidInput, PredictionFailed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,9 +23,10 @@ BODY_BYTES = 5 * 1024 * 1024  # of one request; an endpoint takes 25 MB at most,
 
 def requests(rows: Rows, style: Style) -> Iterator[tuple[bytes, str]]:
     """Bodies and their content type, several where the rows are many. Raises InvalidInput."""
+    rows = _told_plainly(rows)
     if isinstance(rows, Mapping):
-        rows = {name: values if isinstance(values, list | tuple) else _listed(values) for name, values in rows.items()}
-        yield from _of_columns(rows, style)
+        given = rows if style is Style.SCRIPT else {name: _listed(values) for name, values in rows.items()}
+        yield from _of_columns(given, style)
     elif frames.library(rows) in ("pandas", "polars"):
         yield from _of_frame(rows, style)
     else:
@@ -40,6 +41,18 @@ def answer(bodies: list[tuple[bytes, str]]) -> Any:
     if all(isinstance(part, np.ndarray) for part in parts):
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
     return parts[0] if len(parts) == 1 else [row for part in parts for row in part]
+
+
+def _told_plainly(rows: Rows) -> Any:
+    """One row of a DataFrame as a table of it, and a list of dicts as columns."""
+    if type(rows).__name__ == "Series" and hasattr(rows, "to_frame") and hasattr(rows, "iloc"):
+        return rows.to_frame().T.infer_objects()
+    if isinstance(rows, list) and rows and all(isinstance(row, Mapping) for row in rows):
+        try:
+            return {name: [row[name] for row in rows] for name in rows[0]}
+        except KeyError as error:
+            raise InvalidInput(f"The rows differ: one has no {error}.") from None
+    return rows
 
 
 def _of_frame(frame: Any, style: Style) -> Iterator[tuple[bytes, str]]:
@@ -107,9 +120,12 @@ def _npy(array: Any) -> bytes:
 
 
 def _listed(values: Any) -> Any:
-    return (
-        values.tolist() if hasattr(values, "tolist") else values.to_list() if hasattr(values, "to_list") else [values]
-    )
+    """The values of a column; a single one is a column of one."""
+    if isinstance(values, list | tuple):
+        return values
+    if hasattr(values, "tolist"):
+        return values.tolist() if getattr(values, "ndim", 1) else [values.tolist()]
+    return values.to_list() if hasattr(values, "to_list") else [values]
 
 
 def _plain(value: Any) -> Any:
@@ -117,15 +133,23 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise InvalidInput(f"A {type(value).__name__} cannot be sent in a row; give numbers or texts.")
+    raise InvalidInput(f"A value of type {type(value).__name__} cannot be sent in a row; give numbers or texts.")
 
 
 def _decoded(body: bytes, content_type: str) -> Any:
     import numpy as np
 
-    if content_type == NPY:
+    kind = content_type.partition(";")[0]
+    if kind == NPY:
         return np.load(BytesIO(body), allow_pickle=False)
-    found = json.loads(body)
+    if kind == CSV:
+        return _from_csv(body.decode())
+    if kind != JSON:
+        return body
+    try:
+        found = json.loads(body)
+    except ValueError:
+        raise PredictionFailed(f"The endpoint's answer is no JSON: {body[:80]!r}.") from None
     if isinstance(found, dict) and set(found) == {"predictions"}:
         found = [_prediction(one) for one in found["predictions"]]
     if not isinstance(found, list):
@@ -135,6 +159,20 @@ def _decoded(body: bytes, content_type: str) -> Any:
     except ValueError:
         return found
     return found if array.dtype == object else array
+
+
+def _from_csv(text: str) -> Any:
+    import numpy as np
+
+    rows = [line.split(",") for line in text.splitlines()]
+    if len({len(row) for row in rows}) > 1:
+        return rows
+    table = np.array(rows)
+    cells = table[:, 0] if table.ndim == 2 and table.shape[1] == 1 else table
+    try:
+        return cells.astype(float)
+    except ValueError:
+        return cells
 
 
 def _prediction(told: Any) -> Any:

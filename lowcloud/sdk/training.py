@@ -7,9 +7,9 @@ from typing import Any
 from lowcloud.sdk import algorithm
 from lowcloud.sdk import data as channel_data
 from lowcloud.sdk.algorithm import Model, Requirements
-from lowcloud.sdk.cloud import connect, name_of
+from lowcloud.sdk.cloud import check_instance_type, connect, name_of
 from lowcloud.sdk.data import Channel, Data, Source
-from lowcloud.sdk.errors import asking
+from lowcloud.sdk.errors import InvalidInput, Refused, asking
 from lowcloud.sdk.jobs import Job
 from lowcloud.sdk.storage import FOLDER
 
@@ -75,6 +75,7 @@ def train(
     given = algorithm.hyperparameters(chosen, parameters or {})
     installed = algorithm.read_requirements(chosen, requirements)
     job_name = name_of(name, chosen.stem)
+    check_instance_type(instance_type)
     cloud = connect(home)
     channels = channel_data.channels(cloud, data, validation, target, chosen.style)
     runs, source = algorithm.place(cloud, chosen, channels, image, installed)
@@ -99,8 +100,13 @@ def train(
         "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
         **({"ExperimentConfig": {"ExperimentName": experiment}} if experiment else {}),
     }
-    with asking():
-        cloud.sagemaker.create_training_job(**request)
+    try:
+        with asking():
+            cloud.sagemaker.create_training_job(**request)
+    except Refused as refusal:
+        if refusal.code != "ResourceInUse":
+            raise
+        raise InvalidInput(f"There is a job {job_name!r} already; lowcloud.job({job_name!r}) is it.") from None
     started = Job(cloud, job_name)
     return started.wait(quiet=quiet) if wait else started
 

@@ -177,11 +177,11 @@ def test_inputs_and_empty_folders_may_lie_anywhere_below_the_base(engine: Engine
     )
     script = (
         'cd "$SAGEMAKER_BASE_DIR"; cat processing/input/train/part; echo; echo x > processing/output/train/result;'
-        "ls -d own/one checkpoints output/intermediate output/data model input/data; echo > own/one/file"
+        "ls -d own/one output/intermediate output/data model input/data; echo > own/one/file"
     )
     engine.start(work("sh", "-c", script, replicas=(replica,)))
     assert ended(engine)[0].exit_code == 0, texts(engine)
-    empty = ["checkpoints", "input/data", "model", "output/data", "output/intermediate", "own/one"]
+    empty = ["input/data", "model", "output/data", "output/intermediate", "own/one"]
     assert texts(engine) == ["data", *empty]
     assert [entry.path for entry in engine.listing("w", 0, "processing/output")] == ["train/result"]
 

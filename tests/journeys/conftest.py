@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import numpy as np
 import pytest
 from botocore.config import Config
+from sklearn.datasets import load_breast_cancer
 
 from lowcloud import client, settings
 from tests.journeys.clients import JOURNEYS, Shell, installed
-from tests.running import RunningCloud
+from tests.running import RunningCloud, csv_of
 
 AWS = str(Path(sys.executable).parent / "aws")
 Tool = Callable[..., str]
@@ -25,6 +27,16 @@ OLDEST_NODE = 20  # of the packages in node/package-lock.json
 def s3(running_cloud: RunningCloud) -> Any:
     """A client of root, to see what the clients under test have done."""
     return running_cloud.client("s3")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A user's folder: the programs, and their data."""
+    made = tmp_path / "work"
+    shutil.copytree(JOURNEYS / "programs", made)
+    patients = load_breast_cancer()
+    (made / "train.csv").write_bytes(csv_of(np.column_stack([patients.target, patients.data[:, :10]])))
+    return made
 
 
 @pytest.fixture

@@ -81,6 +81,7 @@ def test_parameters_that_are_none(parameters, sentence):
         ("empty", {"validation": 0.5}, "validation=0.5 splits a table"),
         (FRAME, {"name": "no name", "target": "y"}, "'no name' cannot be a name"),
         (FRAME, {"requirements": ["x"], "target": "y"}, "requirements are for scripts"),
+        (FRAME, {"instance_type": "ml.m5.larg", "target": "y"}, "Did you mean 'ml.m5.large'"),
     ],
 )
 def test_data_that_cannot_be_used(tmp_path, data, options, sentence):

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from lowcloud.sdk import InvalidInput, program, rows
+from lowcloud.sdk import InvalidInput, PredictionFailed, program, rows
 from lowcloud.sdk.data import Style
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0], "b": [True, False]})
@@ -35,7 +35,15 @@ def test_a_script_gets_numbers_as_an_array_and_a_dict_as_it_is():
     assert kind == "application/x-npy"
     assert np.load(io.BytesIO(body)).tolist() == [[1.5, 1], [2, 0]]
     [(body, kind)] = rows.requests({"inputs": "a text"}, Style.SCRIPT)
-    assert (json.loads(body), kind) == ({"inputs": ["a text"]}, "application/json")
+    assert (json.loads(body), kind) == ({"inputs": "a text"}, "application/json")
+
+
+def test_one_row_of_a_frame_and_a_list_of_dicts_are_columns_too():
+    for given in (FRAME.iloc[0], FRAME.iloc[0].to_dict(), [{"a": 1.5, "b": True}]):
+        [(body, kind)] = rows.requests(given, Style.FUNCTION)
+        assert (json.loads(body), kind) == ({"a": [1.5], "b": [True]}, "application/json")
+    with pytest.raises(InvalidInput, match="one has no 'b'"):
+        list(rows.requests([{"a": 1, "b": 2}, {"a": 1}], Style.FUNCTION))
 
 
 def test_a_function_gets_the_columns_of_a_frame_by_their_names():
@@ -80,6 +88,10 @@ def test_answers_become_one_array_where_they_can():
     assert rows.answer(scores).tolist() == [0.5, 2]
     assert rows.answer([(b"[[1], [2, 3]]", "application/json")]) == [[1], [2, 3]]
     assert rows.answer([(b'{"label": "cat"}', "application/json")]) == {"label": "cat"}
+    assert rows.answer([(b"1,0.5\n0,0.25\n", "text/csv; charset=utf-8")]).tolist() == [[1, 0.5], [0, 0.25]]
+    assert rows.answer([(b"\x89PNG", "image/png")]) == b"\x89PNG"
+    with pytest.raises(PredictionFailed, match="is no JSON"):
+        rows.answer([(b"oops", "application/json")])
     array = program.output_fn(np.array([1, 2], np.int8), rows.ACCEPT[Style.FUNCTION])
     assert rows.answer([array, array]).dtype == np.int8
     texts = program.output_fn(np.array(["cat", "dog"]), rows.ACCEPT[Style.FUNCTION])

@@ -16,7 +16,9 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 import lowcloud
-from tests.running import RunningCloud, wait_for
+from lowcloud.sdk import storage
+from lowcloud.sdk.cloud import connect
+from tests.running import RunningCloud
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -65,7 +67,10 @@ def test_a_built_in_trains_on_a_frame_and_predicts():
         by_frame = endpoint.predict(FEATURES.head(3))
         assert endpoint.predict(FEATURES.head(3).to_numpy().tolist()).tolist() == by_frame.tolist()
         assert endpoint.predict(FEATURES.iloc[0].to_numpy()).tolist() == by_frame[:1].tolist()
-    wait_for(lambda: "Deleted" in repr(endpoint))
+    endpoint.delete()
+    assert "Deleted" in repr(endpoint)
+    with pytest.raises(lowcloud.InvalidInput, match=f"There is a job {job.name!r} already"):
+        lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", name=job.name)
 
 
 def test_a_function_trains_in_the_job_what_it_trains_here(capsys):
@@ -159,11 +164,12 @@ def test_a_model_that_cannot_answer_says_why(tmp_path):
 
         return model
 
-    with (
-        lowcloud.train(train, tmp_path / "data.txt", quiet=True).deploy() as endpoint,
-        pytest.raises(lowcloud.PredictionFailed, match="these rows are bad"),
-    ):
-        endpoint.predict([[1]])
+    with lowcloud.train(train, tmp_path / "data.txt", quiet=True).deploy("unable") as endpoint:
+        with pytest.raises(lowcloud.PredictionFailed, match="these rows are bad"):
+            endpoint.predict([[1]])
+        with pytest.raises(lowcloud.InvalidInput, match="already"):
+            lowcloud.train(train, tmp_path / "data.txt", quiet=True).deploy("unable")
+        assert lowcloud.endpoint("unable").status == "InService"
 
 
 def test_a_job_is_followed_and_stopped(tmp_path):
@@ -187,6 +193,26 @@ def test_the_same_data_is_uploaded_once(at_home: RunningCloud):
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", quiet=True)
     assert len(s3.list_object_versions(Bucket=bucket, Prefix=prefix)["Versions"]) == 1
+
+
+def test_a_model_that_cannot_be_loaded_leaves_its_reason_and_no_endpoint(tmp_path):
+    (tmp_path / "train.py").write_text("def model_fn(folder):\n    raise OSError('nothing to load')\n")
+    (tmp_path / "data.txt").write_text("x")
+    job = lowcloud.train(tmp_path / "train.py", tmp_path / "data.txt", quiet=True)
+    for _ in range(2):
+        with pytest.raises(lowcloud.EndpointFailed, match="nothing to load"):
+            job.deploy("hollow")
+
+
+def test_a_large_file_goes_up_in_parts(at_home: RunningCloud, tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "PART_BYTES", 5 * 1024 * 1024)
+    content = np.random.default_rng(0).bytes(11 * 1024 * 1024)
+    (tmp_path / "large.bin").write_bytes(content)
+    cloud = connect()
+    url = storage.put(cloud, {"large.bin": tmp_path / "large.bin"}) + "large.bin"
+    assert storage.read(cloud, url) == content
+    bucket, key = storage.split(url)
+    assert at_home.client("s3").head_object(Bucket=bucket, Key=key)["ETag"].endswith('-3"')
 
 
 def test_the_lineage_leads_from_data_and_code_to_the_model(tmp_path):
