@@ -3,7 +3,9 @@
 import io
 import json
 import re
+import shutil
 import socket
+import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lowcloud.engine import LOG_BYTES
-from tests.aws.test_lowcloud_service import BUCKET, at_end, create, describe, put_source
+from tests.aws.test_lowcloud_service import BUCKET, at_end, create, put_source
 from tests.running import RunningCloud, wait_for
 
 IMAGE = "sagemaker-base-python-310"  # a framework without libraries: nothing is built
@@ -214,8 +216,8 @@ def test_a_script_that_removes_its_own_folders_fails_for_want_of_its_model(cloud
 SPY = """
     import os, sys, json, pathlib
     home = json.load(open("/opt/ml/input/config/hyperparameters.json"))["home"]
-    found = []
-    for place in (home, f"{home}/work", f"{home}/environments", os.path.dirname(home), "/proc/1/root", "/root"):
+    found = [name for name in os.listdir(home) if name != "client"]  # which it is shown, to act by its role
+    for place in (f"{home}/work", f"{home}/work/decoy", f"{home}/environments", f"{home}/data", "/proc/1/root"):
         try: found += [f"{place}/{name}" for name in os.listdir(place)]
         except OSError: pass
     for name in ("lowcloud.db", "server.json", "root-key", "credentials", "settings.json", "work/ids"):
@@ -234,12 +236,14 @@ SPY = """
 
 
 def test_a_script_finds_neither_other_jobs_nor_the_home_of_the_cloud(cloud):
-    other = create(cloud, IMAGE, put_source(cloud, "import time; open('/opt/ml/model/own', 'w'); time.sleep(600)"))
-    wait_for(lambda: describe(cloud, other)["SecondaryStatus"] == "Training")
-    described = run(cloud, SPY, hyperparameters={"home": str(cloud.home)})
-    cloud.client("sagemaker").stop_training_job(TrainingJobName=other)
+    decoy = cloud.home / "work" / "decoy"
+    decoy.mkdir(mode=0o777)
+    (decoy / "secret").write_text("of another job")
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "elsewhere"]) as other:
+        described = run(cloud, SPY, hyperparameters={"home": str(cloud.home)})
+        other.kill()
+    shutil.rmtree(decoy)
     assert "found []" in log(cloud, described["TrainingJobName"])
-    assert at_end(cloud, other)["TrainingJobStatus"] == "Stopped"
 
 
 CALLER = """
