@@ -81,7 +81,7 @@ def _run(base: Path, command: list[str], environment: dict[str, str], folder: Pa
 def _environment(base: Path) -> dict[str, str]:
     """This process's environment with a layer of its own in front of PATH, and the package indexes of the server."""
     # Containers run as root, and the SDK's remote functions look for sudo where somebody else asks.
-    environment = {"PYTHONUNBUFFERED": "1", "USER": "root", "LOGNAME": "root", **os.environ}
+    environment = {"PYTHONUNBUFFERED": "1", **os.environ, "USER": "root", "LOGNAME": "root"}
     if (base / contract.PIP_CONFIGURATION).exists():
         environment.setdefault("PIP_CONFIG_FILE", str(base / contract.PIP_CONFIGURATION))
     path = environment.get("PATH", os.defpath)

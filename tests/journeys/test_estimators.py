@@ -1,16 +1,25 @@
 """The SDK's estimators and processors with users' own scripts: what they trained, wrote, printed and failed with."""
 
 import io
+import sys
 import tarfile
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.journeys.sdk import journey, python, run
+from tests.journeys.sdk import environment, journey, python, run
 from tests.running import RunningCloud
 
 SCRIPT_ERROR = "ValueError: the rows have 11 columns, expected 12"
+
+
+def files_of(s3: Any, uri: str) -> dict[str, bytes]:
+    """The files of an archive in the store, by name."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        return {one.name: archive.extractfile(one).read() for one in archive if one.isfile()}  # type: ignore[union-attr]
 
 
 def test_a_scikit_learn_script_trains_with_all_it_brings_and_its_model_answers(running_cloud, folder):
@@ -47,18 +56,8 @@ def test_xgboost_trains_the_same_model_by_itself_and_by_a_script(running_cloud, 
     expected = xgboost.train(parameters, matrix, 7).predict(matrix)
     found = journey(run(running_cloud, folder, python(""), "xgboost_2.py"))
     for uri in found.values():
-        booster = xgboost.Booster(model_file=bytearray(member_of(s3, uri, "xgboost-model")))
+        booster = xgboost.Booster(model_file=bytearray(files_of(s3, uri)["xgboost-model"]))
         np.testing.assert_allclose(booster.predict(matrix), expected, rtol=1e-5)
-
-
-def member_of(s3: Any, uri: str, name: str) -> bytes:
-    """A file of an archive in the store."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        member = archive.extractfile(name)
-        assert member is not None
-        return member.read()
 
 
 def test_processors_run_scripts_folders_of_code_and_the_ready_programs(running_cloud: RunningCloud, folder):
@@ -78,3 +77,90 @@ def test_processors_run_scripts_folders_of_code_and_the_ready_programs(running_c
     assert items == 569
     assert accuracy > 0.9
     assert found["pages"] == ["evaluation.html", "evaluation.json"]
+
+
+def test_a_spot_job_goes_on_from_its_checkpoint_and_a_stopped_one_keeps_what_it_saved(running_cloud, folder, s3):
+    found = journey(run(running_cloud, folder, python(""), "interrupts_2.py", sys.executable, "-m", "lowcloud.cli"))
+    spot, stopped = found["spot"], found["stopped"]
+    assert spot["status"] == "Completed"
+    assert spot["begins"] == ["begins at 0", "begins at 5"]
+    assert spot["checkpoint"] == "10"
+    assert files_of(s3, spot["model"]) == {"count": b"10"}
+    told = [*("Starting", "Downloading", "Training", "Stopping", "Interrupted")]
+    told += [*("Restarting", "Downloading", "Training", "Uploading", "Completed")]
+    assert [one for one in spot["transitions"] if one != "PreparingTrainingStack"] == told
+    assert spot["saves"]
+    assert stopped["status"] == "Stopped"
+    assert files_of(s3, stopped["model"]) == {"saved": b"in time"}
+    assert stopped["transitions"][-3:] == ["Stopping", "Uploading", "Stopped"]
+
+
+def test_a_script_reads_files_lazy_files_pipes_and_manifests_and_hosts_find_each_other(running_cloud, folder):
+    printed = run(running_cloud, folder, python(""), "inputs_2.py")
+    assert "algo-1 hears 2 from algo-2" in printed
+    assert "algo-2 hears 1 from algo-1" in printed
+    found = journey(printed)
+    texts = {f"{name}.txt": f"text of {name}\n" for name in "abc"}
+    stream = "".join(texts.values())
+    assert found == {
+        "read": {
+            "file": texts,
+            "lazy": texts,
+            "pipe": {"epoch 0": stream, "epoch 1": stream},
+            "listed": {name: text for name, text in texts.items() if name != "b.txt"},
+        },
+        "sum": "3",
+    }
+
+
+def test_the_model_trainer_of_sdk_3_runs_source_code_by_script_and_by_command(running_cloud, folder):
+    printed = run(running_cloud, folder, python("-3"), "trainer_script_3.py")
+    found = journey(printed)
+    assert found["facts"] == {
+        "rate": 0.25,
+        "layers": [3, 4],
+        "hps": {"rate": 0.25, "layers": [3, 4]},
+        "lines": 569,
+        "named": {
+            "SM_CURRENT_HOST": "algo-1",
+            "SM_SOURCE_DIR": "/opt/ml/input/data/code",
+            "SM_ENTRY_SCRIPT": "train.py",
+        },
+    }
+    assert found["checkpoint"] == "epoch 1"
+    assert found["two"] == {"host": "algo-1 of 2\n", "sum": "3"}
+    assert "'train.py', '--fail', 'yes'" in found["error"]
+
+
+@pytest.mark.slow
+def test_a_function_runs_as_a_job_and_gives_its_result_or_raises_its_error(running_cloud, folder):
+    running_cloud.cli("image", "add", "journey-of-functions", "--python", str(environment("sagemaker")))
+    found = journey(run(running_cloud, folder, python(""), "remote_2.py", "journey-of-functions"))
+    assert found["result"]["mean"] == 6
+    assert found["result"]["job"].startswith("mean-of-")
+    assert found["error"] == "division by zero"
+    assert found["squares"] == [9, 16]
+
+
+@pytest.fixture
+def torch(running_cloud: RunningCloud) -> None:
+    """The images of PyTorch and HuggingFace mean the environment in which the tests have them."""
+    for name in ("pytorch-training", "huggingface-pytorch-training"):
+        running_cloud.cli("image", "add", name, "--python", str(environment("torch")))
+
+
+@pytest.mark.slow
+def test_pytorch_trains_over_two_hosts_and_huggingface_from_a_configuration(running_cloud, folder, s3, torch):
+    printed = run(running_cloud, folder, python(""), "torch_2.py")
+    assert "rank 0 of 2: loss=0.00" in printed
+    assert "rank 1 of 2: loss=0.00" in printed
+    assert "predicted [0, 1]" in printed
+    found = journey(printed)
+    assert list(files_of(s3, found["network"])) == ["model.pt"]
+    assert sorted(files_of(s3, found["transformer"])) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.slow
+def test_the_model_trainer_of_sdk_3_trains_over_two_hosts_by_torchrun(running_cloud, folder, s3, torch):
+    printed = run(running_cloud, folder, python("-3"), "torch_3.py")
+    assert list(files_of(s3, journey(printed)["network"])) == ["model.pt"]

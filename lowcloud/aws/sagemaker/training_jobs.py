@@ -246,12 +246,12 @@ def _transitions(job: Job, history: Sequence[events.Event]) -> list[dict[str, An
     ends = [*(event.at for event in history[1:]), *([job.ended_at] if history else [])]
     return [
         {
-            "Status": _secondary_status(State(event.state), job),
+            "Status": _secondary_status(State(event.state), job) if number else SECONDARY_STATUS[State.PENDING],
             "StartTime": time(event.at),
             **({"EndTime": time(end)} if end else {}),
             "StatusMessage": event.message,
         }
-        for event, end in zip(history, ends, strict=True)
+        for number, (event, end) in enumerate(zip(history, ends, strict=True))
     ]
 
 
