@@ -143,11 +143,15 @@ def _are_ready(cloud: Cloud, endpoint: Endpoint) -> bool:
 def _is_environment_ready(cloud: Cloud, endpoint: Endpoint, variant: Variant) -> bool:
     """Whether a variant's Python environment is there; it is built where it is not. Raises StagingFailed."""
     stream = f"{variant.name}/environment-{int(endpoint.created_at * 1000)}"
+
+    def collect(work_id: str, run: str) -> None:
+        logs.collect(cloud, logs.endpoint_group(endpoint.name), stream, work_id, 0, run=run)
+
     return environments.build(
         cloud,
         endpoint.environments[variant.model],
         lambda: model_servers.builder(cloud, endpoint.models[variant.model]),
-        lambda work_id: logs.collect(cloud, logs.endpoint_group(endpoint.name), stream, work_id, 0),
+        collect,
     )
 
 

@@ -40,6 +40,10 @@ SAME_IN_UV = {
 }
 
 
+class BuilderLost(StagingFailed):
+    """The machine, not what was asked for, has ended the builder."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """What an environment holds beyond the interpreter that Lowcloud runs by."""
@@ -99,20 +103,19 @@ def is_ready(cloud: Cloud, name: str) -> bool:
     return not name or name.startswith("/") or cloud.engine.has_environment(name)
 
 
-def build(cloud: Cloud, name: str, plan: Callable[[], Work], collect: Callable[[str], None]) -> bool:
+def build(cloud: Cloud, name: str, plan: Callable[[], Work], collect: Callable[[str, str], None]) -> bool:
     """Build the environment of a key, or go on with it; whether it is there.
 
-    `plan` gives its builder, and `collect` moves what that prints, by its id, to where its user reads it.
-    Raises StagingFailed where it cannot be built.
+    `plan` gives its builder, and `collect` moves what that prints, by its id and a name of this very run of it, to
+    where its user reads it. Raises StagingFailed where it cannot be built.
     """
     if is_ready(cloud, name):
         return True
     work_id = builder_id(name)
     status = next(iter(cloud.engine.status(work_id)), ReplicaStatus(Phase.ABSENT))
     if status.phase in (Phase.ABSENT, Phase.STAGING):
-        cloud.engine.start(plan())
-        return False
-    collect(work_id)
+        return _start(cloud, name, plan)
+    collect(work_id, f"{work_id}@{status.started_at}")
     if status.phase not in (Phase.EXITED, Phase.LOST):
         return False
     if status.exit_code == 0:
@@ -121,12 +124,17 @@ def build(cloud: Cloud, name: str, plan: Callable[[], Work], collect: Callable[[
         return True
     said = (cloud.engine.read_file(work_id, 0, contract.FAILURE, FAILURE_BYTES) or b"").decode(errors="replace")
     cloud.engine.remove(work_id)
+    if status.phase == Phase.LOST:
+        raise BuilderLost("The host was lost while the Python environment was built.")
     raise StagingFailed(said.strip().removeprefix("ClientError: ") or UNSAID)
 
 
 def let_go(cloud: Cloud, name: str) -> None:
-    """End a builder that works for somebody who has gone. Another that waits for it starts it again."""
-    if not is_ready(cloud, name):
+    """End a builder that works for somebody who has gone. Another that waits for it starts it again.
+
+    One that has built all is only in the way: a server that was killed may have left it.
+    """
+    if name and not name.startswith("/"):
         cloud.engine.remove(builder_id(name))
 
 
@@ -160,6 +168,15 @@ def pip_configuration(given: Mapping[str, str] | None = None) -> str:
     settings = {name: value for name, value in index_settings(given).items() if name.startswith("PIP_")}
     lines = [f"{name.removeprefix('PIP_').lower().replace('_', '-')} = {value}" for name, value in settings.items()]
     return "\n".join(["[global]", *lines, ""]) if lines else ""
+
+
+def _start(cloud: Cloud, name: str, plan: Callable[[], Work]) -> bool:
+    try:
+        cloud.engine.start(plan())
+    except StagingFailed:
+        if not is_ready(cloud, name):  # else another job's builder was quicker, and has gone
+            raise
+    return is_ready(cloud, name)
 
 
 def _distribution(requirement: str) -> str:

@@ -33,9 +33,10 @@ def build(cloud: Cloud, job: Job) -> bool:
         assert need.environment is not None, "only what has requirements is built"
         return environments.builder(cloud, need.environment, need.code)
 
-    return environments.build(
-        cloud, job.progress.environment or "", plan, lambda work_id: job_logs.collect(cloud, job, 0, work_id)
-    )
+    def collect(work_id: str, run: str) -> None:
+        job_logs.collect(cloud, job, 0, work_id, run=run)
+
+    return environments.build(cloud, job.progress.environment or "", plan, collect)
 
 
 def is_ready(cloud: Cloud, job: Job) -> bool:

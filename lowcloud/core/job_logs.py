@@ -15,8 +15,11 @@ def hosts(job: Job) -> list[str]:
     return [f"algo-{rank + 1}" for rank in range(job.specification.instance_count)]
 
 
-def collect(cloud: Cloud, job: Job, rank: int, work_id: str, replica: int = 0) -> None:
-    """Move what a replica of a work printed into the stream of the job's host `rank`, and its metrics into series."""
+def collect(cloud: Cloud, job: Job, rank: int, work_id: str, replica: int = 0, run: str = "") -> None:
+    """Move what a replica of a work printed into the stream of the job's host `rank`, and its metrics into series.
+
+    `run` names this run of a work that may be started again under its id.
+    """
     group, stream = job.kind.log_group, f"{job.name}/{hosts(job)[rank]}-{int(job.created_at)}"
     wanted = definitions(job)
 
@@ -25,7 +28,7 @@ def collect(cloud: Cloud, job: Job, rank: int, work_id: str, replica: int = 0) -
         metrics.record(connection, ((metrics.series_of_job(job.name, name), point) for name, point in found))
 
     logs.open_stream(cloud, group, stream)
-    logs.collect(cloud, group, stream, work_id, replica, record_metrics)
+    logs.collect(cloud, group, stream, work_id, replica, record_metrics, run)
 
 
 def collect_all(cloud: Cloud, job: Job) -> None:

@@ -1,12 +1,16 @@
 """What a job leaves: its outputs stored at its end, and its checkpoints and continuous outputs while it runs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from lowcloud.core import objects
 from lowcloud.core.cloud import Closing, Cloud
-from lowcloud.core.errors import Invalid
+from lowcloud.core.errors import CloudError, Invalid, NotFound, StorageUnavailable
+from lowcloud.core.job_wishes import Unwanted, looking_after
 from lowcloud.core.jobs import Job, Output
 from lowcloud.engine import FileEntry
+
+Look = Callable[[], None]  # is called now and then, and may raise to leave what is under way
 
 
 def store(cloud: Cloud, job: Job) -> str:
@@ -19,22 +23,38 @@ def store(cloud: Cloud, job: Job) -> str:
         if output.is_archive:
             _store_archive(cloud, job, output)
         else:
-            _store_files(cloud, job, output, is_final=True)
+            _store_files(cloud, job, output)
         stored = stored or f"s3://{output.bucket}/{output.prefix}"
+    store_last(cloud, job)
     return stored
 
 
-def store_changes(cloud: Cloud, job: Job, is_final: bool) -> None:
-    """Store what has changed of checkpoints and continuous outputs.
+def store_changes(cloud: Cloud, job: Job) -> None:
+    """Store what has changed of checkpoints and continuous outputs of a program that runs.
 
-    A file is stored once it has stayed the same between two looks, or at once where this is the final look.
+    A file is stored once it has stayed the same between two looks. Whatever cannot be stored is left: the program goes
+    on, and at its end either it can, or the job ends with the reason. Raises Closing.
     """
+    look = looking_after(cloud, job)
+    for output in _live(job):
+        with suppress(CloudError, Unwanted):
+            _store_files(cloud, job, output, look)
+
+
+def store_last(cloud: Cloud, job: Job) -> None:
+    """Store what has changed of checkpoints and continuous outputs of a program that has ended.
+
+    Raises CloudError, once all is stored that can be, and Closing.
+    """
+    for output in _live(job):
+        _store_files(cloud, job, output)
+
+
+def _live(job: Job) -> list[Output]:
+    """The outputs that are stored while the program runs."""
     asked = job.specification
     live = [output for output in asked.outputs if output.is_continuous]
-    if asked.checkpoints:
-        live.append(asked.checkpoints)
-    for output in live:
-        _store_files(cloud, job, output, is_final)
+    return [*live, asked.checkpoints] if asked.checkpoints else live
 
 
 def _store_archive(cloud: Cloud, job: Job, output: Output) -> None:
@@ -55,24 +75,52 @@ def _archive(cloud: Cloud, job: Job, output: Output) -> Iterator[bytes]:
         raise Invalid(f"the program's {output.name} folder cannot be read: {error.strerror or error}.") from error
 
 
-def _store_files(cloud: Cloud, job: Job, output: Output, is_final: bool) -> None:
+def _store_files(cloud: Cloud, job: Job, output: Output, look: Look | None = None) -> None:
+    """Store the files that have changed, at the end of the program where nobody looks meanwhile.
+
+    Raises the first fault of a file, such as a name that no key can have, after all others are stored.
+    """
+    fault: CloudError | None = None
     for rank in range(job.specification.instance_count):
-        for entry in cloud.engine.listing(job.work_id, rank, output.folder):
+        for entry in _listing(cloud, job, rank, output):
             file = (rank, output.folder, entry.path)
-            if cloud.synced.should_store(job.work_id, file, entry, is_final):
-                _store_file(cloud, job, rank, output, entry)
+            if not cloud.synced.should_store(job.work_id, file, entry, is_final=look is None):
+                continue
+            try:
+                _store_file(cloud, job, rank, output, entry, look)
                 cloud.synced.note(job.work_id, file, entry)
+            except (StorageUnavailable, NotFound):  # which the next file would meet as well
+                raise
+            except CloudError as error:
+                fault = fault or error
+    if fault is not None:
+        raise fault
 
 
-def _store_file(cloud: Cloud, job: Job, rank: int, output: Output, entry: FileEntry) -> None:
+def _listing(cloud: Cloud, job: Job, rank: int, output: Output) -> tuple[FileEntry, ...]:
+    try:
+        return cloud.engine.listing(job.work_id, rank, output.folder)
+    except OSError as error:
+        raise Invalid(f"the program's {output.folder} folder cannot be read: {error.strerror or error}.") from error
+
+
+def _store_file(cloud: Cloud, job: Job, rank: int, output: Output, entry: FileEntry, look: Look | None) -> None:
     def read() -> Iterator[bytes]:
         for chunk in cloud.engine.read(job.work_id, rank, f"{output.folder}/{entry.path}"):
             if cloud.closing.is_set():
                 raise Closing
+            if look:
+                look()
             yield chunk
 
     prefix = output.prefix.rstrip("/")
     key = f"{prefix}/{entry.path}" if prefix else entry.path
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise Invalid(
+            f"the file name {entry.path!r} in {output.folder} is not UTF-8, as keys are. Rename it."
+        ) from error
     try:
         objects.put(cloud, output.bucket, key, read())
     except FileNotFoundError:

@@ -1,51 +1,27 @@
 """The life of a job: a pure `step`, and the turn of the reconciler that observes, steps, saves and acts."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import Connection, and_
-
-from lowcloud import instances
 from lowcloud.core import (
-    admission,
-    events,
+    environments,
     job_environment,
     job_logs,
     job_outputs,
-    job_tracking,
+    job_saving,
     job_work,
     jobs,
-    pools,
-    shares,
 )
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import CloudError, StorageFull
-from lowcloud.core.jobs import Job, Kind, Limit, State, billable_seconds
+from lowcloud.core.errors import CloudError, StorageUnavailable
+from lowcloud.core.job_wishes import STOP_GRACE_SECONDS, abandoning_what_is_unwanted, is_unwanted, reached
+from lowcloud.core.jobs import Job, Kind, State, billable_seconds
 from lowcloud.core.reconciler import Claim
 from lowcloud.engine import Phase, ReplicaStatus, StagingFailed
 
-STOP_GRACE_SECONDS = 120  # between SIGTERM and SIGKILL, as SageMaker documents for StopTrainingJob
 FAILURE_LIMIT = 1024  # characters of a failure reason
 PROGRAM_FAILED = "AlgorithmError: The program failed; see its log."
-WATCH_SECONDS = 0.5
 ENDS = (Phase.EXITED, Phase.LOST)
-
-MESSAGES = {
-    State.PENDING: "Waiting for capacity to start again",
-    State.PREPARING: "Preparing the Python environment",
-    State.STAGING: "Downloading input data",
-    State.RUNNING: "The program runs",
-    State.RESTARTING: "The attempt was interrupted; clearing up for the next",
-    State.STOPPING: "Stopping the job",
-    State.STORING: "Uploading what the program has left",
-    State.COMPLETED: "The job is completed",
-    State.FAILED: "The job has failed",
-    State.STOPPED: "The job is stopped",
-}
 
 
 class Action(StrEnum):
@@ -68,6 +44,7 @@ class Observation:
     has_environment: bool = True
     failure: str | None = None  # why it could not be prepared, laid or stored, or the program failed
     message: str | None = None  # what a program that has ended has to say
+    unstored: str | None = None  # why the last of its checkpoints and continuous outputs are not stored
     artifact: str | None = None  # where the artifact lies; "" where the program left none
     is_cleared: bool = False  # nothing is left of this attempt
     is_removed: bool = False
@@ -111,13 +88,8 @@ def step(job: Job, seen: Observation, now: float) -> Step:
             return job, None if seen.is_removed else Action.REMOVE
 
 
-def is_unwanted(job: Job, now: float) -> bool:
-    """Whether somebody wants the job to end, or to make room, or one of its limits is reached."""
-    return job.stop_requested or job.interrupt_requested or _reached(job, now) is not None
-
-
 def _step_pending(job: Job, seen: Observation, now: float) -> Step:
-    if job.stop_requested or _reached(job, now):
+    if job.stop_requested or reached(job, now):
         return _end(_note_limit(job, now), State.STOPPED, now), Action.REMOVE
     if not job.is_admitted:
         return job, None
@@ -134,7 +106,7 @@ def _step_preparing(job: Job, seen: Observation, now: float) -> Step:
     if is_unwanted(job, now):
         return _leave_early(job, now)
     if seen.failure:
-        return _fail(job, seen.failure, now), Action.REMOVE
+        return _fail_or_retry(_note(job, failure=seen.failure), now)
     if seen.has_environment:
         return _enter(job, State.STAGING, now), Action.START
     return job, Action.PREPARE
@@ -143,10 +115,10 @@ def _step_preparing(job: Job, seen: Observation, now: float) -> Step:
 def _step_staging(job: Job, seen: Observation, now: float) -> Step:
     if is_unwanted(job, now):
         return _stop(_note_limit(job, now), now) if seen.has_begun else _leave_early(job, now)
-    if seen.failure:
-        return _fail(job, seen.failure, now), Action.REMOVE
     if seen.replicas and all(status.phase not in (Phase.ABSENT, Phase.STAGING) for status in seen.replicas):
         return _enter(job, State.RUNNING, now), None
+    if seen.failure:
+        return _fail_or_retry(_note(job, failure=seen.failure), now)
     return job, Action.START
 
 
@@ -171,6 +143,8 @@ def _step_stopping(job: Job, seen: Observation, now: float) -> Step:
     if job.progress.failure:
         return _fail_or_retry(job, now)
     if job.interrupt_requested and not (job.stop_requested or job.progress.ended_by):
+        if seen.unstored:  # the next attempt would begin without knowing what it misses
+            return _fail(job, seen.unstored, now), Action.REMOVE
         return _enter(job, State.RESTARTING, now), Action.CLEAR
     return _enter(job, State.STORING, now), Action.STORE
 
@@ -203,21 +177,8 @@ def _step_storing(job: Job, seen: Observation, now: float) -> Step:
     return _end(stored, State.STOPPED if was_stopped else State.COMPLETED, now), Action.REMOVE
 
 
-def _reached(job: Job, now: float) -> Limit | None:
-    """The limit that the job has reached."""
-    asked, progress = job.specification, job.progress
-    began = progress.attempt_started_at
-    if began is not None and progress.spent_seconds + now - began > asked.max_runtime_seconds:
-        return Limit.RUNTIME
-    if asked.max_wait_seconds is not None and now - job.created_at > asked.max_wait_seconds:
-        return Limit.WAIT
-    if progress.started_at is None and now - job.created_at > (asked.max_pending_seconds or now):
-        return Limit.PENDING
-    return None
-
-
 def _note_limit(job: Job, now: float) -> Job:
-    return job if job.stop_requested else _note(job, ended_by=_reached(job, now))
+    return job if job.stop_requested else _note(job, ended_by=reached(job, now))
 
 
 def _leave_early(job: Job, now: float) -> Step:
@@ -271,12 +232,12 @@ def advance(kind: Kind, claim: Claim) -> float | None:
         before = job
         job, action = step(job, seen, cloud.now())
         if job != before:
-            _save(claim, before, job)
+            job_saving.save(claim, before, job)
         if seen.is_removed:
-            _let_go(claim, job)
+            job_saving.let_go(claim, job)
             return None
         if job.state == State.PENDING and not job.is_admitted:
-            return _wait_for_room(claim, job)
+            return job_saving.wait_for_room(claim, job)
         if action in (None, performed):
             return _seconds_to_next_turn(job, cloud.now())
         seen = _perform(cloud, job, action)
@@ -297,12 +258,24 @@ def _observe(cloud: Cloud, job: Job) -> Observation:
     seen = Observation(replicas)
     if seen.has_begun:
         job_logs.collect_all(cloud, job)
-        job_outputs.store_changes(cloud, job, is_final=False)
     if seen.has_ended:
-        seen = replace(seen, message=job_work.message(cloud, job))
+        seen = replace(seen, message=job_work.message(cloud, job), unstored=_store_last(cloud, job))
+    elif job.state == State.RUNNING:  # before, its checkpoints may be half laid
+        job_outputs.store_changes(cloud, job)
     if not seen.has_failed:
         return seen
     return replace(seen, failure=job_work.failure(cloud, job, replicas)[:FAILURE_LIMIT])
+
+
+def _store_last(cloud: Cloud, job: Job) -> str | None:
+    """Why not all that is kept while a program runs could be stored at its end."""
+    try:
+        job_outputs.store_last(cloud, job)
+    except StorageUnavailable:
+        raise  # it is still where the program left it
+    except CloudError as error:
+        return _unstored(error)
+    return None
 
 
 def _choose_environment(cloud: Cloud, job: Job) -> Observation:
@@ -336,13 +309,15 @@ def _perform(cloud: Cloud, job: Job, action: Action) -> Observation:
 def _perform_prepare(cloud: Cloud, job: Job) -> Observation:
     try:
         return Observation(has_environment=job_environment.build(cloud, job))
+    except environments.BuilderLost:
+        return Observation(has_environment=False, failure=job_work.LOST)
     except StagingFailed as error:
         return Observation(has_environment=False, failure=f"ClientError: {error}"[:FAILURE_LIMIT])
 
 
 def _perform_start(cloud: Cloud, job: Job) -> Observation:
     try:
-        with _abandoning_what_is_unwanted(cloud, job):
+        with abandoning_what_is_unwanted(cloud, job):
             cloud.engine.start(job_work.plan(cloud, job))
     except StagingFailed as error:
         return Observation(failure=f"ClientError: {error}"[:FAILURE_LIMIT])
@@ -352,85 +327,26 @@ def _perform_start(cloud: Cloud, job: Job) -> Observation:
 def _perform_store(cloud: Cloud, job: Job) -> Observation:
     try:
         return Observation(artifact=job_outputs.store(cloud, job))
-    except StorageFull:
+    except StorageUnavailable:
         raise  # the output is still where the program left it: it is stored as soon as there is space
     except CloudError as error:
-        return Observation(failure=f"ClientError: The output could not be stored: {error}"[:FAILURE_LIMIT])
+        return Observation(failure=_unstored(error))
+
+
+def _unstored(error: CloudError) -> str:
+    told = str(error).encode(errors="backslashreplace").decode()  # names of files may be anything
+    return f"ClientError: The output could not be stored: {told}"[:FAILURE_LIMIT]
 
 
 def _clear(cloud: Cloud, job: Job) -> None:
-    """Take away what is left of an attempt, once what is kept while it runs is stored."""
+    """Take away what is left of an attempt; whatever is kept of it is stored."""
     replicas = cloud.engine.status(job.work_id)
     if any(status.started_at is not None for status in replicas):
         cloud.engine.stop(job.work_id, 0.0)
         job_logs.collect_all(cloud, job)
-        job_outputs.store_changes(cloud, job, is_final=True)
     job_environment.let_go(cloud, job)
     cloud.engine.remove(job.work_id)
     cloud.synced.forget(job.work_id)
-
-
-def _wait_for_room(claim: Claim, job: Job) -> float | None:
-    """Let go of a job that has no room, until it gets some or has waited for too long."""
-    columns = job.kind.table.c
-    nothing_has_come = and_(columns.admitted_at.is_(None), columns.stop_requested.is_(False))
-    due_at = jobs.waits_until(job.specification, job.created_at, job.progress.attempt)
-    return None if claim.release(due_at, where=nothing_has_come) else 0.0
-
-
-@contextmanager
-def _abandoning_what_is_unwanted(cloud: Cloud, job: Job) -> Iterator[None]:
-    """Cut a start short, which may take as long as the inputs are large, when the job is to end meanwhile."""
-    is_over = threading.Event()
-
-    def watch() -> None:
-        while not is_over.wait(WATCH_SECONDS):
-            if is_unwanted(jobs.find(cloud, job.kind, job.name), cloud.now()):
-                cloud.engine.stop(job.work_id, STOP_GRACE_SECONDS)
-
-    watcher = threading.Thread(target=watch, name=f"watch {job.name}", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        watcher.join()
-
-
-def _save(claim: Claim, before: Job, job: Job) -> None:
-    values: dict[str, Any] = {
-        "state": job.state,
-        "modified_at": job.modified_at,
-        "ended_at": job.ended_at,
-        "progress": asdict(job.progress),
-    }
-    has_changed = before.state != job.state
-    waits_again = before.is_admitted and not job.is_admitted
-    has_left = has_changed and job.state == State.STORING and not job.specification.keep_alive_seconds
-    if waits_again:  # the wish of the attempt before is fulfilled
-        asked = shares.of_instance(instances.find(job.specification.instance_type))
-        values |= {**admission.waits_for(asked), "interrupt_requested": False}
-    if has_left:  # its programs have ended
-        values |= admission.FREED
-
-    def also(connection: Connection) -> None:
-        if has_changed:
-            events.record(connection, job.subject, events.Event(job.modified_at, job.state, MESSAGES[job.state]))
-            job_tracking.follow(connection, before, job)
-        if waits_again or has_left:
-            admission.admit(claim.cloud, connection)
-
-    claim.save(values, also)
-    if waits_again or has_left:
-        claim.cloud.bell.ring()
-
-
-def _let_go(claim: Claim, job: Job) -> None:
-    """Nothing is left to do; what the job has held is for others, or for the next of its kind."""
-    left = pools.left_in(job.kind.table) if job.state == State.COMPLETED else {}
-    values = {"lease_owner": None, "lease_until": 0, "due_at": None, **left}
-    claim.save(values, lambda connection: admission.admit(claim.cloud, connection))
-    claim.cloud.bell.ring()
 
 
 def _seconds_to_next_turn(job: Job, now: float) -> float:

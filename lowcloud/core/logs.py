@@ -52,15 +52,17 @@ def collect(
     work_id: str,
     replica: int,
     also: Callable[[Connection, Sequence[LogLine]], None] | None = None,
+    run: str = "",
 ) -> None:
     """Move what a replica printed since the last time into its stream, which is made at the first line.
 
-    A stream may take the lines of several works, one after the other. Lines, the offset they were read to and whatever
-    `also` derives from them are saved in one transaction, so a crash neither loses nor doubles a line.
+    A stream may take the lines of several works, or of several runs of one, one after the other. Lines, the offset
+    they were read to and whatever `also` derives from them are saved in one transaction, so a crash neither loses nor
+    doubles a line.
     """
     while True:
         stream = _find_stream(cloud, group, name)
-        offset = stream.source_offset if stream and stream.source == work_id else 0
+        offset = stream.source_offset if stream and stream.source == (run or work_id) else 0
         page = cloud.engine.logs(work_id, replica, offset)
         if page.next_offset == offset:
             return
@@ -70,7 +72,7 @@ def collect(
             moved = connection.execute(
                 update(log_streams)
                 .where(log_streams.c.id == stream.id, _is_read_to(stream))
-                .values(source=work_id, source_offset=page.next_offset)
+                .values(source=run or work_id, source_offset=page.next_offset)
             )
             if moved.rowcount != 1:
                 return  # another server has read these lines

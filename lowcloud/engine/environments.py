@@ -63,8 +63,13 @@ class Environments:
         return Environment(folder, is_users=True, needs=needs)
 
     def make(self, key: str, work_id: str, owner: Owner) -> Environment:
-        """The empty folder that a work builds the environment of a key in."""
+        """The empty folder that a work builds the environment of a key in.
+
+        Raises StagingFailed where this work has built and published it before: programs run by it.
+        """
         folder = self._built(key, work_id)
+        if self._is_published(key, folder):
+            raise StagingFailed(f"The Python environment {key!r} is built already.")
         delete(folder)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir()
@@ -84,14 +89,14 @@ class Environments:
     def drop(self, key: str, work_id: str) -> None:
         """Delete what a work has built, unless it is published."""
         folder = self._built(key, work_id)
-        if self._link(key).resolve() != folder.resolve():
+        if not self._is_published(key, folder):
             delete(folder)
 
     def sweep(self, found: set[Path], works: set[tuple[str, str]]) -> None:
         """Delete those of the folders `found` that are neither published nor being built by one of the works."""
         building = {self._built(key, work_id) for key, work_id in works}
         for folder in found - building:
-            if self._link(folder.name.partition(".")[0]).resolve() != folder.resolve():
+            if not self._is_published(folder.name.partition(".")[0], folder):
                 delete(folder)
 
     def built(self) -> set[Path]:
@@ -104,6 +109,9 @@ class Environments:
         """Whether a folder neither holds a private one nor lies in the cloud's home."""
         holds = any(Path(folder) in (private, *private.parents) for private in self._private)
         return not holds and self._home not in Path(folder).parents
+
+    def _is_published(self, key: str, folder: Path) -> bool:
+        return self._link(key).resolve() == folder.resolve()
 
     def _link(self, key: str) -> Path:
         if not KEY.fullmatch(key):

@@ -190,6 +190,28 @@ def test_a_lost_host_is_retried_as_often_as_asked_and_a_failed_program_never():
     assert ended.state == State.FAILED
 
 
+def test_a_program_that_fails_at_once_has_run_all_the_same():
+    running, action = step(job(State.STAGING), Observation((FAILED,), failure="AlgorithmError: no"), 2.0)
+    assert (running.state, action) == (State.RUNNING, None)
+
+
+def test_a_host_that_is_lost_before_all_run_or_while_the_environment_is_built_is_retried():
+    asked = replace(SPECIFICATION, retries=1)
+    begun = job(State.STAGING, specification=asked)
+    for seen in (Observation((LOST, STAGING), failure=HOST_LOST), Observation(failure=HOST_LOST)):
+        restarting, action = step(begun, seen, 2.0)
+        assert (restarting.state, action, restarting.progress.retried) == (State.RESTARTING, Action.CLEAR, 1)
+    preparing = job(State.PREPARING, specification=asked)
+    restarting, action = step(preparing, Observation(has_environment=False, failure=HOST_LOST), 2.0)
+    assert (restarting.state, action) == (State.RESTARTING, Action.CLEAR)
+
+
+def test_an_interrupted_job_whose_checkpoints_could_not_be_stored_fails_rather_than_begin_without_them():
+    stopping = job(State.STOPPING, interrupt_requested=True, specification=SPOT)
+    ended, action = step(stopping, Observation((DONE,), unstored="ClientError: no bucket"), 2.0)
+    assert (ended.state, ended.progress.failure, action) == (State.FAILED, "ClientError: no bucket", Action.REMOVE)
+
+
 observations = st.builds(
     Observation,
     replicas=st.lists(st.sampled_from([RUNNING, DONE, FAILED, LOST, STAGING]), max_size=3).map(tuple),

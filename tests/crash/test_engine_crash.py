@@ -4,11 +4,12 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import Phase
+from lowcloud.engine import Phase, StagingFailed
 from lowcloud.engine.local import LocalEngine
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -98,7 +99,9 @@ def test_an_environment_is_published_whole_or_not_at_all_whenever_its_server_is_
         if was_published:
             assert sorted(path.name for path in kept.iterdir()) == ["1", "2", "3", "bin"]
         before = kept.resolve()
-        environment_driver.build(engine, environment_driver.make_work())
+        with suppress(StagingFailed) if was_published else nullcontext():  # what is in use is not built over
+            environment_driver.build(engine, environment_driver.make_work())
+        engine.remove("build")
         assert sorted(path.name for path in kept.iterdir()) == ["1", "2", "3", "bin"]
         assert not was_published or kept.resolve() == before
         assert {path.name for path in kept.parent.iterdir()} == {"key", kept.resolve().name}

@@ -171,3 +171,17 @@ def test_half_built_environments_of_no_work_are_swept_and_others_stay(tmp_path: 
     for work_id in ("build", "w"):
         engine.remove(work_id)
     engine.close()
+
+
+def test_an_environment_that_is_in_use_is_not_built_over(tmp_path: Path) -> None:
+    engine = make_engine(tmp_path)
+    build(engine)
+    engine.keep_environment("build")
+    engine.remove("build")
+    before = use(engine, "tool")
+    with pytest.raises(StagingFailed, match="built already"):
+        build(engine)
+    engine.remove("build")
+    assert use(engine, "tool") == before
+    engine.remove("w")
+    engine.close()

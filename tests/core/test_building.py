@@ -1,0 +1,77 @@
+"""Builders of environments: shared by jobs, killed, left behind; whoever waits for one gets it whole, and its log."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from lowcloud.core import environments, logs
+from lowcloud.core.cloud import Cloud
+from lowcloud.engine import Phase, Replica, Resources, StagingFailed, Work
+from tests.conftest import wait_for
+
+KEY = "key"
+BUILDER = environments.builder_id(KEY)
+FILL = "echo one; echo two; mkdir $LOWCLOUD_ENVIRONMENT/bin"
+
+
+@pytest.fixture
+def cloud(cloud: Cloud) -> Iterator[Cloud]:
+    yield cloud
+    cloud.engine.remove(BUILDER)
+
+
+def build(cloud: Cloud, program: str = FILL) -> bool:
+    def plan() -> Work:
+        return Work(BUILDER, ("sh", "-c", program), (Replica(),), Resources(1, 1 << 30), builds=KEY)
+
+    def collect(work_id: str, run: str) -> None:
+        logs.open_stream(cloud, "group", "stream")
+        logs.collect(cloud, "group", "stream", work_id, 0, run=run)
+
+    return environments.build(cloud, KEY, plan, collect)
+
+
+def lines(cloud: Cloud) -> list[str]:
+    return [event.message for event in logs.filter_events(cloud, "group", 100)]
+
+
+def test_a_builder_that_is_started_anew_is_logged_from_its_first_line(cloud):
+    build(cloud, "echo a long line of the first builder, which is ended; sleep 600")
+    wait_for(lambda: build(cloud) or len(lines(cloud)) == 1)
+    environments.let_go(cloud, KEY)
+    wait_for(lambda: build(cloud), 60)
+    assert lines(cloud)[1:] == ["one", "two"]
+
+
+def test_what_a_killed_server_has_left_of_a_builder_goes_with_the_job(cloud):
+    build(cloud)
+    wait_for(lambda: cloud.engine.status(BUILDER)[0].phase == Phase.EXITED)
+    cloud.engine.keep_environment(BUILDER)
+    assert list(cloud.settings.work.glob("*/work.json"))
+    assert build(cloud)
+    environments.let_go(cloud, KEY)
+    assert not list(cloud.settings.work.glob("*/work.json"))
+    assert cloud.engine.has_environment(KEY)
+
+
+def test_an_environment_that_another_job_has_built_meanwhile_is_taken_and_left_alone(cloud, monkeypatch):
+    wait_for(lambda: build(cloud), 60)
+    before = next(cloud.settings.home.glob("environments/key/bin")).stat().st_ino
+    is_ready, too_early = environments.is_ready, iter([True])
+    monkeypatch.setattr(environments, "is_ready", lambda *one: not next(too_early, False) and is_ready(*one))
+    assert build(cloud)
+    assert next(cloud.settings.home.glob("environments/key/bin")).stat().st_ino == before
+
+
+def test_a_builder_that_the_machine_has_ended_is_told_from_one_that_failed(cloud):
+    build(cloud, "sleep 600")
+    (lock,) = cloud.settings.work.glob("*/0/lock")
+    os.kill(int(lock.read_text()), signal.SIGKILL)
+    with pytest.raises(environments.BuilderLost):
+        wait_for(lambda: build(cloud), 60)
+    build(cloud, "exit 3")
+    with pytest.raises(StagingFailed, match="log says why") as failed:
+        wait_for(lambda: build(cloud), 60)
+    assert not isinstance(failed.value, environments.BuilderLost)
