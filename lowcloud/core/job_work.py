@@ -17,6 +17,7 @@ from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed,
 LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
 SPARE_SECONDS = 3600  # that keys of a job's role outlive the job's time
 MESSAGE_BYTES = 1024
+FAILURE_LIMIT = 1024  # characters of a failure reason
 FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
 KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError")
 
@@ -63,9 +64,11 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
         if status.reason.startswith(contract.INPUT_LOST):
             return f"ClientError: Data of the job could not be read: {status.reason.partition(': ')[2]}"
         said = cloud.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
-        sentence = said.decode(errors="replace").strip() or f"The program of {hosts(job)[rank]} failed; see its log."
+        sentence = said.decode(errors="replace").strip("\0 \t\r\n")
+        sentence = sentence or f"The program of {hosts(job)[rank]} failed; see its log."
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
-        return f"{kind}{sentence}, exit code: {status.exit_code}"
+        code = f", exit code: {status.exit_code}"
+        return f"{kind}{sentence}"[: FAILURE_LIMIT - len(code)] + code
     raise AssertionError("no replica has failed")
 
 

@@ -45,8 +45,7 @@ def main(argv: list[str]) -> int:
     except ClientError as error:
         shutil.rmtree(folder / "lib", ignore_errors=True)  # nobody shall take what is there for a whole one
         print(error, file=sys.stderr, flush=True)
-        (base / contract.FAILURE).parent.mkdir(parents=True, exist_ok=True)
-        (base / contract.FAILURE).write_text(f"ClientError: {error}")
+        child.say(base, f"ClientError: {error}")
         return contract.EXIT_CLIENT_ERROR
     return 0
 
