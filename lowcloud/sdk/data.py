@@ -125,9 +125,7 @@ def _channel(cloud: Cloud, name: str, data: Source, target: str | int | None, st
         table = _read_table(path)
         return _of_table(cloud, name, table, frames.library(table), target, style, what=path.name)
     if style is Style.BUILT_IN and path.suffix == ".csv" and (names := _names(path)):
-        raise InvalidInput(
-            f"{path.name} begins with names of columns: say which is the label, target=... ({_listed(names)})."
-        )
+        raise InvalidInput(f"{path.name} names its columns; say which is the label, target= one of {_listed(names)}.")
     url = storage.put(cloud, {path.name: path})
     return Channel(name, url, _type_of(path.suffix, style), {"kind": "file", "file": path.name})
 
