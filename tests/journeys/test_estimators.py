@@ -160,7 +160,6 @@ def test_pytorch_trains_over_two_hosts_and_huggingface_from_a_configuration(runn
     assert sorted(files_of(s3, found["transformer"])) == ["config.json", "model.safetensors"]
 
 
-@pytest.mark.slow
 def test_the_model_trainer_of_sdk_3_trains_over_two_hosts_by_torchrun(running_cloud, folder, s3, torch):
     printed = run(running_cloud, folder, python("-3"), "torch_3.py")
     assert list(files_of(s3, journey(printed)["network"])) == ["model.pt"]
