@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, update
 
 from lowcloud.core import lineage, trial_components, trials, versions
-from lowcloud.core.experiments import require
 from lowcloud.core.inputs import parse_uri
 from lowcloud.core.lineage import OWN, Described, Edge, Entity, Kind
+from lowcloud.core.named_rows import require
 from lowcloud.core.trial_components import Artifact, TrialComponent
 from lowcloud.store import upsert
 from lowcloud.store.tables import associations
