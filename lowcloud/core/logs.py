@@ -13,7 +13,6 @@ from lowcloud.engine import LogLine
 from lowcloud.store.tables import log_events, log_groups, log_streams
 from lowcloud.store.upsert import insert_missing
 
-TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
 MESSAGE_LIMIT = 256 * 1024  # characters; what is longer is cut, as CloudWatch Logs does
 
 

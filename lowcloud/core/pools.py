@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, and_, case, or_
 
-LONGEST_SECONDS = 3600  # as SageMaker allows
 COMPLETED = "completed"  # jobs.State's: what such a job holds it leaves a moment later, when it is cleared up
 
 
