@@ -66,6 +66,7 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
         said = cloud.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
         sentence = said.decode(errors="replace").strip("\0 \t\r\n")
         sentence = sentence or f"The program of {hosts(job)[rank]} failed; see its log."
+        sentence = sentence.removesuffix(".")
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
         code = f", exit code: {status.exit_code}"
         return f"{kind}{sentence}"[: FAILURE_LIMIT - len(code)] + code
@@ -118,7 +119,8 @@ def _environment(cloud: Cloud, job: Job) -> dict[str, str]:
     arn = str(asked.description.get("arn", ""))
     names = {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": arn} if job.kind is TRAINING else {}
     region = {"AWS_REGION": cloud.settings.region, "AWS_DEFAULT_REGION": cloud.settings.region}
-    return {**wired, **asked.environment, **region, **names}
+    # Ours last: they hold the user's module path and proxies too, and no other cloud shall get this one's keys.
+    return {**asked.environment, **wired, **region, **names}
 
 
 def _wiring(cloud: Cloud, job: Job) -> dict[str, str]:
