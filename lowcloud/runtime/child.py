@@ -70,7 +70,7 @@ def explain(base: Path, command: Sequence[str], ended: Ended) -> None:
     """Write why the program has failed to output/failure, unless it has done so itself."""
     if has_said(base):
         return
-    signalled = _signal(ended.exit_code)
+    signalled = signal_of(ended.exit_code)
     tail = without_secrets(ended.tail, [os.environ.get(name, "") for name in SECRETS])
     notes = f'\nExtraInfo "Killed by {signalled}"' if signalled else ""
     say(
@@ -110,6 +110,15 @@ def without_secrets(output: str, secrets: Sequence[str]) -> str:
     return output
 
 
+def signal_of(exit_code: int) -> str:
+    """The signal that a program has ended by, in words; nothing where it ended by itself."""
+    try:
+        name = signal.Signals(exit_code - SIGNALLED).name
+    except ValueError:
+        return ""
+    return f"{name}, as for want of memory" if name == "SIGKILL" else name
+
+
 def error_in(output: str) -> str:
     """The last traceback in a program's output, else its last lines; a long one loses its middle."""
     start = output.rfind(TRACEBACK)
@@ -123,15 +132,6 @@ def error_in(output: str) -> str:
     if len(frames) > room:
         frames = "  ..." + frames[frames.find("\n", len(frames) - room) :]
     return "\n".join([TRACEBACK, frames, said])
-
-
-def _signal(exit_code: int) -> str:
-    """The signal that a program has ended by, in words; nothing where it ended by itself."""
-    try:
-        name = signal.Signals(exit_code - SIGNALLED).name
-    except ValueError:
-        return ""
-    return f"{name}, as for want of memory" if name == "SIGKILL" else name
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], directory: Path, output: int) -> int:

@@ -315,6 +315,5 @@ def test_jobs_of_every_sort_outlive_their_servers(cloud: RunningCloud) -> None:
 @pytest.mark.parametrize("seed", [1])
 def test_jobs_of_every_sort_end_truthfully_through_fifty_rounds_of_kills(cloud: RunningCloud, seed: int) -> None:
     killer = endure(cloud, rounds=50, seed=seed)
-    print(killer.kills)
     assert killer.kills["server"] > 10
     assert killer.kills["replica"] > 5
