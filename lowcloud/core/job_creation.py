@@ -73,7 +73,7 @@ def _demand(asked: Specification, labels: Mapping[str, str]) -> dict[str, Any]:
     each = shares.of_instance(instances.find(asked.instance_type))
     priority = admission.priority_of(labels)
     demand = admission.Demand(asked.role, each, asked.instance_count, priority, asked.is_interruptible)
-    alike = (asked.role, asked.instance_type, asked.instance_count, asked.volume_gigabytes, asked.is_network_isolated)
+    alike = (asked.instance_type, asked.instance_count, asked.volume_gigabytes, asked.is_network_isolated)
     return {
         **demand.columns(),
         "pool_key": pools.key(asked.role, *alike),

@@ -29,12 +29,12 @@ def plan(cloud: Cloud, job: Job) -> Work:
         program = images.program_of(cloud, job.kind, asked)
     except images.UnknownImage as error:
         raise StagingFailed(str(error)) from error
-    sources = tuple(images.sources_of(cloud, asked)) if program.takes_source else ()
+    source = images.source_of(cloud, asked) if program.takes_source else None
     return Work(
         id=job.work_id,
         command=program.command,
         replicas=tuple(
-            _replica(cloud, job, rank, laid, sources)
+            _replica(cloud, job, rank, laid, source)
             for rank, laid in enumerate(laying.lay(cloud, _channels(asked), asked.instance_count))
         ),
         resources=job.share,
@@ -84,7 +84,7 @@ def _has_network(job: Job, program: images.Program) -> bool:
     return not (program.is_built_in or job.specification.is_network_isolated)
 
 
-def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, sources: tuple[Input, ...]) -> Replica:
+def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, source: Input | None) -> Replica:
     asked = job.specification
     return Replica(
         environment=_environment(cloud, job),
@@ -92,7 +92,7 @@ def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, sources: tuple[Input
         inputs=laid.inputs,
         lazy_folders=laid.lazy_folders,
         streams=laid.streams,
-        archives=sources,
+        archives=(source,) if source else (),
         folders=tuple(output.folder for output in (*asked.outputs, asked.checkpoints) if output),
     )
 

@@ -1,7 +1,7 @@
 """Warm pools: what a completed job leaves reserved for the next one of its kind.
 
 Here a start takes milliseconds, so nothing is kept running: a pool is the job's share of the machine, held back for
-`keep_alive_seconds` from the job's end. A job of the same owner, role, instances, volume and network starts in it at
+`keep_alive_seconds` from the job's end. A job of the same role, instances, volume and network starts in it at
 once, whatever else waits. How a pool yields to others is in core/queue.py. Where a pool stands follows from columns
 that only its making, its reuse and its giving up write, so that time alone ends it.
 """
@@ -34,9 +34,9 @@ class Pool:
     reused_by: str | None = None
 
 
-def key(owner: str, role: str, instance_type: str, count: int, volume_gigabytes: int, is_isolated: bool) -> str:
+def key(role: str, instance_type: str, count: int, volume_gigabytes: int, is_isolated: bool) -> str:
     """What two jobs must have in common for the one to take over what the other has left."""
-    return json.dumps([owner, role, instance_type, count, volume_gigabytes, is_isolated], separators=(",", ":"))
+    return json.dumps([role, instance_type, count, volume_gigabytes, is_isolated], separators=(",", ":"))
 
 
 def of_row(row: Row[Any], now: float) -> Pool | None:
