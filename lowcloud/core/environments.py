@@ -23,8 +23,10 @@ from lowcloud.store import tables
 
 BUILD_COMMAND = ("python", "-m", "lowcloud.runtime.environment")
 KEY_CHARACTERS = 32
+BUILD_SECONDS = 3600.0  # a setup.py may hang
 DISK_BYTES = 50 << 30  # of one environment, with what its builder needs to make it
 FAILURE_BYTES = 4096  # read of what a builder says of its failure
+TOO_LATE = f"The Python environment was not built within {BUILD_SECONDS / 60:.0f} minutes; see the log."
 UNSAID = "The Python environment could not be built; the log says why."
 # How an installer reaches its index. Where it installs to, or what it leaves out, is not the server's user's to say.
 INSTALLER_SETTINGS = (
@@ -124,7 +126,10 @@ def build(cloud: Cloud, name: str, plan: Callable[[], Work], collect: Callable[[
         return _start(cloud, name, plan)
     collect(work_id, f"{work_id}@{status.started_at}")
     if status.phase not in (Phase.EXITED, Phase.LOST):
-        return False
+        if cloud.now() - (status.started_at or cloud.now()) <= BUILD_SECONDS:
+            return False
+        cloud.engine.remove(work_id)
+        raise StagingFailed(TOO_LATE)
     if status.exit_code == 0:
         cloud.engine.keep_environment(work_id)
         cloud.engine.remove(work_id)

@@ -175,3 +175,15 @@ def test_a_builder_that_fills_its_disk_fails_with_the_limit(cloud, monkeypatch):
     build(cloud, "head -c 10000000 /dev/zero > $LOWCLOUD_ENVIRONMENT/large; sleep 600", 1 << 20)
     with pytest.raises(StagingFailed, match="needs more than"):
         wait_for(lambda: build(cloud), 60)
+
+
+def test_a_builder_that_hangs_is_ended_with_the_limit(cloud, monkeypatch):
+    build(cloud, "echo stuck; sleep 600")
+    wait_for(lambda: build(cloud) or lines(cloud) == ["stuck"])
+    now = cloud.now()
+    monkeypatch.setattr(Cloud, "now", lambda _: now + environments.BUILD_SECONDS - 60)
+    assert not build(cloud)
+    monkeypatch.setattr(Cloud, "now", lambda _: now + environments.BUILD_SECONDS + 60)
+    with pytest.raises(StagingFailed, match="within 60 minutes"):
+        build(cloud)
+    assert cloud.engine.status(BUILDER) == ()
