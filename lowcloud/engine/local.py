@@ -293,7 +293,7 @@ class LocalEngine:
             replica.name_hosts(hosts.table(addresses))
             given = record["gpus"][number]
             if work.container:
-                plan = containers.make(work, replica, self._short_names, addresses, given)
+                plan = containers.make(work, replica, self._short_names, addresses, given, self._shows)
             else:
                 environment = self._environment_of(work, owner)
                 plan = plans.make(work, replica, walls, owner, self._short_names, addresses, given, environment)
