@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 
@@ -22,7 +23,10 @@ from lowcloud.store import tables
 
 BUILD_COMMAND = ("python", "-m", "lowcloud.runtime.environment")
 KEY_CHARACTERS = 32
+BUILD_SECONDS = 3600.0  # a setup.py may hang
+DISK_BYTES = 50 << 30  # of one environment, with what its builder needs to make it
 FAILURE_BYTES = 4096  # read of what a builder says of its failure
+TOO_LATE = f"The Python environment was not built within {BUILD_SECONDS / 60:.0f} minutes; see the log."
 UNSAID = "The Python environment could not be built; the log says why."
 # How an installer reaches its index. Where it installs to, or what it leaves out, is not the server's user's to say.
 INSTALLER_SETTINGS = (
@@ -99,6 +103,7 @@ def builder(cloud: Cloud, environment: Environment, code: Input | None = None) -
         resources=shares.of_machine(cloud),
         network=True,
         builds=name,
+        disk_bytes=DISK_BYTES,
     )
 
 
@@ -121,7 +126,10 @@ def build(cloud: Cloud, name: str, plan: Callable[[], Work], collect: Callable[[
         return _start(cloud, name, plan)
     collect(work_id, f"{work_id}@{status.started_at}")
     if status.phase not in (Phase.EXITED, Phase.LOST):
-        return False
+        if cloud.now() - (status.started_at or cloud.now()) <= BUILD_SECONDS:
+            return False
+        cloud.engine.remove(work_id)
+        raise StagingFailed(TOO_LATE)
     if status.exit_code == 0:
         cloud.engine.keep_environment(work_id)
         cloud.engine.remove(work_id)
@@ -160,6 +168,16 @@ def in_use(cloud: Cloud) -> set[str]:
     return names - {""}
 
 
+def sweep(cloud: Cloud, _progress: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+    """The errand that deletes what nobody has used for long, once a day; see core.errands."""
+    day = cloud.settings.day_seconds
+    unused_since = cloud.now() - cloud.settings.environment_days * day
+    old = {name for name, used_at in cloud.engine.environments().items() if used_at < unused_since}
+    for name in sorted(old - in_use(cloud)):
+        cloud.engine.drop_environment(name, unused_since)
+    return {}, day
+
+
 def builder_id(name: str) -> str:
     """The work that builds the environment of a key."""
     return f"environment/{name}"
@@ -196,6 +214,8 @@ def _failure(cloud: Cloud, work_id: str, status: ReplicaStatus) -> StagingFailed
     """Why a builder has failed; None where a server that was killed had begun to remove it."""
     if status.phase == Phase.LOST:
         return BuilderLost("The host was lost while the Python environment was built.")
+    if status.reason == contract.DISK_FULL:
+        return StagingFailed(f"The Python environment needs more than {DISK_BYTES >> 30} GB. Ask for fewer packages.")
     said = (cloud.engine.read_file(work_id, 0, contract.FAILURE, FAILURE_BYTES) or b"").decode(errors="replace")
     if said := said.strip().removeprefix("ClientError: "):
         return StagingFailed(said)

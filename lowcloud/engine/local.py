@@ -118,7 +118,8 @@ class LocalEngine:
 
     def _record(self, work: Work, folder: Path) -> None:
         first_id = self._count_ids(len(work.replicas))
-        facts = {"id": work.id, "replicas": len(work.replicas), "first_id": first_id, "builds": work.builds}
+        facts = {"id": work.id, "replicas": len(work.replicas), "first_id": first_id}
+        facts |= {"builds": work.builds, "environment": work.environment}
         with self._guard:  # one work at a time is given GPUs, and has them when this is written
             given = gpus.give(self._gpus_in_use(), work.resources.gpus, len(work.replicas))
             write_record(folder / "work.json", {**facts, "gpus": given})
@@ -193,6 +194,16 @@ class LocalEngine:
             if not record.get("builds") or any(status.exit_code != 0 for status in self.status(work_id)):
                 raise ValueError(f"{work_id!r} has built no environment.")
             self._environments.keep(record["builds"], work_id)
+
+    def environments(self) -> dict[str, float]:
+        """See Engine.environments."""
+        return self._environments.used()
+
+    def drop_environment(self, key: str, unused_since: float) -> None:
+        """See Engine.drop_environment. A work that is there already is seen by its record, a later one by its use."""
+        records = filter(None, map(read_record, self._root.glob("[!.]*/work.json")))
+        if not any(record.get("environment") == key for record in records):
+            self._environments.forget(key, unused_since)
 
     def remove(self, work_id: str) -> None:
         """See Engine.remove."""
@@ -282,7 +293,7 @@ class LocalEngine:
             replica.name_hosts(hosts.table(addresses))
             given = record["gpus"][number]
             if work.container:
-                plan = containers.make(work, replica, self._short_names, addresses, given)
+                plan = containers.make(work, replica, self._short_names, addresses, given, self._shows)
             else:
                 environment = self._environment_of(work, owner)
                 plan = plans.make(work, replica, walls, owner, self._short_names, addresses, given, environment)

@@ -4,13 +4,15 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lowcloud.core import endpoints, environments, logs, models
+from lowcloud.core import endpoints, environments, errands, logs, models
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.endpoints import Configuration, State, Variant
+from lowcloud.core.environments import Environment
 from lowcloud.core.models import Model
 from lowcloud.engine import Phase, Replica, Resources, StagingFailed, Work
 from lowcloud.engine import environments as local_environments
@@ -29,9 +31,10 @@ def cloud(cloud: Cloud) -> Iterator[Cloud]:
     cloud.engine.remove(BUILDER)
 
 
-def build(cloud: Cloud, program: str = FILL) -> bool:
+def build(cloud: Cloud, program: str = FILL, disk_bytes: int = 0) -> bool:
     def plan() -> Work:
-        return Work(BUILDER, ("sh", "-c", program), (Replica(),), Resources(1, 1 << 30), builds=KEY)
+        command = ("sh", "-c", program)
+        return Work(BUILDER, command, (Replica(),), Resources(1, 1 << 30), builds=KEY, disk_bytes=disk_bytes)
 
     def collect(work_id: str, run: str) -> None:
         logs.open_stream(cloud, "group", "stream")
@@ -145,3 +148,42 @@ def test_a_builder_that_a_killed_server_was_about_to_remove_is_started_again(clo
     wait_for(lambda: cloud.engine.status(BUILDER)[0].phase == Phase.EXITED)
     wait_for(lambda: build(cloud), 60)
     assert lines(cloud) == ["one", "two"]
+
+
+def test_an_environment_that_nobody_names_goes_when_its_days_are_over(cloud):
+    wait_for(lambda: build(cloud), 60)
+    link = cloud.settings.home / "environments" / KEY
+    month_ago = cloud.now() - 31 * 86400
+    assert environments.sweep(cloud, {}) == ({}, 86400)
+    assert list(cloud.engine.environments()) == [KEY]
+    os.utime(link, (month_ago, month_ago), follow_symlinks=False)
+    name_the_key(cloud)
+    environments.sweep(cloud, {})
+    assert list(cloud.engine.environments()) == [KEY]
+    endpoints.request_removal(cloud, "one")
+    longer = replace(cloud, settings=replace(cloud.settings, environment_days=32))
+    environments.sweep(longer, {})
+    assert list(cloud.engine.environments()) == [KEY]
+    assert "environments" in errands.ERRANDS
+    errands.ERRANDS["environments"](cloud, {})
+    assert list(cloud.engine.environments()) == []
+
+
+def test_a_builder_that_fills_its_disk_fails_with_the_limit(cloud, monkeypatch):
+    monkeypatch.setattr(environments, "DISK_BYTES", 1 << 20)
+    assert environments.builder(cloud, Environment(("numpy",))).disk_bytes == 1 << 20
+    build(cloud, "head -c 10000000 /dev/zero > $LOWCLOUD_ENVIRONMENT/large; sleep 600", 1 << 20)
+    with pytest.raises(StagingFailed, match="needs more than"):
+        wait_for(lambda: build(cloud), 60)
+
+
+def test_a_builder_that_hangs_is_ended_with_the_limit(cloud, monkeypatch):
+    build(cloud, "echo stuck; sleep 600")
+    wait_for(lambda: build(cloud) or lines(cloud) == ["stuck"])
+    now = cloud.now()
+    monkeypatch.setattr(Cloud, "now", lambda _: now + environments.BUILD_SECONDS - 60)
+    assert not build(cloud)
+    monkeypatch.setattr(Cloud, "now", lambda _: now + environments.BUILD_SECONDS + 60)
+    with pytest.raises(StagingFailed, match="within 60 minutes"):
+        build(cloud)
+    assert cloud.engine.status(BUILDER) == ()
