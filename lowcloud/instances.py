@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SURCHARGE = 1.2  # on the price of EC2, for types without accelerators
-# What managed spot training has saved on average cannot be known beforehand: the market makes the price. An estimate.
-TYPICAL_SPOT_FACTOR = 0.35
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from lowcloud.core import metric_series, metrics, trial_components, trials
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import NotFound
-from lowcloud.core.experiments import require
 from lowcloud.core.metric_series import Statistic
 from lowcloud.core.metrics import Point, Series
+from lowcloud.core.named_rows import require
 from lowcloud.store import tables
 
 PAST_SECONDS, FUTURE_SECONDS = 14 * 86_400, 2 * 3_600  # between which, seen from now, the time of a point must lie

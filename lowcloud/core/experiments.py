@@ -1,14 +1,15 @@
 """Experiments: what groups the trials that pursue one question."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, select, update
+from sqlalchemy import Row, delete, select
 
 from lowcloud.core import records, tags
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import InUse, NotFound
+from lowcloud.core.errors import InUse
+from lowcloud.core.named_rows import change_row, require
 from lowcloud.store.tables import experiments, trials
 
 KIND = "experiment"
@@ -43,7 +44,7 @@ def find(cloud: Cloud, name: str) -> Experiment:
 
 def change(cloud: Cloud, name: str, **values: Any) -> Experiment:
     """Set some of its display name and description. Raises NotFound."""
-    return from_row(set_values(cloud, experiments, KIND, name, values))
+    return from_row(change_row(cloud, experiments, KIND, name, values))
 
 
 def remove(cloud: Cloud, name: str) -> Experiment:
@@ -60,30 +61,3 @@ def remove(cloud: Cloud, name: str) -> Experiment:
 def from_row(row: Row[Any]) -> Experiment:
     """The experiment that a row of the table holds."""
     return Experiment(**row._mapping)
-
-
-def is_named(table: Table, name: str) -> ColumnElement[bool]:
-    """Whether a row has this name, in letters of any case."""
-    return func.lower(table.c.name) == name.lower()
-
-
-def is_named_in(table: Table, names: Iterable[str]) -> ColumnElement[bool]:
-    """Whether a row has one of these names, in letters of any case."""
-    return func.lower(table.c.name).in_([name.lower() for name in names])
-
-
-def require(connection: Connection, table: Table, kind: str, name: str) -> Row[Any]:
-    """The row of this name in letters of any case. Raises NotFound."""
-    row = connection.execute(select(table).where(is_named(table, name))).one_or_none()
-    if row is None:
-        raise NotFound(kind, name)
-    return row
-
-
-def set_values(cloud: Cloud, table: Table, kind: str, name: str, values: Mapping[str, Any]) -> Row[Any]:
-    """Change columns of the row of this name, and what it is then. Raises NotFound."""
-    with cloud.database.transaction() as connection:
-        found = require(connection, table, kind, name)
-        changes = {**values, "modified_at": cloud.now()}
-        connection.execute(update(table).where(table.c.name == found.name).values(**changes))
-        return require(connection, table, kind, name)

@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from lowcloud import catalog, contract, frameworks, programs
-from lowcloud.core import inputs, objects, records
+from lowcloud.core import inputs, records
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import CloudError, Invalid
+from lowcloud.core.errors import Invalid
 from lowcloud.core.jobs import PROCESSING, TRAINING, Kind, Specification
-from lowcloud.engine import Input, StagingFailed
+from lowcloud.engine import Input
 from lowcloud.schemas import InvalidHyperparameters
 from lowcloud.store.tables import images
 
@@ -112,17 +112,10 @@ def metrics_of(uri: str) -> Sequence[catalog.Metric]:
     return program.metrics if program else ()
 
 
-def sources_of(cloud: Cloud, asked: Specification) -> Iterator[Input]:
-    """The archive that holds the user's script. Raises StagingFailed."""
+def source_of(cloud: Cloud, asked: Specification) -> Input | None:
+    """The archive that holds the user's script; None where the image does. Raises StagingFailed."""
     source = read_json_text(asked.hyperparameters.get(SOURCE, ""))
-    if not source.startswith("s3://"):
-        return
-    try:
-        bucket, key = inputs.parse_uri(source)
-        size = objects.head(cloud, bucket, key).size
-    except CloudError as error:
-        raise StagingFailed(f"The source archive {source} cannot be read: {error}") from error
-    yield Input(contract.CODE, inputs.source_of(bucket, key), size)
+    return inputs.archive_at(cloud, contract.CODE, source) if source.startswith("s3://") else None
 
 
 def read_json_text(text: str) -> str:

@@ -8,7 +8,7 @@ from lowcloud.core.cloud import Closing, Cloud
 from lowcloud.core.errors import CloudError, Invalid
 from lowcloud.core.spans import Span
 from lowcloud.core.versions import Version
-from lowcloud.engine import StagingFailed
+from lowcloud.engine import Input, StagingFailed
 from lowcloud.store.encryption import Tampered
 from lowcloud.store.files import BlobGone
 
@@ -30,6 +30,15 @@ def source_of(bucket: str, key: str) -> str:
 def source_of_version(version: Version) -> str:
     """The name of these very bytes: what replaces the object is never read for them."""
     return f"{source_of(version.bucket, version.key)}?{urlencode({'versionId': version.version, 'id': version.id})}"
+
+
+def archive_at(cloud: Cloud, path: str, uri: str) -> Input:
+    """The archive behind an S3 URI, to be unpacked at `path`. Raises StagingFailed."""
+    try:
+        bucket, key = parse_uri(uri)
+        return Input(path, source_of(bucket, key), objects.head(cloud, bucket, key).size)
+    except CloudError as error:
+        raise StagingFailed(f"The archive {uri} cannot be read: {error}") from error
 
 
 def fetch(cloud: Cloud, source: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:

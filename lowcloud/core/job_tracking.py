@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from lowcloud.core import images, tracking
-from lowcloud.core.jobs import TRAINING, Job, Kind, Output, Specification, State
+from lowcloud.core.jobs import TRAINING, Job, Kind, Output, Specification, State, subject
 from lowcloud.core.tracking import CHECKPOINT, CODE, DATASET, IMAGE, MODEL, Material
 
 CODE_INPUTS = ("code", "entrypoint")  # what SDKs call the inputs of a processing job that hold its script
@@ -23,26 +23,18 @@ def begin(connection: Connection, kind: Kind, name: str, asked: Specification, n
         "SageMaker.VolumeSizeInGB": asked.volume_gigabytes,
         **asked.hyperparameters,
     }
-    materials = tuple(_materials(asked))
-    tracking.begin(connection, tracking.Job(name, kind.prefix, now, materials, parameters, asked.grouping))
+    tracking.begin(connection, subject(kind, name), now, list(_materials(asked)), parameters, asked.grouping)
 
 
 def follow(connection: Connection, before: Job, job: Job) -> None:
     """Keep that a job runs now, or has ended."""
     if job.state == State.RUNNING and before.state != State.RUNNING:
         now = job.modified_at
-        tracking.start(connection, job.name, job.kind.prefix, now, job.progress.started_at or now)
+        tracking.start(connection, job.subject, now, job.progress.started_at or now)
     if not job.state.is_end or before.state.is_end:
         return
-    tracking.end(
-        connection,
-        job.name,
-        job.kind.prefix,
-        job.modified_at,
-        STATUS[job.state],
-        job.progress.failure or "",
-        list(_products(job)),
-    )
+    failure = job.progress.failure or ""
+    tracking.end(connection, job.subject, job.modified_at, STATUS[job.state], failure, list(_products(job)))
 
 
 def _materials(asked: Specification) -> Iterator[Material]:

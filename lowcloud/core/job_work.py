@@ -29,12 +29,12 @@ def plan(cloud: Cloud, job: Job) -> Work:
         program = images.program_of(cloud, job.kind, asked)
     except images.UnknownImage as error:
         raise StagingFailed(str(error)) from error
-    sources = tuple(images.sources_of(cloud, asked)) if program.takes_source else ()
+    source = images.source_of(cloud, asked) if program.takes_source else None
     return Work(
         id=job.work_id,
         command=program.command,
         replicas=tuple(
-            _replica(cloud, job, rank, laid, sources)
+            _replica(cloud, job, rank, laid, source)
             for rank, laid in enumerate(laying.lay(cloud, _channels(asked), asked.instance_count))
         ),
         resources=job.share,
@@ -66,6 +66,7 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
         said = cloud.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
         sentence = said.decode(errors="replace").strip("\0 \t\r\n")
         sentence = sentence or f"The program of {hosts(job)[rank]} failed; see its log."
+        sentence = sentence.removesuffix(".")
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
         code = f", exit code: {status.exit_code}"
         return f"{kind}{sentence}"[: FAILURE_LIMIT - len(code)] + code
@@ -83,7 +84,7 @@ def _has_network(job: Job, program: images.Program) -> bool:
     return not (program.is_built_in or job.specification.is_network_isolated)
 
 
-def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, sources: tuple[Input, ...]) -> Replica:
+def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, source: Input | None) -> Replica:
     asked = job.specification
     return Replica(
         environment=_environment(cloud, job),
@@ -91,7 +92,7 @@ def _replica(cloud: Cloud, job: Job, rank: int, laid: Laid, sources: tuple[Input
         inputs=laid.inputs,
         lazy_folders=laid.lazy_folders,
         streams=laid.streams,
-        archives=sources,
+        archives=(source,) if source else (),
         folders=tuple(output.folder for output in (*asked.outputs, asked.checkpoints) if output),
     )
 
@@ -118,7 +119,8 @@ def _environment(cloud: Cloud, job: Job) -> dict[str, str]:
     arn = str(asked.description.get("arn", ""))
     names = {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": arn} if job.kind is TRAINING else {}
     region = {"AWS_REGION": cloud.settings.region, "AWS_DEFAULT_REGION": cloud.settings.region}
-    return {**wired, **asked.environment, **region, **names}
+    # Ours last: they hold the user's module path and proxies too, and no other cloud shall get this one's keys.
+    return {**asked.environment, **wired, **region, **names}
 
 
 def _wiring(cloud: Cloud, job: Job) -> dict[str, str]:

@@ -4,15 +4,14 @@ Training and processing jobs are the same record; they differ in what is laid ar
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select, update
+from sqlalchemy import Row, Table, select, update
 
-from lowcloud import instances
-from lowcloud.core import admission, buckets, channels, events, pools, records, shares
+from lowcloud.core import admission, channels, events, records
 from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, NotFound
@@ -121,6 +120,7 @@ class Progress:
     attempt_started_at: float | None = None  # from here the bill runs
     spent_seconds: float = 0.0  # by earlier attempts
     ended_by: Limit | None = None
+    was_stopped: bool = False  # its program did not end by itself
     failure: str | None = None
     artifact: str | None = None  # "s3://bucket/key" of the first output once it lies there
     billable_seconds: int | None = None
@@ -157,44 +157,6 @@ class Job:
 def subject(kind: Kind, name: str) -> str:
     """What events and tags of a job are filed under."""
     return f"{kind.prefix}/{name}"
-
-
-def create(
-    cloud: Cloud,
-    kind: Kind,
-    name: str,
-    specification: Specification,
-    labels: Mapping[str, str] | None,
-    begin: Callable[[Connection, Kind, str, Specification, float], None],
-) -> None:
-    """Ask for a job, and `begin` in the same transaction what is kept beside it.
-
-    It waits for its turn among the roles. Raises AlreadyExists, Invalid where its inputs, outputs or priority cannot
-    be, and what `begin` raises.
-    """
-    channels.check(specification.channels)
-    for output in specification.outputs:
-        _check_bucket(cloud, output)
-    now = cloud.now()
-    fitted = shares.fit(specification.instance_type, specification.instance_count, shares.of_machine(cloud))
-    row = {
-        "name": name,
-        "state": State.PENDING,
-        "created_at": now,
-        "modified_at": now,
-        "specification": asdict(specification),
-        "progress": asdict(Progress()),
-        "due_at": waits_until(specification, now),
-        **_demand(specification, labels or {}),
-    }
-    begun = events.Event(now, State.PENDING, f"Starting the {kind.noun}. {fitted.sentence}".strip())
-    subject_of_job = subject(kind, name)
-
-    def also(connection: Connection) -> None:
-        begin(connection, kind, name, specification, now)
-        admission.admit(cloud, connection)
-
-    records.add(cloud, kind.table, kind.noun, subject_of_job, row, labels, begun, also)
 
 
 def waits_until(specification: Specification, created_at: float, attempt: int = 1) -> float | None:
@@ -235,7 +197,7 @@ def interrupt(cloud: Cloud, kind: Kind, name: str) -> None:
     job = find(cloud, kind, name)
     if not job.specification.is_interruptible:
         raise Invalid(f"The {kind.noun} {name!r} did not ask for spot capacity, so it cannot be interrupted.")
-    if job.state in (State.PENDING, State.RESTARTING):
+    if job.state not in (State.PREPARING, State.STAGING, State.RUNNING) and not job.state.is_end:
         raise Invalid(f"The {kind.noun} {name!r} does not run ({job.state}) and cannot be interrupted.")
     _wish(cloud, kind, name, "interrupted", interrupt_requested=True)
 
@@ -263,19 +225,6 @@ def from_row(kind: Kind, row: Row[Any]) -> Job:
     )
 
 
-def _demand(asked: Specification, labels: Mapping[str, str]) -> dict[str, Any]:
-    """What the queue has to know, as columns."""
-    each = shares.of_instance(instances.find(asked.instance_type))
-    priority = admission.priority_of(labels)
-    demand = admission.Demand(asked.role, each, asked.instance_count, priority, asked.is_interruptible)
-    alike = (asked.role, asked.instance_type, asked.instance_count, asked.volume_gigabytes, asked.is_network_isolated)
-    return {
-        **demand.columns(),
-        "pool_key": pools.key(asked.role, *alike),
-        "keep_alive_seconds": asked.keep_alive_seconds or None,
-    }
-
-
 def _specification(document: Mapping[str, Any]) -> Specification:
     known = {member.name for member in fields(Specification)}  # an earlier version may have kept more
     asked = {name: value for name, value in document.items() if name in known}
@@ -299,12 +248,3 @@ def _wish(cloud: Cloud, kind: Kind, name: str, done: str, **wish: bool) -> None:
         # A job that waits for room is due to nobody until now.
         connection.execute(update(table).where(table.c.name == name).values(**wish, due_at=cloud.now()))
     cloud.bell.ring()
-
-
-def _check_bucket(cloud: Cloud, output: Output) -> None:
-    try:
-        buckets.find(cloud, output.bucket)
-    except NotFound as error:
-        raise Invalid(
-            f"The bucket {output.bucket!r} of the output does not exist. Create it, or name another."
-        ) from error

@@ -145,7 +145,7 @@ def _step_stopping(job: Job, seen: Observation, now: float) -> Step:
         if seen.unstored:  # the next attempt would begin without knowing what it misses
             return _fail(job, seen.unstored, now), Action.REMOVE
         return _enter(job, State.RESTARTING, now), Action.CLEAR
-    return _enter(job, State.STORING, now), Action.STORE
+    return _enter(job, State.STORING, now, was_stopped=True), Action.STORE
 
 
 def _step_restarting(job: Job, seen: Observation, now: float) -> Step:
@@ -171,9 +171,8 @@ def _step_storing(job: Job, seen: Observation, now: float) -> Step:
         return _fail(job, seen.failure, now), Action.REMOVE
     if seen.artifact is None:
         return job, Action.STORE
-    was_stopped = job.progress.ended_by or job.stop_requested
     stored = _note(job, artifact=seen.artifact or None)
-    return _end(stored, State.STOPPED if was_stopped else State.COMPLETED, now), Action.REMOVE
+    return _end(stored, State.STOPPED if job.progress.was_stopped else State.COMPLETED, now), Action.REMOVE
 
 
 def _note_limit(job: Job, now: float) -> Job:

@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_
 from lowcloud.core import experiments, records, tags, trial_components, trials
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import AlreadyExists, InUse, Invalid, NotFound
-from lowcloud.core.experiments import Experiment, is_named_in
+from lowcloud.core.experiments import Experiment
+from lowcloud.core.named_rows import is_named_in
 from lowcloud.core.trial_components import TrialComponent
 from lowcloud.store import tables, upsert
 from lowcloud.store.tables import associations, lineage_entities

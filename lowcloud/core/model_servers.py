@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lowcloud import catalog, contract, frameworks
-from lowcloud.core import environments, images, inputs, objects, requirements
+from lowcloud.core import images, inputs, needs, requirements
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.environments import Environment
-from lowcloud.core.errors import CloudError, Invalid
+from lowcloud.core.errors import Invalid
 from lowcloud.core.models import Model
+from lowcloud.core.needs import Need
 from lowcloud.engine import Input, StagingFailed, Work
 
 PROGRAM, SOURCE = "SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"  # variables of a model's environment
@@ -42,16 +42,12 @@ def find(cloud: Cloud, image: str, variables: Mapping[str, str]) -> Server:
 
 def environment_of(cloud: Cloud, model: Model) -> str:
     """The Python environment of a model's replicas, as Work names it. Raises StagingFailed."""
-    server = _server(cloud, model)
-    environment, _ = _needed(cloud, model, server)
-    return environments.key(environment) if environment else server.python
+    return _need(cloud, model).name
 
 
 def builder(cloud: Cloud, model: Model) -> Work:
     """The work that builds it. Raises StagingFailed."""
-    environment, code = _needed(cloud, model, _server(cloud, model))
-    assert environment is not None, "only what has requirements is built"
-    return environments.builder(cloud, environment, code)
+    return _need(cloud, model).builder(cloud)
 
 
 def command_of(cloud: Cloud, model: Model) -> tuple[str, ...]:
@@ -66,10 +62,10 @@ def has_network(cloud: Cloud, model: Model) -> bool:
 
 def archives_of(cloud: Cloud, model: Model) -> tuple[Input, ...]:
     """The model and, where it lies apart, its inference script. Raises StagingFailed."""
-    found = [_archive(cloud, contract.MODEL, model.artifact)] if model.artifact else []
+    found = [inputs.archive_at(cloud, contract.MODEL, model.artifact)] if model.artifact else []
     source = model.environment.get(SOURCE, "")
     if source.startswith("s3://") and source != model.artifact:
-        found.append(_archive(cloud, contract.CODE, source))
+        found.append(inputs.archive_at(cloud, contract.CODE, source))
     return tuple(found)
 
 
@@ -80,24 +76,12 @@ def _server(cloud: Cloud, model: Model) -> Server:
         raise StagingFailed(f"Model {model.name!r}: {error}") from error
 
 
-def _needed(cloud: Cloud, model: Model, server: Server) -> tuple[Environment | None, Input | None]:
-    """The environment to build, and the archive that its requirements stand in."""
-    if server.python:  # which is as its user has made it
-        return None, None
-    if server.is_built_in or not (archives := archives_of(cloud, model)):
-        return environments.of_job(server.requirements, None), None
-    code = archives[-1]
-    within = CODE_IN_MODEL if code.path == contract.MODEL else ""
+def _need(cloud: Cloud, model: Model) -> Need:
+    server = _server(cloud, model)
+    has_code = not (server.is_built_in or server.python)
+    code = next(reversed(archives_of(cloud, model)), None) if has_code else None
+    within = CODE_IN_MODEL if code and code.path == contract.MODEL else ""
     try:
-        asked = requirements.of_archive(inputs.fetch(cloud, code.source), within, code.size_bytes)
+        return needs.of_program(cloud, server.python, server.requirements, code, within)
     except Invalid as error:
         raise StagingFailed(f"Model {model.name!r}: {error}") from error
-    return environments.of_job(server.requirements, asked), code
-
-
-def _archive(cloud: Cloud, path: str, uri: str) -> Input:
-    try:
-        bucket, key = inputs.parse_uri(uri)
-        return Input(path, inputs.source_of(bucket, key), objects.head(cloud, bucket, key).size)
-    except (CloudError, Invalid) as error:
-        raise StagingFailed(f"The model data {uri} cannot be read: {error}") from error

@@ -3,7 +3,7 @@
 A request handler only writes a row and leaves it due. The loop claims due rows with a lease and gives each, turn after
 turn, to its kind's `advance` in a worker thread, until that says there is nothing left to do. What a turn saves is
 guarded by the lease (`Claim.save`), so a server that was paused past its lease cannot overwrite its successor's work.
-Training jobs are carried by training_lifecycle.advance, endpoints by endpoints_lifecycle.advance.
+Jobs are carried by jobs_lifecycle.advance, endpoints by endpoints_lifecycle.advance.
 """
 
 import logging

@@ -7,15 +7,15 @@ functions begin and end that within the transactions that change the job itself,
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, update
 
 from lowcloud.core import lineage, trial_components, trials, versions
-from lowcloud.core.experiments import require
 from lowcloud.core.inputs import parse_uri
 from lowcloud.core.lineage import OWN, Described, Edge, Entity, Kind
+from lowcloud.core.named_rows import require
 from lowcloud.core.trial_components import Artifact, TrialComponent
 from lowcloud.store import upsert
 from lowcloud.store.tables import associations
@@ -51,66 +51,55 @@ class Grouping:
 NOWHERE = Grouping()
 
 
-@dataclass(frozen=True)
-class Job:
-    """What tracking has to know of a job as it begins."""
-
-    name: str
-    kind: str  # "training-job", "processing-job": what its subject begins with
-    created_at: float
-    materials: tuple[Material, ...]
-    parameters: Mapping[str, str | float] = field(default_factory=dict)
-    grouping: Grouping = NOWHERE
-
-    @property
-    def component(self) -> str:
-        """The name of its trial component."""
-        return f"{self.name}-aws-{self.kind}"
-
-    @property
-    def subject(self) -> str:
-        return f"{self.kind}/{self.name}"
+def component_of(subject: str) -> str:
+    """The name of the trial component of a job: of "training-job/NAME", "NAME-aws-training-job"."""
+    kind, _, name = subject.partition("/")
+    return f"{name}-aws-{kind}"
 
 
-def begin(connection: Connection, job: Job) -> None:
-    """Keep a job's trial component and what went into it. Raises NotFound and Invalid for what its grouping names."""
-    grouping, now = job.grouping, job.created_at
+def begin(
+    connection: Connection,
+    subject: str,
+    now: float,
+    materials: Sequence[Material],
+    parameters: Mapping[str, str | float],
+    grouping: Grouping = NOWHERE,
+) -> None:
+    """Keep the trial component of the job of this subject, and what went into it.
+
+    Raises NotFound and Invalid for what its grouping names.
+    """
     component = TrialComponent(
-        name=job.component,
+        name=component_of(subject),
         created_at=now,
         modified_at=now,
         display_name=grouping.display_name,
-        source=job.subject,
+        source=subject,
         run=grouping.run and require(connection, components, trials.COMPONENT, grouping.run).name,
         status=IN_PROGRESS,
-        parameters=_parameters(job.parameters),
-        inputs={one.name: Artifact(one.uri, one.media_type) for one in job.materials},
+        parameters=_parameters(parameters),
+        inputs={one.name: Artifact(one.uri, one.media_type) for one in materials},
     )
-    trial = trials.chosen(connection, grouping.experiment, grouping.trial, f"{job.name}-aws-trial", now)
+    own_trial = f"{subject.partition('/')[2]}-aws-trial"
+    trial = trials.chosen(connection, grouping.experiment, grouping.trial, own_trial, now)
     upsert.insert_missing(connection, components, asdict(component))
     if trial:
         trials.enter(connection, trial, component.name)
     own = lineage.of_component(component)
-    found = [_artifact(connection, one, now) for one in job.materials]
+    found = [_artifact(connection, one, now) for one in materials]
     lineage.enter(connection, found, [lineage.link(one, own, Edge.CONTRIBUTED_TO, now) for one in found])
 
 
-def start(connection: Connection, job: str, kind: str, now: float, started_at: float) -> None:
+def start(connection: Connection, subject: str, now: float, started_at: float) -> None:
     """The job's program runs, perhaps again."""
-    _change(connection, f"{job}-aws-{kind}", now, started_at=started_at)
+    _change(connection, component_of(subject), now, started_at=started_at)
 
 
 def end(
-    connection: Connection,
-    job: str,
-    kind: str,
-    now: float,
-    status: str,
-    message: str = "",
-    products: Sequence[Material] = (),
+    connection: Connection, subject: str, now: float, status: str, message: str = "", products: Sequence[Material] = ()
 ) -> None:
     """Keep how a job has ended ("Completed", "Failed" or "Stopped"), and what it produced."""
-    component = f"{job}-aws-{kind}"
+    component, kind = component_of(subject), subject.partition("/")[0]
     outputs = {one.name: asdict(Artifact(one.uri, one.media_type)) for one in products}
     values = {"status": status, "message": message[:1024], "ended_at": now}
     if not _change(connection, component, now, **values, outputs=outputs):

@@ -1,24 +1,12 @@
-"""Training jobs: what can be seen to be wrong with one before it runs, and what it has measured."""
-
-from collections.abc import Mapping
+"""Training jobs: what one has measured, and what it keeps of the machine."""
 
 from sqlalchemy import update
 
-from lowcloud import catalog
-from lowcloud.core import admission, images, job_tracking, jobs, metrics, pools, records
+from lowcloud.core import admission, metrics, pools, records
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid
-from lowcloud.core.jobs import TRAINING, Specification
-from lowcloud.schemas import InvalidHyperparameters
+from lowcloud.core.jobs import TRAINING
 from lowcloud.store.tables import training_jobs
-
-
-def create(cloud: Cloud, name: str, specification: Specification, labels: Mapping[str, str] | None = None) -> None:
-    """Ask for a job. Raises AlreadyExists, Invalid for what can be seen to fail before it runs, and NotFound."""
-    program = images.program_of(cloud, TRAINING, specification)
-    if program.is_built_in:
-        _check_hyperparameters(specification)
-    jobs.create(cloud, TRAINING, name, specification, labels, job_tracking.begin)
 
 
 def final_metrics(cloud: Cloud, name: str) -> dict[str, metrics.Point]:
@@ -42,10 +30,3 @@ def keep_pool(cloud: Cloud, name: str, seconds: int) -> None:
         connection.execute(update(training_jobs).where(training_jobs.c.name == name).values(**changed))
         admission.admit(cloud, connection)
     cloud.bell.ring()
-
-
-def _check_hyperparameters(specification: Specification) -> None:
-    try:
-        catalog.validate(catalog.find(specification.image), specification.hyperparameters)
-    except InvalidHyperparameters as error:
-        raise Invalid(str(error)) from error

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from lowcloud.core import metrics, records, tags
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import InUse, Invalid
-from lowcloud.core.experiments import is_named_in, require
 from lowcloud.core.metrics import Point, Series, Statistics
+from lowcloud.core.named_rows import is_named_in, require
 from lowcloud.core.trials import COMPONENT
 from lowcloud.store.tables import associations, trial_components, trial_members
 

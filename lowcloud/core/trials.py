@@ -10,7 +10,7 @@ from lowcloud.core import records, tags
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import InUse, Invalid, NotFound
 from lowcloud.core.experiments import KIND as EXPERIMENT
-from lowcloud.core.experiments import require, set_values
+from lowcloud.core.named_rows import change_row, require
 from lowcloud.store import upsert
 from lowcloud.store.tables import experiments, trial_components, trial_members, trials
 
@@ -58,7 +58,7 @@ def find(cloud: Cloud, name: str) -> Trial:
 
 def change(cloud: Cloud, name: str, **values: Any) -> Trial:
     """Set its display name. Raises NotFound."""
-    return from_row(set_values(cloud, trials, KIND, name, values))
+    return from_row(change_row(cloud, trials, KIND, name, values))
 
 
 def remove(cloud: Cloud, name: str) -> Trial:

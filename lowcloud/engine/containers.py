@@ -7,6 +7,7 @@ nothing that a user chooses reaches the client's environment or could be taken f
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,9 @@ def make(
     short_names: ShortNames,
     addresses: dict[str, str],
     given: list[int],
+    shows: tuple[Path, ...],
 ) -> dict[str, Any]:
-    """The plan; see plans.make."""
+    """The plan; see plans.make. The folders `shows` are seen where they are. Raises StagingFailed."""
     if work.environment or work.builds or work.serves:
         raise ValueError("A container has a Python environment of its own, builds none here, and serves nothing yet.")
     client, name = find_client(), f"lowcloud-{secrets.token_hex(12)}"
@@ -58,7 +60,7 @@ def make(
         *_limits(work),
         *_network(work, addresses, int(replica.path.name)),
         *_gpus(Path(client).name, given),
-        *(f"--mount={_mount(place)}" for place in seen.values()),
+        *(f"--mount={_mount(place)}" for place in (*seen.values(), *_shown(shows))),
         *_environment(replica, variables),
         *(() if os.geteuid() == 0 or Path(client).name == "podman" else (f"--user={os.geteuid()}:{os.getegid()}",)),
     ]
@@ -108,10 +110,15 @@ def _gpus(client: str, given: list[int]) -> list[str]:
     return [f'--gpus="device={",".join(map(str, given))}"'] if given else []
 
 
+def _shown(folders: tuple[Path, ...]) -> Iterator[Place]:
+    return (Place(folder, str(folder), is_writable=False) for folder in folders if folder.is_dir())
+
+
 def _mount(place: Place) -> str:
     """In the clients' form of CSV, whatever characters the path has."""
-    source = f"source={place.outside}".replace('"', '""')
-    return f'type=bind,"{source}",target={place.inside}'
+    fields = ["type=bind", f"source={place.outside}", f"target={place.inside}"]
+    quoted = ('"{}"'.format(field.replace('"', '""')) for field in fields)
+    return ",".join([*quoted, *(() if place.is_writable else ("readonly",))])
 
 
 def _environment(replica: ReplicaFolder, variables: dict[str, str]) -> list[str]:

@@ -23,6 +23,7 @@ TAIL_BYTES = 1 << 18
 MESSAGE_CHARACTERS = 600  # of the traceback in a failure reason, which has 1,024 in all
 LAST_LINES = 5  # that stand for an error where there is no traceback
 TRACEBACK = "Traceback (most recent call last):"
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # variables that no failure reason may tell
 SIGNALLED = 128  # added to a signal's number, as a shell says it
 # Its own process group keeps an engine's SIGTERM from coming twice. Elsewhere an engine can end a program by its group
 # alone, and so signals all of it: nothing is left to pass on.
@@ -70,10 +71,11 @@ def explain(base: Path, command: Sequence[str], ended: Ended) -> None:
     if has_said(base):
         return
     signalled = signal_of(ended.exit_code)
+    tail = without_secrets(ended.tail, [os.environ.get(name, "") for name in SECRETS])
     notes = f'\nExtraInfo "Killed by {signalled}"' if signalled else ""
     say(
         base,
-        f'ExecuteUserScriptError:\nExitCode {ended.exit_code}\nErrorMessage "{error_in(ended.tail)}"{notes}\n'
+        f'ExecuteUserScriptError:\nExitCode {ended.exit_code}\nErrorMessage "{error_in(tail)}"{notes}\n'
         f'Command "{" ".join(command)}"',
     )
 
@@ -97,6 +99,15 @@ def say(base: Path, failure: str) -> None:
             file.write(failure)
     except OSError as error:
         print(f"output/failure cannot be written: {error}.", file=sys.stderr, flush=True)
+
+
+def without_secrets(output: str, secrets: Sequence[str]) -> str:
+    """The end of a program's output without keys, which many may read who should not have them, whole or cut."""
+    for secret in filter(None, secrets):
+        output = output.replace(secret, "***")
+        cut = next((size for size in range(len(secret) - 1, 7, -1) if output.startswith(secret[-size:])), 0)
+        output = output[cut:]
+    return output
 
 
 def signal_of(exit_code: int) -> str:

@@ -23,15 +23,13 @@ RECEIVE_BYTES = 1 << 20
 IDLE_CONNECTIONS = 8
 LINE_BYTES = 512  # at a time; few lines are longer
 
-Piece = str | list[Any]  # a text, or [source, size in bytes]
-
 
 class Unreadable(Exception):
     """The bytes will never be had; the message is for the user."""
 
 
 class List:
-    """What stands in a list of the engine's, a line each: a path, then pieces."""
+    """What stands in a list of the engine's, a line each: a path, then pieces: a text, or [source, size in bytes]."""
 
     def __init__(self, name: str):
         self.name = name

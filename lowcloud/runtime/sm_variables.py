@@ -91,7 +91,7 @@ def variables(job: Job, entry_point: str) -> dict[str, str]:
         "channels": sorted(job.inputs),
         "framework_params": facts["additional_framework_parameters"],
         "user_args": arguments(job.hyperparameters),
-        "training_env": {**facts, "job_name": os.environ.get("TRAINING_JOB_NAME", "")},
+        "training_env": {**facts, "job_name": _job_name()},
         "master_addr": job.hosts[0],
         "master_port": MASTER_PORT,
         **{f"channel_{name}": path for name, path in facts["channel_input_dirs"].items()},
@@ -160,12 +160,17 @@ def _companions(job: Job) -> dict[str, str]:
     """Variables that the toolkit and SageMaker's PyTorch containers set beside SM_*."""
     return {
         "CURRENT_HOST": job.host,
-        "SAGEMAKER_JOB_NAME": _text(job.setting("sagemaker_job_name", "")),
+        "SAGEMAKER_JOB_NAME": _text(job.setting("sagemaker_job_name") or _job_name()),
         "SAGEMAKER_REGION": _text(job.setting("sagemaker_region", os.environ.get("AWS_REGION", ""))),
         # A single host need not be known by its name, least of all where no namespace gives it one.
         "MASTER_ADDR": job.hosts[0] if len(job.hosts) > 1 else "127.0.0.1",
         "MASTER_PORT": str(MASTER_PORT),
     }
+
+
+def _job_name() -> str:
+    """What the platform calls the job; SDKs say it again in a hyperparameter, other clients do not."""
+    return os.environ.get("TRAINING_JOB_NAME", "")
 
 
 def cpus() -> int:

@@ -93,8 +93,8 @@ def _named(data: Data, validation: Source | float | None) -> Iterator[tuple[str,
         return
     else:
         yield "train", data
-    if isinstance(validation, float):
-        raise InvalidInput("A fraction for validation needs one table; name a channel 'validation' in the mapping.")
+    if isinstance(validation, float) or (isinstance(data, Mapping) and validation is not None):
+        raise InvalidInput("validation goes with data of one piece; name a channel 'validation' in the mapping.")
     if validation is not None:
         yield "validation", validation
 
@@ -122,9 +122,10 @@ def _channel(cloud: Cloud, name: str, data: Source, target: str | int | None, st
     if not path.is_file():
         raise InvalidInput(f"There is no file or folder {str(path)!r}; give {ACCEPTED}.")
     if style is Style.BUILT_IN and target is not None and path.suffix in READERS:
-        return _of_table(cloud, name, _read_table(path), "polars", target, style, what=path.name)
-    if style is Style.BUILT_IN and path.suffix == ".csv":
-        _refuse_header(path)
+        table = _read_table(path)
+        return _of_table(cloud, name, table, frames.library(table), target, style, what=path.name)
+    if style is Style.BUILT_IN and path.suffix == ".csv" and (names := _names(path)):
+        raise InvalidInput(f"{path.name} names its columns; say which is the label, target= one of {_listed(names)}.")
     url = storage.put(cloud, {path.name: path})
     return Channel(name, url, _type_of(path.suffix, style), {"kind": "file", "file": path.name})
 
@@ -171,13 +172,16 @@ def _npy(array: Any) -> bytes:
     return target.getvalue()
 
 
-def _read_csv(path: Path) -> "pl.DataFrame":
+def _read_csv(path: Path) -> Any:
+    """A table, or an array where the columns have no names."""
     import polars as pl
 
-    return pl.read_csv(path, infer_schema_length=None)
+    if _names(path):
+        return pl.read_csv(path, infer_schema_length=None)
+    return pl.read_csv(path, has_header=False, infer_schema_length=None).to_numpy()
 
 
-def _read_parquet(path: Path) -> "pl.DataFrame":
+def _read_parquet(path: Path) -> Any:
     import polars as pl
 
     return pl.read_parquet(path)
@@ -186,7 +190,7 @@ def _read_parquet(path: Path) -> "pl.DataFrame":
 READERS = {".csv": _read_csv, ".parquet": _read_parquet}
 
 
-def _read_table(path: Path) -> "pl.DataFrame":
+def _read_table(path: Path) -> Any:
     import polars as pl
 
     try:
@@ -195,14 +199,11 @@ def _read_table(path: Path) -> "pl.DataFrame":
         raise InvalidInput(f"{path} cannot be read as a table: {error}") from None
 
 
-def _refuse_header(path: Path) -> None:
-    """Built-in algorithms read CSV without a header."""
+def _names(path: Path) -> list[str]:
+    """What a CSV file calls its columns; nothing where it begins with numbers."""
     with path.open(newline="", errors="replace") as file:
         first = next(csv.reader(file), [])
-    if any(cell and not _is_number(cell) for cell in first):
-        raise InvalidInput(
-            f"{path.name} begins with names of columns: say which is the label, target=... ({_listed(first)})."
-        )
+    return first if any(cell and not _is_number(cell) for cell in first) else []
 
 
 def _is_number(cell: str) -> bool:

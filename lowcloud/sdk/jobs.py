@@ -25,8 +25,10 @@ FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.05, 0.5
 class Job:
     """A training job of the cloud, by its name. Everything is asked of the cloud when it is asked here."""
 
-    def __init__(self, cloud: Cloud, name: str):
+    def __init__(self, cloud: Cloud, name: str, request: Mapping[str, Any] | None = None):
+        """`request` is what it was made by, where that is known."""
         self._cloud = cloud
+        self._request = request
         self.name = name
 
     @property
@@ -194,7 +196,7 @@ class Job:
     @cached_property
     def _given(self) -> Mapping[str, Any]:
         """What does not change of a job."""
-        return self._describe()
+        return self._request or self._describe()
 
     @property
     def _has_own_code(self) -> bool:

@@ -107,7 +107,7 @@ def train(
         if refusal.code != "ResourceInUse":
             raise
         raise InvalidInput(f"There is a job {job_name!r} already; lowcloud.job({job_name!r}) is it.") from None
-    started = Job(cloud, job_name)
+    started = Job(cloud, job_name, request)
     return started.wait(quiet=quiet) if wait else started
 
 

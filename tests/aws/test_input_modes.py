@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
-from lowcloud.runtime.formats import recordio
 from tests.aws.test_sagemaker_training import BUCKET, IMAGE, ROWS, request, run, with_training_data
+from tests.recordio import encode_table
 from tests.running import RunningCloud, csv_of
 
 HALF = len(ROWS) // 2
@@ -21,7 +21,7 @@ def cloud(running_cloud: RunningCloud) -> RunningCloud:
     s3 = running_cloud.client("s3")
     for number, rows in enumerate((ROWS[:HALF], ROWS[HALF:])):
         x, y = rows[:, 1:].astype(np.float32), rows[:, 0].astype(np.float32)
-        for kind, body in (("csv", csv_of(rows)), ("recordio", recordio.encode_table(x, y))):
+        for kind, body in (("csv", csv_of(rows)), ("recordio", encode_table(x, y))):
             s3.put_object(Bucket=BUCKET, Key=f"modes/{kind}/{number}", Body=body)
             s3.put_object(Bucket=BUCKET, Key=f"modes/{kind}.gz/{number}", Body=gzip.compress(body))
     return running_cloud

@@ -95,7 +95,9 @@ def test_a_warm_pool_is_kept_for_the_next_job_of_its_kind(cloud, sagemaker):
         return found
 
     def names_with(status: str) -> list[str]:
-        found = sagemaker.list_training_jobs(WarmPoolStatusEquals=status)["TrainingJobSummaries"]
+        found = sagemaker.list_training_jobs(WarmPoolStatusEquals=status, NameContains="queued-")[
+            "TrainingJobSummaries"
+        ]
         return [one["TrainingJobName"] for one in found]
 
     kept = {"ResourceConfig": {**WHOLE, "KeepAlivePeriodInSeconds": 600}}

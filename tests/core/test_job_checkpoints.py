@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lowcloud.core import buckets, images, jobs, jobs_lifecycle, listings, logs, objects, training
+from lowcloud.core import buckets, images, job_creation, jobs, jobs_lifecycle, listings, logs, objects
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import CloudError
 from lowcloud.core.images import Image
@@ -36,7 +36,7 @@ def create(cloud: Cloud, program: str, **changes: object) -> None:
     asked: Specification = replace(
         test_jobs_lifecycle.SPECIFICATION, image="own", role="role", checkpoints=CHECKPOINTS, is_network_isolated=True
     )
-    training.create(cloud, NAME, replace(asked, **changes))  # type: ignore[arg-type]
+    job_creation.create(cloud, TRAINING, NAME, replace(asked, **changes))  # type: ignore[arg-type]
     with cloud.database.transaction() as connection:
         connection.execute(training_jobs.update().values(lease_owner="one"))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.core import buckets, job_work, jobs, jobs_lifecycle, objects, shares, training
+from lowcloud.core import buckets, job_creation, job_work, jobs, jobs_lifecycle, objects, shares
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import Invalid, StorageFull
 from lowcloud.core.jobs import TRAINING, Job, State
@@ -24,7 +24,7 @@ SPECIFICATION = replace(test_jobs_lifecycle.SPECIFICATION, hyperparameters={"pre
 def claim(cloud: Cloud) -> Claim:
     """A job whose program has ended; its model is to be stored."""
     buckets.create(cloud, BUCKET)
-    training.create(cloud, NAME, SPECIFICATION)
+    job_creation.create(cloud, TRAINING, NAME, SPECIFICATION)
     work = Work(jobs.find(cloud, TRAINING, NAME).work_id, ("true",), (Replica(),), Resources(1, 1 << 30))
     cloud.engine.start(work)
     claim = Claim(cloud, training_jobs, NAME, "one")
@@ -86,7 +86,7 @@ def test_a_model_that_meets_a_full_disk_is_stored_when_there_is_space(cloud, cla
 
 def test_an_output_bucket_that_does_not_exist_is_refused_before_anything_runs(cloud):
     with pytest.raises(Invalid, match=r"'bucket' of the output does not exist\. Create it"):
-        training.create(cloud, NAME, SPECIFICATION)
+        job_creation.create(cloud, TRAINING, NAME, SPECIFICATION)
 
 
 def test_a_job_that_an_earlier_version_has_kept_is_read(cloud, claim):

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from lowcloud.core import buckets, jobs, jobs_lifecycle, objects, training
+from lowcloud.core import buckets, job_creation, jobs, jobs_lifecycle, objects
 from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.jobs import TRAINING, Job, Limit, State
@@ -42,7 +42,7 @@ def endless(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Mo
 def make(cloud: Cloud, **changes) -> Reconciler:
     """A reconciler that is laying the inputs of a new job."""
     channel = Channel("train", BUCKET, "data/")
-    training.create(cloud, NAME, replace(SPECIFICATION, channels=(channel,), **changes))
+    job_creation.create(cloud, TRAINING, NAME, replace(SPECIFICATION, channels=(channel,), **changes))
     return start(cloud)
 
 

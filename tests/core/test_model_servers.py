@@ -1,5 +1,7 @@
 """What serves a model is told by its image, by what was taught of that, and by the model's environment."""
 
+from pathlib import Path
+
 import pytest
 
 from lowcloud import frameworks
@@ -25,10 +27,12 @@ def test_a_framework_image_serves_by_script(cloud: Cloud) -> None:
     assert not server.is_built_in
 
 
-def test_a_taught_environment_is_used_as_its_user_has_made_it(cloud: Cloud) -> None:
-    images.teach(cloud, Image("mine", 0.0, python="/somewhere/venv"))
+def test_a_taught_environment_is_used_as_its_user_has_made_it(cloud: Cloud, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").touch()
+    images.teach(cloud, Image("mine", 0.0, python=str(tmp_path)))
     model = Model("m", 0.0, "mine", "role", environment={"SAGEMAKER_PROGRAM": "serve.py"})
-    assert model_servers.environment_of(cloud, model) == "/somewhere/venv"
+    assert model_servers.environment_of(cloud, model) == str(tmp_path)
     assert model_servers.has_network(cloud, model)
 
 

@@ -16,6 +16,7 @@ ROWS = {
     "idle": ({"keep_alive_seconds": 600, "ended_at": 900.0, "retained_until": 1500.0}, Pool(Status.AVAILABLE, 100)),
     "expired": ({"keep_alive_seconds": 60, "ended_at": 900.0, "retained_until": 960.0}, Pool(Status.TERMINATED, 60)),
     "failed": ({"keep_alive_seconds": 60, "ended_at": 900.0}, Pool(Status.TERMINATED, 0)),
+    "being cleared up": ({"state": "completed", "keep_alive_seconds": 60, "ended_at": 900.0}, Pool(Status.IN_USE, 0)),
     "ended by an update": (
         {"keep_alive_seconds": 0, "ended_at": 900.0, "retained_until": 950.0},
         Pool(Status.TERMINATED, 50),
@@ -29,7 +30,7 @@ ROWS = {
 
 def row(**columns) -> SimpleNamespace:
     unset = dict.fromkeys(("keep_alive_seconds", "ended_at", "retained_until", "reused_by"))
-    return SimpleNamespace(**{**unset, **columns})
+    return SimpleNamespace(**{**unset, "state": "failed", **columns})
 
 
 @pytest.mark.parametrize(("columns", "pool"), ROWS.values(), ids=ROWS)
@@ -38,10 +39,10 @@ def test_a_row_tells_where_its_pool_stands(columns, pool):
 
 
 def test_a_listing_finds_each_pool_by_where_it_stands(cloud):
-    rest = {"state": "running", "created_at": 0.0, "modified_at": 0.0, "specification": {}, "progress": {}}
+    rest = {"state": "failed", "created_at": 0.0, "modified_at": 0.0, "specification": {}, "progress": {}}
     with cloud.database.transaction() as connection:
         for name, (columns, _) in ROWS.items():
-            connection.execute(insert(training_jobs).values(name=name, **columns, **rest))
+            connection.execute(insert(training_jobs).values(name=name, **{**rest, **columns}))
     for status in Status:
         with cloud.database.read() as connection:
             found = connection.scalars(select(training_jobs.c.name).where(pools.stands(training_jobs, status, NOW)))
@@ -68,7 +69,7 @@ def test_the_period_of_a_pool_can_be_changed_until_it_is_over():
 
 
 def test_jobs_match_by_all_that_makes_their_machines_alike():
-    asked = ("owner", "role", "ml.m5.large", 1, 30, False)
+    asked = ("role", "ml.m5.large", 1, 30, False)
     assert pools.key(*asked) == pools.key(*asked)
-    others = [("x", *asked[1:]), (*asked[:3], 2, *asked[4:]), (*asked[:5], True)]
+    others = [("x", *asked[1:]), (*asked[:2], 2, *asked[3:]), (*asked[:4], True)]
     assert len({pools.key(*asked), *(pools.key(*other) for other in others)}) == 4

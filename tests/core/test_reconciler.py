@@ -6,8 +6,9 @@ import time
 import pytest
 from sqlalchemy import select, update
 
-from lowcloud.core import buckets, models, training
+from lowcloud.core import buckets, job_creation, models
 from lowcloud.core.cloud import Cloud
+from lowcloud.core.jobs import TRAINING
 from lowcloud.core.models import Model
 from lowcloud.core.reconciler import Claim, LeaseLost, Reconciler
 from lowcloud.store.tables import training_jobs
@@ -210,7 +211,7 @@ def test_only_what_is_due_rings_the_bell(cloud):
     models.create(cloud, Model("model", 0.0, "linear-learner:1", "role"))
     assert not rings
     buckets.create(cloud, BUCKET)
-    training.create(cloud, "job", SPECIFICATION)
+    job_creation.create(cloud, TRAINING, "job", SPECIFICATION)
     assert rings
 
 

@@ -11,7 +11,7 @@ from lowcloud.core.errors import Invalid, NotFound
 from lowcloud.core.experiments import Experiment
 from lowcloud.core.lineage import OWN, Described
 from lowcloud.core.lineage_query import Direction
-from lowcloud.core.tracking import Grouping, Job, Material
+from lowcloud.core.tracking import Grouping, Material
 from lowcloud.core.trials import Parent, Trial
 from lowcloud.store.tables import associations, lineage_entities
 
@@ -19,14 +19,17 @@ KIND = "training-job"
 IMAGE, DATA = Material("image", "image:1", tracking.IMAGE), Material("train", "s3://data/train")
 
 
-def begin(cloud: Cloud, name: str, *materials: Material, **more: Any) -> None:
+def begin(
+    cloud: Cloud, name: str, *materials: Material, parameters: dict[str, Any] | None = None, **more: Grouping
+) -> None:
     with cloud.database.transaction() as connection:
-        tracking.begin(connection, Job(name, KIND, cloud.now(), materials or (IMAGE, DATA), **more))
+        going_in = materials or (IMAGE, DATA)
+        tracking.begin(connection, f"{KIND}/{name}", cloud.now(), going_in, parameters or {}, **more)
 
 
 def end(cloud: Cloud, name: str, *products: Material, status: str = "Completed") -> None:
     with cloud.database.transaction() as connection:
-        tracking.end(connection, name, KIND, cloud.now(), status, "", products)
+        tracking.end(connection, f"{KIND}/{name}", cloud.now(), status, "", products)
 
 
 def origin(cloud: Cloud, subject: str) -> list[Described]:

@@ -1,5 +1,6 @@
 """Work that is an image of Docker's or Podman's. The client here is a stand-in: it does with processes what they do."""
 
+import csv
 import json
 import os
 import signal
@@ -65,7 +66,7 @@ def test_an_image_runs_with_its_arguments_folder_and_limits_and_is_removed(engin
         run
     )
     assert not [word for word in run if "blue" in word], "other users of the machine see the arguments"
-    assert [word.rpartition("target=")[2] for word in run if word.startswith("--mount")] == [
+    assert [word.rpartition("target=")[2].strip('"') for word in run if word.startswith("--mount")] == [
         *("/opt/ml", "/tmp", "/var/tmp", "/opt/lowcloud/socket", "/opt/lowcloud/rendezvous")
     ]
     assert inspect[-1] == remove[-1] == name
@@ -78,6 +79,21 @@ def test_an_entrypoint_replaces_the_images_and_its_further_words_come_first(engi
     assert output(engine) == ["one two"]
     run = calls(docker)[0]
     assert "--network=host" in run and any(word.startswith("--add-host=algo-1:127.") for word in run)
+
+
+def test_a_folder_that_programs_may_see_is_mounted_where_it_is_and_cannot_be_written_to(
+    docker: Path, tmp_path: Path
+) -> None:
+    shown, absent = tmp_path / "home" / 'the "client", of all', tmp_path / "home" / "absent"
+    shown.mkdir(parents=True)
+    engine = LocalEngine(tmp_path / "home" / "work", lambda *_: iter(()), shows=(shown, absent))
+    engine.start(image("true"))
+    assert ended(engine) == (0, "")
+    engine.remove("w")
+    engine.close()
+    mounts = [next(csv.reader([word.partition("=")[2]])) for word in calls(docker)[0] if word.startswith("--mount=")]
+    assert ["type=bind", f"source={shown}", f"target={shown}", "readonly"] in mounts
+    assert [mount[2] for mount in mounts if "readonly" in mount] == [f"target={shown}"]
 
 
 def test_what_a_user_chooses_does_not_reach_the_client(

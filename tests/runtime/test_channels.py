@@ -17,6 +17,7 @@ from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import csv, framing, recordio
 from lowcloud.runtime.formats.channel import ChannelReader, check_finite
 from lowcloud.runtime.formats.table import Table
+from tests.recordio import encode_table
 
 X = np.random.default_rng(0).standard_normal((500, 7)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.float64)
@@ -36,7 +37,7 @@ def as_csv(x: np.ndarray, y: np.ndarray) -> bytes:
 
 
 def as_recordio(x: np.ndarray, y: np.ndarray) -> bytes:
-    return recordio.encode_table(x, y.astype(np.float32))
+    return encode_table(x, y.astype(np.float32))
 
 
 def as_parquet(x: np.ndarray, y: np.ndarray, path: Path) -> bytes:
@@ -195,7 +196,7 @@ def test_a_record_of_another_width_is_named(tmp_path: Path) -> None:
 
 
 def test_a_record_without_label_is_named(tmp_path: Path) -> None:
-    content = as_recordio(X[:3], Y[:3]) + recordio.encode_table(X[:1], None)
+    content = as_recordio(X[:3], Y[:3]) + encode_table(X[:1], None)
     assert "record 4 at byte" in fault(channel(tmp_path, a=content))
 
 

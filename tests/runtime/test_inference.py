@@ -12,6 +12,7 @@ from lowcloud.runtime.algorithms.linear_learner.model import Model
 from lowcloud.runtime.algorithms.linear_learner.predictor import Predictor
 from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType, recordio
 from lowcloud.runtime.formats.inference import CSV, JSON, JSON_LINES, RECORDIO
+from tests.recordio import encode_table
 
 ONE = np.array([[0.5], [-1.0], [2.0]])
 MODELS = {
@@ -26,7 +27,7 @@ BODIES = {
     CSV: b"\n".join(LINES),
     JSON: json.dumps({"instances": [{"features": row} for row in ROWS.tolist()]}).encode(),
     JSON_LINES: b"\n".join(json.dumps({"features": row}).encode() for row in ROWS.tolist()),
-    RECORDIO: recordio.encode_table(ROWS.astype("f4"), None),
+    RECORDIO: encode_table(ROWS.astype("f4"), None),
 }
 
 
@@ -136,7 +137,7 @@ BAD = [
     (JSON, b'{"instances":[{"features":[[1,2,3]]}]}', "Instance 1: features must be a list of numbers"),
     (JSON_LINES, b'{"features":[1,2,3]}\n{', "Line 2 is not valid JSON"),
     (RECORDIO, b"rubbish!", "Record 1: no record starts here"),
-    (RECORDIO, recordio.encode_table(np.ones((1, 2), "f4"), None), "Record 1 has 2 features"),
+    (RECORDIO, encode_table(np.ones((1, 2), "f4"), None), "Record 1 has 2 features"),
 ]
 
 

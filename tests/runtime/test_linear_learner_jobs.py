@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from lowcloud import catalog, contract
 from lowcloud.runtime.algorithms import linear_learner
 from lowcloud.runtime.algorithms.linear_learner import model
-from lowcloud.runtime.formats import recordio
+from tests.recordio import encode_table
 from tests.runtime.jobs import Ended, run
 
 BINARY: dict[str, object] = {"feature_dim": 10, "predictor_type": "binary_classifier"}
@@ -61,7 +61,7 @@ def test_the_snippets_job_trains_as_well_as_scikit_learn_and_serves(tmp_path: Pa
 
 def test_every_metric_of_the_tuning_page_is_printed(tmp_path: Path) -> None:
     x, y, xt, yt = breast_cancer()
-    more = {"train": as_csv(x, y), "validation": as_csv(xt, yt), "test": recordio.encode_table(xt, yt.astype("f4"))}
+    more = {"train": as_csv(x, y), "validation": as_csv(xt, yt), "test": encode_table(xt, yt.astype("f4"))}
     found = metrics(run(tmp_path / "binary", BINARY, **more))
     xd, yd = load_diabetes(return_X_y=True)
     more = dict.fromkeys(("train", "validation", "test"), as_csv(xd, yd))
@@ -96,7 +96,7 @@ REFUSED = {
     "header": (b"y,a,b\n" + GOOD, {}, "remove the first line"),
     "unknown name": (GOOD, {"depth": 3}, "'depth' is not one of this algorithm"),
     "range": (GOOD, {"epochs": 0}, "Hyperparameter epochs must be an integer from 1, not '0'"),
-    "truncated": (recordio.encode_table(np.ones((3, 2), "f4"), np.ones(3, "f4"))[:-6], {}, "truncated"),
+    "truncated": (encode_table(np.ones((3, 2), "f4"), np.ones(3, "f4"))[:-6], {}, "truncated"),
     "negative class": (GOOD + b"-1,1,1\n", {}, "line 5, column 1: the label -1 is not 0 or 1"),
 }
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from lowcloud import contract
+from lowcloud.runtime.child import without_secrets
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.sm_variables import arguments
+from lowcloud.runtime.sm_variables import arguments, read_job, variables
 from tests.runtime.test_environment import BACKEND, PROJECT, SYSTEM
 
 SHOW = "import json, os, sys; json.dump({'argv': sys.argv, 'env': dict(os.environ), 'cwd': os.getcwd()}, open(%r, 'w'))"
@@ -105,6 +106,15 @@ def test_a_script_gets_its_arguments_and_its_variables(base: Base) -> None:
     assert environment["SM_FRAMEWORK_PARAMS"] == '{"sagemaker_x":1}'
     assert json.loads(environment["SM_USER_ARGS"]) == shown["argv"][1:]  # type: ignore[index]
     assert json.loads(environment["SM_TRAINING_ENV"])["hyperparameters"]["batch-size"] == 64
+
+
+@pytest.mark.parametrize(("given", "name"), [({}, "platform"), ({"sagemaker_job_name": "sdk"}, "sdk")])
+def test_a_script_learns_the_name_of_its_job_from_any_client(base: Base, monkeypatch, given, name) -> None:
+    monkeypatch.setenv("TRAINING_JOB_NAME", "platform")
+    base.configure(given)
+    found = variables(read_job(base.folder), "train.py")
+    assert found["SAGEMAKER_JOB_NAME"] == name
+    assert json.loads(found["SM_TRAINING_ENV"])["job_name"] == "platform"
 
 
 def test_a_failing_script_leaves_its_traceback_and_its_exit_code(base: Base) -> None:
@@ -329,3 +339,10 @@ def test_a_program_that_installs_something_itself_knows_the_indexes(base: Base) 
     assert code == 0, output
     assert "global.no-index='true'" in output
     assert base.run("--command", "printenv", "PIP_CONFIG_FILE")[1].endswith(f"{configuration}\n")
+
+
+def test_keys_that_a_program_prints_before_it_fails_are_not_in_the_reason():
+    token = "t0k3n" * 20
+    assert without_secrets(f"TOKEN={token}\nend", [token, ""]) == "TOKEN=***\nend"
+    assert without_secrets(f"{token[30:]}\nend", [token]) == "\nend"
+    assert without_secrets("nothing of it", [token]) == "nothing of it"

@@ -9,7 +9,7 @@ import pytest
 
 from lowcloud import contract
 from lowcloud.runtime.algorithms.linear_learner import model
-from lowcloud.runtime.formats import recordio
+from tests.recordio import encode_table
 from tests.runtime.fits import features
 from tests.runtime.jobs import run_hosts
 
@@ -59,7 +59,7 @@ JOBS = {
 
 def shards(y: np.ndarray, bounds: list[int]) -> list[bytes]:
     parts = zip([0, *bounds], [*bounds, ROWS], strict=True)
-    return [recordio.encode_table(X[a:b], y[a:b]) for a, b in parts]
+    return [encode_table(X[a:b], y[a:b]) for a, b in parts]
 
 
 @pytest.mark.parametrize("predictor", JOBS)

@@ -17,6 +17,7 @@ import xgboost
 from lowcloud import catalog, contract
 from lowcloud.runtime import train
 from lowcloud.runtime.formats import recordio
+from tests.recordio import encode_table
 from tests.runtime.jobs import Ended, lay, run_hosts, start, wait
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
@@ -112,7 +113,7 @@ def test_every_format_is_read_missing_values_included(tmp_path: Path, form: str)
         polars.DataFrame({"label": TWO} | columns).write_parquet(path)
     content, kind = {
         "libsvm": lambda: (as_libsvm(np.nan_to_num(x), TWO), "text/libsvm"),
-        "recordio": lambda: (recordio.encode_table(x, TWO.astype(np.float32)), "application/x-recordio-protobuf"),
+        "recordio": lambda: (encode_table(x, TWO.astype(np.float32)), "application/x-recordio-protobuf"),
         "sparse recordio": lambda: (b"".join(map(sparse_record, x, TWO)), "recordio-protobuf"),
         "parquet": lambda: (path.read_bytes(), "application/x-parquet"),
         "csv": lambda: (as_csv(x, TWO), "text/csv; label_size=1"),

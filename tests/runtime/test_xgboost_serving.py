@@ -12,6 +12,7 @@ import xgboost
 from lowcloud.runtime.algorithms import xgboost as algorithm
 from lowcloud.runtime.algorithms.xgboost.serving import Predictor, UnreadableModel
 from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType, recordio
+from tests.recordio import encode_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 
@@ -57,7 +58,7 @@ def test_one_row_of_csv_is_answered_as_xgboost_predicts_it(tmp_path: Path) -> No
 def test_rows_of_every_format_are_predicted_missing_values_included(tmp_path: Path, kind: str, booster: str) -> None:
     model = fit(tmp_path, booster=booster)
     encode = {"text/csv": as_csv, "csv": as_csv}.get(kind, as_libsvm)
-    body = recordio.encode_table(X, None) if "recordio" in kind else encode(X)
+    body = encode_table(X, None) if "recordio" in kind else encode(X)
     answer, accepted = algorithm.load(tmp_path).answer(body, kind, "application/json")
     assert accepted == "application/json"
     found = [entry["score"] for entry in json.loads(answer)["predictions"]]
@@ -170,7 +171,7 @@ def test_contents_that_an_objective_lacks_are_not_numbers(tmp_path: Path, monkey
         (b"0:1 9:1", "text/libsvm", "column 9, but the model's are 0 to 3"),
         (b"0:1 one", "text/libsvm", "is not libsvm"),
         (b"\x00\x01", "application/x-recordio-protobuf", "Record 1: the file ends inside"),
-        (recordio.encode_table(X[:1, :3], None), "application/x-recordio-protobuf", "Record 1 has 3 features"),
+        (encode_table(X[:1, :3], None), "application/x-recordio-protobuf", "Record 1 has 3 features"),
         (b"{}", "application/json", "must look like"),
     ],
 )

@@ -73,7 +73,7 @@ def test_parameters_that_are_none(parameters, sentence):
         ([[1, 2]], {}, "The data of channel 'train' is a list; give a DataFrame"),
         ("missing.csv", {}, "There is no file or folder 'missing.csv'"),
         ("empty", {}, "The folder 'empty' holds no file"),
-        ("header.csv", {}, "header.csv begins with names of columns: say which is the label"),
+        ("header.csv", {}, "header.csv names its columns; say which is the label, target= one of 'a', 'b'"),
         ("ragged.csv", {"target": "a"}, "ragged.csv cannot be read as a table"),
         ("http://example.com/data.csv", {}, "is no S3 URL"),
         ({"a b": FRAME}, {"target": "y"}, "'a b' cannot be the name of a channel"),

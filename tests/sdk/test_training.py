@@ -110,18 +110,28 @@ def test_a_function_gets_arrays_files_and_folders_as_they_are(tmp_path):
         assert endpoint.predict([[1, 2], [3, 4]]).tolist() == [43, 47]
 
 
-def test_a_script_takes_the_modules_that_it_imports_and_reads_a_frame_as_csv(tmp_path):
+def test_a_script_takes_the_modules_that_it_imports_and_reads_a_frame_as_csv(at_home: RunningCloud, tmp_path):
+    sagemaker = at_home.client("sagemaker")
+    sagemaker.create_experiment(ExperimentName="short-way")
     (tmp_path / "train.py").write_text(SCRIPT)
     (tmp_path / "counting.py").write_text(COUNTING)
     job = lowcloud.train(
-        tmp_path / "train.py", FRAME, {"depth": 3}, quiet=True, metrics={"loss": r"loss=(\S+)"}, tags={"team": "a"}
+        tmp_path / "train.py",
+        FRAME,
+        {"depth": 3},
+        quiet=True,
+        metrics={"loss": r"loss=(\S+)"},
+        tags={"team": "a"},
+        experiment="short-way",
     )
+    [component] = sagemaker.list_trial_components(ExperimentName="short-way")["TrialComponentSummaries"]
+    assert component["TrialComponentName"].startswith(job.name)
+    assert sagemaker.list_tags(ResourceArn=job._summary()["TrainingJobArn"])["Tags"] == [{"Key": "team", "Value": "a"}]
     files = job.download(tmp_path / "model")
     assert [file.name for file in files] == ["model.json"]
     assert files[0].read_text() == '{"lines": {"train.csv": 570}, "depth": 3}'
     assert job.metrics == {"loss": 1.0}
-    assert job.parameters == {"depth": 3}
-    assert "train.py" in job._describe()["HyperParameters"]["sagemaker_program"]
+    assert job.parameters == lowcloud.job(job.name).parameters == {"depth": 3}
 
 
 def test_a_folder_of_scripts_trains_on_an_s3_url(at_home: RunningCloud, tmp_path):

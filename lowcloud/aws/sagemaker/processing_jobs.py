@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lowcloud.aws.arns import of_sagemaker, parse_role
-from lowcloud.aws.errors import AwsError
+from lowcloud.aws.arns import parse_role
 from lowcloud.aws.operations import Answer, Request, operation
-from lowcloud.aws.sagemaker import patience
+from lowcloud.aws.sagemaker import jobs as words
 from lowcloud.aws.sagemaker.translation import (
     INPUT_KINDS,
     INPUT_MODES,
@@ -15,33 +14,16 @@ from lowcloud.aws.sagemaker.translation import (
     local_folder,
     parse_s3_uri,
     read_grouping,
-    read_list,
-    read_tags,
     require_role,
     time,
 )
-from lowcloud.core import jobs, processing
+from lowcloud.core import jobs
 from lowcloud.core.access import Caller
 from lowcloud.core.channels import Channel
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
 from lowcloud.core.jobs import PROCESSING, Job, Output, Specification, State
-from lowcloud.store.tables import processing_jobs
 
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
-
-STATUS = {
-    State.PENDING: "InProgress",
-    State.PREPARING: "InProgress",
-    State.STAGING: "InProgress",
-    State.RUNNING: "InProgress",
-    State.RESTARTING: "InProgress",
-    State.STOPPING: "Stopping",
-    State.STORING: "InProgress",
-    State.COMPLETED: "Completed",
-    State.FAILED: "Failed",
-    State.STOPPED: "Stopped",
-}
 
 TOLD_AGAIN = (
     "AppSpecification",
@@ -80,33 +62,19 @@ def create_processing_job(cloud: Cloud, _caller: Caller, request: Request) -> An
     """The job starts when there is room for it."""
     name = request["ProcessingJobName"]
     require_role(cloud, request["RoleArn"])
-    try:
-        processing.create(cloud, name, _specification(cloud, request), read_tags(request))
-    except AlreadyExists as error:
-        taken = (
-            "Job name must be unique within an AWS account and region, and a processing job with this name already "
-            f"exists ({_arn(cloud, name)})"
-        )
-        raise AwsError("ResourceInUse", taken) from error
-    except Invalid as error:
-        raise invalid(str(error)) from error
-    return {"ProcessingJobArn": _arn(cloud, name)}
+    return {"ProcessingJobArn": words.create(cloud, PROCESSING, name, _specification(cloud, request), request)}
 
 
 @operation("sagemaker", "DescribeProcessingJob")
 async def describe_processing_job(cloud: Cloud, caller: Caller, request: Request) -> Answer:
     """The job as it stands; a young job is waited for."""
-    return _describe(cloud, await patience.see(cloud, caller, PROCESSING, request["ProcessingJobName"]))
+    return _describe(cloud, await words.see(cloud, caller, PROCESSING, request["ProcessingJobName"]))
 
 
 @operation("sagemaker", "ListProcessingJobs")
 def list_processing_jobs(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """Newest first unless asked otherwise."""
-    columns = {"CreationTime": "created_at", "Name": "name", "Status": "state"}
-    where = []
-    if status := request.get("StatusEquals"):
-        where.append(processing_jobs.c.state.in_([state for state, shown in STATUS.items() if shown == status]))
-    page = read_list(cloud, request, processing_jobs, columns, where)
+    page = words.read_page(cloud, PROCESSING, request)
     found = [jobs.from_row(PROCESSING, row) for row in page.rows]
     return list_answer("ProcessingJobSummaries", [_summary(cloud, job) for job in found], page)
 
@@ -114,12 +82,7 @@ def list_processing_jobs(cloud: Cloud, _caller: Caller, request: Request) -> Ans
 @operation("sagemaker", "StopProcessingJob")
 def stop_processing_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """The job's program gets SIGTERM and 120 seconds."""
-    try:
-        jobs.stop(cloud, PROCESSING, request["ProcessingJobName"])
-    except NotFound as error:
-        raise patience.not_found() from error
-    except Invalid as error:
-        raise invalid(str(error)) from error
+    words.stop(cloud, PROCESSING, request["ProcessingJobName"])
     return {}
 
 
@@ -143,7 +106,8 @@ def _specification(cloud: Cloud, request: Request) -> Specification:
         is_network_isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
         description={
             "request": {
-                "ProcessingJobArn": _arn(cloud, request["ProcessingJobName"]),  # for the program to read
+                # For the program to read.
+                "ProcessingJobArn": words.arn(cloud, PROCESSING, request["ProcessingJobName"]),
                 **{member: request[member] for member in TOLD_AGAIN if member in request},
             },
         },
@@ -178,10 +142,6 @@ def _output(asked: Mapping[str, Any]) -> Output:
     return Output(asked["OutputName"], folder, bucket, prefix, is_continuous=is_continuous)
 
 
-def _arn(cloud: Cloud, name: str) -> str:
-    return of_sagemaker(cloud, jobs.subject(PROCESSING, name))
-
-
 def _summary(cloud: Cloud, job: Job) -> dict[str, Any]:
     optional = {
         "ProcessingEndTime": time(job.ended_at) if job.ended_at else None,
@@ -190,10 +150,10 @@ def _summary(cloud: Cloud, job: Job) -> dict[str, Any]:
     }
     return {
         "ProcessingJobName": job.name,
-        "ProcessingJobArn": _arn(cloud, job.name),
+        "ProcessingJobArn": words.arn(cloud, PROCESSING, job.name),
         "CreationTime": time(job.created_at),
         "LastModifiedTime": time(job.modified_at),
-        "ProcessingJobStatus": STATUS[job.state],
+        "ProcessingJobStatus": words.STATUS[job.state],
         **{member: value for member, value in optional.items() if value is not None},
     }
 

@@ -4,17 +4,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement
-
-from lowcloud.aws.arns import of_sagemaker
-from lowcloud.aws.errors import AwsError
 from lowcloud.aws.operations import Answer, Request, operation
-from lowcloud.aws.sagemaker import patience, training_requests
-from lowcloud.aws.sagemaker.translation import invalid, list_answer, read_list, read_tags, require_role, time
+from lowcloud.aws.sagemaker import jobs as words
+from lowcloud.aws.sagemaker import training_requests
+from lowcloud.aws.sagemaker.translation import list_answer, require_role, time
 from lowcloud.core import events, job_logs, jobs, pools, training
 from lowcloud.core.access import Caller
 from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import AlreadyExists, Invalid, NotFound
 from lowcloud.core.jobs import TRAINING, Job, Limit, State
 from lowcloud.core.metrics import Point
 from lowcloud.store.tables import training_jobs
@@ -22,18 +18,6 @@ from lowcloud.store.tables import training_jobs
 ALGORITHM_DEFAULTS = {"TrainingInputMode": "File", "EnableSageMakerMetricsTimeSeries": False}
 OUTPUT_DEFAULTS = {"KmsKeyId": "", "CompressionType": "GZIP"}
 
-STATUS = {
-    State.PENDING: "InProgress",
-    State.PREPARING: "InProgress",
-    State.RESTARTING: "InProgress",
-    State.STAGING: "InProgress",
-    State.RUNNING: "InProgress",
-    State.STOPPING: "Stopping",
-    State.STORING: "InProgress",
-    State.COMPLETED: "Completed",
-    State.FAILED: "Failed",
-    State.STOPPED: "Stopped",
-}
 SECONDARY_STATUS = {
     State.PENDING: "Starting",
     State.PREPARING: "PreparingTrainingStack",
@@ -101,36 +85,22 @@ def create_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answ
     """The job starts at once where a processor is free."""
     name = request["TrainingJobName"]
     require_role(cloud, request["RoleArn"])
-    try:
-        training.create(cloud, name, training_requests.read(cloud, request), read_tags(request))
-    except AlreadyExists as error:
-        taken = (
-            "Job name must be unique within an AWS account and region, and a training job with this name already "
-            f"exists ({_arn(cloud, name)})"
-        )
-        raise AwsError("ResourceInUse", taken) from error
-    except Invalid as error:
-        raise invalid(str(error)) from error
-    return {"TrainingJobArn": _arn(cloud, name)}
+    return {"TrainingJobArn": words.create(cloud, TRAINING, name, training_requests.read(cloud, request), request)}
 
 
 @operation("sagemaker", "DescribeTrainingJob")
 async def describe_training_job(cloud: Cloud, caller: Caller, request: Request) -> Answer:
     """The job as it stands; a young job is waited for."""
-    job = await patience.see(cloud, caller, TRAINING, request["TrainingJobName"])
+    job = await words.see(cloud, caller, TRAINING, request["TrainingJobName"])
     return await asyncio.to_thread(_describe, cloud, job)
 
 
 @operation("sagemaker", "ListTrainingJobs", refused=("TrainingPlanArnEquals",))
 def list_training_jobs(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """Newest first unless asked otherwise."""
-    columns = {"CreationTime": "created_at", "Name": "name", "Status": "state"}
-    where: list[ColumnElement[bool]] = []
-    if status := request.get("StatusEquals"):
-        where.append(training_jobs.c.state.in_([state for state, shown in STATUS.items() if shown == status]))
-    if pool := request.get("WarmPoolStatusEquals"):
-        where.append(pools.stands(training_jobs, POOL_STATUS[pool], cloud.now()))
-    page = read_list(cloud, request, training_jobs, columns, where)
+    pool = request.get("WarmPoolStatusEquals")
+    of_pool = [pools.stands(training_jobs, POOL_STATUS[pool], cloud.now())] if pool else []
+    page = words.read_page(cloud, TRAINING, request, of_pool)
     now = cloud.now()
     summaries = [
         {**_summary(cloud, jobs.from_row(TRAINING, row)), **_warm_pool(pools.of_row(row, now))} for row in page.rows
@@ -141,12 +111,7 @@ def list_training_jobs(cloud: Cloud, _caller: Caller, request: Request) -> Answe
 @operation("sagemaker", "StopTrainingJob")
 def stop_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """The job's program gets SIGTERM and 120 seconds; what it saved until then is stored."""
-    try:
-        jobs.stop(cloud, TRAINING, request["TrainingJobName"])
-    except NotFound as error:
-        raise patience.not_found() from error
-    except Invalid as error:
-        raise invalid(str(error)) from error
+    words.stop(cloud, TRAINING, request["TrainingJobName"])
     return {}
 
 
@@ -158,20 +123,10 @@ def stop_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer
 def update_training_job(cloud: Cloud, _caller: Caller, request: Request) -> Answer:
     """How long the job's warm pool is kept."""
     name = request["TrainingJobName"]
-    try:
-        if resources := request.get("ResourceConfig"):
-            training.keep_pool(cloud, name, resources["KeepAlivePeriodInSeconds"])
-        else:
-            jobs.find(cloud, TRAINING, name)
-    except NotFound as error:
-        raise patience.not_found() from error
-    except Invalid as error:
-        raise invalid(str(error)) from error
-    return {"TrainingJobArn": _arn(cloud, name)}
-
-
-def _arn(cloud: Cloud, name: str) -> str:
-    return of_sagemaker(cloud, jobs.subject(TRAINING, name))
+    words.find(cloud, TRAINING, name)
+    if resources := request.get("ResourceConfig"):
+        training.keep_pool(cloud, name, resources["KeepAlivePeriodInSeconds"])
+    return {"TrainingJobArn": words.arn(cloud, TRAINING, name)}
 
 
 def _warm_pool(pool: pools.Pool | None) -> dict[str, Any]:
@@ -188,10 +143,10 @@ def _warm_pool(pool: pools.Pool | None) -> dict[str, Any]:
 def _summary(cloud: Cloud, job: Job) -> dict[str, Any]:
     return {
         "TrainingJobName": job.name,
-        "TrainingJobArn": _arn(cloud, job.name),
+        "TrainingJobArn": words.arn(cloud, TRAINING, job.name),
         "CreationTime": time(job.created_at),
         "LastModifiedTime": time(job.modified_at),
-        "TrainingJobStatus": STATUS[job.state],
+        "TrainingJobStatus": words.STATUS[job.state],
         "SecondaryStatus": _secondary_status(job.state, job),
         **({"TrainingEndTime": time(job.ended_at)} if job.ended_at else {}),
     }

@@ -126,7 +126,7 @@ def _read_exact(chunk: bytes, name: str, first_line: int) -> Rows:
 
 def _fault(line: bytes, place: str) -> ClientError:
     """What is wrong with a line that cannot be read."""
-    tokens = COMMENT.sub(b"", line).decode(errors="replace").split()
+    tokens = [token.decode(errors="replace") for token in COMMENT.sub(b"", line).split()]  # at ASCII's spaces alone
     label, *entries = tokens
     if "," in line.decode(errors="replace") and ":" not in label:
         return ClientError(

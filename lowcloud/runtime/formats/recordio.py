@@ -6,7 +6,7 @@ packed values = 1, keys = 2, shape = 3.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,14 +82,6 @@ def encode(features: NDArray[np.float32] | None, label: dict[str, NDArray[np.flo
     """One framed record of dense float32 tensors."""
     body = b"" if features is None else _entry_bytes(1, "values", features)
     return frame(body + b"".join(_entry_bytes(2, name, values) for name, values in label.items()))
-
-
-def encode_table(x: NDArray[np.float32], y: NDArray[np.float32] | None) -> bytes:
-    """Framed records of a matrix (rows, features) and labels (rows,)."""
-    labels: Iterable[dict[str, NDArray[np.float32]]] = (
-        ({} for _ in x) if y is None else ({"values": y[i : i + 1]} for i in range(len(y)))
-    )
-    return b"".join(encode(row, label) for row, label in zip(x, labels, strict=True))
 
 
 def _varint(data: memoryview, offset: int) -> tuple[int, int]:

@@ -62,7 +62,7 @@ found["shell"] = outputs(shell.latest_job)["out"]
 framework = FrameworkProcessor(SKLearn, "1.2-1", instance_count=1, **common)
 framework.run(
     "packaged.py",
-    source_dir="source",
+    source_dir="source_sklearn",
     outputs=[ProcessingOutput(f"{base}/out", output_name="out")],
     arguments=["--depth", "2"],
 )

@@ -17,7 +17,6 @@ session = sagemaker.Session()
 bucket = session.default_bucket()
 data = session.upload_data("train.csv", bucket, "sklearn")
 common = {
-    "source_dir": "source",
     "framework_version": "1.2-1",
     "role": get_execution_role(),
     "instance_type": "ml.m5.large",
@@ -26,6 +25,7 @@ common = {
 }
 estimator = SKLearn(
     "train_sklearn.py",
+    source_dir="source_sklearn",
     dependencies=["lib/shapes"],
     hyperparameters={"strength": 0.5, "note": 'it\'s a "text", 5 % long'},
     environment={"EXTRA": "a triangle"},
@@ -56,7 +56,7 @@ predictor.delete_endpoint()
 
 failures = []
 for quietly in (False, True):
-    failing = SKLearn("fails.py", hyperparameters={"quietly": ""} if quietly else {}, **common)
+    failing = SKLearn("source/fails.py", hyperparameters={"quietly": ""} if quietly else {}, **common)
     try:
         failing.fit({"train": data})
     except UnexpectedStatusException as error:
