@@ -13,6 +13,7 @@ from lowcloud.terminal import Home, failure, output
 
 if TYPE_CHECKING:
     from lowcloud.sdk.data import Source
+    from lowcloud.sdk.jobs import Job
 
 Parameters = Annotated[
     list[str] | None, typer.Option("--parameter", "-p", help="A hyperparameter, NAME=VALUE; may be given often.")
@@ -61,13 +62,12 @@ def train(
             experiment=experiment,
             home=home,
         )
-        if not wait:
+        if wait:
+            output.print(repr(job), markup=False)
+        else:
             output.print(f"{job.name} is on its way; watch it with: lowcloud logs --follow {job.name}", markup=False)
-            return
-        output.print(repr(job), markup=False)
         if deploy:
-            endpoint = job.deploy()
-            output.print(f"{endpoint.name} answers: lowcloud predict {endpoint.name} rows.csv", markup=False)
+            _deploy(job)
 
 
 def stop(name: Annotated[str, typer.Argument(help="The training job.")], home: Home = None) -> None:
@@ -98,6 +98,11 @@ def predict(
         plain = one.tolist() if hasattr(one, "tolist") else one
         print(plain if isinstance(plain, str) else json.dumps(plain))
     sys.stdout.flush()
+
+
+def _deploy(job: "Job") -> None:
+    endpoint = job.deploy()
+    output.print(f"{endpoint.name} answers: lowcloud predict {endpoint.name} rows.csv", markup=False)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 from lowcloud.sdk import algorithm
 from lowcloud.sdk import data as channel_data
 from lowcloud.sdk.algorithm import Model, Requirements
-from lowcloud.sdk.cloud import check_instance_type, connect, name_of
+from lowcloud.sdk.cloud import Cloud, check_instance_type, connect, name_of
 from lowcloud.sdk.data import Channel, Data, Source
 from lowcloud.sdk.errors import InvalidInput, Refused, asking
 from lowcloud.sdk.jobs import Job
@@ -81,34 +81,40 @@ def train(
     runs, source = algorithm.place(cloud, chosen, channels, image, installed)
     request: dict[str, Any] = {
         "TrainingJobName": job_name,
-        "AlgorithmSpecification": {
-            "TrainingImage": runs,
-            "TrainingInputMode": "File",
-            "MetricDefinitions": [{"Name": metric, "Regex": regex} for metric, regex in (metrics or {}).items()],
-        },
+        "AlgorithmSpecification": _algorithm(runs, metrics or {}),
         "RoleArn": cloud.role,
         "HyperParameters": {**given, **source},
         "InputDataConfig": [_channel(channel) for channel in channels],
         "OutputDataConfig": {"S3OutputPath": f"s3://{cloud.bucket}/{FOLDER}/jobs"},
-        "ResourceConfig": {
-            "InstanceType": instance_type,
-            "InstanceCount": instances,
-            "VolumeSizeInGB": VOLUME_GIGABYTES,
-        },
+        "ResourceConfig": _resources(instance_type, instances),
         "StoppingCondition": {"MaxRuntimeInSeconds": max_seconds},
         "Environment": dict(environment or {}),
         "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
         **({"ExperimentConfig": {"ExperimentName": experiment}} if experiment else {}),
     }
+    started = _start(cloud, request)
+    return started.wait(quiet=quiet) if wait else started
+
+
+def _start(cloud: Cloud, request: Mapping[str, Any]) -> Job:
+    name = request["TrainingJobName"]
     try:
         with asking():
             cloud.sagemaker.create_training_job(**request)
     except Refused as refusal:
         if refusal.code != "ResourceInUse":
             raise
-        raise InvalidInput(f"There is a job {job_name!r} already; lowcloud.job({job_name!r}) is it.") from None
-    started = Job(cloud, job_name, request)
-    return started.wait(quiet=quiet) if wait else started
+        raise InvalidInput(f"There is a job {name!r} already; lowcloud.job({name!r}) is it.") from None
+    return Job(cloud, name, request)
+
+
+def _algorithm(image: str, metrics: Mapping[str, str]) -> dict[str, Any]:
+    definitions = [{"Name": metric, "Regex": regex} for metric, regex in metrics.items()]
+    return {"TrainingImage": image, "TrainingInputMode": "File", "MetricDefinitions": definitions}
+
+
+def _resources(instance_type: str, instances: int) -> dict[str, Any]:
+    return {"InstanceType": instance_type, "InstanceCount": instances, "VolumeSizeInGB": VOLUME_GIGABYTES}
 
 
 def _channel(channel: Channel) -> dict[str, Any]:

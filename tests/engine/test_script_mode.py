@@ -13,7 +13,7 @@ import pytest
 from lowcloud import contract
 from lowcloud.engine import Input, Phase, Replica, Resources, Work, isolation
 from lowcloud.engine.local import LocalEngine
-from tests.runtime.test_environment import BACKEND, PROJECT, SYSTEM
+from tests.greeting import BACKEND, PROJECT, SYSTEM
 
 RESOURCES = Resources(cpus=1, memory_bytes=1 << 30)
 LEVELS = {"namespaces": isolation.NAMESPACES, "process": isolation.PROCESS}

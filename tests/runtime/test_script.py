@@ -14,7 +14,7 @@ from lowcloud import contract
 from lowcloud.runtime.child import without_secrets
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.sm_variables import arguments, read_job, variables
-from tests.runtime.test_environment import BACKEND, PROJECT, SYSTEM
+from tests.greeting import BACKEND, PROJECT, SYSTEM
 
 SHOW = "import json, os, sys; json.dump({'argv': sys.argv, 'env': dict(os.environ), 'cwd': os.getcwd()}, open(%r, 'w'))"
 
