@@ -27,6 +27,8 @@ def run(*arguments: str) -> int:
     name = options[options.index("--name") + 1]
     settings = dict(option.partition("=")[::2] for option in options if option.startswith("--") and "=" in option)
     environment = dict(line.partition("=")[::2] for line in Path(settings["--env-file"]).read_text().splitlines())
+    named = [option.partition("=")[2] for option in options if option.startswith("--env=")]
+    environment |= {name: os.environ[name] for name in named}
     mounts = [next(csv.reader([option.partition("=")[2]])) for option in options if option.startswith("--mount=")]
     (source,) = (mount[1] for mount in mounts if mount[2] == "target=/opt/ml")
     (STATE / "client-environment").write_text(json.dumps(dict(os.environ)))
