@@ -118,7 +118,7 @@ def test_a_large_checkpoint_on_its_way_holds_up_neither_log_nor_stop(claim, clou
             for chunk in chunks:
                 yield chunk
                 uploading.set()
-                goes_on.wait(0.3)
+                goes_on.wait(2)
 
         return put(cloud, bucket, key, held())
 

@@ -18,7 +18,7 @@ PROGRAM = """
 import hashlib, os, threading
 os.chdir(os.environ["SAGEMAKER_BASE_DIR"] + "/input/data")
 def read(path):
-    print(path, hashlib.sha256(open(path, "rb").read()).hexdigest(), flush=True)
+    print(path + " " + hashlib.sha256(open(path, "rb").read()).hexdigest() + "\\n", end="", flush=True)
 threads = [threading.Thread(target=read, args=(path,)) for path in ("stream_0", "lazy/file")]
 for thread in threads: thread.start()
 for thread in threads: thread.join()

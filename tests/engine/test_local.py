@@ -226,9 +226,9 @@ def test_a_program_sees_its_folder_at_opt_ml_and_not_the_cloud(walled: LocalEngi
     (tmp_path / "home" / "keys" / "secret").write_text("key")
     (tmp_path / "home" / "keys" / "secret").chmod(0o644)
     lines = run(walled, "sh", "-c", f"ls /opt/ml; pwd; cat {tmp_path}/home/keys/secret; ls {tmp_path}/home/work")
-    assert lines[:5] == ["checkpoints", "input", "model", "output", "/opt/ml"]
-    assert all("No such file" in line or "denied" in line for line in lines[5:])
-    assert len(lines) == 7
+    assert lines[:4] == ["input", "model", "output", "/opt/ml"]
+    assert all("No such file" in line or "denied" in line for line in lines[4:])
+    assert len(lines) == 6
 
 
 def test_a_program_can_write_only_to_what_is_its_own(walled: LocalEngine) -> None:

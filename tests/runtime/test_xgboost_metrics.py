@@ -54,7 +54,7 @@ def test_metrics_of_numbers_are_scikit_learns(rows: int, seed: int) -> None:
     labels, predictions = rng.normal(size=rows), rng.normal(size=rows)
     found = metrics.compute(["mse", "r2"], predictions, labels, "reg:squarederror", 0, alone)
     assert found == pytest.approx(
-        [judge.mean_squared_error(labels, predictions), judge.r2_score(labels, predictions)], abs=1e-9
+        [judge.mean_squared_error(labels, predictions), judge.r2_score(labels, predictions)], rel=1e-9, abs=1e-9
     )
 
 
