@@ -205,27 +205,29 @@ def jobs(home: Home = None) -> None:
 
 @app.command()
 def logs(
-    name: Annotated[str, typer.Argument(help="The training job or the endpoint.")],
+    name: Annotated[str, typer.Argument(help="The training job, the processing job or the endpoint.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends.")] = False,
     home: Home = None,
 ) -> None:
-    """Print what a training job, or an endpoint, printed; of a job that failed also why."""
+    """Print what a job, or an endpoint, printed; of a job that failed also why."""
     settings, endpoint = find(home)
     sagemaker = make_client(settings, endpoint, "sagemaker")
     log_client = make_client(settings, endpoint, "logs")
-    group = "/aws/sagemaker/TrainingJobs"
-    place = {"logGroupName": group, "logStreamNamePrefix": f"{name}/"}
-    if _job_status(sagemaker, name) is None:
-        if not any(one["EndpointName"] == name for one in _listed(sagemaker, "list_endpoints", "Endpoints")):
-            raise failure(f"There is no training job and no endpoint named {name!r}.")
+    kind = next((one for one in ("training", "processing") if _job_status(sagemaker, one, name)), None)
+    if kind:
+        place = {"logGroupName": f"/aws/sagemaker/{kind.title()}Jobs", "logStreamNamePrefix": f"{name}/"}
+    elif any(one["EndpointName"] == name for one in _listed(sagemaker, "list_endpoints", "Endpoints")):
         place = {"logGroupName": f"/aws/sagemaker/Endpoints/{name}"}
+    else:
+        raise failure(f"There is no job and no endpoint named {name!r}.")
     seen = ""
     while True:
-        status = _job_status(sagemaker, name)  # before the lines, so that none is missed at the end
+        status = _job_status(sagemaker, kind, name) if kind else None  # before the lines: none is missed at the end
         seen = _print_new_lines(log_client, place, seen)
-        if status == "Failed":
-            reason = sagemaker.describe_training_job(TrainingJobName=name)["FailureReason"]
-            raise failure(f"The training job failed: {reason}")
+        if kind and status == "Failed":
+            describe = getattr(sagemaker, f"describe_{kind}_job")
+            reason = describe(**{f"{kind.title()}JobName": name})["FailureReason"]
+            raise failure(f"The {kind} job failed: {reason}")
         if not follow or status in ("Completed", "Stopped"):
             return
         time.sleep(FOLLOW_SECONDS)
@@ -241,10 +243,12 @@ def interrupt(
     output.print(f"{name} is interrupted; it starts again when there is room")
 
 
-def _job_status(sagemaker: Any, name: str) -> str | None:
+def _job_status(sagemaker: Any, kind: str, name: str) -> str | None:
+    """How a training or processing job stands; None where there is none of this name."""
     # A list, since a Describe of a young job waits for its end, and lines should come meanwhile.
-    found = _listed(sagemaker, "list_training_jobs", "TrainingJobSummaries", NameContains=name)
-    return next((one["TrainingJobStatus"] for one in found if one["TrainingJobName"] == name), None)
+    job = f"{kind.title()}Job"
+    found = _listed(sagemaker, f"list_{kind}_jobs", f"{job}Summaries", NameContains=name)
+    return next((one[f"{job}Status"] for one in found if one[f"{job}Name"] == name), None)
 
 
 def _print_new_lines(log_client: Any, place: dict[str, str], token: str) -> str:

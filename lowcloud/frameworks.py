@@ -13,6 +13,7 @@ RUN_COMMAND = (*SCRIPT_COMMAND, "--command")
 INSTALL = "--install"  # as SCRIPT_COMMAND's first argument: install the code's requirements.txt for this run alone
 SERVE_COMMAND = ("python", "-m", "lowcloud.runtime.serve", "script")
 IMAGE = re.compile(r"(?:[^/\s]+/)*(?P<repository>[a-z0-9._-]+)(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]{64})?")
+TORCH_BUILDS = "Builds of PyTorch with CUDA take some GB; docs/training.md says how to have those for CPUs."
 VERSION = r"(\d+(?:\.\d+)*)"
 
 
@@ -32,7 +33,6 @@ TORCH = Library("torch", "torch", {(3, 11): "2.0", (3, 12): "2.2", (3, 13): "2.6
 TRANSFORMERS = Library("transformers", "transformers", {(3, 11): "4.28", (3, 12): "4.36", (3, 13): "4.46"})
 TENSORFLOW = Library("tensorflow", "tensorflow", {(3, 11): "2.12", (3, 12): "2.16", (3, 13): "2.20"})
 PANDAS = Library("pandas", "pandas")
-TORCHVISION = Library("torchvision", "torchvision")
 DATASETS = Library("datasets", "datasets")
 ACCELERATE = Library("accelerate", "accelerate")
 
@@ -51,7 +51,8 @@ _TRANSFORMERS = re.compile(f"transformers{VERSION}")
 PYTHON = Family("Python")
 SCIKIT_LEARN = Family("scikit-learn", ((SKLEARN, _AT_FRONT),), (PANDAS,))
 XGBOOST_SCRIPTS = Family("XGBoost", ((XGBOOST, _AT_FRONT),), (SKLEARN, PANDAS))
-PYTORCH = Family("PyTorch", ((TORCH, _AT_FRONT),), (TORCHVISION,))
+# Without torchvision: an index may have its CUDA build beside PyTorch's for CPUs, and the two do not work together.
+PYTORCH = Family("PyTorch", ((TORCH, _AT_FRONT),))
 HUGGING_FACE = Family("HuggingFace", ((TRANSFORMERS, _TRANSFORMERS), (TORCH, _AT_FRONT)), (DATASETS, ACCELERATE))
 TENSORFLOW_SCRIPTS = Family("TensorFlow", ((TENSORFLOW, _AT_FRONT),), (PANDAS,))
 
@@ -111,6 +112,8 @@ def choose(image_uri: str) -> Choice | None:
         return Choice(family, (), f"The image asks for {wanted}; here runs {given}.")
     lines = tuple(requirement(library, version) for library, version in versions.items())
     sentence = f"The image asks for {wanted}; installed for it: {' and '.join(lines)}."
+    if TORCH in versions and sys.platform == "linux":
+        sentence = f"{sentence} {TORCH_BUILDS}"
     return Choice(family, (*lines, *(library.distribution for library in family.also)), sentence)
 
 

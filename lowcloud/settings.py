@@ -39,6 +39,7 @@ class Settings:
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     day_seconds: float = 86400  # how long a day of a lifecycle lasts: shorter in tests
+    environment_days: float = 30  # for so long an unused Python environment is kept
     store: Path | None = None  # the home whose store this server serves, where it is not its own
     database: str | None = field(default=None, repr=False)  # its address, password and all; None: a file
 
@@ -105,6 +106,7 @@ def load(
         account_id=account["account_id"],
         region=environment.get("LOWCLOUD_REGION", DEFAULT_REGION),
         day_seconds=_day_seconds(environment),
+        environment_days=_environment_days(environment),
         root_key=RootKey(account["access_key_id"], account["secret_access_key"]),
         encryption_key=_encryption_key(keys_home / "keys" / "encryption.key"),
         host=host,
@@ -119,6 +121,13 @@ def _day_seconds(environment: Mapping[str, str]) -> float:
     if not 0 < seconds <= 86400:
         raise ValueError(f"LOWCLOUD_DAY_SECONDS must be positive and 86400 at most, not {seconds}.")
     return seconds
+
+
+def _environment_days(environment: Mapping[str, str]) -> float:
+    days = float(environment.get("LOWCLOUD_ENVIRONMENT_DAYS", "30"))  # raises ValueError
+    if not days > 0:
+        raise ValueError(f"LOWCLOUD_ENVIRONMENT_DAYS must be positive, not {days}.")
+    return days
 
 
 def remember(settings: Settings) -> None:

@@ -47,6 +47,8 @@ def test_what_is_absent_is_installed_in_the_versions_of_the_tag(monkeypatch: pyt
     image = f"{REGISTRY}/huggingface-pytorch-training:2.1.0-transformers4.36.0-gpu-py310-cu121-ubuntu20.04"
     choice = frameworks.choose(image)
     assert choice and choice.requirements == ("transformers==4.36.0", "torch==2.1.0", "datasets", "accelerate")
+    choice = frameworks.choose(f"{REGISTRY}/pytorch-training:2.3.0-cpu-py311")
+    assert choice and choice.requirements == ("torch==2.3.0",)
 
 
 def test_a_version_without_wheels_for_this_python_gives_way_to_the_first_that_has_some(

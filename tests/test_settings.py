@@ -58,6 +58,14 @@ def test_half_a_key_and_a_bad_account_are_refused(tmp_path, environment):
         settings.load(tmp_path / "home", environment)
 
 
+def test_for_how_long_an_unused_environment_is_kept_is_a_setting(tmp_path):
+    assert settings.load(tmp_path / "home", {}).environment_days == 30
+    assert settings.load(tmp_path / "home", {"LOWCLOUD_ENVIRONMENT_DAYS": "0.5"}).environment_days == 0.5
+    for days in ("0", "-1", "nan"):
+        with pytest.raises(ValueError, match="LOWCLOUD_ENVIRONMENT_DAYS"):
+            settings.load(tmp_path / "home", {"LOWCLOUD_ENVIRONMENT_DAYS": days})
+
+
 def test_the_address_of_the_database_is_remembered_without_its_password(tmp_path):
     secret = "postgresql://me:s3cret@db.example:5433/cloud?sslmode=require&password=s3cret"
     chosen = settings.load(tmp_path / "home", {}, database=secret)

@@ -69,7 +69,7 @@ class Recent:
         self._known.clear()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cloud:
     """What a request or a reconciler's turn works with."""
 
@@ -82,6 +82,7 @@ class Cloud:
     connections: Connections = field(default_factory=Connections)
     bell: Bell = field(default_factory=Bell)
     recent: Recent = field(default_factory=Recent)
+    slow_metrics: set[tuple[str, str]] = field(default_factory=set)  # job, metric: looked for no more
     synced: Synced = field(default_factory=Synced)
     endpoint: str = ""  # where programs of this machine reach the gateway
     closing: threading.Event = field(default_factory=threading.Event)  # the reconciler wants its turns to end

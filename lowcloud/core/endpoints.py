@@ -62,6 +62,7 @@ class Endpoint:
     failure: str | None = None
     short_lives: Mapping[str, int] = field(default_factory=dict)  # how many in a row the replica of a work has had
     environments: Mapping[str, str] = field(default_factory=dict)  # of each model, as Work names it
+    prepared_at: float | None = None  # since when all of these are there
 
     @property
     def subject(self) -> str:
@@ -166,6 +167,7 @@ def from_row(row: Row[Any]) -> Endpoint:
         failure=row.progress["failure"],
         short_lives=row.progress.get("short_lives", {}),
         environments=row.progress.get("environments", {}),
+        prepared_at=row.progress.get("prepared_at"),
     )
 
 

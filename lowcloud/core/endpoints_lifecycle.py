@@ -37,7 +37,7 @@ def step(endpoint: Endpoint, are_ready: bool, failure: str | None, now: float) -
         return replace(endpoint, state=State.FAILED, failure=failure, modified_at=now)
     if are_ready:
         return replace(endpoint, state=State.IN_SERVICE, modified_at=now)
-    if now - endpoint.created_at > STARTUP_TIMEOUT_SECONDS:
+    if endpoint.prepared_at is not None and now - endpoint.prepared_at > STARTUP_TIMEOUT_SECONDS:
         late = f"The replicas did not answer within {STARTUP_TIMEOUT_SECONDS:.0f} seconds. See the endpoint's log."
         return replace(endpoint, state=State.FAILED, failure=late, modified_at=now)
     return endpoint
@@ -64,6 +64,7 @@ def advance(claim: Claim) -> float | None:
     try:
         endpoint = _choose_environments(claim, endpoint)
         failure = _ensure_running(cloud, endpoint)
+        endpoint = _note_prepared(claim, endpoint)
     except StagingFailed as error:
         failure = str(error)
     _collect_logs(cloud, endpoint)
@@ -112,9 +113,24 @@ def _choose_environments(claim: Claim, endpoint: Endpoint) -> Endpoint:
     if not new:
         return endpoint
     chosen = {name: model_servers.environment_of(claim.cloud, endpoint.models[name]) for name in new}
-    endpoint = replace(endpoint, environments={**endpoint.environments, **chosen})
+    endpoint = _prepared(claim.cloud, replace(endpoint, environments={**endpoint.environments, **chosen}))
     claim.save({"progress": _progress(endpoint)})
     return endpoint
+
+
+def _note_prepared(claim: Claim, endpoint: Endpoint) -> Endpoint:
+    """Keep since when the environments are there: only then can replicas be late."""
+    noted = _prepared(claim.cloud, endpoint)
+    if noted != endpoint:
+        claim.save({"progress": _progress(noted)})
+    return noted
+
+
+def _prepared(cloud: Cloud, endpoint: Endpoint) -> Endpoint:
+    if endpoint.prepared_at is not None:
+        return endpoint
+    are_ready = all(environments.is_ready(cloud, name) for name in endpoint.environments.values())
+    return replace(endpoint, prepared_at=cloud.now()) if are_ready else endpoint
 
 
 def _ensure_running(cloud: Cloud, endpoint: Endpoint) -> str | None:
@@ -196,6 +212,7 @@ def _progress(endpoint: Endpoint) -> dict[str, Any]:
         "failure": endpoint.failure,
         "short_lives": dict(endpoint.short_lives),
         "environments": dict(endpoint.environments),
+        "prepared_at": endpoint.prepared_at,
     }
 
 

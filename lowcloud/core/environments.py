@@ -5,20 +5,28 @@ import hashlib
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
 
 from lowcloud import contract
-from lowcloud.core import shares
+from lowcloud.core import endpoints, jobs, shares
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.requirements import Requirements
 from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed, Work
+from lowcloud.store import tables
 
 BUILD_COMMAND = ("python", "-m", "lowcloud.runtime.environment")
 KEY_CHARACTERS = 32
+BUILD_SECONDS = 3600.0  # a setup.py may hang
+DISK_BYTES = 50 << 30  # of one environment, with what its builder needs to make it
 FAILURE_BYTES = 4096  # read of what a builder says of its failure
+TOO_LATE = f"The Python environment was not built within {BUILD_SECONDS / 60:.0f} minutes; see the log."
 UNSAID = "The Python environment could not be built; the log says why."
 # How an installer reaches its index. Where it installs to, or what it leaves out, is not the server's user's to say.
 INSTALLER_SETTINGS = (
@@ -95,6 +103,7 @@ def builder(cloud: Cloud, environment: Environment, code: Input | None = None) -
         resources=shares.of_machine(cloud),
         network=True,
         builds=name,
+        disk_bytes=DISK_BYTES,
     )
 
 
@@ -117,25 +126,56 @@ def build(cloud: Cloud, name: str, plan: Callable[[], Work], collect: Callable[[
         return _start(cloud, name, plan)
     collect(work_id, f"{work_id}@{status.started_at}")
     if status.phase not in (Phase.EXITED, Phase.LOST):
-        return False
+        if cloud.now() - (status.started_at or cloud.now()) <= BUILD_SECONDS:
+            return False
+        cloud.engine.remove(work_id)
+        raise StagingFailed(TOO_LATE)
     if status.exit_code == 0:
         cloud.engine.keep_environment(work_id)
         cloud.engine.remove(work_id)
-        return True
-    said = (cloud.engine.read_file(work_id, 0, contract.FAILURE, FAILURE_BYTES) or b"").decode(errors="replace")
+        return is_ready(cloud, name)  # else another has let it go before it was kept
+    failure = _failure(cloud, work_id, status)
     cloud.engine.remove(work_id)
-    if status.phase == Phase.LOST:
-        raise BuilderLost("The host was lost while the Python environment was built.")
-    raise StagingFailed(said.strip().removeprefix("ClientError: ") or UNSAID)
+    if failure is not None:
+        raise failure
+    return _start(cloud, name, plan)
 
 
 def let_go(cloud: Cloud, name: str) -> None:
-    """End a builder that works for somebody who has gone. Another that waits for it starts it again.
+    """End a builder that works for somebody who has gone, and for nobody else.
 
     One that has built all is only in the way: a server that was killed may have left it.
     """
-    if name and not name.startswith("/"):
+    if name and not name.startswith("/") and name not in in_use(cloud):
         cloud.engine.remove(builder_id(name))
+
+
+def in_use(cloud: Cloud) -> set[str]:
+    """What jobs that have begun and endpoints that are wanted name for their environments, as Work does."""
+    names: set[str] = set()
+    with cloud.database.read() as connection:
+        for table in (tables.training_jobs, tables.processing_jobs):
+            column = table.c  # the first two conditions are those of an index
+            begun = (column.admitted_at.is_not(None), column.due_at.is_not(None), column.ended_at.is_(None))
+            query = select(column.progress).where(*begun, column.state != jobs.State.RESTARTING)
+            names |= {progress.get("environment") or "" for progress in connection.scalars(query)}
+        column = tables.endpoints.c
+        wanted = select(column.progress).where(
+            column.delete_requested.is_(False), column.state != endpoints.State.FAILED
+        )
+        for progress in connection.scalars(wanted):
+            names |= set(progress.get("environments", {}).values())
+    return names - {""}
+
+
+def sweep(cloud: Cloud, _progress: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+    """The errand that deletes what nobody has used for long, once a day; see core.errands."""
+    day = cloud.settings.day_seconds
+    unused_since = cloud.now() - cloud.settings.environment_days * day
+    old = {name for name, used_at in cloud.engine.environments().items() if used_at < unused_since}
+    for name in sorted(old - in_use(cloud)):
+        cloud.engine.drop_environment(name, unused_since)
+    return {}, day
 
 
 def builder_id(name: str) -> str:
@@ -168,6 +208,19 @@ def pip_configuration(given: Mapping[str, str] | None = None) -> str:
     settings = {name: value for name, value in index_settings(given).items() if name.startswith("PIP_")}
     lines = [f"{name.removeprefix('PIP_').lower().replace('_', '-')} = {value}" for name, value in settings.items()]
     return "\n".join(["[global]", *lines, ""]) if lines else ""
+
+
+def _failure(cloud: Cloud, work_id: str, status: ReplicaStatus) -> StagingFailed | None:
+    """Why a builder has failed; None where a server that was killed had begun to remove it."""
+    if status.phase == Phase.LOST:
+        return BuilderLost("The host was lost while the Python environment was built.")
+    if status.reason == contract.DISK_FULL:
+        return StagingFailed(f"The Python environment needs more than {DISK_BYTES >> 30} GB. Ask for fewer packages.")
+    said = (cloud.engine.read_file(work_id, 0, contract.FAILURE, FAILURE_BYTES) or b"").decode(errors="replace")
+    if said := said.strip().removeprefix("ClientError: "):
+        return StagingFailed(said)
+    was_ended = status.exit_code in (-signal.SIGTERM, -signal.SIGKILL) and not status.reason
+    return None if was_ended else StagingFailed(UNSAID)
 
 
 def _start(cloud: Cloud, name: str, plan: Callable[[], Work]) -> bool:

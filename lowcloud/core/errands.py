@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lowcloud.core import admission, lifecycle_sweep, scrubber
+from lowcloud.core import admission, environments, lifecycle_sweep, scrubber
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.reconciler import Claim
 from lowcloud.store.tables import errands
@@ -18,6 +18,7 @@ Errand = Callable[[Cloud, Mapping[str, Any]], tuple[dict[str, Any], float]]
 ERRANDS: dict[str, Errand] = {
     "lifecycle": lifecycle_sweep.advance,
     "scrub": scrubber.advance,
+    "environments": environments.sweep,
     admission.ERRAND: admission.sweep,
 }
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
-
-from lowcloud.core import images, logs, metrics
+from lowcloud.core import images, logs, metric_search, metrics
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.jobs import Job
+from lowcloud.core.logs import Derived
 from lowcloud.engine import LogLine
 
 
@@ -21,14 +20,16 @@ def collect(cloud: Cloud, job: Job, rank: int, work_id: str, replica: int = 0, r
     `run` names this run of a work that may be started again under its id.
     """
     group, stream = job.kind.log_group, f"{job.name}/{hosts(job)[rank]}-{int(job.created_at)}"
-    wanted = definitions(job)
 
-    def record_metrics(connection: Connection, lines: Sequence[LogLine]) -> None:
-        found = metrics.find_in_lines(wanted, lines)
-        metrics.record(connection, ((metrics.series_of_job(job.name, name), point) for name, point in found))
+    def derive(lines: Sequence[LogLine]) -> Derived:
+        asked = job.specification.metric_definitions
+        found, sentences = metric_search.find(cloud, job.name, _built_in(job), asked, lines)
+        points = [(metrics.series_of_job(job.name, name), point) for name, point in found]
+        said = tuple(LogLine(lines[-1].timestamp_ms, sentence) for sentence in sentences)
+        return Derived(said, lambda connection: metrics.record(connection, points))
 
     logs.open_stream(cloud, group, stream)
-    logs.collect(cloud, group, stream, work_id, replica, record_metrics, run)
+    logs.collect(cloud, group, stream, work_id, replica, derive, run)
 
 
 def collect_all(cloud: Cloud, job: Job) -> None:
@@ -39,8 +40,8 @@ def collect_all(cloud: Cloud, job: Job) -> None:
 
 def definitions(job: Job) -> list[metrics.Definition]:
     """How a job's metrics are found: those that its built-in program prints, and the user's."""
-    built_in = images.metrics_of(job.specification.image)
-    return [
-        *(metrics.Definition(metric.name, metric.regex) for metric in built_in),
-        *job.specification.metric_definitions,
-    ]
+    return [*_built_in(job), *job.specification.metric_definitions]
+
+
+def _built_in(job: Job) -> list[metrics.Definition]:
+    return [metrics.Definition(metric.name, metric.regex) for metric in images.metrics_of(job.specification.image)]

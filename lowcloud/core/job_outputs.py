@@ -32,13 +32,17 @@ def store(cloud: Cloud, job: Job) -> str:
 def store_changes(cloud: Cloud, job: Job) -> None:
     """Store what has changed of checkpoints and continuous outputs of a program that runs.
 
-    A file is stored once it has stayed the same between two looks. Whatever cannot be stored is left: the program goes
+    A file is stored once it has stayed the same for a while. Whatever cannot be stored is left: the program goes
     on, and at its end either it can, or the job ends with the reason. Raises Closing.
     """
+    live = _live(job)
+    if not live or not cloud.synced.is_due(job.work_id):
+        return
     look = looking_after(cloud, job)
-    for output in _live(job):
-        with suppress(CloudError, Unwanted):
-            _store_files(cloud, job, output, look)
+    with cloud.synced.looking(job.work_id):
+        for output in live:
+            with suppress(CloudError, Unwanted):
+                _store_files(cloud, job, output, look)
 
 
 def store_last(cloud: Cloud, job: Job) -> None:

@@ -17,6 +17,7 @@ from lowcloud.engine import Input, Phase, Replica, ReplicaStatus, StagingFailed,
 LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
 SPARE_SECONDS = 3600  # that keys of a job's role outlive the job's time
 MESSAGE_BYTES = 1024
+FAILURE_LIMIT = 1024  # characters of a failure reason
 FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
 KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError")
 
@@ -63,9 +64,12 @@ def failure(cloud: Cloud, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
         if status.reason.startswith(contract.INPUT_LOST):
             return f"ClientError: Data of the job could not be read: {status.reason.partition(': ')[2]}"
         said = cloud.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
-        sentence = said.decode(errors="replace").strip() or f"The program of {hosts(job)[rank]} failed; see its log."
+        sentence = said.decode(errors="replace").strip("\0 \t\r\n")
+        sentence = sentence or f"The program of {hosts(job)[rank]} failed; see its log."
+        sentence = sentence.removesuffix(".")
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
-        return f"{kind}{sentence}, exit code: {status.exit_code}"
+        code = f", exit code: {status.exit_code}"
+        return f"{kind}{sentence}"[: FAILURE_LIMIT - len(code)] + code
     raise AssertionError("no replica has failed")
 
 
@@ -115,7 +119,8 @@ def _environment(cloud: Cloud, job: Job) -> dict[str, str]:
     arn = str(asked.description.get("arn", ""))
     names = {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": arn} if job.kind is TRAINING else {}
     region = {"AWS_REGION": cloud.settings.region, "AWS_DEFAULT_REGION": cloud.settings.region}
-    return {**wired, **asked.environment, **region, **names}
+    # Ours last: they hold the user's module path and proxies too, and no other cloud shall get this one's keys.
+    return {**asked.environment, **wired, **region, **names}
 
 
 def _wiring(cloud: Cloud, job: Job) -> dict[str, str]:

@@ -120,6 +120,7 @@ class Progress:
     attempt_started_at: float | None = None  # from here the bill runs
     spent_seconds: float = 0.0  # by earlier attempts
     ended_by: Limit | None = None
+    was_stopped: bool = False  # its program did not end by itself
     failure: str | None = None
     artifact: str | None = None  # "s3://bucket/key" of the first output once it lies there
     billable_seconds: int | None = None
@@ -196,7 +197,7 @@ def interrupt(cloud: Cloud, kind: Kind, name: str) -> None:
     job = find(cloud, kind, name)
     if not job.specification.is_interruptible:
         raise Invalid(f"The {kind.noun} {name!r} did not ask for spot capacity, so it cannot be interrupted.")
-    if job.state in (State.PENDING, State.RESTARTING):
+    if job.state not in (State.PREPARING, State.STAGING, State.RUNNING) and not job.state.is_end:
         raise Invalid(f"The {kind.noun} {name!r} does not run ({job.state}) and cannot be interrupted.")
     _wish(cloud, kind, name, "interrupted", interrupt_requested=True)
 

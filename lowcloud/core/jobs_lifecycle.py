@@ -19,7 +19,6 @@ from lowcloud.core.jobs import Job, Kind, State, billable_seconds
 from lowcloud.core.reconciler import Claim
 from lowcloud.engine import Phase, ReplicaStatus, StagingFailed
 
-FAILURE_LIMIT = 1024  # characters of a failure reason
 PROGRAM_FAILED = "AlgorithmError: The program failed; see its log."
 ENDS = (Phase.EXITED, Phase.LOST)
 
@@ -146,7 +145,7 @@ def _step_stopping(job: Job, seen: Observation, now: float) -> Step:
         if seen.unstored:  # the next attempt would begin without knowing what it misses
             return _fail(job, seen.unstored, now), Action.REMOVE
         return _enter(job, State.RESTARTING, now), Action.CLEAR
-    return _enter(job, State.STORING, now), Action.STORE
+    return _enter(job, State.STORING, now, was_stopped=True), Action.STORE
 
 
 def _step_restarting(job: Job, seen: Observation, now: float) -> Step:
@@ -172,9 +171,8 @@ def _step_storing(job: Job, seen: Observation, now: float) -> Step:
         return _fail(job, seen.failure, now), Action.REMOVE
     if seen.artifact is None:
         return job, Action.STORE
-    was_stopped = job.progress.ended_by or job.stop_requested
     stored = _note(job, artifact=seen.artifact or None)
-    return _end(stored, State.STOPPED if was_stopped else State.COMPLETED, now), Action.REMOVE
+    return _end(stored, State.STOPPED if job.progress.was_stopped else State.COMPLETED, now), Action.REMOVE
 
 
 def _note_limit(job: Job, now: float) -> Job:
@@ -264,7 +262,7 @@ def _observe(cloud: Cloud, job: Job) -> Observation:
         job_outputs.store_changes(cloud, job)
     if not seen.has_failed:
         return seen
-    return replace(seen, failure=job_work.failure(cloud, job, replicas)[:FAILURE_LIMIT])
+    return replace(seen, failure=job_work.failure(cloud, job, replicas))
 
 
 def _store_last(cloud: Cloud, job: Job) -> str | None:
@@ -282,7 +280,7 @@ def _choose_environment(cloud: Cloud, job: Job) -> Observation:
     try:
         name = job_environment.choose(cloud, job)
     except StagingFailed as error:
-        return Observation(failure=f"ClientError: {error}"[:FAILURE_LIMIT])
+        return Observation(failure=f"ClientError: {error}"[: job_work.FAILURE_LIMIT])
     chosen = replace(job, progress=replace(job.progress, environment=name))
     return Observation(environment=name, has_environment=job_environment.is_ready(cloud, chosen))
 
@@ -312,7 +310,7 @@ def _perform_prepare(cloud: Cloud, job: Job) -> Observation:
     except environments.BuilderLost:
         return Observation(has_environment=False, failure=job_work.LOST)
     except StagingFailed as error:
-        return Observation(has_environment=False, failure=f"ClientError: {error}"[:FAILURE_LIMIT])
+        return Observation(has_environment=False, failure=f"ClientError: {error}"[: job_work.FAILURE_LIMIT])
 
 
 def _perform_start(cloud: Cloud, job: Job) -> Observation:
@@ -320,7 +318,7 @@ def _perform_start(cloud: Cloud, job: Job) -> Observation:
         with abandoning_what_is_unwanted(cloud, job):
             cloud.engine.start(job_work.plan(cloud, job))
     except StagingFailed as error:
-        return Observation(failure=f"ClientError: {error}"[:FAILURE_LIMIT])
+        return Observation(failure=f"ClientError: {error}"[: job_work.FAILURE_LIMIT])
     return _observe(cloud, job)
 
 
@@ -335,7 +333,7 @@ def _perform_store(cloud: Cloud, job: Job) -> Observation:
 
 def _unstored(error: CloudError) -> str:
     told = str(error).encode(errors="backslashreplace").decode()  # names of files may be anything
-    return f"ClientError: The output could not be stored: {told}"[:FAILURE_LIMIT]
+    return f"ClientError: The output could not be stored: {told}"[: job_work.FAILURE_LIMIT]
 
 
 def _clear(cloud: Cloud, job: Job) -> None:

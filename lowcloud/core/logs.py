@@ -27,6 +27,14 @@ class Event:
     message: str
 
 
+@dataclass(frozen=True)
+class Derived:
+    """What follows from a page of lines: lines to add to them, and what else is to be saved."""
+
+    lines: tuple[LogLine, ...] = ()
+    save: Callable[[Connection], None] = lambda _: None
+
+
 def endpoint_group(endpoint: str) -> str:
     """The group that holds what an endpoint's replicas print."""
     return f"/aws/sagemaker/Endpoints/{endpoint}"
@@ -50,14 +58,14 @@ def collect(
     name: str,
     work_id: str,
     replica: int,
-    also: Callable[[Connection, Sequence[LogLine]], None] | None = None,
+    derive: Callable[[Sequence[LogLine]], Derived] | None = None,
     run: str = "",
 ) -> None:
     """Move what a replica printed since the last time into its stream, which is made at the first line.
 
     A stream may take the lines of several works, or of several runs of one, one after the other. Lines, the offset
-    they were read to and whatever `also` derives from them are saved in one transaction, so a crash neither loses nor
-    doubles a line.
+    they were read to and what `derive` makes of them are saved in one transaction: a crash neither loses nor doubles
+    one.
     """
     while True:
         stream = _find_stream(cloud, group, name)
@@ -67,6 +75,7 @@ def collect(
             return
         if stream is None:
             stream = open_stream(cloud, group, name)
+        derived = derive(page.lines) if derive else Derived()  # before others wait for the transaction
         with cloud.database.transaction() as connection:
             moved = connection.execute(
                 update(log_streams)
@@ -75,9 +84,8 @@ def collect(
             )
             if moved.rowcount != 1:
                 return  # another server has read these lines
-            append(connection, stream.id, page.lines, now_ms=int(cloud.now() * 1000))
-            if also:
-                also(connection, page.lines)
+            append(connection, stream.id, [*page.lines, *derived.lines], now_ms=int(cloud.now() * 1000))
+            derived.save(connection)
 
 
 def append(connection: Connection, stream_id: int, lines: Sequence[LogLine], now_ms: int) -> None:

@@ -6,7 +6,6 @@ reads no points, however many there are.
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,6 @@ from sqlalchemy import ColumnElement, Connection, Float, Row, case, func, insert
 from sqlalchemy import cast as sql_cast
 
 from lowcloud.core.cloud import Cloud
-from lowcloud.engine import LogLine
 from lowcloud.store import upsert
 from lowcloud.store.tables import metric_points, metric_summaries
 
@@ -76,17 +74,6 @@ class Statistics:
 def series_of_job(job: str, name: str) -> Series:
     """The series of one metric of a training job."""
     return Series(TRAINING_NAMESPACE, name, (("TrainingJobName", job),))
-
-
-def find_in_lines(definitions: Sequence[Definition], lines: Iterable[LogLine]) -> Iterable[tuple[str, Point]]:
-    """The metric values that log lines hold: (metric name, point)."""
-    compiled = [(definition.name, re.compile(definition.expression)) for definition in definitions]
-    for line in lines:
-        for name, expression in compiled:
-            match = expression.search(line.text)
-            value = _number(match.group(1)) if match else None
-            if value is not None:
-                yield name, Point(line.timestamp_ms / 1000, value)
 
 
 def record(connection: Connection, points: Iterable[tuple[Series, Point]]) -> None:
@@ -252,7 +239,8 @@ def _statistics(row: Row[Any]) -> Statistics:
     return Statistics(row.name, row.points, row.mean, deviation, row.minimum, row.maximum, row.last, row.last_at)
 
 
-def _number(text: str) -> float | None:
+def number(text: str) -> float | None:
+    """The finite number that a text says, or None."""
     try:
         value = float(text)
     except ValueError:

@@ -210,13 +210,19 @@ class Engine(Protocol):
         """Where a serving replica answers, "unix:/path" or "http://host:port"; None before it listens."""
 
     def has_environment(self, key: str) -> bool:
-        """Whether an environment of this key was built and kept."""
+        """Whether an environment of this key was built and kept. Who asks is about to use it."""
 
     def keep_environment(self, work_id: str) -> None:
         """Publish what a work has built, once it has exited with 0. Where its key is published already, that one stays.
 
         Raises ValueError where the work has not ended well.
         """
+
+    def environments(self) -> Mapping[str, float]:
+        """When each environment that is kept was last used, in seconds since the epoch, by its key."""
+
+    def drop_environment(self, key: str, unused_since: float) -> None:
+        """Delete an environment, unless it was used after this time or a work that is there runs with it."""
 
     def remove(self, work_id: str) -> None:
         """End what still runs of this work and delete its folder."""

@@ -1,12 +1,15 @@
 """The plan of a replica that is a container: the supervisor runs the client of Docker or Podman, and that the image.
 
 The client runs outside of all walls, since it must reach its daemon, and the container's own are around the program. So
-nothing that a user chooses reaches the client's environment or could be taken for an option of it.
+nothing that a user chooses could be taken for an option of it, and what reaches its environment has a name that means
+nothing to it.
 """
 
 import os
+import re
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,18 @@ PASSED_ON = (
     *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
+# What a client, its libraries or what it starts may read, in any case of letters: how names begin, and whole ones.
+CLIENTS_PREFIXES = (
+    *("DOCKER", "CONTAINER", "_CONTAINER", "PODMAN", "LIBPOD", "BUILDAH_", "BUILDKIT", "BUILDX_", "COMPOSE_", "CNI_"),
+    *("NETAVARK", "STORAGE_", "REGISTRY_", "GNUPG", "GPG_", "SSH_", "SSL_", "OTEL_", "DBUS_", "NOTIFY_", "LISTEN_"),
+    *("XDG_", "LD_", "DYLD_", "GLIBC_", "MALLOC_", "LC_"),
+)
+CLIENTS_NAMES = (
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP", "TERM", "TZ", "TZDIR", "LANG", "LANGUAGE"),
+    *("LOCPATH", "NLSPATH", "GCONV_PATH", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS", "KUBECONFIG", "NO_COLOR"),
+    *("GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK", "GORACE", "GOCOVERDIR", "REQUEST_METHOD"),
+)
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # Podman takes an asterisk for any ending
 PROCESS_LIMIT = 4096
 
 
@@ -41,8 +56,9 @@ def make(
     short_names: ShortNames,
     addresses: dict[str, str],
     given: list[int],
+    shows: tuple[Path, ...],
 ) -> dict[str, Any]:
-    """The plan; see plans.make."""
+    """The plan; see plans.make. The folders `shows` are seen where they are. Raises StagingFailed."""
     if work.environment or work.builds or work.serves:
         raise ValueError("A container has a Python environment of its own, builds none here, and serves nothing yet.")
     client, name = find_client(), f"lowcloud-{secrets.token_hex(12)}"
@@ -53,12 +69,15 @@ def make(
         **work.replicas[int(replica.path.name)].environment,
         **contract_variables(name, inside, addresses),
     }
+    texts = {name: value for name, value in variables.items() if not _is_line(value)}
+    if refused := list(filter(_may_be_the_clients, texts)):
+        raise StagingFailed(f"The variable {refused[0]!r} of a container cannot have several lines: use another name.")
     options = [
         *("--name", name, "--log-driver", "none", "--workdir", contract.DEFAULT_BASE_DIR),
         *_limits(work),
         *_network(work, addresses, int(replica.path.name)),
         *_gpus(Path(client).name, given),
-        *(f"--mount={_mount(place)}" for place in seen.values()),
+        *(f"--mount={_mount(place)}" for place in (*seen.values(), *_shown(shows))),
         *_environment(replica, variables),
         *(() if os.geteuid() == 0 or Path(client).name == "podman" else (f"--user={os.geteuid()}:{os.getegid()}",)),
     ]
@@ -68,7 +87,11 @@ def make(
         "name": name,
         "command": (client, "run", *options, *start, "--", work.container, *arguments),
         "interpreter": None,
-        "environment": {"PATH": SYSTEM_PATH, **{name: os.environ[name] for name in PASSED_ON if name in os.environ}},
+        "environment": {
+            **texts,
+            "PATH": SYSTEM_PATH,
+            **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        },
         "directory": str(replica.path),
         "disk_bytes": work.disk_bytes,
         "log_bytes": work.log_bytes,
@@ -108,19 +131,34 @@ def _gpus(client: str, given: list[int]) -> list[str]:
     return [f'--gpus="device={",".join(map(str, given))}"'] if given else []
 
 
+def _shown(folders: tuple[Path, ...]) -> Iterator[Place]:
+    return (Place(folder, str(folder), is_writable=False) for folder in folders if folder.is_dir())
+
+
 def _mount(place: Place) -> str:
     """In the clients' form of CSV, whatever characters the path has."""
-    source = f"source={place.outside}".replace('"', '""')
-    return f'type=bind,"{source}",target={place.inside}'
+    fields = ["type=bind", f"source={place.outside}", f"target={place.inside}"]
+    quoted = ('"{}"'.format(field.replace('"', '""')) for field in fields)
+    return ",".join([*quoted, *(() if place.is_writable else ("readonly",))])
 
 
 def _environment(replica: ReplicaFolder, variables: dict[str, str]) -> list[str]:
-    """By a file, since every user of the machine sees the arguments of a process; a file cannot hold several lines.
+    """By a file, since every user of the machine sees the arguments of a process.
 
-    It is named as seen from the folder it is in, for Podman takes a comma in a path for the end of it.
+    It is named as seen from the folder it is in, for Podman takes a comma in a path for the end of it. A file cannot
+    hold several lines: such a value the client finds by its name in its own environment, which others cannot read.
     """
     path = replica.path / "container.env"
-    lines = {name: value for name, value in variables.items() if "\n" not in value}
     path.touch(mode=0o600)
-    path.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
-    return [f"--env-file={path.name}", *(f"--env={name}={variables[name]}" for name in variables.keys() - lines.keys())]
+    path.write_text("".join(f"{name}={value}\n" for name, value in variables.items() if _is_line(value)))
+    return [f"--env-file={path.name}", *(f"--env={name}" for name, value in variables.items() if not _is_line(value))]
+
+
+def _may_be_the_clients(name: str) -> bool:
+    upper = name.upper()
+    is_known = upper in CLIENTS_NAMES or upper.startswith(CLIENTS_PREFIXES) or upper.endswith("_PROXY")
+    return is_known or not NAME.fullmatch(name)
+
+
+def _is_line(value: str) -> bool:
+    return "\n" not in value and "\r" not in value

@@ -2,7 +2,8 @@
 
 Below one folder, which no replica sees:
 
-    <key>                 a link to the folder of the environment that is published under this key
+    <key>                 a link to the folder of the environment that is published under this key; its time of change
+                          is that of its last use
     <key>.<digest>/       what the work with this digest has built, or is about to build
 
 An environment holds its own path in many places, so it is built where it will be used and never moved: what publishes
@@ -12,6 +13,8 @@ it is the link.
 import hashlib
 import os
 import re
+import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,10 +44,34 @@ class Environments:
         self._folder = folder
         self._home = home
         self._private = (home, Path.home())
+        self._guard = threading.Lock()  # nobody takes an environment for his use while it is dropped
 
     def has(self, key: str) -> bool:
-        """Whether one is published under this key."""
-        return self._link(key).is_dir()
+        """Whether one is published under this key; who asks is about to use it."""
+        link = self._link(key)
+        with self._guard:
+            if is_there := link.is_dir():
+                os.utime(link, follow_symlinks=False)
+            return is_there
+
+    def used(self) -> dict[str, float]:
+        """When each published one was last used, in seconds since the epoch, by its key."""
+        if not self._folder.is_dir():
+            return {}
+        return {path.name: path.lstat().st_mtime for path in self._folder.iterdir() if path.is_symlink()}
+
+    def forget(self, key: str, unused_since: float) -> None:
+        """Delete a published one, unless it was used after this time."""
+        link = self._link(key)
+        with self._guard:
+            if not link.is_symlink() or link.lstat().st_mtime > unused_since:
+                return
+            folder = link.resolve()
+            trash = link.with_name(f"{key}.{secrets.token_hex(6)}")  # which is swept where this is cut short
+            link.unlink()
+            if folder.is_dir():  # under another name, since a work may build the key anew at once
+                folder.rename(trash)
+        delete(trash)
 
     def find(self, name: str) -> Environment | None:
         """What `Work.environment` names; None for the engine's own interpreter. Raises StagingFailed."""

@@ -76,6 +76,7 @@ class LocalEngine:
         self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()  # forgotten when nobody holds it
+        self._removing: set[str] = set()
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def warm_up(self) -> None:
@@ -117,7 +118,8 @@ class LocalEngine:
 
     def _record(self, work: Work, folder: Path) -> None:
         first_id = self._count_ids(len(work.replicas))
-        facts = {"id": work.id, "replicas": len(work.replicas), "first_id": first_id, "builds": work.builds}
+        facts = {"id": work.id, "replicas": len(work.replicas), "first_id": first_id}
+        facts |= {"builds": work.builds, "environment": work.environment}
         with self._guard:  # one work at a time is given GPUs, and has them when this is written
             given = gpus.give(self._gpus_in_use(), work.resources.gpus, len(work.replicas))
             write_record(folder / "work.json", {**facts, "gpus": given})
@@ -129,7 +131,9 @@ class LocalEngine:
                     yield from given
 
     def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
-        """See Engine.status."""
+        """See Engine.status. How a work ends that is being removed says nothing about it."""
+        if work_id in self._removing:
+            return ()
         return tuple(replica.status() for replica in self._replicas(work_id))
 
     def logs(self, work_id: str, replica: int, offset: int) -> LogPage:
@@ -191,25 +195,24 @@ class LocalEngine:
                 raise ValueError(f"{work_id!r} has built no environment.")
             self._environments.keep(record["builds"], work_id)
 
+    def environments(self) -> dict[str, float]:
+        """See Engine.environments."""
+        return self._environments.used()
+
+    def drop_environment(self, key: str, unused_since: float) -> None:
+        """See Engine.drop_environment. A work that is there already is seen by its record, a later one by its use."""
+        records = filter(None, map(read_record, self._root.glob("[!.]*/work.json")))
+        if not any(record.get("environment") == key for record in records):
+            self._environments.forget(key, unused_since)
+
     def remove(self, work_id: str) -> None:
         """See Engine.remove."""
         with self._locked(work_id):
-            replicas = self._replicas(work_id)
-            for replica in replicas:
-                replica.ask_to_end(0.0)
-            for replica in replicas:
-                replica.wait_until_dead()
-                replica.status()  # one whose supervisor was killed may have left something running
-                self._addresses.pop((work_id, int(replica.path.name)), None)
-                self._forget_names(replica)
-            folder = self._folder(work_id)
-            record = read_record(folder / "work.json")
-            if record and record.get("builds"):
-                self._environments.drop(record["builds"], work_id)
-            if folder.exists():
-                trash = self._root / f".{secrets.token_hex(8)}{TRASH}"
-                folder.rename(trash)
-                delete(trash)
+            self._removing.add(work_id)
+            try:
+                self._remove(work_id)
+            finally:
+                self._removing.discard(work_id)
 
     def capacity(self) -> Resources:
         """See Engine.capacity."""
@@ -219,6 +222,24 @@ class LocalEngine:
     def isolation(self) -> str:
         """See Engine.isolation."""
         return self._find_walls().level.sentence
+
+    def _remove(self, work_id: str) -> None:
+        replicas = self._replicas(work_id)
+        for replica in replicas:
+            replica.ask_to_end(0.0)
+        for replica in replicas:
+            replica.wait_until_dead()
+            replica.status()  # one whose supervisor was killed may have left something running
+            self._addresses.pop((work_id, int(replica.path.name)), None)
+            self._forget_names(replica)
+        folder = self._folder(work_id)
+        record = read_record(folder / "work.json")
+        if record and record.get("builds"):
+            self._environments.drop(record["builds"], work_id)
+        if folder.exists():
+            trash = self._root / f".{secrets.token_hex(8)}{TRASH}"
+            folder.rename(trash)
+            delete(trash)
 
     def _folder(self, work_id: str) -> Path:
         readable = re.sub(r"[^A-Za-z0-9._-]", "_", work_id)[:80]
@@ -272,7 +293,7 @@ class LocalEngine:
             replica.name_hosts(hosts.table(addresses))
             given = record["gpus"][number]
             if work.container:
-                plan = containers.make(work, replica, self._short_names, addresses, given)
+                plan = containers.make(work, replica, self._short_names, addresses, given, self._shows)
             else:
                 environment = self._environment_of(work, owner)
                 plan = plans.make(work, replica, walls, owner, self._short_names, addresses, given, environment)

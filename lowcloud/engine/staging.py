@@ -78,6 +78,8 @@ def _unpack(item: Input, folder: Folder, fetch: Fetch) -> None:
 
 
 def _lay_member(members: Members, member: Member, within: str, folder: Folder) -> None:
+    if member.kind == Kind.FOLDER and not member.name.strip("/"):
+        return  # the archive's own folder, which the SDK's repacking names so
     if member.name.startswith("/"):
         raise StagingFailed(f"The archive member {member.name!r} is an absolute path.")
     path = f"{within}/{member.name}"

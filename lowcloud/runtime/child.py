@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import signal
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ TAIL_BYTES = 1 << 18
 MESSAGE_CHARACTERS = 600  # of the traceback in a failure reason, which has 1,024 in all
 LAST_LINES = 5  # that stand for an error where there is no traceback
 TRACEBACK = "Traceback (most recent call last):"
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # variables that no failure reason may tell
 SIGNALLED = 128  # added to a signal's number, as a shell says it
-KILLED = SIGNALLED + signal.SIGKILL
 # Its own process group keeps an engine's SIGTERM from coming twice. Elsewhere an engine can end a program by its group
 # alone, and so signals all of it: nothing is left to pass on.
 HAS_OWN_GROUP = sys.platform == "linux"
@@ -67,15 +68,55 @@ def run(command: Sequence[str], environment: Mapping[str, str], directory: Path)
 
 def explain(base: Path, command: Sequence[str], ended: Ended) -> None:
     """Write why the program has failed to output/failure, unless it has done so itself."""
-    failure = base / contract.FAILURE
-    if failure.exists() and failure.stat().st_size:
+    if has_said(base):
         return
-    notes = '\nExtraInfo "Killed by SIGKILL, as for want of memory"' if ended.exit_code == KILLED else ""
-    failure.parent.mkdir(parents=True, exist_ok=True)
-    failure.write_text(
-        f'ExecuteUserScriptError:\nExitCode {ended.exit_code}\nErrorMessage "{error_in(ended.tail)}"{notes}\n'
-        f'Command "{" ".join(command)}"'
+    signalled = signal_of(ended.exit_code)
+    tail = without_secrets(ended.tail, [os.environ.get(name, "") for name in SECRETS])
+    notes = f'\nExtraInfo "Killed by {signalled}"' if signalled else ""
+    say(
+        base,
+        f'ExecuteUserScriptError:\nExitCode {ended.exit_code}\nErrorMessage "{error_in(tail)}"{notes}\n'
+        f'Command "{" ".join(command)}"',
     )
+
+
+def has_said(base: Path) -> bool:
+    """Whether something that is not empty has the name output/failure."""
+    try:
+        facts = os.lstat(base / contract.FAILURE)
+    except OSError:
+        return False
+    return facts.st_size > 0 or not stat.S_ISREG(facts.st_mode)
+
+
+def say(base: Path, failure: str) -> None:
+    """Write output/failure. Where the program has left something odd in its place, the log alone tells."""
+    path = base / contract.FAILURE
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+        with os.fdopen(descriptor, "w", errors="backslashreplace") as file:
+            file.write(failure)
+    except OSError as error:
+        print(f"output/failure cannot be written: {error}.", file=sys.stderr, flush=True)
+
+
+def without_secrets(output: str, secrets: Sequence[str]) -> str:
+    """The end of a program's output without keys, which many may read who should not have them, whole or cut."""
+    for secret in filter(None, secrets):
+        output = output.replace(secret, "***")
+        cut = next((size for size in range(len(secret) - 1, 7, -1) if output.startswith(secret[-size:])), 0)
+        output = output[cut:]
+    return output
+
+
+def signal_of(exit_code: int) -> str:
+    """The signal that a program has ended by, in words; nothing where it ended by itself."""
+    try:
+        name = signal.Signals(exit_code - SIGNALLED).name
+    except ValueError:
+        return ""
+    return f"{name}, as for want of memory" if name == "SIGKILL" else name
 
 
 def error_in(output: str) -> str:

@@ -45,8 +45,7 @@ def main(argv: list[str]) -> int:
     except ClientError as error:
         shutil.rmtree(folder / "lib", ignore_errors=True)  # nobody shall take what is there for a whole one
         print(error, file=sys.stderr, flush=True)
-        (base / contract.FAILURE).parent.mkdir(parents=True, exist_ok=True)
-        (base / contract.FAILURE).write_text(f"ClientError: {error}")
+        child.say(base, f"ClientError: {error}")
         return contract.EXIT_CLIENT_ERROR
     return 0
 
@@ -126,7 +125,9 @@ def _run(command: list[str], base: Path) -> None:
 
 
 def _error(ended: Ended) -> str:
-    """The installer's own words for what went wrong."""
+    """The installer's own words for what went wrong, if it came to any."""
+    if signalled := child.signal_of(ended.exit_code):
+        return f"The installer was killed by {signalled}."
     lines = [line.strip() for line in ended.tail.splitlines()]
     begins = [number for number, line in enumerate(lines) if line.lower().startswith(("error:", "×"))]
     telling = [number for number in begins if any(word in lines[number] for word in TELLING)]

@@ -205,9 +205,7 @@ def _holds(code: Path) -> str:
 
 def _fail(base: Path, sentence: str, code: int) -> int:
     print(sentence, file=sys.stderr, flush=True)
-    failure = base / contract.FAILURE
-    failure.parent.mkdir(parents=True, exist_ok=True)
-    failure.write_text(sentence)
+    child.say(base, sentence)
     return code
 
 

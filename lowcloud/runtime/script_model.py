@@ -84,7 +84,13 @@ def _import(code: Path, program: str | None) -> ModuleType:
         there = ", ".join(sorted(entry.name for entry in code.iterdir())) if code.is_dir() else "nothing"
         raise ClientError(f"The inference script {program!r} is not in the source archive; it holds: {there}.")
     sys.path[:0] = [str(path.parent), str(code)]
-    return importlib.import_module(path.stem)
+    try:
+        return importlib.import_module(path.stem)
+    except SystemExit as ended:  # a script that trains wherever it is imported
+        raise ClientError(
+            f"The inference script {path.name!r} ended with {ended.code} when it was imported. "
+            'What trains belongs below `if __name__ == "__main__":`.'
+        ) from ended
 
 
 def _of_arity(function: Function, count: int) -> Function:

@@ -14,13 +14,18 @@ import traceback
 from pathlib import Path
 from typing import Protocol, cast
 
-import httptools
-import uvloop
-
 from lowcloud import contract
 from lowcloud.runtime import algorithms
 from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
 from lowcloud.runtime.transform.attachment import attached
+
+try:
+    import httptools
+    import uvloop
+except ModuleNotFoundError as missing:  # an environment of a user's own; main says so
+    ABSENT = missing.name
+else:
+    ABSENT = None
 
 SCRIPT, SCRIPT_MODULE = "script", "lowcloud.runtime.script_model"  # a user's, in the place of an algorithm
 BODY_BYTES = 25 * 1024 * 1024  # the largest payload of InvokeEndpoint
@@ -52,19 +57,27 @@ class Predictor(Protocol):
 def main(argv: list[str]) -> int:
     """Serve the model of the algorithm argv[0], with options in what follows, until SIGTERM; the exit code."""
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
+    if ABSENT:
+        reason = f"The Python environment of the model's image has no {ABSENT}, which serves models."
+        return _fail(base, f"{reason} Install it there: pip install httptools uvloop")
     try:
         model = base / contract.MODEL
         program = importlib.import_module(SCRIPT_MODULE) if argv[0] == SCRIPT else algorithms.find(argv[0])
         predictor = attached(cast(Predictor, program.load(model, *argv[1:])), model)
     except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the endpoint's failure reason
         traceback.print_exc()
-        (base / contract.FAILURE).parent.mkdir(parents=True, exist_ok=True)
-        (base / contract.FAILURE).write_text(f"The model could not be loaded: {error}")
-        return contract.EXIT_CLIENT_ERROR
+        return _fail(base, f"The model could not be loaded: {error}")
     gc.collect()
     gc.freeze()
     uvloop.run(serve(predictor, os.environ[contract.SOCKET_VARIABLE]))
     return 0
+
+
+def _fail(base: Path, reason: str) -> int:
+    print(reason, file=sys.stderr, flush=True)
+    (base / contract.FAILURE).parent.mkdir(parents=True, exist_ok=True)
+    (base / contract.FAILURE).write_text(reason)
+    return contract.EXIT_CLIENT_ERROR
 
 
 async def serve(predictor: Predictor, socket_path: str) -> None:

@@ -22,7 +22,7 @@ CHECKPOINTING = """
     while done < 30:
         done += 1
         steps.write_text(str(done))
-        time.sleep(0.1)
+        time.sleep(2 if done == 5 else 0.1)  # for its checkpoint to settle
     pathlib.Path(os.environ["SM_MODEL_DIR"], "steps").write_text(str(done))
 """
 

@@ -362,6 +362,25 @@ def test_an_environment_that_a_work_builds_is_published_when_it_is_kept(engine: 
     assert texts(engine) == ["True"]
 
 
+def test_an_environment_is_dropped_unless_it_was_used_or_a_work_runs_with_it(engine: Engine) -> None:
+    engine.start(Work("w", ("true",), (Replica(),), SMALL, builds="key"))
+    ended(engine)
+    engine.keep_environment("w")
+    engine.remove("w")
+    (kept_at,) = engine.environments().values()
+    assert engine.has_environment("key")
+    assert engine.environments()["key"] > kept_at
+    engine.drop_environment("key", kept_at)
+    engine.start(Work("w", ("sleep", "600"), (Replica(),), SMALL, environment="key"))
+    for name in ("key", "never-built"):
+        engine.drop_environment(name, time.time() + 60)
+    assert engine.has_environment("key")
+    engine.remove("w")
+    engine.drop_environment("key", time.time() + 60)
+    assert not engine.has_environment("key")
+    assert engine.environments() == {}
+
+
 def test_an_environment_that_was_never_built_fails_the_staging_with_its_name(engine: Engine) -> None:
     with pytest.raises(StagingFailed, match="'key'"):
         engine.start(Work("w", ("true",), (Replica(),), SMALL, environment="key"))

@@ -137,3 +137,27 @@ def test_a_replica_that_dies_young_again_and_again_is_started_ever_later(cloud, 
     waits = [later - earlier for earlier, later in itertools.pairwise(engine.starts)]
     assert waits[:4] == [1, 3, 5, 9], "a second of life, then none, two, four and eight of waiting"
     assert max(waits) == 301
+
+
+def test_the_time_to_start_begins_when_the_environments_are_there(cloud, monkeypatch):
+    engine = DyingEngine()
+    waiting = replace(cloud, engine=engine)
+    monkeypatch.setattr(engine, "status", lambda _: ())
+    monkeypatch.setattr(Cloud, "now", lambda _: engine.now)
+    ready = {"is": False}
+    monkeypatch.setattr(endpoints_lifecycle.environments, "is_ready", lambda *_: ready["is"])
+    monkeypatch.setattr(endpoints_lifecycle.environments, "build", lambda *_: ready["is"])
+    models.create(waiting, Model("bare", 0.0, "linear-learner:1", "role"))
+    endpoints.configure(waiting, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
+    endpoints.create(waiting, "hollow", "hollow")
+    claim = hold(waiting)
+    limit = endpoints_lifecycle.STARTUP_TIMEOUT_SECONDS
+    for seconds in (0, 2 * limit):
+        engine.now += seconds
+        endpoints_lifecycle.advance(claim)
+        assert endpoints.find(waiting, "hollow").state == State.CREATING
+    ready["is"] = True
+    for seconds, state in ((0, State.CREATING), (limit - 1, State.CREATING), (2, State.FAILED)):
+        engine.now += seconds
+        endpoints_lifecycle.advance(claim)
+        assert endpoints.find(waiting, "hollow").state == state

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lowcloud.core import logs, metrics
 from lowcloud.core.cloud import Cloud
 from lowcloud.core.errors import NotFound
-from lowcloud.core.metrics import Definition, Point, Series
+from lowcloud.core.metrics import Point, Series
 from lowcloud.engine import LogLine, LogPage
 
 GROUP = "/aws/sagemaker/TrainingJobs"
@@ -85,12 +85,6 @@ def test_a_filter_pattern_is_words_phrases_exclusions_and_alternatives(pattern, 
     lines = ["ERROR disk: no space", "info: all well", "ERROR network"]
     terms = logs.parse_terms(pattern)
     assert [n for n, line in enumerate(lines) if terms.match(line)] == found
-
-
-def test_metrics_are_found_in_lines_and_values_that_are_no_numbers_are_not():
-    definitions = [Definition("loss", r"loss=(\S+)")]
-    lines = [LogLine(1000, "loss=0.5"), LogLine(2000, "loss=nan"), LogLine(3000, "loss=x"), LogLine(4000, "none")]
-    assert list(metrics.find_in_lines(definitions, lines)) == [("loss", Point(1.0, 0.5))]
 
 
 @given(st.lists(st.tuples(st.floats(0, 600), st.floats(-1e6, 1e6)), min_size=1, max_size=30), st.sampled_from([1, 60]))

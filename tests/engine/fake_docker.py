@@ -3,6 +3,7 @@
 What it runs is no child of the client, and outlives it, as a container does. State lies beside this file.
 """
 
+import csv
 import json
 import os
 import signal
@@ -26,7 +27,10 @@ def run(*arguments: str) -> int:
     name = options[options.index("--name") + 1]
     settings = dict(option.partition("=")[::2] for option in options if option.startswith("--") and "=" in option)
     environment = dict(line.partition("=")[::2] for line in Path(settings["--env-file"]).read_text().splitlines())
-    (source,) = (option.split('"')[1] for option in options if option.endswith("target=/opt/ml"))
+    named = [option.partition("=")[2] for option in options if option.startswith("--env=")]
+    environment |= {name: os.environ[name] for name in named}
+    mounts = [next(csv.reader([option.partition("=")[2]])) for option in options if option.startswith("--mount=")]
+    (source,) = (mount[1] for mount in mounts if mount[2] == "target=/opt/ml")
     (STATE / "client-environment").write_text(json.dumps(dict(os.environ)))
     if image == "missing":
         print("Unable to find image 'missing' locally", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Work that is an image of Docker's or Podman's. The client here is a stand-in: it does with processes what they do."""
 
+import csv
 import json
 import os
 import signal
@@ -52,20 +53,20 @@ def calls(docker: Path) -> list[list[str]]:
 
 
 def test_an_image_runs_with_its_arguments_folder_and_limits_and_is_removed(engine: LocalEngine, docker: Path) -> None:
-    replica = Replica({"COLOUR": "blue", "LINES": "one\ntwo"}, files={"input/config/x.json": "{}"})
-    script = 'cd "$SAGEMAKER_BASE_DIR"; cat input/config/x.json; echo " $COLOUR"; echo made > model/m; exit 3'
+    replica = Replica({"COLOUR": "blue", "LINES": "one\nanother"}, files={"input/config/x.json": "{}"})
+    script = 'cd "$SAGEMAKER_BASE_DIR"; cat input/config/x.json; echo " $COLOUR $LINES"; echo made > model/m; exit 3'
     engine.start(image("sh", "-c", script, replica=replica))
     assert ended(engine) == (3, "")
-    assert output(engine) == ["{} blue"]
+    assert output(engine) == ["{} blue one", "another"]
     assert engine.read_file("w", 0, "model/m", 10) == b"made\n"
     run, inspect, remove = calls(docker)
     name = run[run.index("--name") + 1]
     assert run[0] == "run" and run[run.index("--") + 1 :] == ["registry/image:1", "sh", "-c", script]
-    assert {f"--memory={1 << 28}", "--cpus=1", "--network=none", "--hostname=algo-1", "--env=LINES=one\ntwo"} <= set(
-        run
+    assert {f"--memory={1 << 28}", "--cpus=1", "--network=none", "--hostname=algo-1", "--env=LINES"} <= set(run)
+    assert not [word for word in run if "blue" in word or "another" in word], (
+        "other users of the machine see the arguments"
     )
-    assert not [word for word in run if "blue" in word], "other users of the machine see the arguments"
-    assert [word.rpartition("target=")[2] for word in run if word.startswith("--mount")] == [
+    assert [word.rpartition("target=")[2].strip('"') for word in run if word.startswith("--mount")] == [
         *("/opt/ml", "/tmp", "/var/tmp", "/opt/lowcloud/socket", "/opt/lowcloud/rendezvous")
     ]
     assert inspect[-1] == remove[-1] == name
@@ -80,6 +81,21 @@ def test_an_entrypoint_replaces_the_images_and_its_further_words_come_first(engi
     assert "--network=host" in run and any(word.startswith("--add-host=algo-1:127.") for word in run)
 
 
+def test_a_folder_that_programs_may_see_is_mounted_where_it_is_and_cannot_be_written_to(
+    docker: Path, tmp_path: Path
+) -> None:
+    shown, absent = tmp_path / "home" / 'the "client", of all', tmp_path / "home" / "absent"
+    shown.mkdir(parents=True)
+    engine = LocalEngine(tmp_path / "home" / "work", lambda *_: iter(()), shows=(shown, absent))
+    engine.start(image("true"))
+    assert ended(engine) == (0, "")
+    engine.remove("w")
+    engine.close()
+    mounts = [next(csv.reader([word.partition("=")[2]])) for word in calls(docker)[0] if word.startswith("--mount=")]
+    assert ["type=bind", f"source={shown}", f"target={shown}", "readonly"] in mounts
+    assert [mount[2] for mount in mounts if "readonly" in mount] == [f"target={shown}"]
+
+
 def test_what_a_user_chooses_does_not_reach_the_client(
     engine: LocalEngine, docker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +107,36 @@ def test_what_a_user_chooses_does_not_reach_the_client(
     client = json.loads((docker / "client-environment").read_text())
     assert client["DOCKER_HOST"] == "unix:///run/mine.sock"
     assert not {"LD_PRELOAD", "LOWCLOUD_ROOT_SECRET_ACCESS_KEY"} & set(client)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "DOCKER_HOST",
+            "CONTAINERS_CONF",
+            "_CONTAINERS_USERNS_CONFIGURED",
+            "PATH",
+            "HOME",
+            "LD_PRELOAD",
+            "http_proxy",
+        ),
+        *("GODEBUG", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "STORAGE_OPTS", "LINES*", "LINES=", "LOCPATH", "LC_ALL"),
+    ],
+)
+def test_several_lines_under_a_name_that_the_client_may_read_are_refused(
+    engine: LocalEngine, docker: Path, name: str
+) -> None:
+    with pytest.raises(StagingFailed, match="cannot have several lines") as refused:
+        engine.start(image("true", replica=Replica({name: "one\ntwo"})))
+    assert repr(name) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["GOAL", "BUILDING", "LOCATIONS", "USERS_FILE", "RESULTS", "certificate", "TERMS"])
+def test_several_lines_under_a_users_own_name_are_not(engine: LocalEngine, docker: Path, name: str) -> None:
+    engine.start(image("sh", "-c", f'echo "${name}"', replica=Replica({name: "one\ntwo"})))
+    assert ended(engine) == (0, "")
+    assert output(engine) == ["one", "two"]
 
 
 def test_a_stop_reaches_the_container_and_what_ignores_it_is_removed(engine: LocalEngine, docker: Path) -> None:

@@ -1,7 +1,9 @@
 """Python environments of works: built here, brought by a user, and what is left of those that were never finished."""
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,5 +185,28 @@ def test_an_environment_that_is_in_use_is_not_built_over(tmp_path: Path) -> None
         build(engine)
     engine.remove("build")
     assert use(engine, "tool") == before
+    engine.remove("w")
+    engine.close()
+
+
+def test_what_is_dropped_leaves_nothing_and_is_built_again_at_once(tmp_path: Path) -> None:
+    engine = make_engine(tmp_path)
+    for _ in range(2):
+        build(engine)
+        engine.keep_environment("build")
+        engine.remove("build")
+        engine.drop_environment("key", time.time() + 60)
+        assert list((tmp_path / "home" / "environments").iterdir()) == []
+
+
+def test_a_start_is_a_use(tmp_path: Path) -> None:
+    engine = make_engine(tmp_path)
+    build(engine)
+    engine.keep_environment("build")
+    engine.remove("build")
+    os.utime(tmp_path / "home" / "environments" / "key", (0, 0), follow_symlinks=False)
+    assert engine.environments() == {"key": 0}
+    use(engine, "true")
+    assert engine.environments()["key"] > 0
     engine.remove("w")
     engine.close()

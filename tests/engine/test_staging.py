@@ -88,6 +88,11 @@ def test_an_archive_is_unpacked_with_its_folders_links_and_executables(tmp_path:
     assert os.access(model / "code/run.sh", os.X_OK)
 
 
+def test_an_archive_may_name_its_own_folder_as_the_sdk_does_when_it_repacks_a_model(tmp_path: Path) -> None:
+    unpack(tmp_path / "base", packed((member("/", tarfile.DIRTYPE), b""), (member("weights"), b"x")))
+    assert (tmp_path / "base" / "model" / "weights").read_bytes() == b"x"
+
+
 def test_names_of_any_alphabet_and_hard_links_are_unpacked(tmp_path: Path) -> None:
     names = ["é", "e\u0301", "\u202egpj.exe", "a\nb", "\udcff", "..."]
     linked = member("linked", tarfile.LNKTYPE, "é")
@@ -118,6 +123,7 @@ def test_one_input_of_many_that_fails_ends_the_laying_with_its_reason(tmp_path: 
 
 HOSTILE = {
     "an absolute name": packed((member("/tmp/evil"), b"x")),
+    "an absolute folder": packed((member("/tmp", tarfile.DIRTYPE), b"")),
     "a name that climbs": packed((member("../../evil"), b"x")),
     "an absolute link": packed((member("link", tarfile.SYMTYPE, "/etc"), b"")),
     "a link that climbs": packed((member("a/link", tarfile.SYMTYPE, "../../evil"), b"")),

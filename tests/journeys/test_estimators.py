@@ -145,22 +145,25 @@ def test_a_function_runs_as_a_job_and_gives_its_result_or_raises_its_error(runni
 @pytest.fixture
 def torch(running_cloud: RunningCloud) -> None:
     """The images of PyTorch and HuggingFace mean the environment in which the tests have them."""
-    for name in ("pytorch-training", "huggingface-pytorch-training"):
+    for name in ("pytorch-training", "pytorch-inference", "huggingface-pytorch-training"):
         running_cloud.cli("image", "add", name, "--python", str(environment("torch")))
 
 
 @pytest.mark.slow
-def test_pytorch_trains_over_two_hosts_and_huggingface_from_a_configuration(running_cloud, folder, s3, torch):
+def test_pytorch_trains_over_two_hosts_and_answers_and_huggingface_trains_from_a_configuration(
+    running_cloud, folder, s3, torch
+):
     printed = run(running_cloud, folder, python(""), "torch_2.py")
     assert "rank 0 of 2: loss=0.00" in printed
     assert "rank 1 of 2: loss=0.00" in printed
     assert "predicted [0, 1]" in printed
     found = journey(printed)
     assert list(files_of(s3, found["network"])) == ["model.pt"]
+    answers = [row[0] for row in found["answer"]]
+    assert answers == pytest.approx([1, -2, 0.5, 3], abs=0.01), "the weights from which the targets were made"
     assert sorted(files_of(s3, found["transformer"])) == ["config.json", "model.safetensors"]
 
 
-@pytest.mark.slow
 def test_the_model_trainer_of_sdk_3_trains_over_two_hosts_by_torchrun(running_cloud, folder, s3, torch):
     printed = run(running_cloud, folder, python("-3"), "torch_3.py")
     assert list(files_of(s3, journey(printed)["network"])) == ["model.pt"]

@@ -92,7 +92,9 @@ def test_a_script_trains_in_a_pool_that_the_next_job_takes_over(running_cloud, s
 def test_a_processing_job_is_listed_stopped_and_told_of(running_cloud, sagemaker, code):
     bucket, name = Path(code).parent.name, f"boto3-{secrets.token_hex(4)}"
     output = {"S3Uri": f"s3://{bucket}/out", "LocalPath": "/opt/ml/processing/out", "S3UploadMode": "Continuous"}
-    script = "echo begun > /opt/ml/processing/out/state; trap 'exit 0' TERM; while true; do sleep 0.1; done"
+    script = (
+        "echo begins; echo begun > /opt/ml/processing/out/state; trap 'exit 0' TERM; while true; do sleep 0.1; done"
+    )
     sagemaker.create_processing_job(
         ProcessingJobName=name,
         RoleArn=running_cloud.role,
@@ -113,6 +115,7 @@ def test_a_processing_job_is_listed_stopped_and_told_of(running_cloud, sagemaker
     sagemaker.get_waiter("processing_job_completed_or_stopped").wait(ProcessingJobName=name)
     told = sagemaker.describe_processing_job(ProcessingJobName=name)
     assert told["ProcessingJobStatus"] == "Stopped"
+    assert "begins" in running_cloud.cli("logs", name, "--follow").stdout.splitlines()
     assert told["ProcessingEndTime"] >= told["ProcessingStartTime"] >= told["CreationTime"]
 
 

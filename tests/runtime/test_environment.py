@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from lowcloud import contract
+from lowcloud.runtime.environment import install
+from lowcloud.runtime.errors import ClientError
 from tests.greeting import BACKEND, PROJECT, SYSTEM
 
 
@@ -116,3 +118,8 @@ def test_a_package_of_the_index_is_installed(base: Path) -> None:
     code, output = build(base, "six==1.16.0", **{**settings, "PIP_NO_INDEX": "0"})
     assert code == 0, output
     assert ask(base, "import six; print(six.__version__)") == "1.16.0"
+
+
+def test_an_installer_that_was_killed_is_told_from_one_that_failed(tmp_path: Path) -> None:
+    with pytest.raises(ClientError, match="The installer was killed by SIGKILL"):
+        install(["sh", "-c", "kill -9 $$"], {"PATH": "/usr/bin:/bin"}, tmp_path)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lowcloud import contract
+from lowcloud.runtime.child import without_secrets
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.sm_variables import arguments, read_job, variables
 from tests.greeting import BACKEND, PROJECT, SYSTEM
@@ -338,3 +339,10 @@ def test_a_program_that_installs_something_itself_knows_the_indexes(base: Base) 
     assert code == 0, output
     assert "global.no-index='true'" in output
     assert base.run("--command", "printenv", "PIP_CONFIG_FILE")[1].endswith(f"{configuration}\n")
+
+
+def test_keys_that_a_program_prints_before_it_fails_are_not_in_the_reason():
+    token = "t0k3n" * 20
+    assert without_secrets(f"TOKEN={token}\nend", [token, ""]) == "TOKEN=***\nend"
+    assert without_secrets(f"{token[30:]}\nend", [token]) == "\nend"
+    assert without_secrets("nothing of it", [token]) == "nothing of it"

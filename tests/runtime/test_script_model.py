@@ -178,3 +178,8 @@ def test_a_model_of_scikit_learn_is_loaded_and_asked_without_a_script(folder: Pa
     keep(model, folder / f"model.{ending}")
     body, kind = load(folder, "").answer(b"0\n2\n", "text/csv", "application/json")
     assert (body, kind) == (b"[0, 1]", "application/json")
+
+
+def test_a_script_that_ends_when_it_is_imported_is_told_where_its_training_belongs(folder: Path) -> None:
+    with pytest.raises(ClientError, match=r"ended with 2 when it was imported. What trains belongs below"):
+        load(folder, "import argparse\nargparse.ArgumentParser().error('unrecognized arguments')\n")

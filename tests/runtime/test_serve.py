@@ -237,3 +237,13 @@ def test_a_model_that_cannot_be_loaded_ends_the_server_with_the_reason(folder: P
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
     assert "could not be loaded" in (folder / "output" / "failure").read_text()
+
+
+def test_an_environment_that_cannot_serve_says_what_to_install_in_it(folder: Path) -> None:
+    environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(folder), "LOWCLOUD_SOCKET": str(folder / "s")}
+    without = "import sys, runpy; sys.modules['httptools'] = None; sys.argv[1:] = ['script']; "
+    command = [sys.executable, "-c", without + "runpy.run_module('lowcloud.runtime.serve', run_name='__main__')"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 2
+    assert "has no httptools" in (folder / "output" / "failure").read_text()
+    assert "pip install httptools uvloop" in ended.stderr

@@ -1,8 +1,9 @@
 """CreateTrainingJob's request as the specification of a job."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import regex
 
 from lowcloud import contract
 from lowcloud.aws.arns import of_sagemaker, parse_role
@@ -148,8 +149,8 @@ def _checkpoints(request: Request) -> Output | None:
 
 def _metric(metric: Mapping[str, str]) -> Definition:
     try:
-        groups = re.compile(metric["Regex"]).groups
-    except re.error as error:
+        groups = regex.compile(metric["Regex"]).groups
+    except regex.error as error:
         raise invalid(f"The Regex of metric {metric['Name']!r} cannot be read: {error}") from error
     if groups < 1:
         raise invalid(f"The Regex of metric {metric['Name']!r} needs a group that captures the value.")

@@ -1,7 +1,8 @@
-"""PyTorch and HuggingFace of SDK 2.x: two hosts under torchrun, and a tiny transformer."""
+"""PyTorch and HuggingFace of SDK 2.x: two hosts under torchrun, whose model is deployed, and a tiny transformer."""
 
 import json
 
+import numpy as np
 import sagemaker
 from sagemaker import get_execution_role
 from sagemaker.huggingface import HuggingFace
@@ -24,6 +25,9 @@ network = PyTorch(
     **common,
 )
 network.fit()
+predictor = network.create_model(entry_point="inference.py", source_dir="source_torch").deploy(1, "ml.m5.large")
+answer = predictor.predict(np.eye(4, dtype="float32")).round(3).tolist()
+predictor.delete_endpoint()
 transformer = HuggingFace(
     entry_point="train_transformer.py",
     transformers_version="4.36.0",
@@ -33,4 +37,4 @@ transformer = HuggingFace(
     **common,
 )
 transformer.fit()
-print("JOURNEY", json.dumps({"network": network.model_data, "transformer": transformer.model_data}))
+print("JOURNEY", json.dumps({"network": network.model_data, "transformer": transformer.model_data, "answer": answer}))
