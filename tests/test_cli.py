@@ -17,7 +17,7 @@ import pytest
 from lowcloud import __version__
 from lowcloud import running as servers
 from lowcloud.settings import DEFAULT_PORT
-from tests.aws.test_sagemaker_training import IMAGE, request, with_training_data
+from tests.patients import IMAGE, request, with_training_data
 from tests.running import RunningCloud, wait_for
 
 

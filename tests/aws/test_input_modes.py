@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.test_sagemaker_training import BUCKET, IMAGE, ROWS, request, run, with_training_data
+from tests.patients import BUCKET, IMAGE, ROWS, request, run, with_training_data
 from tests.recordio import encode_table
 from tests.running import RunningCloud, csv_of
 

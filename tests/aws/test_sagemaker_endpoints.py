@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.test_sagemaker_training import BUCKET, IMAGE, ROWS, request, with_training_data
+from tests.patients import BUCKET, IMAGE, ROWS, configure, invoke, request, with_training_data
 from tests.running import RunningCloud, csv_of, wait_for
 
 
@@ -48,22 +48,6 @@ def endpoint(sagemaker: Any, model: str) -> Iterator[str]:
     assert sagemaker.describe_endpoint(EndpointName="patients")["EndpointStatus"] == "InService"
     yield "patients"
     sagemaker.delete_endpoint(EndpointName="patients")
-
-
-def configure(sagemaker: Any, name: str, model: str, **changes: Any) -> None:
-    variant = {
-        "VariantName": "AllTraffic",
-        "ModelName": model,
-        "InstanceType": "ml.m4.xlarge",
-        "InitialInstanceCount": 1,
-    }
-    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[{**variant, **changes}])
-
-
-def invoke(cloud: RunningCloud, body: bytes, **changes: Any) -> dict[str, Any]:
-    asked = {"EndpointName": "patients", "ContentType": "text/csv", "Body": body, **changes}
-    answer: dict[str, Any] = cloud.client("sagemaker-runtime").invoke_endpoint(**asked)
-    return answer
 
 
 def test_an_endpoint_answers_csv_json_and_json_lines_alike(cloud, endpoint):

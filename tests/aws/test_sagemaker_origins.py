@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.test_sagemaker_training import BUCKET, IMAGE, run, with_training_data
+from tests.patients import BUCKET, IMAGE, run, with_training_data
 from tests.running import RunningCloud, wait_for
 
 DATA = f"s3://{BUCKET}/good"

@@ -9,18 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
-import numpy as np
 import pytest
 from botocore.exceptions import ClientError
-from sklearn.datasets import load_breast_cancer
 
+from tests.patients import BUCKET, JOB_NUMBERS, ROWS, put, request, run, slow_job, status_of, with_training_data
 from tests.running import RunningCloud, csv_of, wait_for
-
-IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
-BUCKET = "training-tests"
-PATIENTS = load_breast_cancer()
-ROWS = np.column_stack([PATIENTS.target, PATIENTS.data[:, :10]])
-JOB_NUMBERS = iter(range(10_000))
 
 
 @pytest.fixture(scope="module")
@@ -31,47 +24,6 @@ def cloud(running_cloud: RunningCloud) -> RunningCloud:
 @pytest.fixture(scope="module")
 def sagemaker(cloud: RunningCloud) -> Any:
     return cloud.client("sagemaker")
-
-
-def with_training_data(cloud: RunningCloud) -> RunningCloud:
-    """The cloud, with the data that requests of this module ask for."""
-    s3 = cloud.client("s3")
-    if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
-        s3.create_bucket(Bucket=BUCKET)
-    s3.put_object(Bucket=BUCKET, Key="good/train.csv", Body=csv_of(ROWS))
-    return cloud
-
-
-def request(cloud: RunningCloud, prefix: str = "good", **changes: Any) -> dict[str, Any]:
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{prefix}"}
-    made = {
-        "TrainingJobName": f"job-{next(JOB_NUMBERS)}",
-        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
-        "RoleArn": cloud.role,
-        "HyperParameters": {"feature_dim": "10", "predictor_type": "binary_classifier", "epochs": "3"},
-        "InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],
-        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/output"},
-        "ResourceConfig": {"InstanceType": "ml.c4.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10},
-        "StoppingCondition": {"MaxRuntimeInSeconds": 300},
-    }
-    return {**made, **changes}
-
-
-def run(cloud: RunningCloud, sagemaker: Any, **changes: Any) -> dict[str, Any]:
-    """Create a job and describe it at its end."""
-    asked = request(cloud, **changes)
-    sagemaker.create_training_job(**asked)
-
-    def ended() -> Any:
-        described = sagemaker.describe_training_job(TrainingJobName=asked["TrainingJobName"])
-        return described["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") and described
-
-    found: dict[str, Any] = wait_for(ended)
-    return found
-
-
-def put(cloud: RunningCloud, key: str, body: bytes) -> None:
-    cloud.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
 
 
 def test_a_completed_job_left_a_model_in_the_store(cloud, sagemaker):
@@ -294,26 +246,6 @@ def test_logs_and_metrics_of_a_job_are_kept(cloud, sagemaker):
         ],
     )["MetricDataResults"][0]
     assert sum(data["Values"]) == sum(point["SampleCount"] for point in statistics)
-
-
-def slow_job(cloud: RunningCloud, **changes: Any) -> dict[str, Any]:
-    """A request for a job that trains until it is stopped."""
-    put(cloud, "slow/train.csv", csv_of(np.tile(ROWS, (20, 1))))
-    parameters = {
-        "feature_dim": "10",
-        "predictor_type": "binary_classifier",
-        "optimizer": "sgd",
-        "epochs": "100000",
-        "early_stopping_patience": "100000",
-        "mini_batch_size": "10",
-    }
-    return request(cloud, prefix="slow", HyperParameters=parameters, **changes)
-
-
-def status_of(sagemaker: Any, name: str) -> str:
-    """Through a list, which never waits."""
-    jobs = sagemaker.list_training_jobs(NameContains=name, MaxResults=100)["TrainingJobSummaries"]
-    return next(job["SecondaryStatus"] for job in jobs if job["TrainingJobName"] == name)
 
 
 def test_a_running_job_can_be_stopped_and_its_log_is_live(cloud, sagemaker):

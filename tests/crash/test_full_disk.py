@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.test_sagemaker_training import BUCKET, request, with_training_data
 from tests.crash.faults import small_disk
+from tests.patients import BUCKET, request, with_training_data
 from tests.running import RunningCloud, wait_for
 
 DISK_MEGABYTES = 16

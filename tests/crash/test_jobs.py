@@ -16,17 +16,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lowcloud import running as servers
-from tests.aws.test_sagemaker_endpoints import configure, invoke
-from tests.aws.test_sagemaker_training import (
-    BUCKET,
-    IMAGE,
-    ROWS,
-    put,
-    request,
-    slow_job,
-    status_of,
-    with_training_data,
-)
+from tests.patients import BUCKET, IMAGE, ROWS, configure, invoke, put, request, slow_job, status_of, with_training_data
 from tests.running import RunningCloud, csv_of, wait_for
 
 BEGINNING = ["Starting", "Downloading", "Training"]

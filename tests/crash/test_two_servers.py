@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.aws.test_sagemaker_endpoints import configure
-from tests.aws.test_sagemaker_training import IMAGE, ROWS, request, slow_job, status_of, with_training_data
 from tests.conftest import ENVIRONMENT, Server
+from tests.patients import IMAGE, ROWS, configure, request, slow_job, status_of, with_training_data
 from tests.postgres import PASSWORD, PostgresServer
 from tests.running import RunningCloud, csv_of, wait_for
 
