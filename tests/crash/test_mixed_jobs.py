@@ -312,7 +312,7 @@ def test_jobs_of_every_sort_outlive_their_servers(cloud: RunningCloud) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_jobs_of_every_sort_end_truthfully_through_fifty_rounds_of_kills(cloud: RunningCloud, seed: int) -> None:
     killer = endure(cloud, rounds=50, seed=seed)
     assert killer.kills["server"] > 10
