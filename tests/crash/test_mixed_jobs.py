@@ -186,10 +186,18 @@ class Killer:
                 if spot and self.cloud.cli("interrupt", self.chance.choice(spot), check=False).returncode == 0:
                     self.kills["interruption"] += 1
 
+    def _locks(self) -> list[Path]:
+        """Those of the replicas that are there; a folder may go while it is looked into."""
+        locks: list[Path] = []
+        for work in (self.cloud.home / "work").glob("[!.]*"):
+            with suppress(FileNotFoundError):
+                locks += work.glob("[0-9]/lock")
+        return locks
+
     def _kill_one_of_a_replica(self) -> None:
         """Of a supervisor and those who descend from it: program, feeder, keeper of its namespaces, builder."""
         found = []
-        for lock in (self.cloud.home / "work").glob("[!.]*/[0-9]/lock"):
+        for lock in self._locks():
             with suppress(OSError, ValueError):
                 self.groups.add(json.loads((lock.parent / "plan.json").read_text())["sandbox"]["cgroup"])
             with suppress(OSError, ValueError):
