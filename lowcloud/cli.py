@@ -174,6 +174,7 @@ def status(home: Home = None) -> None:
     if settings.store:
         print_fact("Store", f"that of {settings.store}")
     print_fact("Account", f"{settings.account_id}, region {settings.region}")
+    print_fact("Role", f"arn:aws:iam::{settings.account_id}:role/LowcloudExecutionRole")
     print_fact("Isolation", running.isolation)
     print_fact("Last scrub", upkeep.last_scrub(settings))
     sagemaker = make_client(settings, running.endpoint, "sagemaker")
@@ -186,20 +187,24 @@ def status(home: Home = None) -> None:
 
 @app.command()
 def jobs(home: Home = None) -> None:
-    """List the newest training jobs."""
+    """List the newest training and processing jobs."""
     settings, endpoint = find(home)
     sagemaker = make_client(settings, endpoint, "sagemaker")
-    found = sagemaker.list_training_jobs(MaxResults=JOBS_SHOWN)["TrainingJobSummaries"]
+    found = [
+        ("Training", job) for job in sagemaker.list_training_jobs(MaxResults=JOBS_SHOWN)["TrainingJobSummaries"]
+    ] + [("Processing", job) for job in sagemaker.list_processing_jobs(MaxResults=JOBS_SHOWN)["ProcessingJobSummaries"]]
     if not found:
-        output.print("No training jobs yet")
+        output.print("No jobs yet")
         return
-    table = Table("Training job", "Status", "Created", "Seconds", box=None, pad_edge=False)
-    table.columns[0].no_wrap, table.columns[0].overflow = True, "ignore"  # a name is copied whole, or is of no use
-    for job in found:
-        ended = job.get("TrainingEndTime")
+    table = Table("Job", "Kind", "Status", "Created", "Seconds", box=None, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap, column.overflow = True, "ignore"  # a name is copied whole, or is of no use
+    newest = sorted(found, key=lambda one: one[1]["CreationTime"], reverse=True)[:JOBS_SHOWN]
+    for kind, job in newest:
+        ended = job.get(f"{kind}EndTime")
         seconds = f"{(ended - job['CreationTime']).total_seconds():.1f}" if ended else ""
-        created = job["CreationTime"].astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-        table.add_row(job["TrainingJobName"], job["TrainingJobStatus"], created, seconds)
+        created = job["CreationTime"].astimezone().strftime("%m-%d %H:%M:%S")
+        table.add_row(job[f"{kind}JobName"], kind.lower(), job[f"{kind}JobStatus"], created, seconds)
     output.print(table, soft_wrap=False, width=None if output.is_terminal else WIDTH_OF_A_FILE)
 
 

@@ -32,7 +32,9 @@ def add(
     }
     given = {member: value for member, value in meaning.items() if value}
     connect(home, "lowcloud").add_image(ImageName=name, **given)
-    output.print(f"{name} is known")
+    output.print(f"{name} is known", markup=False)
+    if command:
+        output.print("Where it runs it sees the system's programs and /opt/ml, but neither your home nor this /tmp.")
 
 
 @app.command(name="list")

@@ -178,7 +178,7 @@ def test_status_jobs_and_logs_of_a_quiet_cloud(cloud):
     status = cloud.cli("status").stdout
     for part in (str(cloud.home), cloud.endpoint, "Isolation", "0 in progress"):
         assert part in status.replace("\n", "")
-    assert cloud.cli("jobs").stdout == "No training jobs yet\n"
+    assert cloud.cli("jobs").stdout == "No jobs yet\n"
     done = cloud.cli("logs", "nobody", check=False)
     assert done.returncode == 1
     assert "nobody" in done.stderr

@@ -8,7 +8,7 @@ import shutil
 import signal
 import stat
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ MESSAGE_CHARACTERS = 600  # of the traceback in a failure reason, which has 1,02
 LAST_LINES = 5  # that stand for an error where there is no traceback
 TRACEBACK = "Traceback (most recent call last):"
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # variables that no failure reason may tell
+PACKAGE_FOLDERS = ("site-packages", "dist-packages", f"python3.{sys.version_info.minor}")
 SIGNALLED = 128  # added to a signal's number, as a shell says it
 # Its own process group keeps an engine's SIGTERM from coming twice. Elsewhere an engine can end a program by its group
 # alone, and so signals all of it: nothing is left to pass on.
@@ -130,8 +131,20 @@ def error_in(output: str) -> str:
     frames = "\n".join(lines[1:error])
     room = MESSAGE_CHARACTERS - len(said)
     if len(frames) > room:
+        frames = "\n".join(_frames_of_users(lines[1:error])) or frames
+    if len(frames) > room:
         frames = "  ..." + frames[frames.find("\n", len(frames) - room) :]
     return "\n".join([TRACEBACK, frames, said])
+
+
+def _frames_of_users(lines: Sequence[str]) -> Iterator[str]:
+    """The lines of a traceback's frames that are in no installed package: there is what its reader can mend."""
+    is_users = True
+    for line in lines:
+        if line.startswith('  File "'):
+            is_users = not any(f"/{folder}/" in line for folder in PACKAGE_FOLDERS)
+        if is_users:
+            yield line
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], directory: Path, output: int) -> int:

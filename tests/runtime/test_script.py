@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lowcloud import contract
-from lowcloud.runtime.child import without_secrets
+from lowcloud.runtime.child import error_in, without_secrets
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.sm_variables import arguments, read_job, variables
 from tests.greeting import BACKEND, PROJECT, SYSTEM
@@ -346,3 +346,14 @@ def test_keys_that_a_program_prints_before_it_fails_are_not_in_the_reason():
     assert without_secrets(f"TOKEN={token}\nend", [token, ""]) == "TOKEN=***\nend"
     assert without_secrets(f"{token[30:]}\nend", [token]) == "\nend"
     assert without_secrets("nothing of it", [token]) == "nothing of it"
+
+
+def test_a_long_traceback_keeps_the_frames_of_the_user():
+    deep = "".join(
+        f'  File "/env/lib/python3.11/site-packages/pandas/core/{n}.py", line 1, in f\n    inner()\n' for n in range(40)
+    )
+    own = '  File "train.py", line 10, in <module>\n    frame["absent"]\n'
+    said = error_in(f"Traceback (most recent call last):\n{own}{deep}KeyError: 'absent'\n")
+    assert 'File "train.py", line 10' in said
+    assert "pandas" not in said
+    assert said.endswith("KeyError: 'absent'")
