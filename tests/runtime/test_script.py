@@ -353,7 +353,7 @@ def test_a_long_traceback_keeps_the_frames_of_the_user():
         f'  File "/env/lib/python3.11/site-packages/pandas/core/{n}.py", line 1, in f\n    inner()\n' for n in range(40)
     )
     own = '  File "train.py", line 10, in <module>\n    frame["absent"]\n'
-    said = error_in(f"Traceback (most recent call last):\n{own}{deep}KeyError: 'absent'\n")
+    said = error_in(f"Traceback (most recent call last):\n{own}{inner * 40}KeyError: 'absent'\n")
     assert 'File "train.py", line 10' in said
     assert "pandas" not in said
     assert said.endswith("KeyError: 'absent'")
