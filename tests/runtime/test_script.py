@@ -349,9 +349,7 @@ def test_keys_that_a_program_prints_before_it_fails_are_not_in_the_reason():
 
 
 def test_a_long_traceback_keeps_the_frames_of_the_user():
-    deep = "".join(
-        f'  File "/env/lib/python3.11/site-packages/pandas/core/{n}.py", line 1, in f\n    inner()\n' for n in range(40)
-    )
+    inner = '  File "/env/lib/python3.11/site-packages/pandas/core/frame.py", line 1, in f\n    inner()\n'
     own = '  File "train.py", line 10, in <module>\n    frame["absent"]\n'
     said = error_in(f"Traceback (most recent call last):\n{own}{inner * 40}KeyError: 'absent'\n")
     assert 'File "train.py", line 10' in said
