@@ -46,7 +46,8 @@ def main() -> None:
     except Exception as error:
         if not type(error).__module__.startswith("botocore."):  # imported only by the commands that ask the cloud
             raise
-        failure(str(error))
+        answer = getattr(error, "response", {}).get("Error", {})  # without the words of the client around it
+        failure(answer.get("Message") or str(error))
         sys.exit(1)
 
 
