@@ -8,8 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from lowcloud.sdk import frames, storage
+from lowcloud.sdk import columns, frames, storage
 from lowcloud.sdk.cloud import Cloud
+from lowcloud.sdk.columns import Columns, listed
 from lowcloud.sdk.errors import InvalidInput, asking
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Channel:
     url: str
     content_type: str | None = None
     description: Mapping[str, Any] = field(default_factory=dict)
+    columns: Columns | None = None  # of a table with names, for a built-in
 
 
 def channels(
@@ -74,11 +76,11 @@ def label_first(table: "pl.DataFrame", target: str | int | None, what: str) -> "
         raise InvalidInput(f"There is no column {target} in {what}, which has {len(names)}.")
     label = names[target] if isinstance(target, int) else target
     if label not in names:
-        raise InvalidInput(f"There is no column {label!r} in {what}; it has {_listed(names)}.")
+        raise InvalidInput(f"There is no column {label!r} in {what}; it has {listed(names)}.")
     ordered = table.select([label, *(name for name in names if name != label)]).with_columns(cs.boolean().cast(pl.Int8))
     if odd := [name for name, kind in ordered.schema.items() if not kind.is_numeric()]:
         raise InvalidInput(
-            f"{_listed(odd)} of {what} {'is' if len(odd) == 1 else 'are'} not numeric. Make numbers of them first, as "
+            f"{listed(odd)} of {what} {'is' if len(odd) == 1 else 'are'} not numeric. Make numbers of them first, as "
             "pandas.get_dummies(data) and data[column].astype('category').cat.codes do."
         )
     return ordered.with_columns(cs.float().fill_nan(None))
@@ -125,7 +127,7 @@ def _channel(cloud: Cloud, name: str, data: Source, target: str | int | None, st
         table = _read_table(path)
         return _of_table(cloud, name, table, frames.library(table), target, style, what=path.name)
     if style is Style.BUILT_IN and path.suffix == ".csv" and (names := _names(path)):
-        raise InvalidInput(f"{path.name} names its columns; say which is the label, target= one of {_listed(names)}.")
+        raise InvalidInput(f"{path.name} names its columns; say which is the label, target= one of {listed(names)}.")
     url = storage.put(cloud, {path.name: path})
     return Channel(name, url, _type_of(path.suffix, style), {"kind": "file", "file": path.name})
 
@@ -143,11 +145,11 @@ def _of_table(
 ) -> Channel:
     if style is Style.BUILT_IN:
         if target is None and library != "numpy":
-            columns = _listed(frames.to_polars(data).columns)
-            raise InvalidInput(f"Say which column is the label: target=... one of {columns}.")
+            names = listed(frames.to_polars(data).columns)
+            raise InvalidInput(f"Say which column is the label: target=... one of {names}.")
         table = label_first(frames.to_polars(data), 0 if target is None else target, what)
         file, content = f"{name}.csv", table.write_csv(include_header=False).encode()
-        return Channel(name, storage.put(cloud, {file: content}), CSV)
+        return Channel(name, storage.put(cloud, {file: content}), CSV, columns=_columns(data, table.columns[0]))
     if library == "numpy":
         file = f"{name}.npy"
         return Channel(name, storage.put(cloud, {file: _npy(data)}), None, {"kind": "numpy", "file": file})
@@ -157,6 +159,13 @@ def _of_table(
     file = f"{name}.parquet"
     content, description = frames.to_parquet(data)
     return Channel(name, storage.put(cloud, {file: content}), None, {**description, "file": file})
+
+
+def _columns(data: Any, label: str) -> Columns | None:
+    if frames.library(data) == "numpy":
+        return None
+    names = list(data.columns)
+    return columns.of_table(names, [str(name) for name in names].index(label))
 
 
 def _npy(array: Any) -> bytes:
@@ -223,8 +232,3 @@ def _type_at(cloud: Cloud, url: str) -> str | None:
     with asking():
         found = cloud.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents", [])
     return _type_of(Path(found[0]["Key"]).suffix, Style.BUILT_IN) if found else None
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:8]))
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown

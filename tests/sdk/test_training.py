@@ -67,6 +67,11 @@ def test_a_built_in_trains_on_a_frame_and_predicts():
         by_frame = endpoint.predict(FEATURES.head(3))
         assert endpoint.predict(FEATURES.head(3).to_numpy().tolist()).tolist() == by_frame.tolist()
         assert endpoint.predict(FEATURES.iloc[0].to_numpy()).tolist() == by_frame[:1].tolist()
+        found = lowcloud.endpoint(endpoint.name)
+        backwards = FRAME[FRAME.columns[::-1]]
+        assert found.predict(backwards).tolist() == endpoint.predict(FEATURES).tolist()
+        with pytest.raises(lowcloud.InvalidInput, match="'mean area' is missing"):
+            found.predict(FRAME.drop(columns="mean area"))
     endpoint.delete()
     assert "Deleted" in repr(endpoint)
     with pytest.raises(lowcloud.InvalidInput, match=f"There is a job {job.name!r} already"):
