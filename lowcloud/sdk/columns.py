@@ -26,11 +26,12 @@ class Columns:
 
         The label may be there too. Raises InvalidInput naming what is missing or unknown.
         """
-        given, wanted = [str(name) for name in names], [str(name) for name in self.features]
+        given = {str(name): place for place, name in enumerate(names)}
+        wanted = dict.fromkeys(map(str, self.features))
         missing = [name for name in wanted if name not in given]
         unknown = [name for name in given if name not in wanted and name != str(self.target)]
         if not missing and not unknown:
-            return [given.index(name) for name in wanted]
+            return [given[name] for name in wanted]
         if not (_are_names(names) and _are_names(self.features)):
             self.check_width(len(given))
             return list(range(len(given)))

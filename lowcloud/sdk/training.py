@@ -77,7 +77,7 @@ def train(
     job_name = name_of(name, chosen.stem)
     check_instance_type(instance_type)
     cloud = connect(home)
-    channels = channel_data.channels(cloud, data, validation, target, chosen.style)
+    channels = channel_data.channels(cloud, data, validation, target, chosen.style, takes_missing=chosen.takes_missing)
     runs, source = algorithm.place(cloud, chosen, channels, image, installed)
     request: dict[str, Any] = {
         "TrainingJobName": job_name,
