@@ -1,5 +1,6 @@
 """The commands that train models and ask them, lowcloud.train from the shell: train, stop, predict."""
 
+import csv
 import json
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,9 @@ def train(
     channel: Annotated[list[str] | None, typer.Option(help="Further data, CHANNEL=PLACE; may be given often.")] = None,
     name: Annotated[str | None, typer.Option(help="The job's name.", show_default="one is made up")] = None,
     wait: Annotated[bool, typer.Option("--wait/--detach", help="Show how it goes until it is over.")] = True,
-    deploy: Annotated[bool, typer.Option("--deploy", help="Then serve the model at an endpoint of its name.")] = False,
+    deploy: Annotated[
+        bool, typer.Option("--deploy", help="Then serve the model at an endpoint of its name; it stays up.")
+    ] = False,
     instance_type: Annotated[str, typer.Option(help="What it runs on.")] = "ml.m5.large",
     instances: Annotated[int, typer.Option(help="How many of it.", min=1)] = 1,
     image: Annotated[str | None, typer.Option(help="The image that runs a script.")] = None,
@@ -70,17 +73,23 @@ def train(
             _deploy(job)
 
 
-def stop(name: Annotated[str, typer.Argument(help="The training job.")], home: Home = None) -> None:
-    """Ask a training job to end; what it has saved is kept."""
-    from lowcloud import sdk
+def stop(
+    name: Annotated[str, typer.Argument(help="The training job, or the endpoint.")],
+    endpoint: Annotated[bool, typer.Option("--endpoint", help="Delete the endpoint of this name.")] = False,
+    home: Home = None,
+) -> None:
+    """Ask a training job to end; what it has saved is kept.
 
+    With --endpoint, or where no job has the name, delete the endpoint with its model; the artifact is kept.
+    """
     with _told():
-        job = sdk.job(name, home=home)
-        if job.is_over:
+        if endpoint or (job := _job(name, home)) is None:
+            _delete(name, home)
+        elif job.is_over:
             output.print(f"{name} is over already: {job.status}", markup=False)
-            return
-        job.stop()
-    output.print(f"{name} is told to stop", markup=False)
+        else:
+            job.stop()
+            output.print(f"{name} is told to stop", markup=False)
 
 
 def predict(
@@ -103,6 +112,27 @@ def predict(
 def _deploy(job: "Job") -> None:
     endpoint = job.deploy()
     output.print(f"{endpoint.name} answers: lowcloud predict {endpoint.name} rows.csv", markup=False)
+    output.print(f"It stays up; delete it with: lowcloud stop --endpoint {endpoint.name}", markup=False)
+
+
+def _job(name: str, home: Path | None) -> "Job | None":
+    from lowcloud import sdk
+
+    try:
+        return sdk.job(name, home=home)
+    except sdk.InvalidInput:
+        return None
+
+
+def _delete(name: str, home: Path | None) -> None:
+    from lowcloud import sdk
+
+    try:
+        found = sdk.endpoint(name, home=home)
+    except sdk.InvalidInput:
+        raise failure(f"There is no training job and no endpoint {name!r} to be stopped.") from None
+    found.delete()
+    output.print(f"The endpoint {name} is deleted; its artifact is kept", markup=False)
 
 
 @contextmanager
@@ -144,9 +174,9 @@ def _rows(path: Path) -> Any:
     import polars as pl
 
     try:
-        with path.open() as file:
-            first = file.readline()
-        has_names = any(not isinstance(_value(cell.strip()), int | float) for cell in first.split(",") if cell.strip())
+        with path.open(newline="") as file:
+            first = next(csv.reader(file), [])
+        has_names = not any(isinstance(_value(cell), int | float) for cell in first)  # a row may begin with a text
         table = pl.read_csv(path, has_header=has_names, infer_schema_length=None)
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise failure(f"{path} cannot be read: {error}.") from error

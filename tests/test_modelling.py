@@ -47,9 +47,16 @@ def test_a_built_in_is_trained_deployed_and_asked(running_cloud: RunningCloud, f
     done = running_cloud.cli("train", "linear-learner", "data.csv", *options, "--name", "ll", "--deploy", cwd=folder)
     assert "ll: completed after" in done.stdout
     assert "ll answers: lowcloud predict ll rows.csv" in done.stdout
-    answers = [running_cloud.cli("predict", "ll", rows, cwd=folder).stdout for rows in ("rows.csv", "bare.csv")]
+    assert "It stays up; delete it with: lowcloud stop --endpoint ll" in done.stdout
+    answers = [
+        running_cloud.cli("predict", "ll", rows, cwd=folder).stdout for rows in ("rows.csv", "bare.csv", "data.csv")
+    ]
     assert answers[0] == answers[1]
+    assert answers[2].startswith(answers[0])
     assert {json.loads(line) for line in answers[0].split()} <= {0, 1}
+    assert "ll is over already" in running_cloud.cli("stop", "ll").stdout
+    assert "ll is deleted" in running_cloud.cli("stop", "--endpoint", "ll").stdout
+    assert "There is no endpoint 'll'" in running_cloud.cli("predict", "ll", "rows.csv", cwd=folder, check=False).stderr
 
 
 def test_a_script_is_trained_with_its_parameters(running_cloud: RunningCloud, folder):
@@ -77,7 +84,7 @@ def test_a_detached_job_is_stopped(running_cloud: RunningCloud, folder):
         (["train", "linear-learner", "data.csv", "-p", "epochs"], "--parameter 'epochs' must look like NAME=VALUE"),
         (["train", "train.py", "data.csv", "--detach", "--deploy"], "leave out --detach"),
         (["train", "fail.py", "data.csv"], "no such luck"),
-        (["stop", "nothing"], "There is no training job 'nothing'"),
+        (["stop", "nothing"], "There is no training job and no endpoint 'nothing'"),
         (["predict", "nothing", "rows.csv"], "There is no endpoint 'nothing'"),
     ],
 )
@@ -94,5 +101,7 @@ def test_the_rows_of_a_csv_file_are_told_from_its_names(tmp_path):
 
     (tmp_path / "named.csv").write_text("a,b\n1,2\n")
     (tmp_path / "bare.csv").write_text("1,2\n,4\n")
+    (tmp_path / "raw.csv").write_text('"Oslo, N",75\nRome,\n')
+    assert pd.DataFrame(_rows(tmp_path / "raw.csv")).fillna("").to_numpy().tolist() == [["Oslo, N", 75], ["Rome", ""]]
     assert _rows(tmp_path / "named.csv").columns == ["a", "b"]
     assert pd.DataFrame(_rows(tmp_path / "bare.csv")).isna().sum().sum() == 1

@@ -25,6 +25,7 @@ PYTHON_IMAGE = "lowcloud-python"  # runs scripts by the server's own Python
 PROGRAM_FILE = "lowcloud_program.py"
 PROGRAM, SOURCE = "sagemaker_program", "sagemaker_submit_directory"
 REQUIREMENTS = "requirements.txt"
+COMPLETE = ("linear-learner",)  # built-ins whose features must all have values
 ENTRY_POINTS = ("train.py", "main.py")  # looked for in a folder, in this order
 
 
@@ -35,6 +36,7 @@ class Algorithm:
     stem: str  # of names
     style: Style
     image: str = ""  # of a built-in
+    takes_missing: bool = True  # whether features may lack values
     entry_point: str = ""
     files: Mapping[str, storage.Content] = field(default_factory=dict)  # of the source archive
     function: Function | None = None
@@ -59,7 +61,7 @@ def read(model: Model) -> Algorithm:
         close = difflib.get_close_matches(str(model), _built_in_programs(), 1)
         hint = f"Did you mean {close[0]!r}? " if close else ""
         raise InvalidInput(f"There is no built-in and no script {str(model)!r}. {hint}Built in: {_built_ins()}.")
-    return Algorithm(found.name, Style.BUILT_IN, image=found.images[0])
+    return Algorithm(found.name, Style.BUILT_IN, image=found.images[0], takes_missing=found.name not in COMPLETE)
 
 
 def hyperparameters(algorithm: Algorithm, parameters: Mapping[str, Any]) -> dict[str, str]:

@@ -2,14 +2,15 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from lowcloud.sdk import frames, storage
+from lowcloud.sdk import columns, frames, storage
 from lowcloud.sdk.cloud import Cloud
+from lowcloud.sdk.columns import Columns, listed
 from lowcloud.sdk.errors import InvalidInput, asking
 
 if TYPE_CHECKING:
@@ -50,17 +51,31 @@ class Channel:
     url: str
     content_type: str | None = None
     description: Mapping[str, Any] = field(default_factory=dict)
+    columns: Columns | None = None  # of a table with names, for a built-in
 
 
 def channels(
-    cloud: Cloud, data: Data, validation: Source | float | None, target: str | int | None, style: Style
+    cloud: Cloud,
+    data: Data,
+    validation: Source | float | None,
+    target: str | int | None,
+    style: Style,
+    *,
+    takes_missing: bool = True,
 ) -> list[Channel]:
-    """The channels of a job. Raises InvalidInput."""
+    """The channels of a job; `takes_missing` where its features may lack values.
+
+    Raises InvalidInput, for tables before anything is stored.
+    """
     if target is not None and style is not Style.BUILT_IN:
         raise InvalidInput("target is for built-in algorithms: your own code finds the label in the data itself.")
-    named = dict(_named(data, validation))
-    if odd := next((name for name in named if not CHANNEL.fullmatch(name)), None):
-        raise InvalidInput(f"{odd!r} cannot be the name of a channel: take up to 64 letters, digits, - and _.")
+    is_split = isinstance(validation, float)
+    named = {
+        name: _loaded(source, target, style, is_split=is_split, takes_missing=takes_missing)
+        for name, source in _given(data, validation).items()
+    }
+    if isinstance(validation, float):
+        named = _split(named["train"], validation)
     return [_channel(cloud, name, one, target, style) for name, one in named.items()]
 
 
@@ -74,37 +89,63 @@ def label_first(table: "pl.DataFrame", target: str | int | None, what: str) -> "
         raise InvalidInput(f"There is no column {target} in {what}, which has {len(names)}.")
     label = names[target] if isinstance(target, int) else target
     if label not in names:
-        raise InvalidInput(f"There is no column {label!r} in {what}; it has {_listed(names)}.")
+        raise InvalidInput(f"There is no column {label!r} in {what}; it has {listed(names)}.")
     ordered = table.select([label, *(name for name in names if name != label)]).with_columns(cs.boolean().cast(pl.Int8))
     if odd := [name for name, kind in ordered.schema.items() if not kind.is_numeric()]:
         raise InvalidInput(
-            f"{_listed(odd)} of {what} {'is' if len(odd) == 1 else 'are'} not numeric. Make numbers of them first, as "
+            f"{listed(odd)} of {what} {'is' if len(odd) == 1 else 'are'} not numeric. Make numbers of them first, as "
             "pandas.get_dummies(data) and data[column].astype('category').cat.codes do."
         )
     return ordered.with_columns(cs.float().fill_nan(None))
 
 
-def _named(data: Data, validation: Source | float | None) -> Iterator[tuple[str, Source]]:
+def _given(data: Data, validation: Source | float | None) -> dict[str, Source]:
+    """What was given for each channel, before a fraction is split off."""
     if isinstance(data, Mapping):
-        yield from data.items()
-    elif isinstance(validation, float):
-        train, held_back = frames.split(_table(data, validation), validation)
-        yield from {"train": train, "validation": held_back}.items()
-        return
+        if validation is not None:
+            raise InvalidInput("validation goes with data of one piece; name a channel 'validation' in the mapping.")
+        named = dict(data)
     else:
-        yield "train", data
-    if isinstance(validation, float) or (isinstance(data, Mapping) and validation is not None):
-        raise InvalidInput("validation goes with data of one piece; name a channel 'validation' in the mapping.")
-    if validation is not None:
-        yield "validation", validation
+        named = {"train": data}
+        if validation is not None and not isinstance(validation, float):
+            named["validation"] = validation
+    if odd := next((name for name in named if not CHANNEL.fullmatch(name)), None):
+        raise InvalidInput(f"{odd!r} cannot be the name of a channel: take up to 64 letters, digits, - and _.")
+    return named
 
 
-def _table(data: Source, fraction: float) -> Any:
-    if frames.library(data):
-        return data
-    if isinstance(data, str | Path) and (path := Path(data).expanduser()).is_file() and path.suffix in READERS:
-        return _read_table(path)
-    raise InvalidInput(f"validation={fraction} splits a table or a .csv or .parquet file; {data!r} is neither.")
+def _loaded(source: Source, target: str | int | None, style: Style, *, is_split: bool, takes_missing: bool) -> Any:
+    """A table that can be trained on, also of a file that is to be changed; other data as it is."""
+    what, table = "the data", source
+    path = Path(source).expanduser() if isinstance(source, str | Path) else None
+    is_changed = is_split or (style is Style.BUILT_IN and target is not None)
+    if path and is_changed and path.suffix in READERS and path.is_file():
+        what, table = path.name, _read_table(path)
+    if (library := frames.library(table)) and table.shape[:1] == (0,):  # type: ignore[union-attr]
+        raise InvalidInput(f"There is no row in {what}.")
+    if library and style is Style.BUILT_IN:
+        _check_cells(_numbers(table, library, target, what), what, takes_missing=takes_missing)
+    return table
+
+
+def _check_cells(table: "pl.DataFrame", what: str, *, takes_missing: bool) -> None:
+    """Raises InvalidInput naming the first column and row without a value, of the label alone where others may be."""
+    if table.width == 1:
+        raise InvalidInput(f"There is no column in {what} but the label {table.columns[0]!r}.")
+    for name in table.columns[:1] if takes_missing else table.columns:
+        if table[name].null_count():
+            row = table[name].is_null().arg_true()[0]
+            raise InvalidInput(
+                f"The column {name!r} has no value in row {row} of {what}, counted from 0. Leave such rows out or fill "
+                "them, as dropna and fillna of pandas do."
+            )
+
+
+def _split(table: Any, fraction: float) -> dict[str, Any]:
+    if not frames.library(table):
+        raise InvalidInput(f"validation={fraction} splits a table or a .csv or .parquet file; {table!r} is neither.")
+    train, held_back = frames.split(table, fraction)
+    return {"train": train, "validation": held_back}
 
 
 def _channel(cloud: Cloud, name: str, data: Source, target: str | int | None, style: Style) -> Channel:
@@ -121,11 +162,8 @@ def _channel(cloud: Cloud, name: str, data: Source, target: str | int | None, st
         return _of_folder(cloud, name, path, style)
     if not path.is_file():
         raise InvalidInput(f"There is no file or folder {str(path)!r}; give {ACCEPTED}.")
-    if style is Style.BUILT_IN and target is not None and path.suffix in READERS:
-        table = _read_table(path)
-        return _of_table(cloud, name, table, frames.library(table), target, style, what=path.name)
     if style is Style.BUILT_IN and path.suffix == ".csv" and (names := _names(path)):
-        raise InvalidInput(f"{path.name} names its columns; say which is the label, target= one of {_listed(names)}.")
+        raise InvalidInput(f"{path.name} names its columns; say which is the label, target= one of {listed(names)}.")
     url = storage.put(cloud, {path.name: path})
     return Channel(name, url, _type_of(path.suffix, style), {"kind": "file", "file": path.name})
 
@@ -138,16 +176,19 @@ def _of_folder(cloud: Cloud, name: str, folder: Path, style: Style) -> Channel:
     return Channel(name, storage.put(cloud, files), _type_of(suffix, style), {"kind": "folder"})
 
 
-def _of_table(
-    cloud: Cloud, name: str, data: Any, library: str, target: str | int | None, style: Style, what: str = "the data"
-) -> Channel:
+def _numbers(data: Any, library: str, target: str | int | None, what: str) -> "pl.DataFrame":
+    """A table as built-in algorithms read it."""
+    table = frames.to_polars(data)
+    if target is None and library != "numpy":
+        raise InvalidInput(f"Say which column is the label: target=... one of {listed(table.columns)}.")
+    return label_first(table, 0 if target is None else target, what)
+
+
+def _of_table(cloud: Cloud, name: str, data: Any, library: str, target: str | int | None, style: Style) -> Channel:
     if style is Style.BUILT_IN:
-        if target is None and library != "numpy":
-            columns = _listed(frames.to_polars(data).columns)
-            raise InvalidInput(f"Say which column is the label: target=... one of {columns}.")
-        table = label_first(frames.to_polars(data), 0 if target is None else target, what)
+        table = _numbers(data, library, target, "the data")
         file, content = f"{name}.csv", table.write_csv(include_header=False).encode()
-        return Channel(name, storage.put(cloud, {file: content}), CSV)
+        return Channel(name, storage.put(cloud, {file: content}), CSV, columns=_columns(data, table.columns[0]))
     if library == "numpy":
         file = f"{name}.npy"
         return Channel(name, storage.put(cloud, {file: _npy(data)}), None, {"kind": "numpy", "file": file})
@@ -157,6 +198,13 @@ def _of_table(
     file = f"{name}.parquet"
     content, description = frames.to_parquet(data)
     return Channel(name, storage.put(cloud, {file: content}), None, {**description, "file": file})
+
+
+def _columns(data: Any, label: str) -> Columns | None:
+    if frames.library(data) == "numpy":
+        return None
+    names = list(data.columns)
+    return columns.of_table(names, [str(name) for name in names].index(label))
 
 
 def _npy(array: Any) -> bytes:
@@ -223,8 +271,3 @@ def _type_at(cloud: Cloud, url: str) -> str | None:
     with asking():
         found = cloud.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents", [])
     return _type_of(Path(found[0]["Key"]).suffix, Style.BUILT_IN) if found else None
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:8]))
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
-from lowcloud.sdk import imports, storage
+from lowcloud.sdk import columns, imports, storage
 from lowcloud.sdk.algorithm import PROGRAM, PROGRAM_FILE, SOURCE
 from lowcloud.sdk.cloud import Cloud, check_instance_type, name_of
-from lowcloud.sdk.endpoints import PROGRAM_VARIABLE, Endpoint, style_of
+from lowcloud.sdk.endpoints import PROGRAM_VARIABLE, Endpoint, of_container
 from lowcloud.sdk.errors import EndpointFailed, InvalidInput, Refused, asking
 
 INSTANCE_TYPE = "ml.m5.large"
@@ -21,7 +21,8 @@ SERVING_FUNCTIONS = {"model_fn", "transform_fn", "input_fn", "predict_fn", "outp
 def of_job(cloud: Cloud, described: Mapping[str, Any], artifact: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """The container that serves the model of a job, as DescribeTrainingJob tells of it."""
     given = described["HyperParameters"]
-    serving: dict[str, str] = {}
+    trained_in = described.get("Environment", {})
+    serving = {columns.VARIABLE: trained_in[columns.VARIABLE]} if columns.VARIABLE in trained_in else {}
     if {PROGRAM, SOURCE} <= given.keys():
         entry_point, source = json.loads(given[PROGRAM]), json.loads(given[SOURCE])
         serving[SOURCE_VARIABLE] = source
@@ -44,7 +45,7 @@ def deploy(cloud: Cloud, name: str, container: Mapping[str, Any], instance_type:
         "InstanceType": instance_type,
         "InitialInstanceCount": instances,
     }
-    made = Endpoint(cloud, name, style_of(container))
+    made = of_container(cloud, name, container)
     try:
         with asking():
             cloud.sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=cloud.role)

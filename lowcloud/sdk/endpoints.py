@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lowcloud.sdk import reports, rows
+from lowcloud.sdk import columns, reports, rows
 from lowcloud.sdk.algorithm import PROGRAM_FILE
 from lowcloud.sdk.cloud import Cloud, connect
+from lowcloud.sdk.columns import Columns
 from lowcloud.sdk.data import Style
 from lowcloud.sdk.errors import EndpointFailed, InvalidInput, PredictionFailed, Refused, asking
 from lowcloud.sdk.log import Log
@@ -24,9 +26,11 @@ PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
 class Endpoint:
     """A model that answers. Within a `with` it is deleted at the end."""
 
-    def __init__(self, cloud: Cloud, name: str, style: Style):
+    def __init__(self, cloud: Cloud, name: str, style: Style, columns_url: str | None = None):
+        """`columns_url` is where the columns that it was trained on are written down."""
         self._cloud = cloud
         self._style = style
+        self._columns_url = columns_url
         self.name = name
 
     @property
@@ -37,12 +41,16 @@ class Endpoint:
     def predict(self, data: Rows) -> Any:
         """What the model predicts for each row: an array, or a list where the answers make none.
 
-        `data` has rows of features, without the label: a DataFrame, an array (rows, features), a list of rows, or a
-        dict of columns. A classifier among the built-ins answers with labels, every other one with scores. Raises
-        PredictionFailed, and InvalidInput for rows that cannot be sent.
+        `data` has rows of features: a DataFrame, an array (rows, features), a list of rows, or a dict of columns. A
+        built-in that was trained on named columns finds them by name, in any order and whether the label is there or
+        not; rows without names are in the order of training, without the label. A classifier among the built-ins
+        answers with labels, every other one with scores. Raises PredictionFailed, and InvalidInput for rows that
+        cannot be sent.
         """
-        asked = list(rows.requests(data, self._style))
-        return rows.answer([self.invoke(body, kind, rows.ACCEPT[self._style]) for body, kind in asked])
+        asked = list(rows.requests(data, self._style, self._columns))
+        answers = rows.answer([self.invoke(body, kind, rows.ACCEPT[self._style]) for body, kind in asked])
+        rows.check_count(asked, answers)
+        return answers
 
     def invoke(self, body: bytes, content_type: str, accept: str = "*/*") -> tuple[bytes, str]:
         """Ask in the model's own format; the answer's body and content type. Raises PredictionFailed."""
@@ -114,6 +122,10 @@ class Endpoint:
         }
         return {name: fact for name, fact in facts.items() if fact}
 
+    @cached_property
+    def _columns(self) -> Columns | None:
+        return columns.read(self._cloud, self._columns_url) if self._columns_url else None
+
     def _exists(self) -> bool:
         try:
             self._describe()
@@ -154,7 +166,12 @@ def endpoint(name: str, *, home: str | Path | None = None) -> Endpoint:
             model = cloud.sagemaker.describe_model(ModelName=made_of["ProductionVariants"][0]["ModelName"])
     except Refused as refusal:
         raise InvalidInput(f"There is no endpoint {name!r} to be asked: {refusal}") from None
-    return Endpoint(cloud, name, style_of(model["PrimaryContainer"]))
+    return of_container(cloud, name, model["PrimaryContainer"])
+
+
+def of_container(cloud: Cloud, name: str, container: Mapping[str, Any]) -> Endpoint:
+    """The endpoint of this name that serves the model of a container."""
+    return Endpoint(cloud, name, style_of(container), container.get("Environment", {}).get(columns.VARIABLE))
 
 
 def _end(lines: list[str]) -> str:

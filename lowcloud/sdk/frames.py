@@ -49,6 +49,7 @@ def to_polars(data: Any) -> "pl.DataFrame":
                 )
             return pl.DataFrame(data, schema=[str(column) for column in range(data.shape[1])], orient="row")
         case _:
+            _check_names(data)
             return pl.DataFrame([_column(str(name), data.iloc[:, at]) for at, name in enumerate(data.columns)])
 
 
@@ -57,8 +58,7 @@ def to_parquet(data: Any) -> tuple[bytes, dict[str, Any]]:
     if library(data) == "polars":
         return _written(to_polars(data)), {"kind": "polars"}
     frame, index = _without_index(data)
-    if len({str(name) for name in frame.columns}) < len(frame.columns):
-        raise InvalidInput("The table has several columns of the same name; give each one of its own.")
+    _check_names(frame)
     if odd := [name for name in frame.columns if not isinstance(name, str | int)]:
         raise InvalidInput(f"The column {odd[0]!r} has no plain name; name columns by texts or whole numbers.")
     columns = [_description(name, frame.iloc[:, at]) for at, name in enumerate(frame.columns)]
@@ -90,6 +90,15 @@ def _without_index(frame: Any) -> tuple[Any, list[str | None] | None]:
         return frame, None
     names = list(frame.index.names)
     return frame.reset_index(names=[f"__index_{number}" for number in range(len(names))]), names
+
+
+def _check_names(frame: Any) -> None:
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInput(
+            f"The table has several columns of the same name, {twice!r}; give each one a name of its own."
+        )
 
 
 def _description(name: str | int, column: Any) -> dict[str, Any]:

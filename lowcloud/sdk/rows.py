@@ -1,11 +1,13 @@
 """Rows to predict, as a request's body, and the answer's body as an array."""
 
+import csv
 import json
 from collections.abc import Iterator, Mapping
-from io import BytesIO
+from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from lowcloud.sdk import frames
+from lowcloud.sdk.columns import Columns
 from lowcloud.sdk.data import Style
 from lowcloud.sdk.errors import InvalidInput, PredictionFailed
 
@@ -17,20 +19,35 @@ if TYPE_CHECKING:
 Rows: TypeAlias = Union["pd.DataFrame", "pd.Series", "pl.DataFrame", "NDArray[Any]", list[Any], Mapping[str, Any]]
 
 CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
+NAMED_CSV = f"{CSV}; header=present"
 ACCEPT = {Style.BUILT_IN: JSON, Style.SCRIPT: JSON, Style.FUNCTION: f"{NPY}, {JSON}"}
 BODY_BYTES = 5 * 1024 * 1024  # of one request; an endpoint takes 25 MB at most, and 60 seconds
 
 
-def requests(rows: Rows, style: Style) -> Iterator[tuple[bytes, str]]:
-    """Bodies and their content type, several where the rows are many. Raises InvalidInput."""
+def requests(rows: Rows, style: Style, columns: Columns | None = None) -> Iterator[tuple[bytes, str]]:
+    """Bodies and their content type, several where the rows are many; `columns` are those of a built-in's training.
+
+    Raises InvalidInput.
+    """
     rows = _told_plainly(rows)
-    if isinstance(rows, Mapping):
+    if style is Style.BUILT_IN:
+        yield from _for_built_in(rows, columns)
+    elif isinstance(rows, Mapping):
         given = rows if style is Style.SCRIPT else {name: _listed(values) for name, values in rows.items()}
         yield from _of_columns(given, style)
     elif frames.library(rows) in ("pandas", "polars"):
         yield from _of_frame(rows, style)
     else:
-        yield from _of_array(_array(rows), style)
+        yield from _of_array(_array(rows))
+
+
+def check_count(asked: list[tuple[bytes, str]], answers: Any) -> None:
+    """Raises InvalidInput where an endpoint has taken names of columns for a row, since it does not know them."""
+    if not asked or asked[0][1] != NAMED_CSV or not hasattr(answers, "__len__"):
+        return
+    if len(answers) != sum(sum(1 for _ in csv.reader(StringIO(body.decode()))) - 1 for body, _ in asked):
+        names = asked[0][0].partition(b"\n")[0].decode()
+        raise InvalidInput(f"The endpoint does not know all of the columns {names}; give those of its raw rows.")
 
 
 def answer(bodies: list[tuple[bytes, str]]) -> Any:
@@ -55,21 +72,57 @@ def _told_plainly(rows: Rows) -> Any:
     return rows
 
 
+def _for_built_in(rows: Any, columns: Columns | None) -> Iterator[tuple[bytes, str]]:
+    """CSV: numbers in the order of training; texts, which a transform of the endpoint's may read, as they are."""
+    import polars as pl
+    import polars.selectors as cs
+
+    has_names = isinstance(rows, Mapping) or frames.library(rows) in ("pandas", "polars")
+    table = _table_of(rows)
+    if columns and has_names:
+        table = table[:, columns.places(list(getattr(rows, "columns", rows)))]
+    elif columns:
+        columns.check_width(table.width)
+    odd = [name for name, kind in table.schema.items() if not (kind.is_numeric() or str(kind) in ("Boolean", "Null"))]
+    if odd and columns:
+        raise InvalidInput(f"The column {odd[0]!r} is not numeric; make numbers of it as before training.")
+    if not odd:
+        table = table.cast({cs.boolean(): pl.Int8})
+    pieces = max(1, -(-max(table.estimated_size(), table.width * table.height * 8) * 3 // BODY_BYTES))
+    for part in table.iter_slices(max(1, -(-table.height // pieces))):
+        is_named = bool(odd) and has_names
+        yield _csv(part, is_named=is_named), NAMED_CSV if is_named else CSV
+
+
+def _table_of(rows: Any) -> Any:
+    """Rows of any form as a table of polars."""
+    import polars as pl
+
+    if frames.library(rows) in ("pandas", "polars"):
+        return frames.to_polars(rows)
+    if not isinstance(rows, Mapping):
+        array = _array(rows, "biufmMOU")
+        if array.dtype.kind not in "OU":
+            return frames.to_polars(array if array.ndim > 1 else array.reshape(1, -1))
+        cells = rows.tolist() if hasattr(rows, "tolist") else list(rows)
+        cells = cells if array.ndim > 1 else [cells]
+        rows = {str(place): list(column) for place, column in enumerate(zip(*cells, strict=True))}
+    try:
+        return pl.DataFrame([pl.Series(str(name), _listed(values), strict=False) for name, values in rows.items()])
+    except pl.exceptions.ShapeError:
+        raise InvalidInput("The columns differ in length.") from None
+
+
 def _of_frame(frame: Any, style: Style) -> Iterator[tuple[bytes, str]]:
     if style is Style.FUNCTION:
         table = frames.to_polars(frame)
         yield from _of_columns({name: table[name].to_list() for name in table.columns}, style)
     else:
-        yield from _of_array(_numbers(frame), style)
+        yield from _of_array(_numbers(frame))
 
 
 def _of_columns(columns: Mapping[str, Any], style: Style) -> Iterator[tuple[bytes, str]]:
     """Columns by their names, as functions' models are asked; scripts are given them as they are."""
-    if style is Style.BUILT_IN:
-        import numpy as np
-
-        yield from _of_array(np.column_stack([np.atleast_1d(values) for values in columns.values()]), style)
-        return
     body = json.dumps(columns, default=_plain).encode()
     count = max((len(values) for values in columns.values() if isinstance(values, list | tuple)), default=1)
     pieces = min(count, -(-len(body) // BODY_BYTES)) if style is Style.FUNCTION else 1
@@ -79,13 +132,11 @@ def _of_columns(columns: Mapping[str, Any], style: Style) -> Iterator[tuple[byte
         yield json.dumps(part, default=_plain).encode(), JSON
 
 
-def _of_array(array: Any, style: Style) -> Iterator[tuple[bytes, str]]:
-    rows = array if array.ndim > 1 or style is not Style.BUILT_IN else array.reshape(1, -1)
-    pieces = max(1, -(-rows.nbytes * (3 if style is Style.BUILT_IN else 1) // BODY_BYTES))
+def _of_array(rows: Any) -> Iterator[tuple[bytes, str]]:
+    pieces = max(1, -(-rows.nbytes // BODY_BYTES))
     size = -(-len(rows) // pieces) if rows.ndim else 1
     for begin in range(0, len(rows), max(1, size)):
-        part = rows[begin : begin + size]
-        yield (_csv(part), CSV) if style is Style.BUILT_IN else (_npy(part), NPY)
+        yield _npy(rows[begin : begin + size]), NPY
 
 
 def _numbers(frame: Any) -> Any:
@@ -95,20 +146,22 @@ def _numbers(frame: Any) -> Any:
     return table.to_numpy()
 
 
-def _array(rows: Any) -> Any:
+def _array(rows: Any, kinds: str = frames.PLAIN) -> Any:
     import numpy as np
 
     try:
         array = np.asarray(rows)
     except ValueError:
         raise InvalidInput("The rows differ in length.") from None
-    if array.dtype.kind not in frames.PLAIN:
+    if array.dtype.kind not in kinds:
         raise InvalidInput(f"The rows are of {array.dtype}; give numbers, or a DataFrame of named columns.")
     return array
 
 
-def _csv(rows: Any) -> bytes:
-    return frames.to_polars(rows).fill_nan(None).write_csv(include_header=False).encode()
+def _csv(table: "pl.DataFrame", *, is_named: bool) -> bytes:
+    import polars.selectors as cs
+
+    return table.with_columns(cs.float().fill_nan(None)).write_csv(include_header=is_named).encode()
 
 
 def _npy(array: Any) -> bytes:

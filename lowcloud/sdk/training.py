@@ -1,10 +1,10 @@
 """train(model, data, parameters): a training job from what people have at hand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lowcloud.sdk import algorithm
+from lowcloud.sdk import algorithm, columns
 from lowcloud.sdk import data as channel_data
 from lowcloud.sdk.algorithm import Model, Requirements
 from lowcloud.sdk.cloud import Cloud, check_instance_type, connect, name_of
@@ -77,7 +77,7 @@ def train(
     job_name = name_of(name, chosen.stem)
     check_instance_type(instance_type)
     cloud = connect(home)
-    channels = channel_data.channels(cloud, data, validation, target, chosen.style)
+    channels = channel_data.channels(cloud, data, validation, target, chosen.style, takes_missing=chosen.takes_missing)
     runs, source = algorithm.place(cloud, chosen, channels, image, installed)
     request: dict[str, Any] = {
         "TrainingJobName": job_name,
@@ -88,7 +88,7 @@ def train(
         "OutputDataConfig": {"S3OutputPath": f"s3://{cloud.bucket}/{FOLDER}/jobs"},
         "ResourceConfig": _resources(instance_type, instances),
         "StoppingCondition": {"MaxRuntimeInSeconds": max_seconds},
-        "Environment": dict(environment or {}),
+        "Environment": {**_columns(cloud, channels), **(environment or {})},
         "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
         **({"ExperimentConfig": {"ExperimentName": experiment}} if experiment else {}),
     }
@@ -115,6 +115,13 @@ def _algorithm(image: str, metrics: Mapping[str, str]) -> dict[str, Any]:
 
 def _resources(instance_type: str, instances: int) -> dict[str, Any]:
     return {"InstanceType": instance_type, "InstanceCount": instances, "VolumeSizeInGB": VOLUME_GIGABYTES}
+
+
+def _columns(cloud: Cloud, channels: Sequence[Channel]) -> dict[str, str]:
+    """The variable that says where the names of the columns are; a transform makes others of raw ones."""
+    of = {channel.name: channel.columns for channel in channels}
+    trained = of.get("train")
+    return {columns.VARIABLE: columns.keep(cloud, trained)} if trained and "transform" not in of else {}
 
 
 def _channel(channel: Channel) -> dict[str, Any]:

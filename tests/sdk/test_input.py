@@ -10,6 +10,7 @@ import lowcloud
 from lowcloud import InvalidInput
 
 FRAME = pd.DataFrame({"x": [1.0, 2.0], "name": ["a", "b"], "y": [0, 1]})
+HOLED = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, float("nan")], "y": [0, 1, 1]})
 REGRESSOR = {"predictor_type": "regressor"}
 
 
@@ -69,6 +70,12 @@ def test_parameters_that_are_none(parameters, sentence):
         (FRAME, {"target": "z"}, "There is no column 'z' in the data; it has 'x', 'name', 'y'"),
         (FRAME, {"target": 3}, "There is no column 3 in the data, which has 3"),
         (FRAME, {"target": "y"}, "'name' of the data is not numeric.*get_dummies"),
+        (HOLED, {"target": "y"}, "'b' has no value in row 2 of the data, counted from 0"),
+        (HOLED, {"target": "y", "validation": 0.5}, "'b' has no value in row 2 of the data"),
+        (pl.from_pandas(HOLED), {"target": "y"}, "'b' has no value in row 2 of the data"),
+        ("holed.csv", {"target": "a", "validation": 0.5}, "'b' has no value in row 1 of holed.csv"),
+        (FRAME[:0], {"target": "y"}, "There is no row in the data"),
+        (FRAME[["y"]], {"target": "y"}, "no column in the data but the label 'y'"),
         (np.zeros(3), {}, r"The array has shape \(3,\)"),
         ([[1, 2]], {}, "The data of channel 'train' is a list; give a DataFrame"),
         ("missing.csv", {}, "There is no file or folder 'missing.csv'"),
@@ -86,10 +93,23 @@ def test_parameters_that_are_none(parameters, sentence):
 )
 def test_data_that_cannot_be_used(tmp_path, data, options, sentence):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "holed.csv").write_text("a,b\n1,2\n3,\n")
     (tmp_path / "header.csv").write_text("a,b\n1,2\n")
     (tmp_path / "ragged.csv").write_text("a,b\n1,2\n3,4,5\n")
     with pytest.raises(InvalidInput, match=sentence):
         lowcloud.train("linear-learner", data, REGRESSOR, **options)
+
+
+def test_xgboost_may_lack_values_but_not_labels():
+    with pytest.raises(lowcloud.CloudUnreachable):  # so it would have been asked
+        lowcloud.train("xgboost", HOLED, {"num_round": 1}, target="y")
+    with pytest.raises(InvalidInput, match="'b' has no value in row 2"):
+        lowcloud.train("xgboost", HOLED, {"num_round": 1}, target="b")
+
+
+def test_an_empty_table_is_refused_for_a_function_too():
+    with pytest.raises(InvalidInput, match="There is no row"):
+        lowcloud.train(lambda data: data, FRAME[:0])
 
 
 def test_a_target_is_nothing_for_a_function():

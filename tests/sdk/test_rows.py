@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from lowcloud.sdk import InvalidInput, PredictionFailed, program, rows
+from lowcloud.sdk.columns import Columns
 from lowcloud.sdk.data import Style
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0], "b": [True, False]})
@@ -28,6 +29,61 @@ def test_a_built_in_is_asked_in_csv_by_whatever_holds_numbers():
 
 def test_one_row_may_be_given_as_it_is_and_missing_values_are_empty():
     assert list(rows.requests([1, float("nan"), 3], Style.BUILT_IN)) == [(b"1.0,,3.0\n", "text/csv")]
+
+
+KNOWN = Columns(("a", "b"), "label")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pd.DataFrame({"b": [3, 4], "label": [0, 1], "a": [1.5, 2]}),
+        pl.DataFrame({"b": [3, 4], "a": [1.5, 2]}),
+        {"b": [3, 4], "a": [1.5, 2]},
+        [{"b": 3, "a": 1.5}, {"a": 2, "b": 4}],
+        pd.DataFrame([[1.5, 3], [2, 4]]),
+        np.array([[1.5, 3], [2, 4]]),
+    ],
+)
+def test_columns_of_the_training_are_found_by_name_and_rows_without_names_by_place(given):
+    [(body, _)] = rows.requests(given, Style.BUILT_IN, KNOWN)
+    assert [[float(cell) for cell in line.split(",")] for line in body.decode().split()] == [[1.5, 3], [2, 4]]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (pd.DataFrame({"a": [1], "label": [0]}), "other columns: 'b' is missing.$"),
+        (pd.DataFrame({"x": [1], "y": [0], "a": [1]}), "'b' is missing; 'x', 'y' are unknown to it"),
+        (pd.DataFrame({"a": [1], "b": [1], "label": [0], "extra": [0]}), "'extra' is unknown to it"),
+        (pd.DataFrame([[1, 2, 3]], columns=["a", "b", "b"]), "several columns of the same name, 'b'"),
+        (pd.DataFrame([[1, 2, 3]]), "have 3 columns; the model was trained on 2, without the label: 'a', 'b'"),
+        ([[1, 2, 3]], "have 3 columns"),
+        (pd.DataFrame({"a": [1], "b": ["x"]}), "'b' is not numeric"),
+        ({"a": [1, 2], "b": [1]}, "differ in length"),
+    ],
+)
+def test_columns_that_are_not_those_of_the_training_are_named(given, sentence):
+    with pytest.raises(InvalidInput, match=sentence):
+        list(rows.requests(given, Style.BUILT_IN, KNOWN))
+
+
+def test_a_table_whose_columns_were_counted_in_training_is_found_by_their_numbers():
+    counted = Columns((0, 1), "label")
+    for given in (pd.DataFrame({1: [3], 0: [1.5], "label": [1]}), pd.DataFrame({"any": [1.5], "name": [3]})):
+        assert list(rows.requests(given, Style.BUILT_IN, counted)) == [(b"1.5,3\n", "text/csv")]
+
+
+def test_texts_go_to_a_built_in_as_they_are_for_its_transform_to_read():
+    frame = pd.DataFrame({"age": [75, None], "city": ['Oslo, "N"', "Rome"]})
+    asked = list(rows.requests(frame, Style.BUILT_IN))
+    assert asked == [(b'age,city\n75.0,"Oslo, ""N"""\n,Rome\n', "text/csv; header=present")]
+    rows.check_count(asked, np.zeros(2))
+    with pytest.raises(InvalidInput, match="does not know all of the columns age,city"):
+        rows.check_count(asked, np.zeros(3))
+    for bare in ([[75, "Oslo"], [None, "Rome"]], np.array([[75, "Oslo"], [None, "Rome"]], object)):
+        assert list(rows.requests(bare, Style.BUILT_IN)) == [(b"75,Oslo\n,Rome\n", "text/csv")]
+    assert list(rows.requests([75, "Oslo"], Style.BUILT_IN)) == [(b"75,Oslo\n", "text/csv")]
 
 
 def test_a_script_gets_numbers_as_an_array_and_a_dict_as_it_is():

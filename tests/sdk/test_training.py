@@ -16,6 +16,8 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 import lowcloud
+from lowcloud.runtime.transform import Source, Transform, save
+from lowcloud.runtime.transform.features import OneHot, Scaled
 from lowcloud.sdk import storage
 from lowcloud.sdk.cloud import connect
 from tests.running import RunningCloud
@@ -67,10 +69,34 @@ def test_a_built_in_trains_on_a_frame_and_predicts():
         by_frame = endpoint.predict(FEATURES.head(3))
         assert endpoint.predict(FEATURES.head(3).to_numpy().tolist()).tolist() == by_frame.tolist()
         assert endpoint.predict(FEATURES.iloc[0].to_numpy()).tolist() == by_frame[:1].tolist()
+        found = lowcloud.endpoint(endpoint.name)
+        backwards = FRAME[FRAME.columns[::-1]]
+        assert found.predict(backwards).tolist() == endpoint.predict(FEATURES).tolist()
+        with pytest.raises(lowcloud.InvalidInput, match="'mean area' is missing"):
+            found.predict(FRAME.drop(columns="mean area"))
     endpoint.delete()
     assert "Deleted" in repr(endpoint)
     with pytest.raises(lowcloud.InvalidInput, match=f"There is a job {job.name!r} already"):
         lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", name=job.name)
+
+
+def test_a_model_that_keeps_a_transform_is_asked_by_raw_rows(tmp_path):
+    sources = (Source("age", "number"), Source("city", "text"))
+    save(
+        Transform(sources, (Scaled("age", fill=1.0), OneHot("city", ("Oslo", "Rome, N")))), tmp_path / "transform.json"
+    )
+    place = storage.put(connect(), {"transform.json": tmp_path / "transform.json"})
+    columns = {name: [row % (place + 2) for row in range(40)] for place, name in enumerate(["y", "a", "b", "c"])}
+    train = pd.DataFrame(columns)
+    job = lowcloud.train("xgboost", {"train": train, "transform": place}, {"num_round": 2}, target="y", quiet=True)
+    with job.deploy() as endpoint:
+        frame = pd.DataFrame({"city": ["Oslo", "Rome, N"], "age": [1, 3]})
+        answers = endpoint.predict(frame)
+        assert answers.tolist() == endpoint.predict(frame[["age", "city"]]).tolist()
+        assert endpoint.predict([[1, "Oslo"], [3, "Rome, N"]]).tolist() == answers.tolist()
+        assert len(answers) == 2
+        with pytest.raises(lowcloud.LowcloudError, match="town"):
+            endpoint.predict(frame.rename(columns={"city": "town"}))
 
 
 def test_a_function_trains_in_the_job_what_it_trains_here(capsys):
