@@ -1,5 +1,6 @@
 """What the hosts of a job print: lines of its log streams, and the metrics found in them."""
 
+import math
 from collections.abc import Sequence
 
 from lowcloud.core import images, logs, metric_search, metrics
@@ -14,7 +15,9 @@ def hosts(job: Job) -> list[str]:
     return [f"algo-{rank + 1}" for rank in range(job.specification.instance_count)]
 
 
-def collect(cloud: Cloud, job: Job, rank: int, work_id: str, replica: int = 0, run: str = "") -> None:
+def collect(
+    cloud: Cloud, job: Job, rank: int, work_id: str, replica: int = 0, run: str = "", patience_seconds: float = math.inf
+) -> None:
     """Move what a replica of a work printed into the stream of the job's host `rank`, and its metrics into series.
 
     `run` names this run of a work that may be started again under its id.
@@ -29,13 +32,13 @@ def collect(cloud: Cloud, job: Job, rank: int, work_id: str, replica: int = 0, r
         return Derived(said, lambda connection: metrics.record(connection, points))
 
     logs.open_stream(cloud, group, stream)
-    logs.collect(cloud, group, stream, work_id, replica, derive, run)
+    logs.collect(cloud, group, stream, work_id, replica, derive, run, patience_seconds)
 
 
-def collect_all(cloud: Cloud, job: Job) -> None:
-    """What the hosts of the present attempt have printed."""
+def collect_all(cloud: Cloud, job: Job, patience_seconds: float = math.inf) -> None:
+    """What the hosts of the present attempt have printed, or as much of each as can be read in time."""
     for rank in range(job.specification.instance_count):
-        collect(cloud, job, rank, job.work_id, rank)
+        collect(cloud, job, rank, job.work_id, rank, patience_seconds=patience_seconds)
 
 
 def definitions(job: Job) -> list[metrics.Definition]:

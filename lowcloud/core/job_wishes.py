@@ -65,7 +65,7 @@ def looking_after(cloud: Cloud, job: Job) -> Callable[[], None]:
         nonlocal looked_at
         if time.monotonic() < looked_at + WATCH_SECONDS:
             return
-        job_logs.collect_all(cloud, job)
+        job_logs.collect_all(cloud, job, WATCH_SECONDS)
         if is_unwanted(jobs.find(cloud, job.kind, job.name), cloud.now()):
             raise Unwanted(job.name)
         looked_at = time.monotonic()

@@ -1,5 +1,6 @@
 """The life of a job: a pure `step`, and the turn of the reconciler that observes, steps, saves and acts."""
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -19,6 +20,7 @@ from lowcloud.core.jobs import Job, Kind, State, billable_seconds
 from lowcloud.core.reconciler import Claim
 from lowcloud.engine import Phase, ReplicaStatus, StagingFailed
 
+LOG_SECONDS = 0.5  # for the log of a program that runs, in each turn
 PROGRAM_FAILED = "AlgorithmError: The program failed; see its log."
 ENDS = (Phase.EXITED, Phase.LOST)
 
@@ -255,7 +257,7 @@ def _observe(cloud: Cloud, job: Job) -> Observation:
     replicas = cloud.engine.status(job.work_id)
     seen = Observation(replicas)
     if seen.has_begun:
-        job_logs.collect_all(cloud, job)
+        job_logs.collect_all(cloud, job, math.inf if seen.has_ended else LOG_SECONDS)
     if seen.has_ended:
         seen = replace(seen, message=job_work.message(cloud, job), unstored=_store_last(cloud, job))
     elif job.state == State.RUNNING:  # before, its checkpoints may be half laid

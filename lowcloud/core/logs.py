@@ -1,6 +1,8 @@
 """Logs: groups of streams of timestamped lines, filled from what running work prints."""
 
+import math
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,13 +62,15 @@ def collect(
     replica: int,
     derive: Callable[[Sequence[LogLine]], Derived] | None = None,
     run: str = "",
+    patience_seconds: float = math.inf,
 ) -> None:
     """Move what a replica printed since the last time into its stream, which is made at the first line.
 
     A stream may take the lines of several works, or of several runs of one, one after the other. Lines, the offset
     they were read to and what `derive` makes of them are saved in one transaction: a crash neither loses nor doubles
-    one.
+    one. After `patience_seconds` what is left waits for the next time: a program may print faster than this reads.
     """
+    deadline = time.monotonic() + patience_seconds
     while True:
         stream = _find_stream(cloud, group, name)
         offset = stream.source_offset if stream and stream.source == (run or work_id) else 0
@@ -86,6 +90,8 @@ def collect(
                 return  # another server has read these lines
             append(connection, stream.id, [*page.lines, *derived.lines], now_ms=int(cloud.now() * 1000))
             derived.save(connection)
+        if time.monotonic() > deadline:
+            return
 
 
 def append(connection: Connection, stream_id: int, lines: Sequence[LogLine], now_ms: int) -> None:

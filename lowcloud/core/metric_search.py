@@ -49,8 +49,8 @@ def find(
 def _search(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]:
     pattern = re.compile(definition.expression)
     for line in lines:
-        match = pattern.search(line.text)
-        yield from _value(definition, line, match.group(1) if match else None)
+        if match := pattern.search(line.text):
+            yield from _value(definition, line, match.group(1))
 
 
 def _search_in_time(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]:
@@ -65,10 +65,11 @@ def _search_in_time(definition: Definition, lines: Iterable[LogLine]) -> Iterato
             match = pattern.search(line.text, timeout=left, concurrent=True)
         except TimeoutError as error:
             raise TooSlow from error
-        yield from _value(definition, line, match.group(1) if match else None)
+        if match:
+            yield from _value(definition, line, match.group(1))
 
 
 def _value(definition: Definition, line: LogLine, text: str | None) -> Iterator[Found]:
-    value = number(text) if text is not None else None
+    value = number(text) if text else None
     if value is not None:
         yield definition.name, Point(line.timestamp_ms / 1000, value)
