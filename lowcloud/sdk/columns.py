@@ -32,7 +32,7 @@ class Columns:
         unknown = [name for name in given if name not in wanted and name != str(self.target)]
         if not missing and not unknown:
             return [given[name] for name in wanted]
-        if not (_are_names(names) and _are_names(self.features)):
+        if not (are_names(names) and are_names(self.features)):
             self.check_width(len(given))
             return list(range(len(given)))
         raise InvalidInput(
@@ -54,6 +54,10 @@ class Columns:
             )
 
 
+RAW = Columns((), "")  # of a model that keeps a transform, whose endpoint knows the names of raw columns itself
+RAW_PLACE = "transform"  # instead of a URL
+
+
 def of_table(names: Sequence[Any], label: int) -> Columns:
     """The columns of a table whose label has this place."""
     plain = [name if isinstance(name, int) else str(name) for name in names]
@@ -69,6 +73,8 @@ def keep(cloud: Cloud, columns: Columns) -> str:
 
 def read(cloud: Cloud, url: str) -> Columns:
     """What is written down at a URL. Raises InvalidInput where it is not there any more."""
+    if url == RAW_PLACE:
+        return RAW
     try:
         found = json.loads(storage.read(cloud, url))
     except Refused as refusal:
@@ -79,11 +85,12 @@ def read(cloud: Cloud, url: str) -> Columns:
     return Columns(tuple(found["features"]), found["target"])
 
 
+def are_names(names: Sequence[Any]) -> bool:
+    """Whether columns are named, not only counted."""
+    return any(not isinstance(name, int) and not str(name).isdigit() for name in names)
+
+
 def listed(names: Sequence[str]) -> str:
     """Names for a sentence, the first of many."""
     shown = ", ".join(map(repr, names[:SHOWN]))
     return f"{shown} and {len(names) - SHOWN} more" if len(names) > SHOWN else shown
-
-
-def _are_names(names: Sequence[Any]) -> bool:
-    return any(not isinstance(name, int) and not str(name).isdigit() for name in names)

@@ -7,7 +7,7 @@ from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from lowcloud.sdk import frames
-from lowcloud.sdk.columns import Columns
+from lowcloud.sdk.columns import RAW, Columns, are_names
 from lowcloud.sdk.data import Style
 from lowcloud.sdk.errors import InvalidInput, PredictionFailed
 
@@ -77,21 +77,28 @@ def _for_built_in(rows: Any, columns: Columns | None) -> Iterator[tuple[bytes, s
     import polars as pl
     import polars.selectors as cs
 
-    has_names = isinstance(rows, Mapping) or frames.library(rows) in ("pandas", "polars")
-    table = _table_of(rows)
-    if columns and has_names:
-        table = table[:, columns.places(list(getattr(rows, "columns", rows)))]
-    elif columns:
-        columns.check_width(table.width)
+    table, names = _table_of(rows), _names_of(rows)
+    known = None if columns == RAW else columns
+    if known and names:
+        table = table[:, known.places(names)]
+    elif known:
+        known.check_width(table.width)
     odd = [name for name, kind in table.schema.items() if not (kind.is_numeric() or str(kind) in ("Boolean", "Null"))]
-    if odd and columns:
+    if odd and known:
         raise InvalidInput(f"The column {odd[0]!r} is not numeric; make numbers of it as before training.")
     if not odd:
         table = table.cast({cs.boolean(): pl.Int8})
+    is_named = are_names(names) and (bool(odd) or columns == RAW)
     pieces = max(1, -(-max(table.estimated_size(), table.width * table.height * 8) * 3 // BODY_BYTES))
     for part in table.iter_slices(max(1, -(-table.height // pieces))):
-        is_named = bool(odd) and has_names
         yield _csv(part, is_named=is_named), NAMED_CSV if is_named else CSV
+
+
+def _names_of(rows: Any) -> list[Any]:
+    """Of the columns of a table or a mapping; else none."""
+    if frames.library(rows) in ("pandas", "polars"):
+        return list(rows.columns)
+    return list(rows) if isinstance(rows, Mapping) else []
 
 
 def _table_of(rows: Any) -> Any:

@@ -120,8 +120,10 @@ def _resources(instance_type: str, instances: int) -> dict[str, Any]:
 def _columns(cloud: Cloud, channels: Sequence[Channel]) -> dict[str, str]:
     """The variable that says where the names of the columns are; a transform makes others of raw ones."""
     of = {channel.name: channel.columns for channel in channels}
+    if "transform" in of:
+        return {columns.VARIABLE: columns.RAW_PLACE}
     trained = of.get("train")
-    return {columns.VARIABLE: columns.keep(cloud, trained)} if trained and "transform" not in of else {}
+    return {columns.VARIABLE: columns.keep(cloud, trained)} if trained else {}
 
 
 def _channel(channel: Channel) -> dict[str, Any]:

@@ -48,8 +48,8 @@ def test_the_commands_of_the_document_run(running_cloud: RunningCloud, tmp_path)
     patients.data.head(3).to_csv(tmp_path / "rows.csv", index=False)
     (tmp_path / "train.py").write_text(SCRIPT)
     commands = [line.removeprefix("$ ") for line in blocks("console")[0].splitlines()]
-    train, predict, detached, logs, stop = map(shlex.split, commands)
-    for command in (train, predict, detached, stop, logs):  # stopped before its log is followed to the end
+    train, predict, detached, logs, stop, delete = map(shlex.split, commands)
+    for command in (train, predict, detached, stop, logs, delete):  # stopped before its log is followed to the end
         printed = run(running_cloud, tmp_path, sys.executable, "-m", "lowcloud.cli", *command[1:])
         if command is predict:
             assert printed == "0\n0\n0\n"

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from lowcloud.sdk import InvalidInput, PredictionFailed, program, rows
-from lowcloud.sdk.columns import Columns
+from lowcloud.sdk.columns import RAW, Columns
 from lowcloud.sdk.data import Style
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0], "b": [True, False]})
@@ -72,6 +72,12 @@ def test_a_table_whose_columns_were_counted_in_training_is_found_by_their_number
     counted = Columns((0, 1), "label")
     for given in (pd.DataFrame({1: [3], 0: [1.5], "label": [1]}), pd.DataFrame({"any": [1.5], "name": [3]})):
         assert list(rows.requests(given, Style.BUILT_IN, counted)) == [(b"1.5,3\n", "text/csv")]
+
+
+def test_numbers_go_with_their_names_where_the_model_keeps_a_transform():
+    asked = list(rows.requests(pd.DataFrame({"b": [1], "a": [True]}), Style.BUILT_IN, RAW))
+    assert asked == [(b"b,a\n1,1\n", "text/csv; header=present")]
+    assert list(rows.requests(pd.DataFrame([[1, 2]]), Style.BUILT_IN, RAW)) == [(b"1,2\n", "text/csv")]
 
 
 def test_texts_go_to_a_built_in_as_they_are_for_its_transform_to_read():
