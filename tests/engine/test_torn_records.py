@@ -28,6 +28,7 @@ def engine(tmp_path: Path) -> Iterator[LocalEngine]:
 def run(engine: LocalEngine, work_id: str = "w", text: str = "ran") -> None:
     engine.start(Work(work_id, ("echo", text), (Replica(),), RESOURCES))
     wait_for(lambda: engine.status(work_id)[0].phase not in (Phase.STAGING, Phase.RUNNING))
+    engine._replica(work_id, 0).wait_until_dead()  # it still clears up when its exit is on record
 
 
 def texts(engine: LocalEngine, work_id: str = "w") -> list[str]:
