@@ -160,6 +160,7 @@ def env(home: Home = None) -> None:
 @app.command()
 def status(home: Home = None) -> None:
     """Show whether the cloud runs, where it keeps its data, and how it isolates what it runs."""
+    from lowcloud.client import EXECUTION_ROLE
 
     folder = settings_of.home_folder(os.environ, home)
     running = servers.find_running(folder)
@@ -175,7 +176,7 @@ def status(home: Home = None) -> None:
     if settings.store:
         print_fact("Store", f"that of {settings.store}")
     print_fact("Account", f"{settings.account_id}, region {settings.region}")
-    print_fact("Role", f"arn:aws:iam::{settings.account_id}:role/LowcloudExecutionRole")
+    print_fact("Role", f"arn:aws:iam::{settings.account_id}:role/{EXECUTION_ROLE}")
     print_fact("Isolation", running.isolation)
     print_fact("Last scrub", upkeep.last_scrub(settings))
     sagemaker = make_client(settings, running.endpoint, "sagemaker")
