@@ -14,14 +14,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lowcloud.engine import Phase, Replica, Resources, Work
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Phase, Replica, Resources, Work
 
 ROUNDS = 15
 LINES = 1_000_000
 SMALL = Resources(cpus=1, memory_bytes=1 << 30)
 # Fails at once for its missing files; what counts is its first line, printed by the algorithm's own code.
-BUILT_IN = ("python", "-m", "lowcloud.runtime.train", "linear-learner")
+BUILT_IN = ("python", "-m", "lowcloud.runtime.training.train", "linear-learner")
 INTERPRETER = ("python", "-c", "print('ready')")
 NUMPY = ("python", "-c", "import numpy; print('ready')")
 

@@ -13,15 +13,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lowcloud import settings
-from lowcloud.aws.sagemaker.search import search
-from lowcloud.core import experiments, metrics, tracking, trial_components
-from lowcloud.core.access import Caller
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.experiments import Experiment
-from lowcloud.core.metrics import Point
-from lowcloud.core.tracking import Grouping, Job, Material
-from lowcloud.server import open_cloud
+from lowcloud.api.aws.services.sagemaker.search.search import search
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.telemetry import metrics
+from lowcloud.core.telemetry.metrics import Point
+from lowcloud.core.tracking import experiments, provenance, trial_components
+from lowcloud.core.tracking.experiments import Experiment
+from lowcloud.core.tracking.provenance import Grouping, Job, Material
+from lowcloud.home import settings
+from lowcloud.server.server import open_context
 
 COMPONENTS = 10_000
 AT_ONCE = 200
@@ -33,41 +34,43 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COMPONENTS
     table = Table("what", "CPU ms")
     with tempfile.TemporaryDirectory() as folder:
-        cloud = open_cloud(settings.load(Path(folder) / "home", {}))
-        experiments.create(cloud, Experiment("all", cloud.now(), cloud.now()))
-        spent = milliseconds(lambda: fill(cloud, count))
+        context = open_context(settings.load(Path(folder) / "home", {}))
+        experiments.create(context, Experiment("all", context.now(), context.now()))
+        spent = milliseconds(lambda: fill(context, count))
         table.add_row("tracking a job from its begin to its end, with 6 points of 2 metrics", f"{spent / count:.2f}")
-        table.add_row("a put of 10 points", f"{milliseconds(lambda: put(cloud)) / PUTS:.2f}")
+        table.add_row("a put of 10 points", f"{milliseconds(lambda: put(context)) / PUTS:.2f}")
         for what, asked in searches().items():
-            table.add_row(f"Search among {count:,}: {what}", f"{best(cloud, asked):.1f}")
-        cloud.database.close()
+            table.add_row(f"Search among {count:,}: {what}", f"{best(context, asked):.1f}")
+        context.database.close()
     Console().print(table)
 
 
-def fill(cloud: Cloud, count: int) -> None:
+def fill(context: Context, count: int) -> None:
     """Keep what so many jobs leave behind."""
-    now = cloud.now()
-    inputs = (Material("image", "image:1", tracking.IMAGE), Material("train", "s3://data/train"))
+    now = context.now()
+    inputs = (Material("image", "image:1", provenance.IMAGE), Material("train", "s3://data/train"))
     for start in range(0, count, AT_ONCE):
-        with cloud.database.transaction() as connection:
+        with context.database.transaction() as connection:
             for number in range(start, min(start + AT_ONCE, count)):
                 name = f"job-{number}"
                 parameters = {"rate": "0.5", "kind": "tree", "depth": number % 10}
-                tracking.begin(connection, Job(name, KIND, now + number, inputs, parameters, Grouping("all")))
+                provenance.begin(connection, Job(name, KIND, now + number, inputs, parameters, Grouping("all")))
                 points = [
                     (metrics.series_of_job(name, metric), Point(now + step, float(number + step)))
                     for metric in ("loss", "accuracy")
                     for step in range(3)
                 ]
                 metrics.record(connection, points)
-                model = Material("model", f"s3://models/{number}", tracking.MODEL)
-                tracking.end(connection, name, KIND, now + number, "Completed", "", [model])
+                model = Material("model", f"s3://models/{number}", provenance.MODEL)
+                provenance.end(connection, name, KIND, now + number, "Completed", "", [model])
 
 
-def put(cloud: Cloud) -> None:
-    now = cloud.now()
+def put(context: Context) -> None:
+    now = context.now()
     for _ in range(PUTS):
-        trial_components.measure(cloud, "job-0-aws-training-job", [("m", Point(now, 1.0, step)) for step in range(10)])
+        trial_components.measure(
+            context, "job-0-aws-training-job", [("m", Point(now, 1.0, step)) for step in range(10)]
+        )
 
 
 def searches() -> dict[str, dict[str, Any]]:
@@ -85,10 +88,10 @@ def searches() -> dict[str, dict[str, Any]]:
     }
 
 
-def best(cloud: Cloud, asked: dict[str, Any]) -> float:
-    caller = Caller(cloud.settings.account_id, "")
+def best(context: Context, asked: dict[str, Any]) -> float:
+    caller = Caller(context.settings.account_id, "")
     request = {"Resource": "ExperimentTrialComponent", **asked}
-    return min(milliseconds(lambda: search(cloud, caller, request)) for _ in range(3))
+    return min(milliseconds(lambda: search(context, caller, request)) for _ in range(3))
 
 
 def milliseconds(work: Callable[[], Any]) -> float:

@@ -21,16 +21,16 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lowcloud import running as servers
-from lowcloud import settings
-from lowcloud.aws import signature
-from lowcloud.aws.hosts import own_names
-from lowcloud.aws.models import load_service
-from lowcloud.aws.parse import parse
-from lowcloud.aws.routing import find_dialect, find_target
-from lowcloud.aws.serialize import serialize
-from lowcloud.aws.validate import validate
-from lowcloud.aws.wire import HttpRequest
+from lowcloud.api.aws.auth import signature
+from lowcloud.api.aws.http import HttpRequest
+from lowcloud.api.aws.protocol.bucket_hosts import own_names
+from lowcloud.api.aws.protocol.parse import parse
+from lowcloud.api.aws.protocol.routing import find_dialect, find_target
+from lowcloud.api.aws.protocol.serialize import serialize
+from lowcloud.api.aws.protocol.service_models import load_service
+from lowcloud.api.aws.protocol.validate import validate
+from lowcloud.home import server_process as servers
+from lowcloud.home import settings
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 TARGET_MS = 1.0

@@ -18,12 +18,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lowcloud import settings
-from lowcloud.core import buckets, laying, objects
-from lowcloud.core.channels import Channel, Mode
-from lowcloud.core.cloud import Cloud
-from lowcloud.engine import Phase, Replica, Resources, Work
-from lowcloud.server import open_cloud
+from lowcloud.core.context import Context
+from lowcloud.core.staging import input_staging
+from lowcloud.core.staging.channels import Channel, Mode
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.objects import objects
+from lowcloud.engine.work import Phase, Replica, Resources, Work
+from lowcloud.home import settings
+from lowcloud.server.server import open_context
 
 BLOCK = 1 << 20
 LARGE = Resources(cpus=2, memory_bytes=8 << 30)
@@ -54,17 +56,17 @@ def blocks(megabytes: int) -> Iterator[bytes]:
             yield random.read(BLOCK)
 
 
-def read(cloud: Cloud, channel: Channel) -> dict[str, float]:
+def read(context: Context, channel: Channel) -> dict[str, float]:
     """What the program says, with the time when the work was asked for."""
     name = f"{channel.mode}-{channel.prefix}"
     asked = time.time()
-    (laid,) = laying.lay(cloud, [channel], 1)
+    (laid,) = input_staging.lay(context, [channel], 1)
     replica = Replica(inputs=laid.inputs, lazy_folders=laid.lazy_folders, streams=laid.streams)
-    cloud.engine.start(Work(name, ("python", "-c", PROGRAM), (replica,), LARGE))
-    while cloud.engine.status(name)[0].phase != Phase.EXITED:
+    context.engine.start(Work(name, ("python", "-c", PROGRAM), (replica,), LARGE))
+    while context.engine.status(name)[0].phase != Phase.EXITED:
         time.sleep(0.001)
-    said = [line.text for line in cloud.engine.logs(name, 0, 0).lines]
-    cloud.engine.remove(name)
+    said = [line.text for line in context.engine.logs(name, 0, 0).lines]
+    context.engine.remove(name)
     return {"asked": asked, **json.loads(said[-1])}
 
 
@@ -77,18 +79,18 @@ def copy(folder: Path, source: Path) -> float:
     return took
 
 
-def large_table(cloud: Cloud, folder: Path, megabytes: int) -> Table:
+def large_table(context: Context, folder: Path, megabytes: int) -> Table:
     plain = folder / "plain"
     with plain.open("wb") as file:
         file.writelines(blocks(megabytes))
     with plain.open("rb") as file:
-        objects.put(cloud, "data", "large/object", iter(lambda: file.read(BLOCK), b""))
+        objects.put(context, "data", "large/object", iter(lambda: file.read(BLOCK), b""))
     table = Table(f"one object of {megabytes} MB", "first byte, s", "last byte, s", "read, MB/s", "all, MB/s")
     took = copy(folder, plain)
     table.add_row("cp", "", f"{took:.2f}", "", f"{megabytes / took:.0f}")
     plain.unlink()
     for mode in Mode:
-        said = read(cloud, Channel("train", "data", "large/", mode=mode))
+        said = read(context, Channel("train", "data", "large/", mode=mode))
         assert said["size"] == megabytes * BLOCK, said
         reading, whole = said["last"] - said["began"], said["last"] - said["asked"]
         first = f"{said['first'] - said['asked']:.2f}"
@@ -96,18 +98,18 @@ def large_table(cloud: Cloud, folder: Path, megabytes: int) -> Table:
     return table
 
 
-def small_table(cloud: Cloud, folder: Path, count: int) -> Table:
+def small_table(context: Context, folder: Path, count: int) -> Table:
     plain = folder / "plain"
     plain.mkdir()
     for number in range(count):
         body = f"object {number}\n".encode() * 8
-        objects.put(cloud, "data", f"small/{number:07}", [body])
+        objects.put(context, "data", f"small/{number:07}", [body])
         (plain / f"{number:07}").write_bytes(body)
     table = Table(f"{count} objects of 100 bytes", "program starts, s", "last byte, s", "objects/s")
     took = copy(folder, plain)
     table.add_row("cp -r", "", f"{took:.2f}", f"{count / took:.0f}")
     for mode in Mode:
-        said = read(cloud, Channel("train", "data", "small/", mode=mode))
+        said = read(context, Channel("train", "data", "small/", mode=mode))
         whole = said["last"] - said["asked"]
         table.add_row(mode, f"{said['began'] - said['asked']:.2f}", f"{whole:.2f}", f"{count / whole:.0f}")
     return table
@@ -117,24 +119,24 @@ def main(megabytes: int = 1024, count: int = 20_000) -> None:
     with tempfile.TemporaryDirectory() as folder:
         chosen = settings.load(Path(folder) / "home", IDENTITY)
         (chosen.home / "client").mkdir(parents=True)  # which `lowcloud up` would fill
-        cloud = open_cloud(chosen)
-        cloud.engine.isolation()
-        buckets.create(cloud, "data")
+        context = open_context(chosen)
+        context.engine.isolation()
+        buckets.create(context, "data")
         console = Console()
         try:
-            read_once(cloud)
-            console.print(large_table(cloud, Path(folder), megabytes))
-            console.print(small_table(cloud, Path(folder), count))
+            read_once(context)
+            console.print(large_table(context, Path(folder), megabytes))
+            console.print(small_table(context, Path(folder), count))
         finally:
-            cloud.engine.close()
-            cloud.database.close()
+            context.engine.close()
+            context.database.close()
 
 
-def read_once(cloud: Cloud) -> None:
+def read_once(context: Context) -> None:
     """Have what is tried once on a machine be tried."""
-    objects.put(cloud, "data", "warm/object", [b"x"])
+    objects.put(context, "data", "warm/object", [b"x"])
     for mode in Mode:
-        read(cloud, Channel("train", "data", "warm/", mode=mode))
+        read(context, Channel("train", "data", "warm/", mode=mode))
 
 
 if __name__ == "__main__":

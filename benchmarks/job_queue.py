@@ -22,11 +22,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from lowcloud import client, instances, running, settings
-from lowcloud.core import images
-from lowcloud.core.images import Image
-from lowcloud.server import open_cloud
-from lowcloud.store.tables import events, training_jobs
+from lowcloud.catalog import instances
+from lowcloud.client import aws_clients
+from lowcloud.core.programs import images
+from lowcloud.core.programs.images import Image
+from lowcloud.home import server_process, settings
+from lowcloud.server.server import open_context
+from lowcloud.store.db.tables import events, training_jobs
 
 JOBS = 1000
 TARGET_SECONDS = 0.1  # of CPU for each job
@@ -42,11 +44,11 @@ def main(jobs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         _serve(home, 0)
-        with closing((cloud := _open(home)).database):
-            images.teach(cloud, Image(IMAGE, cloud.now(), command=("true",)))
+        with closing((context := _open(home)).database):
+            images.teach(context, Image(IMAGE, context.now(), command=("true",)))
         idle_seconds, _ = _serve(home, 0)
         busy_seconds, drained_seconds = _serve(home, jobs)
-        with closing((cloud := _open(home)).database), cloud.database.read() as connection:
+        with closing((context := _open(home)).database), context.database.read() as connection:
             rows = connection.execute(select(training_jobs)).all()
             told = connection.execute(select(events.c.subject, events.c.state, events.c.at)).all()
     states = Counter(row.state for row in rows)
@@ -77,9 +79,9 @@ def _serve(home: Path, jobs: int) -> tuple[float, float]:
 
 def _submit_and_wait(home: Path, jobs: int) -> None:
     chosen = settings.load(home, os.environ)
-    found = running.find_running(home)
+    found = server_process.find_running(home)
     assert found is not None
-    s3, sagemaker = (client.make_client(chosen, found.endpoint, service) for service in ("s3", "sagemaker"))
+    s3, sagemaker = (aws_clients.make_client(chosen, found.endpoint, service) for service in ("s3", "sagemaker"))
     s3.create_bucket(Bucket="queue")
     start = time.perf_counter()
     for number in range(jobs):
@@ -96,7 +98,7 @@ def _request(name: str, account: str) -> dict[str, Any]:
     return {
         "TrainingJobName": name,
         "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
-        "RoleArn": f"arn:aws:iam::{account}:role/{client.EXECUTION_ROLE}",
+        "RoleArn": f"arn:aws:iam::{account}:role/{aws_clients.EXECUTION_ROLE}",
         "OutputDataConfig": {"S3OutputPath": "s3://queue/output"},
         "ResourceConfig": {"InstanceType": TYPE, "InstanceCount": 1, "VolumeSizeInGB": 1},
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
@@ -115,7 +117,7 @@ def _most_given(admitted: Sequence[float], left: Sequence[float]) -> int:
 
 
 def _open(home: Path) -> Any:
-    return open_cloud(settings.load(home, os.environ))
+    return open_context(settings.load(home, os.environ))
 
 
 def _lowcloud(home: Path, *arguments: str) -> None:

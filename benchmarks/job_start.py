@@ -18,7 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lowcloud import client, running, settings
+from lowcloud.client import aws_clients
+from lowcloud.home import server_process, settings
 
 ROUNDS = 10
 TARGETS = {"built-in": 0.3, "script": 1.5, "environment": 1.5}
@@ -121,12 +122,12 @@ def main() -> None:
 def measure(home: Path) -> dict[str, float]:
     """Median seconds by kind of job."""
     known = settings.load(home, os.environ)
-    server = running.find_running(home)
+    server = server_process.find_running(home)
     assert server is not None
-    role = f"arn:aws:iam::{known.account_id}:role/{client.EXECUTION_ROLE}"
+    role = f"arn:aws:iam::{known.account_id}:role/{aws_clients.EXECUTION_ROLE}"
 
     def make(service: str) -> Any:
-        return client.make_client(known, server.endpoint, service)
+        return aws_clients.make_client(known, server.endpoint, service)
 
     make("s3").create_bucket(Bucket=BUCKET)
     rows = "".join(f"{number},{number % 7},{number % 5}\n" for number in range(100))

@@ -37,10 +37,10 @@ from lowcloud.runtime.algorithms.linear_learner.model import Model, save
 from lowcloud.runtime.algorithms.linear_learner.settings import Settings
 from lowcloud.runtime.formats.channel import ChannelReader, check_finite
 from lowcloud.runtime.formats.table import Table
-from lowcloud.runtime.world import SingleWorld
+from lowcloud.runtime.training.collectives import SingleWorld
 
 warnings.filterwarnings("ignore")
-IMPORTS = "from lowcloud.runtime.train import main"
+IMPORTS = "from lowcloud.runtime.training.train import main"
 PEAK = "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
 SLACK = 1.001  # within 0.1 % of the best test loss
 

@@ -26,13 +26,15 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from sqlalchemy import Table, insert, select, text
 
-from lowcloud import client, running, settings
-from lowcloud.core import admission, images
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.images import Image
-from lowcloud.core.metrics import Point, record, series_of_job
-from lowcloud.server import open_cloud
-from lowcloud.store.tables import events, tags, training_jobs
+from lowcloud.client import aws_clients
+from lowcloud.core.context import Context
+from lowcloud.core.programs import images
+from lowcloud.core.programs.images import Image
+from lowcloud.core.scheduling import admission
+from lowcloud.core.telemetry.metrics import Point, record, series_of_job
+from lowcloud.home import server_process, settings
+from lowcloud.server.server import open_context
+from lowcloud.store.db.tables import events, tags, training_jobs
 
 TARGET_MS = 20.0
 ROUNDS = 200
@@ -50,20 +52,20 @@ def main() -> None:
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        with closing((cloud := _open(home, chosen.database)).database):
-            settings.remember(cloud.settings)
-            images.teach(cloud, Image("nothing", cloud.now(), command=("true",)))
+        with closing((context := _open(home, chosen.database)).database):
+            settings.remember(context.settings)
+            images.teach(context, Image("nothing", context.now(), command=("true",)))
         _lowcloud(home, "up", "--detach", "--port", "0")
         _run_one(home)
         _lowcloud(home, "down")
-        with closing((cloud := _open(home, chosen.database)).database):
+        with closing((context := _open(home, chosen.database)).database):
             start = time.perf_counter()
-            _copy(cloud, chosen.jobs)
+            _copy(context, chosen.jobs)
             print(f"{chosen.jobs} jobs written in {time.perf_counter() - start:.0f} s")
             if chosen.database:
-                with cloud.database.transaction() as connection:
+                with context.database.transaction() as connection:
                     connection.execute(text("ANALYZE training_jobs"))  # as PostgreSQL does by itself within a minute
-            _print("queue: nothing waits", *_time(lambda: admission.admit_waiting(cloud)))
+            _print("queue: nothing waits", *_time(lambda: admission.admit_waiting(context)))
         _lowcloud(home, "up", "--detach", "--port", "0")
         try:
             _measure(home, chosen.jobs)
@@ -74,14 +76,14 @@ def main() -> None:
 def _run_one(home: Path) -> None:
     ask = _asker(home)
     account = settings.load(home, os.environ).account_id
-    s3 = client.make_client(settings.load(home, os.environ), _endpoint(home), "s3")
+    s3 = aws_clients.make_client(settings.load(home, os.environ), _endpoint(home), "s3")
     s3.create_bucket(Bucket="jobs")
     ask(
         "CreateTrainingJob",
         TrainingJobName=ORIGINAL,
         AlgorithmSpecification={"TrainingImage": "nothing", "TrainingInputMode": "File"},
         HyperParameters={f"parameter-{number}": str(number) for number in range(20)},
-        RoleArn=f"arn:aws:iam::{account}:role/{client.EXECUTION_ROLE}",
+        RoleArn=f"arn:aws:iam::{account}:role/{aws_clients.EXECUTION_ROLE}",
         OutputDataConfig={"S3OutputPath": "s3://jobs/output"},
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
         StoppingCondition={"MaxRuntimeInSeconds": 60},
@@ -90,8 +92,8 @@ def _run_one(home: Path) -> None:
     assert ask("DescribeTrainingJob", TrainingJobName=ORIGINAL)["TrainingJobStatus"] == "Completed"
 
 
-def _copy(cloud: Cloud, count: int) -> None:
-    with cloud.database.read() as connection:
+def _copy(context: Context, count: int) -> None:
+    with context.database.read() as connection:
         job = dict(connection.execute(select(training_jobs)).one()._mapping)
         told = [dict(row._mapping) for row in connection.execute(select(events))]
         labels = [dict(row._mapping) for row in connection.execute(select(tags))]
@@ -102,11 +104,11 @@ def _copy(cloud: Cloud, count: int) -> None:
             events: [_about(row, name) for name in names for row in told],
             tags: [_about(row, name) for name in names for row in labels],
         }
-        with cloud.database.transaction() as connection:
+        with context.database.transaction() as connection:
             for table, made in rows.items():
                 connection.execute(insert(table), made)
             series = (series_of_job(name, metric) for name in names for metric in METRICS)
-            record(connection, ((one, Point(cloud.now(), 0.5)) for one in series))
+            record(connection, ((one, Point(context.now(), 0.5)) for one in series))
 
 
 def _older(job: Mapping[str, Any], name: str, age: float) -> dict[str, Any]:
@@ -120,7 +122,7 @@ def _about(row: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _measure(home: Path, count: int) -> None:
     ask = _asker(home)
-    pid = running.find_running(home).pid
+    pid = server_process.find_running(home).pid
     middle = f"job-{count // 2:06}"
     page = ask("ListTrainingJobs", MaxResults=100)
     asked: dict[str, tuple[str, dict[str, Any]]] = {
@@ -192,13 +194,13 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _endpoint(home: Path) -> str:
-    found = running.find_running(home)
+    found = server_process.find_running(home)
     assert found is not None
     return found.endpoint
 
 
-def _open(home: Path, database: str | None) -> Cloud:
-    return open_cloud(settings.load(home, os.environ, database=database))
+def _open(home: Path, database: str | None) -> Context:
+    return open_context(settings.load(home, os.environ, database=database))
 
 
 def _lowcloud(home: Path, *arguments: str) -> None:

@@ -28,9 +28,10 @@ from object_store import KEY, lowcloud
 from rich.console import Console
 from rich.table import Table
 
-from lowcloud import settings
-from lowcloud.core import buckets, objects
-from lowcloud.server import open_cloud
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.objects import objects
+from lowcloud.home import settings
+from lowcloud.server.server import open_context
 
 PAGE = 1000
 FOLDER = 1000  # objects in each
@@ -52,16 +53,16 @@ class Within:
 def fill(home: Path, count: int) -> float:
     """Make the buckets "million" (half of it under expire/) and "thousand"; returns objects a second."""
     environment = {"LOWCLOUD_ROOT_ACCESS_KEY_ID": KEY.access_key, "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": KEY.secret_key}
-    cloud = open_cloud(settings.load(home, environment))
+    context = open_context(settings.load(home, environment))
     began = time.perf_counter()
     for bucket, size in (("thousand", 1000), ("million", count)):
-        buckets.create(cloud, bucket)
+        buckets.create(context, bucket)
         for start in range(0, size, IN_A_TRANSACTION):
-            with cloud.database.transaction() as connection:
-                within: Any = replace(cloud, database=Within(connection))  # type: ignore[arg-type]
+            with context.database.transaction() as connection:
+                within: Any = replace(context, database=Within(connection))  # type: ignore[arg-type]
                 for number in range(start, min(start + IN_A_TRANSACTION, size)):
                     objects.put(within, bucket, key_of(number, size), [b"x" * 100])
-    cloud.database.close()
+    context.database.close()
     return count / (time.perf_counter() - began)
 
 

@@ -36,8 +36,8 @@ from rich.table import Table
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
-from lowcloud.engine import Input, Replica, Resources, Work
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Input, Replica, Resources, Work
 from lowcloud.runtime.algorithms.linear_learner.model import Model, save
 
 HERE = Path(__file__).parent
@@ -164,7 +164,7 @@ def lowcloud_replica(artifact: bytes, measure: Measure) -> Load:
     with tempfile.TemporaryDirectory() as folder:
         engine = LocalEngine(Path(folder) / "work", lambda _source: iter([artifact]))
         replica = Replica(archives=(Input("model", "model.tar.gz", len(artifact)),))
-        command = ("python", "-m", "lowcloud.runtime.serve", "linear-learner")
+        command = ("python", "-m", "lowcloud.runtime.serving.serve", "linear-learner")
         engine.start(Work("row", command, (replica,), Resources(1, 1 << 30), serves=True))
         while (address := engine.address("row", 0)) is None:
             time.sleep(0.005)

@@ -6,8 +6,8 @@ Run: python benchmarks/transform.py
 import random
 import time
 
-from lowcloud.runtime.transform import Source, Transform
-from lowcloud.runtime.transform.features import Hashed, OneHot, Scaled
+from lowcloud.runtime.feature_transforms import SourceColumn, Transform
+from lowcloud.runtime.feature_transforms.features import Hashed, OneHot, Scaled
 
 ROWS = 2000
 ROUNDS = 7
@@ -15,7 +15,10 @@ ROUNDS = 7
 
 def make() -> Transform:
     """14 numbers, 5 texts one-hot, one hashed, one derived."""
-    sources = [*(Source(f"n{i}", "number") for i in range(14)), *(Source(f"t{i}", "text") for i in range(6))]
+    sources = [
+        *(SourceColumn(f"n{i}", "number") for i in range(14)),
+        *(SourceColumn(f"t{i}", "text") for i in range(6)),
+    ]
     numbers = [Scaled(f"n{i}", -3.0, 3.0, 1.5, True, 0.1, 2.7) for i in range(14)]
     texts = [OneHot(f"t{i}", ("a", "b", None), other=True) for i in range(5)]
     derived = (("d", "log(`n1`) / `n2`"),)

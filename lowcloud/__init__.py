@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lowcloud.sdk import (
-        CloudUnreachable,
+        CloudUnreachableError,
         Endpoint,
-        EndpointFailed,
-        InvalidInput,
+        EndpointFailedError,
+        InvalidInputError,
         Job,
-        JobFailed,
+        JobFailedError,
         LowcloudError,
-        PredictionFailed,
-        Refused,
+        PredictionFailedError,
+        RefusedError,
         endpoint,
         job,
         train,
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "CloudUnreachable",
+    "CloudUnreachableError",
     "Endpoint",
-    "EndpointFailed",
-    "InvalidInput",
+    "EndpointFailedError",
+    "InvalidInputError",
     "Job",
-    "JobFailed",
+    "JobFailedError",
     "LowcloudError",
-    "PredictionFailed",
-    "Refused",
+    "PredictionFailedError",
+    "RefusedError",
     "__version__",
     "endpoint",
     "job",

@@ -28,7 +28,8 @@ FAILURE = "output/failure"  # a program that fails writes here the sentence its 
 # A serving replica listens on this unix socket: GET /ping, POST /invocations.
 SOCKET_VARIABLE = "LOWCLOUD_SOCKET"
 
-# A folder that all replicas of one work share, where rank 0 leaves its unix socket for the others (runtime/world.py).
+# A folder that all replicas of one work share, where rank 0 puts its unix socket
+# (runtime/training/collectives.py).
 RENDEZVOUS_VARIABLE = "LOWCLOUD_RENDEZVOUS"
 
 # {name: address} of the replicas of the work, in JSON: the loopback address that each may listen at under its name
@@ -54,8 +55,8 @@ INPUT_LOST = "input lost"  # then ": " and why
 # The name of the replica, by which an engine recognises processes that it must end.
 REPLICA_VARIABLE = "LOWCLOUD_REPLICA"
 
-# Between an engine and the supervisor of one replica (runtime/supervise.py): files in the replica's own folder, which
-# its program does not see. All are written whole, or locked, so that either side may die at any moment.
+# Between an engine and the supervisor of one replica (runtime/supervisor/supervise.py): files in the replica's own
+# folder, which its program does not see. All are written whole, or locked, so that either side may die at any moment.
 # The plan, by the engine: {name, command, interpreter, environment, directory, disk_bytes, log_bytes, container,
 # sandbox}.
 PLAN_FILE = "plan.json"
@@ -67,7 +68,7 @@ STOP_FILE = "stop"  # {grace_seconds}; a wish of the engine
 SUPERVISOR_LOG_FILE = "supervisor.log"  # what a supervisor that fails has to say
 CONTROL_FIFO = "control"  # any byte makes the supervisor look for the stop file
 
-# Between an engine and the feeders of its replicas (runtime/feeder.py), which hand inputs on while a program runs. What
+# Between an engine and the feeders of its replicas (runtime/inputs/feeder.py), which pass inputs on to a program. What
 # is to be fed stands in lists in the replica's folder, one JSON line each: [path, piece, ...], where a piece is a text
 # or [source, bytes]. A feeder asks at the engine's socket for a line of JSON, [list, offset of the line, index of the
 # piece, first byte, end], and gets chunks, each behind its length in four bytes (little endian), then a length of 0. A

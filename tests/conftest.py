@@ -20,10 +20,10 @@ import pytest
 import uvicorn
 from botocore.config import Config
 
-from lowcloud import settings
-from lowcloud.aws.gateway import Gateway
-from lowcloud.core.cloud import Cloud
-from lowcloud.server import open_cloud
+from lowcloud.api.aws.gateway import Gateway
+from lowcloud.core.context import Context
+from lowcloud.home import settings
+from lowcloud.server.server import open_context
 from tests.postgres import PostgresServer, start_server
 from tests.running import RunningCloud
 
@@ -79,12 +79,12 @@ class Server:
         }
 
 
-def make_cloud(home: Path, database: str | None = None) -> Cloud:
+def make_context(home: Path, database: str | None = None) -> Context:
     """The cloud of a new home; nothing carries its jobs forward."""
     chosen = settings.load(home, ENVIRONMENT, database=database)
-    cloud = open_cloud(chosen)
+    context = open_context(chosen)
     settings.remember(chosen)  # as a server does, for commands whose environment does not say so
-    return cloud
+    return context
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -115,15 +115,15 @@ def database(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-def cloud(tmp_path: Path, database: str | None) -> Iterator[Cloud]:
-    made = make_cloud(tmp_path / "home", database)
+def context(tmp_path: Path, database: str | None) -> Iterator[Context]:
+    made = make_context(tmp_path / "home", database)
     yield made
     made.database.close()
 
 
 @pytest.fixture
-def gateway(cloud: Cloud) -> Iterator[Gateway]:
-    made = Gateway(cloud)
+def gateway(context: Context) -> Iterator[Gateway]:
+    made = Gateway(context)
     yield made
     made.close()
 
@@ -189,7 +189,7 @@ def _wait_until_ready(home: Path, process: subprocess.Popen[bytes]) -> str:
 @pytest.fixture(scope="session")
 def running_cloud(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[RunningCloud]:
     """One whole cloud, started by the command line, for all tests that need jobs and endpoints."""
-    cloud = RunningCloud(tmp_path_factory.mktemp("cloud") / "home")
-    cloud.up(*options_of(request))
-    yield cloud
-    cloud.down()
+    context = RunningCloud(tmp_path_factory.mktemp("cloud") / "home")
+    context.up(*options_of(request))
+    yield context
+    context.down()

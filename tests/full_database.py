@@ -1,15 +1,15 @@
 """A database that has no room for another row, on either kind."""
 
-from lowcloud.core.cloud import Cloud
-from lowcloud.store.tables import metadata
+from lowcloud.core.context import Context
+from lowcloud.store.db.tables import metadata
 
 FULL = """CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$"""
 
 
-def fill(cloud: Cloud) -> None:
+def fill(context: Context) -> None:
     """Have the database take no more: its file may not grow, or the server says that its disk is full."""
-    with cloud.database.transaction() as connection:
+    with context.database.transaction() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA max_page_count=1")  # of this connection, which is the pool's only one
             return
@@ -19,8 +19,8 @@ def fill(cloud: Cloud) -> None:
             connection.exec_driver_sql(trigger)
 
 
-def make_room(cloud: Cloud) -> None:
+def make_room(context: Context) -> None:
     """Let it grow again."""
-    with cloud.database.transaction() as connection:
+    with context.database.transaction() as connection:
         is_file = connection.dialect.name == "sqlite"
         connection.exec_driver_sql("PRAGMA max_page_count=100000" if is_file else "DROP FUNCTION full_disk CASCADE")

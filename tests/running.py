@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lowcloud import client, settings
-from lowcloud import running as servers
+from lowcloud.client import aws_clients
+from lowcloud.home import server_process as servers
+from lowcloud.home import settings
 
 TIMEOUT_SECONDS = 60.0
 
@@ -60,12 +61,12 @@ class RunningCloud:
 
     def client(self, service: str) -> Any:
         """A client signed by root."""
-        return client.make_client(settings.load(self.home, os.environ), self.endpoint, service)
+        return aws_clients.make_client(settings.load(self.home, os.environ), self.endpoint, service)
 
     @property
     def role(self) -> str:
         """The ARN of the execution role."""
-        return f"arn:aws:iam::{settings.load(self.home, os.environ).account_id}:role/{client.EXECUTION_ROLE}"
+        return f"arn:aws:iam::{settings.load(self.home, os.environ).account_id}:role/{settings.EXECUTION_ROLE}"
 
 
 def wait_for(condition: Callable[[], Any], timeout_seconds: float = TIMEOUT_SECONDS) -> Any:

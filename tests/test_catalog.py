@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowcloud import catalog
-from lowcloud.schemas import Hyperparameter, InvalidHyperparameters
+from lowcloud.catalog import algorithms
+from lowcloud.schemas import Hyperparameter, InvalidHyperparametersError
 
 REQUIRED = {"predictor_type": "binary_classifier"}
 
 
-def program() -> catalog.Program:
-    found = catalog.resolve("382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1")
+def program() -> algorithms.Algorithm:
+    found = algorithms.resolve("382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1")
     assert found is not None
     return found
 
 
 def problems(**hyperparameters: str) -> tuple[str, ...]:
-    with pytest.raises(InvalidHyperparameters) as caught:
-        catalog.validate(program(), REQUIRED | hyperparameters)
+    with pytest.raises(InvalidHyperparametersError) as caught:
+        algorithms.validate(program(), REQUIRED | hyperparameters)
     return caught.value.problems
 
 
@@ -38,16 +38,16 @@ def problems(**hyperparameters: str) -> tuple[str, ...]:
     ],
 )
 def test_an_image_is_known_by_its_repository_alone(image: str) -> None:
-    assert catalog.resolve(image) is program()
+    assert algorithms.resolve(image) is program()
 
 
 @pytest.mark.parametrize("image", ["", "linear-learner/other:1", "my-linear-learner:1", "../linear-learner ", "a b"])
 def test_other_images_are_no_built_in_program(image: str) -> None:
-    assert catalog.resolve(image) is None
+    assert algorithms.resolve(image) is None
 
 
 def test_the_snippets_hyperparameters_are_typed_and_defaults_filled_in() -> None:
-    values = catalog.validate(
+    values = algorithms.validate(
         program(), {"feature_dim": "10", "predictor_type": "binary_classifier", "use_bias": "False"}
     )
     assert (values["feature_dim"], values["use_bias"], values["epochs"], values["wd"]) == (10, False, 15, "auto")
@@ -71,8 +71,10 @@ def test_every_offence_is_listed_with_its_range() -> None:
 
 
 def test_predictor_type_is_required() -> None:
-    with pytest.raises(InvalidHyperparameters, match="predictor_type is required: one of binary_classifier, multi"):
-        catalog.validate(program(), {})
+    with pytest.raises(
+        InvalidHyperparametersError, match="predictor_type is required: one of binary_classifier, multi"
+    ):
+        algorithms.validate(program(), {})
 
 
 def test_many_classes_need_their_number() -> None:
@@ -128,6 +130,7 @@ def test_a_final_loss_is_not_taken_for_that_of_an_epoch() -> None:
 
 
 def test_the_catalogue_is_light_to_import() -> None:
-    code = "import sys, lowcloud.catalog; print(sorted({'numpy', 'polars', 'lowcloud.runtime'} & set(sys.modules)))"
+    heavy = {"numpy", "polars", "lowcloud.runtime"}
+    code = f"import sys, lowcloud.catalog.algorithms; print(sorted({heavy} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n"

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from lowcloud import catalog
-from lowcloud.schemas import InvalidHyperparameters
+from lowcloud.catalog import algorithms
+from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.schemas.xgboost import HYPERPARAMETERS, SCHEMA
 from lowcloud.schemas.xgboost.names import MAXIMIZED, MINIMIZED
 
@@ -13,7 +13,7 @@ SOFT = {"objective": "multi:softprob", "num_class": "3"}
 
 
 def problem(**hyperparameters: str) -> str:
-    with pytest.raises(InvalidHyperparameters) as caught:
+    with pytest.raises(InvalidHyperparametersError) as caught:
         SCHEMA.validate({"num_round": "10", **hyperparameters})
     assert len(caught.value.problems) == 1
     return caught.value.problems[0]
@@ -29,7 +29,7 @@ def problem(**hyperparameters: str) -> str:
     ],
 )
 def test_both_repositories_name_it(image: str, name: str) -> None:
-    program = catalog.find(image)
+    program = algorithms.find(image)
     assert program.name == name
     assert program.modules == ("xgboost",)
 
@@ -117,7 +117,7 @@ def test_every_default_is_a_value_of_its_hyperparameter() -> None:
 
 
 def test_each_metric_of_each_channel_is_found_in_its_line_alone() -> None:
-    metrics = catalog.find("sagemaker-xgboost").metrics
+    metrics = algorithms.find("sagemaker-xgboost").metrics
     assert len(metrics) == 2 * len({*MAXIMIZED, *MINIMIZED})
     line = "[12]\ttrain-rmse:1.5\ttrain-ndcg@5:0.25\tvalidation-rmse:2.5\tvalidation-ndcg@5:0.5"
     found = {metric.name: match[1] for metric in metrics if (match := re.search(metric.regex, line))}

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from lowcloud import __version__
-from lowcloud import running as servers
-from lowcloud.settings import DEFAULT_PORT
+from lowcloud.home import server_process as servers
+from lowcloud.home.settings import DEFAULT_PORT
 from tests.patients import IMAGE, request, with_training_data
 from tests.running import RunningCloud, wait_for
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lowcloud import running as servers
+from lowcloud.home import server_process as servers
 from tests.running import RunningCloud, wait_for
 
 WORKERS = 3

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from lowcloud import frameworks
-from lowcloud.frameworks import SKLEARN, TORCH, Library
+from lowcloud.catalog import frameworks
+from lowcloud.catalog.frameworks import SKLEARN, TORCH, Library
 
 REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 

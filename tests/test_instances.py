@@ -6,8 +6,8 @@ from itertools import pairwise
 import botocore.session
 import pytest
 
-from lowcloud import instances
-from lowcloud.instances import INSTANCES, UnknownInstanceType
+from lowcloud.catalog import instances
+from lowcloud.catalog.instances import INSTANCES, UnknownInstanceTypeError
 
 
 def names_of_sagemaker() -> set[str]:
@@ -93,5 +93,5 @@ def test_disks_of_a_machine_are_known():
 
 
 def test_an_unknown_type_is_refused_by_name():
-    with pytest.raises(UnknownInstanceType, match=r"ml\.x9\.large"):
+    with pytest.raises(UnknownInstanceTypeError, match=r"ml\.x9\.large"):
         instances.find("ml.x9.large")

@@ -97,7 +97,7 @@ def test_what_cannot_be_is_a_sentence_and_no_traceback(running_cloud: RunningClo
 
 
 def test_the_rows_of_a_csv_file_are_told_from_its_names(tmp_path):
-    from lowcloud.modelling import _rows
+    from lowcloud.cli.train import _rows
 
     (tmp_path / "named.csv").write_text("a,b\n1,2\n")
     (tmp_path / "bare.csv").write_text("1,2\n,4\n")

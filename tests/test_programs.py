@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowcloud import programs
-from lowcloud.schemas import InvalidHyperparameters
+from lowcloud.catalog import processing_programs
+from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.schemas.arguments import read
 
 DOCS = Path(__file__).parents[1] / "docs" / "processing-programs.md"
@@ -17,11 +17,11 @@ DOCS = Path(__file__).parents[1] / "docs" / "processing-programs.md"
 @pytest.mark.parametrize("name", ["preprocess", "evaluate"])
 def test_a_program_is_named_like_an_image(name: str) -> None:
     for uri in (name, f"lowcloud/{name}", f"lowcloud/{name}:1", f"{name}:latest"):
-        found = programs.resolve(uri)
+        found = processing_programs.resolve(uri)
         assert found is not None
         assert found.name == name
     for uri in (f"other/{name}", f"{name}er", name.upper(), f"host:80/lowcloud/{name}", ""):
-        assert programs.resolve(uri) is None
+        assert processing_programs.resolve(uri) is None
 
 
 @pytest.mark.parametrize(
@@ -50,17 +50,17 @@ def test_arguments_are_read_as_people_write_them(words: list[str], texts: dict[s
     ],
 )
 def test_words_that_are_no_arguments_are_refused(words: list[str], sentence: str) -> None:
-    with pytest.raises(InvalidHyperparameters) as caught:
+    with pytest.raises(InvalidHyperparametersError) as caught:
         read(words)
     assert sentence in str(caught.value)
 
 
 @given(st.lists(st.text(max_size=12), max_size=6))
 def test_any_words_are_read_or_refused(words: list[str]) -> None:
-    for program in programs.PROGRAMS.values():
+    for program in processing_programs.PROGRAMS.values():
         try:
             values = program.validate(words)
-        except InvalidHyperparameters as error:
+        except InvalidHyperparametersError as error:
             assert error.problems
         else:
             assert values.keys() >= {"seed"}
@@ -87,20 +87,22 @@ PREPROCESS = {
 
 @pytest.mark.parametrize("words", PREPROCESS)
 def test_arguments_that_contradict_are_refused(words: str) -> None:
-    with pytest.raises(InvalidHyperparameters) as caught:
-        programs.PROGRAMS["preprocess"].validate(words.split())
+    with pytest.raises(InvalidHyperparametersError) as caught:
+        processing_programs.PROGRAMS["preprocess"].validate(words.split())
     assert PREPROCESS[words] in str(caught.value)
 
 
 def test_every_argument_is_documented_as_it_is() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    for program in programs.PROGRAMS.values():
-        assert programs.table_of(program) in text, f"run scripts/arguments to renew the table of {program.name}"
-    assert programs.functions() in text
+    for program in processing_programs.PROGRAMS.values():
+        assert processing_programs.table_of(program) in text, (
+            f"run scripts/arguments to renew the table of {program.name}"
+        )
+    assert processing_programs.functions() in text
 
 
 def test_the_defaults_are_values_that_are_accepted() -> None:
-    for program in programs.PROGRAMS.values():
+    for program in processing_programs.PROGRAMS.values():
         for parameter in program.schema.hyperparameters:
             assert re.fullmatch(r"[a-z_0-9]+", parameter.name)
             if parameter.default is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud import settings
+from lowcloud.home import settings
 
 
 def _load_key(home: Path, barrier, keys) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud import settings
+from lowcloud.home import settings
 from tests.running import RunningCloud
 
 BUCKET = "shelf"

@@ -5,7 +5,7 @@ class CloudError(Exception):
     """Any refusal of the cloud. The message is a sentence for the user."""
 
 
-class NotFound(CloudError):
+class NotFoundError(CloudError):
     """There is no `kind` of this name."""
 
     def __init__(self, kind: str, name: str):
@@ -14,7 +14,7 @@ class NotFound(CloudError):
         self.name = name
 
 
-class AlreadyExists(CloudError):
+class AlreadyExistsError(CloudError):
     """A `kind` of this name exists."""
 
     def __init__(self, kind: str, name: str):
@@ -23,21 +23,21 @@ class AlreadyExists(CloudError):
         self.name = name
 
 
-class Invalid(CloudError):
+class InvalidError(CloudError):
     """The request contradicts itself or the state of what it names."""
 
 
-class InUse(CloudError):
+class InUseError(CloudError):
     """What should change or go is needed by something else."""
 
 
-class Forbidden(CloudError):
+class ForbiddenError(CloudError):
     """The caller has no right to this."""
 
 
-class StorageUnavailable(CloudError):
+class StorageUnavailableError(CloudError):
     """The disk or the database does not do its work now. Whether a write has happened is not known."""
 
 
-class StorageFull(StorageUnavailable):
+class StorageFullError(StorageUnavailableError):
     """The disk cannot take what was sent; nothing of it was acknowledged."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
-from lowcloud.store.tables import events
+from lowcloud.store.db.tables import events
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,23 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, func, select, update
 
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import NotFound
+from lowcloud.core.context import Context
+from lowcloud.core.errors import NotFoundError
 
 
 def require(connection: Connection, table: Table, kind: str, name: str) -> Row[Any]:
-    """The row of this name in letters of any case. Raises NotFound."""
+    """The row of this name in letters of any case. Raises NotFoundError."""
     row = connection.execute(select(table).where(is_named_in(table, [name]))).one_or_none()
     if row is None:
-        raise NotFound(kind, name)
+        raise NotFoundError(kind, name)
     return row
 
 
-def change_row(cloud: Cloud, table: Table, kind: str, name: str, values: Mapping[str, Any]) -> Row[Any]:
-    """Change columns of the row of this name, and what it is then. Raises NotFound."""
-    with cloud.database.transaction() as connection:
+def change_row(context: Context, table: Table, kind: str, name: str, values: Mapping[str, Any]) -> Row[Any]:
+    """Change columns of the row of this name, and what it is then. Raises NotFoundError."""
+    with context.database.transaction() as connection:
         found = require(connection, table, kind, name)
-        changes = {**values, "modified_at": cloud.now()}
+        changes = {**values, "modified_at": context.now()}
         connection.execute(update(table).where(table.c.name == found.name).values(**changes))
         return require(connection, table, kind, name)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import Invalid
-from lowcloud.store.pages import Order, offset_token, read_offset, read_page, token_of
+from lowcloud.core.context import Context
+from lowcloud.core.errors import InvalidError
+from lowcloud.store.db.pages import Order, offset_token, read_offset, read_page, token_of
 
 LARGEST_BATCH = 1000
 
@@ -79,7 +79,7 @@ class Filter:
 
     def _is_in_order(self, value: Value) -> bool:
         if isinstance(value, bool) or (isinstance(value, str) and not self.may_say_numbers):
-            raise Invalid(f"{self.operator} can only be used on numbers and times, and {self.name} is neither.")
+            raise InvalidError(f"{self.operator} can only be used on numbers and times, and {self.name} is neither.")
         if isinstance(value, datetime):
             return _compare(self.operator, value.timestamp(), parse_time(self.name, self.value).timestamp())
         asked, number = self._number(), as_number(value) if isinstance(value, str) else value
@@ -91,13 +91,13 @@ class Filter:
 
     def _text(self, value: Value) -> str:
         if not isinstance(value, str):
-            raise Invalid(f"{self.operator} can only be used on text, and {self.name} is none.")
+            raise InvalidError(f"{self.operator} can only be used on text, and {self.name} is none.")
         return value
 
     def _number(self) -> float:
         number = as_number(self.value)
         if number is None:
-            raise Invalid(f"The value {self.value!r} for {self.name} is no number.")
+            raise InvalidError(f"The value {self.value!r} for {self.name} is no number.")
         return number
 
 
@@ -155,9 +155,9 @@ class Search:
     expression: Expression
     where: tuple[ColumnElement[bool], ...] = ()  # what the database can say of the expression; never too little
 
-    def page(self, cloud: Cloud, sort: Sort, limit: int, token: str | None) -> Found:
+    def page(self, context: Context, sort: Sort, limit: int, token: str | None) -> Found:
         """The documents that pass, at most `limit`, after the token. Raises Invalid and pages.BadToken."""
-        with cloud.database.read() as connection:
+        with context.database.read() as connection:
             if isinstance(sort.by, str):
                 return self._in_order_of_rows(connection, Order(sort.by, sort.descending), limit, token)
             return self._in_any_order(connection, sort.by, sort.descending, limit, token)
@@ -229,7 +229,7 @@ def parse_time(name: str, text: str) -> datetime:
             return datetime.fromtimestamp(number, UTC)
         said = datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError) as error:
-        raise Invalid(f"The value {text!r} for {name} is no time; write it like 2026-01-31T12:00:00Z.") from error
+        raise InvalidError(f"The value {text!r} for {name} is no time; write it like 2026-01-31T12:00:00Z.") from error
     return said if said.tzinfo else said.replace(tzinfo=UTC)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, select
 
-from lowcloud.core.errors import Invalid
-from lowcloud.store import upsert
-from lowcloud.store.tables import tags
+from lowcloud.core.errors import InvalidError
+from lowcloud.store.db import upsert
+from lowcloud.store.db.tables import tags
 
 TAGS_LIMIT = 50
 
@@ -14,7 +14,7 @@ TAGS_LIMIT = 50
 def put(connection: Connection, subject: str, values: Mapping[str, str]) -> None:
     """Set tags of a subject, e.g. "training-job/NAME". Raises Invalid past 50 tags."""
     if len({**of(connection, subject), **values}) > TAGS_LIMIT:
-        raise Invalid(f"A resource can have at most {TAGS_LIMIT} tags.")
+        raise InvalidError(f"A resource can have at most {TAGS_LIMIT} tags.")
     for key, value in values.items():
         upsert.put(connection, tags, {"subject": subject, "key": key, "value": value}, ["subject", "key"])
 

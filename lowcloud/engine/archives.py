@@ -20,11 +20,11 @@ GZIP_MAGIC = b"\x1f\x8b"
 GZIP = 16 + zlib.MAX_WBITS
 
 
-class Unreadable(Exception):
+class UnreadableArchiveError(Exception):
     """It is no tar or tar.gz, or one that must not be unpacked. The message is a clause for the user."""
 
 
-class Kind(StrEnum):
+class EntryType(StrEnum):
     """What a member is; whatever is none of these is refused."""
 
     FILE = "file"
@@ -34,23 +34,23 @@ class Kind(StrEnum):
 
 
 KINDS = {
-    b"0": Kind.FILE,
-    b"\0": Kind.FILE,
-    b"7": Kind.FILE,
-    b"5": Kind.FOLDER,
-    b"2": Kind.SYMBOLIC_LINK,
-    b"1": Kind.HARD_LINK,
+    b"0": EntryType.FILE,
+    b"\0": EntryType.FILE,
+    b"7": EntryType.FILE,
+    b"5": EntryType.FOLDER,
+    b"2": EntryType.SYMBOLIC_LINK,
+    b"1": EntryType.HARD_LINK,
 }
 REFUSED = {b"3": "a device", b"4": "a device", b"6": "a pipe", b"S": "a sparse file"}
 LONG_NAME, LONG_LINK, PAX, OLD_PAX, GLOBAL_PAX = b"L", b"K", b"x", b"X", b"g"
 
 
 @dataclass(frozen=True)
-class Member:
+class Entry:
     """One member of an archive."""
 
     name: str
-    kind: Kind
+    kind: EntryType
     size: int
     mode: int
     linkname: str
@@ -66,25 +66,25 @@ class Members:
         self._left = 0  # of the content of the last member
         self._padding = 0
 
-    def __iter__(self) -> Iterator[Member]:
-        """Each member. Raises Unreadable."""
+    def __iter__(self) -> Iterator[Entry]:
+        """Each member. Raises UnreadableArchiveError."""
         count = 0
         while (member := self._next()) is not None:
             count += 1
             if count > self._limit_members:
-                raise Unreadable(f"it has more than {self._limit_members:,} members")
+                raise UnreadableArchiveError(f"it has more than {self._limit_members:,} members")
             yield member
         self._plain.read_to_end()
 
-    def content(self, member: Member) -> Iterator[bytes]:
-        """The bytes of a file, in chunks. Raises Unreadable."""
-        assert member.kind == Kind.FILE, "only files have content"
+    def content(self, member: Entry) -> Iterator[bytes]:
+        """The bytes of a file, in chunks. Raises UnreadableArchiveError."""
+        assert member.kind == EntryType.FILE, "only files have content"
         while self._left:
             chunk = self._plain.read(min(READ_BYTES, self._left))
             self._left -= len(chunk)
             yield chunk
 
-    def _next(self) -> Member | None:
+    def _next(self) -> Entry | None:
         """The next member; None at the end of the archive."""
         said: dict[str, bytes] = {}
         for _ in range(EXTENSIONS):
@@ -93,7 +93,7 @@ class Members:
             block = self._plain.read_block()
             if not block.strip(b"\0"):
                 if said:
-                    raise Unreadable("it ends where a member should follow")
+                    raise UnreadableArchiveError("it ends where a member should follow")
                 return None
             _check_sum(block)
             size = _size(block, said)
@@ -105,28 +105,28 @@ class Members:
                 self._plain.check_room(size)
                 return member
             if size > EXTENSION_BYTES:
-                raise Unreadable("a header in it is longer than any real one")
+                raise UnreadableArchiveError("a header in it is longer than any real one")
             content = self._plain.read(size)
             self._plain.skip(-size % BLOCK_BYTES)
             said |= _extension(kind, content)
-        raise Unreadable("a member of it has more headers than any real one")
+        raise UnreadableArchiveError("a member of it has more headers than any real one")
 
 
-def _member(block: bytes, size: int, said: dict[str, bytes]) -> Member:
+def _member(block: bytes, size: int, said: dict[str, bytes]) -> Entry:
     name = said.get("path", _name(block))
     flag = block[156:157]
     if flag in REFUSED or any(key.startswith("GNU.sparse.") for key in said):
-        raise Unreadable(f"its member {_shown(name)} is {REFUSED.get(flag, REFUSED[b'S'])}")
+        raise UnreadableArchiveError(f"its member {_shown(name)} is {REFUSED.get(flag, REFUSED[b'S'])}")
     if flag not in KINDS:
-        raise Unreadable(f"its member {_shown(name)} is of an unknown kind")
-    kind = Kind.FOLDER if KINDS[flag] == Kind.FILE and name.endswith(b"/") else KINDS[flag]
-    if kind != Kind.FILE and size:
-        raise Unreadable(f"its member {_shown(name)} is a {kind} with content")
+        raise UnreadableArchiveError(f"its member {_shown(name)} is of an unknown kind")
+    kind = EntryType.FOLDER if KINDS[flag] == EntryType.FILE and name.endswith(b"/") else KINDS[flag]
+    if kind != EntryType.FILE and size:
+        raise UnreadableArchiveError(f"its member {_shown(name)} is a {kind} with content")
     link = said.get("linkpath", _until_zero(block[157:257]))
     for path in (name, link):
         if len(path) > LONGEST_PATH_BYTES or path.count(b"/") > DEEPEST_PATH or b"\0" in path:
-            raise Unreadable(f"its member {_shown(name)} has a path that no file can have")
-    return Member(os.fsdecode(name), kind, size, _number(block[100:108]), os.fsdecode(link))
+            raise UnreadableArchiveError(f"its member {_shown(name)} has a path that no file can have")
+    return Entry(os.fsdecode(name), kind, size, _number(block[100:108]), os.fsdecode(link))
 
 
 def _size(block: bytes, said: dict[str, bytes]) -> int:
@@ -136,7 +136,7 @@ def _size(block: bytes, said: dict[str, bytes]) -> int:
         return 0  # as every reader has it: a hard link has none, whatever is said
     if is_member and "size" in said:
         if not said["size"].isdigit() or len(said["size"]) > 20:
-            raise Unreadable("a size in it is no number")
+            raise UnreadableArchiveError("a size in it is no number")
         return int(said["size"])
     return _number(block[124:136])
 
@@ -156,11 +156,11 @@ def _pax_records(content: bytes) -> Iterator[tuple[str, bytes]]:
     while at < len(content) and content[at : at + 1] != b"\0":
         length, space, _ = content[at : at + 21].partition(b" ")
         if not (space and length.isdigit()):
-            raise Unreadable("a header in it cannot be read")
+            raise UnreadableArchiveError("a header in it cannot be read")
         record = content[at : at + int(length)]
         key, equals, value = record[len(length) + 1 :].partition(b"=")
         if len(record) != int(length) or not equals or not value.endswith(b"\n"):
-            raise Unreadable("a header in it cannot be read")
+            raise UnreadableArchiveError("a header in it cannot be read")
         yield key.decode(errors="replace"), value[:-1]
         at += int(length)
 
@@ -176,18 +176,18 @@ def _check_sum(block: bytes) -> None:
     rest = block[:148] + b" " * 8 + block[156:]
     unsigned = sum(rest)
     if _number(block[148:156]) not in (unsigned, unsigned - 256 * sum(byte > 127 for byte in rest)):
-        raise Unreadable("it is not a readable tar.gz archive (a header is damaged)")
+        raise UnreadableArchiveError("it is not a readable tar.gz archive (a header is damaged)")
 
 
 def _number(field: bytes) -> int:
     """Octal digits, or a number of base 256 that begins with the byte 0x80."""
     if field[0] & 0x80:
         if field[0] != 0x80:
-            raise Unreadable("a number in it is negative or too large")
+            raise UnreadableArchiveError("a number in it is negative or too large")
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0").partition(b"\0")[0].strip()
     if any(digit not in b"01234567" for digit in digits):
-        raise Unreadable("it is not a readable tar.gz archive (a header has no numbers)")
+        raise UnreadableArchiveError("it is not a readable tar.gz archive (a header has no numbers)")
     return int(digits or b"0", 8)
 
 
@@ -209,10 +209,10 @@ class _Plain:
         self._limit = limit_bytes
 
     def read(self, size: int) -> bytes:
-        """So many bytes. Raises Unreadable where there are fewer."""
+        """So many bytes. Raises UnreadableArchiveError where there are fewer."""
         data = self._take(size)
         if len(data) < size:
-            raise Unreadable("it is not a readable tar.gz archive (it ends too early)")
+            raise UnreadableArchiveError("it is not a readable tar.gz archive (it ends too early)")
         return data
 
     def read_block(self) -> bytes:
@@ -232,7 +232,7 @@ class _Plain:
 
     def check_room(self, size: int) -> None:
         if self._read + size > self._limit:
-            raise Unreadable("it unpacks to far more than it holds packed")
+            raise UnreadableArchiveError("it unpacks to far more than it holds packed")
 
     def _take(self, size: int) -> bytes:
         while len(self._rest) < size and (chunk := next(self._chunks, None)) is not None:
@@ -262,7 +262,7 @@ def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
         try:
             yield member.decompress(rest, READ_BYTES)
         except zlib.error as error:
-            raise Unreadable(f"it is not a readable tar.gz archive ({error})") from error
+            raise UnreadableArchiveError(f"it is not a readable tar.gz archive ({error})") from error
         rest = member.unused_data if member.eof else member.unconsumed_tail
     if not member.eof:
-        raise Unreadable("it is not a readable tar.gz archive (it ends too early)")
+        raise UnreadableArchiveError("it is not a readable tar.gz archive (it ends too early)")

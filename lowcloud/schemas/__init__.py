@@ -12,7 +12,7 @@ Rule = Callable[[Mapping[str, Value]], str | None]  # the values -> a sentence o
 AUTO = "auto"
 
 
-class InvalidHyperparameters(ValueError):
+class InvalidHyperparametersError(ValueError):
     """One or more hyperparameters cannot be used; each problem is a sentence naming the hyperparameter."""
 
     def __init__(self, problems: tuple[str, ...]):
@@ -88,7 +88,7 @@ class Schema:
     owner: str = "this algorithm"
 
     def validate(self, texts: Mapping[str, str]) -> dict[str, Value]:
-        """Typed values, defaults filled in. Raises InvalidHyperparameters listing every offence."""
+        """Typed values, defaults filled in. Raises InvalidHyperparametersError listing every offence."""
         known = {parameter.name: parameter for parameter in self.hyperparameters}
         texts, problems = self._by_own_names(texts)
         problems += [self._unknown(name, known) for name in texts if name not in known]
@@ -103,11 +103,14 @@ class Schema:
                 values[name] = value
         problems += [sentence for rule in self.rules if (sentence := rule(values))]
         if problems:
-            raise InvalidHyperparameters(tuple(problems))
+            raise InvalidHyperparametersError(tuple(problems))
         return values
 
     def given(self, texts: Mapping[str, str]) -> dict[str, Value]:
-        """The typed values of those that were given alone, no defaults. Raises InvalidHyperparameters as validate."""
+        """The typed values of those that were given alone, no defaults.
+
+        Raises InvalidHyperparametersError as validate.
+        """
         values = self.validate(texts)
         return {name: values[name] for name in self._by_own_names(texts)[0]}
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from lowcloud.schemas import InvalidHyperparameters
+from lowcloud.schemas import InvalidHyperparametersError
 
 
 def read(arguments: Sequence[str]) -> dict[str, str]:
     """{name: text} of `--name text`, `--name=text` and `name=text`; a `--name` alone is true, and - in a name is _.
 
-    Raises InvalidHyperparameters where a word belongs to no name, or a name comes twice.
+    Raises InvalidHyperparametersError where a word belongs to no name, or a name comes twice.
     """
     texts: dict[str, str] = {}
     waiting: str | None = None  # a --name whose text may follow
@@ -29,7 +29,7 @@ def read(arguments: Sequence[str]) -> dict[str, str]:
             problems.append(f"Argument {_name(name)} is given twice.")
         texts[_name(name)] = text if equals else "true"
     if problems:
-        raise InvalidHyperparameters(tuple(problems))
+        raise InvalidHyperparametersError(tuple(problems))
     return texts
 
 

@@ -51,7 +51,7 @@ FUNCTIONS = {  # name: (fewest arguments, most, what it gives)
 }
 
 
-class InvalidExpression(ValueError):
+class InvalidExpressionError(ValueError):
     """A text is not an expression; the message says where and what was expected."""
 
 
@@ -82,23 +82,23 @@ Node = Number | Text | Column | Call
 
 
 def read_assignments(text: str) -> dict[str, Node]:
-    """{new column: tree} of "ratio = a / b; lg = log(a)". Raises InvalidExpression."""
+    """{new column: tree} of "ratio = a / b; lg = log(a)". Raises InvalidExpressionError."""
     found: dict[str, Node] = {}
     for part in filter(str.strip, text.split(";")):
         name, equals, expression = part.partition("=")
         name = name.strip().strip("`")
         if not equals or not name or expression.startswith("="):
-            raise InvalidExpression(f"{part.strip()!r} is not like name = expression.")
+            raise InvalidExpressionError(f"{part.strip()!r} is not like name = expression.")
         if name in found:
-            raise InvalidExpression(f"{name} is derived twice.")
+            raise InvalidExpressionError(f"{name} is derived twice.")
         found[name] = read(expression)
     return found
 
 
 def read(text: str) -> Node:
-    """The tree of one expression. Raises InvalidExpression."""
+    """The tree of one expression. Raises InvalidExpressionError."""
     if len(text) > LENGTH:
-        raise InvalidExpression(f"An expression may have {LENGTH} characters.")
+        raise InvalidExpressionError(f"An expression may have {LENGTH} characters.")
     reader = _Reader(_tokens(text), text.strip())
     node = reader.expression()
     reader.expect("end")
@@ -133,7 +133,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     while place < len(text):
         match = TOKEN.match(text, place)
         if match is None:
-            raise InvalidExpression(f"{text!r}: {text[place : place + 10]!r} cannot be read.")
+            raise InvalidExpressionError(f"{text!r}: {text[place : place + 10]!r} cannot be read.")
         kind = str(match.lastgroup)
         found.append((match[kind], kind) if kind != "sign" else (match[kind], match[kind]))
         place = match.end()
@@ -152,7 +152,7 @@ class _Reader:
     def expression(self) -> Node:
         self._depth += 1
         if self._depth > DEPTH:
-            raise InvalidExpression(f"{self._text[:40]!r} is nested more than {DEPTH} deep.")
+            raise InvalidExpressionError(f"{self._text[:40]!r} is nested more than {DEPTH} deep.")
         left = self._sum()
         if self._kind in COMPARISONS:
             left = Call(self._take()[0], (left, self._sum()))
@@ -163,7 +163,7 @@ class _Reader:
         text, found = self._tokens[self._place]
         if found != kind:
             wanted = "the end" if kind == "end" else repr(kind)
-            raise InvalidExpression(f"{self._text!r}: {wanted} was expected, not {text or 'the end'!r}.")
+            raise InvalidExpressionError(f"{self._text!r}: {wanted} was expected, not {text or 'the end'!r}.")
         self._place += 1
         return text
 
@@ -197,7 +197,7 @@ class _Reader:
             self._take()
             self._depth += 1
             if self._depth > DEPTH:
-                raise InvalidExpression(f"{self._text[:40]!r} is nested more than {DEPTH} deep.")
+                raise InvalidExpressionError(f"{self._text[:40]!r} is nested more than {DEPTH} deep.")
             node = Call("**", (node, self._unary()))
             self._depth -= 1
         if not signs % 2:
@@ -218,16 +218,18 @@ class _Reader:
             node = self.expression()
             self.expect(")")
             return node
-        raise InvalidExpression(f"{self._text!r}: a column, a number or ( was expected, not {text or 'the end'!r}.")
+        raise InvalidExpressionError(
+            f"{self._text!r}: a column, a number or ( was expected, not {text or 'the end'!r}."
+        )
 
     def _number(self, text: str) -> Node:
         if float(text) == inf:
-            raise InvalidExpression(f"{text} is too large.")
+            raise InvalidExpressionError(f"{text} is too large.")
         return Number(float(text))
 
     def _call(self, name: str) -> Node:
         if name not in FUNCTIONS:
-            raise InvalidExpression(f"{name} is no function; there are {', '.join(FUNCTIONS)}.")
+            raise InvalidExpressionError(f"{name} is no function; there are {', '.join(FUNCTIONS)}.")
         self.expect("(")
         arguments = [] if self._kind == ")" else [self.expression()]
         while self._kind == ",":
@@ -237,5 +239,5 @@ class _Reader:
         fewest, most, _ = FUNCTIONS[name]
         if not fewest <= len(arguments) <= most:
             count = f"{fewest}" if fewest == most else f"at least {fewest}"
-            raise InvalidExpression(f"{name} takes {count} arguments, not {len(arguments)}.")
+            raise InvalidExpressionError(f"{name} takes {count} arguments, not {len(arguments)}.")
         return Call(name, tuple(arguments))

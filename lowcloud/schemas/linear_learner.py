@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from lowcloud.schemas import AUTO, Hyperparameter, Schema, Value
-from lowcloud.schemas.program import Metric, Program
+from lowcloud.schemas.program import Algorithm, Metric
 
 LOSSES = {  # the first is what `auto` means
     "binary_classifier": ("logistic", "hinge_loss"),
@@ -174,11 +174,11 @@ def _metrics() -> tuple[Metric, ...]:
     return tuple(metrics)
 
 
-PROGRAM = Program(
+PROGRAM = Algorithm(
     name="linear-learner",
     images=("linear-learner",),
-    train_command=("python", "-m", "lowcloud.runtime.train", "linear-learner"),
-    serve_command=("python", "-m", "lowcloud.runtime.serve", "linear-learner"),
+    train_command=("python", "-m", "lowcloud.runtime.training.train", "linear-learner"),
+    serve_command=("python", "-m", "lowcloud.runtime.serving.serve", "linear-learner"),
     schema=SCHEMA,
     metrics=_metrics(),
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lowcloud.schemas import Hyperparameter, Schema, Value
 from lowcloud.schemas.arguments import names, pairs, pairs_rule
-from lowcloud.schemas.expressions import InvalidExpression, read_assignments
+from lowcloud.schemas.expressions import InvalidExpressionError, read_assignments
 
 KINDS = ("number", "text", "time", "boolean")
 IMPUTE_NUMBERS = ("median", "mean", "most_frequent", "constant", "none")
@@ -146,7 +146,7 @@ def _target_is_kept(values: Mapping[str, Value]) -> str | None:
 def _expressions_can_be_read(values: Mapping[str, Value]) -> str | None:
     try:
         read_assignments(str(values.get("derive", "")))
-    except InvalidExpression as error:
+    except InvalidExpressionError as error:
         return f"Argument derive: {error}"
     return None
 

@@ -14,7 +14,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Program:
+class Algorithm:
     """A built-in algorithm: which images name it, how it is started, what it takes and reports, and what it needs.
 
     `images` are repositories of image URIs. `modules` must be importable where it runs, and `requirements` bring them

@@ -5,27 +5,27 @@ An ordinary client: everything here goes through the API of a running cloud, by 
 
 from lowcloud.sdk.endpoints import Endpoint, endpoint
 from lowcloud.sdk.errors import (
-    CloudUnreachable,
-    EndpointFailed,
-    InvalidInput,
-    JobFailed,
+    CloudUnreachableError,
+    EndpointFailedError,
+    InvalidInputError,
+    JobFailedError,
     LowcloudError,
-    PredictionFailed,
-    Refused,
+    PredictionFailedError,
+    RefusedError,
 )
 from lowcloud.sdk.jobs import Job, job
 from lowcloud.sdk.training import train
 
 __all__ = [
-    "CloudUnreachable",
+    "CloudUnreachableError",
     "Endpoint",
-    "EndpointFailed",
-    "InvalidInput",
+    "EndpointFailedError",
+    "InvalidInputError",
     "Job",
-    "JobFailed",
+    "JobFailedError",
     "LowcloudError",
-    "PredictionFailed",
-    "Refused",
+    "PredictionFailedError",
+    "RefusedError",
     "endpoint",
     "job",
     "train",

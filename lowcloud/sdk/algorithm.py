@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from lowcloud import catalog
-from lowcloud.schemas import InvalidHyperparameters
+from lowcloud.catalog import algorithms
+from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.sdk import imports, storage
 from lowcloud.sdk.cloud import Cloud
 from lowcloud.sdk.data import Channel, Style
-from lowcloud.sdk.errors import InvalidInput, asking
+from lowcloud.sdk.errors import InvalidInputError, asking
 
 Function: TypeAlias = Callable[..., Any]  # (data, parameters) -> model, or (data) -> model
 Model: TypeAlias = str | Path | Function
@@ -43,11 +43,11 @@ class Algorithm:
 
 
 def read(model: Model) -> Algorithm:
-    """What a user has named. Raises InvalidInput."""
+    """What a user has named. Raises InvalidInputError."""
     if callable(model):
         return _of_function(model)
     if not isinstance(model, str | Path):
-        raise InvalidInput(
+        raise InvalidInputError(
             f"A {type(model).__name__} cannot be trained as it is: give a built-in's name ({_built_ins()}), a script, "
             "or a function such as: def train(data, parameters): return model.fit(...)"
         )
@@ -60,35 +60,40 @@ def read(model: Model) -> Algorithm:
     if found is None:
         close = difflib.get_close_matches(str(model), _built_in_programs(), 1)
         hint = f"Did you mean {close[0]!r}? " if close else ""
-        raise InvalidInput(f"There is no built-in and no script {str(model)!r}. {hint}Built in: {_built_ins()}.")
+        raise InvalidInputError(f"There is no built-in and no script {str(model)!r}. {hint}Built in: {_built_ins()}.")
     return Algorithm(found.name, Style.BUILT_IN, image=found.images[0], takes_missing=found.name not in COMPLETE)
 
 
 def hyperparameters(algorithm: Algorithm, parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Parameters as the API takes them: texts for a built-in, JSON texts for one's own code. Raises InvalidInput."""
+    """Parameters as the API takes them: texts for a built-in, JSON texts for one's own code.
+
+    Raises InvalidInputError.
+    """
     if odd := next((name for name in parameters if not isinstance(name, str) or not name), None):
-        raise InvalidInput(f"The parameter {odd!r} has no name; parameters are a dict of texts to values.")
+        raise InvalidInputError(f"The parameter {odd!r} has no name; parameters are a dict of texts to values.")
     if algorithm.style is not Style.BUILT_IN:
         return {name: _json(name, value) for name, value in parameters.items()}
     texts = {name: value if isinstance(value, str) else _json(name, value) for name, value in parameters.items()}
     try:
-        catalog.validate(catalog.find(algorithm.image), texts)
-    except InvalidHyperparameters as error:
-        raise InvalidInput(str(error)) from None
+        algorithms.validate(algorithms.find(algorithm.image), texts)
+    except InvalidHyperparametersError as error:
+        raise InvalidInputError(str(error)) from None
     return texts
 
 
 def read_requirements(algorithm: Algorithm, given: Requirements | None) -> bytes:
-    """The text of a requirements file, empty where none is given. Raises InvalidInput."""
+    """The text of a requirements file, empty where none is given. Raises InvalidInputError."""
     if given is None:
         return b""
     if algorithm.style is Style.BUILT_IN:
-        raise InvalidInput("requirements are for scripts and functions; a built-in brings what it needs.")
+        raise InvalidInputError("requirements are for scripts and functions; a built-in brings what it needs.")
     if not isinstance(given, str | Path):
         return "".join(f"{line}\n" for line in given).encode()
     path = Path(given).expanduser()
     if not path.is_file():
-        raise InvalidInput(f"There is no requirements file {str(path)!r}; a list of requirements may be given too.")
+        raise InvalidInputError(
+            f"There is no requirements file {str(path)!r}; a list of requirements may be given too."
+        )
     return path.read_bytes()
 
 
@@ -114,7 +119,7 @@ def place(
 
 def _of_script(path: Path) -> Algorithm:
     if not path.is_file():
-        raise InvalidInput(f"There is no script {str(path)!r} in {Path.cwd()}.")
+        raise InvalidInputError(f"There is no script {str(path)!r} in {Path.cwd()}.")
     return Algorithm(path.stem, Style.SCRIPT, entry_point=path.name, files=imports.of_script(path))
 
 
@@ -122,7 +127,7 @@ def _of_folder(folder: Path) -> Algorithm:
     scripts = sorted(path.name for path in folder.glob("*.py"))
     entry = next((name for name in ENTRY_POINTS if name in scripts), scripts[0] if len(scripts) == 1 else None)
     if entry is None:
-        raise InvalidInput(
+        raise InvalidInputError(
             f"Which script of {str(folder)!r} trains? Call it {' or '.join(ENTRY_POINTS)}, or give its own path "
             f"(it holds {', '.join(scripts) or 'no script'})."
         )
@@ -157,11 +162,14 @@ def _function_files(function: Function, channels: Sequence[Channel]) -> dict[str
 
 
 def _takes_parameters(function: Function) -> bool:
-    """Whether the function is called with parameters too. Raises InvalidInput where it takes neither one nor two."""
+    """Whether the function is called with parameters too.
+
+    Raises InvalidInputError where it takes neither one nor two.
+    """
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        raise InvalidInput(
+        raise InvalidInputError(
             f"{function!r} does not say what it takes; wrap it in a function (data, parameters)."
         ) from None
     for arguments in (2, 1):
@@ -170,7 +178,7 @@ def _takes_parameters(function: Function) -> bool:
         except TypeError:
             continue
         return arguments == 2
-    raise InvalidInput(f"The function takes {signature}; it is called as (data, parameters) or as (data).")
+    raise InvalidInputError(f"The function takes {signature}; it is called as (data, parameters) or as (data).")
 
 
 def _python_image(cloud: Cloud, *, has_requirements: bool) -> str:
@@ -189,7 +197,7 @@ def _json(name: str, value: object) -> str:
     try:
         return json.dumps(plain)
     except (TypeError, ValueError):
-        raise InvalidInput(
+        raise InvalidInputError(
             f"The parameter {name!r} is a {type(value).__name__}; give texts, numbers, booleans, or lists and dicts."
         ) from None
 
@@ -198,6 +206,6 @@ def _built_ins() -> str:
     return ", ".join(sorted(_built_in_programs()))
 
 
-def _built_in_programs() -> dict[str, catalog.Program]:
+def _built_in_programs() -> dict[str, algorithms.Algorithm]:
     """By name; of several releases of one, the last."""
-    return {program.name: program for program in catalog.PROGRAMS}
+    return {program.name: program for program in algorithms.PROGRAMS}

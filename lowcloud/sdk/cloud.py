@@ -10,10 +10,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from lowcloud import running as servers
-from lowcloud import settings as settings_of
-from lowcloud import starting
-from lowcloud.sdk.errors import CloudUnreachable, InvalidInput, Refused, asking
+from lowcloud.home import launcher
+from lowcloud.home import server_process as servers
+from lowcloud.home import settings as settings_of
+from lowcloud.sdk.errors import CloudUnreachableError, InvalidInputError, RefusedError, asking
 
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"  # set inside `lowcloud run`
 NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -65,9 +65,7 @@ class Cloud:
     @property
     def role(self) -> str:
         """The role that jobs act as."""
-        from lowcloud.client import EXECUTION_ROLE
-
-        return f"arn:aws:iam::{self.account}:role/{EXECUTION_ROLE}"
+        return f"arn:aws:iam::{self.account}:role/{settings_of.EXECUTION_ROLE}"
 
     @cached_property
     def bucket(self) -> str:
@@ -77,7 +75,7 @@ class Cloud:
         try:
             with asking():
                 self.s3.create_bucket(Bucket=name, **({"CreateBucketConfiguration": place} if place else {}))
-        except Refused as refusal:
+        except RefusedError as refusal:
             if refusal.code != "BucketAlreadyOwnedByYou":
                 raise
         return name
@@ -86,7 +84,7 @@ class Cloud:
 def connect(home: Path | str | None = None) -> Cloud:
     """The cloud of a home where one is named; else the one that this program is wired to, or that of LOWCLOUD_HOME.
 
-    The cloud of a home is started where it does not run. Raises CloudUnreachable.
+    The cloud of a home is started where it does not run. Raises CloudUnreachableError.
     """
     endpoint = os.environ.get(ENDPOINT_VARIABLE)
     if endpoint and home is None:
@@ -94,45 +92,45 @@ def connect(home: Path | str | None = None) -> Cloud:
     folder = settings_of.home_folder(os.environ, Path(home) if home else None)
     try:
         settings = settings_of.load(folder, os.environ)
-        endpoint = starting.ensure_running(settings)
-    except (ValueError, OSError, starting.CannotStart) as error:
-        raise CloudUnreachable(str(error)) from None
+        endpoint = launcher.ensure_running(settings)
+    except (ValueError, OSError, launcher.CannotStartError) as error:
+        raise CloudUnreachableError(str(error)) from None
     return _of_home(settings, endpoint)
 
 
 def name_of(given: str | None, stem: str) -> str:
-    """A name as the cloud takes it: the one given, else one made of a stem and the time. Raises InvalidInput."""
+    """A name as the cloud takes it: the one given, else one made of a stem and the time. Raises InvalidInputError."""
     if given is None:
         plain = re.sub(r"[^a-zA-Z0-9]+", "-", stem).strip("-")[:STEM_CHARACTERS].strip("-") or "job"
         return f"{plain}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     if not NAME.fullmatch(given):
-        raise InvalidInput(f"{given!r} cannot be a name: take up to 63 letters, digits and hyphens between them.")
+        raise InvalidInputError(f"{given!r} cannot be a name: take up to 63 letters, digits and hyphens between them.")
     return given
 
 
 def check_instance_type(name: str) -> None:
-    """Raises InvalidInput where there is no such type."""
-    from lowcloud.instances import INSTANCES
+    """Raises InvalidInputError where there is no such type."""
+    from lowcloud.catalog.instances import INSTANCES
 
     if name not in INSTANCES:
         close = difflib.get_close_matches(name, INSTANCES, 1) or ["ml.m5.large"]
-        raise InvalidInput(f"There is no instance type {name!r}. Did you mean {close[0]!r}?")
+        raise InvalidInputError(f"There is no instance type {name!r}. Did you mean {close[0]!r}?")
 
 
 @lru_cache(maxsize=4)
 def _of_home(settings: settings_of.Settings, endpoint: str) -> Cloud:
-    from lowcloud import client
+    from lowcloud.client import aws_clients
 
     running = servers.find_running(settings.home)
     python = running.python if running else ""
-    return Cloud(endpoint, settings.region, python, lambda name: client.make_client(settings, endpoint, name))
+    return Cloud(endpoint, settings.region, python, lambda name: aws_clients.make_client(settings, endpoint, name))
 
 
 @lru_cache(maxsize=4)
 def _wired(endpoint: str) -> Cloud:
     from botocore.session import get_session
 
-    from lowcloud.client import add_own_service
+    from lowcloud.client.aws_clients import add_own_service
 
     session = get_session()
     add_own_service(session)

@@ -7,7 +7,7 @@ from typing import Any
 
 from lowcloud.sdk import storage
 from lowcloud.sdk.cloud import Cloud
-from lowcloud.sdk.errors import InvalidInput, Refused
+from lowcloud.sdk.errors import InvalidInputError, RefusedError
 
 VARIABLE = "LOWCLOUD_COLUMNS"  # of a job and of a model: where its columns are written down
 FILE = "columns.json"
@@ -24,7 +24,7 @@ class Columns:
     def places(self, names: Sequence[Any]) -> list[int]:
         """Where a table of these columns has each feature: by name, else by place where either has no names.
 
-        The label may be there too. Raises InvalidInput naming what is missing or unknown.
+        The label may be there too. Raises InvalidInputError naming what is missing or unknown.
         """
         given = {str(name): place for place, name in enumerate(names)}
         wanted = dict.fromkeys(map(str, self.features))
@@ -35,7 +35,7 @@ class Columns:
         if not (are_names(names) and are_names(self.features)):
             self.check_width(len(given))
             return list(range(len(given)))
-        raise InvalidInput(
+        raise InvalidInputError(
             "The model was trained on other columns: "
             + "; ".join(
                 f"{listed(odd)} {'is' if len(odd) == 1 else 'are'} {what}"
@@ -46,9 +46,9 @@ class Columns:
         )
 
     def check_width(self, count: int) -> None:
-        """Raises InvalidInput where rows without names have another number of values than there are features."""
+        """Raises InvalidInputError where rows without names have another number of values than there are features."""
         if count != len(self.features):
-            raise InvalidInput(
+            raise InvalidInputError(
                 f"The rows have {count} columns; the model was trained on {len(self.features)}, without the label: "
                 f"{listed([str(name) for name in self.features])}."
             )
@@ -72,13 +72,13 @@ def keep(cloud: Cloud, columns: Columns) -> str:
 
 
 def read(cloud: Cloud, url: str) -> Columns:
-    """What is written down at a URL. Raises InvalidInput where it is not there any more."""
+    """What is written down at a URL. Raises InvalidInputError where it is not there any more."""
     if url == RAW_PLACE:
         return RAW
     try:
         found = json.loads(storage.read(cloud, url))
-    except Refused as refusal:
-        raise InvalidInput(
+    except RefusedError as refusal:
+        raise InvalidInputError(
             f"The names of the columns that the model was trained on cannot be read from {url} ({refusal}); "
             "endpoint.invoke asks without them."
         ) from None

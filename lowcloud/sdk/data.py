@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from lowcloud.sdk import columns, frames, storage
 from lowcloud.sdk.cloud import Cloud
 from lowcloud.sdk.columns import Columns, listed
-from lowcloud.sdk.errors import InvalidInput, asking
+from lowcloud.sdk.errors import InvalidInputError, asking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,10 +65,10 @@ def channels(
 ) -> list[Channel]:
     """The channels of a job; `takes_missing` where its features may lack values.
 
-    Raises InvalidInput, for tables before anything is stored.
+    Raises InvalidInputError, for tables before anything is stored.
     """
     if target is not None and style is not Style.BUILT_IN:
-        raise InvalidInput("target is for built-in algorithms: your own code finds the label in the data itself.")
+        raise InvalidInputError("target is for built-in algorithms: your own code finds the label in the data itself.")
     is_split = isinstance(validation, float)
     named = {
         name: _loaded(source, target, style, is_split=is_split, takes_missing=takes_missing)
@@ -80,19 +80,19 @@ def channels(
 
 
 def label_first(table: "pl.DataFrame", target: str | int | None, what: str) -> "pl.DataFrame":
-    """Numbers alone, the label in the first column, as built-in algorithms read them. Raises InvalidInput."""
+    """Numbers alone, the label in the first column, as built-in algorithms read them. Raises InvalidInputError."""
     import polars as pl
     import polars.selectors as cs
 
     names = table.columns
     if isinstance(target, int) and not -len(names) <= target < len(names):
-        raise InvalidInput(f"There is no column {target} in {what}, which has {len(names)}.")
+        raise InvalidInputError(f"There is no column {target} in {what}, which has {len(names)}.")
     label = names[target] if isinstance(target, int) else target
     if label not in names:
-        raise InvalidInput(f"There is no column {label!r} in {what}; it has {listed(names)}.")
+        raise InvalidInputError(f"There is no column {label!r} in {what}; it has {listed(names)}.")
     ordered = table.select([label, *(name for name in names if name != label)]).with_columns(cs.boolean().cast(pl.Int8))
     if odd := [name for name, kind in ordered.schema.items() if not kind.is_numeric()]:
-        raise InvalidInput(
+        raise InvalidInputError(
             f"{listed(odd)} of {what} {'is' if len(odd) == 1 else 'are'} not numeric. Make numbers of them first, as "
             "pandas.get_dummies(data) and data[column].astype('category').cat.codes do."
         )
@@ -103,14 +103,16 @@ def _given(data: Data, validation: Source | float | None) -> dict[str, Source]:
     """What was given for each channel, before a fraction is split off."""
     if isinstance(data, Mapping):
         if validation is not None:
-            raise InvalidInput("validation goes with data of one piece; name a channel 'validation' in the mapping.")
+            raise InvalidInputError(
+                "validation goes with data of one piece; name a channel 'validation' in the mapping."
+            )
         named = dict(data)
     else:
         named = {"train": data}
         if validation is not None and not isinstance(validation, float):
             named["validation"] = validation
     if odd := next((name for name in named if not CHANNEL.fullmatch(name)), None):
-        raise InvalidInput(f"{odd!r} cannot be the name of a channel: take up to 64 letters, digits, - and _.")
+        raise InvalidInputError(f"{odd!r} cannot be the name of a channel: take up to 64 letters, digits, - and _.")
     return named
 
 
@@ -122,20 +124,20 @@ def _loaded(source: Source, target: str | int | None, style: Style, *, is_split:
     if path and is_changed and path.suffix in READERS and path.is_file():
         what, table = path.name, _read_table(path)
     if (library := frames.library(table)) and table.shape[:1] == (0,):  # type: ignore[union-attr]
-        raise InvalidInput(f"There is no row in {what}.")
+        raise InvalidInputError(f"There is no row in {what}.")
     if library and style is Style.BUILT_IN:
         _check_cells(_numbers(table, library, target, what), what, takes_missing=takes_missing)
     return table
 
 
 def _check_cells(table: "pl.DataFrame", what: str, *, takes_missing: bool) -> None:
-    """Raises InvalidInput naming the first column and row without a value, of the label alone where others may be."""
+    """Raises InvalidInputError naming the first column and row without a value; only the label's if `takes_missing`."""
     if table.width == 1:
-        raise InvalidInput(f"There is no column in {what} but the label {table.columns[0]!r}.")
+        raise InvalidInputError(f"There is no column in {what} but the label {table.columns[0]!r}.")
     for name in table.columns[:1] if takes_missing else table.columns:
         if table[name].null_count():
             row = table[name].is_null().arg_true()[0]
-            raise InvalidInput(
+            raise InvalidInputError(
                 f"The column {name!r} has no value in row {row} of {what}, counted from 0. Leave such rows out or fill "
                 "them, as dropna and fillna of pandas do."
             )
@@ -143,7 +145,9 @@ def _check_cells(table: "pl.DataFrame", what: str, *, takes_missing: bool) -> No
 
 def _split(table: Any, fraction: float) -> dict[str, Any]:
     if not frames.library(table):
-        raise InvalidInput(f"validation={fraction} splits a table or a .csv or .parquet file; {table!r} is neither.")
+        raise InvalidInputError(
+            f"validation={fraction} splits a table or a .csv or .parquet file; {table!r} is neither."
+        )
     train, held_back = frames.split(table, fraction)
     return {"train": train, "validation": held_back}
 
@@ -156,14 +160,16 @@ def _channel(cloud: Cloud, name: str, data: Source, target: str | int | None, st
         content_type = _type_at(cloud, data) if style is Style.BUILT_IN else None
         return Channel(name, data, content_type, {"kind": "folder"})
     if not isinstance(data, str | Path):
-        raise InvalidInput(f"The data of channel {name!r} is a {type(data).__name__}; give {ACCEPTED}.")
+        raise InvalidInputError(f"The data of channel {name!r} is a {type(data).__name__}; give {ACCEPTED}.")
     path = Path(data).expanduser()
     if path.is_dir():
         return _of_folder(cloud, name, path, style)
     if not path.is_file():
-        raise InvalidInput(f"There is no file or folder {str(path)!r}; give {ACCEPTED}.")
+        raise InvalidInputError(f"There is no file or folder {str(path)!r}; give {ACCEPTED}.")
     if style is Style.BUILT_IN and path.suffix == ".csv" and (names := _names(path)):
-        raise InvalidInput(f"{path.name} names its columns; say which is the label, target= one of {listed(names)}.")
+        raise InvalidInputError(
+            f"{path.name} names its columns; say which is the label, target= one of {listed(names)}."
+        )
     url = storage.put(cloud, {path.name: path})
     return Channel(name, url, _type_of(path.suffix, style), {"kind": "file", "file": path.name})
 
@@ -171,7 +177,7 @@ def _channel(cloud: Cloud, name: str, data: Source, target: str | int | None, st
 def _of_folder(cloud: Cloud, name: str, folder: Path, style: Style) -> Channel:
     files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
     if not files:
-        raise InvalidInput(f"The folder {str(folder)!r} holds no file.")
+        raise InvalidInputError(f"The folder {str(folder)!r} holds no file.")
     suffix = next(iter(files.values())).suffix
     return Channel(name, storage.put(cloud, files), _type_of(suffix, style), {"kind": "folder"})
 
@@ -180,7 +186,7 @@ def _numbers(data: Any, library: str, target: str | int | None, what: str) -> "p
     """A table as built-in algorithms read it."""
     table = frames.to_polars(data)
     if target is None and library != "numpy":
-        raise InvalidInput(f"Say which column is the label: target=... one of {listed(table.columns)}.")
+        raise InvalidInputError(f"Say which column is the label: target=... one of {listed(table.columns)}.")
     return label_first(table, 0 if target is None else target, what)
 
 
@@ -216,7 +222,7 @@ def _npy(array: Any) -> bytes:
     try:
         np.save(target, array, allow_pickle=False)
     except ValueError:
-        raise InvalidInput(f"An array of {array.dtype} cannot be sent; make it one of numbers or texts.") from None
+        raise InvalidInputError(f"An array of {array.dtype} cannot be sent; make it one of numbers or texts.") from None
     return target.getvalue()
 
 
@@ -244,7 +250,7 @@ def _read_table(path: Path) -> Any:
     try:
         return READERS[path.suffix](path)
     except pl.exceptions.PolarsError as error:
-        raise InvalidInput(f"{path} cannot be read as a table: {error}") from None
+        raise InvalidInputError(f"{path} cannot be read as a table: {error}") from None
 
 
 def _names(path: Path) -> list[str]:

@@ -10,7 +10,7 @@ from lowcloud.sdk import columns, imports, storage
 from lowcloud.sdk.algorithm import PROGRAM, PROGRAM_FILE, SOURCE
 from lowcloud.sdk.cloud import Cloud, check_instance_type, name_of
 from lowcloud.sdk.endpoints import PROGRAM_VARIABLE, Endpoint, of_container
-from lowcloud.sdk.errors import EndpointFailed, InvalidInput, Refused, asking
+from lowcloud.sdk.errors import EndpointFailedError, InvalidInputError, RefusedError, asking
 
 INSTANCE_TYPE = "ml.m5.large"
 SOURCE_VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"
@@ -35,7 +35,7 @@ def of_job(cloud: Cloud, described: Mapping[str, Any], artifact: str, environmen
 def deploy(cloud: Cloud, name: str, container: Mapping[str, Any], instance_type: str, instances: int) -> Endpoint:
     """Make model, configuration and endpoint, all of one name, and wait until it answers.
 
-    Raises InvalidInput where there is an endpoint of this name, and EndpointFailed.
+    Raises InvalidInputError where there is an endpoint of this name, and EndpointFailedError.
     """
     name = name_of(name, name)
     check_instance_type(instance_type)
@@ -51,16 +51,16 @@ def deploy(cloud: Cloud, name: str, container: Mapping[str, Any], instance_type:
             cloud.sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=cloud.role)
             cloud.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
             cloud.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    except Refused as refusal:
+    except RefusedError as refusal:
         if "already exist" in str(refusal):
-            raise InvalidInput(
+            raise InvalidInputError(
                 f"There is a model or an endpoint {name!r} already. lowcloud.endpoint({name!r}).delete() takes it "
                 "away; deploy('another-name') leaves it."
             ) from None
         raise
     try:
         return made.wait()
-    except EndpointFailed:
+    except EndpointFailedError:
         made.delete()  # its name is free again, and its log stays
         raise
 

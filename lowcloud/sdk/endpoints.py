@@ -12,7 +12,7 @@ from lowcloud.sdk.algorithm import PROGRAM_FILE
 from lowcloud.sdk.cloud import Cloud, connect
 from lowcloud.sdk.columns import Columns
 from lowcloud.sdk.data import Style
-from lowcloud.sdk.errors import EndpointFailed, InvalidInput, PredictionFailed, Refused, asking
+from lowcloud.sdk.errors import EndpointFailedError, InvalidInputError, PredictionFailedError, RefusedError, asking
 from lowcloud.sdk.log import Log
 from lowcloud.sdk.rows import Rows
 
@@ -44,8 +44,8 @@ class Endpoint:
         `data` has rows of features: a DataFrame, an array (rows, features), a list of rows, or a dict of columns. A
         built-in that was trained on named columns finds them by name, in any order and whether the label is there or
         not; rows without names are in the order of training, without the label. A classifier among the built-ins
-        answers with labels, every other one with scores. Raises PredictionFailed, and InvalidInput for rows that
-        cannot be sent.
+        answers with labels, every other one with scores. Raises PredictionFailedError, and InvalidInputError for rows
+        that cannot be sent.
         """
         asked = list(rows.requests(data, self._style, self._columns))
         answers = rows.answer([self.invoke(body, kind, rows.ACCEPT[self._style]) for body, kind in asked])
@@ -53,28 +53,28 @@ class Endpoint:
         return answers
 
     def invoke(self, body: bytes, content_type: str, accept: str = "*/*") -> tuple[bytes, str]:
-        """Ask in the model's own format; the answer's body and content type. Raises PredictionFailed."""
+        """Ask in the model's own format; the answer's body and content type. Raises PredictionFailedError."""
         try:
             with asking():
                 told = self._cloud.runtime.invoke_endpoint(
                     EndpointName=self.name, Body=body, ContentType=content_type, Accept=accept
                 )
                 return told["Body"].read(), told.get("ContentType", "")
-        except Refused as refusal:
+        except RefusedError as refusal:
             lines = self._last_lines() if refusal.code == "ModelError" else []
-            raise PredictionFailed(f"The endpoint {self.name} did not answer: {refusal}{_end(lines)}") from None
+            raise PredictionFailedError(f"The endpoint {self.name} did not answer: {refusal}{_end(lines)}") from None
 
     def logs(self) -> list[str]:
         """The lines that its replicas have printed."""
         return Log(self._cloud, self.name, is_endpoint=True).new_lines()
 
     def wait(self) -> "Endpoint":
-        """Until it is in service. Raises EndpointFailed."""
+        """Until it is in service. Raises EndpointFailedError."""
         while (described := self._describe())["EndpointStatus"] == "Creating":
             time.sleep(POLL_SECONDS)
         if described["EndpointStatus"] != "InService":
             reason = described.get("FailureReason", described["EndpointStatus"])
-            raise EndpointFailed(f"The endpoint {self.name} failed: {reason}{_end(self.logs())}")
+            raise EndpointFailedError(f"The endpoint {self.name} failed: {reason}{_end(self.logs())}")
         return self
 
     def delete(self) -> None:
@@ -91,7 +91,7 @@ class Endpoint:
             try:
                 with asking():
                     getattr(self._cloud.sagemaker, operation)(**given)
-            except Refused as refusal:
+            except RefusedError as refusal:
                 if not any(words in str(refusal) for words in IS_GONE):
                     raise
         while self._exists():
@@ -129,7 +129,7 @@ class Endpoint:
     def _exists(self) -> bool:
         try:
             self._describe()
-        except Refused as refusal:
+        except RefusedError as refusal:
             if any(words in str(refusal) for words in IS_GONE):
                 return False
             raise
@@ -151,21 +151,21 @@ class Endpoint:
         try:
             with asking():
                 found = self._cloud.sagemaker.describe_endpoint_config(EndpointConfigName=self.name)
-        except Refused:
+        except RefusedError:
             return []
         return [variant["ModelName"] for variant in found["ProductionVariants"]]
 
 
 def endpoint(name: str, *, home: str | Path | None = None) -> Endpoint:
-    """The endpoint of this name, whoever made it. Raises InvalidInput where there is none."""
+    """The endpoint of this name, whoever made it. Raises InvalidInputError where there is none."""
     cloud = connect(home)
     try:
         with asking():
             described = cloud.sagemaker.describe_endpoint(EndpointName=name)
             made_of = cloud.sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
             model = cloud.sagemaker.describe_model(ModelName=made_of["ProductionVariants"][0]["ModelName"])
-    except Refused as refusal:
-        raise InvalidInput(f"There is no endpoint {name!r} to be asked: {refusal}") from None
+    except RefusedError as refusal:
+        raise InvalidInputError(f"There is no endpoint {name!r} to be asked: {refusal}") from None
     return of_container(cloud, name, model["PrimaryContainer"])
 
 
@@ -180,11 +180,11 @@ def _end(lines: list[str]) -> str:
 
 def style_of(container: Mapping[str, Any]) -> Style:
     """How the model of a container is asked."""
-    from lowcloud import catalog
+    from lowcloud.catalog import algorithms
 
     environment = container.get("Environment", {})
     program = environment.get(PROGRAM_VARIABLE)
     if program == PROGRAM_FILE:
         return Style.FUNCTION
-    is_built_in = catalog.resolve(container["Image"]) is not None and program is None
+    is_built_in = algorithms.resolve(container["Image"]) is not None and program is None
     return Style.BUILT_IN if is_built_in else Style.SCRIPT

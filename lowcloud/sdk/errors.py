@@ -8,15 +8,15 @@ class LowcloudError(Exception):
     """Anything that the short way raises on purpose."""
 
 
-class InvalidInput(LowcloudError, ValueError):
+class InvalidInputError(LowcloudError, ValueError):
     """A model, data or a parameter that cannot be used. The message says what to give instead."""
 
 
-class CloudUnreachable(LowcloudError):
+class CloudUnreachableError(LowcloudError):
     """No cloud answers, or none could be started."""
 
 
-class Refused(LowcloudError):
+class RefusedError(LowcloudError):
     """The cloud refused a request; `code` is its word for why, such as ValidationException."""
 
     def __init__(self, code: str, message: str):
@@ -24,7 +24,7 @@ class Refused(LowcloudError):
         self.code = code
 
 
-class JobFailed(LowcloudError):
+class JobFailedError(LowcloudError):
     """A training job failed: `reason` as the cloud tells it, and the last `lines` of its log."""
 
     def __init__(self, name: str, reason: str, lines: Sequence[str]):
@@ -35,11 +35,11 @@ class JobFailed(LowcloudError):
         self.lines = tuple(lines)
 
 
-class EndpointFailed(LowcloudError):
+class EndpointFailedError(LowcloudError):
     """An endpoint could not be started. The message says why."""
 
 
-class PredictionFailed(LowcloudError):
+class PredictionFailedError(LowcloudError):
     """An endpoint did not answer a request for predictions. The message says why."""
 
 
@@ -52,11 +52,11 @@ def asking() -> Iterator[None]:
         yield
     except ClientError as error:
         told = error.response.get("Error", {})
-        raise Refused(told.get("Code", ""), told.get("Message", str(error))) from None
+        raise RefusedError(told.get("Code", ""), told.get("Message", str(error))) from None
     except ParamValidationError as error:
-        raise InvalidInput(str(error)) from None
+        raise InvalidInputError(str(error)) from None
     except BotoCoreError as error:
-        raise CloudUnreachable(
+        raise CloudUnreachableError(
             f"The cloud does not answer ({error}). Start it with `lowcloud up`; in a shell that was wired by "
             "`lowcloud env`, wire it anew."
         ) from None

@@ -4,7 +4,7 @@ import random
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from lowcloud.sdk.errors import InvalidInput
+from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,11 +21,14 @@ def library(data: object) -> str:
 
 
 def split(data: Any, fraction: float) -> tuple[Any, Any]:
-    """The rows of a table without a random fraction of them, and these; both in their order. Raises InvalidInput."""
+    """The rows of a table without a random fraction of them, and these; both in their order.
+
+    Raises InvalidInputError.
+    """
     count = len(data)
     taken = round(count * fraction)
     if not 0 < taken < count:
-        raise InvalidInput(f"A fraction of {fraction} of {count} rows is {taken}; give one between 0 and 1.")
+        raise InvalidInputError(f"A fraction of {fraction} of {count} rows is {taken}; give one between 0 and 1.")
     chosen = set(random.Random(SEED).sample(range(count), taken))
     rest = [row for row in range(count) if row not in chosen]
     return _rows(data, rest), _rows(data, sorted(chosen))
@@ -34,7 +37,7 @@ def split(data: Any, fraction: float) -> tuple[Any, Any]:
 def to_polars(data: Any) -> "pl.DataFrame":
     """A table, or an array of (rows, columns), as polars holds it; columns of an array are "0", "1" and so on.
 
-    Raises InvalidInput naming the column that cannot be.
+    Raises InvalidInputError naming the column that cannot be.
     """
     import polars as pl
 
@@ -44,7 +47,7 @@ def to_polars(data: Any) -> "pl.DataFrame":
             return table
         case "numpy":
             if data.ndim != 2 or data.dtype.kind not in PLAIN:
-                raise InvalidInput(
+                raise InvalidInputError(
                     f"The array has shape {data.shape} and type {data.dtype}; give numbers (rows, columns)."
                 )
             return pl.DataFrame(data, schema=[str(column) for column in range(data.shape[1])], orient="row")
@@ -60,7 +63,7 @@ def to_parquet(data: Any) -> tuple[bytes, dict[str, Any]]:
     frame, index = _without_index(data)
     _check_names(frame)
     if odd := [name for name in frame.columns if not isinstance(name, str | int)]:
-        raise InvalidInput(f"The column {odd[0]!r} has no plain name; name columns by texts or whole numbers.")
+        raise InvalidInputError(f"The column {odd[0]!r} has no plain name; name columns by texts or whole numbers.")
     columns = [_description(name, frame.iloc[:, at]) for at, name in enumerate(frame.columns)]
     return _written(to_polars(frame)), {"kind": "pandas", "columns": columns, "index": index}
 
@@ -96,7 +99,7 @@ def _check_names(frame: Any) -> None:
     names = [str(name) for name in frame.columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidInput(
+        raise InvalidInputError(
             f"The table has several columns of the same name, {twice!r}; give each one a name of its own."
         )
 
@@ -128,7 +131,7 @@ def _column(name: str, column: Any) -> "pl.Series":
         return pl.Series(name, values)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         said = str(error).splitlines()[0]
-        raise InvalidInput(
+        raise InvalidInputError(
             f"The column {name!r} of type {column.dtype} cannot be sent: {said}. Make it one kind of value, such as "
             "numbers or texts."
         ) from None

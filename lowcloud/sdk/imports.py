@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lowcloud.sdk.errors import InvalidInput
+from lowcloud.sdk.errors import InvalidInputError
 
 NOT_OWN = {"__main__", "__mp_main__", "lowcloud"}  # the first two go along by value anyway
 INSTALLED = {"site-packages", "dist-packages"}
@@ -18,7 +18,7 @@ INSTALLED = {"site-packages", "dist-packages"}
 def of_script(script: Path) -> dict[str, Path]:
     """The script and the modules in its folder that it imports, and what they import there, by their paths there.
 
-    Raises InvalidInput for a script that is no Python.
+    Raises InvalidInputError for a script that is no Python.
     """
     folder = script.parent
     found: dict[str, Path] = {}
@@ -44,14 +44,14 @@ def defines(source: str, names: set[str]) -> bool:
 
 
 def pickled(function: Any) -> bytes:
-    """The function with all that it needs of modules which are not installed. Raises InvalidInput."""
+    """The function with all that it needs of modules which are not installed. Raises InvalidInputError."""
     import cloudpickle
 
     try:
         with _by_value():
             content: bytes = cloudpickle.dumps(function)
     except Exception as error:  # noqa: BLE001 - whatever it holds may refuse to be pickled, each in its own way
-        raise InvalidInput(
+        raise InvalidInputError(
             f"The function cannot be sent: {error}. It must not hold open files, locks or connections; open them in it."
         ) from None
     return content
@@ -62,7 +62,7 @@ def _imported(path: Path) -> set[str]:
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except SyntaxError as error:
-        raise InvalidInput(f"{path} is no Python that can run: line {error.lineno}: {error.msg}.") from None
+        raise InvalidInputError(f"{path} is no Python that can run: line {error.lineno}: {error.msg}.") from None
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

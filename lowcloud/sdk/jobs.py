@@ -12,7 +12,7 @@ from lowcloud.sdk import deployment, progress, reports, storage
 from lowcloud.sdk.algorithm import PROGRAM, SOURCE
 from lowcloud.sdk.cloud import Cloud, connect
 from lowcloud.sdk.endpoints import Endpoint
-from lowcloud.sdk.errors import InvalidInput, JobFailed, Refused, asking
+from lowcloud.sdk.errors import InvalidInputError, JobFailedError, RefusedError, asking
 from lowcloud.sdk.lineage import Lineage, read_lineage
 from lowcloud.sdk.log import Log
 
@@ -81,10 +81,10 @@ class Job:
 
     @property
     def artifact(self) -> str:
-        """Where the model lies: an s3:// URL. Raises InvalidInput where there is none, or none yet."""
+        """Where the model lies: an s3:// URL. Raises InvalidInputError where there is none, or none yet."""
         found = self._describe().get("ModelArtifacts", {}).get("S3ModelArtifacts") if self.is_over else None
         if not found:
-            raise InvalidInput(f"The job {self.name} has no model: it is {self.stage}.")
+            raise InvalidInputError(f"The job {self.name} has no model: it is {self.stage}.")
         return str(found)
 
     @property
@@ -104,13 +104,13 @@ class Job:
         return self._follow() if follow else Log(self._cloud, self.name).new_lines()
 
     def wait(self, quiet: bool = False) -> "Job":
-        """Show how it goes until it is over. Raises JobFailed; leaving early by Ctrl-C leaves the job as it is."""
+        """Show how it goes until it is over. Raises JobFailedError; leaving early by Ctrl-C leaves the job as it is."""
         shown = progress.quiet() if quiet else progress.for_this_output(self.name)
         with shown:
             for summary, lines in self._turns():
                 shown.show(summary, lines, lambda: self.metrics)
         if self.status == "Failed":
-            raise JobFailed(self.name, self.failure or "", self.logs()[-LAST_LINES:])
+            raise JobFailedError(self.name, self.failure or "", self.logs()[-LAST_LINES:])
         return self
 
     def stop(self) -> "Job":
@@ -118,13 +118,13 @@ class Job:
         try:
             with asking():
                 self._cloud.sagemaker.stop_training_job(TrainingJobName=self.name)
-        except Refused:
+        except RefusedError:
             if not self.is_over:
                 raise
         return self
 
     def download(self, folder: str | Path) -> list[Path]:
-        """Unpack the model into a folder; its files. Raises InvalidInput where there is no model."""
+        """Unpack the model into a folder; its files. Raises InvalidInputError where there is no model."""
         return storage.unpack(self._cloud, self.artifact, Path(folder).expanduser())
 
     def deploy(
@@ -137,7 +137,7 @@ class Job:
     ) -> Endpoint:
         """Serve the model at an endpoint of this name, once the job is over.
 
-        Raises JobFailed, InvalidInput where there is no model, and EndpointFailed.
+        Raises JobFailedError, InvalidInputError where there is no model, and EndpointFailed.
         """
         self.wait(quiet=True)
         described = self._describe()
@@ -186,7 +186,7 @@ class Job:
             found = (one for page in pages for one in page["TrainingJobSummaries"])
             summary = next((one for one in found if one["TrainingJobName"] == self.name), None)
         if summary is None:
-            raise InvalidInput(f"There is no training job {self.name!r}; `lowcloud jobs` lists those there are.")
+            raise InvalidInputError(f"There is no training job {self.name!r}; `lowcloud jobs` lists those there are.")
         return summary  # type: ignore[no-any-return]
 
     def _describe(self) -> Mapping[str, Any]:
@@ -204,7 +204,7 @@ class Job:
 
 
 def job(name: str, *, home: str | Path | None = None) -> Job:
-    """The training job of this name, whoever started it. Raises InvalidInput where there is none."""
+    """The training job of this name, whoever started it. Raises InvalidInputError where there is none."""
     found = Job(connect(home), name)
     found._summary()
     return found

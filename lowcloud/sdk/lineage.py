@@ -6,7 +6,7 @@ from typing import Any
 
 from lowcloud.sdk import reports
 from lowcloud.sdk.cloud import Cloud
-from lowcloud.sdk.errors import Refused, asking
+from lowcloud.sdk.errors import RefusedError, asking
 
 ARTIFACT = ":artifact/"
 
@@ -70,5 +70,5 @@ def _place(cloud: Cloud, arn: str) -> str:
     try:
         with asking():
             return str(cloud.sagemaker.describe_artifact(ArtifactArn=arn)["Source"]["SourceUri"])
-    except Refused:
+    except RefusedError:
         return name  # it was deleted meanwhile

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lowcloud.sdk.cloud import Cloud
-from lowcloud.sdk.errors import Refused, asking
+from lowcloud.sdk.errors import RefusedError, asking
 
 JOBS = "/aws/sagemaker/TrainingJobs"
 ENDPOINTS = "/aws/sagemaker/Endpoints"
@@ -36,7 +36,7 @@ class Log:
         try:
             with asking():
                 return self._cloud.logs.filter_log_events(**self._place, **asked)
-        except Refused as refusal:
+        except RefusedError as refusal:
             if refusal.code == "ResourceNotFoundException":
                 return None  # nothing has been printed yet
             raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from lowcloud.sdk import frames
 from lowcloud.sdk.columns import RAW, Columns, are_names
 from lowcloud.sdk.data import Style
-from lowcloud.sdk.errors import InvalidInput, PredictionFailed
+from lowcloud.sdk.errors import InvalidInputError, PredictionFailedError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ BODY_BYTES = 5 * 1024 * 1024  # of one request; an endpoint takes 25 MB at most,
 def requests(rows: Rows, style: Style, columns: Columns | None = None) -> Iterator[tuple[bytes, str]]:
     """Bodies and their content type, several where the rows are many; `columns` are those of a built-in's training.
 
-    Raises InvalidInput.
+    Raises InvalidInputError.
     """
     rows = _told_plainly(rows)
     if style is Style.BUILT_IN:
@@ -42,12 +42,12 @@ def requests(rows: Rows, style: Style, columns: Columns | None = None) -> Iterat
 
 
 def check_count(asked: list[tuple[bytes, str]], answers: Any) -> None:
-    """Raises InvalidInput where an endpoint has taken names of columns for a row, since it does not know them."""
+    """Raises InvalidInputError where an endpoint has taken names of columns for a row, since it does not know them."""
     if not asked or asked[0][1] != NAMED_CSV or not hasattr(answers, "__len__"):
         return
     if len(answers) != sum(sum(1 for _ in csv.reader(StringIO(body.decode()))) - 1 for body, _ in asked):
         names = asked[0][0].partition(b"\n")[0].decode()
-        raise InvalidInput(f"The endpoint does not know all of the columns {names}; give those of its raw rows.")
+        raise InvalidInputError(f"The endpoint does not know all of the columns {names}; give those of its raw rows.")
 
 
 def answer(bodies: list[tuple[bytes, str]]) -> Any:
@@ -68,7 +68,7 @@ def _told_plainly(rows: Rows) -> Any:
         try:
             return {name: [row[name] for row in rows] for name in rows[0]}
         except KeyError as error:
-            raise InvalidInput(f"The rows differ: one has no {error}.") from None
+            raise InvalidInputError(f"The rows differ: one has no {error}.") from None
     return rows
 
 
@@ -85,7 +85,7 @@ def _for_built_in(rows: Any, columns: Columns | None) -> Iterator[tuple[bytes, s
         known.check_width(table.width)
     odd = [name for name, kind in table.schema.items() if not (kind.is_numeric() or str(kind) in ("Boolean", "Null"))]
     if odd and known:
-        raise InvalidInput(f"The column {odd[0]!r} is not numeric; make numbers of it as before training.")
+        raise InvalidInputError(f"The column {odd[0]!r} is not numeric; make numbers of it as before training.")
     if not odd:
         table = table.cast({cs.boolean(): pl.Int8})
     is_named = are_names(names) and (bool(odd) or columns == RAW)
@@ -117,7 +117,7 @@ def _table_of(rows: Any) -> Any:
     try:
         return pl.DataFrame([pl.Series(str(name), _listed(values), strict=False) for name, values in rows.items()])
     except pl.exceptions.ShapeError:
-        raise InvalidInput("The columns differ in length.") from None
+        raise InvalidInputError("The columns differ in length.") from None
 
 
 def _of_frame(frame: Any, style: Style) -> Iterator[tuple[bytes, str]]:
@@ -149,7 +149,7 @@ def _of_array(rows: Any) -> Iterator[tuple[bytes, str]]:
 def _numbers(frame: Any) -> Any:
     table = frames.to_polars(frame)
     if odd := [name for name, kind in table.schema.items() if not (kind.is_numeric() or str(kind) == "Boolean")]:
-        raise InvalidInput(f"The column {odd[0]!r} is not numeric; make numbers of it as before training.")
+        raise InvalidInputError(f"The column {odd[0]!r} is not numeric; make numbers of it as before training.")
     return table.to_numpy()
 
 
@@ -159,9 +159,9 @@ def _array(rows: Any, kinds: str = frames.PLAIN) -> Any:
     try:
         array = np.asarray(rows)
     except ValueError:
-        raise InvalidInput("The rows differ in length.") from None
+        raise InvalidInputError("The rows differ in length.") from None
     if array.dtype.kind not in kinds:
-        raise InvalidInput(f"The rows are of {array.dtype}; give numbers, or a DataFrame of named columns.")
+        raise InvalidInputError(f"The rows are of {array.dtype}; give numbers, or a DataFrame of named columns.")
     return array
 
 
@@ -193,7 +193,7 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise InvalidInput(f"A value of type {type(value).__name__} cannot be sent in a row; give numbers or texts.")
+    raise InvalidInputError(f"A value of type {type(value).__name__} cannot be sent in a row; give numbers or texts.")
 
 
 def _decoded(body: bytes, content_type: str) -> Any:
@@ -209,7 +209,7 @@ def _decoded(body: bytes, content_type: str) -> Any:
     try:
         found = json.loads(body)
     except ValueError:
-        raise PredictionFailed(f"The endpoint's answer is no JSON: {body[:80]!r}.") from None
+        raise PredictionFailedError(f"The endpoint's answer is no JSON: {body[:80]!r}.") from None
     if isinstance(found, dict) and set(found) == {"predictions"}:
         found = [_prediction(one) for one in found["predictions"]]
     if not isinstance(found, list):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lowcloud.sdk.cloud import Cloud
-from lowcloud.sdk.errors import InvalidInput, asking
+from lowcloud.sdk.errors import InvalidInputError, asking
 
 FOLDER = "lowcloud"  # of the bucket, for all that the short way puts there
 PART_BYTES = 64 * 1024 * 1024  # what is larger goes up in parts of this size
@@ -43,7 +43,7 @@ def read(cloud: Cloud, url: str) -> bytes:
 
 
 def unpack(cloud: Cloud, url: str, folder: Path) -> list[Path]:
-    """Unpack the tar.gz at a URL into a folder, which nothing in it may leave; the files. Raises InvalidInput."""
+    """Unpack the tar.gz at a URL into a folder, which nothing in it may leave; the files. Raises InvalidInputError."""
     bucket, key = split(url)
     with asking(), tempfile.TemporaryFile() as file:
         for chunk in cloud.s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(READ_BYTES):
@@ -54,16 +54,16 @@ def unpack(cloud: Cloud, url: str, folder: Path) -> list[Path]:
                 names = [member.name for member in archive.getmembers() if member.isfile()]
                 archive.extractall(folder, filter="data")
         except tarfile.TarError as error:
-            raise InvalidInput(f"{url} cannot be unpacked: {error}.") from None
+            raise InvalidInputError(f"{url} cannot be unpacked: {error}.") from None
     return sorted(folder / name for name in names)
 
 
 def split(url: str) -> tuple[str, str]:
-    """Bucket and key of an s3:// URL. Raises InvalidInput."""
+    """Bucket and key of an s3:// URL. Raises InvalidInputError."""
     scheme, _, rest = url.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket:
-        raise InvalidInput(f"{url!r} is no S3 URL; write s3://bucket/key.")
+        raise InvalidInputError(f"{url!r} is no S3 URL; write s3://bucket/key.")
     return bucket, key
 
 

@@ -9,7 +9,7 @@ from lowcloud.sdk import data as channel_data
 from lowcloud.sdk.algorithm import Model, Requirements
 from lowcloud.sdk.cloud import Cloud, check_instance_type, connect, name_of
 from lowcloud.sdk.data import Channel, Data, Source
-from lowcloud.sdk.errors import InvalidInput, Refused, asking
+from lowcloud.sdk.errors import InvalidInputError, RefusedError, asking
 from lowcloud.sdk.jobs import Job
 from lowcloud.sdk.storage import FOLDER
 
@@ -66,7 +66,7 @@ def train(
         home: The home of the cloud; else that of the environment, which is started where it does not run.
 
     Raises:
-        InvalidInput: Something given cannot be used; nothing was started.
+        InvalidInputError: Something given cannot be used; nothing was started.
         CloudUnreachable: No cloud answers, and none could be started.
         Refused: The cloud refused the job.
         JobFailed: The job was waited for, and failed.
@@ -101,10 +101,10 @@ def _start(cloud: Cloud, request: Mapping[str, Any]) -> Job:
     try:
         with asking():
             cloud.sagemaker.create_training_job(**request)
-    except Refused as refusal:
+    except RefusedError as refusal:
         if refusal.code != "ResourceInUse":
             raise
-        raise InvalidInput(f"There is a job {name!r} already; lowcloud.job({name!r}) is it.") from None
+        raise InvalidInputError(f"There is a job {name!r} already; lowcloud.job({name!r}) is it.") from None
     return Job(cloud, name, request)
 
 

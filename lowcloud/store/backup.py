@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from lowcloud.store import private
-from lowcloud.store.belonging import MARK, PURPOSE
-from lowcloud.store.encryption import KeyRing, Tampered
-from lowcloud.store.files import sync, sync_folder
+from lowcloud.store import private_files
+from lowcloud.store.blobs.encryption import KeyRing, TamperedError
+from lowcloud.store.blobs.files import sync, sync_folder
+from lowcloud.store.store_identity import MARK, PURPOSE
 
 MARKER = "backup.json"
 FORMAT = 1
@@ -31,7 +31,7 @@ DATABASE = "lowcloud.db"
 SNAPSHOT = "lowcloud-"
 
 
-class NoBackup(Exception):
+class NoBackupError(Exception):
     """The folder holds no backup that was finished, or not the one that is asked for."""
 
 
@@ -59,32 +59,32 @@ class Copied:
 
 
 def find(folder: Path) -> Backup:
-    """The backup that a folder holds. Raises NoBackup."""
+    """The backup that a folder holds. Raises NoBackupError."""
     try:
         found = json.loads((folder / MARKER).read_text())
     except FileNotFoundError as error:
-        raise NoBackup(f"{folder} holds no backup that was finished: it has no {MARKER}.") from error
+        raise NoBackupError(f"{folder} holds no backup that was finished: it has no {MARKER}.") from error
     if found.get("format") != FORMAT:
-        raise NoBackup(f"{folder} was made by another version of Lowcloud (format {found.get('format')}).")
+        raise NoBackupError(f"{folder} was made by another version of Lowcloud (format {found.get('format')}).")
     return Backup(**found)
 
 
 def begin(data: Path, folder: Path) -> None:
-    """Make the folder ready for a backup of this store. Raises NoBackup where it holds something else."""
+    """Make the folder ready for a backup of this store. Raises NoBackupError where it holds something else."""
     _make_folder(folder / "objects")
     strange = [path.name for path in folder.iterdir() if not _is_ours(path.name)]
     if strange:
-        raise NoBackup(f"{folder} holds {min(strange)!r}, which is no backup's. Choose another folder.")
+        raise NoBackupError(f"{folder} holds {min(strange)!r}, which is no backup's. Choose another folder.")
     mark = folder / MARK
     if mark.exists() and mark.read_bytes() != (data / MARK).read_bytes():
-        raise NoBackup(f"{folder} holds a backup of another store. Choose another folder.")
+        raise NoBackupError(f"{folder} holds a backup of another store. Choose another folder.")
     _copy(data / MARK, mark)
 
 
 def snapshot(database: Path, folder: Path, made_at: float) -> Path:
     """Copy one moment of a database that others may write to; into a file that no earlier backup counts on."""
     path = folder / f"{SNAPSHOT}{int(made_at * 1000)}.db"
-    private.make_file(path)
+    private_files.make_file(path)
     with (
         closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source,
         closing(sqlite3.connect(path)) as copy,
@@ -138,17 +138,17 @@ def finish(folder: Path, keys: Path | None, made: Backup) -> None:
 
 
 def check_key(database: Path, key: bytes) -> None:
-    """Whether this encryption key is the one of a database's store. Raises NoBackup."""
+    """Whether this encryption key is the one of a database's store. Raises NoBackupError."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         (seal,) = connection.execute("SELECT seal FROM store_identity").fetchone()
     try:
         KeyRing(key).unseal(seal, PURPOSE)
-    except Tampered as error:
-        raise NoBackup("The encryption key is another than the one that this backup was made with.") from error
+    except TamperedError as error:
+        raise NoBackupError("The encryption key is another than the one that this backup was made with.") from error
 
 
 def restore(folder: Path, home: Path, found: Backup) -> None:
-    """Make a home of a backup. It is no home that could be served before it is whole. Raises NoBackup.
+    """Make a home of a backup. It is no home that could be served before it is whole. Raises NoBackupError.
 
     The home may not exist, or be empty, or hold nothing but `keys`, which a backup without keys needs.
     """
@@ -184,7 +184,7 @@ def _prepare_home(home: Path, found: Backup) -> Path:
     strange = present - {"keys", f"keys{DRAFT}", f"data{DRAFT}"}
     is_interrupted = f"keys{DRAFT}" in present and strange == {"data"}  # between the last two steps
     if strange and not is_interrupted:
-        raise NoBackup(f"{home} is not empty: it holds {min(strange)!r}. Restore into a new folder.")
+        raise NoBackupError(f"{home} is not empty: it holds {min(strange)!r}. Restore into a new folder.")
     if is_interrupted:
         shutil.rmtree(home / "data")
     keys = home / f"keys{DRAFT}"
@@ -192,7 +192,7 @@ def _prepare_home(home: Path, found: Backup) -> Path:
         (home / "keys").rename(keys)
         sync_folder(home)
     if not keys.exists() and not found.has_keys:
-        raise NoBackup(
+        raise NoBackupError(
             f"The backup has no keys, and without them nothing in it can be read. Put encryption.key and account.json, "
             f"which were kept apart, into {home / 'keys'} and restore again."
         )
@@ -246,7 +246,7 @@ def _write(path: Path, text: str) -> None:
 
 def _draft(path: Path) -> BinaryIO:
     path.unlink(missing_ok=True)  # an interrupted backup's, or one that others may read
-    return open(path, "xb", opener=private.opener)
+    return open(path, "xb", opener=private_files.opener)
 
 
 def _sync_file(path: Path) -> None:
@@ -255,5 +255,5 @@ def _sync_file(path: Path) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    for made in private.make_folder(folder):
+    for made in private_files.make_folder(folder):
         sync_folder(made.parent)

@@ -10,10 +10,10 @@ from urllib.parse import quote
 import cbor2
 from botocore.model import OperationModel, Shape
 
-from lowcloud.aws.models import Service, load_service
-from lowcloud.aws.operations import OPERATIONS
-from lowcloud.aws.signature import Claim, canonical_request, sign, string_to_sign
-from lowcloud.aws.wire import HttpRequest
+from lowcloud.api.aws.auth.signature import SignatureClaim, canonical_request, sign, string_to_sign
+from lowcloud.api.aws.http import HttpRequest
+from lowcloud.api.aws.operations import OPERATIONS
+from lowcloud.api.aws.protocol.service_models import Service, load_service
 from tests.conftest import ROOT_KEY, ROOT_SECRET
 
 SIGNING_NAMES = {"cloudwatch": "monitoring", "sagemaker-runtime": "sagemaker"}
@@ -210,7 +210,7 @@ class Stranger:
             headers["x-amz-content-sha256"] = self.random.choice([digest] * 8 + ["UNSIGNED-PAYLOAD", "nonsense"])
             digest = headers["x-amz-content-sha256"]
         names = tuple(sorted(name for name in headers if ";" not in name and "," not in name))
-        claim = Claim(ROOT_KEY, now[:8], "us-east-1", service, now, 0.0, names, "", None, None)
+        claim = SignatureClaim(ROOT_KEY, now[:8], "us-east-1", service, now, 0.0, names, "", None, None)
         request = HttpRequest(method, path, query, headers)
         signature = sign(string_to_sign(claim, canonical_request(request, claim, digest)), claim, ROOT_SECRET)
         credential = f"{ROOT_KEY}/{claim.scope}"

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from lowcloud.aws.gateway import Gateway
-from lowcloud.aws.operations import Operation
-from lowcloud.core.cloud import Cloud
+from lowcloud.api.aws.gateway import Gateway
+from lowcloud.api.aws.operations import Operation
+from lowcloud.core.context import Context
 from tests.aws.wire_client import exchange, send, sign
-from tests.conftest import ACCOUNT, make_cloud, serving
+from tests.conftest import ACCOUNT, make_context, serving
 from tests.running import wait_for
 
 AWS = Path(sys.executable).with_name("aws")
@@ -26,12 +26,12 @@ AWS = Path(sys.executable).with_name("aws")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A gateway of this process, so that its log can be read."""
-    cloud = make_cloud(tmp_path_factory.mktemp("gateway") / "home")
-    gateway = Gateway(cloud)
+    context = make_context(tmp_path_factory.mktemp("gateway") / "home")
+    gateway = Gateway(context)
     with serving(gateway) as served:
         yield served
     gateway.close()
-    cloud.database.close()
+    context.database.close()
 
 
 def code_of(call, *arguments, **options):
@@ -73,7 +73,7 @@ def test_wrong_keys_are_refused_in_the_words_of_each_service(server, service, un
     ],
 )
 def test_a_request_of_yesterday_is_refused(server, service, late, monkeypatch):
-    monkeypatch.setattr(Cloud, "now", lambda _cloud: time.time() + 24 * 3600)
+    monkeypatch.setattr(Context, "now", lambda _context: time.time() + 24 * 3600)
     assert code_of(CALLS[service], server.client(service)) == late
 
 
@@ -149,11 +149,11 @@ def test_every_answer_and_the_log_carry_a_request_id(server, service, capsys):
     assert lines[0].endswith(" root")
 
 
-def test_a_fault_of_ours_is_logged_and_shows_no_traceback(cloud, caplog):
-    def broken(cloud, caller, request):
+def test_a_fault_of_ours_is_logged_and_shows_no_traceback(context, caplog):
+    def broken(context, caller, request):
         raise RuntimeError("secret detail")
 
-    gateway = Gateway(cloud, {("sts", "GetCallerIdentity"): Operation("sts", "GetCallerIdentity", broken, (), ())})
+    gateway = Gateway(context, {("sts", "GetCallerIdentity"): Operation("sts", "GetCallerIdentity", broken, (), ())})
     with serving(gateway) as served, pytest.raises(ClientError) as caught:
         served.client("sts").get_caller_identity()
     assert caught.value.response["Error"]["Code"] == "InternalFailure"
@@ -217,7 +217,7 @@ def test_a_presigned_url_of_a_session_carries_its_token(server):
 )
 def test_a_session_that_has_ended_is_refused(server, service, expected, monkeypatch):
     client = server.client(service, **session(server))
-    monkeypatch.setattr(Cloud, "now", lambda _cloud: time.time() + 901)
+    monkeypatch.setattr(Context, "now", lambda _context: time.time() + 901)
     assert code_of(CALLS[service], client) == expected
 
 

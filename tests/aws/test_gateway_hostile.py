@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lowcloud.aws.gateway import Gateway
-from lowcloud.aws.operations import OPERATIONS
+from lowcloud.api.aws.gateway import Gateway
+from lowcloud.api.aws.operations import OPERATIONS
 from tests.aws.hostile import Hostile, Stranger, scope_of
 
 SERVICES = sorted({service for service, _ in OPERATIONS})

@@ -8,8 +8,8 @@ from hashlib import sha256
 
 import pytest
 
-from lowcloud.aws.gateway import Gateway
-from lowcloud.aws.operations import Operation
+from lowcloud.api.aws.gateway import Gateway
+from lowcloud.api.aws.operations import Operation
 from tests.aws.wire_client import chunked, exchange, read_reply, send, sign
 from tests.conftest import serving, wait_for
 
@@ -26,7 +26,7 @@ class Store:
         self.largest_piece = 0
         self.closed = threading.Event()
 
-    def put(self, cloud, caller, request):
+    def put(self, context, caller, request):
         digest, size = sha256(), 0
         try:
             for piece in request["Body"]:
@@ -40,7 +40,7 @@ class Store:
         self.trailers[request["Key"]] = dict(request["Body"].trailers)
         return {"ETag": f'"{size}"'}
 
-    def get(self, cloud, caller, request):
+    def get(self, context, caller, request):
         size = int(request["Key"])
 
         def chunks():
@@ -61,12 +61,12 @@ def store():
 
 
 @pytest.fixture
-def served(cloud, store):
+def served(context, store):
     table = {
         ("s3", "PutObject"): Operation("s3", "PutObject", store.put, (), ()),
         ("s3", "GetObject"): Operation("s3", "GetObject", store.get, (), ()),
     }
-    gateway = Gateway(cloud, table)
+    gateway = Gateway(context, table)
     with serving(gateway) as server:
         yield server
     gateway.close()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lowcloud.engine import LOG_BYTES
+from lowcloud.engine.work import LOG_BYTES
 from tests.aws.test_lowcloud_service import BUCKET, at_end, create, put_source
 from tests.running import RunningCloud, wait_for
 

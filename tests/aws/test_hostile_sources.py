@@ -203,7 +203,7 @@ def test_no_module_of_the_server_reads_pickles():
 
 
 def test_no_server_process_has_loaded_what_could_unpickle_a_model(cloud):
-    code = "import sys, lowcloud.server; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    code = "import sys, lowcloud.server.server; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     loaded = set(printed.split())
     assert "sqlalchemy" in loaded

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lowcloud.aws.errors import AwsError
-from lowcloud.aws.hosts import OwnNames, bucket_of
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.protocol.bucket_hosts import OwnNames, bucket_of
 
 OWN = OwnNames(("cloud.example.org", "mybox", "mybox.local"), "mybox")
 

@@ -13,9 +13,9 @@ import botocore
 import pytest
 from botocore.model import Shape
 
-from lowcloud.aws.models import load_service
-from lowcloud.aws.operations import Operation
-from lowcloud.aws.services import OPERATIONS
+from lowcloud.api.aws.operations import Operation
+from lowcloud.api.aws.protocol.service_models import load_service
+from lowcloud.api.aws.services import OPERATIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "COMPATIBILITY.md"
 DEPTH = 4
@@ -46,7 +46,7 @@ def test_no_member_of_a_request_is_passed_over_in_silence(operation: Operation) 
 
 
 def test_a_member_that_no_code_mentions_is_noticed() -> None:
-    module = importlib.import_module("lowcloud.aws.sts")
+    module = importlib.import_module("lowcloud.api.aws.services.sts")
     assert not any(pattern.fullmatch("PolicyArns") for pattern in words(module)), "named in a decorator alone"
     assert not any(pattern.fullmatch("Credentials") for pattern in words(module)), "a member of an answer"
     assert any(pattern.fullmatch("DurationSeconds") for pattern in words(module))
@@ -88,7 +88,7 @@ def words(module: ModuleType) -> tuple[re.Pattern[str], ...]:
 
 def _home(value: object) -> ModuleType | None:
     module = inspect.getmodule(value)
-    return module if module is not None and module.__name__.startswith("lowcloud.aws.") else None
+    return module if module is not None and module.__name__.startswith("lowcloud.api.aws.") else None
 
 
 def _words(source: str) -> Iterator[re.Pattern[str]]:

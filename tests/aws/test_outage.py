@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from lowcloud.aws.gateway import Gateway
-from tests.conftest import make_cloud, serving
+from lowcloud.api.aws.gateway import Gateway
+from tests.conftest import make_context, serving
 from tests.postgres import start_server
 
 SMALL, LARGE = b"x" * 2_000, b"y" * 300_000
@@ -14,8 +14,8 @@ SMALL, LARGE = b"x" * 2_000, b"y" * 300_000
 
 def test_while_the_database_is_away_requests_are_answered_503_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     database = start_server()
-    cloud = make_cloud(tmp_path / "home", database.new_database())
-    gateway = Gateway(cloud)
+    context = make_context(tmp_path / "home", database.new_database())
+    gateway = Gateway(context)
     try:
         with serving(gateway) as server:
             s3, sagemaker = server.client("s3"), server.client("sagemaker")
@@ -42,5 +42,5 @@ def test_while_the_database_is_away_requests_are_answered_503_and_nothing_acknow
             assert s3.get_object(Bucket="shelf", Key="new")["Body"].read() == LARGE
     finally:
         gateway.close()
-        cloud.database.close()
+        context.database.close()
         database.remove()

@@ -12,17 +12,17 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowcloud.aws.signature import (
-    Claim,
-    Fault,
+from lowcloud.api.aws.auth.signature import (
+    SignatureClaim,
     SignatureError,
+    SignatureFault,
     canonical_request,
     read_claim,
     sign,
     string_to_sign,
     verify,
 )
-from lowcloud.aws.wire import HttpRequest
+from lowcloud.api.aws.http import HttpRequest
 from tests.protocols.cases import DATA
 
 VECTORS = sorted(path for path in (DATA / "auth" / "aws4_testsuite").glob("**/*.req"))
@@ -79,14 +79,16 @@ def signed(method="GET", url="http://127.0.0.1:4900/", headers=None, body=b"", s
     return HttpRequest(method, path, query, {"host": "127.0.0.1:4900", **found})
 
 
-def check(request: HttpRequest, payload_hash: str = EMPTY, secret: str = SECRET, now: float | None = None) -> Claim:
+def check(
+    request: HttpRequest, payload_hash: str = EMPTY, secret: str = SECRET, now: float | None = None
+) -> SignatureClaim:
     claim = read_claim(request)
     assert claim is not None
     verify(request, claim, secret, payload_hash, time.time() if now is None else now)
     return claim
 
 
-def refused(request: HttpRequest, **options) -> Fault:
+def refused(request: HttpRequest, **options) -> SignatureFault:
     with pytest.raises(SignatureError) as caught:
         check(request, **options)
     return caught.value.fault
@@ -110,8 +112,8 @@ def test_a_presigned_url_verifies_until_it_expires():
     request = signed(url="http://127.0.0.1:4900/bucket/key", service="s3", auth=auth)
     claim = check(request, "UNSIGNED-PAYLOAD")
     assert claim.expires_seconds == 60
-    assert refused(request, payload_hash="UNSIGNED-PAYLOAD", now=time.time() + 61) == Fault.EXPIRED_URL
-    assert refused(request, payload_hash="UNSIGNED-PAYLOAD", now=time.time() - 1000) == Fault.EXPIRED_URL
+    assert refused(request, payload_hash="UNSIGNED-PAYLOAD", now=time.time() + 61) == SignatureFault.EXPIRED_URL
+    assert refused(request, payload_hash="UNSIGNED-PAYLOAD", now=time.time() - 1000) == SignatureFault.EXPIRED_URL
 
 
 @pytest.mark.parametrize("change", ["method", "path", "query", "header", "body", "secret"])
@@ -131,32 +133,41 @@ def test_any_change_of_what_was_signed_is_refused(change):
         payload_hash = sha256(b"other").hexdigest()
     else:
         secret = SECRET + "x"
-    assert refused(request, payload_hash=payload_hash, secret=secret) == Fault.MISMATCH
+    assert refused(request, payload_hash=payload_hash, secret=secret) == SignatureFault.MISMATCH
 
 
 @pytest.mark.parametrize("minutes", [-16, 16])
 def test_a_clock_more_than_a_quarter_of_an_hour_away_is_refused(minutes):
-    assert refused(signed(), now=time.time() + 60 * minutes) == Fault.SKEWED
+    assert refused(signed(), now=time.time() + 60 * minutes) == SignatureFault.SKEWED
 
 
 def test_a_header_that_steers_the_request_must_be_signed():
     request = signed()
     request = HttpRequest("GET", request.path, "", {**request.headers, "x-amz-copy-source": "/other/key"})
-    assert refused(request) == Fault.UNSIGNED_HEADERS
+    assert refused(request) == SignatureFault.UNSIGNED_HEADERS
 
 
 @pytest.mark.parametrize(
     ("authorization", "fault"),
     [
-        ("AWS AKID:c2lnbmF0dXJl", Fault.OLD_VERSION),
-        ("Bearer token", Fault.MALFORMED),
-        ("AWS4-HMAC-SHA256", Fault.MALFORMED),
-        ("AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=b", Fault.MALFORMED),
-        ("AWS4-HMAC-SHA256 Credential=a/20200101/r/s/aws4_request, Signature=b", Fault.MALFORMED),
-        ("AWS4-HMAC-SHA256 Credential=a/20200101/r/s/aws4_request, SignedHeaders=date, Signature=b", Fault.MALFORMED),
-        ("AWS4-HMAC-SHA256 Credential=a/20200102/r/s/aws4_request, SignedHeaders=host, Signature=b", Fault.MALFORMED),
-        ("AWS4-HMAC-SHA256 Credential=a/20200101/r/s/aws4_request, SignedHeaders=host, Signature=\u00fc", Fault.SKEWED),
-        ("", Fault.MALFORMED),
+        ("AWS AKID:c2lnbmF0dXJl", SignatureFault.OLD_VERSION),
+        ("Bearer token", SignatureFault.MALFORMED),
+        ("AWS4-HMAC-SHA256", SignatureFault.MALFORMED),
+        ("AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=b", SignatureFault.MALFORMED),
+        ("AWS4-HMAC-SHA256 Credential=a/20200101/r/s/aws4_request, Signature=b", SignatureFault.MALFORMED),
+        (
+            "AWS4-HMAC-SHA256 Credential=a/20200101/r/s/aws4_request, SignedHeaders=date, Signature=b",
+            SignatureFault.MALFORMED,
+        ),
+        (
+            "AWS4-HMAC-SHA256 Credential=a/20200102/r/s/aws4_request, SignedHeaders=host, Signature=b",
+            SignatureFault.MALFORMED,
+        ),
+        (
+            "AWS4-HMAC-SHA256 Credential=a/20200101/r/s/aws4_request, SignedHeaders=host, Signature=\u00fc",
+            SignatureFault.SKEWED,
+        ),
+        ("", SignatureFault.MALFORMED),
     ],
 )
 def test_a_malformed_authorization_is_refused(authorization, fault):
@@ -167,7 +178,7 @@ def test_a_malformed_authorization_is_refused(authorization, fault):
 def test_a_signature_that_is_not_ascii_is_a_mismatch():
     request = signed()
     headers = {**request.headers, "authorization": request.headers["authorization"][:-1] + "\u00fc"}
-    assert refused(HttpRequest("GET", request.path, "", headers)) == Fault.MISMATCH
+    assert refused(HttpRequest("GET", request.path, "", headers)) == SignatureFault.MISMATCH
 
 
 @pytest.mark.parametrize("seconds", ["0", "604801", "-1", "1e3", "", "9" * 40, "\u0663"])
@@ -176,7 +187,7 @@ def test_a_presigned_url_lives_from_one_second_to_seven_days(seconds):
         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2F20200101%2Fr%2Fs3%2Faws4_request"
         f"&X-Amz-Date=20200101T000000Z&X-Amz-Expires={quote(seconds)}&X-Amz-SignedHeaders=host&X-Amz-Signature=0"
     )
-    assert refused(HttpRequest("GET", "/", query, {"host": "h"})) == Fault.MALFORMED_QUERY
+    assert refused(HttpRequest("GET", "/", query, {"host": "h"})) == SignatureFault.MALFORMED_QUERY
 
 
 def test_a_presigned_url_of_version_2_makes_no_claim_of_version_4():

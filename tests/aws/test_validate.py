@@ -5,10 +5,10 @@ import re
 import pytest
 from botocore.exceptions import ClientError
 
-from lowcloud.aws.errors import AwsError
-from lowcloud.aws.models import load_service
-from lowcloud.aws.operations import OPERATIONS
-from lowcloud.aws.validate import compile_pattern, refuse_unsupported, validate
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import OPERATIONS
+from lowcloud.api.aws.protocol.service_models import load_service
+from lowcloud.api.aws.protocol.validate import compile_pattern, refuse_unsupported, validate
 
 
 def errors_of(service, name, **members):

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lowcloud.engine import Engine, Input, LogLine, Phase, Replica, ReplicaStatus, Resources, StagingFailed, Work
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Engine, Input, LogLine, Phase, Replica, ReplicaStatus, Resources, StagingError, Work
 from lowcloud.runtime.algorithms.linear_learner.model import Model, save
 
 SMALL = Resources(cpus=1, memory_bytes=512 * 1024 * 1024)
@@ -21,7 +21,7 @@ OBJECTS: dict[str, bytes] = {}
 
 def fetch(source: str) -> Iterator[bytes]:
     if source not in OBJECTS:
-        raise StagingFailed(f"{source} does not exist.")
+        raise StagingError(f"{source} does not exist.")
     data = OBJECTS[source]
     for start in range(0, len(data), 1000):
         yield data[start : start + 1000]
@@ -187,7 +187,7 @@ def test_inputs_and_empty_folders_may_lie_anywhere_below_the_base(engine: Engine
 
 
 def test_a_missing_input_fails_the_staging_with_its_name(engine: Engine) -> None:
-    with pytest.raises(StagingFailed, match="s3://b/none"):
+    with pytest.raises(StagingError, match="s3://b/none"):
         engine.start(work("true", replicas=(Replica(inputs=(Input("input/data/x", "s3://b/none", 1),)),)))
 
 
@@ -292,7 +292,7 @@ def test_an_archive_holds_what_all_hosts_left_and_of_a_name_what_the_first_did(e
 def test_a_model_archive_is_unpacked_and_served_at_an_address_until_it_is_stopped(engine: Engine) -> None:
     OBJECTS["s3://b/model.tar.gz"] = model = linear_model()
     replica = Replica(archives=(Input("model", "s3://b/model.tar.gz", len(model)),))
-    command = ("python", "-m", "lowcloud.runtime.serve", "linear-learner")
+    command = ("python", "-m", "lowcloud.runtime.serving.serve", "linear-learner")
     engine.start(Work("w", command, (replica,), SMALL, serves=True))
     eventually(lambda: engine.address("w", 0) or engine.status("w")[0].phase == Phase.EXITED)
     address = engine.address("w", 0)
@@ -382,7 +382,7 @@ def test_an_environment_is_dropped_unless_it_was_used_or_a_work_runs_with_it(eng
 
 
 def test_an_environment_that_was_never_built_fails_the_staging_with_its_name(engine: Engine) -> None:
-    with pytest.raises(StagingFailed, match="'key'"):
+    with pytest.raises(StagingError, match="'key'"):
         engine.start(Work("w", ("true",), (Replica(),), SMALL, environment="key"))
 
 
@@ -406,7 +406,7 @@ def test_a_program_within_its_disk_is_left_alone(engine: Engine) -> None:
 
 def test_inputs_that_the_volume_cannot_hold_fail_the_staging(engine: Engine) -> None:
     replica = Replica(inputs=(Input("input/data/x", "s3://b/k", 2_000),))
-    with pytest.raises(StagingFailed, match=r"2,000 bytes.*1,000"):
+    with pytest.raises(StagingError, match=r"2,000 bytes.*1,000"):
         engine.start(Work("w", ("true",), (replica,), SMALL, disk_bytes=1_000))
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import Engine, Input, LazyFolder, Replica, Source, StagingFailed, Stream, Work
-from lowcloud.engine.feeding import NOT_LAZY
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.local.input_server import NOT_LAZY
+from lowcloud.engine.work import Engine, Input, InputSource, LazyFolder, Replica, StagingError, Stream, Work
 from tests.contracts.test_engine import ended, eventually, python, texts
 
 OBJECTS: dict[str, bytes] = {}
@@ -22,7 +22,7 @@ DATA = random.Random(1).randbytes(3_000_000)
 
 def fetch(source: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
     if source not in OBJECTS:
-        raise StagingFailed(f"{source} does not exist.")
+        raise StagingError(f"{source} does not exist.")
     data = OBJECTS[source][start:end]
     for at in range(0, len(data), 100_000):
         yield data[at : at + 100_000]
@@ -37,16 +37,16 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine.close()
 
 
-def source(data: bytes, name: str = "s3://b/one") -> Source:
+def source(data: bytes, name: str = "s3://b/one") -> InputSource:
     OBJECTS[name] = data
-    return Source(name, len(data))
+    return InputSource(name, len(data))
 
 
 def fed(code: str, *streams: Stream) -> Work:
     return python(BASE + code, (Replica(streams=streams),))
 
 
-def lazy(code: str, **files: Source) -> Work:
+def lazy(code: str, **files: InputSource) -> Work:
     inputs = (Input(f"input/data/train/{path}", one.name, one.size_bytes) for path, one in files.items())
     return python(BASE + code, (Replica(lazy_folders=(LazyFolder("input/data/train", tuple(inputs)),)),))
 
@@ -64,7 +64,7 @@ def lazily(engine: Engine) -> Callable[..., list[str]]:
     """Runs code over lazy files, where the machine has them."""
     engine.isolation()
 
-    def run(code: str, **files: Source) -> list[str]:
+    def run(code: str, **files: InputSource) -> list[str]:
         said = succeeds(engine, lazy(code, **files))
         if any(NOT_LAZY in line for line in said):
             pytest.skip(NOT_LAZY)
@@ -157,7 +157,7 @@ def test_a_program_whose_data_break_off_fails_and_the_log_says_why(engine: Engin
 
 
 def test_a_source_that_has_gone_fails_the_program_even_if_it_ends_well(engine: Engine) -> None:
-    stream = Stream("input/data/train", ((Source("s3://b/gone", 5),),))
+    stream = Stream("input/data/train", ((InputSource("s3://b/gone", 5),),))
     code = "import signal; signal.signal(15, lambda *_: os._exit(0))\nopen('train_0', 'rb').read()"
     engine.start(fed(code, stream))
     assert ended(engine)[0].exit_code == -9
@@ -206,7 +206,7 @@ def test_lazy_files_are_listed_at_once_and_read_when_they_are_asked_for(lazily: 
 
 
 def test_nothing_is_fetched_of_a_lazy_file_that_is_not_read(lazily: Callable[..., list[str]]) -> None:
-    assert lazily("print(os.listdir('train'))", gone=Source("s3://b/gone", 1 << 40)) == ["['gone']"]
+    assert lazily("print(os.listdir('train'))", gone=InputSource("s3://b/gone", 1 << 40)) == ["['gone']"]
 
 
 def test_a_lazy_file_is_read_here_and_there(lazily: Callable[..., list[str]]) -> None:
@@ -243,7 +243,7 @@ def test_a_lazy_folder_is_not_written_to(lazily: Callable[..., list[str]]) -> No
 
 
 def test_a_lazy_folder_of_many_files_is_listed_whole(lazily: Callable[..., list[str]]) -> None:
-    files = {f"{number:05}-{'x' * 100}": Source("s3://b/one", number) for number in range(3000)}
+    files = {f"{number:05}-{'x' * 100}": InputSource("s3://b/one", number) for number in range(3000)}
     code = "print(len(os.listdir('train')), sum(entry.stat().st_size for entry in os.scandir('train')))"
     assert lazily(code, **files) == [f"3000 {sum(range(3000))}"]
 
@@ -251,7 +251,9 @@ def test_a_lazy_folder_of_many_files_is_listed_whole(lazily: Callable[..., list[
 def test_a_lazy_file_that_cannot_be_had_is_an_error_of_its_reader_and_told_in_the_log(
     lazily: Callable[..., list[str]],
 ) -> None:
-    said = lazily("try: open('train/gone').read()\nexcept OSError as error: print(error.errno)", gone=Source("x", 9))
+    said = lazily(
+        "try: open('train/gone').read()\nexcept OSError as error: print(error.errno)", gone=InputSource("x", 9)
+    )
     assert said[-1] == "5"
     assert "gone cannot be read: x does not exist." in said
 

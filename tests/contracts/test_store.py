@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from lowcloud.store.database import Database, OtherSchema
-from lowcloud.store.prepared import Prepared
-from lowcloud.store.tables import log_streams, roles, schema_version, store_identity, training_jobs
-from lowcloud.store.upsert import insert_missing
+from lowcloud.store.db.database import Database, SchemaVersionError
+from lowcloud.store.db.prepared import Prepared
+from lowcloud.store.db.tables import log_streams, roles, schema_version, store_identity, training_jobs
+from lowcloud.store.db.upsert import insert_missing
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_database_of_another_schema_is_refused_and_left_as_it_is(url):
     with database.transaction() as connection:
         connection.execute(update(schema_version).values(version=99))
     database.close()
-    with pytest.raises(OtherSchema, match="version 99"):
+    with pytest.raises(SchemaVersionError, match="version 99"):
         Database(url)
 
 

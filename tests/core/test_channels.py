@@ -4,9 +4,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from lowcloud.core import channels
-from lowcloud.core.channels import Channel, Kind, Mode
-from lowcloud.core.errors import Invalid
+from lowcloud.core.errors import InvalidError
+from lowcloud.core.staging import channels
+from lowcloud.core.staging.channels import Channel, DataSourceType, Mode
 
 TRAIN = Channel("train", "data", "train/")
 
@@ -14,9 +14,9 @@ TRAIN = Channel("train", "data", "train/")
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ([replace(TRAIN, kind=Kind.AUGMENTED, attributes=("a",))], "Pipe mode only"),
-        ([replace(TRAIN, kind=Kind.AUGMENTED, attributes=("a",), mode=Mode.LAZY)], "Pipe mode only"),
-        ([replace(TRAIN, kind=Kind.AUGMENTED, mode=Mode.PIPE)], "AttributeNames what to send"),
+        ([replace(TRAIN, kind=DataSourceType.AUGMENTED, attributes=("a",))], "Pipe mode only"),
+        ([replace(TRAIN, kind=DataSourceType.AUGMENTED, attributes=("a",), mode=Mode.LAZY)], "Pipe mode only"),
+        ([replace(TRAIN, kind=DataSourceType.AUGMENTED, mode=Mode.PIPE)], "AttributeNames what to send"),
         ([replace(TRAIN, attributes=("a",), mode=Mode.PIPE)], "which only an augmented manifest has"),
         ([replace(TRAIN, is_wrapped=True)], "RecordIO wrapping, which is done in Pipe mode only"),
         ([TRAIN, replace(TRAIN, prefix="other/")], "'train' and 'train' cannot lie at"),
@@ -30,7 +30,7 @@ TRAIN = Channel("train", "data", "train/")
     ],
 )
 def test_what_cannot_be_laid_is_refused_by_name(asked: list[Channel], says: str) -> None:
-    with pytest.raises(Invalid, match=says):
+    with pytest.raises(InvalidError, match=says):
         channels.check(asked)
 
 
@@ -54,7 +54,7 @@ def test_a_program_is_told_how_it_gets_a_channel() -> None:
 
 
 def test_a_channel_is_read_from_its_record_and_from_that_of_an_earlier_version() -> None:
-    asked = replace(TRAIN, mode=Mode.PIPE, kind=Kind.AUGMENTED, attributes=("a", "b-ref"), seed=3)
+    asked = replace(TRAIN, mode=Mode.PIPE, kind=DataSourceType.AUGMENTED, attributes=("a", "b-ref"), seed=3)
     assert channels.from_record(asdict(asked)) == asked
     earlier = {"name": "train", "bucket": "data", "prefix": "train/", "is_manifest": True}
-    assert channels.from_record(earlier) == replace(TRAIN, kind=Kind.MANIFEST)
+    assert channels.from_record(earlier) == replace(TRAIN, kind=DataSourceType.MANIFEST)

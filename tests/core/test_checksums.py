@@ -5,8 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowcloud.core.checksums import ALGORITHMS, CAN_SPAN_PARTS, Digester, DigestMismatch, InvalidDigest, joined
-from lowcloud.core.errors import Invalid
+from lowcloud.core.errors import InvalidError
+from lowcloud.core.storage.objects.checksums import (
+    ALGORITHMS,
+    CAN_SPAN_PARTS,
+    Digester,
+    DigestMismatchError,
+    InvalidDigestError,
+    joined,
+)
 
 
 def digest(content: bytes, algorithm: str) -> str:
@@ -41,13 +48,13 @@ def test_a_claim_is_verified(algorithm: str) -> None:
     digester = Digester(algorithm)
     digester.update(b"abc")
     digester.verify({algorithm: digest(b"abc", algorithm)})
-    with pytest.raises(DigestMismatch):
+    with pytest.raises(DigestMismatchError):
         digester.verify({algorithm: digest(b"abd", algorithm)})
     for nonsense in ("", "not base64!", "AAAA" * 40):
-        with pytest.raises(InvalidDigest):
+        with pytest.raises(InvalidDigestError):
             digester.verify({algorithm: nonsense})
 
 
 def test_a_claim_that_was_not_announced_is_refused() -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidError):
         Digester("CRC32").verify({"SHA256": digest(b"", "SHA256")})

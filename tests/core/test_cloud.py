@@ -2,11 +2,11 @@
 
 import pytest
 
-from lowcloud.core.cloud import Bell, Recent
+from lowcloud.core.context import ReadCache, WakeSignal
 
 
 def test_a_value_is_read_once_until_the_bell_rings():
-    bell, recent, reads = Bell(), Recent(), []
+    bell, recent, reads = WakeSignal(), ReadCache(), []
     bell.listen(recent.forget)
 
     def read() -> int:
@@ -19,7 +19,7 @@ def test_a_value_is_read_once_until_the_bell_rings():
 
 
 def test_a_value_read_while_the_bell_rang_is_not_kept():
-    recent = Recent()
+    recent = ReadCache()
 
     def read_old() -> str:
         recent.forget()  # the change comes after the old value was read
@@ -30,7 +30,7 @@ def test_a_value_read_while_the_bell_rang_is_not_kept():
 
 
 def test_a_failed_read_is_not_remembered():
-    recent = Recent()
+    recent = ReadCache()
 
     def fail() -> str:
         raise KeyError

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from lowcloud import contract
-from lowcloud.core import environments
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.environments import Environment, index_settings, pip_configuration
-from lowcloud.core.requirements import Requirements
-from lowcloud.engine import Input
+from lowcloud.core.context import Context
+from lowcloud.core.environments import environments
+from lowcloud.core.environments.environments import EnvironmentSpec, index_settings, pip_configuration
+from lowcloud.core.environments.requirements import Requirements
+from lowcloud.engine.work import Input
 
 
 def test_a_job_without_requirements_needs_no_environment() -> None:
@@ -19,21 +19,25 @@ def test_a_job_without_requirements_needs_no_environment() -> None:
 def test_what_a_job_names_itself_it_gets_as_it_says() -> None:
     asked = Requirements(("Scikit_Learn==1.5", "rich"), ("numpy<2",), "d")
     environment = environments.of_job(("scikit-learn==1.2.*", "pandas"), asked)
-    assert environment == Environment(("pandas", "Scikit_Learn==1.5", "rich"), ("numpy<2",), "d")
-    assert environments.of_job(("pandas",), None) == Environment(("pandas",))
+    assert environment == EnvironmentSpec(("pandas", "Scikit_Learn==1.5", "rich"), ("numpy<2",), "d")
+    assert environments.of_job(("pandas",), None) == EnvironmentSpec(("pandas",))
 
 
 def test_the_key_is_that_of_the_content() -> None:
-    one = Environment(("rich",))
-    assert environments.key(one) == environments.key(Environment(("rich",)))
-    others = [Environment(("rich", "six")), Environment(("rich",), ("six<2",)), Environment(("rich",), (), "d")]
+    one = EnvironmentSpec(("rich",))
+    assert environments.key(one) == environments.key(EnvironmentSpec(("rich",)))
+    others = [
+        EnvironmentSpec(("rich", "six")),
+        EnvironmentSpec(("rich",), ("six<2",)),
+        EnvironmentSpec(("rich",), (), "d"),
+    ]
     assert len({environments.key(other) for other in [one, *others]}) == 4
 
 
-def test_the_builder_gets_requirements_code_and_network(cloud: Cloud) -> None:
-    environment = Environment(("./pkg", "rich"), ("rich<14",), "digest")
+def test_the_builder_gets_requirements_code_and_network(context: Context) -> None:
+    environment = EnvironmentSpec(("./pkg", "rich"), ("rich<14",), "digest")
     code = Input(contract.CODE, "s3://bucket/source.tar.gz", 10)
-    work = environments.builder(cloud, environment, code)
+    work = environments.builder(context, environment, code)
     assert work.id == f"environment/{work.builds}"
     assert work.builds == environments.key(environment)
     assert work.network
@@ -41,9 +45,9 @@ def test_the_builder_gets_requirements_code_and_network(cloud: Cloud) -> None:
     assert work.replicas[0].archives == (code,)
 
 
-def test_code_that_no_requirement_names_is_not_laid(cloud: Cloud) -> None:
+def test_code_that_no_requirement_names_is_not_laid(context: Context) -> None:
     code = Input(contract.CODE, "s3://bucket/source.tar.gz", 10)
-    assert environments.builder(cloud, Environment(("rich",)), code).replicas[0].archives == ()
+    assert environments.builder(context, EnvironmentSpec(("rich",)), code).replicas[0].archives == ()
 
 
 @pytest.fixture

@@ -2,41 +2,43 @@
 
 import pytest
 
-from lowcloud.core import buckets, inputs, objects
-from lowcloud.core.channels import Channel, Kind
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.laying import lay
-from lowcloud.engine import StagingFailed
+from lowcloud.core.context import Context
+from lowcloud.core.staging import inputs
+from lowcloud.core.staging.channels import Channel, DataSourceType
+from lowcloud.core.staging.input_staging import lay
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.objects import objects
+from lowcloud.engine.work import StagingError
 
 ROWS = b"1,2\n" * 20_000
 SOURCE = inputs.source_of("data", "train.csv")
 
 
 @pytest.fixture
-def blob(cloud: Cloud):
+def blob(context: Context):
     """The file that holds the only object."""
-    buckets.create(cloud, "data")
-    objects.put(cloud, "data", "train.csv", [ROWS])
-    return next(path for path in (cloud.settings.data / "objects").glob("*/*"))
+    buckets.create(context, "data")
+    objects.put(context, "data", "train.csv", [ROWS])
+    return next(path for path in (context.settings.data / "objects").glob("*/*"))
 
 
 def change_a_bit(blob):
     blob.write_bytes(bytes([blob.read_bytes()[0] ^ 1]) + blob.read_bytes()[1:])
 
 
-def test_an_object_is_read_whole(cloud, blob):
-    assert b"".join(inputs.fetch(cloud, SOURCE)) == ROWS
+def test_an_object_is_read_whole(context, blob):
+    assert b"".join(inputs.fetch(context, SOURCE)) == ROWS
 
 
 @pytest.mark.parametrize("harm", [change_a_bit, lambda blob: blob.unlink()], ids=["changed", "lost"])
-def test_a_damaged_object_cannot_be_laid_and_is_named(cloud, blob, harm):
+def test_a_damaged_object_cannot_be_laid_and_is_named(context, blob, harm):
     harm(blob)
-    with pytest.raises(StagingFailed, match=r"s3://data/train\.csv is damaged; upload it again"):
-        list(inputs.fetch(cloud, SOURCE))
+    with pytest.raises(StagingError, match=r"s3://data/train\.csv is damaged; upload it again"):
+        list(inputs.fetch(context, SOURCE))
 
 
 @pytest.mark.parametrize("harm", [change_a_bit, lambda blob: blob.unlink()], ids=["changed", "lost"])
-def test_a_damaged_manifest_cannot_be_used_and_is_named(cloud, blob, harm):
+def test_a_damaged_manifest_cannot_be_used_and_is_named(context, blob, harm):
     harm(blob)
-    with pytest.raises(StagingFailed, match=r"s3://data/train\.csv is damaged; upload it again"):
-        lay(cloud, [Channel("train", "data", "train.csv", kind=Kind.MANIFEST)], 1)
+    with pytest.raises(StagingError, match=r"s3://data/train\.csv is damaged; upload it again"):
+        lay(context, [Channel("train", "data", "train.csv", kind=DataSourceType.MANIFEST)], 1)

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.core import buckets, job_creation, job_work, jobs, jobs_lifecycle, objects, shares
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import Invalid, StorageFull
-from lowcloud.core.jobs import TRAINING, Job, State
-from lowcloud.core.reconciler import Claim
-from lowcloud.engine import Replica, Resources, Work
-from lowcloud.store.tables import training_jobs
+from lowcloud.core.context import Context
+from lowcloud.core.control.reconciler import LeasedRecord
+from lowcloud.core.errors import InvalidError, StorageFullError
+from lowcloud.core.jobs import creation, jobs, lifecycle
+from lowcloud.core.jobs import work as job_work
+from lowcloud.core.jobs.jobs import TRAINING, Job, State
+from lowcloud.core.scheduling import capacity
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.objects import objects
+from lowcloud.engine.work import Replica, Resources, Work
+from lowcloud.store.db.tables import training_jobs
 from tests.core import test_jobs_lifecycle
 
 NAME = "job"
@@ -21,31 +25,31 @@ SPECIFICATION = replace(test_jobs_lifecycle.SPECIFICATION, hyperparameters={"pre
 
 
 @pytest.fixture
-def claim(cloud: Cloud) -> Claim:
+def claim(context: Context) -> LeasedRecord:
     """A job whose program has ended; its model is to be stored."""
-    buckets.create(cloud, BUCKET)
-    job_creation.create(cloud, TRAINING, NAME, SPECIFICATION)
-    work = Work(jobs.find(cloud, TRAINING, NAME).work_id, ("true",), (Replica(),), Resources(1, 1 << 30))
-    cloud.engine.start(work)
-    claim = Claim(cloud, training_jobs, NAME, "one")
-    with cloud.database.transaction() as connection:
+    buckets.create(context, BUCKET)
+    creation.create(context, TRAINING, NAME, SPECIFICATION)
+    work = Work(jobs.find(context, TRAINING, NAME).work_id, ("true",), (Replica(),), Resources(1, 1 << 30))
+    context.engine.start(work)
+    claim = LeasedRecord(context, training_jobs, NAME, "one")
+    with context.database.transaction() as connection:
         connection.execute(training_jobs.update().values(state=State.STORING, lease_owner="one"))
     return claim
 
 
-def model_folder(cloud: Cloud) -> Path:
-    return next(cloud.settings.work.glob("*/0/base/model"))
+def model_folder(context: Context) -> Path:
+    return next(context.settings.work.glob("*/0/base/model"))
 
 
-def ended(claim: Claim) -> Job:
-    assert jobs_lifecycle.advance(TRAINING, claim) is None
-    return jobs.find(claim.cloud, TRAINING, NAME)
+def ended(claim: LeasedRecord) -> Job:
+    assert lifecycle.advance(TRAINING, claim) is None
+    return jobs.find(claim.context, TRAINING, NAME)
 
 
-def test_a_model_is_stored_as_the_program_left_it(cloud, claim):
-    (model_folder(cloud) / "weights").write_text("1")
+def test_a_model_is_stored_as_the_program_left_it(context, claim):
+    (model_folder(context) / "weights").write_text("1")
     assert ended(claim).state == State.COMPLETED
-    assert objects.head(cloud, BUCKET, f"output/{NAME}/output/model.tar.gz").size
+    assert objects.head(context, BUCKET, f"output/{NAME}/output/model.tar.gz").size
 
 
 def remove_it(model: Path) -> None:
@@ -64,38 +68,40 @@ def dig_too_deep(model: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [remove_it, replace_it_by_a_link, dig_too_deep])
-def test_a_model_that_cannot_be_packed_fails_its_job_with_the_reason(cloud, claim, harm):
-    harm(model_folder(cloud))
+def test_a_model_that_cannot_be_packed_fails_its_job_with_the_reason(context, claim, harm):
+    harm(model_folder(context))
     job = ended(claim)
     assert job.state == State.FAILED
     assert "model folder cannot be read" in str(job.progress.failure)
 
 
-def test_a_model_that_meets_a_full_disk_is_stored_when_there_is_space(cloud, claim, monkeypatch):
+def test_a_model_that_meets_a_full_disk_is_stored_when_there_is_space(context, claim, monkeypatch):
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("lowcloud.core.bodies.LARGEST_SMALL_BYTES", 0)  # a small model lies in the database
+    monkeypatch.setattr(
+        "lowcloud.core.storage.objects.bodies.LARGEST_SMALL_BYTES", 0
+    )  # a small model lies in the database
     with monkeypatch.context() as full:
-        full.setattr("lowcloud.store.files.BlobWriter.write", refuse)
-        with pytest.raises(StorageFull):
-            jobs_lifecycle.advance(TRAINING, claim)
-    assert jobs.find(cloud, TRAINING, NAME).state == State.STORING
+        full.setattr("lowcloud.store.blobs.files.BlobWriter.write", refuse)
+        with pytest.raises(StorageFullError):
+            lifecycle.advance(TRAINING, claim)
+    assert jobs.find(context, TRAINING, NAME).state == State.STORING
     assert ended(claim).state == State.COMPLETED
 
 
-def test_an_output_bucket_that_does_not_exist_is_refused_before_anything_runs(cloud):
-    with pytest.raises(Invalid, match=r"'bucket' of the output does not exist\. Create it"):
-        job_creation.create(cloud, TRAINING, NAME, SPECIFICATION)
+def test_an_output_bucket_that_does_not_exist_is_refused_before_anything_runs(context):
+    with pytest.raises(InvalidError, match=r"'bucket' of the output does not exist\. Create it"):
+        creation.create(context, TRAINING, NAME, SPECIFICATION)
 
 
-def test_a_job_that_an_earlier_version_has_kept_is_read(cloud, claim):
+def test_a_job_that_an_earlier_version_has_kept_is_read(context, claim):
     old = training_jobs.update().values(specification={**asdict(SPECIFICATION), "is_output_compressed": True})
-    with cloud.database.transaction() as connection:
+    with context.database.transaction() as connection:
         connection.execute(old)
-    assert jobs.find(cloud, TRAINING, NAME).specification == SPECIFICATION
+    assert jobs.find(context, TRAINING, NAME).specification == SPECIFICATION
 
 
-def test_a_host_does_not_get_all_of_the_memory(cloud, claim):
-    limit = job_work.plan(cloud, jobs.find(cloud, TRAINING, NAME)).resources.memory_bytes
-    assert limit <= cloud.engine.capacity().memory_bytes - shares.RESERVE_BYTES
+def test_a_host_does_not_get_all_of_the_memory(context, claim):
+    limit = job_work.plan(context, jobs.find(context, TRAINING, NAME)).resources.memory_bytes
+    assert limit <= context.engine.capacity().memory_bytes - capacity.RESERVE_BYTES

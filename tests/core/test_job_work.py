@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.core import images, job_work
-from lowcloud.core.jobs import PROCESSING, TRAINING, Kind
-from lowcloud.engine import Phase, ReplicaStatus
-from tests.conftest import make_cloud
+from lowcloud.core.jobs import work
+from lowcloud.core.jobs.jobs import PROCESSING, TRAINING, JobKind
+from lowcloud.core.programs import images
+from lowcloud.engine.work import Phase, ReplicaStatus
+from tests.conftest import make_context
 from tests.core.test_jobs_lifecycle import SPECIFICATION, job
 
 
@@ -20,10 +21,10 @@ from tests.core.test_jobs_lifecycle import SPECIFICATION, job
     ],
 )
 def test_a_program_that_was_ended_for_a_limit_fails_with_what_to_do(tmp_path: Path, reason: str, sentence: str) -> None:
-    cloud = make_cloud(tmp_path / "home")
+    context = make_context(tmp_path / "home")
     ended = ReplicaStatus(Phase.EXITED, -9, 1.0, 2.0, reason)
-    assert job_work.failure(cloud, job(), (ended,)).startswith(sentence)
-    cloud.database.close()
+    assert work.failure(context, job(), (ended,)).startswith(sentence)
+    context.database.close()
 
 
 @pytest.mark.parametrize(
@@ -36,11 +37,11 @@ def test_a_program_that_was_ended_for_a_limit_fails_with_what_to_do(tmp_path: Pa
     ],
 )
 def test_a_container_is_told_to_train_where_nothing_else_is_said(
-    tmp_path: Path, kind: Kind, entrypoint: tuple[str, ...], arguments: tuple[str, ...], expected: tuple[str, ...]
+    tmp_path: Path, kind: JobKind, entrypoint: tuple[str, ...], arguments: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
-    cloud = make_cloud(tmp_path / "home")
-    images.teach(cloud, images.Image("mine", 0.0, is_container=True))
+    context = make_context(tmp_path / "home")
+    images.teach(context, images.Image("mine", 0.0, is_container=True))
     asked = replace(SPECIFICATION, image="mine", entrypoint=entrypoint, arguments=arguments)
-    program = images.program_of(cloud, kind, asked)
+    program = images.program_of(context, kind, asked)
     assert (program.container, program.command) == ("mine", expected)
-    cloud.database.close()
+    context.database.close()

@@ -5,10 +5,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowcloud.core.job_work import LOST as HOST_LOST
-from lowcloud.core.jobs import TRAINING, Job, Limit, Output, Progress, Specification, State, waits_until
-from lowcloud.core.jobs_lifecycle import Action, Observation, step
-from lowcloud.engine import Phase, ReplicaStatus, Resources
+from lowcloud.core.jobs.jobs import TRAINING, Job, Limit, Output, Progress, Specification, State, waits_until
+from lowcloud.core.jobs.lifecycle import JobAction, Observation, step
+from lowcloud.core.jobs.work import LOST as HOST_LOST
+from lowcloud.engine.work import Phase, ReplicaStatus, Resources
 
 RUNNING = ReplicaStatus(Phase.RUNNING, started_at=1.0)
 DONE = ReplicaStatus(Phase.EXITED, 0, 1.0, 2.0)
@@ -38,13 +38,13 @@ def job(state: State = State.PENDING, **changes: object) -> Job:
 def test_a_job_passes_through_its_states_to_completion():
     pending = replace(job(), progress=Progress())
     staging, action = step(pending, Observation(), 1.0)
-    assert (staging.state, action, staging.progress.started_at) == (State.STAGING, Action.START, 1.0)
+    assert (staging.state, action, staging.progress.started_at) == (State.STAGING, JobAction.START, 1.0)
     running, action = step(staging, Observation((RUNNING,)), 2.0)
     assert (running.state, action) == (State.RUNNING, None)
     storing, action = step(running, Observation((DONE,)), 3.0)
-    assert (storing.state, action) == (State.STORING, Action.STORE)
+    assert (storing.state, action) == (State.STORING, JobAction.STORE)
     ended, action = step(storing, Observation(artifact="s3://bucket/model.tar.gz"), 4.5)
-    assert (ended.state, action) == (State.COMPLETED, Action.REMOVE)
+    assert (ended.state, action) == (State.COMPLETED, JobAction.REMOVE)
     assert ended.progress.artifact == "s3://bucket/model.tar.gz"
     assert (ended.ended_at, ended.progress.billable_seconds) == (4.5, 4)
     assert step(ended, Observation(is_removed=True), 5.0) == (ended, None)
@@ -63,7 +63,7 @@ def test_a_job_stopped_before_it_began_is_stopped_and_bills_nothing():
 
 def test_inputs_that_cannot_be_laid_fail_the_job_with_the_reason():
     ended, action = step(job(State.STAGING), Observation(failure="ClientError: no data"), 1.0)
-    assert (ended.state, ended.progress.failure, action) == (State.FAILED, "ClientError: no data", Action.REMOVE)
+    assert (ended.state, ended.progress.failure, action) == (State.FAILED, "ClientError: no data", JobAction.REMOVE)
 
 
 def test_a_program_that_fails_fails_the_job():
@@ -74,23 +74,23 @@ def test_a_program_that_fails_fails_the_job():
 def test_one_failed_host_ends_the_others_before_the_job_fails():
     seen = Observation((FAILED, RUNNING), failure="AlgorithmError: no")
     stopping, action = step(job(State.RUNNING), seen, 1.0)
-    assert (stopping.state, action) == (State.STOPPING, Action.STOP)
+    assert (stopping.state, action) == (State.STOPPING, JobAction.STOP)
     ended, _ = step(stopping, Observation((FAILED, DONE)), 2.0)
     assert (ended.state, ended.progress.failure) == (State.FAILED, "AlgorithmError: no")
 
 
 def test_a_stopped_program_keeps_the_model_it_saved():
     stopping, action = step(job(State.RUNNING, stop_requested=True), Observation((RUNNING,)), 1.0)
-    assert (stopping.state, action) == (State.STOPPING, Action.STOP)
+    assert (stopping.state, action) == (State.STOPPING, JobAction.STOP)
     storing, action = step(stopping, Observation((replace(DONE, exit_code=-15),)), 2.0)
-    assert (storing.state, action) == (State.STORING, Action.STORE)
+    assert (storing.state, action) == (State.STORING, JobAction.STORE)
     ended, _ = step(storing, Observation(artifact="s3://bucket/model.tar.gz"), 3.0)
     assert (ended.state, ended.progress.artifact) == (State.STOPPED, "s3://bucket/model.tar.gz")
 
 
 def test_a_job_past_its_time_limit_is_stopped_for_that_reason():
     stopping, action = step(job(State.RUNNING), Observation((RUNNING,)), 101.5)
-    assert (stopping.state, action, stopping.progress.ended_by) == (State.STOPPING, Action.STOP, Limit.RUNTIME)
+    assert (stopping.state, action, stopping.progress.ended_by) == (State.STOPPING, JobAction.STOP, Limit.RUNTIME)
 
 
 def test_work_that_vanished_fails_the_job():
@@ -112,28 +112,28 @@ def test_a_job_stopped_while_inputs_are_laid_is_stopped_and_nothing_is_started()
         Observation(failure=""),
     ):
         ended, action = step(job(State.STAGING, stop_requested=True), seen, 3.0)
-        assert (ended.state, action, ended.progress.failure) == (State.STOPPED, Action.REMOVE, None)
+        assert (ended.state, action, ended.progress.failure) == (State.STOPPED, JobAction.REMOVE, None)
         assert not ended.progress.ended_by
 
 
 def test_a_job_whose_time_is_over_while_inputs_are_laid_is_stopped_for_that_reason():
     ended, action = step(job(State.STAGING), Observation((NEVER_STARTED,)), 101.5)
-    assert (ended.state, action, ended.progress.ended_by) == (State.STOPPED, Action.REMOVE, Limit.RUNTIME)
+    assert (ended.state, action, ended.progress.ended_by) == (State.STOPPED, JobAction.REMOVE, Limit.RUNTIME)
 
 
 def test_a_stop_that_comes_just_after_the_program_began_ends_it_as_any_other():
     for seen in (Observation((RUNNING,)), Observation((replace(DONE, exit_code=-15), STAGING))):
         stopping, action = step(job(State.STAGING, stop_requested=True), seen, 3.0)
-        assert (stopping.state, action) == (State.STOPPING, Action.STOP)
+        assert (stopping.state, action) == (State.STOPPING, JobAction.STOP)
 
 
 def test_an_environment_that_is_not_there_is_built_before_the_inputs_are_laid():
     pending = replace(job(), progress=Progress())
     preparing, action = step(pending, Observation(has_environment=False), 1.0)
-    assert (preparing.state, action) == (State.PREPARING, Action.PREPARE)
-    assert step(preparing, Observation(has_environment=False), 2.0) == (preparing, Action.PREPARE)
+    assert (preparing.state, action) == (State.PREPARING, JobAction.PREPARE)
+    assert step(preparing, Observation(has_environment=False), 2.0) == (preparing, JobAction.PREPARE)
     staging, action = step(preparing, Observation(), 3.0)
-    assert (staging.state, action) == (State.STAGING, Action.START)
+    assert (staging.state, action) == (State.STAGING, JobAction.START)
     ended, _ = step(preparing, Observation(has_environment=False, failure="ClientError: no such package"), 3.0)
     assert (ended.state, ended.progress.failure) == (State.FAILED, "ClientError: no such package")
 
@@ -144,9 +144,9 @@ SPOT = replace(SPECIFICATION, is_interruptible=True, max_wait_seconds=500)
 def test_an_interrupted_job_starts_again_and_its_time_goes_on_where_it_was():
     running = job(State.RUNNING, interrupt_requested=True, specification=SPOT)
     stopping, action = step(running, Observation((RUNNING,)), 31.0)
-    assert (stopping.state, action) == (State.STOPPING, Action.STOP)
+    assert (stopping.state, action) == (State.STOPPING, JobAction.STOP)
     restarting, action = step(stopping, Observation((DONE,)), 41.0)
-    assert (restarting.state, action) == (State.RESTARTING, Action.CLEAR)
+    assert (restarting.state, action) == (State.RESTARTING, JobAction.CLEAR)
     pending, action = step(restarting, Observation(is_cleared=True), 42.0)
     assert (pending.state, pending.is_admitted, pending.interrupt_requested, action) == (
         State.PENDING,
@@ -174,14 +174,14 @@ def test_an_interrupted_job_that_waits_too_long_is_stopped_for_that_reason():
 def test_a_stop_counts_for_more_than_an_interruption():
     stopping = job(State.STOPPING, interrupt_requested=True, stop_requested=True, specification=SPOT)
     storing, action = step(stopping, Observation((DONE,)), 2.0)
-    assert (storing.state, action) == (State.STORING, Action.STORE)
+    assert (storing.state, action) == (State.STORING, JobAction.STORE)
 
 
 def test_a_lost_host_is_retried_as_often_as_asked_and_a_failed_program_never():
     asked = replace(SPECIFICATION, retries=1)
     running = job(State.RUNNING, specification=asked)
     restarting, action = step(running, Observation((LOST,), failure=HOST_LOST), 2.0)
-    assert (restarting.state, action) == (State.RESTARTING, Action.CLEAR)
+    assert (restarting.state, action) == (State.RESTARTING, JobAction.CLEAR)
     pending, _ = step(restarting, Observation(is_cleared=True), 3.0)
     assert (pending.progress.attempt, pending.progress.failure) == (2, None)
     ended, _ = step(replace(pending, state=State.RUNNING), Observation((LOST,), failure=HOST_LOST), 4.0)
@@ -200,16 +200,16 @@ def test_a_host_that_is_lost_before_all_run_or_while_the_environment_is_built_is
     begun = job(State.STAGING, specification=asked)
     for seen in (Observation((LOST, STAGING), failure=HOST_LOST), Observation(failure=HOST_LOST)):
         restarting, action = step(begun, seen, 2.0)
-        assert (restarting.state, action, restarting.progress.retried) == (State.RESTARTING, Action.CLEAR, 1)
+        assert (restarting.state, action, restarting.progress.retried) == (State.RESTARTING, JobAction.CLEAR, 1)
     preparing = job(State.PREPARING, specification=asked)
     restarting, action = step(preparing, Observation(has_environment=False, failure=HOST_LOST), 2.0)
-    assert (restarting.state, action) == (State.RESTARTING, Action.CLEAR)
+    assert (restarting.state, action) == (State.RESTARTING, JobAction.CLEAR)
 
 
 def test_an_interrupted_job_whose_checkpoints_could_not_be_stored_fails_rather_than_begin_without_them():
     stopping = job(State.STOPPING, interrupt_requested=True, specification=SPOT)
     ended, action = step(stopping, Observation((DONE,), unstored="ClientError: no bucket"), 2.0)
-    assert (ended.state, ended.progress.failure, action) == (State.FAILED, "ClientError: no bucket", Action.REMOVE)
+    assert (ended.state, ended.progress.failure, action) == (State.FAILED, "ClientError: no bucket", JobAction.REMOVE)
 
 
 observations = st.builds(

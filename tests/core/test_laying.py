@@ -8,43 +8,45 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lowcloud.core import buckets, inputs, laying, objects
-from lowcloud.core.channels import Channel, Kind, Mode
-from lowcloud.core.cloud import Cloud
-from lowcloud.engine import Input, Source, StagingFailed
+from lowcloud.core.context import Context
+from lowcloud.core.staging import input_staging, inputs
+from lowcloud.core.staging.channels import Channel, DataSourceType, Mode
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.objects import objects
+from lowcloud.engine.work import Input, InputSource, StagingError
 
 KEYS = ["train/a.csv", "train/b/c.csv", "train/b/d.csv", "train/e.csv", "train/f.csv"]
 TRAIN = Channel("train", "data", "train/")
 
 
 @pytest.fixture
-def data(cloud: Cloud) -> Cloud:
+def data(context: Context) -> Context:
     """A cloud with some objects, each holding its own key."""
-    buckets.create(cloud, "data")
+    buckets.create(context, "data")
     for key in KEYS:
-        objects.put(cloud, "data", key, [key.encode()])
-    return cloud
+        objects.put(context, "data", key, [key.encode()])
+    return context
 
 
-def put(cloud: Cloud, key: str, body: str) -> None:
-    objects.put(cloud, "data", key, [body.encode()])
+def put(context: Context, key: str, body: str) -> None:
+    objects.put(context, "data", key, [body.encode()])
 
 
-def read(cloud: Cloud, source: Source | Input) -> str:
-    name = source.name if isinstance(source, Source) else source.source
-    return b"".join(inputs.fetch(cloud, name, 0, source.size_bytes)).decode()
+def read(context: Context, source: InputSource | Input) -> str:
+    name = source.name if isinstance(source, InputSource) else source.source
+    return b"".join(inputs.fetch(context, name, 0, source.size_bytes)).decode()
 
 
-def names(cloud: Cloud, channel: Channel, hosts: int) -> list[list[str]]:
+def names(context: Context, channel: Channel, hosts: int) -> list[list[str]]:
     """The keys that each host gets."""
     found = []
-    for laid in laying.lay(cloud, [channel], hosts):
-        sources: list[Source | Input] = [*laid.inputs]
+    for laid in input_staging.lay(context, [channel], hosts):
+        sources: list[InputSource | Input] = [*laid.inputs]
         sources += [file for folder in laid.lazy_folders for file in folder.files]
         for stream in laid.streams:
             mine = stream.records[stream.shard :: stream.shards]
-            sources += [piece for record in mine for piece in record if isinstance(piece, Source)]
-        found.append([read(cloud, source) for source in sources])
+            sources += [piece for record in mine for piece in record if isinstance(piece, InputSource)]
+        found.append([read(context, source) for source in sources])
     return found
 
 
@@ -55,7 +57,7 @@ def names(cloud: Cloud, channel: Channel, hosts: int) -> list[list[str]]:
     seed=st.none() | st.integers(-(2**63), 2**63 - 1),
 )
 def test_every_object_goes_to_exactly_one_of_the_hosts_that_share(
-    data: Cloud, hosts: int, mode: Mode, seed: int | None
+    data: Context, hosts: int, mode: Mode, seed: int | None
 ) -> None:
     shares = names(data, replace(TRAIN, is_sharded=True, mode=mode, seed=seed), hosts)
     assert Counter(key for share in shares for key in share) == Counter(KEYS)
@@ -64,24 +66,26 @@ def test_every_object_goes_to_exactly_one_of_the_hosts_that_share(
 
 
 @pytest.mark.parametrize("mode", [Mode.FILE, Mode.LAZY])
-def test_a_manifest_names_the_objects_and_their_paths(data: Cloud, mode: Mode) -> None:
+def test_a_manifest_names_the_objects_and_their_paths(data: Context, mode: Mode) -> None:
     put(data, "manifest", json.dumps([{"prefix": "s3://data/train/"}, "b/d.csv", "a.csv"]))
-    channel = replace(TRAIN, prefix="manifest", kind=Kind.MANIFEST, mode=mode)
-    (laid,) = laying.lay(data, [channel], 1)
+    channel = replace(TRAIN, prefix="manifest", kind=DataSourceType.MANIFEST, mode=mode)
+    (laid,) = input_staging.lay(data, [channel], 1)
     files = laid.inputs or laid.lazy_folders[0].files
     assert [file.path for file in files] == ["input/data/train/b/d.csv", "input/data/train/a.csv"]
     assert names(data, channel, 1) == [["train/b/d.csv", "train/a.csv"]]
 
 
-def test_an_augmented_manifest_gives_the_attributes_in_the_order_asked_for(data: Cloud) -> None:
+def test_an_augmented_manifest_gives_the_attributes_in_the_order_asked_for(data: Context) -> None:
     lines = [
         {"label": 1, "other": "x", "image-ref": "s3://data/train/a.csv"},
         {"image-ref": "s3://data/train/e.csv", "label": {"a": [1, 2.5, None]}},
         {"image-ref": "s3://data/train/f.csv", "label": 'it\'s a "cat"\nor é'},
     ]
     put(data, "lines", "\n".join(map(json.dumps, lines)) + "\n\n")
-    channel = Channel("train", "data", "lines", kind=Kind.AUGMENTED, mode=Mode.PIPE, attributes=("image-ref", "label"))
-    (laid,) = laying.lay(data, [channel], 1)
+    channel = Channel(
+        "train", "data", "lines", kind=DataSourceType.AUGMENTED, mode=Mode.PIPE, attributes=("image-ref", "label")
+    )
+    (laid,) = input_staging.lay(data, [channel], 1)
     sent = [
         [piece if isinstance(piece, str) else read(data, piece) for piece in record]
         for record in laid.streams[0].records
@@ -106,59 +110,61 @@ def test_an_augmented_manifest_gives_the_attributes_in_the_order_asked_for(data:
         ('"' + "x" * (1 << 20), "more than 1048576 bytes"),
     ],
 )
-def test_a_bad_line_of_an_augmented_manifest_is_named(data: Cloud, line: str, says: str) -> None:
+def test_a_bad_line_of_an_augmented_manifest_is_named(data: Context, line: str, says: str) -> None:
     put(data, "lines", '{"image-ref": "s3://data/train/a.csv"}\n' + line + "\n")
-    channel = Channel("train", "data", "lines", kind=Kind.AUGMENTED, mode=Mode.PIPE, attributes=("image-ref",))
-    with pytest.raises(StagingFailed, match=says):
-        laying.lay(data, [channel], 1)
+    channel = Channel(
+        "train", "data", "lines", kind=DataSourceType.AUGMENTED, mode=Mode.PIPE, attributes=("image-ref",)
+    )
+    with pytest.raises(StagingError, match=says):
+        input_staging.lay(data, [channel], 1)
 
 
 @pytest.mark.parametrize("mode", Mode)
-def test_a_channel_without_data_fails_and_an_optional_one_gives_nothing(data: Cloud, mode: Mode) -> None:
+def test_a_channel_without_data_fails_and_an_optional_one_gives_nothing(data: Context, mode: Mode) -> None:
     nothing = replace(TRAIN, prefix="nothing/", mode=mode)
-    with pytest.raises(StagingFailed, match='No S3 objects found under S3 URL "s3://data/nothing/"'):
-        laying.lay(data, [nothing], 1)
+    with pytest.raises(StagingError, match='No S3 objects found under S3 URL "s3://data/nothing/"'):
+        input_staging.lay(data, [nothing], 1)
     assert names(data, replace(nothing, is_optional=True), 1) == [[]]
 
 
 @pytest.mark.parametrize("key", ["train/../x", "train/a//b", "train/./x", "train/a\0b"])
 @pytest.mark.parametrize("mode", [Mode.FILE, Mode.LAZY])
-def test_a_key_that_is_no_path_is_refused(data: Cloud, key: str, mode: Mode) -> None:
+def test_a_key_that_is_no_path_is_refused(data: Context, key: str, mode: Mode) -> None:
     put(data, key, "x")
-    with pytest.raises(StagingFailed, match="is no usable file path"):
-        laying.lay(data, [replace(TRAIN, mode=mode)], 1)
+    with pytest.raises(StagingError, match="is no usable file path"):
+        input_staging.lay(data, [replace(TRAIN, mode=mode)], 1)
 
 
-def test_lazy_files_that_cannot_be_beside_each_other_are_named(data: Cloud) -> None:
+def test_lazy_files_that_cannot_be_beside_each_other_are_named(data: Context) -> None:
     put(data, "train/a.csv/inner", "x")
-    with pytest.raises(StagingFailed, match=r"'input/data/train/a.csv' would be a file and"):
-        laying.lay(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+    with pytest.raises(StagingError, match=r"'input/data/train/a.csv' would be a file and"):
+        input_staging.lay(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
 
 
-def test_a_lazy_name_that_no_file_system_takes_is_refused(data: Cloud) -> None:
+def test_a_lazy_name_that_no_file_system_takes_is_refused(data: Context) -> None:
     put(data, "train/" + "é" * 128, "x")
-    with pytest.raises(StagingFailed, match="more than 255 bytes"):
-        laying.lay(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+    with pytest.raises(StagingError, match="more than 255 bytes"):
+        input_staging.lay(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
 
 
-def test_what_is_replaced_while_a_program_reads_it_is_never_mixed(data: Cloud) -> None:
-    (laid,) = laying.lay(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+def test_what_is_replaced_while_a_program_reads_it_is_never_mixed(data: Context) -> None:
+    (laid,) = input_staging.lay(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
     put(data, "train/a.csv", "replaced")
-    with pytest.raises(StagingFailed, match=r"s3://data/train/a.csv was replaced while a job read it"):
+    with pytest.raises(StagingError, match=r"s3://data/train/a.csv was replaced while a job read it"):
         read(data, laid.lazy_folders[0].files[0])
 
 
-def test_a_version_is_read_on_after_it_was_replaced(data: Cloud) -> None:
+def test_a_version_is_read_on_after_it_was_replaced(data: Context) -> None:
     buckets.set_versioning(data, "data", buckets.ENABLED)
     put(data, "train/a.csv", "first")
-    (laid,) = laying.lay(data, [replace(TRAIN, mode=Mode.PIPE)], 1)
+    (laid,) = input_staging.lay(data, [replace(TRAIN, mode=Mode.PIPE)], 1)
     put(data, "train/a.csv", "second")
     piece = laid.streams[0].records[0][0]
-    assert isinstance(piece, Source)
+    assert isinstance(piece, InputSource)
     assert read(data, piece) == "first"
 
 
-def test_a_range_of_an_object_is_read(data: Cloud) -> None:
+def test_a_range_of_an_object_is_read(data: Context) -> None:
     put(data, "digits", "0123456789" * 100_000)
     source = inputs.source_of("data", "digits")
     assert b"".join(inputs.fetch(data, source, 999_995)) == b"56789"

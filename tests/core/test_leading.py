@@ -5,17 +5,17 @@ import sys
 
 import pytest
 
-from lowcloud.core.leading import Leading
-from lowcloud.core.reconciler import Claim
-from lowcloud.store.tables import training_jobs
+from lowcloud.core.control.leader_election import Leading
+from lowcloud.core.control.reconciler import LeasedRecord
+from lowcloud.store.db.tables import training_jobs
 from tests.conftest import wait_for
 
 KINDS = {training_jobs: lambda claim: None}
 
 
 @pytest.fixture
-def two(cloud):
-    return Leading(cloud, KINDS), Leading(cloud, KINDS)
+def two(context):
+    return Leading(context, KINDS), Leading(context, KINDS)
 
 
 def test_the_second_leads_when_the_first_has_stopped_and_the_last_knows_that_it_is(two):
@@ -40,16 +40,16 @@ def test_one_that_never_led_may_be_the_last(two):
     first.close()
 
 
-def test_a_leader_that_is_killed_is_followed_at_once_and_its_leases_are_void(cloud):
+def test_a_leader_that_is_killed_is_followed_at_once_and_its_leases_are_void(context):
     name = "claimed"
-    with cloud.database.transaction() as connection:
-        far = cloud.now() + 3600
+    with context.database.transaction() as connection:
+        far = context.now() + 3600
         row = {"name": name, "state": "pending", "created_at": 0, "modified_at": 0, "specification": {}, "progress": {}}
         lease = {"due_at": 0, "lease_owner": "the one that is killed", "lease_until": far}
         connection.execute(training_jobs.insert().values(**row, **lease))
     program = f"""
 import fcntl, sys
-lead = open({str(cloud.settings.work / ".leader")!r}, "w")
+lead = open({str(context.settings.work / ".leader")!r}, "w")
 fcntl.flock(lead, fcntl.LOCK_EX)
 print("leads", flush=True)
 sys.stdin.read()
@@ -57,8 +57,8 @@ sys.stdin.read()
     leader = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert leader.stdout is not None
     assert leader.stdout.readline() == b"leads\n"
-    turns: list[Claim] = []
-    following = Leading(cloud, {training_jobs: turns.append})
+    turns: list[LeasedRecord] = []
+    following = Leading(context, {training_jobs: turns.append})
     following.start()
     assert not following.leads
     leader.kill()

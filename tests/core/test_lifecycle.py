@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowcloud.core import lifecycle
-from lowcloud.core.lifecycle import Action, Placed, Rule, due_at
-from lowcloud.core.versions import Version
+from lowcloud.core.storage.lifecycle import rules as lifecycle
+from lowcloud.core.storage.lifecycle.rules import LifecycleAction, LifecycleRule, Placed, due_at
+from lowcloud.core.storage.objects.versions import Version
 
 DAY = 86400.0
 NOON = 20_000 * DAY + DAY / 2
@@ -23,8 +23,8 @@ def version(
 
 
 def chosen(
-    rules: Sequence[Rule], versions: Sequence[Version], tags: Mapping[str, str] | None = None
-) -> list[Action | None]:
+    rules: Sequence[LifecycleRule], versions: Sequence[Version], tags: Mapping[str, str] | None = None
+) -> list[LifecycleAction | None]:
     """What is done with each of all versions of a bucket."""
     found = list(lifecycle.placed(versions))
     if versions:
@@ -39,12 +39,14 @@ def test_what_has_been_there_for_some_days_is_due_at_the_midnight_after() -> Non
 
 @pytest.mark.parametrize(("age_days", "is_over"), [(0.4, False), (1.4, False), (1.6, True), (5, True)])
 def test_an_object_expires_at_the_first_midnight_after_its_days(age_days: float, is_over: bool) -> None:
-    assert chosen([Rule("r", expire_days=1)], [version(age_days=age_days)]) == [Action.HIDE if is_over else None]
+    assert chosen([LifecycleRule("r", expire_days=1)], [version(age_days=age_days)]) == [
+        LifecycleAction.HIDE if is_over else None
+    ]
 
 
 @pytest.mark.parametrize(("expire_at", "is_over"), [(NOON - 1, True), (NOON + 1, False)])
 def test_an_object_expires_at_a_date_whatever_its_age(expire_at: float, is_over: bool) -> None:
-    assert chosen([Rule("r", expire_at=expire_at)], [version()]) == [Action.HIDE if is_over else None]
+    assert chosen([LifecycleRule("r", expire_at=expire_at)], [version()]) == [LifecycleAction.HIDE if is_over else None]
 
 
 OLD = version(age_days=9)
@@ -53,41 +55,51 @@ OLD = version(age_days=9)
 @pytest.mark.parametrize(
     ("rule", "tags", "is_over"),
     [
-        (Rule("r", expire_days=1, prefix="k"), {}, True),
-        (Rule("r", expire_days=1, prefix="l"), {}, False),
-        (Rule("r", expire_days=1, tags={"a": "1"}), {"a": "1", "b": "2"}, True),
-        (Rule("r", expire_days=1, tags={"a": "1", "b": "1"}), {"a": "1", "b": "2"}, False),
-        (Rule("r", expire_days=1, larger_than=9), {}, True),
-        (Rule("r", expire_days=1, larger_than=10), {}, False),
-        (Rule("r", expire_days=1, smaller_than=11), {}, True),
-        (Rule("r", expire_days=1, smaller_than=10), {}, False),
-        (Rule("r", expire_days=1, prefix="k", tags={"a": "1"}, larger_than=5, smaller_than=15), {"a": "1"}, True),
+        (LifecycleRule("r", expire_days=1, prefix="k"), {}, True),
+        (LifecycleRule("r", expire_days=1, prefix="l"), {}, False),
+        (LifecycleRule("r", expire_days=1, tags={"a": "1"}), {"a": "1", "b": "2"}, True),
+        (LifecycleRule("r", expire_days=1, tags={"a": "1", "b": "1"}), {"a": "1", "b": "2"}, False),
+        (LifecycleRule("r", expire_days=1, larger_than=9), {}, True),
+        (LifecycleRule("r", expire_days=1, larger_than=10), {}, False),
+        (LifecycleRule("r", expire_days=1, smaller_than=11), {}, True),
+        (LifecycleRule("r", expire_days=1, smaller_than=10), {}, False),
+        (
+            LifecycleRule("r", expire_days=1, prefix="k", tags={"a": "1"}, larger_than=5, smaller_than=15),
+            {"a": "1"},
+            True,
+        ),
     ],
 )
-def test_a_rule_is_about_what_its_filter_says(rule: Rule, tags: Mapping[str, str], is_over: bool) -> None:
-    assert chosen([rule], [OLD], tags) == [Action.HIDE if is_over else None]
+def test_a_rule_is_about_what_its_filter_says(rule: LifecycleRule, tags: Mapping[str, str], is_over: bool) -> None:
+    assert chosen([rule], [OLD], tags) == [LifecycleAction.HIDE if is_over else None]
 
 
 def test_noncurrent_versions_count_from_when_they_were_replaced_and_some_newer_ones_stay() -> None:
     ages = [0, 5, 6, 20, 30]
     versions = [version(age_days=age, position=number) for number, age in enumerate(ages)]
-    by_age = [None, None, Action.REMOVE, Action.REMOVE, Action.REMOVE]
-    assert chosen([Rule("r", noncurrent_days=3)], versions) == by_age
-    assert chosen([Rule("r", noncurrent_days=3, keep_newer=3)], versions) == [None, None, None, None, Action.REMOVE]
+    by_age = [None, None, LifecycleAction.REMOVE, LifecycleAction.REMOVE, LifecycleAction.REMOVE]
+    assert chosen([LifecycleRule("r", noncurrent_days=3)], versions) == by_age
+    assert chosen([LifecycleRule("r", noncurrent_days=3, keep_newer=3)], versions) == [
+        None,
+        None,
+        None,
+        None,
+        LifecycleAction.REMOVE,
+    ]
 
 
 def test_only_a_marker_that_nothing_is_left_behind_of_is_removed() -> None:
     marker = version(age_days=3, is_marker=True)
-    rule = Rule("r", expire_markers=True)
-    assert chosen([rule], [marker]) == [Action.REMOVE]
+    rule = LifecycleRule("r", expire_markers=True)
+    assert chosen([rule], [marker]) == [LifecycleAction.REMOVE]
     assert chosen([rule], [marker, version(age_days=4, position=1)]) == [None, None]
-    assert chosen([rule], [marker, version(key="other")]) == [Action.REMOVE, None]
-    assert chosen([Rule("r", expire_days=1)], [marker]) == [Action.REMOVE]
-    assert chosen([Rule("r", expire_days=7)], [marker]) == [None]
+    assert chosen([rule], [marker, version(key="other")]) == [LifecycleAction.REMOVE, None]
+    assert chosen([LifecycleRule("r", expire_days=1)], [marker]) == [LifecycleAction.REMOVE]
+    assert chosen([LifecycleRule("r", expire_days=7)], [marker]) == [None]
 
 
 def test_uploads_are_aborted_after_their_days() -> None:
-    rules = [Rule("r", prefix="a/", abort_days=2)]
+    rules = [LifecycleRule("r", prefix="a/", abort_days=2)]
     assert lifecycle.is_upload_over(rules, "a/b", NOON - 3 * DAY, NOON, DAY)
     assert not lifecycle.is_upload_over(rules, "a/b", NOON - 2 * DAY, NOON, DAY)
     assert not lifecycle.is_upload_over(rules, "b", NOON - 9 * DAY, NOON, DAY)
@@ -102,7 +114,7 @@ def test_a_rule_that_is_disabled_does_nothing() -> None:
 DAYS = st.none() | st.integers(1, 6)
 RULES = st.lists(
     st.builds(
-        Rule,
+        LifecycleRule,
         id=st.just("r"),
         prefix=st.sampled_from(["", "a", "b"]),
         expire_days=DAYS,
@@ -140,15 +152,19 @@ def test_pages_of_versions_are_judged_as_all_of_them_at_once_are(rules, drawn, p
     check_sense(rules, versions, actions)
 
 
-def check_sense(rules: Sequence[Rule], versions: Sequence[Version], actions: Sequence[Action | None]) -> None:
+def check_sense(
+    rules: Sequence[LifecycleRule], versions: Sequence[Version], actions: Sequence[LifecycleAction | None]
+) -> None:
     """What holds whatever the rules are."""
     for number, (one, action) in enumerate(zip(versions, actions, strict=True)):
         is_newest = number == 0 or versions[number - 1].key != one.key
-        assert action is not Action.HIDE or (is_newest and not one.is_marker), "only the newest object is hidden"
-        if action is Action.REMOVE and is_newest:
+        assert action is not LifecycleAction.HIDE or (is_newest and not one.is_marker), (
+            "only the newest object is hidden"
+        )
+        if action is LifecycleAction.REMOVE and is_newest:
             others = [other for other in versions if other.key == one.key and other is not one]
             assert one.is_marker, "the newest object is never removed for good"
             assert not others, "nor a marker that hides something"
-        if action is Action.REMOVE and not is_newest:
+        if action is LifecycleAction.REMOVE and not is_newest:
             least = min(rule.noncurrent_days for rule in rules if rule.noncurrent_days is not None)
             assert NOON - versions[number - 1].modified_at >= (least - 1) * DAY

@@ -1,15 +1,15 @@
 import pytest
 
-from lowcloud.core.buckets import Bucket
-from lowcloud.core.locks import (
+from lowcloud.core.storage.buckets.buckets import Bucket
+from lowcloud.core.storage.objects.locks import (
     COMPLIANCE,
     DAY_SECONDS,
     GOVERNANCE,
     UNLOCKED,
     YEAR_DAYS,
     Lock,
-    Locked,
-    NotLockable,
+    LockedError,
+    NotLockableError,
     check_retaining,
     check_unlocked,
     lock_of_new,
@@ -39,7 +39,7 @@ def test_a_lock_keeps_from_deletion(lock: Lock, is_free: bool, is_free_to_who_by
         if expected:
             check_unlocked(lock, NOW, may_bypass_governance=bypasses)
         else:
-            with pytest.raises(Locked):
+            with pytest.raises(LockedError):
                 check_unlocked(lock, NOW, may_bypass_governance=bypasses)
 
 
@@ -62,7 +62,7 @@ def test_a_retention_only_grows(old: Lock, new: Lock, may_change: bool, may_chan
         if expected:
             check_retaining(old, new, NOW, may_bypass_governance=bypasses)
         else:
-            with pytest.raises(Locked):
+            with pytest.raises(LockedError):
                 check_retaining(old, new, NOW, may_bypass_governance=bypasses)
 
 
@@ -75,5 +75,5 @@ def test_a_new_version_has_the_retention_of_its_bucket_unless_it_has_its_own() -
     assert lock_of_new(days, own, NOW) == own
     assert lock_of_new(bucket({}), own, NOW) == own
     assert lock_of_new(bucket(None), UNLOCKED, NOW) == UNLOCKED
-    with pytest.raises(NotLockable):
+    with pytest.raises(NotLockableError):
         lock_of_new(bucket(None), own, NOW)

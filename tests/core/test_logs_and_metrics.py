@@ -8,47 +8,47 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowcloud.core import logs, metrics
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import NotFound
-from lowcloud.core.metrics import Point, Series
-from lowcloud.engine import LogLine, LogPage
+from lowcloud.core.context import Context
+from lowcloud.core.errors import NotFoundError
+from lowcloud.core.telemetry import logs, metrics
+from lowcloud.core.telemetry.metrics import Point, Series
+from lowcloud.engine.work import LogLine, LogPage
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 
 
-def printing(cloud: Cloud, lines: list[str], at_once: int = 2) -> Cloud:
+def printing(context: Context, lines: list[str], at_once: int = 2) -> Context:
     """A cloud whose engine has printed lines; an offset is a number of lines."""
 
     def read(_work: str, _replica: int, offset: int) -> LogPage:
         page = lines[offset : offset + at_once]
         return LogPage(tuple(LogLine(1000 + n, text) for n, text in enumerate(page, offset)), offset + len(page))
 
-    return replace(cloud, engine=SimpleNamespace(logs=read))  # type: ignore[arg-type]
+    return replace(context, engine=SimpleNamespace(logs=read))  # type: ignore[arg-type]
 
 
-def messages(cloud: Cloud, **options: object) -> list[str]:
-    return [event.message for event in logs.read_stream(cloud, GROUP, "s", 100, **options)]  # type: ignore[arg-type]
+def messages(context: Context, **options: object) -> list[str]:
+    return [event.message for event in logs.read_stream(context, GROUP, "s", 100, **options)]  # type: ignore[arg-type]
 
 
-def test_lines_are_collected_once_and_in_order(cloud):
+def test_lines_are_collected_once_and_in_order(context):
     lines = ["a", "b", "c"]
-    printed = printing(cloud, lines)
+    printed = printing(context, lines)
     logs.collect(printed, GROUP, "s", "work", 0)
     lines.append("d")
     logs.collect(printed, GROUP, "s", "work", 0)
     logs.collect(printed, GROUP, "s", "work", 0)
-    assert messages(cloud, after=0) == ["a", "b", "c", "d"]
+    assert messages(context, after=0) == ["a", "b", "c", "d"]
 
 
-def test_a_line_may_hold_any_character(cloud):
+def test_a_line_may_hold_any_character(context):
     lines = ["NUL \0 within", "\0", "\1\2", "\x1b[31mred\x1b[0m", "\ufffd \U0001f600", "a" * 300_000]
-    logs.collect(printing(cloud, lines), GROUP, "s", "work", 0)
-    assert messages(cloud, after=0) == [line[: logs.MESSAGE_LIMIT] for line in lines]
+    logs.collect(printing(context, lines), GROUP, "s", "work", 0)
+    assert messages(context, after=0) == [line[: logs.MESSAGE_LIMIT] for line in lines]
 
 
-def test_lines_and_what_is_derived_from_them_are_saved_together_or_not_at_all(cloud):
-    printed = printing(cloud, ["a", "b"])
+def test_lines_and_what_is_derived_from_them_are_saved_together_or_not_at_all(context):
+    printed = printing(context, ["a", "b"])
 
     def fail(*_arguments: object) -> None:
         raise OSError("no space")
@@ -56,25 +56,25 @@ def test_lines_and_what_is_derived_from_them_are_saved_together_or_not_at_all(cl
     with pytest.raises(OSError, match="no space"):
         logs.collect(printed, GROUP, "s", "work", 0, fail)
     logs.collect(printed, GROUP, "s", "work", 0)
-    assert messages(cloud, after=0) == ["a", "b"]
+    assert messages(context, after=0) == ["a", "b"]
 
 
-def test_pages_go_forward_and_backward_within_times(cloud):
-    logs.collect(printing(cloud, list("abcdef")), GROUP, "s", "work", 0)
-    events = logs.read_stream(cloud, GROUP, "s", 2, after=0)
+def test_pages_go_forward_and_backward_within_times(context):
+    logs.collect(printing(context, list("abcdef")), GROUP, "s", "work", 0)
+    events = logs.read_stream(context, GROUP, "s", 2, after=0)
     assert [event.message for event in events] == ["a", "b"]
-    assert messages(cloud, after=events[-1].id) == ["c", "d", "e", "f"]
-    assert [event.message for event in logs.read_stream(cloud, GROUP, "s", 2)] == ["e", "f"]
-    assert messages(cloud, before=events[-1].id) == ["a"]
-    assert messages(cloud, after=0, start_ms=1002, end_ms=1004) == ["c", "d"]
+    assert messages(context, after=events[-1].id) == ["c", "d", "e", "f"]
+    assert [event.message for event in logs.read_stream(context, GROUP, "s", 2)] == ["e", "f"]
+    assert messages(context, before=events[-1].id) == ["a"]
+    assert messages(context, after=0, start_ms=1002, end_ms=1004) == ["c", "d"]
 
 
-def test_unknown_groups_and_streams_are_told_apart(cloud):
-    logs.open_stream(cloud, GROUP, "s")
-    with pytest.raises(NotFound, match="log stream"):
-        logs.read_stream(cloud, GROUP, "other", 1)
-    with pytest.raises(NotFound, match="log group"):
-        logs.read_stream(cloud, "nowhere", "s", 1)
+def test_unknown_groups_and_streams_are_told_apart(context):
+    logs.open_stream(context, GROUP, "s")
+    with pytest.raises(NotFoundError, match="log stream"):
+        logs.read_stream(context, GROUP, "other", 1)
+    with pytest.raises(NotFoundError, match="log group"):
+        logs.read_stream(context, "nowhere", "s", 1)
 
 
 @pytest.mark.parametrize(
@@ -89,21 +89,21 @@ def test_a_filter_pattern_is_words_phrases_exclusions_and_alternatives(pattern, 
 
 @given(st.lists(st.tuples(st.floats(0, 600), st.floats(-1e6, 1e6)), min_size=1, max_size=30), st.sampled_from([1, 60]))
 def test_periods_sum_up_exactly_the_points_within_them(tmp_path_factory, points, period):
-    cloud = _fresh_cloud(tmp_path_factory)
+    context = _fresh_cloud(tmp_path_factory)
     series = Series("namespace", "name", (("Job", "one"),))
-    with cloud.database.transaction() as connection:
+    with context.database.transaction() as connection:
         metrics.record(connection, [(series, Point(at, value)) for at, value in points])
-    summaries = metrics.summarise(cloud, series, 0.0, 601.0, period)
+    summaries = metrics.summarise(context, series, 0.0, 601.0, period)
     assert sum(summary.count for summary in summaries) == len(points)
     for summary in summaries:
         inside = [value for at, value in points if summary.start <= at < summary.start + period]
         assert summary.count == len(inside)
         assert (summary.minimum, summary.maximum) == (min(inside), max(inside))
         assert math.isclose(summary.total, sum(inside), rel_tol=1e-9, abs_tol=1e-6)
-    cloud.database.close()
+    context.database.close()
 
 
-def _fresh_cloud(tmp_path_factory: pytest.TempPathFactory) -> Cloud:
-    from tests.conftest import make_cloud
+def _fresh_cloud(tmp_path_factory: pytest.TempPathFactory) -> Context:
+    from tests.conftest import make_context
 
-    return make_cloud(tmp_path_factory.mktemp("metrics") / "home")
+    return make_context(tmp_path_factory.mktemp("metrics") / "home")

@@ -5,36 +5,38 @@ import time
 
 import pytest
 
-from lowcloud.core import metric_search
-from lowcloud.core.metrics import Definition, Point
-from lowcloud.engine import LogLine
+from lowcloud.core.telemetry import metric_extraction
+from lowcloud.core.telemetry.metrics import Definition, Point
+from lowcloud.engine.work import LogLine
 
 LOSS = Definition("loss", r"loss=(\S+)")
 ENDLESS = Definition("endless", r"(a|aa)+$")
 TRAP = LogLine(5000, "a" * 60 + "!")
 
 
-def test_metrics_are_found_in_lines_and_values_that_are_no_numbers_are_not(cloud):
+def test_metrics_are_found_in_lines_and_values_that_are_no_numbers_are_not(context):
     lines = [LogLine(1000, "loss=0.5"), LogLine(2000, "loss=nan"), LogLine(3000, "loss=x"), LogLine(4000, "none")]
     for own, users in (([LOSS], []), ([], [LOSS])):
-        assert metric_search.find(cloud, "job", own, users, lines) == ([("loss", Point(1.0, 0.5))], [])
+        assert metric_extraction.find(context, "job", own, users, lines) == ([("loss", Point(1.0, 0.5))], [])
 
 
 @pytest.fixture(autouse=True)
 def short_patience(monkeypatch):
-    monkeypatch.setattr(metric_search, "PAGE_SECONDS", 0.1)
+    monkeypatch.setattr(metric_extraction, "PAGE_SECONDS", 0.1)
 
 
-def test_an_expression_that_takes_for_ever_is_given_up_with_a_sentence_and_the_others_are_found(cloud):
-    found, sentences = metric_search.find(cloud, "job", [], [ENDLESS, LOSS], [LogLine(1000, "loss=0.5"), TRAP])
+def test_an_expression_that_takes_for_ever_is_given_up_with_a_sentence_and_the_others_are_found(context):
+    found, sentences = metric_extraction.find(context, "job", [], [ENDLESS, LOSS], [LogLine(1000, "loss=0.5"), TRAP])
     assert found == [("loss", Point(1.0, 0.5))]
     assert len(sentences) == 1
     assert "'endless'" in sentences[0]
-    assert metric_search.find(cloud, "job", [], [ENDLESS], [TRAP]) == ([], []), "it is not tried again, nor told again"
-    assert metric_search.find(cloud, "another", [], [ENDLESS], [TRAP])[1], "another job's log may suit it"
+    assert metric_extraction.find(context, "job", [], [ENDLESS], [TRAP]) == ([], []), (
+        "it is not tried again, nor told again"
+    )
+    assert metric_extraction.find(context, "another", [], [ENDLESS], [TRAP])[1], "another job's log may suit it"
 
 
-def test_other_threads_go_on_while_an_expression_is_tried(cloud):
+def test_other_threads_go_on_while_an_expression_is_tried(context):
     ticks = []
     is_over = threading.Event()
 
@@ -44,7 +46,7 @@ def test_other_threads_go_on_while_an_expression_is_tried(cloud):
 
     thread = threading.Thread(target=tick)
     thread.start()
-    metric_search.find(cloud, "job", [], [ENDLESS], [TRAP])
+    metric_extraction.find(context, "job", [], [ENDLESS], [TRAP])
     is_over.set()
     thread.join()
     assert len(ticks) > 50

@@ -8,57 +8,57 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowcloud.core import metric_series, metrics
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.metric_series import Statistic
-from lowcloud.core.metrics import Point, Series, series_of_job
-from tests.conftest import make_cloud
+from lowcloud.core.context import Context
+from lowcloud.core.telemetry import metric_series, metrics
+from lowcloud.core.telemetry.metric_series import Statistic
+from lowcloud.core.telemetry.metrics import Point, Series, series_of_job
+from tests.conftest import make_context
 
 LOSS = series_of_job("job", "loss")
 POINTS = st.lists(st.tuples(st.floats(0, 100), st.floats(-1e6, 1e6)), min_size=1, max_size=12)
 
 
-def record(cloud: Cloud, series: Series, points: list[Point]) -> None:
-    with cloud.database.transaction() as connection:
+def record(context: Context, series: Series, points: list[Point]) -> None:
+    with context.database.transaction() as connection:
         metrics.record(connection, [(series, point) for point in points])
 
 
-def summary(cloud: Cloud, series: Series) -> metrics.Statistics:
-    with cloud.database.read() as connection:
+def summary(context: Context, series: Series) -> metrics.Statistics:
+    with context.database.read() as connection:
         (found,) = metrics.statistics(connection, series.namespace, [series.dimensions])[series.dimensions]
     return found
 
 
-def test_batches_are_merged_without_losing_digits(cloud):
+def test_batches_are_merged_without_losing_digits(context):
     values = [1e9 + value for value in (0.0, 1.0, 2.5, -3.0, 4.0, 0.25)]
     for start, end in ((0, 1), (1, 4), (4, 6)):
-        record(cloud, LOSS, [Point(float(at), values[at]) for at in range(start, end)])
-    found = summary(cloud, LOSS)
+        record(context, LOSS, [Point(float(at), values[at]) for at in range(start, end)])
+    found = summary(context, LOSS)
     assert (found.count, found.minimum, found.maximum) == (6, min(values), max(values))
     assert math.isclose(found.mean, statistics.fmean(values), rel_tol=1e-15)
     assert math.isclose(found.deviation, statistics.pstdev(values), rel_tol=1e-6)
     assert (found.last, found.last_at) == (values[-1], 5.0)
 
 
-def test_the_last_value_is_the_latest_in_time_and_of_one_time_the_one_that_came_last(cloud):
-    record(cloud, LOSS, [Point(10.0, 1.0), Point(10.0, 2.0)])
-    record(cloud, LOSS, [Point(5.0, 3.0)])
-    with cloud.database.read() as connection:
+def test_the_last_value_is_the_latest_in_time_and_of_one_time_the_one_that_came_last(context):
+    record(context, LOSS, [Point(10.0, 1.0), Point(10.0, 2.0)])
+    record(context, LOSS, [Point(5.0, 3.0)])
+    with context.database.read() as connection:
         assert metrics.final_values(connection, "job") == {"loss": Point(10.0, 2.0)}
-    record(cloud, LOSS, [Point(10.0, 4.0)])
-    with cloud.database.read() as connection:
+    record(context, LOSS, [Point(10.0, 4.0)])
+    with context.database.read() as connection:
         assert metrics.final_values(connection, "job") == {"loss": Point(10.0, 4.0)}
 
 
-def test_series_are_told_apart_and_forgotten_apart(cloud):
+def test_series_are_told_apart_and_forgotten_apart(context):
     other = series_of_job("other", "loss")
     for series in (LOSS, other, series_of_job("job", "accuracy")):
-        record(cloud, series, [Point(0.0, 1.0)])
-    with cloud.database.transaction() as connection:
+        record(context, series, [Point(0.0, 1.0)])
+    with context.database.transaction() as connection:
         assert set(metrics.final_values_of(connection, ["job", "other", "none"])) == {"job", "other"}
         metrics.forget(connection, LOSS.namespace, LOSS.dimensions)
         assert set(metrics.final_values_of(connection, ["job", "other"])) == {"other"}
-    assert metrics.list_series(cloud) == [other]
+    assert metrics.list_series(context) == [other]
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ def test_series_are_told_apart_and_forgotten_apart(cloud):
         (Statistic.LAST, lambda values: values[-1]),
     ],
 )
-def test_a_curve_has_a_value_for_each_iteration_and_each_period(cloud, statistic, told):
+def test_a_curve_has_a_value_for_each_iteration_and_each_period(context, statistic, told):
     values = {0: [3.0, 1.0, 2.0], 1: [5.0], 7: [1e6, 1e6 + 1]}
     for step, of_step in values.items():
-        record(cloud, LOSS, [Point(60.0 * step + at, value, step) for at, value in enumerate(of_step)])
-    record(cloud, LOSS, [Point(600.0, 9.0)])
-    with cloud.database.read() as connection:
+        record(context, LOSS, [Point(60.0 * step + at, value, step) for at, value in enumerate(of_step)])
+    record(context, LOSS, [Point(600.0, 9.0)])
+    with context.database.read() as connection:
         by_step = metric_series.by_step(connection, LOSS, statistic, (None, None), 10)
         by_time = metric_series.by_time(connection, LOSS, statistic, 60, (0, 599), 10)
         some = metric_series.by_step(connection, LOSS, statistic, (1, None), 1)
@@ -91,13 +91,13 @@ def test_a_curve_has_a_value_for_each_iteration_and_each_period(cloud, statistic
 
 @given(batches=st.lists(POINTS, min_size=1, max_size=4))
 def test_any_batches_come_to_what_all_points_come_to(tmp_path_factory, batches):
-    cloud = make_cloud(Path(tmp_path_factory.mktemp("merged")) / "home")
+    context = make_context(Path(tmp_path_factory.mktemp("merged")) / "home")
     for batch in batches:
-        record(cloud, LOSS, [Point(at, value) for at, value in batch])
+        record(context, LOSS, [Point(at, value) for at, value in batch])
     values = [value for batch in batches for _, value in batch]
     latest = max(at for batch in batches for at, _ in batch)
-    found = summary(cloud, LOSS)
-    cloud.database.close()
+    found = summary(context, LOSS)
+    context.database.close()
     assert (found.count, found.minimum, found.maximum, found.last_at) == (len(values), min(values), max(values), latest)
     assert found.last == [value for batch in batches for at, value in batch if at == latest][-1]
     assert math.isclose(found.mean, statistics.fmean(values), rel_tol=1e-9, abs_tol=1e-6)

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import insert, select, update
 
-from lowcloud.core import pools
-from lowcloud.core.pools import Pool, Status
-from lowcloud.store.tables import training_jobs
+from lowcloud.core.scheduling import warm_pools
+from lowcloud.core.scheduling.warm_pools import Pool, Status
+from lowcloud.store.db.tables import training_jobs
 
 NOW = 1000.0
 ROWS = {
@@ -35,41 +35,43 @@ def row(**columns) -> SimpleNamespace:
 
 @pytest.mark.parametrize(("columns", "pool"), ROWS.values(), ids=ROWS)
 def test_a_row_tells_where_its_pool_stands(columns, pool):
-    assert pools.of_row(row(**columns), NOW) == pool
+    assert warm_pools.of_row(row(**columns), NOW) == pool
 
 
-def test_a_listing_finds_each_pool_by_where_it_stands(cloud):
+def test_a_listing_finds_each_pool_by_where_it_stands(context):
     rest = {"state": "failed", "created_at": 0.0, "modified_at": 0.0, "specification": {}, "progress": {}}
-    with cloud.database.transaction() as connection:
+    with context.database.transaction() as connection:
         for name, (columns, _) in ROWS.items():
             connection.execute(insert(training_jobs).values(name=name, **{**rest, **columns}))
     for status in Status:
-        with cloud.database.read() as connection:
-            found = connection.scalars(select(training_jobs.c.name).where(pools.stands(training_jobs, status, NOW)))
+        with context.database.read() as connection:
+            found = connection.scalars(
+                select(training_jobs.c.name).where(warm_pools.stands(training_jobs, status, NOW))
+            )
             assert set(found) == {name for name, (_, pool) in ROWS.items() if pool and pool.status == status}
 
 
 @pytest.mark.parametrize(("asked", "until"), [(60, 960.0), (0, None), (None, None)])
-def test_a_completed_job_leaves_a_pool_if_it_asked_for_one(cloud, asked, until):
+def test_a_completed_job_leaves_a_pool_if_it_asked_for_one(context, asked, until):
     rest = {"state": "completed", "created_at": 0.0, "modified_at": 0.0, "specification": {}, "progress": {}}
-    with cloud.database.transaction() as connection:
+    with context.database.transaction() as connection:
         connection.execute(insert(training_jobs).values(name="job", ended_at=900.0, keep_alive_seconds=asked, **rest))
-        connection.execute(update(training_jobs).values(pools.left_in(training_jobs)))
-    with cloud.database.read() as connection:
+        connection.execute(update(training_jobs).values(warm_pools.left_in(training_jobs)))
+    with context.database.read() as connection:
         assert connection.scalar(select(training_jobs.c.retained_until)) == until
 
 
 def test_the_period_of_a_pool_can_be_changed_until_it_is_over():
     idle = row(**ROWS["idle"][0])
-    assert pools.changed(idle, 300, NOW) == {"keep_alive_seconds": 300, "retained_until": 1200.0}
-    assert pools.changed(idle, 0, NOW) == {"keep_alive_seconds": 0, "retained_until": NOW}
-    assert pools.changed(row(keep_alive_seconds=60), 300, NOW) == {"keep_alive_seconds": 300}
+    assert warm_pools.changed(idle, 300, NOW) == {"keep_alive_seconds": 300, "retained_until": 1200.0}
+    assert warm_pools.changed(idle, 0, NOW) == {"keep_alive_seconds": 0, "retained_until": NOW}
+    assert warm_pools.changed(row(keep_alive_seconds=60), 300, NOW) == {"keep_alive_seconds": 300}
     for over in ("asked for none", "expired", "failed", "taken over"):
-        assert pools.changed(row(**ROWS[over][0]), 300, NOW) is None
+        assert warm_pools.changed(row(**ROWS[over][0]), 300, NOW) is None
 
 
 def test_jobs_match_by_all_that_makes_their_machines_alike():
     asked = ("role", "ml.m5.large", 1, 30, False)
-    assert pools.key(*asked) == pools.key(*asked)
+    assert warm_pools.key(*asked) == warm_pools.key(*asked)
     others = [("x", *asked[1:]), (*asked[:2], 2, *asked[3:]), (*asked[:4], True)]
-    assert len({pools.key(*asked), *(pools.key(*other) for other in others)}) == 4
+    assert len({warm_pools.key(*asked), *(warm_pools.key(*other) for other in others)}) == 4

@@ -2,11 +2,13 @@ from typing import Any
 
 import pytest
 
-from lowcloud.core import access_lists, buckets, configurations, deletions, objects, public_access
-from lowcloud.core.access import ANONYMOUS, authorise
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import Forbidden
-from lowcloud.core.public_access import admits, judge, may_admit
+from lowcloud.core.context import Context
+from lowcloud.core.errors import ForbiddenError
+from lowcloud.core.identity.access import ANONYMOUS, authorise
+from lowcloud.core.storage.access import access_lists, public_access
+from lowcloud.core.storage.access.public_access import admits, judge, may_admit
+from lowcloud.core.storage.buckets import buckets, configurations
+from lowcloud.core.storage.objects import deletions, objects
 
 READ = "s3:getobject"
 READERS = {"grants": [{"to": "everyone", "may": "read"}]}
@@ -59,15 +61,15 @@ def test_a_denial_outranks_every_permission() -> None:
 
 
 @pytest.fixture
-def open_cloud(cloud: Cloud) -> Cloud:
+def open_cloud(context: Context) -> Context:
     """With a bucket that nothing protects but itself."""
-    buckets.create(cloud, "bucket")
-    configurations.remove(cloud, "bucket", buckets.BLOCK)
-    configurations.put(cloud, "bucket", buckets.OWNERSHIP, {"rule": "writer"})
-    return cloud
+    buckets.create(context, "bucket")
+    configurations.remove(context, "bucket", buckets.BLOCK)
+    configurations.put(context, "bucket", buckets.OWNERSHIP, {"rule": "writer"})
+    return context
 
 
-def test_a_list_lets_in_unless_the_policy_denies_or_the_owner_owns_everything(open_cloud: Cloud) -> None:
+def test_a_list_lets_in_unless_the_policy_denies_or_the_owner_owns_everything(open_cloud: Context) -> None:
     made = objects.put(open_cloud, "bucket", "key", [b"data"])
     call = (open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
     assert not admits(*call)
@@ -82,7 +84,7 @@ def test_a_list_lets_in_unless_the_policy_denies_or_the_owner_owns_everything(op
     assert not admits(*call)
 
 
-def test_a_list_is_for_the_bytes_it_was_put_on(open_cloud: Cloud) -> None:
+def test_a_list_is_for_the_bytes_it_was_put_on(open_cloud: Context) -> None:
     first = objects.put(open_cloud, "bucket", "key", [b"one"])
     access_lists.put_of_object(open_cloud, "bucket", "key", first.id, READERS)
     second = objects.put(open_cloud, "bucket", "key", [b"two"])
@@ -92,7 +94,7 @@ def test_a_list_is_for_the_bytes_it_was_put_on(open_cloud: Cloud) -> None:
         assert access_lists.of_object(connection, "bucket", "key", first.id) == access_lists.OWNERS_OWN
 
 
-def test_a_sweep_drops_the_lists_of_objects_that_are_gone(open_cloud: Cloud) -> None:
+def test_a_sweep_drops_the_lists_of_objects_that_are_gone(open_cloud: Context) -> None:
     kept, gone = (objects.put(open_cloud, "bucket", key, [b"data"]) for key in ("kept", "gone"))
     for made in (kept, gone):
         access_lists.put_of_object(open_cloud, "bucket", made.key, made.id, READERS)
@@ -103,7 +105,7 @@ def test_a_sweep_drops_the_lists_of_objects_that_are_gone(open_cloud: Cloud) -> 
         assert access_lists.of_object(connection, "bucket", "gone", gone.id) == access_lists.OWNERS_OWN
 
 
-def test_what_is_deleted_is_read_by_nobody(open_cloud: Cloud) -> None:
+def test_what_is_deleted_is_read_by_nobody(open_cloud: Context) -> None:
     buckets.set_versioning(open_cloud, "bucket", buckets.ENABLED)
     made = objects.put(open_cloud, "bucket", "key", [b"data"])
     access_lists.put_of_object(open_cloud, "bucket", "key", made.id, READERS)
@@ -111,17 +113,17 @@ def test_what_is_deleted_is_read_by_nobody(open_cloud: Cloud) -> None:
     assert not admits(open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
 
 
-def test_a_bucket_that_can_let_nobody_in_says_so_at_once(cloud: Cloud, open_cloud: Cloud) -> None:
-    buckets.create(cloud, "closed")
-    assert not may_admit(cloud, "closed")
-    assert not may_admit(cloud, "missing")
-    assert may_admit(cloud, "bucket")
+def test_a_bucket_that_can_let_nobody_in_says_so_at_once(context: Context, open_cloud: Context) -> None:
+    buckets.create(context, "closed")
+    assert not may_admit(context, "closed")
+    assert not may_admit(context, "missing")
+    assert may_admit(context, "bucket")
 
 
-def test_strangers_pass_the_one_function_that_everybody_passes(open_cloud: Cloud) -> None:
-    with pytest.raises(Forbidden):
+def test_strangers_pass_the_one_function_that_everybody_passes(open_cloud: Context) -> None:
+    with pytest.raises(ForbiddenError):
         authorise(open_cloud, ANONYMOUS, "s3:GetObject", "bucket/key")
-    with pytest.raises(Forbidden):
+    with pytest.raises(ForbiddenError):
         authorise(open_cloud, ANONYMOUS, "sagemaker:ListModels", "/")
     configurations.put(
         open_cloud, "bucket", public_access.POLICY, {"text": "", "is_public": True, "statements": [statement()]}

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowcloud.core import shares
-from lowcloud.core.queue import PATIENCE_SECONDS, Decision, Holding, Ref, Waiting, admit, victims
-from lowcloud.engine import Resources
+from lowcloud.core.scheduling import capacity
+from lowcloud.core.scheduling.queue import PATIENCE_SECONDS, Decision, Holding, Ref, Waiting, admit, victims
+from lowcloud.engine.work import Resources
 
 GIB = 1 << 30
 MACHINE = Resources(4.0, 16 * GIB, 1)
@@ -158,12 +158,12 @@ class Simulation:
     def admit(self) -> None:
         held = list(self.running.values())
         decision = admit(self.waiting.values(), held, MACHINE, now=self.now, served=self.served)
-        free = shares.less(MACHINE, shares.total(one.held for one in held))
+        free = capacity.less(MACHINE, capacity.total(one.held for one in held))
         for start in decision.starts:
             job = self.waiting.pop(start.ref)
-            taken = shares.times(start.each, job.replicas)
-            assert shares.holds(free, taken)
-            free = shares.less(free, taken)
+            taken = capacity.times(start.each, job.replicas)
+            assert capacity.holds(free, taken)
+            free = capacity.less(free, taken)
             self.running[start.ref] = Holding(start.ref, taken, job.owner, job.priority, self.now)
             self.served[job.owner] = self.now
             self.admitted.append(start.ref)
@@ -178,7 +178,7 @@ class Simulation:
             return
         highest = max(job.priority for job in self.waiting.values())
         left = [job for job in self.waiting.values() if job.priority == highest]
-        fitting = [job for job in left if shares.holds(free, _whole(job))]
+        fitting = [job for job in left if capacity.holds(free, _whole(job))]
         assert not fitting or len(fitting) < len(left)
 
     def end(self, position: int) -> None:
@@ -187,7 +187,7 @@ class Simulation:
 
 
 def _whole(job: Waiting) -> Resources:
-    return shares.times(shares.fit_down(job.each, job.replicas, MACHINE), job.replicas)
+    return capacity.times(capacity.fit_down(job.each, job.replicas, MACHINE), job.replicas)
 
 
 JOBS = st.lists(

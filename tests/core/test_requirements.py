@@ -5,8 +5,8 @@ import tarfile
 
 import pytest
 
-from lowcloud.core.errors import Invalid
-from lowcloud.core.requirements import Requirements, of_archive, of_texts
+from lowcloud.core.environments.requirements import Requirements, of_archive, of_texts
+from lowcloud.core.errors import InvalidError
 
 
 def archive(files: dict[str, str], mtime: int = 0) -> bytes:
@@ -48,12 +48,12 @@ def test_named_files_are_read_in_their_place() -> None:
 
 @pytest.mark.parametrize("named", ["absent.txt", "../requirements.txt", "/etc/passwd", "more"])
 def test_a_file_that_is_not_in_the_archive_is_named(named: str) -> None:
-    with pytest.raises(Invalid, match="holds no such file"):
+    with pytest.raises(InvalidError, match="holds no such file"):
         read({"requirements.txt": f"-r {named}", "more/a.txt": ""})
 
 
 def test_a_file_that_names_itself_is_refused() -> None:
-    with pytest.raises(Invalid, match="does one name itself"):
+    with pytest.raises(InvalidError, match="does one name itself"):
         read({"requirements.txt": "-r a.txt", "a.txt": "-r requirements.txt"})
 
 
@@ -92,7 +92,7 @@ def test_what_an_index_gives_does_not_depend_on_the_code(line: str) -> None:
 
 
 def test_a_hostile_archive_is_refused_in_a_sentence() -> None:
-    with pytest.raises(Invalid, match=r"^The source archive cannot be used: it is not a readable tar.gz archive"):
+    with pytest.raises(InvalidError, match=r"^The source archive cannot be used: it is not a readable tar.gz archive"):
         of_archive(iter([b"not an archive"]))
 
 

@@ -11,56 +11,69 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from lowcloud.core import buckets, completions, listings, objects, revisions, scrub, uploads
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.deletions import delete
-from lowcloud.core.descriptions import Description, Encryption, key_md5
+from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
-from lowcloud.store.backend import CannotUse
-from lowcloud.store.encryption import Tampered
-from lowcloud.store.files import BlobGone
-from tests.conftest import make_cloud
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.integrity import scrub
+from lowcloud.core.storage.multipart import completions, uploads
+from lowcloud.core.storage.objects import listings, objects, revisions
+from lowcloud.core.storage.objects.deletions import delete
+from lowcloud.core.storage.objects.metadata import Description, Encryption, key_md5
+from lowcloud.store.blobs.encryption import TamperedError
+from lowcloud.store.blobs.files import BlobGoneError
+from lowcloud.store.db.backend import UnusableStoreError
+from tests.conftest import make_context
 
 BUCKET = "shelf"
 SMALL, LARGE = b"small" * 100, b"large" * 60_000
 PART = b"p" * completions.SMALLEST_PART_BYTES
 CUSTOMER_KEY = bytes(range(32))
-REFUSALS = (CloudError, Tampered, BlobGone, OSError, DBAPIError, ValueError, TypeError, LookupError, AttributeError)
+REFUSALS = (
+    CloudError,
+    TamperedError,
+    BlobGoneError,
+    OSError,
+    DBAPIError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+)
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
+def context(tmp_path: Path) -> Iterator[Context]:
     """On a database that lies in a file: what is done to it here is done with SQLite."""
-    made = make_cloud(tmp_path / "home")
+    made = make_context(tmp_path / "home")
     yield made
     made.database.close()
 
 
-def fill(cloud: Cloud) -> dict[str, bytes]:
+def fill(context: Context) -> dict[str, bytes]:
     """A store with bytes in every place that there is; what its keys hold."""
-    buckets.create(cloud, BUCKET)
+    buckets.create(context, BUCKET)
     said = Description({"content-type": "text/plain"}, {"who": "me"}, {"tag": "value"})
     held = {"small": SMALL, "large": LARGE, "joined": PART + b"the end"}
-    objects.put(cloud, BUCKET, "small", [SMALL], said, storage_class="GLACIER")
-    objects.put(cloud, BUCKET, "large", [LARGE], said)
-    upload = uploads.create(cloud, BUCKET, "joined")
-    pieces = [uploads.put_part(cloud, upload, number, [content]) for number, content in ((1, PART), (2, b"the end"))]
+    objects.put(context, BUCKET, "small", [SMALL], said, storage_class="GLACIER")
+    objects.put(context, BUCKET, "large", [LARGE], said)
+    upload = uploads.create(context, BUCKET, "joined")
+    pieces = [uploads.put_part(context, upload, number, [content]) for number, content in ((1, PART), (2, b"the end"))]
     wanted = [completions.Wanted(piece.number, piece.etag) for piece in pieces]
-    completions.complete(cloud, BUCKET, "joined", upload.id, wanted)
-    uploads.put_part(cloud, uploads.create(cloud, BUCKET, "unfinished"), 1, [b"in progress"])
+    completions.complete(context, BUCKET, "joined", upload.id, wanted)
+    uploads.put_part(context, uploads.create(context, BUCKET, "unfinished"), 1, [b"in progress"])
     return held
 
 
-def findings(cloud: Cloud) -> list[scrub.Finding]:
-    return list(scrub.scrub(cloud, scrub.Tally()))
+def findings(context: Context) -> list[scrub.Finding]:
+    return list(scrub.scrub(context, scrub.Tally()))
 
 
-def check_served(cloud: Cloud, held: dict[str, bytes]) -> bool:
+def check_served(context: Context, held: dict[str, bytes]) -> bool:
     """Whether all is served as it was written. What is not must be refused."""
     is_all_there = True
-    for key in {*held, *(found.key for found in listings.walk(cloud, BUCKET))}:
+    for key in {*held, *(found.key for found in listings.walk(context, BUCKET))}:
         try:
-            found, chunks = objects.get(cloud, BUCKET, key)
+            found, chunks = objects.get(context, BUCKET, key)
             content = b"".join(chunks)
         except REFUSALS:
             is_all_there = False
@@ -71,23 +84,23 @@ def check_served(cloud: Cloud, held: dict[str, bytes]) -> bool:
 
 
 def test_a_store_of_every_kind_of_object_is_found_sound(tmp_path: Path, database: str | None) -> None:
-    cloud = make_cloud(tmp_path / "home", database)
-    fill(cloud)
-    delete(cloud, BUCKET, "nothing")
-    buckets.set_versioning(cloud, BUCKET, buckets.ENABLED)
-    delete(cloud, BUCKET, "small")
-    revisions.set_tags(cloud, BUCKET, "large", None, {"other": "tag"})
+    context = make_context(tmp_path / "home", database)
+    fill(context)
+    delete(context, BUCKET, "nothing")
+    buckets.set_versioning(context, BUCKET, buckets.ENABLED)
+    delete(context, BUCKET, "small")
+    revisions.set_tags(context, BUCKET, "large", None, {"other": "tag"})
     with_key = Description(encryption=Encryption(customer_key_md5=key_md5(CUSTOMER_KEY)))
     for size in (10, 100_000):
-        objects.put(cloud, BUCKET, f"locked {size}", [bytes(size)], with_key, customer_key=CUSTOMER_KEY)
+        objects.put(context, BUCKET, f"locked {size}", [bytes(size)], with_key, customer_key=CUSTOMER_KEY)
     named = Description(encryption=Encryption(key_id="1234"))
     for size in (10, 100_000):
-        objects.put(cloud, BUCKET, f"named {size}", [bytes(size)], named, algorithm="SHA256")
+        objects.put(context, BUCKET, f"named {size}", [bytes(size)], named, algorithm="SHA256")
     tally = scrub.Tally()
-    assert list(scrub.scrub(cloud, tally)) == []
+    assert list(scrub.scrub(context, tally)) == []
     expected_bytes = len(SMALL) + len(LARGE) + len(PART) + len(b"the end") + len(b"in progress") + 2 * 100_010
     assert (tally.versions, tally.uploads, tally.bytes, tally.locked) == (8, 1, expected_bytes, 2)
-    cloud.database.close()
+    context.database.close()
 
 
 def flipped(value: Any, chance: random.Random) -> Any:
@@ -123,65 +136,65 @@ CASES = [
 
 @pytest.mark.parametrize(("table", "column", "where"), CASES)
 def test_a_bit_flipped_in_any_row_is_found_and_nothing_wrong_is_served(
-    cloud: Cloud, table: str, column: str, where: str
+    context: Context, table: str, column: str, where: str
 ) -> None:
-    held = fill(cloud)
-    database = cloud.settings.data / "lowcloud.db"
+    held = fill(context)
+    database = context.settings.data / "lowcloud.db"
     chance = random.Random(column)
     with sqlite3.connect(database, isolation_level=None) as raw:
         rows = raw.execute(f'SELECT DISTINCT "{column}" FROM {table} WHERE {where} AND "{column}" IS NOT NULL')
         for (value,) in rows.fetchall():
             wrong = flipped(value, chance)
             raw.execute(f'UPDATE {table} SET "{column}" = ? WHERE "{column}" = ?', (wrong, value))
-            check_served(cloud, held)
-            assert findings(cloud), (value, wrong)
+            check_served(context, held)
+            assert findings(context), (value, wrong)
             raw.execute(f'UPDATE {table} SET "{column}" = ? WHERE "{column}" = ?', (value, wrong))
-        assert findings(cloud) == []
+        assert findings(context) == []
     raw.close()
 
 
-def test_an_object_turned_into_a_marker_is_found(cloud: Cloud) -> None:
-    fill(cloud)
-    with cloud.database.transaction() as connection:
+def test_an_object_turned_into_a_marker_is_found(context: Context) -> None:
+    fill(context)
+    with context.database.transaction() as connection:
         connection.execute(sa.text("UPDATE objects SET is_marker = TRUE WHERE key = 'small'"))
-    assert "marker" in findings(cloud)[0].why
+    assert "marker" in findings(context)[0].why
 
 
-def swap_parts(cloud: Cloud) -> None:
-    with cloud.database.transaction() as connection:
+def swap_parts(context: Context) -> None:
+    with context.database.transaction() as connection:
         for number in ("-number", "number + 3"):
             connection.execute(sa.text(f"UPDATE parts SET number = {number} WHERE checksum IS NOT NULL"))
 
 
-def lose_a_part(cloud: Cloud) -> None:
-    with cloud.database.transaction() as connection:
+def lose_a_part(context: Context) -> None:
+    with context.database.transaction() as connection:
         connection.execute(sa.text("DELETE FROM parts WHERE number = 2"))
 
 
-def lose_content(cloud: Cloud) -> None:
-    with cloud.database.transaction() as connection:
+def lose_content(context: Context) -> None:
+    with context.database.transaction() as connection:
         connection.execute(sa.text("DELETE FROM contents"))
 
 
-def lose_files(cloud: Cloud) -> None:
-    for path in blob_files(cloud):
+def lose_files(context: Context) -> None:
+    for path in blob_files(context):
         path.unlink()
 
 
-def cut_files(cloud: Cloud) -> None:
-    for path in blob_files(cloud):
+def cut_files(context: Context) -> None:
+    for path in blob_files(context):
         path.write_bytes(path.read_bytes()[:-1])
 
 
-def swap_files(cloud: Cloud) -> None:
-    first, *_, last = blob_files(cloud)
+def swap_files(context: Context) -> None:
+    first, *_, last = blob_files(context)
     content = first.read_bytes()
     first.write_bytes(last.read_bytes())
     last.write_bytes(content)
 
 
-def lose_the_bucket(cloud: Cloud) -> None:
-    with sqlite3.connect(cloud.settings.data / "lowcloud.db") as raw:
+def lose_the_bucket(context: Context) -> None:
+    with sqlite3.connect(context.settings.data / "lowcloud.db") as raw:
         raw.execute("DELETE FROM buckets")
     raw.close()
 
@@ -198,43 +211,43 @@ HARMS = [
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_other_harm_is_found_and_nothing_wrong_is_served(cloud: Cloud, harm: Callable[[Cloud], None]) -> None:
-    held = fill(cloud)
-    harm(cloud)
-    assert findings(cloud)
+def test_other_harm_is_found_and_nothing_wrong_is_served(context: Context, harm: Callable[[Context], None]) -> None:
+    held = fill(context)
+    harm(context)
+    assert findings(context)
     if harm is not lose_the_bucket:
-        check_served(cloud, held)
+        check_served(context, held)
 
 
-def test_a_file_that_nothing_names_is_told_apart_from_damage(cloud: Cloud) -> None:
-    fill(cloud)
-    (cloud.settings.data / "objects" / "aa" / "0aa").write_bytes(b"?")
+def test_a_file_that_nothing_names_is_told_apart_from_damage(context: Context) -> None:
+    fill(context)
+    (context.settings.data / "objects" / "aa" / "0aa").write_bytes(b"?")
     tally = scrub.Tally()
-    assert list(scrub.scrub(cloud, tally)) == []
+    assert list(scrub.scrub(context, tally)) == []
     assert tally.leftovers == 1
 
 
-def blob_files(cloud: Cloud) -> list[Path]:
-    return sorted((cloud.settings.data / "objects").glob("*/*"))
+def blob_files(context: Context) -> list[Path]:
+    return sorted((context.settings.data / "objects").glob("*/*"))
 
 
-def test_a_bit_flipped_in_any_file_of_bytes_is_found(cloud: Cloud) -> None:
-    held = fill(cloud)
+def test_a_bit_flipped_in_any_file_of_bytes_is_found(context: Context) -> None:
+    held = fill(context)
     chance = random.Random(1)
-    for path in blob_files(cloud):
+    for path in blob_files(context):
         content = path.read_bytes()
         path.write_bytes(flipped(content, chance))
-        check_served(cloud, held)
-        assert len(findings(cloud)) == 1
+        check_served(context, held)
+        assert len(findings(context)) == 1
         path.write_bytes(content)
-    assert check_served(cloud, held)
+    assert check_served(context, held)
 
 
 def test_after_a_bit_flipped_anywhere_in_the_database_nothing_wrong_is_served(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    cloud = make_cloud(home)
-    held = fill(cloud)
-    cloud.database.close()
+    context = make_context(home)
+    held = fill(context)
+    context.database.close()
     whole = (home / "data" / "lowcloud.db").read_bytes()
     chance = random.Random(2)
     used = [place for place, byte in enumerate(whole) if byte]  # most of a small database is empty
@@ -253,42 +266,42 @@ def test_after_a_bit_flipped_anywhere_in_the_database_nothing_wrong_is_served(tm
 def check_damaged(home: Path, held: dict[str, bytes]) -> bool:
     """Whether the damage shows; then the scrub must find it."""
     try:
-        cloud = make_cloud(home)
-    except (DBAPIError, CannotUse, OSError, ValueError):
+        context = make_context(home)
+    except (DBAPIError, UnusableStoreError, OSError, ValueError):
         return True
     try:
-        is_all_there = check_served(cloud, held)
-        assert is_all_there or findings(cloud)
+        is_all_there = check_served(context, held)
+        assert is_all_there or findings(context)
     except DBAPIError:
         return True
     finally:
-        cloud.database.close()
+        context.database.close()
     return not is_all_there
 
 
-def test_what_is_deleted_while_it_is_looked_at_is_not_called_damaged(cloud: Cloud) -> None:
-    fill(cloud)
+def test_what_is_deleted_while_it_is_looked_at_is_not_called_damaged(context: Context) -> None:
+    fill(context)
 
     def delete_meanwhile(_size: int) -> None:
         for key in ("small", "large", "joined"):
-            delete(cloud, BUCKET, key)
+            delete(context, BUCKET, key)
 
-    assert list(scrub.scrub(cloud, scrub.Tally(), delete_meanwhile)) == []
+    assert list(scrub.scrub(context, scrub.Tally(), delete_meanwhile)) == []
 
 
-def test_plaintext_appears_nowhere_below_the_data_folder(cloud: Cloud) -> None:
-    buckets.create(cloud, BUCKET)
+def test_plaintext_appears_nowhere_below_the_data_folder(context: Context) -> None:
+    buckets.create(context, BUCKET)
     secrets = {name: f"{name}-that-nobody-may-read".encode() for name in ("small", "large", "part", "said", "tag")}
     said = Description(
         {"content-disposition": secrets["said"].decode()},
         {"m": secrets["said"].decode()},
         {"t": secrets["tag"].decode()},
     )
-    objects.put(cloud, BUCKET, "small", [secrets["small"] * 100], said)
-    objects.put(cloud, BUCKET, "large", [secrets["large"] * 10_000], said)
-    uploads.put_part(cloud, uploads.create(cloud, BUCKET, "joined", said), 1, [secrets["part"] * 100])
-    revisions.set_tags(cloud, BUCKET, "large", None, {"t": secrets["tag"].decode()})
-    files = [path for path in cloud.settings.data.rglob("*") if path.is_file()]
+    objects.put(context, BUCKET, "small", [secrets["small"] * 100], said)
+    objects.put(context, BUCKET, "large", [secrets["large"] * 10_000], said)
+    uploads.put_part(context, uploads.create(context, BUCKET, "joined", said), 1, [secrets["part"] * 100])
+    revisions.set_tags(context, BUCKET, "large", None, {"t": secrets["tag"].decode()})
+    files = [path for path in context.settings.data.rglob("*") if path.is_file()]
     assert {"lowcloud.db", "lowcloud.db-wal"} <= {path.name for path in files}
     for path in files:
         content = path.read_bytes()

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from lowcloud.core import experiments
-from lowcloud.core.errors import Invalid
-from lowcloud.core.experiments import Experiment
+from lowcloud.core.errors import InvalidError
 from lowcloud.core.search import Document, Expression, Filter, Nested, Operator, Search, Sort, values_at
-from lowcloud.store import tables
-from lowcloud.store.pages import BadToken
+from lowcloud.core.tracking import experiments
+from lowcloud.core.tracking.experiments import Experiment
+from lowcloud.store.db import tables
+from lowcloud.store.db.pages import InvalidTokenError
 
 ROWS = 60
 
@@ -33,21 +33,21 @@ def documents(_connection: Any, rows: Any) -> list[Document]:
 
 
 @pytest.fixture
-def searched(cloud):
+def searched(context):
     """A cloud with experiments n0 ... n59, made in any order."""
     numbers = list(range(ROWS))
     random.Random(1).shuffle(numbers)
     for at, number in enumerate(numbers):
-        experiments.create(cloud, Experiment(f"n{number}", float(at), float(at)))
-    return cloud
+        experiments.create(context, Experiment(f"n{number}", float(at), float(at)))
+    return context
 
 
-def pages(cloud: Any, search: Search, sort: Sort, limit: int) -> list[str]:
+def pages(context: Any, search: Search, sort: Sort, limit: int) -> list[str]:
     """All that is found, page by page; each page but the last is full."""
     found: list[str] = []
     token = None
     while True:
-        page = search.page(cloud, sort, limit, token)
+        page = search.page(context, sort, limit, token)
         found += [document["name"] for document in page.documents]
         if page.next_token is None:
             return found
@@ -72,8 +72,8 @@ def test_pages_hold_what_passes_in_order_and_what_lacks_the_property_last(search
     assert sorted(by_number) == sorted(made)
 
 
-def _rows(cloud: Any) -> Any:
-    with cloud.database.read() as connection:
+def _rows(context: Any) -> Any:
+    with context.database.read() as connection:
         return connection.execute(select(tables.experiments).order_by(tables.experiments.c.created_at)).all()
 
 
@@ -81,7 +81,7 @@ def test_a_token_that_was_not_given_out_is_refused(searched):
     search = Search(tables.experiments, documents, documents, Expression(()))
     for sort in (Sort("created_at"), Sort(read("number"))):
         for token in ("x", "", "bnVsbA==", "WzEsMl0="):
-            with pytest.raises(BadToken):
+            with pytest.raises(InvalidTokenError):
                 search.page(searched, sort, 1, token)
 
 
@@ -109,7 +109,7 @@ def test_text_is_compared_as_a_number_only_where_it_may_say_one():
     assert admits("3.7", Operator.LESS_OR_EQUAL, "3", True), "compared with an integer a decimal counts as one"
     assert not admits("3.7", Operator.LESS_OR_EQUAL, "3.0", True)
     assert not admits("tree", Operator.LESS, "3", True)
-    with pytest.raises(Invalid, match="numbers and times"):
+    with pytest.raises(InvalidError, match="numbers and times"):
         admits("3.7", Operator.LESS, "3", False)
 
 
@@ -117,7 +117,7 @@ def test_times_are_read_as_iso_8601_or_seconds():
     noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
     for said in ("2026-01-31T12:00:00Z", "2026-01-31T13:00:00+01:00", "2026-01-31T12:00:00", str(noon.timestamp())):
         assert Filter("at", Operator.EQUALS, said, read("at")).admits({"at": noon})
-    with pytest.raises(Invalid, match="is no time"):
+    with pytest.raises(InvalidError, match="is no time"):
         Filter("at", Operator.EQUALS, "noon", read("at")).admits({"at": noon})
 
 

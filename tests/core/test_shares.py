@@ -2,9 +2,9 @@
 
 import pytest
 
-from lowcloud.core import shares
-from lowcloud.engine import Resources
-from lowcloud.instances import INSTANCES
+from lowcloud.catalog.instances import INSTANCES
+from lowcloud.core.scheduling import capacity
+from lowcloud.engine.work import Resources
 
 GIB = 1 << 30
 LAPTOP = Resources(2.0, 20 * GIB, 0)
@@ -14,14 +14,14 @@ WORKSTATION = Resources(16.0, 128 * GIB, 2)
 @pytest.mark.parametrize(
     ("machine", "reserve"), [(64 * GIB, int(6.4 * GIB)), (2 * GIB, GIB // 2), (512 << 20, 256 << 20)]
 )
-def test_a_reserve_of_the_memory_is_left_to_the_machine(cloud, monkeypatch, machine, reserve):
-    monkeypatch.setattr(cloud.engine, "capacity", lambda: Resources(4.0, machine, 1))
-    assert shares.of_machine(cloud) == Resources(4.0, machine - reserve, 1)
+def test_a_reserve_of_the_memory_is_left_to_the_machine(context, monkeypatch, machine, reserve):
+    monkeypatch.setattr(context.engine, "capacity", lambda: Resources(4.0, machine, 1))
+    assert capacity.of_machine(context) == Resources(4.0, machine - reserve, 1)
 
 
 def test_a_type_that_fits_gets_what_it_has():
-    assert shares.fit("ml.m5.large", 1, LAPTOP) == shares.Fitted(Resources(2.0, 8 * GIB, 0))
-    assert shares.fit("ml.g5.xlarge", 2, WORKSTATION) == shares.Fitted(Resources(4.0, 16 * GIB, 1))
+    assert capacity.fit("ml.m5.large", 1, LAPTOP) == capacity.Fitted(Resources(2.0, 8 * GIB, 0))
+    assert capacity.fit("ml.g5.xlarge", 2, WORKSTATION) == capacity.Fitted(Resources(4.0, 16 * GIB, 1))
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_a_type_that_fits_gets_what_it_has():
     ],
 )
 def test_a_type_that_is_too_large_is_fitted_down_and_that_is_said(asked, count, machine, each, sentence):
-    assert shares.fit(asked, count, machine) == shares.Fitted(each, sentence)
+    assert capacity.fit(asked, count, machine) == capacity.Fitted(each, sentence)
 
 
 @pytest.mark.parametrize("machine", [LAPTOP, WORKSTATION])
 def test_every_type_runs_on_every_machine(machine):
     for name in (name for name, instance in INSTANCES.items() if instance.vcpus):
         for count in (1, 3):
-            each = shares.fit(name, count, machine).each
-            assert shares.holds(machine, shares.times(each, count))
+            each = capacity.fit(name, count, machine).each
+            assert capacity.holds(machine, capacity.times(each, count))
             assert each.cpus > 0
             assert each.memory_bytes > 0

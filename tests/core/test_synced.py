@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from lowcloud.core import synced
-from lowcloud.core.synced import Synced
-from lowcloud.engine import FileEntry
+from lowcloud.core.staging import output_sync
+from lowcloud.core.staging.output_sync import Synced
+from lowcloud.engine.work import FileEntry
 
 
 def written(seconds_ago: float, size: int = 1) -> FileEntry:
@@ -31,7 +31,7 @@ def test_a_file_is_stored_at_the_end_however_young_it_is():
 def test_a_file_that_never_settles_is_stored_all_the_same(monkeypatch: pytest.MonkeyPatch):
     files = Synced()
     assert not files.should_store("w", "log", written(0), is_final=False)
-    monkeypatch.setattr(synced, "RESTLESS_SECONDS", 0.0)
+    monkeypatch.setattr(output_sync, "RESTLESS_SECONDS", 0.0)
     assert files.should_store("w", "log", written(0), is_final=False)
 
 

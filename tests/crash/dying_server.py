@@ -12,15 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lowcloud import server, settings
-from lowcloud.core.reconciler import Claim
+from lowcloud.core.control.reconciler import LeasedRecord
+from lowcloud.home import settings
+from lowcloud.server import server
 
 
 def die_at(state: str, moment: str) -> None:
     """Arrange the death."""
 
     def dying(change: Callable[..., Any], is_the_one: Callable[..., bool]) -> Callable[..., Any]:
-        def change_and_die(claim: Claim, values: Any, *rest: Any, **options: Any) -> Any:
+        def change_and_die(claim: LeasedRecord, values: Any, *rest: Any, **options: Any) -> Any:
             if is_the_one(values) and moment == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
             result = change(claim, values, *rest, **options)
@@ -31,9 +32,9 @@ def die_at(state: str, moment: str) -> None:
         return change_and_die
 
     if state == "removed":
-        Claim.remove = dying(Claim.remove, lambda _: True)  # type: ignore[method-assign]
+        LeasedRecord.remove = dying(LeasedRecord.remove, lambda _: True)  # type: ignore[method-assign]
     else:
-        Claim.save = dying(Claim.save, lambda values: values.get("state") == state)  # type: ignore[method-assign]
+        LeasedRecord.save = dying(LeasedRecord.save, lambda values: values.get("state") == state)  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lowcloud.engine import Input, Replica, Resources, Work
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Input, Replica, Resources, Work
 
 PROGRAM = 'echo x >> "$LOWCLOUD_RENDEZVOUS/ran"; wc -c < "$SAGEMAKER_BASE_DIR/input/data/train/part"; sleep 0.2; exit 3'
 SIZE = 40_000

@@ -4,8 +4,8 @@ import sys
 import time
 from pathlib import Path
 
-from lowcloud.engine import Phase, Replica, Resources, Work
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Phase, Replica, Resources, Work
 
 PROGRAM = (
     'for n in 1 2 3; do echo "$n" > "$LOWCLOUD_ENVIRONMENT/$n"; sleep 0.02; done; mkdir "$LOWCLOUD_ENVIRONMENT/bin"'

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lowcloud.engine import Input, LazyFolder, Replica, Resources, Source, Stream, Work
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Input, InputSource, LazyFolder, Replica, Resources, Stream, Work
 
 BLOCK = 50_000
 BLOCKS = 200
@@ -43,7 +43,7 @@ def make_work() -> Work:
     size = BLOCK * BLOCKS
     replica = Replica(
         lazy_folders=(LazyFolder("input/data/lazy", (Input("input/data/lazy/file", NAME, size),)),),
-        streams=(Stream("input/data/stream", ((Source(NAME, size),),)),),
+        streams=(Stream("input/data/stream", ((InputSource(NAME, size),),)),),
     )
     return Work("w", ("python", "-c", PROGRAM), (replica,), Resources(cpus=1, memory_bytes=1 << 30))
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lowcloud.core import listings, objects, uploads
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import NotFound
-from lowcloud.store.tables import contents, parts
-from lowcloud.store.tables import objects as versions
-from lowcloud.store.tables import uploads as pending
+from lowcloud.core.context import Context
+from lowcloud.core.errors import NotFoundError
+from lowcloud.core.storage.multipart import uploads
+from lowcloud.core.storage.objects import listings, objects
+from lowcloud.store.db.tables import contents, parts
+from lowcloud.store.db.tables import objects as versions
+from lowcloud.store.db.tables import uploads as pending
 from tests.crash.writer import BRIEF, PLAIN, VERSIONED
 
 Key = tuple[str, str]  # bucket, key
@@ -57,34 +58,34 @@ class Ledger:
                 self.aborting.discard(upload)
                 del self.parts[upload]
 
-    def check(self, cloud: Cloud) -> None:
+    def check(self, context: Context) -> None:
         """Everything acknowledged is there, byte for byte; nothing half is visible; nothing lies about unowned."""
-        self._check_newest(cloud)
-        self._check_versions(cloud)
-        self._check_parts(cloud)
-        assert list(leftovers(cloud)) == []
+        self._check_newest(context)
+        self._check_versions(context)
+        self._check_parts(context)
+        assert list(leftovers(context)) == []
 
-    def _check_newest(self, cloud: Cloud) -> None:
+    def _check_newest(self, context: Context) -> None:
         for bucket in (PLAIN, VERSIONED):
-            held = {found.key for found in listings.walk(cloud, bucket)}
+            held = {found.key for found in listings.walk(context, bucket)}
             assert held <= {key for of, key in (*self.newest, *self.brief) if of == bucket}
             for key in held:
-                assert not key.startswith(BRIEF) or digest_of(cloud, bucket, key) in self.brief[bucket, key]
+                assert not key.startswith(BRIEF) or digest_of(context, bucket, key) in self.brief[bucket, key]
         for (bucket, key), allowed in self.newest.items():
             try:
-                found: str | None = digest_of(cloud, bucket, key)
-            except NotFound:
+                found: str | None = digest_of(context, bucket, key)
+            except NotFoundError:
                 found = None
             assert found in allowed, (bucket, key)
             allowed &= {found}
 
-    def _check_versions(self, cloud: Cloud) -> None:
+    def _check_versions(self, context: Context) -> None:
         there = set()
-        for entry in listings.list_versions(cloud, VERSIONED, limit=10**9).entries:
+        for entry in listings.list_versions(context, VERSIONED, limit=10**9).entries:
             assert isinstance(entry, listings.Version)
             if not entry.is_marker:
                 there.add((entry.key, entry.version))
-                found = digest_of(cloud, VERSIONED, entry.key, entry.version)
+                found = digest_of(context, VERSIONED, entry.key, entry.version)
                 known = self.versions.get((entry.key, entry.version))
                 begun = self.brief if entry.key.startswith(BRIEF) else self.begun
                 assert found == known if known else found in begun[VERSIONED, entry.key]
@@ -93,29 +94,29 @@ class Ledger:
             self.versions.pop(gone, None)
         self.removing.clear()
 
-    def _check_parts(self, cloud: Cloud) -> None:
+    def _check_parts(self, context: Context) -> None:
         """The parts of uploads left open; then the uploads are ended."""
         for upload, (bucket, key, etag) in self.parts.items():
             try:
-                found = uploads.find(cloud, bucket, key, upload)
-            except NotFound:
+                found = uploads.find(context, bucket, key, upload)
+            except NotFoundError:
                 assert upload in self.aborting
                 continue
-            (part,), _ = uploads.parts_of(cloud, found.id)
+            (part,), _ = uploads.parts_of(context, found.id)
             assert part.etag == etag
-            uploads.abort(cloud, bucket, key, upload)
+            uploads.abort(context, bucket, key, upload)
         self.parts.clear()
         self.aborting.clear()
 
 
-def digest_of(cloud: Cloud, bucket: str, key: str, version: str | None = None) -> str:
+def digest_of(context: Context, bucket: str, key: str, version: str | None = None) -> str:
     """Of what is read."""
-    return sha256(b"".join(objects.get(cloud, bucket, key, version=version)[1])).hexdigest()
+    return sha256(b"".join(objects.get(context, bucket, key, version=version)[1])).hexdigest()
 
 
-def leftovers(cloud: Cloud) -> Iterator[str]:
+def leftovers(context: Context) -> Iterator[str]:
     """Rows without what they name, and what no row names."""
-    with cloud.database.read() as connection:
+    with context.database.read() as connection:
         named = set(connection.scalars(sa.select(parts.c.blob)))
         small = set(connection.scalars(sa.select(versions.c.id).where(versions.c.wrapped_key.is_not(None))))
         large = set(
@@ -126,7 +127,7 @@ def leftovers(cloud: Cloud) -> Iterator[str]:
         kept = set(connection.scalars(sa.select(contents.c.id)))
         if connection.dialect.name == "sqlite":
             assert connection.scalar(sa.text("PRAGMA integrity_check")) == "ok"
-    files = {path.name for path in (cloud.settings.data / "objects").glob("*/*")}
+    files = {path.name for path in (context.settings.data / "objects").glob("*/*")}
     yield from (f"file {one} without a row" for one in files - named)
     yield from (f"row of {one} without a file" for one in named - files)
     yield from (f"content {one} without an object" for one in kept - small)

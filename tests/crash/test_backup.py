@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from lowcloud import settings
-from lowcloud.core import objects, scrub
-from lowcloud.server import open_cloud
+from lowcloud.core.storage.integrity import scrub
+from lowcloud.core.storage.objects import objects
+from lowcloud.home import settings
+from lowcloud.server.server import open_context
 from lowcloud.store import backup
-from lowcloud.store.backup import NoBackup
+from lowcloud.store.backup import NoBackupError
 from tests.crash.ledger import Ledger
 from tests.crash.writer import PLAIN, prepare
 from tests.running import RunningCloud, wait_for
@@ -54,7 +55,7 @@ def check_backup(folder: Path, home: Path, before: list[list[Any]], during: list
     for event in [*before, *(event for event in during if event[0] in WISHES)]:
         ledger.follow(event)
     backup.restore(folder, home, backup.find(folder))
-    cloud = open_cloud(settings.load(home, {}))
+    cloud = open_context(settings.load(home, {}))
     assert list(scrub.scrub(cloud, scrub.Tally())) == []
     ledger.check(cloud)
     cloud.database.close()
@@ -84,17 +85,17 @@ def test_a_backup_whose_process_is_killed_leaves_nothing_that_looks_like_one(tmp
     prepare(home)
     command = [sys.executable, "-m", "tests.crash.writer", str(home), "1", "60"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    cloud = open_cloud(settings.load(home, {}))
+    cloud = open_context(settings.load(home, {}))
     for number in range(20):  # more files than are copied before the last death
         objects.put(cloud, PLAIN, f"large/{number}", [bytes(100_000)])
     cloud.database.close()
     for copies in (0, 5, 12):
         command = [sys.executable, "-c", KILLED, str(copies), "backup", str(folder), "--home", str(home)]
         assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-        with pytest.raises(NoBackup, match="finished"):
+        with pytest.raises(NoBackupError, match="finished"):
             backup.find(folder)
     RunningCloud(home).cli("backup", str(folder), "--with-keys")
     backup.restore(folder, tmp_path / "restored", backup.find(folder))
-    cloud = open_cloud(settings.load(tmp_path / "restored", {}))
+    cloud = open_context(settings.load(tmp_path / "restored", {}))
     assert list(scrub.scrub(cloud, scrub.Tally())) == []
     cloud.database.close()

@@ -10,13 +10,15 @@ import pytest
 import sqlalchemy as sa
 from botocore.exceptions import ClientError
 
-from lowcloud import running as servers
-from lowcloud.core import buckets, deletions, listings, objects, uploads
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.conditions import NO_CONDITIONS
-from lowcloud.core.descriptions import Description
-from lowcloud.core.errors import StorageFull
-from tests.conftest import make_cloud
+from lowcloud.core.context import Context
+from lowcloud.core.errors import StorageFullError
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.multipart import uploads
+from lowcloud.core.storage.objects import deletions, listings, objects
+from lowcloud.core.storage.objects.metadata import Description
+from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS
+from lowcloud.home import server_process as servers
+from tests.conftest import make_context
 from tests.crash.faults import failing, needs_root, needs_strace, read_only, small_disk
 from tests.running import RunningCloud
 
@@ -25,12 +27,12 @@ LARGE = 300_000  # bytes: lies in a file
 
 
 @pytest.fixture
-def small_cloud(tmp_path: Path) -> Iterator[Cloud]:
+def small_cloud(tmp_path: Path) -> Iterator[Context]:
     with small_disk(tmp_path / "home", megabytes=12) as home:
-        cloud = make_cloud(home)
-        buckets.create(cloud, BUCKET)
-        yield cloud
-        cloud.database.close()
+        context = make_context(home)
+        buckets.create(context, BUCKET)
+        yield context
+        context.database.close()
 
 
 def fill(folder: Path) -> Path:
@@ -42,29 +44,29 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
-def put_until_full(cloud: Cloud, name: str, size: int, kept: dict[str, bytes]) -> None:
+def put_until_full(context: Context, name: str, size: int, kept: dict[str, bytes]) -> None:
     for number in range(100_000):
         content = os.urandom(size)
         try:
-            objects.put(cloud, BUCKET, f"{name}/{number}", [content], Description({}, {"of": name}))
-        except StorageFull:
+            objects.put(context, BUCKET, f"{name}/{number}", [content], Description({}, {"of": name}))
+        except StorageFullError:
             return
         kept[f"{name}/{number}"] = content
     raise AssertionError("the disk was to be full")
 
 
-def check_all(cloud: Cloud, kept: dict[str, bytes]) -> None:
+def check_all(context: Context, kept: dict[str, bytes]) -> None:
     """Exactly what was acknowledged is there, and the database is whole."""
-    assert {found.key for found in listings.walk(cloud, BUCKET)} == kept.keys()
+    assert {found.key for found in listings.walk(context, BUCKET)} == kept.keys()
     for key, content in kept.items():
-        assert b"".join(objects.get(cloud, BUCKET, key)[1]) == content, key
-    with cloud.database.read() as connection:
+        assert b"".join(objects.get(context, BUCKET, key)[1]) == content, key
+    with context.database.read() as connection:
         assert connection.scalar(sa.text("PRAGMA integrity_check")) == "ok"
 
 
 @needs_root
 @pytest.mark.parametrize("size", [100, 30_000, LARGE])
-def test_a_disk_that_fills_up_loses_nothing_acknowledged(small_cloud: Cloud, size: int) -> None:
+def test_a_disk_that_fills_up_loses_nothing_acknowledged(small_cloud: Context, size: int) -> None:
     kept: dict[str, bytes] = {}
     names = [str(number) for number in range(3)]
     writers = [threading.Thread(target=put_until_full, args=(small_cloud, name, size, kept)) for name in names]
@@ -81,43 +83,43 @@ def test_a_disk_that_fills_up_loses_nothing_acknowledged(small_cloud: Cloud, siz
     check_all(small_cloud, kept | {"after": b"again" * size})
 
 
-def put_ever_smaller_until_full(cloud: Cloud, sizes: tuple[int, ...], kept: dict[str, bytes]) -> None:
+def put_ever_smaller_until_full(context: Context, sizes: tuple[int, ...], kept: dict[str, bytes]) -> None:
     """Until there is no room for a single byte."""
     for size in (*sizes, 4000, 1):
-        put_until_full(cloud, f"of-{size}", size, kept)
-    with pytest.raises(StorageFull):
-        objects.put(cloud, BUCKET, "one", [b"1"])
+        put_until_full(context, f"of-{size}", size, kept)
+    with pytest.raises(StorageFullError):
+        objects.put(context, BUCKET, "one", [b"1"])
 
 
 @needs_root
 @pytest.mark.parametrize("sizes", [(30_000,), (LARGE,), (LARGE, 30_000), (1000,)])
 def test_a_full_disk_is_emptied_by_deleting_objects_and_takes_new_ones(tmp_path: Path, sizes: tuple[int, ...]) -> None:
     with small_disk(tmp_path / "home", megabytes=48) as home:
-        cloud = make_cloud(home)
-        buckets.create(cloud, BUCKET)
-        cloud.reserve.fill()
+        context = make_context(home)
+        buckets.create(context, BUCKET)
+        context.reserve.fill()
         kept: dict[str, bytes] = {}
         (home / "ballast").write_bytes(bytes(24 * 1024**2))
         for _ in range(2):
-            put_ever_smaller_until_full(cloud, sizes, kept)
+            put_ever_smaller_until_full(context, sizes, kept)
             doomed = list(kept)[::2]
             for key in doomed[:5]:
-                deletions.delete(cloud, BUCKET, key)
-            deletions.delete_many(cloud, BUCKET, [(key, None, NO_CONDITIONS) for key in doomed[5:]])
+                deletions.delete(context, BUCKET, key)
+            deletions.delete_many(context, BUCKET, [(key, None, NO_CONDITIONS) for key in doomed[5:]])
             for key in doomed:
                 del kept[key]
             for size in sizes:
                 kept[f"after-{size}"] = b"again" * (size // 5)
-                objects.put(cloud, BUCKET, f"after-{size}", [kept[f"after-{size}"]])
-            check_all(cloud, kept)
-        cloud.database.close()
+                objects.put(context, BUCKET, f"after-{size}", [kept[f"after-{size}"]])
+            check_all(context, kept)
+        context.database.close()
 
 
 @needs_root
-def test_an_upload_that_has_filled_the_disk_can_be_aborted(small_cloud: Cloud) -> None:
+def test_an_upload_that_has_filled_the_disk_can_be_aborted(small_cloud: Context) -> None:
     small_cloud.reserve.fill()
     upload = uploads.create(small_cloud, BUCKET, "large")
-    with pytest.raises(StorageFull):
+    with pytest.raises(StorageFullError):
         for number in range(1, 1000):
             uploads.put_part(small_cloud, upload, number, [bytes(LARGE)])
     put_ever_smaller_until_full(small_cloud, (), {})
@@ -128,19 +130,19 @@ def test_an_upload_that_has_filled_the_disk_can_be_aborted(small_cloud: Cloud) -
 
 
 @needs_root
-def test_a_server_that_starts_on_a_full_disk_reads_what_is_there(small_cloud: Cloud) -> None:
+def test_a_server_that_starts_on_a_full_disk_reads_what_is_there(small_cloud: Context) -> None:
     kept: dict[str, bytes] = {}
     put_until_full(small_cloud, "large", LARGE, kept)
     fill(small_cloud.settings.home)
     home = small_cloud.settings.home
     small_cloud.database.close()
-    again = make_cloud(home)
+    again = make_context(home)
     check_all(again, kept)
     again.database.close()
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
     made = RunningCloud(tmp_path_factory.mktemp("faults") / "home")
     start_one_process(made)
     s3 = made.client("s3")
@@ -151,13 +153,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
     made.down()
 
 
-def start_one_process(cloud: RunningCloud) -> None:
+def start_one_process(context: RunningCloud) -> None:
     """So that the process to fail is known."""
-    cloud.cli("up", "--detach", "--port", "0", "--workers", "1")
+    context.cli("up", "--detach", "--port", "0", "--workers", "1")
 
 
-def impatient(cloud: RunningCloud) -> Any:
-    s3 = cloud.client("s3")
+def impatient(context: RunningCloud) -> Any:
+    s3 = context.client("s3")
     s3.meta.events.unregister("needs-retry.s3", unique_id="retry-config-s3")
     return s3
 
@@ -184,16 +186,16 @@ def check_writes(s3: Any) -> None:
 
 
 @needs_root
-def test_files_on_a_disk_that_has_become_read_only(cloud: RunningCloud) -> None:
-    s3 = impatient(cloud)
-    with read_only(cloud.home / "data" / "objects"):
+def test_files_on_a_disk_that_has_become_read_only(context: RunningCloud) -> None:
+    s3 = impatient(context)
+    with read_only(context.home / "data" / "objects"):
         check_refused(lambda: s3.put_object(Bucket=BUCKET, Key="new", Body=b"n" * LARGE), "read-only")
         check_reads(s3)
     check_writes(s3)
 
 
-def pid_of(cloud: RunningCloud) -> int:
-    running = servers.find_running(cloud.home)
+def pid_of(context: RunningCloud) -> int:
+    running = servers.find_running(context.home)
     assert running is not None
     return running.pid
 
@@ -203,9 +205,9 @@ def pid_of(cloud: RunningCloud) -> int:
 @pytest.mark.parametrize(
     ("calls", "error"), [("pwrite64", "EROFS"), ("pwrite64", "EIO"), ("fdatasync,fsync", "EIO"), ("pwrite64", "EACCES")]
 )
-def test_a_database_that_cannot_be_written(cloud: RunningCloud, calls: str, error: str) -> None:
-    s3 = impatient(cloud)
-    with failing(pid_of(cloud), calls, error):
+def test_a_database_that_cannot_be_written(context: RunningCloud, calls: str, error: str) -> None:
+    s3 = impatient(context)
+    with failing(pid_of(context), calls, error):
         check_refused(lambda: s3.put_object(Bucket=BUCKET, Key="new", Body=b"new"))
         check_refused(lambda: s3.delete_object(Bucket=BUCKET, Key="small"))
         check_reads(s3)
@@ -216,36 +218,36 @@ def test_a_database_that_cannot_be_written(cloud: RunningCloud, calls: str, erro
 
 @needs_root
 @needs_strace
-def test_a_blob_that_cannot_be_synced_is_not_stored(cloud: RunningCloud) -> None:
-    s3 = impatient(cloud)
-    blobs = sorted(cloud.home.glob("data/objects/*/*"))
-    with failing(pid_of(cloud), "fsync", "EIO"):
+def test_a_blob_that_cannot_be_synced_is_not_stored(context: RunningCloud) -> None:
+    s3 = impatient(context)
+    blobs = sorted(context.home.glob("data/objects/*/*"))
+    with failing(pid_of(context), "fsync", "EIO"):
         check_refused(lambda: s3.put_object(Bucket=BUCKET, Key="new", Body=b"n" * LARGE))
         check_reads(s3)
-    assert sorted(cloud.home.glob("data/objects/*/*")) == blobs
+    assert sorted(context.home.glob("data/objects/*/*")) == blobs
     check_writes(s3)
 
 
 @needs_root
 @needs_strace
-def test_a_blob_stays_where_nobody_knows_whether_its_row_was_committed(cloud: RunningCloud) -> None:
-    s3 = impatient(cloud)
-    blobs = set(cloud.home.glob("data/objects/*/*"))
-    with failing(pid_of(cloud), "fdatasync", "EIO"):  # what SQLite ends a commit with
+def test_a_blob_stays_where_nobody_knows_whether_its_row_was_committed(context: RunningCloud) -> None:
+    s3 = impatient(context)
+    blobs = set(context.home.glob("data/objects/*/*"))
+    with failing(pid_of(context), "fdatasync", "EIO"):  # what SQLite ends a commit with
         check_refused(lambda: s3.put_object(Bucket=BUCKET, Key="new", Body=b"n" * LARGE))
-    assert len(set(cloud.home.glob("data/objects/*/*")) - blobs) == 1
-    cloud.kill()
-    start_one_process(cloud)  # which finds the commit in the log: it was written, only its sync has failed
-    s3 = impatient(cloud)
+    assert len(set(context.home.glob("data/objects/*/*")) - blobs) == 1
+    context.kill()
+    start_one_process(context)  # which finds the commit in the log: it was written, only its sync has failed
+    s3 = impatient(context)
     assert s3.get_object(Bucket=BUCKET, Key="new")["Body"].read() == b"n" * LARGE
     check_writes(s3)
 
 
 @needs_root
 @needs_strace
-def test_a_file_that_cannot_be_read_is_told_and_the_others_are_served(cloud: RunningCloud) -> None:
-    s3 = impatient(cloud)
-    with failing(pid_of(cloud), "pread64", "EIO"):
+def test_a_file_that_cannot_be_read_is_told_and_the_others_are_served(context: RunningCloud) -> None:
+    s3 = impatient(context)
+    with failing(pid_of(context), "pread64", "EIO"):
         check_refused(
             lambda: s3.get_object(Bucket=BUCKET, Key="large"), "read"
         )  # it may meet the database's file first

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import Phase, StagingFailed
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Phase, StagingError
 
 sys.path.insert(0, str(Path(__file__).parent))
 import environment_driver
@@ -99,7 +99,7 @@ def test_an_environment_is_published_whole_or_not_at_all_whenever_its_server_is_
         if was_published:
             assert sorted(path.name for path in kept.iterdir()) == ["1", "2", "3", "bin"]
         before = kept.resolve()
-        with suppress(StagingFailed) if was_published else nullcontext():  # what is in use is not built over
+        with suppress(StagingError) if was_published else nullcontext():  # what is in use is not built over
             environment_driver.build(engine, environment_driver.make_work())
         engine.remove("build")
         assert sorted(path.name for path in kept.iterdir()) == ["1", "2", "3", "bin"]

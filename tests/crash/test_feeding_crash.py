@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from lowcloud.engine import Phase
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Phase
 
 sys.path.insert(0, str(Path(__file__).parent))
 from feeding_driver import BLOCKS, block, slow_fetch

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lowcloud import running as servers
+from lowcloud.home import server_process as servers
 from tests.patients import BUCKET, IMAGE, ROWS, configure, invoke, put, request, slow_job, status_of, with_training_data
 from tests.running import RunningCloud, csv_of, wait_for
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from lowcloud import settings
-from lowcloud.server import open_cloud
-from lowcloud.store.tables import events, log_events, log_streams, metric_points, processing_jobs, training_jobs
+from lowcloud.home import settings
+from lowcloud.server.server import open_context
+from lowcloud.store.db.tables import events, log_events, log_streams, metric_points, processing_jobs, training_jobs
 from tests.aws.test_hostile_programs import what_is_left
 from tests.running import RunningCloud, wait_for
 
@@ -283,7 +283,7 @@ def check_answers(cloud: RunningCloud, name: str, killer: Killer) -> None:
 
 
 def check_rows(home: Path, names: list[str]) -> None:
-    database = open_cloud(settings.load(home, os.environ)).database
+    database = open_context(settings.load(home, os.environ)).database
     with closing(database), database.read() as connection:
         rows = [row for table in (training_jobs, processing_jobs) for row in connection.execute(select(table))]
         passed = connection.execute(select(events).order_by(events.c.id)).all()

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lowcloud import settings
-from lowcloud.core import objects
-from lowcloud.server import open_cloud
-from tests.conftest import make_cloud
+from lowcloud.core.storage.objects import objects
+from lowcloud.home import settings
+from lowcloud.server.server import open_context
+from tests.conftest import make_context
 from tests.crash.ledger import Ledger
 from tests.crash.writer import prepare
 from tests.running import RunningCloud, wait_for
@@ -30,7 +30,7 @@ def test_kill_9_loses_no_acknowledged_object(tmp_path: Path) -> None:
 
 
 def test_kill_9_loses_no_acknowledged_object_whose_row_is_in_postgresql(tmp_path: Path, postgres: Any) -> None:
-    make_cloud(tmp_path / "home", postgres.new_database()).database.close()  # the home remembers it
+    make_context(tmp_path / "home", postgres.new_database()).database.close()  # the home remembers it
     kill_rounds(tmp_path / "home", rounds=6)
 
 
@@ -46,7 +46,7 @@ def kill_rounds(home: Path, rounds: int) -> None:
     for number in range(rounds):
         for event in told_until_killed(home, number, chance.uniform(0, LONGEST_LIFE_SECONDS)):
             ledger.follow(event)
-        cloud = open_cloud(settings.load(home, {}))
+        cloud = open_context(settings.load(home, {}))
         objects.sweep(cloud)
         ledger.check(cloud)
         cloud.database.close()

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud import settings
-from lowcloud.core import objects
 from lowcloud.core.errors import CloudError
-from lowcloud.server import open_cloud
-from lowcloud.store.encryption import Tampered
-from lowcloud.store.files import BlobGone
+from lowcloud.core.storage.objects import objects
+from lowcloud.home import settings
+from lowcloud.server.server import open_context
+from lowcloud.store.blobs.encryption import TamperedError
+from lowcloud.store.blobs.files import BlobGoneError
 from tests.crash.faults import needs_strace
 from tests.crash.ledger import Ledger
 from tests.crash.power import Disk, calls_of, record
@@ -67,12 +67,12 @@ def losses(folder: Path, seed: int, changes: int, cuts: int, variants: int, *wit
 
 def check(home: Path, ledger: Ledger) -> str | None:
     """What the store that is left has lost."""
-    cloud = open_cloud(settings.load(home, {}))
+    context = open_context(settings.load(home, {}))
     try:
-        objects.sweep(cloud)
-        ledger.check(cloud)
-    except (AssertionError, Tampered, BlobGone, CloudError) as error:
+        objects.sweep(context)
+        ledger.check(context)
+    except (AssertionError, TamperedError, BlobGoneError, CloudError) as error:
         return repr(error)
     finally:
-        cloud.database.close()
+        context.database.close()
     return None

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from lowcloud import settings
-from lowcloud.core import images
-from lowcloud.core.images import Image
-from lowcloud.server import open_cloud
-from lowcloud.store.tables import events, log_events, log_streams, training_jobs
+from lowcloud.core.programs import images
+from lowcloud.core.programs.images import Image
+from lowcloud.home import settings
+from lowcloud.server.server import open_context
+from lowcloud.store.db.tables import events, log_events, log_streams, training_jobs
 from tests.running import RunningCloud, wait_for
 
 IMAGE = "says-it-ran"
@@ -25,7 +25,7 @@ JOBS = 12
 @pytest.fixture
 def cloud(tmp_path: Path) -> RunningCloud:
     home = tmp_path / "home"
-    with closing((opened := open_cloud(settings.load(home, os.environ))).database):
+    with closing((opened := open_context(settings.load(home, os.environ))).database):
         images.teach(opened, Image(IMAGE, opened.now(), command=("sh", "-c", "echo ran; sleep 0.1")))
     return RunningCloud(home)
 
@@ -72,7 +72,7 @@ def request(cloud: RunningCloud, name: str, chance: random.Random) -> dict[str, 
 
 
 def check(home: Path) -> None:
-    database = open_cloud(settings.load(home, os.environ)).database
+    database = open_context(settings.load(home, os.environ)).database
     with closing(database), database.read() as connection:
         rows = connection.execute(select(training_jobs)).all()
         ends = Counter(connection.scalars(select(events.c.subject).where(events.c.state == "completed")))

@@ -15,13 +15,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from lowcloud import settings
-from lowcloud.core import buckets, completions, configurations, copies, deletions, lifecycle_sweep, objects, uploads
-from lowcloud.core.bodies import LARGEST_SMALL_BYTES
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.conditions import NO_CONDITIONS
-from lowcloud.server import open_cloud
-from lowcloud.store import files, sqlite
+from lowcloud.core.context import Context
+from lowcloud.core.storage.buckets import buckets, configurations
+from lowcloud.core.storage.lifecycle import sweep
+from lowcloud.core.storage.multipart import completions, uploads
+from lowcloud.core.storage.objects import copies, deletions, objects
+from lowcloud.core.storage.objects.bodies import LARGEST_SMALL_BYTES
+from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS
+from lowcloud.home import settings
+from lowcloud.server.server import open_context
+from lowcloud.store.blobs import files
+from lowcloud.store.db import sqlite
 
 PLAIN, VERSIONED = "plain", "versioned"
 KEYS_PER_THREAD = 3
@@ -38,8 +42,8 @@ _telling = threading.Lock()
 class Writer:
     """Changes the keys that belong to one thread."""
 
-    def __init__(self, cloud: Cloud, owner: int, chance: random.Random, sizes: list[int]):
-        self._cloud = cloud
+    def __init__(self, context: Context, owner: int, chance: random.Random, sizes: list[int]):
+        self._context = context
         self._owner = owner
         self._chance = chance
         self._sizes = sizes
@@ -72,21 +76,21 @@ class Writer:
     def _write(self, kind: str, bucket: str, key: str) -> None:
         content = self._content()
         digest = sha256(content).hexdigest()
-        source = copies.Source(PLAIN, f"{self._owner}/source")
+        source = copies.CopySource(PLAIN, f"{self._owner}/source")
         if kind == "copy":
             tell("begin", source.bucket, source.key, digest)
-            put = objects.put(self._cloud, source.bucket, source.key, [content])
+            put = objects.put(self._context, source.bucket, source.key, [content])
             tell("done", source.bucket, source.key, digest, put.version)
         tell("begin", bucket, key, digest)
         if kind == "put":
-            made = objects.put(self._cloud, bucket, key, [content])
+            made = objects.put(self._context, bucket, key, [content])
         elif kind == "copy":
-            _, made = copies.copy(self._cloud, source, bucket, key)
+            _, made = copies.copy(self._context, source, bucket, key)
         else:
-            upload = uploads.create(self._cloud, bucket, key)
-            part = uploads.put_part(self._cloud, upload, 1, [content])
-            uploads.put_part(self._cloud, upload, 2, [b"left out"])
-            made = completions.complete(self._cloud, bucket, key, upload.id, [completions.Wanted(1, part.etag)])
+            upload = uploads.create(self._context, bucket, key)
+            part = uploads.put_part(self._context, upload, 1, [content])
+            uploads.put_part(self._context, upload, 2, [b"left out"])
+            made = completions.complete(self._context, bucket, key, upload.id, [completions.Wanted(1, part.etag)])
         tell("done", bucket, key, digest, made.version)
         if bucket == VERSIONED:
             self._versions.setdefault(key, []).append(made.version)
@@ -94,7 +98,7 @@ class Writer:
     def _delete(self, bucket: str, keys: list[str]) -> None:
         for key in keys:
             tell("begin", bucket, key, None)
-        deletions.delete_many(self._cloud, bucket, [(key, None, NO_CONDITIONS) for key in keys])
+        deletions.delete_many(self._context, bucket, [(key, None, NO_CONDITIONS) for key in keys])
         for key in keys:
             tell("done", bucket, key, None, None)
 
@@ -104,37 +108,37 @@ class Writer:
         if len(known) > 1:
             version = known.pop(0)
             tell("remove", key, version)
-            deletions.delete(self._cloud, VERSIONED, key, version=version)
+            deletions.delete(self._context, VERSIONED, key, version=version)
             tell("removed", key, version)
 
     def _write_briefly(self, bucket: str) -> None:
         """What may be gone at any later moment."""
         key, content = f"{BRIEF}{self._key()}", self._content()
         tell("brief", bucket, key, sha256(content).hexdigest())
-        objects.put(self._cloud, bucket, key, [content])
-        uploads.put_part(self._cloud, uploads.create(self._cloud, bucket, key), 1, [b"to be aborted"])
+        objects.put(self._context, bucket, key, [content])
+        uploads.put_part(self._context, uploads.create(self._context, bucket, key), 1, [b"to be aborted"])
 
     def _leave_a_part(self, bucket: str, key: str) -> None:
         """An upload with one part, ended half of the time."""
-        upload = uploads.create(self._cloud, bucket, key)
-        part = uploads.put_part(self._cloud, upload, 1, [self._content()])
+        upload = uploads.create(self._context, bucket, key)
+        part = uploads.put_part(self._context, upload, 1, [self._content()])
         tell("part", bucket, key, upload.id, part.etag)
         if self._chance.random() < 0.5:
             tell("abort", upload.id)
-            uploads.abort(self._cloud, bucket, key, upload.id)
+            uploads.abort(self._context, bucket, key, upload.id)
             tell("aborted", upload.id)
 
 
 def prepare(home: Path) -> None:
     """A home with the two buckets, and their lifecycles."""
-    cloud = open_cloud(settings.load(home, {}))
+    context = open_context(settings.load(home, {}))
     for name in (PLAIN, VERSIONED):
-        buckets.create(cloud, name)
-    buckets.set_versioning(cloud, VERSIONED, buckets.ENABLED)
+        buckets.create(context, name)
+    buckets.set_versioning(context, VERSIONED, buckets.ENABLED)
     rule = {"id": "brief", "prefix": BRIEF, "expire_days": 1, "noncurrent_days": 1, "abort_days": 1}
     for name in (PLAIN, VERSIONED):
-        configurations.put(cloud, name, lifecycle_sweep.KIND, {"rules": [rule], "said": []})
-    cloud.database.close()
+        configurations.put(context, name, sweep.KIND, {"rules": [rule], "said": []})
+    context.database.close()
 
 
 def leave_out(what: str) -> None:
@@ -157,10 +161,10 @@ def leave_out(what: str) -> None:
             raise ValueError(what)
 
 
-def expire(cloud: Cloud) -> None:
+def expire(context: Context) -> None:
     """Carry lifecycles out, over and over."""
     while True:
-        lifecycle_sweep.sweep(cloud)
+        sweep.sweep(context)
         time.sleep(DAY_SECONDS / 4)
 
 
@@ -174,14 +178,14 @@ def main(home: str, seed: str, changes: str = "", *without: str) -> None:
     for what in without:
         leave_out(what)
     sqlite.CHECKPOINT_PAGES = FEWER_CHECKPOINT_PAGES
-    cloud = open_cloud(settings.load(Path(home), {"LOWCLOUD_DAY_SECONDS": str(DAY_SECONDS)}))
+    context = open_context(settings.load(Path(home), {"LOWCLOUD_DAY_SECONDS": str(DAY_SECONDS)}))
     tell("ready")
-    threading.Thread(target=expire, args=(cloud,), daemon=True).start()
+    threading.Thread(target=expire, args=(context,), daemon=True).start()
     left = threading.Semaphore(int(changes or 10**9))
     sizes = SIZES if changes else SIZES + LARGE_SIZES
 
     def work(number: int) -> None:
-        writer = Writer(cloud, number, random.Random(f"{seed} {number}"), sizes)
+        writer = Writer(context, number, random.Random(f"{seed} {number}"), sizes)
         while left.acquire(blocking=False):
             writer.change()
 

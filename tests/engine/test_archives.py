@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowcloud.engine.archives import Kind, Members, Unreadable
+from lowcloud.engine.archives import EntryType, Members, UnreadableArchiveError
 
 
 def packed(*members: tuple[str, bytes]) -> bytes:
@@ -31,7 +31,7 @@ def chunks(content: bytes, size: int = 1000) -> Iterator[bytes]:
 
 def read(content: bytes, limit_bytes: int = 1 << 30, limit_members: int = 1000) -> dict[str, bytes]:
     archive = Members(chunks(content), limit_bytes, limit_members)
-    return {member.name: b"".join(archive.content(member)) for member in archive if member.kind == Kind.FILE}
+    return {member.name: b"".join(archive.content(member)) for member in archive if member.kind == EntryType.FILE}
 
 
 def header(name: str, kind: bytes, size: int) -> bytes:
@@ -85,7 +85,7 @@ def test_archives_of_the_tar_program_are_read(tmp_path: Path, form: str) -> None
     packed = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     members = list(Members(chunks(packed), 1 << 20, 100))
     assert sorted(member.kind for member in members) == ["file", "folder", "folder", "hard link", "symbolic link"]
-    assert read(packed)[next(member.name for member in members if member.kind == Kind.FILE)] == b"content" * 1000
+    assert read(packed)[next(member.name for member in members if member.kind == EntryType.FILE)] == b"content" * 1000
 
 
 def test_members_come_with_their_content() -> None:
@@ -129,7 +129,7 @@ def test_content_that_nobody_asks_for_is_passed_over() -> None:
     ids=lambda value: value[:20] if isinstance(value, str) else "",
 )
 def test_a_broken_or_hostile_archive_is_refused_with_a_reason(content: bytes, reason: str) -> None:
-    with pytest.raises(Unreadable, match=reason):
+    with pytest.raises(UnreadableArchiveError, match=reason):
         list(Members(chunks(content), 1 << 30, 1000))
 
 
@@ -140,14 +140,14 @@ def test_a_sparse_member_is_refused() -> None:
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(info, io.BytesIO(b"x"))
-    with pytest.raises(Unreadable, match="sparse"):
+    with pytest.raises(UnreadableArchiveError, match="sparse"):
         read(target.getvalue())
 
 
 def test_a_bomb_is_refused_in_little_memory() -> None:
     content = packed(("zeros", bytes(64 << 20)))
     tracemalloc.start()
-    with pytest.raises(Unreadable, match="unpacks to far more"):
+    with pytest.raises(UnreadableArchiveError, match="unpacks to far more"):
         read(content, limit_bytes=8 << 20)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -155,5 +155,5 @@ def test_a_bomb_is_refused_in_little_memory() -> None:
 
 
 def test_many_members_are_refused() -> None:
-    with pytest.raises(Unreadable, match="more than 50 members"):
+    with pytest.raises(UnreadableArchiveError, match="more than 50 members"):
         read(packed(*((f"{number}", b"") for number in range(51))), limit_members=50)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from lowcloud.engine import Input, LazyFolder, Phase, Replica, Resources, StagingFailed, Work, containers
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local import containers
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Input, LazyFolder, Phase, Replica, Resources, StagingError, Work
 from tests.conftest import wait_for
 from tests.engine.test_local import output, processes, replica_folder
 
@@ -127,7 +128,7 @@ def test_what_a_user_chooses_does_not_reach_the_client(
 def test_several_lines_under_a_name_that_the_client_may_read_are_refused(
     engine: LocalEngine, docker: Path, name: str
 ) -> None:
-    with pytest.raises(StagingFailed, match="cannot have several lines") as refused:
+    with pytest.raises(StagingError, match="cannot have several lines") as refused:
         engine.start(image("true", replica=Replica({name: "one\ntwo"})))
     assert repr(name) in str(refused.value)
 
@@ -186,7 +187,7 @@ def test_an_image_that_cannot_be_had_fails_with_what_the_client_says(engine: Loc
 
 def test_without_docker_or_podman_an_image_is_refused(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers, "CLIENTS", ("no-such-client",))
-    with pytest.raises(StagingFailed, match="needs Docker or Podman, and this machine has neither"):
+    with pytest.raises(StagingError, match="needs Docker or Podman, and this machine has neither"):
         engine.start(image("train"))
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import Phase, Replica, Resources, Work, isolation
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local import isolation
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Phase, Replica, Resources, Work
 from tests.conftest import wait_for
 from tests.engine.test_local import output, processes
 

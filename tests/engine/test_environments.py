@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import Phase, Replica, Resources, StagingFailed, Work, isolation
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local import isolation
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Phase, Replica, Resources, StagingError, Work
 from tests.conftest import wait_for
 
 SMALL = Resources(cpus=1, memory_bytes=1 << 30)
@@ -77,7 +78,7 @@ def test_what_a_work_built_is_the_python_of_those_that_name_it(engine: LocalEngi
     program = "import os, sys, lowcloud, numpy; print(sys.prefix, os.environ['LOWCLOUD_ENVIRONMENT'])"
     assert use(engine, "python", "-c", program) == [f"{prefix} {prefix}"]
     assert use(engine, "sh", "-c", "command -v python") == [f"{prefix}/bin/python"]
-    (failure,) = use(engine, "python", "-m", "lowcloud.runtime.train", "linear-learner")
+    (failure,) = use(engine, "python", "-m", "lowcloud.runtime.training.train", "linear-learner")
     assert "predictor_type" in failure, "the built-in program ran there, and missed its settings"
 
 
@@ -112,9 +113,11 @@ def test_a_built_in_module_runs_by_a_users_interpreter_that_lacks_this_package(
     engine: LocalEngine, tmp_path: Path
 ) -> None:
     environment = make_venv(tmp_path / "venv")
-    said = use(engine, "python", "-m", "lowcloud.runtime.train", "linear-learner", environment=str(environment))
+    said = use(
+        engine, "python", "-m", "lowcloud.runtime.training.train", "linear-learner", environment=str(environment)
+    )
     assert said[-1] == "ModuleNotFoundError: No module named 'numpy'"
-    assert any("lowcloud/runtime/train.py" in line for line in said)
+    assert any("lowcloud/runtime/training/train.py" in line for line in said)
 
 
 @pytest.mark.parametrize("name", ["/", "/nowhere", "{home}/keys", "{home}", "never-built"])
@@ -123,7 +126,7 @@ def test_what_is_no_environment_is_refused_with_its_name(tmp_path: Path, name: s
     (tmp_path / "home" / "keys" / "bin").mkdir(parents=True)
     (tmp_path / "home" / "keys" / "bin" / "python").symlink_to(sys.executable)
     path = name.format(home=tmp_path / "home")
-    with pytest.raises(StagingFailed, match=repr(path)):
+    with pytest.raises(StagingError, match=repr(path)):
         engine.start(Work("w", ("true",), (Replica(),), SMALL, environment=path))
     engine.remove("w")
 
@@ -181,7 +184,7 @@ def test_an_environment_that_is_in_use_is_not_built_over(tmp_path: Path) -> None
     engine.keep_environment("build")
     engine.remove("build")
     before = use(engine, "tool")
-    with pytest.raises(StagingFailed, match="built already"):
+    with pytest.raises(StagingError, match="built already"):
         build(engine)
     engine.remove("build")
     assert use(engine, "tool") == before

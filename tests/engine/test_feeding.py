@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from lowcloud import contract
-from lowcloud.engine import Input, LazyFolder, Replica, Resources, Source, StagingFailed, Stream, Work, isolation
-from lowcloud.engine.feeding import NOT_LAZY
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local import isolation
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.local.input_server import NOT_LAZY
+from lowcloud.engine.work import Input, InputSource, LazyFolder, Replica, Resources, StagingError, Stream, Work
 from tests.contracts.test_engine import ended, eventually, texts
 
 LEVELS = {"namespaces": isolation.NAMESPACES, "landlock": isolation.LANDLOCK, "process": isolation.PROCESS}
@@ -27,7 +28,7 @@ print(len(open("pipe_0", "rb").read()), open("lazy/file").read())
 
 def fetch(source: str, start: int = 0, end: int | None = None, /) -> Iterator[bytes]:
     if source == "secret":
-        raise StagingFailed("secret is nobody's")
+        raise StagingError("secret is nobody's")
     data = b"lazily" if source == "lazy" else BLOCK
     yield data[start:end]
 
@@ -47,7 +48,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 def work(code: str, records: int = 3) -> Work:
     replica = Replica(
-        streams=(Stream("input/data/pipe", ((Source("block", len(BLOCK)),),) * records),),
+        streams=(Stream("input/data/pipe", ((InputSource("block", len(BLOCK)),),) * records),),
         lazy_folders=(LazyFolder("input/data/lazy", (Input("input/data/lazy/file", "lazy", 6),)),),
     )
     return Work("w", ("python", "-c", code), (replica,), Resources(cpus=1, memory_bytes=1 << 29))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import Phase, Replica, Resources, StagingFailed, Work, gpus, isolation
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local import gpus, isolation
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Phase, Replica, Resources, StagingError, Work
 from tests.conftest import wait_for
 from tests.engine.test_local import IS_LINUX_ROOT
 
@@ -89,7 +90,7 @@ def test_gpus_stay_given_over_a_restart_and_are_free_when_their_program_ends(nod
     assert said(engine, "a", 5)[0] == "0,1,2"
     engine.close()
     engine = make()
-    with pytest.raises(StagingFailed, match="needs 2 GPUs, and this machine has 4, of which 1 are free"):
+    with pytest.raises(StagingError, match="needs 2 GPUs, and this machine has 4, of which 1 are free"):
         engine.start(show("b", nodes, each=1, replicas=2))
     engine.start(show("c", nodes, each=1))
     assert said(engine, "c", 3)[1:] == ["node 10", "control"]

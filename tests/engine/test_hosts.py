@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import hosts
+from lowcloud.engine.local import hosts
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one loopback address")
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import Phase, Replica, Resources, Work, isolation, plans
-from lowcloud.engine.isolation import LANDLOCK, PROCESS
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local import isolation, launch_spec
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.local.isolation import LANDLOCK, PROCESS
+from lowcloud.engine.work import Phase, Replica, Resources, Work
 from tests.running import wait_for
 
 
@@ -35,8 +36,8 @@ def test_the_reason_of_a_failed_trial_stands_in_the_sentence(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(isolation, "levels", lambda: (PROCESS, PROCESS))
-    make = plans.make
-    monkeypatch.setattr(plans, "make", lambda *given: {**make(*given), "command": ("no-such-program",)})
+    make = launch_spec.make
+    monkeypatch.setattr(launch_spec, "make", lambda *given: {**make(*given), "command": ("no-such-program",)})
     assert "The trial of stronger walls failed: no-such-program: No such file" in engine.isolation()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine.leavings import archive, listing, read, read_beneath
+from lowcloud.engine.local.output_reader import archive, listing, read, read_beneath
 
 
 def members(packed: bytes) -> dict[str, tarfile.TarInfo]:

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from lowcloud.engine import Input, Phase, Replica, Resources, StagingFailed, Work, isolation, plans
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local import isolation, launch_spec
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Input, Phase, Replica, Resources, StagingError, Work
 
 GENEROUS = Resources(cpus=1, memory_bytes=1 << 30)
 IS_LINUX_ROOT = sys.platform == "linux" and os.geteuid() == 0
@@ -172,14 +173,14 @@ def test_a_program_can_ask_who_its_user_is(engine: LocalEngine) -> None:
 
 def test_an_unreadable_input_fails_the_staging_with_the_reason(engine: LocalEngine) -> None:
     replica = Replica(inputs=(Input("input/data/train/x.csv", "s3://b/x.csv", 3),))
-    with pytest.raises(StagingFailed, match=r"'input/data/train/x.csv' could not be laid.*Input/output error"):
+    with pytest.raises(StagingError, match=r"'input/data/train/x.csv' could not be laid.*Input/output error"):
         engine.start(Work("w", ("true",), (replica,), GENEROUS))
     assert engine.status("w")[0].phase == Phase.STAGING
 
 
 def test_a_stop_before_the_start_keeps_the_program_from_running(engine: LocalEngine, tmp_path: Path) -> None:
     failing = Replica(inputs=(Input("x", "s3://b/x", 3),))
-    with pytest.raises(StagingFailed):
+    with pytest.raises(StagingError):
         engine.start(Work("w", ("echo", "ran"), (failing,), GENEROUS))
     engine.stop("w", 5)
     engine.start(Work("w", ("echo", "ran"), (Replica(),), GENEROUS))
@@ -203,7 +204,7 @@ def test_a_supervisor_that_fails_is_reported_at_once_with_its_reason(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.isolation()
-    monkeypatch.setattr(plans, "make", lambda *_: {"sandbox": {}})
+    monkeypatch.setattr(launch_spec, "make", lambda *_: {"sandbox": {}})
     began = time.monotonic()
     with pytest.raises(RuntimeError, match=r"did not start its program(.|\n)*KeyError"):
         engine.start(Work("w", ("true",), (Replica(),), GENEROUS))
@@ -338,8 +339,8 @@ def test_a_program_over_its_memory_is_ended_where_no_group_limits_it(
         return {**plan, "sandbox": {**plan["sandbox"], "cgroup": "\n"}}  # no group may have that name
 
     engine.isolation()
-    make_plan = plans.make
-    monkeypatch.setattr(plans, "make", without_cgroup)
+    make_plan = launch_spec.make
+    monkeypatch.setattr(launch_spec, "make", without_cgroup)
     program = "import os, time; x = os.urandom(1 << 20) * 200; print('has', flush=True); os.fork(); time.sleep(60)"
     said = run(engine, "python", "-c", program, resources=Resources(cpus=1, memory_bytes=64 << 20))
     (status,) = engine.status("w")
@@ -409,7 +410,8 @@ def test_a_disk_filled_by_a_program_hides_neither_its_end_nor_what_is_missing(tm
 def test_an_engine_inside_a_replica_separates_its_own_replicas(walled: LocalEngine) -> None:
     """The unprivileged level: inside, this test's user is nobody, with user namespaces as the only means."""
     script = (
-        "import sys, time, pathlib; from lowcloud.engine import *; from lowcloud.engine.local import LocalEngine\n"
+        "import sys, time, pathlib; from lowcloud.engine.work import *\n"
+        "from lowcloud.engine.local.engine import LocalEngine\n"
         "engine = LocalEngine(pathlib.Path('/tmp/home/work'), lambda source: iter(()))\n"
         "print(engine.isolation())\n"
         "script = 'pwd; readlink /proc/self/ns/net; ls /tmp; sleep 1'\n"

@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from lowcloud import contract
-from lowcloud.engine import Input, Phase, Replica, Resources, Work, isolation
-from lowcloud.engine.local import LocalEngine
+from lowcloud.engine.local import isolation
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Input, Phase, Replica, Resources, Work
 from tests.greeting import BACKEND, PROJECT, SYSTEM
 
 RESOURCES = Resources(cpus=1, memory_bytes=1 << 30)
 LEVELS = {"namespaces": isolation.NAMESPACES, "process": isolation.PROCESS}
 MODES = ("strongest", "namespaces", "process") if sys.platform == "linux" else ("process",)
-SCRIPT = ("python", "-m", "lowcloud.runtime.script")
+SCRIPT = ("python", "-m", "lowcloud.runtime.training.script")
 
 
 @pytest.fixture(params=MODES)
@@ -96,7 +97,7 @@ def configuration(hyperparameters: dict[str, object]) -> dict[str, str]:
 def test_a_script_runs_in_the_environment_that_was_built_for_it(engine: LocalEngine) -> None:
     files = {contract.REQUIREMENTS: "./greeting\nnumpy\n"}
     builder = Replica(files=files, archives=(CODE,), environment={"PIP_NO_INDEX": "1"})
-    command = ("python", "-m", "lowcloud.runtime.environment")
+    command = ("python", "-m", "lowcloud.runtime.environments.build")
     said = run(engine, Work("environment/k", command, (builder,), RESOURCES, builds="k"))
     assert said[-1] == "The environment is ready."
     engine.keep_environment("environment/k")

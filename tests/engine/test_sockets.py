@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import Phase, Replica, Resources, Work, isolation
-from lowcloud.engine.local import LocalEngine
-from lowcloud.engine.sockets import LONGEST_FOLDER, SHARED, ShortNames
+from lowcloud.engine.local import isolation
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.local.sockets import LONGEST_FOLDER, SHARED, ShortNames
+from lowcloud.engine.work import Phase, Replica, Resources, Work
 from tests.running import wait_for
 
 ATTACK = """

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import Input, Replica, StagingFailed
-from lowcloud.engine.replica import Owner
-from lowcloud.engine.staging import lay
+from lowcloud.engine.local.replica import Owner
+from lowcloud.engine.local.staging import lay
+from lowcloud.engine.work import Input, Replica, StagingError
 
 ME = Owner(os.geteuid(), os.getegid())
 
@@ -50,25 +50,25 @@ def test_files_inputs_and_the_usual_folders_are_laid(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/x", "", "a/\0b"])
 def test_a_path_that_leads_elsewhere_is_refused(tmp_path: Path, path: str) -> None:
-    with pytest.raises(StagingFailed, match="cannot be the path of a file"):
+    with pytest.raises(StagingError, match="cannot be the path of a file"):
         lay_input(tmp_path / "base", path)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["base"]
 
 
 def test_a_name_too_long_for_the_file_system_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StagingFailed, match="File name too long"):
+    with pytest.raises(StagingError, match="File name too long"):
         lay_input(tmp_path / "base", "input/" + "x" * 300)
 
 
 def test_an_input_of_another_size_than_announced_fails(tmp_path: Path) -> None:
-    with pytest.raises(StagingFailed, match="gave 3 bytes where 4 were expected"):
+    with pytest.raises(StagingError, match="gave 3 bytes where 4 were expected"):
         lay_input(tmp_path / "base", "input/x", size=4)
 
 
 def test_two_inputs_that_cannot_both_be_files_fail(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     replica = Replica(inputs=(Input("input/a", "s3://b/a", 1), Input("input/a/b", "s3://b/a/b", 1)))
-    with pytest.raises(StagingFailed, match="'input/a/b' could not be laid"):
+    with pytest.raises(StagingError, match="'input/a/b' could not be laid"):
         lay(replica, tmp_path / "base", lambda source: iter([b"x"]), ME)
 
 
@@ -112,12 +112,12 @@ def test_many_inputs_are_laid_by_several_threads(tmp_path: Path) -> None:
 def test_one_input_of_many_that_fails_ends_the_laying_with_its_reason(tmp_path: Path) -> None:
     def fetch(source: str, *_: object) -> Iterator[bytes]:
         if source == "1234":
-            raise StagingFailed("1234 is damaged")
+            raise StagingError("1234 is damaged")
         yield b"x"
 
     (tmp_path / "base").mkdir()
     inputs = tuple(Input(f"input/{number}", f"{number}", 1) for number in range(2000))
-    with pytest.raises(StagingFailed, match="1234 is damaged"):
+    with pytest.raises(StagingError, match="1234 is damaged"):
         lay(Replica(inputs=inputs), tmp_path / "base", fetch, ME)
 
 
@@ -151,15 +151,15 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_archive_is_refused_and_nothing_lies_outside(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(StagingFailed):
+    with pytest.raises(StagingError):
         unpack(tmp_path / "base", HOSTILE[kind])
     assert [entry.name for entry in tmp_path.iterdir()] == ["base"]
     assert not list(tmp_path.rglob("evil"))
 
 
 def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lowcloud.engine.staging.ARCHIVE_ALLOWANCE_BYTES", 1 << 20)
-    with pytest.raises(StagingFailed, match="unpacks to far more"):
+    monkeypatch.setattr("lowcloud.engine.local.staging.ARCHIVE_ALLOWANCE_BYTES", 1 << 20)
+    with pytest.raises(StagingError, match="unpacks to far more"):
         unpack(tmp_path / "base", packed((member("zeros"), bytes(50 << 20))))
     assert not (tmp_path / "base/model/zeros").exists()
 
@@ -170,7 +170,7 @@ def test_a_full_disk_fails_the_staging_with_that_reason(tmp_path: Path) -> None:
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=True)
     try:
-        with pytest.raises(StagingFailed, match=r"'input/x' could not be laid.*No space left on device"):
+        with pytest.raises(StagingError, match=r"'input/x' could not be laid.*No space left on device"):
             lay_input(small / "base", "input/x", 3 << 20, bytes(3 << 20))
     finally:
         subprocess.run(["umount", str(small)], check=True)
@@ -182,5 +182,5 @@ def test_a_fetch_that_breaks_in_the_middle_fails_the_staging(tmp_path: Path) -> 
         raise OSError(5, "Input/output error")
 
     (tmp_path / "base").mkdir()
-    with pytest.raises(StagingFailed, match="Input/output error"):
+    with pytest.raises(StagingError, match="Input/output error"):
         lay(Replica(inputs=(Input("input/x", "s3://b/x", 3),)), tmp_path / "base", fetch, ME)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine import Phase, Replica, Resources, Work
-from lowcloud.engine.local import LocalEngine
-from lowcloud.engine.replica import write_record
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.local.replica import write_record
+from lowcloud.engine.work import Phase, Replica, Resources, Work
 from tests.running import wait_for
 
 RESOURCES = Resources(cpus=1, memory_bytes=1 << 30)

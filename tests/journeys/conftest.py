@@ -14,7 +14,8 @@ import pytest
 from botocore.config import Config
 from sklearn.datasets import load_breast_cancer
 
-from lowcloud import client, settings
+from lowcloud.client import aws_clients
+from lowcloud.home import settings
 from tests.journeys.clients import JOURNEYS, Shell, installed
 from tests.running import RunningCloud, csv_of
 
@@ -50,7 +51,7 @@ def bucket(s3: Any) -> str:
 @pytest.fixture(scope="module")
 def wiring(running_cloud: RunningCloud) -> Mapping[str, str]:
     """The variables that `lowcloud run` gives a program."""
-    return client.environment(settings.load(running_cloud.home, os.environ), running_cloud.endpoint, os.environ)
+    return aws_clients.environment(settings.load(running_cloud.home, os.environ), running_cloud.endpoint, os.environ)
 
 
 @pytest.fixture

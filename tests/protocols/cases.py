@@ -12,8 +12,8 @@ from typing import Any
 
 from botocore.model import OperationModel, ServiceModel, Shape
 
-from lowcloud.aws.models import Service
-from lowcloud.aws.protocols.scalars import format_float
+from lowcloud.api.aws.protocol.formats.scalars import format_float
+from lowcloud.api.aws.protocol.service_models import Service
 
 DATA = Path(os.environ.get("LOWCLOUD_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data") / "botocore"
 WHY_SKIPPED = f"botocore's cases are not at {DATA}; set LOWCLOUD_TEST_DATA"

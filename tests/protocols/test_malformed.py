@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowcloud.aws.chunks import decode_chunks
-from lowcloud.aws.errors import AwsError
-from lowcloud.aws.models import load_service
-from lowcloud.aws.protocols import cbor, json, query, scalars, xml
-from lowcloud.aws.routing import find_dialect
-from lowcloud.aws.signature import SignatureError, read_claim
-from lowcloud.aws.wire import HttpRequest, MalformedUrl, query_pairs
+from lowcloud.api.aws.auth.chunked_bodies import decode_chunks
+from lowcloud.api.aws.auth.signature import SignatureError, read_claim
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.http import HttpRequest, MalformedUrlError, query_pairs
+from lowcloud.api.aws.protocol.formats import cbor, json, query, scalars, xml
+from lowcloud.api.aws.protocol.routing import find_dialect
+from lowcloud.api.aws.protocol.service_models import load_service
 
 HEADS = st.sampled_from(["authorization", "x-amz-date", "date", "host", "x-amz-target", "content-type"])
 PIECES = st.lists(
@@ -56,7 +56,7 @@ def test_any_bytes_are_xml_or_refused(body):
 def test_any_text_is_a_form_or_refused(text):
     try:
         query.loads(query_pairs(text))
-    except (MalformedUrl, AwsError):
+    except (MalformedUrlError, AwsError):
         return
 
 

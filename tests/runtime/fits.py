@@ -5,7 +5,7 @@ import numpy as np
 from lowcloud.runtime.algorithms.linear_learner.fitting import Fit, Fitter
 from lowcloud.runtime.algorithms.linear_learner.settings import Settings
 from lowcloud.runtime.formats.table import Table
-from lowcloud.runtime.world import SingleWorld, World
+from lowcloud.runtime.training.collectives import SingleWorld, World
 
 PLAIN = {"num_models": "1", "normalize_data": "false", "normalize_label": "false", "early_stopping_tolerance": "1e-7"}
 

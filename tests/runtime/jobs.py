@@ -56,7 +56,7 @@ def start(base: Path, rendezvous: Path | None = None, algorithm: str = "linear-l
     environment = {**os.environ, contract.BASE_DIR_VARIABLE: str(base)}
     if rendezvous is not None:
         environment[contract.RENDEZVOUS_VARIABLE] = str(rendezvous)
-    command = [sys.executable, "-m", "lowcloud.runtime.train", algorithm]
+    command = [sys.executable, "-m", "lowcloud.runtime.training.train", algorithm]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )

@@ -5,15 +5,20 @@ import time
 
 import uvloop
 
-from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
-from lowcloud.runtime.serve import serve
+from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError
+from lowcloud.runtime.serving.serve import serve
 
 
 class StandIn:
     """Answers with what it was given; some bodies make it refuse, fail or take its time."""
 
     def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        refusals = {b"bad": BadRequest, b"type": UnsupportedMediaType, b"accept": NotAcceptable, b"fault": RuntimeError}
+        refusals = {
+            b"bad": BadRequestError,
+            b"type": UnsupportedMediaTypeError,
+            b"accept": NotAcceptableError,
+            b"fault": RuntimeError,
+        }
         if body in refusals:
             raise refusals[body]("for a reason")
         if body == b"slow":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lowcloud import contract
-from lowcloud.runtime.environment import install
+from lowcloud.runtime.environments.build import install
 from lowcloud.runtime.errors import ClientError
 from tests.greeting import BACKEND, PROJECT, SYSTEM
 
@@ -28,7 +28,7 @@ def base(tmp_path: Path) -> Path:
 def build(base: Path, requirements: str, **environment: str) -> tuple[int, str]:
     (base / contract.REQUIREMENTS).write_text(requirements)
     built = subprocess.run(
-        [sys.executable, "-m", "lowcloud.runtime.environment"],
+        [sys.executable, "-m", "lowcloud.runtime.environments.build"],
         env={
             "PATH": "/usr/bin:/bin",
             "PYTHONPATH": str(Path.cwd()),

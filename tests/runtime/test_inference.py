@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowcloud.runtime.algorithms.linear_learner.model import Model
-from lowcloud.runtime.algorithms.linear_learner.predictor import Predictor
-from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType, recordio
+from lowcloud.runtime.algorithms.linear_learner.predictor import LinearPredictor
+from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, recordio
 from lowcloud.runtime.formats.inference import CSV, JSON, JSON_LINES, RECORDIO
 from tests.recordio import encode_table
 
@@ -50,7 +50,7 @@ def close(left: list[dict[str, object]], right: list[dict[str, object]]) -> bool
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("content_type", BODIES)
 def test_every_request_format_is_answered_as_json(name: str, content_type: str) -> None:
-    body, kind = Predictor(MODELS[name]).answer(BODIES[content_type], content_type, JSON)
+    body, kind = LinearPredictor(MODELS[name]).answer(BODIES[content_type], content_type, JSON)
     answer = json.loads(body)
     assert kind == JSON
     assert list(answer) == ["predictions"]
@@ -59,7 +59,7 @@ def test_every_request_format_is_answered_as_json(name: str, content_type: str) 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_answers_in_every_format_say_the_same(name: str) -> None:
-    predictor = Predictor(MODELS[name])
+    predictor = LinearPredictor(MODELS[name])
     body, kind = predictor.answer(BODIES[CSV], CSV, JSON_LINES)
     assert kind == JSON_LINES
     assert close([json.loads(line) for line in body.splitlines()], expected(name))
@@ -81,7 +81,7 @@ def test_answers_in_every_format_say_the_same(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("accept", [JSON, CSV, JSON_LINES, ""])
 def test_one_csv_row_is_answered_as_the_first_of_many_is(name: str, accept: str) -> None:
-    predictor = Predictor(MODELS[name])
+    predictor = LinearPredictor(MODELS[name])
     for line in LINES:
         alone, kind = predictor.answer(line + b"\n", CSV, accept)
         first, same_kind = predictor.answer(line + b"\n" + BODIES[CSV], CSV, accept)
@@ -95,7 +95,7 @@ def test_one_csv_row_is_answered_as_the_first_of_many_is(name: str, accept: str)
 
 
 def test_a_margin_far_out_is_a_score_of_nought_or_one() -> None:
-    predictor = Predictor(Model("binary_classifier", "logistic", np.array([[1.0]]), np.zeros(1)))
+    predictor = LinearPredictor(Model("binary_classifier", "logistic", np.array([[1.0]]), np.zeros(1)))
     assert predictor.answer(b"-5000", CSV, CSV)[0] == b"0,0.0\n"
     assert predictor.answer(b"5000", CSV, CSV)[0] == b"1,1.0\n"
 
@@ -111,11 +111,11 @@ def test_a_margin_far_out_is_a_score_of_nought_or_one() -> None:
     ],
 )
 def test_accept_is_read_as_a_browser_writes_it(accept: str, kind: str) -> None:
-    assert Predictor(MODELS["binary"]).answer(BODIES[JSON], "application/json; charset=utf-8", accept)[1] == kind
+    assert LinearPredictor(MODELS["binary"]).answer(BODIES[JSON], "application/json; charset=utf-8", accept)[1] == kind
 
 
 def test_sparse_json_and_wrapped_json_are_read() -> None:
-    predictor = Predictor(MODELS["regressor"])
+    predictor = LinearPredictor(MODELS["regressor"])
     tensor = {"keys": [0, 2], "shape": [3], "values": [1, 3]}
     body = json.dumps({"instances": [{"data": {"features": tensor}}, {"features": [1, 0, 3]}]}).encode()
     scores = [entry["score"] for entry in json.loads(predictor.answer(body, JSON, JSON)[0])["predictions"]]
@@ -143,16 +143,16 @@ BAD = [
 
 @pytest.mark.parametrize(("content_type", "body", "sentence"), BAD)
 def test_a_bad_request_says_what_is_wrong(content_type: str, body: bytes, sentence: str) -> None:
-    with pytest.raises(BadRequest) as caught:
-        Predictor(MODELS["binary"]).answer(body, content_type, JSON)
+    with pytest.raises(BadRequestError) as caught:
+        LinearPredictor(MODELS["binary"]).answer(body, content_type, JSON)
     assert sentence in str(caught.value)
 
 
 def test_unknown_formats_are_refused_by_name() -> None:
-    with pytest.raises(UnsupportedMediaType, match="image/png"):
-        Predictor(MODELS["binary"]).answer(b"1,2,3", "image/png", JSON)
-    with pytest.raises(NotAcceptable, match="image/png"):
-        Predictor(MODELS["binary"]).answer(b"1,2,3", CSV, "image/png")
+    with pytest.raises(UnsupportedMediaTypeError, match="image/png"):
+        LinearPredictor(MODELS["binary"]).answer(b"1,2,3", "image/png", JSON)
+    with pytest.raises(NotAcceptableError, match="image/png"):
+        LinearPredictor(MODELS["binary"]).answer(b"1,2,3", CSV, "image/png")
 
 
 @settings(max_examples=300)
@@ -160,13 +160,13 @@ def test_unknown_formats_are_refused_by_name() -> None:
 def test_any_body_is_answered_or_refused(content_type: str, noise: bytes, prepend: bool) -> None:
     body = BODIES[content_type] + noise if prepend else noise
     try:
-        Predictor(MODELS["many"]).answer(body, content_type, JSON)
-    except BadRequest as error:
+        LinearPredictor(MODELS["many"]).answer(body, content_type, JSON)
+    except BadRequestError as error:
         assert str(error)
 
 
 def test_one_row_costs_microseconds() -> None:
-    predictor = Predictor(Model("binary_classifier", "logistic", np.ones((30, 1)), np.zeros(1)))
+    predictor = LinearPredictor(Model("binary_classifier", "logistic", np.ones((30, 1)), np.zeros(1)))
     body = b",".join(b"0.123456" for _ in range(30))
     started = time.process_time()
     for _ in range(2000):

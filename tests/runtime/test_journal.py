@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.runtime.journal import END_BYTES, END_SECONDS, LINE_BYTES, Journal
+from lowcloud.runtime.supervisor.log_file import END_BYTES, END_SECONDS, LINE_BYTES, Journal
 
 
 def lines(path: Path) -> list[bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.runtime.layer import lay
+from lowcloud.runtime.environments.overlay_venv import lay
 
 
 def ask(python: str, question: str) -> str:

@@ -130,12 +130,12 @@ def test_another_format_is_refused(tmp_path: Path, change: dict[str, object]) ->
     model.save(fit(X, CLASSES, **BINARY, num_models=1).model, tmp_path)
     header = json.loads((tmp_path / model.HEADER).read_text())
     (tmp_path / model.HEADER).write_text(json.dumps(header | change))
-    with pytest.raises(model.UnreadableModel):
+    with pytest.raises(model.UnreadableModelError):
         model.load(tmp_path)
 
 
 def test_a_pickle_in_a_model_is_refused(tmp_path: Path) -> None:
     model.save(fit(X, CLASSES, **BINARY, num_models=1).model, tmp_path)
     np.save(tmp_path / model.WEIGHTS, np.array([{"any": "object"}]), allow_pickle=True)
-    with pytest.raises(model.UnreadableModel):
+    with pytest.raises(model.UnreadableModelError):
         model.load(tmp_path)

@@ -10,7 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lowcloud import catalog, contract
+from lowcloud import contract
+from lowcloud.catalog import algorithms
 from lowcloud.runtime.algorithms import linear_learner
 from lowcloud.runtime.algorithms.linear_learner import model
 from tests.recordio import encode_table
@@ -25,7 +26,7 @@ def as_csv(x: np.ndarray, y: np.ndarray) -> bytes:
 
 def metrics(ended: Ended) -> dict[str, float]:
     """What the platform's metric definitions find in a log: the last value of each."""
-    program = catalog.resolve("linear-learner:1")
+    program = algorithms.resolve("linear-learner:1")
     assert program is not None
     found = {}
     for line in ended.log.splitlines():
@@ -70,7 +71,7 @@ def test_every_metric_of_the_tuning_page_is_printed(tmp_path: Path) -> None:
     more = dict.fromkeys(("train", "validation", "test"), as_csv(xi, yi))
     many = {"predictor_type": "multiclass_classifier", "num_classes": 3, "accuracy_top_k": 2}
     found |= metrics(run(tmp_path / "many", many, **more))
-    program = catalog.resolve("linear-learner")
+    program = algorithms.resolve("linear-learner")
     assert program is not None
     assert {metric.name for metric in program.metrics} - set(found) <= {"train:roc_auc_score"}
     assert found["validation:multiclass_accuracy"] > 0.95

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from lowcloud import contract
-from lowcloud.runtime.child import error_in, without_secrets
+from lowcloud.runtime.child_process import error_in, without_secrets
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.sm_variables import arguments, read_job, variables
+from lowcloud.runtime.training.sm_variables import arguments, read_job, variables
 from tests.greeting import BACKEND, PROJECT, SYSTEM
 
 SHOW = "import json, os, sys; json.dump({'argv': sys.argv, 'env': dict(os.environ), 'cwd': os.getcwd()}, open(%r, 'w'))"
@@ -43,7 +43,7 @@ class Base:
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "lowcloud.runtime.script", *words],
+            [sys.executable, "-m", "lowcloud.runtime.training.script", *words],
             env={
                 "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
                 "PYTHONPATH": str(Path.cwd()),

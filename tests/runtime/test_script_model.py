@@ -12,9 +12,9 @@ import pytest
 import skops.io
 from sklearn.tree import DecisionTreeClassifier
 
-from lowcloud.runtime import script_model
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType, arrays
+from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, arrays
+from lowcloud.runtime.serving import script_model
 from tests.runtime.test_serve import UnixConnection, launch
 
 SUM = """
@@ -120,11 +120,11 @@ def test_a_model_that_nothing_says_how_to_load_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "content_type", "accept", "refusal"),
     [
-        (b"1,2", "text/strange", "text/csv", UnsupportedMediaType),
-        (b"1,2", "text/csv", "text/strange", NotAcceptable),
-        (b"{", "application/json", "text/csv", BadRequest),
-        (b"no array", "application/x-npy", "text/csv", BadRequest),
-        (b"\xff", "text/csv", "text/csv", BadRequest),
+        (b"1,2", "text/strange", "text/csv", UnsupportedMediaTypeError),
+        (b"1,2", "text/csv", "text/strange", NotAcceptableError),
+        (b"{", "application/json", "text/csv", BadRequestError),
+        (b"no array", "application/x-npy", "text/csv", BadRequestError),
+        (b"\xff", "text/csv", "text/csv", BadRequestError),
     ],
 )
 def test_what_cannot_be_read_or_written_is_refused(
@@ -137,7 +137,7 @@ def test_what_cannot_be_read_or_written_is_refused(
 def test_an_array_of_objects_is_never_unpickled() -> None:
     packed = io.BytesIO()
     np.save(packed, np.array([{}]), allow_pickle=True)
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequestError):
         arrays.decode(packed.getvalue(), arrays.NPY)
 
 
@@ -157,7 +157,7 @@ def test_a_script_is_served_as_a_process_of_its_own(folder: Path, tmp_path: Path
     (folder / "code/inference.py").write_text(SUM)
     path = str(tmp_path / "http")
     server = launch(
-        [sys.executable, "-m", "lowcloud.runtime.serve", "script"],
+        [sys.executable, "-m", "lowcloud.runtime.serving.serve", "script"],
         path,
         {"SAGEMAKER_BASE_DIR": str(folder.parent), "LOWCLOUD_SOCKET": path, "SM_MODEL_DIR": str(folder)},
     )

@@ -221,7 +221,7 @@ def test_a_linear_learner_model_is_served(folder: Path) -> None:
     weights = np.array([[2.0], [-1.0]])
     save(Model("regressor", "squared_loss", weights, np.array([0.5])), folder / "model")
     environment = {"SAGEMAKER_BASE_DIR": str(folder), "LOWCLOUD_SOCKET": str(folder / "s")}
-    command = [sys.executable, "-m", "lowcloud.runtime.serve", "linear-learner"]
+    command = [sys.executable, "-m", "lowcloud.runtime.serving.serve", "linear-learner"]
     server = launch(command, str(folder / "s"), environment)
     headers = (b"Content-Type: text/csv", b"Accept: application/json", b"Connection: close")
     answer = server.send(post(b"3,1\n0,0", *headers))
@@ -233,7 +233,7 @@ def test_a_linear_learner_model_is_served(folder: Path) -> None:
 
 def test_a_model_that_cannot_be_loaded_ends_the_server_with_the_reason(folder: Path) -> None:
     environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(folder), "LOWCLOUD_SOCKET": str(folder / "s")}
-    command = [sys.executable, "-m", "lowcloud.runtime.serve", "linear-learner"]
+    command = [sys.executable, "-m", "lowcloud.runtime.serving.serve", "linear-learner"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
     assert "could not be loaded" in (folder / "output" / "failure").read_text()
@@ -242,7 +242,11 @@ def test_a_model_that_cannot_be_loaded_ends_the_server_with_the_reason(folder: P
 def test_an_environment_that_cannot_serve_says_what_to_install_in_it(folder: Path) -> None:
     environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(folder), "LOWCLOUD_SOCKET": str(folder / "s")}
     without = "import sys, runpy; sys.modules['httptools'] = None; sys.argv[1:] = ['script']; "
-    command = [sys.executable, "-c", without + "runpy.run_module('lowcloud.runtime.serve', run_name='__main__')"]
+    command = [
+        sys.executable,
+        "-c",
+        without + "runpy.run_module('lowcloud.runtime.serving.serve', run_name='__main__')",
+    ]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
     assert "has no httptools" in (folder / "output" / "failure").read_text()

@@ -3,9 +3,9 @@
 import os
 
 from lowcloud import contract
-from lowcloud.engine import Replica, Resources, Work
-from lowcloud.engine.plans import general_variables
-from lowcloud.runtime.sm_variables import cpus
+from lowcloud.engine.local.launch_spec import general_variables
+from lowcloud.engine.work import Replica, Resources, Work
+from lowcloud.runtime.training.sm_variables import cpus
 
 
 def test_a_host_has_the_processors_of_its_share_not_of_the_machine(monkeypatch):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.runtime import watch
+from lowcloud.runtime.supervisor import usage_watch
 from tests.conftest import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no other system tells what a process uses")
 
 
-def looked(watched: watch.Watch, seconds: float = 5) -> str:
+def looked(watched: usage_watch.Watch, seconds: float = 5) -> str:
     """What it says within some seconds of looking as often as possible."""
     deadline = time.monotonic() + seconds
     while not (reason := watched.look()) and time.monotonic() < deadline:
@@ -30,8 +30,8 @@ def test_disk_is_counted_in_all_folders_without_what_is_sparse_or_linked_twice(t
         file.truncate(1 << 30)
     (tmp_path / "two" / "link").hardlink_to(tmp_path / "two" / "deep" / "file")
     folders = [str(tmp_path / "one"), str(tmp_path / "two")]
-    assert looked(watch.Watch(folders, 3 << 20, 0), 1) == ""
-    assert looked(watch.Watch(folders, 2 << 20, 0)) == "disk full"
+    assert looked(usage_watch.Watch(folders, 3 << 20, 0), 1) == ""
+    assert looked(usage_watch.Watch(folders, 2 << 20, 0)) == "disk full"
 
 
 def test_files_without_a_name_count_while_they_are_open(tmp_path: Path) -> None:
@@ -42,16 +42,16 @@ def test_files_without_a_name_count_while_they_are_open(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, str(tmp_path / "x")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline() == b"\n"
-        assert looked(watch.Watch([str(tmp_path)], 2 << 20, 0)) == "disk full"
+        assert looked(usage_watch.Watch([str(tmp_path)], 2 << 20, 0)) == "disk full"
         process.kill()
-    assert looked(watch.Watch([str(tmp_path)], 2 << 20, 0), 1) == ""
+    assert looked(usage_watch.Watch([str(tmp_path)], 2 << 20, 0), 1) == ""
 
 
 def test_a_disk_that_nothing_is_taken_from_is_not_counted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "REST", 0)
-    watched = watch.Watch([str(tmp_path)], 1 << 40, 0)
+    monkeypatch.setattr(usage_watch, "REST", 0)
+    watched = usage_watch.Watch([str(tmp_path)], 1 << 40, 0)
     disk = watched._disk
     assert disk is not None
     assert looked(watched, 0.5) == ""
@@ -73,17 +73,17 @@ def test_memory_is_that_of_all_descendants_and_what_they_share_counts_once() -> 
         for _ in range(5):
             process.stdout.readline()
         try:
-            others = sum(map(watch._share, set(watch.descendants(os.getpid())) - set(family(process.pid))))
-            assert looked(watch.Watch([], 0, others + (150 << 20)), 0.2) == ""
-            assert looked(watch.Watch([], 0, others + (40 << 20)), 0.2) == "out of memory"
+            others = sum(map(usage_watch._share, set(usage_watch.descendants(os.getpid())) - set(family(process.pid))))
+            assert looked(usage_watch.Watch([], 0, others + (150 << 20)), 0.2) == ""
+            assert looked(usage_watch.Watch([], 0, others + (40 << 20)), 0.2) == "out of memory"
         finally:
             os.killpg(process.pid, 9)
-    wait_for(lambda: not list(watch.descendants(process.pid)))
+    wait_for(lambda: not list(usage_watch.descendants(process.pid)))
 
 
 def family(pid: int) -> list[int]:
-    return [pid, *watch.descendants(pid)]
+    return [pid, *usage_watch.descendants(pid)]
 
 
 def test_who_has_no_limit_is_not_looked_at() -> None:
-    assert watch.Watch([], 0, 0).next_at == float("inf")
+    assert usage_watch.Watch([], 0, 0).next_at == float("inf")

@@ -14,9 +14,10 @@ import polars
 import pytest
 import xgboost
 
-from lowcloud import catalog, contract
-from lowcloud.runtime import train
+from lowcloud import contract
+from lowcloud.catalog import algorithms
 from lowcloud.runtime.formats import recordio
+from lowcloud.runtime.training import train
 from tests.recordio import encode_table
 from tests.runtime.jobs import Ended, lay, run_hosts, start, wait
 
@@ -66,7 +67,7 @@ def plain(parameters: dict[str, object], data: xgboost.DMatrix, **more: object) 
 
 def metrics(log: str) -> dict[str, list[float]]:
     """What the catalogue's metric definitions find in a log, by name in the order of rounds."""
-    program = catalog.resolve("sagemaker-xgboost:1.7-1")
+    program = algorithms.resolve("sagemaker-xgboost:1.7-1")
     assert program is not None
     found: dict[str, list[float]] = {}
     for line in log.splitlines():

@@ -10,8 +10,8 @@ import pytest
 import xgboost
 
 from lowcloud.runtime.algorithms import xgboost as algorithm
-from lowcloud.runtime.algorithms.xgboost.serving import Predictor, UnreadableModel
-from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType, recordio
+from lowcloud.runtime.algorithms.xgboost.serving import UnreadableModelError, XGBoostPredictor
+from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, recordio
 from tests.recordio import encode_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
@@ -88,7 +88,7 @@ def test_answers_come_as_the_client_accepts_them(tmp_path: Path) -> None:
     body = answer("application/x-recordio-protobuf")[0]
     records = [recordio.decode(memoryview(body)[a:b]) for a, b in recordio.split(memoryview(body))]
     assert [record.label["score"].values.tolist() for record in records] == [[np.float32(score)] for score in scores]
-    with pytest.raises(NotAcceptable, match="image/png"):
+    with pytest.raises(NotAcceptableError, match="image/png"):
         answer("image/png")
 
 
@@ -114,7 +114,7 @@ def test_the_models_of_a_cross_validation_are_averaged(tmp_path: Path, monkeypat
     np.testing.assert_allclose(algorithm.load(tmp_path).predict(X), expected(models[0]), rtol=1e-6)
 
 
-def select(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str) -> Predictor:
+def select(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str) -> XGBoostPredictor:
     monkeypatch.setenv(SELECTED, wanted)
     return algorithm.load(tmp_path)
 
@@ -177,31 +177,31 @@ def test_contents_that_an_objective_lacks_are_not_numbers(tmp_path: Path, monkey
 )
 def test_requests_that_cannot_be_read_are_refused(tmp_path: Path, body: bytes, kind: str, said: str) -> None:
     fit(tmp_path)
-    with pytest.raises(BadRequest, match=said):
+    with pytest.raises(BadRequestError, match=said):
         algorithm.load(tmp_path).answer(body, kind, "text/csv")
 
 
 def test_an_unknown_content_type_is_refused(tmp_path: Path) -> None:
     fit(tmp_path)
-    with pytest.raises(UnsupportedMediaType, match="image/png"):
+    with pytest.raises(UnsupportedMediaTypeError, match="image/png"):
         algorithm.load(tmp_path).answer(b"1", "image/png", "text/csv")
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     (tmp_path / "xgboost-model").write_bytes(pickle.dumps({"any": "thing"}))
-    with pytest.raises(UnreadableModel, match="is a pickle"):
+    with pytest.raises(UnreadableModelError, match="is a pickle"):
         algorithm.load(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"no model", bytes(range(256))])
 def test_bytes_that_are_no_model_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "xgboost-model").write_bytes(content)
-    with pytest.raises(UnreadableModel, match="is not a model that XGBoost reads"):
+    with pytest.raises(UnreadableModelError, match="is not a model that XGBoost reads"):
         algorithm.load(tmp_path)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableModel, match="holds no file xgboost-model"):
+    with pytest.raises(UnreadableModelError, match="holds no file xgboost-model"):
         algorithm.load(tmp_path)
 
 
@@ -210,5 +210,5 @@ def test_a_model_that_is_cut_off_is_named(tmp_path: Path) -> None:
     whole = (tmp_path / "xgboost-model").read_bytes()
     for cut in (len(whole) // 3, len(whole) // 2, len(whole) - 1):
         (tmp_path / "xgboost-model").write_bytes(whole[:cut])
-        with pytest.raises(UnreadableModel, match="is not a model that XGBoost reads"):
+        with pytest.raises(UnreadableModelError, match="is not a model that XGBoost reads"):
             algorithm.load(tmp_path)

@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from lowcloud.sdk import InvalidInput, data, storage
+from lowcloud.sdk import InvalidInputError, data, storage
 from lowcloud.sdk.cloud import Cloud, connect
 from lowcloud.sdk.data import Style
 from tests.running import RunningCloud
@@ -74,5 +74,5 @@ def test_files_are_of_the_type_that_their_names_say(cloud, tmp_path):
 
 
 def test_validation_beside_a_mapping_is_refused(cloud):
-    with pytest.raises(InvalidInput, match="name a channel 'validation' in the mapping"):
+    with pytest.raises(InvalidInputError, match="name a channel 'validation' in the mapping"):
         data.channels(cloud, {"train": FRAME}, FRAME, "y", Style.BUILT_IN)

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal as assert_same_polars
 
-from lowcloud.sdk import InvalidInput, frames, program
+from lowcloud.sdk import InvalidInputError, frames, program
 
 FRAME = pd.DataFrame(
     {
@@ -70,7 +70,7 @@ def test_the_same_table_is_the_same_bytes():
     ],
 )
 def test_a_frame_that_cannot_be_sent_is_told_what_is_wrong(frame, sentence):
-    with pytest.raises(InvalidInput, match=sentence):
+    with pytest.raises(InvalidInputError, match=sentence):
         frames.to_parquet(frame)
 
 
@@ -85,7 +85,7 @@ def test_a_fraction_of_the_rows_is_the_same_each_time_and_leaves_the_rest():
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -1.0, 0.001])
 def test_a_fraction_that_leaves_no_rows_is_refused(fraction):
-    with pytest.raises(InvalidInput, match="give one between 0 and 1"):
+    with pytest.raises(InvalidInputError, match="give one between 0 and 1"):
         frames.split(np.arange(10), fraction)
 
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import lowcloud
-from lowcloud.sdk import InvalidInput, imports
+from lowcloud.sdk import InvalidInputError, imports
 
 HEAVY = {"botocore", "numpy", "polars", "pandas", "sklearn", "rich", "typer", "sqlalchemy", "lowcloud.sdk"}
 
@@ -44,7 +44,7 @@ def test_a_script_takes_the_modules_and_packages_beside_it_that_it_needs(tmp_pat
 
 def test_a_script_with_a_typing_error_is_told_its_line(tmp_path):
     (tmp_path / "train.py").write_text("x = 1\ndef f(:\n")
-    with pytest.raises(InvalidInput, match=r"train.py is no Python that can run: line 2"):
+    with pytest.raises(InvalidInputError, match=r"train.py is no Python that can run: line 2"):
         imports.of_script(tmp_path / "train.py")
 
 
@@ -65,7 +65,7 @@ def test_a_function_takes_modules_along_that_are_not_installed(tmp_path, monkeyp
 
 def test_a_function_that_holds_a_lock_is_refused_with_a_remedy():
     lock = threading.Lock()
-    with pytest.raises(InvalidInput, match="must not hold open files, locks or connections"):
+    with pytest.raises(InvalidInputError, match="must not hold open files, locks or connections"):
         imports.pickled(lambda data: lock)
 
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import lowcloud
-from lowcloud import InvalidInput
+from lowcloud import InvalidInputError
 
 FRAME = pd.DataFrame({"x": [1.0, 2.0], "name": ["a", "b"], "y": [0, 1]})
 HOLED = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, float("nan")], "y": [0, 1, 1]})
@@ -36,7 +36,7 @@ def nowhere(monkeypatch, tmp_path):
     ],
 )
 def test_a_model_that_is_none(model, sentence):
-    with pytest.raises(InvalidInput, match=sentence):
+    with pytest.raises(InvalidInputError, match=sentence):
         lowcloud.train(model, FRAME)
 
 
@@ -44,7 +44,7 @@ def test_a_folder_without_a_plain_entry_point_asks_for_one(tmp_path):
     (tmp_path / "a.py").write_text("")
     (tmp_path / "b.py").write_text("")
     with pytest.raises(
-        InvalidInput, match=r"Call it train.py or main.py, or give its own path \(it holds a.py, b.py\)"
+        InvalidInputError, match=r"Call it train.py or main.py, or give its own path \(it holds a.py, b.py\)"
     ):
         lowcloud.train(tmp_path, FRAME)
 
@@ -59,7 +59,7 @@ def test_a_folder_without_a_plain_entry_point_asks_for_one(tmp_path):
     ],
 )
 def test_parameters_that_are_none(parameters, sentence):
-    with pytest.raises(InvalidInput, match=sentence):
+    with pytest.raises(InvalidInputError, match=sentence):
         lowcloud.train("linear-learner", FRAME, parameters, target="y")
 
 
@@ -96,24 +96,24 @@ def test_data_that_cannot_be_used(tmp_path, data, options, sentence):
     (tmp_path / "holed.csv").write_text("a,b\n1,2\n3,\n")
     (tmp_path / "header.csv").write_text("a,b\n1,2\n")
     (tmp_path / "ragged.csv").write_text("a,b\n1,2\n3,4,5\n")
-    with pytest.raises(InvalidInput, match=sentence):
+    with pytest.raises(InvalidInputError, match=sentence):
         lowcloud.train("linear-learner", data, REGRESSOR, **options)
 
 
 def test_xgboost_may_lack_values_but_not_labels():
     with pytest.raises(lowcloud.CloudUnreachable):  # so it would have been asked
         lowcloud.train("xgboost", HOLED, {"num_round": 1}, target="y")
-    with pytest.raises(InvalidInput, match="'b' has no value in row 2"):
+    with pytest.raises(InvalidInputError, match="'b' has no value in row 2"):
         lowcloud.train("xgboost", HOLED, {"num_round": 1}, target="b")
 
 
 def test_an_empty_table_is_refused_for_a_function_too():
-    with pytest.raises(InvalidInput, match="There is no row"):
+    with pytest.raises(InvalidInputError, match="There is no row"):
         lowcloud.train(lambda data: data, FRAME[:0])
 
 
 def test_a_target_is_nothing_for_a_function():
-    with pytest.raises(InvalidInput, match="your own code finds the label"):
+    with pytest.raises(InvalidInputError, match="your own code finds the label"):
         lowcloud.train(lambda data: data, FRAME, target="y")
 
 

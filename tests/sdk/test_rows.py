@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from lowcloud.sdk import InvalidInput, PredictionFailed, program, rows
+from lowcloud.sdk import InvalidInputError, PredictionFailedError, program, rows
 from lowcloud.sdk.columns import RAW, Columns
 from lowcloud.sdk.data import Style
 
@@ -64,7 +64,7 @@ def test_columns_of_the_training_are_found_by_name_and_rows_without_names_by_pla
     ],
 )
 def test_columns_that_are_not_those_of_the_training_are_named(given, sentence):
-    with pytest.raises(InvalidInput, match=sentence):
+    with pytest.raises(InvalidInputError, match=sentence):
         list(rows.requests(given, Style.BUILT_IN, KNOWN))
 
 
@@ -85,7 +85,7 @@ def test_texts_go_to_a_built_in_as_they_are_for_its_transform_to_read():
     asked = list(rows.requests(frame, Style.BUILT_IN))
     assert asked == [(b'age,city\n75.0,"Oslo, ""N"""\n,Rome\n', "text/csv; header=present")]
     rows.check_count(asked, np.zeros(2))
-    with pytest.raises(InvalidInput, match="does not know all of the columns age,city"):
+    with pytest.raises(InvalidInputError, match="does not know all of the columns age,city"):
         rows.check_count(asked, np.zeros(3))
     for bare in ([[75, "Oslo"], [None, "Rome"]], np.array([[75, "Oslo"], [None, "Rome"]], object)):
         assert list(rows.requests(bare, Style.BUILT_IN)) == [(b"75,Oslo\n,Rome\n", "text/csv")]
@@ -104,7 +104,7 @@ def test_one_row_of_a_frame_and_a_list_of_dicts_are_columns_too():
     for given in (FRAME.iloc[0], FRAME.iloc[0].to_dict(), [{"a": 1.5, "b": True}]):
         [(body, kind)] = rows.requests(given, Style.FUNCTION)
         assert (json.loads(body), kind) == ({"a": [1.5], "b": [True]}, "application/json")
-    with pytest.raises(InvalidInput, match="one has no 'b'"):
+    with pytest.raises(InvalidInputError, match="one has no 'b'"):
         list(rows.requests([{"a": 1, "b": 2}, {"a": 1}], Style.FUNCTION))
 
 
@@ -139,7 +139,7 @@ def test_many_rows_go_in_several_requests_in_their_order(style):
     ],
 )
 def test_rows_that_cannot_be_sent_are_told_what_is_wrong(given, sentence):
-    with pytest.raises(InvalidInput, match=sentence):
+    with pytest.raises(InvalidInputError, match=sentence):
         list(rows.requests(given, Style.SCRIPT))
 
 
@@ -152,7 +152,7 @@ def test_answers_become_one_array_where_they_can():
     assert rows.answer([(b'{"label": "cat"}', "application/json")]) == {"label": "cat"}
     assert rows.answer([(b"1,0.5\n0,0.25\n", "text/csv; charset=utf-8")]).tolist() == [[1, 0.5], [0, 0.25]]
     assert rows.answer([(b"\x89PNG", "image/png")]) == b"\x89PNG"
-    with pytest.raises(PredictionFailed, match="is no JSON"):
+    with pytest.raises(PredictionFailedError, match="is no JSON"):
         rows.answer([(b"oops", "application/json")])
     array = program.output_fn(np.array([1, 2], np.int8), rows.ACCEPT[Style.FUNCTION])
     assert rows.answer([array, array]).dtype == np.int8

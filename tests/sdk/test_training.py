@@ -16,8 +16,8 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 import lowcloud
-from lowcloud.runtime.transform import Source, Transform, save
-from lowcloud.runtime.transform.features import OneHot, Scaled
+from lowcloud.runtime.feature_transforms import SourceColumn, Transform, save
+from lowcloud.runtime.feature_transforms.features import OneHot, Scaled
 from lowcloud.sdk import storage
 from lowcloud.sdk.cloud import connect
 from tests.running import RunningCloud
@@ -81,7 +81,7 @@ def test_a_built_in_trains_on_a_frame_and_predicts():
 
 
 def test_a_model_that_keeps_a_transform_is_asked_by_raw_rows(tmp_path):
-    sources = (Source("age", "number"), Source("city", "text"))
+    sources = (SourceColumn("age", "number"), SourceColumn("city", "text"))
     save(
         Transform(sources, (Scaled("age", fill=1.0), OneHot("city", ("Oslo", "Rome, N")))), tmp_path / "transform.json"
     )

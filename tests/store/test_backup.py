@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from lowcloud import upkeep
-from lowcloud.core import buckets, objects, scrub
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.deletions import delete
+from lowcloud.cli import maintenance
+from lowcloud.core.context import Context
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.integrity import scrub
+from lowcloud.core.storage.objects import objects
+from lowcloud.core.storage.objects.deletions import delete
 from lowcloud.store import backup
-from lowcloud.store.backup import NoBackup
-from lowcloud.store.holds import HeldAlready
-from tests.conftest import make_cloud
+from lowcloud.store.backup import NoBackupError
+from lowcloud.store.blobs.deletion_lock import AlreadyLockedError
+from tests.conftest import make_context
 from tests.running import wait_for
 
 BUCKET = "shelf"
@@ -24,8 +26,8 @@ LARGE = b"l" * 200_000
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    made = make_cloud(tmp_path / "home")
+def context(tmp_path: Path) -> Iterator[Context]:
+    made = make_context(tmp_path / "home")
     buckets.create(made, BUCKET)
     for key, content in CONTENTS.items():
         objects.put(made, BUCKET, key, [content])
@@ -41,26 +43,26 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "backup"
 
 
-def back_up(cloud: Cloud, folder: Path, with_keys: bool = False) -> None:
-    upkeep.backup(folder, with_keys, home=cloud.settings.home)
+def back_up(context: Context, folder: Path, with_keys: bool = False) -> None:
+    maintenance.backup(folder, with_keys, home=context.settings.home)
 
 
 def check_restored(home: Path, contents: dict[str, bytes]) -> None:
-    cloud = make_cloud(home)
+    context = make_context(home)
     for key, content in contents.items():
-        assert b"".join(objects.get(cloud, BUCKET, key)[1]) == content
+        assert b"".join(objects.get(context, BUCKET, key)[1]) == content
     tally = scrub.Tally()
-    assert list(scrub.scrub(cloud, tally)) == []
+    assert list(scrub.scrub(context, tally)) == []
     assert tally.leftovers == 0
-    cloud.database.close()
+    context.database.close()
 
 
 def blobs(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_ino for path in folder.glob("objects/*/*")}
 
 
-def test_a_backup_with_keys_becomes_a_home(cloud: Cloud, folder: Path, tmp_path: Path) -> None:
-    back_up(cloud, folder, with_keys=True)
+def test_a_backup_with_keys_becomes_a_home(context: Context, folder: Path, tmp_path: Path) -> None:
+    back_up(context, folder, with_keys=True)
     backup.restore(folder, tmp_path / "new", backup.find(folder))
     check_restored(tmp_path / "new", CONTENTS)
     assert (tmp_path / "new" / "keys").stat().st_mode & 0o777 == 0o700
@@ -68,50 +70,52 @@ def test_a_backup_with_keys_becomes_a_home(cloud: Cloud, folder: Path, tmp_path:
 
 
 def test_a_backup_without_keys_becomes_a_home_where_they_are_put_first(
-    cloud: Cloud, folder: Path, tmp_path: Path
+    context: Context, folder: Path, tmp_path: Path
 ) -> None:
-    back_up(cloud, folder)
+    back_up(context, folder)
     assert not (folder / "keys").exists()
-    with pytest.raises(NoBackup, match="no keys"):
+    with pytest.raises(NoBackupError, match="no keys"):
         backup.restore(folder, tmp_path / "new", backup.find(folder))
-    shutil.copytree(cloud.settings.home / "keys", tmp_path / "new" / "keys")
+    shutil.copytree(context.settings.home / "keys", tmp_path / "new" / "keys")
     backup.restore(folder, tmp_path / "new", backup.find(folder))
     check_restored(tmp_path / "new", CONTENTS)
 
 
-def test_keys_of_another_home_are_refused(cloud: Cloud, folder: Path, tmp_path: Path) -> None:
-    back_up(cloud, folder)
-    make_cloud(tmp_path / "other").database.close()
+def test_keys_of_another_home_are_refused(context: Context, folder: Path, tmp_path: Path) -> None:
+    back_up(context, folder)
+    make_context(tmp_path / "other").database.close()
     shutil.copytree(tmp_path / "other" / "keys", tmp_path / "new" / "keys")
-    with pytest.raises(NoBackup, match="key is another"):
+    with pytest.raises(NoBackupError, match="key is another"):
         backup.restore(folder, tmp_path / "new", backup.find(folder))
 
 
-def test_a_restore_overwrites_nothing(cloud: Cloud, folder: Path) -> None:
-    back_up(cloud, folder, with_keys=True)
-    with pytest.raises(NoBackup, match="not empty"):
-        backup.restore(folder, cloud.settings.home, backup.find(folder))
-    assert b"".join(objects.get(cloud, BUCKET, "large")[1]) == LARGE
+def test_a_restore_overwrites_nothing(context: Context, folder: Path) -> None:
+    back_up(context, folder, with_keys=True)
+    with pytest.raises(NoBackupError, match="not empty"):
+        backup.restore(folder, context.settings.home, backup.find(folder))
+    assert b"".join(objects.get(context, BUCKET, "large")[1]) == LARGE
 
 
-def test_the_next_backup_copies_what_is_new_and_drops_what_is_gone(cloud: Cloud, folder: Path, tmp_path: Path) -> None:
-    back_up(cloud, folder, with_keys=True)
+def test_the_next_backup_copies_what_is_new_and_drops_what_is_gone(
+    context: Context, folder: Path, tmp_path: Path
+) -> None:
+    back_up(context, folder, with_keys=True)
     before = blobs(folder)
-    objects.put(cloud, BUCKET, "new", [LARGE])
-    delete(cloud, BUCKET, "other")
-    back_up(cloud, folder)
+    objects.put(context, BUCKET, "new", [LARGE])
+    delete(context, BUCKET, "other")
+    back_up(context, folder)
     after = blobs(folder)
     assert len(before) == len(after) == 2
     assert len(before.items() & after.items()) == 1
     assert not (folder / "keys").exists()
     assert len(list(folder.glob("lowcloud-*"))) == 1
-    shutil.copytree(cloud.settings.home / "keys", tmp_path / "new" / "keys")
+    shutil.copytree(context.settings.home / "keys", tmp_path / "new" / "keys")
     backup.restore(folder, tmp_path / "new", backup.find(folder))
     check_restored(tmp_path / "new", {"small": b"s", "large": LARGE, "new": LARGE})
 
 
 def test_a_backup_that_was_cut_short_does_not_count_and_the_one_before_does(
-    cloud: Cloud, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    context: Context, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class PowerFailure(BaseException):
         pass
@@ -122,27 +126,27 @@ def test_a_backup_that_was_cut_short_does_not_count_and_the_one_before_does(
     for contents in (None, dict(CONTENTS)):
         with monkeypatch.context() as patch, pytest.raises(PowerFailure):
             patch.setattr(backup, "_write", fail)
-            back_up(cloud, folder, with_keys=True)
+            back_up(context, folder, with_keys=True)
         if contents is None:
-            with pytest.raises(NoBackup, match="finished"):
+            with pytest.raises(NoBackupError, match="finished"):
                 backup.find(folder)
-            back_up(cloud, folder, with_keys=True)
-            objects.put(cloud, BUCKET, "later", [LARGE])
-            delete(cloud, BUCKET, "large")
+            back_up(context, folder, with_keys=True)
+            objects.put(context, BUCKET, "later", [LARGE])
+            delete(context, BUCKET, "large")
         else:
             backup.restore(folder, tmp_path / "new", backup.find(folder))
             check_restored(tmp_path / "new", contents)
 
 
 def test_a_restore_that_was_cut_short_leaves_nothing_that_could_be_served_and_can_be_repeated(
-    cloud: Cloud, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    context: Context, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class PowerFailure(BaseException):
         pass
 
-    back_up(cloud, folder)
+    back_up(context, folder)
     new = tmp_path / "new"
-    shutil.copytree(cloud.settings.home / "keys", new / "keys")
+    shutil.copytree(context.settings.home / "keys", new / "keys")
     really_sync, syncs = backup.sync_folder, 0
     for moment in range(100):
 
@@ -162,39 +166,39 @@ def test_a_restore_that_was_cut_short_leaves_nothing_that_could_be_served_and_ca
             if (new / "keys").exists():
                 break  # the last sync of all
             with pytest.raises(ValueError, match="no home"):
-                make_cloud(new)
+                make_context(new)
         else:
             break
     assert moment > 3
     check_restored(new, CONTENTS)
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(cloud: Cloud, folder: Path, tmp_path: Path) -> None:
+def test_a_folder_that_holds_something_else_is_left_alone(context: Context, folder: Path, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "thesis.db").write_bytes(b"years of work")
-    with pytest.raises(NoBackup, match="thesis"):
-        backup.begin(cloud.settings.data, folder)
+    with pytest.raises(NoBackupError, match="thesis"):
+        backup.begin(context.settings.data, folder)
     (folder / "thesis.db").unlink()
-    other = make_cloud(tmp_path / "other")
+    other = make_context(tmp_path / "other")
     back_up(other, folder)
     other.database.close()
-    with pytest.raises(NoBackup, match="another store"):
-        backup.begin(cloud.settings.data, folder)
+    with pytest.raises(NoBackupError, match="another store"):
+        backup.begin(context.settings.data, folder)
 
 
 def test_what_is_deleted_while_a_backup_runs_keeps_its_files_until_it_has_ended(
-    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+    context: Context, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    others = make_cloud(cloud.settings.home)  # as another process has them
-    data = cloud.settings.data
-    with cloud.files.hold():
-        with pytest.raises(HeldAlready), others.files.hold():
+    others = make_context(context.settings.home)  # as another process has them
+    data = context.settings.data
+    with context.files.hold():
+        with pytest.raises(AlreadyLockedError), others.files.hold():
             pass
         delete(others, BUCKET, "large")
         objects.put(others, BUCKET, "other", [b"now small"])
         objects.sweep(others)
         assert len(blobs(data)) == 2
-        upkeep.check(as_json=True, home=cloud.settings.home)  # which would raise Exit, had it found damage
+        maintenance.check(as_json=True, home=context.settings.home)  # which would raise Exit, had it found damage
         assert json.loads(capsys.readouterr().out)["leftovers"] == 2
     wait_for(lambda: blobs(data) == {})
     others.database.close()
@@ -214,11 +218,11 @@ def check_private(folder: Path) -> None:
 
 @pytest.mark.usefixtures("open_umask")
 def test_nobody_else_can_read_a_backup_or_what_is_made_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cloud = make_cloud(tmp_path / "home")
-    buckets.create(cloud, BUCKET)
-    objects.put(cloud, BUCKET, "large", [LARGE])
-    check_private(cloud.settings.data)
-    assert len(list(cloud.settings.data.glob("lowcloud.db-*"))) == 3
+    context = make_context(tmp_path / "home")
+    buckets.create(context, BUCKET)
+    objects.put(context, BUCKET, "large", [LARGE])
+    check_private(context.settings.data)
+    assert len(list(context.settings.data.glob("lowcloud.db-*"))) == 3
     moments = []
 
     def look(before: Callable[..., object]) -> Callable[..., object]:
@@ -232,10 +236,10 @@ def test_nobody_else_can_read_a_backup_or_what_is_made_of_it(tmp_path: Path, mon
 
     for step in ("begin", "snapshot", "copy_blobs", "finish", "_copy"):
         monkeypatch.setattr(backup, step, look(getattr(backup, step)))
-    monkeypatch.setattr(upkeep, "_verified", look(upkeep._verified))
+    monkeypatch.setattr(maintenance, "_verified", look(maintenance._verified))
     folder = tmp_path / "new" / "backup"
-    back_up(cloud, folder, with_keys=True)
-    cloud.database.close()
+    back_up(context, folder, with_keys=True)
+    context.database.close()
     assert len(moments) > 6
     backup.restore(folder, tmp_path / "new" / "homes" / "one", backup.find(folder))
     check_private(tmp_path / "new")

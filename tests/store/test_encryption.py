@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowcloud.store.encryption import KeyRing, Records, Tampered
+from lowcloud.store.blobs.encryption import KeyRing, Records, TamperedError
 
 KEY = bytes(range(32))
 
@@ -14,7 +14,7 @@ def test_a_record_opens_only_at_its_place(content: bytes, number: int, is_last: 
     assert records.decrypt(number, is_last, sealed) == content
     assert len(sealed) == len(content) + 16
     for other in ((number + 1, is_last), (number, not is_last)):
-        with pytest.raises(Tampered):
+        with pytest.raises(TamperedError):
             records.decrypt(*other, sealed)
 
 
@@ -22,7 +22,7 @@ def test_a_record_opens_only_at_its_place(content: bytes, number: int, is_last: 
 def test_any_flipped_bit_of_a_record_is_found(position: int) -> None:
     sealed = bytearray(Records(KEY).encrypt(0, True, b"twenty bytes of text"))
     sealed[position // 8] ^= 1 << position % 8
-    with pytest.raises(Tampered):
+    with pytest.raises(TamperedError):
         Records(KEY).decrypt(0, True, bytes(sealed))
 
 
@@ -32,9 +32,9 @@ def test_a_wrapped_key_opens_only_for_its_owner_and_its_home() -> None:
     assert ring.unwrap(wrapped, "blob 1") == b"k" * 32
     assert b"k" * 32 not in wrapped
     for other, owner in ((ring, "blob 2"), (KeyRing(b"x" * 32), "blob 1")):
-        with pytest.raises(Tampered):
+        with pytest.raises(TamperedError):
             other.unwrap(wrapped, owner)
-    with pytest.raises(Tampered):
+    with pytest.raises(TamperedError):
         ring.unwrap(wrapped[:5], "blob 1")
 
 
@@ -42,5 +42,5 @@ def test_a_seal_of_one_purpose_opens_for_no_other() -> None:
     ring = KeyRing(KEY)
     sealed = ring.seal(b"secret", "session token")
     assert ring.unseal(sealed, "session token") == b"secret"
-    with pytest.raises(Tampered):
+    with pytest.raises(TamperedError):
         ring.unseal(sealed, "another")

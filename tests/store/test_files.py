@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lowcloud.store import files as module
-from lowcloud.store.encryption import KeyRing
-from lowcloud.store.files import RECORD_BYTES, Blob, BlobGone, Files, new_id
+from lowcloud.store.blobs import files as module
+from lowcloud.store.blobs.encryption import KeyRing
+from lowcloud.store.blobs.files import RECORD_BYTES, Blob, BlobGoneError, Files, new_id
 from tests.running import wait_for
 
 KEYS = KeyRing(bytes(32))
@@ -89,7 +89,7 @@ def test_deleted_blobs_stay_until_their_last_reader_has_left(files: Files) -> No
     assert len(everything(files)) == 2
     second.close()
     assert everything(files) == []
-    with pytest.raises(BlobGone):
+    with pytest.raises(BlobGoneError):
         files.read(blobs)
 
 

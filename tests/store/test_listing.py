@@ -6,9 +6,9 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowcloud.store import listing
-from lowcloud.store.listing import Folder, folded, successor
-from lowcloud.store.postgresql import PostgreSQL
+from lowcloud.store.db import listing
+from lowcloud.store.db.listing import Folder, folded, successor
+from lowcloud.store.db.postgresql import PostgreSQL
 
 TABLE = sa.Table(
     "t", sa.MetaData(), sa.Column("k", sa.String, primary_key=True), sa.Column("n", sa.Integer, primary_key=True)

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Float, MetaData, String, Table, create_engine, make_url
 
-from lowcloud.store.pages import BadToken, Order, read_page
-from lowcloud.store.postgresql import PostgreSQL
+from lowcloud.store.db.pages import InvalidTokenError, Order, read_page
+from lowcloud.store.db.postgresql import PostgreSQL
 
 things = Table("things", MetaData(), Column("name", String, primary_key=True), Column("created_at", Float))
 
@@ -48,5 +48,5 @@ def test_pages_join_to_the_sorted_list(connection, rows, is_descending, limit):
 
 @pytest.mark.parametrize("token", ["", "x", "W10=", "bnVsbA==", "WzEsIDJd", "W251bGwsICJhIl0=", "é"])
 def test_a_token_that_was_not_given_out_is_refused(connection, token):
-    with pytest.raises(BadToken):
+    with pytest.raises(InvalidTokenError):
         read_page(connection, things, [], Order("created_at"), 1, token)

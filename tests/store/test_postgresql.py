@@ -13,16 +13,17 @@ import pytest
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 
-from lowcloud.core import buckets, deletions, listings, objects
-from lowcloud.core.disk import faults_told
-from lowcloud.core.errors import StorageUnavailable
-from lowcloud.store import postgresql
-from lowcloud.store.backend import CannotUse
-from lowcloud.store.database import Database
-from lowcloud.store.prepared import Prepared
-from lowcloud.store.tables import buckets as bucket_rows
-from lowcloud.store.tables import metadata
-from tests.conftest import make_cloud, wait_for
+from lowcloud.core.errors import StorageUnavailableError
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.failures import faults_told
+from lowcloud.core.storage.objects import deletions, listings, objects
+from lowcloud.store.db import postgresql
+from lowcloud.store.db.backend import UnusableStoreError
+from lowcloud.store.db.database import Database
+from lowcloud.store.db.prepared import Prepared
+from lowcloud.store.db.tables import buckets as bucket_rows
+from lowcloud.store.db.tables import metadata
+from tests.conftest import make_context, wait_for
 from tests.postgres import PASSWORD, start_server
 
 COUNT = select(func.count()).select_from(bucket_rows)
@@ -57,7 +58,7 @@ def add(name):
 )
 def test_why_a_database_cannot_be_used_is_told_without_its_password(postgres, monkeypatch, url, said):
     monkeypatch.setenv("PGPASSFILE", "/nonexistent")
-    with pytest.raises(CannotUse, match=said) as caught:
+    with pytest.raises(UnusableStoreError, match=said) as caught:
         Database(url.format(password=PASSWORD, port=postgres.port, folder=postgres.folder))
     assert PASSWORD not in str(caught.value)
     assert "wrong-word" not in str(caught.value)
@@ -66,7 +67,7 @@ def test_why_a_database_cannot_be_used_is_told_without_its_password(postgres, mo
 def test_a_user_who_may_not_make_tables_is_told_what_to_grant(postgres):
     name = postgres.new_database().split("?")[0].rpartition("/")[2]
     postgres.execute(f"CREATE ROLE guest{name} LOGIN")
-    with pytest.raises(CannotUse, match=r"permission denied for schema public.*grant it CREATE"):
+    with pytest.raises(UnusableStoreError, match=r"permission denied for schema public.*grant it CREATE"):
         Database(postgres.url(name).replace("lowcloud@", f"guest{name}@"))
 
 
@@ -99,7 +100,7 @@ def test_a_database_that_cannot_keep_what_it_is_given_is_refused(postgres, optio
     name = url.split("?")[0].rpartition("/")[2]
     if not option:
         postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    with pytest.raises(CannotUse, match=said):
+    with pytest.raises(UnusableStoreError, match=said):
         Database(url)
 
 
@@ -112,7 +113,7 @@ def test_a_server_that_syncs_nothing_is_refused_and_commits_are_made_synchronous
     database.close()
     own_server.stop(signal.SIGINT)
     own_server.start("-c", "fsync=off")
-    with pytest.raises(CannotUse, match="fsync = off"):
+    with pytest.raises(UnusableStoreError, match="fsync = off"):
         Database(url)
 
 
@@ -165,24 +166,24 @@ def count(database):
 
 
 def test_while_the_server_is_away_everything_says_so_and_then_goes_on(own_server, tmp_path):
-    cloud = make_cloud(tmp_path / "home", own_server.new_database())
-    buckets.create(cloud, "shelf")
-    objects.put(cloud, "shelf", "kept", [b"x" * 300_000])
+    context = make_context(tmp_path / "home", own_server.new_database())
+    buckets.create(context, "shelf")
+    objects.put(context, "shelf", "kept", [b"x" * 300_000])
     own_server.stop()
     for call in (
-        lambda: objects.put(cloud, "shelf", "k", [b"x"]),
-        lambda: objects.head(cloud, "shelf", "kept"),
-        lambda: listings.list_page(cloud, "shelf"),
-        lambda: cloud.database.look(LOOK, called="shelf"),
-        lambda: deletions.delete(cloud, "shelf", "kept"),
+        lambda: objects.put(context, "shelf", "k", [b"x"]),
+        lambda: objects.head(context, "shelf", "kept"),
+        lambda: listings.list_page(context, "shelf"),
+        lambda: context.database.look(LOOK, called="shelf"),
+        lambda: deletions.delete(context, "shelf", "kept"),
     ):
-        with pytest.raises(StorageUnavailable), faults_told():
+        with pytest.raises(StorageUnavailableError), faults_told():
             call()
     own_server.start()
-    assert b"".join(objects.get(cloud, "shelf", "kept")[1]) == b"x" * 300_000
-    objects.put(cloud, "shelf", "k", [b"y"])
-    assert b"".join(objects.get(cloud, "shelf", "k")[1]) == b"y"
-    cloud.database.close()
+    assert b"".join(objects.get(context, "shelf", "kept")[1]) == b"x" * 300_000
+    objects.put(context, "shelf", "k", [b"y"])
+    assert b"".join(objects.get(context, "shelf", "k")[1]) == b"y"
+    context.database.close()
 
 
 def test_a_connection_lost_within_a_change_undoes_all_that_shared_its_commit(own_server):
@@ -214,42 +215,42 @@ def test_a_connection_lost_within_a_change_undoes_all_that_shared_its_commit(own
 def test_a_commit_whose_outcome_nobody_knows_keeps_the_bytes_until_a_sweep_has_asked_for_their_row(
     postgres, tmp_path, monkeypatch
 ):
-    cloud = make_cloud(tmp_path / "home", postgres.new_database())
-    buckets.create(cloud, "shelf")
+    context = make_context(tmp_path / "home", postgres.new_database())
+    buckets.create(context, "shelf")
 
     def cut_off(connection):
         pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
         postgres.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
 
     with monkeypatch.context() as patch:
-        patch.setattr(cloud.database._backend, "check_intact", cut_off)  # the last thing before COMMIT
+        patch.setattr(context.database._backend, "check_intact", cut_off)  # the last thing before COMMIT
         with pytest.raises(DBAPIError):
-            objects.put(cloud, "shelf", "k", [b"x" * 300_000])
-    assert len(list((cloud.settings.data / "objects").glob("*/*"))) == 1
-    assert objects.sweep(cloud) == 1
-    objects.put(cloud, "shelf", "k", [b"x" * 300_000])
-    assert objects.sweep(cloud) == 0
-    cloud.database.close()
+            objects.put(context, "shelf", "k", [b"x" * 300_000])
+    assert len(list((context.settings.data / "objects").glob("*/*"))) == 1
+    assert objects.sweep(context) == 1
+    objects.put(context, "shelf", "k", [b"x" * 300_000])
+    assert objects.sweep(context) == 0
+    context.database.close()
 
 
 def test_a_copy_made_while_objects_are_written_is_a_whole_store(postgres, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     url = postgres.new_database()
-    cloud = make_cloud(first, url)
-    buckets.create(cloud, "shelf")
+    context = make_context(first, url)
+    buckets.create(context, "shelf")
     is_over = threading.Event()
 
     def write():
         numbers = count_up()
         while not is_over.is_set():
             number = next(numbers)
-            objects.put(cloud, "shelf", f"{number}", [bytes([number % 256]) * (300_000 if number % 2 else 2_000)])
+            objects.put(context, "shelf", f"{number}", [bytes([number % 256]) * (300_000 if number % 2 else 2_000)])
 
     with ThreadPoolExecutor(1) as threads:
         writing = threads.submit(write)
         try:
-            wait_for(lambda: count_objects(cloud) > 5)
-            acknowledged = count_objects(cloud)
+            wait_for(lambda: count_objects(context) > 5)
+            acknowledged = count_objects(context)
             shutil.copytree(first / "data", second / "data")
             dumped = postgres.dump(url)
             shutil.copytree(first / "data", second / "data", dirs_exist_ok=True)
@@ -257,10 +258,10 @@ def test_a_copy_made_while_objects_are_written_is_a_whole_store(postgres, tmp_pa
         finally:
             is_over.set()
         writing.result(20)
-    cloud.database.close()
+    context.database.close()
     restored_url = postgres.new_database()
     postgres.restore(dumped, restored_url)
-    restored = make_cloud(second, restored_url)
+    restored = make_context(second, restored_url)
     found = [version.key for version in listings.walk(restored, "shelf")]
     assert len(found) >= acknowledged
     for key in found:
@@ -269,8 +270,8 @@ def test_a_copy_made_while_objects_are_written_is_a_whole_store(postgres, tmp_pa
     restored.database.close()
 
 
-def count_objects(cloud):
-    return len(list(listings.walk(cloud, "shelf")))
+def count_objects(context):
+    return len(list(listings.walk(context, "shelf")))
 
 
 def test_a_failed_statement_whose_error_is_passed_over_keeps_nothing_and_says_so(postgres):

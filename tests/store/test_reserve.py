@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.store import reserve
-from lowcloud.store.reserve import Reserve
+from lowcloud.store.blobs import reserve
+from lowcloud.store.blobs.reserve import Reserve
 from tests.crash.faults import needs_root, small_disk
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.store.sqlite import Writer
+from lowcloud.store.db.sqlite import Writer
 
 
 def test_a_lock_that_could_not_be_had_lets_the_next_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

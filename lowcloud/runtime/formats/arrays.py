@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
+from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError
 
 CSV = "text/csv"
 JSON = "application/json"
@@ -19,26 +19,26 @@ Array = NDArray[Any]
 
 
 def decode(body: str | bytes, content_type: str) -> Array:
-    """The array in a body. Raises BadRequest and UnsupportedMediaType."""
+    """The array in a body. Raises BadRequestError and UnsupportedMediaTypeError."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in DECODERS:
-        raise UnsupportedMediaType(
+        raise UnsupportedMediaTypeError(
             f"Content type {content_type[:80]!r} is not read here; send {', '.join(DECODERS)}, or write an input_fn."
         )
     try:
         return DECODERS[kind](body.encode() if isinstance(body, str) else body)
     except (ValueError, EOFError) as error:
-        raise BadRequest(f"The request is not readable as {kind}: {error}.") from error
+        raise BadRequestError(f"The request is not readable as {kind}: {error}.") from error
 
 
 def encode(answer: Any, accept: str) -> tuple[bytes, str]:
-    """The body of an answer and its content type, the first accepted one that is written. Raises NotAcceptable."""
+    """The body of an answer and its content type, the first accepted one that is written. Raises NotAcceptableError."""
     for entry in accept.split(","):
         kind = entry.partition(";")[0].strip().lower()
         kind = JSON if kind in ("", "*/*", "application/*") else CSV if kind == "text/*" else kind
         if kind in ENCODERS:
             return ENCODERS[kind](answer), kind
-    raise NotAcceptable(
+    raise NotAcceptableError(
         f"No answer can be given as {accept[:80]!r}; accept one of {', '.join(ENCODERS)}, or write an output_fn."
     )
 

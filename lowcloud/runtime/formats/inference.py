@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType, recordio
+from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, recordio
 
 CSV = "text/csv"
 JSON = "application/json"
@@ -31,23 +31,23 @@ class Predictions:
 
 
 def decode_request(body: bytes, content_type: str, features: int) -> Matrix:
-    """The rows of a request, (rows, features). Raises BadRequest and UnsupportedMediaType."""
+    """The rows of a request, (rows, features). Raises BadRequestError and UnsupportedMediaTypeError."""
     decode = DECODERS.get(content_type) or DECODERS.get(content_type.partition(";")[0].strip().lower())
     if decode is None:
-        raise UnsupportedMediaType(
+        raise UnsupportedMediaTypeError(
             f"Content type {content_type[:80]!r} is not read here; send {CSV}, {JSON}, {JSON_LINES} or {RECORDIO}."
         )
     rows = decode(body, features)
     if rows.shape[1] != features:
-        raise BadRequest(f"Each row must have {features} features, not {rows.shape[1]}.")
+        raise BadRequestError(f"Each row must have {features} features, not {rows.shape[1]}.")
     if not np.isfinite(rows).all():
         row, column = (int(place[0]) for place in np.nonzero(~np.isfinite(rows)))
-        raise BadRequest(f"Row {row + 1}, feature {column + 1} is not a finite number.")
+        raise BadRequestError(f"Row {row + 1}, feature {column + 1} is not a finite number.")
     return rows
 
 
 def encode_answer(predictions: Predictions, accept: str) -> tuple[bytes, str]:
-    """The answer and its content type: the first accepted one that can be written. Raises NotAcceptable."""
+    """The answer and its content type: the first accepted one that can be written. Raises NotAcceptableError."""
     encode = ENCODERS.get(accept)
     if encode is not None:
         return encode(predictions), accept or JSON
@@ -56,7 +56,7 @@ def encode_answer(predictions: Predictions, accept: str) -> tuple[bytes, str]:
         kind = JSON if kind in ("*/*", "application/*", "") else CSV if kind == "text/*" else kind
         if kind in ENCODERS:
             return ENCODERS[kind](predictions), kind
-    raise NotAcceptable(
+    raise NotAcceptableError(
         f"No answer can be given as {accept[:80]!r}; accept one of {', '.join(filter(None, ENCODERS))}."
     )
 
@@ -64,7 +64,7 @@ def encode_answer(predictions: Predictions, accept: str) -> tuple[bytes, str]:
 def _decode_csv(body: bytes, features: int) -> Matrix:
     text = body.decode("utf-8", "replace").strip()
     if not text:
-        raise BadRequest("The request has no rows.")
+        raise BadRequestError("The request has no rows.")
     if "\n" not in text:
         try:
             return np.array([[float(cell) for cell in text.split(",")]])
@@ -78,7 +78,7 @@ def _decode_csv(body: bytes, features: int) -> Matrix:
         raise _bad_cell(lines, features) from None
 
 
-def _bad_cell(lines: list[str], features: int = 0) -> BadRequest:
+def _bad_cell(lines: list[str], features: int = 0) -> BadRequestError:
     """What is wrong with the first bad line."""
     for row, line in enumerate(lines, 1):
         cells = line.split(",")
@@ -86,31 +86,31 @@ def _bad_cell(lines: list[str], features: int = 0) -> BadRequest:
             try:
                 float(cell)
             except ValueError:
-                return BadRequest(f"Row {row}, feature {column}: {cell.strip()[:40]!r} is not a number.")
+                return BadRequestError(f"Row {row}, feature {column}: {cell.strip()[:40]!r} is not a number.")
         if features and len(cells) != features:
-            return BadRequest(f"Row {row} has {len(cells)} features where the model takes {features}.")
-    return BadRequest("The rows differ in length.")
+            return BadRequestError(f"Row {row} has {len(cells)} features where the model takes {features}.")
+    return BadRequestError("The rows differ in length.")
 
 
 def _parse_json(text: str | bytes, place: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise BadRequest(f"{place} is not valid JSON.") from None
+        raise BadRequestError(f"{place} is not valid JSON.") from None
 
 
 def _decode_json(body: bytes, features: int) -> Matrix:
     document = _parse_json(body, "The request")
     instances = document.get("instances") if isinstance(document, dict) else None
     if not isinstance(instances, list) or not instances:
-        raise BadRequest('The request must look like {"instances": [{"features": [1.5, 2, ...]}]}.')
+        raise BadRequestError('The request must look like {"instances": [{"features": [1.5, 2, ...]}]}.')
     return _stack([_instance(entry, features, f"Instance {i}") for i, entry in enumerate(instances, 1)])
 
 
 def _decode_json_lines(body: bytes, features: int) -> Matrix:
     lines = [line for line in body.splitlines() if line.strip()]
     if not lines:
-        raise BadRequest("The request has no rows.")
+        raise BadRequestError("The request has no rows.")
     places = [f"Line {i}" for i in range(1, len(lines) + 1)]
     return _stack(
         [_instance(_parse_json(line, place), features, place) for line, place in zip(lines, places, strict=True)]
@@ -127,19 +127,19 @@ def _instance(entry: Any, features: int, place: str) -> Matrix:
         row = np.asarray(tensor.get("values"), dtype=np.float64)
         keys = None if tensor.get("keys") is None else np.asarray(tensor["keys"], dtype=np.uint64)
     except (TypeError, ValueError, OverflowError):
-        raise BadRequest(f"{place}: features must be a list of numbers.") from None
+        raise BadRequestError(f"{place}: features must be a list of numbers.") from None
     if row.ndim != 1:
-        raise BadRequest(f"{place}: features must be a list of numbers.")
+        raise BadRequestError(f"{place}: features must be a list of numbers.")
     return _row(row, keys, features, place)
 
 
 def _row(values: Matrix, keys: NDArray[np.uint64] | None, features: int, place: str) -> Matrix:
     if keys is None or not keys.size:
         if len(values) != features:
-            raise BadRequest(f"{place} has {len(values)} features where the model takes {features}.")
+            raise BadRequestError(f"{place} has {len(values)} features where the model takes {features}.")
         return values
     if keys.shape != values.shape or int(keys.max()) >= features:
-        raise BadRequest(f"{place}: keys must be as many as values, each below {features}.")
+        raise BadRequestError(f"{place}: keys must be as many as values, each below {features}.")
     dense = np.zeros(features)
     dense[keys] = values
     return dense
@@ -157,12 +157,12 @@ def _decode_recordio(body: bytes, features: int) -> Matrix:
             place = f"Record {len(rows) + 1}"
             tensor = recordio.decode(data[start:end]).features.get("values")
             if tensor is None:
-                raise BadRequest(f'{place} has no features named "values".')
+                raise BadRequestError(f'{place} has no features named "values".')
             rows.append(_row(tensor.values.astype(np.float64), tensor.keys, features, place))
-    except recordio.Malformed as error:
-        raise BadRequest(f"Record {len(rows) + 1}: {error}.") from None
+    except recordio.MalformedRecordError as error:
+        raise BadRequestError(f"Record {len(rows) + 1}: {error}.") from None
     if not rows:
-        raise BadRequest("The request has no records.")
+        raise BadRequestError("The request has no records.")
     return _stack(rows)
 
 

@@ -18,7 +18,7 @@ from lowcloud.runtime.formats.framing import LENGTH_MASK, MAGIC, frame
 TENSORS: dict[int, np.dtype[Any] | None] = {2: np.dtype("<f4"), 3: np.dtype("<f8"), 7: None}  # None: varints
 
 
-class Malformed(ValueError):
+class MalformedRecordError(ValueError):
     """Bytes that are not RecordIO-protobuf; `offset` says where, from the start of what was given."""
 
     def __init__(self, message: str, offset: int):
@@ -49,15 +49,15 @@ def split(data: memoryview, offset: int = 0) -> Iterator[tuple[int, int]]:
     end = len(data)
     while offset < end:
         if offset + 8 > end:
-            raise Malformed("the file ends inside a record's header", offset)
+            raise MalformedRecordError("the file ends inside a record's header", offset)
         magic, mark = struct.unpack_from("<II", data, offset)
         if magic != MAGIC:
-            raise Malformed("no record starts here (magic number missing)", offset)
+            raise MalformedRecordError("no record starts here (magic number missing)", offset)
         if mark > LENGTH_MASK:
-            raise Malformed("a record split into parts is not supported", offset)
+            raise MalformedRecordError("a record split into parts is not supported", offset)
         start, stop = offset + 8, offset + 8 + mark
         if stop > end:
-            raise Malformed(
+            raise MalformedRecordError(
                 f"the record says {mark} bytes but only {end - start} follow; the file is truncated", offset
             )
         yield start, stop
@@ -74,7 +74,7 @@ def decode(payload: memoryview) -> Record:
                 name, tensor = _entry(payload, start, end)
                 (features if number == 1 else label)[name] = tensor
     except (IndexError, struct.error) as error:
-        raise Malformed("the record's protobuf message is cut off", 0) from error
+        raise MalformedRecordError("the record's protobuf message is cut off", 0) from error
     return Record(features, label)
 
 
@@ -94,7 +94,7 @@ def _varint(data: memoryview, offset: int) -> tuple[int, int]:
             return value, offset
         shift += 7
         if shift > 63:
-            raise Malformed("a number of the protobuf message is longer than ten bytes", offset)
+            raise MalformedRecordError("a number of the protobuf message is longer than ten bytes", offset)
 
 
 def _fields(data: memoryview, offset: int, end: int) -> Iterator[tuple[int, int, int]]:
@@ -106,14 +106,14 @@ def _fields(data: memoryview, offset: int, end: int) -> Iterator[tuple[int, int,
             length, start = _varint(data, offset)
             offset = start + length
             if offset > end:
-                raise Malformed("a field of the protobuf message is longer than the message", start)
+                raise MalformedRecordError("a field of the protobuf message is longer than the message", start)
             yield tag >> 3, start, offset
         elif wire == 0:
             _, offset = _varint(data, offset)
         elif wire in (1, 5):
             offset += 8 if wire == 1 else 4
         else:
-            raise Malformed(f"the protobuf message has a field of unknown kind {wire}", offset)
+            raise MalformedRecordError(f"the protobuf message has a field of unknown kind {wire}", offset)
 
 
 def _entry(data: memoryview, start: int, end: int) -> tuple[str, Tensor]:
@@ -125,7 +125,7 @@ def _entry(data: memoryview, start: int, end: int) -> tuple[str, Tensor]:
         elif number == 2:
             for kind, c, d in _fields(data, a, b):
                 if kind not in TENSORS:
-                    raise Malformed("a value is neither a float32, float64 nor int32 tensor", c)
+                    raise MalformedRecordError("a value is neither a float32, float64 nor int32 tensor", c)
                 tensor = _tensor(data, c, d, TENSORS[kind])
     if tensor is None:
         tensor = Tensor(np.empty(0, np.float32), None, (), start)
@@ -140,7 +140,7 @@ def _tensor(data: memoryview, start: int, end: int, dtype: np.dtype[Any] | None)
     for number, a, b in _fields(data, start, end):
         if number == 1 and dtype is not None:
             if (b - a) % dtype.itemsize:
-                raise Malformed("a tensor's values do not fill whole numbers", a)
+                raise MalformedRecordError("a tensor's values do not fill whole numbers", a)
             values, at = np.frombuffer(data[a:b], dtype), a
         elif number == 1:
             values, at = np.array(_varints(data, a, b), np.uint64).astype(np.uint32).view(np.int32), a

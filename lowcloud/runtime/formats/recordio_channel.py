@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import framing, recordio
-from lowcloud.runtime.formats.recordio import Malformed, Tensor
+from lowcloud.runtime.formats.recordio import MalformedRecordError, Tensor
 from lowcloud.runtime.formats.sparse import Rows, SparseTable
 from lowcloud.runtime.formats.table import Table
 
@@ -65,7 +65,7 @@ def _read_dense(pieces: Iterator[bytes], name: str, table: Table) -> None:
     if rest:
         try:
             next(recordio.split(memoryview(rest)))
-        except Malformed as error:
+        except MalformedRecordError as error:
             raise place.fault(str(error), "Upload the file again, or name the right ContentType.") from None
 
 
@@ -150,7 +150,7 @@ def _decode(data: memoryview, place: _Place) -> recordio.Record:
     try:
         start, end = next(recordio.split(data))
         return recordio.decode(data[start:end])
-    except Malformed as error:
+    except MalformedRecordError as error:
         raise place.fault(str(error), "Write the file again, or name the right ContentType.") from None
 
 
@@ -186,7 +186,7 @@ def _is_sparse(start: bytes) -> bool:
     try:
         first, end = next(recordio.split(memoryview(start)))
         tensor = recordio.decode(memoryview(start)[first:end]).features.get("values")
-    except (Malformed, StopIteration):
+    except (MalformedRecordError, StopIteration):
         return False  # reading it says what is wrong
     return tensor is not None and tensor.keys is not None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lowcloud import contract
 from lowcloud.runtime.errors import ClientError
-from lowcloud.schemas import InvalidHyperparameters, Schema, Value, arguments
+from lowcloud.schemas import InvalidHyperparametersError, Schema, Value, arguments
 
 MESSAGE = "output/message"  # where a processing program of SageMaker's leaves its ExitMessage
 
@@ -53,7 +53,7 @@ def run(words: Sequence[str], schema: Schema, work: Callable[[Path, Arguments], 
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
         work(base / contract.PROCESSING, Arguments(schema.validate(arguments.read(words))))
-    except (ClientError, InvalidHyperparameters) as error:
+    except (ClientError, InvalidHyperparametersError) as error:
         return _fail(base, f"ClientError: {error}", contract.EXIT_CLIENT_ERROR)
     except MemoryError:
         sentence = "ClientError: The data do not fit in memory. Use fewer rows, or a machine with more memory."

@@ -10,8 +10,8 @@ from typing import TextIO, cast
 import polars as pl
 
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.feature_transforms.cells import BLANKS, NUMBER
 from lowcloud.runtime.processing.program import Arguments
-from lowcloud.runtime.transform.cells import BLANKS, NUMBER
 
 PARQUET = b"PAR1"
 GZIP = b"\x1f\x8b"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lowcloud.schemas import Schema
-from lowcloud.schemas.program import Metric, Program
+from lowcloud.schemas.program import Algorithm, Metric
 from lowcloud.schemas.xgboost.hyperparameters import HYPERPARAMETERS
 from lowcloud.schemas.xgboost.names import MAXIMIZED, MINIMIZED
 from lowcloud.schemas.xgboost.rules import RULES
@@ -21,11 +21,11 @@ def _metrics() -> tuple[Metric, ...]:
 
 
 # The images of release 0.72 answer CSV as one line of numbers, later ones with a line a row.
-RELEASE_0_72 = Program(
+RELEASE_0_72 = Algorithm(
     name="xgboost",
     images=("xgboost",),
-    train_command=("python", "-m", "lowcloud.runtime.train", "xgboost"),
-    serve_command=("python", "-m", "lowcloud.runtime.serve", "xgboost", "one-line"),
+    train_command=("python", "-m", "lowcloud.runtime.training.train", "xgboost"),
+    serve_command=("python", "-m", "lowcloud.runtime.serving.serve", "xgboost", "one-line"),
     schema=SCHEMA,
     metrics=_metrics(),
     modules=("xgboost",),
@@ -35,5 +35,5 @@ PROGRAM = replace(
     RELEASE_0_72,
     name="sagemaker-xgboost",
     images=("sagemaker-xgboost",),
-    serve_command=("python", "-m", "lowcloud.runtime.serve", "xgboost"),
+    serve_command=("python", "-m", "lowcloud.runtime.serving.serve", "xgboost"),
 )

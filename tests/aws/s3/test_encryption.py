@@ -40,24 +40,31 @@ def test_only_the_customers_key_opens_what_it_closed(s3: Any, bucket: str, conte
     assert refused(s3.get_object, **at, **CUSTOMER) == "InvalidRequest"
 
 
-def test_nothing_on_disk_opens_without_the_customers_key(cloud: Any) -> None:
-    from lowcloud.core import buckets, objects
-    from lowcloud.core.descriptions import CustomerKeyNeeded, CustomerKeyWrong, Description, Encryption, key_md5
-    from lowcloud.store.encryption import Wrapping, WrongKey
+def test_nothing_on_disk_opens_without_the_customers_key(context: Any) -> None:
+    from lowcloud.core.storage.buckets import buckets
+    from lowcloud.core.storage.objects import objects
+    from lowcloud.core.storage.objects.metadata import (
+        CustomerKeyRequiredError,
+        Description,
+        Encryption,
+        WrongCustomerKeyError,
+        key_md5,
+    )
+    from lowcloud.store.blobs.encryption import Wrapping, WrongKeyError
 
-    buckets.create(cloud, "shelf")
+    buckets.create(context, "shelf")
     said = Description(encryption=Encryption(customer_key_md5=key_md5(KEY)))
-    objects.put(cloud, "shelf", "k", [BIG], said, customer_key=KEY)
-    with pytest.raises(CustomerKeyNeeded):
-        objects.get(cloud, "shelf", "k")
-    with pytest.raises(CustomerKeyWrong):
-        objects.get(cloud, "shelf", "k", customer_key=OTHER)
-    [(_, blob)] = objects.pieces_of(cloud, objects.head(cloud, "shelf", "k"))
-    with pytest.raises(WrongKey):  # whoever has the home, its master key and the database
-        b"".join(cloud.files.read([blob]))
-    with pytest.raises(WrongKey):
-        b"".join(cloud.files.read([blob], wrapping=Wrapping(customer_key=OTHER)))
-    files = [path.read_bytes() for path in Path(cloud.settings.home).rglob("*") if path.is_file()]
+    objects.put(context, "shelf", "k", [BIG], said, customer_key=KEY)
+    with pytest.raises(CustomerKeyRequiredError):
+        objects.get(context, "shelf", "k")
+    with pytest.raises(WrongCustomerKeyError):
+        objects.get(context, "shelf", "k", customer_key=OTHER)
+    [(_, blob)] = objects.pieces_of(context, objects.head(context, "shelf", "k"))
+    with pytest.raises(WrongKeyError):  # whoever has the home, its master key and the database
+        b"".join(context.files.read([blob]))
+    with pytest.raises(WrongKeyError):
+        b"".join(context.files.read([blob], wrapping=Wrapping(customer_key=OTHER)))
+    files = [path.read_bytes() for path in Path(context.settings.home).rglob("*") if path.is_file()]
     assert files
     assert not any(secret in content for content in files for secret in (KEY, BIG[:64]))
 

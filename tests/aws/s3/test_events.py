@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import urllib3
 
-from lowcloud.aws.gateway import Gateway
-from lowcloud.aws.s3.buckets.notification import EVENTS
-from lowcloud.core import notifications
-from lowcloud.core.cloud import Cloud
+from lowcloud.api.aws.gateway import Gateway
+from lowcloud.api.aws.services.s3.buckets.notification import EVENTS
+from lowcloud.core.context import Context
+from lowcloud.core.storage.objects import notifications
 from tests.conftest import serving
 
 BUCKET = "told"
@@ -17,7 +17,7 @@ QUEUE = "arn:aws:sqs:us-east-1:123456789012:queue"
 
 
 @pytest.fixture
-def s3(cloud: Cloud, gateway: Gateway) -> Iterator[Any]:
+def s3(context: Context, gateway: Gateway) -> Iterator[Any]:
     with serving(gateway) as server:
         client = server.client("s3", config={"signature_version": "s3v4"})
         client.create_bucket(Bucket=BUCKET)
@@ -31,8 +31,8 @@ def watch(s3: Any, *events: str, **filters: str) -> None:
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=configuration)
 
 
-def told(cloud: Cloud) -> list[tuple[str, str]]:
-    return [(EVENTS[event.kind], event.key) for event in notifications.page(cloud)]
+def told(context: Context) -> list[tuple[str, str]]:
+    return [(EVENTS[event.kind], event.key) for event in notifications.page(context)]
 
 
 def test_every_kind_of_event_has_a_name_of_s3() -> None:
@@ -40,7 +40,7 @@ def test_every_kind_of_event_has_a_name_of_s3() -> None:
     assert len(set(EVENTS.values())) == len(EVENTS)
 
 
-def test_each_way_to_create_an_object_is_an_event_of_its_own(s3: Any, cloud: Cloud) -> None:
+def test_each_way_to_create_an_object_is_an_event_of_its_own(s3: Any, context: Context) -> None:
     watch(s3, "s3:ObjectCreated:*")
     s3.put_object(Bucket=BUCKET, Key="put", Body=b"1")
     s3.copy_object(Bucket=BUCKET, Key="copy", CopySource={"Bucket": BUCKET, "Key": "put"})
@@ -55,7 +55,7 @@ def test_each_way_to_create_an_object_is_an_event_of_its_own(s3: Any, cloud: Clo
     reply = urllib3.request("POST", form["url"], fields={**form["fields"], "file": ("name", b"1")})
     assert reply.status == 204
     s3.delete_object(Bucket=BUCKET, Key="put")
-    assert told(cloud) == [
+    assert told(context) == [
         ("s3:ObjectCreated:Put", "put"),
         ("s3:ObjectCreated:Copy", "copy"),
         ("s3:ObjectCreated:CompleteMultipartUpload", "parts"),
@@ -63,7 +63,7 @@ def test_each_way_to_create_an_object_is_an_event_of_its_own(s3: Any, cloud: Clo
     ]
 
 
-def test_removals_tags_and_lists_are_events(s3: Any, cloud: Cloud) -> None:
+def test_removals_tags_and_lists_are_events(s3: Any, context: Context) -> None:
     watch(s3, "s3:ObjectRemoved:*", "s3:ObjectTagging:*", "s3:ObjectAcl:Put")
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     version = s3.put_object(Bucket=BUCKET, Key="k", Body=b"1")["VersionId"]
@@ -72,7 +72,7 @@ def test_removals_tags_and_lists_are_events(s3: Any, cloud: Cloud) -> None:
     s3.put_object_acl(Bucket=BUCKET, Key="k", ACL="private")
     s3.delete_object(Bucket=BUCKET, Key="k")
     s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "k", "VersionId": version}]})
-    assert [name for name, _ in told(cloud)] == [
+    assert [name for name, _ in told(context)] == [
         "s3:ObjectTagging:Put",
         "s3:ObjectTagging:Delete",
         "s3:ObjectAcl:Put",
@@ -81,23 +81,23 @@ def test_removals_tags_and_lists_are_events(s3: Any, cloud: Cloud) -> None:
     ]
 
 
-def test_filters_choose_keys_and_an_empty_configuration_ends_it(s3: Any, cloud: Cloud) -> None:
+def test_filters_choose_keys_and_an_empty_configuration_ends_it(s3: Any, context: Context) -> None:
     watch(s3, "s3:ObjectCreated:Put", prefix="in/", suffix=".csv")
     for key in ("in/a.csv", "in/a.txt", "a.csv"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"1")
     watch(s3)
     s3.put_object(Bucket=BUCKET, Key="in/b.csv", Body=b"1")
-    assert told(cloud) == [("s3:ObjectCreated:Put", "in/a.csv")]
+    assert told(context) == [("s3:ObjectCreated:Put", "in/a.csv")]
 
 
-def test_an_event_bus_is_told_of_everything(s3: Any, cloud: Cloud) -> None:
+def test_an_event_bus_is_told_of_everything(s3: Any, context: Context) -> None:
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}})
     s3.put_object(Bucket=BUCKET, Key="k", Body=b"1")
     s3.delete_object(Bucket=BUCKET, Key="k")
-    assert told(cloud) == [("s3:ObjectCreated:Put", "k"), ("s3:ObjectRemoved:Delete", "k")]
+    assert told(context) == [("s3:ObjectCreated:Put", "k"), ("s3:ObjectRemoved:Delete", "k")]
 
 
-def test_events_that_never_happen_here_may_be_asked_for(s3: Any, cloud: Cloud) -> None:
+def test_events_that_never_happen_here_may_be_asked_for(s3: Any, context: Context) -> None:
     watch(s3, "s3:ObjectRestore:*", "s3:Replication:*")
     s3.put_object(Bucket=BUCKET, Key="k", Body=b"1")
-    assert told(cloud) == []
+    assert told(context) == []

@@ -18,12 +18,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, IncompleteReadError
 
-from lowcloud.aws.gateway import Gateway
-from lowcloud.core import objects
-from lowcloud.core.cloud import Cloud
-from lowcloud.core.errors import NotFound
-from lowcloud.store import files
-from lowcloud.store.files import RECORD_BYTES
+from lowcloud.api.aws.gateway import Gateway
+from lowcloud.core.context import Context
+from lowcloud.core.errors import NotFoundError
+from lowcloud.core.storage.objects import objects
+from lowcloud.store.blobs import files
+from lowcloud.store.blobs.files import RECORD_BYTES
 from tests.conftest import ROOT_KEY, ROOT_SECRET, Server, serving, wait_for
 from tests.running import RunningCloud
 
@@ -31,8 +31,8 @@ BUCKET = "shelf"
 
 
 @pytest.fixture
-def server(cloud: Cloud) -> Iterator[Server]:
-    with serving(Gateway(cloud)) as server:
+def server(context: Context) -> Iterator[Server]:
+    with serving(Gateway(context)) as server:
         server.client("s3").create_bucket(Bucket=BUCKET)
         yield server
 
@@ -81,48 +81,48 @@ def trailing(content: bytes, checksum: str) -> tuple[str, dict[str, str], bytes]
     )
 
 
-def blob_files(cloud: Cloud) -> list[Path]:
-    return sorted((cloud.settings.data / "objects").glob("*/*"))
+def blob_files(context: Context) -> list[Path]:
+    return sorted((context.settings.data / "objects").glob("*/*"))
 
 
-def test_a_checksum_that_trails_the_body_is_verified(server: Server, cloud: Cloud) -> None:
+def test_a_checksum_that_trails_the_body_is_verified(server: Server, context: Context) -> None:
     right = base64.b64encode(zlib.crc32(b"hello").to_bytes(4, "big")).decode()
     assert send(server, "k", *trailing(b"hello", right))[0] == 200
-    kept = objects.head(cloud, BUCKET, "k")
+    kept = objects.head(context, BUCKET, "k")
     assert kept.checksum is not None
     assert (kept.checksum.algorithm, kept.checksum.value) == ("CRC32", right)
     assert "content-encoding" not in kept.description.headers
     status, answer = send(server, "k", *trailing(b"other", right))
     assert (status, b"<Code>BadDigest</Code>" in answer) == (400, True)
-    assert b"".join(objects.get(cloud, BUCKET, "k")[1]) == b"hello"
+    assert b"".join(objects.get(context, BUCKET, "k")[1]) == b"hello"
 
 
-def test_a_body_that_does_not_hash_to_what_was_signed_stores_nothing(server: Server, cloud: Cloud) -> None:
+def test_a_body_that_does_not_hash_to_what_was_signed_stores_nothing(server: Server, context: Context) -> None:
     status, answer = send(server, "k", hashlib.sha256(b"signed").hexdigest(), {}, b"sent")
     assert (status, b"XAmzContentSHA256Mismatch" in answer) == (400, True)
-    assert blob_files(cloud) == []
+    assert blob_files(context) == []
 
 
-def test_a_client_that_leaves_midway_stores_nothing(server: Server, cloud: Cloud) -> None:
+def test_a_client_that_leaves_midway_stores_nothing(server: Server, context: Context) -> None:
     headers = signed(server, "k", "UNSIGNED-PAYLOAD", {"content-length": str(20 * RECORD_BYTES)})
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
     connection.putrequest("PUT", f"/{BUCKET}/k")
     for name, value in headers.items():
         connection.putheader(name, value)
     connection.endheaders(b"x" * (8 * RECORD_BYTES))
-    wait_for(lambda: blob_files(cloud))
+    wait_for(lambda: blob_files(context))
     connection.close()
-    wait_for(lambda: not blob_files(cloud))
-    with pytest.raises(NotFound):
-        objects.head(cloud, BUCKET, "k")
+    wait_for(lambda: not blob_files(context))
+    with pytest.raises(NotFoundError):
+        objects.head(context, BUCKET, "k")
 
 
 @pytest.mark.parametrize("position", [5, 3 * RECORD_BYTES])
-def test_a_flipped_bit_is_never_served(server: Server, cloud: Cloud, position: int) -> None:
+def test_a_flipped_bit_is_never_served(server: Server, context: Context, position: int) -> None:
     content = os.urandom(4 * RECORD_BYTES)
     s3 = server.client("s3")
     s3.put_object(Bucket=BUCKET, Key="k", Body=content)
-    (path,) = blob_files(cloud)
+    (path,) = blob_files(context)
     sealed = bytearray(path.read_bytes())
     sealed[position] ^= 4
     path.write_bytes(sealed)
@@ -139,7 +139,7 @@ def test_a_flipped_bit_is_never_served(server: Server, cloud: Cloud, position: i
 
 
 def test_a_full_disk_is_told_and_leaves_what_was_there(
-    server: Server, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    server: Server, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3 = server.client("s3")
     s3.put_object(Bucket=BUCKET, Key="k", Body=b"kept")
@@ -155,10 +155,10 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(
     assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == ("InsufficientStorage", 507)
     assert s3.get_object(Bucket=BUCKET, Key="k")["Body"].read() == b"kept"
     s3.put_object(Bucket=BUCKET, Key="k", Body=b"new" * RECORD_BYTES)
-    assert len(blob_files(cloud)) == 1
+    assert len(blob_files(context)) == 1
 
 
-def test_concurrent_writers_of_one_key_leave_one_whole_object(server: Server, cloud: Cloud) -> None:
+def test_concurrent_writers_of_one_key_leave_one_whole_object(server: Server, context: Context) -> None:
     def write(letter: bytes) -> None:
         client = server.client("s3")
         for _ in range(10):
@@ -179,14 +179,14 @@ def test_concurrent_writers_of_one_key_leave_one_whole_object(server: Server, cl
         assert len(content) == 100_000
         seen += 1
     assert seen > 0
-    assert len(blob_files(cloud)) == 1
+    assert len(blob_files(context)) == 1
 
 
 def test_a_small_answer_does_not_wait_for_an_acknowledgement(tmp_path: Path) -> None:
-    cloud = RunningCloud(tmp_path / "home")
-    cloud.up()
+    context = RunningCloud(tmp_path / "home")
+    context.up()
     try:
-        s3 = cloud.client("s3")
+        s3 = context.client("s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_object(Bucket=BUCKET, Key="k", Body=b"x" * 4096)
         seconds = []
@@ -196,4 +196,4 @@ def test_a_small_answer_does_not_wait_for_an_acknowledgement(tmp_path: Path) -> 
             seconds.append(time.perf_counter() - started)
         assert statistics.median(seconds) < 0.035  # with Nagle's algorithm the body came 40 ms after its head
     finally:
-        cloud.down()
+        context.down()

@@ -11,8 +11,8 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lowcloud.aws.gateway import Gateway
-from lowcloud.core.cloud import Cloud
+from lowcloud.api.aws.gateway import Gateway
+from lowcloud.core.context import Context
 from tests.conftest import ROOT_KEY, ROOT_SECRET, Server, serving
 
 REQUESTS = 10_000
@@ -125,8 +125,8 @@ BODIES = [
 
 
 @pytest.fixture
-def server(cloud: Cloud) -> Iterator[Server]:
-    with serving(Gateway(cloud)) as server:
+def server(context: Context) -> Iterator[Server]:
+    with serving(Gateway(context)) as server:
         yield server
 
 

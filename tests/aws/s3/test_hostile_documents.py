@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from botocore.model import ListShape, Shape, StructureShape
 
-from lowcloud.aws.gateway import Gateway
-from lowcloud.aws.models import load_service
-from lowcloud.aws.protocols.rest import payload_member
-from lowcloud.aws.protocols.xml import escape
-from lowcloud.aws.services import OPERATIONS
+from lowcloud.api.aws.gateway import Gateway
+from lowcloud.api.aws.protocol.formats.rest import payload_member
+from lowcloud.api.aws.protocol.formats.xml import escape
+from lowcloud.api.aws.protocol.service_models import load_service
+from lowcloud.api.aws.services import OPERATIONS
 from tests.aws.wire_client import sign
 from tests.conftest import Server, serving
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from lowcloud.aws.gateway import Gateway
-from lowcloud.core import configurations
-from lowcloud.core.cloud import Cloud
+from lowcloud.api.aws.gateway import Gateway
+from lowcloud.core.context import Context
+from lowcloud.core.storage.buckets import configurations
 from tests.aws.s3.conftest import refused
 from tests.conftest import serving
 
@@ -59,12 +59,12 @@ def test_a_date_may_be_far_away(s3: Any, bucket: str, year: int) -> None:
     assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == rules
 
 
-def test_core_reads_the_rules_in_neutral_words(cloud: Cloud, gateway: Gateway) -> None:
+def test_core_reads_the_rules_in_neutral_words(context: Context, gateway: Gateway) -> None:
     with serving(gateway) as server:
         s3 = server.client("s3")
         s3.create_bucket(Bucket="bucket")
         s3.put_bucket_lifecycle_configuration(Bucket="bucket", LifecycleConfiguration={"Rules": RULES})
-    document = configurations.get(cloud, "bucket", "lifecycle")
+    document = configurations.get(context, "bucket", "lifecycle")
     assert document is not None
     days, date, versions, old = document["rules"]
     assert days == {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud import running as servers
+from lowcloud.home import server_process as servers
 from tests.running import RunningCloud
 
 MIB = 1024**2

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore import UNSIGNED
 
-from lowcloud.aws.s3 import actions
+from lowcloud.api.aws.services.s3 import actions
 from tests.aws.s3.conftest import refused
 from tests.conftest import Server
 

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 import urllib3
 
-from lowcloud.aws.gateway import Gateway
-from lowcloud.core.cloud import Cloud
+from lowcloud.api.aws.gateway import Gateway
+from lowcloud.core.context import Context
 from tests.aws.s3.conftest import refused
 from tests.conftest import Server, serving
 
@@ -123,7 +123,7 @@ def test_a_url_that_has_ended_or_not_begun_is_refused(gateway: Gateway, monkeypa
         assert HTTP.request("GET", url).status == 200
         for seconds, said in ((120, b"Request has expired"), (-3600, b"Request is not yet valid")):
             moment = time.time() + seconds
-            monkeypatch.setattr(Cloud, "now", lambda _cloud, moment=moment: moment)
+            monkeypatch.setattr(Context, "now", lambda _context, moment=moment: moment)
             reply = HTTP.request("GET", url)
             assert (reply.status, code(reply)) == (403, "AccessDenied")
             assert said in reply.data

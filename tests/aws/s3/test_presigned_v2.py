@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 import urllib3
 
-from lowcloud.aws.gateway import Gateway
-from lowcloud.core.cloud import Cloud
+from lowcloud.api.aws.gateway import Gateway
+from lowcloud.core.context import Context
 from tests.aws.s3.conftest import refused
 from tests.conftest import Server, serving
 
@@ -174,7 +174,7 @@ def test_a_url_ends_and_lives_for_seven_days_at_most(gateway: Gateway, monkeypat
         url = url_of(s3, "list_buckets", {}, ExpiresIn=7 * 24 * 3600)
         assert HTTP.request("GET", url).status == 200
         moment = time.time() + 7 * 24 * 3600 + 2
-        monkeypatch.setattr(Cloud, "now", lambda _cloud: moment)
+        monkeypatch.setattr(Context, "now", lambda _context: moment)
         reply = HTTP.request("GET", url)
         assert (reply.status, code(reply)) == (403, "AccessDenied")
         assert b"Request has expired" in reply.data
@@ -229,5 +229,5 @@ def test_a_form_that_has_ended_is_refused(gateway: Gateway, monkeypatch: pytest.
         s3.create_bucket(Bucket="shelf")
         form = s3.generate_presigned_post("shelf", "key", ExpiresIn=60)
         moment = time.time() + 62
-        monkeypatch.setattr(Cloud, "now", lambda _cloud: moment)
+        monkeypatch.setattr(Context, "now", lambda _context: moment)
         assert code(send(form)) == "AccessDenied"

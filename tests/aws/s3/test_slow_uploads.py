@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from lowcloud.aws.gateway import WORKERS, Gateway
-from lowcloud.aws.operations import Operation
-from lowcloud.aws.services import OPERATIONS
-from lowcloud.core.cloud import Cloud
+from lowcloud.api.aws.gateway import WORKERS, Gateway
+from lowcloud.api.aws.operations import Operation
+from lowcloud.api.aws.services import OPERATIONS
+from lowcloud.core.context import Context
 from tests.aws.wire_client import Reply, read_reply, sign
 from tests.conftest import Server, serving, wait_for
 
@@ -26,10 +26,10 @@ class Counted:
         self._put = OPERATIONS["s3", "PutObject"].function
         self._lock = threading.Lock()
 
-    def put(self, cloud: Cloud, caller: Any, request: Any) -> Any:
+    def put(self, context: Context, caller: Any, request: Any) -> Any:
         with self._lock:
             self.begun += 1
-        return self._put(cloud, caller, request)
+        return self._put(context, caller, request)
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def counted() -> Counted:
 
 
 @pytest.fixture
-def served(cloud: Cloud, counted: Counted) -> Iterator[Server]:
-    gateway = Gateway(cloud, {**OPERATIONS, ("s3", "PutObject"): Operation("s3", "PutObject", counted.put, (), ())})
+def served(context: Context, counted: Counted) -> Iterator[Server]:
+    gateway = Gateway(context, {**OPERATIONS, ("s3", "PutObject"): Operation("s3", "PutObject", counted.put, (), ())})
     with serving(gateway) as server:
         server.client("s3").create_bucket(Bucket="bucket")
         yield server

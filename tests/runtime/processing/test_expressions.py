@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowcloud.runtime.transform.cells import Texts
-from lowcloud.runtime.transform.expressions import check, compile_row, compute_column, fix_quantiles
+from lowcloud.runtime.feature_transforms.cells import Texts
+from lowcloud.runtime.feature_transforms.expressions import check, compile_row, compute_column, fix_quantiles
 from lowcloud.schemas.expressions import (
     COMPARISONS,
     FUNCTIONS,
     Call,
     Column,
-    InvalidExpression,
+    InvalidExpressionError,
     Node,
     Number,
     read,
@@ -116,7 +116,7 @@ def test_a_missing_text_equals_nothing_and_differs_from_nothing() -> None:
     ],
 )
 def test_what_is_no_expression_is_refused(text: str) -> None:
-    with pytest.raises(InvalidExpression):
+    with pytest.raises(InvalidExpressionError):
         read(text)
 
 
@@ -135,7 +135,7 @@ def test_what_is_no_expression_is_refused(text: str) -> None:
     ],
 )
 def test_an_expression_must_fit_the_columns(text: str, sentence: str) -> None:
-    with pytest.raises(InvalidExpression) as caught:
+    with pytest.raises(InvalidExpressionError) as caught:
         check(read(text), KINDS)
     assert sentence in str(caught.value)
 
@@ -185,5 +185,5 @@ def test_bins_of_equal_numbers_of_rows_become_bins_of_edges() -> None:
 def test_assignments_are_read_in_order() -> None:
     assert list(read_assignments(" x = a / b ;; `y z` = x == 1; ")) == ["x", "y z"]
     for text in ("a / b", "= a", "x == 1", "x = a; x = b"):
-        with pytest.raises(InvalidExpression):
+        with pytest.raises(InvalidExpressionError):
             read_assignments(text)

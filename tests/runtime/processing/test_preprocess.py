@@ -10,8 +10,8 @@ import pytest
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, RobustScaler, StandardScaler, TargetEncoder
 
 from lowcloud import contract
+from lowcloud.runtime.feature_transforms import FILE, load
 from lowcloud.runtime.processing.preprocess import splitting
-from lowcloud.runtime.transform import FILE, load
 from tests.runtime.processing.runs import Checked, Run, run
 
 NO_SPLIT = "--split=none"

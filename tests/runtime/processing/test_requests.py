@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats import BadRequest, UnsupportedMediaType
-from lowcloud.runtime.transform import FILE, Source, Transform, load, save
-from lowcloud.runtime.transform.attachment import adopt, attached
-from lowcloud.runtime.transform.features import OneHot, Scaled
-from lowcloud.runtime.transform.requests import BATCH, TransformedPredictor
+from lowcloud.runtime.feature_transforms import FILE, SourceColumn, Transform, load, save
+from lowcloud.runtime.feature_transforms.attachment import adopt, attached
+from lowcloud.runtime.feature_transforms.features import OneHot, Scaled
+from lowcloud.runtime.feature_transforms.requests import BATCH, TransformedPredictor
+from lowcloud.runtime.formats import BadRequestError, UnsupportedMediaTypeError
 
 SOURCES = (
-    Source("id", "number", "dropped"),
-    Source("age", "number"),
-    Source("city", "text"),
-    Source("left", "text", "target"),
+    SourceColumn("id", "number", "dropped"),
+    SourceColumn("age", "number"),
+    SourceColumn("city", "text"),
+    SourceColumn("left", "text", "target"),
 )
 TRANSFORM = Transform(SOURCES, (Scaled("age", fill=1.0, shift=1.0, scale=2.0), OneHot("city", ("Oslo", "Rome, N"))))
 
@@ -101,22 +101,22 @@ REFUSED_JSON = {
 
 @pytest.mark.parametrize("body", REFUSED)
 def test_rows_that_do_not_fit_are_refused(predictor: TransformedPredictor, body: str) -> None:
-    with pytest.raises(BadRequest) as caught:
+    with pytest.raises(BadRequestError) as caught:
         predictor.answer(body.encode(), "text/csv", "")
     assert REFUSED[body] in str(caught.value)
 
 
 @pytest.mark.parametrize("body", REFUSED_JSON)
 def test_json_that_does_not_fit_is_refused(predictor: TransformedPredictor, body: str) -> None:
-    with pytest.raises(BadRequest) as caught:
+    with pytest.raises(BadRequestError) as caught:
         predictor.answer(body.encode(), "application/json", "")
     assert REFUSED_JSON[body] in str(caught.value)
 
 
 def test_other_types_are_refused(predictor: TransformedPredictor) -> None:
-    with pytest.raises(UnsupportedMediaType, match="raw rows come as text/csv"):
+    with pytest.raises(UnsupportedMediaTypeError, match="raw rows come as text/csv"):
         predictor.answer(b"", "application/x-recordio-protobuf", "")
-    with pytest.raises(BadRequest, match="not UTF-8"):
+    with pytest.raises(BadRequestError, match="not UTF-8"):
         predictor.answer(b"\xff,a", "text/csv", "")
 
 

@@ -14,10 +14,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lowcloud.runtime.feature_transforms import (
+    FILE,
+    SourceColumn,
+    Transform,
+    UnreadableTransformError,
+    load,
+    save,
+    times,
+)
+from lowcloud.runtime.feature_transforms.cells import Rules
+from lowcloud.runtime.feature_transforms.features import Hashed, OneHot, Scaled
 from lowcloud.runtime.processing.preprocess import columns
-from lowcloud.runtime.transform import FILE, Source, Transform, UnreadableTransform, load, save, times
-from lowcloud.runtime.transform.cells import Rules
-from lowcloud.runtime.transform.features import Hashed, OneHot, Scaled
 from tests.runtime.processing.runs import Run, run
 
 NUMBERS = st.one_of(
@@ -167,12 +175,12 @@ def test_a_file_that_is_no_transform_is_refused(tmp_path: Path, spoil: Any) -> N
     document = json.loads((tmp_path / FILE).read_text())
     spoil(document)
     (tmp_path / FILE).write_text(json.dumps(document))
-    with pytest.raises(UnreadableTransform):
+    with pytest.raises(UnreadableTransformError):
         load(tmp_path / FILE)
 
 
 def wide() -> Transform:
-    sources = [Source(f"n{i}", "number") for i in range(14)] + [Source(f"t{i}", "text") for i in range(5)]
+    sources = [SourceColumn(f"n{i}", "number") for i in range(14)] + [SourceColumn(f"t{i}", "text") for i in range(5)]
     made = [Scaled(f"n{i}", -3.0, 3.0, 1.5, True, 0.1, 2.7) for i in range(14)]
     texts = [OneHot(f"t{i}", ("a", "b", None), other=True) for i in range(4)]
     derived = (("d", "(log(`n1`) / `n2`)"),)

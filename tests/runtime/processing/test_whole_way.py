@@ -11,7 +11,7 @@ import pytest
 
 from lowcloud import contract
 from lowcloud.runtime.algorithms.xgboost import library
-from lowcloud.runtime.transform import FILE
+from lowcloud.runtime.feature_transforms import FILE
 from tests.runtime.processing.runs import run
 
 ALGORITHMS = {
@@ -44,7 +44,7 @@ def test_a_model_of_transformed_rows_is_judged_on_raw_ones(tmp_path: Path, algor
     (base / contract.INPUT_DATA_CONFIG).write_text(json.dumps(inputs))
     (base / contract.MODEL).mkdir()
     subprocess.run(
-        [sys.executable, "-m", "lowcloud.runtime.train", algorithm],
+        [sys.executable, "-m", "lowcloud.runtime.training.train", algorithm],
         env={**os.environ, contract.BASE_DIR_VARIABLE: str(base)},
         check=True,
         timeout=120,

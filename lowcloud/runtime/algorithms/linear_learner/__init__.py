@@ -7,12 +7,12 @@ minibatch.py (sgd, adam, rmsprop), the choice between models in selection.py.
 from pathlib import Path
 
 from lowcloud.runtime.algorithms.linear_learner.model import load as load_model
-from lowcloud.runtime.algorithms.linear_learner.predictor import Predictor
+from lowcloud.runtime.algorithms.linear_learner.predictor import LinearPredictor
 from lowcloud.runtime.algorithms.linear_learner.training import train
 
 __all__ = ["load", "train"]
 
 
-def load(model_folder: Path) -> Predictor:
+def load(model_folder: Path) -> LinearPredictor:
     """The predictor of a stored model. Raises model.UnreadableModel."""
-    return Predictor(load_model(model_folder))
+    return LinearPredictor(load_model(model_folder))

@@ -15,7 +15,7 @@ from lowcloud.runtime.algorithms.linear_learner.scaling import LabelScaling
 from lowcloud.runtime.algorithms.linear_learner.settings import Settings, Variant
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.table import Table
-from lowcloud.runtime.world import World
+from lowcloud.runtime.training.collectives import World
 
 CALIBRATION_ROWS = 20_000  # what num_calibration_samples=auto takes at most
 OnEpoch = Callable[[int, float, float | None], None]  # (epoch, training loss, validation loss)

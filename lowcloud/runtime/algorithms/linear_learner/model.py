@@ -19,7 +19,7 @@ WEIGHTS = "weights.npy"
 Floats = NDArray[np.floating[Any]]
 
 
-class UnreadableModel(Exception):
+class UnreadableModelError(Exception):
     """A folder does not hold a linear-learner model of a known version."""
 
 
@@ -106,16 +106,16 @@ def save(model: Model, folder: Path) -> None:
 
 
 def load(folder: Path) -> Model:
-    """Read what `save` wrote; data only, nothing in it runs. Raises UnreadableModel."""
+    """Read what `save` wrote; data only, nothing in it runs. Raises UnreadableModelError."""
     try:
         header = json.loads((folder / HEADER).read_text())
         stacked = np.load(folder / WEIGHTS, allow_pickle=False)
         if header["format"] != FORMAT or header["version"] != VERSION:
-            raise UnreadableModel(
+            raise UnreadableModelError(
                 f"{folder} holds {header['format']} version {header['version']}, not {FORMAT} {VERSION}."
             )
         if stacked.shape != (header["features"] + 1, header["outputs"]) or stacked.dtype != np.float64:
-            raise UnreadableModel(f"{folder / WEIGHTS} does not have the shape that {HEADER} says.")
+            raise UnreadableModelError(f"{folder / WEIGHTS} does not have the shape that {HEADER} says.")
         return Model(
             predictor_type=str(header["predictor_type"]),
             loss=str(header["loss"]),
@@ -126,4 +126,4 @@ def load(folder: Path) -> Model:
             metrics=dict(header["metrics"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnreadableModel(f"{folder} holds no readable {FORMAT} model: {error}") from error
+        raise UnreadableModelError(f"{folder} holds no readable {FORMAT} model: {error}") from error

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.linear_learner.losses import Loss
-from lowcloud.runtime.world import World
+from lowcloud.runtime.training.collectives import World
 
 BLOCK_VALUES = 3 << 17  # 1.5 MB of float32
 Floats = NDArray[np.float64]

@@ -6,7 +6,7 @@ from lowcloud.runtime.algorithms.linear_learner.model import Model
 from lowcloud.runtime.formats.inference import CSV, JSON, decode_request, encode_answer
 
 
-class Predictor:
+class LinearPredictor:
     """A loaded model behind an endpoint."""
 
     def __init__(self, model: Model):

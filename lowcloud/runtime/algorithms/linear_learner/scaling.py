@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.linear_learner.objective import Scaling
-from lowcloud.runtime.world import World
+from lowcloud.runtime.training.collectives import World
 
 Floats = NDArray[np.float64]
 FAR = 8.0  # a mean this many deviations from 0 would cost float32 too many digits

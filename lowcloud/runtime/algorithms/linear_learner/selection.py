@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.linear_learner.metrics import Criterion, choose_threshold
 from lowcloud.runtime.algorithms.linear_learner.objective import Objective, Rows
-from lowcloud.runtime.world import World
+from lowcloud.runtime.training.collectives import World
 
 Floats = NDArray[np.float64]
 Fit = Callable[[Objective], Floats]  # -> parameters (variants, outputs, features + 1)

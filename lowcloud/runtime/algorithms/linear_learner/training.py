@@ -17,10 +17,10 @@ from lowcloud.runtime.formats.channel import ChannelReader, check_finite
 from lowcloud.runtime.formats.table import Table
 
 if TYPE_CHECKING:
-    from lowcloud.runtime.train import Job
+    from lowcloud.runtime.training.train import TrainingRun
 
 
-def train(job: "Job") -> None:
+def train(job: "TrainingRun") -> None:
     """Read the channels, fit, report, save. Raises ClientError and schemas.InvalidHyperparameters."""
     settings = Settings(job.hyperparameters)
     started = time.perf_counter()
@@ -52,7 +52,7 @@ def train(job: "Job") -> None:
         save(replace(fit.model, metrics=found), job.base / contract.MODEL)
 
 
-def _read(job: "Job", name: str, settings: Settings, feature_dim: int | None) -> Table:
+def _read(job: "TrainingRun", name: str, settings: Settings, feature_dim: int | None) -> Table:
     """One channel, checked. A host may have no rows of it, all hosts together must."""
     reader = job.channels[name]
     table = reader.read(feature_dim)
@@ -83,7 +83,7 @@ def _check_labels(table: Table, reader: ChannelReader, settings: Settings) -> No
         )
 
 
-def _report_channel(job: "Job", fitter: Fitter, fit: Fit, channel: str, table: Table) -> dict[str, float]:
+def _report_channel(job: "TrainingRun", fitter: Fitter, fit: Fit, channel: str, table: Table) -> dict[str, float]:
     """Print the final metrics of a channel, over the rows of all hosts; they are named "channel:metric"."""
     settings = fitter.settings
     objective = fitter.objective(table, [fit.variant])

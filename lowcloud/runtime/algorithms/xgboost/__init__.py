@@ -7,15 +7,15 @@ requests; library.py and booster.py are what they call XGBoost by.
 from pathlib import Path
 
 from lowcloud.runtime.algorithms.xgboost import library
-from lowcloud.runtime.algorithms.xgboost.serving import Predictor
+from lowcloud.runtime.algorithms.xgboost.serving import XGBoostPredictor
 from lowcloud.runtime.algorithms.xgboost.training import train
 
 __all__ = ["load", "preload", "train"]
 
 
-def load(model_folder: Path, *options: str) -> Predictor:
+def load(model_folder: Path, *options: str) -> XGBoostPredictor:
     """The predictor of a stored model; option one-line has CSV answers in one line. Raises serving.UnreadableModel."""
-    return Predictor(model_folder, is_one_line="one-line" in options)
+    return XGBoostPredictor(model_folder, is_one_line="one-line" in options)
 
 
 def preload() -> None:

@@ -169,7 +169,7 @@ class Booster:
     def load_bytes(self, content: bytes) -> "Booster":
         """Take a model that to_bytes or XGBoost has written. Raises library.Failed."""
         if content[:1] != b"{" or content.rstrip()[-1:] != b"}":  # over which XGBoost may abort the whole process
-            raise library.Failed("it does not begin and end as JSON and UBJSON do")
+            raise library.XGBoostLibraryError("it does not begin and end as JSON and UBJSON do")
         call("XGBoosterLoadModelFromBuffer", self.handle, content, ctypes.c_uint64(len(content)))
         return self
 

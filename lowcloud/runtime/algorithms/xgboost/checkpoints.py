@@ -26,7 +26,7 @@ class Checkpoints:
             content = path.read_bytes()
             try:
                 Booster().load_bytes(content)
-            except library.Failed:
+            except library.XGBoostLibraryError:
                 print(f"{path.name} cannot be read; the one before it is tried.", flush=True)
                 continue
             return content, number + 1

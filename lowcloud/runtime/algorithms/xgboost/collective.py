@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lowcloud import contract
 from lowcloud.runtime.algorithms.xgboost.library import call, options
-from lowcloud.runtime.world import World
+from lowcloud.runtime.training.collectives import World
 
 FLOAT64, SUM = 2, 2  # in XGBoost's enumerations of types and operations
 SECONDS = 300

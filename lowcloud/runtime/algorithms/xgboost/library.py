@@ -21,7 +21,7 @@ NAMES = {"darwin": "libxgboost.dylib", "win32": "xgboost.dll"}
 Array = NDArray[Any]
 
 
-class Failed(Exception):
+class XGBoostLibraryError(Exception):
     """XGBoost refused a call; the message is its own, without the stack."""
 
 
@@ -51,9 +51,9 @@ def call(name: str, *arguments: Any) -> None:
         raise failure()
 
 
-def failure() -> Failed:
+def failure() -> XGBoostLibraryError:
     """Why the last call failed."""
-    return Failed(_reason(load().XGBGetLastError().decode(errors="replace")))
+    return XGBoostLibraryError(_reason(load().XGBGetLastError().decode(errors="replace")))
 
 
 def _reason(message: str) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lowcloud.runtime.algorithms.xgboost import library, selection
 from lowcloud.runtime.algorithms.xgboost.booster import Booster, Floats, Matrix
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType, libsvm, recordio
+from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, libsvm, recordio
 from lowcloud.runtime.formats.inference import CSV, JSON, JSON_LINES, RECORDIO, decode_request
 from lowcloud.runtime.formats.sparse import Sparse
 
@@ -25,11 +25,11 @@ BATCH_VARIABLE = "SAGEMAKER_BATCH"
 ENSEMBLE_VARIABLE = "SAGEMAKER_INFERENCE_ENSEMBLE"
 
 
-class UnreadableModel(Exception):
+class UnreadableModelError(Exception):
     """A folder does not hold a model of XGBoost."""
 
 
-class Predictor:
+class XGBoostPredictor:
     """A loaded model, or several whose predictions are averaged, behind an endpoint."""
 
     def __init__(self, folder: Path, is_one_line: bool = False):
@@ -49,7 +49,7 @@ class Predictor:
     def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """Predict the rows of a request: (body, content type) of the answer.
 
-        Raises formats.BadRequest (400), UnsupportedMediaType (415) and NotAcceptable (406).
+        Raises formats.BadRequestError (400), UnsupportedMediaTypeError (415) and NotAcceptableError (406).
         """
         if content_type in ("", CSV) and self._predict_row and self._fill_row(body):
             predictions = self._predict_row()
@@ -63,8 +63,8 @@ class Predictor:
             found = [
                 model.predict(Matrix(rows, 1)) if self._is_linear else model.predict_rows(rows) for model in self.models
             ]
-        except library.Failed as error:
-            raise BadRequest(f"XGBoost cannot predict this: {error}") from error
+        except library.XGBoostLibraryError as error:
+            raise BadRequestError(f"XGBoost cannot predict this: {error}") from error
         return found[0] if len(found) == 1 else np.mean(found, axis=0, dtype=np.float32)
 
     def _fill_row(self, body: bytes) -> bool:
@@ -89,15 +89,15 @@ class Predictor:
                 if kind == CSV:
                     return (self._separator.join(map(str, predictions.tolist())) + self._end).encode(), CSV
                 return ENCODERS[kind](predictions.tolist()), kind
-        raise NotAcceptable(f"No answer can be given as {accept[:80]!r}; accept one of {', '.join(ENCODERS)}.")
+        raise NotAcceptableError(f"No answer can be given as {accept[:80]!r}; accept one of {', '.join(ENCODERS)}.")
 
 
 def _load(folder: Path) -> list[Booster]:
-    """The model of a folder, or the several of a cross-validation. Raises UnreadableModel."""
+    """The model of a folder, or the several of a cross-validation. Raises UnreadableModelError."""
     files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
     paths = [path for path in files if path.name.startswith(MODEL)] or files[:1]
     if not paths:
-        raise UnreadableModel(f"The model archive holds no file {MODEL}.")
+        raise UnreadableModelError(f"The model archive holds no file {MODEL}.")
     if os.environ.get(ENSEMBLE_VARIABLE, "true").lower() == "false":
         paths = paths[:1]
     return [_load_one(path) for path in paths]
@@ -106,7 +106,7 @@ def _load(folder: Path) -> list[Booster]:
 def _load_one(path: Path) -> Booster:
     content = path.read_bytes()
     if content[:1] == b"\x80":
-        raise UnreadableModel(
+        raise UnreadableModelError(
             f"{path.name} is a pickle, which could run anything and is not opened. Load it where you trust it, and "
             "store it again with Booster.save_model."
         )
@@ -114,16 +114,19 @@ def _load_one(path: Path) -> Booster:
         model = Booster([("nthread", "1")]).load_bytes(content)
         model.configure([("nthread", "1"), ("device", "cpu")])
         model.learner()
-    except (library.Failed, ClientError) as error:
-        raise UnreadableModel(f"{path.name} is not a model that XGBoost reads: {error}") from error
+    except (library.XGBoostLibraryError, ClientError) as error:
+        raise UnreadableModelError(f"{path.name} is not a model that XGBoost reads: {error}") from error
     return model
 
 
 def decode(body: bytes, content_type: str, features: int) -> Floats | Sparse:
-    """The rows of a request, missing values as NaN or not there. Raises BadRequest and UnsupportedMediaType."""
+    """The rows of a request, missing values as NaN or not there.
+
+    Raises BadRequestError and UnsupportedMediaTypeError.
+    """
     kind = content_type.partition(";")[0].strip().lower() or CSV
     if not body.strip():
-        raise BadRequest("The request has no rows.")
+        raise BadRequestError("The request has no rows.")
     if kind in (CSV, "csv"):
         return _decode_csv(body, features)
     if kind in LIBSVM:
@@ -132,7 +135,7 @@ def decode(body: bytes, content_type: str, features: int) -> Floats | Sparse:
         return _decode_recordio(body, features)
     if kind in (JSON, JSON_LINES, "application/jsonl"):
         return decode_request(body, kind, features).astype(np.float32)
-    raise UnsupportedMediaType(
+    raise UnsupportedMediaTypeError(
         f"Content type {content_type[:80]!r} is not read here; send {CSV}, text/libsvm, {RECORDIO}, {JSON} or "
         f"{JSON_LINES}."
     )
@@ -146,12 +149,12 @@ def _decode_csv(body: bytes, features: int) -> Floats:
     for number, text in enumerate(lines):
         cells = text.split(delimiter)
         if len(cells) != features:
-            raise BadRequest(f"Row {number + 1} has {len(cells)} features where the model takes {features}.")
+            raise BadRequestError(f"Row {number + 1} has {len(cells)} features where the model takes {features}.")
         try:
             rows[number] = [float(cell) if cell and not cell.isspace() else np.nan for cell in cells]
         except ValueError:
             bad = next(column for column, cell in enumerate(cells, 1) if not _is_number(cell))
-            raise BadRequest(
+            raise BadRequestError(
                 f"Row {number + 1}, feature {bad}: {cells[bad - 1].strip()[:40]!r} is not a number."
             ) from None
     return rows
@@ -171,9 +174,11 @@ def _decode_libsvm(body: bytes, features: int) -> Sparse:
     plain = [line if b":" not in line.split(b" ", 1)[0] else b"0 " + line for line in map(bytes.strip, lines)]
     rows = libsvm.parse(b"\n".join(line or b"0" for line in plain), simdjson.Parser())
     if rows is None or len(rows.labels) != len(lines):
-        raise BadRequest("The request is not libsvm: each row must look like 0:1.5 3:2, columns counted from 0.")
+        raise BadRequestError("The request is not libsvm: each row must look like 0:1.5 3:2, columns counted from 0.")
     if len(rows.indices) and int(rows.indices.max()) >= features:
-        raise BadRequest(f"The request has column {int(rows.indices.max())}, but the model's are 0 to {features - 1}.")
+        raise BadRequestError(
+            f"The request has column {int(rows.indices.max())}, but the model's are 0 to {features - 1}."
+        )
     starts = np.concatenate([[0], np.cumsum(rows.counts)]).astype(np.int64)
     return Sparse(starts, rows.indices.astype(np.int32), rows.values.astype(np.float32), features)
 
@@ -185,20 +190,20 @@ def _decode_recordio(body: bytes, features: int) -> Floats:
         for start, end in recordio.split(data):
             tensor = recordio.decode(data[start:end]).features.get("values")
             if tensor is None:
-                raise BadRequest(f'Record {len(rows) + 1} has no features named "values".')
+                raise BadRequestError(f'Record {len(rows) + 1} has no features named "values".')
             rows.append(_dense(tensor, features, f"Record {len(rows) + 1}"))
-    except recordio.Malformed as error:
-        raise BadRequest(f"Record {len(rows) + 1}: {error}.") from None
+    except recordio.MalformedRecordError as error:
+        raise BadRequestError(f"Record {len(rows) + 1}: {error}.") from None
     return np.stack(rows)
 
 
 def _dense(tensor: recordio.Tensor, features: int, place: str) -> NDArray[np.float32]:
     if tensor.keys is None:
         if tensor.values.size != features:
-            raise BadRequest(f"{place} has {tensor.values.size} features where the model takes {features}.")
+            raise BadRequestError(f"{place} has {tensor.values.size} features where the model takes {features}.")
         return tensor.values.astype(np.float32)
     if tensor.keys.size != tensor.values.size or (tensor.keys.size and int(tensor.keys.max()) >= features):
-        raise BadRequest(f"{place}: keys must be as many as values, each below {features}.")
+        raise BadRequestError(f"{place}: keys must be as many as values, each below {features}.")
     row = np.full(features, np.nan, np.float32)
     row[tensor.keys] = tensor.values
     return row

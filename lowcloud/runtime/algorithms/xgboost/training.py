@@ -19,13 +19,13 @@ from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.sparse import Sparse
 
 if TYPE_CHECKING:
-    from lowcloud.runtime.train import Job
+    from lowcloud.runtime.training.train import TrainingRun
 
 MODEL = "xgboost-model"
 CHANNELS = {"train", "validation", "model", "code"}
 
 
-def train(job: "Job") -> None:
+def train(job: "TrainingRun") -> None:
     """Read the channels, boost, save. Raises ClientError and schemas.InvalidHyperparameters."""
     asked = settings.read(job.hyperparameters)
     _check_channels(job, asked)
@@ -43,7 +43,7 @@ def train(job: "Job") -> None:
     try:
         with collective.join(job.world, bool(len(rows["train"])), job.report.host) as ring, Stop().listening() as stop:
             model = b"" if ring is None else _train(job, asked, rows, ring, checkpoints, stop, start)
-    except library.Failed as error:
+    except library.XGBoostLibraryError as error:
         job.world.barrier()  # which says so where the fault is that a fellow host has gone
         raise ClientError(f"XGBoost cannot train on this: {error}") from error
     model = max(job.world.gather(model), key=len)  # one host has it, which is not the first where that has no rows
@@ -54,7 +54,7 @@ def train(job: "Job") -> None:
 
 
 def _train(
-    job: "Job",
+    job: "TrainingRun",
     asked: Settings,
     rows: dict[str, Samples],
     ring: Ring,
@@ -78,7 +78,7 @@ def _train(
     return outcome.booster.to_bytes() if ring.rank == 0 else b""
 
 
-def _check_channels(job: "Job", asked: Settings) -> None:
+def _check_channels(job: "TrainingRun", asked: Settings) -> None:
     unknown = sorted(set(job.channels) - CHANNELS)
     if unknown:
         raise ClientError(f"Channel {unknown[0]!r} is not one of xgboost: it has train, validation and model.")
@@ -92,7 +92,7 @@ def _check_channels(job: "Job", asked: Settings) -> None:
         raise ClientError("process_type update changes the trees of a model: pass one in channel model.")
 
 
-def _read(job: "Job", name: str, asked: Settings) -> Samples | None:
+def _read(job: "TrainingRun", name: str, asked: Settings) -> Samples | None:
     """One channel of this host, its weights taken out; None where the job has no such channel."""
     if name not in job.channels:
         return None
@@ -100,7 +100,7 @@ def _read(job: "Job", name: str, asked: Settings) -> Samples | None:
     return data.weigh(samples) if asked.values["csv_weights"] and name == "train" else samples
 
 
-def _fit(job: "Job", rows: dict[str, Samples], asked: Settings) -> dict[str, Samples]:
+def _fit(job: "TrainingRun", rows: dict[str, Samples], asked: Settings) -> dict[str, Samples]:
     """The rows checked and of one width, over all hosts."""
     width = _width(job, rows["train"])
     train = rows["train"]
@@ -119,7 +119,7 @@ def _fit(job: "Job", rows: dict[str, Samples], asked: Settings) -> dict[str, Sam
     return fitted
 
 
-def _width(job: "Job", samples: Samples) -> int:
+def _width(job: "TrainingRun", samples: Samples) -> int:
     """The features of a channel, of which hosts may have no rows but all together must."""
     is_sparse = isinstance(samples.features, Sparse)
     parts = job.world.gather(f"{samples.width if len(samples) else 0} {int(is_sparse)}".encode())
@@ -135,7 +135,7 @@ def _width(job: "Job", samples: Samples) -> int:
     return max(widths)
 
 
-def _check_classes(job: "Job", train: Samples, asked: Settings) -> None:
+def _check_classes(job: "TrainingRun", train: Samples, asked: Settings) -> None:
     if not asked.objective.startswith(("binary:", "multi:")):
         return
     here = ",".join(f"{label:g}" for label in np.unique(train.labels)).encode()
@@ -146,13 +146,13 @@ def _check_classes(job: "Job", train: Samples, asked: Settings) -> None:
         )
 
 
-def _checkpoint_folder(job: "Job") -> Path | None:
+def _checkpoint_folder(job: "TrainingRun") -> Path | None:
     """Where checkpoints go: the folder is there if the job has a place for them."""
     folder = job.base / contract.CHECKPOINTS
     return folder if folder.is_dir() else None
 
 
-def _start(job: "Job", asked: Settings, checkpoints: Checkpoints) -> tuple[bytes, int]:
+def _start(job: "TrainingRun", asked: Settings, checkpoints: Checkpoints) -> tuple[bytes, int]:
     """The model that training goes on from, the same on all hosts, and its rounds that count as done."""
     content, done = checkpoints.latest() if "_kfold" not in asked.values else (b"", 0)
     if not content and "model" in job.channels and job.world.rank == 0:
@@ -173,6 +173,6 @@ def _given_model(folder: Path) -> bytes:
     content = paths[0].read_bytes()
     try:
         Booster().load_bytes(content)
-    except library.Failed as error:
+    except library.XGBoostLibraryError as error:
         raise ClientError(f"{paths[0].name} of channel model is not a model that XGBoost reads: {error}.") from error
     return content

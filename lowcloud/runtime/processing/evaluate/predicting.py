@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from lowcloud.runtime import algorithms
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats import BadRequest, NotAcceptable, UnsupportedMediaType
+from lowcloud.runtime.feature_transforms import FILE, load
+from lowcloud.runtime.feature_transforms.requests import TransformedPredictor
+from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError
 from lowcloud.runtime.processing.evaluate.archive import unpack
 from lowcloud.runtime.processing.evaluate.table import LABEL, PREDICTED, SCORE, column
 from lowcloud.runtime.processing.program import Arguments
-from lowcloud.runtime.serve import Predictor
-from lowcloud.runtime.transform import FILE, load
-from lowcloud.runtime.transform.requests import TransformedPredictor
+from lowcloud.runtime.serving.serve import Predictor
 from lowcloud.schemas.evaluate import ALGORITHMS
 
 ARCHIVE = "model.tar.gz"
@@ -97,7 +97,7 @@ def _answers(predictor: Predictor, features: pl.DataFrame, has_header: bool) -> 
         features.slice(start, BATCH).write_csv(body, include_header=has_header)
         try:
             answer, _ = predictor.answer(body.getvalue(), "text/csv", "text/csv")
-        except (BadRequest, UnsupportedMediaType, NotAcceptable) as error:
+        except (BadRequestError, UnsupportedMediaTypeError, NotAcceptableError) as error:
             raise ClientError(f"The model refuses the rows from {start + 1} on: {error}") from None
         text = answer.decode().replace("[", "").replace("]", "")
         lines += [[float(cell) for cell in line.split(",")] for line in text.splitlines() if line.strip()]

@@ -10,9 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.feature_transforms.cells import BLANKS
 from lowcloud.runtime.processing import tables
 from lowcloud.runtime.processing.program import Arguments, require
-from lowcloud.runtime.transform.cells import BLANKS
 
 TRUTH, PREDICTIONS = "truth", "predictions"
 LABEL, PREDICTED, SCORE = "label", "predicted_label", "score"

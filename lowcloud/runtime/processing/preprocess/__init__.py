@@ -12,12 +12,20 @@ import numpy as np
 import polars as pl
 
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.feature_transforms import (
+    FILE,
+    SourceColumn,
+    TargetColumn,
+    Transform,
+    UnreadableTransformError,
+    load,
+    save,
+)
+from lowcloud.runtime.feature_transforms.cells import Numbers, Rules, Vector
 from lowcloud.runtime.processing import tables
 from lowcloud.runtime.processing.preprocess import columns as typed
 from lowcloud.runtime.processing.preprocess import fitting, report, splitting, targets, writing
 from lowcloud.runtime.processing.program import Arguments, require, run
-from lowcloud.runtime.transform import FILE, Source, Target, Transform, UnreadableTransform, load, save
-from lowcloud.runtime.transform.cells import Numbers, Rules, Vector
 from lowcloud.schemas.preprocess import SCHEMA
 
 TRANSFORM = "transform"  # of an earlier run, as an input: applied instead of fitting one
@@ -75,7 +83,7 @@ def preprocess(base: Path, settings: Arguments) -> None:
 def _known(path: Path) -> Transform | None:
     try:
         return load(path) if path.exists() else None
-    except UnreadableTransform as error:
+    except UnreadableTransformError as error:
         raise ClientError(f"The transform given as an input cannot be used: {error}") from None
 
 
@@ -116,7 +124,7 @@ def _read_columns(frame: pl.DataFrame, settings: Arguments, known: Transform | N
 
 def _target(
     table: dict[str, typed.Column], settings: Arguments, known: Transform | None
-) -> tuple[Target | None, Numbers | None, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+) -> tuple[TargetColumn | None, Numbers | None, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
     """The target, the labels of kept rows, and which rows those are."""
     name = settings.text("target")
     if not name:
@@ -141,14 +149,14 @@ def _rules(settings: Arguments) -> Rules:
     return Rules(words, settings.flag("trim"), settings.text("date_format") or None)
 
 
-def _sources(names: Sequence[str], table: dict[str, typed.Column], settings: Arguments) -> tuple[Source, ...]:
+def _sources(names: Sequence[str], table: dict[str, typed.Column], settings: Arguments) -> tuple[SourceColumn, ...]:
     def role(name: str) -> str:
         if name == settings.text("target"):
             return "target"
         is_kept = name in table and _is_feature(name, settings)
         return "feature" if is_kept else "dropped"
 
-    return tuple(Source(name, table[name].kind if name in table else "text", role(name)) for name in names)
+    return tuple(SourceColumn(name, table[name].kind if name in table else "text", role(name)) for name in names)
 
 
 def _is_feature(name: str, settings: Arguments) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.transform.cells import BLANKS, BOOLEANS, NUMBER, Numbers, Rules, Texts, Vector
+from lowcloud.runtime.feature_transforms.cells import BLANKS, BOOLEANS, NUMBER, Numbers, Rules, Texts, Vector
 
 SAMPLE = 200  # distinct cells that are looked at before a whole column is read as times
 CODE = r"^[+-]?0[0-9]"  # a number that begins so is a code, such as a postcode

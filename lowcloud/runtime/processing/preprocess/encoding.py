@@ -8,10 +8,10 @@ it is not in: its own label would else leak into its features.
 import numpy as np
 
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.feature_transforms import TargetColumn
+from lowcloud.runtime.feature_transforms.cells import Numbers, Texts
+from lowcloud.runtime.feature_transforms.features import Feature, Hashed, Lookup, OneHot
 from lowcloud.runtime.processing.program import Arguments
-from lowcloud.runtime.transform import Target
-from lowcloud.runtime.transform.cells import Numbers, Texts
-from lowcloud.runtime.transform.features import Feature, Hashed, Lookup, OneHot
 
 COVERED = 0.9  # share of rows that frequent levels must have for auto to encode one_hot
 
@@ -19,7 +19,7 @@ COVERED = 0.9  # share of rows that frequent levels must have for auto to encode
 class Encoder:
     """Chooses and fits the encoding of each column of texts; `own` has the out-of-fold numbers of training rows."""
 
-    def __init__(self, settings: Arguments, labels: Numbers | None, target: Target | None):
+    def __init__(self, settings: Arguments, labels: Numbers | None, target: TargetColumn | None):
         self._settings = settings
         self._target = target
         self._means = _outcomes(labels, target)
@@ -91,7 +91,7 @@ class Encoder:
         return np.where(rows + weight > 0, means, prior), prior
 
 
-def _outcomes(labels: Numbers | None, target: Target | None) -> Numbers | None:
+def _outcomes(labels: Numbers | None, target: TargetColumn | None) -> Numbers | None:
     """What means are taken of, (rows, outcomes): the label, or of many classes whether it is each."""
     if labels is None or target is None:
         return None

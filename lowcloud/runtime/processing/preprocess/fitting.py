@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.feature_transforms import SourceColumn, TargetColumn, Transform
+from lowcloud.runtime.feature_transforms.cells import Numbers, Rules, Texts, Vector
+from lowcloud.runtime.feature_transforms.expressions import check, compute_column, fix_quantiles
+from lowcloud.runtime.feature_transforms.features import Feature, Scaled
 from lowcloud.runtime.processing.preprocess.encoding import Encoder
 from lowcloud.runtime.processing.program import Arguments
-from lowcloud.runtime.transform import Source, Target, Transform
-from lowcloud.runtime.transform.cells import Numbers, Rules, Texts, Vector
-from lowcloud.runtime.transform.expressions import check, compute_column, fix_quantiles
-from lowcloud.runtime.transform.features import Feature, Scaled
-from lowcloud.schemas.expressions import Call, Column, InvalidExpression, read_assignments, write
+from lowcloud.schemas.expressions import Call, Column, InvalidExpressionError, read_assignments, write
 from lowcloud.schemas.preprocess import IMPUTE_NUMBERS, IMPUTE_TEXTS
 
 LIMITS = {"iqr": 1.5, "deviation": 3.0, "quantile": 0.01}
@@ -29,10 +29,10 @@ class Fitted:
 
 
 def fit(
-    sources: tuple[Source, ...],
+    sources: tuple[SourceColumn, ...],
     columns: Mapping[str, Vector],
     labels: Numbers | None,
-    target: Target | None,
+    target: TargetColumn | None,
     rules: Rules,
     settings: Arguments,
 ) -> Fitted:
@@ -94,7 +94,7 @@ def _scale(name: str, values: Numbers, kind: str, settings: Arguments) -> Scaled
     return Scaled(name, low, high, fill, indicator, shift, width)
 
 
-def _derive(sources: tuple[Source, ...], columns: dict[str, Vector], rows: int, settings: Arguments) -> _Steps:
+def _derive(sources: tuple[SourceColumn, ...], columns: dict[str, Vector], rows: int, settings: Arguments) -> _Steps:
     """Parts of times and the expressions asked for, over kept columns."""
     kinds = {source.name: source.kind for source in sources if source.name in columns}
     asked = read_assignments(settings.text("derive"))
@@ -108,7 +108,7 @@ def _derive(sources: tuple[Source, ...], columns: dict[str, Vector], rows: int, 
     for name, given in (trees | asked).items():
         try:
             check(given, kinds)
-        except InvalidExpression as error:
+        except InvalidExpressionError as error:
             raise ClientError(f"Argument derive: {name}: {error}") from None
         tree = fix_quantiles(given, columns, rows)
         columns[name] = compute_column(tree, columns, rows)

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from lowcloud.runtime.feature_transforms.cells import Numbers, Texts, Vector
 from lowcloud.runtime.processing import plots
 from lowcloud.runtime.processing.page import Cell, Page, Text
 from lowcloud.runtime.processing.preprocess.columns import Column
 from lowcloud.runtime.processing.preprocess.fitting import Fitted
 from lowcloud.runtime.processing.preprocess.splitting import Rows
 from lowcloud.runtime.processing.program import Arguments
-from lowcloud.runtime.transform.cells import Numbers, Texts, Vector
 
 VERSION = 1
 BINS = 24

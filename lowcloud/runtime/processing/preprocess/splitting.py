@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.feature_transforms.cells import Numbers, Texts, Vector
 from lowcloud.runtime.processing.program import Arguments
-from lowcloud.runtime.transform.cells import Numbers, Texts, Vector
 
 PARTS = ("train", "validation", "test")
 Rows = NDArray[np.int64]

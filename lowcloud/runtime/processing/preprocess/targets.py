@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.feature_transforms import TargetColumn
+from lowcloud.runtime.feature_transforms.cells import Numbers, Texts
 from lowcloud.runtime.processing.preprocess.columns import Column
 from lowcloud.runtime.processing.program import Arguments
-from lowcloud.runtime.transform import Target
-from lowcloud.runtime.transform.cells import Numbers, Texts
 
 AUTO_CLASSES = 20  # distinct whole numbers up to which auto takes them for classes
 
@@ -22,7 +22,7 @@ def are_missing(column: Column) -> NDArray[np.bool_]:
     return np.isin(column.values.codes, missing)
 
 
-def read(column: Column, settings: Arguments) -> tuple[Target, Numbers]:
+def read(column: Column, settings: Arguments) -> tuple[TargetColumn, Numbers]:
     """The target and its labels (rows,): places in its classes, or the numbers of a regression. Raises ClientError."""
     values = column.values
     task = settings.text("task")
@@ -34,15 +34,15 @@ def read(column: Column, settings: Arguments) -> tuple[Target, Numbers]:
     else:
         present_numbers, codes = np.unique(values, return_inverse=True)
         if task == "regression" or (task == "auto" and not _are_classes(present_numbers)):
-            return Target(column.name, "regression"), values
+            return TargetColumn(column.name, "regression"), values
         classes = [_write(number) for number in present_numbers.tolist()]
     task = _task(column.name, classes, task)
     order = _order(column.name, classes, task, settings)
     places = np.argsort(order)  # a class's place in the order
-    return Target(column.name, task, tuple(classes[i] for i in order)), places[codes].astype(np.float64)
+    return TargetColumn(column.name, task, tuple(classes[i] for i in order)), places[codes].astype(np.float64)
 
 
-def labels(column: Column, target: Target) -> Numbers:
+def labels(column: Column, target: TargetColumn) -> Numbers:
     """The labels (rows,) of a table by a target that was fitted before; NaN for classes that it does not know."""
     if target.classes is None:
         assert not isinstance(column.values, Texts)

@@ -7,9 +7,9 @@ from typing import BinaryIO
 import numpy as np
 import polars as pl
 
+from lowcloud.runtime.feature_transforms import Transform
+from lowcloud.runtime.feature_transforms.cells import Numbers, Vector
 from lowcloud.runtime.processing.preprocess.splitting import Rows
-from lowcloud.runtime.transform import Transform
-from lowcloud.runtime.transform.cells import Numbers, Vector
 
 BLOCK_VALUES = 4 << 20  # so that the wide table never is in memory as a whole
 

@@ -1,0 +1,1 @@
+"""The interfaces that other programs speak: one package for each dialect."""

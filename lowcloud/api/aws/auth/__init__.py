@@ -1,0 +1,1 @@
+"""Request signatures: Signature Version 4 and 2, presigned requests and signed chunks."""

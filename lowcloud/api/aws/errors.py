@@ -1,0 +1,188 @@
+"""Errors as AWS says them: a code, a sentence and an HTTP status, in the words of the service that was asked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lowcloud.api.aws.auth.signature import SignatureError, SignatureFault
+from lowcloud.core import errors as core
+
+
+class AwsError(Exception):
+    """An answer that is an error. `fields` are further members of the error's shape, e.g. S3's BucketName."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int = 400,
+        fields: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ):
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.fields = dict(fields or {})
+        self.headers = dict(headers or {})
+
+
+class WireError(AwsError):
+    """The bytes of a request are not what its protocol and its model ask for."""
+
+    def __init__(self, message: str):
+        super().__init__("SerializationException", message)
+
+
+# What is wrong with the credentials: the code and status of S3, of query services, and of the others.
+_FAULTS: dict[SignatureFault, tuple[tuple[str, int], tuple[str, int], tuple[str, int]]] = {
+    SignatureFault.MISSING: (
+        ("AccessDenied", 403),
+        ("MissingAuthenticationToken", 403),
+        ("MissingAuthenticationTokenException", 400),
+    ),
+    SignatureFault.MALFORMED: (
+        ("AuthorizationHeaderMalformed", 400),
+        ("IncompleteSignature", 400),
+        ("IncompleteSignatureException", 400),
+    ),
+    SignatureFault.MALFORMED_QUERY: (
+        ("AuthorizationQueryParametersError", 400),
+        ("IncompleteSignature", 400),
+        ("IncompleteSignatureException", 400),
+    ),
+    SignatureFault.OLD_VERSION: (
+        ("InvalidRequest", 400),
+        ("IncompleteSignature", 400),
+        ("IncompleteSignatureException", 400),
+    ),
+    SignatureFault.UNKNOWN_KEY: (
+        ("InvalidAccessKeyId", 403),
+        ("InvalidClientTokenId", 403),
+        ("UnrecognizedClientException", 400),
+    ),
+    SignatureFault.BAD_TOKEN: (
+        ("InvalidToken", 400),
+        ("InvalidClientTokenId", 403),
+        ("UnrecognizedClientException", 400),
+    ),
+    SignatureFault.EXPIRED_TOKEN: (("ExpiredToken", 400), ("ExpiredToken", 403), ("ExpiredTokenException", 400)),
+    SignatureFault.MISMATCH: (
+        ("SignatureDoesNotMatch", 403),
+        ("SignatureDoesNotMatch", 403),
+        ("InvalidSignatureException", 400),
+    ),
+    SignatureFault.SKEWED: (
+        ("RequestTimeTooSkewed", 403),
+        ("SignatureDoesNotMatch", 403),
+        ("InvalidSignatureException", 400),
+    ),
+    SignatureFault.EXPIRED_URL: (
+        ("AccessDenied", 403),
+        ("SignatureDoesNotMatch", 403),
+        ("InvalidSignatureException", 400),
+    ),
+    SignatureFault.UNSIGNED_HEADERS: (
+        ("AccessDenied", 403),
+        ("SignatureDoesNotMatch", 403),
+        ("InvalidSignatureException", 400),
+    ),
+}
+
+# What a neutral error of core is called where the operation itself did not say.
+_DEFAULT_CODES: dict[type[core.CloudError], tuple[str, int]] = {
+    core.NotFoundError: ("ResourceNotFoundException", 400),
+    core.AlreadyExistsError: ("ResourceAlreadyExistsException", 400),
+    core.InvalidError: ("ValidationException", 400),
+    core.InUseError: ("ResourceInUseException", 400),
+    core.ForbiddenError: ("AccessDeniedException", 400),
+    core.StorageUnavailableError: ("ServiceUnavailable", 503),
+}
+_CODES: dict[str, dict[type[core.CloudError], tuple[str, int]]] = {
+    "sagemaker": {
+        core.NotFoundError: ("ResourceNotFound", 400),
+        core.AlreadyExistsError: ("ResourceInUse", 400),
+        core.InUseError: ("ResourceInUse", 400),
+    },
+    "sagemaker-runtime": {core.NotFoundError: ("ValidationError", 400), core.InvalidError: ("ValidationError", 400)},
+    "cloudwatch": {core.NotFoundError: ("ResourceNotFound", 404), core.InvalidError: ("InvalidParameterValue", 400)},
+    "logs": {core.InvalidError: ("InvalidParameterException", 400)},
+    "iam": {
+        core.NotFoundError: ("NoSuchEntity", 404),
+        core.AlreadyExistsError: ("EntityAlreadyExists", 409),
+        core.InvalidError: ("InvalidInput", 400),
+        core.InUseError: ("DeleteConflict", 409),
+        core.ForbiddenError: ("AccessDenied", 403),
+    },
+    "sts": {core.ForbiddenError: ("AccessDenied", 403), core.InvalidError: ("ValidationError", 400)},
+    "s3": {
+        core.NotFoundError: ("NoSuchKey", 404),
+        core.AlreadyExistsError: ("BucketAlreadyOwnedByYou", 409),
+        core.InvalidError: ("InvalidRequest", 400),
+        core.InUseError: ("OperationAborted", 409),
+        core.ForbiddenError: ("AccessDenied", 403),
+        core.StorageFullError: ("InsufficientStorage", 507),
+    },
+}
+
+_VALIDATION_CODES = {
+    "cloudwatch": "InvalidParameterValue",
+    "logs": "InvalidParameterException",
+    "sagemaker-runtime": "ValidationError",
+}
+
+
+def of_core(error: core.CloudError, service: str) -> AwsError:
+    """A neutral error in the words of a service."""
+    codes = {**_DEFAULT_CODES, **_CODES.get(service, {})}
+    if service == "s3" and isinstance(error, core.NotFoundError) and error.kind in ("bucket", "upload"):
+        return AwsError("NoSuchBucket" if error.kind == "bucket" else "NoSuchUpload", str(error), 404)
+    for kind in type(error).__mro__:
+        if kind in codes:
+            code, status = codes[kind]
+            return AwsError(code, str(error), status)
+    return AwsError("ValidationException", str(error))
+
+
+def of_signature(error: SignatureError, protocol: str) -> AwsError:
+    """A refusal of credentials in the words of the protocol that was spoken."""
+    column = {"rest-xml": 0, "query": 1}.get(protocol, 2)
+    code, status = _FAULTS[error.fault][column]
+    return AwsError(code, error.message, status)
+
+
+def validation_code(service: str, protocol: str, has_document: bool = False) -> str:
+    """The code under which a service says that an input (S3's: its document, where it has one) is not of its model."""
+    if service == "s3":
+        return "MalformedXML" if has_document else "InvalidArgument"
+    return _VALIDATION_CODES.get(service, "ValidationError" if protocol == "query" else "ValidationException")
+
+
+def refusal_code(service: str, validation_code: str) -> tuple[str, int]:
+    """Code and status under which a service refuses a member that Lowcloud does not honour."""
+    return ("NotImplemented", 501) if service == "s3" else (validation_code, 400)
+
+
+def not_implemented(service: str, operation: str) -> AwsError:
+    """An operation AWS has and Lowcloud has not built."""
+    return AwsError("NotImplemented", f"Lowcloud does not perform {service}:{operation} yet.", 501)
+
+
+def unknown_operation(message: str, protocol: str = "json") -> AwsError:
+    """An operation that AWS does not have."""
+    if protocol == "rest-xml":
+        return AwsError("MethodNotAllowed", message, 405)
+    if protocol == "query":
+        return AwsError("InvalidAction", message)
+    return AwsError("UnknownOperationException", message, 404 if protocol == "rest-json" else 400)
+
+
+def too_large(size: int, limit: int) -> AwsError:
+    """A body of more bytes than one request may carry."""
+    fields = {"ProposedSize": size, "MaxSizeAllowed": limit}
+    return AwsError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 400, fields)
+
+
+def internal(service: str, request_id: str) -> AwsError:
+    """Our own fault; the log has the rest under this request's id."""
+    code = "InternalError" if service == "s3" else "InternalFailure"
+    return AwsError(code, f"Lowcloud failed; its log tells why, under request {request_id}.", 500)

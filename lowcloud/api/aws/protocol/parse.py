@@ -1,0 +1,88 @@
+"""From a request's bytes to the members of its operation's input, in whichever protocol it speaks."""
+
+from typing import Any
+
+from botocore.model import StructureShape
+
+from lowcloud.api.aws.errors import AwsError, WireError
+from lowcloud.api.aws.http import HttpRequest, MalformedUrlError, query_pairs
+from lowcloud.api.aws.protocol.formats import cbor, json, query, rest, s3, xml
+from lowcloud.api.aws.protocol.routing import CBOR, FORM, JSON, QUERY, Target
+from lowcloud.api.aws.request_bodies import RequestBody
+
+
+def parse(target: Target, request: HttpRequest, body: bytes | RequestBody) -> dict[str, Any]:
+    """The input. Times are datetimes in UTC, blobs bytes, a streamed payload a Body.
+
+    Raises AwsError with the code of the service for bytes that are not what the protocol asks for.
+    """
+    try:
+        return _parse(target, request, body)
+    except MalformedUrlError as error:
+        raise AwsError("InvalidURI", f"Couldn't parse the specified URI: {error}") from error
+    except WireError as error:
+        raise _in_the_words_of(target, error) from error
+
+
+def _parse(target: Target, request: HttpRequest, body: bytes | RequestBody) -> dict[str, Any]:
+    shape = target.operation.input_shape
+    if shape is None:
+        return {}
+    if target.protocol not in (JSON, QUERY, CBOR):
+        return _parse_rest(target, shape, request, body)
+    assert isinstance(body, bytes)
+    if target.protocol == JSON:
+        return json.parse_structure(shape, json.loads(body or b"{}"))
+    if target.protocol == CBOR:
+        return cbor.parse_structure(shape, cbor.loads(body) if body else {})
+    is_form = request.headers.get("content-type", "").startswith(FORM)
+    return query.parse_structure(shape, query.loads(query_pairs(body.decode("latin-1") if is_form else request.query)))
+
+
+def _parse_rest(
+    target: Target, shape: StructureShape, request: HttpRequest, body: bytes | RequestBody
+) -> dict[str, Any]:
+    parse_bindings = s3.parse_bindings if target.service.name == "s3" else rest.parse_bindings
+    members = parse_bindings(target.operation, request, target.labels)
+    payload = rest.payload_member(shape)
+    if payload is None:
+        if isinstance(body, bytes) and body:
+            members.update(_parse_body(target, shape, body))
+    elif payload[1].type_name in ("blob", "string"):
+        is_needed = payload[0] in shape.required_members
+        if body or is_needed or payload[1].serialization.get("streaming"):
+            members[payload[0]] = _parse_raw(payload[1].type_name, body)
+    elif isinstance(body, bytes) and body and isinstance(payload[1], StructureShape):
+        members[payload[0]] = _parse_body(target, payload[1], body)
+    return members
+
+
+def _parse_raw(kind: str, body: bytes | RequestBody) -> Any:
+    """A payload that is the body itself: a Body where it is streamed, else bytes or text."""
+    if isinstance(body, RequestBody) or kind == "blob":
+        return body
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise WireError("The body must be UTF-8.") from error
+
+
+def _parse_body(target: Target, shape: StructureShape, body: bytes) -> dict[str, Any]:
+    if target.protocol == "rest-xml":
+        return xml.parse_structure(shape, xml.loads(body))
+    document = json.loads(body)
+    return document if shape.is_document_type else _without_bindings(shape, document)
+
+
+def _without_bindings(shape: StructureShape, document: Any) -> dict[str, Any]:
+    """The members of the body; one that belongs in a header or the path is not taken from here."""
+    bound = {name for name, member in shape.members.items() if "location" in member.serialization}
+    return {name: value for name, value in json.parse_structure(shape, document).items() if name not in bound}
+
+
+def _in_the_words_of(target: Target, error: WireError) -> AwsError:
+    if target.protocol == "rest-xml":
+        return AwsError("InvalidArgument", error.message)
+    if target.protocol == QUERY:
+        return AwsError("MalformedInput", error.message)
+    return error

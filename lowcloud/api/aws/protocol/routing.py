@@ -1,0 +1,288 @@
+"""Which service and which operation a request asks for, and in which protocol it speaks.
+
+The service is found by the credential scope, then by X-Amz-Target, then by the path; a request that says nothing of
+itself is S3's.
+"""
+
+import re
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import cast
+
+from botocore.model import OperationModel, Shape
+
+from lowcloud.api.aws.errors import AwsError, not_implemented, unknown_operation
+from lowcloud.api.aws.http import HttpRequest, decode, query_pairs
+from lowcloud.api.aws.protocol.bucket_hosts import OwnNames, bucket_of
+from lowcloud.api.aws.protocol.service_models import Service, load_service
+
+JSON, REST_JSON, REST_XML, QUERY, CBOR = "json", "rest-json", "rest-xml", "query", "smithy-rpc-v2-cbor"
+FORM = "application/x-www-form-urlencoded"
+KINDS_REMEMBERED = 1024  # of requests to one service, by all that tells its routes apart
+
+# The services that sign under one name, where the names differ from botocore's or several share one.
+_SIGNING_NAMES: dict[str, tuple[str, ...]] = {
+    "sagemaker": (
+        "sagemaker",
+        "sagemaker-runtime",
+        "sagemaker-metrics",
+        "sagemaker-featurestore-runtime",
+        "sagemaker-a2i-runtime",
+        "sagemaker-edge",
+    ),
+    "monitoring": ("cloudwatch",),
+    "s3": ("s3",),
+    "lambda": ("lambda",),
+    "dynamodb": ("dynamodb", "dynamodbstreams"),
+    "states": ("stepfunctions",),
+    "tagging": ("resourcegroupstaggingapi",),
+    "servicequotas": ("service-quotas",),
+    "elasticloadbalancing": ("elbv2",),
+    "personalize": ("personalize", "personalize-runtime", "personalize-events"),
+    "bedrock": ("bedrock", "bedrock-runtime", "bedrock-agent", "bedrock-agent-runtime"),
+    "apigateway": ("apigateway", "apigatewayv2"),
+    "kinesisanalytics": ("kinesisanalyticsv2", "kinesisanalytics"),
+    "elasticmapreduce": ("emr",),
+    "email": ("sesv2", "ses"),
+}
+_TARGETS = {
+    "SageMaker": "sagemaker",
+    "Logs_20140328": "logs",
+    "GraniteServiceVersion20100801": "cloudwatch",
+    "Lowcloud": "lowcloud",
+}
+
+_CBOR_PATH = re.compile(r"/service/([A-Za-z0-9_.]+)/operation/([A-Za-z0-9_]+)/?")
+_LABEL = re.compile(r"\{(\w+\+?)\}")
+_ACTION = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a request asks for. `path` is where rest operations are found: bucket.localhost is /bucket there."""
+
+    service: Service
+    operation: OperationModel
+    protocol: str
+    path: str
+    labels: Mapping[str, str]  # from the path, still percent-encoded
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What can be said of a request before its operation is known: enough to put an error into its words."""
+
+    services: tuple[str, ...]
+    protocol: str
+    json_version: str = "1.0"
+
+
+def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
+    """The services a request may mean and its protocol, from its head alone.
+
+    No model is read for it: who asks is not known yet, and must not make us load all of AWS.
+    """
+    target = request.headers.get("x-amz-target", "")
+    content_type = request.headers.get("content-type", "")
+    services = _services(signing_name, target)
+    if services[0] == "s3":  # whatever a body or an object's name looks like
+        return Dialect(services, REST_XML)
+    if request.headers.get("smithy-protocol") == "rpc-v2-cbor" or _CBOR_PATH.fullmatch(request.path):
+        return Dialect(services, CBOR)
+    if target:
+        return Dialect(services, JSON, "1.0" if "json-1.0" in content_type else "1.1")
+    if request.path == "/" and (content_type.startswith(FORM) or "Action=" in request.query):
+        return Dialect(services, QUERY)
+    return Dialect(services, REST_JSON)
+
+
+def find_target(request: HttpRequest, dialect: Dialect, body: bytes, own: OwnNames) -> Target:
+    """The operation, asked of the server with these names.
+
+    Raises AwsError: NotImplemented for what AWS has and Lowcloud does not know, else unknown.
+    """
+    if dialect.protocol == CBOR:
+        return _named(request, dialect, _operation_of_cbor(request))
+    if dialect.protocol == JSON:
+        return _named(request, dialect, request.headers.get("x-amz-target", "").rpartition(".")[2])
+    if dialect.protocol == QUERY:
+        form = body.decode("latin-1") if request.headers.get("content-type", "").startswith(FORM) else request.query
+        return _named(request, dialect, dict(query_pairs(form)).get("Action", ""))
+    return _routed(request, dialect, own)
+
+
+def find_place(request: HttpRequest, own: OwnNames) -> tuple[str, str]:
+    """The bucket and the key that a request to S3 is about, either perhaps "". Raises AwsError and MalformedUrl."""
+    bucket = bucket_of(request.host, own)
+    path = request.path.removeprefix("/")
+    if not bucket:
+        bucket, _, path = path.partition("/")
+    return decode(bucket), decode(path)
+
+
+def of_operation(service_name: str, operation: str, path: str, labels: Mapping[str, str]) -> Target:
+    """The target of a rest operation that is known by name."""
+    service = load_service(service_name)
+    assert service is not None
+    return Target(service, service.operation(operation), service.protocols[0], path, labels)
+
+
+def _services(signing_name: str | None, target: str) -> tuple[str, ...]:
+    if signing_name is not None:
+        return _SIGNING_NAMES.get(signing_name, (signing_name,))
+    prefix = target.rpartition(".")[0]
+    return (_TARGETS.get(prefix, "unknown"),) if target else ("s3",)
+
+
+def _is_rpc(service: Service) -> bool:
+    return not any(protocol.startswith("rest-") for protocol in service.protocols)
+
+
+def _speaks(service: Service, protocol: str) -> bool:
+    """EC2 has a dialect of query to itself; enough of it is understood to name the operation."""
+    return protocol in service.protocols or (protocol == QUERY and "ec2" in service.protocols)
+
+
+def _named(request: HttpRequest, dialect: Dialect, name: str) -> Target:
+    """An operation that the request calls by its name."""
+    if not _ACTION.fullmatch(name):
+        raise unknown_operation("The request names no operation.", dialect.protocol)
+    services = [service for service in map(load_service, dialect.services) if service is not None]
+    if not services:
+        raise not_implemented(dialect.services[0], name)
+    for service in services:
+        if name in service.operations and _speaks(service, dialect.protocol):
+            return Target(service, service.operation(name), dialect.protocol, request.path, {})
+    raise unknown_operation(f"{services[0].name} has no operation {name!r}.", dialect.protocol)
+
+
+def _routed(request: HttpRequest, dialect: Dialect, own: OwnNames) -> Target:
+    """An operation that is found by method and path."""
+    bucket = bucket_of(request.host, own) if dialect.services[0] == "s3" else ""
+    path = f"/{bucket}{request.path}" if bucket else request.path
+    query = dict(query_pairs(request.query))
+    for name in dialect.services:
+        service = load_service(name)
+        if service is None or _is_rpc(service):
+            continue
+        found = _router(name).match(request.method, path, query, request.headers)
+        if found is not None:
+            operation, labels = found
+            return Target(service, service.operation(operation), service.protocols[0], path, labels)
+    raise unknown_operation(f"{dialect.services[0]} has no operation {request.method} {path[:256]}.", dialect.protocol)
+
+
+def _operation_of_cbor(request: HttpRequest) -> str:
+    match = _CBOR_PATH.fullmatch(request.path)
+    if match is None:
+        raise AwsError("UnknownOperationException", "rpc-v2-cbor needs the path /service/NAME/operation/NAME.", 404)
+    return match[2]
+
+
+@dataclass(frozen=True)
+class Route:
+    operation: str
+    pattern: re.Pattern[str]
+    names: tuple[str, ...]  # labels, by group
+    literals: int  # segments of the path that are not labels
+    query: tuple[tuple[str, str | None], ...]  # what the template itself demands
+    needed_query: tuple[str, ...]  # members the operation cannot do without: they tell PutObject from UploadPart
+    needed_headers: tuple[str, ...]
+
+    def score(self, query: Mapping[str, str], headers: Container[str]) -> tuple[int, int, int] | None:
+        """How well a request with these parameters fits, or None."""
+        for name, value in self.query:
+            if name not in query or (value is not None and query[name] != value):
+                return None
+        needed = [name in query for name in self.needed_query] + [name in headers for name in self.needed_headers]
+        return self.literals, len(self.query), sum(1 if present else -1 for present in needed)
+
+
+class Router:
+    """The path templates of one service."""
+
+    def __init__(self, service: Service):
+        self._routes: dict[str, list[Route]] = {}
+        operations = [service.operation(name) for name in service.model.operation_names]
+        for operation in sorted(
+            operations, key=lambda operation: operation.deprecated
+        ):  # of two at one path the new one
+            self._routes.setdefault(operation.http["method"], []).append(_route(operation))
+        self._patterns = {method: {route.pattern for route in found} for method, found in self._routes.items()}
+        routes = [route for of_method in self._routes.values() for route in of_method]
+        self._telling_query = {name for route in routes for name in (*dict(route.query), *route.needed_query)}
+        self._telling_values = {pair for route in routes for pair in route.query}
+        self._telling_headers = {name for route in routes for name in route.needed_headers}
+        self._best = lru_cache(maxsize=KINDS_REMEMBERED)(self._find_best)
+
+    def match(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> tuple[str, dict[str, str]] | None:
+        """The operation whose template fits best, and the labels in the path."""
+        matches = {pattern: pattern.fullmatch(path) for pattern in self._patterns.get(method, ())}
+        route = self._best(
+            method,
+            tuple(pattern for pattern, match in matches.items() if match),
+            tuple(
+                (name, value if (name, value) in self._telling_values else "")
+                for name, value in query.items()
+                if name in self._telling_query
+            ),
+            tuple(name for name in headers if name in self._telling_headers),
+        )
+        if route is None:
+            return None
+        match = matches[route.pattern]
+        assert match is not None
+        return route.operation, dict(zip(route.names, match.groups(), strict=True))
+
+    def _find_best(
+        self,
+        method: str,
+        patterns: tuple[re.Pattern[str], ...],
+        query: tuple[tuple[str, str], ...],
+        headers: tuple[str, ...],
+    ) -> Route | None:
+        """The best route for requests that are alike in all that tells routes apart."""
+        best: tuple[tuple[int, int, int], Route] | None = None
+        for route in self._routes.get(method, ()):
+            score = route.score(dict(query), headers) if route.pattern in patterns else None
+            if score is not None and (best is None or score > best[0]):
+                best = score, route
+        return None if best is None else best[1]
+
+
+@cache
+def _router(service_name: str) -> Router:
+    service = load_service(service_name)
+    assert service is not None
+    return Router(service)
+
+
+def _route(operation: OperationModel) -> Route:
+    template, _, query = operation.http["requestUri"].partition("?")
+    path = template.rstrip("/")
+    pattern = "".join(
+        re.escape(part) if index % 2 == 0 else ("(.+)" if part.endswith("+") else "([^/]+)")
+        for index, part in enumerate(_LABEL.split(path))
+    )
+    shape = operation.input_shape
+    needed = [(name, shape.members[name]) for name in shape.required_members] if shape else []
+    return Route(
+        operation.name,
+        re.compile(pattern + "/?", re.DOTALL),
+        tuple(label.rstrip("+") for label in _LABEL.findall(path)),
+        sum("{" not in segment for segment in path.split("/")),
+        tuple((pair.partition("=")[0], pair.partition("=")[2] or None) for pair in query.split("&") if pair),
+        tuple(_bound_name(name, member) for name, member in needed if _location(member) == "querystring"),
+        tuple(_bound_name(name, member).lower() for name, member in needed if _location(member) == "header"),
+    )
+
+
+def _location(member: Shape) -> str | None:
+    return cast(str | None, member.serialization.get("location"))
+
+
+def _bound_name(name: str, member: Shape) -> str:
+    return cast(str, member.serialization.get("name", name))

@@ -1,0 +1,166 @@
+"""IAM: roles and the policies stored with them."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.policies import check_policy, check_trust_policy
+from lowcloud.core.context import Context
+from lowcloud.core.errors import NotFoundError
+from lowcloud.core.identity import roles
+from lowcloud.core.identity.access import Caller
+
+DEFAULT_PAGE = 100
+LONGEST_INLINE_POLICY = 10240
+
+
+@operation("iam", "CreateRole", refused=("PermissionsBoundary", "Tags"))
+def create_role(context: Context, caller: Caller, request: Request) -> Answer:
+    check_trust_policy(request["AssumeRolePolicyDocument"])
+    role = roles.create(
+        context,
+        request["RoleName"],
+        request["AssumeRolePolicyDocument"],
+        request.get("Path", "/"),
+        request.get("Description", ""),
+        request.get("MaxSessionDuration", roles.DEFAULT_SESSION_SECONDS),
+    )
+    return {"Role": _describe(context, role)}
+
+
+@operation("iam", "GetRole")
+def get_role(context: Context, caller: Caller, request: Request) -> Answer:
+    return {"Role": _describe(context, roles.find(context, request["RoleName"]))}
+
+
+@operation("iam", "ListRoles")
+def list_roles(context: Context, caller: Caller, request: Request) -> Answer:
+    limit = request.get("MaxItems", DEFAULT_PAGE)
+    found, has_more = roles.page(context, request.get("PathPrefix", "/"), request.get("Marker", ""), limit)
+    answer = {"Roles": [_describe(context, role) for role in found], "IsTruncated": has_more}
+    return {**answer, "Marker": found[-1].name} if has_more else answer
+
+
+@operation("iam", "DeleteRole")
+def delete_role(context: Context, caller: Caller, request: Request) -> Answer:
+    roles.remove(context, request["RoleName"])
+    return {}
+
+
+@operation("iam", "AttachRolePolicy")
+def attach_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
+    if not request["PolicyArn"].startswith("arn:aws:iam::"):
+        raise AwsError("InvalidInput", f"ARN {request['PolicyArn']} is not valid.")
+    roles.attach(context, request["RoleName"], request["PolicyArn"])
+    return {}
+
+
+@operation("iam", "DetachRolePolicy")
+def detach_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
+    roles.detach(context, request["RoleName"], request["PolicyArn"])
+    return {}
+
+
+@operation("iam", "ListAttachedRolePolicies")
+def list_attached_role_policies(context: Context, caller: Caller, request: Request) -> Answer:
+    path = request.get("PathPrefix", "/")
+    attached = [
+        {"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn}
+        for arn in roles.attachments(context, request["RoleName"])
+        if arn.partition(":policy")[2].startswith(path)
+    ]
+    return _paged("AttachedPolicies", attached, request)
+
+
+@operation("iam", "PutRolePolicy")
+def put_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
+    check_policy(request["PolicyDocument"])
+    if len(request["PolicyDocument"]) > LONGEST_INLINE_POLICY:
+        raise AwsError("LimitExceeded", f"A role policy has at most {LONGEST_INLINE_POLICY} characters.", 409)
+    roles.put_policy(context, request["RoleName"], request["PolicyName"], request["PolicyDocument"])
+    return {}
+
+
+@operation("iam", "GetRolePolicy")
+def get_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
+    document = roles.get_policy(context, request["RoleName"], request["PolicyName"])
+    return {
+        "RoleName": request["RoleName"],
+        "PolicyName": request["PolicyName"],
+        "PolicyDocument": quote(document, safe=""),
+    }
+
+
+@operation("iam", "ListRolePolicies")
+def list_role_policies(context: Context, caller: Caller, request: Request) -> Answer:
+    return _paged("PolicyNames", list(roles.policies(context, request["RoleName"])), request)
+
+
+@operation("iam", "DeleteRolePolicy")
+def delete_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
+    roles.delete_policy(context, request["RoleName"], request["PolicyName"])
+    return {}
+
+
+@operation(
+    "iam",
+    "SimulatePrincipalPolicy",
+    refused=("PolicyInputList", "PermissionsBoundaryPolicyInputList", "PolicyExclusionList", "ResourcePolicy"),
+    ignored=("ContextEntries", "ResourceOwner", "CallerArn", "ResourceHandlingOption"),
+)
+def simulate_principal_policy(context: Context, caller: Caller, request: Request) -> Answer:
+    """Today every caller of this account may do everything (core/identity/access.py), so that is what is answered."""
+    _principal_exists(context, request["PolicySourceArn"])
+    results = [
+        {
+            "EvalActionName": action,
+            "EvalResourceName": resource,
+            "EvalDecision": "allowed",
+            "MatchedStatements": [],
+            "MissingContextValues": [],
+        }
+        for action in request["ActionNames"]
+        for resource in request.get("ResourceArns", ["*"])
+    ]
+    return _paged("EvaluationResults", results, request)
+
+
+def role_arn(context: Context, role: roles.Role) -> str:
+    """The ARN of a role."""
+    return f"arn:aws:iam::{context.settings.account_id}:role{role.path}{role.name}"
+
+
+def _describe(context: Context, role: roles.Role) -> Mapping[str, Any]:
+    return {
+        "Path": role.path,
+        "RoleName": role.name,
+        "RoleId": role.role_id,
+        "Arn": role_arn(context, role),
+        "CreateDate": role.created_at,
+        "AssumeRolePolicyDocument": quote(role.trust_policy, safe=""),
+        "Description": role.description,
+        "MaxSessionDuration": role.max_session_seconds,
+    }
+
+
+def _principal_exists(context: Context, arn: str) -> None:
+    account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")
+    if account != context.settings.account_id or not name:
+        raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
+    try:
+        roles.find(context, name.rpartition("/")[2])
+    except NotFoundError as error:
+        raise AwsError("NoSuchEntity", str(error), 404) from error
+
+
+def _paged(member: str, items: list[Any], request: Request) -> Answer:
+    """One page of a short list; the marker is the number of items seen."""
+    marker = request.get("Marker", "0")
+    if not (marker.isascii() and marker.isdecimal() and len(marker) < 10):
+        raise AwsError("InvalidInput", "The Marker is not one of this list.")
+    start, limit = int(marker), request.get("MaxItems", DEFAULT_PAGE)
+    page, has_more = items[start : start + limit], start + limit < len(items)
+    answer = {member: page, "IsTruncated": has_more}
+    return {**answer, "Marker": str(start + limit)} if has_more else answer

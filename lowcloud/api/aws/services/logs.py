@@ -1,0 +1,189 @@
+"""CloudWatch Logs."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.core.context import Context
+from lowcloud.core.errors import NotFoundError
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.telemetry import logs
+
+PAGE_SIZE = 50  # groups or streams where no limit is asked
+EVENTS_LIMIT = 10_000
+EVENT_OVERHEAD_BYTES = 26  # what CloudWatch Logs counts for an event beside its text
+PAGE_BYTES = 1024 * 1024
+_PLACE = re.compile(r"[0-9]{1,18}")  # in the database's integers
+
+
+@operation(
+    "logs",
+    "DescribeLogGroups",
+    refused=("accountIdentifiers", "includeLinkedAccounts", "logGroupIdentifiers"),
+    ignored=("logGroupClass",),
+)
+def describe_log_groups(context: Context, _caller: Caller, request: Request) -> Answer:
+    """By name."""
+    found = logs.groups(context, request.get("logGroupNamePrefix", ""))
+    if part := request.get("logGroupNamePattern"):
+        found = [group for group in found if part.lower() in group.name.lower()]
+    groups = [
+        {"logGroupName": group.name, "creationTime": int(group.created_at * 1000), "arn": _arn(context, group.name)}
+        for group in found
+    ]
+    return _page(groups, "logGroups", "logGroupName", request)
+
+
+@operation("logs", "DescribeLogStreams", refused=("logGroupIdentifier",))
+def describe_log_streams(context: Context, _caller: Caller, request: Request) -> Answer:
+    """By name, or by the time of the last event."""
+    prefix = request.get("logStreamNamePrefix")
+    by_time = request.get("orderBy") == "LastEventTime"
+    if by_time and prefix:
+        raise AwsError("InvalidParameterException", "Cannot order by LastEventTime with a logStreamNamePrefix.")
+    try:
+        found = logs.streams(context, _group(request), prefix)
+    except NotFoundError as error:
+        raise _not_found(error) from error
+    if by_time:
+        found = sorted(found, key=lambda stream: (stream.last_event_ms or 0, stream.name))
+    streams = [_describe_stream(context, request["logGroupName"], stream) for stream in found]
+    if request.get("descending"):
+        streams.reverse()
+    return _page(streams, "logStreams", "logStreamName", request)
+
+
+@operation("logs", "GetLogEvents", refused=("logGroupIdentifier", "unmask"))
+def get_log_events(context: Context, _caller: Caller, request: Request) -> Answer:
+    """A page of one stream, live while its program runs. The tokens "f/ID" and "b/ID" go forward and backward."""
+    direction, _, place = (request.get("nextToken") or "").partition("/")
+    if direction not in ("", "f", "b") or (request.get("nextToken") and not _PLACE.fullmatch(place)):
+        raise AwsError("InvalidParameterException", "The specified nextToken is invalid.")
+    position = int(place or 0)
+    is_forward = direction == "f" or (not direction and request.get("startFromHead", False))
+    try:
+        found = logs.read_stream(
+            context,
+            _group(request),
+            request["logStreamName"],
+            request.get("limit", EVENTS_LIMIT),
+            after=position if is_forward else None,
+            before=position if direction == "b" else None,
+            start_ms=request.get("startTime"),
+            end_ms=request.get("endTime"),
+        )
+    except NotFoundError as error:
+        raise _not_found(error) from error
+    kept = _within_a_page(found) if is_forward else _within_a_page(found[::-1])[::-1]
+    first, last = (kept[0].id, kept[-1].id) if kept else (position, position)
+    return {
+        "events": [
+            {"timestamp": event.timestamp_ms, "message": event.message, "ingestionTime": event.ingestion_ms}
+            for event in kept
+        ],
+        "nextForwardToken": f"f/{last}",
+        "nextBackwardToken": f"b/{first}",
+    }
+
+
+@operation("logs", "FilterLogEvents", refused=("logGroupIdentifier", "unmask"), ignored=("interleaved",))
+def filter_log_events(context: Context, _caller: Caller, request: Request) -> Answer:
+    """Events that hold the words of a plain pattern; JSON and space-delimited patterns are refused."""
+    pattern = request.get("filterPattern", "").strip()
+    if pattern.startswith(("{", "[", "%")):
+        raise AwsError(
+            "InvalidParameterException", "Only patterns of words and quoted phrases are supported by Lowcloud yet."
+        )
+    limit = request.get("limit", EVENTS_LIMIT)
+    token = request.get("nextToken", "0")
+    if not _PLACE.fullmatch(token):
+        raise AwsError("InvalidParameterException", "The specified nextToken is invalid.")
+    try:
+        found = logs.filter_events(
+            context,
+            _group(request),
+            limit,
+            names=request.get("logStreamNames"),
+            name_prefix=request.get("logStreamNamePrefix"),
+            terms=logs.parse_terms(pattern) if pattern else None,
+            after=int(token),
+            start_ms=request.get("startTime"),
+            end_ms=None if request.get("endTime") is None else request["endTime"] + 1,  # inclusive here
+        )
+    except NotFoundError as error:
+        raise _not_found(error) from error
+    kept = _within_a_page(found)
+    events = [
+        {
+            "logStreamName": event.stream,
+            "timestamp": event.timestamp_ms,
+            "message": event.message,
+            "ingestionTime": event.ingestion_ms,
+            "eventId": str(event.id),
+        }
+        for event in kept
+    ]
+    has_more = len(kept) < len(found) or len(found) == limit
+    return {
+        "events": events,
+        "searchedLogStreams": [],
+        **({"nextToken": str(kept[-1].id)} if has_more and kept else {}),
+    }
+
+
+def _within_a_page(found: Sequence[logs.LogEvent]) -> list[logs.LogEvent]:
+    """The first events that fit into the megabyte of one answer."""
+    size = 0
+    kept: list[logs.LogEvent] = []
+    for event in found:
+        size += len(event.message.encode()) + EVENT_OVERHEAD_BYTES
+        if kept and size > PAGE_BYTES:
+            break
+        kept.append(event)
+    return kept
+
+
+def _page(items: Sequence[Mapping[str, Any]], member: str, key: str, request: Request) -> Answer:
+    """A page of a list already in order; the token is the name of the last item of the page before."""
+    start = 0
+    if token := request.get("nextToken"):
+        names = [item[key] for item in items]
+        if token not in names:
+            raise AwsError("InvalidParameterException", "The specified nextToken is invalid.")
+        start = names.index(token) + 1
+    limit = request.get("limit", PAGE_SIZE)
+    page = items[start : start + limit]
+    has_more = start + limit < len(items)
+    return {member: page, **({"nextToken": page[-1][key]} if has_more else {})}
+
+
+def _describe_stream(context: Context, group: str, stream: Any) -> dict[str, Any]:
+    times = {
+        "firstEventTimestamp": stream.first_event_ms,
+        "lastEventTimestamp": stream.last_event_ms,
+        "lastIngestionTime": stream.last_ingestion_ms,
+    }
+    return {
+        "logStreamName": stream.name,
+        "creationTime": int(stream.created_at * 1000),
+        "arn": f"{_arn(context, group)}:log-stream:{stream.name}",
+        "storedBytes": 0,  # CloudWatch Logs reports 0 for streams since 2019
+        **{member: value for member, value in times.items() if value is not None},
+    }
+
+
+def _group(request: Request) -> str:
+    if "logGroupName" not in request:
+        raise AwsError("InvalidParameterException", "logGroupName is required.")
+    group: str = request["logGroupName"]
+    return group
+
+
+def _arn(context: Context, group: str) -> str:
+    return f"arn:aws:logs:{context.settings.region}:{context.settings.account_id}:log-group:{group}"
+
+
+def _not_found(error: NotFoundError) -> AwsError:
+    return AwsError("ResourceNotFoundException", f"The specified {error.kind} does not exist.")

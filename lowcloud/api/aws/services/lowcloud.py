@@ -1,0 +1,74 @@
+"""What this cloud can do beyond AWS, in AWS's manner: a service of its own, whose model lies in api/."""
+
+from typing import Any
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.core.context import Context
+from lowcloud.core.errors import InvalidError, NotFoundError
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.jobs import jobs
+from lowcloud.core.jobs.jobs import TRAINING
+from lowcloud.core.programs import images
+from lowcloud.core.programs.images import Image
+
+
+@operation("lowcloud", "AddImage")
+def add_image(context: Context, caller: Caller, request: Request) -> Answer:
+    """Exactly one meaning is given."""
+    image = Image(
+        name=request["ImageName"],
+        created_at=context.now(),
+        python=request.get("Python", ""),
+        requirements=request.get("Requirements", ""),
+        command=tuple(request.get("Command", [])),
+        is_container=request.get("Container", False),
+    )
+    try:
+        images.teach(context, image)
+    except InvalidError as error:
+        raise _invalid(error) from error
+    return {}
+
+
+@operation("lowcloud", "ListImages")
+def list_images(context: Context, caller: Caller, request: Request) -> Answer:
+    """By name."""
+    return {"Images": [_describe(image) for image in images.taught(context)]}
+
+
+@operation("lowcloud", "RemoveImage")
+def remove_image(context: Context, caller: Caller, request: Request) -> Answer:
+    """Jobs that run with it go on."""
+    try:
+        images.forget(context, request["ImageName"])
+    except NotFoundError as error:
+        raise AwsError("ResourceNotFound", str(error)) from error
+    return {}
+
+
+@operation("lowcloud", "InterruptTrainingJob")
+def interrupt_training_job(context: Context, caller: Caller, request: Request) -> Answer:
+    """The job starts again from its checkpoint once there is room for it."""
+    try:
+        jobs.interrupt(context, TRAINING, request["TrainingJobName"])
+    except NotFoundError as error:
+        raise AwsError("ResourceNotFound", str(error)) from error
+    except InvalidError as error:
+        raise _invalid(error) from error
+    return {}
+
+
+def _invalid(error: InvalidError) -> AwsError:
+    return AwsError("ValidationException", str(error))
+
+
+def _describe(image: Image) -> dict[str, Any]:
+    meaning = {
+        "Python": image.python,
+        "Requirements": image.requirements,
+        "Command": list(image.command),
+        "Container": image.is_container,
+    }
+    shown = {member: value for member, value in meaning.items() if value}
+    return {"ImageName": image.name, "CreationTime": image.created_at, **shown}

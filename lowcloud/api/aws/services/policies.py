@@ -1,0 +1,117 @@
+"""Policy documents: whether they are well-formed, and whom a role's trust policy lets in."""
+
+import fnmatch
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from lowcloud.api.aws.errors import AwsError
+
+VERSIONS = ("2012-10-17", "2008-10-17")
+_STATEMENT_KEYS = frozenset(
+    ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
+)
+
+
+def check_policy(text: str) -> None:
+    """Raises AwsError (MalformedPolicyDocument) for what is no policy of an identity."""
+    for statement in _statements(text):
+        if "Principal" in statement or "NotPrincipal" in statement:
+            raise _malformed("Policy document should not specify a principal.")
+        if "Resource" not in statement and "NotResource" not in statement:
+            raise _malformed("Policy statement must contain resources.")
+
+
+def check_trust_policy(text: str) -> None:
+    """Raises AwsError (MalformedPolicyDocument) for what does not say who may take a role on."""
+    for statement in _statements(text):
+        if "Principal" not in statement and "NotPrincipal" not in statement:
+            raise _malformed("AssumeRole policy must contain a Principal.")
+        if "Resource" in statement or "NotResource" in statement:
+            raise _malformed("Has prohibited field Resource")
+        if any(action != "*" and not action.lower().startswith("sts:") for action in _listed(statement.get("Action"))):
+            raise _malformed("AssumeRole policy may only specify STS AssumeRole actions.")
+
+
+def trusts(trust_policy: str, account_id: str, principal_arn: str) -> bool:
+    """Whether a principal of an account may take on a role with this trust policy.
+
+    Conditions are not evaluated: a statement that has one lets nobody in, and keeps out whom it names.
+    """
+    is_allowed = False
+    for statement in _statements(trust_policy):
+        if not _is_about_assuming(statement):
+            continue
+        named = _names(statement, account_id, principal_arn)
+        if statement["Effect"] == "Deny" and named:
+            return False
+        is_allowed = is_allowed or (named and "Condition" not in statement)
+    return is_allowed
+
+
+def _statements(text: str) -> Iterator[dict[str, Any]]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _malformed("This policy contains invalid Json") from error
+    if not isinstance(document, dict) or document.get("Version", VERSIONS[0]) not in VERSIONS:
+        raise _malformed("The policy must be an object whose Version is 2012-10-17 or 2008-10-17.")
+    statements = document.get("Statement")
+    listed: list[Any] = statements if isinstance(statements, list) else [statements]
+    if not listed:
+        raise _malformed("The policy has no statements.")
+    for statement in listed:
+        _check_statement(statement)
+        yield statement
+
+
+def _check_statement(statement: Any) -> None:
+    if not isinstance(statement, dict):
+        raise _malformed("Syntax errors in policy: a Statement must be an object.")
+    unknown = set(statement) - _STATEMENT_KEYS
+    if unknown:
+        raise _malformed(f"Syntax errors in policy: unknown element {min(unknown)[:64]!r}.")
+    if statement.get("Effect") not in ("Allow", "Deny"):
+        raise _malformed("Syntax errors in policy: Effect must be Allow or Deny.")
+    if ("Action" in statement) == ("NotAction" in statement):
+        raise _malformed("Policy statement must contain actions.")
+    for name in ("Action", "NotAction", "Resource", "NotResource"):
+        if name in statement and not all(isinstance(item, str) for item in _listed(statement[name])):
+            raise _malformed(f"Syntax errors in policy: {name} must be a text or a list of texts.")
+    if not isinstance(statement.get("Condition", {}), dict):
+        raise _malformed("Syntax errors in policy: Condition must be an object.")
+    principal = statement.get("Principal", statement.get("NotPrincipal", "*"))
+    if principal != "*" and not isinstance(principal, dict):
+        raise _malformed('Syntax errors in policy: Principal must be "*" or an object.')
+
+
+def _is_about_assuming(statement: dict[str, Any]) -> bool:
+    matches = any(fnmatch.fnmatchcase("sts:assumerole", action.lower()) for action in _listed(statement.get("Action")))
+    return matches if "Action" in statement else False
+
+
+def _names(statement: dict[str, Any], account_id: str, principal_arn: str) -> bool:
+    """Whether the statement's Principal is this one; NotPrincipal lets nobody in."""
+    principal = statement.get("Principal")
+    if principal == "*":
+        return True
+    if not isinstance(principal, dict):
+        return False
+    account = (account_id, f"arn:aws:iam::{account_id}:root", principal_arn, _role_arn(principal_arn), "*")
+    return any(name in account for name in _listed(principal.get("AWS")))
+
+
+def _role_arn(principal_arn: str) -> str:
+    """The role behind an assumed-role session, or the principal itself."""
+    head, found, rest = principal_arn.replace(":sts:", ":iam:").partition(":assumed-role/")
+    return f"{head}:role/{rest.partition('/')[0]}" if found else principal_arn
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _malformed(message: str) -> AwsError:
+    return AwsError("MalformedPolicyDocument", message)

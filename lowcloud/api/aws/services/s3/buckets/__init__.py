@@ -1,0 +1,33 @@
+"""Buckets: their life in buckets.py, and one module for each family of their configurations."""
+
+from lowcloud.api.aws.services.s3.buckets import (
+    acl,
+    buckets,
+    cors,
+    defaults,
+    encryption,
+    lifecycle,
+    notification,
+    object_lock,
+    ownership,
+    policy,
+    public_access,
+    tagging,
+    versioning,
+)
+
+__all__ = [
+    "acl",
+    "buckets",
+    "cors",
+    "defaults",
+    "encryption",
+    "lifecycle",
+    "notification",
+    "object_lock",
+    "ownership",
+    "policy",
+    "public_access",
+    "tagging",
+    "versioning",
+]

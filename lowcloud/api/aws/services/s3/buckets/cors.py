@@ -1,0 +1,66 @@
+"""From which web pages browsers may use a bucket: the rules as they are put; ../cors.py applies them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request
+from lowcloud.api.aws.services.s3.buckets.documents import absent, malformed, storable
+from lowcloud.api.aws.services.s3.cors import KIND, METHODS
+from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.storage.buckets import configurations
+
+MOST_RULES = 100
+LONGEST_ID = 255
+
+
+@s3_operation("PutBucketCors")
+def put_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answer:
+    rules = request["CORSConfiguration"]["CORSRules"]
+    if not rules:
+        raise malformed()
+    if len(rules) > MOST_RULES:
+        raise _invalid(f"The number of CORS rules should not exceed allowed limit of {MOST_RULES} rules.")
+    for rule in rules:
+        _check(rule)
+    configurations.put(context, request["Bucket"], KIND, {"CORSRules": storable(rules)})
+    return {}
+
+
+@s3_operation("GetBucketCors")
+def get_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answer:
+    kept = configurations.get(context, request["Bucket"], KIND)
+    if kept is None:
+        raise absent("NoSuchCORSConfiguration", "The CORS configuration does not exist", request["Bucket"])
+    return kept
+
+
+@s3_operation("DeleteBucketCors")
+def delete_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answer:
+    configurations.remove(context, request["Bucket"], KIND)
+    return {}
+
+
+def _check(rule: Mapping[str, Any]) -> None:
+    if not rule["AllowedMethods"] or not rule["AllowedOrigins"]:
+        raise malformed()
+    if len(rule.get("ID", "")) > LONGEST_ID or rule.get("MaxAgeSeconds", 0) < 0:
+        raise malformed()
+    for method in rule["AllowedMethods"]:
+        if method not in METHODS:
+            raise _invalid(f"Found unsupported HTTP method in CORS config. Unsupported method is {method}")
+    for member, name in (("AllowedOrigins", "AllowedOrigin"), ("AllowedHeaders", "AllowedHeader")):
+        for text in rule.get(member, ()):
+            if text.count("*") > 1:
+                raise _invalid(f'{name} "{text}" can not have more than one wildcard.')
+    for text in rule.get("ExposeHeaders", ()):
+        if "*" in text:
+            raise _invalid(
+                f'ExposeHeader "{text}" contains wildcard. We currently do not support wildcard for ExposeHeader.'
+            )
+
+
+def _invalid(sentence: str) -> AwsError:
+    return AwsError("InvalidRequest", sentence)

@@ -1,0 +1,30 @@
+"""Configurations that no bucket here can have otherwise: who pays, and transfer acceleration."""
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request
+from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.storage.buckets import buckets
+
+
+@s3_operation("GetBucketRequestPayment")
+def get_bucket_request_payment(context: Context, _caller: Caller, request: Request) -> Answer:
+    buckets.find(context, request["Bucket"])
+    return {"Payer": "BucketOwner"}
+
+
+@s3_operation("PutBucketRequestPayment")
+def put_bucket_request_payment(context: Context, _caller: Caller, request: Request) -> Answer:
+    """The owner pays, as ever; nobody else can."""
+    buckets.find(context, request["Bucket"])
+    if request["RequestPaymentConfiguration"]["Payer"] != "BucketOwner":
+        raise AwsError("NotImplemented", "Lowcloud has no requester-pays buckets.", 501)
+    return {}
+
+
+@s3_operation("GetBucketAccelerateConfiguration")
+def get_bucket_accelerate_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
+    """A bucket that never was accelerated has no Status."""
+    buckets.find(context, request["Bucket"])
+    return {}

@@ -1,0 +1,141 @@
+"""Whom to tell of what happens in a bucket: kept as it is put, once it makes sense; core records what they ask for.
+
+Source: Amazon S3 User Guide, "Event notification types and destinations".
+"""
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from lowcloud.api.aws.operations import Answer, Request
+from lowcloud.api.aws.services.s3.buckets.documents import invalid, storable
+from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.storage.buckets import buckets, configurations
+from lowcloud.core.storage.objects import notifications
+from lowcloud.core.storage.objects.notifications import NotificationRule
+
+KIND = "notification"
+LONGEST_VALUE = 1024
+_DESTINATIONS = {  # the member that lists configurations, the one that names where to, and what it must look like
+    "TopicConfigurations": ("TopicArn", r"arn:aws[\w-]*:sns:[\w-]+:\d{12}:[\w-]{1,256}(\.fifo)?"),
+    "QueueConfigurations": ("QueueArn", r"arn:aws[\w-]*:sqs:[\w-]+:\d{12}:[\w-]{1,80}(\.fifo)?"),
+    "LambdaFunctionConfigurations": (
+        "LambdaFunctionArn",
+        r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]{1,64}(:[\w$-]+)?",
+    ),
+}
+
+EVENTS = {  # those that happen here, by what core records them as; S3 has more, of what is not done here
+    notifications.PUT: "s3:ObjectCreated:Put",
+    notifications.POSTED: "s3:ObjectCreated:Post",
+    notifications.COPIED: "s3:ObjectCreated:Copy",
+    notifications.COMPLETED: "s3:ObjectCreated:CompleteMultipartUpload",
+    "removed:delete": "s3:ObjectRemoved:Delete",
+    "removed:marker": "s3:ObjectRemoved:DeleteMarkerCreated",
+    "expired:delete": "s3:LifecycleExpiration:Delete",
+    "expired:marker": "s3:LifecycleExpiration:DeleteMarkerCreated",
+    notifications.TAGGED: "s3:ObjectTagging:Put",
+    notifications.UNTAGGED: "s3:ObjectTagging:Delete",
+    notifications.SHARED: "s3:ObjectAcl:Put",
+}
+
+
+@dataclass(frozen=True)
+class _Rule:
+    events: frozenset[str]
+    prefix: str
+    suffix: str
+
+
+@s3_operation("PutBucketNotificationConfiguration", ignored=("SkipDestinationValidation",))
+def put_bucket_notification_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
+    """An empty configuration removes what was there."""
+    wanted = request["NotificationConfiguration"]
+    document: dict[str, Any] = {member: [_named(item) for item in wanted.get(member, ())] for member in _DESTINATIONS}
+    if "EventBridgeConfiguration" in wanted:
+        document["EventBridgeConfiguration"] = {}
+    _check(document)
+    notifications.configure(context, request["Bucket"], KIND, storable(document), _recorded(document))
+    return {}
+
+
+@s3_operation("GetBucketNotificationConfiguration")
+def get_bucket_notification_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
+    buckets.find(context, request["Bucket"])
+    return configurations.get(context, request["Bucket"], KIND) or {}
+
+
+def _recorded(document: Mapping[str, Any]) -> list[NotificationRule]:
+    """What to record for those who are to be told; an event bus is told of everything."""
+    asked = [_rule(item) for member in _DESTINATIONS for item in document[member]]
+    rules = [
+        NotificationRule([kind for kind in EVENTS if _asks_for(rule, kind)], rule.prefix, rule.suffix) for rule in asked
+    ]
+    everything = [NotificationRule(list(EVENTS))] if "EventBridgeConfiguration" in document else []
+    return [rule for rule in rules if rule.kinds] + everything
+
+
+def _asks_for(rule: _Rule, kind: str) -> bool:
+    return any(_is_same(event, EVENTS[kind]) for event in rule.events)
+
+
+def _named(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {**item, "Id": item.get("Id") or secrets.token_hex(16)}
+
+
+def _check(document: Mapping[str, Any]) -> None:
+    """Raises AwsError."""
+    items = [(member, item) for member in _DESTINATIONS for item in document[member]]
+    if len({item["Id"] for _, item in items}) < len(items):
+        raise invalid("Same ID used for multiple configurations. IDs must be unique")
+    for member, item in items:
+        name, pattern = _DESTINATIONS[member]
+        if not re.fullmatch(pattern, item[name]):
+            raise invalid("The ARN could not be parsed", ArgumentName=name, ArgumentValue=item[name])
+    for one, other in combinations([_rule(item) for _, item in items], 2):
+        if _overlap(one, other):
+            raise invalid(
+                "Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules if the prefixes "
+                "are overlapping for the same event type."
+            )
+
+
+def _rule(item: Mapping[str, Any]) -> _Rule:
+    if not item["Events"]:
+        raise invalid("A notification configuration names at least one event.")
+    values: dict[str, str] = {}
+    for name, value in _filter_rules(item):
+        if name in values:
+            raise invalid(f"Cannot specify more than one {name} rule in a filter.")
+        if len(value) > LONGEST_VALUE:
+            raise invalid(f"The size of the {name} must be less than or equal to {LONGEST_VALUE}")
+        values[name] = value
+    return _Rule(frozenset(item["Events"]), values.get("prefix", ""), values.get("suffix", ""))
+
+
+def _filter_rules(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for rule in item.get("Filter", {}).get("Key", {}).get("FilterRules", ()):
+        if "Name" not in rule:
+            raise invalid("filter rule name must be either prefix or suffix")
+        yield rule["Name"], rule.get("Value", "")
+
+
+def _overlap(one: _Rule, other: _Rule) -> bool:
+    """Whether one event of one key could be told twice."""
+    return (
+        any(_is_same(event, known) for event in one.events for known in other.events)
+        and (one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix))
+        and (one.suffix.endswith(other.suffix) or other.suffix.endswith(one.suffix))
+    )
+
+
+def _is_same(event: str, known: str) -> bool:
+    """Whether two events can be one: "s3:ObjectCreated:*" is all that begin so."""
+    return any(
+        a == b or (a.endswith(":*") and b.startswith(a.removesuffix("*"))) for a, b in ((event, known), (known, event))
+    )

@@ -1,0 +1,44 @@
+"""Who owns the objects of a bucket, and with it whether access control lists mean anything."""
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request
+from lowcloud.api.aws.services.s3.access_lists import ACL
+from lowcloud.api.aws.services.s3.buckets.documents import absent, malformed
+from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.storage.access.access_lists import OWNERS_OWN
+from lowcloud.core.storage.buckets import configurations
+from lowcloud.core.storage.buckets.buckets import OWNERSHIP
+
+RULES = {"BucketOwnerEnforced": "enforced", "BucketOwnerPreferred": "preferred", "ObjectWriter": "writer"}
+
+
+@s3_operation("PutBucketOwnershipControls")
+def put_bucket_ownership_controls(context: Context, _caller: Caller, request: Request) -> Answer:
+    rules = request["OwnershipControls"]["Rules"]
+    if len(rules) != 1:
+        raise malformed()
+    rule = RULES[rules[0]["ObjectOwnership"]]
+    kept = configurations.get(context, request["Bucket"], ACL)
+    if rule == "enforced" and kept is not None and kept != OWNERS_OWN:
+        sentence = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+        raise AwsError("InvalidBucketAclWithObjectOwnership", sentence)
+    configurations.put(context, request["Bucket"], OWNERSHIP, {"rule": rule})
+    return {}
+
+
+@s3_operation("GetBucketOwnershipControls")
+def get_bucket_ownership_controls(context: Context, _caller: Caller, request: Request) -> Answer:
+    kept = configurations.get(context, request["Bucket"], OWNERSHIP)
+    if kept is None:
+        sentence = "The bucket ownership controls were not found"
+        raise absent("OwnershipControlsNotFoundError", sentence, request["Bucket"])
+    said = next(name for name, rule in RULES.items() if rule == kept["rule"])
+    return {"OwnershipControls": {"Rules": [{"ObjectOwnership": said}]}}
+
+
+@s3_operation("DeleteBucketOwnershipControls")
+def delete_bucket_ownership_controls(context: Context, _caller: Caller, request: Request) -> Answer:
+    configurations.remove(context, request["Bucket"], OWNERSHIP)
+    return {}

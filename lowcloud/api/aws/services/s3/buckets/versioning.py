@@ -1,0 +1,27 @@
+"""Whether a bucket keeps the versions of its objects."""
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request
+from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.storage.buckets import buckets
+
+_STATES = {"Enabled": buckets.ENABLED, "Suspended": buckets.SUSPENDED}
+
+
+@s3_operation("PutBucketVersioning", refused=("MFA", "VersioningConfiguration.MFADelete=Enabled"))
+def put_bucket_versioning(context: Context, _caller: Caller, request: Request) -> Answer:
+    status = request["VersioningConfiguration"].get("Status")
+    if status is None:
+        sentence = "The Versioning element must be specified"
+        raise AwsError("IllegalVersioningConfigurationException", sentence)
+    buckets.set_versioning(context, request["Bucket"], _STATES[status])
+    return {}
+
+
+@s3_operation("GetBucketVersioning")
+def get_bucket_versioning(context: Context, _caller: Caller, request: Request) -> Answer:
+    """A bucket that never was asked to keep versions has no Status."""
+    kept = buckets.find(context, request["Bucket"]).versioning
+    return {"Status": next((status for status, state in _STATES.items() if state == kept), None)}

@@ -1,0 +1,94 @@
+"""Bodies and their checksums on the wire: what the client claims in headers and trailers, and what answers tell."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Request
+from lowcloud.core.storage.objects.bodies import Claims
+from lowcloud.core.storage.objects.checksums import ALGORITHMS, DEFAULT_ALGORITHM, MD5, Checksum
+
+_PREFIX = "x-amz-checksum-"
+
+
+@dataclass(frozen=True)
+class Announced:
+    """Which checksum a body comes with, and where its value will be."""
+
+    algorithm: str | None
+    claims: Claims
+    is_claimed: bool  # else it is only wanted
+
+    @property
+    def kept(self) -> str:
+        """The algorithm to keep a checksum by."""
+        return self.algorithm or DEFAULT_ALGORITHM
+
+
+def body_of(request: Request) -> Iterable[bytes]:
+    """The payload, in pieces."""
+    body = request.get("Body", b"")
+    return [body] if isinstance(body, bytes) else body
+
+
+def quoted(etag: str) -> str:
+    """An entity tag as headers and documents have it."""
+    return f'"{etag}"'
+
+
+def announced(request: Request) -> Announced:
+    """The checksum of the request's body. Raises AwsError where there are several."""
+    body = request.get("Body", b"")
+    in_headers = claimed(request)
+    in_trailers = [
+        name.removeprefix(_PREFIX).upper() for name in getattr(body, "announced", ()) if name.startswith(_PREFIX)
+    ]
+    names = [*in_headers, *(name for name in in_trailers if name in ALGORITHMS)]
+    if len(names) > 1:
+        sentence = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+        raise AwsError("InvalidRequest", sentence)
+    md5 = {MD5: request["ContentMD5"]} if "ContentMD5" in request else {}
+    if md5 and in_headers.get(MD5, md5[MD5]) != md5[MD5]:
+        raise AwsError("BadDigest", "The Content-MD5 and the x-amz-checksum-md5 you specified are not the same.")
+
+    def claims() -> Mapping[str, str]:
+        trailers: Mapping[str, str] = getattr(body, "trailers", {})
+        trailing = {name: trailers[_PREFIX + name.lower()] for name in names if _PREFIX + name.lower() in trailers}
+        return {**md5, **in_headers, **trailing}
+
+    return Announced(names[0] if names else request.get("ChecksumAlgorithm"), claims, bool(names))
+
+
+def announced_body(request: Request) -> Announced:
+    """The checksum of a request's body, which must be there where x-amz-sdk-checksum-algorithm says so.
+
+    Raises AwsError.
+    """
+    checksum = announced(request)
+    said = request.get("ChecksumAlgorithm")
+    if said is None:
+        return checksum
+    if not checksum.is_claimed:
+        sentence = "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer"
+        raise AwsError("InvalidRequest", f"{sentence} headers were found.")
+    if said != checksum.algorithm:
+        raise AwsError("InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
+    return checksum
+
+
+def claimed(members: Mapping[str, str]) -> dict[str, str]:
+    """The members that are checksums, base64 by algorithm."""
+    values = {name: members.get(f"Checksum{name}") for name in ALGORITHMS}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def told(checksum: Checksum | None) -> dict[str, str]:
+    """The members of an answer that tell an object's checksum."""
+    if checksum is None:
+        return {}
+    return {f"Checksum{checksum.algorithm}": checksum.value, "ChecksumType": told_type(checksum.is_composite)}
+
+
+def told_type(is_composite: bool) -> str:
+    """What a checksum is over."""
+    return "COMPOSITE" if is_composite else "FULL_OBJECT"

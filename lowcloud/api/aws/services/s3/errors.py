@@ -1,0 +1,191 @@
+"""Core's errors in the words of S3."""
+
+from collections.abc import Callable
+from email.utils import formatdate
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Request
+from lowcloud.core.errors import (
+    AlreadyExistsError,
+    CloudError,
+    ForbiddenError,
+    InUseError,
+    InvalidError,
+    NotFoundError,
+    StorageFullError,
+)
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.multipart import completions
+from lowcloud.core.storage.objects import (
+    bodies,
+    byte_ranges,
+    checksums,
+    copies,
+    locks,
+    metadata,
+    objects,
+    preconditions,
+    versions,
+)
+from lowcloud.core.storage.objects.bodies import LARGEST_BODY_BYTES
+
+_WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, sentence (None: core's own)
+    AlreadyExistsError: (
+        "BucketAlreadyOwnedByYou",
+        409,
+        "Your previous request to create the named bucket succeeded and you already own it.",
+    ),
+    InUseError: ("BucketNotEmpty", 409, "The bucket you tried to delete is not empty"),
+    InvalidError: ("InvalidRequest", 400, None),
+    locks.LockedError: ("AccessDenied", 403, "Access Denied because object protected by object lock."),
+    locks.NotLockableError: ("InvalidRequest", 400, "Bucket is missing Object Lock Configuration"),
+    ForbiddenError: ("AccessDenied", 403, "Access Denied"),
+    metadata.CustomerKeyRequiredError: (
+        "InvalidRequest",
+        400,
+        "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to "
+        "retrieve the object.",
+    ),
+    metadata.CustomerKeyNotAllowedError: (
+        "InvalidRequest",
+        400,
+        "The encryption parameters are not applicable to this object.",
+    ),
+    metadata.WrongCustomerKeyError: (
+        "AccessDenied",
+        403,
+        "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.",
+    ),
+    StorageFullError: ("InsufficientStorage", 507, None),
+    buckets.InvalidBucketNameError: ("InvalidBucketName", 400, "The specified bucket is not valid."),
+    buckets.ObjectLockRequiredError: (
+        "InvalidBucketState",
+        409,
+        "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
+    ),
+    buckets.NotVersionedError: (
+        "InvalidBucketState",
+        409,
+        "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
+    ),
+    objects.KeyTooLongError: ("KeyTooLongError", 400, "Your key is too long"),
+    byte_ranges.UnknownPartError: ("InvalidPartNumber", 416, "The requested partnumber is not satisfiable"),
+    copies.SourceTooLargeError: (
+        "InvalidRequest",
+        400,
+        f"The specified copy source is larger than the maximum allowable size for a copy source: {LARGEST_BODY_BYTES}",
+    ),
+    bodies.TooLargeError: ("EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size"),
+    completions.PartsOutOfOrderError: (
+        "InvalidPartOrder",
+        400,
+        "The list of parts was not in ascending order. Parts must be ordered by part number.",
+    ),
+}
+
+
+def in_words_of_s3(error: CloudError, request: Request, operation: str = "") -> AwsError:
+    """The AwsError that says the same; what core has not told apart stays InvalidRequest."""
+    if isinstance(error, versions.DeletedError | versions.DeleteMarkerError):
+        return _marker(error, request, operation)
+    for kind, say in _SAID_WITH_FIELDS.items():
+        if isinstance(error, kind):
+            return say(error, request)
+    for kind, (code, status, sentence) in _WORDS.items():
+        if isinstance(error, kind):
+            return AwsError(code, sentence or str(error), status)
+    return AwsError("InvalidRequest", str(error))
+
+
+def _not_found(error: NotFoundError, request: Request) -> AwsError:
+    if error.kind == "bucket":
+        fields = {"BucketName": error.name}
+        return AwsError("NoSuchBucket", "The specified bucket does not exist", 404, fields)
+    if error.kind == "upload":
+        sentence = (
+            "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
+            "completed."
+        )
+        return AwsError("NoSuchUpload", sentence, 404, {"UploadId": error.name})
+    if error.kind == "version":
+        fields = {"Key": request.get("Key", ""), "VersionId": error.name}
+        return AwsError("NoSuchVersion", "The specified version does not exist.", 404, fields)
+    return AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": error.name})
+
+
+def _marker(error: versions.DeletedError | versions.DeleteMarkerError, request: Request, operation: str) -> AwsError:
+    """What was asked of a delete marker: to read it finds nothing, or is not allowed; to change it never is."""
+    marker, is_newest = error.marker, isinstance(error, versions.DeletedError)
+    headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version}
+    is_source = "CopySource" in request
+    if is_newest and (is_source or not operation.startswith(("Put", "Delete"))):
+        return AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": marker.key}, headers)
+    if is_source:
+        sentence = "The source of a copy request may not specifically refer to a delete marker by version id."
+        return AwsError("InvalidRequest", sentence)
+    headers |= {"allow": "DELETE", "last-modified": formatdate(int(marker.modified_at), usegmt=True)}
+    method = next((verb.upper() for verb in ("Put", "Delete", "Head") if operation.startswith(verb)), "GET")
+    sentence, fields = "The specified method is not allowed against this resource.", {"ResourceType": "DeleteMarker"}
+    return AwsError("MethodNotAllowed", sentence, 405, {"Method": method, **fields}, headers)
+
+
+def _outside(error: byte_ranges.RangeNotSatisfiableError, request: Request) -> AwsError:
+    fields = {"RangeRequested": request.get("Range", ""), "ActualObjectSize": error.size}
+    headers = {"content-range": f"bytes */{error.size}"}
+    return AwsError("InvalidRange", "The requested range is not satisfiable", 416, fields, headers)
+
+
+def _condition_failed(error: preconditions.PreconditionFailedError, _request: Request) -> AwsError:
+    sentence = "At least one of the pre-conditions you specified did not hold"
+    return AwsError("PreconditionFailed", sentence, 412, {"Condition": error.condition})
+
+
+def _not_modified(error: preconditions.NotModifiedError, request: Request) -> AwsError:
+    if "CopySource" in request:  # the copy is what did not happen
+        return _condition_failed(preconditions.PreconditionFailedError("x-amz-copy-source-If-None-Match"), request)
+    headers = {"etag": f'"{error.etag}"', "last-modified": formatdate(int(error.modified_at), usegmt=True)}
+    return AwsError("NotModified", "Not Modified", 304, headers=headers)
+
+
+def _bad_digest(error: checksums.DigestMismatchError, _request: Request) -> AwsError:
+    name = "Content-MD5" if error.algorithm == checksums.MD5 else error.algorithm
+    return AwsError("BadDigest", f"The {name} you specified did not match the calculated checksum.")
+
+
+def _invalid_digest(error: checksums.InvalidDigestError, _request: Request) -> AwsError:
+    if error.algorithm == checksums.MD5:
+        return AwsError("InvalidDigest", "The Content-MD5 you specified was invalid.")
+    return AwsError("InvalidRequest", f"Value for x-amz-checksum-{error.algorithm.lower()} header is invalid.")
+
+
+def _part_missing(error: completions.PartMissingError, request: Request) -> AwsError:
+    sentence = (
+        "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified "
+        "entity tag may not match the part's entity tag."
+    )
+    wanted = error.wanted
+    fields = {"UploadId": request.get("UploadId", ""), "PartNumber": wanted.number, "ETag": wanted.etag.strip('"')}
+    return AwsError("InvalidPart", sentence, fields=fields)
+
+
+def _part_too_small(error: completions.PartTooSmallError, _request: Request) -> AwsError:
+    part = error.part
+    fields = {
+        "ProposedSize": part.size,
+        "MinSizeAllowed": completions.SMALLEST_PART_BYTES,
+        "PartNumber": part.number,
+        "ETag": part.etag,
+    }
+    return AwsError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size", fields=fields)
+
+
+_SAID_WITH_FIELDS: dict[type[CloudError], Callable[..., AwsError]] = {
+    NotFoundError: _not_found,
+    byte_ranges.RangeNotSatisfiableError: _outside,
+    preconditions.PreconditionFailedError: _condition_failed,
+    preconditions.NotModifiedError: _not_modified,
+    checksums.DigestMismatchError: _bad_digest,
+    checksums.InvalidDigestError: _invalid_digest,
+    completions.PartMissingError: _part_missing,
+    completions.PartTooSmallError: _part_too_small,
+}

@@ -1,0 +1,206 @@
+"""Uploads from browsers' forms: who signed the form's policy, what it allows, and the put of an object that it means.
+
+Source: Amazon S3 API Reference, "Authenticating requests in browser-based uploads using POST".
+"""
+
+import hmac
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from lowcloud.api.aws import errors
+from lowcloud.api.aws.auth import signature_v2
+from lowcloud.api.aws.auth.signature import ALGORITHM, SignatureError, SignatureFault, signing_key
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.http import HttpRequest, HttpResponse
+from lowcloud.api.aws.protocol.formats import xml
+from lowcloud.api.aws.request_bodies import RequestBody
+from lowcloud.api.aws.services.s3.multipart_form import Upload, read_upload
+from lowcloud.api.aws.services.s3.post_policy import Limits, check_policy
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import (
+    ANONYMOUS,
+    Caller,
+    Credentials,
+    TokenExpiredError,
+    UnknownKeyError,
+    find_credentials,
+)
+
+_OLD_PROOF = ("awsaccesskeyid", "signature")
+_NEW_PROOF = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
+_PROOF = (*_OLD_PROOF, *_NEW_PROOF, "x-amz-security-token")
+_KEPT = ("cache-control", "content-type", "content-disposition", "content-encoding", "content-language", "expires")
+_AS_HEADERS = {"acl": "x-amz-acl", "content-md5": "content-md5", **{name: name for name in _KEPT}}
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form as the put that it means, and how its sender wants to be answered."""
+
+    request: HttpRequest
+    file: RequestBody
+    caller: Caller
+    bucket: str
+    key: str
+    redirect: str | None
+    status: str
+    location: str
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Of the put's path."""
+        return {"Bucket": quote(self.bucket), "Key": quote(self.key)}
+
+
+def is_form(request: HttpRequest) -> bool:
+    """Whether a request is a form's."""
+    content_type = request.headers.get("content-type", "").lower()
+    return request.method == "POST" and content_type.startswith("multipart/form-data")
+
+
+def read_form(context: Context, request: HttpRequest, bucket: str, pieces: Iterator[bytes]) -> Form:
+    """The form up to the beginning of its file. Raises AwsError and SignatureError; the file's reader AwsError too."""
+    upload = read_upload(request.headers.get("content-type", ""), pieces)
+    fields = _filled(upload)
+    key = fields.get("key")
+    if not key:
+        sentence = (
+            "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields."
+        )
+        raise AwsError("InvalidArgument", sentence, fields={"ArgumentName": "key", "ArgumentValue": ""})
+    caller, limits = ANONYMOUS, None
+    if "policy" in fields:
+        caller = _signer(context, fields)
+        named, written = {**fields, "bucket": bucket}, {**upload.fields, "bucket": bucket}
+        limits = check_policy(fields["policy"], named, written, context.now())
+    elif any(name in fields for name in _PROOF):
+        raise AwsError("InvalidArgument", "Bucket POST must contain a field named 'policy'.")
+    path = f"/{quote(bucket)}/{quote(key)}"
+    file = RequestBody(_within(upload.file, limits), None)
+    file.is_incoming = file.is_of_form = True
+    return Form(
+        request=HttpRequest("PUT", path, "", {**_headers(fields), "host": request.host}, request.id),
+        file=file,
+        caller=caller,
+        bucket=bucket,
+        key=key,
+        redirect=fields.get("success_action_redirect", fields.get("redirect")),
+        status=fields.get("success_action_status", "204"),
+        location=f"http://{request.host}{path}",
+    )
+
+
+def answer(form: Form, put: HttpResponse) -> HttpResponse:
+    """What the form's sender gets for an object that has been put."""
+    headers = {**put.headers, "location": form.location}
+    etag = put.headers["etag"]
+    redirected = _redirected(form, etag)
+    if redirected is not None:
+        return HttpResponse(303, {**headers, "location": redirected})
+    if form.status != "201":
+        return HttpResponse(200 if form.status == "200" else 204, headers)
+    told = {"Location": form.location, "Bucket": form.bucket, "Key": form.key, "ETag": etag}
+    content = "".join(f"<{name}>{xml.escape(value)}</{name}>" for name, value in told.items())
+    body = f"{xml.DECLARATION}<PostResponse>{content}</PostResponse>".encode()
+    return HttpResponse(201, {**headers, "content-type": "application/xml"}, body)
+
+
+def _filled(upload: Upload) -> dict[str, str]:
+    """The fields with the file's name in place of ${filename}; browsers may send its whole path."""
+    name = upload.filename.replace("\\", "/").rpartition("/")[2]
+    return {field: value.replace("${filename}", name) for field, value in upload.fields.items()}
+
+
+def _signer(context: Context, fields: Mapping[str, str]) -> Caller:
+    """Who signed the policy. Raises AwsError and SignatureError."""
+    is_old = "awsaccesskeyid" in fields
+    if is_old and any(name in fields for name in _NEW_PROOF):
+        raise AwsError("InvalidRequest", "Only one auth mechanism allowed: Signature Version 4, or Version 2.")
+    for name in _OLD_PROOF if is_old else _NEW_PROOF:
+        if not fields.get(name):
+            raise AwsError("InvalidArgument", f"Bucket POST must contain a field named '{name}'.")
+    return _old_signer(context, fields) if is_old else _new_signer(context, fields)
+
+
+def _old_signer(context: Context, fields: Mapping[str, str]) -> Caller:
+    credentials = _credentials(context, fields["awsaccesskeyid"], fields.get("x-amz-security-token"))
+    signature_v2.check(fields["policy"], credentials.secret_access_key, fields["signature"])
+    return credentials.caller
+
+
+def _new_signer(context: Context, fields: Mapping[str, str]) -> Caller:
+    if fields["x-amz-algorithm"] != ALGORITHM:
+        raise AwsError("InvalidArgument", f"X-Amz-Algorithm only supports {ALGORITHM}.")
+    parts = fields["x-amz-credential"].split("/")
+    if len(parts) != 5 or parts[3:] != ["s3", "aws4_request"] or not fields["x-amz-date"].startswith(parts[1]):
+        raise AwsError("InvalidArgument", "X-Amz-Credential must have the form KEY/YYYYMMDD/REGION/s3/aws4_request.")
+    key_id, date, region, service, _ = parts
+    credentials = _credentials(context, key_id, fields.get("x-amz-security-token"))
+    key = signing_key(credentials.secret_access_key, date, region, service)
+    expected = hmac.digest(key, fields["policy"].encode(), "sha256").hex()
+    if not hmac.compare_digest(expected.encode(), fields["x-amz-signature"].encode()):
+        raise SignatureError(
+            SignatureFault.MISMATCH,
+            "The signature of the form's policy does not match: check your key and signing method.",
+        )
+    return credentials.caller
+
+
+def _credentials(context: Context, key_id: str, token: str | None) -> Credentials:
+    try:
+        return find_credentials(context, key_id, token)
+    except TokenExpiredError as error:
+        raise SignatureError(SignatureFault.EXPIRED_TOKEN, "The provided token has expired.") from error
+    except UnknownKeyError as error:
+        raise SignatureError(
+            SignatureFault.UNKNOWN_KEY if token is None else SignatureFault.BAD_TOKEN, str(error)
+        ) from error
+
+
+def _headers(fields: Mapping[str, str]) -> dict[str, str]:
+    """The fields that are headers of a put."""
+    headers = {}
+    for name, value in fields.items():
+        if name in _AS_HEADERS:
+            headers[_AS_HEADERS[name]] = value
+        elif name.startswith("x-amz-") and name not in _PROOF:
+            headers[name] = value
+    if "tagging" in fields:
+        headers["x-amz-tagging"] = _tagging(fields["tagging"])
+    return headers
+
+
+def _tagging(document: str) -> str:
+    """Tags as a header has them, from the document that a form has."""
+    root = xml.loads(document.encode())
+    sets = [element for element in root.children if element.name == "TagSet"]
+    tags = [{child.name: child.text for child in tag.children} for element in sets for tag in element.children]
+    if any(tag.keys() != {"Key", "Value"} for tag in tags):
+        raise xml.MalformedXmlError("a Tag has a Key and a Value.")
+    return urlencode([(tag["Key"], tag["Value"]) for tag in tags])
+
+
+def _within(file: Iterator[bytes], limits: Limits | None) -> Iterator[bytes]:
+    """The file; raises AwsError where it has more or fewer bytes than the policy allows."""
+    size = 0
+    for piece in file:
+        size += len(piece)
+        if limits is not None and size > limits.most:
+            raise errors.too_large(size, limits.most)
+        yield piece
+    if limits is not None and size < limits.least:
+        fields = {"ProposedSize": size, "MinSizeAllowed": limits.least}
+        raise AwsError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size", fields=fields)
+
+
+def _redirected(form: Form, etag: str) -> str | None:
+    """Where to send the browser, or None where the form names no address that it can go to."""
+    try:
+        parts = urlsplit(form.redirect or "")
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        return None
+    told = [*parse_qsl(parts.query, keep_blank_values=True), ("bucket", form.bucket), ("key", form.key), ("etag", etag)]
+    return urlunsplit(parts._replace(query=urlencode(told)))

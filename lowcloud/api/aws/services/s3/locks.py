@@ -1,0 +1,51 @@
+"""Locks of objects on the wire: retention and legal hold, as headers ask for them and answers tell them."""
+
+from datetime import datetime
+from typing import Any
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Request
+from lowcloud.core.context import Context
+from lowcloud.core.storage.objects.locks import UNLOCKED, Lock
+
+ON, OFF = "ON", "OFF"
+# A hold that some other event ends: newer than the documentation of it.
+EVENT_HOLD = ("ObjectLockEventHold", "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears")
+
+
+def asked_lock(context: Context, request: Request) -> Lock:
+    """The lock that a request wants for a new object. Raises AwsError."""
+    mode, until = request.get("ObjectLockMode"), request.get("ObjectLockRetainUntilDate")
+    hold = request.get("ObjectLockLegalHoldStatus")
+    if mode is None and until is None and hold is None:
+        return UNLOCKED
+    if (mode is None) != (until is None):
+        sentence = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied"
+        raise AwsError("InvalidArgument", sentence)
+    if mode is None or until is None:
+        return Lock(legal_hold=hold == ON)
+    return Lock(mode.lower(), future(context, until), None if hold is None else hold == ON)
+
+
+def told_lock(lock: Lock) -> dict[str, Any]:
+    """The members of an answer that tell a lock."""
+    if lock is UNLOCKED:
+        return {}
+    return {
+        "ObjectLockMode": None if lock.retention is None else lock.retention.upper(),
+        "ObjectLockRetainUntilDate": lock.retain_until,
+        "ObjectLockLegalHoldStatus": told_hold(lock),
+    }
+
+
+def told_hold(lock: Lock) -> str | None:
+    """Whether there is a legal hold, where anything was ever said of it."""
+    return None if lock.legal_hold is None else (ON if lock.legal_hold else OFF)
+
+
+def future(context: Context, until: datetime) -> float:
+    """A time to retain until, in seconds since the epoch. Raises AwsError for one that has passed."""
+    if until.timestamp() <= context.now():
+        fields = {"ArgumentName": "RetainUntilDate", "ArgumentValue": until.isoformat()}
+        raise AwsError("InvalidArgument", "The retain until date must be in the future!", fields=fields)
+    return until.timestamp()

@@ -1,0 +1,25 @@
+"""The access control list of an object."""
+
+from lowcloud.api.aws.operations import Answer, Request
+from lowcloud.api.aws.services.s3.access_lists import DISPLAY_NAMES, admit_list, owner_id, sent_list, told_list
+from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.storage.access import access_lists
+from lowcloud.core.storage.objects import objects
+
+
+@s3_operation("GetObjectAcl")
+def get_object_acl(context: Context, _caller: Caller, request: Request) -> Answer:
+    found = objects.head(context, request["Bucket"], request["Key"], version=request.get("VersionId"))
+    with context.database.read() as connection:
+        return told_list(access_lists.of_object(connection, found.bucket, found.key, found.id), owner_id(context))
+
+
+@s3_operation("PutObjectAcl", ignored=DISPLAY_NAMES)
+def put_object_acl(context: Context, _caller: Caller, request: Request) -> Answer:
+    wanted = sent_list(request, owner_id(context))
+    found = objects.head(context, request["Bucket"], request["Key"], version=request.get("VersionId"))
+    admit_list(context, found.bucket, wanted)
+    access_lists.replace_of_object(context, found, wanted)
+    return {}

@@ -1,0 +1,58 @@
+"""Attributes of an object: what is known of it and of its parts, without its bytes."""
+
+from typing import Any
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request
+from lowcloud.api.aws.services.s3.checksums import told
+from lowcloud.api.aws.services.s3.encryption import customer_key
+from lowcloud.api.aws.services.s3.headers import STANDARD, told_version
+from lowcloud.api.aws.services.s3.listing.pages import page_size
+from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.storage.multipart import uploads
+from lowcloud.core.storage.objects import metadata, objects
+from lowcloud.core.storage.objects.versions import Object
+
+
+@s3_operation("GetObjectAttributes")
+def get_object_attributes(context: Context, _caller: Caller, request: Request) -> Answer:
+    found = objects.head(context, request["Bucket"], request["Key"], version=request.get("VersionId"))
+    metadata.wrapping(found.description.encryption, customer_key(request))
+    wanted = request["ObjectAttributes"]
+    if not wanted:
+        raise AwsError("InvalidArgument", "At least one object attribute must be given.")
+    attributes: dict[str, Any] = {
+        "ETag": found.etag,  # bare, in this answer alone
+        "Checksum": _checksum(found),
+        "ObjectParts": _parts(context, found, request) if "ObjectParts" in wanted else None,
+        "StorageClass": found.storage_class or STANDARD,
+        "ObjectSize": found.size,
+    }
+    told_ones = {name: value for name, value in attributes.items() if name in wanted}
+    return {**told_ones, "LastModified": found.modified_at, **told_version(found)}
+
+
+def _checksum(found: Object) -> dict[str, str]:
+    """The object's checksum; one over parts goes without their number."""
+    return {name: value.partition("-")[0] for name, value in told(found.checksum).items()}
+
+
+def _parts(context: Context, found: Object, request: Request) -> dict[str, Any] | None:
+    """One page of the parts, with their checksums."""
+    if found.parts is None:
+        return None
+    after, limit = request.get("PartNumberMarker", 0), page_size(request, "MaxParts")
+    parts, is_truncated = uploads.parts_of(context, found.id, after=after, limit=limit)
+    algorithm = found.checksum.algorithm if found.checksum else None
+    return {
+        "TotalPartsCount": found.parts,
+        "PartNumberMarker": after,
+        "NextPartNumberMarker": parts[-1].number if parts else after,
+        "MaxParts": limit,
+        "IsTruncated": is_truncated,
+        "Parts": [
+            {"PartNumber": part.number, "Size": part.size, f"Checksum{algorithm}": part.checksum} for part in parts
+        ],
+    }

@@ -1,0 +1,95 @@
+"""Deleting objects, one or many at a time."""
+
+from typing import Any
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request
+from lowcloud.api.aws.services.s3.errors import in_words_of_s3
+from lowcloud.api.aws.services.s3.headers import checked_version, delete_conditions
+from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.core.context import Context
+from lowcloud.core.errors import CloudError
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.objects import deletions, objects
+from lowcloud.core.storage.objects.deletions import Deletion
+
+MOST_DELETED = 1000
+
+
+@s3_operation("DeleteObject", refused=("MFA",))
+def delete_object(context: Context, _caller: Caller, request: Request) -> Answer:
+    done = deletions.delete(
+        context,
+        request["Bucket"],
+        request["Key"],
+        version=request.get("VersionId"),
+        conditions=delete_conditions(request, "IfMatch", "IfMatchLastModifiedTime", "IfMatchSize"),
+        may_bypass_governance=_may_bypass(context, request),
+    )
+    return {"VersionId": done.version, "DeleteMarker": True if done.is_marker else None}
+
+
+@s3_operation("DeleteObjects", refused=("MFA",), ignored=("ChecksumAlgorithm",))
+def delete_objects(context: Context, _caller: Caller, request: Request) -> Answer:
+    named = request["Delete"]["Objects"]
+    if not 1 <= len(named) <= MOST_DELETED:
+        raise AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate.")
+    may_bypass = _may_bypass(context, request)
+    errors: list[dict[str, Any]] = []
+    wanted: list[dict[str, Any]] = []
+    for item in named:
+        error = _why_not(item, request)
+        if error is None:
+            wanted.append(item)
+        else:
+            errors.append(error)
+    outcomes = deletions.delete_many(
+        context,
+        request["Bucket"],
+        [
+            (item["Key"], item.get("VersionId"), delete_conditions(item, "ETag", "LastModifiedTime", "Size"))
+            for item in wanted
+        ],
+        may_bypass_governance=may_bypass,
+    )
+    deleted = []
+    for item, outcome in zip(wanted, outcomes, strict=True):
+        if isinstance(outcome, CloudError):
+            errors.append(_failed(item, outcome, request))
+        else:
+            deleted.append(_done(item, outcome))
+    return {"Deleted": [] if request["Delete"].get("Quiet", False) else deleted, "Errors": errors}
+
+
+def _may_bypass(context: Context, request: Request) -> bool:
+    """Whether what governs an object may be passed by. Raises AwsError where nothing could."""
+    name = "x-amz-bypass-governance-retention"
+    if "BypassGovernanceRetention" in request and buckets.find(context, request["Bucket"]).object_lock is None:
+        sentence = f"{name} is only applicable to Object Lock enabled buckets."
+        raise AwsError("InvalidArgument", sentence, fields={"ArgumentName": name})
+    return bool(request.get("BypassGovernanceRetention", False))
+
+
+def _done(item: dict[str, Any], outcome: Deletion) -> dict[str, Any]:
+    told: dict[str, Any] = {"Key": item["Key"], "VersionId": item.get("VersionId")}
+    return told | {"DeleteMarker": True, "DeleteMarkerVersionId": outcome.version} if outcome.is_marker else told
+
+
+def _failed(item: dict[str, Any], error: CloudError, request: Request) -> dict[str, Any]:
+    said = in_words_of_s3(error, request)
+    return {"Key": item["Key"], "VersionId": item.get("VersionId"), "Code": said.code, "Message": said.message}
+
+
+def _why_not(item: dict[str, Any], request: Request) -> dict[str, Any] | None:
+    """Why an object that a batch names cannot be deleted, or None."""
+    try:
+        objects.check_key(item["Key"])
+        if "VersionId" in item:
+            checked_version(item["VersionId"])
+    except CloudError as error:
+        return _failed(item, error, request)
+    except AwsError:
+        said = {"Code": "NoSuchVersion", "Message": "The specified version does not exist."}
+        return {"Key": item["Key"], "VersionId": item["VersionId"], **said}
+    return None

@@ -1,0 +1,64 @@
+"""What every S3 operation shares: whose bucket it is, what no bucket allows, and S3's words for core's errors."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.s3.access_lists import admit_list, asked_list, asks_for_list, owner_id
+from lowcloud.api.aws.services.s3.errors import in_words_of_s3
+from lowcloud.api.aws.services.s3.headers import checked_version
+from lowcloud.core.context import Context
+from lowcloud.core.errors import CloudError
+from lowcloud.core.identity.access import Caller
+from lowcloud.store.blobs.encryption import TamperedError, WrongKeyError
+from lowcloud.store.blobs.files import BlobGoneError
+
+log = logging.getLogger("lowcloud.s3")
+Function = Callable[[Context, Caller, Any], Answer]
+
+_HAS_A_LIST_OF_ITS_OWN = ("CreateBucket", "PutBucketAcl", "PutObjectAcl")
+
+
+def s3_operation(
+    name: str, refused: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
+) -> Callable[[Function], Function]:
+    """Enter a function into the table of operations, behind the checks and with the errors that all of S3 has."""
+
+    def enter(function: Function) -> Function:
+        @operation("s3", name, refused, (*ignored, "RequestPayer"))
+        @wraps(function)
+        def perform(context: Context, caller: Caller, request: Request) -> Answer:
+            try:
+                _check(context, name, request)
+                return function(context, caller, request)
+            except CloudError as error:
+                raise in_words_of_s3(error, request, name) from error
+            except WrongKeyError as error:
+                raise AwsError("AccessDenied", "Access Denied", 403) from error
+            except (TamperedError, BlobGoneError) as error:
+                log.error("%s of %s/%s: %s", name, request.get("Bucket"), request.get("Key"), error)
+                raise AwsError("InternalError", "The object cannot be read: its bytes are damaged.", 500) from error
+
+        return perform
+
+    return enter
+
+
+def owner(context: Context) -> dict[str, str]:
+    """The account as S3 names an owner."""
+    return {"ID": owner_id(context)}
+
+
+def _check(context: Context, name: str, request: Request) -> None:
+    for member in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
+        if request.get(member, context.settings.account_id) != context.settings.account_id:
+            raise AwsError("AccessDenied", "Access Denied", 403)
+    if asks_for_list(request) and name not in _HAS_A_LIST_OF_ITS_OWN:
+        asked = asked_list(request, owner_id(context))
+        if asked is not None:
+            admit_list(context, request["Bucket"], asked)
+    if "VersionId" in request:
+        checked_version(request["VersionId"])

@@ -1,0 +1,128 @@
+"""What the policy of a browser's upload allows: when it ends, and the conditions that its fields must meet.
+
+Source: Amazon S3 API Reference, "POST policy". Names of fields are compared in lower case.
+"""
+
+import json
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from lowcloud.api.aws.errors import AwsError
+
+_NEED_NO_CONDITION = ("file", "policy", "x-amz-signature", "awsaccesskeyid", "signature")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many bytes the file may have."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class _Condition:
+    operator: str  # "eq" or "starts-with"
+    field: str
+    wanted: str
+
+    def holds(self, value: str) -> bool:
+        if self.operator == "eq":
+            return value == self.wanted
+        values = value.split(",") if self.field == "content-type" else [value]
+        return all(each.strip().startswith(self.wanted) for each in values)
+
+    def __str__(self) -> str:
+        return json.dumps([self.operator, f"${self.field}", self.wanted])
+
+
+def check_policy(encoded: str, fields: Mapping[str, str], written: Mapping[str, str], now: float) -> Limits | None:
+    """Whether the policy (base64) allows the fields; `written` has those that were sent in another form.
+
+    Raises AwsError: AccessDenied, and InvalidPolicyDocument for what is no policy.
+    """
+    policy = _decode(encoded)
+    if _expiration(policy) <= now:
+        raise _denied("Policy expired.")
+    conditions, limits = [], None
+    for item in _items(policy):
+        if isinstance(item, Limits):
+            limits = item
+        else:
+            conditions.append(item)
+    for condition in conditions:
+        said = (fields.get(condition.field, ""), written.get(condition.field, ""))
+        if not condition.holds(said[0]) and not (condition.operator == "eq" and said[1] == condition.wanted):
+            raise _denied(f"Policy Condition failed: {condition}")
+    covered = {condition.field for condition in conditions}
+    extra = [
+        name
+        for name in fields
+        if name not in covered and name not in _NEED_NO_CONDITION and not name.startswith("x-ignore-")
+    ]
+    if extra:
+        raise _denied(f"Extra input fields: {', '.join(sorted(extra))}")
+    return limits
+
+
+def _decode(encoded: str) -> dict[str, Any]:
+    try:
+        policy = json.loads(b64decode(encoded))
+    except (ValueError, RecursionError) as error:
+        raise _invalid("Invalid JSON.") from error
+    if not isinstance(policy, dict):
+        raise _invalid("Invalid JSON.")
+    return policy
+
+
+def _expiration(policy: Mapping[str, Any]) -> float:
+    """Seconds since the epoch."""
+    text = policy.get("expiration")
+    if text is None:
+        raise _invalid("Policy missing expiration.")
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError) as error:
+        raise _invalid(f"Invalid 'expiration' value: {str(text)[:64]!r}") from error
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _items(policy: Mapping[str, Any]) -> Iterator[_Condition | Limits]:
+    items = policy.get("conditions")
+    if not isinstance(items, list):
+        raise _invalid("Policy missing conditions.")
+    for item in items:
+        if isinstance(item, dict) and len(item) == 1:
+            ((field, value),) = item.items()
+            yield _condition("eq", f"${field}", value)
+        elif isinstance(item, list) and len(item) == 3 and isinstance(item[0], str):
+            operator = item[0].lower()
+            yield _limits(item) if operator == "content-length-range" else _condition(operator, item[1], item[2])
+        else:
+            raise _invalid(f"Invalid Condition: {json.dumps(item)[:128]}")
+
+
+def _condition(operator: str, field: Any, wanted: Any) -> _Condition:
+    if operator not in ("eq", "starts-with") or not isinstance(field, str) or not isinstance(wanted, str | int):
+        raise _invalid(f"Invalid Condition: {json.dumps([operator, field, wanted])[:128]}")
+    if not field.startswith("$"):
+        raise _invalid("Invalid Condition: a field is named with a $ before it.")
+    return _Condition(operator, field.removeprefix("$").lower(), str(wanted))
+
+
+def _limits(item: list[Any]) -> Limits:
+    try:
+        return Limits(int(item[1]), int(item[2]))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _invalid("Invalid Condition: content-length-range needs two numbers.") from error
+
+
+def _denied(reason: str) -> AwsError:
+    return AwsError("AccessDenied", f"Invalid according to Policy: {reason}", 403)
+
+
+def _invalid(reason: str) -> AwsError:
+    return AwsError("InvalidPolicyDocument", f"Invalid Policy: {reason}")

@@ -1,0 +1,59 @@
+"""Tags of buckets and objects: what S3 takes for one."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.http import MalformedUrlError, query_pairs
+from lowcloud.api.aws.operations import Request
+
+MOST_OF_A_BUCKET = 50
+MOST_OF_AN_OBJECT = 10
+LONGEST_KEY, LONGEST_VALUE = 128, 256  # in UTF-16 units
+
+_LAWFUL = re.compile(r"[\w\s.:/=+\-@]*")  # letters, digits and spaces of any script
+
+
+def read_tags(tags: Iterable[Mapping[str, str]], most: int, of: str = "Object") -> dict[str, str]:
+    """The values by key. Raises AwsError: InvalidTag, or BadRequest where there are too many."""
+    listed = list(tags)
+    if len(listed) > most:
+        raise AwsError("BadRequest", f"{of} tag count cannot be greater than {most}")
+    for tag in listed:
+        _check(tag["Key"], tag["Value"])
+    values = {tag["Key"]: tag["Value"] for tag in listed}
+    if len(values) < len(listed):
+        raise AwsError("InvalidTag", "Cannot provide multiple Tags with the same key")
+    return values
+
+
+def asked_tags(request: Request) -> dict[str, str] | None:
+    """The tags that a request wants on a new object, told like the parameters of a URL, or None. Raises AwsError."""
+    if "Tagging" not in request:
+        return None
+    try:
+        pairs = list(query_pairs(request["Tagging"]))
+    except MalformedUrlError as error:
+        sentence = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without"
+        fields = {"ArgumentName": "x-amz-tagging", "ArgumentValue": request["Tagging"]}
+        raise AwsError("InvalidArgument", f"{sentence} tag name duplicates.", fields=fields) from error
+    return read_tags([{"Key": key, "Value": value} for key, value in pairs], MOST_OF_AN_OBJECT)
+
+
+def tell_tags(values: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as answers list them."""
+    return [{"Key": key, "Value": value} for key, value in values.items()]
+
+
+def _check(key: str, value: str) -> None:
+    if not key or _length(key) > LONGEST_KEY or not _LAWFUL.fullmatch(key):
+        raise AwsError("InvalidTag", "The TagKey you have provided is invalid", fields={"TagKey": key})
+    if _length(value) > LONGEST_VALUE or not _LAWFUL.fullmatch(value):
+        fields = {"TagKey": key, "TagValue": value}
+        raise AwsError("InvalidTag", "The TagValue you have provided is invalid", fields=fields)
+    if key.lower().startswith("aws:"):
+        raise AwsError("InvalidTag", "System tags cannot be added/updated by requester")
+
+
+def _length(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2

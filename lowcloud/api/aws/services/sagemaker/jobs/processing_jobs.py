@@ -1,0 +1,168 @@
+"""Processing jobs in SageMaker's words."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lowcloud.api.aws.arns import parse_role
+from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.sagemaker.jobs import jobs as words
+from lowcloud.api.aws.services.sagemaker.translation import (
+    INPUT_KINDS,
+    INPUT_MODES,
+    invalid,
+    list_answer,
+    local_folder,
+    parse_s3_uri,
+    read_grouping,
+    require_role,
+    time,
+)
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.jobs import jobs
+from lowcloud.core.jobs.jobs import PROCESSING, Job, Output, Specification, State
+from lowcloud.core.staging.channels import Channel
+
+DEFAULT_MAX_RUNTIME_SECONDS = 86_400
+
+TOLD_AGAIN = (
+    "AppSpecification",
+    "Environment",
+    "ExperimentConfig",
+    "NetworkConfig",
+    "ProcessingInputs",
+    "ProcessingJobName",
+    "ProcessingOutputConfig",
+    "ProcessingResources",
+    "RoleArn",
+    "StoppingCondition",
+)
+
+
+@operation(
+    "sagemaker",
+    "CreateProcessingJob",
+    refused=(
+        "ProcessingInputs.DatasetDefinition",
+        "ProcessingOutputConfig.Outputs.FeatureStoreOutput",
+        "ProcessingResources.ClusterConfig.InstancePreferences",
+        "ProcessingResources.ClusterConfig.SelectedInstanceCount",
+        "ProcessingResources.ClusterConfig.SelectedInstanceType",
+    ),
+    ignored=(
+        "NetworkConfig.EnableInterContainerTrafficEncryption",
+        "NetworkConfig.VpcConfig",
+        "ProcessingInputs.AppManaged",
+        "ProcessingOutputConfig.KmsKeyId",
+        "ProcessingOutputConfig.Outputs.AppManaged",
+        "ProcessingResources.ClusterConfig.VolumeKmsKeyId",
+    ),
+)
+def create_processing_job(context: Context, _caller: Caller, request: Request) -> Answer:
+    """The job starts when there is room for it."""
+    name = request["ProcessingJobName"]
+    require_role(context, request["RoleArn"])
+    return {"ProcessingJobArn": words.create(context, PROCESSING, name, _specification(context, request), request)}
+
+
+@operation("sagemaker", "DescribeProcessingJob")
+async def describe_processing_job(context: Context, caller: Caller, request: Request) -> Answer:
+    """The job as it stands; a young job is waited for."""
+    return _describe(context, await words.see(context, caller, PROCESSING, request["ProcessingJobName"]))
+
+
+@operation("sagemaker", "ListProcessingJobs")
+def list_processing_jobs(context: Context, _caller: Caller, request: Request) -> Answer:
+    """Newest first unless asked otherwise."""
+    page = words.read_page(context, PROCESSING, request)
+    found = [jobs.from_row(PROCESSING, row) for row in page.rows]
+    return list_answer("ProcessingJobSummaries", [_summary(context, job) for job in found], page)
+
+
+@operation("sagemaker", "StopProcessingJob")
+def stop_processing_job(context: Context, _caller: Caller, request: Request) -> Answer:
+    """The job's program gets SIGTERM and 120 seconds."""
+    words.stop(context, PROCESSING, request["ProcessingJobName"])
+    return {}
+
+
+def _specification(context: Context, request: Request) -> Specification:
+    application, cluster = request["AppSpecification"], request["ProcessingResources"]["ClusterConfig"]
+    limits = request.get("StoppingCondition", {})
+    asked_outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    return Specification(
+        image=application["ImageUri"],
+        role=parse_role(request["RoleArn"]).name,
+        channels=tuple(_channels(request.get("ProcessingInputs", []))),
+        outputs=tuple(_output(output) for output in asked_outputs),
+        entrypoint=tuple(application.get("ContainerEntrypoint", [])),
+        arguments=tuple(application.get("ContainerArguments", [])),
+        instance_type=cluster["InstanceType"],
+        instance_count=cluster["InstanceCount"],
+        volume_gigabytes=cluster["VolumeSizeInGB"],
+        max_runtime_seconds=limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS),
+        environment=dict(request.get("Environment", {})),
+        grouping=read_grouping(request),
+        is_network_isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
+        description={
+            "request": {
+                # For the program to read.
+                "ProcessingJobArn": words.arn(context, PROCESSING, request["ProcessingJobName"]),
+                **{member: request[member] for member in TOLD_AGAIN if member in request},
+            },
+        },
+    )
+
+
+def _channels(asked: list[Mapping[str, Any]]) -> Iterator[Channel]:
+    for one in asked:
+        source = one.get("S3Input")
+        if source is None:
+            raise invalid(f"The input {one['InputName']!r} needs an S3Input.")
+        bucket, prefix = parse_s3_uri(source["S3Uri"])
+        yield Channel(
+            name=one["InputName"],
+            bucket=bucket,
+            prefix=prefix,
+            is_sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
+            kind=INPUT_KINDS[source["S3DataType"]],
+            mode=INPUT_MODES[source.get("S3InputMode", "File")],
+            is_gzip=source.get("S3CompressionType") == "Gzip",
+            path=local_folder(source["LocalPath"]),
+        )
+
+
+def _output(asked: Mapping[str, Any]) -> Output:
+    target = asked.get("S3Output")
+    if target is None:
+        raise invalid(f"The output {asked['OutputName']!r} needs an S3Output.")
+    bucket, prefix = parse_s3_uri(target["S3Uri"])
+    is_continuous = target["S3UploadMode"] == "Continuous"
+    folder = local_folder(target["LocalPath"])
+    return Output(asked["OutputName"], folder, bucket, prefix, is_continuous=is_continuous)
+
+
+def _summary(context: Context, job: Job) -> dict[str, Any]:
+    optional = {
+        "ProcessingEndTime": time(job.ended_at) if job.ended_at else None,
+        "FailureReason": job.progress.failure if job.state == State.FAILED else None,
+        "ExitMessage": job.progress.exit_message,
+    }
+    return {
+        "ProcessingJobName": job.name,
+        "ProcessingJobArn": words.arn(context, PROCESSING, job.name),
+        "CreationTime": time(job.created_at),
+        "LastModifiedTime": time(job.modified_at),
+        "ProcessingJobStatus": words.STATUS[job.state],
+        **{member: value for member, value in optional.items() if value is not None},
+    }
+
+
+def _describe(context: Context, job: Job) -> dict[str, Any]:
+    started_at = job.progress.started_at
+    return {
+        "StoppingCondition": {"MaxRuntimeInSeconds": job.specification.max_runtime_seconds},
+        **job.specification.description["request"],
+        **_summary(context, job),
+        **({"ProcessingStartTime": time(started_at)} if started_at else {}),
+    }

@@ -1,0 +1,227 @@
+"""Training jobs in SageMaker's words."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.sagemaker.jobs import jobs as words
+from lowcloud.api.aws.services.sagemaker.jobs import training_requests
+from lowcloud.api.aws.services.sagemaker.translation import list_answer, require_role, time
+from lowcloud.core import events
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.jobs import jobs, logs, training
+from lowcloud.core.jobs.jobs import TRAINING, Job, Limit, State
+from lowcloud.core.scheduling import warm_pools
+from lowcloud.core.telemetry.metrics import Point
+from lowcloud.store.db.tables import training_jobs
+
+ALGORITHM_DEFAULTS = {"TrainingInputMode": "File", "EnableSageMakerMetricsTimeSeries": False}
+OUTPUT_DEFAULTS = {"KmsKeyId": "", "CompressionType": "GZIP"}
+
+SECONDARY_STATUS = {
+    State.PENDING: "Starting",
+    State.PREPARING: "PreparingTrainingStack",
+    State.RESTARTING: "Interrupted",
+    State.STAGING: "Downloading",
+    State.RUNNING: "Training",
+    State.STOPPING: "Stopping",
+    State.STORING: "Uploading",
+    State.COMPLETED: "Completed",
+    State.FAILED: "Failed",
+    State.STOPPED: "Stopped",
+}
+
+POOL_STATUS = {
+    "Available": warm_pools.Status.AVAILABLE,
+    "InUse": warm_pools.Status.IN_USE,
+    "Reused": warm_pools.Status.REUSED,
+    "Terminated": warm_pools.Status.TERMINATED,
+}
+REACHED = {
+    Limit.RUNTIME: "MaxRuntimeExceeded",
+    Limit.WAIT: "MaxWaitTimeExceeded",
+    Limit.PENDING: "MaxWaitTimeExceeded",
+}
+
+
+@operation(
+    "sagemaker",
+    "CreateTrainingJob",
+    refused=(
+        "AlgorithmSpecification.AlgorithmName",
+        "DebugRuleConfigurations",
+        "InputDataConfig.DataSource.DatasetSource",
+        "InputDataConfig.DataSource.FileSystemDataSource",
+        "InputDataConfig.DataSource.S3DataSource.HubAccessConfig",
+        "InputDataConfig.DataSource.S3DataSource.InstanceGroupNames",
+        "InputDataConfig.DataSource.S3DataSource.ModelAccessConfig",
+        "InputDataConfig.DataSource.S3DataSource.S3DataType=Converse",
+        "MlflowConfig",
+        "ModelPackageConfig",
+        "ProfilerRuleConfigurations",
+        "ResourceConfig.InstanceGroups",
+        "ResourceConfig.InstancePlacementConfig",
+        "ResourceConfig.InstancePreferences",
+        "ResourceConfig.SelectedInstanceCount",
+        "ResourceConfig.SelectedInstanceType",
+        "ResourceConfig.TrainingPlanArn",
+        "ServerlessJobConfig",
+    ),
+    ignored=(
+        "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries",
+        "AlgorithmSpecification.TrainingImageConfig",
+        "DebugHookConfig",
+        "EnableInterContainerTrafficEncryption",
+        "InfraCheckConfig",
+        "OutputDataConfig.KmsKeyId",
+        "ProfilerConfig",
+        "RemoteDebugConfig",
+        "ResourceConfig.VolumeKmsKeyId",
+        "SessionChainingConfig",
+        "VpcConfig",
+    ),
+)
+def create_training_job(context: Context, _caller: Caller, request: Request) -> Answer:
+    """The job starts at once where a processor is free."""
+    name = request["TrainingJobName"]
+    require_role(context, request["RoleArn"])
+    return {"TrainingJobArn": words.create(context, TRAINING, name, training_requests.read(context, request), request)}
+
+
+@operation("sagemaker", "DescribeTrainingJob")
+async def describe_training_job(context: Context, caller: Caller, request: Request) -> Answer:
+    """The job as it stands; a young job is waited for."""
+    job = await words.see(context, caller, TRAINING, request["TrainingJobName"])
+    return await asyncio.to_thread(_describe, context, job)
+
+
+@operation("sagemaker", "ListTrainingJobs", refused=("TrainingPlanArnEquals",))
+def list_training_jobs(context: Context, _caller: Caller, request: Request) -> Answer:
+    """Newest first unless asked otherwise."""
+    pool = request.get("WarmPoolStatusEquals")
+    of_pool = [warm_pools.stands(training_jobs, POOL_STATUS[pool], context.now())] if pool else []
+    page = words.read_page(context, TRAINING, request, of_pool)
+    now = context.now()
+    summaries = [
+        {**_summary(context, jobs.from_row(TRAINING, row)), **_warm_pool(warm_pools.of_row(row, now))}
+        for row in page.rows
+    ]
+    return list_answer("TrainingJobSummaries", summaries, page)
+
+
+@operation("sagemaker", "StopTrainingJob")
+def stop_training_job(context: Context, _caller: Caller, request: Request) -> Answer:
+    """The job's program gets SIGTERM and 120 seconds; what it saved until then is stored."""
+    words.stop(context, TRAINING, request["TrainingJobName"])
+    return {}
+
+
+@operation(
+    "sagemaker",
+    "UpdateTrainingJob",
+    ignored=("ProfilerConfig", "ProfilerRuleConfigurations", "RemoteDebugConfig"),
+)
+def update_training_job(context: Context, _caller: Caller, request: Request) -> Answer:
+    """How long the job's warm pool is kept."""
+    name = request["TrainingJobName"]
+    words.find(context, TRAINING, name)
+    if resources := request.get("ResourceConfig"):
+        training.keep_pool(context, name, resources["KeepAlivePeriodInSeconds"])
+    return {"TrainingJobArn": words.arn(context, TRAINING, name)}
+
+
+def _warm_pool(pool: warm_pools.Pool | None) -> dict[str, Any]:
+    if pool is None:
+        return {}
+    status = {
+        "Status": next(name for name, status in POOL_STATUS.items() if status == pool.status),
+        "ResourceRetainedBillableTimeInSeconds": pool.idle_seconds,
+        **({"ReusedByJob": pool.reused_by} if pool.reused_by else {}),
+    }
+    return {"WarmPoolStatus": status}
+
+
+def _summary(context: Context, job: Job) -> dict[str, Any]:
+    return {
+        "TrainingJobName": job.name,
+        "TrainingJobArn": words.arn(context, TRAINING, job.name),
+        "CreationTime": time(job.created_at),
+        "LastModifiedTime": time(job.modified_at),
+        "TrainingJobStatus": words.STATUS[job.state],
+        "SecondaryStatus": _secondary_status(job.state, job),
+        **({"TrainingEndTime": time(job.ended_at)} if job.ended_at else {}),
+    }
+
+
+def _describe(context: Context, job: Job) -> dict[str, Any]:
+    return describe(context, job, jobs.history(context, job), training.final_metrics(context, job.name))
+
+
+def describe(context: Context, job: Job, history: Sequence[events.Event], final: Mapping[str, Point]) -> dict[str, Any]:
+    """A job as Describe and Search tell it."""
+    asked, progress = job.specification, job.progress
+    told: dict[str, Any] = dict(asked.description["request"])
+    optional = {
+        "FailureReason": progress.failure if job.state == State.FAILED else None,
+        "ModelArtifacts": {"S3ModelArtifacts": progress.artifact} if progress.artifact else None,
+        "TrainingStartTime": time(progress.started_at) if progress.started_at else None,
+        "TrainingEndTime": time(job.ended_at) if job.ended_at else None,
+        "BillableTimeInSeconds": progress.billable_seconds,
+        "TrainingTimeInSeconds": progress.billable_seconds,
+        "FinalMetricDataList": _final_metrics(final) or None,
+    }
+    return {
+        "HyperParameters": {},
+        "InputDataConfig": [],
+        "ResourceConfig": {
+            "InstanceType": asked.instance_type,
+            "InstanceCount": asked.instance_count,
+            "VolumeSizeInGB": asked.volume_gigabytes,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": asked.max_runtime_seconds},
+        "EnableNetworkIsolation": False,
+        "EnableInterContainerTrafficEncryption": False,
+        "EnableManagedSpotTraining": False,
+        **told,
+        **_summary(context, job),
+        "AlgorithmSpecification": _algorithm(job, told["AlgorithmSpecification"]),
+        "OutputDataConfig": {**OUTPUT_DEFAULTS, **told["OutputDataConfig"]},
+        "SecondaryStatusTransitions": _transitions(job, history),
+        **{member: value for member, value in optional.items() if value is not None},
+        **_warm_pool(training.pool(context, job.name)),
+    }
+
+
+def _algorithm(job: Job, told: Mapping[str, Any]) -> dict[str, Any]:
+    """As it was asked for, and with the metrics that a built-in program prints by itself."""
+    found = [{"Name": one.name, "Regex": one.expression} for one in logs.definitions(job)]
+    return {**ALGORITHM_DEFAULTS, **told, **({"MetricDefinitions": found} if found else {})}
+
+
+def _transitions(job: Job, history: Sequence[events.Event]) -> list[dict[str, Any]]:
+    ends = [*(event.at for event in history[1:]), *([job.ended_at] if history else [])]
+    return [
+        {
+            "Status": _secondary_status(State(event.state), job) if number else SECONDARY_STATUS[State.PENDING],
+            "StartTime": time(event.at),
+            **({"EndTime": time(end)} if end else {}),
+            "StatusMessage": event.message,
+        }
+        for number, (event, end) in enumerate(zip(history, ends, strict=True))
+    ]
+
+
+def _secondary_status(state: State, job: Job) -> str:
+    if state == State.STOPPED and job.progress.ended_by:
+        return REACHED[job.progress.ended_by]
+    if state == State.PENDING and job.progress.attempt > 1:
+        return "Restarting"
+    return SECONDARY_STATUS[state]
+
+
+def _final_metrics(final: Mapping[str, Point]) -> list[dict[str, Any]]:
+    return [
+        {"MetricName": name, "Value": point.value, "Timestamp": time(point.at)} for name, point in sorted(final.items())
+    ]

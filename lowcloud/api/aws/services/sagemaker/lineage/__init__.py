@@ -1,0 +1,1 @@
+"""Artifacts, actions, contexts, their associations, and queries of the graph."""

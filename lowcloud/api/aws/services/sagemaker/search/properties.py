@@ -1,0 +1,148 @@
+"""Names of properties as Search takes them, resolved against botocore's shapes into functions that read documents.
+
+Names of members are taken in letters of any case. After a map's name follows one of its keys, dots and all; likewise
+after Tags (a tag's key) and after the lists of metrics (a metric's name, and perhaps a statistic).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.services.sagemaker.translation import invalid
+from lowcloud.core.search import Document, Read, Value, values_at
+
+# Lists whose elements are found by a key: the member that has it, and the member that is told.
+KEYED = {
+    "Tag": ("Key", "Value"),
+    "MetricData": ("MetricName", "Value"),
+    "TrialComponentMetricSummary": ("MetricName", "Last"),
+}
+ALIASES = {("TrainingJob", "metrics"): "FinalMetricDataList"}  # what AWS documents under another name
+STATISTICS = {name.lower(): name for name in ("Min", "Max", "Avg", "StdDev", "Count", "Last")}
+SAY_NUMBERS = ("hyperparameters", "parameters", "environment")  # maps whose text is compared as numbers where it is one
+
+
+def reader(shape: Shape, name: str) -> Read:
+    """What reads the property of this name from documents of a shape. Raises AwsError for a name it does not have."""
+    head, dot, rest = name.partition(".")
+    alias = ALIASES.get((shape.name, head.lower()))
+    read = _reader(shape, f"{alias}{dot}{rest}" if alias else name)
+    if read is None:
+        raise unknown(shape, name)
+    return read
+
+
+def elements(shape: Shape, name: str) -> tuple[Shape, Callable[[Document], Iterable[Document]]]:
+    """The shape of the elements of a list of structures, and what reads them. Raises AwsError."""
+    path: list[str] = []
+    found: Any = shape
+    for part in name.split("."):
+        member = _member(found, part)
+        if member is None:
+            raise unknown(shape, name)
+        path.append(member)
+        found = found.members[member]
+    if not isinstance(found, ListShape) or not isinstance(found.member, StructureShape):
+        raise invalid(f"{name} is no list of objects, so NestedFilters cannot be used on it.")
+    return found.member, lambda document: _descend(document, path)
+
+
+def says_numbers(name: str) -> bool:
+    """Whether text of this property is compared as a number where it is one."""
+    return name.partition(".")[0].lower() in SAY_NUMBERS
+
+
+def unknown(shape: Shape, name: str) -> AwsError:
+    """There is no property of this name."""
+    known = ", ".join(sorted(shape.members)) if isinstance(shape, StructureShape) else ""
+    return invalid(f"Unknown property name: {name}. The properties are {known}, and what they hold (after a dot).")
+
+
+def _reader(shape: Shape, path: str) -> Read | None:
+    if not path:
+        return lambda document: values_at(document, ())
+    if isinstance(shape, StructureShape):
+        return _reader_of_structure(shape, path)
+    if isinstance(shape, ListShape):
+        return _reader_of_list(shape, path)
+    if isinstance(shape, MapShape):
+        return _reader_of_map(shape, path)
+    return None
+
+
+def _reader_of_structure(shape: StructureShape, path: str) -> Read | None:
+    head, _, rest = path.partition(".")
+    member = _member(shape, head)
+    inner = _reader(shape.members[member], rest) if member else None
+    if member is None or inner is None:
+        return None
+
+    def read(document: Any) -> Iterable[Value]:
+        held = document.get(member)
+        return () if held is None else inner(held)
+
+    return read
+
+
+def _reader_of_list(shape: ListShape, path: str) -> Read | None:
+    element = shape.member
+    if element.name in KEYED and _member(element, path) is None:
+        return _reader_by_key(element, path)
+    inner = _reader(element, path)
+    if inner is None:
+        return None
+    return lambda document: (value for one in document for value in inner(one))  # type: ignore[arg-type]
+
+
+def _reader_by_key(element: StructureShape, path: str) -> Read:
+    key, told = KEYED[element.name]
+    rest, _, last = path.rpartition(".")
+    named = path
+    if told == "Last" and rest and last.lower() in STATISTICS:
+        named, told = rest, STATISTICS[last.lower()]
+
+    def read(document: Any) -> Iterable[Value]:
+        return (one[told] for one in document if one[key] == named and one.get(told) is not None)
+
+    return read
+
+
+def _reader_of_map(shape: MapShape, path: str) -> Read | None:
+    rest, _, last = path.rpartition(".")
+    member = _member(shape.value, last) if rest else None
+
+    def read(document: Any) -> Iterable[Value]:
+        if member is not None and (held := _held(document, rest)) is not None:
+            return values_at(held, (member,))
+        held = _held(document, path)
+        return () if held is None else _values(held)
+
+    return read
+
+
+def _held(document: Mapping[str, Any], key: str) -> Any:
+    if key in document:
+        return document[key]
+    return next((value for name, value in document.items() if name.lower() == key.lower()), None)
+
+
+def _values(held: Any) -> Iterable[Value]:
+    """A parameter's value is its one member; an artifact's is its Value."""
+    if isinstance(held, Mapping):
+        return values_at(held, ("Value",)) if "Value" in held else held.values()
+    return values_at(held, ())
+
+
+def _member(shape: Shape, name: str) -> str | None:
+    if not isinstance(shape, StructureShape):
+        return None
+    return next((member for member in shape.members if member.lower() == name.lower()), None)
+
+
+def _descend(document: Document, path: list[str]) -> Iterable[Document]:
+    held: Any = document
+    for name in path:
+        held = held.get(name) or {}
+    return tuple(held)

@@ -1,0 +1,56 @@
+"""InvokeEndpoint: the request goes to a replica as it came, and the replica's answer back."""
+
+from lowcloud.api.aws.arns import of_sagemaker
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.core.context import Context
+from lowcloud.core.errors import InvalidError, NotFoundError
+from lowcloud.core.identity.access import Caller
+from lowcloud.core.serving import endpoints, invocation
+
+DEFAULT_CONTENT_TYPE = "application/octet-stream"
+MODEL_TEXT_LIMIT = 1024  # characters of a model's error that are shown
+
+HEADERS = {
+    "ContentType": "Content-Type",
+    "Accept": "Accept",
+    "CustomAttributes": "X-Amzn-SageMaker-Custom-Attributes",
+}
+
+
+@operation(
+    "sagemaker-runtime",
+    "InvokeEndpoint",
+    refused=("EnableExplanations", "InferenceComponentName", "SessionId", "TargetModel", "TargetContainerHostname"),
+    ignored=("InferenceId", "PrefixAwareId"),
+)
+async def invoke_endpoint(context: Context, _caller: Caller, request: Request) -> Answer:
+    """The variant is chosen by weight; its replicas share the requests."""
+    name = request["EndpointName"]
+    headers = {header: request[member] for member, header in HEADERS.items() if member in request}
+    headers.setdefault("Content-Type", DEFAULT_CONTENT_TYPE)
+    try:
+        variant, answer = await invocation.invoke(context, name, request["Body"], headers, request.get("TargetVariant"))
+    except NotFoundError as error:
+        if error.kind == "variant":
+            raise AwsError("ValidationError", f"Variant {error.name} of endpoint {name} not found.") from error
+        raise AwsError(
+            "ValidationError", f"Endpoint {name} of account {context.settings.account_id} not found."
+        ) from error
+    except InvalidError as error:
+        raise AwsError("ValidationError", str(error)) from error
+    except (invocation.NoReplicaError, invocation.ModelTimeoutError) as error:
+        status = 504 if isinstance(error, invocation.ModelTimeoutError) else 503
+        raise AwsError("ModelError", str(error), 424, {"OriginalStatusCode": status}) from error
+    if answer.status != 200:
+        raise _model_error(context, name, answer.status, answer.body)
+    return {"Body": answer.body, "ContentType": answer.content_type, "InvokedProductionVariant": variant}
+
+
+def _model_error(context: Context, name: str, status: int, body: bytes) -> AwsError:
+    said = body[:MODEL_TEXT_LIMIT].decode(errors="replace")
+    kind = "client" if status < 500 else "server"
+    message = f'Received {kind} error ({status}) from primary with message "{said}". See the log of endpoint {name}.'
+    arn = of_sagemaker(context, endpoints.subject(name))
+    fields = {"OriginalStatusCode": status, "OriginalMessage": said, "LogStreamArn": arn}
+    return AwsError("ModelError", message, 424, fields)

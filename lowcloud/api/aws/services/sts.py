@@ -1,0 +1,99 @@
+"""STS: who the caller is, and temporary credentials."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.policies import trusts
+from lowcloud.core.context import Context
+from lowcloud.core.errors import NotFoundError
+from lowcloud.core.identity import roles
+from lowcloud.core.identity.access import Caller, Credentials, issue_session
+
+DEFAULT_ROLE_SECONDS = 3600
+DEFAULT_TOKEN_SECONDS = 12 * 3600
+LONGEST_CHAINED_SECONDS = 3600
+
+
+@operation("sts", "GetCallerIdentity")
+def get_caller_identity(context: Context, caller: Caller, request: Request) -> Answer:
+    return {"UserId": _user_id(context, caller), "Account": caller.account_id, "Arn": caller_arn(caller)}
+
+
+@operation("sts", "GetSessionToken", refused=("SerialNumber", "TokenCode", "MinimumSessionTokenSize"))
+def get_session_token(context: Context, caller: Caller, request: Request) -> Answer:
+    if caller.role is not None:
+        raise AwsError("AccessDenied", "Cannot call GetSessionToken with session credentials", 403)
+    session = issue_session(context, caller, request.get("DurationSeconds", DEFAULT_TOKEN_SECONDS))
+    return {"Credentials": _credentials(session)}
+
+
+@operation(
+    "sts",
+    "AssumeRole",
+    refused=("Policy", "PolicyArns", "ExternalId", "SerialNumber", "TokenCode", "MinimumSessionTokenSize"),
+    ignored=("Tags", "TransitiveTagKeys", "SourceIdentity", "ProvidedContexts"),
+)
+def assume_role(context: Context, caller: Caller, request: Request) -> Answer:
+    role = _assumable_role(context, caller, request["RoleArn"])
+    seconds = request.get("DurationSeconds", DEFAULT_ROLE_SECONDS)
+    if seconds > role.max_session_seconds:
+        raise AwsError(
+            "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+        )
+    if caller.role is not None and seconds > LONGEST_CHAINED_SECONDS:
+        raise AwsError(
+            "ValidationError", "The requested DurationSeconds exceeds the 1 hour of a role assumed by a role."
+        )
+    session = issue_session(context, replace(caller, role=role.name, session=request["RoleSessionName"]), seconds)
+    return {
+        "Credentials": _credentials(session),
+        "AssumedRoleUser": {
+            "AssumedRoleId": f"{role.role_id}:{session.caller.session}",
+            "Arn": caller_arn(session.caller),
+        },
+    }
+
+
+def caller_arn(caller: Caller) -> str:
+    """The ARN under which a caller is known."""
+    if caller.role is None:
+        return f"arn:aws:iam::{caller.account_id}:root"
+    return f"arn:aws:sts::{caller.account_id}:assumed-role/{caller.role}/{caller.session}"
+
+
+def _assumable_role(context: Context, caller: Caller, arn: str) -> roles.Role:
+    """The role, where it exists and trusts the caller; otherwise AWS says no more than that it is denied."""
+    denied = AwsError(
+        "AccessDenied",
+        f"User: {caller_arn(caller)} is not authorized to perform: sts:AssumeRole on resource: {arn}",
+        403,
+    )
+    account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")
+    try:
+        role = roles.find(context, name.rpartition("/")[2])
+    except NotFoundError as error:
+        raise denied from error
+    if account != context.settings.account_id or not trusts(role.trust_policy, caller.account_id, caller_arn(caller)):
+        raise denied
+    return role
+
+
+def _user_id(context: Context, caller: Caller) -> str:
+    if caller.role is None:
+        return caller.account_id
+    try:
+        return f"{roles.find(context, caller.role).role_id}:{caller.session}"
+    except NotFoundError as error:
+        raise AwsError("InvalidClientTokenId", "The role behind these credentials has been deleted.", 403) from error
+
+
+def _credentials(session: Credentials) -> Mapping[str, Any]:
+    return {
+        "AccessKeyId": session.access_key_id,
+        "SecretAccessKey": session.secret_access_key,
+        "SessionToken": session.session_token,
+        "Expiration": session.expires_at,
+    }

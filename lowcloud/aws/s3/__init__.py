@@ -1,5 +1,0 @@
-"""S3: buckets, objects, listings and multipart uploads, one module a resource. Read operation.py first."""
-
-from lowcloud.aws.s3 import buckets, listing, multipart, objects
-
-__all__ = ["buckets", "listing", "multipart", "objects"]

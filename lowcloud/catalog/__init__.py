@@ -1,0 +1,1 @@
+"""What names mean: algorithms, frameworks, ready processing programs and instance types."""

@@ -1,0 +1,1 @@
+"""The control loop: the reconciler, leader election and periodic tasks."""

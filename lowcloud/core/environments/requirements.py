@@ -1,0 +1,116 @@
+"""What a source archive asks to be installed: its requirements.txt, and the files which that names."""
+
+import hashlib
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lowcloud.core.errors import InvalidError
+from lowcloud.engine.archives import EntryType, Members, UnreadableArchiveError
+
+FILE = "requirements.txt"
+TEXT_BYTES = 1 << 20  # of one file that could hold requirements
+ALL_TEXTS_BYTES = 16 << 20
+MEMBERS = 100_000
+UNPACKED_BYTES = 1 << 30
+RATIO = 200  # unpacked bytes for each packed one; real archives stay below 20
+SUFFIXES = ("", ".txt", ".in", ".pip", ".lock", ".lst")  # of files that requirements are read from
+PACKAGE_FILES = ("setup.py", "setup.cfg")
+DEPTH = 10  # of files that name files
+
+OPTION = re.compile(r"(-r|--requirement|-c|--constraint|-e|--editable)(?:\s*=\s*|\s+|(?<=-[rce])(?=\S))(\S.*)")
+COMMENT = re.compile(r"(^|\s+)#.*$")
+PACKAGES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2")
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What pip would read, with every file that was named written in the place of its name."""
+
+    lines: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    code: str = ""  # a digest of the whole archive where a line names a path in it, else ""
+
+
+def of_archive(chunks: Iterator[bytes], within: str = "", packed_bytes: int = 0) -> Requirements | None:
+    """What an archive asks for in its folder `within` (such as "code/"); None where it asks for nothing.
+
+    `packed_bytes` is its size, by which one that holds a large model is told from one that is a trap.
+    Raises Invalid for one that cannot be read.
+    """
+    texts: dict[str, str] = {}
+    digests: list[str] = []
+    room = ALL_TEXTS_BYTES
+    archive = Members(chunks, UNPACKED_BYTES + RATIO * packed_bytes, MEMBERS)
+    try:
+        for member in archive:
+            path = posixpath.normpath(member.name)
+            if path.startswith(("/", "..")) or not path.startswith(within):
+                continue
+            path = path.removeprefix(within)
+            is_text = _is_readable(path) and member.size <= min(TEXT_BYTES, room)
+            digest = hashlib.sha256(f"{path}\0{member.mode & 0o100}\0{member.linkname}\0".encode(errors="replace"))
+            kept = []
+            for chunk in archive.content(member) if member.kind == EntryType.FILE else ():
+                digest.update(chunk)
+                kept += [chunk] if is_text else []
+            if kept:
+                texts[path] = b"".join(kept).decode(errors="replace")
+                room -= member.size
+            digests.append(digest.hexdigest())
+    except UnreadableArchiveError as error:
+        raise InvalidError(f"The source archive cannot be used: {error}.") from error
+    return of_texts(texts, hashlib.sha256("".join(sorted(digests)).encode()).hexdigest())
+
+
+def of_texts(texts: Mapping[str, str], code: str = "") -> Requirements | None:
+    """The requirements of the files `texts`, by path; `code` is a digest of all that lies around them."""
+    lines: list[str] = []
+    constraints: list[str] = []
+    if FILE in texts:
+        _read(texts, FILE, lines, constraints, DEPTH)
+    if any("install_requires" in texts.get(name, "") for name in PACKAGE_FILES if PACKAGE_FILES[0] in texts):
+        lines.append(".")  # a package is put on the path as it is, unless that would leave out what it needs
+    if not lines:
+        return None
+    names_paths = any(_is_local(line) for line in (*lines, *constraints))
+    return Requirements(tuple(lines), tuple(constraints), code if names_paths else "")
+
+
+def _read(texts: Mapping[str, str], path: str, lines: list[str], constraints: list[str], depth: int) -> None:
+    if depth == 0:
+        raise InvalidError(f"{path} is named by too many files in each other; does one name itself?")
+    if path not in texts:
+        raise InvalidError(f"{FILE} names {path!r}, and the source archive holds no such file.")
+    for line in _logical_lines(texts[path]):
+        option = OPTION.fullmatch(line)
+        flag, value = (option[1].lstrip("-")[0], option[2]) if option else ("", line)
+        if flag == "e":  # would point to where the code lay when it was built
+            lines.append(value if _is_local(value) else line)
+        elif flag == "" or "://" in value:
+            (constraints if flag == "c" else lines).append(line)
+        else:
+            inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), value))
+            _read(texts, inner, constraints if flag == "c" else lines, constraints, depth - 1)
+
+
+def _is_readable(path: str) -> bool:
+    """Whether a file by this name may hold requirements."""
+    return posixpath.splitext(path)[1] in SUFFIXES or path in PACKAGE_FILES
+
+
+def _logical_lines(text: str) -> Iterator[str]:
+    """Lines without comments, those that end in a backslash joined to the next."""
+    for line in text.removeprefix("\ufeff").replace("\\\r\n", " ").replace("\\\n", " ").splitlines():
+        stripped = COMMENT.sub("", line).strip()
+        if stripped:
+            yield stripped
+
+
+def _is_local(line: str) -> bool:
+    """Whether a line names a path of the archive rather than something of an index."""
+    value = re.sub(r"^(-f|--find-links|-e|--editable)[\s=]+", "", line).partition(";")[0].strip()
+    if value.startswith("-") or "://" in value.replace("file://", ""):
+        return False
+    return "file:" in value or "/" in value or value == "." or value.endswith(PACKAGES)

@@ -1,0 +1,105 @@
+"""Who calls, with which keys, and whether they may: every request of every dialect passes `authorise`."""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, replace
+
+from lowcloud.core.context import Context
+from lowcloud.core.errors import CloudError, ForbiddenError
+from lowcloud.core.storage.access import public_access
+from lowcloud.store.blobs.encryption import TamperedError
+
+KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The principal behind a request: the account's root, a role taken on for a session, or nobody known."""
+
+    account_id: str
+    access_key_id: str
+    role: str | None = None  # None: root
+    session: str | None = None
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the request says nothing of who sends it."""
+        return not self.account_id
+
+
+ANONYMOUS = Caller(account_id="", access_key_id="")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Keys that sign requests; temporary ones carry a token and end."""
+
+    access_key_id: str
+    secret_access_key: str
+    caller: Caller
+    session_token: str | None = None
+    expires_at: float | None = None
+
+
+class UnknownKeyError(CloudError):
+    """No such access key, or its session token is not the one given out with it."""
+
+
+class TokenExpiredError(CloudError):
+    """The temporary credentials have ended."""
+
+
+def issue_session(context: Context, caller: Caller, duration_seconds: int) -> Credentials:
+    """Temporary credentials for `caller`.
+
+    The token is the credentials themselves, sealed, so that any server of this home can check them without a table.
+    """
+    key_id = "ASIA" + "".join(secrets.choice(KEY_ALPHABET) for _ in range(16))
+    session = Credentials(
+        access_key_id=key_id,
+        secret_access_key=secrets.token_urlsafe(30),
+        caller=replace(caller, access_key_id=key_id),
+        expires_at=float(int(context.now() + duration_seconds)),
+    )
+    sealed = context.keys.seal(json.dumps(asdict(session)).encode(), "session token")
+    return replace(session, session_token=sealed.hex())
+
+
+def find_credentials(context: Context, access_key_id: str, session_token: str | None) -> Credentials:
+    """The credentials behind an access key id. Raises UnknownKeyError and TokenExpiredError."""
+    root = context.settings.root_key
+    if session_token is None:
+        if access_key_id != root.access_key_id:
+            raise UnknownKeyError(f"No access key {access_key_id!r} exists here.")
+        return Credentials(
+            root.access_key_id, root.secret_access_key, Caller(context.settings.account_id, access_key_id)
+        )
+    session = _open_token(context, session_token)
+    if session.access_key_id != access_key_id:
+        raise UnknownKeyError("The session token belongs to another access key.")
+    if session.expires_at is not None and session.expires_at <= context.now():
+        raise TokenExpiredError("The session token has expired.")
+    return session
+
+
+def authorise(
+    context: Context, caller: Caller, action: str, resource: str, grant: tuple[str, str] | None = None
+) -> None:
+    """Refuse what the caller may not do. Raises Forbidden.
+
+    Today a caller of this account may do everything, and a stranger what the bucket lets anyone do; for `grant` see
+    public_access.admits.
+    """
+    if caller.is_anonymous:
+        if not public_access.admits(context, action, resource, grant):
+            raise ForbiddenError(f"Nobody may perform {action} on {resource} without saying who they are.")
+    elif caller.account_id != context.settings.account_id:
+        raise ForbiddenError(f"{caller.account_id} may not perform {action} on {resource}: it is another account.")
+
+
+def _open_token(context: Context, session_token: str) -> Credentials:
+    try:
+        stored = json.loads(context.keys.unseal(bytes.fromhex(session_token), "session token"))
+    except (TamperedError, ValueError) as error:
+        raise UnknownKeyError("The session token is not one of this cloud.") from error
+    return Credentials(**{**stored, "caller": Caller(**stored["caller"]), "session_token": session_token})

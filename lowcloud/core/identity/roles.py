@@ -1,0 +1,172 @@
+"""Roles: names under which programs and people act, with the policies that say who may do so and what they may."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from lowcloud.core.context import Context
+from lowcloud.core.errors import AlreadyExistsError, InUseError, NotFoundError
+from lowcloud.store.db.tables import role_attachments, role_policies, roles
+
+ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+DEFAULT_SESSION_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Role:
+    """One role. Policies are JSON texts; `created_at` is in seconds since the epoch."""
+
+    name: str
+    role_id: str
+    path: str
+    trust_policy: str
+    description: str
+    max_session_seconds: int
+    created_at: float
+
+
+def create(
+    context: Context,
+    name: str,
+    trust_policy: str,
+    path: str = "/",
+    description: str = "",
+    max_session_seconds: int = DEFAULT_SESSION_SECONDS,
+) -> Role:
+    """A new role. Raises AlreadyExistsError; names differ by more than their case."""
+    role_id = "AROA" + "".join(secrets.choice(ID_ALPHABET) for _ in range(17))
+    role = Role(name, role_id, path, trust_policy, description, max_session_seconds, float(int(context.now())))
+    with context.database.transaction() as connection:
+        if _find(connection, name) is not None:
+            raise AlreadyExistsError("role", name)
+        connection.execute(insert(roles).values(**vars(role)))
+    return role
+
+
+def ensure(context: Context, name: str) -> Role:
+    """The role of this name, made where it is missing: every caller of the account and every service may take it on."""
+    with context.database.read() as connection:
+        role = _find(connection, name)
+    if role is not None:
+        return role
+    services = [f"{service}.amazonaws.com" for service in ("sagemaker", "lambda", "states", "events")]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": context.settings.account_id, "Service": services},
+        "Action": "sts:AssumeRole",
+    }
+    trust_policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    try:
+        return create(context, name, trust_policy, max_session_seconds=12 * 3600)
+    except AlreadyExistsError:  # another server of this home was quicker
+        return find(context, name)
+
+
+def find(context: Context, name: str) -> Role:
+    """Raises NotFoundError."""
+    with context.database.read() as connection:
+        return _get(connection, name)
+
+
+def page(context: Context, path_prefix: str, after: str, limit: int) -> tuple[list[Role], bool]:
+    """Roles under a path by name, from behind `after` on, and whether there are more."""
+    found = (
+        select(roles)
+        .where(roles.c.name > after, roles.c.path.startswith(path_prefix, autoescape=True))
+        .order_by(roles.c.name)
+        .limit(limit + 1)
+    )
+    with context.database.read() as connection:
+        rows = [Role(**row) for row in connection.execute(found).mappings()]
+    return rows[:limit], len(rows) > limit
+
+
+def remove(context: Context, name: str) -> None:
+    """Raises NotFoundError, and InUseError while policies are attached or written into the role."""
+    with context.database.transaction() as connection:
+        role = _get(connection, name)
+        for table, what in ((role_attachments, "detach policies"), (role_policies, "delete policies")):
+            if connection.execute(select(table.c.role).where(table.c.role == role.name)).first() is not None:
+                raise InUseError(f"Cannot delete entity, must {what} first.")
+        connection.execute(delete(roles).where(roles.c.name == role.name))
+
+
+def attach(context: Context, name: str, policy: str) -> None:
+    """Attach a policy by its identifier; attaching it again changes nothing. Raises NotFoundError."""
+    with context.database.transaction() as connection:
+        row = {"role": _get(connection, name).name, "policy": policy}
+        if policy not in _attachments(connection, row["role"]):
+            connection.execute(insert(role_attachments).values(row))
+
+
+def detach(context: Context, name: str, policy: str) -> None:
+    """Raises NotFoundError for an unknown role and for a policy that is not attached."""
+    with context.database.transaction() as connection:
+        role = _get(connection, name).name
+        rows = role_attachments.c
+        removed = connection.execute(delete(role_attachments).where(rows.role == role, rows.policy == policy))
+        if removed.rowcount == 0:
+            raise NotFoundError("policy attached to the role", policy)
+
+
+def attachments(context: Context, name: str) -> Sequence[str]:
+    """Identifiers of the attached policies, sorted. Raises NotFoundError."""
+    with context.database.read() as connection:
+        return _attachments(connection, _get(connection, name).name)
+
+
+def put_policy(context: Context, name: str, policy_name: str, document: str) -> None:
+    """Write a policy into a role, over the one of this name. Raises NotFoundError."""
+    with context.database.transaction() as connection:
+        role = _get(connection, name).name
+        _delete_policy(connection, role, policy_name)
+        connection.execute(insert(role_policies).values(role=role, name=policy_name, document=document))
+
+
+def get_policy(context: Context, name: str, policy_name: str) -> str:
+    """The document. Raises NotFoundError."""
+    document = policies(context, name).get(policy_name)
+    if document is None:
+        raise NotFoundError("role policy", policy_name)
+    return document
+
+
+def policies(context: Context, name: str) -> dict[str, str]:
+    """Documents of the policies written into a role, by name, sorted. Raises NotFoundError."""
+    rows = role_policies.c
+    with context.database.read() as connection:
+        role = _get(connection, name).name
+        found = connection.execute(select(rows.name, rows.document).where(rows.role == role).order_by(rows.name))
+        return {row.name: row.document for row in found}
+
+
+def delete_policy(context: Context, name: str, policy_name: str) -> None:
+    """Raises NotFoundError."""
+    with context.database.transaction() as connection:
+        if _delete_policy(connection, _get(connection, name).name, policy_name) == 0:
+            raise NotFoundError("role policy", policy_name)
+
+
+def _find(connection: Connection, name: str) -> Role | None:
+    row = connection.execute(select(roles).where(func.lower(roles.c.name) == name.lower())).mappings().first()
+    return Role(**row) if row is not None else None
+
+
+def _get(connection: Connection, name: str) -> Role:
+    role = _find(connection, name)
+    if role is None:
+        raise NotFoundError("role", name)
+    return role
+
+
+def _attachments(connection: Connection, role: str) -> list[str]:
+    rows = role_attachments.c
+    return list(connection.execute(select(rows.policy).where(rows.role == role).order_by(rows.policy)).scalars())
+
+
+def _delete_policy(connection: Connection, role: str, policy_name: str) -> int:
+    rows = role_policies.c
+    return connection.execute(delete(role_policies).where(rows.role == role, rows.name == policy_name)).rowcount

@@ -1,0 +1,57 @@
+"""What the hosts of a job print: lines of its log streams, and the metrics found in them."""
+
+import math
+from collections.abc import Sequence
+
+from lowcloud.core.context import Context
+from lowcloud.core.jobs.jobs import Job
+from lowcloud.core.programs import images
+from lowcloud.core.telemetry import logs, metric_extraction, metrics
+from lowcloud.core.telemetry.logs import Derived
+from lowcloud.engine.work import LogLine
+
+
+def hosts(job: Job) -> list[str]:
+    """The names of the job's hosts, in the order of their ranks."""
+    return [f"algo-{rank + 1}" for rank in range(job.specification.instance_count)]
+
+
+def collect(
+    context: Context,
+    job: Job,
+    rank: int,
+    work_id: str,
+    replica: int = 0,
+    run: str = "",
+    patience_seconds: float = math.inf,
+) -> None:
+    """Move what a replica of a work printed into the stream of the job's host `rank`, and its metrics into series.
+
+    `run` names this run of a work that may be started again under its id.
+    """
+    group, stream = job.kind.log_group, f"{job.name}/{hosts(job)[rank]}-{int(job.created_at)}"
+
+    def derive(lines: Sequence[LogLine]) -> Derived:
+        asked = job.specification.metric_definitions
+        found, sentences = metric_extraction.find(context, job.name, _built_in(job), asked, lines)
+        points = [(metrics.series_of_job(job.name, name), point) for name, point in found]
+        said = tuple(LogLine(lines[-1].timestamp_ms, sentence) for sentence in sentences)
+        return Derived(said, lambda connection: metrics.record(connection, points))
+
+    logs.open_stream(context, group, stream)
+    logs.collect(context, group, stream, work_id, replica, derive, run, patience_seconds)
+
+
+def collect_all(context: Context, job: Job, patience_seconds: float = math.inf) -> None:
+    """What the hosts of the present attempt have printed, or as much of each as can be read in time."""
+    for rank in range(job.specification.instance_count):
+        collect(context, job, rank, job.work_id, rank, patience_seconds=patience_seconds)
+
+
+def definitions(job: Job) -> list[metrics.Definition]:
+    """How a job's metrics are found: those that its built-in program prints, and the user's."""
+    return [*_built_in(job), *job.specification.metric_definitions]
+
+
+def _built_in(job: Job) -> list[metrics.Definition]:
+    return [metrics.Definition(metric.name, metric.regex) for metric in images.metrics_of(job.specification.image)]

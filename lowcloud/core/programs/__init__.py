@@ -1,0 +1,1 @@
+"""Which program an image name stands for."""

@@ -1,0 +1,243 @@
+"""Admission: the queue as rows. A waiting job is due to nobody before its patience ends: it costs nothing until then.
+
+What makes demand or room (a job is made, ends or is stopped) calls `admit` in its own transaction, so that no crash can
+come between; a kill at any point neither loses a job nor admits one twice, since there is one writer at a time.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, or_, select, update
+
+from lowcloud.core.context import Context
+from lowcloud.core.errors import InvalidError
+from lowcloud.core.scheduling import capacity as shares
+from lowcloud.core.scheduling import queue
+from lowcloud.core.scheduling.queue import Holding, Ref, Waiting
+from lowcloud.engine.work import Resources
+from lowcloud.store.db.tables import errands, processing_jobs, training_jobs
+
+TABLES: Sequence[Table] = (training_jobs, processing_jobs)  # of jobs that queue for the same machine
+WINDOW = 100  # jobs of an owner that are looked at: the first is served first, the others may overtake it
+PRIORITY_TAG = "lowcloud:priority"
+PRIORITY_LIMIT = 1000
+ERRAND = "queue"
+SWEEP_SECONDS = 10.0  # while jobs wait: memory may come free that no job has held, an endpoint's
+IDLE_SECONDS = 300.0
+# What gives a running job's share to others before it is through, e.g. once its programs have ended.
+FREED = {"cpus": 0.0, "memory_bytes": 0, "gpus": 0}
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a job asks of the queue."""
+
+    owner: str
+    each: Resources  # of one replica
+    replicas: int = 1
+    priority: int = 0
+    is_spot: bool = False
+
+    def columns(self) -> dict[str, Any]:
+        """As columns of a new row."""
+        return {
+            "owner": self.owner,
+            "priority": self.priority,
+            "replicas": self.replicas,
+            "is_spot": self.is_spot,
+            **waits_for(self.each),
+        }
+
+
+def waits_for(each: Resources) -> dict[str, Any]:
+    """The columns of a job that waits, for the first time or again, for as much for each of its replicas."""
+    share = {"cpus": each.cpus, "memory_bytes": each.memory_bytes, "gpus": each.gpus}
+    return {"admitted_at": None, "blocked_at": None, **share}
+
+
+def priority_of(labels: Mapping[str, str]) -> int:
+    """What the tag lowcloud:priority says, 0 where there is none. Raises Invalid."""
+    said = labels.get(PRIORITY_TAG, "0")
+    try:
+        priority = int(said)
+    except ValueError:
+        priority = PRIORITY_LIMIT + 1
+    if abs(priority) > PRIORITY_LIMIT:
+        least = -PRIORITY_LIMIT
+        raise InvalidError(f"The tag {PRIORITY_TAG} is a whole number from {least} to {PRIORITY_LIMIT}, not {said!r}.")
+    return priority
+
+
+def admit(context: Context, connection: Connection, tables: Sequence[Table] = TABLES) -> list[Ref]:
+    """Make due what may start now, in a writing transaction. Ring the bell after it, where any was admitted."""
+    if not _anything_waits(connection, tables):
+        return []
+    now = context.now()
+    capacity = shares.of_jobs(context, connection)
+    running = [holding for table in tables for holding in _running(connection, table)]
+    is_full = shares.less(capacity, shares.total(one.held for one in running)).cpus <= shares.ROUNDING
+    if is_full and not any(one.is_spot for one in running):
+        return []
+    waiting = [job for table in tables for job in _waiting(connection, table)]
+    decision = queue.admit(
+        waiting,
+        running,
+        capacity,
+        now=now,
+        pools=[pool for table in tables for pool in _pools(connection, table, now)],
+        served=_served(connection, tables, {job.owner for job in waiting}),
+    )
+    _apply(connection, {table.name: table for table in tables}, decision, now)
+    if blocked := next((job for job in waiting if job.ref == decision.blocked), None):
+        _interrupt(connection, tables, queue.victims(blocked, running, capacity))
+    return [start.ref for start in decision.starts]
+
+
+def admit_waiting(context: Context, tables: Sequence[Table] = TABLES) -> list[Ref]:
+    """`admit` by itself: when a server starts, and for what only time changes."""
+    with context.database.transaction() as connection:
+        admitted = admit(context, connection, tables)
+    if admitted:
+        context.bell.ring()
+    return admitted
+
+
+def sweep(context: Context, _progress: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+    """The errand of the queue; see core.errands."""
+    admit_waiting(context)
+    with context.database.read() as connection:
+        return {}, SWEEP_SECONDS if _anything_waits(connection, TABLES) else IDLE_SECONDS
+
+
+def is_waiting(table: Table) -> ColumnElement[bool]:
+    """The rows that wait to be admitted."""
+    return and_(table.c.admitted_at.is_(None), table.c.ended_at.is_(None), table.c.stop_requested.is_(False))
+
+
+def jobs_ahead(connection: Connection, row: Row[Any], tables: Sequence[Table] = TABLES) -> int | None:
+    """How many waiting jobs have a higher priority or came earlier; None for one that does not wait."""
+    if row.admitted_at is not None or row.ended_at is not None or row.stop_requested:
+        return None
+    return sum(_count_ahead(connection, table, row) for table in tables)
+
+
+def waiting_message(ahead: int) -> str:
+    """What to tell of a job that waits."""
+    return f"Waiting for capacity: {ahead} job{'' if ahead == 1 else 's'} ahead"
+
+
+def _anything_waits(connection: Connection, tables: Sequence[Table]) -> bool:
+    return any(connection.scalar(select(table.c.name).where(is_waiting(table)).limit(1)) for table in tables)
+
+
+def _waiting(connection: Connection, table: Table) -> Iterator[Waiting]:
+    column = table.c
+    columns = (column.name, column.owner, column.priority, column.created_at, column.blocked_at, column.pool_key)
+    asked = (column.replicas, column.cpus, column.memory_bytes, column.gpus)
+    has_jobs = and_(column.admitted_at.is_(None), column.ended_at.is_(None))  # as the index has it
+    for owner in connection.scalars(select(column.owner).where(has_jobs).distinct()).all():
+        first = (
+            select(*columns, *asked)
+            .where(is_waiting(table), column.owner == owner)
+            .order_by(column.priority.desc(), column.created_at, column.name)
+            .limit(WINDOW)
+        )
+        for row in connection.execute(first):
+            yield Waiting(
+                ref=(table.name, row.name),
+                created_at=row.created_at,
+                each=Resources(row.cpus, row.memory_bytes, row.gpus),
+                replicas=row.replicas,
+                owner=row.owner,
+                priority=row.priority,
+                blocked_at=row.blocked_at,
+                pool_key=row.pool_key or "",
+            )
+
+
+def _running(connection: Connection, table: Table) -> Iterator[Holding]:
+    is_running = and_(table.c.due_at.is_not(None), table.c.admitted_at.is_not(None))
+    return (_holding(table, row) for row in connection.execute(_held(table).where(is_running)))
+
+
+def _pools(connection: Connection, table: Table, now: float) -> Iterator[Holding]:
+    return (_holding(table, row) for row in connection.execute(_held(table).where(table.c.retained_until > now)))
+
+
+def _held(table: Table) -> Any:
+    column = table.c
+    share = (column.replicas, column.cpus, column.memory_bytes, column.gpus)
+    whose = (column.owner, column.priority, column.admitted_at, column.is_spot, column.interrupt_requested)
+    return select(column.name, *share, *whose, column.pool_key, column.retained_until)
+
+
+def _holding(table: Table, row: Row[Any]) -> Holding:
+    return Holding(
+        ref=(table.name, row.name),
+        held=shares.times(Resources(row.cpus, row.memory_bytes, row.gpus), row.replicas),
+        owner=row.owner,
+        priority=row.priority,
+        admitted_at=row.admitted_at,
+        is_spot=row.is_spot,
+        is_leaving=row.interrupt_requested,
+        pool_key=row.pool_key or "",
+        until=row.retained_until,
+    )
+
+
+def _served(connection: Connection, tables: Sequence[Table], owners: set[str]) -> dict[str, float]:
+    if len(owners) < 2:  # nobody to be fair to
+        return {}
+    return {
+        owner: max(
+            connection.scalar(select(func.max(table.c.admitted_at)).where(table.c.owner == owner)) or 0.0
+            for table in tables
+        )
+        for owner in owners
+    }
+
+
+def _apply(connection: Connection, tables: Mapping[str, Table], decision: queue.Decision, now: float) -> None:
+    for start in decision.starts:
+        table = tables[start.ref[0]]
+        share = {"cpus": start.each.cpus, "memory_bytes": start.each.memory_bytes, "gpus": start.each.gpus}
+        connection.execute(
+            update(table)
+            .where(table.c.name == start.ref[1], is_waiting(table))
+            .values(due_at=now, admitted_at=now, blocked_at=None, **share)
+        )
+        if start.pool:
+            _end_pool(connection, tables, start.pool, now, reused_by=start.ref[1])
+    for pool in decision.yielded:
+        _end_pool(connection, tables, pool, now, reused_by=None)
+    if decision.blocked:
+        table = tables[decision.blocked[0]]
+        is_new = and_(table.c.name == decision.blocked[1], table.c.blocked_at.is_(None))
+        connection.execute(update(table).where(is_new).values(blocked_at=now))
+        again_at = min(decision.again_at or math.inf, now + SWEEP_SECONDS)
+        due_at = errands.c.due_at
+        is_late = and_(errands.c.name == ERRAND, or_(due_at.is_(None), due_at > again_at))
+        connection.execute(update(errands).where(is_late).values(due_at=again_at))
+
+
+def _interrupt(connection: Connection, tables: Sequence[Table], victims: Sequence[Ref]) -> None:
+    for table in tables:
+        names = [name for kind, name in victims if kind == table.name]
+        if names:
+            connection.execute(update(table).where(table.c.name.in_(names)).values(interrupt_requested=True))
+
+
+def _end_pool(
+    connection: Connection, tables: Mapping[str, Table], pool: Ref, now: float, reused_by: str | None
+) -> None:
+    table = tables[pool[0]]
+    ended = update(table).where(table.c.name == pool[1]).values(retained_until=now, reused_by=reused_by)
+    connection.execute(ended)
+
+
+def _count_ahead(connection: Connection, table: Table, row: Row[Any]) -> int:
+    came_earlier = and_(table.c.priority == row.priority, table.c.created_at < row.created_at)
+    ahead = or_(table.c.priority > row.priority, came_earlier)
+    return connection.scalar(select(func.count()).select_from(table).where(is_waiting(table), ahead)) or 0

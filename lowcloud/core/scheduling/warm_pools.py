@@ -1,0 +1,91 @@
+"""Warm pools: what a completed job leaves reserved for the next one of its kind.
+
+Here a start takes milliseconds, so nothing is kept running: a pool is the job's share of the machine, held back for
+`keep_alive_seconds` from the job's end. A job of the same role, instances, volume and network starts in it at
+once, whatever else waits. How a pool yields to others is in queue.py. Where a pool stands follows from columns
+that only its making, its reuse and its giving up write, so that time alone ends it.
+"""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Table, and_, case, or_
+
+COMPLETED = "completed"  # jobs.State's: what such a job holds it leaves a moment later, when it is cleared up
+
+
+class Status(StrEnum):
+    """Where a pool stands."""
+
+    IN_USE = "in use"  # its job runs, or is being cleared up
+    AVAILABLE = "available"
+    REUSED = "reused"
+    TERMINATED = "terminated"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What a job keeps, how long it was idle (whole seconds, of each instance), and who has taken it over."""
+
+    status: Status
+    idle_seconds: int
+    reused_by: str | None = None
+
+
+def key(role: str, instance_type: str, count: int, volume_gigabytes: int, is_isolated: bool) -> str:
+    """What two jobs must have in common for the one to take over what the other has left."""
+    return json.dumps([role, instance_type, count, volume_gigabytes, is_isolated], separators=(",", ":"))
+
+
+def of_row(row: Row[Any], now: float) -> Pool | None:
+    """The pool of a job; None where it asked for none."""
+    if not row.keep_alive_seconds and row.retained_until is None:
+        return None
+    if row.ended_at is None:
+        return Pool(Status.IN_USE, 0)
+    if row.retained_until is None:
+        return Pool(Status.IN_USE if row.state == COMPLETED else Status.TERMINATED, 0)
+    idle_seconds = int(max(0.0, min(now, row.retained_until) - row.ended_at))
+    if row.reused_by:
+        return Pool(Status.REUSED, idle_seconds, row.reused_by)
+    return Pool(Status.AVAILABLE if now < row.retained_until else Status.TERMINATED, idle_seconds)
+
+
+def stands(table: Table, status: Status, now: float) -> ColumnElement[bool]:
+    """The rows whose pool stands so; the same as `of_row`, for listings."""
+    column = table.c
+    has_ended, is_kept = column.ended_at.is_not(None), column.retained_until.is_not(None)
+    is_left_soon = and_(column.state == COMPLETED, ~is_kept)
+    asked = or_(column.keep_alive_seconds > 0, is_kept)
+    match status:
+        case Status.IN_USE:
+            return and_(asked, or_(column.ended_at.is_(None), is_left_soon))
+        case Status.REUSED:
+            return and_(is_kept, column.reused_by.is_not(None))
+        case Status.AVAILABLE:
+            return and_(column.retained_until > now, column.reused_by.is_(None))
+        case Status.TERMINATED:
+            is_over = or_(column.retained_until.is_(None), column.retained_until <= now)
+            return and_(asked, has_ended, is_over, ~is_left_soon, column.reused_by.is_(None))
+
+
+def left_in(table: Table) -> dict[str, ColumnElement[float]]:
+    """The columns of a job of this table that has completed: its pool, if by now it asks for one."""
+    column = table.c
+    return {"retained_until": case((column.keep_alive_seconds > 0, column.ended_at + column.keep_alive_seconds))}
+
+
+def changed(row: Row[Any], keep_alive_seconds: int, now: float) -> dict[str, Any] | None:
+    """The columns of a job that shall keep its pool for so long instead; None where there is none to change.
+
+    The period counts from the job's end. One that is over, 0 above all, ends the pool now.
+    """
+    pool = of_row(row, now)
+    if pool is None or pool.status not in (Status.IN_USE, Status.AVAILABLE):
+        return None
+    asked: dict[str, Any] = {"keep_alive_seconds": keep_alive_seconds}
+    if pool.status == Status.AVAILABLE:
+        asked["retained_until"] = max(now, row.ended_at + keep_alive_seconds)
+    return asked

@@ -1,0 +1,72 @@
+"""Which replica answers a request to an endpoint, and sending it there."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+
+from lowcloud.core.context import Context
+from lowcloud.core.errors import CloudError, InvalidError, NotFoundError
+from lowcloud.core.serving import endpoints
+from lowcloud.core.serving.endpoints import Endpoint, EndpointState, Variant
+from lowcloud.engine.connections import ReplicaAnswer
+
+MODEL_TIMEOUT_SECONDS = 60.0  # as SageMaker gives a model to answer
+REPLICA_WAIT_SECONDS = 5.0  # a replica that has just ended is back within this time
+REPLICA_POLL_SECONDS = 0.02
+
+
+class NoReplicaError(CloudError):
+    """No replica of the variant answers."""
+
+
+class ModelTimeoutError(CloudError):
+    """The model did not answer in time."""
+
+
+async def invoke(
+    context: Context, name: str, body: bytes, headers: Mapping[str, str], variant_name: str | None = None
+) -> tuple[str, ReplicaAnswer]:
+    """The variant that answered, chosen by weight unless it is named, and its answer.
+
+    Raises NotFoundError for the endpoint or the variant, InvalidError where the endpoint is not in service,
+    NoReplicaError and ModelTimeoutError.
+    """
+    endpoint = context.recent.get(("endpoint", name), lambda: endpoints.find(context, name))
+    if endpoint.state != EndpointState.IN_SERVICE:
+        raise InvalidError(f"The endpoint {name!r} is {endpoint.state}, not in service.")
+    variant = _variant(endpoint, variant_name)
+    address = await _address(context, endpoint, variant)
+    try:
+        answer = await context.connections.post(address, body, headers, MODEL_TIMEOUT_SECONDS)
+    except TimeoutError as error:
+        raise ModelTimeoutError(f"The model did not answer within {MODEL_TIMEOUT_SECONDS:.0f} seconds.") from error
+    except OSError as error:
+        await context.connections.forget(address)
+        raise NoReplicaError(f"The replica of {name!r} ended while it answered: {error}") from error
+    return variant.name, answer
+
+
+def _variant(endpoint: Endpoint, name: str | None) -> Variant:
+    if name is not None:
+        named = [variant for variant in endpoint.variants if variant.name == name]
+        if not named:
+            raise NotFoundError("variant", name)
+        return named[0]
+    if len(endpoint.variants) == 1:
+        return endpoint.variants[0]
+    weights = [variant.weight for variant in endpoint.variants]
+    return random.choices(endpoint.variants, weights if any(weights) else None)[0]
+
+
+async def _address(context: Context, endpoint: Endpoint, variant: Variant) -> str:
+    """Where one of the variant's replicas listens, waiting a little for one to come back."""
+    work_ids = endpoint.work_ids()[variant.name]
+    deadline = context.now() + REPLICA_WAIT_SECONDS
+    while context.now() < deadline:
+        for work_id in random.sample(work_ids, len(work_ids)):
+            if address := context.engine.address(work_id, 0):
+                return address
+        await asyncio.sleep(REPLICA_POLL_SECONDS)
+    raise NoReplicaError(
+        f"No replica of variant {variant.name!r} of {endpoint.name!r} answers. See the endpoint's log."
+    )

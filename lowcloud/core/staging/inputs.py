@@ -1,0 +1,66 @@
+"""Inputs of work: how an object is named to an engine, and how the engine reads what the name stands for."""
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+
+from lowcloud.core.context import Context, ShuttingDownError
+from lowcloud.core.errors import CloudError, InvalidError
+from lowcloud.core.storage.objects import objects
+from lowcloud.core.storage.objects.byte_ranges import Span
+from lowcloud.core.storage.objects.versions import Version
+from lowcloud.engine.work import Input, StagingError
+from lowcloud.store.blobs.encryption import TamperedError
+from lowcloud.store.blobs.files import BlobGoneError
+
+
+def parse_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key (or prefix) of "s3://bucket/key". Raises Invalid."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise InvalidError(f"{uri!r} is no S3 URI; write s3://bucket/key.")
+    return bucket, key
+
+
+def source_of(bucket: str, key: str) -> str:
+    """The name of an object as an engine passes it on."""
+    return f"s3://{bucket}/{quote(key)}"
+
+
+def source_of_version(version: Version) -> str:
+    """The name of these very bytes: what replaces the object is never read for them."""
+    return f"{source_of(version.bucket, version.key)}?{urlencode({'versionId': version.version, 'id': version.id})}"
+
+
+def archive_at(context: Context, path: str, uri: str) -> Input:
+    """The archive behind an S3 URI, to be unpacked at `path`. Raises StagingError."""
+    try:
+        bucket, key = parse_uri(uri)
+        return Input(path, source_of(bucket, key), objects.head(context, bucket, key).size)
+    except CloudError as error:
+        raise StagingError(f"The archive {uri} cannot be read: {error}") from error
+
+
+def fetch(context: Context, source: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """The bytes behind a source, from `start` to before `end`.
+
+    Raises StagingError, and ShuttingDownError when the server goes down meanwhile.
+    """
+    parts = urlsplit(source)
+    key = unquote(parts.path.removeprefix("/"))
+    named = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    if end is not None and end <= start:
+        return
+    span = Span(start, None if end is None else end - 1) if start or end is not None else None
+    try:
+        found, chunks = objects.get(context, parts.netloc, key, version=named.get("versionId"), span=span)
+        if found.id != named.get("id", found.id):
+            raise StagingError(f"s3://{parts.netloc}/{key} was replaced while a job read it. Start the job again.")
+        for chunk in chunks:
+            if context.closing.is_set():
+                raise ShuttingDownError
+            yield chunk
+    except CloudError as error:
+        raise StagingError(f"s3://{parts.netloc}/{key} cannot be read: {error}") from error
+    except (TamperedError, BlobGoneError) as error:
+        raise StagingError(f"s3://{parts.netloc}/{key} is damaged; upload it again. {error}") from error

@@ -1,0 +1,62 @@
+"""Configurations of a bucket: at most one document of each kind, which the dialect that put it understands.
+
+Where a document steers the cloud itself, the dialect puts the neutral form beside its own: core reads that one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from lowcloud.core.context import Context
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.store.db import upsert
+from lowcloud.store.db.tables import bucket_configurations
+
+Document = Mapping[str, Any]  # anything that JSON can say
+
+_OF = (
+    bucket_configurations.c.bucket == sa.bindparam("of_bucket"),
+    bucket_configurations.c.kind == sa.bindparam("kind"),
+)
+_READ = sa.select(bucket_configurations.c.document).where(*_OF)
+_REMOVE = sa.delete(bucket_configurations).where(*_OF)
+
+
+def get(context: Context, bucket: str, kind: str) -> Document | None:
+    """The bucket's document of this kind, or None. Raises NotFound (bucket)."""
+    with context.database.read() as connection:
+        buckets.require(connection, bucket)
+        return read(connection, bucket, kind)
+
+
+def put(context: Context, bucket: str, kind: str, document: Document) -> None:
+    """Set the bucket's document of this kind. Raises NotFound (bucket)."""
+
+    def change(connection: sa.Connection) -> None:
+        buckets.require(connection, bucket)
+        write(connection, bucket, kind, document, context.now())
+
+    context.database.apply(change)
+
+
+def remove(context: Context, bucket: str, kind: str) -> None:
+    """Drop the bucket's document of this kind; that there is none is no error. Raises NotFound (bucket)."""
+
+    def change(connection: sa.Connection) -> None:
+        buckets.require(connection, bucket)
+        connection.execute(_REMOVE, {"of_bucket": bucket, "kind": kind})
+
+    context.database.apply(change)
+
+
+def read(connection: sa.Connection, bucket: str, kind: str) -> Document | None:
+    """The document within a transaction, or None; a bucket that does not exist has none."""
+    document: Document | None = connection.execute(_READ, {"of_bucket": bucket, "kind": kind}).scalar()
+    return document
+
+
+def write(connection: sa.Connection, bucket: str, kind: str, document: Document, now: float) -> None:
+    """Set the document within a transaction."""
+    row = {"bucket": bucket, "kind": kind, "document": document, "modified_at": now}
+    upsert.put(connection, bucket_configurations, row, ["bucket", "kind"])

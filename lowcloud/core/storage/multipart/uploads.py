@@ -1,0 +1,259 @@
+"""Multipart uploads: an object's bytes sent in parts, in any order, and joined without being moved."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from lowcloud.core.context import Context
+from lowcloud.core.errors import InvalidError, NotFoundError
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.failures import Freed, free, full_disk_told
+from lowcloud.core.storage.objects import metadata, objects, versions
+from lowcloud.core.storage.objects.bodies import Claims, StoredBody, no_claims, receive
+from lowcloud.core.storage.objects.byte_ranges import Span
+from lowcloud.core.storage.objects.checksums import CAN_SPAN_PARTS, DEFAULT_ALGORITHM
+from lowcloud.core.storage.objects.copies import CopySource
+from lowcloud.core.storage.objects.locks import UNLOCKED, Lock, check_lockable, lock_of
+from lowcloud.core.storage.objects.metadata import NOTHING_SAID, Description
+from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS, Conditions, PreconditionFailedError
+from lowcloud.core.storage.objects.versions import Object
+from lowcloud.store.blobs.files import new_id
+from lowcloud.store.db.listing import Folder, folded
+from lowcloud.store.db.tables import parts, uploads
+
+MOST_PARTS = 10_000
+_PLAIN = ("id", "bucket", "key", "created_at", "storage_class", "algorithm", "is_composite")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload in progress. Its id becomes the object's when it is completed."""
+
+    id: str
+    bucket: str
+    key: str
+    created_at: float
+    description: Description = NOTHING_SAID
+    storage_class: str | None = None
+    lock: Lock = UNLOCKED
+    algorithm: str = DEFAULT_ALGORITHM
+    is_composite: bool = False  # of the checksum: over the parts' checksums, not over the whole
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part as it was received; its checksum is in base64."""
+
+    number: int
+    size: int
+    etag: str
+    modified_at: float
+    checksum: str | None  # by the upload's algorithm; of a plain object's one part there is none
+
+
+def create(
+    context: Context,
+    bucket: str,
+    key: str,
+    description: Description = NOTHING_SAID,
+    *,
+    storage_class: str | None = None,
+    lock: Lock = UNLOCKED,
+    algorithm: str = DEFAULT_ALGORITHM,
+    is_composite: bool = False,
+) -> Upload:
+    """Begin an upload. Raises NotFoundError (bucket), KeyTooLong, NotLockable and InvalidError."""
+    objects.check_key(key)
+    if not is_composite and algorithm not in CAN_SPAN_PARTS:
+        raise InvalidError(
+            f"The {algorithm} of a whole object does not follow from its parts: use a composite checksum."
+        )
+    found = buckets.find(context, bucket)
+    check_lockable(found, lock)
+    if description.encryption is None and found.encryption is not None:
+        description = replace(description, encryption=metadata.default_encryption(context, found.encryption))
+    upload_id = new_id()
+    upload = Upload(upload_id, bucket, key, context.now(), description, storage_class, lock, algorithm, is_composite)
+    row = {name: getattr(upload, name) for name in _PLAIN} | {
+        "retention": lock.retention,
+        "retain_until": lock.retain_until,
+        "legal_hold": lock.legal_hold,
+        "document": metadata.seal(context, upload_id, description),
+    }
+    with full_disk_told(), context.database.transaction() as connection:
+        buckets.require(connection, bucket)
+        connection.execute(sa.insert(uploads).values(row))
+    return upload
+
+
+def find(context: Context, bucket: str, key: str, upload_id: str) -> Upload:
+    """The upload. Raises NotFoundError (bucket, upload)."""
+    with context.database.read() as connection:
+        return require(context, connection, bucket, key, upload_id)
+
+
+def put_part(
+    context: Context,
+    upload: Upload,
+    number: int,
+    chunks: Iterable[bytes],
+    *,
+    algorithms: Sequence[str] = (),
+    claims: Claims = no_claims,
+    customer_key: bytes | None = None,
+) -> Part:
+    """Store a part, replacing one of the same number; durable when this returns.
+
+    `algorithms` are those of the claims beside the upload's own. Raises NotFoundError (upload), InvalidError (number),
+    and what bodies.receive raises, CustomerKeyNeeded and CustomerKeyRefused.
+    """
+    wrapping = metadata.wrapping(upload.description.encryption, customer_key)
+    if not 1 <= number <= MOST_PARTS:
+        raise InvalidError(f"A part's number is between 1 and {MOST_PARTS}.")
+    with receive(context, chunks, [upload.algorithm, *algorithms], claims, wrapping) as body:
+        etag = metadata.entity_tag(upload.description.encryption, body.md5)
+        part = Part(number, body.size, etag, context.now(), body.checksums[upload.algorithm])
+
+        def write(connection: sa.Connection) -> Sequence[str]:
+            _require_row(connection, upload.bucket, upload.key, upload.id)  # it may have ended while the body came
+            return _replace_part(connection, upload, part, body)
+
+        replaced = context.database.apply(write)
+    context.files.discard(replaced)
+    return part
+
+
+def copy_part(
+    context: Context,
+    upload: Upload,
+    number: int,
+    source: CopySource,
+    *,
+    span: Span | None = None,
+    conditions: Conditions = NO_CONDITIONS,
+    source_customer_key: bytes | None = None,
+    customer_key: bytes | None = None,
+) -> tuple[Object, Part]:
+    """Store a part whose bytes are those of another object, or a span of them: (source, part)."""
+    found, chunks = objects.get(
+        context,
+        source.bucket,
+        source.key,
+        version=source.version,
+        span=span,
+        conditions=conditions,
+        customer_key=source_customer_key,
+    )
+    return found, put_part(context, upload, number, chunks, customer_key=customer_key)
+
+
+def abort(context: Context, bucket: str, key: str, upload_id: str, *, if_created_at: float | None = None) -> None:
+    """End an upload and remove its parts, if it was begun in that second.
+
+    Raises NotFoundError and PreconditionFailedError.
+    """
+
+    def change(connection: sa.Connection) -> tuple[None, Freed]:
+        row = _require_row(connection, bucket, key, upload_id)
+        if if_created_at is not None and int(row.created_at) != int(if_created_at):
+            raise PreconditionFailedError("If-Match-Initiated-Time")
+        discarded = discard_parts(connection, upload_id, [])
+        connection.execute(sa.delete(uploads).where(uploads.c.id == upload_id))
+        return None, [[blob] for blob in discarded]
+
+    free(context, change)
+
+
+def parts_of(context: Context, owner: str, *, after: int = 0, limit: int = 1000) -> tuple[list[Part], bool]:
+    """At most `limit` parts of an upload or of a joined object (by id) with numbers above `after`, and whether there
+    are more."""
+    query = _select_parts(owner).where(parts.c.number > after).order_by(parts.c.number).limit(limit + 1)
+    with context.database.read() as connection:
+        found = [Part(**row._mapping) for row in connection.execute(query)]
+    return found[:limit], 0 < limit < len(found)
+
+
+def list_uploads(
+    context: Context,
+    bucket: str,
+    *,
+    prefix: str = "",
+    delimiter: str = "",
+    after: Sequence[str] | None = None,
+    limit: int = 1000,
+) -> tuple[list[Upload | Folder], bool]:
+    """At most `limit` uploads and folders, by key and id, after a [key] or a [key, id], and whether there are more.
+
+    Raises NotFoundError (bucket).
+    """
+    query = sa.select(uploads).where(uploads.c.bucket == bucket)
+    order = [uploads.c.key, uploads.c.id]
+    entries: list[Upload | Folder] = []
+    with context.database.read() as connection:
+        buckets.require(connection, bucket)
+        found = folded(connection, query, order, after=after, prefix=prefix, delimiter=delimiter)
+        for entry in found:
+            if len(entries) >= limit:
+                return entries, limit > 0
+            entries.append(entry if isinstance(entry, Folder) else upload_of(context, entry))
+    return entries, False
+
+
+def discard_parts(connection: sa.Connection, upload_id: str, kept: Sequence[int]) -> list[str]:
+    """Remove the parts that are not to be kept, within a transaction; returns their blobs."""
+    rows = connection.execute(sa.select(parts.c.number, parts.c.blob).where(parts.c.owner == upload_id)).all()
+    wanted = set(kept)
+    discarded = [row for row in rows if row.number not in wanted]
+    if discarded:
+        numbers = [{"n": row.number} for row in discarded]
+        one = sa.delete(parts).where(parts.c.owner == upload_id, parts.c.number == sa.bindparam("n"))
+        connection.execute(one, numbers)
+    return [row.blob for row in discarded]
+
+
+def require(context: Context, connection: sa.Connection, bucket: str, key: str, upload_id: str) -> Upload:
+    """The upload, within a transaction. Raises NotFoundError (bucket, upload)."""
+    return upload_of(context, _require_row(connection, bucket, key, upload_id))
+
+
+def all_parts(connection: sa.Connection, upload_id: str) -> list[Part]:
+    """Every part, within a transaction."""
+    return [Part(**row._mapping) for row in connection.execute(_select_parts(upload_id))]
+
+
+def _require_row(connection: sa.Connection, bucket: str, key: str, upload_id: str) -> sa.Row[Any]:
+    row = connection.execute(sa.select(uploads).where(uploads.c.id == upload_id)).first()
+    if row is None or (row.bucket, row.key) != (bucket, key):
+        buckets.require(connection, bucket)
+        raise NotFoundError("upload", upload_id)
+    return row
+
+
+def upload_of(context: Context, row: sa.Row[Any]) -> Upload:
+    """The upload in a row of its table. Raises Tampered."""
+    values = {name: getattr(row, name) for name in _PLAIN}
+    lock = lock_of(row.retention, row.retain_until, row.legal_hold)
+    return Upload(**values, lock=lock, description=metadata.unseal(context, row.id, row.document))
+
+
+def _replace_part(connection: sa.Connection, upload: Upload, part: Part, body: StoredBody) -> Sequence[str]:
+    there = (parts.c.owner == upload.id, parts.c.number == part.number)
+    replaced = connection.execute(sa.select(parts.c.blob).where(*there)).scalars().all()
+    connection.execute(sa.delete(parts).where(*there))
+    versions.insert_part(
+        connection,
+        upload.id,
+        part.number,
+        body.blob,
+        etag=part.etag,
+        modified_at=part.modified_at,
+        checksum=part.checksum,
+    )
+    return replaced
+
+
+def _select_parts(upload_id: str) -> sa.Select[Any]:
+    columns = (parts.c.number, parts.c.size, parts.c.etag, parts.c.modified_at, parts.c.checksum)
+    return sa.select(*columns).where(parts.c.owner == upload_id)

@@ -1,0 +1,120 @@
+"""Deletions: objects removed, or hidden behind a marker where their bucket keeps versions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from lowcloud.core.context import Context
+from lowcloud.core.errors import CloudError
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.failures import free
+from lowcloud.core.storage.objects import notifications, versions
+from lowcloud.core.storage.objects.locks import check_unlocked
+from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS, Conditions, PreconditionFailedError
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What a deletion did. `version`: of the marker that was written, or of the version that was removed."""
+
+    key: str
+    version: str | None  # None: of a bucket that never kept versions
+    is_marker: bool  # the version is a marker
+
+
+def delete(
+    context: Context,
+    bucket: str,
+    key: str,
+    *,
+    version: str | None = None,
+    conditions: Conditions = NO_CONDITIONS,
+    may_bypass_governance: bool = False,
+) -> Deletion:
+    """Remove an object, or hide it behind a marker where the bucket keeps versions; a key that holds none is no error.
+
+    A version that is named is removed for good. Raises NotFound (bucket), PreconditionFailedError and Locked.
+    """
+    [done] = delete_many(context, bucket, [(key, version, conditions)], may_bypass_governance=may_bypass_governance)
+    if isinstance(done, CloudError):
+        raise done
+    return done
+
+
+def delete_many(
+    context: Context,
+    bucket: str,
+    wanted: Sequence[tuple[str, str | None, Conditions]],
+    *,
+    may_bypass_governance: bool = False,
+    cause: str = notifications.REMOVED,
+) -> list[Deletion | CloudError]:
+    """Delete (key, version, conditions) in one transaction; what became of each, in their order. Raises NotFound.
+
+    `cause` is what to record of it: notifications.REMOVED or EXPIRED.
+    """
+    now = context.now()
+
+    def write(connection: sa.Connection) -> tuple[list[Deletion | CloudError], list[list[str]]]:
+        found = buckets.require(connection, bucket)
+        outcomes: list[Deletion | CloudError] = []
+        blobs = []
+        for key, version, conditions in wanted:
+            try:
+                if version is None:
+                    done, freed = _hide(connection, found, key, conditions, now, cause)
+                else:
+                    done, freed = _remove(
+                        connection, found, key, version, conditions, now, may_bypass_governance, cause
+                    )
+            except CloudError as error:
+                outcomes.append(error)
+            else:
+                outcomes.append(done)
+                blobs.append(freed)
+        return outcomes, blobs
+
+    return free(context, write)
+
+
+def _hide(
+    connection: sa.Connection, bucket: buckets.Bucket, key: str, conditions: Conditions, now: float, cause: str
+) -> tuple[Deletion, list[str]]:
+    """Remove the one version of a key, or write a marker where the bucket keeps versions."""
+    newest = versions.newest(connection, bucket.name, key)
+    _check(conditions, newest, key)
+    if bucket.versioning is None:
+        if newest is None:
+            return Deletion(key, None, False), []
+        notifications.record(connection, bucket, f"{cause}:{notifications.DELETE}", newest, now)
+        return Deletion(key, None, False), versions.remove(connection, newest)
+    marker, freed = versions.place_marker(connection, bucket, key, newest, now)
+    notifications.record(connection, bucket, f"{cause}:{notifications.MARKER}", marker, now)
+    return Deletion(key, marker.version, True), freed
+
+
+def _remove(
+    connection: sa.Connection,
+    bucket: buckets.Bucket,
+    key: str,
+    version: str,
+    conditions: Conditions,
+    now: float,
+    may_bypass_governance: bool,
+    cause: str,
+) -> tuple[Deletion, list[str]]:
+    """Remove a version for good."""
+    found = versions.named(connection, bucket.name, key, version)
+    _check(conditions, found, key)
+    if found is None:
+        return Deletion(key, version, False), []
+    check_unlocked(found.lock, now, may_bypass_governance=may_bypass_governance)
+    notifications.record(connection, bucket, f"{cause}:{notifications.DELETE}", found, now)
+    return Deletion(key, version, found.is_marker), versions.remove(connection, found)
+
+
+def _check(conditions: Conditions, found: versions.Version | None, key: str) -> None:
+    if found is not None and found.is_marker and conditions.if_match is not None:
+        raise PreconditionFailedError("If-Match")  # there was an object: it is not that there never was one
+    versions.check_replacing(conditions, found, key)

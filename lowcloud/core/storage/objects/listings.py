@@ -1,0 +1,131 @@
+"""Listings: what a bucket holds, in key order, page by page, told under folders where a delimiter is given."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from lowcloud.core.context import Context
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.objects import versions
+from lowcloud.core.storage.objects.versions import Version
+from lowcloud.store.db.listing import Folder, folded
+from lowcloud.store.db.tables import objects
+
+Entry = Version | Folder
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of a bucket in key order, and the key that the next page starts with (None: there is no more)."""
+
+    entries: tuple[Entry, ...]
+    next_start: str | None
+
+
+@dataclass(frozen=True)
+class VersionListing:
+    """One page of versions, newest first under each key, and which of them (by id) are the newest."""
+
+    entries: tuple[Entry, ...]
+    newest: frozenset[str]
+    is_truncated: bool
+
+
+def list_page(
+    context: Context,
+    bucket: str,
+    *,
+    prefix: str = "",
+    delimiter: str = "",
+    start: str = "",
+    after: str | None = None,
+    limit: int = 1000,
+) -> Listing:
+    """At most `limit` objects and folders from the key `start` on, or after a key or folder. Raises NotFound."""
+    query = sa.select(*versions.COLUMNS).where(objects.c.bucket == bucket)
+    entries: list[Entry] = []
+    with context.database.read() as connection:
+        buckets.require(connection, bucket)
+        found = folded(
+            connection,
+            query,
+            [objects.c.key, objects.c.position],
+            start=start,
+            after=None if after is None else [after],
+            prefix=prefix,
+            delimiter=delimiter,
+            hidden=objects.c.is_marker,
+        )
+        for entry in found:
+            if len(entries) >= limit:
+                return Listing(tuple(entries), _key(entry) if limit else None)
+            entries.append(entry if isinstance(entry, Folder) else versions.version_of(tuple(entry)))
+    return Listing(tuple(entries), None)
+
+
+def list_versions(
+    context: Context,
+    bucket: str,
+    *,
+    prefix: str = "",
+    delimiter: str = "",
+    after_key: str | None = None,
+    after_version: str | None = None,
+    limit: int = 1000,
+) -> VersionListing:
+    """At most `limit` versions and folders after all of a key, or after one version of it. Raises NotFound."""
+    query = sa.select(*versions.COLUMNS).where(objects.c.bucket == bucket)
+    entries: list[Entry] = []
+    newest: set[str] = set()
+    with context.database.read() as connection:
+        buckets.require(connection, bucket)
+        after = _position(connection, bucket, after_key, after_version)
+        found = folded(
+            connection,
+            query,
+            [objects.c.key, objects.c.position],
+            after=after,
+            prefix=prefix,
+            delimiter=delimiter,
+        )
+        key_before = after_key if after is not None and len(after) == 2 else None
+        for entry in found:
+            if len(entries) >= limit:
+                return VersionListing(tuple(entries), frozenset(newest), limit > 0)
+            if isinstance(entry, Folder):
+                entries.append(entry)
+                continue
+            version = versions.version_of(tuple(entry))
+            if version.key != key_before:
+                newest.add(version.id)
+            key_before = version.key
+            entries.append(version)
+    return VersionListing(tuple(entries), frozenset(newest), False)
+
+
+def walk(context: Context, bucket: str, prefix: str = "") -> Iterator[Version]:
+    """Every object whose key begins with `prefix`, in key order, page by page. Raises NotFound (bucket)."""
+    start: str | None = ""
+    while start is not None:
+        listing = list_page(context, bucket, prefix=prefix, start=start)
+        yield from (entry for entry in listing.entries if isinstance(entry, Version))
+        start = listing.next_start
+
+
+def _key(entry: Folder | sa.Row[tuple[object, ...]]) -> str:
+    return entry.prefix if isinstance(entry, Folder) else str(entry._mapping[objects.c.key])
+
+
+def _position(connection: sa.Connection, bucket: str, key: str | None, version: str | None) -> list[str | int] | None:
+    """Where a page of versions begins: after a key, or after one version of it.
+
+    Whoever empties a bucket page by page names versions that are gone. Such a page begins where the name says that the
+    version was written, and rather tells a version twice than not at all.
+    """
+    if key is None or version is None:
+        return None if key is None else [key]
+    found = versions.named(connection, bucket, key, version)
+    if found is not None:
+        return [key, found.position]
+    return [key, versions.earliest_position(version)]

@@ -1,0 +1,76 @@
+"""Conditions on an object's present state: who reads or writes only if it is (or is no longer) what they know."""
+
+from dataclasses import dataclass
+
+from lowcloud.core.errors import CloudError
+
+
+class PreconditionFailedError(CloudError):
+    """At least one of the preconditions does not hold."""
+
+    def __init__(self, condition: str):
+        super().__init__(f"The condition {condition} does not hold.")
+        self.condition = condition
+
+
+class NotModifiedError(CloudError):
+    """The reader's copy is up to date."""
+
+    def __init__(self, etag: str, modified_at: float):
+        super().__init__("The object is the one already known.")
+        self.etag = etag
+        self.modified_at = modified_at
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Entity tags (one, several with commas, or *) and times in seconds since the epoch."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_modified_since: float | None = None
+    if_unmodified_since: float | None = None
+    if_modified_at: float | None = None  # of what is to be replaced or deleted, where there is such a thing
+    if_size: int | None = None  # likewise, in bytes
+
+
+NO_CONDITIONS = Conditions()
+
+
+def check_read(conditions: Conditions, etag: str, modified_at: float) -> None:
+    """Raises PreconditionFailedError and NotModifiedError.
+
+    An entity tag outweighs a time (RFC 9110, section 13.2.2).
+    """
+    modified_second = int(modified_at)  # the time that readers are told has no fractions
+    if conditions.if_match is not None:
+        if not _matches(conditions.if_match, etag):
+            raise PreconditionFailedError("If-Match")
+    elif conditions.if_unmodified_since is not None and modified_second > conditions.if_unmodified_since:
+        raise PreconditionFailedError("If-Unmodified-Since")
+    if conditions.if_none_match is not None:
+        if _matches(conditions.if_none_match, etag):
+            raise NotModifiedError(etag, modified_at)
+    elif conditions.if_modified_since is not None and modified_second <= conditions.if_modified_since:
+        raise NotModifiedError(etag, modified_at)
+
+
+def check_write(conditions: Conditions, etag: str | None, modified_at: float = 0, size: int = 0) -> None:
+    """Whether what is there (None: nothing) may be replaced or deleted. Raises PreconditionFailedError."""
+    if conditions is NO_CONDITIONS:
+        return
+    if conditions.if_none_match is not None and etag is not None and _matches(conditions.if_none_match, etag):
+        raise PreconditionFailedError("If-None-Match")
+    if conditions.if_match is not None and (etag is None or not _matches(conditions.if_match, etag)):
+        raise PreconditionFailedError("If-Match")
+    if etag is None:
+        return
+    if conditions.if_modified_at is not None and int(modified_at) != int(conditions.if_modified_at):
+        raise PreconditionFailedError("If-Match-Last-Modified-Time")
+    if conditions.if_size is not None and size != conditions.if_size:
+        raise PreconditionFailedError("If-Match-Size")
+
+
+def _matches(wanted: str, etag: str) -> bool:
+    tags = (tag.strip().removeprefix("W/").strip('"') for tag in wanted.split(","))
+    return any(tag in ("*", etag) for tag in tags)

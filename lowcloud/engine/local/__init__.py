@@ -1,0 +1,1 @@
+"""LocalEngine: runs work as processes of this machine."""

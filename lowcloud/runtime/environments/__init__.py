@@ -1,0 +1,1 @@
+"""Python environments: built from requirements, and overlaid on another."""

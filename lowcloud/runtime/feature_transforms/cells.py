@@ -1,0 +1,125 @@
+"""Cells of a raw table into values: numbers and times (NaN is missing), booleans (0, 1, NaN), texts (None is missing).
+
+The same readers serve a row of a request and the distinct texts of a column, so both give the same values.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lowcloud.runtime.feature_transforms import times
+
+BLANKS = " \t\r\n\v\f\u00a0\ufeff"
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+YES, NO = ("true", "yes", "t", "y", "1"), ("false", "no", "f", "n", "0")
+BOOLEANS = {**dict.fromkeys(YES, 1.0), **dict.fromkeys(NO, 0.0)}
+
+Numbers = NDArray[np.float64]
+Value = float | str | None
+Reader = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A column of texts: codes (rows,) into the distinct `levels`, of which None is the missing value."""
+
+    codes: NDArray[np.int64]
+    levels: Sequence[str | None]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: Any) -> "Texts":
+        return Texts(self.codes[rows], self.levels)
+
+    def map(self, function: Callable[[str | None], Any]) -> Numbers:
+        """function(level) of every row, computed once a level: (rows,) or, of sequences, (rows, length)."""
+        present, inverse = np.unique(self.codes, return_inverse=True)
+        found = np.array([function(self.levels[code]) for code in present], np.float64)
+        return found[inverse]
+
+
+Vector = Numbers | Texts
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How cells are read."""
+
+    missing_words: frozenset[str] = frozenset()
+    trim: bool = True
+    date_format: str | None = None
+
+    def reader(self, kind: str) -> Reader:
+        """The function that reads a cell, a text or a value of JSON, of a column of this kind; it never raises."""
+        if kind == "text":
+            return self._read_text
+        return {"number": self._number, "time": self._time, "boolean": self._boolean}[kind]()
+
+    def column(self, kind: str, cells: Sequence[Any]) -> Vector:
+        """The cells of one column, read one by one."""
+        read = self.reader(kind)
+        if kind != "text":
+            return np.array([read(cell) for cell in cells], np.float64)
+        values = [read(cell) for cell in cells]
+        levels = {value: code for code, value in enumerate(dict.fromkeys(values))}
+        return Texts(np.array([levels[value] for value in values], np.int64), tuple(levels))
+
+    def _read_text(self, cell: Any) -> str | None:
+        if cell.__class__ is not str:
+            if cell is None or cell != cell:
+                return None
+            cell = str(cell).lower() if cell.__class__ is bool else str(cell)
+        if self.trim:
+            cell = cell.strip(BLANKS)
+        return None if not cell or cell in self.missing_words else cell
+
+    def _number(self) -> Reader:
+        words, matches = self.missing_words, NUMBER.fullmatch
+
+        def read(cell: Any) -> float:
+            if cell.__class__ is str:
+                text = cell.strip(BLANKS)
+                if not matches(text) or text in words:
+                    return nan
+                value = float(text)
+                return value if value - value == 0.0 else nan
+            return _plain(cell)
+
+        return read
+
+    def _time(self) -> Reader:
+        words, parse = self.missing_words, times.parser(self.date_format)
+
+        def read(cell: Any) -> float:
+            if cell.__class__ is not str:
+                return _plain(cell)
+            text = cell.strip(BLANKS)
+            return nan if not text or text in words else parse(text)
+
+        return read
+
+    def _boolean(self) -> Reader:
+        words = self.missing_words
+
+        def read(cell: Any) -> float:
+            if cell.__class__ is not str:
+                return _plain(cell)
+            text = cell.strip(BLANKS)
+            return nan if text in words else BOOLEANS.get(text.lower(), nan)
+
+        return read
+
+
+def _plain(cell: Any) -> float:
+    """The finite number of a value of JSON, else NaN."""
+    try:
+        value = float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return nan
+    return value if value - value == 0.0 else nan

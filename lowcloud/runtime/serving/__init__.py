@@ -1,0 +1,1 @@
+"""Model servers: built-in algorithms and user inference scripts behind HTTP."""

@@ -1,0 +1,58 @@
+"""The warm parent: an interpreter with the built-in programs loaded, from which supervisors are forked in milliseconds.
+
+It talks to its engine over the unix socket that is its stdin: a replica's folder in a line, one byte back once the fork
+is made. It ends when the engine does; what it has forked lives on.
+"""
+
+import gc
+import importlib
+import importlib.util
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from lowcloud.runtime import algorithms
+from lowcloud.runtime.supervisor import supervise
+
+PRELOADED = (
+    "numpy",
+    "lowcloud.runtime.training.train",
+    "lowcloud.runtime.training.script",
+    "lowcloud.runtime.serving.serve",
+)
+READY = b"r"
+FORKED = b"f"
+
+
+def main(argv: list[str]) -> int:
+    """Serve the engine at the other end of stdin until it ends."""
+    assert not argv, "the warm parent takes no arguments"
+    _load()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for supervisors
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the server's terminal is the server's
+    with socket.socket(fileno=0) as engine, engine.makefile("rb") as requests:
+        engine.sendall(READY)
+        for request in requests:
+            supervise.start(Path(os.fsdecode(request[:-1])))
+            engine.sendall(FORKED)
+    return 0
+
+
+def _load() -> None:
+    """Import what programs will need, and set it aside so that collections do not copy its pages in every fork."""
+    gc.disable()
+    for name in PRELOADED:
+        if importlib.util.find_spec(name) is not None:
+            importlib.import_module(name)
+    algorithms.preload()
+    gc.collect()
+    gc.freeze()
+    tasks = Path("/proc/self/task")
+    if tasks.exists() and len(list(tasks.iterdir())) > 1:
+        raise RuntimeError("A preloaded module has started threads, which a fork would lose.")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Training programs: built-in algorithms and user scripts under the /opt/ml contract."""

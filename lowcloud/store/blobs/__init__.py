@@ -1,0 +1,1 @@
+"""Blobs: encrypted files on disk, and the room on it that is reserved."""

@@ -1,0 +1,96 @@
+"""Pages of sorted rows: the one place that builds filters, order and continuation for List operations."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, select, tuple_
+
+
+class InvalidTokenError(ValueError):
+    """A continuation token that no List operation gave out."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Sort by a column; the name settles ties, so that every row has one place."""
+
+    column: str
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows, and the token that continues after them (None at the end)."""
+
+    rows: Sequence[Row[Any]]
+    next_token: str | None
+
+
+def read_page(
+    connection: Connection,
+    table: Table,
+    where: Sequence[ColumnElement[bool]],
+    order: Order,
+    limit: int,
+    token: str | None = None,
+) -> Page:
+    """The rows of `table` after `token` in `order`, at most `limit`. The table has a unique `name`.
+
+    Raises InvalidTokenError.
+    """
+    key = tuple_(table.c[order.column], table.c.name)
+    conditions = list(where)
+    if token is not None:
+        last = tuple_(*_decode(token))
+        conditions.append(key < last if order.descending else key > last)
+    columns = [table.c[order.column], table.c.name]
+    statement = (
+        select(table)
+        .where(*conditions)
+        .order_by(*(column.desc() if order.descending else column for column in columns))
+        .limit(limit + 1)
+    )
+    rows = connection.execute(statement).all()
+    if len(rows) <= limit:
+        return Page(rows, None)
+    return Page(rows[:limit], token_of(rows[limit - 1], order))
+
+
+def token_of(row: Row[Any], order: Order) -> str:
+    """What continues after a row."""
+    return _encode([row._mapping[order.column], row._mapping["name"]])
+
+
+def offset_token(offset: int) -> str:
+    """What continues after so many results, where they have no order that a table keeps."""
+    return _encode([offset])
+
+
+def read_offset(token: str) -> int:
+    """The inverse of `offset_token`. Raises InvalidTokenError."""
+    try:
+        (offset,) = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, TypeError) as error:
+        raise InvalidTokenError("The continuation token is not one that was given out.") from error
+    if not isinstance(offset, int) or offset < 0:
+        raise InvalidTokenError("The continuation token is not one that was given out.")
+    return offset
+
+
+def _encode(position: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
+
+
+def _decode(token: str) -> list[Any]:
+    try:
+        position = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except ValueError as error:
+        raise InvalidTokenError("The continuation token is not one that was given out.") from error
+    if not isinstance(position, list) or len(position) != 2 or not isinstance(position[1], str):
+        raise InvalidTokenError("The continuation token is not one that was given out.")
+    if not isinstance(position[0], str | int | float):
+        raise InvalidTokenError("The continuation token is not one that was given out.")
+    return position

@@ -1,0 +1,134 @@
+"""SQLite: one file, write-ahead log, fully synchronous. The default: nothing to install or to run."""
+
+import fcntl
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from lowcloud.store import private_files
+from lowcloud.store.db.prepared import Prepared
+
+BUSY_TIMEOUT_SECONDS = 30
+LOG_TIMEOUT_SECONDS = 1  # how long to wait for readers of the log that is to be shortened
+_SIZE = ("page_count", "page_size")
+_BEGIN_WRITING, _BEGIN_READING = Prepared(text("BEGIN IMMEDIATE")), Prepared(text("BEGIN"))
+# A checkpoint copies pages of the log into the database. Rare ones copy a page once that was written many times.
+CHECKPOINT_PAGES = 4000
+
+
+class SQLite:
+    """Implements backend.Backend. One writer at a time; readers never wait for it."""
+
+    most_lookers = 256
+
+    def __init__(self, url: URL):
+        if url.database is not None:
+            private_files.make_file(url.database)  # SQLite gives its log and its index the rights of the database
+        # The connection used last has the warmest page cache.
+        self.engine = create_engine(
+            url, poolclass=QueuePool, pool_size=16, max_overflow=48, pool_use_lifo=True, hide_parameters=True
+        )
+        self.writer = Writer(url.database)
+        event.listen(self.engine, "connect", _prepare)
+
+    def begin(self, connection: Connection, writes: bool) -> None:
+        """See Backend.begin. A deferred BEGIN that turns into a write can fail at once, so writers say so here."""
+        (_BEGIN_WRITING if writes else _BEGIN_READING).rows(connection)
+
+    def check_intact(self, connection: Connection) -> None:
+        """See Backend.check_intact. SQLite says so itself."""
+
+    def finish_tables(self, connection: Connection) -> None:
+        """See Backend.finish_tables: nothing."""
+
+    def shorten_log(self) -> None:
+        """See Backend.shorten_log. What the log holds goes into the database, whose file must have room to grow."""
+        if self.engine.url.database is None:
+            return
+        with self.engine.connect() as connection:
+            pages, page_bytes = (connection.exec_driver_sql(f"PRAGMA {of}").scalar_one() for of in _SIZE)
+            size = Path(self.engine.url.database).stat().st_size
+            disk = os.statvfs(self.engine.url.database)
+            if pages * page_bytes - size > disk.f_bavail * disk.f_frsize:
+                return  # trying would use up the room for nothing
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={LOG_TIMEOUT_SECONDS * 1000}")
+            try:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}")
+
+    def faults(self, connection: Connection) -> Sequence[str]:
+        """See Backend.faults."""
+        torn = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        return [
+            *(why for why in torn if why != "ok"),
+            *(f"a row of {table} refers to one of {other} that does not exist" for table, _, other, _ in dangling),
+        ]
+
+    def explain(self, error: DBAPIError) -> str:
+        """See Backend.explain."""
+        return f"{self.engine.url.database} cannot be opened: {error.orig}."
+
+    def close(self) -> None:
+        """See Backend.close."""
+        self.engine.dispose()
+        self.writer.close()
+
+
+class Writer:
+    """The right to write, of one thread of one process at a time.
+
+    SQLite's own busy handler sleeps in steps of up to 100 ms; locks hand over at once.
+    """
+
+    def __init__(self, database: str | None):
+        self._lock = threading.Lock()
+        self._file = None if database is None else _open_lock(f"{database}-writer")
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        try:
+            self._flock(fcntl.LOCK_EX)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._flock(fcntl.LOCK_UN)
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _flock(self, kind: int) -> None:
+        if self._file is not None:
+            fcntl.flock(self._file, kind)
+
+
+def _open_lock(path: str) -> TextIO:
+    return open(path, "w", opener=private_files.opener)
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin in SQLite.begin, not where the driver guesses
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "case_sensitive_like=ON",  # a prefix is one by its bytes
+        f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
+        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
