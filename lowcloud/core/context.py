@@ -1,4 +1,4 @@
-"""One cloud: its settings, its stores and its engine, passed to every function of core."""
+"""The context of one cloud: its settings, stores, engine and registry, passed to every function of core."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
-from lowcloud.core.staging.output_sync import Synced
+from lowcloud.core.resource_kind import Registry
 from lowcloud.engine.connections import Connections
 from lowcloud.engine.work import Engine
 from lowcloud.home.settings import Settings
@@ -15,63 +15,78 @@ from lowcloud.store.blobs.files import Files
 from lowcloud.store.blobs.reserve import Reserve
 from lowcloud.store.db.database import Database
 
-FRESH_SECONDS = 0.5
+CACHE_SECONDS = 0.5
 
 T = TypeVar("T")
 
 
 class ShuttingDownError(Exception):
-    """The server goes down: what it was about is left as it is, for the next server to carry on."""
+    """The server shuts down: the operation in progress is left as it is, and the next server continues it."""
 
 
 class WakeSignal:
-    """Rung by whoever leaves a row due, so that the reconciler looks at once rather than at its next round."""
+    """Tells the reconciler that a row is due, so that it looks immediately rather than at its next scan."""
 
     def __init__(self) -> None:
-        self._listeners: list[Callable[[], None]] = []
+        self._subscribers: list[Callable[[], None]] = []
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Have `listener` called at every ring, in the ringing thread."""
-        self._listeners.append(listener)
+    def subscribe(self, subscriber: Callable[[], None]) -> None:
+        """Call `subscriber` at every notification, in the notifying thread."""
+        self._subscribers.append(subscriber)
 
-    def forget(self, listener: Callable[[], None]) -> None:
-        """Call this listener no more."""
-        self._listeners.remove(listener)
+    def unsubscribe(self, subscriber: Callable[[], None]) -> None:
+        """Call this subscriber no more."""
+        self._subscribers.remove(subscriber)
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Something is due."""
-        for listener in list(self._listeners):
-            listener()
+        for subscriber in list(self._subscribers):
+            subscriber()
 
 
 class ReadCache:
-    """Remembers what was read, until the bell rings here or FRESH_SECONDS are over (another server may change it)."""
+    """Caches what was read until the next wake signal, or for CACHE_SECONDS (another server may change it)."""
 
     def __init__(self) -> None:
-        self._known: dict[object, tuple[float, object]] = {}
-        self._rings = 0
+        self._cached: dict[object, tuple[float, object]] = {}
+        self._generation = 0
 
     def get(self, key: object, read: Callable[[], T]) -> T:
-        """What `read` gave a moment ago, or gives now."""
+        """Return the cached value of `key`, or else what `read` returns."""
         now = time.monotonic()
-        read_at, value = self._known.get(key, (float("-inf"), None))
-        if now - read_at < FRESH_SECONDS:
+        read_at, value = self._cached.get(key, (float("-inf"), None))
+        if now - read_at < CACHE_SECONDS:
             return cast(T, value)
-        rings = self._rings
+        generation = self._generation
         fresh = read()
-        if rings == self._rings:  # else it may have been read just before the change
-            self._known[key] = (now, fresh)
+        if generation == self._generation:  # otherwise it may have been read just before the change
+            self._cached[key] = (now, fresh)
         return fresh
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Something has changed."""
-        self._rings += 1
-        self._known.clear()
+        self._generation += 1
+        self._cached.clear()
+
+
+class Memory:
+    """What the subjects of core keep in the memory of this process: one object for each class, made when first used."""
+
+    def __init__(self) -> None:
+        self._objects: dict[type, object] = {}
+        self._lock = threading.Lock()
+
+    def get(self, cls: type[T]) -> T:
+        """Return this process's object of a class, whose constructor takes no arguments."""
+        with self._lock:
+            if cls not in self._objects:
+                self._objects[cls] = cls()
+            return cast(T, self._objects[cls])
 
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What a request or a reconciler's turn works with."""
+    """What a request or a turn of the reconciler works with."""
 
     settings: Settings
     database: Database
@@ -79,16 +94,16 @@ class Context:
     files: Files
     reserve: Reserve
     engine: Engine
+    kinds: Registry
     connections: Connections = field(default_factory=Connections)
-    bell: WakeSignal = field(default_factory=WakeSignal)
-    recent: ReadCache = field(default_factory=ReadCache)
-    slow_metrics: set[tuple[str, str]] = field(default_factory=set)  # job, metric: looked for no more
-    synced: Synced = field(default_factory=Synced)
+    wake: WakeSignal = field(default_factory=WakeSignal)
+    cache: ReadCache = field(default_factory=ReadCache)
+    memory: Memory = field(default_factory=Memory)
     endpoint: str = ""  # where programs of this machine reach the gateway
-    closing: threading.Event = field(default_factory=threading.Event)  # the reconciler wants its turns to end
+    closing: threading.Event = field(default_factory=threading.Event)  # set when turns of the reconciler are to end
 
     def __post_init__(self) -> None:
-        self.bell.listen(self.recent.forget)
+        self.wake.subscribe(self.cache.clear)
 
     def now(self) -> float:
         """Seconds since the epoch."""

@@ -34,7 +34,7 @@ def add(
     except IntegrityError as error:
         raise AlreadyExistsError(kind, row["name"]) from error
     if "due_at" in row:
-        context.bell.ring()
+        context.wake.notify()
 
 
 def find(context: Context, table: Table, kind: str, name: str) -> Row[Any]:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from functools import partial
 
 import uvicorn
 import uvloop
@@ -22,12 +21,9 @@ from sqlalchemy.exc import DBAPIError
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.core.context import Context
 from lowcloud.core.control import periodic_tasks
-from lowcloud.core.control.leader_election import Leading
-from lowcloud.core.control.reconciler import Kinds
+from lowcloud.core.control.leader_election import LeaderElection
 from lowcloud.core.identity import roles
-from lowcloud.core.jobs import lifecycle
-from lowcloud.core.jobs.jobs import PROCESSING, TRAINING
-from lowcloud.core.serving import endpoint_lifecycle
+from lowcloud.core.kinds import REGISTRY
 from lowcloud.core.staging import inputs
 from lowcloud.core.storage.access import access_lists
 from lowcloud.core.storage.objects import objects
@@ -41,7 +37,6 @@ from lowcloud.store import store_identity
 from lowcloud.store.blobs.encryption import KeyRing
 from lowcloud.store.blobs.files import Files
 from lowcloud.store.blobs.reserve import Reserve
-from lowcloud.store.db import tables
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
 
@@ -80,6 +75,7 @@ def open_context(settings: Settings, endpoint: str = "") -> Context:
             keys=keys,
             files=Files(settings.data / "objects", keys),
             reserve=Reserve(settings.data / "reserve"),
+            kinds=REGISTRY,
             engine=LocalEngine(settings.work, fetch, shows=(client_environment.folder(settings.home),)),
             endpoint=endpoint,
         )
@@ -89,15 +85,6 @@ def open_context(settings: Settings, endpoint: str = "") -> Context:
         raise
     remember_store(settings)
     return context
-
-
-# What the reconciler carries forward, and how.
-KINDS: Kinds = {
-    tables.training_jobs: partial(lifecycle.advance, TRAINING),
-    tables.processing_jobs: partial(lifecycle.advance, PROCESSING),
-    tables.endpoints: endpoint_lifecycle.advance,
-    tables.errands: periodic_tasks.advance,
-}
 
 
 def serve(settings: Settings, workers: int, on_ready: Callable[[Running], None]) -> None:
@@ -144,29 +131,29 @@ def _lead(
     remember(settings)  # only now: what the store refuses is not what others should read
     client_environment.lay_files(settings.home)
     periodic_tasks.ensure(context)
-    leading = Leading(context, KINDS)
-    leading.start()
+    election = LeaderElection(context)
+    election.start()
     threading.Thread(target=_sweep, args=(context,), name="sweep", daemon=True).start()
 
     def ready() -> None:
-        on_ready(_announce(context, leading, listener, known_as))
-        if leading.leads:
+        on_ready(_announce(context, election, listener, known_as))
+        if election.is_leader:
             context.engine.warm_up()
         if member is not None:
             member.tell_ready()
 
     if member is not None:
-        member.listen(context.bell.ring)
+        member.listen(context.wake.notify)
     try:
         uvloop.run(_serve(context, listener, ready))
     finally:
-        _close(context, leading)
+        _close(context, election)
 
 
 def _assist(settings: Settings, listener: socket.socket, member: WorkerProcess) -> None:
     """Serve, and tell the first of the crew what is due."""
     context = _open_context(settings, address_of(listener))
-    context.bell.listen(member.ring)
+    context.wake.subscribe(member.ring)
     try:
         uvloop.run(_serve(context, listener, lambda: None))
     finally:
@@ -195,14 +182,16 @@ def _check_choice(settings: Settings) -> None:
         )
 
 
-def _close(context: Context, leading: Leading) -> None:
+def _close(context: Context, election: LeaderElection) -> None:
     with ExitStack() as steps:  # the last first, and each even where one before it fails
         steps.callback((context.settings.home / "server.json").unlink, missing_ok=True)
-        steps.callback(leading.close)
+        steps.callback(election.close)
         steps.callback(context.database.close)
         steps.callback(context.engine.close)
-        if leading.stop():  # else another server carries on
-            endpoint_lifecycle.suspend(context)
+        if election.stop():  # otherwise another server continues
+            for kind in context.kinds:
+                if kind.suspend:
+                    kind.suspend(context)
 
 
 class _Server(uvicorn.Server):
@@ -254,8 +243,8 @@ def _sweep(context: Context) -> None:
     access_lists.sweep(context)
 
 
-def _announce(context: Context, leading: Leading, listener: socket.socket, known_as: int) -> Running:
-    isolation = context.engine.isolation() if leading.leads else FOLLOWS
+def _announce(context: Context, election: LeaderElection, listener: socket.socket, known_as: int) -> Running:
+    isolation = context.engine.isolation() if election.is_leader else FOLLOWS
     running = Running(known_as, address_of(listener), time.time(), isolation, sys.prefix)
     path = context.settings.home / "server.json"
     draft = path.with_suffix(".draft")

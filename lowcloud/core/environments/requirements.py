@@ -1,4 +1,4 @@
-"""What a source archive asks to be installed: its requirements.txt, and the files which that names."""
+"""The requirements of a source archive: its requirements.txt, and the files that it includes."""
 
 import hashlib
 import posixpath

@@ -1,4 +1,4 @@
-"""How a job begins: what can be seen to be wrong with it before it runs, its row, and its place in the queue."""
+"""The creation of a job: checks of what can be seen to fail before it runs, its row, and its place in the queue."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -6,17 +6,18 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from lowcloud.catalog import algorithms, instances
+from lowcloud.catalog import instances
 from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.jobs import tracking
-from lowcloud.core.jobs.jobs import TRAINING, JobKind, Output, Progress, Specification, State, subject, waits_until
-from lowcloud.core.programs import images
+from lowcloud.core.jobs.job_kind import JobKind
+from lowcloud.core.jobs.jobs import Output, Progress, Specification, State, waits_until
+from lowcloud.core.programs import resolver
+from lowcloud.core.programs.resolver import Program
 from lowcloud.core.scheduling import admission, capacity, warm_pools
 from lowcloud.core.staging import channels
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.schemas import InvalidHyperparametersError
 
 
 def create(
@@ -26,7 +27,7 @@ def create(
 
     Raises AlreadyExists, InvalidError for what can be seen to fail before it runs, and NotFoundError.
     """
-    _check(context, kind, specification)
+    program = _check(context, kind, specification)
     now = context.now()
     fitted = capacity.fit(specification.instance_type, specification.instance_count, capacity.of_machine(context))
     row = {
@@ -35,33 +36,26 @@ def create(
         "created_at": now,
         "modified_at": now,
         "specification": asdict(specification),
-        "progress": asdict(Progress()),
+        "progress": asdict(Progress(program=program)),
         "due_at": waits_until(specification, now),
         **_demand(specification, labels or {}),
     }
-    begun = events.Event(now, State.PENDING, f"Starting the {kind.noun}. {fitted.sentence}".strip())
+    created = events.Event(now, State.PENDING, f"Starting the {kind.noun}. {fitted.message}".strip())
 
     def also(connection: Connection) -> None:
         tracking.begin(connection, kind, name, specification, now)
         admission.admit(context, connection)
 
-    resources.add(context, kind.table, kind.noun, subject(kind, name), row, labels, begun, also)
+    resources.add(context, kind.table, kind.noun, kind.subject(name), row, labels, created, also)
 
 
-def _check(context: Context, kind: JobKind, asked: Specification) -> None:
-    program = images.program_of(context, kind, asked)
-    if kind is TRAINING and program.is_built_in:
-        _check_hyperparameters(asked)
-    channels.check(asked.channels)
-    for output in asked.outputs:
+def _check(context: Context, kind: JobKind, requested: Specification) -> Program:
+    program = resolver.resolve(context, requested.image, kind.rules(requested))
+    kind.check(requested, program)
+    channels.check(requested.channels)
+    for output in requested.outputs:
         _check_bucket(context, output)
-
-
-def _check_hyperparameters(asked: Specification) -> None:
-    try:
-        algorithms.validate(algorithms.find(asked.image), asked.hyperparameters)
-    except InvalidHyperparametersError as error:
-        raise InvalidError(str(error)) from error
+    return program
 
 
 def _check_bucket(context: Context, output: Output) -> None:
@@ -73,14 +67,19 @@ def _check_bucket(context: Context, output: Output) -> None:
         ) from error
 
 
-def _demand(asked: Specification, labels: Mapping[str, str]) -> dict[str, Any]:
-    """What the queue has to know, as columns."""
-    each = capacity.of_instance(instances.find(asked.instance_type))
+def _demand(requested: Specification, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What the queue needs to know, as columns."""
+    each = capacity.of_instance(instances.find(requested.instance_type))
     priority = admission.priority_of(labels)
-    demand = admission.Demand(asked.role, each, asked.instance_count, priority, asked.is_interruptible)
-    alike = (asked.instance_type, asked.instance_count, asked.volume_gigabytes, asked.is_network_isolated)
+    demand = admission.Demand(requested.role, each, requested.instance_count, priority, requested.is_interruptible)
+    shape = (
+        requested.instance_type,
+        requested.instance_count,
+        requested.volume_gigabytes,
+        requested.is_network_isolated,
+    )
     return {
         **demand.columns(),
-        "pool_key": warm_pools.key(asked.role, *alike),
-        "keep_alive_seconds": asked.keep_alive_seconds or None,
+        "pool_key": warm_pools.key(requested.role, *shape),
+        "keep_alive_seconds": requested.keep_alive_seconds or None,
     }

@@ -1,52 +1,39 @@
-"""Jobs: programs that run once, over inputs, to an end. What was asked, what has become of it, and the wishes about it.
+"""Jobs: programs that run once, over inputs, to an end: what was asked for, what has become of it, what was requested.
 
-Training and processing jobs are the same record; they differ in what is laid around their program (job_work.py).
+Jobs of every kind are the same record with the same life (lifecycle.py); how kinds differ is a JobKind (job_kind.py).
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, Table, select, update
+from sqlalchemy import Connection, Row, Table, select, update
 
 from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
+from lowcloud.core.programs.resolver import Program
 from lowcloud.core.scheduling import admission
 from lowcloud.core.staging import channels
 from lowcloud.core.staging.channels import Channel
 from lowcloud.core.telemetry.metrics import Definition
 from lowcloud.core.tracking.provenance import NOWHERE, Grouping
 from lowcloud.engine.work import Resources
-from lowcloud.store.db import tables
 
-SESSION = "SageMaker"  # of the role that a job's program acts as
-
-
-@dataclass(frozen=True, eq=False)
-class JobKind:
-    """One kind of job: what it is called, and where its records and its logs are kept."""
-
-    noun: str
-    prefix: str  # of subjects, which events and tags are filed under
-    table: Table
-    log_group: str
-
-
-TRAINING = JobKind("training job", "training-job", tables.training_jobs, "/aws/sagemaker/TrainingJobs")
-PROCESSING = JobKind("processing job", "processing-job", tables.processing_jobs, "/aws/sagemaker/ProcessingJobs")
+if TYPE_CHECKING:
+    from lowcloud.core.jobs.job_kind import JobKind
 
 
 class State(StrEnum):
-    """Where a job stands; the last three are ends."""
+    """The states of a job; the last three are final."""
 
-    PENDING = "pending"  # waits for room
+    PENDING = "pending"  # waits for capacity
     PREPARING = "preparing"  # its Python environment is being built
     STAGING = "staging"
     RUNNING = "running"
-    RESTARTING = "restarting"  # an attempt has ended before its time: what it left is cleared for the next
+    RESTARTING = "restarting"  # an attempt was interrupted: what it left is cleared for the next
     STOPPING = "stopping"
     STORING = "storing"
     COMPLETED = "completed"
@@ -59,10 +46,10 @@ class State(StrEnum):
 
 
 class Limit(StrEnum):
-    """Which of its limits has ended a job."""
+    """The limits that can end a job."""
 
     RUNTIME = "runtime"
-    WAIT = "wait"  # for room, between interruptions too
+    WAIT = "wait"  # for capacity, between interruptions too
     PENDING = "pending"
 
 
@@ -70,8 +57,8 @@ class Limit(StrEnum):
 class Output:
     """A folder of the program (relative to its base) that is stored under a prefix of a bucket.
 
-    An archive goes under the key `prefix` as one tar.gz, else each file under the prefix, when the program has ended
-    and, where `is_continuous`, while it runs.
+    An archive is stored as one tar.gz under the key `prefix`, otherwise each file is stored under the prefix: when the
+    program has ended and, if `is_continuous`, while it runs.
     """
 
     name: str
@@ -80,12 +67,16 @@ class Output:
     prefix: str
     is_archive: bool = False
     is_continuous: bool = False
-    is_optional: bool = False  # nothing is stored where the program has left nothing
+    is_optional: bool = False  # nothing is stored if the folder is empty
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
 
 
 @dataclass(frozen=True)
 class Specification:
-    """What was asked for; it never changes."""
+    """What was asked for. It never changes."""
 
     image: str
     role: str
@@ -95,7 +86,7 @@ class Specification:
     max_runtime_seconds: int
     channels: tuple[Channel, ...] = ()
     outputs: tuple[Output, ...] = ()
-    checkpoints: Output | None = None  # laid at every start, stored while the program runs
+    checkpoints: Output | None = None  # staged at every start, stored while the program runs
     entrypoint: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
@@ -108,32 +99,35 @@ class Specification:
     retries: int = 0  # further attempts where the machine, not the program, has failed
     keep_alive_seconds: int = 0
     grouping: Grouping = NOWHERE
-    description: Mapping[str, Any] = field(default_factory=dict)  # the dialect's own words, to tell the job again
+    description: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # the request in the words of the API, to describe the job
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What has become of it. Times are seconds since the epoch."""
+    """What has become of a job. Times are seconds since the epoch."""
 
     attempt: int = 1
+    program: Program | None = None  # what its image name stood for when it was created; None: of an earlier version
     environment: str | None = None  # the Python environment, as Work names it; None: not chosen yet
-    retried: int = 0  # attempts that were repeated since a host was lost
+    retried: int = 0  # attempts that were repeated because a host was lost
     started_at: float | None = None  # of the first attempt
-    attempt_started_at: float | None = None  # from here the bill runs
+    attempt_started_at: float | None = None  # billing starts here
     spent_seconds: float = 0.0  # by earlier attempts
     ended_by: Limit | None = None
-    was_stopped: bool = False  # its program did not end by itself
+    was_stopped: bool = False  # its program was ended
     failure: str | None = None
-    artifact: str | None = None  # "s3://bucket/key" of the first output once it lies there
+    artifact: str | None = None  # "s3://bucket/key" of the first output once it is stored
     billable_seconds: int | None = None
-    exit_message: str | None = None  # what a processing program has said at its end
+    exit_message: str | None = None  # reported by a processing program at its end
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it stands."""
+    """The current state of a job."""
 
-    kind: JobKind
+    kind: "JobKind"
     name: str
     state: State
     created_at: float
@@ -142,75 +136,78 @@ class Job:
     stop_requested: bool
     interrupt_requested: bool
     is_admitted: bool
-    share: Resources  # of the machine: asked for, and once it is admitted what each host has
+    allocation: Resources  # of each host: requested, and once the job is admitted what it gets
     specification: Specification
     progress: Progress
 
     @property
     def subject(self) -> str:
-        return subject(self.kind, self.name)
+        return self.kind.subject(self.name)
 
     @property
     def work_id(self) -> str:
-        """The work of the attempt it is in."""
+        """The work of the current attempt."""
         return f"{self.subject}/{self.progress.attempt}"
 
 
-def subject(kind: JobKind, name: str) -> str:
-    """What events and tags of a job are filed under."""
-    return f"{kind.prefix}/{name}"
-
-
 def waits_until(specification: Specification, created_at: float, attempt: int = 1) -> float | None:
-    """When a job that waits for room has waited for too long, in seconds since the epoch."""
+    """When a job that waits for capacity has waited too long, in seconds since the epoch."""
     limits = [specification.max_wait_seconds, specification.max_pending_seconds if attempt == 1 else None]
     return min((created_at + seconds for seconds in limits if seconds is not None), default=None)
 
 
-def find(context: Context, kind: JobKind, name: str) -> Job:
-    """The job of this name. Raises NotFoundError."""
+def find(context: Context, kind: "JobKind", name: str) -> Job:
+    """Return the job of this name. Raises NotFoundError."""
     return from_row(kind, resources.find(context, kind.table, kind.noun, name))
 
 
 def history(context: Context, job: Job) -> list[events.Event]:
-    """What the job has gone through, oldest first; the last event of one that waits says how many are ahead of it."""
+    """The events of a job, oldest first; the last one of a job that waits says how many jobs are ahead of it."""
     table = job.kind.table
     with context.database.read() as connection:
         found = events.of(connection, job.subject)
         if job.is_admitted or job.state.is_end:
             return found
         row = connection.execute(select(table).where(table.c.name == job.name)).one()
-        ahead = admission.jobs_ahead(connection, row)
+        ahead = admission.jobs_ahead(context, connection, row)
     if ahead is None or not found:
         return found
     return [*found[:-1], replace(found[-1], message=admission.waiting_message(ahead))]
 
 
-def stop(context: Context, kind: JobKind, name: str) -> None:
-    """Wish the job to end; the reconciler sees to it. Raises NotFoundError, and InvalidError where it has ended."""
-    _wish(context, kind, name, "stopped", stop_requested=True)
+def stop(context: Context, kind: "JobKind", name: str) -> None:
+    """Request that the job stop. Raises NotFoundError, and InvalidError if it has ended."""
+    _request(context, kind, name, "stopped", stop_requested=True)
 
 
-def interrupt(context: Context, kind: JobKind, name: str) -> None:
-    """Take the machine from an interruptible job, as a cloud does when it needs it back; the job starts again later.
+def interrupt(context: Context, kind: "JobKind", name: str) -> None:
+    """Interrupt a spot job, as a cloud does when it needs the machine back; the job starts again later.
 
-    Raises NotFoundError, and InvalidError where it has ended, does not run, or did not say that it may be interrupted.
+    Raises NotFoundError, and InvalidError if it has ended, does not run, or did not ask for spot capacity.
     """
     job = find(context, kind, name)
     if not job.specification.is_interruptible:
         raise InvalidError(f"The {kind.noun} {name!r} did not ask for spot capacity, so it cannot be interrupted.")
     if job.state not in (State.PREPARING, State.STAGING, State.RUNNING) and not job.state.is_end:
         raise InvalidError(f"The {kind.noun} {name!r} does not run ({job.state}) and cannot be interrupted.")
-    _wish(context, kind, name, "interrupted", interrupt_requested=True)
+    _request(context, kind, name, "interrupted", interrupt_requested=True)
+
+
+def environments_in_use(connection: Connection, table: Table) -> set[str]:
+    """The Python environments of jobs that run or are about to, as Work names them."""
+    column = table.c  # the first two conditions are those of an index
+    has_begun = (column.admitted_at.is_not(None), column.due_at.is_not(None), column.ended_at.is_(None))
+    query = select(column.progress).where(*has_begun, column.state != State.RESTARTING)
+    return {progress.get("environment") or "" for progress in connection.scalars(query)}
 
 
 def billable_seconds(started_at: float, ended_at: float) -> int:
-    """Whole seconds, begun ones counted."""
+    """Whole seconds, rounded up; at least 1."""
     return max(1, math.ceil(ended_at - started_at))
 
 
-def from_row(kind: JobKind, row: Row[Any]) -> Job:
-    """The job that a row of its kind's table holds."""
+def from_row(kind: "JobKind", row: Row[Any]) -> Job:
+    """The job in a row of its kind's table."""
     return Job(
         kind=kind,
         name=row.name,
@@ -221,14 +218,14 @@ def from_row(kind: JobKind, row: Row[Any]) -> Job:
         stop_requested=row.stop_requested,
         interrupt_requested=row.interrupt_requested,
         is_admitted=row.admitted_at is not None,
-        share=Resources(row.cpus, row.memory_bytes, row.gpus),
+        allocation=Resources(row.cpus, row.memory_bytes, row.gpus),
         specification=_specification(row.specification),
-        progress=Progress(**row.progress),
+        progress=_progress(row.progress),
     )
 
 
 def _specification(document: Mapping[str, Any]) -> Specification:
-    known = {member.name for member in fields(Specification)}  # an earlier version may have kept more
+    known = {member.name for member in fields(Specification)}  # an earlier version may have stored more
     asked = {name: value for name, value in document.items() if name in known}
     asked["channels"] = tuple(channels.from_record(channel) for channel in asked["channels"])
     asked["outputs"] = tuple(Output(**output) for output in asked["outputs"])
@@ -239,7 +236,12 @@ def _specification(document: Mapping[str, Any]) -> Specification:
     return Specification(**asked)
 
 
-def _wish(context: Context, kind: JobKind, name: str, done: str, **wish: bool) -> None:
+def _progress(document: Mapping[str, Any]) -> Progress:
+    program = document.get("program")
+    return Progress(**{**document, "program": Program.from_record(program) if program else None})
+
+
+def _request(context: Context, kind: "JobKind", name: str, done: str, **request: bool) -> None:
     table = kind.table
     with context.database.transaction() as connection:
         row = connection.execute(select(table.c.state).where(table.c.name == name)).one_or_none()
@@ -247,6 +249,6 @@ def _wish(context: Context, kind: JobKind, name: str, done: str, **wish: bool) -
             raise NotFoundError(kind.noun, name)
         if State(row.state).is_end:
             raise InvalidError(f"The {kind.noun} {name!r} has ended ({row.state}) and cannot be {done}.")
-        # A job that waits for room is due to nobody until now.
-        connection.execute(update(table).where(table.c.name == name).values(**wish, due_at=context.now()))
-    context.bell.ring()
+        # A job that waits for capacity is not due until now.
+        connection.execute(update(table).where(table.c.name == name).values(**request, due_at=context.now()))
+    context.wake.notify()

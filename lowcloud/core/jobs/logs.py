@@ -1,11 +1,11 @@
-"""What the hosts of a job print: lines of its log streams, and the metrics found in them."""
+"""The logs of a job: what its hosts print, and the metrics found in it."""
 
 import math
 from collections.abc import Sequence
 
 from lowcloud.core.context import Context
 from lowcloud.core.jobs.jobs import Job
-from lowcloud.core.programs import images
+from lowcloud.core.programs import resolver
 from lowcloud.core.telemetry import logs, metric_extraction, metrics
 from lowcloud.core.telemetry.logs import Derived
 from lowcloud.engine.work import LogLine
@@ -23,35 +23,35 @@ def collect(
     work_id: str,
     replica: int = 0,
     run: str = "",
-    patience_seconds: float = math.inf,
+    timeout_seconds: float = math.inf,
 ) -> None:
-    """Move what a replica of a work printed into the stream of the job's host `rank`, and its metrics into series.
+    """Move what a replica of a work printed into the log stream of the host `rank`, and its metrics into series.
 
-    `run` names this run of a work that may be started again under its id.
+    `run` names this run of a work that may be started again under its id. Reading ends after `timeout_seconds`.
     """
     group, stream = job.kind.log_group, f"{job.name}/{hosts(job)[rank]}-{int(job.created_at)}"
 
     def derive(lines: Sequence[LogLine]) -> Derived:
-        asked = job.specification.metric_definitions
-        found, sentences = metric_extraction.find(context, job.name, _built_in(job), asked, lines)
+        custom = job.specification.metric_definitions
+        found, sentences = metric_extraction.find(context, job.name, _built_in(job), custom, lines)
         points = [(metrics.series_of_job(job.name, name), point) for name, point in found]
-        said = tuple(LogLine(lines[-1].timestamp_ms, sentence) for sentence in sentences)
-        return Derived(said, lambda connection: metrics.record(connection, points))
+        notes = tuple(LogLine(lines[-1].timestamp_ms, sentence) for sentence in sentences)
+        return Derived(notes, lambda connection: metrics.record(connection, points))
 
     logs.open_stream(context, group, stream)
-    logs.collect(context, group, stream, work_id, replica, derive, run, patience_seconds)
+    logs.collect(context, group, stream, work_id, replica, derive, run, timeout_seconds)
 
 
-def collect_all(context: Context, job: Job, patience_seconds: float = math.inf) -> None:
-    """What the hosts of the present attempt have printed, or as much of each as can be read in time."""
+def collect_all(context: Context, job: Job, timeout_seconds: float = math.inf) -> None:
+    """Collect what the hosts of the current attempt have printed, as far as it can be read in time."""
     for rank in range(job.specification.instance_count):
-        collect(context, job, rank, job.work_id, rank, patience_seconds=patience_seconds)
+        collect(context, job, rank, job.work_id, rank, timeout_seconds=timeout_seconds)
 
 
 def definitions(job: Job) -> list[metrics.Definition]:
-    """How a job's metrics are found: those that its built-in program prints, and the user's."""
+    """The metric definitions of a job: those of its built-in program, and the user's."""
     return [*_built_in(job), *job.specification.metric_definitions]
 
 
 def _built_in(job: Job) -> list[metrics.Definition]:
-    return [metrics.Definition(metric.name, metric.regex) for metric in images.metrics_of(job.specification.image)]
+    return [metrics.Definition(metric.name, metric.regex) for metric in resolver.metrics_of(job.specification.image)]

@@ -1,20 +1,21 @@
-"""What a job leaves: its outputs stored at its end, and its checkpoints and continuous outputs while it runs."""
+"""The outputs of a job: stored at its end, and checkpoints and continuous outputs also while it runs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from lowcloud.core.context import Context, ShuttingDownError
 from lowcloud.core.errors import CloudError, InvalidError, NotFoundError, StorageUnavailableError
-from lowcloud.core.jobs.cancellation import CancelledError, looking_after
+from lowcloud.core.jobs.cancellation import CancelledError, checker
 from lowcloud.core.jobs.jobs import Job, Output
+from lowcloud.core.staging.output_sync import StoredFiles
 from lowcloud.core.storage.objects import objects
 from lowcloud.engine.work import FileEntry
 
-Look = Callable[[], None]  # is called now and then, and may raise to leave what is under way
+Check = Callable[[], None]  # is called repeatedly, and raises to abandon the operation in progress
 
 
 def store(context: Context, job: Job) -> str:
-    """Store every output, and return where the first lies: "s3://bucket/key"; "" where there is none.
+    """Store every output, and return where the first is: "s3://bucket/key"; "" if there is none.
 
     Raises CloudError and ShuttingDownError.
     """
@@ -24,31 +25,32 @@ def store(context: Context, job: Job) -> str:
             _store_archive(context, job, output)
         else:
             _store_files(context, job, output)
-        stored = stored or f"s3://{output.bucket}/{output.prefix}"
+        stored = stored or output.uri
     store_last(context, job)
     return stored
 
 
 def store_changes(context: Context, job: Job) -> None:
-    """Store what has changed of checkpoints and continuous outputs of a program that runs.
+    """Store what has changed of checkpoints and continuous outputs of a running program.
 
-    A file is stored once it has stayed the same for a while. Whatever cannot be stored is left: the program goes
-    on, and at its end either it can, or the job ends with the reason. Raises Closing.
+    A file is stored once it has stayed the same for a while. One that cannot be stored is skipped: the program goes
+    on, and at its end either the file can be stored, or the job fails with the reason. Raises ShuttingDownError.
     """
     live = _live(job)
-    if not live or not context.synced.is_due(job.work_id):
+    stored = context.memory.get(StoredFiles)
+    if not live or not stored.is_scan_due(job.work_id):
         return
-    look = looking_after(context, job)
-    with context.synced.looking(job.work_id):
+    check = checker(context, job)
+    with stored.scanning(job.work_id):
         for output in live:
             with suppress(CloudError, CancelledError):
-                _store_files(context, job, output, look)
+                _store_files(context, job, output, check)
 
 
 def store_last(context: Context, job: Job) -> None:
     """Store what has changed of checkpoints and continuous outputs of a program that has ended.
 
-    Raises CloudError, once all is stored that can be, and ShuttingDownError.
+    Raises CloudError, after everything is stored that can be, and ShuttingDownError.
     """
     for output in _live(job):
         _store_files(context, job, output)
@@ -56,9 +58,9 @@ def store_last(context: Context, job: Job) -> None:
 
 def _live(job: Job) -> list[Output]:
     """The outputs that are stored while the program runs."""
-    asked = job.specification
-    live = [output for output in asked.outputs if output.is_continuous]
-    return [*live, asked.checkpoints] if asked.checkpoints else live
+    requested = job.specification
+    live = [output for output in requested.outputs if output.is_continuous]
+    return [*live, requested.checkpoints] if requested.checkpoints else live
 
 
 def _store_archive(context: Context, job: Job, output: Output) -> None:
@@ -79,26 +81,27 @@ def _archive(context: Context, job: Job, output: Output) -> Iterator[bytes]:
         raise InvalidError(f"the program's {output.name} folder cannot be read: {error.strerror or error}.") from error
 
 
-def _store_files(context: Context, job: Job, output: Output, look: Look | None = None) -> None:
-    """Store the files that have changed, at the end of the program where nobody looks meanwhile.
+def _store_files(context: Context, job: Job, output: Output, check: Check | None = None) -> None:
+    """Store the files that have changed; without `check`, those of a program that has ended.
 
-    Raises the first fault of a file, such as a name that no key can have, after all others are stored.
+    Raises the first error of a file, such as a name that no key can have, after all others are stored.
     """
-    fault: CloudError | None = None
+    stored = context.memory.get(StoredFiles)
+    first_error: CloudError | None = None
     for rank in range(job.specification.instance_count):
         for entry in _listing(context, job, rank, output):
             file = (rank, output.folder, entry.path)
-            if not context.synced.should_store(job.work_id, file, entry, is_final=look is None):
+            if not stored.should_store(job.work_id, file, entry, is_final=check is None):
                 continue
             try:
-                _store_file(context, job, rank, output, entry, look)
-                context.synced.note(job.work_id, file, entry)
-            except (StorageUnavailableError, NotFoundError):  # which the next file would meet as well
+                _store_file(context, job, rank, output, entry, check)
+                stored.add(job.work_id, file, entry)
+            except (StorageUnavailableError, NotFoundError):  # which the next file would raise as well
                 raise
             except CloudError as error:
-                fault = fault or error
-    if fault is not None:
-        raise fault
+                first_error = first_error or error
+    if first_error is not None:
+        raise first_error
 
 
 def _listing(context: Context, job: Job, rank: int, output: Output) -> tuple[FileEntry, ...]:
@@ -110,13 +113,13 @@ def _listing(context: Context, job: Job, rank: int, output: Output) -> tuple[Fil
         ) from error
 
 
-def _store_file(context: Context, job: Job, rank: int, output: Output, entry: FileEntry, look: Look | None) -> None:
+def _store_file(context: Context, job: Job, rank: int, output: Output, entry: FileEntry, check: Check | None) -> None:
     def read() -> Iterator[bytes]:
         for chunk in context.engine.read(job.work_id, rank, f"{output.folder}/{entry.path}"):
             if context.closing.is_set():
                 raise ShuttingDownError
-            if look:
-                look()
+            if check:
+                check()
             yield chunk
 
     prefix = output.prefix.rstrip("/")
@@ -125,11 +128,11 @@ def _store_file(context: Context, job: Job, rank: int, output: Output, entry: Fi
         key.encode()
     except UnicodeEncodeError as error:
         raise InvalidError(
-            f"the file name {entry.path!r} in {output.folder} is not UTF-8, as keys are. Rename it."
+            f"the file name {entry.path!r} in {output.folder} is not UTF-8, and keys must be. Rename it."
         ) from error
     try:
         objects.put(context, output.bucket, key, read())
     except FileNotFoundError:
-        return  # the program has removed it meanwhile
+        return  # the program has removed it in the meantime
     except OSError as error:
         raise InvalidError(f"{output.folder}/{entry.path} cannot be read: {error.strerror or error}.") from error

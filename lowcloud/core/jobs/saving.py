@@ -1,4 +1,4 @@
-"""How a turn of a job is saved: its row, with the event, the tracking and the place in the queue that go with it."""
+"""Saving a turn of a job: its row, with its event, its tracking and its place in the queue, in one transaction."""
 
 from dataclasses import asdict
 from typing import Any
@@ -17,24 +17,24 @@ MESSAGES = {
     State.PREPARING: "Preparing the Python environment",
     State.STAGING: "Downloading input data",
     State.RUNNING: "The program runs",
-    State.RESTARTING: "The attempt was interrupted; clearing up for the next",
+    State.RESTARTING: "The attempt was interrupted; cleaning up for the next",
     State.STOPPING: "Stopping the job",
-    State.STORING: "Uploading what the program has left",
+    State.STORING: "Uploading the outputs",
     State.COMPLETED: "The job is completed",
     State.FAILED: "The job has failed",
     State.STOPPED: "The job is stopped",
 }
 
 
-def wait_for_room(claim: LeasedRecord, job: Job) -> float | None:
-    """Let go of a job that has no room, until it gets some or has waited for too long."""
+def wait_for_capacity(record: LeasedRecord, job: Job) -> float | None:
+    """Release a job that waits for capacity, until it is admitted or has waited too long."""
     columns = job.kind.table.c
-    nothing_has_come = and_(columns.admitted_at.is_(None), columns.stop_requested.is_(False))
+    is_unchanged = and_(columns.admitted_at.is_(None), columns.stop_requested.is_(False))
     due_at = jobs.waits_until(job.specification, job.created_at, job.progress.attempt)
-    return None if claim.release(due_at, where=nothing_has_come) else 0.0
+    return None if record.release(due_at, where=is_unchanged) else 0.0
 
 
-def save(claim: LeasedRecord, before: Job, job: Job) -> None:
+def save(record: LeasedRecord, before: Job, job: Job) -> None:
     """Keep what a step has made of a job. Raises LeaseLost."""
     values: dict[str, Any] = {
         "state": job.state,
@@ -44,28 +44,28 @@ def save(claim: LeasedRecord, before: Job, job: Job) -> None:
     }
     has_changed = before.state != job.state
     waits_again = before.is_admitted and not job.is_admitted
-    has_left = has_changed and job.state == State.STORING and not job.specification.keep_alive_seconds
-    if waits_again:  # the wish of the attempt before is fulfilled
-        asked = capacity.of_instance(instances.find(job.specification.instance_type))
-        values |= {**admission.waits_for(asked), "interrupt_requested": False}
-    if has_left:  # its programs have ended
+    frees_capacity = has_changed and job.state == State.STORING and not job.specification.keep_alive_seconds
+    if waits_again:  # the interruption that was requested has happened
+        requested = capacity.of_instance(instances.find(job.specification.instance_type))
+        values |= {**admission.waits_for(requested), "interrupt_requested": False}
+    if frees_capacity:  # its programs have ended
         values |= admission.FREED
 
     def also(connection: Connection) -> None:
         if has_changed:
             events.record(connection, job.subject, events.Event(job.modified_at, job.state, MESSAGES[job.state]))
             tracking.follow(connection, before, job)
-        if waits_again or has_left:
-            admission.admit(claim.context, connection)
+        if waits_again or frees_capacity:
+            admission.admit(record.context, connection)
 
-    claim.save(values, also)
-    if waits_again or has_left:
-        claim.context.bell.ring()
+    record.save(values, also)
+    if waits_again or frees_capacity:
+        record.context.wake.notify()
 
 
-def let_go(claim: LeasedRecord, job: Job) -> None:
-    """Nothing is left to do; what the job has held is for others, or for the next of its kind."""
+def finish(record: LeasedRecord, job: Job) -> None:
+    """Release a job that is over; its capacity is free, or retained in its warm pool."""
     left = warm_pools.left_in(job.kind.table) if job.state == State.COMPLETED else {}
     values = {"lease_owner": None, "lease_until": 0, "due_at": None, **left}
-    claim.save(values, lambda connection: admission.admit(claim.context, connection))
-    claim.context.bell.ring()
+    record.save(values, lambda connection: admission.admit(record.context, connection))
+    record.context.wake.notify()

@@ -1,34 +1,39 @@
-"""What tracking keeps of a job: its parameters, what it reads, what it leaves, and how it stands.
+"""What tracking records of a job: its parameters, what it reads, what it produces, and its status.
 
-`begin` belongs in the transaction that makes the job, `follow` in each that changes its state.
+`begin` belongs in the transaction that creates the job, `follow` in each that changes its state.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from lowcloud.core.jobs.jobs import TRAINING, Job, JobKind, Output, Specification, State, subject
-from lowcloud.core.programs import images
+from lowcloud.core.jobs import programs
+from lowcloud.core.jobs.jobs import Job, Specification, State
 from lowcloud.core.tracking import provenance
-from lowcloud.core.tracking.provenance import CHECKPOINT, CODE, DATASET, IMAGE, MODEL, Material
+from lowcloud.core.tracking.provenance import CHECKPOINT, CODE, DATASET, IMAGE, Material
 
-CODE_INPUTS = ("code", "entrypoint")  # what SDKs call the inputs of a processing job that hold its script
+if TYPE_CHECKING:
+    from lowcloud.core.jobs.job_kind import JobKind
+
+CODE_INPUTS = ("code", "entrypoint")  # the names that SDKs give the inputs of a processing job that hold its script
 STATUS = {State.COMPLETED: "Completed", State.FAILED: "Failed", State.STOPPED: "Stopped"}
 
 
-def begin(connection: Connection, kind: JobKind, name: str, asked: Specification, now: float) -> None:
-    """Keep what a new job is made from. Raises NotFound and Invalid for what its grouping names."""
+def begin(connection: Connection, kind: "JobKind", name: str, requested: Specification, now: float) -> None:
+    """Record what a new job is made from. Raises NotFoundError and InvalidError for what its grouping names."""
     parameters: dict[str, str | float] = {
-        "SageMaker.InstanceType": asked.instance_type,
-        "SageMaker.InstanceCount": asked.instance_count,
-        "SageMaker.VolumeSizeInGB": asked.volume_gigabytes,
-        **asked.hyperparameters,
+        f"{kind.tracking_prefix}InstanceType": requested.instance_type,
+        f"{kind.tracking_prefix}InstanceCount": requested.instance_count,
+        f"{kind.tracking_prefix}VolumeSizeInGB": requested.volume_gigabytes,
+        **requested.hyperparameters,
     }
-    provenance.begin(connection, subject(kind, name), now, list(_materials(asked)), parameters, asked.grouping)
+    materials = list(_materials(kind, requested))
+    provenance.begin(connection, kind.subject(name), now, materials, parameters, requested.grouping)
 
 
 def follow(connection: Connection, before: Job, job: Job) -> None:
-    """Keep that a job runs now, or has ended."""
+    """Record that a job runs now, or has ended."""
     if job.state == State.RUNNING and before.state != State.RUNNING:
         now = job.modified_at
         provenance.start(connection, job.subject, now, job.progress.started_at or now)
@@ -38,25 +43,16 @@ def follow(connection: Connection, before: Job, job: Job) -> None:
     provenance.end(connection, job.subject, job.modified_at, STATUS[job.state], failure, list(_products(job)))
 
 
-def _materials(asked: Specification) -> Iterator[Material]:
-    yield Material("SageMaker.ImageUri", asked.image, IMAGE)
-    for channel in asked.channels:
+def _materials(kind: "JobKind", requested: Specification) -> Iterator[Material]:
+    yield Material(f"{kind.tracking_prefix}ImageUri", requested.image, IMAGE)
+    for channel in requested.channels:
         type_ = CODE if channel.name in CODE_INPUTS else DATASET
         yield Material(channel.name, f"s3://{channel.bucket}/{channel.prefix}", type_, channel.content_type)
-    submitted = images.read_json_text(asked.hyperparameters.get(images.SOURCE, ""))
-    if submitted.startswith("s3://"):
-        yield Material("SageMaker.SourceCode", submitted, CODE)
+    if source := programs.source_uri(requested):
+        yield Material(f"{kind.tracking_prefix}SourceCode", source, CODE)
 
 
 def _products(job: Job) -> Iterator[Material]:
-    asked = job.specification
-    if job.kind is TRAINING and job.progress.artifact:
-        yield Material("SageMaker.ModelArtifact", job.progress.artifact, MODEL)
-    if job.kind is not TRAINING and job.state != State.FAILED:
-        yield from (Material(output.name, _uri(output)) for output in asked.outputs)
-    if asked.checkpoints:
-        yield Material("SageMaker.Checkpoints", _uri(asked.checkpoints), CHECKPOINT)
-
-
-def _uri(output: Output) -> str:
-    return f"s3://{output.bucket}/{output.prefix}"
+    yield from job.kind.products(job)
+    if job.specification.checkpoints:
+        yield Material(f"{job.kind.tracking_prefix}Checkpoints", job.specification.checkpoints.uri, CHECKPOINT)

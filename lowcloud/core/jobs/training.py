@@ -1,14 +1,43 @@
-"""Training jobs: what one has measured, and what it keeps of the machine."""
+"""Training jobs: the kind, their metrics, and their warm pools."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from sqlalchemy import update
 
+from lowcloud import contract
+from lowcloud.catalog import algorithms
+from lowcloud.catalog.algorithms import Algorithm
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
-from lowcloud.core.jobs.jobs import TRAINING
+from lowcloud.core.jobs.job_kind import JobKind
+from lowcloud.core.jobs.jobs import Job, Specification
+from lowcloud.core.jobs.programs import PROGRAM, JobRules
+from lowcloud.core.jobs.work import resource_configuration
+from lowcloud.core.programs import resolver
+from lowcloud.core.programs.resolver import Program
 from lowcloud.core.scheduling import admission, warm_pools
+from lowcloud.core.staging import channels
 from lowcloud.core.telemetry import metrics
+from lowcloud.core.tracking.provenance import MODEL, Material
+from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.store.db.tables import training_jobs
+
+CONTAINER_COMMAND = ("train",)  # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
+
+
+@dataclass(frozen=True)
+class TrainingRules(JobRules):
+    """Training jobs also run built-in algorithms."""
+
+    container_command: tuple[str, ...] = CONTAINER_COMMAND
+
+    def of_algorithm(self, algorithm: Algorithm) -> Program | None:
+        if self.requested.entrypoint or PROGRAM in self.requested.hyperparameters:
+            return None  # a script that runs in the algorithm's framework
+        return Program(algorithm.train_command, is_built_in=True, requirements=resolver.missing(algorithm))
 
 
 def final_metrics(context: Context, name: str) -> dict[str, metrics.Point]:
@@ -18,12 +47,12 @@ def final_metrics(context: Context, name: str) -> dict[str, metrics.Point]:
 
 
 def pool(context: Context, name: str) -> warm_pools.Pool | None:
-    """What the job keeps of the machine for the next of its kind; None where it asked for none. Raises NotFound."""
+    """The capacity that the job retains for the next job like it; None if it asked for none. Raises NotFoundError."""
     return warm_pools.of_row(resources.find(context, training_jobs, TRAINING.noun, name), context.now())
 
 
 def keep_pool(context: Context, name: str, seconds: int) -> None:
-    """Have the job keep its pool for so long after its end. Raises NotFound, and InvalidError where it has none."""
+    """Retain the job's pool for so long after its end. Raises NotFoundError, and InvalidError if it has none."""
     row = resources.find(context, training_jobs, TRAINING.noun, name)
     changed = warm_pools.changed(row, seconds, context.now())
     if changed is None:
@@ -31,4 +60,47 @@ def keep_pool(context: Context, name: str, seconds: int) -> None:
     with context.database.transaction() as connection:
         connection.execute(update(training_jobs).where(training_jobs.c.name == name).values(**changed))
         admission.admit(context, connection)
-    context.bell.ring()
+    context.wake.notify()
+
+
+def _check(requested: Specification, program: Program) -> None:
+    if not program.is_built_in:
+        return
+    try:
+        algorithms.validate(algorithms.find(requested.image), requested.hyperparameters)
+    except InvalidHyperparametersError as error:
+        raise InvalidError(str(error)) from error
+
+
+def _files(job: Job, rank: int) -> dict[str, str]:
+    inputs = {channel.name: channels.configuration_of(channel) for channel in job.specification.channels}
+    return {
+        contract.HYPERPARAMETERS: json.dumps(dict(job.specification.hyperparameters)),
+        contract.INPUT_DATA_CONFIG: json.dumps(inputs),
+        contract.RESOURCE_CONFIG: json.dumps(resource_configuration(job, rank)),
+    }
+
+
+def _variables(job: Job) -> dict[str, str]:
+    arn = str(job.specification.description.get("arn", ""))
+    return {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": arn}
+
+
+def _products(job: Job) -> Iterator[Material]:
+    if job.progress.artifact:
+        yield Material(f"{TRAINING.tracking_prefix}ModelArtifact", job.progress.artifact, MODEL)
+
+
+TRAINING = JobKind(
+    noun="training job",
+    prefix="training-job",
+    table=training_jobs,
+    log_group="/aws/sagemaker/TrainingJobs",
+    tracking_prefix="SageMaker.",
+    role_session="SageMaker",
+    rules=TrainingRules,
+    check=_check,
+    files=_files,
+    variables=_variables,
+    products=_products,
+)

@@ -1,58 +1,55 @@
-"""The work of a job: what its hosts get, and why they failed."""
+"""The work of a job: what its hosts run with, and why they failed."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from lowcloud import contract
 from lowcloud.core.context import Context
-from lowcloud.core.environments import environments
+from lowcloud.core.environments import package_index
 from lowcloud.core.identity.access import Caller, issue_session
-from lowcloud.core.jobs.jobs import SESSION, TRAINING, Job, Specification
+from lowcloud.core.jobs import programs
+from lowcloud.core.jobs.jobs import Job, Specification
 from lowcloud.core.jobs.logs import hosts
-from lowcloud.core.programs import images
-from lowcloud.core.staging import channels, input_staging
+from lowcloud.core.programs.resolver import Program
+from lowcloud.core.staging import input_staging
 from lowcloud.core.staging.channels import Channel
-from lowcloud.core.staging.input_staging import Laid
-from lowcloud.engine.work import Input, Phase, Replica, ReplicaStatus, StagingError, Work
+from lowcloud.core.staging.input_staging import StagedInputs
+from lowcloud.engine.work import Input, Phase, Replica, ReplicaStatus, Work
 from lowcloud.home import client_environment
 
 LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
-SPARE_SECONDS = 3600  # that keys of a job's role outlive the job's time
+SPARE_SECONDS = 3600  # by which the keys of a job's role outlive its time limit
 MESSAGE_BYTES = 1024
 FAILURE_LIMIT = 1024  # characters of a failure reason
-FAILURE_FILE_LIMIT = 4096  # bytes read of what a program wrote about its failure
+FAILURE_FILE_LIMIT = 4096  # bytes read of the failure file that a program wrote
 KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError")
 
 
 def plan(context: Context, job: Job) -> Work:
-    """What the engine shall run. Raises StagingError where a channel has no data."""
-    asked = job.specification
-    try:
-        program = images.program_of(context, job.kind, asked)
-    except images.UnknownImageError as error:
-        raise StagingError(str(error)) from error
-    source = images.source_of(context, asked) if program.takes_source else None
+    """What the engine is to run. Raises StagingError, for example if a channel has no data."""
+    requested = job.specification
+    program = programs.of_job(context, job)
+    source = programs.source_of(context, requested) if program.takes_source else None
     return Work(
         id=job.work_id,
         command=program.command,
         replicas=tuple(
-            _replica(context, job, rank, laid, source)
-            for rank, laid in enumerate(input_staging.lay(context, _channels(asked), asked.instance_count))
+            _replica(context, job, rank, staged, source)
+            for rank, staged in enumerate(input_staging.stage(context, _channels(requested), requested.instance_count))
         ),
-        resources=job.share,
+        resources=job.allocation,
         network=_has_network(job, program),
         environment=job.progress.environment or "",
-        disk_bytes=asked.volume_gigabytes << 30,
+        disk_bytes=requested.volume_gigabytes << 30,
         container=program.container,
-        entrypoint=asked.entrypoint if program.container else (),
+        entrypoint=requested.entrypoint if program.container else (),
     )
 
 
 def failure(context: Context, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
-    """Why the program failed, for its user: what it said itself, else what is known from outside.
+    """Why the program failed, for its user: what it reported itself, or else what is known from outside.
 
-    The host that ended first speaks: the others may only have missed it.
+    The failure of the host that ended first counts: the others may only have missed it.
     """
     for rank, status in sorted(enumerate(replicas), key=lambda one: one[1].ended_at or float("inf")):
         if status.phase == Phase.LOST:
@@ -66,8 +63,8 @@ def failure(context: Context, job: Job, replicas: Sequence[ReplicaStatus]) -> st
             return f"ClientError: The program filled its volume of {size}. Write less, or ask for a larger one."
         if status.reason.startswith(contract.INPUT_LOST):
             return f"ClientError: Data of the job could not be read: {status.reason.partition(': ')[2]}"
-        said = context.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
-        sentence = said.decode(errors="replace").strip("\0 \t\r\n")
+        reported = context.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
+        sentence = reported.decode(errors="replace").strip("\0 \t\r\n")
         sentence = sentence or f"The program of {hosts(job)[rank]} failed; see its log."
         sentence = sentence.removesuffix(".")
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "
@@ -77,83 +74,13 @@ def failure(context: Context, job: Job, replicas: Sequence[ReplicaStatus]) -> st
 
 
 def message(context: Context, job: Job) -> str | None:
-    """What the program of the first host has left to be said at its end."""
-    said = context.engine.read_file(job.work_id, 0, contract.MESSAGE, MESSAGE_BYTES) or b""
-    return said.decode(errors="replace").strip() or None
+    """The exit message of the first host's program."""
+    reported = context.engine.read_file(job.work_id, 0, contract.MESSAGE, MESSAGE_BYTES) or b""
+    return reported.decode(errors="replace").strip() or None
 
 
-def _has_network(job: Job, program: images.ResolvedProgram) -> bool:
-    """Users' programs have the network unless they gave it up; built-in ones never: their hosts have their own."""
-    return not (program.is_built_in or job.specification.is_network_isolated)
-
-
-def _replica(context: Context, job: Job, rank: int, laid: Laid, source: Input | None) -> Replica:
-    asked = job.specification
-    return Replica(
-        environment=_environment(context, job),
-        files={**_files(job, rank), **_indexes(asked)},
-        inputs=laid.inputs,
-        lazy_folders=laid.lazy_folders,
-        streams=laid.streams,
-        archives=(source,) if source else (),
-        folders=tuple(output.folder for output in (*asked.outputs, asked.checkpoints) if output),
-    )
-
-
-def _channels(asked: Specification) -> tuple[Channel, ...]:
-    """What is laid: the inputs, and the checkpoints that an earlier attempt, or an earlier job, has left."""
-    if asked.checkpoints is None:
-        return asked.channels
-    place = asked.checkpoints
-    prefix = f"{place.prefix.rstrip('/')}/" if place.prefix else ""
-    left = Channel("checkpoints", place.bucket, prefix, path=place.folder, is_optional=True)
-    return (*asked.channels, left)
-
-
-def _indexes(asked: Specification) -> dict[str, str]:
-    """Where the program's pip finds packages, as for the server's user."""
-    text = "" if asked.is_network_isolated else environments.pip_configuration()
-    return {contract.PIP_CONFIGURATION: text} if text else {}
-
-
-def _environment(context: Context, job: Job) -> dict[str, str]:
-    asked = job.specification
-    wired = {} if asked.is_network_isolated else _wiring(context, job)
-    arn = str(asked.description.get("arn", ""))
-    names = {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": arn} if job.kind is TRAINING else {}
-    region = {"AWS_REGION": context.settings.region, "AWS_DEFAULT_REGION": context.settings.region}
-    # Ours last: they hold the user's module path and proxies too, and no other cloud shall get this one's keys.
-    return {**asked.environment, **wired, **region, **names}
-
-
-def _wiring(context: Context, job: Job) -> dict[str, str]:
-    """What lets the program act as the job's role, for as long as the job may take."""
-    asked = job.specification
-    caller = Caller(context.settings.account_id, "", role=asked.role, session=SESSION)
-    session = issue_session(context, caller, asked.max_runtime_seconds + SPARE_SECONDS)
-    keys = client_environment.Keys(session.access_key_id, session.secret_access_key, session.session_token or "")
-    return client_environment.variables(
-        context.settings.home, context.endpoint, context.settings.region, keys, asked.environment
-    )
-
-
-def _files(job: Job, rank: int) -> dict[str, str]:
-    resources = json.dumps(_resources(job, rank))
-    if job.kind is not TRAINING:
-        return {
-            contract.PROCESSING_CONFIG: json.dumps(job.specification.description.get("request", {}), default=str),
-            contract.PROCESSING_RESOURCE_CONFIG: resources,
-        }
-    return {
-        contract.HYPERPARAMETERS: json.dumps(dict(job.specification.hyperparameters)),
-        contract.INPUT_DATA_CONFIG: json.dumps(
-            {channel.name: channels.configuration_of(channel) for channel in job.specification.channels}
-        ),
-        contract.RESOURCE_CONFIG: resources,
-    }
-
-
-def _resources(job: Job, rank: int) -> dict[str, Any]:
+def resource_configuration(job: Job, rank: int) -> dict[str, Any]:
+    """The resource configuration of the host of a rank, as SageMaker documents it (resourceconfig.json)."""
     names, instance_type = hosts(job), job.specification.instance_type
     group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": names}
     return {
@@ -164,3 +91,56 @@ def _resources(job: Job, rank: int) -> dict[str, Any]:
         "instance_groups": [group],
         "network_interface_name": "lo",
     }
+
+
+def _has_network(job: Job, program: Program) -> bool:
+    """Users' programs have network access unless isolated; built-in ones have only a network of their own hosts."""
+    return not (program.is_built_in or job.specification.is_network_isolated)
+
+
+def _replica(context: Context, job: Job, rank: int, staged: StagedInputs, source: Input | None) -> Replica:
+    requested = job.specification
+    return Replica(
+        environment=_environment(context, job),
+        files={**job.kind.files(job, rank), **_package_index(requested)},
+        inputs=staged.inputs,
+        lazy_folders=staged.lazy_folders,
+        streams=staged.streams,
+        archives=(source,) if source else (),
+        folders=tuple(output.folder for output in (*requested.outputs, requested.checkpoints) if output),
+    )
+
+
+def _channels(requested: Specification) -> tuple[Channel, ...]:
+    """What is staged: the inputs, and the checkpoints of an earlier attempt or an earlier job."""
+    if requested.checkpoints is None:
+        return requested.channels
+    place = requested.checkpoints
+    prefix = f"{place.prefix.rstrip('/')}/" if place.prefix else ""
+    left = Channel("checkpoints", place.bucket, prefix, path=place.folder, is_optional=True)
+    return (*requested.channels, left)
+
+
+def _package_index(requested: Specification) -> dict[str, str]:
+    """The configuration with which pip in the program finds packages as it does for the user of the server."""
+    text = "" if requested.is_network_isolated else package_index.pip_configuration()
+    return {contract.PIP_CONFIGURATION: text} if text else {}
+
+
+def _environment(context: Context, job: Job) -> dict[str, str]:
+    requested = job.specification
+    client = {} if requested.is_network_isolated else _client_variables(context, job)
+    region = {"AWS_REGION": context.settings.region, "AWS_DEFAULT_REGION": context.settings.region}
+    # These override the user's: they include the user's module path and proxies, and no other cloud must get these keys.
+    return {**requested.environment, **client, **region, **job.kind.variables(job)}
+
+
+def _client_variables(context: Context, job: Job) -> dict[str, str]:
+    """Variables with which AWS clients in the program act as the job's role, for as long as the job may take."""
+    requested = job.specification
+    caller = Caller(context.settings.account_id, "", role=requested.role, session=job.kind.role_session)
+    session = issue_session(context, caller, requested.max_runtime_seconds + SPARE_SECONDS)
+    keys = client_environment.Keys(session.access_key_id, session.secret_access_key, session.session_token or "")
+    return client_environment.variables(
+        context.settings.home, context.endpoint, context.settings.region, keys, requested.environment
+    )

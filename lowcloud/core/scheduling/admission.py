@@ -1,7 +1,7 @@
-"""Admission: the queue as rows. A waiting job is due to nobody before its patience ends: it costs nothing until then.
+"""Admission: the queue as rows. A waiting job is not due until it is admitted or times out, so it costs nothing.
 
-What makes demand or room (a job is made, ends or is stopped) calls `admit` in its own transaction, so that no crash can
-come between; a kill at any point neither loses a job nor admits one twice, since there is one writer at a time.
+Whatever changes demand or capacity (a job is created, ends or is stopped) calls `admit` in its own transaction, so that
+no crash can come between; a kill at any point neither loses a job nor admits one twice, since there is one writer.
 """
 
 import math
@@ -13,26 +13,25 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, or_, s
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
-from lowcloud.core.scheduling import capacity as shares
-from lowcloud.core.scheduling import queue
+from lowcloud.core.resource_kind import PeriodicTask
+from lowcloud.core.scheduling import capacity, queue
 from lowcloud.core.scheduling.queue import Holding, Ref, Waiting
 from lowcloud.engine.work import Resources
-from lowcloud.store.db.tables import errands, processing_jobs, training_jobs
+from lowcloud.store.db.tables import errands
 
-TABLES: Sequence[Table] = (training_jobs, processing_jobs)  # of jobs that queue for the same machine
-WINDOW = 100  # jobs of an owner that are looked at: the first is served first, the others may overtake it
+WINDOW = 100  # jobs of an owner that are considered: the first is served first, the others may overtake it
 PRIORITY_TAG = "lowcloud:priority"
 PRIORITY_LIMIT = 1000
-ERRAND = "queue"
-SWEEP_SECONDS = 10.0  # while jobs wait: memory may come free that no job has held, an endpoint's
+TASK = "queue"
+SWEEP_SECONDS = 10.0  # while jobs wait: memory may become free that no job has held, such as an endpoint's
 IDLE_SECONDS = 300.0
-# What gives a running job's share to others before it is through, e.g. once its programs have ended.
+# The columns that give up the allocation of a job that still runs, once its programs have ended.
 FREED = {"cpus": 0.0, "memory_bytes": 0, "gpus": 0}
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What a job asks of the queue."""
+    """What a job demands of the machine."""
 
     owner: str
     each: Resources  # of one replica
@@ -52,63 +51,67 @@ class Demand:
 
 
 def waits_for(each: Resources) -> dict[str, Any]:
-    """The columns of a job that waits, for the first time or again, for as much for each of its replicas."""
-    share = {"cpus": each.cpus, "memory_bytes": each.memory_bytes, "gpus": each.gpus}
-    return {"admitted_at": None, "blocked_at": None, **share}
+    """The columns of a job that waits, for the first time or again, for so much for each of its replicas."""
+    allocation = {"cpus": each.cpus, "memory_bytes": each.memory_bytes, "gpus": each.gpus}
+    return {"admitted_at": None, "blocked_at": None, **allocation}
 
 
 def priority_of(labels: Mapping[str, str]) -> int:
-    """What the tag lowcloud:priority says, 0 where there is none. Raises Invalid."""
-    said = labels.get(PRIORITY_TAG, "0")
+    """The value of the tag lowcloud:priority; 0 if there is none. Raises InvalidError."""
+    text = labels.get(PRIORITY_TAG, "0")
     try:
-        priority = int(said)
+        priority = int(text)
     except ValueError:
         priority = PRIORITY_LIMIT + 1
     if abs(priority) > PRIORITY_LIMIT:
         least = -PRIORITY_LIMIT
-        raise InvalidError(f"The tag {PRIORITY_TAG} is a whole number from {least} to {PRIORITY_LIMIT}, not {said!r}.")
+        raise InvalidError(f"The tag {PRIORITY_TAG} is a whole number from {least} to {PRIORITY_LIMIT}, not {text!r}.")
     return priority
 
 
-def admit(context: Context, connection: Connection, tables: Sequence[Table] = TABLES) -> list[Ref]:
-    """Make due what may start now, in a writing transaction. Ring the bell after it, where any was admitted."""
+def admit(context: Context, connection: Connection) -> list[Ref]:
+    """Make jobs due that may start now, in a writing transaction. After it, notify `context.wake` if any was admitted."""
+    tables = _tables(context)
     if not _anything_waits(connection, tables):
         return []
     now = context.now()
-    capacity = shares.of_jobs(context, connection)
+    available = capacity.of_jobs(context, connection)
     running = [holding for table in tables for holding in _running(connection, table)]
-    is_full = shares.less(capacity, shares.total(one.held for one in running)).cpus <= shares.ROUNDING
+    is_full = capacity.less(available, capacity.total(one.held for one in running)).cpus <= capacity.ROUNDING
     if is_full and not any(one.is_spot for one in running):
         return []
     waiting = [job for table in tables for job in _waiting(connection, table)]
     decision = queue.admit(
         waiting,
         running,
-        capacity,
+        available,
         now=now,
         pools=[pool for table in tables for pool in _pools(connection, table, now)],
         served=_served(connection, tables, {job.owner for job in waiting}),
     )
     _apply(connection, {table.name: table for table in tables}, decision, now)
     if blocked := next((job for job in waiting if job.ref == decision.blocked), None):
-        _interrupt(connection, tables, queue.victims(blocked, running, capacity))
+        _interrupt(connection, tables, queue.victims(blocked, running, available))
     return [start.ref for start in decision.starts]
 
 
-def admit_waiting(context: Context, tables: Sequence[Table] = TABLES) -> list[Ref]:
-    """`admit` by itself: when a server starts, and for what only time changes."""
+def admit_waiting(context: Context) -> list[Ref]:
+    """`admit` in a transaction of its own: when a server starts, and for what only time changes."""
     with context.database.transaction() as connection:
-        admitted = admit(context, connection, tables)
+        admitted = admit(context, connection)
     if admitted:
-        context.bell.ring()
+        context.wake.notify()
     return admitted
 
 
 def sweep(context: Context, _progress: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
-    """The errand of the queue; see core.errands."""
+    """Admit what may start; see PeriodicTask.step."""
     admit_waiting(context)
     with context.database.read() as connection:
-        return {}, SWEEP_SECONDS if _anything_waits(connection, TABLES) else IDLE_SECONDS
+        return {}, SWEEP_SECONDS if _anything_waits(connection, _tables(context)) else IDLE_SECONDS
+
+
+SWEEP = PeriodicTask(TASK, sweep, starts_immediately=True)
 
 
 def is_waiting(table: Table) -> ColumnElement[bool]:
@@ -116,16 +119,21 @@ def is_waiting(table: Table) -> ColumnElement[bool]:
     return and_(table.c.admitted_at.is_(None), table.c.ended_at.is_(None), table.c.stop_requested.is_(False))
 
 
-def jobs_ahead(connection: Connection, row: Row[Any], tables: Sequence[Table] = TABLES) -> int | None:
-    """How many waiting jobs have a higher priority or came earlier; None for one that does not wait."""
+def jobs_ahead(context: Context, connection: Connection, row: Row[Any]) -> int | None:
+    """How many waiting jobs have a higher priority or came earlier; None for a job that does not wait."""
     if row.admitted_at is not None or row.ended_at is not None or row.stop_requested:
         return None
-    return sum(_count_ahead(connection, table, row) for table in tables)
+    return sum(_count_ahead(connection, table, row) for table in _tables(context))
 
 
 def waiting_message(ahead: int) -> str:
-    """What to tell of a job that waits."""
+    """The message of the last event of a job that waits."""
     return f"Waiting for capacity: {ahead} job{'' if ahead == 1 else 's'} ahead"
+
+
+def _tables(context: Context) -> Sequence[Table]:
+    """Of the kinds of jobs that wait for the same machine."""
+    return [kind.table for kind in context.kinds.queued]
 
 
 def _anything_waits(connection: Connection, tables: Sequence[Table]) -> bool:
@@ -135,11 +143,11 @@ def _anything_waits(connection: Connection, tables: Sequence[Table]) -> bool:
 def _waiting(connection: Connection, table: Table) -> Iterator[Waiting]:
     column = table.c
     columns = (column.name, column.owner, column.priority, column.created_at, column.blocked_at, column.pool_key)
-    asked = (column.replicas, column.cpus, column.memory_bytes, column.gpus)
+    requested = (column.replicas, column.cpus, column.memory_bytes, column.gpus)
     has_jobs = and_(column.admitted_at.is_(None), column.ended_at.is_(None))  # as the index has it
     for owner in connection.scalars(select(column.owner).where(has_jobs).distinct()).all():
         first = (
-            select(*columns, *asked)
+            select(*columns, *requested)
             .where(is_waiting(table), column.owner == owner)
             .order_by(column.priority.desc(), column.created_at, column.name)
             .limit(WINDOW)
@@ -168,15 +176,15 @@ def _pools(connection: Connection, table: Table, now: float) -> Iterator[Holding
 
 def _held(table: Table) -> Any:
     column = table.c
-    share = (column.replicas, column.cpus, column.memory_bytes, column.gpus)
+    allocation = (column.replicas, column.cpus, column.memory_bytes, column.gpus)
     whose = (column.owner, column.priority, column.admitted_at, column.is_spot, column.interrupt_requested)
-    return select(column.name, *share, *whose, column.pool_key, column.retained_until)
+    return select(column.name, *allocation, *whose, column.pool_key, column.retained_until)
 
 
 def _holding(table: Table, row: Row[Any]) -> Holding:
     return Holding(
         ref=(table.name, row.name),
-        held=shares.times(Resources(row.cpus, row.memory_bytes, row.gpus), row.replicas),
+        held=capacity.times(Resources(row.cpus, row.memory_bytes, row.gpus), row.replicas),
         owner=row.owner,
         priority=row.priority,
         admitted_at=row.admitted_at,
@@ -188,7 +196,7 @@ def _holding(table: Table, row: Row[Any]) -> Holding:
 
 
 def _served(connection: Connection, tables: Sequence[Table], owners: set[str]) -> dict[str, float]:
-    if len(owners) < 2:  # nobody to be fair to
+    if len(owners) < 2:  # there is nobody to be fair to
         return {}
     return {
         owner: max(
@@ -202,11 +210,11 @@ def _served(connection: Connection, tables: Sequence[Table], owners: set[str]) -
 def _apply(connection: Connection, tables: Mapping[str, Table], decision: queue.Decision, now: float) -> None:
     for start in decision.starts:
         table = tables[start.ref[0]]
-        share = {"cpus": start.each.cpus, "memory_bytes": start.each.memory_bytes, "gpus": start.each.gpus}
+        allocation = {"cpus": start.each.cpus, "memory_bytes": start.each.memory_bytes, "gpus": start.each.gpus}
         connection.execute(
             update(table)
             .where(table.c.name == start.ref[1], is_waiting(table))
-            .values(due_at=now, admitted_at=now, blocked_at=None, **share)
+            .values(due_at=now, admitted_at=now, blocked_at=None, **allocation)
         )
         if start.pool:
             _end_pool(connection, tables, start.pool, now, reused_by=start.ref[1])
@@ -218,7 +226,7 @@ def _apply(connection: Connection, tables: Mapping[str, Table], decision: queue.
         connection.execute(update(table).where(is_new).values(blocked_at=now))
         again_at = min(decision.again_at or math.inf, now + SWEEP_SECONDS)
         due_at = errands.c.due_at
-        is_late = and_(errands.c.name == ERRAND, or_(due_at.is_(None), due_at > again_at))
+        is_late = and_(errands.c.name == TASK, or_(due_at.is_(None), due_at > again_at))
         connection.execute(update(errands).where(is_late).values(due_at=again_at))
 
 

@@ -1,51 +1,50 @@
-"""Shares of the machine: what an instance type is fitted to, and what is left for jobs beside the endpoints."""
+"""The capacity of the machine: what an instance type is fitted to, and what is left for jobs next to endpoints."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from lowcloud.catalog import instances
 from lowcloud.catalog.instances import Instance
 from lowcloud.core.context import Context
 from lowcloud.engine.work import Resources
-from lowcloud.store.db.tables import endpoints
 
 RESERVE_SHARE = 0.1  # of the memory: for the kernel, the server and the warm parent
 RESERVE_BYTES = 512 * 1024 * 1024
-JOBS_SHARE = 0.5  # of the memory jobs always have: endpoints seldom use what they may
+JOBS_SHARE = 0.5  # of the memory that jobs always have: endpoints rarely use all they may
 GIB = 1 << 30
-ROUNDING = 1e-6  # of processors: shares of three replicas add up to one
+ROUNDING = 1e-6  # of processors: those of three replicas add up to one
 NOTHING = Resources(0.0, 0, 0)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What each replica of an instance type gets of this machine, and a sentence where that is less than it says."""
+    """What each replica of an instance type gets of this machine, and a message if that is less than the type has."""
 
     each: Resources
-    sentence: str = ""
+    message: str = ""
 
 
 def fit(instance_type: str, count: int, capacity: Resources) -> Fitted:
     """`count` replicas of an instance type on a machine, all at once. Raises instances.UnknownInstanceType."""
     instance = instances.find(instance_type)
-    asked = of_instance(instance)
-    each = fit_down(asked, count, capacity)
-    return Fitted(each, "" if each == asked else _sentence(instance, count, each))
+    requested = of_instance(instance)
+    each = fit_down(requested, count, capacity)
+    return Fitted(each, "" if each == requested else _message(instance, count, each))
 
 
-def fit_down(asked: Resources, count: int, capacity: Resources) -> Resources:
-    """What each of `count` replicas gets where the machine can give them no more than this, empty."""
+def fit_down(requested: Resources, count: int, capacity: Resources) -> Resources:
+    """What each of `count` replicas gets if the machine can give them no more than this when it is idle."""
     return Resources(
-        min(asked.cpus, capacity.cpus / count),
-        min(asked.memory_bytes, capacity.memory_bytes // count),
-        min(asked.gpus, capacity.gpus // count),
+        min(requested.cpus, capacity.cpus / count),
+        min(requested.memory_bytes, capacity.memory_bytes // count),
+        min(requested.gpus, capacity.gpus // count),
     )
 
 
 def of_instance(instance: Instance) -> Resources:
-    """What an instance of AWS has. Accelerators that are no GPUs have no like here."""
+    """What an instance of AWS has. Accelerators other than GPUs have no equivalent here."""
     return Resources(float(instance.vcpus), int(instance.memory_gib * GIB), instance.gpus)
 
 
@@ -62,14 +61,10 @@ def of_replica(context: Context, instance_type: str) -> Fitted:
 
 
 def of_jobs(context: Context, connection: Connection) -> Resources:
-    """What jobs may use: the machine less the memory of the endpoints that are there, but always half of it."""
+    """What jobs may use: the machine less the memory that other kinds have reserved, but always half of it."""
     machine = of_machine(context)
-    served = sum(
-        variant["instance_count"] * fit(variant["instance_type"], 1, machine).each.memory_bytes
-        for progress in connection.scalars(select(endpoints.c.progress).where(endpoints.c.due_at.is_not(None)))
-        for variant in progress["variants"]
-    )
-    left = max(machine.memory_bytes - served, int(machine.memory_bytes * JOBS_SHARE))
+    reserved = sum(kind.reserved_memory(context, connection) for kind in context.kinds if kind.reserved_memory)
+    left = max(machine.memory_bytes - reserved, int(machine.memory_bytes * JOBS_SHARE))
     return Resources(machine.cpus, left, machine.gpus)
 
 
@@ -89,22 +84,22 @@ def total(parts: Iterable[Resources]) -> Resources:
 
 
 def less(whole: Resources, part: Resources) -> Resources:
-    """What is left of the whole; below nothing where the part is the larger."""
+    """What is left of the whole; negative if the part is larger."""
     return Resources(whole.cpus - part.cpus, whole.memory_bytes - part.memory_bytes, whole.gpus - part.gpus)
 
 
 def holds(whole: Resources, part: Resources) -> bool:
-    """Whether the whole has room for the part."""
+    """Whether the part fits into the whole."""
     return part.cpus <= whole.cpus + ROUNDING and part.memory_bytes <= whole.memory_bytes and part.gpus <= whole.gpus
 
 
 def dominant(part: Resources, whole: Resources) -> float:
     """The largest of its shares of processors, memory and GPUs (dominant resource fairness, Ghodsi et al. 2011)."""
     pairs = ((part.cpus, whole.cpus), (part.memory_bytes, whole.memory_bytes), (part.gpus, whole.gpus))
-    return max((used / there for used, there in pairs if there), default=0.0)
+    return max((used / total for used, total in pairs if total), default=0.0)
 
 
-def _sentence(instance: Instance, count: int, each: Resources) -> str:
+def _message(instance: Instance, count: int, each: Resources) -> str:
     has, gets = [f"{instance.vcpus} vCPU"], [f"{each.cpus:.3g}"]
     if instance.gpus:
         has.append(f"{instance.gpus} GPU")

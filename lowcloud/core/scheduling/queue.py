@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lowcloud.core.scheduling import capacity as shares
+from lowcloud.core.scheduling import capacity as capacities
 from lowcloud.engine.work import Resources
 
 PATIENCE_SECONDS = 60.0
@@ -95,18 +95,18 @@ def victims(job: Waiting, running: Sequence[Holding], capacity: Resources) -> tu
     The lowest priority goes first, and of equals the youngest, which loses the least.
     """
     need = _need(job, capacity)
-    free = shares.less(capacity, shares.total(one.held for one in running if not one.is_leaving))
+    free = capacities.less(capacity, capacities.total(one.held for one in running if not one.is_leaving))
     chosen: list[Holding] = []
     willing = (one for one in running if one.is_spot and not one.is_leaving and one.priority < job.priority)
     for one in sorted(willing, key=lambda one: (one.priority, -one.admitted_at, one.ref)):
-        if shares.holds(free, need):
+        if capacities.holds(free, need):
             break
         chosen.append(one)
-        free = shares.total((free, one.held))
-    if not shares.holds(free, need):
+        free = capacities.total((free, one.held))
+    if not capacities.holds(free, need):
         return ()
     for one in tuple(chosen):  # a small one may have been chosen before the large one that suffices
-        if shares.holds(without := shares.less(free, one.held), need):
+        if capacities.holds(without := capacities.less(free, one.held), need):
             chosen.remove(one)
             free = without
     return tuple(one.ref for one in chosen)
@@ -126,18 +126,18 @@ class _Desk:
         self._held: dict[str, Resources] = {}  # by owner
         for one in (*running, *pools):
             self._add(one.owner, one.held)
-        self._free = shares.less(capacity, shares.total(one.held for one in (*running, *pools)))
+        self._free = capacities.less(capacity, capacities.total(one.held for one in (*running, *pools)))
         self._head: Waiting | None = None
         self._starts: list[Start] = []
         self._yielded: list[Ref] = []
 
     def is_open(self) -> bool:
         """Whether somebody may still start, or the first who finds no room is not known."""
-        return self._head is None or self._free.cpus > shares.ROUNDING or bool(self._pools)
+        return self._head is None or self._free.cpus > capacities.ROUNDING or bool(self._pools)
 
     def rank(self, job: Waiting) -> tuple[int, float, float, float, Ref]:
         """Who has the smallest is served next."""
-        share = shares.dominant(self._held.get(job.owner, shares.NOTHING), self._capacity)
+        share = capacities.dominant(self._held.get(job.owner, capacities.NOTHING), self._capacity)
         return -job.priority, round(share, 6), self._served.get(job.owner, 0.0), job.created_at, job.ref
 
     def serve(self, job: Waiting) -> None:
@@ -173,37 +173,37 @@ class _Desk:
             return True
         since = self._head.blocked_at or 0.0
         others = [one.held for one in self._running if one.admitted_at >= since]
-        return shares.holds(self._capacity, shares.total((*others, need, _need(self._head, self._capacity))))
+        return capacities.holds(self._capacity, capacities.total((*others, need, _need(self._head, self._capacity))))
 
     def _pool_for(self, job: Waiting, need: Resources) -> Holding | None:
-        fitting = (pool for pool in self._pools if pool.pool_key == job.pool_key and shares.holds(pool.held, need))
+        fitting = (pool for pool in self._pools if pool.pool_key == job.pool_key and capacities.holds(pool.held, need))
         return next(fitting, None) if job.pool_key else None
 
     def _yielding(self, job: Waiting, need: Resources) -> list[Holding] | None:
         """The pools that must yield so that the job has room; None where it has none even so."""
         free, yielding = self._free, []
         for pool in self._pools:
-            if shares.holds(free, need):
+            if capacities.holds(free, need):
                 break
             if pool.owner == job.owner or pool.priority < job.priority or _is_out_of_patience(job, self._now):
                 yielding.append(pool)
-                free = shares.total((free, pool.held))
-        return yielding if shares.holds(free, need) else None
+                free = capacities.total((free, pool.held))
+        return yielding if capacities.holds(free, need) else None
 
     def _close(self, pool: Holding) -> None:
         self._pools.remove(pool)
-        self._free = shares.total((self._free, pool.held))
-        self._held[pool.owner] = shares.less(self._held[pool.owner], pool.held)
+        self._free = capacities.total((self._free, pool.held))
+        self._held[pool.owner] = capacities.less(self._held[pool.owner], pool.held)
 
     def _start(self, job: Waiting, need: Resources, pool: Ref | None) -> None:
-        self._free = shares.less(self._free, need)
+        self._free = capacities.less(self._free, need)
         self._running.append(Holding(job.ref, need, job.owner, job.priority, self._now))
         self._add(job.owner, need)
         self._served[job.owner] = self._now
-        self._starts.append(Start(job.ref, shares.fit_down(job.each, job.replicas, self._capacity), pool))
+        self._starts.append(Start(job.ref, capacities.fit_down(job.each, job.replicas, self._capacity), pool))
 
     def _add(self, owner: str, held: Resources) -> None:
-        self._held[owner] = shares.total((self._held.get(owner, shares.NOTHING), held))
+        self._held[owner] = capacities.total((self._held.get(owner, capacities.NOTHING), held))
 
 
 def _lines(waiting: Iterable[Waiting]) -> dict[str, deque[Waiting]]:
@@ -215,7 +215,7 @@ def _lines(waiting: Iterable[Waiting]) -> dict[str, deque[Waiting]]:
 
 
 def _need(job: Waiting, capacity: Resources) -> Resources:
-    return shares.times(shares.fit_down(job.each, job.replicas, capacity), job.replicas)
+    return capacities.times(capacities.fit_down(job.each, job.replicas, capacity), job.replicas)
 
 
 def _is_out_of_patience(job: Waiting, now: float) -> bool:

@@ -1,19 +1,26 @@
-"""The life of an endpoint: start its replicas, keep them running, and take all of it away when that is wished."""
+"""The life of an endpoint: start its replicas, keep them running, and remove everything when deletion is requested.
+
+A pure `step`, and how its turns observe, save and act (control/turns.py).
+"""
 
 import logging
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table, select
 
 from lowcloud import contract
 from lowcloud.core import events, tags
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord, LeaseLostError
-from lowcloud.core.environments import environments
+from lowcloud.core.control.turns import SupersededError, take_turn
+from lowcloud.core.environments import builds
 from lowcloud.core.errors import NotFoundError
+from lowcloud.core.programs.resolver import Program
+from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.scheduling import capacity
 from lowcloud.core.serving import endpoints, model_servers
 from lowcloud.core.serving.endpoints import Endpoint, EndpointState, Variant
@@ -22,191 +29,289 @@ from lowcloud.engine.work import Phase, Replica, ReplicaStatus, StagingError, Wo
 from lowcloud.store.db import tables
 
 STARTUP_TIMEOUT_SECONDS = 600.0
+STARTUP_INTERVAL_SECONDS = 0.02
 HEALTH_INTERVAL_SECONDS = 1.0
 FAILURE_INTERVAL_SECONDS = 10.0  # between attempts at a replica that cannot be started
 SHORT_LIFE_SECONDS = 60.0
+LONGEST_WAIT_SECONDS = 300.0  # before a replica that ends soon after each start is started again
+FAILURE_BYTES = 1024  # read of the failure file of a model server
 ENDS = (Phase.EXITED, Phase.LOST)
-LONGEST_WAIT_SECONDS = 300.0  # before a replica that dies young each time is started again
 
-IS_WANTED = tables.endpoints.c.delete_requested.is_(False)
+IS_NOT_DELETED = tables.endpoints.c.delete_requested.is_(False)
 
 log = logging.getLogger("lowcloud.endpoints")
 
 
-def step(endpoint: Endpoint, are_ready: bool, failure: str | None, now: float) -> Endpoint:
-    """The next state of an endpoint that nobody wishes gone. Pure."""
-    if endpoint.state != EndpointState.CREATING:
-        return endpoint
-    if failure:
-        return replace(endpoint, state=EndpointState.FAILED, failure=failure, modified_at=now)
-    if are_ready:
-        return replace(endpoint, state=EndpointState.IN_SERVICE, modified_at=now)
+class Verb(StrEnum):
+    """What a step can ask for; each is safe to repeat."""
+
+    CHOOSE = "choose"  # the program and the environment of each model
+    START = "start"  # replicas, whose environments are built first
+    CLEAR = "clear"  # replicas that have ended, so that they are started again
+    REMOVE = "remove"  # everything
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a step asks for, and for which replicas."""
+
+    verb: Verb
+    work_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The facts a step decides on: the state of the replicas, and the result of the last action."""
+
+    replicas: Mapping[str, ReplicaStatus] = field(default_factory=dict)  # by work id
+    are_answering: bool = False  # all of them
+    are_prepared: bool = False  # the environments that were chosen
+    programs: Mapping[str, Program] = field(default_factory=dict)  # chosen now, by model
+    environments: Mapping[str, str] = field(default_factory=dict)
+    failure: str | None = None  # why replicas cannot run
+    is_removed: bool = False
+
+
+Step = tuple[Endpoint, Action | None]
+
+
+def step(endpoint: Endpoint, seen: Observation, now: float) -> Step:
+    """The next state of an endpoint and what to do in it. Pure."""
+    if seen.is_removed:
+        return endpoint, None
+    if endpoint.delete_requested or endpoint.state == EndpointState.FAILED:
+        return endpoint, Action(Verb.REMOVE)
+    if seen.failure:
+        return _fail(endpoint, seen.failure, now) if endpoint.state == EndpointState.CREATING else (endpoint, None)
+    endpoint = replace(
+        endpoint,
+        programs={**endpoint.programs, **seen.programs},
+        environments={**endpoint.environments, **seen.environments},
+    )
+    if not endpoint.models.keys() <= endpoint.environments.keys() & endpoint.programs.keys():
+        return endpoint, Action(Verb.CHOOSE)
+    if endpoint.prepared_at is None and seen.are_prepared:
+        endpoint = replace(endpoint, prepared_at=now)
+    if endpoint.state == EndpointState.IN_SERVICE:
+        return _step_in_service(endpoint, seen, now)
+    if seen.are_answering:
+        return replace(endpoint, state=EndpointState.IN_SERVICE, modified_at=now), None
     if endpoint.prepared_at is not None and now - endpoint.prepared_at > STARTUP_TIMEOUT_SECONDS:
         late = f"The replicas did not answer within {STARTUP_TIMEOUT_SECONDS:.0f} seconds. See the endpoint's log."
-        return replace(endpoint, state=EndpointState.FAILED, failure=late, modified_at=now)
-    return endpoint
+        return _fail(endpoint, late, now)
+    return endpoint, _start_absent(seen)
 
 
-def seconds_to_wait(short_lives: int) -> float:
-    """Before a replica that died young so many times in a row is started again: 0, 2, 4, 8 ... Pure."""
+def _step_in_service(endpoint: Endpoint, seen: Observation, now: float) -> Step:
+    """Restart the replicas that have ended, those that end soon after each start with growing delays."""
+    restarted = []
+    short_lives = dict(endpoint.short_lives)
+    for work_id, status in seen.replicas.items():
+        if status.phase not in ENDS:
+            continue
+        ended_at = status.ended_at or now
+        was_short = ended_at - (status.started_at or ended_at) < SHORT_LIFE_SECONDS
+        count = short_lives.get(work_id, 0) if was_short else 0
+        if 0 <= now - ended_at < restart_delay_seconds(count):  # unless the clock was set back
+            continue
+        short_lives[work_id] = count + was_short
+        restarted.append(work_id)
+    if restarted:
+        return replace(endpoint, short_lives=short_lives), Action(Verb.CLEAR, tuple(restarted))
+    return endpoint, _start_absent(seen)
+
+
+def _start_absent(seen: Observation) -> Action | None:
+    absent = [work_id for work_id, each in seen.replicas.items() if each.phase in (Phase.ABSENT, Phase.STAGING)]
+    return Action(Verb.START, tuple(absent)) if absent else None
+
+
+def _fail(endpoint: Endpoint, failure: str, now: float) -> Step:
+    failed = replace(endpoint, state=EndpointState.FAILED, failure=failure, modified_at=now)
+    return failed, Action(Verb.REMOVE)
+
+
+def restart_delay_seconds(short_lives: int) -> float:
+    """Before a replica that ended early so many times in a row is started again: 0, 2, 4, 8 ... Pure."""
     return min(LONGEST_WAIT_SECONDS, 2.0**short_lives) if short_lives else 0.0
 
 
-def advance(claim: LeasedRecord) -> float | None:
-    """One turn of an endpoint."""
-    context = claim.context
+class EndpointLifecycle:
+    """How the turns of an endpoint observe, save and act; see control/turns.py."""
+
+    def __init__(self, record: LeasedRecord):
+        self._record = record
+        self._context = record.context
+
+    step = staticmethod(step)
+
+    def observe(self, endpoint: Endpoint) -> Observation:
+        """The state of the replicas, whose output is collected."""
+        if endpoint.delete_requested or endpoint.state == EndpointState.FAILED:
+            return Observation()
+        context = self._context
+        replicas = {work_id: _status(context, work_id) for work_id in _work_ids(endpoint)}
+        _collect_logs(context, endpoint, replicas)
+        return Observation(
+            replicas,
+            are_answering=all(context.engine.address(work_id, 0) for work_id in replicas),
+            are_prepared=all(builds.is_ready(context, name) for name in endpoint.environments.values()),
+            failure=_early_end(context, replicas) if endpoint.state == EndpointState.CREATING else None,
+        )
+
+    def save(self, before: Endpoint, after: Endpoint) -> None:
+        """Save a step, with an event if the state has changed. Raises SupersededError if deletion was requested."""
+        values = {"state": after.state, "modified_at": after.modified_at, "progress": _progress(after)}
+        event = events.Event(after.modified_at, after.state, after.failure or f"The endpoint is {after.state}")
+
+        def record_event(connection: Connection) -> None:
+            if before.state != after.state:
+                events.record(connection, after.subject, event)
+
+        if not self._record.save(values, record_event, where=IS_NOT_DELETED):
+            raise SupersededError(after.name)
+
+    def perform(self, endpoint: Endpoint, action: Action) -> Observation:
+        """Perform an action."""
+        match action.verb:
+            case Verb.CHOOSE:
+                return self._choose(endpoint)
+            case Verb.START:
+                return self._start(endpoint, action.work_ids)
+            case Verb.CLEAR:
+                for work_id in action.work_ids:
+                    self._context.engine.remove(work_id)
+                return self.observe(endpoint)
+            case Verb.REMOVE:
+                _remove_work(self._context, endpoint)
+                return Observation(is_removed=True)
+
+    def refresh(self, endpoint: Endpoint) -> Endpoint:
+        """Deletion, the only request, is noticed when a step is saved and when the next turn begins."""
+        return endpoint
+
+    def _choose(self, endpoint: Endpoint) -> Observation:
+        try:
+            programs = {
+                name: endpoint.programs.get(name) or model_servers.program_of(self._context, model)
+                for name, model in endpoint.models.items()
+            }
+            environments = {
+                name: model_servers.environment_request(self._context, model, programs[name]).name
+                for name, model in endpoint.models.items()
+                if name not in endpoint.environments
+            }
+        except StagingError as error:
+            return Observation(failure=str(error))
+        chosen = replace(endpoint, environments={**endpoint.environments, **environments})
+        return replace(self.observe(chosen), programs=programs, environments=environments)
+
+    def _start(self, endpoint: Endpoint, work_ids: tuple[str, ...]) -> Observation:
+        context = self._context
+        try:
+            for variant in endpoint.variants:
+                for work_id in endpoint.work_ids()[variant.name]:
+                    if work_id in work_ids and _build_environment(context, endpoint, variant):
+                        context.engine.start(_work(context, endpoint, variant, work_id))
+        except StagingError as error:
+            return Observation(failure=str(error))
+        return self.observe(endpoint)
+
+
+def advance(record: LeasedRecord) -> float | None:
+    """One turn of an endpoint; see ResourceKind.advance."""
+    context = record.context
     try:
-        endpoint = endpoints.find(context, claim.name)
-    except NotFoundError as error:  # only who carries it removes it
-        raise LeaseLostError(claim.name) from error
-    if endpoint.delete_requested:
-        _remove(claim, endpoint)
-        return None
-    if endpoint.state == EndpointState.IN_SERVICE:
-        endpoint = _clear_ended(claim, endpoint)
-    failure = None
+        endpoint = endpoints.find(context, record.name)
+    except NotFoundError as error:  # only the holder of its lease removes it
+        raise LeaseLostError(record.name) from error
     try:
-        endpoint = _choose_environments(claim, endpoint)
-        failure = _ensure_running(context, endpoint)
-        endpoint = _note_prepared(claim, endpoint)
-    except StagingError as error:
-        failure = str(error)
-    _collect_logs(context, endpoint)
-    after = step(endpoint, _are_ready(context, endpoint), failure, context.now())
-    if after != endpoint and not _save(claim, after):
+        endpoint, seen = take_turn(EndpointLifecycle(record), endpoint, context.now)
+    except SupersededError:
         return 0.0
-    if failure and after.state == EndpointState.IN_SERVICE:
-        log.warning("A replica of endpoint %s cannot be started again: %s", endpoint.name, failure)
+    if endpoint.delete_requested:
+        _forget(record, endpoint)
+        return None
+    if endpoint.state == EndpointState.FAILED:
+        return None if record.release(None, where=IS_NOT_DELETED) else 0.0
+    if endpoint.state == EndpointState.IN_SERVICE and seen.failure:
+        log.warning("A replica of endpoint %s cannot be started again: %s", endpoint.name, seen.failure)
         return FAILURE_INTERVAL_SECONDS
-    if after.state == EndpointState.FAILED:
-        _remove_work(context, endpoint)
-        return None if claim.release(None, where=IS_WANTED) else 0.0
-    return HEALTH_INTERVAL_SECONDS if after.state == EndpointState.IN_SERVICE else 0.02
+    return HEALTH_INTERVAL_SECONDS if endpoint.state == EndpointState.IN_SERVICE else STARTUP_INTERVAL_SECONDS
 
 
 def suspend(context: Context) -> None:
-    """End every replica, for a server that goes down: nobody could reach them. The next server starts them again."""
+    """End every replica when the last server shuts down: nobody could reach them. The next server starts them again."""
     with context.database.read() as connection:
         rows = connection.execute(tables.endpoints.select()).all()
     for row in rows:
         _remove_work(context, endpoints.from_row(row))
 
 
-def _clear_ended(claim: LeasedRecord, endpoint: Endpoint) -> Endpoint:
-    """Forget the replicas that have ended, and waited where they died young before, so that they are started again."""
-    now = claim.context.now()
-    for work_id in _ids(endpoint):
-        status = _status(claim.context, work_id)
-        if status.phase not in ENDS:
-            continue
-        ended_at = status.ended_at or now
-        died_young = ended_at - (status.started_at or ended_at) < SHORT_LIFE_SECONDS
-        deaths = endpoint.short_lives.get(work_id, 0) if died_young else 0
-        if 0 <= now - ended_at < seconds_to_wait(deaths):  # unless the clock was set back
-            continue
-        endpoint = replace(endpoint, short_lives={**endpoint.short_lives, work_id: deaths + died_young})
-        claim.save({"progress": _progress(endpoint)})
-        _collect_logs(claim.context, endpoint)
-        claim.context.engine.remove(work_id)
-    return endpoint
+def environments_in_use(connection: Connection, table: Table) -> set[str]:
+    """The Python environments of endpoints that are not failed or being deleted, as Work names them."""
+    column = table.c
+    serving = select(column.progress).where(column.delete_requested.is_(False), column.state != EndpointState.FAILED)
+    return {name for progress in connection.scalars(serving) for name in progress.get("environments", {}).values()}
 
 
-def _choose_environments(claim: LeasedRecord, endpoint: Endpoint) -> Endpoint:
-    """The endpoint, with the Python environment that each of its models needs. Raises StagingError."""
-    new = [name for name in endpoint.models if name not in endpoint.environments]
-    if not new:
-        return endpoint
-    chosen = {name: model_servers.environment_of(claim.context, endpoint.models[name]) for name in new}
-    endpoint = _prepared(claim.context, replace(endpoint, environments={**endpoint.environments, **chosen}))
-    claim.save({"progress": _progress(endpoint)})
-    return endpoint
-
-
-def _note_prepared(claim: LeasedRecord, endpoint: Endpoint) -> Endpoint:
-    """Keep since when the environments are there: only then can replicas be late."""
-    noted = _prepared(claim.context, endpoint)
-    if noted != endpoint:
-        claim.save({"progress": _progress(noted)})
-    return noted
-
-
-def _prepared(context: Context, endpoint: Endpoint) -> Endpoint:
-    if endpoint.prepared_at is not None:
-        return endpoint
-    are_ready = all(environments.is_ready(context, name) for name in endpoint.environments.values())
-    return replace(endpoint, prepared_at=context.now()) if are_ready else endpoint
-
-
-def _ensure_running(context: Context, endpoint: Endpoint) -> str | None:
-    """Start what does not run. The reason, where a replica cannot run at all. Raises StagingError."""
-    for variant in endpoint.variants:
-        for work_id in endpoint.work_ids()[variant.name]:
-            status = _status(context, work_id)
-            if status.phase in ENDS and endpoint.state == EndpointState.CREATING:
-                return _reason(context, work_id, status)
-            if status.phase in (Phase.ABSENT, Phase.STAGING) and _is_environment_ready(context, endpoint, variant):
-                context.engine.start(_work(context, endpoint, variant, work_id))
-    return None
-
-
-def _reason(context: Context, work_id: str, status: ReplicaStatus) -> str:
-    said = context.engine.read_file(work_id, 0, contract.FAILURE, 1024) or b""
-    return said.decode(errors="replace").strip() or (
-        f"The model server ended with exit code {status.exit_code} before it answered. See the endpoint's log."
+def reserved_memory(context: Context, connection: Connection) -> int:
+    """The bytes of memory of the machine that the replicas of all endpoints may use."""
+    column = tables.endpoints.c
+    return sum(
+        variant["instance_count"] * capacity.of_replica(context, variant["instance_type"]).each.memory_bytes
+        for progress in connection.scalars(select(column.progress).where(column.due_at.is_not(None)))
+        for variant in progress["variants"]
     )
 
 
-def _are_ready(context: Context, endpoint: Endpoint) -> bool:
-    return all(context.engine.address(work_id, 0) for work_id in _ids(endpoint))
+def _early_end(context: Context, replicas: Mapping[str, ReplicaStatus]) -> str | None:
+    """Why a replica has ended before all of them answered, if one has."""
+    for work_id, status in replicas.items():
+        if status.phase in ENDS:
+            reported = context.engine.read_file(work_id, 0, contract.FAILURE, FAILURE_BYTES) or b""
+            return reported.decode(errors="replace").strip() or (
+                f"The model server ended with exit code {status.exit_code} before it answered. See the endpoint's log."
+            )
+    return None
 
 
-def _is_environment_ready(context: Context, endpoint: Endpoint, variant: Variant) -> bool:
-    """Whether a variant's Python environment is there; it is built where it is not. Raises StagingError."""
+def _build_environment(context: Context, endpoint: Endpoint, variant: Variant) -> bool:
+    """Build the Python environment of a variant, or continue to; return whether it is ready. Raises StagingError."""
+    model, program = endpoint.models[variant.model], endpoint.programs[variant.model]
     stream = f"{variant.name}/environment-{int(endpoint.created_at * 1000)}"
+
+    def plan() -> Work:
+        return model_servers.environment_request(context, model, program).builder(context)
 
     def collect(work_id: str, run: str) -> None:
         logs.collect(context, logs.endpoint_group(endpoint.name), stream, work_id, 0, run=run)
 
-    return environments.build(
-        context,
-        endpoint.environments[variant.model],
-        lambda: model_servers.builder(context, endpoint.models[variant.model]),
-        collect,
-    )
+    return builds.build(context, endpoint.environments[variant.model], plan, collect)
 
 
 def _work(context: Context, endpoint: Endpoint, variant: Variant, work_id: str) -> Work:
-    model = endpoint.models[variant.model]
+    model, program = endpoint.models[variant.model], endpoint.programs[variant.model]
     return Work(
         id=work_id,
-        command=model_servers.command_of(context, model),
+        command=program.command,
         replicas=(Replica(environment=dict(model.environment), archives=model_servers.archives_of(context, model)),),
         resources=capacity.of_replica(context, variant.instance_type).each,
-        network=model_servers.has_network(context, model),
+        network=model_servers.has_network(model, program),
         serves=True,
         environment=endpoint.environments[variant.model],
     )
 
 
-def _collect_logs(context: Context, endpoint: Endpoint) -> None:
+def _collect_logs(context: Context, endpoint: Endpoint, replicas: Mapping[str, ReplicaStatus]) -> None:
     group = logs.endpoint_group(endpoint.name)
     for variant, work_ids in endpoint.work_ids().items():
         for replica, work_id in enumerate(work_ids):
-            started_at = next((status.started_at for status in context.engine.status(work_id)), None)
+            started_at = replicas[work_id].started_at
             if started_at is None:
                 continue
-            stream = f"{variant}/{replica}-{int(started_at * 1000)}"  # a restarted replica opens a stream of its own
+            stream = f"{variant}/{replica}-{int(started_at * 1000)}"  # a restarted replica has a stream of its own
             logs.collect(context, group, stream, work_id, 0)
-
-
-def _save(claim: LeasedRecord, endpoint: Endpoint) -> bool:
-    """Whether the endpoint is still wanted, and so saved."""
-    event = events.Event(endpoint.modified_at, endpoint.state, endpoint.failure or f"The endpoint is {endpoint.state}")
-    return claim.save(
-        {"state": endpoint.state, "modified_at": endpoint.modified_at, "progress": _progress(endpoint)},
-        lambda connection: events.record(connection, endpoint.subject, event),
-        where=IS_WANTED,
-    )
 
 
 def _progress(endpoint: Endpoint) -> dict[str, Any]:
@@ -215,30 +320,41 @@ def _progress(endpoint: Endpoint) -> dict[str, Any]:
         "models": {name: vars(model) for name, model in endpoint.models.items()},
         "failure": endpoint.failure,
         "short_lives": dict(endpoint.short_lives),
+        "programs": {name: asdict(program) for name, program in endpoint.programs.items()},
         "environments": dict(endpoint.environments),
         "prepared_at": endpoint.prepared_at,
     }
 
 
-def _remove(claim: LeasedRecord, endpoint: Endpoint) -> None:
+def _forget(record: LeasedRecord, endpoint: Endpoint) -> None:
     def forget(connection: Connection) -> None:
         tags.forget(connection, endpoint.subject)
         events.forget(connection, endpoint.subject)
 
-    _remove_work(claim.context, endpoint)
-    claim.remove(forget)
+    record.remove(forget)
 
 
 def _remove_work(context: Context, endpoint: Endpoint) -> None:
-    for work_id in _ids(endpoint):
+    for work_id in _work_ids(endpoint):
         context.engine.remove(work_id)
     for name in endpoint.environments.values():
-        environments.let_go(context, name)
+        builds.release(context, name)
 
 
-def _ids(endpoint: Endpoint) -> Iterator[str]:
+def _work_ids(endpoint: Endpoint) -> Iterator[str]:
     return chain.from_iterable(endpoint.work_ids().values())
 
 
 def _status(context: Context, work_id: str) -> ReplicaStatus:
     return next(iter(context.engine.status(work_id)), ReplicaStatus(Phase.ABSENT))
+
+
+ENDPOINT = ResourceKind(
+    "endpoint",
+    "endpoint",
+    tables.endpoints,
+    advance=advance,
+    environments_in_use=environments_in_use,
+    reserved_memory=reserved_memory,
+    suspend=suspend,
+)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select, update
 from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
+from lowcloud.core.programs.resolver import Program
 from lowcloud.core.serving import models
 from lowcloud.core.serving.models import Model
 from lowcloud.core.tracking import provenance
@@ -63,8 +64,9 @@ class Endpoint:
     models: Mapping[str, Model]
     failure: str | None = None
     short_lives: Mapping[str, int] = field(default_factory=dict)  # how many in a row the replica of a work has had
+    programs: Mapping[str, Program] = field(default_factory=dict)  # that serves each model, once chosen
     environments: Mapping[str, str] = field(default_factory=dict)  # of each model, as Work names it
-    prepared_at: float | None = None  # since when all of these are there
+    prepared_at: float | None = None  # since when all of these are ready
 
     @property
     def subject(self) -> str:
@@ -142,9 +144,9 @@ def find(context: Context, name: str) -> Endpoint:
 
 
 def request_removal(context: Context, name: str) -> None:
-    """Wish the endpoint gone; from now on it answers nobody.
+    """Request that the endpoint be deleted; from now on it answers no request.
 
-    Raises NotFoundError, and InvalidError where it is going already.
+    Raises NotFoundError, and InvalidError if it is being deleted already.
     """
     with context.database.transaction() as connection:
         row = connection.execute(select(endpoints).where(endpoints.c.name == name)).one_or_none()
@@ -155,7 +157,7 @@ def request_removal(context: Context, name: str) -> None:
         now = context.now()
         values = {"delete_requested": True, "state": EndpointState.DELETING, "modified_at": now, "due_at": now}
         connection.execute(update(endpoints).where(endpoints.c.name == name).values(**values))
-    context.bell.ring()
+    context.wake.notify()
 
 
 def from_row(row: Row[Any]) -> Endpoint:
@@ -171,6 +173,7 @@ def from_row(row: Row[Any]) -> Endpoint:
         models={name: Model(**model) for name, model in row.progress["models"].items()},
         failure=row.progress["failure"],
         short_lives=row.progress.get("short_lives", {}),
+        programs={name: Program.from_record(each) for name, each in row.progress.get("programs", {}).items()},
         environments=row.progress.get("environments", {}),
         prepared_at=row.progress.get("prepared_at"),
     )

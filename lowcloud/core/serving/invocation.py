@@ -31,7 +31,7 @@ async def invoke(
     Raises NotFoundError for the endpoint or the variant, InvalidError where the endpoint is not in service,
     NoReplicaError and ModelTimeoutError.
     """
-    endpoint = context.recent.get(("endpoint", name), lambda: endpoints.find(context, name))
+    endpoint = context.cache.get(("endpoint", name), lambda: endpoints.find(context, name))
     if endpoint.state != EndpointState.IN_SERVICE:
         raise InvalidError(f"The endpoint {name!r} is {endpoint.state}, not in service.")
     variant = _variant(endpoint, variant_name)

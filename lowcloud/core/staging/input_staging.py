@@ -1,4 +1,4 @@
-"""What the hosts of a job get of its channels, in the words of an engine."""
+"""Input staging: what each host of a job gets of its channels, as the engine takes it."""
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,50 +15,50 @@ from lowcloud.core.storage.objects.versions import Version
 from lowcloud.engine.work import Input, InputSource, LazyFolder, Record, StagingError, Stream
 
 LONGEST_NAME_BYTES = 255
-LONGEST_RECORD_BYTES = (1 << 29) - 1  # what the length of a RecordIO record can say
+LONGEST_RECORD_BYTES = (1 << 29) - 1  # the largest length that a RecordIO header can hold
 
 
 @dataclass(frozen=True)
-class Laid:
-    """What one host gets: members of engine.Replica."""
+class StagedInputs:
+    """What one host gets: members of engine.work.Replica."""
 
     inputs: tuple[Input, ...] = ()
     lazy_folders: tuple[LazyFolder, ...] = ()
     streams: tuple[Stream, ...] = ()
 
 
-def lay(context: Context, channels: Iterable[Channel], hosts_count: int) -> list[Laid]:
+def stage(context: Context, channels: Iterable[Channel], hosts_count: int) -> list[StagedInputs]:
     """What each host gets of the channels, by rank.
 
-    Raises StagingError where a channel has no data, or a key is no file path.
+    Raises StagingError if a channel has no data, or a key is no file path.
     """
-    each = [_lay_one(context, channel, hosts_count) for channel in channels]
+    each = [_stage_one(context, channel, hosts_count) for channel in channels]
     return [
-        Laid(
-            inputs=tuple(chain.from_iterable(shares[rank].inputs for shares in each)),
-            lazy_folders=tuple(chain.from_iterable(shares[rank].lazy_folders for shares in each)),
-            streams=tuple(chain.from_iterable(shares[rank].streams for shares in each)),
+        StagedInputs(
+            inputs=tuple(chain.from_iterable(hosts[rank].inputs for hosts in each)),
+            lazy_folders=tuple(chain.from_iterable(hosts[rank].lazy_folders for hosts in each)),
+            streams=tuple(chain.from_iterable(hosts[rank].streams for hosts in each)),
         )
         for rank in range(hosts_count)
     ]
 
 
-def _lay_one(context: Context, channel: Channel, hosts_count: int) -> list[Laid]:
+def _stage_one(context: Context, channel: Channel, hosts_count: int) -> list[StagedInputs]:
     """What each host gets of one channel."""
     ranks = range(hosts_count)
     if channel.mode == Mode.PIPE:
         records = _records(context, channel)
-        return [Laid(streams=(_stream(channel, records, rank, hosts_count),)) for rank in ranks]
+        return [StagedInputs(streams=(_stream(channel, records, rank, hosts_count),)) for rank in ranks]
     files = _files(context, channel)
     shards = [tuple(_shard(channel, files, rank, hosts_count)) for rank in ranks]
     if channel.mode == Mode.FILE:
-        return [Laid(inputs=shard) for shard in shards]
+        return [StagedInputs(inputs=shard) for shard in shards]
     _check_tree(channel, files)
-    return [Laid(lazy_folders=(LazyFolder(channel.place, shard),)) for shard in shards]
+    return [StagedInputs(lazy_folders=(LazyFolder(channel.place, shard),)) for shard in shards]
 
 
 def _shard(channel: Channel, files: Sequence[Input], rank: int, hosts_count: int) -> Sequence[Input]:
-    """A host's share. Hosts agree on it without a word, since all shuffle in the same way."""
+    """The files of one host. Hosts agree on them without communication, since all shuffle in the same way."""
     if not channel.is_sharded:
         return files
     if channel.seed is not None:
@@ -69,7 +69,7 @@ def _shard(channel: Channel, files: Sequence[Input], rank: int, hosts_count: int
 
 def _stream(channel: Channel, records: tuple[Record, ...], rank: int, hosts_count: int) -> Stream:
     shard, shards = (rank, hosts_count) if channel.is_sharded else (0, 1)
-    if channel.seed is None:  # else another share may be this host's in every epoch
+    if channel.seed is None:  # otherwise a host may get another shard in every epoch
         records, shard, shards = records[shard::shards], 0, 1
     return Stream(channel.place, records, channel.is_gzip, channel.is_wrapped, channel.seed, shard, shards)
 
@@ -113,7 +113,7 @@ def _objects(context: Context, channel: Channel) -> Iterator[tuple[Version, str]
 def _below_prefix(context: Context, channel: Channel) -> Iterator[tuple[Version, str]]:
     try:
         for version in listings.walk(context, channel.bucket, channel.prefix):
-            if not version.key.endswith("/"):  # consoles make such empty objects as folders
+            if not version.key.endswith("/"):  # consoles create such empty objects as folders
                 yield version, _path_below(channel.prefix, version.key)
     except NotFoundError as error:
         raise StagingError(
@@ -122,7 +122,7 @@ def _below_prefix(context: Context, channel: Channel) -> Iterator[tuple[Version,
 
 
 def _path_below(prefix: str, key: str) -> str:
-    """Where an object lies in its channel's folder: SageMaker drops the prefix up to its last whole segment."""
+    """The path of an object in its channel's folder: SageMaker drops the prefix up to its last complete segment."""
     rest = key[len(prefix) :]
     if prefix and not prefix.endswith("/") and not rest.startswith("/"):
         rest = key[prefix.rfind("/") + 1 :]  # the prefix is a whole key, or ends within a name
@@ -142,7 +142,7 @@ def _check_path(version: Version, path: str) -> None:
 
 
 def _check_tree(channel: Channel, files: Sequence[Input]) -> None:
-    """Where files are really laid, the file system says as much."""
+    """Raise StagingError for paths that no file system could hold; for files that are staged, the file system does."""
     paths = {file.path for file in files}
     if len(paths) < len(files):
         raise StagingError(f"Two objects of channel {channel.name!r} would be one file. Rename one of them.")

@@ -1,4 +1,4 @@
-"""Inputs of work: how an object is named to an engine, and how the engine reads what the name stands for."""
+"""Inputs of work: the names under which an engine gets objects, and reading the objects behind them."""
 
 from collections.abc import Iterator
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
@@ -28,12 +28,12 @@ def source_of(bucket: str, key: str) -> str:
 
 
 def source_of_version(version: Version) -> str:
-    """The name of these very bytes: what replaces the object is never read for them."""
+    """The name of exactly these bytes: an object that replaces them is never read instead."""
     return f"{source_of(version.bucket, version.key)}?{urlencode({'versionId': version.version, 'id': version.id})}"
 
 
 def archive_at(context: Context, path: str, uri: str) -> Input:
-    """The archive behind an S3 URI, to be unpacked at `path`. Raises StagingError."""
+    """The archive at an S3 URI, to be unpacked at `path`. Raises StagingError."""
     try:
         bucket, key = parse_uri(uri)
         return Input(path, source_of(bucket, key), objects.head(context, bucket, key).size)
@@ -42,9 +42,9 @@ def archive_at(context: Context, path: str, uri: str) -> Input:
 
 
 def fetch(context: Context, source: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-    """The bytes behind a source, from `start` to before `end`.
+    """The bytes of a source, from `start` to before `end`.
 
-    Raises StagingError, and ShuttingDownError when the server goes down meanwhile.
+    Raises StagingError, and ShuttingDownError if the server shuts down meanwhile.
     """
     parts = urlsplit(source)
     key = unquote(parts.path.removeprefix("/"))

@@ -1,4 +1,4 @@
-"""Which files of running work have been stored, so that each is stored once for every change of it."""
+"""Output sync: which files of running work are stored, so that each is stored once for every change."""
 
 import threading
 import time
@@ -7,19 +7,19 @@ from contextlib import contextmanager
 
 from lowcloud.engine.work import FileEntry
 
-SETTLED_SECONDS = 1.0  # since its last change: a program that is writing a file seldom pauses for longer
-RESTLESS_SECONDS = 5.0  # since it was first seen changed: one that never settles, a log say, is stored as it is
-LOOK_SECONDS = 1.0  # between looks at the files of one work, at least
-LOOK_SHARE = 5  # and so many times what the last look took
+SETTLED_SECONDS = 1.0  # since its last change: a program rarely pauses longer while it writes a file
+MAX_DELAY_SECONDS = 5.0  # since a change was first seen: a file that never settles, such as a log, is stored as it is
+SCAN_SECONDS = 1.0  # between scans of the files of one work, at least
+SCAN_FACTOR = 5  # times the duration of the last scan, at least
 
 
-class Synced:
+class StoredFiles:
     """Kept in memory: after a restart files are stored once more, which changes nothing."""
 
     def __init__(self) -> None:
         self._stored: dict[str, dict[Hashable, FileEntry]] = {}
         self._changed_at: dict[str, dict[Hashable, float]] = {}  # of those whose change is not stored yet
-        self._next_look: dict[str, float] = {}
+        self._next_scan: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def should_store(self, work_id: str, file: Hashable, entry: FileEntry, is_final: bool) -> bool:
@@ -29,29 +29,29 @@ class Synced:
                 return False
             changed_at = self._changed_at.setdefault(work_id, {}).setdefault(file, time.monotonic())
         has_settled = time.time() - entry.modified_ns / 1e9 > SETTLED_SECONDS
-        return is_final or has_settled or time.monotonic() - changed_at > RESTLESS_SECONDS
+        return is_final or has_settled or time.monotonic() - changed_at > MAX_DELAY_SECONDS
 
-    def note(self, work_id: str, file: Hashable, entry: FileEntry) -> None:
-        """This state of the file is stored."""
+    def add(self, work_id: str, file: Hashable, entry: FileEntry) -> None:
+        """Record that this state of the file is stored."""
         with self._lock:
             self._stored.setdefault(work_id, {})[file] = entry
             self._changed_at.get(work_id, {}).pop(file, None)
 
     def forget(self, work_id: str) -> None:
-        """The work is gone."""
+        """Forget the files of a work that is gone."""
         with self._lock:
             self._stored.pop(work_id, None)
             self._changed_at.pop(work_id, None)
-            self._next_look.pop(work_id, None)
+            self._next_scan.pop(work_id, None)
 
-    def is_due(self, work_id: str) -> bool:
-        """Whether it is time to look at the files of a work again."""
-        return time.monotonic() >= self._next_look.get(work_id, 0.0)
+    def is_scan_due(self, work_id: str) -> bool:
+        """Whether it is time to scan the files of a work again."""
+        return time.monotonic() >= self._next_scan.get(work_id, 0.0)
 
     @contextmanager
-    def looking(self, work_id: str) -> Iterator[None]:
-        """While somebody looks; what it takes decides when to look again."""
+    def scanning(self, work_id: str) -> Iterator[None]:
+        """The duration of the block decides when the next scan is due."""
         start = time.monotonic()
         yield
         now = time.monotonic()
-        self._next_look[work_id] = now + max(LOOK_SECONDS, LOOK_SHARE * (now - start))
+        self._next_scan[work_id] = now + max(SCAN_SECONDS, SCAN_FACTOR * (now - start))

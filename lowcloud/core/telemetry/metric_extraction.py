@@ -19,6 +19,10 @@ PAGE_SECONDS = 1.0  # for one expression on one page of a log
 Found = tuple[str, Point]
 
 
+class SlowMetrics(set[tuple[str, str]]):
+    """The metrics, as (job, name), whose expressions took too long and are not searched for any more."""
+
+
 class TooSlowError(Exception):
     """An expression has used up its time."""
 
@@ -32,13 +36,14 @@ def find(
     """
     found = [each for definition in own for each in _search(definition, lines)]
     sentences = []
+    slow = context.memory.get(SlowMetrics)
     for definition in users:
-        if (job, definition.name) in context.slow_metrics:
+        if (job, definition.name) in slow:
             continue
         try:
             found += list(_search_in_time(definition, lines))
         except TooSlowError:
-            context.slow_metrics.add((job, definition.name))
+            slow.add((job, definition.name))
             sentences.append(
                 f"The metric {definition.name!r} is not looked for any more: its regular expression "
                 f"{definition.expression!r} takes too long on this log. Write one that backtracks less."

@@ -8,7 +8,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.jobs import jobs
-from lowcloud.core.jobs.jobs import TRAINING
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images
 from lowcloud.core.programs.images import Image
 
@@ -25,7 +25,7 @@ def add_image(context: Context, caller: Caller, request: Request) -> Answer:
         is_container=request.get("Container", False),
     )
     try:
-        images.teach(context, image)
+        images.register(context, image)
     except InvalidError as error:
         raise _invalid(error) from error
     return {}
@@ -34,14 +34,14 @@ def add_image(context: Context, caller: Caller, request: Request) -> Answer:
 @operation("lowcloud", "ListImages")
 def list_images(context: Context, caller: Caller, request: Request) -> Answer:
     """By name."""
-    return {"Images": [_describe(image) for image in images.taught(context)]}
+    return {"Images": [_describe(image) for image in images.registered(context)]}
 
 
 @operation("lowcloud", "RemoveImage")
 def remove_image(context: Context, caller: Caller, request: Request) -> Answer:
     """Jobs that run with it go on."""
     try:
-        images.forget(context, request["ImageName"])
+        images.remove(context, request["ImageName"])
     except NotFoundError as error:
         raise AwsError("ResourceNotFound", str(error)) from error
     return {}

@@ -8,6 +8,7 @@ from typing import Any
 from lowcloud.core import events
 from lowcloud.core.context import Context, ShuttingDownError
 from lowcloud.core.events import Event
+from lowcloud.core.resource_kind import PeriodicTask
 from lowcloud.core.storage.integrity import scrub
 from lowcloud.core.storage.integrity.scrub import Finding, Tally
 
@@ -67,3 +68,6 @@ def _told(context: Context, findings: Iterable[Finding]) -> int:
             for finding in found[:MOST_FINDINGS]:
                 events.record(connection, SUBJECT, Event(context.now(), "damaged", str(finding)))
     return len(found)
+
+
+TASK = PeriodicTask("scrub", advance)

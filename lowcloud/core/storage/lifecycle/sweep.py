@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, NotFoundError
+from lowcloud.core.resource_kind import PeriodicTask
 from lowcloud.core.storage.lifecycle import rules as lifecycle
 from lowcloud.core.storage.lifecycle.rules import LifecycleAction, LifecycleRule, Placed
 from lowcloud.core.storage.multipart import uploads
@@ -175,3 +176,6 @@ def _kept(found: Placed) -> dict[str, Any]:
 def _recalled(bucket: str, kept: Mapping[str, Any]) -> Placed:
     version = Version(bucket, kept["key"], "", 0, "", kept["modified_at"], position=kept["position"])
     return Placed(version, kept["successor_at"], kept["newer"])
+
+
+TASK = PeriodicTask("lifecycle", advance)

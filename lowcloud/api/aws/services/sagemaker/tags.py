@@ -11,12 +11,15 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.jobs import jobs
+from lowcloud.core.jobs.job_kind import JobKind
+from lowcloud.core.jobs.processing import PROCESSING
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.serving import endpoints, models
 from lowcloud.core.tracking import experiments, lineage, trial_components, trials
 from lowcloud.core.tracking.lineage import Entity, EntityKind
 
 
-def find_job(kind: jobs.JobKind, context: Context, name: str) -> jobs.Job:
+def find_job(kind: JobKind, context: Context, name: str) -> jobs.Job:
     """A job by its name alone. Raises NotFoundError."""
     return jobs.find(context, kind, name)
 
@@ -27,8 +30,8 @@ def find_entity(kind: EntityKind, context: Context, name: str) -> Entity:
 
 
 FIND: Mapping[str, Callable[[Context, str], object]] = {
-    jobs.TRAINING.prefix: partial(find_job, jobs.TRAINING),
-    jobs.PROCESSING.prefix: partial(find_job, jobs.PROCESSING),
+    TRAINING.prefix: partial(find_job, TRAINING),
+    PROCESSING.prefix: partial(find_job, PROCESSING),
     "model": models.find,
     "endpoint": endpoints.find,
     "endpoint-config": endpoints.find_configuration,

@@ -132,7 +132,7 @@ def _only_container(request: Request) -> Mapping[str, Any]:
 def _image(context: Context, container: Mapping[str, Any]) -> str:
     image: str = container.get("Image", "")
     try:
-        model_servers.find(context, image, container.get("Environment", {}))
+        model_servers.resolve(context, image, container.get("Environment", {}))
     except InvalidError as error:
         raise invalid(str(error)) from error
     return image

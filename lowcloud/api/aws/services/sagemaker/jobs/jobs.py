@@ -16,7 +16,8 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.jobs import creation, jobs
-from lowcloud.core.jobs.jobs import Job, JobKind, Specification, State
+from lowcloud.core.jobs.job_kind import JobKind
+from lowcloud.core.jobs.jobs import Job, Specification, State
 from lowcloud.store.db.pages import Page
 
 PATIENCE_SECONDS = 10.0
@@ -33,7 +34,7 @@ STATUS: Mapping[State, str] = {
 
 def arn(context: Context, kind: JobKind, name: str) -> str:
     """The name that AWS gives a job."""
-    return of_sagemaker(context, jobs.subject(kind, name))
+    return of_sagemaker(context, kind.subject(name))
 
 
 def create(context: Context, kind: JobKind, name: str, asked: Specification, request: Request) -> str:
@@ -55,7 +56,7 @@ async def see(context: Context, caller: Caller, kind: JobKind, name: str) -> Job
     A job's own program, which may ask about itself, would wait in vain: it sees the job as it stands.
     """
     job = await asyncio.to_thread(find, context, kind, name)
-    if caller.session == jobs.SESSION:
+    if caller.session == kind.role_session:
         return job
     while not job.state.is_end and (age := context.now() - job.created_at) < PATIENCE_SECONDS:
         await asyncio.sleep(POLL_SECONDS + age / 20)

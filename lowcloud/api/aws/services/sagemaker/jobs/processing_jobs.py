@@ -20,7 +20,8 @@ from lowcloud.api.aws.services.sagemaker.translation import (
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.jobs import jobs
-from lowcloud.core.jobs.jobs import PROCESSING, Job, Output, Specification, State
+from lowcloud.core.jobs.jobs import Job, Output, Specification, State
+from lowcloud.core.jobs.processing import PROCESSING
 from lowcloud.core.staging.channels import Channel
 
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400

@@ -12,7 +12,8 @@ from lowcloud.core import events
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.jobs import jobs, logs, training
-from lowcloud.core.jobs.jobs import TRAINING, Job, Limit, State
+from lowcloud.core.jobs.jobs import Job, Limit, State
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.scheduling import warm_pools
 from lowcloud.core.telemetry.metrics import Point
 from lowcloud.store.db.tables import training_jobs

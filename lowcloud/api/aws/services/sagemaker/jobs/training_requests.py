@@ -17,8 +17,8 @@ from lowcloud.api.aws.services.sagemaker.translation import (
     read_grouping,
 )
 from lowcloud.core.context import Context
-from lowcloud.core.jobs import jobs
-from lowcloud.core.jobs.jobs import TRAINING, Output, Specification
+from lowcloud.core.jobs.jobs import Output, Specification
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.staging.channels import Channel
 from lowcloud.core.telemetry.metrics import Definition
 
@@ -83,7 +83,7 @@ def read(context: Context, request: Request) -> Specification:
         metric_definitions=tuple(_metric(metric) for metric in algorithm.get("MetricDefinitions", [])),
         is_network_isolated=request.get("EnableNetworkIsolation", False),
         description={
-            "arn": of_sagemaker(context, jobs.subject(TRAINING, request["TrainingJobName"])),
+            "arn": of_sagemaker(context, TRAINING.subject(request["TrainingJobName"])),
             "request": {member: request[member] for member in TOLD_AGAIN if member in request},
         },
     )

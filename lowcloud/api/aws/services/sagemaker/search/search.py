@@ -24,6 +24,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.jobs import jobs
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.search import Document, Expression, Filter, Nested, Operator, Search, Sort, parse_time
 from lowcloud.core.serving import endpoints, models
 from lowcloud.core.telemetry import metrics
@@ -245,7 +246,7 @@ def _trial_components(
 def _training_jobs(
     context: Context, members: Members, connection: Connection, rows: Sequence[Row[Any]]
 ) -> list[Document]:
-    found = [jobs.from_row(jobs.TRAINING, row) for row in rows]
+    found = [jobs.from_row(TRAINING, row) for row in rows]
     is_told = "secondarystatustransitions" in members
     histories = events.of_many(connection, [job.subject for job in found]) if is_told else {}
     is_measured = "metrics" in members or "finalmetricdatalist" in members

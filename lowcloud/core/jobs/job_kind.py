@@ -1,0 +1,31 @@
+"""What distinguishes one kind of job from another. A new kind of job is one module that makes a JobKind."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table
+
+from lowcloud.core.control.reconciler import LeasedRecord
+from lowcloud.core.jobs import jobs, lifecycle
+from lowcloud.core.jobs.jobs import Job, Specification
+from lowcloud.core.programs.resolver import Program, ProgramRules
+from lowcloud.core.resource_kind import ResourceKind
+from lowcloud.core.tracking.provenance import Material
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class JobKind(ResourceKind):
+    """One kind of job. All kinds wait in one queue and live one life."""
+
+    log_group: str
+    tracking_prefix: str  # of the names that tracking files parameters, materials and products under
+    role_session: str  # the session name with which a job's program acts as its role
+    rules: Callable[[Specification], ProgramRules]  # how it runs what its image name stands for
+    check: Callable[[Specification, Program], None]  # raises InvalidError for what can be seen to fail before it runs
+    files: Callable[[Job, int], dict[str, str]]  # the configuration files of the host of a rank, by path
+    variables: Callable[[Job], dict[str, str]]  # environment variables of its own
+    products: Callable[[Job], Iterator[Material]]  # what a job that has ended leaves, for tracking
+
+    advance: Callable[[LeasedRecord], float | None] = lifecycle.advance
+    is_queued: bool = True
+    environments_in_use: Callable[[Connection, Table], set[str]] = jobs.environments_in_use

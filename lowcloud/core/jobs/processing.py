@@ -1,0 +1,75 @@
+"""Processing jobs: the kind."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lowcloud import contract
+from lowcloud.catalog.processing_programs import ProcessingProgram
+from lowcloud.core.errors import InvalidError
+from lowcloud.core.jobs.job_kind import JobKind
+from lowcloud.core.jobs.jobs import Job, Specification, State
+from lowcloud.core.jobs.programs import JobRules
+from lowcloud.core.jobs.work import resource_configuration
+from lowcloud.core.programs.resolver import Program
+from lowcloud.core.tracking.provenance import Material
+from lowcloud.schemas import InvalidHyperparametersError
+from lowcloud.store.db.tables import processing_jobs
+
+
+@dataclass(frozen=True)
+class ProcessingRules(JobRules):
+    """Processing jobs also run the ready processing programs."""
+
+    def of_processing_program(self, program: ProcessingProgram) -> Program | None:
+        if self.requested.entrypoint:
+            return None
+        _check_arguments(program, self.requested)
+        return Program((*program.command, *self.requested.arguments), is_built_in=True)
+
+
+def _check_arguments(program: ProcessingProgram, requested: Specification) -> None:
+    if requested.instance_count > 1:
+        raise InvalidError(
+            f"The program {program.name} runs on one instance; {requested.instance_count} were asked for."
+        )
+    try:
+        program.validate(requested.arguments)
+    except InvalidHyperparametersError as error:
+        raise InvalidError(str(error)) from error
+
+
+def _check(_requested: Specification, _program: Program) -> None:
+    """Arguments are checked when the program is resolved."""
+
+
+def _files(job: Job, rank: int) -> dict[str, str]:
+    request = job.specification.description.get("request", {})
+    return {
+        contract.PROCESSING_CONFIG: json.dumps(request, default=str),
+        contract.PROCESSING_RESOURCE_CONFIG: json.dumps(resource_configuration(job, rank)),
+    }
+
+
+def _variables(_job: Job) -> dict[str, str]:
+    return {}
+
+
+def _products(job: Job) -> Iterator[Material]:
+    if job.state != State.FAILED:
+        yield from (Material(output.name, output.uri) for output in job.specification.outputs)
+
+
+PROCESSING = JobKind(
+    noun="processing job",
+    prefix="processing-job",
+    table=processing_jobs,
+    log_group="/aws/sagemaker/ProcessingJobs",
+    tracking_prefix="SageMaker.",
+    role_session="SageMaker",
+    rules=ProcessingRules,
+    check=_check,
+    files=_files,
+    variables=_variables,
+    products=_products,
+)

@@ -1,0 +1,91 @@
+"""The program of a job: what every kind of job runs alike, and the program of one job."""
+
+import json
+from dataclasses import dataclass
+
+from lowcloud import contract
+from lowcloud.catalog import frameworks
+from lowcloud.catalog.algorithms import Algorithm
+from lowcloud.catalog.frameworks import Choice
+from lowcloud.catalog.processing_programs import ProcessingProgram
+from lowcloud.core.context import Context
+from lowcloud.core.errors import InvalidError
+from lowcloud.core.jobs.jobs import Job, Specification
+from lowcloud.core.programs import resolver
+from lowcloud.core.programs.images import Image
+from lowcloud.core.programs.resolver import Program
+from lowcloud.core.staging import inputs
+from lowcloud.engine.work import Input, StagingError
+
+PROGRAM, SOURCE = "sagemaker_program", "sagemaker_submit_directory"  # hyperparameters, JSON texts
+
+
+@dataclass(frozen=True)
+class JobRules:
+    """What jobs of every kind run: see resolver.ProgramRules. Kinds add what only they run."""
+
+    requested: Specification
+    container_command: tuple[str, ...] = ()  # of a container that is given neither entry point nor arguments
+
+    def of_image(self, image: Image) -> Program:
+        """A container or command with the job's arguments, or the user's script in an environment of the image."""
+        requested = self.requested
+        if image.is_container:
+            default = () if requested.entrypoint else self.container_command
+            return Program(requested.arguments or default, container=requested.image)
+        if image.command:
+            return Program((*frameworks.RUN_COMMAND, *image.command, *requested.arguments))
+        # Nothing is installed into a user's own environment: a script's requirements go into each job's overlay.
+        command = _command_in_environment(requested, *((frameworks.INSTALL,) if image.python else ()))
+        requirements = resolver.requirements_of(image)
+        return Program(command, takes_source=True, python=image.python, requirements=requirements)
+
+    def of_algorithm(self, algorithm: Algorithm) -> Program | None:  # noqa: ARG002 (only some kinds run algorithms)
+        return None
+
+    def of_processing_program(self, program: ProcessingProgram) -> Program | None:  # noqa: ARG002 (see above)
+        return None
+
+    def of_framework(self, framework: Choice) -> Program | None:
+        """The user's entry point or script in the framework's environment."""
+        command = _command_in_environment(self.requested, framework.sentence)
+        needed = (*framework.requirements, *frameworks.of_command(self.requested.arguments))
+        return Program(command, takes_source=True, requirements=needed)
+
+
+def of_job(context: Context, job: Job) -> Program:
+    """The program that was chosen when the job was created. Raises StagingError."""
+    if job.progress.program is not None:
+        return job.progress.program
+    try:  # an earlier version did not store it
+        return resolver.resolve(context, job.specification.image, job.kind.rules(job.specification))
+    except InvalidError as error:
+        raise StagingError(str(error)) from error
+
+
+def source_of(context: Context, requested: Specification) -> Input | None:
+    """The archive of the user's script; None if the image has the program. Raises StagingError."""
+    source = source_uri(requested)
+    return inputs.archive_at(context, contract.CODE, source) if source else None
+
+
+def source_uri(requested: Specification) -> str:
+    """Where the archive of the user's script is: "s3://bucket/key", or ""."""
+    text = requested.hyperparameters.get(SOURCE, "")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text  # the SDK sends JSON; others send plain text
+    return value if isinstance(value, str) and value.startswith("s3://") else ""
+
+
+def _command_in_environment(requested: Specification, *messages: str) -> tuple[str, ...]:
+    """Runs the user's entry point or script; `messages` are printed before a script."""
+    if requested.entrypoint:
+        return (*frameworks.RUN_COMMAND, *requested.entrypoint, *requested.arguments)
+    if PROGRAM in requested.hyperparameters:
+        return (*frameworks.SCRIPT_COMMAND, *messages)
+    raise InvalidError(
+        f"The image {requested.image!r} is a Python environment: name your script by the hyperparameter {PROGRAM}, "
+        "which the SDK's estimators call entry_point, or give an entrypoint."
+    )

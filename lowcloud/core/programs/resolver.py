@@ -1,0 +1,101 @@
+"""Which program an image name stands for: the one place where this is decided, once for each job and endpoint.
+
+The result is stored with the job or endpoint, so that every later stage uses the program that was chosen at first.
+"""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lowcloud.catalog import algorithms, frameworks, processing_programs
+from lowcloud.catalog.algorithms import Algorithm
+from lowcloud.catalog.frameworks import Choice
+from lowcloud.catalog.processing_programs import ProcessingProgram
+from lowcloud.core.context import Context
+from lowcloud.core.environments import requirements
+from lowcloud.core.errors import InvalidError
+from lowcloud.core.programs import images
+from lowcloud.core.programs.images import Image
+
+
+class UnknownImageError(InvalidError):
+    """No program is known for an image; the message says how to register it."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What runs, and what its Python environment must contain."""
+
+    command: tuple[str, ...]
+    is_built_in: bool = False
+    takes_source: bool = False  # the archive of the user's script is staged, and its requirements are installed
+    python: str = ""  # the folder of a user's environment
+    requirements: tuple[str, ...] = ()
+    container: str = ""
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Program":
+        """The program that `dataclasses.asdict` has made a JSON document of."""
+        return cls(**{**record, "command": tuple(record["command"]), "requirements": tuple(record["requirements"])})
+
+
+class ProgramRules(Protocol):
+    """How one kind of work runs what an image name can stand for. None: it does not run that.
+
+    Each raises InvalidError for what it would run but was asked for wrongly.
+    """
+
+    def of_image(self, image: Image) -> Program:
+        """The program of an image that a user has registered."""
+
+    def of_algorithm(self, algorithm: Algorithm) -> Program | None:
+        """The program of a built-in algorithm."""
+
+    def of_processing_program(self, program: ProcessingProgram) -> Program | None:
+        """The program of a ready processing program."""
+
+    def of_framework(self, framework: Choice) -> Program | None:
+        """The program of a framework image, which runs the user's script."""
+
+
+def resolve(context: Context, uri: str, rules: ProgramRules) -> Program:
+    """The program that an image name stands for. Raises InvalidError; UnknownImageError if there is none."""
+    if image := images.find(context, uri):
+        return rules.of_image(image)
+    found = None
+    if algorithm := algorithms.resolve(uri):
+        found = rules.of_algorithm(algorithm)
+    if found is None and (ready := processing_programs.resolve(uri)):
+        found = rules.of_processing_program(ready)
+    if found is None and (framework := frameworks.choose(uri)):
+        found = rules.of_framework(framework)
+    if found is None:
+        raise unknown(uri)
+    return found
+
+
+def metrics_of(uri: str) -> Sequence[algorithms.Metric]:
+    """The metrics that the program of an image is known to report."""
+    algorithm = algorithms.resolve(uri)
+    return algorithm.metrics if algorithm else ()
+
+
+def missing(algorithm: Algorithm) -> tuple[str, ...]:
+    """What must be installed for a built-in algorithm: nothing if the server's own interpreter has its modules."""
+    return () if all(importlib.util.find_spec(module) for module in algorithm.modules) else algorithm.requirements
+
+
+def requirements_of(image: Image) -> tuple[str, ...]:
+    """The lines of a registered image's requirements file."""
+    found = requirements.of_texts({requirements.FILE: image.requirements})
+    return found.lines if found else ()
+
+
+def unknown(uri: str) -> UnknownImageError:
+    """The error that says how to register an image."""
+    known = ", ".join(sorted({*algorithms.IMAGES, *frameworks.FAMILIES, *processing_programs.PROGRAMS}))
+    return UnknownImageError(
+        f"No program is known for the image {uri!r}. Register one: lowcloud image add {uri} --python VENV "
+        f"(or --requirements FILE, --command COMMAND, --container). Known: {known}."
+    )
