@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from lowcloud import contract
-from tests.running import RunningCloud
+from tests.support.running import RunningCloud
 
 RUNS = 3
 PARAMETERS = {"objective": "binary:logistic", "max_depth": 6}

@@ -24,15 +24,15 @@ from lowcloud.api.aws.gateway import Gateway
 from lowcloud.core.context import Context
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
-from tests.postgres import PostgresServer, start_server
-from tests.running import RunningCloud
+from tests.support.postgres import PostgresServer, start_server
+from tests.support.running import RunningCloud
 
 # The machines that run these tests are busy: a slow example is no fault.
 hypothesis.settings.register_profile("lowcloud", deadline=None)
 hypothesis.settings.load_profile("lowcloud")
 
 STARTUP_SECONDS = 20
-ROOMS_ON_EACH_DATABASE = {"store", "core", "contracts"}
+PACKAGES_ON_EACH_DATABASE = {"store", "core", "contracts"}
 ACCOUNT = "123456789012"
 ROOT_KEY = "AKIATESTROOTKEY00000"
 ROOT_SECRET = "a-secret-for-tests-only"
@@ -95,8 +95,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """What rests on the database alone is tested on each: tests/store, tests/core and tests/contracts."""
     if "database" in metafunc.fixturenames:
-        is_close = ROOMS_ON_EACH_DATABASE.intersection(metafunc.definition.path.parts)
-        kinds = ["sqlite", "postgresql"] if is_close else [metafunc.config.getoption("--database")]
+        package = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
+        kinds = (
+            ["sqlite", "postgresql"]
+            if package in PACKAGES_ON_EACH_DATABASE
+            else [metafunc.config.getoption("--database")]
+        )
         metafunc.parametrize("database", kinds, indirect=True)
 
 

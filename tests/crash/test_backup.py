@@ -19,7 +19,7 @@ from lowcloud.store import backup
 from lowcloud.store.backup import NoBackupError
 from tests.crash.ledger import Ledger
 from tests.crash.writer import PLAIN, prepare
-from tests.running import RunningCloud, wait_for
+from tests.support.running import RunningCloud, wait_for
 
 WISHES = ("begin", "brief", "remove", "abort")  # what may have happened, or not, at the moment of the backup
 

@@ -19,8 +19,8 @@ from lowcloud.core.storage.objects.metadata import Description
 from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS
 from lowcloud.home import server_process as servers
 from tests.conftest import make_context
-from tests.crash.faults import failing, needs_root, needs_strace, read_only, small_disk
-from tests.running import RunningCloud
+from tests.support.faults import failing, needs_root, needs_strace, read_only, small_disk
+from tests.support.running import RunningCloud
 
 BUCKET = "shelf"
 LARGE = 300_000  # bytes: lies in a file

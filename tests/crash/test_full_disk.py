@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.crash.faults import small_disk
-from tests.patients import BUCKET, request, with_training_data
-from tests.running import RunningCloud, wait_for
+from tests.support.faults import small_disk
+from tests.support.patients import BUCKET, request, with_training_data
+from tests.support.running import RunningCloud, wait_for
 
 DISK_MEGABYTES = 16
 

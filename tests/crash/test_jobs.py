@@ -16,8 +16,19 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lowcloud.home import server_process as servers
-from tests.patients import BUCKET, IMAGE, ROWS, configure, invoke, put, request, slow_job, status_of, with_training_data
-from tests.running import RunningCloud, csv_of, wait_for
+from tests.support.patients import (
+    BUCKET,
+    IMAGE,
+    ROWS,
+    configure,
+    invoke,
+    put,
+    request,
+    slow_job,
+    status_of,
+    with_training_data,
+)
+from tests.support.running import RunningCloud, csv_of, wait_for
 
 BEGINNING = ["Starting", "Downloading", "Training"]
 COMPLETED = [*BEGINNING, "Uploading", "Completed"]

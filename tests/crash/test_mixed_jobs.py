@@ -21,8 +21,8 @@ from sqlalchemy import select
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store.db.tables import events, log_events, log_streams, metric_points, processing_jobs, training_jobs
-from tests.aws.test_hostile_programs import what_is_left
-from tests.running import RunningCloud, wait_for
+from tests.api.aws.services.sagemaker.jobs.test_hostile_programs import what_is_left
+from tests.support.running import RunningCloud, wait_for
 
 BUCKET = "mixed"
 IMAGE = "sagemaker-base-python-310"

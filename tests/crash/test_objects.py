@@ -19,7 +19,7 @@ from lowcloud.server.server import open_context
 from tests.conftest import make_context
 from tests.crash.ledger import Ledger
 from tests.crash.writer import prepare
-from tests.running import RunningCloud, wait_for
+from tests.support.running import RunningCloud, wait_for
 
 BUCKET = "shelf"
 LONGEST_LIFE_SECONDS = 0.4

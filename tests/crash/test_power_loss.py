@@ -15,10 +15,10 @@ from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store.blobs.encryption import TamperedError
 from lowcloud.store.blobs.files import BlobGoneError
-from tests.crash.faults import needs_strace
 from tests.crash.ledger import Ledger
 from tests.crash.power import Disk, calls_of, record
 from tests.crash.writer import prepare
+from tests.support.faults import needs_strace
 
 pytestmark = needs_strace
 

@@ -16,7 +16,7 @@ from lowcloud.core.programs.images import Image
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store.db.tables import events, log_events, log_streams, training_jobs
-from tests.running import RunningCloud, wait_for
+from tests.support.running import RunningCloud, wait_for
 
 IMAGE = "says-it-ran"
 JOBS = 12

@@ -13,9 +13,9 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import ENVIRONMENT, Server
-from tests.patients import IMAGE, ROWS, configure, request, slow_job, status_of, with_training_data
-from tests.postgres import PASSWORD, PostgresServer
-from tests.running import RunningCloud, csv_of, wait_for
+from tests.support.patients import IMAGE, ROWS, configure, request, slow_job, status_of, with_training_data
+from tests.support.postgres import PASSWORD, PostgresServer
+from tests.support.running import RunningCloud, csv_of, wait_for
 
 BUCKET = "shared-bucket"
 SMALL, LARGE = 2_000, 300_000  # one lies in the database, the other in a file

@@ -16,8 +16,8 @@ from sklearn.datasets import load_breast_cancer
 
 from lowcloud.client import aws_clients
 from lowcloud.home import settings
-from tests.journeys.clients import JOURNEYS, Shell, installed
-from tests.running import RunningCloud, csv_of
+from tests.support.running import RunningCloud, csv_of
+from tests.support.shell import JOURNEYS, Shell, installed
 
 AWS = str(Path(sys.executable).parent / "aws")
 Tool = Callable[..., str]

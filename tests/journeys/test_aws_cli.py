@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.running import RunningCloud
+from tests.support.running import RunningCloud
 
 AWS = str(Path(sys.executable).parent / "aws")
 

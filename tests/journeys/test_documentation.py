@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from tests.journeys.sdk import environment, python, run
-from tests.running import RunningCloud, csv_of
+from tests.support.running import RunningCloud, csv_of
+from tests.support.sdk_programs import environment, python, run
 
 DOCS = Path(__file__).parents[2] / "docs"
 FILE = re.compile(r"# ([\w/]+\.(?:py|sh))\n(.*)", re.DOTALL)

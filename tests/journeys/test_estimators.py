@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.journeys.sdk import environment, journey, python, run
-from tests.running import RunningCloud
+from tests.support.running import RunningCloud
+from tests.support.sdk_programs import environment, journey, python, run
 
 SCRIPT_ERROR = "ValueError: the rows have 11 columns, expected 12"
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.running import RunningCloud
+from tests.support.running import RunningCloud
 
 PUT_AND_GET = """
 import boto3, sys

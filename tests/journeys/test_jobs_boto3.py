@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.clients import JOURNEYS
 from tests.journeys.test_script_models import IMAGE, packed
-from tests.running import RunningCloud, wait_for
+from tests.support.running import RunningCloud, wait_for
+from tests.support.shell import JOURNEYS
 
 SOURCE = JOURNEYS / "programs" / "source"
 RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from tests.journeys.clients import content, keys
+from tests.support.shell import content, keys
 
 
 def test_s3fs_and_pandas_keep_files_and_frames(shell, s3):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.clients import keys
+from tests.support.shell import keys
 
 FOLDERS = 1_100  # more than a page of them
 NAMES = [*(f"{number:04}/ä+{number % 3} &.txt" for number in range(FOLDERS)), "plain", "with space", "x%y"]

@@ -1,6 +1,6 @@
 """The AWS SDK for JavaScript, with the streamed uploads of lib-storage."""
 
-from tests.journeys.clients import content, keys
+from tests.support.shell import content, keys
 
 
 def test_streams_go_up_in_parts_and_come_down_the_same(node, shell, s3):

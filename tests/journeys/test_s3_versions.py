@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.journeys.clients import keys
+from tests.support.shell import keys
 
 
 @pytest.fixture

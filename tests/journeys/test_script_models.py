@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.greeting import BACKEND, PROJECT, SYSTEM
-from tests.running import RunningCloud, wait_for
+from tests.support.greeting import BACKEND, PROJECT, SYSTEM
+from tests.support.running import RunningCloud, wait_for
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 SCRIPT = """

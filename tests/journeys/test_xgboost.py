@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import xgboost
 
-from tests.running import TIMEOUT_SECONDS, RunningCloud, csv_of
+from tests.support.running import TIMEOUT_SECONDS, RunningCloud, csv_of
 
 IMAGE = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.7-1"
 OLD_IMAGE = "433757028032.dkr.ecr.us-west-2.amazonaws.com/xgboost:1"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.running import RunningCloud
+from tests.support.running import RunningCloud
 
 
 @pytest.fixture

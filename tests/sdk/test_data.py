@@ -8,7 +8,7 @@ import pytest
 from lowcloud.sdk import InvalidInputError, data, storage
 from lowcloud.sdk.cloud import Cloud, connect
 from lowcloud.sdk.data import Style
-from tests.running import RunningCloud
+from tests.support.running import RunningCloud
 
 FRAME = pd.DataFrame({"x": [1.5, np.nan], "y": [True, False], "z": [3, 4]})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from tests.running import RunningCloud
+from tests.support.running import RunningCloud
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "short-way.md").read_text()

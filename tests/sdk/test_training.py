@@ -20,7 +20,7 @@ from lowcloud.runtime.feature_transforms import SourceColumn, Transform, save
 from lowcloud.runtime.feature_transforms.features import OneHot, Scaled
 from lowcloud.sdk import storage
 from lowcloud.sdk.cloud import connect
-from tests.running import RunningCloud
+from tests.support.running import RunningCloud
 
 pytestmark = pytest.mark.usefixtures("at_home")
 

@@ -19,7 +19,7 @@ from lowcloud.store import backup
 from lowcloud.store.backup import NoBackupError
 from lowcloud.store.blobs.deletion_lock import AlreadyLockedError
 from tests.conftest import make_context
-from tests.running import wait_for
+from tests.support.running import wait_for
 
 BUCKET = "shelf"
 LARGE = b"l" * 200_000

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lowcloud.runtime.processing import plots
 from lowcloud.runtime.processing.page import Page, Text
 from lowcloud.runtime.processing.plots import Axes, Line
-from tests.runtime.processing.runs import Checked
+from tests.support.processing_runs import Checked
 
 UNIT = (0.0, 1.0)
 

@@ -1,0 +1,225 @@
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore import UNSIGNED
+
+from lowcloud.api.aws.services.s3 import actions
+from tests.api.aws.services.s3.conftest import refused
+from tests.conftest import Server
+
+ACCOUNT_ROOT = "arn:aws:iam::123456789012:root"
+
+
+@pytest.fixture(scope="module")
+def stranger(server: Server) -> Any:
+    return server.client("s3", config={"signature_version": UNSIGNED})
+
+
+def statement(bucket: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+        **changes,
+    }
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def test_a_policy_is_kept_to_the_letter(s3: Any, bucket: str) -> None:
+    assert refused(s3.get_bucket_policy, Bucket=bucket) == "NoSuchBucketPolicy"
+    assert refused(s3.get_bucket_policy_status, Bucket=bucket) == "NoSuchBucketPolicy"
+    text = "  " + policy(statement(bucket, Principal={"AWS": ACCOUNT_ROOT}))
+    s3.put_bucket_policy(Bucket=bucket, Policy=text)
+    assert s3.get_bucket_policy(Bucket=bucket)["Policy"] == text
+    assert s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"] == {"IsPublic": False}
+    s3.delete_bucket_policy(Bucket=bucket)
+    assert refused(s3.get_bucket_policy, Bucket=bucket) == "NoSuchBucketPolicy"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Principal": None},
+        {"Principal": {"AWS": "nobody"}},
+        {"Principal": {}},
+        {"Effect": "Perhaps"},
+        {"Effect": None},
+        {"Action": None},
+        {"Action": "GetObject"},
+        {"Action": []},
+        {"Action": [None]},
+        {"Condition": {"NumericEquals": {"a": float("inf")}}},
+        {"Sid": "\ud800"},
+        {"Resource": None},
+        {"Resource": "arn:aws:s3:::another/*"},
+        {"Resource": "*"},
+        {"Condition": []},
+        {"Color": "red"},
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(s3: Any, bucket: str, changes: dict[str, Any]) -> None:
+    changed = {name: value for name, value in statement(bucket, **changes).items() if value is not None}
+    assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=policy(changed)) == "MalformedPolicy"
+
+
+@pytest.mark.parametrize("name", ["Effect", "Principal", "Action", "Resource"])
+def test_an_element_that_says_nothing_is_refused(s3: Any, bucket: str, name: str) -> None:
+    text = policy(statement(bucket) | {name: None})
+    assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=text) == "MalformedPolicy"
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"Version": "2020-01-01", "Statement": []}'])
+def test_what_is_no_policy_is_refused(s3: Any, bucket: str, text: str) -> None:
+    assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=text or " ") == "MalformedPolicy"
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_public"),
+    [
+        ({}, True),
+        ({"Principal": {"AWS": "*"}}, True),
+        ({"Principal": {"AWS": ACCOUNT_ROOT}}, False),
+        ({"Effect": "Deny"}, False),
+        ({"Condition": {"IpAddress": {"aws:SourceIp": "10.1.2.0/24"}}}, False),
+        ({"Condition": {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}}, True),
+        ({"Condition": {"StringLike": {"aws:Referer": "https://example.com/*"}}}, True),
+    ],
+)
+def test_a_policy_is_public_where_it_lets_in_just_anyone(
+    s3: Any, open_bucket: str, changes: dict[str, Any], is_public: bool
+) -> None:
+    s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket, **changes)))
+    assert s3.get_bucket_policy_status(Bucket=open_bucket)["PolicyStatus"] == {"IsPublic": is_public}
+
+
+def test_a_public_policy_is_refused_while_it_is_blocked(s3: Any, bucket: str) -> None:
+    text = policy(statement(bucket))
+    assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=text) == "AccessDenied"
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={"RestrictPublicBuckets": True})
+    s3.put_bucket_policy(Bucket=bucket, Policy=text)
+
+
+def test_strangers_read_where_the_policy_says_so_and_nothing_else(s3: Any, stranger: Any, open_bucket: str) -> None:
+    for key in ("open/a b", "closed"):
+        s3.put_object(Bucket=open_bucket, Key=key, Body=b"data")
+    at = {"Bucket": open_bucket, "Key": "open/a b"}
+    assert refused(stranger.get_object, **at) == "AccessDenied"
+    resource = f"arn:aws:s3:::{open_bucket}/open/*"
+    s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket, Resource=resource)))
+    assert stranger.get_object(**at)["Body"].read() == b"data"
+    assert stranger.head_object(**at)["ContentLength"] == 4
+    assert refused(stranger.get_object, Bucket=open_bucket, Key="closed") == "AccessDenied"
+    assert refused(stranger.put_object, **at, Body=b"mine") == "AccessDenied"
+    assert refused(stranger.delete_object, **at) == "AccessDenied"
+    assert refused(stranger.list_objects_v2, Bucket=open_bucket) == "AccessDenied"
+    assert refused(stranger.get_bucket_policy, Bucket=open_bucket) == "AccessDenied"
+    assert refused(stranger.list_buckets) == "AccessDenied"
+    assert s3.get_object(**at)["Body"].read() == b"data"
+
+
+def test_strangers_write_list_and_delete_where_the_policy_says_so(s3: Any, stranger: Any, open_bucket: str) -> None:
+    everything = [f"arn:aws:s3:::{open_bucket}", f"arn:aws:s3:::{open_bucket}/*"]
+    allowed = statement(open_bucket, Action=["s3:*Object", "s3:List*"], Resource=everything)
+    denied = statement(open_bucket, Effect="Deny", Action="s3:*", Resource=f"arn:aws:s3:::{open_bucket}/secret/*")
+    s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(allowed, denied))
+    stranger.put_object(Bucket=open_bucket, Key="theirs", Body=b"x" * 3_000_000)
+    assert [item["Size"] for item in stranger.list_objects_v2(Bucket=open_bucket)["Contents"]] == [3_000_000]
+    assert refused(stranger.put_object, Bucket=open_bucket, Key="secret/a", Body=b"x") == "AccessDenied"
+    batch = {"Objects": [{"Key": "theirs"}, {"Key": "secret/a"}]}
+    assert refused(stranger.delete_objects, Bucket=open_bucket, Delete=batch) == "AccessDenied"
+    stranger.delete_objects(Bucket=open_bucket, Delete={"Objects": [{"Key": "theirs"}]})
+    assert stranger.list_objects_v2(Bucket=open_bucket)["KeyCount"] == 0
+    copied = {"Bucket": open_bucket, "Key": "copy", "CopySource": f"{open_bucket}/theirs"}
+    assert refused(stranger.copy_object, **copied) == "AccessDenied"
+    assert refused(stranger.create_multipart_upload, Bucket=open_bucket, Key="k") == "AccessDenied"
+
+
+def test_a_condition_lets_nobody_in_and_keeps_out_whom_it_names(s3: Any, stranger: Any, open_bucket: str) -> None:
+    s3.put_object(Bucket=open_bucket, Key="k", Body=b"data")
+    condition = {"Condition": {"StringLike": {"aws:Referer": "*"}}}
+    s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket, **condition)))
+    assert refused(stranger.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
+    denied = statement(open_bucket, Effect="Deny", **condition)
+    s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket), denied))
+    assert refused(stranger.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
+
+
+def test_the_public_access_block_outranks_a_policy(s3: Any, stranger: Any, open_bucket: str) -> None:
+    s3.put_object(Bucket=open_bucket, Key="k", Body=b"data")
+    s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket)))
+    s3.put_public_access_block(Bucket=open_bucket, PublicAccessBlockConfiguration={"RestrictPublicBuckets": True})
+    assert refused(stranger.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
+    s3.delete_public_access_block(Bucket=open_bucket)
+    assert stranger.get_object(Bucket=open_bucket, Key="k")["Body"].read() == b"data"
+
+
+def test_who_may_not_list_does_not_learn_what_is_not_there(s3: Any, stranger: Any, open_bucket: str) -> None:
+    s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket)))
+    assert refused(stranger.get_object, Bucket=open_bucket, Key="no") == "AccessDenied"
+    assert refused(stranger.head_object, Bucket=open_bucket, Key="no") == "403"
+    listed = statement(open_bucket, Action="s3:ListBucket", Resource=f"arn:aws:s3:::{open_bucket}")
+    s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket), listed))
+    assert refused(stranger.get_object, Bucket=open_bucket, Key="no") == "NoSuchKey"
+
+
+def test_a_strangers_body_is_checked_against_its_digests(s3: Any, stranger: Any, open_bucket: str) -> None:
+    s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket, Action="s3:PutObject")))
+    wrong = {"ContentMD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}  # of nothing
+    assert refused(stranger.put_object, Bucket=open_bucket, Key="k", Body=b"x", **wrong) == "BadDigest"
+    assert refused(s3.head_object, Bucket=open_bucket, Key="k") == "404"
+
+
+def test_a_stranger_bypasses_a_retention_only_by_a_right_of_its_own(s3: Any, stranger: Any, make_bucket: Any) -> None:
+    vault = make_bucket(ObjectLockEnabledForBucket=True)
+    s3.delete_public_access_block(Bucket=vault)
+    lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(hours=1)}
+    versions = [
+        {"Key": key, "VersionId": s3.put_object(Bucket=vault, Key=key, Body=b"x", **lock)["VersionId"]} for key in "ab"
+    ]
+    removing = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+    s3.put_bucket_policy(Bucket=vault, Policy=policy(statement(vault, Action=removing)))
+    bypass = {"Bucket": vault, "BypassGovernanceRetention": True}
+    assert refused(stranger.delete_object, **bypass, **versions[0]) == "AccessDenied"
+    assert refused(stranger.delete_objects, **bypass, Delete={"Objects": versions[1:]}) == "AccessDenied"
+    assert refused(stranger.delete_object, Bucket=vault, **versions[0]) == "AccessDenied"
+    assert len(s3.list_object_versions(Bucket=vault)["Versions"]) == 2
+    removing.append("s3:BypassGovernanceRetention")
+    s3.put_bucket_policy(Bucket=vault, Policy=policy(statement(vault, Action=removing)))
+    stranger.delete_object(**bypass, **versions[0])
+    assert "Errors" not in stranger.delete_objects(**bypass, Delete={"Objects": versions[1:]})
+    assert "Versions" not in s3.list_object_versions(Bucket=vault)
+
+
+@pytest.mark.parametrize(
+    ("member", "action"),
+    [
+        ({"Tagging": "a=1"}, "s3:PutObjectTagging"),
+        ({"ACL": "public-read"}, "s3:PutObjectAcl"),
+        ({"GrantRead": 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'}, "s3:PutObjectAcl"),
+        ({"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": 1}, "s3:PutObjectRetention"),
+        ({"ObjectLockLegalHoldStatus": "ON"}, "s3:PutObjectLegalHold"),
+    ],
+)
+def test_what_a_stranger_says_of_a_new_object_needs_its_own_right(member: dict[str, Any], action: str) -> None:
+    request = {"Bucket": "b", "Key": "k", **member}
+    needed = [(need.action, need.resource) for need in actions.needs("PutObject", request)]
+    assert needed == [("s3:PutObject", "b/k"), (action, "b/k")]
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("PutObject", {"Key": "k", "IfMatch": "e"}),
+        ("DeleteObject", {"Key": "k", "IfMatch": "e"}),
+        ("DeleteObjects", {"Delete": {"Objects": [{"Key": "k", "ETag": "e"}, {"Key": "l", "ETag": "*"}]}}),
+    ],
+)
+def test_who_asks_for_an_etag_to_match_must_be_let_read_it(operation: str, request_: dict[str, Any]) -> None:
+    needed = actions.needs(operation, {"Bucket": "b", **request_})
+    assert [need.resource for need in needed if need.action == "s3:GetObject"] == ["b/k"]

@@ -1,0 +1,58 @@
+"""Thousands of signed requests that are nearly right, and wrong ones: never a fault of ours, never a hang."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from lowcloud.api.aws.gateway import Gateway
+from lowcloud.api.aws.operations import OPERATIONS
+from tests.support.hostile import Hostile, Stranger, scope_of
+
+SERVICES = sorted({service for service, _ in OPERATIONS})
+HANG_SECONDS = 20
+
+
+async def ask(gateway: Gateway, hostile: Hostile) -> tuple[int, bytes]:
+    """Status and body of the answer."""
+    sent = []
+    coming = [{"type": "http.request", "body": hostile.body, "more_body": False}]
+
+    async def receive():
+        if coming:
+            return coming.pop()
+        await asyncio.sleep(3600)
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    await asyncio.wait_for(gateway(scope_of(hostile.request), receive, send), HANG_SECONDS)
+    assert all(b"\n" not in value and b"\r" not in value for _, value in sent[0]["headers"])
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+
+
+async def ask_many(gateway: Gateway, service: str, seed: int, count: int) -> dict[int, int]:
+    """How often each status came; fails on a 5xx that does not say "not built" ."""
+    stranger, statuses = Stranger(service, seed), {}
+    for _ in range(count):
+        hostile = stranger.request(datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+        started = time.monotonic()
+        status, body = await ask(gateway, hostile)
+        assert status < 500 or status == 501, f"{status} {body[:300]!r} for {hostile.what}"
+        assert time.monotonic() - started < HANG_SECONDS / 2, hostile.what
+        statuses[status] = statuses.get(status, 0) + 1
+    return statuses
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_nearly_right_requests_get_an_answer_that_is_no_fault_of_ours(gateway, service):
+    statuses = asyncio.run(ask_many(gateway, service, seed=1, count=2000))
+    assert statuses.get(400, 0) > 100, statuses
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", SERVICES)
+def test_ten_thousand_nearly_right_requests_get_an_answer_that_is_no_fault_of_ours(gateway, service):
+    asyncio.run(ask_many(gateway, service, seed=2, count=10_000))

@@ -1,0 +1,264 @@
+"""The command line as a person uses it, on a home of its own."""
+
+import fcntl
+import json
+import os
+import shlex
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lowcloud import __version__
+from lowcloud.home import server_process as servers
+from lowcloud.home.settings import DEFAULT_PORT
+from tests.support.patients import IMAGE, request, with_training_data
+from tests.support.running import RunningCloud, wait_for
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
+    made = RunningCloud(tmp_path / "home")
+    yield made
+    made.cli("down")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_first_start_makes_a_home_that_only_its_owner_can_read(cloud):
+    cloud.up()
+    assert mode(cloud.home) == 0o700
+    for name in ("account.json", "encryption.key"):
+        assert mode(cloud.home / "keys" / name) == 0o600
+    assert not list((cloud.home / "data").rglob("*.key"))
+    assert len((cloud.home / "keys" / "encryption.key").read_bytes()) == 32
+    roles = cloud.client("iam").list_roles()["Roles"]
+    assert [role["RoleName"] for role in roles] == ["LowcloudExecutionRole"]
+
+
+def test_two_homes_have_different_accounts_and_keys(cloud, tmp_path):
+    other = RunningCloud(tmp_path / "other")
+    for one in (cloud, other):
+        one.cli("status", check=False)
+        one.up()
+    accounts = [json.loads((one.home / "keys" / "account.json").read_text()) for one in (cloud, other)]
+    other.down()
+    for name in ("account_id", "access_key_id", "secret_access_key"):
+        assert accounts[0][name] != accounts[1][name]
+
+
+def test_up_says_where_it_is_ready_and_a_second_up_says_that_it_runs(cloud):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    said = cloud.cli("up", "--detach", "--port", str(port)).stdout
+    assert said == f"Lowcloud is ready at http://127.0.0.1:{port}\n"
+    assert cloud.cli("up", "--workers", "7").stdout.startswith(
+        f"Lowcloud is already running at http://127.0.0.1:{port}, "
+    )
+    assert cloud.cli("down").stdout == "Lowcloud is down\n"
+    assert cloud.cli("down").stdout == "Lowcloud is not running\n"
+
+
+def test_up_in_the_foreground_ends_at_an_interrupt(cloud):
+    command = [sys.executable, "-m", "lowcloud.cli", "up", "--port", "0", "--home", str(cloud.home)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("Lowcloud is ready at http://127.0.0.1:")
+    process.terminate()
+    assert process.wait(30) == 0
+    assert servers.find_running(cloud.home) is None
+
+
+def test_a_port_that_is_taken_is_named(cloud):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = cloud.cli("up", "--port", port, check=False)
+    assert done.returncode == 1
+    assert port in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_the_environment_sets_account_and_root_key(cloud):
+    chosen = {
+        "LOWCLOUD_ACCOUNT_ID": "123456789012",
+        "LOWCLOUD_ROOT_ACCESS_KEY_ID": "AKIACHOSEN0000000000",
+        "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": "chosen-secret",
+    }
+    cloud.cli("up", "--detach", "--port", "0", **chosen)
+    aws = str(Path(sys.executable).parent / "aws")
+    identity = json.loads(cloud.cli("run", aws, "sts", "get-caller-identity", **chosen).stdout)
+    assert identity["Account"] == "123456789012"
+    assert "123456789012" in cloud.cli("status").stdout, "a shell that does not set them finds them in force"
+    done = cloud.cli("status", check=False, LOWCLOUD_ACCOUNT_ID="twelve")
+    assert "twelve digits" in done.stderr
+
+
+def test_a_home_that_cannot_be_opened_is_told_in_a_sentence(cloud):
+    cloud.up()
+    cloud.down()
+    database = cloud.home / "data" / "lowcloud.db"
+    database.write_bytes(b"no database at all" * 100)
+    done = cloud.cli("up", "--port", "0", check=False)
+    assert done.returncode == 1
+    assert "cannot be opened" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert database.read_bytes().startswith(b"no database")
+
+
+def test_what_the_cloud_refuses_is_a_sentence_and_no_traceback(cloud):
+    cloud.up()
+    wrong = {"LOWCLOUD_ROOT_ACCESS_KEY_ID": "AKIAWRONG00000000000", "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": "wrong"}
+    for command in (["status"], ["jobs"], ["env"], ["run", "true"]):
+        done = cloud.cli(*command, check=False, **wrong)
+        assert done.returncode == 1
+        assert "invalid" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_env_prints_what_run_sets(cloud):
+    cloud.up()
+    lines = cloud.cli("env", AWS_PROFILE="production").stdout.splitlines()
+    assert "unset AWS_PROFILE" in lines
+    exported = dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
+    assert exported["AWS_ENDPOINT_URL"] == cloud.endpoint
+    shown = cloud.cli("run", sys.executable, "-c", "import os; print(os.environ['AWS_ENDPOINT_URL'])").stdout
+    assert shown == cloud.endpoint + "\n"
+
+
+def test_run_keeps_a_users_real_keys_out_and_gives_back_the_exit_code(cloud):
+    real = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
+    script = "import os, sys; print(dict(os.environ)); sys.exit(7)"
+    cloud.up()
+    done = cloud.cli("run", sys.executable, "-c", script, check=False, **real)
+    assert done.returncode == 7
+    assert "AKIAREAL" not in done.stdout
+    assert "production" not in done.stdout
+    assert "LowcloudExecutionRole" not in done.stdout
+
+
+def test_run_starts_the_server_where_none_runs_whoever_has_the_usual_port(cloud):
+    with socket.socket() as taken:
+        with suppress(OSError):  # somebody else has it
+            taken.bind(("127.0.0.1", DEFAULT_PORT))
+            taken.listen()
+        done = cloud.cli("run", sys.executable, "-c", "print('done')", check=False)
+    assert done.stdout == "done\n", done.stderr
+    assert not cloud.endpoint.endswith(f":{DEFAULT_PORT}")
+
+
+def test_a_request_for_real_aws_comes_here_instead(cloud):
+    cloud.up()
+    script = """
+import boto3
+sts = boto3.client("sts", endpoint_url="https://sts.eu-west-1.amazonaws.com", region_name="eu-west-1")
+print(sts.get_caller_identity()["Arn"])
+"""
+    done = cloud.cli("run", sys.executable, "-c", script, check=False)
+    assert "assumed-role/LowcloudExecutionRole/" in done.stdout, done.stderr
+
+
+def test_status_of_a_home_without_a_server_says_how_to_start_it(cloud):
+    done = cloud.cli("status", check=False)
+    assert done.returncode == 3
+    assert "lowcloud up" in done.stdout
+
+
+def test_status_jobs_and_logs_of_a_quiet_cloud(cloud):
+    cloud.up()
+    status = cloud.cli("status").stdout
+    for part in (str(cloud.home), cloud.endpoint, "Isolation", "0 in progress"):
+        assert part in status.replace("\n", "")
+    assert cloud.cli("jobs").stdout == "No jobs yet\n"
+    done = cloud.cli("logs", "nobody", check=False)
+    assert done.returncode == 1
+    assert "nobody" in done.stderr
+
+
+def test_jobs_and_logs_start_no_cloud_and_make_no_home(cloud):
+    for command in (["jobs"], ["logs", "anything"]):
+        done = cloud.cli(*command, check=False)
+        assert done.returncode == 3
+        assert "lowcloud up" in done.stderr
+    assert not cloud.home.exists()
+
+
+def test_logs_of_a_failed_job_end_with_the_reason_and_those_of_an_endpoint_are_shown(cloud):
+    cloud.up()
+    with_training_data(cloud)
+    sagemaker = cloud.client("sagemaker")
+    for prefix in ("good", "nothing-here"):
+        sagemaker.create_training_job(**{**request(cloud, prefix=prefix), "TrainingJobName": prefix})
+        sagemaker.describe_training_job(TrainingJobName=prefix)
+    assert "quality_metric" in cloud.cli("logs", "good", "--follow").stdout
+    failed = cloud.cli("logs", "nothing-here", check=False)
+    assert failed.returncode == 1
+    assert "No S3 objects found" in failed.stderr
+    artifact = sagemaker.describe_training_job(TrainingJobName="good")["ModelArtifacts"]["S3ModelArtifacts"]
+    sagemaker.create_model(ModelName="good", PrimaryContainer={"Image": IMAGE, "ModelDataUrl": artifact})
+    variant = {"VariantName": "all", "ModelName": "good", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName="good", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="served", EndpointConfigName="good")
+    assert sagemaker.describe_endpoint(EndpointName="served")["EndpointStatus"] == "InService"
+    wait_for(lambda: "Serving" in cloud.cli("logs", "served").stdout)
+
+
+def test_a_home_is_not_served_as_another_account_and_does_not_remember_that_it_was_asked_to(cloud):
+    cloud.up()
+    account = cloud.client("sts").get_caller_identity()["Account"]
+    cloud.down()
+    refused = cloud.cli("up", "--port", "0", check=False, LOWCLOUD_ACCOUNT_ID="111122223333")
+    assert refused.returncode == 1
+    assert f"belongs to account {account}" in refused.stderr
+    cloud.up()
+    assert cloud.client("sts").get_caller_identity()["Account"] == account
+
+
+def test_a_killed_server_leaves_nothing_that_hinders_the_next(cloud):
+    cloud.up()
+    cloud.kill()
+    assert cloud.cli("status", check=False).returncode == 3
+    cloud.up()
+    assert wait_for(lambda: cloud.client("sts").get_caller_identity())["Arn"].endswith(":root")
+
+
+def test_nothing_listens_beyond_the_loopback(cloud):
+    cloud.up()
+    running = servers.find_running(cloud.home)
+    assert running is not None
+    port = f"{int(running.endpoint.rsplit(':', 1)[1]):04X}"
+    listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    addresses = [line[1] for line in listening if line[3] == "0A" and line[1].endswith(f":{port}")]
+    assert set(addresses) == {f"0100007F:{port}"}  # one for each process that serves
+    assert os.path.lexists(cloud.home)
+
+
+def test_a_lost_encryption_key_is_not_replaced_beside_existing_data(cloud):
+    cloud.up()
+    cloud.down()
+    (cloud.home / "keys" / "encryption.key").unlink()
+    done = cloud.cli("up", "--detach", check=False)
+    assert done.returncode == 1
+    assert "encryption.key" in done.stderr
+    assert not (cloud.home / "keys" / "encryption.key").exists()
+
+
+def test_the_version_is_told(cloud):
+    assert cloud.cli("--version").stdout == f"lowcloud {__version__}\n"
+
+
+def test_two_looks_at_a_home_take_each_other_for_no_server(cloud):
+    cloud.up()
+    cloud.down()
+    with (cloud.home / "server.lock").open() as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+        assert not servers.is_held(cloud.home)

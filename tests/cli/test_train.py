@@ -1,0 +1,107 @@
+"""`lowcloud train`, `predict` and `stop` from a shell."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer
+
+from tests.support.running import RunningCloud
+
+SCRIPT = """\
+import argparse, json, os
+import joblib, pandas as pd
+from sklearn.tree import DecisionTreeClassifier
+
+def model_fn(folder):
+    return joblib.load(os.path.join(folder, "model.joblib"))
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--depth", type=int)
+    parser.add_argument("--name")
+    given = parser.parse_args()
+    print("given", given.depth, given.name)
+    data = pd.read_csv(os.path.join(os.environ["SM_CHANNEL_TRAIN"], "data.csv"))
+    model = DecisionTreeClassifier(max_depth=given.depth, random_state=0).fit(data.iloc[:, :-1], data["label"])
+    print(f"accuracy={model.score(data.iloc[:, :-1], data['label'])}")
+    joblib.dump(model, os.path.join(os.environ["SM_MODEL_DIR"], "model.joblib"))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Data with names of columns, rows without a label, and a script."""
+    patients = load_breast_cancer(as_frame=True)
+    frame = patients.data.iloc[:, :5].assign(label=patients.target)
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    frame.head(3).drop(columns="label").to_csv(tmp_path / "rows.csv", index=False)
+    frame.head(3).drop(columns="label").to_csv(tmp_path / "bare.csv", index=False, header=False)
+    (tmp_path / "train.py").write_text(SCRIPT)
+    return tmp_path
+
+
+def test_a_built_in_is_trained_deployed_and_asked(running_cloud: RunningCloud, folder):
+    options = ["--target", "label", "--validation", "0.2", "-p", "predictor_type=binary_classifier", "-p", "epochs=3"]
+    done = running_cloud.cli("train", "linear-learner", "data.csv", *options, "--name", "ll", "--deploy", cwd=folder)
+    assert "ll: completed after" in done.stdout
+    assert "ll answers: lowcloud predict ll rows.csv" in done.stdout
+    assert "It stays up; delete it with: lowcloud stop --endpoint ll" in done.stdout
+    answers = [
+        running_cloud.cli("predict", "ll", rows, cwd=folder).stdout for rows in ("rows.csv", "bare.csv", "data.csv")
+    ]
+    assert answers[0] == answers[1]
+    assert answers[2].startswith(answers[0])
+    assert {json.loads(line) for line in answers[0].split()} <= {0, 1}
+    assert "ll is over already" in running_cloud.cli("stop", "ll").stdout
+    assert "ll is deleted" in running_cloud.cli("stop", "--endpoint", "ll").stdout
+    assert "There is no endpoint 'll'" in running_cloud.cli("predict", "ll", "rows.csv", cwd=folder, check=False).stderr
+
+
+def test_a_script_is_trained_with_its_parameters(running_cloud: RunningCloud, folder):
+    options = ["-p", "depth=2", "-p", "name=a tree", "--metric", r"accuracy=accuracy=(\S+)", "--tag", "team=a"]
+    done = running_cloud.cli("train", "train.py", "data.csv", *options, "--name", "shelltree", "--deploy", cwd=folder)
+    assert "given 2 a tree" in done.stdout
+    assert "accuracy=0.8946" in done.stdout.rsplit("metrics", 1)[1]
+    assert running_cloud.cli("predict", "shelltree", "rows.csv", cwd=folder).stdout == "0\n0\n0\n"
+
+
+def test_a_detached_job_is_stopped(running_cloud: RunningCloud, folder):
+    (folder / "train.py").write_text("import time\ntime.sleep(600)\n")
+    done = running_cloud.cli("train", "train.py", "data.csv", "--detach", "--name", "long", cwd=folder)
+    assert "lowcloud logs --follow long" in done.stdout
+    assert "long is told to stop" in running_cloud.cli("stop", "long").stdout
+    followed = running_cloud.cli("logs", "--follow", "long")
+    assert followed.returncode == 0
+    assert "long is over already: Stopped" in running_cloud.cli("stop", "long").stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["train", "xgbost", "data.csv"], "Did you mean 'xgboost'"),
+        (["train", "linear-learner", "data.csv", "-p", "epochs"], "--parameter 'epochs' must look like NAME=VALUE"),
+        (["train", "train.py", "data.csv", "--detach", "--deploy"], "leave out --detach"),
+        (["train", "fail.py", "data.csv"], "no such luck"),
+        (["stop", "nothing"], "There is no training job and no endpoint 'nothing'"),
+        (["predict", "nothing", "rows.csv"], "There is no endpoint 'nothing'"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence_and_no_traceback(running_cloud: RunningCloud, folder, command, sentence):
+    (folder / "fail.py").write_text("raise SystemExit('no such luck')\n")
+    done = running_cloud.cli(*command, cwd=folder, check=False)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_rows_of_a_csv_file_are_told_from_its_names(tmp_path):
+    from lowcloud.cli.train import _rows
+
+    (tmp_path / "named.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "bare.csv").write_text("1,2\n,4\n")
+    (tmp_path / "raw.csv").write_text('"Oslo, N",75\nRome,\n')
+    assert pd.DataFrame(_rows(tmp_path / "raw.csv")).fillna("").to_numpy().tolist() == [["Oslo, N", 75], ["Rome", ""]]
+    assert _rows(tmp_path / "named.csv").columns == ["a", "b"]
+    assert pd.DataFrame(_rows(tmp_path / "bare.csv")).isna().sum().sum() == 1

@@ -1,0 +1,228 @@
+"""Leases: one server carries a record at a time, and what a late one saves is refused."""
+
+import threading
+import time
+
+import pytest
+from sqlalchemy import select, update
+
+from lowcloud.core.context import Context
+from lowcloud.core.control.reconciler import LeasedRecord, LeaseLostError, Reconciler
+from lowcloud.core.jobs import creation
+from lowcloud.core.jobs.jobs import TRAINING
+from lowcloud.core.serving import models
+from lowcloud.core.serving.models import Model
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.store.db.tables import training_jobs
+from tests.core.jobs.test_outputs import BUCKET, SPECIFICATION
+from tests.support.running import wait_for
+
+
+def add_row(context: Context, name: str = "job") -> None:
+    row = {
+        "state": "pending",
+        "created_at": 0.0,
+        "modified_at": 0.0,
+        "specification": {},
+        "progress": {},
+        "due_at": 0.0,
+    }
+    with context.database.transaction() as connection:
+        connection.execute(training_jobs.insert().values(name=name, **row))
+
+
+def let_go(claim: LeasedRecord) -> None:
+    claim.release(None)
+
+
+def read_row(context: Context, name: str = "job"):
+    with context.database.read() as connection:
+        return connection.execute(select(training_jobs).where(training_jobs.c.name == name)).one()
+
+
+def test_a_due_record_is_carried_until_nothing_is_left_to_do(context):
+    turns = []
+
+    def advance(claim: LeasedRecord) -> float | None:
+        turns.append(claim.name)
+        return 0.0 if len(turns) < 3 else let_go(claim)
+
+    add_row(context)
+    reconciler = Reconciler(context, {training_jobs: advance})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: read_row(context).due_at is None)
+    reconciler.stop()
+    assert turns == ["job"] * 3
+    assert read_row(context).lease_owner is None
+
+
+def test_a_new_record_is_noticed_at_the_bell(context):
+    carried = threading.Event()
+    reconciler = Reconciler(context, {training_jobs: lambda claim: carried.set()})
+    reconciler.start(is_alone=True)
+    time.sleep(0.05)  # past the first scan; the next is half a second away
+    add_row(context)
+    start = time.monotonic()
+    context.bell.ring()
+    assert carried.wait(10)
+    assert time.monotonic() - start < 0.4
+    reconciler.stop()
+
+
+def test_only_one_of_two_servers_carries_a_record(context):
+    turns: list[str] = []
+    release = threading.Event()
+
+    def advance_as(server: str):
+        def advance(claim: LeasedRecord) -> float | None:
+            turns.append(server)
+            release.wait(10)
+            return let_go(claim)
+
+        return advance
+
+    add_row(context)
+    servers = [Reconciler(context, {training_jobs: advance_as(name)}) for name in ("one", "two")]
+    for reconciler in servers:
+        reconciler.start(is_alone=False)
+    wait_for(lambda: turns)
+    context.bell.ring()
+    time.sleep(0.2)
+    release.set()
+    wait_for(lambda: read_row(context).due_at is None)
+    for reconciler in servers:
+        reconciler.stop()
+    assert len(turns) == 1
+
+
+def test_what_is_saved_after_the_lease_was_taken_is_refused(context):
+    add_row(context)
+    claim = LeasedRecord(context, training_jobs, "job", "one")
+    with context.database.transaction() as connection:
+        connection.execute(update(training_jobs).values(lease_owner="two"))
+    with pytest.raises(LeaseLostError):
+        claim.save({"state": "completed"})
+    assert read_row(context).state == "pending"
+
+
+def test_a_failing_turn_is_tried_again(context, monkeypatch):
+    monkeypatch.setattr("lowcloud.core.control.reconciler.RETRY_SECONDS", 0.01)
+    turns = []
+
+    def advance(claim: LeasedRecord) -> float | None:
+        turns.append(1)
+        if len(turns) == 1:
+            raise OSError("the disk is not there")
+        return let_go(claim)
+
+    add_row(context)
+    reconciler = Reconciler(context, {training_jobs: advance})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: read_row(context).due_at is None)
+    reconciler.stop()
+    assert len(turns) == 2
+
+
+def test_a_record_whose_lease_ran_out_during_its_turn_is_not_begun_a_second_time(context):
+    begun: list[str] = []
+    release = threading.Event()
+
+    def advance(claim: LeasedRecord) -> float | None:
+        begun.append(claim.name)
+        release.wait(10)
+        return let_go(claim)
+
+    add_row(context)
+    reconciler = Reconciler(context, {training_jobs: advance})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: begun)
+    with context.database.transaction() as connection:
+        connection.execute(update(training_jobs).values(lease_until=0))
+    context.bell.ring()
+    time.sleep(0.2)
+    release.set()
+    wait_for(lambda: read_row(context).due_at is None)
+    reconciler.stop()
+    assert begun == ["job"]
+
+
+def test_what_is_written_during_a_turn_is_looked_at_right_after_it(context):
+    turns = []
+
+    def advance(claim: LeasedRecord) -> float | None:
+        turns.append(1)
+        if len(turns) == 1:
+            context.bell.ring()
+            return 100.0
+        return let_go(claim)
+
+    add_row(context)
+    reconciler = Reconciler(context, {training_jobs: advance})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: read_row(context).due_at is None, 10)
+    reconciler.stop()
+
+
+def test_a_clock_set_back_stops_nothing(context, monkeypatch):
+    turns = []
+
+    def advance(claim: LeasedRecord) -> float | None:
+        turns.append(1)
+        return 0.01
+
+    add_row(context)
+    reconciler = Reconciler(context, {training_jobs: advance})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: turns)
+    monkeypatch.setattr(Context, "now", lambda _: time.time() - 3600)
+    seen = len(turns)
+    wait_for(lambda: len(turns) > seen + 20, 10)
+    add_row(context, "later")
+    wait_for(lambda: read_row(context, "later").lease_owner, 10)
+    reconciler.stop()
+
+
+def test_leases_are_held_until_they_are_taken(context, monkeypatch):
+    monkeypatch.setattr("lowcloud.core.control.reconciler.LEASE_SECONDS", 0.6)
+    turns = []
+
+    def advance(claim: LeasedRecord) -> float | None:
+        turns.append(claim.name)
+        return 0.1
+
+    for name in ("kept", "taken"):
+        add_row(context, name)
+    reconciler = Reconciler(context, {training_jobs: advance})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: {*turns} == {"kept", "taken"})
+    with context.database.transaction() as connection:
+        theirs = update(training_jobs).where(training_jobs.c.name == "taken")
+        connection.execute(theirs.values(lease_owner="another", lease_until=context.now() + 100))
+    first = read_row(context, "kept").lease_until
+    wait_for(lambda: read_row(context, "kept").lease_until > first + 1, 10)
+    seen = len(turns)
+    wait_for(lambda: len(turns) > seen + 2)
+    assert "taken" not in turns[seen:]
+    assert read_row(context, "taken").lease_owner == "another"
+    reconciler.stop()
+
+
+def test_only_what_is_due_rings_the_bell(context):
+    rings = []
+    context.bell.listen(lambda: rings.append(1))
+    models.create(context, Model("model", 0.0, "linear-learner:1", "role"))
+    assert not rings
+    buckets.create(context, BUCKET)
+    creation.create(context, TRAINING, "job", SPECIFICATION)
+    assert rings
+
+
+def test_a_server_that_stops_leaves_its_records_due_at_once(context):
+    add_row(context)
+    reconciler = Reconciler(context, {training_jobs: lambda claim: 100.0})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: read_row(context).lease_owner)
+    reconciler.stop()
+    row = read_row(context)
+    assert (row.lease_owner, row.lease_until) == (None, 0)
+    assert row.due_at is not None

@@ -1,0 +1,47 @@
+"""What a job asks of the engine, and what its user reads when the program fails."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lowcloud.core.jobs import work
+from lowcloud.core.jobs.jobs import PROCESSING, TRAINING, JobKind
+from lowcloud.core.programs import images
+from lowcloud.engine.work import Phase, ReplicaStatus
+from tests.conftest import make_context
+from tests.core.jobs.test_lifecycle import SPECIFICATION, job
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ("out of memory", "ClientError: The program ran out of memory."),
+        ("disk full", "ClientError: The program filled its volume of 1 GB. Write less, or ask for a larger"),
+    ],
+)
+def test_a_program_that_was_ended_for_a_limit_fails_with_what_to_do(tmp_path: Path, reason: str, sentence: str) -> None:
+    context = make_context(tmp_path / "home")
+    ended = ReplicaStatus(Phase.EXITED, -9, 1.0, 2.0, reason)
+    assert work.failure(context, job(), (ended,)).startswith(sentence)
+    context.database.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "entrypoint", "arguments", "expected"),
+    [
+        (TRAINING, (), (), ("train",)),
+        (TRAINING, (), ("--fast",), ("--fast",)),
+        (TRAINING, ("run.sh",), (), ()),
+        (PROCESSING, (), (), ()),
+    ],
+)
+def test_a_container_is_told_to_train_where_nothing_else_is_said(
+    tmp_path: Path, kind: JobKind, entrypoint: tuple[str, ...], arguments: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    context = make_context(tmp_path / "home")
+    images.teach(context, images.Image("mine", 0.0, is_container=True))
+    asked = replace(SPECIFICATION, image="mine", entrypoint=entrypoint, arguments=arguments)
+    program = images.program_of(context, kind, asked)
+    assert (program.container, program.command) == ("mine", expected)
+    context.database.close()

@@ -1,0 +1,164 @@
+"""The turns of an endpoint: a wish to delete it is never lost, and what another server carries is left alone."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select, update
+
+from lowcloud.core import events
+from lowcloud.core.context import Context
+from lowcloud.core.control.reconciler import LeasedRecord, LeaseLostError, Reconciler
+from lowcloud.core.errors import NotFoundError
+from lowcloud.core.serving import endpoint_lifecycle, endpoints, models
+from lowcloud.core.serving.endpoints import Configuration, EndpointState, Variant
+from lowcloud.core.serving.models import Model
+from lowcloud.engine.work import LogPage, Phase, ReplicaStatus, Resources, Work
+from lowcloud.store.db import tables
+from tests.support.running import wait_for
+
+
+@pytest.fixture
+def endpoint(context: Context) -> str:
+    """An endpoint that nothing carries yet, and whose model has no data."""
+    models.create(context, Model("hollow", 0.0, "linear-learner:1", "role", "s3://nowhere/model.tar.gz"))
+    configuration = Configuration("hollow", 0.0, (Variant("all", "hollow", "ml.m4.xlarge"),))
+    endpoints.configure(context, configuration)
+    endpoints.create(context, "hollow", "hollow")
+    return "hollow"
+
+
+def hold(context: Context, owner: str = "one") -> LeasedRecord:
+    with context.database.transaction() as connection:
+        connection.execute(update(tables.endpoints).values(lease_owner=owner))
+    return LeasedRecord(context, tables.endpoints, "hollow", owner)
+
+
+def events_of(context: Context, name: str) -> list[str]:
+    with context.database.read() as connection:
+        return [event.state for event in events.of(connection, endpoints.subject(name))]
+
+
+def is_gone(context: Context, name: str) -> bool:
+    with context.database.read() as connection:
+        return connection.execute(select(tables.endpoints).where(tables.endpoints.c.name == name)).first() is None
+
+
+@pytest.mark.parametrize("moment", ["_ensure_running", "_remove_work"])
+def test_an_endpoint_that_fails_while_it_is_deleted_is_deleted(context, endpoint, monkeypatch, moment):
+    meant = getattr(endpoint_lifecycle, moment)
+    wishes = iter([endpoint])
+
+    def delete_in_between(*arguments):
+        for name in wishes:
+            endpoints.request_removal(context, name)
+        return meant(*arguments)
+
+    monkeypatch.setattr(endpoint_lifecycle, moment, delete_in_between)
+    reconciler = Reconciler(context, {tables.endpoints: endpoint_lifecycle.advance})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: is_gone(context, endpoint), 10)
+    reconciler.stop()
+    assert events_of(context, endpoint) == []
+    with pytest.raises(NotFoundError):
+        endpoints.find(context, endpoint)
+
+
+def test_a_failed_endpoint_stays_until_it_is_deleted(context, endpoint):
+    assert endpoint_lifecycle.advance(hold(context)) is None
+    failed = endpoints.find(context, endpoint)
+    assert failed.state == EndpointState.FAILED
+    assert "s3://nowhere/model.tar.gz" in str(failed.failure)
+
+
+def test_an_endpoint_that_another_server_removes_keeps_its_events_until_then(context, endpoint):
+    claim = hold(context)
+    endpoints.request_removal(context, endpoint)
+    hold(context, "two")
+    with pytest.raises(LeaseLostError):
+        endpoint_lifecycle.advance(claim)
+    assert events_of(context, endpoint)
+
+
+def test_a_removal_is_no_take_over(context, endpoint, caplog):
+    endpoints.request_removal(context, endpoint)
+    reconciler = Reconciler(context, {tables.endpoints: endpoint_lifecycle.advance})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: is_gone(context, endpoint), 10)
+    reconciler.stop()
+    assert caplog.messages == []
+
+
+class DyingEngine:
+    """An engine whose replicas run for a second, as the clock of the test has it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.starts: list[float] = []
+        self.lives: dict[str, float] = {}
+
+    def start(self, work: Work) -> None:
+        if work.id not in self.lives:
+            self.starts.append(self.now)
+            self.lives[work.id] = self.now
+
+    def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
+        if work_id not in self.lives:
+            return ()
+        born = self.lives[work_id]
+        if self.now < born + 1:
+            return (ReplicaStatus(Phase.RUNNING, None, born),)
+        return (ReplicaStatus(Phase.EXITED, 1, born, born + 1),)
+
+    def remove(self, work_id: str) -> None:
+        self.lives.pop(work_id, None)
+
+    def logs(self, work_id: str, replica: int, offset: int) -> LogPage:
+        return LogPage((), offset)
+
+    def address(self, work_id: str, replica: int) -> str | None:
+        return None
+
+    def capacity(self) -> Resources:
+        return Resources(1, 1 << 30)
+
+
+def test_a_replica_that_dies_young_again_and_again_is_started_ever_later(context, monkeypatch):
+    engine = DyingEngine()
+    dying = replace(context, engine=engine)
+    monkeypatch.setattr(Context, "now", lambda _: engine.now)
+    models.create(dying, Model("bare", 0.0, "linear-learner:1", "role"))
+    endpoints.configure(dying, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
+    endpoints.create(dying, "hollow", "hollow")
+    claim = hold(dying)
+    claim.save({"state": EndpointState.IN_SERVICE})
+    while engine.now < 2000:
+        endpoint_lifecycle.advance(claim)
+        engine.now += 1
+    waits = [later - earlier for earlier, later in itertools.pairwise(engine.starts)]
+    assert waits[:4] == [1, 3, 5, 9], "a second of life, then none, two, four and eight of waiting"
+    assert max(waits) == 301
+
+
+def test_the_time_to_start_begins_when_the_environments_are_there(context, monkeypatch):
+    engine = DyingEngine()
+    waiting = replace(context, engine=engine)
+    monkeypatch.setattr(engine, "status", lambda _: ())
+    monkeypatch.setattr(Context, "now", lambda _: engine.now)
+    ready = {"is": False}
+    monkeypatch.setattr(endpoint_lifecycle.environments, "is_ready", lambda *_: ready["is"])
+    monkeypatch.setattr(endpoint_lifecycle.environments, "build", lambda *_: ready["is"])
+    models.create(waiting, Model("bare", 0.0, "linear-learner:1", "role"))
+    endpoints.configure(waiting, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
+    endpoints.create(waiting, "hollow", "hollow")
+    claim = hold(waiting)
+    limit = endpoint_lifecycle.STARTUP_TIMEOUT_SECONDS
+    for seconds in (0, 2 * limit):
+        engine.now += seconds
+        endpoint_lifecycle.advance(claim)
+        assert endpoints.find(waiting, "hollow").state == EndpointState.CREATING
+    ready["is"] = True
+    for seconds, state in ((0, EndpointState.CREATING), (limit - 1, EndpointState.CREATING), (2, EndpointState.FAILED)):
+        engine.now += seconds
+        endpoint_lifecycle.advance(claim)
+        assert endpoints.find(waiting, "hollow").state == state

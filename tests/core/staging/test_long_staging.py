@@ -1,0 +1,93 @@
+"""Inputs that take long to lay: the job can still be stopped, its time still ends, and the server can still go down."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from lowcloud.core.context import Context
+from lowcloud.core.control.reconciler import Reconciler
+from lowcloud.core.jobs import creation, jobs, lifecycle
+from lowcloud.core.jobs.jobs import TRAINING, Job, Limit, State
+from lowcloud.core.staging.channels import Channel
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.objects import objects
+from lowcloud.store.db.tables import training_jobs
+from tests.core.jobs.test_outputs import BUCKET, SPECIFICATION
+from tests.support.running import wait_for
+
+NAME = "job"
+
+
+@pytest.fixture
+def endless(context: Context, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Until it is undone, reading the only object never ends."""
+    buckets.create(context, BUCKET)
+    objects.put(context, BUCKET, "data/train.csv", [b"1,2\n0,3\n"])
+    read = objects.get
+
+    def read_for_ever(*arguments, **options):
+        def chunks():
+            while True:
+                time.sleep(0.01)
+                yield b"1"
+
+        return read(*arguments, **options)[0], chunks()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objects, "get", read_for_ever)
+        yield patch
+
+
+def make(context: Context, **changes) -> Reconciler:
+    """A reconciler that is laying the inputs of a new job."""
+    channel = Channel("train", BUCKET, "data/")
+    creation.create(context, TRAINING, NAME, replace(SPECIFICATION, channels=(channel,), **changes))
+    return start(context)
+
+
+def start(context: Context) -> Reconciler:
+    reconciler = Reconciler(context, {training_jobs: partial(lifecycle.advance, TRAINING)})
+    reconciler.start(is_alone=True)
+    wait_for(lambda: list(context.settings.work.glob("*/0/base/input/data/train/*")))
+    return reconciler
+
+
+def wait_for_end(context: Context) -> Job:
+    wait_for(lambda: jobs.find(context, TRAINING, NAME).state.is_end, 30)
+    return jobs.find(context, TRAINING, NAME)
+
+
+def test_a_job_is_stopped_while_its_inputs_are_laid(context, endless):
+    reconciler = make(context)
+    jobs.stop(context, TRAINING, NAME)
+    job = wait_for_end(context)
+    reconciler.stop()
+    assert (job.state, job.progress.failure) == (State.STOPPED, None)
+    assert [event.state for event in jobs.history(context, jobs.find(context, TRAINING, NAME))] == [
+        "pending",
+        "staging",
+        "stopped",
+    ]
+
+
+def test_a_job_out_of_time_is_stopped_while_its_inputs_are_laid(context, endless):
+    reconciler = make(context, max_runtime_seconds=1)
+    job = wait_for_end(context)
+    reconciler.stop()
+    assert (job.state, job.progress.ended_by) == (State.STOPPED, Limit.RUNTIME)
+
+
+def test_a_server_goes_down_while_inputs_are_laid_and_the_next_one_lays_them(context, endless):
+    reconciler = make(context)
+    asked_at = time.monotonic()
+    reconciler.stop()
+    assert time.monotonic() - asked_at < 5
+    assert jobs.find(context, TRAINING, NAME).state == State.STAGING
+    endless.undo()
+    reconciler = start(context)
+    wait_for_end(context)
+    reconciler.stop()
+    assert "running" in [event.state for event in jobs.history(context, jobs.find(context, TRAINING, NAME))]

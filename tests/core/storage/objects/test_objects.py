@@ -1,0 +1,348 @@
+import errno
+import hashlib
+import threading
+from base64 import b64encode
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowcloud.core.context import Context
+from lowcloud.core.errors import CloudError, InvalidError, NotFoundError, StorageFullError
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.objects import byte_ranges, copies, deletions, listings, objects
+from lowcloud.core.storage.objects.bodies import Claims
+from lowcloud.core.storage.objects.checksums import DigestMismatchError, InvalidDigestError
+from lowcloud.core.storage.objects.metadata import Description
+from lowcloud.core.storage.objects.preconditions import Conditions, NotModifiedError, PreconditionFailedError
+from lowcloud.store.blobs import files
+from lowcloud.store.blobs.encryption import TamperedError
+from lowcloud.store.blobs.files import RECORD_BYTES
+from lowcloud.store.db.tables import contents
+from tests.support import full_database
+
+
+@pytest.fixture(autouse=True)
+def bucket(context: Context) -> None:
+    buckets.create(context, "shelf")
+
+
+def bytes_of(context: Context, key: str, **options: object) -> bytes:
+    return b"".join(objects.get(context, "shelf", key, **options)[1])  # type: ignore[arg-type]
+
+
+def stored(context: Context) -> list[str]:
+    """The ids of all bytes that are kept: in files, and in the database."""
+    with context.database.read() as connection:
+        small = connection.scalars(sa.select(contents.c.id)).all()
+    return sorted([path.name for path in (context.settings.data / "objects").glob("*/*")] + list(small))
+
+
+def claiming(**digests: str) -> Claims:
+    return lambda: digests
+
+
+@pytest.mark.parametrize("size", [0, 1, RECORD_BYTES - 1, RECORD_BYTES, RECORD_BYTES + 1, 3 * RECORD_BYTES + 7])
+def test_what_is_put_is_got(context: Context, size: int) -> None:
+    content = hashlib.shake_128(b"content").digest(size)
+    pieces = [content[start : start + 100_000] for start in range(0, size, 100_000)]
+    said = Description({"content-type": "text/csv"}, {"k": "é"})
+    put = objects.put(context, "shelf", "a/b", pieces, said)
+    found, chunks = objects.get(context, "shelf", "a/b")
+    assert b"".join(chunks) == content
+    assert found == put
+    assert (found.size, found.etag) == (size, hashlib.md5(content).hexdigest())
+    assert found.description == said
+
+
+@given(size=st.integers(0, 60), first=st.integers(0, 70), last=st.none() | st.integers(0, 70))
+def test_a_span_is_the_slice_of_the_bytes(size: int, first: int, last: int | None) -> None:
+    content = bytes(range(size))
+    check_span(content, byte_ranges.Span(first, last), content[first : None if last is None else last + 1])
+
+
+@given(size=st.integers(0, 60), count=st.integers(0, 70))
+def test_a_span_without_a_first_is_the_end_of_the_bytes(size: int, count: int) -> None:
+    content = bytes(range(size))
+    check_span(content, byte_ranges.Span(None, count), content[max(size - count, 0) :] if count else b"")
+
+
+def check_span(content: bytes, span: byte_ranges.Span, expected: bytes) -> None:
+    if not expected:
+        with pytest.raises(byte_ranges.RangeNotSatisfiableError):
+            byte_ranges.locate_span(span, len(content))
+        return
+    first, length = byte_ranges.locate_span(span, len(content))
+    assert content[first : first + length] == expected
+
+
+@pytest.mark.parametrize("first", [0, 5, RECORD_BYTES - 1, RECORD_BYTES, 2 * RECORD_BYTES + 5])
+@pytest.mark.parametrize("length", [1, 2, RECORD_BYTES, RECORD_BYTES + 1])
+def test_spans_cross_records(context: Context, first: int, length: int) -> None:
+    content = hashlib.shake_128(b"content").digest(4 * RECORD_BYTES)
+    objects.put(context, "shelf", "k", [content])
+    assert bytes_of(context, "k", span=byte_ranges.Span(first, first + length - 1)) == content[first : first + length]
+
+
+def test_a_replaced_object_leaves_no_file(context: Context) -> None:
+    objects.put(context, "shelf", "k", [b"old"])
+    objects.put(context, "shelf", "k", [b"new"])
+    assert bytes_of(context, "k") == b"new"
+    assert len(stored(context)) == 1
+    deletions.delete(context, "shelf", "k")
+    assert stored(context) == []
+    with pytest.raises(NotFoundError):
+        objects.head(context, "shelf", "k")
+    deletions.delete(context, "shelf", "k")  # again: no error
+
+
+def test_a_reader_keeps_what_it_opened_while_it_is_replaced(context: Context) -> None:
+    content = hashlib.shake_128(b"content").digest(3 * RECORD_BYTES)
+    objects.put(context, "shelf", "k", [content])
+    _, chunks = objects.get(context, "shelf", "k")
+    objects.put(context, "shelf", "k", [b"new"])
+    assert len(stored(context)) == 1
+    assert b"".join(chunks) == content
+    assert bytes_of(context, "k") == b"new"
+
+
+@pytest.mark.parametrize("position", [0, RECORD_BYTES // 2, RECORD_BYTES + 3, -1])
+def test_a_flipped_bit_is_refused(context: Context, position: int) -> None:
+    content = b"x" * (2 * RECORD_BYTES)
+    objects.put(context, "shelf", "k", [content])
+    path = next((context.settings.data / "objects").glob("*/*"))
+    sealed = bytearray(path.read_bytes())
+    sealed[position] ^= 1
+    path.write_bytes(sealed)
+    served = b""
+    with pytest.raises(TamperedError):
+        for chunk in objects.get(context, "shelf", "k")[1]:
+            served += chunk
+    assert content.startswith(served)
+
+
+@pytest.mark.parametrize("change", ["cut", "longer", "swapped"])
+def test_records_cut_off_added_or_reordered_are_refused(context: Context, change: str) -> None:
+    objects.put(context, "shelf", "k", [b"x" * (3 * RECORD_BYTES)])
+    path = next((context.settings.data / "objects").glob("*/*"))
+    sealed, step = path.read_bytes(), files.SEALED_RECORD_BYTES
+    changed = {
+        "cut": sealed[:step],
+        "longer": sealed + sealed[:step],
+        "swapped": sealed[step : 2 * step] + sealed[:step] + sealed[2 * step :],
+    }
+    path.write_bytes(changed[change])
+    with pytest.raises(TamperedError):
+        bytes_of(context, "k")
+
+
+def test_two_blobs_that_change_places_are_refused(context: Context) -> None:
+    objects.put(context, "shelf", "a", [b"a" * RECORD_BYTES])
+    objects.put(context, "shelf", "b", [b"b" * RECORD_BYTES])
+    one, other = (context.settings.data / "objects").glob("*/*")
+    first, second = one.read_bytes(), other.read_bytes()
+    one.write_bytes(second)
+    other.write_bytes(first)
+    with pytest.raises(TamperedError):
+        bytes_of(context, "a")
+
+
+def test_small_contents_that_change_places_are_refused(context: Context) -> None:
+    one, other = (objects.put(context, "shelf", key, [key.encode()]).id for key in "ab")
+    with context.database.transaction() as connection:
+        sealed = dict(connection.execute(sa.select(contents.c.id, contents.c.sealed)).all())
+        for bytes_id, content in ((one, sealed[other]), (other, sealed[one])):
+            connection.execute(sa.update(contents).where(contents.c.id == bytes_id).values(sealed=content))
+    with pytest.raises(TamperedError):
+        bytes_of(context, "a")
+    with context.database.transaction() as connection:
+        connection.execute(sa.delete(contents))
+    with pytest.raises(files.BlobGoneError):
+        bytes_of(context, "a")
+
+
+def test_a_wrong_digest_stores_nothing(context: Context) -> None:
+    objects.put(context, "shelf", "k", [b"kept"])
+    wrong = b64encode(hashlib.md5(b"other").digest()).decode()
+    with pytest.raises(DigestMismatchError):
+        objects.put(context, "shelf", "k", [b"new"], claims=claiming(MD5=wrong))
+    with pytest.raises(InvalidDigestError):
+        objects.put(context, "shelf", "k", [b"new"], claims=claiming(MD5="short"))
+    assert bytes_of(context, "k") == b"kept"
+    assert len(stored(context)) == 1
+
+
+def test_the_checksum_that_was_asked_for_is_kept(context: Context) -> None:
+    digest = b64encode(hashlib.sha256(b"abc").digest()).decode()
+    put = objects.put(context, "shelf", "k", [b"abc"], algorithm="SHA256", claims=claiming(SHA256=digest))
+    assert put.checksum is not None
+    assert put.checksum.value == digest
+    assert objects.head(context, "shelf", "k").checksum == put.checksum
+    by_default = objects.put(context, "shelf", "d", [b"123456789"]).checksum
+    assert by_default is not None
+    assert by_default.value == b64encode(bytes.fromhex("ae8b14860a799888")).decode()  # the check value of CRC-64/NVME
+
+
+def test_conditions_on_reading(context: Context) -> None:
+    put = objects.put(context, "shelf", "k", [b"abc"])
+    second = int(put.modified_at)
+    for kept in (Conditions(if_match=f'"{put.etag}"'), Conditions(if_match="*"), Conditions(if_none_match='"x"')):
+        assert objects.head(context, "shelf", "k", conditions=kept) == put
+    assert (
+        objects.head(context, "shelf", "k", conditions=Conditions(if_match="*", if_unmodified_since=second - 9)) == put
+    )
+    for refused in (Conditions(if_match='"x"'), Conditions(if_unmodified_since=second - 1)):
+        with pytest.raises(PreconditionFailedError):
+            objects.get(context, "shelf", "k", conditions=refused)
+    for known in (Conditions(if_none_match=f'"x", "{put.etag}"'), Conditions(if_modified_since=second)):
+        with pytest.raises(NotModifiedError):
+            objects.get(context, "shelf", "k", conditions=known)
+
+
+def test_conditions_on_writing(context: Context) -> None:
+    only_new = Conditions(if_none_match="*")
+    first = objects.put(context, "shelf", "k", [b"1"], conditions=only_new)
+    with pytest.raises(PreconditionFailedError):
+        objects.put(context, "shelf", "k", [b"2"], conditions=only_new)
+    objects.put(context, "shelf", "k", [b"3"], conditions=Conditions(if_match=first.etag))
+    with pytest.raises(PreconditionFailedError):
+        objects.put(context, "shelf", "k", [b"4"], conditions=Conditions(if_match=first.etag))
+    with pytest.raises(NotFoundError):
+        objects.put(context, "shelf", "none", [b"5"], conditions=Conditions(if_match=first.etag))
+    assert bytes_of(context, "k") == b"3"
+
+
+def test_of_many_who_create_one_key_one_succeeds(context: Context) -> None:
+    outcomes: list[str] = []
+
+    def create(number: int) -> None:
+        try:
+            objects.put(context, "shelf", "k", [b"%d" % number], conditions=Conditions(if_none_match="*"))
+            outcomes.append(f"{number}")
+        except PreconditionFailedError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winners = [outcome for outcome in outcomes if outcome != "refused"]
+    assert len(outcomes) == 8
+    assert len(winners) == 1
+    assert bytes_of(context, "k") == winners[0].encode()
+    assert len(stored(context)) == 1
+
+
+def test_readers_and_writers_of_one_key_see_whole_objects(context: Context) -> None:
+    objects.put(context, "shelf", "k", [b"0" * 10_000])
+    faults: list[BaseException] = []
+
+    def write(letter: bytes) -> None:
+        for size in [5_000, 50_000] * 12:  # in the database, and in a file
+            objects.put(context, "shelf", "k", [letter * size, letter * size])
+
+    def read() -> None:
+        try:
+            for _ in range(60):
+                content = bytes_of(context, "k")
+                assert content == content[:1] * len(content)
+        except (AssertionError, CloudError, TamperedError, OSError) as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in (b"a", b"b")]
+    threads += [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert len(stored(context)) == 1
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_there(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects.put(context, "shelf", "k", [b"kept"])
+
+    def refuse(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "write", refuse)
+    with pytest.raises(StorageFullError):
+        objects.put(context, "shelf", "k", [b"new" * RECORD_BYTES])
+    monkeypatch.undo()
+    assert bytes_of(context, "k") == b"kept"
+    assert len(stored(context)) == 1
+
+
+def test_a_full_database_is_told_and_leaves_what_was_there(context: Context) -> None:
+    objects.put(context, "shelf", "k", [b"kept"])
+    full_database.fill(context)
+    with pytest.raises(StorageFullError):
+        for number in range(100):
+            objects.put(context, "shelf", f"{number}", [b"x"], Description({}, {"m": "x" * 2000}))
+    full_database.make_room(context)
+    assert stored(context) == sorted(version.id for version in listings.walk(context, "shelf"))
+    assert bytes_of(context, "k") == b"kept"
+
+
+def test_a_body_that_breaks_off_stores_nothing(context: Context) -> None:
+    def broken() -> object:
+        yield b"x" * (2 * RECORD_BYTES)
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        objects.put(context, "shelf", "k", broken())  # type: ignore[arg-type]
+    assert stored(context) == []
+
+
+def test_keys_are_checked_and_never_become_paths(context: Context) -> None:
+    for key in ("../../etc/passwd", "/absolute", "a/../b", "nul\0byte", ".", "é" * 512, "line\nbreak"):
+        objects.put(context, "shelf", key, [key.encode()])
+        assert bytes_of(context, key) == key.encode()
+    with pytest.raises(objects.KeyTooLongError):
+        objects.put(context, "shelf", "é" * 513, [b""])
+    with pytest.raises(InvalidError):
+        objects.put(context, "shelf", "", [b""])
+    assert all(len(name) == 32 for name in stored(context))
+
+
+def test_a_copy_keeps_or_replaces_headers_and_metadata(context: Context) -> None:
+    objects.put(context, "shelf", "k", [b"abc"], Description({"content-type": "a/b"}, {"m": "1"}))
+    source = copies.CopySource("shelf", "k")
+    _, kept = copies.copy(context, source, "shelf", "same")
+    assert (kept.description.headers, kept.description.user_metadata) == ({"content-type": "a/b"}, {"m": "1"})
+    _, other = copies.copy(context, source, "shelf", "other", headers={}, user_metadata={"m": "2"})
+    assert (other.description, bytes_of(context, "other")) == (Description({}, {"m": "2"}), b"abc")
+    _, onto_itself = copies.copy(context, source, "shelf", "k", headers={}, user_metadata={})
+    assert (onto_itself.description.user_metadata, bytes_of(context, "k")) == ({}, b"abc")
+
+
+def test_a_sweep_removes_only_what_no_row_names(context: Context) -> None:
+    objects.put(context, "shelf", "k", [b"abc"])
+    orphan = files.new_id()
+    context.files.path(orphan).write_bytes(b"left by a crash")
+    with context.files.create() as writer:
+        writer.write(b"x" * (2 * RECORD_BYTES))  # is being written: has a file, has no row yet
+        assert objects.sweep(context) == 1
+        writer.finish()
+        assert objects.sweep(context) == 0
+    assert objects.sweep(context) == 1
+    assert bytes_of(context, "k") == b"abc"
+
+
+def test_plaintext_lies_nowhere_in_the_blobs(context: Context) -> None:
+    objects.put(context, "shelf", "k", [b"a secret sentence " * 30_000])
+    assert all(b"secret" not in path.read_bytes() for path in context.settings.data.rglob("*") if path.is_file())
+
+
+def test_an_unknown_bucket_is_told_before_an_unknown_key(context: Context) -> None:
+    for attempt in (
+        lambda: objects.put(context, "none", "k", [b""]),
+        lambda: objects.get(context, "none", "k"),
+        lambda: listings.list_page(context, "none"),
+        lambda: deletions.delete(context, "none", "k"),
+    ):
+        with pytest.raises(NotFoundError) as error:
+            attempt()
+        assert error.value.kind == "bucket"

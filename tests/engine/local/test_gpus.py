@@ -1,0 +1,104 @@
+"""Which GPUs a replica is given, and that it sees no others. The nodes are plain files: no driver is asked."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lowcloud.engine.local import gpus, isolation
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.work import Phase, Replica, Resources, StagingError, Work
+from tests.conftest import wait_for
+from tests.engine.local.test_engine import IS_LINUX_ROOT
+
+LEVELS = {"namespaces": isolation.NAMESPACES, "landlock": isolation.LANDLOCK, "process": isolation.PROCESS}
+MODES = ("strongest", *LEVELS) if sys.platform == "linux" else ("process",)
+SHOW = "echo $CUDA_VISIBLE_DEVICES; cd {nodes}; cat nvidia0 nvidia1 nvidia2 nvidia10 nvidiactl; sleep {seconds}"
+pytestmark = pytest.mark.skipif(not IS_LINUX_ROOT, reason="the nodes lie where only root can make them")
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A folder for /dev with four GPUs, outside of what replicas have of their own."""
+    folder = Path(tempfile.mkdtemp(dir="/run"))
+    folder.chmod(0o755)
+    for number in (0, 1, 2, 10):
+        (folder / f"nvidia{number}").write_text(f"node {number}\n")
+    (folder / "nvidiactl").write_text("control\n")
+    monkeypatch.setattr(gpus, "DEVICES", folder)
+    monkeypatch.setattr(gpus, "FACTS", tmp_path / "facts")
+    for number in (0, 1):
+        (tmp_path / "facts" / f"bus{number}").mkdir(parents=True)
+        facts = f"Model: \t\t NVIDIA X\nGPU UUID: \t GPU-abc{number}\nDevice Minor: \t {number}\n"
+        (tmp_path / "facts" / f"bus{number}" / "information").write_text(facts)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=MODES)
+def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
+    level = LEVELS.get(request.param)
+    if level is not None:
+        monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
+    engine = LocalEngine(tmp_path / "home" / "work", lambda _source: iter(()))
+    if level is not None and engine.isolation() != level.sentence:
+        pytest.skip(f"this machine does not allow the level {request.param!r}")
+    yield engine
+    for work_id in ("a", "b", "c"):
+        engine.remove(work_id)
+    engine.close()
+
+
+def show(work_id: str, nodes: Path, each: int, replicas: int = 1, seconds: int = 0) -> Work:
+    command = ("sh", "-c", SHOW.format(nodes=nodes, seconds=seconds))
+    return Work(work_id, command, (Replica(),) * replicas, Resources(1, 1 << 28, each))
+
+
+def said(engine: LocalEngine, work_id: str, count: int, replica: int = 0) -> list[str]:
+    """What a replica printed, of which `count` lines name no node that it may not open."""
+
+    def lines() -> list[str]:
+        return [line.text for line in engine.logs(work_id, replica, 0).lines if "Permission denied" not in line.text]
+
+    wait_for(lambda: len(lines()) >= count)
+    return lines()
+
+
+def test_a_replica_sees_the_gpus_that_it_was_given_and_no_others(engine: LocalEngine, nodes: Path) -> None:
+    engine.start(show("a", nodes, each=1, replicas=2, seconds=60))
+    engine.start(show("b", nodes, each=0, seconds=60))
+    first, second, without = (said(engine, *which) for which in (("a", 3), ("a", 3, 1), ("b", 2)))
+    if engine.isolation().startswith("Replicas are ordinary"):
+        assert (first[0], second[0], without[0]) == ("GPU-abc0", "GPU-abc1", "")
+        return
+    assert first[1:] == ["node 0", "control"]
+    assert second[1:] == ["node 1", "control"]
+    assert without == ["", "control"]
+    names = ["0", "0"] if "/opt/ml" in engine.isolation() else ["GPU-abc0", "GPU-abc1"]
+    assert [first[0], second[0]] == names
+
+
+def test_gpus_stay_given_over_a_restart_and_are_free_when_their_program_ends(nodes: Path, tmp_path: Path) -> None:
+    def make() -> LocalEngine:
+        return LocalEngine(tmp_path / "home" / "work", lambda _source: iter(()))
+
+    engine = make()
+    engine.start(show("a", nodes, each=3, seconds=60))
+    assert said(engine, "a", 5)[0] == "0,1,2"
+    engine.close()
+    engine = make()
+    with pytest.raises(StagingError, match="needs 2 GPUs, and this machine has 4, of which 1 are free"):
+        engine.start(show("b", nodes, each=1, replicas=2))
+    engine.start(show("c", nodes, each=1))
+    assert said(engine, "c", 3)[1:] == ["node 10", "control"]
+    engine.stop("a", 0)
+    wait_for(lambda: engine.status("a")[0].phase == Phase.EXITED)
+    engine.start(show("b", nodes, each=1, replicas=2))
+    assert said(engine, "b", 3)[1:] == ["node 0", "control"]
+    assert said(engine, "b", 3, 1)[1:] == ["node 1", "control"]
+    for work_id in ("a", "b", "c"):
+        engine.remove(work_id)
+    engine.close()

@@ -1,0 +1,330 @@
+"""Reading training channels: every format to the same table, and every fault named with its place and remedy."""
+
+import gzip
+import io
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.formats import csv, framing, recordio
+from lowcloud.runtime.formats.channel import ChannelReader, check_finite
+from lowcloud.runtime.formats.table import Table
+from tests.support.recordio import encode_table
+
+X = np.random.default_rng(0).standard_normal((500, 7)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(np.float64)
+
+
+def channel(folder: Path, content_type: str | None = None, **files: bytes | str) -> ChannelReader:
+    place = folder / "train"
+    place.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (place / name.replace("_", ".")).write_bytes(content.encode() if isinstance(content, str) else content)
+    return ChannelReader("train", place, content_type)
+
+
+def as_csv(x: np.ndarray, y: np.ndarray) -> bytes:
+    rows = ([repr(float(label)), *(str(value) for value in row)] for row, label in zip(x, y, strict=True))
+    return "".join(",".join(row) + "\n" for row in rows).encode()
+
+
+def as_recordio(x: np.ndarray, y: np.ndarray) -> bytes:
+    return encode_table(x, y.astype(np.float32))
+
+
+def as_parquet(x: np.ndarray, y: np.ndarray, path: Path) -> bytes:
+    polars.DataFrame({"label": y} | {f"f{i}": x[:, i] for i in range(x.shape[1])}).write_parquet(path)
+    return path.read_bytes()
+
+
+def same(table: Table, x: np.ndarray = X, y: np.ndarray = Y) -> bool:
+    return bool((table.features == x).all() and (table.labels == y).all() and table.features.dtype == np.float32)
+
+
+def fault(reader: ChannelReader, feature_dim: int | None = None) -> str:
+    with pytest.raises(ClientError) as caught:
+        check_finite(reader.read(feature_dim), reader)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("form", ["csv", "recordio", "parquet"])
+def test_every_format_is_found_by_its_content(tmp_path: Path, form: str, packed: bool) -> None:
+    content = {
+        "csv": as_csv(X, Y),
+        "recordio": as_recordio(X, Y),
+        "parquet": as_parquet(X, Y, tmp_path / "any"),
+    }[form]
+    assert same(channel(tmp_path, a=gzip.compress(content) if packed else content).read())
+
+
+@pytest.mark.parametrize("kind", ["text/csv", "text/csv;label_size=1", "text/csv; charset=utf-8", "TEXT/CSV"])
+def test_a_declared_content_type_is_taken(tmp_path: Path, kind: str) -> None:
+    assert same(channel(tmp_path, kind, a=as_csv(X, Y)).read(7))
+
+
+def test_files_are_read_in_order_of_their_names_from_folders_too(tmp_path: Path) -> None:
+    reader = channel(tmp_path, b=as_csv(X[300:], Y[300:]), empty=b"", **{"a": as_csv(X[:100], Y[:100])})
+    (reader.folder / "a2").mkdir()
+    (reader.folder / "a2" / "part").write_bytes(as_recordio(X[100:300], Y[100:300]))
+    assert same(reader.read())
+
+
+def test_big_files_and_small_ones_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv, "SMALL_BYTES", 0)
+    monkeypatch.setattr(csv, "CHUNK_BYTES", 3000)
+    content = as_csv(X, Y)
+    assert same(channel(tmp_path, a=content).read())
+    assert same(channel(tmp_path, a=gzip.compress(content)).read())
+    assert same(channel(tmp_path, a=content.rstrip(b"\n")).read())
+    assert same(channel(tmp_path, a=content.replace(b"\n", b"\r\n")).read())
+    assert same(channel(tmp_path, a=content.replace(b"\n", b"\n\n", 3)).read())
+
+
+@settings(deadline=None, max_examples=60)
+@given(arrays(np.float32, (9, 3), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)), st.booleans())
+def test_any_finite_numbers_survive_csv_and_recordio(
+    tmp_path_factory: pytest.TempPathFactory, x: np.ndarray, fast: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("channel")
+    before = csv.SMALL_BYTES
+    csv.SMALL_BYTES = 0 if fast else before
+    try:
+        assert same(channel(folder, a=as_csv(x, x[:, 0].astype(float))).read(), x, x[:, 0])
+        assert same(channel(folder, a=as_recordio(x, x[:, 0])).read(), x, x[:, 0])
+    finally:
+        csv.SMALL_BYTES = before
+
+
+def in_the_middle(line: str) -> bytes:
+    lines = as_csv(X, Y).splitlines()
+    lines[249] = line.encode()
+    return b"\n".join(lines)
+
+
+FAULTS = {
+    "1,2,3": ("train/a, line 250 has 3 columns where 8 were expected", "same number of columns"),
+    "1,1,1,1,1,1,1,1,1": ("train/a, line 250 has 9 columns where 8", "same number of columns"),
+    "1,2,3,red,5,6,7,8": ("train/a, line 250, column 4: 'red' is not a number", "Encode text"),
+    "1,2,3,1_0,5,6,7,8": ("train/a, line 250, column 4: '1_0' is not a number", "Encode text"),
+    "1,2,3,,5,6,7,8": ("train/a, line 250, column 4 is empty", "fill the value in"),
+    "1,2,3,NaN,5,6,7,8": ("train/a, line 250, column 4: NaN is not a finite number", "Remove the row"),
+    "1,2,3,inf,5,6,7,8": ("train/a, line 250, column 4: inf is not a finite number", "Remove the row"),
+    "1,2,3,1e60,5,6,7,8": ("train/a, line 250: feature 3 is not a finite number", "Remove the row"),
+}
+
+
+@pytest.mark.parametrize("is_big", [False, True])
+@pytest.mark.parametrize("line", FAULTS)
+def test_a_bad_csv_line_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, is_big: bool) -> None:
+    if is_big:
+        monkeypatch.setattr(csv, "SMALL_BYTES", 0)
+        monkeypatch.setattr(csv, "CHUNK_BYTES", 3000)
+    message = fault(channel(tmp_path, a=in_the_middle(line)))
+    place, remedy = FAULTS[line]
+    assert message.startswith(place)
+    assert remedy in message
+
+
+def test_a_header_is_recognised(tmp_path: Path) -> None:
+    message = fault(channel(tmp_path, a=b"label,a,b\n1,2,3\n"))
+    assert message.startswith("train/a, line 1 looks like a header ('label,a,b')")
+    assert "remove the first line" in message
+
+
+def test_another_separator_is_recognised(tmp_path: Path) -> None:
+    assert "Separate the columns by commas" in fault(channel(tmp_path, a=b"1;2;3\n1;2;3\n"))
+
+
+def test_a_single_column_has_no_features(tmp_path: Path) -> None:
+    assert "needs a label and at least one feature" in fault(channel(tmp_path, a=b"1\n2\n"))
+
+
+def test_another_feature_dim_is_named_with_the_right_one(tmp_path: Path) -> None:
+    for content in (as_csv(X, Y), as_recordio(X, Y), as_parquet(X, Y, tmp_path / "any")):
+        message = fault(channel(tmp_path, a=content), feature_dim=10)
+        assert "7 features, but feature_dim is 10. Set feature_dim to 7" in message
+
+
+def test_a_missing_channel_is_named_and_those_that_are_there(tmp_path: Path) -> None:
+    missing = ChannelReader("train", tmp_path / "train")
+    assert fault(missing).startswith("Channel train is missing. Pass it to fit()")
+    (tmp_path / "training").mkdir()
+    assert fault(missing).startswith("Channel train is missing. The job has 'training' only.")
+
+
+def test_bytes_that_are_no_table_are_refused(tmp_path: Path) -> None:
+    assert "none of text/csv, application/x-recordio-protobuf" in fault(channel(tmp_path, a=b"\x89PNG\r\n\0\0\0"))
+    assert "is not text" in fault(channel(tmp_path, a=b"1,2,\xff\n"))
+
+
+def test_unknown_and_unlabelled_content_types_are_refused(tmp_path: Path) -> None:
+    assert "Use one of text/csv" in fault(channel(tmp_path, "image/png", a=b"1,2\n"))
+    assert "label in the first column" in fault(channel(tmp_path, "text/csv;label_size=0", a=b"1,2\n"))
+
+
+def test_a_cut_gzip_file_is_refused(tmp_path: Path) -> None:
+    assert "not a whole gzip file" in fault(channel(tmp_path, a=gzip.compress(as_csv(X, Y))[:-20]))
+
+
+def test_a_truncated_record_names_its_offset(tmp_path: Path) -> None:
+    content = as_recordio(X, Y)
+    length = len(content) // 500
+    message = fault(channel(tmp_path, a=content[: -length // 2]))
+    assert message.startswith(f"train/a, record 500 at byte {499 * length}: the record says")
+    assert "truncated" in message
+
+
+def test_bytes_between_records_name_their_offset(tmp_path: Path) -> None:
+    content = as_recordio(X, Y)
+    length = len(content) // 500
+    message = fault(channel(tmp_path, a=content[: 7 * length] + b"rubbish!" + content[7 * length :]))
+    assert message.startswith(f"train/a, record 8 at byte {7 * length}: no record starts here")
+
+
+def test_a_record_of_another_width_is_named(tmp_path: Path) -> None:
+    content = as_recordio(X[:50], Y[:50]) + as_recordio(X[:1, :5], Y[:1])
+    assert "record 51 at byte" in fault(channel(tmp_path, a=content))
+
+
+def test_a_record_without_label_is_named(tmp_path: Path) -> None:
+    content = as_recordio(X[:3], Y[:3]) + encode_table(X[:1], None)
+    assert "record 4 at byte" in fault(channel(tmp_path, a=content))
+
+
+def test_a_nan_in_a_record_is_named(tmp_path: Path) -> None:
+    x = X.copy()
+    x[41, 2] = np.nan
+    assert fault(channel(tmp_path, a=as_recordio(x, Y))).startswith(
+        "train/a, record 42: feature 3 is not a finite number"
+    )
+
+
+def tensor(number: int, values: bytes, keys: list[int] | None = None, shape: int | None = None) -> bytes:
+    parts = recordio._delimited(1, values)
+    if keys is not None:
+        parts += recordio._delimited(2, b"".join(map(recordio._varint_bytes, keys)))
+    if shape is not None:
+        parts += recordio._delimited(3, recordio._varint_bytes(shape))
+    return recordio._delimited(2, recordio._delimited(number, parts))
+
+
+def record(features: bytes, label: bytes) -> bytes:
+    name = recordio._delimited(1, b"values")
+    return framing.frame(recordio._delimited(1, name + features) + recordio._delimited(2, name + label))
+
+
+def test_sparse_float64_and_int32_records_are_read(tmp_path: Path) -> None:
+    one = tensor(7, recordio._varint_bytes(1))
+    sparse = record(tensor(2, np.array([1.5, -2], "<f4").tobytes(), [0, 300], 1000), one)
+    dense = record(tensor(3, np.arange(1000, dtype="<f8").tobytes()), tensor(3, np.array([0.0]).tobytes()))
+    negative = tensor(7, b"\xff" * 9 + b"\x01" + recordio._varint_bytes(5), [1, 999], 1000)
+    table = channel(tmp_path, a=sparse + dense * 3 + record(negative, one)).read()
+    assert table.features.shape == (5, 1000)
+    assert table.features[0, [0, 300, 999]].tolist() == [1.5, -2, 0]
+    assert (table.features[1] == np.arange(1000)).all()
+    assert table.features[4, [1, 999]].tolist() == [-1, 5]
+    assert table.labels.tolist() == [1, 0, 0, 0, 1]
+
+
+def test_sparse_records_without_a_length_need_feature_dim(tmp_path: Path) -> None:
+    content = record(tensor(2, np.array([1.5], "<f4").tobytes(), [3]), tensor(2, np.array([1], "<f4").tobytes()))
+    assert "Set the hyperparameter feature_dim" in fault(channel(tmp_path, a=content))
+    assert channel(tmp_path, a=content).read(6).features.tolist() == [[0, 0, 0, 1.5, 0, 0]]
+    assert "each below 3" in fault(channel(tmp_path, a=content), 3)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=200), st.integers(0, 300), st.integers(0, 255))
+def test_damaged_records_are_refused_and_never_crash(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes, place: int, byte: int
+) -> None:
+    content = bytearray(as_recordio(X[:6], Y[:6]))
+    content[place] = byte
+    reader = channel(tmp_path_factory.mktemp("channel"), "application/x-recordio-protobuf", a=bytes(content) + noise)
+    try:
+        reader.read()
+    except ClientError as error:
+        assert str(error).startswith("train/a, record")
+
+
+def test_parquet_faults_name_the_column(tmp_path: Path) -> None:
+    place = tmp_path / "any"
+    polars.DataFrame({"label": [1.0, 2], "colour": ["red", "blue"]}).write_parquet(place)
+    assert "column 'colour' holds String" in fault(channel(tmp_path, a=place.read_bytes()))
+    polars.DataFrame({"label": [1.0, 2], "size": [1, None]}).write_parquet(place)
+    assert "train/a, row 2, column 'size' is empty" in fault(channel(tmp_path, a=place.read_bytes()))
+    assert "cannot be read as parquet" in fault(channel(tmp_path, a=place.read_bytes()[:-30]))
+
+
+def test_blank_lines_hold_no_rows(tmp_path: Path) -> None:
+    assert len(channel(tmp_path, a=b"\n  \n\n").read()) == 0
+    assert channel(tmp_path, a=b"\n1,2\n\n3,4\n\n").read().labels.tolist() == [1, 3]
+    assert "train/a, line 4, column 2: 'x' is not a number" in fault(channel(tmp_path, a=b"\n1,2\n\n3,x\n\n"))
+
+
+def outcome(folder: Path, content: bytes) -> object:
+    try:
+        table = channel(folder, "text/csv", a=content).read()
+        return table.features.tolist(), table.labels.tolist()
+    except ClientError:
+        return "refused"
+
+
+@settings(deadline=None, max_examples=1500)
+@given(st.lists(st.text('0179.,-+eE \t\r[]{}:"9e-307,', max_size=12), min_size=1, max_size=4), st.integers(0, 3))
+def test_the_fast_way_takes_nothing_that_the_exact_way_refuses(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], good: int
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    content = "\n".join(["1,7"] * good + lines).encode()
+    fast = outcome(folder, content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv, "_read_fast", lambda *_: None)
+        assert fast == outcome(folder, content)
+
+
+def test_an_integer_of_many_digits_is_a_number_like_any_other(tmp_path: Path) -> None:
+    table = channel(tmp_path, a="1,100000000000000000000\n0,2\n").read()
+    assert table.features[:, 0].tolist() == [np.float32(1e20), 2.0]
+
+
+@given(
+    arrays(np.float32, (12, 3), elements=st.none().map(lambda _: np.nan) | st.floats(-9, 9, width=32)),
+    st.sampled_from([",", ";", "\t", "|"]),
+    st.sampled_from(["", "nan", " "]),
+    st.sampled_from(["\n", "\r\n"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_empty_cells_are_missing_where_a_table_knows_missing_values(x, delimiter, empty, end) -> None:
+    rows = [[i % 2, *(empty if np.isnan(value) else repr(float(value)) for value in row)] for i, row in enumerate(x)]
+    text = "".join(delimiter.join(map(str, row)) + end for row in rows)
+    table = Table(empty=np.nan)
+    csv.read(io.BytesIO(text.encode()), "train/a", table, other_delimiters=b";\t|")
+    np.testing.assert_array_equal(table.features, x)
+    assert table.labels.tolist() == [i % 2 for i in range(12)]
+
+
+def test_many_rows_with_empty_cells_are_read_fast_and_right(tmp_path: Path) -> None:
+    x = np.where(np.random.default_rng(0).random((40_000, 4)) < 0.3, np.nan, 1.5).astype(np.float32)
+    lines = ("1," + ",".join("" if np.isnan(value) else "1.5" for value in row) for row in x)
+    table = Table(empty=np.nan)
+    csv.read(io.BytesIO(("\n".join(lines) + "\n").encode()), "train/a", table)
+    np.testing.assert_array_equal(table.features, x)
+
+
+def test_a_pipe_is_read_as_a_file_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train_0")
+    writer = threading.Thread(target=(tmp_path / "train_0").write_bytes, args=(as_csv(X, Y),))
+    writer.start()
+    table = ChannelReader("train", tmp_path / "train", is_piped=True).read()
+    writer.join()
+    assert same(table)

@@ -1,0 +1,185 @@
+"""Models behind users' inference scripts answer as SageMaker's inference toolkits do."""
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import skops.io
+from sklearn.tree import DecisionTreeClassifier
+
+from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, arrays
+from lowcloud.runtime.serving import script_model
+from tests.runtime.serving.test_serve import UnixConnection, launch
+
+SUM = """
+class Model:
+    def predict(self, rows):
+        assert str(rows.dtype) in ("float32", "int64", "float64")
+        return rows.sum(axis=1)
+def model_fn(folder):
+    return Model()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    (tmp_path / "model/code").mkdir(parents=True)
+    (tmp_path / "code").mkdir()
+    for name in ("SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY", "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SM_MODEL_DIR", "")
+    before = list(sys.path)
+    yield tmp_path / "model"
+    sys.path[:] = before
+    for name in ("inference", "serve_it", "beside"):
+        sys.modules.pop(name, None)
+
+
+def load(folder: Path, script: str, name: str = "inference.py") -> script_model.ScriptModel:
+    (folder / "code" / name).write_text(script)
+    return script_model.load(folder)
+
+
+def test_csv_json_and_npy_are_read_and_written_where_the_script_does_not(folder: Path) -> None:
+    model = load(folder, SUM)
+    assert model.answer(b"1,2\n3,4\n", "text/csv", "application/json") == (b"[3.0, 7.0]", "application/json")
+    assert model.answer(b"1,2", "text/csv; charset=utf-8", "text/csv") == (b"3.0\n", "text/csv")
+    assert model.answer(b"[[1,2]]", "application/json", "*/*") == (b"[3.0]", "application/json")
+    packed = io.BytesIO()
+    np.save(packed, np.array([[1, 2], [3, 4]]))
+    body, kind = model.answer(packed.getvalue(), "application/x-npy", "application/x-npy")
+    assert kind == "application/x-npy"
+    assert np.load(io.BytesIO(body)).tolist() == [3, 7]
+
+
+def test_each_function_of_the_script_counts(folder: Path) -> None:
+    model = load(
+        folder,
+        "import json\n"
+        "def model_fn(folder): return 10\n"
+        "def input_fn(body, kind): assert isinstance(body, str); return json.loads(body)['x'], kind\n"
+        "def predict_fn(data, model): return data[0] * model, data[1]\n"
+        "def output_fn(answer, accept): return json.dumps(answer), 'application/mine'\n",
+    )
+    body, kind = model.answer(b'{"x": 2}', "application/json", "text/csv")
+    assert (json.loads(body), kind) == ([20, "application/json"], "application/mine")
+
+
+def test_transform_fn_stands_for_all(folder: Path) -> None:
+    script = "def model_fn(folder): return 1\ndef transform_fn(model, body, kind, accept): return body[::-1], accept\n"
+    assert load(folder, script).answer(b"ab", "application/octet-stream", "text/plain") == (b"ba", "text/plain")
+
+
+def test_transform_fn_beside_what_it_stands_for_is_refused(folder: Path) -> None:
+    with pytest.raises(ClientError, match="transform_fn"):
+        load(folder, SUM + "def transform_fn(m, b, k, a): pass\ndef predict_fn(d, m): pass\n")
+
+
+def test_a_function_that_wants_the_toolkits_context_gets_none(folder: Path) -> None:
+    model = load(folder, "def model_fn(folder, context): return 1\ndef predict_fn(d, m, context=None): return [m]\n")
+    assert model.answer(b"[]", "application/json", "application/json")[0] == b"[1]"
+
+
+def test_the_script_may_lie_in_the_laid_source_archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGEMAKER_PROGRAM", "serve_it.py")
+    monkeypatch.setenv("SAGEMAKER_SUBMIT_DIRECTORY", "s3://bucket/source.tar.gz")
+    (folder.parent / "code/beside.py").write_text("WORD = 'beside'")
+    (folder.parent / "code/serve_it.py").write_text("import beside\ndef model_fn(f): return beside.WORD\n" + PREDICT)
+    assert script_model.load(folder).answer(b"[]", "application/json", "application/json")[0] == b'"beside"'
+
+
+PREDICT = "def predict_fn(data, model): return model\n"
+
+
+def test_the_model_folder_is_where_model_fn_looks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGEMAKER_SUBMIT_DIRECTORY", "/opt/ml/model/code")
+    (folder / "weights").write_text("7")
+    model = load(folder, "import pathlib\ndef model_fn(f): return pathlib.Path(f, 'weights').read_text()\n" + PREDICT)
+    assert model.answer(b"[]", "application/json", "application/json")[0] == b'"7"'
+
+
+def test_a_script_that_is_not_there_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGEMAKER_PROGRAM", "serve_it.py")
+    (folder / "code/other.py").write_text("")
+    with pytest.raises(ClientError, match=r"'serve_it.py' is not in the source archive; it holds: other.py"):
+        script_model.load(folder)
+
+
+def test_a_model_that_nothing_says_how_to_load_is_refused(folder: Path) -> None:
+    (folder / "model.bin").write_bytes(b"")
+    with pytest.raises(ClientError, match=r"no model_fn.*model.bin"):
+        load(folder, "")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "accept", "refusal"),
+    [
+        (b"1,2", "text/strange", "text/csv", UnsupportedMediaTypeError),
+        (b"1,2", "text/csv", "text/strange", NotAcceptableError),
+        (b"{", "application/json", "text/csv", BadRequestError),
+        (b"no array", "application/x-npy", "text/csv", BadRequestError),
+        (b"\xff", "text/csv", "text/csv", BadRequestError),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_refused(
+    folder: Path, body: bytes, content_type: str, accept: str, refusal: type[Exception]
+) -> None:
+    with pytest.raises(refusal):
+        load(folder, SUM).answer(body, content_type, accept)
+
+
+def test_an_array_of_objects_is_never_unpickled() -> None:
+    packed = io.BytesIO()
+    np.save(packed, np.array([{}]), allow_pickle=True)
+    with pytest.raises(BadRequestError):
+        arrays.decode(packed.getvalue(), arrays.NPY)
+
+
+def test_a_booster_is_loaded_and_asked_without_a_script(folder: Path) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    rows = np.array([[0.0], [1.0]] * 8)
+    booster = xgboost.train({"objective": "reg:squarederror"}, xgboost.DMatrix(rows, rows[:, 0]), 5)
+    booster.save_model(str(folder / "xgboost-model.json"))
+    (folder / "xgboost-model.json").rename(folder / "xgboost-model")
+    model = script_model.load(folder)
+    expected = booster.predict(xgboost.DMatrix(rows[:2])).tolist()
+    assert json.loads(model.answer(b"0\n1\n", "text/csv", "application/json")[0]) == expected
+    assert json.loads(model.answer(b"0 0:0\n0 0:1\n", "text/libsvm", "application/json")[0]) == expected
+
+
+def test_a_script_is_served_as_a_process_of_its_own(folder: Path, tmp_path: Path) -> None:
+    (folder / "code/inference.py").write_text(SUM)
+    path = str(tmp_path / "http")
+    server = launch(
+        [sys.executable, "-m", "lowcloud.runtime.serving.serve", "script"],
+        path,
+        {"SAGEMAKER_BASE_DIR": str(folder.parent), "LOWCLOUD_SOCKET": path, "SM_MODEL_DIR": str(folder)},
+    )
+    try:
+        connection = UnixConnection(path)
+        connection.request("POST", "/invocations", b"1,2\n3,4\n", {"Content-Type": "text/csv", "Accept": "text/csv"})
+        assert connection.getresponse().read() == b"3.0\n7.0\n"
+    finally:
+        server.process.terminate()
+        server.process.wait(timeout=20)
+
+
+@pytest.mark.parametrize("ending", ["joblib", "skops"])
+def test_a_model_of_scikit_learn_is_loaded_and_asked_without_a_script(folder: Path, ending: str) -> None:
+    rows, labels = np.array([[0.0], [1.0], [2.0]]), [0, 1, 1]
+    model = DecisionTreeClassifier().fit(rows, labels)
+    keep = joblib.dump if ending == "joblib" else skops.io.dump
+    keep(model, folder / f"model.{ending}")
+    body, kind = load(folder, "").answer(b"0\n2\n", "text/csv", "application/json")
+    assert (body, kind) == (b"[0, 1]", "application/json")
+
+
+def test_a_script_that_ends_when_it_is_imported_is_told_where_its_training_belongs(folder: Path) -> None:
+    with pytest.raises(ClientError, match=r"ended with 2 when it was imported. What trains belongs below"):
+        load(folder, "import argparse\nargparse.ArgumentParser().error('unrecognized arguments')\n")

@@ -1,0 +1,87 @@
+"""Which cloud the short way works with, and how a job is shown in a terminal and in a notebook."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lowcloud
+from lowcloud.sdk.reports import html, text
+from tests.support.running import RunningCloud
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import lowcloud
+job = lowcloud.train(lambda data: len, "data.txt", quiet=True)
+print(job.status, job.deploy().predict([[1], [2]]))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A user's folder: data, and a program that trains on it."""
+    (tmp_path / "data.txt").write_text("x")
+    (tmp_path / "program.py").write_text(PROGRAM)
+    return tmp_path
+
+
+def test_a_cloud_is_started_where_none_runs(folder):
+    cloud = RunningCloud(folder / "home")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    try:
+        done = subprocess.run(
+            [sys.executable, "program.py"],
+            cwd=folder,
+            env={**kept, "LOWCLOUD_HOME": str(cloud.home), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.stdout == "Completed 2\n", done.stderr
+    finally:
+        cloud.down()
+
+
+def test_a_wired_program_works_with_its_own_keys(running_cloud: RunningCloud, folder):
+    done = running_cloud.cli("run", sys.executable, "program.py", cwd=folder, PYTHONPATH=str(ROOT), check=False)
+    assert done.stdout == "Completed 2\n", done.stderr
+
+
+def test_a_home_that_is_none_is_told(monkeypatch, tmp_path):
+    (tmp_path / "something").write_text("else")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with pytest.raises(lowcloud.CloudUnreachable, match="is no home of Lowcloud"):
+        lowcloud.job("any", home=tmp_path)
+
+
+def test_a_terminal_shows_one_line_that_ends_with_the_result(running_cloud: RunningCloud, folder):
+    (folder / "train.py").write_text("for step in range(200): print('step', step)\n")
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lowcloud.cli", "train", "train.py", "data.txt", "--name", "shown"],
+        cwd=folder,
+        env={**os.environ, "LOWCLOUD_HOME": str(running_cloud.home), "TERM": "xterm", "PYTHONPATH": str(ROOT)},
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    printed = b""
+    try:
+        while chunk := os.read(leader, 65536):
+            printed += chunk
+    except OSError:  # how Linux says that the other side is closed
+        pass
+    assert process.wait(60) == 0, printed.decode()
+    assert b"shown completed after" in printed
+    assert printed.count(b"step ") < 100, "of 200 lines only the last at a time is shown"
+
+
+def test_facts_are_lines_of_text_and_rows_of_a_table():
+    facts = {"job": "a<b", "metrics": {"loss": 0.123456, "rows": 3}}
+    assert text(facts) == "job      a<b\nmetrics  loss=0.1235, rows=3"
+    assert "a&lt;b</td></tr>" in html(facts)
+    assert html(facts).startswith("<table><tr><th")

@@ -1,0 +1,119 @@
+"""Several processes that serve one home: replaced when they end, gone with their parent, of one mind on every key."""
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lowcloud.home import server_process as servers
+from tests.support.running import RunningCloud, wait_for
+
+WORKERS = 3
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
+    made = RunningCloud(tmp_path / "home")
+    made.cli("up", "--detach", "--port", "0", "--workers", str(WORKERS))
+    yield made
+    if servers.find_running(made.home):
+        made.down()
+
+
+def parent_of(cloud: RunningCloud) -> int:
+    running = servers.find_running(cloud.home)
+    assert running is not None
+    return running.pid
+
+
+def crew_of(parent: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def complete_crew(parent: int) -> list[int]:
+    crew = crew_of(parent)
+    return crew if len(crew) == WORKERS else []
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_one_that_is_killed_is_replaced_and_nothing_acknowledged_is_lost(cloud: RunningCloud) -> None:
+    parent = parent_of(cloud)
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="shelf")
+    kept = []
+    for number in range(6):
+        crew = wait_for(lambda: complete_crew(parent))
+        os.kill(crew[number % WORKERS], signal.SIGKILL)
+        for attempt in range(20):
+            key = f"{number}/{attempt}"
+            try:
+                s3.put_object(Bucket="shelf", Key=key, Body=key.encode())
+            except (BotoCoreError, ClientError):
+                continue  # it was not acknowledged
+            kept.append(key)
+    assert kept
+    wait_for(lambda: complete_crew(parent))
+    for key in kept:
+        assert s3.get_object(Bucket="shelf", Key=key)["Body"].read() == key.encode()
+
+
+def test_all_end_with_their_parent_however_it_ends(cloud: RunningCloud) -> None:
+    parent = parent_of(cloud)
+    crew = wait_for(lambda: complete_crew(parent))
+    os.kill(parent, signal.SIGKILL)
+    wait_for(lambda: not any(map(is_alive, crew)))
+    assert servers.wait_until_gone(cloud.home, 10)
+    cloud.cli("up", "--detach", "--port", "0", "--workers", str(WORKERS))
+    crew = wait_for(lambda: complete_crew(parent_of(cloud)))
+    cloud.down()
+    assert not any(map(is_alive, crew))
+
+
+def test_of_many_who_create_one_key_through_all_of_them_one_succeeds(cloud: RunningCloud) -> None:
+    cloud.client("s3").create_bucket(Bucket="shelf")
+    clients = [cloud.client("s3") for _ in range(12)]  # each with a connection of its own, dealt to any process
+
+    def create(number: int, key: str) -> bool:
+        try:
+            clients[number].put_object(Bucket="shelf", Key=key, Body=b"%d" % number, IfNoneMatch="*")
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "PreconditionFailed"
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(clients)) as threads:
+        for key in ("a", "b", "c", "d", "e"):
+            won = list(threads.map(lambda number, key=key: create(number, key), range(len(clients))))
+            assert sum(won) == 1
+            seen = {client.get_object(Bucket="shelf", Key=key)["Body"].read() for client in clients}
+            assert seen == {b"%d" % won.index(True)}
+
+
+def test_a_write_through_one_is_seen_through_all(cloud: RunningCloud) -> None:
+    cloud.client("s3").create_bucket(Bucket="shelf")
+    clients = [cloud.client("s3") for _ in range(9)]
+    for number, writer in enumerate(clients):
+        key = f"{number}"
+        writer.put_object(Bucket="shelf", Key=key, Body=b"x" * 100_000 * (number % 2) + b"y")
+        for reader in clients:
+            assert key in [item["Key"] for item in reader.list_objects_v2(Bucket="shelf")["Contents"]]
+            assert reader.get_object(Bucket="shelf", Key=key)["Body"].read()[-1:] == b"y"
+        writer.delete_object(Bucket="shelf", Key=key)
+        assert all("Contents" not in reader.list_objects_v2(Bucket="shelf") for reader in clients)
+
+
+def test_one_that_does_not_end_is_ended(cloud: RunningCloud) -> None:
+    crew = wait_for(lambda: complete_crew(parent_of(cloud)))
+    os.kill(crew[1], signal.SIGSTOP)
+    cloud.down()
+    assert not any(map(is_alive, crew))

@@ -1,0 +1,329 @@
+"""What only PostgreSQL can do wrong: refuse a start, restart under a server, fail a commit."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count as count_up
+
+import pytest
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.exc import DBAPIError
+
+from lowcloud.core.errors import StorageUnavailableError
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.failures import faults_told
+from lowcloud.core.storage.objects import deletions, listings, objects
+from lowcloud.store.db import postgresql
+from lowcloud.store.db.backend import UnusableStoreError
+from lowcloud.store.db.database import Database
+from lowcloud.store.db.prepared import Prepared
+from lowcloud.store.db.tables import buckets as bucket_rows
+from lowcloud.store.db.tables import metadata
+from tests.conftest import make_context, wait_for
+from tests.support.postgres import PASSWORD, start_server
+
+COUNT = select(func.count()).select_from(bucket_rows)
+LOOK = Prepared(select(bucket_rows.c.name).where(bucket_rows.c.name == bindparam("called")))
+
+
+@pytest.fixture
+def own_server():
+    """A server that a test may stop."""
+    server = start_server()
+    yield server
+    server.remove()
+
+
+def add(name):
+    def change(connection):
+        connection.execute(bucket_rows.insert().values(name=name, region="here", created_at=1.0))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://lowcloud:{password}@127.0.0.1:1/postgres", "Check that the server runs"),
+        ("postgresql://lowcloud:wrong-word@127.0.0.1:{port}/postgres", "Check the user and the password"),
+        ("postgresql://lowcloud@127.0.0.1:{port}/postgres", r"LOWCLOUD_DATABASE.*pgpass"),
+        ("postgresql://lowcloud:{password}@127.0.0.1:{port}/nowhere", "Create it, or name another"),
+        ("postgresql://nobody-here@/postgres?host={folder}&port={port}", "Create it, or name another"),
+        ("no address", r"write postgresql://USER@HOST/NAME"),
+    ],
+)
+def test_why_a_database_cannot_be_used_is_told_without_its_password(postgres, monkeypatch, url, said):
+    monkeypatch.setenv("PGPASSFILE", "/nonexistent")
+    with pytest.raises(UnusableStoreError, match=said) as caught:
+        Database(url.format(password=PASSWORD, port=postgres.port, folder=postgres.folder))
+    assert PASSWORD not in str(caught.value)
+    assert "wrong-word" not in str(caught.value)
+
+
+def test_a_user_who_may_not_make_tables_is_told_what_to_grant(postgres):
+    name = postgres.new_database().split("?")[0].rpartition("/")[2]
+    postgres.execute(f"CREATE ROLE guest{name} LOGIN")
+    with pytest.raises(UnusableStoreError, match=r"permission denied for schema public.*grant it CREATE"):
+        Database(postgres.url(name).replace("lowcloud@", f"guest{name}@"))
+
+
+def test_every_spelling_of_an_address_is_taken(postgres):
+    plain = postgres.new_database()
+    for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
+        Database(plain.replace("postgresql", scheme)).close()
+
+
+def test_a_missing_driver_is_named(postgres):
+    program = f"""
+import sys
+sys.modules["psycopg"] = None
+from lowcloud.store.database import Database
+Database({postgres.url()!r})
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "pip install 'lowcloud[postgresql]'" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0", "server_encoding = LATIN1"),
+        ("", "default_transaction_read_only = on"),
+    ],
+)
+def test_a_database_that_cannot_keep_what_it_is_given_is_refused(postgres, option, said):
+    url = postgres.new_database(option)
+    name = url.split("?")[0].rpartition("/")[2]
+    if not option:
+        postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with pytest.raises(UnusableStoreError, match=said):
+        Database(url)
+
+
+def test_a_server_that_syncs_nothing_is_refused_and_commits_are_made_synchronous(own_server):
+    url = own_server.new_database()
+    own_server.execute("ALTER ROLE lowcloud SET synchronous_commit = off")
+    database = Database(url)
+    with database.transaction() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+    database.close()
+    own_server.stop(signal.SIGINT)
+    own_server.start("-c", "fsync=off")
+    with pytest.raises(UnusableStoreError, match="fsync = off"):
+        Database(url)
+
+
+def test_columns_are_as_wide_as_sqlites_ordered_by_bytes_and_ciphertext_is_not_compressed(postgres):
+    url = postgres.new_database()
+    Database(url).close()
+    name = url.split("?")[0].rpartition("/")[2]
+    columns = postgres.execute(
+        "SELECT table_name, column_name, data_type, collation_name FROM information_schema.columns "
+        "WHERE table_schema = 'public'",
+        name,
+    )
+    assert {table for table, *_ in columns} == set(metadata.tables)
+    assert {kind for _, _, kind, _ in columns} <= {"text", "bigint", "double precision", "boolean", "json", "bytea"}
+    assert {collation for _, _, kind, collation in columns if kind == "text"} == {"C"}
+    storage = postgres.execute(
+        "SELECT attstorage FROM pg_attribute WHERE atttypid = 'bytea'::regtype AND attrelid IN "
+        "(SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r')",
+        name,
+    )
+    assert {kind for (kind,) in storage} == {"e"}
+    again = Database(url)  # which waits for no reader: it has nothing to alter
+    with again.read() as reader:
+        reader.execute(select(bucket_rows))
+        Database(url).close()
+    again.close()
+
+
+def test_a_restart_of_the_server_is_survived_without_an_error(own_server):
+    database = Database(own_server.new_database())
+    with ThreadPoolExecutor(8) as threads:  # so that many connections lie in the pool
+        list(threads.map(lambda number: database.apply(add(f"b{number}")), range(8)))
+        list(threads.map(lambda number: database.look(LOOK, called=f"b{number}"), range(8)))
+        list(threads.map(lambda _: count(database), range(8)))
+    for how in (signal.SIGINT, signal.SIGQUIT):
+        own_server.stop(how)
+        own_server.start()
+        assert database.look(LOOK, called="b3") == [("b3",)]
+        assert count(database) == 8
+    own_server.stop()
+    own_server.start()
+    database.apply(add("after"))
+    assert count(database) == 9
+    database.close()
+
+
+def count(database):
+    with database.read() as connection:
+        return connection.scalar(COUNT)
+
+
+def test_while_the_server_is_away_everything_says_so_and_then_goes_on(own_server, tmp_path):
+    context = make_context(tmp_path / "home", own_server.new_database())
+    buckets.create(context, "shelf")
+    objects.put(context, "shelf", "kept", [b"x" * 300_000])
+    own_server.stop()
+    for call in (
+        lambda: objects.put(context, "shelf", "k", [b"x"]),
+        lambda: objects.head(context, "shelf", "kept"),
+        lambda: listings.list_page(context, "shelf"),
+        lambda: context.database.look(LOOK, called="shelf"),
+        lambda: deletions.delete(context, "shelf", "kept"),
+    ):
+        with pytest.raises(StorageUnavailableError), faults_told():
+            call()
+    own_server.start()
+    assert b"".join(objects.get(context, "shelf", "kept")[1]) == b"x" * 300_000
+    objects.put(context, "shelf", "k", [b"y"])
+    assert b"".join(objects.get(context, "shelf", "k")[1]) == b"y"
+    context.database.close()
+
+
+def test_a_connection_lost_within_a_change_undoes_all_that_shared_its_commit(own_server):
+    database = Database(own_server.new_database())
+    both_wait = threading.Barrier(2)
+
+    def lose(connection):
+        add("lost")(connection)
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        own_server.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+
+    def hold(connection):
+        both_wait.wait(10)
+        wait_for(lambda: len(database._waiting) == 2)
+
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(database.apply, hold)
+        both_wait.wait(10)
+        later = [threads.submit(database.apply, change) for change in (add("beside"), lose)]
+        first.result(10)
+        failures = [future.exception(10) for future in later]
+    assert all(isinstance(failure, DBAPIError) for failure in failures)
+    assert count(database) == 0
+    database.apply(add("after"))
+    assert count(database) == 1
+    database.close()
+
+
+def test_a_commit_whose_outcome_nobody_knows_keeps_the_bytes_until_a_sweep_has_asked_for_their_row(
+    postgres, tmp_path, monkeypatch
+):
+    context = make_context(tmp_path / "home", postgres.new_database())
+    buckets.create(context, "shelf")
+
+    def cut_off(connection):
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        postgres.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(context.database._backend, "check_intact", cut_off)  # the last thing before COMMIT
+        with pytest.raises(DBAPIError):
+            objects.put(context, "shelf", "k", [b"x" * 300_000])
+    assert len(list((context.settings.data / "objects").glob("*/*"))) == 1
+    assert objects.sweep(context) == 1
+    objects.put(context, "shelf", "k", [b"x" * 300_000])
+    assert objects.sweep(context) == 0
+    context.database.close()
+
+
+def test_a_copy_made_while_objects_are_written_is_a_whole_store(postgres, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    url = postgres.new_database()
+    context = make_context(first, url)
+    buckets.create(context, "shelf")
+    is_over = threading.Event()
+
+    def write():
+        numbers = count_up()
+        while not is_over.is_set():
+            number = next(numbers)
+            objects.put(context, "shelf", f"{number}", [bytes([number % 256]) * (300_000 if number % 2 else 2_000)])
+
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write)
+        try:
+            wait_for(lambda: count_objects(context) > 5)
+            acknowledged = count_objects(context)
+            shutil.copytree(first / "data", second / "data")
+            dumped = postgres.dump(url)
+            shutil.copytree(first / "data", second / "data", dirs_exist_ok=True)
+            shutil.copytree(first / "keys", second / "keys")
+        finally:
+            is_over.set()
+        writing.result(20)
+    context.database.close()
+    restored_url = postgres.new_database()
+    postgres.restore(dumped, restored_url)
+    restored = make_context(second, restored_url)
+    found = [version.key for version in listings.walk(restored, "shelf")]
+    assert len(found) >= acknowledged
+    for key in found:
+        content = b"".join(objects.get(restored, "shelf", key)[1])
+        assert content == bytes([int(key) % 256]) * (300_000 if int(key) % 2 else 2_000)
+    restored.database.close()
+
+
+def count_objects(context):
+    return len(list(listings.walk(context, "shelf")))
+
+
+def test_a_failed_statement_whose_error_is_passed_over_keeps_nothing_and_says_so(postgres):
+    database = Database(postgres.new_database())
+    database.apply(add("one"))
+    with pytest.raises(RuntimeError, match="nothing is kept"), database.transaction() as connection:
+        add("two")(connection)
+        with suppress(DBAPIError):
+            add("one")(connection)
+    assert count(database) == 1
+    database.close()
+
+
+def test_a_process_that_stands_still_while_it_writes_does_not_stop_the_others_for_ever(postgres, monkeypatch):
+    monkeypatch.setattr(postgresql, "BEGIN_WRITE", postgresql.BEGIN_WRITE.replace("'60s'", "'100ms'"))
+    url = postgres.new_database()
+    paused, other = Database(url), Database(url)
+    goes_on = threading.Event()
+
+    def pause(connection):
+        add("paused")(connection)
+        goes_on.wait(20)
+        connection.execute(COUNT)
+
+    with ThreadPoolExecutor(1) as threads:
+        outcome = threads.submit(paused.apply, pause)
+        wait_for(lambda: postgres.execute("SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction'"))
+        other.apply(add("other"))
+        goes_on.set()
+        assert isinstance(outcome.exception(20), DBAPIError)
+    with other.read() as connection:
+        assert connection.scalars(select(bucket_rows.c.name)).all() == ["other"]
+    paused.close()
+    other.close()
+
+
+def test_six_processes_fit_into_the_connections_that_postgresql_gives(postgres):
+    url = postgres.new_database()
+    database = Database(url)
+    with ThreadPoolExecutor(64) as threads:
+        go_on = threading.Event()
+
+        def read():
+            with database.read() as connection:
+                connection.scalar(COUNT)
+                go_on.wait(0.01)
+
+        for future in [threads.submit(read) for _ in range(64)] + [
+            threads.submit(database.look, LOOK, called="x") for _ in range(64)
+        ]:
+            future.result(30)
+    name = url.split("?")[0].rpartition("/")[2]
+    ((used,),) = postgres.execute(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'")
+    assert used * 6 <= 97
+    database.close()
