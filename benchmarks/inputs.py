@@ -60,7 +60,7 @@ def read(context: Context, channel: Channel) -> dict[str, float]:
     """What the program says, with the time when the work was asked for."""
     name = f"{channel.mode}-{channel.prefix}"
     asked = time.time()
-    (laid,) = input_staging.lay(context, [channel], 1)
+    (laid,) = input_staging.stage(context, [channel], 1)
     replica = Replica(inputs=laid.inputs, lazy_folders=laid.lazy_folders, streams=laid.streams)
     context.engine.start(Work(name, ("python", "-c", PROGRAM), (replica,), LARGE))
     while context.engine.status(name)[0].phase != Phase.EXITED:

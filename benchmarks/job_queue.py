@@ -45,7 +45,7 @@ def main(jobs: int) -> None:
         home = Path(folder) / "home"
         _serve(home, 0)
         with closing((context := _open(home)).database):
-            images.teach(context, Image(IMAGE, context.now(), command=("true",)))
+            images.register(context, Image(IMAGE, context.now(), command=("true",)))
         idle_seconds, _ = _serve(home, 0)
         busy_seconds, drained_seconds = _serve(home, jobs)
         with closing((context := _open(home)).database), context.database.read() as connection:

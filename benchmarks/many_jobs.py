@@ -54,7 +54,7 @@ def main() -> None:
         home = Path(folder) / "home"
         with closing((context := _open(home, chosen.database)).database):
             settings.remember(context.settings)
-            images.teach(context, Image("nothing", context.now(), command=("true",)))
+            images.register(context, Image("nothing", context.now(), command=("true",)))
         _lowcloud(home, "up", "--detach", "--port", "0")
         _run_one(home)
         _lowcloud(home, "down")

@@ -1,17 +1,25 @@
-"""Every kind of resource and every periodic task, registered once."""
+"""The registry: every kind of resource and every periodic task of a cloud.
 
-from lowcloud.core.control.periodic_tasks import PERIODIC_TASK
-from lowcloud.core.environments import environments
-from lowcloud.core.jobs.processing import PROCESSING
-from lowcloud.core.jobs.training import TRAINING
-from lowcloud.core.programs.images import IMAGE
-from lowcloud.core.resource_kind import Registry
-from lowcloud.core.scheduling import admission
-from lowcloud.core.serving.endpoint_lifecycle import ENDPOINT
-from lowcloud.core.storage.integrity import scrub_task
-from lowcloud.core.storage.lifecycle import sweep
+Nothing lists them: a module anywhere in core that has a ResourceKind or a PeriodicTask as a constant registers it.
+"""
 
-REGISTRY = Registry(
-    kinds=(TRAINING, PROCESSING, ENDPOINT, IMAGE, PERIODIC_TASK),
-    tasks=(sweep.TASK, scrub_task.TASK, environments.CLEANUP, admission.SWEEP),
-)
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+from lowcloud import core
+from lowcloud.core.resource_kind import PeriodicTask, Registry, ResourceKind
+
+
+def discover() -> Registry:
+    """The registry of all kinds and tasks, sorted by their prefixes and names."""
+    constants = list(_constants())
+    kinds = {one.prefix: one for one in constants if isinstance(one, ResourceKind)}
+    tasks = {one.name: one for one in constants if isinstance(one, PeriodicTask)}
+    return Registry(tuple(kinds[prefix] for prefix in sorted(kinds)), tuple(tasks[name] for name in sorted(tasks)))
+
+
+def _constants() -> Iterator[object]:
+    for found in pkgutil.walk_packages(core.__path__, f"{core.__name__}."):
+        if found.name != __name__:
+            yield from vars(importlib.import_module(found.name)).values()

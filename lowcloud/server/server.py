@@ -18,12 +18,13 @@ import uvicorn
 import uvloop
 from sqlalchemy.exc import DBAPIError
 
+from lowcloud.api.aws import execution_role
 from lowcloud.api.aws.gateway import Gateway
+from lowcloud.core import kinds
 from lowcloud.core.context import Context
 from lowcloud.core.control import periodic_tasks
 from lowcloud.core.control.leader_election import LeaderElection
 from lowcloud.core.identity import roles
-from lowcloud.core.kinds import REGISTRY
 from lowcloud.core.staging import inputs
 from lowcloud.core.storage.access import access_lists
 from lowcloud.core.storage.objects import objects
@@ -75,11 +76,11 @@ def open_context(settings: Settings, endpoint: str = "") -> Context:
             keys=keys,
             files=Files(settings.data / "objects", keys),
             reserve=Reserve(settings.data / "reserve"),
-            kinds=REGISTRY,
+            kinds=kinds.discover(),
             engine=LocalEngine(settings.work, fetch, shows=(client_environment.folder(settings.home),)),
             endpoint=endpoint,
         )
-        roles.ensure(context, EXECUTION_ROLE)
+        roles.ensure(context, EXECUTION_ROLE, execution_role.trust_policy(settings.account_id))
     except BaseException:
         database.close()
         raise

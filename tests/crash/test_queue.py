@@ -26,7 +26,7 @@ JOBS = 12
 def cloud(tmp_path: Path) -> RunningCloud:
     home = tmp_path / "home"
     with closing((opened := open_context(settings.load(home, os.environ))).database):
-        images.teach(opened, Image(IMAGE, opened.now(), command=("sh", "-c", "echo ran; sleep 0.1")))
+        images.register(opened, Image(IMAGE, opened.now(), command=("sh", "-c", "echo ran; sleep 0.1")))
     return RunningCloud(home)
 
 

@@ -1,4 +1,4 @@
-"""Who calls, with which keys, and whether they may: every request of every dialect passes `authorise`."""
+"""Callers and their credentials, and whether they may do what they request: every request passes `authorise`."""
 
 import json
 import secrets
@@ -14,7 +14,7 @@ KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 @dataclass(frozen=True)
 class Caller:
-    """The principal behind a request: the account's root, a role taken on for a session, or nobody known."""
+    """The principal of a request: the root of the account, an assumed role, or an anonymous caller."""
 
     account_id: str
     access_key_id: str
@@ -23,7 +23,7 @@ class Caller:
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether the request says nothing of who sends it."""
+        """Whether the request carries no credentials."""
         return not self.account_id
 
 
@@ -32,7 +32,7 @@ ANONYMOUS = Caller(account_id="", access_key_id="")
 
 @dataclass(frozen=True)
 class Credentials:
-    """Keys that sign requests; temporary ones carry a token and end."""
+    """Keys that sign requests; temporary ones have a session token and expire."""
 
     access_key_id: str
     secret_access_key: str
@@ -42,17 +42,17 @@ class Credentials:
 
 
 class UnknownKeyError(CloudError):
-    """No such access key, or its session token is not the one given out with it."""
+    """There is no such access key, or the session token was not issued with it."""
 
 
 class TokenExpiredError(CloudError):
-    """The temporary credentials have ended."""
+    """The temporary credentials have expired."""
 
 
 def issue_session(context: Context, caller: Caller, duration_seconds: int) -> Credentials:
-    """Temporary credentials for `caller`.
+    """Issue temporary credentials for `caller`.
 
-    The token is the credentials themselves, sealed, so that any server of this home can check them without a table.
+    The token is the encrypted credentials themselves, so that any server of this home can check them without a table.
     """
     key_id = "ASIA" + "".join(secrets.choice(KEY_ALPHABET) for _ in range(16))
     session = Credentials(
@@ -66,7 +66,7 @@ def issue_session(context: Context, caller: Caller, duration_seconds: int) -> Cr
 
 
 def find_credentials(context: Context, access_key_id: str, session_token: str | None) -> Credentials:
-    """The credentials behind an access key id. Raises UnknownKeyError and TokenExpiredError."""
+    """The credentials of an access key id. Raises UnknownKeyError and TokenExpiredError."""
     root = context.settings.root_key
     if session_token is None:
         if access_key_id != root.access_key_id:
@@ -85,10 +85,10 @@ def find_credentials(context: Context, access_key_id: str, session_token: str | 
 def authorise(
     context: Context, caller: Caller, action: str, resource: str, grant: tuple[str, str] | None = None
 ) -> None:
-    """Refuse what the caller may not do. Raises Forbidden.
+    """Refuse what the caller may not do. Raises ForbiddenError.
 
-    Today a caller of this account may do everything, and a stranger what the bucket lets anyone do; for `grant` see
-    public_access.admits.
+    A caller of this account may do everything for now, an anonymous one what the bucket allows everyone; for `grant`
+    see public_access.admits.
     """
     if caller.is_anonymous:
         if not public_access.admits(context, action, resource, grant):

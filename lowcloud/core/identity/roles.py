@@ -1,6 +1,5 @@
 """Roles: names under which programs and people act, with the policies that say who may do so and what they may."""
 
-import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,22 +45,15 @@ def create(
     return role
 
 
-def ensure(context: Context, name: str) -> Role:
-    """The role of this name, made where it is missing: every caller of the account and every service may take it on."""
+def ensure(context: Context, name: str, trust_policy: str) -> Role:
+    """The role of this name, created with the trust policy if there is none."""
     with context.database.read() as connection:
         role = _find(connection, name)
     if role is not None:
         return role
-    services = [f"{service}.amazonaws.com" for service in ("sagemaker", "lambda", "states", "events")]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"AWS": context.settings.account_id, "Service": services},
-        "Action": "sts:AssumeRole",
-    }
-    trust_policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     try:
         return create(context, name, trust_policy, max_session_seconds=12 * 3600)
-    except AlreadyExistsError:  # another server of this home was quicker
+    except AlreadyExistsError:  # another server of this store was quicker
         return find(context, name)
 
 

@@ -15,7 +15,10 @@ def choose(context: Context, job: Job) -> str:
 
 
 def build(context: Context, job: Job) -> bool:
-    """Take a turn of building the environment; return whether it is ready. Raises StagingError if it cannot be built."""
+    """Take a turn of building the environment; return whether it is ready.
+
+    Raises StagingError if it cannot be built.
+    """
 
     def plan() -> Work:
         return _request(context, job).builder(context)

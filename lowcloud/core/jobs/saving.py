@@ -65,7 +65,7 @@ def save(record: LeasedRecord, before: Job, job: Job) -> None:
 
 def finish(record: LeasedRecord, job: Job) -> None:
     """Release a job that is over; its capacity is free, or retained in its warm pool."""
-    left = warm_pools.left_in(job.kind.table) if job.state == State.COMPLETED else {}
+    left = warm_pools.retained_in(job.kind.table) if job.state == State.COMPLETED else {}
     values = {"lease_owner": None, "lease_until": 0, "due_at": None, **left}
     record.save(values, lambda connection: admission.admit(record.context, connection))
     record.context.wake.notify()

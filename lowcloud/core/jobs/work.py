@@ -131,7 +131,8 @@ def _environment(context: Context, job: Job) -> dict[str, str]:
     requested = job.specification
     client = {} if requested.is_network_isolated else _client_variables(context, job)
     region = {"AWS_REGION": context.settings.region, "AWS_DEFAULT_REGION": context.settings.region}
-    # These override the user's: they include the user's module path and proxies, and no other cloud must get these keys.
+    # These override the user's: they include the user's module path and proxies, and no other cloud must get these
+    # keys.
     return {**requested.environment, **client, **region, **job.kind.variables(job)}
 
 

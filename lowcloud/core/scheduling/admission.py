@@ -70,7 +70,10 @@ def priority_of(labels: Mapping[str, str]) -> int:
 
 
 def admit(context: Context, connection: Connection) -> list[Ref]:
-    """Make jobs due that may start now, in a writing transaction. After it, notify `context.wake` if any was admitted."""
+    """Make jobs due that may start now, in a writing transaction.
+
+    After it, notify `context.wake` if any was admitted.
+    """
     tables = _tables(context)
     if not _anything_waits(connection, tables):
         return []
@@ -189,7 +192,7 @@ def _holding(table: Table, row: Row[Any]) -> Holding:
         priority=row.priority,
         admitted_at=row.admitted_at,
         is_spot=row.is_spot,
-        is_leaving=row.interrupt_requested,
+        is_interrupted=row.interrupt_requested,
         pool_key=row.pool_key or "",
         until=row.retained_until,
     )

@@ -1,12 +1,13 @@
 """The queue: which waiting jobs start now. Pure; `admission` applies it to rows.
 
-Jobs of higher priority go first. Among equals the owner goes first who holds the smallest dominant share of the
-machine, then the one who was served the longest ago; within an owner, who came first. A job starts whole or not at all.
+Jobs of higher priority are first. Among equals, the first is the owner with the smallest dominant share of the machine,
+then the one whose last job was admitted longest ago; among the jobs of an owner, the oldest. A job starts with all of
+its replicas or not at all.
 
-The first job in this order that finds no room is the blocked head. Others may overtake it while it has been blocked for
-less than PATIENCE_SECONDS, and later only such as fit beside it: what has started since it was blocked, the head and
-they need to have room together. So it starts, at the latest, when the jobs have ended that ran before its patience was
-over. What is kept for later (`pools`) yields to its owner's jobs, to higher priorities, and to a head out of patience.
+The first job in this order that does not fit is the blocked head. Others may overtake it until it has been blocked for
+BACKFILL_SECONDS, and after that only if they fit next to it: jobs started since it was blocked, the head and they must
+fit into the machine together. So the head starts, at the latest, when the jobs have ended that ran at that time. Warm
+pools yield to jobs of their owner, to higher priorities, and to a head that has been blocked for BACKFILL_SECONDS.
 """
 
 from collections import deque
@@ -16,14 +17,14 @@ from dataclasses import dataclass
 from lowcloud.core.scheduling import capacity as capacities
 from lowcloud.engine.work import Resources
 
-PATIENCE_SECONDS = 60.0
+BACKFILL_SECONDS = 60.0
 
 Ref = tuple[str, str]  # table, name
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A job that waits, and what each of its replicas asks for."""
+    """A job that waits, and what each of its replicas requests."""
 
     ref: Ref
     created_at: float
@@ -31,13 +32,13 @@ class Waiting:
     replicas: int = 1
     owner: str = ""
     priority: int = 0
-    blocked_at: float | None = None  # since when it is the first that finds no room
-    pool_key: str = ""  # what a pool must have been kept for; "": this job takes none over
+    blocked_at: float | None = None  # since when it is the first that does not fit
+    pool_key: str = ""  # of the warm pools that it can take over; "": none
 
 
 @dataclass(frozen=True)
 class Holding:
-    """What is taken: by a job that runs, or by a pool, which is kept where a job has ended."""
+    """Capacity that is in use by a running job, or retained in a warm pool after a job has ended."""
 
     ref: Ref
     held: Resources  # of all its replicas
@@ -45,7 +46,7 @@ class Holding:
     priority: int = 0
     admitted_at: float = 0.0
     is_spot: bool = False  # may be interrupted
-    is_leaving: bool = False  # has been
+    is_interrupted: bool = False
     pool_key: str = ""
     until: float | None = None  # when a pool ends; None: this is a job
 
@@ -61,11 +62,11 @@ class Start:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to change now, and when to decide again although nothing has happened until then."""
+    """What is to change now, and when to decide again even if nothing has happened until then."""
 
     starts: tuple[Start, ...] = ()
     blocked: Ref | None = None
-    yielded: tuple[Ref, ...] = ()  # pools that are given up
+    yielded: tuple[Ref, ...] = ()  # pools that are ended
     again_at: float | None = None
 
 
@@ -78,42 +79,42 @@ def admit(
     pools: Iterable[Holding] = (),
     served: Mapping[str, float] | None = None,  # when an owner's last job was admitted
 ) -> Decision:
-    """The jobs to start now. What is more than the machine is fitted down to it rather than left waiting for ever."""
-    desk = _Desk(list(running), list(pools), capacity, now, dict(served or {}))
-    lines = _lines(waiting)
-    while lines and desk.is_open():
-        owner = min(lines, key=lambda name: desk.rank(lines[name][0]))
-        desk.serve(lines[owner].popleft())
-        if not lines[owner]:
-            del lines[owner]
-    return desk.decision()
+    """The jobs to start now. A job larger than the machine is fitted to it rather than left waiting forever."""
+    allocator = _Allocator(list(running), list(pools), capacity, now, dict(served or {}))
+    queues = _queues(waiting)
+    while queues and allocator.can_start_more():
+        owner = min(queues, key=lambda name: allocator.rank(queues[name][0]))
+        allocator.consider(queues[owner].popleft())
+        if not queues[owner]:
+            del queues[owner]
+    return allocator.decision()
 
 
 def victims(job: Waiting, running: Sequence[Holding], capacity: Resources) -> tuple[Ref, ...]:
-    """The spot jobs of lower priority to interrupt so that this one has room; none where that would not do.
+    """The spot jobs of lower priority to interrupt so that this one fits; none if that would not be enough.
 
-    The lowest priority goes first, and of equals the youngest, which loses the least.
+    The lowest priority is first, and of equals the youngest, which loses the least.
     """
     need = _need(job, capacity)
-    free = capacities.less(capacity, capacities.total(one.held for one in running if not one.is_leaving))
+    free = capacities.less(capacity, capacities.total(one.held for one in running if not one.is_interrupted))
     chosen: list[Holding] = []
-    willing = (one for one in running if one.is_spot and not one.is_leaving and one.priority < job.priority)
-    for one in sorted(willing, key=lambda one: (one.priority, -one.admitted_at, one.ref)):
+    candidates = (one for one in running if one.is_spot and not one.is_interrupted and one.priority < job.priority)
+    for one in sorted(candidates, key=lambda one: (one.priority, -one.admitted_at, one.ref)):
         if capacities.holds(free, need):
             break
         chosen.append(one)
         free = capacities.total((free, one.held))
     if not capacities.holds(free, need):
         return ()
-    for one in tuple(chosen):  # a small one may have been chosen before the large one that suffices
+    for one in tuple(chosen):  # a small one may have been chosen before a large one that is enough
         if capacities.holds(without := capacities.less(free, one.held), need):
             chosen.remove(one)
             free = without
     return tuple(one.ref for one in chosen)
 
 
-class _Desk:
-    """Serves one job after the other, and knows what is still free."""
+class _Allocator:
+    """Considers one job after the other, and keeps account of what is free."""
 
     def __init__(
         self, running: list[Holding], pools: list[Holding], capacity: Resources, now: float, served: dict[str, float]
@@ -131,19 +132,19 @@ class _Desk:
         self._starts: list[Start] = []
         self._yielded: list[Ref] = []
 
-    def is_open(self) -> bool:
-        """Whether somebody may still start, or the first who finds no room is not known."""
+    def can_start_more(self) -> bool:
+        """Whether a job may still start, or the blocked head is not known yet."""
         return self._head is None or self._free.cpus > capacities.ROUNDING or bool(self._pools)
 
     def rank(self, job: Waiting) -> tuple[int, float, float, float, Ref]:
-        """Who has the smallest is served next."""
+        """The job with the smallest rank is considered next."""
         share = capacities.dominant(self._held.get(job.owner, capacities.NOTHING), self._capacity)
         return -job.priority, round(share, 6), self._served.get(job.owner, 0.0), job.created_at, job.ref
 
-    def serve(self, job: Waiting) -> None:
-        """Start the job, or leave it waiting."""
+    def consider(self, job: Waiting) -> None:
+        """Start the job if it fits."""
         need = _need(job, self._capacity)
-        if not self._may_go(need):
+        if not self._may_overtake(need):
             return
         if pool := self._pool_for(job, need):
             self._close(pool)
@@ -159,17 +160,17 @@ class _Desk:
             self._head = job
 
     def decision(self) -> Decision:
-        """What came of it."""
+        """The decision after all jobs were considered."""
         moments = [pool.until for pool in self._pools if pool.until is not None]
         if self._head is None:
             return Decision(tuple(self._starts), None, tuple(self._yielded))
         if self._pools:
-            moments.append((self._now if self._head.blocked_at is None else self._head.blocked_at) + PATIENCE_SECONDS)
+            moments.append((self._now if self._head.blocked_at is None else self._head.blocked_at) + BACKFILL_SECONDS)
         again_at = min((moment for moment in moments if moment > self._now), default=None)
         return Decision(tuple(self._starts), self._head.ref, tuple(self._yielded), again_at)
 
-    def _may_go(self, need: Resources) -> bool:
-        if self._head is None or not _is_out_of_patience(self._head, self._now):
+    def _may_overtake(self, need: Resources) -> bool:
+        if self._head is None or not _is_overdue(self._head, self._now):
             return True
         since = self._head.blocked_at or 0.0
         others = [one.held for one in self._running if one.admitted_at >= since]
@@ -180,12 +181,12 @@ class _Desk:
         return next(fitting, None) if job.pool_key else None
 
     def _yielding(self, job: Waiting, need: Resources) -> list[Holding] | None:
-        """The pools that must yield so that the job has room; None where it has none even so."""
+        """The pools that must yield so that the job fits; None if it does not fit even so."""
         free, yielding = self._free, []
         for pool in self._pools:
             if capacities.holds(free, need):
                 break
-            if pool.owner == job.owner or pool.priority < job.priority or _is_out_of_patience(job, self._now):
+            if pool.owner == job.owner or pool.priority < job.priority or _is_overdue(job, self._now):
                 yielding.append(pool)
                 free = capacities.total((free, pool.held))
         return yielding if capacities.holds(free, need) else None
@@ -206,17 +207,17 @@ class _Desk:
         self._held[owner] = capacities.total((self._held.get(owner, capacities.NOTHING), held))
 
 
-def _lines(waiting: Iterable[Waiting]) -> dict[str, deque[Waiting]]:
-    """Each owner's jobs, the first to be served first."""
-    lines: dict[str, deque[Waiting]] = {}
+def _queues(waiting: Iterable[Waiting]) -> dict[str, deque[Waiting]]:
+    """The jobs of each owner, in the order in which they are considered."""
+    queues: dict[str, deque[Waiting]] = {}
     for job in sorted(waiting, key=lambda job: (-job.priority, job.created_at, job.ref)):
-        lines.setdefault(job.owner, deque()).append(job)
-    return lines
+        queues.setdefault(job.owner, deque()).append(job)
+    return queues
 
 
 def _need(job: Waiting, capacity: Resources) -> Resources:
     return capacities.times(capacities.fit_down(job.each, job.replicas, capacity), job.replicas)
 
 
-def _is_out_of_patience(job: Waiting, now: float) -> bool:
-    return job.blocked_at is not None and now - job.blocked_at >= PATIENCE_SECONDS
+def _is_overdue(job: Waiting, now: float) -> bool:
+    return job.blocked_at is not None and now - job.blocked_at >= BACKFILL_SECONDS

@@ -1,9 +1,9 @@
-"""Warm pools: what a completed job leaves reserved for the next one of its kind.
+"""Warm pools: capacity that a completed job retains for the next job like it.
 
-Here a start takes milliseconds, so nothing is kept running: a pool is the job's share of the machine, held back for
-`keep_alive_seconds` from the job's end. A job of the same role, instances, volume and network starts in it at
-once, whatever else waits. How a pool yields to others is in queue.py. Where a pool stands follows from columns
-that only its making, its reuse and its giving up write, so that time alone ends it.
+Starting takes milliseconds here, so nothing is kept running: a pool is the job's allocation, reserved for
+`keep_alive_seconds` after the job's end. A job of the same role, instances, volume and network starts in it
+immediately, whatever else waits. How a pool yields to others is in queue.py. The status of a pool follows from columns
+that are written when it is created, reused or ended, and from the time.
 """
 
 import json
@@ -13,13 +13,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, and_, case, or_
 
-COMPLETED = "completed"  # jobs.State's: what such a job holds it leaves a moment later, when it is cleared up
+COMPLETED = "completed"  # of jobs.State: the pool of such a job is created a moment later, when it is cleaned up
 
 
 class Status(StrEnum):
-    """Where a pool stands."""
+    """The status of a pool."""
 
-    IN_USE = "in use"  # its job runs, or is being cleared up
+    IN_USE = "in use"  # its job runs, or is being cleaned up
     AVAILABLE = "available"
     REUSED = "reused"
     TERMINATED = "terminated"
@@ -27,7 +27,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Pool:
-    """What a job keeps, how long it was idle (whole seconds, of each instance), and who has taken it over."""
+    """The pool of a job: how long it was idle (whole seconds, of each instance), and which job took it over."""
 
     status: Status
     idle_seconds: int
@@ -35,12 +35,12 @@ class Pool:
 
 
 def key(role: str, instance_type: str, count: int, volume_gigabytes: int, is_isolated: bool) -> str:
-    """What two jobs must have in common for the one to take over what the other has left."""
+    """What two jobs must have in common for one to take over the pool of the other."""
     return json.dumps([role, instance_type, count, volume_gigabytes, is_isolated], separators=(",", ":"))
 
 
 def of_row(row: Row[Any], now: float) -> Pool | None:
-    """The pool of a job; None where it asked for none."""
+    """The pool of a job; None if it asked for none."""
     if not row.keep_alive_seconds and row.retained_until is None:
         return None
     if row.ended_at is None:
@@ -53,8 +53,8 @@ def of_row(row: Row[Any], now: float) -> Pool | None:
     return Pool(Status.AVAILABLE if now < row.retained_until else Status.TERMINATED, idle_seconds)
 
 
-def stands(table: Table, status: Status, now: float) -> ColumnElement[bool]:
-    """The rows whose pool stands so; the same as `of_row`, for listings."""
+def has_status(table: Table, status: Status, now: float) -> ColumnElement[bool]:
+    """The rows whose pool has a status; the same as `of_row`, for listings."""
     column = table.c
     has_ended, is_kept = column.ended_at.is_not(None), column.retained_until.is_not(None)
     is_left_soon = and_(column.state == COMPLETED, ~is_kept)
@@ -71,16 +71,16 @@ def stands(table: Table, status: Status, now: float) -> ColumnElement[bool]:
             return and_(asked, has_ended, is_over, ~is_left_soon, column.reused_by.is_(None))
 
 
-def left_in(table: Table) -> dict[str, ColumnElement[float]]:
-    """The columns of a job of this table that has completed: its pool, if by now it asks for one."""
+def retained_in(table: Table) -> dict[str, ColumnElement[float]]:
+    """The columns of a completed job of this table: its pool, if it asks for one."""
     column = table.c
     return {"retained_until": case((column.keep_alive_seconds > 0, column.ended_at + column.keep_alive_seconds))}
 
 
 def changed(row: Row[Any], keep_alive_seconds: int, now: float) -> dict[str, Any] | None:
-    """The columns of a job that shall keep its pool for so long instead; None where there is none to change.
+    """The columns of a job that retains its pool for so long instead; None if it has none to change.
 
-    The period counts from the job's end. One that is over, 0 above all, ends the pool now.
+    The period begins at the job's end. If it is over already, the pool ends now.
     """
     pool = of_row(row, now)
     if pool is None or pool.status not in (Status.IN_USE, Status.AVAILABLE):

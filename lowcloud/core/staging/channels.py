@@ -1,4 +1,4 @@
-"""Channels: named inputs of a job, how each reaches its program, and what the program is told of it."""
+"""Channels: the named inputs of a job, how each reaches its program, and its entry in the program's configuration."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -10,42 +10,42 @@ from lowcloud.core.errors import InvalidError
 
 
 class Mode(StrEnum):
-    """How a channel's bytes reach the program."""
+    """How the bytes of a channel reach the program."""
 
-    FILE = "file"  # files, laid before it starts
-    LAZY = "lazy"  # files that are there at once, and whose bytes come when they are read
+    FILE = "file"  # files, staged before it starts
+    LAZY = "lazy"  # files that are visible immediately, and whose bytes are fetched when they are read
     PIPE = "pipe"  # one stream, in a new named pipe for every epoch
 
 
 class DataSourceType(StrEnum):
-    """What the key of a channel names."""
+    """What the key of a channel refers to."""
 
-    PREFIX = "prefix"  # all objects whose keys begin so
+    PREFIX = "prefix"  # all objects whose keys begin with it
     MANIFEST = "manifest"  # an object that lists objects
     AUGMENTED = "augmented"  # an object whose lines are records, some values of which are objects
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One named input, laid into a folder of every host or shared out among the hosts."""
+    """One named input, staged on every host or divided among the hosts."""
 
     name: str
     bucket: str
     prefix: str  # or the key of a manifest
     content_type: str | None = None
-    is_gzip: bool = False  # unpacked on its way through a pipe; files stay as they are
+    is_gzip: bool = False  # decompressed in a pipe; files are left as they are
     is_sharded: bool = False
     kind: DataSourceType = DataSourceType.PREFIX
     mode: Mode = Mode.FILE
     attributes: tuple[str, ...] = ()  # of an augmented manifest's lines, in the order they are sent in
-    seed: int | None = None  # shuffles the objects or lines, anew for every epoch of a pipe
-    is_wrapped: bool = False  # every object becomes one RecordIO record on its way through a pipe
-    path: str = ""  # where it is laid, relative to the replica's base; "" for its folder of training data
-    is_optional: bool = False  # nothing is laid where there is nothing
+    seed: int | None = None  # of the shuffle of objects or lines, which is another in every epoch of a pipe
+    is_wrapped: bool = False  # every object becomes one RecordIO record in a pipe
+    path: str = ""  # where it is staged, relative to the replica's base; "" for its folder of training data
+    is_optional: bool = False  # it may have no objects
 
     @property
     def place(self) -> str:
-        """Where it is laid, relative to the replica's base: a folder, or what the names of its pipes begin with."""
+        """Where it is staged, relative to the replica's base: a folder, or the prefix of the names of its pipes."""
         return self.path or f"{contract.DATA}/{self.name}"
 
     @property
@@ -55,7 +55,7 @@ class Channel:
 
 
 def from_record(record: Mapping[str, Any]) -> Channel:
-    """The channel of which `record` was made with dataclasses.asdict, by this version or an earlier one."""
+    """The channel of a record made by dataclasses.asdict, of this version or an earlier one."""
     known = {member.name for member in fields(Channel)}
     values = {name: value for name, value in record.items() if name in known}
     if record.get("is_manifest"):
@@ -67,21 +67,21 @@ def from_record(record: Mapping[str, Any]) -> Channel:
 
 
 def check(channels: Iterable[Channel]) -> None:
-    """Whether the channels of a job can be laid as they are asked for. Raises Invalid."""
+    """Check that the channels of a job can be staged as requested. Raises InvalidError."""
     seen: list[Channel] = []
     for channel in channels:
         _check_alone(channel)
         for other in seen:
-            if _are_in_each_others_way(channel, other):
+            if _conflict(channel, other):
                 raise InvalidError(
-                    f"The inputs {other.name!r} and {channel.name!r} cannot lie at {other.place!r} and "
-                    f"{channel.place!r} both. Give each a folder of its own."
+                    f"The inputs {other.name!r} and {channel.name!r} cannot be staged at {other.place!r} and "
+                    f"{channel.place!r}. Give each a folder of its own."
                 )
         seen.append(channel)
 
 
 def configuration_of(channel: Channel) -> dict[str, str]:
-    """What a program is told of a channel in input/config/inputdataconfig.json."""
+    """The entry of a channel in input/config/inputdataconfig.json."""
     modes = {Mode.FILE: "File", Mode.LAZY: "FastFile", Mode.PIPE: "Pipe"}
     return {
         "TrainingInputMode": modes[channel.mode],
@@ -92,8 +92,8 @@ def configuration_of(channel: Channel) -> dict[str, str]:
     }
 
 
-def _are_in_each_others_way(one: Channel, other: Channel) -> bool:
-    """Whether they lie in one place, or one of them in the other's folder and nothing can be added there."""
+def _conflict(one: Channel, other: Channel) -> bool:
+    """Whether they have the same place, or one is within the other's folder and nothing can be added there."""
     outer, inner = sorted((one, other), key=lambda channel: len(channel.place))
     is_within = inner.place.startswith(f"{outer.place}/")
     return one.place == other.place or one.name == other.name or (is_within and outer.mode == Mode.LAZY)
@@ -102,7 +102,7 @@ def _are_in_each_others_way(one: Channel, other: Channel) -> bool:
 def _check_alone(channel: Channel) -> None:
     parts = channel.place.split("/")
     if channel.place.startswith("/") or any(part in ("", ".", "..") for part in parts) or "\0" in channel.place:
-        raise InvalidError(f"The input {channel.name!r} cannot be laid at {channel.place!r}.")
+        raise InvalidError(f"The input {channel.name!r} cannot be staged at {channel.place!r}.")
     if channel.kind == DataSourceType.AUGMENTED and channel.mode != Mode.PIPE:
         raise InvalidError(
             f"The input {channel.name!r} is an augmented manifest, which reaches a program in Pipe mode only. Set its "
@@ -110,12 +110,12 @@ def _check_alone(channel: Channel) -> None:
         )
     if channel.kind == DataSourceType.AUGMENTED and not channel.attributes:
         raise InvalidError(
-            f"The input {channel.name!r} is an augmented manifest. Say in AttributeNames what to send of it."
+            f"The input {channel.name!r} is an augmented manifest. Name the attributes to send in AttributeNames."
         )
     if channel.attributes and channel.kind != DataSourceType.AUGMENTED:
         raise InvalidError(f"The input {channel.name!r} has AttributeNames, which only an augmented manifest has.")
     if channel.is_wrapped and channel.mode != Mode.PIPE:
         raise InvalidError(
-            f"The input {channel.name!r} asks for RecordIO wrapping, which is done in Pipe mode only. Set its input "
+            f"The input {channel.name!r} asks for RecordIO wrapping, which exists in Pipe mode only. Set its input "
             "mode to Pipe, or leave RecordWrapperType out."
         )

@@ -1,31 +1,40 @@
-"""Of the servers of one store one leads; another follows as soon as it is gone."""
+"""One of the servers of a store is the leader; another takes over as soon as it is gone."""
 
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from lowcloud.core.control.leader_election import Leading
+from lowcloud.core.context import Context
+from lowcloud.core.control.leader_election import LeaderElection
 from lowcloud.core.control.reconciler import LeasedRecord
+from lowcloud.core.resource_kind import Registry, ResourceKind
 from lowcloud.store.db.tables import training_jobs
 from tests.conftest import wait_for
 
-KINDS = {training_jobs: lambda claim: None}
+
+def with_jobs(context: Context, advance: Callable[[LeasedRecord], float | None]) -> Context:
+    """The context of a cloud whose only kind are jobs that `advance` advances."""
+    kind = ResourceKind("training job", "training-job", training_jobs, advance=advance)
+    return replace(context, kinds=Registry((kind,)))
 
 
 @pytest.fixture
 def two(context):
-    return Leading(context, KINDS), Leading(context, KINDS)
+    idle = with_jobs(context, lambda record: None)
+    return LeaderElection(idle), LeaderElection(idle)
 
 
 def test_the_second_leads_when_the_first_has_stopped_and_the_last_knows_that_it_is(two):
     first, second = two
     first.start()
     second.start()
-    assert (first.leads, second.leads) == (True, False)
+    assert (first.is_leader, second.is_leader) == (True, False)
     assert not first.stop()
     first.close()
-    wait_for(lambda: second.leads)
+    wait_for(lambda: second.is_leader)
     assert second.stop()
     second.close()
 
@@ -58,9 +67,9 @@ sys.stdin.read()
     assert leader.stdout is not None
     assert leader.stdout.readline() == b"leads\n"
     turns: list[LeasedRecord] = []
-    following = Leading(context, {training_jobs: turns.append})
+    following = LeaderElection(with_jobs(context, turns.append))
     following.start()
-    assert not following.leads
+    assert not following.is_leader
     leader.kill()
     leader.wait()
     wait_for(lambda: turns)

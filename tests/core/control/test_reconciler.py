@@ -1,7 +1,9 @@
-"""Leases: one server carries a record at a time, and what a late one saves is refused."""
+"""Leases: one server advances a record at a time, and what a late one saves is refused."""
 
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select, update
@@ -9,7 +11,8 @@ from sqlalchemy import select, update
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord, LeaseLostError, Reconciler
 from lowcloud.core.jobs import creation
-from lowcloud.core.jobs.jobs import TRAINING
+from lowcloud.core.jobs.training import TRAINING
+from lowcloud.core.resource_kind import Registry, ResourceKind
 from lowcloud.core.serving import models
 from lowcloud.core.serving.models import Model
 from lowcloud.core.storage.buckets import buckets
@@ -31,8 +34,14 @@ def add_row(context: Context, name: str = "job") -> None:
         connection.execute(training_jobs.insert().values(name=name, **row))
 
 
-def let_go(claim: LeasedRecord) -> None:
-    claim.release(None)
+def release_lease(record: LeasedRecord) -> None:
+    record.release(None)
+
+
+def reconciler_of(context: Context, advance: Callable[[LeasedRecord], float | None]) -> Reconciler:
+    """A reconciler whose only kind are jobs that `advance` advances."""
+    kind = ResourceKind("training job", "training-job", training_jobs, advance=advance)
+    return Reconciler(replace(context, kinds=Registry((kind,))))
 
 
 def read_row(context: Context, name: str = "job"):
@@ -40,15 +49,15 @@ def read_row(context: Context, name: str = "job"):
         return connection.execute(select(training_jobs).where(training_jobs.c.name == name)).one()
 
 
-def test_a_due_record_is_carried_until_nothing_is_left_to_do(context):
+def test_a_due_record_is_advanced_until_nothing_is_left_to_do(context):
     turns = []
 
-    def advance(claim: LeasedRecord) -> float | None:
-        turns.append(claim.name)
-        return 0.0 if len(turns) < 3 else let_go(claim)
+    def advance(record: LeasedRecord) -> float | None:
+        turns.append(record.name)
+        return 0.0 if len(turns) < 3 else release_lease(record)
 
     add_row(context)
-    reconciler = Reconciler(context, {training_jobs: advance})
+    reconciler = reconciler_of(context, advance)
     reconciler.start(is_alone=True)
     wait_for(lambda: read_row(context).due_at is None)
     reconciler.stop()
@@ -56,15 +65,15 @@ def test_a_due_record_is_carried_until_nothing_is_left_to_do(context):
     assert read_row(context).lease_owner is None
 
 
-def test_a_new_record_is_noticed_at_the_bell(context):
-    carried = threading.Event()
-    reconciler = Reconciler(context, {training_jobs: lambda claim: carried.set()})
+def test_a_new_record_is_noticed_at_the_wake_signal(context):
+    advanced = threading.Event()
+    reconciler = reconciler_of(context, lambda record: advanced.set())
     reconciler.start(is_alone=True)
     time.sleep(0.05)  # past the first scan; the next is half a second away
     add_row(context)
     start = time.monotonic()
-    context.bell.ring()
-    assert carried.wait(10)
+    context.wake.notify()
+    assert advanced.wait(10)
     assert time.monotonic() - start < 0.4
     reconciler.stop()
 
@@ -74,19 +83,19 @@ def test_only_one_of_two_servers_carries_a_record(context):
     release = threading.Event()
 
     def advance_as(server: str):
-        def advance(claim: LeasedRecord) -> float | None:
+        def advance(record: LeasedRecord) -> float | None:
             turns.append(server)
             release.wait(10)
-            return let_go(claim)
+            return release_lease(record)
 
         return advance
 
     add_row(context)
-    servers = [Reconciler(context, {training_jobs: advance_as(name)}) for name in ("one", "two")]
+    servers = [reconciler_of(context, advance_as(name)) for name in ("one", "two")]
     for reconciler in servers:
         reconciler.start(is_alone=False)
     wait_for(lambda: turns)
-    context.bell.ring()
+    context.wake.notify()
     time.sleep(0.2)
     release.set()
     wait_for(lambda: read_row(context).due_at is None)
@@ -97,11 +106,11 @@ def test_only_one_of_two_servers_carries_a_record(context):
 
 def test_what_is_saved_after_the_lease_was_taken_is_refused(context):
     add_row(context)
-    claim = LeasedRecord(context, training_jobs, "job", "one")
+    record = LeasedRecord(context, TRAINING, "job", "one")
     with context.database.transaction() as connection:
         connection.execute(update(training_jobs).values(lease_owner="two"))
     with pytest.raises(LeaseLostError):
-        claim.save({"state": "completed"})
+        record.save({"state": "completed"})
     assert read_row(context).state == "pending"
 
 
@@ -109,14 +118,14 @@ def test_a_failing_turn_is_tried_again(context, monkeypatch):
     monkeypatch.setattr("lowcloud.core.control.reconciler.RETRY_SECONDS", 0.01)
     turns = []
 
-    def advance(claim: LeasedRecord) -> float | None:
+    def advance(record: LeasedRecord) -> float | None:
         turns.append(1)
         if len(turns) == 1:
             raise OSError("the disk is not there")
-        return let_go(claim)
+        return release_lease(record)
 
     add_row(context)
-    reconciler = Reconciler(context, {training_jobs: advance})
+    reconciler = reconciler_of(context, advance)
     reconciler.start(is_alone=True)
     wait_for(lambda: read_row(context).due_at is None)
     reconciler.stop()
@@ -127,18 +136,18 @@ def test_a_record_whose_lease_ran_out_during_its_turn_is_not_begun_a_second_time
     begun: list[str] = []
     release = threading.Event()
 
-    def advance(claim: LeasedRecord) -> float | None:
-        begun.append(claim.name)
+    def advance(record: LeasedRecord) -> float | None:
+        begun.append(record.name)
         release.wait(10)
-        return let_go(claim)
+        return release_lease(record)
 
     add_row(context)
-    reconciler = Reconciler(context, {training_jobs: advance})
+    reconciler = reconciler_of(context, advance)
     reconciler.start(is_alone=True)
     wait_for(lambda: begun)
     with context.database.transaction() as connection:
         connection.execute(update(training_jobs).values(lease_until=0))
-    context.bell.ring()
+    context.wake.notify()
     time.sleep(0.2)
     release.set()
     wait_for(lambda: read_row(context).due_at is None)
@@ -149,15 +158,15 @@ def test_a_record_whose_lease_ran_out_during_its_turn_is_not_begun_a_second_time
 def test_what_is_written_during_a_turn_is_looked_at_right_after_it(context):
     turns = []
 
-    def advance(claim: LeasedRecord) -> float | None:
+    def advance(record: LeasedRecord) -> float | None:
         turns.append(1)
         if len(turns) == 1:
-            context.bell.ring()
+            context.wake.notify()
             return 100.0
-        return let_go(claim)
+        return release_lease(record)
 
     add_row(context)
-    reconciler = Reconciler(context, {training_jobs: advance})
+    reconciler = reconciler_of(context, advance)
     reconciler.start(is_alone=True)
     wait_for(lambda: read_row(context).due_at is None, 10)
     reconciler.stop()
@@ -166,12 +175,12 @@ def test_what_is_written_during_a_turn_is_looked_at_right_after_it(context):
 def test_a_clock_set_back_stops_nothing(context, monkeypatch):
     turns = []
 
-    def advance(claim: LeasedRecord) -> float | None:
+    def advance(record: LeasedRecord) -> float | None:
         turns.append(1)
         return 0.01
 
     add_row(context)
-    reconciler = Reconciler(context, {training_jobs: advance})
+    reconciler = reconciler_of(context, advance)
     reconciler.start(is_alone=True)
     wait_for(lambda: turns)
     monkeypatch.setattr(Context, "now", lambda _: time.time() - 3600)
@@ -186,13 +195,13 @@ def test_leases_are_held_until_they_are_taken(context, monkeypatch):
     monkeypatch.setattr("lowcloud.core.control.reconciler.LEASE_SECONDS", 0.6)
     turns = []
 
-    def advance(claim: LeasedRecord) -> float | None:
-        turns.append(claim.name)
+    def advance(record: LeasedRecord) -> float | None:
+        turns.append(record.name)
         return 0.1
 
     for name in ("kept", "taken"):
         add_row(context, name)
-    reconciler = Reconciler(context, {training_jobs: advance})
+    reconciler = reconciler_of(context, advance)
     reconciler.start(is_alone=True)
     wait_for(lambda: {*turns} == {"kept", "taken"})
     with context.database.transaction() as connection:
@@ -207,19 +216,19 @@ def test_leases_are_held_until_they_are_taken(context, monkeypatch):
     reconciler.stop()
 
 
-def test_only_what_is_due_rings_the_bell(context):
-    rings = []
-    context.bell.listen(lambda: rings.append(1))
+def test_only_what_is_due_wakes_the_reconciler(context):
+    calls = []
+    context.wake.subscribe(lambda: calls.append(1))
     models.create(context, Model("model", 0.0, "linear-learner:1", "role"))
-    assert not rings
+    assert not calls
     buckets.create(context, BUCKET)
     creation.create(context, TRAINING, "job", SPECIFICATION)
-    assert rings
+    assert calls
 
 
 def test_a_server_that_stops_leaves_its_records_due_at_once(context):
     add_row(context)
-    reconciler = Reconciler(context, {training_jobs: lambda claim: 100.0})
+    reconciler = reconciler_of(context, lambda record: 100.0)
     reconciler.start(is_alone=True)
     wait_for(lambda: read_row(context).lease_owner)
     reconciler.stop()

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from lowcloud.core.context import Context
-from lowcloud.core.control import periodic_tasks
-from lowcloud.core.environments import environments
+from lowcloud.core.environments import builds, environments
 from lowcloud.core.environments.environments import EnvironmentSpec
 from lowcloud.core.serving import endpoints, models
 from lowcloud.core.serving.endpoints import Configuration, EndpointState, Variant
@@ -24,7 +23,7 @@ from lowcloud.store.db import tables
 from tests.conftest import wait_for
 
 KEY = "key"
-BUILDER = environments.builder_id(KEY)
+BUILDER = builds.builder_id(KEY)
 FILL = "echo one; echo two; mkdir $LOWCLOUD_ENVIRONMENT/bin"
 
 
@@ -43,7 +42,7 @@ def build(context: Context, program: str = FILL, disk_bytes: int = 0) -> bool:
         logs.open_stream(context, "group", "stream")
         logs.collect(context, "group", "stream", work_id, 0, run=run)
 
-    return environments.build(context, KEY, plan, collect)
+    return builds.build(context, KEY, plan, collect)
 
 
 def lines(context: Context) -> list[str]:
@@ -53,7 +52,7 @@ def lines(context: Context) -> list[str]:
 def test_a_builder_that_is_started_anew_is_logged_from_its_first_line(context):
     build(context, "echo a long line of the first builder, which is ended; sleep 600")
     wait_for(lambda: build(context) or len(lines(context)) == 1)
-    environments.let_go(context, KEY)
+    builds.release(context, KEY)
     wait_for(lambda: build(context), 60)
     assert lines(context)[1:] == ["one", "two"]
 
@@ -64,7 +63,7 @@ def test_what_a_killed_server_has_left_of_a_builder_goes_with_the_job(context):
     context.engine.keep_environment(BUILDER)
     assert list(context.settings.work.glob("*/work.json"))
     assert build(context)
-    environments.let_go(context, KEY)
+    builds.release(context, KEY)
     assert not list(context.settings.work.glob("*/work.json"))
     assert context.engine.has_environment(KEY)
 
@@ -72,8 +71,8 @@ def test_what_a_killed_server_has_left_of_a_builder_goes_with_the_job(context):
 def test_an_environment_that_another_job_has_built_meanwhile_is_taken_and_left_alone(context, monkeypatch):
     wait_for(lambda: build(context), 60)
     before = next(context.settings.home.glob("environments/key/bin")).stat().st_ino
-    is_ready, too_early = environments.is_ready, iter([True])
-    monkeypatch.setattr(environments, "is_ready", lambda *one: not next(too_early, False) and is_ready(*one))
+    is_ready, too_early = builds.is_ready, iter([True])
+    monkeypatch.setattr(builds, "is_ready", lambda *one: not next(too_early, False) and is_ready(*one))
     assert build(context)
     assert next(context.settings.home.glob("environments/key/bin")).stat().st_ino == before
 
@@ -82,12 +81,12 @@ def test_a_builder_that_the_machine_has_ended_is_told_from_one_that_failed(conte
     build(context, "sleep 600")
     (lock,) = context.settings.work.glob("*/0/lock")
     os.kill(int(lock.read_text()), signal.SIGKILL)
-    with pytest.raises(environments.BuilderLostError):
+    with pytest.raises(builds.BuilderLostError):
         wait_for(lambda: build(context), 60)
     build(context, "exit 3")
-    with pytest.raises(StagingError, match="log says why") as failed:
+    with pytest.raises(StagingError, match="could not be built; see the log") as failed:
         wait_for(lambda: build(context), 60)
-    assert not isinstance(failed.value, environments.BuilderLostError)
+    assert not isinstance(failed.value, builds.BuilderLostError)
 
 
 def test_one_that_looks_while_another_lets_go_starts_the_builder_again(context, monkeypatch):
@@ -101,7 +100,7 @@ def test_one_that_looks_while_another_lets_go_starts_the_builder_again(context, 
         delete(folder)
 
     monkeypatch.setattr(local_environments, "delete", delete_slowly)
-    leaver = threading.Thread(target=environments.let_go, args=(context, KEY))
+    leaver = threading.Thread(target=builds.release, args=(context, KEY))
     leaver.start()
     assert is_deleting.wait(20)
     assert context.engine.status(BUILDER) == ()
@@ -127,11 +126,11 @@ def name_the_key(context: Context) -> None:
 def test_a_builder_that_another_waits_for_goes_on(context):
     name_the_key(context)
     build(context, "sleep 600")
-    environments.let_go(context, KEY)
+    builds.release(context, KEY)
     assert context.engine.status(BUILDER)[0].phase == Phase.RUNNING
     with context.database.transaction() as connection:
         connection.execute(tables.endpoints.update().values(state=EndpointState.FAILED))
-    environments.let_go(context, KEY)
+    builds.release(context, KEY)
     assert context.engine.status(BUILDER) == ()
 
 
@@ -167,14 +166,14 @@ def test_an_environment_that_nobody_names_goes_when_its_days_are_over(context):
     longer = replace(context, settings=replace(context.settings, environment_days=32))
     environments.sweep(longer, {})
     assert list(context.engine.environments()) == [KEY]
-    assert "environments" in periodic_tasks.ERRANDS
-    periodic_tasks.ERRANDS["environments"](context, {})
+    assert environments.CLEANUP in context.kinds.tasks
+    environments.CLEANUP.step(context, {})
     assert list(context.engine.environments()) == []
 
 
 def test_a_builder_that_fills_its_disk_fails_with_the_limit(context, monkeypatch):
-    monkeypatch.setattr(environments, "DISK_BYTES", 1 << 20)
-    assert environments.builder(context, EnvironmentSpec(("numpy",))).disk_bytes == 1 << 20
+    monkeypatch.setattr(builds, "DISK_BYTES", 1 << 20)
+    assert builds.builder(context, EnvironmentSpec(("numpy",))).disk_bytes == 1 << 20
     build(context, "head -c 10000000 /dev/zero > $LOWCLOUD_ENVIRONMENT/large; sleep 600", 1 << 20)
     with pytest.raises(StagingError, match="needs more than"):
         wait_for(lambda: build(context), 60)
@@ -184,9 +183,9 @@ def test_a_builder_that_hangs_is_ended_with_the_limit(context, monkeypatch):
     build(context, "echo stuck; sleep 600")
     wait_for(lambda: build(context) or lines(context) == ["stuck"])
     now = context.now()
-    monkeypatch.setattr(Context, "now", lambda _: now + environments.BUILD_SECONDS - 60)
+    monkeypatch.setattr(Context, "now", lambda _: now + builds.TIMEOUT_SECONDS - 60)
     assert not build(context)
-    monkeypatch.setattr(Context, "now", lambda _: now + environments.BUILD_SECONDS + 60)
+    monkeypatch.setattr(Context, "now", lambda _: now + builds.TIMEOUT_SECONDS + 60)
     with pytest.raises(StagingError, match="within 60 minutes"):
         build(context)
     assert context.engine.status(BUILDER) == ()

@@ -6,8 +6,9 @@ import pytest
 
 from lowcloud import contract
 from lowcloud.core.context import Context
-from lowcloud.core.environments import environments
-from lowcloud.core.environments.environments import EnvironmentSpec, index_settings, pip_configuration
+from lowcloud.core.environments import builds, environments
+from lowcloud.core.environments.environments import EnvironmentSpec
+from lowcloud.core.environments.package_index import index_settings, pip_configuration
 from lowcloud.core.environments.requirements import Requirements
 from lowcloud.engine.work import Input
 
@@ -37,7 +38,7 @@ def test_the_key_is_that_of_the_content() -> None:
 def test_the_builder_gets_requirements_code_and_network(context: Context) -> None:
     environment = EnvironmentSpec(("./pkg", "rich"), ("rich<14",), "digest")
     code = Input(contract.CODE, "s3://bucket/source.tar.gz", 10)
-    work = environments.builder(context, environment, code)
+    work = builds.builder(context, environment, code)
     assert work.id == f"environment/{work.builds}"
     assert work.builds == environments.key(environment)
     assert work.network
@@ -47,7 +48,7 @@ def test_the_builder_gets_requirements_code_and_network(context: Context) -> Non
 
 def test_code_that_no_requirement_names_is_not_laid(context: Context) -> None:
     code = Input(contract.CODE, "s3://bucket/source.tar.gz", 10)
-    assert environments.builder(context, EnvironmentSpec(("rich",)), code).replicas[0].archives == ()
+    assert builds.builder(context, EnvironmentSpec(("rich",)), code).replicas[0].archives == ()
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.core.errors import CloudError
 from lowcloud.core.jobs import creation, jobs, lifecycle
-from lowcloud.core.jobs.jobs import TRAINING, Job, Output, Specification, State
+from lowcloud.core.jobs.jobs import Job, Output, Specification, State
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images
 from lowcloud.core.programs.images import Image
 from lowcloud.core.storage.buckets import buckets
@@ -30,13 +31,13 @@ CHECKPOINTS = Output("checkpoints", "checkpoints", "kept", "here")
 def claim(context: Context) -> Iterator[LeasedRecord]:
     for bucket in (BUCKET, "kept"):
         buckets.create(context, bucket)
-    yield LeasedRecord(context, training_jobs, NAME, "one")
+    yield LeasedRecord(context, TRAINING, NAME, "one")
     context.engine.remove(f"training-job/{NAME}/1")
 
 
 def create(context: Context, program: str, **changes: object) -> None:
     """A job that runs a line of shell, held by the claim."""
-    images.teach(context, Image("own", context.now(), command=("sh", "-c", program)))
+    images.register(context, Image("own", context.now(), command=("sh", "-c", program)))
     asked: Specification = replace(
         test_lifecycle.SPECIFICATION, image="own", role="role", checkpoints=CHECKPOINTS, is_network_isolated=True
     )
@@ -50,7 +51,7 @@ def job(context: Context) -> Job:
 
 
 def turn(claim: LeasedRecord) -> Job:
-    lifecycle.advance(TRAINING, claim)
+    lifecycle.advance(claim)
     return job(claim.context)
 
 
@@ -132,7 +133,7 @@ def test_a_large_checkpoint_on_its_way_holds_up_neither_log_nor_stop(claim, cont
 
     def carry() -> None:
         while not job(context).state.is_end:
-            lifecycle.advance(TRAINING, claim)
+            lifecycle.advance(claim)
 
     carrier = threading.Thread(target=carry)
     carrier.start()

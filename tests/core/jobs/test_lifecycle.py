@@ -5,8 +5,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowcloud.core.jobs.jobs import TRAINING, Job, Limit, Output, Progress, Specification, State, waits_until
+from lowcloud.core.jobs.jobs import Job, Limit, Output, Progress, Specification, State, waits_until
 from lowcloud.core.jobs.lifecycle import JobAction, Observation, step
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.jobs.work import LOST as HOST_LOST
 from lowcloud.engine.work import Phase, ReplicaStatus, Resources
 
@@ -208,7 +209,7 @@ def test_a_host_that_is_lost_before_all_run_or_while_the_environment_is_built_is
 
 def test_an_interrupted_job_whose_checkpoints_could_not_be_stored_fails_rather_than_begin_without_them():
     stopping = job(State.STOPPING, interrupt_requested=True, specification=SPOT)
-    ended, action = step(stopping, Observation((DONE,), unstored="ClientError: no bucket"), 2.0)
+    ended, action = step(stopping, Observation((DONE,), storing_failure="ClientError: no bucket"), 2.0)
     assert (ended.state, ended.progress.failure, action) == (State.FAILED, "ClientError: no bucket", JobAction.REMOVE)
 
 

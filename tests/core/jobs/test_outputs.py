@@ -11,7 +11,8 @@ from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.core.errors import InvalidError, StorageFullError
 from lowcloud.core.jobs import creation, jobs, lifecycle
 from lowcloud.core.jobs import work as job_work
-from lowcloud.core.jobs.jobs import TRAINING, Job, State
+from lowcloud.core.jobs.jobs import Job, State
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.scheduling import capacity
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import objects
@@ -31,7 +32,7 @@ def claim(context: Context) -> LeasedRecord:
     creation.create(context, TRAINING, NAME, SPECIFICATION)
     work = Work(jobs.find(context, TRAINING, NAME).work_id, ("true",), (Replica(),), Resources(1, 1 << 30))
     context.engine.start(work)
-    claim = LeasedRecord(context, training_jobs, NAME, "one")
+    claim = LeasedRecord(context, TRAINING, NAME, "one")
     with context.database.transaction() as connection:
         connection.execute(training_jobs.update().values(state=State.STORING, lease_owner="one"))
     return claim
@@ -42,7 +43,7 @@ def model_folder(context: Context) -> Path:
 
 
 def ended(claim: LeasedRecord) -> Job:
-    assert lifecycle.advance(TRAINING, claim) is None
+    assert lifecycle.advance(claim) is None
     return jobs.find(claim.context, TRAINING, NAME)
 
 
@@ -85,7 +86,7 @@ def test_a_model_that_meets_a_full_disk_is_stored_when_there_is_space(context, c
     with monkeypatch.context() as full:
         full.setattr("lowcloud.store.blobs.files.BlobWriter.write", refuse)
         with pytest.raises(StorageFullError):
-            lifecycle.advance(TRAINING, claim)
+            lifecycle.advance(claim)
     assert jobs.find(context, TRAINING, NAME).state == State.STORING
     assert ended(claim).state == State.COMPLETED
 

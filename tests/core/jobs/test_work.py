@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from lowcloud.core.jobs import work
-from lowcloud.core.jobs.jobs import PROCESSING, TRAINING, JobKind
-from lowcloud.core.programs import images
+from lowcloud.core.jobs.job_kind import JobKind
+from lowcloud.core.jobs.processing import PROCESSING
+from lowcloud.core.jobs.training import TRAINING
+from lowcloud.core.programs import images, resolver
 from lowcloud.engine.work import Phase, ReplicaStatus
 from tests.conftest import make_context
 from tests.core.jobs.test_lifecycle import SPECIFICATION, job
@@ -40,8 +42,8 @@ def test_a_container_is_told_to_train_where_nothing_else_is_said(
     tmp_path: Path, kind: JobKind, entrypoint: tuple[str, ...], arguments: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
     context = make_context(tmp_path / "home")
-    images.teach(context, images.Image("mine", 0.0, is_container=True))
+    images.register(context, images.Image("mine", 0.0, is_container=True))
     asked = replace(SPECIFICATION, image="mine", entrypoint=entrypoint, arguments=arguments)
-    program = images.program_of(context, kind, asked)
+    program = resolver.resolve(context, asked.image, kind.rules(asked))
     assert (program.container, program.command) == ("mine", expected)
     context.database.close()

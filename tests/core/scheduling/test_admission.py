@@ -11,7 +11,7 @@ from lowcloud.core.control import periodic_tasks
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.scheduling import admission, capacity
 from lowcloud.core.scheduling.admission import FREED, Demand
-from lowcloud.core.scheduling.queue import PATIENCE_SECONDS
+from lowcloud.core.scheduling.queue import BACKFILL_SECONDS
 from lowcloud.engine.work import Resources
 from lowcloud.store.db import tables
 from lowcloud.store.db.tables import processing_jobs, training_jobs
@@ -125,9 +125,9 @@ def test_a_blocked_job_is_marked_and_looked_at_again(context):
     assert row_of(context, "large").blocked_at is not None
     with context.database.read() as connection:
         due_at = connection.scalar(
-            select(periodic_tasks.errands.c.due_at).where(periodic_tasks.errands.c.name == admission.ERRAND)
+            select(periodic_tasks.errands.c.due_at).where(periodic_tasks.errands.c.name == admission.TASK)
         )
-    assert due_at < context.now() + PATIENCE_SECONDS
+    assert due_at < context.now() + BACKFILL_SECONDS
 
 
 def test_jobs_ahead_are_those_of_higher_priority_and_those_that_came_earlier(context):
@@ -137,7 +137,9 @@ def test_jobs_ahead_are_those_of_higher_priority_and_those_that_came_earlier(con
     add(context, "late", created_at=2.0)
     add(context, "urgent", replace(QUARTER, priority=3), processing_jobs, created_at=3.0)
     with context.database.read() as connection:
-        ahead = [admission.jobs_ahead(connection, row_of(context, name)) for name in ("running", "early", "late")]
+        ahead = [
+            admission.jobs_ahead(context, connection, row_of(context, name)) for name in ("running", "early", "late")
+        ]
     assert ahead == [None, 1, 2]
     assert admission.waiting_message(1) == "Waiting for capacity: 1 job ahead"
     assert admission.waiting_message(2) == "Waiting for capacity: 2 jobs ahead"

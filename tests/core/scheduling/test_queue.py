@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowcloud.core.scheduling import capacity
-from lowcloud.core.scheduling.queue import PATIENCE_SECONDS, Decision, Holding, Ref, Waiting, admit, victims
+from lowcloud.core.scheduling.queue import BACKFILL_SECONDS, Decision, Holding, Ref, Waiting, admit, victims
 from lowcloud.engine.work import Resources
 
 GIB = 1 << 30
@@ -80,7 +80,7 @@ def test_a_small_job_overtakes_a_blocked_one_until_its_patience_is_over():
     assert (names(decision), decision.blocked) == (["small"], large.ref)
     impatient = replace(large, blocked_at=2.0)
     assert names(admit([impatient, small], held, MACHINE, now=3.0)) == ["small"]
-    assert names(admit([impatient, small], held, MACHINE, now=2.0 + PATIENCE_SECONDS)) == []
+    assert names(admit([impatient, small], held, MACHINE, now=2.0 + BACKFILL_SECONDS)) == []
 
 
 def test_what_fits_beside_the_blocked_job_may_always_overtake_it():
@@ -131,15 +131,15 @@ def test_a_pool_keeps_others_out_but_not_its_owner_nor_higher_priorities():
         return admit([waiting("job", 1.0, **rest)], [], MACHINE, now=6.0, pools=[pool()])
 
     shut_out = ask(owner="b")
-    assert (names(shut_out), shut_out.yielded, shut_out.again_at) == ([], (), 6.0 + PATIENCE_SECONDS)
-    for allowed in (ask(owner="a"), ask(owner="b", priority=1), ask(owner="b", blocked_at=6.0 - PATIENCE_SECONDS)):
+    assert (names(shut_out), shut_out.yielded, shut_out.again_at) == ([], (), 6.0 + BACKFILL_SECONDS)
+    for allowed in (ask(owner="a"), ask(owner="b", priority=1), ask(owner="b", blocked_at=6.0 - BACKFILL_SECONDS)):
         assert (names(allowed), allowed.yielded) == (["job"], (("jobs", "left"),))
 
 
 def test_a_chain_of_pools_does_not_starve_others():
     other = waiting("other", 4.0, owner="b", blocked_at=0.0)
     matching = waiting("next", 4.0, owner="a", pool_key="key")
-    assert names(admit([other, matching], [], MACHINE, now=PATIENCE_SECONDS, pools=[pool()])) == ["other"]
+    assert names(admit([other, matching], [], MACHINE, now=BACKFILL_SECONDS, pools=[pool()])) == ["other"]
 
 
 # Whole histories

@@ -46,7 +46,7 @@ def test_a_listing_finds_each_pool_by_where_it_stands(context):
     for status in Status:
         with context.database.read() as connection:
             found = connection.scalars(
-                select(training_jobs.c.name).where(warm_pools.stands(training_jobs, status, NOW))
+                select(training_jobs.c.name).where(warm_pools.has_status(training_jobs, status, NOW))
             )
             assert set(found) == {name for name, (_, pool) in ROWS.items() if pool and pool.status == status}
 
@@ -56,7 +56,7 @@ def test_a_completed_job_leaves_a_pool_if_it_asked_for_one(context, asked, until
     rest = {"state": "completed", "created_at": 0.0, "modified_at": 0.0, "specification": {}, "progress": {}}
     with context.database.transaction() as connection:
         connection.execute(insert(training_jobs).values(name="job", ended_at=900.0, keep_alive_seconds=asked, **rest))
-        connection.execute(update(training_jobs).values(warm_pools.left_in(training_jobs)))
+        connection.execute(update(training_jobs).values(warm_pools.retained_in(training_jobs)))
     with context.database.read() as connection:
         assert connection.scalar(select(training_jobs.c.retained_until)) == until
 

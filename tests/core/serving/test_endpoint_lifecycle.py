@@ -1,4 +1,4 @@
-"""The turns of an endpoint: a wish to delete it is never lost, and what another server carries is left alone."""
+"""The turns of an endpoint: a request to delete it is never lost, and what another server has leased is left alone."""
 
 import itertools
 from dataclasses import replace
@@ -10,7 +10,9 @@ from lowcloud.core import events
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord, LeaseLostError, Reconciler
 from lowcloud.core.errors import NotFoundError
+from lowcloud.core.resource_kind import Registry
 from lowcloud.core.serving import endpoint_lifecycle, endpoints, models
+from lowcloud.core.serving.endpoint_lifecycle import ENDPOINT
 from lowcloud.core.serving.endpoints import Configuration, EndpointState, Variant
 from lowcloud.core.serving.models import Model
 from lowcloud.engine.work import LogPage, Phase, ReplicaStatus, Resources, Work
@@ -31,7 +33,7 @@ def endpoint(context: Context) -> str:
 def hold(context: Context, owner: str = "one") -> LeasedRecord:
     with context.database.transaction() as connection:
         connection.execute(update(tables.endpoints).values(lease_owner=owner))
-    return LeasedRecord(context, tables.endpoints, "hollow", owner)
+    return LeasedRecord(context, ENDPOINT, "hollow", owner)
 
 
 def events_of(context: Context, name: str) -> list[str]:
@@ -44,18 +46,18 @@ def is_gone(context: Context, name: str) -> bool:
         return connection.execute(select(tables.endpoints).where(tables.endpoints.c.name == name)).first() is None
 
 
-@pytest.mark.parametrize("moment", ["_ensure_running", "_remove_work"])
+@pytest.mark.parametrize("moment", ["_work", "_remove_work"])
 def test_an_endpoint_that_fails_while_it_is_deleted_is_deleted(context, endpoint, monkeypatch, moment):
     meant = getattr(endpoint_lifecycle, moment)
-    wishes = iter([endpoint])
+    requests = iter([endpoint])
 
     def delete_in_between(*arguments):
-        for name in wishes:
+        for name in requests:
             endpoints.request_removal(context, name)
         return meant(*arguments)
 
     monkeypatch.setattr(endpoint_lifecycle, moment, delete_in_between)
-    reconciler = Reconciler(context, {tables.endpoints: endpoint_lifecycle.advance})
+    reconciler = Reconciler(replace(context, kinds=Registry((ENDPOINT,))))
     reconciler.start(is_alone=True)
     wait_for(lambda: is_gone(context, endpoint), 10)
     reconciler.stop()
@@ -82,7 +84,7 @@ def test_an_endpoint_that_another_server_removes_keeps_its_events_until_then(con
 
 def test_a_removal_is_no_take_over(context, endpoint, caplog):
     endpoints.request_removal(context, endpoint)
-    reconciler = Reconciler(context, {tables.endpoints: endpoint_lifecycle.advance})
+    reconciler = Reconciler(replace(context, kinds=Registry((ENDPOINT,))))
     reconciler.start(is_alone=True)
     wait_for(lambda: is_gone(context, endpoint), 10)
     reconciler.stop()
@@ -146,8 +148,8 @@ def test_the_time_to_start_begins_when_the_environments_are_there(context, monke
     monkeypatch.setattr(engine, "status", lambda _: ())
     monkeypatch.setattr(Context, "now", lambda _: engine.now)
     ready = {"is": False}
-    monkeypatch.setattr(endpoint_lifecycle.environments, "is_ready", lambda *_: ready["is"])
-    monkeypatch.setattr(endpoint_lifecycle.environments, "build", lambda *_: ready["is"])
+    monkeypatch.setattr(endpoint_lifecycle.builds, "is_ready", lambda *_: ready["is"])
+    monkeypatch.setattr(endpoint_lifecycle.builds, "build", lambda *_: ready["is"])
     models.create(waiting, Model("bare", 0.0, "linear-learner:1", "role"))
     endpoints.configure(waiting, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
     endpoints.create(waiting, "hollow", "hollow")

@@ -19,14 +19,14 @@ TRAIN = Channel("train", "data", "train/")
         ([replace(TRAIN, kind=DataSourceType.AUGMENTED, mode=Mode.PIPE)], "AttributeNames what to send"),
         ([replace(TRAIN, attributes=("a",), mode=Mode.PIPE)], "which only an augmented manifest has"),
         ([replace(TRAIN, is_wrapped=True)], "RecordIO wrapping, which is done in Pipe mode only"),
-        ([TRAIN, replace(TRAIN, prefix="other/")], "'train' and 'train' cannot lie at"),
+        ([TRAIN, replace(TRAIN, prefix="other/")], "'train' and 'train' cannot be staged at"),
         ([replace(TRAIN, path="processing/a"), Channel("b", "data", "b", path="processing/a")], "a folder of its own"),
         (
             [replace(TRAIN, path="processing/a", mode=Mode.LAZY), Channel("b", "data", "b", path="processing/a/b")],
             "a folder of its own",
         ),
-        ([replace(TRAIN, path="../a")], "cannot be laid at '../a'"),
-        ([replace(TRAIN, path="/etc")], "cannot be laid at '/etc'"),
+        ([replace(TRAIN, path="../a")], "cannot be staged at '../a'"),
+        ([replace(TRAIN, path="/etc")], "cannot be staged at '/etc'"),
     ],
 )
 def test_what_cannot_be_laid_is_refused_by_name(asked: list[Channel], says: str) -> None:

@@ -40,7 +40,7 @@ def read(context: Context, source: InputSource | Input) -> str:
 def names(context: Context, channel: Channel, hosts: int) -> list[list[str]]:
     """The keys that each host gets."""
     found = []
-    for laid in input_staging.lay(context, [channel], hosts):
+    for laid in input_staging.stage(context, [channel], hosts):
         sources: list[InputSource | Input] = [*laid.inputs]
         sources += [file for folder in laid.lazy_folders for file in folder.files]
         for stream in laid.streams:
@@ -69,7 +69,7 @@ def test_every_object_goes_to_exactly_one_of_the_hosts_that_share(
 def test_a_manifest_names_the_objects_and_their_paths(data: Context, mode: Mode) -> None:
     put(data, "manifest", json.dumps([{"prefix": "s3://data/train/"}, "b/d.csv", "a.csv"]))
     channel = replace(TRAIN, prefix="manifest", kind=DataSourceType.MANIFEST, mode=mode)
-    (laid,) = input_staging.lay(data, [channel], 1)
+    (laid,) = input_staging.stage(data, [channel], 1)
     files = laid.inputs or laid.lazy_folders[0].files
     assert [file.path for file in files] == ["input/data/train/b/d.csv", "input/data/train/a.csv"]
     assert names(data, channel, 1) == [["train/b/d.csv", "train/a.csv"]]
@@ -85,7 +85,7 @@ def test_an_augmented_manifest_gives_the_attributes_in_the_order_asked_for(data:
     channel = Channel(
         "train", "data", "lines", kind=DataSourceType.AUGMENTED, mode=Mode.PIPE, attributes=("image-ref", "label")
     )
-    (laid,) = input_staging.lay(data, [channel], 1)
+    (laid,) = input_staging.stage(data, [channel], 1)
     sent = [
         [piece if isinstance(piece, str) else read(data, piece) for piece in record]
         for record in laid.streams[0].records
@@ -116,14 +116,14 @@ def test_a_bad_line_of_an_augmented_manifest_is_named(data: Context, line: str, 
         "train", "data", "lines", kind=DataSourceType.AUGMENTED, mode=Mode.PIPE, attributes=("image-ref",)
     )
     with pytest.raises(StagingError, match=says):
-        input_staging.lay(data, [channel], 1)
+        input_staging.stage(data, [channel], 1)
 
 
 @pytest.mark.parametrize("mode", Mode)
 def test_a_channel_without_data_fails_and_an_optional_one_gives_nothing(data: Context, mode: Mode) -> None:
     nothing = replace(TRAIN, prefix="nothing/", mode=mode)
     with pytest.raises(StagingError, match='No S3 objects found under S3 URL "s3://data/nothing/"'):
-        input_staging.lay(data, [nothing], 1)
+        input_staging.stage(data, [nothing], 1)
     assert names(data, replace(nothing, is_optional=True), 1) == [[]]
 
 
@@ -132,23 +132,23 @@ def test_a_channel_without_data_fails_and_an_optional_one_gives_nothing(data: Co
 def test_a_key_that_is_no_path_is_refused(data: Context, key: str, mode: Mode) -> None:
     put(data, key, "x")
     with pytest.raises(StagingError, match="is no usable file path"):
-        input_staging.lay(data, [replace(TRAIN, mode=mode)], 1)
+        input_staging.stage(data, [replace(TRAIN, mode=mode)], 1)
 
 
 def test_lazy_files_that_cannot_be_beside_each_other_are_named(data: Context) -> None:
     put(data, "train/a.csv/inner", "x")
     with pytest.raises(StagingError, match=r"'input/data/train/a.csv' would be a file and"):
-        input_staging.lay(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+        input_staging.stage(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
 
 
 def test_a_lazy_name_that_no_file_system_takes_is_refused(data: Context) -> None:
     put(data, "train/" + "é" * 128, "x")
     with pytest.raises(StagingError, match="more than 255 bytes"):
-        input_staging.lay(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+        input_staging.stage(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
 
 
 def test_what_is_replaced_while_a_program_reads_it_is_never_mixed(data: Context) -> None:
-    (laid,) = input_staging.lay(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+    (laid,) = input_staging.stage(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
     put(data, "train/a.csv", "replaced")
     with pytest.raises(StagingError, match=r"s3://data/train/a.csv was replaced while a job read it"):
         read(data, laid.lazy_folders[0].files[0])
@@ -157,7 +157,7 @@ def test_what_is_replaced_while_a_program_reads_it_is_never_mixed(data: Context)
 def test_a_version_is_read_on_after_it_was_replaced(data: Context) -> None:
     buckets.set_versioning(data, "data", buckets.ENABLED)
     put(data, "train/a.csv", "first")
-    (laid,) = input_staging.lay(data, [replace(TRAIN, mode=Mode.PIPE)], 1)
+    (laid,) = input_staging.stage(data, [replace(TRAIN, mode=Mode.PIPE)], 1)
     put(data, "train/a.csv", "second")
     piece = laid.streams[0].records[0][0]
     assert isinstance(piece, InputSource)

@@ -5,7 +5,7 @@ import pytest
 from lowcloud.core.context import Context
 from lowcloud.core.staging import inputs
 from lowcloud.core.staging.channels import Channel, DataSourceType
-from lowcloud.core.staging.input_staging import lay
+from lowcloud.core.staging.input_staging import stage
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import objects
 from lowcloud.engine.work import StagingError
@@ -41,4 +41,4 @@ def test_a_damaged_object_cannot_be_laid_and_is_named(context, blob, harm):
 def test_a_damaged_manifest_cannot_be_used_and_is_named(context, blob, harm):
     harm(blob)
     with pytest.raises(StagingError, match=r"s3://data/train\.csv is damaged; upload it again"):
-        lay(context, [Channel("train", "data", "train.csv", kind=DataSourceType.MANIFEST)], 1)
+        stage(context, [Channel("train", "data", "train.csv", kind=DataSourceType.MANIFEST)], 1)

@@ -3,18 +3,18 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import Reconciler
-from lowcloud.core.jobs import creation, jobs, lifecycle
-from lowcloud.core.jobs.jobs import TRAINING, Job, Limit, State
+from lowcloud.core.jobs import creation, jobs
+from lowcloud.core.jobs.jobs import Job, Limit, State
+from lowcloud.core.jobs.training import TRAINING
+from lowcloud.core.resource_kind import Registry
 from lowcloud.core.staging.channels import Channel
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import objects
-from lowcloud.store.db.tables import training_jobs
 from tests.core.jobs.test_outputs import BUCKET, SPECIFICATION
 from tests.support.running import wait_for
 
@@ -49,7 +49,7 @@ def make(context: Context, **changes) -> Reconciler:
 
 
 def start(context: Context) -> Reconciler:
-    reconciler = Reconciler(context, {training_jobs: partial(lifecycle.advance, TRAINING)})
+    reconciler = Reconciler(replace(context, kinds=Registry((TRAINING,))))
     reconciler.start(is_alone=True)
     wait_for(lambda: list(context.settings.work.glob("*/0/base/input/data/train/*")))
     return reconciler

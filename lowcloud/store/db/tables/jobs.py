@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text, text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, text
 
 from lowcloud.store.db.tables.schema import lease, metadata
 
@@ -50,7 +50,8 @@ def _queue_indexes(name: str) -> tuple[Index, ...]:
     )
 
 
-def _jobs(name: str) -> Table:
+def job_table(name: str, metadata: MetaData = metadata) -> Table:
+    """The table of one kind of job: it has all that the reconciler and the queue need, and JSON for the rest."""
     return Table(
         name,
         metadata,
@@ -73,8 +74,8 @@ def _jobs(name: str) -> Table:
     )
 
 
-training_jobs = _jobs("training_jobs")
-processing_jobs = _jobs("processing_jobs")
+training_jobs = job_table("training_jobs")
+processing_jobs = job_table("processing_jobs")
 
 images = Table(
     "images",

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from lowcloud.core.context import Context
 from lowcloud.core.control import periodic_tasks
+from lowcloud.core.control.periodic_tasks import PERIODIC_TASK
 from lowcloud.core.control.reconciler import Reconciler
 from lowcloud.core.storage.buckets import buckets, configurations
 from lowcloud.core.storage.integrity import scrub, scrub_task
@@ -18,9 +19,7 @@ from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.objects import listings, notifications, objects
 from lowcloud.core.storage.objects.locks import GOVERNANCE, Lock
 from lowcloud.core.storage.objects.metadata import Description
-from lowcloud.core.storage.objects.notifications import KINDS as KINDS_OF_EVENTS
-from lowcloud.core.storage.objects.notifications import NotificationRule
-from lowcloud.server.server import KINDS
+from lowcloud.core.storage.objects.notifications import KINDS, NotificationRule
 from lowcloud.store.db import tables
 from tests.conftest import wait_for
 
@@ -100,7 +99,7 @@ def test_a_damaged_version_stays_and_does_not_stop_the_others(
 
 
 def test_what_expires_is_told_as_such(context: Context) -> None:
-    notifications.configure(context, BUCKET, "notification", {}, [NotificationRule(KINDS_OF_EVENTS)])
+    notifications.configure(context, BUCKET, "notification", {}, [NotificationRule(KINDS)])
     objects.put(context, BUCKET, "plain", [b"1"])
     with_rules(context, {"expire_days": 1})
     swept(context)
@@ -173,7 +172,7 @@ def test_a_server_carries_out_lifecycles_and_scrubs_by_itself(
     objects.put(context, BUCKET, "keep", [b"x"])
     with_rules(context, {"prefix": "tmp/", "expire_days": 1})
     periodic_tasks.ensure(context)
-    reconciler = Reconciler(context, {tables.errands: KINDS[tables.errands]})
+    reconciler = Reconciler(replace(context, kinds=replace(context.kinds, kinds=(PERIODIC_TASK,))))
     reconciler.start(is_alone=True)
     try:
         wait_for(lambda: keys(context) == ["keep"])

@@ -102,7 +102,7 @@ async def describe_training_job(context: Context, caller: Caller, request: Reque
 def list_training_jobs(context: Context, _caller: Caller, request: Request) -> Answer:
     """Newest first unless asked otherwise."""
     pool = request.get("WarmPoolStatusEquals")
-    of_pool = [warm_pools.stands(training_jobs, POOL_STATUS[pool], context.now())] if pool else []
+    of_pool = [warm_pools.has_status(training_jobs, POOL_STATUS[pool], context.now())] if pool else []
     page = words.read_page(context, TRAINING, request, of_pool)
     now = context.now()
     summaries = [

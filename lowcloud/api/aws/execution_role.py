@@ -1,0 +1,15 @@
+"""The execution role that every account has from the start, and who may assume it."""
+
+import json
+
+SERVICES = ("sagemaker", "lambda", "states", "events")
+
+
+def trust_policy(account_id: str) -> str:
+    """A document that lets every caller of the account, and the services that run programs, assume the role."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": account_id, "Service": [f"{service}.amazonaws.com" for service in SERVICES]},
+        "Action": "sts:AssumeRole",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -1,0 +1,120 @@
+"""The registry of kinds: complete, consistent, and all that a new kind of job needs to live."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import MetaData
+
+from lowcloud.core import kinds, tags
+from lowcloud.core.context import Context
+from lowcloud.core.control.reconciler import Reconciler
+from lowcloud.core.environments import environments
+from lowcloud.core.jobs import creation, jobs
+from lowcloud.core.jobs.job_kind import JobKind
+from lowcloud.core.jobs.jobs import Job, State
+from lowcloud.core.jobs.programs import JobRules
+from lowcloud.core.programs import images
+from lowcloud.core.programs.images import Image
+from lowcloud.core.resource_kind import Registry, ResourceKind
+from lowcloud.core.scheduling import admission
+from lowcloud.core.telemetry import logs
+from lowcloud.core.tracking.provenance import Material
+from lowcloud.store.db import tables
+from lowcloud.store.db.tables.jobs import job_table
+from lowcloud.store.db.tables.schema import lease
+from tests.core.jobs.test_lifecycle import SPECIFICATION
+from tests.support.running import wait_for
+
+REGISTRY = kinds.discover()
+LEASE_COLUMNS = {column.name for column in lease()}
+QUEUE_COLUMNS = {"owner", "priority", "replicas", "cpus", "memory_bytes", "gpus", "is_spot", "admitted_at"}
+
+
+def test_every_table_with_a_lease_belongs_to_a_kind_that_the_reconciler_advances() -> None:
+    with_lease = {table for table in tables.metadata.tables.values() if set(table.c.keys()) >= LEASE_COLUMNS}
+    assert {kind.table for kind in REGISTRY.reconciled} == with_lease
+
+
+def test_every_table_with_the_columns_of_the_queue_belongs_to_a_kind_of_job() -> None:
+    with_queue = {table for table in tables.metadata.tables.values() if set(table.c.keys()) >= QUEUE_COLUMNS}
+    assert {kind.table for kind in REGISTRY.queued} == with_queue
+    assert all(isinstance(kind, JobKind) for kind in REGISTRY.queued)
+
+
+@pytest.mark.parametrize("kind", REGISTRY.kinds, ids=lambda kind: kind.prefix)
+def test_a_kind_is_complete(kind: ResourceKind) -> None:
+    assert kind.noun
+    assert kind.table.c.name.primary_key
+    if kind.is_queued:
+        assert kind.advance, "nobody would start what waits in the queue"
+        assert kind.environments_in_use, "the environments of its jobs would be deleted while they run"
+    if kind.reserved_memory:
+        assert kind.suspend, "replicas that hold memory would go on when the last server shuts down"
+
+
+def test_kinds_are_told_apart() -> None:
+    for facts in ("noun", "prefix", "table"):
+        values = [getattr(kind, facts) for kind in REGISTRY]
+        assert len(set(values)) == len(values), facts
+
+
+# A kind of job that exists in this test alone; docs/adding-a-resource.md explains it.
+
+
+def _check(_requested: object, _program: object) -> None:
+    """Nothing can be seen to fail before it runs."""
+
+
+def _products(job: Job) -> Iterator[Material]:
+    yield Material("summary", f"s3://bucket/{job.name}")
+
+
+SUMMARY = JobKind(
+    noun="summary job",
+    prefix="summary-job",
+    table=job_table("summary_jobs", MetaData()),
+    log_group="/summaries",
+    tracking_prefix="",
+    role_session="summary",
+    rules=JobRules,
+    check=_check,
+    files=lambda _job, rank: {"input/rank": str(rank)},
+    variables=lambda job: {"SUMMARY_JOB": job.name},
+    products=_products,
+)
+
+
+@pytest.fixture
+def summaries(context: Context) -> Context:
+    """A cloud that knows summary jobs."""
+    with context.database.transaction() as connection:
+        SUMMARY.table.create(connection)
+    images.register(context, Image("summarize", 0.0, command=("sh", "-c", "echo I am $SUMMARY_JOB; sleep $0", "0")))
+    return dataclasses.replace(context, kinds=Registry((*context.kinds.kinds, SUMMARY), context.kinds.tasks))
+
+
+def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Context) -> None:
+    context = summaries
+    requested = dataclasses.replace(SPECIFICATION, image="summarize", outputs=())
+    creation.create(context, SUMMARY, "first", requested, {"team": "blue"})
+    creation.create(context, SUMMARY, "second", dataclasses.replace(requested, instance_count=1))
+    with context.database.transaction() as connection:
+        waiting = connection.execute(SUMMARY.table.select().where(admission.is_waiting(SUMMARY.table))).all()
+        progress = {**jobs.find(context, SUMMARY, "first").progress.__dict__, "environment": "key", "program": None}
+        connection.execute(SUMMARY.table.update().where(SUMMARY.table.c.name == "first").values(progress=progress))
+        assert tags.of(connection, SUMMARY.subject("first")) == {"team": "blue"}
+    assert [row.name for row in waiting] == ["second"], "the machine is given to the first"
+    assert environments.in_use(context) == {"key"}
+    with context.database.transaction() as connection:
+        clean = {**progress, "environment": None}
+        connection.execute(SUMMARY.table.update().where(SUMMARY.table.c.name == "first").values(progress=clean))
+    reconciler = Reconciler(context)
+    reconciler.start(is_alone=True)
+    try:
+        for name in ("first", "second"):
+            wait_for(lambda name=name: jobs.find(context, SUMMARY, name).state == State.COMPLETED)
+    finally:
+        reconciler.stop()
+    printed = [event.message for event in logs.filter_events(context, "/summaries", 100)]
+    assert sorted(printed) == ["I am first", "I am second"]
