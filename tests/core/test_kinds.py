@@ -20,6 +20,7 @@ from lowcloud.core.resource_kind import Registry, ResourceKind
 from lowcloud.core.scheduling import admission
 from lowcloud.core.telemetry import logs
 from lowcloud.core.tracking.provenance import Material
+from lowcloud.engine.work import Resources
 from lowcloud.store.db import tables
 from lowcloud.store.db.tables.jobs import job_table
 from lowcloud.store.db.tables.schema import lease
@@ -86,8 +87,9 @@ SUMMARY = JobKind(
 
 
 @pytest.fixture
-def summaries(context: Context) -> Context:
-    """A cloud that knows summary jobs."""
+def summaries(context: Context, monkeypatch: pytest.MonkeyPatch) -> Context:
+    """A cloud that knows summary jobs, on a machine that one of them fills."""
+    monkeypatch.setattr(context.engine, "capacity", lambda: Resources(4.0, 64 << 30, 0))
     with context.database.transaction() as connection:
         SUMMARY.table.create(connection)
     images.register(context, Image("summarize", 0.0, command=("sh", "-c", "echo I am $SUMMARY_JOB; sleep $0", "0")))
@@ -117,4 +119,4 @@ def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Con
     finally:
         reconciler.stop()
     printed = [event.message for event in logs.filter_events(context, "/summaries", 100)]
-    assert sorted(printed) == ["I am first", "I am second"]
+    assert {"I am first", "I am second"} <= set(printed)
