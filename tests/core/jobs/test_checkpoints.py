@@ -15,6 +15,7 @@ from lowcloud.core.jobs.jobs import Job, Output, Specification, State
 from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images
 from lowcloud.core.programs.images import Image
+from lowcloud.core.staging.output_sync import StoredFiles
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import listings, objects
 from lowcloud.core.telemetry import logs
@@ -163,7 +164,7 @@ def test_a_clear_that_was_cut_short_is_repeated_without_harm(claim, context, mon
     wait_for(lambda: next(context.settings.work.glob("*/0/base/checkpoints/last"), None))
     jobs.interrupt(context, TRAINING, NAME)
     with monkeypatch.context() as cut:
-        cut.setattr(context.synced, "forget", _die)
+        cut.setattr(StoredFiles, "forget", _die)
         with pytest.raises(KeyboardInterrupt):
             while True:
                 turn(claim)
