@@ -20,6 +20,7 @@ import uvloop
 from sqlalchemy.exc import DBAPIError
 
 from lowcloud.api.aws.gateway import Gateway
+from lowcloud.core import home_upgrade
 from lowcloud.core.context import Context
 from lowcloud.core.control import periodic_tasks
 from lowcloud.core.control.leader_election import Leading
@@ -44,6 +45,7 @@ from lowcloud.store.blobs.reserve import Reserve
 from lowcloud.store.db import tables
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
+from lowcloud.store.schema_check import UpgradeNeededError
 
 OPEN_FILES = 10_240  # as many as macOS takes
 LONGEST_GOODBYE_SECONDS = 3  # requests still open when the server goes down get this long
@@ -60,7 +62,7 @@ class CannotOpenError(Exception):
 
 
 def open_context(settings: Settings, endpoint: str = "") -> Context:
-    """The cloud of a home, made where there is none. Raises UnusableStoreError, OSError and DBAPIError.
+    """The cloud of a home, made where there is none. Raises UnusableStoreError, UpgradeNeededError, OSError and DBAPIError.
 
     `endpoint` is where it will answer.
     """
@@ -96,7 +98,7 @@ KINDS: Kinds = {
     tables.training_jobs: partial(lifecycle.advance, TRAINING),
     tables.processing_jobs: partial(lifecycle.advance, PROCESSING),
     tables.endpoints: endpoint_lifecycle.advance,
-    tables.errands: periodic_tasks.advance,
+    tables.periodic_tasks: periodic_tasks.advance,
 }
 
 
@@ -175,7 +177,11 @@ def _assist(settings: Settings, listener: socket.socket, member: WorkerProcess) 
 
 def _open_context(settings: Settings, endpoint: str) -> Context:
     try:
-        return open_context(settings, endpoint)
+        try:
+            return open_context(settings, endpoint)
+        except UpgradeNeededError:
+            home_upgrade.upgrade_home(settings)
+            return open_context(settings, endpoint)
     except UnusableStoreError as error:
         raise CannotOpenError(str(error)) from error
     except (OSError, DBAPIError) as error:

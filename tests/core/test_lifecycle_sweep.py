@@ -173,7 +173,7 @@ def test_a_server_carries_out_lifecycles_and_scrubs_by_itself(
     objects.put(context, BUCKET, "keep", [b"x"])
     with_rules(context, {"prefix": "tmp/", "expire_days": 1})
     periodic_tasks.ensure(context)
-    reconciler = Reconciler(context, {tables.errands: KINDS[tables.errands]})
+    reconciler = Reconciler(context, {tables.periodic_tasks: KINDS[tables.periodic_tasks]})
     reconciler.start(is_alone=True)
     try:
         wait_for(lambda: keys(context) == ["keep"])

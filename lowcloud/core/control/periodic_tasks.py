@@ -11,7 +11,7 @@ from lowcloud.core.environments import environments
 from lowcloud.core.scheduling import admission
 from lowcloud.core.storage.integrity import scrub_task
 from lowcloud.core.storage.lifecycle import sweep
-from lowcloud.store.db.tables import errands
+from lowcloud.store.db.tables import periodic_tasks
 from lowcloud.store.db.upsert import insert_missing
 
 SHORT_SECONDS = 1.0  # for so long the claim is kept: it costs writes
@@ -29,20 +29,20 @@ ERRANDS: dict[str, Errand] = {
 def ensure(context: Context) -> None:
     """Have a row of each errand. In a new store there is nothing to look for on its first day, but for jobs."""
     with context.database.read() as connection:
-        missing = ERRANDS.keys() - set(connection.scalars(sa.select(errands.c.name)))
+        missing = ERRANDS.keys() - set(connection.scalars(sa.select(periodic_tasks.c.name)))
     if missing:
         with context.database.transaction() as connection:
             for name in missing:
                 due_at = context.now() + (0.0 if name == admission.ERRAND else context.settings.day_seconds)
                 row = {"name": name, "progress": {}, "due_at": due_at, "lease_until": 0}
-                insert_missing(connection, errands, row)
+                insert_missing(connection, periodic_tasks, row)
 
 
 def advance(claim: LeasedRecord) -> float | None:
     """One step of an errand; see reconciler.Advance."""
     context = claim.context
     with context.database.read() as connection:
-        progress = connection.scalar(sa.select(errands.c.progress).where(errands.c.name == claim.name))
+        progress = connection.scalar(sa.select(periodic_tasks.c.progress).where(periodic_tasks.c.name == claim.name))
     progress, wait_seconds = ERRANDS[claim.name](context, progress or {})
     if wait_seconds <= SHORT_SECONDS:
         claim.save({"progress": progress})
@@ -54,4 +54,4 @@ def advance(claim: LeasedRecord) -> float | None:
 
 def progress_of(connection: sa.Connection, name: str) -> Mapping[str, Any]:
     """Where an errand stands, as it says itself; empty where it has not begun."""
-    return connection.scalar(sa.select(errands.c.progress).where(errands.c.name == name)) or {}
+    return connection.scalar(sa.select(periodic_tasks.c.progress).where(periodic_tasks.c.name == name)) or {}

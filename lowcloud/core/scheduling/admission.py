@@ -17,7 +17,7 @@ from lowcloud.core.scheduling import capacity as shares
 from lowcloud.core.scheduling import queue
 from lowcloud.core.scheduling.queue import Holding, Ref, Waiting
 from lowcloud.engine.work import Resources
-from lowcloud.store.db.tables import errands, processing_jobs, training_jobs
+from lowcloud.store.db.tables import periodic_tasks, processing_jobs, training_jobs
 
 TABLES: Sequence[Table] = (training_jobs, processing_jobs)  # of jobs that queue for the same machine
 WINDOW = 100  # jobs of an owner that are looked at: the first is served first, the others may overtake it
@@ -217,9 +217,9 @@ def _apply(connection: Connection, tables: Mapping[str, Table], decision: queue.
         is_new = and_(table.c.name == decision.blocked[1], table.c.blocked_at.is_(None))
         connection.execute(update(table).where(is_new).values(blocked_at=now))
         again_at = min(decision.again_at or math.inf, now + SWEEP_SECONDS)
-        due_at = errands.c.due_at
-        is_late = and_(errands.c.name == ERRAND, or_(due_at.is_(None), due_at > again_at))
-        connection.execute(update(errands).where(is_late).values(due_at=again_at))
+        due_at = periodic_tasks.c.due_at
+        is_late = and_(periodic_tasks.c.name == ERRAND, or_(due_at.is_(None), due_at > again_at))
+        connection.execute(update(periodic_tasks).where(is_late).values(due_at=again_at))
 
 
 def _interrupt(connection: Connection, tables: Sequence[Table], victims: Sequence[Ref]) -> None:

@@ -8,8 +8,8 @@ from lowcloud.store.db.tables.schema import lease, metadata
 
 # What the server does by itself, again and again: one row for each kind of errand.
 
-errands = Table(
-    "errands",
+periodic_tasks = Table(
+    "periodic_tasks",
     metadata,
     Column("name", String(63), primary_key=True),
     Column("progress", JSON, nullable=False),  # where the errand stands: its own
