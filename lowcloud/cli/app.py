@@ -36,7 +36,15 @@ app = typer.Typer(
 )
 
 
-for command in (train.train, train.stop, train.predict, maintenance.check, maintenance.backup, maintenance.restore):
+for command in (
+    train.train,
+    train.stop,
+    train.predict,
+    maintenance.check,
+    maintenance.backup,
+    maintenance.restore,
+    maintenance.upgrade,
+):
     app.command()(command)
 app.add_typer(images.app, name="image")
 

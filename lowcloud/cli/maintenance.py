@@ -1,4 +1,4 @@
-"""The commands that look after what a home keeps: check, backup, restore."""
+"""The commands that look after what a home keeps: check, backup, restore, upgrade."""
 
 import json
 import os
@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lowcloud.cli.terminal import Home, errors, failure, output
+from lowcloud import __version__
+from lowcloud.cli.terminal import Home, errors, failure, output, print_fact
+from lowcloud.home import server_process as servers
 from lowcloud.home import settings as settings_of
 from lowcloud.home.settings import Settings
 
 if TYPE_CHECKING:
     from lowcloud.core.context import Context
+
+UPGRADE_PENDING = 3  # the exit code of `lowcloud upgrade --check` where there is something to do
 
 
 def check(
@@ -100,10 +104,44 @@ def restore(
 
     target = settings_of.home_folder(os.environ, home)
     try:
-        backups.restore(folder.absolute(), target, backups.find(folder))
+        needs_upgrade = backups.restore(folder.absolute(), target, backups.find(folder))
     except (backups.NoBackupError, OSError) as error:
         raise failure(str(error)) from error
-    output.print(f"{target} is restored; `lowcloud check` reads all of it, `lowcloud up` serves it")
+    if needs_upgrade:
+        output.print(f"{target} is restored, as an earlier Lowcloud left it; `lowcloud up` upgrades it and serves it")
+    else:
+        output.print(f"{target} is restored; `lowcloud check` reads all of it, `lowcloud up` serves it")
+
+
+def upgrade(
+    only_check: Annotated[
+        bool, typer.Option("--check", help=f"Only say what would be done; exit code {UPGRADE_PENDING} if anything.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Bring the database of a home up to date with this Lowcloud, as `lowcloud up` does by itself."""
+    from lowcloud.core.maintenance import home_upgrade
+    from lowcloud.store.db.backend import UnusableStoreError
+
+    settings = _settings(home)
+    try:
+        if only_check:
+            _print_plan(settings)
+            return
+        with servers.hold_home(settings.home):
+            done = home_upgrade.upgrade_home(settings)
+    except servers.AlreadyRunningError as error:
+        raise failure(f"A server runs on {settings.home}. Stop it first: lowcloud down") from error
+    except (UnusableStoreError, OSError) as error:
+        raise failure(f"{settings.home} cannot be upgraded: {error}") from error
+    if done is None:
+        output.print(f"{settings.home} is up to date")
+        return
+    for step in done.steps:
+        output.print(f"{step.version:04} {step.title}", markup=False)
+    output.print(f"{settings.home} is upgraded from schema version {done.version} to {done.steps[-1].version}")
+    if done.copy is not None:
+        output.print(f"The database as it was is kept in {done.copy}")
 
 
 def last_scrub(settings: Settings) -> str:
@@ -126,6 +164,28 @@ def last_scrub(settings: Settings) -> str:
     ended = datetime.fromtimestamp(last["ended_at"]).strftime("%Y-%m-%d %H:%M:%S")
     wrong = f"{last['findings']} found wrong: run `lowcloud check`" if last["findings"] else "nothing found wrong"
     return f"{ended}, {last['versions']} versions of objects, {last['bytes']} bytes, {wrong}"
+
+
+def _print_plan(settings: Settings) -> None:
+    """What an upgrade would do. Raises UnusableStoreError, and Exit where it would do something."""
+    from lowcloud.core.maintenance import home_upgrade
+    from lowcloud.store.db.tables import SCHEMA_VERSION
+
+    plan = home_upgrade.plan_for(settings)
+    print_fact("Home", str(settings.home))
+    print_fact("Database", "none yet" if plan.version is None else f"schema version {plan.version}")
+    print_fact("Lowcloud", f"{__version__}, which needs schema version {SCHEMA_VERSION}")
+    if not plan.pending:
+        print_fact("Upgrade", "not needed")
+        return
+    for step in plan.pending:
+        print_fact("Upgrade", f"{step.version:04} {step.title}")
+    if settings.database is None:
+        size = settings.database_file.stat().st_size
+        print_fact("Backup", f"a copy of the database is made first ({size} bytes, in {settings.data})")
+    else:
+        print_fact("Backup", "yours to make first, with pg_dump; docs/migrations.md tells how")
+    raise typer.Exit(UPGRADE_PENDING)
 
 
 def _verified(context: "Context", snapshot: Path, folder: Path) -> int:

@@ -25,6 +25,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.control import periodic_tasks
 from lowcloud.core.control.leader_election import LeaderElection
 from lowcloud.core.identity import roles
+from lowcloud.core.maintenance import home_upgrade
 from lowcloud.core.staging import inputs
 from lowcloud.core.storage.access import access_lists
 from lowcloud.core.storage.objects import objects
@@ -40,6 +41,7 @@ from lowcloud.store.blobs.files import Files
 from lowcloud.store.blobs.reserve import Reserve
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
+from lowcloud.store.db.schema_check import UpgradeNeededError
 
 OPEN_FILES = 10_240  # as many as macOS takes
 LONGEST_GOODBYE_SECONDS = 3  # requests still open when the server goes down get this long
@@ -56,7 +58,9 @@ class CannotOpenError(Exception):
 
 
 def open_context(settings: Settings, endpoint: str = "") -> Context:
-    """The cloud of a home, made where there is none. Raises UnusableStoreError, OSError and DBAPIError.
+    """The context of a home, which is created if there is none.
+
+    Raises UnusableStoreError, UpgradeNeededError, OSError and DBAPIError.
 
     `endpoint` is where it will answer.
     """
@@ -163,7 +167,11 @@ def _assist(settings: Settings, listener: socket.socket, member: WorkerProcess) 
 
 def _open_context(settings: Settings, endpoint: str) -> Context:
     try:
-        return open_context(settings, endpoint)
+        try:
+            return open_context(settings, endpoint)
+        except UpgradeNeededError:
+            home_upgrade.upgrade_home(settings)
+            return open_context(settings, endpoint)
     except UnusableStoreError as error:
         raise CannotOpenError(str(error)) from error
     except (OSError, DBAPIError) as error:

@@ -22,6 +22,8 @@ from typing import BinaryIO
 from lowcloud.store import private_files
 from lowcloud.store.blobs.encryption import KeyRing, TamperedError
 from lowcloud.store.blobs.files import sync, sync_folder
+from lowcloud.store.db import schema_check
+from lowcloud.store.db.schema_check import SchemaVersionError, UpgradeNeededError
 from lowcloud.store.store_identity import MARK, PURPOSE
 
 MARKER = "backup.json"
@@ -147,11 +149,27 @@ def check_key(database: Path, key: bytes) -> None:
         raise NoBackupError("The encryption key is another than the one that this backup was made with.") from error
 
 
-def restore(folder: Path, home: Path, found: Backup) -> None:
-    """Make a home of a backup. It is no home that could be served before it is whole. Raises NoBackupError.
+def needs_upgrade(database: Path) -> bool:
+    """Whether a database is of an earlier version of the schema. Raises NoBackupError where no upgrade helps."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        (version,) = connection.execute("SELECT version FROM schema_version").fetchone()
+    try:
+        schema_check.require_current(version)
+    except UpgradeNeededError:
+        return True
+    except SchemaVersionError as error:
+        raise NoBackupError(f"The backup cannot be restored: {error}") from error
+    return False
+
+
+def restore(folder: Path, home: Path, found: Backup) -> bool:
+    """Make a home of a backup: whether it needs an upgrade. Raises NoBackupError.
+
+    It is no home that could be served before it is whole.
 
     The home may not exist, or be empty, or hold nothing but `keys`, which a backup without keys needs.
     """
+    is_older = needs_upgrade(folder / found.database)
     keys = _prepare_home(home, found)
     own_keys = keys if keys.exists() else folder / "keys"
     check_key(folder / found.database, (own_keys / "encryption.key").read_bytes())
@@ -168,6 +186,7 @@ def restore(folder: Path, home: Path, found: Backup) -> None:
     sync_folder(home)
     keys.rename(home / "keys")  # the last step: what has no keys is no home
     sync_folder(home)
+    return is_older
 
 
 def named_blobs(database: Path) -> Iterator[str]:

@@ -39,12 +39,11 @@ def ensure(database: Database, keys: KeyRing, data: Path, account_id: str) -> No
     _write(mark, store_id)
 
 
-def _identify(connection: Connection, keys: KeyRing, account_id: str) -> str:
-    """The store's id, made where it has none. Raises UnusableStoreError where the key or the account is another."""
-    fresh = secrets.token_hex(16)
-    row = {"id": 1, "store_id": fresh, "seal": keys.seal(account_id.encode(), PURPOSE)}
-    insert_missing(connection, store_identity, row)
-    kept = connection.execute(select(store_identity).where(store_identity.c.id == 1)).one()
+def check_owner(connection: Connection, keys: KeyRing, account_id: str) -> None:
+    """Compare a database's mark with the key and the account. Raises UnusableStoreError where they are others."""
+    kept = connection.execute(select(store_identity).where(store_identity.c.id == 1)).one_or_none()
+    if kept is None:  # nothing was ever kept in it
+        return
     try:
         owner = keys.unseal(kept.seal, PURPOSE).decode()
     except TamperedError as error:
@@ -57,7 +56,15 @@ def _identify(connection: Connection, keys: KeyRing, account_id: str) -> str:
             f"The database belongs to account {owner}, whose id stands in its roles and policies, and this would be "
             f"account {account_id}. Unset LOWCLOUD_ACCOUNT_ID, or choose another home."
         )
-    return str(kept.store_id)
+
+
+def _identify(connection: Connection, keys: KeyRing, account_id: str) -> str:
+    """The store's id, made where it has none. Raises UnusableStoreError where the key or the account is another."""
+    fresh = secrets.token_hex(16)
+    row = {"id": 1, "store_id": fresh, "seal": keys.seal(account_id.encode(), PURPOSE)}
+    insert_missing(connection, store_identity, row)
+    check_owner(connection, keys, account_id)
+    return str(connection.execute(select(store_identity.c.store_id).where(store_identity.c.id == 1)).scalar_one())
 
 
 def _write(path: Path, text: str) -> None:

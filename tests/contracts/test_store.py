@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from lowcloud.store.db.database import Database, SchemaVersionError
+from lowcloud.store.db.database import Database
 from lowcloud.store.db.prepared import Prepared
+from lowcloud.store.db.schema_check import SchemaVersionError, UpgradeNeededError
 from lowcloud.store.db.tables import log_streams, roles, schema_version, store_identity, training_jobs
 from lowcloud.store.db.upsert import insert_missing
 
@@ -24,13 +25,22 @@ def url(database, tmp_path):
 ROLE = {"role_id": "R", "path": "/", "trust_policy": "{}", "max_session_seconds": 3600, "created_at": 0.0}
 
 
-def test_a_database_of_another_schema_is_refused_and_left_as_it_is(url):
+@pytest.mark.parametrize(
+    ("version", "error", "said"),
+    [
+        (99, SchemaVersionError, "version 99, which a newer Lowcloud has made; .* Install the newer one"),
+        (4, SchemaVersionError, "version 4, and this Lowcloud upgrades from version 5 on. Use the Lowcloud that made"),
+        (5, UpgradeNeededError, "version 5, and this Lowcloud needs version .* `lowcloud upgrade`"),
+    ],
+)
+def test_a_database_of_another_schema_is_refused_and_left_as_it_is(url, version, error, said):
     database = Database(url)
     with database.transaction() as connection:
-        connection.execute(update(schema_version).values(version=99))
+        connection.execute(update(schema_version).values(version=version))
     database.close()
-    with pytest.raises(SchemaVersionError, match="version 99"):
+    with pytest.raises(SchemaVersionError, match=said) as caught:
         Database(url)
+    assert type(caught.value) is error
 
 
 def test_a_transaction_that_raises_leaves_nothing(url):

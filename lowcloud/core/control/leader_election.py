@@ -8,6 +8,8 @@ server is in progress.
 import fcntl
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -16,6 +18,7 @@ from lowcloud.core.control.reconciler import Reconciler
 from lowcloud.store.blobs.deletion_lock import lock
 
 POLL_SECONDS = 0.5
+PRESENCE = ".servers"  # of the folder of running work: every server holds its lock, shared
 
 log = logging.getLogger("lowcloud.leader_election")
 
@@ -25,7 +28,7 @@ class LeaderElection:
 
     def __init__(self, context: Context):
         self._context = context
-        self._presence = _open(context.settings.work / ".servers")
+        self._presence = _open(context.settings.work / PRESENCE)
         self._leadership = _open(context.settings.work / ".leader")
         self._reconciler: Reconciler | None = None
         self._ended = threading.Event()
@@ -71,6 +74,19 @@ class LeaderElection:
             reconciler = Reconciler(self._context)
             reconciler.start(is_alone=True)
             self._reconciler = reconciler
+
+
+class ServersRunningError(Exception):
+    """Servers of the store run."""
+
+
+@contextmanager
+def no_servers(work: Path) -> Iterator[None]:
+    """Have no server of a store begin to lead within the block. Raises ServersRunningError where one runs."""
+    with _open(work / PRESENCE) as presence:
+        if not lock(presence.fileno(), fcntl.LOCK_EX):
+            raise ServersRunningError
+        yield
 
 
 def _open(path: Path) -> TextIO:

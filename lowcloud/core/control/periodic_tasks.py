@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.core.resource_kind import ResourceKind
-from lowcloud.store.db.tables import errands
+from lowcloud.store.db.tables import periodic_tasks
 from lowcloud.store.db.upsert import insert_missing
 
 SHORT_WAIT_SECONDS = 1.0  # a task that goes on this soon keeps its lease: releasing and leasing are writes
@@ -18,13 +18,13 @@ def ensure(context: Context) -> None:
     """Create the row of each registered task that has none."""
     tasks = {task.name: task for task in context.kinds.tasks}
     with context.database.read() as connection:
-        missing = tasks.keys() - set(connection.scalars(sa.select(errands.c.name)))
+        missing = tasks.keys() - set(connection.scalars(sa.select(periodic_tasks.c.name)))
     if missing:
         with context.database.transaction() as connection:
             for name in missing:
                 delay_seconds = 0.0 if tasks[name].starts_immediately else context.settings.day_seconds
                 row = {"name": name, "progress": {}, "due_at": context.now() + delay_seconds, "lease_until": 0}
-                insert_missing(connection, errands, row)
+                insert_missing(connection, periodic_tasks, row)
 
 
 def advance(record: LeasedRecord) -> float | None:
@@ -47,7 +47,7 @@ def advance(record: LeasedRecord) -> float | None:
 
 def progress_of(connection: sa.Connection, name: str) -> Mapping[str, Any]:
     """Return what a task has saved of its progress; empty if it has not begun."""
-    return connection.scalar(sa.select(errands.c.progress).where(errands.c.name == name)) or {}
+    return connection.scalar(sa.select(periodic_tasks.c.progress).where(periodic_tasks.c.name == name)) or {}
 
 
-PERIODIC_TASK = ResourceKind("periodic task", "periodic-task", errands, advance=advance)
+PERIODIC_TASK = ResourceKind("periodic task", "periodic-task", periodic_tasks, advance=advance)

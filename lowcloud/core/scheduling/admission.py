@@ -17,7 +17,7 @@ from lowcloud.core.resource_kind import PeriodicTask
 from lowcloud.core.scheduling import capacity, queue
 from lowcloud.core.scheduling.queue import Holding, Ref, Waiting
 from lowcloud.engine.work import Resources
-from lowcloud.store.db.tables import errands
+from lowcloud.store.db.tables import periodic_tasks
 
 WINDOW = 100  # jobs of an owner that are considered: the first is served first, the others may overtake it
 PRIORITY_TAG = "lowcloud:priority"
@@ -228,9 +228,9 @@ def _apply(connection: Connection, tables: Mapping[str, Table], decision: queue.
         is_new = and_(table.c.name == decision.blocked[1], table.c.blocked_at.is_(None))
         connection.execute(update(table).where(is_new).values(blocked_at=now))
         again_at = min(decision.again_at or math.inf, now + SWEEP_SECONDS)
-        due_at = errands.c.due_at
-        is_late = and_(errands.c.name == TASK, or_(due_at.is_(None), due_at > again_at))
-        connection.execute(update(errands).where(is_late).values(due_at=again_at))
+        due_at = periodic_tasks.c.due_at
+        is_late = and_(periodic_tasks.c.name == TASK, or_(due_at.is_(None), due_at > again_at))
+        connection.execute(update(periodic_tasks).where(is_late).values(due_at=again_at))
 
 
 def _interrupt(connection: Connection, tables: Sequence[Table], victims: Sequence[Ref]) -> None:

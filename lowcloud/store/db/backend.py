@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine
@@ -29,6 +30,18 @@ class Backend(Protocol):
 
     def begin(self, connection: Connection, writes: bool) -> None:
         """Begin a transaction; one that writes is the only one of all processes. Raises DBAPIError."""
+
+    def begin_upgrade(self, connection: Connection) -> None:
+        """Begin a transaction that alters tables, on a connection that is used for nothing else. Raises DBAPIError."""
+
+    def back_up(self, version: int) -> Path | None:
+        """Copy what is committed, of a version of the schema, where that is possible here.
+
+        Raises UnusableStoreError.
+        """
+
+    def check_upgraded(self, connection: Connection) -> None:
+        """Raises UnusableStoreError where tables that were altered no longer hold what the others refer to."""
 
     def check_intact(self, connection: Connection) -> None:
         """Raises where the transaction's commit would undo it without a word."""

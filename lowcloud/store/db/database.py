@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, inspect, make_url, select
+from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from lowcloud.store.db import schema_check
 from lowcloud.store.db.backend import Backend, UnusableStoreError
 from lowcloud.store.db.prepared import Prepared, Row, told
 from lowcloud.store.db.sqlite import SQLite
@@ -18,18 +19,14 @@ from lowcloud.store.db.upsert import insert_missing
 Result = TypeVar("Result")
 
 
-class SchemaVersionError(UnusableStoreError):
-    """The database was made by a Lowcloud of another schema version."""
-
-
 class Database:
     """Opens transactions. There is one writer at a time, of all processes; readers never wait for it.
 
-    Raises UnusableStoreError.
+    Raises UnusableStoreError; UpgradeNeededError, see schema_check, where upgrade.py helps.
     """
 
     def __init__(self, url: str):
-        self._backend = _open(url)
+        self._backend = open_backend(url)
         self._waiting: deque[_Change[Any]] = deque()
         self._is_led = False  # one of those that wait is at work on it, or about to be
         self._election = threading.Lock()
@@ -251,7 +248,8 @@ class _Change(Generic[Result]):
         return self._results[0]
 
 
-def _open(url: str) -> Backend:
+def open_backend(url: str) -> Backend:
+    """The database at an address. Raises UnusableStoreError."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -267,15 +265,11 @@ def _open(url: str) -> Backend:
 
 def _make_tables(connection: Connection, backend: Backend) -> bool:
     """Whether there were none. Raises SchemaVersionError."""
-    is_new = not inspect(connection).has_table(schema_version.name)
-    if not is_new:
-        version = connection.scalar(select(schema_version.c.version))
-        if version != SCHEMA_VERSION:
-            raise SchemaVersionError(
-                f"This database has schema version {version}, and this Lowcloud knows version {SCHEMA_VERSION}. "
-                "Use the Lowcloud that made it."
-            )
+    version = schema_check.version_of(connection)
+    if version is not None:
+        schema_check.require_current(version)
+        return False
     metadata.create_all(connection)
     backend.finish_tables(connection)
     insert_missing(connection, schema_version, {"id": 1, "version": SCHEMA_VERSION})
-    return is_new
+    return True

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -69,6 +70,17 @@ class PostgreSQL:
     def begin(self, connection: Connection, writes: bool) -> None:
         """See Backend.begin."""
         connection.exec_driver_sql(BEGIN_WRITE if writes else BEGIN_READ)
+
+    def begin_upgrade(self, connection: Connection) -> None:
+        """See Backend.begin_upgrade."""
+        self.begin(connection, writes=True)
+
+    def back_up(self, _version: int) -> Path | None:
+        """See Backend.back_up: a copy is the operator's to make, with pg_dump, which fits the server's version."""
+        return None
+
+    def check_upgraded(self, connection: Connection) -> None:
+        """See Backend.check_upgraded: PostgreSQL has looked all the time."""
 
     def check_intact(self, connection: Connection) -> None:
         """See Backend.check_intact. After a failed statement COMMIT means ROLLBACK, and is no error."""

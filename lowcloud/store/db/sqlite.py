@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from lowcloud.store import private_files
+from lowcloud.store.db.backend import UnusableStoreError
+from lowcloud.store.db.database_copy import copy_beside
 from lowcloud.store.db.prepared import Prepared
 
 BUSY_TIMEOUT_SECONDS = 30
@@ -42,6 +45,29 @@ class SQLite:
         """See Backend.begin. A deferred BEGIN that turns into a write can fail at once, so writers say so here."""
         (_BEGIN_WRITING if writes else _BEGIN_READING).rows(connection)
 
+    def begin_upgrade(self, connection: Connection) -> None:
+        """See Backend.begin_upgrade. Else a table that is made anew would take the rows that refer to it along."""
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")  # heeded outside of transactions only
+        self.begin(connection, writes=True)
+
+    def back_up(self, version: int) -> Path | None:
+        """See Backend.back_up."""
+        if self.engine.url.database is None:
+            return None
+        database = Path(self.engine.url.database)
+        try:
+            return copy_beside(database, version)
+        except (OSError, sqlite3.Error) as error:
+            raise UnusableStoreError(
+                f"{database} must be upgraded, and the copy to keep of it first could not be made: {error}. It takes "
+                f"{database.stat().st_size} bytes in {database.parent}. Nothing was changed."
+            ) from error
+
+    def check_upgraded(self, connection: Connection) -> None:
+        """See Backend.check_upgraded: SQLite was told not to look, see begin_upgrade."""
+        if dangling := self._dangling(connection):
+            raise UnusableStoreError(f"After the upgrade {dangling[0]}. Report this as a fault of Lowcloud.")
+
     def check_intact(self, connection: Connection) -> None:
         """See Backend.check_intact. SQLite says so itself."""
 
@@ -67,11 +93,7 @@ class SQLite:
     def faults(self, connection: Connection) -> Sequence[str]:
         """See Backend.faults."""
         torn = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-        dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        return [
-            *(why for why in torn if why != "ok"),
-            *(f"a row of {table} refers to one of {other} that does not exist" for table, _, other, _ in dangling),
-        ]
+        return [*(why for why in torn if why != "ok"), *self._dangling(connection)]
 
     def explain(self, error: DBAPIError) -> str:
         """See Backend.explain."""
@@ -81,6 +103,10 @@ class SQLite:
         """See Backend.close."""
         self.engine.dispose()
         self.writer.close()
+
+    def _dangling(self, connection: Connection) -> Sequence[str]:
+        found = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        return [f"a row of {table} refers to one of {other} that does not exist" for table, _, other, _ in found]
 
 
 class Writer:

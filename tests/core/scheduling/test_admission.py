@@ -124,9 +124,8 @@ def test_a_blocked_job_is_marked_and_looked_at_again(context):
     assert admit(context) == ["running"]
     assert row_of(context, "large").blocked_at is not None
     with context.database.read() as connection:
-        due_at = connection.scalar(
-            select(periodic_tasks.errands.c.due_at).where(periodic_tasks.errands.c.name == admission.TASK)
-        )
+        task = tables.periodic_tasks.c
+        due_at = connection.scalar(select(task.due_at).where(task.name == admission.TASK))
     assert due_at < context.now() + BACKFILL_SECONDS
 
 

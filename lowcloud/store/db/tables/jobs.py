@@ -6,13 +6,13 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer,
 
 from lowcloud.store.db.tables.schema import lease, metadata
 
-# What the server does by itself, again and again: one row for each kind of errand.
+# What the server does by itself, again and again: one row for each periodic task.
 
-errands = Table(
-    "errands",
+periodic_tasks = Table(
+    "periodic_tasks",
     metadata,
     Column("name", String(63), primary_key=True),
-    Column("progress", JSON, nullable=False),  # where the errand stands: its own
+    Column("progress", JSON, nullable=False),  # in the form of the task
     *lease(),
 )
 

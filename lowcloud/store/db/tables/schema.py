@@ -14,7 +14,7 @@ def lease() -> tuple[Column[float], Column[str], Column[float]]:
     )
 
 
-SCHEMA_VERSION = 5  # grows with every change of a table; store/migrations/ will lead from each to the next
+SCHEMA_VERSION = 6  # grows with every change of a table, which store/db/migrations/ makes in databases that exist
 
 schema_version = Table(
     "schema_version",

@@ -1,0 +1,1 @@
+"""Maintenance of a home: upgrades of its database."""

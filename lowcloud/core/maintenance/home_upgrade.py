@@ -1,0 +1,40 @@
+"""Upgrades the database of a home to the schema that this Lowcloud needs, where nothing else uses it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from lowcloud.core.control import leader_election
+from lowcloud.home.settings import Settings
+from lowcloud.store import store_identity
+from lowcloud.store.blobs.encryption import KeyRing
+from lowcloud.store.db import upgrade
+from lowcloud.store.db.backend import UnusableStoreError
+from lowcloud.store.db.upgrade import Plan, Upgraded
+
+
+def plan_for(settings: Settings) -> Plan:
+    """What an upgrade of the home would do; the home may be in use. Raises UnusableStoreError."""
+    if settings.database is None and not settings.database_file.exists():
+        return Plan(None)
+    return upgrade.plan(settings.database_url)
+
+
+def upgrade_home(settings: Settings) -> Upgraded | None:
+    """Upgrade the home; None where there is nothing to do. Raises UnusableStoreError."""
+
+    @contextmanager
+    def permission(connection: Connection) -> Iterator[None]:
+        # A database that is another home's may be in use there, where nobody looks for this home's servers.
+        store_identity.check_owner(connection, KeyRing(settings.encryption_key), settings.account_id)
+        try:
+            with leader_election.no_servers(settings.work):
+                yield
+        except leader_election.ServersRunningError as error:
+            raise UnusableStoreError(
+                "The database must be upgraded, and a server of an earlier Lowcloud still uses it. Stop every server "
+                "of this store (lowcloud down), then start again."
+            ) from error
+
+    return upgrade.upgrade(settings.database_url, permission)

@@ -1,0 +1,44 @@
+"""A copy of a SQLite database beside it, made before the database is upgraded."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from lowcloud.store import private_files
+from lowcloud.store.blobs.files import sync, sync_folder
+
+DRAFT = ".draft"
+
+
+def copy_beside(database: Path, version: int) -> Path:
+    """Copy what is committed to a database of a schema version; where the copy is, whole and on disk.
+
+    The caller keeps others from making copies meanwhile. Raises OSError and sqlite3.Error, and leaves nothing then.
+    """
+    stem = f"{database.stem}-schema-"
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    target = database.with_name(f"{stem}{version}-{moment}{database.suffix}")
+    draft = target.with_name(f"{target.name}{DRAFT}")
+    _remove(database.parent, f"{stem}*{DRAFT}*")  # an interrupted copy's
+    try:
+        private_files.make_file(draft)
+        with (
+            closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(draft)) as copy,
+        ):
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")  # a file that is whole by itself
+        with draft.open("rb") as file:
+            sync(file.fileno())
+        draft.rename(target)
+        sync_folder(target.parent)
+    except BaseException:
+        _remove(database.parent, f"{target.name}*")
+        raise
+    return target
+
+
+def _remove(folder: Path, pattern: str) -> None:
+    for path in folder.glob(pattern):
+        path.unlink()

@@ -1,0 +1,118 @@
+"""Upgrades a database to the newest version of the schema: a copy first, then every step in one transaction."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, update
+from sqlalchemy.exc import DBAPIError
+
+from lowcloud.store.db import migrations, schema_check
+from lowcloud.store.db.backend import Backend, UnusableStoreError
+from lowcloud.store.db.database import open_backend
+from lowcloud.store.db.migrations import Migration
+from lowcloud.store.db.schema_check import UpgradeNeededError
+from lowcloud.store.db.tables.schema import SCHEMA_VERSION, schema_version
+
+log = logging.getLogger("lowcloud.store")
+
+# Entered before anything is changed, for as long as the upgrade takes. Raises UnusableStoreError where it must not
+# begin.
+Permission = Callable[[Connection], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an upgrade will do."""
+
+    version: int | None  # of the database's schema; None: it has no tables yet
+    pending: Sequence[Migration] = ()
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    """What an upgrade has done."""
+
+    version: int  # of the database's schema before
+    steps: Sequence[Migration]
+    copy: Path | None  # of the database as it was
+
+
+class UpgradeError(UnusableStoreError):
+    """The upgrade has failed."""
+
+
+def plan(url: str) -> Plan:
+    """What would have to be done to a database. Raises UnusableStoreError."""
+    backend = open_backend(url)
+    try:
+        with backend.engine.connect() as connection, connection.begin():
+            backend.begin(connection, writes=False)
+            return _plan(connection)
+    except DBAPIError as error:
+        raise UnusableStoreError(backend.explain(error)) from error
+    finally:
+        backend.close()
+
+
+def upgrade(url: str, permission: Permission) -> Upgraded | None:
+    """Upgrade a database; None where that is not needed, or another process has just done it.
+
+    A process that is killed on its way leaves the database as it was. Raises UnusableStoreError.
+    """
+    backend = open_backend(url)
+    try:
+        with backend.writer, backend.engine.connect() as connection:
+            return _upgrade(backend, connection, permission)
+    except DBAPIError as error:
+        raise UpgradeError(
+            f"The database could not be upgraded: {error.orig}. An upgrade that does not end changes nothing."
+        ) from error
+    finally:
+        backend.close()
+
+
+def _plan(connection: Connection) -> Plan:
+    version = schema_check.version_of(connection)
+    if version is None:
+        return Plan(None)
+    try:
+        schema_check.require_current(version)
+    except UpgradeNeededError:
+        return Plan(version, migrations.newer_than(version))
+    return Plan(version)
+
+
+def _upgrade(backend: Backend, connection: Connection, permission: Permission) -> Upgraded | None:
+    copy = None
+    try:
+        with connection.begin():
+            backend.begin_upgrade(connection)
+            found = _plan(connection)
+            if found.version is None or not found.pending:
+                return None
+            with permission(connection):
+                log.info("upgrading the database from schema version %d to %d", found.version, SCHEMA_VERSION)
+                if copy := backend.back_up(found.version):
+                    log.info("the database as it was is kept in %s", copy)
+                _apply(backend, connection, found.pending)
+    except BaseException:
+        if copy is not None:
+            copy.unlink()  # the database itself is as it was, and each new try makes another
+        raise
+    return Upgraded(found.version, found.pending, copy)
+
+
+def _apply(backend: Backend, connection: Connection, steps: Sequence[Migration]) -> None:
+    from alembic.migration import MigrationContext  # only here: it takes 0.3 s to load
+    from alembic.operations import Operations
+
+    operations = Operations(MigrationContext.configure(connection))
+    for step in steps:
+        step.upgrade(operations)
+        connection.execute(update(schema_version).values(version=step.version))
+    backend.finish_tables(connection)
+    backend.check_upgraded(connection)
+    backend.check_intact(connection)

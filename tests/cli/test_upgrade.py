@@ -1,0 +1,143 @@
+"""Homes of earlier versions, opened by this one: `lowcloud up`, `lowcloud upgrade`, `lowcloud restore`."""
+
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lowcloud.core.control import leader_election
+from lowcloud.core.maintenance import home_upgrade
+from lowcloud.core.storage.integrity import scrub
+from lowcloud.home import server_process as servers
+from lowcloud.home import settings
+from lowcloud.server.server import open_context
+from lowcloud.store import backup
+from lowcloud.store.db.backend import UnusableStoreError
+from lowcloud.store.db.tables import SCHEMA_VERSION
+from tests.support import homes
+from tests.support.running import RunningCloud
+
+PENDING = 3
+OLDEST = "0.1.0"
+
+
+def version_of(home: Path) -> int:
+    with closing(sqlite3.connect(home / "data" / "lowcloud.db")) as connection:
+        return int(connection.execute("SELECT version FROM schema_version").fetchone()[0])
+
+
+def set_version(home: Path, version: int) -> None:
+    with closing(sqlite3.connect(home / "data" / "lowcloud.db")) as connection, connection:
+        connection.execute("UPDATE schema_version SET version = ?", (version,))
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> homes.Kept:
+    return homes.unpack(OLDEST, tmp_path)
+
+
+@pytest.mark.parametrize("version", [OLDEST])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_home_of_an_earlier_version_works_as_before(tmp_path, request, version, kind):
+    postgres = request.getfixturevalue("postgres") if kind == "postgresql" else None
+    kept = homes.unpack(version, tmp_path, postgres)
+    cloud = RunningCloud(kept.home)
+    cloud.up(*(["--database", kept.database] if kept.database else []))
+    try:
+        assert homes.differences(kept.expected, homes.observe(cloud)) == []
+        assert homes.train(cloud, "trained-after-the-upgrade") == "Completed"
+        assert "nothing found wrong" in cloud.cli("check").stdout
+    finally:
+        cloud.down()
+    log = (kept.home / "server.log").read_text()
+    assert f"upgrading the database from schema version 5 to {SCHEMA_VERSION}" in log
+    assert ("the database as it was is kept in" in log) == (kind == "sqlite")
+
+
+def test_upgrade_says_what_it_would_do_and_does_it(kept):
+    cloud = RunningCloud(kept.home)
+    told = cloud.cli("upgrade", "--check", check=False)
+    assert told.returncode == PENDING
+    for part in ("schema version 5", f"needs schema version {SCHEMA_VERSION}", "0006 Rename the table", "a copy of"):
+        assert part in told.stdout
+    assert version_of(kept.home) == 5
+    done = cloud.cli("upgrade").stdout
+    (copy,) = (kept.home / "data").glob("lowcloud-schema-5-*.db")
+    assert f"from schema version 5 to {SCHEMA_VERSION}" in done
+    assert str(copy) in done
+    assert version_of(kept.home) == SCHEMA_VERSION
+    assert "not needed" in cloud.cli("upgrade", "--check").stdout
+
+
+def test_commands_that_only_look_do_not_upgrade(kept):
+    told = RunningCloud(kept.home).cli("check", check=False)
+    assert (told.returncode, "`lowcloud upgrade`" in told.stderr) == (1, True)
+    assert version_of(kept.home) == 5
+
+
+def test_a_home_that_is_served_is_not_upgraded(kept):
+    cloud = RunningCloud(kept.home)
+    with servers.hold_home(kept.home):
+        told = cloud.cli("upgrade", check=False)
+    assert (told.returncode, "Stop it first" in told.stderr) == (1, True)
+    chosen = settings.load(kept.home, {})
+    with (kept.home / "work" / leader_election.PRESENCE).open() as presence:  # another home's server, of the same store
+        leader_election.lock(presence.fileno(), leader_election.fcntl.LOCK_SH)
+        with pytest.raises(UnusableStoreError, match="a server of an earlier Lowcloud still uses it"):
+            home_upgrade.upgrade_home(chosen)
+    assert version_of(kept.home) == 5
+
+
+def test_a_database_that_is_another_homes_is_not_upgraded(kept):
+    chosen = replace(settings.load(kept.home, {}), encryption_key=bytes(32))
+    with pytest.raises(UnusableStoreError, match="another encryption key"):
+        home_upgrade.upgrade_home(chosen)
+    assert version_of(kept.home) == 5
+
+
+def test_a_home_of_a_newer_version_says_so(kept):
+    set_version(kept.home, 99)
+    cloud = RunningCloud(kept.home)
+    for command in (["upgrade", "--check"], ["up", "--port", "0"]):
+        told = cloud.cli(*command, check=False)
+        assert (told.returncode, "which a newer Lowcloud has made" in told.stderr) == (1, True), command
+
+
+def test_a_home_without_a_database_needs_no_upgrade(tmp_path):
+    cloud = RunningCloud(tmp_path / "home")
+    settings.load(cloud.home, {})
+    assert "none yet" in cloud.cli("upgrade", "--check").stdout
+    assert not (cloud.home / "data" / "lowcloud.db").exists()
+
+
+def back_up(home: Path, folder: Path) -> None:
+    """A backup as every version has made it, with keys."""
+    backup.begin(home / "data", folder)
+    made_at = time.time()
+    database = backup.snapshot(home / "data" / "lowcloud.db", folder, made_at)
+    copied = backup.copy_blobs(database, home / "data" / "objects", folder / "objects")
+    made = backup.Backup(database.name, made_at, copied.blobs, copied.bytes, copied.missing, has_keys=True)
+    backup.finish(folder, home / "keys", made)
+
+
+def test_a_backup_of_an_earlier_version_is_restored_and_upgraded(kept, tmp_path):
+    back_up(kept.home, tmp_path / "backup")
+    cloud = RunningCloud(tmp_path / "restored")
+    assert "`lowcloud up` upgrades it" in cloud.cli("restore", str(tmp_path / "backup")).stdout
+    assert version_of(cloud.home) == 5
+    chosen = settings.load(cloud.home, {})
+    assert home_upgrade.upgrade_home(chosen)
+    opened = open_context(chosen)
+    assert list(scrub.scrub(opened, scrub.Tally())) == []
+    opened.database.close()
+
+
+def test_a_backup_of_a_newer_version_is_not_restored(kept, tmp_path):
+    set_version(kept.home, 99)
+    back_up(kept.home, tmp_path / "backup")
+    told = RunningCloud(tmp_path / "restored").cli("restore", str(tmp_path / "backup"), check=False)
+    assert (told.returncode, "a newer Lowcloud" in told.stderr) == (1, True)
+    assert not (tmp_path / "restored" / "keys").exists()
