@@ -1,5 +1,6 @@
 """Tables of pandas and polars, and arrays of numpy: told apart, split, and written to be read as they were."""
 
+import importlib.util
 import random
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,12 @@ def library(data: object) -> str:
     return name if (name, kind.__name__) in _TABLES or _is_array(data) else ""
 
 
+def require_polars() -> None:
+    """Raises InvalidInput where tables cannot be read or sent."""
+    if importlib.util.find_spec("polars") is None:
+        raise InvalidInput("Tables need polars, which is not installed: pip install 'lowcloud[data]'.")
+
+
 def split(data: Any, fraction: float) -> tuple[Any, Any]:
     """The rows of a table without a random fraction of them, and these; both in their order. Raises InvalidInput."""
     count = len(data)
@@ -36,6 +43,7 @@ def to_polars(data: Any) -> "pl.DataFrame":
 
     Raises InvalidInput naming the column that cannot be.
     """
+    require_polars()
     import polars as pl
 
     match library(data):
