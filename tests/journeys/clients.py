@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 JOURNEYS = Path(__file__).parent
-ENVIRONMENT = JOURNEYS.parents[1] / ".venv-clients"
+ENVIRONMENT = JOURNEYS.parents[1] / ".venv-sagemaker-3"  # they lie beside that SDK
 TIMEOUT_SECONDS = 120
 
 
