@@ -171,6 +171,9 @@ def _validation(text: str | None) -> "Source | float | None":
 
 
 def _rows(path: Path) -> Any:
+    from lowcloud.sdk import frames
+
+    frames.require_polars()
     import polars as pl
 
     try:

@@ -245,6 +245,7 @@ READERS = {".csv": _read_csv, ".parquet": _read_parquet}
 
 
 def _read_table(path: Path) -> Any:
+    frames.require_polars()
     import polars as pl
 
     try:

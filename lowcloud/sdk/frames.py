@@ -1,5 +1,6 @@
 """Tables of pandas and polars, and arrays of numpy: told apart, split, and written to be read as they were."""
 
+import importlib.util
 import random
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,12 @@ def library(data: object) -> str:
     kind = type(data)
     name = kind.__module__.partition(".")[0]
     return name if (name, kind.__name__) in _TABLES or _is_array(data) else ""
+
+
+def require_polars() -> None:
+    """Raises InvalidInputError where tables cannot be read or sent."""
+    if importlib.util.find_spec("polars") is None:
+        raise InvalidInputError("Tables need polars, which is not installed: pip install 'lowcloud[data]'.")
 
 
 def split(data: Any, fraction: float) -> tuple[Any, Any]:
@@ -39,6 +46,7 @@ def to_polars(data: Any) -> "pl.DataFrame":
 
     Raises InvalidInputError naming the column that cannot be.
     """
+    require_polars()
     import polars as pl
 
     match library(data):

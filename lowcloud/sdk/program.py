@@ -111,6 +111,8 @@ def _read(channel: str, description: dict[str, Any]) -> Any:
         return path
     if description["kind"] == "numpy":
         return _load_array(path)
+    if importlib.util.find_spec("polars") is None:
+        sys.exit("The job's Python has no polars, which reads its table: pip install 'lowcloud[data]' there.")
     import polars
 
     table = polars.read_parquet(path)

@@ -74,6 +74,7 @@ def _told_plainly(rows: Rows) -> Any:
 
 def _for_built_in(rows: Any, columns: Columns | None) -> Iterator[tuple[bytes, str]]:
     """CSV: numbers in the order of training; texts, which a transform of the endpoint's may read, as they are."""
+    frames.require_polars()
     import polars as pl
     import polars.selectors as cs
 

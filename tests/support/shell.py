@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 JOURNEYS = Path(__file__).parents[1] / "journeys"
-ENVIRONMENT = JOURNEYS.parents[1] / ".venv-clients"
+ENVIRONMENT = JOURNEYS.parents[1] / ".venv-sagemaker-3"  # the clients are installed next to that SDK
 TIMEOUT_SECONDS = 120
 
 

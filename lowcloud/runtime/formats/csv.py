@@ -1,8 +1,10 @@
 """CSV channels: numbers without a header, the label first.
 
-A chunk of lines goes the fastest way that understands it: simdjson, else polars, else line by line, which names faults.
+A chunk of lines goes the fastest way that understands it: simdjson, else polars if it is installed, else line by line,
+which names faults.
 """
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from io import BufferedReader
@@ -185,6 +187,8 @@ def _read_numbers(chunk: bytes, columns: int, parser: simdjson.Parser) -> Block 
 
 def _read_lenient(chunk: bytes, columns: int, empty: float | None) -> Block | None:
     """The chunk through polars, which takes .5, +1 and quoted numbers, or None where it needs a closer look."""
+    if importlib.util.find_spec("polars") is None:
+        return None
     import polars  # lazily: its threads must not be started before the warm parent forks
 
     schema = {"label": polars.Float64} | {str(i): polars.Float32 for i in range(1, columns)}

@@ -1,5 +1,6 @@
 """Parquet channels: numeric columns, the label first, read a slice at a time."""
 
+import importlib.util
 from io import BytesIO
 from typing import BinaryIO
 
@@ -12,6 +13,11 @@ SLICE_VALUES = 4 << 20
 
 def read(stream: BinaryIO, name: str, table: Table) -> None:
     """Append a file's rows to the table. Raises ClientError naming the column or row at fault."""
+    if importlib.util.find_spec("polars") is None:
+        raise ClientError(
+            f"{name} is parquet, and polars, which reads it, is not installed where this runs. "
+            "Install it (pip install 'lowcloud[data]'), or send CSV."
+        )
     import polars  # lazily: its threads must not be started before the warm parent forks
 
     try:

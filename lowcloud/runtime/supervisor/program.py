@@ -9,9 +9,12 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from lowcloud.runtime import syscalls
+from lowcloud import contract
+from lowcloud.runtime import child_process, syscalls
+from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.sandbox.sandbox import Jail
 
 BUILT_IN = "lowcloud.runtime."
@@ -56,7 +59,12 @@ def _run_built_in(module: str, arguments: Sequence[str], environment: dict[str, 
     os.environ.update(environment)
     tempfile.tempdir = None
     _reseed()
-    loaded = importlib.import_module(module)
+    try:
+        loaded = importlib.import_module(module)
+    except ClientError as error:  # a package that it needs is not installed
+        print(error, file=sys.stderr)
+        child_process.say(Path(environment[contract.BASE_DIR_VARIABLE]), f"ClientError: {error}")
+        return contract.EXIT_CLIENT_ERROR
     sys.argv = [module, *arguments]
     try:
         return int(loaded.main(list(arguments)) or 0)
