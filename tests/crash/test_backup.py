@@ -63,7 +63,7 @@ def check_backup(folder: Path, home: Path, before: list[list[Any]], during: list
 
 KILLED = """
 import os, signal, sys
-from lowcloud import cli
+from lowcloud.cli import app as cli
 from lowcloud.store import backup
 
 left, really_copy = int(sys.argv.pop(1)), backup._copy

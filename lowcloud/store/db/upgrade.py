@@ -109,6 +109,7 @@ def _apply(backend: Backend, connection: Connection, steps: Sequence[Migration])
     from alembic.migration import MigrationContext  # only here: it takes 0.3 s to load
     from alembic.operations import Operations
 
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it logs its plugins
     operations = Operations(MigrationContext.configure(connection))
     for step in steps:
         step.upgrade(operations)

@@ -175,5 +175,5 @@ def test_a_clear_that_was_cut_short_is_repeated_without_harm(claim, context, mon
     assert (found.state, found.progress.attempt) == (State.PENDING, 2)
 
 
-def _die(_work_id: str) -> None:
+def _die(*_: object) -> None:
     raise KeyboardInterrupt

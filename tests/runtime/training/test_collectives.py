@@ -15,7 +15,7 @@ from tests.support.training_programs import run_hosts
 
 PROGRAM = """
 import sys, numpy as np
-from lowcloud.runtime.world import join
+from lowcloud.runtime.training.collectives import join
 rank, size = int(sys.argv[1]), int(sys.argv[2])
 hosts = [f"algo-{i + 1}" for i in range(size)]
 with join(hosts, hosts[rank]) as world:

@@ -81,7 +81,7 @@ def test_a_missing_driver_is_named(postgres):
     program = f"""
 import sys
 sys.modules["psycopg"] = None
-from lowcloud.store.database import Database
+from lowcloud.store.db.database import Database
 Database({postgres.url()!r})
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

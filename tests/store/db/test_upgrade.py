@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, String, create_engine, select, update
-from tests.crash.faults import needs_root, small_disk
+from tests.support.faults import needs_root, small_disk
 
 from lowcloud.store.db import migrations, upgrade
 from lowcloud.store.db.backend import UnusableStoreError

@@ -352,7 +352,8 @@ def test_what_cannot_be_trained_on_is_named_with_its_place(
 
 def test_the_scikit_learn_and_pandas_of_a_machine_are_left_alone(tmp_path: Path) -> None:
     code = (
-        "import sys; from lowcloud.runtime import algorithms; algorithms.preload(); from lowcloud.runtime import train;"
+        "import sys; from lowcloud.runtime import algorithms; algorithms.preload(); "
+        "from lowcloud.runtime.training import train;"
         f"import os; os.environ['SAGEMAKER_BASE_DIR'] = {str(lay(tmp_path, BINARY, {'train': as_csv(X, TWO)}))!r};"
         "assert train.main(['xgboost']) == 0;"
         "print('LOADED', sorted({'scipy', 'pandas', 'sklearn', 'xgboost', 'polars'} & set(sys.modules)))"
