@@ -8,7 +8,7 @@ import pytest
 from lowcloud.core.control.leader_election import Leading
 from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.store.db.tables import training_jobs
-from tests.conftest import wait_for
+from tests.support.waiting import wait_for
 
 KINDS = {training_jobs: lambda claim: None}
 

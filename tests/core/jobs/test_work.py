@@ -9,8 +9,8 @@ from lowcloud.core.jobs import work
 from lowcloud.core.jobs.jobs import PROCESSING, TRAINING, JobKind
 from lowcloud.core.programs import images
 from lowcloud.engine.work import Phase, ReplicaStatus
-from tests.conftest import make_context
 from tests.core.jobs.test_lifecycle import SPECIFICATION, job
+from tests.support.gateways import make_context
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import objects
 from lowcloud.store.db.tables import training_jobs
 from tests.core.jobs.test_outputs import BUCKET, SPECIFICATION
-from tests.support.running import wait_for
+from tests.support.waiting import wait_for
 
 NAME = "job"
 

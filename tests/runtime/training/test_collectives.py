@@ -10,12 +10,12 @@ import pytest
 from lowcloud import contract
 from lowcloud.runtime.algorithms.linear_learner import model
 from tests.support.linear_learner_fits import features
-from tests.support.recordio import encode_table
+from tests.support.tables import encode_table
 from tests.support.training_programs import run_hosts
 
 PROGRAM = """
 import sys, numpy as np
-from lowcloud.runtime.world import join
+from lowcloud.runtime.training.collectives import join
 rank, size = int(sys.argv[1]), int(sys.argv[2])
 hosts = [f"algo-{i + 1}" for i in range(size)]
 with join(hosts, hosts[rank]) as world:

@@ -22,7 +22,7 @@ from lowcloud.core.storage.objects.notifications import KINDS as KINDS_OF_EVENTS
 from lowcloud.core.storage.objects.notifications import NotificationRule
 from lowcloud.server.server import KINDS
 from lowcloud.store.db import tables
-from tests.conftest import wait_for
+from tests.support.waiting import wait_for
 
 BUCKET = "shelf"
 
