@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from lowcloud import contract
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 RUNS = 3
 PARAMETERS = {"objective": "binary:logistic", "max_depth": 6}
@@ -96,7 +96,7 @@ class Jobs:
     """A cloud with the file in a bucket."""
 
     def __init__(self, home: Path, csv: Path):
-        self.cloud = RunningCloud(home)
+        self.cloud = Server(home)
         self.cloud.up()
         s3 = self.cloud.client("s3")
         s3.create_bucket(Bucket="benchmark")

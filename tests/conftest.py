@@ -1,199 +1,95 @@
-"""Fixtures: a cloud in a temporary home, and a live server on a free port of the loopback."""
+"""Fixtures: databases, the context of a new home, a server for the whole run, and engines."""
 
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import hypothesis
 import pytest
-import uvicorn
-from botocore.config import Config
 
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.core.context import Context
-from lowcloud.home import settings
-from lowcloud.server.server import open_context
+from tests.support.endpoint import ENVIRONMENT
+from tests.support.engines import Engines, MakeEngine
+from tests.support.gateways import make_context
 from tests.support.postgres import PostgresServer, start_server
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
-# The machines that run these tests are busy: a slow example is no fault.
+# The machines that run these tests are busy: a slow example is not an error.
 hypothesis.settings.register_profile("lowcloud", deadline=None)
 hypothesis.settings.load_profile("lowcloud")
 
-STARTUP_SECONDS = 20
+TESTS = Path(__file__).parent
 PACKAGES_ON_EACH_DATABASE = {"store", "core", "contracts"}
-ACCOUNT = "123456789012"
-ROOT_KEY = "AKIATESTROOTKEY00000"
-ROOT_SECRET = "a-secret-for-tests-only"
-ENVIRONMENT = {
-    "LOWCLOUD_ACCOUNT_ID": ACCOUNT,
-    "LOWCLOUD_ROOT_ACCESS_KEY_ID": ROOT_KEY,
-    "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": ROOT_SECRET,
-}
-
-
-@dataclass(frozen=True)
-class Server:
-    """A live server and clients for it."""
-
-    url: str
-
-    def client(self, service: str, **options: Any) -> Any:
-        """A boto3 client signed by root that leaves all checks to the server; options override."""
-        config = Config(
-            **{"retries": {"total_max_attempts": 1}, "parameter_validation": False, **options.pop("config", {})}
-        )
-        defaults = {
-            "endpoint_url": self.url,
-            "region_name": "us-east-1",
-            "aws_access_key_id": ROOT_KEY,
-            "aws_secret_access_key": ROOT_SECRET,
-            "config": config,
-        }
-        return boto3.client(service, **{**defaults, **options})
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """For programs that read their AWS configuration from the environment."""
-        return {
-            "PATH": os.environ["PATH"],
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",  # what version 1 of the aws CLI reads
-            "AWS_ACCESS_KEY_ID": ROOT_KEY,
-            "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-
-
-def make_context(home: Path, database: str | None = None) -> Context:
-    """The cloud of a new home; nothing carries its jobs forward."""
-    chosen = settings.load(home, ENVIRONMENT, database=database)
-    context = open_context(chosen)
-    settings.remember(chosen)  # as a server does, for commands whose environment does not say so
-    return context
+# The packages whose modules take longest: two processes that share the tests then end at about the same time.
+LONGEST_FIRST = ("journeys", "crash", "contracts", "engine", "sdk", "cli", "server", "core", "store", "runtime")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    what = "where the servers of fixtures keep their rows"
-    parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help=what)
+    parser.addoption(
+        "--database", choices=["sqlite", "postgresql"], default="sqlite", help="the database of servers and contexts"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What rests on the database alone is tested on each: tests/store, tests/core and tests/contracts."""
+    """Run tests of packages that work on the database directly on both databases, others on the chosen one."""
     if "database" in metafunc.fixturenames:
-        package = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
-        kinds = (
-            ["sqlite", "postgresql"]
-            if package in PACKAGES_ON_EACH_DATABASE
-            else [metafunc.config.getoption("--database")]
-        )
+        is_on_each = _package(metafunc.definition.path) in PACKAGES_ON_EACH_DATABASE
+        kinds = ["sqlite", "postgresql"] if is_on_each else [metafunc.config.getoption("--database")]
         metafunc.parametrize("database", kinds, indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {package: rank for rank, package in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(_package(item.path), len(ranks)))
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server, for tests that leave it as it was."""
-    made = start_server()
-    yield made
-    made.remove()
+    server = start_server()
+    yield server
+    server.remove()
 
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> str | None:
-    """The address of an empty database, or None for a file of the home."""
+    """The URL of an empty database, or None for a file in the home."""
     return request.getfixturevalue("postgres").new_database() if request.param == "postgresql" else None
 
 
 @pytest.fixture
 def context(tmp_path: Path, database: str | None) -> Iterator[Context]:
-    made = make_context(tmp_path / "home", database)
-    yield made
-    made.database.close()
+    context = make_context(tmp_path / "home", database)
+    yield context
+    context.database.close()
 
 
 @pytest.fixture
 def gateway(context: Context) -> Iterator[Gateway]:
-    made = Gateway(context)
-    yield made
-    made.close()
-
-
-def options_of(request: pytest.FixtureRequest) -> list[str]:
-    """What to tell `lowcloud up` of the database."""
-    if request.config.getoption("--database") == "sqlite":
-        return []
-    return ["--database", request.getfixturevalue("postgres").new_database()]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A real server process on a free port, for the tests of a module."""
-    home = tmp_path_factory.mktemp("server") / "home"
-    command = [sys.executable, "-m", "lowcloud.cli", "up", "--home", str(home), "--port", "0", *options_of(request)]
-    process = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT}, start_new_session=True)
-    try:
-        yield Server(_wait_until_ready(home, process))
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(STARTUP_SECONDS)
-
-
-@contextmanager
-def serving(app: Callable[..., Any]) -> Iterator[Server]:
-    """Serve an ASGI application of this process on a free port."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False, server_header=False)
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    wait_for(lambda: running.started)
-    try:
-        yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    finally:
-        running.should_exit = True
-        thread.join(STARTUP_SECONDS)
-        listener.close()
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = STARTUP_SECONDS) -> Any:
-    """What the condition gives once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.01)
-    return found
-
-
-def _wait_until_ready(home: Path, process: subprocess.Popen[bytes]) -> str:
-    def endpoint() -> str | None:
-        assert process.poll() is None, f"the server ended with {process.returncode}"
-        try:
-            return str(json.loads((home / "server.json").read_text())["endpoint"])
-        except FileNotFoundError:
-            return None
-
-    return str(wait_for(endpoint))
+    gateway = Gateway(context)
+    yield gateway
+    gateway.close()
 
 
 @pytest.fixture(scope="session")
-def running_cloud(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[RunningCloud]:
-    """One whole cloud, started by the command line, for all tests that need jobs and endpoints."""
-    context = RunningCloud(tmp_path_factory.mktemp("cloud") / "home")
-    context.up(*options_of(request))
-    yield context
-    context.down()
+def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server with jobs and endpoints, started by the command line, that all tests of a process share."""
+    server = Server(tmp_path_factory.mktemp("server") / "home")
+    is_sqlite = request.config.getoption("--database") == "sqlite"
+    options = [] if is_sqlite else ["--database", request.getfixturevalue("postgres").new_database()]
+    server.up(*options, **ENVIRONMENT)
+    yield server
+    server.down()
+
+
+@pytest.fixture
+def make_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeEngine]:
+    """Makes local engines (see Engines.make) whose works end with the test."""
+    engines = Engines(tmp_path, monkeypatch)
+    yield engines.make
+    engines.close()
+
+
+def _package(path: Path) -> str:
+    """The package of tests that a file belongs to."""
+    return path.relative_to(TESTS).parts[0]

@@ -18,12 +18,13 @@ from lowcloud import __version__
 from lowcloud.home import server_process as servers
 from lowcloud.home.settings import DEFAULT_PORT
 from tests.support.patients import IMAGE, request, with_training_data
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
-    made = RunningCloud(tmp_path / "home")
+def cloud(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "home")
     yield made
     made.cli("down")
 
@@ -44,7 +45,7 @@ def test_the_first_start_makes_a_home_that_only_its_owner_can_read(cloud):
 
 
 def test_two_homes_have_different_accounts_and_keys(cloud, tmp_path):
-    other = RunningCloud(tmp_path / "other")
+    other = Server(tmp_path / "other")
     for one in (cloud, other):
         one.cli("status", check=False)
         one.up()
@@ -130,9 +131,9 @@ def test_env_prints_what_run_sets(cloud):
     lines = cloud.cli("env", AWS_PROFILE="production").stdout.splitlines()
     assert "unset AWS_PROFILE" in lines
     exported = dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
-    assert exported["AWS_ENDPOINT_URL"] == cloud.endpoint
+    assert exported["AWS_ENDPOINT_URL"] == cloud.url
     shown = cloud.cli("run", sys.executable, "-c", "import os; print(os.environ['AWS_ENDPOINT_URL'])").stdout
-    assert shown == cloud.endpoint + "\n"
+    assert shown == cloud.url + "\n"
 
 
 def test_run_keeps_a_users_real_keys_out_and_gives_back_the_exit_code(cloud):
@@ -153,7 +154,7 @@ def test_run_starts_the_server_where_none_runs_whoever_has_the_usual_port(cloud)
             taken.listen()
         done = cloud.cli("run", sys.executable, "-c", "print('done')", check=False)
     assert done.stdout == "done\n", done.stderr
-    assert not cloud.endpoint.endswith(f":{DEFAULT_PORT}")
+    assert not cloud.url.endswith(f":{DEFAULT_PORT}")
 
 
 def test_a_request_for_real_aws_comes_here_instead(cloud):
@@ -176,7 +177,7 @@ def test_status_of_a_home_without_a_server_says_how_to_start_it(cloud):
 def test_status_jobs_and_logs_of_a_quiet_cloud(cloud):
     cloud.up()
     status = cloud.cli("status").stdout
-    for part in (str(cloud.home), cloud.endpoint, "Isolation", "0 in progress"):
+    for part in (str(cloud.home), cloud.url, "Isolation", "0 in progress"):
         assert part in status.replace("\n", "")
     assert cloud.cli("jobs").stdout == "No jobs yet\n"
     done = cloud.cli("logs", "nobody", check=False)

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from lowcloud.home import settings
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 BUCKET = "shelf"
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
-    made = RunningCloud(tmp_path / "home")
+def cloud(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "home")
     made.up()
     s3 = made.client("s3")
     s3.create_bucket(Bucket=BUCKET)
@@ -24,7 +24,7 @@ def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
     made.down()
 
 
-def test_check_finds_a_running_store_sound_and_then_the_bit_that_has_flipped(cloud: RunningCloud) -> None:
+def test_check_finds_a_running_store_sound_and_then_the_bit_that_has_flipped(cloud: Server) -> None:
     assert "2 versions of objects and 0 uploads, 1001000 bytes" in cloud.cli("check").stdout
     (path,) = cloud.home.glob("data/objects/*/*")
     content = bytearray(path.read_bytes())
@@ -37,13 +37,13 @@ def test_check_finds_a_running_store_sound_and_then_the_bit_that_has_flipped(clo
 
 
 def test_check_makes_no_home_where_there_is_none(tmp_path: Path) -> None:
-    told = RunningCloud(tmp_path / "typo").cli("check", check=False)
+    told = Server(tmp_path / "typo").cli("check", check=False)
     assert (told.returncode, "is no home" in told.stderr) == (1, True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_home_is_backed_up_while_it_runs_and_restored_into_a_new_one(cloud: RunningCloud, tmp_path: Path) -> None:
-    folder, new = tmp_path / "backup", RunningCloud(tmp_path / "new")
+def test_a_home_is_backed_up_while_it_runs_and_restored_into_a_new_one(cloud: Server, tmp_path: Path) -> None:
+    folder, new = tmp_path / "backup", Server(tmp_path / "new")
     told = cloud.cli("backup", str(folder))
     assert "1 files of larger objects (1000064 bytes), 1 of them copied now" in told.stdout
     assert "It has no keys" in told.stdout
@@ -60,7 +60,7 @@ def test_a_home_is_backed_up_while_it_runs_and_restored_into_a_new_one(cloud: Ru
 
 
 def test_a_home_whose_rows_are_in_postgresql_is_not_backed_up_by_halves(tmp_path: Path) -> None:
-    home = RunningCloud(tmp_path / "home")
+    home = Server(tmp_path / "home")
     settings.load(home.home, {})
     address = "postgresql://nobody@localhost/none"
     refused = home.cli("backup", str(tmp_path / "backup"), check=False, LOWCLOUD_DATABASE=address)

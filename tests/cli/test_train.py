@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 SCRIPT = """\
 import argparse, json, os
@@ -42,39 +42,37 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_built_in_is_trained_deployed_and_asked(running_cloud: RunningCloud, folder):
+def test_a_built_in_is_trained_deployed_and_asked(server: Server, folder):
     options = ["--target", "label", "--validation", "0.2", "-p", "predictor_type=binary_classifier", "-p", "epochs=3"]
-    done = running_cloud.cli("train", "linear-learner", "data.csv", *options, "--name", "ll", "--deploy", cwd=folder)
+    done = server.cli("train", "linear-learner", "data.csv", *options, "--name", "ll", "--deploy", cwd=folder)
     assert "ll: completed after" in done.stdout
     assert "ll answers: lowcloud predict ll rows.csv" in done.stdout
     assert "It stays up; delete it with: lowcloud stop --endpoint ll" in done.stdout
-    answers = [
-        running_cloud.cli("predict", "ll", rows, cwd=folder).stdout for rows in ("rows.csv", "bare.csv", "data.csv")
-    ]
+    answers = [server.cli("predict", "ll", rows, cwd=folder).stdout for rows in ("rows.csv", "bare.csv", "data.csv")]
     assert answers[0] == answers[1]
     assert answers[2].startswith(answers[0])
     assert {json.loads(line) for line in answers[0].split()} <= {0, 1}
-    assert "ll is over already" in running_cloud.cli("stop", "ll").stdout
-    assert "ll is deleted" in running_cloud.cli("stop", "--endpoint", "ll").stdout
-    assert "There is no endpoint 'll'" in running_cloud.cli("predict", "ll", "rows.csv", cwd=folder, check=False).stderr
+    assert "ll is over already" in server.cli("stop", "ll").stdout
+    assert "ll is deleted" in server.cli("stop", "--endpoint", "ll").stdout
+    assert "There is no endpoint 'll'" in server.cli("predict", "ll", "rows.csv", cwd=folder, check=False).stderr
 
 
-def test_a_script_is_trained_with_its_parameters(running_cloud: RunningCloud, folder):
+def test_a_script_is_trained_with_its_parameters(server: Server, folder):
     options = ["-p", "depth=2", "-p", "name=a tree", "--metric", r"accuracy=accuracy=(\S+)", "--tag", "team=a"]
-    done = running_cloud.cli("train", "train.py", "data.csv", *options, "--name", "shelltree", "--deploy", cwd=folder)
+    done = server.cli("train", "train.py", "data.csv", *options, "--name", "shelltree", "--deploy", cwd=folder)
     assert "given 2 a tree" in done.stdout
     assert "accuracy=0.8946" in done.stdout.rsplit("metrics", 1)[1]
-    assert running_cloud.cli("predict", "shelltree", "rows.csv", cwd=folder).stdout == "0\n0\n0\n"
+    assert server.cli("predict", "shelltree", "rows.csv", cwd=folder).stdout == "0\n0\n0\n"
 
 
-def test_a_detached_job_is_stopped(running_cloud: RunningCloud, folder):
+def test_a_detached_job_is_stopped(server: Server, folder):
     (folder / "train.py").write_text("import time\ntime.sleep(600)\n")
-    done = running_cloud.cli("train", "train.py", "data.csv", "--detach", "--name", "long", cwd=folder)
+    done = server.cli("train", "train.py", "data.csv", "--detach", "--name", "long", cwd=folder)
     assert "lowcloud logs --follow long" in done.stdout
-    assert "long is told to stop" in running_cloud.cli("stop", "long").stdout
-    followed = running_cloud.cli("logs", "--follow", "long")
+    assert "long is told to stop" in server.cli("stop", "long").stdout
+    followed = server.cli("logs", "--follow", "long")
     assert followed.returncode == 0
-    assert "long is over already: Stopped" in running_cloud.cli("stop", "long").stdout
+    assert "long is over already: Stopped" in server.cli("stop", "long").stdout
 
 
 @pytest.mark.parametrize(
@@ -88,9 +86,9 @@ def test_a_detached_job_is_stopped(running_cloud: RunningCloud, folder):
         (["predict", "nothing", "rows.csv"], "There is no endpoint 'nothing'"),
     ],
 )
-def test_what_cannot_be_is_a_sentence_and_no_traceback(running_cloud: RunningCloud, folder, command, sentence):
+def test_what_cannot_be_is_a_sentence_and_no_traceback(server: Server, folder, command, sentence):
     (folder / "fail.py").write_text("raise SystemExit('no such luck')\n")
-    done = running_cloud.cli(*command, cwd=folder, check=False)
+    done = server.cli(*command, cwd=folder, check=False)
     assert done.returncode == 1
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr

@@ -5,15 +5,16 @@ import socket
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lowcloud.engine.local.engine import LocalEngine
-from lowcloud.engine.work import Engine, Input, LogLine, Phase, Replica, ReplicaStatus, Resources, StagingError, Work
+from lowcloud.engine.work import Engine, Input, Phase, Replica, Resources, StagingError, Work
 from lowcloud.runtime.algorithms.linear_learner.model import Model, save
+from tests.support.engines import MakeEngine, ended, log_lines, output
+from tests.support.waiting import wait_for
 
 SMALL = Resources(cpus=1, memory_bytes=512 * 1024 * 1024)
 OBJECTS: dict[str, bytes] = {}
@@ -28,13 +29,9 @@ def fetch(source: str) -> Iterator[bytes]:
 
 
 @pytest.fixture(params=["local"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest, make_engine: MakeEngine) -> Engine:
     OBJECTS.clear()
-    engine = LocalEngine(tmp_path / "work", fetch)
-    yield engine
-    for work_id in ("w", "w/é: *?"):
-        engine.remove(work_id)
-    engine.close()
+    return make_engine(fetch)
 
 
 def work(*command: str, replicas: tuple[Replica, ...] = (Replica(),), work_id: str = "w") -> Work:
@@ -45,31 +42,6 @@ def python(text: str, replicas: tuple[Replica, ...] = (Replica(),)) -> Work:
     return work("python", "-c", text, replicas=replicas)
 
 
-def eventually(look: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
-
-
-def ended(engine: Engine, work_id: str = "w") -> tuple[ReplicaStatus, ...]:
-    eventually(lambda: all(s.phase in (Phase.EXITED, Phase.LOST) for s in engine.status(work_id)))
-    return engine.status(work_id)
-
-
-def lines(engine: Engine, replica: int = 0) -> list[LogLine]:
-    found: list[LogLine] = []
-    offset = 0
-    while page := (answer := engine.logs("w", replica, offset)).lines:
-        found += page
-        offset = answer.next_offset
-    return found
-
-
-def texts(engine: Engine, replica: int = 0) -> list[str]:
-    return [line.text for line in lines(engine, replica)]
-
-
 def test_a_program_runs_and_its_exit_code_and_times_are_kept(engine: Engine) -> None:
     before = time.time()
     engine.start(work("sh", "-c", "echo one; echo two >&2; exit 3"))
@@ -77,8 +49,8 @@ def test_a_program_runs_and_its_exit_code_and_times_are_kept(engine: Engine) -> 
     assert (status.phase, status.exit_code, status.out_of_memory) == (Phase.EXITED, 3, False)
     assert status.started_at is not None and status.ended_at is not None
     assert before - 1 <= status.started_at <= status.ended_at <= time.time() + 1
-    assert texts(engine) == ["one", "two"]
-    assert all(before - 1 < line.timestamp_ms / 1000 < time.time() + 1 for line in lines(engine))
+    assert output(engine) == ["one", "two"]
+    assert all(before - 1 < line.timestamp_ms / 1000 < time.time() + 1 for line in log_lines(engine))
 
 
 def test_an_unknown_work_has_no_status_and_no_log(engine: Engine) -> None:
@@ -96,7 +68,7 @@ def test_a_program_ended_by_a_signal_has_its_negative_number(engine: Engine) -> 
 def test_a_command_that_does_not_exist_says_so_in_the_log(engine: Engine) -> None:
     engine.start(work("no-such-program"))
     assert ended(engine)[0].exit_code == 127
-    assert texts(engine) == ["no-such-program: No such file or directory"]
+    assert output(engine) == ["no-such-program: No such file or directory"]
 
 
 def test_starting_a_work_again_changes_nothing(engine: Engine) -> None:
@@ -104,7 +76,7 @@ def test_starting_a_work_again_changes_nothing(engine: Engine) -> None:
         engine.start(work("sh", "-c", "echo once"))
     ended(engine)
     engine.start(work("sh", "-c", "echo once"))
-    assert texts(engine) == ["once"]
+    assert output(engine) == ["once"]
 
 
 def test_a_work_id_may_hold_any_characters(engine: Engine) -> None:
@@ -115,15 +87,15 @@ def test_a_work_id_may_hold_any_characters(engine: Engine) -> None:
 def test_stop_lets_a_program_end_in_its_own_way(engine: Engine) -> None:
     leave = "import os, signal, time; signal.signal(15, lambda *_: (print('bye'), os._exit(7)));"
     engine.start(python(leave + "print('ready'); time.sleep(60)"))
-    eventually(lambda: texts(engine) == ["ready"])
+    wait_for(lambda: output(engine) == ["ready"])
     engine.stop("w", 20)
     assert ended(engine)[0].exit_code == 7
-    assert texts(engine) == ["ready", "bye"]
+    assert output(engine) == ["ready", "bye"]
 
 
 def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(engine: Engine) -> None:
     engine.start(python("import signal,time; signal.signal(15, signal.SIG_IGN); print('ready'); time.sleep(60)"))
-    eventually(lambda: texts(engine) == ["ready"])
+    wait_for(lambda: output(engine) == ["ready"])
     began = time.monotonic()
     engine.stop("w", 0.5)
     assert ended(engine)[0].exit_code == -9
@@ -132,7 +104,7 @@ def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(engine: Engine
 
 def test_a_second_stop_can_shorten_the_grace(engine: Engine) -> None:
     engine.start(work("sh", "-c", "trap : TERM; echo ready; while true; do sleep 0.01; done"))
-    eventually(lambda: texts(engine) == ["ready"])
+    wait_for(lambda: output(engine) == ["ready"])
     engine.stop("w", 600)
     engine.stop("w", 0)
     assert ended(engine)[0].exit_code == -9
@@ -145,11 +117,11 @@ def test_a_stop_that_is_repeated_asks_the_program_once(engine: Engine) -> None:
         "\ntime.sleep(0.3); print(len(asked))"
     )
     engine.start(python(program))
-    eventually(lambda: texts(engine) == ["ready"])
+    wait_for(lambda: output(engine) == ["ready"])
     while engine.status("w")[0].phase == Phase.RUNNING:
         engine.stop("w", 600)
         time.sleep(0.02)
-    assert texts(engine) == ["ready", "1"]
+    assert output(engine) == ["ready", "1"]
 
 
 def test_inputs_and_files_lie_in_the_folder_and_the_environment_is_set(engine: Engine) -> None:
@@ -166,8 +138,8 @@ def test_inputs_and_files_lie_in_the_folder_and_the_environment_is_set(engine: E
         "(base / 'model').mkdir(exist_ok=True); (base / 'input/data/train/own').write_text('x')"
     )
     engine.start(python(program, replicas=(replica,)))
-    assert ended(engine)[0].exit_code == 0, texts(engine)
-    assert texts(engine) == ['{"k": "5"}', "20000 blue"]
+    assert ended(engine)[0].exit_code == 0, output(engine)
+    assert output(engine) == ['{"k": "5"}', "20000 blue"]
 
 
 def test_inputs_and_empty_folders_may_lie_anywhere_below_the_base(engine: Engine) -> None:
@@ -180,9 +152,9 @@ def test_inputs_and_empty_folders_may_lie_anywhere_below_the_base(engine: Engine
         "ls -d own/one output/intermediate output/data model input/data; echo > own/one/file"
     )
     engine.start(work("sh", "-c", script, replicas=(replica,)))
-    assert ended(engine)[0].exit_code == 0, texts(engine)
+    assert ended(engine)[0].exit_code == 0, output(engine)
     empty = ["input/data", "model", "output/data", "output/intermediate", "own/one"]
-    assert texts(engine) == ["data", *empty]
+    assert output(engine) == ["data", *empty]
     assert [entry.path for entry in engine.listing("w", 0, "processing/output")] == ["train/result"]
 
 
@@ -199,8 +171,8 @@ def test_each_replica_has_its_own_log_and_folder_and_they_share_the_rendezvous(e
         "print(other.read_text())"
     )
     engine.start(python(program, replicas=(Replica({"RANK": "0"}), Replica({"RANK": "1"}))))
-    assert [status.exit_code for status in ended(engine)] == [0, 0], texts(engine) + texts(engine, 1)
-    assert (texts(engine, 0), texts(engine, 1)) == (["here 1"], ["here 0"])
+    assert [status.exit_code for status in ended(engine)] == [0, 0], output(engine) + output(engine, replica=1)
+    assert (output(engine, replica=0), output(engine, replica=1)) == (["here 1"], ["here 0"])
 
 
 TALK = (
@@ -220,13 +192,13 @@ TALK = (
 def test_the_replicas_of_a_work_reach_each_other_at_addresses_of_their_own(engine: Engine, network: bool) -> None:
     replicas = (Replica({"ME": "algo-1"}), Replica({"ME": "algo-2"}))
     engine.start(Work("w", ("python", "-c", TALK), replicas, SMALL, network=network))
-    assert [status.exit_code for status in ended(engine)] == [0, 0], texts(engine) + texts(engine, 1)
-    assert (texts(engine), texts(engine, 1)) == (["algo-2"], ["algo-1"])
+    assert [status.exit_code for status in ended(engine)] == [0, 0], output(engine) + output(engine, replica=1)
+    assert (output(engine), output(engine, replica=1)) == (["algo-2"], ["algo-1"])
 
 
 def test_logs_are_read_on_from_an_offset_while_the_program_runs(engine: Engine) -> None:
     engine.start(work("sh", "-c", "echo a; read x < /dev/null; sleep 0.2; echo b"))
-    eventually(lambda: len(texts(engine)) == 1)
+    wait_for(lambda: len(output(engine)) == 1)
     first = engine.logs("w", 0, 0)
     ended(engine)
     second = engine.logs("w", 0, first.next_offset)
@@ -249,7 +221,7 @@ def test_files_are_listed_and_read_while_the_program_runs(engine: Engine) -> Non
     )
     assert engine.listing("w", 0, "checkpoints") == ()
     engine.start(python(program))
-    eventually(lambda: texts(engine) == ["written"])
+    wait_for(lambda: output(engine) == ["written"])
     (entry,) = engine.listing("w", 0, "checkpoints")
     assert (entry.path, entry.size_bytes) == ("1/weights", 2_000_000)
     assert time.time() - 60 < entry.modified_ns / 1e9 < time.time() + 1
@@ -265,7 +237,7 @@ def test_an_archive_holds_what_the_program_left(engine: Engine) -> None:
         "(m / 'config.json').write_text('{}'); (m / 'secret').symlink_to('/etc/passwd')"
     )
     engine.start(python(program))
-    assert ended(engine)[0].exit_code == 0, texts(engine)
+    assert ended(engine)[0].exit_code == 0, output(engine)
     packed = b"".join(engine.archive("w", "model"))
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         assert archive.getnames() == ["config.json", "secret", "sub", "sub/weights"]
@@ -281,7 +253,7 @@ def test_an_archive_holds_what_all_hosts_left_and_of_a_name_what_the_first_did(e
         "(m / 'parts').mkdir(); (m / 'parts' / rank).write_text(rank); (m / 'model.json').write_text('of ' + rank)"
     )
     engine.start(python(program, tuple(Replica(environment={"RANK": rank}) for rank in "01")))
-    assert [status.exit_code for status in ended(engine)] == [0, 0], texts(engine)
+    assert [status.exit_code for status in ended(engine)] == [0, 0], output(engine)
     packed = b"".join(engine.archive("w", "model"))
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         assert archive.getnames() == ["model.json", "parts", "parts/0", "parts/1"]
@@ -294,9 +266,9 @@ def test_a_model_archive_is_unpacked_and_served_at_an_address_until_it_is_stoppe
     replica = Replica(archives=(Input("model", "s3://b/model.tar.gz", len(model)),))
     command = ("python", "-m", "lowcloud.runtime.serving.serve", "linear-learner")
     engine.start(Work("w", command, (replica,), SMALL, serves=True))
-    eventually(lambda: engine.address("w", 0) or engine.status("w")[0].phase == Phase.EXITED)
+    wait_for(lambda: engine.address("w", 0) or engine.status("w")[0].phase == Phase.EXITED)
     address = engine.address("w", 0)
-    assert address is not None, texts(engine)
+    assert address is not None, output(engine)
     assert ask(address, b"1,1") == b'{"predictions": [{"score": 3.0}]}'
     hang_up_on(address)
     assert ask(address, b"1,1") == b'{"predictions": [{"score": 3.0}]}'
@@ -335,7 +307,7 @@ def ask(address: str, row: bytes) -> bytes:
 
 def test_remove_ends_a_running_program_and_forgets_it(engine: Engine) -> None:
     engine.start(work("sh", "-c", "echo ready; sleep 60"))
-    eventually(lambda: texts(engine) == ["ready"])
+    wait_for(lambda: output(engine) == ["ready"])
     engine.remove("w")
     assert engine.status("w") == ()
     engine.remove("w")
@@ -351,7 +323,7 @@ def test_capacity_and_isolation_are_told(engine: Engine) -> None:
 def test_an_environment_that_a_work_builds_is_published_when_it_is_kept(engine: Engine) -> None:
     build = "import os, venv; venv.create(os.environ['LOWCLOUD_ENVIRONMENT'], symlinks=True)"
     engine.start(Work("w", ("python", "-c", build), (Replica(),), SMALL, builds="key"))
-    assert ended(engine)[0].exit_code == 0, texts(engine)
+    assert ended(engine)[0].exit_code == 0, output(engine)
     assert not engine.has_environment("key")
     engine.keep_environment("w")
     engine.remove("w")
@@ -359,7 +331,7 @@ def test_an_environment_that_a_work_builds_is_published_when_it_is_kept(engine: 
     program = "import os, sys; print(sys.prefix == os.environ['LOWCLOUD_ENVIRONMENT'])"
     engine.start(Work("w", ("python", "-c", program), (Replica(),), SMALL, environment="key"))
     ended(engine)
-    assert texts(engine) == ["True"]
+    assert output(engine) == ["True"]
 
 
 def test_an_environment_is_dropped_unless_it_was_used_or_a_work_runs_with_it(engine: Engine) -> None:
@@ -401,7 +373,7 @@ def test_a_program_within_its_disk_is_left_alone(engine: Engine) -> None:
     program = "import os, time; open('model/x', 'wb').write(bytes(8 << 20)); time.sleep(2.5); print('done')"
     engine.start(Work("w", ("python", "-c", program), (Replica(),), SMALL, disk_bytes=16 << 20))
     (status,) = ended(engine)
-    assert (status.exit_code, status.reason, texts(engine)) == (0, "", ["done"])
+    assert (status.exit_code, status.reason, output(engine)) == (0, "", ["done"])
 
 
 def test_inputs_that_the_volume_cannot_hold_fail_the_staging(engine: Engine) -> None:
@@ -414,7 +386,7 @@ def test_a_log_over_its_limit_keeps_its_beginning_and_its_end_and_says_what_is_m
     program = "for number in range(200_000): print('line', number)"
     engine.start(Work("w", ("python", "-c", program), (Replica(),), SMALL, log_bytes=1 << 20))
     assert ended(engine)[0].exit_code == 0
-    found = texts(engine)
+    found = output(engine)
     assert (found[0], found[-1]) == ("line 0", "line 199999")
     assert sum(map(len, found)) < 1 << 20
     (note,) = (line for line in found if not line.startswith("line "))
@@ -428,6 +400,6 @@ def test_a_users_variables_do_not_replace_those_of_the_contract(engine: Engine) 
     theirs = Replica({**dict.fromkeys(names, "/tmp/theirs"), "OWN": "kept", "LANG": "de_DE.UTF-8"})
     engine.start(python(f"import os; [print(os.environ[name]) for name in ('OWN', 'LANG', *{names})]", (theirs,)))
     ended(engine)
-    own, language, *found = texts(engine)
+    own, language, *found = output(engine)
     assert (own, language) == ("kept", "de_DE.UTF-8")
     assert len(found) == len(names) and "/tmp/theirs" not in found

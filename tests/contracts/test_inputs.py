@@ -12,7 +12,9 @@ import pytest
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.local.input_server import NOT_LAZY
 from lowcloud.engine.work import Engine, Input, InputSource, LazyFolder, Replica, StagingError, Stream, Work
-from tests.contracts.test_engine import ended, eventually, python, texts
+from tests.contracts.test_engine import python
+from tests.support.engines import MakeEngine, ended, output
+from tests.support.waiting import wait_for
 
 OBJECTS: dict[str, bytes] = {}
 ABC = (("a",), ("b",), ("c",))
@@ -29,12 +31,9 @@ def fetch(source: str, start: int = 0, end: int | None = None) -> Iterator[bytes
 
 
 @pytest.fixture(params=["local"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest, make_engine: MakeEngine) -> Engine:
     OBJECTS.clear()
-    engine = LocalEngine(tmp_path / "work", fetch)
-    yield engine
-    engine.remove("w")
-    engine.close()
+    return make_engine(fetch)
 
 
 def source(data: bytes, name: str = "s3://b/one") -> InputSource:
@@ -55,8 +54,8 @@ def succeeds(engine: Engine, work: Work) -> list[str]:
     """What the program prints."""
     engine.start(work)
     code = ended(engine)[0].exit_code
-    assert code == 0, texts(engine)
-    return texts(engine)
+    assert code == 0, output(engine)
+    return output(engine)
 
 
 @pytest.fixture
@@ -135,7 +134,7 @@ def test_shuffling_is_another_in_each_epoch_and_hosts_share_out_every_record(eng
     code = BASE + "for epoch in range(2): print(open(f'train_{epoch}').read())"
     engine.start(python(code, replicas))
     ended(engine)
-    first, second = ([list(map(int, line.split())) for line in texts(engine, rank)] for rank in range(2))
+    first, second = ([list(map(int, line.split())) for line in output(engine, replica=rank)] for rank in range(2))
     for epoch in range(2):
         assert sorted(first[epoch] + second[epoch]) == list(range(50))
     assert first[0] != first[1], "another order, and another share"
@@ -153,7 +152,7 @@ def test_a_program_whose_data_break_off_fails_and_the_log_says_why(engine: Engin
     stream = Stream("input/data/train", (*ABC, (source(damage),)), is_gzip=True)
     engine.start(fed("open('train_0', 'rb').read()", stream))
     assert ended(engine)[0].exit_code == -9
-    assert any(says in line for line in texts(engine))
+    assert any(says in line for line in output(engine))
 
 
 def test_a_source_that_has_gone_fails_the_program_even_if_it_ends_well(engine: Engine) -> None:
@@ -161,7 +160,7 @@ def test_a_source_that_has_gone_fails_the_program_even_if_it_ends_well(engine: E
     code = "import signal; signal.signal(15, lambda *_: os._exit(0))\nopen('train_0', 'rb').read()"
     engine.start(fed(code, stream))
     assert ended(engine)[0].exit_code == -9
-    assert any("s3://b/gone does not exist" in line for line in texts(engine))
+    assert any("s3://b/gone does not exist" in line for line in output(engine))
 
 
 def test_a_program_cannot_turn_its_feeder_on_another_file(engine: Engine, tmp_path: Path) -> None:
@@ -170,16 +169,16 @@ def test_a_program_cannot_turn_its_feeder_on_another_file(engine: Engine, tmp_pa
     code = f"os.unlink('train_1'); os.symlink({str(victim)!r}, 'train_1')\nopen('train_0').read(); time.sleep(60)"
     engine.start(fed(code, Stream("input/data/train", ABC)))
     assert ended(engine)[0].exit_code == -9
-    assert any("train_1 cannot be written to" in line for line in texts(engine))
+    assert any("train_1 cannot be written to" in line for line in output(engine))
     assert victim.read_text() == "safe"
 
 
 def test_a_fed_program_that_is_stopped_leaves_no_feeder(engine: Engine, tmp_path: Path) -> None:
     engine.start(fed("print('on'); open('train_0', 'rb').read(1); time.sleep(60)", _endless()))
-    eventually(lambda: texts(engine) == ["on"])
+    wait_for(lambda: output(engine) == ["on"])
     engine.stop("w", 0.2)
     ended(engine)
-    assert not [path for path in Path("/proc").glob("[0-9]*/cwd") if _link(path) == f"{tmp_path}/work/.feeding"]
+    assert not [path for path in Path("/proc").glob("[0-9]*/cwd") if _link(path) == f"{tmp_path}/home/work/.feeding"]
 
 
 def _endless() -> Stream:
@@ -270,6 +269,6 @@ def test_where_no_folder_can_be_lazy_its_files_are_laid_and_the_log_says_so(
 
 def test_a_program_that_reads_lazily_is_stopped(engine: Engine) -> None:
     engine.start(lazy("print('on')\nwhile True: open('train/a', 'rb').read()", a=source(DATA)))
-    eventually(lambda: "on" in texts(engine))
+    wait_for(lambda: "on" in output(engine))
     engine.stop("w", 0.2)
     assert ended(engine)[0].exit_code in (-9, -15)

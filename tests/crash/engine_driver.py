@@ -1,4 +1,4 @@
-"""A stand-in for a server that dies: starts one work on LocalEngine. `python engine_driver.py ROOT (cold|warm)`."""
+"""A stand-in for a server that is killed while it starts a work: `python -m tests.crash.engine_driver ROOT WARMTH`."""
 
 import sys
 import time

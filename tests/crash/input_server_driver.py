@@ -1,4 +1,4 @@
-"""A stand-in for a server that dies while it feeds a program: `python feeding_driver.py ROOT`."""
+"""A stand-in for a server that is killed while it serves inputs: `python -m tests.crash.input_server_driver ROOT`."""
 
 import hashlib
 import sys
@@ -13,7 +13,7 @@ BLOCK = 50_000
 BLOCKS = 200
 NAME = "s3://b/k"
 
-# Reads a stream and a file at the same time, and prints what came.
+# Reads a stream and a file at the same time, and prints their digests.
 PROGRAM = """
 import hashlib, os, threading
 os.chdir(os.environ["SAGEMAKER_BASE_DIR"] + "/input/data")
@@ -30,7 +30,7 @@ def block(number: int) -> bytes:
 
 
 def slow_fetch(source: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-    """About a second for all."""
+    """Yield the object's bytes; all of them take about a second."""
     end = BLOCK * BLOCKS if end is None else end
     while start < end:
         piece = block(start // BLOCK)[start % BLOCK :][: end - start]
@@ -51,7 +51,7 @@ def make_work() -> Work:
 def main(root: str) -> None:
     engine = LocalEngine(Path(root), slow_fetch)
     engine.start(make_work())
-    print("started", flush=True)
+    print("starting", flush=True)
     time.sleep(60)
 
 

@@ -19,7 +19,8 @@ from lowcloud.store import backup
 from lowcloud.store.backup import NoBackupError
 from tests.crash.ledger import Ledger
 from tests.crash.writer import PLAIN, prepare
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 WISHES = ("begin", "brief", "remove", "abort")  # what may have happened, or not, at the moment of the backup
 
@@ -39,7 +40,7 @@ def test_a_backup_made_while_others_write_holds_all_that_was_acknowledged_before
         for number in range(2):  # the first, and one on top of it
             wait_for(lambda: len(told) > 100 * (number + 1))  # noqa: B023
             before = len(told)
-            RunningCloud(home).cli("backup", str(folder), "--with-keys")
+            Server(home).cli("backup", str(folder), "--with-keys")
             during = len(told)
             check_backup(folder, tmp_path / f"restored-{number}", told[:before], told[before:during])
     finally:
@@ -94,7 +95,7 @@ def test_a_backup_whose_process_is_killed_leaves_nothing_that_looks_like_one(tmp
         assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
         with pytest.raises(NoBackupError, match="finished"):
             backup.find(folder)
-    RunningCloud(home).cli("backup", str(folder), "--with-keys")
+    Server(home).cli("backup", str(folder), "--with-keys")
     backup.restore(folder, tmp_path / "restored", backup.find(folder))
     cloud = open_context(settings.load(tmp_path / "restored", {}))
     assert list(scrub.scrub(cloud, scrub.Tally())) == []

@@ -18,9 +18,9 @@ from lowcloud.core.storage.objects import deletions, listings, objects
 from lowcloud.core.storage.objects.metadata import Description
 from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS
 from lowcloud.home import server_process as servers
-from tests.conftest import make_context
 from tests.support.faults import failing, needs_root, needs_strace, read_only, small_disk
-from tests.support.running import RunningCloud
+from tests.support.gateways import make_context
+from tests.support.server import Server
 
 BUCKET = "shelf"
 LARGE = 300_000  # bytes: lies in a file
@@ -142,8 +142,8 @@ def test_a_server_that_starts_on_a_full_disk_reads_what_is_there(small_cloud: Co
 
 
 @pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
-    made = RunningCloud(tmp_path_factory.mktemp("faults") / "home")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    made = Server(tmp_path_factory.mktemp("faults") / "home")
     start_one_process(made)
     s3 = made.client("s3")
     s3.create_bucket(Bucket=BUCKET)
@@ -153,12 +153,12 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
     made.down()
 
 
-def start_one_process(context: RunningCloud) -> None:
+def start_one_process(context: Server) -> None:
     """So that the process to fail is known."""
     context.cli("up", "--detach", "--port", "0", "--workers", "1")
 
 
-def impatient(context: RunningCloud) -> Any:
+def impatient(context: Server) -> Any:
     s3 = context.client("s3")
     s3.meta.events.unregister("needs-retry.s3", unique_id="retry-config-s3")
     return s3
@@ -186,7 +186,7 @@ def check_writes(s3: Any) -> None:
 
 
 @needs_root
-def test_files_on_a_disk_that_has_become_read_only(context: RunningCloud) -> None:
+def test_files_on_a_disk_that_has_become_read_only(context: Server) -> None:
     s3 = impatient(context)
     with read_only(context.home / "data" / "objects"):
         check_refused(lambda: s3.put_object(Bucket=BUCKET, Key="new", Body=b"n" * LARGE), "read-only")
@@ -194,7 +194,7 @@ def test_files_on_a_disk_that_has_become_read_only(context: RunningCloud) -> Non
     check_writes(s3)
 
 
-def pid_of(context: RunningCloud) -> int:
+def pid_of(context: Server) -> int:
     running = servers.find_running(context.home)
     assert running is not None
     return running.pid
@@ -205,7 +205,7 @@ def pid_of(context: RunningCloud) -> int:
 @pytest.mark.parametrize(
     ("calls", "error"), [("pwrite64", "EROFS"), ("pwrite64", "EIO"), ("fdatasync,fsync", "EIO"), ("pwrite64", "EACCES")]
 )
-def test_a_database_that_cannot_be_written(context: RunningCloud, calls: str, error: str) -> None:
+def test_a_database_that_cannot_be_written(context: Server, calls: str, error: str) -> None:
     s3 = impatient(context)
     with failing(pid_of(context), calls, error):
         check_refused(lambda: s3.put_object(Bucket=BUCKET, Key="new", Body=b"new"))
@@ -218,7 +218,7 @@ def test_a_database_that_cannot_be_written(context: RunningCloud, calls: str, er
 
 @needs_root
 @needs_strace
-def test_a_blob_that_cannot_be_synced_is_not_stored(context: RunningCloud) -> None:
+def test_a_blob_that_cannot_be_synced_is_not_stored(context: Server) -> None:
     s3 = impatient(context)
     blobs = sorted(context.home.glob("data/objects/*/*"))
     with failing(pid_of(context), "fsync", "EIO"):
@@ -230,7 +230,7 @@ def test_a_blob_that_cannot_be_synced_is_not_stored(context: RunningCloud) -> No
 
 @needs_root
 @needs_strace
-def test_a_blob_stays_where_nobody_knows_whether_its_row_was_committed(context: RunningCloud) -> None:
+def test_a_blob_stays_where_nobody_knows_whether_its_row_was_committed(context: Server) -> None:
     s3 = impatient(context)
     blobs = set(context.home.glob("data/objects/*/*"))
     with failing(pid_of(context), "fdatasync", "EIO"):  # what SQLite ends a commit with
@@ -245,7 +245,7 @@ def test_a_blob_stays_where_nobody_knows_whether_its_row_was_committed(context: 
 
 @needs_root
 @needs_strace
-def test_a_file_that_cannot_be_read_is_told_and_the_others_are_served(context: RunningCloud) -> None:
+def test_a_file_that_cannot_be_read_is_told_and_the_others_are_served(context: Server) -> None:
     s3 = impatient(context)
     with failing(pid_of(context), "pread64", "EIO"):
         check_refused(

@@ -1,9 +1,7 @@
-"""kill -9 of the server at any moment of a start: a new engine carries on, and a program runs exactly once."""
+"""The server is killed by SIGKILL at any moment of a start: a new engine continues, and a program runs exactly once."""
 
 import random
 import subprocess
-import sys
-import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -11,89 +9,75 @@ import pytest
 
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.work import Phase, StagingError
-
-sys.path.insert(0, str(Path(__file__).parent))
-import environment_driver
-from engine_driver import SIZE, make_work, slow_fetch
+from tests.crash import environment_driver
+from tests.crash.drivers import driver, killed_driver
+from tests.crash.engine_driver import SIZE, make_work, slow_fetch
+from tests.support.engines import MakeEngine, ended, output
+from tests.support.waiting import wait_for
 
 ROUNDS = 12
+STARTS = "engine_driver"  # the module of the process that is killed
 
 
-def killed_driver(root: Path, *warmth: str, after_seconds: float, name: str = "engine_driver.py") -> None:
-    command = [sys.executable, str(Path(__file__).with_name(name)), str(root), *warmth]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
-        assert driver.stdout is not None
-        assert driver.stdout.readline() == "starting\n"
-        time.sleep(after_seconds)
-        driver.kill()
-
-
-def check_that_the_work_ends_once(root: Path) -> None:
-    engine = LocalEngine(root, slow_fetch)
-    work = make_work()
-    try:
-        engine.start(work)
-        deadline = time.monotonic() + 30
-        while any(status.phase != Phase.EXITED for status in engine.status("w")):
-            assert time.monotonic() < deadline, engine.status("w")
-            time.sleep(0.01)
-        assert [status.exit_code for status in engine.status("w")] == [3, 3]
-        (rendezvous,) = root.glob("*-w/rendezvous")
-        assert (rendezvous / "ran").read_text() == "x\nx\n", "each of the two replicas ran once"
-        for replica in (0, 1):
-            assert [line.text.strip() for line in engine.logs("w", replica, 0).lines] == [str(SIZE)]
-    finally:
-        engine.remove("w")
-        engine.close()
+def check_that_the_work_ends_once(engine: LocalEngine, root: Path) -> None:
+    engine.start(make_work())
+    assert [(status.phase, status.exit_code) for status in ended(engine)] == [(Phase.EXITED, 3)] * 2
+    (rendezvous,) = root.glob("*-w/rendezvous")
+    assert (rendezvous / "ran").read_text() == "x\nx\n", "each of the two replicas ran once"
+    for replica in (0, 1):
+        assert [line.strip() for line in output(engine, replica=replica)] == [str(SIZE)]
+    engine.remove("w")
 
 
 @pytest.mark.parametrize("warmth", ["cold", "warm"])
-def test_a_work_whose_server_is_killed_while_it_starts_it_ends_exactly_once(tmp_path: Path, warmth: str) -> None:
+def test_a_work_whose_server_is_killed_while_it_starts_it_ends_exactly_once(
+    make_engine: MakeEngine, tmp_path: Path, warmth: str
+) -> None:
     delays = random.Random(7)
     for number in range(ROUNDS):
         root = tmp_path / str(number)
-        killed_driver(root, warmth, after_seconds=delays.uniform(0, 0.45 if warmth == "cold" else 0.25))
-        check_that_the_work_ends_once(root)
+        killed_driver(STARTS, root, warmth, after_seconds=delays.uniform(0, 0.45 if warmth == "cold" else 0.25))
+        engine = make_engine(slow_fetch, root=root)
+        check_that_the_work_ends_once(engine, root)
+        engine.close()
 
 
-def test_a_running_work_is_found_again_and_the_warm_parent_ends_with_its_server(tmp_path: Path) -> None:
+def test_a_running_work_is_found_again_and_the_warm_parent_ends_with_its_server(
+    make_engine: MakeEngine, tmp_path: Path
+) -> None:
     root = tmp_path / "work"
-    command = [sys.executable, str(Path(__file__).with_name("engine_driver.py")), str(root), "warm"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
-        assert driver.stdout is not None
-        assert driver.stdout.readline() == "starting\n"
-        warm_parent = int(driver.stdout.readline().split()[1])
+    with driver(STARTS, root, "warm") as process:
+        assert process.stdout is not None
+        warm_parent = int(process.stdout.readline().split()[1])
         assert is_alive(warm_parent)
-        driver.kill()
-    engine = LocalEngine(root, slow_fetch)
+    engine = make_engine(slow_fetch, root=root)
     assert {status.phase for status in engine.status("w")} <= {Phase.RUNNING, Phase.EXITED}
-    check_that_the_work_ends_once(root)
-    deadline = time.monotonic() + 10
-    while is_alive(warm_parent):
-        assert time.monotonic() < deadline, "the warm parent lives on without its server"
-        time.sleep(0.01)
+    check_that_the_work_ends_once(engine, root)
+    wait_for(lambda: not is_alive(warm_parent))
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process exists that is not just waiting to be collected."""
+    """Whether a process exists and is not a zombie."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return bool(state.strip()) and not state.startswith("Z")
 
 
-def test_a_staging_cut_short_is_begun_anew(tmp_path: Path) -> None:
+def test_a_staging_that_was_interrupted_begins_again(make_engine: MakeEngine, tmp_path: Path) -> None:
     root = tmp_path / "work"
-    killed_driver(root, "cold", after_seconds=0.04)
-    engine = LocalEngine(root, slow_fetch)
+    killed_driver(STARTS, root, "cold", after_seconds=0.04)
+    engine = make_engine(slow_fetch, root=root)
     assert {status.phase for status in engine.status("w")} == {Phase.STAGING}
-    check_that_the_work_ends_once(root)
+    check_that_the_work_ends_once(engine, root)
 
 
-def test_an_environment_is_published_whole_or_not_at_all_whenever_its_server_is_killed(tmp_path: Path) -> None:
+def test_an_environment_is_published_complete_or_not_at_all_whenever_its_server_is_killed(
+    make_engine: MakeEngine, tmp_path: Path
+) -> None:
     delays = random.Random(11)
     for number in range(ROUNDS):
         root = tmp_path / str(number) / "work"
-        killed_driver(root, after_seconds=delays.uniform(0, 0.4), name="environment_driver.py")
-        engine = LocalEngine(root, lambda _source: iter(()))
+        killed_driver("environment_driver", root, after_seconds=delays.uniform(0, 0.4))
+        engine = make_engine(root=root)
         kept = root.parent / "environments" / "key"
         was_published = engine.has_environment("key")
         if was_published:

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 
 from tests.support.faults import small_disk
 from tests.support.patients import BUCKET, request, with_training_data
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 DISK_MEGABYTES = 16
 
@@ -19,11 +20,11 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
+def cloud(tmp_path: Path) -> Iterator[Server]:
     home = tmp_path / "home"
     home.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m", "tmpfs", str(home)], check=True)
-    made = RunningCloud(home)
+    made = Server(home)
     made.up()
     yield with_training_data(made)
     made.cli("down")
@@ -61,7 +62,7 @@ def test_requests_on_a_full_disk_are_refused_and_what_was_there_stays(cloud):
 def test_clients_of_several_processes_empty_a_full_disk(tmp_path):
     home = tmp_path / "home"
     with small_disk(home, DISK_MEGABYTES):
-        cloud = RunningCloud(home)
+        cloud = Server(home)
         cloud.cli("up", "--detach", "--port", "0", "--workers", "2")
         s3 = cloud.client("s3")
         s3.create_bucket(Bucket="shelf")

@@ -1,60 +1,35 @@
-"""kill -9 of the server while it feeds a program: the next one goes on from where it stood."""
+"""The server is killed with SIGKILL while it serves inputs to a program: the next one continues from there."""
 
 import hashlib
 import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.work import Phase
-
-sys.path.insert(0, str(Path(__file__).parent))
-from input_server_driver import BLOCKS, block, slow_fetch
+from tests.crash.drivers import killed_driver
+from tests.crash.input_server_driver import BLOCKS, block, slow_fetch
+from tests.support.engines import MakeEngine, ended, output
 
 KILLS = 4
+FEEDS = "input_server_driver"  # the module of the process that is killed
 
 
-def killed_driver(root: Path, after_seconds: float) -> None:
-    command = [sys.executable, str(Path(__file__).with_name("input_server_driver.py")), str(root)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
-        assert driver.stdout is not None
-        assert driver.stdout.readline() == "started\n"
-        time.sleep(after_seconds)
-        driver.kill()
-
-
-def test_a_program_that_is_fed_by_one_killed_server_after_another_reads_every_byte_once(tmp_path: Path) -> None:
+def test_a_program_that_is_fed_by_one_killed_server_after_another_reads_every_byte_once(
+    make_engine: MakeEngine, tmp_path: Path
+) -> None:
     root, delays = tmp_path / "work", random.Random(3)
     for _ in range(KILLS):
-        killed_driver(root, delays.uniform(0, 0.3))
-    engine = LocalEngine(root, slow_fetch)
+        killed_driver(FEEDS, root, after_seconds=delays.uniform(0, 0.3))
+    engine = make_engine(slow_fetch, root=root)
     engine.warm_up()
-    try:
-        deadline = time.monotonic() + 30
-        while any(status.phase != Phase.EXITED for status in engine.status("w")):
-            assert time.monotonic() < deadline, engine.logs("w", 0, 0)
-            time.sleep(0.01)
-        said = sorted(line.text for line in engine.logs("w", 0, 0).lines if " is laid as " not in line.text)
-        digest = hashlib.sha256(b"".join(map(block, range(BLOCKS)))).hexdigest()
-        assert said == [f"lazy/file {digest}", f"stream_0 {digest}"]
-        assert [status.exit_code for status in engine.status("w")] == [0]
-    finally:
-        engine.remove("w")
-        engine.close()
+    assert [(status.phase, status.exit_code) for status in ended(engine)] == [(Phase.EXITED, 0)], output(engine)
+    printed = sorted(line for line in output(engine) if " is laid as " not in line)
+    digest = hashlib.sha256(b"".join(map(block, range(BLOCKS)))).hexdigest()
+    assert printed == [f"lazy/file {digest}", f"stream_0 {digest}"]
 
 
-def test_a_program_that_waits_for_a_server_can_be_stopped(tmp_path: Path) -> None:
+def test_a_program_that_waits_for_a_server_can_be_stopped(make_engine: MakeEngine, tmp_path: Path) -> None:
     root = tmp_path / "work"
-    killed_driver(root, 0.2)
-    engine = LocalEngine(root, slow_fetch)  # which does not feed
-    try:
-        engine.stop("w", 0.3)
-        deadline = time.monotonic() + 20
-        while any(status.phase != Phase.EXITED for status in engine.status("w")):
-            assert time.monotonic() < deadline, engine.status("w")
-            time.sleep(0.01)
-    finally:
-        engine.remove("w")
-        engine.close()
+    killed_driver(FEEDS, root, after_seconds=0.2)
+    engine = make_engine(slow_fetch, root=root)  # which does not serve inputs
+    engine.stop("w", 0.3)
+    assert [status.phase for status in ended(engine)] == [Phase.EXITED]

@@ -28,7 +28,9 @@ from tests.support.patients import (
     status_of,
     with_training_data,
 )
-from tests.support.running import RunningCloud, csv_of, wait_for
+from tests.support.server import Server
+from tests.support.tables import csv_of
+from tests.support.waiting import wait_for
 
 BEGINNING = ["Starting", "Downloading", "Training"]
 COMPLETED = [*BEGINNING, "Uploading", "Completed"]
@@ -36,8 +38,8 @@ STOPPED = [*BEGINNING, "Stopping", "Uploading", "Stopped"]
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
-    made = RunningCloud(tmp_path / "home")
+def cloud(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "home")
     made.up()
     with_training_data(made)
     made.down()
@@ -52,14 +54,14 @@ def answer_or_death() -> Iterator[None]:
         yield
 
 
-def start_dying_server(cloud: RunningCloud, state: str, moment: str) -> subprocess.Popen[bytes]:
+def start_dying_server(cloud: Server, state: str, moment: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.crash.dying_server", str(cloud.home), state, moment]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, env=dict(os.environ))
     wait_for(lambda: servers.find_running(cloud.home))
     return process
 
 
-def check_transitions(cloud: RunningCloud, name: str, expected: list[str]) -> dict[str, Any]:
+def check_transitions(cloud: Server, name: str, expected: list[str]) -> dict[str, Any]:
     """The job, which ends by the expected way and leaves no work behind."""
     sagemaker = cloud.client("sagemaker")
     wait_for(lambda: status_of(sagemaker, name) == expected[-1])
@@ -69,7 +71,7 @@ def check_transitions(cloud: RunningCloud, name: str, expected: list[str]) -> di
     return described
 
 
-def check_that_it_ended_once(cloud: RunningCloud, name: str) -> None:
+def check_that_it_ended_once(cloud: Server, name: str) -> None:
     described = check_transitions(cloud, name, COMPLETED)
     key = described["ModelArtifacts"]["S3ModelArtifacts"].split("/", 3)[3]
     body = cloud.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
@@ -140,7 +142,7 @@ def test_a_job_that_runs_goes_on_while_the_server_is_down(cloud):
 
 
 @pytest.fixture
-def model(cloud: RunningCloud) -> RunningCloud:
+def model(cloud: Server) -> Server:
     """The cloud, down, with a model and the configuration of an endpoint, both named "patients"."""
     cloud.up()
     asked = request(cloud)
@@ -154,7 +156,7 @@ def model(cloud: RunningCloud) -> RunningCloud:
     return cloud
 
 
-def is_in_service(cloud: RunningCloud) -> bool:
+def is_in_service(cloud: Server) -> bool:
     found = cloud.client("sagemaker").describe_endpoint(EndpointName="patients")
     return bool(found["EndpointStatus"] == "InService")
 

@@ -22,7 +22,8 @@ from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store.db.tables import events, log_events, log_streams, metric_points, processing_jobs, training_jobs
 from tests.api.aws.services.sagemaker.jobs.test_hostile_programs import what_is_left
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 BUCKET = "mixed"
 IMAGE = "sagemaker-base-python-310"
@@ -57,8 +58,8 @@ if output.is_dir(): (output / "result").write_text("whole")
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
-    made = RunningCloud(tmp_path / "home")
+def cloud(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "home")
     made.up()
     s3 = made.client("s3")
     s3.create_bucket(Bucket=BUCKET)
@@ -105,7 +106,7 @@ SORTS: dict[str, dict[str, Any]] = {
 }
 
 
-def create(cloud: RunningCloud, sort: str, name: str) -> None:
+def create(cloud: Server, sort: str, name: str) -> None:
     sagemaker = cloud.client("sagemaker")
     if sort == "processing":
         sagemaker.create_processing_job(**processing(cloud, name))
@@ -141,7 +142,7 @@ def create(cloud: RunningCloud, sort: str, name: str) -> None:
     )
 
 
-def processing(cloud: RunningCloud, name: str) -> dict[str, Any]:
+def processing(cloud: Server, name: str) -> dict[str, Any]:
     def place(uri: str, folder: str, **more: str) -> dict[str, Any]:
         return {"S3Uri": f"s3://{BUCKET}/{uri}", "LocalPath": f"/opt/ml/processing/{folder}", **more}
 
@@ -165,7 +166,7 @@ def processing(cloud: RunningCloud, name: str) -> dict[str, Any]:
 class Killer:
     """Kills at random, and keeps account of whom."""
 
-    def __init__(self, cloud: RunningCloud, seed: int):
+    def __init__(self, cloud: Server, seed: int):
         self.cloud = cloud
         self.chance = random.Random(seed)
         self.hurt: set[str] = set()  # readable names of works
@@ -221,7 +222,7 @@ def descendants(pid: int) -> list[int]:
     return []
 
 
-def endure(cloud: RunningCloud, rounds: int, seed: int) -> Killer:
+def endure(cloud: Server, rounds: int, seed: int) -> Killer:
     killer = Killer(cloud, seed)
     names: list[str] = []
     for number in range(rounds):
@@ -242,7 +243,7 @@ def endure(cloud: RunningCloud, rounds: int, seed: int) -> Killer:
     return killer
 
 
-def unfinished(cloud: RunningCloud) -> Any:
+def unfinished(cloud: Server) -> Any:
     sagemaker = cloud.client("sagemaker")
     return (
         sagemaker.list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"]
@@ -250,7 +251,7 @@ def unfinished(cloud: RunningCloud) -> Any:
     )
 
 
-def check_answers(cloud: RunningCloud, name: str, killer: Killer) -> None:
+def check_answers(cloud: Server, name: str, killer: Killer) -> None:
     s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
     sort = name.partition("-")[0]
     is_processing = sort == "processing"
@@ -315,13 +316,13 @@ def check_log(lines: list[tuple[str, str]], row: Any) -> None:
             assert len(list(runs.values())[-1]) == LINES
 
 
-def test_jobs_of_every_sort_outlive_their_servers(cloud: RunningCloud) -> None:
+def test_jobs_of_every_sort_outlive_their_servers(cloud: Server) -> None:
     endure(cloud, rounds=len(SORTS), seed=3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_jobs_of_every_sort_end_truthfully_through_fifty_rounds_of_kills(cloud: RunningCloud, seed: int) -> None:
+def test_jobs_of_every_sort_end_truthfully_through_fifty_rounds_of_kills(cloud: Server, seed: int) -> None:
     killer = endure(cloud, rounds=50, seed=seed)
     assert killer.kills["server"] > 10
     assert killer.kills["replica"] > 5

@@ -16,10 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lowcloud.core.storage.objects import objects
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
-from tests.conftest import make_context
 from tests.crash.ledger import Ledger
 from tests.crash.writer import prepare
-from tests.support.running import RunningCloud, wait_for
+from tests.support.gateways import make_context
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 BUCKET = "shelf"
 LONGEST_LIFE_SECONDS = 0.4
@@ -71,7 +72,7 @@ def told_until_killed(home: Path, seed: int, life_seconds: float) -> list[list[A
 
 
 def test_a_killed_server_has_every_object_it_acknowledged(tmp_path: Path) -> None:
-    cloud = RunningCloud(tmp_path / "home")
+    cloud = Server(tmp_path / "home")
     cloud.up()
     cloud.client("s3").create_bucket(Bucket=BUCKET)
     acknowledged: dict[str, bytes] = {}
@@ -91,7 +92,7 @@ def test_a_killed_server_has_every_object_it_acknowledged(tmp_path: Path) -> Non
         cloud.down()
 
 
-def put_until_refused(cloud: RunningCloud, thread: int, acknowledged: dict[str, bytes]) -> None:
+def put_until_refused(cloud: Server, thread: int, acknowledged: dict[str, bytes]) -> None:
     s3 = cloud.client("s3")
     s3.meta.events.unregister("needs-retry.s3", unique_id="retry-config-s3")  # a dead server is not asked again
     for number in range(100_000):

@@ -16,31 +16,32 @@ from lowcloud.core.programs.images import Image
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store.db.tables import events, log_events, log_streams, training_jobs
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 IMAGE = "says-it-ran"
 JOBS = 12
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> RunningCloud:
+def cloud(tmp_path: Path) -> Server:
     home = tmp_path / "home"
     with closing((opened := open_context(settings.load(home, os.environ))).database):
         images.register(opened, Image(IMAGE, opened.now(), command=("sh", "-c", "echo ran; sleep 0.1")))
-    return RunningCloud(home)
+    return Server(home)
 
 
-def test_jobs_that_queue_outlive_their_servers_and_run_once(cloud: RunningCloud) -> None:
+def test_jobs_that_queue_outlive_their_servers_and_run_once(cloud: Server) -> None:
     drain(cloud, lives=3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
-def test_jobs_that_queue_outlive_many_servers(cloud: RunningCloud, seed: int) -> None:
+def test_jobs_that_queue_outlive_many_servers(cloud: Server, seed: int) -> None:
     drain(cloud, lives=8, seed=seed)
 
 
-def drain(cloud: RunningCloud, lives: int, seed: int = 0) -> None:
+def drain(cloud: Server, lives: int, seed: int = 0) -> None:
     chance = random.Random(seed)
     cloud.up()
     try:
@@ -59,7 +60,7 @@ def drain(cloud: RunningCloud, lives: int, seed: int = 0) -> None:
     check(cloud.home)
 
 
-def request(cloud: RunningCloud, name: str, chance: random.Random) -> dict[str, Any]:
+def request(cloud: Server, name: str, chance: random.Random) -> dict[str, Any]:
     return {
         "TrainingJobName": name,
         "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},

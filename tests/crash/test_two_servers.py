@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.conftest import ENVIRONMENT, Server
+from tests.support.endpoint import ENVIRONMENT
 from tests.support.patients import IMAGE, ROWS, configure, request, slow_job, status_of, with_training_data
 from tests.support.postgres import PASSWORD, PostgresServer
-from tests.support.running import RunningCloud, csv_of, wait_for
+from tests.support.server import Server
+from tests.support.tables import csv_of
+from tests.support.waiting import wait_for
 
 BUCKET = "shared-bucket"
 SMALL, LARGE = 2_000, 300_000  # one lies in the database, the other in a file
@@ -23,8 +25,8 @@ WRITERS = 8  # through each server
 
 
 @pytest.fixture
-def two(tmp_path: Path, postgres: PostgresServer) -> Iterator[tuple[RunningCloud, RunningCloud]]:
-    first, second = RunningCloud(tmp_path / "first"), RunningCloud(tmp_path / "second")
+def two(tmp_path: Path, postgres: PostgresServer) -> Iterator[tuple[Server, Server]]:
+    first, second = Server(tmp_path / "first"), Server(tmp_path / "second")
     first.up("--database", postgres.new_database(), **ENVIRONMENT)
     second.up("--store", str(first.home), **ENVIRONMENT)
     yield first, second
@@ -32,9 +34,9 @@ def two(tmp_path: Path, postgres: PostgresServer) -> Iterator[tuple[RunningCloud
     first.down()
 
 
-def s3_of(cloud: RunningCloud) -> Any:
+def s3_of(cloud: Server) -> Any:
     """A client that tries once."""
-    return Server(cloud.endpoint).client("s3")
+    return cloud.client("s3")
 
 
 def body_of(key: str, size: int) -> bytes:
@@ -181,7 +183,7 @@ def test_jobs_and_endpoints_go_on_with_the_other_server_when_the_leading_one_is_
 
 
 def test_two_servers_need_a_database_that_both_reach(tmp_path):
-    alone, second = RunningCloud(tmp_path / "alone"), RunningCloud(tmp_path / "second")
+    alone, second = Server(tmp_path / "alone"), Server(tmp_path / "second")
     alone.up()
     try:
         refused = second.cli("up", "--port", "0", "--store", str(alone.home), check=False)
@@ -193,7 +195,7 @@ def test_two_servers_need_a_database_that_both_reach(tmp_path):
 
 def test_the_password_is_in_no_file_no_command_line_and_no_log(tmp_path, postgres):
     name = postgres.new_database().split("?")[0].rpartition("/")[2]
-    cloud = RunningCloud(tmp_path / "home")
+    cloud = Server(tmp_path / "home")
     cloud.up("--database", postgres.loopback_url(name))
     try:
         assert PASSWORD not in cloud.cli("status").stdout

@@ -16,17 +16,18 @@ from sklearn.datasets import load_breast_cancer
 
 from lowcloud.client import aws_clients
 from lowcloud.home import settings
-from tests.support.running import RunningCloud, csv_of
+from tests.support.server import Server
 from tests.support.shell import JOURNEYS, Shell, installed
+from tests.support.tables import csv_of
 
 AWS = str(Path(sys.executable).parent / "aws")
 Tool = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def s3(running_cloud: RunningCloud) -> Any:
+def s3(server: Server) -> Any:
     """A client of root, to see what the clients under test have done."""
-    return running_cloud.client("s3")
+    return server.client("s3")
 
 
 @pytest.fixture
@@ -48,9 +49,9 @@ def bucket(s3: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def wiring(running_cloud: RunningCloud) -> Mapping[str, str]:
+def wiring(server: Server) -> Mapping[str, str]:
     """The variables that `lowcloud run` gives a program."""
-    return aws_clients.environment(settings.load(running_cloud.home, os.environ), running_cloud.endpoint, os.environ)
+    return aws_clients.environment(settings.load(server.home, os.environ), server.endpoint, os.environ)
 
 
 @pytest.fixture

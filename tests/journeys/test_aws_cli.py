@@ -10,15 +10,15 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 AWS = str(Path(sys.executable).parent / "aws")
 
 
 @pytest.fixture
-def aws(running_cloud: RunningCloud, tmp_path: Path) -> Any:
+def aws(server: Server, tmp_path: Path) -> Any:
     def call(*arguments: str) -> Any:
-        done = running_cloud.cli("run", AWS, *arguments, cwd=tmp_path, check=False)
+        done = server.cli("run", AWS, *arguments, cwd=tmp_path, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from tests.support.running import RunningCloud, csv_of
 from tests.support.sdk_programs import environment, python, run
+from tests.support.server import Server
+from tests.support.tables import csv_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 FILE = re.compile(r"# ([\w/]+\.(?:py|sh))\n(.*)", re.DOTALL)
@@ -17,7 +18,7 @@ PROGRAM = re.compile(r"^```(?:python|sh)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["experiments.md", "processing.md", "training.md"])
-def test_the_programs_of_a_page_run_one_after_the_other(running_cloud: RunningCloud, tmp_path: Path, page: str) -> None:
+def test_the_programs_of_a_page_run_one_after_the_other(server: Server, tmp_path: Path, page: str) -> None:
     programs = PROGRAM.findall((DOCS / page).read_text())
     assert programs
     patients = load_breast_cancer()
@@ -27,7 +28,7 @@ def test_the_programs_of_a_page_run_one_after_the_other(running_cloud: RunningCl
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     (tmp_path / "program.py").write_text("\n".join(one for one in programs if not FILE.fullmatch(one)))
-    run(running_cloud, tmp_path, python(""), "program.py")
+    run(server, tmp_path, python(""), "program.py")
     if (tmp_path / "functions.py").exists():
-        running_cloud.cli("image", "add", "functions", "--python", str(environment("sagemaker")))
-        assert run(running_cloud, tmp_path, python(""), "functions.py", "functions").endswith("3.0\n")
+        server.cli("image", "add", "functions", "--python", str(environment("sagemaker")))
+        assert run(server, tmp_path, python(""), "functions.py", "functions").endswith("3.0\n")

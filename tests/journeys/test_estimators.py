@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.running import RunningCloud
 from tests.support.sdk_programs import environment, journey, python, run
+from tests.support.server import Server
 
 SCRIPT_ERROR = "ValueError: the rows have 11 columns, expected 12"
 
@@ -22,8 +22,8 @@ def files_of(s3: Any, uri: str) -> dict[str, bytes]:
         return {one.name: archive.extractfile(one).read() for one in archive if one.isfile()}  # type: ignore[union-attr]
 
 
-def test_a_scikit_learn_script_trains_with_all_it_brings_and_its_model_answers(running_cloud, folder):
-    printed = run(running_cloud, folder, python(""), "sklearn_2.py")
+def test_a_scikit_learn_script_trains_with_all_it_brings_and_its_model_answers(server, folder):
+    printed = run(server, folder, python(""), "sklearn_2.py")
     assert "hello and 3 sides of a triangle" in printed, "requirements.txt, dependencies and environment are there"
     assert "The image asks for scikit-learn 1.2; here runs scikit-learn" in printed
     found = journey(printed)
@@ -48,20 +48,20 @@ def test_a_scikit_learn_script_trains_with_all_it_brings_and_its_model_answers(r
     assert 'ExitCode 3\nErrorMessage "about to fail"' in quiet
 
 
-def test_xgboost_trains_the_same_model_by_itself_and_by_a_script(running_cloud, folder, s3):
+def test_xgboost_trains_the_same_model_by_itself_and_by_a_script(server, folder, s3):
     xgboost = pytest.importorskip("xgboost")
     rows = np.loadtxt(folder / "train.csv", delimiter=",")
     matrix = xgboost.DMatrix(rows[:, 1:], rows[:, 0])
     parameters = {"max_depth": 3, "objective": "binary:logistic", "tree_method": "exact"}
     expected = xgboost.train(parameters, matrix, 7).predict(matrix)
-    found = journey(run(running_cloud, folder, python(""), "xgboost_2.py"))
+    found = journey(run(server, folder, python(""), "xgboost_2.py"))
     for uri in found.values():
         booster = xgboost.Booster(model_file=bytearray(files_of(s3, uri)["xgboost-model"]))
         np.testing.assert_allclose(booster.predict(matrix), expected, rtol=1e-5)
 
 
-def test_processors_run_scripts_folders_of_code_and_the_ready_programs(running_cloud: RunningCloud, folder):
-    printed = run(running_cloud, folder, python(""), "processing_2.py")
+def test_processors_run_scripts_folders_of_code_and_the_ready_programs(server: Server, folder):
+    printed = run(server, folder, python(""), "processing_2.py")
     assert "algo-1 of 2 has 300 rows for sagemaker-scikit-learn-" in printed
     assert "algo-2 of 2 has 269 rows for sagemaker-scikit-learn-" in printed
     found = journey(printed)
@@ -79,8 +79,8 @@ def test_processors_run_scripts_folders_of_code_and_the_ready_programs(running_c
     assert found["pages"] == ["evaluation.html", "evaluation.json"]
 
 
-def test_a_spot_job_goes_on_from_its_checkpoint_and_a_stopped_one_keeps_what_it_saved(running_cloud, folder, s3):
-    found = journey(run(running_cloud, folder, python(""), "interrupts_2.py", sys.executable, "-m", "lowcloud.cli"))
+def test_a_spot_job_goes_on_from_its_checkpoint_and_a_stopped_one_keeps_what_it_saved(server, folder, s3):
+    found = journey(run(server, folder, python(""), "interrupts_2.py", sys.executable, "-m", "lowcloud.cli"))
     spot, stopped = found["spot"], found["stopped"]
     assert spot["status"] == "Completed"
     assert spot["begins"] == ["begins at 0", "begins at 5"]
@@ -95,8 +95,8 @@ def test_a_spot_job_goes_on_from_its_checkpoint_and_a_stopped_one_keeps_what_it_
     assert stopped["transitions"][-3:] == ["Stopping", "Uploading", "Stopped"]
 
 
-def test_a_script_reads_files_lazy_files_pipes_and_manifests_and_hosts_find_each_other(running_cloud, folder):
-    printed = run(running_cloud, folder, python(""), "inputs_2.py")
+def test_a_script_reads_files_lazy_files_pipes_and_manifests_and_hosts_find_each_other(server, folder):
+    printed = run(server, folder, python(""), "inputs_2.py")
     assert "algo-1 hears 2 from algo-2" in printed
     assert "algo-2 hears 1 from algo-1" in printed
     found = journey(printed)
@@ -113,8 +113,8 @@ def test_a_script_reads_files_lazy_files_pipes_and_manifests_and_hosts_find_each
     }
 
 
-def test_the_model_trainer_of_sdk_3_runs_source_code_by_script_and_by_command(running_cloud, folder):
-    printed = run(running_cloud, folder, python("-3"), "trainer_script_3.py")
+def test_the_model_trainer_of_sdk_3_runs_source_code_by_script_and_by_command(server, folder):
+    printed = run(server, folder, python("-3"), "trainer_script_3.py")
     found = journey(printed)
     assert found["facts"] == {
         "rate": 0.25,
@@ -133,9 +133,9 @@ def test_the_model_trainer_of_sdk_3_runs_source_code_by_script_and_by_command(ru
 
 
 @pytest.mark.slow
-def test_a_function_runs_as_a_job_and_gives_its_result_or_raises_its_error(running_cloud, folder):
-    running_cloud.cli("image", "add", "journey-of-functions", "--python", str(environment("sagemaker")))
-    found = journey(run(running_cloud, folder, python(""), "remote_2.py", "journey-of-functions"))
+def test_a_function_runs_as_a_job_and_gives_its_result_or_raises_its_error(server, folder):
+    server.cli("image", "add", "journey-of-functions", "--python", str(environment("sagemaker")))
+    found = journey(run(server, folder, python(""), "remote_2.py", "journey-of-functions"))
     assert found["result"]["mean"] == 6
     assert found["result"]["job"].startswith("mean-of-")
     assert found["error"] == "division by zero"
@@ -143,17 +143,17 @@ def test_a_function_runs_as_a_job_and_gives_its_result_or_raises_its_error(runni
 
 
 @pytest.fixture
-def torch(running_cloud: RunningCloud) -> None:
+def torch(server: Server) -> None:
     """The images of PyTorch and HuggingFace mean the environment in which the tests have them."""
     for name in ("pytorch-training", "pytorch-inference", "huggingface-pytorch-training"):
-        running_cloud.cli("image", "add", name, "--python", str(environment("torch")))
+        server.cli("image", "add", name, "--python", str(environment("torch")))
 
 
 @pytest.mark.slow
 def test_pytorch_trains_over_two_hosts_and_answers_and_huggingface_trains_from_a_configuration(
-    running_cloud, folder, s3, torch
+    server, folder, s3, torch
 ):
-    printed = run(running_cloud, folder, python(""), "torch_2.py")
+    printed = run(server, folder, python(""), "torch_2.py")
     assert "rank 0 of 2: loss=0.00" in printed
     assert "rank 1 of 2: loss=0.00" in printed
     assert "predicted [0, 1]" in printed
@@ -164,6 +164,6 @@ def test_pytorch_trains_over_two_hosts_and_answers_and_huggingface_trains_from_a
     assert sorted(files_of(s3, found["transformer"])) == ["config.json", "model.safetensors"]
 
 
-def test_the_model_trainer_of_sdk_3_trains_over_two_hosts_by_torchrun(running_cloud, folder, s3, torch):
-    printed = run(running_cloud, folder, python("-3"), "torch_3.py")
+def test_the_model_trainer_of_sdk_3_trains_over_two_hosts_by_torchrun(server, folder, s3, torch):
+    printed = run(server, folder, python("-3"), "torch_3.py")
     assert list(files_of(s3, journey(printed)["network"])) == ["model.pt"]

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 PUT_AND_GET = """
 import boto3, sys
@@ -22,34 +22,32 @@ print(s3.get_object(Bucket=bucket, Key="report/a.csv")["Body"].read().decode())
 @pytest.mark.parametrize(
     "host", ["s3.us-east-1.amazonaws.com", "s3.amazonaws.com", "s3.dualstack.us-east-1.amazonaws.com"]
 )
-def test_an_object_lies_in_the_bucket_that_the_program_named(
-    running_cloud: RunningCloud, host: str, style: str
-) -> None:
+def test_an_object_lies_in_the_bucket_that_the_program_named(server: Server, host: str, style: str) -> None:
     bucket = f"mydata-{style}-{len(host)}"
-    own = running_cloud.client("s3")
+    own = server.client("s3")
     if "report" not in [found["Name"] for found in own.list_buckets()["Buckets"]]:
         own.create_bucket(Bucket="report")
-    done = running_cloud.cli("run", sys.executable, "-c", PUT_AND_GET, host, bucket, style, check=False)
+    done = server.cli("run", sys.executable, "-c", PUT_AND_GET, host, bucket, style, check=False)
     assert done.stdout == host + "\n", done.stderr
     assert [found["Key"] for found in own.list_objects_v2(Bucket=bucket)["Contents"]] == ["report/a.csv"]
     assert own.list_objects_v2(Bucket="report")["KeyCount"] == 0
 
 
-def test_a_default_client_of_another_region_reaches_its_bucket(running_cloud: RunningCloud) -> None:
+def test_a_default_client_of_another_region_reaches_its_bucket(server: Server) -> None:
     script = PUT_AND_GET.replace('endpoint_url=f"https://{host}", ', "")
-    done = running_cloud.cli("run", sys.executable, "-c", script, "any", "mydata-default", "virtual", check=False)
+    done = server.cli("run", sys.executable, "-c", script, "any", "mydata-default", "virtual", check=False)
     assert done.stdout == "any\n", done.stderr
 
 
-def test_an_endpoint_that_is_not_understood_is_refused(running_cloud: RunningCloud) -> None:
+def test_an_endpoint_that_is_not_understood_is_refused(server: Server) -> None:
     host = "s3-accelerate.amazonaws.com"
-    done = running_cloud.cli("run", sys.executable, "-c", PUT_AND_GET, host, "mydata-fast", "virtual", check=False)
+    done = server.cli("run", sys.executable, "-c", PUT_AND_GET, host, "mydata-fast", "virtual", check=False)
     assert "InvalidRequest" in done.stderr
-    assert "mydata-fast" not in [found["Name"] for found in running_cloud.client("s3").list_buckets()["Buckets"]]
+    assert "mydata-fast" not in [found["Name"] for found in server.client("s3").list_buckets()["Buckets"]]
 
 
 @pytest.mark.parametrize("spelling", ["NO_PROXY", "no_proxy"])
-def test_a_proxy_stands_between_no_program_and_its_cloud(running_cloud: RunningCloud, spelling: str) -> None:
+def test_a_proxy_stands_between_no_program_and_its_cloud(server: Server, spelling: str) -> None:
     script = """
 import boto3, os, urllib.request
 boto3.client("sts").get_caller_identity()
@@ -58,9 +56,7 @@ print(bool(urllib.request.proxy_bypass("127.0.0.1")), bool(urllib.request.proxy_
 """
     proxied = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", spelling: "intern.example"}
     other = {"NO_PROXY", "no_proxy"} - {spelling}
-    done = running_cloud.cli(
-        "run", sys.executable, "-c", script, check=False, **proxied, **{other.pop(): "other.example"}
-    )
+    done = server.cli("run", sys.executable, "-c", script, check=False, **proxied, **{other.pop(): "other.example"})
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
     for host in ("intern.example", "other.example", "127.0.0.1", "localhost"):

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.journeys.test_script_models import IMAGE, packed
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
 from tests.support.shell import JOURNEYS
+from tests.support.waiting import wait_for
 
 SOURCE = JOURNEYS / "programs" / "source"
 RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
@@ -23,8 +24,8 @@ pathlib.Path("/opt/ml/model/count").write_text(f"{len(rows)} {os.environ['SM_HP_
 
 
 @pytest.fixture(scope="module")
-def sagemaker(running_cloud: RunningCloud) -> Any:
-    return running_cloud.client("sagemaker")
+def sagemaker(server: Server) -> Any:
+    return server.client("sagemaker")
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def code(s3: Any, bucket: str) -> str:
     return f"s3://{bucket}/code.tar.gz"
 
 
-def request(cloud: RunningCloud, code: str, script: str, **resources: Any) -> dict[str, Any]:
+def request(cloud: Server, code: str, script: str, **resources: Any) -> dict[str, Any]:
     """A job that runs a script of the archive."""
     bucket = Path(code).parent.name
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/data/"}
@@ -65,9 +66,9 @@ def pool(sagemaker: Any, asked: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def test_a_script_trains_in_a_pool_that_the_next_job_takes_over(running_cloud, sagemaker, s3, code):
-    first = request(running_cloud, code, "counts.py", KeepAlivePeriodInSeconds=600, VolumeSizeInGB=7)
-    second = request(running_cloud, code, "counts.py", KeepAlivePeriodInSeconds=600, VolumeSizeInGB=7)
+def test_a_script_trains_in_a_pool_that_the_next_job_takes_over(server, sagemaker, s3, code):
+    first = request(server, code, "counts.py", KeepAlivePeriodInSeconds=600, VolumeSizeInGB=7)
+    second = request(server, code, "counts.py", KeepAlivePeriodInSeconds=600, VolumeSizeInGB=7)
     for asked in (first, second):
         sagemaker.create_training_job(**asked)
         end = wait_for(lambda asked=asked: ended(sagemaker, asked["TrainingJobName"]))
@@ -89,7 +90,7 @@ def test_a_script_trains_in_a_pool_that_the_next_job_takes_over(running_cloud, s
         assert member.read() == b"3 rows: three"
 
 
-def test_a_processing_job_is_listed_stopped_and_told_of(running_cloud, sagemaker, code):
+def test_a_processing_job_is_listed_stopped_and_told_of(server, sagemaker, code):
     bucket, name = Path(code).parent.name, f"boto3-{secrets.token_hex(4)}"
     output = {"S3Uri": f"s3://{bucket}/out", "LocalPath": "/opt/ml/processing/out", "S3UploadMode": "Continuous"}
     script = (
@@ -97,12 +98,12 @@ def test_a_processing_job_is_listed_stopped_and_told_of(running_cloud, sagemaker
     )
     sagemaker.create_processing_job(
         ProcessingJobName=name,
-        RoleArn=running_cloud.role,
+        RoleArn=server.role,
         AppSpecification={"ImageUri": IMAGE, "ContainerEntrypoint": ["/bin/sh", "-c", script]},
         ProcessingOutputConfig={"Outputs": [{"OutputName": "out", "S3Output": output}]},
         ProcessingResources={"ClusterConfig": RESOURCES},
     )
-    s3 = running_cloud.client("s3")
+    s3 = server.client("s3")
 
     def state() -> bytes | None:
         listed = s3.list_objects_v2(Bucket=bucket, Prefix="out/state").get("Contents", [])
@@ -115,13 +116,13 @@ def test_a_processing_job_is_listed_stopped_and_told_of(running_cloud, sagemaker
     sagemaker.get_waiter("processing_job_completed_or_stopped").wait(ProcessingJobName=name)
     told = sagemaker.describe_processing_job(ProcessingJobName=name)
     assert told["ProcessingJobStatus"] == "Stopped"
-    assert "begins" in running_cloud.cli("logs", name, "--follow").stdout.splitlines()
+    assert "begins" in server.cli("logs", name, "--follow").stdout.splitlines()
     assert told["ProcessingEndTime"] >= told["ProcessingStartTime"] >= told["CreationTime"]
 
 
-def test_a_stopped_script_keeps_what_it_saved_and_a_failed_one_says_why(running_cloud, sagemaker, code):
-    stopped, failed = request(running_cloud, code, "waits.py"), request(running_cloud, code, "fails.py")
-    logs = running_cloud.client("logs")
+def test_a_stopped_script_keeps_what_it_saved_and_a_failed_one_says_why(server, sagemaker, code):
+    stopped, failed = request(server, code, "waits.py"), request(server, code, "fails.py")
+    logs = server.client("logs")
     stream = f"{stopped['TrainingJobName']}/"
     for asked in (stopped, failed):
         sagemaker.create_training_job(**asked)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.greeting import BACKEND, PROJECT, SYSTEM
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 SCRIPT = """
@@ -32,7 +33,7 @@ def packed(files: dict[str, str]) -> bytes:
     return target.getvalue()
 
 
-def deploy(cloud: RunningCloud, name: str, container: dict[str, Any]) -> str:
+def deploy(cloud: Server, name: str, container: dict[str, Any]) -> str:
     """Create the endpoint `name`; its status once that is an end."""
     sagemaker = cloud.client("sagemaker")
     sagemaker.create_model(ModelName=name, ExecutionRoleArn=cloud.role, PrimaryContainer={"Image": IMAGE, **container})
@@ -49,7 +50,7 @@ def deploy(cloud: RunningCloud, name: str, container: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("place", ["in the model", "in an archive of its own"])
 def test_a_model_answers_by_its_script_in_the_environment_that_this_needs(
-    running_cloud: RunningCloud, s3: Any, bucket: str, place: str
+    server: Server, s3: Any, bucket: str, place: str
 ) -> None:
     code = {"inference.py": SCRIPT, "requirements.txt": "./greeting\n", "greeting/backend.py": BACKEND}
     code["greeting/pyproject.toml"] = PROJECT + SYSTEM
@@ -63,22 +64,22 @@ def test_a_model_answers_by_its_script_in_the_environment_that_this_needs(
     s3.put_object(Bucket=bucket, Key="model.tar.gz", Body=packed(files))
     name = f"script-{bucket}"
     container = {"ModelDataUrl": f"s3://{bucket}/model.tar.gz", "Environment": variables}
-    assert deploy(running_cloud, name, container) == "InService"
-    answer = running_cloud.client("sagemaker-runtime").invoke_endpoint(
+    assert deploy(server, name, container) == "InService"
+    answer = server.client("sagemaker-runtime").invoke_endpoint(
         EndpointName=name, ContentType="text/csv", Accept="application/json", Body=b"1,2\n3,4\n"
     )
     assert json.loads(answer["Body"].read()) == [30.0, 70.0]
-    running_cloud.client("sagemaker").delete_endpoint(EndpointName=name)
+    server.client("sagemaker").delete_endpoint(EndpointName=name)
 
 
 def test_a_model_whose_requirements_cannot_be_installed_fails_with_the_one_at_fault(
-    running_cloud: RunningCloud, s3: Any, bucket: str
+    server: Server, s3: Any, bucket: str
 ) -> None:
     files = {"code/inference.py": SCRIPT, "code/requirements.txt": "./absent\n"}
     s3.put_object(Bucket=bucket, Key="model.tar.gz", Body=packed(files))
     name = f"fails-{bucket}"
     container = {"ModelDataUrl": f"s3://{bucket}/model.tar.gz", "Environment": {}}
-    assert deploy(running_cloud, name, container) == "Failed"
-    described = running_cloud.client("sagemaker").describe_endpoint(EndpointName=name)
+    assert deploy(server, name, container) == "Failed"
+    described = server.client("sagemaker").describe_endpoint(EndpointName=name)
     assert "absent" in described["FailureReason"]
-    running_cloud.client("sagemaker").delete_endpoint(EndpointName=name)
+    server.client("sagemaker").delete_endpoint(EndpointName=name)

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import xgboost
 
-from tests.support.running import TIMEOUT_SECONDS, RunningCloud, csv_of
+from tests.support.server import Server
+from tests.support.tables import csv_of
+from tests.support.waiting import TIMEOUT_SECONDS
 
 IMAGE = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.7-1"
 OLD_IMAGE = "433757028032.dkr.ecr.us-west-2.amazonaws.com/xgboost:1"
@@ -26,12 +28,12 @@ ENDED = ("Completed", "Failed", "Stopped")
 
 
 @pytest.fixture
-def sagemaker(running_cloud: RunningCloud) -> Any:
-    return running_cloud.client("sagemaker")
+def sagemaker(server: Server) -> Any:
+    return server.client("sagemaker")
 
 
 def create(
-    cloud: RunningCloud,
+    cloud: Server,
     sagemaker: Any,
     bucket: str,
     parameters: Mapping[str, str],
@@ -74,13 +76,11 @@ def model_of(s3: Any, job: dict[str, Any], folder: Path) -> xgboost.Booster:
 
 
 @pytest.mark.parametrize(("image", "hosts"), [(IMAGE, 1), (OLD_IMAGE, 1), (IMAGE, 2)])
-def test_a_job_trains_the_model_that_xgboost_trains(
-    s3, sagemaker, bucket, running_cloud, tmp_path, image, hosts
-) -> None:
+def test_a_job_trains_the_model_that_xgboost_trains(s3, sagemaker, bucket, server, tmp_path, image, hosts) -> None:
     for part in range(2):
         rows = slice(0, 100) if part else slice(100, 400)
         s3.put_object(Bucket=bucket, Key=f"train/{part}.csv", Body=csv_of(np.column_stack([Y[rows], X[rows]])))
-    job = end_of(sagemaker, create(running_cloud, sagemaker, bucket, PARAMETERS, image, hosts))
+    job = end_of(sagemaker, create(server, sagemaker, bucket, PARAMETERS, image, hosts))
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     found = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
     data = xgboost.DMatrix(X, label=Y)
@@ -89,10 +89,10 @@ def test_a_job_trains_the_model_that_xgboost_trains(
     assert found["train:auc"] > 0.95
 
 
-def test_a_stopped_job_leaves_its_model(s3, sagemaker, bucket, running_cloud, tmp_path) -> None:
+def test_a_stopped_job_leaves_its_model(s3, sagemaker, bucket, server, tmp_path) -> None:
     s3.put_object(Bucket=bucket, Key="train/a.csv", Body=csv_of(np.column_stack([Y, X])))
-    name = create(running_cloud, sagemaker, bucket, {**PARAMETERS, "num_round": "1000000"})
-    logs = running_cloud.client("logs")
+    name = create(server, sagemaker, bucket, {**PARAMETERS, "num_round": "1000000"})
+    logs = server.client("logs")
     deadline = time.monotonic() + TIMEOUT_SECONDS
     seen = 0
     while not seen and time.monotonic() < deadline:
@@ -104,23 +104,23 @@ def test_a_stopped_job_leaves_its_model(s3, sagemaker, bucket, running_cloud, tm
     assert model_of(s3, job, tmp_path).num_boosted_rounds() > 0
 
 
-def test_a_bad_hyperparameter_is_refused_when_the_job_is_created(s3, sagemaker, bucket, running_cloud) -> None:
+def test_a_bad_hyperparameter_is_refused_when_the_job_is_created(s3, sagemaker, bucket, server) -> None:
     s3.put_object(Bucket=bucket, Key="train/a.csv", Body=csv_of(np.column_stack([Y, X])))
     with pytest.raises(sagemaker.exceptions.ClientError, match="eta must be a number from 0 and up to 1"):
-        create(running_cloud, sagemaker, bucket, {**PARAMETERS, "eta": "7"})
+        create(server, sagemaker, bucket, {**PARAMETERS, "eta": "7"})
 
 
-def test_an_endpoint_answers_as_xgboost_predicts(s3, sagemaker, bucket, running_cloud, tmp_path) -> None:
+def test_an_endpoint_answers_as_xgboost_predicts(s3, sagemaker, bucket, server, tmp_path) -> None:
     s3.put_object(Bucket=bucket, Key="train/a.csv", Body=csv_of(np.column_stack([Y, X])))
-    job = end_of(sagemaker, create(running_cloud, sagemaker, bucket, PARAMETERS))
+    job = end_of(sagemaker, create(server, sagemaker, bucket, PARAMETERS))
     name = job["TrainingJobName"]
     container = {"Image": IMAGE, "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]}
-    sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=running_cloud.role)
+    sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=server.role)
     variant = {"VariantName": "all", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
     sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-    runtime = running_cloud.client("sagemaker-runtime")
+    runtime = server.client("sagemaker-runtime")
     answer = runtime.invoke_endpoint(
         EndpointName=name, Body=csv_of(X[:5]), ContentType="text/csv", Accept="application/json"
     )

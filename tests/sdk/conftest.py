@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 
 @pytest.fixture
-def at_home(running_cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> RunningCloud:
+def at_home(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The running cloud, which this process finds by LOWCLOUD_HOME."""
-    monkeypatch.setenv("LOWCLOUD_HOME", str(running_cloud.home))
+    monkeypatch.setenv("LOWCLOUD_HOME", str(server.home))
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    return running_cloud
+    return server

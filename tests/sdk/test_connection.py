@@ -10,7 +10,7 @@ import pytest
 
 import lowcloud
 from lowcloud.sdk.reports import html, text
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_cloud_is_started_where_none_runs(folder):
-    cloud = RunningCloud(folder / "home")
+    cloud = Server(folder / "home")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     try:
         done = subprocess.run(
@@ -46,8 +46,8 @@ def test_a_cloud_is_started_where_none_runs(folder):
         cloud.down()
 
 
-def test_a_wired_program_works_with_its_own_keys(running_cloud: RunningCloud, folder):
-    done = running_cloud.cli("run", sys.executable, "program.py", cwd=folder, PYTHONPATH=str(ROOT), check=False)
+def test_a_wired_program_works_with_its_own_keys(server: Server, folder):
+    done = server.cli("run", sys.executable, "program.py", cwd=folder, PYTHONPATH=str(ROOT), check=False)
     assert done.stdout == "Completed 2\n", done.stderr
 
 
@@ -58,13 +58,13 @@ def test_a_home_that_is_none_is_told(monkeypatch, tmp_path):
         lowcloud.job("any", home=tmp_path)
 
 
-def test_a_terminal_shows_one_line_that_ends_with_the_result(running_cloud: RunningCloud, folder):
+def test_a_terminal_shows_one_line_that_ends_with_the_result(server: Server, folder):
     (folder / "train.py").write_text("for step in range(200): print('step', step)\n")
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "lowcloud.cli", "train", "train.py", "data.txt", "--name", "shown"],
         cwd=folder,
-        env={**os.environ, "LOWCLOUD_HOME": str(running_cloud.home), "TERM": "xterm", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "LOWCLOUD_HOME": str(server.home), "TERM": "xterm", "PYTHONPATH": str(ROOT)},
         stdout=follower,
         stderr=follower,
     )

@@ -8,13 +8,13 @@ import pytest
 from lowcloud.sdk import InvalidInputError, data, storage
 from lowcloud.sdk.cloud import Cloud, connect
 from lowcloud.sdk.data import Style
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 FRAME = pd.DataFrame({"x": [1.5, np.nan], "y": [True, False], "z": [3, 4]})
 
 
 @pytest.fixture
-def cloud(at_home: RunningCloud) -> Cloud:
+def cloud(at_home: Server) -> Cloud:
     """The running cloud."""
     return connect()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "short-way.md").read_text()
@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
 
 
-def run(cloud: RunningCloud, folder: Path, *command: str | Path) -> str:
+def run(cloud: Server, folder: Path, *command: str | Path) -> str:
     """What a program prints that finds the cloud by its home."""
     place = {"LOWCLOUD_HOME": str(cloud.home), "PYTHONPATH": str(ROOT)}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -33,16 +33,16 @@ def run(cloud: RunningCloud, folder: Path, *command: str | Path) -> str:
     return done.stdout
 
 
-def test_the_program_of_the_document_runs(running_cloud: RunningCloud, tmp_path):
+def test_the_program_of_the_document_runs(server: Server, tmp_path):
     (tmp_path / "program.py").write_text("\n".join(blocks("python")))
-    printed = run(running_cloud, tmp_path, sys.executable, "program.py")
+    printed = run(server, tmp_path, sys.executable, "program.py")
     assert "[0 0 0 0 0]" in printed
     assert "569 rows" in printed
     assert "predictor_type must be one of binary_classifier, multiclass_classifier, regressor, not 'binary'." in printed
     assert (tmp_path / "forest" / "model.skops").is_file()
 
 
-def test_the_commands_of_the_document_run(running_cloud: RunningCloud, tmp_path):
+def test_the_commands_of_the_document_run(server: Server, tmp_path):
     patients = load_breast_cancer(as_frame=True)
     patients.data.assign(label=patients.target).to_csv(tmp_path / "data.csv", index=False)
     patients.data.head(3).to_csv(tmp_path / "rows.csv", index=False)
@@ -50,14 +50,14 @@ def test_the_commands_of_the_document_run(running_cloud: RunningCloud, tmp_path)
     commands = [line.removeprefix("$ ") for line in blocks("console")[0].splitlines()]
     train, predict, detached, logs, stop, delete = map(shlex.split, commands)
     for command in (train, predict, detached, stop, logs, delete):  # stopped before its log is followed to the end
-        printed = run(running_cloud, tmp_path, sys.executable, "-m", "lowcloud.cli", *command[1:])
+        printed = run(server, tmp_path, sys.executable, "-m", "lowcloud.cli", *command[1:])
         if command is predict:
             assert printed == "0\n0\n0\n"
 
 
 @pytest.mark.parametrize("example", ["short_way.py"])
-def test_an_example_runs(running_cloud: RunningCloud, tmp_path, example):
-    printed = run(running_cloud, tmp_path, sys.executable, ROOT / "examples" / example)
+def test_an_example_runs(server: Server, tmp_path, example):
+    printed = run(server, tmp_path, sys.executable, ROOT / "examples" / example)
     accuracies = [float(found) for found in re.findall(r": accuracy ([\d.]+) on", printed)]
     assert len(accuracies) == 2
     assert min(accuracies) > 0.9

@@ -20,7 +20,7 @@ from lowcloud.runtime.feature_transforms import SourceColumn, Transform, save
 from lowcloud.runtime.feature_transforms.features import OneHot, Scaled
 from lowcloud.sdk import storage
 from lowcloud.sdk.cloud import connect
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -136,7 +136,7 @@ def test_a_function_gets_arrays_files_and_folders_as_they_are(tmp_path):
         assert endpoint.predict([[1, 2], [3, 4]]).tolist() == [43, 47]
 
 
-def test_a_script_takes_the_modules_that_it_imports_and_reads_a_frame_as_csv(at_home: RunningCloud, tmp_path):
+def test_a_script_takes_the_modules_that_it_imports_and_reads_a_frame_as_csv(at_home: Server, tmp_path):
     sagemaker = at_home.client("sagemaker")
     sagemaker.create_experiment(ExperimentName="short-way")
     (tmp_path / "train.py").write_text(SCRIPT)
@@ -160,7 +160,7 @@ def test_a_script_takes_the_modules_that_it_imports_and_reads_a_frame_as_csv(at_
     assert job.parameters == lowcloud.job(job.name).parameters == {"depth": 3}
 
 
-def test_a_folder_of_scripts_trains_on_an_s3_url(at_home: RunningCloud, tmp_path):
+def test_a_folder_of_scripts_trains_on_an_s3_url(at_home: Server, tmp_path):
     s3 = at_home.client("s3")
     s3.create_bucket(Bucket="short-way")
     s3.put_object(Bucket="short-way", Key="in/lines.txt", Body=b"1\n2\n")
@@ -220,7 +220,7 @@ def test_a_job_is_followed_and_stopped(tmp_path):
     assert job.stop().status == "Stopped"
 
 
-def test_the_same_data_is_uploaded_once(at_home: RunningCloud):
+def test_the_same_data_is_uploaded_once(at_home: Server):
     jobs = [lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", wait=False) for _ in range(2)]
     places = {job._describe()["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] for job in jobs}
     assert len(places) == 1
@@ -240,7 +240,7 @@ def test_a_model_that_cannot_be_loaded_leaves_its_reason_and_no_endpoint(tmp_pat
             job.deploy("hollow")
 
 
-def test_a_large_file_goes_up_in_parts(at_home: RunningCloud, tmp_path, monkeypatch):
+def test_a_large_file_goes_up_in_parts(at_home: Server, tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "PART_BYTES", 5 * 1024 * 1024)
     content = np.random.default_rng(0).bytes(11 * 1024 * 1024)
     (tmp_path / "large.bin").write_bytes(content)
@@ -259,7 +259,7 @@ def test_the_lineage_leads_from_data_and_code_to_the_model(tmp_path):
     assert {"DataSet", "Code", "TrainingJob"} <= set(types.values())
 
 
-def test_a_function_runs_in_the_environment_of_the_program_that_sends_it(at_home: RunningCloud, tmp_path):
+def test_a_function_runs_in_the_environment_of_the_program_that_sends_it(at_home: Server, tmp_path):
     venv.create(tmp_path / "own", symlinks=True)
     packages = next((tmp_path / "own" / "lib").glob("python3*")) / "site-packages"
     (packages / "onlyhere.py").write_text("ANSWER = 42\n")

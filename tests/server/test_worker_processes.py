@@ -10,21 +10,22 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lowcloud.home import server_process as servers
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 WORKERS = 3
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
-    made = RunningCloud(tmp_path / "home")
+def cloud(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "home")
     made.cli("up", "--detach", "--port", "0", "--workers", str(WORKERS))
     yield made
     if servers.find_running(made.home):
         made.down()
 
 
-def parent_of(cloud: RunningCloud) -> int:
+def parent_of(cloud: Server) -> int:
     running = servers.find_running(cloud.home)
     assert running is not None
     return running.pid
@@ -46,7 +47,7 @@ def is_alive(process: int) -> bool:
         return False
 
 
-def test_one_that_is_killed_is_replaced_and_nothing_acknowledged_is_lost(cloud: RunningCloud) -> None:
+def test_one_that_is_killed_is_replaced_and_nothing_acknowledged_is_lost(cloud: Server) -> None:
     parent = parent_of(cloud)
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="shelf")
@@ -67,7 +68,7 @@ def test_one_that_is_killed_is_replaced_and_nothing_acknowledged_is_lost(cloud: 
         assert s3.get_object(Bucket="shelf", Key=key)["Body"].read() == key.encode()
 
 
-def test_all_end_with_their_parent_however_it_ends(cloud: RunningCloud) -> None:
+def test_all_end_with_their_parent_however_it_ends(cloud: Server) -> None:
     parent = parent_of(cloud)
     crew = wait_for(lambda: complete_crew(parent))
     os.kill(parent, signal.SIGKILL)
@@ -79,7 +80,7 @@ def test_all_end_with_their_parent_however_it_ends(cloud: RunningCloud) -> None:
     assert not any(map(is_alive, crew))
 
 
-def test_of_many_who_create_one_key_through_all_of_them_one_succeeds(cloud: RunningCloud) -> None:
+def test_of_many_who_create_one_key_through_all_of_them_one_succeeds(cloud: Server) -> None:
     cloud.client("s3").create_bucket(Bucket="shelf")
     clients = [cloud.client("s3") for _ in range(12)]  # each with a connection of its own, dealt to any process
 
@@ -99,7 +100,7 @@ def test_of_many_who_create_one_key_through_all_of_them_one_succeeds(cloud: Runn
             assert seen == {b"%d" % won.index(True)}
 
 
-def test_a_write_through_one_is_seen_through_all(cloud: RunningCloud) -> None:
+def test_a_write_through_one_is_seen_through_all(cloud: Server) -> None:
     cloud.client("s3").create_bucket(Bucket="shelf")
     clients = [cloud.client("s3") for _ in range(9)]
     for number, writer in enumerate(clients):
@@ -112,7 +113,7 @@ def test_a_write_through_one_is_seen_through_all(cloud: RunningCloud) -> None:
         assert all("Contents" not in reader.list_objects_v2(Bucket="shelf") for reader in clients)
 
 
-def test_one_that_does_not_end_is_ended(cloud: RunningCloud) -> None:
+def test_one_that_does_not_end_is_ended(cloud: Server) -> None:
     crew = wait_for(lambda: complete_crew(parent_of(cloud)))
     os.kill(crew[1], signal.SIGSTOP)
     cloud.down()

@@ -18,8 +18,8 @@ from lowcloud.core.storage.objects.deletions import delete
 from lowcloud.store import backup
 from lowcloud.store.backup import NoBackupError
 from lowcloud.store.blobs.deletion_lock import AlreadyLockedError
-from tests.conftest import make_context
-from tests.support.running import wait_for
+from tests.support.gateways import make_context
+from tests.support.waiting import wait_for
 
 BUCKET = "shelf"
 LARGE = b"l" * 200_000

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import wait_for
+from tests.support.waiting import wait_for
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, which scripts/install adds")

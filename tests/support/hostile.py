@@ -14,7 +14,7 @@ from lowcloud.api.aws.auth.signature import SignatureClaim, canonical_request, s
 from lowcloud.api.aws.http import HttpRequest
 from lowcloud.api.aws.operations import OPERATIONS
 from lowcloud.api.aws.protocol.service_models import Service, load_service
-from tests.conftest import ROOT_KEY, ROOT_SECRET
+from tests.support.endpoint import ROOT_KEY, ROOT_SECRET
 
 SIGNING_NAMES = {"cloudwatch": "monitoring", "sagemaker-runtime": "sagemaker"}
 DEEPEST = 6
@@ -56,7 +56,7 @@ TEXTS = [
     "${x}",
 ]
 NUMBERS = [0, 1, -1, 2, 5, 100, 1000, 2**31 - 1, 2**31, -(2**31) - 1, 2**63, -(2**63), 10**30, 0.5, -0.0, 1e308]
-ODD = [None, True, False, [], {}, [[]], {"a": {}}, [None], "", 0, -1.5, "text"]
+UNEXPECTED: list[Any] = [None, True, False, [], {}, [[]], {"a": {}}, [None], "", 0, -1.5, "text"]
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,13 @@ class Stranger:
             if self.random.random() < (0.95 if name in shape.required_members else 0.3 / (depth + 1)):
                 members[name] = self.value(member, depth + 1)
         if self.random.random() < 0.05:
-            members["Unknown"] = self.random.choice(ODD)
+            members["Unknown"] = self.random.choice(UNEXPECTED)
         return members
 
     def value(self, shape: Shape, depth: int) -> Any:
         """A value for a shape: mostly of its type, often a lawful one."""
         if self.random.random() < self.madness:
-            return self.random.choice(ODD)
+            return self.random.choice(UNEXPECTED)
         kind = shape.type_name
         if depth > DEEPEST:
             return None
@@ -138,7 +138,7 @@ class Stranger:
 
     def text(self, shape: Shape) -> str:
         if "enum" in shape.metadata and self.random.random() >= self.madness:
-            return self.random.choice(shape.metadata["enum"])
+            return str(self.random.choice(shape.metadata["enum"]))
         return self.random.choice(NAMES if self.random.random() >= 4 * self.madness else TEXTS)
 
     def write(self, operation: OperationModel, protocol: str, members: dict[str, Any]) -> Any:
@@ -235,7 +235,7 @@ def scope_of(request: HttpRequest) -> dict[str, Any]:
 def flatten(value: Any, prefix: str = "") -> dict[str, str]:
     """Dotted names, as query has them."""
     if isinstance(value, dict):
-        items = value.items()
+        items: Any = value.items()
     elif isinstance(value, list):
         items = [(f"member.{index}", item) for index, item in enumerate(value, 1)]
     else:

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
-from tests.support.running import RunningCloud, csv_of, wait_for
+from tests.support.server import Server
+from tests.support.tables import csv_of
+from tests.support.waiting import wait_for
 
 IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
 BUCKET = "training-tests"
@@ -14,7 +16,7 @@ ROWS = np.column_stack([PATIENTS.target, PATIENTS.data[:, :10]])
 JOB_NUMBERS = iter(range(10_000))
 
 
-def with_training_data(cloud: RunningCloud) -> RunningCloud:
+def with_training_data(cloud: Server) -> Server:
     """The cloud, with the data that requests of this module ask for."""
     s3 = cloud.client("s3")
     if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
@@ -23,7 +25,7 @@ def with_training_data(cloud: RunningCloud) -> RunningCloud:
     return cloud
 
 
-def request(cloud: RunningCloud, prefix: str = "good", **changes: Any) -> dict[str, Any]:
+def request(cloud: Server, prefix: str = "good", **changes: Any) -> dict[str, Any]:
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{prefix}"}
     made = {
         "TrainingJobName": f"job-{next(JOB_NUMBERS)}",
@@ -38,7 +40,7 @@ def request(cloud: RunningCloud, prefix: str = "good", **changes: Any) -> dict[s
     return {**made, **changes}
 
 
-def run(cloud: RunningCloud, sagemaker: Any, **changes: Any) -> dict[str, Any]:
+def run(cloud: Server, sagemaker: Any, **changes: Any) -> dict[str, Any]:
     """Create a job and describe it at its end."""
     asked = request(cloud, **changes)
     sagemaker.create_training_job(**asked)
@@ -51,11 +53,11 @@ def run(cloud: RunningCloud, sagemaker: Any, **changes: Any) -> dict[str, Any]:
     return found
 
 
-def put(cloud: RunningCloud, key: str, body: bytes) -> None:
+def put(cloud: Server, key: str, body: bytes) -> None:
     cloud.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
 
 
-def slow_job(cloud: RunningCloud, **changes: Any) -> dict[str, Any]:
+def slow_job(cloud: Server, **changes: Any) -> dict[str, Any]:
     """A request for a job that trains until it is stopped."""
     put(cloud, "slow/train.csv", csv_of(np.tile(ROWS, (20, 1))))
     parameters = {
@@ -72,7 +74,7 @@ def slow_job(cloud: RunningCloud, **changes: Any) -> dict[str, Any]:
 def status_of(sagemaker: Any, name: str) -> str:
     """Through a list, which never waits."""
     jobs = sagemaker.list_training_jobs(NameContains=name, MaxResults=100)["TrainingJobSummaries"]
-    return next(job["SecondaryStatus"] for job in jobs if job["TrainingJobName"] == name)
+    return next(str(job["SecondaryStatus"]) for job in jobs if job["TrainingJobName"] == name)
 
 
 def configure(sagemaker: Any, name: str, model: str, **changes: Any) -> None:
@@ -85,7 +87,7 @@ def configure(sagemaker: Any, name: str, model: str, **changes: Any) -> None:
     sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[{**variant, **changes}])
 
 
-def invoke(cloud: RunningCloud, body: bytes, **changes: Any) -> dict[str, Any]:
+def invoke(cloud: Server, body: bytes, **changes: Any) -> dict[str, Any]:
     asked = {"EndpointName": "patients", "ContentType": "text/csv", "Body": body, **changes}
     answer: dict[str, Any] = cloud.client("sagemaker-runtime").invoke_endpoint(**asked)
     return answer

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: in a temporary folder, on a unix socket and a port of the loopback."""
+"""A PostgreSQL server for tests, in a temporary folder, on a Unix socket and a port of the loopback."""
 
 import os
 import pwd
@@ -7,20 +7,22 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from tests.support.waiting import wait_for
+
 STARTUP_SECONDS = 60
 PASSWORD = "a-password-for-tests-only"
-INSTALLED = "usr/lib/postgresql/*/bin"  # where Debian has it; other systems have it in PATH
+INSTALLED = "usr/lib/postgresql/*/bin"  # where Debian installs it; on other systems it is in PATH
 
-# What a test process that is killed leaves behind: its end of the pipe closes however it ends.
+# Removes what a killed test process leaves behind: its end of the pipe closes however it ends.
 CLEAR_UP = 'cat; [ -e "$1/data/postmaster.pid" ] && kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")"; rm -rf "$1"'
 
 
@@ -35,16 +37,16 @@ class PostgresServer:
     numbers: "count[int]" = field(default_factory=count)
 
     def url(self, database: str = "postgres") -> str:
-        """How a client names a database, by the socket."""
+        """Return the URL of a database, over the socket."""
         return f"postgresql://lowcloud@/{database}?host={self.folder}&port={self.port}"
 
     def loopback_url(self, database: str, password: str | None = PASSWORD) -> str:
-        """How a client names a database, by the loopback."""
+        """Return the URL of a database, over the loopback."""
         secret = "" if password is None else f":{password}"
         return f"postgresql://lowcloud{secret}@127.0.0.1:{self.port}/{database}"
 
     def new_database(self, options: str = "") -> str:
-        """The url of an empty database."""
+        """Create an empty database and return its URL."""
         name = f"test{next(self.numbers)}"
         self.execute(f"CREATE DATABASE {name} {options}")
         return self.url(name)
@@ -56,39 +58,36 @@ class PostgresServer:
             return cursor.fetchall() if cursor.description else []
 
     def dump(self, url: str) -> bytes:
-        """What pg_dump makes of a database."""
+        """Return the dump of a database."""
         return subprocess.run([_program("pg_dump"), url], capture_output=True, check=True).stdout
 
     def restore(self, dumped: bytes, url: str) -> None:
-        """Fill an empty database with it."""
+        """Fill an empty database from a dump."""
         command = [_program("psql"), "--quiet", "--set", "ON_ERROR_STOP=1", "--output", os.devnull, url]
         subprocess.run(command, input=dumped, check=True)
 
     def start(self, *settings: str) -> None:
-        """Start, or start again, and wait until connections are taken."""
+        """Start, or start again, and wait until the server accepts connections."""
         command = [_program("postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
         command += ["-p", str(self.port), "-c", "listen_addresses=127.0.0.1", *settings]
         with (self.folder / "log").open("ab") as log:
             self.process = _popen(command, self.folder, stdout=log, stderr=log)
-        deadline = time.monotonic() + STARTUP_SECONDS
-        while not self._takes_connections():
-            assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
-            assert time.monotonic() < deadline, "PostgreSQL did not start in time"
-            time.sleep(0.02)
+        wait_for(self._takes_connections, STARTUP_SECONDS)
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
-        """End it: SIGQUIT as a crash would, SIGINT with a checkpoint."""
+        """Stop the server: with SIGQUIT as in a crash, with SIGINT after a checkpoint."""
         if self.process is not None:
             self.process.send_signal(how)
             self.process.wait(STARTUP_SECONDS)
             self.process = None
 
     def remove(self) -> None:
-        """End it and delete its folder."""
+        """Stop the server and delete its folder."""
         self.stop()
         self.janitor.communicate()
 
     def _takes_connections(self) -> bool:
+        assert self.process and self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
         try:
             self.execute("SELECT 1")
         except psycopg.OperationalError:
@@ -97,14 +96,14 @@ class PostgresServer:
 
 
 def start_server() -> PostgresServer:
-    """A new server with no databases of ours."""
-    memory = Path("/dev/shm")  # a sync costs nothing there; that the disk keeps its word is not what these tests test
+    """Start a new server without databases."""
+    memory = Path("/dev/shm")  # where a sync costs nothing: these tests do not test the disk
     initdb = _program("initdb")
     folder = Path(tempfile.mkdtemp(prefix="lowcloud-postgres-", dir=memory if os.access(memory, os.W_OK) else None))
     folder.chmod(0o755)
     password = folder / "password"
     password.write_text(PASSWORD)
-    if os.geteuid() == 0:  # as which PostgreSQL refuses to run
+    if os.geteuid() == 0:
         os.chown(folder, *_user())
     command = [initdb, "-D", str(folder / "data"), "-U", "lowcloud", "--pwfile", str(password)]
     command += ["-A", "trust", "--auth-host=scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
@@ -127,12 +126,11 @@ def _path() -> str:
     return os.pathsep.join([*map(str, sorted(Path("/").glob(INSTALLED), reverse=True)), os.environ["PATH"]])
 
 
-def _popen(command: Sequence[str], folder: Path, **streams: object) -> subprocess.Popen[bytes]:
-    who = {}
-    if os.geteuid() == 0:
+def _popen(command: Sequence[str], folder: Path, **options: Any) -> subprocess.Popen[bytes]:
+    if os.geteuid() == 0:  # as which PostgreSQL refuses to run
         user, group = _user()
-        who = {"user": user, "group": group, "extra_groups": []}
-    return subprocess.Popen(command, cwd=folder, start_new_session=True, **streams, **who)  # type: ignore[call-overload]
+        options |= {"user": user, "group": group, "extra_groups": []}
+    return subprocess.Popen(command, cwd=folder, start_new_session=True, **options)
 
 
 def _user() -> tuple[int, int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 from tests.support.shell import JOURNEYS
 
 ROOT = JOURNEYS.parents[1]
@@ -25,7 +25,7 @@ def python(version: str) -> str:
     return str(environment(f"sagemaker{version}") / "bin" / "python")
 
 
-def run(cloud: RunningCloud, folder: Path, interpreter: str, program: str, *arguments: str) -> str:
+def run(cloud: Server, folder: Path, interpreter: str, program: str, *arguments: str) -> str:
     """Run a program of the user's folder; what it printed."""
     # A user's own keys, which must neither be used nor stand in the way.
     keys = {"AWS_ACCESS_KEY_ID": "AKIAREALKEY000000000", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}

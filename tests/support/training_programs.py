@@ -40,8 +40,9 @@ def lay(
     texts = {name: str(value) for name, value in hyperparameters.items()}
     (base / contract.HYPERPARAMETERS).write_text(json.dumps(texts))
     described = {name: {"TrainingInputMode": "File", "RecordWrapperType": "None"} for name in channels}
-    for description in described.values() if content_type else ():
-        description["ContentType"] = content_type
+    if content_type:
+        for description in described.values():
+            description["ContentType"] = content_type
     (base / contract.INPUT_DATA_CONFIG).write_text(json.dumps(described))
     (base / contract.RESOURCE_CONFIG).write_text(json.dumps({"current_host": host, "hosts": list(hosts)}))
     for name, content in channels.items():

@@ -4,13 +4,14 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.conftest import ROOT_KEY, ROOT_SECRET
+from tests.support.endpoint import ROOT_KEY, ROOT_SECRET
 
 TIMEOUT_SECONDS = 20
 
@@ -24,13 +25,13 @@ class Reply:
     body: bytes
 
 
-class _Signer(S3SigV4Auth):
+class _Signer(S3SigV4Auth):  # type: ignore[misc]  # botocore has no types
     """Signs the x-amz-content-sha256 it is given."""
 
-    def payload(self, request):
-        return request.headers.get("X-Amz-Content-SHA256") or super().payload(request)
+    def payload(self, request: Any) -> str:
+        return str(request.headers.get("X-Amz-Content-SHA256") or super().payload(request))
 
-    def _modify_request_before_signing(self, request):
+    def _modify_request_before_signing(self, request: Any) -> None:
         SigV4Auth._modify_request_before_signing(self, request)
         if "X-Amz-Content-SHA256" not in request.headers:
             request.headers["X-Amz-Content-SHA256"] = self.payload(request)

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lowcloud.api.aws.gateway import Gateway
-from tests.conftest import make_context, serving
+from tests.support.gateways import make_context, serving
 from tests.support.postgres import start_server
 
 SMALL, LARGE = b"x" * 2_000, b"y" * 300_000

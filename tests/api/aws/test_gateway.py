@@ -16,8 +16,9 @@ from botocore.exceptions import ClientError
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.api.aws.operations import Operation
 from lowcloud.core.context import Context
-from tests.conftest import ACCOUNT, make_context, serving
-from tests.support.running import wait_for
+from tests.support.endpoint import ACCOUNT
+from tests.support.gateways import make_context, serving
+from tests.support.waiting import wait_for
 from tests.support.wire_client import exchange, send, sign
 
 AWS = Path(sys.executable).with_name("aws")

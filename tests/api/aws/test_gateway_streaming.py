@@ -10,7 +10,8 @@ import pytest
 
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.api.aws.operations import Operation
-from tests.conftest import serving, wait_for
+from tests.support.gateways import serving
+from tests.support.waiting import wait_for
 from tests.support.wire_client import chunked, exchange, read_reply, send, sign
 
 MIB = 1 << 20

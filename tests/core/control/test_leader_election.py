@@ -12,7 +12,7 @@ from lowcloud.core.control.leader_election import LeaderElection
 from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.core.resource_kind import Registry, ResourceKind
 from lowcloud.store.db.tables import training_jobs
-from tests.conftest import wait_for
+from tests.support.waiting import wait_for
 
 
 def with_jobs(context: Context, advance: Callable[[LeasedRecord], float | None]) -> Context:

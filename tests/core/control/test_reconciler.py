@@ -18,7 +18,7 @@ from lowcloud.core.serving.models import Model
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.store.db.tables import training_jobs
 from tests.core.jobs.test_outputs import BUCKET, SPECIFICATION
-from tests.support.running import wait_for
+from tests.support.waiting import wait_for
 
 
 def add_row(context: Context, name: str = "job") -> None:

@@ -20,7 +20,7 @@ from lowcloud.engine.local import environments as local_environments
 from lowcloud.engine.local.replica import delete
 from lowcloud.engine.work import Phase, Replica, Resources, StagingError, Work
 from lowcloud.store.db import tables
-from tests.conftest import wait_for
+from tests.support.waiting import wait_for
 
 KEY = "key"
 BUILDER = builds.builder_id(KEY)

@@ -20,8 +20,8 @@ from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import listings, objects
 from lowcloud.core.telemetry import logs
 from lowcloud.store.db.tables import training_jobs
-from tests.conftest import wait_for
 from tests.core.jobs import test_lifecycle
+from tests.support.waiting import wait_for
 
 NAME = "job"
 BUCKET = "bucket"

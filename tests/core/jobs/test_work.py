@@ -11,8 +11,8 @@ from lowcloud.core.jobs.processing import PROCESSING
 from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images, resolver
 from lowcloud.engine.work import Phase, ReplicaStatus
-from tests.conftest import make_context
 from tests.core.jobs.test_lifecycle import SPECIFICATION, job
+from tests.support.gateways import make_context
 
 
 @pytest.mark.parametrize(

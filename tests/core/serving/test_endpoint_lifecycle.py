@@ -17,7 +17,7 @@ from lowcloud.core.serving.endpoints import Configuration, EndpointState, Varian
 from lowcloud.core.serving.models import Model
 from lowcloud.engine.work import LogPage, Phase, ReplicaStatus, Resources, Work
 from lowcloud.store.db import tables
-from tests.support.running import wait_for
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture

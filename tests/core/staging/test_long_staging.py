@@ -16,7 +16,7 @@ from lowcloud.core.staging.channels import Channel
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import objects
 from tests.core.jobs.test_outputs import BUCKET, SPECIFICATION
-from tests.support.running import wait_for
+from tests.support.waiting import wait_for
 
 NAME = "job"
 

@@ -104,6 +104,6 @@ def test_periods_sum_up_exactly_the_points_within_them(tmp_path_factory, points,
 
 
 def _fresh_cloud(tmp_path_factory: pytest.TempPathFactory) -> Context:
-    from tests.conftest import make_context
+    from tests.support.gateways import make_context
 
     return make_context(tmp_path_factory.mktemp("metrics") / "home")

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,10 @@ import pytest
 from lowcloud.engine.local import containers
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.work import Input, LazyFolder, Phase, Replica, Resources, StagingError, Work
-from tests.conftest import wait_for
-from tests.engine.local.test_engine import output, processes, replica_folder
+from tests.engine.local.test_engine import replica_folder
 from tests.support import fake_docker
+from tests.support.engines import MakeEngine, output, processes
+from tests.support.waiting import wait_for
 
 SMALL = Resources(cpus=1, memory_bytes=1 << 28)
 
@@ -34,11 +34,8 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[LocalEngine]:
-    engine = LocalEngine(tmp_path / "home" / "work", lambda *_: iter((b"data",)))
-    yield engine
-    engine.remove("w")
-    engine.close()
+def engine(make_engine: MakeEngine) -> LocalEngine:
+    return make_engine(lambda *_: iter((b"data",)))
 
 
 def image(*command: str, replica: Replica | None = None, **choices: Any) -> Work:
@@ -84,15 +81,13 @@ def test_an_entrypoint_replaces_the_images_and_its_further_words_come_first(engi
 
 
 def test_a_folder_that_programs_may_see_is_mounted_where_it_is_and_cannot_be_written_to(
-    docker: Path, tmp_path: Path
+    docker: Path, tmp_path: Path, make_engine: MakeEngine
 ) -> None:
     shown, absent = tmp_path / "home" / 'the "client", of all', tmp_path / "home" / "absent"
     shown.mkdir(parents=True)
-    engine = LocalEngine(tmp_path / "home" / "work", lambda *_: iter(()), shows=(shown, absent))
+    engine = make_engine(shows=(shown, absent))
     engine.start(image("true"))
     assert ended(engine) == (0, "")
-    engine.remove("w")
-    engine.close()
     mounts = [next(csv.reader([word.partition("=")[2]])) for word in calls(docker)[0] if word.startswith("--mount=")]
     assert ["type=bind", f"source={shown}", f"target={shown}", "readonly"] in mounts
     assert [mount[2] for mount in mounts if "readonly" in mount] == [f"target={shown}"]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,79 +17,35 @@ import pytest
 from lowcloud.engine.local import isolation, launch_spec
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.work import Input, Phase, Replica, Resources, StagingError, Work
+from tests.support.engines import IS_LINUX_ROOT, MODES, MakeEngine, output, processes
+from tests.support.waiting import wait_for
 
 GENEROUS = Resources(cpus=1, memory_bytes=1 << 30)
-IS_LINUX_ROOT = sys.platform == "linux" and os.geteuid() == 0
 needs_root = pytest.mark.skipif(not IS_LINUX_ROOT, reason="namespaces and user ids of one's own need root on Linux")
-LEVELS = {"namespaces": isolation.NAMESPACES, "landlock": isolation.LANDLOCK, "process": isolation.PROCESS}
-MODES = ("strongest", "namespaces", "landlock", "process") if sys.platform == "linux" else ("process",)
 
 
 @pytest.fixture(params=MODES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
-    level = LEVELS.get(request.param)
-    if level is not None:
-        monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
-    engine = make_engine(tmp_path)
-    if level is not None and engine.isolation() != level.sentence:
-        pytest.skip(f"this machine does not allow the level {request.param!r}")
-    yield engine
-    engine.remove("w")
-    engine.close()
+def engine(request: pytest.FixtureRequest, make_engine: MakeEngine) -> LocalEngine:
+    return make_engine(failing_fetch, mode=request.param)
 
 
 @pytest.fixture
-def walled(tmp_path: Path) -> Iterator[LocalEngine]:
-    engine = make_engine(tmp_path)
+def isolated(make_engine: MakeEngine) -> LocalEngine:
+    engine = make_engine(failing_fetch)
     if "namespaces" not in engine.isolation() or "ordinary" in engine.isolation():
         pytest.skip("this machine allows no namespaces")
-    yield engine
-    engine.remove("w")
-    engine.remove("other")
-    engine.close()
+    return engine
 
 
-def make_engine(folder: Path) -> LocalEngine:
-    def fetch(source: str) -> Iterator[bytes]:
-        raise OSError(5, f"Input/output error at {source}")
-
-    return LocalEngine(folder / "home" / "work", fetch)
+def failing_fetch(source: str) -> Iterator[bytes]:
+    raise OSError(5, f"Input/output error at {source}")
 
 
 def run(engine: LocalEngine, *command: str, resources: Resources = GENEROUS, work_id: str = "w") -> list[str]:
-    """Run a command to its end; its output."""
+    """Run a command to its end and return its output."""
     engine.start(Work(work_id, command, (Replica(),), resources))
-    eventually(lambda: engine.status(work_id)[0].phase != Phase.RUNNING)
+    wait_for(lambda: engine.status(work_id)[0].phase != Phase.RUNNING)
     return output(engine, work_id)
-
-
-def output(engine: LocalEngine, work_id: str = "w") -> list[str]:
-    found, offset = [], 0
-    while (page := engine.logs(work_id, 0, offset)).lines:
-        found += [line.text for line in page.lines]
-        offset = page.next_offset
-    return found
-
-
-def eventually(look: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
-
-
-def processes(words: str) -> list[int]:
-    """Living processes whose command line holds these words."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
-            is_zombie = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if words.encode() in command and not is_zombie:
-            found.append(int(folder.name))
-    return found
 
 
 def replica_folder(engine: LocalEngine, tmp_path: Path) -> Path:
@@ -110,13 +66,13 @@ def test_a_killed_supervisor_takes_the_program_along_and_the_replica_is_lost(
 ) -> None:
     seconds = f"87{os.getpid()}"
     engine.start(Work("w", ("sh", "-c", f"setsid sleep {seconds} & sleep {seconds}"), (Replica(),), GENEROUS))
-    eventually(lambda: len(processes(f"sleep {seconds}")) >= 2)
+    wait_for(lambda: len(processes(f"sleep {seconds}")) >= 2)
     assert engine.status("w")[0].phase == Phase.RUNNING
     os.kill(int((replica_folder(engine, tmp_path) / "lock").read_text()), signal.SIGKILL)
-    eventually(lambda: engine.status("w")[0].phase == Phase.LOST)
+    wait_for(lambda: engine.status("w")[0].phase == Phase.LOST)
     first = engine.status("w")
     assert first[0].exit_code is None
-    eventually(lambda: processes(f"sleep {seconds}") == [])
+    wait_for(lambda: processes(f"sleep {seconds}") == [])
     assert engine.status("w") == first
     engine.start(Work("w", ("true",), (Replica(),), GENEROUS))
     assert engine.status("w") == first, "a lost program is not started again under its id"
@@ -125,9 +81,9 @@ def test_a_killed_supervisor_takes_the_program_along_and_the_replica_is_lost(
 def test_sigterm_to_the_supervisor_ends_the_program_gently(engine: LocalEngine, tmp_path: Path) -> None:
     program = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(5)); print('ready'); time.sleep(60)"
     engine.start(Work("w", ("python", "-c", program), (Replica(),), GENEROUS))
-    eventually(lambda: output(engine) == ["ready"])
+    wait_for(lambda: output(engine) == ["ready"])
     os.kill(int((replica_folder(engine, tmp_path) / "lock").read_text()), signal.SIGTERM)
-    eventually(lambda: engine.status("w")[0].phase == Phase.EXITED)
+    wait_for(lambda: engine.status("w")[0].phase == Phase.EXITED)
     assert engine.status("w")[0].exit_code == 5
 
 
@@ -184,7 +140,7 @@ def test_a_stop_before_the_start_keeps_the_program_from_running(engine: LocalEng
         engine.start(Work("w", ("echo", "ran"), (failing,), GENEROUS))
     engine.stop("w", 5)
     engine.start(Work("w", ("echo", "ran"), (Replica(),), GENEROUS))
-    eventually(lambda: engine.status("w")[0].phase == Phase.EXITED)
+    wait_for(lambda: engine.status("w")[0].phase == Phase.EXITED)
     assert engine.status("w")[0].exit_code == -signal.SIGTERM
     assert output(engine) == []
 
@@ -196,7 +152,7 @@ def test_one_work_started_by_many_threads_runs_once_and_all_wait_for_it(engine: 
         thread.start()
     for thread in threads:
         thread.join()
-    eventually(lambda: engine.status("w")[0].phase == Phase.EXITED)
+    wait_for(lambda: engine.status("w")[0].phase == Phase.EXITED)
     assert output(engine) == ["ran"]
 
 
@@ -222,112 +178,106 @@ def test_a_warm_parent_that_was_killed_is_replaced(engine: LocalEngine, tmp_path
     assert engine._launcher._process is not None and engine._launcher._process.poll() is None
 
 
-def test_a_program_sees_its_folder_at_opt_ml_and_not_the_cloud(walled: LocalEngine, tmp_path: Path) -> None:
+def test_a_program_sees_its_folder_at_opt_ml_and_not_the_cloud(isolated: LocalEngine, tmp_path: Path) -> None:
     (tmp_path / "home" / "keys").mkdir()
     (tmp_path / "home" / "keys" / "secret").write_text("key")
     (tmp_path / "home" / "keys" / "secret").chmod(0o644)
-    lines = run(walled, "sh", "-c", f"ls /opt/ml; pwd; cat {tmp_path}/home/keys/secret; ls {tmp_path}/home/work")
+    lines = run(isolated, "sh", "-c", f"ls /opt/ml; pwd; cat {tmp_path}/home/keys/secret; ls {tmp_path}/home/work")
     assert lines[:4] == ["input", "model", "output", "/opt/ml"]
     assert all("No such file" in line or "denied" in line for line in lines[4:])
     assert len(lines) == 6
 
 
-def test_a_program_can_write_only_to_what_is_its_own(walled: LocalEngine) -> None:
+def test_a_program_can_write_only_to_what_is_its_own(isolated: LocalEngine) -> None:
     package = Path(isolation.__file__).parent
     script = (
         f"for folder in /opt/ml /opt/ml/model /tmp /var/tmp /dev/shm; do echo > $folder/its-own && echo fine; done;"
         f"for folder in / /opt /var /run/lock {package} {sys.prefix}; do echo > $folder/planted && echo bad; done;"
         "echo > /dev/null"
     )
-    lines = run(walled, "bash", "-c", script)
+    lines = run(isolated, "bash", "-c", script)
     assert lines[:5] == ["fine"] * 5
     assert len(lines) == 11
     assert "bad" not in lines
 
 
-def test_a_program_has_no_privilege_and_sees_no_other_process(walled: LocalEngine) -> None:
+def test_a_program_has_no_privilege_and_sees_no_other_process(isolated: LocalEngine) -> None:
     script = "grep -E 'Cap(Eff|Prm|Amb)|NoNewPrivs' /proc/self/status; ls /proc | grep -c '^[0-9]'"
-    lines = [line.split() for line in run(walled, "sh", "-c", script)]
+    lines = [line.split() for line in run(isolated, "sh", "-c", script)]
     assert all(int(fields[1], 16) == 0 for fields in lines[:3])
     assert lines[3] == ["NoNewPrivs:", "1"]
     assert int(lines[4][0]) <= 5
 
 
-def test_a_program_reaches_no_network_unless_the_work_says_so(walled: LocalEngine) -> None:
+def test_a_program_reaches_no_network_unless_the_work_says_so(isolated: LocalEngine) -> None:
     interfaces = "import socket; print(sorted(name for _, name in socket.if_nameindex()))"
-    assert run(walled, "python", "-c", interfaces) == ["['lo']"]
+    assert run(isolated, "python", "-c", interfaces) == ["['lo']"]
     work = Work("other", ("python", "-c", interfaces), (Replica(),), GENEROUS, network=True)
-    walled.start(work)
-    eventually(lambda: walled.status("other")[0].phase == Phase.EXITED)
-    assert output(walled, "other") == [str(sorted(name for _, name in socket.if_nameindex()))]
+    isolated.start(work)
+    wait_for(lambda: isolated.status("other")[0].phase == Phase.EXITED)
+    assert output(isolated, "other") == [str(sorted(name for _, name in socket.if_nameindex()))]
 
 
 @pytest.mark.parametrize("network", [False, True])
-def test_replicas_know_each_other_by_name(walled: LocalEngine, network: bool) -> None:
+def test_replicas_know_each_other_by_name(isolated: LocalEngine, network: bool) -> None:
     program = (
         "import json, os, socket; hosts = json.loads(os.environ['LOWCLOUD_HOSTS']); print(socket.gethostname());"
         "print({name: socket.gethostbyname(name) for name in hosts} == hosts, len(set(hosts.values())));"
         "print(socket.gethostbyname('localhost'))"
     )
-    walled.start(Work("w", ("python", "-c", program), (Replica(), Replica()), GENEROUS, network))
-    eventually(lambda: all(status.phase == Phase.EXITED for status in walled.status("w")))
-    assert output(walled) == ["algo-1", "True 2", "127.0.0.1"]
-    assert walled.logs("w", 1, 0).lines[0].text == "algo-2"
+    isolated.start(Work("w", ("python", "-c", program), (Replica(), Replica()), GENEROUS, network))
+    wait_for(lambda: all(status.phase == Phase.EXITED for status in isolated.status("w")))
+    assert output(isolated) == ["algo-1", "True 2", "127.0.0.1"]
+    assert isolated.logs("w", 1, 0).lines[0].text == "algo-2"
 
 
-@pytest.mark.parametrize("level", [isolation.OWN_USER, isolation.NAMESPACES])
-def test_a_works_network_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: isolation.Level) -> None:
-    monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
-    engine = make_engine(tmp_path)
-    if engine.isolation() != level.sentence:
-        pytest.skip("this machine does not allow the level")
+@pytest.mark.parametrize("mode", ["own-user", "namespaces"])
+def test_a_works_network_is_its_own(make_engine: MakeEngine, mode: str) -> None:
+    engine = make_engine(mode=mode)
     script = ("sh", "-c", "readlink /proc/self/ns/net; sleep 60")
     for work_id, count in (("w", 3), ("other", 1)):
         engine.start(Work(work_id, script, (Replica(),) * count, GENEROUS))
-    eventually(lambda: all(engine.logs("w", number, 0).lines for number in range(3)) and output(engine, "other"))
+    wait_for(lambda: all(engine.logs("w", number, 0).lines for number in range(3)) and output(engine, "other"))
     networks = [engine.logs("w", number, 0).lines[0].text for number in range(3)]
     assert len({*networks}) == 1
     assert len({*networks, *output(engine, "other"), str(Path("/proc/self/ns/net").readlink())}) == 3
-    for work_id in ("w", "other"):
-        engine.remove(work_id)
-    engine.close()
 
 
-def test_loopback_works_inside(walled: LocalEngine) -> None:
+def test_loopback_works_inside(isolated: LocalEngine) -> None:
     program = (
         "import socket; s = socket.create_server(('127.0.0.1', 0));"
         "c = socket.create_connection(s.getsockname()); c.send(b'x'); print(s.accept()[0].recv(1))"
     )
-    assert run(walled, "python", "-c", program) == ["b'x'"]
+    assert run(isolated, "python", "-c", program) == ["b'x'"]
 
 
 @needs_root
-def test_each_replica_has_a_user_of_its_own_and_cannot_read_anothers_files(walled: LocalEngine) -> None:
+def test_each_replica_has_a_user_of_its_own_and_cannot_read_anothers_files(isolated: LocalEngine) -> None:
     program = (
         "import os, time; open('/opt/ml/model/secret', 'w').write('x'); print(os.getuid(), flush=True); time.sleep(60)"
     )
-    walled.start(Work("w", ("python", "-c", program), (Replica(), Replica()), GENEROUS))
-    eventually(lambda: all(walled.logs("w", number, 0).lines for number in (0, 1)))
-    first, second = (int(walled.logs("w", number, 0).lines[0].text) for number in (0, 1))
+    isolated.start(Work("w", ("python", "-c", program), (Replica(), Replica()), GENEROUS))
+    wait_for(lambda: all(isolated.logs("w", number, 0).lines for number in (0, 1)))
+    first, second = (int(isolated.logs("w", number, 0).lines[0].text) for number in (0, 1))
     assert len({first, second, os.getuid()}) == 3
-    assert walled.read_file("w", 0, "model/secret", 10) == b"x"
+    assert isolated.read_file("w", 0, "model/secret", 10) == b"x"
 
 
 @needs_root
-def test_a_program_over_its_memory_is_reported_as_out_of_memory(walled: LocalEngine) -> None:
+def test_a_program_over_its_memory_is_reported_as_out_of_memory(isolated: LocalEngine) -> None:
     if not any(
         Path("/sys/fs/cgroup", name).exists() for name in ("memory/memory.limit_in_bytes", "cgroup.controllers")
     ):
         pytest.skip("this machine limits no memory")
     small = Resources(cpus=1, memory_bytes=64 << 20)
     run(
-        walled,
+        isolated,
         "python",
         "-c",
         "x = bytearray(512 << 20); x[::4096] = bytes(len(x[::4096])); print('fits')",
         resources=small,
     )
-    (status,) = walled.status("w")
+    (status,) = isolated.status("w")
     assert (status.exit_code, status.out_of_memory) == (-signal.SIGKILL, True)
 
 
@@ -347,15 +297,15 @@ def test_a_program_over_its_memory_is_ended_where_no_group_limits_it(
     assert (status.exit_code, status.reason, said[:1]) == (-signal.SIGKILL, "out of memory", ["has"])
 
 
-def test_the_machine_takes_memory_from_programs_first(walled: LocalEngine) -> None:
-    assert run(walled, "cat", "/proc/self/oom_score_adj") == ["500"]
+def test_the_machine_takes_memory_from_programs_first(isolated: LocalEngine) -> None:
+    assert run(isolated, "cat", "/proc/self/oom_score_adj") == ["500"]
 
 
 def test_a_gigabyte_of_output_neither_fills_the_disk_nor_hides_the_end(engine: LocalEngine, tmp_path: Path) -> None:
     program = "import os\nfor _ in range(2_000): os.write(1, b'word\\n' * 100_000)\nprint('end')"
     work = Work("w", ("python", "-c", program), (Replica(),), GENEROUS, log_bytes=1 << 20)
     engine.start(work)
-    eventually(lambda: engine.status("w")[0].phase == Phase.EXITED)
+    wait_for(lambda: engine.status("w")[0].phase == Phase.EXITED)
     lines = output(engine)
     assert lines[-1] == "end"
     assert (replica_folder(engine, tmp_path) / "log").stat().st_size < 4 << 20
@@ -363,15 +313,10 @@ def test_a_gigabyte_of_output_neither_fills_the_disk_nor_hides_the_end(engine: L
     assert sum(left_out) + sum(len(line) + 1 for line in lines if not line.split()[0].isdecimal()) == 1_000_000_004
 
 
-def test_landlock_hides_the_clouds_home_where_there_are_no_namespaces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(isolation, "levels", lambda: (isolation.LANDLOCK, isolation.PROCESS))
+def test_landlock_hides_the_clouds_home_where_there_are_no_namespaces(make_engine: MakeEngine, tmp_path: Path) -> None:
     (tmp_path / "home" / "keys").mkdir(parents=True)
     (tmp_path / "home" / "keys" / "secret").write_text("key")
-    engine = make_engine(tmp_path)
-    if engine.isolation() != isolation.LANDLOCK.sentence:
-        pytest.skip("this machine has no Landlock")
+    engine = make_engine(mode="landlock")
     home = tmp_path / "home"
     script = (
         f"cat {home}/keys/secret; ls {home}; cat /proc/{os.getpid()}/environ; kill -0 {os.getpid()};"
@@ -379,8 +324,6 @@ def test_landlock_hides_the_clouds_home_where_there_are_no_namespaces(
         "echo own > model/x && cat model/x; echo tmp > $TMPDIR/x; python -c 'import ssl; print(1)'"
     )
     lines = run(engine, "bash", "-c", script)
-    engine.remove("w")
-    engine.close()
     assert lines[-2:] == ["own", "1"]
     assert len(lines[:-2]) >= 4
     assert "planted" in lines[-3]
@@ -388,10 +331,12 @@ def test_landlock_hides_the_clouds_home_where_there_are_no_namespaces(
 
 
 @needs_root
-def test_a_disk_filled_by_a_program_hides_neither_its_end_nor_what_is_missing(tmp_path: Path) -> None:
+def test_a_disk_filled_by_a_program_hides_neither_its_end_nor_what_is_missing(
+    make_engine: MakeEngine, tmp_path: Path
+) -> None:
     (tmp_path / "home").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path / "home")], check=True)
-    engine = make_engine(tmp_path)
+    engine = make_engine()
     try:
         program = (
             "import os; fill = open('/opt/ml/model/fill', 'wb', 0)\ntry:\n    while True: fill.write(bytes(65536))\n"
@@ -407,7 +352,7 @@ def test_a_disk_filled_by_a_program_hides_neither_its_end_nor_what_is_missing(tm
 
 
 @needs_root
-def test_an_engine_inside_a_replica_separates_its_own_replicas(walled: LocalEngine) -> None:
+def test_an_engine_inside_a_replica_separates_its_own_replicas(isolated: LocalEngine) -> None:
     """The unprivileged level: inside, this test's user is nobody, with user namespaces as the only means."""
     script = (
         "import sys, time, pathlib; from lowcloud.engine.work import *\n"
@@ -422,9 +367,9 @@ def test_an_engine_inside_a_replica_separates_its_own_replicas(walled: LocalEngi
         "engine.remove('x')"
     )
     environment = {"PYTHONPATH": ":".join(sys.path)}
-    walled.start(Work("w", ("python", "-c", script), (Replica(environment),), GENEROUS))
-    eventually(lambda: walled.status("w")[0].phase == Phase.EXITED)
-    lines = output(walled)
+    isolated.start(Work("w", ("python", "-c", script), (Replica(environment),), GENEROUS))
+    wait_for(lambda: isolated.status("w")[0].phase == Phase.EXITED)
+    lines = output(isolated)
     if "ordinary" in lines[0]:
         pytest.skip("this machine allows no user namespaces")
     assert "under the server's uid without privileges" in lines[0]

@@ -4,19 +4,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lowcloud.engine.local import isolation
 from lowcloud.engine.local.engine import LocalEngine
-from lowcloud.engine.work import Phase, Replica, Resources, StagingError, Work
-from tests.conftest import wait_for
+from lowcloud.engine.work import Replica, Resources, StagingError, Work
+from tests.support.engines import MODES, MakeEngine, ended, output
+from tests.support.waiting import wait_for
 
 SMALL = Resources(cpus=1, memory_bytes=1 << 30)
-LEVELS = {"namespaces": isolation.NAMESPACES, "landlock": isolation.LANDLOCK, "process": isolation.PROCESS}
-MODES = ("strongest", *LEVELS) if sys.platform == "linux" else ("process",)
 BUILD = (  # what a builder does, in the least time: an environment without pip, and a program in it
     "import os, sys, venv; from pathlib import Path; folder = Path(os.environ['LOWCLOUD_ENVIRONMENT'])\n"
     "venv.create(folder, symlinks=True); tool = folder / 'bin' / 'tool'\n"
@@ -26,27 +24,14 @@ BUILD = (  # what a builder does, in the least time: an environment without pip,
 
 
 @pytest.fixture(params=MODES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
-    level = LEVELS.get(request.param)
-    if level is not None:
-        monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
-    engine = make_engine(tmp_path)
-    if level is not None and engine.isolation() != level.sentence:
-        pytest.skip(f"this machine does not allow the level {request.param!r}")
-    yield engine
-    for work_id in ("w", "build"):
-        engine.remove(work_id)
-    engine.close()
-
-
-def make_engine(folder: Path) -> LocalEngine:
-    return LocalEngine(folder / "home" / "work", lambda _source: iter(()))
+def engine(request: pytest.FixtureRequest, make_engine: MakeEngine) -> LocalEngine:
+    return make_engine(mode=request.param)
 
 
 def run(engine: LocalEngine, work: Work) -> list[str]:
     engine.start(work)
-    wait_for(lambda: engine.status(work.id)[0].phase != Phase.RUNNING)
-    return [line.text for line in engine.logs(work.id, 0, 0).lines]
+    ended(engine, work.id)
+    return output(engine, work.id)
 
 
 def build(engine: LocalEngine, program: str = BUILD, work_id: str = "build") -> list[str]:
@@ -121,25 +106,24 @@ def test_a_built_in_module_runs_by_a_users_interpreter_that_lacks_this_package(
 
 
 @pytest.mark.parametrize("name", ["/", "/nowhere", "{home}/keys", "{home}", "never-built"])
-def test_what_is_no_environment_is_refused_with_its_name(tmp_path: Path, name: str) -> None:
-    engine = make_engine(tmp_path)
+def test_what_is_no_environment_is_refused_with_its_name(make_engine: MakeEngine, tmp_path: Path, name: str) -> None:
+    engine = make_engine()
     (tmp_path / "home" / "keys" / "bin").mkdir(parents=True)
     (tmp_path / "home" / "keys" / "bin" / "python").symlink_to(sys.executable)
     path = name.format(home=tmp_path / "home")
     with pytest.raises(StagingError, match=repr(path)):
         engine.start(Work("w", ("true",), (Replica(),), SMALL, environment=path))
-    engine.remove("w")
 
 
-def test_a_key_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
-    engine = make_engine(tmp_path)
+def test_a_key_that_leads_elsewhere_is_refused(make_engine: MakeEngine, tmp_path: Path) -> None:
+    engine = make_engine()
     for key in ("..", "a/b", ".hidden", "a.b", ""):
         with pytest.raises(ValueError, match="key"):
             engine.has_environment(key)
 
 
-def test_what_was_not_built_well_is_not_kept_and_goes_with_its_work(tmp_path: Path) -> None:
-    engine = make_engine(tmp_path)
+def test_what_was_not_built_well_is_not_kept_and_goes_with_its_work(make_engine: MakeEngine, tmp_path: Path) -> None:
+    engine = make_engine()
     build(engine, "raise SystemExit(3)")
     with pytest.raises(ValueError, match="built no environment"):
         engine.keep_environment("build")
@@ -150,8 +134,8 @@ def test_what_was_not_built_well_is_not_kept_and_goes_with_its_work(tmp_path: Pa
     assert not engine.has_environment("key")
 
 
-def test_of_two_that_built_the_same_the_first_stays(tmp_path: Path) -> None:
-    engine = make_engine(tmp_path)
+def test_of_two_that_built_the_same_the_first_stays(make_engine: MakeEngine, tmp_path: Path) -> None:
+    engine = make_engine()
     for work_id in ("build", "w"):
         build(engine, work_id=work_id)
     engine.keep_environment("w")
@@ -162,8 +146,8 @@ def test_of_two_that_built_the_same_the_first_stays(tmp_path: Path) -> None:
     assert folders(tmp_path) == [kept]
 
 
-def test_half_built_environments_of_no_work_are_swept_and_others_stay(tmp_path: Path) -> None:
-    engine = make_engine(tmp_path)
+def test_half_built_environments_of_no_work_are_swept_and_others_stay(make_engine: MakeEngine, tmp_path: Path) -> None:
+    engine = make_engine()
     build(engine)
     engine.keep_environment("build")
     build(engine, "pass", "w")
@@ -173,13 +157,10 @@ def test_half_built_environments_of_no_work_are_swept_and_others_stay(tmp_path: 
     engine.warm_up()
     wait_for(lambda: set(folders(tmp_path)) == kept)
     assert engine.has_environment("key")
-    for work_id in ("build", "w"):
-        engine.remove(work_id)
-    engine.close()
 
 
-def test_an_environment_that_is_in_use_is_not_built_over(tmp_path: Path) -> None:
-    engine = make_engine(tmp_path)
+def test_an_environment_that_is_in_use_is_not_built_over(make_engine: MakeEngine, tmp_path: Path) -> None:
+    engine = make_engine()
     build(engine)
     engine.keep_environment("build")
     engine.remove("build")
@@ -188,12 +169,10 @@ def test_an_environment_that_is_in_use_is_not_built_over(tmp_path: Path) -> None
         build(engine)
     engine.remove("build")
     assert use(engine, "tool") == before
-    engine.remove("w")
-    engine.close()
 
 
-def test_what_is_dropped_leaves_nothing_and_is_built_again_at_once(tmp_path: Path) -> None:
-    engine = make_engine(tmp_path)
+def test_what_is_dropped_leaves_nothing_and_is_built_again_at_once(make_engine: MakeEngine, tmp_path: Path) -> None:
+    engine = make_engine()
     for _ in range(2):
         build(engine)
         engine.keep_environment("build")
@@ -202,8 +181,8 @@ def test_what_is_dropped_leaves_nothing_and_is_built_again_at_once(tmp_path: Pat
         assert list((tmp_path / "home" / "environments").iterdir()) == []
 
 
-def test_a_start_is_a_use(tmp_path: Path) -> None:
-    engine = make_engine(tmp_path)
+def test_a_start_is_a_use(make_engine: MakeEngine, tmp_path: Path) -> None:
+    engine = make_engine()
     build(engine)
     engine.keep_environment("build")
     engine.remove("build")
@@ -211,5 +190,4 @@ def test_a_start_is_a_use(tmp_path: Path) -> None:
     assert engine.environments() == {"key": 0}
     use(engine, "true")
     assert engine.environments()["key"] > 0
-    engine.remove("w")
     engine.close()

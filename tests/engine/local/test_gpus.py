@@ -1,21 +1,18 @@
 """Which GPUs a replica is given, and that it sees no others. The nodes are plain files: no driver is asked."""
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lowcloud.engine.local import gpus, isolation
+from lowcloud.engine.local import gpus
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.work import Phase, Replica, Resources, StagingError, Work
-from tests.conftest import wait_for
-from tests.engine.local.test_engine import IS_LINUX_ROOT
+from tests.support.engines import IS_LINUX_ROOT, MODES, MakeEngine
+from tests.support.waiting import wait_for
 
-LEVELS = {"namespaces": isolation.NAMESPACES, "landlock": isolation.LANDLOCK, "process": isolation.PROCESS}
-MODES = ("strongest", *LEVELS) if sys.platform == "linux" else ("process",)
 SHOW = "echo $CUDA_VISIBLE_DEVICES; cd {nodes}; cat nvidia0 nvidia1 nvidia2 nvidia10 nvidiactl; sleep {seconds}"
 pytestmark = pytest.mark.skipif(not IS_LINUX_ROOT, reason="the nodes lie where only root can make them")
 
@@ -39,17 +36,8 @@ def nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(params=MODES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
-    level = LEVELS.get(request.param)
-    if level is not None:
-        monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
-    engine = LocalEngine(tmp_path / "home" / "work", lambda _source: iter(()))
-    if level is not None and engine.isolation() != level.sentence:
-        pytest.skip(f"this machine does not allow the level {request.param!r}")
-    yield engine
-    for work_id in ("a", "b", "c"):
-        engine.remove(work_id)
-    engine.close()
+def engine(request: pytest.FixtureRequest, make_engine: MakeEngine) -> LocalEngine:
+    return make_engine(mode=request.param)
 
 
 def show(work_id: str, nodes: Path, each: int, replicas: int = 1, seconds: int = 0) -> Work:
@@ -81,15 +69,14 @@ def test_a_replica_sees_the_gpus_that_it_was_given_and_no_others(engine: LocalEn
     assert [first[0], second[0]] == names
 
 
-def test_gpus_stay_given_over_a_restart_and_are_free_when_their_program_ends(nodes: Path, tmp_path: Path) -> None:
-    def make() -> LocalEngine:
-        return LocalEngine(tmp_path / "home" / "work", lambda _source: iter(()))
-
-    engine = make()
+def test_gpus_stay_given_over_a_restart_and_are_free_when_their_program_ends(
+    nodes: Path, make_engine: MakeEngine
+) -> None:
+    engine = make_engine()
     engine.start(show("a", nodes, each=3, seconds=60))
     assert said(engine, "a", 5)[0] == "0,1,2"
     engine.close()
-    engine = make()
+    engine = make_engine()
     with pytest.raises(StagingError, match="needs 2 GPUs, and this machine has 4, of which 1 are free"):
         engine.start(show("b", nodes, each=1, replicas=2))
     engine.start(show("c", nodes, each=1))
@@ -99,6 +86,3 @@ def test_gpus_stay_given_over_a_restart_and_are_free_when_their_program_ends(nod
     engine.start(show("b", nodes, each=1, replicas=2))
     assert said(engine, "b", 3)[1:] == ["node 0", "control"]
     assert said(engine, "b", 3, 1)[1:] == ["node 1", "control"]
-    for work_id in ("a", "b", "c"):
-        engine.remove(work_id)
-    engine.close()

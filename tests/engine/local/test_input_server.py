@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from lowcloud import contract
-from lowcloud.engine.local import isolation
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.local.input_server import NOT_LAZY
 from lowcloud.engine.work import Input, InputSource, LazyFolder, Replica, Resources, StagingError, Stream, Work
-from tests.contracts.test_engine import ended, eventually, texts
+from tests.support.engines import MODES, MakeEngine, ended, output
+from tests.support.waiting import wait_for
 
-LEVELS = {"namespaces": isolation.NAMESPACES, "landlock": isolation.LANDLOCK, "process": isolation.PROCESS}
 BLOCK = os.urandom(1 << 20)
 CODE = """
 import hashlib, os
@@ -33,17 +32,9 @@ def fetch(source: str, start: int = 0, end: int | None = None, /) -> Iterator[by
     yield data[start:end]
 
 
-@pytest.fixture(params=["strongest", *LEVELS])
-def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
-    if level := LEVELS.get(request.param):
-        monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
-    engine = LocalEngine(tmp_path / "home" / "work", fetch)
-    if level and engine.isolation() != level.sentence:
-        engine.close()
-        pytest.skip(f"this machine does not have the level {request.param}")
-    yield engine
-    engine.remove("w")
-    engine.close()
+@pytest.fixture(params=MODES)
+def engine(request: pytest.FixtureRequest, make_engine: MakeEngine) -> LocalEngine:
+    return make_engine(fetch, mode=request.param)
 
 
 def work(code: str, records: int = 3) -> Work:
@@ -56,8 +47,8 @@ def work(code: str, records: int = 3) -> Work:
 
 def test_programs_are_fed_at_every_strength_of_walls(engine: LocalEngine) -> None:
     engine.start(work(CODE))
-    assert ended(engine)[0].exit_code == 0, texts(engine)
-    *notes, last = texts(engine)
+    assert ended(engine)[0].exit_code == 0, output(engine)
+    *notes, last = output(engine)
     assert last == f"{3 << 20} lazily"
     assert all(NOT_LAZY in note for note in notes)
 
@@ -66,7 +57,7 @@ def test_programs_are_fed_at_every_strength_of_walls(engine: LocalEngine) -> Non
 def test_a_feeder_stays_small_however_much_it_feeds(engine: LocalEngine, tmp_path: Path) -> None:
     engine.start(work("import os, time; open(os.environ['SAGEMAKER_BASE_DIR'] + '/input/data/pipe_0', 'rb').read();"
                       "print('read', flush=True); time.sleep(60)", 200))  # fmt: skip
-    eventually(lambda: "read" in texts(engine))
+    wait_for(lambda: "read" in output(engine))
     folder = f"{tmp_path}/home/work/.feeding"
     (feeder,) = (path.parent for path in Path("/proc").glob("[0-9]*/cwd") if _link(path) == folder)
     peak = next(line for line in (feeder / "status").read_text().splitlines() if line.startswith("VmHWM"))
@@ -93,22 +84,20 @@ def ask(home: Path, *words: object) -> bytes:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a socket of a long name is reached through /proc")
-def test_only_what_stands_in_a_list_is_given_and_only_to_who_knows_its_name(tmp_path: Path) -> None:
-    engine = LocalEngine(tmp_path / "home" / "work", fetch)
-    try:
-        engine.start(work("import time; time.sleep(60)"))
-        (replica,) = (tmp_path / "home" / "work").glob("*-w/0")
-        name = next(str(path.relative_to(tmp_path / "home" / "work")) for path in (replica / "feeds").iterdir())
-        assert ask(tmp_path / "home", name, 0, 0, 0, 6)[4:10] in (BLOCK[:6], b"lazily")
-        refused = struct.pack("<I", contract.FEED_FAILED)
-        for bad in ("../../../etc/passwd", f"{name}/..", str(replica / "plan.json"), "", name[:-1], 7, None):
-            answer = ask(tmp_path / "home", bad, 0, 0, 0, 6)
-            assert answer == b"" or answer.startswith(refused)
-        assert oct((tmp_path / "home" / "work" / ".feeding").stat().st_mode & 0o777) == "0o700"
-        assert oct((replica / "feeds").stat().st_mode & 0o777) == "0o700"
-    finally:
-        engine.remove("w")
-        engine.close()
+def test_only_what_stands_in_a_list_is_given_and_only_to_who_knows_its_name(
+    make_engine: MakeEngine, tmp_path: Path
+) -> None:
+    engine = make_engine(fetch)
+    engine.start(work("import time; time.sleep(60)"))
+    (replica,) = (tmp_path / "home" / "work").glob("*-w/0")
+    name = next(str(path.relative_to(tmp_path / "home" / "work")) for path in (replica / "feeds").iterdir())
+    assert ask(tmp_path / "home", name, 0, 0, 0, 6)[4:10] in (BLOCK[:6], b"lazily")
+    refused = struct.pack("<I", contract.FEED_FAILED)
+    for bad in ("../../../etc/passwd", f"{name}/..", str(replica / "plan.json"), "", name[:-1], 7, None):
+        answer = ask(tmp_path / "home", bad, 0, 0, 0, 6)
+        assert answer == b"" or answer.startswith(refused)
+    assert oct((tmp_path / "home" / "work" / ".feeding").stat().st_mode & 0o777) == "0o700"
+    assert oct((replica / "feeds").stat().st_mode & 0o777) == "0o700"
 
 
 def test_a_program_does_not_see_its_lists(engine: LocalEngine) -> None:
@@ -117,4 +106,4 @@ def test_a_program_does_not_see_its_lists(engine: LocalEngine) -> None:
     folder = str(engine._root)
     engine.start(work(f"import os, glob\nprint(glob.glob({folder!r} + '/*/*/feeds/*'), os.listdir({folder!r}))"))
     assert ended(engine)[0].exit_code == 1
-    assert texts(engine)[-1].startswith(("FileNotFoundError", "PermissionError"))
+    assert output(engine)[-1].startswith(("FileNotFoundError", "PermissionError"))

@@ -1,7 +1,6 @@
 """The level in force, and what is said of it."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,16 +8,13 @@ import pytest
 from lowcloud.engine.local import isolation, launch_spec
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.local.isolation import LANDLOCK, PROCESS
-from lowcloud.engine.work import Phase, Replica, Resources, Work
-from tests.support.running import wait_for
+from lowcloud.engine.work import Replica, Resources, Work
+from tests.support.engines import MakeEngine, ended, output
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[LocalEngine]:
-    made = LocalEngine(tmp_path / "home" / "work", lambda _source: iter(()))
-    yield made
-    made.remove("w")
-    made.close()
+def engine(make_engine: MakeEngine) -> LocalEngine:
+    return make_engine()
 
 
 def test_a_machine_that_forbids_the_walls_is_told_from_a_trial_that_failed() -> None:
@@ -43,9 +39,9 @@ def test_the_reason_of_a_failed_trial_stands_in_the_sentence(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there are no walls elsewhere")
 def test_walls_hold_where_the_interpreter_goes_by_a_numbered_name_alone(
-    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: LocalEngine, make_engine: MakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = LocalEngine(tmp_path / "other" / "work", lambda _source: iter(())).isolation()
+    before = make_engine(root=Path("other/work")).isolation()
     environment = tmp_path / "environment"
     (environment / "bin").mkdir(parents=True)
     interpreter = environment / "bin" / "python3.99"
@@ -57,5 +53,5 @@ def test_walls_hold_where_the_interpreter_goes_by_a_numbered_name_alone(
     assert engine.isolation() == before
     command = ("python", "-c", "import sys; print(sys.executable)")
     engine.start(Work("w", command, (Replica(),), Resources(1, 1 << 30)))
-    wait_for(lambda: engine.status("w")[0].phase == Phase.EXITED)
-    assert [line.text for line in engine.logs("w", 0, 0).lines] == [str(interpreter)]
+    ended(engine)
+    assert output(engine) == [str(interpreter)]

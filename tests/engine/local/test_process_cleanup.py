@@ -1,20 +1,14 @@
 """Nothing keeps running after the end of a work, however its program resists."""
 
 import os
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from lowcloud.engine.local import isolation
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.work import Phase, Replica, Resources, Work
-from tests.conftest import wait_for
-from tests.engine.local.test_engine import output, processes
+from tests.support.engines import MODES, MakeEngine, output, processes
+from tests.support.waiting import wait_for
 
-LEVELS = {"namespaces": isolation.NAMESPACES, "landlock": isolation.LANDLOCK, "process": isolation.PROCESS}
-MODES = ("strongest", *LEVELS) if sys.platform == "linux" else ("process",)
 RESOURCES = Resources(cpus=1, memory_bytes=256 << 20)
 STUBBORN = """
 import os, signal, sys, time
@@ -34,16 +28,8 @@ def daemon(act):
 
 
 @pytest.fixture(params=MODES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
-    level = LEVELS.get(request.param)
-    if level is not None:
-        monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
-    engine = LocalEngine(tmp_path / "home" / "work", lambda _source: iter(()))
-    if level is not None and engine.isolation() != level.sentence:
-        pytest.skip(f"this machine does not allow the level {request.param!r}")
-    yield engine
-    engine.remove("w")
-    engine.close()
+def engine(request: pytest.FixtureRequest, make_engine: MakeEngine) -> LocalEngine:
+    return make_engine(mode=request.param)
 
 
 @pytest.fixture

@@ -2,38 +2,25 @@
 
 import io
 import json
-import sys
 import tarfile
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from lowcloud import contract
-from lowcloud.engine.local import isolation
 from lowcloud.engine.local.engine import LocalEngine
-from lowcloud.engine.work import Input, Phase, Replica, Resources, Work
+from lowcloud.engine.work import Input, Replica, Resources, Work
+from tests.support import engines
+from tests.support.engines import MakeEngine, ended, output
 from tests.support.greeting import BACKEND, PROJECT, SYSTEM
 
 RESOURCES = Resources(cpus=1, memory_bytes=1 << 30)
-LEVELS = {"namespaces": isolation.NAMESPACES, "process": isolation.PROCESS}
-MODES = ("strongest", "namespaces", "process") if sys.platform == "linux" else ("process",)
+MODES = tuple(mode for mode in engines.MODES if mode != "landlock")
 SCRIPT = ("python", "-m", "lowcloud.runtime.training.script")
 
 
 @pytest.fixture(params=MODES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
-    level = LEVELS.get(request.param)
-    if level is not None:
-        monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
-    engine = LocalEngine(tmp_path / "home/work", lambda source: iter([OBJECTS[source]]))
-    if level is not None and engine.isolation() != level.sentence:
-        pytest.skip(f"this machine does not allow the level {request.param!r}")
-    yield engine
-    for work_id in ("environment/k", "training-job/j/0"):
-        engine.remove(work_id)
-    engine.close()
+def engine(request: pytest.FixtureRequest, make_engine: MakeEngine) -> LocalEngine:
+    return make_engine(lambda source: iter([OBJECTS[source]]), mode=request.param)
 
 
 def packed(files: dict[str, str]) -> bytes:
@@ -69,12 +56,9 @@ CODE = Input(contract.CODE, "code", len(OBJECTS["code"]))
 def run(engine: LocalEngine, work: Work) -> list[str]:
     """The work's output; it must end well."""
     engine.start(work)
-    deadline = time.monotonic() + 60
-    while engine.status(work.id)[0].phase in (Phase.STAGING, Phase.RUNNING):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    lines = [line.text for line in engine.logs(work.id, 0, 0).lines]
-    assert engine.status(work.id)[0].exit_code == 0, "\n".join(lines)
+    (status,) = ended(engine, work.id)
+    lines = output(engine, work.id)
+    assert status.exit_code == 0, "\n".join(lines)
     return lines
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine.local import isolation
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.local.sockets import LONGEST_FOLDER, SHARED, ShortNames
-from lowcloud.engine.work import Phase, Replica, Resources, Work
-from tests.support.running import wait_for
+from lowcloud.engine.work import Replica, Resources, Work
+from tests.support.engines import MakeEngine, ended, output
 
 ATTACK = """
 import os, socket
@@ -49,22 +48,16 @@ def long(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def engine(tmp_path: Path, long: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
-    monkeypatch.setattr(isolation, "levels", lambda: (isolation.LANDLOCK, isolation.PROCESS))
+def engine(make_engine: MakeEngine, tmp_path: Path, long: Path) -> LocalEngine:
     (tmp_path / "home").mkdir()
-    made = LocalEngine(tmp_path / "home" / long.relative_to(tmp_path) / "work", lambda _: iter(()), tmp_path / "home")
-    if made.isolation() != isolation.LANDLOCK.sentence:
-        pytest.skip("this machine has no Landlock")
-    yield made
-    made.remove("w")
-    made.close()
+    return make_engine(root="home" / long.relative_to(tmp_path) / "work", home=tmp_path / "home", mode="landlock")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Landlock is Linux's")
 def test_a_replica_binds_its_socket_and_cannot_replace_the_link_to_it(engine: LocalEngine, tmp_path: Path) -> None:
     engine.start(Work("w", ("python", "-c", ATTACK), (Replica(),), Resources(1, 1 << 30)))
-    wait_for(lambda: engine.status("w")[0].phase == Phase.EXITED)
-    assert [line.text for line in engine.logs("w", 0, 0).lines] == ["True", "kept", "kept"]
+    ended(engine)
+    assert output(engine) == ["True", "kept", "kept"]
     engine.remove("w")
     engine.close()
     assert not (tmp_path / "home" / "sockets").exists(), "nothing is left"

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,29 +9,21 @@ import pytest
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.local.replica import write_record
 from lowcloud.engine.work import Phase, Replica, Resources, Work
-from tests.support.running import wait_for
+from tests.support.engines import MakeEngine, ended, output
 
 RESOURCES = Resources(cpus=1, memory_bytes=1 << 30)
 TORN = ("", " " * 256, "\0" * 40, '{"exit_co')
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[LocalEngine]:
-    made = LocalEngine(tmp_path / "home" / "work", lambda _source: iter(()))
-    yield made
-    for work_id in ("w", "next"):
-        made.remove(work_id)
-    made.close()
+def engine(make_engine: MakeEngine) -> LocalEngine:
+    return make_engine()
 
 
 def run(engine: LocalEngine, work_id: str = "w", text: str = "ran") -> None:
     engine.start(Work(work_id, ("echo", text), (Replica(),), RESOURCES))
-    wait_for(lambda: engine.status(work_id)[0].phase not in (Phase.STAGING, Phase.RUNNING))
+    ended(engine, work_id)
     engine._replica(work_id, 0).wait_until_dead()  # it still clears up when its exit is on record
-
-
-def texts(engine: LocalEngine, work_id: str = "w") -> list[str]:
-    return [line.text for line in engine.logs(work_id, 0, 0).lines]
 
 
 def folder_of(tmp_path: Path, work_id: str = "w") -> Path:
@@ -45,7 +36,7 @@ def test_work_starts_where_the_count_of_ids_is_torn(engine: LocalEngine, tmp_pat
     run(engine)
     (tmp_path / "home" / "work" / "ids").write_text(torn)
     run(engine, "next")
-    assert texts(engine, "next") == ["ran"]
+    assert output(engine, "next") == ["ran"]
     first, second = (json.loads((folder_of(tmp_path, name) / "work.json").read_text()) for name in ("w", "next"))
     assert second["first_id"] > first["first_id"], "no two works share an id"
 
@@ -58,7 +49,7 @@ def test_a_program_whose_exit_is_torn_is_lost_and_never_runs_again(
     (folder_of(tmp_path) / "0" / "exit").write_text(torn)
     assert engine.status("w")[0].phase == Phase.LOST
     run(engine, text="again")
-    assert (engine.status("w")[0].phase, texts(engine)) == (Phase.LOST, ["ran"])
+    assert (engine.status("w")[0].phase, output(engine)) == (Phase.LOST, ["ran"])
 
 
 @pytest.mark.parametrize("torn", TORN)
@@ -69,7 +60,7 @@ def test_a_program_whose_start_is_torn_keeps_its_end(engine: LocalEngine, tmp_pa
     assert (status.phase, status.exit_code, status.started_at) == (Phase.EXITED, 0, None)
     (folder_of(tmp_path) / "0" / "exit").unlink()
     run(engine, text="again")
-    assert (engine.status("w")[0].phase, texts(engine)) == (Phase.LOST, ["ran"])
+    assert (engine.status("w")[0].phase, output(engine)) == (Phase.LOST, ["ran"])
 
 
 @pytest.mark.parametrize("torn", TORN)
@@ -78,7 +69,7 @@ def test_a_work_whose_record_is_torn_is_still_known(engine: LocalEngine, tmp_pat
     (folder_of(tmp_path) / "work.json").write_text(torn)
     assert engine.status("w")[0].phase == Phase.EXITED
     run(engine, text="again")
-    assert texts(engine) == ["ran"]
+    assert output(engine) == ["ran"]
     (folder_of(tmp_path) / "work.json").write_text(torn)
     engine.remove("w")
     assert engine.status("w") == ()
@@ -98,7 +89,7 @@ def test_a_torn_plan_of_what_never_ran_is_made_anew(engine: LocalEngine, tmp_pat
         (replica / name).unlink()
     (replica / "plan.json").write_text("")
     run(engine, text="anew")
-    assert texts(engine) == ["anew"]
+    assert output(engine) == ["anew"]
 
 
 def test_a_record_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

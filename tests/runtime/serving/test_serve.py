@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lowcloud.runtime.algorithms.linear_learner.model import Model, save
-from tests.support.running import wait_for
+from tests.support.waiting import wait_for
 
 SERVER = Path(__file__).with_name("slow_model_server.py")
 

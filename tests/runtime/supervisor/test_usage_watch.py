@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lowcloud.runtime.supervisor import usage_watch
-from tests.conftest import wait_for
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no other system tells what a process uses")
 

@@ -10,7 +10,7 @@ import pytest
 from lowcloud import contract
 from lowcloud.runtime.algorithms.linear_learner import model
 from tests.support.linear_learner_fits import features
-from tests.support.recordio import encode_table
+from tests.support.tables import encode_table
 from tests.support.training_programs import run_hosts
 
 PROGRAM = """

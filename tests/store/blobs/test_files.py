@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lowcloud.store.blobs import files as module
 from lowcloud.store.blobs.encryption import KeyRing
 from lowcloud.store.blobs.files import RECORD_BYTES, Blob, BlobGoneError, Files, new_id
-from tests.support.running import wait_for
+from tests.support.waiting import wait_for
 
 KEYS = KeyRing(bytes(32))
 

@@ -23,8 +23,9 @@ from lowcloud.store.db.database import Database
 from lowcloud.store.db.prepared import Prepared
 from lowcloud.store.db.tables import buckets as bucket_rows
 from lowcloud.store.db.tables import metadata
-from tests.conftest import make_context, wait_for
+from tests.support.gateways import make_context
 from tests.support.postgres import PASSWORD, start_server
+from tests.support.waiting import wait_for
 
 COUNT = select(func.count()).select_from(bucket_rows)
 LOOK = Prepared(select(bucket_rows.c.name).where(bucket_rows.c.name == bindparam("called")))

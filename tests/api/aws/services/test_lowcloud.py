@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 BUCKET = "own-programs"
 NUMBERS = iter(range(1000))
@@ -28,12 +29,12 @@ CHECKPOINTING = """
 
 
 @pytest.fixture(scope="module")
-def cloud(running_cloud: RunningCloud) -> RunningCloud:
-    running_cloud.client("s3").create_bucket(Bucket=BUCKET)
-    return running_cloud
+def cloud(server: Server) -> Server:
+    server.client("s3").create_bucket(Bucket=BUCKET)
+    return server
 
 
-def put_source(cloud: RunningCloud, script: str) -> str:
+def put_source(cloud: Server, script: str) -> str:
     """The URL of a source archive with train.py."""
     content, text = io.BytesIO(), textwrap.dedent(script).encode()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
@@ -45,7 +46,7 @@ def put_source(cloud: RunningCloud, script: str) -> str:
     return f"s3://{BUCKET}/{key}"
 
 
-def create(cloud: RunningCloud, image: str, source: str = "", **changes: Any) -> str:
+def create(cloud: Server, image: str, source: str = "", **changes: Any) -> str:
     """The name of a new job that runs train.py of a source archive, or what the image means by itself."""
     name = f"own-{next(NUMBERS)}"
     script = {"sagemaker_program": json.dumps("train.py"), "sagemaker_submit_directory": json.dumps(source)}
@@ -62,12 +63,12 @@ def create(cloud: RunningCloud, image: str, source: str = "", **changes: Any) ->
     return name
 
 
-def describe(cloud: RunningCloud, name: str) -> dict[str, Any]:
+def describe(cloud: Server, name: str) -> dict[str, Any]:
     described: dict[str, Any] = cloud.client("sagemaker").describe_training_job(TrainingJobName=name)
     return described
 
 
-def at_end(cloud: RunningCloud, name: str) -> dict[str, Any]:
+def at_end(cloud: Server, name: str) -> dict[str, Any]:
     def ended() -> Any:
         found = describe(cloud, name)
         return found["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") and found
@@ -76,7 +77,7 @@ def at_end(cloud: RunningCloud, name: str) -> dict[str, Any]:
     return found
 
 
-def log(cloud: RunningCloud, name: str) -> str:
+def log(cloud: Server, name: str) -> str:
     group = {"logGroupName": "/aws/sagemaker/TrainingJobs", "logStreamNamePrefix": f"{name}/"}
     return "\n".join(event["message"] for event in cloud.client("logs").filter_log_events(**group)["events"])
 

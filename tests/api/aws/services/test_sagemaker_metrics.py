@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.conftest import ACCOUNT, Server
+from tests.support.endpoint import ACCOUNT
+from tests.support.server import Server
 
 COMPONENT = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:experiment-trial-component/"
 

@@ -3,7 +3,8 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.conftest import ACCOUNT, Server
+from tests.support.endpoint import ACCOUNT
+from tests.support.server import Server
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/LowcloudExecutionRole"
 

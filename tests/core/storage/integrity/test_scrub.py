@@ -22,7 +22,7 @@ from lowcloud.core.storage.objects.metadata import Description, Encryption, key_
 from lowcloud.store.blobs.encryption import TamperedError
 from lowcloud.store.blobs.files import BlobGoneError
 from lowcloud.store.db.backend import UnusableStoreError
-from tests.conftest import make_context
+from tests.support.gateways import make_context
 
 BUCKET = "shelf"
 SMALL, LARGE = b"small" * 100, b"large" * 60_000

@@ -21,7 +21,7 @@ from lowcloud.core.storage.objects.locks import GOVERNANCE, Lock
 from lowcloud.core.storage.objects.metadata import Description
 from lowcloud.core.storage.objects.notifications import KINDS, NotificationRule
 from lowcloud.store.db import tables
-from tests.conftest import wait_for
+from tests.support.waiting import wait_for
 
 BUCKET = "shelf"
 

@@ -18,7 +18,7 @@ from lowcloud import contract
 from lowcloud.catalog import algorithms
 from lowcloud.runtime.formats import recordio
 from lowcloud.runtime.training import train
-from tests.support.recordio import encode_table
+from tests.support.tables import encode_table
 from tests.support.training_programs import Ended, lay, run_hosts, start, wait
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")

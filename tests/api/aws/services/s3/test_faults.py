@@ -24,8 +24,10 @@ from lowcloud.core.errors import NotFoundError
 from lowcloud.core.storage.objects import objects
 from lowcloud.store.blobs import files
 from lowcloud.store.blobs.files import RECORD_BYTES
-from tests.conftest import ROOT_KEY, ROOT_SECRET, Server, serving, wait_for
-from tests.support.running import RunningCloud
+from tests.support.endpoint import ROOT_KEY, ROOT_SECRET
+from tests.support.gateways import serving
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 BUCKET = "shelf"
 
@@ -183,7 +185,7 @@ def test_concurrent_writers_of_one_key_leave_one_whole_object(server: Server, co
 
 
 def test_a_small_answer_does_not_wait_for_an_acknowledgement(tmp_path: Path) -> None:
-    context = RunningCloud(tmp_path / "home")
+    context = Server(tmp_path / "home")
     context.up()
     try:
         s3 = context.client("s3")

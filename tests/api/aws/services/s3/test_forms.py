@@ -14,7 +14,8 @@ from lowcloud.api.aws.auth.signature import signing_key
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.services.s3.multipart_form import read_upload
 from tests.api.aws.services.s3.conftest import refused
-from tests.conftest import ROOT_SECRET, Server
+from tests.support.endpoint import ROOT_SECRET
+from tests.support.server import Server
 
 HTTP = urllib3.PoolManager(retries=False)
 FILE = ("photo.jpg", b"the file's bytes")

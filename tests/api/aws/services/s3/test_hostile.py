@@ -13,7 +13,9 @@ from botocore.credentials import Credentials
 
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.core.context import Context
-from tests.conftest import ROOT_KEY, ROOT_SECRET, Server, serving
+from tests.support.endpoint import ROOT_KEY, ROOT_SECRET
+from tests.support.gateways import serving
+from tests.support.server import Server
 
 REQUESTS = 10_000
 TEXTS = [

@@ -16,7 +16,8 @@ from lowcloud.api.aws.protocol.formats.rest import payload_member
 from lowcloud.api.aws.protocol.formats.xml import escape
 from lowcloud.api.aws.protocol.service_models import load_service
 from lowcloud.api.aws.services import OPERATIONS
-from tests.conftest import Server, serving
+from tests.support.gateways import serving
+from tests.support.server import Server
 from tests.support.wire_client import sign
 
 DOCUMENTS, POLICIES, FORMS = 2000, 400, 400

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tests.api.aws.services.s3.conftest import refused
-from tests.conftest import Server
+from tests.support.server import Server
 from tests.support.wire_client import Reply, exchange, send
 
 PAGE = "https://www.example.com"

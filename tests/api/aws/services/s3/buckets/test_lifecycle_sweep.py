@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 BUCKET = "shelf"
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
-    made = RunningCloud(tmp_path / "home")
+def cloud(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "home")
     made.cli("up", "--detach", "--port", "0", LOWCLOUD_DAY_SECONDS="0.5")
     yield made
     made.down()
@@ -27,7 +28,7 @@ def rule(name: str, **said: Any) -> dict[str, Any]:
     return {"ID": name, "Status": "Enabled", "Filter": {"Prefix": ""}, **said}
 
 
-def test_a_server_removes_what_a_bucket_s_rules_say_is_over(cloud: RunningCloud) -> None:
+def test_a_server_removes_what_a_bucket_s_rules_say_is_over(cloud: Server) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     for key, size in (("tmp/small", 10), ("tmp/large", 200_000), ("keep", 10)):
@@ -48,7 +49,7 @@ def test_a_server_removes_what_a_bucket_s_rules_say_is_over(cloud: RunningCloud)
     assert "nothing found wrong" in cloud.cli("check").stdout
 
 
-def test_versions_fade_away_one_kind_after_the_other(cloud: RunningCloud) -> None:
+def test_versions_fade_away_one_kind_after_the_other(cloud: Server) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})

@@ -6,7 +6,7 @@ from zlib import crc32
 
 import pytest
 
-from tests.conftest import Server
+from tests.support.server import Server
 from tests.support.wire_client import Reply, send
 
 DOCUMENT = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"

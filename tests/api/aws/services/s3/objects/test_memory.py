@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lowcloud.home import server_process as servers
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 MIB = 1024**2
 SIZE = 300 * MIB
@@ -19,7 +19,7 @@ def test_300_megabytes_stream_through_constant_memory(tmp_path: Path) -> None:
     with file.open("wb") as large:
         large.write(os.urandom(MIB))
         large.truncate(SIZE)
-    cloud = RunningCloud(tmp_path / "home")
+    cloud = Server(tmp_path / "home")
     cloud.up()
     try:
         s3 = cloud.client("s3")
@@ -36,7 +36,7 @@ def test_300_megabytes_stream_through_constant_memory(tmp_path: Path) -> None:
         cloud.down()
 
 
-def peak_memory(cloud: RunningCloud) -> int:
+def peak_memory(cloud: Server) -> int:
     running = servers.find_running(cloud.home)
     assert running is not None
     status = Path(f"/proc/{running.pid}/status").read_text()

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.conftest import ACCOUNT, Server
+from tests.support.endpoint import ACCOUNT
+from tests.support.server import Server
 
 ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:"
 

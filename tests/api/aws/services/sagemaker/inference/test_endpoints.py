@@ -12,21 +12,23 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.patients import BUCKET, IMAGE, ROWS, configure, invoke, request, with_training_data
-from tests.support.running import RunningCloud, csv_of, wait_for
+from tests.support.server import Server
+from tests.support.tables import csv_of
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
-def cloud(running_cloud: RunningCloud) -> RunningCloud:
-    return with_training_data(running_cloud)
+def cloud(server: Server) -> Server:
+    return with_training_data(server)
 
 
 @pytest.fixture(scope="module")
-def sagemaker(cloud: RunningCloud) -> Any:
+def sagemaker(cloud: Server) -> Any:
     return cloud.client("sagemaker")
 
 
 @pytest.fixture(scope="module")
-def model(cloud: RunningCloud, sagemaker: Any) -> str:
+def model(cloud: Server, sagemaker: Any) -> str:
     asked = {**request(cloud), "TrainingJobName": f"for-endpoints-{os.getpid()}"}
     sagemaker.create_training_job(**asked)
     done = lambda: sagemaker.describe_training_job(TrainingJobName=asked["TrainingJobName"])  # noqa: E731
@@ -155,7 +157,7 @@ def test_what_cannot_be_served_is_refused(sagemaker, model, changes):
         configure(sagemaker, "refused", model, **changes)
 
 
-def _replica_pids(cloud: RunningCloud) -> list[int]:
+def _replica_pids(cloud: Server) -> list[int]:
     """The processes whose folder lies in this home's endpoint work."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):

@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 
 from lowcloud.engine.work import LOG_BYTES
 from tests.api.aws.services.test_lowcloud import BUCKET, at_end, create, put_source
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 IMAGE = "sagemaker-base-python-310"  # a framework without libraries: nothing is built
 
@@ -25,12 +26,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there
 
 
 @pytest.fixture(scope="module")
-def cloud(running_cloud: RunningCloud) -> Iterator[RunningCloud]:
-    s3 = running_cloud.client("s3")
+def cloud(server: Server) -> Iterator[Server]:
+    s3 = server.client("s3")
     if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
         s3.create_bucket(Bucket=BUCKET)
-    yield running_cloud
-    wait_for(lambda: not what_is_left(running_cloud.home))
+    yield server
+    wait_for(lambda: not what_is_left(server.home))
 
 
 def what_is_left(home: Path) -> list[str]:
@@ -46,7 +47,7 @@ def what_is_left(home: Path) -> list[str]:
     return works + opened
 
 
-def run(cloud: RunningCloud, script: str, hyperparameters: dict[str, str] | None = None, **changes: Any) -> Any:
+def run(cloud: Server, script: str, hyperparameters: dict[str, str] | None = None, **changes: Any) -> Any:
     """The description of a job at its end."""
     source = put_source(cloud, script)
     if hyperparameters:
@@ -55,20 +56,20 @@ def run(cloud: RunningCloud, script: str, hyperparameters: dict[str, str] | None
     return at_end(cloud, create(cloud, IMAGE, source, **changes))
 
 
-def failure(cloud: RunningCloud, script: str, **changes: Any) -> str:
+def failure(cloud: Server, script: str, **changes: Any) -> str:
     described = run(cloud, script, **changes)
     assert described["TrainingJobStatus"] == "Failed"
     return str(described["FailureReason"])
 
 
-def log(cloud: RunningCloud, name: str) -> str:
+def log(cloud: Server, name: str) -> str:
     """All that a job has printed."""
     pages = cloud.client("logs").get_paginator("filter_log_events")
     found = pages.paginate(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{name}/")
     return "\n".join(event["message"] for page in found for event in page["events"])
 
 
-def members(cloud: RunningCloud, described: dict[str, Any]) -> dict[str, tarfile.TarInfo]:
+def members(cloud: Server, described: dict[str, Any]) -> dict[str, tarfile.TarInfo]:
     key = described["ModelArtifacts"]["S3ModelArtifacts"].split("/", 3)[3]
     body = cloud.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(body)) as archive:
@@ -257,7 +258,7 @@ CALLER = """
 
 @pytest.mark.parametrize("is_isolated", [False, True])
 def test_a_script_reaches_the_gateway_unless_its_network_is_isolated(cloud, is_isolated):
-    gateway = cloud.endpoint.removeprefix("http://").rstrip("/")
+    gateway = cloud.url.removeprefix("http://").rstrip("/")
     described = run(cloud, CALLER, hyperparameters={"gateway": gateway}, EnableNetworkIsolation=is_isolated)
     printed = log(cloud, described["TrainingJobName"])
     assert ("reached" in printed.splitlines()[-2]) is not is_isolated, printed
@@ -266,7 +267,7 @@ def test_a_script_reaches_the_gateway_unless_its_network_is_isolated(cloud, is_i
 def test_the_gateway_still_answers_and_other_jobs_run(cloud):
     assert run(cloud, "print(1)")["TrainingJobStatus"] == "Completed"
     with (
-        socket.create_connection(cloud.endpoint.removeprefix("http://").rstrip("/").split(":")),
+        socket.create_connection(cloud.url.removeprefix("http://").rstrip("/").split(":")),
         pytest.raises(ClientError, match="not found"),
     ):
         cloud.client("sagemaker").describe_training_job(TrainingJobName="nobody")

@@ -21,7 +21,8 @@ from tests.api.aws.services.sagemaker.jobs.test_hostile_programs import log, wha
 from tests.api.aws.services.test_lowcloud import BUCKET, NUMBERS, at_end, create
 from tests.crash.test_mixed_jobs import packed as packed_files
 from tests.crash.test_mixed_jobs import wheel
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 IMAGE = "sagemaker-base-python-310"
 SERVER_ROOMS = ("aws", "core", "engine", "store")
@@ -29,12 +30,12 @@ UNPICKLERS = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "m
 
 
 @pytest.fixture(scope="module")
-def cloud(running_cloud: RunningCloud) -> Iterator[RunningCloud]:
-    s3 = running_cloud.client("s3")
+def cloud(server: Server) -> Iterator[Server]:
+    s3 = server.client("s3")
     if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
         s3.create_bucket(Bucket=BUCKET)
-    yield running_cloud
-    wait_for(lambda: not what_is_left(running_cloud.home))
+    yield server
+    wait_for(lambda: not what_is_left(server.home))
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0) -> tarfile.TarInfo:
@@ -54,13 +55,13 @@ def packed(*members: tarfile.TarInfo, **files: str) -> bytes:
     return content.getvalue()
 
 
-def failure(cloud: RunningCloud, source: bytes, program: str = "train.py", **changes: Any) -> str:
+def failure(cloud: Server, source: bytes, program: str = "train.py", **changes: Any) -> str:
     described = run(cloud, source, program, **changes)
     assert described["TrainingJobStatus"] == "Failed"
     return str(described["FailureReason"])
 
 
-def run(cloud: RunningCloud, source: bytes, program: str = "train.py", **changes: Any) -> Any:
+def run(cloud: Server, source: bytes, program: str = "train.py", **changes: Any) -> Any:
     key = f"source-{next(NUMBERS)}/sourcedir.tar.gz"
     cloud.client("s3").put_object(Bucket=BUCKET, Key=key, Body=source)
     script = {

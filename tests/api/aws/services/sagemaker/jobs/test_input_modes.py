@@ -8,31 +8,31 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.patients import BUCKET, IMAGE, ROWS, request, run, with_training_data
-from tests.support.recordio import encode_table
-from tests.support.running import RunningCloud, csv_of
+from tests.support.server import Server
+from tests.support.tables import csv_of, encode_table
 
 HALF = len(ROWS) // 2
 HYPERPARAMETERS = {"feature_dim": "10", "predictor_type": "binary_classifier", "epochs": "15"}
 
 
 @pytest.fixture(scope="module")
-def cloud(running_cloud: RunningCloud) -> RunningCloud:
-    with_training_data(running_cloud)
-    s3 = running_cloud.client("s3")
+def cloud(server: Server) -> Server:
+    with_training_data(server)
+    s3 = server.client("s3")
     for number, rows in enumerate((ROWS[:HALF], ROWS[HALF:])):
         x, y = rows[:, 1:].astype(np.float32), rows[:, 0].astype(np.float32)
         for kind, body in (("csv", csv_of(rows)), ("recordio", encode_table(x, y))):
             s3.put_object(Bucket=BUCKET, Key=f"modes/{kind}/{number}", Body=body)
             s3.put_object(Bucket=BUCKET, Key=f"modes/{kind}.gz/{number}", Body=gzip.compress(body))
-    return running_cloud
+    return server
 
 
 @pytest.fixture(scope="module")
-def sagemaker(cloud: RunningCloud) -> Any:
+def sagemaker(cloud: Server) -> Any:
     return cloud.client("sagemaker")
 
 
-def trained(cloud: RunningCloud, sagemaker: Any, mode: str, kind: str, **changes: Any) -> dict[str, Any]:
+def trained(cloud: Server, sagemaker: Any, mode: str, kind: str, **changes: Any) -> dict[str, Any]:
     """The job at its end, by name of its metrics."""
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/modes/{kind}/"}
     content_type = "text/csv" if kind.startswith("csv") else "application/x-recordio-protobuf"

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 BUCKET = "programs"
 IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
@@ -22,20 +23,20 @@ def raw_rows(count: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def cloud(running_cloud: RunningCloud) -> RunningCloud:
-    s3 = running_cloud.client("s3")
+def cloud(server: Server) -> Server:
+    s3 = server.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_object(Bucket=BUCKET, Key="raw/people.csv", Body=raw_rows(600))
-    return running_cloud
+    return server
 
 
 @pytest.fixture(scope="module")
-def sagemaker(cloud: RunningCloud) -> Any:
+def sagemaker(cloud: Server) -> Any:
     return cloud.client("sagemaker")
 
 
 def process(
-    cloud: RunningCloud,
+    cloud: Server,
     name: str,
     image: str,
     arguments: list[str],
@@ -77,7 +78,7 @@ def process(
     return described
 
 
-def test_raw_rows_are_prepared_learned_from_served_and_judged(cloud: RunningCloud, sagemaker: Any) -> None:
+def test_raw_rows_are_prepared_learned_from_served_and_judged(cloud: Server, sagemaker: Any) -> None:
     parts = ["train", "validation", "test", "transform", "report"]
     ended = process(
         cloud, "prepare", "lowcloud/preprocess", ["--target", "left"], {"input": f"s3://{BUCKET}/raw/"}, parts
@@ -146,14 +147,14 @@ def test_raw_rows_are_prepared_learned_from_served_and_judged(cloud: RunningClou
     assert metrics["auc"]["value"] > 0.9
 
 
-def test_arguments_are_checked_when_the_job_is_asked_for(cloud: RunningCloud) -> None:
+def test_arguments_are_checked_when_the_job_is_asked_for(cloud: Server) -> None:
     with pytest.raises(ClientError, match="preprocess runs on one instance; 2 were asked for"):
         process(cloud, "two", "preprocess", ["--seed=1"], {"input": f"s3://{BUCKET}/raw/"}, ["train"], instances=2)
     with pytest.raises(ClientError, match="Argument 'seeds' is not one of this program"):
         process(cloud, "wrong", "preprocess", ["--seeds", "1"], {"input": f"s3://{BUCKET}/raw/"}, ["train"])
 
 
-def test_a_job_that_cannot_go_on_says_why(cloud: RunningCloud) -> None:
+def test_a_job_that_cannot_go_on_says_why(cloud: Server) -> None:
     ended = process(cloud, "lost", "preprocess", ["--target", "lefty"], {"input": f"s3://{BUCKET}/raw/"}, ["train"])
     assert ended["ProcessingJobStatus"] == "Failed"
     assert "there is no column 'lefty'. Did you mean 'left'?" in ended["FailureReason"]

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 BUCKET = "queue-tests"
 NUMBERS = iter(range(1000))
@@ -14,19 +15,19 @@ QUICK, LONG = "queue-quick", "queue-long"
 
 
 @pytest.fixture(scope="module")
-def cloud(running_cloud: RunningCloud) -> RunningCloud:
-    running_cloud.client("s3").create_bucket(Bucket=BUCKET)
-    running_cloud.cli("image", "add", QUICK, "--command", "true")
-    running_cloud.cli("image", "add", LONG, "--command", "sleep 60")
-    return running_cloud
+def cloud(server: Server) -> Server:
+    server.client("s3").create_bucket(Bucket=BUCKET)
+    server.cli("image", "add", QUICK, "--command", "true")
+    server.cli("image", "add", LONG, "--command", "sleep 60")
+    return server
 
 
 @pytest.fixture(scope="module")
-def sagemaker(cloud: RunningCloud) -> Any:
+def sagemaker(cloud: Server) -> Any:
     return cloud.client("sagemaker")
 
 
-def create(cloud: RunningCloud, image: str, priority: int = 0, **changes: Any) -> str:
+def create(cloud: Server, image: str, priority: int = 0, **changes: Any) -> str:
     """The name of a new job that needs the whole machine."""
     name = f"queued-{next(NUMBERS)}"
     asked = {

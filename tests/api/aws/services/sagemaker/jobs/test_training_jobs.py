@@ -13,16 +13,18 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.patients import BUCKET, JOB_NUMBERS, ROWS, put, request, run, slow_job, status_of, with_training_data
-from tests.support.running import RunningCloud, csv_of, wait_for
+from tests.support.server import Server
+from tests.support.tables import csv_of
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
-def cloud(running_cloud: RunningCloud) -> RunningCloud:
-    return with_training_data(running_cloud)
+def cloud(server: Server) -> Server:
+    return with_training_data(server)
 
 
 @pytest.fixture(scope="module")
-def sagemaker(cloud: RunningCloud) -> Any:
+def sagemaker(cloud: Server) -> Any:
     return cloud.client("sagemaker")
 
 
@@ -105,7 +107,7 @@ def test_jobs_are_listed_in_pages_by_any_order(cloud, sagemaker):
         ({"HyperParameters": {"feature_dim": "10", "predictor_type": "tree"}}, "predictor_type"),
         ({"HyperParameters": {"predictor_type": "regressor", "learning_rate": "-1"}}, "learning_rate"),
         ({"HyperParameters": {"predictor_type": "regressor", "colour": "blue"}}, "colour"),
-        ({"RoleArn": "arn:aws:iam::123456789012:role/Somebody"}, "another account"),
+        ({"RoleArn": "arn:aws:iam::999999999999:role/Somebody"}, "another account"),
         ({"AlgorithmSpecification": {"TrainingImage": "unheard-of:1", "TrainingInputMode": "File"}}, "unheard-of"),
         (
             {"MlflowConfig": {"MlflowResourceArn": "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/a"}},
@@ -285,5 +287,5 @@ def test_object_keys_that_climb_are_refused_with_the_key(cloud, sagemaker):
 def test_boto3_reads_the_same_answers(cloud):
     keys = cloud.client("sts").get_session_token()["Credentials"]
     session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], "us-east-1")
-    listed = session.client("sagemaker", endpoint_url=cloud.endpoint).list_training_jobs()
+    listed = session.client("sagemaker", endpoint_url=cloud.url).list_training_jobs()
     assert json.dumps(listed["TrainingJobSummaries"], default=str)

@@ -6,23 +6,24 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.patients import BUCKET, IMAGE, run, with_training_data
-from tests.support.running import RunningCloud, wait_for
+from tests.support.server import Server
+from tests.support.waiting import wait_for
 
 DATA = f"s3://{BUCKET}/good"
 
 
 @pytest.fixture(scope="module")
-def cloud(running_cloud: RunningCloud) -> RunningCloud:
-    return with_training_data(running_cloud)
+def cloud(server: Server) -> Server:
+    return with_training_data(server)
 
 
 @pytest.fixture(scope="module")
-def sagemaker(cloud: RunningCloud) -> Any:
+def sagemaker(cloud: Server) -> Any:
     return cloud.client("sagemaker")
 
 
 @pytest.fixture(scope="module")
-def job(cloud: RunningCloud, sagemaker: Any) -> dict[str, Any]:
+def job(cloud: Server, sagemaker: Any) -> dict[str, Any]:
     """A completed training job in a trial of an experiment."""
     sagemaker.create_experiment(ExperimentName="origins")
     sagemaker.create_trial(TrialName="origins-1", ExperimentName="origins")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.api.aws.services.sagemaker.experiments.test_experiments import ARN, make, refusal
-from tests.conftest import Server
+from tests.support.server import Server
 
 COMPONENTS = 7
 

@@ -1,0 +1,107 @@
+"""Local engines on folders of a test, and what their works did."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lowcloud.engine.local import isolation
+from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.local.replica import read_record
+from lowcloud.engine.work import Engine, LogLine, Phase, ReplicaStatus
+from tests.support.waiting import wait_for
+
+IS_LINUX_ROOT = sys.platform == "linux" and os.geteuid() == 0
+LEVELS = {
+    "own-user": isolation.OWN_USER,
+    "namespaces": isolation.NAMESPACES,
+    "landlock": isolation.LANDLOCK,
+    "process": isolation.PROCESS,
+}
+STRONGEST = "strongest"  # of what the machine allows
+MODES = (STRONGEST, "namespaces", "landlock", "process") if sys.platform == "linux" else ("process",)
+HOME = Path("home")
+ROOT = HOME / "work"  # of an engine, in the folder of its test
+
+MakeEngine = Callable[..., LocalEngine]
+
+
+def no_input(_source: str, _start: int = 0, _end: int | None = None, /) -> Iterator[bytes]:
+    """Fetch nothing, for works without inputs."""
+    return iter(())
+
+
+class Engines:
+    """Makes engines, and removes their works when the test ends."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch):
+        self._folder = folder
+        self._monkeypatch = monkeypatch
+        self._made: list[tuple[LocalEngine, Path]] = []
+
+    def make(
+        self, fetch: Callable[..., Iterator[bytes]] = no_input, root: Path = ROOT, mode: str = STRONGEST, **choices: Any
+    ) -> LocalEngine:
+        """Return an engine on `root`, which may be relative to the test's folder.
+
+        It isolates as `mode` says; the test is skipped where the machine does not allow that.
+        """
+        level = LEVELS.get(mode)
+        if level is not None:
+            self._monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
+        engine = LocalEngine(self._folder / root, fetch, **choices)
+        self._made.append((engine, self._folder / root))
+        if level is not None and engine.isolation() != level.sentence:
+            pytest.skip(f"this machine does not allow the isolation level {mode!r}")
+        return engine
+
+    def close(self) -> None:
+        """Remove all works, which ends their programs, and close the engines."""
+        for engine, root in self._made:
+            for work_id in _works(root):
+                engine.remove(work_id)
+            engine.close()
+
+
+def ended(engine: Engine, work_id: str = "w") -> tuple[ReplicaStatus, ...]:
+    """Wait until all replicas have ended, and return how."""
+    wait_for(lambda: all(status.phase in (Phase.EXITED, Phase.LOST) for status in engine.status(work_id)))
+    return engine.status(work_id)
+
+
+def log_lines(engine: Engine, work_id: str = "w", replica: int = 0) -> list[LogLine]:
+    """Return the log of a replica, all pages of it."""
+    found: list[LogLine] = []
+    offset = 0
+    while (page := engine.logs(work_id, replica, offset)).lines:
+        found += page.lines
+        offset = page.next_offset
+    return found
+
+
+def output(engine: Engine, work_id: str = "w", replica: int = 0) -> list[str]:
+    """Return the lines that a replica has printed."""
+    return [line.text for line in log_lines(engine, work_id, replica)]
+
+
+def processes(words: str) -> list[int]:
+    """Return the ids of living processes whose command line contains these words."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+            is_zombie = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words.encode() in command and not is_zombie:
+            found.append(int(folder.name))
+    return found
+
+
+def _works(root: Path) -> Iterator[str]:
+    for path in root.glob("[!.]*/work.json"):
+        record = read_record(path)
+        yield record["id"] if record else path.parent.name.partition("-")[2]  # the record of a work may be torn
