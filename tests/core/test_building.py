@@ -117,7 +117,7 @@ def test_one_that_looks_while_another_lets_go_starts_the_builder_again(context, 
 def name_the_key(context: Context) -> None:
     """An endpoint that waits for it."""
     models.create(context, Model("model", 0.0, "linear-learner:1", "role"))
-    endpoints.configure(context, Configuration("one", 0.0, (Variant("all", "model", "ml.m4.xlarge"),)))
+    endpoints.create_configuration(context, Configuration("one", 0.0, (Variant("all", "model", "ml.m4.xlarge"),)))
     endpoints.create(context, "one", "one")
     progress = {"variants": [], "models": {}, "failure": None, "environments": {"model": KEY}}
     with context.database.transaction() as connection:

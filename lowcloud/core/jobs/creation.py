@@ -11,7 +11,7 @@ from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.jobs import tracking
-from lowcloud.core.jobs.jobs import TRAINING, JobKind, Output, Progress, Specification, State, subject, waits_until
+from lowcloud.core.jobs.jobs import TRAINING, JobKind, Output, Progress, Specification, State, waits_until
 from lowcloud.core.programs import images
 from lowcloud.core.scheduling import admission, capacity, warm_pools
 from lowcloud.core.staging import channels
@@ -45,7 +45,7 @@ def create(
         tracking.begin(connection, kind, name, specification, now)
         admission.admit(context, connection)
 
-    resources.add(context, kind.table, kind.noun, subject(kind, name), row, labels, begun, also)
+    resources.create(context, kind, row, labels, begun, also)
 
 
 def _check(context: Context, kind: JobKind, asked: Specification) -> None:

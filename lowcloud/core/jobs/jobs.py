@@ -7,13 +7,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, Table, select, update
+from sqlalchemy import Row, select, update
 
 from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
+from lowcloud.core.resource_kind import ResourceKind
+from lowcloud.core.resources import Page, Query
 from lowcloud.core.scheduling import admission
 from lowcloud.core.staging import channels
 from lowcloud.core.staging.channels import Channel
@@ -25,18 +28,17 @@ from lowcloud.store.db import tables
 SESSION = "SageMaker"  # of the role that a job's program acts as
 
 
-@dataclass(frozen=True, eq=False)
-class JobKind:
-    """One kind of job: what it is called, and where its records and its logs are kept."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class JobKind(ResourceKind):
+    """One kind of job."""
 
-    noun: str
-    prefix: str  # of subjects, which events and tags are filed under
-    table: Table
     log_group: str
 
 
-TRAINING = JobKind("training job", "training-job", tables.training_jobs, "/aws/sagemaker/TrainingJobs")
-PROCESSING = JobKind("processing job", "processing-job", tables.processing_jobs, "/aws/sagemaker/ProcessingJobs")
+TRAINING = JobKind("training job", "training-job", tables.training_jobs, log_group="/aws/sagemaker/TrainingJobs")
+PROCESSING = JobKind(
+    "processing job", "processing-job", tables.processing_jobs, log_group="/aws/sagemaker/ProcessingJobs"
+)
 
 
 class State(StrEnum):
@@ -158,7 +160,7 @@ class Job:
 
 def subject(kind: JobKind, name: str) -> str:
     """What events and tags of a job are filed under."""
-    return f"{kind.prefix}/{name}"
+    return kind.subject(name)
 
 
 def waits_until(specification: Specification, created_at: float, attempt: int = 1) -> float | None:
@@ -169,7 +171,12 @@ def waits_until(specification: Specification, created_at: float, attempt: int = 
 
 def find(context: Context, kind: JobKind, name: str) -> Job:
     """The job of this name. Raises NotFoundError."""
-    return from_row(kind, resources.find(context, kind.table, kind.noun, name))
+    return from_row(kind, resources.find(context, kind, name))
+
+
+def list_page(context: Context, query: Query, kind: JobKind) -> Page[Job]:
+    """Return a page of jobs of one kind. Raises InvalidPageTokenError."""
+    return resources.list_page(context, kind, query, partial(from_row, kind))
 
 
 def history(context: Context, job: Job) -> list[events.Event]:

@@ -15,12 +15,13 @@ from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.jobs.jobs import PROCESSING, TRAINING, JobKind, Specification
+from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.staging import inputs
 from lowcloud.engine.work import Input
 from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.store.db.tables import images
 
-KIND = "image"
+IMAGE = ResourceKind("image", "image", images, has_tags=False)
 PROGRAM, SOURCE = "sagemaker_program", "sagemaker_submit_directory"  # hyperparameters, JSON texts
 
 
@@ -75,7 +76,7 @@ def taught(context: Context) -> list[Image]:
 
 def forget(context: Context, name: str) -> None:
     """Raises NotFound."""
-    resources.remove(context, images, KIND, f"image/{name}", name)
+    resources.remove(context, IMAGE, name)
 
 
 def program_of(context: Context, kind: JobKind, asked: Specification) -> ResolvedProgram:

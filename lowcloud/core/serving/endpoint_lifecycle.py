@@ -222,8 +222,8 @@ def _progress(endpoint: Endpoint) -> dict[str, Any]:
 
 def _remove(claim: LeasedRecord, endpoint: Endpoint) -> None:
     def forget(connection: Connection) -> None:
-        tags.forget(connection, endpoint.subject)
-        events.forget(connection, endpoint.subject)
+        tags.delete_all(connection, endpoint.subject)
+        events.delete_all(connection, endpoint.subject)
 
     _remove_work(claim.context, endpoint)
     claim.remove(forget)

@@ -5,22 +5,24 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row
 
 from lowcloud.core import events, resources
 from lowcloud.core.context import Context
-from lowcloud.core.errors import InvalidError, NotFoundError
+from lowcloud.core.errors import InvalidError
+from lowcloud.core.resource_kind import ResourceKind
+from lowcloud.core.resources import Page, Query
 from lowcloud.core.serving import models
 from lowcloud.core.serving.models import Model
 from lowcloud.core.tracking import provenance
 from lowcloud.store.db.tables import endpoint_configurations, endpoints
 
-KIND = "endpoint"
-CONFIGURATION_KIND = "endpoint configuration"
+ENDPOINT = ResourceKind("endpoint", "endpoint", endpoints)
+CONFIGURATION = ResourceKind("endpoint configuration", "endpoint-config", endpoint_configurations)
 
 
 class EndpointState(StrEnum):
-    """Where an endpoint stands."""
+    """The states of an endpoint."""
 
     CREATING = "creating"
     IN_SERVICE = "in service"
@@ -41,7 +43,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What an endpoint is made from."""
+    """What an endpoint is created from."""
 
     name: str
     created_at: float
@@ -51,7 +53,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint as it stands. It holds its models as they were when it was made."""
+    """The current state of an endpoint, and its models as they were when it was created."""
 
     name: str
     state: EndpointState
@@ -68,50 +70,47 @@ class Endpoint:
 
     @property
     def subject(self) -> str:
-        return subject(self.name)
+        return ENDPOINT.subject(self.name)
 
     def work_ids(self) -> dict[str, list[str]]:
-        """The work of each replica, by variant."""
-        born = int(self.created_at * 1000)  # a name may be used again; its work is then another
+        """Return the id of each replica's work, by variant."""
+        created_ms = int(self.created_at * 1000)  # a name may be used again, for other work
         return {
             variant.name: [
-                f"{self.subject}/{born}/{variant.name}/{replica}" for replica in range(variant.instance_count)
+                f"{self.subject}/{created_ms}/{variant.name}/{replica}" for replica in range(variant.instance_count)
             ]
             for variant in self.variants
         }
 
 
-def subject(name: str) -> str:
-    """What events and tags of an endpoint are filed under."""
-    return f"endpoint/{name}"
-
-
-def configuration_subject(name: str) -> str:
-    """What tags of an endpoint configuration are filed under."""
-    return f"endpoint-config/{name}"
-
-
-def configure(context: Context, configuration: Configuration, labels: Mapping[str, str] | None = None) -> None:
-    """Keep a configuration. Raises AlreadyExists, and NotFoundError for a model it names."""
+def create_configuration(
+    context: Context, configuration: Configuration, labels: Mapping[str, str] | None = None
+) -> None:
+    """Create a configuration. Raises AlreadyExistsError, and NotFoundError for a model that it names."""
     for variant in configuration.variants:
         models.find(context, variant.model)
-    name = configuration.name
-    row = {"name": name, "created_at": configuration.created_at, "specification": asdict(configuration)}
-    resources.add(context, endpoint_configurations, CONFIGURATION_KIND, configuration_subject(name), row, labels)
+    specification = asdict(configuration)
+    row = {"name": configuration.name, "created_at": configuration.created_at, "specification": specification}
+    resources.create(context, CONFIGURATION, row, labels)
 
 
 def find_configuration(context: Context, name: str) -> Configuration:
-    """The configuration of this name. Raises NotFoundError."""
-    return configuration_from_row(resources.find(context, endpoint_configurations, CONFIGURATION_KIND, name))
+    """Return the configuration of this name. Raises NotFoundError."""
+    return configuration_from_row(resources.find(context, CONFIGURATION, name))
+
+
+def list_configurations(context: Context, query: Query) -> Page[Configuration]:
+    """Return a page of configurations. Raises InvalidPageTokenError."""
+    return resources.list_page(context, CONFIGURATION, query, configuration_from_row)
 
 
 def remove_configuration(context: Context, name: str) -> None:
-    """Forget a configuration; endpoints made from it stay. Raises NotFoundError."""
-    resources.remove(context, endpoint_configurations, CONFIGURATION_KIND, configuration_subject(name), name)
+    """Delete a configuration; endpoints created from it remain. Raises NotFoundError."""
+    resources.remove(context, CONFIGURATION, name)
 
 
 def create(context: Context, name: str, configuration_name: str, labels: Mapping[str, str] | None = None) -> None:
-    """Ask for an endpoint. Raises AlreadyExists, and NotFoundError for the configuration or a model of it."""
+    """Request an endpoint. Raises AlreadyExistsError, and NotFoundError for the configuration or a model of it."""
     configuration = find_configuration(context, configuration_name)
     served = {variant.model: asdict(models.find(context, variant.model)) for variant in configuration.variants}
     now = context.now()
@@ -128,38 +127,40 @@ def create(context: Context, name: str, configuration_name: str, labels: Mapping
         },
         "due_at": now,
     }
-    begun = events.Event(now, EndpointState.CREATING, "Creating the endpoint")
+    event = events.Event(now, EndpointState.CREATING, "Creating the endpoint")
 
     def track(connection: Connection) -> None:
-        provenance.endpoint(connection, name, served, now)
+        provenance.record_endpoint(connection, name, served, now)
 
-    resources.add(context, endpoints, KIND, subject(name), row, labels, begun, track)
+    resources.create(context, ENDPOINT, row, labels, event, track)
 
 
 def find(context: Context, name: str) -> Endpoint:
-    """The endpoint of this name. Raises NotFoundError."""
-    return from_row(resources.find(context, endpoints, KIND, name))
+    """Return the endpoint of this name. Raises NotFoundError."""
+    return from_row(resources.find(context, ENDPOINT, name))
+
+
+def list_page(context: Context, query: Query) -> Page[Endpoint]:
+    """Return a page of endpoints. Raises InvalidPageTokenError."""
+    return resources.list_page(context, ENDPOINT, query, from_row)
 
 
 def request_removal(context: Context, name: str) -> None:
-    """Wish the endpoint gone; from now on it answers nobody.
+    """Request that the endpoint be deleted; from now on it answers no request.
 
-    Raises NotFoundError, and InvalidError where it is going already.
+    Raises NotFoundError, and InvalidError if it is being deleted already.
     """
     with context.database.transaction() as connection:
-        row = connection.execute(select(endpoints).where(endpoints.c.name == name)).one_or_none()
-        if row is None:
-            raise NotFoundError(KIND, name)
-        if row.delete_requested:
+        if resources.require(connection, ENDPOINT, name).delete_requested:
             raise InvalidError(f"The endpoint {name!r} is being deleted.")
         now = context.now()
         values = {"delete_requested": True, "state": EndpointState.DELETING, "modified_at": now, "due_at": now}
-        connection.execute(update(endpoints).where(endpoints.c.name == name).values(**values))
+        resources.save(connection, ENDPOINT, name, values)
     context.bell.ring()
 
 
 def from_row(row: Row[Any]) -> Endpoint:
-    """The endpoint that a row of the table holds."""
+    """Return the endpoint in a row of the table."""
     return Endpoint(
         name=row.name,
         state=EndpointState(row.state),
@@ -177,6 +178,6 @@ def from_row(row: Row[Any]) -> Endpoint:
 
 
 def configuration_from_row(row: Row[Any]) -> Configuration:
-    """The configuration that a row of the table holds."""
-    kept = dict(row.specification)
-    return Configuration(**{**kept, "variants": tuple(Variant(**variant) for variant in kept["variants"])})
+    """Return the configuration in a row of the table."""
+    variants = tuple(Variant(**variant) for variant in row.specification["variants"])
+    return Configuration(**{**row.specification, "variants": variants})
