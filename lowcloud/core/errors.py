@@ -39,6 +39,10 @@ class ForbiddenError(CloudError):
     """The caller is not permitted to do this."""
 
 
+class DamagedObjectError(CloudError):
+    """The stored bytes of an object are missing, or are not those that were written."""
+
+
 class StorageUnavailableError(CloudError):
     """The disk or the database fails at the moment. Whether a write has happened is not known."""
 
