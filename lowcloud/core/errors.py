@@ -1,8 +1,8 @@
-"""What can go wrong in the cloud, in neutral words; each dialect translates."""
+"""Errors of the cloud, in neutral terms; each API dialect translates them."""
 
 
 class CloudError(Exception):
-    """Any refusal of the cloud. The message is a sentence for the user."""
+    """Any request that the cloud refuses or cannot carry out. The message is a sentence for the user."""
 
 
 class NotFoundError(CloudError):
@@ -27,17 +27,25 @@ class InvalidError(CloudError):
     """The request contradicts itself or the state of what it names."""
 
 
+class InvalidPageTokenError(InvalidError):
+    """The token of a list request was not returned by the request before it."""
+
+
 class InUseError(CloudError):
-    """What should change or go is needed by something else."""
+    """What should be changed or deleted is used by another resource."""
 
 
 class ForbiddenError(CloudError):
-    """The caller has no right to this."""
+    """The caller is not permitted to do this."""
+
+
+class DamagedObjectError(CloudError):
+    """The stored bytes of an object are missing, or are not those that were written."""
 
 
 class StorageUnavailableError(CloudError):
-    """The disk or the database does not do its work now. Whether a write has happened is not known."""
+    """The disk or the database fails at the moment. Whether a write has happened is not known."""
 
 
 class StorageFullError(StorageUnavailableError):
-    """The disk cannot take what was sent; nothing of it was acknowledged."""
+    """The disk is full; nothing of the request was stored."""

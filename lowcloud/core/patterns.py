@@ -1,19 +1,22 @@
-"""Patterns in which * stands for any text and ? for any one character."""
+"""Wildcard patterns, in which * matches any text and ? any one character."""
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether the whole text is of the pattern, in time that grows with the product of their lengths at worst."""
-    at, here = 0, 0
-    star, resumed_at = -1, 0  # the last *, and how far it reached
-    while at < len(text):
-        if here < len(pattern) and pattern[here] == "*":
-            star, resumed_at = here, at
-            here += 1
-        elif here < len(pattern) and pattern[here] in ("?", text[at]):
-            at, here = at + 1, here + 1
+    """Whether the complete text matches the pattern.
+
+    Takes time proportional to the product of their lengths at worst.
+    """
+    position, index = 0, 0  # in the text, in the pattern
+    star, resume = -1, 0  # the last * of the pattern, and how far its match extends
+    while position < len(text):
+        if index < len(pattern) and pattern[index] == "*":
+            star, resume = index, position
+            index += 1
+        elif index < len(pattern) and pattern[index] in ("?", text[position]):
+            position, index = position + 1, index + 1
         elif star >= 0:
-            resumed_at += 1
-            at, here = resumed_at, star + 1
+            resume += 1
+            position, index = resume, star + 1
         else:
             return False
-    return all(letter == "*" for letter in pattern[here:])
+    return all(character == "*" for character in pattern[index:])

@@ -4,24 +4,33 @@ A subject declares its kinds as constants; `core/kinds.py` registers each once. 
 (reconciler, admission, environment garbage collection, tags, search) iterates `context.kinds`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import ColumnElement, Connection, Table, func, true
 
 if TYPE_CHECKING:
     from lowcloud.core.context import Context
     from lowcloud.core.control.reconciler import LeasedRecord
 
 
+EVERY_ROW = true()
+
+
 @dataclass(frozen=True, eq=False)
 class ResourceKind:
-    """One kind of resource. Its records are rows of `table`, each with a unique `name`."""
+    """One kind of resource. Its records are rows of `table`, each with a `name` that is unique within the kind."""
 
-    noun: str  # in messages: "training job"
-    prefix: str  # of subjects, under which events and tags are filed: "training-job"
+    noun: str  # in messages: "trial component"
+    prefix: str  # of subjects, under which tags, events and associations are stored: "experiment-trial-component"
     table: Table
+    ignores_case: bool = False  # names are unique, and found, regardless of case
+    has_tags: bool = True  # that users set
+    condition: ColumnElement[bool] = EVERY_ROW  # of the kind's rows, if several kinds share the table
+
+    # What the server does for the records of a kind. They are the hooks of kinds that have a life of their own.
+
     # One turn of the reconciler: the seconds until the next one, or None if the record was released or removed.
     # The table of such a kind has the columns of `tables.schema.lease`.
     advance: "Callable[[LeasedRecord], float | None] | None" = None
@@ -30,9 +39,25 @@ class ResourceKind:
     reserved_memory: "Callable[[Context, Connection], int] | None" = None  # bytes of the machine that jobs cannot use
     suspend: "Callable[[Context], None] | None" = None  # called when the last server of a store shuts down
 
+    @property
+    def fields(self) -> Collection[str]:
+        """The columns that records can be filtered and sorted by."""
+        return self.table.c.keys()
+
     def subject(self, name: str) -> str:
-        """What events and tags of a record are filed under."""
+        """The key of a record's tags, events and associations."""
         return f"{self.prefix}/{name}"
+
+    def is_named(self, name: str) -> ColumnElement[bool]:
+        """Whether a row is the record of this name."""
+        return self.is_one_of([name])
+
+    def is_one_of(self, names: Sequence[str]) -> ColumnElement[bool]:
+        """Whether a row is the record of one of these names."""
+        column: ColumnElement[str] = self.table.c.name
+        if self.ignores_case:
+            column, names = func.lower(column), [name.lower() for name in names]
+        return self.condition & (column == names[0] if len(names) == 1 else column.in_(names))
 
 
 # Advances a periodic task by one step. Takes its saved progress; returns the new progress and the seconds to the next

@@ -1,9 +1,10 @@
-"""Tags: key and value on any subject that has a name."""
+"""Tags: keys and values on the resources of any kind."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, select
 
+from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
 from lowcloud.store.db import upsert
 from lowcloud.store.db.tables import tags
@@ -11,33 +12,48 @@ from lowcloud.store.db.tables import tags
 TAGS_LIMIT = 50
 
 
+def add(context: Context, subject: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Set tags of a subject, e.g. "training-job/NAME", and return all it has then. Raises InvalidError past 50 tags."""
+    with context.database.transaction() as connection:
+        put(connection, subject, values)
+        return _read(connection, subject)
+
+
+def of(context: Context, subject: str) -> dict[str, str]:
+    """Return the tags of a subject, by key."""
+    with context.database.read() as connection:
+        return _read(connection, subject)
+
+
+def of_many(context: Context, subjects: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the tags of each of these subjects that has any."""
+    found: dict[str, dict[str, str]] = {}
+    statement = select(tags).where(tags.c.subject.in_(subjects)).order_by(tags.c.key)
+    with context.database.read() as connection:
+        for row in connection.execute(statement):
+            found.setdefault(row.subject, {})[row.key] = row.value
+    return found
+
+
+def remove(context: Context, subject: str, keys: Iterable[str]) -> None:
+    """Delete the tags of these keys; keys that the subject does not have are passed over."""
+    with context.database.transaction() as connection:
+        connection.execute(delete(tags).where(tags.c.subject == subject, tags.c.key.in_(list(keys))))
+
+
 def put(connection: Connection, subject: str, values: Mapping[str, str]) -> None:
-    """Set tags of a subject, e.g. "training-job/NAME". Raises Invalid past 50 tags."""
-    if len({**of(connection, subject), **values}) > TAGS_LIMIT:
+    """Set tags of a subject, within a transaction. Raises InvalidError past 50 tags."""
+    if len({**_read(connection, subject), **values}) > TAGS_LIMIT:
         raise InvalidError(f"A resource can have at most {TAGS_LIMIT} tags.")
     for key, value in values.items():
         upsert.put(connection, tags, {"subject": subject, "key": key, "value": value}, ["subject", "key"])
 
 
-def of(connection: Connection, subject: str) -> dict[str, str]:
-    """The tags of a subject, by key."""
+def delete_all(connection: Connection, subject: str) -> None:
+    """Delete all tags of a subject that is being deleted."""
+    connection.execute(delete(tags).where(tags.c.subject == subject))
+
+
+def _read(connection: Connection, subject: str) -> dict[str, str]:
     rows = connection.execute(select(tags).where(tags.c.subject == subject).order_by(tags.c.key))
     return {row.key: row.value for row in rows}
-
-
-def of_many(connection: Connection, subjects: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The tags of each of these subjects that has any."""
-    found: dict[str, dict[str, str]] = {}
-    for row in connection.execute(select(tags).where(tags.c.subject.in_(subjects)).order_by(tags.c.key)):
-        found.setdefault(row.subject, {})[row.key] = row.value
-    return found
-
-
-def remove(connection: Connection, subject: str, keys: Iterable[str]) -> None:
-    """Drop some tags of a subject."""
-    connection.execute(delete(tags).where(tags.c.subject == subject, tags.c.key.in_(list(keys))))
-
-
-def forget(connection: Connection, subject: str) -> None:
-    """Drop all tags of a subject that is gone."""
-    connection.execute(delete(tags).where(tags.c.subject == subject))

@@ -18,7 +18,7 @@ from lowcloud.store import backup
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.tables import SCHEMA_VERSION
 from tests.support import homes
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 PENDING = 3
 OLDEST = "0.1.0"
@@ -44,7 +44,7 @@ def kept(tmp_path: Path) -> homes.Kept:
 def test_a_home_of_an_earlier_version_works_as_before(tmp_path, request, version, kind):
     postgres = request.getfixturevalue("postgres") if kind == "postgresql" else None
     kept = homes.unpack(version, tmp_path, postgres)
-    cloud = RunningCloud(kept.home)
+    cloud = Server(kept.home)
     cloud.up(*(["--database", kept.database] if kept.database else []))
     try:
         assert homes.differences(kept.expected, homes.observe(cloud)) == []
@@ -58,7 +58,7 @@ def test_a_home_of_an_earlier_version_works_as_before(tmp_path, request, version
 
 
 def test_upgrade_says_what_it_would_do_and_does_it(kept):
-    cloud = RunningCloud(kept.home)
+    cloud = Server(kept.home)
     told = cloud.cli("upgrade", "--check", check=False)
     assert told.returncode == PENDING
     for part in ("schema version 5", f"needs schema version {SCHEMA_VERSION}", "0006 Rename the table", "a copy of"):
@@ -73,13 +73,13 @@ def test_upgrade_says_what_it_would_do_and_does_it(kept):
 
 
 def test_commands_that_only_look_do_not_upgrade(kept):
-    told = RunningCloud(kept.home).cli("check", check=False)
+    told = Server(kept.home).cli("check", check=False)
     assert (told.returncode, "`lowcloud upgrade`" in told.stderr) == (1, True)
     assert version_of(kept.home) == 5
 
 
 def test_a_home_that_is_served_is_not_upgraded(kept):
-    cloud = RunningCloud(kept.home)
+    cloud = Server(kept.home)
     with servers.hold_home(kept.home):
         told = cloud.cli("upgrade", check=False)
     assert (told.returncode, "Stop it first" in told.stderr) == (1, True)
@@ -100,14 +100,14 @@ def test_a_database_that_is_another_homes_is_not_upgraded(kept):
 
 def test_a_home_of_a_newer_version_says_so(kept):
     set_version(kept.home, 99)
-    cloud = RunningCloud(kept.home)
+    cloud = Server(kept.home)
     for command in (["upgrade", "--check"], ["up", "--port", "0"]):
         told = cloud.cli(*command, check=False)
         assert (told.returncode, "which a newer Lowcloud has made" in told.stderr) == (1, True), command
 
 
 def test_a_home_without_a_database_needs_no_upgrade(tmp_path):
-    cloud = RunningCloud(tmp_path / "home")
+    cloud = Server(tmp_path / "home")
     settings.load(cloud.home, {})
     assert "none yet" in cloud.cli("upgrade", "--check").stdout
     assert not (cloud.home / "data" / "lowcloud.db").exists()
@@ -125,7 +125,7 @@ def back_up(home: Path, folder: Path) -> None:
 
 def test_a_backup_of_an_earlier_version_is_restored_and_upgraded(kept, tmp_path):
     back_up(kept.home, tmp_path / "backup")
-    cloud = RunningCloud(tmp_path / "restored")
+    cloud = Server(tmp_path / "restored")
     assert "`lowcloud up` upgrades it" in cloud.cli("restore", str(tmp_path / "backup")).stdout
     assert version_of(cloud.home) == 5
     chosen = settings.load(cloud.home, {})
@@ -138,6 +138,6 @@ def test_a_backup_of_an_earlier_version_is_restored_and_upgraded(kept, tmp_path)
 def test_a_backup_of_a_newer_version_is_not_restored(kept, tmp_path):
     set_version(kept.home, 99)
     back_up(kept.home, tmp_path / "backup")
-    told = RunningCloud(tmp_path / "restored").cli("restore", str(tmp_path / "backup"), check=False)
+    told = Server(tmp_path / "restored").cli("restore", str(tmp_path / "backup"), check=False)
     assert (told.returncode, "a newer Lowcloud" in told.stderr) == (1, True)
     assert not (tmp_path / "restored" / "keys").exists()

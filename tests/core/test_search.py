@@ -1,6 +1,7 @@
 """Searches over rows: what they find is what a look at every row finds, page by page; on each database."""
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from lowcloud.core.errors import InvalidError
+from lowcloud.core.errors import InvalidError, InvalidPageTokenError
 from lowcloud.core.search import Document, Expression, Filter, Nested, Operator, Search, Sort, values_at
 from lowcloud.core.tracking import experiments
-from lowcloud.core.tracking.experiments import Experiment
+from lowcloud.core.tracking.experiments import EXPERIMENT, Experiment
 from lowcloud.store.db import tables
-from lowcloud.store.db.pages import InvalidTokenError
 
 ROWS = 60
 
@@ -28,8 +28,12 @@ def document_of(name: str, number: int) -> Document:
     return {"name": name, "number": float(number)} if number % 3 else {"name": name}
 
 
-def documents(_connection: Any, rows: Any) -> list[Document]:
-    return [document_of(row.name, int(row.name[1:])) for row in rows]
+def documents(found: Sequence[Experiment]) -> list[Document]:
+    return [document_of(experiment.name, int(experiment.name[1:])) for experiment in found]
+
+
+def search_for(*filters: Filter) -> Search[Experiment]:
+    return Search(EXPERIMENT, experiments.from_row, documents, documents, Expression(filters))
 
 
 @pytest.fixture
@@ -59,12 +63,12 @@ def pages(context: Any, search: Search, sort: Sort, limit: int) -> list[str]:
 @pytest.mark.parametrize("descending", [True, False])
 def test_pages_hold_what_passes_in_order_and_what_lacks_the_property_last(searched, limit, descending):
     is_small = Filter("number", Operator.LESS, "40", read("number"))
-    search = Search(tables.experiments, documents, documents, Expression((is_small,)))
+    search = search_for(is_small)
     wanted = {f"n{number}" for number in range(40) if number % 3}
     by_row = pages(searched, search, Sort("created_at", descending), limit)
     made = [row.name for row in _rows(searched)]
     assert by_row == [name for name in (reversed(made) if descending else made) if name in wanted]
-    everything = Search(tables.experiments, documents, documents, Expression(()))
+    everything = search_for()
     by_number = pages(searched, everything, Sort(read("number"), descending), limit)
     numbered = sorted((n for n in range(ROWS) if n % 3), reverse=descending)
     assert by_number[: len(numbered)] == [f"n{number}" for number in numbered]
@@ -78,10 +82,10 @@ def _rows(context: Any) -> Any:
 
 
 def test_a_token_that_was_not_given_out_is_refused(searched):
-    search = Search(tables.experiments, documents, documents, Expression(()))
+    search = search_for()
     for sort in (Sort("created_at"), Sort(read("number"))):
         for token in ("x", "", "bnVsbA==", "WzEsMl0="):
-            with pytest.raises(InvalidTokenError):
+            with pytest.raises(InvalidPageTokenError):
                 search.page(searched, sort, 1, token)
 
 
@@ -117,7 +121,7 @@ def test_times_are_read_as_iso_8601_or_seconds():
     noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
     for said in ("2026-01-31T12:00:00Z", "2026-01-31T13:00:00+01:00", "2026-01-31T12:00:00", str(noon.timestamp())):
         assert Filter("at", Operator.EQUALS, said, read("at")).admits({"at": noon})
-    with pytest.raises(InvalidError, match="is no time"):
+    with pytest.raises(InvalidError, match="is not a time"):
         Filter("at", Operator.EQUALS, "noon", read("at")).admits({"at": noon})
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.postgres import PostgresServer
-from tests.support.running import RunningCloud, csv_of, wait_for
+from tests.support.server import Server
+from tests.support.tables import csv_of
+from tests.support.waiting import wait_for
 
 HOMES = Path(__file__).parent.parent / "store" / "homes"
 EXPECTED = "expected.json"  # what the version that made the home answered
@@ -28,7 +30,7 @@ SIZES = {"small": 1_000, "large": 70_000, "in parts": 66_000}  # in the database
 QUESTION = csv_of([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]])
 
 
-def fill(cloud: RunningCloud) -> None:
+def fill(cloud: Server) -> None:
     """Put something of every kind into a new cloud."""
     _fill_bucket(cloud.client("s3"))
     _fill_roles(cloud.client("iam"))
@@ -37,7 +39,7 @@ def fill(cloud: RunningCloud) -> None:
     _track(cloud)
 
 
-def observe(cloud: RunningCloud) -> dict[str, Any]:
+def observe(cloud: Server) -> dict[str, Any]:
     """Everything that `fill` has made, as the cloud tells of it: JSON that no later version may tell otherwise."""
     sagemaker, iam = cloud.client("sagemaker"), cloud.client("iam")
     found = {
@@ -73,7 +75,7 @@ def observe(cloud: RunningCloud) -> dict[str, Any]:
     return plain
 
 
-def predict(cloud: RunningCloud) -> Any:
+def predict(cloud: Server) -> Any:
     """What the endpoint of the home answers, once it serves."""
     sagemaker = cloud.client("sagemaker")
     wait_for(lambda: _endpoint(sagemaker)["EndpointStatus"] == "InService")
@@ -83,7 +85,7 @@ def predict(cloud: RunningCloud) -> Any:
     return json.loads(answer["Body"].read())
 
 
-def train(cloud: RunningCloud, name: str, data: str = "good") -> str:
+def train(cloud: Server, name: str, data: str = "good") -> str:
     """How a training job of this name ends."""
     sagemaker = cloud.client("sagemaker")
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{data}"}
@@ -230,7 +232,7 @@ def _policy(statement: Mapping[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def _run_jobs(cloud: RunningCloud) -> None:
+def _run_jobs(cloud: Server) -> None:
     assert train(cloud, "sample-training") == "Completed"
     assert train(cloud, "sample-failure", data="bad") == "Failed"
     sagemaker, folder = cloud.client("sagemaker"), "/opt/ml/processing"
@@ -255,7 +257,7 @@ def _run_jobs(cloud: RunningCloud) -> None:
     assert found["ProcessingJobStatus"] == "Completed", found["FailureReason"]
 
 
-def _deploy(cloud: RunningCloud) -> None:
+def _deploy(cloud: Server) -> None:
     sagemaker = cloud.client("sagemaker")
     job = sagemaker.describe_training_job(TrainingJobName="sample-training")
     container = {"Image": ALGORITHM, "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]}
@@ -271,7 +273,7 @@ def _deploy(cloud: RunningCloud) -> None:
     )
 
 
-def _track(cloud: RunningCloud) -> None:
+def _track(cloud: Server) -> None:
     sagemaker = cloud.client("sagemaker")
     sagemaker.create_experiment(ExperimentName="sample-experiment", Description="three epochs")
     sagemaker.create_trial(TrialName="sample-trial", ExperimentName="sample-experiment")
@@ -325,7 +327,7 @@ def _search(sagemaker: Any) -> list[str]:
     return sorted(one["TrainingJob"]["TrainingJobName"] for one in found)
 
 
-def _curve(cloud: RunningCloud) -> Any:
+def _curve(cloud: Server) -> Any:
     component = cloud.client("sagemaker").describe_trial_component(TrialComponentName="sample-run")
     query = {
         "MetricName": "loss",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support import homes
 from tests.support.postgres import start_server
-from tests.support.running import RunningCloud
+from tests.support.server import Server
 
 
 def make(version: str) -> None:
@@ -25,7 +25,7 @@ def make(version: str) -> None:
 
 
 def _make(home: Path, archive: Path, *options: str, dump: Callable[[], bytes] | None = None) -> None:
-    cloud = RunningCloud(home)
+    cloud = Server(home)
     cloud.up(*options)
     try:
         homes.fill(cloud)

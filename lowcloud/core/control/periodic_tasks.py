@@ -50,4 +50,4 @@ def progress_of(connection: sa.Connection, name: str) -> Mapping[str, Any]:
     return connection.scalar(sa.select(periodic_tasks.c.progress).where(periodic_tasks.c.name == name)) or {}
 
 
-PERIODIC_TASK = ResourceKind("periodic task", "periodic-task", periodic_tasks, advance=advance)
+PERIODIC_TASK = ResourceKind("periodic task", "periodic-task", periodic_tasks, has_tags=False, advance=advance)

@@ -46,7 +46,7 @@ def create(
         tracking.begin(connection, kind, name, specification, now)
         admission.admit(context, connection)
 
-    resources.add(context, kind.table, kind.noun, kind.subject(name), row, labels, created, also)
+    resources.create(context, kind, row, labels, created, also)
 
 
 def _check(context: Context, kind: JobKind, requested: Specification) -> Program:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, Table, select, update
@@ -15,6 +16,7 @@ from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.programs.resolver import Program
+from lowcloud.core.resources import Page, Query
 from lowcloud.core.scheduling import admission
 from lowcloud.core.staging import channels
 from lowcloud.core.staging.channels import Channel
@@ -158,7 +160,12 @@ def waits_until(specification: Specification, created_at: float, attempt: int = 
 
 def find(context: Context, kind: "JobKind", name: str) -> Job:
     """Return the job of this name. Raises NotFoundError."""
-    return from_row(kind, resources.find(context, kind.table, kind.noun, name))
+    return from_row(kind, resources.find(context, kind, name))
+
+
+def list_page(context: Context, query: Query, kind: "JobKind") -> Page[Job]:
+    """Return a page of jobs of one kind. Raises InvalidPageTokenError."""
+    return resources.list_page(context, kind, query, partial(from_row, kind))
 
 
 def history(context: Context, job: Job) -> list[events.Event]:

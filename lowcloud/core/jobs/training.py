@@ -1,10 +1,12 @@
 """Training jobs: the kind, their metrics, and their warm pools."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import Row, update
 
 from lowcloud import contract
 from lowcloud.catalog import algorithms
@@ -12,12 +14,14 @@ from lowcloud.catalog.algorithms import Algorithm
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
+from lowcloud.core.jobs import jobs
 from lowcloud.core.jobs.job_kind import JobKind
 from lowcloud.core.jobs.jobs import Job, Specification
 from lowcloud.core.jobs.programs import PROGRAM, JobRules
 from lowcloud.core.jobs.work import resource_configuration
 from lowcloud.core.programs import resolver
 from lowcloud.core.programs.resolver import Program
+from lowcloud.core.resources import Page, Query
 from lowcloud.core.scheduling import admission, warm_pools
 from lowcloud.core.staging import channels
 from lowcloud.core.telemetry import metrics
@@ -40,20 +44,47 @@ class TrainingRules(JobRules):
         return Program(algorithm.train_command, is_built_in=True, requirements=resolver.missing(algorithm))
 
 
-def final_metrics(context: Context, name: str) -> dict[str, metrics.Point]:
-    """The last point of each of the job's metrics."""
+@dataclass(frozen=True)
+class TrainingJob:
+    """A training job and its warm pool."""
+
+    job: Job
+    pool: warm_pools.Pool | None
+
+    @property
+    def name(self) -> str:
+        return self.job.name
+
+
+def list_page(context: Context, query: Query, pool: warm_pools.Status | None = None) -> Page[TrainingJob]:
+    """Return a page of training jobs: those with a pool of this status if one is given.
+
+    Raises InvalidPageTokenError.
+    """
+    now = context.now()
+    where = [warm_pools.has_status(training_jobs, pool, now)] if pool else []
+    return resources.list_page(context, TRAINING, query, partial(from_row, now), where)
+
+
+def from_row(now: float, row: Row[Any]) -> TrainingJob:
+    """Return the training job in a row of the table, with its warm pool at this time."""
+    return TrainingJob(jobs.from_row(TRAINING, row), warm_pools.of_row(row, now))
+
+
+def final_metrics(context: Context, names: Sequence[str]) -> dict[str, dict[str, metrics.Point]]:
+    """Return the last point of each metric of each of these jobs that has any, by the names of job and metric."""
     with context.database.read() as connection:
-        return metrics.final_values(connection, name)
+        return metrics.final_values_of(connection, names)
 
 
 def pool(context: Context, name: str) -> warm_pools.Pool | None:
     """The capacity that the job retains for the next job like it; None if it asked for none. Raises NotFoundError."""
-    return warm_pools.of_row(resources.find(context, training_jobs, TRAINING.noun, name), context.now())
+    return warm_pools.of_row(resources.find(context, TRAINING, name), context.now())
 
 
 def keep_pool(context: Context, name: str, seconds: int) -> None:
     """Retain the job's pool for so long after its end. Raises NotFoundError, and InvalidError if it has none."""
-    row = resources.find(context, training_jobs, TRAINING.noun, name)
+    row = resources.find(context, TRAINING, name)
     changed = warm_pools.changed(row, seconds, context.now())
     if changed is None:
         raise InvalidError(f"The training job {name!r} has no warm pool that could be changed.")

@@ -13,7 +13,7 @@ from lowcloud.core.errors import InvalidError
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.store.db.tables import images
 
-IMAGE = ResourceKind("image", "image", images)
+IMAGE = ResourceKind("image", "image", images, has_tags=False)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def registered(context: Context) -> list[Image]:
 
 def remove(context: Context, name: str) -> None:
     """Forget an image. Raises NotFoundError."""
-    resources.remove(context, images, IMAGE.noun, IMAGE.subject(name), name)
+    resources.remove(context, IMAGE, name)
 
 
 def find(context: Context, uri: str) -> Image | None:

@@ -13,17 +13,16 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from lowcloud import contract
-from lowcloud.core import events, tags
+from lowcloud.core import events, resources, tags
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord, LeaseLostError
 from lowcloud.core.control.turns import SupersededError, take_turn
 from lowcloud.core.environments import builds
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.programs.resolver import Program
-from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.scheduling import capacity
-from lowcloud.core.serving import endpoints, model_servers
-from lowcloud.core.serving.endpoints import Endpoint, EndpointState, Variant
+from lowcloud.core.serving import endpoint_records, model_servers
+from lowcloud.core.serving.endpoint_records import Endpoint, EndpointState, Variant
 from lowcloud.core.telemetry import logs
 from lowcloud.engine.work import Phase, Replica, ReplicaStatus, StagingError, Work
 from lowcloud.store.db import tables
@@ -222,7 +221,7 @@ def advance(record: LeasedRecord) -> float | None:
     """One turn of an endpoint; see ResourceKind.advance."""
     context = record.context
     try:
-        endpoint = endpoints.find(context, record.name)
+        endpoint = endpoint_records.from_row(resources.find(context, record.kind, record.name))
     except NotFoundError as error:  # only the holder of its lease removes it
         raise LeaseLostError(record.name) from error
     try:
@@ -245,7 +244,7 @@ def suspend(context: Context) -> None:
     with context.database.read() as connection:
         rows = connection.execute(tables.endpoints.select()).all()
     for row in rows:
-        _remove_work(context, endpoints.from_row(row))
+        _remove_work(context, endpoint_records.from_row(row))
 
 
 def environments_in_use(connection: Connection, table: Table) -> set[str]:
@@ -328,8 +327,8 @@ def _progress(endpoint: Endpoint) -> dict[str, Any]:
 
 def _forget(record: LeasedRecord, endpoint: Endpoint) -> None:
     def forget(connection: Connection) -> None:
-        tags.forget(connection, endpoint.subject)
-        events.forget(connection, endpoint.subject)
+        tags.delete_all(connection, endpoint.subject)
+        events.delete_all(connection, endpoint.subject)
 
     record.remove(forget)
 
@@ -347,14 +346,3 @@ def _work_ids(endpoint: Endpoint) -> Iterator[str]:
 
 def _status(context: Context, work_id: str) -> ReplicaStatus:
     return next(iter(context.engine.status(work_id)), ReplicaStatus(Phase.ABSENT))
-
-
-ENDPOINT = ResourceKind(
-    "endpoint",
-    "endpoint",
-    tables.endpoints,
-    advance=advance,
-    environments_in_use=environments_in_use,
-    reserved_memory=reserved_memory,
-    suspend=suspend,
-)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, InvalidError, NotFoundError
 from lowcloud.core.serving import endpoints
-from lowcloud.core.serving.endpoints import Endpoint, EndpointState, Variant
+from lowcloud.core.serving.endpoint_records import Endpoint, EndpointState, Variant
 from lowcloud.engine.connections import ReplicaAnswer
 
 MODEL_TIMEOUT_SECONDS = 60.0  # as SageMaker gives a model to answer

@@ -1,4 +1,4 @@
-"""Models: an image, the artifact it serves, and its environment."""
+"""Models: each an image, the artifact that it serves, and its environment."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -8,10 +8,12 @@ from sqlalchemy import Connection, Row
 
 from lowcloud.core import resources
 from lowcloud.core.context import Context
+from lowcloud.core.resource_kind import ResourceKind
+from lowcloud.core.resources import Page, Query
 from lowcloud.core.tracking import provenance
 from lowcloud.store.db.tables import models
 
-KIND = "model"
+MODEL = ResourceKind("model", "model", models)
 
 
 @dataclass(frozen=True)
@@ -24,34 +26,34 @@ class Model:
     role: str
     artifact: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    is_network_isolated: bool = False  # replicas of built-in programs never have a network, whatever is asked here
-
-
-def subject(name: str) -> str:
-    """What tags of a model are filed under."""
-    return f"model/{name}"
+    is_network_isolated: bool = False  # replicas of built-in programs never have a network
 
 
 def create(context: Context, model: Model, labels: Mapping[str, str] | None = None) -> None:
-    """Keep a model. Raises AlreadyExists."""
+    """Create a model. Raises AlreadyExistsError."""
     row = {"name": model.name, "created_at": model.created_at, "specification": asdict(model)}
 
     def track(connection: Connection) -> None:
-        provenance.model(connection, model.name, model.image, model.artifact, model.created_at)
+        provenance.record_model(connection, model.name, model.image, model.artifact, model.created_at)
 
-    resources.add(context, models, KIND, subject(model.name), row, labels, also=track)
+    resources.create(context, MODEL, row, labels, also=track)
 
 
 def find(context: Context, name: str) -> Model:
-    """The model of this name. Raises NotFound."""
-    return from_row(resources.find(context, models, KIND, name))
+    """Return the model of this name. Raises NotFoundError."""
+    return from_row(resources.find(context, MODEL, name))
+
+
+def list_page(context: Context, query: Query) -> Page[Model]:
+    """Return a page of models. Raises InvalidPageTokenError."""
+    return resources.list_page(context, MODEL, query, from_row)
 
 
 def remove(context: Context, name: str) -> None:
-    """Forget a model; endpoints that serve it keep their copy. Raises NotFound."""
-    resources.remove(context, models, KIND, subject(name), name)
+    """Delete a model; endpoints that serve it keep their copy. Raises NotFoundError."""
+    resources.remove(context, MODEL, name)
 
 
 def from_row(row: Row[Any]) -> Model:
-    """The model that a row of the table holds."""
+    """Return the model in a row of the table."""
     return Model(**row.specification)

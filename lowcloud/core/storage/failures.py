@@ -10,8 +10,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from lowcloud.core.context import Context
-from lowcloud.core.errors import StorageFullError, StorageUnavailableError
+from lowcloud.core.errors import DamagedObjectError, ForbiddenError, StorageFullError, StorageUnavailableError
 from lowcloud.store.blobs.disk import StorageFault, fault_of
+from lowcloud.store.blobs.encryption import TamperedError, WrongKeyError
+from lowcloud.store.blobs.files import BlobGoneError
 
 log = logging.getLogger("lowcloud.disk")
 
@@ -77,6 +79,17 @@ def faults_told() -> Iterator[None]:
         raise (StorageFullError if fault is StorageFault.FULL else StorageUnavailableError)(
             _SENTENCES[fault]
         ) from error
+
+
+@contextmanager
+def object_errors() -> Iterator[None]:
+    """Raise what the store finds wrong with an object's bytes or key as DamagedObjectError or ForbiddenError."""
+    try:
+        yield
+    except WrongKeyError as error:
+        raise ForbiddenError(str(error)) from error
+    except (TamperedError, BlobGoneError) as error:
+        raise DamagedObjectError(str(error)) from error
 
 
 def _free(context: Context, change: Callable[[Connection], tuple[T, Freed]]) -> T:

@@ -1,12 +1,13 @@
-"""Series of metrics as curves: one value for each period of time, or for each iteration."""
+"""Metric series as curves: one value for each period of time or each iteration."""
 
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Float, func, select
+from sqlalchemy import ColumnElement, Float, func, select
 from sqlalchemy import cast as sql_cast
 
+from lowcloud.core.context import Context
 from lowcloud.core.telemetry.metrics import Series, points_of
 from lowcloud.store.db.tables import metric_points
 
@@ -14,7 +15,7 @@ Curve = list[tuple[int, float]]  # (x, value); x is seconds since the epoch, or 
 
 
 class Statistic(StrEnum):
-    """What is told of the points that share an x."""
+    """The value of a curve at the x that several points share."""
 
     MINIMUM = "minimum"
     MAXIMUM = "maximum"
@@ -25,35 +26,35 @@ class Statistic(StrEnum):
 
 
 def by_time(
-    connection: Connection,
+    context: Context,
     series: Series,
     statistic: Statistic,
     period_seconds: int,
     span: tuple[float | None, float | None],
     limit: int,
 ) -> Curve:
-    """The first `limit` periods that have points within a span of times [start, end], each by its beginning."""
+    """Return the first `limit` periods with points in [start, end] seconds; x is the beginning of the period."""
     period = func.floor(metric_points.c.at / sql_cast(period_seconds, Float))
     return [
         (int(x) * period_seconds, value)
-        for x, value in _read(connection, series, statistic, period, metric_points.c.at, span, limit)
+        for x, value in _read(context, series, statistic, period, metric_points.c.at, span, limit)
     ]
 
 
 def by_step(
-    connection: Connection,
+    context: Context,
     series: Series,
     statistic: Statistic,
     span: tuple[float | None, float | None],
     limit: int,
 ) -> Curve:
-    """The first `limit` iterations that have points within a span of iterations [start, end]."""
+    """Return the first `limit` iterations with points in [start, end]."""
     step = metric_points.c.step
-    return [(int(x), value) for x, value in _read(connection, series, statistic, step, step, span, limit)]
+    return [(int(x), value) for x, value in _read(context, series, statistic, step, step, span, limit)]
 
 
 def _read(
-    connection: Connection,
+    context: Context,
     series: Series,
     statistic: Statistic,
     x: ColumnElement[Any],
@@ -77,12 +78,14 @@ def _read(
         .where(*points_of(series), *where)
         .subquery()
     )
-    told = {
+    values = {
         Statistic.MINIMUM: func.min(its.c.value),
         Statistic.MAXIMUM: func.max(its.c.value),
         Statistic.MEAN: func.avg(its.c.value),
         Statistic.COUNT: sql_cast(func.count(), Float),
-        Statistic.LAST: func.max(its.c.last),  # which all have
+        Statistic.LAST: func.max(its.c.last),  # the same for all
         Statistic.DEVIATION: func.sqrt(func.avg((its.c.value - its.c.mean) * (its.c.value - its.c.mean))),
     }
-    return connection.execute(select(its.c.x, told[statistic]).group_by(its.c.x).order_by(its.c.x).limit(limit)).all()
+    curve = select(its.c.x, values[statistic]).group_by(its.c.x).order_by(its.c.x).limit(limit)
+    with context.database.read() as connection:
+        return connection.execute(curve).all()

@@ -1,4 +1,4 @@
-"""Queries of the lineage graph: what led to something, and what came of it."""
+"""Queries of the lineage graph: what led to a vertex, and what came of it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from enum import StrEnum
 from sqlalchemy import Connection, select
 
 from lowcloud.core.context import Context
-from lowcloud.core.errors import NotFoundError
-from lowcloud.core.tracking import lineage
-from lowcloud.core.tracking.lineage import AT_ONCE, Association, Described
+from lowcloud.core.errors import InvalidPageTokenError, NotFoundError
+from lowcloud.core.tracking.associations import BATCH_SIZE, Association, Vertex, find_vertices, from_row
+from lowcloud.store.db import pages
 from lowcloud.store.db.tables import associations
 
 
 class Direction(StrEnum):
-    """Against the associations, along them, or both."""
+    """Against the direction of the associations, in it, or both."""
 
     ASCENDANTS = "Ascendants"
     DESCENDANTS = "Descendants"
@@ -23,10 +23,11 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True)
 class Graph:
-    """What was reached and is wanted, the nearest first, and every association that was followed."""
+    """A page of the vertices found, the nearest first, and every association that was followed."""
 
-    vertices: tuple[Described, ...]
+    vertices: tuple[Vertex, ...]
     edges: tuple[Association, ...]
+    next_token: str | None  # None: this is the last page
 
 
 def walk(
@@ -34,65 +35,77 @@ def walk(
     starts: Sequence[str],
     direction: Direction,
     depth: int,
-    is_wanted: Callable[[Described], bool],
-    enough: int,
+    admits: Callable[[Vertex], bool],
+    limit: int,
+    token: str | None = None,
 ) -> Graph:
-    """What lies within `depth` associations of the starts and is wanted, the starts themselves among it.
+    """Return the admitted vertices within `depth` associations of the start subjects, including those.
 
-    What is not wanted is passed through all the same. No further associations are followed once `enough` vertices are
-    found, so that the start of a large graph costs little. Raises NotFoundError for a start.
+    Vertices that are not admitted are passed through all the same. No further associations are followed once the page
+    is full, so that the first page of a large graph costs little. Raises NotFoundError for a start, and
+    InvalidPageTokenError.
     """
+    begin = _read_offset(token)
+    end = begin + limit
     with context.database.read() as connection:
-        found = _Found(connection, is_wanted)
-        found.add(starts)
+        walked = _Walk(connection, admits)
+        walked.add(starts)
         for start in starts:
-            if not found.exists(start):
+            if not walked.has_found(start):
                 raise NotFoundError(*start.split("/", 1))
         for way in (Direction.ASCENDANTS, Direction.DESCENDANTS):
             if direction in (way, Direction.BOTH):
-                _follow(found, starts, way, depth, enough)
-    return Graph(tuple(found.wanted), tuple(found.edges.values()))
+                _follow(walked, starts, way, depth, end + 1)
+    next_token = pages.offset_token(end) if len(walked.admitted) > end else None
+    return Graph(tuple(walked.admitted[begin:end]), tuple(walked.edges.values()), next_token)
 
 
-class _Found:
-    """What a walk has come to so far."""
+class _Walk:
+    """What a walk has found so far."""
 
-    def __init__(self, connection: Connection, is_wanted: Callable[[Described], bool]):
-        self.wanted: list[Described] = []
+    def __init__(self, connection: Connection, admits: Callable[[Vertex], bool]):
+        self.admitted: list[Vertex] = []
         self.edges: dict[str, Association] = {}
         self._connection = connection
-        self._is_wanted = is_wanted
-        self._known: dict[str, Described] = {}
+        self._admits = admits
+        self._known: dict[str, Vertex] = {}
 
     def add(self, subjects: Sequence[str]) -> None:
-        """Come to these, some perhaps again."""
+        """Find the vertices of these subjects, of which some may be known already."""
         new = [subject for subject in subjects if subject not in self._known]
-        described = lineage.described(self._connection, new)
-        self._known |= described
-        self.wanted += [described[one] for one in new if one in described and self._is_wanted(described[one])]
+        found = find_vertices(self._connection, new)
+        self._known |= found
+        self.admitted += [found[one] for one in new if one in found and self._admits(found[one])]
 
-    def exists(self, subject: str) -> bool:
+    def has_found(self, subject: str) -> bool:
         return subject in self._known
 
     def edges_at(self, subjects: Sequence[str], way: Direction) -> list[Association]:
-        """The associations that lead from these to the next ones."""
+        """Return the associations that lead from these subjects to the next ones."""
         near = associations.c.destination if way == Direction.ASCENDANTS else associations.c.source
         found: list[Association] = []
-        for start in range(0, len(subjects), AT_ONCE):
-            of_some = select(associations).where(near.in_(subjects[start : start + AT_ONCE]))
-            ordered = of_some.order_by(associations.c.created_at, associations.c.name)
-            found += [Association(**row._mapping) for row in self._connection.execute(ordered)]
+        for start in range(0, len(subjects), BATCH_SIZE):
+            of_batch = select(associations).where(near.in_(subjects[start : start + BATCH_SIZE]))
+            ordered = of_batch.order_by(associations.c.created_at, associations.c.name)
+            found += [from_row(row) for row in self._connection.execute(ordered)]
         self.edges |= {edge.name: edge for edge in found}
         return found
 
 
-def _follow(found: _Found, starts: Sequence[str], way: Direction, depth: int, enough: int) -> None:
+def _read_offset(token: str | None) -> int:
+    try:
+        return 0 if token is None else pages.read_offset(token)
+    except pages.InvalidTokenError as error:
+        raise InvalidPageTokenError(str(error)) from error
+
+
+def _follow(walked: _Walk, starts: Sequence[str], way: Direction, depth: int, enough: int) -> None:
     seen, frontier = set(starts), list(starts)
     for _ in range(depth):
-        if not frontier or len(found.wanted) >= enough:
+        if not frontier or len(walked.admitted) >= enough:
             return
-        edges = found.edges_at(frontier, way)
+        edges = walked.edges_at(frontier, way)
         ends = [edge.source if way == Direction.ASCENDANTS else edge.destination for edge in edges]
         frontier = [end for end in dict.fromkeys(ends) if end not in seen]
         seen.update(frontier)
-        found.add(frontier)
+        walked.add(frontier)

@@ -1,8 +1,8 @@
-"""Tracking: what every job, model and endpoint leaves behind so that its origin can be told.
+"""Provenance: what is recorded of every job, model and endpoint, so that its origin can be traced.
 
-A job has a trial component from its first moment, in a trial of an experiment where its user named one, and its data,
-image and code are artifacts that contributed to it; what it stores are artifacts that it produced. The dialects' own
-functions begin and end that within the transactions that change the job itself, so neither is ever there alone.
+A job has a trial component from its creation on, in a trial if its user named an experiment or a trial. Its data, image
+and code are artifacts that contributed to the component, and what it stores are artifacts that it produced. These
+functions run within the transactions that change the job itself, so that both are always stored together.
 """
 
 import math
@@ -12,15 +12,14 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, update
 
-from lowcloud.core.named_rows import require
+from lowcloud.core import resources
 from lowcloud.core.staging.inputs import parse_uri
 from lowcloud.core.storage.objects import versions
-from lowcloud.core.tracking import lineage, trial_components, trials
-from lowcloud.core.tracking.lineage import OWN, Described, Edge, Entity, EntityKind
-from lowcloud.core.tracking.trial_components import Artifact, TrialComponent
-from lowcloud.store.db import upsert
-from lowcloud.store.db.tables import associations
-from lowcloud.store.db.tables import trial_components as components
+from lowcloud.core.tracking import associations, lineage, trial_components, trial_members, trials
+from lowcloud.core.tracking.associations import Edge, Vertex
+from lowcloud.core.tracking.lineage import SUBJECT_SCHEME, Entity, EntityKind
+from lowcloud.core.tracking.trial_components import COMPONENT, Artifact, TrialComponent
+from lowcloud.store.db import tables, upsert
 
 DATASET, IMAGE, CODE, MODEL, CHECKPOINT = "DataSet", "Image", "Code", "Model", "Checkpoint"
 DEPLOYMENT, ENDPOINT = "ModelDeployment", "Endpoint"
@@ -31,7 +30,7 @@ IN_PROGRESS = "InProgress"
 
 @dataclass(frozen=True)
 class Material:
-    """What goes into a job or comes out of it."""
+    """An input or output of a job."""
 
     name: str  # of the channel or output; "SageMaker.ImageUri" and the like
     uri: str  # "s3://bucket/key", a prefix, or an image's
@@ -41,7 +40,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Grouping:
-    """Where the user wants the job filed."""
+    """The experiment and trial that the user assigns the job to."""
 
     experiment: str | None = None
     trial: str | None = None  # None: a new one of the experiment
@@ -53,7 +52,7 @@ NOWHERE = Grouping()
 
 
 def component_of(subject: str) -> str:
-    """The name of the trial component of a job: of "training-job/NAME", "NAME-aws-training-job"."""
+    """Return the name of the trial component of a job: of "training-job/NAME", "NAME-aws-training-job"."""
     kind, _, name = subject.partition("/")
     return f"{name}-aws-{kind}"
 
@@ -66,9 +65,9 @@ def begin(
     parameters: Mapping[str, str | float],
     grouping: Grouping = NOWHERE,
 ) -> None:
-    """Keep the trial component of the job of this subject, and what went into it.
+    """Create the trial component of a new job, with its parameters and inputs.
 
-    Raises NotFound and Invalid for what its grouping names.
+    Raises NotFoundError and InvalidError for what its grouping names.
     """
     component = TrialComponent(
         name=component_of(subject),
@@ -76,72 +75,77 @@ def begin(
         modified_at=now,
         display_name=grouping.display_name,
         source=subject,
-        run=grouping.run and require(connection, components, trials.COMPONENT, grouping.run).name,
+        run=grouping.run and resources.require(connection, COMPONENT, grouping.run).name,
         status=IN_PROGRESS,
         parameters=_parameters(parameters),
         inputs={one.name: Artifact(one.uri, one.media_type) for one in materials},
     )
-    own_trial = f"{subject.partition('/')[2]}-aws-trial"
-    trial = trials.chosen(connection, grouping.experiment, grouping.trial, own_trial, now)
-    upsert.insert_missing(connection, components, asdict(component))
+    new_trial = f"{subject.partition('/')[2]}-aws-trial"
+    trial = trials.choose(connection, grouping.experiment, grouping.trial, new_trial, now)
+    upsert.insert_missing(connection, tables.trial_components, asdict(component))
     if trial:
-        trials.enter(connection, trial, component.name)
-    own = lineage.of_component(component)
-    found = [_artifact(connection, one, now) for one in materials]
-    lineage.enter(connection, found, [lineage.link(one, own, Edge.CONTRIBUTED_TO, now) for one in found])
+        trial_members.put(connection, trial, component.name)
+    vertex = associations.vertex_of_component(component)
+    inputs = [_artifact(connection, one, now) for one in materials]
+    edges = [associations.link(one, vertex, Edge.CONTRIBUTED_TO, now) for one in inputs]
+    associations.insert_missing(connection, inputs, edges)
 
 
 def start(connection: Connection, subject: str, now: float, started_at: float) -> None:
-    """The job's program runs, perhaps again."""
+    """Record that the job's program runs, perhaps again."""
     _change(connection, component_of(subject), now, started_at=started_at)
 
 
 def end(
     connection: Connection, subject: str, now: float, status: str, message: str = "", products: Sequence[Material] = ()
 ) -> None:
-    """Keep how a job has ended ("Completed", "Failed" or "Stopped"), and what it produced."""
+    """Record how a job has ended ("Completed", "Failed" or "Stopped"), and what it produced."""
     component, kind = component_of(subject), subject.partition("/")[0]
     outputs = {one.name: asdict(Artifact(one.uri, one.media_type)) for one in products}
     values = {"status": status, "message": message[:1024], "ended_at": now}
     if not _change(connection, component, now, **values, outputs=outputs):
         return  # its user has deleted it
-    made = [_artifact(connection, one, now) for one in products]
-    own = Described(trial_components.subject(component), trials.COMPONENT, kind, now, now)
-    lineage.enter(connection, made, [lineage.link(own, one, Edge.PRODUCED, now) for one in made])
+    produced = [_artifact(connection, one, now) for one in products]
+    vertex = Vertex(COMPONENT.subject(component), COMPONENT.noun, kind, now, now)
+    edges = [associations.link(vertex, one, Edge.PRODUCED, now) for one in produced]
+    associations.insert_missing(connection, produced, edges)
 
 
-def model(connection: Connection, name: str, image: str, artifact: str | None, now: float) -> None:
-    """Keep what a model is made from: its artifact, which perhaps a job has produced, and its image."""
-    entity = lineage.artifact(MODEL, f"{OWN}model/{name}", now)
+def record_model(connection: Connection, name: str, image: str, artifact: str | None, now: float) -> None:
+    """Record what a new model consists of: its image, and its artifact, which a job may have produced."""
+    entity = lineage.artifact(MODEL, f"{SUBJECT_SCHEME}model/{name}", now)
     sources = [Material("image", image, IMAGE), *([Material("artifact", artifact, MODEL)] if artifact else [])]
-    _forget_edges_to(connection, entity.subject)  # of an earlier model of this name
+    _delete_edges_to(connection, entity.subject)  # of an earlier model of this name
     _derive(connection, entity, [_known_artifact(connection, one, now) for one in sources], now)
 
 
-def endpoint(connection: Connection, name: str, models: Iterable[str], now: float) -> None:
-    """Keep which models an endpoint serves from now on; what it served before is no origin of it any more."""
-    source = f"{OWN}endpoint/{name}"
+def record_endpoint(connection: Connection, name: str, models: Iterable[str], now: float) -> None:
+    """Record which models an endpoint serves from now on, in place of those that it served before."""
+    source = f"{SUBJECT_SCHEME}endpoint/{name}"
     context = Entity(EntityKind.CONTEXT, f"{name}-aws-endpoint", ENDPOINT, source, now, now)
     action_name = f"{name}-{int(now * 1000)}-aws-deployment"
     action = Entity(EntityKind.ACTION, action_name, DEPLOYMENT, source, now, now, status="Completed")
-    served = [lineage.artifact(MODEL, f"{OWN}model/{one}", now) for one in dict.fromkeys(models)]
-    _forget_edges_to(connection, context.subject)
+    served = [lineage.artifact(MODEL, f"{SUBJECT_SCHEME}model/{one}", now) for one in dict.fromkeys(models)]
+    _delete_edges_to(connection, context.subject)
     _derive(connection, action, served, now)
-    lineage.enter(connection, [context], [lineage.link(action, context, Edge.ASSOCIATED_WITH, now)])
+    edge = associations.link(action, context, Edge.ASSOCIATED_WITH, now)
+    associations.insert_missing(connection, [context], [edge])
 
 
 def _change(connection: Connection, component: str, now: float, **values: Any) -> bool:
-    """Whether the component is there."""
-    is_it = components.c.name == component
-    return connection.execute(update(components).where(is_it).values(**values, modified_at=now)).rowcount == 1
+    """Change the component and return whether it exists."""
+    is_named = tables.trial_components.c.name == component
+    statement = update(tables.trial_components).where(is_named).values(**values, modified_at=now)
+    return connection.execute(statement).rowcount == 1
 
 
-def _parameters(said: Mapping[str, str | float]) -> dict[str, str | float]:
-    """Numbers as numbers, so that they can be compared and drawn."""
-    return {name: _number(value) for name, value in list(said.items())[: trial_components.PARAMETERS_LIMIT]}
+def _parameters(parameters: Mapping[str, str | float]) -> dict[str, str | float]:
+    """Convert text to numbers where possible, so that parameters can be compared and plotted."""
+    first = list(parameters.items())[: trial_components.PARAMETERS_LIMIT]
+    return {name: _to_number(value) for name, value in first}
 
 
-def _number(value: str | float) -> str | float:
+def _to_number(value: str | float) -> str | float:
     try:
         number = float(value)
     except ValueError:
@@ -149,13 +153,13 @@ def _number(value: str | float) -> str | float:
     return number if math.isfinite(number) else str(value)
 
 
-def _forget_edges_to(connection: Connection, subject: str) -> None:
-    connection.execute(delete(associations).where(associations.c.destination == subject))
+def _delete_edges_to(connection: Connection, subject: str) -> None:
+    connection.execute(delete(tables.associations).where(tables.associations.c.destination == subject))
 
 
 def _derive(connection: Connection, entity: Entity, sources: Sequence[Entity], now: float) -> None:
-    edges = [lineage.link(one, entity, Edge.CONTRIBUTED_TO, now) for one in sources]
-    lineage.enter(connection, [entity, *sources], edges)
+    edges = [associations.link(one, entity, Edge.CONTRIBUTED_TO, now) for one in sources]
+    associations.insert_missing(connection, [entity, *sources], edges)
 
 
 def _artifact(connection: Connection, material: Material, now: float) -> Entity:
@@ -163,13 +167,13 @@ def _artifact(connection: Connection, material: Material, now: float) -> Entity:
 
 
 def _known_artifact(connection: Connection, material: Material, now: float) -> Entity:
-    """The artifact that is there already, of this version of it or else of the newest, or a new one."""
+    """Return the artifact that exists of this version, otherwise of the newest, otherwise a new one."""
     new = _artifact(connection, material, now)
     return lineage.with_source(connection, material.uri, new.source_details) or new
 
 
 def _version(connection: Connection, uri: str) -> dict[str, str]:
-    """What tells this version of an object from others; nothing of what is no object by itself, such as a prefix."""
+    """Return what identifies this version of an object; nothing for a URI that names no object, such as a prefix."""
     if not uri.startswith("s3://"):
         return {}
     bucket, key = parse_uri(uri)

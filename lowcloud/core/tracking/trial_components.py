@@ -1,6 +1,6 @@
-"""Trial components: one stage of the work on a model, with what went in, what was measured and what came out.
+"""Trial components: each is one stage of the work on a model, with its inputs, metrics and outputs.
 
-Every job has one, which core.tracking keeps; people make their own.
+Every job has one, which provenance.py maintains; users create their own.
 """
 
 import math
@@ -8,17 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select
 
-from lowcloud.core import resources, tags
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InUseError, InvalidError
-from lowcloud.core.named_rows import is_named_in, require
+from lowcloud.core.resource_kind import ResourceKind
+from lowcloud.core.resources import Condition
 from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import Point, Series, Statistics
-from lowcloud.core.tracking.trials import COMPONENT
 from lowcloud.store.db.tables import associations, trial_components, trial_members
 
+COMPONENT = ResourceKind("trial component", "experiment-trial-component", trial_components, ignores_case=True)
 NAMESPACE = "/aws/sagemaker/TrialComponents"
 PARAMETERS_LIMIT = 300
 ARTIFACTS_LIMIT = 60
@@ -26,7 +27,7 @@ ARTIFACTS_LIMIT = 60
 
 @dataclass(frozen=True)
 class Artifact:
-    """Something that went in or came out: a URI or a plain value."""
+    """An input or output: a URI or a plain value."""
 
     value: str
     media_type: str | None = None
@@ -34,13 +35,13 @@ class Artifact:
 
 @dataclass(frozen=True)
 class TrialComponent:
-    """A trial component as it stands. Times are seconds since the epoch."""
+    """The current state of a trial component. Times are seconds since the epoch."""
 
     name: str
     created_at: float
     modified_at: float
-    display_name: str | None = None  # None: as the name
-    source: str | None = None  # the subject of the job it tells of
+    display_name: str | None = None  # None: the name
+    source: str | None = None  # the subject of the job that it describes
     run: str | None = None  # the component that the job's user logs to
     status: str | None = None
     message: str = ""
@@ -54,119 +55,105 @@ class TrialComponent:
 
 @dataclass(frozen=True)
 class Changes:
-    """What an update says: values of columns, what to set of the mappings, and what to drop from them."""
+    """An update: values of columns, and what to set in and remove from the mappings."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     put: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by "parameters", "inputs" and "outputs"
-    drop: Mapping[str, Iterable[str]] = field(default_factory=dict)  # likewise; what is put at once stays
-
-
-def subject(name: str) -> str:
-    """What tags and associations of a component are filed under."""
-    return f"experiment-trial-component/{name}"
+    drop: Mapping[str, Iterable[str]] = field(default_factory=dict)  # likewise; done before `put`
 
 
 def create(context: Context, component: TrialComponent, labels: Mapping[str, str] | None = None) -> None:
-    """Keep a component. Raises AlreadyExists, whatever the case of the letters, and InvalidError."""
+    """Create a component. Raises AlreadyExistsError and InvalidError."""
     _check(component)
-    resources.add(context, trial_components, COMPONENT, subject(component.name), asdict(component), labels)
+    resources.create(context, COMPONENT, asdict(component), labels)
 
 
 def find(context: Context, name: str) -> TrialComponent:
-    """The component of this name. Raises NotFound."""
-    with context.database.read() as connection:
-        return from_row(require(connection, trial_components, COMPONENT, name))
+    """Return the component of this name. Raises NotFoundError."""
+    return from_row(resources.find(context, COMPONENT, name))
+
+
+def find_all(connection: Connection, names: Sequence[str]) -> list[TrialComponent]:
+    """Return the components of these names, without those that do not exist."""
+    return [from_row(row) for row in resources.find_all(connection, COMPONENT, names)]
 
 
 def change(context: Context, name: str, changes: Changes) -> TrialComponent:
-    """Change a component. Raises NotFound, and InvalidError where it would hold too much."""
+    """Change a component. Raises NotFoundError, and InvalidError if it would exceed a limit."""
     with context.database.transaction() as connection:
-        before = require(connection, trial_components, COMPONENT, name)
+        before = resources.require(connection, COMPONENT, name)
         values = {**changes.values, "modified_at": context.now()}
         for column in {*changes.put, *changes.drop}:
             dropped = set(changes.drop.get(column, ()))
             kept = {key: value for key, value in before._mapping[column].items() if key not in dropped}
             values[column] = {**kept, **changes.put.get(column, {})}
-        after = from_values({**before._mapping, **values})
+        after = _from_values({**before._mapping, **values})
         _check(after)
         row = {column: asdict(after)[column] for column in values}
-        connection.execute(update(trial_components).where(trial_components.c.name == before.name).values(**row))
+        resources.save(connection, COMPONENT, before.name, row)
     return after
 
 
 def remove(context: Context, name: str) -> TrialComponent:
-    """Forget a component that is in no trial, and all that was measured of it. Raises NotFound and InUseError."""
-    with context.database.transaction() as connection:
-        found = from_row(require(connection, trial_components, COMPONENT, name))
-        if connection.execute(select(trial_members).where(trial_members.c.component == found.name).limit(1)).first():
-            raise InUseError(f"The trial component {found.name!r} is linked to 1 or more trials and cannot be deleted.")
-        connection.execute(delete(trial_components).where(trial_components.c.name == found.name))
-        for end in (associations.c.source, associations.c.destination):
-            connection.execute(delete(associations).where(end == subject(found.name)))
-        metrics.forget(connection, NAMESPACE, _dimensions(found.name))
-        tags.forget(connection, subject(found.name))
-    return found
+    """Delete a component that is in no trial, its metrics and associations. Raises NotFoundError and InUseError."""
+    return from_row(resources.remove(context, COMPONENT, name, _remove_belongings))
 
 
 def measure(context: Context, name: str, points: Sequence[tuple[str, Point]]) -> None:
-    """Record points of a component's metrics: (metric name, point), in one transaction. Raises NotFound."""
+    """Record points of a component's metrics: (metric name, point), in one transaction. Raises NotFoundError."""
 
     def write(connection: Connection) -> None:
-        found = require(connection, trial_components, COMPONENT, name)
-        metrics.record(connection, [(series_of(found.name, metric), point) for metric, point in points])
+        found = resources.require(connection, COMPONENT, name)
+        metrics.record(connection, [(_series_of(found.name, metric), point) for metric, point in points])
 
     context.database.apply(write)
 
 
-def series_of(name: str, metric: str) -> Series:
-    """The series of one metric of a component."""
-    return Series(NAMESPACE, metric, _dimensions(name))
+def series(context: Context, name: str, metric: str) -> Series:
+    """Return the series of one metric: the component's own if it has points, otherwise that of its training job.
+
+    Raises NotFoundError for the component.
+    """
+    component = find(context, name)
+    own, of_job = _series_of(component.name, metric), _series_of_job(component, metric)
+    if of_job is None:
+        return own
+    with context.database.read() as connection:
+        return own if metrics.has_points(connection, own) else of_job
 
 
-def series_of_job(component: TrialComponent, metric: str) -> Series | None:
-    """The series of one metric of the training job that a component tells of, if it does."""
-    kind, _, job = (component.source or "").partition("/")
-    return metrics.series_of_job(job, metric) if kind == "training-job" else None
-
-
-def statistics_of(connection: Connection, components: Sequence[TrialComponent]) -> dict[str, list[Statistics]]:
-    """What each component's metrics come to, by name: its own, and those of the training job it tells of."""
-    own = metrics.statistics(connection, NAMESPACE, [_dimensions(one.name) for one in components])
-    series = {one.name: series_of_job(one, "") for one in components}
-    jobs = {name: found.dimensions for name, found in series.items() if found}
-    of_jobs = metrics.statistics(connection, metrics.TRAINING_NAMESPACE, list(jobs.values()))
+def statistics_of(context: Context, components: Sequence[TrialComponent]) -> dict[str, list[Statistics]]:
+    """Return the statistics of each component's metrics, by name: its own, and those of its training job."""
+    jobs = {one.name: job.dimensions for one in components if (job := _series_of_job(one, ""))}
+    with context.database.read() as connection:
+        own = metrics.statistics(connection, NAMESPACE, [_dimensions(one.name) for one in components])
+        of_jobs = metrics.statistics(connection, metrics.TRAINING_NAMESPACE, list(jobs.values()))
     return {
         one.name: [*own.get(_dimensions(one.name), ()), *of_jobs.get(jobs.get(one.name, ()), ())] for one in components
     }
 
 
-def sources_of_run(connection: Connection, name: str) -> list[str]:
-    """The jobs that are part of what somebody logs to this component."""
+def sources_of(context: Context, component: TrialComponent) -> list[str]:
+    """Return the jobs that a component describes: its source, otherwise the jobs of the run that is logged to it."""
+    if component.source:
+        return [component.source]
     source = trial_components.c.source
-    of_run = select(source).where(trial_components.c.run == name, source.is_not(None))
-    return list(connection.scalars(of_run.order_by(trial_components.c.created_at)))
+    of_run = select(source).where(trial_components.c.run == component.name, source.is_not(None))
+    with context.database.read() as connection:
+        return list(connection.scalars(of_run.order_by(trial_components.c.created_at)))
 
 
-def with_source(connection: Connection, source: str) -> TrialComponent | None:
-    """The component that tells of this job, or None."""
-    is_its = func.lower(trial_components.c.source) == source.lower()
-    row = connection.execute(select(trial_components).where(is_its)).first()
-    return None if row is None else from_row(row)
-
-
-def named(connection: Connection, names: Sequence[str]) -> list[TrialComponent]:
-    """Those of these names that exist."""
-    rows = connection.execute(select(trial_components).where(is_named_in(trial_components, names)))
-    return [from_row(row) for row in rows]
+def has_source(subject: str) -> Condition:
+    """Whether a component describes the job of this subject, regardless of case."""
+    return func.lower(trial_components.c.source) == subject.lower()
 
 
 def from_row(row: Row[Any]) -> TrialComponent:
-    """The component that a row of the table holds."""
-    return from_values(dict(row._mapping))
+    """Return the component in a row of the table."""
+    return _from_values(row._mapping)
 
 
-def from_values(values: Mapping[str, Any]) -> TrialComponent:
-    """The component that has these columns."""
+def _from_values(values: Mapping[Any, Any]) -> TrialComponent:
     artifacts = {
         side: {name: _artifact(value) for name, value in values[side].items()} for side in ("inputs", "outputs")
     }
@@ -177,8 +164,25 @@ def _artifact(value: Artifact | Mapping[str, str | None]) -> Artifact:
     return value if isinstance(value, Artifact) else Artifact(**value)  # type: ignore[arg-type]
 
 
+def _series_of(name: str, metric: str) -> Series:
+    return Series(NAMESPACE, metric, _dimensions(name))
+
+
+def _series_of_job(component: TrialComponent, metric: str) -> Series | None:
+    kind, _, job = (component.source or "").partition("/")
+    return metrics.series_of_job(job, metric) if kind == "training-job" else None
+
+
 def _dimensions(name: str) -> tuple[tuple[str, str], ...]:
     return (("TrialComponentName", name),)
+
+
+def _remove_belongings(connection: Connection, name: str) -> None:
+    if resources.exists(connection, trial_members.c.component == name):
+        raise InUseError(f"The trial component {name!r} is linked to 1 or more trials and cannot be deleted.")
+    for end in (associations.c.source, associations.c.destination):
+        connection.execute(delete(associations).where(end == COMPONENT.subject(name)))
+    metrics.forget(connection, NAMESPACE, _dimensions(name))
 
 
 def _check(component: TrialComponent) -> None:
@@ -188,4 +192,4 @@ def _check(component: TrialComponent) -> None:
         raise InvalidError(f"A trial component can have at most {ARTIFACTS_LIMIT} artifacts on each side.")
     for name, value in component.parameters.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise InvalidError(f"The parameter {name!r} is {value}, which is no number.")
+            raise InvalidError(f"The parameter {name!r} is {value}, which is not a number.")

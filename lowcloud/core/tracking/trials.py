@@ -1,135 +1,87 @@
-"""Trials: the components of one attempt of an experiment, and which components belong to which trial."""
+"""Trials: each groups the components of one attempt within an experiment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row
 
-from lowcloud.core import resources, tags
+from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.errors import InUseError, InvalidError, NotFoundError
-from lowcloud.core.named_rows import change_row, require
-from lowcloud.core.tracking.experiments import KIND as EXPERIMENT
+from lowcloud.core.errors import InUseError, InvalidError
+from lowcloud.core.resource_kind import ResourceKind
+from lowcloud.core.resources import Condition
+from lowcloud.core.tracking import experiments
+from lowcloud.core.tracking.experiments import EXPERIMENT
 from lowcloud.store.db import upsert
-from lowcloud.store.db.tables import experiments, trial_components, trial_members, trials
+from lowcloud.store.db.tables import trial_members, trials
 
-KIND = "trial"
-COMPONENT = "trial component"
+TRIAL = ResourceKind("trial", "experiment-trial", trials, ignores_case=True)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial as it stands. Times are seconds since the epoch."""
+    """The current state of a trial. Times are seconds since the epoch."""
 
     name: str
     experiment: str
     created_at: float
     modified_at: float
-    display_name: str | None = None  # None: as the name
+    display_name: str | None = None  # None: the name
     metadata: Mapping[str, str] = field(default_factory=dict)  # where its code comes from
 
 
-@dataclass(frozen=True)
-class Parent:
-    """A trial that a component belongs to."""
-
-    trial: str
-    experiment: str
-
-
-def subject(name: str) -> str:
-    """What tags of a trial are filed under."""
-    return f"experiment-trial/{name}"
-
-
 def create(context: Context, trial: Trial, labels: Mapping[str, str] | None = None) -> None:
-    """Keep a trial. Raises AlreadyExists, whatever the case of the letters, and NotFoundError for its experiment."""
-    with context.database.read() as connection:
-        experiment = require(connection, experiments, EXPERIMENT, trial.experiment).name
-    resources.add(context, trials, KIND, subject(trial.name), {**vars(trial), "experiment": experiment}, labels)
+    """Create a trial. Raises AlreadyExistsError, and NotFoundError for its experiment."""
+    experiment = experiments.find(context, trial.experiment).name
+    resources.create(context, TRIAL, {**vars(trial), "experiment": experiment}, labels)
 
 
 def find(context: Context, name: str) -> Trial:
-    """The trial of this name. Raises NotFoundError."""
-    with context.database.read() as connection:
-        return from_row(require(connection, trials, KIND, name))
+    """Return the trial of this name. Raises NotFoundError."""
+    return from_row(resources.find(context, TRIAL, name))
 
 
 def change(context: Context, name: str, **values: Any) -> Trial:
-    """Set its display name. Raises NotFoundError."""
-    return from_row(change_row(context, trials, KIND, name, values))
+    """Set the display name. Raises NotFoundError."""
+    return from_row(resources.change(context, TRIAL, name, values))
 
 
 def remove(context: Context, name: str) -> Trial:
-    """Forget a trial that has no components. Raises NotFoundError and InUseError."""
-    with context.database.transaction() as connection:
-        found = from_row(require(connection, trials, KIND, name))
-        if connection.execute(select(trial_members).where(trial_members.c.trial == found.name).limit(1)).first():
-            raise InUseError(f"The trial {found.name!r} is linked to 1 or more trial components and cannot be deleted.")
-        connection.execute(delete(trials).where(trials.c.name == found.name))
-        tags.forget(connection, subject(found.name))
-    return found
+    """Delete a trial that has no components. Raises NotFoundError and InUseError."""
+    return from_row(resources.remove(context, TRIAL, name, _require_no_components))
 
 
-def join(context: Context, trial: str, component: str) -> Parent:
-    """Make a component part of a trial; that it is already is no error. Raises NotFoundError for either."""
-    with context.database.transaction() as connection:
-        found = require(connection, trials, KIND, trial)
-        member = require(connection, trial_components, COMPONENT, component)
-        enter(connection, found.name, member.name)
-    return Parent(found.name, found.experiment)
+def choose(connection: Connection, experiment: str | None, trial: str | None, new: str, now: float) -> str | None:
+    """Return the trial to add a component to: the one named, otherwise a new one of the experiment, otherwise None.
 
-
-def leave(context: Context, trial: str, component: str) -> None:
-    """Take a component out of a trial. Raises NotFoundError for either, and where it is no part of it."""
-    with context.database.transaction() as connection:
-        found = require(connection, trials, KIND, trial)
-        member = require(connection, trial_components, COMPONENT, component)
-        of_both = (trial_members.c.trial == found.name, trial_members.c.component == member.name)
-        if connection.execute(delete(trial_members).where(*of_both)).rowcount == 0:
-            raise NotFoundError("trial component of this trial", member.name)
-
-
-def enter(connection: Connection, trial: str, component: str) -> None:
-    """Make a component part of a trial, within a transaction; both exist."""
-    upsert.insert_missing(connection, trial_members, {"trial": trial, "component": component})
-
-
-def chosen(connection: Connection, experiment: str | None, trial: str | None, own: str, now: float) -> str | None:
-    """The trial that something shall become part of: the one named, or where only an experiment is, a new one: `own`.
-
-    Raises NotFoundError for the experiment or the trial, and InvalidError where the trial is another experiment's.
+    The new trial gets the name `new`. Raises NotFoundError for the experiment or the trial, and InvalidError if the
+    trial belongs to another experiment.
     """
-    parent = require(connection, experiments, EXPERIMENT, experiment).name if experiment else None
+    parent = resources.require(connection, EXPERIMENT, experiment).name if experiment else None
     if trial is not None:
-        found = require(connection, trials, KIND, trial)
+        found = resources.require(connection, TRIAL, trial)
         if parent not in (None, found.experiment):
             raise InvalidError(
-                f"The trial {found.name!r} is one of the experiment {found.experiment!r}, not of {parent!r}."
+                f"The trial {found.name!r} belongs to the experiment {found.experiment!r}, not to {parent!r}."
             )
         return str(found.name)
     if parent is None:
         return None
-    made = Trial(own, parent, created_at=now, modified_at=now)
-    upsert.insert_missing(connection, trials, vars(made))
-    return own
+    upsert.insert_missing(connection, trials, vars(Trial(new, parent, created_at=now, modified_at=now)))
+    return new
 
 
-def parents_of(connection: Connection, components: Sequence[str]) -> dict[str, list[Parent]]:
-    """The trials that each of these components belongs to."""
-    statement = (
-        select(trial_members.c.component, trials.c.name, trials.c.experiment)
-        .join(trials, trials.c.name == trial_members.c.trial)
-        .where(trial_members.c.component.in_(components))
-        .order_by(trials.c.name)
-    )
-    found: dict[str, list[Parent]] = {}
-    for component, trial, experiment in connection.execute(statement):
-        found.setdefault(component, []).append(Parent(trial, experiment))
-    return found
+def is_of_experiment(name: str) -> Condition:
+    """Whether a trial belongs to the experiment of exactly this name."""
+    return trials.c.experiment == name
 
 
 def from_row(row: Row[Any]) -> Trial:
-    """The trial that a row of the table holds."""
+    """Return the trial in a row of the table."""
     return Trial(**row._mapping)
+
+
+def _require_no_components(connection: Connection, name: str) -> None:
+    if resources.exists(connection, trial_members.c.trial == name):
+        raise InUseError(f"The trial {name!r} is linked to 1 or more trial components and cannot be deleted.")

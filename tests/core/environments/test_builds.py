@@ -12,8 +12,9 @@ import pytest
 from lowcloud.core.context import Context
 from lowcloud.core.environments import builds, environments
 from lowcloud.core.environments.environments import EnvironmentSpec
-from lowcloud.core.serving import endpoints, models
-from lowcloud.core.serving.endpoints import Configuration, EndpointState, Variant
+from lowcloud.core.serving import endpoint_configurations, endpoints, models
+from lowcloud.core.serving.endpoint_configurations import Configuration
+from lowcloud.core.serving.endpoint_records import EndpointState, Variant
 from lowcloud.core.serving.models import Model
 from lowcloud.core.telemetry import logs
 from lowcloud.engine.local import environments as local_environments
@@ -116,7 +117,7 @@ def test_one_that_looks_while_another_lets_go_starts_the_builder_again(context, 
 def name_the_key(context: Context) -> None:
     """An endpoint that waits for it."""
     models.create(context, Model("model", 0.0, "linear-learner:1", "role"))
-    endpoints.configure(context, Configuration("one", 0.0, (Variant("all", "model", "ml.m4.xlarge"),)))
+    endpoint_configurations.create(context, Configuration("one", 0.0, (Variant("all", "model", "ml.m4.xlarge"),)))
     endpoints.create(context, "one", "one")
     progress = {"variants": [], "models": {}, "failure": None, "environments": {"model": KEY}}
     with context.database.transaction() as connection:

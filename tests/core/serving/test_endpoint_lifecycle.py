@@ -11,9 +11,10 @@ from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord, LeaseLostError, Reconciler
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.resource_kind import Registry
-from lowcloud.core.serving import endpoint_lifecycle, endpoints, models
-from lowcloud.core.serving.endpoint_lifecycle import ENDPOINT
-from lowcloud.core.serving.endpoints import Configuration, EndpointState, Variant
+from lowcloud.core.serving import endpoint_configurations, endpoint_lifecycle, endpoints, models
+from lowcloud.core.serving.endpoint_configurations import Configuration
+from lowcloud.core.serving.endpoint_records import EndpointState, Variant
+from lowcloud.core.serving.endpoints import ENDPOINT
 from lowcloud.core.serving.models import Model
 from lowcloud.engine.work import LogPage, Phase, ReplicaStatus, Resources, Work
 from lowcloud.store.db import tables
@@ -25,7 +26,7 @@ def endpoint(context: Context) -> str:
     """An endpoint that nothing carries yet, and whose model has no data."""
     models.create(context, Model("hollow", 0.0, "linear-learner:1", "role", "s3://nowhere/model.tar.gz"))
     configuration = Configuration("hollow", 0.0, (Variant("all", "hollow", "ml.m4.xlarge"),))
-    endpoints.configure(context, configuration)
+    endpoint_configurations.create(context, configuration)
     endpoints.create(context, "hollow", "hollow")
     return "hollow"
 
@@ -38,7 +39,7 @@ def hold(context: Context, owner: str = "one") -> LeasedRecord:
 
 def events_of(context: Context, name: str) -> list[str]:
     with context.database.read() as connection:
-        return [event.state for event in events.of(connection, endpoints.subject(name))]
+        return [event.state for event in events.of(connection, ENDPOINT.subject(name))]
 
 
 def is_gone(context: Context, name: str) -> bool:
@@ -130,7 +131,7 @@ def test_a_replica_that_dies_young_again_and_again_is_started_ever_later(context
     dying = replace(context, engine=engine)
     monkeypatch.setattr(Context, "now", lambda _: engine.now)
     models.create(dying, Model("bare", 0.0, "linear-learner:1", "role"))
-    endpoints.configure(dying, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
+    endpoint_configurations.create(dying, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
     endpoints.create(dying, "hollow", "hollow")
     claim = hold(dying)
     claim.save({"state": EndpointState.IN_SERVICE})
@@ -151,7 +152,7 @@ def test_the_time_to_start_begins_when_the_environments_are_there(context, monke
     monkeypatch.setattr(endpoint_lifecycle.builds, "is_ready", lambda *_: ready["is"])
     monkeypatch.setattr(endpoint_lifecycle.builds, "build", lambda *_: ready["is"])
     models.create(waiting, Model("bare", 0.0, "linear-learner:1", "role"))
-    endpoints.configure(waiting, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
+    endpoint_configurations.create(waiting, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
     endpoints.create(waiting, "hollow", "hollow")
     claim = hold(waiting)
     limit = endpoint_lifecycle.STARTUP_TIMEOUT_SECONDS

@@ -77,10 +77,9 @@ def test_a_curve_has_a_value_for_each_iteration_and_each_period(context, statist
     for step, of_step in values.items():
         record(context, LOSS, [Point(60.0 * step + at, value, step) for at, value in enumerate(of_step)])
     record(context, LOSS, [Point(600.0, 9.0)])
-    with context.database.read() as connection:
-        by_step = metric_series.by_step(connection, LOSS, statistic, (None, None), 10)
-        by_time = metric_series.by_time(connection, LOSS, statistic, 60, (0, 599), 10)
-        some = metric_series.by_step(connection, LOSS, statistic, (1, None), 1)
+    by_step = metric_series.by_step(context, LOSS, statistic, (None, None), 10)
+    by_time = metric_series.by_time(context, LOSS, statistic, 60, (0, 599), 10)
+    some = metric_series.by_step(context, LOSS, statistic, (1, None), 1)
     assert [x for x, _ in by_step] == [0, 1, 7]
     assert [x for x, _ in by_time] == [0, 60, 420]
     for curve in (by_step, by_time):

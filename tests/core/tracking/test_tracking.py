@@ -9,12 +9,23 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import objects
-from lowcloud.core.tracking import experiments, lineage, lineage_query, provenance, trial_components, trials
+from lowcloud.core.tracking import (
+    experiments,
+    lineage,
+    lineage_query,
+    provenance,
+    trial_components,
+    trial_members,
+    trials,
+)
+from lowcloud.core.tracking.associations import Vertex
 from lowcloud.core.tracking.experiments import Experiment
-from lowcloud.core.tracking.lineage import OWN, Described
+from lowcloud.core.tracking.lineage import SUBJECT_SCHEME
 from lowcloud.core.tracking.lineage_query import Direction
 from lowcloud.core.tracking.provenance import Grouping, Material
-from lowcloud.core.tracking.trials import Parent, Trial
+from lowcloud.core.tracking.trial_components import TrialComponent
+from lowcloud.core.tracking.trial_members import Parent
+from lowcloud.core.tracking.trials import Trial
 from lowcloud.store.db.tables import associations, lineage_entities
 
 KIND = "training-job"
@@ -34,7 +45,7 @@ def end(context: Context, name: str, *products: Material, status: str = "Complet
         provenance.end(connection, f"{KIND}/{name}", context.now(), status, "", products)
 
 
-def origin(context: Context, subject: str) -> list[Described]:
+def origin(context: Context, subject: str) -> list[Vertex]:
     return list(lineage_query.walk(context, [subject], Direction.ASCENDANTS, 10, lambda _: True, 100).vertices)
 
 
@@ -71,8 +82,8 @@ def test_a_model_and_its_endpoint_lead_back_to_the_data(context):
     end(context, "job", Material("model", "s3://models/m", provenance.MODEL))
     now = context.now()
     with context.database.transaction() as connection:
-        provenance.model(connection, "m", "image:1", "s3://models/m", now)
-        provenance.endpoint(connection, "e", ["m"], now)
+        provenance.record_model(connection, "m", "image:1", "s3://models/m", now)
+        provenance.record_endpoint(connection, "e", ["m"], now)
     found = [(one.kind, one.type) for one in origin(context, "context/e-aws-endpoint")]
     assert found[:3] == [("context", "Endpoint"), ("action", "ModelDeployment"), ("artifact", "Model")]
     assert set(found[3:]) == {
@@ -83,12 +94,12 @@ def test_a_model_and_its_endpoint_lead_back_to_the_data(context):
 def test_an_endpoint_of_a_name_that_comes_again_has_no_earlier_origin(context):
     for number in (1, 2):
         with context.database.transaction() as connection:
-            provenance.model(connection, f"m{number}", f"image:{number}", None, float(number))
-            provenance.endpoint(connection, "e", [f"m{number}"], float(number))
+            provenance.record_model(connection, f"m{number}", f"image:{number}", None, float(number))
+            provenance.record_endpoint(connection, "e", [f"m{number}"], float(number))
     with context.database.read() as connection:
         sources = {row.name: row.source for row in connection.execute(select(lineage_entities))}
     reached = {sources[one.subject.partition("/")[2]] for one in origin(context, "context/e-aws-endpoint")}
-    assert reached == {f"{OWN}endpoint/e", f"{OWN}model/m2", "image:2"}
+    assert reached == {f"{SUBJECT_SCHEME}endpoint/e", f"{SUBJECT_SCHEME}model/m2", "image:2"}
 
 
 def test_a_job_is_filed_where_its_user_wants_it_or_not_at_all(context):
@@ -96,16 +107,17 @@ def test_a_job_is_filed_where_its_user_wants_it_or_not_at_all(context):
     experiments.create(context, Experiment("other", 0.0, 0.0))
     trials.create(context, Trial("tri", "exp", 0.0, 0.0))
     begin(context, "named", grouping=Grouping(trial="TRI"))
-    begin(context, "new", grouping=Grouping(experiment="exp", display_name="shown", run="named-aws-training-job"))
-    with context.database.read() as connection:
-        found = trials.parents_of(connection, ["named-aws-training-job", "new-aws-training-job"])
-        assert trial_components.sources_of_run(connection, "named-aws-training-job") == ["training-job/new"]
+    run = TrialComponent("run", 0.0, 0.0)
+    trial_components.create(context, run)
+    begin(context, "new", grouping=Grouping(experiment="exp", display_name="shown", run="run"))
+    assert trial_components.sources_of(context, run) == ["training-job/new"]
+    found = trial_members.parents_of(context, ["named-aws-training-job", "new-aws-training-job"])
     assert found == {
         "named-aws-training-job": [Parent("tri", "exp")],
         "new-aws-training-job": [Parent("new-aws-trial", "exp")],
     }
     before = count(context, lineage_entities)
-    with pytest.raises(InvalidError, match="is one of the experiment 'exp'"):
+    with pytest.raises(InvalidError, match="belongs to the experiment 'exp'"):
         begin(context, "wrong", grouping=Grouping(experiment="other", trial="tri"))
     with pytest.raises(NotFoundError, match="nowhere"):
         begin(context, "wrong", Material("x", "s3://x/y"), grouping=Grouping(experiment="nowhere"))

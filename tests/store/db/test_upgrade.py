@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, String, create_engine, select, update
-from tests.support.faults import needs_root, small_disk
 
 from lowcloud.store.db import migrations, upgrade
 from lowcloud.store.db.backend import UnusableStoreError
@@ -19,6 +18,7 @@ from lowcloud.store.db.database import Database, open_backend
 from lowcloud.store.db.migrations import Migration
 from lowcloud.store.db.tables import SCHEMA_VERSION, metadata, periodic_tasks, roles, schema_version
 from tests.support import homes
+from tests.support.faults import needs_root, small_disk
 from tests.support.schemas import schema_of
 
 RENAMED = {"errands": "periodic_tasks"}

@@ -1,10 +1,8 @@
-"""SageMaker's metrics service: points that a program logs to a trial component, and curves of them."""
+"""The SageMaker metrics service: points that a program logs to a trial component, and curves of them."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
-
-from sqlalchemy import Connection
 
 from lowcloud.api.aws.arns import subject_of
 from lowcloud.api.aws.errors import AwsError
@@ -12,14 +10,14 @@ from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity.access import Caller
-from lowcloud.core.named_rows import require
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.telemetry import metric_series, metrics
 from lowcloud.core.telemetry.metric_series import Statistic
 from lowcloud.core.telemetry.metrics import Point, Series
-from lowcloud.core.tracking import trial_components, trials
-from lowcloud.store.db import tables
+from lowcloud.core.tracking import trial_components
+from lowcloud.core.tracking.trial_components import COMPONENT
 
-PAST_SECONDS, FUTURE_SECONDS = 14 * 86_400, 2 * 3_600  # between which, seen from now, the time of a point must lie
+PAST_SECONDS, FUTURE_SECONDS = 14 * 86_400, 2 * 3_600  # how old a point may be, and how far in the future
 LARGEST_STEP = 2**31 - 1
 PERIOD_SECONDS = {"OneMinute": 60, "FiveMinute": 300, "OneHour": 3600}
 STATISTICS = {
@@ -30,35 +28,34 @@ STATISTICS = {
     "Count": Statistic.COUNT,
     "Last": Statistic.LAST,
 }
-CURVE_LIMIT = 10_000  # values told of one query
+CURVE_LIMIT = 10_000  # values in the answer to one query
 
 
 @operation("sagemaker-metrics", "BatchPutMetrics")
 def batch_put_metrics(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Points that cannot be taken are told by their index; the others are kept, in one transaction."""
+    """Invalid points are reported by their index; the others are stored, in one transaction."""
     now = context.now()
-    wrong, points = [], []
+    errors, points = [], []
     for index, metric in enumerate(request["MetricData"]):
-        if _is_sound(metric, now):
+        if _is_valid(metric, now):
             points.append((metric["MetricName"], _point(metric)))
         else:
-            wrong.append({"Code": "VALIDATION_ERROR", "MetricIndex": index})
+            errors.append({"Code": "VALIDATION_ERROR", "MetricIndex": index})
     try:
         trial_components.measure(context, request["TrialComponentName"], points)
     except NotFoundError as error:
         message = f"Trial component '{error.name}' does not exist."
         raise AwsError("ResourceNotFoundException", message, 404) from error
-    return {"Errors": wrong or None}
+    return {"Errors": errors or None}
 
 
 @operation("sagemaker-metrics", "BatchGetMetrics")
 def batch_get_metrics(context: Context, _caller: Caller, request: Request) -> Answer:
     """Curves over time (the x axis in seconds since the epoch) or over iterations, of components and training jobs."""
-    with context.database.read() as connection:
-        return {"MetricQueryResults": [_result(context, connection, query) for query in request["MetricQueries"]]}
+    return {"MetricQueryResults": [_result(context, query) for query in request["MetricQueries"]]}
 
 
-def _is_sound(metric: Mapping[str, Any], now: float) -> bool:
+def _is_valid(metric: Mapping[str, Any], now: float) -> bool:
     is_timely = now - PAST_SECONDS <= metric["Timestamp"].timestamp() <= now + FUTURE_SECONDS
     return is_timely and math.isfinite(metric["Value"]) and metric.get("Step", 0) <= LARGEST_STEP
 
@@ -67,9 +64,9 @@ def _point(metric: Mapping[str, Any]) -> Point:
     return Point(metric["Timestamp"].timestamp(), float(metric["Value"]), metric.get("Step"))
 
 
-def _result(context: Context, connection: Connection, query: Mapping[str, Any]) -> dict[str, Any]:
+def _result(context: Context, query: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        found = _curve(connection, query, _series(context, connection, query))
+        found = _curve(context, query, _series(context, query))
     except (AwsError, NotFoundError) as error:
         return {"Status": "ValidationError", "Message": str(error), "XAxisValues": [], "MetricValues": []}
     curve = found[:CURVE_LIMIT]
@@ -80,25 +77,23 @@ def _result(context: Context, connection: Connection, query: Mapping[str, Any]) 
     }
 
 
-def _curve(connection: Connection, query: Mapping[str, Any], series: Series) -> metric_series.Curve:
+def _curve(context: Context, query: Mapping[str, Any], series: Series) -> metric_series.Curve:
     statistic = STATISTICS[query["MetricStat"]]
-    span = (query.get("Start"), query.get("End"))
+    interval = (query.get("Start"), query.get("End"))
     if query["XAxisType"] == "IterationNumber":
-        return metric_series.by_step(connection, series, statistic, span, CURVE_LIMIT + 1)
+        return metric_series.by_step(context, series, statistic, interval, CURVE_LIMIT + 1)
     if query["Period"] not in PERIOD_SECONDS:
         raise AwsError("ValidationException", "The Period IterationNumber needs the XAxisType IterationNumber.")
     period = PERIOD_SECONDS[query["Period"]]
-    return metric_series.by_time(connection, series, statistic, period, span, CURVE_LIMIT + 1)
+    return metric_series.by_time(context, series, statistic, period, interval, CURVE_LIMIT + 1)
 
 
-def _series(context: Context, connection: Connection, query: Mapping[str, Any]) -> Series:
-    """The series that a query asks for: a component's own, or that of the training job it tells of."""
-    kind, _, name = subject_of(context, query["ResourceArn"]).partition("/")
-    if kind == "training-job":
+def _series(context: Context, query: Mapping[str, Any]) -> Series:
+    """Return the series of a query: of a training job or a trial component."""
+    prefix, _, name = subject_of(context, query["ResourceArn"]).partition("/")
+    if prefix == TRAINING.prefix:
         return metrics.series_of_job(name, query["MetricName"])
-    if kind != "experiment-trial-component":
-        raise AwsError("ValidationException", f"{query['ResourceArn']} is no trial component and no training job.")
-    row = require(connection, tables.trial_components, trials.COMPONENT, name)
-    own = trial_components.series_of(row.name, query["MetricName"])
-    job = trial_components.series_of_job(trial_components.from_row(row), query["MetricName"])
-    return own if job is None or metrics.has_points(connection, own) else job
+    if prefix != COMPONENT.prefix:
+        message = f"{query['ResourceArn']} is neither a trial component nor a training job."
+        raise AwsError("ValidationException", message)
+    return trial_components.series(context, name, query["MetricName"])

@@ -1,4 +1,4 @@
-"""InvokeEndpoint: the request goes to a replica as it came, and the replica's answer back."""
+"""InvokeEndpoint, which passes the request to a replica unchanged and returns its answer."""
 
 from lowcloud.api.aws.arns import of_sagemaker
 from lowcloud.api.aws.errors import AwsError
@@ -6,7 +6,8 @@ from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.identity.access import Caller
-from lowcloud.core.serving import endpoints, invocation
+from lowcloud.core.serving import invocation
+from lowcloud.core.serving.endpoints import ENDPOINT
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 MODEL_TEXT_LIMIT = 1024  # characters of a model's error that are shown
@@ -48,9 +49,9 @@ async def invoke_endpoint(context: Context, _caller: Caller, request: Request) -
 
 
 def _model_error(context: Context, name: str, status: int, body: bytes) -> AwsError:
-    said = body[:MODEL_TEXT_LIMIT].decode(errors="replace")
+    text = body[:MODEL_TEXT_LIMIT].decode(errors="replace")
     kind = "client" if status < 500 else "server"
-    message = f'Received {kind} error ({status}) from primary with message "{said}". See the log of endpoint {name}.'
-    arn = of_sagemaker(context, endpoints.subject(name))
-    fields = {"OriginalStatusCode": status, "OriginalMessage": said, "LogStreamArn": arn}
+    message = f'Received {kind} error ({status}) from primary with message "{text}". See the log of endpoint {name}.'
+    arn = of_sagemaker(context, ENDPOINT.subject(name))
+    fields = {"OriginalStatusCode": status, "OriginalMessage": text, "LogStreamArn": arn}
     return AwsError("ModelError", message, 424, fields)

@@ -9,9 +9,11 @@ from lowcloud.core.context import Context
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import versions
 from lowcloud.core.storage.objects.versions import Version
-from lowcloud.store.db.listing import Folder, folded
+from lowcloud.store.db import listing as folded_listing
+from lowcloud.store.db.listing import folded
 from lowcloud.store.db.tables import objects
 
+Folder = folded_listing.Folder  # for interfaces, which do not import the store
 Entry = Version | Folder
 
 

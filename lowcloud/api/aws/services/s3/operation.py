@@ -11,10 +11,9 @@ from lowcloud.api.aws.services.s3.access_lists import admit_list, asked_list, as
 from lowcloud.api.aws.services.s3.errors import in_words_of_s3
 from lowcloud.api.aws.services.s3.headers import checked_version
 from lowcloud.core.context import Context
-from lowcloud.core.errors import CloudError
+from lowcloud.core.errors import CloudError, DamagedObjectError
 from lowcloud.core.identity.access import Caller
-from lowcloud.store.blobs.encryption import TamperedError, WrongKeyError
-from lowcloud.store.blobs.files import BlobGoneError
+from lowcloud.core.storage import failures
 
 log = logging.getLogger("lowcloud.s3")
 Function = Callable[[Context, Caller, Any], Answer]
@@ -33,14 +32,13 @@ def s3_operation(
         def perform(context: Context, caller: Caller, request: Request) -> Answer:
             try:
                 _check(context, name, request)
-                return function(context, caller, request)
-            except CloudError as error:
-                raise in_words_of_s3(error, request, name) from error
-            except WrongKeyError as error:
-                raise AwsError("AccessDenied", "Access Denied", 403) from error
-            except (TamperedError, BlobGoneError) as error:
+                with failures.object_errors():
+                    return function(context, caller, request)
+            except DamagedObjectError as error:
                 log.error("%s of %s/%s: %s", name, request.get("Bucket"), request.get("Key"), error)
                 raise AwsError("InternalError", "The object cannot be read: its bytes are damaged.", 500) from error
+            except CloudError as error:
+                raise in_words_of_s3(error, request, name) from error
 
         return perform
 

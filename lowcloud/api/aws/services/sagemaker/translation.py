@@ -1,26 +1,19 @@
-"""What all SageMaker resources translate alike: roles, S3 URIs, tags, times, and the members of List requests."""
+"""Members of requests and answers that several SageMaker resources share: ARNs, roles, S3 URIs, tags and times."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
-
-from sqlalchemy import ColumnElement, Table
+from typing import Any, Protocol
 
 from lowcloud import contract
-from lowcloud.api.aws.arns import parse_role
-from lowcloud.api.aws.errors import AwsError
-from lowcloud.core import resources
+from lowcloud.api.aws.arns import of_sagemaker, parse_role, subject_of
+from lowcloud.api.aws.services.sagemaker.errors import invalid
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.identity import roles
+from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.staging import inputs
 from lowcloud.core.staging.channels import DataSourceType, Mode
 from lowcloud.core.tracking.provenance import Grouping
-from lowcloud.store.db import pages
-from lowcloud.store.db.pages import InvalidTokenError, Order, Page
-
-DEFAULT_PAGE_SIZE = 10
-
 
 INPUT_MODES = {"File": Mode.FILE, "FastFile": Mode.LAZY, "Pipe": Mode.PIPE}
 INPUT_KINDS = {
@@ -30,18 +23,42 @@ INPUT_KINDS = {
 }
 
 
-def invalid(message: str) -> AwsError:
-    """SageMaker's answer to a request that cannot be carried out."""
-    return AwsError("ValidationException", message)
+class Changeable(Protocol):
+    """Any record that says when it was created and last changed, in seconds since the epoch."""
+
+    @property
+    def created_at(self) -> float: ...
+    @property
+    def modified_at(self) -> float: ...
+
+
+def arn_of(context: Context, kind: ResourceKind, name: str) -> str:
+    """Return the ARN of a resource."""
+    return of_sagemaker(context, kind.subject(name))
+
+
+def name_of(context: Context, name_or_arn: str) -> str:
+    """Return the name of a resource that a request refers to by name or ARN."""
+    return subject_of(context, name_or_arn).partition("/")[2] if name_or_arn.startswith("arn:") else name_or_arn
 
 
 def time(seconds: float) -> datetime:
-    """Seconds since the epoch as the serialiser takes them."""
+    """Convert seconds since the epoch to what the serializer takes."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def times(record: Changeable) -> dict[str, Any]:
+    """Return the members for when a record was created and last changed."""
+    return {"CreationTime": time(record.created_at), "LastModifiedTime": time(record.modified_at)}
+
+
+def without_none(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members that have a value."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
 def require_role(context: Context, arn: str) -> None:
-    """Refuse a role that does not exist here."""
+    """Raise AwsError for a role that does not exist in this account."""
     role = parse_role(arn)
     if role.account_id != context.settings.account_id:
         raise invalid(
@@ -56,7 +73,7 @@ def require_role(context: Context, arn: str) -> None:
 
 
 def parse_s3_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of a URI."""
+    """Return the bucket and key of an S3 URI. Raises AwsError."""
     try:
         return inputs.parse_uri(uri)
     except InvalidError as error:
@@ -64,15 +81,15 @@ def parse_s3_uri(uri: str) -> tuple[str, str]:
 
 
 def local_folder(path: str) -> str:
-    """A folder of a program, relative to its base."""
+    """Return a folder of a program relative to its base directory. Raises AwsError."""
     base, parts = f"{contract.DEFAULT_BASE_DIR}/", path.split("/")
     if not path.startswith(base) or ".." in parts or path.rstrip("/") == contract.DEFAULT_BASE_DIR:
-        raise invalid(f"The local path {path!r} must lie below {contract.DEFAULT_BASE_DIR}.")
+        raise invalid(f"The local path {path!r} must be below {contract.DEFAULT_BASE_DIR}.")
     return path.removeprefix(base).strip("/")
 
 
 def read_tags(request: Mapping[str, Any]) -> dict[str, str]:
-    """The Tags member as a mapping."""
+    """Return the Tags member as a mapping. Raises AwsError."""
     tags: Sequence[Mapping[str, str]] = request.get("Tags", [])
     keys = [tag["Key"] for tag in tags]
     if len(set(keys)) != len(keys):
@@ -81,62 +98,11 @@ def read_tags(request: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read_grouping(request: Mapping[str, Any]) -> Grouping:
-    """The ExperimentConfig member of a job's request."""
-    said = request.get("ExperimentConfig", {})
+    """Return the ExperimentConfig member of a job's request."""
+    configuration = request.get("ExperimentConfig", {})
     return Grouping(
-        experiment=said.get("ExperimentName"),
-        trial=said.get("TrialName"),
-        display_name=said.get("TrialComponentDisplayName"),
-        run=said.get("RunName"),
+        experiment=configuration.get("ExperimentName"),
+        trial=configuration.get("TrialName"),
+        display_name=configuration.get("TrialComponentDisplayName"),
+        run=configuration.get("RunName"),
     )
-
-
-def read_list(
-    context: Context,
-    request: Mapping[str, Any],
-    table: Table,
-    sort_columns: Mapping[str, str],
-    where: Sequence[ColumnElement[bool]] = (),
-    default_order: str = "Descending",
-) -> Page:
-    """A page as any SageMaker List request asks for it: filters, SortBy, SortOrder, MaxResults, NextToken.
-
-    `sort_columns` gives the column of each SortBy value; the first is the default.
-    """
-    sort_by = request.get("SortBy") or next(iter(sort_columns))
-    is_descending = request.get("SortOrder", default_order) == "Descending"
-    order = Order(sort_columns[sort_by], is_descending)
-    conditions = [*where, *_filters(request, table)]
-    try:
-        return resources.list_page(
-            context, table, conditions, order, request.get("MaxResults", DEFAULT_PAGE_SIZE), request.get("NextToken")
-        )
-    except InvalidTokenError as error:
-        raise invalid(f"Invalid NextToken: {error}") from error
-
-
-def read_offset(request: Mapping[str, Any]) -> int:
-    """How many results the pages before this one held."""
-    token = request.get("NextToken")
-    try:
-        return 0 if token is None else pages.read_offset(token)
-    except InvalidTokenError as error:
-        raise invalid(f"Invalid NextToken: {error}") from error
-
-
-def list_answer(name: str, summaries: Sequence[Mapping[str, Any]], page: Page) -> dict[str, Any]:
-    """The output of a List operation."""
-    return {name: summaries, **({"NextToken": page.next_token} if page.next_token else {})}
-
-
-def _filters(request: Mapping[str, Any], table: Table) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    times = (("CreationTime", "created_at"), ("Created", "created_at"), ("LastModifiedTime", "modified_at"))
-    for member, column in times:
-        if (after := request.get(f"{member}After")) is not None:
-            conditions.append(table.c[column] > after.timestamp())
-        if (before := request.get(f"{member}Before")) is not None:
-            conditions.append(table.c[column] < before.timestamp())
-    if part := request.get("NameContains"):
-        conditions.append(table.c.name.contains(part, autoescape=True))
-    return conditions

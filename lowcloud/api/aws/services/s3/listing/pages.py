@@ -8,8 +8,8 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Request
 from lowcloud.api.aws.services.s3.checksums import quoted, told_type
 from lowcloud.api.aws.services.s3.headers import STANDARD
+from lowcloud.core.storage.objects.listings import Folder
 from lowcloud.core.storage.objects.versions import Version
-from lowcloud.store.db.listing import Folder
 
 LARGEST_PAGE = 1000
 

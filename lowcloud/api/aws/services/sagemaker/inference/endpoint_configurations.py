@@ -1,17 +1,17 @@
-"""Endpoint configurations in SageMaker's words."""
+"""Operations on endpoint configurations."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from lowcloud.api.aws.arns import of_sagemaker
 from lowcloud.api.aws.operations import Answer, Request, operation
-from lowcloud.api.aws.services.sagemaker.translation import invalid, list_answer, read_list, read_tags, time
+from lowcloud.api.aws.services.sagemaker.errors import inference_errors, invalid
+from lowcloud.api.aws.services.sagemaker.lists import list_answer
+from lowcloud.api.aws.services.sagemaker.translation import arn_of, read_tags, time
 from lowcloud.core.context import Context
-from lowcloud.core.errors import AlreadyExistsError, NotFoundError
 from lowcloud.core.identity.access import Caller
-from lowcloud.core.serving import endpoints, models
-from lowcloud.core.serving.endpoints import Configuration, Variant
-from lowcloud.store.db import tables
+from lowcloud.core.serving import endpoint_configurations
+from lowcloud.core.serving.endpoint_configurations import CONFIGURATION, Configuration
+from lowcloud.core.serving.endpoint_records import Variant
 
 REFUSED_OF_VARIANT = (
     "AcceleratorPartitionLayouts",
@@ -51,61 +51,40 @@ REFUSED_OF_VARIANT = (
     ),
 )
 def create_endpoint_config(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Real-time variants, each with its replicas."""
-    name = request["EndpointConfigName"]
+    """Only real-time variants, each with a number of replicas."""
     variants = tuple(_variant(variant) for variant in request["ProductionVariants"])
     if len({variant.name for variant in variants}) != len(variants):
         raise invalid("The names of production variants must differ.")
-    try:
-        configuration = Configuration(name, context.now(), variants, request.get("KmsKeyId"))
-        endpoints.configure(context, configuration, read_tags(request))
-    except AlreadyExistsError as error:
-        raise invalid(f"Cannot create already existing endpoint configuration {_arn(context, name)!r}.") from error
-    except NotFoundError as error:
-        raise invalid(f"Could not find model {of_sagemaker(context, models.subject(error.name))!r}.") from error
-    return {"EndpointConfigArn": _arn(context, name)}
+    name = request["EndpointConfigName"]
+    configuration = Configuration(name, context.now(), variants, request.get("KmsKeyId"))
+    with inference_errors(context):
+        endpoint_configurations.create(context, configuration, read_tags(request))
+    return {"EndpointConfigArn": arn_of(context, CONFIGURATION, name)}
 
 
 @operation("sagemaker", "DescribeEndpointConfig")
 def describe_endpoint_config(context: Context, _caller: Caller, request: Request) -> Answer:
     """The configuration as it was created."""
-    try:
-        configuration = endpoints.find_configuration(context, request["EndpointConfigName"])
-    except NotFoundError as error:
-        raise _not_found(context, request["EndpointConfigName"]) from error
+    with inference_errors(context):
+        configuration = endpoint_configurations.find(context, request["EndpointConfigName"])
     return {
-        "EndpointConfigName": configuration.name,
-        "EndpointConfigArn": _arn(context, configuration.name),
+        **_summarize(context, configuration),
         "ProductionVariants": [_describe_variant(variant) for variant in configuration.variants],
-        "CreationTime": time(configuration.created_at),
         **({"KmsKeyId": configuration.encryption_key} if configuration.encryption_key else {}),
     }
 
 
 @operation("sagemaker", "ListEndpointConfigs")
 def list_endpoint_configs(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Newest first unless asked otherwise."""
-    columns = {"CreationTime": "created_at", "Name": "name"}
-    table = tables.endpoint_configurations
-    page = read_list(context, request, table, columns)
-    summaries = [
-        {
-            "EndpointConfigName": row.name,
-            "EndpointConfigArn": _arn(context, row.name),
-            "CreationTime": time(row.created_at),
-        }
-        for row in page.rows
-    ]
-    return list_answer("EndpointConfigs", summaries, page)
+    """Newest first by default."""
+    return list_answer(context, request, "EndpointConfigs", endpoint_configurations.list_page, _summarize)
 
 
 @operation("sagemaker", "DeleteEndpointConfig")
 def delete_endpoint_config(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Endpoints made from it go on."""
-    try:
-        endpoints.remove_configuration(context, request["EndpointConfigName"])
-    except NotFoundError as error:
-        raise _not_found(context, request["EndpointConfigName"]) from error
+    """Endpoints created from it remain."""
+    with inference_errors(context):
+        endpoint_configurations.remove(context, request["EndpointConfigName"])
     return {}
 
 
@@ -132,9 +111,9 @@ def _describe_variant(variant: Variant) -> dict[str, Any]:
     }
 
 
-def _not_found(context: Context, name: str) -> Exception:
-    return invalid(f"Could not find endpoint configuration {_arn(context, name)!r}.")
-
-
-def _arn(context: Context, name: str) -> str:
-    return of_sagemaker(context, endpoints.configuration_subject(name))
+def _summarize(context: Context, configuration: Configuration) -> dict[str, Any]:
+    return {
+        "EndpointConfigName": configuration.name,
+        "EndpointConfigArn": arn_of(context, CONFIGURATION, configuration.name),
+        "CreationTime": time(configuration.created_at),
+    }

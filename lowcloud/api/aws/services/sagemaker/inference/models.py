@@ -1,25 +1,17 @@
-"""Models in SageMaker's words."""
+"""Operations on models."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from lowcloud.api.aws.arns import of_sagemaker
 from lowcloud.api.aws.operations import Answer, Request, operation
-from lowcloud.api.aws.services.sagemaker.translation import (
-    invalid,
-    list_answer,
-    parse_s3_uri,
-    read_list,
-    read_tags,
-    require_role,
-    time,
-)
+from lowcloud.api.aws.services.sagemaker.errors import inference_errors, invalid
+from lowcloud.api.aws.services.sagemaker.lists import list_answer
+from lowcloud.api.aws.services.sagemaker.translation import arn_of, parse_s3_uri, read_tags, require_role, time
 from lowcloud.core.context import Context
-from lowcloud.core.errors import AlreadyExistsError, InvalidError, NotFoundError
+from lowcloud.core.errors import InvalidError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.serving import model_servers, models
-from lowcloud.core.serving.models import Model
-from lowcloud.store.db import tables
+from lowcloud.core.serving.models import MODEL, Model
 
 REFUSED_OF_CONTAINER = (
     "AdditionalModelDataSources",
@@ -44,13 +36,12 @@ REFUSED_OF_CONTAINER = (
     ignored=("PrimaryContainer.ContainerHostname", "Containers.ContainerHostname"),
 )
 def create_model(context: Context, _caller: Caller, request: Request) -> Answer:
-    """One container a model; several in a row (inference pipelines) are not built."""
-    name = request["ModelName"]
+    """A model has one container; inference pipelines of several are not built."""
     container = _only_container(request)
     if "ExecutionRoleArn" in request:
         require_role(context, request["ExecutionRoleArn"])
     model = Model(
-        name=name,
+        name=request["ModelName"],
         created_at=context.now(),
         image=_image(context, container),
         role=request.get("ExecutionRoleArn", ""),
@@ -58,48 +49,34 @@ def create_model(context: Context, _caller: Caller, request: Request) -> Answer:
         environment=dict(container.get("Environment", {})),
         is_network_isolated=request.get("EnableNetworkIsolation", False),
     )
-    try:
+    with inference_errors(context):
         models.create(context, model, read_tags(request))
-    except AlreadyExistsError as error:
-        raise invalid(f"Cannot create already existing model {_arn(context, name)!r}.") from error
-    return {"ModelArn": _arn(context, name)}
+    return {"ModelArn": arn_of(context, MODEL, model.name)}
 
 
 @operation("sagemaker", "DescribeModel")
 def describe_model(context: Context, _caller: Caller, request: Request) -> Answer:
     """The model as it was created."""
-    try:
-        model = models.find(context, request["ModelName"])
-    except NotFoundError as error:
-        raise invalid(f"Could not find model {_arn(context, request['ModelName'])!r}.") from error
-    return describe(context, model)
+    with inference_errors(context):
+        return describe(context, models.find(context, request["ModelName"]))
 
 
 @operation("sagemaker", "ListModels")
 def list_models(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Newest first unless asked otherwise."""
-    columns = {"CreationTime": "created_at", "Name": "name"}
-    page = read_list(context, request, tables.models, columns)
-    found = [models.from_row(row) for row in page.rows]
-    summaries = [
-        {"ModelName": model.name, "ModelArn": _arn(context, model.name), "CreationTime": time(model.created_at)}
-        for model in found
-    ]
-    return list_answer("Models", summaries, page)
+    """Newest first by default."""
+    return list_answer(context, request, "Models", models.list_page, _summarize)
 
 
 @operation("sagemaker", "DeleteModel")
 def delete_model(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Endpoints that serve the model go on."""
-    try:
+    """Endpoints continue to serve the model."""
+    with inference_errors(context):
         models.remove(context, request["ModelName"])
-    except NotFoundError as error:
-        raise invalid(f"Could not find model {_arn(context, request['ModelName'])!r}.") from error
     return {}
 
 
 def describe(context: Context, model: Model) -> dict[str, Any]:
-    """A model as Describe and Search tell it."""
+    """Return a model as Describe and Search do."""
     container = {
         "Image": model.image,
         "Mode": "SingleModel",
@@ -107,13 +84,16 @@ def describe(context: Context, model: Model) -> dict[str, Any]:
         **({"ModelDataUrl": model.artifact} if model.artifact else {}),
     }
     return {
-        "ModelName": model.name,
-        "ModelArn": _arn(context, model.name),
+        **_summarize(context, model),
         "PrimaryContainer": container,
-        "CreationTime": time(model.created_at),
         "EnableNetworkIsolation": model.is_network_isolated,
         **({"ExecutionRoleArn": model.role} if model.role else {}),
     }
+
+
+def _summarize(context: Context, model: Model) -> dict[str, Any]:
+    arn = arn_of(context, MODEL, model.name)
+    return {"ModelName": model.name, "ModelArn": arn, "CreationTime": time(model.created_at)}
 
 
 def _only_container(request: Request) -> Mapping[str, Any]:
@@ -143,7 +123,3 @@ def _artifact(container: Mapping[str, Any]) -> str | None:
     if artifact is not None:
         parse_s3_uri(artifact)
     return artifact
-
-
-def _arn(context: Context, name: str) -> str:
-    return of_sagemaker(context, models.subject(name))

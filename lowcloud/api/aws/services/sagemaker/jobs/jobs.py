@@ -1,28 +1,24 @@
-"""Jobs of either kind in SageMaker's words: asked for, looked at, told to stop.
+"""What the operations on jobs of every kind have in common.
 
-A young job is waited for by whoever describes it, since SDKs look once and then sleep 10 to 30 s.
+Describe waits for a young job to end, since SDKs describe a job once and then sleep 10 to 30 s.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
-from sqlalchemy import ColumnElement
-
-from lowcloud.api.aws.arns import of_sagemaker
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Request
-from lowcloud.api.aws.services.sagemaker.translation import invalid, read_list, read_tags
+from lowcloud.api.aws.services.sagemaker.errors import invalid
+from lowcloud.api.aws.services.sagemaker.translation import arn_of, read_tags
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.jobs import creation, jobs
 from lowcloud.core.jobs.job_kind import JobKind
 from lowcloud.core.jobs.jobs import Job, Specification, State
-from lowcloud.store.db.pages import Page
 
-PATIENCE_SECONDS = 10.0
+WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.02
-SORT_COLUMNS = {"CreationTime": "created_at", "Name": "name", "Status": "state"}
 STATUS: Mapping[State, str] = {
     **dict.fromkeys(State, "InProgress"),
     State.STOPPING: "Stopping",
@@ -32,56 +28,49 @@ STATUS: Mapping[State, str] = {
 }
 
 
-def arn(context: Context, kind: JobKind, name: str) -> str:
-    """The name that AWS gives a job."""
-    return of_sagemaker(context, kind.subject(name))
-
-
-def create(context: Context, kind: JobKind, name: str, asked: Specification, request: Request) -> str:
-    """Ask for a job with the request's tags; its ARN. Raises AwsError where the name is taken."""
+def create(context: Context, kind: JobKind, name: str, specification: Specification, request: Request) -> str:
+    """Create a job with the request's tags and return its ARN. Raises AwsError if the name is taken."""
     try:
-        creation.create(context, kind, name, asked, read_tags(request))
+        creation.create(context, kind, name, specification, read_tags(request))
     except AlreadyExistsError as error:
-        taken = (
+        message = (
             f"Job name must be unique within an AWS account and region, and a {kind.noun} with this name already "
-            f"exists ({arn(context, kind, name)})"
+            f"exists ({arn_of(context, kind, name)})"
         )
-        raise AwsError("ResourceInUse", taken) from error
-    return arn(context, kind, name)
+        raise AwsError("ResourceInUse", message) from error
+    return arn_of(context, kind, name)
 
 
-async def see(context: Context, caller: Caller, kind: JobKind, name: str) -> Job:
-    """The job at its end, or when it is PATIENCE_SECONDS old. Raises AwsError where there is none.
+async def wait_for(context: Context, caller: Caller, kind: JobKind, name: str) -> Job:
+    """Return the job when it has ended or is WAIT_SECONDS old. Raises AwsError if there is none.
 
-    A job's own program, which may ask about itself, would wait in vain: it sees the job as it stands.
+    A job's own program would wait for itself in vain: it gets the job immediately.
     """
     job = await asyncio.to_thread(find, context, kind, name)
     if caller.session == kind.role_session:
         return job
-    while not job.state.is_end and (age := context.now() - job.created_at) < PATIENCE_SECONDS:
+    while not job.state.is_end and (age := context.now() - job.created_at) < WAIT_SECONDS:
         await asyncio.sleep(POLL_SECONDS + age / 20)
         job = await asyncio.to_thread(find, context, kind, name)
     return job
 
 
 def find(context: Context, kind: JobKind, name: str) -> Job:
-    """The job as it stands. Raises AwsError."""
+    """Return the job. Raises AwsError."""
     try:
         return jobs.find(context, kind, name)
     except NotFoundError as error:
         raise not_found() from error
 
 
-def read_page(context: Context, kind: JobKind, request: Request, where: Sequence[ColumnElement[bool]] = ()) -> Page:
-    """The rows that a List request asks for, newest first unless it says otherwise."""
-    state = kind.table.c.state
+def states_of(request: Request) -> Collection[State] | None:
+    """Return the states that the StatusEquals of a List request stands for; None: any."""
     status = request.get("StatusEquals")
-    of_status = [state.in_([one for one, shown in STATUS.items() if shown == status])] if status else []
-    return read_list(context, request, kind.table, SORT_COLUMNS, [*where, *of_status])
+    return [state for state, shown in STATUS.items() if shown == status] if status else None
 
 
 def stop(context: Context, kind: JobKind, name: str) -> None:
-    """Wish the job to end. Raises AwsError where there is none, and Invalid where it has ended."""
+    """Request that the job stop. Raises AwsError if there is none, and InvalidError if it has ended."""
     try:
         jobs.stop(context, kind, name)
     except NotFoundError as error:
@@ -89,5 +78,5 @@ def stop(context: Context, kind: JobKind, name: str) -> None:
 
 
 def not_found() -> AwsError:
-    """What SageMaker says of a job that does not exist."""
+    """Return SageMaker's error for a job that does not exist."""
     return invalid("Requested resource not found.")

@@ -1,16 +1,18 @@
-"""Processing jobs in SageMaker's words."""
+"""Operations on processing jobs."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from lowcloud.api.aws.arns import parse_role
 from lowcloud.api.aws.operations import Answer, Request, operation
-from lowcloud.api.aws.services.sagemaker.jobs import jobs as words
+from lowcloud.api.aws.services.sagemaker.errors import invalid
+from lowcloud.api.aws.services.sagemaker.jobs import jobs as operations
+from lowcloud.api.aws.services.sagemaker.lists import list_answer
 from lowcloud.api.aws.services.sagemaker.translation import (
     INPUT_KINDS,
     INPUT_MODES,
-    invalid,
-    list_answer,
+    arn_of,
     local_folder,
     parse_s3_uri,
     read_grouping,
@@ -26,7 +28,7 @@ from lowcloud.core.staging.channels import Channel
 
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 
-TOLD_AGAIN = (
+ECHOED_MEMBERS = (
     "AppSpecification",
     "Environment",
     "ExperimentConfig",
@@ -60,42 +62,42 @@ TOLD_AGAIN = (
     ),
 )
 def create_processing_job(context: Context, _caller: Caller, request: Request) -> Answer:
-    """The job starts when there is room for it."""
+    """The job starts when there is capacity for it."""
     name = request["ProcessingJobName"]
     require_role(context, request["RoleArn"])
-    return {"ProcessingJobArn": words.create(context, PROCESSING, name, _specification(context, request), request)}
+    return {"ProcessingJobArn": operations.create(context, PROCESSING, name, _specification(context, request), request)}
 
 
 @operation("sagemaker", "DescribeProcessingJob")
 async def describe_processing_job(context: Context, caller: Caller, request: Request) -> Answer:
-    """The job as it stands; a young job is waited for."""
-    return _describe(context, await words.see(context, caller, PROCESSING, request["ProcessingJobName"]))
+    """Waits for a young job to end."""
+    return _describe(context, await operations.wait_for(context, caller, PROCESSING, request["ProcessingJobName"]))
 
 
 @operation("sagemaker", "ListProcessingJobs")
 def list_processing_jobs(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Newest first unless asked otherwise."""
-    page = words.read_page(context, PROCESSING, request)
-    found = [jobs.from_row(PROCESSING, row) for row in page.rows]
-    return list_answer("ProcessingJobSummaries", [_summary(context, job) for job in found], page)
+    """Newest first by default."""
+    list_page = partial(jobs.list_page, kind=PROCESSING)
+    states = operations.states_of(request)
+    return list_answer(context, request, "ProcessingJobSummaries", list_page, _summarize, state=states)
 
 
 @operation("sagemaker", "StopProcessingJob")
 def stop_processing_job(context: Context, _caller: Caller, request: Request) -> Answer:
     """The job's program gets SIGTERM and 120 seconds."""
-    words.stop(context, PROCESSING, request["ProcessingJobName"])
+    operations.stop(context, PROCESSING, request["ProcessingJobName"])
     return {}
 
 
 def _specification(context: Context, request: Request) -> Specification:
     application, cluster = request["AppSpecification"], request["ProcessingResources"]["ClusterConfig"]
     limits = request.get("StoppingCondition", {})
-    asked_outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
     return Specification(
         image=application["ImageUri"],
         role=parse_role(request["RoleArn"]).name,
         channels=tuple(_channels(request.get("ProcessingInputs", []))),
-        outputs=tuple(_output(output) for output in asked_outputs),
+        outputs=tuple(_output(output) for output in outputs),
         entrypoint=tuple(application.get("ContainerEntrypoint", [])),
         arguments=tuple(application.get("ContainerArguments", [])),
         instance_type=cluster["InstanceType"],
@@ -108,15 +110,15 @@ def _specification(context: Context, request: Request) -> Specification:
         description={
             "request": {
                 # For the program to read.
-                "ProcessingJobArn": words.arn(context, PROCESSING, request["ProcessingJobName"]),
-                **{member: request[member] for member in TOLD_AGAIN if member in request},
+                "ProcessingJobArn": arn_of(context, PROCESSING, request["ProcessingJobName"]),
+                **{member: request[member] for member in ECHOED_MEMBERS if member in request},
             },
         },
     )
 
 
-def _channels(asked: list[Mapping[str, Any]]) -> Iterator[Channel]:
-    for one in asked:
+def _channels(inputs: list[Mapping[str, Any]]) -> Iterator[Channel]:
+    for one in inputs:
         source = one.get("S3Input")
         if source is None:
             raise invalid(f"The input {one['InputName']!r} needs an S3Input.")
@@ -133,17 +135,17 @@ def _channels(asked: list[Mapping[str, Any]]) -> Iterator[Channel]:
         )
 
 
-def _output(asked: Mapping[str, Any]) -> Output:
-    target = asked.get("S3Output")
+def _output(output: Mapping[str, Any]) -> Output:
+    target = output.get("S3Output")
     if target is None:
-        raise invalid(f"The output {asked['OutputName']!r} needs an S3Output.")
+        raise invalid(f"The output {output['OutputName']!r} needs an S3Output.")
     bucket, prefix = parse_s3_uri(target["S3Uri"])
     is_continuous = target["S3UploadMode"] == "Continuous"
     folder = local_folder(target["LocalPath"])
-    return Output(asked["OutputName"], folder, bucket, prefix, is_continuous=is_continuous)
+    return Output(output["OutputName"], folder, bucket, prefix, is_continuous=is_continuous)
 
 
-def _summary(context: Context, job: Job) -> dict[str, Any]:
+def _summarize(context: Context, job: Job) -> dict[str, Any]:
     optional = {
         "ProcessingEndTime": time(job.ended_at) if job.ended_at else None,
         "FailureReason": job.progress.failure if job.state == State.FAILED else None,
@@ -151,10 +153,10 @@ def _summary(context: Context, job: Job) -> dict[str, Any]:
     }
     return {
         "ProcessingJobName": job.name,
-        "ProcessingJobArn": words.arn(context, PROCESSING, job.name),
+        "ProcessingJobArn": arn_of(context, PROCESSING, job.name),
         "CreationTime": time(job.created_at),
         "LastModifiedTime": time(job.modified_at),
-        "ProcessingJobStatus": words.STATUS[job.state],
+        "ProcessingJobStatus": operations.STATUS[job.state],
         **{member: value for member, value in optional.items() if value is not None},
     }
 
@@ -164,6 +166,6 @@ def _describe(context: Context, job: Job) -> dict[str, Any]:
     return {
         "StoppingCondition": {"MaxRuntimeInSeconds": job.specification.max_runtime_seconds},
         **job.specification.description["request"],
-        **_summary(context, job),
+        **_summarize(context, job),
         **({"ProcessingStartTime": time(started_at)} if started_at else {}),
     }

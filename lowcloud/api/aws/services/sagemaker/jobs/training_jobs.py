@@ -1,22 +1,23 @@
-"""Training jobs in SageMaker's words."""
+"""Operations on training jobs."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from lowcloud.api.aws.operations import Answer, Request, operation
-from lowcloud.api.aws.services.sagemaker.jobs import jobs as words
+from lowcloud.api.aws.services.sagemaker.jobs import jobs as operations
 from lowcloud.api.aws.services.sagemaker.jobs import training_requests
-from lowcloud.api.aws.services.sagemaker.translation import list_answer, require_role, time
+from lowcloud.api.aws.services.sagemaker.lists import list_answer
+from lowcloud.api.aws.services.sagemaker.translation import arn_of, require_role, time
 from lowcloud.core import events
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.jobs import jobs, logs, training
 from lowcloud.core.jobs.jobs import Job, Limit, State
-from lowcloud.core.jobs.training import TRAINING
+from lowcloud.core.jobs.training import TRAINING, TrainingJob
 from lowcloud.core.scheduling import warm_pools
 from lowcloud.core.telemetry.metrics import Point
-from lowcloud.store.db.tables import training_jobs
 
 ALGORITHM_DEFAULTS = {"TrainingInputMode": "File", "EnableSageMakerMetricsTimeSeries": False}
 OUTPUT_DEFAULTS = {"KmsKeyId": "", "CompressionType": "GZIP"}
@@ -40,7 +41,7 @@ POOL_STATUS = {
     "Reused": warm_pools.Status.REUSED,
     "Terminated": warm_pools.Status.TERMINATED,
 }
-REACHED = {
+LIMIT_STATUS = {
     Limit.RUNTIME: "MaxRuntimeExceeded",
     Limit.WAIT: "MaxWaitTimeExceeded",
     Limit.PENDING: "MaxWaitTimeExceeded",
@@ -85,37 +86,33 @@ REACHED = {
     ),
 )
 def create_training_job(context: Context, _caller: Caller, request: Request) -> Answer:
-    """The job starts at once where a processor is free."""
+    """The job starts immediately if a processor is free."""
     name = request["TrainingJobName"]
     require_role(context, request["RoleArn"])
-    return {"TrainingJobArn": words.create(context, TRAINING, name, training_requests.read(context, request), request)}
+    specification = training_requests.read(context, request)
+    return {"TrainingJobArn": operations.create(context, TRAINING, name, specification, request)}
 
 
 @operation("sagemaker", "DescribeTrainingJob")
 async def describe_training_job(context: Context, caller: Caller, request: Request) -> Answer:
-    """The job as it stands; a young job is waited for."""
-    job = await words.see(context, caller, TRAINING, request["TrainingJobName"])
+    """Waits for a young job to end."""
+    job = await operations.wait_for(context, caller, TRAINING, request["TrainingJobName"])
     return await asyncio.to_thread(_describe, context, job)
 
 
 @operation("sagemaker", "ListTrainingJobs", refused=("TrainingPlanArnEquals",))
 def list_training_jobs(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Newest first unless asked otherwise."""
-    pool = request.get("WarmPoolStatusEquals")
-    of_pool = [warm_pools.has_status(training_jobs, POOL_STATUS[pool], context.now())] if pool else []
-    page = words.read_page(context, TRAINING, request, of_pool)
-    now = context.now()
-    summaries = [
-        {**_summary(context, jobs.from_row(TRAINING, row)), **_warm_pool(warm_pools.of_row(row, now))}
-        for row in page.rows
-    ]
-    return list_answer("TrainingJobSummaries", summaries, page)
+    """Newest first by default."""
+    status = request.get("WarmPoolStatusEquals")
+    list_page = partial(training.list_page, pool=POOL_STATUS[status] if status else None)
+    states = operations.states_of(request)
+    return list_answer(context, request, "TrainingJobSummaries", list_page, _summarize_with_pool, state=states)
 
 
 @operation("sagemaker", "StopTrainingJob")
 def stop_training_job(context: Context, _caller: Caller, request: Request) -> Answer:
-    """The job's program gets SIGTERM and 120 seconds; what it saved until then is stored."""
-    words.stop(context, TRAINING, request["TrainingJobName"])
+    """The job's program gets SIGTERM and 120 seconds; what it has saved by then is stored."""
+    operations.stop(context, TRAINING, request["TrainingJobName"])
     return {}
 
 
@@ -125,12 +122,12 @@ def stop_training_job(context: Context, _caller: Caller, request: Request) -> An
     ignored=("ProfilerConfig", "ProfilerRuleConfigurations", "RemoteDebugConfig"),
 )
 def update_training_job(context: Context, _caller: Caller, request: Request) -> Answer:
-    """How long the job's warm pool is kept."""
+    """Only the time for which the job's warm pool is kept can be changed."""
     name = request["TrainingJobName"]
-    words.find(context, TRAINING, name)
+    operations.find(context, TRAINING, name)
     if resources := request.get("ResourceConfig"):
         training.keep_pool(context, name, resources["KeepAlivePeriodInSeconds"])
-    return {"TrainingJobArn": words.arn(context, TRAINING, name)}
+    return {"TrainingJobArn": arn_of(context, TRAINING, name)}
 
 
 def _warm_pool(pool: warm_pools.Pool | None) -> dict[str, Any]:
@@ -144,26 +141,34 @@ def _warm_pool(pool: warm_pools.Pool | None) -> dict[str, Any]:
     return {"WarmPoolStatus": status}
 
 
-def _summary(context: Context, job: Job) -> dict[str, Any]:
+def _summarize_with_pool(context: Context, one: TrainingJob) -> dict[str, Any]:
+    return {**_summarize(context, one.job), **_warm_pool(one.pool)}
+
+
+def _summarize(context: Context, job: Job) -> dict[str, Any]:
     return {
         "TrainingJobName": job.name,
-        "TrainingJobArn": words.arn(context, TRAINING, job.name),
+        "TrainingJobArn": arn_of(context, TRAINING, job.name),
         "CreationTime": time(job.created_at),
         "LastModifiedTime": time(job.modified_at),
-        "TrainingJobStatus": words.STATUS[job.state],
+        "TrainingJobStatus": operations.STATUS[job.state],
         "SecondaryStatus": _secondary_status(job.state, job),
         **({"TrainingEndTime": time(job.ended_at)} if job.ended_at else {}),
     }
 
 
 def _describe(context: Context, job: Job) -> dict[str, Any]:
-    return describe(context, job, jobs.history(context, job), training.final_metrics(context, job.name))
+    final = training.final_metrics(context, [job.name]).get(job.name, {})
+    return describe(context, TrainingJob(job, training.pool(context, job.name)), jobs.history(context, job), final)
 
 
-def describe(context: Context, job: Job, history: Sequence[events.Event], final: Mapping[str, Point]) -> dict[str, Any]:
-    """A job as Describe and Search tell it."""
-    asked, progress = job.specification, job.progress
-    told: dict[str, Any] = dict(asked.description["request"])
+def describe(
+    context: Context, training_job: TrainingJob, history: Sequence[events.Event], final: Mapping[str, Point]
+) -> dict[str, Any]:
+    """Return a job as Describe and Search do."""
+    job = training_job.job
+    specification, progress = job.specification, job.progress
+    echoed: dict[str, Any] = dict(specification.description["request"])
     optional = {
         "FailureReason": progress.failure if job.state == State.FAILED else None,
         "ModelArtifacts": {"S3ModelArtifacts": progress.artifact} if progress.artifact else None,
@@ -177,28 +182,28 @@ def describe(context: Context, job: Job, history: Sequence[events.Event], final:
         "HyperParameters": {},
         "InputDataConfig": [],
         "ResourceConfig": {
-            "InstanceType": asked.instance_type,
-            "InstanceCount": asked.instance_count,
-            "VolumeSizeInGB": asked.volume_gigabytes,
+            "InstanceType": specification.instance_type,
+            "InstanceCount": specification.instance_count,
+            "VolumeSizeInGB": specification.volume_gigabytes,
         },
-        "StoppingCondition": {"MaxRuntimeInSeconds": asked.max_runtime_seconds},
+        "StoppingCondition": {"MaxRuntimeInSeconds": specification.max_runtime_seconds},
         "EnableNetworkIsolation": False,
         "EnableInterContainerTrafficEncryption": False,
         "EnableManagedSpotTraining": False,
-        **told,
-        **_summary(context, job),
-        "AlgorithmSpecification": _algorithm(job, told["AlgorithmSpecification"]),
-        "OutputDataConfig": {**OUTPUT_DEFAULTS, **told["OutputDataConfig"]},
+        **echoed,
+        **_summarize(context, job),
+        "AlgorithmSpecification": _algorithm(job, echoed["AlgorithmSpecification"]),
+        "OutputDataConfig": {**OUTPUT_DEFAULTS, **echoed["OutputDataConfig"]},
         "SecondaryStatusTransitions": _transitions(job, history),
         **{member: value for member, value in optional.items() if value is not None},
-        **_warm_pool(training.pool(context, job.name)),
+        **_warm_pool(training_job.pool),
     }
 
 
-def _algorithm(job: Job, told: Mapping[str, Any]) -> dict[str, Any]:
-    """As it was asked for, and with the metrics that a built-in program prints by itself."""
+def _algorithm(job: Job, requested: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the AlgorithmSpecification as requested, with the metrics of a built-in program in addition."""
     found = [{"Name": one.name, "Regex": one.expression} for one in logs.definitions(job)]
-    return {**ALGORITHM_DEFAULTS, **told, **({"MetricDefinitions": found} if found else {})}
+    return {**ALGORITHM_DEFAULTS, **requested, **({"MetricDefinitions": found} if found else {})}
 
 
 def _transitions(job: Job, history: Sequence[events.Event]) -> list[dict[str, Any]]:
@@ -216,7 +221,7 @@ def _transitions(job: Job, history: Sequence[events.Event]) -> list[dict[str, An
 
 def _secondary_status(state: State, job: Job) -> str:
     if state == State.STOPPED and job.progress.ended_by:
-        return REACHED[job.progress.ended_by]
+        return LIMIT_STATUS[job.progress.ended_by]
     if state == State.PENDING and job.progress.attempt > 1:
         return "Restarting"
     return SECONDARY_STATUS[state]

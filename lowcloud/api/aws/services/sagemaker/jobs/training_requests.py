@@ -1,4 +1,4 @@
-"""CreateTrainingJob's request as the specification of a job."""
+"""The request of CreateTrainingJob as the specification of a job."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,12 +6,13 @@ from typing import Any
 import regex
 
 from lowcloud import contract
-from lowcloud.api.aws.arns import of_sagemaker, parse_role
+from lowcloud.api.aws.arns import parse_role
 from lowcloud.api.aws.operations import Request
+from lowcloud.api.aws.services.sagemaker.errors import invalid
 from lowcloud.api.aws.services.sagemaker.translation import (
     INPUT_KINDS,
     INPUT_MODES,
-    invalid,
+    arn_of,
     local_folder,
     parse_s3_uri,
     read_grouping,
@@ -26,8 +27,8 @@ DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 DEFAULT_INSTANCE_TYPE = "ml.m5.xlarge"
 TENSORBOARD_FOLDER = "/opt/ml/output/tensorboard"
 
-# What Describe tells as it was asked; the rest it tells as it stands.
-TOLD_AGAIN = (
+# What Describe returns as it was requested; the other members have current values.
+ECHOED_MEMBERS = (
     "AlgorithmSpecification",
     "CheckpointConfig",
     "DebugHookConfig",
@@ -52,7 +53,7 @@ TOLD_AGAIN = (
 
 
 def read(context: Context, request: Request) -> Specification:
-    """What is asked for. Raises AwsError."""
+    """Return the specification that a request asks for. Raises AwsError."""
     algorithm = request["AlgorithmSpecification"]
     if "TrainingImage" not in algorithm:
         raise invalid("AlgorithmSpecification.TrainingImage is required.")
@@ -83,8 +84,8 @@ def read(context: Context, request: Request) -> Specification:
         metric_definitions=tuple(_metric(metric) for metric in algorithm.get("MetricDefinitions", [])),
         is_network_isolated=request.get("EnableNetworkIsolation", False),
         description={
-            "arn": of_sagemaker(context, TRAINING.subject(request["TrainingJobName"])),
-            "request": {member: request[member] for member in TOLD_AGAIN if member in request},
+            "arn": arn_of(context, TRAINING, request["TrainingJobName"]),
+            "request": {member: request[member] for member in ECHOED_MEMBERS if member in request},
         },
     )
 
@@ -94,7 +95,7 @@ def _max_wait(limits: Mapping[str, int], is_spot: bool) -> int | None:
     if wait is None:
         return None
     if not is_spot:
-        raise invalid("MaxWaitTimeInSeconds is for jobs with EnableManagedSpotTraining alone.")
+        raise invalid("MaxWaitTimeInSeconds can only be used with EnableManagedSpotTraining.")
     if wait < limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS):
         raise invalid(
             "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
@@ -123,7 +124,7 @@ def _channel(channel: Mapping[str, Any], default_mode: str) -> Channel:
 
 
 def _outputs(request: Request) -> Iterator[Output]:
-    """The model first: it is the job's artifact."""
+    """Yield the model first: it is the job's artifact."""
     output = request["OutputDataConfig"]
     bucket, prefix = parse_s3_uri(output["S3OutputPath"])
     place = "/".join(part for part in (prefix.strip("/"), request["TrainingJobName"], "output") if part)
@@ -131,19 +132,19 @@ def _outputs(request: Request) -> Iterator[Output]:
     for name, folder, is_optional in (("model", contract.MODEL, False), ("output", contract.OUTPUT_DATA, True)):
         key = f"{place}/{name}.tar.gz" if is_archive else f"{place}/{'model' if name == 'model' else 'data'}"
         yield Output(name, folder, bucket, key, is_archive, is_optional=is_optional)
-    if board := request.get("TensorBoardOutputConfig"):
-        bucket, prefix = parse_s3_uri(board["S3OutputPath"])
-        folder = local_folder(board.get("LocalPath", TENSORBOARD_FOLDER))
+    if configuration := request.get("TensorBoardOutputConfig"):
+        bucket, prefix = parse_s3_uri(configuration["S3OutputPath"])
+        folder = local_folder(configuration.get("LocalPath", TENSORBOARD_FOLDER))
         place = "/".join(part for part in (prefix.strip("/"), request["TrainingJobName"], "tensorboard-output") if part)
         yield Output("tensorboard", folder, bucket, place, is_continuous=True)
 
 
 def _checkpoints(request: Request) -> Output | None:
-    asked = request.get("CheckpointConfig")
-    if asked is None:
+    configuration = request.get("CheckpointConfig")
+    if configuration is None:
         return None
-    bucket, prefix = parse_s3_uri(asked["S3Uri"])
-    folder = local_folder(asked.get("LocalPath", f"{contract.DEFAULT_BASE_DIR}/{contract.CHECKPOINTS}"))
+    bucket, prefix = parse_s3_uri(configuration["S3Uri"])
+    folder = local_folder(configuration.get("LocalPath", f"{contract.DEFAULT_BASE_DIR}/{contract.CHECKPOINTS}"))
     return Output("checkpoints", folder, bucket, prefix, is_continuous=True)
 
 
@@ -151,7 +152,7 @@ def _metric(metric: Mapping[str, str]) -> Definition:
     try:
         groups = regex.compile(metric["Regex"]).groups
     except regex.error as error:
-        raise invalid(f"The Regex of metric {metric['Name']!r} cannot be read: {error}") from error
+        raise invalid(f"The Regex of metric {metric['Name']!r} is invalid: {error}") from error
     if groups < 1:
         raise invalid(f"The Regex of metric {metric['Name']!r} needs a group that captures the value.")
     return Definition(metric["Name"], metric["Regex"])

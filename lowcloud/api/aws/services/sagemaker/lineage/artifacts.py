@@ -1,4 +1,4 @@
-"""Artifacts in SageMaker's words: one for each version of each source."""
+"""Operations on artifacts: one for each version of each source."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,9 +6,16 @@ from typing import Any
 
 from lowcloud.api.aws.arns import of_sagemaker
 from lowcloud.api.aws.operations import Answer, Request, operation
-from lowcloud.api.aws.services.sagemaker.lineage.lineage import delete, describe, list_entities, update
-from lowcloud.api.aws.services.sagemaker.tracked import in_their_words, name_of, read_metadata, source_of, uri_of
-from lowcloud.api.aws.services.sagemaker.translation import invalid, read_tags
+from lowcloud.api.aws.services.sagemaker.errors import invalid, tracking_errors
+from lowcloud.api.aws.services.sagemaker.lineage.entities import (
+    arn_member,
+    delete_entity,
+    format_entity,
+    list_entities,
+    update_entity,
+)
+from lowcloud.api.aws.services.sagemaker.sources import format_source, read_metadata, read_source
+from lowcloud.api.aws.services.sagemaker.translation import name_of, read_tags
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError
 from lowcloud.core.identity.access import Caller
@@ -18,7 +25,7 @@ from lowcloud.core.tracking.lineage import Entity, EntityKind
 
 @operation("sagemaker", "CreateArtifact")
 def create_artifact(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Of one source and its types there is one artifact; asking for just the same again answers with it."""
+    """A source and its types have one artifact; an identical request returns the existing one."""
     artifact = replace(
         _of_source(context, request["ArtifactType"], request["Source"]),
         display_name=request.get("ArtifactName"),
@@ -28,49 +35,49 @@ def create_artifact(context: Context, _caller: Caller, request: Request) -> Answ
     try:
         lineage.create(context, artifact, read_tags(request))
     except AlreadyExistsError as error:
-        arn = of_sagemaker(context, artifact.subject)
-        raise invalid(f"An artifact of the source {request['Source']['SourceUri']} already exists: {arn}") from error
-    return {"ArtifactArn": of_sagemaker(context, artifact.subject)}
+        existing = of_sagemaker(context, artifact.subject)
+        uri = request["Source"]["SourceUri"]
+        raise invalid(f"An artifact of the source {uri} already exists: {existing}") from error
+    return arn_member(context, EntityKind.ARTIFACT, artifact.name)
 
 
 @operation("sagemaker", "DescribeArtifact")
 def describe_artifact(context: Context, _caller: Caller, request: Request) -> Answer:
-    """The artifact as it stands."""
-    with in_their_words():
-        return _describe(context, lineage.find(context, EntityKind.ARTIFACT, name_of(context, request["ArtifactArn"])))
+    """The artifact is referred to by its ARN."""
+    with tracking_errors():
+        artifact = lineage.find(context, EntityKind.ARTIFACT, name_of(context, request["ArtifactArn"]))
+    return _format(context, artifact)
 
 
 @operation("sagemaker", "ListArtifacts")
 def list_artifacts(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Of a source (SourceUri) or of an ArtifactType."""
-    return list_entities(context, request, EntityKind.ARTIFACT, _describe)
+    """Those of a source (SourceUri) or an ArtifactType if requested."""
+    return list_entities(context, request, EntityKind.ARTIFACT, _format)
 
 
 @operation("sagemaker", "UpdateArtifact")
 def update_artifact(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Its source never changes."""
+    """Its source cannot be changed."""
     values = {"display_name": request["ArtifactName"]} if "ArtifactName" in request else {}
-    return update(context, request, EntityKind.ARTIFACT, name_of(context, request["ArtifactArn"]), values)
+    return update_entity(context, request, EntityKind.ARTIFACT, name_of(context, request["ArtifactArn"]), values)
 
 
 @operation("sagemaker", "DeleteArtifact")
 def delete_artifact(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Named by its ARN or by its source."""
+    """The artifact is referred to by its ARN or its source."""
     if ("ArtifactArn" in request) == ("Source" in request):
         raise invalid("DeleteArtifact needs either ArtifactArn or Source.")
     if "Source" in request:
-        return delete(context, EntityKind.ARTIFACT, _of_source(context, "", request["Source"]).name)
-    return delete(context, EntityKind.ARTIFACT, name_of(context, request["ArtifactArn"]))
+        return delete_entity(context, EntityKind.ARTIFACT, _of_source(context, "", request["Source"]).name)
+    return delete_entity(context, EntityKind.ARTIFACT, name_of(context, request["ArtifactArn"]))
 
 
 def _of_source(context: Context, type_: str, source: Mapping[str, Any]) -> Entity:
     details = {one["SourceIdType"]: one["Value"] for one in source.get("SourceTypes", ())}
-    return lineage.artifact(type_, source_of(context, source["SourceUri"]), context.now(), details)
+    return lineage.artifact(type_, read_source(context, source["SourceUri"]), context.now(), details)
 
 
-def _describe(context: Context, artifact: Entity) -> dict[str, Any]:
-    types = [{"SourceIdType": kind, "Value": value} for kind, value in artifact.source_details.items()]
-    return {
-        **describe(context, artifact),
-        "Source": {"SourceUri": uri_of(context, artifact.source), "SourceTypes": types},
-    }
+def _format(context: Context, artifact: Entity) -> dict[str, Any]:
+    types = [{"SourceIdType": name, "Value": value} for name, value in artifact.source_details.items()]
+    source = {"SourceUri": format_source(context, artifact.source), "SourceTypes": types}
+    return {**format_entity(context, artifact), "Source": source}

@@ -1,7 +1,7 @@
-"""Names of properties as Search takes them, resolved against botocore's shapes into functions that read documents.
+"""Property names of Search, resolved against botocore's shapes into functions that read documents.
 
-Names of members are taken in letters of any case. After a map's name follows one of its keys, dots and all; likewise
-after Tags (a tag's key) and after the lists of metrics (a metric's name, and perhaps a statistic).
+Names of members are case-insensitive. The name of a map is followed by one of its keys, which may contain dots; Tags is
+followed by the key of a tag, and a list of metrics by the name of a metric, optionally with a statistic.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,22 +10,22 @@ from typing import Any
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.services.sagemaker.translation import invalid
+from lowcloud.api.aws.services.sagemaker.errors import invalid
 from lowcloud.core.search import Document, Read, Value, values_at
 
-# Lists whose elements are found by a key: the member that has it, and the member that is told.
+# Lists whose elements are found by a key: the member that holds the key, and the member that is read.
 KEYED = {
     "Tag": ("Key", "Value"),
     "MetricData": ("MetricName", "Value"),
     "TrialComponentMetricSummary": ("MetricName", "Last"),
 }
-ALIASES = {("TrainingJob", "metrics"): "FinalMetricDataList"}  # what AWS documents under another name
+ALIASES = {("TrainingJob", "metrics"): "FinalMetricDataList"}  # AWS documents it under another name
 STATISTICS = {name.lower(): name for name in ("Min", "Max", "Avg", "StdDev", "Count", "Last")}
-SAY_NUMBERS = ("hyperparameters", "parameters", "environment")  # maps whose text is compared as numbers where it is one
+MAYBE_NUMERIC = ("hyperparameters", "parameters", "environment")  # maps whose text may be compared as numbers
 
 
 def reader(shape: Shape, name: str) -> Read:
-    """What reads the property of this name from documents of a shape. Raises AwsError for a name it does not have."""
+    """Return a function that reads a property from documents of a shape. Raises AwsError for an unknown name."""
     head, dot, rest = name.partition(".")
     alias = ALIASES.get((shape.name, head.lower()))
     read = _reader(shape, f"{alias}{dot}{rest}" if alias else name)
@@ -35,7 +35,7 @@ def reader(shape: Shape, name: str) -> Read:
 
 
 def elements(shape: Shape, name: str) -> tuple[Shape, Callable[[Document], Iterable[Document]]]:
-    """The shape of the elements of a list of structures, and what reads them. Raises AwsError."""
+    """Return the shape of the elements of a list of structures, and a function that reads them. Raises AwsError."""
     path: list[str] = []
     found: Any = shape
     for part in name.split("."):
@@ -45,17 +45,17 @@ def elements(shape: Shape, name: str) -> tuple[Shape, Callable[[Document], Itera
         path.append(member)
         found = found.members[member]
     if not isinstance(found, ListShape) or not isinstance(found.member, StructureShape):
-        raise invalid(f"{name} is no list of objects, so NestedFilters cannot be used on it.")
+        raise invalid(f"{name} is not a list of objects, so NestedFilters cannot be used on it.")
     return found.member, lambda document: _descend(document, path)
 
 
-def says_numbers(name: str) -> bool:
-    """Whether text of this property is compared as a number where it is one."""
-    return name.partition(".")[0].lower() in SAY_NUMBERS
+def is_maybe_numeric(name: str) -> bool:
+    """Whether text of this property that is a number is compared as one."""
+    return name.partition(".")[0].lower() in MAYBE_NUMERIC
 
 
 def unknown(shape: Shape, name: str) -> AwsError:
-    """There is no property of this name."""
+    """Return the error for a name that is not a property."""
     known = ", ".join(sorted(shape.members)) if isinstance(shape, StructureShape) else ""
     return invalid(f"Unknown property name: {name}. The properties are {known}, and what they hold (after a dot).")
 
@@ -97,14 +97,14 @@ def _reader_of_list(shape: ListShape, path: str) -> Read | None:
 
 
 def _reader_by_key(element: StructureShape, path: str) -> Read:
-    key, told = KEYED[element.name]
+    key, member = KEYED[element.name]
     rest, _, last = path.rpartition(".")
     named = path
-    if told == "Last" and rest and last.lower() in STATISTICS:
-        named, told = rest, STATISTICS[last.lower()]
+    if member == "Last" and rest and last.lower() in STATISTICS:
+        named, member = rest, STATISTICS[last.lower()]
 
     def read(document: Any) -> Iterable[Value]:
-        return (one[told] for one in document if one[key] == named and one.get(told) is not None)
+        return (one[member] for one in document if one[key] == named and one.get(member) is not None)
 
     return read
 
@@ -129,7 +129,7 @@ def _held(document: Mapping[str, Any], key: str) -> Any:
 
 
 def _values(held: Any) -> Iterable[Value]:
-    """A parameter's value is its one member; an artifact's is its Value."""
+    """The value of a parameter is its only member, that of an artifact its Value."""
     if isinstance(held, Mapping):
         return values_at(held, ("Value",)) if "Value" in held else held.values()
     return values_at(held, ())

@@ -122,7 +122,10 @@ def test_a_component_takes_no_more_than_its_limits(sagemaker):
     code, message = refusal(sagemaker.update_trial_component, TrialComponentName="limits", Parameters=both)
     assert "either a StringValue or a NumberValue" in message
     infinite = {"p0": {"NumberValue": float("inf")}}
-    assert "no number" in refusal(sagemaker.update_trial_component, TrialComponentName="limits", Parameters=infinite)[1]
+    assert (
+        "is not a number"
+        in refusal(sagemaker.update_trial_component, TrialComponentName="limits", Parameters=infinite)[1]
+    )
 
 
 def test_lists_are_of_an_experiment_a_trial_or_a_component_in_pages(sagemaker):

@@ -139,8 +139,8 @@ def test_what_cannot_be_asked_is_refused_with_a_reason(sagemaker):
 
     assert "Unknown property name: Colour" in said({"Name": "Colour", "Value": "red"})
     assert "Unknown property name: Status.Colour" in said({"Name": "Status.Colour", "Value": "red"})
-    assert "is no number" in said({"Name": "Parameters.depth", "Operator": "GreaterThan", "Value": "deep"})
-    assert "is no time" in said({"Name": "CreationTime", "Operator": "GreaterThan", "Value": "yesterday"})
+    assert "is not a number" in said({"Name": "Parameters.depth", "Operator": "GreaterThan", "Value": "deep"})
+    assert "is not a time" in said({"Name": "CreationTime", "Operator": "GreaterThan", "Value": "yesterday"})
     assert "needs a Value" in said({"Name": "DisplayName", "Operator": "Contains"})
     assert "numbers and times" in said({"Name": "DisplayName", "Operator": "GreaterThan", "Value": "1"})
     assert "only be used on text" in said({"Name": "Parameters.depth", "Operator": "Contains", "Value": "1"})

@@ -1,0 +1,65 @@
+"""Core's errors in SageMaker's words, which differ between its groups of operations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lowcloud.api.aws.arns import of_sagemaker
+from lowcloud.api.aws.errors import AwsError
+from lowcloud.core.context import Context
+from lowcloud.core.errors import AlreadyExistsError, InUseError, InvalidPageTokenError, NotFoundError
+from lowcloud.core.serving.endpoint_configurations import CONFIGURATION
+from lowcloud.core.serving.endpoints import ENDPOINT
+from lowcloud.core.serving.models import MODEL
+from lowcloud.core.tracking.associations import ASSOCIATION
+
+_INFERENCE_PREFIXES = {kind.noun: kind.prefix for kind in (MODEL, CONFIGURATION, ENDPOINT)}
+
+
+def invalid(message: str) -> AwsError:
+    """Return SageMaker's error for a request that cannot be carried out."""
+    return AwsError("ValidationException", message)
+
+
+@contextmanager
+def inference_errors(context: Context) -> Iterator[None]:
+    """Translate errors as operations on models, endpoint configurations and endpoints do."""
+
+    def arn(error: AlreadyExistsError | NotFoundError) -> str:
+        return of_sagemaker(context, f"{_INFERENCE_PREFIXES[error.kind]}/{error.name}")
+
+    try:
+        yield
+    except AlreadyExistsError as error:
+        raise invalid(f"Cannot create already existing {error.kind} {arn(error)!r}.") from error
+    except NotFoundError as error:
+        raise invalid(f"Could not find {error.kind} {arn(error)!r}.") from error
+
+
+@contextmanager
+def tracking_errors() -> Iterator[None]:
+    """Translate errors as operations on experiments and lineage do."""
+    try:
+        yield
+    except AlreadyExistsError as error:
+        kind = _capitalize(error.kind)
+        if error.kind == ASSOCIATION.noun:
+            raise invalid(f"The association {error.name} already exists.") from error
+        unique = f"{kind} names must be unique within an AWS account and region."
+        raise invalid(f"{unique} {kind} with name ({error.name}) already exists.") from error
+    except InUseError as error:
+        raise invalid(str(error)) from error
+    except NotFoundError as error:
+        raise AwsError("ResourceNotFound", f"{_capitalize(error.kind)} '{error.name}' does not exist.") from error
+
+
+@contextmanager
+def page_token_errors() -> Iterator[None]:
+    """Translate the error of a token that no page was answered with."""
+    try:
+        yield
+    except InvalidPageTokenError as error:
+        raise invalid(f"Invalid NextToken: {error}") from error
+
+
+def _capitalize(noun: str) -> str:
+    return noun[0].upper() + noun[1:]

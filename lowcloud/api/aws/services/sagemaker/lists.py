@@ -1,0 +1,63 @@
+"""List requests and their answers, which all SageMaker resources have alike."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+from lowcloud.api.aws.operations import Answer, Request
+from lowcloud.api.aws.services.sagemaker.errors import page_token_errors
+from lowcloud.core.context import Context
+from lowcloud.core.resources import Page, Query
+
+DEFAULT_PAGE_SIZE = 10
+SORT_FIELDS = {  # by the values of SortBy
+    "CreationTime": "created_at",
+    "Name": "name",
+    "Status": "state",
+    "SourceArn": "source",
+    "SourceType": "source_type",
+    "DestinationArn": "destination",
+    "DestinationType": "destination_type",
+}
+TIME_FIELDS = {"CreationTime": "created_at", "Created": "created_at", "LastModifiedTime": "modified_at"}
+
+Record = TypeVar("Record")
+
+
+def list_answer(
+    context: Context,
+    request: Request,
+    member: str,
+    list_page: Callable[[Context, Query], Page[Record]],
+    summarize: Callable[[Context, Record], Mapping[str, Any]],
+    **equals: str | Collection[str] | None,
+) -> Answer:
+    """Return the answer of a List operation: summaries of the page that the request asks for, newest first by default.
+
+    `equals` gives the value that a field must have, or several of which it must have one; None: any.
+    """
+    page = read_page(request, lambda query: list_page(context, query), **equals)
+    return {member: [summarize(context, record) for record in page.records], "NextToken": page.next_token}
+
+
+def read_page(
+    request: Request, list_page: Callable[[Query], Page[Record]], **equals: str | Collection[str] | None
+) -> Page[Record]:
+    """Return the page that a List request asks for. Raises AwsError."""
+    given = {name: value for name, value in equals.items() if value is not None}
+    query = Query(
+        limit=request.get("MaxResults", DEFAULT_PAGE_SIZE),
+        token=request.get("NextToken"),
+        sort_by=SORT_FIELDS[request.get("SortBy") or "CreationTime"],
+        descending=request.get("SortOrder", "Descending") == "Descending",
+        equals={name: [value] if isinstance(value, str) else value for name, value in given.items()},
+        after=_read_times(request, "After"),
+        before=_read_times(request, "Before"),
+        name_contains=request.get("NameContains"),
+    )
+    with page_token_errors():
+        return list_page(query)
+
+
+def _read_times(request: Request, side: str) -> dict[str, float]:
+    members = {f"{member}{side}": field for member, field in TIME_FIELDS.items()}
+    return {field: request[member].timestamp() for member, field in members.items() if member in request}
