@@ -1,4 +1,4 @@
-"""What a kind of resource is to the modules that handle every kind."""
+"""The description of a kind of resource, for the modules that handle every kind."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
