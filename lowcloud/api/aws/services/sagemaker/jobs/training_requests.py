@@ -129,12 +129,8 @@ def _outputs(request: Request) -> Iterator[Output]:
     output_prefix = _join(prefix, request["TrainingJobName"], "output")
     is_archive = output.get("CompressionType", "GZIP") == "GZIP"
     for name, folder, is_optional in (("model", contract.MODEL, False), ("output", contract.OUTPUT_DATA, True)):
-        key = (
-            f"{output_prefix}/{name}.tar.gz"
-            if is_archive
-            else f"{output_prefix}/{'model' if name == 'model' else 'data'}"
-        )
-        yield Output(name, folder, bucket, key, is_archive, is_optional=is_optional)
+        file = f"{name}.tar.gz" if is_archive else "model" if name == "model" else "data"
+        yield Output(name, folder, bucket, f"{output_prefix}/{file}", is_archive, is_optional=is_optional)
     if configuration := request.get("TensorBoardOutputConfig"):
         bucket, prefix = parse_s3_uri(configuration["S3OutputPath"])
         folder = local_folder(configuration.get("LocalPath", TENSORBOARD_FOLDER))
