@@ -20,7 +20,7 @@ from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import Point
 from lowcloud.core.tracking import experiments, provenance, trial_components
 from lowcloud.core.tracking.experiments import Experiment
-from lowcloud.core.tracking.provenance import Grouping, Job, Material
+from lowcloud.core.tracking.provenance import Grouping, Material
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
 
@@ -53,8 +53,9 @@ def fill(context: Context, count: int) -> None:
         with context.database.transaction() as connection:
             for number in range(start, min(start + AT_ONCE, count)):
                 name = f"job-{number}"
+                subject = f"{KIND}/{name}"
                 parameters = {"rate": "0.5", "kind": "tree", "depth": number % 10}
-                provenance.begin(connection, Job(name, KIND, now + number, inputs, parameters, Grouping("all")))
+                provenance.begin(connection, subject, now + number, inputs, parameters, Grouping("all"))
                 points = [
                     (metrics.series_of_job(name, metric), Point(now + step, float(number + step)))
                     for metric in ("loss", "accuracy")
@@ -62,7 +63,7 @@ def fill(context: Context, count: int) -> None:
                 ]
                 metrics.record(connection, points)
                 model = Material("model", f"s3://models/{number}", provenance.MODEL)
-                provenance.end(connection, name, KIND, now + number, "Completed", "", [model])
+                provenance.end(connection, subject, now + number, "Completed", "", [model])
 
 
 def put(context: Context) -> None:

@@ -1,4 +1,4 @@
-"""Resources: the records of every kind are created, found, listed, changed and deleted alike."""
+"""Create, find, list, change and delete the records of any kind of resource."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ Condition = ColumnElement[bool]  # that rows meet; interfaces pass it on without
 
 @dataclass(frozen=True)
 class Query:
-    """What a list request asks for, by fields of the records: filters, an order, and one page of the result."""
+    """A list request in terms of the fields of records: filters, a sort order, and one page of the result."""
 
     limit: int
     token: str | None = None  # None: the first page

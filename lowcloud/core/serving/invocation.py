@@ -1,4 +1,4 @@
-"""Which replica answers a request to an endpoint, and sending it there."""
+"""The invocation of an endpoint: the choice of a replica, and the request to it."""
 
 import asyncio
 import random
@@ -10,13 +10,13 @@ from lowcloud.core.serving import endpoints
 from lowcloud.core.serving.endpoint_records import Endpoint, EndpointState, Variant
 from lowcloud.engine.connections import ReplicaAnswer
 
-MODEL_TIMEOUT_SECONDS = 60.0  # as SageMaker gives a model to answer
-REPLICA_WAIT_SECONDS = 5.0  # a replica that has just ended is back within this time
+MODEL_TIMEOUT_SECONDS = 60.0  # SageMaker's limit for a model to answer
+REPLICA_WAIT_SECONDS = 5.0  # a replica that has just ended is restarted within this time
 REPLICA_POLL_SECONDS = 0.02
 
 
 class NoReplicaError(CloudError):
-    """No replica of the variant answers."""
+    """No replica of the variant is available."""
 
 
 class ModelTimeoutError(CloudError):
@@ -26,9 +26,9 @@ class ModelTimeoutError(CloudError):
 async def invoke(
     context: Context, name: str, body: bytes, headers: Mapping[str, str], variant_name: str | None = None
 ) -> tuple[str, ReplicaAnswer]:
-    """The variant that answered, chosen by weight unless it is named, and its answer.
+    """Send a request to a replica; return the variant, which is chosen by weight unless it is named, and the answer.
 
-    Raises NotFoundError for the endpoint or the variant, InvalidError where the endpoint is not in service,
+    Raises NotFoundError for the endpoint or the variant, InvalidError if the endpoint is not in service,
     NoReplicaError and ModelTimeoutError.
     """
     endpoint = context.cache.get(("endpoint", name), lambda: endpoints.find(context, name))
@@ -59,7 +59,7 @@ def _variant(endpoint: Endpoint, name: str | None) -> Variant:
 
 
 async def _address(context: Context, endpoint: Endpoint, variant: Variant) -> str:
-    """Where one of the variant's replicas listens, waiting a little for one to come back."""
+    """Return the address of one of the variant's replicas, after a short wait if all are being restarted."""
     work_ids = endpoint.work_ids()[variant.name]
     deadline = context.now() + REPLICA_WAIT_SECONDS
     while context.now() < deadline:

@@ -1,4 +1,4 @@
-"""Lineage entities: artifacts, actions and contexts, which differ in their kind alone."""
+"""Lineage entities: artifacts, actions and contexts. They differ only in their kind."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +20,7 @@ SUBJECT_SCHEME = "subject:"  # of the source of an entity that describes a resou
 
 
 class EntityKind(StrEnum):
-    """What an entity is: a thing, something done, or what things belong to."""
+    """A thing (artifact), something done (action), or what both belong to (context)."""
 
     ARTIFACT = "artifact"
     ACTION = "action"

@@ -1,4 +1,4 @@
-"""CloudWatch metrics."""
+"""CloudWatch operations on metrics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,14 +19,14 @@ STATISTICS: dict[str, Callable[[Summary], float]] = {
     "SampleCount": lambda summary: float(summary.count),
 }
 DATAPOINTS_LIMIT = 1440
-SERIES_PAGE = 500
+LIST_PAGE_SIZE = 500
 UNIT = "None"  # of every series
 
 
 @operation("cloudwatch", "GetMetricStatistics", refused=("ExtendedStatistics",))
 def get_metric_statistics(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Statistics of each period that has points."""
-    start, end = _span(request)
+    """Periods without points are left out."""
+    start, end = _interval(request)
     period = _period(request["Period"])
     if (end - start) / period > DATAPOINTS_LIMIT:
         raise AwsError(
@@ -46,7 +46,7 @@ def get_metric_statistics(context: Context, _caller: Caller, request: Request) -
             "Unit": UNIT,
             **{statistic: STATISTICS[statistic](summary) for statistic in request["Statistics"]},
         }
-        for summary in _summarise(context, series, start, end, period, request.get("Unit"))
+        for summary in _summarize(context, series, start, end, period, request.get("Unit"))
     ]
     return {"Label": series.name, "Datapoints": datapoints}
 
@@ -58,8 +58,8 @@ def get_metric_statistics(context: Context, _caller: Caller, request: Request) -
     ignored=("LabelOptions", "MaxDatapoints", "NextToken"),
 )
 def get_metric_data(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Statistics of several series; metric math is refused."""
-    start, end = _span(request)
+    """Metric math is refused."""
+    start, end = _interval(request)
     is_descending = request.get("ScanBy", "TimestampDescending") == "TimestampDescending"
     results = []
     for query in request["MetricDataQueries"]:
@@ -74,24 +74,24 @@ def get_metric_data(context: Context, _caller: Caller, request: Request) -> Answ
             )
         series = _series(query["MetricStat"]["Metric"])
         period, unit = _period(query["MetricStat"]["Period"]), query["MetricStat"].get("Unit")
-        found = _summarise(context, series, start, end, period, unit)
+        found = _summarize(context, series, start, end, period, unit)
         results.append(_result(query, series, statistic, found[::-1] if is_descending else found))
     return {"MetricDataResults": results, "Messages": []}
 
 
 @operation("cloudwatch", "ListMetrics", refused=("IncludeLinkedAccounts", "OwningAccount"), ignored=("RecentlyActive",))
 def list_metrics(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Every series that has points."""
+    """Only series that have points."""
     dimensions = {dimension["Name"]: dimension.get("Value") for dimension in request.get("Dimensions", [])}
     found = metrics.list_series(context, request.get("Namespace"), request.get("MetricName"), dimensions)
     token = request.get("NextToken", "0")
     if not token.isdecimal() or len(token) > 9:
         raise AwsError("InvalidParameterValue", "Invalid nextToken")
     start = int(token)
-    page = found[start : start + SERIES_PAGE]
+    page = found[start : start + LIST_PAGE_SIZE]
     answer: dict[str, Any] = {"Metrics": [_describe(series) for series in page]}
-    if start + SERIES_PAGE < len(found):
-        answer["NextToken"] = str(start + SERIES_PAGE)
+    if start + LIST_PAGE_SIZE < len(found):
+        answer["NextToken"] = str(start + LIST_PAGE_SIZE)
     return answer
 
 
@@ -103,14 +103,14 @@ def _series(request: Mapping[str, Any]) -> Series:
     return Series(request["Namespace"], request["MetricName"], tuple(dimensions))
 
 
-def _summarise(
+def _summarize(
     context: Context, series: Series, start: float, end: float, period: int, unit: str | None
 ) -> Sequence[Summary]:
-    """The periods that have points of this unit, or of any where none is asked for."""
+    """Return the periods that have points of this unit, or of any unit if None."""
     return metrics.summarise(context, series, start, end, period) if unit in (None, UNIT) else ()
 
 
-def _span(request: Request) -> tuple[float, float]:
+def _interval(request: Request) -> tuple[float, float]:
     start, end = request["StartTime"].timestamp(), request["EndTime"].timestamp()
     if start >= end:
         raise AwsError("InvalidParameterValue", "The parameter StartTime must be less than the parameter EndTime.")

@@ -1,4 +1,4 @@
-"""IAM: roles and the policies stored with them."""
+"""IAM operations on roles and the policies stored with them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +12,8 @@ from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity import roles
 from lowcloud.core.identity.access import Caller
 
-DEFAULT_PAGE = 100
-LONGEST_INLINE_POLICY = 10240
+DEFAULT_PAGE_SIZE = 100
+INLINE_POLICY_LIMIT = 10240  # characters
 
 
 @operation("iam", "CreateRole", refused=("PermissionsBoundary", "Tags"))
@@ -37,7 +37,7 @@ def get_role(context: Context, caller: Caller, request: Request) -> Answer:
 
 @operation("iam", "ListRoles")
 def list_roles(context: Context, caller: Caller, request: Request) -> Answer:
-    limit = request.get("MaxItems", DEFAULT_PAGE)
+    limit = request.get("MaxItems", DEFAULT_PAGE_SIZE)
     found, has_more = roles.page(context, request.get("PathPrefix", "/"), request.get("Marker", ""), limit)
     answer = {"Roles": [_describe(context, role) for role in found], "IsTruncated": has_more}
     return {**answer, "Marker": found[-1].name} if has_more else answer
@@ -71,14 +71,14 @@ def list_attached_role_policies(context: Context, caller: Caller, request: Reque
         for arn in roles.attachments(context, request["RoleName"])
         if arn.partition(":policy")[2].startswith(path)
     ]
-    return _paged("AttachedPolicies", attached, request)
+    return _page("AttachedPolicies", attached, request)
 
 
 @operation("iam", "PutRolePolicy")
 def put_role_policy(context: Context, caller: Caller, request: Request) -> Answer:
     check_policy(request["PolicyDocument"])
-    if len(request["PolicyDocument"]) > LONGEST_INLINE_POLICY:
-        raise AwsError("LimitExceeded", f"A role policy has at most {LONGEST_INLINE_POLICY} characters.", 409)
+    if len(request["PolicyDocument"]) > INLINE_POLICY_LIMIT:
+        raise AwsError("LimitExceeded", f"A role policy has at most {INLINE_POLICY_LIMIT} characters.", 409)
     roles.put_policy(context, request["RoleName"], request["PolicyName"], request["PolicyDocument"])
     return {}
 
@@ -95,7 +95,7 @@ def get_role_policy(context: Context, caller: Caller, request: Request) -> Answe
 
 @operation("iam", "ListRolePolicies")
 def list_role_policies(context: Context, caller: Caller, request: Request) -> Answer:
-    return _paged("PolicyNames", list(roles.policies(context, request["RoleName"])), request)
+    return _page("PolicyNames", list(roles.policies(context, request["RoleName"])), request)
 
 
 @operation("iam", "DeleteRolePolicy")
@@ -111,8 +111,8 @@ def delete_role_policy(context: Context, caller: Caller, request: Request) -> An
     ignored=("ContextEntries", "ResourceOwner", "CallerArn", "ResourceHandlingOption"),
 )
 def simulate_principal_policy(context: Context, caller: Caller, request: Request) -> Answer:
-    """Today every caller of this account may do everything (core/identity/access.py), so that is what is answered."""
-    _principal_exists(context, request["PolicySourceArn"])
+    """Every action is allowed, since every caller of this account has all permissions (core/identity/access.py)."""
+    _require_principal(context, request["PolicySourceArn"])
     results = [
         {
             "EvalActionName": action,
@@ -124,11 +124,11 @@ def simulate_principal_policy(context: Context, caller: Caller, request: Request
         for action in request["ActionNames"]
         for resource in request.get("ResourceArns", ["*"])
     ]
-    return _paged("EvaluationResults", results, request)
+    return _page("EvaluationResults", results, request)
 
 
 def role_arn(context: Context, role: roles.Role) -> str:
-    """The ARN of a role."""
+    """Return the ARN of a role."""
     return f"arn:aws:iam::{context.settings.account_id}:role{role.path}{role.name}"
 
 
@@ -145,7 +145,7 @@ def _describe(context: Context, role: roles.Role) -> Mapping[str, Any]:
     }
 
 
-def _principal_exists(context: Context, arn: str) -> None:
+def _require_principal(context: Context, arn: str) -> None:
     account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")
     if account != context.settings.account_id or not name:
         raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
@@ -155,12 +155,12 @@ def _principal_exists(context: Context, arn: str) -> None:
         raise AwsError("NoSuchEntity", str(error), 404) from error
 
 
-def _paged(member: str, items: list[Any], request: Request) -> Answer:
-    """One page of a short list; the marker is the number of items seen."""
+def _page(member: str, items: list[Any], request: Request) -> Answer:
+    """Return one page of a short list; the marker is the number of items before the page."""
     marker = request.get("Marker", "0")
     if not (marker.isascii() and marker.isdecimal() and len(marker) < 10):
         raise AwsError("InvalidInput", "The Marker is not one of this list.")
-    start, limit = int(marker), request.get("MaxItems", DEFAULT_PAGE)
+    start, limit = int(marker), request.get("MaxItems", DEFAULT_PAGE_SIZE)
     page, has_more = items[start : start + limit], start + limit < len(items)
     answer = {member: page, "IsTruncated": has_more}
     return {**answer, "Marker": str(start + limit)} if has_more else answer

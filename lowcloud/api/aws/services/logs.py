@@ -1,4 +1,4 @@
-"""CloudWatch Logs."""
+"""CloudWatch Logs operations."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,11 @@ from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.telemetry import logs
 
-PAGE_SIZE = 50  # groups or streams where no limit is asked
+DEFAULT_PAGE_SIZE = 50  # of groups or streams
 EVENTS_LIMIT = 10_000
-EVENT_OVERHEAD_BYTES = 26  # what CloudWatch Logs counts for an event beside its text
+EVENT_OVERHEAD_BYTES = 26  # that CloudWatch Logs counts for each event in addition to its message
 PAGE_BYTES = 1024 * 1024
-_PLACE = re.compile(r"[0-9]{1,18}")  # in the database's integers
+_POSITION = re.compile(r"[0-9]{1,18}")  # fits in an integer of the database
 
 
 @operation(
@@ -57,11 +57,11 @@ def describe_log_streams(context: Context, _caller: Caller, request: Request) ->
 
 @operation("logs", "GetLogEvents", refused=("logGroupIdentifier", "unmask"))
 def get_log_events(context: Context, _caller: Caller, request: Request) -> Answer:
-    """A page of one stream, live while its program runs. The tokens "f/ID" and "b/ID" go forward and backward."""
-    direction, _, place = (request.get("nextToken") or "").partition("/")
-    if direction not in ("", "f", "b") or (request.get("nextToken") and not _PLACE.fullmatch(place)):
+    """One page of a stream, live while its program runs. The tokens "f/ID" and "b/ID" go forward and backward."""
+    direction, _, digits = (request.get("nextToken") or "").partition("/")
+    if direction not in ("", "f", "b") or (request.get("nextToken") and not _POSITION.fullmatch(digits)):
         raise AwsError("InvalidParameterException", "The specified nextToken is invalid.")
-    position = int(place or 0)
+    position = int(digits or 0)
     is_forward = direction == "f" or (not direction and request.get("startFromHead", False))
     try:
         found = logs.read_stream(
@@ -76,7 +76,7 @@ def get_log_events(context: Context, _caller: Caller, request: Request) -> Answe
         )
     except NotFoundError as error:
         raise _not_found(error) from error
-    kept = _within_a_page(found) if is_forward else _within_a_page(found[::-1])[::-1]
+    kept = _fit_page(found) if is_forward else _fit_page(found[::-1])[::-1]
     first, last = (kept[0].id, kept[-1].id) if kept else (position, position)
     return {
         "events": [
@@ -90,15 +90,13 @@ def get_log_events(context: Context, _caller: Caller, request: Request) -> Answe
 
 @operation("logs", "FilterLogEvents", refused=("logGroupIdentifier", "unmask"), ignored=("interleaved",))
 def filter_log_events(context: Context, _caller: Caller, request: Request) -> Answer:
-    """Events that hold the words of a plain pattern; JSON and space-delimited patterns are refused."""
+    """Events that contain the terms of a simple pattern; JSON and space-delimited patterns are refused."""
     pattern = request.get("filterPattern", "").strip()
     if pattern.startswith(("{", "[", "%")):
-        raise AwsError(
-            "InvalidParameterException", "Only patterns of words and quoted phrases are supported by Lowcloud yet."
-        )
+        raise AwsError("InvalidParameterException", "Lowcloud supports only patterns of words and quoted phrases yet.")
     limit = request.get("limit", EVENTS_LIMIT)
     token = request.get("nextToken", "0")
-    if not _PLACE.fullmatch(token):
+    if not _POSITION.fullmatch(token):
         raise AwsError("InvalidParameterException", "The specified nextToken is invalid.")
     try:
         found = logs.filter_events(
@@ -114,7 +112,7 @@ def filter_log_events(context: Context, _caller: Caller, request: Request) -> An
         )
     except NotFoundError as error:
         raise _not_found(error) from error
-    kept = _within_a_page(found)
+    kept = _fit_page(found)
     events = [
         {
             "logStreamName": event.stream,
@@ -133,8 +131,8 @@ def filter_log_events(context: Context, _caller: Caller, request: Request) -> An
     }
 
 
-def _within_a_page(found: Sequence[logs.LogEvent]) -> list[logs.LogEvent]:
-    """The first events that fit into the megabyte of one answer."""
+def _fit_page(found: Sequence[logs.LogEvent]) -> list[logs.LogEvent]:
+    """Return the first events that fit in the megabyte of one answer."""
     size = 0
     kept: list[logs.LogEvent] = []
     for event in found:
@@ -146,14 +144,14 @@ def _within_a_page(found: Sequence[logs.LogEvent]) -> list[logs.LogEvent]:
 
 
 def _page(items: Sequence[Mapping[str, Any]], member: str, key: str, request: Request) -> Answer:
-    """A page of a list already in order; the token is the name of the last item of the page before."""
+    """Return a page of a sorted list; the token is the name of the last item of the page before."""
     start = 0
     if token := request.get("nextToken"):
         names = [item[key] for item in items]
         if token not in names:
             raise AwsError("InvalidParameterException", "The specified nextToken is invalid.")
         start = names.index(token) + 1
-    limit = request.get("limit", PAGE_SIZE)
+    limit = request.get("limit", DEFAULT_PAGE_SIZE)
     page = items[start : start + limit]
     has_more = start + limit < len(items)
     return {member: page, **({"nextToken": page[-1][key]} if has_more else {})}

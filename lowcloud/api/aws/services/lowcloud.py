@@ -1,4 +1,4 @@
-"""What this cloud can do beyond AWS, in AWS's manner: a service of its own, whose model lies in api/."""
+"""Operations that Lowcloud has beyond those of AWS: a service with a model of its own, in the manner of AWS."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from lowcloud.core.programs.images import Image
 
 @operation("lowcloud", "AddImage")
 def add_image(context: Context, caller: Caller, request: Request) -> Answer:
-    """Exactly one meaning is given."""
+    """Exactly one of Python, Requirements, Command and Container is given."""
     image = Image(
         name=request["ImageName"],
         created_at=context.now(),
@@ -39,7 +39,7 @@ def list_images(context: Context, caller: Caller, request: Request) -> Answer:
 
 @operation("lowcloud", "RemoveImage")
 def remove_image(context: Context, caller: Caller, request: Request) -> Answer:
-    """Jobs that run with it go on."""
+    """Jobs that run with it continue."""
     try:
         images.remove(context, request["ImageName"])
     except NotFoundError as error:
@@ -49,7 +49,7 @@ def remove_image(context: Context, caller: Caller, request: Request) -> Answer:
 
 @operation("lowcloud", "InterruptTrainingJob")
 def interrupt_training_job(context: Context, caller: Caller, request: Request) -> Answer:
-    """The job starts again from its checkpoint once there is room for it."""
+    """The job starts again from its checkpoint when there is capacity for it."""
     try:
         jobs.interrupt(context, TRAINING, request["TrainingJobName"])
     except NotFoundError as error:
@@ -64,11 +64,11 @@ def _invalid(error: InvalidError) -> AwsError:
 
 
 def _describe(image: Image) -> dict[str, Any]:
-    meaning = {
+    members = {
         "Python": image.python,
         "Requirements": image.requirements,
         "Command": list(image.command),
         "Container": image.is_container,
     }
-    shown = {member: value for member, value in meaning.items() if value}
+    shown = {member: value for member, value in members.items() if value}
     return {"ImageName": image.name, "CreationTime": image.created_at, **shown}

@@ -1,4 +1,4 @@
-"""Policy documents: whether they are well-formed, and whom a role's trust policy lets in."""
+"""IAM policy documents: whether they are well-formed, and which principals a trust policy admits."""
 
 import fnmatch
 import json
@@ -14,7 +14,7 @@ _STATEMENT_KEYS = frozenset(
 
 
 def check_policy(text: str) -> None:
-    """Raises AwsError (MalformedPolicyDocument) for what is no policy of an identity."""
+    """Raise AwsError (MalformedPolicyDocument) for a text that is not an identity-based policy."""
     for statement in _statements(text):
         if "Principal" in statement or "NotPrincipal" in statement:
             raise _malformed("Policy document should not specify a principal.")
@@ -23,26 +23,26 @@ def check_policy(text: str) -> None:
 
 
 def check_trust_policy(text: str) -> None:
-    """Raises AwsError (MalformedPolicyDocument) for what does not say who may take a role on."""
+    """Raise AwsError (MalformedPolicyDocument) for a text that is not a trust policy."""
     for statement in _statements(text):
         if "Principal" not in statement and "NotPrincipal" not in statement:
             raise _malformed("AssumeRole policy must contain a Principal.")
         if "Resource" in statement or "NotResource" in statement:
             raise _malformed("Has prohibited field Resource")
-        if any(action != "*" and not action.lower().startswith("sts:") for action in _listed(statement.get("Action"))):
+        if any(action != "*" and not action.lower().startswith("sts:") for action in _as_list(statement.get("Action"))):
             raise _malformed("AssumeRole policy may only specify STS AssumeRole actions.")
 
 
 def trusts(trust_policy: str, account_id: str, principal_arn: str) -> bool:
-    """Whether a principal of an account may take on a role with this trust policy.
+    """Whether a principal of an account may assume a role with this trust policy.
 
-    Conditions are not evaluated: a statement that has one lets nobody in, and keeps out whom it names.
+    Conditions are not evaluated: a statement with one never allows, but denies the principals that it names.
     """
     is_allowed = False
     for statement in _statements(trust_policy):
-        if not _is_about_assuming(statement):
+        if not _covers_assume_role(statement):
             continue
-        named = _names(statement, account_id, principal_arn)
+        named = _names_principal(statement, account_id, principal_arn)
         if statement["Effect"] == "Deny" and named:
             return False
         is_allowed = is_allowed or (named and "Condition" not in statement)
@@ -76,7 +76,7 @@ def _check_statement(statement: Any) -> None:
     if ("Action" in statement) == ("NotAction" in statement):
         raise _malformed("Policy statement must contain actions.")
     for name in ("Action", "NotAction", "Resource", "NotResource"):
-        if name in statement and not all(isinstance(item, str) for item in _listed(statement[name])):
+        if name in statement and not all(isinstance(item, str) for item in _as_list(statement[name])):
             raise _malformed(f"Syntax errors in policy: {name} must be a text or a list of texts.")
     if not isinstance(statement.get("Condition", {}), dict):
         raise _malformed("Syntax errors in policy: Condition must be an object.")
@@ -85,29 +85,29 @@ def _check_statement(statement: Any) -> None:
         raise _malformed('Syntax errors in policy: Principal must be "*" or an object.')
 
 
-def _is_about_assuming(statement: dict[str, Any]) -> bool:
-    matches = any(fnmatch.fnmatchcase("sts:assumerole", action.lower()) for action in _listed(statement.get("Action")))
+def _covers_assume_role(statement: dict[str, Any]) -> bool:
+    matches = any(fnmatch.fnmatchcase("sts:assumerole", action.lower()) for action in _as_list(statement.get("Action")))
     return matches if "Action" in statement else False
 
 
-def _names(statement: dict[str, Any], account_id: str, principal_arn: str) -> bool:
-    """Whether the statement's Principal is this one; NotPrincipal lets nobody in."""
+def _names_principal(statement: dict[str, Any], account_id: str, principal_arn: str) -> bool:
+    """Whether the statement's Principal includes this one; NotPrincipal never does."""
     principal = statement.get("Principal")
     if principal == "*":
         return True
     if not isinstance(principal, dict):
         return False
-    account = (account_id, f"arn:aws:iam::{account_id}:root", principal_arn, _role_arn(principal_arn), "*")
-    return any(name in account for name in _listed(principal.get("AWS")))
+    accepted = (account_id, f"arn:aws:iam::{account_id}:root", principal_arn, _role_arn(principal_arn), "*")
+    return any(name in accepted for name in _as_list(principal.get("AWS")))
 
 
 def _role_arn(principal_arn: str) -> str:
-    """The role behind an assumed-role session, or the principal itself."""
+    """Return the role of an assumed-role session, or the principal itself."""
     head, found, rest = principal_arn.replace(":sts:", ":iam:").partition(":assumed-role/")
     return f"{head}:role/{rest.partition('/')[0]}" if found else principal_arn
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""STS: who the caller is, and temporary credentials."""
+"""STS operations: the identity of the caller, and temporary credentials."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ from lowcloud.core.identity.access import Caller, Credentials, issue_session
 
 DEFAULT_ROLE_SECONDS = 3600
 DEFAULT_TOKEN_SECONDS = 12 * 3600
-LONGEST_CHAINED_SECONDS = 3600
+MAX_CHAINED_ROLE_SECONDS = 3600
 
 
 @operation("sts", "GetCallerIdentity")
@@ -43,7 +43,7 @@ def assume_role(context: Context, caller: Caller, request: Request) -> Answer:
         raise AwsError(
             "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
         )
-    if caller.role is not None and seconds > LONGEST_CHAINED_SECONDS:
+    if caller.role is not None and seconds > MAX_CHAINED_ROLE_SECONDS:
         raise AwsError(
             "ValidationError", "The requested DurationSeconds exceeds the 1 hour of a role assumed by a role."
         )
@@ -58,14 +58,14 @@ def assume_role(context: Context, caller: Caller, request: Request) -> Answer:
 
 
 def caller_arn(caller: Caller) -> str:
-    """The ARN under which a caller is known."""
+    """Return the ARN that identifies a caller."""
     if caller.role is None:
         return f"arn:aws:iam::{caller.account_id}:root"
     return f"arn:aws:sts::{caller.account_id}:assumed-role/{caller.role}/{caller.session}"
 
 
 def _assumable_role(context: Context, caller: Caller, arn: str) -> roles.Role:
-    """The role, where it exists and trusts the caller; otherwise AWS says no more than that it is denied."""
+    """Return the role if it exists and trusts the caller; AWS gives no other reason than that it is denied."""
     denied = AwsError(
         "AccessDenied",
         f"User: {caller_arn(caller)} is not authorized to perform: sts:AssumeRole on resource: {arn}",

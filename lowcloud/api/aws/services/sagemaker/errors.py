@@ -1,4 +1,4 @@
-"""Core's errors in SageMaker's words, which differ between its groups of operations."""
+"""Translation of core's errors, for which SageMaker's groups of operations have different messages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

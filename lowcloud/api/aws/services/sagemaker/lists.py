@@ -1,4 +1,4 @@
-"""List requests and their answers, which all SageMaker resources have alike."""
+"""List requests and their answers, which are the same for all SageMaker resources."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ def list_answer(
     summarize: Callable[[Context, Record], Mapping[str, Any]],
     **equals: str | Collection[str] | None,
 ) -> Answer:
-    """Return the answer of a List operation: summaries of the page that the request asks for, newest first by default.
+    """Return the answer of a List operation: summaries of the requested page, newest first by default.
 
     `equals` gives the value that a field must have, or several of which it must have one; None: any.
     """
@@ -42,7 +42,7 @@ def list_answer(
 def read_page(
     request: Request, list_page: Callable[[Query], Page[Record]], **equals: str | Collection[str] | None
 ) -> Page[Record]:
-    """Return the page that a List request asks for. Raises AwsError."""
+    """Return the page that a List request describes. Raises AwsError."""
     given = {name: value for name, value in equals.items() if value is not None}
     query = Query(
         limit=request.get("MaxResults", DEFAULT_PAGE_SIZE),

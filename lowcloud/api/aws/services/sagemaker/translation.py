@@ -24,7 +24,7 @@ INPUT_KINDS = {
 
 
 class Changeable(Protocol):
-    """Any record that says when it was created and last changed, in seconds since the epoch."""
+    """Any record with the times of its creation and last change, in seconds since the epoch."""
 
     @property
     def created_at(self) -> float: ...

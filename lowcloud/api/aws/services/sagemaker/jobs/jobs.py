@@ -44,7 +44,7 @@ def create(context: Context, kind: JobKind, name: str, specification: Specificat
 async def wait_for(context: Context, caller: Caller, kind: JobKind, name: str) -> Job:
     """Return the job when it has ended or is WAIT_SECONDS old. Raises AwsError if there is none.
 
-    A job's own program would wait for itself in vain: it gets the job immediately.
+    The job's own program gets it immediately, since the job cannot end while it waits.
     """
     job = await asyncio.to_thread(find, context, kind, name)
     if caller.session == kind.role_session:
@@ -64,7 +64,7 @@ def find(context: Context, kind: JobKind, name: str) -> Job:
 
 
 def states_of(request: Request) -> Collection[State] | None:
-    """Return the states that the StatusEquals of a List request stands for; None: any."""
+    """Return the states that the StatusEquals of a List request means; None: any."""
     status = request.get("StatusEquals")
     return [state for state, shown in STATUS.items() if shown == status] if status else None
 

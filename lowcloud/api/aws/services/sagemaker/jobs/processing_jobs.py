@@ -18,6 +18,7 @@ from lowcloud.api.aws.services.sagemaker.translation import (
     read_grouping,
     require_role,
     time,
+    times,
 )
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
@@ -109,7 +110,7 @@ def _specification(context: Context, request: Request) -> Specification:
         is_network_isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
         description={
             "request": {
-                # For the program to read.
+                # The program reads its ARN.
                 "ProcessingJobArn": arn_of(context, PROCESSING, request["ProcessingJobName"]),
                 **{member: request[member] for member in ECHOED_MEMBERS if member in request},
             },
@@ -154,8 +155,7 @@ def _summarize(context: Context, job: Job) -> dict[str, Any]:
     return {
         "ProcessingJobName": job.name,
         "ProcessingJobArn": arn_of(context, PROCESSING, job.name),
-        "CreationTime": time(job.created_at),
-        "LastModifiedTime": time(job.modified_at),
+        **times(job),
         "ProcessingJobStatus": operations.STATUS[job.state],
         **{member: value for member, value in optional.items() if value is not None},
     }

@@ -9,7 +9,7 @@ from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.jobs import jobs as operations
 from lowcloud.api.aws.services.sagemaker.jobs import training_requests
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
-from lowcloud.api.aws.services.sagemaker.translation import arn_of, require_role, time
+from lowcloud.api.aws.services.sagemaker.translation import arn_of, require_role, time, times
 from lowcloud.core import events
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
@@ -149,8 +149,7 @@ def _summarize(context: Context, job: Job) -> dict[str, Any]:
     return {
         "TrainingJobName": job.name,
         "TrainingJobArn": arn_of(context, TRAINING, job.name),
-        "CreationTime": time(job.created_at),
-        "LastModifiedTime": time(job.modified_at),
+        **times(job),
         "TrainingJobStatus": operations.STATUS[job.state],
         "SecondaryStatus": _secondary_status(job.state, job),
         **({"TrainingEndTime": time(job.ended_at)} if job.ended_at else {}),

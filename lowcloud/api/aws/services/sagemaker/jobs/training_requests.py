@@ -53,7 +53,7 @@ ECHOED_MEMBERS = (
 
 
 def read(context: Context, request: Request) -> Specification:
-    """Return the specification that a request asks for. Raises AwsError."""
+    """Return the specification of the requested job. Raises AwsError."""
     algorithm = request["AlgorithmSpecification"]
     if "TrainingImage" not in algorithm:
         raise invalid("AlgorithmSpecification.TrainingImage is required.")
@@ -127,16 +127,20 @@ def _outputs(request: Request) -> Iterator[Output]:
     """Yield the model first: it is the job's artifact."""
     output = request["OutputDataConfig"]
     bucket, prefix = parse_s3_uri(output["S3OutputPath"])
-    place = "/".join(part for part in (prefix.strip("/"), request["TrainingJobName"], "output") if part)
+    output_prefix = _join(prefix, request["TrainingJobName"], "output")
     is_archive = output.get("CompressionType", "GZIP") == "GZIP"
     for name, folder, is_optional in (("model", contract.MODEL, False), ("output", contract.OUTPUT_DATA, True)):
-        key = f"{place}/{name}.tar.gz" if is_archive else f"{place}/{'model' if name == 'model' else 'data'}"
-        yield Output(name, folder, bucket, key, is_archive, is_optional=is_optional)
+        file = f"{name}.tar.gz" if is_archive else "model" if name == "model" else "data"
+        yield Output(name, folder, bucket, f"{output_prefix}/{file}", is_archive, is_optional=is_optional)
     if configuration := request.get("TensorBoardOutputConfig"):
         bucket, prefix = parse_s3_uri(configuration["S3OutputPath"])
         folder = local_folder(configuration.get("LocalPath", TENSORBOARD_FOLDER))
-        place = "/".join(part for part in (prefix.strip("/"), request["TrainingJobName"], "tensorboard-output") if part)
-        yield Output("tensorboard", folder, bucket, place, is_continuous=True)
+        logs_prefix = _join(prefix, request["TrainingJobName"], "tensorboard-output")
+        yield Output("tensorboard", folder, bucket, logs_prefix, is_continuous=True)
+
+
+def _join(prefix: str, *parts: str) -> str:
+    return "/".join(part for part in (prefix.strip("/"), *parts) if part)
 
 
 def _checkpoints(request: Request) -> Output | None:

@@ -1,4 +1,4 @@
-"""What artifacts, actions and contexts have alike, and the operations on actions and contexts, which differ in name."""
+"""Functions for all lineage entities, and the operations on actions and contexts, which differ in name only."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
