@@ -83,7 +83,7 @@ def make_context(home: Path, database: str | None = None) -> Context:
     """The cloud of a new home; nothing carries its jobs forward."""
     chosen = settings.load(home, ENVIRONMENT, database=database)
     context = open_context(chosen)
-    settings.remember(chosen)  # as a server does, for commands whose environment does not say so
+    settings.save_account(chosen)  # as a server does, for commands whose environment does not say so
     return context
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lowcloud.client import aws_clients
-from lowcloud.home import server_process as servers
-from lowcloud.home import settings
+from lowcloud.home import server_process, settings
 
 TIMEOUT_SECONDS = 60.0
 
@@ -48,14 +47,14 @@ class RunningCloud:
 
     def kill(self) -> None:
         """Kill the server as a power failure would, without a word."""
-        running = servers.find_running(self.home)
+        running = server_process.find_running(self.home)
         assert running is not None
         os.kill(running.pid, signal.SIGKILL)
-        assert servers.wait_until_gone(self.home, TIMEOUT_SECONDS)
+        assert server_process.wait_until_stopped(self.home, TIMEOUT_SECONDS)
 
     @property
     def endpoint(self) -> str:
-        running = servers.find_running(self.home)
+        running = server_process.find_running(self.home)
         assert running is not None, "the server is not running"
         return running.endpoint
 

@@ -10,8 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from lowcloud.home import launcher
-from lowcloud.home import server_process as servers
+from lowcloud.home import launcher, server_process
 from lowcloud.home import settings as settings_of
 from lowcloud.sdk.errors import CloudUnreachableError, InvalidInputError, RefusedError, asking
 
@@ -121,7 +120,7 @@ def check_instance_type(name: str) -> None:
 def _of_home(settings: settings_of.Settings, endpoint: str) -> Cloud:
     from lowcloud.client import aws_clients
 
-    running = servers.find_running(settings.home)
+    running = server_process.find_running(settings.home)
     python = running.python if running else ""
     return Cloud(endpoint, settings.region, python, lambda name: aws_clients.make_client(settings, endpoint, name))
 
@@ -140,5 +139,5 @@ def _wired(endpoint: str) -> Cloud:
 
 def _python_of(endpoint: str) -> str:
     """The Python that a server runs by, where it is that of the home which this program knows."""
-    running = servers.find_running(settings_of.home_folder(os.environ))
+    running = server_process.find_running(settings_of.home_folder(os.environ))
     return running.python if running and running.endpoint == endpoint else ""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lowcloud.home import server_process as servers
+from lowcloud.home import server_process
 from tests.patients import BUCKET, IMAGE, ROWS, configure, invoke, put, request, slow_job, status_of, with_training_data
 from tests.running import RunningCloud, csv_of, wait_for
 
@@ -44,7 +44,7 @@ def answer_or_death() -> Iterator[None]:
 def start_dying_server(cloud: RunningCloud, state: str, moment: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.crash.dying_server", str(cloud.home), state, moment]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, env=dict(os.environ))
-    wait_for(lambda: servers.find_running(cloud.home))
+    wait_for(lambda: server_process.find_running(cloud.home))
     return process
 
 

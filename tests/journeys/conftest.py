@@ -51,7 +51,9 @@ def bucket(s3: Any) -> str:
 @pytest.fixture(scope="module")
 def wiring(running_cloud: RunningCloud) -> Mapping[str, str]:
     """The variables that `lowcloud run` gives a program."""
-    return aws_clients.environment(settings.load(running_cloud.home, os.environ), running_cloud.endpoint, os.environ)
+    return aws_clients.client_environment_of(
+        settings.load(running_cloud.home, os.environ), running_cloud.endpoint, os.environ
+    )
 
 
 @pytest.fixture

@@ -131,7 +131,9 @@ def _wiring(context: Context, job: Job) -> dict[str, str]:
     asked = job.specification
     caller = Caller(context.settings.account_id, "", role=asked.role, session=SESSION)
     session = issue_session(context, caller, asked.max_runtime_seconds + SPARE_SECONDS)
-    keys = client_environment.Keys(session.access_key_id, session.secret_access_key, session.session_token or "")
+    keys = client_environment.TemporaryKeys(
+        session.access_key_id, session.secret_access_key, session.session_token or ""
+    )
     return client_environment.variables(
         context.settings.home, context.endpoint, context.settings.region, keys, asked.environment
     )
