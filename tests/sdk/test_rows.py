@@ -17,7 +17,7 @@ from lowcloud.sdk.data.columns import RAW_COLUMNS, Columns
 FRAME = pd.DataFrame({"a": [1.5, 2.0], "b": [True, False]})
 
 
-def test_a_built_in_is_asked_in_csv_by_whatever_holds_numbers():
+def test_numeric_rows_of_any_form_are_sent_to_a_built_in_algorithm_as_csv():
     for given in (
         FRAME,
         pl.DataFrame({"a": [1.5, 2.0], "b": [True, False]}),
@@ -29,7 +29,7 @@ def test_a_built_in_is_asked_in_csv_by_whatever_holds_numbers():
         assert [[float(cell) for cell in line.split(",")] for line in body.decode().split()] == [[1.5, 1], [2, 0]]
 
 
-def test_one_row_may_be_given_as_it_is_and_missing_values_are_empty():
+def test_a_single_row_is_accepted_and_missing_values_are_empty_cells():
     assert list(rows.to_requests([1, float("nan"), 3], ModelKind.BUILT_IN)) == [(b"1.0,,3.0\n", "text/csv")]
 
 
@@ -47,7 +47,7 @@ KNOWN = Columns(("a", "b"), "label")
         np.array([[1.5, 3], [2, 4]]),
     ],
 )
-def test_columns_of_the_training_are_found_by_name_and_rows_without_names_by_place(given):
+def test_columns_are_matched_by_name_and_rows_without_names_by_position(given):
     [(body, _)] = rows.to_requests(given, ModelKind.BUILT_IN, KNOWN)
     assert [[float(cell) for cell in line.split(",")] for line in body.decode().split()] == [[1.5, 3], [2, 4]]
 
@@ -65,24 +65,24 @@ def test_columns_of_the_training_are_found_by_name_and_rows_without_names_by_pla
         ({"a": [1, 2], "b": [1]}, "differ in length"),
     ],
 )
-def test_columns_that_are_not_those_of_the_training_are_named(given, sentence):
+def test_columns_that_differ_from_training_are_named_in_the_error(given, sentence):
     with pytest.raises(InvalidInputError, match=sentence):
         list(rows.to_requests(given, ModelKind.BUILT_IN, KNOWN))
 
 
-def test_a_table_whose_columns_were_counted_in_training_is_found_by_their_numbers():
+def test_columns_without_names_in_training_are_matched_by_number():
     counted = Columns((0, 1), "label")
     for given in (pd.DataFrame({1: [3], 0: [1.5], "label": [1]}), pd.DataFrame({"any": [1.5], "name": [3]})):
         assert list(rows.to_requests(given, ModelKind.BUILT_IN, counted)) == [(b"1.5,3\n", "text/csv")]
 
 
-def test_numbers_go_with_their_names_where_the_model_keeps_a_transform():
+def test_numbers_are_sent_with_a_header_to_a_model_with_a_transform():
     asked = list(rows.to_requests(pd.DataFrame({"b": [1], "a": [True]}), ModelKind.BUILT_IN, RAW_COLUMNS))
     assert asked == [(b"b,a\n1,1\n", "text/csv; header=present")]
     assert list(rows.to_requests(pd.DataFrame([[1, 2]]), ModelKind.BUILT_IN, RAW_COLUMNS)) == [(b"1,2\n", "text/csv")]
 
 
-def test_texts_go_to_a_built_in_as_they_are_for_its_transform_to_read():
+def test_text_is_sent_unchanged_to_a_built_in_algorithm_for_its_transform():
     frame = pd.DataFrame({"age": [75, None], "city": ['Oslo, "N"', "Rome"]})
     asked = list(rows.to_requests(frame, ModelKind.BUILT_IN))
     assert asked == [(b'age,city\n75.0,"Oslo, ""N"""\n,Rome\n', "text/csv; header=present")]
@@ -94,7 +94,7 @@ def test_texts_go_to_a_built_in_as_they_are_for_its_transform_to_read():
     assert list(rows.to_requests([75, "Oslo"], ModelKind.BUILT_IN)) == [(b"75,Oslo\n", "text/csv")]
 
 
-def test_a_script_gets_numbers_as_an_array_and_a_dict_as_it_is():
+def test_a_script_gets_numbers_as_an_array_and_a_dict_unchanged():
     [(body, kind)] = rows.to_requests(FRAME, ModelKind.SCRIPT)
     assert kind == "application/x-npy"
     assert np.load(io.BytesIO(body)).tolist() == [[1.5, 1], [2, 0]]
@@ -102,22 +102,22 @@ def test_a_script_gets_numbers_as_an_array_and_a_dict_as_it_is():
     assert (json.loads(body), kind) == ({"inputs": "a text"}, "application/json")
 
 
-def test_one_row_of_a_frame_and_a_list_of_dicts_are_columns_too():
+def test_one_row_of_a_table_and_a_list_of_dicts_are_accepted():
     for given in (FRAME.iloc[0], FRAME.iloc[0].to_dict(), [{"a": 1.5, "b": True}]):
         [(body, kind)] = rows.to_requests(given, ModelKind.FUNCTION)
         assert (json.loads(body), kind) == ({"a": [1.5], "b": [True]}, "application/json")
-    with pytest.raises(InvalidInputError, match="one has no 'b'"):
+    with pytest.raises(InvalidInputError, match="one lacks 'b'"):
         list(rows.to_requests([{"a": 1, "b": 2}, {"a": 1}], ModelKind.FUNCTION))
 
 
-def test_a_function_gets_the_columns_of_a_frame_by_their_names():
+def test_a_function_gets_the_columns_of_a_table_by_name():
     frame = FRAME.assign(c=["x", None])
     [(body, kind)] = rows.to_requests(frame, ModelKind.FUNCTION)
     pd.testing.assert_frame_equal(job_program._table(job_program.input_fn(body, kind), "pandas"), frame)
 
 
 @pytest.mark.parametrize("style", [ModelKind.BUILT_IN, ModelKind.FUNCTION])
-def test_many_rows_go_in_several_requests_in_their_order(style):
+def test_many_rows_are_sent_in_several_requests_in_order(style):
     many = np.arange(3_000_000.0).reshape(-1, 3)
     asked = list(rows.to_requests(many, style))
     assert len(asked) > 1
@@ -140,12 +140,12 @@ def test_many_rows_go_in_several_requests_in_their_order(style):
         (pd.DataFrame({"c": ["x"]}), "'c' is not numeric"),
     ],
 )
-def test_rows_that_cannot_be_sent_are_told_what_is_wrong(given, sentence):
+def test_the_reason_why_rows_cannot_be_sent_is_reported(given, sentence):
     with pytest.raises(InvalidInputError, match=sentence):
         list(rows.to_requests(given, ModelKind.SCRIPT))
 
 
-def test_answers_become_one_array_where_they_can():
+def test_responses_are_decoded_to_one_array_if_possible():
     labels = [(b'{"predictions": [{"score": 0.9, "predicted_label": 1}]}', "application/json")] * 2
     assert rows.to_predictions(labels).tolist() == [1, 1]
     scores = [(b'{"predictions": [{"score": 0.5}, {"score": 2}]}', "application/json")]
