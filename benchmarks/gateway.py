@@ -29,8 +29,7 @@ from lowcloud.api.aws.protocol.routing import find_dialect, find_target
 from lowcloud.api.aws.protocol.serialize import serialize
 from lowcloud.api.aws.protocol.service_models import load_service
 from lowcloud.api.aws.protocol.validate import validate
-from lowcloud.home import server_process as servers
-from lowcloud.home import settings
+from lowcloud.home import server_process, settings
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 TARGET_MS = 1.0
@@ -53,7 +52,7 @@ def measure_server(home: Path, count: int) -> None:
     command = [sys.executable, "-m", "lowcloud.cli", "up", "--home", str(home), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while (running := servers.find_running(home)) is None:
+        while (running := server_process.find_running(home)) is None:
             time.sleep(0.01)
         chosen = settings.load(home, os.environ)
         port = int(running.endpoint.rpartition(":")[2])

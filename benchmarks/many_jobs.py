@@ -53,7 +53,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         with closing((context := _open(home, chosen.database)).database):
-            settings.remember(context.settings)
+            settings.save_account(context.settings)
             images.register(context, Image("nothing", context.now(), command=("true",)))
         _lowcloud(home, "up", "--detach", "--port", "0")
         _run_one(home)

@@ -1,13 +1,16 @@
-"""How commands reach the cloud of a home."""
+"""How commands find the server of a home and create clients of it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lowcloud.cli.terminal import failure
-from lowcloud.home import server_process as servers
-from lowcloud.home import settings as settings_of
+from lowcloud.cli.terminal import fail
+from lowcloud.home import server_process
+from lowcloud.home import settings as home_settings
 from lowcloud.home.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
+
+PAGE_SIZE = 100
 
 
 def load_settings(
@@ -17,31 +20,37 @@ def load_settings(
     database: str | None = None,
     store: Path | None = None,
 ) -> Settings:
-    """The settings of a home, made where there is none; ends the command where they cannot be read."""
+    """Load the settings of a home, which is created if there is none. Ends the command if they cannot be read."""
     try:
-        folder = settings_of.home_folder(os.environ, home)
-        return settings_of.load(folder, os.environ, host, port, database, store)
+        folder = home_settings.home_folder(os.environ, home)
+        return home_settings.load(folder, os.environ, host, port, database, store)
     except (ValueError, OSError) as error:
-        raise failure(str(error)) from error
+        raise fail(str(error)) from error
 
 
 def find(home: Path | None) -> tuple[Settings, str]:
-    """The settings and the address of a cloud that runs; ends the command where none does."""
-    folder = settings_of.home_folder(os.environ, home)
-    running = servers.find_running(folder)
+    """Return the settings and the URL of a running server. Ends the command if none is running."""
+    folder = home_settings.home_folder(os.environ, home)
+    running = server_process.find_running(folder)
     if running is None:
-        raise failure(f"No cloud runs in {folder}; start it with: lowcloud up", 3)
+        raise fail(f"No server is running in {folder}; start it with: lowcloud up", 3)
     return load_settings(home), running.endpoint
 
 
 def connect(home: Path | None, service: str) -> Any:
-    """A client of a cloud that runs; ends the command where none does."""
+    """Return a client of a running server. Ends the command if none is running."""
     settings, endpoint = find(home)
     return make_client(settings, endpoint, service)
 
 
 def make_client(settings: Settings, endpoint: str, service: str) -> Any:
-    """A client of the cloud at an address."""
-    from lowcloud.client import aws_clients  # botocore takes 0.2 s to load, which commands that do not ask are spared
+    """Return a client of the server at this URL."""
+    from lowcloud.client import aws_clients  # loads botocore, which takes 0.2 s and which not every command needs
 
     return aws_clients.make_client(settings, endpoint, service)
+
+
+def list_all(client: Any, operation: str, member: str, **filters: Any) -> Iterator[dict[str, Any]]:
+    """Yield the items of all pages of a List operation."""
+    for page in client.get_paginator(operation).paginate(PaginationConfig={"PageSize": PAGE_SIZE}, **filters):
+        yield from page[member]

@@ -1,1 +1,1 @@
-"""Clients of a running cloud: boto3 clients for the CLI, and the botocore plugin that `lowcloud run` gives programs."""
+"""Clients of a running cloud: botocore clients for the CLI and SDK, and the botocore plugin of `lowcloud run`."""

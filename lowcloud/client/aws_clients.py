@@ -1,4 +1,4 @@
-"""Clients of a running cloud: what `lowcloud run` gives a program, and the client the CLI itself uses."""
+"""botocore clients of a running cloud, and the environment in which a program's own clients use it."""
 
 import os
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from lowcloud.home.settings import EXECUTION_ROLE, Settings
 
 SESSION_SECONDS = 12 * 3600
 
-_LOADER = Loader(extra_search_paths=[str(API)])  # one for all sessions: it remembers what it has read
+_LOADER = Loader(extra_search_paths=[str(API)])  # shared by all sessions, because it caches the models it reads
 
 
 def make_client(settings: Settings, endpoint: str, service: str) -> Any:
-    """A botocore client with the root key, deaf to whatever AWS configuration the user has."""
-    deaf = {name: (None, None, *rest) for name, (_, _, *rest) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()}
-    session = botocore.session.Session(deaf)
+    """Return a botocore client with the root key, which ignores the user's own AWS configuration."""
+    variables = {name: (None, None, *rest) for name, (_, _, *rest) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()}
+    session = botocore.session.Session(variables)
     for variable in ("config_file", "credentials_file"):
         session.set_config_variable(variable, os.devnull)
     add_own_service(session)
@@ -36,30 +36,30 @@ def make_client(settings: Settings, endpoint: str, service: str) -> Any:
 
 
 def add_own_service(session: Any) -> None:
-    """Let a botocore session make clients of "lowcloud", the service of this cloud's own."""
+    """Let a botocore session create clients of "lowcloud", this cloud's own service."""
     session.register_component("data_loader", _LOADER)
 
 
-def environment(settings: Settings, endpoint: str, base: Mapping[str, str]) -> dict[str, str]:
-    """`base` with every AWS client in it wired to this cloud and to nothing else.
+def client_environment_of(settings: Settings, endpoint: str, base: Mapping[str, str]) -> dict[str, str]:
+    """Return `base` with the variables that make every AWS client use this cloud and nothing else.
 
-    The user's own AWS variables and files are left out; the keys are a session of the execution role.
+    The user's own AWS variables and files are left out; the credentials are a session of the execution role.
     """
-    client_environment.lay_files(settings.home)
+    client_environment.write_files(settings.home)
     kept = {name: value for name, value in base.items() if not name.startswith(("AWS_", "BOTO"))}
-    keys = _keys(settings, endpoint)
-    wired = client_environment.variables(settings.home, endpoint, settings.region, keys, kept)
-    return {**kept, **wired, "LOWCLOUD_HOME": str(settings.home)}
+    keys = _role_keys(settings, endpoint)
+    configured = client_environment.variables(settings.home, endpoint, settings.region, keys, kept)
+    return {**kept, **configured, "LOWCLOUD_HOME": str(settings.home)}
 
 
-def wiring_only(environment: Mapping[str, str], base: Mapping[str, str]) -> dict[str, str]:
-    """The variables in which a wired environment differs from `base`."""
+def changed_variables(environment: Mapping[str, str], base: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of an environment that are not in `base` or differ from it."""
     return {name: value for name, value in environment.items() if base.get(name) != value}
 
 
-def _keys(settings: Settings, endpoint: str) -> client_environment.Keys:
+def _role_keys(settings: Settings, endpoint: str) -> client_environment.TemporaryKeys:
     role = f"arn:aws:iam::{settings.account_id}:role/{EXECUTION_ROLE}"
     sts = make_client(settings, endpoint, "sts")
     session = sts.assume_role(RoleArn=role, RoleSessionName="lowcloud-run", DurationSeconds=SESSION_SECONDS)
-    keys = session["Credentials"]
-    return client_environment.Keys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    found = session["Credentials"]
+    return client_environment.TemporaryKeys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])

@@ -1,4 +1,4 @@
-"""What turns a program's AWS clients to one cloud and to nothing else: a folder of small files, and variables."""
+"""The files and environment variables that make all AWS clients of a program use this cloud and nothing else."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from pathlib import Path
 PLUGIN = "lowcloud_client_plugin"
 NO_PROXY = ("NO_PROXY", "no_proxy")
 LOCAL_HOSTS = ("127.0.0.1", "localhost", ".localhost")
-# Left to themselves, some clients presign with the abandoned Signature Version 2.
+# By default some clients still presign with the obsolete Signature Version 2.
 CONFIGURATION = """\
 [default]
 s3 =
@@ -24,8 +24,8 @@ SageMaker:
 
 
 @dataclass(frozen=True)
-class Keys:
-    """Temporary keys of a role."""
+class TemporaryKeys:
+    """Temporary credentials of a role."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -33,36 +33,36 @@ class Keys:
 
 
 def folder(home: Path) -> Path:
-    """Where the files of a home are. They hold no secret: programs of other users of this machine may read them."""
+    """Return the folder of these files. They hold no secrets, and other users of this machine may read them."""
     return home / "client"
 
 
-def lay_files(home: Path) -> None:
-    """Write the files, where they are not there already."""
+def write_files(home: Path) -> None:
+    """Write the files that are missing or have changed."""
     files = {
         f"{PLUGIN}.py": Path(__file__).parents[1].joinpath("client", "plugin.py").read_text(),
         "config": CONFIGURATION,
         "credentials": "",
         "sagemaker.yaml": TELEMETRY_OFF,
     }
-    place = folder(home)
-    place.mkdir(exist_ok=True)
-    place.chmod(0o755)
+    target = folder(home)
+    target.mkdir(exist_ok=True)
+    target.chmod(0o755)
     for name, content in files.items():
-        path = place / name
-        if not path.exists() or path.read_text() != content:  # else a program that just reads it could find half
+        path = target / name
+        if not path.exists() or path.read_text() != content:  # a program may be reading it
             path.write_text(content)
             path.chmod(0o644)
 
 
-def variables(home: Path, endpoint: str, region: str, keys: Keys, base: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a program whose environment is otherwise `base`."""
-    place = folder(home)
+def variables(home: Path, endpoint: str, region: str, keys: TemporaryKeys, base: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables to set for a program whose environment is otherwise `base`."""
+    files = folder(home)
     return {
         "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ALLOW_HTTP": "true",  # without it polars, obstore and deltalake refuse an endpoint that is not https
-        "AWS_CONFIG_FILE": str(place / "config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(place / "credentials"),
+        "AWS_ALLOW_HTTP": "true",  # polars, obstore and deltalake refuse a plain http endpoint without it
+        "AWS_CONFIG_FILE": str(files / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(files / "credentials"),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
@@ -70,14 +70,14 @@ def variables(home: Path, endpoint: str, region: str, keys: Keys, base: Mapping[
         "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
         "AWS_SESSION_TOKEN": keys.session_token,
         "BOTOCORE_EXPERIMENTAL__PLUGINS": f"lowcloud={PLUGIN}",
-        "PYTHONPATH": os.pathsep.join([str(place), *filter(None, [base.get("PYTHONPATH")])]),
-        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(place / "sagemaker.yaml"),
+        "PYTHONPATH": os.pathsep.join([str(files), *filter(None, [base.get("PYTHONPATH")])]),
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(files / "sagemaker.yaml"),
         **_no_proxy(base),
     }
 
 
 def _no_proxy(base: Mapping[str, str]) -> dict[str, str]:
-    """No proxy between a program and this cloud. Clients differ in which spelling they read, so both say the same."""
-    named = [host.strip() for name in NO_PROXY for host in base.get(name, "").split(",")]
-    hosts = ",".join(dict.fromkeys([*filter(None, named), *LOCAL_HOSTS]))
+    """Exempt this cloud from proxies. Clients differ in which spelling they read, so both are set."""
+    given = [host.strip() for name in NO_PROXY for host in base.get(name, "").split(",")]
+    hosts = ",".join(dict.fromkeys([*filter(None, given), *LOCAL_HOSTS]))
     return dict.fromkeys(NO_PROXY, hosts)

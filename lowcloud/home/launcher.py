@@ -1,4 +1,4 @@
-"""Starts the cloud of a home in the background, for commands and programs that need one."""
+"""Starts the server of a home in the background, for commands and programs that need one."""
 
 import os
 import subprocess
@@ -7,42 +7,43 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from lowcloud.home import server_process as servers
+from lowcloud.home import server_process
 from lowcloud.home.settings import Settings
 
 TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.02
-DEFAULT_WORKERS = min(os.cpu_count() or 1, 2)  # each takes some 40 MB
+DEFAULT_WORKERS = min(os.cpu_count() or 1, 2)  # each takes about 40 MB
+LOG_LINES_SHOWN = 5
 
 
 class CannotStartError(Exception):
-    """The server did not start. The message says why, or where that is said."""
+    """The server did not start. The message gives the reason, or the log file that has it."""
 
 
 def ensure_running(settings: Settings) -> str:
-    """Where the cloud of this home answers; it is started where it does not run, on a free port if need be.
+    """Return the URL of this home's server, which is started if it is not running, on a free port if its own is taken.
 
     Raises CannotStartError.
     """
-    if running := servers.find_running(settings.home):
+    if running := server_process.find_running(settings.home):
         return running.endpoint
-    is_free = servers.can_listen(settings.host, settings.port)
+    is_free = server_process.can_listen(settings.host, settings.port)
     return start(settings if is_free else replace(settings, port=0))
 
 
 def start(settings: Settings, workers: int = DEFAULT_WORKERS) -> str:
-    """Start the server and wait until it is ready; where it answers. Raises CannotStartError."""
-    place = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
-    place += ["--workers", str(workers)]
+    """Start the server, wait until it is ready, and return its URL. Raises CannotStartError."""
+    options = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
+    options += ["--workers", str(workers)]
     if settings.store:
-        place += ["--store", str(settings.store)]
-    # By the environment: everyone on the machine may read a command line.
+        options += ["--store", str(settings.store)]
+    # In the environment, since every user of the machine can read a command line.
     secret = {"LOWCLOUD_DATABASE": settings.database} if settings.database else {}
     log_path = settings.home / "server.log"
     with log_path.open("ab") as log:
-        begin = log.tell()
+        log_start = log.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "lowcloud.cli", "up", *place],
+            [sys.executable, "-m", "lowcloud.cli", "up", *options],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -52,13 +53,15 @@ def start(settings: Settings, workers: int = DEFAULT_WORKERS) -> str:
         )
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        if running := servers.find_running(settings.home):
+        if running := server_process.find_running(settings.home):
             return running.endpoint
-        if process.poll() is not None and not servers.is_held(settings.home):
-            raise CannotStartError(f"The server did not start. The end of {log_path}:\n{_end_of(log_path, begin)}")
+        if process.poll() is not None and not server_process.is_locked(settings.home):
+            raise CannotStartError(
+                f"The server did not start. The last lines of {log_path}:\n{_last_lines(log_path, log_start)}"
+            )
         time.sleep(POLL_SECONDS)
     raise CannotStartError(f"The server was not ready within {TIMEOUT_SECONDS:.0f} seconds; see {log_path}.")
 
 
-def _end_of(path: Path, begin: int) -> str:
-    return "\n".join(path.read_bytes()[begin:].decode(errors="replace").splitlines()[-5:])
+def _last_lines(path: Path, start: int) -> str:
+    return "\n".join(path.read_bytes()[start:].decode(errors="replace").splitlines()[-LOG_LINES_SHOWN:])

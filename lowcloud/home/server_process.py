@@ -1,4 +1,4 @@
-"""A server that runs on a home: how it is found, waited for, and kept to one. Light, for every command imports it."""
+"""The server process of a home: how commands find it and wait for it, and how a home is limited to one."""
 
 import fcntl
 import json
@@ -13,14 +13,14 @@ POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
-class Running:
-    """What a running server leaves in its home for others to find."""
+class RunningServer:
+    """What a running server writes to server.json in its home."""
 
     pid: int
     endpoint: str
     started_at: float
     isolation: str
-    python: str = ""  # the folder of the Python installation or environment that it runs by
+    python: str = ""  # sys.prefix of the Python installation or environment that it runs in
 
 
 class AlreadyRunningError(Exception):
@@ -28,21 +28,21 @@ class AlreadyRunningError(Exception):
 
 
 class CannotListenError(Exception):
-    """The address is taken, or not one of this machine's."""
+    """The address is in use, or does not belong to this machine."""
 
 
-def find_running(home: Path) -> Running | None:
-    """The server of a home that is ready, or None."""
-    if not is_held(home):
+def find_running(home: Path) -> RunningServer | None:
+    """Return the server of a home if it is ready, otherwise None."""
+    if not is_locked(home):
         return None
     try:
-        return Running(**json.loads((home / "server.json").read_text()))
+        return RunningServer(**json.loads((home / "server.json").read_text()))
     except FileNotFoundError:
-        return None  # it is starting
+        return None  # it is still starting
 
 
 def can_listen(host: str, port: int) -> bool:
-    """Whether the address is free."""
+    """Return whether the address is free."""
     try:
         listen(host, port).close()
     except CannotListenError:
@@ -50,8 +50,11 @@ def can_listen(host: str, port: int) -> bool:
     return True
 
 
-def is_held(home: Path) -> bool:
-    """Whether a server runs, starts or ends on this home. Looks do not disturb each other: their lock is shared."""
+def is_locked(home: Path) -> bool:
+    """Return whether a server is running, starting or stopping on this home.
+
+    Concurrent callers do not disturb each other: each takes a shared lock.
+    """
     try:
         with (home / "server.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -62,10 +65,10 @@ def is_held(home: Path) -> bool:
     return False
 
 
-def wait_until_gone(home: Path, timeout_seconds: float) -> bool:
-    """Whether the server of a home has ended in time."""
+def wait_until_stopped(home: Path, timeout_seconds: float) -> bool:
+    """Wait for the server of a home to end, and return whether it did so in time."""
     deadline = time.monotonic() + timeout_seconds
-    while is_held(home):
+    while is_locked(home):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_SECONDS)
@@ -73,12 +76,12 @@ def wait_until_gone(home: Path, timeout_seconds: float) -> bool:
 
 
 @contextmanager
-def hold_home(home: Path, patience_seconds: float = 0.0) -> Iterator[None]:
-    """Hold the home's lock; the kernel lets go of it however the server ends.
+def lock_home(home: Path, timeout_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the home's lock, which the operating system releases however the server ends.
 
-    A server waits a little for it: `is_held` takes it for an instant only.
+    The timeout covers callers of `is_locked`, who hold the lock for an instant. Raises AlreadyRunningError.
     """
-    deadline = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + timeout_seconds
     with (home / "server.lock").open("w") as lock:
         while True:
             try:
@@ -92,21 +95,21 @@ def hold_home(home: Path, patience_seconds: float = 0.0) -> Iterator[None]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to the address, which nobody else has. Raises CannotListenError."""
+    """Return a socket bound to an address that no other process uses. Raises CannotListenError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    alone = _bind(family, host, port, is_shared=False)
-    address = alone.getsockname()
-    alone.close()
+    exclusive = _bind(family, host, port, is_shared=False)
+    address = exclusive.getsockname()
+    exclusive.close()
     return _bind(family, *address[:2], is_shared=True)
 
 
-def listen_too(listener: socket.socket) -> socket.socket:
-    """Another socket at the address of one: the kernel deals connections out among those that listen."""
+def listen_again(listener: socket.socket) -> socket.socket:
+    """Return another socket on the same address: the kernel distributes connections among them."""
     return _bind(listener.family, *listener.getsockname()[:2], is_shared=True)
 
 
 def address_of(listener: socket.socket) -> str:
-    """The URL of a listening socket for programs of this machine."""
+    """Return the URL at which programs of this machine reach a listening socket."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -117,7 +120,7 @@ def _bind(family: int, host: str, port: int, *, is_shared: bool) -> socket.socke
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if is_shared:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    # Inherited by every connection: else a body waits 40 ms for the acknowledgement of its head.
+    # Connections inherit it. Without it a response body waits 40 ms for the acknowledgement of its headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((host, port))

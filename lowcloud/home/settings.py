@@ -1,4 +1,4 @@
-"""Settings of one cloud: where its home is, what it is called, which keys are its root's."""
+"""The settings of one cloud: its home folder, account, keys, address and database."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class RootKey:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the server is started with. Nothing here changes while it runs."""
+    """The settings that a server is started with. They do not change while it runs."""
 
     home: Path
     account_id: str
@@ -39,29 +39,29 @@ class Settings:
     encryption_key: bytes = field(repr=False)  # 32 bytes
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
-    day_seconds: float = 86400  # how long a day of a lifecycle lasts: shorter in tests
-    environment_days: float = 30  # for so long an unused Python environment is kept
-    store: Path | None = None  # the home whose store this server serves, where it is not its own
-    database: str | None = field(default=None, repr=False)  # its address, password and all; None: a file
+    day_seconds: float = 86400  # length of a day in lifecycle rules; tests shorten it
+    environment_days: float = 30  # unused Python environments are deleted after this time
+    store: Path | None = None  # the home whose store this server shares; None: its own
+    database: str | None = field(default=None, repr=False)  # the URL with its password; None: an SQLite file
 
     @property
     def store_home(self) -> Path:
-        """The home that keys, data and running work lie in."""
+        """The home that contains the keys, the data and the running work."""
         return self.store or self.home
 
     @property
     def data(self) -> Path:
-        """Blobs, and the database where it is a file: the folder to back up."""
+        """The folder of blobs and of the SQLite database: the folder to back up."""
         return self.store_home / "data"
 
     @property
     def work(self) -> Path:
-        """Folders of running work; nothing here outlives its job."""
+        """The folder of running work. Nothing in it outlives its job."""
         return self.store_home / "work"
 
     @property
     def database_file(self) -> Path:
-        """The database, where it is a file."""
+        """The SQLite database, if the store uses one."""
         return self.data / "lowcloud.db"
 
     @property
@@ -70,7 +70,7 @@ class Settings:
 
 
 def home_folder(environment: Mapping[str, str], chosen: Path | None = None) -> Path:
-    """The home: what the user chose, else $LOWCLOUD_HOME, else ~/.lowcloud."""
+    """Return the home folder: the one chosen, otherwise $LOWCLOUD_HOME, otherwise ~/.lowcloud."""
     home = chosen or environment.get("LOWCLOUD_HOME") or "~/.lowcloud"
     return Path(home).expanduser().absolute()
 
@@ -83,23 +83,24 @@ def load(
     database: str | None = None,
     store: Path | None = None,
 ) -> Settings:
-    """Read a home's settings, making the home at its first use.
+    """Read the settings of a home, which is created at its first use.
 
     LOWCLOUD_ACCOUNT_ID, LOWCLOUD_ROOT_ACCESS_KEY_ID, LOWCLOUD_ROOT_SECRET_ACCESS_KEY and LOWCLOUD_DATABASE override
-    what is kept there. `database` is the address of a PostgreSQL database; `store` is another home, whose keys, data
-    and database this one serves too.
-    Raises ValueError for an account id that is not twelve digits, half a root key, an address that is none, and a
-    folder that is something else.
+    what is saved there. `database` is the URL of a PostgreSQL database; `store` is another home, whose keys, data and
+    database this one shares.
+
+    Raises ValueError for an account id that is not twelve digits, a root key without its secret, a URL that is not
+    PostgreSQL's, and a folder that is not a home.
     """
     _make_home(home)
-    kept = _read_json(home / STORE_FILE)
-    store = store or (Path(kept["store"]) if kept.get("store") else None)
+    saved = _read_json(home / STORE_FILE)
+    store = store or (Path(saved["store"]) if saved.get("store") else None)
     if store is not None:
         store = _other_home(store, home)
-        kept = _read_json(store / STORE_FILE)
+        saved = _read_json(store / STORE_FILE)
     keys_home = store or home
     account = _account(keys_home, environment)
-    database = database or environment.get("LOWCLOUD_DATABASE") or kept.get("database")
+    database = database or environment.get("LOWCLOUD_DATABASE") or saved.get("database")
     if database is not None:
         _check_address(database)
     return Settings(
@@ -131,29 +132,28 @@ def _environment_days(environment: Mapping[str, str]) -> float:
     return days
 
 
-def remember(settings: Settings) -> None:
-    """Keep the account and the root key in force, for commands in shells whose environment does not set them."""
+def save_account(settings: Settings) -> None:
+    """Save the account and root key in use, for commands in shells whose environment does not set them."""
     path = settings.store_home / ACCOUNT_FILE
-    in_force = {"account_id": settings.account_id, **asdict(settings.root_key)}
-    if _read_json(path) != in_force:
-        _replace(path, _encode(in_force))
+    account = {"account_id": settings.account_id, **asdict(settings.root_key)}
+    if _read_json(path) != account:
+        _replace(path, _encode(account))
 
 
-def remember_store(settings: Settings) -> None:
-    """Keep which store the home has served, so that no later start makes another one instead."""
+def save_store(settings: Settings) -> None:
+    """Save which store the home serves, so that a later start does not create a different one."""
     if settings.database is not None:
-        in_force = {"database": without_password(settings.database)}
         if settings.store is not None:
-            _remember(settings.home, {"store": str(settings.store)})
-        _remember(settings.store_home, in_force)
+            _save_store_file(settings.home, {"store": str(settings.store)})
+        _save_store_file(settings.store_home, {"database": without_password(settings.database)})
 
 
 def without_password(address: str) -> str:
-    """The address of a database as it may be shown and kept."""
+    """Return a database URL in the form in which it may be shown and saved."""
     parts = urlsplit(address)
-    user, has_user, place = parts.netloc.rpartition("@")
+    user, separator, host = parts.netloc.rpartition("@")
     query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name != "password"], safe="/")
-    shown = f"{parts.scheme}://{user.partition(':')[0]}{has_user}{place}{parts.path}"
+    shown = f"{parts.scheme}://{user.partition(':')[0]}{separator}{host}{parts.path}"
     return f"{shown}?{query}" if query else shown
 
 
@@ -161,32 +161,34 @@ def _make_home(home: Path) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = {path.name for path in home.iterdir()} - {"lost+found"}
     if found and "keys" not in found:
-        raise ValueError(f"{home} is no home of Lowcloud: it holds {min(found)!r}. Choose another with --home.")
+        raise ValueError(
+            f"{home} is not a Lowcloud home: it contains {min(found)!r}. Choose another folder with --home."
+        )
     home.chmod(0o700)
-    for folder in ("keys", "data", "work"):  # the first makes it a home
+    for folder in ("keys", "data", "work"):  # "keys" first: it marks the folder as a home
         (home / folder).mkdir(mode=0o700, exist_ok=True)
     _sync_folder(home)
 
 
 def _other_home(store: Path, home: Path) -> Path:
-    """The home whose store is to be served from another. Raises ValueError."""
+    """Return the home whose store this one is to share. Raises ValueError."""
     store = store.expanduser().absolute()
     if store == home:
-        raise ValueError(f"{store} is this home itself: name another with --store.")
+        raise ValueError(f"{store} is this home itself: choose another one with --store.")
     if not (store / "keys" / "encryption.key").exists():
-        raise ValueError(f"{store} is no home of Lowcloud: it has no keys. Start a server there first.")
+        raise ValueError(f"{store} is not a Lowcloud home: it has no keys. Start a server there first.")
     return store
 
 
 def _check_address(database: str) -> None:
-    """Raises ValueError. The address is not told: it may hold a password."""
+    """Raises ValueError, without repeating the URL: it may contain a password."""
     if urlsplit(database).scheme not in DATABASE_SCHEMES:
-        raise ValueError("The address of the database is none of PostgreSQL's; write postgresql://USER@HOST/NAME.")
+        raise ValueError("The database URL is not PostgreSQL's; write postgresql://USER@HOST/NAME.")
 
 
-def _remember(home: Path, kept: Mapping[str, str]) -> None:
-    if _read_json(home / STORE_FILE) != kept:
-        _replace(home / STORE_FILE, _encode(kept))
+def _save_store_file(home: Path, content: Mapping[str, str]) -> None:
+    if _read_json(home / STORE_FILE) != content:
+        _replace(home / STORE_FILE, _encode(content))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -226,10 +228,15 @@ def _new_account() -> dict[str, str]:
 
 
 def _encryption_key(path: Path) -> bytes:
-    """32 random bytes. They are never made anew beside existing data: without them nothing could be read again."""
+    """Return 32 random bytes, created with a new home. Existing data is never given a new key: it could not be read.
+
+    Raises ValueError where the key of existing data is missing.
+    """
     if not path.exists():
         if (path.parent.parent / "data" / "lowcloud.db").exists():
-            raise ValueError(f"{path} is missing; without it the data of this home cannot be read. Restore it.")
+            raise ValueError(
+                f"{path} is missing, and the data of this home cannot be read without it. Restore the file."
+            )
         _create(path, secrets.token_bytes(32))
     return path.read_bytes()
 
@@ -239,13 +246,13 @@ def _encode(account: Mapping[str, str]) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file anew, durable and whole at every moment."""
+    """Replace a file atomically and durably."""
     _draft(path, content).rename(path)
     _sync_folder(path.parent)
 
 
 def _create(path: Path, content: bytes) -> None:
-    """Make a file, durable and readable by its owner alone; where another process was quicker, its file stays."""
+    """Create a file durably, readable by its owner alone. A file that another process created first is kept."""
     draft = _draft(path, content)
     with suppress(FileExistsError):
         path.hardlink_to(draft)

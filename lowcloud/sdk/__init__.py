@@ -1,6 +1,6 @@
-"""The short way: train(model, data, parameters) gives a Job, its deploy() an Endpoint, its predict(rows) answers.
+"""The Python SDK: train(model, data, parameters) returns a Job, its deploy() an Endpoint with predict(rows).
 
-An ordinary client: everything here goes through the API of a running cloud, by signed requests.
+It is an ordinary client, which uses only the API of a running cloud, with signed requests.
 """
 
 from lowcloud.sdk.endpoints import Endpoint, endpoint

@@ -1,4 +1,4 @@
-"""From a job's artifact to an endpoint: the model with the script that serves it, and what it runs on."""
+"""Deploys the model of a job: creates the container definition, model, endpoint configuration and endpoint."""
 
 import json
 import tarfile
@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
-from lowcloud.sdk import columns, imports, storage
-from lowcloud.sdk.algorithm import PROGRAM, PROGRAM_FILE, SOURCE
-from lowcloud.sdk.cloud import Cloud, check_instance_type, name_of
-from lowcloud.sdk.endpoints import PROGRAM_VARIABLE, Endpoint, of_container
-from lowcloud.sdk.errors import EndpointFailedError, InvalidInputError, RefusedError, asking
+from lowcloud.sdk import storage
+from lowcloud.sdk.code import imports
+from lowcloud.sdk.code.trainer import PROGRAM_FILE, PROGRAM_PARAMETER, SOURCE_PARAMETER
+from lowcloud.sdk.connection import Cloud, check_instance_type, make_name
+from lowcloud.sdk.data import columns
+from lowcloud.sdk.endpoints import PROGRAM_VARIABLE, Endpoint, endpoint_of_container
+from lowcloud.sdk.errors import EndpointFailedError, InvalidInputError, RefusedError, translate_errors
 
 INSTANCE_TYPE = "ml.m5.large"
 SOURCE_VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"
@@ -18,26 +20,28 @@ INFERENCE_FILE = "inference.py"
 SERVING_FUNCTIONS = {"model_fn", "transform_fn", "input_fn", "predict_fn", "output_fn"}
 
 
-def of_job(cloud: Cloud, described: Mapping[str, Any], artifact: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The container that serves the model of a job, as DescribeTrainingJob tells of it."""
-    given = described["HyperParameters"]
-    trained_in = described.get("Environment", {})
-    serving = {columns.VARIABLE: trained_in[columns.VARIABLE]} if columns.VARIABLE in trained_in else {}
-    if {PROGRAM, SOURCE} <= given.keys():
-        entry_point, source = json.loads(given[PROGRAM]), json.loads(given[SOURCE])
+def container_of_job(
+    cloud: Cloud, job: Mapping[str, Any], artifact: str, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the container definition that serves the model of a job, given its DescribeTrainingJob response."""
+    given = job["HyperParameters"]
+    training_variables = job.get("Environment", {})
+    serving = {name: value for name, value in training_variables.items() if name == columns.VARIABLE}
+    if {PROGRAM_PARAMETER, SOURCE_PARAMETER} <= given.keys():
+        entry_point, source = json.loads(given[PROGRAM_PARAMETER]), json.loads(given[SOURCE_PARAMETER])
         serving[SOURCE_VARIABLE] = source
         if program := _serving_program(cloud, entry_point, source):
             serving[PROGRAM_VARIABLE] = program
-    image = described["AlgorithmSpecification"]["TrainingImage"]
+    image = job["AlgorithmSpecification"]["TrainingImage"]
     return {"Image": image, "ModelDataUrl": artifact, "Environment": {**serving, **environment}}
 
 
 def deploy(cloud: Cloud, name: str, container: Mapping[str, Any], instance_type: str, instances: int) -> Endpoint:
-    """Make model, configuration and endpoint, all of one name, and wait until it answers.
+    """Create a model, an endpoint configuration and an endpoint with the same name, and wait until it is in service.
 
-    Raises InvalidInputError where there is an endpoint of this name, and EndpointFailedError.
+    Raises EndpointFailedError, and InvalidInputError if the name is already used.
     """
-    name = name_of(name, name)
+    name = make_name(name, name)
     check_instance_type(instance_type)
     variant = {
         "VariantName": "AllTraffic",
@@ -45,29 +49,29 @@ def deploy(cloud: Cloud, name: str, container: Mapping[str, Any], instance_type:
         "InstanceType": instance_type,
         "InitialInstanceCount": instances,
     }
-    made = of_container(cloud, name, container)
+    endpoint = endpoint_of_container(cloud, name, container)
     try:
-        with asking():
+        with translate_errors():
             cloud.sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=cloud.role)
             cloud.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
             cloud.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     except RefusedError as refusal:
         if "already exist" in str(refusal):
             raise InvalidInputError(
-                f"There is a model or an endpoint {name!r} already. lowcloud.endpoint({name!r}).delete() takes it "
-                "away; deploy('another-name') leaves it."
+                f"There is already a model or endpoint {name!r}. Delete it with lowcloud.endpoint({name!r}).delete(), "
+                "or choose another name: deploy('another-name')."
             ) from None
         raise
     try:
-        return made.wait()
+        return endpoint.wait()
     except EndpointFailedError:
-        made.delete()  # its name is free again, and its log stays
+        endpoint.delete()  # frees the name, and keeps the log
         raise
 
 
 def _serving_program(cloud: Cloud, entry_point: str, source: str) -> str | None:
-    """The script of the source archive that serves: inference.py, or the one that trained; None where neither does."""
-    with tarfile.open(fileobj=BytesIO(storage.read(cloud, source))) as archive:
+    """Return the script of a source archive that serves: inference.py, or the training script, or None."""
+    with tarfile.open(fileobj=BytesIO(storage.download(cloud, source))) as archive:
         names = archive.getnames()
         if entry_point == PROGRAM_FILE:
             return PROGRAM_FILE
@@ -75,4 +79,4 @@ def _serving_program(cloud: Cloud, entry_point: str, source: str) -> str | None:
             return INFERENCE_FILE
         file = archive.extractfile(entry_point) if entry_point in names and entry_point.endswith(".py") else None
         text = file.read().decode(errors="replace") if file else ""
-    return entry_point if imports.defines(text, SERVING_FUNCTIONS) else None
+    return entry_point if imports.defines_any(text, SERVING_FUNCTIONS) else None

@@ -1,4 +1,4 @@
-"""A training job: how it stands, what it prints and measures, what came of it, and the endpoint made from that."""
+"""A training job: its status, log, metrics and model, and the deployment of the model."""
 
 import json
 import time
@@ -8,25 +8,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from lowcloud.sdk import deployment, progress, reports, storage
-from lowcloud.sdk.algorithm import PROGRAM, SOURCE
-from lowcloud.sdk.cloud import Cloud, connect
+from lowcloud.sdk import deployment, storage
+from lowcloud.sdk.code.trainer import PROGRAM_PARAMETER, SOURCE_PARAMETER
+from lowcloud.sdk.connection import Cloud, connect
+from lowcloud.sdk.display import progress, reports
 from lowcloud.sdk.endpoints import Endpoint
-from lowcloud.sdk.errors import InvalidInputError, JobFailedError, RefusedError, asking
+from lowcloud.sdk.errors import InvalidInputError, JobFailedError, RefusedError, translate_errors
 from lowcloud.sdk.lineage import Lineage, read_lineage
-from lowcloud.sdk.log import Log
+from lowcloud.sdk.log import LogReader
 
-ENDS = ("Completed", "Failed", "Stopped")
-COMPONENT, COMPONENT_ENDING = ":experiment-trial-component/", "-aws-training-job"  # what lineage knows a job as
-LAST_LINES = 15  # of the log, told with a failure
+END_STATUSES = ("Completed", "Failed", "Stopped")
+COMPONENT, COMPONENT_SUFFIX = ":experiment-trial-component/", "-aws-training-job"  # a job's entity in lineage
+LAST_LINES = 15  # of the log, in the error of a failed job
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.05, 0.5
 
 
 class Job:
-    """A training job of the cloud, by its name. Everything is asked of the cloud when it is asked here."""
+    """A training job of the cloud. Its properties are requested from the cloud each time they are read."""
 
     def __init__(self, cloud: Cloud, name: str, request: Mapping[str, Any] | None = None):
-        """`request` is what it was made by, where that is known."""
+        """`request` is the request that created the job, if known."""
         self._cloud = cloud
         self._request = request
         self.name = name
@@ -38,17 +39,18 @@ class Job:
 
     @property
     def stage(self) -> str:
-        """What it is doing: Pending, Starting, Downloading, Training, Uploading ... or how it has ended."""
+        """Pending, Starting, Downloading, Training, Uploading ..., or the status in which it ended."""
         summary = self._summary()
         return str(summary.get("SecondaryStatus") or summary["TrainingJobStatus"])
 
     @property
     def is_over(self) -> bool:
-        return self.status in ENDS
+        """Whether it has ended."""
+        return self.status in END_STATUSES
 
     @property
     def seconds(self) -> float:
-        """From its creation to its end, or until now."""
+        """The seconds from its creation to its end, or until now."""
         summary = self._summary()
         created: datetime = summary["CreationTime"]
         ended: datetime = summary.get("TrainingEndTime") or datetime.now(created.tzinfo)
@@ -56,9 +58,9 @@ class Job:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters that it was given; of a built-in as texts."""
+        """Its parameters; those of a built-in algorithm are strings."""
         given = {
-            name: text for name, text in self._given["HyperParameters"].items() if not name.startswith("sagemaker_")
+            name: text for name, text in self._creation["HyperParameters"].items() if not name.startswith("sagemaker_")
         }
         return {name: json.loads(text) for name, text in given.items()} if self._has_own_code else given
 
@@ -71,17 +73,17 @@ class Job:
 
     @property
     def metric_series(self) -> dict[str, list[tuple[datetime, float]]]:
-        """Times and values of each metric, by name, as CloudWatch tells them: the mean of each second."""
+        """Times and values of each metric, by name, from CloudWatch: the mean of each second."""
         return reports.metric_series(self._cloud, self.name)
 
     @property
     def failure(self) -> str | None:
-        """Why it has failed; None where it has not."""
+        """The reason of its failure, or None."""
         return self._describe().get("FailureReason") if self.status == "Failed" else None
 
     @property
     def artifact(self) -> str:
-        """Where the model lies: an s3:// URL. Raises InvalidInputError where there is none, or none yet."""
+        """The s3:// URL of the model. Raises InvalidInputError if there is none, or none yet."""
         found = self._describe().get("ModelArtifacts", {}).get("S3ModelArtifacts") if self.is_over else None
         if not found:
             raise InvalidInputError(f"The job {self.name} has no model: it is {self.stage}.")
@@ -89,9 +91,9 @@ class Job:
 
     @property
     def lineage(self) -> Lineage:
-        """What the model was made from and what was made from it: data, code, jobs, models and endpoints."""
+        """What the model was made from, and what was made from it: data, code, jobs, models and endpoints."""
         arn = str(self._summary()["TrainingJobArn"])
-        return read_lineage(self._cloud, arn.replace(":training-job/", COMPONENT) + COMPONENT_ENDING)
+        return read_lineage(self._cloud, arn.replace(":training-job/", COMPONENT) + COMPONENT_SUFFIX)
 
     @overload
     def logs(self, follow: Literal[False] = False) -> list[str]: ...
@@ -100,23 +102,23 @@ class Job:
     def logs(self, follow: Literal[True]) -> Iterator[str]: ...
 
     def logs(self, follow: bool = False) -> list[str] | Iterator[str]:
-        """The lines that it has printed; with `follow` each as it comes, until the job is over."""
-        return self._follow() if follow else Log(self._cloud, self.name).new_lines()
+        """Return the lines of its log; with `follow`, yield lines as they arrive until the job ends."""
+        return self._follow() if follow else LogReader(self._cloud, self.name).read_new_lines()
 
     def wait(self, quiet: bool = False) -> "Job":
-        """Show how it goes until it is over. Raises JobFailedError; leaving early by Ctrl-C leaves the job as it is."""
-        shown = progress.quiet() if quiet else progress.for_this_output(self.name)
-        with shown:
-            for summary, lines in self._turns():
-                shown.show(summary, lines, lambda: self.metrics)
+        """Show its progress until it ends. Raises JobFailedError. Ctrl-C ends the waiting but not the job."""
+        display = progress.quiet() if quiet else progress.for_standard_output(self.name)
+        with display:
+            for summary, lines in self._poll():
+                display.show(summary, lines, lambda: self.metrics)
         if self.status == "Failed":
             raise JobFailedError(self.name, self.failure or "", self.logs()[-LAST_LINES:])
         return self
 
     def stop(self) -> "Job":
-        """Ask it to end; what it has saved is kept. Nothing happens where it is over."""
+        """Request that the job stop, keeping what it has saved. A job that has ended is not changed."""
         try:
-            with asking():
+            with translate_errors():
                 self._cloud.sagemaker.stop_training_job(TrainingJobName=self.name)
         except RefusedError:
             if not self.is_over:
@@ -124,7 +126,7 @@ class Job:
         return self
 
     def download(self, folder: str | Path) -> list[Path]:
-        """Unpack the model into a folder; its files. Raises InvalidInputError where there is no model."""
+        """Unpack the model into a folder, and return its files. Raises InvalidInputError if there is no model."""
         return storage.unpack(self._cloud, self.artifact, Path(folder).expanduser())
 
     def deploy(
@@ -135,76 +137,76 @@ class Job:
         instances: int = 1,
         environment: Mapping[str, str] | None = None,
     ) -> Endpoint:
-        """Serve the model at an endpoint of this name, once the job is over.
+        """Wait for the job, and deploy its model to an endpoint, by default with the job's name.
 
-        Raises JobFailedError, InvalidInputError where there is no model, and EndpointFailed.
+        Raises JobFailedError, EndpointFailedError, and InvalidInputError if there is no model.
         """
         self.wait(quiet=True)
-        described = self._describe()
-        served = deployment.of_job(self._cloud, described, self.artifact, environment or {})
-        return deployment.deploy(self._cloud, name or self.name, served, instance_type, instances)
+        description = self._describe()
+        container = deployment.container_of_job(self._cloud, description, self.artifact, environment or {})
+        return deployment.deploy(self._cloud, name or self.name, container, instance_type, instances)
 
     def __repr__(self) -> str:
-        return reports.text(self._facts())
+        return reports.to_text(self._facts())
 
     def _repr_html_(self) -> str:
-        return reports.html(self._facts())
+        return reports.to_html(self._facts())
 
     def _facts(self) -> dict[str, Any]:
         summary = self._summary()
         facts: dict[str, Any] = {"job": self.name, "status": summary["TrainingJobStatus"]}
         facts["seconds"] = round(self.seconds, 1)
-        if summary["TrainingJobStatus"] in ENDS:
-            described = self._describe()
-            facts["failure"] = described.get("FailureReason")
-            facts["artifact"] = described.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+        if summary["TrainingJobStatus"] in END_STATUSES:
+            description = self._describe()
+            facts["failure"] = description.get("FailureReason")
+            facts["artifact"] = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
             facts["parameters"] = self.parameters
         else:
             facts["stage"] = summary.get("SecondaryStatus")
         facts["metrics"] = self.metrics
         return {name: fact for name, fact in facts.items() if fact}
 
-    def _turns(self) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
-        """How it stands and which lines are new, again and again until it is over."""
-        log, pause = Log(self._cloud, self.name), FIRST_POLL_SECONDS
+    def _poll(self) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
+        """Yield the job's summary and its new log lines repeatedly until it ends."""
+        log, pause = LogReader(self._cloud, self.name), FIRST_POLL_SECONDS
         while True:
-            summary = self._summary()  # before the lines, so that none is missed at the end
-            yield summary, log.new_lines()
-            if summary["TrainingJobStatus"] in ENDS:
+            summary = self._summary()  # before reading lines, so that none is missed at the end
+            yield summary, log.read_new_lines()
+            if summary["TrainingJobStatus"] in END_STATUSES:
                 return
             time.sleep(pause)
             pause = min(LONGEST_POLL_SECONDS, pause * 1.2)
 
     def _follow(self) -> Iterator[str]:
-        for _summary, lines in self._turns():
+        for _summary, lines in self._poll():
             yield from lines
 
     def _summary(self) -> Mapping[str, Any]:
-        # From the list, since a Describe of a young job waits for its end.
-        with asking():
+        # From the list, because Describe of a new job waits for its end.
+        with translate_errors():
             pages = self._cloud.sagemaker.get_paginator("list_training_jobs").paginate(NameContains=self.name)
-            found = (one for page in pages for one in page["TrainingJobSummaries"])
-            summary = next((one for one in found if one["TrainingJobName"] == self.name), None)
+            found = (item for page in pages for item in page["TrainingJobSummaries"])
+            summary = next((item for item in found if item["TrainingJobName"] == self.name), None)
         if summary is None:
-            raise InvalidInputError(f"There is no training job {self.name!r}; `lowcloud jobs` lists those there are.")
+            raise InvalidInputError(f"There is no training job {self.name!r}; `lowcloud jobs` lists the existing ones.")
         return summary  # type: ignore[no-any-return]
 
     def _describe(self) -> Mapping[str, Any]:
-        with asking():
+        with translate_errors():
             return self._cloud.sagemaker.describe_training_job(TrainingJobName=self.name)  # type: ignore[no-any-return]
 
     @cached_property
-    def _given(self) -> Mapping[str, Any]:
-        """What does not change of a job."""
+    def _creation(self) -> Mapping[str, Any]:
+        """The request that created the job, or its description, which has the same members."""
         return self._request or self._describe()
 
     @property
     def _has_own_code(self) -> bool:
-        return {PROGRAM, SOURCE} <= set(self._given["HyperParameters"])
+        return {PROGRAM_PARAMETER, SOURCE_PARAMETER} <= set(self._creation["HyperParameters"])
 
 
 def job(name: str, *, home: str | Path | None = None) -> Job:
-    """The training job of this name, whoever started it. Raises InvalidInputError where there is none."""
+    """Return the training job with this name. Raises InvalidInputError if there is none."""
     found = Job(connect(home), name)
     found._summary()
     return found

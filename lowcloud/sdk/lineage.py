@@ -1,12 +1,12 @@
-"""What a model was made from and what was made from it, as the cloud keeps it."""
+"""The lineage of a model: what it was made from, and what was made from it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lowcloud.sdk import reports
-from lowcloud.sdk.cloud import Cloud
-from lowcloud.sdk.errors import RefusedError, asking
+from lowcloud.sdk.connection import Cloud
+from lowcloud.sdk.display import reports
+from lowcloud.sdk.errors import RefusedError, translate_errors
 
 ARTIFACT = ":artifact/"
 
@@ -15,7 +15,7 @@ ARTIFACT = ":artifact/"
 class Node:
     """A data set, code, an image, a job, a model or an endpoint.
 
-    `place` is where it lies, such as an s3:// URL; the name of what lies nowhere.
+    `place` is its URL, such as s3://bucket/key, or its name if it has none.
     """
 
     arn: str
@@ -25,7 +25,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Lineage:
-    """Nodes, and which led to which: pairs (from, to) of ARNs."""
+    """The nodes of a lineage graph, and its edges: pairs (from, to) of ARNs."""
 
     nodes: tuple[Node, ...]
     edges: tuple[tuple[str, str], ...]
@@ -37,27 +37,28 @@ class Lineage:
         return len(self.nodes)
 
     def __repr__(self) -> str:
-        return reports.text(self._facts()) if self.nodes else "No lineage"
+        return reports.to_text(self._facts()) if self.nodes else "No lineage"
 
     def _repr_html_(self) -> str:
-        return reports.html(self._facts())
+        return reports.to_html(self._facts())
 
     def _facts(self) -> Mapping[str, Any]:
         return {node.place: node.type for node in self.nodes}
 
 
 def read_lineage(cloud: Cloud, arn: str) -> Lineage:
-    """The graph around an entity, by its ARN. Raises Refused where the cloud keeps none."""
+    """Return the graph around the entity with this ARN. Raises RefusedError if there is none."""
     nodes: dict[str, Node] = {}
     edges: dict[tuple[str, str], None] = {}
     token: dict[str, str] = {}
     while True:
-        with asking():
+        with translate_errors():
             page = cloud.sagemaker.query_lineage(StartArns=[arn], Direction="Both", IncludeEdges=True, **token)
         nodes |= {
-            one["Arn"]: Node(one["Arn"], one.get("Type", ""), _place(cloud, one["Arn"])) for one in page["Vertices"]
+            vertex["Arn"]: Node(vertex["Arn"], vertex.get("Type", ""), _place(cloud, vertex["Arn"]))
+            for vertex in page["Vertices"]
         }
-        edges |= dict.fromkeys((one["SourceArn"], one["DestinationArn"]) for one in page["Edges"])
+        edges |= dict.fromkeys((edge["SourceArn"], edge["DestinationArn"]) for edge in page["Edges"])
         if not page.get("NextToken"):
             return Lineage(tuple(nodes.values()), tuple(edges))
         token = {"NextToken": page["NextToken"]}
@@ -68,7 +69,7 @@ def _place(cloud: Cloud, arn: str) -> str:
     if ARTIFACT not in arn:
         return name
     try:
-        with asking():
+        with translate_errors():
             return str(cloud.sagemaker.describe_artifact(ArtifactArn=arn)["Source"]["SourceUri"])
     except RefusedError:
-        return name  # it was deleted meanwhile
+        return name  # it has been deleted in the meantime

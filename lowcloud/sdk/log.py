@@ -1,27 +1,27 @@
-"""The lines that a job or an endpoint prints, from where they were last read."""
+"""Reads the log of a job or an endpoint, continuing where the last read ended."""
 
 from typing import Any
 
-from lowcloud.sdk.cloud import Cloud
-from lowcloud.sdk.errors import RefusedError, asking
+from lowcloud.sdk.connection import Cloud
+from lowcloud.sdk.errors import RefusedError, translate_errors
 
 JOBS = "/aws/sagemaker/TrainingJobs"
 ENDPOINTS = "/aws/sagemaker/Endpoints"
 
 
-class Log:
-    """A place in the log of one job, or of one endpoint."""
+class LogReader:
+    """A position in the log of one job or endpoint."""
 
     def __init__(self, cloud: Cloud, name: str, is_endpoint: bool = False):
         self._cloud = cloud
         if is_endpoint:
-            self._place = {"logGroupName": f"{ENDPOINTS}/{name}"}
+            self._filter = {"logGroupName": f"{ENDPOINTS}/{name}"}
         else:
-            self._place = {"logGroupName": JOBS, "logStreamNamePrefix": f"{name}/"}
+            self._filter = {"logGroupName": JOBS, "logStreamNamePrefix": f"{name}/"}
         self._token = ""
 
-    def new_lines(self) -> list[str]:
-        """What was printed since the last time, oldest first."""
+    def read_new_lines(self) -> list[str]:
+        """Return the lines printed since the last call, oldest first."""
         lines: list[str] = []
         while page := self._page():
             for event in page["events"]:
@@ -32,10 +32,10 @@ class Log:
         return lines
 
     def _page(self) -> Any:
-        asked = {"nextToken": self._token} if self._token else {}
+        position = {"nextToken": self._token} if self._token else {}
         try:
-            with asking():
-                return self._cloud.logs.filter_log_events(**self._place, **asked)
+            with translate_errors():
+                return self._cloud.logs.filter_log_events(**self._filter, **position)
         except RefusedError as refusal:
             if refusal.code == "ResourceNotFoundException":
                 return None  # nothing has been printed yet

@@ -1,4 +1,7 @@
-"""The composition root: settings become a Cloud, the Cloud an ASGI app and a reconciler, in one process or a crew."""
+"""The composition root: creates a Context from settings, and from it the HTTP app and the reconciler.
+
+One process does both, or the first of several worker processes does.
+"""
 
 import asyncio
 import json
@@ -31,8 +34,8 @@ from lowcloud.core.storage.access import access_lists
 from lowcloud.core.storage.objects import objects
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.home import client_environment
-from lowcloud.home.server_process import Running, address_of, hold_home, listen, listen_too
-from lowcloud.home.settings import EXECUTION_ROLE, Settings, remember, remember_store
+from lowcloud.home.server_process import RunningServer, address_of, listen, listen_again, lock_home
+from lowcloud.home.settings import EXECUTION_ROLE, Settings, save_account, save_store
 from lowcloud.server import worker_processes
 from lowcloud.server.worker_processes import WorkerProcess
 from lowcloud.store import store_identity
@@ -43,28 +46,26 @@ from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
 from lowcloud.store.db.schema_check import UpgradeNeededError
 
-OPEN_FILES = 10_240  # as many as macOS takes
-LONGEST_GOODBYE_SECONDS = 3  # requests still open when the server goes down get this long
-KEEP_ALIVE_SECONDS = 75  # longer than clients keep theirs, so that none sends into a connection being closed
-LOCK_PATIENCE_SECONDS = 1.0
+OPEN_FILES = 10_240  # the maximum that macOS accepts
+CONNECTION_GRACE_SECONDS = 3  # for requests that are in progress when the server shuts down
+KEEP_ALIVE_SECONDS = 75  # longer than clients' own, so that none sends a request on a connection being closed
+LOCK_TIMEOUT_SECONDS = 1.0
 POLL_SECONDS = 0.01
-FOLLOWS = "another server of this store runs jobs and endpoints"
+FOLLOWER_ISOLATION = "another server of this store runs jobs and endpoints"
 
 log = logging.getLogger("lowcloud.server")
 
 
 class CannotOpenError(Exception):
-    """The home's data cannot be opened; the message says why."""
+    """The home's data cannot be opened. The message gives the reason."""
 
 
 def open_context(settings: Settings, endpoint: str = "") -> Context:
-    """The context of a home, which is created if there is none.
+    """Open the store of a home, which is created if there is none; `endpoint` is the URL of the server.
 
     Raises UnusableStoreError, UpgradeNeededError, OSError and DBAPIError.
-
-    `endpoint` is where it will answer.
     """
-    _check_choice(settings)
+    _check_database_choice(settings)
     keys = KeyRing(settings.encryption_key)
     database = Database(settings.database_url)
     context: Context
@@ -88,77 +89,79 @@ def open_context(settings: Settings, endpoint: str = "") -> Context:
     except BaseException:
         database.close()
         raise
-    remember_store(settings)
+    save_store(settings)
     return context
 
 
-def serve(settings: Settings, workers: int, on_ready: Callable[[Running], None]) -> None:
-    """Serve until SIGTERM or SIGINT, with so many processes.
+def serve(settings: Settings, workers: int, on_ready: Callable[[RunningServer], None]) -> None:
+    """Serve with this number of processes until SIGTERM or SIGINT.
 
-    Raises AlreadyRunning, CannotListen and CannotOpenError.
+    Raises AlreadyRunningError, CannotListenError and CannotOpenError.
     """
-    with hold_home(settings.home, LOCK_PATIENCE_SECONDS):
-        (settings.home / "server.json").unlink(missing_ok=True)  # first: a killed server left it, and others read it
+    with lock_home(settings.home, LOCK_TIMEOUT_SECONDS):
+        (settings.home / "server.json").unlink(
+            missing_ok=True
+        )  # first: a killed server may have left it, and commands read it
         listener = listen(settings.host, settings.port)
         allow_open_files()
         if workers == 1:
-            _lead(settings, listener, os.getpid(), None, on_ready)
+            _run_first_worker(settings, listener, os.getpid(), None, on_ready)
             return
         parent = os.getpid()
-        Gateway.load_models()  # once, for all
+        Gateway.load_models()  # once, before forking: the workers share the memory
 
-        def work(member: WorkerProcess) -> None:
-            if member.is_first:
-                _lead(settings, listener, parent, member, on_ready)
+        def work(worker: WorkerProcess) -> None:
+            if worker.is_first:
+                _run_first_worker(settings, listener, parent, worker, on_ready)
             else:
-                _assist(settings, listen_too(listener), member)
+                _run_other_worker(settings, listen_again(listener), worker)
 
         worker_processes.run(workers, work)
 
 
 def allow_open_files() -> None:
-    """Let this process have a connection and a blob open for each of many slow uploads; shells allow far fewer."""
+    """Raise the limit of open files. Each of many slow uploads needs a connection and a blob, and shells allow few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-def _lead(
+def _run_first_worker(
     settings: Settings,
     listener: socket.socket,
-    known_as: int,
-    member: WorkerProcess | None,
-    on_ready: Callable[[Running], None],
+    server_pid: int,
+    worker: WorkerProcess | None,
+    on_ready: Callable[[RunningServer], None],
 ) -> None:
-    """Serve, and stand for carrying jobs forward. `known_as` is the process that others signal."""
+    """Serve requests, and run the reconciler if this server is the leader. `server_pid` is the process to signal."""
     context = _open_context(settings, address_of(listener))
-    remember(settings)  # only now: what the store refuses is not what others should read
-    client_environment.lay_files(settings.home)
+    save_account(settings)  # only now, so that settings which the store rejects are not saved
+    client_environment.write_files(settings.home)
     periodic_tasks.ensure(context)
     election = LeaderElection(context)
     election.start()
-    threading.Thread(target=_sweep, args=(context,), name="sweep", daemon=True).start()
+    threading.Thread(target=_clean_up, args=(context,), name="clean-up", daemon=True).start()
 
     def ready() -> None:
-        on_ready(_announce(context, election, listener, known_as))
+        on_ready(_announce(context, election, listener, server_pid))
         if election.is_leader:
             context.engine.warm_up()
-        if member is not None:
-            member.tell_ready()
+        if worker is not None:
+            worker.report_ready()
 
-    if member is not None:
-        member.listen(context.wake.notify)
+    if worker is not None:
+        worker.subscribe(context.wake.notify)
     try:
         uvloop.run(_serve(context, listener, ready))
     finally:
         _close(context, election)
 
 
-def _assist(settings: Settings, listener: socket.socket, member: WorkerProcess) -> None:
-    """Serve, and tell the first of the crew what is due."""
+def _run_other_worker(settings: Settings, listener: socket.socket, worker: WorkerProcess) -> None:
+    """Serve requests, and notify the first worker of records that are due."""
     context = _open_context(settings, address_of(listener))
-    context.wake.subscribe(member.ring)
+    context.wake.subscribe(worker.notify_first)
     try:
         uvloop.run(_serve(context, listener, lambda: None))
     finally:
@@ -178,40 +181,41 @@ def _open_context(settings: Settings, endpoint: str) -> Context:
         raise CannotOpenError(f"{settings.home} cannot be opened: {error}") from error
 
 
-def _check_choice(settings: Settings) -> None:
-    """Raises UnusableStoreError where what is asked for would hide what the home holds, or cannot be shared."""
+def _check_database_choice(settings: Settings) -> None:
+    """Raises UnusableStoreError if the chosen database would hide the home's data, or the store cannot be shared."""
     if settings.database and settings.database_file.exists():
         raise UnusableStoreError(
-            f"{settings.data} holds a store whose database is a file. Choose another home for a store in PostgreSQL, "
-            "with --home."
+            f"{settings.data} already contains a store in SQLite. Choose another home for a store in PostgreSQL with "
+            "--home."
         )
     if settings.store and not settings.database:
         raise UnusableStoreError(
-            f"The store of {settings.store} is in a file, which serves one home. Give it PostgreSQL."
+            f"The store of {settings.store} is in SQLite, which only one home can serve. To share it, create it in "
+            "PostgreSQL."
         )
 
 
 def _close(context: Context, election: LeaderElection) -> None:
-    with ExitStack() as steps:  # the last first, and each even where one before it fails
+    with ExitStack() as steps:  # in reverse order, and each step even if an earlier one fails
         steps.callback((context.settings.home / "server.json").unlink, missing_ok=True)
         steps.callback(election.close)
         steps.callback(context.database.close)
         steps.callback(context.engine.close)
-        if election.stop():  # otherwise another server continues
+        if election.stop():  # otherwise another server takes over
             for kind in context.kinds:
                 if kind.suspend:
                     kind.suspend(context)
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals alone: its own would end the process before the engine is told."""
+    """A uvicorn server without signal handlers: uvicorn's would end the process before the engine is closed."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    def end(self) -> None:
-        """Begin to shut down."""
+    def shut_down_soon(self) -> None:
+        """Begin a graceful shutdown."""
         self.should_exit = True
 
 
@@ -226,11 +230,11 @@ async def _serve(context: Context, listener: socket.socket, on_ready: Callable[[
         date_header=True,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         proxy_headers=False,
-        timeout_graceful_shutdown=LONGEST_GOODBYE_SECONDS,
+        timeout_graceful_shutdown=CONNECTION_GRACE_SECONDS,
     )
     server = _Server(configuration)
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, server.end)
+        asyncio.get_running_loop().add_signal_handler(number, server.shut_down_soon)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(POLL_SECONDS)
@@ -242,19 +246,21 @@ async def _serve(context: Context, listener: socket.socket, on_ready: Callable[[
     gateway.close()
 
 
-def _sweep(context: Context) -> None:
+def _clean_up(context: Context) -> None:
+    """Fill the disk reserve, and delete what an earlier server left unfinished."""
     try:
         context.reserve.fill()
     except OSError as error:
-        log.warning("no room is held back for deletions on a full disk: %s", error)
+        log.warning("no disk space is reserved for deletions on a full disk: %s", error)
     if deleted := objects.sweep(context):
-        log.info("deleted %d blobs that an earlier server had not finished", deleted)
+        log.info("deleted %d unfinished blobs of an earlier server", deleted)
     access_lists.sweep(context)
 
 
-def _announce(context: Context, election: LeaderElection, listener: socket.socket, known_as: int) -> Running:
-    isolation = context.engine.isolation() if election.is_leader else FOLLOWS
-    running = Running(known_as, address_of(listener), time.time(), isolation, sys.prefix)
+def _announce(context: Context, election: LeaderElection, listener: socket.socket, server_pid: int) -> RunningServer:
+    """Write server.json, by which commands find this server."""
+    isolation = context.engine.isolation() if election.is_leader else FOLLOWER_ISOLATION
+    running = RunningServer(server_pid, address_of(listener), time.time(), isolation, sys.prefix)
     path = context.settings.home / "server.json"
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(asdict(running)))

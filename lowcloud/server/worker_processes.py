@@ -1,8 +1,8 @@
-"""Several processes that serve one home: forked from one parent, which starts another where one ends.
+"""Several worker processes that serve one home, forked from a parent that replaces each one that ends.
 
-The parent does nothing else: it has no threads and no database, so it may fork at any time, and what it has loaded is
-shared by all. The first of the crew also carries jobs forward; whoever of the others writes something that should not
-wait rings its bell through a pipe.
+The parent has no threads and no database connection, so it can fork at any time, and the workers share the memory of
+what it has loaded. The first worker also runs the reconciler; the others notify it through a pipe when they write
+something that it should process immediately.
 """
 
 import gc
@@ -15,123 +15,125 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-SHORTEST_LIFE_SECONDS = 1.0  # who ends sooner is replaced only then, lest a fault keeps the machine busy
-GOODBYE_SECONDS = 20  # for those who were asked to end
-ENDS = (signal.SIGTERM, signal.SIGINT)
-AWAITED = (*ENDS, signal.SIGCHLD, signal.SIGALRM)
+MINIMUM_LIFETIME_SECONDS = 1.0  # a worker that ends sooner is replaced only then, so that a crash loop stays slow
+SHUTDOWN_GRACE_SECONDS = 20  # between SIGTERM and SIGKILL
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+AWAITED_SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD, signal.SIGALRM)
 
 
 @dataclass(frozen=True)
 class WorkerProcess:
-    """One process of the crew, and its links to the others."""
+    """One worker process, and the pipes that connect it to the parent and the other workers."""
 
     is_first: bool
-    readiness: int | None  # where the first tells the parent that it is ready: the others start then
-    bell: tuple[int, int]
+    readiness: int | None  # where the first worker reports to the parent that it is ready
+    notifications: tuple[int, int]  # the two ends of a pipe that all workers share
 
-    def tell_ready(self) -> None:
-        """The others may start."""
+    def report_ready(self) -> None:
+        """Let the parent start the other workers."""
         if self.readiness is not None:
             os.write(self.readiness, b"!")
 
-    def ring(self) -> None:
-        """Ring the bell of the first."""
-        with suppress(BlockingIOError):  # a full pipe is heard as well
-            os.write(self.bell[1], b"!")
+    def notify_first(self) -> None:
+        """Wake the reconciler of the first worker."""
+        with suppress(BlockingIOError):  # the pipe is full, so the first worker is about to wake anyway
+            os.write(self.notifications[1], b"!")
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Have `listener` called when another rings, in a thread of its own."""
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call `listener`, in a thread of its own, whenever another worker notifies the first."""
 
-        def hear() -> None:
-            while os.read(self.bell[0], 4096):
+        def read_notifications() -> None:
+            while os.read(self.notifications[0], 4096):
                 listener()
 
-        threading.Thread(target=hear, name="bell", daemon=True).start()
+        threading.Thread(target=read_notifications, name="notifications", daemon=True).start()
 
 
 def run(count: int, work: Callable[[WorkerProcess], None]) -> None:
-    """Keep `count` processes at `work` until SIGTERM or SIGINT.
+    """Keep `count` processes running `work` until SIGTERM or SIGINT.
 
-    The parent and each of the others return from here. Raises SystemExit in the parent where the first cannot start;
-    it has then said why.
+    The parent and every worker return from this function. Raises SystemExit in the parent if the first worker cannot
+    start; that worker has then printed the reason.
     """
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # what is ignored may not be awaited
-    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # sigwait does not receive an ignored signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED_SIGNALS)
     gc.collect()
-    gc.freeze()  # the collector would write to, and so unshare, what all have in common
-    member = _Parent(count).keep()
-    if member is not None:
-        work(member)
+    gc.freeze()  # the collector would write to shared pages, and each worker would get a copy of them
+    worker = _Parent(count).supervise()
+    if worker is not None:
+        work(worker)
 
 
 class _Parent:
     def __init__(self, count: int):
         self._count = count
-        self._born: dict[int, tuple[int, float]] = {}  # by process: its place in the crew, and when it began
-        self._life = os.pipe()  # its end to write to is the parent's alone: when the parent dies, the others see it
-        self._bell = os.pipe()
-        os.set_blocking(self._bell[1], False)
-        self._is_ending = False
+        self._workers: dict[int, tuple[int, float]] = {}  # by process id: the number of the worker, and its start time
+        self._lifeline = os.pipe()  # only the parent keeps the write end, so the workers see its death as end of file
+        self._notifications = os.pipe()
+        os.set_blocking(self._notifications[1], False)
+        self._is_stopping = False
 
-    def keep(self) -> WorkerProcess | None:
-        """Keep the crew complete. Returns in each new process, as its member; None at the end of all."""
+    def supervise(self) -> WorkerProcess | None:
+        """Start the workers and replace those that end. Returns the worker in each new process; None in the parent."""
         readiness = os.pipe()
-        if self._is_child(0):
-            return self._join(0, readiness[1])
+        if self._fork(0):
+            return self._enter_worker(0, readiness[1])
         os.close(readiness[1])
         if not os.read(readiness[0], 1):
             _, status = os.wait()
             raise SystemExit(os.waitstatus_to_exitcode(status))
-        for other in range(1, self._count):
-            if self._is_child(other):
-                return self._join(other, None)
-        while self._born:
-            heard = signal.sigwait(AWAITED)
-            if heard in ENDS:
-                self._end()
-            elif heard == signal.SIGALRM:
-                self._tell_all(signal.SIGKILL)  # nothing acknowledged is lost
-            while (place := self._reap()) is not None:
-                if self._is_child(place):
-                    return self._join(place, None)
+        for number in range(1, self._count):
+            if self._fork(number):
+                return self._enter_worker(number, None)
+        while self._workers:
+            received = signal.sigwait(AWAITED_SIGNALS)
+            if received in STOP_SIGNALS:
+                self._stop()
+            elif received == signal.SIGALRM:
+                self._signal_all(signal.SIGKILL)  # safe: what has been acknowledged is durable
+            while (ended := self._reap()) is not None:
+                if self._fork(ended):
+                    return self._enter_worker(ended, None)
         return None
 
-    def _is_child(self, place: int) -> bool:
+    def _fork(self, number: int) -> bool:
+        """Fork a worker. Returns whether this is the new process."""
         process = os.fork()
         if process:
-            self._born[process] = place, time.monotonic()
+            self._workers[process] = number, time.monotonic()
         return not process
 
-    def _join(self, place: int, readiness: int | None) -> WorkerProcess:
-        """What a new process does first."""
+    def _enter_worker(self, number: int, readiness: int | None) -> WorkerProcess:
+        """Set up a new worker process."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED)
-        os.close(self._life[1])
-        threading.Thread(target=self._outlive_nobody, name="life", daemon=True).start()
-        return WorkerProcess(place == 0, readiness, self._bell)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED_SIGNALS)
+        os.close(self._lifeline[1])
+        threading.Thread(target=self._exit_with_parent, name="lifeline", daemon=True).start()
+        return WorkerProcess(number == 0, readiness, self._notifications)
 
-    def _outlive_nobody(self) -> None:
-        os.read(self._life[0], 1)
+    def _exit_with_parent(self) -> None:
+        os.read(self._lifeline[0], 1)
         os._exit(1)
 
-    def _end(self) -> None:
-        self._is_ending = True
-        self._tell_all(signal.SIGTERM)
-        signal.alarm(GOODBYE_SECONDS)
+    def _stop(self) -> None:
+        self._is_stopping = True
+        self._signal_all(signal.SIGTERM)
+        signal.alarm(SHUTDOWN_GRACE_SECONDS)
 
-    def _tell_all(self, number: signal.Signals) -> None:
-        for process in self._born:
+    def _signal_all(self, number: signal.Signals) -> None:
+        for process in self._workers:
             os.kill(process, number)
 
     def _reap(self) -> int | None:
-        """The place of one that has ended and is to be replaced, or None where there is none."""
-        while self._born:
+        """Return the number of a worker that has ended and must be replaced, or None."""
+        while self._workers:
             process, status = os.waitpid(-1, os.WNOHANG)
             if not process:
                 return None
-            place, born = self._born.pop(process)
-            if not self._is_ending:
-                print(f"Process {process} of the server has ended ({status}); another begins.", file=sys.stderr)
-                time.sleep(max(0.0, born + SHORTEST_LIFE_SECONDS - time.monotonic()))
-                return place
+            number, started_at = self._workers.pop(process)
+            if not self._is_stopping:
+                code = os.waitstatus_to_exitcode(status)
+                print(f"Worker process {process} ended with exit code {code}; starting another.", file=sys.stderr)
+                time.sleep(max(0.0, started_at + MINIMUM_LIFETIME_SECONDS - time.monotonic()))
+                return number
         return None

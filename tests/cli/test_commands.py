@@ -1,4 +1,4 @@
-"""The command line as a person uses it, on a home of its own."""
+"""The command line as a user runs it, each test on a home of its own."""
 
 import fcntl
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lowcloud import __version__
-from lowcloud.home import server_process as servers
+from lowcloud.home import server_process
 from lowcloud.home.settings import DEFAULT_PORT
 from tests.support.patients import IMAGE, request, with_training_data
 from tests.support.server import Server
@@ -33,7 +33,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_the_first_start_makes_a_home_that_only_its_owner_can_read(cloud):
+def test_the_first_start_creates_a_home_that_only_its_owner_can_read(cloud):
     cloud.up()
     assert mode(cloud.home) == 0o700
     for name in ("account.json", "encryption.key"):
@@ -55,30 +55,30 @@ def test_two_homes_have_different_accounts_and_keys(cloud, tmp_path):
         assert accounts[0][name] != accounts[1][name]
 
 
-def test_up_says_where_it_is_ready_and_a_second_up_says_that_it_runs(cloud):
+def test_up_prints_the_url_and_a_second_up_reports_that_the_server_runs(cloud):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    said = cloud.cli("up", "--detach", "--port", str(port)).stdout
-    assert said == f"Lowcloud is ready at http://127.0.0.1:{port}\n"
+    printed = cloud.cli("up", "--detach", "--port", str(port)).stdout
+    assert printed == f"Lowcloud is ready at http://127.0.0.1:{port}\n"
     assert cloud.cli("up", "--workers", "7").stdout.startswith(
-        f"Lowcloud is already running at http://127.0.0.1:{port}, "
+        f"Lowcloud is already running at http://127.0.0.1:{port}; "
     )
-    assert cloud.cli("down").stdout == "Lowcloud is down\n"
+    assert cloud.cli("down").stdout == "Lowcloud has stopped\n"
     assert cloud.cli("down").stdout == "Lowcloud is not running\n"
 
 
-def test_up_in_the_foreground_ends_at_an_interrupt(cloud):
+def test_up_in_the_foreground_ends_at_sigterm(cloud):
     command = [sys.executable, "-m", "lowcloud.cli", "up", "--port", "0", "--home", str(cloud.home)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("Lowcloud is ready at http://127.0.0.1:")
     process.terminate()
     assert process.wait(30) == 0
-    assert servers.find_running(cloud.home) is None
+    assert server_process.find_running(cloud.home) is None
 
 
-def test_a_port_that_is_taken_is_named(cloud):
+def test_the_error_for_a_port_in_use_names_it(cloud):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -99,12 +99,12 @@ def test_the_environment_sets_account_and_root_key(cloud):
     aws = str(Path(sys.executable).parent / "aws")
     identity = json.loads(cloud.cli("run", aws, "sts", "get-caller-identity", **chosen).stdout)
     assert identity["Account"] == "123456789012"
-    assert "123456789012" in cloud.cli("status").stdout, "a shell that does not set them finds them in force"
+    assert "123456789012" in cloud.cli("status").stdout, "commands in a shell that does not set them use the saved ones"
     done = cloud.cli("status", check=False, LOWCLOUD_ACCOUNT_ID="twelve")
     assert "twelve digits" in done.stderr
 
 
-def test_a_home_that_cannot_be_opened_is_told_in_a_sentence(cloud):
+def test_a_home_that_cannot_be_opened_is_reported_without_a_traceback(cloud):
     cloud.up()
     cloud.down()
     database = cloud.home / "data" / "lowcloud.db"
@@ -116,7 +116,7 @@ def test_a_home_that_cannot_be_opened_is_told_in_a_sentence(cloud):
     assert database.read_bytes().startswith(b"no database")
 
 
-def test_what_the_cloud_refuses_is_a_sentence_and_no_traceback(cloud):
+def test_an_error_of_the_cloud_is_reported_without_a_traceback(cloud):
     cloud.up()
     wrong = {"LOWCLOUD_ROOT_ACCESS_KEY_ID": "AKIAWRONG00000000000", "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": "wrong"}
     for command in (["status"], ["jobs"], ["env"], ["run", "true"]):
@@ -126,7 +126,7 @@ def test_what_the_cloud_refuses_is_a_sentence_and_no_traceback(cloud):
         assert "Traceback" not in done.stderr
 
 
-def test_env_prints_what_run_sets(cloud):
+def test_env_prints_the_environment_of_run(cloud):
     cloud.up()
     lines = cloud.cli("env", AWS_PROFILE="production").stdout.splitlines()
     assert "unset AWS_PROFILE" in lines
@@ -136,7 +136,7 @@ def test_env_prints_what_run_sets(cloud):
     assert shown == cloud.url + "\n"
 
 
-def test_run_keeps_a_users_real_keys_out_and_gives_back_the_exit_code(cloud):
+def test_run_removes_the_users_real_keys_and_returns_the_exit_code(cloud):
     real = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
     script = "import os, sys; print(dict(os.environ)); sys.exit(7)"
     cloud.up()
@@ -147,9 +147,9 @@ def test_run_keeps_a_users_real_keys_out_and_gives_back_the_exit_code(cloud):
     assert "LowcloudExecutionRole" not in done.stdout
 
 
-def test_run_starts_the_server_where_none_runs_whoever_has_the_usual_port(cloud):
+def test_run_starts_the_server_even_if_the_default_port_is_in_use(cloud):
     with socket.socket() as taken:
-        with suppress(OSError):  # somebody else has it
+        with suppress(OSError):  # another process uses it
             taken.bind(("127.0.0.1", DEFAULT_PORT))
             taken.listen()
         done = cloud.cli("run", sys.executable, "-c", "print('done')", check=False)
@@ -157,7 +157,7 @@ def test_run_starts_the_server_where_none_runs_whoever_has_the_usual_port(cloud)
     assert not cloud.url.endswith(f":{DEFAULT_PORT}")
 
 
-def test_a_request_for_real_aws_comes_here_instead(cloud):
+def test_a_request_for_real_aws_is_redirected_to_this_cloud(cloud):
     cloud.up()
     script = """
 import boto3
@@ -168,13 +168,13 @@ print(sts.get_caller_identity()["Arn"])
     assert "assumed-role/LowcloudExecutionRole/" in done.stdout, done.stderr
 
 
-def test_status_of_a_home_without_a_server_says_how_to_start_it(cloud):
+def test_status_without_a_server_shows_how_to_start_it(cloud):
     done = cloud.cli("status", check=False)
     assert done.returncode == 3
     assert "lowcloud up" in done.stdout
 
 
-def test_status_jobs_and_logs_of_a_quiet_cloud(cloud):
+def test_status_jobs_and_logs_of_an_unused_cloud(cloud):
     cloud.up()
     status = cloud.cli("status").stdout
     for part in (str(cloud.home), cloud.url, "Isolation", "0 in progress"):
@@ -185,7 +185,7 @@ def test_status_jobs_and_logs_of_a_quiet_cloud(cloud):
     assert "nobody" in done.stderr
 
 
-def test_jobs_and_logs_start_no_cloud_and_make_no_home(cloud):
+def test_jobs_and_logs_do_not_start_a_server_or_create_a_home(cloud):
     for command in (["jobs"], ["logs", "anything"]):
         done = cloud.cli(*command, check=False)
         assert done.returncode == 3
@@ -193,7 +193,7 @@ def test_jobs_and_logs_start_no_cloud_and_make_no_home(cloud):
     assert not cloud.home.exists()
 
 
-def test_logs_of_a_failed_job_end_with_the_reason_and_those_of_an_endpoint_are_shown(cloud):
+def test_logs_prints_the_reason_of_a_failed_job_and_the_lines_of_an_endpoint(cloud):
     cloud.up()
     with_training_data(cloud)
     sagemaker = cloud.client("sagemaker")
@@ -213,7 +213,7 @@ def test_logs_of_a_failed_job_end_with_the_reason_and_those_of_an_endpoint_are_s
     wait_for(lambda: "Serving" in cloud.cli("logs", "served").stdout)
 
 
-def test_a_home_is_not_served_as_another_account_and_does_not_remember_that_it_was_asked_to(cloud):
+def test_a_home_cannot_be_served_as_another_account_and_the_attempt_is_not_saved(cloud):
     cloud.up()
     account = cloud.client("sts").get_caller_identity()["Account"]
     cloud.down()
@@ -224,7 +224,7 @@ def test_a_home_is_not_served_as_another_account_and_does_not_remember_that_it_w
     assert cloud.client("sts").get_caller_identity()["Account"] == account
 
 
-def test_a_killed_server_leaves_nothing_that_hinders_the_next(cloud):
+def test_a_new_server_starts_after_the_last_one_was_killed(cloud):
     cloud.up()
     cloud.kill()
     assert cloud.cli("status", check=False).returncode == 3
@@ -232,18 +232,18 @@ def test_a_killed_server_leaves_nothing_that_hinders_the_next(cloud):
     assert wait_for(lambda: cloud.client("sts").get_caller_identity())["Arn"].endswith(":root")
 
 
-def test_nothing_listens_beyond_the_loopback(cloud):
+def test_the_server_listens_on_loopback_only(cloud):
     cloud.up()
-    running = servers.find_running(cloud.home)
+    running = server_process.find_running(cloud.home)
     assert running is not None
     port = f"{int(running.endpoint.rsplit(':', 1)[1]):04X}"
     listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     addresses = [line[1] for line in listening if line[3] == "0A" and line[1].endswith(f":{port}")]
-    assert set(addresses) == {f"0100007F:{port}"}  # one for each process that serves
+    assert set(addresses) == {f"0100007F:{port}"}  # one socket for each worker process
     assert os.path.lexists(cloud.home)
 
 
-def test_a_lost_encryption_key_is_not_replaced_beside_existing_data(cloud):
+def test_a_lost_encryption_key_of_existing_data_is_not_replaced(cloud):
     cloud.up()
     cloud.down()
     (cloud.home / "keys" / "encryption.key").unlink()
@@ -253,13 +253,13 @@ def test_a_lost_encryption_key_is_not_replaced_beside_existing_data(cloud):
     assert not (cloud.home / "keys" / "encryption.key").exists()
 
 
-def test_the_version_is_told(cloud):
+def test_the_version_is_printed(cloud):
     assert cloud.cli("--version").stdout == f"lowcloud {__version__}\n"
 
 
-def test_two_looks_at_a_home_take_each_other_for_no_server(cloud):
+def test_concurrent_checks_of_a_home_do_not_mistake_each_other_for_a_server(cloud):
     cloud.up()
     cloud.down()
     with (cloud.home / "server.lock").open() as look:
         fcntl.flock(look, fcntl.LOCK_SH)
-        assert not servers.is_held(cloud.home)
+        assert not server_process.is_locked(cloud.home)

@@ -32,7 +32,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Data with names of columns, rows without a label, and a script."""
+    """Data with a header, rows without a label, and a script."""
     patients = load_breast_cancer(as_frame=True)
     frame = patients.data.iloc[:, :5].assign(label=patients.target)
     frame.to_csv(tmp_path / "data.csv", index=False)
@@ -42,17 +42,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_built_in_is_trained_deployed_and_asked(server: Server, folder):
+def test_a_built_in_algorithm_is_trained_and_deployed_and_predicts(server: Server, folder):
     options = ["--target", "label", "--validation", "0.2", "-p", "predictor_type=binary_classifier", "-p", "epochs=3"]
     done = server.cli("train", "linear-learner", "data.csv", *options, "--name", "ll", "--deploy", cwd=folder)
     assert "ll: completed after" in done.stdout
-    assert "ll answers: lowcloud predict ll rows.csv" in done.stdout
-    assert "It stays up; delete it with: lowcloud stop --endpoint ll" in done.stdout
+    assert "ll is in service; ask it with: lowcloud predict ll rows.csv" in done.stdout
+    assert "It runs until it is deleted with: lowcloud stop --endpoint ll" in done.stdout
     answers = [server.cli("predict", "ll", rows, cwd=folder).stdout for rows in ("rows.csv", "bare.csv", "data.csv")]
     assert answers[0] == answers[1]
     assert answers[2].startswith(answers[0])
     assert {json.loads(line) for line in answers[0].split()} <= {0, 1}
-    assert "ll is over already" in server.cli("stop", "ll").stdout
+    assert "ll has already ended" in server.cli("stop", "ll").stdout
     assert "ll is deleted" in server.cli("stop", "--endpoint", "ll").stdout
     assert "There is no endpoint 'll'" in server.cli("predict", "ll", "rows.csv", cwd=folder, check=False).stderr
 
@@ -69,24 +69,24 @@ def test_a_detached_job_is_stopped(server: Server, folder):
     (folder / "train.py").write_text("import time\ntime.sleep(600)\n")
     done = server.cli("train", "train.py", "data.csv", "--detach", "--name", "long", cwd=folder)
     assert "lowcloud logs --follow long" in done.stdout
-    assert "long is told to stop" in server.cli("stop", "long").stdout
+    assert "long is stopping" in server.cli("stop", "long").stdout
     followed = server.cli("logs", "--follow", "long")
     assert followed.returncode == 0
-    assert "long is over already: Stopped" in server.cli("stop", "long").stdout
+    assert "long has already ended: Stopped" in server.cli("stop", "long").stdout
 
 
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
         (["train", "xgbost", "data.csv"], "Did you mean 'xgboost'"),
-        (["train", "linear-learner", "data.csv", "-p", "epochs"], "--parameter 'epochs' must look like NAME=VALUE"),
-        (["train", "train.py", "data.csv", "--detach", "--deploy"], "leave out --detach"),
+        (["train", "linear-learner", "data.csv", "-p", "epochs"], "--parameter 'epochs' must have the form NAME=VALUE"),
+        (["train", "train.py", "data.csv", "--detach", "--deploy"], "cannot be combined with --detach"),
         (["train", "fail.py", "data.csv"], "no such luck"),
-        (["stop", "nothing"], "There is no training job and no endpoint 'nothing'"),
+        (["stop", "nothing"], "There is no training job and no endpoint named 'nothing'"),
         (["predict", "nothing", "rows.csv"], "There is no endpoint 'nothing'"),
     ],
 )
-def test_what_cannot_be_is_a_sentence_and_no_traceback(server: Server, folder, command, sentence):
+def test_an_error_is_a_message_without_a_traceback(server: Server, folder, command, sentence):
     (folder / "fail.py").write_text("raise SystemExit('no such luck')\n")
     done = server.cli(*command, cwd=folder, check=False)
     assert done.returncode == 1
@@ -94,12 +94,15 @@ def test_what_cannot_be_is_a_sentence_and_no_traceback(server: Server, folder, c
     assert "Traceback" not in done.stderr
 
 
-def test_the_rows_of_a_csv_file_are_told_from_its_names(tmp_path):
-    from lowcloud.cli.train import _rows
+def test_the_header_of_a_csv_file_is_recognised(tmp_path):
+    from lowcloud.cli.train import _read_rows
 
     (tmp_path / "named.csv").write_text("a,b\n1,2\n")
     (tmp_path / "bare.csv").write_text("1,2\n,4\n")
     (tmp_path / "raw.csv").write_text('"Oslo, N",75\nRome,\n')
-    assert pd.DataFrame(_rows(tmp_path / "raw.csv")).fillna("").to_numpy().tolist() == [["Oslo, N", 75], ["Rome", ""]]
-    assert _rows(tmp_path / "named.csv").columns == ["a", "b"]
-    assert pd.DataFrame(_rows(tmp_path / "bare.csv")).isna().sum().sum() == 1
+    assert pd.DataFrame(_read_rows(tmp_path / "raw.csv")).fillna("").to_numpy().tolist() == [
+        ["Oslo, N", 75],
+        ["Rome", ""],
+    ]
+    assert _read_rows(tmp_path / "named.csv").columns == ["a", "b"]
+    assert pd.DataFrame(_read_rows(tmp_path / "bare.csv")).isna().sum().sum() == 1

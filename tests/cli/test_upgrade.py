@@ -11,8 +11,7 @@ import pytest
 from lowcloud.core.control import leader_election
 from lowcloud.core.maintenance import home_upgrade
 from lowcloud.core.storage.integrity import scrub
-from lowcloud.home import server_process as servers
-from lowcloud.home import settings
+from lowcloud.home import server_process, settings
 from lowcloud.server.server import open_context
 from lowcloud.store import backup
 from lowcloud.store.db.backend import UnusableStoreError
@@ -80,7 +79,7 @@ def test_commands_that_only_look_do_not_upgrade(kept):
 
 def test_a_home_that_is_served_is_not_upgraded(kept):
     cloud = Server(kept.home)
-    with servers.hold_home(kept.home):
+    with server_process.lock_home(kept.home):
         told = cloud.cli("upgrade", check=False)
     assert (told.returncode, "Stop it first" in told.stderr) == (1, True)
     chosen = settings.load(kept.home, {})

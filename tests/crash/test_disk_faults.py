@@ -17,7 +17,7 @@ from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.objects import deletions, listings, objects
 from lowcloud.core.storage.objects.metadata import Description
 from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS
-from lowcloud.home import server_process as servers
+from lowcloud.home import server_process
 from tests.support.faults import failing, needs_root, needs_strace, read_only, small_disk
 from tests.support.gateways import make_context
 from tests.support.server import Server
@@ -195,7 +195,7 @@ def test_files_on_a_disk_that_has_become_read_only(context: Server) -> None:
 
 
 def pid_of(context: Server) -> int:
-    running = servers.find_running(context.home)
+    running = server_process.find_running(context.home)
     assert running is not None
     return running.pid
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lowcloud.home import server_process as servers
+from lowcloud.home import server_process
 from tests.support.patients import (
     BUCKET,
     IMAGE,
@@ -57,7 +57,7 @@ def answer_or_death() -> Iterator[None]:
 def start_dying_server(cloud: Server, state: str, moment: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.crash.dying_server", str(cloud.home), state, moment]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, env=dict(os.environ))
-    wait_for(lambda: servers.find_running(cloud.home))
+    wait_for(lambda: server_process.find_running(cloud.home))
     return process
 
 

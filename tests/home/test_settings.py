@@ -1,4 +1,4 @@
-"""The settings of a home: made once, whoever comes first."""
+"""The settings of a home, which the first of several processes creates."""
 
 import multiprocessing
 from pathlib import Path
@@ -14,7 +14,7 @@ def _load_key(home: Path, barrier, keys) -> None:
     keys.put((loaded.encryption_key, loaded.root_key))
 
 
-def test_two_first_starts_at_once_agree_on_every_key(tmp_path):
+def test_two_simultaneous_first_starts_agree_on_every_key(tmp_path):
     context = multiprocessing.get_context("fork")
     for number in range(20):
         barrier, keys = context.Barrier(2), context.Queue()
@@ -29,7 +29,7 @@ def test_two_first_starts_at_once_agree_on_every_key(tmp_path):
         assert found == {(kept.encryption_key, kept.root_key)}
 
 
-def test_a_folder_that_is_something_else_is_left_alone(tmp_path):
+def test_a_folder_that_is_not_a_home_is_not_changed(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     tmp_path.chmod(0o755)
     with pytest.raises(ValueError, match=r"thesis\.tex"):
@@ -38,13 +38,13 @@ def test_a_folder_that_is_something_else_is_left_alone(tmp_path):
     assert tmp_path.stat().st_mode & 0o777 == 0o755
 
 
-def test_what_is_in_force_is_remembered_for_other_shells(tmp_path):
+def test_the_account_in_use_is_saved_for_other_shells(tmp_path):
     chosen = {
         "LOWCLOUD_ACCOUNT_ID": "123456789012",
         "LOWCLOUD_ROOT_ACCESS_KEY_ID": "AKIACHOSEN0000000000",
         "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": "chosen-secret",
     }
-    settings.remember(settings.load(tmp_path / "home", chosen))
+    settings.save_account(settings.load(tmp_path / "home", chosen))
     kept = settings.load(tmp_path / "home", {})
     assert (kept.account_id, kept.root_key.secret_access_key) == ("123456789012", "chosen-secret")
 
@@ -53,12 +53,12 @@ def test_what_is_in_force_is_remembered_for_other_shells(tmp_path):
     "environment",
     [{"LOWCLOUD_ACCOUNT_ID": "12"}, {"LOWCLOUD_ROOT_ACCESS_KEY_ID": "AKIA"}, {"LOWCLOUD_ACCOUNT_ID": "x" * 12}],
 )
-def test_half_a_key_and_a_bad_account_are_refused(tmp_path, environment):
+def test_an_incomplete_root_key_and_an_invalid_account_are_refused(tmp_path, environment):
     with pytest.raises(ValueError, match="LOWCLOUD_"):
         settings.load(tmp_path / "home", environment)
 
 
-def test_for_how_long_an_unused_environment_is_kept_is_a_setting(tmp_path):
+def test_the_days_that_an_unused_environment_is_kept_are_a_setting(tmp_path):
     assert settings.load(tmp_path / "home", {}).environment_days == 30
     assert settings.load(tmp_path / "home", {"LOWCLOUD_ENVIRONMENT_DAYS": "0.5"}).environment_days == 0.5
     for days in ("0", "-1", "nan"):
@@ -66,12 +66,12 @@ def test_for_how_long_an_unused_environment_is_kept_is_a_setting(tmp_path):
             settings.load(tmp_path / "home", {"LOWCLOUD_ENVIRONMENT_DAYS": days})
 
 
-def test_the_address_of_the_database_is_remembered_without_its_password(tmp_path):
+def test_the_database_url_is_saved_without_its_password(tmp_path):
     secret = "postgresql://me:s3cret@db.example:5433/cloud?sslmode=require&password=s3cret"
     chosen = settings.load(tmp_path / "home", {}, database=secret)
     assert chosen.database == secret
     assert "s3cret" not in repr(chosen)
-    settings.remember_store(chosen)
+    settings.save_store(chosen)
     assert "s3cret" not in (tmp_path / "home" / "store.json").read_text()
     later = settings.load(tmp_path / "home", {})
     assert later.database == "postgresql://me@db.example:5433/cloud?sslmode=require"
@@ -79,16 +79,16 @@ def test_the_address_of_the_database_is_remembered_without_its_password(tmp_path
     assert from_shell.database == "postgres://other/db"
 
 
-def test_an_address_without_a_user_or_a_host_stays_whole():
+def test_a_database_url_without_a_password_is_shown_unchanged():
     for address in ("postgresql:///cloud", "postgresql:///cloud?host=/run/postgresql", "postgres://[::1]:1/x"):
         assert settings.without_password(address) == address
 
 
-def test_a_home_that_serves_another_store_has_its_keys_data_and_database(tmp_path):
+def test_a_home_that_shares_a_store_uses_its_keys_data_and_database(tmp_path):
     first = settings.load(tmp_path / "first", {}, database="postgresql://db/cloud")
-    settings.remember_store(first)
+    settings.save_store(first)
     second = settings.load(tmp_path / "second", {}, store=tmp_path / "first")
-    settings.remember_store(second)
+    settings.save_store(second)
     again = settings.load(tmp_path / "second", {})
     for one in (second, again):
         assert one.home == tmp_path / "second"
@@ -101,13 +101,13 @@ def test_a_home_that_serves_another_store_has_its_keys_data_and_database(tmp_pat
 
 
 @pytest.mark.parametrize("address", ["mysql://me:s3cret@db/cloud", "me:s3cret@db", "sqlite:///x.db"])
-def test_what_is_no_address_of_postgresql_is_refused_and_not_repeated(tmp_path, address):
+def test_a_url_that_is_not_postgresqls_is_refused_and_not_repeated(tmp_path, address):
     with pytest.raises(ValueError, match="postgresql://USER@HOST/NAME") as caught:
         settings.load(tmp_path / "home", {}, database=address)
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_store_to_share_must_be_another_home(tmp_path):
+def test_a_shared_store_must_be_in_another_home(tmp_path):
     with pytest.raises(ValueError, match="has no keys"):
         settings.load(tmp_path / "home", {}, store=tmp_path / "nowhere")
     with pytest.raises(ValueError, match="this home itself"):

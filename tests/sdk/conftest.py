@@ -1,4 +1,4 @@
-"""Fixtures of the short way: a program that finds the running cloud by its home, as a user's does."""
+"""Fixtures for tests of the Python SDK."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.server import Server
 
 @pytest.fixture
 def at_home(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """The running cloud, which this process finds by LOWCLOUD_HOME."""
+    """The running cloud, which the SDK in this process finds by LOWCLOUD_HOME."""
     monkeypatch.setenv("LOWCLOUD_HOME", str(server.home))
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     return server

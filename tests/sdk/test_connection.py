@@ -1,4 +1,4 @@
-"""Which cloud the short way works with, and how a job is shown in a terminal and in a notebook."""
+"""Which cloud the SDK connects to, and how a job is shown in a terminal and in a notebook."""
 
 import os
 import pty
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lowcloud
-from lowcloud.sdk.reports import html, text
+from lowcloud.sdk.display.reports import to_html, to_text
 from tests.support.server import Server
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_cloud_is_started_where_none_runs(folder):
+def test_the_server_is_started_if_it_is_not_running(folder):
     cloud = Server(folder / "home")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     try:
@@ -46,15 +46,15 @@ def test_a_cloud_is_started_where_none_runs(folder):
         cloud.down()
 
 
-def test_a_wired_program_works_with_its_own_keys(server: Server, folder):
+def test_a_program_of_lowcloud_run_uses_its_own_credentials(server: Server, folder):
     done = server.cli("run", sys.executable, "program.py", cwd=folder, PYTHONPATH=str(ROOT), check=False)
     assert done.stdout == "Completed 2\n", done.stderr
 
 
-def test_a_home_that_is_none_is_told(monkeypatch, tmp_path):
+def test_a_folder_that_is_not_a_home_is_reported(monkeypatch, tmp_path):
     (tmp_path / "something").write_text("else")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with pytest.raises(lowcloud.CloudUnreachable, match="is no home of Lowcloud"):
+    with pytest.raises(lowcloud.CloudUnreachableError, match="is not a Lowcloud home"):
         lowcloud.job("any", home=tmp_path)
 
 
@@ -73,15 +73,15 @@ def test_a_terminal_shows_one_line_that_ends_with_the_result(server: Server, fol
     try:
         while chunk := os.read(leader, 65536):
             printed += chunk
-    except OSError:  # how Linux says that the other side is closed
+    except OSError:  # raised on Linux when the other side is closed
         pass
     assert process.wait(60) == 0, printed.decode()
     assert b"shown completed after" in printed
     assert printed.count(b"step ") < 100, "of 200 lines only the last at a time is shown"
 
 
-def test_facts_are_lines_of_text_and_rows_of_a_table():
+def test_facts_are_formatted_as_lines_of_text_and_as_table_rows():
     facts = {"job": "a<b", "metrics": {"loss": 0.123456, "rows": 3}}
-    assert text(facts) == "job      a<b\nmetrics  loss=0.1235, rows=3"
-    assert "a&lt;b</td></tr>" in html(facts)
-    assert html(facts).startswith("<table><tr><th")
+    assert to_text(facts) == "job      a<b\nmetrics  loss=0.1235, rows=3"
+    assert "a&lt;b</td></tr>" in to_html(facts)
+    assert to_html(facts).startswith("<table><tr><th")

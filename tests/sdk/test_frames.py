@@ -1,4 +1,4 @@
-"""Tables go to a job and come out there as they were."""
+"""Tables are restored unchanged in a job."""
 
 import datetime
 import io
@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal as assert_same_polars
 
-from lowcloud.sdk import InvalidInputError, frames, program
+from lowcloud.sdk import InvalidInputError
+from lowcloud.sdk.code import job_program
+from lowcloud.sdk.data import tables
 
 FRAME = pd.DataFrame(
     {
@@ -28,10 +30,10 @@ FRAME = pd.DataFrame(
 )
 
 
-def there_and_back(frame: pd.DataFrame) -> pd.DataFrame:
-    """What a job reads of what was sent."""
-    content, description = frames.to_parquet(frame)
-    return program._to_pandas(pl.read_parquet(io.BytesIO(content)), description)
+def round_trip(frame: pd.DataFrame) -> pd.DataFrame:
+    """Write a table as the SDK does, and read it as a job does."""
+    content, description = tables.to_parquet(frame)
+    return job_program._to_pandas(pl.read_parquet(io.BytesIO(content)), description)
 
 
 @pytest.mark.parametrize(
@@ -46,49 +48,49 @@ def there_and_back(frame: pd.DataFrame) -> pd.DataFrame:
     ],
     ids=["all types", "some rows", "a named index", "two indexes", "no rows", "one row"],
 )
-def test_a_frame_of_pandas_comes_as_it_was(frame):
-    pd.testing.assert_frame_equal(there_and_back(frame), frame, check_freq=False)
+def test_a_pandas_table_is_restored_unchanged(frame):
+    pd.testing.assert_frame_equal(round_trip(frame), frame, check_freq=False)
 
 
-def test_a_frame_of_polars_comes_as_it_was():
+def test_a_polars_table_is_restored_unchanged():
     frame = pl.DataFrame({"x": [1, None], "list": [[1], []], "at": [datetime.date(2024, 1, 1), None]})
-    content, description = frames.to_parquet(frame)
+    content, description = tables.to_parquet(frame)
     assert description == {"kind": "polars"}
     assert_same_polars(pl.read_parquet(io.BytesIO(content)), frame)
 
 
 def test_the_same_table_is_the_same_bytes():
-    assert frames.to_parquet(FRAME) == frames.to_parquet(FRAME.copy())
+    assert tables.to_parquet(FRAME) == tables.to_parquet(FRAME.copy())
 
 
 @pytest.mark.parametrize(
     ("frame", "sentence"),
     [
-        (pd.DataFrame({"mixed": [1, "a"]}), "'mixed'.*one kind of value"),
-        (pd.DataFrame([[1, 2]], columns=["x", "x"]), "several columns of the same name"),
-        (pd.DataFrame({("a", "b"): [1]}), "no plain name"),
+        (pd.DataFrame({"mixed": [1, "a"]}), "'mixed'.*values of one type"),
+        (pd.DataFrame([[1, 2]], columns=["x", "x"]), "several columns named 'x'"),
+        (pd.DataFrame({("a", "b"): [1]}), "neither a string nor an integer"),
     ],
 )
-def test_a_frame_that_cannot_be_sent_is_told_what_is_wrong(frame, sentence):
+def test_the_reason_why_a_table_cannot_be_sent_is_reported(frame, sentence):
     with pytest.raises(InvalidInputError, match=sentence):
-        frames.to_parquet(frame)
+        tables.to_parquet(frame)
 
 
-def test_a_fraction_of_the_rows_is_the_same_each_time_and_leaves_the_rest():
+def test_the_same_fraction_of_the_rows_is_split_off_each_time():
     rows = np.arange(100)
-    train, held_back = frames.split(rows, 0.2)
-    assert sorted([*train, *held_back]) == rows.tolist()
-    assert len(held_back) == 20
-    assert held_back.tolist() == frames.split(rows, 0.2)[1].tolist() != list(range(20))
-    assert frames.split(pd.DataFrame({"row": rows}, index=rows + 5), 0.2)[1]["row"].tolist() == held_back.tolist()
+    train, held_out = tables.split_rows(rows, 0.2)
+    assert sorted([*train, *held_out]) == rows.tolist()
+    assert len(held_out) == 20
+    assert held_out.tolist() == tables.split_rows(rows, 0.2)[1].tolist() != list(range(20))
+    assert tables.split_rows(pd.DataFrame({"row": rows}, index=rows + 5), 0.2)[1]["row"].tolist() == held_out.tolist()
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -1.0, 0.001])
-def test_a_fraction_that_leaves_no_rows_is_refused(fraction):
+def test_a_fraction_that_leaves_an_empty_part_is_refused(fraction):
     with pytest.raises(InvalidInputError, match="give one between 0 and 1"):
-        frames.split(np.arange(10), fraction)
+        tables.split_rows(np.arange(10), fraction)
 
 
-def test_what_is_no_table_is_of_no_library():
-    assert [frames.library(data) for data in (FRAME, pl.DataFrame(), np.zeros(1))] == ["pandas", "polars", "numpy"]
-    assert [frames.library(data) for data in (FRAME["whole"], [1], "path", np, np.float64, {"a": 1})] == [""] * 6
+def test_only_tables_and_arrays_have_a_library():
+    assert [tables.library_of(data) for data in (FRAME, pl.DataFrame(), np.zeros(1))] == ["pandas", "polars", "numpy"]
+    assert [tables.library_of(data) for data in (FRAME["whole"], [1], "path", np, np.float64, {"a": 1})] == [""] * 6

@@ -1,4 +1,4 @@
-"""lowcloud.train against a real cloud: what it trains is what the same code trains in this process."""
+"""lowcloud.train on a running cloud trains the same models as the same code in this process."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ import lowcloud
 from lowcloud.runtime.feature_transforms import SourceColumn, Transform, save
 from lowcloud.runtime.feature_transforms.features import OneHot, Scaled
 from lowcloud.sdk import storage
-from lowcloud.sdk.cloud import connect
+from lowcloud.sdk.connection import connect
 from tests.support.server import Server
 
 pytestmark = pytest.mark.usefixtures("at_home")
@@ -58,7 +58,7 @@ def fit_logistic(data: pd.DataFrame, parameters: dict[str, float]) -> LogisticRe
     return LogisticRegression(C=parameters["C"], max_iter=3000).fit(data.drop(columns="malignant"), data["malignant"])
 
 
-def test_a_built_in_trains_on_a_frame_and_predicts():
+def test_a_built_in_algorithm_trains_on_a_table_and_predicts():
     job = lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", validation=0.2, quiet=True)
     assert job.status == "Completed"
     assert job.parameters == {"predictor_type": "binary_classifier", "epochs": "3", "num_models": "1"}
@@ -72,20 +72,20 @@ def test_a_built_in_trains_on_a_frame_and_predicts():
         found = lowcloud.endpoint(endpoint.name)
         backwards = FRAME[FRAME.columns[::-1]]
         assert found.predict(backwards).tolist() == endpoint.predict(FEATURES).tolist()
-        with pytest.raises(lowcloud.InvalidInput, match="'mean area' is missing"):
+        with pytest.raises(lowcloud.InvalidInputError, match="missing: 'mean area'"):
             found.predict(FRAME.drop(columns="mean area"))
     endpoint.delete()
     assert "Deleted" in repr(endpoint)
-    with pytest.raises(lowcloud.InvalidInput, match=f"There is a job {job.name!r} already"):
+    with pytest.raises(lowcloud.InvalidInputError, match=f"There is already a job {job.name!r}"):
         lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", name=job.name)
 
 
-def test_a_model_that_keeps_a_transform_is_asked_by_raw_rows(tmp_path):
+def test_a_model_with_a_transform_predicts_for_raw_rows(tmp_path):
     sources = (SourceColumn("age", "number"), SourceColumn("city", "text"))
     save(
         Transform(sources, (Scaled("age", fill=1.0), OneHot("city", ("Oslo", "Rome, N")))), tmp_path / "transform.json"
     )
-    place = storage.put(connect(), {"transform.json": tmp_path / "transform.json"})
+    place = storage.upload(connect(), {"transform.json": tmp_path / "transform.json"})
     columns = {name: [row % (place + 2) for row in range(40)] for place, name in enumerate(["y", "a", "b", "c"])}
     train = pd.DataFrame(columns)
     job = lowcloud.train("xgboost", {"train": train, "transform": place}, {"num_round": 2}, target="y", quiet=True)
@@ -99,7 +99,7 @@ def test_a_model_that_keeps_a_transform_is_asked_by_raw_rows(tmp_path):
             endpoint.predict(frame.rename(columns={"city": "town"}))
 
 
-def test_a_function_trains_in_the_job_what_it_trains_here(capsys):
+def test_a_function_trains_the_same_model_in_a_job_as_here(capsys):
     job = lowcloud.train(fit_logistic, FRAME, {"C": 0.5})
     printed = capsys.readouterr().out
     assert "rows 569" in printed
@@ -113,7 +113,7 @@ def test_a_function_trains_in_the_job_what_it_trains_here(capsys):
         assert endpoint.predict(FEATURES.head(2).to_dict(orient="list")).tolist() == answer[:2].tolist()
 
 
-def test_a_function_gets_arrays_files_and_folders_as_they_are(tmp_path):
+def test_a_function_gets_arrays_files_and_folders_unchanged(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.txt").write_text("in a folder")
     (tmp_path / "file.txt").write_text("a file")
@@ -136,9 +136,9 @@ def test_a_function_gets_arrays_files_and_folders_as_they_are(tmp_path):
         assert endpoint.predict([[1, 2], [3, 4]]).tolist() == [43, 47]
 
 
-def test_a_script_takes_the_modules_that_it_imports_and_reads_a_frame_as_csv(at_home: Server, tmp_path):
+def test_a_script_imports_its_own_modules_and_reads_a_table_as_csv(at_home: Server, tmp_path):
     sagemaker = at_home.client("sagemaker")
-    sagemaker.create_experiment(ExperimentName="short-way")
+    sagemaker.create_experiment(ExperimentName="python-sdk")
     (tmp_path / "train.py").write_text(SCRIPT)
     (tmp_path / "counting.py").write_text(COUNTING)
     job = lowcloud.train(
@@ -148,9 +148,9 @@ def test_a_script_takes_the_modules_that_it_imports_and_reads_a_frame_as_csv(at_
         quiet=True,
         metrics={"loss": r"loss=(\S+)"},
         tags={"team": "a"},
-        experiment="short-way",
+        experiment="python-sdk",
     )
-    [component] = sagemaker.list_trial_components(ExperimentName="short-way")["TrialComponentSummaries"]
+    [component] = sagemaker.list_trial_components(ExperimentName="python-sdk")["TrialComponentSummaries"]
     assert component["TrialComponentName"].startswith(job.name)
     assert sagemaker.list_tags(ResourceArn=job._summary()["TrainingJobArn"])["Tags"] == [{"Key": "team", "Value": "a"}]
     files = job.download(tmp_path / "model")
@@ -162,36 +162,36 @@ def test_a_script_takes_the_modules_that_it_imports_and_reads_a_frame_as_csv(at_
 
 def test_a_folder_of_scripts_trains_on_an_s3_url(at_home: Server, tmp_path):
     s3 = at_home.client("s3")
-    s3.create_bucket(Bucket="short-way")
-    s3.put_object(Bucket="short-way", Key="in/lines.txt", Body=b"1\n2\n")
+    s3.create_bucket(Bucket="python-sdk")
+    s3.put_object(Bucket="python-sdk", Key="in/lines.txt", Body=b"1\n2\n")
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "train.py").write_text(SCRIPT)
     (tmp_path / "code" / "counting.py").write_text(COUNTING)
-    job = lowcloud.train(tmp_path / "code", "s3://short-way/in/", quiet=True)
+    job = lowcloud.train(tmp_path / "code", "s3://python-sdk/in/", quiet=True)
     assert job.download(tmp_path / "out")[0].read_text() == '{"lines": {"lines.txt": 2}, "depth": null}'
 
 
-def test_a_failure_tells_the_reason_and_the_end_of_the_log(tmp_path):
+def test_a_failed_job_raises_with_the_reason_and_the_end_of_the_log(tmp_path):
     (tmp_path / "train.py").write_text("print('so far so good')\nraise ValueError('no such thing')\n")
     (tmp_path / "data.txt").write_text("x")
-    with pytest.raises(lowcloud.JobFailed) as caught:
+    with pytest.raises(lowcloud.JobFailedError) as caught:
         lowcloud.train(tmp_path / "train.py", tmp_path / "data.txt", quiet=True)
     assert "no such thing" in caught.value.reason
     assert "so far so good" in caught.value.lines
     job = lowcloud.job(caught.value.name)
     assert job.status == "Failed"
     assert "no such thing" in (job.failure or "")
-    with pytest.raises(lowcloud.InvalidInput, match="has no model"):
+    with pytest.raises(lowcloud.InvalidInputError, match="has no model"):
         _ = job.artifact
 
 
-def test_a_function_that_returns_no_model_is_told_so(tmp_path):
+def test_a_function_that_returns_no_model_fails_with_advice(tmp_path):
     (tmp_path / "data.txt").write_text("x")
-    with pytest.raises(lowcloud.JobFailed, match="The function returned a NoneType: return the model"):
+    with pytest.raises(lowcloud.JobFailedError, match=r"The function returned a NoneType\. It must return the model"):
         lowcloud.train(lambda data: None, tmp_path / "data.txt", quiet=True)
 
 
-def test_a_model_that_cannot_answer_says_why(tmp_path):
+def test_a_failed_prediction_raises_with_the_reason(tmp_path):
     (tmp_path / "data.txt").write_text("x")
 
     def train(data):
@@ -201,9 +201,9 @@ def test_a_model_that_cannot_answer_says_why(tmp_path):
         return model
 
     with lowcloud.train(train, tmp_path / "data.txt", quiet=True).deploy("unable") as endpoint:
-        with pytest.raises(lowcloud.PredictionFailed, match="these rows are bad"):
+        with pytest.raises(lowcloud.PredictionFailedError, match="these rows are bad"):
             endpoint.predict([[1]])
-        with pytest.raises(lowcloud.InvalidInput, match="already"):
+        with pytest.raises(lowcloud.InvalidInputError, match="There is already"):
             lowcloud.train(train, tmp_path / "data.txt", quiet=True).deploy("unable")
         assert lowcloud.endpoint("unable").status == "InService"
 
@@ -231,27 +231,27 @@ def test_the_same_data_is_uploaded_once(at_home: Server):
     assert len(s3.list_object_versions(Bucket=bucket, Prefix=prefix)["Versions"]) == 1
 
 
-def test_a_model_that_cannot_be_loaded_leaves_its_reason_and_no_endpoint(tmp_path):
+def test_a_model_that_cannot_be_loaded_raises_with_the_reason_and_leaves_no_endpoint(tmp_path):
     (tmp_path / "train.py").write_text("def model_fn(folder):\n    raise OSError('nothing to load')\n")
     (tmp_path / "data.txt").write_text("x")
     job = lowcloud.train(tmp_path / "train.py", tmp_path / "data.txt", quiet=True)
     for _ in range(2):
-        with pytest.raises(lowcloud.EndpointFailed, match="nothing to load"):
+        with pytest.raises(lowcloud.EndpointFailedError, match="nothing to load"):
             job.deploy("hollow")
 
 
-def test_a_large_file_goes_up_in_parts(at_home: Server, tmp_path, monkeypatch):
+def test_a_large_file_is_uploaded_in_parts(at_home: Server, tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "PART_BYTES", 5 * 1024 * 1024)
     content = np.random.default_rng(0).bytes(11 * 1024 * 1024)
     (tmp_path / "large.bin").write_bytes(content)
     cloud = connect()
-    url = storage.put(cloud, {"large.bin": tmp_path / "large.bin"}) + "large.bin"
-    assert storage.read(cloud, url) == content
-    bucket, key = storage.split(url)
+    url = storage.upload(cloud, {"large.bin": tmp_path / "large.bin"}) + "large.bin"
+    assert storage.download(cloud, url) == content
+    bucket, key = storage.parse_url(url)
     assert at_home.client("s3").head_object(Bucket=bucket, Key=key)["ETag"].endswith('-3"')
 
 
-def test_the_lineage_leads_from_data_and_code_to_the_model(tmp_path):
+def test_the_lineage_connects_data_and_code_to_the_model(tmp_path):
     (tmp_path / "data.txt").write_text("x")
     job = lowcloud.train(lambda data: len, tmp_path / "data.txt", quiet=True)
     types = {node.place: node.type for node in job.lineage}
@@ -259,7 +259,7 @@ def test_the_lineage_leads_from_data_and_code_to_the_model(tmp_path):
     assert {"DataSet", "Code", "TrainingJob"} <= set(types.values())
 
 
-def test_a_function_runs_in_the_environment_of_the_program_that_sends_it(at_home: Server, tmp_path):
+def test_a_function_runs_in_the_python_environment_of_its_caller(at_home: Server, tmp_path):
     venv.create(tmp_path / "own", symlinks=True)
     packages = next((tmp_path / "own" / "lib").glob("python3*")) / "site-packages"
     (packages / "onlyhere.py").write_text("ANSWER = 42\n")

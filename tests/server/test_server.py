@@ -3,7 +3,7 @@ import sys
 
 PROGRAM = """
 import resource
-from lowcloud.server import allow_open_files
+from lowcloud.server.server import allow_open_files
 hard = min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 for soft, expected in ((256, hard), (hard, hard)):
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,4 +1,4 @@
-"""Several processes that serve one home: replaced when they end, gone with their parent, of one mind on every key."""
+"""Worker processes of one home: replaced when they end, stopped with their parent, and consistent with each other."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lowcloud.home import server_process as servers
+from lowcloud.home import server_process
 from tests.support.server import Server
 from tests.support.waiting import wait_for
 
@@ -21,23 +21,23 @@ def cloud(tmp_path: Path) -> Iterator[Server]:
     made = Server(tmp_path / "home")
     made.cli("up", "--detach", "--port", "0", "--workers", str(WORKERS))
     yield made
-    if servers.find_running(made.home):
+    if server_process.find_running(made.home):
         made.down()
 
 
 def parent_of(cloud: Server) -> int:
-    running = servers.find_running(cloud.home)
+    running = server_process.find_running(cloud.home)
     assert running is not None
     return running.pid
 
 
-def crew_of(parent: int) -> list[int]:
+def workers_of(parent: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
-def complete_crew(parent: int) -> list[int]:
-    crew = crew_of(parent)
-    return crew if len(crew) == WORKERS else []
+def all_workers(parent: int) -> list[int]:
+    workers = workers_of(parent)
+    return workers if len(workers) == WORKERS else []
 
 
 def is_alive(process: int) -> bool:
@@ -47,14 +47,14 @@ def is_alive(process: int) -> bool:
         return False
 
 
-def test_one_that_is_killed_is_replaced_and_nothing_acknowledged_is_lost(cloud: Server) -> None:
+def test_a_killed_worker_is_replaced_and_nothing_acknowledged_is_lost(cloud: Server) -> None:
     parent = parent_of(cloud)
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="shelf")
     kept = []
     for number in range(6):
-        crew = wait_for(lambda: complete_crew(parent))
-        os.kill(crew[number % WORKERS], signal.SIGKILL)
+        workers = wait_for(lambda: all_workers(parent))
+        os.kill(workers[number % WORKERS], signal.SIGKILL)
         for attempt in range(20):
             key = f"{number}/{attempt}"
             try:
@@ -63,26 +63,26 @@ def test_one_that_is_killed_is_replaced_and_nothing_acknowledged_is_lost(cloud: 
                 continue  # it was not acknowledged
             kept.append(key)
     assert kept
-    wait_for(lambda: complete_crew(parent))
+    wait_for(lambda: all_workers(parent))
     for key in kept:
         assert s3.get_object(Bucket="shelf", Key=key)["Body"].read() == key.encode()
 
 
-def test_all_end_with_their_parent_however_it_ends(cloud: Server) -> None:
+def test_all_workers_end_with_their_parent_however_it_ends(cloud: Server) -> None:
     parent = parent_of(cloud)
-    crew = wait_for(lambda: complete_crew(parent))
+    workers = wait_for(lambda: all_workers(parent))
     os.kill(parent, signal.SIGKILL)
-    wait_for(lambda: not any(map(is_alive, crew)))
-    assert servers.wait_until_gone(cloud.home, 10)
+    wait_for(lambda: not any(map(is_alive, workers)))
+    assert server_process.wait_until_stopped(cloud.home, 10)
     cloud.cli("up", "--detach", "--port", "0", "--workers", str(WORKERS))
-    crew = wait_for(lambda: complete_crew(parent_of(cloud)))
+    workers = wait_for(lambda: all_workers(parent_of(cloud)))
     cloud.down()
-    assert not any(map(is_alive, crew))
+    assert not any(map(is_alive, workers))
 
 
-def test_of_many_who_create_one_key_through_all_of_them_one_succeeds(cloud: Server) -> None:
+def test_of_concurrent_conditional_writes_through_all_workers_one_succeeds(cloud: Server) -> None:
     cloud.client("s3").create_bucket(Bucket="shelf")
-    clients = [cloud.client("s3") for _ in range(12)]  # each with a connection of its own, dealt to any process
+    clients = [cloud.client("s3") for _ in range(12)]  # each has its own connection, to any of the workers
 
     def create(number: int, key: str) -> bool:
         try:
@@ -100,7 +100,7 @@ def test_of_many_who_create_one_key_through_all_of_them_one_succeeds(cloud: Serv
             assert seen == {b"%d" % won.index(True)}
 
 
-def test_a_write_through_one_is_seen_through_all(cloud: Server) -> None:
+def test_a_write_through_one_worker_is_visible_through_all(cloud: Server) -> None:
     cloud.client("s3").create_bucket(Bucket="shelf")
     clients = [cloud.client("s3") for _ in range(9)]
     for number, writer in enumerate(clients):
@@ -113,8 +113,8 @@ def test_a_write_through_one_is_seen_through_all(cloud: Server) -> None:
         assert all("Contents" not in reader.list_objects_v2(Bucket="shelf") for reader in clients)
 
 
-def test_one_that_does_not_end_is_ended(cloud: Server) -> None:
-    crew = wait_for(lambda: complete_crew(parent_of(cloud)))
-    os.kill(crew[1], signal.SIGSTOP)
+def test_a_worker_that_ignores_sigterm_is_killed(cloud: Server) -> None:
+    workers = wait_for(lambda: all_workers(parent_of(cloud)))
+    os.kill(workers[1], signal.SIGSTOP)
     cloud.down()
-    assert not any(map(is_alive, crew))
+    assert not any(map(is_alive, workers))

@@ -20,7 +20,7 @@ def make_context(home: Path, database: str | None = None) -> Context:
     """Return the context of a new home, without a reconciler."""
     chosen = settings.load(home, ENVIRONMENT, database=database)
     context = open_context(chosen)
-    settings.remember(chosen)  # as a server does, for commands that find the home without these variables
+    settings.save_account(chosen)  # as a server does, for commands that find the home without these variables
     return context
 
 

@@ -41,7 +41,7 @@ class Server:
         running = server_process.find_running(self.home)
         assert running is not None, "the server is not running"
         os.kill(running.pid, signal.SIGKILL)
-        assert server_process.wait_until_gone(self.home, TIMEOUT_SECONDS)
+        assert server_process.wait_until_stopped(self.home, TIMEOUT_SECONDS)
 
     @property
     def url(self) -> str:

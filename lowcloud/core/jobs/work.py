@@ -141,7 +141,9 @@ def _client_variables(context: Context, job: Job) -> dict[str, str]:
     requested = job.specification
     caller = Caller(context.settings.account_id, "", role=requested.role, session=job.kind.role_session)
     session = issue_session(context, caller, requested.max_runtime_seconds + SPARE_SECONDS)
-    keys = client_environment.Keys(session.access_key_id, session.secret_access_key, session.session_token or "")
+    keys = client_environment.TemporaryKeys(
+        session.access_key_id, session.secret_access_key, session.session_token or ""
+    )
     return client_environment.variables(
         context.settings.home, context.endpoint, context.settings.region, keys, requested.environment
     )

@@ -89,7 +89,7 @@ def test_an_unknown_image_is_refused_with_the_command_that_teaches_it(cloud):
 
 def test_an_environment_of_the_users_runs_scripts_under_the_image_name(cloud, tmp_path):
     venv.create(tmp_path / "mine", with_pip=False)
-    assert "is known" in cloud.cli("image", "add", "my-model", "--python", str(tmp_path / "mine")).stdout
+    assert "is registered" in cloud.cli("image", "add", "my-model", "--python", str(tmp_path / "mine")).stdout
     assert str(tmp_path / "mine") in cloud.cli("image", "list").stdout
     source = put_source(cloud, "import sys; print('prefix', sys.base_prefix, sys.version_info[:2])")
     name = create(cloud, "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-model:7", source)

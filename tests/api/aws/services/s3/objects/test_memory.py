@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.home import server_process as servers
+from lowcloud.home import server_process
 from tests.support.server import Server
 
 MIB = 1024**2
@@ -37,7 +37,7 @@ def test_300_megabytes_stream_through_constant_memory(tmp_path: Path) -> None:
 
 
 def peak_memory(cloud: Server) -> int:
-    running = servers.find_running(cloud.home)
+    running = server_process.find_running(cloud.home)
     assert running is not None
     status = Path(f"/proc/{running.pid}/status").read_text()
     found = re.search(r"VmHWM:\s+(\d+) kB", status)

@@ -1,4 +1,4 @@
-"""How a job goes, shown while it is waited for: one live line in a terminal, plain lines elsewhere."""
+"""Shows the progress of a job while a program waits for it: one live line in a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from lowcloud.sdk.reports import number
+from lowcloud.sdk.display.reports import format_number
 
-METRICS_SECONDS = 1.0  # between two looks at the metrics
+METRICS_SECONDS = 1.0  # between two requests for the metrics
 SHOWN_METRICS = 3
 ENDED = {"Completed": "completed", "Failed": "failed", "Stopped": "stopped"}
 
@@ -16,7 +16,7 @@ Metrics = Callable[[], Mapping[str, float]]
 
 
 class Progress(Protocol):
-    """Something that shows how a job goes, within a `with`."""
+    """A context manager that shows the progress of a job."""
 
     def __enter__(self) -> Self: ...
 
@@ -25,16 +25,16 @@ class Progress(Protocol):
     ) -> None: ...
 
     def show(self, summary: Mapping[str, Any], lines: list[str], metrics: Metrics) -> None:
-        """How the job stands, and what it has printed since."""
+        """Show the job's summary and its new log lines."""
 
 
-def for_this_output(name: str) -> Progress:
-    """A live line where standard output is a terminal, else plain lines."""
+def for_standard_output(name: str) -> Progress:
+    """Return a live line if standard output is a terminal, otherwise plain lines."""
     return _LiveLine(name) if sys.stdout.isatty() else _PlainLines(name)
 
 
 def quiet() -> Progress:
-    """Shows nothing."""
+    """Return a Progress that shows nothing."""
     return _Nothing()
 
 
@@ -52,7 +52,7 @@ class _Nothing:
 
 
 class _PlainLines(_Nothing):
-    """A line for each stage, the job's own lines between them."""
+    """Prints the job's log lines, and a line for each stage."""
 
     def __init__(self, name: str):
         self._name = name
@@ -62,7 +62,7 @@ class _PlainLines(_Nothing):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is KeyboardInterrupt:
-            print(_left(self._name), flush=True)
+            print(_interrupted_message(self._name), flush=True)
 
     def show(self, summary: Mapping[str, Any], lines: list[str], metrics: Metrics) -> None:
         for line in lines:
@@ -74,7 +74,7 @@ class _PlainLines(_Nothing):
 
 
 class _LiveLine(_Nothing):
-    """One line that changes: stage, seconds, metrics and the job's last line; at the end, how it ended."""
+    """One line that is updated: stage, seconds, metrics and last log line; at the end, the result."""
 
     def __init__(self, name: str):
         from rich.console import Console
@@ -83,7 +83,7 @@ class _LiveLine(_Nothing):
         self._name = name
         self._last_line = ""
         self._metrics: Mapping[str, float] = {}
-        self._looked_at = 0.0
+        self._metrics_at = 0.0
         self._console = Console(highlight=False)
         self._live = Live(console=self._console, refresh_per_second=10, transient=True)
         self._end = ""
@@ -99,7 +99,7 @@ class _LiveLine(_Nothing):
         if self._end:
             self._console.print(f"{self._name} {self._end}", markup=False)
         elif kind is KeyboardInterrupt:
-            self._console.print(_left(self._name), markup=False)
+            self._console.print(_interrupted_message(self._name), markup=False)
 
     def show(self, summary: Mapping[str, Any], lines: list[str], metrics: Metrics) -> None:
         from rich.spinner import Spinner
@@ -107,8 +107,8 @@ class _LiveLine(_Nothing):
         from rich.text import Text
 
         self._last_line = next((line for line in reversed(lines) if line.strip()), self._last_line)
-        if time.monotonic() - self._looked_at > METRICS_SECONDS:
-            self._looked_at, self._metrics = time.monotonic(), metrics()
+        if time.monotonic() - self._metrics_at > METRICS_SECONDS:
+            self._metrics_at, self._metrics = time.monotonic(), metrics()
         self._end = _ending(summary, metrics)
         stage = str(summary.get("SecondaryStatus") or summary["TrainingJobStatus"])
         line = Table.grid(padding=(0, 1))
@@ -119,20 +119,20 @@ class _LiveLine(_Nothing):
             Spinner("dots"),
             Text(self._name, style="bold"),
             Text(stage, style="cyan"),
-            Text(f"{_seconds(summary):.1f} s{_shown(self._metrics)}"),
+            Text(f"{_seconds(summary):.1f} s{_format_metrics(self._metrics)}"),
             Text(self._last_line, style="dim"),
         )
         self._live.update(line)
 
 
-def _left(name: str) -> str:
-    return f"{name} goes on; end it with: lowcloud stop {name}"
+def _interrupted_message(name: str) -> str:
+    return f"{name} continues to run; stop it with: lowcloud stop {name}"
 
 
 def _ending(summary: Mapping[str, Any], metrics: Metrics) -> str:
-    """How it has ended and when, or "" while it goes on."""
+    """Return how and when the job ended, or "" if it is still running."""
     ended = ENDED.get(summary["TrainingJobStatus"])
-    return f"{ended} after {_seconds(summary):.1f} s{_shown(metrics())}" if ended else ""
+    return f"{ended} after {_seconds(summary):.1f} s{_format_metrics(metrics())}" if ended else ""
 
 
 def _seconds(summary: Mapping[str, Any]) -> float:
@@ -141,6 +141,6 @@ def _seconds(summary: Mapping[str, Any]) -> float:
     return float(ended.timestamp() if ended else time.time()) - float(created.timestamp())
 
 
-def _shown(metrics: Mapping[str, float]) -> str:
+def _format_metrics(metrics: Mapping[str, float]) -> str:
     chosen = list(metrics.items())[:SHOWN_METRICS]
-    return "".join(f"  {name} {number(value)}" for name, value in chosen)
+    return "".join(f"  {name} {format_number(value)}" for name, value in chosen)

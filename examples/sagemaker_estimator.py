@@ -1,7 +1,7 @@
-"""First light: the SageMaker snippet trains a real model on real data, deploys it, and is judged beside scikit-learn.
+"""A SageMaker program that trains, deploys and predicts on real data, compared with scikit-learn.
 
 Run it with `scripts/demo`, or in any environment that has the SageMaker SDK 2.x and scikit-learn:
-`lowcloud run python examples/first_light.py`. The lines between the two rules are the program as people have it.
+`lowcloud run python examples/sagemaker_estimator.py`. The lines between the two rules are unchanged SageMaker code.
 """
 
 import time
@@ -13,7 +13,7 @@ SECONDS: dict[str, float] = {}
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Say what begins, and note how long it took."""
+    """Print the name of a step, and record its duration."""
     print(f"\n== {name} ...", flush=True)
     start = time.perf_counter()
     yield
@@ -79,15 +79,15 @@ with step("Deploy"):
     )
 
 with step(f"Predict {len(x_test)} rows"):
-    answer = predictor.predict(x_test)
-    ours = np.array([row["predicted_label"] for row in answer["predictions"]])
+    response = predictor.predict(x_test)
+    lowcloud_labels = np.array([row["predicted_label"] for row in response["predictions"]])
 
 with step("Delete the endpoint"):
     predictor.delete_endpoint()
 
 with step("Train scikit-learn on the same rows"):
-    peer = make_pipeline(StandardScaler(), LogisticRegression()).fit(x_train, y_train)
-    theirs = peer.predict(x_test)
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(x_train, y_train)
+    sklearn_labels = pipeline.predict(x_test)
 
 print(f"\n{'':12}{'Lowcloud':>14}{'scikit-learn':>14}")
 for name, score in (
@@ -96,8 +96,8 @@ for name, score in (
     ("recall", recall_score),
     ("F1", f1_score),
 ):
-    print(f"{name:12}{score(y_test, ours):14.4f}{score(y_test, theirs):14.4f}")
+    print(f"{name:12}{score(y_test, lowcloud_labels):14.4f}{score(y_test, sklearn_labels):14.4f}")
 print()
 for name, seconds in SECONDS.items():
     print(f"{seconds:8.2f} s  {name}")
-print(f"\nThe model lies at {linear.model_data}")
+print(f"\nThe model is stored at {linear.model_data}")

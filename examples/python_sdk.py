@@ -1,7 +1,7 @@
-"""The short way: a built-in algorithm and a function of one's own, trained, deployed and compared on held-out patients.
+"""The Python SDK: trains and deploys a built-in algorithm and a function, and compares them on held-out data.
 
-Run it with `python examples/short_way.py`, in an environment that has Lowcloud, pandas and scikit-learn. The cloud is
-started where it does not run.
+Run it with `python examples/python_sdk.py`, in an environment that has Lowcloud, pandas and scikit-learn. If the server
+is not running, it is started.
 """
 
 import pandas as pd
@@ -15,11 +15,11 @@ import lowcloud
 patients = load_breast_cancer(as_frame=True)
 frame: pd.DataFrame = patients.data.assign(benign=patients.target)
 train, test = train_test_split(frame, test_size=0.3, random_state=7, stratify=frame["benign"])
-questions, truth = test.drop(columns="benign"), test["benign"]
+test_features, test_labels = test.drop(columns="benign"), test["benign"]
 
 
-def tree(data: pd.DataFrame, parameters: dict[str, int]) -> DecisionTreeClassifier:
-    """What trains is this very function, in a job."""
+def fit_tree(data: pd.DataFrame, parameters: dict[str, int]) -> DecisionTreeClassifier:
+    """Fit a decision tree. This function itself runs in the job."""
     model = DecisionTreeClassifier(max_depth=parameters["depth"], random_state=0)
     model.fit(data.drop(columns="benign"), data["benign"])
     print(f"leaves={model.get_n_leaves()}")
@@ -28,10 +28,10 @@ def tree(data: pd.DataFrame, parameters: dict[str, int]) -> DecisionTreeClassifi
 
 jobs = {
     "linear-learner": lowcloud.train("linear-learner", train, {"predictor_type": "binary_classifier"}, target="benign"),
-    "a tree of depth 3": lowcloud.train(tree, train, {"depth": 3}, metrics={"leaves": r"leaves=(\d+)"}),
+    "a tree of depth 3": lowcloud.train(fit_tree, train, {"depth": 3}, metrics={"leaves": r"leaves=(\d+)"}),
 }
 for name, job in jobs.items():
     with job.deploy() as endpoint:
-        accuracy = accuracy_score(truth, endpoint.predict(questions))
-    print(f"{name}: accuracy {accuracy:.3f} on {len(test)} patients it has not seen, trained in {job.seconds:.1f} s")
+        accuracy = accuracy_score(test_labels, endpoint.predict(test_features))
+    print(f"{name}: accuracy {accuracy:.3f} on {len(test)} held-out patients, trained in {job.seconds:.1f} s")
 print(jobs["a tree of depth 3"])

@@ -1,4 +1,4 @@
-"""Tables of pandas and polars, and arrays of numpy: told apart, split, and written to be read as they were."""
+"""pandas and polars tables and numpy arrays: recognised, split, and written so that they can be restored."""
 
 import importlib.util
 import random
@@ -10,53 +10,55 @@ from lowcloud.sdk.errors import InvalidInputError
 if TYPE_CHECKING:
     import polars as pl
 
-SEED = 0  # of the rows that a fraction takes: the same data gives the same rows
-PLAIN = "biufmM"  # kinds of numpy types that go and come as they are
+SEED = 0  # fixed, so that the same data is always split in the same way
+PLAIN_KINDS = "biufmM"  # kinds of numpy dtypes that need no conversion
 
 
-def library(data: object) -> str:
-    """The library whose table or array this is: "pandas", "polars" or "numpy"; else ""."""
+def library_of(data: object) -> str:
+    """Return the library of a table or array, "pandas", "polars" or "numpy", or "" for other data."""
     kind = type(data)
     name = kind.__module__.partition(".")[0]
     return name if (name, kind.__name__) in _TABLES or _is_array(data) else ""
 
 
-def require_polars() -> None:
-    """Raises InvalidInputError where tables cannot be read or sent."""
-    if importlib.util.find_spec("polars") is None:
-        raise InvalidInputError("Tables need polars, which is not installed: pip install 'lowcloud[data]'.")
+def split_rows(data: Any, fraction: float) -> tuple[Any, Any]:
+    """Split off a random fraction of the rows. Returns the other rows and those, both in their original order.
 
-
-def split(data: Any, fraction: float) -> tuple[Any, Any]:
-    """The rows of a table without a random fraction of them, and these; both in their order.
-
-    Raises InvalidInputError.
+    Raises InvalidInputError if either part would be empty.
     """
     count = len(data)
-    taken = round(count * fraction)
-    if not 0 < taken < count:
-        raise InvalidInputError(f"A fraction of {fraction} of {count} rows is {taken}; give one between 0 and 1.")
-    chosen = set(random.Random(SEED).sample(range(count), taken))
+    size = round(count * fraction)
+    if not 0 < size < count:
+        raise InvalidInputError(
+            f"A fraction of {fraction} of {count} rows is {size} rows; give one between 0 and 1 that leaves rows."
+        )
+    chosen = set(random.Random(SEED).sample(range(count), size))
     rest = [row for row in range(count) if row not in chosen]
     return _rows(data, rest), _rows(data, sorted(chosen))
 
 
-def to_polars(data: Any) -> "pl.DataFrame":
-    """A table, or an array of (rows, columns), as polars holds it; columns of an array are "0", "1" and so on.
+def require_polars() -> None:
+    """Raises InvalidInputError if polars, which converts tables, is not installed."""
+    if importlib.util.find_spec("polars") is None:
+        raise InvalidInputError("Tables need polars, which is not installed: pip install 'lowcloud[data]'.")
 
-    Raises InvalidInputError naming the column that cannot be.
+
+def to_polars(data: Any) -> "pl.DataFrame":
+    """Convert a table, or an array of shape (rows, columns), to polars; array columns are named "0", "1" and so on.
+
+    Raises InvalidInputError naming a column that cannot be converted.
     """
     require_polars()
     import polars as pl
 
-    match library(data):
+    match library_of(data):
         case "polars":
             table: pl.DataFrame = data
             return table
         case "numpy":
-            if data.ndim != 2 or data.dtype.kind not in PLAIN:
+            if data.ndim != 2 or data.dtype.kind not in PLAIN_KINDS:
                 raise InvalidInputError(
-                    f"The array has shape {data.shape} and type {data.dtype}; give numbers (rows, columns)."
+                    f"The array has shape {data.shape} and dtype {data.dtype}; give numbers of shape (rows, columns)."
                 )
             return pl.DataFrame(data, schema=[str(column) for column in range(data.shape[1])], orient="row")
         case _:
@@ -65,13 +67,13 @@ def to_polars(data: Any) -> "pl.DataFrame":
 
 
 def to_parquet(data: Any) -> tuple[bytes, dict[str, Any]]:
-    """A table as Parquet, and what makes the very same table of it again (program.py reads both)."""
-    if library(data) == "polars":
+    """Write a table as Parquet. Returns it with a description from which job_program.py restores the same table."""
+    if library_of(data) == "polars":
         return _written(to_polars(data)), {"kind": "polars"}
     frame, index = _without_index(data)
     _check_names(frame)
-    if odd := [name for name in frame.columns if not isinstance(name, str | int)]:
-        raise InvalidInputError(f"The column {odd[0]!r} has no plain name; name columns by texts or whole numbers.")
+    if invalid := [name for name in frame.columns if not isinstance(name, str | int)]:
+        raise InvalidInputError(f"The column name {invalid[0]!r} is neither a string nor an integer.")
     columns = [_description(name, frame.iloc[:, at]) for at, name in enumerate(frame.columns)]
     return _written(to_polars(frame)), {"kind": "pandas", "columns": columns, "index": index}
 
@@ -84,7 +86,7 @@ def _is_array(data: object) -> bool:
 
 
 def _rows(data: Any, rows: list[int]) -> Any:
-    return data.iloc[rows] if library(data) == "pandas" else data[rows]
+    return data.iloc[rows] if library_of(data) == "pandas" else data[rows]
 
 
 def _written(table: "pl.DataFrame") -> bytes:
@@ -94,7 +96,7 @@ def _written(table: "pl.DataFrame") -> bytes:
 
 
 def _without_index(frame: Any) -> tuple[Any, list[str | None] | None]:
-    """The table with its index as columns in front, and the index's names; None for rows that are only counted."""
+    """Return the table with its index as first columns, and the index names; None for a default index."""
     import pandas as pd
 
     if isinstance(frame.index, pd.RangeIndex) and frame.index.start == 0 and frame.index.step == 1:
@@ -106,9 +108,9 @@ def _without_index(frame: Any) -> tuple[Any, list[str | None] | None]:
 def _check_names(frame: Any) -> None:
     names = [str(name) for name in frame.columns]
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+        duplicate = next(name for name in names if names.count(name) > 1)
         raise InvalidInputError(
-            f"The table has several columns of the same name, {twice!r}; give each one a name of its own."
+            f"The table has several columns named {duplicate!r}; give each column a different name."
         )
 
 
@@ -121,7 +123,7 @@ def _description(name: str | int, column: Any) -> dict[str, Any]:
 
 
 def _is_plain(dtype: Any) -> bool:
-    return type(dtype).__module__.startswith("numpy") and dtype.kind in PLAIN
+    return type(dtype).__module__.startswith("numpy") and dtype.kind in PLAIN_KINDS
 
 
 def _column(name: str, column: Any) -> "pl.Series":
@@ -138,8 +140,8 @@ def _column(name: str, column: Any) -> "pl.Series":
     try:
         return pl.Series(name, values)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
-        said = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
         raise InvalidInputError(
-            f"The column {name!r} of type {column.dtype} cannot be sent: {said}. Make it one kind of value, such as "
-            "numbers or texts."
+            f"The column {name!r} of type {column.dtype} cannot be sent: {reason}. Convert it to values of one type, "
+            "such as numbers or strings."
         ) from None

@@ -1,4 +1,4 @@
-"""Where a model is kept: a file, replaced whole, or an object of a bucket."""
+"""Reads and writes files, atomically, and objects of a bucket."""
 
 import os
 import tempfile
@@ -8,13 +8,13 @@ from typing import Any
 SCHEME = "s3://"
 
 
-def write(place: str, content: bytes) -> None:
-    """Put content at a path or at "s3://bucket/key"; a crash leaves the old content or the new."""
-    if place.startswith(SCHEME):
-        bucket, key = _split(place)
+def write(location: str, content: bytes) -> None:
+    """Write content to a path or to "s3://bucket/key". A crash leaves either the old or the new content."""
+    if location.startswith(SCHEME):
+        bucket, key = _split(location)
         _client().put_object(Bucket=bucket, Key=key, Body=content)
         return
-    path = Path(place).expanduser()
+    path = Path(location).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -28,23 +28,23 @@ def write(place: str, content: bytes) -> None:
         raise
 
 
-def read(place: str) -> bytes:
-    """The content at a path or at "s3://bucket/key". Raises FileNotFoundError."""
-    if not place.startswith(SCHEME):
-        return Path(place).expanduser().read_bytes()
-    bucket, key = _split(place)
+def read(location: str) -> bytes:
+    """Return the content at a path or at "s3://bucket/key". Raises FileNotFoundError."""
+    if not location.startswith(SCHEME):
+        return Path(location).expanduser().read_bytes()
+    bucket, key = _split(location)
     client = _client()
     try:
         content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
     except (client.exceptions.NoSuchKey, client.exceptions.NoSuchBucket) as error:
-        raise FileNotFoundError(f"{place} does not exist.") from error
+        raise FileNotFoundError(f"{location} does not exist.") from error
     return content
 
 
-def _split(place: str) -> tuple[str, str]:
-    bucket, _, key = place.removeprefix(SCHEME).partition("/")
+def _split(location: str) -> tuple[str, str]:
+    bucket, _, key = location.removeprefix(SCHEME).partition("/")
     if not bucket or not key:
-        raise ValueError(f"{place!r} names no object; write s3://bucket/key.")
+        raise ValueError(f"{location!r} is not the URL of an object; write s3://bucket/key.")
     return bucket, key
 
 

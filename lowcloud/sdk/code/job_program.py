@@ -1,8 +1,7 @@
-"""Runs a user's function inside a job and serves the model that it returns; goes along as lowcloud_program.py.
+"""Runs a user's function in a job and serves the model that it returns. Sent with the job as lowcloud_program.py.
 
-It imports nothing of Lowcloud, for it runs in whichever Python environment the job has. Beside it lie the function
-(function.pkl) and what there is to know of it (plan.json). It is the user's own code that is unpickled here, in the
-user's own job.
+It imports nothing of Lowcloud, because it runs in the job's own Python environment. Next to it are the function
+(function.pkl) and how to call it (call.json). Unpickling is safe here: it is the user's own code in the user's own job.
 """
 
 import importlib.util
@@ -16,49 +15,51 @@ from typing import Any
 
 HERE = Path(__file__).parent
 DESCRIPTION = "lowcloud-model.json"
-TRUSTED = ("sklearn.", "numpy.", "scipy.")  # modules whose classes a model of scikit-learn is made of
+TRUSTED = ("sklearn.", "numpy.", "scipy.")  # modules whose classes are part of scikit-learn models
 JSON, NPY = "application/json", "application/x-npy"
 
 
 def main() -> None:
-    """Train, and keep the model."""
-    plan = json.loads((HERE / "plan.json").read_text())
-    if (running := list(sys.version_info[:2])) != plan["python"]:
+    """Train, and save the model."""
+    call = json.loads((HERE / "call.json").read_text())
+    if (running := list(sys.version_info[:2])) != call["python"]:
         sys.exit(
-            f"The function was sent by Python {_dotted(plan['python'])}, and the job runs Python {_dotted(running)}: "
-            "run both by the same one, or give train() a script."
+            f"The function was sent by Python {_dotted(call['python'])}, but the job runs Python {_dotted(running)}. "
+            "Use the same version for both, or give train() a script."
         )
     if importlib.util.find_spec("cloudpickle") is None:
-        sys.exit("The job's Python has no cloudpickle: install it where train() is called, or give a script.")
+        sys.exit(
+            "The job's Python environment lacks cloudpickle: install it where train() is called, or give it a script."
+        )
     function = pickle.loads((HERE / "function.pkl").read_bytes())
-    given = {name: _read(name, description) for name, description in plan["channels"].items()}
+    given = {name: _read(name, description) for name, description in call["channels"].items()}
     data = given["train"] if list(given) == ["train"] else given
     parameters = json.loads(os.environ["SM_HPS"])
-    model = function(data, parameters) if plan["takes_parameters"] else function(data)
+    model = function(data, parameters) if call["takes_parameters"] else function(data)
     if os.environ["SM_CURRENT_HOST"] == json.loads(os.environ["SM_HOSTS"])[0]:
-        save(model, Path(os.environ["SM_MODEL_DIR"]), plan)
+        save(model, Path(os.environ["SM_MODEL_DIR"]), call)
 
 
-def save(model: Any, folder: Path, plan: dict[str, Any]) -> None:
-    """Keep a model in the safest form that its library has, and note which."""
+def save(model: Any, folder: Path, call: dict[str, Any]) -> None:
+    """Save a model in the safest format that its library has, and record which one."""
     if not (callable(model) or hasattr(model, "predict")):
         sys.exit(
-            f"The function returned a {type(model).__name__}: return the model, which has a method predict(rows) or is "
-            "a function of rows."
+            f"The function returned a {type(model).__name__}. It must return the model: an object with a method "
+            "predict(rows), or a function of rows."
         )
-    first = next(iter(plan["channels"].values()))
+    first = next(iter(call["channels"].values()))
     described = {"form": _save(model, folder), "class": type(model).__name__, "kind": first["kind"]}
     (folder / DESCRIPTION).write_text(json.dumps(described))
 
 
 def model_fn(folder: str) -> Any:
-    """The model, and what is known of it."""
+    """Load the model and its description."""
     description = json.loads((Path(folder) / DESCRIPTION).read_text())
     return LOADERS[description["form"]](Path(folder), description), description
 
 
 def input_fn(body: str | bytes, content_type: str) -> Any:
-    """Rows as they were sent: an array, or columns by their names."""
+    """Decode rows: an array, or a dict of columns."""
     if content_type == NPY:
         assert isinstance(body, bytes)
         return _load_array(io.BytesIO(body))
@@ -66,7 +67,7 @@ def input_fn(body: str | bytes, content_type: str) -> Any:
 
 
 def predict_fn(rows: Any, loaded: Any) -> Any:
-    """What the model says to the rows."""
+    """Return the model's predictions for the rows."""
     model, description = loaded
     rows = _table(rows, description["kind"]) if isinstance(rows, dict) else rows
     if description["form"] == "torch":
@@ -78,9 +79,9 @@ def predict_fn(rows: Any, loaded: Any) -> Any:
     return model.predict(rows) if hasattr(model, "predict") else model(rows)
 
 
-def output_fn(answer: Any, accept: str) -> tuple[bytes, str]:
-    """An array where it is one of numbers and the client takes it; else JSON."""
-    array = answer.to_numpy() if hasattr(answer, "to_numpy") else answer
+def output_fn(predictions: Any, accept: str) -> tuple[bytes, str]:
+    """Encode predictions: as an array if they are numeric and the client accepts it, otherwise as JSON."""
+    array = predictions.to_numpy() if hasattr(predictions, "to_numpy") else predictions
     if NPY in accept and hasattr(array, "dtype") and array.dtype.kind in "biuf":
         import numpy as np
 
@@ -99,7 +100,7 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    raise TypeError(f"The model answered with a {type(value).__name__}, which has no form in JSON.")
+    raise TypeError(f"The model returned a {type(value).__name__}, which cannot be represented in JSON.")
 
 
 def _read(channel: str, description: dict[str, Any]) -> Any:
@@ -148,7 +149,7 @@ def _to_series(column: Any, described: dict[str, Any]) -> Any:
 
 
 def _table(columns: dict[str, Any], kind: str) -> Any:
-    """Rows that came as columns by their names, as a table of the library that the model was trained with."""
+    """Return a dict of columns as a table of the library that the model was trained with."""
     if kind == "polars" or importlib.util.find_spec("pandas") is None:
         import polars
 
@@ -177,7 +178,7 @@ def _save(model: Any, folder: Path) -> str:
 
 
 def _save_skops(model: Any, path: Path) -> bool:
-    """Whether skops knows every part of the model, and is here."""
+    """Save with skops. Returns False if skops is not installed or does not support a part of the model."""
     try:
         import skops.io
     except ImportError:
@@ -186,8 +187,8 @@ def _save_skops(model: Any, path: Path) -> bool:
         skops.io.dump(model, path)
         if all(kind.startswith(TRUSTED) for kind in skops.io.get_untrusted_types(file=path)):
             return True
-    except Exception as error:  # noqa: BLE001 - of a part that skops does not know, it says so in many ways
-        print(f"skops does not keep this model ({error}); it is pickled.")
+    except Exception as error:  # noqa: BLE001 - skops reports unsupported parts with any exception
+        print(f"skops does not support this model ({error}); it is pickled instead.")
     path.unlink(missing_ok=True)
     return False
 

@@ -1,4 +1,4 @@
-"""What a user's code takes with it: the modules beside a script that it imports, or those of a function by value."""
+"""The user's own modules that a job needs: those next to a script that it imports, or a function's by value."""
 
 import ast
 import sys
@@ -11,31 +11,31 @@ from typing import Any
 
 from lowcloud.sdk.errors import InvalidInputError
 
-NOT_OWN = {"__main__", "__mp_main__", "lowcloud"}  # the first two go along by value anyway
+NOT_OWN = {"__main__", "__mp_main__", "lowcloud"}  # cloudpickle always sends the first two by value
 INSTALLED = {"site-packages", "dist-packages"}
 
 
-def of_script(script: Path) -> dict[str, Path]:
-    """The script and the modules in its folder that it imports, and what they import there, by their paths there.
+def find_script_files(script: Path) -> dict[str, Path]:
+    """Return a script and the modules of its folder that it imports, directly or indirectly, by their relative paths.
 
-    Raises InvalidInputError for a script that is no Python.
+    Raises InvalidInputError if a file is not valid Python.
     """
     folder = script.parent
     found: dict[str, Path] = {}
-    waiting = [script]
-    while waiting:
-        path = waiting.pop()
+    queue = [script]
+    while queue:
+        path = queue.pop()
         name = str(path.relative_to(folder))
         if name in found:
             continue
         found[name] = path
         if path.suffix == ".py":
-            waiting += [file for module in _imported(path) for file in _files(folder, module)]
+            queue += [file for module in _imported(path) for file in _files(folder, module)]
     return found
 
 
-def defines(source: str, names: set[str]) -> bool:
-    """Whether a module defines any of these functions at its top."""
+def defines_any(source: str, names: set[str]) -> bool:
+    """Return whether a module defines any of these functions at its top level."""
     try:
         body = ast.parse(source).body
     except SyntaxError:
@@ -43,14 +43,14 @@ def defines(source: str, names: set[str]) -> bool:
     return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name in names for node in body)
 
 
-def pickled(function: Any) -> bytes:
-    """The function with all that it needs of modules which are not installed. Raises InvalidInputError."""
+def pickle_function(function: Any) -> bytes:
+    """Pickle a function together with what it uses from modules that are not installed. Raises InvalidInputError."""
     import cloudpickle
 
     try:
         with _by_value():
             content: bytes = cloudpickle.dumps(function)
-    except Exception as error:  # noqa: BLE001 - whatever it holds may refuse to be pickled, each in its own way
+    except Exception as error:  # noqa: BLE001 - objects refuse to be pickled with any exception
         raise InvalidInputError(
             f"The function cannot be sent: {error}. It must not hold open files, locks or connections; open them in it."
         ) from None
@@ -58,11 +58,11 @@ def pickled(function: Any) -> bytes:
 
 
 def _imported(path: Path) -> set[str]:
-    """The first names of what a module imports."""
+    """Return the top-level names that a module imports."""
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except SyntaxError as error:
-        raise InvalidInputError(f"{path} is no Python that can run: line {error.lineno}: {error.msg}.") from None
+        raise InvalidInputError(f"{path} is not valid Python: line {error.lineno}: {error.msg}.") from None
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -73,7 +73,7 @@ def _imported(path: Path) -> set[str]:
 
 
 def _files(folder: Path, module: str) -> Iterator[Path]:
-    """The files of a module or a package in the folder."""
+    """Yield the files of a module or a package in the folder."""
     if (file := folder / f"{module}.py").is_file():
         yield file
     elif (folder / module / "__init__.py").is_file():
@@ -82,7 +82,7 @@ def _files(folder: Path, module: str) -> Iterator[Path]:
 
 @contextmanager
 def _by_value() -> Iterator[None]:
-    """Let cloudpickle take along every module that a job would not find: those which are not installed."""
+    """Let cloudpickle send by value all modules that are not installed, since a job would not find them."""
     import cloudpickle
 
     registered = cloudpickle.list_registry_pickle_by_value()
@@ -95,7 +95,7 @@ def _by_value() -> Iterator[None]:
 
 
 def _own_modules() -> list[ModuleType]:
-    """The loaded modules that are files of the user's, rather than installed with Python or into it."""
+    """Return the loaded modules that are the user's own files, neither part of Python nor installed packages."""
     library = Path(sysconfig.get_paths()["stdlib"]).resolve()
     found = []
     for name, module in list(sys.modules.items()):

@@ -1,0 +1,1 @@
+"""What trains: built-in algorithms, scripts and functions of users, and the files that a job needs to run them."""

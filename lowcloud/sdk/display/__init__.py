@@ -1,0 +1,1 @@
+"""How jobs, endpoints and lineage are shown in terminals and notebooks."""
