@@ -12,7 +12,8 @@ import pytest
 from lowcloud import contract
 from lowcloud.runtime.formats import csv
 from lowcloud.runtime.formats.table import Table
-from lowcloud.sdk import InvalidInputError, frames
+from lowcloud.sdk import InvalidInputError
+from lowcloud.sdk.data import tables
 from tests.runtime.formats.test_channel import as_csv
 from tests.support.training_programs import lay, start, wait
 
@@ -90,4 +91,4 @@ def test_csv_that_polars_would_read_gives_the_same_numbers_without_it() -> None:
 @pytest.mark.usefixtures("without_polars")
 def test_the_sdk_names_the_extra_that_tables_need() -> None:
     with pytest.raises(InvalidInputError, match="lowcloud\\[data\\]"):
-        frames.to_polars(X)
+        tables.to_polars(X)
