@@ -3,9 +3,9 @@
 import pytest
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.protocol.bucket_hosts import OwnNames, bucket_of
+from lowcloud.api.aws.services.s3.front.addressing import ServerNames, bucket_of
 
-OWN = OwnNames(("cloud.example.org", "mybox", "mybox.local"), "mybox")
+OWN = ServerNames(("cloud.example.org", "mybox", "mybox.local"), "mybox")
 
 NAMES = [
     "localhost",

@@ -12,7 +12,7 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowcloud.api.aws.auth.signature import (
+from lowcloud.api.aws.auth.signature_v4 import (
     SignatureClaim,
     SignatureError,
     SignatureFault,
@@ -22,7 +22,7 @@ from lowcloud.api.aws.auth.signature import (
     string_to_sign,
     verify,
 )
-from lowcloud.api.aws.http import HttpRequest
+from lowcloud.api.http.messages import HttpRequest
 from tests.protocols.cases import DATA
 
 VECTORS = sorted(path for path in (DATA / "auth" / "aws4_testsuite").glob("**/*.req"))

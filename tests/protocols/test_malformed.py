@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowcloud.api.aws.auth.chunked_bodies import decode_chunks
-from lowcloud.api.aws.auth.signature import SignatureError, read_claim
+from lowcloud.api.aws.auth.signature_v4 import SignatureError, read_claim
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.http import HttpRequest, MalformedUrlError, query_pairs
 from lowcloud.api.aws.protocol.formats import cbor, json, query, scalars, xml
 from lowcloud.api.aws.protocol.routing import find_dialect
 from lowcloud.api.aws.protocol.service_models import load_service
+from lowcloud.api.http.messages import HttpRequest
+from lowcloud.api.http.urls import MalformedUrlError, query_pairs
 
 HEADS = st.sampled_from(["authorization", "x-amz-date", "date", "host", "x-amz-target", "content-type"])
 PIECES = st.lists(

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lowcloud.core.errors import StorageUnavailableError
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.core.storage.failures import faults_told
+from lowcloud.core.storage.failures import storage_errors
 from lowcloud.core.storage.objects import deletions, listings, objects
 from lowcloud.store.db import postgresql
 from lowcloud.store.db.backend import UnusableStoreError
@@ -177,7 +177,7 @@ def test_while_the_server_is_away_everything_says_so_and_then_goes_on(own_server
         lambda: context.database.look(LOOK, called="shelf"),
         lambda: deletions.delete(context, "shelf", "kept"),
     ):
-        with pytest.raises(StorageUnavailableError), faults_told():
+        with pytest.raises(StorageUnavailableError), storage_errors():
             call()
     own_server.start()
     assert b"".join(objects.get(context, "shelf", "kept")[1]) == b"x" * 300_000

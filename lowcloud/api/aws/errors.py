@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lowcloud.api.aws.auth.signature import SignatureError, SignatureFault
+from lowcloud.api.http import incoming
 from lowcloud.core import errors as core
 
 
@@ -32,61 +32,6 @@ class WireError(AwsError):
     def __init__(self, message: str):
         super().__init__("SerializationException", message)
 
-
-# What is wrong with the credentials: the code and status of S3, of query services, and of the others.
-_FAULTS: dict[SignatureFault, tuple[tuple[str, int], tuple[str, int], tuple[str, int]]] = {
-    SignatureFault.MISSING: (
-        ("AccessDenied", 403),
-        ("MissingAuthenticationToken", 403),
-        ("MissingAuthenticationTokenException", 400),
-    ),
-    SignatureFault.MALFORMED: (
-        ("AuthorizationHeaderMalformed", 400),
-        ("IncompleteSignature", 400),
-        ("IncompleteSignatureException", 400),
-    ),
-    SignatureFault.MALFORMED_QUERY: (
-        ("AuthorizationQueryParametersError", 400),
-        ("IncompleteSignature", 400),
-        ("IncompleteSignatureException", 400),
-    ),
-    SignatureFault.OLD_VERSION: (
-        ("InvalidRequest", 400),
-        ("IncompleteSignature", 400),
-        ("IncompleteSignatureException", 400),
-    ),
-    SignatureFault.UNKNOWN_KEY: (
-        ("InvalidAccessKeyId", 403),
-        ("InvalidClientTokenId", 403),
-        ("UnrecognizedClientException", 400),
-    ),
-    SignatureFault.BAD_TOKEN: (
-        ("InvalidToken", 400),
-        ("InvalidClientTokenId", 403),
-        ("UnrecognizedClientException", 400),
-    ),
-    SignatureFault.EXPIRED_TOKEN: (("ExpiredToken", 400), ("ExpiredToken", 403), ("ExpiredTokenException", 400)),
-    SignatureFault.MISMATCH: (
-        ("SignatureDoesNotMatch", 403),
-        ("SignatureDoesNotMatch", 403),
-        ("InvalidSignatureException", 400),
-    ),
-    SignatureFault.SKEWED: (
-        ("RequestTimeTooSkewed", 403),
-        ("SignatureDoesNotMatch", 403),
-        ("InvalidSignatureException", 400),
-    ),
-    SignatureFault.EXPIRED_URL: (
-        ("AccessDenied", 403),
-        ("SignatureDoesNotMatch", 403),
-        ("InvalidSignatureException", 400),
-    ),
-    SignatureFault.UNSIGNED_HEADERS: (
-        ("AccessDenied", 403),
-        ("SignatureDoesNotMatch", 403),
-        ("InvalidSignatureException", 400),
-    ),
-}
 
 # What a neutral error of core is called where the operation itself did not say.
 _DEFAULT_CODES: dict[type[core.CloudError], tuple[str, int]] = {
@@ -124,6 +69,13 @@ _CODES: dict[str, dict[type[core.CloudError], tuple[str, int]]] = {
     },
 }
 
+_BODY_CODES: dict[type[incoming.RequestBodyError], tuple[str, int]] = {
+    incoming.BodyTimeoutError: ("RequestTimeout", 400),
+    incoming.ClientDisconnectedError: ("IncompleteBody", 400),
+    incoming.ServerStoppingError: ("IncompleteBody", 503),
+    incoming.BodyTooLargeError: ("RequestEntityTooLarge", 413),
+}
+
 _VALIDATION_CODES = {
     "cloudwatch": "InvalidParameterValue",
     "logs": "InvalidParameterException",
@@ -143,10 +95,9 @@ def of_core(error: core.CloudError, service: str) -> AwsError:
     return AwsError("ValidationException", str(error))
 
 
-def of_signature(error: SignatureError, protocol: str) -> AwsError:
-    """A refusal of credentials in the words of the protocol that was spoken."""
-    column = {"rest-xml": 0, "query": 1}.get(protocol, 2)
-    code, status = _FAULTS[error.fault][column]
+def of_body(error: incoming.RequestBodyError) -> AwsError:
+    """Return the error for a request body that could not be read."""
+    code, status = _BODY_CODES[type(error)]
     return AwsError(code, error.message, status)
 
 
@@ -174,12 +125,6 @@ def unknown_operation(message: str, protocol: str = "json") -> AwsError:
     if protocol == "query":
         return AwsError("InvalidAction", message)
     return AwsError("UnknownOperationException", message, 404 if protocol == "rest-json" else 400)
-
-
-def too_large(size: int, limit: int) -> AwsError:
-    """A body of more bytes than one request may carry."""
-    fields = {"ProposedSize": size, "MaxSizeAllowed": limit}
-    return AwsError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 400, fields)
 
 
 def internal(service: str, request_id: str) -> AwsError:

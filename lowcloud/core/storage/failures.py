@@ -31,7 +31,7 @@ _SENTENCES = {
 
 
 @contextmanager
-def full_disk_told() -> Iterator[None]:
+def disk_full_errors() -> Iterator[None]:
     """Tell a full disk, met by a file or by the database, as StorageFullError: nothing was written."""
     try:
         yield
@@ -46,7 +46,7 @@ def free(context: Context, change: Callable[[Connection], tuple[T, Freed]]) -> T
 
     `change` is as Database.apply wants it, and may be run twice. Raises StorageFullError.
     """
-    with full_disk_told():
+    with disk_full_errors():
         try:
             result = _free(context, change)
         except DBAPIError as error:
@@ -61,7 +61,7 @@ def free(context: Context, change: Callable[[Connection], tuple[T, Freed]]) -> T
 
 
 @contextmanager
-def faults_told() -> Iterator[None]:
+def storage_errors() -> Iterator[None]:
     """Raise what a disk or a database has met as StorageFullError or StorageUnavailableError, at the edge of a request.
 
     Not below: a commit whose sync to disk fails may yet turn out to have happened, so who writes must not take it for a

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 import pytest
 import urllib3
 
-from lowcloud.api.aws.auth.signature import signing_key
+from lowcloud.api.aws.auth.signature_v4 import signing_key
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.services.s3.multipart_form import read_upload
+from lowcloud.api.aws.services.s3.forms.multipart_form import read_upload
 from tests.aws.s3.conftest import refused
 from tests.conftest import ROOT_SECRET, Server
 

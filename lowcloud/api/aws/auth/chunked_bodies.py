@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from hashlib import sha256
 
-from lowcloud.api.aws.auth.signature import EMPTY_SHA256, SignatureClaim, sign
+from lowcloud.api.aws.auth.signature_v4 import EMPTY_SHA256, SignatureClaim, sign
 from lowcloud.api.aws.errors import AwsError
 
 LONGEST_LINE = 8 << 10

@@ -9,9 +9,11 @@ from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from lowcloud.api.aws.auth.presigned_headers import with_hoisted
-from lowcloud.api.aws.auth.signature import LONGEST_PRESIGNED_SECONDS, SKEW_SECONDS, SignatureError, SignatureFault
-from lowcloud.api.aws.http import HttpRequest, query_pairs
+from lowcloud.api.aws.auth.presigned_headers import with_presigned_headers
+from lowcloud.api.aws.auth.signature_errors import SignatureError, SignatureFault
+from lowcloud.api.aws.auth.signature_v4 import LONGEST_PRESIGNED_SECONDS, SKEW_SECONDS
+from lowcloud.api.http.messages import HttpRequest
+from lowcloud.api.http.urls import query_pairs
 
 _PROOF = ("AWSAccessKeyId", "Signature", "Expires")
 # The parameters that are signed; of the others only the x-amz-* ones are, as the headers that they stand for.
@@ -28,7 +30,7 @@ _OF_A_LISTING = "list-type"  # tells two listings of the same bucket apart: no m
 
 
 @dataclass(frozen=True, slots=True)
-class OldClaim:
+class SignatureV2Claim:
     """Who a URL says it is from, and the signature it gives as proof."""
 
     access_key_id: str
@@ -44,7 +46,7 @@ class OldClaim:
         if self.expires_at - now > LONGEST_PRESIGNED_SECONDS + SKEW_SECONDS:
             sentence = f"Expires must be at most {LONGEST_PRESIGNED_SECONDS} seconds in the future."
             raise SignatureError(SignatureFault.MALFORMED_QUERY, sentence)
-        check(string_to_sign(self.request, self.expires_at, bucket), secret, self.signature)
+        check_signature(string_to_sign(self.request, self.expires_at, bucket), secret, self.signature)
 
 
 def is_signed(request: HttpRequest) -> bool:
@@ -52,7 +54,7 @@ def is_signed(request: HttpRequest) -> bool:
     return "AWSAccessKeyId=" in request.query and "Signature=" in request.query
 
 
-def read_claim(request: HttpRequest) -> OldClaim:
+def read_claim(request: HttpRequest) -> SignatureV2Claim:
     """The claim in the query. Raises SignatureError, MalformedUrl, and AwsError for what no header can be."""
     fields = {name: value for name, value in query_pairs(request.query) if name in _PROOF}
     missing = [name for name in _PROOF if not fields.get(name)]
@@ -67,9 +69,9 @@ def read_claim(request: HttpRequest) -> OldClaim:
         raise SignatureError(
             SignatureFault.EXPIRED_URL, f"Invalid date (should be seconds since epoch): {expires[:32]}"
         )
-    whole = with_hoisted(request, also=("content-md5", "content-type"), but=())
+    whole = with_presigned_headers(request, include=("content-md5", "content-type"), excluded_prefixes=())
     token = whole.headers.get("x-amz-security-token")
-    return OldClaim(fields["AWSAccessKeyId"], token, fields["Signature"], int(expires), whole)
+    return SignatureV2Claim(fields["AWSAccessKeyId"], token, fields["Signature"], int(expires), whole)
 
 
 def string_to_sign(request: HttpRequest, expires_at: int, bucket: str) -> str:
@@ -89,7 +91,7 @@ def string_to_sign(request: HttpRequest, expires_at: int, bucket: str) -> str:
     return "\n".join(lines)
 
 
-def check(text: str, secret: str, signature: str) -> None:
+def check_signature(text: str, secret: str, signature: str) -> None:
     """Whether this is the signature of a text. Raises SignatureError."""
     expected = b64encode(hmac.digest(secret.encode(), text.encode(), "sha1"))
     if not hmac.compare_digest(expected, signature.encode()):

@@ -5,10 +5,11 @@ from typing import Any
 from botocore.model import StructureShape
 
 from lowcloud.api.aws.errors import AwsError, WireError
-from lowcloud.api.aws.http import HttpRequest, MalformedUrlError, query_pairs
 from lowcloud.api.aws.protocol.formats import cbor, json, query, rest, s3, xml
 from lowcloud.api.aws.protocol.routing import CBOR, FORM, JSON, QUERY, Target
 from lowcloud.api.aws.request_bodies import RequestBody
+from lowcloud.api.http.messages import HttpRequest
+from lowcloud.api.http.urls import MalformedUrlError, query_pairs
 
 
 def parse(target: Target, request: HttpRequest, body: bytes | RequestBody) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def parse(target: Target, request: HttpRequest, body: bytes | RequestBody) -> di
     except MalformedUrlError as error:
         raise AwsError("InvalidURI", f"Couldn't parse the specified URI: {error}") from error
     except WireError as error:
-        raise _in_the_words_of(target, error) from error
+        raise _to_aws_error(target, error) from error
 
 
 def _parse(target: Target, request: HttpRequest, body: bytes | RequestBody) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def _without_bindings(shape: StructureShape, document: Any) -> dict[str, Any]:
     return {name: value for name, value in json.parse_structure(shape, document).items() if name not in bound}
 
 
-def _in_the_words_of(target: Target, error: WireError) -> AwsError:
+def _to_aws_error(target: Target, error: WireError) -> AwsError:
     if target.protocol == "rest-xml":
         return AwsError("InvalidArgument", error.message)
     if target.protocol == QUERY:

@@ -13,13 +13,13 @@ from typing import cast
 from botocore.model import OperationModel, Shape
 
 from lowcloud.api.aws.errors import AwsError, not_implemented, unknown_operation
-from lowcloud.api.aws.http import HttpRequest, decode, query_pairs
-from lowcloud.api.aws.protocol.bucket_hosts import OwnNames, bucket_of
 from lowcloud.api.aws.protocol.service_models import Service, load_service
+from lowcloud.api.http.messages import HttpRequest
+from lowcloud.api.http.urls import query_pairs
 
 JSON, REST_JSON, REST_XML, QUERY, CBOR = "json", "rest-json", "rest-xml", "query", "smithy-rpc-v2-cbor"
 FORM = "application/x-www-form-urlencoded"
-KINDS_REMEMBERED = 1024  # of requests to one service, by all that tells its routes apart
+CACHED_ROUTES = 1024  # of requests to one service, by all that tells its routes apart
 
 # The services that sign under one name, where the names differ from botocore's or several share one.
 _SIGNING_NAMES: dict[str, tuple[str, ...]] = {
@@ -78,6 +78,9 @@ class Dialect:
     json_version: str = "1.0"
 
 
+DEFAULT_DIALECT = Dialect(("s3",), REST_XML)
+
+
 def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
     """The services a request may mean and its protocol, from its head alone.
 
@@ -97,10 +100,10 @@ def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
     return Dialect(services, REST_JSON)
 
 
-def find_target(request: HttpRequest, dialect: Dialect, body: bytes, own: OwnNames) -> Target:
-    """The operation, asked of the server with these names.
+def find_target(request: HttpRequest, dialect: Dialect, body: bytes = b"", path: str | None = None) -> Target:
+    """Return the requested operation. `path` is what rest operations are routed by, where it is not the request's.
 
-    Raises AwsError: NotImplemented for what AWS has and Lowcloud does not know, else unknown.
+    Raises AwsError: NotImplemented for a service that botocore does not know, otherwise unknown operation.
     """
     if dialect.protocol == CBOR:
         return _named(request, dialect, _operation_of_cbor(request))
@@ -109,19 +112,10 @@ def find_target(request: HttpRequest, dialect: Dialect, body: bytes, own: OwnNam
     if dialect.protocol == QUERY:
         form = body.decode("latin-1") if request.headers.get("content-type", "").startswith(FORM) else request.query
         return _named(request, dialect, dict(query_pairs(form)).get("Action", ""))
-    return _routed(request, dialect, own)
+    return _routed(request, dialect, request.path if path is None else path)
 
 
-def find_place(request: HttpRequest, own: OwnNames) -> tuple[str, str]:
-    """The bucket and the key that a request to S3 is about, either perhaps "". Raises AwsError and MalformedUrl."""
-    bucket = bucket_of(request.host, own)
-    path = request.path.removeprefix("/")
-    if not bucket:
-        bucket, _, path = path.partition("/")
-    return decode(bucket), decode(path)
-
-
-def of_operation(service_name: str, operation: str, path: str, labels: Mapping[str, str]) -> Target:
+def target_of(service_name: str, operation: str, path: str, labels: Mapping[str, str]) -> Target:
     """The target of a rest operation that is known by name."""
     service = load_service(service_name)
     assert service is not None
@@ -157,10 +151,8 @@ def _named(request: HttpRequest, dialect: Dialect, name: str) -> Target:
     raise unknown_operation(f"{services[0].name} has no operation {name!r}.", dialect.protocol)
 
 
-def _routed(request: HttpRequest, dialect: Dialect, own: OwnNames) -> Target:
-    """An operation that is found by method and path."""
-    bucket = bucket_of(request.host, own) if dialect.services[0] == "s3" else ""
-    path = f"/{bucket}{request.path}" if bucket else request.path
+def _routed(request: HttpRequest, dialect: Dialect, path: str) -> Target:
+    """Return the operation of a rest service, found by method, path and parameters."""
     query = dict(query_pairs(request.query))
     for name in dialect.services:
         service = load_service(name)
@@ -214,7 +206,7 @@ class Router:
         self._telling_query = {name for route in routes for name in (*dict(route.query), *route.needed_query)}
         self._telling_values = {pair for route in routes for pair in route.query}
         self._telling_headers = {name for route in routes for name in route.needed_headers}
-        self._best = lru_cache(maxsize=KINDS_REMEMBERED)(self._find_best)
+        self._best = lru_cache(maxsize=CACHED_ROUTES)(self._find_best)
 
     def match(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]

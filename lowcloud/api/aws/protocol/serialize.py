@@ -7,10 +7,10 @@ from typing import Any, cast
 from botocore.model import OperationModel, Shape, StructureShape
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.http import Content, HttpResponse
 from lowcloud.api.aws.protocol.formats import cbor, json, query, rest, s3, xml
 from lowcloud.api.aws.protocol.routing import CBOR, JSON, QUERY
 from lowcloud.api.aws.protocol.service_models import Service
+from lowcloud.api.http.messages import Content, HttpResponse
 
 METADATA = "ResponseMetadata"  # of an answer: {"HTTPStatusCode": 206, "HTTPHeaders": {name: value}}, as boto3 has it
 

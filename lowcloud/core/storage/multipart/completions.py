@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, InvalidError
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.core.storage.failures import full_disk_told
+from lowcloud.core.storage.failures import disk_full_errors
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.multipart.uploads import Part, Upload
 from lowcloud.core.storage.objects import notifications, versions
@@ -69,7 +69,7 @@ def complete(
     PartTooSmallError, DigestMismatchError and ConditionFailed; then the upload goes on.
     """
     _check_order(wanted)
-    with full_disk_told(), context.database.transaction() as connection:
+    with disk_full_errors(), context.database.transaction() as connection:
         done = versions.with_bytes(context, connection, bucket, key, upload_id)
         if done is not None:  # its answer may not have reached the client
             return done

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.core.storage.failures import Freed, free, full_disk_told
+from lowcloud.core.storage.failures import Freed, disk_full_errors, free
 from lowcloud.core.storage.objects import metadata, objects, versions
 from lowcloud.core.storage.objects.bodies import Claims, StoredBody, no_claims, receive
 from lowcloud.core.storage.objects.byte_ranges import Span
@@ -82,7 +82,7 @@ def create(
         "legal_hold": lock.legal_hold,
         "document": metadata.seal(context, upload_id, description),
     }
-    with full_disk_told(), context.database.transaction() as connection:
+    with disk_full_errors(), context.database.transaction() as connection:
         buckets.require(connection, bucket)
         connection.execute(sa.insert(uploads).values(row))
     return upload

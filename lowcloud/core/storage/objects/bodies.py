@@ -7,7 +7,7 @@ from itertools import chain
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
-from lowcloud.core.storage.failures import full_disk_told
+from lowcloud.core.storage.failures import disk_full_errors
 from lowcloud.core.storage.objects.checksums import Digester
 from lowcloud.store.blobs.encryption import PLAIN_WRAPPING, Wrapping
 from lowcloud.store.blobs.files import Blob
@@ -80,7 +80,7 @@ def receive(
     Raises DigestMismatch, InvalidDigest, TooLargeError and StorageFull.
     """
     with context.files.create(wrapping) as writer:
-        with full_disk_told():
+        with disk_full_errors():
             digester = Digester(*algorithms)
             size = 0
             for chunk in chunks:
@@ -92,7 +92,7 @@ def receive(
             digester.verify(claims())
             blob = writer.finish()
         try:
-            with full_disk_told():
+            with disk_full_errors():
                 checksums = {name: digester.checksum(name) for name in algorithms}
                 yield StoredBody(size, digester.md5(), checksums, blob)
         except CloudError:

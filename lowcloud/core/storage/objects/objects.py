@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, InvalidError
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.core.storage.failures import full_disk_told
+from lowcloud.core.storage.failures import disk_full_errors
 from lowcloud.core.storage.objects import metadata, notifications, versions
 from lowcloud.core.storage.objects.bodies import Body, Claims, StoredBody, digest_small, no_claims, receive, take_small
 from lowcloud.core.storage.objects.byte_ranges import Span, locate_part, locate_span
@@ -115,7 +115,7 @@ def put(
     def put_small(content: bytes, body: Body, said: Description) -> Object:
         wrapping = metadata.wrapping(said.encryption, customer_key)
         sealed, wrapped_key = context.files.seal_whole(content, bytes_id, wrapping)
-        with full_disk_told():
+        with disk_full_errors():
             return _place(context, made(body, said, wrapped_key), conditions, sealed, event)
 
     small, chunks = take_small(iter(chunks))

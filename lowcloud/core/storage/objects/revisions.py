@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from lowcloud.core.context import Context
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.core.storage.failures import full_disk_told
+from lowcloud.core.storage.failures import disk_full_errors
 from lowcloud.core.storage.objects import notifications, versions
 from lowcloud.core.storage.objects.locks import Lock, NotLockableError, check_retaining
 from lowcloud.core.storage.objects.versions import Object
@@ -79,5 +79,5 @@ def _revise(
             notifications.record(connection, room, event, found, now)
         return found
 
-    with full_disk_told():
+    with disk_full_errors():
         return context.database.apply(write)

@@ -12,8 +12,9 @@ from typing import Any
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
 from lowcloud.api.aws.errors import WireError
-from lowcloud.api.aws.http import HttpRequest, decode, query_pairs
 from lowcloud.api.aws.protocol.formats import scalars, xml
+from lowcloud.api.http.messages import HttpRequest
+from lowcloud.api.http.urls import decode, query_pairs
 
 _QUOTED_LIST = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)')
 _HTTP_DATES = re.compile(r"([^,]*,[^,]*)(?:,|$)")

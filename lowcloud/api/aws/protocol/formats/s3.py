@@ -7,8 +7,8 @@ from typing import Any
 from botocore.model import OperationModel, StructureShape
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.http import HttpRequest
 from lowcloud.api.aws.protocol.formats import rest, xml
+from lowcloud.api.http.messages import HttpRequest
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 URL = "Url"  # beside the model's members: where the sender found the object, which the answer tells

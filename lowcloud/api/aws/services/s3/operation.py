@@ -7,9 +7,10 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
-from lowcloud.api.aws.services.s3.access_lists import admit_list, asked_list, asks_for_list, owner_id
-from lowcloud.api.aws.services.s3.errors import in_words_of_s3
-from lowcloud.api.aws.services.s3.headers import checked_version
+from lowcloud.api.aws.services.s3.front import anonymous
+from lowcloud.api.aws.services.s3.translation.access_lists import admit_list, asked_list, asks_for_list, owner_id
+from lowcloud.api.aws.services.s3.translation.errors import to_s3_error
+from lowcloud.api.aws.services.s3.translation.headers import checked_version
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
 from lowcloud.core.identity.access import Caller
@@ -34,13 +35,13 @@ def s3_operation(
             try:
                 _check(context, name, request)
                 return function(context, caller, request)
-            except CloudError as error:
-                raise in_words_of_s3(error, request, name) from error
-            except WrongKeyError as error:
-                raise AwsError("AccessDenied", "Access Denied", 403) from error
-            except (TamperedError, BlobGoneError) as error:
-                log.error("%s of %s/%s: %s", name, request.get("Bucket"), request.get("Key"), error)
-                raise AwsError("InternalError", "The object cannot be read: its bytes are damaged.", 500) from error
+            except (AwsError, CloudError, WrongKeyError, TamperedError, BlobGoneError) as error:
+                translated = _to_aws_error(error, request, name)
+                if caller.is_anonymous and anonymous.must_hide(context, translated, request):
+                    raise AwsError("AccessDenied", "Access Denied", 403) from error
+                if translated is error:
+                    raise
+                raise translated from error
 
         return perform
 
@@ -50,6 +51,17 @@ def s3_operation(
 def owner(context: Context) -> dict[str, str]:
     """The account as S3 names an owner."""
     return {"ID": owner_id(context)}
+
+
+def _to_aws_error(error: Exception, request: Request, operation: str) -> AwsError:
+    if isinstance(error, AwsError):
+        return error
+    if isinstance(error, CloudError):
+        return to_s3_error(error, request, operation)
+    if isinstance(error, WrongKeyError):
+        return AwsError("AccessDenied", "Access Denied", 403)
+    log.error("%s of %s/%s: %s", operation, request.get("Bucket"), request.get("Key"), error)
+    return AwsError("InternalError", "The object cannot be read: its bytes are damaged.", 500)
 
 
 def _check(context: Context, name: str, request: Request) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.access_lists import ACL, asked_list, owner_id
 from lowcloud.api.aws.services.s3.buckets.ownership import RULES
 from lowcloud.api.aws.services.s3.buckets.tagging import KIND as TAGS
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
-from lowcloud.api.aws.services.s3.tags import MOST_OF_A_BUCKET, read_tags
+from lowcloud.api.aws.services.s3.translation.access_lists import ACL, asked_list, owner_id
+from lowcloud.api.aws.services.s3.translation.tags import MOST_OF_A_BUCKET, read_tags
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError
 from lowcloud.core.identity.access import Caller

@@ -6,7 +6,7 @@ from typing import Any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.documents import absent, malformed, storable
-from lowcloud.api.aws.services.s3.cors import KIND, METHODS
+from lowcloud.api.aws.services.s3.front.cors import KIND, METHODS
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller

@@ -15,7 +15,7 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.documents import absent, invalid, malformed, storable
 from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.tags import read_tags
+from lowcloud.api.aws.services.s3.translation.tags import read_tags
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.buckets import configurations

@@ -2,9 +2,9 @@
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.access_lists import ACL
 from lowcloud.api.aws.services.s3.buckets.documents import absent, malformed
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.access_lists import ACL
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.access.access_lists import OWNERS_OWN

@@ -3,7 +3,7 @@
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.documents import absent
 from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.tags import MOST_OF_A_BUCKET, read_tags, tell_tags
+from lowcloud.api.aws.services.s3.translation.tags import MOST_OF_A_BUCKET, read_tags, tell_tags
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.buckets import configurations

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Request
-from lowcloud.api.aws.services.s3.checksums import quoted, told_type
-from lowcloud.api.aws.services.s3.headers import STANDARD
+from lowcloud.api.aws.services.s3.translation.checksums import quoted, told_type
+from lowcloud.api.aws.services.s3.translation.headers import STANDARD
 from lowcloud.core.storage.objects.versions import Version
 from lowcloud.store.db.listing import Folder
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.headers import checked_version
 from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, entry_name, page_size, told_entry
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
+from lowcloud.api.aws.services.s3.translation.headers import checked_version
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.objects import listings

@@ -3,11 +3,11 @@
 from typing import Any
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.checksums import quoted, told_type
-from lowcloud.api.aws.services.s3.encryption import customer_key
-from lowcloud.api.aws.services.s3.headers import STANDARD
 from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, page_size
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
+from lowcloud.api.aws.services.s3.translation.checksums import quoted, told_type
+from lowcloud.api.aws.services.s3.translation.encryption import customer_key
+from lowcloud.api.aws.services.s3.translation.headers import STANDARD
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.multipart import uploads

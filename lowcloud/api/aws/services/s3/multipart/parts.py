@@ -2,10 +2,10 @@
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.checksums import Announced, announced_body, body_of, quoted
-from lowcloud.api.aws.services.s3.encryption import customer_key, told_encryption
-from lowcloud.api.aws.services.s3.headers import copy_source, read_conditions, read_range, told_version
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.checksums import Announced, announced_body, body_of, quoted
+from lowcloud.api.aws.services.s3.translation.encryption import customer_key, told_encryption
+from lowcloud.api.aws.services.s3.translation.headers import copy_source, read_conditions, read_range, told_version
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.multipart import uploads

@@ -6,19 +6,19 @@ from typing import Any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.protocol.formats.s3 import URL
-from lowcloud.api.aws.services.s3.access_lists import keep_list
-from lowcloud.api.aws.services.s3.checksums import announced, claimed, quoted, told, told_type
-from lowcloud.api.aws.services.s3.encryption import asked_encryption, customer_key, told_encryption
-from lowcloud.api.aws.services.s3.headers import (
+from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.access_lists import keep_list
+from lowcloud.api.aws.services.s3.translation.checksums import announced, claimed, quoted, told, told_type
+from lowcloud.api.aws.services.s3.translation.encryption import asked_encryption, customer_key, told_encryption
+from lowcloud.api.aws.services.s3.translation.headers import (
     kept_headers,
     new_version,
     storage_class,
     user_metadata,
     write_conditions,
 )
-from lowcloud.api.aws.services.s3.locks import EVENT_HOLD, asked_lock
-from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.tags import asked_tags
+from lowcloud.api.aws.services.s3.translation.locks import EVENT_HOLD, asked_lock
+from lowcloud.api.aws.services.s3.translation.tags import asked_tags
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity.access import Caller

@@ -1,8 +1,14 @@
 """The access control list of an object."""
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.access_lists import DISPLAY_NAMES, admit_list, owner_id, sent_list, told_list
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.access_lists import (
+    DISPLAY_NAMES,
+    admit_list,
+    owner_id,
+    sent_list,
+    told_list,
+)
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.access import access_lists

@@ -4,11 +4,11 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.checksums import told
-from lowcloud.api.aws.services.s3.encryption import customer_key
-from lowcloud.api.aws.services.s3.headers import STANDARD, told_version
 from lowcloud.api.aws.services.s3.listing.pages import page_size
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.checksums import told
+from lowcloud.api.aws.services.s3.translation.encryption import customer_key
+from lowcloud.api.aws.services.s3.translation.headers import STANDARD, told_version
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.multipart import uploads

@@ -2,10 +2,11 @@
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.access_lists import keep_list
-from lowcloud.api.aws.services.s3.checksums import announced, quoted, told
-from lowcloud.api.aws.services.s3.encryption import asked_encryption, customer_key, told_encryption
-from lowcloud.api.aws.services.s3.headers import (
+from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.access_lists import keep_list
+from lowcloud.api.aws.services.s3.translation.checksums import announced, quoted, told
+from lowcloud.api.aws.services.s3.translation.encryption import asked_encryption, customer_key, told_encryption
+from lowcloud.api.aws.services.s3.translation.headers import (
     copy_source,
     kept_headers,
     new_version,
@@ -15,9 +16,8 @@ from lowcloud.api.aws.services.s3.headers import (
     user_metadata,
     write_conditions,
 )
-from lowcloud.api.aws.services.s3.locks import EVENT_HOLD, asked_lock
-from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.tags import asked_tags
+from lowcloud.api.aws.services.s3.translation.locks import EVENT_HOLD, asked_lock
+from lowcloud.api.aws.services.s3.translation.tags import asked_tags
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.buckets import buckets

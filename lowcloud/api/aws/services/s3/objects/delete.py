@@ -4,9 +4,9 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.errors import in_words_of_s3
-from lowcloud.api.aws.services.s3.headers import checked_version, delete_conditions
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.errors import to_s3_error
+from lowcloud.api.aws.services.s3.translation.headers import checked_version, delete_conditions
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
 from lowcloud.core.identity.access import Caller
@@ -77,7 +77,7 @@ def _done(item: dict[str, Any], outcome: Deletion) -> dict[str, Any]:
 
 
 def _failed(item: dict[str, Any], error: CloudError, request: Request) -> dict[str, Any]:
-    said = in_words_of_s3(error, request)
+    said = to_s3_error(error, request)
     return {"Key": item["Key"], "VersionId": item.get("VersionId"), "Code": said.code, "Message": said.message}
 
 

@@ -4,11 +4,17 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.checksums import quoted, told, told_type
-from lowcloud.api.aws.services.s3.encryption import customer_key, told_encryption
-from lowcloud.api.aws.services.s3.headers import read_conditions, read_range, told_headers, told_metadata, told_version
-from lowcloud.api.aws.services.s3.locks import told_lock
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.checksums import quoted, told, told_type
+from lowcloud.api.aws.services.s3.translation.encryption import customer_key, told_encryption
+from lowcloud.api.aws.services.s3.translation.headers import (
+    read_conditions,
+    read_range,
+    told_headers,
+    told_metadata,
+    told_version,
+)
+from lowcloud.api.aws.services.s3.translation.locks import told_lock
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.multipart import uploads

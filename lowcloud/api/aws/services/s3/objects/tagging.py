@@ -1,9 +1,9 @@
 """The tags of an object."""
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.headers import told_version
 from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.tags import MOST_OF_AN_OBJECT, read_tags, tell_tags
+from lowcloud.api.aws.services.s3.translation.headers import told_version
+from lowcloud.api.aws.services.s3.translation.tags import MOST_OF_AN_OBJECT, read_tags, tell_tags
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.objects import objects, revisions

@@ -2,19 +2,19 @@
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.access_lists import keep_list
-from lowcloud.api.aws.services.s3.checksums import Announced, announced_body, body_of, quoted, told
-from lowcloud.api.aws.services.s3.encryption import asked_encryption, told_encryption
-from lowcloud.api.aws.services.s3.headers import (
+from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.access_lists import keep_list
+from lowcloud.api.aws.services.s3.translation.checksums import Announced, announced_body, body_of, quoted, told
+from lowcloud.api.aws.services.s3.translation.encryption import asked_encryption, told_encryption
+from lowcloud.api.aws.services.s3.translation.headers import (
     kept_headers,
     new_version,
     storage_class,
     user_metadata,
     write_conditions,
 )
-from lowcloud.api.aws.services.s3.locks import EVENT_HOLD, asked_lock
-from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.tags import asked_tags
+from lowcloud.api.aws.services.s3.translation.locks import EVENT_HOLD, asked_lock
+from lowcloud.api.aws.services.s3.translation.tags import asked_tags
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.objects import notifications, objects
@@ -44,7 +44,7 @@ def put_object(context: Context, _caller: Caller, request: Request) -> Answer:
         algorithm=checksum.kept,
         claims=checksum.claims,
         conditions=conditions,
-        event=notifications.POSTED if getattr(request.get("Body"), "is_of_form", False) else notifications.PUT,
+        event=notifications.POSTED if getattr(request.get("Body"), "is_form_upload", False) else notifications.PUT,
     )
     keep_list(context, request, made)
     return {

@@ -8,15 +8,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from lowcloud.api.aws import errors
 from lowcloud.api.aws.auth import signature_v2
-from lowcloud.api.aws.auth.signature import ALGORITHM, SignatureError, SignatureFault, signing_key
+from lowcloud.api.aws.auth.signature_errors import ALGORITHM, SignatureError, SignatureFault
+from lowcloud.api.aws.auth.signature_v4 import signing_key
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.http import HttpRequest, HttpResponse
 from lowcloud.api.aws.protocol.formats import xml
 from lowcloud.api.aws.request_bodies import RequestBody
-from lowcloud.api.aws.services.s3.multipart_form import Upload, read_upload
-from lowcloud.api.aws.services.s3.post_policy import Limits, check_policy
+from lowcloud.api.aws.services.s3.forms.multipart_form import Upload, read_upload
+from lowcloud.api.aws.services.s3.forms.post_policy import Limits, check_policy
+from lowcloud.api.aws.services.s3.translation.errors import entity_too_large
+from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import (
     ANONYMOUS,
@@ -49,8 +50,22 @@ class Form:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Of the put's path."""
+        """The labels of PutObject's path."""
         return {"Bucket": quote(self.bucket), "Key": quote(self.key)}
+
+    def to_response(self, put: HttpResponse) -> HttpResponse:
+        """Return PutObject's response in the form that the sender asked for."""
+        headers = {**put.headers, "location": self.location}
+        etag = put.headers["etag"]
+        redirect = _redirect_url(self, etag)
+        if redirect is not None:
+            return HttpResponse(303, {**headers, "location": redirect})
+        if self.status != "201":
+            return HttpResponse(200 if self.status == "200" else 204, headers)
+        elements = {"Location": self.location, "Bucket": self.bucket, "Key": self.key, "ETag": etag}
+        content = "".join(f"<{name}>{xml.escape(value)}</{name}>" for name, value in elements.items())
+        body = f"{xml.DECLARATION}<PostResponse>{content}</PostResponse>".encode()
+        return HttpResponse(201, {**headers, "content-type": "application/xml"}, body)
 
 
 def is_form(request: HttpRequest) -> bool:
@@ -78,7 +93,7 @@ def read_form(context: Context, request: HttpRequest, bucket: str, pieces: Itera
         raise AwsError("InvalidArgument", "Bucket POST must contain a field named 'policy'.")
     path = f"/{quote(bucket)}/{quote(key)}"
     file = RequestBody(_within(upload.file, limits), None)
-    file.is_incoming = file.is_of_form = True
+    file.is_incoming = file.is_form_upload = True
     return Form(
         request=HttpRequest("PUT", path, "", {**_headers(fields), "host": request.host}, request.id),
         file=file,
@@ -89,21 +104,6 @@ def read_form(context: Context, request: HttpRequest, bucket: str, pieces: Itera
         status=fields.get("success_action_status", "204"),
         location=f"http://{request.host}{path}",
     )
-
-
-def answer(form: Form, put: HttpResponse) -> HttpResponse:
-    """What the form's sender gets for an object that has been put."""
-    headers = {**put.headers, "location": form.location}
-    etag = put.headers["etag"]
-    redirected = _redirected(form, etag)
-    if redirected is not None:
-        return HttpResponse(303, {**headers, "location": redirected})
-    if form.status != "201":
-        return HttpResponse(200 if form.status == "200" else 204, headers)
-    told = {"Location": form.location, "Bucket": form.bucket, "Key": form.key, "ETag": etag}
-    content = "".join(f"<{name}>{xml.escape(value)}</{name}>" for name, value in told.items())
-    body = f"{xml.DECLARATION}<PostResponse>{content}</PostResponse>".encode()
-    return HttpResponse(201, {**headers, "content-type": "application/xml"}, body)
 
 
 def _filled(upload: Upload) -> dict[str, str]:
@@ -125,7 +125,7 @@ def _signer(context: Context, fields: Mapping[str, str]) -> Caller:
 
 def _old_signer(context: Context, fields: Mapping[str, str]) -> Caller:
     credentials = _credentials(context, fields["awsaccesskeyid"], fields.get("x-amz-security-token"))
-    signature_v2.check(fields["policy"], credentials.secret_access_key, fields["signature"])
+    signature_v2.check_signature(fields["policy"], credentials.secret_access_key, fields["signature"])
     return credentials.caller
 
 
@@ -187,14 +187,14 @@ def _within(file: Iterator[bytes], limits: Limits | None) -> Iterator[bytes]:
     for piece in file:
         size += len(piece)
         if limits is not None and size > limits.most:
-            raise errors.too_large(size, limits.most)
+            raise entity_too_large(size, limits.most)
         yield piece
     if limits is not None and size < limits.least:
         fields = {"ProposedSize": size, "MinSizeAllowed": limits.least}
         raise AwsError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size", fields=fields)
 
 
-def _redirected(form: Form, etag: str) -> str | None:
+def _redirect_url(form: Form, etag: str) -> str | None:
     """Where to send the browser, or None where the form names no address that it can go to."""
     try:
         parts = urlsplit(form.redirect or "")

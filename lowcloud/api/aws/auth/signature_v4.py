@@ -10,14 +10,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
-from lowcloud.api.aws.http import HttpRequest
+from lowcloud.api.aws.auth.signature_errors import ALGORITHM, SignatureError, SignatureFault, unsupported_version
+from lowcloud.api.http.messages import HttpRequest
 
-ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW_SECONDS = 15 * 60
 LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
 EMPTY_SHA256 = sha256(b"").hexdigest()
@@ -30,31 +29,6 @@ _NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _SPACES = re.compile(r" +")
 _DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
 _HTTP_DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%Y-%m-%dT%H:%M:%SZ")
-
-
-class SignatureFault(StrEnum):
-    """What is wrong with a request's credentials; errors.py gives each the code of the service asked."""
-
-    MISSING = "missing"
-    MALFORMED = "malformed"
-    MALFORMED_QUERY = "malformed query"
-    OLD_VERSION = "old version"
-    UNKNOWN_KEY = "unknown key"
-    BAD_TOKEN = "bad token"
-    EXPIRED_TOKEN = "expired token"
-    MISMATCH = "mismatch"
-    SKEWED = "skewed"
-    EXPIRED_URL = "expired url"
-    UNSIGNED_HEADERS = "unsigned headers"
-
-
-class SignatureError(Exception):
-    """The request is not from who it says, or cannot be checked."""
-
-    def __init__(self, fault: SignatureFault, message: str):
-        super().__init__(message)
-        self.fault = fault
-        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +156,6 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     return key
 
 
-def old_version() -> SignatureError:
-    """The refusal of what Version 2 has signed."""
-    return SignatureError(
-        SignatureFault.OLD_VERSION,
-        f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM}.",
-    )
-
-
 @lru_cache(maxsize=1024)
 def _signer(secret: str, date: str, region: str, service: str) -> hmac.HMAC:
     """An HMAC under that key, to be copied. Unlike hmac.digest it keeps the interpreter's lock over a short text."""
@@ -199,7 +165,7 @@ def _signer(secret: str, date: str, region: str, service: str) -> hmac.HMAC:
 def _claim_of_header(request: HttpRequest, authorization: str) -> SignatureClaim:
     scheme, _, rest = authorization.strip().partition(" ")
     if scheme == "AWS":
-        raise old_version()
+        raise unsupported_version()
     if scheme != ALGORITHM:
         raise SignatureError(
             SignatureFault.MALFORMED, f"Unsupported Authorization type {scheme[:40]!r}; use {ALGORITHM}."

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.http import MalformedUrlError, query_pairs
 from lowcloud.api.aws.operations import Request
+from lowcloud.api.http.urls import MalformedUrlError, query_pairs
 
 MOST_OF_A_BUCKET = 50
 MOST_OF_AN_OBJECT = 10

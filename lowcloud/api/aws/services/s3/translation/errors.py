@@ -84,7 +84,7 @@ _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status,
 }
 
 
-def in_words_of_s3(error: CloudError, request: Request, operation: str = "") -> AwsError:
+def to_s3_error(error: CloudError, request: Request, operation: str = "") -> AwsError:
     """The AwsError that says the same; what core has not told apart stays InvalidRequest."""
     if isinstance(error, versions.DeletedError | versions.DeleteMarkerError):
         return _marker(error, request, operation)
@@ -95,6 +95,12 @@ def in_words_of_s3(error: CloudError, request: Request, operation: str = "") -> 
         if isinstance(error, kind):
             return AwsError(code, sentence or str(error), status)
     return AwsError("InvalidRequest", str(error))
+
+
+def entity_too_large(size: int, limit: int) -> AwsError:
+    """Return the error for a body of more bytes than a request may carry."""
+    fields = {"ProposedSize": size, "MaxSizeAllowed": limit}
+    return AwsError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 400, fields)
 
 
 def _not_found(error: NotFoundError, request: Request) -> AwsError:
