@@ -28,7 +28,7 @@ def check(
     from lowcloud.core.storage.integrity import scrub
 
     with _opened(_settings(home)) as context:
-        tally, found, started = scrub.Tally(), 0, time.monotonic()
+        tally, found, started = scrub.ScrubCounts(), 0, time.monotonic()
         for finding in scrub.scrub(context, tally):
             found += 1
             print(json.dumps(asdict(finding)) if as_json else finding, flush=True)
@@ -71,7 +71,7 @@ def backup(
     with _opened(settings) as context:
         try:
             backups.begin(settings.data, folder)
-            with context.files.hold():
+            with context.files.lock_deletions():
                 made_at = time.time()
                 database = backups.snapshot(settings.database_file, folder, made_at)
                 copied = backups.copy_blobs(database, settings.data / "objects", folder / "objects")
@@ -131,13 +131,13 @@ def last_scrub(settings: Settings) -> str:
 def _verified(context: "Context", snapshot: Path, folder: Path) -> int:
     """Read everything that a database names in a folder of blobs: how much of it is damaged."""
     from lowcloud.core.storage.integrity import scrub
-    from lowcloud.store.blobs.files import Files
+    from lowcloud.store.blobs.files import BlobStore
     from lowcloud.store.db.database import Database
 
     database = Database(f"sqlite:///{snapshot}")
-    copy = replace(context, database=database, files=Files(folder / "objects", context.keys))
+    copy = replace(context, database=database, files=BlobStore(folder / "objects", context.keys))
     try:
-        found = list(scrub.scrub_named(copy, scrub.Tally()))
+        found = list(scrub.scrub_referenced(copy, scrub.ScrubCounts()))
     finally:
         database.close()
     for finding in found:

@@ -10,6 +10,7 @@ import pytest
 
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.api.aws.operations import Operation
+from lowcloud.api.http.incoming import ClientDisconnectedError
 from tests.aws.wire_client import chunked, exchange, read_reply, send, sign
 from tests.conftest import serving, wait_for
 
@@ -196,7 +197,7 @@ def test_a_client_that_leaves_midway_leaves_nothing(served, store):
         lines += [f"{name}: {value}" for name, value in headers.items()]
         connection.sendall("\r\n".join([*lines, "", ""]).encode() + bytes(3 * MIB))
     wait_for(lambda: store.failures)
-    assert store.failures[0].code == "IncompleteBody"
+    assert isinstance(store.failures[0], ClientDisconnectedError)
     assert not store.objects
 
 

@@ -150,7 +150,7 @@ def test_a_header_that_steers_the_request_must_be_signed():
 @pytest.mark.parametrize(
     ("authorization", "fault"),
     [
-        ("AWS AKID:c2lnbmF0dXJl", SignatureFault.OLD_VERSION),
+        ("AWS AKID:c2lnbmF0dXJl", SignatureFault.UNSUPPORTED_VERSION),
         ("Bearer token", SignatureFault.MALFORMED),
         ("AWS4-HMAC-SHA256", SignatureFault.MALFORMED),
         ("AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=b", SignatureFault.MALFORMED),

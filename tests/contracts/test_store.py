@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lowcloud.store.db.database import Database, SchemaVersionError
-from lowcloud.store.db.prepared import Prepared
+from lowcloud.store.db.prepared import PreparedStatement
 from lowcloud.store.db.tables import log_streams, roles, schema_version, store_identity, training_jobs
 from lowcloud.store.db.upsert import insert_missing
 
@@ -55,18 +55,18 @@ def test_inserting_what_is_missing_leaves_what_is_there(url):
 
 def test_a_prepared_statement_finds_what_was_written_within_a_transaction_and_outside(url):
     database = Database(url)
-    find = Prepared(select(roles.c.name, roles.c.path).where(roles.c.name == bindparam("called")))
+    find = PreparedStatement(select(roles.c.name, roles.c.path).where(roles.c.name == bindparam("called")))
     with database.transaction() as connection:
         insert_missing(connection, roles, {"name": "one", **ROLE})
         assert find.first(connection, called="one") == ("one", "/")
-        assert database.look(find, called="one") == []  # which waits for nobody
-    assert database.look(find, called="one") == [("one", "/")]
+        assert database.fetch(find, called="one") == []  # which waits for nobody
+    assert database.fetch(find, called="one") == [("one", "/")]
     database.close()
 
 
 def test_a_prepared_statement_fails_as_any_other_does(url):
     database = Database(url)
-    insert = Prepared(roles.insert().values({name: bindparam(name) for name in ("name", *ROLE)}))
+    insert = PreparedStatement(roles.insert().values({name: bindparam(name) for name in ("name", *ROLE)}))
 
     def twice(connection):
         insert.rows(connection, name="one", **ROLE)
@@ -169,7 +169,7 @@ def test_texts_are_ordered_by_their_bytes_and_keep_every_character(url, is_prepa
     database = Database(url)
     names = ["", "\0", "\0\0", "\1", "\1\0", "\1\1", "\1\2", "\2", "%_/\\", "A", "B", "a", "a\0b", "a\1", "ab"]
     names += ["é", "Ä", "\ue000", "😀"]
-    insert = Prepared(roles.insert().values({name: bindparam(name) for name in ("name", *ROLE)}))
+    insert = PreparedStatement(roles.insert().values({name: bindparam(name) for name in ("name", *ROLE)}))
     for name in names:
         row = {**ROLE, "name": name}
         if is_prepared:
@@ -177,7 +177,9 @@ def test_texts_are_ordered_by_their_bytes_and_keep_every_character(url, is_prepa
         else:
             database.apply(lambda connection, row=row: connection.execute(roles.insert().values(row)))
     ordered = sorted(names, key=str.encode)
-    assert [name for (name,) in database.look(Prepared(select(roles.c.name).order_by(roles.c.name)))] == ordered
+    assert [
+        name for (name,) in database.fetch(PreparedStatement(select(roles.c.name).order_by(roles.c.name)))
+    ] == ordered
     with database.read() as connection:
         assert connection.scalars(select(roles.c.name).order_by(roles.c.name)).all() == ordered
         for prefix in ("\1", "%", "a", "é"):
@@ -228,11 +230,11 @@ def test_every_value_comes_back_as_it_went_in_both_ways(url):
         training_jobs.c.created_at,
         training_jobs.c.ended_at,
     )
-    asked = Prepared(select(*columns).where(training_jobs.c.stop_requested == bindparam("asked")))
-    ((name, is_asked, created_at, ended_at),) = database.look(asked, asked=True)
+    asked = PreparedStatement(select(*columns).where(training_jobs.c.stop_requested == bindparam("asked")))
+    ((name, is_asked, created_at, ended_at),) = database.fetch(asked, asked=True)
     assert (name, is_asked, created_at, ended_at) == (job["name"], True, exact, None)
-    ((seal,),) = database.look(
-        Prepared(select(store_identity.c.seal).where(store_identity.c.id == bindparam("id_is"))), id_is=2
+    ((seal,),) = database.fetch(
+        PreparedStatement(select(store_identity.c.seal).where(store_identity.c.id == bindparam("id_is"))), id_is=2
     )
     assert (seal, type(seal)) == (sealed, bytes)
     database.close()

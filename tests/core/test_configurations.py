@@ -50,7 +50,7 @@ def test_a_bucket_tells_its_versioning_encryption_and_lock(context: Context) -> 
 
 
 def test_a_bucket_that_can_lock_keeps_versions_for_ever(context: Context) -> None:
-    made = buckets.create(context, "bucket", can_lock=True)
+    made = buckets.create(context, "bucket", object_lock_enabled=True)
     assert (made.versioning, made.object_lock) == (buckets.ENABLED, {})
     assert buckets.find(context, "bucket") == made
     with pytest.raises(buckets.ObjectLockRequiredError):

@@ -17,7 +17,7 @@ from lowcloud.core.storage.lifecycle import sweep
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.objects import listings, notifications, objects
 from lowcloud.core.storage.objects.locks import GOVERNANCE, Lock
-from lowcloud.core.storage.objects.metadata import Description
+from lowcloud.core.storage.objects.metadata import ObjectMetadata
 from lowcloud.core.storage.objects.notifications import KINDS as KINDS_OF_EVENTS
 from lowcloud.core.storage.objects.notifications import NotificationRule
 from lowcloud.server.server import KINDS
@@ -56,13 +56,13 @@ def versions(context: Context) -> list[tuple[str, bool]]:
 
 def test_objects_expire_by_prefix_size_and_tags_for_good_where_no_versions_are_kept(context: Context) -> None:
     for key, size, tags in [("tmp/a", 5, {}), ("tmp/b", 200_000, {}), ("keep", 5, {}), ("tagged", 5, {"t": "1"})]:
-        objects.put(context, BUCKET, key, [bytes(size)], Description(tags=tags))
+        objects.put(context, BUCKET, key, [bytes(size)], ObjectMetadata(tags=tags))
     with_rules(
         context, {"prefix": "tmp/", "larger_than": 100, "expire_days": 1}, {"tags": {"t": "1"}, "expire_days": 1}
     )
     swept(context)
     assert keys(context) == ["keep", "tmp/a"]
-    assert list(scrub.scrub(context, scrub.Tally())) == []
+    assert list(scrub.scrub(context, scrub.ScrubCounts())) == []
     assert not list((context.settings.data / "objects").glob("*/*"))
 
 
@@ -87,7 +87,7 @@ def test_a_damaged_version_stays_and_does_not_stop_the_others(
 ) -> None:
     buckets.create(context, "zoo")
     for bucket, key in [(BUCKET, "a"), (BUCKET, "broken"), (BUCKET, "c"), ("zoo", "d")]:
-        objects.put(context, bucket, key, [b"x"], Description(tags={"t": "1"}))
+        objects.put(context, bucket, key, [b"x"], ObjectMetadata(tags={"t": "1"}))
     for bucket in (BUCKET, "zoo"):
         with_rules(context, {"tags": {"t": "1"}, "expire_days": 1}, bucket=bucket)
     with context.database.transaction() as connection:

@@ -44,7 +44,7 @@ def test_lines_are_collected_once_and_in_order(context):
 def test_a_line_may_hold_any_character(context):
     lines = ["NUL \0 within", "\0", "\1\2", "\x1b[31mred\x1b[0m", "\ufffd \U0001f600", "a" * 300_000]
     logs.collect(printing(context, lines), GROUP, "s", "work", 0)
-    assert messages(context, after=0) == [line[: logs.MESSAGE_LIMIT] for line in lines]
+    assert messages(context, after=0) == [line[: logs.MAX_MESSAGE_CHARACTERS] for line in lines]
 
 
 def test_lines_and_what_is_derived_from_them_are_saved_together_or_not_at_all(context):

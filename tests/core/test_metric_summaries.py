@@ -56,7 +56,7 @@ def test_series_are_told_apart_and_forgotten_apart(context):
         record(context, series, [Point(0.0, 1.0)])
     with context.database.transaction() as connection:
         assert set(metrics.final_values_of(connection, ["job", "other", "none"])) == {"job", "other"}
-        metrics.forget(connection, LOSS.namespace, LOSS.dimensions)
+        metrics.delete_series(connection, LOSS.namespace, LOSS.dimensions)
         assert set(metrics.final_values_of(connection, ["job", "other"])) == {"other"}
     assert metrics.list_series(context) == [other]
 

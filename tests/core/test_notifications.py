@@ -9,12 +9,12 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.multipart import completions, uploads
-from lowcloud.core.storage.multipart.completions import Wanted
+from lowcloud.core.storage.multipart.completions import RequestedPart
 from lowcloud.core.storage.objects import copies, deletions, notifications, objects, revisions
 from lowcloud.core.storage.objects.copies import CopySource
 from lowcloud.core.storage.objects.locks import Lock, LockedError
 from lowcloud.core.storage.objects.notifications import KINDS, NotificationRule, ObjectEvent
-from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS, Conditions, PreconditionFailedError
+from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, PreconditionFailedError, Preconditions
 
 BUCKET = "told"
 EVERYTHING = [NotificationRule(KINDS)]
@@ -45,7 +45,7 @@ def test_a_rule_matches_its_kinds_and_the_keys_that_begin_and_end_as_it_says(
         kind in kinds and key[: len(prefix)] == prefix and key[len(key) - min(len(key), len(suffix)) :] == suffix
         for kinds, prefix, suffix in said
     )
-    assert notifications.match(rules, kind, key) == expected
+    assert notifications.matches_any(rules, kind, key) == expected
 
 
 @pytest.mark.parametrize("size", [10, 100_000])
@@ -72,8 +72,8 @@ def test_versions_are_named_and_markers_told_apart(context: Context) -> None:
     marker = deletions.delete(context, BUCKET, "a")
     deletions.delete(context, BUCKET, "a", version=made.version)
     deletions.delete(context, BUCKET, "a", version=made.version)  # gone already
-    deletions.delete_many(context, BUCKET, [("a", marker.version, NO_CONDITIONS)], cause=notifications.EXPIRED)
-    deletions.delete_many(context, BUCKET, [("b", None, NO_CONDITIONS)], cause=notifications.EXPIRED)
+    deletions.delete_many(context, BUCKET, [("a", marker.version, NO_PRECONDITIONS)], cause=notifications.EXPIRED)
+    deletions.delete_many(context, BUCKET, [("b", None, NO_PRECONDITIONS)], cause=notifications.EXPIRED)
     events = notifications.page(context)
     assert [(event.kind, event.version) for event in events[:4]] == [
         ("created:put", made.version),
@@ -90,7 +90,7 @@ def test_a_completed_upload_is_told_once(context: Context) -> None:
     part = uploads.put_part(context, upload, 1, [b"abc"])
     assert told(context) == []
     for _ in range(2):
-        completions.complete(context, BUCKET, "joined", upload.id, [Wanted(1, part.etag)])
+        completions.complete(context, BUCKET, "joined", upload.id, [RequestedPart(1, part.etag)])
     assert told(context) == [("created:complete", "joined")]
     uploads.abort(context, BUCKET, "other", uploads.create(context, BUCKET, "other").id)
     assert len(told(context)) == 1
@@ -110,8 +110,8 @@ def test_tags_put_and_removed_are_told(context: Context) -> None:
 def test_what_is_refused_is_not_told(context: Context) -> None:
     objects.put(context, BUCKET, "a", [b"1"])
     for refused in (
-        lambda: objects.put(context, BUCKET, "a", [b"2"], conditions=Conditions(if_none_match="*")),
-        lambda: deletions.delete(context, BUCKET, "a", conditions=Conditions(if_match="0" * 32)),
+        lambda: objects.put(context, BUCKET, "a", [b"2"], preconditions=Preconditions(if_none_match="*")),
+        lambda: deletions.delete(context, BUCKET, "a", preconditions=Preconditions(if_match="0" * 32)),
     ):
         with pytest.raises(PreconditionFailedError):
             refused()
@@ -119,7 +119,7 @@ def test_what_is_refused_is_not_told(context: Context) -> None:
 
 
 def test_a_locked_version_is_told_neither_as_removed(context: Context) -> None:
-    buckets.create(context, "vault", can_lock=True)
+    buckets.create(context, "vault", object_lock_enabled=True)
     notifications.configure(context, "vault", "notification", {}, EVERYTHING)
     made = objects.put(context, "vault", "a", [b"1"], lock=Lock(legal_hold=True))
     with pytest.raises(LockedError):
@@ -164,17 +164,17 @@ def test_pages_go_on_after_an_id_and_what_is_forgotten_never_comes_again(context
     first = notifications.page(context, limit=2)
     rest = notifications.page(context, after=first[-1].id)
     assert [event.key for event in first + rest] == list("01234")
-    notifications.forget(context, until=rest[0].id)
+    notifications.delete_events(context, until=rest[0].id)
     assert notifications.page(context) == rest[1:]
-    notifications.forget(context, until=rest[-1].id)
+    notifications.delete_events(context, until=rest[-1].id)
     objects.put(context, BUCKET, "5", [b"1"])
     [event] = notifications.page(context, after=rest[-1].id)
     assert event.key == "5"
 
 
 def test_only_the_newest_events_are_kept(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifications, "MOST_KEPT", 20)
-    monkeypatch.setattr(notifications, "PRUNED_EVERY", 10)
+    monkeypatch.setattr(notifications, "MAX_EVENTS", 20)
+    monkeypatch.setattr(notifications, "PRUNE_INTERVAL", 10)
     for number in range(50):
         objects.put(context, BUCKET, str(number), [b"1"])
     kept = [int(event.key) for event in notifications.page(context)]

@@ -5,25 +5,27 @@ from lowcloud.core.errors import NotFoundError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import deletions, objects, revisions, versions
 from lowcloud.core.storage.objects.locks import COMPLIANCE, GOVERNANCE, UNLOCKED, Lock, LockedError, NotLockableError
-from lowcloud.core.storage.objects.metadata import Description
+from lowcloud.core.storage.objects.metadata import ObjectMetadata
 
 
 @pytest.fixture(autouse=True)
 def vault(context: Context) -> None:
-    buckets.create(context, "vault", can_lock=True)
+    buckets.create(context, "vault", object_lock_enabled=True)
     buckets.create(context, "shelf")
 
 
 def test_tags_change_and_all_else_stays(context: Context) -> None:
-    made = objects.put(context, "vault", "k", [b"abc"], Description({"content-type": "a/b"}, {"m": "1"}, {"old": "1"}))
+    made = objects.put(
+        context, "vault", "k", [b"abc"], ObjectMetadata({"content-type": "a/b"}, {"m": "1"}, {"old": "1"})
+    )
     newer = objects.put(context, "vault", "k", [b"newer"])
     revisions.set_tags(context, "vault", "k", made.version, {"new": "2"})
     found, chunks = objects.get(context, "vault", "k", version=made.version)
-    assert found.description == Description({"content-type": "a/b"}, {"m": "1"}, {"new": "2"})
+    assert found.metadata == ObjectMetadata({"content-type": "a/b"}, {"m": "1"}, {"new": "2"})
     assert (b"".join(chunks), found.modified_at) == (b"abc", made.modified_at)
-    assert objects.head(context, "vault", "k").description.tags == {}
+    assert objects.head(context, "vault", "k").metadata.tags == {}
     revisions.set_tags(context, "vault", "k", None, {"of": "the newest"})
-    assert objects.head(context, "vault", "k", version=newer.version).description.tags == {"of": "the newest"}
+    assert objects.head(context, "vault", "k", version=newer.version).metadata.tags == {"of": "the newest"}
 
 
 def test_a_retention_and_a_hold_do_not_touch_each_other(context: Context) -> None:

@@ -18,20 +18,20 @@ from lowcloud.core.storage.integrity import scrub
 from lowcloud.core.storage.multipart import completions, uploads
 from lowcloud.core.storage.objects import listings, objects, revisions
 from lowcloud.core.storage.objects.deletions import delete
-from lowcloud.core.storage.objects.metadata import Description, Encryption, key_md5
+from lowcloud.core.storage.objects.metadata import Encryption, ObjectMetadata, key_md5
 from lowcloud.store.blobs.encryption import TamperedError
-from lowcloud.store.blobs.files import BlobGoneError
+from lowcloud.store.blobs.files import BlobMissingError
 from lowcloud.store.db.backend import UnusableStoreError
 from tests.conftest import make_context
 
 BUCKET = "shelf"
 SMALL, LARGE = b"small" * 100, b"large" * 60_000
-PART = b"p" * completions.SMALLEST_PART_BYTES
+PART = b"p" * completions.MIN_PART_BYTES
 CUSTOMER_KEY = bytes(range(32))
 REFUSALS = (
     CloudError,
     TamperedError,
-    BlobGoneError,
+    BlobMissingError,
     OSError,
     DBAPIError,
     ValueError,
@@ -52,20 +52,20 @@ def context(tmp_path: Path) -> Iterator[Context]:
 def fill(context: Context) -> dict[str, bytes]:
     """A store with bytes in every place that there is; what its keys hold."""
     buckets.create(context, BUCKET)
-    said = Description({"content-type": "text/plain"}, {"who": "me"}, {"tag": "value"})
+    said = ObjectMetadata({"content-type": "text/plain"}, {"who": "me"}, {"tag": "value"})
     held = {"small": SMALL, "large": LARGE, "joined": PART + b"the end"}
     objects.put(context, BUCKET, "small", [SMALL], said, storage_class="GLACIER")
     objects.put(context, BUCKET, "large", [LARGE], said)
     upload = uploads.create(context, BUCKET, "joined")
     pieces = [uploads.put_part(context, upload, number, [content]) for number, content in ((1, PART), (2, b"the end"))]
-    wanted = [completions.Wanted(piece.number, piece.etag) for piece in pieces]
+    wanted = [completions.RequestedPart(piece.number, piece.etag) for piece in pieces]
     completions.complete(context, BUCKET, "joined", upload.id, wanted)
     uploads.put_part(context, uploads.create(context, BUCKET, "unfinished"), 1, [b"in progress"])
     return held
 
 
 def findings(context: Context) -> list[scrub.Finding]:
-    return list(scrub.scrub(context, scrub.Tally()))
+    return list(scrub.scrub(context, scrub.ScrubCounts()))
 
 
 def check_served(context: Context, held: dict[str, bytes]) -> bool:
@@ -90,16 +90,16 @@ def test_a_store_of_every_kind_of_object_is_found_sound(tmp_path: Path, database
     buckets.set_versioning(context, BUCKET, buckets.ENABLED)
     delete(context, BUCKET, "small")
     revisions.set_tags(context, BUCKET, "large", None, {"other": "tag"})
-    with_key = Description(encryption=Encryption(customer_key_md5=key_md5(CUSTOMER_KEY)))
+    with_key = ObjectMetadata(encryption=Encryption(customer_key_md5=key_md5(CUSTOMER_KEY)))
     for size in (10, 100_000):
         objects.put(context, BUCKET, f"locked {size}", [bytes(size)], with_key, customer_key=CUSTOMER_KEY)
-    named = Description(encryption=Encryption(key_id="1234"))
+    named = ObjectMetadata(encryption=Encryption(key_id="1234"))
     for size in (10, 100_000):
         objects.put(context, BUCKET, f"named {size}", [bytes(size)], named, algorithm="SHA256")
-    tally = scrub.Tally()
-    assert list(scrub.scrub(context, tally)) == []
+    counts = scrub.ScrubCounts()
+    assert list(scrub.scrub(context, counts)) == []
     expected_bytes = len(SMALL) + len(LARGE) + len(PART) + len(b"the end") + len(b"in progress") + 2 * 100_010
-    assert (tally.versions, tally.uploads, tally.bytes, tally.locked) == (8, 1, expected_bytes, 2)
+    assert (counts.versions, counts.uploads, counts.bytes, counts.locked) == (8, 1, expected_bytes, 2)
     context.database.close()
 
 
@@ -222,9 +222,9 @@ def test_other_harm_is_found_and_nothing_wrong_is_served(context: Context, harm:
 def test_a_file_that_nothing_names_is_told_apart_from_damage(context: Context) -> None:
     fill(context)
     (context.settings.data / "objects" / "aa" / "0aa").write_bytes(b"?")
-    tally = scrub.Tally()
-    assert list(scrub.scrub(context, tally)) == []
-    assert tally.leftovers == 1
+    counts = scrub.ScrubCounts()
+    assert list(scrub.scrub(context, counts)) == []
+    assert counts.leftovers == 1
 
 
 def blob_files(context: Context) -> list[Path]:
@@ -286,13 +286,13 @@ def test_what_is_deleted_while_it_is_looked_at_is_not_called_damaged(context: Co
         for key in ("small", "large", "joined"):
             delete(context, BUCKET, key)
 
-    assert list(scrub.scrub(context, scrub.Tally(), delete_meanwhile)) == []
+    assert list(scrub.scrub(context, scrub.ScrubCounts(), delete_meanwhile)) == []
 
 
 def test_plaintext_appears_nowhere_below_the_data_folder(context: Context) -> None:
     buckets.create(context, BUCKET)
     secrets = {name: f"{name}-that-nobody-may-read".encode() for name in ("small", "large", "part", "said", "tag")}
-    said = Description(
+    said = ObjectMetadata(
         {"content-disposition": secrets["said"].decode()},
         {"m": secrets["said"].decode()},
         {"t": secrets["tag"].decode()},

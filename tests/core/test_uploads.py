@@ -8,14 +8,14 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.multipart import completions, uploads
-from lowcloud.core.storage.multipart.completions import SMALLEST_PART_BYTES, Wanted
+from lowcloud.core.storage.multipart.completions import MIN_PART_BYTES, RequestedPart
 from lowcloud.core.storage.multipart.uploads import Upload
 from lowcloud.core.storage.objects import byte_ranges, copies, deletions, objects
 from lowcloud.core.storage.objects.checksums import DigestMismatchError
-from lowcloud.core.storage.objects.metadata import Description
-from lowcloud.core.storage.objects.preconditions import Conditions, PreconditionFailedError
+from lowcloud.core.storage.objects.metadata import ObjectMetadata
+from lowcloud.core.storage.objects.preconditions import PreconditionFailedError, Preconditions
 
-FIRST, LAST = hashlib.shake_128(b"1").digest(SMALLEST_PART_BYTES), b"the end"
+FIRST, LAST = hashlib.shake_128(b"1").digest(MIN_PART_BYTES), b"the end"
 
 
 @pytest.fixture(autouse=True)
@@ -25,16 +25,16 @@ def bucket(context: Context) -> None:
 
 @pytest.fixture
 def upload(context: Context) -> Upload:
-    return uploads.create(context, "shelf", "k", Description({"content-type": "a/b"}, {"m": "1"}))
+    return uploads.create(context, "shelf", "k", ObjectMetadata({"content-type": "a/b"}, {"m": "1"}))
 
 
 def blob_count(context: Context) -> int:
     return len(list((context.settings.data / "objects").glob("*/*")))
 
 
-def send(context: Context, upload: Upload, *contents: bytes) -> list[Wanted]:
+def send(context: Context, upload: Upload, *contents: bytes) -> list[RequestedPart]:
     sent = [uploads.put_part(context, upload, number, [content]) for number, content in enumerate(contents, 1)]
-    return [Wanted(part.number, f'"{part.etag}"') for part in sent]
+    return [RequestedPart(part.number, f'"{part.etag}"') for part in sent]
 
 
 def test_parts_join_in_order_with_the_etag_of_their_etags(context: Context, upload: Upload) -> None:
@@ -45,14 +45,14 @@ def test_parts_join_in_order_with_the_etag_of_their_etags(context: Context, uplo
     found, chunks = objects.get(context, "shelf", "k")
     assert b"".join(chunks) == FIRST + LAST
     assert found == made
-    assert (found.description, found.parts) == (Description({"content-type": "a/b"}, {"m": "1"}), 2)
+    assert (found.metadata, found.parts) == (ObjectMetadata({"content-type": "a/b"}, {"m": "1"}), 2)
 
 
 def test_parts_and_spans_of_a_joined_object_can_be_read(context: Context, upload: Upload) -> None:
     completions.complete(context, "shelf", "k", upload.id, send(context, upload, FIRST, LAST))
     assert b"".join(objects.get(context, "shelf", "k", part=2)[1]) == LAST
-    edge = byte_ranges.Span(len(FIRST) - 2, len(FIRST) + 1)
-    assert b"".join(objects.get(context, "shelf", "k", span=edge)[1]) == FIRST[-2:] + LAST[:2]
+    edge = byte_ranges.ByteRange(len(FIRST) - 2, len(FIRST) + 1)
+    assert b"".join(objects.get(context, "shelf", "k", byte_range=edge)[1]) == FIRST[-2:] + LAST[:2]
     with pytest.raises(byte_ranges.UnknownPartError):
         objects.get(context, "shelf", "k", part=3)
 
@@ -81,8 +81,8 @@ def test_a_part_sent_again_replaces_the_first(context: Context, upload: Upload) 
     again = uploads.put_part(context, upload, 1, [b"other"])
     assert blob_count(context) == 1
     with pytest.raises(completions.PartMissingError):
-        completions.complete(context, "shelf", "k", upload.id, [Wanted(1, first.etag)])
-    completions.complete(context, "shelf", "k", upload.id, [Wanted(1, again.etag)])
+        completions.complete(context, "shelf", "k", upload.id, [RequestedPart(1, first.etag)])
+    completions.complete(context, "shelf", "k", upload.id, [RequestedPart(1, again.etag)])
     assert b"".join(objects.get(context, "shelf", "k")[1]) == b"other"
 
 
@@ -92,15 +92,15 @@ def test_what_cannot_be_joined_is_refused_and_the_upload_goes_on(context: Contex
         ([two, one], completions.PartsOutOfOrderError),
         ([one, one], completions.PartsOutOfOrderError),
         ([one, two], completions.PartTooSmallError),
-        ([one, Wanted(3, one.etag)], completions.PartMissingError),
+        ([one, RequestedPart(3, one.etag)], completions.PartMissingError),
         ([], InvalidError),
     ):
         with pytest.raises(error):
             completions.complete(context, "shelf", "k", upload.id, wanted)
     with pytest.raises(PreconditionFailedError):
         objects.put(context, "shelf", "k", [b"there"])
-        completions.complete(context, "shelf", "k", upload.id, [one], conditions=Conditions(if_none_match="*"))
-    assert len(uploads.parts_of(context, upload.id)[0]) == 2
+        completions.complete(context, "shelf", "k", upload.id, [one], preconditions=Preconditions(if_none_match="*"))
+    assert len(uploads.list_parts(context, upload.id)[0]) == 2
 
 
 def test_an_aborted_upload_leaves_nothing(context: Context, upload: Upload) -> None:
@@ -129,8 +129,8 @@ def test_a_composite_checksum_is_over_the_parts_checksums(context: Context) -> N
     digests = hashlib.sha256(hashlib.sha256(FIRST).digest() + hashlib.sha256(LAST).digest()).digest()
     expected = b64encode(digests).decode()
     with pytest.raises(DigestMismatchError):
-        completions.complete(context, "shelf", "k", upload.id, wanted, claimed={"SHA256": "no"})
-    made = completions.complete(context, "shelf", "k", upload.id, wanted, claimed={"SHA256": expected})
+        completions.complete(context, "shelf", "k", upload.id, wanted, expected_checksums={"SHA256": "no"})
+    made = completions.complete(context, "shelf", "k", upload.id, wanted, expected_checksums={"SHA256": expected})
     assert made.checksum is not None
     assert (made.checksum.value, made.checksum.is_composite) == (expected + "-2", True)
     with pytest.raises(InvalidError):
@@ -139,8 +139,10 @@ def test_a_composite_checksum_is_over_the_parts_checksums(context: Context) -> N
 
 def test_a_part_can_be_a_span_of_another_object(context: Context, upload: Upload) -> None:
     objects.put(context, "shelf", "source", [b"0123456789"])
-    _, part = uploads.copy_part(context, upload, 1, copies.CopySource("shelf", "source"), span=byte_ranges.Span(2, 5))
-    completions.complete(context, "shelf", "k", upload.id, [Wanted(1, part.etag)])
+    _, part = uploads.copy_part(
+        context, upload, 1, copies.CopySource("shelf", "source"), byte_range=byte_ranges.ByteRange(2, 5)
+    )
+    completions.complete(context, "shelf", "k", upload.id, [RequestedPart(1, part.etag)])
     assert b"".join(objects.get(context, "shelf", "k")[1]) == b"2345"
 
 

@@ -9,7 +9,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import deletions, listings, locks, objects, versions
-from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS, Conditions, PreconditionFailedError
+from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, PreconditionFailedError, Preconditions
 from lowcloud.store.blobs.files import new_id
 from lowcloud.store.db import tables
 
@@ -92,12 +92,12 @@ def test_a_bucket_that_has_stopped_keeping_versions_replaces_the_one_called_null
 
 def test_conditions_see_the_newest_version_and_no_marker(context: Context) -> None:
     keep_versions(context)
-    only_new = Conditions(if_none_match="*")
-    objects.put(context, "shelf", "k", [b"one"], conditions=only_new)
+    only_new = Preconditions(if_none_match="*")
+    objects.put(context, "shelf", "k", [b"one"], preconditions=only_new)
     with pytest.raises(PreconditionFailedError):
-        objects.put(context, "shelf", "k", [b"two"], conditions=only_new)
+        objects.put(context, "shelf", "k", [b"two"], preconditions=only_new)
     deletions.delete(context, "shelf", "k")
-    objects.put(context, "shelf", "k", [b"three"], conditions=only_new)
+    objects.put(context, "shelf", "k", [b"three"], preconditions=only_new)
     assert content(context, "k") == b"three"
 
 
@@ -114,7 +114,7 @@ def test_a_retained_version_stays_until_its_time_or_a_bypass(context: Context) -
             locks.Lock(locks.COMPLIANCE, context.now() - 1),
         )
     )
-    wanted = [(  "k", name, NO_CONDITIONS) for name in (governed, complied, held, over)]  # fmt: skip
+    wanted = [(  "k", name, NO_PRECONDITIONS) for name in (governed, complied, held, over)]  # fmt: skip
     outcomes = deletions.delete_many(context, "shelf", wanted)
     assert [isinstance(outcome, locks.LockedError) for outcome in outcomes] == [True, True, True, False]
     outcomes = deletions.delete_many(context, "shelf", wanted, may_bypass_governance=True)

@@ -51,7 +51,7 @@ def check_restored(home: Path, contents: dict[str, bytes]) -> None:
     context = make_context(home)
     for key, content in contents.items():
         assert b"".join(objects.get(context, BUCKET, key)[1]) == content
-    tally = scrub.Tally()
+    tally = scrub.ScrubCounts()
     assert list(scrub.scrub(context, tally)) == []
     assert tally.leftovers == 0
     context.database.close()
@@ -191,8 +191,8 @@ def test_what_is_deleted_while_a_backup_runs_keeps_its_files_until_it_has_ended(
 ) -> None:
     others = make_context(context.settings.home)  # as another process has them
     data = context.settings.data
-    with context.files.hold():
-        with pytest.raises(AlreadyLockedError), others.files.hold():
+    with context.files.lock_deletions():
+        with pytest.raises(AlreadyLockedError), others.files.lock_deletions():
             pass
         delete(others, BUCKET, "large")
         objects.put(others, BUCKET, "other", [b"now small"])

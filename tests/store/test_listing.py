@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowcloud.store.db import listing
-from lowcloud.store.db.listing import Folder, folded, successor
+from lowcloud.store.db.listing import Folder, list_with_folders, successor
 from lowcloud.store.db.postgresql import PostgreSQL
 
 TABLE = sa.Table(
@@ -83,7 +83,7 @@ def test_a_position_before_the_prefix_means_its_beginning(connection: sa.Connect
 
 
 def fold(connection: sa.Connection, **options: Any) -> list[Any]:
-    return list(folded(connection, sa.select(TABLE), [TABLE.c.k, TABLE.c.n], **options))
+    return list(list_with_folders(connection, sa.select(TABLE), [TABLE.c.k, TABLE.c.n], **options))
 
 
 def told(entry: Any) -> str:
@@ -99,7 +99,7 @@ def test_a_large_folder_is_leapt_over(connection: sa.Connection) -> None:
         nonlocal read
         read += 1
 
-    found = list(folded(connection, sa.select(TABLE), [TABLE.c.k, TABLE.c.n], delimiter="/"))
+    found = list(list_with_folders(connection, sa.select(TABLE), [TABLE.c.k, TABLE.c.n], delimiter="/"))
     sa.event.remove(connection, "after_cursor_execute", count)
     assert found[0] == Folder("big/")
     assert [entry.k for entry in found[1:] if not isinstance(entry, Folder)] == ["last", "last"]

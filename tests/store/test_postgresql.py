@@ -20,14 +20,14 @@ from lowcloud.core.storage.objects import deletions, listings, objects
 from lowcloud.store.db import postgresql
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
-from lowcloud.store.db.prepared import Prepared
+from lowcloud.store.db.prepared import PreparedStatement
 from lowcloud.store.db.tables import buckets as bucket_rows
 from lowcloud.store.db.tables import metadata
 from tests.conftest import make_context, wait_for
 from tests.postgres import PASSWORD, start_server
 
 COUNT = select(func.count()).select_from(bucket_rows)
-LOOK = Prepared(select(bucket_rows.c.name).where(bucket_rows.c.name == bindparam("called")))
+LOOK = PreparedStatement(select(bucket_rows.c.name).where(bucket_rows.c.name == bindparam("called")))
 
 
 @pytest.fixture
@@ -146,12 +146,12 @@ def test_a_restart_of_the_server_is_survived_without_an_error(own_server):
     database = Database(own_server.new_database())
     with ThreadPoolExecutor(8) as threads:  # so that many connections lie in the pool
         list(threads.map(lambda number: database.apply(add(f"b{number}")), range(8)))
-        list(threads.map(lambda number: database.look(LOOK, called=f"b{number}"), range(8)))
+        list(threads.map(lambda number: database.fetch(LOOK, called=f"b{number}"), range(8)))
         list(threads.map(lambda _: count(database), range(8)))
     for how in (signal.SIGINT, signal.SIGQUIT):
         own_server.stop(how)
         own_server.start()
-        assert database.look(LOOK, called="b3") == [("b3",)]
+        assert database.fetch(LOOK, called="b3") == [("b3",)]
         assert count(database) == 8
     own_server.stop()
     own_server.start()
@@ -174,7 +174,7 @@ def test_while_the_server_is_away_everything_says_so_and_then_goes_on(own_server
         lambda: objects.put(context, "shelf", "k", [b"x"]),
         lambda: objects.head(context, "shelf", "kept"),
         lambda: listings.list_page(context, "shelf"),
-        lambda: context.database.look(LOOK, called="shelf"),
+        lambda: context.database.fetch(LOOK, called="shelf"),
         lambda: deletions.delete(context, "shelf", "kept"),
     ):
         with pytest.raises(StorageUnavailableError), storage_errors():
@@ -320,7 +320,7 @@ def test_six_processes_fit_into_the_connections_that_postgresql_gives(postgres):
                 go_on.wait(0.01)
 
         for future in [threads.submit(read) for _ in range(64)] + [
-            threads.submit(database.look, LOOK, called="x") for _ in range(64)
+            threads.submit(database.fetch, LOOK, called="x") for _ in range(64)
         ]:
             future.result(30)
     name = url.split("?")[0].rpartition("/")[2]

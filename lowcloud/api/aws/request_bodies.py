@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.http.incoming import LARGEST_BUFFERED_BYTES, READ_BYTES
+from lowcloud.api.http.incoming import MAX_BUFFERED_BYTES, READ_BYTES
 
 
 class RequestBody:
@@ -54,7 +54,7 @@ class RequestBody:
             yield piece
 
 
-def inflate(body: bytes, limit: int = LARGEST_BUFFERED_BYTES) -> bytes:
+def inflate(body: bytes, limit: int = MAX_BUFFERED_BYTES) -> bytes:
     """Return a gzip-encoded body decompressed. Raises AwsError if it is not gzip or exceeds the limit."""
     decompressor = zlib.decompressobj(wbits=31)
     try:

@@ -8,7 +8,7 @@ from typing import Any
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 READ_BYTES = 512 << 10  # passed to a worker thread at a time
-LARGEST_BUFFERED_BYTES = 64 << 20  # of a body that is read into memory
+MAX_BUFFERED_BYTES = 64 << 20  # of a body that is read into memory
 IDLE_SECONDS = 60
 DRAIN_SECONDS = 5
 
@@ -76,7 +76,7 @@ class IncomingBody:
             count += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def read_all(self, limit: int = LARGEST_BUFFERED_BYTES) -> bytes:
+    async def read_all(self, limit: int = MAX_BUFFERED_BYTES) -> bytes:
         """Return the complete body. Raises BodyTooLargeError, and as `read_piece` does."""
         body = await self.read(limit + 1)
         if len(body) > limit:

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import Kinds, Reconciler
-from lowcloud.store.blobs.deletion_lock import lock
+from lowcloud.store.blobs.deletion_lock import try_lock
 
 POLL_SECONDS = 0.5
 
@@ -53,7 +53,7 @@ class Leading:
             self._reconciler = None
         self._lead.close()
         fcntl.flock(self._presence, fcntl.LOCK_UN)  # of two that stop at once, one will be the last
-        return lock(self._presence.fileno(), fcntl.LOCK_EX)
+        return try_lock(self._presence.fileno(), fcntl.LOCK_EX)
 
     def close(self) -> None:
         """Let the next server start, which waits while the last one clears up."""
@@ -67,7 +67,7 @@ class Leading:
                 self._context.engine.warm_up()
 
     def _try(self) -> None:
-        if lock(self._lead.fileno(), fcntl.LOCK_EX):
+        if try_lock(self._lead.fileno(), fcntl.LOCK_EX):
             reconciler = Reconciler(self._context, self._kinds)
             reconciler.start(is_alone=True)
             self._reconciler = reconciler

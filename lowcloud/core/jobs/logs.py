@@ -23,7 +23,7 @@ def collect(
     work_id: str,
     replica: int = 0,
     run: str = "",
-    patience_seconds: float = math.inf,
+    timeout_seconds: float = math.inf,
 ) -> None:
     """Move what a replica of a work printed into the stream of the job's host `rank`, and its metrics into series.
 
@@ -39,13 +39,13 @@ def collect(
         return Derived(said, lambda connection: metrics.record(connection, points))
 
     logs.open_stream(context, group, stream)
-    logs.collect(context, group, stream, work_id, replica, derive, run, patience_seconds)
+    logs.collect(context, group, stream, work_id, replica, derive, run, timeout_seconds)
 
 
-def collect_all(context: Context, job: Job, patience_seconds: float = math.inf) -> None:
+def collect_all(context: Context, job: Job, timeout_seconds: float = math.inf) -> None:
     """What the hosts of the present attempt have printed, or as much of each as can be read in time."""
     for rank in range(job.specification.instance_count):
-        collect(context, job, rank, job.work_id, rank, patience_seconds=patience_seconds)
+        collect(context, job, rank, job.work_id, rank, timeout_seconds=timeout_seconds)
 
 
 def definitions(job: Job) -> list[metrics.Definition]:

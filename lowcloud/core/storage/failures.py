@@ -16,14 +16,14 @@ from lowcloud.store.blobs.disk import StorageFault, fault_of
 log = logging.getLogger("lowcloud.disk")
 
 T = TypeVar("T")
-Freed = Sequence[Sequence[str]]  # blobs, together those that one object had
+FreedBlobs = Sequence[Sequence[str]]  # blobs, together those that one object had
 
 _SENTENCES = {
     StorageFault.FULL: "The disk is full: nothing was stored. Free some space and try again.",
     StorageFault.READ_ONLY: "The disk is read-only. Make it writable and try again; reading goes on.",
     StorageFault.FAILING: "The disk refuses to read or to write. The server's log says which file and why.",
     StorageFault.BUSY: "The store is too busy. Try again.",
-    StorageFault.AWAY: (
+    StorageFault.UNREACHABLE: (
         "The database does not answer for now. Try again: whether this request was carried out is not known."
     ),
     StorageFault.DAMAGED: "The database or its disk is damaged: it cannot be read. Run `lowcloud check`.",
@@ -41,7 +41,7 @@ def disk_full_errors() -> Iterator[None]:
         raise StorageFullError(_SENTENCES[StorageFault.FULL]) from error
 
 
-def free(context: Context, change: Callable[[Connection], tuple[T, Freed]]) -> T:
+def apply_deletion(context: Context, change: Callable[[Connection], tuple[T, FreedBlobs]]) -> T:
     """Make a change that frees room, even on a full disk, and delete the blobs that it names.
 
     `change` is as Database.apply wants it, and may be run twice. Raises StorageFullError.
@@ -52,8 +52,8 @@ def free(context: Context, change: Callable[[Connection], tuple[T, Freed]]) -> T
         except DBAPIError as error:
             if fault_of(error) is not StorageFault.FULL:
                 raise
-            with context.reserve.given_up():
-                context.database.shorten_log()
+            with context.reserve.released():
+                context.database.shrink_log()
                 result = _free(context, change)
         if context.reserve.is_short:
             context.reserve.fill()
@@ -79,7 +79,7 @@ def storage_errors() -> Iterator[None]:
         ) from error
 
 
-def _free(context: Context, change: Callable[[Connection], tuple[T, Freed]]) -> T:
+def _free(context: Context, change: Callable[[Connection], tuple[T, FreedBlobs]]) -> T:
     result, freed = context.database.apply(change)
     for blobs in freed:
         context.files.delete(blobs)

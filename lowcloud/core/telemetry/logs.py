@@ -15,7 +15,7 @@ from lowcloud.engine.work import LogLine
 from lowcloud.store.db.tables import log_events, log_groups, log_streams
 from lowcloud.store.db.upsert import insert_missing
 
-MESSAGE_LIMIT = 256 * 1024  # characters; what is longer is cut, as CloudWatch Logs does
+MAX_MESSAGE_CHARACTERS = 256 * 1024  # characters; what is longer is cut, as CloudWatch Logs does
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def collect(
     replica: int,
     derive: Callable[[Sequence[LogLine]], Derived] | None = None,
     run: str = "",
-    patience_seconds: float = math.inf,
+    timeout_seconds: float = math.inf,
 ) -> None:
     """Move what a replica printed since the last time into its stream, which is made at the first line.
 
@@ -70,7 +70,7 @@ def collect(
     they were read to and what `derive` makes of them are saved in one transaction: a crash neither loses nor doubles
     one. After `patience_seconds` what is left waits for the next time: a program may print faster than this reads.
     """
-    deadline = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + timeout_seconds
     while True:
         stream = _find_stream(context, group, name)
         offset = stream.source_offset if stream and stream.source == (run or work_id) else 0
@@ -103,7 +103,7 @@ def append(connection: Connection, stream_id: int, lines: Sequence[LogLine], now
             "stream": stream_id,
             "timestamp_ms": line.timestamp_ms,
             "ingestion_ms": now_ms,
-            "message": line.text[:MESSAGE_LIMIT],
+            "message": line.text[:MAX_MESSAGE_CHARACTERS],
         }
         for line in lines
     ]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import regex
 
 from lowcloud.core.context import Context
-from lowcloud.core.telemetry.metrics import Definition, Point, number
+from lowcloud.core.telemetry.metrics import Definition, Point, parse_number
 from lowcloud.engine.work import LogLine
 
 PAGE_SECONDS = 1.0  # for one expression on one page of a log
@@ -19,7 +19,7 @@ PAGE_SECONDS = 1.0  # for one expression on one page of a log
 Found = tuple[str, Point]
 
 
-class TooSlowError(Exception):
+class ExpressionTimeoutError(Exception):
     """An expression has used up its time."""
 
 
@@ -37,7 +37,7 @@ def find(
             continue
         try:
             found += list(_search_in_time(definition, lines))
-        except TooSlowError:
+        except ExpressionTimeoutError:
             context.slow_metrics.add((job, definition.name))
             sentences.append(
                 f"The metric {definition.name!r} is not looked for any more: its regular expression "
@@ -54,22 +54,22 @@ def _search(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]
 
 
 def _search_in_time(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]:
-    """As _search. Raises TooSlowError."""
+    """As _search. Raises ExpressionTimeoutError."""
     pattern = regex.compile(definition.expression)
     deadline = time.monotonic() + PAGE_SECONDS
     for line in lines:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TooSlowError
+            raise ExpressionTimeoutError
         try:
             match = pattern.search(line.text, timeout=left, concurrent=True)
         except TimeoutError as error:
-            raise TooSlowError from error
+            raise ExpressionTimeoutError from error
         if match:
             yield from _value(definition, line, match.group(1))
 
 
 def _value(definition: Definition, line: LogLine, text: str | None) -> Iterator[Found]:
-    value = number(text) if text else None
+    value = parse_number(text) if text else None
     if value is not None:
         yield definition.name, Point(line.timestamp_ms / 1000, value)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Float, func, select
 from sqlalchemy import cast as sql_cast
 
-from lowcloud.core.telemetry.metrics import Series, points_of
+from lowcloud.core.telemetry.metrics import Series, is_point_of
 from lowcloud.store.db.tables import metric_points
 
 Curve = list[tuple[int, float]]  # (x, value); x is seconds since the epoch, or an iteration
@@ -74,7 +74,7 @@ def _read(
             func.avg(value).over(partition_by=x).label("mean"),
             func.first_value(value).over(partition_by=x, order_by=latest).label("last"),
         )
-        .where(*points_of(series), *where)
+        .where(*is_point_of(series), *where)
         .subquery()
     )
     told = {

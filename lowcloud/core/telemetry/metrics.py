@@ -84,7 +84,7 @@ def record(connection: Connection, points: Iterable[tuple[Series, Point]]) -> No
     if not of_series:
         return
     keys = {
-        series: {"namespace": series.namespace, "dimensions": key_of(series.dimensions), "name": series.name}
+        series: {"namespace": series.namespace, "dimensions": dimensions_key(series.dimensions), "name": series.name}
         for series in of_series
     }
     rows = [
@@ -93,7 +93,7 @@ def record(connection: Connection, points: Iterable[tuple[Series, Point]]) -> No
         for point in found
     ]
     connection.execute(insert(metric_points), rows)
-    merging = upsert.merging(connection, metric_summaries, ["namespace", "dimensions", "name"], _merged)
+    merging = upsert.merge_statement(connection, metric_summaries, ["namespace", "dimensions", "name"], _merged)
     connection.execute(merging, [{**keys[series], **_sum_up(found)} for series, found in of_series.items()])
 
 
@@ -108,7 +108,7 @@ def summarise(context: Context, series: Series, start: float, end: float, period
             func.min(metric_points.c.value).label("minimum"),
             func.max(metric_points.c.value).label("maximum"),
         )
-        .where(*points_of(series), metric_points.c.at >= start, metric_points.c.at < end)
+        .where(*is_point_of(series), metric_points.c.at >= start, metric_points.c.at < end)
         .group_by("period")
         .order_by("period")
     )
@@ -163,7 +163,7 @@ def statistics(
     connection: Connection, namespace: str, dimensions: Sequence[tuple[tuple[str, str], ...]]
 ) -> dict[tuple[tuple[str, str], ...], list[Statistics]]:
     """What each of these has measured, by its dimensions; the series of each by name."""
-    keys = {key_of(one): one for one in dimensions}
+    keys = {dimensions_key(one): one for one in dimensions}
     statement = (
         select(metric_summaries)
         .where(metric_summaries.c.namespace == namespace, metric_summaries.c.dimensions.in_(list(keys)))
@@ -181,23 +181,23 @@ def has_points(connection: Connection, series: Series) -> bool:
     return any(one.name == series.name for of_it in found.values() for one in of_it)
 
 
-def forget(connection: Connection, namespace: str, dimensions: tuple[tuple[str, str], ...]) -> None:
+def delete_series(connection: Connection, namespace: str, dimensions: tuple[tuple[str, str], ...]) -> None:
     """Drop all series that have exactly these dimensions: what they measured is gone."""
     for table in (metric_points, metric_summaries):
-        of_it = (table.c.namespace == namespace, table.c.dimensions == key_of(dimensions))
+        of_it = (table.c.namespace == namespace, table.c.dimensions == dimensions_key(dimensions))
         connection.execute(table.delete().where(*of_it))
 
 
-def points_of(series: Series) -> tuple[ColumnElement[bool], ...]:
+def is_point_of(series: Series) -> tuple[ColumnElement[bool], ...]:
     """What is true of the points of a series."""
     return (
         metric_points.c.namespace == series.namespace,
         metric_points.c.name == series.name,
-        metric_points.c.dimensions == key_of(series.dimensions),
+        metric_points.c.dimensions == dimensions_key(series.dimensions),
     )
 
 
-def key_of(dimensions: Sequence[tuple[str, str]]) -> str:
+def dimensions_key(dimensions: Sequence[tuple[str, str]]) -> str:
     """Dimensions as the tables have them."""
     return json.dumps(dict(sorted(dimensions)), separators=(",", ":"))
 
@@ -239,7 +239,7 @@ def _statistics(row: Row[Any]) -> Statistics:
     return Statistics(row.name, row.points, row.mean, deviation, row.minimum, row.maximum, row.last, row.last_at)
 
 
-def number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
     """The finite number that a text says, or None."""
     try:
         value = float(text)

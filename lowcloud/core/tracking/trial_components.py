@@ -103,7 +103,7 @@ def remove(context: Context, name: str) -> TrialComponent:
         connection.execute(delete(trial_components).where(trial_components.c.name == found.name))
         for end in (associations.c.source, associations.c.destination):
             connection.execute(delete(associations).where(end == subject(found.name)))
-        metrics.forget(connection, NAMESPACE, _dimensions(found.name))
+        metrics.delete_series(connection, NAMESPACE, _dimensions(found.name))
         tags.forget(connection, subject(found.name))
     return found
 

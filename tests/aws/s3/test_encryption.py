@@ -45,25 +45,25 @@ def test_nothing_on_disk_opens_without_the_customers_key(context: Any) -> None:
     from lowcloud.core.storage.objects import objects
     from lowcloud.core.storage.objects.metadata import (
         CustomerKeyRequiredError,
-        Description,
         Encryption,
+        ObjectMetadata,
         WrongCustomerKeyError,
         key_md5,
     )
-    from lowcloud.store.blobs.encryption import Wrapping, WrongKeyError
+    from lowcloud.store.blobs.encryption import KeyWrapping, WrongKeyError
 
     buckets.create(context, "shelf")
-    said = Description(encryption=Encryption(customer_key_md5=key_md5(KEY)))
+    said = ObjectMetadata(encryption=Encryption(customer_key_md5=key_md5(KEY)))
     objects.put(context, "shelf", "k", [BIG], said, customer_key=KEY)
     with pytest.raises(CustomerKeyRequiredError):
         objects.get(context, "shelf", "k")
     with pytest.raises(WrongCustomerKeyError):
         objects.get(context, "shelf", "k", customer_key=OTHER)
-    [(_, blob)] = objects.pieces_of(context, objects.head(context, "shelf", "k"))
+    [(_, blob)] = objects.blobs_of(context, objects.head(context, "shelf", "k"))
     with pytest.raises(WrongKeyError):  # whoever has the home, its master key and the database
         b"".join(context.files.read([blob]))
     with pytest.raises(WrongKeyError):
-        b"".join(context.files.read([blob], wrapping=Wrapping(customer_key=OTHER)))
+        b"".join(context.files.read([blob], wrapping=KeyWrapping(customer_key=OTHER)))
     files = [path.read_bytes() for path in Path(context.settings.home).rglob("*") if path.is_file()]
     assert files
     assert not any(secret in content for content in files for secret in (KEY, BIG[:64]))

@@ -91,7 +91,7 @@ def test_a_checksum_that_trails_the_body_is_verified(server: Server, context: Co
     kept = objects.head(context, BUCKET, "k")
     assert kept.checksum is not None
     assert (kept.checksum.algorithm, kept.checksum.value) == ("CRC32", right)
-    assert "content-encoding" not in kept.description.headers
+    assert "content-encoding" not in kept.metadata.headers
     status, answer = send(server, "k", *trailing(b"other", right))
     assert (status, b"<Code>BadDigest</Code>" in answer) == (400, True)
     assert b"".join(objects.get(context, BUCKET, "k")[1]) == b"hello"

@@ -12,7 +12,7 @@ import urllib3
 
 from lowcloud.api.aws.auth.signature_v4 import signing_key
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.services.s3.forms.multipart_form import read_upload
+from lowcloud.api.aws.services.s3.forms.multipart_form import parse_form
 from tests.aws.s3.conftest import refused
 from tests.conftest import ROOT_SECRET, Server
 
@@ -302,7 +302,7 @@ def test_a_form_reads_the_same_however_it_is_cut(size: int) -> None:
         b"Content-Type: text/plain\r\n\r\n" + content + b"\r\n--boundary--\r\n"
     )
     pieces = [form[start : start + size] for start in range(0, len(form), size)]
-    upload = read_upload("multipart/form-data; boundary=boundary", pieces)
+    upload = parse_form("multipart/form-data; boundary=boundary", pieces)
     assert (upload.fields, upload.filename) == ({"key": "a\r\nb"}, 'a"b')
     assert b"".join(upload.file) == content
 
@@ -311,7 +311,7 @@ def test_a_cut_form_is_never_taken_for_a_whole_one() -> None:
     form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\ndata\r\n--b--'
 
     def read(pieces: Iterator[bytes]) -> bytes:
-        return b"".join(read_upload("multipart/form-data; boundary=b", pieces).file)
+        return b"".join(parse_form("multipart/form-data; boundary=b", pieces).file)
 
     assert read(iter([form])) == b"data"
     for end in range(len(form) - len("--")):

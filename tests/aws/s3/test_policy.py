@@ -208,7 +208,7 @@ def test_a_stranger_bypasses_a_retention_only_by_a_right_of_its_own(s3: Any, str
 )
 def test_what_a_stranger_says_of_a_new_object_needs_its_own_right(member: dict[str, Any], action: str) -> None:
     request = {"Bucket": "b", "Key": "k", **member}
-    needed = [(need.action, need.resource) for need in anonymous.needs("PutObject", request)]
+    needed = [(need.action, need.resource) for need in anonymous.required_permissions("PutObject", request)]
     assert needed == [("s3:PutObject", "b/k"), (action, "b/k")]
 
 
@@ -221,5 +221,5 @@ def test_what_a_stranger_says_of_a_new_object_needs_its_own_right(member: dict[s
     ],
 )
 def test_who_asks_for_an_etag_to_match_must_be_let_read_it(operation: str, request_: dict[str, Any]) -> None:
-    needed = anonymous.needs(operation, {"Bucket": "b", **request_})
+    needed = anonymous.required_permissions(operation, {"Bucket": "b", **request_})
     assert [need.resource for need in needed if need.action == "s3:GetObject"] == ["b/k"]

@@ -12,8 +12,8 @@ from hashlib import sha256
 from lowcloud.api.aws.auth.signature_v4 import EMPTY_SHA256, SignatureClaim, sign
 from lowcloud.api.aws.errors import AwsError
 
-LONGEST_LINE = 8 << 10
-MOST_TRAILERS = 16
+MAX_LINE_BYTES = 8 << 10
+MAX_TRAILERS = 16
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,16}")
 
 
@@ -77,7 +77,7 @@ class _Source:
     def line(self) -> bytes:
         """The next line without its end; b"" at the end of all too."""
         while (end := self._rest.find(b"\n")) < 0:
-            if len(self._rest) > LONGEST_LINE:
+            if len(self._rest) > MAX_LINE_BYTES:
                 raise _malformed("a line is too long")
             piece = next(self._pieces, b"")
             if not piece:
@@ -116,7 +116,7 @@ def _read_trailers(
         name = name.strip().lower()
         if name == "x-amz-trailer-signature":
             signature = value.strip()
-        elif name not in announced or len(trailers) == MOST_TRAILERS:
+        elif name not in announced or len(trailers) == MAX_TRAILERS:
             raise AwsError("MalformedTrailerError", f"The trailer {name[:64]!r} was not announced by x-amz-trailer.")
         else:
             trailers[name] = value.strip()

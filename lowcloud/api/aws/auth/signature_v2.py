@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from lowcloud.api.aws.auth.presigned_headers import with_presigned_headers
 from lowcloud.api.aws.auth.signature_errors import SignatureError, SignatureFault
-from lowcloud.api.aws.auth.signature_v4 import LONGEST_PRESIGNED_SECONDS, SKEW_SECONDS
+from lowcloud.api.aws.auth.signature_v4 import MAX_PRESIGNED_SECONDS, SKEW_SECONDS
 from lowcloud.api.http.messages import HttpRequest
 from lowcloud.api.http.urls import query_pairs
 
@@ -43,8 +43,8 @@ class SignatureV2Claim:
         """Check the time and the signature; `bucket` is that of the host name, or "". Raises SignatureError."""
         if now > self.expires_at:
             raise SignatureError(SignatureFault.EXPIRED_URL, "Request has expired")
-        if self.expires_at - now > LONGEST_PRESIGNED_SECONDS + SKEW_SECONDS:
-            sentence = f"Expires must be at most {LONGEST_PRESIGNED_SECONDS} seconds in the future."
+        if self.expires_at - now > MAX_PRESIGNED_SECONDS + SKEW_SECONDS:
+            sentence = f"Expires must be at most {MAX_PRESIGNED_SECONDS} seconds in the future."
             raise SignatureError(SignatureFault.MALFORMED_QUERY, sentence)
         check_signature(string_to_sign(self.request, self.expires_at, bucket), secret, self.signature)
 

@@ -18,7 +18,7 @@ from lowcloud.api.aws.auth.signature_errors import ALGORITHM, SignatureError, Si
 from lowcloud.api.http.messages import HttpRequest
 
 SKEW_SECONDS = 15 * 60
-LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
+MAX_PRESIGNED_SECONDS = 7 * 24 * 3600
 EMPTY_SHA256 = sha256(b"").hexdigest()
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
@@ -260,10 +260,10 @@ def _timestamp_of_header(request: HttpRequest) -> str:
 
 def _expires(text: str) -> int:
     seconds = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
-    if not 1 <= seconds <= LONGEST_PRESIGNED_SECONDS:
+    if not 1 <= seconds <= MAX_PRESIGNED_SECONDS:
         raise SignatureError(
             SignatureFault.MALFORMED,
-            f"X-Amz-Expires must be a number of seconds from 1 to {LONGEST_PRESIGNED_SECONDS}.",
+            f"X-Amz-Expires must be a number of seconds from 1 to {MAX_PRESIGNED_SECONDS}.",
         )
     return seconds
 

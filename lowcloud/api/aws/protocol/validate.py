@@ -9,8 +9,8 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, Structure
 
 from lowcloud.api.aws.errors import AwsError
 
-MOST_ERRORS = 10
-LONGEST_VALUE = 1024  # of a value that is repeated in a message
+MAX_ERRORS = 10
+MAX_SHOWN_CHARACTERS = 1024  # of a value that is repeated in a message
 
 
 def validate(operation: OperationModel, request: Mapping[str, Any], code: str) -> None:
@@ -21,7 +21,7 @@ def validate(operation: OperationModel, request: Mapping[str, Any], code: str) -
     errors: list[str] = []
     for error in _structure(shape, request, ""):
         errors.append(error)
-        if len(errors) == MOST_ERRORS:
+        if len(errors) == MAX_ERRORS:
             break
     if errors:
         count = "1 validation error" if len(errors) == 1 else f"{len(errors)} validation errors"
@@ -182,14 +182,14 @@ def _failed(value: Any, path: str, constraint: str) -> str:
 
 def _say(value: Any) -> str:
     if isinstance(value, dict):
-        text = "{" + ", ".join(f"{key}={_say(item)}" for key, item in list(value.items())[:LONGEST_VALUE]) + "}"
+        text = "{" + ", ".join(f"{key}={_say(item)}" for key, item in list(value.items())[:MAX_SHOWN_CHARACTERS]) + "}"
     elif isinstance(value, list):
-        text = "[" + ", ".join(_say(item) for item in value[:LONGEST_VALUE]) + "]"
+        text = "[" + ", ".join(_say(item) for item in value[:MAX_SHOWN_CHARACTERS]) + "]"
     elif isinstance(value, bytes):
         text = f"{len(value)} bytes"
     else:
         text = str(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 
 
 def _join(path: str, name: str) -> str:

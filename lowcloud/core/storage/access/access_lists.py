@@ -19,7 +19,7 @@ from lowcloud.store.db.tables import access_lists, objects, uploads
 KIND = "access-list"
 PERMISSIONS = ("full-control", "read", "write", "read-list", "write-list")
 AccessList = Mapping[str, Any]
-OWNERS_OWN: AccessList = {"grants": [{"to": "owner", "may": "full-control"}]}
+OWNER_ONLY: AccessList = {"grants": [{"to": "owner", "may": "full-control"}]}
 
 _HERE = (objects.c.bucket == access_lists.c.bucket, objects.c.key == access_lists.c.key)
 _IS_HELD = sa.or_(
@@ -28,7 +28,7 @@ _IS_HELD = sa.or_(
 )
 
 
-def are_in_force(connection: sa.Connection, bucket: str) -> bool:
+def are_enabled(connection: sa.Connection, bucket: str) -> bool:
     """Whether the bucket's lists, and those of its objects, mean anything: not where its owner owns everything."""
     rule = configurations.read(connection, bucket, OWNERSHIP)
     return rule is None or rule["rule"] != "enforced"
@@ -36,7 +36,7 @@ def are_in_force(connection: sa.Connection, bucket: str) -> bool:
 
 def of_bucket(connection: sa.Connection, bucket: str) -> AccessList:
     """The list of a bucket."""
-    return configurations.read(connection, bucket, KIND) or OWNERS_OWN
+    return configurations.read(connection, bucket, KIND) or OWNER_ONLY
 
 
 def of_object(connection: sa.Connection, bucket: str, key: str, object_id: str) -> AccessList:
@@ -44,27 +44,27 @@ def of_object(connection: sa.Connection, bucket: str, key: str, object_id: str) 
     found = sa.select(access_lists.c.document).where(
         access_lists.c.bucket == bucket, access_lists.c.key == key, access_lists.c.object == object_id
     )
-    return connection.execute(found).scalar() or OWNERS_OWN
+    return connection.execute(found).scalar() or OWNER_ONLY
 
 
-def put_of_object(context: Context, bucket: str, key: str, object_id: str, document: AccessList) -> None:
+def put_object_list(context: Context, bucket: str, key: str, object_id: str, document: AccessList) -> None:
     """Set the list of a new object, or of the upload that will be it; drop those of what the key no longer holds."""
     context.database.apply(lambda connection: _put(connection, bucket, key, object_id, document))
 
 
-def replace_of_object(context: Context, found: Version, document: AccessList) -> None:
+def replace_object_list(context: Context, found: Version, document: AccessList) -> None:
     """Set another list of an object, which is an event. Raises NotFound (bucket)."""
     now = context.now()
 
     def change(connection: sa.Connection) -> None:
         bucket = buckets.require(connection, found.bucket)
         _put(connection, found.bucket, found.key, found.id, document)
-        notifications.record(connection, bucket, notifications.SHARED, found, now)
+        notifications.record(connection, bucket, notifications.ACCESS_LIST_CHANGED, found, now)
 
     context.database.apply(change)
 
 
-def sweep(context: Context) -> None:
+def delete_orphans(context: Context) -> None:
     """Drop the lists of objects that are gone. Safe beside writers: a list is put when its object is there."""
 
     def change(connection: sa.Connection) -> None:

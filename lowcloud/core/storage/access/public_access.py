@@ -18,7 +18,7 @@ from lowcloud.core.errors import NotFoundError
 from lowcloud.core.patterns import matches
 from lowcloud.core.storage.access import access_lists
 from lowcloud.core.storage.buckets import buckets, configurations
-from lowcloud.core.storage.buckets.buckets import BLOCK
+from lowcloud.core.storage.buckets.buckets import PUBLIC_ACCESS_BLOCK
 from lowcloud.core.storage.objects import versions
 
 POLICY = "policy"
@@ -27,16 +27,16 @@ Statement = Mapping[str, Any]
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
 
 
-def admits(context: Context, action: str, resource: str, grant: tuple[str, str] | None = None) -> bool:
+def allows_everyone(context: Context, action: str, resource: str, grant: tuple[str, str] | None = None) -> bool:
     """Whether anyone at all may perform `action` on `resource`.
 
     `grant` is what an access control list must say for it: ("bucket" or "object", permission); None: no list can.
     """
     bucket, _, key = resource.partition("/")
     with context.database.read() as connection:
-        block = configurations.read(connection, bucket, BLOCK) or {}
+        block = configurations.read(connection, bucket, PUBLIC_ACCESS_BLOCK) or {}
         policy = configurations.read(connection, bucket, POLICY)
-        verdict = None if policy is None else judge(policy["statements"], action, resource)
+        verdict = None if policy is None else evaluate(policy["statements"], action, resource)
         if verdict is False:
             return False
         if verdict and policy is not None and not (block.get("restrict") and policy["is_public"]):
@@ -46,20 +46,20 @@ def admits(context: Context, action: str, resource: str, grant: tuple[str, str] 
         return _is_listed(connection, bucket, key, *grant)
 
 
-def may_admit(context: Context, bucket: str) -> bool:
+def may_allow_anyone(context: Context, bucket: str) -> bool:
     """Whether the bucket could let in anyone at all: what is asked before a stranger's request is read."""
     with context.database.read() as connection:
         try:
             buckets.require(connection, bucket)
         except NotFoundError:
             return False
-        block = configurations.read(connection, bucket, BLOCK) or {}
+        block = configurations.read(connection, bucket, PUBLIC_ACCESS_BLOCK) or {}
         if configurations.read(connection, bucket, POLICY) is not None and not block.get("restrict"):
             return True
-        return not block.get("ignore_lists") and access_lists.are_in_force(connection, bucket)
+        return not block.get("ignore_lists") and access_lists.are_enabled(connection, bucket)
 
 
-def judge(statements: Sequence[Statement], action: str, resource: str) -> bool | None:
+def evaluate(statements: Sequence[Statement], action: str, resource: str) -> bool | None:
     """What a policy says of a stranger: False where any statement denies, True where one allows, else None.
 
     Conditions are not evaluated: a statement that has one lets nobody in, and keeps out whom it names.
@@ -90,7 +90,7 @@ def _matches(patterns: Sequence[str], text: str, is_loose: bool = False) -> bool
 
 
 def _is_listed(connection: sa.Connection, bucket: str, key: str, level: str, permission: str) -> bool:
-    if not access_lists.are_in_force(connection, bucket):
+    if not access_lists.are_enabled(connection, bucket):
         return False
     if level == "bucket":
         return access_lists.grants(access_lists.of_bucket(connection, bucket), "everyone", permission)

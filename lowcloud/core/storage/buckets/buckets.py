@@ -10,21 +10,21 @@ import sqlalchemy as sa
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, CloudError, InUseError, InvalidError, NotFoundError
-from lowcloud.core.storage.failures import Freed, free
-from lowcloud.store.db.prepared import Prepared
+from lowcloud.core.storage.failures import FreedBlobs, apply_deletion
+from lowcloud.store.db.prepared import PreparedStatement
 from lowcloud.store.db.tables import access_lists, bucket_configurations, buckets, objects, parts, uploads
 
 ENABLED, SUSPENDED = "enabled", "suspended"  # whether a bucket keeps versions; None where it never did
-BLOCK, OWNERSHIP = "public-access-block", "ownership"  # configurations that every bucket begins with
+PUBLIC_ACCESS_BLOCK, OWNERSHIP = "public-access-block", "ownership"  # configurations that every bucket begins with
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_FIND = Prepared(sa.select(buckets).where(buckets.c.name == sa.bindparam("with_name")))
+_FIND = PreparedStatement(sa.select(buckets).where(buckets.c.name == sa.bindparam("with_name")))
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED = re.compile(r"xn--.*|sthree-.*|amzn-s3-demo-.*|.*-s3alias|.*--ol-s3|.*\.mrap|.*--x-s3|.*--table-s3")
 
 # What a bucket begins with: nothing in it can be made public, and everything in it is its owner's.
-NEW_BUCKET: Mapping[str, Mapping[str, Any]] = {
-    BLOCK: {"block_lists": True, "ignore_lists": True, "block_policy": True, "restrict": True},
+DEFAULT_CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
+    PUBLIC_ACCESS_BLOCK: {"block_lists": True, "ignore_lists": True, "block_policy": True, "restrict": True},
     OWNERSHIP: {"rule": "enforced"},
 }
 
@@ -59,16 +59,16 @@ def create(
     name: str,
     region: str | None = None,
     *,
-    can_lock: bool = False,
+    object_lock_enabled: bool = False,
     configurations: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Bucket:
     """Make a bucket, with these configurations by kind. Raises InvalidBucketNameError and AlreadyExistsError."""
     check_name(name)
     region, now = region or context.settings.region, context.now()
-    bucket = Bucket(name, region, now, ENABLED, None, {}) if can_lock else Bucket(name, region, now)
+    bucket = Bucket(name, region, now, ENABLED, None, {}) if object_lock_enabled else Bucket(name, region, now)
     rows = [
         {"bucket": name, "kind": kind, "document": document, "modified_at": now}
-        for kind, document in {**NEW_BUCKET, **(configurations or {})}.items()
+        for kind, document in {**DEFAULT_CONFIGURATIONS, **(configurations or {})}.items()
     ]
     with context.database.transaction() as connection:
         if connection.execute(sa.select(buckets.c.name).where(buckets.c.name == name)).first():
@@ -100,7 +100,7 @@ def list_page(
 def delete(context: Context, name: str) -> None:
     """Remove an empty bucket and what was being uploaded into it. Raises NotFoundError and InUseError."""
 
-    def change(connection: sa.Connection) -> tuple[None, Freed]:
+    def change(connection: sa.Connection) -> tuple[None, FreedBlobs]:
         require(connection, name)
         if connection.execute(sa.select(sa.exists().where(objects.c.bucket == name))).scalar():
             raise InUseError(f"Bucket {name} is not empty.")
@@ -113,7 +113,7 @@ def delete(context: Context, name: str) -> None:
         connection.execute(sa.delete(buckets).where(buckets.c.name == name))
         return None, [[blob] for blob in blobs]
 
-    free(context, change)
+    apply_deletion(context, change)
 
 
 def set_versioning(context: Context, name: str, versioning: str) -> None:

@@ -41,7 +41,7 @@ class LifecycleAction(Enum):
 
 
 @dataclass(frozen=True)
-class Placed:
+class RankedVersion:
     """A version and what those around it say of it."""
 
     version: Version
@@ -50,13 +50,13 @@ class Placed:
     is_alone: bool = False  # there is no other version of its key
 
 
-def rules_of(document: Mapping[str, Any] | None) -> list[LifecycleRule]:
+def parse_rules(document: Mapping[str, Any] | None) -> list[LifecycleRule]:
     """The enabled rules of a bucket's document of kind "lifecycle"."""
     rules = [] if document is None else [LifecycleRule(**rule) for rule in document["rules"]]
     return [rule for rule in rules if rule.is_enabled]
 
 
-def placed(rows: Iterable[Version], before: Placed | None = None) -> Iterator[Placed]:
+def ranked(rows: Iterable[Version], before: RankedVersion | None = None) -> Iterator[RankedVersion]:
     """Each of some versions, which come newest first within their keys, all but the last, which says what it lies on.
 
     `before` is what came before the first.
@@ -70,13 +70,13 @@ def placed(rows: Iterable[Version], before: Placed | None = None) -> Iterator[Pl
         held = following
 
 
-def last_placed(version: Version, before: Placed | None) -> Placed:
+def last_ranked(version: Version, before: RankedVersion | None) -> RankedVersion:
     """The last version of a bucket."""
     return _place(version, before, None)
 
 
 def action_for(
-    rules: Sequence[LifecycleRule], found: Placed, tags: Tags, now: float, day: float
+    rules: Sequence[LifecycleRule], found: RankedVersion, tags: Tags, now: float, day: float
 ) -> LifecycleAction | None:
     """What is to be done with a version now. `day` is how many seconds a day has."""
     due = [rule for rule in rules if _is_due(rule, found, now, day) and _is_about(rule, found.version, tags)]
@@ -86,7 +86,7 @@ def action_for(
     return LifecycleAction.HIDE if is_current and not found.version.is_marker else LifecycleAction.REMOVE
 
 
-def is_upload_over(rules: Sequence[LifecycleRule], key: str, created_at: float, now: float, day: float) -> bool:
+def is_upload_expired(rules: Sequence[LifecycleRule], key: str, created_at: float, now: float, day: float) -> bool:
     """Whether an upload in progress is to be aborted now."""
     return any(
         rule.abort_days is not None and key.startswith(rule.prefix) and now >= due_at(created_at, rule.abort_days, day)
@@ -99,16 +99,16 @@ def due_at(since: float, days: int, day: float) -> float:
     return math.ceil((since + days * day) / day) * day
 
 
-def _place(version: Version, before: Placed | None, following: Version | None) -> Placed:
+def _place(version: Version, before: RankedVersion | None, following: Version | None) -> RankedVersion:
     is_newest = before is None or before.version.key != version.key
     is_oldest = following is None or following.key != version.key
     if is_newest or before is None:
-        return Placed(version, is_alone=is_oldest)
+        return RankedVersion(version, is_alone=is_oldest)
     newer = 0 if before.successor_at is None else before.newer + 1
-    return Placed(version, before.version.modified_at, newer)
+    return RankedVersion(version, before.version.modified_at, newer)
 
 
-def _is_due(rule: LifecycleRule, found: Placed, now: float, day: float) -> bool:
+def _is_due(rule: LifecycleRule, found: RankedVersion, now: float, day: float) -> bool:
     version = found.version
     if found.successor_at is not None:
         is_old = rule.noncurrent_days is not None and now >= due_at(found.successor_at, rule.noncurrent_days, day)

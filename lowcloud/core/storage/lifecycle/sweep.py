@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, NotFoundError
 from lowcloud.core.storage.lifecycle import rules as lifecycle
-from lowcloud.core.storage.lifecycle.rules import LifecycleAction, LifecycleRule, Placed
+from lowcloud.core.storage.lifecycle.rules import LifecycleAction, LifecycleRule, RankedVersion
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.objects import notifications, versions
 from lowcloud.core.storage.objects.deletions import delete_many
-from lowcloud.core.storage.objects.preconditions import Conditions, PreconditionFailedError
+from lowcloud.core.storage.objects.preconditions import PreconditionFailedError, Preconditions
 from lowcloud.core.storage.objects.versions import Version
 from lowcloud.store.blobs.encryption import TamperedError
 from lowcloud.store.db.prepared import Row
@@ -65,7 +65,7 @@ def _bucket_of(context: Context, progress: Mapping[str, Any]) -> tuple[str, list
     with context.database.read() as connection:
         rows = connection.execute(_BUCKET.where(column > name if is_left else column >= name).order_by(column))
         for row in rows:
-            if rules := lifecycle.rules_of(row.document):
+            if rules := lifecycle.parse_rules(row.document):
                 return row.bucket, rules
     return None
 
@@ -81,11 +81,11 @@ def _sweep_page(
     """Deal with one page of versions. Returns the last one dealt with, as it is kept, and whether none is left."""
     before = None if kept is None else _recalled(bucket, kept)
     rows = _read_page(context, bucket, before)
-    by_id = {version.id: row for row in rows for version in [versions.version_of(row)]}
-    found = list(lifecycle.placed(map(versions.version_of, rows), before))
+    by_id = {version.id: row for row in rows for version in [versions.to_version(row)]}
+    found = list(lifecycle.ranked(map(versions.to_version, rows), before))
     is_over = len(rows) < PAGE_ROWS
     if is_over and rows:
-        found.append(lifecycle.last_placed(versions.version_of(rows[-1]), found[-1] if found else before))
+        found.append(lifecycle.last_ranked(versions.to_version(rows[-1]), found[-1] if found else before))
     _carry_out(context, bucket, list(_chosen(context, rules, found, by_id, now, day)))
     return (_kept(found[-1]) if found else kept), is_over
 
@@ -93,7 +93,7 @@ def _sweep_page(
 def _chosen(
     context: Context,
     rules: Sequence[LifecycleRule],
-    found: Sequence[Placed],
+    found: Sequence[RankedVersion],
     rows: Mapping[str, Row],
     now: float,
     day: float,
@@ -101,7 +101,7 @@ def _chosen(
     for one in found:
 
         def tags(version: Version = one.version) -> Mapping[str, str]:
-            return versions.object_of(context, rows[version.id]).description.tags
+            return versions.to_object(context, rows[version.id]).metadata.tags
 
         try:
             action = lifecycle.action_for(rules, one, tags, now, day)
@@ -118,7 +118,7 @@ def _carry_out(context: Context, bucket: str, chosen: Sequence[tuple[LifecycleAc
             (
                 one.key,
                 one.version if action is LifecycleAction.REMOVE else None,
-                Conditions(if_modified_at=one.modified_at),
+                Preconditions(if_modified_at=one.modified_at),
             )
             for action, one in chosen[start : start + BATCH]
         ]
@@ -141,16 +141,16 @@ def _abort_uploads(context: Context, bucket: str, rules: Sequence[LifecycleRule]
         for one in found:
             assert isinstance(one, uploads.Upload)
             after = [one.key, one.id]
-            if lifecycle.is_upload_over(rules, one.key, one.created_at, now, day):
+            if lifecycle.is_upload_expired(rules, one.key, one.created_at, now, day):
                 try:
                     uploads.abort(context, bucket, one.key, one.id, if_created_at=one.created_at)
                 except (NotFoundError, PreconditionFailedError):
                     continue  # it has ended by itself
 
 
-def _read_page(context: Context, bucket: str, before: Placed | None) -> list[Row]:
+def _read_page(context: Context, bucket: str, before: RankedVersion | None) -> list[Row]:
     order = (objects.c.key, objects.c.position)
-    query = sa.select(*versions.DESCRIBED).where(objects.c.bucket == bucket).order_by(*order).limit(PAGE_ROWS)
+    query = sa.select(*versions.OBJECT_COLUMNS).where(objects.c.bucket == bucket).order_by(*order).limit(PAGE_ROWS)
     if before is not None:
         query = query.where(sa.tuple_(*order) > sa.tuple_(before.version.key, before.version.position))
     with context.database.read() as connection:
@@ -158,10 +158,10 @@ def _read_page(context: Context, bucket: str, before: Placed | None) -> list[Row
 
 
 def _is_locked(version: Version, now: float) -> bool:
-    return bool(version.lock.legal_hold) or version.lock.retains(now)
+    return bool(version.lock.legal_hold) or version.lock.is_retained(now)
 
 
-def _kept(found: Placed) -> dict[str, Any]:
+def _kept(found: RankedVersion) -> dict[str, Any]:
     version = found.version
     return {
         "key": version.key,
@@ -172,6 +172,6 @@ def _kept(found: Placed) -> dict[str, Any]:
     }
 
 
-def _recalled(bucket: str, kept: Mapping[str, Any]) -> Placed:
+def _recalled(bucket: str, kept: Mapping[str, Any]) -> RankedVersion:
     version = Version(bucket, kept["key"], "", 0, "", kept["modified_at"], position=kept["position"])
-    return Placed(version, kept["successor_at"], kept["newer"])
+    return RankedVersion(version, kept["successor_at"], kept["newer"])

@@ -13,16 +13,16 @@ from lowcloud.core.storage.failures import disk_full_errors
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.multipart.uploads import Part, Upload
 from lowcloud.core.storage.objects import notifications, versions
-from lowcloud.core.storage.objects.checksums import Checksum, DigestMismatchError, composite, joined, joined_tag
-from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS, Conditions
+from lowcloud.core.storage.objects.checksums import Checksum, DigestMismatchError, combined, composite, multipart_etag
+from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, Preconditions
 from lowcloud.core.storage.objects.versions import Object
 from lowcloud.store.db.tables import uploads as upload_rows
 
-SMALLEST_PART_BYTES = 5 * 1024**2
+MIN_PART_BYTES = 5 * 1024**2
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedPart:
     """A part as the completing client names it."""
 
     number: int
@@ -33,7 +33,7 @@ class Wanted:
 class PartMissingError(CloudError):
     """A part to join was not uploaded, or is not the one that was."""
 
-    def __init__(self, wanted: Wanted):
+    def __init__(self, wanted: RequestedPart):
         super().__init__(f"Part {wanted.number} with the entity tag {wanted.etag} was not uploaded.")
         self.wanted = wanted
 
@@ -46,7 +46,7 @@ class PartTooSmallError(CloudError):
     """Each part but the last has 5 MiB at least."""
 
     def __init__(self, part: Part):
-        super().__init__(f"Part {part.number} has {part.size} bytes, less than {SMALLEST_PART_BYTES}.")
+        super().__init__(f"Part {part.number} has {part.size} bytes, less than {MIN_PART_BYTES}.")
         self.part = part
 
 
@@ -55,12 +55,12 @@ def complete(
     bucket: str,
     key: str,
     upload_id: str,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[RequestedPart],
     *,
-    claimed: Mapping[str, str] | None = None,
+    expected_checksums: Mapping[str, str] | None = None,
     is_composite: bool | None = None,
     size: int | None = None,
-    conditions: Conditions = NO_CONDITIONS,
+    preconditions: Preconditions = NO_PRECONDITIONS,
 ) -> Object:
     """Join the wanted parts into the object; completing again answers the same.
 
@@ -70,7 +70,7 @@ def complete(
     """
     _check_order(wanted)
     with disk_full_errors(), context.database.transaction() as connection:
-        done = versions.with_bytes(context, connection, bucket, key, upload_id)
+        done = versions.find_by_id(context, connection, bucket, key, upload_id)
         if done is not None:  # its answer may not have reached the client
             return done
         upload = uploads.require(context, connection, bucket, key, upload_id)
@@ -78,11 +78,11 @@ def complete(
         chosen = [_choose(upload, present, part) for part in wanted]
         _check_sizes(chosen)
         new = _joined_object(upload, chosen, context.now())
-        _check_claims(new, claimed or {}, is_composite, size)
-        discarded = uploads.discard_parts(connection, upload_id, [part.number for part in chosen])
+        _check_claims(new, expected_checksums or {}, is_composite, size)
+        discarded = uploads.delete_parts(connection, upload_id, [part.number for part in chosen])
         document = versions.seal(context, new)
         found = buckets.require(connection, bucket)
-        placed, replaced = versions.place(connection, found, new, document, conditions)
+        placed, replaced = versions.insert_version(connection, found, new, document, preconditions)
         notifications.record(connection, found, notifications.COMPLETED, placed, new.modified_at)
         connection.execute(sa.delete(upload_rows).where(upload_rows.c.id == upload_id))
     context.files.discard(discarded)
@@ -90,7 +90,7 @@ def complete(
     return placed
 
 
-def _check_order(wanted: Sequence[Wanted]) -> None:
+def _check_order(wanted: Sequence[RequestedPart]) -> None:
     numbers = [part.number for part in wanted]
     if not numbers:
         raise InvalidError("Name at least one part.")
@@ -98,19 +98,19 @@ def _check_order(wanted: Sequence[Wanted]) -> None:
         raise PartsOutOfOrderError("The parts must be named in ascending order of their numbers.")
 
 
-def _choose(upload: Upload, present: Mapping[int, Part], wanted: Wanted) -> Part:
+def _choose(upload: Upload, present: Mapping[int, Part], wanted: RequestedPart) -> Part:
     part = present.get(wanted.number)
     if part is None or part.etag != wanted.etag.strip('"'):
         raise PartMissingError(wanted)
-    claimed = wanted.checksums.get(upload.algorithm)
-    if claimed is not None and claimed != part.checksum:
+    expected_checksums = wanted.checksums.get(upload.algorithm)
+    if expected_checksums is not None and expected_checksums != part.checksum:
         raise PartMissingError(wanted)
     return part
 
 
 def _check_sizes(chosen: Sequence[Part]) -> None:
     for part in chosen[:-1]:
-        if part.size < SMALLEST_PART_BYTES:
+        if part.size < MIN_PART_BYTES:
             raise PartTooSmallError(part)
 
 
@@ -120,11 +120,11 @@ def _joined_object(upload: Upload, chosen: Sequence[Part], now: float) -> Object
         key=upload.key,
         id=upload.id,
         size=sum(part.size for part in chosen),
-        etag=joined_tag([part.etag for part in chosen]),
+        etag=multipart_etag([part.etag for part in chosen]),
         modified_at=now,
         storage_class=upload.storage_class,
         lock=upload.lock,
-        description=upload.description,
+        metadata=upload.metadata,
         checksum=_joined_checksum(upload, chosen),
         parts=len(chosen),
     )
@@ -133,16 +133,18 @@ def _joined_object(upload: Upload, chosen: Sequence[Part], now: float) -> Object
 def _joined_checksum(upload: Upload, chosen: Sequence[Part]) -> Checksum:
     if upload.is_composite:
         return composite(upload.algorithm, [part.checksum or "" for part in chosen])
-    return joined(upload.algorithm, [(part.checksum or "", part.size) for part in chosen])
+    return combined(upload.algorithm, [(part.checksum or "", part.size) for part in chosen])
 
 
-def _check_claims(new: Object, claimed: Mapping[str, str], is_composite: bool | None, size: int | None) -> None:
+def _check_claims(
+    new: Object, expected_checksums: Mapping[str, str], is_composite: bool | None, size: int | None
+) -> None:
     assert new.checksum is not None
     if size not in (None, new.size):
         raise InvalidError(f"The parts have {new.size} bytes together, not {size}.")
     if is_composite not in (None, new.checksum.is_composite):
         raise InvalidError("The upload was begun with the other type of checksum.")
-    for algorithm, value in claimed.items():
+    for algorithm, value in expected_checksums.items():
         computed = new.checksum.value
         if algorithm != new.checksum.algorithm:
             raise InvalidError(f"The upload's checksums are {new.checksum.algorithm}, not {algorithm}.")

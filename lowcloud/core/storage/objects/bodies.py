@@ -9,15 +9,15 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
 from lowcloud.core.storage.failures import disk_full_errors
 from lowcloud.core.storage.objects.checksums import Digester
-from lowcloud.store.blobs.encryption import PLAIN_WRAPPING, Wrapping
+from lowcloud.store.blobs.encryption import MASTER_KEY_WRAPPING, KeyWrapping
 from lowcloud.store.blobs.files import Blob
 
-LARGEST_BODY_BYTES = 5 * 1024**3
+MAX_BODY_BYTES = 5 * 1024**3
 # A body of this size lies in the database, with its row: its sync to disk is then shared with that of others.
-LARGEST_SMALL_BYTES = 64 * 1024
+MAX_INLINE_BYTES = 64 * 1024
 
 # What the sender says the digests are (base64 by algorithm), asked for when the body has ended: they may trail it.
-Claims = Callable[[], Mapping[str, str]]
+ExpectedDigests = Callable[[], Mapping[str, str]]
 
 
 class TooLargeError(CloudError):
@@ -40,38 +40,40 @@ class StoredBody(Body):
     blob: Blob
 
 
-def no_claims() -> Mapping[str, str]:
+def no_expected_digests() -> Mapping[str, str]:
     """The sender says nothing about digests."""
     return {}
 
 
-def take_small(chunks: Iterator[bytes]) -> tuple[bytes | None, Iterable[bytes]]:
+def read_small(chunks: Iterator[bytes]) -> tuple[bytes | None, Iterable[bytes]]:
     """The whole body where it is a small one; else None, and all of its chunks again."""
     taken: list[bytes] = []
     size = 0
     for chunk in chunks:
         taken.append(chunk)
         size += len(chunk)
-        if size > LARGEST_SMALL_BYTES:
+        if size > MAX_INLINE_BYTES:
             return None, chain(taken, chunks)
     return taken[0] if len(taken) == 1 else b"".join(taken), ()
 
 
-def digest_small(content: bytes, algorithms: Sequence[str], claims: Claims = no_claims) -> Body:
+def digest_small(
+    content: bytes, algorithms: Sequence[str], expected_digests: ExpectedDigests = no_expected_digests
+) -> Body:
     """Digest a body that is here. Raises DigestMismatch and InvalidDigest."""
     digester = Digester(*algorithms)
     digester.update(content)
-    digester.verify(claims())
+    digester.verify(expected_digests())
     return Body(len(content), digester.md5(), {name: digester.checksum(name) for name in algorithms})
 
 
 @contextmanager
-def receive(
+def store_body(
     context: Context,
     chunks: Iterable[bytes],
     algorithms: Sequence[str],
-    claims: Claims = no_claims,
-    wrapping: Wrapping = PLAIN_WRAPPING,
+    expected_digests: ExpectedDigests = no_expected_digests,
+    wrapping: KeyWrapping = MASTER_KEY_WRAPPING,
 ) -> Iterator[StoredBody]:
     """Take a body in; the `with` block commits the row that names its blob.
 
@@ -85,11 +87,11 @@ def receive(
             size = 0
             for chunk in chunks:
                 size += len(chunk)
-                if size > LARGEST_BODY_BYTES:
-                    raise TooLargeError(f"One request may carry {LARGEST_BODY_BYTES} bytes at most.")
+                if size > MAX_BODY_BYTES:
+                    raise TooLargeError(f"One request may carry {MAX_BODY_BYTES} bytes at most.")
                 digester.update(chunk)
                 writer.write(chunk)
-            digester.verify(claims())
+            digester.verify(expected_digests())
             blob = writer.finish()
         try:
             with disk_full_errors():

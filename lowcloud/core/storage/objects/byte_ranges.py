@@ -7,7 +7,7 @@ from lowcloud.core.errors import CloudError
 
 
 @dataclass(frozen=True)
-class Span:
+class ByteRange:
     """A range of bytes: first to last (inclusive, or to the end); without a first, the last `last` bytes."""
 
     first: int | None
@@ -26,19 +26,19 @@ class UnknownPartError(CloudError):
     """The object has no part of this number."""
 
 
-def locate_span(span: Span | None, size: int) -> tuple[int, int]:
+def locate_range(byte_range: ByteRange | None, size: int) -> tuple[int, int]:
     """Where a span (None: everything) of `size` bytes begins, and how many bytes it has.
 
     Raises RangeNotSatisfiableError.
     """
-    if span is None:
+    if byte_range is None:
         return 0, size
-    if span.first is None:
-        length = min(span.last or 0, size)
+    if byte_range.first is None:
+        length = min(byte_range.last or 0, size)
         first = size - length
     else:
-        first = span.first
-        length = min(size - 1 if span.last is None else span.last, size - 1) - first + 1
+        first = byte_range.first
+        length = min(size - 1 if byte_range.last is None else byte_range.last, size - 1) - first + 1
     if length <= 0:
         raise RangeNotSatisfiableError(size)
     return first, length

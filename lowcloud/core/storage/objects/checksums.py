@@ -103,7 +103,7 @@ _JOIN: dict[str, Callable[[int, int, int], int]] = {
     "CRC64NVME": crt.combine_crc64nvme,
 }
 ALGORITHMS = tuple(_STARTS)
-CAN_SPAN_PARTS = tuple(_JOIN)  # a checksum of the whole follows from those of the parts
+COMBINABLE_ALGORITHMS = tuple(_JOIN)  # a checksum of the whole follows from those of the parts
 
 
 class Digester:
@@ -130,11 +130,11 @@ class Digester:
             if algorithm not in self._running:
                 raise InvalidError(f"A {algorithm} checksum came that was not announced.")
             computed = self._running[algorithm].digest()
-            if decode(algorithm, value) != computed:
+            if decode_digest(algorithm, value) != computed:
                 raise DigestMismatchError(algorithm, value, b64encode(computed).decode())
 
 
-def decode(algorithm: str, value: str) -> bytes:
+def decode_digest(algorithm: str, value: str) -> bytes:
     """The bytes of a digest in base64. Raises InvalidDigestError."""
     try:
         digest = b64decode(value, validate=True)
@@ -153,13 +153,13 @@ def composite(algorithm: str, values: Sequence[str]) -> Checksum:
     return Checksum(algorithm, f"{b64encode(running.digest()).decode()}-{len(values)}", is_composite=True)
 
 
-def joined_tag(tags: Sequence[str]) -> str:
+def multipart_etag(tags: Sequence[str]) -> str:
     """The entity tag of an object from those of its parts: the MD5 over them, and their number."""
     md5 = hashlib.md5(b"".join(bytes.fromhex(tag) for tag in tags), usedforsecurity=False)
     return f"{md5.hexdigest()}-{len(tags)}"
 
 
-def joined(algorithm: str, values: Sequence[tuple[str, int]]) -> Checksum:
+def combined(algorithm: str, values: Sequence[tuple[str, int]]) -> Checksum:
     """The checksum of the whole from the (checksum, size in bytes) of its parts."""
     total = 0
     for value, size in values:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
 from lowcloud.core.storage.objects import notifications, objects
-from lowcloud.core.storage.objects.bodies import LARGEST_BODY_BYTES
+from lowcloud.core.storage.objects.bodies import MAX_BODY_BYTES
 from lowcloud.core.storage.objects.checksums import DEFAULT_ALGORITHM
 from lowcloud.core.storage.objects.locks import UNLOCKED, Lock
-from lowcloud.core.storage.objects.metadata import Description, Encryption
-from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS, Conditions
+from lowcloud.core.storage.objects.metadata import Encryption, ObjectMetadata
+from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, Preconditions
 from lowcloud.core.storage.objects.versions import Object
 
 
@@ -34,7 +34,7 @@ def copy(
     key: str,
     *,
     headers: Mapping[str, str] | None = None,
-    own_headers: Mapping[str, str | None] | None = None,
+    extra_headers: Mapping[str, str | None] | None = None,
     user_metadata: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
     encryption: Encryption | None = None,
@@ -43,8 +43,8 @@ def copy(
     algorithm: str | None = None,
     source_customer_key: bytes | None = None,
     customer_key: bytes | None = None,
-    source_conditions: Conditions = NO_CONDITIONS,
-    conditions: Conditions = NO_CONDITIONS,
+    source_preconditions: Preconditions = NO_PRECONDITIONS,
+    preconditions: Preconditions = NO_PRECONDITIONS,
 ) -> tuple[Object, Object]:
     """Copy an object: (source, copy). Headers, metadata and tags that are given replace the source's.
 
@@ -58,13 +58,13 @@ def copy(
         source.key,
         version=source.version,
         customer_key=source_customer_key,
-        conditions=source_conditions,
+        preconditions=source_preconditions,
     )
-    if found.size > LARGEST_BODY_BYTES:
-        raise SourceTooLargeError(f"An object of more than {LARGEST_BODY_BYTES} bytes is copied in parts.")
-    said = found.description
-    kept = {**(said.headers if headers is None else headers), **(own_headers or {})}
-    new = Description(
+    if found.size > MAX_BODY_BYTES:
+        raise SourceTooLargeError(f"An object of more than {MAX_BODY_BYTES} bytes is copied in parts.")
+    said = found.metadata
+    kept = {**(said.headers if headers is None else headers), **(extra_headers or {})}
+    new = ObjectMetadata(
         {name: value for name, value in kept.items() if value is not None},
         said.user_metadata if user_metadata is None else user_metadata,
         said.tags if tags is None else tags,
@@ -81,7 +81,7 @@ def copy(
         lock=lock,
         customer_key=customer_key,
         algorithm=algorithm or source_algorithm,
-        conditions=conditions,
+        preconditions=preconditions,
         event=notifications.COPIED,
     )
     return found, made

@@ -9,7 +9,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import versions
 from lowcloud.core.storage.objects.versions import Version
-from lowcloud.store.db.listing import Folder, folded
+from lowcloud.store.db.listing import Folder, list_with_folders
 from lowcloud.store.db.tables import objects
 
 Entry = Version | Folder
@@ -43,11 +43,11 @@ def list_page(
     limit: int = 1000,
 ) -> Listing:
     """At most `limit` objects and folders from the key `start` on, or after a key or folder. Raises NotFound."""
-    query = sa.select(*versions.COLUMNS).where(objects.c.bucket == bucket)
+    query = sa.select(*versions.VERSION_COLUMNS).where(objects.c.bucket == bucket)
     entries: list[Entry] = []
     with context.database.read() as connection:
         buckets.require(connection, bucket)
-        found = folded(
+        found = list_with_folders(
             connection,
             query,
             [objects.c.key, objects.c.position],
@@ -60,7 +60,7 @@ def list_page(
         for entry in found:
             if len(entries) >= limit:
                 return Listing(tuple(entries), _key(entry) if limit else None)
-            entries.append(entry if isinstance(entry, Folder) else versions.version_of(tuple(entry)))
+            entries.append(entry if isinstance(entry, Folder) else versions.to_version(tuple(entry)))
     return Listing(tuple(entries), None)
 
 
@@ -75,13 +75,13 @@ def list_versions(
     limit: int = 1000,
 ) -> VersionListing:
     """At most `limit` versions and folders after all of a key, or after one version of it. Raises NotFound."""
-    query = sa.select(*versions.COLUMNS).where(objects.c.bucket == bucket)
+    query = sa.select(*versions.VERSION_COLUMNS).where(objects.c.bucket == bucket)
     entries: list[Entry] = []
     newest: set[str] = set()
     with context.database.read() as connection:
         buckets.require(connection, bucket)
         after = _position(connection, bucket, after_key, after_version)
-        found = folded(
+        found = list_with_folders(
             connection,
             query,
             [objects.c.key, objects.c.position],
@@ -96,7 +96,7 @@ def list_versions(
             if isinstance(entry, Folder):
                 entries.append(entry)
                 continue
-            version = versions.version_of(tuple(entry))
+            version = versions.to_version(tuple(entry))
             if version.key != key_before:
                 newest.add(version.id)
             key_before = version.key

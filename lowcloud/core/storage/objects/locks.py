@@ -20,7 +20,7 @@ class Lock:
     retain_until: float | None = None
     legal_hold: bool | None = None  # None: nothing was ever said of it
 
-    def retains(self, now: float) -> bool:
+    def is_retained(self, now: float) -> bool:
         """Whether the retention has not run out."""
         return self.retention is not None and (self.retain_until or 0) > now
 
@@ -28,7 +28,7 @@ class Lock:
 UNLOCKED = Lock()
 
 
-def lock_of(retention: str | None, retain_until: float | None, legal_hold: int | None) -> Lock:
+def to_lock(retention: str | None, retain_until: float | None, legal_hold: int | None) -> Lock:
     """The lock in the columns of a row."""
     if retention is None and legal_hold is None:
         return UNLOCKED
@@ -49,7 +49,7 @@ def check_lockable(bucket: Bucket, lock: Lock) -> None:
         raise NotLockableError(f"Bucket {bucket.name} has no lock for its objects.")
 
 
-def lock_of_new(bucket: Bucket, lock: Lock, now: float) -> Lock:
+def with_default_retention(bucket: Bucket, lock: Lock, now: float) -> Lock:
     """The lock asked for, with the bucket's retention where none was. Raises NotLockableError."""
     check_lockable(bucket, lock)
     if not bucket.object_lock or lock.retention is not None:
@@ -63,13 +63,13 @@ def check_unlocked(lock: Lock, now: float, *, may_bypass_governance: bool) -> No
     """Raises Locked where what has this lock may not be deleted."""
     if lock.legal_hold:
         raise LockedError("It is under legal hold.")
-    if lock.retains(now) and (lock.retention == COMPLIANCE or not may_bypass_governance):
+    if lock.is_retained(now) and (lock.retention == COMPLIANCE or not may_bypass_governance):
         raise LockedError(f"It is retained ({lock.retention}).")
 
 
-def check_retaining(old: Lock, new: Lock, now: float, *, may_bypass_governance: bool) -> None:
+def check_retention_change(old: Lock, new: Lock, now: float, *, may_bypass_governance: bool) -> None:
     """Raises Locked where one retention may not give way to another: it may only become longer, or be bypassed."""
-    if not old.retains(now) or (old.retention == GOVERNANCE and may_bypass_governance):
+    if not old.is_retained(now) or (old.retention == GOVERNANCE and may_bypass_governance):
         return
     if new.retention != old.retention or (new.retain_until or 0) < (old.retain_until or 0):
         raise LockedError(f"It is retained ({old.retention}): the retention may only be made longer.")

@@ -12,7 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
-from lowcloud.store.blobs.encryption import PLAIN_WRAPPING, Wrapping
+from lowcloud.store.blobs.encryption import MASTER_KEY_WRAPPING, KeyWrapping
 
 _PURPOSE = "description"
 _DEFAULT_KEY = "alias/aws/s3"  # of the named keys: the account's own for objects
@@ -28,11 +28,11 @@ class Encryption:
     context: str | None = None  # of the named key: what its user wants told again
 
 
-HOME_ENCRYPTION = Encryption()
+MASTER_KEY_ENCRYPTION = Encryption()
 
 
 @dataclass(frozen=True)
-class Description:
+class ObjectMetadata:
     """Header names are in lower case; tags are by key. Where nothing is said of encryption, the bucket says it;
     what is kept and says nothing of it is encrypted as the home does."""
 
@@ -42,7 +42,7 @@ class Description:
     encryption: Encryption | None = None
 
 
-NOTHING_SAID = Description()
+NO_METADATA = ObjectMetadata()
 
 
 class CustomerKeyRequiredError(CloudError):
@@ -57,23 +57,23 @@ class WrongCustomerKeyError(CloudError):
     """The customer's key is not the one that the object is encrypted with."""
 
 
-def seal(context: Context, owner: str, said: Description) -> bytes:
+def seal(context: Context, owner: str, said: ObjectMetadata) -> bytes:
     """The description of the object (or upload) with this id, as it is kept."""
     document: dict[str, Any] = {"headers": dict(said.headers)}
     if said.user_metadata:
         document["user_metadata"] = dict(said.user_metadata)
     if said.tags:
         document["tags"] = dict(said.tags)
-    if said.encryption is not None and said.encryption is not HOME_ENCRYPTION:
+    if said.encryption is not None and said.encryption is not MASTER_KEY_ENCRYPTION:
         document["encryption"] = vars(said.encryption)
     return context.keys.seal(json.dumps(document).encode(), _PURPOSE, owner)
 
 
-def unseal(context: Context, owner: str, sealed: bytes) -> Description:
+def unseal(context: Context, owner: str, sealed: bytes) -> ObjectMetadata:
     """What `seal` kept for this owner. Raises Tampered."""
     document = json.loads(context.keys.unseal(sealed, _PURPOSE, owner))
     encryption = document.get("encryption")
-    return Description(
+    return ObjectMetadata(
         document["headers"],
         document.get("user_metadata", {}),
         document.get("tags", {}),
@@ -81,22 +81,22 @@ def unseal(context: Context, owner: str, sealed: bytes) -> Description:
     )
 
 
-def wrapping(encryption: Encryption | None, customer_key: bytes | None) -> Wrapping:
+def key_wrapping(encryption: Encryption | None, customer_key: bytes | None) -> KeyWrapping:
     """What wraps the data keys of an object.
 
     Raises CustomerKeyRequiredError, CustomerKeyNotAllowedError and WrongCustomerKeyError.
     """
-    if encryption is None or encryption is HOME_ENCRYPTION:
+    if encryption is None or encryption is MASTER_KEY_ENCRYPTION:
         if customer_key is not None:
             raise CustomerKeyNotAllowedError("The object is not encrypted with a key of the customer.")
-        return PLAIN_WRAPPING
+        return MASTER_KEY_WRAPPING
     if encryption.customer_key_md5 is not None and customer_key is None:
         raise CustomerKeyRequiredError("The object is encrypted with a key of the customer: give the key to read it.")
     if encryption.customer_key_md5 is None and customer_key is not None:
         raise CustomerKeyNotAllowedError("The object is not encrypted with a key of the customer.")
     if customer_key is not None and not compare_digest(encryption.customer_key_md5 or "", key_md5(customer_key)):
         raise WrongCustomerKeyError("The object is encrypted with another key of the customer.")
-    return Wrapping(encryption.key_id or "", customer_key)
+    return KeyWrapping(encryption.key_id or "", customer_key)
 
 
 def key_md5(customer_key: bytes) -> str:
@@ -104,14 +104,14 @@ def key_md5(customer_key: bytes) -> str:
     return b64encode(md5(customer_key, usedforsecurity=False).digest()).decode()
 
 
-def default_encryption(context: Context, said: Mapping[str, Any] | None) -> Encryption:
+def bucket_encryption(context: Context, said: Mapping[str, Any] | None) -> Encryption:
     """What a bucket says of the encryption of new objects, as buckets.Bucket.encryption has it."""
     if said is None or said["algorithm"] == "AES256":
-        return HOME_ENCRYPTION
-    return Encryption(named_key(context, said.get("key_id")), bool(said.get("bucket_key")))
+        return MASTER_KEY_ENCRYPTION
+    return Encryption(named_key_id(context, said.get("key_id")), bool(said.get("bucket_key")))
 
 
-def named_key(context: Context, name: str | None) -> str:
+def named_key_id(context: Context, name: str | None) -> str:
     """The id of a named key, told by its id, by an alias or by a path that ends in one; None: the account's own.
 
     Keys are derived by their ids, so each id there can be is the id of a key.
@@ -124,4 +124,4 @@ def named_key(context: Context, name: str | None) -> str:
 
 def entity_tag(encryption: Encryption | None, body_md5: str) -> str:
     """The tag of an object or a part: its MD5, or 32 random digits where that would tell of what a key keeps secret."""
-    return body_md5 if encryption is None or encryption is HOME_ENCRYPTION else secrets.token_hex(16)
+    return body_md5 if encryption is None or encryption is MASTER_KEY_ENCRYPTION else secrets.token_hex(16)

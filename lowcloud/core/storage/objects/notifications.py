@@ -16,28 +16,32 @@ from lowcloud.core.context import Context
 from lowcloud.core.storage.buckets import buckets, configurations
 from lowcloud.core.storage.buckets.buckets import Bucket
 from lowcloud.core.storage.objects.versions import Version
-from lowcloud.store.db.prepared import Prepared
+from lowcloud.store.db.prepared import PreparedStatement
 from lowcloud.store.db.tables import buckets as bucket_rows
 from lowcloud.store.db.tables import object_events
 
 PUT, COPIED, COMPLETED, POSTED = "created:put", "created:copy", "created:complete", "created:post"
-TAGGED, UNTAGGED, SHARED = "tagged:put", "tagged:delete", "shared:put"  # the latter: its list of access was set
+TAGGED, UNTAGGED, ACCESS_LIST_CHANGED = (
+    "tagged:put",
+    "tagged:delete",
+    "shared:put",
+)  # the latter: its list of access was set
 REMOVED, EXPIRED = "removed", "expired"  # by somebody, by the lifecycle; each of two kinds:
 DELETE, MARKER = "delete", "marker"  # removed for good, hidden behind a marker
 KINDS = (
-    *(PUT, COPIED, COMPLETED, POSTED, TAGGED, UNTAGGED, SHARED),
+    *(PUT, COPIED, COMPLETED, POSTED, TAGGED, UNTAGGED, ACCESS_LIST_CHANGED),
     *(f"{cause}:{what}" for cause in (REMOVED, EXPIRED) for what in (DELETE, MARKER)),
 )
-MOST_KEPT = 1_000_000  # the newest, of all buckets together
-PRUNED_EVERY = 100
+MAX_EVENTS = 1_000_000  # the newest, of all buckets together
+PRUNE_INTERVAL = 100
 
 _COLUMNS = [column for column in object_events.columns if column.name != "id"]
-_INSERT = Prepared(
+_INSERT = PreparedStatement(
     sa.insert(object_events)
     .values({column.name: sa.bindparam(column.name) for column in _COLUMNS})
     .returning(object_events.c.id)
 )
-_PRUNE = Prepared(sa.delete(object_events).where(object_events.c.id <= sa.bindparam("until")))
+_PRUNE = PreparedStatement(sa.delete(object_events).where(object_events.c.id <= sa.bindparam("until")))
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def configure(
 
 def record(connection: sa.Connection, bucket: Bucket, kind: str, version: Version, now: float) -> None:
     """Record an event where the bucket wants it, within the transaction of the change."""
-    if bucket.notifications is None or not match(_parsed(bucket.notifications), kind, version.key):
+    if bucket.notifications is None or not matches_any(_parsed(bucket.notifications), kind, version.key):
         return
     [(event_id,)] = _INSERT.rows(
         connection,
@@ -96,11 +100,11 @@ def record(connection: sa.Connection, bucket: Bucket, kind: str, version: Versio
         size=version.size,
         etag=version.etag,
     )
-    if event_id % PRUNED_EVERY == 0:
-        _PRUNE.rows(connection, until=event_id - MOST_KEPT)
+    if event_id % PRUNE_INTERVAL == 0:
+        _PRUNE.rows(connection, until=event_id - MAX_EVENTS)
 
 
-def match(rules: Iterable[NotificationRule], kind: str, key: str) -> bool:
+def matches_any(rules: Iterable[NotificationRule], kind: str, key: str) -> bool:
     """Whether any of the rules asks for this."""
     return any(kind in rule.kinds and key.startswith(rule.prefix) and key.endswith(rule.suffix) for rule in rules)
 
@@ -112,7 +116,7 @@ def page(context: Context, *, after: int = 0, limit: int = 1000) -> list[ObjectE
         return [ObjectEvent(**row._mapping) for row in connection.execute(query)]
 
 
-def forget(context: Context, until: int) -> None:
+def delete_events(context: Context, until: int) -> None:
     """Drop the events up to the one of this id: everybody has been told."""
     context.database.apply(lambda connection: _PRUNE.rows(connection, until=until))
 

@@ -10,7 +10,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.failures import disk_full_errors
 from lowcloud.core.storage.objects import notifications, versions
-from lowcloud.core.storage.objects.locks import Lock, NotLockableError, check_retaining
+from lowcloud.core.storage.objects.locks import Lock, NotLockableError, check_retention_change
 from lowcloud.core.storage.objects.versions import Object
 from lowcloud.store.db.tables import objects
 
@@ -37,7 +37,7 @@ def set_retention(
     now = context.now()
 
     def change(found: Object) -> Mapping[str, Any]:
-        check_retaining(found.lock, wanted, now, may_bypass_governance=may_bypass_governance)
+        check_retention_change(found.lock, wanted, now, may_bypass_governance=may_bypass_governance)
         return {"retention": wanted.retention, "retain_until": wanted.retain_until}
 
     return _revise(context, bucket, key, version, change, must_be_lockable=True)
@@ -50,7 +50,7 @@ def set_legal_hold(context: Context, bucket: str, key: str, version: str | None,
 
 def _tag(context: Context, bucket: str, key: str, version: str | None, tags: Mapping[str, str], event: str) -> Object:
     def change(found: Object) -> Mapping[str, Any]:
-        tagged = replace(found, description=replace(found.description, tags=tags))
+        tagged = replace(found, metadata=replace(found.metadata, tags=tags))
         return {"document": versions.seal(context, tagged)}
 
     return _revise(context, bucket, key, version, change, event=event)

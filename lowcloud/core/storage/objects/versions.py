@@ -16,11 +16,11 @@ from lowcloud.core.errors import CloudError, NotFoundError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import checksums, metadata
 from lowcloud.core.storage.objects.checksums import Checksum
-from lowcloud.core.storage.objects.locks import UNLOCKED, Lock, lock_of, lock_of_new
-from lowcloud.core.storage.objects.metadata import NOTHING_SAID, Description
-from lowcloud.core.storage.objects.preconditions import Conditions, check_write
+from lowcloud.core.storage.objects.locks import UNLOCKED, Lock, to_lock, with_default_retention
+from lowcloud.core.storage.objects.metadata import NO_METADATA, ObjectMetadata
+from lowcloud.core.storage.objects.preconditions import Preconditions, check_write
 from lowcloud.store.blobs.files import Blob, new_id
-from lowcloud.store.db.prepared import Prepared, Row
+from lowcloud.store.db.prepared import PreparedStatement, Row
 from lowcloud.store.db.tables import buckets as bucket_rows
 from lowcloud.store.db.tables import contents, objects, parts
 
@@ -52,7 +52,7 @@ class Version:
 class Object(Version):
     """A version that is no marker, with all that is known of it."""
 
-    description: Description = NOTHING_SAID
+    metadata: ObjectMetadata = NO_METADATA
 
 
 class DeletedError(NotFoundError):
@@ -73,50 +73,52 @@ class DeleteMarkerError(CloudError):
 
 V = TypeVar("V", bound=Version)
 
-COLUMNS = tuple(objects.c[name] for name in (
+VERSION_COLUMNS = tuple(objects.c[name] for name in (
     "bucket", "key", "id", "size", "etag", "modified_at", "version", "position", "is_marker", "storage_class",
     "checksum", "parts", "wrapped_key", "retention", "retain_until", "legal_hold",
 ))  # fmt: skip
 
 _POSITIONS_A_MILLISECOND = 1000  # room for what is written to one key within it
-_IS_MARKER = COLUMNS.index(objects.c.is_marker)
-_ID, _DOCUMENT, _VERSIONING = COLUMNS.index(objects.c.id), len(COLUMNS), len(COLUMNS) + 1
+_IS_MARKER = VERSION_COLUMNS.index(objects.c.is_marker)
+_ID, _DOCUMENT, _VERSIONING = VERSION_COLUMNS.index(objects.c.id), len(VERSION_COLUMNS), len(VERSION_COLUMNS) + 1
 _IS_ID = re.compile(r"[0-9a-f]{32}")
 _OF_KEY = (objects.c.bucket == sa.bindparam("in_bucket"), objects.c.key == sa.bindparam("at_key"))
 _OF_OWNER = parts.c.owner == sa.bindparam("of_owner")
 _BUCKETS_VERSIONING = sa.select(bucket_rows.c.versioning).where(bucket_rows.c.name == objects.c.bucket)
 # What `object_of` reads.
-DESCRIBED = (*COLUMNS, objects.c.document, _BUCKETS_VERSIONING.scalar_subquery())
-_NEWEST = Prepared(sa.select(*COLUMNS).where(*_OF_KEY).order_by(objects.c.position).limit(1))
-_NAMED = Prepared(sa.select(*COLUMNS).where(*_OF_KEY, objects.c.version == sa.bindparam("named")))
-_NEWEST_DESCRIBED = Prepared(sa.select(*DESCRIBED).where(*_OF_KEY).order_by(objects.c.position).limit(1))
-_NAMED_DESCRIBED = Prepared(sa.select(*DESCRIBED).where(*_OF_KEY, objects.c.version == sa.bindparam("named")))
-_OF_BYTES = Prepared(sa.select(*DESCRIBED).where(*_OF_KEY, objects.c.id == sa.bindparam("with_id")))
-_INSERT = Prepared.insert(objects)
-_REMOVE = Prepared(sa.delete(objects).where(*_OF_KEY, objects.c.position == sa.bindparam("at_position")))
-_INSERT_CONTENT = Prepared.insert(contents)
-_REMOVE_CONTENT = Prepared(sa.delete(contents).where(contents.c.id == sa.bindparam("with_id")))
-_INSERT_PART = Prepared.insert(parts)
-_BLOBS = Prepared(sa.select(parts.c.blob).where(_OF_OWNER).order_by(parts.c.number))
-_REMOVE_PARTS = Prepared(sa.delete(parts).where(_OF_OWNER))
+OBJECT_COLUMNS = (*VERSION_COLUMNS, objects.c.document, _BUCKETS_VERSIONING.scalar_subquery())
+_NEWEST = PreparedStatement(sa.select(*VERSION_COLUMNS).where(*_OF_KEY).order_by(objects.c.position).limit(1))
+_NAMED = PreparedStatement(sa.select(*VERSION_COLUMNS).where(*_OF_KEY, objects.c.version == sa.bindparam("named")))
+_NEWEST_DESCRIBED = PreparedStatement(sa.select(*OBJECT_COLUMNS).where(*_OF_KEY).order_by(objects.c.position).limit(1))
+_NAMED_DESCRIBED = PreparedStatement(
+    sa.select(*OBJECT_COLUMNS).where(*_OF_KEY, objects.c.version == sa.bindparam("named"))
+)
+_OF_BYTES = PreparedStatement(sa.select(*OBJECT_COLUMNS).where(*_OF_KEY, objects.c.id == sa.bindparam("with_id")))
+_INSERT = PreparedStatement.insert(objects)
+_REMOVE = PreparedStatement(sa.delete(objects).where(*_OF_KEY, objects.c.position == sa.bindparam("at_position")))
+_INSERT_CONTENT = PreparedStatement.insert(contents)
+_REMOVE_CONTENT = PreparedStatement(sa.delete(contents).where(contents.c.id == sa.bindparam("with_id")))
+_INSERT_PART = PreparedStatement.insert(parts)
+_BLOBS = PreparedStatement(sa.select(parts.c.blob).where(_OF_OWNER).order_by(parts.c.number))
+_REMOVE_PARTS = PreparedStatement(sa.delete(parts).where(_OF_OWNER))
 
 
 def newest(connection: sa.Connection, bucket: str, key: str) -> Version | None:
     """The newest version of a key, which may be a marker, or None."""
     row = _NEWEST.first(connection, in_bucket=bucket, at_key=key)
-    return None if row is None else version_of(row)
+    return None if row is None else to_version(row)
 
 
 def named(connection: sa.Connection, bucket: str, key: str, version: str) -> Version | None:
     """The version of this name, or None."""
     row = _NAMED.first(connection, in_bucket=bucket, at_key=key, named=version)
-    return None if row is None else version_of(row)
+    return None if row is None else to_version(row)
 
 
-def with_bytes(context: Context, connection: sa.Connection, bucket: str, key: str, bytes_id: str) -> Object | None:
+def find_by_id(context: Context, connection: sa.Connection, bucket: str, key: str, object_id: str) -> Object | None:
     """The object that has these very bytes, or None."""
-    row = _OF_BYTES.first(connection, in_bucket=bucket, at_key=key, with_id=bytes_id)
-    return None if row is None else object_of(context, row)
+    row = _OF_BYTES.first(connection, in_bucket=bucket, at_key=key, with_id=object_id)
+    return None if row is None else to_object(context, row)
 
 
 def find(context: Context, connection: sa.Connection, bucket: str, key: str, version: str | None) -> Object:
@@ -130,46 +132,46 @@ def find(context: Context, connection: sa.Connection, bucket: str, key: str, ver
         row = _NAMED_DESCRIBED.first(connection, in_bucket=bucket, at_key=key, named=version)
     if row is None:
         buckets.require(connection, bucket)
-        raise absent(key, version)
-    return readable(context, row, version)
+        raise not_found(key, version)
+    return require_object(context, row, version)
 
 
-def readable(context: Context, row: Row, version: str | None) -> Object:
+def require_object(context: Context, row: Row, version: str | None) -> Object:
     """The object in a row of DESCRIBED, found by this name or as the newest. Raises Deleted and DeleteMarkerError."""
     if row[_IS_MARKER]:
-        marker = replace(version_of(row), versioning=row[_VERSIONING])
+        marker = replace(to_version(row), versioning=row[_VERSIONING])
         raise DeletedError(marker) if version is None else DeleteMarkerError(marker)
-    return object_of(context, row)
+    return to_object(context, row)
 
 
-def absent(key: str, version: str | None) -> NotFoundError:
+def not_found(key: str, version: str | None) -> NotFoundError:
     """There is no such object, or no such version of it."""
     return NotFoundError("object", key) if version is None else NotFoundError("version", version)
 
 
-def check_replacing(conditions: Conditions, newest: Version | None, key: str) -> None:
+def check_overwrite(preconditions: Preconditions, newest: Version | None, key: str) -> None:
     """Whether what the key holds may be replaced. Raises NotFoundError (object) and ConditionFailed."""
     if newest is None or newest.is_marker:
-        if conditions.if_match is not None:
+        if preconditions.if_match is not None:
             raise NotFoundError("object", key)
-        check_write(conditions, None)
+        check_write(preconditions, None)
     else:
-        check_write(conditions, newest.etag, newest.modified_at, newest.size)
+        check_write(preconditions, newest.etag, newest.modified_at, newest.size)
 
 
-def place(
-    connection: sa.Connection, bucket: buckets.Bucket, new: V, document: bytes, conditions: Conditions
+def insert_version(
+    connection: sa.Connection, bucket: buckets.Bucket, new: V, document: bytes, preconditions: Preconditions
 ) -> tuple[V, list[str]]:
     """Write a version as the newest of its key: the version as it is called then, locked as its bucket wants it.
 
     Returns also the blobs to delete after the commit. Raises NotFoundError (object), ConditionFailed and NotLockable.
     """
     before = newest(connection, new.bucket, new.key)
-    check_replacing(conditions, before, new.key)
+    check_overwrite(preconditions, before, new.key)
     return _place(connection, bucket, new, before, document)
 
 
-def place_marker(
+def insert_marker(
     connection: sa.Connection, bucket: buckets.Bucket, key: str, before: Version | None, now: float
 ) -> tuple[Version, list[str]]:
     """Write a marker as the newest version of a key, after `before`."""
@@ -204,12 +206,12 @@ def seal(context: Context, found: Object) -> bytes:
         checksum,
         found.parts,
     )
-    return metadata.seal(context, bound, found.description)
+    return metadata.seal(context, bound, found.metadata)
 
 
-def insert_content(connection: sa.Connection, bytes_id: str, sealed: bytes) -> None:
+def insert_content(connection: sa.Connection, object_id: str, sealed: bytes) -> None:
     """Write the bytes of a small object."""
-    _INSERT_CONTENT.rows(connection, id=bytes_id, sealed=sealed)
+    _INSERT_CONTENT.rows(connection, id=object_id, sealed=sealed)
 
 
 def insert_part(
@@ -227,19 +229,19 @@ def insert_part(
     _INSERT_PART.rows(connection, **row, etag=etag, modified_at=modified_at, checksum=checksum)
 
 
-def version_of(row: Row) -> Version:
+def to_version(row: Row) -> Version:
     """The version in a row that begins with COLUMNS."""
     return Version(*_values(row))
 
 
-def object_of(context: Context, row: Row) -> Object:
+def to_object(context: Context, row: Row) -> Object:
     """The object in a row of DESCRIBED. Raises Tampered."""
     bound = _bound(row[_ID], *row[:2], *row[3:6], *row[9:12])
     values = (*_values(row), row[_VERSIONING], metadata.unseal(context, bound, row[_DOCUMENT]))
     return Object(*values)
 
 
-def position_of(stamp: str) -> int:
+def position_of_id(stamp: str) -> int:
     """Where a version stamped with this new id stands among others: by the milliseconds that it begins with."""
     return -int(stamp[:12], 16) * _POSITIONS_A_MILLISECOND
 
@@ -248,11 +250,11 @@ def earliest_position(name: str) -> int:
     """No version that is older than the one of this name stands before here."""
     if name == NULL or not _IS_ID.fullmatch(name):
         return -(2**62)
-    return position_of(name) - _POSITIONS_A_MILLISECOND
+    return position_of_id(name) - _POSITIONS_A_MILLISECOND
 
 
 def _bound(
-    bytes_id: str,
+    object_id: str,
     bucket: str,
     key: str,
     size: int,
@@ -263,7 +265,7 @@ def _bound(
     count: int | None,
 ) -> str:
     """What never changes of a row: a bit that flips in it is found whenever the object is looked up."""
-    return f"{bytes_id} {bucket}/{key}\0{size} {etag} {float(modified_at)!r} {storage_class} {checksum} {count}"
+    return f"{object_id} {bucket}/{key}\0{size} {etag} {float(modified_at)!r} {storage_class} {checksum} {count}"
 
 
 def _values(row: Row) -> tuple[Any, ...]:
@@ -274,7 +276,7 @@ def _values(row: Row) -> tuple[Any, ...]:
         row[9],
         None if checksum is None else checksums.parse(checksum),
         row[11],
-        lock_of(*row[13:16]),
+        to_lock(*row[13:16]),
         row[12],
     )
 
@@ -283,12 +285,12 @@ def _place(
     connection: sa.Connection, bucket: buckets.Bucket, new: V, before: Version | None, document: bytes
 ) -> tuple[V, list[str]]:
     stamp = new_id()
-    position = position_of(stamp)
+    position = position_of_id(stamp)
     if before is not None:  # the clock of another server may have been ahead
         position = min(position, before.position - 1)
     keeps = bucket.versioning == buckets.ENABLED
     replaced = [] if keeps else _remove_null(connection, bucket, new.key, before)
-    lock = new.lock if new.is_marker else lock_of_new(bucket, new.lock, new.modified_at)
+    lock = new.lock if new.is_marker else with_default_retention(bucket, new.lock, new.modified_at)
     placed = replace(new, version=stamp if keeps else NULL, position=position, lock=lock, versioning=bucket.versioning)
     _INSERT.rows(
         connection,

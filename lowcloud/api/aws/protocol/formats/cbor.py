@@ -16,7 +16,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from lowcloud.api.aws.errors import WireError
 from lowcloud.api.aws.protocol.formats import scalars
 
-DEEPEST = 64
+MAX_DEPTH = 64
 EPOCH_TAG = 1
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 _INDEFINITE, _BREAK = 31, 0xFF
@@ -95,7 +95,7 @@ class _Reader:
         self.position = 0
 
     def item(self, depth: int) -> Any:
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise WireError("The request body is nested too deeply.")
         initial = self._body[self.position]
         self.position += 1

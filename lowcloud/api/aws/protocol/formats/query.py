@@ -9,7 +9,7 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, Structure
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.protocol.formats import scalars, xml
 
-DEEPEST = 64
+MAX_DEPTH = 64
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ def loads(pairs: Iterable[tuple[str, str]]) -> Node:
     root = Node()
     for name, value in pairs:
         segments = name.split(".")
-        if len(segments) > DEEPEST:
+        if len(segments) > MAX_DEPTH:
             raise AwsError("MalformedQueryString", f"The parameter {name[:64]} is nested too deeply.", 404)
         node = root
         for segment in segments:

@@ -11,7 +11,7 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.protocol.formats import scalars
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
-DEEPEST = 64
+MAX_DEPTH = 64
 BOUND = ("header", "headers", "statusCode")  # where members of an answer stand outside its body
 _ESCAPES = str.maketrans(
     {
@@ -56,7 +56,7 @@ def loads(body: bytes) -> Element:
     open_elements = [root]
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        if len(open_elements) > DEEPEST:
+        if len(open_elements) > MAX_DEPTH:
             raise MalformedXmlError("too deep.")
         element = Element(name.rpartition(":")[2], attributes)
         open_elements[-1].children.append(element)

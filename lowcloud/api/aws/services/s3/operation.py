@@ -8,14 +8,19 @@ from typing import Any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.s3.front import anonymous
-from lowcloud.api.aws.services.s3.translation.access_lists import admit_list, asked_list, asks_for_list, owner_id
+from lowcloud.api.aws.services.s3.translation.access_lists import (
+    check_list_allowed,
+    has_list_headers,
+    owner_id,
+    parse_list_headers,
+)
 from lowcloud.api.aws.services.s3.translation.errors import to_s3_error
-from lowcloud.api.aws.services.s3.translation.headers import checked_version
+from lowcloud.api.aws.services.s3.translation.headers import check_version_id
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
 from lowcloud.core.identity.access import Caller
 from lowcloud.store.blobs.encryption import TamperedError, WrongKeyError
-from lowcloud.store.blobs.files import BlobGoneError
+from lowcloud.store.blobs.files import BlobMissingError
 
 log = logging.getLogger("lowcloud.s3")
 Function = Callable[[Context, Caller, Any], Answer]
@@ -35,7 +40,7 @@ def s3_operation(
             try:
                 _check(context, name, request)
                 return function(context, caller, request)
-            except (AwsError, CloudError, WrongKeyError, TamperedError, BlobGoneError) as error:
+            except (AwsError, CloudError, WrongKeyError, TamperedError, BlobMissingError) as error:
                 translated = _to_aws_error(error, request, name)
                 if caller.is_anonymous and anonymous.must_hide(context, translated, request):
                     raise AwsError("AccessDenied", "Access Denied", 403) from error
@@ -68,9 +73,9 @@ def _check(context: Context, name: str, request: Request) -> None:
     for member in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if request.get(member, context.settings.account_id) != context.settings.account_id:
             raise AwsError("AccessDenied", "Access Denied", 403)
-    if asks_for_list(request) and name not in _HAS_A_LIST_OF_ITS_OWN:
-        asked = asked_list(request, owner_id(context))
+    if has_list_headers(request) and name not in _HAS_A_LIST_OF_ITS_OWN:
+        asked = parse_list_headers(request, owner_id(context))
         if asked is not None:
-            admit_list(context, request["Bucket"], asked)
+            check_list_allowed(context, request["Bucket"], asked)
     if "VersionId" in request:
-        checked_version(request["VersionId"])
+        check_version_id(request["VersionId"])

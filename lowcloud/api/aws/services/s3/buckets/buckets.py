@@ -8,8 +8,8 @@ from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.ownership import RULES
 from lowcloud.api.aws.services.s3.buckets.tagging import KIND as TAGS
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
-from lowcloud.api.aws.services.s3.translation.access_lists import ACL, asked_list, owner_id
-from lowcloud.api.aws.services.s3.translation.tags import MOST_OF_A_BUCKET, read_tags
+from lowcloud.api.aws.services.s3.translation.access_lists import ACL, owner_id, parse_list_headers
+from lowcloud.api.aws.services.s3.translation.tags import MAX_BUCKET_TAGS, parse_tags
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError
 from lowcloud.core.identity.access import Caller
@@ -17,7 +17,7 @@ from lowcloud.core.storage.access import access_lists
 from lowcloud.core.storage.buckets import buckets
 
 DEFAULT_REGION = "us-east-1"  # whose name S3 leaves out, in requests and in answers
-MOST_BUCKETS = 10_000
+MAX_BUCKETS = 10_000
 
 
 @s3_operation("CreateBucket", refused=tuple(f"CreateBucketConfiguration.{member}" for member in ("Bucket", "Location")))
@@ -32,7 +32,7 @@ def create_bucket(context: Context, _caller: Caller, request: Request) -> Answer
             context,
             request["Bucket"],
             {"EU": "eu-west-1"}.get(region, region),
-            can_lock=request.get("ObjectLockEnabledForBucket", False),
+            object_lock_enabled=request.get("ObjectLockEnabledForBucket", False),
             configurations=_configurations(request, owner_id(context)),
         )
     except AlreadyExistsError:
@@ -58,7 +58,7 @@ def get_bucket_location(context: Context, _caller: Caller, request: Request) -> 
 def list_buckets(context: Context, _caller: Caller, request: Request) -> Answer:
     found, after = buckets.list_page(
         context,
-        request.get("MaxBuckets", MOST_BUCKETS),
+        request.get("MaxBuckets", MAX_BUCKETS),
         after=request.get("ContinuationToken"),
         prefix=request.get("Prefix", ""),
         region=request.get("BucketRegion"),
@@ -90,10 +90,10 @@ def _configurations(request: Request, owner_id: str) -> dict[str, Mapping[str, A
     made: dict[str, Mapping[str, Any]] = {}
     rule = RULES[request.get("ObjectOwnership", "BucketOwnerEnforced")]
     made[buckets.OWNERSHIP] = {"rule": rule}
-    if tags := read_tags(request.get("CreateBucketConfiguration", {}).get("Tags", ()), MOST_OF_A_BUCKET, "Bucket"):
+    if tags := parse_tags(request.get("CreateBucketConfiguration", {}).get("Tags", ()), MAX_BUCKET_TAGS, "Bucket"):
         made[TAGS] = tags
-    wanted = asked_list(request, owner_id)
-    if wanted is not None and wanted != access_lists.OWNERS_OWN:
+    wanted = parse_list_headers(request, owner_id)
+    if wanted is not None and wanted != access_lists.OWNER_ONLY:
         if rule == "enforced":
             sentence = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
             raise AwsError("InvalidBucketAclWithObjectOwnership", sentence)

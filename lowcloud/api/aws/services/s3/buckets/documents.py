@@ -7,16 +7,16 @@ from typing import Any
 from lowcloud.api.aws.errors import AwsError
 
 
-def storable(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """A parsed document as JSON can keep it: times become seconds since the epoch, which answers may give as well."""
     if isinstance(value, Mapping):
-        return {name: storable(item) for name, item in value.items()}
+        return {name: to_json(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [storable(item) for item in value]
+        return [to_json(item) for item in value]
     return value.timestamp() if isinstance(value, datetime) else value
 
 
-def absent(code: str, sentence: str, bucket: str) -> AwsError:
+def not_configured(code: str, sentence: str, bucket: str) -> AwsError:
     """The bucket has no such configuration."""
     return AwsError(code, sentence, 404, {"BucketName": bucket})
 

@@ -13,18 +13,18 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.buckets.documents import absent, invalid, malformed, storable
+from lowcloud.api.aws.services.s3.buckets.documents import invalid, malformed, not_configured, to_json
 from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.translation.tags import read_tags
+from lowcloud.api.aws.services.s3.translation.tags import parse_tags
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.buckets import configurations
 
 KIND = "lifecycle"
-MOST_RULES = 1000
-LONGEST_ID = 255
-MOST_TAGS = 10
-MOST_NEWER_VERSIONS = 100
+MAX_RULES = 1000
+MAX_ID_LENGTH = 255
+MAX_TAGS = 10
+MAX_NEWER_VERSIONS = 100
 _ACTIONS = ("Expiration", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload")
 _MOVES = ("Transitions", "NoncurrentVersionTransitions")
 _SIZES = ("ObjectSizeGreaterThan", "ObjectSizeLessThan")
@@ -37,15 +37,15 @@ _SIZES = ("ObjectSizeGreaterThan", "ObjectSizeLessThan")
 def put_bucket_lifecycle_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
     if not (said := request.get("LifecycleConfiguration", {}).get("Rules")):
         raise malformed()
-    if len(said) > MOST_RULES:
-        raise _refused(f"The number of lifecycle rules must not exceed the allowed limit of {MOST_RULES} rules")
+    if len(said) > MAX_RULES:
+        raise _refused(f"The number of lifecycle rules must not exceed the allowed limit of {MAX_RULES} rules")
     named = [rule if rule.get("ID") else {**rule, "ID": secrets.token_hex(16)} for rule in said]
     if len({rule["ID"] for rule in named}) < len(named):
         raise invalid("Rule ID must be unique. Found same ID for one or more rules")
     rules = [_neutral(rule) for rule in named]
     smallest = request.get("TransitionDefaultMinimumObjectSize", "all_storage_classes_128K")
     configurations.put(
-        context, request["Bucket"], KIND, {"rules": rules, "said": storable(named), "smallest_to_move": smallest}
+        context, request["Bucket"], KIND, {"rules": rules, "said": to_json(named), "smallest_to_move": smallest}
     )
     return {"TransitionDefaultMinimumObjectSize": smallest}
 
@@ -54,7 +54,9 @@ def put_bucket_lifecycle_configuration(context: Context, _caller: Caller, reques
 def get_bucket_lifecycle_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
     kept = configurations.get(context, request["Bucket"], KIND)
     if kept is None:
-        raise absent("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", request["Bucket"])
+        raise not_configured(
+            "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", request["Bucket"]
+        )
     return {"Rules": kept["said"], "TransitionDefaultMinimumObjectSize": kept["smallest_to_move"]}
 
 
@@ -66,8 +68,8 @@ def delete_bucket_lifecycle(context: Context, _caller: Caller, request: Request)
 
 def _neutral(rule: Mapping[str, Any]) -> dict[str, Any]:
     """A rule as core carries it out. Raises AwsError for one that makes no sense."""
-    if len(rule["ID"]) > LONGEST_ID:
-        raise invalid(f"ID length should not exceed allowed limit of {LONGEST_ID}")
+    if len(rule["ID"]) > MAX_ID_LENGTH:
+        raise invalid(f"ID length should not exceed allowed limit of {MAX_ID_LENGTH}")
     if not any(action in rule for action in _ACTIONS):
         raise _refused("At least one action needs to be specified in a rule")
     about = _filter(rule)
@@ -97,7 +99,7 @@ def _filter(rule: Mapping[str, Any]) -> dict[str, Any]:
             raise invalid(f"'{name}' must not be negative")
     if larger is not None and smaller is not None and smaller <= larger:
         raise _refused("'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'")
-    values = read_tags(tags, MOST_TAGS)
+    values = parse_tags(tags, MAX_TAGS)
     return {"prefix": wanted.get("Prefix", ""), "tags": values, "larger_than": larger, "smaller_than": smaller}
 
 
@@ -127,8 +129,8 @@ def _noncurrent(wanted: Mapping[str, Any] | None) -> dict[str, Any]:
     if days is None:
         raise malformed("a NoncurrentVersionExpiration has NoncurrentDays.")
     _check_days(days, "'NoncurrentDays' for NoncurrentVersionExpiration action must be a positive integer")
-    if newer is not None and not 1 <= newer <= MOST_NEWER_VERSIONS:
-        raise invalid(f"'NewerNoncurrentVersions' must be between 1 and {MOST_NEWER_VERSIONS}")
+    if newer is not None and not 1 <= newer <= MAX_NEWER_VERSIONS:
+        raise invalid(f"'NewerNoncurrentVersions' must be between 1 and {MAX_NEWER_VERSIONS}")
     return {"noncurrent_days": days, "keep_newer": newer}
 
 

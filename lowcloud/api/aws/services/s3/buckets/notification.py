@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.buckets.documents import invalid, storable
+from lowcloud.api.aws.services.s3.buckets.documents import invalid, to_json
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
@@ -20,7 +20,7 @@ from lowcloud.core.storage.objects import notifications
 from lowcloud.core.storage.objects.notifications import NotificationRule
 
 KIND = "notification"
-LONGEST_VALUE = 1024
+MAX_VALUE_LENGTH = 1024
 _DESTINATIONS = {  # the member that lists configurations, the one that names where to, and what it must look like
     "TopicConfigurations": ("TopicArn", r"arn:aws[\w-]*:sns:[\w-]+:\d{12}:[\w-]{1,256}(\.fifo)?"),
     "QueueConfigurations": ("QueueArn", r"arn:aws[\w-]*:sqs:[\w-]+:\d{12}:[\w-]{1,80}(\.fifo)?"),
@@ -41,7 +41,7 @@ EVENTS = {  # those that happen here, by what core records them as; S3 has more,
     "expired:marker": "s3:LifecycleExpiration:DeleteMarkerCreated",
     notifications.TAGGED: "s3:ObjectTagging:Put",
     notifications.UNTAGGED: "s3:ObjectTagging:Delete",
-    notifications.SHARED: "s3:ObjectAcl:Put",
+    notifications.ACCESS_LIST_CHANGED: "s3:ObjectAcl:Put",
 }
 
 
@@ -60,7 +60,7 @@ def put_bucket_notification_configuration(context: Context, _caller: Caller, req
     if "EventBridgeConfiguration" in wanted:
         document["EventBridgeConfiguration"] = {}
     _check(document)
-    notifications.configure(context, request["Bucket"], KIND, storable(document), _recorded(document))
+    notifications.configure(context, request["Bucket"], KIND, to_json(document), _recorded(document))
     return {}
 
 
@@ -112,8 +112,8 @@ def _rule(item: Mapping[str, Any]) -> _Rule:
     for name, value in _filter_rules(item):
         if name in values:
             raise invalid(f"Cannot specify more than one {name} rule in a filter.")
-        if len(value) > LONGEST_VALUE:
-            raise invalid(f"The size of the {name} must be less than or equal to {LONGEST_VALUE}")
+        if len(value) > MAX_VALUE_LENGTH:
+            raise invalid(f"The size of the {name} must be less than or equal to {MAX_VALUE_LENGTH}")
         values[name] = value
     return _Rule(frozenset(item["Events"]), values.get("prefix", ""), values.get("suffix", ""))
 

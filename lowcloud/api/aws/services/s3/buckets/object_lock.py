@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.buckets.documents import absent, invalid, malformed
+from lowcloud.api.aws.services.s3.buckets.documents import invalid, malformed, not_configured
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
@@ -31,7 +31,7 @@ def get_object_lock_configuration(context: Context, _caller: Caller, request: Re
     kept = buckets.find(context, request["Bucket"]).object_lock
     if kept is None:
         sentence = "Object Lock configuration does not exist for this bucket"
-        raise absent("ObjectLockConfigurationNotFoundError", sentence, request["Bucket"])
+        raise not_configured("ObjectLockConfigurationNotFoundError", sentence, request["Bucket"])
     told = {"Mode": kept.get("mode", "").upper(), "Days": kept.get("days"), "Years": kept.get("years")}
     rule = {"DefaultRetention": told} if kept else None
     return {"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled", "Rule": rule}}

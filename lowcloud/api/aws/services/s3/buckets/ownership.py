@@ -2,12 +2,12 @@
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.buckets.documents import absent, malformed
+from lowcloud.api.aws.services.s3.buckets.documents import malformed, not_configured
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.api.aws.services.s3.translation.access_lists import ACL
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
-from lowcloud.core.storage.access.access_lists import OWNERS_OWN
+from lowcloud.core.storage.access.access_lists import OWNER_ONLY
 from lowcloud.core.storage.buckets import configurations
 from lowcloud.core.storage.buckets.buckets import OWNERSHIP
 
@@ -21,7 +21,7 @@ def put_bucket_ownership_controls(context: Context, _caller: Caller, request: Re
         raise malformed()
     rule = RULES[rules[0]["ObjectOwnership"]]
     kept = configurations.get(context, request["Bucket"], ACL)
-    if rule == "enforced" and kept is not None and kept != OWNERS_OWN:
+    if rule == "enforced" and kept is not None and kept != OWNER_ONLY:
         sentence = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
         raise AwsError("InvalidBucketAclWithObjectOwnership", sentence)
     configurations.put(context, request["Bucket"], OWNERSHIP, {"rule": rule})
@@ -33,7 +33,7 @@ def get_bucket_ownership_controls(context: Context, _caller: Caller, request: Re
     kept = configurations.get(context, request["Bucket"], OWNERSHIP)
     if kept is None:
         sentence = "The bucket ownership controls were not found"
-        raise absent("OwnershipControlsNotFoundError", sentence, request["Bucket"])
+        raise not_configured("OwnershipControlsNotFoundError", sentence, request["Bucket"])
     said = next(name for name, rule in RULES.items() if rule == kept["rule"])
     return {"OwnershipControls": {"Rules": [{"ObjectOwnership": said}]}}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.buckets.documents import absent
+from lowcloud.api.aws.services.s3.buckets.documents import not_configured
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
@@ -15,7 +15,7 @@ from lowcloud.core.storage.access.public_access import POLICY
 from lowcloud.core.storage.buckets import buckets, configurations
 from lowcloud.core.storage.buckets.configurations import Document
 
-LARGEST_BYTES = 20 * 1024
+MAX_POLICY_BYTES = 20 * 1024
 _VERSIONS = ("2012-10-17", "2008-10-17")
 _ELEMENTS = frozenset(
     ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
@@ -56,7 +56,7 @@ _FIXING_OPERATORS = re.compile(r"(foranyvalue:|forallvalues:)?(stringequals|stri
 def put_bucket_policy(context: Context, _caller: Caller, request: Request) -> Answer:
     bucket = buckets.find(context, request["Bucket"]).name
     document = read_policy(request["Policy"], bucket)
-    block = configurations.get(context, bucket, buckets.BLOCK) or {}
+    block = configurations.get(context, bucket, buckets.PUBLIC_ACCESS_BLOCK) or {}
     if document["is_public"] and block.get("block_policy"):
         sentence = "Public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
         raise AwsError("AccessDenied", sentence, 403)
@@ -83,8 +83,8 @@ def delete_bucket_policy(context: Context, _caller: Caller, request: Request) ->
 
 def read_policy(text: str, bucket: str) -> dict[str, Any]:
     """The document of a bucket's policy as core knows it. Raises AwsError: MalformedPolicy."""
-    if len(text.encode()) > LARGEST_BYTES:
-        raise AwsError("PolicyTooLarge", f"The policy has more than {LARGEST_BYTES} bytes.")
+    if len(text.encode()) > MAX_POLICY_BYTES:
+        raise AwsError("PolicyTooLarge", f"The policy has more than {MAX_POLICY_BYTES} bytes.")
     try:
         policy = json.loads(text)
         json.dumps(policy, ensure_ascii=False, allow_nan=False).encode()  # what can be parsed cannot always be told
@@ -199,7 +199,7 @@ def _fixes(asked: tuple[str, Any]) -> bool:
 def _require(context: Context, bucket: str) -> Document:
     kept = configurations.get(context, bucket, POLICY)
     if kept is None:
-        raise absent("NoSuchBucketPolicy", "The bucket policy does not exist", bucket)
+        raise not_configured("NoSuchBucketPolicy", "The bucket policy does not exist", bucket)
     return kept
 
 

@@ -14,8 +14,8 @@ from lowcloud.api.aws.auth.signature_v4 import signing_key
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.protocol.formats import xml
 from lowcloud.api.aws.request_bodies import RequestBody
-from lowcloud.api.aws.services.s3.forms.multipart_form import Upload, read_upload
-from lowcloud.api.aws.services.s3.forms.post_policy import Limits, check_policy
+from lowcloud.api.aws.services.s3.forms.multipart_form import FormUpload, parse_form
+from lowcloud.api.aws.services.s3.forms.post_policy import SizeLimits, check_policy
 from lowcloud.api.aws.services.s3.translation.errors import entity_too_large
 from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.core.context import Context
@@ -76,7 +76,7 @@ def is_form(request: HttpRequest) -> bool:
 
 def read_form(context: Context, request: HttpRequest, bucket: str, pieces: Iterator[bytes]) -> Form:
     """The form up to the beginning of its file. Raises AwsError and SignatureError; the file's reader AwsError too."""
-    upload = read_upload(request.headers.get("content-type", ""), pieces)
+    upload = parse_form(request.headers.get("content-type", ""), pieces)
     fields = _filled(upload)
     key = fields.get("key")
     if not key:
@@ -106,7 +106,7 @@ def read_form(context: Context, request: HttpRequest, bucket: str, pieces: Itera
     )
 
 
-def _filled(upload: Upload) -> dict[str, str]:
+def _filled(upload: FormUpload) -> dict[str, str]:
     """The fields with the file's name in place of ${filename}; browsers may send its whole path."""
     name = upload.filename.replace("\\", "/").rpartition("/")[2]
     return {field: value.replace("${filename}", name) for field, value in upload.fields.items()}
@@ -181,7 +181,7 @@ def _tagging(document: str) -> str:
     return urlencode([(tag["Key"], tag["Value"]) for tag in tags])
 
 
-def _within(file: Iterator[bytes], limits: Limits | None) -> Iterator[bytes]:
+def _within(file: Iterator[bytes], limits: SizeLimits | None) -> Iterator[bytes]:
     """The file; raises AwsError where it has more or fewer bytes than the policy allows."""
     size = 0
     for piece in file:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from lowcloud.api.aws.errors import AwsError
 
-LARGEST_HEAD_BYTES = 8 << 10
-LARGEST_FIELDS_BYTES = 20 << 10  # all that comes before the file
-MOST_FIELDS = 200
+MAX_PART_HEAD_BYTES = 8 << 10
+MAX_FIELDS_BYTES = 20 << 10  # all that comes before the file
+MAX_FIELDS = 200
 
 _BOUNDARY = re.compile(r'multipart/form-data\s*;.*?boundary=(?:"([^"]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE)
 _PARAMETER = re.compile(r';\s*(name|filename)="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
@@ -16,7 +16,7 @@ _ESCAPED = re.compile(r'\\(["\\])')
 
 
 @dataclass(frozen=True)
-class Upload:
+class FormUpload:
     """A form's fields by their names in lower case, and its file; the file's name is as the browser sent it."""
 
     fields: dict[str, str]
@@ -24,7 +24,7 @@ class Upload:
     file: Iterator[bytes]
 
 
-def read_upload(content_type: str, pieces: Iterable[bytes]) -> Upload:
+def parse_form(content_type: str, pieces: Iterable[bytes]) -> FormUpload:
     """Read up to the beginning of the file. Raises AwsError here, and while the file is read: MalformedPOSTRequest."""
     match = _BOUNDARY.match(content_type)
     if match is None:
@@ -33,17 +33,17 @@ def read_upload(content_type: str, pieces: Iterable[bytes]) -> Upload:
     source = _Source(pieces)
     source.skip(delimiter.removeprefix(b"\r\n"))
     fields: dict[str, str] = {}
-    left = LARGEST_FIELDS_BYTES
+    left = MAX_FIELDS_BYTES
     while source.has_part():
         parameters = _parameters(source.head())
         name = parameters.get("name", "").lower()
         if name == "file":
-            return Upload(fields, parameters.get("filename", ""), source.until(delimiter))
+            return FormUpload(fields, parameters.get("filename", ""), source.until(delimiter))
         value = b""
         for piece in source.until(delimiter):
             value += piece
             left -= len(piece)
-            if left < 0 or len(fields) == MOST_FIELDS:
+            if left < 0 or len(fields) == MAX_FIELDS:
                 sentence = "Your POST request fields preceding the upload file were too large."
                 raise AwsError("MaxPostPreDataLengthExceeded", sentence)
         fields[name] = _text(value)
@@ -75,7 +75,7 @@ class _Source:
     def head(self) -> str:
         """The header lines of a part."""
         while (end := self._held.find(b"\r\n\r\n")) < 0:
-            if len(self._held) > LARGEST_HEAD_BYTES:
+            if len(self._held) > MAX_PART_HEAD_BYTES:
                 raise _malformed()
             self._hold(len(self._held) + 1)
         head, self._held = self._held[:end], self._held[end + 4 :]

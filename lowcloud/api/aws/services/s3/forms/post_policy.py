@@ -16,7 +16,7 @@ _NEED_NO_CONDITION = ("file", "policy", "x-amz-signature", "awsaccesskeyid", "si
 
 
 @dataclass(frozen=True)
-class Limits:
+class SizeLimits:
     """How many bytes the file may have."""
 
     least: int
@@ -39,7 +39,7 @@ class _Condition:
         return json.dumps([self.operator, f"${self.field}", self.wanted])
 
 
-def check_policy(encoded: str, fields: Mapping[str, str], written: Mapping[str, str], now: float) -> Limits | None:
+def check_policy(encoded: str, fields: Mapping[str, str], written: Mapping[str, str], now: float) -> SizeLimits | None:
     """Whether the policy (base64) allows the fields; `written` has those that were sent in another form.
 
     Raises AwsError: AccessDenied, and InvalidPolicyDocument for what is no policy.
@@ -49,7 +49,7 @@ def check_policy(encoded: str, fields: Mapping[str, str], written: Mapping[str, 
         raise _denied("Policy expired.")
     conditions, limits = [], None
     for item in _items(policy):
-        if isinstance(item, Limits):
+        if isinstance(item, SizeLimits):
             limits = item
         else:
             conditions.append(item)
@@ -90,7 +90,7 @@ def _expiration(policy: Mapping[str, Any]) -> float:
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _items(policy: Mapping[str, Any]) -> Iterator[_Condition | Limits]:
+def _items(policy: Mapping[str, Any]) -> Iterator[_Condition | SizeLimits]:
     items = policy.get("conditions")
     if not isinstance(items, list):
         raise _invalid("Policy missing conditions.")
@@ -113,9 +113,9 @@ def _condition(operator: str, field: Any, wanted: Any) -> _Condition:
     return _Condition(operator, field.removeprefix("$").lower(), str(wanted))
 
 
-def _limits(item: list[Any]) -> Limits:
+def _limits(item: list[Any]) -> SizeLimits:
     try:
-        return Limits(int(item[1]), int(item[2]))
+        return SizeLimits(int(item[1]), int(item[2]))
     except (TypeError, ValueError, OverflowError) as error:
         raise _invalid("Invalid Condition: content-length-range needs two numbers.") from error
 

@@ -79,7 +79,9 @@ def authorise_anonymous(context: Context, operation: str, request: Mapping[str, 
 def must_hide(context: Context, error: AwsError, request: Mapping[str, Any]) -> bool:
     """Return whether an error would reveal that a key does not exist to a caller who may not list the bucket."""
     reveals = error.code in ("NoSuchKey", "NoSuchVersion")
-    return reveals and not public_access.admits(context, "s3:ListBucket", request["Bucket"], ("bucket", "read"))
+    return reveals and not public_access.allows_everyone(
+        context, "s3:ListBucket", request["Bucket"], ("bucket", "read")
+    )
 
 
 def _required_permissions(operation: str, request: Mapping[str, Any]) -> Iterator[RequiredPermission]:

@@ -25,7 +25,7 @@ from lowcloud.api.http.urls import MalformedUrlError
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
 from lowcloud.core.identity.access import ANONYMOUS
-from lowcloud.core.storage.access.public_access import may_admit
+from lowcloud.core.storage.access.public_access import may_allow_anyone
 from lowcloud.core.storage.failures import storage_errors
 
 FORM_THREADS = 64  # forms being read up to their file; who sent one is known only from its fields
@@ -60,7 +60,7 @@ class S3FrontHook:
         bucket, key = locate(request, self._names)
         if forms.is_form(request) and bucket and not key:
             return await self._verify_form(exchange, bucket, incoming)
-        if not bucket or not await self._in_worker(may_admit, self._context, bucket):
+        if not bucket or not await self._in_worker(may_allow_anyone, self._context, bucket):
             raise unsigned()
         return await self._verify_anonymous(exchange, incoming)
 

@@ -14,10 +14,10 @@ from lowcloud.api.aws.services.s3.front.document_digests import check_document
 from lowcloud.api.aws.services.s3.translation.errors import entity_too_large
 from lowcloud.api.http.incoming import IncomingBody
 from lowcloud.api.http.messages import HttpRequest
-from lowcloud.core.storage.objects.bodies import LARGEST_BODY_BYTES
+from lowcloud.core.storage.objects.bodies import MAX_BODY_BYTES
 
 SMALL_BYTES = 1 << 20  # bodies up to this size are read before the operation starts
-LARGEST_FRAMING_BYTES = 1 << 30  # overhead of an aws-chunked body
+MAX_FRAMING_BYTES = 1 << 30  # overhead of an aws-chunked body
 
 STREAMING = {
     "STREAMING-AWS4-HMAC-SHA256-PAYLOAD": (True, False),  # (chunks are signed, trailers follow)
@@ -48,8 +48,8 @@ async def read_payload(
     if length is None and "transfer-encoding" not in request.headers:
         raise AwsError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
     size = int(length) if length is not None and length.isdecimal() and len(length) < 19 else None
-    if size is not None and size > LARGEST_BODY_BYTES + LARGEST_FRAMING_BYTES:
-        raise entity_too_large(size, LARGEST_BODY_BYTES)
+    if size is not None and size > MAX_BODY_BYTES + MAX_FRAMING_BYTES:
+        raise entity_too_large(size, MAX_BODY_BYTES)
     if size is not None and size <= SMALL_BYTES and not incoming.awaits_continue:
         return open_body(request.headers, iter([await incoming.read_all()]), payload_hash, claim, secret)
     pieces = incoming.blocking_pieces(asyncio.get_running_loop())

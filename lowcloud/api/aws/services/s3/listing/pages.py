@@ -6,20 +6,20 @@ from urllib.parse import quote
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Request
-from lowcloud.api.aws.services.s3.translation.checksums import quoted, told_type
+from lowcloud.api.aws.services.s3.translation.checksums import checksum_type, quote_etag
 from lowcloud.api.aws.services.s3.translation.headers import STANDARD
 from lowcloud.core.storage.objects.versions import Version
 from lowcloud.store.db.listing import Folder
 
-LARGEST_PAGE = 1000
+MAX_PAGE_SIZE = 1000
 
 
 def page_size(request: Request, member: str) -> int:
     """How many entries to list. Raises AwsError for a negative number."""
-    wanted: int = request.get(member, LARGEST_PAGE)
+    wanted: int = request.get(member, MAX_PAGE_SIZE)
     if wanted < 0:
         raise AwsError("InvalidArgument", f"Argument {member} must be an integer between 0 and 2147483647")
-    return min(wanted, LARGEST_PAGE)
+    return min(wanted, MAX_PAGE_SIZE)
 
 
 def encode(request: Request, text: str | None) -> str | None:
@@ -37,16 +37,16 @@ def common_prefixes(request: Request, entries: Sequence[Any]) -> list[dict[str, 
     return [{"Prefix": encode(request, entry.prefix)} for entry in entries if isinstance(entry, Folder)]
 
 
-def told_entry(entry: Version, request: Request) -> dict[str, Any]:
+def render_entry(entry: Version, request: Request) -> dict[str, Any]:
     """An object as listings tell it."""
     content: dict[str, Any] = {
         "Key": encode(request, entry.key),
         "LastModified": int(entry.modified_at),  # as the header has it, which knows no fractions
-        "ETag": quoted(entry.etag),
+        "ETag": quote_etag(entry.etag),
         "Size": entry.size,
         "StorageClass": entry.storage_class or STANDARD,
     }
     if entry.checksum is not None:
         content["ChecksumAlgorithm"] = [entry.checksum.algorithm]
-        content["ChecksumType"] = told_type(entry.checksum.is_composite)
+        content["ChecksumType"] = checksum_type(entry.checksum.is_composite)
     return content

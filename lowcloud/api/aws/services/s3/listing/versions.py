@@ -4,9 +4,9 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, entry_name, page_size, told_entry
+from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, entry_name, page_size, render_entry
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
-from lowcloud.api.aws.services.s3.translation.headers import checked_version
+from lowcloud.api.aws.services.s3.translation.headers import check_version_id
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.objects import listings
@@ -49,7 +49,7 @@ def _check_markers(key: str, version: str | None) -> None:
     if not key:
         sentence = "A version-id marker cannot be specified without a key marker."
         raise AwsError("InvalidArgument", sentence, fields=_about(version))
-    checked_version(version)
+    check_version_id(version)
 
 
 def _about(version: str) -> dict[str, str]:
@@ -65,7 +65,7 @@ def _listed(context: Context, request: Request, listing: VersionListing) -> dict
     ]
     return {
         "IsTruncated": listing.is_truncated,
-        "Versions": [told_entry(entry, request) | more for entry, more in told if not entry.is_marker],
+        "Versions": [render_entry(entry, request) | more for entry, more in told if not entry.is_marker],
         "DeleteMarkers": [_told_marker(entry, request) | more for entry, more in told if entry.is_marker],
         "CommonPrefixes": common_prefixes(request, listing.entries),
     }

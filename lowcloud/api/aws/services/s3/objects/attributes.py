@@ -6,9 +6,9 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.listing.pages import page_size
 from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.translation.checksums import told
-from lowcloud.api.aws.services.s3.translation.encryption import customer_key
-from lowcloud.api.aws.services.s3.translation.headers import STANDARD, told_version
+from lowcloud.api.aws.services.s3.translation.checksums import render_checksum
+from lowcloud.api.aws.services.s3.translation.encryption import parse_customer_key
+from lowcloud.api.aws.services.s3.translation.headers import STANDARD, render_version
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.multipart import uploads
@@ -19,7 +19,7 @@ from lowcloud.core.storage.objects.versions import Object
 @s3_operation("GetObjectAttributes")
 def get_object_attributes(context: Context, _caller: Caller, request: Request) -> Answer:
     found = objects.head(context, request["Bucket"], request["Key"], version=request.get("VersionId"))
-    metadata.wrapping(found.description.encryption, customer_key(request))
+    metadata.key_wrapping(found.metadata.encryption, parse_customer_key(request))
     wanted = request["ObjectAttributes"]
     if not wanted:
         raise AwsError("InvalidArgument", "At least one object attribute must be given.")
@@ -31,12 +31,12 @@ def get_object_attributes(context: Context, _caller: Caller, request: Request) -
         "ObjectSize": found.size,
     }
     told_ones = {name: value for name, value in attributes.items() if name in wanted}
-    return {**told_ones, "LastModified": found.modified_at, **told_version(found)}
+    return {**told_ones, "LastModified": found.modified_at, **render_version(found)}
 
 
 def _checksum(found: Object) -> dict[str, str]:
     """The object's checksum; one over parts goes without their number."""
-    return {name: value.partition("-")[0] for name, value in told(found.checksum).items()}
+    return {name: value.partition("-")[0] for name, value in render_checksum(found.checksum).items()}
 
 
 def _parts(context: Context, found: Object, request: Request) -> dict[str, Any] | None:
@@ -44,7 +44,7 @@ def _parts(context: Context, found: Object, request: Request) -> dict[str, Any] 
     if found.parts is None:
         return None
     after, limit = request.get("PartNumberMarker", 0), page_size(request, "MaxParts")
-    parts, is_truncated = uploads.parts_of(context, found.id, after=after, limit=limit)
+    parts, is_truncated = uploads.list_parts(context, found.id, after=after, limit=limit)
     algorithm = found.checksum.algorithm if found.checksum else None
     return {
         "TotalPartsCount": found.parts,

@@ -6,7 +6,7 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.api.aws.services.s3.translation.errors import to_s3_error
-from lowcloud.api.aws.services.s3.translation.headers import checked_version, delete_conditions
+from lowcloud.api.aws.services.s3.translation.headers import check_version_id, parse_delete_preconditions
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
 from lowcloud.core.identity.access import Caller
@@ -14,7 +14,7 @@ from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import deletions, objects
 from lowcloud.core.storage.objects.deletions import Deletion
 
-MOST_DELETED = 1000
+MAX_DELETED = 1000
 
 
 @s3_operation("DeleteObject", refused=("MFA",))
@@ -24,7 +24,7 @@ def delete_object(context: Context, _caller: Caller, request: Request) -> Answer
         request["Bucket"],
         request["Key"],
         version=request.get("VersionId"),
-        conditions=delete_conditions(request, "IfMatch", "IfMatchLastModifiedTime", "IfMatchSize"),
+        preconditions=parse_delete_preconditions(request, "IfMatch", "IfMatchLastModifiedTime", "IfMatchSize"),
         may_bypass_governance=_may_bypass(context, request),
     )
     return {"VersionId": done.version, "DeleteMarker": True if done.is_marker else None}
@@ -33,7 +33,7 @@ def delete_object(context: Context, _caller: Caller, request: Request) -> Answer
 @s3_operation("DeleteObjects", refused=("MFA",), ignored=("ChecksumAlgorithm",))
 def delete_objects(context: Context, _caller: Caller, request: Request) -> Answer:
     named = request["Delete"]["Objects"]
-    if not 1 <= len(named) <= MOST_DELETED:
+    if not 1 <= len(named) <= MAX_DELETED:
         raise AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate.")
     may_bypass = _may_bypass(context, request)
     errors: list[dict[str, Any]] = []
@@ -48,7 +48,7 @@ def delete_objects(context: Context, _caller: Caller, request: Request) -> Answe
         context,
         request["Bucket"],
         [
-            (item["Key"], item.get("VersionId"), delete_conditions(item, "ETag", "LastModifiedTime", "Size"))
+            (item["Key"], item.get("VersionId"), parse_delete_preconditions(item, "ETag", "LastModifiedTime", "Size"))
             for item in wanted
         ],
         may_bypass_governance=may_bypass,
@@ -86,7 +86,7 @@ def _why_not(item: dict[str, Any], request: Request) -> dict[str, Any] | None:
     try:
         objects.check_key(item["Key"])
         if "VersionId" in item:
-            checked_version(item["VersionId"])
+            check_version_id(item["VersionId"])
     except CloudError as error:
         return _failed(item, error, request)
     except AwsError:

@@ -3,7 +3,7 @@
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.translation.locks import ON, future, told_hold
+from lowcloud.api.aws.services.s3.translation.locks import ON, parse_retain_until, render_legal_hold
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.buckets import buckets
@@ -17,7 +17,7 @@ def put_object_retention(context: Context, _caller: Caller, request: Request) ->
     mode, until = wanted.get("Mode"), wanted.get("RetainUntilDate")
     if (mode is None) != (until is None):
         raise _malformed()
-    lock = UNLOCKED if mode is None else Lock(mode.lower(), future(context, until))
+    lock = UNLOCKED if mode is None else Lock(mode.lower(), parse_retain_until(context, until))
     bypass: bool = request.get("BypassGovernanceRetention", False)
     version = request.get("VersionId")
     revisions.set_retention(context, request["Bucket"], request["Key"], version, lock, may_bypass_governance=bypass)
@@ -43,7 +43,7 @@ def put_object_legal_hold(context: Context, _caller: Caller, request: Request) -
 
 @s3_operation("GetObjectLegalHold")
 def get_object_legal_hold(context: Context, _caller: Caller, request: Request) -> Answer:
-    hold = told_hold(_lock(context, request))
+    hold = render_legal_hold(_lock(context, request))
     if hold is None:
         raise _unlocked()
     return {"LegalHold": {"Status": hold}}

@@ -9,9 +9,9 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.core.context import Context
 from lowcloud.core.storage.access import access_lists
-from lowcloud.core.storage.access.access_lists import OWNERS_OWN, AccessList
+from lowcloud.core.storage.access.access_lists import OWNER_ONLY, AccessList
 from lowcloud.core.storage.buckets import configurations
-from lowcloud.core.storage.buckets.buckets import BLOCK
+from lowcloud.core.storage.buckets.buckets import PUBLIC_ACCESS_BLOCK
 from lowcloud.core.storage.multipart.uploads import Upload
 from lowcloud.core.storage.objects.versions import Version
 
@@ -52,12 +52,12 @@ def owner_id(context: Context) -> str:
     return sha256(f"canonical user {context.settings.account_id}".encode()).hexdigest()
 
 
-def asks_for_list(request: Request) -> bool:
+def has_list_headers(request: Request) -> bool:
     """Whether a request's headers say anything of a list; few do."""
     return "ACL" in request or not _HEADERS.keys().isdisjoint(request)
 
 
-def asked_list(request: Request, owner: str) -> AccessList | None:
+def parse_list_headers(request: Request, owner: str) -> AccessList | None:
     """The list that a request's headers ask for, or None. Raises AwsError."""
     headers = [name for name in _HEADERS if name in request]
     if "ACL" in request and headers:
@@ -72,9 +72,9 @@ def asked_list(request: Request, owner: str) -> AccessList | None:
     return {"grants": grants}
 
 
-def sent_list(request: Request, owner: str) -> AccessList:
+def parse_list(request: Request, owner: str) -> AccessList:
     """The list that a request puts: in its headers, or as its document. Raises AwsError."""
-    policy, asked = request.get("AccessControlPolicy"), asked_list(request, owner)
+    policy, asked = request.get("AccessControlPolicy"), parse_list_headers(request, owner)
     if policy is not None and asked is not None:
         raise AwsError("UnexpectedContent", "This request does not support content")
     if asked is not None:
@@ -86,7 +86,7 @@ def sent_list(request: Request, owner: str) -> AccessList:
     return {"grants": [_read_grant(grant, owner) for grant in policy.get("Grants", ())]}
 
 
-def told_list(document: AccessList, owner: str) -> Answer:
+def render_list(document: AccessList, owner: str) -> Answer:
     """The document that tells a list."""
     permissions = {neutral: said for said, neutral in _PERMISSIONS.items()}
     return {
@@ -98,29 +98,29 @@ def told_list(document: AccessList, owner: str) -> Answer:
     }
 
 
-def admit_list(context: Context, bucket: str, document: AccessList) -> None:
+def check_list_allowed(context: Context, bucket: str, document: AccessList) -> None:
     """Whether the bucket takes this list, for itself or for an object. Raises AwsError."""
-    if document == OWNERS_OWN:
+    if document == OWNER_ONLY:
         return
     with context.database.read() as connection:
-        if not access_lists.are_in_force(connection, bucket):
+        if not access_lists.are_enabled(connection, bucket):
             raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs")
-        block = configurations.read(connection, bucket, BLOCK) or {}
+        block = configurations.read(connection, bucket, PUBLIC_ACCESS_BLOCK) or {}
     if block.get("block_lists") and access_lists.is_public(document):
         raise AwsError("AccessDenied", "Public access control lists are prevented by the public access block.", 403)
 
 
-def keep_list(context: Context, request: Request, made: Version | Upload) -> None:
+def store_list(context: Context, request: Request, made: Version | Upload) -> None:
     """Give a new object, or the one that an upload will be, the list that the request asks for."""
-    asked = asked_list(request, owner_id(context)) if asks_for_list(request) else None
-    if asked is not None and asked != OWNERS_OWN:
-        access_lists.put_of_object(context, made.bucket, made.key, made.id, asked)
+    asked = parse_list_headers(request, owner_id(context)) if has_list_headers(request) else None
+    if asked is not None and asked != OWNER_ONLY:
+        access_lists.put_object_list(context, made.bucket, made.key, made.id, asked)
 
 
 def _canned(name: str) -> AccessList:
     if name not in _CANNED:
         raise AwsError("NotImplemented", f"Lowcloud has no canned access control list {name}.", 501)
-    return {"grants": [*OWNERS_OWN["grants"], *({"to": to, "may": may} for to, may in _CANNED[name])]}
+    return {"grants": [*OWNER_ONLY["grants"], *({"to": to, "may": may} for to, may in _CANNED[name])]}
 
 
 def _grantees(text: str, owner: str) -> Iterator[str]:

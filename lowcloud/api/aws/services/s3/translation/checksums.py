@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Request
-from lowcloud.core.storage.objects.bodies import Claims
+from lowcloud.core.storage.objects.bodies import ExpectedDigests
 from lowcloud.core.storage.objects.checksums import ALGORITHMS, DEFAULT_ALGORITHM, MD5, Checksum
 
 _PREFIX = "x-amz-checksum-"
 
 
 @dataclass(frozen=True)
-class Announced:
+class DeclaredChecksum:
     """Which checksum a body comes with, and where its value will be."""
 
     algorithm: str | None
-    claims: Claims
+    expected_digests: ExpectedDigests
     is_claimed: bool  # else it is only wanted
 
     @property
@@ -25,21 +25,21 @@ class Announced:
         return self.algorithm or DEFAULT_ALGORITHM
 
 
-def body_of(request: Request) -> Iterable[bytes]:
+def payload_chunks(request: Request) -> Iterable[bytes]:
     """The payload, in pieces."""
     body = request.get("Body", b"")
     return [body] if isinstance(body, bytes) else body
 
 
-def quoted(etag: str) -> str:
+def quote_etag(etag: str) -> str:
     """An entity tag as headers and documents have it."""
     return f'"{etag}"'
 
 
-def announced(request: Request) -> Announced:
+def declared_checksum(request: Request) -> DeclaredChecksum:
     """The checksum of the request's body. Raises AwsError where there are several."""
     body = request.get("Body", b"")
-    in_headers = claimed(request)
+    in_headers = parse_checksums(request)
     in_trailers = [
         name.removeprefix(_PREFIX).upper() for name in getattr(body, "announced", ()) if name.startswith(_PREFIX)
     ]
@@ -51,20 +51,20 @@ def announced(request: Request) -> Announced:
     if md5 and in_headers.get(MD5, md5[MD5]) != md5[MD5]:
         raise AwsError("BadDigest", "The Content-MD5 and the x-amz-checksum-md5 you specified are not the same.")
 
-    def claims() -> Mapping[str, str]:
+    def expected_digests() -> Mapping[str, str]:
         trailers: Mapping[str, str] = getattr(body, "trailers", {})
         trailing = {name: trailers[_PREFIX + name.lower()] for name in names if _PREFIX + name.lower() in trailers}
         return {**md5, **in_headers, **trailing}
 
-    return Announced(names[0] if names else request.get("ChecksumAlgorithm"), claims, bool(names))
+    return DeclaredChecksum(names[0] if names else request.get("ChecksumAlgorithm"), expected_digests, bool(names))
 
 
-def announced_body(request: Request) -> Announced:
+def declared_body_checksum(request: Request) -> DeclaredChecksum:
     """The checksum of a request's body, which must be there where x-amz-sdk-checksum-algorithm says so.
 
     Raises AwsError.
     """
-    checksum = announced(request)
+    checksum = declared_checksum(request)
     said = request.get("ChecksumAlgorithm")
     if said is None:
         return checksum
@@ -76,19 +76,19 @@ def announced_body(request: Request) -> Announced:
     return checksum
 
 
-def claimed(members: Mapping[str, str]) -> dict[str, str]:
+def parse_checksums(members: Mapping[str, str]) -> dict[str, str]:
     """The members that are checksums, base64 by algorithm."""
     values = {name: members.get(f"Checksum{name}") for name in ALGORITHMS}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def told(checksum: Checksum | None) -> dict[str, str]:
+def render_checksum(checksum: Checksum | None) -> dict[str, str]:
     """The members of an answer that tell an object's checksum."""
     if checksum is None:
         return {}
-    return {f"Checksum{checksum.algorithm}": checksum.value, "ChecksumType": told_type(checksum.is_composite)}
+    return {f"Checksum{checksum.algorithm}": checksum.value, "ChecksumType": checksum_type(checksum.is_composite)}
 
 
-def told_type(is_composite: bool) -> str:
+def checksum_type(is_composite: bool) -> str:
     """What a checksum is over."""
     return "COMPOSITE" if is_composite else "FULL_OBJECT"

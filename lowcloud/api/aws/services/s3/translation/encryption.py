@@ -9,7 +9,13 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Request
 from lowcloud.core.context import Context
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.core.storage.objects.metadata import HOME_ENCRYPTION, Encryption, default_encryption, key_md5, named_key
+from lowcloud.core.storage.objects.metadata import (
+    MASTER_KEY_ENCRYPTION,
+    Encryption,
+    bucket_encryption,
+    key_md5,
+    named_key_id,
+)
 
 AES256, KMS = "AES256", "aws:kms"
 CUSTOMER_KEY_BYTES = 32
@@ -22,13 +28,13 @@ _KEY_NAME = re.compile(
 )
 
 
-def asked_encryption(context: Context, request: Request) -> tuple[Encryption | None, bytes | None]:
+def parse_encryption(context: Context, request: Request) -> tuple[Encryption | None, bytes | None]:
     """The encryption that a request wants for a new object (None: what the bucket says), and the customer's key.
 
     Raises AwsError.
     """
     algorithm: str | None = request.get("ServerSideEncryption")
-    key = customer_key(request)
+    key = parse_customer_key(request)
     if key is not None:
         if algorithm is not None:
             sentence = "Server Side Encryption with Customer provided key is incompatible with the encryption method"
@@ -43,12 +49,12 @@ def asked_encryption(context: Context, request: Request) -> tuple[Encryption | N
     if algorithm == KMS:
         return _asked_named_key(context, request), None
     if algorithm is None and "BucketKeyEnabled" in request:
-        said = default_encryption(context, buckets.find(context, request["Bucket"]).encryption)
+        said = bucket_encryption(context, buckets.find(context, request["Bucket"]).encryption)
         return (said if said.key_id is None else Encryption(said.key_id, request["BucketKeyEnabled"])), None
-    return (None if algorithm is None else HOME_ENCRYPTION), None
+    return (None if algorithm is None else MASTER_KEY_ENCRYPTION), None
 
 
-def customer_key(request: Request, prefix: str = "") -> bytes | None:
+def parse_customer_key(request: Request, prefix: str = "") -> bytes | None:
     """The key that a request carries; that of a copy's source has the prefix CopySource. Raises AwsError."""
     algorithm, text = request.get(f"{prefix}SSECustomerAlgorithm"), request.get(f"{prefix}SSECustomerKey")
     if algorithm is None and text is None and f"{prefix}SSECustomerKeyMD5" not in request:
@@ -69,9 +75,9 @@ def customer_key(request: Request, prefix: str = "") -> bytes | None:
     return key
 
 
-def told_encryption(context: Context, encryption: Encryption | None) -> Mapping[str, object]:
+def render_encryption(context: Context, encryption: Encryption | None) -> Mapping[str, object]:
     """The members of an answer that tell how an object is encrypted."""
-    if encryption is None or encryption is HOME_ENCRYPTION:
+    if encryption is None or encryption is MASTER_KEY_ENCRYPTION:
         return _HOME
     if encryption.customer_key_md5 is not None:
         return {"SSECustomerAlgorithm": AES256, "SSECustomerKeyMD5": encryption.customer_key_md5}
@@ -98,7 +104,7 @@ def _asked_named_key(context: Context, request: Request) -> Encryption:
         said = buckets.find(context, request["Bucket"]).encryption
         uses_bucket_key = said is not None and bool(said.get("bucket_key"))
     encryption_context = _checked(request.get("SSEKMSEncryptionContext"))
-    return Encryption(named_key(context, name), uses_bucket_key, context=encryption_context)
+    return Encryption(named_key_id(context, name), uses_bucket_key, context=encryption_context)
 
 
 def _here(context: Context) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from lowcloud.core.storage.objects import (
     preconditions,
     versions,
 )
-from lowcloud.core.storage.objects.bodies import LARGEST_BODY_BYTES
+from lowcloud.core.storage.objects.bodies import MAX_BODY_BYTES
 
 _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, sentence (None: core's own)
     AlreadyExistsError: (
@@ -73,7 +73,7 @@ _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status,
     copies.SourceTooLargeError: (
         "InvalidRequest",
         400,
-        f"The specified copy source is larger than the maximum allowable size for a copy source: {LARGEST_BODY_BYTES}",
+        f"The specified copy source is larger than the maximum allowable size for a copy source: {MAX_BODY_BYTES}",
     ),
     bodies.TooLargeError: ("EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size"),
     completions.PartsOutOfOrderError: (
@@ -178,7 +178,7 @@ def _part_too_small(error: completions.PartTooSmallError, _request: Request) -> 
     part = error.part
     fields = {
         "ProposedSize": part.size,
-        "MinSizeAllowed": completions.SMALLEST_PART_BYTES,
+        "MinSizeAllowed": completions.MIN_PART_BYTES,
         "PartNumber": part.number,
         "ETag": part.etag,
     }

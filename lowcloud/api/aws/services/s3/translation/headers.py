@@ -13,14 +13,14 @@ from urllib.parse import unquote
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Request
 from lowcloud.core.storage.buckets.buckets import ENABLED
-from lowcloud.core.storage.objects.byte_ranges import Span
+from lowcloud.core.storage.objects.byte_ranges import ByteRange
 from lowcloud.core.storage.objects.copies import CopySource
-from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS, Conditions
+from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, Preconditions
 from lowcloud.core.storage.objects.versions import NULL, Object, Version
 
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 STANDARD = "STANDARD"
-LARGEST_USER_METADATA_BYTES = 2048
+MAX_USER_METADATA_BYTES = 2048
 
 _KEPT = {
     "CacheControl": "cache-control",
@@ -48,7 +48,7 @@ _ENCODED = re.compile(r"(=\?[^?\s]+\?[bBqQ]\?[^?]*\?=\s*)+")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
-def kept_headers(request: Request) -> dict[str, str]:
+def parse_stored_headers(request: Request) -> dict[str, str]:
     """The headers of a request that an object keeps. Raises AwsError."""
     _check_redirect(request.get("WebsiteRedirectLocation", "/"))
     headers = {header: _text(request[member]) for member, header in _KEPT.items() if request.get(member)}
@@ -59,21 +59,21 @@ def kept_headers(request: Request) -> dict[str, str]:
     return headers
 
 
-def user_metadata(request: Request) -> dict[str, str]:
+def parse_user_metadata(request: Request) -> dict[str, str]:
     """The user's own metadata, names in lower case. Raises AwsError where there is too much."""
     metadata = {name.lower(): _understood(value) for name, value in request.get("Metadata", {}).items()}
-    if sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items()) > LARGEST_USER_METADATA_BYTES:
+    if sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items()) > MAX_USER_METADATA_BYTES:
         raise AwsError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size")
     return metadata
 
 
-def told_headers(found: Object, request: Request) -> dict[str, str]:
+def render_stored_headers(found: Object, request: Request) -> dict[str, str]:
     """The headers kept with an object, with what the request wants told instead (response-content-type and so on)."""
     wanted = {header: request.get(f"Response{member}") for member, header in _KEPT.items()}
-    return {**found.description.headers, **{header: _text(value) for header, value in wanted.items() if value}}
+    return {**found.metadata.headers, **{header: _text(value) for header, value in wanted.items() if value}}
 
 
-def told_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
+def render_user_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
     """The members of an answer that tell the user's metadata; what no header can say is only counted."""
     if not metadata:
         return {}
@@ -81,7 +81,7 @@ def told_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
     return {"Metadata": told, "MissingMeta": len(metadata) - len(told) or None}
 
 
-def storage_class(request: Request) -> str | None:
+def parse_storage_class(request: Request) -> str | None:
     """The storage class to keep, None for the standard one. Raises AwsError."""
     wanted: str = request.get("StorageClass", STANDARD)
     if wanted not in _STORAGE_CLASSES:
@@ -90,11 +90,11 @@ def storage_class(request: Request) -> str | None:
     return None if wanted == STANDARD else wanted
 
 
-def read_conditions(request: Request, prefix: str = "") -> Conditions:
+def parse_read_preconditions(request: Request, prefix: str = "") -> Preconditions:
     """The conditions under which to read; those on the source of a copy have the prefix CopySource."""
     if not any(f"{prefix}{name}" in request for name in _CONDITIONS):
-        return NO_CONDITIONS
-    return Conditions(
+        return NO_PRECONDITIONS
+    return Preconditions(
         if_match=request.get(f"{prefix}IfMatch"),
         if_none_match=request.get(f"{prefix}IfNoneMatch"),
         if_modified_since=_seconds(request.get(f"{prefix}IfModifiedSince")),
@@ -102,27 +102,27 @@ def read_conditions(request: Request, prefix: str = "") -> Conditions:
     )
 
 
-def write_conditions(request: Request) -> Conditions:
+def parse_write_preconditions(request: Request) -> Preconditions:
     """The conditions under which to write. Raises AwsError for those that S3 does not have."""
     match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
     if match is None and none_match is None:
-        return NO_CONDITIONS
+        return NO_PRECONDITIONS
     if match == "*" or none_match not in (None, "*") or (match is not None and none_match is not None):
         header = "If-Match" if none_match is None else "If-None-Match" if match is None else "If-Match,If-None-Match"
         sentence = "A header you provided implies functionality that is not implemented"
         raise AwsError("NotImplemented", sentence, 501, {"Header": header})
-    return Conditions(if_match=match, if_none_match=none_match)
+    return Preconditions(if_match=match, if_none_match=none_match)
 
 
-def delete_conditions(members: Mapping[str, Any], etag: str, modified: str, size: str) -> Conditions:
+def parse_delete_preconditions(members: Mapping[str, Any], etag: str, modified: str, size: str) -> Preconditions:
     """The conditions under which to delete, by the names of their members."""
     if not any(name in members for name in (etag, modified, size)):
-        return NO_CONDITIONS
+        return NO_PRECONDITIONS
     modified_at = _seconds(members.get(modified))
-    return Conditions(if_match=members.get(etag), if_modified_at=modified_at, if_size=members.get(size))
+    return Preconditions(if_match=members.get(etag), if_modified_at=modified_at, if_size=members.get(size))
 
 
-def read_range(text: str | None) -> Span | None:
+def parse_range(text: str | None) -> ByteRange | None:
     """The range asked for. One that is not well-formed asks for everything (RFC 9110, 14.2), as several ranges do."""
     match = _RANGE.fullmatch(text.replace(" ", "")) if text else None
     if match is None or match.groups() == ("", ""):
@@ -130,19 +130,19 @@ def read_range(text: str | None) -> Span | None:
     first, last = (int(digits) if digits else None for digits in match.groups())
     if first is not None and last is not None and last < first:
         return None
-    return Span(first, last)
+    return ByteRange(first, last)
 
 
-def copy_source(request: Request) -> CopySource:
+def parse_copy_source(request: Request) -> CopySource:
     """What CopySource names. Raises AwsError."""
     path, _, version = request["CopySource"].partition("?versionId=")
     bucket, _, key = unquote(path).removeprefix("/").partition("/")
     if not bucket or not key:
         raise AwsError("InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
-    return CopySource(bucket, key, checked_version(version) if version else None)
+    return CopySource(bucket, key, check_version_id(version) if version else None)
 
 
-def checked_version(version: str) -> str:
+def check_version_id(version: str) -> str:
     """A version's name, where it can be one. Raises AwsError."""
     if version == NULL or _VERSION.fullmatch(version):
         return version
@@ -150,12 +150,12 @@ def checked_version(version: str) -> str:
     raise AwsError("InvalidArgument", sentence, fields={"ArgumentName": "versionId", "ArgumentValue": version})
 
 
-def told_version(version: Version, member: str = "VersionId") -> dict[str, str]:
+def render_version(version: Version, member: str = "VersionId") -> dict[str, str]:
     """The member of an answer that tells a version which was read, of a bucket that keeps them or did once."""
     return {} if version.versioning is None else {member: version.version}
 
 
-def new_version(made: Version) -> dict[str, str]:
+def render_new_version(made: Version) -> dict[str, str]:
     """The member of an answer that tells a version which was written."""
     return {"VersionId": made.version} if made.versioning == ENABLED else {}
 

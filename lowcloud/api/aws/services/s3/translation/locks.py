@@ -13,7 +13,7 @@ ON, OFF = "ON", "OFF"
 EVENT_HOLD = ("ObjectLockEventHold", "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears")
 
 
-def asked_lock(context: Context, request: Request) -> Lock:
+def parse_lock(context: Context, request: Request) -> Lock:
     """The lock that a request wants for a new object. Raises AwsError."""
     mode, until = request.get("ObjectLockMode"), request.get("ObjectLockRetainUntilDate")
     hold = request.get("ObjectLockLegalHoldStatus")
@@ -24,26 +24,26 @@ def asked_lock(context: Context, request: Request) -> Lock:
         raise AwsError("InvalidArgument", sentence)
     if mode is None or until is None:
         return Lock(legal_hold=hold == ON)
-    return Lock(mode.lower(), future(context, until), None if hold is None else hold == ON)
+    return Lock(mode.lower(), parse_retain_until(context, until), None if hold is None else hold == ON)
 
 
-def told_lock(lock: Lock) -> dict[str, Any]:
+def render_lock(lock: Lock) -> dict[str, Any]:
     """The members of an answer that tell a lock."""
     if lock is UNLOCKED:
         return {}
     return {
         "ObjectLockMode": None if lock.retention is None else lock.retention.upper(),
         "ObjectLockRetainUntilDate": lock.retain_until,
-        "ObjectLockLegalHoldStatus": told_hold(lock),
+        "ObjectLockLegalHoldStatus": render_legal_hold(lock),
     }
 
 
-def told_hold(lock: Lock) -> str | None:
+def render_legal_hold(lock: Lock) -> str | None:
     """Whether there is a legal hold, where anything was ever said of it."""
     return None if lock.legal_hold is None else (ON if lock.legal_hold else OFF)
 
 
-def future(context: Context, until: datetime) -> float:
+def parse_retain_until(context: Context, until: datetime) -> float:
     """A time to retain until, in seconds since the epoch. Raises AwsError for one that has passed."""
     if until.timestamp() <= context.now():
         fields = {"ArgumentName": "RetainUntilDate", "ArgumentValue": until.isoformat()}

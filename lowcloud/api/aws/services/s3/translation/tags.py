@@ -7,14 +7,14 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Request
 from lowcloud.api.http.urls import MalformedUrlError, query_pairs
 
-MOST_OF_A_BUCKET = 50
-MOST_OF_AN_OBJECT = 10
-LONGEST_KEY, LONGEST_VALUE = 128, 256  # in UTF-16 units
+MAX_BUCKET_TAGS = 50
+MAX_OBJECT_TAGS = 10
+MAX_KEY_LENGTH, MAX_VALUE_LENGTH = 128, 256  # in UTF-16 units
 
 _LAWFUL = re.compile(r"[\w\s.:/=+\-@]*")  # letters, digits and spaces of any script
 
 
-def read_tags(tags: Iterable[Mapping[str, str]], most: int, of: str = "Object") -> dict[str, str]:
+def parse_tags(tags: Iterable[Mapping[str, str]], most: int, of: str = "Object") -> dict[str, str]:
     """The values by key. Raises AwsError: InvalidTag, or BadRequest where there are too many."""
     listed = list(tags)
     if len(listed) > most:
@@ -27,7 +27,7 @@ def read_tags(tags: Iterable[Mapping[str, str]], most: int, of: str = "Object") 
     return values
 
 
-def asked_tags(request: Request) -> dict[str, str] | None:
+def parse_tags_header(request: Request) -> dict[str, str] | None:
     """The tags that a request wants on a new object, told like the parameters of a URL, or None. Raises AwsError."""
     if "Tagging" not in request:
         return None
@@ -37,18 +37,18 @@ def asked_tags(request: Request) -> dict[str, str] | None:
         sentence = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without"
         fields = {"ArgumentName": "x-amz-tagging", "ArgumentValue": request["Tagging"]}
         raise AwsError("InvalidArgument", f"{sentence} tag name duplicates.", fields=fields) from error
-    return read_tags([{"Key": key, "Value": value} for key, value in pairs], MOST_OF_AN_OBJECT)
+    return parse_tags([{"Key": key, "Value": value} for key, value in pairs], MAX_OBJECT_TAGS)
 
 
-def tell_tags(values: Mapping[str, str]) -> list[dict[str, str]]:
+def render_tags(values: Mapping[str, str]) -> list[dict[str, str]]:
     """Tags as answers list them."""
     return [{"Key": key, "Value": value} for key, value in values.items()]
 
 
 def _check(key: str, value: str) -> None:
-    if not key or _length(key) > LONGEST_KEY or not _LAWFUL.fullmatch(key):
+    if not key or _length(key) > MAX_KEY_LENGTH or not _LAWFUL.fullmatch(key):
         raise AwsError("InvalidTag", "The TagKey you have provided is invalid", fields={"TagKey": key})
-    if _length(value) > LONGEST_VALUE or not _LAWFUL.fullmatch(value):
+    if _length(value) > MAX_VALUE_LENGTH or not _LAWFUL.fullmatch(value):
         fields = {"TagKey": key, "TagValue": value}
         raise AwsError("InvalidTag", "The TagValue you have provided is invalid", fields=fields)
     if key.lower().startswith("aws:"):
