@@ -105,9 +105,9 @@ def test_changes_that_share_a_commit_are_undone_one_by_one(url):
 def test_processes_that_write_at_once_wait_for_each_other(url):
     database = Database(url)
     program = f"""
-from lowcloud.store.database import Database
-from lowcloud.store.tables import roles
-from lowcloud.store.upsert import insert_missing
+from lowcloud.store.db.database import Database
+from lowcloud.store.db.tables import roles
+from lowcloud.store.db.upsert import insert_missing
 import sys
 database = Database({url!r})
 for number in range(200):
@@ -126,8 +126,8 @@ def test_processes_that_write_at_once_lose_no_addition(url):
     database.apply(lambda connection: insert_missing(connection, roles, {"name": "one", **ROLE}))
     program = f"""
 from sqlalchemy import select, update
-from lowcloud.store.database import Database
-from lowcloud.store.tables import roles
+from lowcloud.store.db.database import Database
+from lowcloud.store.db.tables import roles
 database = Database({url!r})
 def add(connection):
     seen = connection.scalar(select(roles.c.max_session_seconds))

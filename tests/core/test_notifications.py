@@ -10,7 +10,7 @@ from lowcloud.core.errors import NotFoundError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.multipart import completions, uploads
 from lowcloud.core.storage.multipart.completions import RequestedPart
-from lowcloud.core.storage.objects import copies, deletions, notifications, objects, revisions
+from lowcloud.core.storage.objects import copies, deletions, notifications, objects, version_updates
 from lowcloud.core.storage.objects.copies import CopySource
 from lowcloud.core.storage.objects.locks import Lock, LockedError
 from lowcloud.core.storage.objects.notifications import KINDS, NotificationRule, ObjectEvent
@@ -98,12 +98,12 @@ def test_a_completed_upload_is_told_once(context: Context) -> None:
 
 def test_tags_put_and_removed_are_told(context: Context) -> None:
     made = objects.put(context, BUCKET, "a", [b"1"])
-    revisions.set_tags(context, BUCKET, "a", None, {"a": "b"})
-    revisions.remove_tags(context, BUCKET, "a", None)
+    version_updates.set_tags(context, BUCKET, "a", None, {"a": "b"})
+    version_updates.remove_tags(context, BUCKET, "a", None)
     assert told(context)[1:] == [("tagged:put", "a"), ("tagged:delete", "a")]
     assert {event.etag for event in notifications.page(context)} == {made.etag}
     with pytest.raises(NotFoundError):
-        revisions.set_tags(context, BUCKET, "b", None, {"a": "b"})
+        version_updates.set_tags(context, BUCKET, "b", None, {"a": "b"})
     assert len(told(context)) == 3
 
 

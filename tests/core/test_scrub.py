@@ -16,7 +16,7 @@ from lowcloud.core.errors import CloudError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.integrity import scrub
 from lowcloud.core.storage.multipart import completions, uploads
-from lowcloud.core.storage.objects import listings, objects, revisions
+from lowcloud.core.storage.objects import listings, objects, version_updates
 from lowcloud.core.storage.objects.deletions import delete
 from lowcloud.core.storage.objects.metadata import Encryption, ObjectMetadata, key_md5
 from lowcloud.store.blobs.encryption import TamperedError
@@ -89,7 +89,7 @@ def test_a_store_of_every_kind_of_object_is_found_sound(tmp_path: Path, database
     delete(context, BUCKET, "nothing")
     buckets.set_versioning(context, BUCKET, buckets.ENABLED)
     delete(context, BUCKET, "small")
-    revisions.set_tags(context, BUCKET, "large", None, {"other": "tag"})
+    version_updates.set_tags(context, BUCKET, "large", None, {"other": "tag"})
     with_key = ObjectMetadata(encryption=Encryption(customer_key_md5=key_md5(CUSTOMER_KEY)))
     for size in (10, 100_000):
         objects.put(context, BUCKET, f"locked {size}", [bytes(size)], with_key, customer_key=CUSTOMER_KEY)
@@ -300,7 +300,7 @@ def test_plaintext_appears_nowhere_below_the_data_folder(context: Context) -> No
     objects.put(context, BUCKET, "small", [secrets["small"] * 100], said)
     objects.put(context, BUCKET, "large", [secrets["large"] * 10_000], said)
     uploads.put_part(context, uploads.create(context, BUCKET, "joined", said), 1, [secrets["part"] * 100])
-    revisions.set_tags(context, BUCKET, "large", None, {"t": secrets["tag"].decode()})
+    version_updates.set_tags(context, BUCKET, "large", None, {"t": secrets["tag"].decode()})
     files = [path for path in context.settings.data.rglob("*") if path.is_file()]
     assert {"lowcloud.db", "lowcloud.db-wal"} <= {path.name for path in files}
     for path in files:

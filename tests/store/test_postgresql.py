@@ -48,11 +48,11 @@ def add(name):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("postgresql://lowcloud:{password}@127.0.0.1:1/postgres", "Check that the server runs"),
+        ("postgresql://lowcloud:{password}@127.0.0.1:1/postgres", "Check that the server is running"),
         ("postgresql://lowcloud:wrong-word@127.0.0.1:{port}/postgres", "Check the user and the password"),
         ("postgresql://lowcloud@127.0.0.1:{port}/postgres", r"LOWCLOUD_DATABASE.*pgpass"),
-        ("postgresql://lowcloud:{password}@127.0.0.1:{port}/nowhere", "Create it, or name another"),
-        ("postgresql://nobody-here@/postgres?host={folder}&port={port}", "Create it, or name another"),
+        ("postgresql://lowcloud:{password}@127.0.0.1:{port}/nowhere", "Create it, or use another"),
+        ("postgresql://nobody-here@/postgres?host={folder}&port={port}", "Create it, or use another"),
         ("no address", r"write postgresql://USER@HOST/NAME"),
     ],
 )
@@ -81,7 +81,7 @@ def test_a_missing_driver_is_named(postgres):
     program = f"""
 import sys
 sys.modules["psycopg"] = None
-from lowcloud.store.database import Database
+from lowcloud.store.db.database import Database
 Database({postgres.url()!r})
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -277,7 +277,7 @@ def count_objects(context):
 def test_a_failed_statement_whose_error_is_passed_over_keeps_nothing_and_says_so(postgres):
     database = Database(postgres.new_database())
     database.apply(add("one"))
-    with pytest.raises(RuntimeError, match="nothing is kept"), database.transaction() as connection:
+    with pytest.raises(RuntimeError, match="rolled back"), database.transaction() as connection:
         add("two")(connection)
         with suppress(DBAPIError):
             add("one")(connection)

@@ -1,7 +1,7 @@
-"""Finds the values of metrics in log lines, with a bound on what an expression of a user may cost.
+"""Extraction of metric values from log lines, with a time limit for users' regular expressions.
 
-Expressions of Python can take for ever on a line that is made for them, so users' are matched by `regex`, which stops
-in time and lets other threads run meanwhile.
+A regular expression can backtrack catastrophically, so users' expressions are matched by `regex`, which has a timeout
+and releases the GIL.
 """
 
 import re
@@ -20,18 +20,18 @@ Found = tuple[str, Point]
 
 
 class ExpressionTimeoutError(Exception):
-    """An expression has used up its time."""
+    """A regular expression exceeded its time limit."""
 
 
 def find(
-    context: Context, job: str, own: Sequence[Definition], users: Sequence[Definition], lines: Sequence[LogLine]
+    context: Context, job: str, builtin: Sequence[Definition], users: Sequence[Definition], lines: Sequence[LogLine]
 ) -> tuple[list[Found], list[str]]:
-    """The values that a page of a job's log holds, and a sentence on each expression that is given up from now on.
+    """Return the values in a page of a job's log, and a message for each expression that is disabled from now on.
 
-    `own` are expressions of built-in programs, which are known to be quick.
+    `builtin` are expressions of built-in programs, which are known to be fast.
     """
-    found = [each for definition in own for each in _search(definition, lines)]
-    sentences = []
+    found = [each for definition in builtin for each in _search(definition, lines)]
+    messages = []
     for definition in users:
         if (job, definition.name) in context.slow_metrics:
             continue
@@ -39,11 +39,11 @@ def find(
             found += list(_search_in_time(definition, lines))
         except ExpressionTimeoutError:
             context.slow_metrics.add((job, definition.name))
-            sentences.append(
-                f"The metric {definition.name!r} is not looked for any more: its regular expression "
-                f"{definition.expression!r} takes too long on this log. Write one that backtracks less."
+            messages.append(
+                f"The metric {definition.name!r} is no longer extracted: its regular expression "
+                f"{definition.expression!r} takes too long on this log. Use one that backtracks less."
             )
-    return found, sentences
+    return found, messages
 
 
 def _search(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]:
@@ -54,7 +54,7 @@ def _search(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]
 
 
 def _search_in_time(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]:
-    """As _search. Raises ExpressionTimeoutError."""
+    """Like _search, with a time limit. Raises ExpressionTimeoutError."""
     pattern = regex.compile(definition.expression)
     deadline = time.monotonic() + PAGE_SECONDS
     for line in lines:

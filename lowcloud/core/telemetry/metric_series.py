@@ -1,4 +1,4 @@
-"""Series of metrics as curves: one value for each period of time, or for each iteration."""
+"""Metric series as curves: one value per period of time, or per iteration."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -14,7 +14,7 @@ Curve = list[tuple[int, float]]  # (x, value); x is seconds since the epoch, or 
 
 
 class Statistic(StrEnum):
-    """What is told of the points that share an x."""
+    """How the points with the same x are aggregated."""
 
     MINIMUM = "minimum"
     MAXIMUM = "maximum"
@@ -29,14 +29,14 @@ def by_time(
     series: Series,
     statistic: Statistic,
     period_seconds: int,
-    span: tuple[float | None, float | None],
+    interval: tuple[float | None, float | None],
     limit: int,
 ) -> Curve:
-    """The first `limit` periods that have points within a span of times [start, end], each by its beginning."""
+    """Return the first `limit` periods with points in the interval of times [start, end], by their beginning."""
     period = func.floor(metric_points.c.at / sql_cast(period_seconds, Float))
     return [
         (int(x) * period_seconds, value)
-        for x, value in _read(connection, series, statistic, period, metric_points.c.at, span, limit)
+        for x, value in _read(connection, series, statistic, period, metric_points.c.at, interval, limit)
     ]
 
 
@@ -44,12 +44,12 @@ def by_step(
     connection: Connection,
     series: Series,
     statistic: Statistic,
-    span: tuple[float | None, float | None],
+    interval: tuple[float | None, float | None],
     limit: int,
 ) -> Curve:
-    """The first `limit` iterations that have points within a span of iterations [start, end]."""
+    """Return the first `limit` iterations with points in the interval of iterations [start, end]."""
     step = metric_points.c.step
-    return [(int(x), value) for x, value in _read(connection, series, statistic, step, step, span, limit)]
+    return [(int(x), value) for x, value in _read(connection, series, statistic, step, step, interval, limit)]
 
 
 def _read(
@@ -58,16 +58,16 @@ def _read(
     statistic: Statistic,
     x: ColumnElement[Any],
     axis: ColumnElement[Any],
-    span: tuple[float | None, float | None],
+    interval: tuple[float | None, float | None],
     limit: int,
 ) -> Sequence[Any]:
-    start, end = span
+    start, end = interval
     where: list[ColumnElement[bool]] = [axis.is_not(None)]
     where += [axis >= start] if start is not None else []
     where += [axis <= end] if end is not None else []
     value = metric_points.c.value
     latest = (metric_points.c.at.desc(), metric_points.c.id.desc())
-    its = (
+    points = (
         select(
             x.label("x"),
             value.label("value"),
@@ -77,12 +77,14 @@ def _read(
         .where(*is_point_of(series), *where)
         .subquery()
     )
-    told = {
-        Statistic.MINIMUM: func.min(its.c.value),
-        Statistic.MAXIMUM: func.max(its.c.value),
-        Statistic.MEAN: func.avg(its.c.value),
+    aggregates = {
+        Statistic.MINIMUM: func.min(points.c.value),
+        Statistic.MAXIMUM: func.max(points.c.value),
+        Statistic.MEAN: func.avg(points.c.value),
         Statistic.COUNT: sql_cast(func.count(), Float),
-        Statistic.LAST: func.max(its.c.last),  # which all have
-        Statistic.DEVIATION: func.sqrt(func.avg((its.c.value - its.c.mean) * (its.c.value - its.c.mean))),
+        Statistic.LAST: func.max(points.c.last),  # the same in all rows of an x
+        Statistic.DEVIATION: func.sqrt(func.avg((points.c.value - points.c.mean) * (points.c.value - points.c.mean))),
     }
-    return connection.execute(select(its.c.x, told[statistic]).group_by(its.c.x).order_by(its.c.x).limit(limit)).all()
+    return connection.execute(
+        select(points.c.x, aggregates[statistic]).group_by(points.c.x).order_by(points.c.x).limit(limit)
+    ).all()

@@ -1,7 +1,7 @@
-"""Notifications: what happens to the objects of a bucket, recorded for whoever its configuration wants told.
+"""Notifications: events of the objects of a bucket, recorded if its notification configuration selects them.
 
-An event is written in the transaction of the change that it tells of: it is there exactly where the change is. A bucket
-whose configuration asks for none has no rules, and costs nothing.
+An event is written in the transaction of its change, so both are committed or neither is (an outbox). A bucket without
+a notification configuration has no rules and no overhead.
 """
 
 import json
@@ -25,14 +25,14 @@ TAGGED, UNTAGGED, ACCESS_LIST_CHANGED = (
     "tagged:put",
     "tagged:delete",
     "shared:put",
-)  # the latter: its list of access was set
-REMOVED, EXPIRED = "removed", "expired"  # by somebody, by the lifecycle; each of two kinds:
-DELETE, MARKER = "delete", "marker"  # removed for good, hidden behind a marker
+)  # its access control list was set
+REMOVED, EXPIRED = "removed", "expired"  # by a request, by a lifecycle rule; each in two forms:
+DELETE, MARKER = "delete", "marker"  # permanently, by a delete marker
 KINDS = (
     *(PUT, COPIED, COMPLETED, POSTED, TAGGED, UNTAGGED, ACCESS_LIST_CHANGED),
     *(f"{cause}:{what}" for cause in (REMOVED, EXPIRED) for what in (DELETE, MARKER)),
 )
-MAX_EVENTS = 1_000_000  # the newest, of all buckets together
+MAX_EVENTS = 1_000_000  # of all buckets together; older ones are deleted
 PRUNE_INTERVAL = 100
 
 _COLUMNS = [column for column in object_events.columns if column.name != "id"]
@@ -46,7 +46,7 @@ _PRUNE = PreparedStatement(sa.delete(object_events).where(object_events.c.id <= 
 
 @dataclass(frozen=True)
 class NotificationRule:
-    """Which events are recorded: those of these kinds, of keys that begin and end so."""
+    """Selects the events of these kinds, for keys with this prefix and suffix."""
 
     kinds: Sequence[str]
     prefix: str = ""
@@ -55,40 +55,42 @@ class NotificationRule:
 
 @dataclass(frozen=True)
 class ObjectEvent:
-    """What happened to a version. Of one key, a later event has a larger id."""
+    """An event of a version. Later events of a key have larger ids."""
 
     id: int
     bucket: str
     key: str
-    version: str | None  # None: of a bucket that never kept versions
+    version: str | None  # None: the bucket was never versioned
     kind: str
     at: float  # seconds since the epoch
     size: int  # bytes
-    etag: str  # of a marker: ""
+    etag: str  # "" for a delete marker
 
     @property
     def sequencer(self) -> str:
-        """The id as digits that compare as texts do."""
+        """The id as text that sorts like the id."""
         return f"{self.id:016X}"
 
 
 def configure(
     context: Context, bucket: str, kind: str, document: Mapping[str, Any], rules: Sequence[NotificationRule]
 ) -> None:
-    """Record what the rules ask for, from now on, and keep the configuration that says so. Raises NotFound."""
-    said = json.dumps([asdict(rule) for rule in rules]) if rules else None
+    """Store a notification configuration and the rules that it means. Raises NotFoundError (bucket)."""
+    stored_rules = json.dumps([asdict(rule) for rule in rules]) if rules else None
 
     def change(connection: sa.Connection) -> None:
         buckets.require(connection, bucket)
         configurations.write(connection, bucket, kind, document, context.now())
-        connection.execute(sa.update(bucket_rows).where(bucket_rows.c.name == bucket).values(notifications=said))
+        connection.execute(
+            sa.update(bucket_rows).where(bucket_rows.c.name == bucket).values(notifications=stored_rules)
+        )
 
     context.database.apply(change)
 
 
 def record(connection: sa.Connection, bucket: Bucket, kind: str, version: Version, now: float) -> None:
-    """Record an event where the bucket wants it, within the transaction of the change."""
-    if bucket.notifications is None or not matches_any(_parsed(bucket.notifications), kind, version.key):
+    """Record an event if the bucket's rules select it, within the transaction of the change."""
+    if bucket.notifications is None or not matches_any(_parse_rules(bucket.notifications), kind, version.key):
         return
     [(event_id,)] = _INSERT.rows(
         connection,
@@ -105,22 +107,22 @@ def record(connection: sa.Connection, bucket: Bucket, kind: str, version: Versio
 
 
 def matches_any(rules: Iterable[NotificationRule], kind: str, key: str) -> bool:
-    """Whether any of the rules asks for this."""
+    """Return whether any of the rules selects this event."""
     return any(kind in rule.kinds and key.startswith(rule.prefix) and key.endswith(rule.suffix) for rule in rules)
 
 
 def page(context: Context, *, after: int = 0, limit: int = 1000) -> list[ObjectEvent]:
-    """At most `limit` events in the order in which they happened, after the one of this id."""
+    """Return at most `limit` events in the order of their ids, after the one with this id."""
     query = sa.select(object_events).where(object_events.c.id > after).order_by(object_events.c.id).limit(limit)
     with context.database.read() as connection:
         return [ObjectEvent(**row._mapping) for row in connection.execute(query)]
 
 
 def delete_events(context: Context, until: int) -> None:
-    """Drop the events up to the one of this id: everybody has been told."""
+    """Delete the events up to the one with this id, once they have been delivered."""
     context.database.apply(lambda connection: _PRUNE.rows(connection, until=until))
 
 
 @lru_cache(maxsize=256)
-def _parsed(said: str) -> tuple[NotificationRule, ...]:
-    return tuple(NotificationRule(**rule) for rule in json.loads(said))
+def _parse_rules(stored_rules: str) -> tuple[NotificationRule, ...]:
+    return tuple(NotificationRule(**rule) for rule in json.loads(stored_rules))

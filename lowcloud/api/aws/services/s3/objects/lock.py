@@ -7,7 +7,7 @@ from lowcloud.api.aws.services.s3.translation.locks import ON, parse_retain_unti
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.core.storage.objects import objects, revisions
+from lowcloud.core.storage.objects import objects, version_updates
 from lowcloud.core.storage.objects.locks import UNLOCKED, Lock, NotLockableError
 
 
@@ -20,7 +20,9 @@ def put_object_retention(context: Context, _caller: Caller, request: Request) ->
     lock = UNLOCKED if mode is None else Lock(mode.lower(), parse_retain_until(context, until))
     bypass: bool = request.get("BypassGovernanceRetention", False)
     version = request.get("VersionId")
-    revisions.set_retention(context, request["Bucket"], request["Key"], version, lock, may_bypass_governance=bypass)
+    version_updates.set_retention(
+        context, request["Bucket"], request["Key"], version, lock, may_bypass_governance=bypass
+    )
     return {}
 
 
@@ -37,7 +39,7 @@ def put_object_legal_hold(context: Context, _caller: Caller, request: Request) -
     if "Status" not in request.get("LegalHold", {}):
         raise _malformed()
     is_held = request["LegalHold"]["Status"] == ON
-    revisions.set_legal_hold(context, request["Bucket"], request["Key"], request.get("VersionId"), is_held)
+    version_updates.set_legal_hold(context, request["Bucket"], request["Key"], request.get("VersionId"), is_held)
     return {}
 
 

@@ -6,14 +6,14 @@ from lowcloud.api.aws.services.s3.translation.headers import render_version
 from lowcloud.api.aws.services.s3.translation.tags import MAX_OBJECT_TAGS, parse_tags, render_tags
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
-from lowcloud.core.storage.objects import objects, revisions
+from lowcloud.core.storage.objects import objects, version_updates
 
 
 @s3_operation("PutObjectTagging")
 def put_object_tagging(context: Context, _caller: Caller, request: Request) -> Answer:
     tags = parse_tags(request["Tagging"]["TagSet"], MAX_OBJECT_TAGS)
     return render_version(
-        revisions.set_tags(context, request["Bucket"], request["Key"], request.get("VersionId"), tags)
+        version_updates.set_tags(context, request["Bucket"], request["Key"], request.get("VersionId"), tags)
     )
 
 
@@ -25,4 +25,6 @@ def get_object_tagging(context: Context, _caller: Caller, request: Request) -> A
 
 @s3_operation("DeleteObjectTagging")
 def delete_object_tagging(context: Context, _caller: Caller, request: Request) -> Answer:
-    return render_version(revisions.remove_tags(context, request["Bucket"], request["Key"], request.get("VersionId")))
+    return render_version(
+        version_updates.remove_tags(context, request["Bucket"], request["Key"], request.get("VersionId"))
+    )

@@ -169,8 +169,8 @@ def _part_missing(error: completions.PartMissingError, request: Request) -> AwsE
         "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified "
         "entity tag may not match the part's entity tag."
     )
-    wanted = error.wanted
-    fields = {"UploadId": request.get("UploadId", ""), "PartNumber": wanted.number, "ETag": wanted.etag.strip('"')}
+    part = error.part
+    fields = {"UploadId": request.get("UploadId", ""), "PartNumber": part.number, "ETag": part.etag.strip('"')}
     return AwsError("InvalidPart", sentence, fields=fields)
 
 
