@@ -101,14 +101,14 @@ class Gateway:
         except SignatureError as error:
             return _error_response(exchange, signature_errors.to_aws_error(error, exchange.dialect.protocol))
         except RequestBodyError as error:
-            return _error_response(exchange, errors.of_body(error))
+            return _error_response(exchange, errors.from_body_error(error))
         except MalformedUrlError as error:
             return _error_response(exchange, AwsError("InvalidURI", f"Couldn't parse the specified URI: {error}"))
         except CloudError as error:
-            return _error_response(exchange, errors.of_core(error, exchange.service))
+            return _error_response(exchange, errors.from_core_error(error, exchange.service))
         except Exception:  # the edge: every request gets a response
             log.exception("request %s failed", exchange.request.id)
-            return _error_response(exchange, errors.internal(exchange.service, exchange.request.id))
+            return _error_response(exchange, errors.internal_error(exchange.service, exchange.request.id))
 
     async def _respond(self, exchange: Exchange, incoming: IncomingBody) -> HttpResponse:
         """Identify the operation and verify the request, then perform it on the loop or in a worker thread."""
@@ -140,8 +140,8 @@ class Gateway:
         """Perform a plain operation; runs in a worker thread."""
         parsed = self._prepare(operation, target, exchange, body)
         with storage_errors():
-            answer = operation.function(self._context, exchange.caller, parsed)
-        return serialize(target.service, target.operation, target.protocol, answer, exchange.request.id)
+            output = operation.function(self._context, exchange.caller, parsed)
+        return serialize(target.service, target.operation, target.protocol, output, exchange.request.id)
 
     async def _perform_async(
         self, operation: Operation, target: Target, exchange: Exchange, body: bytes | RequestBody
@@ -149,8 +149,8 @@ class Gateway:
         """Perform an asynchronous operation."""
         parsed = self._prepare(operation, target, exchange, body)
         with storage_errors():
-            answer = await operation.function(self._context, exchange.caller, parsed)
-        return serialize(target.service, target.operation, target.protocol, answer, exchange.request.id)
+            output = await operation.function(self._context, exchange.caller, parsed)
+        return serialize(target.service, target.operation, target.protocol, output, exchange.request.id)
 
     def _prepare(
         self, operation: Operation, target: Target, exchange: Exchange, body: bytes | RequestBody
