@@ -157,7 +157,7 @@ def test_an_object_turned_into_a_marker_is_found(context: Context) -> None:
     fill(context)
     with context.database.transaction() as connection:
         connection.execute(sa.text("UPDATE objects SET is_marker = TRUE WHERE key = 'small'"))
-    assert "marker" in findings(context)[0].why
+    assert "marker" in findings(context)[0].reason
 
 
 def swap_parts(context: Context) -> None:

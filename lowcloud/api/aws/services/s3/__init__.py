@@ -1,4 +1,4 @@
-"""S3: buckets, objects, listings and multipart uploads, one module a resource. Read operation.py first."""
+"""S3: buckets, objects, listings and multipart uploads, one module per resource. Read operation.py first."""
 
 from lowcloud.api.aws.services.s3 import buckets, front, listing, multipart, objects
 

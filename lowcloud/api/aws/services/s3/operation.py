@@ -1,4 +1,4 @@
-"""What every S3 operation shares: whose bucket it is, what no bucket allows, and S3's words for core's errors."""
+"""The decorator of all S3 operations: common checks, and the conversion of core's errors into S3's."""
 
 import logging
 from collections.abc import Callable
@@ -25,15 +25,15 @@ from lowcloud.store.blobs.files import BlobMissingError
 log = logging.getLogger("lowcloud.s3")
 Function = Callable[[Context, Caller, Any], Answer]
 
-_HAS_A_LIST_OF_ITS_OWN = ("CreateBucket", "PutBucketAcl", "PutObjectAcl")
+_SETS_ACCESS_LIST = ("CreateBucket", "PutBucketAcl", "PutObjectAcl")
 
 
 def s3_operation(
     name: str, refused: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
 ) -> Callable[[Function], Function]:
-    """Enter a function into the table of operations, behind the checks and with the errors that all of S3 has."""
+    """Register an operation of S3, with the checks and errors that all of them share."""
 
-    def enter(function: Function) -> Function:
+    def register(function: Function) -> Function:
         @operation("s3", name, refused, (*ignored, "RequestPayer"))
         @wraps(function)
         def perform(context: Context, caller: Caller, request: Request) -> Answer:
@@ -50,11 +50,11 @@ def s3_operation(
 
         return perform
 
-    return enter
+    return register
 
 
 def owner(context: Context) -> dict[str, str]:
-    """The account as S3 names an owner."""
+    """Return the account as the owner in responses."""
     return {"ID": owner_id(context)}
 
 
@@ -66,16 +66,16 @@ def _to_aws_error(error: Exception, request: Request, operation: str) -> AwsErro
     if isinstance(error, WrongKeyError):
         return AwsError("AccessDenied", "Access Denied", 403)
     log.error("%s of %s/%s: %s", operation, request.get("Bucket"), request.get("Key"), error)
-    return AwsError("InternalError", "The object cannot be read: its bytes are damaged.", 500)
+    return AwsError("InternalError", "The object cannot be read: its stored bytes are corrupt.", 500)
 
 
 def _check(context: Context, name: str, request: Request) -> None:
     for member in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if request.get(member, context.settings.account_id) != context.settings.account_id:
             raise AwsError("AccessDenied", "Access Denied", 403)
-    if has_list_headers(request) and name not in _HAS_A_LIST_OF_ITS_OWN:
-        asked = parse_list_headers(request, owner_id(context))
-        if asked is not None:
-            check_list_allowed(context, request["Bucket"], asked)
+    if has_list_headers(request) and name not in _SETS_ACCESS_LIST:
+        access_list = parse_list_headers(request, owner_id(context))
+        if access_list is not None:
+            check_list_allowed(context, request["Bucket"], access_list)
     if "VersionId" in request:
         check_version_id(request["VersionId"])

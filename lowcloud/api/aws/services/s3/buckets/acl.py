@@ -25,8 +25,8 @@ def get_bucket_acl(context: Context, _caller: Caller, request: Request) -> Answe
 
 @s3_operation("PutBucketAcl", ignored=DISPLAY_NAMES)
 def put_bucket_acl(context: Context, _caller: Caller, request: Request) -> Answer:
-    wanted = parse_list(request, owner_id(context))
+    access_list = parse_list(request, owner_id(context))
     buckets.find(context, request["Bucket"])
-    check_list_allowed(context, request["Bucket"], wanted)
-    configurations.put(context, request["Bucket"], ACL, wanted)
+    check_list_allowed(context, request["Bucket"], access_list)
+    configurations.put(context, request["Bucket"], ACL, access_list)
     return {}

@@ -1,4 +1,4 @@
-"""From which web pages browsers may use a bucket: the rules as they are put; ../cors.py applies them."""
+"""The CORS configuration of a bucket; front/cors.py applies it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,10 +31,10 @@ def put_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answ
 
 @s3_operation("GetBucketCors")
 def get_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answer:
-    kept = configurations.get(context, request["Bucket"], KIND)
-    if kept is None:
+    configuration = configurations.get(context, request["Bucket"], KIND)
+    if configuration is None:
         raise not_configured("NoSuchCORSConfiguration", "The CORS configuration does not exist", request["Bucket"])
-    return kept
+    return configuration
 
 
 @s3_operation("DeleteBucketCors")

@@ -1,4 +1,4 @@
-"""Who owns the objects of a bucket, and with it whether access control lists mean anything."""
+"""Object ownership of a bucket, which decides whether access control lists have effect."""
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
@@ -20,8 +20,8 @@ def put_bucket_ownership_controls(context: Context, _caller: Caller, request: Re
     if len(rules) != 1:
         raise malformed()
     rule = RULES[rules[0]["ObjectOwnership"]]
-    kept = configurations.get(context, request["Bucket"], ACL)
-    if rule == "enforced" and kept is not None and kept != OWNER_ONLY:
+    access_list = configurations.get(context, request["Bucket"], ACL)
+    if rule == "enforced" and access_list is not None and access_list != OWNER_ONLY:
         sentence = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
         raise AwsError("InvalidBucketAclWithObjectOwnership", sentence)
     configurations.put(context, request["Bucket"], OWNERSHIP, {"rule": rule})
@@ -30,12 +30,12 @@ def put_bucket_ownership_controls(context: Context, _caller: Caller, request: Re
 
 @s3_operation("GetBucketOwnershipControls")
 def get_bucket_ownership_controls(context: Context, _caller: Caller, request: Request) -> Answer:
-    kept = configurations.get(context, request["Bucket"], OWNERSHIP)
-    if kept is None:
+    ownership = configurations.get(context, request["Bucket"], OWNERSHIP)
+    if ownership is None:
         sentence = "The bucket ownership controls were not found"
         raise not_configured("OwnershipControlsNotFoundError", sentence, request["Bucket"])
-    said = next(name for name, rule in RULES.items() if rule == kept["rule"])
-    return {"OwnershipControls": {"Rules": [{"ObjectOwnership": said}]}}
+    name = next(name for name, rule in RULES.items() if rule == ownership["rule"])
+    return {"OwnershipControls": {"Rules": [{"ObjectOwnership": name}]}}
 
 
 @s3_operation("DeleteBucketOwnershipControls")

@@ -1,4 +1,4 @@
-"""The public access block of a bucket: what keeps policies and access control lists from opening it to everyone."""
+"""The public access block of a bucket, which overrides public policies and access control lists."""
 
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.services.s3.buckets.documents import not_configured
@@ -18,19 +18,19 @@ _NAMES = {
 
 @s3_operation("PutPublicAccessBlock")
 def put_public_access_block(context: Context, _caller: Caller, request: Request) -> Answer:
-    wanted = request["PublicAccessBlockConfiguration"]
-    document = {name: wanted.get(member, False) for member, name in _NAMES.items()}
+    block = request["PublicAccessBlockConfiguration"]
+    document = {name: block.get(member, False) for member, name in _NAMES.items()}
     configurations.put(context, request["Bucket"], PUBLIC_ACCESS_BLOCK, document)
     return {}
 
 
 @s3_operation("GetPublicAccessBlock")
 def get_public_access_block(context: Context, _caller: Caller, request: Request) -> Answer:
-    kept = configurations.get(context, request["Bucket"], PUBLIC_ACCESS_BLOCK)
-    if kept is None:
+    block = configurations.get(context, request["Bucket"], PUBLIC_ACCESS_BLOCK)
+    if block is None:
         sentence = "The public access block configuration was not found"
         raise not_configured("NoSuchPublicAccessBlockConfiguration", sentence, request["Bucket"])
-    return {"PublicAccessBlockConfiguration": {member: kept[name] for member, name in _NAMES.items()}}
+    return {"PublicAccessBlockConfiguration": {member: block[name] for member, name in _NAMES.items()}}
 
 
 @s3_operation("DeletePublicAccessBlock")

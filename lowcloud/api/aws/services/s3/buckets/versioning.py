@@ -1,4 +1,4 @@
-"""Whether a bucket keeps the versions of its objects."""
+"""The versioning state of a bucket."""
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
@@ -22,6 +22,6 @@ def put_bucket_versioning(context: Context, _caller: Caller, request: Request) -
 
 @s3_operation("GetBucketVersioning")
 def get_bucket_versioning(context: Context, _caller: Caller, request: Request) -> Answer:
-    """A bucket that never was asked to keep versions has no Status."""
-    kept = buckets.find(context, request["Bucket"]).versioning
-    return {"Status": next((status for status, state in _STATES.items() if state == kept), None)}
+    """A bucket that was never versioned has no Status."""
+    versioning = buckets.find(context, request["Bucket"]).versioning
+    return {"Status": next((status for status, state in _STATES.items() if state == versioning), None)}

@@ -1,4 +1,4 @@
-"""Uploads from browsers' forms: who signed the form's policy, what it allows, and the put of an object that it means.
+"""Browser uploads by HTML forms: verification of the signed policy, and translation into a PutObject.
 
 Source: Amazon S3 API Reference, "Authenticating requests in browser-based uploads using POST".
 """
@@ -28,16 +28,23 @@ from lowcloud.core.identity.access import (
     find_credentials,
 )
 
-_OLD_PROOF = ("awsaccesskeyid", "signature")
-_NEW_PROOF = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
-_PROOF = (*_OLD_PROOF, *_NEW_PROOF, "x-amz-security-token")
-_KEPT = ("cache-control", "content-type", "content-disposition", "content-encoding", "content-language", "expires")
-_AS_HEADERS = {"acl": "x-amz-acl", "content-md5": "content-md5", **{name: name for name in _KEPT}}
+_V2_FIELDS = ("awsaccesskeyid", "signature")
+_V4_FIELDS = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
+_SIGNATURE_FIELDS = (*_V2_FIELDS, *_V4_FIELDS, "x-amz-security-token")
+_STORED_HEADERS = (
+    "cache-control",
+    "content-type",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "expires",
+)
+_HEADERS = {"acl": "x-amz-acl", "content-md5": "content-md5", **{name: name for name in _STORED_HEADERS}}
 
 
 @dataclass(frozen=True)
 class Form:
-    """A form as the put that it means, and how its sender wants to be answered."""
+    """A form as a PutObject request, and the response that its sender expects."""
 
     request: HttpRequest
     file: RequestBody
@@ -69,15 +76,15 @@ class Form:
 
 
 def is_form(request: HttpRequest) -> bool:
-    """Whether a request is a form's."""
+    """Return whether a request is a form upload."""
     content_type = request.headers.get("content-type", "").lower()
     return request.method == "POST" and content_type.startswith("multipart/form-data")
 
 
 def read_form(context: Context, request: HttpRequest, bucket: str, pieces: Iterator[bytes]) -> Form:
-    """The form up to the beginning of its file. Raises AwsError and SignatureError; the file's reader AwsError too."""
+    """Read the form up to the beginning of its file. Raises AwsError and SignatureError; reading the file too."""
     upload = parse_form(request.headers.get("content-type", ""), pieces)
-    fields = _filled(upload)
+    fields = _substitute_filename(upload)
     key = fields.get("key")
     if not key:
         sentence = (
@@ -87,12 +94,12 @@ def read_form(context: Context, request: HttpRequest, bucket: str, pieces: Itera
     caller, limits = ANONYMOUS, None
     if "policy" in fields:
         caller = _signer(context, fields)
-        named, written = {**fields, "bucket": bucket}, {**upload.fields, "bucket": bucket}
-        limits = check_policy(fields["policy"], named, written, context.now())
-    elif any(name in fields for name in _PROOF):
+        substituted, original = {**fields, "bucket": bucket}, {**upload.fields, "bucket": bucket}
+        limits = check_policy(fields["policy"], substituted, original, context.now())
+    elif any(name in fields for name in _SIGNATURE_FIELDS):
         raise AwsError("InvalidArgument", "Bucket POST must contain a field named 'policy'.")
     path = f"/{quote(bucket)}/{quote(key)}"
-    file = RequestBody(_within(upload.file, limits), None)
+    file = RequestBody(_check_size(upload.file, limits), None)
     file.is_incoming = file.is_form_upload = True
     return Form(
         request=HttpRequest("PUT", path, "", {**_headers(fields), "host": request.host}, request.id),
@@ -106,30 +113,30 @@ def read_form(context: Context, request: HttpRequest, bucket: str, pieces: Itera
     )
 
 
-def _filled(upload: FormUpload) -> dict[str, str]:
-    """The fields with the file's name in place of ${filename}; browsers may send its whole path."""
+def _substitute_filename(upload: FormUpload) -> dict[str, str]:
+    """Replace ${filename} in the fields by the file's name; browsers may send its full path."""
     name = upload.filename.replace("\\", "/").rpartition("/")[2]
     return {field: value.replace("${filename}", name) for field, value in upload.fields.items()}
 
 
 def _signer(context: Context, fields: Mapping[str, str]) -> Caller:
-    """Who signed the policy. Raises AwsError and SignatureError."""
-    is_old = "awsaccesskeyid" in fields
-    if is_old and any(name in fields for name in _NEW_PROOF):
+    """Return who signed the policy. Raises AwsError and SignatureError."""
+    is_v2 = "awsaccesskeyid" in fields
+    if is_v2 and any(name in fields for name in _V4_FIELDS):
         raise AwsError("InvalidRequest", "Only one auth mechanism allowed: Signature Version 4, or Version 2.")
-    for name in _OLD_PROOF if is_old else _NEW_PROOF:
+    for name in _V2_FIELDS if is_v2 else _V4_FIELDS:
         if not fields.get(name):
             raise AwsError("InvalidArgument", f"Bucket POST must contain a field named '{name}'.")
-    return _old_signer(context, fields) if is_old else _new_signer(context, fields)
+    return _v2_signer(context, fields) if is_v2 else _v4_signer(context, fields)
 
 
-def _old_signer(context: Context, fields: Mapping[str, str]) -> Caller:
+def _v2_signer(context: Context, fields: Mapping[str, str]) -> Caller:
     credentials = _credentials(context, fields["awsaccesskeyid"], fields.get("x-amz-security-token"))
     signature_v2.check_signature(fields["policy"], credentials.secret_access_key, fields["signature"])
     return credentials.caller
 
 
-def _new_signer(context: Context, fields: Mapping[str, str]) -> Caller:
+def _v4_signer(context: Context, fields: Mapping[str, str]) -> Caller:
     if fields["x-amz-algorithm"] != ALGORITHM:
         raise AwsError("InvalidArgument", f"X-Amz-Algorithm only supports {ALGORITHM}.")
     parts = fields["x-amz-credential"].split("/")
@@ -142,7 +149,7 @@ def _new_signer(context: Context, fields: Mapping[str, str]) -> Caller:
     if not hmac.compare_digest(expected.encode(), fields["x-amz-signature"].encode()):
         raise SignatureError(
             SignatureFault.MISMATCH,
-            "The signature of the form's policy does not match: check your key and signing method.",
+            "The signature of the form's policy does not match. Check your key and signing method.",
         )
     return credentials.caller
 
@@ -159,12 +166,12 @@ def _credentials(context: Context, key_id: str, token: str | None) -> Credential
 
 
 def _headers(fields: Mapping[str, str]) -> dict[str, str]:
-    """The fields that are headers of a put."""
+    """Return the fields that are headers of PutObject."""
     headers = {}
     for name, value in fields.items():
-        if name in _AS_HEADERS:
-            headers[_AS_HEADERS[name]] = value
-        elif name.startswith("x-amz-") and name not in _PROOF:
+        if name in _HEADERS:
+            headers[_HEADERS[name]] = value
+        elif name.startswith("x-amz-") and name not in _SIGNATURE_FIELDS:
             headers[name] = value
     if "tagging" in fields:
         headers["x-amz-tagging"] = _tagging(fields["tagging"])
@@ -172,35 +179,40 @@ def _headers(fields: Mapping[str, str]) -> dict[str, str]:
 
 
 def _tagging(document: str) -> str:
-    """Tags as a header has them, from the document that a form has."""
+    """Convert the tagging document of a form into the header of PutObject."""
     root = xml.loads(document.encode())
     sets = [element for element in root.children if element.name == "TagSet"]
     tags = [{child.name: child.text for child in tag.children} for element in sets for tag in element.children]
     if any(tag.keys() != {"Key", "Value"} for tag in tags):
-        raise xml.MalformedXmlError("a Tag has a Key and a Value.")
+        raise xml.MalformedXmlError("a Tag must have a Key and a Value.")
     return urlencode([(tag["Key"], tag["Value"]) for tag in tags])
 
 
-def _within(file: Iterator[bytes], limits: SizeLimits | None) -> Iterator[bytes]:
-    """The file; raises AwsError where it has more or fewer bytes than the policy allows."""
+def _check_size(file: Iterator[bytes], limits: SizeLimits | None) -> Iterator[bytes]:
+    """Yield the file. Raises AwsError if it has more or fewer bytes than the policy allows."""
     size = 0
     for piece in file:
         size += len(piece)
-        if limits is not None and size > limits.most:
-            raise entity_too_large(size, limits.most)
+        if limits is not None and size > limits.maximum:
+            raise entity_too_large(size, limits.maximum)
         yield piece
-    if limits is not None and size < limits.least:
-        fields = {"ProposedSize": size, "MinSizeAllowed": limits.least}
+    if limits is not None and size < limits.minimum:
+        fields = {"ProposedSize": size, "MinSizeAllowed": limits.minimum}
         raise AwsError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size", fields=fields)
 
 
 def _redirect_url(form: Form, etag: str) -> str | None:
-    """Where to send the browser, or None where the form names no address that it can go to."""
+    """Return where to redirect the browser, or None if the form has no valid URL."""
     try:
         parts = urlsplit(form.redirect or "")
     except ValueError:
         return None
     if parts.scheme not in ("http", "https") or not parts.netloc:
         return None
-    told = [*parse_qsl(parts.query, keep_blank_values=True), ("bucket", form.bucket), ("key", form.key), ("etag", etag)]
-    return urlunsplit(parts._replace(query=urlencode(told)))
+    parameters = [
+        *parse_qsl(parts.query, keep_blank_values=True),
+        ("bucket", form.bucket),
+        ("key", form.key),
+        ("etag", etag),
+    ]
+    return urlunsplit(parts._replace(query=urlencode(parameters)))

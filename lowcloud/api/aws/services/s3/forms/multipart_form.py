@@ -1,4 +1,4 @@
-"""multipart/form-data as it comes in: the fields, and then the file as a stream. Source: RFC 7578, RFC 2046."""
+"""Streaming parser of multipart/form-data: the fields, then the file as a stream. Source: RFC 7578, RFC 2046."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lowcloud.api.aws.errors import AwsError
 
 MAX_PART_HEAD_BYTES = 8 << 10
-MAX_FIELDS_BYTES = 20 << 10  # all that comes before the file
+MAX_FIELDS_BYTES = 20 << 10  # everything before the file
 MAX_FIELDS = 200
 
 _BOUNDARY = re.compile(r'multipart/form-data\s*;.*?boundary=(?:"([^"]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE)
@@ -17,7 +17,7 @@ _ESCAPED = re.compile(r'\\(["\\])')
 
 @dataclass(frozen=True)
 class FormUpload:
-    """A form's fields by their names in lower case, and its file; the file's name is as the browser sent it."""
+    """A form's fields by name in lower case, and its file; the file's name is as the browser sent it."""
 
     fields: dict[str, str]
     filename: str
@@ -25,7 +25,7 @@ class FormUpload:
 
 
 def parse_form(content_type: str, pieces: Iterable[bytes]) -> FormUpload:
-    """Read up to the beginning of the file. Raises AwsError here, and while the file is read: MalformedPOSTRequest."""
+    """Read up to the beginning of the file. Raises AwsError here and while the file is read: MalformedPOSTRequest."""
     match = _BOUNDARY.match(content_type)
     if match is None:
         raise _malformed()
@@ -33,7 +33,7 @@ def parse_form(content_type: str, pieces: Iterable[bytes]) -> FormUpload:
     source = _Source(pieces)
     source.skip(delimiter.removeprefix(b"\r\n"))
     fields: dict[str, str] = {}
-    left = MAX_FIELDS_BYTES
+    remaining = MAX_FIELDS_BYTES
     while source.has_part():
         parameters = _parameters(source.head())
         name = parameters.get("name", "").lower()
@@ -42,8 +42,8 @@ def parse_form(content_type: str, pieces: Iterable[bytes]) -> FormUpload:
         value = b""
         for piece in source.until(delimiter):
             value += piece
-            left -= len(piece)
-            if left < 0 or len(fields) == MAX_FIELDS:
+            remaining -= len(piece)
+            if remaining < 0 or len(fields) == MAX_FIELDS:
                 sentence = "Your POST request fields preceding the upload file were too large."
                 raise AwsError("MaxPostPreDataLengthExceeded", sentence)
         fields[name] = _text(value)
@@ -51,63 +51,63 @@ def parse_form(content_type: str, pieces: Iterable[bytes]) -> FormUpload:
 
 
 class _Source:
-    """Bytes as they come, taken up to what ends them."""
+    """Reads bytes up to a delimiter."""
 
     def __init__(self, pieces: Iterable[bytes]):
         self._pieces = iter(pieces)
-        self._held = b""
+        self._buffer = b""
 
     def skip(self, start: bytes) -> None:
-        """Take what everything begins with."""
-        self._hold(len(start))
-        if not self._held.startswith(start):
+        """Read the expected beginning."""
+        self._fill(len(start))
+        if not self._buffer.startswith(start):
             raise _malformed()
-        self._held = self._held[len(start) :]
+        self._buffer = self._buffer[len(start) :]
 
     def has_part(self) -> bool:
-        """Whether a part follows the delimiter that was taken last; none does after the closing one."""
-        self._hold(2)
-        after, self._held = self._held[:2], self._held[2:]
+        """Return whether a part follows the last delimiter; none follows the closing delimiter."""
+        self._fill(2)
+        after, self._buffer = self._buffer[:2], self._buffer[2:]
         if after not in (b"\r\n", b"--"):
             raise _malformed()
         return after == b"\r\n"
 
     def head(self) -> str:
-        """The header lines of a part."""
-        while (end := self._held.find(b"\r\n\r\n")) < 0:
-            if len(self._held) > MAX_PART_HEAD_BYTES:
+        """Read the header lines of a part."""
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            if len(self._buffer) > MAX_PART_HEAD_BYTES:
                 raise _malformed()
-            self._hold(len(self._held) + 1)
-        head, self._held = self._held[:end], self._held[end + 4 :]
+            self._fill(len(self._buffer) + 1)
+        head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
         return _text(head)
 
     def until(self, delimiter: bytes) -> Iterator[bytes]:
-        """What comes before the delimiter, which is taken too."""
-        while (end := self._held.find(delimiter)) < 0:
-            safe = len(self._held) - len(delimiter) + 1  # what follows may be the beginning of the delimiter
+        """Yield the bytes up to the delimiter, and skip the delimiter."""
+        while (end := self._buffer.find(delimiter)) < 0:
+            safe = len(self._buffer) - len(delimiter) + 1  # the rest may be the beginning of the delimiter
             if safe > 0:
-                piece, self._held = self._held[:safe], self._held[safe:]
+                piece, self._buffer = self._buffer[:safe], self._buffer[safe:]
                 yield piece
-            self._hold(len(self._held) + 1)
-        piece, self._held = self._held[:end], self._held[end + len(delimiter) :]
+            self._fill(len(self._buffer) + 1)
+        piece, self._buffer = self._buffer[:end], self._buffer[end + len(delimiter) :]
         if piece:
             yield piece
 
-    def _hold(self, size: int) -> None:
-        """Have at least so many bytes. Raises AwsError where there are no more."""
-        while len(self._held) < size:
+    def _fill(self, size: int) -> None:
+        """Fill the buffer to at least `size` bytes. Raises AwsError at the end of the body."""
+        while len(self._buffer) < size:
             piece = next(self._pieces, b"")
             if not piece:
                 raise _malformed()
-            self._held += piece
+            self._buffer += piece
 
 
 def _parameters(head: str) -> dict[str, str]:
-    """The parameters of a part's Content-Disposition."""
+    """Parse the parameters of a part's Content-Disposition."""
     for line in head.split("\r\n"):
         name, _, value = line.partition(":")
         if name.strip().lower() == "content-disposition":
-            return {word.lower(): _ESCAPED.sub(r"\1", text) for word, text in _PARAMETER.findall(value)}
+            return {parameter.lower(): _ESCAPED.sub(r"\1", text) for parameter, text in _PARAMETER.findall(value)}
     raise _malformed()
 
 

@@ -21,7 +21,7 @@ def list_parts(context: Context, _caller: Caller, request: Request) -> Answer:
     after, limit = request.get("PartNumberMarker", 0), page_size(request, "MaxParts")
     found, is_truncated = uploads.list_parts(context, upload.id, after=after, limit=limit)
     return {
-        **_described(context, upload),
+        **_render_upload(context, upload),
         "Bucket": upload.bucket,
         "Parts": [
             {
@@ -59,7 +59,7 @@ def list_multipart_uploads(context: Context, _caller: Caller, request: Request) 
     return {
         "Bucket": request["Bucket"],
         "Uploads": [
-            _described(context, entry) | {"Key": encode(request, entry.key), "Initiated": entry.created_at}
+            _render_upload(context, entry) | {"Key": encode(request, entry.key), "Initiated": entry.created_at}
             for entry in found
             if isinstance(entry, Upload)
         ],
@@ -76,7 +76,7 @@ def list_multipart_uploads(context: Context, _caller: Caller, request: Request) 
     }
 
 
-def _described(context: Context, upload: Upload) -> dict[str, Any]:
+def _render_upload(context: Context, upload: Upload) -> dict[str, Any]:
     return {
         "Key": upload.key,
         "UploadId": upload.id,

@@ -1,4 +1,4 @@
-"""The parts of multipart uploads: sent, or copied from other objects."""
+"""UploadPart and UploadPartCopy."""
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
@@ -43,7 +43,7 @@ def upload_part(context: Context, _caller: Caller, request: Request) -> Answer:
         expected_digests=checksum.expected_digests,
         customer_key=key,
     )
-    return {**_told(upload, part), **render_encryption(context, upload.metadata.encryption)}
+    return {**_render_part(upload, part), **render_encryption(context, upload.metadata.encryption)}
 
 
 @s3_operation("UploadPartCopy")
@@ -64,14 +64,14 @@ def upload_part_copy(context: Context, _caller: Caller, request: Request) -> Ans
         customer_key=key,
     )
     return {
-        "CopyPartResult": {**_told(upload, part), "LastModified": part.modified_at},
+        "CopyPartResult": {**_render_part(upload, part), "LastModified": part.modified_at},
         **render_version(found, "CopySourceVersionId"),
         **render_encryption(context, upload.metadata.encryption),
     }
 
 
 def _find(context: Context, request: Request) -> tuple[Upload, bytes | None]:
-    """The upload and the customer's key, which must be the one that it was begun with. Raises AwsError."""
+    """Return the upload and the customer's key, which must be the one of CreateMultipartUpload. Raises AwsError."""
     upload = uploads.find(context, request["Bucket"], request["Key"], request["UploadId"])
     key = parse_customer_key(request)
     try:
@@ -95,12 +95,12 @@ def _part_number(request: Request) -> int:
 
 
 def _check_algorithm(upload: Upload, checksum: DeclaredChecksum) -> None:
-    """An upload that was begun without a word of checksums takes parts with any."""
+    """Raises AwsError for another algorithm than the upload's, unless the upload was created without one."""
     if checksum.algorithm in (None, upload.algorithm) or upload.algorithm == DEFAULT_ALGORITHM:
         return
     sentence = f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}"
     raise AwsError("InvalidRequest", f"{sentence}, actual checksum Type: {checksum.algorithm.lower()}")
 
 
-def _told(upload: Upload, part: Part) -> dict[str, str | None]:
+def _render_part(upload: Upload, part: Part) -> dict[str, str | None]:
     return {"ETag": quote_etag(part.etag), f"Checksum{upload.algorithm}": part.checksum}

@@ -1,4 +1,4 @@
-"""Beginning, completing and aborting multipart uploads."""
+"""CreateMultipartUpload, CompleteMultipartUpload and AbortMultipartUpload."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -40,63 +40,63 @@ def create_multipart_upload(context: Context, _caller: Caller, request: Request)
     algorithm = declared_checksum(request).algorithm
     kind = _checksum_type(request, algorithm)
     encryption, _ = parse_encryption(context, request)
-    said = ObjectMetadata(
+    object_metadata = ObjectMetadata(
         parse_stored_headers(request), parse_user_metadata(request), parse_tags_header(request) or {}, encryption
     )
     upload = uploads.create(
         context,
         request["Bucket"],
         request["Key"],
-        said,
+        object_metadata,
         storage_class=parse_storage_class(request),
         lock=parse_lock(context, request),
         algorithm=algorithm or DEFAULT_ALGORITHM,
         is_composite=kind == "COMPOSITE",
     )
     store_list(context, request, upload)
-    told_ones = render_encryption(context, upload.metadata.encryption)
-    answer = {"Bucket": upload.bucket, "Key": upload.key, "UploadId": upload.id, **told_ones}
+    rendered_encryption = render_encryption(context, upload.metadata.encryption)
+    answer = {"Bucket": upload.bucket, "Key": upload.key, "UploadId": upload.id, **rendered_encryption}
     return answer if algorithm is None else answer | {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
 
 
 @s3_operation("CompleteMultipartUpload")
 def complete_multipart_upload(context: Context, _caller: Caller, request: Request) -> Answer:
-    wanted = [_wanted(part) for part in request.get("MultipartUpload", {}).get("Parts", [])]
-    if not wanted:
+    requested = [_requested_part(part) for part in request.get("MultipartUpload", {}).get("Parts", [])]
+    if not requested:
         raise AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate.")
     parse_customer_key(request)
-    _check_against(context, request, wanted)
-    made = completions.complete(
+    _check_checksums(context, request, requested)
+    completed = completions.complete(
         context,
         request["Bucket"],
         request["Key"],
         request["UploadId"],
-        wanted,
+        requested,
         expected_checksums=parse_checksums(request),
         size=request.get("MpuObjectSize"),
         preconditions=parse_write_preconditions(request),
     )
     return {
         "Location": request[URL],
-        "Bucket": made.bucket,
-        "Key": made.key,
-        "ETag": quote_etag(made.etag),
-        **render_checksum(made.checksum),
-        **render_encryption(context, made.metadata.encryption),
-        **render_new_version(made),
+        "Bucket": completed.bucket,
+        "Key": completed.key,
+        "ETag": quote_etag(completed.etag),
+        **render_checksum(completed.checksum),
+        **render_encryption(context, completed.metadata.encryption),
+        **render_new_version(completed),
     }
 
 
 @s3_operation("AbortMultipartUpload")
 def abort_multipart_upload(context: Context, _caller: Caller, request: Request) -> Answer:
-    begun = request.get("IfMatchInitiatedTime")
-    if_created_at = None if begun is None else begun.timestamp()
+    initiated = request.get("IfMatchInitiatedTime")
+    if_created_at = None if initiated is None else initiated.timestamp()
     uploads.abort(context, request["Bucket"], request["Key"], request["UploadId"], if_created_at=if_created_at)
     return {}
 
 
 def _checksum_type(request: Request, algorithm: str | None) -> str:
-    """What the checksum of the object will be over. Raises AwsError."""
+    """Return the checksum type of the object. Raises AwsError."""
     kind: str | None = request.get("ChecksumType")
     if kind is not None and algorithm is None:
         sentence = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
@@ -109,30 +109,30 @@ def _checksum_type(request: Request, algorithm: str | None) -> str:
     return kind
 
 
-def _wanted(part: dict[str, Any]) -> RequestedPart:
+def _requested_part(part: dict[str, Any]) -> RequestedPart:
     if "PartNumber" not in part or "ETag" not in part:
         raise AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate.")
     return RequestedPart(part["PartNumber"], part["ETag"], parse_checksums(part))
 
 
-def _check_against(context: Context, request: Request, wanted: Sequence[RequestedPart]) -> None:
-    """Whether the checksums named are those of the upload. Raises AwsError."""
+def _check_checksums(context: Context, request: Request, requested: Sequence[RequestedPart]) -> None:
+    """Raises AwsError if the checksums in the request differ from the upload's."""
     try:
         upload = uploads.find(context, request["Bucket"], request["Key"], request["UploadId"])
-    except NotFoundError:  # completed already, which may be asked again, or unknown: core tells
+    except NotFoundError:  # completed already, or unknown: core decides
         return
     kind = checksum_type(upload.is_composite)
     if request.get("ChecksumType", kind) != kind:
         sentence = f"The upload was created using the {kind} checksum mode. The complete request must use the same"
         raise AwsError("InvalidRequest", f"{sentence} checksum mode.")
-    for part in wanted:
+    for part in requested:
         _check_part(upload, part)
 
 
 def _check_part(upload: Upload, part: RequestedPart) -> None:
     algorithm = upload.algorithm
-    if others := part.checksums.keys() - {algorithm}:
-        name = min(others).lower()
+    if unexpected := part.checksums.keys() - {algorithm}:
+        name = min(unexpected).lower()
         sentence = f"The {name} you specified for part {part.number} did not match what we received."
         raise AwsError("BadDigest", sentence)
     if upload.is_composite and algorithm not in part.checksums:

@@ -24,8 +24,8 @@ def get_object_acl(context: Context, _caller: Caller, request: Request) -> Answe
 
 @s3_operation("PutObjectAcl", ignored=DISPLAY_NAMES)
 def put_object_acl(context: Context, _caller: Caller, request: Request) -> Answer:
-    wanted = parse_list(request, owner_id(context))
+    access_list = parse_list(request, owner_id(context))
     found = objects.head(context, request["Bucket"], request["Key"], version=request.get("VersionId"))
-    check_list_allowed(context, found.bucket, wanted)
-    access_lists.replace_object_list(context, found, wanted)
+    check_list_allowed(context, found.bucket, access_list)
+    access_lists.replace_object_list(context, found, access_list)
     return {}

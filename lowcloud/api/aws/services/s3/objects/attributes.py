@@ -1,4 +1,4 @@
-"""Attributes of an object: what is known of it and of its parts, without its bytes."""
+"""GetObjectAttributes: an object's attributes and parts, without its bytes."""
 
 from typing import Any
 
@@ -20,27 +20,27 @@ from lowcloud.core.storage.objects.versions import Object
 def get_object_attributes(context: Context, _caller: Caller, request: Request) -> Answer:
     found = objects.head(context, request["Bucket"], request["Key"], version=request.get("VersionId"))
     metadata.key_wrapping(found.metadata.encryption, parse_customer_key(request))
-    wanted = request["ObjectAttributes"]
-    if not wanted:
+    requested = request["ObjectAttributes"]
+    if not requested:
         raise AwsError("InvalidArgument", "At least one object attribute must be given.")
     attributes: dict[str, Any] = {
-        "ETag": found.etag,  # bare, in this answer alone
+        "ETag": found.etag,  # unquoted, only in this response
         "Checksum": _checksum(found),
-        "ObjectParts": _parts(context, found, request) if "ObjectParts" in wanted else None,
+        "ObjectParts": _parts(context, found, request) if "ObjectParts" in requested else None,
         "StorageClass": found.storage_class or STANDARD,
         "ObjectSize": found.size,
     }
-    told_ones = {name: value for name, value in attributes.items() if name in wanted}
-    return {**told_ones, "LastModified": found.modified_at, **render_version(found)}
+    selected = {name: value for name, value in attributes.items() if name in requested}
+    return {**selected, "LastModified": found.modified_at, **render_version(found)}
 
 
 def _checksum(found: Object) -> dict[str, str]:
-    """The object's checksum; one over parts goes without their number."""
+    """Return the object's checksum; a composite one without the number of parts."""
     return {name: value.partition("-")[0] for name, value in render_checksum(found.checksum).items()}
 
 
 def _parts(context: Context, found: Object, request: Request) -> dict[str, Any] | None:
-    """One page of the parts, with their checksums."""
+    """Return one page of the parts, with their checksums."""
     if found.parts is None:
         return None
     after, limit = request.get("PartNumberMarker", 0), page_size(request, "MaxParts")

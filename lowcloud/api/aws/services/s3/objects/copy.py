@@ -1,4 +1,4 @@
-"""Copying objects."""
+"""CopyObject."""
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
@@ -24,23 +24,25 @@ from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import copies
 from lowcloud.core.storage.objects.copies import CopySource
 
-# What makes a copy of an object onto itself more than nothing.
+# Members that change something when an object is copied onto itself.
 _CHANGES = ("StorageClass", "ServerSideEncryption", "SSECustomerKey", "WebsiteRedirectLocation")
 
 
 @s3_operation("CopyObject", refused=EVENT_HOLD, ignored=("AnnotationDirective",))  # there are no annotations to copy
 def copy_object(context: Context, _caller: Caller, request: Request) -> Answer:
     source = parse_copy_source(request)
-    _refuse_nothing(context, request, source)
+    _refuse_no_op(context, request, source)
     replaces = request.get("MetadataDirective") == "REPLACE"
     encryption, key = parse_encryption(context, request)
-    found, made = copies.copy(
+    found, copied = copies.copy(
         context,
         source,
         request["Bucket"],
         request["Key"],
         headers=parse_stored_headers(request) if replaces else None,
-        extra_headers={"x-amz-website-redirect-location": request.get("WebsiteRedirectLocation")},  # never copied
+        extra_headers={
+            "x-amz-website-redirect-location": request.get("WebsiteRedirectLocation")
+        },  # not copied from the source
         user_metadata=parse_user_metadata(request) if replaces else None,
         tags=(parse_tags_header(request) or {}) if request.get("TaggingDirective") == "REPLACE" else None,
         encryption=encryption,
@@ -52,21 +54,21 @@ def copy_object(context: Context, _caller: Caller, request: Request) -> Answer:
         source_preconditions=parse_read_preconditions(request, "CopySource"),
         preconditions=parse_write_preconditions(request),
     )
-    store_list(context, request, made)
+    store_list(context, request, copied)
     return {
         "CopyObjectResult": {
-            "ETag": quote_etag(made.etag),
-            "LastModified": made.modified_at,
-            **render_checksum(made.checksum),
+            "ETag": quote_etag(copied.etag),
+            "LastModified": copied.modified_at,
+            **render_checksum(copied.checksum),
         },
-        **render_encryption(context, made.metadata.encryption),
+        **render_encryption(context, copied.metadata.encryption),
         **render_version(found, "CopySourceVersionId"),
-        **render_new_version(made),
+        **render_new_version(copied),
     }
 
 
-def _refuse_nothing(context: Context, request: Request, source: CopySource) -> None:
-    """Raises AwsError for a copy that would leave everything as it is."""
+def _refuse_no_op(context: Context, request: Request, source: CopySource) -> None:
+    """Raises AwsError for a copy that would change nothing."""
     if source != CopySource(request["Bucket"], request["Key"]) or request.get("MetadataDirective") == "REPLACE":
         return
     if any(name in request for name in _CHANGES) or buckets.find(context, source.bucket).encryption is not None:

@@ -1,4 +1,4 @@
-"""Deleting objects, one or many at a time."""
+"""DeleteObject and DeleteObjects."""
 
 from typing import Any
 

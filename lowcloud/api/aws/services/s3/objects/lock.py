@@ -1,4 +1,4 @@
-"""The lock of an object: its retention, and its legal hold."""
+"""The retention and the legal hold of an object."""
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
@@ -13,8 +13,8 @@ from lowcloud.core.storage.objects.locks import UNLOCKED, Lock, NotLockableError
 
 @s3_operation("PutObjectRetention", refused=("Retention.EventHold", "Retention.EventHoldDuration"))
 def put_object_retention(context: Context, _caller: Caller, request: Request) -> Answer:
-    wanted = request.get("Retention", {})
-    mode, until = wanted.get("Mode"), wanted.get("RetainUntilDate")
+    retention = request.get("Retention", {})
+    mode, until = retention.get("Mode"), retention.get("RetainUntilDate")
     if (mode is None) != (until is None):
         raise _malformed()
     lock = UNLOCKED if mode is None else Lock(mode.lower(), parse_retain_until(context, until))
@@ -53,7 +53,7 @@ def get_object_legal_hold(context: Context, _caller: Caller, request: Request) -
 
 def _lock(context: Context, request: Request) -> Lock:
     if buckets.find(context, request["Bucket"]).object_lock is None:
-        raise NotLockableError(f"Bucket {request['Bucket']} has no lock for its objects.")
+        raise NotLockableError(f"Object lock is not enabled for bucket {request['Bucket']}.")
     return objects.head(context, request["Bucket"], request["Key"], version=request.get("VersionId")).lock
 
 

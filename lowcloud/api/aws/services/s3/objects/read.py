@@ -1,4 +1,4 @@
-"""Getting objects: their bytes, or what is known of them alone."""
+"""GetObject and HeadObject."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ SMALL_BYTES = 256 * 1024
 @s3_operation("GetObject")
 def get_object(context: Context, caller: Caller, request: Request) -> Answer:
     _refuse_overrides(caller, request)
-    byte_range = _wanted_span(request)
+    byte_range = _parse_range(request)
     found, chunks = objects.get(
         context,
         request["Bucket"],
@@ -39,31 +39,31 @@ def get_object(context: Context, caller: Caller, request: Request) -> Answer:
         preconditions=parse_read_preconditions(request),
     )
     is_partial = byte_range is not None or "PartNumber" in request
-    answer = _described(context, found, request, chunks.first, chunks.length, is_partial=is_partial)
-    # A small body goes out with its head, at a third less CPU than one that is streamed.
+    answer = _to_output(context, found, request, chunks.first, chunks.length, is_partial=is_partial)
+    # A small body is sent with its head, for a third less CPU than a streamed one.
     return {**answer, "Body": b"".join(chunks) if chunks.length <= SMALL_BYTES else chunks}
 
 
 @s3_operation("HeadObject")
 def head_object(context: Context, caller: Caller, request: Request) -> Answer:
     _refuse_overrides(caller, request)
-    byte_range = _wanted_span(request)
+    byte_range = _parse_range(request)
     bucket, key, version = request["Bucket"], request["Key"], request.get("VersionId")
     found = objects.head(context, bucket, key, version=version, preconditions=parse_read_preconditions(request))
     metadata.key_wrapping(found.metadata.encryption, parse_customer_key(request))
     first, length = objects.locate(context, found, byte_range, request.get("PartNumber"))
     is_partial = byte_range is not None or "PartNumber" in request
-    return _described(context, found, request, first, length, is_partial=is_partial)
+    return _to_output(context, found, request, first, length, is_partial=is_partial)
 
 
 def _refuse_overrides(caller: Caller, request: Request) -> None:
-    """Raises AwsError for a stranger who wants other headers than the object's."""
+    """Raises AwsError for an anonymous request that overrides response headers."""
     if caller.is_anonymous and any(name.startswith("Response") for name in request):
         sentence = "Request specific response headers cannot be used for anonymous GET requests."
         raise AwsError("InvalidRequest", sentence)
 
 
-def _wanted_span(request: Request) -> byte_ranges.ByteRange | None:
+def _parse_range(request: Request) -> byte_ranges.ByteRange | None:
     byte_range = parse_range(request.get("Range"))
     if "PartNumber" in request:
         if byte_range is not None:
@@ -73,19 +73,19 @@ def _wanted_span(request: Request) -> byte_ranges.ByteRange | None:
     return byte_range
 
 
-def _described(
+def _to_output(
     context: Context, found: Object, request: Request, first: int, length: int, *, is_partial: bool
 ) -> dict[str, Any]:
-    said = found.metadata
+    object_metadata = found.metadata
     answer: dict[str, Any] = {
         "AcceptRanges": "bytes",
         "ContentLength": length,
         "ETag": quote_etag(found.etag),
         "LastModified": found.modified_at,
         "StorageClass": found.storage_class,
-        "TagCount": len(said.tags) or None,
-        **render_user_metadata(said.user_metadata),
-        **render_encryption(context, said.encryption),
+        "TagCount": len(object_metadata.tags) or None,
+        **render_user_metadata(object_metadata.user_metadata),
+        **render_encryption(context, object_metadata.encryption),
         **render_lock(found.lock),
         **render_version(found),
         "ResponseMetadata": {
@@ -97,15 +97,15 @@ def _described(
         answer["ContentRange"] = f"bytes {first}-{first + length - 1}/{found.size}"
     if request.get("ChecksumMode") == "ENABLED":
         answer.update(
-            render_checksum(found.checksum) if length == found.size else _told_of_part(context, found, request)
+            render_checksum(found.checksum) if length == found.size else _render_part_checksum(context, found, request)
         )
     if "PartNumber" in request and found.parts is not None:
         answer["PartsCount"] = found.parts
     return answer
 
 
-def _told_of_part(context: Context, found: Object, request: Request) -> dict[str, str]:
-    """The checksum of the one part that is read; bytes that are no part have none."""
+def _render_part_checksum(context: Context, found: Object, request: Request) -> dict[str, str]:
+    """Return the checksum of the requested part; an arbitrary range has none."""
     number = request.get("PartNumber")
     if number is None or found.checksum is None:
         return {}

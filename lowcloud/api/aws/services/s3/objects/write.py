@@ -1,4 +1,4 @@
-"""Putting objects."""
+"""PutObject."""
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
@@ -34,37 +34,37 @@ def put_object(context: Context, _caller: Caller, request: Request) -> Answer:
     encryption, customer_key = parse_encryption(context, request)
     lock = parse_lock(context, request)
     _check_digest(request, lock, checksum)
-    said = ObjectMetadata(
+    object_metadata = ObjectMetadata(
         parse_stored_headers(request), parse_user_metadata(request), parse_tags_header(request) or {}, encryption
     )
     preconditions = parse_write_preconditions(request)
     if getattr(request.get("Body"), "is_incoming", False):
         objects.check_put(context, request["Bucket"], request["Key"], lock, preconditions)
-    made = objects.put(
+    created = objects.put(
         context,
         request["Bucket"],
         request["Key"],
         payload_chunks(request),
-        said,
+        object_metadata,
         storage_class=parse_storage_class(request),
         lock=lock,
         customer_key=customer_key,
-        algorithm=checksum.kept,
+        algorithm=checksum.stored_algorithm,
         expected_digests=checksum.expected_digests,
         preconditions=preconditions,
         event=notifications.POSTED if getattr(request.get("Body"), "is_form_upload", False) else notifications.PUT,
     )
-    store_list(context, request, made)
+    store_list(context, request, created)
     return {
-        "ETag": quote_etag(made.etag),
-        **render_checksum(made.checksum),
-        **render_encryption(context, made.metadata.encryption),
-        **render_new_version(made),
+        "ETag": quote_etag(created.etag),
+        **render_checksum(created.checksum),
+        **render_encryption(context, created.metadata.encryption),
+        **render_new_version(created),
     }
 
 
 def _check_digest(request: Request, lock: Lock, checksum: DeclaredChecksum) -> None:
-    """What is locked can hardly be put right again, so it must come with a digest. Raises AwsError."""
+    """Raises AwsError for a locked object without a digest, since it could not be overwritten if it were corrupt."""
     if lock is not UNLOCKED and checksum.algorithm is None and "ContentMD5" not in request:
         sentence = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock"
         raise AwsError("InvalidRequest", f"{sentence} parameters")

@@ -13,31 +13,31 @@ _PREFIX = "x-amz-checksum-"
 
 @dataclass(frozen=True)
 class DeclaredChecksum:
-    """Which checksum a body comes with, and where its value will be."""
+    """The checksum algorithm of a request's body, and how to get the value."""
 
     algorithm: str | None
     expected_digests: ExpectedDigests
-    is_claimed: bool  # else it is only wanted
+    has_value: bool  # otherwise only the algorithm is requested
 
     @property
-    def kept(self) -> str:
-        """The algorithm to keep a checksum by."""
+    def stored_algorithm(self) -> str:
+        """The algorithm of the checksum to store."""
         return self.algorithm or DEFAULT_ALGORITHM
 
 
 def payload_chunks(request: Request) -> Iterable[bytes]:
-    """The payload, in pieces."""
+    """Return the payload in chunks."""
     body = request.get("Body", b"")
     return [body] if isinstance(body, bytes) else body
 
 
 def quote_etag(etag: str) -> str:
-    """An entity tag as headers and documents have it."""
+    """Quote an entity tag, as in headers and documents."""
     return f'"{etag}"'
 
 
 def declared_checksum(request: Request) -> DeclaredChecksum:
-    """The checksum of the request's body. Raises AwsError where there are several."""
+    """Return the checksum of the request's body. Raises AwsError if there are several."""
     body = request.get("Body", b"")
     in_headers = parse_checksums(request)
     in_trailers = [
@@ -60,35 +60,35 @@ def declared_checksum(request: Request) -> DeclaredChecksum:
 
 
 def declared_body_checksum(request: Request) -> DeclaredChecksum:
-    """The checksum of a request's body, which must be there where x-amz-sdk-checksum-algorithm says so.
+    """Return the checksum of a request's body, which is required with x-amz-sdk-checksum-algorithm.
 
     Raises AwsError.
     """
     checksum = declared_checksum(request)
-    said = request.get("ChecksumAlgorithm")
-    if said is None:
+    algorithm = request.get("ChecksumAlgorithm")
+    if algorithm is None:
         return checksum
-    if not checksum.is_claimed:
+    if not checksum.has_value:
         sentence = "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer"
         raise AwsError("InvalidRequest", f"{sentence} headers were found.")
-    if said != checksum.algorithm:
+    if algorithm != checksum.algorithm:
         raise AwsError("InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
     return checksum
 
 
 def parse_checksums(members: Mapping[str, str]) -> dict[str, str]:
-    """The members that are checksums, base64 by algorithm."""
+    """Return the members that are checksums, base64 by algorithm."""
     values = {name: members.get(f"Checksum{name}") for name in ALGORITHMS}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def render_checksum(checksum: Checksum | None) -> dict[str, str]:
-    """The members of an answer that tell an object's checksum."""
+    """Return the members of a response for an object's checksum."""
     if checksum is None:
         return {}
     return {f"Checksum{checksum.algorithm}": checksum.value, "ChecksumType": checksum_type(checksum.is_composite)}
 
 
 def checksum_type(is_composite: bool) -> str:
-    """What a checksum is over."""
+    """Return the type of a checksum."""
     return "COMPOSITE" if is_composite else "FULL_OBJECT"

@@ -1,4 +1,4 @@
-"""Core's errors in the words of S3."""
+"""Conversion of core's errors into S3's."""
 
 from collections.abc import Callable
 from email.utils import formatdate
@@ -29,7 +29,7 @@ from lowcloud.core.storage.objects import (
 )
 from lowcloud.core.storage.objects.bodies import MAX_BODY_BYTES
 
-_WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, sentence (None: core's own)
+_ERRORS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, message (None: core's own)
     AlreadyExistsError: (
         "BucketAlreadyOwnedByYou",
         409,
@@ -85,13 +85,13 @@ _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status,
 
 
 def to_s3_error(error: CloudError, request: Request, operation: str = "") -> AwsError:
-    """The AwsError that says the same; what core has not told apart stays InvalidRequest."""
+    """Convert an error of core; one without a specific code becomes InvalidRequest."""
     if isinstance(error, versions.DeletedError | versions.DeleteMarkerError):
-        return _marker(error, request, operation)
-    for kind, say in _SAID_WITH_FIELDS.items():
+        return _delete_marker(error, request, operation)
+    for kind, convert in _CONVERTERS.items():
         if isinstance(error, kind):
-            return say(error, request)
-    for kind, (code, status, sentence) in _WORDS.items():
+            return convert(error, request)
+    for kind, (code, status, sentence) in _ERRORS.items():
         if isinstance(error, kind):
             return AwsError(code, sentence or str(error), status)
     return AwsError("InvalidRequest", str(error))
@@ -119,8 +119,10 @@ def _not_found(error: NotFoundError, request: Request) -> AwsError:
     return AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": error.name})
 
 
-def _marker(error: versions.DeletedError | versions.DeleteMarkerError, request: Request, operation: str) -> AwsError:
-    """What was asked of a delete marker: to read it finds nothing, or is not allowed; to change it never is."""
+def _delete_marker(
+    error: versions.DeletedError | versions.DeleteMarkerError, request: Request, operation: str
+) -> AwsError:
+    """Return the error for a request to a delete marker: not found, or not allowed, as the operation requires."""
     marker, is_newest = error.marker, isinstance(error, versions.DeletedError)
     headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version}
     is_source = "CopySource" in request
@@ -135,20 +137,20 @@ def _marker(error: versions.DeletedError | versions.DeleteMarkerError, request: 
     return AwsError("MethodNotAllowed", sentence, 405, {"Method": method, **fields}, headers)
 
 
-def _outside(error: byte_ranges.RangeNotSatisfiableError, request: Request) -> AwsError:
+def _range_not_satisfiable(error: byte_ranges.RangeNotSatisfiableError, request: Request) -> AwsError:
     fields = {"RangeRequested": request.get("Range", ""), "ActualObjectSize": error.size}
     headers = {"content-range": f"bytes */{error.size}"}
     return AwsError("InvalidRange", "The requested range is not satisfiable", 416, fields, headers)
 
 
-def _condition_failed(error: preconditions.PreconditionFailedError, _request: Request) -> AwsError:
+def _precondition_failed(error: preconditions.PreconditionFailedError, _request: Request) -> AwsError:
     sentence = "At least one of the pre-conditions you specified did not hold"
     return AwsError("PreconditionFailed", sentence, 412, {"Condition": error.condition})
 
 
 def _not_modified(error: preconditions.NotModifiedError, request: Request) -> AwsError:
-    if "CopySource" in request:  # the copy is what did not happen
-        return _condition_failed(preconditions.PreconditionFailedError("x-amz-copy-source-If-None-Match"), request)
+    if "CopySource" in request:  # a copy reports a failed precondition
+        return _precondition_failed(preconditions.PreconditionFailedError("x-amz-copy-source-If-None-Match"), request)
     headers = {"etag": f'"{error.etag}"', "last-modified": formatdate(int(error.modified_at), usegmt=True)}
     return AwsError("NotModified", "Not Modified", 304, headers=headers)
 
@@ -185,10 +187,10 @@ def _part_too_small(error: completions.PartTooSmallError, _request: Request) -> 
     return AwsError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size", fields=fields)
 
 
-_SAID_WITH_FIELDS: dict[type[CloudError], Callable[..., AwsError]] = {
+_CONVERTERS: dict[type[CloudError], Callable[..., AwsError]] = {
     NotFoundError: _not_found,
-    byte_ranges.RangeNotSatisfiableError: _outside,
-    preconditions.PreconditionFailedError: _condition_failed,
+    byte_ranges.RangeNotSatisfiableError: _range_not_satisfiable,
+    preconditions.PreconditionFailedError: _precondition_failed,
     preconditions.NotModifiedError: _not_modified,
     checksums.DigestMismatchError: _bad_digest,
     checksums.InvalidDigestError: _invalid_digest,

@@ -1,4 +1,4 @@
-"""Headers of requests and answers: what is kept with an object, conditions, ranges and sources of copies."""
+"""Headers of requests and responses: stored headers, user metadata, preconditions, ranges, copy sources, versions."""
 
 import re
 from base64 import b64encode
@@ -22,7 +22,7 @@ DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 STANDARD = "STANDARD"
 MAX_USER_METADATA_BYTES = 2048
 
-_KEPT = {
+_STORED = {
     "CacheControl": "cache-control",
     "ContentDisposition": "content-disposition",
     "ContentEncoding": "content-encoding",
@@ -40,59 +40,63 @@ _STORAGE_CLASSES = (
     "GLACIER",
     "GLACIER_IR",
     "DEEP_ARCHIVE",
-)  # the model has more, of other kinds of buckets
-_CONDITIONS = ("IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince")
-_VERSION = re.compile(r"[0-9a-f]{32}")
+)  # the model has more, for other types of buckets
+_PRECONDITIONS = ("IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince")
+_VERSION_ID = re.compile(r"[0-9a-f]{32}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # a header's name (RFC 9110, 5.6.2)
 _ENCODED = re.compile(r"(=\?[^?\s]+\?[bBqQ]\?[^?]*\?=\s*)+")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 def parse_stored_headers(request: Request) -> dict[str, str]:
-    """The headers of a request that an object keeps. Raises AwsError."""
+    """Parse the headers that are stored with an object. Raises AwsError."""
     _check_redirect(request.get("WebsiteRedirectLocation", "/"))
-    headers = {header: _text(request[member]) for member, header in _KEPT.items() if request.get(member)}
+    headers = {header: _text(request[member]) for member, header in _STORED.items() if request.get(member)}
     headers.setdefault("content-type", DEFAULT_CONTENT_TYPE)
     encodings = [text.strip() for text in headers.pop("content-encoding", "").split(",")]
-    if kept := ",".join(text for text in encodings if text not in ("", "aws-chunked")):  # the latter is of the wire
-        headers["content-encoding"] = kept
+    if stored := ",".join(text for text in encodings if text not in ("", "aws-chunked")):  # a transfer encoding
+        headers["content-encoding"] = stored
     return headers
 
 
 def parse_user_metadata(request: Request) -> dict[str, str]:
-    """The user's own metadata, names in lower case. Raises AwsError where there is too much."""
-    metadata = {name.lower(): _understood(value) for name, value in request.get("Metadata", {}).items()}
+    """Parse user metadata, with names in lower case. Raises AwsError if it is too large."""
+    metadata = {name.lower(): _decode_header(value) for name, value in request.get("Metadata", {}).items()}
     if sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items()) > MAX_USER_METADATA_BYTES:
         raise AwsError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size")
     return metadata
 
 
 def render_stored_headers(found: Object, request: Request) -> dict[str, str]:
-    """The headers kept with an object, with what the request wants told instead (response-content-type and so on)."""
-    wanted = {header: request.get(f"Response{member}") for member, header in _KEPT.items()}
-    return {**found.metadata.headers, **{header: _text(value) for header, value in wanted.items() if value}}
+    """Return the headers stored with an object, or their overrides in the request (response-content-type etc.)."""
+    overrides = {header: request.get(f"Response{member}") for member, header in _STORED.items()}
+    return {**found.metadata.headers, **{header: _text(value) for header, value in overrides.items() if value}}
 
 
 def render_user_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The members of an answer that tell the user's metadata; what no header can say is only counted."""
+    """Return the members of a response for user metadata; values that no header can represent are only counted."""
     if not metadata:
         return {}
-    told = {name: _spoken(value) for name, value in metadata.items() if _TOKEN.fullmatch(name) and value.isprintable()}
-    return {"Metadata": told, "MissingMeta": len(metadata) - len(told) or None}
+    headers = {
+        name: _encode_header(value)
+        for name, value in metadata.items()
+        if _TOKEN.fullmatch(name) and value.isprintable()
+    }
+    return {"Metadata": headers, "MissingMeta": len(metadata) - len(headers) or None}
 
 
 def parse_storage_class(request: Request) -> str | None:
-    """The storage class to keep, None for the standard one. Raises AwsError."""
-    wanted: str = request.get("StorageClass", STANDARD)
-    if wanted not in _STORAGE_CLASSES:
-        fields = {"StorageClassRequested": wanted}
+    """Parse the storage class; None for STANDARD. Raises AwsError."""
+    requested: str = request.get("StorageClass", STANDARD)
+    if requested not in _STORAGE_CLASSES:
+        fields = {"StorageClassRequested": requested}
         raise AwsError("InvalidStorageClass", "The storage class you specified is not valid", fields=fields)
-    return None if wanted == STANDARD else wanted
+    return None if requested == STANDARD else requested
 
 
 def parse_read_preconditions(request: Request, prefix: str = "") -> Preconditions:
-    """The conditions under which to read; those on the source of a copy have the prefix CopySource."""
-    if not any(f"{prefix}{name}" in request for name in _CONDITIONS):
+    """Parse the preconditions of a read; those on the source of a copy have the prefix CopySource."""
+    if not any(f"{prefix}{name}" in request for name in _PRECONDITIONS):
         return NO_PRECONDITIONS
     return Preconditions(
         if_match=request.get(f"{prefix}IfMatch"),
@@ -103,7 +107,7 @@ def parse_read_preconditions(request: Request, prefix: str = "") -> Precondition
 
 
 def parse_write_preconditions(request: Request) -> Preconditions:
-    """The conditions under which to write. Raises AwsError for those that S3 does not have."""
+    """Parse the preconditions of a write. Raises AwsError for those that S3 does not support."""
     match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
     if match is None and none_match is None:
         return NO_PRECONDITIONS
@@ -115,7 +119,7 @@ def parse_write_preconditions(request: Request) -> Preconditions:
 
 
 def parse_delete_preconditions(members: Mapping[str, Any], etag: str, modified: str, size: str) -> Preconditions:
-    """The conditions under which to delete, by the names of their members."""
+    """Parse the preconditions of a deletion, given the names of their members."""
     if not any(name in members for name in (etag, modified, size)):
         return NO_PRECONDITIONS
     modified_at = _seconds(members.get(modified))
@@ -123,7 +127,7 @@ def parse_delete_preconditions(members: Mapping[str, Any], etag: str, modified: 
 
 
 def parse_range(text: str | None) -> ByteRange | None:
-    """The range asked for. One that is not well-formed asks for everything (RFC 9110, 14.2), as several ranges do."""
+    """Parse a Range header. A malformed one, and one with several ranges, is ignored (RFC 9110, section 14.2)."""
     match = _RANGE.fullmatch(text.replace(" ", "")) if text else None
     if match is None or match.groups() == ("", ""):
         return None
@@ -134,7 +138,7 @@ def parse_range(text: str | None) -> ByteRange | None:
 
 
 def parse_copy_source(request: Request) -> CopySource:
-    """What CopySource names. Raises AwsError."""
+    """Parse CopySource. Raises AwsError."""
     path, _, version = request["CopySource"].partition("?versionId=")
     bucket, _, key = unquote(path).removeprefix("/").partition("/")
     if not bucket or not key:
@@ -143,21 +147,21 @@ def parse_copy_source(request: Request) -> CopySource:
 
 
 def check_version_id(version: str) -> str:
-    """A version's name, where it can be one. Raises AwsError."""
-    if version == NULL or _VERSION.fullmatch(version):
+    """Return a well-formed version id. Raises AwsError."""
+    if version == NULL or _VERSION_ID.fullmatch(version):
         return version
     sentence = "Invalid version id specified" if version else "Version id cannot be the empty string"
     raise AwsError("InvalidArgument", sentence, fields={"ArgumentName": "versionId", "ArgumentValue": version})
 
 
 def render_version(version: Version, member: str = "VersionId") -> dict[str, str]:
-    """The member of an answer that tells a version which was read, of a bucket that keeps them or did once."""
+    """Return the version member of a response to a read, if the bucket is or was versioned."""
     return {} if version.versioning is None else {member: version.version}
 
 
-def render_new_version(made: Version) -> dict[str, str]:
-    """The member of an answer that tells a version which was written."""
-    return {"VersionId": made.version} if made.versioning == ENABLED else {}
+def render_new_version(created: Version) -> dict[str, str]:
+    """Return the version member of a response to a write."""
+    return {"VersionId": created.version} if created.versioning == ENABLED else {}
 
 
 def _check_redirect(location: str) -> None:
@@ -174,16 +178,16 @@ def _text(value: str | datetime) -> str:
     return value if isinstance(value, str) else formatdate(value.timestamp(), usegmt=True)
 
 
-def _understood(value: str) -> str:
-    """A text that may be in the words of RFC 2047, which say what is not ASCII."""
+def _decode_header(value: str) -> str:
+    """Decode a text that may be encoded as in RFC 2047, which allows other characters than ASCII."""
     if not _ENCODED.fullmatch(value):
         return value
     try:
         return str(make_header(decode_header(value)))
-    except (ValueError, LookupError, HeaderParseError):  # it only looks like them
+    except (ValueError, LookupError, HeaderParseError):  # it only looks like RFC 2047
         return value
 
 
-def _spoken(value: str) -> str:
-    """A text as a header can say it: in the words of RFC 2047 where it is not ASCII."""
+def _encode_header(value: str) -> str:
+    """Encode a text for a header, as in RFC 2047 if it is not ASCII."""
     return value if value.isascii() else f"=?UTF-8?B?{b64encode(value.encode()).decode()}?="

@@ -1,4 +1,4 @@
-"""Locks of objects on the wire: retention and legal hold, as headers ask for them and answers tell them."""
+"""Object locks in requests and responses: retention and legal hold."""
 
 from datetime import datetime
 from typing import Any
@@ -9,12 +9,12 @@ from lowcloud.core.context import Context
 from lowcloud.core.storage.objects.locks import UNLOCKED, Lock
 
 ON, OFF = "ON", "OFF"
-# A hold that some other event ends: newer than the documentation of it.
+# Event-based holds, which Lowcloud does not support.
 EVENT_HOLD = ("ObjectLockEventHold", "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears")
 
 
 def parse_lock(context: Context, request: Request) -> Lock:
-    """The lock that a request wants for a new object. Raises AwsError."""
+    """Parse the lock of a new object. Raises AwsError."""
     mode, until = request.get("ObjectLockMode"), request.get("ObjectLockRetainUntilDate")
     hold = request.get("ObjectLockLegalHoldStatus")
     if mode is None and until is None and hold is None:
@@ -28,7 +28,7 @@ def parse_lock(context: Context, request: Request) -> Lock:
 
 
 def render_lock(lock: Lock) -> dict[str, Any]:
-    """The members of an answer that tell a lock."""
+    """Return the members of a response for a lock."""
     if lock is UNLOCKED:
         return {}
     return {
@@ -39,12 +39,12 @@ def render_lock(lock: Lock) -> dict[str, Any]:
 
 
 def render_legal_hold(lock: Lock) -> str | None:
-    """Whether there is a legal hold, where anything was ever said of it."""
+    """Return ON or OFF for a legal hold, None if it was never set."""
     return None if lock.legal_hold is None else (ON if lock.legal_hold else OFF)
 
 
 def parse_retain_until(context: Context, until: datetime) -> float:
-    """A time to retain until, in seconds since the epoch. Raises AwsError for one that has passed."""
+    """Return a retain-until time in seconds since the epoch. Raises AwsError if it is in the past."""
     if until.timestamp() <= context.now():
         fields = {"ArgumentName": "RetainUntilDate", "ArgumentValue": until.isoformat()}
         raise AwsError("InvalidArgument", "The retain until date must be in the future!", fields=fields)

@@ -1,4 +1,4 @@
-"""Tags of buckets and objects: what S3 takes for one."""
+"""Tags of buckets and objects: validation and translation."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,14 +11,14 @@ MAX_BUCKET_TAGS = 50
 MAX_OBJECT_TAGS = 10
 MAX_KEY_LENGTH, MAX_VALUE_LENGTH = 128, 256  # in UTF-16 units
 
-_LAWFUL = re.compile(r"[\w\s.:/=+\-@]*")  # letters, digits and spaces of any script
+_ALLOWED = re.compile(r"[\w\s.:/=+\-@]*")  # letters, digits and spaces of any script
 
 
-def parse_tags(tags: Iterable[Mapping[str, str]], most: int, of: str = "Object") -> dict[str, str]:
-    """The values by key. Raises AwsError: InvalidTag, or BadRequest where there are too many."""
+def parse_tags(tags: Iterable[Mapping[str, str]], limit: int, resource: str = "Object") -> dict[str, str]:
+    """Return the values by key. Raises AwsError: InvalidTag, or BadRequest if there are too many."""
     listed = list(tags)
-    if len(listed) > most:
-        raise AwsError("BadRequest", f"{of} tag count cannot be greater than {most}")
+    if len(listed) > limit:
+        raise AwsError("BadRequest", f"{resource} tag count cannot be greater than {limit}")
     for tag in listed:
         _check(tag["Key"], tag["Value"])
     values = {tag["Key"]: tag["Value"] for tag in listed}
@@ -28,7 +28,7 @@ def parse_tags(tags: Iterable[Mapping[str, str]], most: int, of: str = "Object")
 
 
 def parse_tags_header(request: Request) -> dict[str, str] | None:
-    """The tags that a request wants on a new object, told like the parameters of a URL, or None. Raises AwsError."""
+    """Parse the x-amz-tagging header of a new object, in the form of a query string. Raises AwsError."""
     if "Tagging" not in request:
         return None
     try:
@@ -41,14 +41,14 @@ def parse_tags_header(request: Request) -> dict[str, str] | None:
 
 
 def render_tags(values: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags as answers list them."""
+    """Return tags as a response lists them."""
     return [{"Key": key, "Value": value} for key, value in values.items()]
 
 
 def _check(key: str, value: str) -> None:
-    if not key or _length(key) > MAX_KEY_LENGTH or not _LAWFUL.fullmatch(key):
+    if not key or _length(key) > MAX_KEY_LENGTH or not _ALLOWED.fullmatch(key):
         raise AwsError("InvalidTag", "The TagKey you have provided is invalid", fields={"TagKey": key})
-    if _length(value) > MAX_VALUE_LENGTH or not _LAWFUL.fullmatch(value):
+    if _length(value) > MAX_VALUE_LENGTH or not _ALLOWED.fullmatch(value):
         fields = {"TagKey": key, "TagValue": value}
         raise AwsError("InvalidTag", "The TagValue you have provided is invalid", fields=fields)
     if key.lower().startswith("aws:"):
