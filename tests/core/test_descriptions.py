@@ -18,7 +18,7 @@ from lowcloud.store.blobs.encryption import KeyWrapping, TamperedError
 KEY, OTHER = b"k" * 32, b"o" * 32
 
 
-def test_a_description_opens_for_its_owner_only(context: Context) -> None:
+def test_metadata_decrypts_for_its_owner_only(context: Context) -> None:
     said = ObjectMetadata({"content-type": "a/b"}, {"m": "ä"}, {"t": "1"}, Encryption("key", True, None, "context"))
     sealed = metadata.seal(context, "owner", said)
     assert metadata.unseal(context, "owner", sealed) == said
@@ -27,7 +27,7 @@ def test_a_description_opens_for_its_owner_only(context: Context) -> None:
         metadata.unseal(context, "another", sealed)
 
 
-def test_a_customers_key_is_needed_refused_or_known_again() -> None:
+def test_a_customers_key_is_required_refused_or_recognised() -> None:
     closed = Encryption(customer_key_md5=key_md5(KEY))
     assert metadata.key_wrapping(closed, KEY) == KeyWrapping(customer_key=KEY)
     with pytest.raises(CustomerKeyRequiredError):
@@ -39,7 +39,7 @@ def test_a_customers_key_is_needed_refused_or_known_again() -> None:
             metadata.key_wrapping(encryption, KEY)
 
 
-def test_a_key_is_the_same_by_each_of_its_names(context: Context) -> None:
+def test_a_key_has_the_same_id_by_each_of_its_names(context: Context) -> None:
     own = named_key_id(context, None)
     assert (
         own
@@ -51,7 +51,7 @@ def test_a_key_is_the_same_by_each_of_its_names(context: Context) -> None:
 
 
 @pytest.mark.parametrize("content", [b"small", b"x" * 100_000])
-def test_a_bucket_says_how_to_encrypt_what_does_not(context: Context, content: bytes) -> None:
+def test_a_buckets_default_encryption_applies_to_objects_without_one(context: Context, content: bytes) -> None:
     buckets.create(context, "shelf")
     buckets.set_encryption(context, "shelf", {"algorithm": "kms", "key_id": "alias/team", "bucket_key": True})
     by_default = Encryption(named_key_id(context, "alias/team"), uses_bucket_key=True)

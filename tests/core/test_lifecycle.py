@@ -32,7 +32,7 @@ def chosen(
     return [lifecycle.action_for(rules, one, lambda: tags or {}, NOON, DAY) for one in found]
 
 
-def test_what_has_been_there_for_some_days_is_due_at_the_midnight_after() -> None:
+def test_an_age_in_days_is_due_at_the_next_midnight() -> None:
     assert due_at(NOON, 1, DAY) == 20_002 * DAY
     assert due_at(20_000 * DAY, 1, DAY) == 20_001 * DAY
 
@@ -70,11 +70,11 @@ OLD = version(age_days=9)
         ),
     ],
 )
-def test_a_rule_is_about_what_its_filter_says(rule: LifecycleRule, tags: Mapping[str, str], is_over: bool) -> None:
+def test_a_rule_applies_to_what_its_filter_matches(rule: LifecycleRule, tags: Mapping[str, str], is_over: bool) -> None:
     assert chosen([rule], [OLD], tags) == [LifecycleAction.HIDE if is_over else None]
 
 
-def test_noncurrent_versions_count_from_when_they_were_replaced_and_some_newer_ones_stay() -> None:
+def test_noncurrent_versions_age_from_their_replacement_and_some_newer_ones_stay() -> None:
     ages = [0, 5, 6, 20, 30]
     versions = [version(age_days=age, position=number) for number, age in enumerate(ages)]
     by_age = [None, None, LifecycleAction.REMOVE, LifecycleAction.REMOVE, LifecycleAction.REMOVE]
@@ -88,7 +88,7 @@ def test_noncurrent_versions_count_from_when_they_were_replaced_and_some_newer_o
     ]
 
 
-def test_only_a_marker_that_nothing_is_left_behind_of_is_removed() -> None:
+def test_only_a_delete_marker_without_other_versions_is_removed() -> None:
     marker = version(age_days=3, is_marker=True)
     rule = LifecycleRule("r", expire_markers=True)
     assert chosen([rule], [marker]) == [LifecycleAction.REMOVE]
@@ -129,7 +129,7 @@ AGED = st.tuples(st.sampled_from(["a", "ab", "b"]), st.floats(0, 12), st.boolean
 
 
 @given(rules=RULES, drawn=st.lists(AGED, max_size=12), page=st.integers(2, 12))
-def test_pages_of_versions_are_judged_as_all_of_them_at_once_are(rules, drawn, page) -> None:
+def test_pages_of_versions_give_the_same_actions_as_all_at_once(rules, drawn, page) -> None:
     drawn.sort(key=lambda one: (one[0], one[1]))
     versions = [
         version(key, age, position=number, is_marker=is_marker, size=size)

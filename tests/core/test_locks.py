@@ -34,7 +34,7 @@ def bucket(object_lock: dict[str, object] | None) -> Bucket:
         (Lock(GOVERNANCE, NOW - 1, legal_hold=True), False, False),
     ],
 )
-def test_a_lock_keeps_from_deletion(lock: Lock, is_free: bool, is_free_to_who_bypasses: bool) -> None:
+def test_a_lock_prevents_deletion(lock: Lock, is_free: bool, is_free_to_who_bypasses: bool) -> None:
     for expected, bypasses in ((is_free, False), (is_free_to_who_bypasses, True)):
         if expected:
             check_unlocked(lock, NOW, may_bypass_governance=bypasses)
@@ -57,7 +57,7 @@ def test_a_lock_keeps_from_deletion(lock: Lock, is_free: bool, is_free_to_who_by
         (Lock(COMPLIANCE, NOW + 5), Lock(GOVERNANCE, NOW + 9), False, False),
     ],
 )
-def test_a_retention_only_grows(old: Lock, new: Lock, may_change: bool, may_change_by_bypass: bool) -> None:
+def test_a_retention_can_only_be_extended(old: Lock, new: Lock, may_change: bool, may_change_by_bypass: bool) -> None:
     for expected, bypasses in ((may_change, False), (may_change_by_bypass, True)):
         if expected:
             check_retention_change(old, new, NOW, may_bypass_governance=bypasses)

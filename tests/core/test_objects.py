@@ -44,7 +44,7 @@ def claiming(**digests: str) -> ExpectedDigests:
 
 
 @pytest.mark.parametrize("size", [0, 1, RECORD_BYTES - 1, RECORD_BYTES, RECORD_BYTES + 1, 3 * RECORD_BYTES + 7])
-def test_what_is_put_is_got(context: Context, size: int) -> None:
+def test_an_object_round_trips(context: Context, size: int) -> None:
     content = hashlib.shake_128(b"content").digest(size)
     pieces = [content[start : start + 100_000] for start in range(0, size, 100_000)]
     said = ObjectMetadata({"content-type": "text/csv"}, {"k": "é"})
@@ -57,13 +57,13 @@ def test_what_is_put_is_got(context: Context, size: int) -> None:
 
 
 @given(size=st.integers(0, 60), first=st.integers(0, 70), last=st.none() | st.integers(0, 70))
-def test_a_span_is_the_slice_of_the_bytes(size: int, first: int, last: int | None) -> None:
+def test_a_range_is_a_slice_of_the_bytes(size: int, first: int, last: int | None) -> None:
     content = bytes(range(size))
     check_span(content, byte_ranges.ByteRange(first, last), content[first : None if last is None else last + 1])
 
 
 @given(size=st.integers(0, 60), count=st.integers(0, 70))
-def test_a_span_without_a_first_is_the_end_of_the_bytes(size: int, count: int) -> None:
+def test_a_range_without_a_first_byte_is_the_end_of_the_bytes(size: int, count: int) -> None:
     content = bytes(range(size))
     check_span(content, byte_ranges.ByteRange(None, count), content[max(size - count, 0) :] if count else b"")
 
@@ -79,7 +79,7 @@ def check_span(content: bytes, byte_range: byte_ranges.ByteRange, expected: byte
 
 @pytest.mark.parametrize("first", [0, 5, RECORD_BYTES - 1, RECORD_BYTES, 2 * RECORD_BYTES + 5])
 @pytest.mark.parametrize("length", [1, 2, RECORD_BYTES, RECORD_BYTES + 1])
-def test_spans_cross_records(context: Context, first: int, length: int) -> None:
+def test_ranges_cross_records(context: Context, first: int, length: int) -> None:
     content = hashlib.shake_128(b"content").digest(4 * RECORD_BYTES)
     objects.put(context, "shelf", "k", [content])
     assert (
@@ -88,7 +88,7 @@ def test_spans_cross_records(context: Context, first: int, length: int) -> None:
     )
 
 
-def test_a_replaced_object_leaves_no_file(context: Context) -> None:
+def test_an_overwritten_object_leaves_no_file(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"old"])
     objects.put(context, "shelf", "k", [b"new"])
     assert bytes_of(context, "k") == b"new"
@@ -100,7 +100,7 @@ def test_a_replaced_object_leaves_no_file(context: Context) -> None:
     deletions.delete(context, "shelf", "k")  # again: no error
 
 
-def test_a_reader_keeps_what_it_opened_while_it_is_replaced(context: Context) -> None:
+def test_a_reader_keeps_its_bytes_while_the_object_is_overwritten(context: Context) -> None:
     content = hashlib.shake_128(b"content").digest(3 * RECORD_BYTES)
     objects.put(context, "shelf", "k", [content])
     _, chunks = objects.get(context, "shelf", "k")
@@ -126,7 +126,7 @@ def test_a_flipped_bit_is_refused(context: Context, position: int) -> None:
 
 
 @pytest.mark.parametrize("change", ["cut", "longer", "swapped"])
-def test_records_cut_off_added_or_reordered_are_refused(context: Context, change: str) -> None:
+def test_truncated_added_or_reordered_records_are_refused(context: Context, change: str) -> None:
     objects.put(context, "shelf", "k", [b"x" * (3 * RECORD_BYTES)])
     path = next((context.settings.data / "objects").glob("*/*"))
     sealed, step = path.read_bytes(), files.SEALED_RECORD_BYTES
@@ -140,7 +140,7 @@ def test_records_cut_off_added_or_reordered_are_refused(context: Context, change
         bytes_of(context, "k")
 
 
-def test_two_blobs_that_change_places_are_refused(context: Context) -> None:
+def test_two_swapped_blobs_are_refused(context: Context) -> None:
     objects.put(context, "shelf", "a", [b"a" * RECORD_BYTES])
     objects.put(context, "shelf", "b", [b"b" * RECORD_BYTES])
     one, other = (context.settings.data / "objects").glob("*/*")
@@ -151,7 +151,7 @@ def test_two_blobs_that_change_places_are_refused(context: Context) -> None:
         bytes_of(context, "a")
 
 
-def test_small_contents_that_change_places_are_refused(context: Context) -> None:
+def test_two_swapped_small_contents_are_refused(context: Context) -> None:
     one, other = (objects.put(context, "shelf", key, [key.encode()]).id for key in "ab")
     with context.database.transaction() as connection:
         sealed = dict(connection.execute(sa.select(contents.c.id, contents.c.sealed)).all())
@@ -176,7 +176,7 @@ def test_a_wrong_digest_stores_nothing(context: Context) -> None:
     assert len(stored(context)) == 1
 
 
-def test_the_checksum_that_was_asked_for_is_kept(context: Context) -> None:
+def test_the_requested_checksum_is_stored(context: Context) -> None:
     digest = b64encode(hashlib.sha256(b"abc").digest()).decode()
     put = objects.put(context, "shelf", "k", [b"abc"], algorithm="SHA256", expected_digests=claiming(SHA256=digest))
     assert put.checksum is not None
@@ -187,7 +187,7 @@ def test_the_checksum_that_was_asked_for_is_kept(context: Context) -> None:
     assert by_default.value == b64encode(bytes.fromhex("ae8b14860a799888")).decode()  # the check value of CRC-64/NVME
 
 
-def test_conditions_on_reading(context: Context) -> None:
+def test_preconditions_of_reads(context: Context) -> None:
     put = objects.put(context, "shelf", "k", [b"abc"])
     second = int(put.modified_at)
     for kept in (
@@ -208,7 +208,7 @@ def test_conditions_on_reading(context: Context) -> None:
             objects.get(context, "shelf", "k", preconditions=known)
 
 
-def test_conditions_on_writing(context: Context) -> None:
+def test_preconditions_of_writes(context: Context) -> None:
     only_new = Preconditions(if_none_match="*")
     first = objects.put(context, "shelf", "k", [b"1"], preconditions=only_new)
     with pytest.raises(PreconditionFailedError):
@@ -221,7 +221,7 @@ def test_conditions_on_writing(context: Context) -> None:
     assert bytes_of(context, "k") == b"3"
 
 
-def test_of_many_who_create_one_key_one_succeeds(context: Context) -> None:
+def test_of_many_concurrent_creations_of_a_key_one_succeeds(context: Context) -> None:
     outcomes: list[str] = []
 
     def create(number: int) -> None:
@@ -243,7 +243,7 @@ def test_of_many_who_create_one_key_one_succeeds(context: Context) -> None:
     assert len(stored(context)) == 1
 
 
-def test_readers_and_writers_of_one_key_see_whole_objects(context: Context) -> None:
+def test_readers_and_writers_of_one_key_see_consistent_objects(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"0" * 10_000])
     faults: list[BaseException] = []
 
@@ -269,7 +269,7 @@ def test_readers_and_writers_of_one_key_see_whole_objects(context: Context) -> N
     assert len(stored(context)) == 1
 
 
-def test_a_full_disk_is_told_and_leaves_what_was_there(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_changes_nothing(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     objects.put(context, "shelf", "k", [b"kept"])
 
     def refuse(descriptor: int, data: bytes) -> int:
@@ -283,7 +283,7 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(context: Context, monkeyp
     assert len(stored(context)) == 1
 
 
-def test_a_full_database_is_told_and_leaves_what_was_there(context: Context) -> None:
+def test_a_full_database_is_reported_and_changes_nothing(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"kept"])
     full_database.fill(context)
     with pytest.raises(StorageFullError):
@@ -294,7 +294,7 @@ def test_a_full_database_is_told_and_leaves_what_was_there(context: Context) -> 
     assert bytes_of(context, "k") == b"kept"
 
 
-def test_a_body_that_breaks_off_stores_nothing(context: Context) -> None:
+def test_a_body_that_ends_early_stores_nothing(context: Context) -> None:
     def broken() -> object:
         yield b"x" * (2 * RECORD_BYTES)
         raise ConnectionResetError
@@ -326,7 +326,7 @@ def test_a_copy_keeps_or_replaces_headers_and_metadata(context: Context) -> None
     assert (onto_itself.metadata.user_metadata, bytes_of(context, "k")) == ({}, b"abc")
 
 
-def test_a_sweep_removes_only_what_no_row_names(context: Context) -> None:
+def test_a_sweep_deletes_only_files_without_a_row(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"abc"])
     orphan = files.new_id()
     context.files.path(orphan).write_bytes(b"left by a crash")
@@ -339,12 +339,12 @@ def test_a_sweep_removes_only_what_no_row_names(context: Context) -> None:
     assert bytes_of(context, "k") == b"abc"
 
 
-def test_plaintext_lies_nowhere_in_the_blobs(context: Context) -> None:
+def test_blobs_contain_no_plaintext(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"a secret sentence " * 30_000])
     assert all(b"secret" not in path.read_bytes() for path in context.settings.data.rglob("*") if path.is_file())
 
 
-def test_an_unknown_bucket_is_told_before_an_unknown_key(context: Context) -> None:
+def test_an_unknown_bucket_is_reported_before_an_unknown_key(context: Context) -> None:
     for attempt in (
         lambda: objects.put(context, "none", "k", [b""]),
         lambda: objects.get(context, "none", "k"),

@@ -51,11 +51,11 @@ def statement(**changes: Any) -> dict[str, Any]:
         ({"allows": False, "resources": ["bucket/${aws:username}"]}, False),
     ],
 )
-def test_a_statement_judges_a_stranger(changes: dict[str, Any], verdict: bool | None) -> None:
+def test_statements_are_evaluated_for_anonymous_callers(changes: dict[str, Any], verdict: bool | None) -> None:
     assert evaluate([statement(**changes)], "s3:GetObject", "bucket/key") is verdict
 
 
-def test_a_denial_outranks_every_permission() -> None:
+def test_a_denial_overrides_every_permission() -> None:
     for statements in ([statement(), statement(allows=False)], [statement(allows=False), statement()]):
         assert evaluate(statements, "s3:GetObject", "bucket/key") is False
 
@@ -69,7 +69,7 @@ def open_cloud(context: Context) -> Context:
     return context
 
 
-def test_a_list_lets_in_unless_the_policy_denies_or_the_owner_owns_everything(open_cloud: Context) -> None:
+def test_a_list_grants_access_unless_a_policy_denies_or_ownership_is_enforced(open_cloud: Context) -> None:
     made = objects.put(open_cloud, "bucket", "key", [b"data"])
     call = (open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
     assert not allows_everyone(*call)
@@ -84,7 +84,7 @@ def test_a_list_lets_in_unless_the_policy_denies_or_the_owner_owns_everything(op
     assert not allows_everyone(*call)
 
 
-def test_a_list_is_for_the_bytes_it_was_put_on(open_cloud: Context) -> None:
+def test_a_list_belongs_to_one_version_of_the_bytes(open_cloud: Context) -> None:
     first = objects.put(open_cloud, "bucket", "key", [b"one"])
     access_lists.put_object_list(open_cloud, "bucket", "key", first.id, READERS)
     second = objects.put(open_cloud, "bucket", "key", [b"two"])
@@ -94,7 +94,7 @@ def test_a_list_is_for_the_bytes_it_was_put_on(open_cloud: Context) -> None:
         assert access_lists.of_object(connection, "bucket", "key", first.id) == access_lists.OWNER_ONLY
 
 
-def test_a_sweep_drops_the_lists_of_objects_that_are_gone(open_cloud: Context) -> None:
+def test_a_sweep_deletes_the_lists_of_deleted_objects(open_cloud: Context) -> None:
     kept, gone = (objects.put(open_cloud, "bucket", key, [b"data"]) for key in ("kept", "gone"))
     for made in (kept, gone):
         access_lists.put_object_list(open_cloud, "bucket", made.key, made.id, READERS)
@@ -105,7 +105,7 @@ def test_a_sweep_drops_the_lists_of_objects_that_are_gone(open_cloud: Context) -
         assert access_lists.of_object(connection, "bucket", "gone", gone.id) == access_lists.OWNER_ONLY
 
 
-def test_what_is_deleted_is_read_by_nobody(open_cloud: Context) -> None:
+def test_a_deleted_object_cannot_be_read_anonymously(open_cloud: Context) -> None:
     buckets.set_versioning(open_cloud, "bucket", buckets.ENABLED)
     made = objects.put(open_cloud, "bucket", "key", [b"data"])
     access_lists.put_object_list(open_cloud, "bucket", "key", made.id, READERS)
@@ -113,14 +113,16 @@ def test_what_is_deleted_is_read_by_nobody(open_cloud: Context) -> None:
     assert not allows_everyone(open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
 
 
-def test_a_bucket_that_can_let_nobody_in_says_so_at_once(context: Context, open_cloud: Context) -> None:
+def test_a_bucket_without_public_access_is_known_before_the_request_is_read(
+    context: Context, open_cloud: Context
+) -> None:
     buckets.create(context, "closed")
     assert not may_allow_anyone(context, "closed")
     assert not may_allow_anyone(context, "missing")
     assert may_allow_anyone(context, "bucket")
 
 
-def test_strangers_pass_the_one_function_that_everybody_passes(open_cloud: Context) -> None:
+def test_anonymous_callers_are_authorised_by_the_same_function(open_cloud: Context) -> None:
     with pytest.raises(ForbiddenError):
         authorise(open_cloud, ANONYMOUS, "s3:GetObject", "bucket/key")
     with pytest.raises(ForbiddenError):

@@ -14,7 +14,7 @@ def vault(context: Context) -> None:
     buckets.create(context, "shelf")
 
 
-def test_tags_change_and_all_else_stays(context: Context) -> None:
+def test_tags_change_and_everything_else_stays(context: Context) -> None:
     made = objects.put(
         context, "vault", "k", [b"abc"], ObjectMetadata({"content-type": "a/b"}, {"m": "1"}, {"old": "1"})
     )
@@ -28,7 +28,7 @@ def test_tags_change_and_all_else_stays(context: Context) -> None:
     assert objects.head(context, "vault", "k", version=newer.version).metadata.tags == {"of": "the newest"}
 
 
-def test_a_retention_and_a_hold_do_not_touch_each_other(context: Context) -> None:
+def test_retention_and_legal_hold_are_independent(context: Context) -> None:
     objects.put(context, "vault", "k", [b"abc"])
     until = context.now() + 3600
     version_updates.set_legal_hold(context, "vault", "k", None, True)
@@ -41,7 +41,7 @@ def test_a_retention_and_a_hold_do_not_touch_each_other(context: Context) -> Non
     assert objects.head(context, "vault", "k").lock == Lock(legal_hold=False)
 
 
-def test_only_what_can_be_locked_is(context: Context) -> None:
+def test_only_lockable_versions_are_locked(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"abc"])
     with pytest.raises(NotLockableError):
         version_updates.set_retention(context, "shelf", "k", None, Lock(COMPLIANCE, context.now() + 1))
@@ -49,7 +49,7 @@ def test_only_what_can_be_locked_is(context: Context) -> None:
         version_updates.set_legal_hold(context, "shelf", "k", None, True)
 
 
-def test_what_is_not_there_is_not_changed(context: Context) -> None:
+def test_missing_versions_are_not_changed(context: Context) -> None:
     made = objects.put(context, "vault", "k", [b"abc"])
     hidden = deletions.delete(context, "vault", "k")
     with pytest.raises(versions.DeletedError):

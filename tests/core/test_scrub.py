@@ -83,7 +83,7 @@ def check_served(context: Context, held: dict[str, bytes]) -> bool:
     return is_all_there
 
 
-def test_a_store_of_every_kind_of_object_is_found_sound(tmp_path: Path, database: str | None) -> None:
+def test_a_store_with_every_kind_of_object_has_no_findings(tmp_path: Path, database: str | None) -> None:
     context = make_context(tmp_path / "home", database)
     fill(context)
     delete(context, BUCKET, "nothing")
@@ -135,7 +135,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("table", "column", "where"), CASES)
-def test_a_bit_flipped_in_any_row_is_found_and_nothing_wrong_is_served(
+def test_a_bit_flipped_in_any_row_is_found_and_never_served(
     context: Context, table: str, column: str, where: str
 ) -> None:
     held = fill(context)
@@ -211,7 +211,7 @@ HARMS = [
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_other_harm_is_found_and_nothing_wrong_is_served(context: Context, harm: Callable[[Context], None]) -> None:
+def test_other_damage_is_found_and_never_served(context: Context, harm: Callable[[Context], None]) -> None:
     held = fill(context)
     harm(context)
     assert findings(context)
@@ -219,7 +219,7 @@ def test_other_harm_is_found_and_nothing_wrong_is_served(context: Context, harm:
         check_served(context, held)
 
 
-def test_a_file_that_nothing_names_is_told_apart_from_damage(context: Context) -> None:
+def test_a_file_without_a_row_is_distinguished_from_damage(context: Context) -> None:
     fill(context)
     (context.settings.data / "objects" / "aa" / "0aa").write_bytes(b"?")
     counts = scrub.ScrubCounts()
@@ -243,7 +243,7 @@ def test_a_bit_flipped_in_any_file_of_bytes_is_found(context: Context) -> None:
     assert check_served(context, held)
 
 
-def test_after_a_bit_flipped_anywhere_in_the_database_nothing_wrong_is_served(tmp_path: Path) -> None:
+def test_a_bit_flipped_anywhere_in_the_database_is_never_served(tmp_path: Path) -> None:
     home = tmp_path / "home"
     context = make_context(home)
     held = fill(context)
@@ -279,7 +279,7 @@ def check_damaged(home: Path, held: dict[str, bytes]) -> bool:
     return not is_all_there
 
 
-def test_what_is_deleted_while_it_is_looked_at_is_not_called_damaged(context: Context) -> None:
+def test_objects_deleted_during_the_scrub_are_not_reported(context: Context) -> None:
     fill(context)
 
     def delete_meanwhile(_size: int) -> None:
@@ -289,7 +289,7 @@ def test_what_is_deleted_while_it_is_looked_at_is_not_called_damaged(context: Co
     assert list(scrub.scrub(context, scrub.ScrubCounts(), delete_meanwhile)) == []
 
 
-def test_plaintext_appears_nowhere_below_the_data_folder(context: Context) -> None:
+def test_the_data_folder_contains_no_plaintext(context: Context) -> None:
     buckets.create(context, BUCKET)
     secrets = {name: f"{name}-that-nobody-may-read".encode() for name in ("small", "large", "part", "said", "tag")}
     said = ObjectMetadata(

@@ -37,7 +37,7 @@ def send(context: Context, upload: Upload, *contents: bytes) -> list[RequestedPa
     return [RequestedPart(part.number, f'"{part.etag}"') for part in sent]
 
 
-def test_parts_join_in_order_with_the_etag_of_their_etags(context: Context, upload: Upload) -> None:
+def test_parts_are_combined_in_order_with_a_multipart_etag(context: Context, upload: Upload) -> None:
     wanted = send(context, upload, FIRST, LAST)
     made = completions.complete(context, "shelf", "k", upload.id, wanted)
     digests = hashlib.md5(FIRST).digest() + hashlib.md5(LAST).digest()
@@ -48,7 +48,7 @@ def test_parts_join_in_order_with_the_etag_of_their_etags(context: Context, uplo
     assert (found.metadata, found.parts) == (ObjectMetadata({"content-type": "a/b"}, {"m": "1"}), 2)
 
 
-def test_parts_and_spans_of_a_joined_object_can_be_read(context: Context, upload: Upload) -> None:
+def test_parts_and_ranges_of_a_multipart_object_can_be_read(context: Context, upload: Upload) -> None:
     completions.complete(context, "shelf", "k", upload.id, send(context, upload, FIRST, LAST))
     assert b"".join(objects.get(context, "shelf", "k", part=2)[1]) == LAST
     edge = byte_ranges.ByteRange(len(FIRST) - 2, len(FIRST) + 1)
@@ -57,7 +57,7 @@ def test_parts_and_spans_of_a_joined_object_can_be_read(context: Context, upload
         objects.get(context, "shelf", "k", part=3)
 
 
-def test_completing_again_answers_the_same(context: Context, upload: Upload) -> None:
+def test_completing_again_returns_the_same_object(context: Context, upload: Upload) -> None:
     wanted = send(context, upload, LAST)
     assert completions.complete(context, "shelf", "k", upload.id, wanted) == completions.complete(
         context, "shelf", "k", upload.id, wanted
@@ -66,7 +66,7 @@ def test_completing_again_answers_the_same(context: Context, upload: Upload) -> 
         uploads.find(context, "shelf", "k", upload.id)
 
 
-def test_parts_that_are_not_named_are_removed(context: Context, upload: Upload) -> None:
+def test_parts_that_are_not_requested_are_deleted(context: Context, upload: Upload) -> None:
     objects.put(context, "shelf", "k", [b"old"])
     wanted = send(context, upload, FIRST, b"forgotten", LAST)
     completions.complete(context, "shelf", "k", upload.id, [wanted[0], wanted[2]])
@@ -86,7 +86,7 @@ def test_a_part_sent_again_replaces_the_first(context: Context, upload: Upload) 
     assert b"".join(objects.get(context, "shelf", "k")[1]) == b"other"
 
 
-def test_what_cannot_be_joined_is_refused_and_the_upload_goes_on(context: Context, upload: Upload) -> None:
+def test_an_invalid_completion_is_refused_and_the_upload_stays(context: Context, upload: Upload) -> None:
     one, two = send(context, upload, b"too small", LAST)
     for wanted, error in (
         ([two, one], completions.PartsOutOfOrderError),
@@ -113,7 +113,7 @@ def test_an_aborted_upload_leaves_nothing(context: Context, upload: Upload) -> N
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME"])
-def test_a_checksum_of_the_whole_follows_from_the_parts(context: Context, algorithm: str) -> None:
+def test_a_full_object_checksum_is_combined_from_the_parts(context: Context, algorithm: str) -> None:
     upload = uploads.create(context, "shelf", "k", algorithm=algorithm)
     made = completions.complete(context, "shelf", "k", upload.id, send(context, upload, FIRST, LAST))
     whole = objects.put(context, "shelf", "whole", [FIRST + LAST], algorithm=algorithm)
@@ -123,7 +123,7 @@ def test_a_checksum_of_the_whole_follows_from_the_parts(context: Context, algori
         assert whole.checksum.value == b64encode(zlib.crc32(FIRST + LAST).to_bytes(4, "big")).decode()
 
 
-def test_a_composite_checksum_is_over_the_parts_checksums(context: Context) -> None:
+def test_a_composite_checksum_covers_the_parts_checksums(context: Context) -> None:
     upload = uploads.create(context, "shelf", "k", algorithm="SHA256", is_composite=True)
     wanted = send(context, upload, FIRST, LAST)
     digests = hashlib.sha256(hashlib.sha256(FIRST).digest() + hashlib.sha256(LAST).digest()).digest()
@@ -137,7 +137,7 @@ def test_a_composite_checksum_is_over_the_parts_checksums(context: Context) -> N
         uploads.create(context, "shelf", "k", algorithm="SHA256")
 
 
-def test_a_part_can_be_a_span_of_another_object(context: Context, upload: Upload) -> None:
+def test_a_part_can_be_copied_from_a_range_of_another_object(context: Context, upload: Upload) -> None:
     objects.put(context, "shelf", "source", [b"0123456789"])
     _, part = uploads.copy_part(
         context, upload, 1, copies.CopySource("shelf", "source"), byte_range=byte_ranges.ByteRange(2, 5)
@@ -146,7 +146,7 @@ def test_a_part_can_be_a_span_of_another_object(context: Context, upload: Upload
     assert b"".join(objects.get(context, "shelf", "k")[1]) == b"2345"
 
 
-def test_uploads_are_listed_by_key_and_folded(context: Context) -> None:
+def test_uploads_are_listed_by_key_with_folders(context: Context) -> None:
     made = [uploads.create(context, "shelf", key) for key in ("b", "a/1", "a/2", "b", "c")]
     found, more = uploads.list_uploads(context, "shelf", limit=3)
     assert more
@@ -167,7 +167,7 @@ def test_an_upload_belongs_to_its_bucket_and_key(context: Context, upload: Uploa
             uploads.find(context, bucket, key, upload.id)
 
 
-def test_a_bucket_takes_its_unfinished_uploads_with_it(context: Context, upload: Upload) -> None:
+def test_deleting_a_bucket_deletes_its_uploads(context: Context, upload: Upload) -> None:
     send(context, upload, LAST)
     buckets.delete(context, "shelf")
     assert blob_count(context) == 0

@@ -63,7 +63,7 @@ def runnable(cases: list[Case], reasons: dict[str, str]):
 
 
 @runnable(INPUTS, UNREADABLE_REQUESTS)
-def test_a_request_is_parsed_to_the_parameters_it_was_made_of(case):
+def test_a_request_is_parsed_into_its_parameters(case):
     sent = case.content["serialized"]
     path, _, query = sent["uri"].partition("?")
     headers = {name.lower(): value for name, value in sent.get("headers", {}).items()}

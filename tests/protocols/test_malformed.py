@@ -62,7 +62,7 @@ def test_any_text_is_a_form_or_refused(text):
 
 
 @given(st.dictionaries(HEADS, PIECES), PARAMETERS)
-def test_any_head_is_a_claim_or_none_or_refused(headers, parameters):
+def test_any_head_parses_as_signed_or_unsigned_or_is_refused(headers, parameters):
     request = HttpRequest("GET", "/", parameters, headers)
     try:
         claim = read_claim(request)
@@ -91,7 +91,7 @@ def test_any_bytes_are_chunks_or_refused(pieces, start):
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(), st.lists, max_leaves=30))
-def test_what_cbor2_writes_is_read_the_same(value):
+def test_cbor_written_by_cbor2_is_read_the_same(value):
     assert cbor.loads(cbor2.dumps(value)) == value
 
 

@@ -47,12 +47,12 @@ def test_any_range_of_several_blobs_is_the_slice_of_their_bytes(files: BlobStore
         assert b"".join(files.read(blobs, first, length)) == expected
 
 
-def test_nothing_is_read_beyond_an_empty_blob_when_nothing_is_asked(files: BlobStore) -> None:
+def test_an_empty_range_reads_no_blob_after_an_empty_one(files: BlobStore) -> None:
     blobs = [write(files), write(files, b"ab")]
     assert b"".join(files.read(blobs, first=1, length=0)) == b""
 
 
-def test_a_finished_blob_lies_encrypted_under_its_id(files: BlobStore) -> None:
+def test_a_finished_blob_is_an_encrypted_file_named_by_its_id(files: BlobStore) -> None:
     blob = write(files, b"plain text" * 100)
     (path,) = everything(files)
     assert (path.name, path.parent.name) == (blob.id, blob.id[-2:])
@@ -83,7 +83,7 @@ def test_file_and_folder_are_synced_before_a_blob_is_finished(
     assert synced == [path.stat().st_ino, path.parent.stat().st_ino]
 
 
-def test_deleted_blobs_stay_until_their_last_reader_has_left(files: BlobStore) -> None:
+def test_deleted_blobs_stay_until_their_last_reader_is_closed(files: BlobStore) -> None:
     blobs = [write(files, b"x" * 3 * RECORD_BYTES), write(files, b"y")]
     first, second = files.read(blobs), files.read(blobs)
     files.delete([blob.id for blob in blobs])
@@ -95,7 +95,7 @@ def test_deleted_blobs_stay_until_their_last_reader_has_left(files: BlobStore) -
         files.read(blobs)
 
 
-def test_blobs_that_another_process_reads_stay_until_it_has_left(files: BlobStore, tmp_path: Path) -> None:
+def test_blobs_read_by_another_process_stay_until_it_ends(files: BlobStore, tmp_path: Path) -> None:
     blobs = [write(files, b"x" * 3 * RECORD_BYTES), write(files, b"y")]
     reader = files.read(blobs)
     others = BlobStore(files.path("00").parent.parent, KEYS)
@@ -104,7 +104,7 @@ def test_blobs_that_another_process_reads_stay_until_it_has_left(files: BlobStor
     wait_for(lambda: everything(files) == [])
 
 
-def test_a_blob_that_another_process_writes_is_no_orphan(files: BlobStore) -> None:
+def test_a_blob_being_written_by_another_process_is_not_an_orphan(files: BlobStore) -> None:
     others = BlobStore(files.path("00").parent.parent, KEYS)
     with files.create() as writer:
         writer.write(b"x" * 2 * RECORD_BYTES)
@@ -115,7 +115,7 @@ def test_a_blob_that_another_process_writes_is_no_orphan(files: BlobStore) -> No
     assert others.sweep(lambda ids: []) == 1
 
 
-def test_an_orphan_that_a_sweep_meets_during_a_backup_is_not_removed_once_it_has_a_row(files: BlobStore) -> None:
+def test_an_orphan_found_by_a_sweep_during_a_backup_is_kept_once_it_has_a_row(files: BlobStore) -> None:
     blob = write(files, b"x")  # as if its file were just made, and not locked yet
     others = BlobStore(files.path("00").parent.parent, KEYS)
     with files.lock_deletions():
@@ -126,7 +126,7 @@ def test_an_orphan_that_a_sweep_meets_during_a_backup_is_not_removed_once_it_has
     assert b"".join(files.read([blob])) == b"x"
 
 
-def test_a_hold_is_had_though_somebody_just_looks_for_it(files: BlobStore) -> None:
+def test_the_deletion_lock_can_be_taken_while_others_check_it(files: BlobStore) -> None:
     with files.lock_deletions():
         pass
     looker = (files.path("00").parent.parent.with_name("hold")).open()
@@ -138,7 +138,7 @@ def test_a_hold_is_had_though_somebody_just_looks_for_it(files: BlobStore) -> No
         assert looker.closed
 
 
-def test_each_of_many_deletions_during_a_backup_looks_at_itself_only(
+def test_many_deletions_during_a_backup_do_not_retry_each_other(
     files: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups = [[write(files, b"x").id, write(files, b"y").id] for _ in range(30)]
@@ -158,7 +158,7 @@ def test_each_of_many_deletions_during_a_backup_looks_at_itself_only(
     wait_for(lambda: everything(files) == [])
 
 
-def test_a_reader_holds_all_its_blobs_not_only_the_first(files: BlobStore) -> None:
+def test_a_reader_protects_all_its_blobs_not_only_the_first(files: BlobStore) -> None:
     blobs = [write(files, b"one"), write(files, b"two")]
     reader = files.read(blobs)
     files.delete([blob.id for blob in blobs])

@@ -46,7 +46,7 @@ def naive(names: list[str], prefix: str, delimiter: str) -> list[str]:
 
 
 @given(names=keys, start=texts, prefix=texts, delimiter=st.sampled_from(["", "/", "a", "/b"]), batch=st.integers(1, 5))
-def test_folding_agrees_with_a_naive_model(
+def test_listing_with_folders_agrees_with_a_naive_model(
     connection: sa.Connection, names: list[str], start: str, prefix: str, delimiter: str, batch: int
 ) -> None:
     fill(connection, names)
@@ -90,7 +90,7 @@ def told(entry: Any) -> str:
     return "folder " + entry.prefix if isinstance(entry, Folder) else str(entry.k)
 
 
-def test_a_large_folder_is_leapt_over(connection: sa.Connection) -> None:
+def test_a_large_folder_is_skipped(connection: sa.Connection) -> None:
     fill(connection, [f"big/{number:06}" for number in range(20_000)] + ["last"])
     read = 0
 
@@ -107,7 +107,7 @@ def test_a_large_folder_is_leapt_over(connection: sa.Connection) -> None:
 
 
 @given(text=st.text(), other=st.text())
-def test_a_successor_is_greater_than_all_that_begin_with_it(text: str, other: str) -> None:
+def test_the_successor_is_greater_than_every_text_with_the_prefix(text: str, other: str) -> None:
     after = successor(text)
     if after is not None:
         assert (text + other).encode() < after.encode()

@@ -56,7 +56,7 @@ def add(name):
         ("no address", r"write postgresql://USER@HOST/NAME"),
     ],
 )
-def test_why_a_database_cannot_be_used_is_told_without_its_password(postgres, monkeypatch, url, said):
+def test_an_unusable_database_is_explained_without_its_password(postgres, monkeypatch, url, said):
     monkeypatch.setenv("PGPASSFILE", "/nonexistent")
     with pytest.raises(UnusableStoreError, match=said) as caught:
         Database(url.format(password=PASSWORD, port=postgres.port, folder=postgres.folder))
@@ -64,14 +64,14 @@ def test_why_a_database_cannot_be_used_is_told_without_its_password(postgres, mo
     assert "wrong-word" not in str(caught.value)
 
 
-def test_a_user_who_may_not_make_tables_is_told_what_to_grant(postgres):
+def test_a_user_without_the_right_to_create_tables_is_told_what_to_grant(postgres):
     name = postgres.new_database().split("?")[0].rpartition("/")[2]
     postgres.execute(f"CREATE ROLE guest{name} LOGIN")
     with pytest.raises(UnusableStoreError, match=r"permission denied for schema public.*grant it CREATE"):
         Database(postgres.url(name).replace("lowcloud@", f"guest{name}@"))
 
 
-def test_every_spelling_of_an_address_is_taken(postgres):
+def test_every_spelling_of_an_address_is_accepted(postgres):
     plain = postgres.new_database()
     for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
         Database(plain.replace("postgresql", scheme)).close()
@@ -95,7 +95,7 @@ Database({postgres.url()!r})
         ("", "default_transaction_read_only = on"),
     ],
 )
-def test_a_database_that_cannot_keep_what_it_is_given_is_refused(postgres, option, said):
+def test_a_database_that_could_lose_data_is_refused(postgres, option, said):
     url = postgres.new_database(option)
     name = url.split("?")[0].rpartition("/")[2]
     if not option:
@@ -104,7 +104,7 @@ def test_a_database_that_cannot_keep_what_it_is_given_is_refused(postgres, optio
         Database(url)
 
 
-def test_a_server_that_syncs_nothing_is_refused_and_commits_are_made_synchronous(own_server):
+def test_a_server_without_fsync_is_refused_and_commits_are_synchronous(own_server):
     url = own_server.new_database()
     own_server.execute("ALTER ROLE lowcloud SET synchronous_commit = off")
     database = Database(url)
@@ -165,7 +165,7 @@ def count(database):
         return connection.scalar(COUNT)
 
 
-def test_while_the_server_is_away_everything_says_so_and_then_goes_on(own_server, tmp_path):
+def test_while_the_server_is_unreachable_operations_fail_and_then_recover(own_server, tmp_path):
     context = make_context(tmp_path / "home", own_server.new_database())
     buckets.create(context, "shelf")
     objects.put(context, "shelf", "kept", [b"x" * 300_000])
@@ -186,7 +186,7 @@ def test_while_the_server_is_away_everything_says_so_and_then_goes_on(own_server
     context.database.close()
 
 
-def test_a_connection_lost_within_a_change_undoes_all_that_shared_its_commit(own_server):
+def test_a_connection_lost_within_a_change_rolls_back_all_changes_of_the_commit(own_server):
     database = Database(own_server.new_database())
     both_wait = threading.Barrier(2)
 
@@ -212,9 +212,7 @@ def test_a_connection_lost_within_a_change_undoes_all_that_shared_its_commit(own
     database.close()
 
 
-def test_a_commit_whose_outcome_nobody_knows_keeps_the_bytes_until_a_sweep_has_asked_for_their_row(
-    postgres, tmp_path, monkeypatch
-):
+def test_a_commit_with_unknown_outcome_keeps_the_bytes_until_a_sweep_checks_their_row(postgres, tmp_path, monkeypatch):
     context = make_context(tmp_path / "home", postgres.new_database())
     buckets.create(context, "shelf")
 
@@ -233,7 +231,7 @@ def test_a_commit_whose_outcome_nobody_knows_keeps_the_bytes_until_a_sweep_has_a
     context.database.close()
 
 
-def test_a_copy_made_while_objects_are_written_is_a_whole_store(postgres, tmp_path):
+def test_a_copy_made_during_writes_is_a_consistent_store(postgres, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     url = postgres.new_database()
     context = make_context(first, url)
@@ -274,7 +272,7 @@ def count_objects(context):
     return len(list(listings.walk(context, "shelf")))
 
 
-def test_a_failed_statement_whose_error_is_passed_over_keeps_nothing_and_says_so(postgres):
+def test_an_ignored_error_of_a_statement_rolls_back_and_raises(postgres):
     database = Database(postgres.new_database())
     database.apply(add("one"))
     with pytest.raises(RuntimeError, match="rolled back"), database.transaction() as connection:
@@ -285,7 +283,7 @@ def test_a_failed_statement_whose_error_is_passed_over_keeps_nothing_and_says_so
     database.close()
 
 
-def test_a_process_that_stands_still_while_it_writes_does_not_stop_the_others_for_ever(postgres, monkeypatch):
+def test_a_process_that_hangs_in_a_write_does_not_block_others_forever(postgres, monkeypatch):
     monkeypatch.setattr(postgresql, "BEGIN_WRITE", postgresql.BEGIN_WRITE.replace("'60s'", "'100ms'"))
     url = postgres.new_database()
     paused, other = Database(url), Database(url)

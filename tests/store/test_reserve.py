@@ -8,7 +8,7 @@ from lowcloud.store.blobs.reserve import DiskReserve
 from tests.crash.faults import needs_root, small_disk
 
 
-def test_room_is_held_back_and_comes_back_after_it_was_given_up(tmp_path: Path) -> None:
+def test_space_is_reserved_and_refilled_after_it_was_released(tmp_path: Path) -> None:
     held, path = DiskReserve(tmp_path / "reserve"), tmp_path / "reserve"
     held.fill()
     assert path.stat().st_size == reserve.MAX_BYTES
@@ -18,7 +18,7 @@ def test_room_is_held_back_and_comes_back_after_it_was_given_up(tmp_path: Path) 
     assert (path.stat().st_size, held.is_short) == (reserve.MAX_BYTES, False)
 
 
-def test_one_at_a_time_uses_the_room(tmp_path: Path) -> None:
+def test_one_thread_at_a_time_uses_the_released_space(tmp_path: Path) -> None:
     one, other = DiskReserve(tmp_path / "reserve"), DiskReserve(tmp_path / "reserve")
     has_waited = threading.Event()
 
@@ -35,7 +35,7 @@ def test_one_at_a_time_uses_the_room(tmp_path: Path) -> None:
 
 
 @needs_root
-def test_of_a_small_disk_a_quarter_is_held_back_and_of_a_full_one_half_of_what_is_left(tmp_path: Path) -> None:
+def test_a_quarter_of_a_small_disk_is_reserved_and_half_of_the_rest_of_a_full_one(tmp_path: Path) -> None:
     megabyte = 1024**2
     with small_disk(tmp_path / "disk", megabytes=16) as disk:
         held = DiskReserve(disk / "reserve")
@@ -54,7 +54,7 @@ def test_of_a_small_disk_a_quarter_is_held_back_and_of_a_full_one_half_of_what_i
         assert ((disk / "reserve").stat().st_size, held.is_short) == (4 * megabyte, False)
 
 
-def test_a_failure_within_the_room_is_told_and_the_room_held_back_again(tmp_path: Path) -> None:
+def test_a_failure_while_the_space_is_released_propagates_and_refills_the_reserve(tmp_path: Path) -> None:
     held = DiskReserve(tmp_path / "reserve")
     with pytest.raises(ZeroDivisionError), held.released():
         raise ZeroDivisionError

@@ -50,7 +50,7 @@ def decode_chunks(
 
     Data of a signed chunk is yielded before its signature is verified, so nothing may be committed before the end.
     """
-    source = _Source(pieces)
+    source = _ByteReader(pieces)
     while True:
         size, signature = _chunk_head(source.line())
         digest = sha256() if signer is not None else None
@@ -67,7 +67,7 @@ def decode_chunks(
     _read_trailers(source, signer, announced, trailers)
 
 
-class _Source:
+class _ByteReader:
     """Reads raw bytes line by line, or a number of bytes."""
 
     def __init__(self, pieces: Iterator[bytes]):
@@ -108,7 +108,7 @@ def _chunk_head(line: bytes) -> tuple[int, str]:
 
 
 def _read_trailers(
-    source: _Source, signer: ChunkSigner | None, announced: frozenset[str], trailers: dict[str, str]
+    source: _ByteReader, signer: ChunkSigner | None, announced: frozenset[str], trailers: dict[str, str]
 ) -> None:
     signature = ""
     while line := source.line():

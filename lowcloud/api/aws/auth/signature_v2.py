@@ -44,8 +44,8 @@ class SignatureV2Claim:
         if now > self.expires_at:
             raise SignatureError(SignatureFault.EXPIRED_URL, "Request has expired")
         if self.expires_at - now > MAX_PRESIGNED_SECONDS + SKEW_SECONDS:
-            sentence = f"Expires must be at most {MAX_PRESIGNED_SECONDS} seconds in the future."
-            raise SignatureError(SignatureFault.MALFORMED_QUERY, sentence)
+            message = f"Expires must be at most {MAX_PRESIGNED_SECONDS} seconds in the future."
+            raise SignatureError(SignatureFault.MALFORMED_QUERY, message)
         check_signature(string_to_sign(self.request, self.expires_at, bucket), secret, self.signature)
 
 
@@ -59,11 +59,11 @@ def read_claim(request: HttpRequest) -> SignatureV2Claim:
     fields = {name: value for name, value in query_pairs(request.query) if name in _PARAMETERS}
     missing = [name for name in _PARAMETERS if not fields.get(name)]
     if missing:
-        sentence = (
+        message = (
             "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters; "
             f"{missing[0]} is missing."
         )
-        raise SignatureError(SignatureFault.MISSING, sentence)
+        raise SignatureError(SignatureFault.MISSING, message)
     expires = fields["Expires"]
     if not (expires.isascii() and expires.isdecimal() and len(expires) < 16):
         raise SignatureError(

@@ -70,9 +70,9 @@ def parse_bindings(operation: OperationModel, request: HttpRequest, labels: Mapp
     for name in _CASE_INSENSITIVE:
         if name in members:
             members[name] = members[name].upper()
-    for name, (code, sentence) in _UNKNOWN_VALUES.items():
+    for name, (code, message) in _UNKNOWN_VALUES.items():
         if name in members and members[name] not in shapes[name].enum:
-            raise AwsError(code, sentence.format(", ".join(shapes[name].enum)))
+            raise AwsError(code, message.format(", ".join(shapes[name].enum)))
     return members
 
 

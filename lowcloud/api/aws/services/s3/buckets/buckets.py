@@ -95,8 +95,8 @@ def _configurations(request: Request, owner_id: str) -> dict[str, Mapping[str, A
     access_list = parse_list_headers(request, owner_id)
     if access_list is not None and access_list != access_lists.OWNER_ONLY:
         if rule == "enforced":
-            sentence = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
-            raise AwsError("InvalidBucketAclWithObjectOwnership", sentence)
+            message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+            raise AwsError("InvalidBucketAclWithObjectOwnership", message)
         if access_lists.is_public(access_list):  # blocked by the default public access block
             raise AwsError("AccessDenied", "Public access control lists are prevented by the public access block.", 403)
         configurations[ACL] = access_list

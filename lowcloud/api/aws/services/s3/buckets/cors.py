@@ -62,5 +62,5 @@ def _check(rule: Mapping[str, Any]) -> None:
             )
 
 
-def _invalid(sentence: str) -> AwsError:
-    return AwsError("InvalidRequest", sentence)
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidRequest", message)

@@ -16,17 +16,17 @@ def to_json(value: Any) -> Any:
     return value.timestamp() if isinstance(value, datetime) else value
 
 
-def not_configured(code: str, sentence: str, bucket: str) -> AwsError:
+def not_configured(code: str, message: str, bucket: str) -> AwsError:
     """Return the error for a configuration that the bucket does not have."""
-    return AwsError(code, sentence, 404, {"BucketName": bucket})
+    return AwsError(code, message, 404, {"BucketName": bucket})
 
 
 def malformed(reason: str = "") -> AwsError:
     """Return the error for a document that does not conform to S3's schema."""
-    sentence = "The XML you provided was not well-formed or did not validate against our published schema"
-    return AwsError("MalformedXML", f"{sentence}: {reason}" if reason else sentence)
+    message = "The XML you provided was not well-formed or did not validate against our published schema"
+    return AwsError("MalformedXML", f"{message}: {reason}" if reason else message)
 
 
-def invalid(sentence: str, **fields: Any) -> AwsError:
+def invalid(message: str, **fields: Any) -> AwsError:
     """Return the error for a value that S3 does not accept."""
-    return AwsError("InvalidArgument", sentence, fields=fields)
+    return AwsError("InvalidArgument", message, fields=fields)

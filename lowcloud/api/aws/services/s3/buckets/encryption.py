@@ -48,8 +48,8 @@ def _to_core(rule: Mapping[str, Any]) -> dict[str, Any]:
     bucket_key = rule.get("BucketKeyEnabled", False)
     if algorithm == "AES256":
         if key_id is not None:
-            sentence = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
-            raise invalid(sentence, ArgumentName="ApplyServerSideEncryptionByDefault")
+            message = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
+            raise invalid(message, ArgumentName="ApplyServerSideEncryptionByDefault")
         return {"algorithm": "AES256", "bucket_key": bucket_key}
     if algorithm != "aws:kms":
         raise AwsError("NotImplemented", f"Lowcloud does not support encryption with {algorithm} yet.", 501)

@@ -145,9 +145,9 @@ def _abort(action: Mapping[str, Any] | None, rule_filter: Mapping[str, Any]) -> 
     return {"abort_days": days}
 
 
-def _check_days(days: int, sentence: str) -> None:
+def _check_days(days: int, message: str) -> None:
     if days < 1:
-        raise invalid(sentence)
+        raise invalid(message)
 
 
 def _check_no_filter(rule_filter: Mapping[str, Any], action: str) -> None:
@@ -158,5 +158,5 @@ def _check_no_filter(rule_filter: Mapping[str, Any], action: str) -> None:
         raise _invalid_request(f"{action} cannot be specified with Object Size")
 
 
-def _invalid_request(sentence: str) -> AwsError:
-    return AwsError("InvalidRequest", sentence)
+def _invalid_request(message: str) -> AwsError:
+    return AwsError("InvalidRequest", message)

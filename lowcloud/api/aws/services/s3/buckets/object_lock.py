@@ -30,8 +30,8 @@ def put_object_lock_configuration(context: Context, _caller: Caller, request: Re
 def get_object_lock_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
     object_lock = buckets.find(context, request["Bucket"]).object_lock
     if object_lock is None:
-        sentence = "Object Lock configuration does not exist for this bucket"
-        raise not_configured("ObjectLockConfigurationNotFoundError", sentence, request["Bucket"])
+        message = "Object Lock configuration does not exist for this bucket"
+        raise not_configured("ObjectLockConfigurationNotFoundError", message, request["Bucket"])
     retention = {
         "Mode": object_lock.get("mode", "").upper(),
         "Days": object_lock.get("days"),

@@ -22,8 +22,8 @@ def put_bucket_ownership_controls(context: Context, _caller: Caller, request: Re
     rule = RULES[rules[0]["ObjectOwnership"]]
     access_list = configurations.get(context, request["Bucket"], ACL)
     if rule == "enforced" and access_list is not None and access_list != OWNER_ONLY:
-        sentence = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
-        raise AwsError("InvalidBucketAclWithObjectOwnership", sentence)
+        message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+        raise AwsError("InvalidBucketAclWithObjectOwnership", message)
     configurations.put(context, request["Bucket"], OWNERSHIP, {"rule": rule})
     return {}
 
@@ -32,8 +32,8 @@ def put_bucket_ownership_controls(context: Context, _caller: Caller, request: Re
 def get_bucket_ownership_controls(context: Context, _caller: Caller, request: Request) -> Answer:
     ownership = configurations.get(context, request["Bucket"], OWNERSHIP)
     if ownership is None:
-        sentence = "The bucket ownership controls were not found"
-        raise not_configured("OwnershipControlsNotFoundError", sentence, request["Bucket"])
+        message = "The bucket ownership controls were not found"
+        raise not_configured("OwnershipControlsNotFoundError", message, request["Bucket"])
     name = next(name for name, rule in RULES.items() if rule == ownership["rule"])
     return {"OwnershipControls": {"Rules": [{"ObjectOwnership": name}]}}
 

@@ -60,8 +60,8 @@ def put_bucket_policy(context: Context, _caller: Caller, request: Request) -> An
     document = parse_policy(request["Policy"], bucket)
     block = configurations.get(context, bucket, buckets.PUBLIC_ACCESS_BLOCK) or {}
     if document["is_public"] and block.get("block_policy"):
-        sentence = "Public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
-        raise AwsError("AccessDenied", sentence, 403)
+        message = "Public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
+        raise AwsError("AccessDenied", message, 403)
     configurations.put(context, bucket, POLICY, document)
     return {}
 
@@ -207,5 +207,5 @@ def _require(context: Context, bucket: str) -> Document:
     return policy
 
 
-def _malformed(sentence: str) -> AwsError:
-    return AwsError("MalformedPolicy", sentence)
+def _malformed(message: str) -> AwsError:
+    return AwsError("MalformedPolicy", message)

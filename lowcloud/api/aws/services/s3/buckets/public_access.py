@@ -28,8 +28,8 @@ def put_public_access_block(context: Context, _caller: Caller, request: Request)
 def get_public_access_block(context: Context, _caller: Caller, request: Request) -> Answer:
     block = configurations.get(context, request["Bucket"], PUBLIC_ACCESS_BLOCK)
     if block is None:
-        sentence = "The public access block configuration was not found"
-        raise not_configured("NoSuchPublicAccessBlockConfiguration", sentence, request["Bucket"])
+        message = "The public access block configuration was not found"
+        raise not_configured("NoSuchPublicAccessBlockConfiguration", message, request["Bucket"])
     return {"PublicAccessBlockConfiguration": {member: block[name] for member, name in _NAMES.items()}}
 
 

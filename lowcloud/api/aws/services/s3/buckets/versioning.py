@@ -14,8 +14,8 @@ _STATES = {"Enabled": buckets.ENABLED, "Suspended": buckets.SUSPENDED}
 def put_bucket_versioning(context: Context, _caller: Caller, request: Request) -> Answer:
     status = request["VersioningConfiguration"].get("Status")
     if status is None:
-        sentence = "The Versioning element must be specified"
-        raise AwsError("IllegalVersioningConfigurationException", sentence)
+        message = "The Versioning element must be specified"
+        raise AwsError("IllegalVersioningConfigurationException", message)
     buckets.set_versioning(context, request["Bucket"], _STATES[status])
     return {}
 

@@ -87,10 +87,10 @@ def read_form(context: Context, request: HttpRequest, bucket: str, pieces: Itera
     fields = _substitute_filename(upload)
     key = fields.get("key")
     if not key:
-        sentence = (
+        message = (
             "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields."
         )
-        raise AwsError("InvalidArgument", sentence, fields={"ArgumentName": "key", "ArgumentValue": ""})
+        raise AwsError("InvalidArgument", message, fields={"ArgumentName": "key", "ArgumentValue": ""})
     caller, limits = ANONYMOUS, None
     if "policy" in fields:
         caller = _signer(context, fields)

@@ -30,7 +30,7 @@ def parse_form(content_type: str, pieces: Iterable[bytes]) -> FormUpload:
     if match is None:
         raise _malformed()
     delimiter = b"\r\n--" + (match[1] or match[2]).encode()
-    source = _Source(pieces)
+    source = _ByteReader(pieces)
     source.skip(delimiter.removeprefix(b"\r\n"))
     fields: dict[str, str] = {}
     remaining = MAX_FIELDS_BYTES
@@ -44,13 +44,13 @@ def parse_form(content_type: str, pieces: Iterable[bytes]) -> FormUpload:
             value += piece
             remaining -= len(piece)
             if remaining < 0 or len(fields) == MAX_FIELDS:
-                sentence = "Your POST request fields preceding the upload file were too large."
-                raise AwsError("MaxPostPreDataLengthExceeded", sentence)
+                message = "Your POST request fields preceding the upload file were too large."
+                raise AwsError("MaxPostPreDataLengthExceeded", message)
         fields[name] = _text(value)
     raise AwsError("InvalidArgument", "POST requires exactly one file upload per request.")
 
 
-class _Source:
+class _ByteReader:
     """Reads bytes up to a delimiter."""
 
     def __init__(self, pieces: Iterable[bytes]):
@@ -119,5 +119,5 @@ def _text(raw: bytes) -> str:
 
 
 def _malformed() -> AwsError:
-    sentence = "The body of your POST request is not well-formed multipart/form-data."
-    return AwsError("MalformedPOSTRequest", sentence)
+    message = "The body of your POST request is not well-formed multipart/form-data."
+    return AwsError("MalformedPOSTRequest", message)

@@ -39,12 +39,12 @@ def preflight(context: Context, request: HttpRequest, bucket: str, key: str) -> 
     requested = [name for name in requested if name]
     rule = _find(rules, origin, method, requested)
     if rule is None:
-        sentence = (
+        message = (
             "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request "
             "method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the "
             "resource's CORS spec."
         )
-        raise AwsError("AccessForbidden", sentence, 403, fields)
+        raise AwsError("AccessForbidden", message, 403, fields)
     allowed = {"access-control-allow-headers": ", ".join(requested)} if requested else {}
     return HttpResponse(200, {**_allowed(rule, origin), **allowed, "content-length": "0"})
 

@@ -50,14 +50,14 @@ def _claimed(headers: Mapping[str, str], trailers: Mapping[str, str]) -> dict[st
     sent = {**headers, **trailers}
     claimed = {name: sent[_PREFIX + name.lower()] for name in ALGORITHMS if _PREFIX + name.lower() in sent}
     if len(claimed) > 1:
-        sentence = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
-        raise AwsError("InvalidRequest", sentence)
+        message = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+        raise AwsError("InvalidRequest", message)
     if "x-amz-sdk-checksum-algorithm" in headers and headers["x-amz-sdk-checksum-algorithm"] not in claimed:
-        sentence = (
+        message = (
             "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers "
             "were found."
         )
-        raise AwsError("InvalidRequest", sentence)
+        raise AwsError("InvalidRequest", message)
     return claimed
 
 

@@ -47,8 +47,8 @@ def _check_markers(key: str, version: str | None) -> None:
     if version == "":
         raise AwsError("InvalidArgument", "A version-id marker cannot be empty.", fields=_marker_fields(version))
     if not key:
-        sentence = "A version-id marker cannot be specified without a key marker."
-        raise AwsError("InvalidArgument", sentence, fields=_marker_fields(version))
+        message = "A version-id marker cannot be specified without a key marker."
+        raise AwsError("InvalidArgument", message, fields=_marker_fields(version))
     check_version_id(version)
 
 

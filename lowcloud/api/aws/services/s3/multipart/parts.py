@@ -77,11 +77,11 @@ def _find(context: Context, request: Request) -> tuple[Upload, bytes | None]:
     try:
         key_wrapping(upload.metadata.encryption, key)
     except (CustomerKeyRequiredError, CustomerKeyNotAllowedError) as error:
-        sentence = "The multipart upload initiate requested encryption. Subsequent part requests must include the"
-        raise AwsError("InvalidRequest", f"{sentence} appropriate encryption parameters.") from error
+        message = "The multipart upload initiate requested encryption. Subsequent part requests must include the"
+        raise AwsError("InvalidRequest", f"{message} appropriate encryption parameters.") from error
     except WrongCustomerKeyError as error:
-        sentence = "The provided encryption parameters did not match the ones used originally."
-        raise AwsError("InvalidRequest", sentence) from error
+        message = "The provided encryption parameters did not match the ones used originally."
+        raise AwsError("InvalidRequest", message) from error
     return upload, key
 
 
@@ -89,8 +89,8 @@ def _part_number(request: Request) -> int:
     number: int = request["PartNumber"]
     if not 1 <= number <= uploads.MAX_PARTS:
         fields = {"ArgumentName": "partNumber", "ArgumentValue": number}
-        sentence = "Part number must be an integer between 1 and 10000, inclusive"
-        raise AwsError("InvalidArgument", sentence, fields=fields)
+        message = "Part number must be an integer between 1 and 10000, inclusive"
+        raise AwsError("InvalidArgument", message, fields=fields)
     return number
 
 
@@ -98,8 +98,8 @@ def _check_algorithm(upload: Upload, checksum: DeclaredChecksum) -> None:
     """Raises AwsError for another algorithm than the upload's, unless the upload was created without one."""
     if checksum.algorithm in (None, upload.algorithm) or upload.algorithm == DEFAULT_ALGORITHM:
         return
-    sentence = f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}"
-    raise AwsError("InvalidRequest", f"{sentence}, actual checksum Type: {checksum.algorithm.lower()}")
+    message = f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}"
+    raise AwsError("InvalidRequest", f"{message}, actual checksum Type: {checksum.algorithm.lower()}")
 
 
 def _render_part(upload: Upload, part: Part) -> dict[str, str | None]:

@@ -99,13 +99,13 @@ def _checksum_type(request: Request, algorithm: str | None) -> str:
     """Return the checksum type of the object. Raises AwsError."""
     kind: str | None = request.get("ChecksumType")
     if kind is not None and algorithm is None:
-        sentence = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
-        raise AwsError("InvalidRequest", sentence)
+        message = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
+        raise AwsError("InvalidRequest", message)
     name = algorithm or DEFAULT_ALGORITHM
     kind = kind or checksum_type(name != DEFAULT_ALGORITHM)
     if name == DEFAULT_ALGORITHM if kind == "COMPOSITE" else name not in COMBINABLE_ALGORITHMS:
-        sentence = f"The {kind} checksum type cannot be used with the {name.lower()} checksum algorithm."
-        raise AwsError("InvalidRequest", sentence)
+        message = f"The {kind} checksum type cannot be used with the {name.lower()} checksum algorithm."
+        raise AwsError("InvalidRequest", message)
     return kind
 
 
@@ -123,8 +123,8 @@ def _check_checksums(context: Context, request: Request, requested: Sequence[Req
         return
     kind = checksum_type(upload.is_composite)
     if request.get("ChecksumType", kind) != kind:
-        sentence = f"The upload was created using the {kind} checksum mode. The complete request must use the same"
-        raise AwsError("InvalidRequest", f"{sentence} checksum mode.")
+        message = f"The upload was created using the {kind} checksum mode. The complete request must use the same"
+        raise AwsError("InvalidRequest", f"{message} checksum mode.")
     for part in requested:
         _check_part(upload, part)
 
@@ -133,8 +133,8 @@ def _check_part(upload: Upload, part: RequestedPart) -> None:
     algorithm = upload.algorithm
     if unexpected := part.checksums.keys() - {algorithm}:
         name = min(unexpected).lower()
-        sentence = f"The {name} you specified for part {part.number} did not match what we received."
-        raise AwsError("BadDigest", sentence)
+        message = f"The {name} you specified for part {part.number} did not match what we received."
+        raise AwsError("BadDigest", message)
     if upload.is_composite and algorithm not in part.checksums:
         raise AwsError(
             "InvalidRequest",

@@ -37,11 +37,11 @@ def delete_objects(context: Context, _caller: Caller, request: Request) -> Answe
         raise AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate.")
     may_bypass = _may_bypass(context, request)
     errors: list[dict[str, Any]] = []
-    wanted: list[dict[str, Any]] = []
+    accepted: list[dict[str, Any]] = []
     for item in named:
-        error = _why_not(item, request)
+        error = _validation_error(item, request)
         if error is None:
-            wanted.append(item)
+            accepted.append(item)
         else:
             errors.append(error)
     outcomes = deletions.delete_many(
@@ -49,12 +49,12 @@ def delete_objects(context: Context, _caller: Caller, request: Request) -> Answe
         request["Bucket"],
         [
             (item["Key"], item.get("VersionId"), parse_delete_preconditions(item, "ETag", "LastModifiedTime", "Size"))
-            for item in wanted
+            for item in accepted
         ],
         may_bypass_governance=may_bypass,
     )
     deleted = []
-    for item, outcome in zip(wanted, outcomes, strict=True):
+    for item, outcome in zip(accepted, outcomes, strict=True):
         if isinstance(outcome, CloudError):
             errors.append(_failed(item, outcome, request))
         else:
@@ -63,26 +63,32 @@ def delete_objects(context: Context, _caller: Caller, request: Request) -> Answe
 
 
 def _may_bypass(context: Context, request: Request) -> bool:
-    """Whether what governs an object may be passed by. Raises AwsError where nothing could."""
+    """Return whether to bypass governance retention. Raises AwsError if the bucket has no object lock."""
     name = "x-amz-bypass-governance-retention"
     if "BypassGovernanceRetention" in request and buckets.find(context, request["Bucket"]).object_lock is None:
-        sentence = f"{name} is only applicable to Object Lock enabled buckets."
-        raise AwsError("InvalidArgument", sentence, fields={"ArgumentName": name})
+        message = f"{name} is only applicable to Object Lock enabled buckets."
+        raise AwsError("InvalidArgument", message, fields={"ArgumentName": name})
     return bool(request.get("BypassGovernanceRetention", False))
 
 
 def _done(item: dict[str, Any], outcome: Deletion) -> dict[str, Any]:
-    told: dict[str, Any] = {"Key": item["Key"], "VersionId": item.get("VersionId")}
-    return told | {"DeleteMarker": True, "DeleteMarkerVersionId": outcome.version} if outcome.is_marker else told
+    deleted: dict[str, Any] = {"Key": item["Key"], "VersionId": item.get("VersionId")}
+    marker = {"DeleteMarker": True, "DeleteMarkerVersionId": outcome.version} if outcome.is_marker else {}
+    return deleted | marker
 
 
 def _failed(item: dict[str, Any], error: CloudError, request: Request) -> dict[str, Any]:
-    said = to_s3_error(error, request)
-    return {"Key": item["Key"], "VersionId": item.get("VersionId"), "Code": said.code, "Message": said.message}
+    translated = to_s3_error(error, request)
+    return {
+        "Key": item["Key"],
+        "VersionId": item.get("VersionId"),
+        "Code": translated.code,
+        "Message": translated.message,
+    }
 
 
-def _why_not(item: dict[str, Any], request: Request) -> dict[str, Any] | None:
-    """Why an object that a batch names cannot be deleted, or None."""
+def _validation_error(item: dict[str, Any], request: Request) -> dict[str, Any] | None:
+    """Return the error for an item that is invalid, or None."""
     try:
         objects.check_key(item["Key"])
         if "VersionId" in item:
@@ -90,6 +96,6 @@ def _why_not(item: dict[str, Any], request: Request) -> dict[str, Any] | None:
     except CloudError as error:
         return _failed(item, error, request)
     except AwsError:
-        said = {"Code": "NoSuchVersion", "Message": "The specified version does not exist."}
-        return {"Key": item["Key"], "VersionId": item["VersionId"], **said}
+        details = {"Code": "NoSuchVersion", "Message": "The specified version does not exist."}
+        return {"Key": item["Key"], "VersionId": item["VersionId"], **details}
     return None

@@ -58,10 +58,10 @@ def _lock(context: Context, request: Request) -> Lock:
 
 
 def _unlocked() -> AwsError:
-    sentence = "The specified object does not have a ObjectLock configuration"
-    return AwsError("NoSuchObjectLockConfiguration", sentence, 404)
+    message = "The specified object does not have a ObjectLock configuration"
+    return AwsError("NoSuchObjectLockConfiguration", message, 404)
 
 
 def _malformed() -> AwsError:
-    sentence = "The XML you provided was not well-formed or did not validate against our published schema"
-    return AwsError("MalformedXML", sentence)
+    message = "The XML you provided was not well-formed or did not validate against our published schema"
+    return AwsError("MalformedXML", message)

@@ -59,8 +59,8 @@ def head_object(context: Context, caller: Caller, request: Request) -> Answer:
 def _refuse_overrides(caller: Caller, request: Request) -> None:
     """Raises AwsError for an anonymous request that overrides response headers."""
     if caller.is_anonymous and any(name.startswith("Response") for name in request):
-        sentence = "Request specific response headers cannot be used for anonymous GET requests."
-        raise AwsError("InvalidRequest", sentence)
+        message = "Request specific response headers cannot be used for anonymous GET requests."
+        raise AwsError("InvalidRequest", message)
 
 
 def _parse_range(request: Request) -> byte_ranges.ByteRange | None:

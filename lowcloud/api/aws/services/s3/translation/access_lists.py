@@ -147,8 +147,8 @@ def _parse_grant(grant: Mapping[str, Any], owner: str) -> dict[str, str]:
 def _grantee(kind: str, value: str, owner: str) -> str:
     """Return a grantee in neutral form."""
     if kind == "AmazonCustomerByEmail":
-        sentence = "The e-mail address you provided does not match any account on record."
-        raise AwsError("UnresolvableGrantByEmailAddress", sentence)
+        message = "The e-mail address you provided does not match any account on record."
+        raise AwsError("UnresolvableGrantByEmailAddress", message)
     if kind == "CanonicalUser" and value == owner:
         return "owner"
     if kind == "Group" and value in _GROUPS.values():

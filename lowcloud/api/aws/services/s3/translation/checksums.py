@@ -1,4 +1,4 @@
-"""Bodies and their checksums on the wire: what the client claims in headers and trailers, and what answers tell."""
+"""Checksums of bodies in requests (headers and trailers) and in responses."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -45,8 +45,8 @@ def declared_checksum(request: Request) -> DeclaredChecksum:
     ]
     names = [*in_headers, *(name for name in in_trailers if name in ALGORITHMS)]
     if len(names) > 1:
-        sentence = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
-        raise AwsError("InvalidRequest", sentence)
+        message = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+        raise AwsError("InvalidRequest", message)
     md5 = {MD5: request["ContentMD5"]} if "ContentMD5" in request else {}
     if md5 and in_headers.get(MD5, md5[MD5]) != md5[MD5]:
         raise AwsError("BadDigest", "The Content-MD5 and the x-amz-checksum-md5 you specified are not the same.")
@@ -69,8 +69,8 @@ def declared_body_checksum(request: Request) -> DeclaredChecksum:
     if algorithm is None:
         return checksum
     if not checksum.has_value:
-        sentence = "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer"
-        raise AwsError("InvalidRequest", f"{sentence} headers were found.")
+        message = "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer"
+        raise AwsError("InvalidRequest", f"{message} headers were found.")
     if algorithm != checksum.algorithm:
         raise AwsError("InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
     return checksum

@@ -37,8 +37,8 @@ def parse_encryption(context: Context, request: Request) -> tuple[Encryption | N
     key = parse_customer_key(request)
     if key is not None:
         if algorithm is not None:
-            sentence = "Server Side Encryption with Customer provided key is incompatible with the encryption method"
-            raise _invalid(f"{sentence} specified", algorithm)
+            message = "Server Side Encryption with Customer provided key is incompatible with the encryption method"
+            raise _invalid(f"{message} specified", algorithm)
         return Encryption(customer_key_md5=key_md5(key)), key
     if algorithm not in (None, AES256, KMS):
         raise AwsError("NotImplemented", f"Lowcloud does not support encryption with {algorithm} yet.", 501)
@@ -64,9 +64,9 @@ def parse_customer_key(request: Request, prefix: str = "") -> bytes | None:
     if text is None:
         raise _invalid(f"{_SSE_C} an appropriate secret key.")
     if algorithm != AES256:
-        sentence = "The encryption request you specified is not valid. The valid value is AES256."
+        message = "The encryption request you specified is not valid. The valid value is AES256."
         fields = {"ArgumentName": _HEADER, "ArgumentValue": algorithm}
-        raise AwsError("InvalidEncryptionAlgorithmError", sentence, fields=fields)
+        raise AwsError("InvalidEncryptionAlgorithmError", message, fields=fields)
     key = _key_bytes(text)
     if f"{prefix}SSECustomerKeyMD5" not in request:
         raise _invalid(f"{_SSE_C} the client calculated MD5 of the secret key.")
@@ -121,8 +121,8 @@ def _check_context(encryption_context: str | None) -> str | None:
     except (ValueError, RecursionError):
         pairs = None
     if not isinstance(pairs, dict) or not all(isinstance(value, str) for value in pairs.values()):
-        sentence = f"The header '{_HEADER}-context' shall be Base64-encoded UTF-8 string holding JSON"
-        raise AwsError("InvalidArgument", f"{sentence} which represents a string-string map")
+        message = f"The header '{_HEADER}-context' shall be Base64-encoded UTF-8 string holding JSON"
+        raise AwsError("InvalidArgument", f"{message} which represents a string-string map")
     return encryption_context
 
 
@@ -136,5 +136,5 @@ def _key_bytes(text: str) -> bytes:
     return key
 
 
-def _invalid(sentence: str, value: str | None = None) -> AwsError:
-    return AwsError("InvalidArgument", sentence, fields={"ArgumentName": _HEADER, "ArgumentValue": value or "null"})
+def _invalid(message: str, value: str | None = None) -> AwsError:
+    return AwsError("InvalidArgument", message, fields={"ArgumentName": _HEADER, "ArgumentValue": value or "null"})

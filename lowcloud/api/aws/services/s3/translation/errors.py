@@ -91,9 +91,9 @@ def to_s3_error(error: CloudError, request: Request, operation: str = "") -> Aws
     for kind, convert in _CONVERTERS.items():
         if isinstance(error, kind):
             return convert(error, request)
-    for kind, (code, status, sentence) in _ERRORS.items():
+    for kind, (code, status, message) in _ERRORS.items():
         if isinstance(error, kind):
-            return AwsError(code, sentence or str(error), status)
+            return AwsError(code, message or str(error), status)
     return AwsError("InvalidRequest", str(error))
 
 
@@ -108,11 +108,11 @@ def _not_found(error: NotFoundError, request: Request) -> AwsError:
         fields = {"BucketName": error.name}
         return AwsError("NoSuchBucket", "The specified bucket does not exist", 404, fields)
     if error.kind == "upload":
-        sentence = (
+        message = (
             "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
             "completed."
         )
-        return AwsError("NoSuchUpload", sentence, 404, {"UploadId": error.name})
+        return AwsError("NoSuchUpload", message, 404, {"UploadId": error.name})
     if error.kind == "version":
         fields = {"Key": request.get("Key", ""), "VersionId": error.name}
         return AwsError("NoSuchVersion", "The specified version does not exist.", 404, fields)
@@ -129,12 +129,12 @@ def _delete_marker(
     if is_newest and (is_source or not operation.startswith(("Put", "Delete"))):
         return AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": marker.key}, headers)
     if is_source:
-        sentence = "The source of a copy request may not specifically refer to a delete marker by version id."
-        return AwsError("InvalidRequest", sentence)
+        message = "The source of a copy request may not specifically refer to a delete marker by version id."
+        return AwsError("InvalidRequest", message)
     headers |= {"allow": "DELETE", "last-modified": formatdate(int(marker.modified_at), usegmt=True)}
     method = next((verb.upper() for verb in ("Put", "Delete", "Head") if operation.startswith(verb)), "GET")
-    sentence, fields = "The specified method is not allowed against this resource.", {"ResourceType": "DeleteMarker"}
-    return AwsError("MethodNotAllowed", sentence, 405, {"Method": method, **fields}, headers)
+    message, fields = "The specified method is not allowed against this resource.", {"ResourceType": "DeleteMarker"}
+    return AwsError("MethodNotAllowed", message, 405, {"Method": method, **fields}, headers)
 
 
 def _range_not_satisfiable(error: byte_ranges.RangeNotSatisfiableError, request: Request) -> AwsError:
@@ -144,8 +144,8 @@ def _range_not_satisfiable(error: byte_ranges.RangeNotSatisfiableError, request:
 
 
 def _precondition_failed(error: preconditions.PreconditionFailedError, _request: Request) -> AwsError:
-    sentence = "At least one of the pre-conditions you specified did not hold"
-    return AwsError("PreconditionFailed", sentence, 412, {"Condition": error.condition})
+    message = "At least one of the pre-conditions you specified did not hold"
+    return AwsError("PreconditionFailed", message, 412, {"Condition": error.condition})
 
 
 def _not_modified(error: preconditions.NotModifiedError, request: Request) -> AwsError:
@@ -167,13 +167,13 @@ def _invalid_digest(error: checksums.InvalidDigestError, _request: Request) -> A
 
 
 def _part_missing(error: completions.PartMissingError, request: Request) -> AwsError:
-    sentence = (
+    message = (
         "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified "
         "entity tag may not match the part's entity tag."
     )
     part = error.part
     fields = {"UploadId": request.get("UploadId", ""), "PartNumber": part.number, "ETag": part.etag.strip('"')}
-    return AwsError("InvalidPart", sentence, fields=fields)
+    return AwsError("InvalidPart", message, fields=fields)
 
 
 def _part_too_small(error: completions.PartTooSmallError, _request: Request) -> AwsError:

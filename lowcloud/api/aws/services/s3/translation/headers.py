@@ -113,8 +113,8 @@ def parse_write_preconditions(request: Request) -> Preconditions:
         return NO_PRECONDITIONS
     if match == "*" or none_match not in (None, "*") or (match is not None and none_match is not None):
         header = "If-Match" if none_match is None else "If-None-Match" if match is None else "If-Match,If-None-Match"
-        sentence = "A header you provided implies functionality that is not implemented"
-        raise AwsError("NotImplemented", sentence, 501, {"Header": header})
+        message = "A header you provided implies functionality that is not implemented"
+        raise AwsError("NotImplemented", message, 501, {"Header": header})
     return Preconditions(if_match=match, if_none_match=none_match)
 
 
@@ -150,8 +150,8 @@ def check_version_id(version: str) -> str:
     """Return a well-formed version id. Raises AwsError."""
     if version == NULL or _VERSION_ID.fullmatch(version):
         return version
-    sentence = "Invalid version id specified" if version else "Version id cannot be the empty string"
-    raise AwsError("InvalidArgument", sentence, fields={"ArgumentName": "versionId", "ArgumentValue": version})
+    message = "Invalid version id specified" if version else "Version id cannot be the empty string"
+    raise AwsError("InvalidArgument", message, fields={"ArgumentName": "versionId", "ArgumentValue": version})
 
 
 def render_version(version: Version, member: str = "VersionId") -> dict[str, str]:
@@ -166,8 +166,8 @@ def render_new_version(created: Version) -> dict[str, str]:
 
 def _check_redirect(location: str) -> None:
     if not location.startswith(("/", "http://", "https://")):
-        sentence = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
-        raise AwsError("InvalidRedirectLocation", sentence)
+        message = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+        raise AwsError("InvalidRedirectLocation", message)
 
 
 def _seconds(moment: datetime | None) -> float | None:

@@ -20,8 +20,8 @@ def parse_lock(context: Context, request: Request) -> Lock:
     if mode is None and until is None and hold is None:
         return UNLOCKED
     if (mode is None) != (until is None):
-        sentence = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied"
-        raise AwsError("InvalidArgument", sentence)
+        message = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied"
+        raise AwsError("InvalidArgument", message)
     if mode is None or until is None:
         return Lock(legal_hold=hold == ON)
     return Lock(mode.lower(), parse_retain_until(context, until), None if hold is None else hold == ON)

@@ -34,9 +34,9 @@ def parse_tags_header(request: Request) -> dict[str, str] | None:
     try:
         pairs = list(query_pairs(request["Tagging"]))
     except MalformedUrlError as error:
-        sentence = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without"
+        message = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without"
         fields = {"ArgumentName": "x-amz-tagging", "ArgumentValue": request["Tagging"]}
-        raise AwsError("InvalidArgument", f"{sentence} tag name duplicates.", fields=fields) from error
+        raise AwsError("InvalidArgument", f"{message} tag name duplicates.", fields=fields) from error
     return parse_tags([{"Key": key, "Value": value} for key, value in pairs], MAX_OBJECT_TAGS)
 
 
