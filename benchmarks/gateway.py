@@ -21,14 +21,13 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lowcloud.api.aws.auth import signature
-from lowcloud.api.aws.http import HttpRequest
-from lowcloud.api.aws.protocol.bucket_hosts import own_names
+from lowcloud.api.aws.auth import signature_v4
 from lowcloud.api.aws.protocol.parse import parse
 from lowcloud.api.aws.protocol.routing import find_dialect, find_target
 from lowcloud.api.aws.protocol.serialize import serialize
 from lowcloud.api.aws.protocol.service_models import load_service
 from lowcloud.api.aws.protocol.validate import validate
+from lowcloud.api.http.messages import HttpRequest
 from lowcloud.home import server_process, settings
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -81,14 +80,13 @@ def measure_parts(chosen: settings.Settings) -> None:
     secret, digest, now = chosen.root_key.secret_access_key, sha256(body).hexdigest(), time.time()
 
     def check() -> None:
-        claim = signature.read_claim(request)
+        claim = signature_v4.read_claim(request)
         assert claim is not None
-        signature.verify(request, claim, secret, digest, now)
+        signature_v4.verify(request, claim, secret, digest, now)
 
     service = load_service("sagemaker")
     assert service is not None
-    own = own_names(chosen.host)
-    target = find_target(request, find_dialect(request, "sagemaker"), body, own)
+    target = find_target(request, find_dialect(request, "sagemaker"), body)
     answer = {"ModelName": "benchmark", "ModelArn": "arn", "CreationTime": now, "EnableNetworkIsolation": False}
     unsigned = AWSRequest(
         "POST", "http://127.0.0.1:4900/", data=body, headers={"X-Amz-Target": "SageMaker.DescribeModel"}
@@ -97,7 +95,7 @@ def measure_parts(chosen: settings.Settings) -> None:
     steps: dict[str, Callable[[], object]] = {
         "verify the signature": check,
         "  (the same by botocore.auth)": lambda: theirs.add_auth(unsigned),
-        "identify": lambda: find_target(request, find_dialect(request, "sagemaker"), body, own),
+        "identify": lambda: find_target(request, find_dialect(request, "sagemaker"), body),
         "parse": lambda: parse(target, request, body),
         "validate": lambda: validate(target.operation, {"ModelName": "benchmark"}, "ValidationException"),
         "serialise": lambda: serialize(service, target.operation, target.protocol, answer, request.id),

@@ -34,7 +34,7 @@ def check(
     from lowcloud.core.storage.integrity import scrub
 
     with _opened(_settings(home)) as context:
-        tally, findings, started_at = scrub.Tally(), 0, time.monotonic()
+        tally, findings, started_at = scrub.ScrubCounts(), 0, time.monotonic()
         for finding in scrub.scrub(context, tally):
             findings += 1
             print(json.dumps(asdict(finding)) if as_json else finding, flush=True)
@@ -79,7 +79,7 @@ def backup(
     with _opened(settings) as context:
         try:
             backups.begin(settings.data, folder)
-            with context.files.hold():
+            with context.files.lock_deletions():
                 created_at = time.time()
                 database = backups.snapshot(settings.database_file, folder, created_at)
                 copied = backups.copy_blobs(database, settings.data / "objects", folder / "objects")
@@ -203,13 +203,13 @@ def _print_plan(settings: Settings) -> None:
 def _verify(context: "Context", snapshot: Path, folder: Path) -> int:
     """Read everything in a backup, and return the number of damaged items."""
     from lowcloud.core.storage.integrity import scrub
-    from lowcloud.store.blobs.files import Files
+    from lowcloud.store.blobs.files import BlobStore
     from lowcloud.store.db.database import Database
 
     database = Database(f"sqlite:///{snapshot}")
-    copy = replace(context, database=database, files=Files(folder / "objects", context.keys))
+    copy = replace(context, database=database, files=BlobStore(folder / "objects", context.keys))
     try:
-        findings = list(scrub.scrub_named(copy, scrub.Tally()))
+        findings = list(scrub.scrub_referenced(copy, scrub.ScrubCounts()))
     finally:
         database.close()
     for finding in findings:

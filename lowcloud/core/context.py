@@ -11,8 +11,8 @@ from lowcloud.engine.connections import Connections
 from lowcloud.engine.work import Engine
 from lowcloud.home.settings import Settings
 from lowcloud.store.blobs.encryption import KeyRing
-from lowcloud.store.blobs.files import Files
-from lowcloud.store.blobs.reserve import Reserve
+from lowcloud.store.blobs.files import BlobStore
+from lowcloud.store.blobs.reserve import DiskReserve
 from lowcloud.store.db.database import Database
 
 CACHE_SECONDS = 0.5
@@ -91,8 +91,8 @@ class Context:
     settings: Settings
     database: Database
     keys: KeyRing
-    files: Files
-    reserve: Reserve
+    files: BlobStore
+    reserve: DiskReserve
     engine: Engine
     kinds: Registry
     connections: Connections = field(default_factory=Connections)

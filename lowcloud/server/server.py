@@ -40,8 +40,8 @@ from lowcloud.server import worker_processes
 from lowcloud.server.worker_processes import WorkerProcess
 from lowcloud.store import store_identity
 from lowcloud.store.blobs.encryption import KeyRing
-from lowcloud.store.blobs.files import Files
-from lowcloud.store.blobs.reserve import Reserve
+from lowcloud.store.blobs.files import BlobStore
+from lowcloud.store.blobs.reserve import DiskReserve
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
 from lowcloud.store.db.schema_check import UpgradeNeededError
@@ -79,8 +79,8 @@ def open_context(settings: Settings, endpoint: str = "") -> Context:
             settings=settings,
             database=database,
             keys=keys,
-            files=Files(settings.data / "objects", keys),
-            reserve=Reserve(settings.data / "reserve"),
+            files=BlobStore(settings.data / "objects", keys),
+            reserve=DiskReserve(settings.data / "reserve"),
             kinds=kinds.discover(),
             engine=LocalEngine(settings.work, fetch, shows=(client_environment.folder(settings.home),)),
             endpoint=endpoint,
@@ -254,7 +254,7 @@ def _clean_up(context: Context) -> None:
         log.warning("no disk space is reserved for deletions on a full disk: %s", error)
     if deleted := objects.sweep(context):
         log.info("deleted %d unfinished blobs of an earlier server", deleted)
-    access_lists.sweep(context)
+    access_lists.delete_orphans(context)
 
 
 def _announce(context: Context, election: LeaderElection, listener: socket.socket, server_pid: int) -> RunningServer:

@@ -21,9 +21,9 @@ from typing import BinaryIO
 
 from lowcloud.store import private_files
 from lowcloud.store.blobs.encryption import KeyRing, TamperedError
-from lowcloud.store.blobs.files import sync, sync_folder
 from lowcloud.store.db import schema_check
 from lowcloud.store.db.schema_check import SchemaVersionError, UpgradeNeededError
+from lowcloud.store.durability import sync, sync_folder
 from lowcloud.store.store_identity import MARK, PURPOSE
 
 MARKER = "backup.json"

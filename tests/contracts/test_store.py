@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lowcloud.store.db.database import Database
-from lowcloud.store.db.prepared import Prepared
+from lowcloud.store.db.prepared import PreparedStatement
 from lowcloud.store.db.schema_check import SchemaVersionError, UpgradeNeededError
 from lowcloud.store.db.tables import log_streams, roles, schema_version, store_identity, training_jobs
 from lowcloud.store.db.upsert import insert_missing
@@ -53,7 +53,7 @@ def test_a_transaction_that_raises_leaves_nothing(url):
     database.close()
 
 
-def test_inserting_what_is_missing_leaves_what_is_there(url):
+def test_inserting_missing_rows_leaves_existing_ones(url):
     database = Database(url)
     for description in ("first", "second"):
         with database.transaction() as connection:
@@ -63,20 +63,20 @@ def test_inserting_what_is_missing_leaves_what_is_there(url):
     database.close()
 
 
-def test_a_prepared_statement_finds_what_was_written_within_a_transaction_and_outside(url):
+def test_a_prepared_statement_reads_within_a_transaction_and_outside(url):
     database = Database(url)
-    find = Prepared(select(roles.c.name, roles.c.path).where(roles.c.name == bindparam("called")))
+    find = PreparedStatement(select(roles.c.name, roles.c.path).where(roles.c.name == bindparam("called")))
     with database.transaction() as connection:
         insert_missing(connection, roles, {"name": "one", **ROLE})
         assert find.first(connection, called="one") == ("one", "/")
-        assert database.look(find, called="one") == []  # which waits for nobody
-    assert database.look(find, called="one") == [("one", "/")]
+        assert database.fetch(find, called="one") == []  # which waits for nobody
+    assert database.fetch(find, called="one") == [("one", "/")]
     database.close()
 
 
 def test_a_prepared_statement_fails_as_any_other_does(url):
     database = Database(url)
-    insert = Prepared(roles.insert().values({name: bindparam(name) for name in ("name", *ROLE)}))
+    insert = PreparedStatement(roles.insert().values({name: bindparam(name) for name in ("name", *ROLE)}))
 
     def twice(connection):
         insert.rows(connection, name="one", **ROLE)
@@ -89,7 +89,7 @@ def test_a_prepared_statement_fails_as_any_other_does(url):
     database.close()
 
 
-def test_changes_that_share_a_commit_are_undone_one_by_one(url):
+def test_changes_that_share_a_commit_are_rolled_back_separately(url):
     database = Database(url)
     go_on = threading.Event()
 
@@ -112,7 +112,7 @@ def test_changes_that_share_a_commit_are_undone_one_by_one(url):
     database.close()
 
 
-def test_processes_that_write_at_once_wait_for_each_other(url):
+def test_concurrent_writers_in_several_processes_wait_for_each_other(url):
     database = Database(url)
     program = f"""
 from lowcloud.store.db.database import Database
@@ -131,7 +131,7 @@ for number in range(200):
     database.close()
 
 
-def test_processes_that_write_at_once_lose_no_addition(url):
+def test_concurrent_writers_in_several_processes_lose_no_update(url):
     database = Database(url)
     database.apply(lambda connection: insert_missing(connection, roles, {"name": "one", **ROLE}))
     program = f"""
@@ -175,11 +175,11 @@ def test_a_reader_cannot_write_on_postgresql_and_keeps_nothing_on_sqlite(url):
 
 
 @pytest.mark.parametrize("is_prepared", [False, True])
-def test_texts_are_ordered_by_their_bytes_and_keep_every_character(url, is_prepared):
+def test_texts_are_ordered_by_bytes_and_keep_every_character(url, is_prepared):
     database = Database(url)
     names = ["", "\0", "\0\0", "\1", "\1\0", "\1\1", "\1\2", "\2", "%_/\\", "A", "B", "a", "a\0b", "a\1", "ab"]
     names += ["é", "Ä", "\ue000", "😀"]
-    insert = Prepared(roles.insert().values({name: bindparam(name) for name in ("name", *ROLE)}))
+    insert = PreparedStatement(roles.insert().values({name: bindparam(name) for name in ("name", *ROLE)}))
     for name in names:
         row = {**ROLE, "name": name}
         if is_prepared:
@@ -187,7 +187,9 @@ def test_texts_are_ordered_by_their_bytes_and_keep_every_character(url, is_prepa
         else:
             database.apply(lambda connection, row=row: connection.execute(roles.insert().values(row)))
     ordered = sorted(names, key=str.encode)
-    assert [name for (name,) in database.look(Prepared(select(roles.c.name).order_by(roles.c.name)))] == ordered
+    assert [
+        name for (name,) in database.fetch(PreparedStatement(select(roles.c.name).order_by(roles.c.name)))
+    ] == ordered
     with database.read() as connection:
         assert connection.scalars(select(roles.c.name).order_by(roles.c.name)).all() == ordered
         for prefix in ("\1", "%", "a", "é"):
@@ -198,7 +200,7 @@ def test_texts_are_ordered_by_their_bytes_and_keep_every_character(url, is_prepa
     database.close()
 
 
-def test_every_value_comes_back_as_it_went_in_both_ways(url):
+def test_every_value_round_trips_through_both_paths(url):
     database = Database(url)
     wide, exact, sealed = 2**53 + 1, 1795345678.123456, bytes(range(256))
     text = "NUL \0 and more"
@@ -238,17 +240,17 @@ def test_every_value_comes_back_as_it_went_in_both_ways(url):
         training_jobs.c.created_at,
         training_jobs.c.ended_at,
     )
-    asked = Prepared(select(*columns).where(training_jobs.c.stop_requested == bindparam("asked")))
-    ((name, is_asked, created_at, ended_at),) = database.look(asked, asked=True)
+    asked = PreparedStatement(select(*columns).where(training_jobs.c.stop_requested == bindparam("asked")))
+    ((name, is_asked, created_at, ended_at),) = database.fetch(asked, asked=True)
     assert (name, is_asked, created_at, ended_at) == (job["name"], True, exact, None)
-    ((seal,),) = database.look(
-        Prepared(select(store_identity.c.seal).where(store_identity.c.id == bindparam("id_is"))), id_is=2
+    ((seal,),) = database.fetch(
+        PreparedStatement(select(store_identity.c.seal).where(store_identity.c.id == bindparam("id_is"))), id_is=2
     )
     assert (seal, type(seal)) == (sealed, bytes)
     database.close()
 
 
-def test_more_values_than_a_statement_may_have_by_far_are_no_error_where_they_are_a_list(url):
+def test_a_list_may_have_far_more_values_than_a_statement_has_parameters(url):
     database = Database(url)
     names = [f"{number:05}" for number in range(20_000)]
     with database.read() as connection:
@@ -256,7 +258,7 @@ def test_more_values_than_a_statement_may_have_by_far_are_no_error_where_they_ar
     database.close()
 
 
-def test_the_first_to_open_a_database_makes_it(url):
+def test_the_first_to_open_a_database_creates_it(url):
     first, second = Database(url), Database(url)
     assert (first.is_new, second.is_new) == (True, False)
     first.close()

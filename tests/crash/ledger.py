@@ -102,7 +102,7 @@ class Ledger:
             except NotFoundError:
                 assert upload in self.aborting
                 continue
-            (part,), _ = uploads.parts_of(context, found.id)
+            (part,), _ = uploads.list_parts(context, found.id)
             assert part.etag == etag
             uploads.abort(context, bucket, key, upload)
         self.parts.clear()

@@ -57,7 +57,7 @@ def check_backup(folder: Path, home: Path, before: list[list[Any]], during: list
         ledger.follow(event)
     backup.restore(folder, home, backup.find(folder))
     cloud = open_context(settings.load(home, {}))
-    assert list(scrub.scrub(cloud, scrub.Tally())) == []
+    assert list(scrub.scrub(cloud, scrub.ScrubCounts())) == []
     ledger.check(cloud)
     cloud.database.close()
 
@@ -98,5 +98,5 @@ def test_a_backup_whose_process_is_killed_leaves_nothing_that_looks_like_one(tmp
     Server(home).cli("backup", str(folder), "--with-keys")
     backup.restore(folder, tmp_path / "restored", backup.find(folder))
     cloud = open_context(settings.load(tmp_path / "restored", {}))
-    assert list(scrub.scrub(cloud, scrub.Tally())) == []
+    assert list(scrub.scrub(cloud, scrub.ScrubCounts())) == []
     cloud.database.close()

@@ -15,8 +15,8 @@ from lowcloud.core.errors import StorageFullError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.objects import deletions, listings, objects
-from lowcloud.core.storage.objects.metadata import Description
-from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS
+from lowcloud.core.storage.objects.metadata import ObjectMetadata
+from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS
 from lowcloud.home import server_process
 from tests.support.faults import failing, needs_root, needs_strace, read_only, small_disk
 from tests.support.gateways import make_context
@@ -48,7 +48,7 @@ def put_until_full(context: Context, name: str, size: int, kept: dict[str, bytes
     for number in range(100_000):
         content = os.urandom(size)
         try:
-            objects.put(context, BUCKET, f"{name}/{number}", [content], Description({}, {"of": name}))
+            objects.put(context, BUCKET, f"{name}/{number}", [content], ObjectMetadata({}, {"of": name}))
         except StorageFullError:
             return
         kept[f"{name}/{number}"] = content
@@ -105,7 +105,7 @@ def test_a_full_disk_is_emptied_by_deleting_objects_and_takes_new_ones(tmp_path:
             doomed = list(kept)[::2]
             for key in doomed[:5]:
                 deletions.delete(context, BUCKET, key)
-            deletions.delete_many(context, BUCKET, [(key, None, NO_CONDITIONS) for key in doomed[5:]])
+            deletions.delete_many(context, BUCKET, [(key, None, NO_PRECONDITIONS) for key in doomed[5:]])
             for key in doomed:
                 del kept[key]
             for size in sizes:

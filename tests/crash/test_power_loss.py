@@ -14,7 +14,7 @@ from lowcloud.core.storage.objects import objects
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store.blobs.encryption import TamperedError
-from lowcloud.store.blobs.files import BlobGoneError
+from lowcloud.store.blobs.files import BlobMissingError
 from tests.crash.ledger import Ledger
 from tests.crash.power import Disk, calls_of, record
 from tests.crash.writer import prepare
@@ -71,7 +71,7 @@ def check(home: Path, ledger: Ledger) -> str | None:
     try:
         objects.sweep(context)
         ledger.check(context)
-    except (AssertionError, TamperedError, BlobGoneError, CloudError) as error:
+    except (AssertionError, TamperedError, BlobMissingError, CloudError) as error:
         return repr(error)
     finally:
         context.database.close()

@@ -20,8 +20,8 @@ from lowcloud.core.storage.buckets import buckets, configurations
 from lowcloud.core.storage.lifecycle import sweep
 from lowcloud.core.storage.multipart import completions, uploads
 from lowcloud.core.storage.objects import copies, deletions, objects
-from lowcloud.core.storage.objects.bodies import LARGEST_SMALL_BYTES
-from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS
+from lowcloud.core.storage.objects.bodies import MAX_INLINE_BYTES
+from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store.blobs import files
@@ -30,7 +30,7 @@ from lowcloud.store.db import sqlite
 PLAIN, VERSIONED = "plain", "versioned"
 KEYS_PER_THREAD = 3
 THREADS = 3
-SIZES = [0, 100, 4096, LARGEST_SMALL_BYTES, LARGEST_SMALL_BYTES + 1, 150_000]
+SIZES = [0, 100, 4096, MAX_INLINE_BYTES, MAX_INLINE_BYTES + 1, 150_000]
 LARGE_SIZES = [files.RECORD_BYTES, 2 * files.RECORD_BYTES + 1]
 KINDS = ["put", "put", "put", "join", "copy", "delete", "delete many", "remove", "part", "brief"]
 BRIEF = "brief/"  # what begins so is removed by the lifecycle of its bucket
@@ -90,7 +90,9 @@ class Writer:
             upload = uploads.create(self._context, bucket, key)
             part = uploads.put_part(self._context, upload, 1, [content])
             uploads.put_part(self._context, upload, 2, [b"left out"])
-            made = completions.complete(self._context, bucket, key, upload.id, [completions.Wanted(1, part.etag)])
+            made = completions.complete(
+                self._context, bucket, key, upload.id, [completions.RequestedPart(1, part.etag)]
+            )
         tell("done", bucket, key, digest, made.version)
         if bucket == VERSIONED:
             self._versions.setdefault(key, []).append(made.version)
@@ -98,7 +100,7 @@ class Writer:
     def _delete(self, bucket: str, keys: list[str]) -> None:
         for key in keys:
             tell("begin", bucket, key, None)
-        deletions.delete_many(self._context, bucket, [(key, None, NO_CONDITIONS) for key in keys])
+        deletions.delete_many(self._context, bucket, [(key, None, NO_PRECONDITIONS) for key in keys])
         for key in keys:
             tell("done", bucket, key, None, None)
 

@@ -51,7 +51,7 @@ def check_restored(home: Path, contents: dict[str, bytes]) -> None:
     context = make_context(home)
     for key, content in contents.items():
         assert b"".join(objects.get(context, BUCKET, key)[1]) == content
-    tally = scrub.Tally()
+    tally = scrub.ScrubCounts()
     assert list(scrub.scrub(context, tally)) == []
     assert tally.leftovers == 0
     context.database.close()
@@ -61,7 +61,7 @@ def blobs(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_ino for path in folder.glob("objects/*/*")}
 
 
-def test_a_backup_with_keys_becomes_a_home(context: Context, folder: Path, tmp_path: Path) -> None:
+def test_a_home_is_restored_from_a_backup_with_keys(context: Context, folder: Path, tmp_path: Path) -> None:
     back_up(context, folder, with_keys=True)
     backup.restore(folder, tmp_path / "new", backup.find(folder))
     check_restored(tmp_path / "new", CONTENTS)
@@ -69,7 +69,7 @@ def test_a_backup_with_keys_becomes_a_home(context: Context, folder: Path, tmp_p
     assert {path.name for path in (tmp_path / "new").iterdir()} >= {"keys", "data"}
 
 
-def test_a_backup_without_keys_becomes_a_home_where_they_are_put_first(
+def test_a_home_is_restored_from_a_backup_without_keys_if_they_are_added_first(
     context: Context, folder: Path, tmp_path: Path
 ) -> None:
     back_up(context, folder)
@@ -96,9 +96,7 @@ def test_a_restore_overwrites_nothing(context: Context, folder: Path) -> None:
     assert b"".join(objects.get(context, BUCKET, "large")[1]) == LARGE
 
 
-def test_the_next_backup_copies_what_is_new_and_drops_what_is_gone(
-    context: Context, folder: Path, tmp_path: Path
-) -> None:
+def test_the_next_backup_copies_new_blobs_and_deletes_old_ones(context: Context, folder: Path, tmp_path: Path) -> None:
     back_up(context, folder, with_keys=True)
     before = blobs(folder)
     objects.put(context, BUCKET, "new", [LARGE])
@@ -114,7 +112,7 @@ def test_the_next_backup_copies_what_is_new_and_drops_what_is_gone(
     check_restored(tmp_path / "new", {"small": b"s", "large": LARGE, "new": LARGE})
 
 
-def test_a_backup_that_was_cut_short_does_not_count_and_the_one_before_does(
+def test_an_interrupted_backup_is_ignored_and_the_previous_one_stays_valid(
     context: Context, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class PowerFailure(BaseException):
@@ -138,7 +136,7 @@ def test_a_backup_that_was_cut_short_does_not_count_and_the_one_before_does(
             check_restored(tmp_path / "new", contents)
 
 
-def test_a_restore_that_was_cut_short_leaves_nothing_that_could_be_served_and_can_be_repeated(
+def test_an_interrupted_restore_leaves_no_usable_home_and_can_be_repeated(
     context: Context, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class PowerFailure(BaseException):
@@ -173,7 +171,7 @@ def test_a_restore_that_was_cut_short_leaves_nothing_that_could_be_served_and_ca
     check_restored(new, CONTENTS)
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(context: Context, folder: Path, tmp_path: Path) -> None:
+def test_a_folder_with_other_content_is_refused(context: Context, folder: Path, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "thesis.db").write_bytes(b"years of work")
     with pytest.raises(NoBackupError, match="thesis"):
@@ -186,13 +184,11 @@ def test_a_folder_that_holds_something_else_is_left_alone(context: Context, fold
         backup.begin(context.settings.data, folder)
 
 
-def test_what_is_deleted_while_a_backup_runs_keeps_its_files_until_it_has_ended(
-    context: Context, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_files_deleted_during_a_backup_stay_until_its_end(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
     others = make_context(context.settings.home)  # as another process has them
     data = context.settings.data
-    with context.files.hold():
-        with pytest.raises(AlreadyLockedError), others.files.hold():
+    with context.files.lock_deletions():
+        with pytest.raises(AlreadyLockedError), others.files.lock_deletions():
             pass
         delete(others, BUCKET, "large")
         objects.put(others, BUCKET, "other", [b"now small"])
@@ -217,7 +213,7 @@ def check_private(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_nobody_else_can_read_a_backup_or_what_is_made_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backups_and_restored_homes_are_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = make_context(tmp_path / "home")
     buckets.create(context, BUCKET)
     objects.put(context, BUCKET, "large", [LARGE])

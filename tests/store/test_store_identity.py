@@ -44,7 +44,7 @@ def test_the_folder_of_another_database_is_refused_before_a_sweep_could_empty_it
     with pytest.raises(UnusableStoreError, match="belongs to another database"):
         store_identity.ensure(other, context.keys, home / "data", ACCOUNT)
     (home / "data" / "store-id").unlink()  # as of a Lowcloud that set no marks
-    with pytest.raises(UnusableStoreError, match="knows none of them"):
+    with pytest.raises(UnusableStoreError, match="lists none of them"):
         store_identity.ensure(other, context.keys, home / "data", ACCOUNT)
     other.close()
     again = make_context(home, database)

@@ -10,10 +10,10 @@ from urllib.parse import quote
 import cbor2
 from botocore.model import OperationModel, Shape
 
-from lowcloud.api.aws.auth.signature import SignatureClaim, canonical_request, sign, string_to_sign
-from lowcloud.api.aws.http import HttpRequest
+from lowcloud.api.aws.auth.signature_v4 import SignatureClaim, canonical_request, sign, string_to_sign
 from lowcloud.api.aws.operations import OPERATIONS
 from lowcloud.api.aws.protocol.service_models import Service, load_service
+from lowcloud.api.http.messages import HttpRequest
 from tests.support.endpoint import ROOT_KEY, ROOT_SECRET
 
 SIGNING_NAMES = {"cloudwatch": "monitoring", "sagemaker-runtime": "sagemaker"}

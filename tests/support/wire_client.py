@@ -97,9 +97,9 @@ def chunked(
     is_signed: bool = True,
 ) -> bytes:
     """An aws-chunked body whose chunks are signed in the chain that begins with the request's own signature."""
-    from lowcloud.api.aws.auth.signature import EMPTY_SHA256, read_claim
-    from lowcloud.api.aws.auth.signature import sign as sign_text
-    from lowcloud.api.aws.http import HttpRequest
+    from lowcloud.api.aws.auth.signature_v4 import EMPTY_SHA256, read_claim
+    from lowcloud.api.aws.auth.signature_v4 import sign as sign_text
+    from lowcloud.api.http.messages import HttpRequest
 
     claim = read_claim(HttpRequest("PUT", "/", "", {name.lower(): value for name, value in headers.items()}))
     assert claim is not None

@@ -1,4 +1,4 @@
-"""Amazon Resource Names: made and read only here."""
+"""Amazon Resource Names: formatted and parsed only here."""
 
 import re
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ SAGEMAKER = re.compile(r"arn:aws[a-z-]*:sagemaker:(?P<region>[a-z0-9-]*):(?P<acc
 
 @dataclass(frozen=True)
 class RoleArn:
-    """What a role's ARN says."""
+    """The parts of a role's ARN."""
 
     account_id: str
     name: str
 
 
 def of_sagemaker(context: Context, subject: str) -> str:
-    """The ARN of a SageMaker resource, from the subject its tags are filed under, e.g. "training-job/NAME"."""
+    """Return the ARN of a SageMaker resource, from its subject (as in the tags table), e.g. "training-job/NAME"."""
     return f"arn:aws:sagemaker:{context.settings.region}:{context.settings.account_id}:{subject}"
 
 
 def subject_of(context: Context, arn: str) -> str:
-    """The inverse of `of_sagemaker`. Raises AwsError for an ARN of anything else or of another account."""
+    """Return the subject in a SageMaker ARN. Raises AwsError for any other ARN or another account."""
     match = SAGEMAKER.fullmatch(arn)
     if match is None or match["account"] != context.settings.account_id:
         raise AwsError("ValidationException", f"Invalid resource ARN: {arn}")
@@ -32,7 +32,7 @@ def subject_of(context: Context, arn: str) -> str:
 
 
 def parse_role(arn: str) -> RoleArn:
-    """Account and name of a role's ARN. Raises AwsError."""
+    """Parse a role's ARN. Raises AwsError."""
     match = ROLE.fullmatch(arn)
     if match is None:
         raise AwsError("ValidationException", f"Invalid role ARN: {arn}")

@@ -1,14 +1,14 @@
-"""Errors as AWS says them: a code, a sentence and an HTTP status, in the words of the service that was asked."""
+"""AWS errors: a code, a message and an HTTP status, as each service uses them."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from lowcloud.api.aws.auth.signature import SignatureError, SignatureFault
+from lowcloud.api.http import incoming
 from lowcloud.core import errors as core
 
 
 class AwsError(Exception):
-    """An answer that is an error. `fields` are further members of the error's shape, e.g. S3's BucketName."""
+    """An error response. `fields` are further members of the error's shape, e.g. S3's BucketName."""
 
     def __init__(
         self,
@@ -27,68 +27,13 @@ class AwsError(Exception):
 
 
 class WireError(AwsError):
-    """The bytes of a request are not what its protocol and its model ask for."""
+    """The bytes of a request do not conform to its protocol and model."""
 
     def __init__(self, message: str):
         super().__init__("SerializationException", message)
 
 
-# What is wrong with the credentials: the code and status of S3, of query services, and of the others.
-_FAULTS: dict[SignatureFault, tuple[tuple[str, int], tuple[str, int], tuple[str, int]]] = {
-    SignatureFault.MISSING: (
-        ("AccessDenied", 403),
-        ("MissingAuthenticationToken", 403),
-        ("MissingAuthenticationTokenException", 400),
-    ),
-    SignatureFault.MALFORMED: (
-        ("AuthorizationHeaderMalformed", 400),
-        ("IncompleteSignature", 400),
-        ("IncompleteSignatureException", 400),
-    ),
-    SignatureFault.MALFORMED_QUERY: (
-        ("AuthorizationQueryParametersError", 400),
-        ("IncompleteSignature", 400),
-        ("IncompleteSignatureException", 400),
-    ),
-    SignatureFault.OLD_VERSION: (
-        ("InvalidRequest", 400),
-        ("IncompleteSignature", 400),
-        ("IncompleteSignatureException", 400),
-    ),
-    SignatureFault.UNKNOWN_KEY: (
-        ("InvalidAccessKeyId", 403),
-        ("InvalidClientTokenId", 403),
-        ("UnrecognizedClientException", 400),
-    ),
-    SignatureFault.BAD_TOKEN: (
-        ("InvalidToken", 400),
-        ("InvalidClientTokenId", 403),
-        ("UnrecognizedClientException", 400),
-    ),
-    SignatureFault.EXPIRED_TOKEN: (("ExpiredToken", 400), ("ExpiredToken", 403), ("ExpiredTokenException", 400)),
-    SignatureFault.MISMATCH: (
-        ("SignatureDoesNotMatch", 403),
-        ("SignatureDoesNotMatch", 403),
-        ("InvalidSignatureException", 400),
-    ),
-    SignatureFault.SKEWED: (
-        ("RequestTimeTooSkewed", 403),
-        ("SignatureDoesNotMatch", 403),
-        ("InvalidSignatureException", 400),
-    ),
-    SignatureFault.EXPIRED_URL: (
-        ("AccessDenied", 403),
-        ("SignatureDoesNotMatch", 403),
-        ("InvalidSignatureException", 400),
-    ),
-    SignatureFault.UNSIGNED_HEADERS: (
-        ("AccessDenied", 403),
-        ("SignatureDoesNotMatch", 403),
-        ("InvalidSignatureException", 400),
-    ),
-}
-
-# What a neutral error of core is called where the operation itself did not say.
+# Code and status of core's errors, unless the operation raises an AwsError itself.
 _DEFAULT_CODES: dict[type[core.CloudError], tuple[str, int]] = {
     core.NotFoundError: ("ResourceNotFoundException", 400),
     core.AlreadyExistsError: ("ResourceAlreadyExistsException", 400),
@@ -124,6 +69,13 @@ _CODES: dict[str, dict[type[core.CloudError], tuple[str, int]]] = {
     },
 }
 
+_BODY_CODES: dict[type[incoming.RequestBodyError], tuple[str, int]] = {
+    incoming.BodyTimeoutError: ("RequestTimeout", 400),
+    incoming.ClientDisconnectedError: ("IncompleteBody", 400),
+    incoming.ServerStoppingError: ("IncompleteBody", 503),
+    incoming.BodyTooLargeError: ("RequestEntityTooLarge", 413),
+}
+
 _VALIDATION_CODES = {
     "cloudwatch": "InvalidParameterValue",
     "logs": "InvalidParameterException",
@@ -131,8 +83,8 @@ _VALIDATION_CODES = {
 }
 
 
-def of_core(error: core.CloudError, service: str) -> AwsError:
-    """A neutral error in the words of a service."""
+def from_core_error(error: core.CloudError, service: str) -> AwsError:
+    """Convert an error of core into the one that a service returns."""
     codes = {**_DEFAULT_CODES, **_CODES.get(service, {})}
     if service == "s3" and isinstance(error, core.NotFoundError) and error.kind in ("bucket", "upload"):
         return AwsError("NoSuchBucket" if error.kind == "bucket" else "NoSuchUpload", str(error), 404)
@@ -143,32 +95,31 @@ def of_core(error: core.CloudError, service: str) -> AwsError:
     return AwsError("ValidationException", str(error))
 
 
-def of_signature(error: SignatureError, protocol: str) -> AwsError:
-    """A refusal of credentials in the words of the protocol that was spoken."""
-    column = {"rest-xml": 0, "query": 1}.get(protocol, 2)
-    code, status = _FAULTS[error.fault][column]
+def from_body_error(error: incoming.RequestBodyError) -> AwsError:
+    """Return the error for a request body that could not be read."""
+    code, status = _BODY_CODES[type(error)]
     return AwsError(code, error.message, status)
 
 
 def validation_code(service: str, protocol: str, has_document: bool = False) -> str:
-    """The code under which a service says that an input (S3's: its document, where it has one) is not of its model."""
+    """Return the code for an input (for S3, a document if it has one) that does not conform to the model."""
     if service == "s3":
         return "MalformedXML" if has_document else "InvalidArgument"
     return _VALIDATION_CODES.get(service, "ValidationError" if protocol == "query" else "ValidationException")
 
 
 def refusal_code(service: str, validation_code: str) -> tuple[str, int]:
-    """Code and status under which a service refuses a member that Lowcloud does not honour."""
+    """Return code and status for a member that Lowcloud does not support."""
     return ("NotImplemented", 501) if service == "s3" else (validation_code, 400)
 
 
 def not_implemented(service: str, operation: str) -> AwsError:
-    """An operation AWS has and Lowcloud has not built."""
-    return AwsError("NotImplemented", f"Lowcloud does not perform {service}:{operation} yet.", 501)
+    """Return the error for an operation of AWS that Lowcloud does not implement."""
+    return AwsError("NotImplemented", f"Lowcloud does not implement {service}:{operation} yet.", 501)
 
 
 def unknown_operation(message: str, protocol: str = "json") -> AwsError:
-    """An operation that AWS does not have."""
+    """Return the error for an operation that does not exist."""
     if protocol == "rest-xml":
         return AwsError("MethodNotAllowed", message, 405)
     if protocol == "query":
@@ -176,13 +127,7 @@ def unknown_operation(message: str, protocol: str = "json") -> AwsError:
     return AwsError("UnknownOperationException", message, 404 if protocol == "rest-json" else 400)
 
 
-def too_large(size: int, limit: int) -> AwsError:
-    """A body of more bytes than one request may carry."""
-    fields = {"ProposedSize": size, "MaxSizeAllowed": limit}
-    return AwsError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 400, fields)
-
-
-def internal(service: str, request_id: str) -> AwsError:
-    """Our own fault; the log has the rest under this request's id."""
+def internal_error(service: str, request_id: str) -> AwsError:
+    """Return the error for an unexpected exception, which is in the log under this request id."""
     code = "InternalError" if service == "s3" else "InternalFailure"
-    return AwsError(code, f"Lowcloud failed; its log tells why, under request {request_id}.", 500)
+    return AwsError(code, f"Lowcloud failed unexpectedly. See its log, request {request_id}.", 500)

@@ -1,32 +1,32 @@
-'''The operation table: one entry for every AWS operation that Lowcloud really performs.
+'''The operation table: one entry for every AWS operation that Lowcloud implements.
 
 An operation is one small function that translates and calls core:
 
     @operation("sagemaker", "StopTrainingJob")
-    def stop_training_job(cloud: Cloud, caller: Caller, request: Request) -> Answer:
-        """What a reader must know that the name does not say."""
-        training.stop(cloud, request["TrainingJobName"])
+    def stop_training_job(context: Context, caller: Caller, request: Request) -> Answer:
+        """Only what the name does not say."""
+        training.stop(context, request["TrainingJobName"])
         return {}
 
-What it may rely on
-- The request is signed, `caller` is who signed it, and `authorise` has let it pass.
-- `request` holds the members of botocore's input shape by their names, parsed and valid by the model: required members
-  are there; types, enums, lengths, ranges and patterns hold. Absent members are absent. Times are datetimes in UTC,
-  blobs are bytes, a map is a dict. Members named in `refused` are not there.
-- A streamed payload (S3's Body) is a `bodies.Body`: `.read(n)` blocks, `.length` is its size or None, `.trailers` is
-  complete once read has given b"". Only then has the body passed its checks, so nothing may be acknowledged or
-  committed before. It raises AwsError where the client leaves, lies about the length or the hash, or breaks a chunk
-  signature: let that pass.
+What an operation may rely on
+- The request is verified, `caller` is its sender, and the caller is authorised.
+- `request` has the members of botocore's input shape by name, parsed and validated against the model: required members
+  are present; types, enums, lengths, ranges and patterns hold. Times are datetimes in UTC, blobs are bytes, a map is a
+  dict. Members named in `refused` are absent.
+- A streamed payload (S3's Body) is a `request_bodies.RequestBody`: `.read(n)` blocks, `.length` is its size or None,
+  `.trailers` is complete once read has returned b"". Only then has the body been verified, so nothing may be committed
+  or acknowledged before. Reading raises AwsError for a wrong length, hash or chunk signature, and RequestBodyError if
+  the client disconnects: let both propagate.
 - A plain function runs in a worker thread and may block; an `async def` runs on the event loop and must not.
 
-What it gives
+What an operation returns
 - The members of the output shape. None counts as absent. Times are datetimes or seconds since the epoch.
-- A streamed payload is bytes, an iterator of bytes (run in a worker thread, closed at the end, whatever happens), an
-  asynchronous iterator, or something with `.read(n)`. Where the answer has ContentLength it becomes the header.
-- Status and further headers, where they are not the model's, under "ResponseMetadata" as boto3 shows them:
+- A streamed payload is bytes, an iterator of bytes (run in a worker thread, and always closed at the end), an
+  asynchronous iterator, or an object with `.read(n)`. If the output has ContentLength, it becomes the header.
+- Status and headers that differ from the model's, under "ResponseMetadata" as boto3 returns them:
   {"HTTPStatusCode": 206, "HTTPHeaders": {"x-name": "value"}}.
-- An error is raised: AwsError(code, message, status, fields, headers), or a CloudError of core, which errors.py
-  translates. A status of 304 has no body.
+- Errors are raised: AwsError(code, message, status, fields, headers), or a CloudError of core, which errors.py
+  converts. A response with status 304 has no body.
 '''
 
 from collections.abc import Callable, Mapping
@@ -42,18 +42,18 @@ Function = Callable[[Any, Any, Request], Any]
 
 @dataclass(frozen=True)
 class Operation:
-    """What is performed, and which members of its request are not."""
+    """An implemented operation, and the members of its request that are not supported."""
 
     service: str  # botocore's service name: "s3", "sagemaker", "sagemaker-runtime", "logs", ...
     name: str
     function: Function
-    # Members answered with an error where present, since honouring them matters; "A.B" is B of A, "A=X" A of value X.
+    # Members refused with an error, since ignoring them could do harm; "A.B" is B of A, "A=X" is A with the value X.
     refused: tuple[str, ...]
     ignored: tuple[str, ...]  # members accepted without effect, each harmless; listed in docs/COMPATIBILITY.md
 
     @cached_property
     def is_async(self) -> bool:
-        """Whether it runs on the event loop."""
+        """Whether the operation runs on the event loop."""
         return iscoroutinefunction(self.function)
 
 
@@ -63,11 +63,11 @@ OPERATIONS: dict[tuple[str, str], Operation] = {}
 def operation(
     service: str, name: str, refused: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
 ) -> Callable[[Function], Function]:
-    """Enter a function into the table."""
+    """Register a function in the table."""
 
-    def enter(function: Function) -> Function:
-        assert (service, name) not in OPERATIONS, f"{service} {name} is entered twice"
+    def register(function: Function) -> Function:
+        assert (service, name) not in OPERATIONS, f"{service} {name} is registered twice"
         OPERATIONS[service, name] = Operation(service, name, function, refused, ignored)
         return function
 
-    return enter
+    return register

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import Reconciler
-from lowcloud.store.blobs.deletion_lock import lock
+from lowcloud.store.blobs.deletion_lock import try_lock
 
 POLL_SECONDS = 0.5
 PRESENCE = ".servers"  # of the folder of running work: every server holds its lock, shared
@@ -56,7 +56,7 @@ class LeaderElection:
             self._reconciler = None
         self._leadership.close()
         fcntl.flock(self._presence, fcntl.LOCK_UN)  # of two that stop at the same time, one will be the last
-        return lock(self._presence.fileno(), fcntl.LOCK_EX)
+        return try_lock(self._presence.fileno(), fcntl.LOCK_EX)
 
     def close(self) -> None:
         """Let the next server start, which waits while the last one shuts down."""
@@ -70,7 +70,7 @@ class LeaderElection:
                 self._context.engine.warm_up()
 
     def _try(self) -> None:
-        if lock(self._leadership.fileno(), fcntl.LOCK_EX):
+        if try_lock(self._leadership.fileno(), fcntl.LOCK_EX):
             reconciler = Reconciler(self._context)
             reconciler.start(is_alone=True)
             self._reconciler = reconciler
@@ -84,7 +84,7 @@ class ServersRunningError(Exception):
 def no_servers(work: Path) -> Iterator[None]:
     """Have no server of a store begin to lead within the block. Raises ServersRunningError where one runs."""
     with _open(work / PRESENCE) as presence:
-        if not lock(presence.fileno(), fcntl.LOCK_EX):
+        if not try_lock(presence.fileno(), fcntl.LOCK_EX):
             raise ServersRunningError
         yield
 

@@ -91,7 +91,7 @@ def authorise(
     see public_access.admits.
     """
     if caller.is_anonymous:
-        if not public_access.admits(context, action, resource, grant):
+        if not public_access.allows_everyone(context, action, resource, grant):
             raise ForbiddenError(f"Nobody may perform {action} on {resource} without saying who they are.")
     elif caller.account_id != context.settings.account_id:
         raise ForbiddenError(f"{caller.account_id} may not perform {action} on {resource}: it is another account.")

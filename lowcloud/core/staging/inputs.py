@@ -6,11 +6,11 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 from lowcloud.core.context import Context, ShuttingDownError
 from lowcloud.core.errors import CloudError, InvalidError
 from lowcloud.core.storage.objects import objects
-from lowcloud.core.storage.objects.byte_ranges import Span
+from lowcloud.core.storage.objects.byte_ranges import ByteRange
 from lowcloud.core.storage.objects.versions import Version
 from lowcloud.engine.work import Input, StagingError
 from lowcloud.store.blobs.encryption import TamperedError
-from lowcloud.store.blobs.files import BlobGoneError
+from lowcloud.store.blobs.files import BlobMissingError
 
 
 def parse_uri(uri: str) -> tuple[str, str]:
@@ -51,9 +51,9 @@ def fetch(context: Context, source: str, start: int = 0, end: int | None = None)
     named = {name: values[0] for name, values in parse_qs(parts.query).items()}
     if end is not None and end <= start:
         return
-    span = Span(start, None if end is None else end - 1) if start or end is not None else None
+    byte_range = ByteRange(start, None if end is None else end - 1) if start or end is not None else None
     try:
-        found, chunks = objects.get(context, parts.netloc, key, version=named.get("versionId"), span=span)
+        found, chunks = objects.get(context, parts.netloc, key, version=named.get("versionId"), byte_range=byte_range)
         if found.id != named.get("id", found.id):
             raise StagingError(f"s3://{parts.netloc}/{key} was replaced while a job read it. Start the job again.")
         for chunk in chunks:
@@ -62,5 +62,5 @@ def fetch(context: Context, source: str, start: int = 0, end: int | None = None)
             yield chunk
     except CloudError as error:
         raise StagingError(f"s3://{parts.netloc}/{key} cannot be read: {error}") from error
-    except (TamperedError, BlobGoneError) as error:
+    except (TamperedError, BlobMissingError) as error:
         raise StagingError(f"s3://{parts.netloc}/{key} is damaged; upload it again. {error}") from error

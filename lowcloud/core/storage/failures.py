@@ -1,4 +1,4 @@
-"""A disk or a database that fails, told as what it is by whoever meets it."""
+"""Errors of the disk and of the database, converted into errors of core."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -13,61 +13,61 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import DamagedObjectError, ForbiddenError, StorageFullError, StorageUnavailableError
 from lowcloud.store.blobs.disk import StorageFault, fault_of
 from lowcloud.store.blobs.encryption import TamperedError, WrongKeyError
-from lowcloud.store.blobs.files import BlobGoneError
+from lowcloud.store.blobs.files import BlobMissingError
 
 log = logging.getLogger("lowcloud.disk")
 
 T = TypeVar("T")
-Freed = Sequence[Sequence[str]]  # blobs, together those that one object had
+FreedBlobs = Sequence[Sequence[str]]  # ids of blobs, grouped by the object that they belonged to
 
-_SENTENCES = {
+_MESSAGES = {
     StorageFault.FULL: "The disk is full: nothing was stored. Free some space and try again.",
-    StorageFault.READ_ONLY: "The disk is read-only. Make it writable and try again; reading goes on.",
-    StorageFault.FAILING: "The disk refuses to read or to write. The server's log says which file and why.",
+    StorageFault.READ_ONLY: "The disk is read-only. Make it writable and try again; reads still work.",
+    StorageFault.FAILING: "The disk fails to read or write. The server's log names the file and the error.",
     StorageFault.BUSY: "The store is too busy. Try again.",
-    StorageFault.AWAY: (
-        "The database does not answer for now. Try again: whether this request was carried out is not known."
+    StorageFault.UNREACHABLE: (
+        "The database is unreachable. Try again: it is unknown whether this request took effect."
     ),
-    StorageFault.DAMAGED: "The database or its disk is damaged: it cannot be read. Run `lowcloud check`.",
+    StorageFault.DAMAGED: "The database or its disk is damaged and cannot be read. Run `lowcloud check`.",
 }
 
 
 @contextmanager
-def full_disk_told() -> Iterator[None]:
-    """Tell a full disk, met by a file or by the database, as StorageFullError: nothing was written."""
+def disk_full_errors() -> Iterator[None]:
+    """Raise StorageFullError for a full disk, whether a file or the database reports it: nothing was written."""
     try:
         yield
     except (OSError, DBAPIError) as error:
         if fault_of(error) is not StorageFault.FULL:
             raise
-        raise StorageFullError(_SENTENCES[StorageFault.FULL]) from error
+        raise StorageFullError(_MESSAGES[StorageFault.FULL]) from error
 
 
-def free(context: Context, change: Callable[[Connection], tuple[T, Freed]]) -> T:
-    """Make a change that frees room, even on a full disk, and delete the blobs that it names.
+def apply_deletion(context: Context, change: Callable[[Connection], tuple[T, FreedBlobs]]) -> T:
+    """Run a change that deletes rows, even on a full disk, and then delete the blobs that it returns.
 
-    `change` is as Database.apply wants it, and may be run twice. Raises StorageFullError.
+    `change` is passed to Database.apply, and may run twice. Raises StorageFullError.
     """
-    with full_disk_told():
+    with disk_full_errors():
         try:
-            result = _free(context, change)
+            result = _delete(context, change)
         except DBAPIError as error:
             if fault_of(error) is not StorageFault.FULL:
                 raise
-            with context.reserve.given_up():
-                context.database.shorten_log()
-                result = _free(context, change)
+            with context.reserve.released():
+                context.database.shrink_log()
+                result = _delete(context, change)
         if context.reserve.is_short:
             context.reserve.fill()
     return result
 
 
 @contextmanager
-def faults_told() -> Iterator[None]:
-    """Raise what a disk or a database has met as StorageFullError or StorageUnavailableError, at the edge of a request.
+def storage_errors() -> Iterator[None]:
+    """Raise StorageFullError or StorageUnavailableError for errors of the disk or the database.
 
-    Not below: a commit whose sync to disk fails may yet turn out to have happened, so who writes must not take it for a
-    refusal, which is what a CloudError means.
+    Only at the edge of a request: a commit whose fsync fails may still have happened, so code that writes must not
+    mistake such an error for a CloudError, which means that nothing was changed.
     """
     try:
         yield
@@ -76,9 +76,7 @@ def faults_told() -> Iterator[None]:
         if fault is None:
             raise
         log.error("%s: %s", fault.value, error)
-        raise (StorageFullError if fault is StorageFault.FULL else StorageUnavailableError)(
-            _SENTENCES[fault]
-        ) from error
+        raise (StorageFullError if fault is StorageFault.FULL else StorageUnavailableError)(_MESSAGES[fault]) from error
 
 
 @contextmanager
@@ -88,11 +86,11 @@ def object_errors() -> Iterator[None]:
         yield
     except WrongKeyError as error:
         raise ForbiddenError(str(error)) from error
-    except (TamperedError, BlobGoneError) as error:
+    except (TamperedError, BlobMissingError) as error:
         raise DamagedObjectError(str(error)) from error
 
 
-def _free(context: Context, change: Callable[[Connection], tuple[T, Freed]]) -> T:
+def _delete(context: Context, change: Callable[[Connection], tuple[T, FreedBlobs]]) -> T:
     result, freed = context.database.apply(change)
     for blobs in freed:
         context.files.delete(blobs)

@@ -1,4 +1,4 @@
-"""Logs: groups of streams of timestamped lines, filled from what running work prints."""
+"""Logs: groups of streams of timestamped lines, collected from the output of running work."""
 
 import math
 import re
@@ -15,12 +15,12 @@ from lowcloud.engine.work import LogLine
 from lowcloud.store.db.tables import log_events, log_groups, log_streams
 from lowcloud.store.db.upsert import insert_missing
 
-MESSAGE_LIMIT = 256 * 1024  # characters; what is longer is cut, as CloudWatch Logs does
+MAX_MESSAGE_CHARACTERS = 256 * 1024  # longer messages are truncated
 
 
 @dataclass(frozen=True)
 class LogEvent:
-    """One stored line. Ids grow in the order of arrival within a stream."""
+    """One stored line. Within a stream, ids increase in order of arrival."""
 
     id: int
     stream: str
@@ -31,19 +31,19 @@ class LogEvent:
 
 @dataclass(frozen=True)
 class Derived:
-    """What follows from a page of lines: lines to add to them, and what else is to be saved."""
+    """What is derived from a page of lines: further lines, and what else to save in the same transaction."""
 
     lines: tuple[LogLine, ...] = ()
     save: Callable[[Connection], None] = lambda _: None
 
 
 def endpoint_group(endpoint: str) -> str:
-    """The group that holds what an endpoint's replicas print."""
+    """Return the log group of an endpoint's replicas."""
     return f"/aws/sagemaker/Endpoints/{endpoint}"
 
 
 def open_stream(context: Context, group: str, name: str) -> Row[Any]:
-    """The stream of this name, made with its group where they do not exist."""
+    """Return the stream with this name; it and its group are created if missing."""
     if (stream := _find_stream(context, group, name)) is not None:
         return stream
     now = context.now()
@@ -62,15 +62,16 @@ def collect(
     replica: int,
     derive: Callable[[Sequence[LogLine]], Derived] | None = None,
     run: str = "",
-    patience_seconds: float = math.inf,
+    timeout_seconds: float = math.inf,
 ) -> None:
-    """Move what a replica printed since the last time into its stream, which is made at the first line.
+    """Store what a replica has printed since the last call in its stream, which is created at the first line.
 
-    A stream may take the lines of several works, or of several runs of one, one after the other. Lines, the offset
-    they were read to and what `derive` makes of them are saved in one transaction: a crash neither loses nor doubles
-    one. After `patience_seconds` what is left waits for the next time: a program may print faster than this reads.
+    A stream may contain the lines of several works, or of several runs of one, in sequence. Lines, the offset up to
+    which the output was read, and what `derive` returns are saved in one transaction: a crash neither loses nor
+    duplicates a line. After `timeout_seconds` the rest is left to the next call: a program may print faster than this
+    reads.
     """
-    deadline = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + timeout_seconds
     while True:
         stream = _find_stream(context, group, name)
         offset = stream.source_offset if stream and stream.source == (run or work_id) else 0
@@ -79,11 +80,11 @@ def collect(
             return
         if stream is None:
             stream = open_stream(context, group, name)
-        derived = derive(page.lines) if derive else Derived()  # before others wait for the transaction
+        derived = derive(page.lines) if derive else Derived()  # outside the transaction, which blocks other writers
         with context.database.transaction() as connection:
             moved = connection.execute(
                 update(log_streams)
-                .where(log_streams.c.id == stream.id, _is_read_to(stream))
+                .where(log_streams.c.id == stream.id, _is_unread_since(stream))
                 .values(source=run or work_id, source_offset=page.next_offset)
             )
             if moved.rowcount != 1:
@@ -103,7 +104,7 @@ def append(connection: Connection, stream_id: int, lines: Sequence[LogLine], now
             "stream": stream_id,
             "timestamp_ms": line.timestamp_ms,
             "ingestion_ms": now_ms,
-            "message": line.text[:MESSAGE_LIMIT],
+            "message": line.text[:MAX_MESSAGE_CHARACTERS],
         }
         for line in lines
     ]
@@ -114,15 +115,15 @@ def append(connection: Connection, stream_id: int, lines: Sequence[LogLine], now
         update(log_streams)
         .where(log_streams.c.id == stream_id)
         .values(
-            first_event_ms=min([*timestamps, *_known(stream.first_event_ms)]),
-            last_event_ms=max([*timestamps, *_known(stream.last_event_ms)]),
+            first_event_ms=min([*timestamps, *_present(stream.first_event_ms)]),
+            last_event_ms=max([*timestamps, *_present(stream.last_event_ms)]),
             last_ingestion_ms=now_ms,
             bytes=stream.bytes + sum(len(line.text.encode()) for line in lines),
         )
     )
 
 
-def read_stream(  # one page of one stream, in either direction
+def read_stream(  # one page of a stream, in either direction
     context: Context,
     group: str,
     name: str,
@@ -132,7 +133,7 @@ def read_stream(  # one page of one stream, in either direction
     start_ms: int | None = None,
     end_ms: int | None = None,
 ) -> list[LogEvent]:
-    """At most `limit` events in order: those after the id `after`, or the last ones before the id `before`.
+    """Return at most `limit` events in order: those after the id `after`, or the last ones before the id `before`.
 
     Times are milliseconds since the epoch; `end_ms` is exclusive. Raises NotFoundError for a group or stream.
     """
@@ -161,7 +162,7 @@ def filter_events(
     start_ms: int | None = None,
     end_ms: int | None = None,
 ) -> list[LogEvent]:
-    """Events of a group's streams that hold all of `terms`, oldest arrival first.
+    """Return events of a group's streams that match `terms`, in order of arrival.
 
     Raises NotFoundError for the group.
     """
@@ -188,7 +189,7 @@ def filter_events(
 
 
 def streams(context: Context, group: str, name_prefix: str | None = None) -> Sequence[Row[Any]]:
-    """A group's streams by name. Raises NotFoundError for the group."""
+    """Return a group's streams by name. Raises NotFoundError for the group."""
     _require_group(context, group)
     statement = select(log_streams).where(log_streams.c.group == group).order_by(log_streams.c.name)
     if name_prefix:
@@ -198,7 +199,7 @@ def streams(context: Context, group: str, name_prefix: str | None = None) -> Seq
 
 
 def groups(context: Context, name_prefix: str = "") -> Sequence[Row[Any]]:
-    """The groups whose names begin with the prefix, by name."""
+    """Return the groups whose names begin with the prefix, by name."""
     statement = select(log_groups).where(log_groups.c.name.startswith(name_prefix, autoescape=True))
     with context.database.read() as connection:
         return connection.execute(statement.order_by(log_groups.c.name)).all()
@@ -206,14 +207,14 @@ def groups(context: Context, name_prefix: str = "") -> Sequence[Row[Any]]:
 
 @dataclass(frozen=True)
 class Terms:
-    """A plain filter pattern: terms that must occur, terms that must not, and terms of which one must."""
+    """A plain filter pattern: required terms, excluded terms, and alternatives of which one must occur."""
 
     required: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
 
     def match(self, message: str) -> bool:
-        """Whether a message passes."""
+        """Return whether a message matches."""
         return (
             all(term in message for term in self.required)
             and not any(term in message for term in self.excluded)
@@ -222,14 +223,14 @@ class Terms:
 
 
 def parse_terms(pattern: str) -> Terms:
-    """Read a plain filter pattern (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html)."""
+    """Parse a plain filter pattern (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html)."""
     kinds: dict[str, list[str]] = {"": [], "-": [], "?": []}
     for sign, phrase, word in re.findall(r'([-?]?)(?:"([^"]*)"|([^\s"]+))', pattern):
         kinds[sign].append(phrase or word)
     return Terms(*(tuple(kinds[sign]) for sign in ("", "-", "?")))
 
 
-def _is_read_to(stream: Row[Any]) -> ColumnElement[bool]:
+def _is_unread_since(stream: Row[Any]) -> ColumnElement[bool]:
     columns = log_streams.c
     return and_(columns.source.is_not_distinct_from(stream.source), columns.source_offset == stream.source_offset)
 
@@ -263,7 +264,7 @@ def _between(start_ms: int | None, end_ms: int | None) -> list[ColumnElement[boo
     return conditions
 
 
-def _known(value: int | None) -> Iterable[int]:
+def _present(value: int | None) -> Iterable[int]:
     return () if value is None else (value,)
 
 

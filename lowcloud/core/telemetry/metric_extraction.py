@@ -1,7 +1,7 @@
-"""Finds the values of metrics in log lines, with a bound on what an expression of a user may cost.
+"""Extraction of metric values from log lines, with a time limit for users' regular expressions.
 
-Expressions of Python can take for ever on a line that is made for them, so users' are matched by `regex`, which stops
-in time and lets other threads run meanwhile.
+A regular expression can backtrack catastrophically, so users' expressions are matched by `regex`, which has a timeout
+and releases the GIL.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import regex
 
 from lowcloud.core.context import Context
-from lowcloud.core.telemetry.metrics import Definition, Point, number
+from lowcloud.core.telemetry.metrics import Definition, Point, parse_number
 from lowcloud.engine.work import LogLine
 
 PAGE_SECONDS = 1.0  # for one expression on one page of a log
@@ -23,32 +23,32 @@ class SlowMetrics(set[tuple[str, str]]):
     """The metrics, as (job, name), whose expressions took too long and are not searched for any more."""
 
 
-class TooSlowError(Exception):
-    """An expression has used up its time."""
+class ExpressionTimeoutError(Exception):
+    """A regular expression exceeded its time limit."""
 
 
 def find(
-    context: Context, job: str, own: Sequence[Definition], users: Sequence[Definition], lines: Sequence[LogLine]
+    context: Context, job: str, builtin: Sequence[Definition], users: Sequence[Definition], lines: Sequence[LogLine]
 ) -> tuple[list[Found], list[str]]:
-    """The values that a page of a job's log holds, and a sentence on each expression that is given up from now on.
+    """Return the values in a page of a job's log, and a message for each expression that is disabled from now on.
 
-    `own` are expressions of built-in programs, which are known to be quick.
+    `builtin` are expressions of built-in programs, which are known to be fast.
     """
-    found = [each for definition in own for each in _search(definition, lines)]
-    sentences = []
+    found = [each for definition in builtin for each in _search(definition, lines)]
+    messages = []
     slow = context.memory.get(SlowMetrics)
     for definition in users:
         if (job, definition.name) in slow:
             continue
         try:
             found += list(_search_in_time(definition, lines))
-        except TooSlowError:
+        except ExpressionTimeoutError:
             slow.add((job, definition.name))
-            sentences.append(
-                f"The metric {definition.name!r} is not looked for any more: its regular expression "
-                f"{definition.expression!r} takes too long on this log. Write one that backtracks less."
+            messages.append(
+                f"The metric {definition.name!r} is no longer extracted: its regular expression "
+                f"{definition.expression!r} takes too long on this log. Use one that backtracks less."
             )
-    return found, sentences
+    return found, messages
 
 
 def _search(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]:
@@ -59,22 +59,22 @@ def _search(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]
 
 
 def _search_in_time(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]:
-    """As _search. Raises TooSlowError."""
+    """Like _search, with a time limit. Raises ExpressionTimeoutError."""
     pattern = regex.compile(definition.expression)
     deadline = time.monotonic() + PAGE_SECONDS
     for line in lines:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TooSlowError
+            raise ExpressionTimeoutError
         try:
             match = pattern.search(line.text, timeout=left, concurrent=True)
         except TimeoutError as error:
-            raise TooSlowError from error
+            raise ExpressionTimeoutError from error
         if match:
             yield from _value(definition, line, match.group(1))
 
 
 def _value(definition: Definition, line: LogLine, text: str | None) -> Iterator[Found]:
-    value = number(text) if text else None
+    value = parse_number(text) if text else None
     if value is not None:
         yield definition.name, Point(line.timestamp_ms / 1000, value)

@@ -1,7 +1,6 @@
-"""Metrics: series of points, each series a namespace, a name and dimensions.
+"""Metrics: time series of points, identified by namespace, name and dimensions.
 
-Beside its points every series has one row that sums them up, kept up by `record`: what asks for totals or last values
-reads no points, however many there are.
+Every series also has one summary row, updated by `record`, so that totals and last values need not read the points.
 """
 
 import json
@@ -22,7 +21,7 @@ TRAINING_NAMESPACE = "/aws/sagemaker/TrainingJobs"
 
 @dataclass(frozen=True)
 class Series:
-    """What a point belongs to."""
+    """The identity of a time series."""
 
     namespace: str
     name: str
@@ -35,12 +34,12 @@ class Point:
 
     at: float
     value: float
-    step: int | None = None  # the iteration it was taken in
+    step: int | None = None  # the iteration in which it was measured
 
 
 @dataclass(frozen=True)
 class Definition:
-    """How a metric is found in a log line: the first group of the expression is its value."""
+    """How a metric is found in a log line: the first group of the expression matches its value."""
 
     name: str
     expression: str
@@ -48,7 +47,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class Summary:
-    """The points of one period."""
+    """Aggregates of the points of one period."""
 
     start: float
     count: int
@@ -59,7 +58,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Statistics:
-    """All points of a series."""
+    """Aggregates of all points of a series."""
 
     name: str
     count: int
@@ -72,33 +71,33 @@ class Statistics:
 
 
 def series_of_job(job: str, name: str) -> Series:
-    """The series of one metric of a training job."""
+    """Return the series of one metric of a training job."""
     return Series(TRAINING_NAMESPACE, name, (("TrainingJobName", job),))
 
 
 def record(connection: Connection, points: Iterable[tuple[Series, Point]]) -> None:
-    """Store points, and what they change of their series' summaries. Values are finite."""
-    of_series: dict[Series, list[Point]] = {}
+    """Store points and update the summaries of their series. Values are finite."""
+    by_series: dict[Series, list[Point]] = {}
     for series, point in points:
-        of_series.setdefault(series, []).append(point)
-    if not of_series:
+        by_series.setdefault(series, []).append(point)
+    if not by_series:
         return
     keys = {
-        series: {"namespace": series.namespace, "dimensions": key_of(series.dimensions), "name": series.name}
-        for series in of_series
+        series: {"namespace": series.namespace, "dimensions": dimensions_key(series.dimensions), "name": series.name}
+        for series in by_series
     }
     rows = [
         {**keys[series], "at": point.at, "value": point.value, "step": point.step}
-        for series, found in of_series.items()
+        for series, found in by_series.items()
         for point in found
     ]
     connection.execute(insert(metric_points), rows)
-    merging = upsert.merging(connection, metric_summaries, ["namespace", "dimensions", "name"], _merged)
-    connection.execute(merging, [{**keys[series], **_sum_up(found)} for series, found in of_series.items()])
+    statement = upsert.merge_statement(connection, metric_summaries, ["namespace", "dimensions", "name"], _merge)
+    connection.execute(statement, [{**keys[series], **_summary_row(found)} for series, found in by_series.items()])
 
 
 def summarise(context: Context, series: Series, start: float, end: float, period_seconds: float) -> list[Summary]:
-    """Count, sum, minimum and maximum of each period in [start, end) that has points, oldest first."""
+    """Return count, sum, minimum and maximum of each period in [start, end) with points, oldest first."""
     period = func.floor((metric_points.c.at - start) / sql_cast(period_seconds, Float))
     statement = (
         select(
@@ -108,7 +107,7 @@ def summarise(context: Context, series: Series, start: float, end: float, period
             func.min(metric_points.c.value).label("minimum"),
             func.max(metric_points.c.value).label("maximum"),
         )
-        .where(*points_of(series), metric_points.c.at >= start, metric_points.c.at < end)
+        .where(*is_point_of(series), metric_points.c.at >= start, metric_points.c.at < end)
         .group_by("period")
         .order_by("period")
     )
@@ -125,7 +124,7 @@ def list_series(
     name: str | None = None,
     dimensions: Mapping[str, str | None] | None = None,
 ) -> list[Series]:
-    """The series with this namespace and name that have these dimensions (None: any value)."""
+    """Return the series with this namespace, name and dimensions (value None: any value)."""
     columns = (metric_summaries.c.namespace, metric_summaries.c.name, metric_summaries.c.dimensions)
     statement = select(*columns).order_by(*columns)
     if namespace:
@@ -135,23 +134,23 @@ def list_series(
     with context.database.read() as connection:
         rows = connection.execute(statement).all()
     found = [Series(row.namespace, row.name, tuple(sorted(json.loads(row.dimensions).items()))) for row in rows]
-    wanted = (dimensions or {}).items()
+    required = (dimensions or {}).items()
     return [
         series
         for series in found
         if all(
-            key in dict(series.dimensions) and value in (None, dict(series.dimensions)[key]) for key, value in wanted
+            key in dict(series.dimensions) and value in (None, dict(series.dimensions)[key]) for key, value in required
         )
     ]
 
 
 def final_values(connection: Connection, job: str) -> dict[str, Point]:
-    """The latest point of each metric of a training job."""
+    """Return the latest point of each metric of a training job."""
     return final_values_of(connection, [job]).get(job, {})
 
 
 def final_values_of(connection: Connection, jobs: Sequence[str]) -> dict[str, dict[str, Point]]:
-    """The latest point of each metric of each of these training jobs that has any."""
+    """Return the latest point of each metric, for each of these training jobs with metrics."""
     dimensions = {series_of_job(job, "").dimensions: job for job in jobs}
     found = statistics(connection, TRAINING_NAMESPACE, list(dimensions))
     return {
@@ -162,8 +161,8 @@ def final_values_of(connection: Connection, jobs: Sequence[str]) -> dict[str, di
 def statistics(
     connection: Connection, namespace: str, dimensions: Sequence[tuple[tuple[str, str], ...]]
 ) -> dict[tuple[tuple[str, str], ...], list[Statistics]]:
-    """What each of these has measured, by its dimensions; the series of each by name."""
-    keys = {key_of(one): one for one in dimensions}
+    """Return the statistics of all series with these dimensions, by dimensions; each list is sorted by name."""
+    keys = {dimensions_key(one): one for one in dimensions}
     statement = (
         select(metric_summaries)
         .where(metric_summaries.c.namespace == namespace, metric_summaries.c.dimensions.in_(list(keys)))
@@ -176,36 +175,36 @@ def statistics(
 
 
 def has_points(connection: Connection, series: Series) -> bool:
-    """Whether anything was ever recorded of a series."""
+    """Return whether a series has points."""
     found = statistics(connection, series.namespace, [series.dimensions])
-    return any(one.name == series.name for of_it in found.values() for one in of_it)
+    return any(one.name == series.name for series_statistics in found.values() for one in series_statistics)
 
 
-def forget(connection: Connection, namespace: str, dimensions: tuple[tuple[str, str], ...]) -> None:
-    """Drop all series that have exactly these dimensions: what they measured is gone."""
+def delete_series(connection: Connection, namespace: str, dimensions: tuple[tuple[str, str], ...]) -> None:
+    """Delete all series with exactly these dimensions."""
     for table in (metric_points, metric_summaries):
-        of_it = (table.c.namespace == namespace, table.c.dimensions == key_of(dimensions))
-        connection.execute(table.delete().where(*of_it))
+        has_dimensions = (table.c.namespace == namespace, table.c.dimensions == dimensions_key(dimensions))
+        connection.execute(table.delete().where(*has_dimensions))
 
 
-def points_of(series: Series) -> tuple[ColumnElement[bool], ...]:
-    """What is true of the points of a series."""
+def is_point_of(series: Series) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition on the rows of a series."""
     return (
         metric_points.c.namespace == series.namespace,
         metric_points.c.name == series.name,
-        metric_points.c.dimensions == key_of(series.dimensions),
+        metric_points.c.dimensions == dimensions_key(series.dimensions),
     )
 
 
-def key_of(dimensions: Sequence[tuple[str, str]]) -> str:
-    """Dimensions as the tables have them."""
+def dimensions_key(dimensions: Sequence[tuple[str, str]]) -> str:
+    """Encode dimensions as in the tables."""
     return json.dumps(dict(sorted(dimensions)), separators=(",", ":"))
 
 
-def _sum_up(points: Sequence[Point]) -> dict[str, Any]:
+def _summary_row(points: Sequence[Point]) -> dict[str, Any]:
     values = [point.value for point in points]
     mean = math.fsum(values) / len(values)
-    latest = max(reversed(points), key=lambda point: point.at)  # of those of one time the one that came last
+    latest = max(reversed(points), key=lambda point: point.at)  # the last one of those with the same time
     return {
         "points": len(values),
         "mean": mean,
@@ -217,16 +216,16 @@ def _sum_up(points: Sequence[Point]) -> dict[str, Any]:
     }
 
 
-def _merged(new: Any) -> dict[str, Any]:
-    """A summary and the one that is there, in one, without a sum of squares (Chan, Golub and LeVeque, 1983)."""
+def _merge(new: Any) -> dict[str, Any]:
+    """Merge a new summary into the stored one, by the pairwise update of Chan, Golub and LeVeque (1983)."""
     old = metric_summaries.c
-    distance = new.mean - old.mean
-    share = sql_cast(new.points, Float) / (old.points + new.points)
+    delta = new.mean - old.mean
+    weight = sql_cast(new.points, Float) / (old.points + new.points)
     is_later = new.last_at >= old.last_at
     return {
         "points": old.points + new.points,
-        "mean": old.mean + distance * share,
-        "squares": old.squares + new.squares + distance * distance * old.points * share,
+        "mean": old.mean + delta * weight,
+        "squares": old.squares + new.squares + delta * delta * old.points * weight,
         "minimum": case((new.minimum < old.minimum, new.minimum), else_=old.minimum),
         "maximum": case((new.maximum > old.maximum, new.maximum), else_=old.maximum),
         "last": case((is_later, new.last), else_=old.last),
@@ -239,8 +238,8 @@ def _statistics(row: Row[Any]) -> Statistics:
     return Statistics(row.name, row.points, row.mean, deviation, row.minimum, row.maximum, row.last, row.last_at)
 
 
-def number(text: str) -> float | None:
-    """The finite number that a text says, or None."""
+def parse_number(text: str) -> float | None:
+    """Parse a finite number. Returns None for any other text."""
     try:
         value = float(text)
     except ValueError:

@@ -182,7 +182,7 @@ def _remove_belongings(connection: Connection, name: str) -> None:
         raise InUseError(f"The trial component {name!r} is linked to 1 or more trials and cannot be deleted.")
     for end in (associations.c.source, associations.c.destination):
         connection.execute(delete(associations).where(end == COMPONENT.subject(name)))
-    metrics.forget(connection, NAMESPACE, _dimensions(name))
+    metrics.delete_series(connection, NAMESPACE, _dimensions(name))
 
 
 def _check(component: TrialComponent) -> None:

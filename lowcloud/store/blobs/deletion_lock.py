@@ -1,4 +1,4 @@
-"""What keeps blobs from being removed for a while: a backup's hold on all of them, and the list of those that wait."""
+"""The deletion lock, by which a backup delays the deletion of blobs, and the deletions that wait for it."""
 
 import fcntl
 import logging
@@ -9,98 +9,98 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE_SECONDS = 1.0  # whoever looks for a hold takes its lock for an instant
+TIMEOUT_SECONDS = 1.0  # a process that checks the lock takes it for a moment
 POLL_SECONDS = 0.01
 RETRY_SECONDS = 1.0
 
-# Removes blobs that were read as one. False where they have to wait.
+# Deletes the blobs of one object. Returns False if they are still in use.
 Remove = Callable[[Sequence[str]], bool]
 
 log = logging.getLogger("lowcloud.store")
 
 
 class AlreadyLockedError(Exception):
-    """Somebody else keeps the blobs from being removed."""
+    """Another process holds the deletion lock."""
 
 
-class Hold:
-    """A file that is locked while no process may remove blobs; the kernel lets go of it however its holder ends."""
+class DeletionLock:
+    """A file lock during which no process deletes blobs; the kernel releases it however its holder ends."""
 
     def __init__(self, path: Path):
         self._path = path
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Hold, within the block. Raises AlreadyLockedError."""
+    def hold(self) -> Iterator[None]:
+        """DeletionLock, within the block. Raises AlreadyLockedError."""
         descriptor = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while not lock(descriptor, fcntl.LOCK_EX):
+            deadline = time.monotonic() + TIMEOUT_SECONDS
+            while not try_lock(descriptor, fcntl.LOCK_EX):
                 if time.monotonic() >= deadline:
-                    raise AlreadyLockedError("Another backup of this store is under way.")
+                    raise AlreadyLockedError("Another backup of this store is running.")
                 time.sleep(POLL_SECONDS)
             yield
         finally:
             os.close(descriptor)
 
-    def is_taken(self) -> bool:
-        """Whether somebody holds. Looks do not disturb each other: their lock is shared."""
+    def is_held(self) -> bool:
+        """Return whether a process holds the lock. Checks do not disturb each other: they use a shared lock."""
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
         try:
-            return not lock(descriptor, fcntl.LOCK_SH)
+            return not try_lock(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
 
 
-class Waiting:
-    """Deleted blobs that a backup or a reader still keeps. While there are any, a thread looks whether they can go."""
+class PendingDeletions:
+    """Deletions of blobs that a backup or a reader still uses. While there are any, a thread retries them."""
 
-    def __init__(self, hold: Hold, remove: Remove):
-        self._hold = hold
+    def __init__(self, deletion_lock: DeletionLock, remove: Remove):
+        self._deletion_lock = deletion_lock
         self._remove = remove
-        self._groups: dict[str, Sequence[str]] = {}  # by the first of each: what was read as one goes as one
-        self._lock = threading.RLock()  # a reader that is dropped comes here, whatever its thread is just about
+        self._groups: dict[str, Sequence[str]] = {}  # the blobs of one object, by the first of them
+        self._lock = threading.RLock()  # reentrant: a garbage-collected reader may call `release` at any point
         self._thread: threading.Thread | None = None
 
     def add(self, ids: Sequence[str]) -> None:
-        """Have blobs removed as soon as that can be."""
+        """Delete blobs as soon as possible."""
         with self._lock:
             self._groups[ids[0]] = ids
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look, name="deleted blobs", daemon=True)
+                self._thread = threading.Thread(target=self._retry_until_done, name="deleted blobs", daemon=True)
                 self._thread.start()
 
-    def let_go(self, first: str) -> None:
-        """Remove the blobs that begin with this one, if they wait and nobody else keeps them."""
+    def release(self, first: str) -> None:
+        """Delete the pending blobs of which this is the first, if no other reader uses them."""
         ids = self._groups.pop(first, None)
         if ids is not None and not self._remove(ids):
             self.add(ids)
 
     def retry(self) -> None:
-        """Remove those that nobody keeps any more. Raises OSError: then one of them is left to the next sweep."""
-        if self._hold.is_taken():
+        """Delete those that are no longer in use. Raises OSError; what remains is left to the next sweep."""
+        if self._deletion_lock.is_held():
             return
         for first in list(self._groups):
-            self.let_go(first)
+            self.release(first)
 
-    def _look(self) -> None:
+    def _retry_until_done(self) -> None:
         while True:
             time.sleep(RETRY_SECONDS)
             try:
                 self.retry()
             except OSError as error:
-                log.warning("a deleted blob could not be removed, which the next start tries again: %s", error)
+                log.warning("a deleted blob could not be removed; the next start of the server tries again: %s", error)
             with self._lock:
                 if not self._groups:
                     self._thread = None
                     return
 
 
-def lock(descriptor: int, kind: int) -> bool:
-    """Whether the lock could be had; closing the descriptor gives it back."""
+def try_lock(descriptor: int, kind: int) -> bool:
+    """Try to lock the file. Returns whether it succeeded; closing the descriptor releases the lock."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""What a file or the database has met where the disk, or the server behind it, did not do what it was asked."""
+"""Classification of the errors of files and of the database: a full disk, a lost connection, damage ..."""
 
 import errno
 import sqlite3
@@ -13,9 +13,9 @@ class StorageFault(Enum):
 
     FULL = "full"
     READ_ONLY = "read-only"
-    FAILING = "failing"  # an error of the device, or no right to a file
-    BUSY = "busy"  # somebody else holds what is needed, or too much is open
-    AWAY = "away"  # the database is not reached, or is starting or ending
+    FAILING = "failing"  # an error of the device, or missing permission
+    BUSY = "busy"  # locked by another process, or too many open files
+    UNREACHABLE = "unreachable"  # no connection to the database, or it is starting or stopping
     DAMAGED = "damaged"
 
 
@@ -32,7 +32,7 @@ _OF_ERRNO = {
     errno.EMFILE: StorageFault.BUSY,
     errno.ENFILE: StorageFault.BUSY,
 }
-# What SQLite says of a device that refuses to write is IOERR, even where that is because it is read-only.
+# SQLite reports IOERR for a device that refuses to write, even if the reason is that it is read-only.
 _OF_SQLITE = {
     sqlite3.SQLITE_FULL: StorageFault.FULL,
     sqlite3.SQLITE_READONLY: StorageFault.READ_ONLY,
@@ -45,15 +45,15 @@ _OF_SQLITE = {
     sqlite3.SQLITE_CORRUPT: StorageFault.DAMAGED,
     sqlite3.SQLITE_NOTADB: StorageFault.DAMAGED,
 }
-# https://www.postgresql.org/docs/current/errcodes-appendix.html: the longest prefix counts
+# https://www.postgresql.org/docs/current/errcodes-appendix.html; the longest matching prefix decides
 _OF_POSTGRESQL = {
     "53100": StorageFault.FULL,
     "25006": StorageFault.READ_ONLY,
     "53": StorageFault.BUSY,
     "55P03": StorageFault.BUSY,
-    "57P": StorageFault.AWAY,
+    "57P": StorageFault.UNREACHABLE,
     "58": StorageFault.FAILING,
-    "08": StorageFault.AWAY,
+    "08": StorageFault.UNREACHABLE,
     "XX001": StorageFault.DAMAGED,
     "XX002": StorageFault.DAMAGED,
 }
@@ -61,10 +61,10 @@ _SQLITE_PRIMARY = 0xFF  # the low byte of an extended result code
 
 
 def fault_of(error: OSError | DBAPIError | PoolTimeout) -> StorageFault | None:
-    """Which fault an error of a file or of the database tells of; None where it tells of something else."""
+    """Return the fault behind an error of a file or of the database, None for any other error."""
     if isinstance(error, OSError):
         return None if error.errno is None else _OF_ERRNO.get(error.errno)
-    if isinstance(error, PoolTimeout):  # every connection was busy for too long
+    if isinstance(error, PoolTimeout):  # no connection became free in time
         return StorageFault.BUSY
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None:
@@ -72,5 +72,5 @@ def fault_of(error: OSError | DBAPIError | PoolTimeout) -> StorageFault | None:
     state = getattr(error.orig, "sqlstate", None)
     if state is not None:
         return next((_OF_POSTGRESQL[state[:n]] for n in (5, 3, 2) if state[:n] in _OF_POSTGRESQL), None)
-    # The driver has no state to tell where it has no connection at all.
-    return StorageFault.AWAY if error.connection_invalidated or isinstance(error, OperationalError) else None
+    # Without a connection the driver reports no state.
+    return StorageFault.UNREACHABLE if error.connection_invalidated or isinstance(error, OperationalError) else None

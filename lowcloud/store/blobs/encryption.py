@@ -1,4 +1,4 @@
-"""The key ring: one master key per home, from which every other key is derived or by which it is wrapped."""
+"""Encryption at rest: one master key per home derives or wraps every other key (envelope encryption)."""
 
 import os
 from dataclasses import dataclass
@@ -15,60 +15,60 @@ DATA_KEY_BYTES = 32
 
 
 class TamperedError(Exception):
-    """What was read is not what was written: a bit has changed, or the key is another."""
+    """Authenticated decryption failed: the ciphertext was changed, or the key is wrong."""
 
 
 class WrongKeyError(Exception):
-    """A data key is wrapped with a customer's key, and this is not the one, or none was given."""
+    """The data key is wrapped with a customer's key, and another one or none was given."""
 
 
 @dataclass(frozen=True)
-class Wrapping:
-    """What wraps a data key beside the master key: a named key of the ring, or a key that only the customer has."""
+class KeyWrapping:
+    """What wraps a data key in addition to the master key: a named key, or a key that only the customer has."""
 
     key_id: str = ""
-    customer_key: bytes | None = None  # 32 bytes, never kept
+    customer_key: bytes | None = None  # 32 bytes, never stored
 
 
-PLAIN_WRAPPING = Wrapping()
+MASTER_KEY_WRAPPING = KeyWrapping()
 
 
 class KeyRing:
-    """Seals small secrets. Each purpose has a key of its own, so that one seal never opens another."""
+    """Encrypts small secrets. Each purpose has a derived key of its own, so no ciphertext decrypts for another one."""
 
     def __init__(self, master: bytes):
         self._master = master
         self._ciphers: dict[str, AESGCM] = {}
 
     def seal(self, plaintext: bytes, purpose: str, owner: str = "") -> bytes:
-        """Encrypt and authenticate, bound to an owner: nonce (12 bytes), then ciphertext and tag."""
+        """Encrypt, with the owner as associated data. Returns nonce (12 bytes), ciphertext and tag."""
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._cipher(purpose).encrypt(nonce, plaintext, f"{purpose} {owner}".encode())
 
     def unseal(self, sealed: bytes, purpose: str, owner: str = "") -> bytes:
-        """The plaintext of what `seal` gave for this owner. Raises TamperedError."""
+        """Decrypt what `seal` returned for this owner. Raises TamperedError."""
         try:
-            nonce, bound = sealed[:NONCE_BYTES], f"{purpose} {owner}".encode()
-            return self._cipher(purpose).decrypt(nonce, sealed[NONCE_BYTES:], bound)
+            nonce, associated = sealed[:NONCE_BYTES], f"{purpose} {owner}".encode()
+            return self._cipher(purpose).decrypt(nonce, sealed[NONCE_BYTES:], associated)
         except (InvalidTag, ValueError) as error:
-            raise TamperedError(f"A sealed {purpose} {owner} does not open with this home's key.") from error
+            raise TamperedError(f"The encrypted {purpose} {owner} cannot be decrypted with this home's key.") from error
 
-    def wrap(self, data_key: bytes, owner: str, wrapping: Wrapping = PLAIN_WRAPPING) -> bytes:
-        """Seal the key of one blob, bound to that blob's id so that it opens no other."""
+    def wrap(self, data_key: bytes, owner: str, wrapping: KeyWrapping = MASTER_KEY_WRAPPING) -> bytes:
+        """Wrap the data key of one blob, bound to the blob's id."""
         if wrapping.customer_key is not None:
             nonce = os.urandom(NONCE_BYTES)
             data_key = nonce + _customer_cipher(wrapping.customer_key).encrypt(nonce, data_key, owner.encode())
         return self.seal(data_key, _purpose(wrapping), owner)
 
-    def unwrap(self, wrapped: bytes, owner: str, wrapping: Wrapping = PLAIN_WRAPPING) -> bytes:
-        """The data key that `wrap` sealed for this owner. Raises TamperedError and WrongKeyError."""
+    def unwrap(self, wrapped: bytes, owner: str, wrapping: KeyWrapping = MASTER_KEY_WRAPPING) -> bytes:
+        """Unwrap a data key that `wrap` wrapped for this owner. Raises TamperedError and WrongKeyError."""
         data_key = self.unseal(wrapped, _purpose(wrapping), owner)
         if wrapping.customer_key is not None:
             try:
                 nonce, sealed = data_key[:NONCE_BYTES], data_key[NONCE_BYTES:]
                 data_key = _customer_cipher(wrapping.customer_key).decrypt(nonce, sealed, owner.encode())
             except (InvalidTag, ValueError) as error:
-                raise WrongKeyError(f"The key of {owner} does not open with the customer's key.") from error
+                raise WrongKeyError(f"The data key of {owner} cannot be unwrapped with this customer key.") from error
         return data_key
 
     def _cipher(self, purpose: str) -> AESGCM:
@@ -79,32 +79,32 @@ class KeyRing:
         return cipher
 
 
-class Records:
-    """Encrypts one stream of bytes as numbered records under a key that serves nothing else.
+class RecordCipher:
+    """Encrypts one stream of bytes as numbered records, under a key used for nothing else.
 
     The STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizar 2015): a record's nonce is its number (11 bytes) and
-    whether it is the last (1 byte), so a stream that is cut short, reordered, lengthened or changed does not open.
+    whether it is the last (1 byte), so a truncated, reordered, extended or modified stream fails to decrypt.
     """
 
     def __init__(self, data_key: bytes):
-        """Raises WrongKeyError for a key that a customer's key wraps still."""
+        """Raises WrongKeyError for a data key that is still wrapped with a customer's key."""
         if len(data_key) != DATA_KEY_BYTES:
-            raise WrongKeyError("The data key opens with a customer's key only.")
+            raise WrongKeyError("The data key can be unwrapped with the customer's key only.")
         self._cipher = AESGCM(data_key)
 
     def encrypt(self, number: int, is_last: bool, plaintext: bytes | bytearray | memoryview) -> bytes:
-        """Ciphertext and tag (16 bytes more than the plaintext)."""
+        """Return ciphertext and tag (16 bytes more than the plaintext)."""
         return self._cipher.encrypt(_record_nonce(number, is_last), plaintext, None)
 
     def decrypt(self, number: int, is_last: bool, record: bytes | memoryview) -> bytes:
-        """The plaintext. Raises TamperedError."""
+        """Return the plaintext. Raises TamperedError."""
         try:
             return self._cipher.decrypt(_record_nonce(number, is_last), record, None)
         except (InvalidTag, ValueError) as error:
-            raise TamperedError(f"Record {number} is not what was written.") from error
+            raise TamperedError(f"Record {number} failed authentication.") from error
 
 
-def _purpose(wrapping: Wrapping) -> str:
+def _purpose(wrapping: KeyWrapping) -> str:
     return f"data key under {wrapping.key_id}" if wrapping.key_id else "data key"
 
 

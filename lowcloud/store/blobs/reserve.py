@@ -1,6 +1,6 @@
-"""The reserve: room on the disk that is held back, so that what frees room can be written even where there is none.
+"""Disk space that is kept in reserve, so that deletions, which must be written first, work on a full disk.
 
-It is one file beside what is stored, for all processes that share it.
+The reserve is one file next to the store, shared by all processes.
 """
 
 import fcntl
@@ -11,31 +11,28 @@ from pathlib import Path
 
 from lowcloud.store.blobs.disk import StorageFault, fault_of
 
-MOST_BYTES = 20 * 1024**2  # more than SQLite's log grows to before it is copied into the database
-LARGEST_SHARE = 4  # of a small disk, a quarter
-SMALLEST_BYTES = 1024**2  # all that is left is held back below this
-SMALLEST_GROWTH_BYTES = 64 * 1024
+MAX_BYTES = 20 * 1024**2  # more than SQLite's write-ahead log grows to before a checkpoint
+SMALL_DISK_DIVISOR = 4  # of a small disk a quarter is reserved
+MIN_BYTES = 1024**2  # below this, all free space is reserved
+MIN_GROWTH_BYTES = 64 * 1024
 _ZEROS = bytes(64 * 1024)
 
 
-class Reserve:
-    """Room that one file takes."""
+class DiskReserve:
+    """The file whose size is the reserved space."""
 
     def __init__(self, path: Path):
         self._path = path
-        self.is_short = False  # as far as this process knows: it gave some up, or there was no room for all
+        self.is_short = False  # smaller than it should be, as far as this process knows
 
     def fill(self) -> None:
-        """Hold back what there is room for, and leave as much free, where more than a little is left."""
+        """Reserve what is missing, but at most half of the free space, unless very little is free."""
         with self._locked() as descriptor:
             self._fill(descriptor)
 
     @contextmanager
-    def given_up(self) -> Iterator[None]:
-        """Let the room be used within the block, by one thread of all processes at a time; then hold back what is left.
-
-        Whoever had to wait finds what the others have freed, less half.
-        """
+    def released(self) -> Iterator[None]:
+        """Release the reserved space within the block, for one thread of all processes at a time, then refill it."""
         with self._locked() as descriptor:
             os.ftruncate(descriptor, 0)
             try:
@@ -53,24 +50,24 @@ class Reserve:
             os.close(descriptor)
 
     def _fill(self, descriptor: int) -> None:
-        held = os.fstat(descriptor).st_size
+        size = os.fstat(descriptor).st_size
         disk = os.fstatvfs(descriptor)
-        wanted = min(MOST_BYTES, disk.f_blocks * disk.f_frsize // LARGEST_SHARE)
-        left = held + disk.f_bavail * disk.f_frsize
-        room = min(wanted, max(left // 2, min(left, SMALLEST_BYTES)))
-        if room >= held + SMALLEST_GROWTH_BYTES:
+        target = min(MAX_BYTES, disk.f_blocks * disk.f_frsize // SMALL_DISK_DIVISOR)
+        available = size + disk.f_bavail * disk.f_frsize
+        new_size = min(target, max(available // 2, min(available, MIN_BYTES)))
+        if new_size >= size + MIN_GROWTH_BYTES:
             try:
-                _allocate(descriptor, held, room)
-                held = room
+                _allocate(descriptor, size, new_size)
+                size = new_size
             except OSError as error:
-                if fault_of(error) is not StorageFault.FULL:  # else somebody has taken the room just now
+                if fault_of(error) is not StorageFault.FULL:  # otherwise another process has just used the space
                     raise
-                os.ftruncate(descriptor, held)
-        self.is_short = held + SMALLEST_GROWTH_BYTES < wanted
+                os.ftruncate(descriptor, size)
+        self.is_short = size + MIN_GROWTH_BYTES < target
 
 
 def _allocate(descriptor: int, start: int, end: int) -> None:
-    """Have the disk set room aside. Raises OSError."""
+    """Allocate the file's bytes on the disk. Raises OSError."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, start, end - start)
         return

@@ -1,4 +1,4 @@
-"""What each database does in its own way; sqlite.py and postgresql.py do it."""
+"""The protocol by which SQLite and PostgreSQL differ; sqlite.py and postgresql.py implement it."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -10,26 +10,26 @@ from sqlalchemy.exc import DBAPIError
 
 
 class UnusableStoreError(Exception):
-    """The database cannot be used as it is; the message says why, and what to do."""
+    """The database cannot be used; the message says why, and what to do."""
 
 
 class Backend(Protocol):
-    """A database and how it is spoken to."""
+    """What the two databases do differently."""
 
     @property
     def engine(self) -> Engine:
-        """Opens connections that begin no transaction by themselves."""
+        """The engine, whose connections do not begin transactions by themselves."""
 
     @property
     def writer(self) -> AbstractContextManager[object]:
-        """The right to write, of one thread of this process at a time."""
+        """The lock that a writer holds, one thread of this process at a time."""
 
     @property
-    def most_lookers(self) -> int:
-        """How many connections may be open beside the engine's."""
+    def max_readers(self) -> int:
+        """How many connections may be open in addition to the engine's."""
 
     def begin(self, connection: Connection, writes: bool) -> None:
-        """Begin a transaction; one that writes is the only one of all processes. Raises DBAPIError."""
+        """Begin a transaction; there is one writer at a time, of all processes. Raises DBAPIError."""
 
     def begin_upgrade(self, connection: Connection) -> None:
         """Begin a transaction that alters tables, on a connection that is used for nothing else. Raises DBAPIError."""
@@ -44,19 +44,19 @@ class Backend(Protocol):
         """Raises UnusableStoreError where tables that were altered no longer hold what the others refer to."""
 
     def check_intact(self, connection: Connection) -> None:
-        """Raises where the transaction's commit would undo it without a word."""
+        """Raises RuntimeError if the commit would silently roll back."""
 
     def finish_tables(self, connection: Connection) -> None:
-        """Settle, for tables just made, what SQLAlchemy has no word for."""
+        """Set options of newly created tables that SQLAlchemy cannot express."""
 
-    def shorten_log(self) -> None:
-        """Give back what room the log of changes takes, as far as that can be; nobody writes. Raises DBAPIError."""
+    def shrink_log(self) -> None:
+        """Free the disk space of the write-ahead log, as far as possible, holding `writer`. Raises DBAPIError."""
 
-    def faults(self, connection: Connection) -> Sequence[str]:
-        """What the database finds wrong with its own files. Raises DBAPIError."""
+    def integrity_errors(self, connection: Connection) -> Sequence[str]:
+        """Return what the database's own integrity check finds. Raises DBAPIError."""
 
     def explain(self, error: DBAPIError) -> str:
-        """Why the database cannot be used, and what to do; no password is told."""
+        """Return why the database cannot be used and what to do, without a password."""
 
     def close(self) -> None:
-        """Give everything back."""
+        """Close all connections."""

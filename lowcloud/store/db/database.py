@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from lowcloud.store.db import schema_check
 from lowcloud.store.db.backend import Backend, UnusableStoreError
-from lowcloud.store.db.prepared import Prepared, Row, told
+from lowcloud.store.db.prepared import PreparedStatement, Row, to_dbapi_error
 from lowcloud.store.db.sqlite import SQLite
 from lowcloud.store.db.tables import SCHEMA_VERSION, metadata, schema_version
 from lowcloud.store.db.upsert import insert_missing
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 
 class Database:
-    """Opens transactions. There is one writer at a time, of all processes; readers never wait for it.
+    """Runs transactions. There is one writer at a time, of all processes; readers never wait for it.
 
     Raises UnusableStoreError; UpgradeNeededError, see schema_check, where upgrade.py helps.
     """
@@ -28,11 +28,13 @@ class Database:
     def __init__(self, url: str):
         self._backend = open_backend(url)
         self._waiting: deque[_Change[Any]] = deque()
-        self._is_led = False  # one of those that wait is at work on it, or about to be
+        self._has_leader = False  # one of the waiting threads applies the changes of all, or is about to
         self._election = threading.Lock()
-        self._kept: list[Connection] = []  # the writer's: taking one from the pool costs as much as a small change
-        self._lookers: deque[Any] = deque()
-        self._may_look = threading.Semaphore(self._backend.most_lookers)
+        self._writer_connections: list[
+            Connection
+        ] = []  # reused: taking one from the pool costs as much as a small change
+        self._readers: deque[Any] = deque()
+        self._reader_slots = threading.Semaphore(self._backend.max_readers)
         try:
             with self.transaction() as connection:
                 self.is_new = _make_tables(connection, self._backend)
@@ -44,44 +46,44 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Write: on disk when the block has ended, undone when it raises."""
-        with self._backend.writer, self._begun(writes=True) as connection:
+        """Write in a transaction: durable when the block has ended, rolled back if it raises."""
+        with self._backend.writer, self._in_transaction(writes=True) as connection:
             yield connection
 
     def apply(self, change: Callable[[Connection], Result]) -> Result:
-        """Write what `change` writes: on disk when this returns, undone when it raises.
+        """Run `change` in a transaction: durable when this returns, rolled back if it raises.
 
-        Changes that wait for one another at the writer's lock share a transaction, and so its sync to disk; each is
-        undone by itself. `change` must touch nothing but the database: it may be run in another caller's thread.
-        Where the connection is lost while it commits, this raises and nobody knows whether it has.
+        Changes that wait for the writer's lock share a transaction, and so its fsync (group commit); each has a
+        savepoint of its own. `change` may use nothing but the database: it may run in another caller's thread.
+        If the connection is lost during the commit, this raises and it is unknown whether the change was committed.
         """
-        mine = _Change(change)
+        waiting_change = _Change(change)
         with self._election:
-            self._waiting.append(mine)
-            leads, self._is_led = not self._is_led, True
-        if not leads:
-            mine.wait()
-        if not mine.is_over:  # it leads those that wait with it
+            self._waiting.append(waiting_change)
+            is_leader, self._has_leader = not self._has_leader, True
+        if not is_leader:
+            waiting_change.wait()
+        if not waiting_change.is_done:  # this thread is the leader
             self._apply_waiting()
-        return mine.outcome()
+        return waiting_change.result()
 
     def _apply_waiting(self) -> None:
-        """Write what waits; whoever has come meanwhile leads next."""
+        """Apply the waiting changes, then pass the lead to a thread that has come meanwhile."""
         changes: list[_Change[Any]] = []
         try:
             with self._backend.writer:
                 changes = self._take_waiting()
                 self._run(changes)
-        except BaseException as error:  # of the lock
+        except BaseException as error:  # raised by the lock
             changes = [*changes, *self._take_waiting()]
             for change in changes:
                 change.fail(error)
             raise
         finally:
             with self._election:
-                successor = self._waiting[0] if self._waiting else None
-                self._is_led = successor is not None
-            for change in (*changes, *([successor] if successor else [])):
+                next_leader = self._waiting[0] if self._waiting else None
+                self._has_leader = next_leader is not None
+            for change in (*changes, *([next_leader] if next_leader else [])):
                 change.wake()
 
     def _take_waiting(self) -> list["_Change[Any]"]:
@@ -90,41 +92,41 @@ class Database:
 
     def _run(self, changes: Sequence["_Change[Any]"]) -> None:
         try:
-            with self._begun(writes=True) as connection:
+            with self._in_transaction(writes=True) as connection:
                 for change in changes:
                     change.run(connection, is_alone=len(changes) == 1)
-        except BaseException as error:  # the transaction is undone, and with it every change
+        except BaseException as error:  # the transaction is rolled back, and with it every change
             for change in changes:
                 change.fail(error)
             if not isinstance(error, Exception):
                 raise
         for change in changes:
-            change.is_over = True
+            change.is_done = True
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Read one consistent snapshot."""
-        with self._begun(writes=False) as connection:
+        with self._in_transaction(writes=False) as connection:
             yield connection
 
-    def look(self, statement: Prepared, **values: Any) -> list[Row]:
-        """What one statement finds in the snapshot of its moment, without the cost of a transaction."""
-        with self._may_look:
+    def fetch(self, statement: PreparedStatement, **values: Any) -> list[Row]:
+        """Execute one statement and return its rows, without the cost of a transaction."""
+        with self._reader_slots:
             try:
-                return self._look(statement, values)
+                return self._fetch(statement, values)
             except DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
-            # The server has been started anew, and no connection has outlived that.
-            self._close_lookers()
+            # The database server was restarted, which has closed every connection.
+            self._close_readers()
             self._backend.engine.dispose()
-            return self._look(statement, values)
+            return self._fetch(statement, values)
 
-    def _look(self, statement: Prepared, values: dict[str, Any]) -> list[Row]:
+    def _fetch(self, statement: PreparedStatement, values: dict[str, Any]) -> list[Row]:
         try:
-            driver = self._lookers.pop()
+            driver = self._readers.pop()
         except IndexError:
-            driver = self._new_looker()
+            driver = self._new_reader()
         try:
             return statement.run(self._backend.engine.dialect, driver, values)
         except DBAPIError as error:
@@ -134,42 +136,42 @@ class Database:
             raise
         finally:
             if driver is not None:
-                self._lookers.append(driver)
+                self._readers.append(driver)
 
-    def _new_looker(self) -> Any:
-        """A driver's connection that commits by itself."""
+    def _new_reader(self) -> Any:
+        """Open a driver's connection in autocommit mode."""
         engine = self._backend.engine
         try:
             connection = engine.raw_connection()
         except engine.dialect.loaded_dbapi.Error as error:
-            raise told("connect", error, engine.dialect, None) from error
+            raise to_dbapi_error("connect", error, engine.dialect, None) from error
         driver = connection.driver_connection
         connection.detach()
         return driver
 
-    def shorten_log(self) -> None:
-        """Give back what room the log of changes takes, as far as that is possible. Raises DBAPIError."""
+    def shrink_log(self) -> None:
+        """Free the disk space of the write-ahead log, as far as possible. Raises DBAPIError."""
         with self._backend.writer:
-            self._backend.shorten_log()
+            self._backend.shrink_log()
 
-    def faults(self) -> Sequence[str]:
-        """What the database finds wrong with its own files. Raises DBAPIError."""
+    def integrity_errors(self) -> Sequence[str]:
+        """Return what the database's own integrity check finds. Raises DBAPIError."""
         with self.read() as connection:
-            return self._backend.faults(connection)
+            return self._backend.integrity_errors(connection)
 
     def close(self) -> None:
-        """Give the connections back."""
-        self._close_lookers()
-        while self._kept:
-            self._kept.pop().close()
+        """Close all connections."""
+        self._close_readers()
+        while self._writer_connections:
+            self._writer_connections.pop().close()
         self._backend.close()
 
-    def _close_lookers(self) -> None:
-        while self._lookers:
-            self._lookers.pop().close()
+    def _close_readers(self) -> None:
+        while self._readers:
+            self._readers.pop().close()
 
     @contextmanager
-    def _begun(self, writes: bool) -> Iterator[Connection]:
+    def _in_transaction(self, writes: bool) -> Iterator[Connection]:
         connection, transaction = self._begin(writes)
         try:
             with transaction:
@@ -178,22 +180,26 @@ class Database:
                     self._backend.check_intact(connection)
         finally:
             if writes and not connection.invalidated:
-                self._kept.append(connection)
+                self._writer_connections.append(connection)
             else:
                 connection.close()
 
     def _begin(self, writes: bool) -> tuple[Connection, Any]:
-        """A connection in a transaction. One that has died while nobody used it is replaced: nothing was done in it."""
+        """Begin a transaction. A connection that was lost while idle is replaced: nothing was done on it."""
         while True:
-            connection = self._kept.pop() if writes and self._kept else self._backend.engine.connect()
+            connection = (
+                self._writer_connections.pop()
+                if writes and self._writer_connections
+                else self._backend.engine.connect()
+            )
             try:
                 transaction = connection.begin()
                 self._backend.begin(connection, writes)
                 return connection, transaction
             except DBAPIError as error:
-                has_died = error.connection_invalidated
+                is_lost = error.connection_invalidated
                 connection.close()
-                if not has_died:
+                if not is_lost:
                     raise
             except BaseException:
                 connection.close()
@@ -206,43 +212,43 @@ class _Change(Generic[Result]):
     def __init__(self, change: Callable[[Connection], Result]):
         self._change = change
         self._results: list[Result] = []
-        self._turn = threading.Lock()
-        self._turn.acquire()
+        self._wake = threading.Lock()
+        self._wake.acquire()
         self.error: BaseException | None = None
-        self.is_over = False
+        self.is_done = False
 
     def fail(self, error: BaseException) -> None:
-        """Be undone by what went wrong with all."""
+        """End with the error of the shared transaction."""
         self.error = self.error or error
-        self.is_over = True
+        self.is_done = True
 
     def wait(self) -> None:
-        """Until the change is over, or it is its caller's turn to lead."""
-        self._turn.acquire()
+        """Wait until the change is done, or until its thread becomes the leader."""
+        self._wake.acquire()
 
     def wake(self) -> None:
-        """End the wait, if there is one."""
-        self._turn.release()
+        """End the wait."""
+        self._wake.release()
 
     def run(self, connection: Connection, is_alone: bool) -> None:
-        """Make the change. Raises what undoes the whole transaction."""
+        """Run the change. Raises only what rolls back the whole transaction."""
         if is_alone:
             self._results.append(self._change(connection))
             return
-        driver: Any = connection.connection.dbapi_connection  # SQLAlchemy's savepoints cost as much as the change
+        driver: Any = connection.connection.dbapi_connection  # SQLAlchemy's savepoints would cost as much as the change
         driver.execute("SAVEPOINT change")
         try:
             self._results.append(self._change(connection))
-        except Exception as error:  # noqa: BLE001 (it is raised again where it belongs, in the caller's thread)
+        except Exception as error:  # noqa: BLE001 (raised again in the caller's thread)
             self.error = error
             try:
                 driver.execute("ROLLBACK TO SAVEPOINT change")
-            except connection.dialect.loaded_dbapi.Error:  # a full disk or a lost connection has undone everything
+            except connection.dialect.loaded_dbapi.Error:  # a full disk or a lost connection has rolled back everything
                 raise error from None
         driver.execute("RELEASE SAVEPOINT change")
 
-    def outcome(self) -> Result:
-        """What the change returned. Raises what it raised, or what the commit did."""
+    def result(self) -> Result:
+        """Return what the change returned. Raises what it or the commit raised."""
         if self.error is not None:
             raise self.error
         return self._results[0]
@@ -253,11 +259,11 @@ def open_backend(url: str) -> Backend:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise UnusableStoreError("The address of the database is none; write postgresql://USER@HOST/NAME.") from error
+        raise UnusableStoreError("The database address is malformed; write postgresql://USER@HOST/NAME.") from error
     if parsed.get_backend_name() == "sqlite":
         return SQLite(parsed)
     try:
-        from lowcloud.store.db.postgresql import PostgreSQL  # what only its users have installed
+        from lowcloud.store.db.postgresql import PostgreSQL  # an optional dependency
     except ImportError as error:
         raise UnusableStoreError(f"PostgreSQL needs a driver: pip install 'lowcloud[postgresql]'. ({error})") from error
     return PostgreSQL(parsed)

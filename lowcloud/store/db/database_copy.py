@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from lowcloud.store import private_files
-from lowcloud.store.blobs.files import sync, sync_folder
+from lowcloud.store.durability import sync, sync_folder
 
 DRAFT = ".draft"
 

@@ -1,4 +1,4 @@
-"""Rows in key order with folders folded: listings of buckets, at a cost that does not grow with the bucket."""
+"""Listings in key order with folders: the cost grows with the page, not with the size of the bucket."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ LARGEST_BATCH = 1001
 
 @dataclass(frozen=True)
 class Folder:
-    """All keys that begin with `prefix`, told as one entry."""
+    """All keys that begin with `prefix`, as one entry of a listing (S3 calls it a common prefix)."""
 
     prefix: str
 
 
-def folded(
+def list_with_folders(
     connection: Connection,
     query: Select[Any],
     order: Sequence[ColumnElement[Any]],
@@ -28,36 +28,36 @@ def folded(
     delimiter: str = "",
     hidden: ColumnElement[bool] | None = None,
 ) -> Iterator[Row[Any] | Folder]:
-    """The query's rows whose key (the first of `order`) begins with `prefix`, sorted by `order`.
+    """Yield the query's rows whose key (the first column of `order`) begins with `prefix`, sorted by `order`.
 
-    They begin at the key `start`, or come after the position `after`: values of `order`, or of its first columns alone.
-    After a folder means after everything in it. Rows whose keys share what follows the prefix up
-    to the delimiter become one Folder. A folder's rows are leapt over by a new seek, so that the cost grows with the
-    entries taken from this iterator, not with the rows of the bucket.
-    With `hidden` only the first row of each key counts, and it does not where that column is true.
+    They begin at the key `start`, or come after the position `after`: values of `order`, or of its first columns only.
+    After a folder means after everything in it. Rows whose keys share the text between the prefix and the delimiter
+    become one Folder. The rows of a folder are skipped by a new index seek, so the cost grows with the entries taken
+    from this iterator, not with the rows of the bucket.
+    With `hidden`, only the first row of each key is listed, and not if that column is true.
     """
     key, end = order[0], successor(prefix)
     if end is not None:
         query = query.where(key < end)
     query = query.order_by(*order)
     if after is not None and folder_of(after[0], prefix, delimiter) == after[0]:
-        left_behind = successor(after[0])
-        if left_behind is None:
+        next_start = successor(after[0])
+        if next_start is None:
             return
-        start, after = max(start, left_behind), None
+        start, after = max(start, next_start), None
     floor = max(start, prefix)
     beyond = key >= floor if after is None or after[0] < floor else _after(order, after)
     size = FIRST_BATCH if delimiter else LARGEST_BATCH
-    told: str | None = None
+    previous: str | None = None
     while True:
         rows = connection.execute(query.where(beyond).limit(size)).all()
         entries = 0
-        leap: str | None = ""
+        skip_to: str | None = ""
         for row in rows:
             name = row._mapping[key]
-            if leap is None or name < leap or (hidden is not None and name == told):
+            if skip_to is None or name < skip_to or (hidden is not None and name == previous):
                 continue
-            told = name
+            previous = name
             entries += 1
             if hidden is not None and row._mapping[hidden]:
                 continue
@@ -66,20 +66,20 @@ def folded(
                 yield row
             else:
                 yield Folder(folder)
-                leap = successor(folder)
-        if len(rows) < size or leap is None:
+                skip_to = successor(folder)
+        if len(rows) < size or skip_to is None:
             return
         last = rows[-1]._mapping
-        if leap > last[key]:
-            beyond = key >= leap
-        else:  # where only first rows count, the others of the last key may be left out
+        if skip_to > last[key]:
+            beyond = key >= skip_to
+        else:  # with `hidden`, the other rows of the last key can be skipped
             beyond = _after(order, [last[column] for column in (order if hidden is None else order[:1])])
-        # Batches of mostly leapt-over rows are read in vain; batches of entries are worth enlarging.
+        # Rows that are skipped were read for nothing; where most rows become entries, larger batches pay off.
         size = min(size * 2, LARGEST_BATCH) if entries * 2 > len(rows) else max(size // 4, 2)
 
 
 def folder_of(name: str, prefix: str, delimiter: str) -> str | None:
-    """The folder a key is told under, or None where it is told by itself."""
+    """Return the folder under which a key is listed, or None if it is listed by itself."""
     if not delimiter:
         return None
     position = name.find(delimiter, len(prefix))
@@ -87,11 +87,13 @@ def folder_of(name: str, prefix: str, delimiter: str) -> str | None:
 
 
 def successor(prefix: str) -> str | None:
-    """The least text greater than every text that begins with `prefix`, or None where there is none."""
+    """Return the smallest text greater than every text that begins with `prefix`, or None if there is none."""
     while prefix:
         point = ord(prefix[-1])
         if point < 0x10FFFF:
-            return prefix[:-1] + chr(0xE000 if point == 0xD7FF else point + 1)  # surrogates are no characters
+            return prefix[:-1] + chr(
+                0xE000 if point == 0xD7FF else point + 1
+            )  # skips the surrogates, which are not characters
         prefix = prefix[:-1]
     return None
 

@@ -1,4 +1,4 @@
-"""Pages of sorted rows: the one place that builds filters, order and continuation for List operations."""
+"""Keyset pagination for List operations: filters, order and continuation tokens."""
 
 import base64
 import json
@@ -10,12 +10,12 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, select, tuple_
 
 
 class InvalidTokenError(ValueError):
-    """A continuation token that no List operation gave out."""
+    """The continuation token was not issued by a List operation."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """Sort by a column; the name settles ties, so that every row has one place."""
+    """Sort by a column, then by name, so that the order is total."""
 
     column: str
     descending: bool = False
@@ -23,7 +23,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Page:
-    """Some rows, and the token that continues after them (None at the end)."""
+    """Some rows, and the token of the next page (None at the end)."""
 
     rows: Sequence[Row[Any]]
     next_token: str | None
@@ -37,19 +37,19 @@ def read_page(
     limit: int,
     token: str | None = None,
 ) -> Page:
-    """The rows of `table` after `token` in `order`, at most `limit`. The table has a unique `name`.
+    """Return at most `limit` rows of `table` after `token` in `order`. The table has a unique `name`.
 
     Raises InvalidTokenError.
     """
     key = tuple_(table.c[order.column], table.c.name)
-    conditions = list(where)
+    filters = list(where)
     if token is not None:
         last = tuple_(*_decode(token))
-        conditions.append(key < last if order.descending else key > last)
+        filters.append(key < last if order.descending else key > last)
     columns = [table.c[order.column], table.c.name]
     statement = (
         select(table)
-        .where(*conditions)
+        .where(*filters)
         .order_by(*(column.desc() if order.descending else column for column in columns))
         .limit(limit + 1)
     )
@@ -60,23 +60,23 @@ def read_page(
 
 
 def token_of(row: Row[Any], order: Order) -> str:
-    """What continues after a row."""
+    """Return the token of the page after a row."""
     return _encode([row._mapping[order.column], row._mapping["name"]])
 
 
 def offset_token(offset: int) -> str:
-    """What continues after so many results, where they have no order that a table keeps."""
+    """Return the token of the page after `offset` results, for results without an order in a table."""
     return _encode([offset])
 
 
 def read_offset(token: str) -> int:
-    """The inverse of `offset_token`. Raises InvalidTokenError."""
+    """Return the offset in a token of `offset_token`. Raises InvalidTokenError."""
     try:
         (offset,) = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (ValueError, TypeError) as error:
-        raise InvalidTokenError("The continuation token is not one that was given out.") from error
+        raise InvalidTokenError("The continuation token is not valid.") from error
     if not isinstance(offset, int) or offset < 0:
-        raise InvalidTokenError("The continuation token is not one that was given out.")
+        raise InvalidTokenError("The continuation token is not valid.")
     return offset
 
 
@@ -88,9 +88,9 @@ def _decode(token: str) -> list[Any]:
     try:
         position = json.loads(base64.urlsafe_b64decode(token.encode()))
     except ValueError as error:
-        raise InvalidTokenError("The continuation token is not one that was given out.") from error
+        raise InvalidTokenError("The continuation token is not valid.") from error
     if not isinstance(position, list) or len(position) != 2 or not isinstance(position[1], str):
-        raise InvalidTokenError("The continuation token is not one that was given out.")
+        raise InvalidTokenError("The continuation token is not valid.")
     if not isinstance(position[0], str | int | float):
-        raise InvalidTokenError("The continuation token is not one that was given out.")
+        raise InvalidTokenError("The continuation token is not valid.")
     return position

@@ -1,4 +1,4 @@
-"""PostgreSQL, spoken to by psycopg 3, made to mean what SQLite means: one writer, text by its bytes, any text."""
+"""PostgreSQL through psycopg 3, with SQLite's semantics: one writer, byte-wise comparison of text, NUL in text."""
 
 import threading
 from collections.abc import Sequence
@@ -18,45 +18,45 @@ from lowcloud.store.db.backend import UnusableStoreError
 # A process has at most 16 connections: six processes fit into the 100 that PostgreSQL gives by default.
 POOL_SIZE = 6
 POOL_OVERFLOW = 4
-MOST_LOOKERS = 6
+MAX_READERS = 6
 CONNECT_TIMEOUT_SECONDS = 10
-PAUSED_WRITER_SECONDS = 60  # a process that stands still in a transaction keeps all others from writing
-WRITER = "68624, 1"  # the advisory lock of whoever writes, by two numbers that nothing else in this database uses
+PAUSED_WRITER_SECONDS = 60  # a process that hangs in a transaction blocks all other writers
+WRITER = "68624, 1"  # the key of the writer's advisory lock, used by nothing else in this database
 
 BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-# The lock is freed after the commit has become visible, and every statement behind it sees all earlier commits.
+# The lock is released once the commit is visible, so the next writer sees all earlier commits.
 BEGIN_WRITE = (
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
     f"SET LOCAL idle_in_transaction_session_timeout = '{PAUSED_WRITER_SECONDS}s';"
     f"SELECT pg_advisory_xact_lock({WRITER})"
 )
-# A setting that promises more (remote_apply) stays as it is.
+# A stronger setting (remote_apply) is left as it is.
 BE_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 COMPRESSED = (
     "SELECT relname, attname FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid WHERE relkind = 'r' "
     "AND relnamespace = current_schema()::regnamespace AND atttypid = 'bytea'::regtype AND attstorage <> 'e'"
 )
 NEEDED = {"server_encoding": "UTF8", "fsync": "on", "full_page_writes": "on", "default_transaction_read_only": "off"}
-# What the server says, in part, and what to do then.
+# Part of the server's message, and what to do about it.
 ADVICE = {
     "password authentication failed": "Check the user and the password.",
     "no password supplied": "Give the password in $LOWCLOUD_DATABASE, in $PGPASSWORD or in ~/.pgpass.",
-    "does not exist": "Create it, or name another.",
-    "no pg_hba.conf entry": "Let the server's pg_hba.conf admit this machine and user.",
+    "does not exist": "Create it, or use another.",
+    "no pg_hba.conf entry": "Allow this machine and user in the server's pg_hba.conf.",
     "permission denied for schema": "Make the user the owner of the database, or grant it CREATE on the schema.",
-    "too many clients": "Raise max_connections there.",
-    "remaining connection slots": "Raise max_connections there.",
+    "too many clients": "Raise max_connections on the server.",
+    "remaining connection slots": "Raise max_connections on the server.",
 }
-UNREACHABLE = "Check that the server runs and that its address is right."
+UNREACHABLE = "Check that the server is running and that its address is right."
 
 
 class PostgreSQL:
     """Implements backend.Backend.
 
-    Raises UnusableStoreError where the server is not reached or cannot keep what it is given.
+    Raises UnusableStoreError if the server is unreachable or its settings endanger the data.
     """
 
-    most_lookers = MOST_LOOKERS
+    max_readers = MAX_READERS
 
     def __init__(self, url: URL):
         self.engine = _make_engine(url)
@@ -83,30 +83,32 @@ class PostgreSQL:
         """See Backend.check_upgraded: PostgreSQL has looked all the time."""
 
     def check_intact(self, connection: Connection) -> None:
-        """See Backend.check_intact. After a failed statement COMMIT means ROLLBACK, and is no error."""
+        """See Backend.check_intact. After a failed statement, COMMIT rolls back without an error."""
         driver: Any = connection.connection.driver_connection
         if driver.info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
-            raise RuntimeError("A statement of this transaction failed and its error was passed over: nothing is kept.")
+            raise RuntimeError(
+                "A statement of this transaction failed and its error was ignored: the transaction is rolled back."
+            )
 
-    def shorten_log(self) -> None:
-        """See Backend.shorten_log: the server sees to its own."""
+    def shrink_log(self) -> None:
+        """See Backend.shrink_log. The server manages its own log."""
 
-    def faults(self, _connection: Connection) -> Sequence[str]:
-        """See Backend.faults. It checks the sums of its pages itself, where it is told to (initdb --data-checksums)."""
+    def integrity_errors(self, _connection: Connection) -> Sequence[str]:
+        """See Backend.integrity_errors. The server verifies page checksums itself (initdb --data-checksums)."""
         return ()
 
     def finish_tables(self, connection: Connection) -> None:
-        """See Backend.finish_tables: bytes here are ciphertext, which PostgreSQL would try in vain to compress."""
+        """See Backend.finish_tables. Turns off compression of bytes, which are ciphertext here."""
         quote = connection.dialect.identifier_preparer.quote
         for table, column in connection.exec_driver_sql(COMPRESSED):
             place = f"ALTER TABLE {quote(table)} ALTER COLUMN {quote(column)}"
             connection.exec_driver_sql(f"{place} SET STORAGE EXTERNAL")
 
     def explain(self, error: DBAPIError) -> str:
-        """See Backend.explain, in the server's words."""
-        said = " ".join(str(error.orig).split()).removeprefix("connection failed: ").rstrip(".")
-        advice = next((advice for part, advice in ADVICE.items() if part in said), UNREACHABLE)
-        return f"The database {self.engine.url.render_as_string()} cannot be used: {said}. {advice}"
+        """See Backend.explain. Quotes the server's message."""
+        message = " ".join(str(error.orig).split()).removeprefix("connection failed: ").rstrip(".")
+        advice = next((advice for part, advice in ADVICE.items() if part in message), UNREACHABLE)
+        return f"The database {self.engine.url.render_as_string()} cannot be used: {message}. {advice}"
 
     def close(self) -> None:
         """See Backend.close."""
@@ -132,23 +134,25 @@ def _make_engine(url: URL) -> Engine:
 
 
 def _prepare(connection: Any, _record: Any) -> None:
-    connection.autocommit = True  # transactions begin in PostgreSQL.begin, not where the driver guesses
+    connection.autocommit = True  # transactions begin in PostgreSQL.begin, not implicitly in the driver
     connection.execute(BE_DURABLE)
     psycopg_types.register(connection)
 
 
 def _check_server(connection: Connection) -> None:
-    """Raises UnusableStoreError where the server loses what it has acknowledged, or cannot hold every text."""
+    """Raises UnusableStoreError if the server could lose acknowledged writes or cannot store every text."""
     for name, value in NEEDED.items():
         found = connection.exec_driver_sql(f"SHOW {name}").scalar()
         if found != value:
-            raise UnusableStoreError(f"The database has {name} = {found}, and Lowcloud needs {value}. Change it there.")
+            raise UnusableStoreError(
+                f"The database has {name} = {found}, but Lowcloud requires {value}. Change the setting on the server."
+            )
     if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar():
-        raise UnusableStoreError("The database is a standby that takes no writes. Name the primary server.")
+        raise UnusableStoreError("The database is a read-only standby. Use the primary server.")
 
 
-# SQLite heeds neither the length of a text nor the width of a number, and compares text by its bytes. So here, in every
-# column and, since the driver's dialect casts what is bound, in every comparison.
+# SQLite ignores the declared length of text and the width of integers, and compares text byte by byte. The same here:
+# in every column and, since the dialect casts bound values, in every comparison.
 
 
 @compiles(String, "postgresql")
@@ -163,5 +167,5 @@ def _integer(_type: Any, _compiler: Any, **_options: Any) -> str:
 
 
 @compiles(CreateColumn, "postgresql")
-def _numbered(create: Any, compiler: Any, **options: Any) -> str:
+def _auto_increment_column(create: Any, compiler: Any, **options: Any) -> str:
     return str(compiler.visit_create_column(create, **options)).replace(" SERIAL", " BIGSERIAL")

@@ -1,6 +1,6 @@
-"""Statements that run often, compiled once and given to the driver itself.
+"""Statements that run often: compiled once by SQLAlchemy, executed by the database driver directly.
 
-SQLAlchemy writes them, so that they fit every database; what it does around running one costs more than SQLite's work.
+SQLAlchemy generates the SQL for each database; its overhead at execution would cost more than SQLite's own work.
 """
 
 from typing import Any, NamedTuple
@@ -14,38 +14,38 @@ Row = tuple[Any, ...]
 
 class _Compiled(NamedTuple):
     text: str
-    names: tuple[str, ...] | None  # of the values by position; None where the driver wants them by name
-    constants: dict[str, Any]  # what the dialect itself has added, e.g. an offset of 0
+    names: tuple[str, ...] | None  # of the positional parameters; None if the driver takes them by name
+    constants: dict[str, Any]  # added by the dialect itself, e.g. an offset of 0
 
 
-class Prepared:
-    """A statement whose values are bind parameters. Columns come and go as the driver has them.
+class PreparedStatement:
+    """A statement whose values are bind parameters. Columns have the driver's types.
 
-    So there is no JSON, and truths are 0 and 1 or False and True.
+    So it cannot use JSON columns, and booleans are 0 and 1 or False and True.
     """
 
     def __init__(self, statement: ClauseElement):
         self._statement = statement
         types = [column.type for column in getattr(statement, "exported_columns", ())]
-        assert not any(isinstance(kind, JSON) for kind in types), "each driver has JSON in a way of its own"
+        assert not any(isinstance(kind, JSON) for kind in types), "drivers represent JSON differently"
         self._compiled: dict[str, _Compiled] = {}  # by dialect
 
     @classmethod
-    def insert(cls, table: Table) -> "Prepared":
-        """An insert of one row with all of its columns."""
+    def insert(cls, table: Table) -> "PreparedStatement":
+        """Return an insert of one row with all of its columns."""
         return cls(insert(table).values({column.name: bindparam(column.name) for column in table.columns}))
 
     def rows(self, connection: Connection, /, **values: Any) -> list[Row]:
-        """What the statement finds, within a transaction."""
+        """Execute the statement within a transaction and return its rows."""
         return self.run(connection.dialect, connection.connection.dbapi_connection, values)
 
     def first(self, connection: Connection, /, **values: Any) -> Row | None:
-        """The first row of what it finds, within a transaction, or None."""
+        """Execute the statement within a transaction and return its first row, or None."""
         found = self.rows(connection, **values)
         return found[0] if found else None
 
     def run(self, dialect: Dialect, driver: Any, values: dict[str, Any]) -> list[Row]:
-        """What the statement finds on a driver's connection; nothing where it only writes. Raises DBAPIError."""
+        """Execute the statement on a driver's connection and return its rows, if it has any. Raises DBAPIError."""
         known = self._compiled.get(dialect.name)
         if known is None:
             known = self._compiled[dialect.name] = _compile(self._statement, dialect)
@@ -55,14 +55,14 @@ class Prepared:
             cursor = driver.execute(known.text, values if known.names is None else [values[n] for n in known.names])
             return [] if cursor.description is None else cursor.fetchall()
         except dialect.loaded_dbapi.Error as error:
-            raise told(known.text, error, dialect, driver) from error
+            raise to_dbapi_error(known.text, error, dialect, driver) from error
 
 
-def told(text: str, error: Exception, dialect: Dialect, driver: Any) -> DBAPIError:
-    """A driver's error as SQLAlchemy tells it, and whether the connection has died of it."""
-    has_died = driver is not None and dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
+def to_dbapi_error(text: str, error: Exception, dialect: Dialect, driver: Any) -> DBAPIError:
+    """Convert a driver's error into SQLAlchemy's, which says whether the connection is lost."""
+    is_lost = driver is not None and dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
     kind: Any = dialect.loaded_dbapi.Error
-    found = DBAPIError.instance(text, None, error, kind, connection_invalidated=has_died, dialect=dialect)
+    found = DBAPIError.instance(text, None, error, kind, connection_invalidated=is_lost, dialect=dialect)
     assert isinstance(found, DBAPIError)
     return found
 

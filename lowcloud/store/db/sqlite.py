@@ -1,4 +1,4 @@
-"""SQLite: one file, write-ahead log, fully synchronous. The default: nothing to install or to run."""
+"""SQLite: one file, write-ahead log, fully synchronous. The default, since it needs no server."""
 
 import fcntl
 import os
@@ -16,24 +16,24 @@ from sqlalchemy.pool import QueuePool
 from lowcloud.store import private_files
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database_copy import copy_beside
-from lowcloud.store.db.prepared import Prepared
+from lowcloud.store.db.prepared import PreparedStatement
 
 BUSY_TIMEOUT_SECONDS = 30
-LOG_TIMEOUT_SECONDS = 1  # how long to wait for readers of the log that is to be shortened
+CHECKPOINT_TIMEOUT_SECONDS = 1  # how long a checkpoint waits for readers
 _SIZE = ("page_count", "page_size")
-_BEGIN_WRITING, _BEGIN_READING = Prepared(text("BEGIN IMMEDIATE")), Prepared(text("BEGIN"))
-# A checkpoint copies pages of the log into the database. Rare ones copy a page once that was written many times.
+_BEGIN_WRITING, _BEGIN_READING = PreparedStatement(text("BEGIN IMMEDIATE")), PreparedStatement(text("BEGIN"))
+# A checkpoint copies pages of the log into the database; with rare ones, a page written often is copied once.
 CHECKPOINT_PAGES = 4000
 
 
 class SQLite:
     """Implements backend.Backend. One writer at a time; readers never wait for it."""
 
-    most_lookers = 256
+    max_readers = 256
 
     def __init__(self, url: URL):
         if url.database is not None:
-            private_files.make_file(url.database)  # SQLite gives its log and its index the rights of the database
+            private_files.make_file(url.database)  # SQLite creates its log files with the mode of the database
         # The connection used last has the warmest page cache.
         self.engine = create_engine(
             url, poolclass=QueuePool, pool_size=16, max_overflow=48, pool_use_lifo=True, hide_parameters=True
@@ -42,7 +42,7 @@ class SQLite:
         event.listen(self.engine, "connect", _prepare)
 
     def begin(self, connection: Connection, writes: bool) -> None:
-        """See Backend.begin. A deferred BEGIN that turns into a write can fail at once, so writers say so here."""
+        """See Backend.begin. A deferred BEGIN can fail immediately when it first writes, so writers use IMMEDIATE."""
         (_BEGIN_WRITING if writes else _BEGIN_READING).rows(connection)
 
     def begin_upgrade(self, connection: Connection) -> None:
@@ -69,13 +69,13 @@ class SQLite:
             raise UnusableStoreError(f"After the upgrade {dangling[0]}. Report this as a fault of Lowcloud.")
 
     def check_intact(self, connection: Connection) -> None:
-        """See Backend.check_intact. SQLite says so itself."""
+        """See Backend.check_intact. SQLite raises by itself."""
 
     def finish_tables(self, connection: Connection) -> None:
         """See Backend.finish_tables: nothing."""
 
-    def shorten_log(self) -> None:
-        """See Backend.shorten_log. What the log holds goes into the database, whose file must have room to grow."""
+    def shrink_log(self) -> None:
+        """See Backend.shrink_log. A checkpoint copies the log into the database, whose file must be able to grow."""
         if self.engine.url.database is None:
             return
         with self.engine.connect() as connection:
@@ -83,17 +83,17 @@ class SQLite:
             size = Path(self.engine.url.database).stat().st_size
             disk = os.statvfs(self.engine.url.database)
             if pages * page_bytes - size > disk.f_bavail * disk.f_frsize:
-                return  # trying would use up the room for nothing
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={LOG_TIMEOUT_SECONDS * 1000}")
+                return  # the attempt would use up the free space in vain
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={CHECKPOINT_TIMEOUT_SECONDS * 1000}")
             try:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
             finally:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}")
 
-    def faults(self, connection: Connection) -> Sequence[str]:
-        """See Backend.faults."""
-        torn = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-        return [*(why for why in torn if why != "ok"), *self._dangling(connection)]
+    def integrity_errors(self, connection: Connection) -> Sequence[str]:
+        """See Backend.integrity_errors."""
+        errors = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        return [*(error for error in errors if error != "ok"), *self._dangling(connection)]
 
     def explain(self, error: DBAPIError) -> str:
         """See Backend.explain."""
@@ -110,9 +110,9 @@ class SQLite:
 
 
 class Writer:
-    """The right to write, of one thread of one process at a time.
+    """The lock of the one writer, across threads and processes.
 
-    SQLite's own busy handler sleeps in steps of up to 100 ms; locks hand over at once.
+    SQLite's own busy handler sleeps in steps of up to 100 ms; file locks hand over immediately.
     """
 
     def __init__(self, database: str | None):
@@ -134,7 +134,7 @@ class Writer:
             self._lock.release()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the lock file."""
         if self._file is not None:
             self._file.close()
 
@@ -148,12 +148,12 @@ def _open_lock(path: str) -> TextIO:
 
 
 def _prepare(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin in SQLite.begin, not where the driver guesses
+    connection.isolation_level = None  # transactions begin in SQLite.begin, not implicitly in the driver
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        "case_sensitive_like=ON",  # a prefix is one by its bytes
+        "case_sensitive_like=ON",  # prefixes are compared byte by byte
         f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
         f"wal_autocheckpoint={CHECKPOINT_PAGES}",
     ):

@@ -1,4 +1,4 @@
-"""Insert or update, in the words of each database."""
+"""INSERT ... ON CONFLICT for SQLite and PostgreSQL."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,27 +8,27 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert_missing(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
-    """Insert a row, or leave the one that has its key."""
+    """Insert a row unless one with its key exists."""
     connection.execute(_insert(connection, table).values(**row).on_conflict_do_nothing())
 
 
 def insert_all_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows of the same columns, and leave those that have their keys."""
+    """Insert those rows, all with the same columns, whose keys do not exist."""
     if rows:
         connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
 
 
 def put(connection: Connection, table: Table, row: Mapping[str, Any], key: Sequence[str]) -> None:
-    """Insert a row, or overwrite the one that has its `key`."""
+    """Insert a row, or overwrite the one with the same `key`."""
     changes = {name: value for name, value in row.items() if name not in key}
     statement = _insert(connection, table).values(**row)
     connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changes))
 
 
-def merging(
+def merge_statement(
     connection: Connection, table: Table, key: Sequence[str], changes: Callable[[Any], Mapping[str, Any]]
 ) -> Insert:
-    """A statement that inserts rows; for one that has its `key` it makes the `changes` that a new row asks for."""
+    """Return a statement that inserts rows; an existing row with the same `key` gets the `changes`."""
     statement = _insert(connection, table)
     merged: Insert = statement.on_conflict_do_update(index_elements=list(key), set_=changes(statement.excluded))
     return merged

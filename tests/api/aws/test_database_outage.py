@@ -12,7 +12,7 @@ from tests.support.postgres import start_server
 SMALL, LARGE = b"x" * 2_000, b"y" * 300_000
 
 
-def test_while_the_database_is_away_requests_are_answered_503_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+def test_while_the_database_is_unreachable_requests_get_503_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     database = start_server()
     context = make_context(tmp_path / "home", database.new_database())
     gateway = Gateway(context)

@@ -59,7 +59,7 @@ CALLS = {
         ("sagemaker-runtime", ("UnrecognizedClientException", 400), ("InvalidSignatureException", 400)),
     ],
 )
-def test_wrong_keys_are_refused_in_the_words_of_each_service(server, service, unknown, wrong):
+def test_wrong_keys_are_refused_with_each_services_error(server, service, unknown, wrong):
     call = CALLS[service]
     assert code_of(call, server.client(service, aws_access_key_id="AKIANOBODY0000000000")) == unknown
     assert code_of(call, server.client(service, aws_secret_access_key="wrong")) == wrong
@@ -73,7 +73,7 @@ def test_wrong_keys_are_refused_in_the_words_of_each_service(server, service, un
         ("sagemaker", ("InvalidSignatureException", 400)),
     ],
 )
-def test_a_request_of_yesterday_is_refused(server, service, late, monkeypatch):
+def test_a_request_signed_yesterday_is_refused(server, service, late, monkeypatch):
     monkeypatch.setattr(Context, "now", lambda _context: time.time() + 24 * 3600)
     assert code_of(CALLS[service], server.client(service)) == late
 
@@ -92,7 +92,7 @@ def test_an_unsigned_request_is_refused(server, headers, method, status, code):
     assert code in reply.body
 
 
-def test_an_operation_that_is_not_built_is_named(server):
+def test_an_unimplemented_operation_is_named(server):
     for service, method, name in [
         ("ec2", "describe_instances", "ec2:DescribeInstances"),
         ("dynamodb", "list_tables", "dynamodb:ListTables"),
@@ -131,7 +131,7 @@ def test_an_operation_that_does_not_exist_is_unknown(server, service, headers, m
 
 
 @pytest.mark.parametrize("service", sorted(CALLS))
-def test_every_answer_and_the_log_carry_a_request_id(server, service, capsys):
+def test_every_response_and_the_log_have_a_request_id(server, service, capsys):
     try:
         answer = CALLS[service](server.client(service))
     except ClientError as error:
@@ -150,7 +150,7 @@ def test_every_answer_and_the_log_carry_a_request_id(server, service, capsys):
     assert lines[0].endswith(" root")
 
 
-def test_a_fault_of_ours_is_logged_and_shows_no_traceback(context, caplog):
+def test_an_unexpected_exception_is_logged_and_shows_no_traceback(context, caplog):
     def broken(context, caller, request):
         raise RuntimeError("secret detail")
 
@@ -163,7 +163,7 @@ def test_a_fault_of_ours_is_logged_and_shows_no_traceback(context, caplog):
     assert any(request_id in record.getMessage() and record.exc_info for record in caplog.records)
 
 
-def test_s3_is_found_by_path_and_by_the_name_of_its_host(server):
+def test_s3_is_addressed_by_path_and_by_host_name(server):
     port = server.url.rpartition(":")[2]
     server.client("s3").create_bucket(Bucket="by-host")
     for host in ("by-host.localhost", "by-host.s3.localhost", "by-host.s3.us-east-1.localhost"):
@@ -199,7 +199,7 @@ def session(server, name="me"):
     }
 
 
-def test_a_presigned_url_of_a_session_carries_its_token(server):
+def test_a_presigned_url_of_a_session_has_its_token(server):
     s3 = server.client("s3", **session(server), config={"signature_version": "s3v4"})
     s3.create_bucket(Bucket="by-session")
     url = s3.generate_presigned_url("list_objects_v2", Params={"Bucket": "by-session"})
@@ -216,7 +216,7 @@ def test_a_presigned_url_of_a_session_carries_its_token(server):
         ("sagemaker", ("ExpiredTokenException", 400)),
     ],
 )
-def test_a_session_that_has_ended_is_refused(server, service, expected, monkeypatch):
+def test_an_expired_session_is_refused(server, service, expected, monkeypatch):
     client = server.client(service, **session(server))
     monkeypatch.setattr(Context, "now", lambda _context: time.time() + 901)
     assert code_of(CALLS[service], client) == expected
@@ -232,7 +232,7 @@ def test_requests_at_the_same_time_do_not_mix(server):
     assert answers == [[f"session-{number}"] * 20 for number in range(12)]
 
 
-def test_a_presigned_query_proves_who_someone_is(server):
+def test_a_presigned_query_authenticates_a_request(server):
     url = server.client("sts").generate_presigned_url("get_caller_identity", HttpMethod="GET")
     reply = exchange("GET", url, {"Host": url.split("/")[2]}, [])
     assert (reply.status, f"<Arn>arn:aws:iam::{ACCOUNT}:root</Arn>".encode() in reply.body) == (200, True)
@@ -244,7 +244,7 @@ def test_a_malformed_presigned_url_says_which_parameter(server):
     assert b"X-Amz-Credential" in reply.body
 
 
-def test_a_url_of_version_2_for_another_service_than_s3_says_what_to_use(server):
+def test_a_version_2_url_for_another_service_than_s3_is_refused(server):
     url = f"{server.url}/?AWSAccessKeyId=AKID&Signature=x&Expires=9999999999"
     reply = exchange("POST", url, {"Host": "localhost", "X-Amz-Target": "SageMaker.ListModels"}, [])
     assert (reply.status, b"Please use AWS4-HMAC-SHA256" in reply.body) == (400, True)
@@ -300,7 +300,7 @@ def test_malformed_cbor_is_a_serialization_exception(server, content):
     assert b"SerializationException" in reply.body
 
 
-def test_a_compressed_body_is_read_and_a_bomb_is_not(server):
+def test_a_compressed_body_is_read_and_a_decompression_bomb_is_refused(server):
     headers = {"X-Amz-Target": "SageMaker.ListTrainingJobs", "Content-Encoding": "gzip"}
     assert send("POST", server.url + "/", headers, gzip.compress(b"{}"), "sagemaker").status == 200
     bomb = gzip.compress(bytes(65 << 20))
@@ -308,14 +308,14 @@ def test_a_compressed_body_is_read_and_a_bomb_is_not(server):
     assert b"not gzip" in send("POST", server.url + "/", headers, b"{}", "sagemaker").body
 
 
-def test_the_body_must_be_the_one_that_was_signed(server):
+def test_the_body_must_match_the_signature(server):
     url = server.url + "/"
     headers = sign("POST", url, {"X-Amz-Target": "SageMaker.ListTrainingJobs"}, b"{}", "sagemaker")
     reply = exchange("POST", url, {**headers, "Content-Length": "3"}, [b"{ }"])
     assert b"InvalidSignatureException" in reply.body
 
 
-def test_cloudwatch_is_spoken_in_all_three_of_its_protocols(server):
+def test_cloudwatch_supports_all_three_of_its_protocols(server):
     path = "/service/GraniteServiceVersion20100801/operation/ListMetrics"
     as_cbor = send("POST", server.url + path, {"Smithy-Protocol": "rpc-v2-cbor"}, b"\xa0", "monitoring")
     assert (as_cbor.status, as_cbor.headers["content-type"]) == (200, "application/cbor")
@@ -326,7 +326,7 @@ def test_cloudwatch_is_spoken_in_all_three_of_its_protocols(server):
     assert b"<ListMetricsResponse" in as_query.body
 
 
-def test_the_aws_cli_reads_answers_and_errors(server):
+def test_the_aws_cli_reads_responses_and_errors(server):
     def aws(*arguments):
         command = [AWS, *arguments]
         return subprocess.run(command, env=server.environment, capture_output=True, text=True, timeout=60, check=False)
@@ -338,7 +338,7 @@ def test_the_aws_cli_reads_answers_and_errors(server):
     assert "(NotImplemented)" in aws("ec2", "describe-instances").stderr
 
 
-def test_a_signature_for_one_service_does_not_reach_another(server):
+def test_a_signature_for_one_service_is_not_valid_for_another(server):
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     reply = send("POST", server.url + "/", form, b"Action=GetCallerIdentity&Version=2011-06-15", "iam")
     assert (reply.status, b"InvalidAction" in reply.body) == (400, True)

@@ -81,7 +81,7 @@ def test_a_model_that_meets_a_full_disk_is_stored_when_there_is_space(context, c
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(
-        "lowcloud.core.storage.objects.bodies.LARGEST_SMALL_BYTES", 0
+        "lowcloud.core.storage.objects.bodies.MAX_INLINE_BYTES", 0
     )  # a small model lies in the database
     with monkeypatch.context() as full:
         full.setattr("lowcloud.store.blobs.files.BlobWriter.write", refuse)

@@ -41,13 +41,13 @@ def test_lines_are_collected_once_and_in_order(context):
     assert messages(context, after=0) == ["a", "b", "c", "d"]
 
 
-def test_a_line_may_hold_any_character(context):
+def test_a_line_may_contain_any_character(context):
     lines = ["NUL \0 within", "\0", "\1\2", "\x1b[31mred\x1b[0m", "\ufffd \U0001f600", "a" * 300_000]
     logs.collect(printing(context, lines), GROUP, "s", "work", 0)
-    assert messages(context, after=0) == [line[: logs.MESSAGE_LIMIT] for line in lines]
+    assert messages(context, after=0) == [line[: logs.MAX_MESSAGE_CHARACTERS] for line in lines]
 
 
-def test_lines_and_what_is_derived_from_them_are_saved_together_or_not_at_all(context):
+def test_lines_and_derived_lines_are_saved_atomically(context):
     printed = printing(context, ["a", "b"])
 
     def fail(*_arguments: object) -> None:
@@ -69,7 +69,7 @@ def test_pages_go_forward_and_backward_within_times(context):
     assert messages(context, after=0, start_ms=1002, end_ms=1004) == ["c", "d"]
 
 
-def test_unknown_groups_and_streams_are_told_apart(context):
+def test_unknown_groups_and_streams_are_distinguished(context):
     logs.open_stream(context, GROUP, "s")
     with pytest.raises(NotFoundError, match="log stream"):
         logs.read_stream(context, GROUP, "other", 1)
@@ -88,7 +88,7 @@ def test_a_filter_pattern_is_words_phrases_exclusions_and_alternatives(pattern, 
 
 
 @given(st.lists(st.tuples(st.floats(0, 600), st.floats(-1e6, 1e6)), min_size=1, max_size=30), st.sampled_from([1, 60]))
-def test_periods_sum_up_exactly_the_points_within_them(tmp_path_factory, points, period):
+def test_periods_aggregate_exactly_their_points(tmp_path_factory, points, period):
     context = _fresh_cloud(tmp_path_factory)
     series = Series("namespace", "name", (("Job", "one"),))
     with context.database.transaction() as connection:

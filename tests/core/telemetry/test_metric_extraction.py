@@ -14,7 +14,7 @@ ENDLESS = Definition("endless", r"(a|aa)+$")
 TRAP = LogLine(5000, "a" * 60 + "!")
 
 
-def test_metrics_are_found_in_lines_and_values_that_are_no_numbers_are_not(context):
+def test_metrics_are_found_in_lines_and_invalid_numbers_are_ignored(context):
     lines = [LogLine(1000, "loss=0.5"), LogLine(2000, "loss=nan"), LogLine(3000, "loss=x"), LogLine(4000, "none")]
     for own, users in (([LOSS], []), ([], [LOSS])):
         assert metric_extraction.find(context, "job", own, users, lines) == ([("loss", Point(1.0, 0.5))], [])
@@ -25,7 +25,7 @@ def short_patience(monkeypatch):
     monkeypatch.setattr(metric_extraction, "PAGE_SECONDS", 0.1)
 
 
-def test_an_expression_that_takes_for_ever_is_given_up_with_a_sentence_and_the_others_are_found(context):
+def test_a_slow_expression_is_disabled_with_a_message_and_the_others_are_found(context):
     found, sentences = metric_extraction.find(context, "job", [], [ENDLESS, LOSS], [LogLine(1000, "loss=0.5"), TRAP])
     assert found == [("loss", Point(1.0, 0.5))]
     assert len(sentences) == 1
@@ -36,7 +36,7 @@ def test_an_expression_that_takes_for_ever_is_given_up_with_a_sentence_and_the_o
     assert metric_extraction.find(context, "another", [], [ENDLESS], [TRAP])[1], "another job's log may suit it"
 
 
-def test_other_threads_go_on_while_an_expression_is_tried(context):
+def test_other_threads_continue_while_an_expression_is_matched(context):
     ticks = []
     is_over = threading.Event()
 

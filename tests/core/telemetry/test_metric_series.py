@@ -40,7 +40,7 @@ def test_batches_are_merged_without_losing_digits(context):
     assert (found.last, found.last_at) == (values[-1], 5.0)
 
 
-def test_the_last_value_is_the_latest_in_time_and_of_one_time_the_one_that_came_last(context):
+def test_the_last_value_is_the_latest_in_time_then_in_order_of_arrival(context):
     record(context, LOSS, [Point(10.0, 1.0), Point(10.0, 2.0)])
     record(context, LOSS, [Point(5.0, 3.0)])
     with context.database.read() as connection:
@@ -50,13 +50,13 @@ def test_the_last_value_is_the_latest_in_time_and_of_one_time_the_one_that_came_
         assert metrics.final_values(connection, "job") == {"loss": Point(10.0, 4.0)}
 
 
-def test_series_are_told_apart_and_forgotten_apart(context):
+def test_series_are_separate_and_deleted_separately(context):
     other = series_of_job("other", "loss")
     for series in (LOSS, other, series_of_job("job", "accuracy")):
         record(context, series, [Point(0.0, 1.0)])
     with context.database.transaction() as connection:
         assert set(metrics.final_values_of(connection, ["job", "other", "none"])) == {"job", "other"}
-        metrics.forget(connection, LOSS.namespace, LOSS.dimensions)
+        metrics.delete_series(connection, LOSS.namespace, LOSS.dimensions)
         assert set(metrics.final_values_of(connection, ["job", "other"])) == {"other"}
     assert metrics.list_series(context) == [other]
 
@@ -89,7 +89,7 @@ def test_a_curve_has_a_value_for_each_iteration_and_each_period(context, statist
 
 
 @given(batches=st.lists(POINTS, min_size=1, max_size=4))
-def test_any_batches_come_to_what_all_points_come_to(tmp_path_factory, batches):
+def test_summaries_do_not_depend_on_batches(tmp_path_factory, batches):
     context = make_context(Path(tmp_path_factory.mktemp("merged")) / "home")
     for batch in batches:
         record(context, LOSS, [Point(at, value) for at, value in batch])

@@ -4,30 +4,30 @@ from pathlib import Path
 import pytest
 
 from lowcloud.store.blobs import reserve
-from lowcloud.store.blobs.reserve import Reserve
+from lowcloud.store.blobs.reserve import DiskReserve
 from tests.support.faults import needs_root, small_disk
 
 
-def test_room_is_held_back_and_comes_back_after_it_was_given_up(tmp_path: Path) -> None:
-    held, path = Reserve(tmp_path / "reserve"), tmp_path / "reserve"
+def test_space_is_reserved_and_refilled_after_it_was_released(tmp_path: Path) -> None:
+    held, path = DiskReserve(tmp_path / "reserve"), tmp_path / "reserve"
     held.fill()
-    assert path.stat().st_size == reserve.MOST_BYTES
-    assert path.stat().st_blocks * 512 >= reserve.MOST_BYTES  # it is no hole
-    with held.given_up():
+    assert path.stat().st_size == reserve.MAX_BYTES
+    assert path.stat().st_blocks * 512 >= reserve.MAX_BYTES  # it is no hole
+    with held.released():
         assert path.stat().st_size == 0
-    assert (path.stat().st_size, held.is_short) == (reserve.MOST_BYTES, False)
+    assert (path.stat().st_size, held.is_short) == (reserve.MAX_BYTES, False)
 
 
-def test_one_at_a_time_uses_the_room(tmp_path: Path) -> None:
-    one, other = Reserve(tmp_path / "reserve"), Reserve(tmp_path / "reserve")
+def test_one_thread_at_a_time_uses_the_released_space(tmp_path: Path) -> None:
+    one, other = DiskReserve(tmp_path / "reserve"), DiskReserve(tmp_path / "reserve")
     has_waited = threading.Event()
 
     def wait() -> None:
-        with other.given_up():
+        with other.released():
             has_waited.set()
 
     waiting = threading.Thread(target=wait)
-    with one.given_up():
+    with one.released():
         waiting.start()
         assert not has_waited.wait(0.1)
     waiting.join()
@@ -35,18 +35,18 @@ def test_one_at_a_time_uses_the_room(tmp_path: Path) -> None:
 
 
 @needs_root
-def test_of_a_small_disk_a_quarter_is_held_back_and_of_a_full_one_half_of_what_is_left(tmp_path: Path) -> None:
+def test_a_quarter_of_a_small_disk_is_reserved_and_half_of_the_rest_of_a_full_one(tmp_path: Path) -> None:
     megabyte = 1024**2
     with small_disk(tmp_path / "disk", megabytes=16) as disk:
-        held = Reserve(disk / "reserve")
+        held = DiskReserve(disk / "reserve")
         held.fill()
         assert ((disk / "reserve").stat().st_size, held.is_short) == (4 * megabyte, False)
         (disk / "ballast").write_bytes(bytes(12 * megabyte))
-        with held.given_up():
+        with held.released():
             (disk / "log").write_bytes(bytes(2 * megabyte))
         assert ((disk / "reserve").stat().st_size, held.is_short) == (megabyte, True)
         (disk / "log").write_bytes(bytes(3 * megabyte))
-        with held.given_up():
+        with held.released():
             pass
         assert (disk / "reserve").stat().st_size == megabyte  # half would be too little
         (disk / "ballast").unlink()
@@ -54,8 +54,8 @@ def test_of_a_small_disk_a_quarter_is_held_back_and_of_a_full_one_half_of_what_i
         assert ((disk / "reserve").stat().st_size, held.is_short) == (4 * megabyte, False)
 
 
-def test_a_failure_within_the_room_is_told_and_the_room_held_back_again(tmp_path: Path) -> None:
-    held = Reserve(tmp_path / "reserve")
-    with pytest.raises(ZeroDivisionError), held.given_up():
+def test_a_failure_while_the_space_is_released_propagates_and_refills_the_reserve(tmp_path: Path) -> None:
+    held = DiskReserve(tmp_path / "reserve")
+    with pytest.raises(ZeroDivisionError), held.released():
         raise ZeroDivisionError
-    assert (tmp_path / "reserve").stat().st_size == reserve.MOST_BYTES
+    assert (tmp_path / "reserve").stat().st_size == reserve.MAX_BYTES

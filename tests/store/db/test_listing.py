@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowcloud.store.db import listing
-from lowcloud.store.db.listing import Folder, folded, successor
+from lowcloud.store.db.listing import Folder, list_with_folders, successor
 from lowcloud.store.db.postgresql import PostgreSQL
 
 TABLE = sa.Table(
@@ -46,7 +46,7 @@ def naive(names: list[str], prefix: str, delimiter: str) -> list[str]:
 
 
 @given(names=keys, start=texts, prefix=texts, delimiter=st.sampled_from(["", "/", "a", "/b"]), batch=st.integers(1, 5))
-def test_folding_agrees_with_a_naive_model(
+def test_listing_with_folders_agrees_with_a_naive_model(
     connection: sa.Connection, names: list[str], start: str, prefix: str, delimiter: str, batch: int
 ) -> None:
     fill(connection, names)
@@ -83,14 +83,14 @@ def test_a_position_before_the_prefix_means_its_beginning(connection: sa.Connect
 
 
 def fold(connection: sa.Connection, **options: Any) -> list[Any]:
-    return list(folded(connection, sa.select(TABLE), [TABLE.c.k, TABLE.c.n], **options))
+    return list(list_with_folders(connection, sa.select(TABLE), [TABLE.c.k, TABLE.c.n], **options))
 
 
 def told(entry: Any) -> str:
     return "folder " + entry.prefix if isinstance(entry, Folder) else str(entry.k)
 
 
-def test_a_large_folder_is_leapt_over(connection: sa.Connection) -> None:
+def test_a_large_folder_is_skipped(connection: sa.Connection) -> None:
     fill(connection, [f"big/{number:06}" for number in range(20_000)] + ["last"])
     read = 0
 
@@ -99,7 +99,7 @@ def test_a_large_folder_is_leapt_over(connection: sa.Connection) -> None:
         nonlocal read
         read += 1
 
-    found = list(folded(connection, sa.select(TABLE), [TABLE.c.k, TABLE.c.n], delimiter="/"))
+    found = list(list_with_folders(connection, sa.select(TABLE), [TABLE.c.k, TABLE.c.n], delimiter="/"))
     sa.event.remove(connection, "after_cursor_execute", count)
     assert found[0] == Folder("big/")
     assert [entry.k for entry in found[1:] if not isinstance(entry, Folder)] == ["last", "last"]
@@ -107,7 +107,7 @@ def test_a_large_folder_is_leapt_over(connection: sa.Connection) -> None:
 
 
 @given(text=st.text(), other=st.text())
-def test_a_successor_is_greater_than_all_that_begin_with_it(text: str, other: str) -> None:
+def test_the_successor_is_greater_than_every_text_with_the_prefix(text: str, other: str) -> None:
     after = successor(text)
     if after is not None:
         assert (text + other).encode() < after.encode()

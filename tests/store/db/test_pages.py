@@ -30,7 +30,7 @@ def connection(request):
     st.booleans(),
     st.integers(1, 7),
 )
-def test_pages_join_to_the_sorted_list(connection, rows, is_descending, limit):
+def test_concatenated_pages_are_the_sorted_list(connection, rows, is_descending, limit):
     connection.execute(things.delete())
     if rows:
         connection.execute(things.insert(), [{"name": name, "created_at": at} for name, at in rows.items()])
@@ -47,6 +47,6 @@ def test_pages_join_to_the_sorted_list(connection, rows, is_descending, limit):
 
 
 @pytest.mark.parametrize("token", ["", "x", "W10=", "bnVsbA==", "WzEsIDJd", "W251bGwsICJhIl0=", "é"])
-def test_a_token_that_was_not_given_out_is_refused(connection, token):
+def test_an_invalid_token_is_refused(connection, token):
     with pytest.raises(InvalidTokenError):
         read_page(connection, things, [], Order("created_at"), 1, token)

@@ -15,12 +15,12 @@ from sqlalchemy.exc import DBAPIError
 
 from lowcloud.core.errors import StorageUnavailableError
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.core.storage.failures import faults_told
+from lowcloud.core.storage.failures import storage_errors
 from lowcloud.core.storage.objects import deletions, listings, objects
 from lowcloud.store.db import postgresql
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
-from lowcloud.store.db.prepared import Prepared
+from lowcloud.store.db.prepared import PreparedStatement
 from lowcloud.store.db.tables import buckets as bucket_rows
 from lowcloud.store.db.tables import metadata
 from tests.support.gateways import make_context
@@ -28,7 +28,7 @@ from tests.support.postgres import PASSWORD, start_server
 from tests.support.waiting import wait_for
 
 COUNT = select(func.count()).select_from(bucket_rows)
-LOOK = Prepared(select(bucket_rows.c.name).where(bucket_rows.c.name == bindparam("called")))
+LOOK = PreparedStatement(select(bucket_rows.c.name).where(bucket_rows.c.name == bindparam("called")))
 
 
 @pytest.fixture
@@ -49,15 +49,15 @@ def add(name):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("postgresql://lowcloud:{password}@127.0.0.1:1/postgres", "Check that the server runs"),
+        ("postgresql://lowcloud:{password}@127.0.0.1:1/postgres", "Check that the server is running"),
         ("postgresql://lowcloud:wrong-word@127.0.0.1:{port}/postgres", "Check the user and the password"),
         ("postgresql://lowcloud@127.0.0.1:{port}/postgres", r"LOWCLOUD_DATABASE.*pgpass"),
-        ("postgresql://lowcloud:{password}@127.0.0.1:{port}/nowhere", "Create it, or name another"),
-        ("postgresql://nobody-here@/postgres?host={folder}&port={port}", "Create it, or name another"),
+        ("postgresql://lowcloud:{password}@127.0.0.1:{port}/nowhere", "Create it, or use another"),
+        ("postgresql://nobody-here@/postgres?host={folder}&port={port}", "Create it, or use another"),
         ("no address", r"write postgresql://USER@HOST/NAME"),
     ],
 )
-def test_why_a_database_cannot_be_used_is_told_without_its_password(postgres, monkeypatch, url, said):
+def test_an_unusable_database_is_explained_without_its_password(postgres, monkeypatch, url, said):
     monkeypatch.setenv("PGPASSFILE", "/nonexistent")
     with pytest.raises(UnusableStoreError, match=said) as caught:
         Database(url.format(password=PASSWORD, port=postgres.port, folder=postgres.folder))
@@ -65,14 +65,14 @@ def test_why_a_database_cannot_be_used_is_told_without_its_password(postgres, mo
     assert "wrong-word" not in str(caught.value)
 
 
-def test_a_user_who_may_not_make_tables_is_told_what_to_grant(postgres):
+def test_a_user_without_the_right_to_create_tables_is_told_what_to_grant(postgres):
     name = postgres.new_database().split("?")[0].rpartition("/")[2]
     postgres.execute(f"CREATE ROLE guest{name} LOGIN")
     with pytest.raises(UnusableStoreError, match=r"permission denied for schema public.*grant it CREATE"):
         Database(postgres.url(name).replace("lowcloud@", f"guest{name}@"))
 
 
-def test_every_spelling_of_an_address_is_taken(postgres):
+def test_every_spelling_of_an_address_is_accepted(postgres):
     plain = postgres.new_database()
     for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
         Database(plain.replace("postgresql", scheme)).close()
@@ -96,7 +96,7 @@ Database({postgres.url()!r})
         ("", "default_transaction_read_only = on"),
     ],
 )
-def test_a_database_that_cannot_keep_what_it_is_given_is_refused(postgres, option, said):
+def test_a_database_that_could_lose_data_is_refused(postgres, option, said):
     url = postgres.new_database(option)
     name = url.split("?")[0].rpartition("/")[2]
     if not option:
@@ -105,7 +105,7 @@ def test_a_database_that_cannot_keep_what_it_is_given_is_refused(postgres, optio
         Database(url)
 
 
-def test_a_server_that_syncs_nothing_is_refused_and_commits_are_made_synchronous(own_server):
+def test_a_server_without_fsync_is_refused_and_commits_are_synchronous(own_server):
     url = own_server.new_database()
     own_server.execute("ALTER ROLE lowcloud SET synchronous_commit = off")
     database = Database(url)
@@ -147,12 +147,12 @@ def test_a_restart_of_the_server_is_survived_without_an_error(own_server):
     database = Database(own_server.new_database())
     with ThreadPoolExecutor(8) as threads:  # so that many connections lie in the pool
         list(threads.map(lambda number: database.apply(add(f"b{number}")), range(8)))
-        list(threads.map(lambda number: database.look(LOOK, called=f"b{number}"), range(8)))
+        list(threads.map(lambda number: database.fetch(LOOK, called=f"b{number}"), range(8)))
         list(threads.map(lambda _: count(database), range(8)))
     for how in (signal.SIGINT, signal.SIGQUIT):
         own_server.stop(how)
         own_server.start()
-        assert database.look(LOOK, called="b3") == [("b3",)]
+        assert database.fetch(LOOK, called="b3") == [("b3",)]
         assert count(database) == 8
     own_server.stop()
     own_server.start()
@@ -166,7 +166,7 @@ def count(database):
         return connection.scalar(COUNT)
 
 
-def test_while_the_server_is_away_everything_says_so_and_then_goes_on(own_server, tmp_path):
+def test_while_the_server_is_unreachable_operations_fail_and_then_recover(own_server, tmp_path):
     context = make_context(tmp_path / "home", own_server.new_database())
     buckets.create(context, "shelf")
     objects.put(context, "shelf", "kept", [b"x" * 300_000])
@@ -175,10 +175,10 @@ def test_while_the_server_is_away_everything_says_so_and_then_goes_on(own_server
         lambda: objects.put(context, "shelf", "k", [b"x"]),
         lambda: objects.head(context, "shelf", "kept"),
         lambda: listings.list_page(context, "shelf"),
-        lambda: context.database.look(LOOK, called="shelf"),
+        lambda: context.database.fetch(LOOK, called="shelf"),
         lambda: deletions.delete(context, "shelf", "kept"),
     ):
-        with pytest.raises(StorageUnavailableError), faults_told():
+        with pytest.raises(StorageUnavailableError), storage_errors():
             call()
     own_server.start()
     assert b"".join(objects.get(context, "shelf", "kept")[1]) == b"x" * 300_000
@@ -187,7 +187,7 @@ def test_while_the_server_is_away_everything_says_so_and_then_goes_on(own_server
     context.database.close()
 
 
-def test_a_connection_lost_within_a_change_undoes_all_that_shared_its_commit(own_server):
+def test_a_connection_lost_within_a_change_rolls_back_all_changes_of_the_commit(own_server):
     database = Database(own_server.new_database())
     both_wait = threading.Barrier(2)
 
@@ -213,9 +213,7 @@ def test_a_connection_lost_within_a_change_undoes_all_that_shared_its_commit(own
     database.close()
 
 
-def test_a_commit_whose_outcome_nobody_knows_keeps_the_bytes_until_a_sweep_has_asked_for_their_row(
-    postgres, tmp_path, monkeypatch
-):
+def test_a_commit_with_unknown_outcome_keeps_the_bytes_until_a_sweep_checks_their_row(postgres, tmp_path, monkeypatch):
     context = make_context(tmp_path / "home", postgres.new_database())
     buckets.create(context, "shelf")
 
@@ -234,7 +232,7 @@ def test_a_commit_whose_outcome_nobody_knows_keeps_the_bytes_until_a_sweep_has_a
     context.database.close()
 
 
-def test_a_copy_made_while_objects_are_written_is_a_whole_store(postgres, tmp_path):
+def test_a_copy_made_during_writes_is_a_consistent_store(postgres, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     url = postgres.new_database()
     context = make_context(first, url)
@@ -275,10 +273,10 @@ def count_objects(context):
     return len(list(listings.walk(context, "shelf")))
 
 
-def test_a_failed_statement_whose_error_is_passed_over_keeps_nothing_and_says_so(postgres):
+def test_an_ignored_error_of_a_statement_rolls_back_and_raises(postgres):
     database = Database(postgres.new_database())
     database.apply(add("one"))
-    with pytest.raises(RuntimeError, match="nothing is kept"), database.transaction() as connection:
+    with pytest.raises(RuntimeError, match="rolled back"), database.transaction() as connection:
         add("two")(connection)
         with suppress(DBAPIError):
             add("one")(connection)
@@ -286,7 +284,7 @@ def test_a_failed_statement_whose_error_is_passed_over_keeps_nothing_and_says_so
     database.close()
 
 
-def test_a_process_that_stands_still_while_it_writes_does_not_stop_the_others_for_ever(postgres, monkeypatch):
+def test_a_process_that_hangs_in_a_write_does_not_block_others_forever(postgres, monkeypatch):
     monkeypatch.setattr(postgresql, "BEGIN_WRITE", postgresql.BEGIN_WRITE.replace("'60s'", "'100ms'"))
     url = postgres.new_database()
     paused, other = Database(url), Database(url)
@@ -321,7 +319,7 @@ def test_six_processes_fit_into_the_connections_that_postgresql_gives(postgres):
                 go_on.wait(0.01)
 
         for future in [threads.submit(read) for _ in range(64)] + [
-            threads.submit(database.look, LOOK, called="x") for _ in range(64)
+            threads.submit(database.fetch, LOOK, called="x") for _ in range(64)
         ]:
             future.result(30)
     name = url.split("?")[0].rpartition("/")[2]

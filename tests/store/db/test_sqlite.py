@@ -9,7 +9,7 @@ import pytest
 from lowcloud.store.db.sqlite import Writer
 
 
-def test_a_lock_that_could_not_be_had_lets_the_next_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_lock_does_not_block_the_next_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("no locks left")
 

@@ -1,4 +1,4 @@
-"""aws-chunked bodies: data cut into chunks, each perhaps signed, with checksums in trailers.
+"""aws-chunked bodies: data in chunks, which may be signed, and checksums in trailers.
 
 Source: Amazon S3 API Reference, "Signature calculations for the Authorization header: transferring payload in multiple
 chunks", and the same with trailing headers.
@@ -9,16 +9,16 @@ import re
 from collections.abc import Iterator
 from hashlib import sha256
 
-from lowcloud.api.aws.auth.signature import EMPTY_SHA256, SignatureClaim, sign
+from lowcloud.api.aws.auth.signature_v4 import EMPTY_SHA256, SignatureClaim, sign
 from lowcloud.api.aws.errors import AwsError
 
-LONGEST_LINE = 8 << 10
-MOST_TRAILERS = 16
+MAX_LINE_BYTES = 8 << 10
+MAX_TRAILERS = 16
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,16}")
 
 
 class ChunkSigner:
-    """The chain of chunk signatures: each covers the one before, the first the request's own."""
+    """The chain of chunk signatures: each covers the previous one, the first the request's signature."""
 
     def __init__(self, claim: SignatureClaim, secret: str):
         self._claim = claim
@@ -26,31 +26,31 @@ class ChunkSigner:
         self._previous = claim.signature
 
     def check_chunk(self, digest: str, signature: str) -> None:
-        """Raises AwsError where a chunk of this SHA-256 is not signed so."""
+        """Raises AwsError if this is not the signature of a chunk with this SHA-256."""
         self._check("AWS4-HMAC-SHA256-PAYLOAD", f"{EMPTY_SHA256}\n{digest}", signature)
 
     def check_trailers(self, trailers: dict[str, str], signature: str) -> None:
-        """Raises AwsError where the trailers are not signed so."""
+        """Raises AwsError if this is not the signature of the trailers."""
         lines = "".join(f"{name}:{value}\n" for name, value in trailers.items())
         self._check("AWS4-HMAC-SHA256-TRAILER", sha256(lines.encode()).hexdigest(), signature)
 
-    def _check(self, algorithm: str, what: str, signature: str) -> None:
+    def _check(self, algorithm: str, digests: str, signature: str) -> None:
         claim = self._claim
-        text = f"{algorithm}\n{claim.timestamp}\n{claim.scope}\n{self._previous}\n{what}"
+        text = f"{algorithm}\n{claim.timestamp}\n{claim.scope}\n{self._previous}\n{digests}"
         expected = sign(text, claim, self._secret)
         if not hmac.compare_digest(expected.encode(), signature.encode()):
-            raise AwsError("SignatureDoesNotMatch", "The signature of a chunk of the body does not match it.", 403)
+            raise AwsError("SignatureDoesNotMatch", "The signature of a chunk of the body does not match.", 403)
         self._previous = expected
 
 
 def decode_chunks(
     pieces: Iterator[bytes], signer: ChunkSigner | None, announced: frozenset[str], trailers: dict[str, str]
 ) -> Iterator[bytes]:
-    """The data of the chunks; the trailers are entered into `trailers` at the end. Raises AwsError.
+    """Yield the data of the chunks, and fill `trailers` at the end. Raises AwsError.
 
-    Data of a signed chunk is given out before its signature is seen, so nothing may be kept before the end.
+    Data of a signed chunk is yielded before its signature is verified, so nothing may be committed before the end.
     """
-    source = _Source(pieces)
+    source = _ByteReader(pieces)
     while True:
         size, signature = _chunk_head(source.line())
         digest = sha256() if signer is not None else None
@@ -63,21 +63,21 @@ def decode_chunks(
         if size == 0:
             break
         if source.line():
-            raise _malformed("a chunk is longer than it says")
+            raise _malformed("a chunk is longer than its declared size")
     _read_trailers(source, signer, announced, trailers)
 
 
-class _Source:
-    """The raw bytes, line by line or by number."""
+class _ByteReader:
+    """Reads raw bytes line by line, or a number of bytes."""
 
     def __init__(self, pieces: Iterator[bytes]):
         self._pieces = pieces
         self._rest = b""
 
     def line(self) -> bytes:
-        """The next line without its end; b"" at the end of all too."""
+        """Return the next line without its line ending; b"" at the end of the body too."""
         while (end := self._rest.find(b"\n")) < 0:
-            if len(self._rest) > LONGEST_LINE:
+            if len(self._rest) > MAX_LINE_BYTES:
                 raise _malformed("a line is too long")
             piece = next(self._pieces, b"")
             if not piece:
@@ -88,18 +88,18 @@ class _Source:
         return line.removesuffix(b"\r")
 
     def exactly(self, size: int) -> Iterator[bytes]:
-        """The next `size` bytes in pieces."""
+        """Yield the next `size` bytes in pieces."""
         while size:
             piece = self._rest or next(self._pieces, b"")
             if not piece:
                 raise AwsError("IncompleteBody", "The request body terminated unexpectedly.")
-            taken, self._rest = piece[:size], piece[size:]
-            size -= len(taken)
-            yield taken
+            part, self._rest = piece[:size], piece[size:]
+            size -= len(part)
+            yield part
 
 
 def _chunk_head(line: bytes) -> tuple[int, str]:
-    """The chunk's size and its signature ("" where it has none)."""
+    """Parse a chunk's size and its signature ("" if it has none)."""
     size, _, extension = line.partition(b";")
     if not _SIZE.fullmatch(size):
         raise _malformed("a chunk does not begin with its size")
@@ -108,7 +108,7 @@ def _chunk_head(line: bytes) -> tuple[int, str]:
 
 
 def _read_trailers(
-    source: _Source, signer: ChunkSigner | None, announced: frozenset[str], trailers: dict[str, str]
+    source: _ByteReader, signer: ChunkSigner | None, announced: frozenset[str], trailers: dict[str, str]
 ) -> None:
     signature = ""
     while line := source.line():
@@ -116,7 +116,7 @@ def _read_trailers(
         name = name.strip().lower()
         if name == "x-amz-trailer-signature":
             signature = value.strip()
-        elif name not in announced or len(trailers) == MOST_TRAILERS:
+        elif name not in announced or len(trailers) == MAX_TRAILERS:
             raise AwsError("MalformedTrailerError", f"The trailer {name[:64]!r} was not announced by x-amz-trailer.")
         else:
             trailers[name] = value.strip()

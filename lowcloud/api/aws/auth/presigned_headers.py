@@ -1,7 +1,7 @@
-"""Headers that stand in the query of a presigned URL, where some clients put all of S3's own.
+"""x-amz-* headers in the query of a presigned URL, where some clients put them.
 
-What S3 reads in a header it reads there too, for who signs the URL cannot send headers. A header that is really sent
-comes first: it is signed as well.
+S3 accepts there whatever it accepts as a header, since the client that signs the URL does not send the request.
+A header that is sent takes precedence: it is signed as well.
 """
 
 import re
@@ -10,10 +10,10 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.http import HttpRequest
+from lowcloud.api.http.messages import HttpRequest
 
-# Of the signature itself, or of how a body that does not come from the signer is sent.
-_OF_SIGNATURES = (
+# Parameters of the signature itself, or of the body, which the signer does not send.
+_SIGNATURE_PARAMETERS = (
     "x-amz-algorithm",
     "x-amz-content-sha256",
     "x-amz-credential",
@@ -23,23 +23,31 @@ _OF_SIGNATURES = (
     "x-amz-signature",
     "x-amz-signedheaders",
 )
-# The SDK for JavaScript presigns a PUT with the checksum of the body it has then, of none; S3 passes over it.
-_LEFT_OUT = (*_OF_SIGNATURES, "x-amz-checksum-", "x-amz-sdk-checksum-")
+# The SDK for JavaScript presigns a PUT with the checksum of an empty body; S3 ignores it.
+_EXCLUDED = (*_SIGNATURE_PARAMETERS, "x-amz-checksum-", "x-amz-sdk-checksum-")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def with_hoisted(request: HttpRequest, also: Collection[str] = (), but: tuple[str, ...] = _LEFT_OUT) -> HttpRequest:
-    """The request with the x-amz-* parameters of its query, and those `also` named, as headers, `but` some beginnings.
+def with_presigned_headers(
+    request: HttpRequest, include: Collection[str] = (), excluded_prefixes: tuple[str, ...] = _EXCLUDED
+) -> HttpRequest:
+    """Return the request with the x-amz-* parameters of its query, and those in `include`, as headers.
 
-    Raises AwsError for what cannot be a header. A plus sign means itself, as it does to the signatures.
+    Raises AwsError for a value that cannot be a header. A plus sign is literal, as in the signature.
     """
     found: dict[str, str] = {}
     for part in request.query.split("&"):
         raw_name, _, raw_value = part.partition("=")
         name, value = unquote(raw_name).lower(), unquote(raw_value)
-        if name in request.headers or name.startswith(but) or not (name.startswith("x-amz-") or name in also):
+        if (
+            name in request.headers
+            or name.startswith(excluded_prefixes)
+            or not (name.startswith("x-amz-") or name in include)
+        ):
             continue
         if _CONTROL.search(name + value):
-            raise AwsError("InvalidArgument", f"The parameter {name[:64]!r} has a character that no header can have.")
+            raise AwsError(
+                "InvalidArgument", f"The parameter {name[:64]!r} contains a character that is not allowed in a header."
+            )
         found[name] = f"{found[name]},{value}" if name in found else value
     return replace(request, headers={**request.headers, **found}) if found else request

@@ -1,27 +1,28 @@
-"""From a request's bytes to the members of its operation's input, in whichever protocol it speaks."""
+"""Parsing: from a request's bytes to the members of its operation's input, in any protocol."""
 
 from typing import Any
 
 from botocore.model import StructureShape
 
 from lowcloud.api.aws.errors import AwsError, WireError
-from lowcloud.api.aws.http import HttpRequest, MalformedUrlError, query_pairs
 from lowcloud.api.aws.protocol.formats import cbor, json, query, rest, s3, xml
 from lowcloud.api.aws.protocol.routing import CBOR, FORM, JSON, QUERY, Target
 from lowcloud.api.aws.request_bodies import RequestBody
+from lowcloud.api.http.messages import HttpRequest
+from lowcloud.api.http.urls import MalformedUrlError, query_pairs
 
 
 def parse(target: Target, request: HttpRequest, body: bytes | RequestBody) -> dict[str, Any]:
-    """The input. Times are datetimes in UTC, blobs bytes, a streamed payload a Body.
+    """Return the input. Times are datetimes in UTC, blobs are bytes, a streamed payload is a RequestBody.
 
-    Raises AwsError with the code of the service for bytes that are not what the protocol asks for.
+    Raises AwsError with the service's code if the bytes do not conform to the protocol.
     """
     try:
         return _parse(target, request, body)
     except MalformedUrlError as error:
         raise AwsError("InvalidURI", f"Couldn't parse the specified URI: {error}") from error
     except WireError as error:
-        raise _in_the_words_of(target, error) from error
+        raise _to_aws_error(target, error) from error
 
 
 def _parse(target: Target, request: HttpRequest, body: bytes | RequestBody) -> dict[str, Any]:
@@ -49,8 +50,8 @@ def _parse_rest(
         if isinstance(body, bytes) and body:
             members.update(_parse_body(target, shape, body))
     elif payload[1].type_name in ("blob", "string"):
-        is_needed = payload[0] in shape.required_members
-        if body or is_needed or payload[1].serialization.get("streaming"):
+        is_required = payload[0] in shape.required_members
+        if body or is_required or payload[1].serialization.get("streaming"):
             members[payload[0]] = _parse_raw(payload[1].type_name, body)
     elif isinstance(body, bytes) and body and isinstance(payload[1], StructureShape):
         members[payload[0]] = _parse_body(target, payload[1], body)
@@ -58,7 +59,7 @@ def _parse_rest(
 
 
 def _parse_raw(kind: str, body: bytes | RequestBody) -> Any:
-    """A payload that is the body itself: a Body where it is streamed, else bytes or text."""
+    """Return a payload that is the body itself: a RequestBody if it is streamed, otherwise bytes or text."""
     if isinstance(body, RequestBody) or kind == "blob":
         return body
     try:
@@ -75,12 +76,12 @@ def _parse_body(target: Target, shape: StructureShape, body: bytes) -> dict[str,
 
 
 def _without_bindings(shape: StructureShape, document: Any) -> dict[str, Any]:
-    """The members of the body; one that belongs in a header or the path is not taken from here."""
+    """Return the members of the body, ignoring those that belong in a header or the path."""
     bound = {name for name, member in shape.members.items() if "location" in member.serialization}
     return {name: value for name, value in json.parse_structure(shape, document).items() if name not in bound}
 
 
-def _in_the_words_of(target: Target, error: WireError) -> AwsError:
+def _to_aws_error(target: Target, error: WireError) -> AwsError:
     if target.protocol == "rest-xml":
         return AwsError("InvalidArgument", error.message)
     if target.protocol == QUERY:

@@ -1,7 +1,6 @@
-"""Which service and which operation a request asks for, and in which protocol it speaks.
+"""Routing: the service, the operation and the protocol of a request.
 
-The service is found by the credential scope, then by X-Amz-Target, then by the path; a request that says nothing of
-itself is S3's.
+The service is determined by the credential scope, then by X-Amz-Target; a request without either is S3's.
 """
 
 import re
@@ -13,15 +12,15 @@ from typing import cast
 from botocore.model import OperationModel, Shape
 
 from lowcloud.api.aws.errors import AwsError, not_implemented, unknown_operation
-from lowcloud.api.aws.http import HttpRequest, decode, query_pairs
-from lowcloud.api.aws.protocol.bucket_hosts import OwnNames, bucket_of
 from lowcloud.api.aws.protocol.service_models import Service, load_service
+from lowcloud.api.http.messages import HttpRequest
+from lowcloud.api.http.urls import query_pairs
 
 JSON, REST_JSON, REST_XML, QUERY, CBOR = "json", "rest-json", "rest-xml", "query", "smithy-rpc-v2-cbor"
 FORM = "application/x-www-form-urlencoded"
-KINDS_REMEMBERED = 1024  # of requests to one service, by all that tells its routes apart
+CACHED_ROUTES = 1024  # per service
 
-# The services that sign under one name, where the names differ from botocore's or several share one.
+# botocore's service names by signing name, where they differ or several services share a signing name.
 _SIGNING_NAMES: dict[str, tuple[str, ...]] = {
     "sagemaker": (
         "sagemaker",
@@ -60,7 +59,7 @@ _ACTION = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
 
 @dataclass(frozen=True)
 class Target:
-    """What a request asks for. `path` is where rest operations are found: bucket.localhost is /bucket there."""
+    """The requested operation. `path` is the one that rest operations are routed by, in path style for S3."""
 
     service: Service
     operation: OperationModel
@@ -71,22 +70,25 @@ class Target:
 
 @dataclass(frozen=True)
 class Dialect:
-    """What can be said of a request before its operation is known: enough to put an error into its words."""
+    """What is known of a request before its operation: enough to send an error that its client understands."""
 
     services: tuple[str, ...]
     protocol: str
     json_version: str = "1.0"
 
 
-def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
-    """The services a request may mean and its protocol, from its head alone.
+DEFAULT_DIALECT = Dialect(("s3",), REST_XML)
 
-    No model is read for it: who asks is not known yet, and must not make us load all of AWS.
+
+def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
+    """Return the candidate services and the protocol of a request, from its head alone.
+
+    No service model is loaded: the caller is not verified yet, and could make the server load all of them.
     """
     target = request.headers.get("x-amz-target", "")
     content_type = request.headers.get("content-type", "")
     services = _services(signing_name, target)
-    if services[0] == "s3":  # whatever a body or an object's name looks like
+    if services[0] == "s3":  # whatever the headers or the key look like
         return Dialect(services, REST_XML)
     if request.headers.get("smithy-protocol") == "rpc-v2-cbor" or _CBOR_PATH.fullmatch(request.path):
         return Dialect(services, CBOR)
@@ -97,10 +99,10 @@ def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
     return Dialect(services, REST_JSON)
 
 
-def find_target(request: HttpRequest, dialect: Dialect, body: bytes, own: OwnNames) -> Target:
-    """The operation, asked of the server with these names.
+def find_target(request: HttpRequest, dialect: Dialect, body: bytes = b"", path: str | None = None) -> Target:
+    """Return the requested operation. `path` is what rest operations are routed by, where it is not the request's.
 
-    Raises AwsError: NotImplemented for what AWS has and Lowcloud does not know, else unknown.
+    Raises AwsError: NotImplemented for a service that botocore does not know, otherwise unknown operation.
     """
     if dialect.protocol == CBOR:
         return _named(request, dialect, _operation_of_cbor(request))
@@ -109,20 +111,11 @@ def find_target(request: HttpRequest, dialect: Dialect, body: bytes, own: OwnNam
     if dialect.protocol == QUERY:
         form = body.decode("latin-1") if request.headers.get("content-type", "").startswith(FORM) else request.query
         return _named(request, dialect, dict(query_pairs(form)).get("Action", ""))
-    return _routed(request, dialect, own)
+    return _routed(request, dialect, request.path if path is None else path)
 
 
-def find_place(request: HttpRequest, own: OwnNames) -> tuple[str, str]:
-    """The bucket and the key that a request to S3 is about, either perhaps "". Raises AwsError and MalformedUrl."""
-    bucket = bucket_of(request.host, own)
-    path = request.path.removeprefix("/")
-    if not bucket:
-        bucket, _, path = path.partition("/")
-    return decode(bucket), decode(path)
-
-
-def of_operation(service_name: str, operation: str, path: str, labels: Mapping[str, str]) -> Target:
-    """The target of a rest operation that is known by name."""
+def target_of(service_name: str, operation: str, path: str, labels: Mapping[str, str]) -> Target:
+    """Return the target of a rest operation given by name."""
     service = load_service(service_name)
     assert service is not None
     return Target(service, service.operation(operation), service.protocols[0], path, labels)
@@ -139,28 +132,26 @@ def _is_rpc(service: Service) -> bool:
     return not any(protocol.startswith("rest-") for protocol in service.protocols)
 
 
-def _speaks(service: Service, protocol: str) -> bool:
-    """EC2 has a dialect of query to itself; enough of it is understood to name the operation."""
+def _supports(service: Service, protocol: str) -> bool:
+    """EC2's variant of the query protocol is supported as far as identifying the operation."""
     return protocol in service.protocols or (protocol == QUERY and "ec2" in service.protocols)
 
 
 def _named(request: HttpRequest, dialect: Dialect, name: str) -> Target:
-    """An operation that the request calls by its name."""
+    """Return the operation that the request names."""
     if not _ACTION.fullmatch(name):
-        raise unknown_operation("The request names no operation.", dialect.protocol)
+        raise unknown_operation("The request does not name an operation.", dialect.protocol)
     services = [service for service in map(load_service, dialect.services) if service is not None]
     if not services:
         raise not_implemented(dialect.services[0], name)
     for service in services:
-        if name in service.operations and _speaks(service, dialect.protocol):
+        if name in service.operations and _supports(service, dialect.protocol):
             return Target(service, service.operation(name), dialect.protocol, request.path, {})
     raise unknown_operation(f"{services[0].name} has no operation {name!r}.", dialect.protocol)
 
 
-def _routed(request: HttpRequest, dialect: Dialect, own: OwnNames) -> Target:
-    """An operation that is found by method and path."""
-    bucket = bucket_of(request.host, own) if dialect.services[0] == "s3" else ""
-    path = f"/{bucket}{request.path}" if bucket else request.path
+def _routed(request: HttpRequest, dialect: Dialect, path: str) -> Target:
+    """Return the operation of a rest service, found by method, path and parameters."""
     query = dict(query_pairs(request.query))
     for name in dialect.services:
         service = load_service(name)
@@ -176,7 +167,7 @@ def _routed(request: HttpRequest, dialect: Dialect, own: OwnNames) -> Target:
 def _operation_of_cbor(request: HttpRequest) -> str:
     match = _CBOR_PATH.fullmatch(request.path)
     if match is None:
-        raise AwsError("UnknownOperationException", "rpc-v2-cbor needs the path /service/NAME/operation/NAME.", 404)
+        raise AwsError("UnknownOperationException", "rpc-v2-cbor requires the path /service/NAME/operation/NAME.", 404)
     return match[2]
 
 
@@ -186,17 +177,17 @@ class Route:
     pattern: re.Pattern[str]
     names: tuple[str, ...]  # labels, by group
     literals: int  # segments of the path that are not labels
-    query: tuple[tuple[str, str | None], ...]  # what the template itself demands
-    needed_query: tuple[str, ...]  # members the operation cannot do without: they tell PutObject from UploadPart
-    needed_headers: tuple[str, ...]
+    query: tuple[tuple[str, str | None], ...]  # required by the template
+    required_query: tuple[str, ...]  # of required members: they distinguish UploadPart from PutObject
+    required_headers: tuple[str, ...]
 
     def score(self, query: Mapping[str, str], headers: Container[str]) -> tuple[int, int, int] | None:
-        """How well a request with these parameters fits, or None."""
+        """Return how well a request with these parameters matches, or None."""
         for name, value in self.query:
             if name not in query or (value is not None and query[name] != value):
                 return None
-        needed = [name in query for name in self.needed_query] + [name in headers for name in self.needed_headers]
-        return self.literals, len(self.query), sum(1 if present else -1 for present in needed)
+        present = [name in query for name in self.required_query] + [name in headers for name in self.required_headers]
+        return self.literals, len(self.query), sum(1 if is_present else -1 for is_present in present)
 
 
 class Router:
@@ -205,31 +196,29 @@ class Router:
     def __init__(self, service: Service):
         self._routes: dict[str, list[Route]] = {}
         operations = [service.operation(name) for name in service.model.operation_names]
-        for operation in sorted(
-            operations, key=lambda operation: operation.deprecated
-        ):  # of two at one path the new one
+        for operation in sorted(operations, key=lambda operation: operation.deprecated):  # deprecated ones last
             self._routes.setdefault(operation.http["method"], []).append(_route(operation))
         self._patterns = {method: {route.pattern for route in found} for method, found in self._routes.items()}
-        routes = [route for of_method in self._routes.values() for route in of_method]
-        self._telling_query = {name for route in routes for name in (*dict(route.query), *route.needed_query)}
-        self._telling_values = {pair for route in routes for pair in route.query}
-        self._telling_headers = {name for route in routes for name in route.needed_headers}
-        self._best = lru_cache(maxsize=KINDS_REMEMBERED)(self._find_best)
+        routes = [route for method_routes in self._routes.values() for route in method_routes]
+        self._distinguishing_query = {name for route in routes for name in (*dict(route.query), *route.required_query)}
+        self._distinguishing_values = {pair for route in routes for pair in route.query}
+        self._distinguishing_headers = {name for route in routes for name in route.required_headers}
+        self._best = lru_cache(maxsize=CACHED_ROUTES)(self._find_best)
 
     def match(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> tuple[str, dict[str, str]] | None:
-        """The operation whose template fits best, and the labels in the path."""
+        """Return the operation whose template matches best, and the labels in the path."""
         matches = {pattern: pattern.fullmatch(path) for pattern in self._patterns.get(method, ())}
         route = self._best(
             method,
             tuple(pattern for pattern, match in matches.items() if match),
             tuple(
-                (name, value if (name, value) in self._telling_values else "")
+                (name, value if (name, value) in self._distinguishing_values else "")
                 for name, value in query.items()
-                if name in self._telling_query
+                if name in self._distinguishing_query
             ),
-            tuple(name for name in headers if name in self._telling_headers),
+            tuple(name for name in headers if name in self._distinguishing_headers),
         )
         if route is None:
             return None
@@ -244,7 +233,7 @@ class Router:
         query: tuple[tuple[str, str], ...],
         headers: tuple[str, ...],
     ) -> Route | None:
-        """The best route for requests that are alike in all that tells routes apart."""
+        """Return the best route, given everything that distinguishes routes."""
         best: tuple[tuple[int, int, int], Route] | None = None
         for route in self._routes.get(method, ()):
             score = route.score(dict(query), headers) if route.pattern in patterns else None
@@ -268,15 +257,15 @@ def _route(operation: OperationModel) -> Route:
         for index, part in enumerate(_LABEL.split(path))
     )
     shape = operation.input_shape
-    needed = [(name, shape.members[name]) for name in shape.required_members] if shape else []
+    required = [(name, shape.members[name]) for name in shape.required_members] if shape else []
     return Route(
         operation.name,
         re.compile(pattern + "/?", re.DOTALL),
         tuple(label.rstrip("+") for label in _LABEL.findall(path)),
         sum("{" not in segment for segment in path.split("/")),
         tuple((pair.partition("=")[0], pair.partition("=")[2] or None) for pair in query.split("&") if pair),
-        tuple(_bound_name(name, member) for name, member in needed if _location(member) == "querystring"),
-        tuple(_bound_name(name, member).lower() for name, member in needed if _location(member) == "header"),
+        tuple(_bound_name(name, member) for name, member in required if _location(member) == "querystring"),
+        tuple(_bound_name(name, member).lower() for name, member in required if _location(member) == "header"),
     )
 
 

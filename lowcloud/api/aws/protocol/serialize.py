@@ -1,4 +1,4 @@
-"""From an operation's answer, or an error, to the bytes of a response in the protocol of the request."""
+"""Serialisation: from an operation's output, or an error, to a response in the protocol of the request."""
 
 import inspect
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -7,20 +7,20 @@ from typing import Any, cast
 from botocore.model import OperationModel, Shape, StructureShape
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.http import Content, HttpResponse
 from lowcloud.api.aws.protocol.formats import cbor, json, query, rest, s3, xml
 from lowcloud.api.aws.protocol.routing import CBOR, JSON, QUERY
 from lowcloud.api.aws.protocol.service_models import Service
+from lowcloud.api.http.messages import Content, HttpResponse
 
-METADATA = "ResponseMetadata"  # of an answer: {"HTTPStatusCode": 206, "HTTPHeaders": {name: value}}, as boto3 has it
+METADATA = "ResponseMetadata"  # of an output: {"HTTPStatusCode": 206, "HTTPHeaders": {name: value}}, as in boto3
 
 
 def serialize(
-    service: Service, operation: OperationModel, protocol: str, answer: Mapping[str, Any], request_id: str
+    service: Service, operation: OperationModel, protocol: str, output: Mapping[str, Any], request_id: str
 ) -> HttpResponse:
-    """The response that says `answer`."""
-    response = _success(service, operation, protocol, answer, request_id)
-    metadata = answer.get(METADATA, {})
+    """Return the response with an operation's output."""
+    response = _success(service, operation, protocol, output, request_id)
+    metadata = output.get(METADATA, {})
     response.status = metadata.get("HTTPStatusCode", response.status)
     response.headers.update(metadata.get("HTTPHeaders", {}))
     return response
@@ -29,12 +29,12 @@ def serialize(
 def serialize_error(
     error: AwsError, service: Service | None, protocol: str, json_version: str, request_id: str
 ) -> HttpResponse:
-    """The response that says `error`."""
+    """Return the response with an error."""
     shape = service.error_shapes.get(error.code) if service is not None else None
     code = shape.metadata.get("error", {}).get("code", shape.name) if shape is not None else error.code
-    spoken = code if protocol in (QUERY, "rest-xml") or shape is None else shape.name
-    said = AwsError(spoken, error.message, error.status, error.fields)
-    response = _failure(said, service, shape, protocol, json_version, request_id)
+    sent_code = code if protocol in (QUERY, "rest-xml") or shape is None else shape.name
+    sent = AwsError(sent_code, error.message, error.status, error.fields)
+    response = _failure(sent, service, shape, protocol, json_version, request_id)
     if protocol in (JSON, CBOR) and service is not None and service.is_query_compatible:
         fault = "Sender" if error.status < 500 else "Receiver"
         response.headers["x-amzn-query-error"] = f"{code};{fault}"
@@ -45,34 +45,34 @@ def serialize_error(
 
 
 def _success(
-    service: Service, operation: OperationModel, protocol: str, answer: Mapping[str, Any], request_id: str
+    service: Service, operation: OperationModel, protocol: str, output: Mapping[str, Any], request_id: str
 ) -> HttpResponse:
     shape = operation.output_shape
     if protocol == JSON:
         version = service.model.metadata.get("jsonVersion", "1.0")
-        return HttpResponse(200, {"content-type": f"application/x-amz-json-{version}"}, json.dumps(shape, answer))
+        return HttpResponse(200, {"content-type": f"application/x-amz-json-{version}"}, json.dumps(shape, output))
     if protocol == CBOR:
         return HttpResponse(
-            200, {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}, cbor.dumps(shape, answer)
+            200, {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}, cbor.dumps(shape, output)
         )
     if protocol == QUERY:
-        document = query.render_answer(operation, answer, service.xml_namespace, request_id)
+        document = query.render_output(operation, output, service.xml_namespace, request_id)
         return HttpResponse(200, {"content-type": "text/xml"}, document)
-    return _rest(operation, protocol, answer)
+    return _rest(operation, protocol, output)
 
 
-def _rest(operation: OperationModel, protocol: str, answer: Mapping[str, Any]) -> HttpResponse:
+def _rest(operation: OperationModel, protocol: str, output: Mapping[str, Any]) -> HttpResponse:
     shape = operation.output_shape
     status = operation.http.get("responseCode", 200)
     if shape is None:
         return HttpResponse(status, {})
-    headers = rest.answer_headers(shape, answer)
-    status = rest.answer_status(shape, answer) or status
+    headers = rest.output_headers(shape, output)
+    status = rest.output_status(shape, output) or status
     payload = rest.payload_member(shape)
     if payload is not None:
-        body, content_type = _payload(payload[1], answer.get(payload[0]), protocol)
-    elif rest.body_members(shape):
-        body, content_type = _document(shape, answer, operation, protocol)
+        body, content_type = _payload(payload[1], output.get(payload[0]), protocol)
+    elif rest.has_body_members(shape):
+        body, content_type = _document(shape, output, operation, protocol)
     else:
         body, content_type = b"", None
     if content_type is not None:
@@ -81,7 +81,7 @@ def _rest(operation: OperationModel, protocol: str, answer: Mapping[str, Any]) -
 
 
 def _payload(member: Shape, value: Any, protocol: str) -> tuple[Content, str | None]:
-    """The body that is one member, and its content type."""
+    """Return the body that is one member, and its content type."""
     if value is None:
         return b"", None
     if member.type_name == "blob":
@@ -95,16 +95,16 @@ def _payload(member: Shape, value: Any, protocol: str) -> tuple[Content, str | N
 
 
 def _document(
-    shape: StructureShape, answer: Mapping[str, Any], operation: OperationModel, protocol: str
+    shape: StructureShape, output: Mapping[str, Any], operation: OperationModel, protocol: str
 ) -> tuple[bytes, str]:
-    """The body made of the members that are bound to nothing else."""
+    """Return the body of the members that are not bound to headers or the status."""
     if protocol == "rest-json":
         bound = [name for name, member in shape.members.items() if member.serialization.get("location") in xml.BOUND]
-        return json.dumps(shape, {name: answer[name] for name in answer if name not in bound}), "application/json"
+        return json.dumps(shape, {name: output[name] for name in output if name not in bound}), "application/json"
     if operation.service_model.service_name == "s3":
-        return s3.render_answer(operation.name, shape, answer).encode(), "application/xml"
+        return s3.render_output(operation.name, shape, output).encode(), "application/xml"
     namespace = operation.service_model.metadata.get("xmlNamespace")
-    document = xml.render(shape, answer, shape.serialization.get("name", shape.name), namespace)
+    document = xml.render(shape, output, shape.serialization.get("name", shape.name), namespace)
     return (xml.DECLARATION + document).encode(), "application/xml"
 
 
@@ -123,7 +123,7 @@ def _failure(
         return HttpResponse(
             error.status, {"content-type": "application/xml"}, s3.render_error(error, request_id).encode()
         )
-    headers = rest.answer_headers(shape, error.fields) if isinstance(shape, StructureShape) else {}
+    headers = rest.output_headers(shape, error.fields) if isinstance(shape, StructureShape) else {}
     if protocol in (QUERY, "rest-xml"):
         headers["content-type"] = "text/xml"
         return HttpResponse(error.status, headers, query.render_error(error, shape, namespace, request_id))
@@ -132,7 +132,7 @@ def _failure(
 
 
 def _error_members(error: AwsError, shape: Shape | None) -> dict[str, Any]:
-    """The members of a JSON error; "message" is spelt as the shape spells it."""
+    """Return the members of a JSON error; "message" is spelt as in its shape."""
     if not isinstance(shape, StructureShape):
         return {"message": error.message}
     fields = {
@@ -144,7 +144,7 @@ def _error_members(error: AwsError, shape: Shape | None) -> dict[str, Any]:
 
 
 def _message_name(shape: Shape | None) -> str:
-    """ "message" as the shape of the error spells it."""
+    """Return "message" as the shape of the error spells it."""
     members = shape.members if isinstance(shape, StructureShape) else ()
     return next((name for name in members if name.lower() == "message"), "message")
 
@@ -155,12 +155,12 @@ def _stream(value: Any) -> Content:
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if hasattr(value, "read"):
-        return _read_through(value)
+        return _read_chunks(value)
     if inspect.isasyncgen(value) or hasattr(value, "__aiter__"):
         return cast(AsyncIterator[bytes], value)
     return cast(Iterator[bytes], iter(value))
 
 
-def _read_through(file: Any) -> Iterator[bytes]:
+def _read_chunks(file: Any) -> Iterator[bytes]:
     while chunk := file.read(1 << 20):
         yield chunk

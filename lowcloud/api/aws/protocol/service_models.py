@@ -1,4 +1,4 @@
-"""botocore's service models, loaded when first asked for: the specification of every service, operation and shape."""
+"""botocore's service models, the specification of every service, operation and shape. Loaded on first use."""
 
 import threading
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pathlib import Path
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
-API = Path(__file__).with_name("models")  # the model of this cloud's own service, as botocore keeps them
+API = Path(__file__).with_name("models")  # the model of Lowcloud's own service, in botocore's layout
 
 _LOADER = Loader(extra_search_paths=[str(API)])
 _SERVICES: dict[str, "Service | None"] = {}
@@ -17,7 +17,7 @@ _LOADING = threading.Lock()
 
 @dataclass(frozen=True)
 class Service:
-    """One service by botocore's name."""
+    """A service, by botocore's name."""
 
     name: str
     model: ServiceModel
@@ -28,7 +28,7 @@ class Service:
 
     @cached_property
     def protocols(self) -> tuple[str, ...]:
-        """What the service speaks: json, rest-json, rest-xml, query, smithy-rpc-v2-cbor, ec2."""
+        """The supported protocols: json, rest-json, rest-xml, query, smithy-rpc-v2-cbor, ec2."""
         return tuple(self.model.metadata.get("protocols") or (self.model.metadata["protocol"],))
 
     @cached_property
@@ -42,7 +42,7 @@ class Service:
 
     @cached_property
     def error_shapes(self) -> dict[str, Shape]:
-        """Error shapes by their name and by the code they go under."""
+        """Error shapes by their name and by their error code."""
         shapes = {}
         for shape in self.model.error_shapes:
             shapes[shape.name] = shape
@@ -54,7 +54,7 @@ class Service:
 
 
 def load_service(name: str) -> Service | None:
-    """The service of this name, or None where botocore knows none."""
+    """Return the service with this name, or None if botocore does not know it."""
     if name not in _SERVICES:
         with _LOADING:
             if name not in _SERVICES:

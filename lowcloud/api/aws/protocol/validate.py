@@ -1,4 +1,4 @@
-"""Whether an input satisfies its model: required members, enums, lengths, ranges and patterns, said in AWS's words."""
+"""Validation of an input against its model: required members, enums, lengths, ranges, patterns. AWS's messages."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -9,19 +9,19 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, Structure
 
 from lowcloud.api.aws.errors import AwsError
 
-MOST_ERRORS = 10
-LONGEST_VALUE = 1024  # of a value that is repeated in a message
+MAX_ERRORS = 10
+MAX_SHOWN_LENGTH = 1024  # of a value in a message
 
 
 def validate(operation: OperationModel, request: Mapping[str, Any], code: str) -> None:
-    """Raises AwsError naming every member that does not satisfy the model."""
+    """Raises AwsError naming every invalid member."""
     shape = operation.input_shape
     if shape is None:
         return
     errors: list[str] = []
     for error in _structure(shape, request, ""):
         errors.append(error)
-        if len(errors) == MOST_ERRORS:
+        if len(errors) == MAX_ERRORS:
             break
     if errors:
         count = "1 validation error" if len(errors) == 1 else f"{len(errors)} validation errors"
@@ -29,9 +29,9 @@ def validate(operation: OperationModel, request: Mapping[str, Any], code: str) -
 
 
 def refuse_unsupported(request: Mapping[str, Any], refused: tuple[str, ...], code: str, status: int = 400) -> None:
-    """Raises AwsError for a member that Lowcloud does not honour.
+    """Raises AwsError for a member that Lowcloud does not support.
 
-    "A.B" is B of A, or of each of A where it is a list; "A=x" is A where its value is x.
+    "A.B" is B of A, or of each item of A if it is a list; "A=x" is A with the value x.
     """
     for member, name, names in _split(refused):
         if member in request and _is_given(request, names):
@@ -40,13 +40,13 @@ def refuse_unsupported(request: Mapping[str, Any], refused: tuple[str, ...], cod
 
 @cache
 def _split(refused: tuple[str, ...]) -> list[tuple[str, str, list[str]]]:
-    """The first member that each name goes through, the name, and its parts."""
+    """Return the first member, the name and the parts of each refused name."""
     return [(re.split("[.=]", name)[0], name, name.split(".")) for name in refused]
 
 
 @cache
 def compile_pattern(pattern: str) -> re.Pattern[str] | None:
-    """A model's pattern as Python has it, or None for one that Python cannot say; those are left to the operation."""
+    """Convert a model's pattern to Python's syntax. None if Python cannot express it: the operation checks it then."""
     pattern = pattern.replace(_ASTRAL_IN_UTF_16, r"\U00010000-\U0010FFFF")
     pattern = _BRACKETS_OR_NAME.sub(_with_python_names, pattern).replace(r"\z", r"\Z")
     try:
@@ -55,9 +55,9 @@ def compile_pattern(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
-_ASTRAL_IN_UTF_16 = r"\uD800\uDC00-\uDBFF\uDFFF"  # all characters beyond the basic plane, as pairs of surrogates
+_ASTRAL_IN_UTF_16 = r"\uD800\uDC00-\uDBFF\uDFFF"  # all characters beyond the BMP, as surrogate pairs
 
-# Inside a character class: the closest ranges of Unicode, where Python has no name for them.
+# Approximate ranges for Unicode classes, for which Python's re has no names.
 _CLASS_NAMES = {
     "L": "A-Za-z\u00aa-\u02af\u0370-\u2fef\u3005-\ud7ff\uf900-\ufaff\U00010000-\U0003ffff",
     "M": "\u0300-\u036f",
@@ -82,7 +82,7 @@ _BRACKETS_OR_NAME = re.compile(r"\[(?:\\.|[^\]\\])*\]|" + _NAME.pattern)
 
 
 def _with_python_names(match: re.Match[str]) -> str:
-    """A bracketed class with its \\p{...} replaced by ranges, or a bare \\p{...} as a bracketed class."""
+    """Replace \\p{...} by ranges, inside a bracketed class or as one."""
     text = match[0]
     ranges = _NAME.sub(lambda name: _CLASS_NAMES[name[1]], text)
     return ranges if text.startswith("[") else f"[{ranges}]"
@@ -129,7 +129,7 @@ def _string(shape: Shape, value: Any, path: str) -> Iterator[str]:
         yield _failed(value, path, f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]")
     is_short = "max" not in limits or len(value) <= limits["max"]
     yield from _length(shape, value, path)
-    # A pattern is tried on values of a lawful length only: backtracking on a long one could take for ever.
+    # Patterns are matched against values of valid length only: backtracking on a long value could take forever.
     if "pattern" in limits and is_short:
         pattern = compile_pattern(limits["pattern"])
         if pattern is not None and not pattern.fullmatch(value):
@@ -176,25 +176,25 @@ def _length(shape: Shape, value: Any, path: str) -> Iterator[str]:
 
 
 def _failed(value: Any, path: str, constraint: str) -> str:
-    said = "Value null" if value is None else f"Value '{_say(value)}'"
-    return f"{said} at '{path}' failed to satisfy constraint: {constraint}"
+    shown = "Value null" if value is None else f"Value '{_format(value)}'"
+    return f"{shown} at '{path}' failed to satisfy constraint: {constraint}"
 
 
-def _say(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, dict):
-        text = "{" + ", ".join(f"{key}={_say(item)}" for key, item in list(value.items())[:LONGEST_VALUE]) + "}"
+        text = "{" + ", ".join(f"{key}={_format(item)}" for key, item in list(value.items())[:MAX_SHOWN_LENGTH]) + "}"
     elif isinstance(value, list):
-        text = "[" + ", ".join(_say(item) for item in value[:LONGEST_VALUE]) + "]"
+        text = "[" + ", ".join(_format(item) for item in value[:MAX_SHOWN_LENGTH]) + "]"
     elif isinstance(value, bytes):
         text = f"{len(value)} bytes"
     else:
         text = str(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+    return text if len(text) <= MAX_SHOWN_LENGTH else f"{text[:MAX_SHOWN_LENGTH]}..."
 
 
 def _join(path: str, name: str) -> str:
-    said = name[:1].lower() + name[1:]
-    return f"{path}.{said}" if path else said
+    member = name[:1].lower() + name[1:]
+    return f"{path}.{member}" if path else member
 
 
 def _is_given(value: Any, names: list[str]) -> bool:
@@ -206,6 +206,6 @@ def _is_given(value: Any, names: list[str]) -> bool:
     item = value.get(name)
     if refused_value:
         return bool(item == refused_value)
-    if item is None or item is False or item in ("", [], {}):  # asks for nothing; clients send such values unasked
+    if item is None or item is False or item in ("", [], {}):  # requests nothing; clients send such values by default
         return False
     return len(names) == 1 or _is_given(item, names[1:])

@@ -1,10 +1,9 @@
-"""Whether a bucket lets in those who do not say who they are: by its policy or an access control list, and only where
-its public access block does not forbid it.
+"""Anonymous access to buckets: by a policy or an access control list, unless the public access block forbids it.
 
-A policy is kept as {"text", "is_public", "statements"}, and a statement in neutral words as {"allows": bool,
+A policy is stored as {"text", "is_public", "statements"}, and a statement, in neutral form, as {"allows": bool,
 "everyone": bool, "others": bool, "actions", "not_actions", "resources", "not_resources": patterns or null,
-"conditions": object or null}: "others" says that it is about all but some named ones. Patterns have * and ?, actions
-are in lower case, a resource is "bucket" or "bucket/key".
+"conditions": object or null}: "others" means everyone except the named principals. Patterns have * and ?, actions are
+in lower case, a resource is "bucket" or "bucket/key".
 """
 
 import re
@@ -18,7 +17,7 @@ from lowcloud.core.errors import NotFoundError
 from lowcloud.core.patterns import matches
 from lowcloud.core.storage.access import access_lists
 from lowcloud.core.storage.buckets import buckets, configurations
-from lowcloud.core.storage.buckets.buckets import BLOCK
+from lowcloud.core.storage.buckets.buckets import PUBLIC_ACCESS_BLOCK
 from lowcloud.core.storage.objects import versions
 
 POLICY = "policy"
@@ -27,70 +26,72 @@ Statement = Mapping[str, Any]
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
 
 
-def admits(context: Context, action: str, resource: str, grant: tuple[str, str] | None = None) -> bool:
-    """Whether anyone at all may perform `action` on `resource`.
+def allows_everyone(context: Context, action: str, resource: str, grant: tuple[str, str] | None = None) -> bool:
+    """Return whether everyone may perform `action` on `resource`.
 
-    `grant` is what an access control list must say for it: ("bucket" or "object", permission); None: no list can.
+    `grant` is what an access control list must grant for it: ("bucket" or "object", permission); None: no list can.
     """
     bucket, _, key = resource.partition("/")
     with context.database.read() as connection:
-        block = configurations.read(connection, bucket, BLOCK) or {}
+        block = configurations.read(connection, bucket, PUBLIC_ACCESS_BLOCK) or {}
         policy = configurations.read(connection, bucket, POLICY)
-        verdict = None if policy is None else judge(policy["statements"], action, resource)
-        if verdict is False:
+        decision = None if policy is None else evaluate(policy["statements"], action, resource)
+        if decision is False:
             return False
-        if verdict and policy is not None and not (block.get("restrict") and policy["is_public"]):
+        if decision and policy is not None and not (block.get("restrict") and policy["is_public"]):
             return True
         if grant is None or block.get("ignore_lists"):
             return False
-        return _is_listed(connection, bucket, key, *grant)
+        return _is_granted(connection, bucket, key, *grant)
 
 
-def may_admit(context: Context, bucket: str) -> bool:
-    """Whether the bucket could let in anyone at all: what is asked before a stranger's request is read."""
+def may_allow_anyone(context: Context, bucket: str) -> bool:
+    """Return whether the bucket could allow anything to everyone; checked before an unsigned request is read."""
     with context.database.read() as connection:
         try:
             buckets.require(connection, bucket)
         except NotFoundError:
             return False
-        block = configurations.read(connection, bucket, BLOCK) or {}
+        block = configurations.read(connection, bucket, PUBLIC_ACCESS_BLOCK) or {}
         if configurations.read(connection, bucket, POLICY) is not None and not block.get("restrict"):
             return True
-        return not block.get("ignore_lists") and access_lists.are_in_force(connection, bucket)
+        return not block.get("ignore_lists") and access_lists.are_enabled(connection, bucket)
 
 
-def judge(statements: Sequence[Statement], action: str, resource: str) -> bool | None:
-    """What a policy says of a stranger: False where any statement denies, True where one allows, else None.
+def evaluate(statements: Sequence[Statement], action: str, resource: str) -> bool | None:
+    """Evaluate a policy for an anonymous caller: False if a statement denies, True if one allows, otherwise None.
 
-    Conditions are not evaluated: a statement that has one lets nobody in, and keeps out whom it names.
+    Conditions are not evaluated: a statement with one never allows, but it does deny.
     """
-    verdict = None
+    decision = None
     for statement in statements:
-        if not _is_about(statement, action, resource):
+        if not _applies(statement, action, resource):
             continue
         if not statement["allows"] and (statement["everyone"] or statement["others"]):
             return False
         if statement["allows"] and statement["everyone"] and statement["conditions"] is None:
-            verdict = True
-    return verdict
+            decision = True
+    return decision
 
 
-def _is_about(statement: Statement, action: str, resource: str) -> bool:
-    is_loose = not statement["allows"]  # a variable in what denies may be anything
-    actions, others = statement["actions"], statement["not_actions"]
-    named = _matches(actions, action.lower(), is_loose) if actions is not None else not _matches(others, action.lower())
-    if not named:
+def _applies(statement: Statement, action: str, resource: str) -> bool:
+    is_deny = not statement["allows"]  # a policy variable in a Deny matches everything
+    actions, excluded = statement["actions"], statement["not_actions"]
+    is_named = (
+        _matches(actions, action.lower(), is_deny) if actions is not None else not _matches(excluded, action.lower())
+    )
+    if not is_named:
         return False
-    resources, others = statement["resources"], statement["not_resources"]
-    return _matches(resources, resource, is_loose) if resources is not None else not _matches(others, resource)
+    resources, excluded = statement["resources"], statement["not_resources"]
+    return _matches(resources, resource, is_deny) if resources is not None else not _matches(excluded, resource)
 
 
-def _matches(patterns: Sequence[str], text: str, is_loose: bool = False) -> bool:
-    return any(matches(_VARIABLE.sub("*", pattern) if is_loose else pattern, text) for pattern in patterns)
+def _matches(patterns: Sequence[str], text: str, is_deny: bool = False) -> bool:
+    return any(matches(_VARIABLE.sub("*", pattern) if is_deny else pattern, text) for pattern in patterns)
 
 
-def _is_listed(connection: sa.Connection, bucket: str, key: str, level: str, permission: str) -> bool:
-    if not access_lists.are_in_force(connection, bucket):
+def _is_granted(connection: sa.Connection, bucket: str, key: str, level: str, permission: str) -> bool:
+    if not access_lists.are_enabled(connection, bucket):
         return False
     if level == "bucket":
         return access_lists.grants(access_lists.of_bucket(connection, bucket), "everyone", permission)

@@ -1,4 +1,4 @@
-"""Buckets: the named rooms that objects lie in."""
+"""Buckets: created, found, listed, configured and deleted."""
 
 import json
 import re
@@ -10,21 +10,21 @@ import sqlalchemy as sa
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, CloudError, InUseError, InvalidError, NotFoundError
-from lowcloud.core.storage.failures import Freed, free
-from lowcloud.store.db.prepared import Prepared
+from lowcloud.core.storage.failures import FreedBlobs, apply_deletion
+from lowcloud.store.db.prepared import PreparedStatement
 from lowcloud.store.db.tables import access_lists, bucket_configurations, buckets, objects, parts, uploads
 
-ENABLED, SUSPENDED = "enabled", "suspended"  # whether a bucket keeps versions; None where it never did
-BLOCK, OWNERSHIP = "public-access-block", "ownership"  # configurations that every bucket begins with
+ENABLED, SUSPENDED = "enabled", "suspended"  # states of versioning; None: never enabled
+PUBLIC_ACCESS_BLOCK, OWNERSHIP = "public-access-block", "ownership"  # configurations that every new bucket has
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_FIND = Prepared(sa.select(buckets).where(buckets.c.name == sa.bindparam("with_name")))
+_FIND = PreparedStatement(sa.select(buckets).where(buckets.c.name == sa.bindparam("with_name")))
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED = re.compile(r"xn--.*|sthree-.*|amzn-s3-demo-.*|.*-s3alias|.*--ol-s3|.*\.mrap|.*--x-s3|.*--table-s3")
 
-# What a bucket begins with: nothing in it can be made public, and everything in it is its owner's.
-NEW_BUCKET: Mapping[str, Mapping[str, Any]] = {
-    BLOCK: {"block_lists": True, "ignore_lists": True, "block_policy": True, "restrict": True},
+# New buckets block all public access and disable access control lists.
+DEFAULT_CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
+    PUBLIC_ACCESS_BLOCK: {"block_lists": True, "ignore_lists": True, "block_policy": True, "restrict": True},
     OWNERSHIP: {"rule": "enforced"},
 }
 
@@ -36,22 +36,22 @@ class Bucket:
     name: str
     region: str
     created_at: float
-    versioning: str | None = None  # ENABLED: writes keep what was there; SUSPENDED: they did once
+    versioning: str | None = None  # ENABLED: overwriting keeps the previous version; SUSPENDED: it did once
     encryption: Mapping[str, Any] | None = None  # {"algorithm": "kms", "key_id"?, "bucket_key": bool}; None: AES256
-    object_lock: Mapping[str, Any] | None = None  # {} or {"mode", "days" or "years"}; None: there is no lock
-    notifications: str | None = None  # rules, as objects/notifications.py writes them; None: nobody is told
+    object_lock: Mapping[str, Any] | None = None  # {} or {"mode", "days" or "years"}; None: not enabled
+    notifications: str | None = None  # rules, in the form of objects/notifications.py; None: none
 
 
 class ObjectLockRequiredError(CloudError):
-    """A bucket whose objects can be locked keeps its versions for ever."""
+    """Versioning of a bucket with object lock cannot be suspended."""
 
 
 class NotVersionedError(CloudError):
-    """Objects can be locked only in a bucket that keeps versions."""
+    """Object lock requires versioning."""
 
 
 class InvalidBucketNameError(CloudError):
-    """The name breaks the rules that every bucket name follows."""
+    """The name is not a valid bucket name."""
 
 
 def create(
@@ -59,27 +59,27 @@ def create(
     name: str,
     region: str | None = None,
     *,
-    can_lock: bool = False,
+    object_lock_enabled: bool = False,
     configurations: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Bucket:
-    """Make a bucket, with these configurations by kind. Raises InvalidBucketNameError and AlreadyExistsError."""
+    """Create a bucket, with configurations by kind. Raises InvalidBucketNameError and AlreadyExistsError."""
     check_name(name)
     region, now = region or context.settings.region, context.now()
-    bucket = Bucket(name, region, now, ENABLED, None, {}) if can_lock else Bucket(name, region, now)
+    bucket = Bucket(name, region, now, ENABLED, None, {}) if object_lock_enabled else Bucket(name, region, now)
     rows = [
         {"bucket": name, "kind": kind, "document": document, "modified_at": now}
-        for kind, document in {**NEW_BUCKET, **(configurations or {})}.items()
+        for kind, document in {**DEFAULT_CONFIGURATIONS, **(configurations or {})}.items()
     ]
     with context.database.transaction() as connection:
         if connection.execute(sa.select(buckets.c.name).where(buckets.c.name == name)).first():
             raise AlreadyExistsError("bucket", name)
-        connection.execute(sa.insert(buckets).values(**_stored(asdict(bucket))))
+        connection.execute(sa.insert(buckets).values(**_to_columns(asdict(bucket))))
         connection.execute(sa.insert(bucket_configurations), rows)
     return bucket
 
 
 def find(context: Context, name: str) -> Bucket:
-    """The bucket of this name. Raises NotFoundError."""
+    """Return the bucket with this name. Raises NotFoundError."""
     with context.database.read() as connection:
         return require(connection, name)
 
@@ -87,7 +87,7 @@ def find(context: Context, name: str) -> Bucket:
 def list_page(
     context: Context, limit: int, *, after: str | None = None, prefix: str = "", region: str | None = None
 ) -> tuple[list[Bucket], str | None]:
-    """At most `limit` buckets by name, and the name to go on after."""
+    """Return at most `limit` buckets by name, and the name after which the next page begins."""
     query = sa.select(buckets).where(buckets.c.name > (after or ""), buckets.c.name.startswith(prefix, autoescape=True))
     if region is not None:
         query = query.where(buckets.c.region == region)
@@ -98,9 +98,9 @@ def list_page(
 
 
 def delete(context: Context, name: str) -> None:
-    """Remove an empty bucket and what was being uploaded into it. Raises NotFoundError and InUseError."""
+    """Delete an empty bucket and its uploads in progress. Raises NotFoundError and InUseError."""
 
-    def change(connection: sa.Connection) -> tuple[None, Freed]:
+    def change(connection: sa.Connection) -> tuple[None, FreedBlobs]:
         require(connection, name)
         if connection.execute(sa.select(sa.exists().where(objects.c.bucket == name))).scalar():
             raise InUseError(f"Bucket {name} is not empty.")
@@ -113,22 +113,22 @@ def delete(context: Context, name: str) -> None:
         connection.execute(sa.delete(buckets).where(buckets.c.name == name))
         return None, [[blob] for blob in blobs]
 
-    free(context, change)
+    apply_deletion(context, change)
 
 
 def set_versioning(context: Context, name: str, versioning: str) -> None:
-    """ENABLED or SUSPENDED. Raises NotFoundError and ObjectLockRequiredError."""
+    """Set versioning to ENABLED or SUSPENDED. Raises NotFoundError and ObjectLockRequiredError."""
 
     def change(connection: sa.Connection) -> None:
         if require(connection, name).object_lock is not None and versioning != ENABLED:
-            raise ObjectLockRequiredError(f"Bucket {name} has an object lock: its versioning cannot be suspended.")
+            raise ObjectLockRequiredError(f"Bucket {name} has object lock enabled: its versioning cannot be suspended.")
         _update(connection, name, versioning=versioning)
 
     context.database.apply(change)
 
 
 def set_encryption(context: Context, name: str, encryption: Mapping[str, Any] | None) -> None:
-    """How to encrypt objects that do not say. Raises NotFoundError."""
+    """Set the default encryption of new objects. Raises NotFoundError."""
 
     def change(connection: sa.Connection) -> None:
         require(connection, name)
@@ -138,20 +138,20 @@ def set_encryption(context: Context, name: str, encryption: Mapping[str, Any] | 
 
 
 def set_object_lock(context: Context, name: str, retention: Mapping[str, Any]) -> None:
-    """Let objects be locked, new ones by this retention ({}: none). Raises NotFoundError and NotVersionedError."""
+    """Enable object lock, with a default retention ({}: none). Raises NotFoundError and NotVersionedError."""
     if retention and retention.keys() not in ({"mode", "days"}, {"mode", "years"}):
-        raise InvalidError("A retention has a mode and either days or years.")
+        raise InvalidError("A default retention needs a mode and either days or years.")
 
     def change(connection: sa.Connection) -> None:
         if require(connection, name).versioning != ENABLED:
-            raise NotVersionedError(f"Bucket {name} does not keep versions.")
+            raise NotVersionedError(f"Versioning is not enabled for bucket {name}.")
         _update(connection, name, object_lock=retention)
 
     context.database.apply(change)
 
 
 def require(connection: sa.Connection, name: str) -> Bucket:
-    """The bucket of this name, within a transaction. Raises NotFoundError."""
+    """Return the bucket with this name, within a transaction. Raises NotFoundError."""
     row = _FIND.first(connection, with_name=name)
     if row is None:
         raise NotFoundError("bucket", name)
@@ -162,22 +162,22 @@ def check_name(name: str) -> None:
     """Raises InvalidBucketNameError."""
     if not _NAME.fullmatch(name) or ".." in name or _ADDRESS.fullmatch(name) or _RESERVED.fullmatch(name):
         raise InvalidBucketNameError(
-            f"{name!r} is no bucket name: use 3 to 63 lower-case letters, digits, hyphens and dots, "
+            f"{name!r} is not a valid bucket name: use 3 to 63 lower-case letters, digits, hyphens and dots, "
             "starting and ending with a letter or digit, and not the form of an IP address."
         )
 
 
 def _update(connection: sa.Connection, name: str, **values: Any) -> None:
-    connection.execute(sa.update(buckets).where(buckets.c.name == name).values(**_stored(values)))
+    connection.execute(sa.update(buckets).where(buckets.c.name == name).values(**_to_columns(values)))
 
 
-def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of columns; documents as text, since prepared statements read them."""
+def _to_columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Encode documents as JSON text, since prepared statements read the columns."""
     return {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in values.items()}
 
 
 def _bucket(row: Sequence[Any]) -> Bucket:
     name, region, created_at, versioning, encryption, object_lock, notifications = row
-    default = None if encryption is None else json.loads(encryption)
+    default_encryption = None if encryption is None else json.loads(encryption)
     lock = None if object_lock is None else json.loads(object_lock)
-    return Bucket(name, region, created_at, versioning, default, lock, notifications)
+    return Bucket(name, region, created_at, versioning, default_encryption, lock, notifications)

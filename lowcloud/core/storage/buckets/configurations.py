@@ -1,6 +1,6 @@
-"""Configurations of a bucket: at most one document of each kind, which the dialect that put it understands.
+"""Configurations of a bucket: at most one JSON document of each kind.
 
-Where a document steers the cloud itself, the dialect puts the neutral form beside its own: core reads that one.
+A document is in the form of the API that stored it. If core acts on it, the API stores a neutral form next to its own.
 """
 
 from collections.abc import Mapping
@@ -13,25 +13,25 @@ from lowcloud.core.storage.buckets import buckets
 from lowcloud.store.db import upsert
 from lowcloud.store.db.tables import bucket_configurations
 
-Document = Mapping[str, Any]  # anything that JSON can say
+Document = Mapping[str, Any]  # any JSON object
 
-_OF = (
+_OF_KIND = (
     bucket_configurations.c.bucket == sa.bindparam("of_bucket"),
     bucket_configurations.c.kind == sa.bindparam("kind"),
 )
-_READ = sa.select(bucket_configurations.c.document).where(*_OF)
-_REMOVE = sa.delete(bucket_configurations).where(*_OF)
+_READ = sa.select(bucket_configurations.c.document).where(*_OF_KIND)
+_REMOVE = sa.delete(bucket_configurations).where(*_OF_KIND)
 
 
 def get(context: Context, bucket: str, kind: str) -> Document | None:
-    """The bucket's document of this kind, or None. Raises NotFound (bucket)."""
+    """Return the bucket's document of this kind, or None. Raises NotFoundError (bucket)."""
     with context.database.read() as connection:
         buckets.require(connection, bucket)
         return read(connection, bucket, kind)
 
 
 def put(context: Context, bucket: str, kind: str, document: Document) -> None:
-    """Set the bucket's document of this kind. Raises NotFound (bucket)."""
+    """Set the bucket's document of this kind. Raises NotFoundError (bucket)."""
 
     def change(connection: sa.Connection) -> None:
         buckets.require(connection, bucket)
@@ -41,7 +41,7 @@ def put(context: Context, bucket: str, kind: str, document: Document) -> None:
 
 
 def remove(context: Context, bucket: str, kind: str) -> None:
-    """Drop the bucket's document of this kind; that there is none is no error. Raises NotFound (bucket)."""
+    """Delete the bucket's document of this kind, if there is one. Raises NotFoundError (bucket)."""
 
     def change(connection: sa.Connection) -> None:
         buckets.require(connection, bucket)
@@ -51,12 +51,12 @@ def remove(context: Context, bucket: str, kind: str) -> None:
 
 
 def read(connection: sa.Connection, bucket: str, kind: str) -> Document | None:
-    """The document within a transaction, or None; a bucket that does not exist has none."""
+    """Return the document, within a transaction, or None; a bucket that does not exist has none."""
     document: Document | None = connection.execute(_READ, {"of_bucket": bucket, "kind": kind}).scalar()
     return document
 
 
 def write(connection: sa.Connection, bucket: str, kind: str, document: Document, now: float) -> None:
-    """Set the document within a transaction."""
+    """Set the document, within a transaction."""
     row = {"bucket": bucket, "kind": kind, "document": document, "modified_at": now}
     upsert.put(connection, bucket_configurations, row, ["bucket", "kind"])

@@ -1,7 +1,7 @@
-"""Lifecycles: which versions and uploads a bucket's rules say are over. Pure; lifecycle_sweep.py carries it out.
+"""Lifecycle rules: which versions and uploads of a bucket have expired. Pure functions; sweep.py applies them.
 
-Follows https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html: ages are told in whole days,
-and what becomes due within a day is due at the midnight after it.
+Follows https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html: ages are in whole days, and
+times are rounded up to the next midnight.
 """
 
 import math
@@ -12,82 +12,84 @@ from typing import Any
 
 from lowcloud.core.storage.objects.versions import Version
 
-Tags = Callable[[], Mapping[str, str]]  # reads the tags of a version, which costs something
+Tags = Callable[
+    [], Mapping[str, str]
+]  # reads the tags of a version, which are encrypted: called only if a rule needs them
 
 
 @dataclass(frozen=True)
 class LifecycleRule:
-    """What is to become of the versions and uploads it is about. Sizes are in bytes, times in seconds."""
+    """Actions, and the versions and uploads that they apply to. Sizes are in bytes, times in seconds."""
 
     id: str
     is_enabled: bool = True
     prefix: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)  # all of them
+    tags: Mapping[str, str] = field(default_factory=dict)  # all of which a version must have
     larger_than: int | None = None
     smaller_than: int | None = None
     expire_days: int | None = None
     expire_at: float | None = None
-    expire_markers: bool = False  # those that nothing is left behind of
+    expire_markers: bool = False  # delete markers that are the only version of their key
     noncurrent_days: int | None = None
-    keep_newer: int | None = None  # so many noncurrent versions stay, whatever their age
+    keep_newer: int | None = None  # how many noncurrent versions stay, whatever their age
     abort_days: int | None = None
 
 
 class LifecycleAction(Enum):
-    """What is to be done with a version."""
+    """What to do with an expired version."""
 
-    HIDE = "hide"  # as a deletion that names no version does
-    REMOVE = "remove"  # for good
+    HIDE = "hide"  # delete without naming a version, which may add a delete marker
+    REMOVE = "remove"  # delete permanently
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A version and what those around it say of it."""
+class RankedVersion:
+    """A version and its rank among the versions of its key."""
 
     version: Version
-    successor_at: float | None = None  # when the next newer one was written; None: it is the newest
-    newer: int = 0  # noncurrent versions of its key that are newer
-    is_alone: bool = False  # there is no other version of its key
+    successor_at: float | None = None  # when the next newer version was written; None: it is the newest
+    newer: int = 0  # how many newer noncurrent versions the key has
+    is_alone: bool = False  # it is the only version of its key
 
 
-def rules_of(document: Mapping[str, Any] | None) -> list[LifecycleRule]:
-    """The enabled rules of a bucket's document of kind "lifecycle"."""
+def parse_rules(document: Mapping[str, Any] | None) -> list[LifecycleRule]:
+    """Return the enabled rules of a bucket's document of kind "lifecycle"."""
     rules = [] if document is None else [LifecycleRule(**rule) for rule in document["rules"]]
     return [rule for rule in rules if rule.is_enabled]
 
 
-def placed(rows: Iterable[Version], before: Placed | None = None) -> Iterator[Placed]:
-    """Each of some versions, which come newest first within their keys, all but the last, which says what it lies on.
+def ranked(rows: Iterable[Version], before: RankedVersion | None = None) -> Iterator[RankedVersion]:
+    """Rank versions, which are sorted by key, newest first; the last one is left out, since it needs its successor.
 
-    `before` is what came before the first.
+    `before` is the version before the first of them.
     """
     previous = before
-    held: Version | None = None
+    current: Version | None = None
     for following in rows:
-        if held is not None:
-            previous = _place(held, previous, following)
+        if current is not None:
+            previous = _rank(current, previous, following)
             yield previous
-        held = following
+        current = following
 
 
-def last_placed(version: Version, before: Placed | None) -> Placed:
-    """The last version of a bucket."""
-    return _place(version, before, None)
+def last_ranked(version: Version, before: RankedVersion | None) -> RankedVersion:
+    """Rank the last version of a bucket."""
+    return _rank(version, before, None)
 
 
 def action_for(
-    rules: Sequence[LifecycleRule], found: Placed, tags: Tags, now: float, day: float
+    rules: Sequence[LifecycleRule], found: RankedVersion, tags: Tags, now: float, day: float
 ) -> LifecycleAction | None:
-    """What is to be done with a version now. `day` is how many seconds a day has."""
-    due = [rule for rule in rules if _is_due(rule, found, now, day) and _is_about(rule, found.version, tags)]
+    """Return what to do with a version now, or None. `day` is the length of a day in seconds."""
+    due = [rule for rule in rules if _is_due(rule, found, now, day) and _applies(rule, found.version, tags)]
     if not due:
         return None
     is_current = found.successor_at is None
     return LifecycleAction.HIDE if is_current and not found.version.is_marker else LifecycleAction.REMOVE
 
 
-def is_upload_over(rules: Sequence[LifecycleRule], key: str, created_at: float, now: float, day: float) -> bool:
-    """Whether an upload in progress is to be aborted now."""
+def is_upload_expired(rules: Sequence[LifecycleRule], key: str, created_at: float, now: float, day: float) -> bool:
+    """Return whether an upload in progress is to be aborted now."""
     return any(
         rule.abort_days is not None and key.startswith(rule.prefix) and now >= due_at(created_at, rule.abort_days, day)
         for rule in rules
@@ -95,20 +97,20 @@ def is_upload_over(rules: Sequence[LifecycleRule], key: str, created_at: float, 
 
 
 def due_at(since: float, days: int, day: float) -> float:
-    """The first midnight (UTC) that is so many days away at least."""
+    """Return the first midnight (UTC) at least `days` after a time."""
     return math.ceil((since + days * day) / day) * day
 
 
-def _place(version: Version, before: Placed | None, following: Version | None) -> Placed:
+def _rank(version: Version, before: RankedVersion | None, following: Version | None) -> RankedVersion:
     is_newest = before is None or before.version.key != version.key
     is_oldest = following is None or following.key != version.key
     if is_newest or before is None:
-        return Placed(version, is_alone=is_oldest)
+        return RankedVersion(version, is_alone=is_oldest)
     newer = 0 if before.successor_at is None else before.newer + 1
-    return Placed(version, before.version.modified_at, newer)
+    return RankedVersion(version, before.version.modified_at, newer)
 
 
-def _is_due(rule: LifecycleRule, found: Placed, now: float, day: float) -> bool:
+def _is_due(rule: LifecycleRule, found: RankedVersion, now: float, day: float) -> bool:
     version = found.version
     if found.successor_at is not None:
         is_old = rule.noncurrent_days is not None and now >= due_at(found.successor_at, rule.noncurrent_days, day)
@@ -122,7 +124,7 @@ def _is_due(rule: LifecycleRule, found: Placed, now: float, day: float) -> bool:
     return rule.expire_days is not None and now >= due_at(version.modified_at, rule.expire_days, day)
 
 
-def _is_about(rule: LifecycleRule, version: Version, tags: Tags) -> bool:
+def _applies(rule: LifecycleRule, version: Version, tags: Tags) -> bool:
     if not version.key.startswith(rule.prefix):
         return False
     if version.is_marker:

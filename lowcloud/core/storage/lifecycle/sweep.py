@@ -1,7 +1,7 @@
-"""The sweep that carries lifecycles out: bucket after bucket, page after page, once a day.
+"""The daily sweep that applies lifecycle rules, bucket by bucket and page by page.
 
-Where it stands is kept, so that another server goes on where one ended. What it removes it names with the time at which
-it was written: what has been written anew meanwhile stays.
+Its progress is stored, so that another server can continue it. Deletions are conditional on the time of the version:
+what has been overwritten meanwhile stays.
 """
 
 import logging
@@ -15,11 +15,11 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, NotFoundError
 from lowcloud.core.resource_kind import PeriodicTask
 from lowcloud.core.storage.lifecycle import rules as lifecycle
-from lowcloud.core.storage.lifecycle.rules import LifecycleAction, LifecycleRule, Placed
+from lowcloud.core.storage.lifecycle.rules import LifecycleAction, LifecycleRule, RankedVersion
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.objects import notifications, versions
 from lowcloud.core.storage.objects.deletions import delete_many
-from lowcloud.core.storage.objects.preconditions import Conditions, PreconditionFailedError
+from lowcloud.core.storage.objects.preconditions import PreconditionFailedError, Preconditions
 from lowcloud.core.storage.objects.versions import Version
 from lowcloud.store.blobs.encryption import TamperedError
 from lowcloud.store.db.prepared import Row
@@ -27,7 +27,7 @@ from lowcloud.store.db.tables import bucket_configurations, objects
 
 KIND = "lifecycle"
 PAGE_ROWS = 1000
-BATCH = 100  # deletions in one transaction: others write in between
+BATCH = 100  # deletions per transaction: other writers get their turn in between
 PAUSE_SECONDS = 0.01
 
 log = logging.getLogger("lowcloud.lifecycle")
@@ -36,21 +36,21 @@ _BUCKET = sa.select(bucket_configurations).where(bucket_configurations.c.kind ==
 
 
 def advance(context: Context, progress: Mapping[str, Any]) -> tuple[Progress, float]:
-    """One page further: where the sweep stands then, and in how many seconds to go on."""
+    """Process one page. Returns the new progress, and in how many seconds to continue."""
     now, day = context.now(), context.settings.day_seconds
     found = _bucket_of(context, progress)
-    if found is None:  # the sweep is over
+    if found is None:  # the sweep is complete
         return {}, math.floor(now / day) * day + day - now
     name, rules = found
     if progress.get("bucket") != name:
         progress = {"bucket": name}
         _abort_uploads(context, name, rules, now, day)
-    before, is_over = _sweep_page(context, name, rules, progress.get("before"), now, day)
-    return {"bucket": name, "is_over": True} if is_over else {"bucket": name, "before": before}, PAUSE_SECONDS
+    before, is_done = _sweep_page(context, name, rules, progress.get("before"), now, day)
+    return {"bucket": name, "is_over": True} if is_done else {"bucket": name, "before": before}, PAUSE_SECONDS
 
 
 def sweep(context: Context) -> None:
-    """All of it, now."""
+    """Run a complete sweep now."""
     progress: Progress = {}
     while True:
         progress, _ = advance(context, progress)
@@ -59,14 +59,14 @@ def sweep(context: Context) -> None:
 
 
 def _bucket_of(context: Context, progress: Mapping[str, Any]) -> tuple[str, list[LifecycleRule]] | None:
-    """The bucket that the sweep is in, or comes to next, and its rules."""
+    """Return the bucket to process, the current or the next one, and its rules."""
     name = progress.get("bucket", "")
-    is_left = bool(progress.get("is_over"))
+    is_bucket_done = bool(progress.get("is_over"))
     column = bucket_configurations.c.bucket
     with context.database.read() as connection:
-        rows = connection.execute(_BUCKET.where(column > name if is_left else column >= name).order_by(column))
+        rows = connection.execute(_BUCKET.where(column > name if is_bucket_done else column >= name).order_by(column))
         for row in rows:
-            if rules := lifecycle.rules_of(row.document):
+            if rules := lifecycle.parse_rules(row.document):
                 return row.bucket, rules
     return None
 
@@ -75,26 +75,26 @@ def _sweep_page(
     context: Context,
     bucket: str,
     rules: Sequence[LifecycleRule],
-    kept: Mapping[str, Any] | None,
+    stored: Mapping[str, Any] | None,
     now: float,
     day: float,
 ) -> tuple[Mapping[str, Any] | None, bool]:
-    """Deal with one page of versions. Returns the last one dealt with, as it is kept, and whether none is left."""
-    before = None if kept is None else _recalled(bucket, kept)
+    """Process one page of versions. Returns the last one, in stored form, and whether the bucket is done."""
+    before = None if stored is None else _from_stored(bucket, stored)
     rows = _read_page(context, bucket, before)
-    by_id = {version.id: row for row in rows for version in [versions.version_of(row)]}
-    found = list(lifecycle.placed(map(versions.version_of, rows), before))
-    is_over = len(rows) < PAGE_ROWS
-    if is_over and rows:
-        found.append(lifecycle.last_placed(versions.version_of(rows[-1]), found[-1] if found else before))
-    _carry_out(context, bucket, list(_chosen(context, rules, found, by_id, now, day)))
-    return (_kept(found[-1]) if found else kept), is_over
+    by_id = {version.id: row for row in rows for version in [versions.to_version(row)]}
+    found = list(lifecycle.ranked(map(versions.to_version, rows), before))
+    is_done = len(rows) < PAGE_ROWS
+    if is_done and rows:
+        found.append(lifecycle.last_ranked(versions.to_version(rows[-1]), found[-1] if found else before))
+    _apply(context, bucket, list(_expired(context, rules, found, by_id, now, day)))
+    return (_to_stored(found[-1]) if found else stored), is_done
 
 
-def _chosen(
+def _expired(
     context: Context,
     rules: Sequence[LifecycleRule],
-    found: Sequence[Placed],
+    found: Sequence[RankedVersion],
     rows: Mapping[str, Row],
     now: float,
     day: float,
@@ -102,33 +102,39 @@ def _chosen(
     for one in found:
 
         def tags(version: Version = one.version) -> Mapping[str, str]:
-            return versions.object_of(context, rows[version.id]).description.tags
+            return versions.to_object(context, rows[version.id]).metadata.tags
 
         try:
             action = lifecycle.action_for(rules, one, tags, now, day)
-        except TamperedError as error:  # one damaged row must not stop all lifecycles; a scrub tells of it too
-            log.error("version %s of %s/%s stays: %s", one.version.id, one.version.bucket, one.version.key, error)
+        except TamperedError as error:  # one damaged row must not stop the sweep; the scrub reports it too
+            log.error(
+                "lifecycle: version %s of %s/%s is skipped: %s",
+                one.version.id,
+                one.version.bucket,
+                one.version.key,
+                error,
+            )
             continue
         if action is not None and not (action is LifecycleAction.REMOVE and _is_locked(one.version, now)):
             yield action, one.version
 
 
-def _carry_out(context: Context, bucket: str, chosen: Sequence[tuple[LifecycleAction, Version]]) -> None:
-    for start in range(0, len(chosen), BATCH):
-        wanted = [
+def _apply(context: Context, bucket: str, expired: Sequence[tuple[LifecycleAction, Version]]) -> None:
+    for start in range(0, len(expired), BATCH):
+        requests = [
             (
                 one.key,
                 one.version if action is LifecycleAction.REMOVE else None,
-                Conditions(if_modified_at=one.modified_at),
+                Preconditions(if_modified_at=one.modified_at),
             )
-            for action, one in chosen[start : start + BATCH]
+            for action, one in expired[start : start + BATCH]
         ]
         try:
-            outcomes = delete_many(context, bucket, wanted, cause=notifications.EXPIRED)
+            outcomes = delete_many(context, bucket, requests, cause=notifications.EXPIRED)
         except NotFoundError:
             return  # the bucket is gone
         refused = [outcome for outcome in outcomes if isinstance(outcome, CloudError)]
-        log.info("%d versions of %s were over, %d of them stay", len(wanted), bucket, len(refused))
+        log.info("%d versions of %s had expired; %d of them could not be deleted", len(requests), bucket, len(refused))
         context.closing.wait(PAUSE_SECONDS)
 
 
@@ -142,16 +148,16 @@ def _abort_uploads(context: Context, bucket: str, rules: Sequence[LifecycleRule]
         for one in found:
             assert isinstance(one, uploads.Upload)
             after = [one.key, one.id]
-            if lifecycle.is_upload_over(rules, one.key, one.created_at, now, day):
+            if lifecycle.is_upload_expired(rules, one.key, one.created_at, now, day):
                 try:
                     uploads.abort(context, bucket, one.key, one.id, if_created_at=one.created_at)
                 except (NotFoundError, PreconditionFailedError):
-                    continue  # it has ended by itself
+                    continue  # completed or aborted meanwhile
 
 
-def _read_page(context: Context, bucket: str, before: Placed | None) -> list[Row]:
+def _read_page(context: Context, bucket: str, before: RankedVersion | None) -> list[Row]:
     order = (objects.c.key, objects.c.position)
-    query = sa.select(*versions.DESCRIBED).where(objects.c.bucket == bucket).order_by(*order).limit(PAGE_ROWS)
+    query = sa.select(*versions.OBJECT_COLUMNS).where(objects.c.bucket == bucket).order_by(*order).limit(PAGE_ROWS)
     if before is not None:
         query = query.where(sa.tuple_(*order) > sa.tuple_(before.version.key, before.version.position))
     with context.database.read() as connection:
@@ -159,10 +165,10 @@ def _read_page(context: Context, bucket: str, before: Placed | None) -> list[Row
 
 
 def _is_locked(version: Version, now: float) -> bool:
-    return bool(version.lock.legal_hold) or version.lock.retains(now)
+    return bool(version.lock.legal_hold) or version.lock.is_retained(now)
 
 
-def _kept(found: Placed) -> dict[str, Any]:
+def _to_stored(found: RankedVersion) -> dict[str, Any]:
     version = found.version
     return {
         "key": version.key,
@@ -173,9 +179,9 @@ def _kept(found: Placed) -> dict[str, Any]:
     }
 
 
-def _recalled(bucket: str, kept: Mapping[str, Any]) -> Placed:
-    version = Version(bucket, kept["key"], "", 0, "", kept["modified_at"], position=kept["position"])
-    return Placed(version, kept["successor_at"], kept["newer"])
+def _from_stored(bucket: str, stored: Mapping[str, Any]) -> RankedVersion:
+    version = Version(bucket, stored["key"], "", 0, "", stored["modified_at"], position=stored["position"])
+    return RankedVersion(version, stored["successor_at"], stored["newer"])
 
 
 TASK = PeriodicTask("lifecycle", advance)

@@ -1,4 +1,4 @@
-"""Bodies on their way into the store: counted, digested, checked against the sender's claims, written, made durable."""
+"""Reception of bodies: digested, verified against the sender's digests, written, made durable."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,26 +7,26 @@ from itertools import chain
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
-from lowcloud.core.storage.failures import full_disk_told
+from lowcloud.core.storage.failures import disk_full_errors
 from lowcloud.core.storage.objects.checksums import Digester
-from lowcloud.store.blobs.encryption import PLAIN_WRAPPING, Wrapping
+from lowcloud.store.blobs.encryption import MASTER_KEY_WRAPPING, KeyWrapping
 from lowcloud.store.blobs.files import Blob
 
-LARGEST_BODY_BYTES = 5 * 1024**3
-# A body of this size lies in the database, with its row: its sync to disk is then shared with that of others.
-LARGEST_SMALL_BYTES = 64 * 1024
+MAX_BODY_BYTES = 5 * 1024**3
+# Bodies up to this size are stored in the database with their row, so that their fsync is shared with other writes.
+MAX_INLINE_BYTES = 64 * 1024
 
-# What the sender says the digests are (base64 by algorithm), asked for when the body has ended: they may trail it.
-Claims = Callable[[], Mapping[str, str]]
+# Returns the sender's digests (base64 by algorithm); called when the body has ended, since they may be in its trailers.
+ExpectedDigests = Callable[[], Mapping[str, str]]
 
 
 class TooLargeError(CloudError):
-    """The body is larger than one request may carry."""
+    """The body is larger than one request allows."""
 
 
 @dataclass(frozen=True)
 class Body:
-    """What is known of a body that has come whole: its MD5 (hexadecimal) and its checksums (base64)."""
+    """Size, MD5 (hexadecimal) and checksums (base64) of a complete body."""
 
     size: int
     md5: str
@@ -35,64 +35,66 @@ class Body:
 
 @dataclass(frozen=True)
 class StoredBody(Body):
-    """A body that is on disk but not yet an object's."""
+    """A body that is on disk but does not belong to an object yet."""
 
     blob: Blob
 
 
-def no_claims() -> Mapping[str, str]:
-    """The sender says nothing about digests."""
+def no_expected_digests() -> Mapping[str, str]:
+    """Return the digests of a sender that sends none."""
     return {}
 
 
-def take_small(chunks: Iterator[bytes]) -> tuple[bytes | None, Iterable[bytes]]:
-    """The whole body where it is a small one; else None, and all of its chunks again."""
-    taken: list[bytes] = []
+def read_small(chunks: Iterator[bytes]) -> tuple[bytes | None, Iterable[bytes]]:
+    """Return a small body, or None and all chunks of a larger one."""
+    read: list[bytes] = []
     size = 0
     for chunk in chunks:
-        taken.append(chunk)
+        read.append(chunk)
         size += len(chunk)
-        if size > LARGEST_SMALL_BYTES:
-            return None, chain(taken, chunks)
-    return taken[0] if len(taken) == 1 else b"".join(taken), ()
+        if size > MAX_INLINE_BYTES:
+            return None, chain(read, chunks)
+    return read[0] if len(read) == 1 else b"".join(read), ()
 
 
-def digest_small(content: bytes, algorithms: Sequence[str], claims: Claims = no_claims) -> Body:
-    """Digest a body that is here. Raises DigestMismatch and InvalidDigest."""
+def digest_small(
+    content: bytes, algorithms: Sequence[str], expected_digests: ExpectedDigests = no_expected_digests
+) -> Body:
+    """Digest a body in memory. Raises DigestMismatchError and InvalidDigestError."""
     digester = Digester(*algorithms)
     digester.update(content)
-    digester.verify(claims())
+    digester.verify(expected_digests())
     return Body(len(content), digester.md5(), {name: digester.checksum(name) for name in algorithms})
 
 
 @contextmanager
-def receive(
+def store_body(
     context: Context,
     chunks: Iterable[bytes],
     algorithms: Sequence[str],
-    claims: Claims = no_claims,
-    wrapping: Wrapping = PLAIN_WRAPPING,
+    expected_digests: ExpectedDigests = no_expected_digests,
+    wrapping: KeyWrapping = MASTER_KEY_WRAPPING,
 ) -> Iterator[StoredBody]:
-    """Take a body in; the `with` block commits the row that names its blob.
+    """Write a body to disk; the `with` block commits the row of its blob.
 
-    Nothing stays on disk where the body is refused or the block raises a CloudError. Any other error of a commit leaves
-    its outcome open, so the blob then stays until a sweep finds no row for it.
-    Raises DigestMismatch, InvalidDigest, TooLargeError and StorageFull.
+    Nothing stays on disk if the body is refused or the block raises a CloudError. After any other error of a commit its
+    outcome is unknown, so the blob stays until a sweep finds no row for it.
+    Raises DigestMismatchError, InvalidDigestError, TooLargeError and StorageFullError.
     """
     with context.files.create(wrapping) as writer:
-        with full_disk_told():
+        with disk_full_errors():
             digester = Digester(*algorithms)
             size = 0
             for chunk in chunks:
                 size += len(chunk)
-                if size > LARGEST_BODY_BYTES:
-                    raise TooLargeError(f"One request may carry {LARGEST_BODY_BYTES} bytes at most.")
+                if size > MAX_BODY_BYTES:
+                    raise TooLargeError(f"The body of one request may have at most {MAX_BODY_BYTES} bytes.")
                 digester.update(chunk)
                 writer.write(chunk)
-            digester.verify(claims())
+            digester.verify(expected_digests())
             blob = writer.finish()
         try:
-            with full_disk_told():
+            with disk_full_errors():
                 checksums = {name: digester.checksum(name) for name in algorithms}
                 yield StoredBody(size, digester.md5(), checksums, blob)
         except CloudError:

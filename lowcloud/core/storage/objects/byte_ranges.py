@@ -1,4 +1,4 @@
-"""Spans: which bytes of an object a reader wants, and which those are once its size and its parts are known."""
+"""Byte ranges and parts of objects, and where they are once the object's size and parts are known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,45 +7,45 @@ from lowcloud.core.errors import CloudError
 
 
 @dataclass(frozen=True)
-class Span:
-    """A range of bytes: first to last (inclusive, or to the end); without a first, the last `last` bytes."""
+class ByteRange:
+    """A range of bytes from first to last (inclusive; None: to the end). Without a first: the last `last` bytes."""
 
     first: int | None
     last: int | None
 
 
 class RangeNotSatisfiableError(CloudError):
-    """The object has none of the bytes asked for."""
+    """The requested range is outside the object."""
 
     def __init__(self, size: int):
-        super().__init__(f"The object has {size} bytes; the range lies outside.")
+        super().__init__(f"The range is outside the object, which has {size} bytes.")
         self.size = size
 
 
 class UnknownPartError(CloudError):
-    """The object has no part of this number."""
+    """The object has no part with this number."""
 
 
-def locate_span(span: Span | None, size: int) -> tuple[int, int]:
-    """Where a span (None: everything) of `size` bytes begins, and how many bytes it has.
+def locate_range(byte_range: ByteRange | None, size: int) -> tuple[int, int]:
+    """Return offset and length of a range (None: everything) of an object of `size` bytes.
 
     Raises RangeNotSatisfiableError.
     """
-    if span is None:
+    if byte_range is None:
         return 0, size
-    if span.first is None:
-        length = min(span.last or 0, size)
+    if byte_range.first is None:
+        length = min(byte_range.last or 0, size)
         first = size - length
     else:
-        first = span.first
-        length = min(size - 1 if span.last is None else span.last, size - 1) - first + 1
+        first = byte_range.first
+        length = min(size - 1 if byte_range.last is None else byte_range.last, size - 1) - first + 1
     if length <= 0:
         raise RangeNotSatisfiableError(size)
     return first, length
 
 
 def locate_part(part: int, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Where a part begins among parts of (number, size) in order, and its size. Raises UnknownPartError."""
+    """Return offset and length of a part among parts of (number, size) in order. Raises UnknownPartError."""
     first = 0
     for number, size in sizes:
         if number == part:

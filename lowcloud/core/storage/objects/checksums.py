@@ -1,4 +1,4 @@
-"""Checksums of object bytes: computed as they stream in, compared with what the sender claims, joined over parts."""
+"""Checksums of object bytes: computed while they stream in, verified against the sender's, combined over parts."""
 
 import hashlib
 import zlib
@@ -16,15 +16,15 @@ MD5 = "MD5"
 
 
 class DigestMismatchError(CloudError):
-    """What arrived is not what the sender computed its digest over."""
+    """The received bytes do not match the sender's digest."""
 
-    def __init__(self, algorithm: str, claimed: str, computed: str):
-        super().__init__(f"The {algorithm} of what arrived is {computed}, not {claimed}.")
+    def __init__(self, algorithm: str, expected: str, computed: str):
+        super().__init__(f"The {algorithm} of the received bytes is {computed}, not {expected}.")
         self.algorithm = algorithm
 
 
 class InvalidDigestError(CloudError):
-    """The claimed digest cannot be one of its algorithm."""
+    """The sender's digest is malformed."""
 
     def __init__(self, algorithm: str):
         super().__init__(f"The {algorithm} value is not valid: it must be the digest in base64.")
@@ -33,7 +33,7 @@ class InvalidDigestError(CloudError):
 
 @dataclass(frozen=True)
 class Checksum:
-    """A checksum in base64, over the whole object or (composite) over the checksums of its parts."""
+    """A checksum in base64, of the whole object or (composite) of the checksums of its parts."""
 
     algorithm: str
     value: str
@@ -44,12 +44,12 @@ class Checksum:
 
 
 def parse(text: str) -> Checksum:
-    """The checksum that str() wrote. A composite one ends with "-" and the number of parts, which base64 lacks."""
+    """Parse what str() wrote. A composite one ends with "-" and the number of parts; base64 has no "-"."""
     algorithm, _, value = text.partition(" ")
     return Checksum(algorithm, value, "-" in value)
 
 
-class _Running(Protocol):
+class _Hash(Protocol):
     def update(self, data: bytes, /) -> object: ...
     def digest(self) -> bytes: ...
 
@@ -70,22 +70,22 @@ class _Crc:
 
 
 class _XxHash:
-    """A hash of awscrt's with hashlib's interface: it can be asked for its digest more than once, at the end."""
+    """A hash of awscrt with hashlib's interface; unlike awscrt's, `digest` may be called more than once."""
 
-    def __init__(self, running: crt.XXHash):
-        self._running = running
+    def __init__(self, xxhash: crt.XXHash):
+        self._xxhash = xxhash
         self._digest: bytes | None = None
 
     def update(self, data: bytes) -> None:
-        self._running.update(data)
+        self._xxhash.update(data)
 
     def digest(self) -> bytes:
         if self._digest is None:
-            self._digest = self._running.finalize()
+            self._digest = self._xxhash.finalize()
         return self._digest
 
 
-_STARTS: dict[str, Callable[[], _Running]] = {
+_NEW_HASH: dict[str, Callable[[], _Hash]] = {
     MD5: lambda: hashlib.md5(usedforsecurity=False),
     "CRC32": lambda: _Crc(zlib.crc32, 4),  # twice as fast as awscrt's
     "CRC32C": lambda: _Crc(crt.crc32c, 4),
@@ -97,72 +97,72 @@ _STARTS: dict[str, Callable[[], _Running]] = {
     "XXHASH3": lambda: _XxHash(crt.XXHash.new_xxhash3_64()),
     "XXHASH128": lambda: _XxHash(crt.XXHash.new_xxhash3_128()),
 }
-_JOIN: dict[str, Callable[[int, int, int], int]] = {
+_COMBINE: dict[str, Callable[[int, int, int], int]] = {
     "CRC32": crt.combine_crc32,
     "CRC32C": crt.combine_crc32c,
     "CRC64NVME": crt.combine_crc64nvme,
 }
-ALGORITHMS = tuple(_STARTS)
-CAN_SPAN_PARTS = tuple(_JOIN)  # a checksum of the whole follows from those of the parts
+ALGORITHMS = tuple(_NEW_HASH)
+COMBINABLE_ALGORITHMS = tuple(_COMBINE)  # the checksum of the whole follows from those of the parts
 
 
 class Digester:
-    """Computes the MD5 and some checksums of what passes."""
+    """Computes the MD5 and other checksums of the bytes passed to `update`."""
 
     def __init__(self, *algorithms: str):
-        self._running = {name: _STARTS[name]() for name in (MD5, *algorithms)}
+        self._hashes = {name: _NEW_HASH[name]() for name in (MD5, *algorithms)}
 
     def update(self, chunk: bytes) -> None:
-        for running in self._running.values():
-            running.update(chunk)
+        for running_hash in self._hashes.values():
+            running_hash.update(chunk)
 
     def md5(self) -> str:
-        """Hexadecimal."""
-        return self._running[MD5].digest().hex()
+        """Return the MD5 in hexadecimal."""
+        return self._hashes[MD5].digest().hex()
 
     def checksum(self, algorithm: str) -> str:
-        """Base64."""
-        return b64encode(self._running[algorithm].digest()).decode()
+        """Return a checksum in base64."""
+        return b64encode(self._hashes[algorithm].digest()).decode()
 
-    def verify(self, claimed: Mapping[str, str]) -> None:
+    def verify(self, expected: Mapping[str, str]) -> None:
         """Compare with the sender's digests, base64 by algorithm. Raises InvalidDigestError and DigestMismatchError."""
-        for algorithm, value in claimed.items():
-            if algorithm not in self._running:
-                raise InvalidError(f"A {algorithm} checksum came that was not announced.")
-            computed = self._running[algorithm].digest()
-            if decode(algorithm, value) != computed:
+        for algorithm, value in expected.items():
+            if algorithm not in self._hashes:
+                raise InvalidError(f"The request contains a {algorithm} checksum that was not announced.")
+            computed = self._hashes[algorithm].digest()
+            if decode_digest(algorithm, value) != computed:
                 raise DigestMismatchError(algorithm, value, b64encode(computed).decode())
 
 
-def decode(algorithm: str, value: str) -> bytes:
-    """The bytes of a digest in base64. Raises InvalidDigestError."""
+def decode_digest(algorithm: str, value: str) -> bytes:
+    """Decode a digest in base64. Raises InvalidDigestError."""
     try:
         digest = b64decode(value, validate=True)
     except ValueError as error:
         raise InvalidDigestError(algorithm) from error
-    if len(digest) != len(_STARTS[algorithm]().digest()):
+    if len(digest) != len(_NEW_HASH[algorithm]().digest()):
         raise InvalidDigestError(algorithm)
     return digest
 
 
 def composite(algorithm: str, values: Sequence[str]) -> Checksum:
-    """The checksum over the parts' checksums, with the number of parts, as S3 defines it."""
-    running = _STARTS[algorithm]()
+    """Return the checksum of the parts' checksums, with the number of parts, as S3 defines it."""
+    combined_hash = _NEW_HASH[algorithm]()
     for value in values:
-        running.update(b64decode(value))
-    return Checksum(algorithm, f"{b64encode(running.digest()).decode()}-{len(values)}", is_composite=True)
+        combined_hash.update(b64decode(value))
+    return Checksum(algorithm, f"{b64encode(combined_hash.digest()).decode()}-{len(values)}", is_composite=True)
 
 
-def joined_tag(tags: Sequence[str]) -> str:
-    """The entity tag of an object from those of its parts: the MD5 over them, and their number."""
+def multipart_etag(tags: Sequence[str]) -> str:
+    """Return an object's entity tag from those of its parts: the MD5 of their bytes, and their number."""
     md5 = hashlib.md5(b"".join(bytes.fromhex(tag) for tag in tags), usedforsecurity=False)
     return f"{md5.hexdigest()}-{len(tags)}"
 
 
-def joined(algorithm: str, values: Sequence[tuple[str, int]]) -> Checksum:
-    """The checksum of the whole from the (checksum, size in bytes) of its parts."""
+def combined(algorithm: str, values: Sequence[tuple[str, int]]) -> Checksum:
+    """Return the checksum of the whole from (checksum, size in bytes) of each part."""
     total = 0
     for value, size in values:
-        total = _JOIN[algorithm](total, int.from_bytes(b64decode(value), "big"), size)
-    width = len(_STARTS[algorithm]().digest())
+        total = _COMBINE[algorithm](total, int.from_bytes(b64decode(value), "big"), size)
+    width = len(_NEW_HASH[algorithm]().digest())
     return Checksum(algorithm, b64encode(total.to_bytes(width, "big")).decode())

@@ -1,4 +1,4 @@
-"""Copies of objects: other bytes on disk, under keys of their own."""
+"""Copies of objects. A copy has its own bytes on disk and its own data key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
 from lowcloud.core.storage.objects import notifications, objects
-from lowcloud.core.storage.objects.bodies import LARGEST_BODY_BYTES
+from lowcloud.core.storage.objects.bodies import MAX_BODY_BYTES
 from lowcloud.core.storage.objects.checksums import DEFAULT_ALGORITHM
 from lowcloud.core.storage.objects.locks import UNLOCKED, Lock
-from lowcloud.core.storage.objects.metadata import Description, Encryption
-from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS, Conditions
+from lowcloud.core.storage.objects.metadata import Encryption, ObjectMetadata
+from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, Preconditions
 from lowcloud.core.storage.objects.versions import Object
 
 
 @dataclass(frozen=True)
 class CopySource:
-    """An object to copy; without a version, the newest."""
+    """The object to copy; without a version, the newest one."""
 
     bucket: str
     key: str
@@ -24,7 +24,7 @@ class CopySource:
 
 
 class SourceTooLargeError(CloudError):
-    """The source has more bytes than one request may carry."""
+    """The source is larger than one copy request allows."""
 
 
 def copy(
@@ -34,7 +34,7 @@ def copy(
     key: str,
     *,
     headers: Mapping[str, str] | None = None,
-    own_headers: Mapping[str, str | None] | None = None,
+    extra_headers: Mapping[str, str | None] | None = None,
     user_metadata: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
     encryption: Encryption | None = None,
@@ -43,13 +43,13 @@ def copy(
     algorithm: str | None = None,
     source_customer_key: bytes | None = None,
     customer_key: bytes | None = None,
-    source_conditions: Conditions = NO_CONDITIONS,
-    conditions: Conditions = NO_CONDITIONS,
+    source_preconditions: Preconditions = NO_PRECONDITIONS,
+    preconditions: Preconditions = NO_PRECONDITIONS,
 ) -> tuple[Object, Object]:
-    """Copy an object: (source, copy). Headers, metadata and tags that are given replace the source's.
+    """Copy an object. Returns (source, copy). Headers, metadata and tags that are given replace the source's.
 
-    `own_headers` are the copy's beside those, whatever the source has (None: it has none of that name).
-    Raises what get and put raise, and SourceTooLargeError.
+    `extra_headers` override both (None: the copy has no such header). Raises what objects.get and objects.put raise,
+    and SourceTooLargeError.
     """
     objects.check_key(key)
     found, chunks = objects.get(
@@ -58,20 +58,20 @@ def copy(
         source.key,
         version=source.version,
         customer_key=source_customer_key,
-        conditions=source_conditions,
+        preconditions=source_preconditions,
     )
-    if found.size > LARGEST_BODY_BYTES:
-        raise SourceTooLargeError(f"An object of more than {LARGEST_BODY_BYTES} bytes is copied in parts.")
-    said = found.description
-    kept = {**(said.headers if headers is None else headers), **(own_headers or {})}
-    new = Description(
-        {name: value for name, value in kept.items() if value is not None},
-        said.user_metadata if user_metadata is None else user_metadata,
-        said.tags if tags is None else tags,
+    if found.size > MAX_BODY_BYTES:
+        raise SourceTooLargeError(f"An object of more than {MAX_BODY_BYTES} bytes must be copied in parts.")
+    old = found.metadata
+    merged = {**(old.headers if headers is None else headers), **(extra_headers or {})}
+    new = ObjectMetadata(
+        {name: value for name, value in merged.items() if value is not None},
+        old.user_metadata if user_metadata is None else user_metadata,
+        old.tags if tags is None else tags,
         encryption,
     )
     source_algorithm = found.checksum.algorithm if found.checksum else DEFAULT_ALGORITHM
-    made = objects.put(
+    copied = objects.put(
         context,
         bucket,
         key,
@@ -81,7 +81,7 @@ def copy(
         lock=lock,
         customer_key=customer_key,
         algorithm=algorithm or source_algorithm,
-        conditions=conditions,
+        preconditions=preconditions,
         event=notifications.COPIED,
     )
-    return found, made
+    return found, copied

@@ -1,4 +1,4 @@
-"""Deletions: objects removed, or hidden behind a marker where their bucket keeps versions."""
+"""Deletions of objects, which in a versioned bucket add delete markers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import sqlalchemy as sa
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.core.storage.failures import free
+from lowcloud.core.storage.failures import apply_deletion
 from lowcloud.core.storage.objects import notifications, versions
 from lowcloud.core.storage.objects.locks import check_unlocked
-from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS, Conditions, PreconditionFailedError
+from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, PreconditionFailedError, Preconditions
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """What a deletion did. `version`: of the marker that was written, or of the version that was removed."""
+    """The result of a deletion. `version` is that of the delete marker written, or of the version removed."""
 
     key: str
-    version: str | None  # None: of a bucket that never kept versions
-    is_marker: bool  # the version is a marker
+    version: str | None  # None: the bucket was never versioned
+    is_marker: bool  # the version is a delete marker
 
 
 def delete(
@@ -29,14 +29,14 @@ def delete(
     key: str,
     *,
     version: str | None = None,
-    conditions: Conditions = NO_CONDITIONS,
+    preconditions: Preconditions = NO_PRECONDITIONS,
     may_bypass_governance: bool = False,
 ) -> Deletion:
-    """Remove an object, or hide it behind a marker where the bucket keeps versions; a key that holds none is no error.
+    """Delete an object, by a delete marker if the bucket is versioned; a missing object is not an error.
 
-    A version that is named is removed for good. Raises NotFound (bucket), PreconditionFailedError and Locked.
+    A named version is deleted permanently. Raises NotFoundError (bucket), PreconditionFailedError and LockedError.
     """
-    [done] = delete_many(context, bucket, [(key, version, conditions)], may_bypass_governance=may_bypass_governance)
+    [done] = delete_many(context, bucket, [(key, version, preconditions)], may_bypass_governance=may_bypass_governance)
     if isinstance(done, CloudError):
         raise done
     return done
@@ -45,14 +45,14 @@ def delete(
 def delete_many(
     context: Context,
     bucket: str,
-    wanted: Sequence[tuple[str, str | None, Conditions]],
+    requests: Sequence[tuple[str, str | None, Preconditions]],
     *,
     may_bypass_governance: bool = False,
     cause: str = notifications.REMOVED,
 ) -> list[Deletion | CloudError]:
-    """Delete (key, version, conditions) in one transaction; what became of each, in their order. Raises NotFound.
+    """Delete each (key, version, preconditions), in one transaction. Returns a result or an error for each.
 
-    `cause` is what to record of it: notifications.REMOVED or EXPIRED.
+    `cause` is the kind of event to record: notifications.REMOVED or EXPIRED. Raises NotFoundError (bucket).
     """
     now = context.now()
 
@@ -60,13 +60,13 @@ def delete_many(
         found = buckets.require(connection, bucket)
         outcomes: list[Deletion | CloudError] = []
         blobs = []
-        for key, version, conditions in wanted:
+        for key, version, preconditions in requests:
             try:
                 if version is None:
-                    done, freed = _hide(connection, found, key, conditions, now, cause)
+                    done, freed = _hide(connection, found, key, preconditions, now, cause)
                 else:
                     done, freed = _remove(
-                        connection, found, key, version, conditions, now, may_bypass_governance, cause
+                        connection, found, key, version, preconditions, now, may_bypass_governance, cause
                     )
             except CloudError as error:
                 outcomes.append(error)
@@ -75,21 +75,21 @@ def delete_many(
                 blobs.append(freed)
         return outcomes, blobs
 
-    return free(context, write)
+    return apply_deletion(context, write)
 
 
 def _hide(
-    connection: sa.Connection, bucket: buckets.Bucket, key: str, conditions: Conditions, now: float, cause: str
+    connection: sa.Connection, bucket: buckets.Bucket, key: str, preconditions: Preconditions, now: float, cause: str
 ) -> tuple[Deletion, list[str]]:
-    """Remove the one version of a key, or write a marker where the bucket keeps versions."""
+    """Delete the only version of a key, or write a delete marker if the bucket is versioned."""
     newest = versions.newest(connection, bucket.name, key)
-    _check(conditions, newest, key)
+    _check(preconditions, newest, key)
     if bucket.versioning is None:
         if newest is None:
             return Deletion(key, None, False), []
         notifications.record(connection, bucket, f"{cause}:{notifications.DELETE}", newest, now)
         return Deletion(key, None, False), versions.remove(connection, newest)
-    marker, freed = versions.place_marker(connection, bucket, key, newest, now)
+    marker, freed = versions.insert_marker(connection, bucket, key, newest, now)
     notifications.record(connection, bucket, f"{cause}:{notifications.MARKER}", marker, now)
     return Deletion(key, marker.version, True), freed
 
@@ -99,14 +99,14 @@ def _remove(
     bucket: buckets.Bucket,
     key: str,
     version: str,
-    conditions: Conditions,
+    preconditions: Preconditions,
     now: float,
     may_bypass_governance: bool,
     cause: str,
 ) -> tuple[Deletion, list[str]]:
-    """Remove a version for good."""
+    """Delete a version permanently."""
     found = versions.named(connection, bucket.name, key, version)
-    _check(conditions, found, key)
+    _check(preconditions, found, key)
     if found is None:
         return Deletion(key, version, False), []
     check_unlocked(found.lock, now, may_bypass_governance=may_bypass_governance)
@@ -114,7 +114,7 @@ def _remove(
     return Deletion(key, version, found.is_marker), versions.remove(connection, found)
 
 
-def _check(conditions: Conditions, found: versions.Version | None, key: str) -> None:
-    if found is not None and found.is_marker and conditions.if_match is not None:
-        raise PreconditionFailedError("If-Match")  # there was an object: it is not that there never was one
-    versions.check_replacing(conditions, found, key)
+def _check(preconditions: Preconditions, found: versions.Version | None, key: str) -> None:
+    if found is not None and found.is_marker and preconditions.if_match is not None:
+        raise PreconditionFailedError("If-Match")  # the object existed once: not NotFoundError
+    versions.check_overwrite(preconditions, found, key)

@@ -1,4 +1,4 @@
-"""Listings: what a bucket holds, in key order, page by page, told under folders where a delimiter is given."""
+"""Listings of a bucket: pages in key order, with folders if a delimiter is given."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import versions
 from lowcloud.core.storage.objects.versions import Version
 from lowcloud.store.db import listing as folded_listing
-from lowcloud.store.db.listing import folded
+from lowcloud.store.db.listing import list_with_folders
 from lowcloud.store.db.tables import objects
 
 Folder = folded_listing.Folder  # for interfaces, which do not import the store
@@ -19,7 +19,7 @@ Entry = Version | Folder
 
 @dataclass(frozen=True)
 class Listing:
-    """One page of a bucket in key order, and the key that the next page starts with (None: there is no more)."""
+    """One page of a bucket in key order, and the key that the next page starts with (None: this is the last)."""
 
     entries: tuple[Entry, ...]
     next_start: str | None
@@ -44,12 +44,15 @@ def list_page(
     after: str | None = None,
     limit: int = 1000,
 ) -> Listing:
-    """At most `limit` objects and folders from the key `start` on, or after a key or folder. Raises NotFound."""
-    query = sa.select(*versions.COLUMNS).where(objects.c.bucket == bucket)
+    """List at most `limit` objects and folders from the key `start` on, or after a key or folder.
+
+    Raises NotFoundError (bucket).
+    """
+    query = sa.select(*versions.VERSION_COLUMNS).where(objects.c.bucket == bucket)
     entries: list[Entry] = []
     with context.database.read() as connection:
         buckets.require(connection, bucket)
-        found = folded(
+        found = list_with_folders(
             connection,
             query,
             [objects.c.key, objects.c.position],
@@ -62,7 +65,7 @@ def list_page(
         for entry in found:
             if len(entries) >= limit:
                 return Listing(tuple(entries), _key(entry) if limit else None)
-            entries.append(entry if isinstance(entry, Folder) else versions.version_of(tuple(entry)))
+            entries.append(entry if isinstance(entry, Folder) else versions.to_version(tuple(entry)))
     return Listing(tuple(entries), None)
 
 
@@ -76,14 +79,17 @@ def list_versions(
     after_version: str | None = None,
     limit: int = 1000,
 ) -> VersionListing:
-    """At most `limit` versions and folders after all of a key, or after one version of it. Raises NotFound."""
-    query = sa.select(*versions.COLUMNS).where(objects.c.bucket == bucket)
+    """List at most `limit` versions and folders after all versions of a key, or after one of them.
+
+    Raises NotFoundError (bucket).
+    """
+    query = sa.select(*versions.VERSION_COLUMNS).where(objects.c.bucket == bucket)
     entries: list[Entry] = []
     newest: set[str] = set()
     with context.database.read() as connection:
         buckets.require(connection, bucket)
         after = _position(connection, bucket, after_key, after_version)
-        found = folded(
+        found = list_with_folders(
             connection,
             query,
             [objects.c.key, objects.c.position],
@@ -91,23 +97,23 @@ def list_versions(
             prefix=prefix,
             delimiter=delimiter,
         )
-        key_before = after_key if after is not None and len(after) == 2 else None
+        previous_key = after_key if after is not None and len(after) == 2 else None
         for entry in found:
             if len(entries) >= limit:
                 return VersionListing(tuple(entries), frozenset(newest), limit > 0)
             if isinstance(entry, Folder):
                 entries.append(entry)
                 continue
-            version = versions.version_of(tuple(entry))
-            if version.key != key_before:
+            version = versions.to_version(tuple(entry))
+            if version.key != previous_key:
                 newest.add(version.id)
-            key_before = version.key
+            previous_key = version.key
             entries.append(version)
     return VersionListing(tuple(entries), frozenset(newest), False)
 
 
 def walk(context: Context, bucket: str, prefix: str = "") -> Iterator[Version]:
-    """Every object whose key begins with `prefix`, in key order, page by page. Raises NotFound (bucket)."""
+    """Yield every object whose key begins with `prefix`, in key order. Raises NotFoundError (bucket)."""
     start: str | None = ""
     while start is not None:
         listing = list_page(context, bucket, prefix=prefix, start=start)
@@ -120,10 +126,10 @@ def _key(entry: Folder | sa.Row[tuple[object, ...]]) -> str:
 
 
 def _position(connection: sa.Connection, bucket: str, key: str | None, version: str | None) -> list[str | int] | None:
-    """Where a page of versions begins: after a key, or after one version of it.
+    """Return where a page of versions begins: after a key, or after one version of it.
 
-    Whoever empties a bucket page by page names versions that are gone. Such a page begins where the name says that the
-    version was written, and rather tells a version twice than not at all.
+    A client that empties a bucket page by page names versions that are deleted. Such a page begins at the time in the
+    version's id, and may repeat a version rather than skip one.
     """
     if key is None or version is None:
         return None if key is None else [key]

@@ -1,4 +1,4 @@
-"""What is said of an object beside its bytes: headers, its user's metadata, tags and encryption, kept sealed."""
+"""Object metadata: headers, user metadata, tags and encryption, stored encrypted."""
 
 import json
 import secrets
@@ -12,29 +12,31 @@ from uuid import NAMESPACE_URL, uuid5
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
-from lowcloud.store.blobs.encryption import PLAIN_WRAPPING, Wrapping
+from lowcloud.store.blobs.encryption import MASTER_KEY_WRAPPING, KeyWrapping
 
-_PURPOSE = "description"
-_DEFAULT_KEY = "alias/aws/s3"  # of the named keys: the account's own for objects
+_PURPOSE = "description"  # part of the stored ciphertexts: it cannot change
+_DEFAULT_KEY = "alias/aws/s3"  # the account's default key for objects
 
 
 @dataclass(frozen=True)
 class Encryption:
-    """How an object's data key is wrapped beside the master key of the home."""
+    """What wraps an object's data key in addition to the master key."""
 
     key_id: str | None = None  # of a named key
-    uses_bucket_key: bool = False  # of the named key: as it was asked, to be told again
+    uses_bucket_key: bool = False  # as requested; has no effect but is returned
     customer_key_md5: str | None = None  # base64, of a key that only the customer has
-    context: str | None = None  # of the named key: what its user wants told again
+    context: str | None = None  # the encryption context of the named key, returned as sent
 
 
-HOME_ENCRYPTION = Encryption()
+MASTER_KEY_ENCRYPTION = Encryption()
 
 
 @dataclass(frozen=True)
-class Description:
-    """Header names are in lower case; tags are by key. Where nothing is said of encryption, the bucket says it;
-    what is kept and says nothing of it is encrypted as the home does."""
+class ObjectMetadata:
+    """Header names are in lower case; tags are by key.
+
+    Encryption None means the bucket's default in a request, and the master key alone in a stored object.
+    """
 
     headers: Mapping[str, str] = field(default_factory=dict)  # content-type, cache-control, ...
     user_metadata: Mapping[str, str] = field(default_factory=dict)
@@ -42,38 +44,38 @@ class Description:
     encryption: Encryption | None = None
 
 
-NOTHING_SAID = Description()
+NO_METADATA = ObjectMetadata()
 
 
 class CustomerKeyRequiredError(CloudError):
-    """The object is encrypted with a customer's key, and none was given."""
+    """The object is encrypted with a customer's key, but none was given."""
 
 
 class CustomerKeyNotAllowedError(CloudError):
-    """A customer's key was given for an object that is not encrypted with one."""
+    """A customer's key was given, but the object is not encrypted with one."""
 
 
 class WrongCustomerKeyError(CloudError):
-    """The customer's key is not the one that the object is encrypted with."""
+    """The object is encrypted with another customer key."""
 
 
-def seal(context: Context, owner: str, said: Description) -> bytes:
-    """The description of the object (or upload) with this id, as it is kept."""
-    document: dict[str, Any] = {"headers": dict(said.headers)}
-    if said.user_metadata:
-        document["user_metadata"] = dict(said.user_metadata)
-    if said.tags:
-        document["tags"] = dict(said.tags)
-    if said.encryption is not None and said.encryption is not HOME_ENCRYPTION:
-        document["encryption"] = vars(said.encryption)
+def seal(context: Context, owner: str, metadata: ObjectMetadata) -> bytes:
+    """Encrypt the metadata of the object or upload with this id."""
+    document: dict[str, Any] = {"headers": dict(metadata.headers)}
+    if metadata.user_metadata:
+        document["user_metadata"] = dict(metadata.user_metadata)
+    if metadata.tags:
+        document["tags"] = dict(metadata.tags)
+    if metadata.encryption is not None and metadata.encryption is not MASTER_KEY_ENCRYPTION:
+        document["encryption"] = vars(metadata.encryption)
     return context.keys.seal(json.dumps(document).encode(), _PURPOSE, owner)
 
 
-def unseal(context: Context, owner: str, sealed: bytes) -> Description:
-    """What `seal` kept for this owner. Raises Tampered."""
+def unseal(context: Context, owner: str, sealed: bytes) -> ObjectMetadata:
+    """Decrypt what `seal` encrypted for this owner. Raises TamperedError."""
     document = json.loads(context.keys.unseal(sealed, _PURPOSE, owner))
     encryption = document.get("encryption")
-    return Description(
+    return ObjectMetadata(
         document["headers"],
         document.get("user_metadata", {}),
         document.get("tags", {}),
@@ -81,40 +83,40 @@ def unseal(context: Context, owner: str, sealed: bytes) -> Description:
     )
 
 
-def wrapping(encryption: Encryption | None, customer_key: bytes | None) -> Wrapping:
-    """What wraps the data keys of an object.
+def key_wrapping(encryption: Encryption | None, customer_key: bytes | None) -> KeyWrapping:
+    """Return how an object's data keys are wrapped.
 
     Raises CustomerKeyRequiredError, CustomerKeyNotAllowedError and WrongCustomerKeyError.
     """
-    if encryption is None or encryption is HOME_ENCRYPTION:
+    if encryption is None or encryption is MASTER_KEY_ENCRYPTION:
         if customer_key is not None:
-            raise CustomerKeyNotAllowedError("The object is not encrypted with a key of the customer.")
-        return PLAIN_WRAPPING
+            raise CustomerKeyNotAllowedError("The object is not encrypted with a customer key.")
+        return MASTER_KEY_WRAPPING
     if encryption.customer_key_md5 is not None and customer_key is None:
-        raise CustomerKeyRequiredError("The object is encrypted with a key of the customer: give the key to read it.")
+        raise CustomerKeyRequiredError("The object is encrypted with a customer key: send the key with the request.")
     if encryption.customer_key_md5 is None and customer_key is not None:
-        raise CustomerKeyNotAllowedError("The object is not encrypted with a key of the customer.")
+        raise CustomerKeyNotAllowedError("The object is not encrypted with a customer key.")
     if customer_key is not None and not compare_digest(encryption.customer_key_md5 or "", key_md5(customer_key)):
-        raise WrongCustomerKeyError("The object is encrypted with another key of the customer.")
-    return Wrapping(encryption.key_id or "", customer_key)
+        raise WrongCustomerKeyError("The object is encrypted with another customer key.")
+    return KeyWrapping(encryption.key_id or "", customer_key)
 
 
 def key_md5(customer_key: bytes) -> str:
-    """The base64 by which a customer's key is known again."""
+    """Return the MD5 of a customer's key in base64, by which it is recognised."""
     return b64encode(md5(customer_key, usedforsecurity=False).digest()).decode()
 
 
-def default_encryption(context: Context, said: Mapping[str, Any] | None) -> Encryption:
-    """What a bucket says of the encryption of new objects, as buckets.Bucket.encryption has it."""
-    if said is None or said["algorithm"] == "AES256":
-        return HOME_ENCRYPTION
-    return Encryption(named_key(context, said.get("key_id")), bool(said.get("bucket_key")))
+def bucket_encryption(context: Context, default: Mapping[str, Any] | None) -> Encryption:
+    """Convert Bucket.encryption, the default for new objects."""
+    if default is None or default["algorithm"] == "AES256":
+        return MASTER_KEY_ENCRYPTION
+    return Encryption(named_key_id(context, default.get("key_id")), bool(default.get("bucket_key")))
 
 
-def named_key(context: Context, name: str | None) -> str:
-    """The id of a named key, told by its id, by an alias or by a path that ends in one; None: the account's own.
+def named_key_id(context: Context, name: str | None) -> str:
+    """Return the id of a named key, given its id, alias or ARN; None: the account's default key.
 
-    Keys are derived by their ids, so each id there can be is the id of a key.
+    Keys are derived from their ids, so every id is the id of a key.
     """
     last = (name or _DEFAULT_KEY).rpartition(":")[2].removeprefix("key/")
     if not last.startswith("alias/"):
@@ -123,5 +125,5 @@ def named_key(context: Context, name: str | None) -> str:
 
 
 def entity_tag(encryption: Encryption | None, body_md5: str) -> str:
-    """The tag of an object or a part: its MD5, or 32 random digits where that would tell of what a key keeps secret."""
-    return body_md5 if encryption is None or encryption is HOME_ENCRYPTION else secrets.token_hex(16)
+    """Return the entity tag of an object or part: its MD5, or random if a named or customer key encrypts it."""
+    return body_md5 if encryption is None or encryption is MASTER_KEY_ENCRYPTION else secrets.token_hex(16)

@@ -1,7 +1,7 @@
-"""Notifications: what happens to the objects of a bucket, recorded for whoever its configuration wants told.
+"""Notifications: events of the objects of a bucket, recorded if its notification configuration selects them.
 
-An event is written in the transaction of the change that it tells of: it is there exactly where the change is. A bucket
-whose configuration asks for none has no rules, and costs nothing.
+An event is written in the transaction of its change, so both are committed or neither is (an outbox). A bucket without
+a notification configuration has no rules and no overhead.
 """
 
 import json
@@ -16,33 +16,37 @@ from lowcloud.core.context import Context
 from lowcloud.core.storage.buckets import buckets, configurations
 from lowcloud.core.storage.buckets.buckets import Bucket
 from lowcloud.core.storage.objects.versions import Version
-from lowcloud.store.db.prepared import Prepared
+from lowcloud.store.db.prepared import PreparedStatement
 from lowcloud.store.db.tables import buckets as bucket_rows
 from lowcloud.store.db.tables import object_events
 
 PUT, COPIED, COMPLETED, POSTED = "created:put", "created:copy", "created:complete", "created:post"
-TAGGED, UNTAGGED, SHARED = "tagged:put", "tagged:delete", "shared:put"  # the latter: its list of access was set
-REMOVED, EXPIRED = "removed", "expired"  # by somebody, by the lifecycle; each of two kinds:
-DELETE, MARKER = "delete", "marker"  # removed for good, hidden behind a marker
+TAGGED, UNTAGGED, ACCESS_LIST_CHANGED = (
+    "tagged:put",
+    "tagged:delete",
+    "shared:put",
+)  # its access control list was set
+REMOVED, EXPIRED = "removed", "expired"  # by a request, by a lifecycle rule; each in two forms:
+DELETE, MARKER = "delete", "marker"  # permanently, by a delete marker
 KINDS = (
-    *(PUT, COPIED, COMPLETED, POSTED, TAGGED, UNTAGGED, SHARED),
+    *(PUT, COPIED, COMPLETED, POSTED, TAGGED, UNTAGGED, ACCESS_LIST_CHANGED),
     *(f"{cause}:{what}" for cause in (REMOVED, EXPIRED) for what in (DELETE, MARKER)),
 )
-MOST_KEPT = 1_000_000  # the newest, of all buckets together
-PRUNED_EVERY = 100
+MAX_EVENTS = 1_000_000  # of all buckets together; older ones are deleted
+PRUNE_INTERVAL = 100
 
 _COLUMNS = [column for column in object_events.columns if column.name != "id"]
-_INSERT = Prepared(
+_INSERT = PreparedStatement(
     sa.insert(object_events)
     .values({column.name: sa.bindparam(column.name) for column in _COLUMNS})
     .returning(object_events.c.id)
 )
-_PRUNE = Prepared(sa.delete(object_events).where(object_events.c.id <= sa.bindparam("until")))
+_PRUNE = PreparedStatement(sa.delete(object_events).where(object_events.c.id <= sa.bindparam("until")))
 
 
 @dataclass(frozen=True)
 class NotificationRule:
-    """Which events are recorded: those of these kinds, of keys that begin and end so."""
+    """Selects the events of these kinds, for keys with this prefix and suffix."""
 
     kinds: Sequence[str]
     prefix: str = ""
@@ -51,40 +55,42 @@ class NotificationRule:
 
 @dataclass(frozen=True)
 class ObjectEvent:
-    """What happened to a version. Of one key, a later event has a larger id."""
+    """An event of a version. Later events of a key have larger ids."""
 
     id: int
     bucket: str
     key: str
-    version: str | None  # None: of a bucket that never kept versions
+    version: str | None  # None: the bucket was never versioned
     kind: str
     at: float  # seconds since the epoch
     size: int  # bytes
-    etag: str  # of a marker: ""
+    etag: str  # "" for a delete marker
 
     @property
     def sequencer(self) -> str:
-        """The id as digits that compare as texts do."""
+        """The id as text that sorts like the id."""
         return f"{self.id:016X}"
 
 
 def configure(
     context: Context, bucket: str, kind: str, document: Mapping[str, Any], rules: Sequence[NotificationRule]
 ) -> None:
-    """Record what the rules ask for, from now on, and keep the configuration that says so. Raises NotFound."""
-    said = json.dumps([asdict(rule) for rule in rules]) if rules else None
+    """Store a notification configuration and the rules that it means. Raises NotFoundError (bucket)."""
+    stored_rules = json.dumps([asdict(rule) for rule in rules]) if rules else None
 
     def change(connection: sa.Connection) -> None:
         buckets.require(connection, bucket)
         configurations.write(connection, bucket, kind, document, context.now())
-        connection.execute(sa.update(bucket_rows).where(bucket_rows.c.name == bucket).values(notifications=said))
+        connection.execute(
+            sa.update(bucket_rows).where(bucket_rows.c.name == bucket).values(notifications=stored_rules)
+        )
 
     context.database.apply(change)
 
 
 def record(connection: sa.Connection, bucket: Bucket, kind: str, version: Version, now: float) -> None:
-    """Record an event where the bucket wants it, within the transaction of the change."""
-    if bucket.notifications is None or not match(_parsed(bucket.notifications), kind, version.key):
+    """Record an event if the bucket's rules select it, within the transaction of the change."""
+    if bucket.notifications is None or not matches_any(_parse_rules(bucket.notifications), kind, version.key):
         return
     [(event_id,)] = _INSERT.rows(
         connection,
@@ -96,27 +102,27 @@ def record(connection: sa.Connection, bucket: Bucket, kind: str, version: Versio
         size=version.size,
         etag=version.etag,
     )
-    if event_id % PRUNED_EVERY == 0:
-        _PRUNE.rows(connection, until=event_id - MOST_KEPT)
+    if event_id % PRUNE_INTERVAL == 0:
+        _PRUNE.rows(connection, until=event_id - MAX_EVENTS)
 
 
-def match(rules: Iterable[NotificationRule], kind: str, key: str) -> bool:
-    """Whether any of the rules asks for this."""
+def matches_any(rules: Iterable[NotificationRule], kind: str, key: str) -> bool:
+    """Return whether any of the rules selects this event."""
     return any(kind in rule.kinds and key.startswith(rule.prefix) and key.endswith(rule.suffix) for rule in rules)
 
 
 def page(context: Context, *, after: int = 0, limit: int = 1000) -> list[ObjectEvent]:
-    """At most `limit` events in the order in which they happened, after the one of this id."""
+    """Return at most `limit` events in the order of their ids, after the one with this id."""
     query = sa.select(object_events).where(object_events.c.id > after).order_by(object_events.c.id).limit(limit)
     with context.database.read() as connection:
         return [ObjectEvent(**row._mapping) for row in connection.execute(query)]
 
 
-def forget(context: Context, until: int) -> None:
-    """Drop the events up to the one of this id: everybody has been told."""
+def delete_events(context: Context, until: int) -> None:
+    """Delete the events up to the one with this id, once they have been delivered."""
     context.database.apply(lambda connection: _PRUNE.rows(connection, until=until))
 
 
 @lru_cache(maxsize=256)
-def _parsed(said: str) -> tuple[NotificationRule, ...]:
-    return tuple(NotificationRule(**rule) for rule in json.loads(said))
+def _parse_rules(stored_rules: str) -> tuple[NotificationRule, ...]:
+    return tuple(NotificationRule(**rule) for rule in json.loads(stored_rules))

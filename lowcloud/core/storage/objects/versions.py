@@ -1,8 +1,8 @@
-"""The versions of a key, newest first: their rows, which of them counts, and what a new one does to those before.
+"""The versions of a key: their rows, newest first, and how a new version affects the existing ones.
 
-These functions work within a transaction; objects.py and uploads.py say when. A bucket that never kept versions has
-one of each key, called "null". One that keeps them adds to them, and a deletion adds a marker; one that has stopped
-writes "null" again.
+These functions work within a transaction of their caller. A bucket that was never versioned has one version of each
+key, named "null". A versioned bucket keeps every version, and a deletion adds a delete marker. A bucket whose
+versioning is suspended overwrites the version "null" only.
 """
 
 import re
@@ -16,11 +16,11 @@ from lowcloud.core.errors import CloudError, NotFoundError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import checksums, metadata
 from lowcloud.core.storage.objects.checksums import Checksum
-from lowcloud.core.storage.objects.locks import UNLOCKED, Lock, lock_of, lock_of_new
-from lowcloud.core.storage.objects.metadata import NOTHING_SAID, Description
-from lowcloud.core.storage.objects.preconditions import Conditions, check_write
+from lowcloud.core.storage.objects.locks import UNLOCKED, Lock, to_lock, with_default_retention
+from lowcloud.core.storage.objects.metadata import NO_METADATA, ObjectMetadata
+from lowcloud.core.storage.objects.preconditions import Preconditions, check_write
 from lowcloud.store.blobs.files import Blob, new_id
-from lowcloud.store.db.prepared import Prepared, Row
+from lowcloud.store.db.prepared import PreparedStatement, Row
 from lowcloud.store.db.tables import buckets as bucket_rows
 from lowcloud.store.db.tables import contents, objects, parts
 
@@ -29,34 +29,34 @@ NULL = "null"
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a key, as listings tell it. Times are seconds since the epoch."""
+    """One version of a key, as listings show it. Times are seconds since the epoch."""
 
     bucket: str
     key: str
-    id: str  # of these very bytes: a replacement has another
+    id: str  # of these bytes: overwriting an object gives it another id
     size: int
-    etag: str  # hexadecimal MD5, or that of the parts' MD5s and "-" and their number
+    etag: str  # MD5 in hexadecimal, or the MD5 of the parts' MD5s, "-" and their number
     modified_at: float
-    version: str = NULL  # its name, given by `place`
-    position: int = 0  # among the versions of its key, given by `place`: newer ones have smaller ones
+    version: str = NULL  # assigned by `insert_version`
+    position: int = 0  # sorts the versions of a key, newer ones first; assigned by `insert_version`
     is_marker: bool = False
-    storage_class: str | None = None  # None: the standard one
+    storage_class: str | None = None  # None: STANDARD
     checksum: Checksum | None = None
-    parts: int | None = None  # of a multipart upload
+    parts: int | None = None  # how many, if it was a multipart upload
     lock: Lock = UNLOCKED
-    wrapped_key: bytes | None = None  # of bytes that lie in the database; None: they lie in blobs
-    versioning: str | None = None  # of its bucket, where that was read too
+    wrapped_key: bytes | None = None  # of bytes stored in the database; None: they are in blobs
+    versioning: str | None = None  # of its bucket, if that was read too
 
 
 @dataclass(frozen=True, slots=True)
 class Object(Version):
-    """A version that is no marker, with all that is known of it."""
+    """A version that is not a delete marker, with its metadata."""
 
-    description: Description = NOTHING_SAID
+    metadata: ObjectMetadata = NO_METADATA
 
 
 class DeletedError(NotFoundError):
-    """The newest version of the key is a marker."""
+    """The newest version of the key is a delete marker."""
 
     def __init__(self, marker: Version):
         super().__init__("object", marker.key)
@@ -64,121 +64,127 @@ class DeletedError(NotFoundError):
 
 
 class DeleteMarkerError(CloudError):
-    """The version asked for is a marker: there is nothing in it to read."""
+    """The requested version is a delete marker, which has no content."""
 
     def __init__(self, marker: Version):
-        super().__init__(f"Version {marker.version} of {marker.key} says that it was deleted.")
+        super().__init__(f"Version {marker.version} of {marker.key} is a delete marker.")
         self.marker = marker
 
 
 V = TypeVar("V", bound=Version)
 
-COLUMNS = tuple(objects.c[name] for name in (
+VERSION_COLUMNS = tuple(objects.c[name] for name in (
     "bucket", "key", "id", "size", "etag", "modified_at", "version", "position", "is_marker", "storage_class",
     "checksum", "parts", "wrapped_key", "retention", "retain_until", "legal_hold",
 ))  # fmt: skip
 
-_POSITIONS_A_MILLISECOND = 1000  # room for what is written to one key within it
-_IS_MARKER = COLUMNS.index(objects.c.is_marker)
-_ID, _DOCUMENT, _VERSIONING = COLUMNS.index(objects.c.id), len(COLUMNS), len(COLUMNS) + 1
+_POSITIONS_PER_MILLISECOND = 1000  # so that many versions of a key can be written within one
+_IS_MARKER = VERSION_COLUMNS.index(objects.c.is_marker)
+_ID, _DOCUMENT, _VERSIONING = VERSION_COLUMNS.index(objects.c.id), len(VERSION_COLUMNS), len(VERSION_COLUMNS) + 1
 _IS_ID = re.compile(r"[0-9a-f]{32}")
-_OF_KEY = (objects.c.bucket == sa.bindparam("in_bucket"), objects.c.key == sa.bindparam("at_key"))
-_OF_OWNER = parts.c.owner == sa.bindparam("of_owner")
-_BUCKETS_VERSIONING = sa.select(bucket_rows.c.versioning).where(bucket_rows.c.name == objects.c.bucket)
-# What `object_of` reads.
-DESCRIBED = (*COLUMNS, objects.c.document, _BUCKETS_VERSIONING.scalar_subquery())
-_NEWEST = Prepared(sa.select(*COLUMNS).where(*_OF_KEY).order_by(objects.c.position).limit(1))
-_NAMED = Prepared(sa.select(*COLUMNS).where(*_OF_KEY, objects.c.version == sa.bindparam("named")))
-_NEWEST_DESCRIBED = Prepared(sa.select(*DESCRIBED).where(*_OF_KEY).order_by(objects.c.position).limit(1))
-_NAMED_DESCRIBED = Prepared(sa.select(*DESCRIBED).where(*_OF_KEY, objects.c.version == sa.bindparam("named")))
-_OF_BYTES = Prepared(sa.select(*DESCRIBED).where(*_OF_KEY, objects.c.id == sa.bindparam("with_id")))
-_INSERT = Prepared.insert(objects)
-_REMOVE = Prepared(sa.delete(objects).where(*_OF_KEY, objects.c.position == sa.bindparam("at_position")))
-_INSERT_CONTENT = Prepared.insert(contents)
-_REMOVE_CONTENT = Prepared(sa.delete(contents).where(contents.c.id == sa.bindparam("with_id")))
-_INSERT_PART = Prepared.insert(parts)
-_BLOBS = Prepared(sa.select(parts.c.blob).where(_OF_OWNER).order_by(parts.c.number))
-_REMOVE_PARTS = Prepared(sa.delete(parts).where(_OF_OWNER))
+_HAS_KEY = (objects.c.bucket == sa.bindparam("in_bucket"), objects.c.key == sa.bindparam("at_key"))
+_HAS_OWNER = parts.c.owner == sa.bindparam("of_owner")
+_BUCKET_VERSIONING = sa.select(bucket_rows.c.versioning).where(bucket_rows.c.name == objects.c.bucket)
+# The columns that `to_object` reads.
+OBJECT_COLUMNS = (*VERSION_COLUMNS, objects.c.document, _BUCKET_VERSIONING.scalar_subquery())
+_NEWEST = PreparedStatement(sa.select(*VERSION_COLUMNS).where(*_HAS_KEY).order_by(objects.c.position).limit(1))
+_NAMED = PreparedStatement(sa.select(*VERSION_COLUMNS).where(*_HAS_KEY, objects.c.version == sa.bindparam("named")))
+_NEWEST_OBJECT = PreparedStatement(sa.select(*OBJECT_COLUMNS).where(*_HAS_KEY).order_by(objects.c.position).limit(1))
+_NAMED_OBJECT = PreparedStatement(
+    sa.select(*OBJECT_COLUMNS).where(*_HAS_KEY, objects.c.version == sa.bindparam("named"))
+)
+_FIND_BY_ID = PreparedStatement(sa.select(*OBJECT_COLUMNS).where(*_HAS_KEY, objects.c.id == sa.bindparam("with_id")))
+_INSERT_VERSION = PreparedStatement.insert(objects)
+_REMOVE = PreparedStatement(sa.delete(objects).where(*_HAS_KEY, objects.c.position == sa.bindparam("at_position")))
+_INSERT_CONTENT = PreparedStatement.insert(contents)
+_REMOVE_CONTENT = PreparedStatement(sa.delete(contents).where(contents.c.id == sa.bindparam("with_id")))
+_INSERT_PART = PreparedStatement.insert(parts)
+_BLOBS = PreparedStatement(sa.select(parts.c.blob).where(_HAS_OWNER).order_by(parts.c.number))
+_REMOVE_PARTS = PreparedStatement(sa.delete(parts).where(_HAS_OWNER))
 
 
 def newest(connection: sa.Connection, bucket: str, key: str) -> Version | None:
-    """The newest version of a key, which may be a marker, or None."""
+    """Return the newest version of a key, which may be a delete marker, or None."""
     row = _NEWEST.first(connection, in_bucket=bucket, at_key=key)
-    return None if row is None else version_of(row)
+    return None if row is None else to_version(row)
 
 
 def named(connection: sa.Connection, bucket: str, key: str, version: str) -> Version | None:
-    """The version of this name, or None."""
+    """Return the version with this name, or None."""
     row = _NAMED.first(connection, in_bucket=bucket, at_key=key, named=version)
-    return None if row is None else version_of(row)
+    return None if row is None else to_version(row)
 
 
-def with_bytes(context: Context, connection: sa.Connection, bucket: str, key: str, bytes_id: str) -> Object | None:
-    """The object that has these very bytes, or None."""
-    row = _OF_BYTES.first(connection, in_bucket=bucket, at_key=key, with_id=bytes_id)
-    return None if row is None else object_of(context, row)
+def find_by_id(context: Context, connection: sa.Connection, bucket: str, key: str, object_id: str) -> Object | None:
+    """Return the object with this id, or None."""
+    row = _FIND_BY_ID.first(connection, in_bucket=bucket, at_key=key, with_id=object_id)
+    return None if row is None else to_object(context, row)
 
 
 def find(context: Context, connection: sa.Connection, bucket: str, key: str, version: str | None) -> Object:
-    """The object of this version, or the newest.
+    """Return the object with this version, or the newest one.
 
     Raises NotFoundError (bucket, version, object), DeletedError and DeleteMarkerError.
     """
     if version is None:
-        row = _NEWEST_DESCRIBED.first(connection, in_bucket=bucket, at_key=key)
+        row = _NEWEST_OBJECT.first(connection, in_bucket=bucket, at_key=key)
     else:
-        row = _NAMED_DESCRIBED.first(connection, in_bucket=bucket, at_key=key, named=version)
+        row = _NAMED_OBJECT.first(connection, in_bucket=bucket, at_key=key, named=version)
     if row is None:
         buckets.require(connection, bucket)
-        raise absent(key, version)
-    return readable(context, row, version)
+        raise not_found(key, version)
+    return require_object(context, row, version)
 
 
-def readable(context: Context, row: Row, version: str | None) -> Object:
-    """The object in a row of DESCRIBED, found by this name or as the newest. Raises Deleted and DeleteMarkerError."""
+def require_object(context: Context, row: Row, version: str | None) -> Object:
+    """Convert a row of OBJECT_COLUMNS, found by this version or as the newest.
+
+    Raises DeletedError and DeleteMarkerError.
+    """
     if row[_IS_MARKER]:
-        marker = replace(version_of(row), versioning=row[_VERSIONING])
+        marker = replace(to_version(row), versioning=row[_VERSIONING])
         raise DeletedError(marker) if version is None else DeleteMarkerError(marker)
-    return object_of(context, row)
+    return to_object(context, row)
 
 
-def absent(key: str, version: str | None) -> NotFoundError:
-    """There is no such object, or no such version of it."""
+def not_found(key: str, version: str | None) -> NotFoundError:
+    """Return the error for a missing object, or a missing version of it."""
     return NotFoundError("object", key) if version is None else NotFoundError("version", version)
 
 
-def check_replacing(conditions: Conditions, newest: Version | None, key: str) -> None:
-    """Whether what the key holds may be replaced. Raises NotFoundError (object) and ConditionFailed."""
+def check_overwrite(preconditions: Preconditions, newest: Version | None, key: str) -> None:
+    """Check the preconditions of an overwrite. Raises NotFoundError (object) and PreconditionFailedError."""
     if newest is None or newest.is_marker:
-        if conditions.if_match is not None:
+        if preconditions.if_match is not None:
             raise NotFoundError("object", key)
-        check_write(conditions, None)
+        check_write(preconditions, None)
     else:
-        check_write(conditions, newest.etag, newest.modified_at, newest.size)
+        check_write(preconditions, newest.etag, newest.modified_at, newest.size)
 
 
-def place(
-    connection: sa.Connection, bucket: buckets.Bucket, new: V, document: bytes, conditions: Conditions
+def insert_version(
+    connection: sa.Connection, bucket: buckets.Bucket, new: V, document: bytes, preconditions: Preconditions
 ) -> tuple[V, list[str]]:
-    """Write a version as the newest of its key: the version as it is called then, locked as its bucket wants it.
+    """Write a version as the newest of its key.
 
-    Returns also the blobs to delete after the commit. Raises NotFoundError (object), ConditionFailed and NotLockable.
+    Returns it with its name, position and lock, and the blobs to delete after the commit.
+    Raises NotFoundError (object), PreconditionFailedError and NotLockableError.
     """
-    before = newest(connection, new.bucket, new.key)
-    check_replacing(conditions, before, new.key)
-    return _place(connection, bucket, new, before, document)
+    previous = newest(connection, new.bucket, new.key)
+    check_overwrite(preconditions, previous, new.key)
+    return _insert(connection, bucket, new, previous, document)
 
 
-def place_marker(
-    connection: sa.Connection, bucket: buckets.Bucket, key: str, before: Version | None, now: float
+def insert_marker(
+    connection: sa.Connection, bucket: buckets.Bucket, key: str, previous: Version | None, now: float
 ) -> tuple[Version, list[str]]:
-    """Write a marker as the newest version of a key, after `before`."""
+    """Write a delete marker as the newest version of a key, after `previous`."""
     marker = Version(bucket.name, key, new_id(), size=0, etag="", modified_at=now, is_marker=True)
-    return _place(connection, bucket, marker, before, b"")
+    return _insert(connection, bucket, marker, previous, b"")
 
 
 def remove(connection: sa.Connection, version: Version) -> list[str]:
-    """Remove a version; returns the blobs to delete after the commit."""
+    """Delete a version's rows. Returns the blobs to delete after the commit."""
     _REMOVE.rows(connection, in_bucket=version.bucket, at_key=version.key, at_position=version.position)
     if version.is_marker:
         return []
@@ -191,9 +197,9 @@ def remove(connection: sa.Connection, version: Version) -> list[str]:
 
 
 def seal(context: Context, found: Object) -> bytes:
-    """What is said of an object, as it is kept: it opens only with the row that says the rest of it."""
+    """Encrypt an object's metadata, bound to the other columns of its row: it decrypts with unchanged ones only."""
     checksum = None if found.checksum is None else str(found.checksum)
-    bound = _bound(
+    associated_data = _associated_data(
         found.id,
         found.bucket,
         found.key,
@@ -204,12 +210,12 @@ def seal(context: Context, found: Object) -> bytes:
         checksum,
         found.parts,
     )
-    return metadata.seal(context, bound, found.description)
+    return metadata.seal(context, associated_data, found.metadata)
 
 
-def insert_content(connection: sa.Connection, bytes_id: str, sealed: bytes) -> None:
-    """Write the bytes of a small object."""
-    _INSERT_CONTENT.rows(connection, id=bytes_id, sealed=sealed)
+def insert_content(connection: sa.Connection, object_id: str, sealed: bytes) -> None:
+    """Write the encrypted bytes of a small object."""
+    _INSERT_CONTENT.rows(connection, id=object_id, sealed=sealed)
 
 
 def insert_part(
@@ -222,37 +228,37 @@ def insert_part(
     modified_at: float,
     checksum: str | None = None,
 ) -> None:
-    """Write the row of a blob that an object or an upload owns."""
+    """Write the row of a blob that belongs to an object or an upload."""
     row = {"owner": owner, "number": number, "blob": blob.id, "size": blob.size, "wrapped_key": blob.wrapped_key}
     _INSERT_PART.rows(connection, **row, etag=etag, modified_at=modified_at, checksum=checksum)
 
 
-def version_of(row: Row) -> Version:
-    """The version in a row that begins with COLUMNS."""
+def to_version(row: Row) -> Version:
+    """Convert a row that begins with VERSION_COLUMNS."""
     return Version(*_values(row))
 
 
-def object_of(context: Context, row: Row) -> Object:
-    """The object in a row of DESCRIBED. Raises Tampered."""
-    bound = _bound(row[_ID], *row[:2], *row[3:6], *row[9:12])
-    values = (*_values(row), row[_VERSIONING], metadata.unseal(context, bound, row[_DOCUMENT]))
+def to_object(context: Context, row: Row) -> Object:
+    """Convert a row of OBJECT_COLUMNS. Raises TamperedError."""
+    associated_data = _associated_data(row[_ID], *row[:2], *row[3:6], *row[9:12])
+    values = (*_values(row), row[_VERSIONING], metadata.unseal(context, associated_data, row[_DOCUMENT]))
     return Object(*values)
 
 
-def position_of(stamp: str) -> int:
-    """Where a version stamped with this new id stands among others: by the milliseconds that it begins with."""
-    return -int(stamp[:12], 16) * _POSITIONS_A_MILLISECOND
+def position_of_id(version_id: str) -> int:
+    """Return the position of a version with this id, which begins with its time in milliseconds."""
+    return -int(version_id[:12], 16) * _POSITIONS_PER_MILLISECOND
 
 
 def earliest_position(name: str) -> int:
-    """No version that is older than the one of this name stands before here."""
+    """Return a position before that of every version older than the one with this name."""
     if name == NULL or not _IS_ID.fullmatch(name):
         return -(2**62)
-    return position_of(name) - _POSITIONS_A_MILLISECOND
+    return position_of_id(name) - _POSITIONS_PER_MILLISECOND
 
 
-def _bound(
-    bytes_id: str,
+def _associated_data(
+    object_id: str,
     bucket: str,
     key: str,
     size: int,
@@ -262,8 +268,8 @@ def _bound(
     checksum: str | None,
     count: int | None,
 ) -> str:
-    """What never changes of a row: a bit that flips in it is found whenever the object is looked up."""
-    return f"{bytes_id} {bucket}/{key}\0{size} {etag} {float(modified_at)!r} {storage_class} {checksum} {count}"
+    """Return the columns of a row that never change: damage to them is detected when the object is looked up."""
+    return f"{object_id} {bucket}/{key}\0{size} {etag} {float(modified_at)!r} {storage_class} {checksum} {count}"
 
 
 def _values(row: Row) -> tuple[Any, ...]:
@@ -274,47 +280,48 @@ def _values(row: Row) -> tuple[Any, ...]:
         row[9],
         None if checksum is None else checksums.parse(checksum),
         row[11],
-        lock_of(*row[13:16]),
+        to_lock(*row[13:16]),
         row[12],
     )
 
 
-def _place(
-    connection: sa.Connection, bucket: buckets.Bucket, new: V, before: Version | None, document: bytes
+def _insert(
+    connection: sa.Connection, bucket: buckets.Bucket, new: V, previous: Version | None, document: bytes
 ) -> tuple[V, list[str]]:
-    stamp = new_id()
-    position = position_of(stamp)
-    if before is not None:  # the clock of another server may have been ahead
-        position = min(position, before.position - 1)
-    keeps = bucket.versioning == buckets.ENABLED
-    replaced = [] if keeps else _remove_null(connection, bucket, new.key, before)
-    lock = new.lock if new.is_marker else lock_of_new(bucket, new.lock, new.modified_at)
-    placed = replace(new, version=stamp if keeps else NULL, position=position, lock=lock, versioning=bucket.versioning)
-    _INSERT.rows(
+    version_id = new_id()
+    position = position_of_id(version_id)
+    if previous is not None:  # the clock of another server may have been ahead
+        position = min(position, previous.position - 1)
+    is_versioned = bucket.versioning == buckets.ENABLED
+    replaced_blobs = [] if is_versioned else _remove_null(connection, bucket, new.key, previous)
+    lock = new.lock if new.is_marker else with_default_retention(bucket, new.lock, new.modified_at)
+    version = version_id if is_versioned else NULL
+    inserted = replace(new, version=version, position=position, lock=lock, versioning=bucket.versioning)
+    _INSERT_VERSION.rows(
         connection,
-        bucket=placed.bucket,
-        key=placed.key,
-        position=placed.position,
-        version=placed.version,
-        id=placed.id,
-        is_marker=placed.is_marker,
-        size=placed.size,
-        etag=placed.etag,
-        modified_at=placed.modified_at,
-        storage_class=placed.storage_class,
-        checksum=None if placed.checksum is None else str(placed.checksum),
-        parts=placed.parts,
+        bucket=inserted.bucket,
+        key=inserted.key,
+        position=inserted.position,
+        version=inserted.version,
+        id=inserted.id,
+        is_marker=inserted.is_marker,
+        size=inserted.size,
+        etag=inserted.etag,
+        modified_at=inserted.modified_at,
+        storage_class=inserted.storage_class,
+        checksum=None if inserted.checksum is None else str(inserted.checksum),
+        parts=inserted.parts,
         retention=lock.retention,
         retain_until=lock.retain_until,
         legal_hold=lock.legal_hold,
-        wrapped_key=placed.wrapped_key,
+        wrapped_key=inserted.wrapped_key,
         document=document,
     )
-    return placed, replaced
+    return inserted, replaced_blobs
 
 
-def _remove_null(connection: sa.Connection, bucket: buckets.Bucket, key: str, before: Version | None) -> list[str]:
-    """Remove the version called "null", which is about to be replaced."""
-    if before is not None and before.version != NULL and bucket.versioning is not None:
-        before = named(connection, bucket.name, key, NULL)
-    return [] if before is None else remove(connection, before)
+def _remove_null(connection: sa.Connection, bucket: buckets.Bucket, key: str, previous: Version | None) -> list[str]:
+    """Delete the version "null", which is about to be overwritten."""
+    if previous is not None and previous.version != NULL and bucket.versioning is not None:
+        previous = named(connection, bucket.name, key, NULL)
+    return [] if previous is None else remove(connection, previous)

@@ -5,10 +5,11 @@ from botocore.awsrequest import HeadersDict
 from botocore.parsers import create_parser
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.http import HttpRequest, query_pairs
 from lowcloud.api.aws.protocol.parse import parse
 from lowcloud.api.aws.protocol.routing import Router, Target
 from lowcloud.api.aws.protocol.serialize import serialize, serialize_error
+from lowcloud.api.http.messages import HttpRequest
+from lowcloud.api.http.urls import query_pairs
 from tests.support.botocore_cases import WHY_SKIPPED, Case, body_of, comparable, read_cases, to_python
 
 INPUTS, OUTPUTS = list(read_cases("input")), list(read_cases("output"))
@@ -62,7 +63,7 @@ def runnable(cases: list[Case], reasons: dict[str, str]):
 
 
 @runnable(INPUTS, UNREADABLE_REQUESTS)
-def test_a_request_is_parsed_to_the_parameters_it_was_made_of(case):
+def test_a_request_is_parsed_into_its_parameters(case):
     sent = case.content["serialized"]
     path, _, query = sent["uri"].partition("?")
     headers = {name.lower(): value for name, value in sent.get("headers", {}).items()}

@@ -3,9 +3,9 @@
 import pytest
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.protocol.bucket_hosts import OwnNames, bucket_of
+from lowcloud.api.aws.services.s3.front.addressing import ServerNames, bucket_of
 
-OWN = OwnNames(("cloud.example.org", "mybox", "mybox.local"), "mybox")
+OWN = ServerNames(("cloud.example.org", "mybox", "mybox.local"), "mybox")
 
 NAMES = [
     "localhost",
@@ -25,13 +25,13 @@ OTHERS = ["127.0.0.1:4900", "[::1]:4900", "192.168.1.20", "lowcloud:4900", "mybo
 
 
 @pytest.mark.parametrize("host", NAMES + OTHERS)
-def test_a_known_name_carries_no_bucket(host: str) -> None:
+def test_a_known_host_name_has_no_bucket(host: str) -> None:
     assert bucket_of(host, OWN) == ""
 
 
 @pytest.mark.parametrize("host", NAMES)
 @pytest.mark.parametrize("bucket", ["mydata", "my.dotted.data", "logs.s3.daily"])
-def test_what_stands_before_a_known_name_is_the_bucket(host: str, bucket: str) -> None:
+def test_the_label_before_a_known_host_name_is_the_bucket(host: str, bucket: str) -> None:
     assert bucket_of(f"{bucket}.{host}", OWN) == bucket
 
 
@@ -48,7 +48,7 @@ def test_what_stands_before_a_known_name_is_the_bucket(host: str, bucket: str) -
         "amazonaws.com",
     ],
 )
-def test_a_name_that_may_or_may_not_carry_a_bucket_is_refused(host: str) -> None:
+def test_an_ambiguous_host_name_is_refused(host: str) -> None:
     with pytest.raises(AwsError, match="not clear whether") as refused:
         bucket_of(host, OWN)
     assert (refused.value.code, refused.value.status) == ("InvalidRequest", 400)

@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowcloud.api.aws.auth.chunked_bodies import decode_chunks
-from lowcloud.api.aws.auth.signature import SignatureError, read_claim
+from lowcloud.api.aws.auth.signature_v4 import SignatureError, read_claim
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.http import HttpRequest, MalformedUrlError, query_pairs
 from lowcloud.api.aws.protocol.formats import cbor, json, query, scalars, xml
 from lowcloud.api.aws.protocol.routing import find_dialect
 from lowcloud.api.aws.protocol.service_models import load_service
+from lowcloud.api.http.messages import HttpRequest
+from lowcloud.api.http.urls import MalformedUrlError, query_pairs
 
 HEADS = st.sampled_from(["authorization", "x-amz-date", "date", "host", "x-amz-target", "content-type"])
 PIECES = st.lists(
@@ -61,7 +62,7 @@ def test_any_text_is_a_form_or_refused(text):
 
 
 @given(st.dictionaries(HEADS, PIECES), PARAMETERS)
-def test_any_head_is_a_claim_or_none_or_refused(headers, parameters):
+def test_any_head_parses_as_signed_or_unsigned_or_is_refused(headers, parameters):
     request = HttpRequest("GET", "/", parameters, headers)
     try:
         claim = read_claim(request)
@@ -90,7 +91,7 @@ def test_any_bytes_are_chunks_or_refused(pieces, start):
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(), st.lists, max_leaves=30))
-def test_what_cbor2_writes_is_read_the_same(value):
+def test_cbor_written_by_cbor2_is_read_the_same(value):
     assert cbor.loads(cbor2.dumps(value)) == value
 
 

@@ -75,7 +75,7 @@ def test_values_of_maps_are_checked():
     )
 
 
-def test_no_more_than_ten_errors_are_told():
+def test_at_most_ten_errors_are_reported():
     tags = [{"Key": "", "Value": "v"}] * 30
     assert errors_of("sagemaker", "AddTags", ResourceArn="arn:x", Tags=tags).startswith("10 validation errors detected")
 
@@ -92,7 +92,7 @@ def test_each_service_has_its_own_code(server):
     assert code("logs", "describe_log_streams", logGroupName="a b") == "InvalidParameterException"
 
 
-def test_refused_members_are_named_where_they_are_given():
+def test_refused_members_are_named_if_present():
     request = {"A": {"B": 1}, "Items": [{"X": 1}, {"Y": 2}], "Empty": None, "Off": False, "None": {}}
     refuse_unsupported(request, ("C", "A.C", "Items.Z", "Empty", "Off", "None"), "Code")
     for name in ("A", "A.B", "Items.Y"):
@@ -100,7 +100,7 @@ def test_refused_members_are_named_where_they_are_given():
             refuse_unsupported(request, ("C", name), "Code")
 
 
-def test_every_pattern_of_a_built_operation_is_one_that_python_can_say():
+def test_every_pattern_of_an_implemented_operation_compiles_in_python():
     unsaid, seen = set(), set()
 
     def walk(shape):

@@ -6,7 +6,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import ForbiddenError
 from lowcloud.core.identity.access import ANONYMOUS, authorise
 from lowcloud.core.storage.access import access_lists, public_access
-from lowcloud.core.storage.access.public_access import admits, judge, may_admit
+from lowcloud.core.storage.access.public_access import allows_everyone, evaluate, may_allow_anyone
 from lowcloud.core.storage.buckets import buckets, configurations
 from lowcloud.core.storage.objects import deletions, objects
 
@@ -51,76 +51,78 @@ def statement(**changes: Any) -> dict[str, Any]:
         ({"allows": False, "resources": ["bucket/${aws:username}"]}, False),
     ],
 )
-def test_a_statement_judges_a_stranger(changes: dict[str, Any], verdict: bool | None) -> None:
-    assert judge([statement(**changes)], "s3:GetObject", "bucket/key") is verdict
+def test_statements_are_evaluated_for_anonymous_callers(changes: dict[str, Any], verdict: bool | None) -> None:
+    assert evaluate([statement(**changes)], "s3:GetObject", "bucket/key") is verdict
 
 
-def test_a_denial_outranks_every_permission() -> None:
+def test_a_denial_overrides_every_permission() -> None:
     for statements in ([statement(), statement(allows=False)], [statement(allows=False), statement()]):
-        assert judge(statements, "s3:GetObject", "bucket/key") is False
+        assert evaluate(statements, "s3:GetObject", "bucket/key") is False
 
 
 @pytest.fixture
 def open_cloud(context: Context) -> Context:
     """With a bucket that nothing protects but itself."""
     buckets.create(context, "bucket")
-    configurations.remove(context, "bucket", buckets.BLOCK)
+    configurations.remove(context, "bucket", buckets.PUBLIC_ACCESS_BLOCK)
     configurations.put(context, "bucket", buckets.OWNERSHIP, {"rule": "writer"})
     return context
 
 
-def test_a_list_lets_in_unless_the_policy_denies_or_the_owner_owns_everything(open_cloud: Context) -> None:
+def test_a_list_grants_access_unless_a_policy_denies_or_ownership_is_enforced(open_cloud: Context) -> None:
     made = objects.put(open_cloud, "bucket", "key", [b"data"])
     call = (open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
-    assert not admits(*call)
-    access_lists.put_of_object(open_cloud, "bucket", "key", made.id, READERS)
-    assert admits(*call)
-    assert not admits(open_cloud, "s3:GetObject", "bucket/key")
+    assert not allows_everyone(*call)
+    access_lists.put_object_list(open_cloud, "bucket", "key", made.id, READERS)
+    assert allows_everyone(*call)
+    assert not allows_everyone(open_cloud, "s3:GetObject", "bucket/key")
     denial = {"text": "", "is_public": False, "statements": [statement(allows=False)]}
     configurations.put(open_cloud, "bucket", public_access.POLICY, denial)
-    assert not admits(*call)
+    assert not allows_everyone(*call)
     configurations.remove(open_cloud, "bucket", public_access.POLICY)
     configurations.put(open_cloud, "bucket", buckets.OWNERSHIP, {"rule": "enforced"})
-    assert not admits(*call)
+    assert not allows_everyone(*call)
 
 
-def test_a_list_is_for_the_bytes_it_was_put_on(open_cloud: Context) -> None:
+def test_a_list_belongs_to_one_version_of_the_bytes(open_cloud: Context) -> None:
     first = objects.put(open_cloud, "bucket", "key", [b"one"])
-    access_lists.put_of_object(open_cloud, "bucket", "key", first.id, READERS)
+    access_lists.put_object_list(open_cloud, "bucket", "key", first.id, READERS)
     second = objects.put(open_cloud, "bucket", "key", [b"two"])
-    assert not admits(open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
-    access_lists.put_of_object(open_cloud, "bucket", "key", second.id, READERS)
+    assert not allows_everyone(open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
+    access_lists.put_object_list(open_cloud, "bucket", "key", second.id, READERS)
     with open_cloud.database.read() as connection:
-        assert access_lists.of_object(connection, "bucket", "key", first.id) == access_lists.OWNERS_OWN
+        assert access_lists.of_object(connection, "bucket", "key", first.id) == access_lists.OWNER_ONLY
 
 
-def test_a_sweep_drops_the_lists_of_objects_that_are_gone(open_cloud: Context) -> None:
+def test_a_sweep_deletes_the_lists_of_deleted_objects(open_cloud: Context) -> None:
     kept, gone = (objects.put(open_cloud, "bucket", key, [b"data"]) for key in ("kept", "gone"))
     for made in (kept, gone):
-        access_lists.put_of_object(open_cloud, "bucket", made.key, made.id, READERS)
+        access_lists.put_object_list(open_cloud, "bucket", made.key, made.id, READERS)
     deletions.delete(open_cloud, "bucket", "gone")
-    access_lists.sweep(open_cloud)
+    access_lists.delete_orphans(open_cloud)
     with open_cloud.database.read() as connection:
         assert access_lists.of_object(connection, "bucket", "kept", kept.id) == READERS
-        assert access_lists.of_object(connection, "bucket", "gone", gone.id) == access_lists.OWNERS_OWN
+        assert access_lists.of_object(connection, "bucket", "gone", gone.id) == access_lists.OWNER_ONLY
 
 
-def test_what_is_deleted_is_read_by_nobody(open_cloud: Context) -> None:
+def test_a_deleted_object_cannot_be_read_anonymously(open_cloud: Context) -> None:
     buckets.set_versioning(open_cloud, "bucket", buckets.ENABLED)
     made = objects.put(open_cloud, "bucket", "key", [b"data"])
-    access_lists.put_of_object(open_cloud, "bucket", "key", made.id, READERS)
+    access_lists.put_object_list(open_cloud, "bucket", "key", made.id, READERS)
     deletions.delete(open_cloud, "bucket", "key")
-    assert not admits(open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
+    assert not allows_everyone(open_cloud, "s3:GetObject", "bucket/key", ("object", "read"))
 
 
-def test_a_bucket_that_can_let_nobody_in_says_so_at_once(context: Context, open_cloud: Context) -> None:
+def test_a_bucket_without_public_access_is_known_before_the_request_is_read(
+    context: Context, open_cloud: Context
+) -> None:
     buckets.create(context, "closed")
-    assert not may_admit(context, "closed")
-    assert not may_admit(context, "missing")
-    assert may_admit(context, "bucket")
+    assert not may_allow_anyone(context, "closed")
+    assert not may_allow_anyone(context, "missing")
+    assert may_allow_anyone(context, "bucket")
 
 
-def test_strangers_pass_the_one_function_that_everybody_passes(open_cloud: Context) -> None:
+def test_anonymous_callers_are_authorised_by_the_same_function(open_cloud: Context) -> None:
     with pytest.raises(ForbiddenError):
         authorise(open_cloud, ANONYMOUS, "s3:GetObject", "bucket/key")
     with pytest.raises(ForbiddenError):

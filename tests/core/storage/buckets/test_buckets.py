@@ -6,7 +6,7 @@ from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import deletions, objects
 
 
-def test_a_bucket_is_made_found_and_removed(context: Context) -> None:
+def test_a_bucket_is_created_found_and_deleted(context: Context) -> None:
     made = buckets.create(context, "shelf")
     assert buckets.find(context, "shelf") == made
     with pytest.raises(AlreadyExistsError):
@@ -16,7 +16,7 @@ def test_a_bucket_is_made_found_and_removed(context: Context) -> None:
         buckets.find(context, "shelf")
 
 
-def test_a_bucket_that_holds_something_stays(context: Context) -> None:
+def test_a_bucket_that_is_not_empty_is_not_deleted(context: Context) -> None:
     buckets.create(context, "shelf")
     objects.put(context, "shelf", "k", [b"abc"])
     with pytest.raises(InUseError):
@@ -54,6 +54,6 @@ def test_buckets_are_listed_by_name_page_by_page(context: Context) -> None:
         "nul\0x",
     ],
 )
-def test_a_name_outside_the_rules_is_refused(context: Context, name: str) -> None:
+def test_an_invalid_name_is_refused(context: Context, name: str) -> None:
     with pytest.raises(buckets.InvalidBucketNameError):
         buckets.create(context, name)

@@ -17,7 +17,7 @@ def test_a_document_is_put_replaced_and_removed(context: Context) -> None:
     assert configurations.get(context, "bucket", "kind") is None
 
 
-def test_there_are_none_without_a_bucket_and_none_outlive_it(context: Context) -> None:
+def test_configurations_belong_to_an_existing_bucket(context: Context) -> None:
     for call in (
         lambda: configurations.get(context, "bucket", "kind"),
         lambda: configurations.put(context, "bucket", "kind", {}),
@@ -32,7 +32,7 @@ def test_there_are_none_without_a_bucket_and_none_outlive_it(context: Context) -
     assert configurations.get(context, "bucket", "kind") is None
 
 
-def test_a_bucket_tells_its_versioning_encryption_and_lock(context: Context) -> None:
+def test_a_bucket_returns_its_versioning_encryption_and_lock(context: Context) -> None:
     made = buckets.create(context, "bucket")
     assert (made.versioning, made.encryption, made.object_lock) == (None, None, None)
     with pytest.raises(buckets.NotVersionedError):
@@ -49,8 +49,8 @@ def test_a_bucket_tells_its_versioning_encryption_and_lock(context: Context) -> 
     assert buckets.find(context, "bucket").encryption is None
 
 
-def test_a_bucket_that_can_lock_keeps_versions_for_ever(context: Context) -> None:
-    made = buckets.create(context, "bucket", can_lock=True)
+def test_a_bucket_with_object_lock_stays_versioned(context: Context) -> None:
+    made = buckets.create(context, "bucket", object_lock_enabled=True)
     assert (made.versioning, made.object_lock) == (buckets.ENABLED, {})
     assert buckets.find(context, "bucket") == made
     with pytest.raises(buckets.ObjectLockRequiredError):

@@ -16,22 +16,22 @@ from lowcloud.core.errors import CloudError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.integrity import scrub
 from lowcloud.core.storage.multipart import completions, uploads
-from lowcloud.core.storage.objects import listings, objects, revisions
+from lowcloud.core.storage.objects import listings, objects, version_updates
 from lowcloud.core.storage.objects.deletions import delete
-from lowcloud.core.storage.objects.metadata import Description, Encryption, key_md5
+from lowcloud.core.storage.objects.metadata import Encryption, ObjectMetadata, key_md5
 from lowcloud.store.blobs.encryption import TamperedError
-from lowcloud.store.blobs.files import BlobGoneError
+from lowcloud.store.blobs.files import BlobMissingError
 from lowcloud.store.db.backend import UnusableStoreError
 from tests.support.gateways import make_context
 
 BUCKET = "shelf"
 SMALL, LARGE = b"small" * 100, b"large" * 60_000
-PART = b"p" * completions.SMALLEST_PART_BYTES
+PART = b"p" * completions.MIN_PART_BYTES
 CUSTOMER_KEY = bytes(range(32))
 REFUSALS = (
     CloudError,
     TamperedError,
-    BlobGoneError,
+    BlobMissingError,
     OSError,
     DBAPIError,
     ValueError,
@@ -52,20 +52,20 @@ def context(tmp_path: Path) -> Iterator[Context]:
 def fill(context: Context) -> dict[str, bytes]:
     """A store with bytes in every place that there is; what its keys hold."""
     buckets.create(context, BUCKET)
-    said = Description({"content-type": "text/plain"}, {"who": "me"}, {"tag": "value"})
+    said = ObjectMetadata({"content-type": "text/plain"}, {"who": "me"}, {"tag": "value"})
     held = {"small": SMALL, "large": LARGE, "joined": PART + b"the end"}
     objects.put(context, BUCKET, "small", [SMALL], said, storage_class="GLACIER")
     objects.put(context, BUCKET, "large", [LARGE], said)
     upload = uploads.create(context, BUCKET, "joined")
     pieces = [uploads.put_part(context, upload, number, [content]) for number, content in ((1, PART), (2, b"the end"))]
-    wanted = [completions.Wanted(piece.number, piece.etag) for piece in pieces]
+    wanted = [completions.RequestedPart(piece.number, piece.etag) for piece in pieces]
     completions.complete(context, BUCKET, "joined", upload.id, wanted)
     uploads.put_part(context, uploads.create(context, BUCKET, "unfinished"), 1, [b"in progress"])
     return held
 
 
 def findings(context: Context) -> list[scrub.Finding]:
-    return list(scrub.scrub(context, scrub.Tally()))
+    return list(scrub.scrub(context, scrub.ScrubCounts()))
 
 
 def check_served(context: Context, held: dict[str, bytes]) -> bool:
@@ -83,23 +83,23 @@ def check_served(context: Context, held: dict[str, bytes]) -> bool:
     return is_all_there
 
 
-def test_a_store_of_every_kind_of_object_is_found_sound(tmp_path: Path, database: str | None) -> None:
+def test_a_store_with_every_kind_of_object_has_no_findings(tmp_path: Path, database: str | None) -> None:
     context = make_context(tmp_path / "home", database)
     fill(context)
     delete(context, BUCKET, "nothing")
     buckets.set_versioning(context, BUCKET, buckets.ENABLED)
     delete(context, BUCKET, "small")
-    revisions.set_tags(context, BUCKET, "large", None, {"other": "tag"})
-    with_key = Description(encryption=Encryption(customer_key_md5=key_md5(CUSTOMER_KEY)))
+    version_updates.set_tags(context, BUCKET, "large", None, {"other": "tag"})
+    with_key = ObjectMetadata(encryption=Encryption(customer_key_md5=key_md5(CUSTOMER_KEY)))
     for size in (10, 100_000):
         objects.put(context, BUCKET, f"locked {size}", [bytes(size)], with_key, customer_key=CUSTOMER_KEY)
-    named = Description(encryption=Encryption(key_id="1234"))
+    named = ObjectMetadata(encryption=Encryption(key_id="1234"))
     for size in (10, 100_000):
         objects.put(context, BUCKET, f"named {size}", [bytes(size)], named, algorithm="SHA256")
-    tally = scrub.Tally()
-    assert list(scrub.scrub(context, tally)) == []
+    counts = scrub.ScrubCounts()
+    assert list(scrub.scrub(context, counts)) == []
     expected_bytes = len(SMALL) + len(LARGE) + len(PART) + len(b"the end") + len(b"in progress") + 2 * 100_010
-    assert (tally.versions, tally.uploads, tally.bytes, tally.locked) == (8, 1, expected_bytes, 2)
+    assert (counts.versions, counts.uploads, counts.bytes, counts.locked) == (8, 1, expected_bytes, 2)
     context.database.close()
 
 
@@ -135,7 +135,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("table", "column", "where"), CASES)
-def test_a_bit_flipped_in_any_row_is_found_and_nothing_wrong_is_served(
+def test_a_bit_flipped_in_any_row_is_found_and_never_served(
     context: Context, table: str, column: str, where: str
 ) -> None:
     held = fill(context)
@@ -157,7 +157,7 @@ def test_an_object_turned_into_a_marker_is_found(context: Context) -> None:
     fill(context)
     with context.database.transaction() as connection:
         connection.execute(sa.text("UPDATE objects SET is_marker = TRUE WHERE key = 'small'"))
-    assert "marker" in findings(context)[0].why
+    assert "marker" in findings(context)[0].reason
 
 
 def swap_parts(context: Context) -> None:
@@ -211,7 +211,7 @@ HARMS = [
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_other_harm_is_found_and_nothing_wrong_is_served(context: Context, harm: Callable[[Context], None]) -> None:
+def test_other_damage_is_found_and_never_served(context: Context, harm: Callable[[Context], None]) -> None:
     held = fill(context)
     harm(context)
     assert findings(context)
@@ -219,12 +219,12 @@ def test_other_harm_is_found_and_nothing_wrong_is_served(context: Context, harm:
         check_served(context, held)
 
 
-def test_a_file_that_nothing_names_is_told_apart_from_damage(context: Context) -> None:
+def test_a_file_without_a_row_is_distinguished_from_damage(context: Context) -> None:
     fill(context)
     (context.settings.data / "objects" / "aa" / "0aa").write_bytes(b"?")
-    tally = scrub.Tally()
-    assert list(scrub.scrub(context, tally)) == []
-    assert tally.leftovers == 1
+    counts = scrub.ScrubCounts()
+    assert list(scrub.scrub(context, counts)) == []
+    assert counts.leftovers == 1
 
 
 def blob_files(context: Context) -> list[Path]:
@@ -243,7 +243,7 @@ def test_a_bit_flipped_in_any_file_of_bytes_is_found(context: Context) -> None:
     assert check_served(context, held)
 
 
-def test_after_a_bit_flipped_anywhere_in_the_database_nothing_wrong_is_served(tmp_path: Path) -> None:
+def test_a_bit_flipped_anywhere_in_the_database_is_never_served(tmp_path: Path) -> None:
     home = tmp_path / "home"
     context = make_context(home)
     held = fill(context)
@@ -279,20 +279,20 @@ def check_damaged(home: Path, held: dict[str, bytes]) -> bool:
     return not is_all_there
 
 
-def test_what_is_deleted_while_it_is_looked_at_is_not_called_damaged(context: Context) -> None:
+def test_objects_deleted_during_the_scrub_are_not_reported(context: Context) -> None:
     fill(context)
 
     def delete_meanwhile(_size: int) -> None:
         for key in ("small", "large", "joined"):
             delete(context, BUCKET, key)
 
-    assert list(scrub.scrub(context, scrub.Tally(), delete_meanwhile)) == []
+    assert list(scrub.scrub(context, scrub.ScrubCounts(), delete_meanwhile)) == []
 
 
-def test_plaintext_appears_nowhere_below_the_data_folder(context: Context) -> None:
+def test_the_data_folder_contains_no_plaintext(context: Context) -> None:
     buckets.create(context, BUCKET)
     secrets = {name: f"{name}-that-nobody-may-read".encode() for name in ("small", "large", "part", "said", "tag")}
-    said = Description(
+    said = ObjectMetadata(
         {"content-disposition": secrets["said"].decode()},
         {"m": secrets["said"].decode()},
         {"t": secrets["tag"].decode()},
@@ -300,7 +300,7 @@ def test_plaintext_appears_nowhere_below_the_data_folder(context: Context) -> No
     objects.put(context, BUCKET, "small", [secrets["small"] * 100], said)
     objects.put(context, BUCKET, "large", [secrets["large"] * 10_000], said)
     uploads.put_part(context, uploads.create(context, BUCKET, "joined", said), 1, [secrets["part"] * 100])
-    revisions.set_tags(context, BUCKET, "large", None, {"t": secrets["tag"].decode()})
+    version_updates.set_tags(context, BUCKET, "large", None, {"t": secrets["tag"].decode()})
     files = [path for path in context.settings.data.rglob("*") if path.is_file()]
     assert {"lowcloud.db", "lowcloud.db-wal"} <= {path.name for path in files}
     for path in files:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowcloud.core.storage.lifecycle import rules as lifecycle
-from lowcloud.core.storage.lifecycle.rules import LifecycleAction, LifecycleRule, Placed, due_at
+from lowcloud.core.storage.lifecycle.rules import LifecycleAction, LifecycleRule, RankedVersion, due_at
 from lowcloud.core.storage.objects.versions import Version
 
 DAY = 86400.0
@@ -26,13 +26,13 @@ def chosen(
     rules: Sequence[LifecycleRule], versions: Sequence[Version], tags: Mapping[str, str] | None = None
 ) -> list[LifecycleAction | None]:
     """What is done with each of all versions of a bucket."""
-    found = list(lifecycle.placed(versions))
+    found = list(lifecycle.ranked(versions))
     if versions:
-        found.append(lifecycle.last_placed(versions[-1], found[-1] if found else None))
+        found.append(lifecycle.last_ranked(versions[-1], found[-1] if found else None))
     return [lifecycle.action_for(rules, one, lambda: tags or {}, NOON, DAY) for one in found]
 
 
-def test_what_has_been_there_for_some_days_is_due_at_the_midnight_after() -> None:
+def test_an_age_in_days_is_due_at_the_next_midnight() -> None:
     assert due_at(NOON, 1, DAY) == 20_002 * DAY
     assert due_at(20_000 * DAY, 1, DAY) == 20_001 * DAY
 
@@ -70,11 +70,11 @@ OLD = version(age_days=9)
         ),
     ],
 )
-def test_a_rule_is_about_what_its_filter_says(rule: LifecycleRule, tags: Mapping[str, str], is_over: bool) -> None:
+def test_a_rule_applies_to_what_its_filter_matches(rule: LifecycleRule, tags: Mapping[str, str], is_over: bool) -> None:
     assert chosen([rule], [OLD], tags) == [LifecycleAction.HIDE if is_over else None]
 
 
-def test_noncurrent_versions_count_from_when_they_were_replaced_and_some_newer_ones_stay() -> None:
+def test_noncurrent_versions_age_from_their_replacement_and_some_newer_ones_stay() -> None:
     ages = [0, 5, 6, 20, 30]
     versions = [version(age_days=age, position=number) for number, age in enumerate(ages)]
     by_age = [None, None, LifecycleAction.REMOVE, LifecycleAction.REMOVE, LifecycleAction.REMOVE]
@@ -88,7 +88,7 @@ def test_noncurrent_versions_count_from_when_they_were_replaced_and_some_newer_o
     ]
 
 
-def test_only_a_marker_that_nothing_is_left_behind_of_is_removed() -> None:
+def test_only_a_delete_marker_without_other_versions_is_removed() -> None:
     marker = version(age_days=3, is_marker=True)
     rule = LifecycleRule("r", expire_markers=True)
     assert chosen([rule], [marker]) == [LifecycleAction.REMOVE]
@@ -100,15 +100,15 @@ def test_only_a_marker_that_nothing_is_left_behind_of_is_removed() -> None:
 
 def test_uploads_are_aborted_after_their_days() -> None:
     rules = [LifecycleRule("r", prefix="a/", abort_days=2)]
-    assert lifecycle.is_upload_over(rules, "a/b", NOON - 3 * DAY, NOON, DAY)
-    assert not lifecycle.is_upload_over(rules, "a/b", NOON - 2 * DAY, NOON, DAY)
-    assert not lifecycle.is_upload_over(rules, "b", NOON - 9 * DAY, NOON, DAY)
+    assert lifecycle.is_upload_expired(rules, "a/b", NOON - 3 * DAY, NOON, DAY)
+    assert not lifecycle.is_upload_expired(rules, "a/b", NOON - 2 * DAY, NOON, DAY)
+    assert not lifecycle.is_upload_expired(rules, "b", NOON - 9 * DAY, NOON, DAY)
 
 
 def test_a_rule_that_is_disabled_does_nothing() -> None:
     document = {"rules": [{"id": "off", "is_enabled": False, "expire_days": 1}, {"id": "on", "expire_days": 9}]}
-    assert [rule.id for rule in lifecycle.rules_of(document)] == ["on"]
-    assert lifecycle.rules_of(None) == []
+    assert [rule.id for rule in lifecycle.parse_rules(document)] == ["on"]
+    assert lifecycle.parse_rules(None) == []
 
 
 DAYS = st.none() | st.integers(1, 6)
@@ -129,24 +129,24 @@ AGED = st.tuples(st.sampled_from(["a", "ab", "b"]), st.floats(0, 12), st.boolean
 
 
 @given(rules=RULES, drawn=st.lists(AGED, max_size=12), page=st.integers(2, 12))
-def test_pages_of_versions_are_judged_as_all_of_them_at_once_are(rules, drawn, page) -> None:
+def test_pages_of_versions_give_the_same_actions_as_all_at_once(rules, drawn, page) -> None:
     drawn.sort(key=lambda one: (one[0], one[1]))
     versions = [
         version(key, age, position=number, is_marker=is_marker, size=size)
         for number, (key, age, is_marker, size) in enumerate(drawn)
     ]
-    paged: list[Placed] = []
+    paged: list[RankedVersion] = []
     while len(paged) < len(versions):
         rows = versions[len(paged) : len(paged) + page]
         before = paged[-1] if paged else None
-        found = list(lifecycle.placed(rows, before))
+        found = list(lifecycle.ranked(rows, before))
         if len(rows) < page:
-            found.append(lifecycle.last_placed(rows[-1], found[-1] if found else before))
+            found.append(lifecycle.last_ranked(rows[-1], found[-1] if found else before))
         paged += found
         if not found:
             break
     if len(paged) < len(versions):  # the last page was full to the row
-        paged.append(lifecycle.last_placed(versions[-1], paged[-1] if paged else None))
+        paged.append(lifecycle.last_ranked(versions[-1], paged[-1] if paged else None))
     actions = [lifecycle.action_for(rules, one, dict, NOON, DAY) for one in paged]
     assert actions == chosen(rules, versions)
     check_sense(rules, versions, actions)

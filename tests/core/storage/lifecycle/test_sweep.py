@@ -18,8 +18,9 @@ from lowcloud.core.storage.lifecycle import sweep
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.objects import listings, notifications, objects
 from lowcloud.core.storage.objects.locks import GOVERNANCE, Lock
-from lowcloud.core.storage.objects.metadata import Description
-from lowcloud.core.storage.objects.notifications import KINDS, NotificationRule
+from lowcloud.core.storage.objects.metadata import ObjectMetadata
+from lowcloud.core.storage.objects.notifications import KINDS as KINDS_OF_EVENTS
+from lowcloud.core.storage.objects.notifications import NotificationRule
 from lowcloud.store.db import tables
 from tests.support.waiting import wait_for
 
@@ -53,19 +54,19 @@ def versions(context: Context) -> list[tuple[str, bool]]:
     return [(entry.key, entry.is_marker) for entry in entries if isinstance(entry, listings.Version)]
 
 
-def test_objects_expire_by_prefix_size_and_tags_for_good_where_no_versions_are_kept(context: Context) -> None:
+def test_objects_expire_by_prefix_size_and_tags_permanently_without_versioning(context: Context) -> None:
     for key, size, tags in [("tmp/a", 5, {}), ("tmp/b", 200_000, {}), ("keep", 5, {}), ("tagged", 5, {"t": "1"})]:
-        objects.put(context, BUCKET, key, [bytes(size)], Description(tags=tags))
+        objects.put(context, BUCKET, key, [bytes(size)], ObjectMetadata(tags=tags))
     with_rules(
         context, {"prefix": "tmp/", "larger_than": 100, "expire_days": 1}, {"tags": {"t": "1"}, "expire_days": 1}
     )
     swept(context)
     assert keys(context) == ["keep", "tmp/a"]
-    assert list(scrub.scrub(context, scrub.Tally())) == []
+    assert list(scrub.scrub(context, scrub.ScrubCounts())) == []
     assert not list((context.settings.data / "objects").glob("*/*"))
 
 
-def test_in_a_bucket_that_keeps_versions_an_object_is_hidden_then_removed_and_then_its_marker(context: Context) -> None:
+def test_in_a_versioned_bucket_an_object_is_hidden_then_removed_and_then_its_marker(context: Context) -> None:
     buckets.set_versioning(context, BUCKET, buckets.ENABLED)
     objects.put(context, BUCKET, "k", [b"one"])
     objects.put(context, BUCKET, "k", [b"two"])
@@ -86,7 +87,7 @@ def test_a_damaged_version_stays_and_does_not_stop_the_others(
 ) -> None:
     buckets.create(context, "zoo")
     for bucket, key in [(BUCKET, "a"), (BUCKET, "broken"), (BUCKET, "c"), ("zoo", "d")]:
-        objects.put(context, bucket, key, [b"x"], Description(tags={"t": "1"}))
+        objects.put(context, bucket, key, [b"x"], ObjectMetadata(tags={"t": "1"}))
     for bucket in (BUCKET, "zoo"):
         with_rules(context, {"tags": {"t": "1"}, "expire_days": 1}, bucket=bucket)
     with context.database.transaction() as connection:
@@ -98,8 +99,8 @@ def test_a_damaged_version_stays_and_does_not_stop_the_others(
     assert [record.getMessage() for record in caplog.records if f"{BUCKET}/broken" in record.getMessage()]
 
 
-def test_what_expires_is_told_as_such(context: Context) -> None:
-    notifications.configure(context, BUCKET, "notification", {}, [NotificationRule(KINDS)])
+def test_expirations_are_recorded_as_such(context: Context) -> None:
+    notifications.configure(context, BUCKET, "notification", {}, [NotificationRule(KINDS_OF_EVENTS)])
     objects.put(context, BUCKET, "plain", [b"1"])
     with_rules(context, {"expire_days": 1})
     swept(context)
@@ -110,7 +111,7 @@ def test_what_expires_is_told_as_such(context: Context) -> None:
     assert told == [("expired:delete", "plain"), ("expired:marker", "kept")]
 
 
-def test_what_is_locked_stays(context: Context) -> None:
+def test_locked_versions_do_not_expire(context: Context) -> None:
     buckets.set_versioning(context, BUCKET, buckets.ENABLED)
     buckets.set_object_lock(context, BUCKET, {})
     objects.put(context, BUCKET, "held", [b"1"], lock=Lock(legal_hold=True))
@@ -133,7 +134,7 @@ def test_old_uploads_are_aborted_with_their_parts(context: Context) -> None:
     assert len(list((context.settings.data / "objects").glob("*/*"))) == 1
 
 
-def test_what_was_written_anew_meanwhile_stays(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_overwritten_meanwhile_stay(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     objects.put(context, BUCKET, "k", [b"old"])
     with_rules(context, {"expire_days": 1})
     really_delete = sweep.delete_many
@@ -148,7 +149,7 @@ def test_what_was_written_anew_meanwhile_stays(context: Context, monkeypatch: py
     assert keys(context) == ["k"]
 
 
-def test_a_sweep_goes_on_page_by_page_through_all_buckets(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_proceeds_page_by_page_through_all_buckets(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "PAGE_ROWS", 7)
     monkeypatch.setattr(sweep, "BATCH", 3)
     buckets.set_versioning(context, BUCKET, buckets.ENABLED)
@@ -164,9 +165,7 @@ def test_a_sweep_goes_on_page_by_page_through_all_buckets(context: Context, monk
     assert versions(context) == [(f"{key}", False) for key in range(4) for _ in range(3)]
 
 
-def test_a_server_carries_out_lifecycles_and_scrubs_by_itself(
-    context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_runs_lifecycles_and_scrubs_periodically(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrub_task, "BYTES_PER_SECOND", 10**9)
     objects.put(context, BUCKET, "tmp/a", [b"x"])
     objects.put(context, BUCKET, "keep", [b"x"])
@@ -187,9 +186,7 @@ def scrub_of(context: Context) -> dict[str, Any]:
         return periodic_tasks.progress_of(connection, "scrub").get("last", {})
 
 
-def test_a_scrub_goes_on_where_it_stood_and_tells_what_it_finds(
-    context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_scrub_resumes_and_reports_its_findings(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrub_task, "BYTES_PER_SECOND", 10**9)
     monkeypatch.setattr(scrub_task, "STEP_BYTES", 1)
     for number in range(3):

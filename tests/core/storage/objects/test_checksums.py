@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.storage.objects.checksums import (
     ALGORITHMS,
-    CAN_SPAN_PARTS,
+    COMBINABLE_ALGORITHMS,
     Digester,
     DigestMismatchError,
     InvalidDigestError,
-    joined,
+    combined,
 )
 
 
@@ -35,16 +35,16 @@ def test_a_crc_has_the_catalogues_check_value(algorithm: str, expected: str) -> 
 
 
 @given(content=st.binary(max_size=300), cuts=st.lists(st.integers(0, 300), max_size=3))
-@pytest.mark.parametrize("algorithm", CAN_SPAN_PARTS)
-def test_checksums_of_parts_join_to_that_of_the_whole(algorithm: str, content: bytes, cuts: list[int]) -> None:
+@pytest.mark.parametrize("algorithm", COMBINABLE_ALGORITHMS)
+def test_checksums_of_parts_combine_to_that_of_the_whole(algorithm: str, content: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(content)) for cut in cuts), len(content)]
     pieces = [content[start:end] for start, end in pairwise(edges)]
     values = [(digest(piece, algorithm), len(piece)) for piece in pieces]
-    assert joined(algorithm, values).value == digest(content, algorithm)
+    assert combined(algorithm, values).value == digest(content, algorithm)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_claim_is_verified(algorithm: str) -> None:
+def test_an_expected_digest_is_verified(algorithm: str) -> None:
     digester = Digester(algorithm)
     digester.update(b"abc")
     digester.verify({algorithm: digest(b"abc", algorithm)})
@@ -55,6 +55,6 @@ def test_a_claim_is_verified(algorithm: str) -> None:
             digester.verify({algorithm: nonsense})
 
 
-def test_a_claim_that_was_not_announced_is_refused() -> None:
+def test_a_digest_that_was_not_announced_is_refused() -> None:
     with pytest.raises(InvalidError):
         Digester("CRC32").verify({"SHA256": digest(b"", "SHA256")})

@@ -10,9 +10,9 @@ from lowcloud.core.storage.objects.locks import (
     Lock,
     LockedError,
     NotLockableError,
-    check_retaining,
+    check_retention_change,
     check_unlocked,
-    lock_of_new,
+    with_default_retention,
 )
 
 NOW = 1_000_000.0
@@ -34,7 +34,7 @@ def bucket(object_lock: dict[str, object] | None) -> Bucket:
         (Lock(GOVERNANCE, NOW - 1, legal_hold=True), False, False),
     ],
 )
-def test_a_lock_keeps_from_deletion(lock: Lock, is_free: bool, is_free_to_who_bypasses: bool) -> None:
+def test_a_lock_prevents_deletion(lock: Lock, is_free: bool, is_free_to_who_bypasses: bool) -> None:
     for expected, bypasses in ((is_free, False), (is_free_to_who_bypasses, True)):
         if expected:
             check_unlocked(lock, NOW, may_bypass_governance=bypasses)
@@ -57,23 +57,25 @@ def test_a_lock_keeps_from_deletion(lock: Lock, is_free: bool, is_free_to_who_by
         (Lock(COMPLIANCE, NOW + 5), Lock(GOVERNANCE, NOW + 9), False, False),
     ],
 )
-def test_a_retention_only_grows(old: Lock, new: Lock, may_change: bool, may_change_by_bypass: bool) -> None:
+def test_a_retention_can_only_be_extended(old: Lock, new: Lock, may_change: bool, may_change_by_bypass: bool) -> None:
     for expected, bypasses in ((may_change, False), (may_change_by_bypass, True)):
         if expected:
-            check_retaining(old, new, NOW, may_bypass_governance=bypasses)
+            check_retention_change(old, new, NOW, may_bypass_governance=bypasses)
         else:
             with pytest.raises(LockedError):
-                check_retaining(old, new, NOW, may_bypass_governance=bypasses)
+                check_retention_change(old, new, NOW, may_bypass_governance=bypasses)
 
 
 def test_a_new_version_has_the_retention_of_its_bucket_unless_it_has_its_own() -> None:
     days, years = bucket({"mode": "GOVERNANCE", "days": 3}), bucket({"mode": "COMPLIANCE", "years": 2})
-    assert lock_of_new(days, UNLOCKED, NOW) == Lock(GOVERNANCE, NOW + 3 * DAY_SECONDS)
-    assert lock_of_new(years, UNLOCKED, NOW) == Lock(COMPLIANCE, NOW + 2 * YEAR_DAYS * DAY_SECONDS)
-    assert lock_of_new(days, Lock(legal_hold=True), NOW) == Lock(GOVERNANCE, NOW + 3 * DAY_SECONDS, legal_hold=True)
+    assert with_default_retention(days, UNLOCKED, NOW) == Lock(GOVERNANCE, NOW + 3 * DAY_SECONDS)
+    assert with_default_retention(years, UNLOCKED, NOW) == Lock(COMPLIANCE, NOW + 2 * YEAR_DAYS * DAY_SECONDS)
+    assert with_default_retention(days, Lock(legal_hold=True), NOW) == Lock(
+        GOVERNANCE, NOW + 3 * DAY_SECONDS, legal_hold=True
+    )
     own = Lock(COMPLIANCE, NOW + 1)
-    assert lock_of_new(days, own, NOW) == own
-    assert lock_of_new(bucket({}), own, NOW) == own
-    assert lock_of_new(bucket(None), UNLOCKED, NOW) == UNLOCKED
+    assert with_default_retention(days, own, NOW) == own
+    assert with_default_retention(bucket({}), own, NOW) == own
+    assert with_default_retention(bucket(None), UNLOCKED, NOW) == UNLOCKED
     with pytest.raises(NotLockableError):
-        lock_of_new(bucket(None), own, NOW)
+        with_default_retention(bucket(None), own, NOW)

@@ -4,22 +4,22 @@ from lowcloud.core.context import Context
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import metadata, objects
 from lowcloud.core.storage.objects.metadata import (
-    HOME_ENCRYPTION,
+    MASTER_KEY_ENCRYPTION,
     CustomerKeyNotAllowedError,
     CustomerKeyRequiredError,
-    Description,
     Encryption,
+    ObjectMetadata,
     WrongCustomerKeyError,
     key_md5,
-    named_key,
+    named_key_id,
 )
-from lowcloud.store.blobs.encryption import TamperedError, Wrapping
+from lowcloud.store.blobs.encryption import KeyWrapping, TamperedError
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 
 
-def test_a_description_opens_for_its_owner_only(context: Context) -> None:
-    said = Description({"content-type": "a/b"}, {"m": "ä"}, {"t": "1"}, Encryption("key", True, None, "context"))
+def test_metadata_decrypts_for_its_owner_only(context: Context) -> None:
+    said = ObjectMetadata({"content-type": "a/b"}, {"m": "ä"}, {"t": "1"}, Encryption("key", True, None, "context"))
     sealed = metadata.seal(context, "owner", said)
     assert metadata.unseal(context, "owner", sealed) == said
     assert b"a/b" not in sealed
@@ -27,36 +27,36 @@ def test_a_description_opens_for_its_owner_only(context: Context) -> None:
         metadata.unseal(context, "another", sealed)
 
 
-def test_a_customers_key_is_needed_refused_or_known_again() -> None:
+def test_a_customers_key_is_required_refused_or_recognised() -> None:
     closed = Encryption(customer_key_md5=key_md5(KEY))
-    assert metadata.wrapping(closed, KEY) == Wrapping(customer_key=KEY)
+    assert metadata.key_wrapping(closed, KEY) == KeyWrapping(customer_key=KEY)
     with pytest.raises(CustomerKeyRequiredError):
-        metadata.wrapping(closed, None)
+        metadata.key_wrapping(closed, None)
     with pytest.raises(WrongCustomerKeyError):
-        metadata.wrapping(closed, OTHER)
-    for encryption in (None, HOME_ENCRYPTION, Encryption("key")):
+        metadata.key_wrapping(closed, OTHER)
+    for encryption in (None, MASTER_KEY_ENCRYPTION, Encryption("key")):
         with pytest.raises(CustomerKeyNotAllowedError):
-            metadata.wrapping(encryption, KEY)
+            metadata.key_wrapping(encryption, KEY)
 
 
-def test_a_key_is_the_same_by_each_of_its_names(context: Context) -> None:
-    own = named_key(context, None)
+def test_a_key_has_the_same_id_by_each_of_its_names(context: Context) -> None:
+    own = named_key_id(context, None)
     assert (
         own
-        == named_key(context, "alias/aws/s3")
-        == named_key(context, f"some:path:key/{own}")
-        == named_key(context, own)
+        == named_key_id(context, "alias/aws/s3")
+        == named_key_id(context, f"some:path:key/{own}")
+        == named_key_id(context, own)
     )
-    assert named_key(context, "alias/team") not in (own, "alias/team")
+    assert named_key_id(context, "alias/team") not in (own, "alias/team")
 
 
 @pytest.mark.parametrize("content", [b"small", b"x" * 100_000])
-def test_a_bucket_says_how_to_encrypt_what_does_not(context: Context, content: bytes) -> None:
+def test_a_buckets_default_encryption_applies_to_objects_without_one(context: Context, content: bytes) -> None:
     buckets.create(context, "shelf")
     buckets.set_encryption(context, "shelf", {"algorithm": "kms", "key_id": "alias/team", "bucket_key": True})
-    by_default = Encryption(named_key(context, "alias/team"), uses_bucket_key=True)
-    assert objects.put(context, "shelf", "k", [content]).description.encryption == by_default
+    by_default = Encryption(named_key_id(context, "alias/team"), uses_bucket_key=True)
+    assert objects.put(context, "shelf", "k", [content]).metadata.encryption == by_default
     found, chunks = objects.get(context, "shelf", "k")
-    assert (found.description.encryption, b"".join(chunks)) == (by_default, content)
-    objects.put(context, "shelf", "k", [content], Description(encryption=HOME_ENCRYPTION))
-    assert objects.head(context, "shelf", "k").description.encryption is None
+    assert (found.metadata.encryption, b"".join(chunks)) == (by_default, content)
+    objects.put(context, "shelf", "k", [content], ObjectMetadata(encryption=MASTER_KEY_ENCRYPTION))
+    assert objects.head(context, "shelf", "k").metadata.encryption is None

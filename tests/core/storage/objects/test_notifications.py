@@ -9,12 +9,12 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.multipart import completions, uploads
-from lowcloud.core.storage.multipart.completions import Wanted
-from lowcloud.core.storage.objects import copies, deletions, notifications, objects, revisions
+from lowcloud.core.storage.multipart.completions import RequestedPart
+from lowcloud.core.storage.objects import copies, deletions, notifications, objects, version_updates
 from lowcloud.core.storage.objects.copies import CopySource
 from lowcloud.core.storage.objects.locks import Lock, LockedError
 from lowcloud.core.storage.objects.notifications import KINDS, NotificationRule, ObjectEvent
-from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS, Conditions, PreconditionFailedError
+from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, PreconditionFailedError, Preconditions
 
 BUCKET = "told"
 EVERYTHING = [NotificationRule(KINDS)]
@@ -37,19 +37,17 @@ def told(context: Context) -> list[tuple[str, str]]:
 
 
 @given(st.lists(st.tuples(st.sets(st.sampled_from(KINDS)), TEXTS, TEXTS)), st.sampled_from(KINDS), TEXTS)
-def test_a_rule_matches_its_kinds_and_the_keys_that_begin_and_end_as_it_says(
-    said: list[tuple[set[str], str, str]], kind: str, key: str
-) -> None:
+def test_a_rule_matches_its_kinds_prefix_and_suffix(said: list[tuple[set[str], str, str]], kind: str, key: str) -> None:
     rules = [NotificationRule(list(kinds), prefix, suffix) for kinds, prefix, suffix in said]
     expected = any(
         kind in kinds and key[: len(prefix)] == prefix and key[len(key) - min(len(key), len(suffix)) :] == suffix
         for kinds, prefix, suffix in said
     )
-    assert notifications.match(rules, kind, key) == expected
+    assert notifications.matches_any(rules, kind, key) == expected
 
 
 @pytest.mark.parametrize("size", [10, 100_000])
-def test_puts_copies_and_deletions_are_told_in_their_order(context: Context, size: int) -> None:
+def test_puts_copies_and_deletions_are_recorded_in_order(context: Context, size: int) -> None:
     made = objects.put(context, BUCKET, "a", [bytes(size)])
     objects.put(context, BUCKET, "form", [bytes(size)], event=notifications.POSTED)
     copies.copy(context, CopySource(BUCKET, "a"), BUCKET, "b")
@@ -66,14 +64,14 @@ def test_puts_copies_and_deletions_are_told_in_their_order(context: Context, siz
     assert sequencers == sorted(set(sequencers))
 
 
-def test_versions_are_named_and_markers_told_apart(context: Context) -> None:
+def test_events_name_versions_and_distinguish_delete_markers(context: Context) -> None:
     buckets.set_versioning(context, BUCKET, buckets.ENABLED)
     made = objects.put(context, BUCKET, "a", [b"1"])
     marker = deletions.delete(context, BUCKET, "a")
     deletions.delete(context, BUCKET, "a", version=made.version)
     deletions.delete(context, BUCKET, "a", version=made.version)  # gone already
-    deletions.delete_many(context, BUCKET, [("a", marker.version, NO_CONDITIONS)], cause=notifications.EXPIRED)
-    deletions.delete_many(context, BUCKET, [("b", None, NO_CONDITIONS)], cause=notifications.EXPIRED)
+    deletions.delete_many(context, BUCKET, [("a", marker.version, NO_PRECONDITIONS)], cause=notifications.EXPIRED)
+    deletions.delete_many(context, BUCKET, [("b", None, NO_PRECONDITIONS)], cause=notifications.EXPIRED)
     events = notifications.page(context)
     assert [(event.kind, event.version) for event in events[:4]] == [
         ("created:put", made.version),
@@ -85,41 +83,41 @@ def test_versions_are_named_and_markers_told_apart(context: Context) -> None:
     assert len(events) == 5
 
 
-def test_a_completed_upload_is_told_once(context: Context) -> None:
+def test_a_completed_upload_is_recorded_once(context: Context) -> None:
     upload = uploads.create(context, BUCKET, "joined")
     part = uploads.put_part(context, upload, 1, [b"abc"])
     assert told(context) == []
     for _ in range(2):
-        completions.complete(context, BUCKET, "joined", upload.id, [Wanted(1, part.etag)])
+        completions.complete(context, BUCKET, "joined", upload.id, [RequestedPart(1, part.etag)])
     assert told(context) == [("created:complete", "joined")]
     uploads.abort(context, BUCKET, "other", uploads.create(context, BUCKET, "other").id)
     assert len(told(context)) == 1
 
 
-def test_tags_put_and_removed_are_told(context: Context) -> None:
+def test_tags_put_and_deleted_are_recorded(context: Context) -> None:
     made = objects.put(context, BUCKET, "a", [b"1"])
-    revisions.set_tags(context, BUCKET, "a", None, {"a": "b"})
-    revisions.remove_tags(context, BUCKET, "a", None)
+    version_updates.set_tags(context, BUCKET, "a", None, {"a": "b"})
+    version_updates.remove_tags(context, BUCKET, "a", None)
     assert told(context)[1:] == [("tagged:put", "a"), ("tagged:delete", "a")]
     assert {event.etag for event in notifications.page(context)} == {made.etag}
     with pytest.raises(NotFoundError):
-        revisions.set_tags(context, BUCKET, "b", None, {"a": "b"})
+        version_updates.set_tags(context, BUCKET, "b", None, {"a": "b"})
     assert len(told(context)) == 3
 
 
-def test_what_is_refused_is_not_told(context: Context) -> None:
+def test_refused_changes_are_not_recorded(context: Context) -> None:
     objects.put(context, BUCKET, "a", [b"1"])
     for refused in (
-        lambda: objects.put(context, BUCKET, "a", [b"2"], conditions=Conditions(if_none_match="*")),
-        lambda: deletions.delete(context, BUCKET, "a", conditions=Conditions(if_match="0" * 32)),
+        lambda: objects.put(context, BUCKET, "a", [b"2"], preconditions=Preconditions(if_none_match="*")),
+        lambda: deletions.delete(context, BUCKET, "a", preconditions=Preconditions(if_match="0" * 32)),
     ):
         with pytest.raises(PreconditionFailedError):
             refused()
     assert told(context) == [("created:put", "a")]
 
 
-def test_a_locked_version_is_told_neither_as_removed(context: Context) -> None:
-    buckets.create(context, "vault", can_lock=True)
+def test_the_refused_deletion_of_a_locked_version_is_not_recorded(context: Context) -> None:
+    buckets.create(context, "vault", object_lock_enabled=True)
     notifications.configure(context, "vault", "notification", {}, EVERYTHING)
     made = objects.put(context, "vault", "a", [b"1"], lock=Lock(legal_hold=True))
     with pytest.raises(LockedError):
@@ -127,7 +125,7 @@ def test_a_locked_version_is_told_neither_as_removed(context: Context) -> None:
     assert told(context) == [("created:put", "a")]
 
 
-def test_an_event_is_undone_with_its_change(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_is_rolled_back_with_its_change(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     record = notifications.record
 
     def record_and_fail(*arguments: Any) -> None:
@@ -143,7 +141,7 @@ def test_an_event_is_undone_with_its_change(context: Context, monkeypatch: pytes
         objects.head(context, BUCKET, "a")
 
 
-def test_only_what_the_rules_ask_for_is_recorded(context: Context) -> None:
+def test_only_selected_events_are_recorded(context: Context) -> None:
     watch(context, [NotificationRule(["created:put"], "in/", ".csv"), NotificationRule(["removed:delete"])])
     for key in ("in/a.csv", "in/a.txt", "out/a.csv"):
         objects.put(context, BUCKET, key, [b"1"])
@@ -158,23 +156,23 @@ def test_only_what_the_rules_ask_for_is_recorded(context: Context) -> None:
     assert buckets.find(context, BUCKET).notifications is None
 
 
-def test_pages_go_on_after_an_id_and_what_is_forgotten_never_comes_again(context: Context) -> None:
+def test_pages_continue_after_an_id_and_deleted_events_never_return(context: Context) -> None:
     for number in range(5):
         objects.put(context, BUCKET, str(number), [b"1"])
     first = notifications.page(context, limit=2)
     rest = notifications.page(context, after=first[-1].id)
     assert [event.key for event in first + rest] == list("01234")
-    notifications.forget(context, until=rest[0].id)
+    notifications.delete_events(context, until=rest[0].id)
     assert notifications.page(context) == rest[1:]
-    notifications.forget(context, until=rest[-1].id)
+    notifications.delete_events(context, until=rest[-1].id)
     objects.put(context, BUCKET, "5", [b"1"])
     [event] = notifications.page(context, after=rest[-1].id)
     assert event.key == "5"
 
 
 def test_only_the_newest_events_are_kept(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifications, "MOST_KEPT", 20)
-    monkeypatch.setattr(notifications, "PRUNED_EVERY", 10)
+    monkeypatch.setattr(notifications, "MAX_EVENTS", 20)
+    monkeypatch.setattr(notifications, "PRUNE_INTERVAL", 10)
     for number in range(50):
         objects.put(context, BUCKET, str(number), [b"1"])
     kept = [int(event.key) for event in notifications.page(context)]
@@ -189,6 +187,6 @@ def test_events_outlive_their_bucket(context: Context) -> None:
     assert told(context) == [("created:put", "a"), ("removed:delete", "a")]
 
 
-def test_a_bucket_that_does_not_exist_is_not_watched(context: Context) -> None:
+def test_a_missing_bucket_cannot_be_configured(context: Context) -> None:
     with pytest.raises(NotFoundError):
         notifications.configure(context, "nothing", "notification", {}, EVERYTHING)

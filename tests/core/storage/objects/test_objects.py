@@ -12,10 +12,10 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, InvalidError, NotFoundError, StorageFullError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import byte_ranges, copies, deletions, listings, objects
-from lowcloud.core.storage.objects.bodies import Claims
+from lowcloud.core.storage.objects.bodies import ExpectedDigests
 from lowcloud.core.storage.objects.checksums import DigestMismatchError, InvalidDigestError
-from lowcloud.core.storage.objects.metadata import Description
-from lowcloud.core.storage.objects.preconditions import Conditions, NotModifiedError, PreconditionFailedError
+from lowcloud.core.storage.objects.metadata import ObjectMetadata
+from lowcloud.core.storage.objects.preconditions import NotModifiedError, PreconditionFailedError, Preconditions
 from lowcloud.store.blobs import files
 from lowcloud.store.blobs.encryption import TamperedError
 from lowcloud.store.blobs.files import RECORD_BYTES
@@ -39,53 +39,56 @@ def stored(context: Context) -> list[str]:
     return sorted([path.name for path in (context.settings.data / "objects").glob("*/*")] + list(small))
 
 
-def claiming(**digests: str) -> Claims:
+def claiming(**digests: str) -> ExpectedDigests:
     return lambda: digests
 
 
 @pytest.mark.parametrize("size", [0, 1, RECORD_BYTES - 1, RECORD_BYTES, RECORD_BYTES + 1, 3 * RECORD_BYTES + 7])
-def test_what_is_put_is_got(context: Context, size: int) -> None:
+def test_an_object_round_trips(context: Context, size: int) -> None:
     content = hashlib.shake_128(b"content").digest(size)
     pieces = [content[start : start + 100_000] for start in range(0, size, 100_000)]
-    said = Description({"content-type": "text/csv"}, {"k": "é"})
+    said = ObjectMetadata({"content-type": "text/csv"}, {"k": "é"})
     put = objects.put(context, "shelf", "a/b", pieces, said)
     found, chunks = objects.get(context, "shelf", "a/b")
     assert b"".join(chunks) == content
     assert found == put
     assert (found.size, found.etag) == (size, hashlib.md5(content).hexdigest())
-    assert found.description == said
+    assert found.metadata == said
 
 
 @given(size=st.integers(0, 60), first=st.integers(0, 70), last=st.none() | st.integers(0, 70))
-def test_a_span_is_the_slice_of_the_bytes(size: int, first: int, last: int | None) -> None:
+def test_a_range_is_a_slice_of_the_bytes(size: int, first: int, last: int | None) -> None:
     content = bytes(range(size))
-    check_span(content, byte_ranges.Span(first, last), content[first : None if last is None else last + 1])
+    check_span(content, byte_ranges.ByteRange(first, last), content[first : None if last is None else last + 1])
 
 
 @given(size=st.integers(0, 60), count=st.integers(0, 70))
-def test_a_span_without_a_first_is_the_end_of_the_bytes(size: int, count: int) -> None:
+def test_a_range_without_a_first_byte_is_the_end_of_the_bytes(size: int, count: int) -> None:
     content = bytes(range(size))
-    check_span(content, byte_ranges.Span(None, count), content[max(size - count, 0) :] if count else b"")
+    check_span(content, byte_ranges.ByteRange(None, count), content[max(size - count, 0) :] if count else b"")
 
 
-def check_span(content: bytes, span: byte_ranges.Span, expected: bytes) -> None:
+def check_span(content: bytes, byte_range: byte_ranges.ByteRange, expected: bytes) -> None:
     if not expected:
         with pytest.raises(byte_ranges.RangeNotSatisfiableError):
-            byte_ranges.locate_span(span, len(content))
+            byte_ranges.locate_range(byte_range, len(content))
         return
-    first, length = byte_ranges.locate_span(span, len(content))
+    first, length = byte_ranges.locate_range(byte_range, len(content))
     assert content[first : first + length] == expected
 
 
 @pytest.mark.parametrize("first", [0, 5, RECORD_BYTES - 1, RECORD_BYTES, 2 * RECORD_BYTES + 5])
 @pytest.mark.parametrize("length", [1, 2, RECORD_BYTES, RECORD_BYTES + 1])
-def test_spans_cross_records(context: Context, first: int, length: int) -> None:
+def test_ranges_cross_records(context: Context, first: int, length: int) -> None:
     content = hashlib.shake_128(b"content").digest(4 * RECORD_BYTES)
     objects.put(context, "shelf", "k", [content])
-    assert bytes_of(context, "k", span=byte_ranges.Span(first, first + length - 1)) == content[first : first + length]
+    assert (
+        bytes_of(context, "k", byte_range=byte_ranges.ByteRange(first, first + length - 1))
+        == content[first : first + length]
+    )
 
 
-def test_a_replaced_object_leaves_no_file(context: Context) -> None:
+def test_an_overwritten_object_leaves_no_file(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"old"])
     objects.put(context, "shelf", "k", [b"new"])
     assert bytes_of(context, "k") == b"new"
@@ -97,7 +100,7 @@ def test_a_replaced_object_leaves_no_file(context: Context) -> None:
     deletions.delete(context, "shelf", "k")  # again: no error
 
 
-def test_a_reader_keeps_what_it_opened_while_it_is_replaced(context: Context) -> None:
+def test_a_reader_keeps_its_bytes_while_the_object_is_overwritten(context: Context) -> None:
     content = hashlib.shake_128(b"content").digest(3 * RECORD_BYTES)
     objects.put(context, "shelf", "k", [content])
     _, chunks = objects.get(context, "shelf", "k")
@@ -123,7 +126,7 @@ def test_a_flipped_bit_is_refused(context: Context, position: int) -> None:
 
 
 @pytest.mark.parametrize("change", ["cut", "longer", "swapped"])
-def test_records_cut_off_added_or_reordered_are_refused(context: Context, change: str) -> None:
+def test_truncated_added_or_reordered_records_are_refused(context: Context, change: str) -> None:
     objects.put(context, "shelf", "k", [b"x" * (3 * RECORD_BYTES)])
     path = next((context.settings.data / "objects").glob("*/*"))
     sealed, step = path.read_bytes(), files.SEALED_RECORD_BYTES
@@ -137,7 +140,7 @@ def test_records_cut_off_added_or_reordered_are_refused(context: Context, change
         bytes_of(context, "k")
 
 
-def test_two_blobs_that_change_places_are_refused(context: Context) -> None:
+def test_two_swapped_blobs_are_refused(context: Context) -> None:
     objects.put(context, "shelf", "a", [b"a" * RECORD_BYTES])
     objects.put(context, "shelf", "b", [b"b" * RECORD_BYTES])
     one, other = (context.settings.data / "objects").glob("*/*")
@@ -148,7 +151,7 @@ def test_two_blobs_that_change_places_are_refused(context: Context) -> None:
         bytes_of(context, "a")
 
 
-def test_small_contents_that_change_places_are_refused(context: Context) -> None:
+def test_two_swapped_small_contents_are_refused(context: Context) -> None:
     one, other = (objects.put(context, "shelf", key, [key.encode()]).id for key in "ab")
     with context.database.transaction() as connection:
         sealed = dict(connection.execute(sa.select(contents.c.id, contents.c.sealed)).all())
@@ -158,7 +161,7 @@ def test_small_contents_that_change_places_are_refused(context: Context) -> None
         bytes_of(context, "a")
     with context.database.transaction() as connection:
         connection.execute(sa.delete(contents))
-    with pytest.raises(files.BlobGoneError):
+    with pytest.raises(files.BlobMissingError):
         bytes_of(context, "a")
 
 
@@ -166,16 +169,16 @@ def test_a_wrong_digest_stores_nothing(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"kept"])
     wrong = b64encode(hashlib.md5(b"other").digest()).decode()
     with pytest.raises(DigestMismatchError):
-        objects.put(context, "shelf", "k", [b"new"], claims=claiming(MD5=wrong))
+        objects.put(context, "shelf", "k", [b"new"], expected_digests=claiming(MD5=wrong))
     with pytest.raises(InvalidDigestError):
-        objects.put(context, "shelf", "k", [b"new"], claims=claiming(MD5="short"))
+        objects.put(context, "shelf", "k", [b"new"], expected_digests=claiming(MD5="short"))
     assert bytes_of(context, "k") == b"kept"
     assert len(stored(context)) == 1
 
 
-def test_the_checksum_that_was_asked_for_is_kept(context: Context) -> None:
+def test_the_requested_checksum_is_stored(context: Context) -> None:
     digest = b64encode(hashlib.sha256(b"abc").digest()).decode()
-    put = objects.put(context, "shelf", "k", [b"abc"], algorithm="SHA256", claims=claiming(SHA256=digest))
+    put = objects.put(context, "shelf", "k", [b"abc"], algorithm="SHA256", expected_digests=claiming(SHA256=digest))
     assert put.checksum is not None
     assert put.checksum.value == digest
     assert objects.head(context, "shelf", "k").checksum == put.checksum
@@ -184,41 +187,46 @@ def test_the_checksum_that_was_asked_for_is_kept(context: Context) -> None:
     assert by_default.value == b64encode(bytes.fromhex("ae8b14860a799888")).decode()  # the check value of CRC-64/NVME
 
 
-def test_conditions_on_reading(context: Context) -> None:
+def test_preconditions_of_reads(context: Context) -> None:
     put = objects.put(context, "shelf", "k", [b"abc"])
     second = int(put.modified_at)
-    for kept in (Conditions(if_match=f'"{put.etag}"'), Conditions(if_match="*"), Conditions(if_none_match='"x"')):
-        assert objects.head(context, "shelf", "k", conditions=kept) == put
+    for kept in (
+        Preconditions(if_match=f'"{put.etag}"'),
+        Preconditions(if_match="*"),
+        Preconditions(if_none_match='"x"'),
+    ):
+        assert objects.head(context, "shelf", "k", preconditions=kept) == put
     assert (
-        objects.head(context, "shelf", "k", conditions=Conditions(if_match="*", if_unmodified_since=second - 9)) == put
+        objects.head(context, "shelf", "k", preconditions=Preconditions(if_match="*", if_unmodified_since=second - 9))
+        == put
     )
-    for refused in (Conditions(if_match='"x"'), Conditions(if_unmodified_since=second - 1)):
+    for refused in (Preconditions(if_match='"x"'), Preconditions(if_unmodified_since=second - 1)):
         with pytest.raises(PreconditionFailedError):
-            objects.get(context, "shelf", "k", conditions=refused)
-    for known in (Conditions(if_none_match=f'"x", "{put.etag}"'), Conditions(if_modified_since=second)):
+            objects.get(context, "shelf", "k", preconditions=refused)
+    for known in (Preconditions(if_none_match=f'"x", "{put.etag}"'), Preconditions(if_modified_since=second)):
         with pytest.raises(NotModifiedError):
-            objects.get(context, "shelf", "k", conditions=known)
+            objects.get(context, "shelf", "k", preconditions=known)
 
 
-def test_conditions_on_writing(context: Context) -> None:
-    only_new = Conditions(if_none_match="*")
-    first = objects.put(context, "shelf", "k", [b"1"], conditions=only_new)
+def test_preconditions_of_writes(context: Context) -> None:
+    only_new = Preconditions(if_none_match="*")
+    first = objects.put(context, "shelf", "k", [b"1"], preconditions=only_new)
     with pytest.raises(PreconditionFailedError):
-        objects.put(context, "shelf", "k", [b"2"], conditions=only_new)
-    objects.put(context, "shelf", "k", [b"3"], conditions=Conditions(if_match=first.etag))
+        objects.put(context, "shelf", "k", [b"2"], preconditions=only_new)
+    objects.put(context, "shelf", "k", [b"3"], preconditions=Preconditions(if_match=first.etag))
     with pytest.raises(PreconditionFailedError):
-        objects.put(context, "shelf", "k", [b"4"], conditions=Conditions(if_match=first.etag))
+        objects.put(context, "shelf", "k", [b"4"], preconditions=Preconditions(if_match=first.etag))
     with pytest.raises(NotFoundError):
-        objects.put(context, "shelf", "none", [b"5"], conditions=Conditions(if_match=first.etag))
+        objects.put(context, "shelf", "none", [b"5"], preconditions=Preconditions(if_match=first.etag))
     assert bytes_of(context, "k") == b"3"
 
 
-def test_of_many_who_create_one_key_one_succeeds(context: Context) -> None:
+def test_of_many_concurrent_creations_of_a_key_one_succeeds(context: Context) -> None:
     outcomes: list[str] = []
 
     def create(number: int) -> None:
         try:
-            objects.put(context, "shelf", "k", [b"%d" % number], conditions=Conditions(if_none_match="*"))
+            objects.put(context, "shelf", "k", [b"%d" % number], preconditions=Preconditions(if_none_match="*"))
             outcomes.append(f"{number}")
         except PreconditionFailedError:
             outcomes.append("refused")
@@ -235,7 +243,7 @@ def test_of_many_who_create_one_key_one_succeeds(context: Context) -> None:
     assert len(stored(context)) == 1
 
 
-def test_readers_and_writers_of_one_key_see_whole_objects(context: Context) -> None:
+def test_readers_and_writers_of_one_key_see_consistent_objects(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"0" * 10_000])
     faults: list[BaseException] = []
 
@@ -261,7 +269,7 @@ def test_readers_and_writers_of_one_key_see_whole_objects(context: Context) -> N
     assert len(stored(context)) == 1
 
 
-def test_a_full_disk_is_told_and_leaves_what_was_there(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_changes_nothing(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     objects.put(context, "shelf", "k", [b"kept"])
 
     def refuse(descriptor: int, data: bytes) -> int:
@@ -275,18 +283,18 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(context: Context, monkeyp
     assert len(stored(context)) == 1
 
 
-def test_a_full_database_is_told_and_leaves_what_was_there(context: Context) -> None:
+def test_a_full_database_is_reported_and_changes_nothing(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"kept"])
     full_database.fill(context)
     with pytest.raises(StorageFullError):
         for number in range(100):
-            objects.put(context, "shelf", f"{number}", [b"x"], Description({}, {"m": "x" * 2000}))
+            objects.put(context, "shelf", f"{number}", [b"x"], ObjectMetadata({}, {"m": "x" * 2000}))
     full_database.make_room(context)
     assert stored(context) == sorted(version.id for version in listings.walk(context, "shelf"))
     assert bytes_of(context, "k") == b"kept"
 
 
-def test_a_body_that_breaks_off_stores_nothing(context: Context) -> None:
+def test_a_body_that_ends_early_stores_nothing(context: Context) -> None:
     def broken() -> object:
         yield b"x" * (2 * RECORD_BYTES)
         raise ConnectionResetError
@@ -308,17 +316,17 @@ def test_keys_are_checked_and_never_become_paths(context: Context) -> None:
 
 
 def test_a_copy_keeps_or_replaces_headers_and_metadata(context: Context) -> None:
-    objects.put(context, "shelf", "k", [b"abc"], Description({"content-type": "a/b"}, {"m": "1"}))
+    objects.put(context, "shelf", "k", [b"abc"], ObjectMetadata({"content-type": "a/b"}, {"m": "1"}))
     source = copies.CopySource("shelf", "k")
     _, kept = copies.copy(context, source, "shelf", "same")
-    assert (kept.description.headers, kept.description.user_metadata) == ({"content-type": "a/b"}, {"m": "1"})
+    assert (kept.metadata.headers, kept.metadata.user_metadata) == ({"content-type": "a/b"}, {"m": "1"})
     _, other = copies.copy(context, source, "shelf", "other", headers={}, user_metadata={"m": "2"})
-    assert (other.description, bytes_of(context, "other")) == (Description({}, {"m": "2"}), b"abc")
+    assert (other.metadata, bytes_of(context, "other")) == (ObjectMetadata({}, {"m": "2"}), b"abc")
     _, onto_itself = copies.copy(context, source, "shelf", "k", headers={}, user_metadata={})
-    assert (onto_itself.description.user_metadata, bytes_of(context, "k")) == ({}, b"abc")
+    assert (onto_itself.metadata.user_metadata, bytes_of(context, "k")) == ({}, b"abc")
 
 
-def test_a_sweep_removes_only_what_no_row_names(context: Context) -> None:
+def test_a_sweep_deletes_only_files_without_a_row(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"abc"])
     orphan = files.new_id()
     context.files.path(orphan).write_bytes(b"left by a crash")
@@ -331,12 +339,12 @@ def test_a_sweep_removes_only_what_no_row_names(context: Context) -> None:
     assert bytes_of(context, "k") == b"abc"
 
 
-def test_plaintext_lies_nowhere_in_the_blobs(context: Context) -> None:
+def test_blobs_contain_no_plaintext(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"a secret sentence " * 30_000])
     assert all(b"secret" not in path.read_bytes() for path in context.settings.data.rglob("*") if path.is_file())
 
 
-def test_an_unknown_bucket_is_told_before_an_unknown_key(context: Context) -> None:
+def test_an_unknown_bucket_is_reported_before_an_unknown_key(context: Context) -> None:
     for attempt in (
         lambda: objects.put(context, "none", "k", [b""]),
         lambda: objects.get(context, "none", "k"),

@@ -3,63 +3,65 @@ import pytest
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.core.storage.objects import deletions, objects, revisions, versions
+from lowcloud.core.storage.objects import deletions, objects, version_updates, versions
 from lowcloud.core.storage.objects.locks import COMPLIANCE, GOVERNANCE, UNLOCKED, Lock, LockedError, NotLockableError
-from lowcloud.core.storage.objects.metadata import Description
+from lowcloud.core.storage.objects.metadata import ObjectMetadata
 
 
 @pytest.fixture(autouse=True)
 def vault(context: Context) -> None:
-    buckets.create(context, "vault", can_lock=True)
+    buckets.create(context, "vault", object_lock_enabled=True)
     buckets.create(context, "shelf")
 
 
-def test_tags_change_and_all_else_stays(context: Context) -> None:
-    made = objects.put(context, "vault", "k", [b"abc"], Description({"content-type": "a/b"}, {"m": "1"}, {"old": "1"}))
+def test_tags_change_and_everything_else_stays(context: Context) -> None:
+    made = objects.put(
+        context, "vault", "k", [b"abc"], ObjectMetadata({"content-type": "a/b"}, {"m": "1"}, {"old": "1"})
+    )
     newer = objects.put(context, "vault", "k", [b"newer"])
-    revisions.set_tags(context, "vault", "k", made.version, {"new": "2"})
+    version_updates.set_tags(context, "vault", "k", made.version, {"new": "2"})
     found, chunks = objects.get(context, "vault", "k", version=made.version)
-    assert found.description == Description({"content-type": "a/b"}, {"m": "1"}, {"new": "2"})
+    assert found.metadata == ObjectMetadata({"content-type": "a/b"}, {"m": "1"}, {"new": "2"})
     assert (b"".join(chunks), found.modified_at) == (b"abc", made.modified_at)
-    assert objects.head(context, "vault", "k").description.tags == {}
-    revisions.set_tags(context, "vault", "k", None, {"of": "the newest"})
-    assert objects.head(context, "vault", "k", version=newer.version).description.tags == {"of": "the newest"}
+    assert objects.head(context, "vault", "k").metadata.tags == {}
+    version_updates.set_tags(context, "vault", "k", None, {"of": "the newest"})
+    assert objects.head(context, "vault", "k", version=newer.version).metadata.tags == {"of": "the newest"}
 
 
-def test_a_retention_and_a_hold_do_not_touch_each_other(context: Context) -> None:
+def test_retention_and_legal_hold_are_independent(context: Context) -> None:
     objects.put(context, "vault", "k", [b"abc"])
     until = context.now() + 3600
-    revisions.set_legal_hold(context, "vault", "k", None, True)
-    revisions.set_retention(context, "vault", "k", None, Lock(GOVERNANCE, until))
+    version_updates.set_legal_hold(context, "vault", "k", None, True)
+    version_updates.set_retention(context, "vault", "k", None, Lock(GOVERNANCE, until))
     assert objects.head(context, "vault", "k").lock == Lock(GOVERNANCE, until, legal_hold=True)
-    revisions.set_legal_hold(context, "vault", "k", None, False)
+    version_updates.set_legal_hold(context, "vault", "k", None, False)
     with pytest.raises(LockedError):
-        revisions.set_retention(context, "vault", "k", None, UNLOCKED)
-    revisions.set_retention(context, "vault", "k", None, UNLOCKED, may_bypass_governance=True)
+        version_updates.set_retention(context, "vault", "k", None, UNLOCKED)
+    version_updates.set_retention(context, "vault", "k", None, UNLOCKED, may_bypass_governance=True)
     assert objects.head(context, "vault", "k").lock == Lock(legal_hold=False)
 
 
-def test_only_what_can_be_locked_is(context: Context) -> None:
+def test_only_lockable_versions_are_locked(context: Context) -> None:
     objects.put(context, "shelf", "k", [b"abc"])
     with pytest.raises(NotLockableError):
-        revisions.set_retention(context, "shelf", "k", None, Lock(COMPLIANCE, context.now() + 1))
+        version_updates.set_retention(context, "shelf", "k", None, Lock(COMPLIANCE, context.now() + 1))
     with pytest.raises(NotLockableError):
-        revisions.set_legal_hold(context, "shelf", "k", None, True)
+        version_updates.set_legal_hold(context, "shelf", "k", None, True)
 
 
-def test_what_is_not_there_is_not_changed(context: Context) -> None:
+def test_missing_versions_are_not_changed(context: Context) -> None:
     made = objects.put(context, "vault", "k", [b"abc"])
     hidden = deletions.delete(context, "vault", "k")
     with pytest.raises(versions.DeletedError):
-        revisions.set_tags(context, "vault", "k", None, {})
+        version_updates.set_tags(context, "vault", "k", None, {})
     with pytest.raises(versions.DeleteMarkerError):
-        revisions.set_tags(context, "vault", "k", hidden.version, {})
+        version_updates.set_tags(context, "vault", "k", hidden.version, {})
     for bucket, key, version, kind in (
         ("none", "k", None, "bucket"),
         ("vault", "none", None, "object"),
         ("vault", "k", "0" * 32, "version"),
     ):
         with pytest.raises(NotFoundError) as raised:
-            revisions.set_tags(context, bucket, key, version, {})
+            version_updates.set_tags(context, bucket, key, version, {})
         assert raised.value.kind == kind
-    revisions.set_tags(context, "vault", "k", made.version, {"still": "there"})
+    version_updates.set_tags(context, "vault", "k", made.version, {"still": "there"})

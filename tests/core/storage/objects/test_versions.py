@@ -9,7 +9,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import deletions, listings, locks, objects, versions
-from lowcloud.core.storage.objects.preconditions import NO_CONDITIONS, Conditions, PreconditionFailedError
+from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, PreconditionFailedError, Preconditions
 from lowcloud.store.blobs.files import new_id
 from lowcloud.store.db import tables
 
@@ -48,7 +48,7 @@ def test_every_version_can_be_read_by_its_name(context: Context) -> None:
     assert raised.value.kind == "version"
 
 
-def test_a_deletion_hides_a_key_and_its_removal_shows_it_again(context: Context) -> None:
+def test_removing_a_delete_marker_restores_the_key(context: Context) -> None:
     keep_versions(context)
     made = objects.put(context, "shelf", "k", [b"one"])
     hidden = deletions.delete(context, "shelf", "k")
@@ -65,7 +65,7 @@ def test_a_deletion_hides_a_key_and_its_removal_shows_it_again(context: Context)
     assert content(context, "k") == b"one"
 
 
-def test_removing_the_newest_version_shows_the_one_before(context: Context) -> None:
+def test_removing_the_newest_version_restores_the_previous_one(context: Context) -> None:
     keep_versions(context)
     one, two = (objects.put(context, "shelf", "k", [piece]) for piece in (BIG, BIG + b"2"))
     deletions.delete(context, "shelf", "k", version=two.version)
@@ -77,7 +77,7 @@ def test_removing_the_newest_version_shows_the_one_before(context: Context) -> N
         content(context, "k")
 
 
-def test_a_bucket_that_has_stopped_keeping_versions_replaces_the_one_called_null(context: Context) -> None:
+def test_a_bucket_with_suspended_versioning_overwrites_the_null_version(context: Context) -> None:
     keep_versions(context)
     kept = objects.put(context, "shelf", "k", [b"kept"])
     keep_versions(context, buckets.SUSPENDED)
@@ -90,14 +90,14 @@ def test_a_bucket_that_has_stopped_keeping_versions_replaces_the_one_called_null
     assert content(context, "k", kept.version) == b"kept"
 
 
-def test_conditions_see_the_newest_version_and_no_marker(context: Context) -> None:
+def test_preconditions_see_the_newest_version_and_no_delete_marker(context: Context) -> None:
     keep_versions(context)
-    only_new = Conditions(if_none_match="*")
-    objects.put(context, "shelf", "k", [b"one"], conditions=only_new)
+    only_new = Preconditions(if_none_match="*")
+    objects.put(context, "shelf", "k", [b"one"], preconditions=only_new)
     with pytest.raises(PreconditionFailedError):
-        objects.put(context, "shelf", "k", [b"two"], conditions=only_new)
+        objects.put(context, "shelf", "k", [b"two"], preconditions=only_new)
     deletions.delete(context, "shelf", "k")
-    objects.put(context, "shelf", "k", [b"three"], conditions=only_new)
+    objects.put(context, "shelf", "k", [b"three"], preconditions=only_new)
     assert content(context, "k") == b"three"
 
 
@@ -114,7 +114,7 @@ def test_a_retained_version_stays_until_its_time_or_a_bypass(context: Context) -
             locks.Lock(locks.COMPLIANCE, context.now() - 1),
         )
     )
-    wanted = [(  "k", name, NO_CONDITIONS) for name in (governed, complied, held, over)]  # fmt: skip
+    wanted = [(  "k", name, NO_PRECONDITIONS) for name in (governed, complied, held, over)]  # fmt: skip
     outcomes = deletions.delete_many(context, "shelf", wanted)
     assert [isinstance(outcome, locks.LockedError) for outcome in outcomes] == [True, True, True, False]
     outcomes = deletions.delete_many(context, "shelf", wanted, may_bypass_governance=True)
@@ -142,7 +142,7 @@ def test_a_bucket_can_be_emptied_page_by_page_while_its_versions_are_listed(cont
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(data=st.data())
-def test_pages_of_any_size_tell_what_a_model_of_the_bucket_holds(context: Context, data: st.DataObject) -> None:
+def test_pages_of_any_size_agree_with_a_model_of_the_bucket(context: Context, data: st.DataObject) -> None:
     """The same deeds are done to a list of versions for each key, newest first: (version, is a marker)."""
     name = f"shelf{new_id()}"
     buckets.create(context, name)

@@ -1,7 +1,7 @@
-"""CBOR bodies (RFC 8949) of the rpc-v2-cbor protocol, strict about what a stranger sends.
+"""CBOR bodies (RFC 8949) of the rpc-v2-cbor protocol, with strict decoding of untrusted input.
 
-Only what the protocol uses is understood: integers, floats, texts, byte strings, arrays, maps, simple values and the
-tag for time. Depth is bounded, and a length is believed only as far as the body reaches.
+Only what the protocol uses is supported: integers, floats, texts, byte strings, arrays, maps, simple values and the
+tag for time. Nesting is bounded, and lengths are checked against the size of the body.
 """
 
 import math
@@ -16,7 +16,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from lowcloud.api.aws.errors import WireError
 from lowcloud.api.aws.protocol.formats import scalars
 
-DEEPEST = 64
+MAX_DEPTH = 64
 EPOCH_TAG = 1
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 _INDEFINITE, _BREAK = 31, 0xFF
@@ -25,25 +25,25 @@ _FLOATS = {25: ">e", 26: ">f", 27: ">d"}
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """An item under the tag for seconds since the epoch."""
+    """An item with the tag for seconds since the epoch."""
 
     seconds: float
 
 
 def loads(body: bytes) -> Any:
-    """One CBOR item and nothing after it. Raises WireError."""
+    """Decode exactly one CBOR item. Raises WireError."""
     reader = _Reader(body)
     try:
         item = reader.item(0)
     except (IndexError, struct.error, UnicodeDecodeError) as error:
         raise WireError("The request body is not CBOR, or it ends early.") from error
     if reader.position != len(body):
-        raise WireError("The request body goes on after its CBOR item.")
+        raise WireError("The request body has bytes after its CBOR item.")
     return item
 
 
 def parse_structure(shape: StructureShape, item: Any) -> dict[str, Any]:
-    """The members of a CBOR map; null counts as absent. Raises WireError."""
+    """Parse the members of a CBOR map; null counts as absent. Raises WireError."""
     if not isinstance(item, dict):
         raise _unexpected(item, shape)
     return {
@@ -54,27 +54,27 @@ def parse_structure(shape: StructureShape, item: Any) -> dict[str, Any]:
 
 
 def parse(shape: Shape, item: Any) -> Any:
-    """A value of the shape's type. Raises WireError."""
+    """Parse a value of the shape's type. Raises WireError."""
     parser = _PARSERS.get(shape.type_name)
     if parser is None:
         raise _unexpected(item, shape)
     return parser(shape, item)
 
 
-def dumps(shape: Shape | None, answer: Mapping[str, Any]) -> bytes:
-    """A CBOR map with the members of a structure."""
+def dumps(shape: Shape | None, output: Mapping[str, Any]) -> bytes:
+    """Encode a structure as a CBOR map."""
     out = bytearray()
     if shape is None:
         _head(out, _MAP, 0)
     else:
-        _encode(out, shape, answer)
+        _encode(out, shape, output)
     return bytes(out)
 
 
 def error_body(
     error_type: str, message_name: str, message: str, shape: Shape | None, fields: Mapping[str, Any]
 ) -> bytes:
-    """A CBOR map with __type, the message and the members of an error's shape."""
+    """Encode an error as a CBOR map with __type, the message and the members of its shape."""
     members = _present(cast(StructureShape, shape), fields) if shape is not None else {}
     members.pop(message_name, None)
     out = bytearray()
@@ -88,14 +88,14 @@ def error_body(
 
 
 class _Reader:
-    """A position in a body."""
+    """Decodes items from a position in a body."""
 
     def __init__(self, body: bytes):
         self._body = body
         self.position = 0
 
     def item(self, depth: int) -> Any:
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise WireError("The request body is nested too deeply.")
         initial = self._body[self.position]
         self.position += 1
@@ -137,7 +137,7 @@ class _Reader:
                 key, value = self._pair(depth)
                 pairs[key] = value
             return pairs
-        raise WireError("An indefinite length stands where CBOR allows none.")
+        raise WireError("An indefinite length is used where CBOR allows none.")
 
     def _chunks(self, major: int) -> bytes | str:
         chunks = []
@@ -145,7 +145,7 @@ class _Reader:
             initial = self._body[self.position]
             self.position += 1
             if initial >> 5 != major or initial & 31 == _INDEFINITE:
-                raise WireError("A CBOR string is made of parts that are not strings of its kind.")
+                raise WireError("A CBOR string consists of chunks of another type.")
             chunks.append(self._take(self._argument(initial & 31)))
         return b"".join(chunks) if major == _BYTES else "".join(chunk.decode() for chunk in chunks)
 
@@ -158,7 +158,7 @@ class _Reader:
     def _tagged(self, tag: int, depth: int) -> Any:
         item = self.item(depth + 1)
         if tag != EPOCH_TAG:
-            raise WireError(f"CBOR tag {tag} is not one of this protocol.")
+            raise WireError(f"CBOR tag {tag} is not part of this protocol.")
         if isinstance(item, bool) or not isinstance(item, int | float):
             raise WireError("A CBOR time must be a number.")
         return Time(float(item))
@@ -168,26 +168,26 @@ class _Reader:
             (value,) = struct.unpack(_FLOATS[info], self._take(1 << (info - 24)))
             return value
         if info not in (20, 21, 22, 23):
-            raise WireError("The request body holds a simple value that CBOR does not define.")
+            raise WireError("The request body contains an undefined simple value.")
         return {20: False, 21: True}.get(info)
 
     def _argument(self, info: int) -> int:
         if info < 24:
             return info
         if info > 27:
-            raise WireError("The request body holds a length that CBOR does not define.")
+            raise WireError("The request body contains an undefined length.")
         return int.from_bytes(self._take(1 << (info - 24)), "big")
 
     def _take(self, length: int) -> bytes:
         end = self.position + length
         if end > len(self._body):
             raise IndexError("the body ends early")
-        taken = self._body[self.position : end]
+        piece = self._body[self.position : end]
         self.position = end
-        return taken
+        return piece
 
     def _check_count(self, items: int) -> None:
-        if items > len(self._body) - self.position:  # every item takes a byte at least
+        if items > len(self._body) - self.position:  # every item has at least one byte
             raise IndexError("the body ends early")
 
     def _at_break(self) -> bool:

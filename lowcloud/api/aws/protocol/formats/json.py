@@ -14,7 +14,7 @@ _NAMES = {"string": "a String", "integer": "an Integer", "long": "a Long", "bool
 
 
 def loads(body: bytes) -> Any:
-    """A JSON document. Raises WireError."""
+    """Parse a JSON document. Raises WireError."""
     try:
         return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -22,7 +22,7 @@ def loads(body: bytes) -> Any:
 
 
 def parse_structure(shape: StructureShape, document: Any) -> dict[str, Any]:
-    """The members of a JSON object; null counts as absent, members the model does not have are passed over."""
+    """Parse the members of a JSON object; null counts as absent, unknown members are ignored."""
     if shape.is_document_type:
         return cast(dict[str, Any], document)
     if not isinstance(document, dict):
@@ -38,23 +38,23 @@ def parse_structure(shape: StructureShape, document: Any) -> dict[str, Any]:
 
 
 def parse(shape: Shape, value: Any) -> Any:
-    """A value of the shape's type. Raises WireError."""
+    """Parse a value of the shape's type. Raises WireError."""
     parser = _PARSERS.get(shape.type_name)
     return parser(shape, value) if parser else value
 
 
-def dumps(shape: Shape | None, answer: Mapping[str, Any]) -> bytes:
-    """A JSON object with the members of a structure."""
-    return encode(to_document(shape, answer) if shape is not None else {})
+def dumps(shape: Shape | None, output: Mapping[str, Any]) -> bytes:
+    """Serialise a structure as a JSON object."""
+    return encode(to_document(shape, output) if shape is not None else {})
 
 
 def encode(document: Any) -> bytes:
-    """A document as compact JSON."""
+    """Serialise a document as compact JSON."""
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def to_document(shape: Shape, value: Any) -> Any:
-    """What json.dumps takes, from a value of the shape's type; members that are None are left out."""
+    """Convert a value of the shape's type for json.dumps; members that are None are left out."""
     kind = shape.type_name
     if kind == "structure":
         structure = cast(StructureShape, shape)
@@ -146,14 +146,14 @@ _PARSERS = scalars.by_type(
 )
 
 
-def _unexpected(value: Any, wanted: str) -> WireError:
-    """AWS's sentence for a JSON type that the model does not have in this place."""
+def _unexpected(value: Any, expected: str) -> WireError:
+    """Return AWS's error for a JSON value of the wrong type."""
     if isinstance(value, dict):
-        return WireError(f"Start of structure or map found where {wanted} was expected.")
+        return WireError(f"Start of structure or map found where {expected} was expected.")
     if isinstance(value, list):
-        return WireError(f"Start of list found where {wanted} was expected.")
+        return WireError(f"Start of list found where {expected} was expected.")
     found = {bool: "TRUE_VALUE" if value else "FALSE_VALUE", str: "STRING_VALUE", float: "DECIMAL_VALUE"}
-    return WireError(f"{found.get(type(value), 'NUMBER_VALUE')} can not be converted to {wanted}.")
+    return WireError(f"{found.get(type(value), 'NUMBER_VALUE')} can not be converted to {expected}.")
 
 
 def _refuse_constant(name: str) -> NoReturn:

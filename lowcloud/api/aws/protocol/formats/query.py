@@ -1,4 +1,4 @@
-"""The query protocol: a form of dotted names in, XML out."""
+"""The query protocol: forms with dotted names as input, XML as output."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,23 +9,23 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, Structure
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.protocol.formats import scalars, xml
 
-DEEPEST = 64
+MAX_DEPTH = 64
 
 
 @dataclass(slots=True)
 class Node:
-    """What a form says under one dotted name."""
+    """The value and the children of a dotted name in a form."""
 
     value: str | None = None
     children: dict[str, "Node"] = field(default_factory=dict)
 
 
 def loads(pairs: Iterable[tuple[str, str]]) -> Node:
-    """The tree of a form. Raises AwsError where it is too deep."""
+    """Return the tree of a form. Raises AwsError if it is nested too deeply."""
     root = Node()
     for name, value in pairs:
         segments = name.split(".")
-        if len(segments) > DEEPEST:
+        if len(segments) > MAX_DEPTH:
             raise AwsError("MalformedQueryString", f"The parameter {name[:64]} is nested too deeply.", 404)
         node = root
         for segment in segments:
@@ -35,7 +35,7 @@ def loads(pairs: Iterable[tuple[str, str]]) -> Node:
 
 
 def parse(shape: Shape, node: Node) -> Any:
-    """A value of the shape's type. Raises WireError and AwsError."""
+    """Parse a value of the shape's type. Raises WireError and AwsError."""
     if shape.type_name == "structure":
         return parse_structure(cast(StructureShape, shape), node)
     if shape.type_name == "list":
@@ -46,7 +46,7 @@ def parse(shape: Shape, node: Node) -> Any:
 
 
 def parse_structure(shape: StructureShape, node: Node) -> dict[str, Any]:
-    """The members that the form names."""
+    """Parse the members that the form has."""
     members = {}
     for name, member in shape.members.items():
         for known in xml.element_names(name, member):
@@ -56,22 +56,22 @@ def parse_structure(shape: StructureShape, node: Node) -> dict[str, Any]:
     return members
 
 
-def render_answer(
-    operation: OperationModel, answer: Mapping[str, Any], namespace: str | None, request_id: str
+def render_output(
+    operation: OperationModel, output: Mapping[str, Any], namespace: str | None, request_id: str
 ) -> bytes:
-    """The document of a successful answer."""
+    """Return the document of an output."""
     shape = operation.output_shape
     parts = [f"<{operation.name}Response"]
     parts.append(f' xmlns="{xml.escape(namespace)}">' if namespace else ">")
     if shape is not None:
         wrapper = shape.serialization.get("resultWrapper", f"{operation.name}Result")
-        parts.append(f"<{wrapper}>{xml.content(shape, answer)}</{wrapper}>")
+        parts.append(f"<{wrapper}>{xml.content(shape, output)}</{wrapper}>")
     parts.append(f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation.name}Response>")
     return (xml.DECLARATION + "".join(parts)).encode()
 
 
 def render_error(error: AwsError, shape: Shape | None, namespace: str | None, request_id: str) -> bytes:
-    """The document of an error."""
+    """Return the document of an error."""
     fault = "Sender" if error.status < 500 else "Receiver"
     opening = f' xmlns="{xml.escape(namespace)}"' if namespace else ""
     fields = {name: value for name, value in error.fields.items() if name.lower() != "message"}
@@ -96,17 +96,17 @@ def _parse_map(shape: MapShape, node: Node) -> dict[str, Any]:
     for entry in _in_order(entries):
         key, value = entry.children.get(key_name), entry.children.get(value_name)
         if key is None or key.value is None or value is None:
-            raise AwsError("MalformedInput", f"An entry of a map needs {key_name} and {value_name}.")
+            raise AwsError("MalformedInput", f"An entry of a map must have {key_name} and {value_name}.")
         found[key.value] = parse(shape.value, value)
     return found
 
 
 def _in_order(node: Node) -> list[Node]:
-    """The children numbered 1, 2, 3 ..., whatever their order in the form."""
+    """Return the children numbered 1, 2, 3 ..., in any order in the form."""
     try:
         return [node.children[key] for key in sorted(node.children, key=_index)]
     except ValueError as error:
-        raise AwsError("MalformedInput", "Items of a list are numbered: NAME.member.1, NAME.member.2.") from error
+        raise AwsError("MalformedInput", "Items of a list must be numbered: NAME.member.1, NAME.member.2.") from error
 
 
 def _index(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What rest-json and rest-xml share: members in the path, the query, the headers, the status, and payload members."""
+"""HTTP bindings of rest-json and rest-xml: members in the path, the query, headers, the status and the payload."""
 
 import base64
 import json
@@ -12,8 +12,9 @@ from typing import Any
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
 from lowcloud.api.aws.errors import WireError
-from lowcloud.api.aws.http import HttpRequest, decode, query_pairs
 from lowcloud.api.aws.protocol.formats import scalars, xml
+from lowcloud.api.http.messages import HttpRequest
+from lowcloud.api.http.urls import decode, query_pairs
 
 _QUOTED_LIST = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)')
 _HTTP_DATES = re.compile(r"([^,]*,[^,]*)(?:,|$)")
@@ -21,7 +22,7 @@ _HTTP_DATES = re.compile(r"([^,]*,[^,]*)(?:,|$)")
 
 @dataclass(frozen=True)
 class _Bindings:
-    """Where the members of a shape stand outside the body: (name on the wire, member's name, its shape)."""
+    """The members of a shape outside the body: (name on the wire, member's name, its shape)."""
 
     query: Sequence[tuple[str, str, Shape]]
     labels: Sequence[tuple[str, str, Shape]]
@@ -31,7 +32,7 @@ class _Bindings:
 
 
 def parse_bindings(operation: OperationModel, request: HttpRequest, labels: Mapping[str, str]) -> dict[str, Any]:
-    """The members of the input that stand outside the body. Raises WireError and MalformedUrl."""
+    """Parse the members of an input outside the body. Raises WireError and MalformedUrlError."""
     if operation.input_shape is None:
         return {}
     bound = _bindings(operation.input_shape)
@@ -42,7 +43,7 @@ def parse_bindings(operation: OperationModel, request: HttpRequest, labels: Mapp
             members[name] = _from_query(member, key, query)
     for key, name, member in bound.labels:
         members[name] = _from_label(member, labels.get(key))
-    # A request has few headers, and an operation of S3 may read forty.
+    # A request has few headers, while an operation of S3 may have forty bound members.
     for key, text in request.headers.items():
         if key in bound.headers:
             name, member = bound.headers[key]
@@ -53,25 +54,25 @@ def parse_bindings(operation: OperationModel, request: HttpRequest, labels: Mapp
 
 
 def payload_member(shape: StructureShape | None) -> tuple[str, Shape] | None:
-    """The member that is the whole body, or None."""
+    """Return the member that is the complete body, or None."""
     name = shape.serialization.get("payload") if shape is not None else None
     return (name, shape.members[name]) if shape is not None and name else None
 
 
-def body_members(shape: StructureShape) -> bool:
-    """Whether any member stands in the body of its own accord."""
+def has_body_members(shape: StructureShape) -> bool:
+    """Return whether the body consists of members that are not bound elsewhere."""
     return any(member.serialization.get("location") not in xml.BOUND for member in shape.members.values())
 
 
-def answer_headers(shape: StructureShape, answer: Mapping[str, Any]) -> dict[str, str]:
-    """The members of an output that are headers."""
-    places = _places(shape)
+def output_headers(shape: StructureShape, output: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers of an output."""
+    bound_headers = _output_headers(shape)
     headers: dict[str, str] = {}
-    for name, value in answer.items():
-        place = places.get(name)
-        if value is None or place is None:
+    for name, value in output.items():
+        header = bound_headers.get(name)
+        if value is None or header is None:
             continue
-        key, member = place
+        key, member = header
         if member.serialization["location"] == "headers":
             headers.update({f"{key}{suffix}".lower(): text for suffix, text in value.items()})
         elif (text := _to_header(member, value)) is not None:
@@ -79,10 +80,10 @@ def answer_headers(shape: StructureShape, answer: Mapping[str, Any]) -> dict[str
     return headers
 
 
-def answer_status(shape: StructureShape, answer: Mapping[str, Any]) -> int | None:
-    """The member of an output that is the status, or None."""
+def output_status(shape: StructureShape, output: Mapping[str, Any]) -> int | None:
+    """Return the status in an output, or None."""
     name = _bindings(shape).status
-    return None if name is None or answer.get(name) is None else int(answer[name])
+    return None if name is None or output.get(name) is None else int(output[name])
 
 
 @cache
@@ -101,8 +102,8 @@ def _bindings(shape: StructureShape) -> _Bindings:
 
 
 @cache
-def _places(shape: StructureShape) -> dict[str, tuple[str, Shape]]:
-    """The header of each member of an output that is one."""
+def _output_headers(shape: StructureShape) -> dict[str, tuple[str, Shape]]:
+    """Return header name and shape of each member of an output that is a header."""
     return {
         name: (member.serialization.get("name", name).lower(), member)
         for name, member in shape.members.items()
@@ -132,7 +133,7 @@ def _from_query(member: Shape, key: str, query: Mapping[str, list[str]]) -> Any:
 
 
 def _query_map(member: MapShape, query: Mapping[str, list[str]]) -> dict[str, Any] | None:
-    """Every parameter there is, those too that other members take."""
+    """Return all parameters, including those bound to other members."""
     is_list = isinstance(member.value, ListShape)
     return {key: values if is_list else values[0] for key, values in query.items()} or None
 
@@ -152,7 +153,7 @@ def _from_header(member: Shape, text: str | None) -> Any:
 
 
 def _split(member: Shape, text: str) -> Iterator[str]:
-    """The items of a list in a header; an rfc822 date holds a comma of its own, a text may be quoted."""
+    """Split a list in a header; an rfc822 date contains a comma, a text may be quoted."""
     if member.type_name == "timestamp" and member.serialization.get("timestampFormat", "rfc822") == "rfc822":
         yield from (date.strip() for date in _HTTP_DATES.findall(text) if date.strip())
         return

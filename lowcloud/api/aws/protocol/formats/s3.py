@@ -1,4 +1,4 @@
-"""What S3's documents have of their own: the names of their roots, its errors, the bare text of a location."""
+"""Where S3 deviates from rest-xml: names of root elements, errors, the location document, lenient headers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,13 +7,13 @@ from typing import Any
 from botocore.model import OperationModel, StructureShape
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.http import HttpRequest
 from lowcloud.api.aws.protocol.formats import rest, xml
+from lowcloud.api.http.messages import HttpRequest
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-URL = "Url"  # beside the model's members: where the sender found the object, which the answer tells
+URL = "Url"  # not in the model: the URL of the request, which the output repeats
 
-# The model has these names only in its documentation; botocore reads any root, other clients look for these.
+# The model has these names only in its documentation; botocore accepts any root element, other clients do not.
 _ROOTS = {
     "ListObjects": "ListBucketResult",
     "ListObjectsV2": "ListBucketResult",
@@ -40,10 +40,10 @@ _ROOTS = {
 }
 
 
-# Taken in any case of letters: the C++ SDK, and pyarrow with it, says "enabled".
-_ANY_CASE = ("ChecksumMode",)
-# Members with a code of their own for a word that the model does not have.
-_UNKNOWN_WORDS = {
+# Case-insensitive: the C++ SDK, and with it pyarrow, sends "enabled".
+_CASE_INSENSITIVE = ("ChecksumMode",)
+# Members with a specific error for a value that is not in the model.
+_UNKNOWN_VALUES = {
     "StorageClass": ("InvalidStorageClass", "The storage class you specified is not valid"),
     "ChecksumAlgorithm": (
         "InvalidRequest",
@@ -53,12 +53,12 @@ _UNKNOWN_WORDS = {
 
 
 def parse_bindings(operation: OperationModel, request: HttpRequest, labels: Mapping[str, str]) -> dict[str, Any]:
-    """The members of an input that stand outside the body, where S3 is not as strict as its model, or is stricter.
+    """Parse the members of an input outside the body, where S3 is more lenient or stricter than its model.
 
-    Raises AwsError, WireError and MalformedUrl.
+    Raises AwsError, WireError and MalformedUrlError.
     """
     expires = request.headers.get("expires")
-    if expires is not None:  # which S3 keeps and tells as it came, though it be no time
+    if expires is not None:  # stored and returned as sent, even if it is not a valid date
         headers = {name: text for name, text in request.headers.items() if name != "expires"}
         request = replace(request, headers=headers)
     members = rest.parse_bindings(operation, request, labels)
@@ -67,25 +67,25 @@ def parse_bindings(operation: OperationModel, request: HttpRequest, labels: Mapp
         members["Expires"] = expires
     if operation.name == "CompleteMultipartUpload":
         members[URL] = f"http://{request.host}{request.path}"
-    for name in _ANY_CASE:
+    for name in _CASE_INSENSITIVE:
         if name in members:
             members[name] = members[name].upper()
-    for name, (code, sentence) in _UNKNOWN_WORDS.items():
+    for name, (code, message) in _UNKNOWN_VALUES.items():
         if name in members and members[name] not in shapes[name].enum:
-            raise AwsError(code, sentence.format(", ".join(shapes[name].enum)))
+            raise AwsError(code, message.format(", ".join(shapes[name].enum)))
     return members
 
 
-def render_answer(operation: str, shape: StructureShape, answer: Mapping[str, Any]) -> str:
-    """The document of an answer."""
+def render_output(operation: str, shape: StructureShape, output: Mapping[str, Any]) -> str:
+    """Return the document of an output."""
     if operation == "GetBucketLocation":
-        region = xml.escape(answer.get("LocationConstraint") or "")
+        region = xml.escape(output.get("LocationConstraint") or "")
         return f'{xml.DECLARATION}<LocationConstraint xmlns="{NAMESPACE}">{region}</LocationConstraint>'
-    return xml.DECLARATION + xml.render(shape, answer, _ROOTS.get(operation, shape.name), NAMESPACE)
+    return xml.DECLARATION + xml.render(shape, output, _ROOTS.get(operation, shape.name), NAMESPACE)
 
 
 def render_error(error: AwsError, request_id: str) -> str:
-    """The document of an error; it has no namespace."""
+    """Return the document of an error, which has no namespace."""
     fields = "".join(f"<{name}>{xml.escape(str(value))}</{name}>" for name, value in error.fields.items())
     return (
         f"{xml.DECLARATION}<Error><Code>{xml.escape(error.code)}</Code><Message>{xml.escape(error.message)}</Message>"

@@ -1,4 +1,4 @@
-"""Scalars as text and as numbers: what headers, paths, queries and XML share."""
+"""Scalars as text: shared by headers, paths, queries and XML."""
 
 import base64
 import binascii
@@ -21,22 +21,22 @@ _FLOAT_NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = -62135596800, 253402300799  # years 1 to 9999, seconds since the epoch
 
-# What a timestamp looks like where the model does not say, by where it stands.
+# Default timestamp formats by location.
 HEADER_FORMAT, QUERY_FORMAT, JSON_FORMAT, XML_FORMAT = "rfc822", "iso8601", "unixTimestamp", "iso8601"
 
 
-Parser = Callable[[Any, Any], Any]  # of a shape and what stands on the wire for it
+Parser = Callable[[Any, Any], Any]  # takes a shape and the value on the wire
 
 
 def by_type(containers: tuple[Parser, Parser, Parser], scalars: tuple[Parser, ...]) -> dict[str, Parser]:
-    """A protocol's parsers by botocore's names of types: structure, list, map; string, integer, float, boolean, ..."""
+    """Return a protocol's parsers by botocore's type names: structure, list, map; string, integer, float, ..."""
     kinds = ("structure", "list", "map", "string", "integer", "float", "boolean", "timestamp", "blob")
     parsers = dict(zip(kinds, (*containers, *scalars), strict=True))
     return {**parsers, "long": parsers["integer"], "double": parsers["float"]}
 
 
 def parse_text(shape: Shape, text: str, timestamp_format: str = QUERY_FORMAT) -> Any:
-    """A scalar from its text. Raises WireError."""
+    """Parse a scalar. Raises WireError."""
     kind = shape.type_name
     if kind == "boolean":
         return _parse_boolean(text)
@@ -52,7 +52,7 @@ def parse_text(shape: Shape, text: str, timestamp_format: str = QUERY_FORMAT) ->
 
 
 def format_text(shape: Shape, value: Any, timestamp_format: str = QUERY_FORMAT) -> str:
-    """A scalar as text."""
+    """Format a scalar."""
     kind = shape.type_name
     if kind == "boolean":
         return "true" if value else "false"
@@ -66,7 +66,7 @@ def format_text(shape: Shape, value: Any, timestamp_format: str = QUERY_FORMAT) 
 
 
 def parse_timestamp(value: Any, form: str) -> datetime:
-    """A time in UTC. A number is always understood as seconds since the epoch. Raises WireError."""
+    """Parse a time, in UTC. A number always means seconds since the epoch. Raises WireError."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise WireError("A timestamp must be a number of seconds or a text.")
     try:
@@ -79,7 +79,7 @@ def parse_timestamp(value: Any, form: str) -> datetime:
 
 
 def format_timestamp(value: float | datetime, form: str) -> str | int | float:
-    """A time, given in seconds since the epoch or as a datetime, in the form asked for."""
+    """Format a time, given in seconds since the epoch or as a datetime."""
     seconds = value.timestamp() if isinstance(value, datetime) else value
     if form == "unixTimestamp":
         return int(seconds) if seconds == int(seconds) else round(seconds, 3)
@@ -96,7 +96,7 @@ def _http_date(moment: datetime) -> str:
 
 
 def format_float(value: float) -> str:
-    """A float as AWS writes it: NaN and Infinity by name."""
+    """Format a float as AWS does, with NaN and Infinity by name."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -105,7 +105,7 @@ def format_float(value: float) -> str:
 
 
 def parse_blob(text: str) -> bytes:
-    """Bytes from base64. Raises WireError."""
+    """Decode base64. Raises WireError."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -113,12 +113,12 @@ def parse_blob(text: str) -> bytes:
 
 
 def format_blob(value: bytes | str) -> str:
-    """Bytes, or the UTF-8 of a text, in base64."""
+    """Encode bytes, or the UTF-8 of a text, in base64."""
     return base64.b64encode(value.encode() if isinstance(value, str) else value).decode()
 
 
 def check_integer(shape: Shape, value: int) -> int:
-    """The value, where it fits into 32 or 64 bits. Raises WireError."""
+    """Return the value if it fits into 32 or 64 bits. Raises WireError."""
     limit = INTEGER_LIMITS[shape.type_name]
     if not -limit <= value < limit:
         raise WireError(f"{str(value)[:32]} does not fit into {'an Integer' if limit == 2**31 else 'a Long'}.")
@@ -126,17 +126,17 @@ def check_integer(shape: Shape, value: int) -> int:
 
 
 def check_text(text: str) -> str:
-    """The text, where it is Unicode. Raises WireError for half a surrogate pair."""
+    """Return the text if it is valid Unicode. Raises WireError for an unpaired surrogate."""
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise WireError("A string holds half of a surrogate pair.") from error
+            raise WireError("A string contains an unpaired surrogate.") from error
     return text
 
 
 def named_float(text: Any) -> float | None:
-    """NaN, Infinity or -Infinity by name, or None."""
+    """Return NaN, Infinity or -Infinity by its name, or None."""
     return _FLOAT_NAMES.get(text) if isinstance(text, str) else None
 
 

@@ -1,4 +1,4 @@
-"""XML bodies: of rest-xml in both directions, and of query's answers."""
+"""XML bodies: input and output of rest-xml, output of the query protocol."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.protocol.formats import scalars
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
-DEEPEST = 64
-BOUND = ("header", "headers", "statusCode")  # where members of an answer stand outside its body
+MAX_DEPTH = 64
+BOUND = ("header", "headers", "statusCode")  # locations of output members outside the body
 _ESCAPES = str.maketrans(
     {
         "&": "&amp;",
@@ -28,7 +28,7 @@ _ESCAPES = str.maketrans(
 
 @dataclass(slots=True)
 class Element:
-    """One element; prefixes of names are dropped, as the models do not tell namespaces apart."""
+    """An element; namespace prefixes of names are dropped, since the models do not use namespaces."""
 
     name: str
     attributes: dict[str, str]  # with prefixes: "xsi:type"
@@ -37,7 +37,7 @@ class Element:
 
 
 class MalformedXmlError(AwsError):
-    """The body is not the XML document that was asked for."""
+    """The body is not the expected XML document."""
 
     def __init__(self, reason: str):
         super().__init__(
@@ -49,15 +49,15 @@ class MalformedXmlError(AwsError):
 
 
 def loads(body: bytes) -> Element:
-    """The root of a document. Document types, and with them every entity, are refused. Raises MalformedXmlError."""
+    """Parse a document and return its root. DTDs, and so all entities, are refused. Raises MalformedXmlError."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
     root = Element("", {})
     open_elements = [root]
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        if len(open_elements) > DEEPEST:
-            raise MalformedXmlError("too deep.")
+        if len(open_elements) > MAX_DEPTH:
+            raise MalformedXmlError("nested too deeply.")
         element = Element(name.rpartition(":")[2], attributes)
         open_elements[-1].children.append(element)
         open_elements.append(element)
@@ -80,7 +80,7 @@ def loads(body: bytes) -> Element:
 
 
 def parse(shape: Shape, element: Element) -> Any:
-    """A value of the shape's type. Raises MalformedXmlError and WireError."""
+    """Parse a value of the shape's type. Raises MalformedXmlError and WireError."""
     parser = _PARSERS.get(shape.type_name)
     if parser is not None:
         return parser(shape, element)
@@ -88,7 +88,7 @@ def parse(shape: Shape, element: Element) -> Any:
 
 
 def parse_structure(shape: StructureShape, element: Element) -> dict[str, Any]:
-    """The members of an element: its children, and its attributes where the model says so."""
+    """Parse the members of an element: its children, and its attributes if the model says so."""
     by_name: dict[str, list[Element]] = {}
     for child in element.children:
         by_name.setdefault(child.name, []).append(child)
@@ -106,7 +106,7 @@ def parse_structure(shape: StructureShape, element: Element) -> dict[str, Any]:
 
 
 def element_names(name: str, member: Shape) -> Iterator[str]:
-    """Under what names clients send a member: those of a flattened list may stand with the list's own member."""
+    """Yield the names of a member's elements; a flattened list may also use the name of the list's member."""
     yield member.serialization.get("name", name)
     if member.serialization.get("flattened") and isinstance(member, ListShape):
         yield member.member.serialization.get("name", name)
@@ -114,7 +114,7 @@ def element_names(name: str, member: Shape) -> Iterator[str]:
 
 
 def render(shape: Shape, value: Any, name: str, namespace: str | None = None) -> str:
-    """One element named `name` with a value of the shape's type."""
+    """Serialise a value of the shape's type as an element."""
     if shape.type_name == "structure":
         inner = content(cast(StructureShape, shape), value)
     elif shape.type_name == "list":
@@ -128,12 +128,12 @@ def render(shape: Shape, value: Any, name: str, namespace: str | None = None) ->
 
 
 def escape(text: str) -> str:
-    """A text as it may stand in an element or an attribute."""
+    """Escape a text for an element or an attribute."""
     return text.translate(_ESCAPES)
 
 
 def content(shape: StructureShape, value: Mapping[str, Any]) -> str:
-    """The children of a structure's element."""
+    """Serialise the children of a structure's element."""
     pieces = []
     for name, member in shape.members.items():
         item = value.get(name)
@@ -147,7 +147,7 @@ def content(shape: StructureShape, value: Mapping[str, Any]) -> str:
 
 
 def _parse_elements(member: Shape, elements: list[Element]) -> Any:
-    """A member's value; a flattened list or map takes every element of its name, others the first."""
+    """Parse a member; a flattened list or map has one element per item, others have one."""
     if member.serialization.get("flattened"):
         if isinstance(member, ListShape):
             return [parse(member.member, element) for element in elements]
@@ -169,7 +169,7 @@ def _entry(shape: MapShape, element: Element) -> tuple[str, Any]:
     found = {child.name: child for child in element.children}
     key_name, value_name = shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
     if key_name not in found or value_name not in found:
-        raise MalformedXmlError(f"an entry of {element.name[:64]} needs {key_name} and {value_name}.")
+        raise MalformedXmlError(f"an entry of {element.name[:64]} must have {key_name} and {value_name}.")
     return found[key_name].text, parse(shape.value, found[value_name])
 
 
@@ -194,7 +194,7 @@ def _entry_element(shape: MapShape, key: str, value: Any, name: str) -> str:
 
 
 def _attributes(shape: Shape, value: Any, namespace: str | None) -> str:
-    """The namespace an element opens, and the members that the model keeps in attributes."""
+    """Return the namespace declaration of an element, and the members that are attributes."""
     declared = shape.serialization.get("xmlNamespace")
     text = ""
     if isinstance(declared, dict):

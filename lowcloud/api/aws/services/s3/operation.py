@@ -1,4 +1,4 @@
-"""What every S3 operation shares: whose bucket it is, what no bucket allows, and S3's words for core's errors."""
+"""The decorator of all S3 operations: common checks, and the conversion of core's errors into S3's."""
 
 import logging
 from collections.abc import Callable
@@ -7,9 +7,15 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
-from lowcloud.api.aws.services.s3.access_lists import admit_list, asked_list, asks_for_list, owner_id
-from lowcloud.api.aws.services.s3.errors import in_words_of_s3
-from lowcloud.api.aws.services.s3.headers import checked_version
+from lowcloud.api.aws.services.s3.front import anonymous
+from lowcloud.api.aws.services.s3.translation.access_lists import (
+    check_list_allowed,
+    has_list_headers,
+    owner_id,
+    parse_list_headers,
+)
+from lowcloud.api.aws.services.s3.translation.errors import to_s3_error
+from lowcloud.api.aws.services.s3.translation.headers import check_version_id
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, DamagedObjectError
 from lowcloud.core.identity.access import Caller
@@ -18,15 +24,15 @@ from lowcloud.core.storage import failures
 log = logging.getLogger("lowcloud.s3")
 Function = Callable[[Context, Caller, Any], Answer]
 
-_HAS_A_LIST_OF_ITS_OWN = ("CreateBucket", "PutBucketAcl", "PutObjectAcl")
+_SETS_ACCESS_LIST = ("CreateBucket", "PutBucketAcl", "PutObjectAcl")
 
 
 def s3_operation(
     name: str, refused: tuple[str, ...] = (), ignored: tuple[str, ...] = ()
 ) -> Callable[[Function], Function]:
-    """Enter a function into the table of operations, behind the checks and with the errors that all of S3 has."""
+    """Register an operation of S3, with the checks and errors that all of them share."""
 
-    def enter(function: Function) -> Function:
+    def register(function: Function) -> Function:
         @operation("s3", name, refused, (*ignored, "RequestPayer"))
         @wraps(function)
         def perform(context: Context, caller: Caller, request: Request) -> Answer:
@@ -34,29 +40,40 @@ def s3_operation(
                 _check(context, name, request)
                 with failures.object_errors():
                     return function(context, caller, request)
-            except DamagedObjectError as error:
-                log.error("%s of %s/%s: %s", name, request.get("Bucket"), request.get("Key"), error)
-                raise AwsError("InternalError", "The object cannot be read: its bytes are damaged.", 500) from error
-            except CloudError as error:
-                raise in_words_of_s3(error, request, name) from error
+            except (AwsError, CloudError) as error:
+                translated = _to_aws_error(error, request, name)
+                if caller.is_anonymous and anonymous.must_hide(context, translated, request):
+                    raise AwsError("AccessDenied", "Access Denied", 403) from error
+                if translated is error:
+                    raise
+                raise translated from error
 
         return perform
 
-    return enter
+    return register
 
 
 def owner(context: Context) -> dict[str, str]:
-    """The account as S3 names an owner."""
+    """Return the account as the owner in responses."""
     return {"ID": owner_id(context)}
+
+
+def _to_aws_error(error: AwsError | CloudError, request: Request, operation: str) -> AwsError:
+    if isinstance(error, AwsError):
+        return error
+    if isinstance(error, DamagedObjectError):
+        log.error("%s of %s/%s: %s", operation, request.get("Bucket"), request.get("Key"), error)
+        return AwsError("InternalError", "The object cannot be read: its stored bytes are corrupt.", 500)
+    return to_s3_error(error, request, operation)
 
 
 def _check(context: Context, name: str, request: Request) -> None:
     for member in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         if request.get(member, context.settings.account_id) != context.settings.account_id:
             raise AwsError("AccessDenied", "Access Denied", 403)
-    if asks_for_list(request) and name not in _HAS_A_LIST_OF_ITS_OWN:
-        asked = asked_list(request, owner_id(context))
-        if asked is not None:
-            admit_list(context, request["Bucket"], asked)
+    if has_list_headers(request) and name not in _SETS_ACCESS_LIST:
+        access_list = parse_list_headers(request, owner_id(context))
+        if access_list is not None:
+            check_list_allowed(context, request["Bucket"], access_list)
     if "VersionId" in request:
-        checked_version(request["VersionId"])
+        check_version_id(request["VersionId"])

@@ -87,13 +87,13 @@ def blob_files(context: Context) -> list[Path]:
     return sorted((context.settings.data / "objects").glob("*/*"))
 
 
-def test_a_checksum_that_trails_the_body_is_verified(server: Server, context: Context) -> None:
+def test_a_checksum_in_a_trailer_is_verified(server: Server, context: Context) -> None:
     right = base64.b64encode(zlib.crc32(b"hello").to_bytes(4, "big")).decode()
     assert send(server, "k", *trailing(b"hello", right))[0] == 200
     kept = objects.head(context, BUCKET, "k")
     assert kept.checksum is not None
     assert (kept.checksum.algorithm, kept.checksum.value) == ("CRC32", right)
-    assert "content-encoding" not in kept.description.headers
+    assert "content-encoding" not in kept.metadata.headers
     status, answer = send(server, "k", *trailing(b"other", right))
     assert (status, b"<Code>BadDigest</Code>" in answer) == (400, True)
     assert b"".join(objects.get(context, BUCKET, "k")[1]) == b"hello"
@@ -105,7 +105,7 @@ def test_a_body_that_does_not_hash_to_what_was_signed_stores_nothing(server: Ser
     assert blob_files(context) == []
 
 
-def test_a_client_that_leaves_midway_stores_nothing(server: Server, context: Context) -> None:
+def test_a_client_that_disconnects_midway_stores_nothing(server: Server, context: Context) -> None:
     headers = signed(server, "k", "UNSIGNED-PAYLOAD", {"content-length": str(20 * RECORD_BYTES)})
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
     connection.putrequest("PUT", f"/{BUCKET}/k")
@@ -140,7 +140,7 @@ def test_a_flipped_bit_is_never_served(server: Server, context: Context, positio
     assert content.startswith(served)
 
 
-def test_a_full_disk_is_told_and_leaves_what_was_there(
+def test_a_full_disk_is_reported_and_changes_nothing(
     server: Server, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3 = server.client("s3")
@@ -160,7 +160,7 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(
     assert len(blob_files(context)) == 1
 
 
-def test_concurrent_writers_of_one_key_leave_one_whole_object(server: Server, context: Context) -> None:
+def test_concurrent_writers_of_one_key_leave_one_consistent_object(server: Server, context: Context) -> None:
     def write(letter: bytes) -> None:
         client = server.client("s3")
         for _ in range(10):
@@ -184,7 +184,7 @@ def test_concurrent_writers_of_one_key_leave_one_whole_object(server: Server, co
     assert len(blob_files(context)) == 1
 
 
-def test_a_small_answer_does_not_wait_for_an_acknowledgement(tmp_path: Path) -> None:
+def test_a_small_response_does_not_wait_for_an_acknowledgement(tmp_path: Path) -> None:
     context = Server(tmp_path / "home")
     context.up()
     try:

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 import pytest
 import urllib3
 
-from lowcloud.api.aws.auth.signature import signing_key
+from lowcloud.api.aws.auth.signature_v4 import signing_key
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.services.s3.multipart_form import read_upload
+from lowcloud.api.aws.services.s3.forms.multipart_form import parse_form
 from tests.api.aws.services.s3.conftest import refused
 from tests.support.endpoint import ROOT_SECRET
 from tests.support.server import Server
@@ -68,7 +68,7 @@ def test_a_signed_form_puts_an_object(s3: Any, bucket: str, form: dict[str, Any]
     assert body(s3, bucket, "key") == FILE[1]
 
 
-def test_a_form_goes_to_the_bucket_that_the_host_names(s3: Any, bucket: str, form: dict[str, Any]) -> None:
+def test_a_form_is_stored_in_the_bucket_of_the_host_name(s3: Any, bucket: str, form: dict[str, Any]) -> None:
     url = form["url"].removesuffix(f"/{bucket}")
     fields = [*form["fields"].items(), ("file", FILE)]
     assert HTTP.request("POST", url, fields=fields, headers={"Host": f"{bucket}.s3.localhost"}).status == 204
@@ -81,7 +81,7 @@ def test_the_files_name_may_be_part_of_the_key(s3: Any, bucket: str) -> None:
     assert [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["uploads/größe 1.jpg"]
 
 
-def test_fields_become_what_is_kept_with_the_object(s3: Any, bucket: str) -> None:
+def test_fields_become_headers_and_metadata_of_the_object(s3: Any, bucket: str) -> None:
     fields = {"Content-Type": "image/jpeg", "x-amz-meta-who": "me", "Cache-Control": "no-store"}
     made = signed(s3, bucket, "key", [{name: value} for name, value in fields.items()], **fields)
     assert send(made).status == 204
@@ -96,7 +96,7 @@ def test_a_large_file_streams(s3: Any, bucket: str, form: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(("asked", "status"), [("200", 200), ("201", 201), ("204", 204), ("500", 204), ("x", 204)])
-def test_the_form_says_how_it_is_answered(s3: Any, bucket: str, asked: str, status: int) -> None:
+def test_the_form_selects_its_response(s3: Any, bucket: str, asked: str, status: int) -> None:
     made = signed(s3, bucket, "a/b", [{"success_action_status": asked}], success_action_status=asked)
     reply = send(made)
     assert reply.status == status
@@ -112,7 +112,7 @@ def test_the_form_says_how_it_is_answered(s3: Any, bucket: str, asked: str, stat
         assert reply.data == b""
 
 
-def test_a_form_may_send_the_browser_on(s3: Any, bucket: str) -> None:
+def test_a_form_may_redirect_the_browser(s3: Any, bucket: str) -> None:
     there = "https://example.com/done?page=1"
     made = signed(s3, bucket, "a b", [{"success_action_redirect": there}], success_action_redirect=there)
     reply = HTTP.request("POST", made["url"], fields=[*made["fields"].items(), ("file", FILE)], redirect=False)
@@ -122,7 +122,7 @@ def test_a_form_may_send_the_browser_on(s3: Any, bucket: str) -> None:
     assert told == {"page": ["1"], "bucket": [bucket], "key": ["a b"], "etag": [reply.headers["etag"]]}
 
 
-def test_a_form_that_sends_the_browser_nowhere_is_answered_plainly(s3: Any, bucket: str) -> None:
+def test_a_form_with_an_invalid_redirect_gets_a_plain_response(s3: Any, bucket: str) -> None:
     there = "javascript:alert(1)"
     made = signed(s3, bucket, "k", [{"success_action_redirect": there}], success_action_redirect=there)
     assert send(made).status == 204
@@ -144,7 +144,7 @@ def test_fields_must_meet_their_conditions(s3: Any, bucket: str) -> None:
             assert b"Invalid according to Policy: Policy Condition failed" in reply.data
 
 
-def test_fields_that_no_condition_speaks_of_are_refused(s3: Any, bucket: str, form: dict[str, Any]) -> None:
+def test_fields_without_a_condition_are_refused(s3: Any, bucket: str, form: dict[str, Any]) -> None:
     reply = send(form, **{"x-amz-meta-more": "x"})
     assert (reply.status, code(reply)) == (403, "AccessDenied")
     assert b"Invalid according to Policy: Extra input fields: x-amz-meta-more" in reply.data
@@ -172,7 +172,7 @@ def test_the_file_must_be_as_large_as_the_policy_says(
         assert reply.status == 204
 
 
-def test_a_policy_that_has_ended_is_refused(s3: Any, bucket: str) -> None:
+def test_an_expired_policy_is_refused(s3: Any, bucket: str) -> None:
     reply = send(s3.generate_presigned_post(bucket, "key", ExpiresIn=-1))
     assert (reply.status, code(reply)) == (403, "AccessDenied")
     assert b"Invalid according to Policy: Policy expired." in reply.data
@@ -190,7 +190,7 @@ def test_a_policy_that_has_ended_is_refused(s3: Any, bucket: str) -> None:
         ({"key": ""}, "InvalidArgument"),
     ],
 )
-def test_a_form_that_nobody_signed_is_refused(
+def test_an_unsigned_form_is_refused(
     s3: Any, bucket: str, form: dict[str, Any], changes: dict[str, str], expected: str
 ) -> None:
     assert code(send(form, **changes)) == expected
@@ -217,7 +217,7 @@ def test_an_unknown_key_is_refused(server: Server, s3: Any, bucket: str) -> None
         b'{"expiration": "2100-01-01T00:00:00Z", "conditions": [7]}',
     ],
 )
-def test_what_is_no_policy_is_refused(s3: Any, bucket: str, policy: bytes) -> None:
+def test_a_malformed_policy_is_refused(s3: Any, bucket: str, policy: bytes) -> None:
     assert code(send(signed_by_hand(s3, bucket, policy))) == "InvalidPolicyDocument"
 
 
@@ -243,7 +243,7 @@ def test_checksums_of_a_form_are_verified(s3: Any, bucket: str) -> None:
     assert refused(s3.head_object, Bucket=bucket, Key="key") == "404"
 
 
-def test_a_form_is_refused_where_a_put_is(s3: Any, server: Server, form: dict[str, Any], bucket: str) -> None:
+def test_a_form_is_refused_if_a_put_is(s3: Any, server: Server, form: dict[str, Any], bucket: str) -> None:
     gone = s3.generate_presigned_post("no-such-bucket", "key")
     assert code(send(gone)) == "NoSuchBucket"
     made = signed(s3, bucket, "key", [{"acl": "public-read"}], acl="public-read")
@@ -252,7 +252,7 @@ def test_a_form_is_refused_where_a_put_is(s3: Any, server: Server, form: dict[st
     assert code(send(made)) == "KeyTooLongError"
 
 
-def test_a_form_without_a_policy_is_a_strangers(s3: Any, server: Server, open_bucket: str) -> None:
+def test_a_form_without_a_policy_is_anonymous(s3: Any, server: Server, open_bucket: str) -> None:
     plain = {"url": f"{server.url}/{open_bucket}", "fields": {"key": "k"}}
     assert code(send(plain)) == "AccessDenied"
     s3.put_bucket_acl(Bucket=open_bucket, ACL="public-read-write")
@@ -279,7 +279,7 @@ def test_a_form_without_a_policy_is_a_strangers(s3: Any, server: Server, open_bu
         ),
     ],
 )
-def test_a_body_that_is_no_form_is_refused(
+def test_a_body_that_is_not_a_form_is_refused(
     server: Server, bucket: str, content_type: str, content: bytes, expected: str
 ) -> None:
     headers = {"Content-Type": content_type}
@@ -295,7 +295,7 @@ def test_a_file_that_ends_early_stores_nothing(s3: Any, bucket: str, form: dict[
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_a_form_reads_the_same_however_it_is_cut(size: int) -> None:
+def test_a_form_parses_the_same_however_it_is_split(size: int) -> None:
     content = b"line\r\n--bound\r\n--boundar\r\n"
     form = (
         b'--boundary\r\nContent-Disposition: form-data; name="Key"\r\n\r\na\r\nb\r\n'
@@ -303,16 +303,16 @@ def test_a_form_reads_the_same_however_it_is_cut(size: int) -> None:
         b"Content-Type: text/plain\r\n\r\n" + content + b"\r\n--boundary--\r\n"
     )
     pieces = [form[start : start + size] for start in range(0, len(form), size)]
-    upload = read_upload("multipart/form-data; boundary=boundary", pieces)
+    upload = parse_form("multipart/form-data; boundary=boundary", pieces)
     assert (upload.fields, upload.filename) == ({"key": "a\r\nb"}, 'a"b')
     assert b"".join(upload.file) == content
 
 
-def test_a_cut_form_is_never_taken_for_a_whole_one() -> None:
+def test_a_truncated_form_is_never_accepted() -> None:
     form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\ndata\r\n--b--'
 
     def read(pieces: Iterator[bytes]) -> bytes:
-        return b"".join(read_upload("multipart/form-data; boundary=b", pieces).file)
+        return b"".join(parse_form("multipart/form-data; boundary=b", pieces).file)
 
     assert read(iter([form])) == b"data"
     for end in range(len(form) - len("--")):

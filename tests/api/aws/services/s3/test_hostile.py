@@ -132,7 +132,7 @@ def server(context: Context) -> Iterator[Server]:
         yield server
 
 
-def test_requests_that_make_no_sense_are_never_a_fault_of_the_server(server: Server) -> None:
+def test_invalid_requests_never_cause_a_server_error(server: Server) -> None:
     s3 = server.client("s3")
     s3.create_bucket(Bucket="shelf", ObjectLockEnabledForBucket=True)
     for key in ("k", "b/c", "a"):

@@ -61,7 +61,7 @@ FIELDS += [
 ]
 
 
-def test_documents_that_make_no_sense_are_never_a_fault_of_the_server(gateway: Gateway) -> None:
+def test_invalid_documents_never_cause_a_server_error(gateway: Gateway) -> None:
     chance = random.Random(5)
     puts = [operation for operation in map(described, sorted(OPERATIONS)) if operation is not None]
     assert len(puts) > 10
@@ -74,7 +74,7 @@ def test_documents_that_make_no_sense_are_never_a_fault_of_the_server(gateway: G
     assert {200, 400} <= statuses.keys()  # the nonsense is plausible enough to get far
 
 
-def test_policies_that_make_no_sense_are_never_a_fault_of_the_server(gateway: Gateway) -> None:
+def test_invalid_policies_never_cause_a_server_error(gateway: Gateway) -> None:
     chance = random.Random(6)
     with serving(gateway) as server:
         s3 = server.client("s3")
@@ -99,7 +99,7 @@ def test_policies_that_make_no_sense_are_never_a_fault_of_the_server(gateway: Ga
     assert {200, 400} <= statuses.keys()
 
 
-def test_forms_that_make_no_sense_are_never_a_fault_of_the_server(gateway: Gateway) -> None:
+def test_invalid_forms_never_cause_a_server_error(gateway: Gateway) -> None:
     chance = random.Random(7)
     with serving(gateway) as server:
         server.client("s3").create_bucket(Bucket="shelf")

@@ -42,14 +42,14 @@ def test_head_and_delete_are_presigned_like_any_other(s3: Any, signer: Any, at: 
     assert refused(s3.head_object, **at) == "404"
 
 
-def test_a_url_is_for_one_method_alone(signer: Any, s3: Any, at: dict[str, str]) -> None:
+def test_a_url_is_valid_for_one_method(signer: Any, s3: Any, at: dict[str, str]) -> None:
     url = signer.generate_presigned_url("get_object", at)
     for method in ("PUT", "DELETE"):
         assert code(HTTP.request(method, url, body=b"")) == "SignatureDoesNotMatch"
     assert s3.head_object(**at)["ContentLength"] == 4
 
 
-def test_an_upload_in_parts_is_presigned_from_beginning_to_end(s3: Any, signer: Any, bucket: str) -> None:
+def test_a_multipart_upload_can_be_presigned_completely(s3: Any, signer: Any, bucket: str) -> None:
     target = {"Bucket": bucket, "Key": "parts"}
     begun = HTTP.request("POST", signer.generate_presigned_url("create_multipart_upload", target))
     upload = next(item.text for item in ElementTree.fromstring(begun.data) if item.tag.endswith("UploadId"))
@@ -71,7 +71,7 @@ def test_an_upload_in_parts_is_presigned_from_beginning_to_end(s3: Any, signer: 
     assert HTTP.request("DELETE", abort).status == 204
 
 
-def test_the_answers_headers_can_be_told_in_the_url(signer: Any, at: dict[str, str]) -> None:
+def test_response_headers_can_be_overridden_in_the_url(signer: Any, at: dict[str, str]) -> None:
     told = {"ResponseContentType": "text/csv", "ResponseContentDisposition": 'attachment; filename="a b.csv"'}
     reply = HTTP.request("GET", signer.generate_presigned_url("get_object", {**at, **told}))
     assert reply.headers["content-type"] == "text/csv"
@@ -79,7 +79,7 @@ def test_the_answers_headers_can_be_told_in_the_url(signer: Any, at: dict[str, s
     assert reply.data == b"data"
 
 
-def test_a_header_that_was_signed_must_come_as_it_was(signer: Any, s3: Any, bucket: str) -> None:
+def test_a_signed_header_must_be_sent_unchanged(signer: Any, s3: Any, bucket: str) -> None:
     url = signer.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "k", "ContentType": "text/plain"})
     wrong = HTTP.request("PUT", url, body=b"x", headers={"Content-Type": "text/html"})
     assert (wrong.status, code(wrong)) == (403, "SignatureDoesNotMatch")
@@ -88,7 +88,7 @@ def test_a_header_that_was_signed_must_come_as_it_was(signer: Any, s3: Any, buck
     assert s3.head_object(Bucket=bucket, Key="k")["ContentType"] == "text/plain"
 
 
-def test_a_header_that_steers_cannot_be_added(signer: Any, s3: Any, bucket: str) -> None:
+def test_an_unsigned_amz_header_cannot_be_added(signer: Any, s3: Any, bucket: str) -> None:
     url = signer.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "k"})
     reply = HTTP.request("PUT", url, body=b"x", headers={"x-amz-meta-who": "me"})
     assert (reply.status, code(reply)) == (403, "AccessDenied")
@@ -99,14 +99,16 @@ def test_a_header_that_steers_cannot_be_added(signer: Any, s3: Any, bucket: str)
     "changes",
     [{"X_Amz_Expires": "604800"}, {"response-content-type": "text/html"}, {"X_Amz_Date": "20200101T000000Z"}],
 )
-def test_a_url_that_was_changed_is_refused(signer: Any, at: dict[str, str], changes: dict[str, str]) -> None:
+def test_a_changed_url_is_refused(signer: Any, at: dict[str, str], changes: dict[str, str]) -> None:
     reply = HTTP.request("GET", changed(signer.generate_presigned_url("get_object", at), **changes))
     assert reply.status in (400, 403)
     assert code(reply) in ("SignatureDoesNotMatch", "AuthorizationQueryParametersError", "AccessDenied")
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(1, 200), (604800, 200), (604801, 400), (0, 400), (-5, 400)])
-def test_a_url_lives_from_one_second_to_seven_days(signer: Any, at: dict[str, str], seconds: int, status: int) -> None:
+def test_a_url_is_valid_for_one_second_to_seven_days(
+    signer: Any, at: dict[str, str], seconds: int, status: int
+) -> None:
     if seconds > 0:
         url = signer.generate_presigned_url("get_object", at, ExpiresIn=seconds)
     else:  # clients do not sign that
@@ -117,7 +119,7 @@ def test_a_url_lives_from_one_second_to_seven_days(signer: Any, at: dict[str, st
         assert code(reply) == "AuthorizationQueryParametersError"
 
 
-def test_a_url_that_has_ended_or_not_begun_is_refused(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_that_is_expired_or_not_yet_valid_is_refused(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(gateway) as server:
         signer = server.client("s3", config={"signature_version": "s3v4"})
         url = signer.generate_presigned_url("list_buckets", ExpiresIn=60)
@@ -163,7 +165,7 @@ def _add_parameters(parameters: str, request: Any, **_: Any) -> None:
     request.url += ("&" if "?" in request.url else "?") + parameters
 
 
-def test_headers_that_stand_in_the_signed_query_are_honoured(signer: Any, s3: Any, open_bucket: str) -> None:
+def test_headers_in_the_signed_query_are_honoured(signer: Any, s3: Any, open_bucket: str) -> None:
     said = (
         "x-amz-meta-foo=a%2Bb%20c&x-amz-storage-class=STANDARD_IA&x-amz-tagging=a%3D1&x-amz-acl=public-read"
         "&X-Amz-Server-Side-Encryption=AES256&x-amz-website-redirect-location=%2Felsewhere"
@@ -192,7 +194,7 @@ def test_headers_in_the_query_are_checked(signer: Any, s3: Any, bucket: str, sai
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
-def test_parameters_of_who_signs_in_a_header_are_no_headers(s3: Any, bucket: str) -> None:
+def test_parameters_of_a_header_signed_request_are_not_headers(s3: Any, bucket: str) -> None:
     s3.meta.events.register_first("before-sign.s3.PutObject", add := partial(_add_parameters, "x-amz-meta-foo=a"))
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     s3.meta.events.unregister("before-sign.s3.PutObject", add)

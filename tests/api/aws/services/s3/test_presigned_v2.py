@@ -50,7 +50,7 @@ def of_session(server: Server) -> Any:
     )
 
 
-def test_objects_are_put_read_asked_for_and_deleted(s3: Any, at: dict[str, str]) -> None:
+def test_objects_are_put_read_headed_and_deleted(s3: Any, at: dict[str, str]) -> None:
     assert HTTP.request("PUT", url_of(s3, "put_object", at), body=b"other").status == 200
     assert HTTP.request("GET", url_of(s3, "get_object", at)).data == b"other"
     head = HTTP.request("HEAD", url_of(s3, "head_object", at))
@@ -68,7 +68,7 @@ def test_listings_and_versions_are_read(s3: Any, shelf: str) -> None:
         assert b"<Key>k</Key>" in HTTP.request("GET", url_of(s3, operation, {"Bucket": shelf})).data
 
 
-def test_an_upload_in_parts_is_signed_from_beginning_to_end(s3: Any, bucket: str) -> None:
+def test_a_multipart_upload_can_be_signed_completely(s3: Any, bucket: str) -> None:
     target = {"Bucket": bucket, "Key": "parts"}
     begun = HTTP.request("POST", url_of(s3, "create_multipart_upload", target))
     upload = next(item.text for item in ElementTree.fromstring(begun.data) if item.tag.endswith("UploadId"))
@@ -82,7 +82,7 @@ def test_an_upload_in_parts_is_signed_from_beginning_to_end(s3: Any, bucket: str
     assert s3.head_object(**target)["ContentLength"] == 2_000_000
 
 
-def test_the_answers_headers_can_be_told_in_the_url(s3: Any, at: dict[str, str]) -> None:
+def test_response_headers_can_be_overridden_in_the_url(s3: Any, at: dict[str, str]) -> None:
     told = {"ResponseContentType": "text/csv", "ResponseContentDisposition": 'attachment; filename="a +b.csv"'}
     url = url_of(s3, "get_object", {**at, **told})
     reply = HTTP.request("GET", url)
@@ -92,7 +92,7 @@ def test_the_answers_headers_can_be_told_in_the_url(s3: Any, at: dict[str, str])
     assert code(HTTP.request("GET", changed_url)) == "SignatureDoesNotMatch"
 
 
-def test_headers_that_were_signed_are_taken_from_the_url(s3: Any, bucket: str) -> None:
+def test_signed_headers_are_read_from_the_url(s3: Any, bucket: str) -> None:
     said = {"ContentType": "text/plain", "Metadata": {"who": "me"}, "StorageClass": "STANDARD_IA"}
     url = url_of(s3, "put_object", {"Bucket": bucket, "Key": "k", **said})
     assert HTTP.request("PUT", url, body=b"x").status == 200
@@ -103,7 +103,7 @@ def test_headers_that_were_signed_are_taken_from_the_url(s3: Any, bucket: str) -
     assert code(HTTP.request("PUT", f"{url}&x-amz-tagging=a%3D1", body=b"x")) == "SignatureDoesNotMatch"
 
 
-def test_the_bucket_may_stand_in_the_hosts_name(server: Server, s3: Any, at: dict[str, str]) -> None:
+def test_the_bucket_may_be_in_the_host_name(server: Server, s3: Any, at: dict[str, str]) -> None:
     config = {"s3": {"addressing_style": "virtual"}}
     client = server.client("s3", endpoint_url="http://localhost:81", config=config)
     url = urlsplit(url_of(client, "get_object", at))
@@ -162,12 +162,12 @@ def test_a_wrong_secret_and_an_unknown_key_are_refused(server: Server, at: dict[
         ({"x-amz-meta-a": "a\r\nb"}, (400, "InvalidArgument")),
     ],
 )
-def test_what_makes_no_sense_is_refused(s3: Any, at: dict[str, str], changes: Any, expected: tuple[int, str]) -> None:
+def test_malformed_parameters_are_refused(s3: Any, at: dict[str, str], changes: Any, expected: tuple[int, str]) -> None:
     reply = HTTP.request("GET", changed(url_of(s3, "get_object", at), **changes))
     assert (reply.status, code(reply)) == expected
 
 
-def test_a_url_ends_and_lives_for_seven_days_at_most(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_expires_after_at_most_seven_days(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(gateway) as server:
         s3 = server.client("s3")
         long = url_of(s3, "list_buckets", {}, ExpiresIn=8 * 24 * 3600)
@@ -219,12 +219,12 @@ def test_a_form_puts_an_object(server: Server, s3: Any, bucket: str) -> None:
         ({"x-amz-meta-a": "b"}, "AccessDenied"),
     ],
 )
-def test_a_form_that_was_changed_is_refused(s3: Any, bucket: str, changes: dict[str, str], expected: str) -> None:
+def test_a_changed_form_is_refused(s3: Any, bucket: str, changes: dict[str, str], expected: str) -> None:
     assert code(send(s3.generate_presigned_post(bucket, "key"), **changes)) == expected
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
-def test_a_form_that_has_ended_is_refused(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_form_is_refused(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(gateway) as server:
         s3 = server.client("s3")
         s3.create_bucket(Bucket="shelf")

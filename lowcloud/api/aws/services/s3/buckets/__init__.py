@@ -1,4 +1,4 @@
-"""Buckets: their life in buckets.py, and one module for each family of their configurations."""
+"""Operations on buckets: buckets.py, and one module per configuration."""
 
 from lowcloud.api.aws.services.s3.buckets import (
     acl,

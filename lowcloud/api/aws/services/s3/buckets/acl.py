@@ -1,8 +1,15 @@
 """The access control list of a bucket."""
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.access_lists import ACL, DISPLAY_NAMES, admit_list, owner_id, sent_list, told_list
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.access_lists import (
+    ACL,
+    DISPLAY_NAMES,
+    check_list_allowed,
+    owner_id,
+    parse_list,
+    render_list,
+)
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.access import access_lists
@@ -13,13 +20,13 @@ from lowcloud.core.storage.buckets import buckets, configurations
 def get_bucket_acl(context: Context, _caller: Caller, request: Request) -> Answer:
     with context.database.read() as connection:
         buckets.require(connection, request["Bucket"])
-        return told_list(access_lists.of_bucket(connection, request["Bucket"]), owner_id(context))
+        return render_list(access_lists.of_bucket(connection, request["Bucket"]), owner_id(context))
 
 
 @s3_operation("PutBucketAcl", ignored=DISPLAY_NAMES)
 def put_bucket_acl(context: Context, _caller: Caller, request: Request) -> Answer:
-    wanted = sent_list(request, owner_id(context))
+    access_list = parse_list(request, owner_id(context))
     buckets.find(context, request["Bucket"])
-    admit_list(context, request["Bucket"], wanted)
-    configurations.put(context, request["Bucket"], ACL, wanted)
+    check_list_allowed(context, request["Bucket"], access_list)
+    configurations.put(context, request["Bucket"], ACL, access_list)
     return {}

@@ -1,29 +1,29 @@
-"""The life of buckets: created, listed, found, deleted."""
+"""Operations that create, list, find and delete buckets."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.access_lists import ACL, asked_list, owner_id
 from lowcloud.api.aws.services.s3.buckets.ownership import RULES
 from lowcloud.api.aws.services.s3.buckets.tagging import KIND as TAGS
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
-from lowcloud.api.aws.services.s3.tags import MOST_OF_A_BUCKET, read_tags
+from lowcloud.api.aws.services.s3.translation.access_lists import ACL, owner_id, parse_list_headers
+from lowcloud.api.aws.services.s3.translation.tags import MAX_BUCKET_TAGS, parse_tags
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.access import access_lists
 from lowcloud.core.storage.buckets import buckets
 
-DEFAULT_REGION = "us-east-1"  # whose name S3 leaves out, in requests and in answers
-MOST_BUCKETS = 10_000
+DEFAULT_REGION = "us-east-1"  # S3 omits its name in requests and responses
+MAX_BUCKETS = 10_000
 
 
 @s3_operation("CreateBucket", refused=tuple(f"CreateBucketConfiguration.{member}" for member in ("Bucket", "Location")))
 def create_bucket(context: Context, _caller: Caller, request: Request) -> Answer:
     if request.get("BucketNamespace", "global") != "global":
-        raise AwsError("NotImplemented", "Lowcloud has one namespace of buckets only.", 501)
+        raise AwsError("NotImplemented", "Lowcloud supports the global bucket namespace only.", 501)
     region = request.get("CreateBucketConfiguration", {}).get("LocationConstraint")
     if region == DEFAULT_REGION:
         raise AwsError("InvalidLocationConstraint", "The specified location-constraint is not valid")
@@ -32,13 +32,13 @@ def create_bucket(context: Context, _caller: Caller, request: Request) -> Answer
             context,
             request["Bucket"],
             {"EU": "eu-west-1"}.get(region, region),
-            can_lock=request.get("ObjectLockEnabledForBucket", False),
+            object_lock_enabled=request.get("ObjectLockEnabledForBucket", False),
             configurations=_configurations(request, owner_id(context)),
         )
     except AlreadyExistsError:
         bucket = buckets.find(context, request["Bucket"])
         if bucket.region != DEFAULT_REGION or region is not None:
-            raise  # S3 lets an owner create a bucket again in its first region only, and programs count on it
+            raise  # S3 allows an owner to create a bucket again in us-east-1 only, and programs rely on it
     return {"Location": f"/{bucket.name}", "BucketArn": f"arn:aws:s3:::{bucket.name}"}
 
 
@@ -58,7 +58,7 @@ def get_bucket_location(context: Context, _caller: Caller, request: Request) -> 
 def list_buckets(context: Context, _caller: Caller, request: Request) -> Answer:
     found, after = buckets.list_page(
         context,
-        request.get("MaxBuckets", MOST_BUCKETS),
+        request.get("MaxBuckets", MAX_BUCKETS),
         after=request.get("ContinuationToken"),
         prefix=request.get("Prefix", ""),
         region=request.get("BucketRegion"),
@@ -74,7 +74,7 @@ def list_buckets(context: Context, _caller: Caller, request: Request) -> Answer:
             }
             for bucket in found
         ],
-        "ContinuationToken": after,  # the name itself: a caller who may list buckets may know it
+        "ContinuationToken": after,  # not encrypted: a caller who may list buckets may know their names
         "Prefix": request.get("Prefix"),
     }
 
@@ -86,18 +86,18 @@ def delete_bucket(context: Context, _caller: Caller, request: Request) -> Answer
 
 
 def _configurations(request: Request, owner_id: str) -> dict[str, Mapping[str, Any]]:
-    """What a new bucket begins with, where the request says so. Raises AwsError."""
-    made: dict[str, Mapping[str, Any]] = {}
+    """Return the configurations in the request that creates a bucket. Raises AwsError."""
+    configurations: dict[str, Mapping[str, Any]] = {}
     rule = RULES[request.get("ObjectOwnership", "BucketOwnerEnforced")]
-    made[buckets.OWNERSHIP] = {"rule": rule}
-    if tags := read_tags(request.get("CreateBucketConfiguration", {}).get("Tags", ()), MOST_OF_A_BUCKET, "Bucket"):
-        made[TAGS] = tags
-    wanted = asked_list(request, owner_id)
-    if wanted is not None and wanted != access_lists.OWNERS_OWN:
+    configurations[buckets.OWNERSHIP] = {"rule": rule}
+    if tags := parse_tags(request.get("CreateBucketConfiguration", {}).get("Tags", ()), MAX_BUCKET_TAGS, "Bucket"):
+        configurations[TAGS] = tags
+    access_list = parse_list_headers(request, owner_id)
+    if access_list is not None and access_list != access_lists.OWNER_ONLY:
         if rule == "enforced":
-            sentence = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
-            raise AwsError("InvalidBucketAclWithObjectOwnership", sentence)
-        if access_lists.is_public(wanted):  # a new bucket's public access block forbids it
+            message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+            raise AwsError("InvalidBucketAclWithObjectOwnership", message)
+        if access_lists.is_public(access_list):  # blocked by the default public access block
             raise AwsError("AccessDenied", "Public access control lists are prevented by the public access block.", 403)
-        made[ACL] = wanted
-    return made
+        configurations[ACL] = access_list
+    return configurations

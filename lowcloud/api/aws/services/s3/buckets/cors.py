@@ -1,19 +1,19 @@
-"""From which web pages browsers may use a bucket: the rules as they are put; ../cors.py applies them."""
+"""The CORS configuration of a bucket; front/cors.py applies it."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.buckets.documents import absent, malformed, storable
-from lowcloud.api.aws.services.s3.cors import KIND, METHODS
+from lowcloud.api.aws.services.s3.buckets.documents import malformed, not_configured, to_json
+from lowcloud.api.aws.services.s3.front.cors import KIND, METHODS
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.buckets import configurations
 
-MOST_RULES = 100
-LONGEST_ID = 255
+MAX_RULES = 100
+MAX_ID_LENGTH = 255
 
 
 @s3_operation("PutBucketCors")
@@ -21,20 +21,20 @@ def put_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answ
     rules = request["CORSConfiguration"]["CORSRules"]
     if not rules:
         raise malformed()
-    if len(rules) > MOST_RULES:
-        raise _invalid(f"The number of CORS rules should not exceed allowed limit of {MOST_RULES} rules.")
+    if len(rules) > MAX_RULES:
+        raise _invalid(f"The number of CORS rules should not exceed allowed limit of {MAX_RULES} rules.")
     for rule in rules:
         _check(rule)
-    configurations.put(context, request["Bucket"], KIND, {"CORSRules": storable(rules)})
+    configurations.put(context, request["Bucket"], KIND, {"CORSRules": to_json(rules)})
     return {}
 
 
 @s3_operation("GetBucketCors")
 def get_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answer:
-    kept = configurations.get(context, request["Bucket"], KIND)
-    if kept is None:
-        raise absent("NoSuchCORSConfiguration", "The CORS configuration does not exist", request["Bucket"])
-    return kept
+    configuration = configurations.get(context, request["Bucket"], KIND)
+    if configuration is None:
+        raise not_configured("NoSuchCORSConfiguration", "The CORS configuration does not exist", request["Bucket"])
+    return configuration
 
 
 @s3_operation("DeleteBucketCors")
@@ -46,7 +46,7 @@ def delete_bucket_cors(context: Context, _caller: Caller, request: Request) -> A
 def _check(rule: Mapping[str, Any]) -> None:
     if not rule["AllowedMethods"] or not rule["AllowedOrigins"]:
         raise malformed()
-    if len(rule.get("ID", "")) > LONGEST_ID or rule.get("MaxAgeSeconds", 0) < 0:
+    if len(rule.get("ID", "")) > MAX_ID_LENGTH or rule.get("MaxAgeSeconds", 0) < 0:
         raise malformed()
     for method in rule["AllowedMethods"]:
         if method not in METHODS:
@@ -62,5 +62,5 @@ def _check(rule: Mapping[str, Any]) -> None:
             )
 
 
-def _invalid(sentence: str) -> AwsError:
-    return AwsError("InvalidRequest", sentence)
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidRequest", message)

@@ -1,4 +1,4 @@
-"""Configurations that no bucket here can have otherwise: who pays, and transfer acceleration."""
+"""Configurations with a fixed value: request payment and transfer acceleration."""
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
@@ -16,15 +16,15 @@ def get_bucket_request_payment(context: Context, _caller: Caller, request: Reque
 
 @s3_operation("PutBucketRequestPayment")
 def put_bucket_request_payment(context: Context, _caller: Caller, request: Request) -> Answer:
-    """The owner pays, as ever; nobody else can."""
+    """Only BucketOwner, the default, is supported."""
     buckets.find(context, request["Bucket"])
     if request["RequestPaymentConfiguration"]["Payer"] != "BucketOwner":
-        raise AwsError("NotImplemented", "Lowcloud has no requester-pays buckets.", 501)
+        raise AwsError("NotImplemented", "Lowcloud does not support requester-pays buckets.", 501)
     return {}
 
 
 @s3_operation("GetBucketAccelerateConfiguration")
 def get_bucket_accelerate_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
-    """A bucket that never was accelerated has no Status."""
+    """A bucket without acceleration has no Status."""
     buckets.find(context, request["Bucket"])
     return {}

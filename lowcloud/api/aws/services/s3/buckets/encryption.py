@@ -1,4 +1,4 @@
-"""How a bucket encrypts objects that do not say: with the store's keys (AES256) or a key of the key service."""
+"""The default encryption of a bucket: SSE-S3 (AES256) or SSE-KMS."""
 
 import re
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ def put_bucket_encryption(context: Context, _caller: Caller, request: Request) -
     rules = request["ServerSideEncryptionConfiguration"]["Rules"]
     if len(rules) != 1:
         raise malformed("there must be one rule.")
-    buckets.set_encryption(context, request["Bucket"], _neutral(rules[0]))
+    buckets.set_encryption(context, request["Bucket"], _to_core(rules[0]))
     return {}
 
 
 @s3_operation("GetBucketEncryption")
 def get_bucket_encryption(context: Context, _caller: Caller, request: Request) -> Answer:
-    kept = buckets.find(context, request["Bucket"]).encryption
-    return {"ServerSideEncryptionConfiguration": {"Rules": [_DEFAULT if kept is None else _told(kept)]}}
+    default = buckets.find(context, request["Bucket"]).encryption
+    return {"ServerSideEncryptionConfiguration": {"Rules": [_DEFAULT if default is None else _to_s3(default)]}}
 
 
 @s3_operation("DeleteBucketEncryption")
@@ -39,20 +39,20 @@ def delete_bucket_encryption(context: Context, _caller: Caller, request: Request
     return {}
 
 
-def _neutral(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """The default as core knows it."""
+def _to_core(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert a rule into core's form."""
     if set(rule.get("BlockedEncryptionTypes", {}).get("EncryptionType", [])) - {"NONE"}:
-        raise AwsError("NotImplemented", "Lowcloud does not block types of encryption yet.", 501)
-    wanted = rule.get("ApplyServerSideEncryptionByDefault", {"SSEAlgorithm": "AES256"})
-    algorithm, key_id = wanted["SSEAlgorithm"], wanted.get("KMSMasterKeyID")
+        raise AwsError("NotImplemented", "Lowcloud does not support blocking encryption types yet.", 501)
+    default = rule.get("ApplyServerSideEncryptionByDefault", {"SSEAlgorithm": "AES256"})
+    algorithm, key_id = default["SSEAlgorithm"], default.get("KMSMasterKeyID")
     bucket_key = rule.get("BucketKeyEnabled", False)
     if algorithm == "AES256":
         if key_id is not None:
-            sentence = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
-            raise invalid(sentence, ArgumentName="ApplyServerSideEncryptionByDefault")
+            message = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
+            raise invalid(message, ArgumentName="ApplyServerSideEncryptionByDefault")
         return {"algorithm": "AES256", "bucket_key": bucket_key}
     if algorithm != "aws:kms":
-        raise AwsError("NotImplemented", f"Lowcloud does not encrypt by {algorithm} yet.", 501)
+        raise AwsError("NotImplemented", f"Lowcloud does not support encryption with {algorithm} yet.", 501)
     if key_id is None:
         return {"algorithm": "kms", "bucket_key": bucket_key}
     if not _KEY_ID.fullmatch(key_id):
@@ -60,8 +60,8 @@ def _neutral(rule: Mapping[str, Any]) -> dict[str, Any]:
     return {"algorithm": "kms", "key_id": key_id, "bucket_key": bucket_key}
 
 
-def _told(kept: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule as it was put."""
-    algorithm = "AES256" if kept["algorithm"] == "AES256" else "aws:kms"
-    applied = {"SSEAlgorithm": algorithm, "KMSMasterKeyID": kept.get("key_id")}
-    return {"ApplyServerSideEncryptionByDefault": applied, "BucketKeyEnabled": kept["bucket_key"]}
+def _to_s3(default: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert core's form into a rule."""
+    algorithm = "AES256" if default["algorithm"] == "AES256" else "aws:kms"
+    applied = {"SSEAlgorithm": algorithm, "KMSMasterKeyID": default.get("key_id")}
+    return {"ApplyServerSideEncryptionByDefault": applied, "BucketKeyEnabled": default["bucket_key"]}

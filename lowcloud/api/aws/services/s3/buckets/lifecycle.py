@@ -1,7 +1,7 @@
-"""The lifecycle of a bucket's objects: rules as they are put, and beside them what core carries out.
+"""The lifecycle configuration of a bucket: the rules as sent, and in the form that core applies.
 
-The document is {"rules": [...], "said": [...], "smallest_to_move": text}: "said" as the client put it, "rules" in
-neutral words, each with "id", "is_enabled", "prefix", "tags" (values by key), "larger_than" and "smaller_than" (bytes
+The document is {"rules": [...], "said": [...], "smallest_to_move": text}: "said" as the client sent it, "rules" in
+neutral form, each with "id", "is_enabled", "prefix", "tags" (values by key), "larger_than" and "smaller_than" (bytes
 or null), and of its actions "expire_days" or "expire_at" (seconds since the epoch, a midnight), "expire_markers"
 (bool), "noncurrent_days" with "keep_newer" (versions), "abort_days"; null where there is no such action.
 """
@@ -13,49 +13,51 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.buckets.documents import absent, invalid, malformed, storable
+from lowcloud.api.aws.services.s3.buckets.documents import invalid, malformed, not_configured, to_json
 from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.tags import read_tags
+from lowcloud.api.aws.services.s3.translation.tags import parse_tags
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.buckets import configurations
 
 KIND = "lifecycle"
-MOST_RULES = 1000
-LONGEST_ID = 255
-MOST_TAGS = 10
-MOST_NEWER_VERSIONS = 100
+MAX_RULES = 1000
+MAX_ID_LENGTH = 255
+MAX_TAGS = 10
+MAX_NEWER_VERSIONS = 100
 _ACTIONS = ("Expiration", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload")
-_MOVES = ("Transitions", "NoncurrentVersionTransitions")
+_TRANSITIONS = ("Transitions", "NoncurrentVersionTransitions")
 _SIZES = ("ObjectSizeGreaterThan", "ObjectSizeLessThan")
 
 
 @s3_operation(
     "PutBucketLifecycleConfiguration",
-    refused=tuple(f"LifecycleConfiguration.Rules.{name}" for name in _MOVES),  # there is one class of storage
+    refused=tuple(f"LifecycleConfiguration.Rules.{name}" for name in _TRANSITIONS),  # there is only one storage class
 )
 def put_bucket_lifecycle_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
-    if not (said := request.get("LifecycleConfiguration", {}).get("Rules")):
+    if not (sent := request.get("LifecycleConfiguration", {}).get("Rules")):
         raise malformed()
-    if len(said) > MOST_RULES:
-        raise _refused(f"The number of lifecycle rules must not exceed the allowed limit of {MOST_RULES} rules")
-    named = [rule if rule.get("ID") else {**rule, "ID": secrets.token_hex(16)} for rule in said]
+    if len(sent) > MAX_RULES:
+        raise _invalid_request(f"The number of lifecycle rules must not exceed the allowed limit of {MAX_RULES} rules")
+    named = [rule if rule.get("ID") else {**rule, "ID": secrets.token_hex(16)} for rule in sent]
     if len({rule["ID"] for rule in named}) < len(named):
         raise invalid("Rule ID must be unique. Found same ID for one or more rules")
-    rules = [_neutral(rule) for rule in named]
+    rules = [_to_core(rule) for rule in named]
     smallest = request.get("TransitionDefaultMinimumObjectSize", "all_storage_classes_128K")
     configurations.put(
-        context, request["Bucket"], KIND, {"rules": rules, "said": storable(named), "smallest_to_move": smallest}
+        context, request["Bucket"], KIND, {"rules": rules, "said": to_json(named), "smallest_to_move": smallest}
     )
     return {"TransitionDefaultMinimumObjectSize": smallest}
 
 
 @s3_operation("GetBucketLifecycleConfiguration")
 def get_bucket_lifecycle_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
-    kept = configurations.get(context, request["Bucket"], KIND)
-    if kept is None:
-        raise absent("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", request["Bucket"])
-    return {"Rules": kept["said"], "TransitionDefaultMinimumObjectSize": kept["smallest_to_move"]}
+    configuration = configurations.get(context, request["Bucket"], KIND)
+    if configuration is None:
+        raise not_configured(
+            "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", request["Bucket"]
+        )
+    return {"Rules": configuration["said"], "TransitionDefaultMinimumObjectSize": configuration["smallest_to_move"]}
 
 
 @s3_operation("DeleteBucketLifecycle")
@@ -64,97 +66,97 @@ def delete_bucket_lifecycle(context: Context, _caller: Caller, request: Request)
     return {}
 
 
-def _neutral(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule as core carries it out. Raises AwsError for one that makes no sense."""
-    if len(rule["ID"]) > LONGEST_ID:
-        raise invalid(f"ID length should not exceed allowed limit of {LONGEST_ID}")
+def _to_core(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert a rule into core's form. Raises AwsError for an invalid one."""
+    if len(rule["ID"]) > MAX_ID_LENGTH:
+        raise invalid(f"ID length should not exceed allowed limit of {MAX_ID_LENGTH}")
     if not any(action in rule for action in _ACTIONS):
-        raise _refused("At least one action needs to be specified in a rule")
-    about = _filter(rule)
+        raise _invalid_request("At least one action needs to be specified in a rule")
+    rule_filter = _filter(rule)
     actions = {
-        **_expiration(rule.get("Expiration"), about),
+        **_expiration(rule.get("Expiration"), rule_filter),
         **_noncurrent(rule.get("NoncurrentVersionExpiration")),
-        **_abortion(rule.get("AbortIncompleteMultipartUpload"), about),
+        **_abort(rule.get("AbortIncompleteMultipartUpload"), rule_filter),
     }
-    return {"id": rule["ID"], "is_enabled": rule["Status"] == "Enabled", **about, **actions}
+    return {"id": rule["ID"], "is_enabled": rule["Status"] == "Enabled", **rule_filter, **actions}
 
 
 def _filter(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Which objects a rule is about: those of Filter, or of Prefix in its old form."""
+    """Parse the filter of a rule: Filter, or the deprecated Prefix."""
     if ("Filter" in rule) == ("Prefix" in rule):
-        raise malformed("a rule has either a Filter or a Prefix.")
-    wanted = rule.get("Filter", {"Prefix": rule.get("Prefix", "")})
-    if len(wanted) > 1:
-        raise malformed("several predicates of a Filter go into And.")
-    if "And" in wanted:
-        wanted = wanted["And"]
-        if len(wanted) + max(0, len(wanted.get("Tags", ())) - 1) < 2:
-            raise malformed("And joins two predicates or more.")
-    tags: Sequence[Mapping[str, str]] = wanted.get("Tags") or ([wanted["Tag"]] if "Tag" in wanted else [])
-    larger, smaller = (wanted.get(name) for name in _SIZES)
+        raise malformed("a rule must have either a Filter or a Prefix.")
+    predicates = rule.get("Filter", {"Prefix": rule.get("Prefix", "")})
+    if len(predicates) > 1:
+        raise malformed("several predicates of a Filter must be in And.")
+    if "And" in predicates:
+        predicates = predicates["And"]
+        if len(predicates) + max(0, len(predicates.get("Tags", ())) - 1) < 2:
+            raise malformed("And must have at least two predicates.")
+    tags: Sequence[Mapping[str, str]] = predicates.get("Tags") or ([predicates["Tag"]] if "Tag" in predicates else [])
+    larger, smaller = (predicates.get(name) for name in _SIZES)
     for name in _SIZES:
-        if wanted.get(name, 0) < 0:
+        if predicates.get(name, 0) < 0:
             raise invalid(f"'{name}' must not be negative")
     if larger is not None and smaller is not None and smaller <= larger:
-        raise _refused("'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'")
-    values = read_tags(tags, MOST_TAGS)
-    return {"prefix": wanted.get("Prefix", ""), "tags": values, "larger_than": larger, "smaller_than": smaller}
+        raise _invalid_request("'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'")
+    values = parse_tags(tags, MAX_TAGS)
+    return {"prefix": predicates.get("Prefix", ""), "tags": values, "larger_than": larger, "smaller_than": smaller}
 
 
-def _expiration(wanted: Mapping[str, Any] | None, about: Mapping[str, Any]) -> dict[str, Any]:
-    if wanted is None:
+def _expiration(action: Mapping[str, Any] | None, rule_filter: Mapping[str, Any]) -> dict[str, Any]:
+    if action is None:
         return {"expire_days": None, "expire_at": None, "expire_markers": False}
-    if len(wanted) != 1:
-        raise malformed("an Expiration has Days, a Date or ExpiredObjectDeleteMarker.")
-    days, date = wanted.get("Days"), wanted.get("Date")
+    if len(action) != 1:
+        raise malformed("an Expiration must have Days, Date or ExpiredObjectDeleteMarker.")
+    days, date = action.get("Days"), action.get("Date")
     if days is not None:
         _check_days(days, "'Days' for Expiration action must be a positive integer")
     if date is not None and date.timetz().replace(tzinfo=None) != time():
         raise invalid("'Date' must be at midnight GMT")
-    if "ExpiredObjectDeleteMarker" in wanted:
-        _check_plain(about, "ExpiredObjectDeleteMarker")
+    if "ExpiredObjectDeleteMarker" in action:
+        _check_no_filter(rule_filter, "ExpiredObjectDeleteMarker")
     return {
         "expire_days": days,
         "expire_at": None if date is None else date.timestamp(),
-        "expire_markers": wanted.get("ExpiredObjectDeleteMarker", False),
+        "expire_markers": action.get("ExpiredObjectDeleteMarker", False),
     }
 
 
-def _noncurrent(wanted: Mapping[str, Any] | None) -> dict[str, Any]:
-    if wanted is None:
+def _noncurrent(action: Mapping[str, Any] | None) -> dict[str, Any]:
+    if action is None:
         return {"noncurrent_days": None, "keep_newer": None}
-    days, newer = wanted.get("NoncurrentDays"), wanted.get("NewerNoncurrentVersions")
+    days, newer = action.get("NoncurrentDays"), action.get("NewerNoncurrentVersions")
     if days is None:
-        raise malformed("a NoncurrentVersionExpiration has NoncurrentDays.")
+        raise malformed("a NoncurrentVersionExpiration must have NoncurrentDays.")
     _check_days(days, "'NoncurrentDays' for NoncurrentVersionExpiration action must be a positive integer")
-    if newer is not None and not 1 <= newer <= MOST_NEWER_VERSIONS:
-        raise invalid(f"'NewerNoncurrentVersions' must be between 1 and {MOST_NEWER_VERSIONS}")
+    if newer is not None and not 1 <= newer <= MAX_NEWER_VERSIONS:
+        raise invalid(f"'NewerNoncurrentVersions' must be between 1 and {MAX_NEWER_VERSIONS}")
     return {"noncurrent_days": days, "keep_newer": newer}
 
 
-def _abortion(wanted: Mapping[str, Any] | None, about: Mapping[str, Any]) -> dict[str, Any]:
-    if wanted is None:
+def _abort(action: Mapping[str, Any] | None, rule_filter: Mapping[str, Any]) -> dict[str, Any]:
+    if action is None:
         return {"abort_days": None}
-    days = wanted.get("DaysAfterInitiation")
+    days = action.get("DaysAfterInitiation")
     if days is None:
-        raise malformed("an AbortIncompleteMultipartUpload has DaysAfterInitiation.")
+        raise malformed("an AbortIncompleteMultipartUpload must have DaysAfterInitiation.")
     _check_days(days, "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action must be a positive integer")
-    _check_plain(about, "AbortIncompleteMultipartUpload")
+    _check_no_filter(rule_filter, "AbortIncompleteMultipartUpload")
     return {"abort_days": days}
 
 
-def _check_days(days: int, sentence: str) -> None:
+def _check_days(days: int, message: str) -> None:
     if days < 1:
-        raise invalid(sentence)
+        raise invalid(message)
 
 
-def _check_plain(about: Mapping[str, Any], action: str) -> None:
-    """Delete markers and uploads have neither tags nor a size."""
-    if about["tags"]:
-        raise _refused(f"{action} cannot be specified with Tags")
-    if about["larger_than"] is not None or about["smaller_than"] is not None:
-        raise _refused(f"{action} cannot be specified with Object Size")
+def _check_no_filter(rule_filter: Mapping[str, Any], action: str) -> None:
+    """Raises AwsError for a filter by tags or size, which delete markers and uploads do not have."""
+    if rule_filter["tags"]:
+        raise _invalid_request(f"{action} cannot be specified with Tags")
+    if rule_filter["larger_than"] is not None or rule_filter["smaller_than"] is not None:
+        raise _invalid_request(f"{action} cannot be specified with Object Size")
 
 
-def _refused(sentence: str) -> AwsError:
-    return AwsError("InvalidRequest", sentence)
+def _invalid_request(message: str) -> AwsError:
+    return AwsError("InvalidRequest", message)

@@ -1,4 +1,4 @@
-"""Whom to tell of what happens in a bucket: kept as it is put, once it makes sense; core records what they ask for.
+"""The notification configuration of a bucket: validated and stored; core records the events that it selects.
 
 Source: Amazon S3 User Guide, "Event notification types and destinations".
 """
@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.buckets.documents import invalid, storable
+from lowcloud.api.aws.services.s3.buckets.documents import invalid, to_json
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
@@ -20,8 +20,8 @@ from lowcloud.core.storage.objects import notifications
 from lowcloud.core.storage.objects.notifications import NotificationRule
 
 KIND = "notification"
-LONGEST_VALUE = 1024
-_DESTINATIONS = {  # the member that lists configurations, the one that names where to, and what it must look like
+MAX_VALUE_LENGTH = 1024
+_DESTINATIONS = {  # the list member, the member with the destination's ARN, and its pattern
     "TopicConfigurations": ("TopicArn", r"arn:aws[\w-]*:sns:[\w-]+:\d{12}:[\w-]{1,256}(\.fifo)?"),
     "QueueConfigurations": ("QueueArn", r"arn:aws[\w-]*:sqs:[\w-]+:\d{12}:[\w-]{1,80}(\.fifo)?"),
     "LambdaFunctionConfigurations": (
@@ -30,7 +30,7 @@ _DESTINATIONS = {  # the member that lists configurations, the one that names wh
     ),
 }
 
-EVENTS = {  # those that happen here, by what core records them as; S3 has more, of what is not done here
+EVENTS = {  # by core's names; S3 has more events, which do not occur here
     notifications.PUT: "s3:ObjectCreated:Put",
     notifications.POSTED: "s3:ObjectCreated:Post",
     notifications.COPIED: "s3:ObjectCreated:Copy",
@@ -41,7 +41,7 @@ EVENTS = {  # those that happen here, by what core records them as; S3 has more,
     "expired:marker": "s3:LifecycleExpiration:DeleteMarkerCreated",
     notifications.TAGGED: "s3:ObjectTagging:Put",
     notifications.UNTAGGED: "s3:ObjectTagging:Delete",
-    notifications.SHARED: "s3:ObjectAcl:Put",
+    notifications.ACCESS_LIST_CHANGED: "s3:ObjectAcl:Put",
 }
 
 
@@ -54,13 +54,15 @@ class _Rule:
 
 @s3_operation("PutBucketNotificationConfiguration", ignored=("SkipDestinationValidation",))
 def put_bucket_notification_configuration(context: Context, _caller: Caller, request: Request) -> Answer:
-    """An empty configuration removes what was there."""
-    wanted = request["NotificationConfiguration"]
-    document: dict[str, Any] = {member: [_named(item) for item in wanted.get(member, ())] for member in _DESTINATIONS}
-    if "EventBridgeConfiguration" in wanted:
+    """An empty configuration removes the existing one."""
+    configuration = request["NotificationConfiguration"]
+    document: dict[str, Any] = {
+        member: [_with_id(item) for item in configuration.get(member, ())] for member in _DESTINATIONS
+    }
+    if "EventBridgeConfiguration" in configuration:
         document["EventBridgeConfiguration"] = {}
     _check(document)
-    notifications.configure(context, request["Bucket"], KIND, storable(document), _recorded(document))
+    notifications.configure(context, request["Bucket"], KIND, to_json(document), _to_core(document))
     return {}
 
 
@@ -70,26 +72,26 @@ def get_bucket_notification_configuration(context: Context, _caller: Caller, req
     return configurations.get(context, request["Bucket"], KIND) or {}
 
 
-def _recorded(document: Mapping[str, Any]) -> list[NotificationRule]:
-    """What to record for those who are to be told; an event bus is told of everything."""
-    asked = [_rule(item) for member in _DESTINATIONS for item in document[member]]
+def _to_core(document: Mapping[str, Any]) -> list[NotificationRule]:
+    """Return the rules that core records events by; an event bus receives all events."""
+    parsed = [_rule(item) for member in _DESTINATIONS for item in document[member]]
     rules = [
-        NotificationRule([kind for kind in EVENTS if _asks_for(rule, kind)], rule.prefix, rule.suffix) for rule in asked
+        NotificationRule([kind for kind in EVENTS if _selects(rule, kind)], rule.prefix, rule.suffix) for rule in parsed
     ]
     everything = [NotificationRule(list(EVENTS))] if "EventBridgeConfiguration" in document else []
     return [rule for rule in rules if rule.kinds] + everything
 
 
-def _asks_for(rule: _Rule, kind: str) -> bool:
-    return any(_is_same(event, EVENTS[kind]) for event in rule.events)
+def _selects(rule: _Rule, kind: str) -> bool:
+    return any(_events_overlap(event, EVENTS[kind]) for event in rule.events)
 
 
-def _named(item: Mapping[str, Any]) -> dict[str, Any]:
+def _with_id(item: Mapping[str, Any]) -> dict[str, Any]:
     return {**item, "Id": item.get("Id") or secrets.token_hex(16)}
 
 
 def _check(document: Mapping[str, Any]) -> None:
-    """Raises AwsError."""
+    """Raises AwsError for an invalid configuration."""
     items = [(member, item) for member in _DESTINATIONS for item in document[member]]
     if len({item["Id"] for _, item in items}) < len(items):
         raise invalid("Same ID used for multiple configurations. IDs must be unique")
@@ -107,13 +109,13 @@ def _check(document: Mapping[str, Any]) -> None:
 
 def _rule(item: Mapping[str, Any]) -> _Rule:
     if not item["Events"]:
-        raise invalid("A notification configuration names at least one event.")
+        raise invalid("A notification configuration must have at least one event.")
     values: dict[str, str] = {}
     for name, value in _filter_rules(item):
         if name in values:
             raise invalid(f"Cannot specify more than one {name} rule in a filter.")
-        if len(value) > LONGEST_VALUE:
-            raise invalid(f"The size of the {name} must be less than or equal to {LONGEST_VALUE}")
+        if len(value) > MAX_VALUE_LENGTH:
+            raise invalid(f"The size of the {name} must be less than or equal to {MAX_VALUE_LENGTH}")
         values[name] = value
     return _Rule(frozenset(item["Events"]), values.get("prefix", ""), values.get("suffix", ""))
 
@@ -126,16 +128,16 @@ def _filter_rules(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _overlap(one: _Rule, other: _Rule) -> bool:
-    """Whether one event of one key could be told twice."""
+    """Return whether an event could match both rules."""
     return (
-        any(_is_same(event, known) for event in one.events for known in other.events)
+        any(_events_overlap(event, known) for event in one.events for known in other.events)
         and (one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix))
         and (one.suffix.endswith(other.suffix) or other.suffix.endswith(one.suffix))
     )
 
 
-def _is_same(event: str, known: str) -> bool:
-    """Whether two events can be one: "s3:ObjectCreated:*" is all that begin so."""
+def _events_overlap(event: str, known: str) -> bool:
+    """Return whether two event names overlap; "s3:ObjectCreated:*" matches all with this prefix."""
     return any(
         a == b or (a.endswith(":*") and b.startswith(a.removesuffix("*"))) for a, b in ((event, known), (known, event))
     )

@@ -1,4 +1,4 @@
-"""The policy of a bucket: its text, and the same in the neutral words of core.storage.access.public_access."""
+"""The policy of a bucket: its text, and its neutral form for core.storage.access.public_access."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.buckets.documents import absent
+from lowcloud.api.aws.services.s3.buckets.documents import not_configured
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
@@ -15,7 +15,7 @@ from lowcloud.core.storage.access.public_access import POLICY
 from lowcloud.core.storage.buckets import buckets, configurations
 from lowcloud.core.storage.buckets.configurations import Document
 
-LARGEST_BYTES = 20 * 1024
+MAX_POLICY_BYTES = 20 * 1024
 _VERSIONS = ("2012-10-17", "2008-10-17")
 _ELEMENTS = frozenset(
     ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
@@ -29,9 +29,9 @@ _PRINCIPAL = {
 _ACTION = re.compile(r"\*|[sS]3(-[\w-]+)?:[\w*?]+")
 _ARN = re.compile(r"arn:aws[\w-]*:s3:::(.+)")
 
-# With one of these in a fixed value a statement is not for everyone. Source: Amazon S3 User Guide, "The meaning of
+# A statement with a fixed value of one of these keys is not public. Source: Amazon S3 User Guide, "The meaning of
 # 'public'".
-_FIXING = frozenset(
+_RESTRICTING = frozenset(
     (
         "aws:sourceip",
         "aws:sourcearn",
@@ -49,17 +49,19 @@ _FIXING = frozenset(
         "s3:x-amz-server-side-encryption-aws-kms-key-id",
     )
 )
-_FIXING_OPERATORS = re.compile(r"(foranyvalue:|forallvalues:)?(stringequals|stringlike|arnequals|arnlike|ipaddress)")
+_RESTRICTING_OPERATORS = re.compile(
+    r"(foranyvalue:|forallvalues:)?(stringequals|stringlike|arnequals|arnlike|ipaddress)"
+)
 
 
-@s3_operation("PutBucketPolicy", ignored=("ConfirmRemoveSelfBucketAccess",))  # no policy shuts the account out
+@s3_operation("PutBucketPolicy", ignored=("ConfirmRemoveSelfBucketAccess",))  # no policy can lock out the account
 def put_bucket_policy(context: Context, _caller: Caller, request: Request) -> Answer:
     bucket = buckets.find(context, request["Bucket"]).name
-    document = read_policy(request["Policy"], bucket)
-    block = configurations.get(context, bucket, buckets.BLOCK) or {}
+    document = parse_policy(request["Policy"], bucket)
+    block = configurations.get(context, bucket, buckets.PUBLIC_ACCESS_BLOCK) or {}
     if document["is_public"] and block.get("block_policy"):
-        sentence = "Public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
-        raise AwsError("AccessDenied", sentence, 403)
+        message = "Public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
+        raise AwsError("AccessDenied", message, 403)
     configurations.put(context, bucket, POLICY, document)
     return {}
 
@@ -81,13 +83,13 @@ def delete_bucket_policy(context: Context, _caller: Caller, request: Request) ->
     return {}
 
 
-def read_policy(text: str, bucket: str) -> dict[str, Any]:
-    """The document of a bucket's policy as core knows it. Raises AwsError: MalformedPolicy."""
-    if len(text.encode()) > LARGEST_BYTES:
-        raise AwsError("PolicyTooLarge", f"The policy has more than {LARGEST_BYTES} bytes.")
+def parse_policy(text: str, bucket: str) -> dict[str, Any]:
+    """Convert the policy of a bucket into core's form. Raises AwsError: MalformedPolicy."""
+    if len(text.encode()) > MAX_POLICY_BYTES:
+        raise AwsError("PolicyTooLarge", f"The policy has more than {MAX_POLICY_BYTES} bytes.")
     try:
         policy = json.loads(text)
-        json.dumps(policy, ensure_ascii=False, allow_nan=False).encode()  # what can be parsed cannot always be told
+        json.dumps(policy, ensure_ascii=False, allow_nan=False).encode()  # not all valid JSON can be serialised
     except (ValueError, RecursionError) as error:
         raise _malformed("Policies must be valid JSON and the first byte must be '{'") from error
     if not isinstance(policy, dict):
@@ -100,11 +102,11 @@ def read_policy(text: str, bucket: str) -> dict[str, Any]:
     listed: list[Any] = statements if isinstance(statements, list) else [statements]
     if not statements:
         raise _malformed("Missing required field Statement")
-    neutral = [_neutral(statement, bucket) for statement in listed]
-    return {"text": text, "is_public": any(map(_is_public, neutral)), "statements": neutral}
+    converted = [_to_core(statement, bucket) for statement in listed]
+    return {"text": text, "is_public": any(map(_is_public, converted)), "statements": converted}
 
 
-def _neutral(statement: Any, bucket: str) -> dict[str, Any]:
+def _to_core(statement: Any, bucket: str) -> dict[str, Any]:
     if not isinstance(statement, dict):
         raise _malformed("Statement must be an object")
     if unknown := statement.keys() - _ELEMENTS:
@@ -118,25 +120,25 @@ def _neutral(statement: Any, bucket: str) -> dict[str, Any]:
             raise _malformed(f"Missing required field {name}")
     if not isinstance(statement.get("Condition", {}), dict):
         raise _malformed("Invalid Condition")
-    read = {
-        name: _READERS[name.removeprefix("Not")](value, bucket)
+    parsed = {
+        name: _PARSERS[name.removeprefix("Not")](value, bucket)
         for name, value in statement.items()
-        if name.removeprefix("Not") in _READERS
+        if name.removeprefix("Not") in _PARSERS
     }
     return {
         "allows": statement["Effect"] == "Allow",
-        "everyone": ("AWS", "*") in read.get("Principal", ()),
-        "others": "NotPrincipal" in read,
-        "actions": read.get("Action"),
-        "not_actions": read.get("NotAction"),
-        "resources": read.get("Resource"),
-        "not_resources": read.get("NotResource"),
+        "everyone": ("AWS", "*") in parsed.get("Principal", ()),
+        "others": "NotPrincipal" in parsed,
+        "actions": parsed.get("Action"),
+        "not_actions": parsed.get("NotAction"),
+        "resources": parsed.get("Resource"),
+        "not_resources": parsed.get("NotResource"),
         "conditions": statement.get("Condition") or None,
     }
 
 
 def _principals(principal: Any, _bucket: str) -> list[tuple[str, str]]:
-    """Kinds and names, "*" being every account."""
+    """Return (kind, name) of each principal; "*" means every account."""
     if principal == "*":
         return [("AWS", "*")]
     if not isinstance(principal, dict) or not principal:
@@ -155,7 +157,7 @@ def _actions(value: Any, _bucket: str) -> list[str]:
 
 
 def _resources(value: Any, bucket: str) -> list[str]:
-    """The resources as "bucket" or "bucket/key", all of this bucket."""
+    """Return the resources as "bucket" or "bucket/key", all of this bucket."""
     resources = []
     for text in _texts(value, "resource"):
         match = _ARN.fullmatch(text)
@@ -165,7 +167,7 @@ def _resources(value: Any, bucket: str) -> list[str]:
     return resources
 
 
-_READERS: Mapping[str, Callable[[Any, str], list[Any]]] = {
+_PARSERS: Mapping[str, Callable[[Any, str], list[Any]]] = {
     "Principal": _principals,
     "Action": _actions,
     "Resource": _resources,
@@ -180,28 +182,30 @@ def _texts(value: Any, name: str) -> Sequence[str]:
 
 
 def _is_public(statement: Mapping[str, Any]) -> bool:
-    """Whether it lets in any who are not named, whatever else it asks of them."""
+    """Return whether a statement allows principals that it does not name (AWS's meaning of "public")."""
     if not statement["allows"] or not (statement["everyone"] or statement["others"]):
         return False
     return not any(
-        _FIXING_OPERATORS.fullmatch(operator.lower()) and isinstance(asked, dict) and any(map(_fixes, asked.items()))
-        for operator, asked in (statement["conditions"] or {}).items()
+        _RESTRICTING_OPERATORS.fullmatch(operator.lower())
+        and isinstance(keys, dict)
+        and any(map(_restricts, keys.items()))
+        for operator, keys in (statement["conditions"] or {}).items()
     )
 
 
-def _fixes(asked: tuple[str, Any]) -> bool:
-    """Whether a condition's key and values narrow a statement to some known ones."""
-    key, value = asked
+def _restricts(condition: tuple[str, Any]) -> bool:
+    """Return whether a condition's key and values restrict a statement to fixed ones."""
+    key, value = condition
     values = value if isinstance(value, list) else [value]
-    return key.lower() in _FIXING and not any("*" in str(text) or str(text).endswith("/0") for text in values)
+    return key.lower() in _RESTRICTING and not any("*" in str(text) or str(text).endswith("/0") for text in values)
 
 
 def _require(context: Context, bucket: str) -> Document:
-    kept = configurations.get(context, bucket, POLICY)
-    if kept is None:
-        raise absent("NoSuchBucketPolicy", "The bucket policy does not exist", bucket)
-    return kept
+    policy = configurations.get(context, bucket, POLICY)
+    if policy is None:
+        raise not_configured("NoSuchBucketPolicy", "The bucket policy does not exist", bucket)
+    return policy
 
 
-def _malformed(sentence: str) -> AwsError:
-    return AwsError("MalformedPolicy", sentence)
+def _malformed(message: str) -> AwsError:
+    return AwsError("MalformedPolicy", message)

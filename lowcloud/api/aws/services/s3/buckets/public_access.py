@@ -1,12 +1,12 @@
-"""The public access block of a bucket: what keeps policies and access control lists from opening it to everyone."""
+"""The public access block of a bucket, which overrides public policies and access control lists."""
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.buckets.documents import absent
+from lowcloud.api.aws.services.s3.buckets.documents import not_configured
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.buckets import configurations
-from lowcloud.core.storage.buckets.buckets import BLOCK
+from lowcloud.core.storage.buckets.buckets import PUBLIC_ACCESS_BLOCK
 
 _NAMES = {
     "BlockPublicAcls": "block_lists",
@@ -18,22 +18,22 @@ _NAMES = {
 
 @s3_operation("PutPublicAccessBlock")
 def put_public_access_block(context: Context, _caller: Caller, request: Request) -> Answer:
-    wanted = request["PublicAccessBlockConfiguration"]
-    document = {name: wanted.get(member, False) for member, name in _NAMES.items()}
-    configurations.put(context, request["Bucket"], BLOCK, document)
+    block = request["PublicAccessBlockConfiguration"]
+    document = {name: block.get(member, False) for member, name in _NAMES.items()}
+    configurations.put(context, request["Bucket"], PUBLIC_ACCESS_BLOCK, document)
     return {}
 
 
 @s3_operation("GetPublicAccessBlock")
 def get_public_access_block(context: Context, _caller: Caller, request: Request) -> Answer:
-    kept = configurations.get(context, request["Bucket"], BLOCK)
-    if kept is None:
-        sentence = "The public access block configuration was not found"
-        raise absent("NoSuchPublicAccessBlockConfiguration", sentence, request["Bucket"])
-    return {"PublicAccessBlockConfiguration": {member: kept[name] for member, name in _NAMES.items()}}
+    block = configurations.get(context, request["Bucket"], PUBLIC_ACCESS_BLOCK)
+    if block is None:
+        message = "The public access block configuration was not found"
+        raise not_configured("NoSuchPublicAccessBlockConfiguration", message, request["Bucket"])
+    return {"PublicAccessBlockConfiguration": {member: block[name] for member, name in _NAMES.items()}}
 
 
 @s3_operation("DeletePublicAccessBlock")
 def delete_public_access_block(context: Context, _caller: Caller, request: Request) -> Answer:
-    configurations.remove(context, request["Bucket"], BLOCK)
+    configurations.remove(context, request["Bucket"], PUBLIC_ACCESS_BLOCK)
     return {}

@@ -1,9 +1,9 @@
 """Tags of a bucket."""
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.buckets.documents import absent
+from lowcloud.api.aws.services.s3.buckets.documents import not_configured
 from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.tags import MOST_OF_A_BUCKET, read_tags, tell_tags
+from lowcloud.api.aws.services.s3.translation.tags import MAX_BUCKET_TAGS, parse_tags, render_tags
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.buckets import configurations
@@ -13,7 +13,7 @@ KIND = "tags"
 
 @s3_operation("PutBucketTagging")
 def put_bucket_tagging(context: Context, _caller: Caller, request: Request) -> Answer:
-    values = read_tags(request["Tagging"]["TagSet"], MOST_OF_A_BUCKET, "Bucket")
+    values = parse_tags(request["Tagging"]["TagSet"], MAX_BUCKET_TAGS, "Bucket")
     configurations.put(context, request["Bucket"], KIND, values)
     return {}
 
@@ -22,8 +22,8 @@ def put_bucket_tagging(context: Context, _caller: Caller, request: Request) -> A
 def get_bucket_tagging(context: Context, _caller: Caller, request: Request) -> Answer:
     values = configurations.get(context, request["Bucket"], KIND)
     if not values:
-        raise absent("NoSuchTagSet", "The TagSet does not exist", request["Bucket"])
-    return {"TagSet": tell_tags(values)}
+        raise not_configured("NoSuchTagSet", "The TagSet does not exist", request["Bucket"])
+    return {"TagSet": render_tags(values)}
 
 
 @s3_operation("DeleteBucketTagging")

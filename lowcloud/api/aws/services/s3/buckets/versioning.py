@@ -1,4 +1,4 @@
-"""Whether a bucket keeps the versions of its objects."""
+"""The versioning state of a bucket."""
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
@@ -14,14 +14,14 @@ _STATES = {"Enabled": buckets.ENABLED, "Suspended": buckets.SUSPENDED}
 def put_bucket_versioning(context: Context, _caller: Caller, request: Request) -> Answer:
     status = request["VersioningConfiguration"].get("Status")
     if status is None:
-        sentence = "The Versioning element must be specified"
-        raise AwsError("IllegalVersioningConfigurationException", sentence)
+        message = "The Versioning element must be specified"
+        raise AwsError("IllegalVersioningConfigurationException", message)
     buckets.set_versioning(context, request["Bucket"], _STATES[status])
     return {}
 
 
 @s3_operation("GetBucketVersioning")
 def get_bucket_versioning(context: Context, _caller: Caller, request: Request) -> Answer:
-    """A bucket that never was asked to keep versions has no Status."""
-    kept = buckets.find(context, request["Bucket"]).versioning
-    return {"Status": next((status for status, state in _STATES.items() if state == kept), None)}
+    """A bucket that was never versioned has no Status."""
+    versioning = buckets.find(context, request["Bucket"]).versioning
+    return {"Status": next((status for status, state in _STATES.items() if state == versioning), None)}

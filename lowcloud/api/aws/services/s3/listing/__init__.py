@@ -1,4 +1,4 @@
-"""Operations that list what a bucket holds."""
+"""Operations that list the content of a bucket."""
 
 from lowcloud.api.aws.services.s3.listing import objects, versions
 

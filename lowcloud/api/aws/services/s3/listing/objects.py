@@ -5,7 +5,7 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, entry_name, page_size, told_entry
+from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, entry_name, page_size, render_entry
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
@@ -56,7 +56,7 @@ def _listed(context: Context, request: Request, listing: Listing, *, has_owner: 
     owned = {"Owner": owner(context)} if has_owner else {}
     return {
         "IsTruncated": listing.next_start is not None,
-        "Contents": [told_entry(entry, request) | owned for entry in listing.entries if isinstance(entry, Version)],
+        "Contents": [render_entry(entry, request) | owned for entry in listing.entries if isinstance(entry, Version)],
         "CommonPrefixes": common_prefixes(request, listing.entries),
         "Name": request["Bucket"],
         "Prefix": encode(request, request.get("Prefix", "")),

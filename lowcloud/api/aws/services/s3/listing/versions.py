@@ -4,9 +4,9 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.headers import checked_version
-from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, entry_name, page_size, told_entry
+from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, entry_name, page_size, render_entry
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
+from lowcloud.api.aws.services.s3.translation.headers import check_version_id
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.objects import listings
@@ -45,38 +45,38 @@ def _check_markers(key: str, version: str | None) -> None:
     if version is None:
         return
     if version == "":
-        raise AwsError("InvalidArgument", "A version-id marker cannot be empty.", fields=_about(version))
+        raise AwsError("InvalidArgument", "A version-id marker cannot be empty.", fields=_marker_fields(version))
     if not key:
-        sentence = "A version-id marker cannot be specified without a key marker."
-        raise AwsError("InvalidArgument", sentence, fields=_about(version))
-    checked_version(version)
+        message = "A version-id marker cannot be specified without a key marker."
+        raise AwsError("InvalidArgument", message, fields=_marker_fields(version))
+    check_version_id(version)
 
 
-def _about(version: str) -> dict[str, str]:
+def _marker_fields(version: str) -> dict[str, str]:
     return {"ArgumentName": "version-id-marker", "ArgumentValue": version}
 
 
 def _listed(context: Context, request: Request, listing: VersionListing) -> dict[str, Any]:
-    said = owner(context)
-    told = [
-        (entry, {"VersionId": entry.version, "IsLatest": entry.id in listing.newest, "Owner": said})
+    bucket_owner = owner(context)
+    versions = [
+        (entry, {"VersionId": entry.version, "IsLatest": entry.id in listing.newest, "Owner": bucket_owner})
         for entry in listing.entries
         if isinstance(entry, Version)
     ]
     return {
         "IsTruncated": listing.is_truncated,
-        "Versions": [told_entry(entry, request) | more for entry, more in told if not entry.is_marker],
-        "DeleteMarkers": [_told_marker(entry, request) | more for entry, more in told if entry.is_marker],
+        "Versions": [render_entry(entry, request) | more for entry, more in versions if not entry.is_marker],
+        "DeleteMarkers": [_render_marker(entry, request) | more for entry, more in versions if entry.is_marker],
         "CommonPrefixes": common_prefixes(request, listing.entries),
     }
 
 
-def _told_marker(entry: Version, request: Request) -> dict[str, Any]:
+def _render_marker(entry: Version, request: Request) -> dict[str, Any]:
     return {"Key": encode(request, entry.key), "LastModified": int(entry.modified_at)}
 
 
 def _next(request: Request, listing: VersionListing) -> dict[str, Any]:
-    """Where the next page begins: after the last entry of this one."""
+    """Return the markers of the next page, which begins after the last entry of this one."""
     if not listing.is_truncated:
         return {}
     last: Entry = listing.entries[-1]

@@ -3,11 +3,11 @@
 from typing import Any
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.checksums import quoted, told_type
-from lowcloud.api.aws.services.s3.encryption import customer_key
-from lowcloud.api.aws.services.s3.headers import STANDARD
 from lowcloud.api.aws.services.s3.listing.pages import common_prefixes, encode, page_size
 from lowcloud.api.aws.services.s3.operation import owner, s3_operation
+from lowcloud.api.aws.services.s3.translation.checksums import checksum_type, quote_etag
+from lowcloud.api.aws.services.s3.translation.encryption import parse_customer_key
+from lowcloud.api.aws.services.s3.translation.headers import STANDARD
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.multipart import uploads
@@ -16,17 +16,17 @@ from lowcloud.core.storage.multipart.uploads import Upload
 
 @s3_operation("ListParts")
 def list_parts(context: Context, _caller: Caller, request: Request) -> Answer:
-    customer_key(request)
+    parse_customer_key(request)
     upload = uploads.find(context, request["Bucket"], request["Key"], request["UploadId"])
     after, limit = request.get("PartNumberMarker", 0), page_size(request, "MaxParts")
-    found, is_truncated = uploads.parts_of(context, upload.id, after=after, limit=limit)
+    found, is_truncated = uploads.list_parts(context, upload.id, after=after, limit=limit)
     return {
-        **_described(context, upload),
+        **_render_upload(context, upload),
         "Bucket": upload.bucket,
         "Parts": [
             {
                 "PartNumber": part.number,
-                "ETag": quoted(part.etag),
+                "ETag": quote_etag(part.etag),
                 "Size": part.size,
                 "LastModified": part.modified_at,
                 f"Checksum{upload.algorithm}": part.checksum,
@@ -59,7 +59,7 @@ def list_multipart_uploads(context: Context, _caller: Caller, request: Request) 
     return {
         "Bucket": request["Bucket"],
         "Uploads": [
-            _described(context, entry) | {"Key": encode(request, entry.key), "Initiated": entry.created_at}
+            _render_upload(context, entry) | {"Key": encode(request, entry.key), "Initiated": entry.created_at}
             for entry in found
             if isinstance(entry, Upload)
         ],
@@ -76,7 +76,7 @@ def list_multipart_uploads(context: Context, _caller: Caller, request: Request) 
     }
 
 
-def _described(context: Context, upload: Upload) -> dict[str, Any]:
+def _render_upload(context: Context, upload: Upload) -> dict[str, Any]:
     return {
         "Key": upload.key,
         "UploadId": upload.id,
@@ -84,5 +84,5 @@ def _described(context: Context, upload: Upload) -> dict[str, Any]:
         "Owner": owner(context),
         "StorageClass": upload.storage_class or STANDARD,
         "ChecksumAlgorithm": upload.algorithm,
-        "ChecksumType": told_type(upload.is_composite),
+        "ChecksumType": checksum_type(upload.is_composite),
     }

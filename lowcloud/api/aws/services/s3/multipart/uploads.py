@@ -1,4 +1,4 @@
-"""Beginning, completing and aborting multipart uploads."""
+"""CreateMultipartUpload, CompleteMultipartUpload and AbortMultipartUpload."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,127 +6,135 @@ from typing import Any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.api.aws.protocol.formats.s3 import URL
-from lowcloud.api.aws.services.s3.access_lists import keep_list
-from lowcloud.api.aws.services.s3.checksums import announced, claimed, quoted, told, told_type
-from lowcloud.api.aws.services.s3.encryption import asked_encryption, customer_key, told_encryption
-from lowcloud.api.aws.services.s3.headers import (
-    kept_headers,
-    new_version,
-    storage_class,
-    user_metadata,
-    write_conditions,
-)
-from lowcloud.api.aws.services.s3.locks import EVENT_HOLD, asked_lock
 from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.tags import asked_tags
+from lowcloud.api.aws.services.s3.translation.access_lists import store_list
+from lowcloud.api.aws.services.s3.translation.checksums import (
+    checksum_type,
+    declared_checksum,
+    parse_checksums,
+    quote_etag,
+    render_checksum,
+)
+from lowcloud.api.aws.services.s3.translation.encryption import parse_customer_key, parse_encryption, render_encryption
+from lowcloud.api.aws.services.s3.translation.headers import (
+    parse_storage_class,
+    parse_stored_headers,
+    parse_user_metadata,
+    parse_write_preconditions,
+    render_new_version,
+)
+from lowcloud.api.aws.services.s3.translation.locks import EVENT_HOLD, parse_lock
+from lowcloud.api.aws.services.s3.translation.tags import parse_tags_header
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.multipart import completions, uploads
-from lowcloud.core.storage.multipart.completions import Wanted
+from lowcloud.core.storage.multipart.completions import RequestedPart
 from lowcloud.core.storage.multipart.uploads import Upload
-from lowcloud.core.storage.objects.checksums import CAN_SPAN_PARTS, DEFAULT_ALGORITHM
-from lowcloud.core.storage.objects.metadata import Description
+from lowcloud.core.storage.objects.checksums import COMBINABLE_ALGORITHMS, DEFAULT_ALGORITHM
+from lowcloud.core.storage.objects.metadata import ObjectMetadata
 
 
 @s3_operation("CreateMultipartUpload", refused=EVENT_HOLD)
 def create_multipart_upload(context: Context, _caller: Caller, request: Request) -> Answer:
-    algorithm = announced(request).algorithm
+    algorithm = declared_checksum(request).algorithm
     kind = _checksum_type(request, algorithm)
-    encryption, _ = asked_encryption(context, request)
-    said = Description(kept_headers(request), user_metadata(request), asked_tags(request) or {}, encryption)
+    encryption, _ = parse_encryption(context, request)
+    object_metadata = ObjectMetadata(
+        parse_stored_headers(request), parse_user_metadata(request), parse_tags_header(request) or {}, encryption
+    )
     upload = uploads.create(
         context,
         request["Bucket"],
         request["Key"],
-        said,
-        storage_class=storage_class(request),
-        lock=asked_lock(context, request),
+        object_metadata,
+        storage_class=parse_storage_class(request),
+        lock=parse_lock(context, request),
         algorithm=algorithm or DEFAULT_ALGORITHM,
         is_composite=kind == "COMPOSITE",
     )
-    keep_list(context, request, upload)
-    told_ones = told_encryption(context, upload.description.encryption)
-    answer = {"Bucket": upload.bucket, "Key": upload.key, "UploadId": upload.id, **told_ones}
+    store_list(context, request, upload)
+    rendered_encryption = render_encryption(context, upload.metadata.encryption)
+    answer = {"Bucket": upload.bucket, "Key": upload.key, "UploadId": upload.id, **rendered_encryption}
     return answer if algorithm is None else answer | {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
 
 
 @s3_operation("CompleteMultipartUpload")
 def complete_multipart_upload(context: Context, _caller: Caller, request: Request) -> Answer:
-    wanted = [_wanted(part) for part in request.get("MultipartUpload", {}).get("Parts", [])]
-    if not wanted:
+    requested = [_requested_part(part) for part in request.get("MultipartUpload", {}).get("Parts", [])]
+    if not requested:
         raise AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate.")
-    customer_key(request)
-    _check_against(context, request, wanted)
-    made = completions.complete(
+    parse_customer_key(request)
+    _check_checksums(context, request, requested)
+    completed = completions.complete(
         context,
         request["Bucket"],
         request["Key"],
         request["UploadId"],
-        wanted,
-        claimed=claimed(request),
+        requested,
+        expected_checksums=parse_checksums(request),
         size=request.get("MpuObjectSize"),
-        conditions=write_conditions(request),
+        preconditions=parse_write_preconditions(request),
     )
     return {
         "Location": request[URL],
-        "Bucket": made.bucket,
-        "Key": made.key,
-        "ETag": quoted(made.etag),
-        **told(made.checksum),
-        **told_encryption(context, made.description.encryption),
-        **new_version(made),
+        "Bucket": completed.bucket,
+        "Key": completed.key,
+        "ETag": quote_etag(completed.etag),
+        **render_checksum(completed.checksum),
+        **render_encryption(context, completed.metadata.encryption),
+        **render_new_version(completed),
     }
 
 
 @s3_operation("AbortMultipartUpload")
 def abort_multipart_upload(context: Context, _caller: Caller, request: Request) -> Answer:
-    begun = request.get("IfMatchInitiatedTime")
-    if_created_at = None if begun is None else begun.timestamp()
+    initiated = request.get("IfMatchInitiatedTime")
+    if_created_at = None if initiated is None else initiated.timestamp()
     uploads.abort(context, request["Bucket"], request["Key"], request["UploadId"], if_created_at=if_created_at)
     return {}
 
 
 def _checksum_type(request: Request, algorithm: str | None) -> str:
-    """What the checksum of the object will be over. Raises AwsError."""
+    """Return the checksum type of the object. Raises AwsError."""
     kind: str | None = request.get("ChecksumType")
     if kind is not None and algorithm is None:
-        sentence = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
-        raise AwsError("InvalidRequest", sentence)
+        message = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
+        raise AwsError("InvalidRequest", message)
     name = algorithm or DEFAULT_ALGORITHM
-    kind = kind or told_type(name != DEFAULT_ALGORITHM)
-    if name == DEFAULT_ALGORITHM if kind == "COMPOSITE" else name not in CAN_SPAN_PARTS:
-        sentence = f"The {kind} checksum type cannot be used with the {name.lower()} checksum algorithm."
-        raise AwsError("InvalidRequest", sentence)
+    kind = kind or checksum_type(name != DEFAULT_ALGORITHM)
+    if name == DEFAULT_ALGORITHM if kind == "COMPOSITE" else name not in COMBINABLE_ALGORITHMS:
+        message = f"The {kind} checksum type cannot be used with the {name.lower()} checksum algorithm."
+        raise AwsError("InvalidRequest", message)
     return kind
 
 
-def _wanted(part: dict[str, Any]) -> Wanted:
+def _requested_part(part: dict[str, Any]) -> RequestedPart:
     if "PartNumber" not in part or "ETag" not in part:
         raise AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate.")
-    return Wanted(part["PartNumber"], part["ETag"], claimed(part))
+    return RequestedPart(part["PartNumber"], part["ETag"], parse_checksums(part))
 
 
-def _check_against(context: Context, request: Request, wanted: Sequence[Wanted]) -> None:
-    """Whether the checksums named are those of the upload. Raises AwsError."""
+def _check_checksums(context: Context, request: Request, requested: Sequence[RequestedPart]) -> None:
+    """Raises AwsError if the checksums in the request differ from the upload's."""
     try:
         upload = uploads.find(context, request["Bucket"], request["Key"], request["UploadId"])
-    except NotFoundError:  # completed already, which may be asked again, or unknown: core tells
+    except NotFoundError:  # completed already, or unknown: core decides
         return
-    kind = told_type(upload.is_composite)
+    kind = checksum_type(upload.is_composite)
     if request.get("ChecksumType", kind) != kind:
-        sentence = f"The upload was created using the {kind} checksum mode. The complete request must use the same"
-        raise AwsError("InvalidRequest", f"{sentence} checksum mode.")
-    for part in wanted:
+        message = f"The upload was created using the {kind} checksum mode. The complete request must use the same"
+        raise AwsError("InvalidRequest", f"{message} checksum mode.")
+    for part in requested:
         _check_part(upload, part)
 
 
-def _check_part(upload: Upload, part: Wanted) -> None:
+def _check_part(upload: Upload, part: RequestedPart) -> None:
     algorithm = upload.algorithm
-    if others := part.checksums.keys() - {algorithm}:
-        name = min(others).lower()
-        sentence = f"The {name} you specified for part {part.number} did not match what we received."
-        raise AwsError("BadDigest", sentence)
+    if unexpected := part.checksums.keys() - {algorithm}:
+        name = min(unexpected).lower()
+        message = f"The {name} you specified for part {part.number} did not match what we received."
+        raise AwsError("BadDigest", message)
     if upload.is_composite and algorithm not in part.checksums:
         raise AwsError(
             "InvalidRequest",

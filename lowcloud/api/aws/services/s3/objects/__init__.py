@@ -1,4 +1,4 @@
-"""Operations on objects, one module for each thing one does with them."""
+"""Operations on objects, one module per kind of operation."""
 
 from lowcloud.api.aws.services.s3.objects import acl, attributes, copy, delete, lock, read, tagging, write
 

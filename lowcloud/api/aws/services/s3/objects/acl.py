@@ -1,8 +1,14 @@
 """The access control list of an object."""
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.access_lists import DISPLAY_NAMES, admit_list, owner_id, sent_list, told_list
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.access_lists import (
+    DISPLAY_NAMES,
+    check_list_allowed,
+    owner_id,
+    parse_list,
+    render_list,
+)
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.access import access_lists
@@ -13,13 +19,13 @@ from lowcloud.core.storage.objects import objects
 def get_object_acl(context: Context, _caller: Caller, request: Request) -> Answer:
     found = objects.head(context, request["Bucket"], request["Key"], version=request.get("VersionId"))
     with context.database.read() as connection:
-        return told_list(access_lists.of_object(connection, found.bucket, found.key, found.id), owner_id(context))
+        return render_list(access_lists.of_object(connection, found.bucket, found.key, found.id), owner_id(context))
 
 
 @s3_operation("PutObjectAcl", ignored=DISPLAY_NAMES)
 def put_object_acl(context: Context, _caller: Caller, request: Request) -> Answer:
-    wanted = sent_list(request, owner_id(context))
+    access_list = parse_list(request, owner_id(context))
     found = objects.head(context, request["Bucket"], request["Key"], version=request.get("VersionId"))
-    admit_list(context, found.bucket, wanted)
-    access_lists.replace_of_object(context, found, wanted)
+    check_list_allowed(context, found.bucket, access_list)
+    access_lists.replace_object_list(context, found, access_list)
     return {}

@@ -1,12 +1,12 @@
-"""Deleting objects, one or many at a time."""
+"""DeleteObject and DeleteObjects."""
 
 from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.errors import in_words_of_s3
-from lowcloud.api.aws.services.s3.headers import checked_version, delete_conditions
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.errors import to_s3_error
+from lowcloud.api.aws.services.s3.translation.headers import check_version_id, parse_delete_preconditions
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
 from lowcloud.core.identity.access import Caller
@@ -14,7 +14,7 @@ from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import deletions, objects
 from lowcloud.core.storage.objects.deletions import Deletion
 
-MOST_DELETED = 1000
+MAX_DELETED = 1000
 
 
 @s3_operation("DeleteObject", refused=("MFA",))
@@ -24,7 +24,7 @@ def delete_object(context: Context, _caller: Caller, request: Request) -> Answer
         request["Bucket"],
         request["Key"],
         version=request.get("VersionId"),
-        conditions=delete_conditions(request, "IfMatch", "IfMatchLastModifiedTime", "IfMatchSize"),
+        preconditions=parse_delete_preconditions(request, "IfMatch", "IfMatchLastModifiedTime", "IfMatchSize"),
         may_bypass_governance=_may_bypass(context, request),
     )
     return {"VersionId": done.version, "DeleteMarker": True if done.is_marker else None}
@@ -33,28 +33,28 @@ def delete_object(context: Context, _caller: Caller, request: Request) -> Answer
 @s3_operation("DeleteObjects", refused=("MFA",), ignored=("ChecksumAlgorithm",))
 def delete_objects(context: Context, _caller: Caller, request: Request) -> Answer:
     named = request["Delete"]["Objects"]
-    if not 1 <= len(named) <= MOST_DELETED:
+    if not 1 <= len(named) <= MAX_DELETED:
         raise AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate.")
     may_bypass = _may_bypass(context, request)
     errors: list[dict[str, Any]] = []
-    wanted: list[dict[str, Any]] = []
+    accepted: list[dict[str, Any]] = []
     for item in named:
-        error = _why_not(item, request)
+        error = _validation_error(item, request)
         if error is None:
-            wanted.append(item)
+            accepted.append(item)
         else:
             errors.append(error)
     outcomes = deletions.delete_many(
         context,
         request["Bucket"],
         [
-            (item["Key"], item.get("VersionId"), delete_conditions(item, "ETag", "LastModifiedTime", "Size"))
-            for item in wanted
+            (item["Key"], item.get("VersionId"), parse_delete_preconditions(item, "ETag", "LastModifiedTime", "Size"))
+            for item in accepted
         ],
         may_bypass_governance=may_bypass,
     )
     deleted = []
-    for item, outcome in zip(wanted, outcomes, strict=True):
+    for item, outcome in zip(accepted, outcomes, strict=True):
         if isinstance(outcome, CloudError):
             errors.append(_failed(item, outcome, request))
         else:
@@ -63,33 +63,39 @@ def delete_objects(context: Context, _caller: Caller, request: Request) -> Answe
 
 
 def _may_bypass(context: Context, request: Request) -> bool:
-    """Whether what governs an object may be passed by. Raises AwsError where nothing could."""
+    """Return whether to bypass governance retention. Raises AwsError if the bucket has no object lock."""
     name = "x-amz-bypass-governance-retention"
     if "BypassGovernanceRetention" in request and buckets.find(context, request["Bucket"]).object_lock is None:
-        sentence = f"{name} is only applicable to Object Lock enabled buckets."
-        raise AwsError("InvalidArgument", sentence, fields={"ArgumentName": name})
+        message = f"{name} is only applicable to Object Lock enabled buckets."
+        raise AwsError("InvalidArgument", message, fields={"ArgumentName": name})
     return bool(request.get("BypassGovernanceRetention", False))
 
 
 def _done(item: dict[str, Any], outcome: Deletion) -> dict[str, Any]:
-    told: dict[str, Any] = {"Key": item["Key"], "VersionId": item.get("VersionId")}
-    return told | {"DeleteMarker": True, "DeleteMarkerVersionId": outcome.version} if outcome.is_marker else told
+    deleted: dict[str, Any] = {"Key": item["Key"], "VersionId": item.get("VersionId")}
+    marker = {"DeleteMarker": True, "DeleteMarkerVersionId": outcome.version} if outcome.is_marker else {}
+    return deleted | marker
 
 
 def _failed(item: dict[str, Any], error: CloudError, request: Request) -> dict[str, Any]:
-    said = in_words_of_s3(error, request)
-    return {"Key": item["Key"], "VersionId": item.get("VersionId"), "Code": said.code, "Message": said.message}
+    translated = to_s3_error(error, request)
+    return {
+        "Key": item["Key"],
+        "VersionId": item.get("VersionId"),
+        "Code": translated.code,
+        "Message": translated.message,
+    }
 
 
-def _why_not(item: dict[str, Any], request: Request) -> dict[str, Any] | None:
-    """Why an object that a batch names cannot be deleted, or None."""
+def _validation_error(item: dict[str, Any], request: Request) -> dict[str, Any] | None:
+    """Return the error for an item that is invalid, or None."""
     try:
         objects.check_key(item["Key"])
         if "VersionId" in item:
-            checked_version(item["VersionId"])
+            check_version_id(item["VersionId"])
     except CloudError as error:
         return _failed(item, error, request)
     except AwsError:
-        said = {"Code": "NoSuchVersion", "Message": "The specified version does not exist."}
-        return {"Key": item["Key"], "VersionId": item["VersionId"], **said}
+        details = {"Code": "NoSuchVersion", "Message": "The specified version does not exist."}
+        return {"Key": item["Key"], "VersionId": item["VersionId"], **details}
     return None

@@ -1,26 +1,28 @@
-"""The lock of an object: its retention, and its legal hold."""
+"""The retention and the legal hold of an object."""
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.locks import ON, future, told_hold
 from lowcloud.api.aws.services.s3.operation import s3_operation
+from lowcloud.api.aws.services.s3.translation.locks import ON, parse_retain_until, render_legal_hold
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.core.storage.objects import objects, revisions
+from lowcloud.core.storage.objects import objects, version_updates
 from lowcloud.core.storage.objects.locks import UNLOCKED, Lock, NotLockableError
 
 
 @s3_operation("PutObjectRetention", refused=("Retention.EventHold", "Retention.EventHoldDuration"))
 def put_object_retention(context: Context, _caller: Caller, request: Request) -> Answer:
-    wanted = request.get("Retention", {})
-    mode, until = wanted.get("Mode"), wanted.get("RetainUntilDate")
+    retention = request.get("Retention", {})
+    mode, until = retention.get("Mode"), retention.get("RetainUntilDate")
     if (mode is None) != (until is None):
         raise _malformed()
-    lock = UNLOCKED if mode is None else Lock(mode.lower(), future(context, until))
+    lock = UNLOCKED if mode is None else Lock(mode.lower(), parse_retain_until(context, until))
     bypass: bool = request.get("BypassGovernanceRetention", False)
     version = request.get("VersionId")
-    revisions.set_retention(context, request["Bucket"], request["Key"], version, lock, may_bypass_governance=bypass)
+    version_updates.set_retention(
+        context, request["Bucket"], request["Key"], version, lock, may_bypass_governance=bypass
+    )
     return {}
 
 
@@ -37,13 +39,13 @@ def put_object_legal_hold(context: Context, _caller: Caller, request: Request) -
     if "Status" not in request.get("LegalHold", {}):
         raise _malformed()
     is_held = request["LegalHold"]["Status"] == ON
-    revisions.set_legal_hold(context, request["Bucket"], request["Key"], request.get("VersionId"), is_held)
+    version_updates.set_legal_hold(context, request["Bucket"], request["Key"], request.get("VersionId"), is_held)
     return {}
 
 
 @s3_operation("GetObjectLegalHold")
 def get_object_legal_hold(context: Context, _caller: Caller, request: Request) -> Answer:
-    hold = told_hold(_lock(context, request))
+    hold = render_legal_hold(_lock(context, request))
     if hold is None:
         raise _unlocked()
     return {"LegalHold": {"Status": hold}}
@@ -51,15 +53,15 @@ def get_object_legal_hold(context: Context, _caller: Caller, request: Request) -
 
 def _lock(context: Context, request: Request) -> Lock:
     if buckets.find(context, request["Bucket"]).object_lock is None:
-        raise NotLockableError(f"Bucket {request['Bucket']} has no lock for its objects.")
+        raise NotLockableError(f"Object lock is not enabled for bucket {request['Bucket']}.")
     return objects.head(context, request["Bucket"], request["Key"], version=request.get("VersionId")).lock
 
 
 def _unlocked() -> AwsError:
-    sentence = "The specified object does not have a ObjectLock configuration"
-    return AwsError("NoSuchObjectLockConfiguration", sentence, 404)
+    message = "The specified object does not have a ObjectLock configuration"
+    return AwsError("NoSuchObjectLockConfiguration", message, 404)
 
 
 def _malformed() -> AwsError:
-    sentence = "The XML you provided was not well-formed or did not validate against our published schema"
-    return AwsError("MalformedXML", sentence)
+    message = "The XML you provided was not well-formed or did not validate against our published schema"
+    return AwsError("MalformedXML", message)

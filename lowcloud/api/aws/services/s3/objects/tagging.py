@@ -1,26 +1,30 @@
 """The tags of an object."""
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.s3.headers import told_version
 from lowcloud.api.aws.services.s3.operation import s3_operation
-from lowcloud.api.aws.services.s3.tags import MOST_OF_AN_OBJECT, read_tags, tell_tags
+from lowcloud.api.aws.services.s3.translation.headers import render_version
+from lowcloud.api.aws.services.s3.translation.tags import MAX_OBJECT_TAGS, parse_tags, render_tags
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
-from lowcloud.core.storage.objects import objects, revisions
+from lowcloud.core.storage.objects import objects, version_updates
 
 
 @s3_operation("PutObjectTagging")
 def put_object_tagging(context: Context, _caller: Caller, request: Request) -> Answer:
-    tags = read_tags(request["Tagging"]["TagSet"], MOST_OF_AN_OBJECT)
-    return told_version(revisions.set_tags(context, request["Bucket"], request["Key"], request.get("VersionId"), tags))
+    tags = parse_tags(request["Tagging"]["TagSet"], MAX_OBJECT_TAGS)
+    return render_version(
+        version_updates.set_tags(context, request["Bucket"], request["Key"], request.get("VersionId"), tags)
+    )
 
 
 @s3_operation("GetObjectTagging")
 def get_object_tagging(context: Context, _caller: Caller, request: Request) -> Answer:
     found = objects.head(context, request["Bucket"], request["Key"], version=request.get("VersionId"))
-    return {"TagSet": tell_tags(found.description.tags), **told_version(found)}
+    return {"TagSet": render_tags(found.metadata.tags), **render_version(found)}
 
 
 @s3_operation("DeleteObjectTagging")
 def delete_object_tagging(context: Context, _caller: Caller, request: Request) -> Answer:
-    return told_version(revisions.remove_tags(context, request["Bucket"], request["Key"], request.get("VersionId")))
+    return render_version(
+        version_updates.remove_tags(context, request["Bucket"], request["Key"], request.get("VersionId"))
+    )

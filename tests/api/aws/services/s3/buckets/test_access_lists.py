@@ -20,7 +20,7 @@ def told(answer: dict[str, Any]) -> list[tuple[str, str]]:
     return [(whom.rpartition("/")[2], permission) for whom, permission in grants]
 
 
-def test_an_owner_of_everything_has_full_control_and_takes_no_other_list(s3: Any, bucket: str) -> None:
+def test_a_bucket_owner_enforced_bucket_has_full_control_and_accepts_no_other_list(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"")
     for answer in (s3.get_bucket_acl(Bucket=bucket), s3.get_object_acl(Bucket=bucket, Key="k")):
         assert told(answer) == [("owner", "FULL_CONTROL")]
@@ -42,7 +42,9 @@ def test_public_lists_are_refused_while_they_are_blocked(s3: Any, make_bucket: C
     assert refused(s3.create_bucket, **arguments) == "AccessDenied"
 
 
-def test_strangers_read_and_write_where_the_buckets_list_says_so(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_anonymous_callers_read_and_write_if_the_buckets_list_allows_it(
+    s3: Any, stranger: Any, open_bucket: str
+) -> None:
     assert refused(stranger.list_objects_v2, Bucket=open_bucket) == "AccessDenied"
     s3.put_bucket_acl(Bucket=open_bucket, ACL="public-read")
     assert stranger.list_objects_v2(Bucket=open_bucket)["KeyCount"] == 0
@@ -59,7 +61,9 @@ def test_strangers_read_and_write_where_the_buckets_list_says_so(s3: Any, strang
     assert refused(stranger.list_objects_v2, Bucket=open_bucket) == "AccessDenied"
 
 
-def test_a_public_object_is_read_by_strangers_until_it_is_replaced(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_a_public_object_is_readable_anonymously_until_it_is_overwritten(
+    s3: Any, stranger: Any, open_bucket: str
+) -> None:
     at = {"Bucket": open_bucket, "Key": "page.html"}
     s3.put_object(**at, Body=b"one", ACL="public-read")
     assert stranger.get_object(**at)["Body"].read() == b"one"
@@ -72,15 +76,13 @@ def test_a_public_object_is_read_by_strangers_until_it_is_replaced(s3: Any, stra
     assert refused(stranger.get_object, **at) == "AccessDenied"
 
 
-def test_a_copy_has_the_list_it_asks_for(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_a_copy_has_the_list_in_its_request(s3: Any, stranger: Any, open_bucket: str) -> None:
     s3.put_object(Bucket=open_bucket, Key="from", Body=b"x")
     s3.copy_object(Bucket=open_bucket, Key="to", CopySource=f"{open_bucket}/from", ACL="public-read")
     assert stranger.get_object(Bucket=open_bucket, Key="to")["Body"].read() == b"x"
 
 
-def test_an_object_sent_in_parts_has_the_list_that_its_upload_began_with(
-    s3: Any, stranger: Any, open_bucket: str
-) -> None:
+def test_a_multipart_object_has_the_list_of_its_upload(s3: Any, stranger: Any, open_bucket: str) -> None:
     at = {"Bucket": open_bucket, "Key": "parts"}
     upload = s3.create_multipart_upload(**at, ACL="public-read")["UploadId"]
     s3.put_object(**at, Body=b"another", ACL="public-read")
@@ -115,11 +117,11 @@ def test_a_list_may_come_as_headers_or_as_a_document(s3: Any, open_bucket: str) 
         ({"AccessControlPolicy": {"Grants": [], "Owner": {"ID": "somebody"}}}, "AccessDenied"),
     ],
 )
-def test_a_list_that_makes_no_sense_is_refused(s3: Any, open_bucket: str, arguments: dict[str, Any], code: str) -> None:
+def test_an_invalid_list_is_refused(s3: Any, open_bucket: str, arguments: dict[str, Any], code: str) -> None:
     assert refused(s3.put_bucket_acl, Bucket=open_bucket, **arguments) == code
 
 
-def test_lists_end_where_the_owner_comes_to_own_everything(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_lists_have_no_effect_once_ownership_is_enforced(s3: Any, stranger: Any, open_bucket: str) -> None:
     s3.put_bucket_acl(Bucket=open_bucket, ACL="public-read")
     controls = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     call = s3.put_bucket_ownership_controls

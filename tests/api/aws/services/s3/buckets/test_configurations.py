@@ -9,7 +9,7 @@ ALL_BLOCKED = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublic
 LOCKED = {"ObjectLockEnabled": "Enabled"}
 
 
-def test_versioning_goes_on_and_off_but_never_back_to_never(s3: Any, bucket: str) -> None:
+def test_versioning_can_be_enabled_and_suspended_but_not_removed(s3: Any, bucket: str) -> None:
     assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
     for status in ("Enabled", "Suspended", "Enabled"):
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
@@ -24,12 +24,12 @@ def test_versioning_goes_on_and_off_but_never_back_to_never(s3: Any, bucket: str
         ({"Status": "Enabled", "MFADelete": "Enabled"}, "NotImplemented"),
     ],
 )
-def test_versioning_that_makes_no_sense_is_refused(s3: Any, bucket: str, asked: dict[str, str], code: str) -> None:
+def test_invalid_versioning_is_refused(s3: Any, bucket: str, asked: dict[str, str], code: str) -> None:
     assert refused(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=asked) == code
     assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
 
 
-def test_configurations_of_no_bucket_are_refused(s3: Any) -> None:
+def test_configurations_of_a_missing_bucket_are_refused(s3: Any) -> None:
     versioning = {"Status": "Enabled"}
     assert refused(s3.put_bucket_versioning, Bucket="nothing", VersioningConfiguration=versioning) == "NoSuchBucket"
     assert refused(s3.put_public_access_block, Bucket="nothing", PublicAccessBlockConfiguration={}) == "NoSuchBucket"
@@ -39,7 +39,7 @@ def test_configurations_of_no_bucket_are_refused(s3: Any) -> None:
     assert refused(s3.get_bucket_request_payment, Bucket="nothing") == "NoSuchBucket"
 
 
-def test_tags_are_kept_replaced_and_removed(s3: Any, bucket: str) -> None:
+def test_tags_are_stored_replaced_and_deleted(s3: Any, bucket: str) -> None:
     assert refused(s3.get_bucket_tagging, Bucket=bucket) == "NoSuchTagSet"
     for tags in ([{"Key": "team", "Value": "ml"}, {"Key": "größe", "Value": ""}], [{"Key": "one", "Value": "a b"}]):
         s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
@@ -60,7 +60,7 @@ def test_tags_are_kept_replaced_and_removed(s3: Any, bucket: str) -> None:
         ([(f"k{index}", "") for index in range(51)], "BadRequest"),
     ],
 )
-def test_tags_that_s3_does_not_take_are_refused(s3: Any, bucket: str, tags: list[Any], code: str) -> None:
+def test_tags_that_s3_does_not_accept_are_refused(s3: Any, bucket: str, tags: list[Any], code: str) -> None:
     tag_set = [{"Key": key, "Value": value} for key, value in tags]
     assert refused(s3.put_bucket_tagging, Bucket=bucket, Tagging={"TagSet": tag_set}) == code
 
@@ -71,7 +71,7 @@ def test_a_bucket_is_created_with_tags(s3: Any, make_bucket: Callable[..., str])
     assert s3.get_bucket_tagging(Bucket=name)["TagSet"] == tags
 
 
-def test_a_new_bucket_is_closed_to_the_public_until_its_owner_says_otherwise(s3: Any, bucket: str) -> None:
+def test_a_new_bucket_blocks_public_access_until_its_owner_allows_it(s3: Any, bucket: str) -> None:
     assert s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"] == ALL_BLOCKED
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": True})
     kept = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
@@ -80,7 +80,7 @@ def test_a_new_bucket_is_closed_to_the_public_until_its_owner_says_otherwise(s3:
     assert refused(s3.get_public_access_block, Bucket=bucket) == "NoSuchPublicAccessBlockConfiguration"
 
 
-def test_ownership_is_kept_and_removed(s3: Any, bucket: str) -> None:
+def test_ownership_is_stored_and_deleted(s3: Any, bucket: str) -> None:
     def owned() -> str:
         return str(s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"][0]["ObjectOwnership"])
 
@@ -92,7 +92,7 @@ def test_ownership_is_kept_and_removed(s3: Any, bucket: str) -> None:
     assert refused(s3.get_bucket_ownership_controls, Bucket=bucket) == "OwnershipControlsNotFoundError"
 
 
-def test_encryption_is_aes256_unless_put_otherwise(s3: Any, bucket: str) -> None:
+def test_the_default_encryption_is_aes256_unless_configured(s3: Any, bucket: str) -> None:
     def rule() -> Any:
         return s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
 
@@ -118,12 +118,12 @@ def test_encryption_is_aes256_unless_put_otherwise(s3: Any, bucket: str) -> None
         ({"SSEAlgorithm": "rot13"}, "MalformedXML"),
     ],
 )
-def test_encryption_that_makes_no_sense_is_refused(s3: Any, bucket: str, applied: dict[str, str], code: str) -> None:
+def test_invalid_encryption_is_refused(s3: Any, bucket: str, applied: dict[str, str], code: str) -> None:
     wanted = {"Rules": [{"ApplyServerSideEncryptionByDefault": applied}]}
     assert refused(s3.put_bucket_encryption, Bucket=bucket, ServerSideEncryptionConfiguration=wanted) == code
 
 
-def test_a_bucket_with_an_object_lock_keeps_its_versions_for_ever(s3: Any, make_bucket: Callable[..., str]) -> None:
+def test_a_bucket_with_object_lock_cannot_suspend_versioning(s3: Any, make_bucket: Callable[..., str]) -> None:
     name = make_bucket(ObjectLockEnabledForBucket=True)
     assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
     assert s3.get_object_lock_configuration(Bucket=name)["ObjectLockConfiguration"] == LOCKED
@@ -131,7 +131,7 @@ def test_a_bucket_with_an_object_lock_keeps_its_versions_for_ever(s3: Any, make_
     assert refused(s3.put_bucket_versioning, Bucket=name, VersioningConfiguration=suspended) == "InvalidBucketState"
 
 
-def test_an_object_lock_needs_versions_and_keeps_its_default_retention(s3: Any, bucket: str) -> None:
+def test_object_lock_requires_versioning_and_stores_its_default_retention(s3: Any, bucket: str) -> None:
     code = "ObjectLockConfigurationNotFoundError"
     assert refused(s3.get_object_lock_configuration, Bucket=bucket) == code
     wanted = {**LOCKED, "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Years": 2}}}
@@ -154,7 +154,7 @@ def test_an_object_lock_needs_versions_and_keeps_its_default_retention(s3: Any, 
         ({"Mode": "COMPLIANCE", "Years": 101}, "InvalidArgument"),
     ],
 )
-def test_retention_that_makes_no_sense_is_refused(
+def test_invalid_retention_is_refused(
     s3: Any, make_bucket: Callable[..., str], retention: dict[str, Any], code: str
 ) -> None:
     name = make_bucket(ObjectLockEnabledForBucket=True)
@@ -163,7 +163,7 @@ def test_retention_that_makes_no_sense_is_refused(
     assert s3.get_object_lock_configuration(Bucket=name)["ObjectLockConfiguration"] == LOCKED
 
 
-def test_what_no_bucket_can_have_otherwise_is_told(s3: Any, bucket: str) -> None:
+def test_fixed_configurations_are_returned(s3: Any, bucket: str) -> None:
     assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
     assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket=bucket)
     s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "BucketOwner"})
@@ -171,7 +171,7 @@ def test_what_no_bucket_can_have_otherwise_is_told(s3: Any, bucket: str) -> None
     assert refused(s3.put_bucket_request_payment, Bucket=bucket, RequestPaymentConfiguration=wanted) == "NotImplemented"
 
 
-def test_a_bucket_of_the_same_name_begins_anew(s3: Any, bucket: str) -> None:
+def test_a_bucket_created_again_has_no_old_configuration(s3: Any, bucket: str) -> None:
     s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     s3.delete_public_access_block(Bucket=bucket)

@@ -35,7 +35,7 @@ def preflight(server: Server, path: str, method: str | None, headers: str = "", 
     return exchange("OPTIONS", server.url + path, sent, [])
 
 
-def test_rules_are_kept_and_removed(s3: Any, bucket: str) -> None:
+def test_rules_are_stored_and_deleted(s3: Any, bucket: str) -> None:
     assert refused(s3.get_bucket_cors, Bucket=bucket) == "NoSuchCORSConfiguration"
     s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [RULE, OPEN]})
     assert s3.get_bucket_cors(Bucket=bucket)["CORSRules"] == [RULE, OPEN]
@@ -54,7 +54,7 @@ def test_rules_are_kept_and_removed(s3: Any, bucket: str) -> None:
         ({"ID": "x" * 256}, "MalformedXML"),
     ],
 )
-def test_rules_that_make_no_sense_are_refused(s3: Any, bucket: str, changes: dict[str, Any], code: str) -> None:
+def test_invalid_rules_are_refused(s3: Any, bucket: str, changes: dict[str, Any], code: str) -> None:
     rules = {"CORSRules": [{**RULE, **changes}]}
     assert refused(s3.put_bucket_cors, Bucket=bucket, CORSConfiguration=rules) == code
 
@@ -81,7 +81,7 @@ def test_a_preflight_of_a_presigned_url_is_answered_too(s3: Any, server: Server,
     assert preflight(server, url.removeprefix(server.url), "PUT").status == 200
 
 
-def test_a_rule_for_every_page_says_so(server: Server, page_bucket: str) -> None:
+def test_a_rule_for_every_origin_allows_a_star(server: Server, page_bucket: str) -> None:
     reply = preflight(server, f"/{page_bucket}", "HEAD", origin="https://elsewhere.test")
     assert reply.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in reply.headers
@@ -106,7 +106,7 @@ def test_a_preflight_of_a_bucket_without_rules_is_refused(server: Server, bucket
     assert b"CORSResponse: Bucket not found" in preflight(server, "/no-such-bucket/k", "GET").body
 
 
-def test_a_preflight_that_says_too_little_is_refused(server: Server, page_bucket: str) -> None:
+def test_an_incomplete_preflight_is_refused(server: Server, page_bucket: str) -> None:
     for reply in (
         preflight(server, f"/{page_bucket}/k", "PUT", origin=None),
         preflight(server, f"/{page_bucket}/k", None),
@@ -116,7 +116,7 @@ def test_a_preflight_that_says_too_little_is_refused(server: Server, page_bucket
         assert b"<Code>BadRequest</Code>" in reply.body
 
 
-def test_answers_and_errors_let_the_page_read_them(s3: Any, server: Server, page_bucket: str) -> None:
+def test_responses_and_errors_have_cors_headers(s3: Any, server: Server, page_bucket: str) -> None:
     s3.put_object(Bucket=page_bucket, Key="k", Body=b"data")
     for key, status in (("k", 200), ("missing", 404)):
         reply = send("GET", f"{server.url}/{page_bucket}/{key}", {"Origin": PAGE})
@@ -127,7 +127,7 @@ def test_answers_and_errors_let_the_page_read_them(s3: Any, server: Server, page
     assert (unsigned.status, unsigned.headers["access-control-allow-origin"]) == (403, PAGE)
 
 
-def test_answers_to_other_pages_have_no_such_header(s3: Any, server: Server, page_bucket: str) -> None:
+def test_responses_to_other_origins_have_no_cors_headers(s3: Any, server: Server, page_bucket: str) -> None:
     s3.put_object(Bucket=page_bucket, Key="k", Body=b"data")
     for headers in ({"Origin": "https://elsewhere.test"}, {}):
         reply = send("GET", f"{server.url}/{page_bucket}/k", headers)

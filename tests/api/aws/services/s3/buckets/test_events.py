@@ -35,7 +35,7 @@ def told(context: Context) -> list[tuple[str, str]]:
     return [(EVENTS[event.kind], event.key) for event in notifications.page(context)]
 
 
-def test_every_kind_of_event_has_a_name_of_s3() -> None:
+def test_every_kind_of_event_has_an_s3_name() -> None:
     assert EVENTS.keys() == set(notifications.KINDS)
     assert len(set(EVENTS.values())) == len(EVENTS)
 
@@ -81,7 +81,7 @@ def test_removals_tags_and_lists_are_events(s3: Any, context: Context) -> None:
     ]
 
 
-def test_filters_choose_keys_and_an_empty_configuration_ends_it(s3: Any, context: Context) -> None:
+def test_filters_select_keys_and_an_empty_configuration_disables_events(s3: Any, context: Context) -> None:
     watch(s3, "s3:ObjectCreated:Put", prefix="in/", suffix=".csv")
     for key in ("in/a.csv", "in/a.txt", "a.csv"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"1")
@@ -90,14 +90,14 @@ def test_filters_choose_keys_and_an_empty_configuration_ends_it(s3: Any, context
     assert told(context) == [("s3:ObjectCreated:Put", "in/a.csv")]
 
 
-def test_an_event_bus_is_told_of_everything(s3: Any, context: Context) -> None:
+def test_an_event_bus_receives_every_event(s3: Any, context: Context) -> None:
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}})
     s3.put_object(Bucket=BUCKET, Key="k", Body=b"1")
     s3.delete_object(Bucket=BUCKET, Key="k")
     assert told(context) == [("s3:ObjectCreated:Put", "k"), ("s3:ObjectRemoved:Delete", "k")]
 
 
-def test_events_that_never_happen_here_may_be_asked_for(s3: Any, context: Context) -> None:
+def test_events_that_never_occur_may_be_configured(s3: Any, context: Context) -> None:
     watch(s3, "s3:ObjectRestore:*", "s3:Replication:*")
     s3.put_object(Bucket=BUCKET, Key="k", Body=b"1")
     assert told(context) == []

@@ -35,7 +35,7 @@ def rule(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in made.items() if value is not None}
 
 
-def test_rules_come_back_as_they_were_put(s3: Any, bucket: str) -> None:
+def test_rules_are_returned_as_sent(s3: Any, bucket: str) -> None:
     assert refused(s3.get_bucket_lifecycle_configuration, Bucket=bucket) == "NoSuchLifecycleConfiguration"
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": RULES})
     kept = s3.get_bucket_lifecycle_configuration(Bucket=bucket)
@@ -59,7 +59,7 @@ def test_a_date_may_be_far_away(s3: Any, bucket: str, year: int) -> None:
     assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == rules
 
 
-def test_core_reads_the_rules_in_neutral_words(context: Context, gateway: Gateway) -> None:
+def test_core_reads_the_rules_in_neutral_form(context: Context, gateway: Gateway) -> None:
     with serving(gateway) as server:
         s3 = server.client("s3")
         s3.create_bucket(Bucket="bucket")
@@ -126,7 +126,7 @@ def test_core_reads_the_rules_in_neutral_words(context: Context, gateway: Gatewa
         ([rule(ID=f"r{index}") for index in range(1001)], "InvalidRequest"),
     ],
 )
-def test_rules_that_make_no_sense_are_refused(s3: Any, bucket: str, rules: list[dict[str, Any]], code: str) -> None:
+def test_invalid_rules_are_refused(s3: Any, bucket: str, rules: list[dict[str, Any]], code: str) -> None:
     wanted = {"Rules": rules}
     assert refused(s3.put_bucket_lifecycle_configuration, Bucket=bucket, LifecycleConfiguration=wanted) == code
     assert refused(s3.get_bucket_lifecycle_configuration, Bucket=bucket) == "NoSuchLifecycleConfiguration"

@@ -28,7 +28,7 @@ def rule(name: str, **said: Any) -> dict[str, Any]:
     return {"ID": name, "Status": "Enabled", "Filter": {"Prefix": ""}, **said}
 
 
-def test_a_server_removes_what_a_bucket_s_rules_say_is_over(cloud: Server) -> None:
+def test_a_server_deletes_what_has_expired_by_a_buckets_rules(cloud: Server) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     for key, size in (("tmp/small", 10), ("tmp/large", 200_000), ("keep", 10)):
@@ -49,7 +49,7 @@ def test_a_server_removes_what_a_bucket_s_rules_say_is_over(cloud: Server) -> No
     assert "nothing found wrong" in cloud.cli("check").stdout
 
 
-def test_versions_fade_away_one_kind_after_the_other(cloud: Server) -> None:
+def test_current_and_noncurrent_versions_and_markers_expire_in_turn(cloud: Server) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})

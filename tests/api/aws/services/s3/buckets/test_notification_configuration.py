@@ -19,7 +19,7 @@ def kept(s3: Any, bucket: str) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
-def test_a_configuration_comes_back_as_it_was_put_and_goes_with_an_empty_one(s3: Any, bucket: str) -> None:
+def test_a_configuration_is_returned_as_sent_and_deleted_by_an_empty_one(s3: Any, bucket: str) -> None:
     assert kept(s3, bucket) == {}
     wanted = {
         "QueueConfigurations": [
@@ -62,15 +62,13 @@ def queue(number: int, **changes: Any) -> dict[str, Any]:
         ([queue(1, Filter=names(prefix="a/")), queue(2, Filter=names(prefix="a/b"))], "InvalidArgument"),
     ],
 )
-def test_a_configuration_that_makes_no_sense_is_refused(
-    s3: Any, bucket: str, queues: list[dict[str, Any]], code: str
-) -> None:
+def test_an_invalid_configuration_is_refused(s3: Any, bucket: str, queues: list[dict[str, Any]], code: str) -> None:
     wanted = {"QueueConfigurations": queues}
     assert refused(s3.put_bucket_notification_configuration, Bucket=bucket, NotificationConfiguration=wanted) == code
     assert kept(s3, bucket) == {}
 
 
-def test_configurations_whose_keys_differ_stand_side_by_side(s3: Any, bucket: str) -> None:
+def test_configurations_for_different_keys_coexist(s3: Any, bucket: str) -> None:
     queues = [
         queue(1, Filter=names(prefix="a", suffix=".csv")),
         queue(2, Filter=names(prefix="a", suffix=".json")),

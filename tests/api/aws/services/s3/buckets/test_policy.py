@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore import UNSIGNED
 
-from lowcloud.api.aws.services.s3 import actions
+from lowcloud.api.aws.services.s3.front import anonymous
 from tests.api.aws.services.s3.conftest import refused
 from tests.support.server import Server
 
@@ -31,7 +31,7 @@ def policy(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
-def test_a_policy_is_kept_to_the_letter(s3: Any, bucket: str) -> None:
+def test_a_policy_is_stored_verbatim(s3: Any, bucket: str) -> None:
     assert refused(s3.get_bucket_policy, Bucket=bucket) == "NoSuchBucketPolicy"
     assert refused(s3.get_bucket_policy_status, Bucket=bucket) == "NoSuchBucketPolicy"
     text = "  " + policy(statement(bucket, Principal={"AWS": ACCOUNT_ROOT}))
@@ -63,19 +63,19 @@ def test_a_policy_is_kept_to_the_letter(s3: Any, bucket: str) -> None:
         {"Color": "red"},
     ],
 )
-def test_a_policy_that_makes_no_sense_is_refused(s3: Any, bucket: str, changes: dict[str, Any]) -> None:
+def test_an_invalid_policy_is_refused(s3: Any, bucket: str, changes: dict[str, Any]) -> None:
     changed = {name: value for name, value in statement(bucket, **changes).items() if value is not None}
     assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=policy(changed)) == "MalformedPolicy"
 
 
 @pytest.mark.parametrize("name", ["Effect", "Principal", "Action", "Resource"])
-def test_an_element_that_says_nothing_is_refused(s3: Any, bucket: str, name: str) -> None:
+def test_an_empty_element_is_refused(s3: Any, bucket: str, name: str) -> None:
     text = policy(statement(bucket) | {name: None})
     assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=text) == "MalformedPolicy"
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"Version": "2020-01-01", "Statement": []}'])
-def test_what_is_no_policy_is_refused(s3: Any, bucket: str, text: str) -> None:
+def test_a_malformed_policy_is_refused(s3: Any, bucket: str, text: str) -> None:
     assert refused(s3.put_bucket_policy, Bucket=bucket, Policy=text or " ") == "MalformedPolicy"
 
 
@@ -91,7 +91,7 @@ def test_what_is_no_policy_is_refused(s3: Any, bucket: str, text: str) -> None:
         ({"Condition": {"StringLike": {"aws:Referer": "https://example.com/*"}}}, True),
     ],
 )
-def test_a_policy_is_public_where_it_lets_in_just_anyone(
+def test_a_policy_is_public_if_it_allows_everyone(
     s3: Any, open_bucket: str, changes: dict[str, Any], is_public: bool
 ) -> None:
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket, **changes)))
@@ -105,7 +105,9 @@ def test_a_public_policy_is_refused_while_it_is_blocked(s3: Any, bucket: str) ->
     s3.put_bucket_policy(Bucket=bucket, Policy=text)
 
 
-def test_strangers_read_where_the_policy_says_so_and_nothing_else(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_anonymous_callers_read_what_the_policy_allows_and_nothing_else(
+    s3: Any, stranger: Any, open_bucket: str
+) -> None:
     for key in ("open/a b", "closed"):
         s3.put_object(Bucket=open_bucket, Key=key, Body=b"data")
     at = {"Bucket": open_bucket, "Key": "open/a b"}
@@ -123,7 +125,9 @@ def test_strangers_read_where_the_policy_says_so_and_nothing_else(s3: Any, stran
     assert s3.get_object(**at)["Body"].read() == b"data"
 
 
-def test_strangers_write_list_and_delete_where_the_policy_says_so(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_anonymous_callers_write_list_and_delete_if_the_policy_allows_it(
+    s3: Any, stranger: Any, open_bucket: str
+) -> None:
     everything = [f"arn:aws:s3:::{open_bucket}", f"arn:aws:s3:::{open_bucket}/*"]
     allowed = statement(open_bucket, Action=["s3:*Object", "s3:List*"], Resource=everything)
     denied = statement(open_bucket, Effect="Deny", Action="s3:*", Resource=f"arn:aws:s3:::{open_bucket}/secret/*")
@@ -140,7 +144,7 @@ def test_strangers_write_list_and_delete_where_the_policy_says_so(s3: Any, stran
     assert refused(stranger.create_multipart_upload, Bucket=open_bucket, Key="k") == "AccessDenied"
 
 
-def test_a_condition_lets_nobody_in_and_keeps_out_whom_it_names(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_a_condition_never_allows_but_denies(s3: Any, stranger: Any, open_bucket: str) -> None:
     s3.put_object(Bucket=open_bucket, Key="k", Body=b"data")
     condition = {"Condition": {"StringLike": {"aws:Referer": "*"}}}
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket, **condition)))
@@ -150,7 +154,7 @@ def test_a_condition_lets_nobody_in_and_keeps_out_whom_it_names(s3: Any, strange
     assert refused(stranger.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
 
 
-def test_the_public_access_block_outranks_a_policy(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_the_public_access_block_overrides_a_policy(s3: Any, stranger: Any, open_bucket: str) -> None:
     s3.put_object(Bucket=open_bucket, Key="k", Body=b"data")
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket)))
     s3.put_public_access_block(Bucket=open_bucket, PublicAccessBlockConfiguration={"RestrictPublicBuckets": True})
@@ -159,7 +163,9 @@ def test_the_public_access_block_outranks_a_policy(s3: Any, stranger: Any, open_
     assert stranger.get_object(Bucket=open_bucket, Key="k")["Body"].read() == b"data"
 
 
-def test_who_may_not_list_does_not_learn_what_is_not_there(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_callers_without_list_permission_do_not_learn_which_keys_exist(
+    s3: Any, stranger: Any, open_bucket: str
+) -> None:
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket)))
     assert refused(stranger.get_object, Bucket=open_bucket, Key="no") == "AccessDenied"
     assert refused(stranger.head_object, Bucket=open_bucket, Key="no") == "403"
@@ -168,14 +174,14 @@ def test_who_may_not_list_does_not_learn_what_is_not_there(s3: Any, stranger: An
     assert refused(stranger.get_object, Bucket=open_bucket, Key="no") == "NoSuchKey"
 
 
-def test_a_strangers_body_is_checked_against_its_digests(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_the_body_of_an_anonymous_request_is_verified(s3: Any, stranger: Any, open_bucket: str) -> None:
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket, Action="s3:PutObject")))
     wrong = {"ContentMD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}  # of nothing
     assert refused(stranger.put_object, Bucket=open_bucket, Key="k", Body=b"x", **wrong) == "BadDigest"
     assert refused(s3.head_object, Bucket=open_bucket, Key="k") == "404"
 
 
-def test_a_stranger_bypasses_a_retention_only_by_a_right_of_its_own(s3: Any, stranger: Any, make_bucket: Any) -> None:
+def test_an_anonymous_caller_needs_a_permission_to_bypass_retention(s3: Any, stranger: Any, make_bucket: Any) -> None:
     vault = make_bucket(ObjectLockEnabledForBucket=True)
     s3.delete_public_access_block(Bucket=vault)
     lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(hours=1)}
@@ -206,9 +212,9 @@ def test_a_stranger_bypasses_a_retention_only_by_a_right_of_its_own(s3: Any, str
         ({"ObjectLockLegalHoldStatus": "ON"}, "s3:PutObjectLegalHold"),
     ],
 )
-def test_what_a_stranger_says_of_a_new_object_needs_its_own_right(member: dict[str, Any], action: str) -> None:
+def test_members_of_an_anonymous_put_require_their_own_permissions(member: dict[str, Any], action: str) -> None:
     request = {"Bucket": "b", "Key": "k", **member}
-    needed = [(need.action, need.resource) for need in actions.needs("PutObject", request)]
+    needed = [(need.action, need.resource) for need in anonymous.required_permissions("PutObject", request)]
     assert needed == [("s3:PutObject", "b/k"), (action, "b/k")]
 
 
@@ -220,6 +226,6 @@ def test_what_a_stranger_says_of_a_new_object_needs_its_own_right(member: dict[s
         ("DeleteObjects", {"Delete": {"Objects": [{"Key": "k", "ETag": "e"}, {"Key": "l", "ETag": "*"}]}}),
     ],
 )
-def test_who_asks_for_an_etag_to_match_must_be_let_read_it(operation: str, request_: dict[str, Any]) -> None:
-    needed = actions.needs(operation, {"Bucket": "b", **request_})
+def test_an_etag_precondition_requires_read_permission(operation: str, request_: dict[str, Any]) -> None:
+    needed = anonymous.required_permissions(operation, {"Bucket": "b", **request_})
     assert [need.resource for need in needed if need.action == "s3:GetObject"] == ["b/k"]

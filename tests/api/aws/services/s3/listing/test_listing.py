@@ -28,7 +28,7 @@ def pages(s3: Any, operation: str, **arguments: Any) -> tuple[list[str], list[st
 
 @pytest.mark.parametrize("operation", ["list_objects", "list_objects_v2"])
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
-def test_pages_joined_are_the_bucket_in_key_order(s3: Any, operation: str, size: int) -> None:
+def test_concatenated_pages_are_the_bucket_in_key_order(s3: Any, operation: str, size: int) -> None:
     keys, folders, count = pages(s3, operation, PaginationConfig={"PageSize": size})
     assert (keys, folders) == (sorted(KEYS), [])
     assert count == -(-len(KEYS) // size)
@@ -36,14 +36,14 @@ def test_pages_joined_are_the_bucket_in_key_order(s3: Any, operation: str, size:
 
 @pytest.mark.parametrize("operation", ["list_objects", "list_objects_v2"])
 @pytest.mark.parametrize("size", [1, 2, 1000])
-def test_a_delimiter_folds_what_lies_below_it(s3: Any, operation: str, size: int) -> None:
+def test_a_delimiter_groups_keys_into_folders(s3: Any, operation: str, size: int) -> None:
     keys, folders, _ = pages(s3, operation, Delimiter="/", PaginationConfig={"PageSize": size})
     assert (keys, folders) == (sorted(key for key in KEYS if "/" not in key), ["b/"])
     keys, folders, _ = pages(s3, operation, Delimiter="/", Prefix="b/", PaginationConfig={"PageSize": size})
     assert (keys, folders) == (["b/1", "b/2"], ["b/c/"])
 
 
-def test_entries_say_what_they_are(s3: Any) -> None:
+def test_entries_have_their_attributes(s3: Any) -> None:
     answer = s3.list_objects_v2(Bucket="full", MaxKeys=1, FetchOwner=True)
     entry = answer["Contents"][0]
     head = s3.head_object(Bucket="full", Key="a")
@@ -61,13 +61,13 @@ def test_start_after_a_key(s3: Any) -> None:
     assert s3.list_objects(Bucket="full", MaxKeys=0)["IsTruncated"] is False
 
 
-def test_a_token_that_was_not_given_out_is_refused(s3: Any) -> None:
+def test_an_invalid_token_is_refused(s3: Any) -> None:
     with pytest.raises(ClientError) as raised:
         s3.list_objects_v2(Bucket="full", ContinuationToken="???")
     assert raised.value.response["Error"]["Code"] == "InvalidArgument"
 
 
-def test_keys_are_encoded_where_the_client_asks(server: Server, s3: Any) -> None:
+def test_keys_are_encoded_if_the_client_requests_it(server: Server, s3: Any) -> None:
     import re
     from urllib.request import urlopen
 

@@ -68,7 +68,7 @@ def test_uploads_in_progress_are_listed(s3: Any) -> None:
         s3.abort_multipart_upload(**upload)
 
 
-def test_a_checksum_of_the_whole_is_given_back(s3: Any) -> None:
+def test_a_full_object_checksum_is_returned(s3: Any) -> None:
     upload = begin(s3, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
     parts = [
         s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm="CRC32")
@@ -140,7 +140,7 @@ def test_a_faulty_part_is_named(s3: Any) -> None:
     assert (told["PartNumber"], told["ETag"], told["UploadId"]) == ("1", "0", upload["UploadId"])
 
 
-def test_an_upload_is_aborted_only_where_it_is_the_one_that_was_meant(s3: Any) -> None:
+def test_an_upload_is_aborted_only_if_it_was_initiated_at_the_given_time(s3: Any) -> None:
     upload = begin(s3, "meant")
     [listed] = s3.list_multipart_uploads(Bucket="shelf", Prefix="meant")["Uploads"]
     assert refused(s3.abort_multipart_upload, **upload, IfMatchInitiatedTime=1_700_000_000) == "PreconditionFailed"
@@ -149,7 +149,7 @@ def test_an_upload_is_aborted_only_where_it_is_the_one_that_was_meant(s3: Any) -
     assert refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": "x"}]})
 
 
-def test_a_part_that_is_sent_again_replaces_the_first(s3: Any) -> None:
+def test_a_part_sent_again_replaces_the_first(s3: Any) -> None:
     upload = begin(s3, "again")
     s3.upload_part(**upload, PartNumber=1, Body=b"first")
     etag = s3.upload_part(**upload, PartNumber=1, Body=b"second")["ETag"]
@@ -160,7 +160,7 @@ def test_a_part_that_is_sent_again_replaces_the_first(s3: Any) -> None:
     assert s3.get_object(Bucket="shelf", Key="again")["Body"].read() == b"second"
 
 
-def test_a_listing_of_parts_says_where_it_begins_and_goes_on(s3: Any) -> None:
+def test_a_listing_of_parts_has_its_markers(s3: Any) -> None:
     upload = begin(s3, "paged", StorageClass="GLACIER_IR")
     for number in (1, 5, 10_000):
         s3.upload_part(**upload, PartNumber=number, Body=b"x")
@@ -175,7 +175,7 @@ def test_a_listing_of_parts_says_where_it_begins_and_goes_on(s3: Any) -> None:
     s3.abort_multipart_upload(**upload)
 
 
-def test_a_listing_of_uploads_goes_on_after_its_markers(s3: Any) -> None:
+def test_a_listing_of_uploads_continues_after_its_markers(s3: Any) -> None:
     begun = sorted((begin(s3, key) for key in ("v/a", "v/a", "v/b")), key=lambda at: (at["Key"], at["UploadId"]))
     first = s3.list_multipart_uploads(Bucket="shelf", Prefix="v/", MaxUploads=1)
     assert (first["NextKeyMarker"], first["NextUploadIdMarker"]) == ("v/a", begun[0]["UploadId"])
@@ -195,7 +195,7 @@ def test_a_range_to_copy_has_both_ends(s3: Any, span: str) -> None:
     assert refused(s3.upload_part_copy, **arguments) == "InvalidArgument"
 
 
-def test_who_completes_again_or_at_the_same_time_hears_the_same(s3: Any) -> None:
+def test_repeated_and_concurrent_completions_get_the_same_response(s3: Any) -> None:
     upload = begin(s3, "twice")
     etag = s3.upload_part(**upload, PartNumber=1, Body=b"x")["ETag"]
     parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
@@ -207,9 +207,7 @@ def test_who_completes_again_or_at_the_same_time_hears_the_same(s3: Any) -> None
 
 
 @pytest.mark.parametrize(("style", "host"), [("path", "localhost"), ("virtual", "shelf.localhost")])
-def test_a_completed_upload_tells_the_address_that_its_sender_used(
-    server: Server, s3: Any, style: str, host: str
-) -> None:
+def test_a_completion_returns_the_url_of_the_request(server: Server, s3: Any, style: str, host: str) -> None:
     config = {"signature_version": "s3v4", "s3": {"addressing_style": style}}
     signer = server.client("s3", endpoint_url="http://localhost:81", config=config)
     at = begin(s3, "a b/c")

@@ -39,7 +39,7 @@ def begin(s3: Any, bucket: str, **options: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("algorithm", DIGESTS)
-def test_each_algorithm_is_verified_kept_and_told(s3: Any, bucket: str, algorithm: str) -> None:
+def test_each_algorithm_is_verified_stored_and_returned(s3: Any, bucket: str, algorithm: str) -> None:
     name, value = f"Checksum{algorithm}", b64encode(DIGESTS[algorithm]).decode()
     at = {"Bucket": bucket, "Key": "k"}
     put = s3.put_object(**at, Body=CONTENT, **{name: value})
@@ -51,7 +51,7 @@ def test_each_algorithm_is_verified_kept_and_told(s3: Any, bucket: str, algorith
     assert refused(s3.put_object, **at, Body=CONTENT, **{name: "AAA"}) == code
 
 
-def test_xxh64_is_told_with_its_first_byte_first() -> None:
+def test_xxh64_is_returned_in_big_endian_order() -> None:
     assert crt.XXHash.compute_xxhash64(b"") == bytes.fromhex("ef46db3751d8e999")  # of its specification
 
 
@@ -69,7 +69,7 @@ def test_an_object_put_without_one_has_crc64nvme(server: Any, s3: Any, bucket: s
     assert head["ChecksumCRC64NVME"] == b64encode(DIGESTS["CRC64NVME"]).decode()
 
 
-def test_the_algorithm_that_is_named_must_be_the_one_that_comes(server: Any, s3: Any, bucket: str) -> None:
+def test_the_named_algorithm_must_be_the_one_sent(server: Any, s3: Any, bucket: str) -> None:
     url = f"{server.url}/{bucket}/k"
     named = {"x-amz-sdk-checksum-algorithm": "CRC32"}
     assert b"<Code>InvalidRequest" in send("PUT", url, named, CONTENT).body
@@ -90,7 +90,7 @@ def test_a_copy_may_have_another_algorithm(s3: Any, bucket: str) -> None:
     assert told(other) == {"ChecksumCRC32C": b64encode(DIGESTS["CRC32C"]).decode(), "ChecksumType": "FULL_OBJECT"}
 
 
-def test_a_composite_checksum_is_over_those_of_the_parts(s3: Any, bucket: str) -> None:
+def test_a_composite_checksum_covers_those_of_the_parts(s3: Any, bucket: str) -> None:
     at = begin(s3, bucket, ChecksumAlgorithm="SHA256")
     parts = []
     for number, body in enumerate((FIRST, LAST), 1):
@@ -112,7 +112,7 @@ def test_a_composite_checksum_is_over_those_of_the_parts(s3: Any, bucket: str) -
     assert told(s3.get_object(**here, Range="bytes=0-9")) == {}
 
 
-def test_a_full_checksum_follows_from_the_parts_and_is_compared(s3: Any, bucket: str) -> None:
+def test_a_full_checksum_is_combined_from_the_parts_and_verified(s3: Any, bucket: str) -> None:
     at = begin(s3, bucket, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
     parts = []
     for number, body in enumerate((FIRST, LAST), 1):
@@ -137,7 +137,9 @@ def test_a_full_checksum_follows_from_the_parts_and_is_compared(s3: Any, bucket:
         {"ChecksumAlgorithm": "CRC7"},
     ],
 )
-def test_a_type_that_the_algorithm_does_not_have_is_refused(s3: Any, bucket: str, options: dict[str, str]) -> None:
+def test_a_checksum_type_the_algorithm_does_not_support_is_refused(
+    s3: Any, bucket: str, options: dict[str, str]
+) -> None:
     assert refused(s3.create_multipart_upload, Bucket=bucket, Key="k", **options) == "InvalidRequest"
 
 

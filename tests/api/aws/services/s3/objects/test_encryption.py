@@ -24,7 +24,7 @@ def of_source(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("content", [b"small", BIG])
-def test_only_the_customers_key_opens_what_it_closed(s3: Any, bucket: str, content: bytes) -> None:
+def test_only_the_customers_key_decrypts_the_object(s3: Any, bucket: str, content: bytes) -> None:
     at = {"Bucket": bucket, "Key": "k"}
     put = s3.put_object(**at, Body=content, **CUSTOMER)
     assert (put["SSECustomerAlgorithm"], put["SSECustomerKeyMD5"]) == ("AES256", b64encode(md5(KEY).digest()).decode())
@@ -40,30 +40,30 @@ def test_only_the_customers_key_opens_what_it_closed(s3: Any, bucket: str, conte
     assert refused(s3.get_object, **at, **CUSTOMER) == "InvalidRequest"
 
 
-def test_nothing_on_disk_opens_without_the_customers_key(context: Any) -> None:
+def test_nothing_on_disk_decrypts_without_the_customers_key(context: Any) -> None:
     from lowcloud.core.storage.buckets import buckets
     from lowcloud.core.storage.objects import objects
     from lowcloud.core.storage.objects.metadata import (
         CustomerKeyRequiredError,
-        Description,
         Encryption,
+        ObjectMetadata,
         WrongCustomerKeyError,
         key_md5,
     )
-    from lowcloud.store.blobs.encryption import Wrapping, WrongKeyError
+    from lowcloud.store.blobs.encryption import KeyWrapping, WrongKeyError
 
     buckets.create(context, "shelf")
-    said = Description(encryption=Encryption(customer_key_md5=key_md5(KEY)))
+    said = ObjectMetadata(encryption=Encryption(customer_key_md5=key_md5(KEY)))
     objects.put(context, "shelf", "k", [BIG], said, customer_key=KEY)
     with pytest.raises(CustomerKeyRequiredError):
         objects.get(context, "shelf", "k")
     with pytest.raises(WrongCustomerKeyError):
         objects.get(context, "shelf", "k", customer_key=OTHER)
-    [(_, blob)] = objects.pieces_of(context, objects.head(context, "shelf", "k"))
+    [(_, blob)] = objects.blobs_of(context, objects.head(context, "shelf", "k"))
     with pytest.raises(WrongKeyError):  # whoever has the home, its master key and the database
         b"".join(context.files.read([blob]))
     with pytest.raises(WrongKeyError):
-        b"".join(context.files.read([blob], wrapping=Wrapping(customer_key=OTHER)))
+        b"".join(context.files.read([blob], wrapping=KeyWrapping(customer_key=OTHER)))
     files = [path.read_bytes() for path in Path(context.settings.home).rglob("*") if path.is_file()]
     assert files
     assert not any(secret in content for content in files for secret in (KEY, BIG[:64]))
@@ -86,7 +86,7 @@ def test_nothing_on_disk_opens_without_the_customers_key(context: Any) -> None:
         ({"ServerSideEncryption": "rot13"}, "InvalidArgument"),
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused(s3: Any, bucket: str, given: dict[str, Any], code: str) -> None:
+def test_an_invalid_encryption_request_is_refused(s3: Any, bucket: str, given: dict[str, Any], code: str) -> None:
     assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x", **given) == code
 
 
@@ -121,7 +121,7 @@ def test_the_parts_of_an_upload_have_its_key(s3: Any, bucket: str) -> None:
     assert refused(s3.get_object, Bucket=bucket, Key="k") == "InvalidRequest"
 
 
-def test_a_named_key_is_told_by_its_arn(s3: Any, bucket: str) -> None:
+def test_a_named_key_is_returned_by_its_arn(s3: Any, bucket: str) -> None:
     context = b64encode(json.dumps({"team": "ml"}).encode()).decode()
     kms = {"ServerSideEncryption": "aws:kms"}
     own = s3.put_object(Bucket=bucket, Key="own", Body=b"x", **kms, SSEKMSEncryptionContext=context)
@@ -140,7 +140,7 @@ def test_a_named_key_is_told_by_its_arn(s3: Any, bucket: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"small", BIG])
-def test_a_bucket_says_how_to_encrypt_what_does_not(s3: Any, bucket: str, content: bytes) -> None:
+def test_a_buckets_default_encryption_applies_to_objects_without_one(s3: Any, bucket: str, content: bytes) -> None:
     by_default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/team"}
     rule = {"ApplyServerSideEncryptionByDefault": by_default, "BucketKeyEnabled": True}
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})

@@ -30,7 +30,7 @@ def put_tags(server: Server, bucket: str, headers: dict[str, str]) -> Reply:
         {"x-amz-checksum-crc32": b64encode(crc32(DOCUMENT).to_bytes(4, "big")).decode()},
     ],
 )
-def test_a_document_that_is_what_was_digested_is_taken(server: Server, bucket: str, headers: dict[str, str]) -> None:
+def test_a_document_that_matches_its_digest_is_accepted(server: Server, bucket: str, headers: dict[str, str]) -> None:
     assert put_tags(server, bucket, headers).status == 200
 
 
@@ -45,7 +45,7 @@ def test_a_document_that_is_what_was_digested_is_taken(server: Server, bucket: s
         ({"x-amz-sdk-checksum-algorithm": "SHA256"}, b"InvalidRequest"),
     ],
 )
-def test_a_document_that_is_not_what_was_digested_is_refused(
+def test_a_document_that_does_not_match_its_digest_is_refused(
     server: Server, bucket: str, headers: dict[str, str], code: bytes
 ) -> None:
     reply = put_tags(server, bucket, headers)
@@ -55,13 +55,13 @@ def test_a_document_that_is_not_what_was_digested_is_refused(
 
 
 @pytest.mark.parametrize("query", ["delete", "lifecycle", "cors", "object-lock"])
-def test_some_documents_must_be_digested(server: Server, bucket: str, query: str) -> None:
+def test_some_documents_require_a_digest(server: Server, bucket: str, query: str) -> None:
     reply = send("POST" if query == "delete" else "PUT", f"{server.url}/{bucket}?{query}", {}, BATCH)
     assert reply.status == 400
     assert b"Missing required header for this request: Content-MD5" in reply.body
 
 
-def test_a_document_that_must_be_there_is_missed(server: Server, bucket: str) -> None:
+def test_a_missing_required_document_is_refused(server: Server, bucket: str) -> None:
     for query in ("tagging", "versioning", "policy"):
         reply = send("PUT", f"{server.url}/{bucket}?{query}")
         assert (reply.status, b"<Code>MissingRequestBodyError</Code>" in reply.body) == (400, True)

@@ -25,7 +25,7 @@ def put(s3: Any, bucket: str, **lock: Any) -> dict[str, Any]:
     return {"Bucket": bucket, "Key": "k", "VersionId": version}
 
 
-def test_what_is_retained_is_told_and_stays(s3: Any, vault: str) -> None:
+def test_a_retained_object_says_so_and_cannot_be_deleted(s3: Any, vault: str) -> None:
     until = in_future(HOUR)
     at = put(s3, vault, ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until)
     head = s3.head_object(**at)
@@ -38,7 +38,7 @@ def test_what_is_retained_is_told_and_stays(s3: Any, vault: str) -> None:
     assert refused(s3.head_object, **at) == "404"
 
 
-def test_compliance_cannot_be_bypassed_only_lengthened(s3: Any, vault: str) -> None:
+def test_compliance_retention_can_only_be_extended(s3: Any, vault: str) -> None:
     until = in_future(HOUR)
     at = put(s3, vault, ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)
     assert refused(s3.delete_object, **at, BypassGovernanceRetention=True) == "AccessDenied"
@@ -53,7 +53,7 @@ def test_compliance_cannot_be_bypassed_only_lengthened(s3: Any, vault: str) -> N
     assert s3.head_object(**at)["ObjectLockRetainUntilDate"] == until + HOUR
 
 
-def test_governance_is_changed_by_who_bypasses_it(s3: Any, vault: str) -> None:
+def test_governance_retention_can_be_bypassed(s3: Any, vault: str) -> None:
     until = in_future(HOUR)
     at = put(s3, vault, ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until)
     s3.put_object_retention(**at, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until + HOUR})
@@ -66,7 +66,7 @@ def test_governance_is_changed_by_who_bypasses_it(s3: Any, vault: str) -> None:
     s3.delete_object(**at)
 
 
-def test_a_legal_hold_stays_until_it_is_lifted(s3: Any, vault: str) -> None:
+def test_a_legal_hold_stays_until_it_is_removed(s3: Any, vault: str) -> None:
     at = put(s3, vault, ObjectLockLegalHoldStatus="ON")
     assert s3.head_object(**at)["ObjectLockLegalHoldStatus"] == "ON"
     assert refused(s3.delete_object, **at, BypassGovernanceRetention=True) == "AccessDenied"
@@ -86,7 +86,7 @@ def test_a_batch_deletes_what_is_not_locked(s3: Any, vault: str) -> None:
     assert [done["VersionId"] for done in answer["Deleted"]] == [free["VersionId"]]
 
 
-def test_new_objects_are_retained_as_their_bucket_says(s3: Any, vault: str) -> None:
+def test_new_objects_get_the_default_retention_of_their_bucket(s3: Any, vault: str) -> None:
     rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 2}}
     s3.put_object_lock_configuration(
         Bucket=vault, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
@@ -99,7 +99,7 @@ def test_new_objects_are_retained_as_their_bucket_says(s3: Any, vault: str) -> N
     assert (own["ObjectLockMode"], own["ObjectLockRetainUntilDate"]) == ("GOVERNANCE", until)
 
 
-def test_copies_and_uploads_are_locked_as_they_ask(s3: Any, vault: str) -> None:
+def test_copies_and_uploads_are_locked_as_requested(s3: Any, vault: str) -> None:
     until = in_future(HOUR)
     lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": until, "ObjectLockLegalHoldStatus": "ON"}
     source = put(s3, vault)
@@ -113,7 +113,7 @@ def test_copies_and_uploads_are_locked_as_they_ask(s3: Any, vault: str) -> None:
         assert {name: head[name] for name in lock} == lock
 
 
-def test_a_lock_that_makes_no_sense_is_refused(s3: Any, vault: str, bucket: str) -> None:
+def test_an_invalid_lock_is_refused(s3: Any, vault: str, bucket: str) -> None:
     at = {"Bucket": vault, "Key": "k", "Body": b"x"}
     assert refused(s3.put_object, **at, ObjectLockMode="GOVERNANCE") == "InvalidArgument"
     assert refused(s3.put_object, **at, ObjectLockRetainUntilDate=in_future(HOUR)) == "InvalidArgument"
@@ -138,7 +138,7 @@ def test_a_lock_that_makes_no_sense_is_refused(s3: Any, vault: str, bucket: str)
     assert refused(s3.put_object_retention, **put(s3, vault), Retention={"Mode": "GOVERNANCE"}) == "MalformedXML"
 
 
-def test_what_is_locked_must_come_with_a_digest(server: Any, s3: Any, vault: str) -> None:
+def test_a_locked_object_requires_a_digest(server: Any, s3: Any, vault: str) -> None:
     bare = server.client("s3", config={"request_checksum_calculation": "when_required"})
     hold = {"Bucket": vault, "Key": "k", "Body": b"x", "ObjectLockLegalHoldStatus": "ON"}
     assert refused(bare.put_object, **hold) == "InvalidRequest"

@@ -16,7 +16,7 @@ def answer_of(call: Any, **arguments: Any) -> dict[str, Any]:
     return dict(raised.value.response["ResponseMetadata"])
 
 
-def test_an_entity_tag_outweighs_a_time(s3: Any, bucket: str) -> None:
+def test_an_entity_tag_takes_precedence_over_a_time(s3: Any, bucket: str) -> None:
     etag = s3.put_object(Bucket=bucket, Key="k", Body=b"x")["ETag"]
     at = {"Bucket": bucket, "Key": "k"}
     modified = s3.head_object(**at)["LastModified"]
@@ -32,7 +32,7 @@ def test_an_entity_tag_outweighs_a_time(s3: Any, bucket: str) -> None:
     assert "last-modified" in unchanged["HTTPHeaders"]
 
 
-def test_a_copy_has_conditions_on_both_ends(s3: Any, bucket: str) -> None:
+def test_a_copy_has_preconditions_on_source_and_target(s3: Any, bucket: str) -> None:
     etag = s3.put_object(Bucket=bucket, Key="k", Body=b"x")["ETag"]
     modified = s3.head_object(Bucket=bucket, Key="k")["LastModified"]
     copy = {"Bucket": bucket, "Key": "copy", "CopySource": {"Bucket": bucket, "Key": "k"}}
@@ -50,20 +50,20 @@ def test_a_copy_has_conditions_on_both_ends(s3: Any, bucket: str) -> None:
     s3.copy_object(**copy, IfMatch=etag)
 
 
-def test_conditions_that_s3_does_not_have_are_named(s3: Any, bucket: str) -> None:
+def test_preconditions_that_s3_does_not_support_are_named(s3: Any, bucket: str) -> None:
     at = {"Bucket": bucket, "Key": "k", "Body": b"x"}
     for conditions in ({"IfNoneMatch": '"x"'}, {"IfMatch": "*"}, {"IfMatch": '"x"', "IfNoneMatch": "*"}):
         assert refused(s3.put_object, **at, **conditions) == "NotImplemented"
 
 
-def test_a_marker_is_no_object_to_writers(s3: Any, shelf: str) -> None:
+def test_writers_treat_a_delete_marker_as_no_object(s3: Any, shelf: str) -> None:
     etag = s3.put_object(Bucket=shelf, Key="k", Body=b"x")["ETag"]
     s3.delete_object(Bucket=shelf, Key="k")
     assert refused(s3.put_object, Bucket=shelf, Key="k", Body=b"y", IfMatch=etag) == "NoSuchKey"
     s3.put_object(Bucket=shelf, Key="k", Body=b"y", IfNoneMatch="*")
 
 
-def test_a_completion_has_conditions(s3: Any, bucket: str) -> None:
+def test_a_completion_has_preconditions(s3: Any, bucket: str) -> None:
     upload = s3.create_multipart_upload(Bucket=bucket, Key="k")
     at = {"Bucket": bucket, "Key": "k", "UploadId": upload["UploadId"]}
     part = s3.upload_part(**at, PartNumber=1, Body=b"joined")["ETag"]
@@ -75,7 +75,7 @@ def test_a_completion_has_conditions(s3: Any, bucket: str) -> None:
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"joined"
 
 
-def test_of_writers_who_want_to_be_first_one_is(s3: Any, bucket: str) -> None:
+def test_of_concurrent_first_writers_one_succeeds(s3: Any, bucket: str) -> None:
     def create(number: int) -> str:
         body = b"%d" % number * (1 if number % 2 else 100_000)
         try:
@@ -89,7 +89,7 @@ def test_of_writers_who_want_to_be_first_one_is(s3: Any, bucket: str) -> None:
     assert s3.head_object(Bucket=bucket, Key="k")["ETag"] == outcomes[0]
 
 
-def test_writers_who_go_on_from_what_they_know_lose_nothing(s3: Any, bucket: str) -> None:
+def test_conditional_read_modify_write_loses_no_update(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="count", Body=b"0")
 
     def add_one(_: int) -> None:

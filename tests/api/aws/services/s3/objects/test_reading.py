@@ -26,7 +26,7 @@ def joined(s3: Any, bucket: str) -> str:
     return bucket
 
 
-def test_attributes_are_those_asked_for(s3: Any, bucket: str) -> None:
+def test_the_requested_attributes_are_returned(s3: Any, bucket: str) -> None:
     put = s3.put_object(Bucket=bucket, Key="k", Body=b"abc", ChecksumAlgorithm="SHA1", StorageClass="STANDARD_IA")
     at = {"Bucket": bucket, "Key": "k"}
     wanted = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"]
@@ -41,7 +41,7 @@ def test_attributes_are_those_asked_for(s3: Any, bucket: str) -> None:
     assert refused(s3.get_object_attributes, Bucket=bucket, Key="no", ObjectAttributes=["ETag"]) == "NoSuchKey"
 
 
-def test_the_parts_of_a_joined_object_are_told_page_by_page(s3: Any, joined: str) -> None:
+def test_the_parts_of_a_multipart_object_are_listed_page_by_page(s3: Any, joined: str) -> None:
     at = {"Bucket": joined, "Key": "k", "ObjectAttributes": ["ObjectParts", "Checksum"], "MaxParts": 2}
     first = s3.get_object_attributes(**at)
     assert "-" not in first["Checksum"]["ChecksumSHA256"]
@@ -65,7 +65,7 @@ def test_a_part_is_read_by_its_number(s3: Any, joined: str) -> None:
     assert refused(s3.get_object, **at, PartNumber=1, Range="bytes=0-1") == "InvalidRequest"
 
 
-def test_metadata_that_is_not_ascii_comes_back_in_the_words_of_mail(server: Any, s3: Any, bucket: str) -> None:
+def test_non_ascii_metadata_is_returned_encoded_as_in_rfc_2047(server: Any, s3: Any, bucket: str) -> None:
     encoded = f"=?UTF-8?B?{b64encode('ÄMÄZÕÑ S3'.encode()).decode()}?="
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", Metadata={"a": encoded, "b": "plain", "c": "=?not?x?really?="})
     head = s3.head_object(Bucket=bucket, Key="k")
@@ -75,7 +75,7 @@ def test_metadata_that_is_not_ascii_comes_back_in_the_words_of_mail(server: Any,
     assert (raw.isascii(), str(make_header(decode_header(raw)))) == (True, "ÄMÄZÕÑ S3")
 
 
-def test_metadata_that_no_header_can_say_is_counted(s3: Any, bucket: str) -> None:
+def test_metadata_that_no_header_can_represent_is_counted(s3: Any, bucket: str) -> None:
     two_lines = b64encode(b"a\r\nset-cookie: b").decode()
     hidden = f"=?UTF-8?B?{two_lines}?="
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", Metadata={"a": hidden, "b": "plain"})
@@ -88,12 +88,12 @@ def test_more_metadata_than_two_kilobytes_is_refused(s3: Any, bucket: str) -> No
     assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x", Metadata={"a": "v" * 2048}) == "MetadataTooLarge"
 
 
-def test_expires_is_kept_as_it_came(server: Any, s3: Any, bucket: str) -> None:
+def test_expires_is_stored_as_sent(server: Any, s3: Any, bucket: str) -> None:
     send("PUT", f"{server.url}/{bucket}/k", {"expires": "tomorrow or so"}, b"x")
     assert s3.head_object(Bucket=bucket, Key="k")["ExpiresString"] == "tomorrow or so"
 
 
-def test_storage_classes_are_kept_told_and_checked(s3: Any, bucket: str) -> None:
+def test_storage_classes_are_stored_returned_and_checked(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", StorageClass="INTELLIGENT_TIERING")
     assert s3.head_object(Bucket=bucket, Key="k")["StorageClass"] == "INTELLIGENT_TIERING"
     assert s3.list_objects_v2(Bucket=bucket)["Contents"][0]["StorageClass"] == "INTELLIGENT_TIERING"
@@ -105,7 +105,7 @@ def test_storage_classes_are_kept_told_and_checked(s3: Any, bucket: str) -> None
     assert "StorageClass" not in s3.head_object(Bucket=bucket, Key="k")
 
 
-def test_a_redirect_belongs_to_one_object_alone(s3: Any, bucket: str) -> None:
+def test_a_redirect_is_not_copied(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", WebsiteRedirectLocation="/there", CacheControl="no-store")
     assert s3.head_object(Bucket=bucket, Key="k")["WebsiteRedirectLocation"] == "/there"
     source = {"Bucket": bucket, "Key": "k"}
@@ -118,7 +118,7 @@ def test_a_redirect_belongs_to_one_object_alone(s3: Any, bucket: str) -> None:
     assert refused(s3.put_object, **nowhere) == "InvalidRedirectLocation"
 
 
-def test_who_is_signed_may_choose_the_headers_of_an_answer(server: Any, s3: Any, signer: Any, open_bucket: str) -> None:
+def test_signed_requests_may_override_response_headers(server: Any, s3: Any, signer: Any, open_bucket: str) -> None:
     s3.put_object(Bucket=open_bucket, Key="k", Body=b"x", ACL="public-read")
     wanted = {"ResponseContentType": "a/b", "ResponseCacheControl": "no-store", "ResponseExpires": 1_700_000_000}
     url = signer.generate_presigned_url("get_object", Params={"Bucket": open_bucket, "Key": "k", **wanted})

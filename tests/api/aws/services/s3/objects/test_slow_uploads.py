@@ -57,7 +57,7 @@ def begin(server: Server, path: str, length: int, headers: dict[str, str] | None
     return connection
 
 
-def test_more_slow_uploads_than_workers_leave_everyone_else_alone(served: Server, counted: Counted) -> None:
+def test_more_slow_uploads_than_workers_do_not_block_other_requests(served: Server, counted: Counted) -> None:
     size, uploads = 2_000_000, WORKERS + 6
     with ExitStack() as stack:
         connections = [stack.enter_context(begin(served, f"/bucket/{index}", size)) for index in range(uploads)]
@@ -97,7 +97,7 @@ def expect(server: Server, path: str, length: int, headers: dict[str, str] | Non
         ("/bucket/k?partNumber=1&uploadId=none", {}, 404, b"NoSuchUpload"),
     ],
 )
-def test_a_body_that_is_wanted_by_nobody_is_not_asked_for(
+def test_the_body_of_a_refused_request_is_not_requested(
     served: Server, length: int, path: str, headers: dict[str, str], status: int, code: bytes
 ) -> None:
     served.client("s3").put_object(Bucket="bucket", Key="there", Body=b"")
@@ -106,7 +106,7 @@ def test_a_body_that_is_wanted_by_nobody_is_not_asked_for(
     assert reply.headers["connection"] == "close"
 
 
-def test_a_body_that_is_too_large_is_not_asked_for(served: Server) -> None:
+def test_a_body_that_is_too_large_is_not_requested(served: Server) -> None:
     reply = expect(served, "/bucket/k", 7 * GIBIBYTE)
     assert reply.status == 400
     assert b"<Code>EntityTooLarge</Code>" in reply.body
@@ -114,7 +114,7 @@ def test_a_body_that_is_too_large_is_not_asked_for(served: Server) -> None:
 
 
 @pytest.mark.parametrize("length", [4, 5_000_000])
-def test_a_body_that_is_wanted_is_asked_for(served: Server, length: int) -> None:
+def test_the_body_of_an_accepted_request_is_requested(served: Server, length: int) -> None:
     with begin(served, "/bucket/k", length, {"Expect": "100-continue"}) as connection:
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 100 Continue")
         connection.sendall(b"x" * length)

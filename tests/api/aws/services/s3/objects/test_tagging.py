@@ -12,7 +12,7 @@ def tags(s3: Any, bucket: str, key: str, **more: Any) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
 
-def test_an_object_is_put_with_tags_and_tells_how_many(s3: Any, bucket: str) -> None:
+def test_an_object_is_put_with_tags_and_returns_their_count(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging="colour=blue%20green&empty=&a+b=%C3%A4")
     assert tags(s3, bucket, "k") == {"colour": "blue green", "empty": "", "a b": "ä"}
     assert s3.head_object(Bucket=bucket, Key="k")["TagCount"] == 3
@@ -47,7 +47,7 @@ def test_a_copy_takes_tags_or_has_its_own(s3: Any, bucket: str) -> None:
     assert [tags(s3, bucket, key) for key in ("same", "other", "none")] == [{"a": "1"}, {"b": "2"}, {}]
 
 
-def test_an_upload_has_the_tags_that_it_was_begun_with(s3: Any, bucket: str) -> None:
+def test_an_upload_has_the_tags_of_its_creation(s3: Any, bucket: str) -> None:
     upload = s3.create_multipart_upload(Bucket=bucket, Key="k", Tagging="a=1")
     at = {"Bucket": bucket, "Key": "k", "UploadId": upload["UploadId"]}
     etag = s3.upload_part(**at, PartNumber=1, Body=b"x")["ETag"]

@@ -32,7 +32,7 @@ def put(s3: Any, bucket: str, key: str, body: bytes = b"x") -> str:
     return str(s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"])
 
 
-def test_an_answer_names_the_version_it_is_about(s3: Any, shelf: str) -> None:
+def test_a_response_names_its_version(s3: Any, shelf: str) -> None:
     one, two = put(s3, shelf, "k", b"one"), put(s3, shelf, "k", b"two")
     assert one != two
     newest = s3.get_object(Bucket=shelf, Key="k")
@@ -42,14 +42,14 @@ def test_an_answer_names_the_version_it_is_about(s3: Any, shelf: str) -> None:
     assert s3.head_object(Bucket=shelf, Key="k", VersionId=one)["VersionId"] == one
 
 
-def test_a_bucket_that_never_kept_versions_names_none(s3: Any, bucket: str) -> None:
+def test_a_bucket_that_was_never_versioned_names_no_version(s3: Any, bucket: str) -> None:
     assert "VersionId" not in s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert "VersionId" not in s3.get_object(Bucket=bucket, Key="k", VersionId="null")
     deleted = s3.delete_object(Bucket=bucket, Key="k")
     assert not {"VersionId", "DeleteMarker"} & deleted.keys()
 
 
-def test_what_was_there_before_versions_were_kept_is_the_null_version(s3: Any, bucket: str) -> None:
+def test_objects_from_before_versioning_are_the_null_version(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"before")
     keep(s3, bucket, "Enabled")
     assert s3.head_object(Bucket=bucket, Key="k")["VersionId"] == "null"
@@ -81,7 +81,7 @@ def test_a_marker_hides_a_key_until_it_is_removed(s3: Any, shelf: str) -> None:
     assert s3.head_object(Bucket=shelf, Key="k")["VersionId"] == version
 
 
-def test_a_version_that_is_not_there_is_told_from_one_that_cannot_be(s3: Any, shelf: str) -> None:
+def test_a_missing_version_differs_from_an_invalid_version_id(s3: Any, shelf: str) -> None:
     put(s3, shelf, "k")
     assert code_of(s3.get_object, Bucket=shelf, Key="k", VersionId=ABSENT) == ("NoSuchVersion", 404)
     assert code_of(s3.get_object, Bucket=shelf, Key="k", VersionId="no version") == ("InvalidArgument", 400)
@@ -90,7 +90,7 @@ def test_a_version_that_is_not_there_is_told_from_one_that_cannot_be(s3: Any, sh
     assert code_of(s3.get_object, Bucket="none", Key="k", VersionId=ABSENT) == ("NoSuchBucket", 404)
 
 
-def test_a_batch_tells_of_each_what_became_of_it(s3: Any, shelf: str) -> None:
+def test_a_batch_returns_a_result_for_each_item(s3: Any, shelf: str) -> None:
     version = put(s3, shelf, "a")
     named = [{"Key": "a"}, {"Key": "a", "VersionId": version}, {"Key": "b", "VersionId": "none"}]
     answer = s3.delete_objects(Bucket=shelf, Delete={"Objects": named})
@@ -106,7 +106,7 @@ def test_a_batch_tells_of_each_what_became_of_it(s3: Any, shelf: str) -> None:
     assert not {"Deleted", "Errors"} & quiet.keys()
 
 
-def test_an_item_of_a_batch_is_deleted_only_where_its_conditions_hold(s3: Any, shelf: str) -> None:
+def test_an_item_of_a_batch_is_deleted_only_if_its_preconditions_hold(s3: Any, shelf: str) -> None:
     put(s3, shelf, "k", b"body")
     head = s3.head_object(Bucket=shelf, Key="k")
     wrong = [
@@ -121,7 +121,7 @@ def test_an_item_of_a_batch_is_deleted_only_where_its_conditions_hold(s3: Any, s
     assert "Errors" not in s3.delete_objects(Bucket=shelf, Delete={"Objects": [right]})
 
 
-def test_a_deletion_has_conditions_too(s3: Any, shelf: str) -> None:
+def test_a_deletion_has_preconditions(s3: Any, shelf: str) -> None:
     put(s3, shelf, "k", b"body")
     at = {"Bucket": shelf, "Key": "k"}
     assert code_of(s3.delete_object, **at, IfMatchSize=5) == ("PreconditionFailed", 412)
@@ -132,7 +132,7 @@ def test_a_deletion_has_conditions_too(s3: Any, shelf: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
-def test_pages_of_versions_joined_are_all_of_them(s3: Any, shelf: str, size: int) -> None:
+def test_concatenated_pages_are_all_versions(s3: Any, shelf: str, size: int) -> None:
     made = {key: [put(s3, shelf, key) for _ in range(2)] for key in ("a", "b/1", "b/2", "ä ö")}
     marker = s3.delete_object(Bucket=shelf, Key="a")["VersionId"]
     pages = list(s3.get_paginator("list_object_versions").paginate(Bucket=shelf, PaginationConfig={"PageSize": size}))
@@ -147,7 +147,7 @@ def test_pages_of_versions_joined_are_all_of_them(s3: Any, shelf: str, size: int
     assert len(pages) == -(-9 // size)
 
 
-def test_a_listing_of_versions_folds_and_says_what_it_was_asked(s3: Any, shelf: str) -> None:
+def test_a_listing_of_versions_groups_folders_and_repeats_its_parameters(s3: Any, shelf: str) -> None:
     for key in ("a", "b/1", "b/2"):
         put(s3, shelf, key)
     folded = s3.list_object_versions(Bucket=shelf, Delimiter="/")
@@ -161,7 +161,7 @@ def test_a_listing_of_versions_folds_and_says_what_it_was_asked(s3: Any, shelf: 
     assert (entry["Size"], entry["StorageClass"], entry["Owner"]) == (1, "STANDARD", s3.list_buckets()["Owner"])
 
 
-def test_keys_of_versions_are_encoded_where_the_client_asks(signer: Any, s3: Any, shelf: str) -> None:
+def test_keys_of_versions_are_encoded_if_the_client_requests_it(signer: Any, s3: Any, shelf: str) -> None:
     for key in ("a b", "z+é"):
         put(s3, shelf, key)
     s3.delete_object(Bucket=shelf, Key="z+é")
@@ -173,13 +173,13 @@ def test_keys_of_versions_are_encoded_where_the_client_asks(signer: Any, s3: Any
     assert "<EncodingType>url</EncodingType>" in told
 
 
-def test_markers_of_versions_that_make_no_sense_are_refused(s3: Any, shelf: str) -> None:
+def test_invalid_version_markers_are_refused(s3: Any, shelf: str) -> None:
     for markers in ({"VersionIdMarker": ABSENT}, {"KeyMarker": "k", "VersionIdMarker": "no version"}):
         assert code_of(s3.list_object_versions, Bucket=shelf, **markers) == ("InvalidArgument", 400)
     assert code_of(s3.list_object_versions, Bucket=shelf, MaxKeys=-1) == ("InvalidArgument", 400)
 
 
-def test_a_copy_takes_the_version_that_is_named(s3: Any, shelf: str) -> None:
+def test_a_copy_reads_the_named_version(s3: Any, shelf: str) -> None:
     one = put(s3, shelf, "k", b"one")
     put(s3, shelf, "k", b"two")
     source = {"Bucket": shelf, "Key": "k", "VersionId": one}

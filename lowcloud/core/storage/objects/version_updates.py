@@ -1,4 +1,4 @@
-"""Revisions: what may be changed of a version after it was written, which is its tags and its lock."""
+"""Changes to an existing version: its tags and its lock, the only parts that may change."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from lowcloud.core.context import Context
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.core.storage.failures import full_disk_told
+from lowcloud.core.storage.failures import disk_full_errors
 from lowcloud.core.storage.objects import notifications, versions
-from lowcloud.core.storage.objects.locks import Lock, NotLockableError, check_retaining
+from lowcloud.core.storage.objects.locks import Lock, NotLockableError, check_retention_change
 from lowcloud.core.storage.objects.versions import Object
 from lowcloud.store.db.tables import objects
 
@@ -18,45 +18,54 @@ Change = Callable[[Object], Mapping[str, Any]]  # the columns to set
 
 
 def set_tags(context: Context, bucket: str, key: str, version: str | None, tags: Mapping[str, str]) -> Object:
-    """Replace the tags of a version (None: the newest). Raises NotFound, Deleted and IsMarker."""
+    """Replace the tags of a version (None: the newest). Raises NotFoundError, DeletedError and DeleteMarkerError."""
     return _tag(context, bucket, key, version, tags, notifications.TAGGED)
 
 
 def remove_tags(context: Context, bucket: str, key: str, version: str | None) -> Object:
-    """Leave a version (None: the newest) without tags. Raises NotFound, Deleted and IsMarker."""
+    """Delete the tags of a version (None: the newest). Raises NotFoundError, DeletedError and DeleteMarkerError."""
     return _tag(context, bucket, key, version, {}, notifications.UNTAGGED)
 
 
 def set_retention(
-    context: Context, bucket: str, key: str, version: str | None, wanted: Lock, *, may_bypass_governance: bool = False
+    context: Context,
+    bucket: str,
+    key: str,
+    version: str | None,
+    retention: Lock,
+    *,
+    may_bypass_governance: bool = False,
 ) -> Object:
-    """Retain a version as `wanted` says, or no longer where it does not; a legal hold stays.
+    """Set or remove the retention of a version; a legal hold stays.
 
-    Raises NotFound, Deleted, IsMarker, NotLockableError, and Locked for a retention that would become weaker.
+    Raises NotFoundError, DeletedError, DeleteMarkerError, NotLockableError, and LockedError for a weaker retention.
     """
     now = context.now()
 
     def change(found: Object) -> Mapping[str, Any]:
-        check_retaining(found.lock, wanted, now, may_bypass_governance=may_bypass_governance)
-        return {"retention": wanted.retention, "retain_until": wanted.retain_until}
+        check_retention_change(found.lock, retention, now, may_bypass_governance=may_bypass_governance)
+        return {"retention": retention.retention, "retain_until": retention.retain_until}
 
-    return _revise(context, bucket, key, version, change, must_be_lockable=True)
+    return _update(context, bucket, key, version, change, must_be_lockable=True)
 
 
 def set_legal_hold(context: Context, bucket: str, key: str, version: str | None, is_held: bool) -> Object:
-    """Hold a version, or hold it no longer. Raises NotFound, Deleted, IsMarker and NotLockableError."""
-    return _revise(context, bucket, key, version, lambda _: {"legal_hold": is_held}, must_be_lockable=True)
+    """Set or remove the legal hold of a version.
+
+    Raises NotFoundError, DeletedError, DeleteMarkerError and NotLockableError.
+    """
+    return _update(context, bucket, key, version, lambda _: {"legal_hold": is_held}, must_be_lockable=True)
 
 
 def _tag(context: Context, bucket: str, key: str, version: str | None, tags: Mapping[str, str], event: str) -> Object:
     def change(found: Object) -> Mapping[str, Any]:
-        tagged = replace(found, description=replace(found.description, tags=tags))
+        tagged = replace(found, metadata=replace(found.metadata, tags=tags))
         return {"document": versions.seal(context, tagged)}
 
-    return _revise(context, bucket, key, version, change, event=event)
+    return _update(context, bucket, key, version, change, event=event)
 
 
-def _revise(
+def _update(
     context: Context,
     bucket: str,
     key: str,
@@ -69,15 +78,15 @@ def _revise(
     now = context.now()
 
     def write(connection: sa.Connection) -> Object:
-        room = buckets.require(connection, bucket)
-        if must_be_lockable and room.object_lock is None:
-            raise NotLockableError(f"Bucket {bucket} has no lock for its objects.")
+        found_bucket = buckets.require(connection, bucket)
+        if must_be_lockable and found_bucket.object_lock is None:
+            raise NotLockableError(f"Object lock is not enabled for bucket {bucket}.")
         found = versions.find(context, connection, bucket, key, version)
         here = (objects.c.bucket == bucket, objects.c.key == key, objects.c.position == found.position)
         connection.execute(sa.update(objects).where(*here).values(**change(found)))
         if event is not None:
-            notifications.record(connection, room, event, found, now)
+            notifications.record(connection, found_bucket, event, found, now)
         return found
 
-    with full_disk_told():
+    with disk_full_errors():
         return context.database.apply(write)

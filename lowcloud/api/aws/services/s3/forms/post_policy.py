@@ -1,4 +1,4 @@
-"""What the policy of a browser's upload allows: when it ends, and the conditions that its fields must meet.
+"""POST policies: the expiration and the conditions of a browser upload.
 
 Source: Amazon S3 API Reference, "POST policy". Names of fields are compared in lower case.
 """
@@ -12,56 +12,54 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 
-_NEED_NO_CONDITION = ("file", "policy", "x-amz-signature", "awsaccesskeyid", "signature")
+_EXEMPT = ("file", "policy", "x-amz-signature", "awsaccesskeyid", "signature")
 
 
 @dataclass(frozen=True)
-class Limits:
+class SizeLimits:
     """How many bytes the file may have."""
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
 
 
 @dataclass(frozen=True)
 class _Condition:
     operator: str  # "eq" or "starts-with"
     field: str
-    wanted: str
+    expected: str
 
     def holds(self, value: str) -> bool:
         if self.operator == "eq":
-            return value == self.wanted
+            return value == self.expected
         values = value.split(",") if self.field == "content-type" else [value]
-        return all(each.strip().startswith(self.wanted) for each in values)
+        return all(each.strip().startswith(self.expected) for each in values)
 
     def __str__(self) -> str:
-        return json.dumps([self.operator, f"${self.field}", self.wanted])
+        return json.dumps([self.operator, f"${self.field}", self.expected])
 
 
-def check_policy(encoded: str, fields: Mapping[str, str], written: Mapping[str, str], now: float) -> Limits | None:
-    """Whether the policy (base64) allows the fields; `written` has those that were sent in another form.
+def check_policy(encoded: str, fields: Mapping[str, str], original: Mapping[str, str], now: float) -> SizeLimits | None:
+    """Check the fields against the policy (base64). `original` has the fields before substitution of ${filename}.
 
-    Raises AwsError: AccessDenied, and InvalidPolicyDocument for what is no policy.
+    Raises AwsError: AccessDenied, or InvalidPolicyDocument for a malformed policy.
     """
     policy = _decode(encoded)
     if _expiration(policy) <= now:
         raise _denied("Policy expired.")
     conditions, limits = [], None
     for item in _items(policy):
-        if isinstance(item, Limits):
+        if isinstance(item, SizeLimits):
             limits = item
         else:
             conditions.append(item)
     for condition in conditions:
-        said = (fields.get(condition.field, ""), written.get(condition.field, ""))
-        if not condition.holds(said[0]) and not (condition.operator == "eq" and said[1] == condition.wanted):
+        value, original_value = fields.get(condition.field, ""), original.get(condition.field, "")
+        if not condition.holds(value) and not (condition.operator == "eq" and original_value == condition.expected):
             raise _denied(f"Policy Condition failed: {condition}")
     covered = {condition.field for condition in conditions}
     extra = [
-        name
-        for name in fields
-        if name not in covered and name not in _NEED_NO_CONDITION and not name.startswith("x-ignore-")
+        name for name in fields if name not in covered and name not in _EXEMPT and not name.startswith("x-ignore-")
     ]
     if extra:
         raise _denied(f"Extra input fields: {', '.join(sorted(extra))}")
@@ -79,7 +77,7 @@ def _decode(encoded: str) -> dict[str, Any]:
 
 
 def _expiration(policy: Mapping[str, Any]) -> float:
-    """Seconds since the epoch."""
+    """Return the expiration in seconds since the epoch."""
     text = policy.get("expiration")
     if text is None:
         raise _invalid("Policy missing expiration.")
@@ -90,7 +88,7 @@ def _expiration(policy: Mapping[str, Any]) -> float:
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _items(policy: Mapping[str, Any]) -> Iterator[_Condition | Limits]:
+def _items(policy: Mapping[str, Any]) -> Iterator[_Condition | SizeLimits]:
     items = policy.get("conditions")
     if not isinstance(items, list):
         raise _invalid("Policy missing conditions.")
@@ -105,19 +103,19 @@ def _items(policy: Mapping[str, Any]) -> Iterator[_Condition | Limits]:
             raise _invalid(f"Invalid Condition: {json.dumps(item)[:128]}")
 
 
-def _condition(operator: str, field: Any, wanted: Any) -> _Condition:
-    if operator not in ("eq", "starts-with") or not isinstance(field, str) or not isinstance(wanted, str | int):
-        raise _invalid(f"Invalid Condition: {json.dumps([operator, field, wanted])[:128]}")
+def _condition(operator: str, field: Any, expected: Any) -> _Condition:
+    if operator not in ("eq", "starts-with") or not isinstance(field, str) or not isinstance(expected, str | int):
+        raise _invalid(f"Invalid Condition: {json.dumps([operator, field, expected])[:128]}")
     if not field.startswith("$"):
-        raise _invalid("Invalid Condition: a field is named with a $ before it.")
-    return _Condition(operator, field.removeprefix("$").lower(), str(wanted))
+        raise _invalid("Invalid Condition: the name of a field must begin with $.")
+    return _Condition(operator, field.removeprefix("$").lower(), str(expected))
 
 
-def _limits(item: list[Any]) -> Limits:
+def _limits(item: list[Any]) -> SizeLimits:
     try:
-        return Limits(int(item[1]), int(item[2]))
+        return SizeLimits(int(item[1]), int(item[2]))
     except (TypeError, ValueError, OverflowError) as error:
-        raise _invalid("Invalid Condition: content-length-range needs two numbers.") from error
+        raise _invalid("Invalid Condition: content-length-range requires two numbers.") from error
 
 
 def _denied(reason: str) -> AwsError:

@@ -1,4 +1,4 @@
-"""Core's errors in the words of S3."""
+"""Conversion of core's errors into S3's."""
 
 from collections.abc import Callable
 from email.utils import formatdate
@@ -27,9 +27,9 @@ from lowcloud.core.storage.objects import (
     preconditions,
     versions,
 )
-from lowcloud.core.storage.objects.bodies import LARGEST_BODY_BYTES
+from lowcloud.core.storage.objects.bodies import MAX_BODY_BYTES
 
-_WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, sentence (None: core's own)
+_ERRORS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, message (None: core's own)
     AlreadyExistsError: (
         "BucketAlreadyOwnedByYou",
         409,
@@ -73,7 +73,7 @@ _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status,
     copies.SourceTooLargeError: (
         "InvalidRequest",
         400,
-        f"The specified copy source is larger than the maximum allowable size for a copy source: {LARGEST_BODY_BYTES}",
+        f"The specified copy source is larger than the maximum allowable size for a copy source: {MAX_BODY_BYTES}",
     ),
     bodies.TooLargeError: ("EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size"),
     completions.PartsOutOfOrderError: (
@@ -84,17 +84,23 @@ _WORDS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status,
 }
 
 
-def in_words_of_s3(error: CloudError, request: Request, operation: str = "") -> AwsError:
-    """The AwsError that says the same; what core has not told apart stays InvalidRequest."""
+def to_s3_error(error: CloudError, request: Request, operation: str = "") -> AwsError:
+    """Convert an error of core; one without a specific code becomes InvalidRequest."""
     if isinstance(error, versions.DeletedError | versions.DeleteMarkerError):
-        return _marker(error, request, operation)
-    for kind, say in _SAID_WITH_FIELDS.items():
+        return _delete_marker(error, request, operation)
+    for kind, convert in _CONVERTERS.items():
         if isinstance(error, kind):
-            return say(error, request)
-    for kind, (code, status, sentence) in _WORDS.items():
+            return convert(error, request)
+    for kind, (code, status, message) in _ERRORS.items():
         if isinstance(error, kind):
-            return AwsError(code, sentence or str(error), status)
+            return AwsError(code, message or str(error), status)
     return AwsError("InvalidRequest", str(error))
+
+
+def entity_too_large(size: int, limit: int) -> AwsError:
+    """Return the error for a body of more bytes than a request may carry."""
+    fields = {"ProposedSize": size, "MaxSizeAllowed": limit}
+    return AwsError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 400, fields)
 
 
 def _not_found(error: NotFoundError, request: Request) -> AwsError:
@@ -102,47 +108,49 @@ def _not_found(error: NotFoundError, request: Request) -> AwsError:
         fields = {"BucketName": error.name}
         return AwsError("NoSuchBucket", "The specified bucket does not exist", 404, fields)
     if error.kind == "upload":
-        sentence = (
+        message = (
             "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
             "completed."
         )
-        return AwsError("NoSuchUpload", sentence, 404, {"UploadId": error.name})
+        return AwsError("NoSuchUpload", message, 404, {"UploadId": error.name})
     if error.kind == "version":
         fields = {"Key": request.get("Key", ""), "VersionId": error.name}
         return AwsError("NoSuchVersion", "The specified version does not exist.", 404, fields)
     return AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": error.name})
 
 
-def _marker(error: versions.DeletedError | versions.DeleteMarkerError, request: Request, operation: str) -> AwsError:
-    """What was asked of a delete marker: to read it finds nothing, or is not allowed; to change it never is."""
+def _delete_marker(
+    error: versions.DeletedError | versions.DeleteMarkerError, request: Request, operation: str
+) -> AwsError:
+    """Return the error for a request to a delete marker: not found, or not allowed, as the operation requires."""
     marker, is_newest = error.marker, isinstance(error, versions.DeletedError)
     headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version}
     is_source = "CopySource" in request
     if is_newest and (is_source or not operation.startswith(("Put", "Delete"))):
         return AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": marker.key}, headers)
     if is_source:
-        sentence = "The source of a copy request may not specifically refer to a delete marker by version id."
-        return AwsError("InvalidRequest", sentence)
+        message = "The source of a copy request may not specifically refer to a delete marker by version id."
+        return AwsError("InvalidRequest", message)
     headers |= {"allow": "DELETE", "last-modified": formatdate(int(marker.modified_at), usegmt=True)}
     method = next((verb.upper() for verb in ("Put", "Delete", "Head") if operation.startswith(verb)), "GET")
-    sentence, fields = "The specified method is not allowed against this resource.", {"ResourceType": "DeleteMarker"}
-    return AwsError("MethodNotAllowed", sentence, 405, {"Method": method, **fields}, headers)
+    message, fields = "The specified method is not allowed against this resource.", {"ResourceType": "DeleteMarker"}
+    return AwsError("MethodNotAllowed", message, 405, {"Method": method, **fields}, headers)
 
 
-def _outside(error: byte_ranges.RangeNotSatisfiableError, request: Request) -> AwsError:
+def _range_not_satisfiable(error: byte_ranges.RangeNotSatisfiableError, request: Request) -> AwsError:
     fields = {"RangeRequested": request.get("Range", ""), "ActualObjectSize": error.size}
     headers = {"content-range": f"bytes */{error.size}"}
     return AwsError("InvalidRange", "The requested range is not satisfiable", 416, fields, headers)
 
 
-def _condition_failed(error: preconditions.PreconditionFailedError, _request: Request) -> AwsError:
-    sentence = "At least one of the pre-conditions you specified did not hold"
-    return AwsError("PreconditionFailed", sentence, 412, {"Condition": error.condition})
+def _precondition_failed(error: preconditions.PreconditionFailedError, _request: Request) -> AwsError:
+    message = "At least one of the pre-conditions you specified did not hold"
+    return AwsError("PreconditionFailed", message, 412, {"Condition": error.condition})
 
 
 def _not_modified(error: preconditions.NotModifiedError, request: Request) -> AwsError:
-    if "CopySource" in request:  # the copy is what did not happen
-        return _condition_failed(preconditions.PreconditionFailedError("x-amz-copy-source-If-None-Match"), request)
+    if "CopySource" in request:  # a copy reports a failed precondition
+        return _precondition_failed(preconditions.PreconditionFailedError("x-amz-copy-source-If-None-Match"), request)
     headers = {"etag": f'"{error.etag}"', "last-modified": formatdate(int(error.modified_at), usegmt=True)}
     return AwsError("NotModified", "Not Modified", 304, headers=headers)
 
@@ -159,30 +167,30 @@ def _invalid_digest(error: checksums.InvalidDigestError, _request: Request) -> A
 
 
 def _part_missing(error: completions.PartMissingError, request: Request) -> AwsError:
-    sentence = (
+    message = (
         "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified "
         "entity tag may not match the part's entity tag."
     )
-    wanted = error.wanted
-    fields = {"UploadId": request.get("UploadId", ""), "PartNumber": wanted.number, "ETag": wanted.etag.strip('"')}
-    return AwsError("InvalidPart", sentence, fields=fields)
+    part = error.part
+    fields = {"UploadId": request.get("UploadId", ""), "PartNumber": part.number, "ETag": part.etag.strip('"')}
+    return AwsError("InvalidPart", message, fields=fields)
 
 
 def _part_too_small(error: completions.PartTooSmallError, _request: Request) -> AwsError:
     part = error.part
     fields = {
         "ProposedSize": part.size,
-        "MinSizeAllowed": completions.SMALLEST_PART_BYTES,
+        "MinSizeAllowed": completions.MIN_PART_BYTES,
         "PartNumber": part.number,
         "ETag": part.etag,
     }
     return AwsError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size", fields=fields)
 
 
-_SAID_WITH_FIELDS: dict[type[CloudError], Callable[..., AwsError]] = {
+_CONVERTERS: dict[type[CloudError], Callable[..., AwsError]] = {
     NotFoundError: _not_found,
-    byte_ranges.RangeNotSatisfiableError: _outside,
-    preconditions.PreconditionFailedError: _condition_failed,
+    byte_ranges.RangeNotSatisfiableError: _range_not_satisfiable,
+    preconditions.PreconditionFailedError: _precondition_failed,
     preconditions.NotModifiedError: _not_modified,
     checksums.DigestMismatchError: _bad_digest,
     checksums.InvalidDigestError: _invalid_digest,

@@ -1,4 +1,4 @@
-"""Cross-origin requests: a browser's preflight answered by a bucket's rules, and the headers that let a page read.
+"""Cross-origin requests: the response to a CORS preflight, and the headers that let a page read a response.
 
 Source: Fetch Standard, "CORS protocol"; Amazon S3 User Guide, "Using cross-origin resource sharing (CORS)".
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.http import HttpRequest, HttpResponse
+from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.patterns import matches
@@ -21,7 +21,7 @@ Rule = Mapping[str, Any]
 
 
 def preflight(context: Context, request: HttpRequest, bucket: str, key: str) -> HttpResponse:
-    """The answer to OPTIONS. Raises AwsError where the bucket's rules do not let the real request come."""
+    """Return the response to a preflight. Raises AwsError if the bucket's rules do not allow the request."""
     headers = request.headers
     origin, method = headers.get("origin"), headers.get("access-control-request-method")
     if not origin:
@@ -35,22 +35,22 @@ def preflight(context: Context, request: HttpRequest, bucket: str, key: str) -> 
         raise AwsError("AccessForbidden", "CORSResponse: Bucket not found", 403, fields) from error
     if not rules:
         raise AwsError("AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.", 403, fields)
-    wanted = [name.strip().lower() for name in headers.get("access-control-request-headers", "").split(",")]
-    wanted = [name for name in wanted if name]
-    rule = _find(rules, origin, method, wanted)
+    requested = [name.strip().lower() for name in headers.get("access-control-request-headers", "").split(",")]
+    requested = [name for name in requested if name]
+    rule = _find(rules, origin, method, requested)
     if rule is None:
-        sentence = (
+        message = (
             "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request "
             "method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the "
             "resource's CORS spec."
         )
-        raise AwsError("AccessForbidden", sentence, 403, fields)
-    allowed = {"access-control-allow-headers": ", ".join(wanted)} if wanted else {}
+        raise AwsError("AccessForbidden", message, 403, fields)
+    allowed = {"access-control-allow-headers": ", ".join(requested)} if requested else {}
     return HttpResponse(200, {**_allowed(rule, origin), **allowed, "content-length": "0"})
 
 
-def answer_headers(context: Context, request: HttpRequest, bucket: str) -> dict[str, str]:
-    """What lets the page of the request's Origin read the answer; nothing where no rule does."""
+def response_headers(context: Context, request: HttpRequest, bucket: str) -> dict[str, str]:
+    """Return the headers that let the page of the request's Origin read the response; none if no rule allows it."""
     origin = request.headers["origin"]
     try:
         rule = _find(_rules(context, bucket), origin, request.method, [])
@@ -60,27 +60,27 @@ def answer_headers(context: Context, request: HttpRequest, bucket: str) -> dict[
 
 
 def _rules(context: Context, bucket: str) -> Sequence[Rule]:
-    kept = configurations.get(context, bucket, KIND)
-    return () if kept is None else kept["CORSRules"]
+    configuration = configurations.get(context, bucket, KIND)
+    return () if configuration is None else configuration["CORSRules"]
 
 
 def _find(rules: Sequence[Rule], origin: str, method: str, headers: Sequence[str]) -> Rule | None:
-    """The first rule that allows all of it."""
+    """Return the first rule that allows origin, method and headers."""
     for rule in rules:
-        if method not in rule["AllowedMethods"] or not _is_among(origin, rule["AllowedOrigins"]):
+        if method not in rule["AllowedMethods"] or not _matches_any(origin, rule["AllowedOrigins"]):
             continue
         allowed = [pattern.lower() for pattern in rule.get("AllowedHeaders", ())]
-        if all(_is_among(name, allowed) for name in headers):
+        if all(_matches_any(name, allowed) for name in headers):
             return rule
     return None
 
 
-def _is_among(text: str, patterns: Sequence[str]) -> bool:
+def _matches_any(text: str, patterns: Sequence[str]) -> bool:
     return any(matches(pattern, text) for pattern in patterns)
 
 
 def _allowed(rule: Rule, origin: str) -> dict[str, str]:
-    """The headers that a rule gives to pages of an origin; "*" stands for all where the rule says just that."""
+    """Return the headers by which a rule allows an origin; "*" if the rule has that very origin."""
     is_open = "*" in rule["AllowedOrigins"]
     headers = {
         "access-control-allow-origin": "*" if is_open else origin,

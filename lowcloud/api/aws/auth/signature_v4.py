@@ -1,7 +1,7 @@
-"""Signature Version 4: what a request claims about its sender, and whether the claim is true.
+"""Signature Version 4: parsing and verification of a request's signature.
 
-Source: AWS General Reference, "Signing AWS API requests". S3 signs the path as sent; every other service signs the
-normalised path, encoded once more.
+Source: AWS General Reference, "Signing AWS API requests". S3 signs the path as sent; all other services sign
+the normalised path, encoded once more.
 """
 
 import hmac
@@ -10,21 +10,20 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
-from lowcloud.api.aws.http import HttpRequest
+from lowcloud.api.aws.auth.signature_errors import ALGORITHM, SignatureError, SignatureFault, unsupported_version
+from lowcloud.api.http.messages import HttpRequest
 
-ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW_SECONDS = 15 * 60
-LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
+MAX_PRESIGNED_SECONDS = 7 * 24 * 3600
 EMPTY_SHA256 = sha256(b"").hexdigest()
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
-# In what is signed in any case, or (the token) tied to the key that signs.
-_PROVEN_OTHERWISE = frozenset(("x-amz-content-sha256", "x-amz-date", "x-amz-security-token"))
+# Covered by the string to sign anyway, or (the token) bound to the signing key.
+_IMPLICITLY_SIGNED = frozenset(("x-amz-content-sha256", "x-amz-date", "x-amz-security-token"))
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~%/-]*")
 _NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _SPACES = re.compile(r" +")
@@ -32,41 +31,16 @@ _DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2
 _HTTP_DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%Y-%m-%dT%H:%M:%SZ")
 
 
-class SignatureFault(StrEnum):
-    """What is wrong with a request's credentials; errors.py gives each the code of the service asked."""
-
-    MISSING = "missing"
-    MALFORMED = "malformed"
-    MALFORMED_QUERY = "malformed query"
-    OLD_VERSION = "old version"
-    UNKNOWN_KEY = "unknown key"
-    BAD_TOKEN = "bad token"
-    EXPIRED_TOKEN = "expired token"
-    MISMATCH = "mismatch"
-    SKEWED = "skewed"
-    EXPIRED_URL = "expired url"
-    UNSIGNED_HEADERS = "unsigned headers"
-
-
-class SignatureError(Exception):
-    """The request is not from who it says, or cannot be checked."""
-
-    def __init__(self, fault: SignatureFault, message: str):
-        super().__init__(message)
-        self.fault = fault
-        self.message = message
-
-
 @dataclass(frozen=True, slots=True)
 class SignatureClaim:
-    """Who a request says it is from, and the signature it gives as proof."""
+    """The credential, scope and signature in a request, not verified yet."""
 
     access_key_id: str
     date: str  # YYYYMMDD of the credential scope
     region: str
     service: str
     timestamp: str  # YYYYMMDDTHHMMSSZ
-    signed_at: float  # the same, in seconds since the epoch
+    signed_at: float  # the same in seconds since the epoch
     signed_headers: tuple[str, ...]
     signature: str
     session_token: str | None
@@ -82,23 +56,23 @@ class SignatureClaim:
 
 
 def read_claim(request: HttpRequest) -> SignatureClaim | None:
-    """The claim in the Authorization header or in the query, or None where there is neither.
+    """Parse the signature in the Authorization header or in the query. Returns None for an unsigned request.
 
-    Raises SignatureError (malformed, old version).
+    Raises SignatureError (malformed, unsupported version).
     """
     authorization = request.headers.get("authorization")
     if authorization is not None:
-        return _claim_of_header(request, authorization)
+        return _parse_header(request, authorization)
     if "X-Amz-Algorithm=" in request.query or "X-Amz-Signature=" in request.query:
         try:
-            return _claim_of_query(request)
+            return _parse_query(request)
         except SignatureError as error:
             raise SignatureError(SignatureFault.MALFORMED_QUERY, error.message) from error
     return None
 
 
 def verify(request: HttpRequest, claim: SignatureClaim, secret: str, payload_hash: str, now: float) -> None:
-    """Check the time and the signature. Raises SignatureError."""
+    """Verify time, signed headers and signature. Raises SignatureError."""
     check_time(claim, now)
     _check_signed_headers(request, claim)
     expected = sign(string_to_sign(claim, canonical_request(request, claim, payload_hash)), claim, secret)
@@ -111,7 +85,7 @@ def verify(request: HttpRequest, claim: SignatureClaim, secret: str, payload_has
 
 
 def check_time(claim: SignatureClaim, now: float) -> None:
-    """Refuse what was signed too long ago or in the future. Raises SignatureError."""
+    """Verify that the request was signed recently, or that a presigned URL is valid now. Raises SignatureError."""
     if claim.expires_seconds is None:
         if abs(now - claim.signed_at) > SKEW_SECONDS:
             raise SignatureError(
@@ -126,7 +100,7 @@ def check_time(claim: SignatureClaim, now: float) -> None:
 
 
 def canonical_request(request: HttpRequest, claim: SignatureClaim, payload_hash: str) -> str:
-    """The request in the one form that both sides sign."""
+    """Return the canonical request."""
     headers = request.headers
     lines = [
         request.method,
@@ -141,17 +115,17 @@ def canonical_request(request: HttpRequest, claim: SignatureClaim, payload_hash:
 
 
 def canonical_path(path: str, service: str) -> str:
-    """The path as it is signed: S3 keeps every segment, other services drop '.', '..' and doubled slashes."""
+    """Return the canonical URI: S3 keeps every segment, other services remove '.', '..' and double slashes."""
     if service == "s3":
         return (path if _UNRESERVED.fullmatch(path) else quote(path, safe="/~%-_.")) or "/"
     if "//" in path or "/." in path:
-        normal = "/" + posixpath.normpath(path).lstrip("/")
-        path = normal + "/" if path.endswith("/") and normal != "/" else normal
+        normalised = "/" + posixpath.normpath(path).lstrip("/")
+        path = normalised + "/" if path.endswith("/") and normalised != "/" else normalised
     return quote(path, safe="/~-_.") or "/"
 
 
 def canonical_query(query: str) -> str:
-    """The parameters, each encoded in the one allowed way and sorted; the signature itself is left out."""
+    """Return the canonical query string: encoded uniformly and sorted, without the signature itself."""
     if not query:
         return ""
     pairs = []
@@ -163,43 +137,35 @@ def canonical_query(query: str) -> str:
 
 
 def string_to_sign(claim: SignatureClaim, canonical: str) -> str:
-    """What the signing key is applied to."""
+    """Return the string to sign."""
     return f"{ALGORITHM}\n{claim.timestamp}\n{claim.scope}\n{sha256(canonical.encode()).hexdigest()}"
 
 
 def sign(text: str, claim: SignatureClaim, secret: str) -> str:
-    """The signature of a text under the claim's scope, in hexadecimal."""
+    """Return the signature of a text with the key of the claim's scope, in hexadecimal."""
     signer = _signer(secret, claim.date, claim.region, claim.service).copy()
     signer.update(text.encode())
     return signer.hexdigest()
 
 
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
-    """The key of one day, region and service."""
+    """Derive the signing key of one day, region and service."""
     key = f"AWS4{secret}".encode()
     for part in (date, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
 
 
-def old_version() -> SignatureError:
-    """The refusal of what Version 2 has signed."""
-    return SignatureError(
-        SignatureFault.OLD_VERSION,
-        f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM}.",
-    )
-
-
 @lru_cache(maxsize=1024)
 def _signer(secret: str, date: str, region: str, service: str) -> hmac.HMAC:
-    """An HMAC under that key, to be copied. Unlike hmac.digest it keeps the interpreter's lock over a short text."""
+    """Return an HMAC with that key, to be copied. Unlike hmac.digest, it does not release the GIL for a short text."""
     return hmac.new(signing_key(secret, date, region, service), digestmod="sha256")
 
 
-def _claim_of_header(request: HttpRequest, authorization: str) -> SignatureClaim:
+def _parse_header(request: HttpRequest, authorization: str) -> SignatureClaim:
     scheme, _, rest = authorization.strip().partition(" ")
     if scheme == "AWS":
-        raise old_version()
+        raise unsupported_version()
     if scheme != ALGORITHM:
         raise SignatureError(
             SignatureFault.MALFORMED, f"Unsupported Authorization type {scheme[:40]!r}; use {ALGORITHM}."
@@ -208,8 +174,8 @@ def _claim_of_header(request: HttpRequest, authorization: str) -> SignatureClaim
     missing = [name for name in ("Credential", "SignedHeaders", "Signature") if not fields.get(name)]
     if missing:
         raise SignatureError(SignatureFault.MALFORMED, f"Authorization header requires '{missing[0]}' parameter.")
-    timestamp = _timestamp_of_header(request)
-    return _claim(
+    timestamp = _header_timestamp(request)
+    return _to_claim(
         fields["Credential"],
         timestamp,
         fields["SignedHeaders"],
@@ -219,19 +185,19 @@ def _claim_of_header(request: HttpRequest, authorization: str) -> SignatureClaim
     )
 
 
-def _claim_of_query(request: HttpRequest) -> SignatureClaim:
+def _parse_query(request: HttpRequest) -> SignatureClaim:
     fields = {}
     for part in request.query.split("&"):
         name, _, value = part.partition("=")
         if name.startswith("X-Amz-"):
             fields[name] = unquote(value)
-    needed = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Signature")
-    missing = [name for name in needed if not fields.get(name)]
+    required = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Signature")
+    missing = [name for name in required if not fields.get(name)]
     if missing:
         raise SignatureError(SignatureFault.MALFORMED, f"A presigned URL needs the parameter {missing[0]}.")
     if fields["X-Amz-Algorithm"] != ALGORITHM:
         raise SignatureError(SignatureFault.MALFORMED, f"X-Amz-Algorithm only supports {ALGORITHM}.")
-    return _claim(
+    return _to_claim(
         fields["X-Amz-Credential"],
         fields["X-Amz-Date"],
         fields["X-Amz-SignedHeaders"],
@@ -241,10 +207,10 @@ def _claim_of_query(request: HttpRequest) -> SignatureClaim:
     )
 
 
-def _claim(
+def _to_claim(
     credential: str, timestamp: str, headers: str, signature: str, token: str | None, expires: int | None
 ) -> SignatureClaim:
-    access_key_id, date, region, service = _scope(credential)
+    access_key_id, date, region, service = _parse_credential(credential)
     signed_at = _seconds(timestamp)
     if timestamp[:8] != date:
         raise SignatureError(
@@ -268,7 +234,7 @@ def _claim(
 
 
 @lru_cache(maxsize=1024)
-def _scope(credential: str) -> tuple[str, ...]:
+def _parse_credential(credential: str) -> tuple[str, ...]:
     parts = credential.split("/")
     if len(parts) != 5 or parts[4] != "aws4_request" or not all(map(_NAME.fullmatch, parts)):
         raise SignatureError(
@@ -278,13 +244,13 @@ def _scope(credential: str) -> tuple[str, ...]:
     return tuple(parts[:4])
 
 
-def _timestamp_of_header(request: HttpRequest) -> str:
+def _header_timestamp(request: HttpRequest) -> str:
     date = request.headers.get("x-amz-date") or request.headers.get("date", "")
     if _DATE.fullmatch(date):
         return date
-    for form in _HTTP_DATES:
+    for date_format in _HTTP_DATES:
         try:
-            return datetime.strptime(date, form).strftime("%Y%m%dT%H%M%SZ")
+            return datetime.strptime(date, date_format).strftime("%Y%m%dT%H%M%SZ")
         except ValueError:
             continue
     raise SignatureError(
@@ -294,29 +260,29 @@ def _timestamp_of_header(request: HttpRequest) -> str:
 
 def _expires(text: str) -> int:
     seconds = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
-    if not 1 <= seconds <= LONGEST_PRESIGNED_SECONDS:
+    if not 1 <= seconds <= MAX_PRESIGNED_SECONDS:
         raise SignatureError(
             SignatureFault.MALFORMED,
-            f"X-Amz-Expires must be a number of seconds from 1 to {LONGEST_PRESIGNED_SECONDS}.",
+            f"X-Amz-Expires must be a number of seconds from 1 to {MAX_PRESIGNED_SECONDS}.",
         )
     return seconds
 
 
 @lru_cache(maxsize=64)
 def _seconds(timestamp: str) -> float:
-    """Seconds since the epoch of YYYYMMDDTHHMMSSZ."""
+    """Convert YYYYMMDDTHHMMSSZ to seconds since the epoch."""
     match = _DATE.fullmatch(timestamp)
     try:
         if match is not None:
             return datetime(*map(int, match.groups()), tzinfo=UTC).timestamp()  # type: ignore[misc, arg-type]
     except ValueError:
-        pass  # a month 13
+        pass  # e.g. month 13
     raise SignatureError(SignatureFault.MALFORMED, "The request needs X-Amz-Date in the form YYYYMMDDTHHMMSSZ.")
 
 
 def _check_signed_headers(request: HttpRequest, claim: SignatureClaim) -> None:
-    """What steers the request must be signed."""
-    unsigned = [name for name in _steering(request.headers) if name not in claim.signed_headers]
+    """Raises SignatureError if an x-amz-* header is not signed."""
+    unsigned = [name for name in _must_be_signed(request.headers) if name not in claim.signed_headers]
     if unsigned:
         raise SignatureError(
             SignatureFault.UNSIGNED_HEADERS,
@@ -324,8 +290,8 @@ def _check_signed_headers(request: HttpRequest, claim: SignatureClaim) -> None:
         )
 
 
-def _steering(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name.startswith("x-amz-") and name not in _PROVEN_OTHERWISE]
+def _must_be_signed(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith("x-amz-") and name not in _IMPLICITLY_SIGNED]
 
 
 def _encode(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Access control lists on the wire: canned ones, grants in headers, and the document; the one owner is the account."""
+"""Access control lists: canned ACLs, grant headers and the XML document. The only owner is the account."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,14 +9,17 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
 from lowcloud.core.context import Context
 from lowcloud.core.storage.access import access_lists
-from lowcloud.core.storage.access.access_lists import OWNERS_OWN, AccessList
+from lowcloud.core.storage.access.access_lists import OWNER_ONLY, AccessList
 from lowcloud.core.storage.buckets import configurations
-from lowcloud.core.storage.buckets.buckets import BLOCK
+from lowcloud.core.storage.buckets.buckets import PUBLIC_ACCESS_BLOCK
 from lowcloud.core.storage.multipart.uploads import Upload
 from lowcloud.core.storage.objects.versions import Version
 
 ACL = access_lists.KIND
-DISPLAY_NAMES = ("AccessControlPolicy.Owner.DisplayName", "AccessControlPolicy.Grants.Grantee.DisplayName")  # as AWS
+DISPLAY_NAMES = (
+    "AccessControlPolicy.Owner.DisplayName",
+    "AccessControlPolicy.Grants.Grantee.DisplayName",
+)  # as in AWS
 _GROUPS = {
     "everyone": "http://acs.amazonaws.com/groups/global/AllUsers",
     "users": "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
@@ -36,7 +39,7 @@ _HEADERS = {
     "GrantWrite": "WRITE",
     "GrantWriteACP": "WRITE_ACP",
 }
-_CANNED: dict[str, tuple[tuple[str, str], ...]] = {  # beside the owner's full control
+_CANNED: dict[str, tuple[tuple[str, str], ...]] = {  # in addition to the owner's full control
     "private": (),
     "public-read": (("everyone", "read"),),
     "public-read-write": (("everyone", "read"), ("everyone", "write")),
@@ -48,17 +51,17 @@ _GRANTEE = re.compile(r'\s*(id|uri|emailAddress)\s*=\s*"?([^",]*)"?\s*')
 
 
 def owner_id(context: Context) -> str:
-    """The account as lists name it: a canonical id, which tells nothing of the account id."""
+    """Return the canonical user id of the account, which does not reveal the account id."""
     return sha256(f"canonical user {context.settings.account_id}".encode()).hexdigest()
 
 
-def asks_for_list(request: Request) -> bool:
-    """Whether a request's headers say anything of a list; few do."""
+def has_list_headers(request: Request) -> bool:
+    """Return whether a request has ACL headers, which few requests do."""
     return "ACL" in request or not _HEADERS.keys().isdisjoint(request)
 
 
-def asked_list(request: Request, owner: str) -> AccessList | None:
-    """The list that a request's headers ask for, or None. Raises AwsError."""
+def parse_list_headers(request: Request, owner: str) -> AccessList | None:
+    """Parse the list in a request's headers; None without such headers. Raises AwsError."""
     headers = [name for name in _HEADERS if name in request]
     if "ACL" in request and headers:
         raise AwsError("InvalidRequest", "Specifying both Canned ACLs and Header Grants is not allowed")
@@ -72,59 +75,59 @@ def asked_list(request: Request, owner: str) -> AccessList | None:
     return {"grants": grants}
 
 
-def sent_list(request: Request, owner: str) -> AccessList:
-    """The list that a request puts: in its headers, or as its document. Raises AwsError."""
-    policy, asked = request.get("AccessControlPolicy"), asked_list(request, owner)
-    if policy is not None and asked is not None:
+def parse_list(request: Request, owner: str) -> AccessList:
+    """Parse the list that a request sets, in its headers or its document. Raises AwsError."""
+    policy, from_headers = request.get("AccessControlPolicy"), parse_list_headers(request, owner)
+    if policy is not None and from_headers is not None:
         raise AwsError("UnexpectedContent", "This request does not support content")
-    if asked is not None:
-        return asked
+    if from_headers is not None:
+        return from_headers
     if policy is None:
         raise AwsError("MissingSecurityHeader", "Your request was missing a required header")
     if policy.get("Owner", {}).get("ID", owner) != owner:
         raise AwsError("AccessDenied", "Access Denied", 403)
-    return {"grants": [_read_grant(grant, owner) for grant in policy.get("Grants", ())]}
+    return {"grants": [_parse_grant(grant, owner) for grant in policy.get("Grants", ())]}
 
 
-def told_list(document: AccessList, owner: str) -> Answer:
-    """The document that tells a list."""
-    permissions = {neutral: said for said, neutral in _PERMISSIONS.items()}
+def render_list(document: AccessList, owner: str) -> Answer:
+    """Return the document of a list."""
+    permissions = {neutral: name for name, neutral in _PERMISSIONS.items()}
     return {
         "Owner": {"ID": owner},
         "Grants": [
-            {"Grantee": _told_grantee(grant["to"], owner), "Permission": permissions[grant["may"]]}
+            {"Grantee": _render_grantee(grant["to"], owner), "Permission": permissions[grant["may"]]}
             for grant in document["grants"]
         ],
     }
 
 
-def admit_list(context: Context, bucket: str, document: AccessList) -> None:
-    """Whether the bucket takes this list, for itself or for an object. Raises AwsError."""
-    if document == OWNERS_OWN:
+def check_list_allowed(context: Context, bucket: str, document: AccessList) -> None:
+    """Raises AwsError if the bucket does not allow this list, for itself or for an object."""
+    if document == OWNER_ONLY:
         return
     with context.database.read() as connection:
-        if not access_lists.are_in_force(connection, bucket):
+        if not access_lists.are_enabled(connection, bucket):
             raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs")
-        block = configurations.read(connection, bucket, BLOCK) or {}
+        block = configurations.read(connection, bucket, PUBLIC_ACCESS_BLOCK) or {}
     if block.get("block_lists") and access_lists.is_public(document):
         raise AwsError("AccessDenied", "Public access control lists are prevented by the public access block.", 403)
 
 
-def keep_list(context: Context, request: Request, made: Version | Upload) -> None:
-    """Give a new object, or the one that an upload will be, the list that the request asks for."""
-    asked = asked_list(request, owner_id(context)) if asks_for_list(request) else None
-    if asked is not None and asked != OWNERS_OWN:
-        access_lists.put_of_object(context, made.bucket, made.key, made.id, asked)
+def store_list(context: Context, request: Request, created: Version | Upload) -> None:
+    """Store the list in a request's headers for a new object or upload."""
+    access_list = parse_list_headers(request, owner_id(context)) if has_list_headers(request) else None
+    if access_list is not None and access_list != OWNER_ONLY:
+        access_lists.put_object_list(context, created.bucket, created.key, created.id, access_list)
 
 
 def _canned(name: str) -> AccessList:
     if name not in _CANNED:
-        raise AwsError("NotImplemented", f"Lowcloud has no canned access control list {name}.", 501)
-    return {"grants": [*OWNERS_OWN["grants"], *({"to": to, "may": may} for to, may in _CANNED[name])]}
+        raise AwsError("NotImplemented", f"Lowcloud does not support the canned ACL {name}.", 501)
+    return {"grants": [*OWNER_ONLY["grants"], *({"to": to, "may": may} for to, may in _CANNED[name])]}
 
 
 def _grantees(text: str, owner: str) -> Iterator[str]:
-    """Whom a header names: id="...", uri="...", with commas between."""
+    """Parse the grantees in a header: id="...", uri="...", separated by commas."""
     for part in text.split(","):
         match = _GRANTEE.fullmatch(part)
         if match is None:
@@ -133,7 +136,7 @@ def _grantees(text: str, owner: str) -> Iterator[str]:
         yield _grantee({"id": "CanonicalUser", "uri": "Group"}.get(kind, "AmazonCustomerByEmail"), value, owner)
 
 
-def _read_grant(grant: Mapping[str, Any], owner: str) -> dict[str, str]:
+def _parse_grant(grant: Mapping[str, Any], owner: str) -> dict[str, str]:
     grantee, permission = grant.get("Grantee"), grant.get("Permission")
     if grantee is None or permission is None:
         raise AwsError("MalformedACLError", "The XML you provided was not well-formed or did not validate.")
@@ -142,19 +145,19 @@ def _read_grant(grant: Mapping[str, Any], owner: str) -> dict[str, str]:
 
 
 def _grantee(kind: str, value: str, owner: str) -> str:
-    """Whom a list means, in neutral words."""
+    """Return a grantee in neutral form."""
     if kind == "AmazonCustomerByEmail":
-        sentence = "The e-mail address you provided does not match any account on record."
-        raise AwsError("UnresolvableGrantByEmailAddress", sentence)
+        message = "The e-mail address you provided does not match any account on record."
+        raise AwsError("UnresolvableGrantByEmailAddress", message)
     if kind == "CanonicalUser" and value == owner:
         return "owner"
     if kind == "Group" and value in _GROUPS.values():
         return next(name for name, uri in _GROUPS.items() if uri == value)
-    word = "id" if kind == "CanonicalUser" else "group uri"
-    raise AwsError("InvalidArgument", f"Invalid {word}", fields={"ArgumentName": kind, "ArgumentValue": value})
+    attribute = "id" if kind == "CanonicalUser" else "group uri"
+    raise AwsError("InvalidArgument", f"Invalid {attribute}", fields={"ArgumentName": kind, "ArgumentValue": value})
 
 
-def _told_grantee(to: str, owner: str) -> dict[str, str]:
+def _render_grantee(to: str, owner: str) -> dict[str, str]:
     if to == "owner":
         return {"Type": "CanonicalUser", "ID": owner}
     return {"Type": "Group", "URI": _GROUPS[to]}

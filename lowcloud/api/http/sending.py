@@ -1,4 +1,4 @@
-"""Sends a response over ASGI: bytes at once, iterators as they come, from a worker thread where they block."""
+"""Sends a response over ASGI; a body that is a blocking iterator is read in a worker thread."""
 
 import asyncio
 import re
@@ -8,19 +8,22 @@ from contextlib import aclosing, nullcontext
 from itertools import islice
 from typing import Any
 
-from lowcloud.api.aws.http import HttpResponse
-from lowcloud.api.aws.request_bodies import Incoming
+from lowcloud.api.http.incoming import IncomingBody
+from lowcloud.api.http.messages import HttpResponse
 
 Send = Callable[[Any], Awaitable[None]]
 
-CHUNKS_AT_ONCE = 4  # of a body read by a thread: handing each over costs as much as reading it
+CHUNKS_AT_ONCE = 4  # read by a worker thread in one call: a switch between threads costs as much as reading one
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-async def send_response(response: HttpResponse, method: str, send: Send, workers: Executor, incoming: Incoming) -> None:
-    """Send head and body. Where the body fails midway or is shorter than announced, so does this."""
+async def send_response(
+    response: HttpResponse, method: str, send: Send, workers: Executor, incoming: IncomingBody
+) -> None:
+    """Send head and body. Raises whatever the body raises while it is read."""
     body = response.body
-    if incoming.is_awaited and not incoming.is_over:  # the client may now send its body or not, and nobody could tell
+    if incoming.awaits_continue and not incoming.is_complete:
+        # The client may or may not send its body now: what comes next on the connection would be ambiguous.
         response.headers["connection"] = "close"
     if method == "HEAD" or response.status in (204, 304):
         await _close(body, workers)
@@ -31,7 +34,7 @@ async def send_response(response: HttpResponse, method: str, send: Send, workers
     if not isinstance(body, bytes):
         await _send_stream(body, send, workers, incoming)
         body = b""
-    if not incoming.is_over:
+    if not incoming.is_complete:
         await send({"type": "http.response.body", "body": body, "more_body": True})
         await incoming.drain()
         body = b""
@@ -39,24 +42,24 @@ async def send_response(response: HttpResponse, method: str, send: Send, workers
 
 
 async def _send_stream(
-    body: Iterator[bytes] | AsyncIterator[bytes], send: Send, workers: Executor, incoming: Incoming
+    body: Iterator[bytes] | AsyncIterator[bytes], send: Send, workers: Executor, incoming: IncomingBody
 ) -> None:
-    """Send chunks until there are no more, or nobody who reads them: the server would drop them without a word."""
-    departure = asyncio.create_task(incoming.departure())
+    """Send chunks until the body ends or the client disconnects: the server would drop them silently."""
+    disconnect = asyncio.create_task(incoming.wait_for_disconnect())
     chunks = body if isinstance(body, AsyncIterator) else _read_ahead(body, workers)
     try:
         async with aclosing(chunks) if isinstance(chunks, AsyncGenerator) else nullcontext():
             async for chunk in chunks:
-                if departure.done():
+                if disconnect.done():
                     return
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
     finally:
-        departure.cancel()
+        disconnect.cancel()
         await _close(body, workers)
 
 
 async def _read_ahead(body: Iterator[bytes], workers: Executor) -> AsyncGenerator[bytes, None]:
-    """The chunks of a blocking iterator, a few a call, of which the next is under way while these are sent."""
+    """Yield the chunks of a blocking iterator; the next few are read while the current ones are sent."""
     loop = asyncio.get_running_loop()
 
     def take() -> asyncio.Future[list[bytes]]:
@@ -69,11 +72,11 @@ async def _read_ahead(body: Iterator[bytes], workers: Executor) -> AsyncGenerato
             for chunk in chunks:
                 yield chunk
     finally:
-        await asyncio.gather(ahead, return_exceptions=True)  # nobody may close the body while a thread is in it
+        await asyncio.gather(ahead, return_exceptions=True)  # the body must not be closed while a thread reads it
 
 
 async def _close(body: Any, workers: Executor) -> None:
-    """Let a generator free what it holds, e.g. an open file."""
+    """Close the body, so that a generator frees its resources, e.g. an open file."""
     if hasattr(body, "aclose"):
         await body.aclose()
     elif hasattr(body, "close"):
@@ -81,5 +84,5 @@ async def _close(body: Any, workers: Executor) -> None:
 
 
 def _headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
-    """Names and values as bytes; a control character would end the line and begin another header."""
+    """Return names and values as bytes, without control characters, which could start another header."""
     return [(name.lower().encode(), _CONTROLS.sub(b" ", text.encode())) for name, text in headers.items()]

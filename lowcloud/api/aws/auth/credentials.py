@@ -1,0 +1,19 @@
+"""The credentials that a request names, with AWS's errors for unknown and expired ones."""
+
+from lowcloud.api.aws.auth.signature_errors import SignatureError, SignatureFault
+from lowcloud.core.context import Context
+from lowcloud.core.identity import access
+from lowcloud.core.identity.access import Credentials, TokenExpiredError, UnknownKeyError
+
+
+def find_credentials(context: Context, access_key_id: str, session_token: str | None) -> Credentials:
+    """Return the credentials with this access key id. Raises SignatureError."""
+    try:
+        return access.find_credentials(context, access_key_id, session_token)
+    except TokenExpiredError as error:
+        raise SignatureError(
+            SignatureFault.EXPIRED_TOKEN, "The security token included in the request is expired"
+        ) from error
+    except UnknownKeyError as error:
+        fault = SignatureFault.UNKNOWN_KEY if session_token is None else SignatureFault.BAD_TOKEN
+        raise SignatureError(fault, f"The security token included in the request is invalid. {error}") from error

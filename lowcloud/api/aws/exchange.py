@@ -1,0 +1,28 @@
+"""One request on its way to its response: what is known of it so far."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from lowcloud.api.aws.protocol.routing import DEFAULT_DIALECT, Dialect, Target
+from lowcloud.api.http.messages import HttpRequest, HttpResponse
+from lowcloud.core.identity.access import Caller
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What is known of a request; errors and the access log use it at whatever point the request fails."""
+
+    received: HttpRequest  # as the client sent it
+    request: HttpRequest  # as it is parsed: a front hook may turn, say, parameters of the URL into headers
+    dialect: Dialect = DEFAULT_DIALECT
+    target: Target | None = None
+    caller: Caller | None = None
+    # Set by a front hook whose sender expects the result in another form than the operation's.
+    adapt_response: Callable[[HttpResponse], HttpResponse] | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def service(self) -> str:
+        """botocore's name of the service."""
+        return self.target.service.name if self.target is not None else self.dialect.services[0]

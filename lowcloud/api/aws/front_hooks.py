@@ -1,0 +1,124 @@
+"""What a service does before and around the common path of a request.
+
+Most services need nothing of their own: `SignedRequests` verifies their requests. A service that answers requests of
+other kinds too (S3: CORS preflights, browser forms, anonymous reads) registers a hook of its own, which the gateway
+calls at the same points.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from hashlib import sha256
+from typing import Any, Protocol
+
+from lowcloud.api.aws.auth import signature_v2, signature_v4
+from lowcloud.api.aws.auth.credentials import find_credentials
+from lowcloud.api.aws.auth.signature_errors import SignatureError, SignatureFault, unsupported_version
+from lowcloud.api.aws.auth.signature_v4 import SignatureClaim
+from lowcloud.api.aws.exchange import Exchange
+from lowcloud.api.aws.protocol.routing import find_target
+from lowcloud.api.aws.request_bodies import RequestBody, inflate
+from lowcloud.api.http.incoming import IncomingBody
+from lowcloud.api.http.messages import HttpRequest, HttpResponse
+from lowcloud.core.context import Context
+from lowcloud.core.identity.access import authorise
+
+
+class FrontHook(Protocol):
+    """The points of the common path at which a service may differ."""
+
+    def responds_to(self, request: HttpRequest) -> bool:
+        """Return whether the hook responds to this request itself. Asked of every hook, for every request."""
+
+    async def respond(self, request: HttpRequest) -> HttpResponse:
+        """Respond to a request that is no operation, e.g. a CORS preflight. Raises AwsError."""
+
+    async def verify(
+        self, exchange: Exchange, claim: SignatureClaim | None, incoming: IncomingBody
+    ) -> bytes | RequestBody:
+        """Set the caller and the target of the exchange, and return the body.
+
+        Raises SignatureError, AwsError and RequestBodyError.
+        """
+
+    def authorise(self, exchange: Exchange, parsed: Mapping[str, Any]) -> None:
+        """Raises ForbiddenError if the caller may not do this. Runs in a worker thread."""
+
+    async def finish(self, exchange: Exchange, response: HttpResponse) -> None:
+        """Add the service's headers to a response, which may be an error."""
+
+    def close(self) -> None:
+        """Free what the hook holds."""
+
+
+class SignedRequests:
+    """The hook of services without one of their own: every request is signed with Signature Version 4."""
+
+    def __init__(self, context: Context):
+        self._context = context
+
+    def responds_to(self, request: HttpRequest) -> bool:
+        return False
+
+    async def respond(self, request: HttpRequest) -> HttpResponse:
+        raise AssertionError("responds_to refuses every request")
+
+    async def verify(
+        self, exchange: Exchange, claim: SignatureClaim | None, incoming: IncomingBody
+    ) -> bytes | RequestBody:
+        request = exchange.request
+        if claim is None:
+            raise unsupported_version() if signature_v2.is_signed(request) else unsigned()
+        credentials = find_credentials(self._context, claim.access_key_id, claim.session_token)
+        signature_v4.check_time(claim, self._context.now())  # before the body is read; verify repeats it
+        raw = await incoming.read_all()
+        payload_hash = _payload_hash(request, claim, raw)
+        signature_v4.verify(request, claim, credentials.secret_access_key, payload_hash, self._context.now())
+        exchange.caller = credentials.caller
+        exchange.target = find_target(request, exchange.dialect, raw)
+        return inflate(raw) if request.headers.get("content-encoding") == "gzip" else raw
+
+    def authorise(self, exchange: Exchange, parsed: Mapping[str, Any]) -> None:
+        authorise_signed(self._context, exchange)
+
+    async def finish(self, exchange: Exchange, response: HttpResponse) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
+
+
+FRONT_HOOKS: dict[str, Callable[[Context, Executor], FrontHook]] = {}  # by the service's name
+
+Create = Callable[[Context, Executor], FrontHook]
+
+
+def front_hook(service: str) -> Callable[[Create], Create]:
+    """Register the front hook of a service: how to create it, given an executor for what blocks."""
+
+    def register(create: Create) -> Create:
+        assert service not in FRONT_HOOKS, f"{service} has two front hooks"
+        FRONT_HOOKS[service] = create
+        return create
+
+    return register
+
+
+def authorise_signed(context: Context, exchange: Exchange) -> None:
+    """Authorise an operation under its own name. Raises ForbiddenError."""
+    caller, target = exchange.caller, exchange.target
+    assert caller is not None and target is not None
+    authorise(context, caller, f"{target.service.name}:{target.operation.name}", target.path)
+
+
+def unsigned() -> SignatureError:
+    """Return the refusal of a request without a signature."""
+    return SignatureError(SignatureFault.MISSING, "The request is not signed: it has no Authorization header.")
+
+
+def _payload_hash(request: HttpRequest, claim: SignatureClaim, body: bytes) -> str:
+    """Return the hash of the received body, which must be the signed one. Raises SignatureError."""
+    actual = sha256(body).hexdigest()
+    declared = request.headers.get("x-amz-content-sha256")
+    if declared is not None and declared != actual and not claim.is_presigned:
+        raise SignatureError(SignatureFault.MISMATCH, "The SHA-256 of the body differs from x-amz-content-sha256.")
+    return actual

@@ -1,0 +1,1 @@
+"""Browser uploads by HTML forms (POST Object)."""

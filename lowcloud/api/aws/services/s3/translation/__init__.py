@@ -1,0 +1,1 @@
+"""Translation between the members of S3's requests and responses and the terms of core."""
