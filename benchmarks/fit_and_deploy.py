@@ -1,6 +1,6 @@
 """The main job: seconds until `lowcloud up` is ready, of fit() and deploy() under the SageMaker SDK; idle memory.
 
-    .venv/bin/python benchmarks/main_job.py
+    .venv/bin/python benchmarks/fit_and_deploy.py
 
 fit() and deploy() run in a program of their own under `lowcloud run`, in .venv-sagemaker; the figure is the median of
 the rounds after the first. Memory is the proportional set size of the server and its warm parent, idle after a job.
