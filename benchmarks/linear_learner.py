@@ -1,9 +1,10 @@
 """linear-learner compared with scikit-learn: CPU seconds to the same loss, many models, and from CSV to a model.
 
-Run it on an otherwise idle machine: python benchmarks/linear_learner.py [--scale 0.1] Every figure is CPU seconds of
-one thread, the minimum of a few runs, alternating in one process. linear-learner uses its defaults, including
-normalisation; scikit-learn its best solver and number of iterations, on raw features or after a StandardScaler,
-whichever is faster.
+Run it on an otherwise idle machine: python benchmarks/linear_learner.py [--scale 0.1]
+
+Every figure is CPU seconds of one thread, the minimum of a few runs, alternating in one process. linear-learner uses
+its defaults, including normalisation; scikit-learn its best solver and number of iterations, on raw features or after a
+StandardScaler, whichever is faster.
 """
 
 import os

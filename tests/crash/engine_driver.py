@@ -1,4 +1,4 @@
-"""A stand-in for a server that dies: starts one work on LocalEngine. `python engine_driver.py ROOT (cold|warm)`."""
+"""Replaces a server that is killed: starts one work on LocalEngine. `python engine_driver.py ROOT (cold|warm)`."""
 
 import sys
 import time

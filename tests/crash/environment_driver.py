@@ -1,4 +1,4 @@
-"""A stand-in for a server that dies while it builds and keeps an environment. `python environment_driver.py ROOT`."""
+"""Replaces a server that is killed while it builds an environment. `python environment_driver.py ROOT`."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ def make_work() -> Work:
 
 
 def build(engine: LocalEngine, work: Work) -> None:
-    """What the cloud does with a builder, each step of which may be repeated."""
+    """The steps of building an environment, each of which may be repeated."""
     engine.start(work)
     while engine.status(work.id)[0].phase == Phase.RUNNING:
         time.sleep(0.002)

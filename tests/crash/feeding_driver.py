@@ -1,4 +1,4 @@
-"""A stand-in for a server that dies while it feeds a program: `python feeding_driver.py ROOT`."""
+"""Replaces a server that is killed while a program reads inputs from it: `python feeding_driver.py ROOT`."""
 
 import hashlib
 import sys
@@ -13,7 +13,7 @@ BLOCK = 50_000
 BLOCKS = 200
 NAME = "s3://b/k"
 
-# Reads a stream and a file at the same time, and prints what came.
+# Reads a pipe and a file at the same time, and prints the digests.
 PROGRAM = """
 import hashlib, os, threading
 os.chdir(os.environ["SAGEMAKER_BASE_DIR"] + "/input/data")
@@ -30,7 +30,7 @@ def block(number: int) -> bytes:
 
 
 def slow_fetch(source: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-    """About a second for all."""
+    """Return bytes slowly: all of them take about a second."""
     end = BLOCK * BLOCKS if end is None else end
     while start < end:
         piece = block(start // BLOCK)[start % BLOCK :][: end - start]

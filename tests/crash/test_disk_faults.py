@@ -1,4 +1,4 @@
-"""Disks that are full, read-only or failing: a clear refusal, reads go on, and writing recovers by itself."""
+"""Disks that are full, read-only or failing: clear errors, reads continue, and writes recover by themselves."""
 
 import os
 import threading
@@ -23,7 +23,7 @@ from tests.crash.faults import failing, needs_root, needs_strace, read_only, sma
 from tests.running import RunningCloud
 
 BUCKET = "shelf"
-LARGE = 300_000  # bytes: lies in a file
+LARGE = 300_000  # bytes: stored in a file
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def small_cloud(tmp_path: Path) -> Iterator[Context]:
 
 
 def fill(folder: Path) -> Path:
-    """A file that takes all the room there is."""
+    """Create a file that takes all free space."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
         while True:
@@ -56,7 +56,7 @@ def put_until_full(context: Context, name: str, size: int, kept: dict[str, bytes
 
 
 def check_all(context: Context, kept: dict[str, bytes]) -> None:
-    """Exactly what was acknowledged is there, and the database is whole."""
+    """Check that exactly what was acknowledged is there, and that the database is intact."""
     assert {found.key for found in listings.walk(context, BUCKET)} == kept.keys()
     for key, content in kept.items():
         assert b"".join(objects.get(context, BUCKET, key)[1]) == content, key
@@ -84,7 +84,7 @@ def test_a_disk_that_fills_up_loses_nothing_acknowledged(small_cloud: Context, s
 
 
 def put_ever_smaller_until_full(context: Context, sizes: tuple[int, ...], kept: dict[str, bytes]) -> None:
-    """Until there is no room for a single byte."""
+    """Fill the disk until there is no space for a single byte."""
     for size in (*sizes, 4000, 1):
         put_until_full(context, f"of-{size}", size, kept)
     with pytest.raises(StorageFullError):
@@ -130,7 +130,7 @@ def test_an_upload_that_has_filled_the_disk_can_be_aborted(small_cloud: Context)
 
 
 @needs_root
-def test_a_server_that_starts_on_a_full_disk_reads_what_is_there(small_cloud: Context) -> None:
+def test_a_server_that_starts_on_a_full_disk_can_read(small_cloud: Context) -> None:
     kept: dict[str, bytes] = {}
     put_until_full(small_cloud, "large", LARGE, kept)
     fill(small_cloud.settings.home)
@@ -154,7 +154,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
 
 
 def start_one_process(context: RunningCloud) -> None:
-    """So that the process to fail is known."""
+    """Run one worker process, so that the process to fail is known."""
     context.cli("up", "--detach", "--port", "0", "--workers", "1")
 
 
@@ -230,14 +230,14 @@ def test_a_blob_that_cannot_be_synced_is_not_stored(context: RunningCloud) -> No
 
 @needs_root
 @needs_strace
-def test_a_blob_stays_where_nobody_knows_whether_its_row_was_committed(context: RunningCloud) -> None:
+def test_a_blob_is_kept_if_it_is_unknown_whether_its_row_was_committed(context: RunningCloud) -> None:
     s3 = impatient(context)
     blobs = set(context.home.glob("data/objects/*/*"))
-    with failing(pid_of(context), "fdatasync", "EIO"):  # what SQLite ends a commit with
+    with failing(pid_of(context), "fdatasync", "EIO"):  # with which SQLite completes a commit
         check_refused(lambda: s3.put_object(Bucket=BUCKET, Key="new", Body=b"n" * LARGE))
     assert len(set(context.home.glob("data/objects/*/*")) - blobs) == 1
     context.kill()
-    start_one_process(context)  # which finds the commit in the log: it was written, only its sync has failed
+    start_one_process(context)  # it finds the commit in the log: only its sync has failed
     s3 = impatient(context)
     assert s3.get_object(Bucket=BUCKET, Key="new")["Body"].read() == b"n" * LARGE
     check_writes(s3)
@@ -245,7 +245,7 @@ def test_a_blob_stays_where_nobody_knows_whether_its_row_was_committed(context: 
 
 @needs_root
 @needs_strace
-def test_a_file_that_cannot_be_read_is_told_and_the_others_are_served(context: RunningCloud) -> None:
+def test_a_file_that_cannot_be_read_is_reported_and_others_are_served(context: RunningCloud) -> None:
     s3 = impatient(context)
     with failing(pid_of(context), "pread64", "EIO"):
         check_refused(

@@ -1,4 +1,4 @@
-"""kill -9 of the server at any moment of a start: a new engine carries on, and a program runs exactly once."""
+"""kill -9 of the server at any moment of a start: a new engine continues, and a program runs exactly once."""
 
 import random
 import subprocess
@@ -75,12 +75,12 @@ def test_a_running_work_is_found_again_and_the_warm_parent_ends_with_its_server(
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process exists that is not just waiting to be collected."""
+    """Return whether a process exists and is not a zombie."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return bool(state.strip()) and not state.startswith("Z")
 
 
-def test_a_staging_cut_short_is_begun_anew(tmp_path: Path) -> None:
+def test_interrupted_staging_is_started_again(tmp_path: Path) -> None:
     root = tmp_path / "work"
     killed_driver(root, "cold", after_seconds=0.04)
     engine = LocalEngine(root, slow_fetch)
@@ -88,7 +88,7 @@ def test_a_staging_cut_short_is_begun_anew(tmp_path: Path) -> None:
     check_that_the_work_ends_once(root)
 
 
-def test_an_environment_is_published_whole_or_not_at_all_whenever_its_server_is_killed(tmp_path: Path) -> None:
+def test_an_environment_is_published_atomically_whenever_its_server_is_killed(tmp_path: Path) -> None:
     delays = random.Random(11)
     for number in range(ROUNDS):
         root = tmp_path / str(number) / "work"
@@ -99,7 +99,7 @@ def test_an_environment_is_published_whole_or_not_at_all_whenever_its_server_is_
         if was_published:
             assert sorted(path.name for path in kept.iterdir()) == ["1", "2", "3", "bin"]
         before = kept.resolve()
-        with suppress(StagingError) if was_published else nullcontext():  # what is in use is not built over
+        with suppress(StagingError) if was_published else nullcontext():  # a used environment is not built again
             environment_driver.build(engine, environment_driver.make_work())
         engine.remove("build")
         assert sorted(path.name for path in kept.iterdir()) == ["1", "2", "3", "bin"]

@@ -1,4 +1,4 @@
-"""kill -9 of the server while it feeds a program: the next one goes on from where it stood."""
+"""kill -9 of the server while a program reads inputs from it: the next server continues where it stopped."""
 
 import hashlib
 import random
@@ -25,7 +25,7 @@ def killed_driver(root: Path, after_seconds: float) -> None:
         driver.kill()
 
 
-def test_a_program_that_is_fed_by_one_killed_server_after_another_reads_every_byte_once(tmp_path: Path) -> None:
+def test_a_program_reads_every_byte_once_while_several_servers_are_killed(tmp_path: Path) -> None:
     root, delays = tmp_path / "work", random.Random(3)
     for _ in range(KILLS):
         killed_driver(root, delays.uniform(0, 0.3))
@@ -48,7 +48,7 @@ def test_a_program_that_is_fed_by_one_killed_server_after_another_reads_every_by
 def test_a_program_that_waits_for_a_server_can_be_stopped(tmp_path: Path) -> None:
     root = tmp_path / "work"
     killed_driver(root, 0.2)
-    engine = LocalEngine(root, slow_fetch)  # which does not feed
+    engine = LocalEngine(root, slow_fetch)  # which sends no inputs
     try:
         engine.stop("w", 0.3)
         deadline = time.monotonic() + 20

@@ -1,4 +1,4 @@
-"""kill -9 of the server at every change of a job or an endpoint: after a restart it ends, once and with the truth."""
+"""kill -9 of the server at every transition of a job or endpoint: after a restart it ends once, with the right result."""
 
 import io
 import os
@@ -36,7 +36,7 @@ def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
 
 @contextmanager
 def answer_or_death() -> Iterator[None]:
-    """For a request that the server may be killed before answering; what it asked for was written all the same."""
+    """For a request whose server may be killed before it responds, although the request was saved."""
     with suppress(BotoCoreError):
         yield
 
@@ -49,7 +49,7 @@ def start_dying_server(cloud: RunningCloud, state: str, moment: str) -> subproce
 
 
 def check_transitions(cloud: RunningCloud, name: str, expected: list[str]) -> dict[str, Any]:
-    """The job, which ends by the expected way and leaves no work behind."""
+    """Wait for the job, check its transitions, and check that no work is left."""
     sagemaker = cloud.client("sagemaker")
     wait_for(lambda: status_of(sagemaker, name) == expected[-1])
     described: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
@@ -110,7 +110,7 @@ def test_a_failed_job_survives_a_killed_server(cloud, moment):
     assert "line 1" in check_transitions(cloud, asked["TrainingJobName"], [*BEGINNING, "Failed"])["FailureReason"]
 
 
-def test_a_job_that_runs_goes_on_while_the_server_is_down(cloud):
+def test_a_running_job_continues_while_the_server_is_stopped(cloud):
     cloud.up()
     asked = slow_job(cloud)
     name = asked["TrainingJobName"]
@@ -130,7 +130,7 @@ def test_a_job_that_runs_goes_on_while_the_server_is_down(cloud):
 
 @pytest.fixture
 def model(cloud: RunningCloud) -> RunningCloud:
-    """The cloud, down, with a model and the configuration of an endpoint, both named "patients"."""
+    """A stopped cloud with a model and an endpoint configuration, both named "patients"."""
     cloud.up()
     asked = request(cloud)
     sagemaker = cloud.client("sagemaker")
@@ -149,7 +149,7 @@ def is_in_service(cloud: RunningCloud) -> bool:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_an_endpoint_serves_after_the_server_was_killed_while_it_was_made(model, moment):
+def test_an_endpoint_serves_after_the_server_was_killed_during_its_creation(model, moment):
     process = start_dying_server(model, "in service", moment)
     with answer_or_death():
         model.client("sagemaker").create_endpoint(EndpointName="patients", EndpointConfigName="patients")
@@ -160,7 +160,7 @@ def test_an_endpoint_serves_after_the_server_was_killed_while_it_was_made(model,
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_an_endpoint_is_gone_after_the_server_was_killed_while_it_was_deleted(model, moment):
+def test_an_endpoint_is_deleted_after_the_server_was_killed_during_its_deletion(model, moment):
     process = start_dying_server(model, "removed", moment)
     sagemaker = model.client("sagemaker")
     sagemaker.create_endpoint(EndpointName="patients", EndpointConfigName="patients")

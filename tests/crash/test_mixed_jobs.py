@@ -1,4 +1,4 @@
-"""kill -9 of the server and of replicas at random, over jobs of every sort: each ends truthfully, once and whole."""
+"""Random kill -9 of the server and of replicas during jobs of every kind: each ends once, completely and correctly."""
 
 import io
 import json
@@ -26,7 +26,7 @@ from tests.running import RunningCloud, wait_for
 
 BUCKET = "mixed"
 IMAGE = "sagemaker-base-python-310"
-LINES = 20  # that the script prints
+LINES = 20  # printed by the script
 DEADLINE_SECONDS = 300
 TRACKED = {"Completed": "Completed", "Failed": "Failed", "Stopped": "Stopped"}
 LEGAL = {
@@ -111,7 +111,7 @@ def create(cloud: RunningCloud, sort: str, name: str) -> None:
         sagemaker.create_processing_job(**processing(cloud, name))
         return
     source = "plain.tar.gz"
-    if sort == "built":  # each its own environment
+    if sort == "built":  # each with a different environment
         source = f"{name}.tar.gz"
         files = {"train.py": SCRIPT.encode(), "greeting-1-py3-none-any.whl": wheel(), "name": name.encode()}
         body = packed({**files, "requirements.txt": b"./greeting-1-py3-none-any.whl\n"})
@@ -163,7 +163,7 @@ def processing(cloud: RunningCloud, name: str) -> dict[str, Any]:
 
 
 class Killer:
-    """Kills at random, and keeps account of whom."""
+    """Kills at random, and records what it killed."""
 
     def __init__(self, cloud: RunningCloud, seed: int):
         self.cloud = cloud
@@ -187,7 +187,7 @@ class Killer:
                     self.kills["interruption"] += 1
 
     def _locks(self) -> list[Path]:
-        """Those of the replicas that are there; a folder may go while it is looked into."""
+        """Return those of existing replicas; a folder may disappear in the meantime."""
         locks: list[Path] = []
         for work in (self.cloud.home / "work").glob("[!.]*"):
             with suppress(FileNotFoundError):
@@ -195,7 +195,7 @@ class Killer:
         return locks
 
     def _kill_one_of_a_replica(self) -> None:
-        """Of a supervisor and those who descend from it: program, feeder, keeper of its namespaces, builder."""
+        """Return a supervisor's process and its descendants: program, feeder, init of its namespace, builder."""
         found = []
         for lock in self._locks():
             with suppress(OSError, ValueError):
@@ -303,7 +303,7 @@ def check_rows(home: Path, names: list[str]) -> None:
 
 
 def check_log(lines: list[tuple[str, str]], row: Any) -> None:
-    """Of every run on every host the lines are there from the first on, once each; of the last all."""
+    """Check that the lines of every run on every host are there, in order, once each, and all of the last run."""
     for stream in {name for name, _ in lines}:
         runs: dict[str, list[int]] = {}
         for name, message in lines:
@@ -315,13 +315,13 @@ def check_log(lines: list[tuple[str, str]], row: Any) -> None:
             assert len(list(runs.values())[-1]) == LINES
 
 
-def test_jobs_of_every_sort_outlive_their_servers(cloud: RunningCloud) -> None:
+def test_jobs_of_every_kind_survive_killed_servers(cloud: RunningCloud) -> None:
     endure(cloud, rounds=len(SORTS), seed=3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_jobs_of_every_sort_end_truthfully_through_fifty_rounds_of_kills(cloud: RunningCloud, seed: int) -> None:
+def test_jobs_of_every_kind_end_correctly_after_fifty_rounds_of_kills(cloud: RunningCloud, seed: int) -> None:
     killer = endure(cloud, rounds=50, seed=seed)
     assert killer.kills["server"] > 10
     assert killer.kills["replica"] > 5

@@ -1,4 +1,4 @@
-"""Servers killed while a queue drains: every job still has its turn, and runs once."""
+"""Servers killed while jobs are queued: every job still runs, once."""
 
 import os
 import random
@@ -30,13 +30,13 @@ def cloud(tmp_path: Path) -> RunningCloud:
     return RunningCloud(home)
 
 
-def test_jobs_that_queue_outlive_their_servers_and_run_once(cloud: RunningCloud) -> None:
+def test_queued_jobs_survive_killed_servers_and_run_once(cloud: RunningCloud) -> None:
     drain(cloud, lives=3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
-def test_jobs_that_queue_outlive_many_servers(cloud: RunningCloud, seed: int) -> None:
+def test_queued_jobs_survive_many_killed_servers(cloud: RunningCloud, seed: int) -> None:
     drain(cloud, lives=8, seed=seed)
 
 

@@ -1,4 +1,4 @@
-"""Two servers of one store, its rows in one PostgreSQL: they agree at every moment, and one goes on for the other."""
+"""Two servers of one store in PostgreSQL: they are consistent at every moment, and one takes over from the other."""
 
 import os
 import random
@@ -18,7 +18,7 @@ from tests.postgres import PASSWORD, PostgresServer
 from tests.running import RunningCloud, csv_of, wait_for
 
 BUCKET = "shared-bucket"
-SMALL, LARGE = 2_000, 300_000  # one lies in the database, the other in a file
+SMALL, LARGE = 2_000, 300_000  # one is stored in the database, the other in a file
 WRITERS = 8  # through each server
 
 
@@ -33,7 +33,7 @@ def two(tmp_path: Path, postgres: PostgresServer) -> Iterator[tuple[RunningCloud
 
 
 def s3_of(cloud: RunningCloud) -> Any:
-    """A client that tries once."""
+    """Return a client without retries."""
     return Server(cloud.endpoint).client("s3")
 
 
@@ -41,7 +41,7 @@ def body_of(key: str, size: int) -> bytes:
     return random.Random(key).randbytes(size)
 
 
-def test_of_many_who_create_one_key_through_both_servers_one_wins(two):
+def test_of_concurrent_conditional_writes_through_both_servers_one_succeeds(two):
     first, second = (s3_of(cloud) for cloud in two)
     first.create_bucket(Bucket=BUCKET)
 
@@ -66,7 +66,7 @@ def test_of_many_who_create_one_key_through_both_servers_one_wins(two):
                     assert found == body_of(f"{winners[0]}", size)
 
 
-def test_what_one_server_acknowledges_the_other_reads_lists_and_deletes_at_once(two):
+def test_a_write_acknowledged_by_one_server_is_immediately_visible_to_the_other(two):
     clients = [s3_of(cloud) for cloud in two]
     clients[0].create_bucket(Bucket=BUCKET)
 
@@ -93,7 +93,7 @@ def test_what_one_server_acknowledges_the_other_reads_lists_and_deletes_at_once(
 
 
 @pytest.mark.parametrize("killed", [0, 1])
-def test_what_a_killed_server_acknowledged_the_other_has(two, killed):
+def test_the_other_server_has_everything_that_a_killed_one_acknowledged(two, killed):
     victim, survivor = two[killed], two[1 - killed]
     clients = [s3_of(cloud) for cloud in two]
     clients[0].create_bucket(Bucket=BUCKET)
@@ -118,7 +118,7 @@ def test_what_a_killed_server_acknowledged_the_other_has(two, killed):
         wait_for(lambda: len(kept) > 60)
         victim.kill()
         before = len(kept)
-        wait_for(lambda: len(kept) > before + 20)  # the survivor goes on
+        wait_for(lambda: len(kept) > before + 20)  # the other server continues
         is_over.set()
         for one in writing:
             one.result(60)
@@ -129,7 +129,7 @@ def test_what_a_killed_server_acknowledged_the_other_has(two, killed):
         for one in page["Contents"]
     }
     assert set(kept) <= listed
-    assert len(listed) - len(kept) <= WRITERS  # written, but the answer did not come
+    assert len(listed) - len(kept) <= WRITERS  # written, but without a response
     for key in listed:
         digest = sha256(client.get_object(Bucket=BUCKET, Key=key)["Body"].read()).hexdigest()
         assert kept.get(key, digest) == digest
@@ -139,10 +139,10 @@ def test_what_a_killed_server_acknowledged_the_other_has(two, killed):
     in_files = sum(size == LARGE for size in sizes.values())
     assert len(sizes) == len(listed)
     folder = two[0].home / "data" / "objects"
-    wait_for(lambda: len(list(folder.glob("*/*"))) == in_files)  # the sweep of the start
+    wait_for(lambda: len(list(folder.glob("*/*"))) == in_files)  # the cleanup at the start
 
 
-def test_jobs_and_endpoints_go_on_with_the_other_server_when_the_leading_one_is_killed(two):
+def test_jobs_and_endpoints_continue_with_the_other_server_when_the_leader_is_killed(two):
     leader, follower = two
     with_training_data(follower)
     sagemaker = follower.client("sagemaker")
@@ -165,7 +165,7 @@ def test_jobs_and_endpoints_go_on_with_the_other_server_when_the_leading_one_is_
         asked = {"EndpointName": "shared", "ContentType": "text/csv", "Body": csv_of(ROWS[:2, 1:])}
         return bytes(runtime.invoke_endpoint(**asked)["Body"].read())
 
-    answer = invoke()  # its replica is the leader's
+    answer = invoke()  # the leader started its replica
     running = slow_job(follower)
     sagemaker.create_training_job(**running)
     name = running["TrainingJobName"]
@@ -180,7 +180,7 @@ def test_jobs_and_endpoints_go_on_with_the_other_server_when_the_leading_one_is_
     wait_for(lambda: not sagemaker.list_endpoints()["Endpoints"])
 
 
-def test_two_servers_need_a_database_that_both_reach(tmp_path):
+def test_two_servers_need_a_shared_database(tmp_path):
     alone, second = RunningCloud(tmp_path / "alone"), RunningCloud(tmp_path / "second")
     alone.up()
     try:
@@ -191,7 +191,7 @@ def test_two_servers_need_a_database_that_both_reach(tmp_path):
         alone.down()
 
 
-def test_the_password_is_in_no_file_no_command_line_and_no_log(tmp_path, postgres):
+def test_the_password_is_not_in_files_command_lines_or_logs(tmp_path, postgres):
     name = postgres.new_database().split("?")[0].rpartition("/")[2]
     cloud = RunningCloud(tmp_path / "home")
     cloud.up("--database", postgres.loopback_url(name))
@@ -206,7 +206,7 @@ def test_the_password_is_in_no_file_no_command_line_and_no_log(tmp_path, postgre
     finally:
         cloud.down()
     refused = cloud.cli("up", "--port", "0", check=False, PGPASSFILE=os.devnull)
-    assert "LOWCLOUD_DATABASE" in refused.stderr  # and no other store was made instead
+    assert "LOWCLOUD_DATABASE" in refused.stderr  # and no other store was created
     assert not (cloud.home / "data" / "lowcloud.db").exists()
 
 

@@ -1,4 +1,4 @@
-"""The clients that journeys run: where they are installed, and a user's shell that is wired to a cloud."""
+"""The clients that the journeys run: where they are installed, and a shell in which they use the running cloud."""
 
 import subprocess
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ TIMEOUT_SECONDS = 120
 
 @dataclass(frozen=True)
 class Shell:
-    """A folder, the variables that `lowcloud run` gives, and a bucket of one's own to work in."""
+    """A folder, the environment of `lowcloud run`, and a bucket."""
 
     folder: Path
     environment: Mapping[str, str]
     bucket: str
 
     def run(self, *command: str, stdin: bytes | None = None, check: bool = True, **variables: str) -> str:
-        """Run a command to its end: what it printed, both streams together where it may fail."""
+        """Run a command and return its output; with stderr if it may fail."""
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -37,7 +37,7 @@ class Shell:
         return (done.stdout if check else done.stdout + done.stderr).decode()
 
     def python(self, program: str, **variables: str) -> str:
-        """Run one of `programs/` with the bucket as its argument: what it printed."""
+        """Run one of `programs/` with the bucket as its argument, and return its output."""
         return self.run(
             installed("python"),
             "-W",
@@ -49,7 +49,7 @@ class Shell:
 
 
 def installed(tool: str) -> str:
-    """A program of the clients' environment; the test is skipped where that is not there."""
+    """Return the path of a client. The test is skipped if the environment of the clients is not installed."""
     found = ENVIRONMENT / "bin" / tool
     if not found.exists():
         pytest.skip(f"{tool} is not in {ENVIRONMENT.name}; run scripts/install --tests")
@@ -57,11 +57,11 @@ def installed(tool: str) -> str:
 
 
 def keys(s3: Any, bucket: str, prefix: str = "") -> list[str]:
-    """The keys of a bucket, in order."""
+    """Return the keys of a bucket, in order."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
 
 def content(s3: Any, bucket: str, key: str) -> bytes:
-    """The bytes of an object."""
+    """Return the content of an object."""
     return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())

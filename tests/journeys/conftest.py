@@ -1,4 +1,4 @@
-"""Fixtures of the journeys: a bucket of one's own, and a shell in which every client finds this cloud."""
+"""Fixtures of the journeys: a bucket, and a shell in which every client uses the running cloud."""
 
 import os
 import secrets
@@ -21,18 +21,18 @@ from tests.running import RunningCloud, csv_of
 
 AWS = str(Path(sys.executable).parent / "aws")
 Tool = Callable[..., str]
-OLDEST_NODE = 20  # of the packages in node/package-lock.json
+OLDEST_NODE = 20  # required by the packages in node/package-lock.json
 
 
 @pytest.fixture(scope="module")
 def s3(running_cloud: RunningCloud) -> Any:
-    """A client of root, to see what the clients under test have done."""
+    """A client with the root key, to check what the tested clients have done."""
     return running_cloud.client("s3")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A user's folder: the programs, and their data."""
+    """A folder with the programs and their data."""
     made = tmp_path / "work"
     shutil.copytree(JOURNEYS / "programs", made)
     patients = load_breast_cancer()
@@ -42,24 +42,24 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bucket(s3: Any) -> str:
-    """An empty bucket of this test's own."""
+    """An empty bucket for this test."""
     name = f"journey-{secrets.token_hex(6)}"
     s3.create_bucket(Bucket=name)
     return name
 
 
 @pytest.fixture(scope="module")
-def wiring(running_cloud: RunningCloud) -> Mapping[str, str]:
-    """The variables that `lowcloud run` gives a program."""
+def client_variables(running_cloud: RunningCloud) -> Mapping[str, str]:
+    """The environment of `lowcloud run`."""
     return aws_clients.client_environment_of(
         settings.load(running_cloud.home, os.environ), running_cloud.endpoint, os.environ
     )
 
 
 @pytest.fixture
-def shell(wiring: Mapping[str, str], tmp_path: Path, bucket: str) -> Shell:
-    """A user's shell."""
-    return Shell(tmp_path, wiring, bucket)
+def shell(client_variables: Mapping[str, str], tmp_path: Path, bucket: str) -> Shell:
+    """A shell of a user."""
+    return Shell(tmp_path, client_variables, bucket)
 
 
 @pytest.fixture
@@ -74,22 +74,27 @@ def node(shell: Shell) -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="module")
-def session(wiring: Mapping[str, str]) -> boto3.Session:
-    """A program's session."""
+def session(client_variables: Mapping[str, str]) -> boto3.Session:
+    """A boto3 session of a program."""
     return boto3.Session(
-        wiring["AWS_ACCESS_KEY_ID"], wiring["AWS_SECRET_ACCESS_KEY"], wiring["AWS_SESSION_TOKEN"], wiring["AWS_REGION"]
+        client_variables["AWS_ACCESS_KEY_ID"],
+        client_variables["AWS_SECRET_ACCESS_KEY"],
+        client_variables["AWS_SESSION_TOKEN"],
+        client_variables["AWS_REGION"],
     )
 
 
 @pytest.fixture(scope="module")
-def boto(session: boto3.Session, wiring: Mapping[str, str]) -> Any:
-    """A client as a program has it: retries, validation, checksums and all."""
-    return session.client("s3", endpoint_url=wiring["AWS_ENDPOINT_URL"], config=Config(signature_version="s3v4"))
+def boto(session: boto3.Session, client_variables: Mapping[str, str]) -> Any:
+    """A boto3 client with default settings: retries, validation, checksums."""
+    return session.client(
+        "s3", endpoint_url=client_variables["AWS_ENDPOINT_URL"], config=Config(signature_version="s3v4")
+    )
 
 
 @pytest.fixture
 def aws(shell: Shell) -> Tool:
-    """The aws command line, which goes by parts from 6 MB on."""
+    """The aws CLI, which uses multipart uploads from 6 MB."""
     (shell.folder / "config").write_text(
         "[default]\ns3 =\n  signature_version = s3v4\n  multipart_threshold = 6MB\n  multipart_chunksize = 5MB\n"
     )
@@ -98,7 +103,7 @@ def aws(shell: Shell) -> Tool:
 
 @pytest.fixture
 def s3cmd(shell: Shell) -> Tool:
-    """s3cmd with the configuration that a Lowcloud needs."""
+    """s3cmd, configured for Lowcloud."""
     host = shell.environment["AWS_ENDPOINT_URL"].removeprefix("http://")
     options = {"host_base": host, "host_bucket": host, "use_https": "False", "multipart_chunk_size_mb": "5"}
     lines = ["[default]", *(f"{name} = {value}" for name, value in options.items())]

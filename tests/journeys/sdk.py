@@ -1,4 +1,4 @@
-"""Programs of users, run with an SDK by `lowcloud run`, and what they say of themselves at their end."""
+"""Runs users' programs with an SDK by `lowcloud run`, and reads the results that they print."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ ROOT = JOURNEYS.parents[1]
 
 
 def environment(name: str) -> Path:
-    """A virtual environment of the tests; the test is skipped where it is not there."""
+    """Return a virtual environment of the tests. The test is skipped if it is not installed."""
     folder = ROOT / f".venv-{name}"
     if not (folder / "bin" / "python").exists():
         pytest.skip(f"{folder.name} is not installed; run scripts/install --tests")
@@ -21,13 +21,13 @@ def environment(name: str) -> Path:
 
 
 def python(version: str) -> str:
-    """The interpreter of an SDK's environment: "" is that of 2.x, "-1" and "-3" are those of the others."""
+    """Return the interpreter of an SDK's environment: "" for 2.x, "-1" and "-3" for the others."""
     return str(environment(f"sagemaker{version}") / "bin" / "python")
 
 
 def run(cloud: RunningCloud, folder: Path, interpreter: str, program: str, *arguments: str) -> str:
-    """Run a program of the user's folder; what it printed."""
-    # A user's own keys, which must neither be used nor stand in the way.
+    """Run a program in the user's folder, and return its output."""
+    # A user's real AWS credentials, which must not be used and must not interfere.
     keys = {"AWS_ACCESS_KEY_ID": "AKIAREALKEY000000000", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
     done = cloud.cli("run", interpreter, "-W", "ignore", program, *arguments, cwd=folder, check=False, **keys)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
@@ -35,6 +35,6 @@ def run(cloud: RunningCloud, folder: Path, interpreter: str, program: str, *argu
 
 
 def journey(printed: str) -> dict[str, Any]:
-    """What a program says of itself at its end."""
+    """Return the results that a program prints at its end."""
     found: dict[str, Any] = json.loads(printed.rsplit("JOURNEY ", 1)[1])
     return found

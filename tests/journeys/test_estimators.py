@@ -1,4 +1,4 @@
-"""The SDK's estimators and processors with users' own scripts: what they trained, wrote, printed and failed with."""
+"""The SDK's estimators and processors with users' scripts: their models, outputs, logs and failures."""
 
 import io
 import sys
@@ -15,14 +15,14 @@ SCRIPT_ERROR = "ValueError: the rows have 11 columns, expected 12"
 
 
 def files_of(s3: Any, uri: str) -> dict[str, bytes]:
-    """The files of an archive in the store, by name."""
+    """Return the files of a stored archive by name."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         return {one.name: archive.extractfile(one).read() for one in archive if one.isfile()}  # type: ignore[union-attr]
 
 
-def test_a_scikit_learn_script_trains_with_all_it_brings_and_its_model_answers(running_cloud, folder):
+def test_a_scikit_learn_script_with_dependencies_trains_and_its_model_predicts(running_cloud, folder):
     printed = run(running_cloud, folder, python(""), "sklearn_2.py")
     assert "hello and 3 sides of a triangle" in printed, "requirements.txt, dependencies and environment are there"
     assert "The image asks for scikit-learn 1.2; here runs scikit-learn" in printed
@@ -48,7 +48,7 @@ def test_a_scikit_learn_script_trains_with_all_it_brings_and_its_model_answers(r
     assert 'ExitCode 3\nErrorMessage "about to fail"' in quiet
 
 
-def test_xgboost_trains_the_same_model_by_itself_and_by_a_script(running_cloud, folder, s3):
+def test_xgboost_trains_the_same_model_as_algorithm_and_in_a_script(running_cloud, folder, s3):
     xgboost = pytest.importorskip("xgboost")
     rows = np.loadtxt(folder / "train.csv", delimiter=",")
     matrix = xgboost.DMatrix(rows[:, 1:], rows[:, 0])
@@ -60,7 +60,7 @@ def test_xgboost_trains_the_same_model_by_itself_and_by_a_script(running_cloud, 
         np.testing.assert_allclose(booster.predict(matrix), expected, rtol=1e-5)
 
 
-def test_processors_run_scripts_folders_of_code_and_the_ready_programs(running_cloud: RunningCloud, folder):
+def test_processors_run_scripts_folders_of_code_and_built_in_programs(running_cloud: RunningCloud, folder):
     printed = run(running_cloud, folder, python(""), "processing_2.py")
     assert "algo-1 of 2 has 300 rows for sagemaker-scikit-learn-" in printed
     assert "algo-2 of 2 has 269 rows for sagemaker-scikit-learn-" in printed
@@ -79,7 +79,7 @@ def test_processors_run_scripts_folders_of_code_and_the_ready_programs(running_c
     assert found["pages"] == ["evaluation.html", "evaluation.json"]
 
 
-def test_a_spot_job_goes_on_from_its_checkpoint_and_a_stopped_one_keeps_what_it_saved(running_cloud, folder, s3):
+def test_a_spot_job_resumes_from_its_checkpoint_and_a_stopped_one_keeps_its_model(running_cloud, folder, s3):
     found = journey(run(running_cloud, folder, python(""), "interrupts_2.py", sys.executable, "-m", "lowcloud.cli"))
     spot, stopped = found["spot"], found["stopped"]
     assert spot["status"] == "Completed"
@@ -95,7 +95,7 @@ def test_a_spot_job_goes_on_from_its_checkpoint_and_a_stopped_one_keeps_what_it_
     assert stopped["transitions"][-3:] == ["Stopping", "Uploading", "Stopped"]
 
 
-def test_a_script_reads_files_lazy_files_pipes_and_manifests_and_hosts_find_each_other(running_cloud, folder):
+def test_a_script_reads_all_input_modes_and_hosts_reach_each_other(running_cloud, folder):
     printed = run(running_cloud, folder, python(""), "inputs_2.py")
     assert "algo-1 hears 2 from algo-2" in printed
     assert "algo-2 hears 1 from algo-1" in printed
@@ -113,7 +113,7 @@ def test_a_script_reads_files_lazy_files_pipes_and_manifests_and_hosts_find_each
     }
 
 
-def test_the_model_trainer_of_sdk_3_runs_source_code_by_script_and_by_command(running_cloud, folder):
+def test_the_model_trainer_of_sdk_3_runs_scripts_and_commands(running_cloud, folder):
     printed = run(running_cloud, folder, python("-3"), "trainer_script_3.py")
     found = journey(printed)
     assert found["facts"] == {
@@ -133,7 +133,7 @@ def test_the_model_trainer_of_sdk_3_runs_source_code_by_script_and_by_command(ru
 
 
 @pytest.mark.slow
-def test_a_function_runs_as_a_job_and_gives_its_result_or_raises_its_error(running_cloud, folder):
+def test_a_remote_function_returns_its_result_or_raises_its_error(running_cloud, folder):
     running_cloud.cli("image", "add", "journey-of-functions", "--python", str(environment("sagemaker")))
     found = journey(run(running_cloud, folder, python(""), "remote_2.py", "journey-of-functions"))
     assert found["result"]["mean"] == 6
@@ -144,13 +144,13 @@ def test_a_function_runs_as_a_job_and_gives_its_result_or_raises_its_error(runni
 
 @pytest.fixture
 def torch(running_cloud: RunningCloud) -> None:
-    """The images of PyTorch and HuggingFace mean the environment in which the tests have them."""
+    """Register the tests' PyTorch environment for the images of PyTorch and HuggingFace."""
     for name in ("pytorch-training", "pytorch-inference", "huggingface-pytorch-training"):
         running_cloud.cli("image", "add", name, "--python", str(environment("torch")))
 
 
 @pytest.mark.slow
-def test_pytorch_trains_over_two_hosts_and_answers_and_huggingface_trains_from_a_configuration(
+def test_pytorch_trains_on_two_hosts_and_predicts_and_huggingface_trains_from_a_configuration(
     running_cloud, folder, s3, torch
 ):
     printed = run(running_cloud, folder, python(""), "torch_2.py")
@@ -164,6 +164,6 @@ def test_pytorch_trains_over_two_hosts_and_answers_and_huggingface_trains_from_a
     assert sorted(files_of(s3, found["transformer"])) == ["config.json", "model.safetensors"]
 
 
-def test_the_model_trainer_of_sdk_3_trains_over_two_hosts_by_torchrun(running_cloud, folder, s3, torch):
+def test_the_model_trainer_of_sdk_3_trains_on_two_hosts_with_torchrun(running_cloud, folder, s3, torch):
     printed = run(running_cloud, folder, python("-3"), "torch_3.py")
     assert list(files_of(s3, journey(printed)["network"])) == ["model.pt"]

@@ -1,4 +1,4 @@
-"""Programs written for AWS's own hosts, under `lowcloud run`."""
+"""Programs that address AWS's host names, under `lowcloud run`."""
 
 import sys
 
@@ -22,7 +22,7 @@ print(s3.get_object(Bucket=bucket, Key="report/a.csv")["Body"].read().decode())
 @pytest.mark.parametrize(
     "host", ["s3.us-east-1.amazonaws.com", "s3.amazonaws.com", "s3.dualstack.us-east-1.amazonaws.com"]
 )
-def test_an_object_lies_in_the_bucket_that_the_program_named(
+def test_an_object_is_stored_in_the_bucket_that_the_program_named(
     running_cloud: RunningCloud, host: str, style: str
 ) -> None:
     bucket = f"mydata-{style}-{len(host)}"
@@ -41,7 +41,7 @@ def test_a_default_client_of_another_region_reaches_its_bucket(running_cloud: Ru
     assert done.stdout == "any\n", done.stderr
 
 
-def test_an_endpoint_that_is_not_understood_is_refused(running_cloud: RunningCloud) -> None:
+def test_an_unknown_endpoint_is_refused(running_cloud: RunningCloud) -> None:
     host = "s3-accelerate.amazonaws.com"
     done = running_cloud.cli("run", sys.executable, "-c", PUT_AND_GET, host, "mydata-fast", "virtual", check=False)
     assert "InvalidRequest" in done.stderr
@@ -49,7 +49,7 @@ def test_an_endpoint_that_is_not_understood_is_refused(running_cloud: RunningClo
 
 
 @pytest.mark.parametrize("spelling", ["NO_PROXY", "no_proxy"])
-def test_a_proxy_stands_between_no_program_and_its_cloud(running_cloud: RunningCloud, spelling: str) -> None:
+def test_requests_to_the_cloud_bypass_a_proxy(running_cloud: RunningCloud, spelling: str) -> None:
     script = """
 import boto3, os, urllib.request
 boto3.client("sts").get_caller_identity()

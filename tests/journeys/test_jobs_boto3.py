@@ -1,4 +1,4 @@
-"""Training and processing jobs as a program without an SDK has them: boto3 alone, from Create to what is left."""
+"""Training and processing jobs with boto3 alone, from Create to the stored outputs."""
 
 import io
 import json
@@ -29,7 +29,7 @@ def sagemaker(running_cloud: RunningCloud) -> Any:
 
 @pytest.fixture
 def code(s3: Any, bucket: str) -> str:
-    """A source archive."""
+    """Return a source archive."""
     scripts = {name: (SOURCE / name).read_text() for name in ("waits.py", "fails.py")}
     s3.put_object(Bucket=bucket, Key="code.tar.gz", Body=packed({**scripts, "counts.py": COUNTS}))
     s3.put_object(Bucket=bucket, Key="data/rows.csv", Body=b"1,2\n3,4\n5,6\n")
@@ -37,7 +37,7 @@ def code(s3: Any, bucket: str) -> str:
 
 
 def request(cloud: RunningCloud, code: str, script: str, **resources: Any) -> dict[str, Any]:
-    """A job that runs a script of the archive."""
+    """Create a job that runs a script of the archive."""
     bucket = Path(code).parent.name
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/data/"}
     given = {"sagemaker_program": script, "sagemaker_submit_directory": code, "title": "rows: three"}
@@ -54,18 +54,18 @@ def request(cloud: RunningCloud, code: str, script: str, **resources: Any) -> di
 
 
 def ended(sagemaker: Any, name: str) -> dict[str, Any] | None:
-    """The job, once it is over."""
+    """Return the job's description after it has ended."""
     told: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
     return told if told["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
 
 def pool(sagemaker: Any, asked: dict[str, Any]) -> dict[str, Any]:
-    """Where the warm pool of a job stands."""
+    """Return the status of a job's warm pool."""
     told: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=asked["TrainingJobName"])["WarmPoolStatus"]
     return told
 
 
-def test_a_script_trains_in_a_pool_that_the_next_job_takes_over(running_cloud, sagemaker, s3, code):
+def test_the_next_job_reuses_the_warm_pool_of_a_script(running_cloud, sagemaker, s3, code):
     first = request(running_cloud, code, "counts.py", KeepAlivePeriodInSeconds=600, VolumeSizeInGB=7)
     second = request(running_cloud, code, "counts.py", KeepAlivePeriodInSeconds=600, VolumeSizeInGB=7)
     for asked in (first, second):
@@ -89,7 +89,7 @@ def test_a_script_trains_in_a_pool_that_the_next_job_takes_over(running_cloud, s
         assert member.read() == b"3 rows: three"
 
 
-def test_a_processing_job_is_listed_stopped_and_told_of(running_cloud, sagemaker, code):
+def test_a_processing_job_is_listed_described_and_stopped(running_cloud, sagemaker, code):
     bucket, name = Path(code).parent.name, f"boto3-{secrets.token_hex(4)}"
     output = {"S3Uri": f"s3://{bucket}/out", "LocalPath": "/opt/ml/processing/out", "S3UploadMode": "Continuous"}
     script = (
@@ -119,7 +119,7 @@ def test_a_processing_job_is_listed_stopped_and_told_of(running_cloud, sagemaker
     assert told["ProcessingEndTime"] >= told["ProcessingStartTime"] >= told["CreationTime"]
 
 
-def test_a_stopped_script_keeps_what_it_saved_and_a_failed_one_says_why(running_cloud, sagemaker, code):
+def test_a_stopped_script_keeps_its_model_and_a_failed_one_has_a_reason(running_cloud, sagemaker, code):
     stopped, failed = request(running_cloud, code, "waits.py"), request(running_cloud, code, "fails.py")
     logs = running_cloud.client("logs")
     stream = f"{stopped['TrainingJobName']}/"
