@@ -1,4 +1,4 @@
-"""How fast LocalEngine starts work and tells about it: medians in milliseconds, beside a bare process start.
+"""How fast LocalEngine starts work and reports its status: medians in ms, compared with starting a plain process.
 
 python benchmarks/engine.py
 """
@@ -20,14 +20,14 @@ from lowcloud.engine.work import Phase, Replica, Resources, Work
 ROUNDS = 15
 LINES = 1_000_000
 SMALL = Resources(cpus=1, memory_bytes=1 << 30)
-# Fails at once for its missing files; what counts is its first line, printed by the algorithm's own code.
+# Fails immediately because its files are missing; the measurement needs only the first line it prints.
 BUILT_IN = ("python", "-m", "lowcloud.runtime.training.train", "linear-learner")
 INTERPRETER = ("python", "-c", "print('ready')")
 NUMPY = ("python", "-c", "import numpy; print('ready')")
 
 
 def first_line(engine: LocalEngine, command: tuple[str, ...], name: str) -> float:
-    """Seconds from start() to the first line in the log."""
+    """Return the seconds from start() to the first line in the log."""
     began = time.perf_counter()
     engine.start(Work(name, command, (Replica(),), SMALL))
     while not engine.logs(name, 0, 0).lines:
@@ -39,7 +39,7 @@ def first_line(engine: LocalEngine, command: tuple[str, ...], name: str) -> floa
 
 
 def bare(command: tuple[str, ...]) -> float:
-    """Seconds of the same program as a plain child process, to its first line."""
+    """Return the seconds to the first line of the same program as a plain child process."""
     began = time.perf_counter()
     with subprocess.Popen([sys.executable, *command[1:]], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -76,7 +76,7 @@ def start_table(engine: LocalEngine) -> Table:
     return table
 
 
-def telling_table(engine: LocalEngine) -> Table:
+def status_table(engine: LocalEngine) -> Table:
     table = Table("telling", "figure")
     engine.start(Work("idle", ("sleep", "600"), (Replica(),), SMALL))
     table.add_row("status() of running work, us", f"{microseconds_per_call(lambda: engine.status('idle')):.0f}")
@@ -99,9 +99,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         engine = LocalEngine(Path(folder) / "work", lambda _source: iter(()))
         engine.warm_up()
-        first_line(engine, BUILT_IN, "warm")  # waits for the warm parent
+        first_line(engine, BUILT_IN, "warm")  # waits until the warm parent is ready
         console.print(start_table(engine))
-        console.print(telling_table(engine))
+        console.print(status_table(engine))
         engine.close()
 
 

@@ -1,4 +1,4 @@
-"""What experiments cost: tracking a job, putting metrics, and searching many trial components.
+"""The cost of experiments: tracking a job, putting metrics, and searching many trial components.
 
 python benchmarks/experiments.py [COMPONENTS]
 """
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def fill(context: Context, count: int) -> None:
-    """Keep what so many jobs leave behind."""
+    """Create the trial components and metrics of this number of jobs."""
     now = context.now()
     inputs = (Material("image", "image:1", provenance.IMAGE), Material("train", "s3://data/train"))
     for start in range(0, count, AT_ONCE):
@@ -75,7 +75,7 @@ def put(context: Context) -> None:
 
 
 def searches() -> dict[str, dict[str, Any]]:
-    """Requests, by what they look for."""
+    """Return search requests by description."""
 
     def filtered(name: str, value: str, **more: Any) -> dict[str, Any]:
         return {"SearchExpression": {"Filters": [{"Name": name, "Operator": "Equals", "Value": value}]}, **more}
@@ -96,7 +96,7 @@ def best(context: Context, asked: dict[str, Any]) -> float:
 
 
 def milliseconds(work: Callable[[], Any]) -> float:
-    """Of processor time that some work takes."""
+    """Return the CPU milliseconds that a function takes."""
     began = time.process_time()
     work()
     return (time.process_time() - began) * 1000

@@ -1,9 +1,9 @@
-"""What one small request costs the server: CPU per request, signature included, and where it goes.
+"""The cost of one small request: server CPU per request, including the signature, and its parts.
 
     python benchmarks/gateway.py [--requests 5000]
 
-A real server on a new home answers the same signed requests over one kept-open connection each (a signature holds for
-fifteen minutes). CPU is that of the server's process, from /proc. The parts below are timed alone, in this process.
+A server on a new home answers the same signed requests over one persistent connection (a signature is valid for fifteen
+minutes). CPU is that of the server's process, from /proc. The individual steps are timed separately in this process.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def measure_server(home: Path, count: int) -> None:
-    """CPU per request of a live server."""
+    """Measure the CPU per request of a running server."""
     command = [sys.executable, "-m", "lowcloud.cli", "up", "--home", str(home), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -71,7 +71,7 @@ def measure_server(home: Path, count: int) -> None:
 
 
 def measure_parts(chosen: settings.Settings) -> None:
-    """Microseconds of each step of a Describe, and of botocore's own signer for comparison."""
+    """Measure each step of a Describe, and botocore's signer for comparison, in microseconds."""
     body = b'{"ModelName":"benchmark"}'
     raw = signed_request(chosen, 4900, "sagemaker", {"X-Amz-Target": "SageMaker.DescribeModel"}, body)
     head, _, _ = raw.decode().partition("\r\n\r\n")
@@ -106,7 +106,7 @@ def measure_parts(chosen: settings.Settings) -> None:
 
 
 def requests(chosen: settings.Settings, port: int) -> dict[str, bytes]:
-    """Whole signed requests, by what they ask."""
+    """Return complete signed requests by operation."""
     describe = {"X-Amz-Target": "SageMaker.DescribeModel", "Content-Type": JSON}
     listing = {"X-Amz-Target": "SageMaker.ListModels", "Content-Type": JSON}
     identity = b"Action=GetCallerIdentity&Version=2011-06-15"
@@ -120,7 +120,7 @@ def requests(chosen: settings.Settings, port: int) -> dict[str, bytes]:
 
 
 def make_model(chosen: settings.Settings, port: int) -> None:
-    """The row that Describe reads."""
+    """Create the model that Describe reads."""
     role = f"arn:aws:iam::{chosen.account_id}:role/LowcloudExecutionRole"
     image = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
     body = f'{{"ModelName":"benchmark","ExecutionRoleArn":"{role}","PrimaryContainer":{{"Image":"{image}"}}}}'.encode()
@@ -129,7 +129,7 @@ def make_model(chosen: settings.Settings, port: int) -> None:
 
 
 def signed_request(chosen: settings.Settings, port: int, service: str, headers: dict[str, str], body: bytes) -> bytes:
-    """The bytes of a POST to /."""
+    """Return the bytes of a POST request to /."""
     request = AWSRequest("POST", f"http://127.0.0.1:{port}/", headers=headers, data=body)
     credentials = Credentials(chosen.root_key.access_key_id, chosen.root_key.secret_access_key)
     SigV4Auth(credentials, service, chosen.region).add_auth(request)
@@ -139,7 +139,7 @@ def signed_request(chosen: settings.Settings, port: int, service: str, headers: 
 
 
 def ask(port: int, request: bytes, count: int) -> None:
-    """Send a request again and again on one connection; every answer must be a 200."""
+    """Send a request repeatedly on one connection; every response must be a 200."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(count):
@@ -159,7 +159,7 @@ def read_answer(connection: socket.socket) -> None:
 
 
 def microseconds(step: Callable[[], object], rounds: int = 3000) -> float:
-    """The best of five."""
+    """Return the best of five measurements."""
     best = float("inf")
     for _ in range(5):
         began = time.process_time()
@@ -170,13 +170,13 @@ def microseconds(step: Callable[[], object], rounds: int = 3000) -> float:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process so far."""
+    """Return the CPU seconds of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
 def memory_mb(pid: int) -> float:
-    """Resident memory of a process."""
+    """Return the resident memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 

@@ -1,9 +1,10 @@
-"""How fast a job's program gets its data, in each input mode, beside `cp` of the same bytes on the same disk.
+"""How fast a job's program gets its data in each input mode, compared with `cp` of the same bytes on the same disk.
 
 python benchmarks/inputs.py [MEGABYTES] [SMALL_OBJECTS]
 
-Each way is one job of one host whose program reads all of its channel once and says when it had its first byte and its
-last, counted from when the work was asked for. Objects are encrypted in the store: File decrypts what `cp` copies.
+For each mode, one job with one host reads its channel once and prints the times of the first and the last byte,
+measured from the request to start the work. Objects are encrypted in the store, so File mode decrypts what `cp` only
+copies.
 """
 
 import json
@@ -57,7 +58,7 @@ def blocks(megabytes: int) -> Iterator[bytes]:
 
 
 def read(context: Context, channel: Channel) -> dict[str, float]:
-    """What the program says, with the time when the work was asked for."""
+    """Return the program's measurements, with the time of the request."""
     name = f"{channel.mode}-{channel.prefix}"
     asked = time.time()
     (laid,) = input_staging.stage(context, [channel], 1)
@@ -71,7 +72,7 @@ def read(context: Context, channel: Channel) -> dict[str, float]:
 
 
 def copy(folder: Path, source: Path) -> float:
-    """Seconds that cp takes."""
+    """Return the seconds that cp takes."""
     began = time.perf_counter()
     subprocess.run(["cp", "-r", str(source), str(folder / "copy")], check=True)
     took = time.perf_counter() - began
@@ -118,7 +119,7 @@ def small_table(context: Context, folder: Path, count: int) -> Table:
 def main(megabytes: int = 1024, count: int = 20_000) -> None:
     with tempfile.TemporaryDirectory() as folder:
         chosen = settings.load(Path(folder) / "home", IDENTITY)
-        (chosen.home / "client").mkdir(parents=True)  # which `lowcloud up` would fill
+        (chosen.home / "client").mkdir(parents=True)  # as `lowcloud up` does
         context = open_context(chosen)
         context.engine.isolation()
         buckets.create(context, "data")
@@ -133,7 +134,7 @@ def main(megabytes: int = 1024, count: int = 20_000) -> None:
 
 
 def read_once(context: Context) -> None:
-    """Have what is tried once on a machine be tried."""
+    """Run what the engine does only once per machine, such as its isolation probe."""
     objects.put(context, "data", "warm/object", [b"x"])
     for mode in Mode:
         read(context, Channel("train", "data", "warm/", mode=mode))

@@ -1,10 +1,10 @@
-"""The queue: 1,000 jobs that do nothing wait for the processors of this machine. None is lost, and each costs little.
+"""The queue: 1,000 jobs that do nothing wait for the CPUs of this machine. No job is lost, and each costs little CPU.
 
     .venv/bin/python benchmarks/job_queue.py [JOBS]
 
-The jobs run `true`, so what is measured is the platform: CPU seconds of the server, the supervisors and the program
-together (all are descendants of this process, which adopts orphans), less those of a server that is only started and
-stopped. Instances are ml.m5.large (2 vCPU); no more may run at a time than the machine has processors for.
+The jobs run `true`, so the benchmark measures Lowcloud itself: CPU seconds of the server, the supervisors and the
+program together (all are descendants of this process, which adopts orphans), minus those of a server that is only
+started and stopped. Instances are ml.m5.large (2 vCPU); at most as many may run at a time as the machine has CPUs for.
 """
 
 import ctypes
@@ -35,11 +35,11 @@ TARGET_SECONDS = 0.1  # of CPU for each job
 TYPE = "ml.m5.large"
 IMAGE = "nothing"
 ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER
-PATIENCE_SECONDS = 1800
+TIMEOUT_SECONDS = 1800
 
 
 def main(jobs: int) -> None:
-    """Print what became of the jobs, and what they cost."""
+    """Print the final states of the jobs, and their cost."""
     ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
@@ -53,19 +53,19 @@ def main(jobs: int) -> None:
             told = connection.execute(select(events.c.subject, events.c.state, events.c.at)).all()
     states = Counter(row.state for row in rows)
     ends = [subject for subject, state, _ in told if state == "completed"]
-    left = [at for _, state, at in told if state == "storing"]  # the program has ended
+    left = [at for _, state, at in told if state == "storing"]  # its program has ended
     each = (busy_seconds - idle_seconds) / jobs
     print(f"states of {jobs} jobs: {dict(states)}; ended once: {len(set(ends)) == len(ends) == jobs}")
     most = _most_given([row.admitted_at for row in rows], left)
-    print(f"most processors given at a time: {most} of {os.cpu_count()}")
-    print(f"drained in {drained_seconds:.1f} s, {drained_seconds / jobs * 1000:.0f} ms a job")
-    print(f"CPU of a job: {each * 1000:.0f} ms, target {TARGET_SECONDS * 1000:.0f} ms")
+    print(f"maximum of CPUs allocated at a time: {most} of {os.cpu_count()}")
+    print(f"all ended in {drained_seconds:.1f} s, {drained_seconds / jobs * 1000:.0f} ms per job")
+    print(f"CPU per job: {each * 1000:.0f} ms, target {TARGET_SECONDS * 1000:.0f} ms")
     if states != {"completed": jobs}:
         sys.exit("jobs were lost")
 
 
 def _serve(home: Path, jobs: int) -> tuple[float, float]:
-    """CPU seconds of a server from its start to its stop, and seconds in which so many jobs came to an end."""
+    """Return the CPU seconds of a server from start to stop, and the seconds in which this number of jobs ended."""
     before = _cpu_seconds()
     _lowcloud(home, "up", "--detach", "--port", "0")
     start = time.perf_counter()
@@ -87,7 +87,7 @@ def _submit_and_wait(home: Path, jobs: int) -> None:
     for number in range(jobs):
         sagemaker.create_training_job(**_request(f"job-{number:05}", chosen.account_id))
     print(f"submitted in {time.perf_counter() - start:.1f} s")
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while sagemaker.list_training_jobs(StatusEquals="InProgress", MaxResults=1)["TrainingJobSummaries"]:
         if time.monotonic() > deadline:
             sys.exit("the jobs are not drained in time")
@@ -107,7 +107,7 @@ def _request(name: str, account: str) -> dict[str, Any]:
 
 
 def _most_given(admitted: Sequence[float], left: Sequence[float]) -> int:
-    """Processors that jobs held at a time, each from its admission until its program has ended."""
+    """Return the maximum of CPUs allocated at a time, each from admission until the program has ended."""
     cpus = min(instances.find(TYPE).vcpus, os.cpu_count() or 1)
     given = most = 0
     for _, change in sorted([*((at, 1) for at in admitted), *((at, -1) for at in left)]):
@@ -126,7 +126,7 @@ def _lowcloud(home: Path, *arguments: str) -> None:
 
 
 def _reap() -> None:
-    """Take leave of every descendant that has ended; what runs on (nothing should) is not counted."""
+    """Reap all descendants that have ended; those still running (there should be none) are not counted."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:

@@ -1,9 +1,9 @@
-"""How soon a job starts: seconds from CreateTrainingJob to the first line that its program prints.
+"""How fast a job starts: seconds from CreateTrainingJob to the first line that its program prints.
 
     .venv/bin/python benchmarks/job_start.py
 
-`built-in` is linear-learner on a few rows. A script prints when it began; in `environment` its requirements were
-installed by an earlier job of the same source archive. `plain` is `python script.py` with nothing around it.
+`built-in` is linear-learner on a few rows. A script prints its start time; in `environment` its requirements were
+installed by an earlier job with the same source archive. `plain` is `python script.py` without Lowcloud.
 """
 
 import io
@@ -36,7 +36,7 @@ requires = ["setuptools"]
 
 
 def source(requirements: str) -> bytes:
-    """A source archive."""
+    """Return a source archive."""
     files = {
         "train.py": SCRIPT,
         "pkg/pyproject.toml": PROJECT,
@@ -53,7 +53,7 @@ def source(requirements: str) -> bytes:
 
 
 def measure_script(make: Any, role: str, key: str) -> float:
-    """Seconds from the request to the script's first line."""
+    """Return the seconds from the request to the script's first line."""
     hyperparameters = {"sagemaker_program": "train.py", "sagemaker_submit_directory": f"s3://{BUCKET}/{key}"}
     texts = {name: json.dumps(value) for name, value in hyperparameters.items()}
     start, events = run_job(make, role, SKLEARN, texts)
@@ -62,7 +62,7 @@ def measure_script(make: Any, role: str, key: str) -> float:
 
 
 def measure_built_in(make: Any, role: str) -> float:
-    """Seconds from the request to the algorithm's first line."""
+    """Return the seconds from the request to the algorithm's first line."""
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/data"}
     channel = {"ChannelName": "train", "ContentType": "text/csv", "DataSource": {"S3DataSource": source}}
     texts = {"predictor_type": "regressor", "epochs": "1"}
@@ -71,7 +71,7 @@ def measure_built_in(make: Any, role: str) -> float:
 
 
 def run_job(make: Any, role: str, image: str, hyperparameters: dict[str, str], **others: Any) -> tuple[float, Any]:
-    """Run a job to its end: when it was asked for, and its log."""
+    """Run a job to its end. Returns the time of the request, and the log."""
     sagemaker, logs = make("sagemaker"), make("logs")
     name = f"job-{time.time_ns()}"
     start = time.time()
@@ -94,7 +94,7 @@ def run_job(make: Any, role: str, image: str, hyperparameters: dict[str, str], *
 
 
 def measure_plain(folder: Path) -> float:
-    """Seconds from starting an interpreter to the script's first line."""
+    """Return the seconds from starting an interpreter to the script's first line."""
     (folder / "train.py").write_text(SCRIPT)
     start = time.time()
     printed = subprocess.run([sys.executable, folder / "train.py"], capture_output=True, text=True, check=True).stdout
@@ -102,7 +102,7 @@ def measure_plain(folder: Path) -> float:
 
 
 def main() -> None:
-    """Print the median of each beside the target."""
+    """Print the median of each next to its target."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         environment = {**os.environ, "LOWCLOUD_HOME": str(home)}
@@ -120,7 +120,7 @@ def main() -> None:
 
 
 def measure(home: Path) -> dict[str, float]:
-    """Median seconds by kind of job."""
+    """Return the median seconds by kind of job."""
     known = settings.load(home, os.environ)
     server = server_process.find_running(home)
     assert server is not None
@@ -136,7 +136,7 @@ def measure(home: Path) -> dict[str, float]:
     found = {"built-in": statistics.median(measure_built_in(make, role) for _ in range(ROUNDS))}
     for name, requirements in (("script", ""), ("environment", "./pkg\n")):
         make("s3").put_object(Bucket=BUCKET, Key=f"{name}.tar.gz", Body=source(requirements))
-        measure_script(make, role, f"{name}.tar.gz")  # builds the environment, warms what there is to warm
+        measure_script(make, role, f"{name}.tar.gz")  # builds the environment, and warms caches
         rounds = [measure_script(make, role, f"{name}.tar.gz") for _ in range(ROUNDS)]
         found[name] = statistics.median(rounds)
     return found

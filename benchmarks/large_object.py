@@ -1,4 +1,4 @@
-"""One very large object: what a server's memory grows by while it is sent in parts and read back.
+"""One very large object: the growth of the server's memory while it is uploaded in parts and read back.
 
 python benchmarks/large_object.py [--gigabytes 10]
 """
@@ -24,7 +24,7 @@ LOOK_SECONDS = 0.2
 
 
 def resident_mb(root: int) -> float:
-    """Of all processes of a server together, each with its share of what they have in common (Linux)."""
+    """Return the proportional set size of all processes of a server together (Linux)."""
     family, total = [root], 0.0
     while family:
         process = Path(f"/proc/{family.pop()}")
@@ -40,7 +40,7 @@ def resident_mb(root: int) -> float:
 
 @contextmanager
 def watched(store: Store) -> Iterator[list[float]]:
-    """The memory of a server, looked at again and again."""
+    """Samples the memory of a server repeatedly."""
     seen, ended = [resident_mb(store.pid)], threading.Event()
 
     def look() -> None:

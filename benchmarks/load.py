@@ -1,4 +1,4 @@
-"""A load generator for HTTP: prepared requests over kept-open connections, with little work of its own."""
+"""An HTTP load generator: sends prepared requests over persistent connections, with little CPU of its own."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Load:
-    """What a server bore."""
+    """The result of a measurement."""
 
     requests_per_second: float
     median_ms: float
@@ -29,7 +29,7 @@ class Load:
 
 
 class _Client(asyncio.Protocol):
-    """One connection: the next request goes out when the answer to the last is whole."""
+    """One connection, which sends the next request when the last response is complete."""
 
     def __init__(self, requests: Iterator[bytes], latencies: list[float]):
         self.requests = requests
@@ -62,7 +62,7 @@ class _Client(asyncio.Protocol):
 
 
 def load(address: str, requests: list[bytes], connections: int, seconds: float, root_pid: int) -> Load:
-    """Send `requests` around and around to "unix:/path" or "host:port" for some seconds.
+    """Send `requests` in a cycle to "unix:/path" or "host:port" for a number of seconds.
 
     `root_pid` is the server's first process; the CPU time of all below it is counted.
     """
@@ -106,7 +106,7 @@ async def _hold(address: str, client: Callable[[], _Client], connections: int, s
 
 
 def cpu_seconds(root_pid: int) -> float:
-    """User and system time of a process and all below it (Linux)."""
+    """Return the user and system time of a process and all its descendants (Linux)."""
     total = 0.0
     waiting = [root_pid]
     while waiting:

@@ -1,10 +1,10 @@
-"""100,000 finished jobs in the table: what a Describe and a page of a List take, and the queue's look for work.
+"""100,000 ended jobs in the table: the duration of Describe, of a page of List, and of a decision of the queue.
 
     .venv/bin/python benchmarks/many_jobs.py [--jobs 100000] [--database URL]
 
-One job is run for real; its rows (record, events, tags, metrics) are then copied under other names and times straight
-into the database. Signed requests go to a live server over one kept-open connection, so the seconds are those of the
-server and of the loopback; CPU is that of all processes of the server.
+One job is run; its rows (record, events, tags, metrics) are then copied into the database with other names and times.
+Signed requests go to a running server over one persistent connection, so the seconds are those of the server and of the
+loopback interface; CPU is that of all processes of the server.
 """
 
 import argparse
@@ -45,10 +45,10 @@ METRICS = ("train:loss", "validation:loss", "validation:accuracy")
 
 
 def main() -> None:
-    """Print each request's time beside the target."""
+    """Print the time of each request next to its target."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--jobs", type=int, default=100_000)
-    arguments.add_argument("--database", help="of PostgreSQL, empty; without it a file")
+    arguments.add_argument("--database", help="URL of an empty PostgreSQL database; by default SQLite")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
@@ -64,7 +64,7 @@ def main() -> None:
             print(f"{chosen.jobs} jobs written in {time.perf_counter() - start:.0f} s")
             if chosen.database:
                 with context.database.transaction() as connection:
-                    connection.execute(text("ANALYZE training_jobs"))  # as PostgreSQL does by itself within a minute
+                    connection.execute(text("ANALYZE training_jobs"))  # as PostgreSQL's autovacuum does within a minute
             _print("queue: nothing waits", *_time(lambda: admission.admit_waiting(context)))
         _lowcloud(home, "up", "--detach", "--port", "0")
         try:
@@ -149,7 +149,7 @@ def _measure(home: Path, count: int) -> None:
 
 
 def _time(call: Callable[[], object]) -> tuple[float, float]:
-    """Milliseconds: the median and the 99th percentile."""
+    """Return the median and the 99th percentile, in milliseconds."""
     taken = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
@@ -164,7 +164,7 @@ def _print(name: str, median: float, worst: float, cpu: float | None = None) -> 
 
 
 def _asker(home: Path) -> Callable[..., dict[str, Any]]:
-    """Asks SageMaker over one connection."""
+    """Sends SageMaker requests over one connection."""
     chosen = settings.load(home, os.environ)
     address = _endpoint(home).removeprefix("http://")
     connection = http.client.HTTPConnection(address)
@@ -186,7 +186,7 @@ def _asker(home: Path) -> Callable[..., dict[str, Any]]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of a process and those it has started."""
+    """Return the CPU seconds of a process and its children."""
     fields: Sequence[str] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     own = (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND

@@ -1,10 +1,10 @@
-"""A bucket of a million objects: pages, deletions and a lifecycle, and what others notice meanwhile.
+"""A bucket of a million objects: pages, deletions, a lifecycle, and the latency of other requests in the meantime.
 
     python benchmarks/million_objects.py [--objects 1000000]
 
-Objects are written straight into the store, and asked for through the server by signed requests of one connection.
-CPU is the server's. Requests of a bystander, who gets one small object again and again, are timed while
-the bucket is emptied.
+Objects are written directly into the store, and requested from the server with signed requests on one connection. CPU
+is the server's. Another client gets one small object repeatedly, and its latency is measured while the bucket is
+emptied.
 """
 
 import argparse
@@ -42,7 +42,7 @@ DAY_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Within:
-    """Stands for the database inside one open transaction, so that a million puts share some hundred commits."""
+    """Replaces the database by one open transaction, so that a million puts share a few hundred commits."""
 
     connection: sa.Connection
 
@@ -51,7 +51,7 @@ class Within:
 
 
 def fill(home: Path, count: int) -> float:
-    """Make the buckets "million" (half of it under expire/) and "thousand"; returns objects a second."""
+    """Create the buckets "million" (half of it under expire/) and "thousand". Returns objects per second."""
     environment = {"LOWCLOUD_ROOT_ACCESS_KEY_ID": KEY.access_key, "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": KEY.secret_key}
     context = open_context(settings.load(home, environment))
     began = time.perf_counter()
@@ -71,7 +71,7 @@ def key_of(number: int, count: int) -> str:
 
 
 class Asker:
-    """Lists and deletes, and knows what of the server's CPU that took."""
+    """Lists and deletes, and measures the server's CPU."""
 
     def __init__(self, address: str, pid: int):
         self.pid = pid
@@ -85,7 +85,7 @@ class Asker:
         )
 
     def cpu_ms(self, work: Callable[[], Any], times: int) -> float:
-        """Milliseconds of the server's CPU for each time."""
+        """Return the milliseconds of server CPU per call."""
         before = cpu_seconds(self.pid)
         for _ in range(times):
             work()
@@ -101,7 +101,7 @@ class Asker:
 
 
 def measure_pages(asker: Asker, count: int) -> dict[str, float]:
-    """Milliseconds of CPU for a page of 1,000 keys."""
+    """Return the milliseconds of CPU for pages of 1,000 keys."""
     chance = random.Random(1)
     anywhere = lambda: asker.page("million", key_of(chance.randrange(count - PAGE), count))  # noqa: E731
     asker.page("million")
@@ -109,13 +109,13 @@ def measure_pages(asker: Asker, count: int) -> dict[str, float]:
         "page of 1,000 keys, bucket of 1,000": asker.cpu_ms(lambda: asker.page("thousand"), PAGES),
         "page of 1,000 keys, the first": asker.cpu_ms(lambda: asker.page("million"), PAGES),
         "page of 1,000 keys, anywhere": asker.cpu_ms(anywhere, PAGES),
-        "page of the two folders": asker.cpu_ms(lambda: asker.page("million", delimiter="/"), PAGES),
+        "page of the two common prefixes": asker.cpu_ms(lambda: asker.page("million", delimiter="/"), PAGES),
     }
 
 
 @contextmanager
 def bystander(asker: Asker, address: str) -> Iterator[list[float]]:
-    """Gets one object again and again; the milliseconds each takes."""
+    """Get one object repeatedly, and return the milliseconds of each request."""
     other = Asker(address, asker.pid)
     times: list[float] = []
     ended = threading.Event()
@@ -134,7 +134,7 @@ def bystander(asker: Asker, address: str) -> Iterator[list[float]]:
 
 
 def measure_deletions(asker: Asker, address: str) -> dict[str, float]:
-    """Delete keep/ page by page; the first and the last tenth tell whether it stays as fast."""
+    """Delete keep/ page by page; the first and the last tenth show whether the speed is constant."""
     rates = []
     with bystander(asker, address) as times:
         after = "keep/"
@@ -145,14 +145,14 @@ def measure_deletions(asker: Asker, address: str) -> dict[str, float]:
             after = keys[-1]
     tenth = max(1, len(rates) // 10)
     return {
-        "deletions a second, first tenth": median(rates[:tenth]),
-        "deletions a second, last tenth": median(rates[-tenth:]),
+        "deletions per second, first tenth": median(rates[:tenth]),
+        "deletions per second, last tenth": median(rates[-tenth:]),
         **waited("while deleting", times),
     }
 
 
 def measure_lifecycle(asker: Asker, address: str, count: int) -> dict[str, float]:
-    """Let a rule expire expire/."""
+    """Let a lifecycle rule expire expire/."""
     rule = {"ID": "expire", "Status": "Enabled", "Filter": {"Prefix": "expire/"}, "Expiration": {"Days": 1}}
     asker.client.put_bucket_lifecycle_configuration(
         Bucket="million", LifecycleConfiguration={"Rules": [rule]}, ChecksumAlgorithm="CRC32"
@@ -166,8 +166,8 @@ def measure_lifecycle(asker: Asker, address: str, count: int) -> dict[str, float
             time.sleep(0.2)
         took, cpu = time.perf_counter() - began, cpu_seconds(asker.pid) - cpu
     return {
-        "lifecycle: expirations a second": count / 2 / took,
-        "lifecycle: server CPU us an expiration": cpu / (count / 2) * 1e6,
+        "lifecycle: expirations per second": count / 2 / took,
+        "lifecycle: server CPU us per expiration": cpu / (count / 2) * 1e6,
         **waited("while sweeping", times),
     }
 
@@ -178,7 +178,7 @@ def waited(when: str, times: list[float]) -> dict[str, float]:
 
 
 def resident_mb(pid: int) -> float:
-    """Of the largest of the server's processes."""
+    """Return the memory of the largest of the server's processes."""
     family, largest = [pid], 0.0
     while family:
         process = Path(f"/proc/{family.pop()}")

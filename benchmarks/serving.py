@@ -1,10 +1,10 @@
-"""One CSV row, one prediction: Lowcloud's InvokeEndpoint, signed and verified, beside LitServe and MLflow.
+"""One CSV row, one prediction: Lowcloud's InvokeEndpoint, signed and verified, compared with LitServe and MLflow.
 
     python benchmarks/serving.py [--peers .venv-peers/bin/python] [--seconds 5] [--connections 16]
 
-The CPU time is that of the server asked: the gateway's does not contain its replica's, which the row below it shows.
-All serve the same logistic regression on the same machine in the same run, one process for the model each. The peers
-live in an environment of their own:
+The CPU time is that of the measured server: the gateway's does not include its replica's, which the row below shows.
+All serve the same logistic regression on the same machine in the same run, with one process for the model. LitServe and
+MLflow need a separate environment:
 
     python -m venv .venv-peers && .venv-peers/bin/pip install litserve mlflow scikit-learn
 """
@@ -53,7 +53,7 @@ def train() -> LogisticRegression:
 
 
 def packed_model(model: LogisticRegression) -> bytes:
-    """The regression as a linear-learner artifact."""
+    """Return the regression as a linear-learner artifact."""
     with tempfile.TemporaryDirectory() as folder, io.BytesIO() as packed:
         save(Model("binary_classifier", "logistic", model.coef_.T, np.array(model.intercept_)), Path(folder))
         with tarfile.open(fileobj=packed, mode="w:gz") as archive:
@@ -98,7 +98,7 @@ Measure = Callable[[str, list[bytes], int], Load]  # (address, requests, pid) ->
 
 
 def lowcloud_endpoint(artifact: bytes, measure: Measure) -> Load:
-    """InvokeEndpoint through the gateway: SigV4 verified, routed, answered by a replica."""
+    """Measure InvokeEndpoint through the gateway: SigV4 verified, routed, answered by a replica."""
     port = free_port()
     with tempfile.TemporaryDirectory() as home, ExitStack() as stack:
         keys = {
@@ -115,7 +115,7 @@ def lowcloud_endpoint(artifact: bytes, measure: Measure) -> Load:
         ]
         try:
             return measure(f"127.0.0.1:{port}", requests, server.pid)
-        finally:  # a replica outlives its server, not its endpoint
+        finally:  # a replica outlives its server but not its endpoint
             undeploy(port, Path(home))
 
 
@@ -160,7 +160,7 @@ def signed(url: str, headers: dict[str, str]) -> bytes:
 
 
 def lowcloud_replica(artifact: bytes, measure: Measure) -> Load:
-    """The replica alone, at its unix socket: what the gateway adds is the difference."""
+    """Measure the replica alone, on its unix socket; the difference is the cost of the gateway."""
     with tempfile.TemporaryDirectory() as folder:
         engine = LocalEngine(Path(folder) / "work", lambda _source: iter([artifact]))
         replica = Replica(archives=(Input("model", "model.tar.gz", len(artifact)),))
@@ -207,7 +207,7 @@ def main() -> None:
     chosen = options.parse_args()
 
     def measure(address: str, requests: list[bytes], pid: int) -> Load:
-        load(address, requests, chosen.connections, 1.0, pid)  # warms every side
+        load(address, requests, chosen.connections, 1.0, pid)  # warms up both sides
         return load(address, requests, chosen.connections, chosen.seconds, pid)
 
     model = train()
@@ -232,7 +232,7 @@ def show(results: dict[str, Load], connections: int) -> None:
         "requests/s",
         "p50 ms",
         "p99 ms",
-        "CPU us a request",
+        "CPU us per request",
         "ours / this",
         title=f"{connections} connections",
     )

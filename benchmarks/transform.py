@@ -1,4 +1,4 @@
-"""What a fitted transform costs a request: microseconds for one row of 20 raw columns, and for a row among many.
+"""The cost of a fitted transform: microseconds for a request with one row of 20 raw columns, and per row of many.
 
 Run: python benchmarks/transform.py
 """
@@ -14,7 +14,7 @@ ROUNDS = 7
 
 
 def make() -> Transform:
-    """14 numbers, 5 texts one-hot, one hashed, one derived."""
+    """Return a transform of 14 numbers, 5 one-hot encoded texts, one hashed text and one derived column."""
     sources = [
         *(SourceColumn(f"n{i}", "number") for i in range(14)),
         *(SourceColumn(f"t{i}", "text") for i in range(6)),
@@ -42,7 +42,7 @@ def main() -> None:
         ended = time.perf_counter()
         one, many = min(one, (between - started) / ROWS), min(many, (ended - between) / ROWS)
     print(f"one row of 20 columns: {one * 1e6:.1f} us, {len(transform.names)} features")
-    print(f"a row among {ROWS}: {many * 1e6:.1f} us")
+    print(f"per row of {ROWS}: {many * 1e6:.1f} us")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Managed xgboost on a CSV file beside a plain script that does the same; a row at an endpoint beside Booster.predict.
+"""xgboost jobs on a CSV file compared with a plain script that does the same; a prediction with Booster.predict.
 
     .venv/bin/python benchmarks/xgboost_job.py [--rows 200000] [--features 30] [--rounds 50]
 
-Both train the same model, to the bit, on the same file, with the metric of train printed each round. `script`: a Python
+All train bit-identical models on the same file, with the training metric printed each round. `script`: a Python process
 that imports pandas and xgboost, reads, trains and saves. `program`: the built-in program, forked from a warm parent as
-the engine does. `job`: from CreateTrainingJob to Completed over boto3; its CPU is the program's and the server's. Least
-of the runs, which take turns.
+in the engine. `job`: from CreateTrainingJob to Completed with boto3; its CPU is the program's and the server's. Minimum
+of the runs, which alternate.
 """
 
 import argparse
@@ -53,7 +53,7 @@ print("USED", time.perf_counter() - started, used.ru_utime + used.ru_stime, stat
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds on the clock and of all processors."""
+    """Wall-clock and CPU seconds."""
 
     wall: float
     cpu: float
@@ -93,7 +93,7 @@ def run_program(csv: Path, rounds: int) -> Cost:
 
 
 class Jobs:
-    """A cloud with the file in a bucket."""
+    """A running cloud with the file in a bucket."""
 
     def __init__(self, home: Path, csv: Path):
         self.cloud = Server(home)
@@ -106,7 +106,7 @@ class Jobs:
         self.count = 0
 
     def run(self, rounds: int) -> Cost:
-        """One job; the CPU is that of the server and its warm parent alone."""
+        """Run one job. The CPU is that of the server and its warm parent only."""
         self.count += 1
         name = f"benchmark-{self.count}"
         source = {"S3DataType": "S3Prefix", "S3Uri": "s3://benchmark/train/"}
@@ -138,7 +138,7 @@ class Jobs:
 
 
 def serving(csv: Path) -> tuple[float, float]:
-    """Microseconds for one row of CSV: ours, and a DMatrix with Booster.predict."""
+    """Return the microseconds for one row of CSV: Lowcloud's predictor, and DMatrix with Booster.predict."""
     import xgboost
 
     from lowcloud.runtime.algorithms import xgboost as algorithm
@@ -172,7 +172,7 @@ def _least(costs: Sequence[Cost]) -> Cost:
 
 
 def main() -> None:
-    """Print each figure and its ratio to the script's."""
+    """Print each figure, and its ratio to that of the script."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--features", type=int, default=30)
@@ -198,7 +198,7 @@ def main() -> None:
             jobs.cloud.down()
         job = Cost(platform.wall, platform.cpu + program.cpu)
         ours, naive = serving(csv)
-    print(f"{'':10}{'wall s':>10}{'CPU s':>10}{'wall':>8}{'CPU':>8}  of the script's")
+    print(f"{'':10}{'wall s':>10}{'CPU s':>10}{'wall':>8}{'CPU':>8}  ratio to the script")
     for name, cost in (("script", script), ("program", program), ("job", job)):
         ratios = f"{cost.wall / script.wall:8.2f}{cost.cpu / script.cpu:8.2f}"
         print(f"{name:10}{cost.wall:10.2f}{cost.cpu:10.2f}{ratios}")

@@ -1,4 +1,4 @@
-"""LitServe with a scikit-learn model, as its documentation builds one: `python litserve_server.py MODEL PORT`."""
+"""LitServe with a scikit-learn model, as in its documentation: `python litserve_server.py MODEL PORT`."""
 
 import pickle
 import sys
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class RowModel(litserve.LitAPI):
-    """A CSV row in JSON in, the positive class's probability out."""
+    """Takes a CSV row in JSON, and returns the probability of the positive class."""
 
     def setup(self, device: str) -> None:  # noqa: ARG002 - LitServe passes it by this name
         with Path(sys.argv[1]).open("rb") as file:

@@ -118,7 +118,9 @@ def predict(
 
 def _deploy(job: "Job") -> None:
     endpoint = job.deploy()
-    output.print(f"{endpoint.name} is in service; ask it with: lowcloud predict {endpoint.name} rows.csv", markup=False)
+    output.print(
+        f"{endpoint.name} is in service; query it with: lowcloud predict {endpoint.name} rows.csv", markup=False
+    )
     output.print(f"It runs until it is deleted with: lowcloud stop --endpoint {endpoint.name}", markup=False)
 
 

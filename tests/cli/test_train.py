@@ -46,7 +46,7 @@ def test_a_built_in_algorithm_is_trained_and_deployed_and_predicts(server: Serve
     options = ["--target", "label", "--validation", "0.2", "-p", "predictor_type=binary_classifier", "-p", "epochs=3"]
     done = server.cli("train", "linear-learner", "data.csv", *options, "--name", "ll", "--deploy", cwd=folder)
     assert "ll: completed after" in done.stdout
-    assert "ll is in service; ask it with: lowcloud predict ll rows.csv" in done.stdout
+    assert "ll is in service; query it with: lowcloud predict ll rows.csv" in done.stdout
     assert "It runs until it is deleted with: lowcloud stop --endpoint ll" in done.stdout
     answers = [server.cli("predict", "ll", rows, cwd=folder).stdout for rows in ("rows.csv", "bare.csv", "data.csv")]
     assert answers[0] == answers[1]

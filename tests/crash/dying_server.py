@@ -1,4 +1,4 @@
-"""A real server that kills itself, as kill -9 would, just before or after a record's change to one state is saved.
+"""A server that kills itself like kill -9, just before or after a record's change to a given state is saved.
 
 python -m tests.crash.dying_server HOME STATE before|after
 
@@ -18,7 +18,7 @@ from lowcloud.server import server
 
 
 def die_at(state: str, moment: str) -> None:
-    """Arrange the death."""
+    """Install the point of death."""
 
     def dying(change: Callable[..., Any], is_the_one: Callable[..., bool]) -> Callable[..., Any]:
         def change_and_die(claim: LeasedRecord, values: Any, *rest: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a store must hold after its writer was cut off, by what the writer told: every change before and after it."""
+"""The expected content of a store whose writer was killed, from the changes that the writer announced and completed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,19 +21,19 @@ Key = tuple[str, str]  # bucket, key
 
 @dataclass
 class Ledger:
-    """Digests are those of contents; None stands for a key that holds nothing."""
+    """Expected digests of contents. None: the key has no object."""
 
-    newest: dict[Key, set[str | None]] = field(default_factory=dict)  # what each key may hold now
-    begun: dict[Key, set[str | None]] = field(default_factory=dict)  # whatever was to be written to it
+    newest: dict[Key, set[str | None]] = field(default_factory=dict)  # the possible contents of each key
+    begun: dict[Key, set[str | None]] = field(default_factory=dict)  # contents whose write was begun
     versions: dict[tuple[str, str], str] = field(default_factory=dict)  # key and version -> digest
     removing: set[tuple[str, str]] = field(default_factory=set)
     parts: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # upload -> bucket, key, etag
     aborting: set[str] = field(default_factory=set)
-    brief: dict[Key, set[str]] = field(default_factory=dict)  # what each may hold, if it still holds anything
+    brief: dict[Key, set[str]] = field(default_factory=dict)  # the possible contents of each key, if it still exists
     acknowledged: int = 0
 
     def follow(self, event: list[Any]) -> None:
-        """Take in what the writer told next."""
+        """Record the next line of the writer."""
         match event:
             case ["begin", bucket, key, digest]:
                 self.newest.setdefault((bucket, key), {None}).add(digest)
@@ -59,7 +59,7 @@ class Ledger:
                 del self.parts[upload]
 
     def check(self, context: Context) -> None:
-        """Everything acknowledged is there, byte for byte; nothing half is visible; nothing lies about unowned."""
+        """Check that everything acknowledged is there unchanged, and that nothing is incomplete or orphaned."""
         self._check_newest(context)
         self._check_versions(context)
         self._check_parts(context)
@@ -95,7 +95,7 @@ class Ledger:
         self.removing.clear()
 
     def _check_parts(self, context: Context) -> None:
-        """The parts of uploads left open; then the uploads are ended."""
+        """Check the parts of open uploads, then abort the uploads."""
         for upload, (bucket, key, etag) in self.parts.items():
             try:
                 found = uploads.find(context, bucket, key, upload)
@@ -110,12 +110,12 @@ class Ledger:
 
 
 def digest_of(context: Context, bucket: str, key: str, version: str | None = None) -> str:
-    """Of what is read."""
+    """Return the digest of the content."""
     return sha256(b"".join(objects.get(context, bucket, key, version=version)[1])).hexdigest()
 
 
 def leftovers(context: Context) -> Iterator[str]:
-    """Rows without what they name, and what no row names."""
+    """Return rows whose blobs are missing, and blobs without rows."""
     with context.database.read() as connection:
         named = set(connection.scalars(sa.select(parts.c.blob)))
         small = set(connection.scalars(sa.select(versions.c.id).where(versions.c.wrapped_key.is_not(None))))

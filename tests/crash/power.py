@@ -1,4 +1,4 @@
-"""Power failures: what a writer asked of the disk, recorded by strace, and what may be left of it after a cut.
+"""Power failures: a writer's disk operations, recorded by strace, and what may remain of them after a cut.
 
 What is promised is what POSIX promises and no more: bytes are on the disk when their file was synced after they were
 written, names when their folder was. Whatever else was asked may have happened, in part and in any order.
@@ -27,7 +27,7 @@ _DESCRIPTOR = re.compile(r"(-?\d+|AT_FDCWD)<([^>]*)>")
 
 @dataclass(frozen=True)
 class Call:
-    """A system call that succeeded, with when it began and ended: their numbers among all beginnings and ends."""
+    """A successful system call, with its begin and end: their numbers among all begins and ends."""
 
     name: str
     arguments: str
@@ -37,27 +37,27 @@ class Call:
 
     @property
     def texts(self) -> list[bytes]:
-        """Its texts: the paths it names, or the bytes it writes."""
+        """Its strings: the paths it names, or the bytes it writes."""
         found = _TEXT.findall(self.arguments)
         assert all(not is_cut for _, is_cut in found)
         return [_decoded(text) for text, _ in found]
 
     @property
     def told(self) -> str:
-        """What it wrote to the standard output."""
+        """Its output to stdout."""
         is_told = self.name == "write" and self.arguments.startswith("1<")
         return self.texts[0][: self.result].decode() if is_told else ""
 
 
 def record(home: Path, trace: Path, *arguments: str) -> None:
-    """Let a writer work on the home to its end."""
+    """Run a writer on the home to its end."""
     strace = ["strace", "-f", "--seccomp-bpf", "-y", "-xx", "-s", "10000000", "-e", "signal=none", "-o", str(trace)]
     writer = [sys.executable, "-m", "tests.crash.writer", str(home), *arguments]
     subprocess.run([*strace, "-e", f"trace={CALLS}", *writer], check=True, stdout=subprocess.DEVNULL)
 
 
 def calls_of(trace: Path) -> Iterator[Call]:
-    """The calls of a trace, in the order in which they ended."""
+    """Return the calls of a trace, in the order in which they ended."""
     begun: dict[str, tuple[str, int]] = {}
     with trace.open() as lines:
         for number, line in enumerate(lines):
@@ -77,14 +77,14 @@ def calls_of(trace: Path) -> Iterator[Call]:
 
 @dataclass(eq=False)
 class _File:
-    """What is surely on the disk, and what was asked since: (when, offset, bytes), or (when, size) to be cut to."""
+    """The durable content, and later operations: writes (when, offset, bytes) and truncations (when, size)."""
 
     durable: bytes = b""
     pending: list[tuple[int, int, bytes | None]] = field(default_factory=list)
 
 
 class Disk:
-    """A folder, as it is between the calls of a writer."""
+    """The state of a folder between the calls of a writer."""
 
     def __init__(self, home: Path, before: Path):
         self._home = home
@@ -96,7 +96,7 @@ class Disk:
         self._offsets: dict[str, int] = {}  # by descriptor
 
     def follow(self, call: Call) -> None:
-        """Do what the call did."""
+        """Apply a call."""
         match call.name:
             case "openat":
                 self._open(call)
@@ -122,7 +122,7 @@ class Disk:
                 assert self._path_of(call) is None, f"{call.name} is not followed yet"
 
     def leave(self, folder: Path, chance: random.Random | None = None) -> None:
-        """Make what a power failure would leave now: nothing that was not synced, or some of it by chance."""
+        """Create what a power failure would leave now: unsynced operations are lost, or some of them by chance."""
         names = dict(self._durable)
         for _, path, what, is_there in self._pending:
             if chance is not None and chance.random() < 0.5:
@@ -135,7 +135,8 @@ class Disk:
             found = names[path]
             if found is None:
                 target.mkdir(parents=True, exist_ok=True, mode=0o700)
-            elif target.parent.exists() and not path.name.endswith("-shm"):  # which is memory, and made anew
+            # which is shared memory, and is created again
+            elif target.parent.exists() and not path.name.endswith("-shm"):
                 target.write_bytes(_left_of(found, chance))
 
     def _open(self, call: Call) -> None:
@@ -156,11 +157,11 @@ class Disk:
 
     def _change(self, path: Path, call: Call, offset: int, content: bytes | None) -> None:
         file = self._names.get(path)
-        if file is not None:  # else a file that has lost its name, but is still open
+        if file is not None:  # otherwise an unlinked file that is still open
             file.pending.append((call.ended, offset, content))
 
     def _sync(self, path: Path, call: Call) -> None:
-        """What had been asked before the sync began is on the disk."""
+        """Make everything durable that was written before the sync began."""
         if self._names.get(path, None) is None:
             done = [one for one in self._pending if one[1].parent == path and one[0] < call.began]
             for one in done:
@@ -209,7 +210,7 @@ def _left_of(file: _File, chance: random.Random | None) -> bytes:
         for _, offset, change in file.pending:
             if change is None:
                 content = _changed(content, offset, None) if chance.random() < 0.5 else content
-            elif chance.random() < 0.6:  # whole, torn, or not at all
+            elif chance.random() < 0.6:  # complete, torn, or not at all
                 is_torn = chance.random() < 0.4
                 for start in range(0, len(change), SECTOR_BYTES):
                     if not is_torn or chance.random() < 0.5:
@@ -218,7 +219,7 @@ def _left_of(file: _File, chance: random.Random | None) -> bytes:
 
 
 def _changed(content: bytes, offset: int, change: bytes | None) -> bytes:
-    """The content after a write at an offset, or cut to it."""
+    """Return the content after a write at an offset, or after a truncation."""
     whole = bytearray(content)
     if len(whole) < offset:
         whole += bytes(offset - len(whole))

@@ -1,4 +1,4 @@
-"""Backups made while others write, and backups whose process is killed."""
+"""Backups during concurrent writes, and backups whose process is killed."""
 
 import json
 import os
@@ -22,10 +22,10 @@ from tests.crash.writer import PLAIN, prepare
 from tests.support.server import Server
 from tests.support.waiting import wait_for
 
-WISHES = ("begin", "brief", "remove", "abort")  # what may have happened, or not, at the moment of the backup
+UNCERTAIN = ("begin", "brief", "remove", "abort")  # changes that may or may not be in the backup
 
 
-def test_a_backup_made_while_others_write_holds_all_that_was_acknowledged_before(tmp_path: Path) -> None:
+def test_a_backup_during_writes_contains_everything_acknowledged_before(tmp_path: Path) -> None:
     home, folder = tmp_path / "home", tmp_path / "backup"
     prepare(home)
     told: list[list[Any]] = []
@@ -53,7 +53,7 @@ def test_a_backup_made_while_others_write_holds_all_that_was_acknowledged_before
 
 def check_backup(folder: Path, home: Path, before: list[list[Any]], during: list[list[Any]]) -> None:
     ledger = Ledger()
-    for event in [*before, *(event for event in during if event[0] in WISHES)]:
+    for event in [*before, *(event for event in during if event[0] in UNCERTAIN)]:
         ledger.follow(event)
     backup.restore(folder, home, backup.find(folder))
     cloud = open_context(settings.load(home, {}))
@@ -81,7 +81,7 @@ cli.main()
 """
 
 
-def test_a_backup_whose_process_is_killed_leaves_nothing_that_looks_like_one(tmp_path: Path) -> None:
+def test_a_killed_backup_is_not_mistaken_for_a_complete_one(tmp_path: Path) -> None:
     home, folder = tmp_path / "home", tmp_path / "backup"
     prepare(home)
     command = [sys.executable, "-m", "tests.crash.writer", str(home), "1", "60"]

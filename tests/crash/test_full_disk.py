@@ -1,4 +1,4 @@
-"""A disk that fills up: a clear refusal, nothing acknowledged lost, and no restart to recover."""
+"""A disk that fills up: clear errors, nothing acknowledged is lost, and no restart is needed to recover."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def cloud(tmp_path: Path) -> Iterator[Server]:
     subprocess.run(["umount", "--lazy", str(home)], check=True)
 
 
-def test_requests_on_a_full_disk_are_refused_and_what_was_there_stays(cloud):
+def test_writes_on_a_full_disk_are_refused_and_existing_data_stays(cloud):
     s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
     kept = s3.get_object(Bucket=BUCKET, Key="good/train.csv")["Body"].read()
     ballast = cloud.home / "data" / "ballast"

@@ -1,4 +1,4 @@
-"""kill -9 at random moments: every acknowledged object stays, byte for byte, and nothing is left lying about."""
+"""kill -9 at random moments: every acknowledged object is there unchanged, and no orphans are left."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def test_kill_9_loses_no_acknowledged_object(tmp_path: Path) -> None:
 
 
 def test_kill_9_loses_no_acknowledged_object_whose_row_is_in_postgresql(tmp_path: Path, postgres: Any) -> None:
-    make_context(tmp_path / "home", postgres.new_database()).database.close()  # the home remembers it
+    make_context(tmp_path / "home", postgres.new_database()).database.close()  # the home saves the URL
     kill_rounds(tmp_path / "home", rounds=6)
 
 
@@ -51,11 +51,11 @@ def kill_rounds(home: Path, rounds: int) -> None:
         objects.sweep(cloud)
         ledger.check(cloud)
         cloud.database.close()
-    assert ledger.acknowledged > rounds  # else nothing was tested
+    assert ledger.acknowledged > rounds  # otherwise nothing was tested
 
 
 def told_until_killed(home: Path, seed: int, life_seconds: float) -> list[list[Any]]:
-    """What a writer tells in its life, which begins with its first change."""
+    """Return the lines of a writer, which is killed some time after its first change."""
     command = [sys.executable, "-m", "tests.crash.writer", str(home), str(seed)]
     writer = subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ))
     assert writer.stdout is not None
@@ -94,7 +94,7 @@ def test_a_killed_server_has_every_object_it_acknowledged(tmp_path: Path) -> Non
 
 def put_until_refused(cloud: Server, thread: int, acknowledged: dict[str, bytes]) -> None:
     s3 = cloud.client("s3")
-    s3.meta.events.unregister("needs-retry.s3", unique_id="retry-config-s3")  # a dead server is not asked again
+    s3.meta.events.unregister("needs-retry.s3", unique_id="retry-config-s3")  # no retries to a dead server
     for number in range(100_000):
         content = os.urandom(random.choice([10, 10_000, 1_500_000]))
         try:

@@ -1,4 +1,4 @@
-"""Power failures at chosen moments, with what was not synced lost: nothing that was acknowledged may be."""
+"""Power failures at chosen moments: unsynced data is lost, but nothing acknowledged."""
 
 import copy
 import json
@@ -35,12 +35,12 @@ def test_power_failures_at_many_moments_lose_nothing_acknowledged(tmp_path: Path
 
 
 @pytest.mark.parametrize("sync", ["file-sync", "folder-sync", "database-sync"])
-def test_a_store_that_leaves_out_a_sync_is_seen_to_lose_what_it_acknowledged(tmp_path: Path, sync: str) -> None:
+def test_a_store_that_omits_a_sync_loses_acknowledged_data(tmp_path: Path, sync: str) -> None:
     assert next(losses(tmp_path, 1, 40, 20, 1, sync), None) is not None
 
 
 def losses(folder: Path, seed: int, changes: int, cuts: int, variants: int, *without: str) -> Iterator[str]:
-    """What is wrong after cuts of the power while a writer made changes; of each cut in several variants."""
+    """Return the problems after power failures during a writer's changes, each in several variants."""
     home, before = folder / "home", folder / "before"
     prepare(home)
     shutil.copytree(home, before)
@@ -62,11 +62,11 @@ def losses(folder: Path, seed: int, changes: int, cuts: int, variants: int, *wit
                 if wrong := check(left, copy.deepcopy(ledger)):
                     yield f"after call {number}, variant {variant}: {wrong}"
                 shutil.rmtree(left)
-    assert ledger.acknowledged > changes / 2  # else nothing was tested
+    assert ledger.acknowledged > changes / 2  # otherwise nothing was tested
 
 
 def check(home: Path, ledger: Ledger) -> str | None:
-    """What the store that is left has lost."""
+    """Return what the remaining store has lost."""
     context = open_context(settings.load(home, {}))
     try:
         objects.sweep(context)

@@ -1,4 +1,4 @@
-"""A process that changes objects and tells each change, before and after, until it is killed or has done enough.
+"""A process that changes objects and prints each change, before and after, until it is killed or has finished.
 
 python -m tests.crash.writer HOME SEED [CHANGES] [WITHOUT...]
 
@@ -33,24 +33,24 @@ THREADS = 3
 SIZES = [0, 100, 4096, MAX_INLINE_BYTES, MAX_INLINE_BYTES + 1, 150_000]
 LARGE_SIZES = [files.RECORD_BYTES, 2 * files.RECORD_BYTES + 1]
 KINDS = ["put", "put", "put", "join", "copy", "delete", "delete many", "remove", "part", "brief"]
-BRIEF = "brief/"  # what begins so is removed by the lifecycle of its bucket
+BRIEF = "brief/"  # removed by the lifecycle of its bucket
 DAY_SECONDS = 0.2
-FEWER_CHECKPOINT_PAGES = 60  # so that a short life sees many checkpoints
+FEWER_CHECKPOINT_PAGES = 60  # so that a short run has many checkpoints
 _telling = threading.Lock()
 
 
 class Writer:
-    """Changes the keys that belong to one thread."""
+    """Changes the keys of one thread."""
 
     def __init__(self, context: Context, owner: int, chance: random.Random, sizes: list[int]):
         self._context = context
         self._owner = owner
         self._chance = chance
         self._sizes = sizes
-        self._versions: dict[str, list[str]] = {}  # of each key, as far as this life has made them
+        self._versions: dict[str, list[str]] = {}  # of each key, as written by this process
 
     def change(self) -> None:
-        """One change of any kind."""
+        """Make one change of any kind."""
         kind, bucket = self._chance.choice(KINDS), self._chance.choice([PLAIN, VERSIONED])
         key = self._key()
         match kind:
@@ -114,14 +114,14 @@ class Writer:
             tell("removed", key, version)
 
     def _write_briefly(self, bucket: str) -> None:
-        """What may be gone at any later moment."""
+        """Write an object that may be removed at any later moment."""
         key, content = f"{BRIEF}{self._key()}", self._content()
         tell("brief", bucket, key, sha256(content).hexdigest())
         objects.put(self._context, bucket, key, [content])
         uploads.put_part(self._context, uploads.create(self._context, bucket, key), 1, [b"to be aborted"])
 
     def _leave_a_part(self, bucket: str, key: str) -> None:
-        """An upload with one part, ended half of the time."""
+        """Start an upload with one part, and abort half of them."""
         upload = uploads.create(self._context, bucket, key)
         part = uploads.put_part(self._context, upload, 1, [self._content()])
         tell("part", bucket, key, upload.id, part.etag)
@@ -132,7 +132,7 @@ class Writer:
 
 
 def prepare(home: Path) -> None:
-    """A home with the two buckets, and their lifecycles."""
+    """Create a home with the two buckets and their lifecycles."""
     context = open_context(settings.load(home, {}))
     for name in (PLAIN, VERSIONED):
         buckets.create(context, name)
@@ -144,7 +144,7 @@ def prepare(home: Path) -> None:
 
 
 def leave_out(what: str) -> None:
-    """Do without one of the syncs."""
+    """Disable one kind of sync."""
     match what:
         case "file-sync":
             real = files.sync
@@ -164,14 +164,14 @@ def leave_out(what: str) -> None:
 
 
 def expire(context: Context) -> None:
-    """Carry lifecycles out, over and over."""
+    """Execute lifecycles repeatedly."""
     while True:
         sweep.sweep(context)
         time.sleep(DAY_SECONDS / 4)
 
 
 def tell(*event: str | None) -> None:
-    """One line, out of the process before anything else happens."""
+    """Write one line, before anything else happens."""
     with _telling:
         os.write(1, (json.dumps(event) + "\n").encode())
 
@@ -196,7 +196,7 @@ def main(home: str, seed: str, changes: str = "", *without: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    os._exit(0)  # as a power failure: nothing is tidied up
+    os._exit(0)  # like a power failure: without cleanup
 
 
 if __name__ == "__main__":

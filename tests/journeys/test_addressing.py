@@ -1,4 +1,4 @@
-"""Where SDKs put the bucket and how they spell the endpoint: one object by every way there is."""
+"""Addressing styles: one object requested with the bucket in the path and in the host, with every form of endpoint."""
 
 import http.client
 import secrets
@@ -17,7 +17,7 @@ KEY = "a folder/ä+b & c=(1).txt"
 
 @pytest.fixture
 def local_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names under localhost are this machine (RFC 6761), which not every machine's resolver knows."""
+    """Resolve names under localhost to this machine (RFC 6761), which not every resolver does."""
     resolve = socket.getaddrinfo
 
     def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
@@ -27,15 +27,15 @@ def local_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
-def client(wiring: Any, host: str, style: str, region: str = "us-east-1", port: int | None = None) -> Any:
-    port = port or urlsplit(wiring["AWS_ENDPOINT_URL"]).port
+def client(client_variables: Any, host: str, style: str, region: str = "us-east-1", port: int | None = None) -> Any:
+    port = port or urlsplit(client_variables["AWS_ENDPOINT_URL"]).port
     return boto3.client(
         "s3",
         endpoint_url=f"http://{host}:{port}",
         region_name=region,
-        aws_access_key_id=wiring["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=wiring["AWS_SECRET_ACCESS_KEY"],
-        aws_session_token=wiring["AWS_SESSION_TOKEN"],
+        aws_access_key_id=client_variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=client_variables["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=client_variables["AWS_SESSION_TOKEN"],
         config=Config(signature_version="s3v4", s3={"addressing_style": style}, retries={"total_max_attempts": 1}),
     )
 
@@ -44,19 +44,19 @@ NAMES = ["localhost", "s3.localhost", "s3.us-east-1.localhost", "s3-us-west-2.lo
 WAYS = [
     *((name, style, host) for name in NAMES for style, host in (("path", name), ("virtual", f"BUCKET.{name}"))),
     ("127.0.0.1", "path", "127.0.0.1"),
-    ("127.0.0.1", "auto", "127.0.0.1"),  # what can only be an address takes no bucket before it
-    ("localhost", "auto", "localhost"),  # one label is no domain to stand before
+    ("127.0.0.1", "auto", "127.0.0.1"),  # SDKs do not put a bucket before an IP address
+    ("localhost", "auto", "localhost"),  # nor before a host name without a domain
 ]
 
 
 @pytest.mark.usefixtures("local_names")
 @pytest.mark.parametrize(("name", "style", "host"), WAYS)
 @pytest.mark.parametrize("is_dotted", [False, True])
-def test_an_object_is_reached_by(wiring, s3, bucket, name, style, host, is_dotted):
+def test_an_object_is_reached_by(client_variables, s3, bucket, name, style, host, is_dotted):
     if is_dotted:
         bucket = f"{bucket}.dotted.data"
         s3.create_bucket(Bucket=bucket)
-    found = client(wiring, name, style)
+    found = client(client_variables, name, style)
     asked: list[str] = []
     found.meta.events.register("before-send.s3", lambda request, **_: asked.append(urlsplit(request.url).hostname))
     put = found.put_object(Bucket=bucket, Key=KEY, Body=b"by any way")
@@ -86,20 +86,20 @@ def opened(url: str) -> tuple[int, bytes]:
 
 
 @pytest.fixture
-def other_region(wiring, s3) -> Iterator[tuple[Any, str]]:
-    """A client of another region, and a bucket it made there."""
-    found, name = client(wiring, "127.0.0.1", "auto", "eu-central-1"), f"journey-{secrets.token_hex(6)}"
+def other_region(client_variables, s3) -> Iterator[tuple[Any, str]]:
+    """A client of another region, and a bucket created there."""
+    found, name = client(client_variables, "127.0.0.1", "auto", "eu-central-1"), f"journey-{secrets.token_hex(6)}"
     found.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     yield found, name
     s3.delete_bucket(Bucket=name)
 
 
-def test_a_bucket_keeps_the_region_it_was_made_in_and_serves_every_other(wiring, s3, other_region):
+def test_a_bucket_keeps_its_region_and_can_be_used_from_every_other(client_variables, s3, other_region):
     there, bucket = other_region
     assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] == "eu-central-1"
     assert s3.head_bucket(Bucket=bucket)["BucketRegion"] == "eu-central-1"
     assert there.list_buckets(BucketRegion="eu-central-1", Prefix=bucket)["Buckets"][0]["Name"] == bucket
-    for found in (there, s3, client(wiring, "127.0.0.1", "auto", "aws-global")):
+    for found in (there, s3, client(client_variables, "127.0.0.1", "auto", "aws-global")):
         found.put_object(Bucket=bucket, Key="k", Body=b"from anywhere")
         assert found.get_object(Bucket=bucket, Key="k")["Body"].read() == b"from anywhere"
         found.delete_object(Bucket=bucket, Key="k")

@@ -1,4 +1,4 @@
-"""The aws command line, wired by `lowcloud run`."""
+"""The aws CLI under `lowcloud run`."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def aws(server: Server, tmp_path: Path) -> Any:
     return call
 
 
-def test_a_folder_goes_up_and_comes_down_the_same(aws, tmp_path):
+def test_a_folder_is_uploaded_and_downloaded_unchanged(aws, tmp_path):
     (tmp_path / "up").mkdir()
     (tmp_path / "up" / "small.txt").write_text("hello")
     (tmp_path / "up" / "large.bin").write_bytes(bytes(range(256)) * 80_000)
@@ -40,7 +40,7 @@ def test_a_folder_goes_up_and_comes_down_the_same(aws, tmp_path):
     assert "cli-bucket" not in aws("s3", "ls")
 
 
-def test_a_presigned_url_opens_without_keys(aws, tmp_path):
+def test_a_presigned_url_works_without_credentials(aws, tmp_path):
     (tmp_path / "shared.txt").write_text("for anyone with the link")
     aws("s3", "mb", "s3://presign-bucket")
     aws("s3", "cp", "shared.txt", "s3://presign-bucket/a folder/shared.txt")
@@ -52,7 +52,7 @@ def test_a_presigned_url_opens_without_keys(aws, tmp_path):
     aws("s3", "rb", "--force", "s3://presign-bucket")
 
 
-def test_who_i_am_and_what_runs(aws):
+def test_the_caller_identity_and_the_jobs(aws):
     assert ":assumed-role/LowcloudExecutionRole/" in aws("sts", "get-caller-identity")["Arn"]
     assert "TrainingJobSummaries" in aws("sagemaker", "list-training-jobs")
     roles = aws("iam", "list-roles")["Roles"]

@@ -1,4 +1,4 @@
-"""boto3: its transfer manager, presigned requests, paginators and waiters, resources and file-like transfers."""
+"""boto3: transfer manager, presigned requests, paginators, waiters, resources and file-like transfers."""
 
 import io
 import json
@@ -22,13 +22,13 @@ IN_PARTS = TransferConfig(multipart_threshold=6 * MIB, multipart_chunksize=5 * M
 
 
 def open_url(url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> HTTPResponse:
-    """A request with nothing but its address."""
+    """Send a request with only its URL."""
     answer: HTTPResponse = urlopen(Request(url, body, headers, method=method))
     return answer
 
 
 @pytest.mark.parametrize("size", [0, 1, 6 * MIB - 1, 6 * MIB, 17 * MIB + 3])
-def test_a_file_goes_up_and_comes_down_the_same(boto, bucket, tmp_path, size):
+def test_a_file_is_uploaded_and_downloaded_unchanged(boto, bucket, tmp_path, size):
     source, target = tmp_path / "up.bin", tmp_path / "down.bin"
     source.write_bytes(os.urandom(size))
     seen: list[int] = []
@@ -44,7 +44,7 @@ def test_a_file_goes_up_and_comes_down_the_same(boto, bucket, tmp_path, size):
     assert ("-" in head["ETag"]) == (size >= 6 * MIB)
 
 
-def test_a_stream_of_unknown_length_goes_up(boto, bucket):
+def test_a_stream_of_unknown_length_is_uploaded(boto, bucket):
     content = os.urandom(12 * MIB)
     read, write = os.pipe()
 
@@ -63,7 +63,7 @@ def test_a_stream_of_unknown_length_goes_up(boto, bucket):
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
-def test_an_upload_in_parts_keeps_the_checksum_that_was_asked_for(boto, bucket, algorithm):
+def test_a_multipart_upload_has_the_requested_checksum(boto, bucket, algorithm):
     content = os.urandom(11 * MIB)
     extra = {"ChecksumAlgorithm": algorithm}
     boto.upload_fileobj(io.BytesIO(content), bucket, "k", ExtraArgs=extra, Config=IN_PARTS)
@@ -72,7 +72,7 @@ def test_an_upload_in_parts_keeps_the_checksum_that_was_asked_for(boto, bucket, 
     assert found[f"Checksum{algorithm}"]
 
 
-def test_a_managed_copy_goes_by_parts(boto, bucket):
+def test_a_managed_copy_uses_parts(boto, bucket):
     content = os.urandom(13 * MIB)
     extra = {"ContentType": "x/raw", "Metadata": {"origin": "sensor 7"}}
     boto.upload_fileobj(io.BytesIO(content), bucket, "a key/ä+b", ExtraArgs=extra)
@@ -82,8 +82,8 @@ def test_a_managed_copy_goes_by_parts(boto, bucket):
     assert found["ETag"].endswith('-3"')
 
 
-def test_the_resources_speak_for_themselves(session, wiring, bucket):
-    shelf = session.resource("s3", endpoint_url=wiring["AWS_ENDPOINT_URL"]).Bucket(bucket)
+def test_boto3_resources(session, client_variables, bucket):
+    shelf = session.resource("s3", endpoint_url=client_variables["AWS_ENDPOINT_URL"]).Bucket(bucket)
     for number in range(25):
         shelf.put_object(Key=f"{number % 2}/{number}", Body=str(number).encode())
     assert shelf.Object("1/7").get()["Body"].read() == b"7"
@@ -95,7 +95,7 @@ def test_the_resources_speak_for_themselves(session, wiring, bucket):
     shelf.wait_until_not_exists()
 
 
-def test_presigned_requests_do_what_they_were_signed_for_and_nothing_else(boto, bucket):
+def test_presigned_requests_permit_only_what_they_were_signed_for(boto, bucket):
     def link(method: str, key: str = "a key/ä", seconds: int = 300, **more: Any) -> str:
         return str(boto.generate_presigned_url(method, {"Bucket": bucket, "Key": key, **more}, ExpiresIn=seconds))
 
@@ -122,7 +122,7 @@ def test_presigned_requests_do_what_they_were_signed_for_and_nothing_else(boto, 
         open_url(link("get_object"))
 
 
-def test_an_upload_in_parts_can_be_presigned(boto, bucket):
+def test_a_multipart_upload_can_be_presigned(boto, bucket):
     upload = boto.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
     parts, content = [], [os.urandom(5 * MIB), b"the end"]
     for number, piece in enumerate(content, 1):
@@ -156,7 +156,7 @@ def test_paginators_walk_uploads_and_their_parts(boto, bucket):
     assert [found["PartNumber"] for found in parts.search("Parts")] == [1, 2, 3, 4, 5]
 
 
-def test_waiters_see_what_is_there_and_what_is_not(boto, bucket):
+def test_waiters_for_existing_and_missing_objects(boto, bucket):
     once = {"WaiterConfig": {"Delay": 1, "MaxAttempts": 1}}
     boto.get_waiter("bucket_exists").wait(Bucket=bucket, **once)
     boto.get_waiter("object_not_exists").wait(Bucket=bucket, Key="k", **once)
@@ -169,7 +169,7 @@ def test_waiters_see_what_is_there_and_what_is_not(boto, bucket):
     boto.get_waiter("bucket_not_exists").wait(Bucket=bucket, **once)
 
 
-def test_of_many_who_create_one_key_one_wins_and_the_rest_are_told(boto, bucket):
+def test_of_concurrent_conditional_writes_one_succeeds(boto, bucket):
     told: list[str] = []
 
     def create(name: str) -> None:
@@ -187,7 +187,7 @@ def test_of_many_who_create_one_key_one_wins_and_the_rest_are_told(boto, bucket)
     assert told == [boto.get_object(Bucket=bucket, Key="lock")["Body"].read().decode()]
 
 
-def test_what_follows_an_empty_object_or_a_refused_one_on_its_connection_is_understood(boto, bucket):
+def test_a_connection_can_be_reused_after_an_empty_or_refused_body(boto, bucket):
     for turn in range(3):
         boto.put_object(Bucket=bucket, Key=f"empty {turn}", Body=b"")
         boto.put_object(Bucket=bucket, Key=f"full {turn}", Body=b"some")
@@ -199,7 +199,7 @@ def test_what_follows_an_empty_object_or_a_refused_one_on_its_connection_is_unde
     assert keys(boto, bucket) == [*(f"empty {turn}" for turn in range(3)), *(f"full {turn}" for turn in range(3))]
 
 
-def test_errors_come_as_the_classes_of_the_client(boto, bucket):
+def test_errors_are_the_exception_classes_of_the_client(boto, bucket):
     with pytest.raises(boto.exceptions.NoSuchKey):
         boto.get_object(Bucket=bucket, Key="nothing")
     with pytest.raises(boto.exceptions.NoSuchBucket):
@@ -227,7 +227,7 @@ ODD_KEYS = [
 ]
 
 
-def test_keys_are_never_tidied_up(boto, bucket):
+def test_keys_are_never_normalised(boto, bucket):
     for key in ODD_KEYS:
         boto.put_object(Bucket=bucket, Key=key, Body=repr(key))
     assert keys(boto, bucket) == sorted(ODD_KEYS, key=str.encode)
@@ -241,15 +241,19 @@ def test_keys_are_never_tidied_up(boto, bucket):
     assert keys(boto, bucket) == sorted((f"copy {key}" for key in ODD_KEYS), key=str.encode)
 
 
-def test_the_c_runtime_of_the_sdks_goes_up_and_down_by_parts(wiring, boto, bucket, tmp_path):
-    """What version 2 of the aws command line and Mountpoint move bytes with."""
+def test_the_common_runtime_uploads_and_downloads_in_parts(client_variables, boto, bucket, tmp_path):
+    """The AWS Common Runtime, which version 2 of the aws CLI and Mountpoint use."""
     session = botocore.session.Session()
-    session.set_credentials(wiring["AWS_ACCESS_KEY_ID"], wiring["AWS_SECRET_ACCESS_KEY"], wiring["AWS_SESSION_TOKEN"])
+    session.set_credentials(
+        client_variables["AWS_ACCESS_KEY_ID"],
+        client_variables["AWS_SECRET_ACCESS_KEY"],
+        client_variables["AWS_SESSION_TOKEN"],
+    )
     credentials = crt.BotocoreCRTCredentialsWrapper(session.get_credentials()).to_crt_credentials_provider()
     runtime = crt.create_s3_crt_client(
         "us-east-1", crt_credentials_provider=credentials, use_ssl=False, part_size=5 * MIB
     )
-    at = {"endpoint_url": wiring["AWS_ENDPOINT_URL"], "region_name": "us-east-1"}
+    at = {"endpoint_url": client_variables["AWS_ENDPOINT_URL"], "region_name": "us-east-1"}
     (tmp_path / "up").write_bytes(os.urandom(17 * MIB))
     (tmp_path / "small").write_bytes(b"in one piece")
     with crt.CRTTransferManager(runtime, crt.BotocoreCRTRequestSerializer(session, at)) as transfers:

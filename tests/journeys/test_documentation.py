@@ -1,4 +1,4 @@
-"""The programs on pages of documentation do what the pages say."""
+"""The programs in the documentation run as described."""
 
 import re
 from pathlib import Path

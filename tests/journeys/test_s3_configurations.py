@@ -1,4 +1,4 @@
-"""What clients configure of buckets and objects: tags, lists, policies, lifecycles, browsers, locks, own keys."""
+"""Configurations by S3 clients: tags, access control lists, policies, lifecycles, CORS, locks, customer keys."""
 
 import json
 import os
@@ -24,14 +24,14 @@ def test_s3cmd_tags_objects(s3cmd, shell, s3):
     assert s3.get_object_tagging(Bucket=shell.bucket, Key="k")["TagSet"] == []
 
 
-def test_s3cmd_speaks_of_lists_where_only_the_owner_counts(s3cmd, shell, s3):
+def test_s3cmd_reports_access_lists_of_an_owner_enforced_bucket(s3cmd, shell, s3):
     there = f"s3://{shell.bucket}/k"
     s3cmd("put", "-", there, stdin=b"mine")
     assert "FULL_CONTROL" in s3cmd("info", there)
     assert "AccessControlListNotSupported" in s3cmd("setacl", "--acl-public", there, check=False)
 
 
-def test_s3cmd_sets_when_objects_expire(s3cmd, shell, s3):
+def test_s3cmd_sets_the_expiration_of_objects(s3cmd, shell, s3):
     there = f"s3://{shell.bucket}"
     s3cmd("expire", "--expiry-days=30", "--expiry-prefix=raw/", there)
     rule = s3.get_bucket_lifecycle_configuration(Bucket=shell.bucket)["Rules"][0]
@@ -41,7 +41,7 @@ def test_s3cmd_sets_when_objects_expire(s3cmd, shell, s3):
     assert "none" in s3cmd("info", there)
 
 
-def test_s3cmd_opens_a_bucket_to_everyone(s3cmd, shell, s3):
+def test_s3cmd_makes_a_bucket_public(s3cmd, shell, s3):
     s3.put_public_access_block(Bucket=shell.bucket, PublicAccessBlockConfiguration={"BlockPublicPolicy": False})
     s3.put_object(Bucket=shell.bucket, Key="open/k", Body=b"for everyone")
     url = f"{shell.environment['AWS_ENDPOINT_URL']}/{shell.bucket}/open/k"
@@ -59,7 +59,7 @@ def test_s3cmd_opens_a_bucket_to_everyone(s3cmd, shell, s3):
         urlopen(url)
 
 
-def test_s3cmd_lets_pages_of_other_sites_in(s3cmd, shell):
+def test_s3cmd_configures_cors(s3cmd, shell):
     (shell.folder / "cors.xml").write_text(
         "<CORSConfiguration><CORSRule><AllowedOrigin>https://lab.example</AllowedOrigin>"
         "<AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>"
@@ -74,7 +74,7 @@ def test_s3cmd_lets_pages_of_other_sites_in(s3cmd, shell):
         urlopen(Request(url, headers=asks, method="OPTIONS"))
 
 
-def test_a_browsers_form_uploads_what_boto3_signed(boto, bucket, tmp_path):
+def test_a_browser_form_signed_by_boto3_uploads_a_file(boto, bucket, tmp_path):
     conditions = [["starts-with", "$Content-Type", "text/"], ["content-length-range", 1, 100]]
     form = boto.generate_presigned_post(bucket, "in/${filename}", {"Content-Type": "text/csv"}, conditions)
 
@@ -111,7 +111,7 @@ def test_boto3_uploads_with_tags_and_copies_them(boto, bucket, tmp_path):
     assert boto.get_object_tagging(Bucket=bucket, Key="other")["TagSet"] == [{"Key": "only", "Value": "one"}]
 
 
-def test_minio_locks_what_must_stay(shell):
+def test_minio_locks_objects(shell):
     shell.python("locks_minio.py")
 
 
@@ -119,11 +119,11 @@ def test_minio_configures_a_bucket(shell):
     shell.python("configurations_minio.py")
 
 
-def test_s3fs_tags_what_it_wrote(shell):
+def test_s3fs_tags_objects(shell):
     shell.python("tags_s3fs.py")
 
 
-def test_boto3_keeps_objects_under_a_key_of_its_own(boto, bucket, tmp_path):
+def test_boto3_encrypts_objects_with_a_customer_key(boto, bucket, tmp_path):
     own = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": os.urandom(32)}
     (tmp_path / "up").write_bytes(os.urandom(9 * MIB))
     boto.upload_file(str(tmp_path / "up"), bucket, "k", ExtraArgs=own)
@@ -138,14 +138,14 @@ def test_boto3_keeps_objects_under_a_key_of_its_own(boto, bucket, tmp_path):
     assert content(boto, bucket, "open") == (tmp_path / "up").read_bytes()
 
 
-def test_aws_asks_for_a_key_that_is_kept_for_it(aws, shell, s3):
+def test_aws_cli_encrypts_with_a_kms_key(aws, shell, s3):
     there = f"s3://{shell.bucket}/k"
     aws("s3", "cp", "-", there, "--sse", "aws:kms", stdin=b"under a key")
     assert s3.head_object(Bucket=shell.bucket, Key="k")["ServerSideEncryption"] == "aws:kms"
     assert aws("s3", "cp", there, "-") == "under a key"
 
 
-def test_the_class_of_storage_is_kept_and_told(aws, rclone, shell, s3):
+def test_the_storage_class_is_stored_and_reported(aws, rclone, shell, s3):
     aws("s3", "cp", "-", f"s3://{shell.bucket}/one", "--storage-class", "STANDARD_IA", stdin=b"seldom read")
     (shell.folder / "two").write_text("seldom read")
     rclone("copyto", "two", f"cloud:{shell.bucket}/two", "--s3-storage-class", "ONEZONE_IA")

@@ -1,30 +1,30 @@
-"""The libraries that data people read and write objects with, in their own environment, wired by `lowcloud run`."""
+"""Data libraries that read and write S3 objects, in their own environment, under `lowcloud run`."""
 
 import hashlib
 
 from tests.support.shell import content, keys
 
 
-def test_s3fs_and_pandas_keep_files_and_frames(shell, s3):
+def test_s3fs_and_pandas_store_files_and_tables(shell, s3):
     shell.python("frames_s3fs.py")
     assert {"once.txt", "moved with spaces & ünïcode+.txt"} <= set(keys(s3, shell.bucket))
     assert content(s3, shell.bucket, "frames/plain.csv").startswith(b"day,city,value\n2026-01-01 00:00:00,")
     assert s3.list_multipart_uploads(Bucket=shell.bucket).get("Uploads", []) == []
 
 
-def test_pyarrow_keeps_streams_folders_and_data_sets(shell, s3):
+def test_pyarrow_stores_streams_folders_and_data_sets(shell, s3):
     shell.python("frames_pyarrow.py")
     assert content(s3, shell.bucket, "whole.parquet").endswith(b"PAR1")
     assert s3.list_multipart_uploads(Bucket=shell.bucket).get("Uploads", []) == []
 
 
-def test_polars_reads_and_writes_through_its_own_client(shell, s3):
+def test_polars_reads_and_writes_with_its_own_client(shell, s3):
     shell.python("frames_polars.py")
     assert content(s3, shell.bucket, "plain.csv").count(b"\n") == 20_001
     assert len(keys(s3, shell.bucket, "by-city/")) == 4
 
 
-def test_obstore_writes_on_conditions_and_tells_the_loser(shell, s3):
+def test_obstore_makes_conditional_writes(shell, s3):
     shell.python("objects_obstore.py")
     assert content(s3, shell.bucket, "lock") == b"two"
     assert (

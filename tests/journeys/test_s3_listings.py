@@ -1,4 +1,4 @@
-"""A bucket of more than one page, listed by every client, which page, fold and decode in ways of their own."""
+"""Listings of several pages by every client, each with its own paging, delimiters and decoding."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.shell import keys
 
-FOLDERS = 1_100  # more than a page of them
+FOLDERS = 1_100  # more than one page
 NAMES = [*(f"{number:04}/ä+{number % 3} &.txt" for number in range(FOLDERS)), "plain", "with space", "x%y"]
 
 
@@ -20,7 +20,7 @@ def full(s3: Any, bucket: str) -> str:
     return bucket
 
 
-def test_every_client_lists_the_same_pages(full, aws, s3cmd, rclone, node: Callable[[str], str], shell, s3):
+def test_every_client_lists_the_same_keys(full, aws, s3cmd, rclone, node: Callable[[str], str], shell, s3):
     assert keys(s3, full) == sorted(NAMES, key=str.encode)
     top = {*(f"{number:04}/" for number in range(FOLDERS)), "plain", "with space", "x%y"}
     assert {line[31:] for line in aws("s3", "ls", "--recursive", f"s3://{full}").splitlines()} == set(NAMES)

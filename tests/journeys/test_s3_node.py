@@ -3,7 +3,7 @@
 from tests.support.shell import content, keys
 
 
-def test_streams_go_up_in_parts_and_come_down_the_same(node, shell, s3):
+def test_streams_are_uploaded_in_parts_and_downloaded_unchanged(node, shell, s3):
     node("client.mjs")
     assert keys(s3, shell.bucket) == ["copied", "large.bin", "link ä", "streamed.bin"]
     assert content(s3, shell.bucket, "large.bin") == content(s3, shell.bucket, "streamed.bin")

@@ -1,4 +1,4 @@
-"""The command lines that people keep their files in buckets with: aws, s3cmd and rclone."""
+"""Command-line clients that sync files with buckets: aws, s3cmd, rclone and s5cmd."""
 
 import os
 import time
@@ -16,7 +16,7 @@ AN_HOUR_AGO = time.time() - 3600
 
 @pytest.fixture
 def folder(shell) -> Path:
-    """A folder with what tools stumble over: a file for several parts, an empty one, odd names, nesting."""
+    """A folder with difficult cases: a file of several parts, an empty one, unusual names, nested folders."""
     up = shell.folder / "up"
     (up / "deep" / "er").mkdir(parents=True)
     (up / "large.bin").write_bytes(os.urandom(11 * MIB + 3))
@@ -25,17 +25,17 @@ def folder(shell) -> Path:
     (up / "deep" / "a b+ä&c=(1).txt").write_text("an odd name")
     (up / "deep" / "er" / "100%.csv").write_text("1,2,3\n")
     for path in up.rglob("*"):
-        os.utime(path, (AN_HOUR_AGO, AN_HOUR_AGO))  # tools compare with the time of upload, in whole seconds
+        os.utime(path, (AN_HOUR_AGO, AN_HOUR_AGO))  # tools compare it with the time of the upload, in seconds
     return up
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """What a folder holds, by relative path."""
+    """Return the files of a folder by relative path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def change(folder: Path) -> None:
-    """One file more, one less, one other."""
+    """Add, remove and change one file each."""
     (folder / "added.txt").write_text("added")
     (folder / "plain.txt").unlink()
     (folder / "empty").write_text("no longer")
@@ -107,7 +107,7 @@ def test_s3cmd_puts_syncs_lists_and_deletes(s3cmd, shell, s3, folder):
     assert f"{own}\n" not in s3cmd("ls")
 
 
-def test_s3cmd_lists_and_aborts_an_upload_in_parts(s3cmd, shell, s3):
+def test_s3cmd_lists_and_aborts_a_multipart_upload(s3cmd, shell, s3):
     upload = s3.create_multipart_upload(Bucket=shell.bucket, Key="k ä")["UploadId"]
     s3.upload_part(Bucket=shell.bucket, Key="k ä", UploadId=upload, PartNumber=1, Body=b"x" * 7)
     assert upload in s3cmd("multipart", f"s3://{shell.bucket}")
@@ -140,7 +140,7 @@ def test_rclone_copies_syncs_and_checks(rclone, shell, s3, folder):
     assert times == {path.name: pytest.approx(path.stat().st_mtime) for path in folder.iterdir() if path.is_file()}
 
 
-def test_rclone_makes_and_purges_a_bucket(rclone, shell, s3, folder):
+def test_rclone_creates_and_purges_a_bucket(rclone, shell, s3, folder):
     own = f"cloud:{shell.bucket}-own"
     rclone("mkdir", own)
     rclone("copy", "up", own)

@@ -1,4 +1,4 @@
-"""Old versions, as the clients that keep them see them."""
+"""Object versions in the clients that support them."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def versioned(s3, bucket):
     return bucket
 
 
-def test_boto3_walks_reads_and_deletes_versions(s3, boto, session, wiring, versioned):
+def test_boto3_lists_reads_and_deletes_versions(s3, boto, session, client_variables, versioned):
     ids = [boto.put_object(Bucket=versioned, Key="k", Body=body)["VersionId"] for body in (b"one", b"two", b"three")]
     boto.delete_object(Bucket=versioned, Key="k")
     with pytest.raises(boto.exceptions.NoSuchKey):
@@ -22,7 +22,7 @@ def test_boto3_walks_reads_and_deletes_versions(s3, boto, session, wiring, versi
     found = list(pages)
     assert [item["VersionId"] for page in found for item in page.get("Versions", [])] == ids[::-1]
     assert [item["IsLatest"] for page in found for item in page.get("DeleteMarkers", [])] == [True]
-    shelf = session.resource("s3", endpoint_url=wiring["AWS_ENDPOINT_URL"]).Bucket(versioned)
+    shelf = session.resource("s3", endpoint_url=client_variables["AWS_ENDPOINT_URL"]).Bucket(versioned)
     assert boto.copy_object(
         Bucket=versioned, Key="old", CopySource={"Bucket": versioned, "Key": "k", "VersionId": ids[0]}
     )
@@ -46,7 +46,8 @@ def test_rclone_shows_and_cleans_up_old_versions(rclone, shell, s3, versioned):
     rclone("copyto", "note.txt", f"{there}/note.txt")
     rclone("delete", there)
     assert rclone("lsf", there) == ""
-    (old,) = rclone("lsf", "--s3-versions", there).split()  # named by its second, in which all this may have happened
+    # The name contains only seconds, and all of this may happen within one.
+    (old,) = rclone("lsf", "--s3-versions", there).split()
     assert old.startswith("note-v")
     assert rclone("cat", "--s3-versions", f"{there}/{old}") == "not to be lost"
     assert rclone("backend", "versioning", there).strip().strip('"') == "Enabled"

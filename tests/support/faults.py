@@ -1,4 +1,4 @@
-"""Disks that fail, for tests: small ones, read-only ones, and system calls that end in an error."""
+"""Disk faults for tests: small disks, read-only disks, and system calls that fail."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs 
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A disk of its own at `folder`."""
+    """Mount a small disk at `folder`."""
     folder.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
     try:
@@ -28,7 +28,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Nothing below the folder can be written by whoever opens it now."""
+    """Make everything below the folder read-only."""
     subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
@@ -39,7 +39,7 @@ def read_only(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def failing(pid: int, calls: str, error: str) -> Iterator[None]:
-    """The system calls of these names, of every thread of a process, end in this error."""
+    """Make these system calls of all threads of a process fail with this error."""
     command = ["strace", "-f", "-p", str(pid), "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}"]
     log = Path(f"/proc/{pid}/status")
     with subprocess.Popen([*command, "-o", os.devnull], stderr=subprocess.DEVNULL) as strace:

@@ -1,4 +1,4 @@
-"""What people do next with SDK 1.x: deploy, predict, delete, attach."""
+"""After training with SDK 1.x: deploy, predict, delete, attach."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What people do next with SDK 2.x: deploy, predict, read the metrics, delete, attach."""
+"""After training with SDK 2.x: deploy, predict, read the metrics, delete, attach."""
 
 import json
 

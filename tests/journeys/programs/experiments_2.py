@@ -1,4 +1,4 @@
-"""Runs of an experiment, as the SDK's Run context keeps them, and what its analytics make of them."""
+"""Runs of an experiment with the SDK's Run, and its analytics."""
 
 import json
 import sys
@@ -68,6 +68,6 @@ found = {
     "datasets": [Artifact.load(vertex.arn, sagemaker_session=session).source.source_uri for vertex in origin.vertices],
     "data": data,
 }
-experiment.time.sleep = lambda _: None  # between deletions, to spare a cloud that is shared
+experiment.time.sleep = lambda _: None  # the SDK sleeps between deletions
 Experiment.load(name, sagemaker_session=session)._delete_all("--force")
 print("JOURNEY", json.dumps(found))

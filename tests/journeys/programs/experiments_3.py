@@ -1,4 +1,4 @@
-"""SDK 3.x: runs of an experiment, a job in one, and what the analytics make of them."""
+"""SDK 3.x: runs of an experiment, a job in a run, and analytics."""
 
 import json
 

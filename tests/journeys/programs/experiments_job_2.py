@@ -1,4 +1,4 @@
-"""A run whose job loads it again, from within, and logs to it: as a training job and as a processing job."""
+"""A run whose training job and processing job load it inside and log to it."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from sagemaker.estimator import Estimator
 from sagemaker.experiments import Run
 from sagemaker.processing import Processor
 
-# An entry point takes no line breaks, and 256 characters.
+# An entry point may have no line breaks and 256 characters.
 SCRIPT = "; ".join([
     "from sagemaker.experiments import load_run as load",
     "run = load().__enter__()",

@@ -30,7 +30,7 @@ frame.write_csv(f"s3://{bucket}/plain.csv", storage_options=options)
 assert_frame_equal(pl.read_csv(f"s3://{bucket}/plain.csv", storage_options=options), frame)
 assert_frame_equal(pl.scan_csv(f"s3://{bucket}/*.csv", storage_options=options).collect(), frame)
 
-# Streamed from object to object, and without a word of wiring: the environment says it all.
+# Streamed from object to object; the environment is the only configuration.
 lazy = pl.scan_csv(f"s3://{bucket}/plain.csv")
 lazy.sink_parquet(f"s3://{bucket}/streamed.parquet")
 lazy.sink_ndjson(f"s3://{bucket}/streamed.ndjson")

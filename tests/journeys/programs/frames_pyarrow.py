@@ -52,5 +52,5 @@ ds.write_dataset(
 )
 assert ds.dataset(f"{bucket}/by-year", format="parquet", partitioning=["year"], filesystem=files).count_rows() == 3
 
-# By its address alone, which finds the endpoint in the environment.
+# By URL only, which uses the endpoint in the environment.
 assert pq.read_table(f"s3://{bucket}/whole.parquet").equals(table)

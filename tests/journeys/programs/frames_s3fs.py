@@ -1,4 +1,4 @@
-"""s3fs and pandas, wired by the environment alone: files, folders, and frames as CSV and Parquet."""
+"""s3fs and pandas, configured by the environment only: files, folders, and tables as CSV and Parquet."""
 
 import sys
 
@@ -9,7 +9,7 @@ import s3fs
 bucket = sys.argv[1]
 files = s3fs.S3FileSystem(default_block_size=5 << 20, skip_instance_cache=True)
 
-# Files: small ones in one request, large ones in parts, ranges of them, and what is added to them.
+# Files: small ones in one request, large ones in parts, ranges, and appends.
 large = np.random.default_rng(3).bytes(12 << 20)
 with files.open(f"{bucket}/raw/large.bin", "wb") as out:
     out.write(large)
@@ -23,7 +23,7 @@ with files.open(f"{bucket}/raw/large.bin", "ab") as out:
 assert files.size(f"{bucket}/raw/large.bin") == len(large) + 7
 assert files.tail(f"{bucket}/raw/large.bin", 7) == b"the end"
 
-# A write that may only create: the second one is told.
+# A write that may only create: the second one fails.
 files.pipe_file(f"{bucket}/once.txt", b"first", mode="create")
 try:
     files.pipe_file(f"{bucket}/once.txt", b"second", mode="create")
@@ -49,7 +49,7 @@ files.rm(f"{bucket}/tree", recursive=True)
 files.invalidate_cache()
 assert not files.exists(f"{bucket}/tree")
 
-# Frames.
+# Tables.
 frame = pd.DataFrame({
     "day": pd.date_range("2026-01-01", periods=5000, freq="h"),
     "city": ["Łódź", "Kraków"] * 2500,

@@ -1,4 +1,4 @@
-"""Every way into a script with SDK 2.x: files, lazy files, a pipe, a manifest; and two hosts that talk."""
+"""SDK 2.x: File, FastFile and Pipe mode, a manifest, and two hosts that communicate."""
 
 import io
 import json
@@ -27,7 +27,7 @@ common = {
 
 
 def fit(script, hosts, inputs=None):
-    """The files of the model that a script made, as texts."""
+    """Return the files of a script's model as text."""
     estimator = Estimator(entry_point=script, instance_count=hosts, **common)
     estimator.fit(inputs)
     place, _, key = estimator.model_data.removeprefix("s3://").partition("/")

@@ -1,4 +1,4 @@
-"""Jobs of SDK 2.x that do not simply end: a spot job interrupted and resumed, and one stopped that saves its model."""
+"""SDK 2.x: a spot job that is interrupted and resumed, and a stopped job that saves its model."""
 
 import json
 import os
@@ -26,7 +26,7 @@ common = {
 
 
 def printed(job):
-    """The lines of a job so far."""
+    """Return the lines of a job so far."""
     try:
         events = logs.filter_log_events(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job.name}/")
     except logs.exceptions.ResourceNotFoundException:

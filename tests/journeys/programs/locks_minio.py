@@ -1,4 +1,4 @@
-"""minio-py on a bucket whose objects can be locked."""
+"""minio-py on a bucket with object lock."""
 
 import io
 import os
@@ -25,7 +25,7 @@ until = (datetime.now(timezone.utc) + timedelta(days=1)).replace(microsecond=0)
 
 
 def put(name: str, mode: str) -> str:
-    """A locked object; over http minio-py sends no digest, which the lock of a new object would need."""
+    """Lock an existing object: over http minio-py sends no digest, which a put with a lock needs."""
     made = client.put_object(bucket_name=bucket, object_name=name, data=io.BytesIO(b"x"), length=1)
     client.set_object_retention(bucket_name=bucket, object_name=name, config=Retention(mode, until))
     found = client.get_object_retention(bucket_name=bucket, object_name=name)

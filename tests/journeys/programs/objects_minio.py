@@ -1,4 +1,4 @@
-"""minio-py, which signs and chunks in a way of its own: streams, parts, listings, links, conditions, batches."""
+"""minio-py, with its own signing and chunking: streams, parts, listings, presigned URLs, preconditions, batches."""
 
 import io
 import os
@@ -44,7 +44,7 @@ def put(name: str, content: bytes, **options):
 assert client.bucket_exists(bucket_name=bucket)
 assert bucket in [found.name for found in client.list_buckets()]
 
-# Small, large in parts, and of a length that nobody knows.
+# Small objects, large ones in parts, and a stream of unknown length.
 large = os.urandom(11 << 20)
 put("small", b"hello", content_type="text/plain", metadata={"origin": "sensor 7"})
 put("large", large, part_size=5 << 20)
@@ -55,7 +55,7 @@ assert read("large", offset=6_000_000, length=100) == large[6_000_000:6_000_100]
 found = client.stat_object(bucket_name=bucket, object_name="small")
 assert (found.size, found.content_type, found.metadata["x-amz-meta-origin"]) == (5, "text/plain", "sensor 7")
 
-# Names of every kind, listed flat, folded and by halves.
+# Unusual names, listed flat, with a delimiter and in pages.
 names = ["tree/a b", "tree/a+b", "tree/ä", "tree/sub/1", "tree/sub/2", "tree/100%"]
 for name in names:
     put(name, name.encode())
@@ -71,7 +71,7 @@ assert set(listed(prefix="tree/")) == {"tree/sub/", "tree/a b", "tree/a+b", "tre
 assert listed(prefix="tree/", recursive=True, start_after="tree/sub/1") == ["tree/sub/2", "tree/ä"]
 assert set(listed(prefix="tree/", use_api_v1=True)) == set(listed(prefix="tree/"))
 
-# Copies: whole, with other metadata, put together from others.
+# Copies: unchanged, with other metadata, composed of several objects.
 client.copy_object(bucket_name=bucket, object_name="copied", source=CopySource(bucket_name=bucket, object_name="tree/a+b"))
 assert read("copied") == b"tree/a+b"
 itself = CopySource(bucket_name=bucket, object_name="copied")
@@ -87,7 +87,7 @@ pieces = [
 client.compose_object(bucket_name=bucket, object_name="composed", sources=pieces)
 assert read("composed") == large + large[1000 : 1000 + (6 << 20)] + b"hello"
 
-# Links, and errors by their codes.
+# Presigned URLs, and error codes.
 link = client.presigned_put_object(bucket_name=bucket, object_name="linked ä", expires=timedelta(minutes=5))
 assert urlopen(Request(link, b"by a link", method="PUT")).status == 200
 named = {"response-content-type": "text/csv"}
@@ -98,13 +98,13 @@ assert code(read, "nothing") == "NoSuchKey"
 assert code(client.stat_object, bucket_name=bucket, object_name="nothing") == "NoSuchKey"
 assert code(client.remove_bucket, bucket_name=bucket) == "BucketNotEmpty"
 
-# One and many removed; what is not there is no error.
+# Removing one and several objects; a missing one is not an error.
 client.remove_object(bucket_name=bucket, object_name="small")
 gone = [DeleteObject(name) for name in [*names, "nothing"]]
 assert list(client.remove_objects(bucket_name=bucket, delete_object_list=gone)) == []
 assert listed(recursive=True) == ["composed", "copied", "large", "linked ä", "stream"]
 
-# A bucket of its own.
+# A new bucket.
 client.make_bucket(bucket_name=f"{bucket}-own")
 client.remove_bucket(bucket_name=f"{bucket}-own")
 assert not client.bucket_exists(bucket_name=f"{bucket}-own")

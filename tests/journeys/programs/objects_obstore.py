@@ -1,4 +1,4 @@
-"""obstore (Rust's object_store): conditional writes above all, and everything else it can ask."""
+"""obstore (Rust's object_store): conditional writes and all its other operations."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ def is_refused(error: type[Exception], function, *arguments, **options) -> bool:
     return False
 
 
-# Only one may create, and only who read the latest may update.
+# Only one create succeeds, and only an update of the latest version.
 first = obstore.put(store, "lock", b"one", mode="create")
 assert is_refused(AlreadyExistsError, obstore.put, store, "lock", b"two", mode="create")
 second = obstore.put(store, "lock", b"two", mode={"e_tag": first["e_tag"]})
@@ -30,7 +30,7 @@ assert obstore.get(store, "lock").bytes() == b"two"
 assert is_refused(NotModifiedError, obstore.get, store, "lock", options={"if_none_match": second["e_tag"]})
 assert is_refused(PreconditionError, obstore.get, store, "lock", options={"if_match": first["e_tag"]})
 
-# Large ones in parts, ranges of them, streams.
+# Large objects in parts, ranges, streams.
 large = os.urandom(13 << 20)
 obstore.put(store, "large", large, chunk_size=5 << 20, attributes={"Content-Type": "x/raw", "origin": "sensor 7"})
 found = obstore.get(store, "large")
@@ -44,7 +44,7 @@ with obstore.open_writer(store, "written", buffer_size=5 << 20) as out:
 assert obstore.open_reader(store, "written").readall() == large
 assert obstore.head(store, "written")["size"] == len(large)
 
-# Names of every kind, listings, copies, moves and deletions.
+# Unusual names, listings, copies, moves and deletions.
 names = [f"tree/{name}" for name in ("a b", "a+b", "a&b=c", "ä", "sub/1", "sub/2", "tilde~", "(x)")]
 for name in names:
     obstore.put(store, name, name.encode())

@@ -1,4 +1,4 @@
-"""The processors of SDK 2.x: scripts on scikit-learn's image, with a folder of code, and the ready programs."""
+"""The processors of SDK 2.x: scripts on scikit-learn's image, with a folder of code, and the built-in programs."""
 
 import json
 
@@ -17,7 +17,7 @@ base = "/opt/ml/processing"
 
 
 def files(uri):
-    """The texts below a prefix, by name."""
+    """Return the texts below a prefix by name."""
     place, _, prefix = uri.removeprefix("s3://").partition("/")
     listed = s3.list_objects_v2(Bucket=place, Prefix=prefix).get("Contents", [])
     return {

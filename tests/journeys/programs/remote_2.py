@@ -1,4 +1,4 @@
-"""A function of SDK 2.x that runs as a job: its result, its error, and its place."""
+"""A remote function of SDK 2.x: its result, its error, and the location of its data."""
 
 import json
 import sys

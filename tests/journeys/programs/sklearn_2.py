@@ -39,7 +39,7 @@ estimator.fit({"train": data})
 
 
 def archive(uri):
-    """The files of a tar.gz in the store, by name."""
+    """Return the files of a stored tar.gz by name."""
     place, _, key = uri.removeprefix("s3://").partition("/")
     content = boto3.client("s3").get_object(Bucket=place, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(content)) as members:

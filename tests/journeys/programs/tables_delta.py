@@ -1,4 +1,4 @@
-"""deltalake: a table whose commits are conditional puts, written to by two at once."""
+"""deltalake: a table whose commits are conditional puts, with concurrent writers."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +23,13 @@ write_deltalake(table, rows(100, 100), mode="append")
 assert ids() == list(range(200))
 assert ids(0) == list(range(100)), "time travel"
 
-# Appends from many at once: every commit is a version of its own, none is lost.
+# Concurrent appends: every commit is a separate version, and none is lost.
 with ThreadPoolExecutor(6) as pool:
     list(pool.map(lambda turn: write_deltalake(table, rows(200 + 10 * turn, 10), mode="append"), range(6)))
 assert ids() == list(range(260))
 assert DeltaTable(table).version() == 7
 
-# Two that change the same rows: the one who comes late is told.
+# Two writers change the same rows: the second one fails.
 early, late = DeltaTable(table), DeltaTable(table)
 early.delete("id < 50")
 try:

@@ -1,4 +1,4 @@
-"""Tags by s3fs."""
+"""Tags with s3fs."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""PyTorch and HuggingFace of SDK 2.x: two hosts under torchrun, whose model is deployed, and a tiny transformer."""
+"""PyTorch and HuggingFace of SDK 2.x: two hosts with torchrun, deployment, and a tiny transformer."""
 
 import json
 
@@ -11,7 +11,7 @@ from sagemaker.pytorch import PyTorch
 common = {
     "source_dir": "source_torch",
     "role": get_execution_role(),
-    "instance_type": "ml.g5.xlarge",  # the SDK insists on GPUs for these; here they run without, too
+    "instance_type": "ml.g5.xlarge",  # the SDK requires a GPU type; here it also runs without GPUs
     "metric_definitions": [{"Name": "loss", "Regex": "loss=([0-9.e-]+);"}],
     "sagemaker_session": sagemaker.Session(),
 }

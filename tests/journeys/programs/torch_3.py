@@ -1,4 +1,4 @@
-"""SDK 3.x: a ModelTrainer whose two hosts are started by torchrun."""
+"""SDK 3.x: a ModelTrainer on two hosts with torchrun."""
 
 import json
 

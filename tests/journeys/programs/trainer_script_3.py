@@ -1,4 +1,4 @@
-"""SDK 3.x: a ModelTrainer with source code, by entry script and by command; with a failure; on two hosts."""
+"""SDK 3.x: a ModelTrainer with an entry script and with a command; with a failure; on two hosts."""
 
 import io
 import json
@@ -30,7 +30,7 @@ def trainer(name, source, hosts=1, **more):
 
 
 def model(job):
-    """The files of a job's model, as texts."""
+    """Return the files of a job's model as text."""
     place, _, key = job.model_artifacts.s3_model_artifacts.removeprefix("s3://").partition("/")
     content = s3.get_object(Bucket=place, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(content)) as members:

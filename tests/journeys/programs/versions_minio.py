@@ -1,4 +1,4 @@
-"""minio-py on a bucket that keeps versions."""
+"""minio-py on a versioned bucket."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""s3fs that knows of versions: a file opened once stays the one that was opened."""
+"""s3fs with version_aware: an open file keeps its version."""
 
 import sys
 

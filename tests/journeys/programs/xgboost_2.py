@@ -1,4 +1,4 @@
-"""XGBoost of SDK 2.x in both its modes: the algorithm itself, and a script of one's own."""
+"""XGBoost of SDK 2.x: the built-in algorithm, and a user's script."""
 
 import json
 

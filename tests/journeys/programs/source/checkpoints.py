@@ -1,4 +1,4 @@
-"""A script that goes on from its checkpoint: it counts to ten, and waits at five until it is interrupted or told."""
+"""A script that resumes from its checkpoint: it counts to ten, and waits at five until it is interrupted."""
 
 import os
 import pathlib

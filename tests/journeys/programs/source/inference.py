@@ -1,4 +1,4 @@
-"""How the scikit-learn model is loaded again behind an endpoint."""
+"""Loads the scikit-learn model in an endpoint."""
 
 import joblib
 

@@ -1,4 +1,4 @@
-"""A processing script: splits rows in two, with one part of each of its instances."""
+"""A processing script that splits rows into two parts; each instance writes its own files."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Reads one channel as its mode has it, and keeps what it read."""
+"""Reads one channel in its input mode, and saves the data."""
 
 import json
 import os

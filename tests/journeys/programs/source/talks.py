@@ -1,4 +1,4 @@
-"""Two hosts that find each other by name: each tells the other its rank, and both keep the sum."""
+"""Two hosts that connect to each other by name: each sends its rank to the other, and both save the sum."""
 
 import json
 import os

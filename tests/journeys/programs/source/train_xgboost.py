@@ -1,4 +1,4 @@
-"""A script of one's own on XGBoost's image: boosted trees, kept as the built-in algorithm keeps them."""
+"""A user's script on XGBoost's image: boosted trees, saved in the same format as by the built-in algorithm."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""A script that saves what it has when it is told to stop."""
+"""A script that saves its model on SIGTERM."""
 
 import pathlib
 import signal

@@ -1,4 +1,4 @@
-"""A script of ModelTrainer's: arguments and SM_* variables, requirements, checkpoints, and a failure on demand."""
+"""A script for ModelTrainer: arguments and SM_* variables, requirements, checkpoints, and a failure on demand."""
 
 import argparse
 import json

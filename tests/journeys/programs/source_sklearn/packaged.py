@@ -1,4 +1,4 @@
-"""A processing script that needs what requirements.txt names and a module beside it."""
+"""A processing script that needs a package of requirements.txt and a module in its folder."""
 
 import pathlib
 import sys

@@ -1,4 +1,4 @@
-"""A script as people write it for SageMaker's scikit-learn: arguments, SM_* variables, and a path that is written out."""
+"""A typical script for SageMaker's scikit-learn: arguments, SM_* variables, and a literal path."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""How the network is loaded again behind an endpoint."""
+"""Loads the network in an endpoint."""
 
 import os
 

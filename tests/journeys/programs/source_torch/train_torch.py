@@ -1,4 +1,4 @@
-"""Data-parallel training of a small network, started by torchrun on each host: every rank ends with the same weights."""
+"""Data-parallel training of a small network, started by torchrun on each host: all ranks end with the same weights."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""A tiny transformer from a configuration alone, trained by HuggingFace's library to tell two words apart."""
+"""A tiny transformer, created from a configuration and trained with HuggingFace's library to classify two words."""
 
 import os
 

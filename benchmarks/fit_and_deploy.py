@@ -1,9 +1,9 @@
-"""The main job: seconds until `lowcloud up` is ready, of fit() and deploy() under the SageMaker SDK; idle memory.
+"""Seconds of `lowcloud up`, and of fit() and deploy() with the SageMaker SDK; idle memory of the server.
 
-    .venv/bin/python benchmarks/main_job.py
+    .venv/bin/python benchmarks/fit_and_deploy.py
 
-fit() and deploy() run in a program of their own under `lowcloud run`, in .venv-sagemaker; the figure is the median of
-the rounds after the first. Memory is the proportional set size of the server and its warm parent, idle after a job.
+fit() and deploy() run in a separate program under `lowcloud run`, in .venv-sagemaker; the result is the median of the
+rounds after the first. Memory is the proportional set size of the server and its warm parent, idle after a job.
 """
 
 import json
@@ -22,14 +22,14 @@ TARGETS = {"up": 1.5, "fit": 2.0, "deploy": 2.0, "memory": 200.0}
 
 
 def measure_up(home: Path) -> float:
-    """Seconds from the command to its line that says ready; the server goes on."""
+    """Return the seconds until the command prints that the server is ready. The server keeps running."""
     start = time.perf_counter()
     _lowcloud(home, "up", "--detach", "--port", "0")
     return time.perf_counter() - start
 
 
 def measure_sdk(home: Path) -> dict[str, float]:
-    """Median seconds of fit() and deploy()."""
+    """Return the median seconds of fit() and deploy()."""
     command = [sys.executable, "-m", "lowcloud.cli", "run", str(SDK_PYTHON), "-W", "ignore", __file__, "--inside"]
     environment = {**os.environ, "LOWCLOUD_HOME": str(home), "SAGEMAKER_SUPPRESS_V2_WARNING": "1"}
     printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
@@ -38,13 +38,13 @@ def measure_sdk(home: Path) -> dict[str, float]:
 
 
 def measure_memory(home: Path) -> float:
-    """Megabytes of all processes of a home, shared pages counted once."""
+    """Return the megabytes of all processes of a home, counting shared pages once."""
     server = json.loads((home / "server.json").read_text())["pid"]
     return sum(_proportional_bytes(pid) for pid in [server, *_children(server)]) / 1e6
 
 
 def inside() -> None:
-    """The part that runs as a user's program."""
+    """Run the rounds, as a user's program."""
     import numpy as np
     import sagemaker
     from sagemaker import get_execution_role
@@ -89,7 +89,7 @@ def _lowcloud(home: Path, *arguments: str) -> None:
 
 
 def main() -> None:
-    """Print each figure beside its target."""
+    """Print each figure next to its target."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         found = {"up": measure_up(home)}
