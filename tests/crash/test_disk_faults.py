@@ -87,8 +87,7 @@ def put_ever_smaller_until_full(context: Context, sizes: tuple[int, ...], kept: 
     """Until there is no room for a single byte."""
     for size in (*sizes, 4000, 1):
         put_until_full(context, f"of-{size}", size, kept)
-    with pytest.raises(StorageFullError):
-        objects.put(context, BUCKET, "one", [b"1"])
+    put_until_full(context, "one", 1, kept)  # whose keys lie on other pages of the index, which may have had room
 
 
 @needs_root
@@ -164,7 +163,7 @@ def impatient(context: Server) -> Any:
     return s3
 
 
-def check_refused(call: Callable[[], Any], sentence: str = "refuses to read or to write") -> None:
+def check_refused(call: Callable[[], Any], sentence: str = "fails to read or write") -> None:
     with pytest.raises(ClientError) as caught:
         call()
     response = caught.value.response
