@@ -1,4 +1,4 @@
-"""What every database does alike: transactions, snapshots, order, and every value as it was given."""
+"""The contract of both databases: transactions, snapshots, order, round trips of values."""
 
 import subprocess
 import sys
@@ -69,7 +69,7 @@ def test_a_prepared_statement_reads_within_a_transaction_and_outside(url):
     with database.transaction() as connection:
         insert_missing(connection, roles, {"name": "one", **ROLE})
         assert find.first(connection, called="one") == ("one", "/")
-        assert database.fetch(find, called="one") == []  # which waits for nobody
+        assert database.fetch(find, called="one") == []  # which does not wait
     assert database.fetch(find, called="one") == [("one", "/")]
     database.close()
 
@@ -206,7 +206,7 @@ def test_every_value_round_trips_through_both_paths(url):
     text = "NUL \0 and more"
     stop = {"a": None, "b": [1.5, True, text], "c": {}}
     job = {
-        "name": "j" * 300,  # no length is enforced that the wire has not enforced
+        "name": "j" * 300,  # lengths are enforced by the API only
         "state": "pending",
         "created_at": exact,
         "modified_at": exact,

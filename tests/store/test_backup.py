@@ -1,4 +1,4 @@
-"""Backups of a store, and stores made from them."""
+"""Backups and restores."""
 
 import json
 import os
@@ -185,7 +185,7 @@ def test_a_folder_with_other_content_is_refused(context: Context, folder: Path, 
 
 
 def test_files_deleted_during_a_backup_stay_until_its_end(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
-    others = make_context(context.settings.home)  # as another process has them
+    others = make_context(context.settings.home)  # as in another process
     data = context.settings.data
     with context.files.lock_deletions():
         with pytest.raises(AlreadyLockedError), others.files.lock_deletions():

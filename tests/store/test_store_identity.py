@@ -1,4 +1,4 @@
-"""A database, its encryption key and its folder of blobs find out when one of them is another's."""
+"""The store's identity: a database, an encryption key or a folder of another store is refused."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def test_the_folder_of_another_database_is_refused_before_a_sweep_could_empty_it
     other = Database(f"sqlite:///{tmp_path / 'other.db'}")
     with pytest.raises(UnusableStoreError, match="belongs to another database"):
         store_identity.ensure(other, context.keys, home / "data", ACCOUNT)
-    (home / "data" / "store-id").unlink()  # as of a Lowcloud that set no marks
+    (home / "data" / "store-id").unlink()  # as by a Lowcloud that wrote no store id
     with pytest.raises(UnusableStoreError, match="lists none of them"):
         store_identity.ensure(other, context.keys, home / "data", ACCOUNT)
     other.close()

@@ -1,4 +1,4 @@
-"""botocore's protocol cases, read for a server: requests to parse, and results to serialise."""
+"""botocore's protocol test cases, prepared for a server: requests to parse, and outputs to serialise."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ class Case:
 
 
 def read_cases(direction: str) -> Iterator[Case]:
-    """Every case of a direction: "input" or "output". None where the data is not there."""
+    """Return every case of a direction, "input" or "output", or None if the data is not installed."""
     for path in sorted((DATA / "protocols" / direction).glob("*.json")):
         for suite in json.loads(path.read_text()):
             for content in suite["cases"]:
@@ -49,7 +49,7 @@ def _case(source: str, suite: dict[str, Any], content: dict[str, Any]) -> Case:
 
 
 def to_python(shape: Shape, value: Any) -> Any:
-    """A value of a case as Lowcloud's operations see it: datetimes, bytes, floats."""
+    """Convert a value of a case to Lowcloud's types: datetimes, bytes, floats."""
     if value is None:
         return None
     if shape.type_name == "structure" and not shape.is_document_type:
@@ -70,7 +70,7 @@ def to_python(shape: Shape, value: Any) -> Any:
 
 
 def comparable(value: Any) -> Any:
-    """The same value where NaN equals itself, streams are read and texts of bytes are bytes."""
+    """Normalise a value for comparison: NaN equals itself, streams are read, texts of bytes are bytes."""
     if isinstance(value, dict):
         return {key: comparable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -85,5 +85,5 @@ def comparable(value: Any) -> Any:
 
 
 def body_of(case: Case, text: str) -> bytes:
-    """The bytes of a body; those of CBOR are written in base64."""
+    """Return the bytes of a body; CBOR bodies are in base64."""
     return base64.b64decode(text) if "cbor" in case.protocol else text.encode()

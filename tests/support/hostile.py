@@ -1,4 +1,4 @@
-"""Requests a stranger with valid keys might send: from the models, but with values that no model has."""
+"""Fuzzing of requests with valid keys: generated from the models, with values outside the models."""
 
 import json
 import random
@@ -68,19 +68,19 @@ class Hostile:
     what: str
 
 
-class Stranger:
-    """Makes requests to one service from a seed."""
+class RequestGenerator:
+    """Generates requests to one service from a seed."""
 
     def __init__(self, service: str, seed: int):
         self.random = random.Random(f"{service}/{seed}")
         found = load_service(service)
         assert found is not None
         self.service: Service = found
-        self.madness = 0.0  # how likely a value of the next request is odd
+        self.madness = 0.0  # the probability of an unusual value in the next request
         self.built = sorted(name for known, name in OPERATIONS if known == service)
 
     def request(self, now: str) -> Hostile:
-        """The next request, signed at the time `now` (YYYYMMDDTHHMMSSZ)."""
+        """Return the next request, signed at the time `now` (YYYYMMDDTHHMMSSZ)."""
         names = self.built if self.random.random() < 0.95 else sorted(self.service.operations)
         operation = self.service.operation(self.random.choice(names))
         self.madness = self.random.choice([0.0, 0.0, 0.02, 0.2])
@@ -97,7 +97,7 @@ class Stranger:
         return Hostile(self.sign(method, path, query, headers, body, now), body, what)
 
     def structure(self, shape: Any, depth: int = 0) -> dict[str, Any]:
-        """Members for a structure: most of the required ones, some of the others, seldom one that does not exist."""
+        """Return members for a structure: most required ones, some others, rarely one that does not exist."""
         members = {}
         for name, member in shape.members.items():
             if self.random.random() < (0.95 if name in shape.required_members else 0.3 / (depth + 1)):
@@ -107,7 +107,7 @@ class Stranger:
         return members
 
     def value(self, shape: Shape, depth: int) -> Any:
-        """A value for a shape: mostly of its type, often a lawful one."""
+        """Return a value for a shape: mostly of its type, often a valid one."""
         if self.random.random() < self.madness:
             return self.random.choice(UNEXPECTED)
         kind = shape.type_name
@@ -142,7 +142,7 @@ class Stranger:
         return self.random.choice(NAMES if self.random.random() >= 4 * self.madness else TEXTS)
 
     def write(self, operation: OperationModel, protocol: str, members: dict[str, Any]) -> Any:
-        """Method, path, query, headers and body in a protocol."""
+        """Return method, path, query, headers and body in a protocol."""
         if protocol == "query":
             form = {"Action": operation.name, "Version": self.service.model.api_version, **flatten(members)}
             return "POST", "/", "", {"content-type": "application/x-www-form-urlencoded"}, encode(form).encode()
@@ -189,7 +189,7 @@ class Stranger:
         return json.dumps(value).encode()
 
     def damage(self, body: bytes) -> bytes:
-        """The same with some bytes changed, cut or repeated."""
+        """Return the same with some bytes changed, removed or repeated."""
         if not body:
             return self.random.choice(
                 [b"", b"{", b"<a", b"\xff\xfe", b"\xbf" * 200, b"[" * 5000, b"null", b'"x"', b"\x9f" * 9000]
@@ -221,7 +221,7 @@ class Stranger:
 
 
 def scope_of(request: HttpRequest) -> dict[str, Any]:
-    """The ASGI scope of a request."""
+    """Return the ASGI scope of a request."""
     return {
         "type": "http",
         "method": request.method,
@@ -233,7 +233,7 @@ def scope_of(request: HttpRequest) -> dict[str, Any]:
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, str]:
-    """Dotted names, as query has them."""
+    """Flatten to dotted names, as in the query protocol."""
     if isinstance(value, dict):
         items: Any = value.items()
     elif isinstance(value, list):
@@ -272,7 +272,7 @@ def without_surrogates(value: Any) -> Any:
 
 
 def clean(text: str) -> str:
-    """A text as an HTTP parser lets it through."""
+    """Return a text as an HTTP parser passes it on."""
     return "".join(letter for letter in without_surrogates(text) if letter >= " ").strip()
 
 

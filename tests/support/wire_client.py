@@ -1,4 +1,4 @@
-"""A client that signs like botocore but writes its requests byte by byte, so that it can also write wrong ones."""
+"""A client that signs like botocore but writes raw requests, so that it can also send invalid ones."""
 
 import socket
 from collections.abc import Iterable
@@ -18,15 +18,15 @@ TIMEOUT_SECONDS = 20
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back."""
+    """The response."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-class _Signer(S3SigV4Auth):  # type: ignore[misc]  # botocore has no types
-    """Signs the x-amz-content-sha256 it is given."""
+class _Signer(S3SigV4Auth):
+    """Signs the given x-amz-content-sha256."""
 
     def payload(self, request: Any) -> str:
         return str(request.headers.get("X-Amz-Content-SHA256") or super().payload(request))
@@ -40,7 +40,7 @@ class _Signer(S3SigV4Auth):  # type: ignore[misc]  # botocore has no types
 def sign(
     method: str, url: str, headers: dict[str, str] | None = None, body: bytes = b"", service: str = "s3"
 ) -> dict[str, str]:
-    """The headers of a signed request."""
+    """Return the headers of a signed request."""
     request = AWSRequest(method, url, headers=headers or {}, data=body)
     signer = _Signer if service == "s3" else SigV4Auth
     signer(Credentials(ROOT_KEY, ROOT_SECRET), service, "us-east-1").add_auth(request)
@@ -78,7 +78,7 @@ def exchange(method: str, url: str, headers: dict[str, str], pieces: Iterable[by
 
 
 def read_reply(connection: socket.socket, method: str = "GET") -> Reply:
-    """The reply up to the connection's end, without an interim one."""
+    """Read the reply up to the end of the connection, without interim responses."""
     chunks = []
     while chunk := connection.recv(1 << 18):
         chunks.append(chunk)
@@ -96,7 +96,7 @@ def chunked(
     trailers: dict[str, str] | None = None,
     is_signed: bool = True,
 ) -> bytes:
-    """An aws-chunked body whose chunks are signed in the chain that begins with the request's own signature."""
+    """Return an aws-chunked body whose chunks are signed in a chain that begins with the request's signature."""
     from lowcloud.api.aws.auth.signature_v4 import EMPTY_SHA256, read_claim
     from lowcloud.api.aws.auth.signature_v4 import sign as sign_text
     from lowcloud.api.http.messages import HttpRequest

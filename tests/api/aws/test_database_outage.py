@@ -1,4 +1,4 @@
-"""A database that is away: every service says so, with a status that clients try again at, until it is back."""
+"""An unreachable database: every service responds with a retryable status until it is back."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The gateway seen by live clients: who is refused, in which words, and what every answer carries."""
+"""The gateway as clients see it: authentication errors, protocols, request ids."""
 
 import gzip
 import json
@@ -26,7 +26,7 @@ AWS = Path(sys.executable).with_name("aws")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A gateway of this process, so that its log can be read."""
+    """A gateway in this process, so that its log can be read."""
     context = make_context(tmp_path_factory.mktemp("gateway") / "home")
     gateway = Gateway(context)
     with serving(gateway) as served:
@@ -36,7 +36,7 @@ def server(tmp_path_factory):
 
 
 def code_of(call, *arguments, **options):
-    """Code and status of the error that a call ends with."""
+    """Return code and status of the error that a call raises."""
     with pytest.raises(ClientError) as caught:
         call(*arguments, **options)
     return caught.value.response["Error"]["Code"], caught.value.response["ResponseMetadata"]["HTTPStatusCode"]
@@ -189,7 +189,7 @@ def test_a_presigned_url_works_without_further_headers(server):
 
 
 def session(server, name="me"):
-    """Credentials of a session of the execution role, as options of a client."""
+    """Return the credentials of a session of the execution role, as options of a client."""
     role = f"arn:aws:iam::{ACCOUNT}:role/LowcloudExecutionRole"
     given = server.client("sts").assume_role(RoleArn=role, RoleSessionName=name, DurationSeconds=900)["Credentials"]
     return {

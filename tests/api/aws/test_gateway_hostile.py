@@ -1,4 +1,4 @@
-"""Thousands of signed requests that are nearly right, and wrong ones: never a fault of ours, never a hang."""
+"""Fuzzing: thousands of signed, nearly valid requests never cause a server error or a hang."""
 
 import asyncio
 import time
@@ -8,14 +8,14 @@ import pytest
 
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.api.aws.operations import OPERATIONS
-from tests.support.hostile import Hostile, Stranger, scope_of
+from tests.aws.hostile import Hostile, RequestGenerator, scope_of
 
 SERVICES = sorted({service for service, _ in OPERATIONS})
 HANG_SECONDS = 20
 
 
 async def ask(gateway: Gateway, hostile: Hostile) -> tuple[int, bytes]:
-    """Status and body of the answer."""
+    """Return status and body of the response."""
     sent = []
     coming = [{"type": "http.request", "body": hostile.body, "more_body": False}]
 
@@ -35,9 +35,9 @@ async def ask(gateway: Gateway, hostile: Hostile) -> tuple[int, bytes]:
 
 async def ask_many(gateway: Gateway, service: str, seed: int, count: int) -> dict[int, int]:
     """How often each status came; fails on a 5xx that does not say "not built" ."""
-    stranger, statuses = Stranger(service, seed), {}
+    anonymous_client, statuses = RequestGenerator(service, seed), {}
     for _ in range(count):
-        hostile = stranger.request(datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+        hostile = anonymous_client.request(datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
         started = time.monotonic()
         status, body = await ask(gateway, hostile)
         assert status < 500 or status == 501, f"{status} {body[:300]!r} for {hostile.what}"

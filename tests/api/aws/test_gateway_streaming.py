@@ -1,4 +1,4 @@
-"""Bodies in both directions, byte by byte: chunks, trailers, lengths, hashes, clients that leave, memory that stays."""
+"""Streaming of request and response bodies: chunks, trailers, lengths, hashes, disconnects, memory."""
 
 import base64
 import socket
@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 
 class Store:
-    """Objects in memory, and what became of every put."""
+    """Stores objects in memory, and records failed puts."""
 
     def __init__(self):
         self.objects = {}

@@ -1,4 +1,4 @@
-"""Log lines and metric points: read once, kept in order, found again."""
+"""Log lines and metric points: collected once, in order, and found again."""
 
 import math
 from dataclasses import replace
@@ -18,7 +18,7 @@ GROUP = "/aws/sagemaker/TrainingJobs"
 
 
 def printing(context: Context, lines: list[str], at_once: int = 2) -> Context:
-    """A cloud whose engine has printed lines; an offset is a number of lines."""
+    """A context whose engine has printed lines; an offset is a number of lines."""
 
     def read(_work: str, _replica: int, offset: int) -> LogPage:
         page = lines[offset : offset + at_once]

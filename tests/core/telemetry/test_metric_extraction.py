@@ -1,4 +1,4 @@
-"""Metrics in log lines: found, and no expression of a user holds anything up."""
+"""Extraction of metrics from log lines; a user's expression cannot block it."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What is kept of a series beside its points is what its points come to, however they arrive; on each database."""
+"""The summary of a series matches its points, in whatever order they arrive, on both databases."""
 
 import math
 import statistics

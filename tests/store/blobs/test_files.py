@@ -110,13 +110,13 @@ def test_a_blob_being_written_by_another_process_is_not_an_orphan(files: BlobSto
         writer.write(b"x" * 2 * RECORD_BYTES)
         assert others.sweep(lambda ids: []) == 0
         blob = writer.finish()
-        assert others.sweep(lambda ids: []) == 0  # its row is yet to be committed
+        assert others.sweep(lambda ids: []) == 0  # its row is not committed yet
     assert others.sweep(lambda ids: [blob.id]) == 0
     assert others.sweep(lambda ids: []) == 1
 
 
 def test_an_orphan_found_by_a_sweep_during_a_backup_is_kept_once_it_has_a_row(files: BlobStore) -> None:
-    blob = write(files, b"x")  # as if its file were just made, and not locked yet
+    blob = write(files, b"x")  # as if its file were just created, and not locked yet
     others = BlobStore(files.path("00").parent.parent, KEYS)
     with files.lock_deletions():
         assert others.sweep(lambda ids: []) == 0

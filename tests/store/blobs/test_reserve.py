@@ -12,7 +12,7 @@ def test_space_is_reserved_and_refilled_after_it_was_released(tmp_path: Path) ->
     held, path = DiskReserve(tmp_path / "reserve"), tmp_path / "reserve"
     held.fill()
     assert path.stat().st_size == reserve.MAX_BYTES
-    assert path.stat().st_blocks * 512 >= reserve.MAX_BYTES  # it is no hole
+    assert path.stat().st_blocks * 512 >= reserve.MAX_BYTES  # it is not sparse
     with held.released():
         assert path.stat().st_size == 0
     assert (path.stat().st_size, held.is_short) == (reserve.MAX_BYTES, False)

@@ -37,7 +37,7 @@ def fill(connection: sa.Connection, names: list[str]) -> None:
 
 
 def naive(names: list[str], prefix: str, delimiter: str) -> list[str]:
-    """Every entry, folders marked by their own form."""
+    """Return every entry; folders are distinguished by their type."""
     told: list[str] = []
     for name in sorted(name for name in names if name.startswith(prefix)):
         position = name.find(delimiter, len(prefix)) if delimiter else -1

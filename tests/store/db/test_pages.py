@@ -1,4 +1,4 @@
-"""Pages of rows: put together they are the whole list, in order, whatever the page size."""
+"""Pagination: pages of any size concatenate to the complete list, in order."""
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +13,7 @@ things = Table("things", MetaData(), Column("name", String, primary_key=True), C
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def connection(request):
-    """One with the table, and in no transaction."""
+    """A connection with the table, outside a transaction."""
     if request.param == "sqlite":
         engine = create_engine("sqlite://")
     else:

@@ -1,4 +1,4 @@
-"""What only PostgreSQL can do wrong: refuse a start, restart under a server, fail a commit."""
+"""Failures that only PostgreSQL has: a refused start, a restart, a failed commit."""
 
 import shutil
 import signal
@@ -33,7 +33,7 @@ LOOK = PreparedStatement(select(bucket_rows.c.name).where(bucket_rows.c.name == 
 
 @pytest.fixture
 def own_server():
-    """A server that a test may stop."""
+    """A PostgreSQL server that a test may stop."""
     server = start_server()
     yield server
     server.remove()
@@ -136,7 +136,7 @@ def test_columns_are_as_wide_as_sqlites_ordered_by_bytes_and_ciphertext_is_not_c
         name,
     )
     assert {kind for (kind,) in storage} == {"e"}
-    again = Database(url)  # which waits for no reader: it has nothing to alter
+    again = Database(url)  # which does not wait for readers: it has nothing to change
     with again.read() as reader:
         reader.execute(select(bucket_rows))
         Database(url).close()
@@ -145,7 +145,7 @@ def test_columns_are_as_wide_as_sqlites_ordered_by_bytes_and_ciphertext_is_not_c
 
 def test_a_restart_of_the_server_is_survived_without_an_error(own_server):
     database = Database(own_server.new_database())
-    with ThreadPoolExecutor(8) as threads:  # so that many connections lie in the pool
+    with ThreadPoolExecutor(8) as threads:  # so that the pool has many connections
         list(threads.map(lambda number: database.apply(add(f"b{number}")), range(8)))
         list(threads.map(lambda number: database.fetch(LOOK, called=f"b{number}"), range(8)))
         list(threads.map(lambda _: count(database), range(8)))

@@ -1,4 +1,4 @@
-"""What is SQLite's own."""
+"""Behaviour specific to SQLite."""
 
 import fcntl
 import threading

@@ -1,4 +1,4 @@
-"""Signatures: AWS's own vectors, botocore's signer as a second opinion, and everything that must be refused."""
+"""Signature Version 4: AWS's test vectors, botocore's signer, and every reason to refuse a request."""
 
 import time
 from hashlib import sha256
@@ -33,7 +33,7 @@ EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 def read_vector(path: Path) -> tuple[HttpRequest, bytes]:
-    """The request of a .req file, signed as its .authz file says."""
+    """Return the request in a .req file, signed as in its .authz file."""
     head, _, body = path.read_bytes().partition(b"\n\n")
     first, *lines = head.decode().split("\n")
     method, _, rest = first.partition(" ")
@@ -67,7 +67,7 @@ def test_canonical_requests_and_signatures_match_the_test_vectors(path):
 
 
 def signed(method="GET", url="http://127.0.0.1:4900/", headers=None, body=b"", service="sts", auth=None) -> HttpRequest:
-    """A request as botocore signs it."""
+    """Return a request signed by botocore."""
     request = AWSRequest(method, url, headers=headers or {}, data=body)
     default = S3SigV4Auth if service == "s3" else SigV4Auth
     (auth or default)(Credentials(KEY, SECRET), service, "us-east-1").add_auth(request)

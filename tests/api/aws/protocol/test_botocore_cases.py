@@ -44,7 +44,7 @@ pytestmark = pytest.mark.skipif(not INPUTS, reason=WHY_SKIPPED)
 
 
 def query_maps(shape):
-    """Members that are maps of query parameters."""
+    """Return the members that are maps of query parameters."""
     members = shape.members.items() if shape else ()
     return [
         name
@@ -54,7 +54,7 @@ def query_maps(shape):
 
 
 def runnable(cases: list[Case], reasons: dict[str, str]):
-    """The cases as parameters; one that cannot be run backwards is skipped with its reason."""
+    """Return the cases as parameters; those that cannot be reversed are skipped, with a reason."""
     parameters = []
     for case in cases:
         why = [reason for part, reason in reasons.items() if part in case.id]
@@ -77,7 +77,7 @@ def test_a_request_is_parsed_into_its_parameters(case):
     parsed = parse(target, request, body_of(case, sent.get("body") or ""))
     shape = case.operation.input_shape
     expected = to_python(shape, case.content.get("params", {})) if shape else {}
-    for name in query_maps(shape):  # a server takes every parameter into these: it cannot know which ones were meant
+    for name in query_maps(shape):  # a server puts every parameter into these: it cannot know which ones were meant
         assert comparable(expected.pop(name, {})).items() <= comparable(parsed.pop(name, {})).items()
     assert comparable(parsed) == comparable(expected)
 

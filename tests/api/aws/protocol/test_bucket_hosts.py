@@ -1,4 +1,4 @@
-"""Which bucket a host name names."""
+"""The bucket in a host name."""
 
 import pytest
 

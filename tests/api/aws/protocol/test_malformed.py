@@ -1,4 +1,4 @@
-"""Bytes of no meaning: every reader refuses them in its own words and raises nothing else."""
+"""Fuzzing of parsers: arbitrary bytes are parsed or refused with the parser's own error."""
 
 import cbor2
 import pytest
@@ -103,7 +103,7 @@ def test_cbor_written_by_cbor2_is_read_the_same(value):
         b"\x81" * 100_000,
         b"\xd8\x1c\x80",  # a shared reference
         b"\xc2\x41\x00",  # a big number
-        b"\xa1\x01\x02",  # a key that is no text
+        b"\xa1\x01\x02",  # a key that is not a text
         b"\x7f\x41a\xff",  # a text made of bytes
         b"\xf8\x20",
         b"\x1c",

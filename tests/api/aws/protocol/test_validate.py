@@ -1,4 +1,4 @@
-"""Inputs that do not satisfy their models, and AWS's sentences about them."""
+"""Validation of inputs, with AWS's error messages."""
 
 import re
 
@@ -12,7 +12,7 @@ from lowcloud.api.aws.protocol.validate import compile_pattern, refuse_unsupport
 
 
 def errors_of(service, name, **members):
-    """The sentence about an input."""
+    """Return the error message for an input."""
     found = load_service(service)
     with pytest.raises(AwsError) as caught:
         validate(found.operation(name), members, "ValidationException")
@@ -127,7 +127,7 @@ def test_every_pattern_of_an_implemented_operation_compiles_in_python():
         (service, name, member)
         for service, name in sorted(OPERATIONS)
         for member in OPERATIONS[service, name].refused + OPERATIONS[service, name].ignored
-        if member != "RequestPayer"  # entered for all of S3, though some operations do without it
+        if member != "RequestPayer"  # declared for all of S3, although some operations do not have it
     ],
 )
 def test_every_refused_or_ignored_member_exists(service, name, member):

@@ -62,7 +62,7 @@ def test_a_denial_overrides_every_permission() -> None:
 
 @pytest.fixture
 def open_cloud(context: Context) -> Context:
-    """With a bucket that nothing protects but itself."""
+    """A context with a bucket without a public access block."""
     buckets.create(context, "bucket")
     configurations.remove(context, "bucket", buckets.PUBLIC_ACCESS_BLOCK)
     configurations.put(context, "bucket", buckets.OWNERSHIP, {"rule": "writer"})

@@ -1,4 +1,4 @@
-"""Damage of every kind: the scrub finds it, and nobody is ever given wrong bytes."""
+"""Damage of every kind: the scrub finds it, and wrong bytes are never served."""
 
 import random
 import shutil
@@ -43,14 +43,14 @@ REFUSALS = (
 
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[Context]:
-    """On a database that lies in a file: what is done to it here is done with SQLite."""
+    """A context with a database file, since these tests use SQLite directly."""
     made = make_context(tmp_path / "home")
     yield made
     made.database.close()
 
 
 def fill(context: Context) -> dict[str, bytes]:
-    """A store with bytes in every place that there is; what its keys hold."""
+    """Fill a store with bytes in every kind of place. Returns the content of each key."""
     buckets.create(context, BUCKET)
     said = ObjectMetadata({"content-type": "text/plain"}, {"who": "me"}, {"tag": "value"})
     held = {"small": SMALL, "large": LARGE, "joined": PART + b"the end"}
@@ -69,7 +69,7 @@ def findings(context: Context) -> list[scrub.Finding]:
 
 
 def check_served(context: Context, held: dict[str, bytes]) -> bool:
-    """Whether all is served as it was written. What is not must be refused."""
+    """Return whether everything is served as it was written; otherwise it must be refused."""
     is_all_there = True
     for key in {*held, *(found.key for found in listings.walk(context, BUCKET))}:
         try:
@@ -104,7 +104,7 @@ def test_a_store_with_every_kind_of_object_has_no_findings(tmp_path: Path, datab
 
 
 def flipped(value: Any, chance: random.Random) -> Any:
-    """The value with one bit changed."""
+    """Return the value with one bit changed."""
     match value:
         case bytes():
             changed = bytearray(value)
@@ -264,7 +264,7 @@ def test_a_bit_flipped_anywhere_in_the_database_is_never_served(tmp_path: Path) 
 
 
 def check_damaged(home: Path, held: dict[str, bytes]) -> bool:
-    """Whether the damage shows; then the scrub must find it."""
+    """Return whether the damage shows; then the scrub must find it."""
     try:
         context = make_context(home)
     except (DBAPIError, UnusableStoreError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Rules of lifecycles: what is due, and what never is."""
+"""Lifecycle rules: what expires, and what never does."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,7 +25,7 @@ def version(
 def chosen(
     rules: Sequence[LifecycleRule], versions: Sequence[Version], tags: Mapping[str, str] | None = None
 ) -> list[LifecycleAction | None]:
-    """What is done with each of all versions of a bucket."""
+    """Return the action for each version of a bucket."""
     found = list(lifecycle.ranked(versions))
     if versions:
         found.append(lifecycle.last_ranked(versions[-1], found[-1] if found else None))
@@ -155,7 +155,7 @@ def test_pages_of_versions_give_the_same_actions_as_all_at_once(rules, drawn, pa
 def check_sense(
     rules: Sequence[LifecycleRule], versions: Sequence[Version], actions: Sequence[LifecycleAction | None]
 ) -> None:
-    """What holds whatever the rules are."""
+    """Properties that hold for any rules."""
     for number, (one, action) in enumerate(zip(versions, actions, strict=True)):
         is_newest = number == 0 or versions[number - 1].key != one.key
         assert action is not LifecycleAction.HIDE or (is_newest and not one.is_marker), (

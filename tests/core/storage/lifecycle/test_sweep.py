@@ -1,4 +1,4 @@
-"""Lifecycles carried out on a real store."""
+"""The lifecycle sweep on a real store."""
 
 import time
 from collections.abc import Iterator
@@ -34,13 +34,13 @@ def with_rules(context: Context, *rules: dict[str, Any], bucket: str = BUCKET) -
 
 @pytest.fixture
 def context(context: Context) -> Iterator[Context]:
-    """One whose days are short: what is older than a moment is two days old."""
+    """A context whose days are short: anything older than a moment is two days old."""
     buckets.create(context, BUCKET)
     yield replace(context, settings=replace(context.settings, day_seconds=0.01))
 
 
 def swept(context: Context) -> None:
-    """Everything there is grows old, and is swept."""
+    """Let everything grow old, and sweep."""
     time.sleep(0.05)
     sweep.sweep(context)
 
@@ -140,7 +140,7 @@ def test_objects_overwritten_meanwhile_stay(context: Context, monkeypatch: pytes
     really_delete = sweep.delete_many
 
     def write_and_delete(context: Context, bucket: str, wanted: Any, **options: Any) -> Any:
-        time.sleep(1.1)  # times are compared by the second, as the wire tells them
+        time.sleep(1.1)  # times are compared by the second, as in the API
         objects.put(context, BUCKET, "k", [b"new"])
         return really_delete(context, bucket, wanted, **options)
 

@@ -52,7 +52,7 @@ def test_puts_copies_and_deletions_are_recorded_in_order(context: Context, size:
     objects.put(context, BUCKET, "form", [bytes(size)], event=notifications.POSTED)
     copies.copy(context, CopySource(BUCKET, "a"), BUCKET, "b")
     deletions.delete(context, BUCKET, "a")
-    deletions.delete(context, BUCKET, "a")  # holds nothing any more
+    deletions.delete(context, BUCKET, "a")  # deleted already
     first, *rest = notifications.page(context)
     assert first == ObjectEvent(first.id, BUCKET, "a", None, "created:put", made.modified_at, size, made.etag)
     assert [(event.kind, event.key) for event in rest] == [
@@ -69,7 +69,7 @@ def test_events_name_versions_and_distinguish_delete_markers(context: Context) -
     made = objects.put(context, BUCKET, "a", [b"1"])
     marker = deletions.delete(context, BUCKET, "a")
     deletions.delete(context, BUCKET, "a", version=made.version)
-    deletions.delete(context, BUCKET, "a", version=made.version)  # gone already
+    deletions.delete(context, BUCKET, "a", version=made.version)  # deleted already
     deletions.delete_many(context, BUCKET, [("a", marker.version, NO_PRECONDITIONS)], cause=notifications.EXPIRED)
     deletions.delete_many(context, BUCKET, [("b", None, NO_PRECONDITIONS)], cause=notifications.EXPIRED)
     events = notifications.page(context)

@@ -33,7 +33,7 @@ def bytes_of(context: Context, key: str, **options: object) -> bytes:
 
 
 def stored(context: Context) -> list[str]:
-    """The ids of all bytes that are kept: in files, and in the database."""
+    """Return the ids of all stored bytes: in files, and in the database."""
     with context.database.read() as connection:
         small = connection.scalars(sa.select(contents.c.id)).all()
     return sorted([path.name for path in (context.settings.data / "objects").glob("*/*")] + list(small))
@@ -331,7 +331,7 @@ def test_a_sweep_deletes_only_files_without_a_row(context: Context) -> None:
     orphan = files.new_id()
     context.files.path(orphan).write_bytes(b"left by a crash")
     with context.files.create() as writer:
-        writer.write(b"x" * (2 * RECORD_BYTES))  # is being written: has a file, has no row yet
+        writer.write(b"x" * (2 * RECORD_BYTES))  # being written: it has a file, but no row yet
         assert objects.sweep(context) == 1
         writer.finish()
         assert objects.sweep(context) == 0

@@ -1,4 +1,4 @@
-"""A bucket that keeps versions: what is newest, what a deletion hides, and what a name still reaches."""
+"""Versioned buckets: newest versions, delete markers, access by version id."""
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, Precon
 from lowcloud.store.blobs.files import new_id
 from lowcloud.store.db import tables
 
-BIG = b"x" * 100_000  # lies in a file
+BIG = b"x" * 100_000  # stored in a file
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +119,7 @@ def test_a_retained_version_stays_until_its_time_or_a_bypass(context: Context) -
     assert [isinstance(outcome, locks.LockedError) for outcome in outcomes] == [True, True, True, False]
     outcomes = deletions.delete_many(context, "shelf", wanted, may_bypass_governance=True)
     assert [isinstance(outcome, locks.LockedError) for outcome in outcomes] == [False, True, True, False]
-    assert deletions.delete(context, "shelf", "k").is_marker  # hiding removes nothing
+    assert deletions.delete(context, "shelf", "k").is_marker  # a delete marker deletes nothing
 
 
 def test_a_bucket_can_be_emptied_page_by_page_while_its_versions_are_listed(context: Context) -> None:
@@ -143,7 +143,7 @@ def test_a_bucket_can_be_emptied_page_by_page_while_its_versions_are_listed(cont
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(data=st.data())
 def test_pages_of_any_size_agree_with_a_model_of_the_bucket(context: Context, data: st.DataObject) -> None:
-    """The same deeds are done to a list of versions for each key, newest first: (version, is a marker)."""
+    """A model of a bucket: a list of (version, is marker) for each key, newest first."""
     name = f"shelf{new_id()}"
     buckets.create(context, name)
     state: str | None = None

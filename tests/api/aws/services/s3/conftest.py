@@ -1,4 +1,4 @@
-"""What the tests of S3's wire share: a client, new buckets, and the code of a refusal."""
+"""Fixtures of the S3 tests: clients, new buckets, and the code of an error."""
 
 from collections.abc import Callable
 from itertools import count
@@ -19,13 +19,13 @@ def s3(server: Server) -> Any:
 
 @pytest.fixture(scope="module")
 def signer(server: Server) -> Any:
-    """A client that presigns by Signature Version 4."""
+    """A client that presigns with Signature Version 4."""
     return server.client("s3", config={"signature_version": "s3v4"})
 
 
 @pytest.fixture
 def make_bucket(s3: Any) -> Callable[..., str]:
-    """Makes a bucket of a new name."""
+    """Creates a bucket with a new name."""
 
     def make(**arguments: Any) -> str:
         name = f"bucket-{next(_NUMBERS)}"
@@ -42,7 +42,7 @@ def bucket(make_bucket: Callable[..., str]) -> str:
 
 @pytest.fixture
 def shelf(s3: Any, bucket: str) -> str:
-    """A bucket that keeps versions."""
+    """A versioned bucket."""
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     return bucket
 
@@ -56,7 +56,7 @@ def open_bucket(s3: Any, make_bucket: Callable[..., str]) -> str:
 
 
 def refused(call: Callable[..., Any], **arguments: Any) -> str:
-    """The code of the error that a call ends in."""
+    """Return the code of the error that a call raises."""
     with pytest.raises(ClientError) as raised:
         call(**arguments)
     return str(raised.value.response["Error"]["Code"])

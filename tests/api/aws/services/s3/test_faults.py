@@ -40,7 +40,7 @@ def server(context: Context) -> Iterator[Server]:
 
 
 class Signer(S3SigV4Auth):  # type: ignore[misc]
-    """Signs the hash that it is given, whatever the body."""
+    """Signs the given hash, whatever the body is."""
 
     def __init__(self, payload_hash: str):
         super().__init__(Credentials(ROOT_KEY, ROOT_SECRET), "s3", "us-east-1")
@@ -51,14 +51,14 @@ class Signer(S3SigV4Auth):  # type: ignore[misc]
 
 
 def signed(server: Server, key: str, payload_hash: str, headers: dict[str, str]) -> dict[str, str]:
-    """The headers of a signed PUT."""
+    """Return the headers of a signed PUT."""
     request = AWSRequest("PUT", f"{server.url}/{BUCKET}/{key}", headers=headers)
     Signer(payload_hash).add_auth(request)
     return dict(request.headers.items())
 
 
 def send(server: Server, key: str, payload_hash: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-    """One PUT exactly as given; its status and body."""
+    """Send one PUT exactly as given. Returns status and body."""
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=20)
     try:
         connection.request("PUT", f"/{BUCKET}/{key}", body, signed(server, key, payload_hash, headers))
@@ -69,7 +69,7 @@ def send(server: Server, key: str, payload_hash: str, headers: dict[str, str], b
 
 
 def trailing(content: bytes, checksum: str) -> tuple[str, dict[str, str], bytes]:
-    """Hash, headers and body of an unsigned chunked upload whose CRC32 follows the content."""
+    """Return hash, headers and body of an unsigned chunked upload with its CRC32 in the trailer."""
     headers = {
         "x-amz-decoded-content-length": str(len(content)),
         "x-amz-trailer": "x-amz-checksum-crc32",
@@ -128,7 +128,7 @@ def test_a_flipped_bit_is_never_served(server: Server, context: Context, positio
     sealed = bytearray(path.read_bytes())
     sealed[position] ^= 4
     path.write_bytes(sealed)
-    if position < RECORD_BYTES:  # found before the answer has begun
+    if position < RECORD_BYTES:  # detected before the response has begun
         with pytest.raises(ClientError) as raised:
             s3.get_object(Bucket=BUCKET, Key="k")
         assert raised.value.response["Error"]["Code"] == "InternalError"
@@ -192,7 +192,7 @@ def test_a_small_response_does_not_wait_for_an_acknowledgement(tmp_path: Path) -
         s3.create_bucket(Bucket=BUCKET)
         s3.put_object(Bucket=BUCKET, Key="k", Body=b"x" * 4096)
         seconds = []
-        for _ in range(15):  # on one connection that is kept
+        for _ in range(15):  # on one persistent connection
             started = time.perf_counter()
             s3.get_object(Bucket=BUCKET, Key="k")["Body"].read()
             seconds.append(time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""Uploads from browsers: forms as boto3 signs them, sent by a plain HTTP client."""
+"""Browser uploads: forms signed by boto3, sent by a plain HTTP client."""
 
 import hmac
 from base64 import b64encode
@@ -44,12 +44,12 @@ def form(s3: Any, bucket: str) -> dict[str, Any]:
 
 
 def signed(s3: Any, bucket: str, key: str, conditions: list[Any], **fields: str) -> dict[str, Any]:
-    """A form that sends these fields beside what boto3 makes it of."""
+    """Return a form with these fields in addition to those of boto3."""
     return dict(s3.generate_presigned_post(bucket, key, Fields=fields, Conditions=conditions))
 
 
 def signed_by_hand(s3: Any, bucket: str, policy: bytes) -> dict[str, Any]:
-    """A form whose policy is this text."""
+    """Return a form whose policy is this text."""
     made = s3.generate_presigned_post(bucket, "key")
     fields = made["fields"]
     _, date, region, service, _ = fields["x-amz-credential"].split("/")

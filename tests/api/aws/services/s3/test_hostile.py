@@ -1,4 +1,4 @@
-"""Requests that make no sense: S3 answers each of them, and never with a fault of its own."""
+"""Fuzzing: invalid requests to S3 never cause a server error."""
 
 import http.client
 import random
@@ -148,11 +148,11 @@ def test_invalid_requests_never_cause_a_server_error(server: Server) -> None:
         content = answer.read()
         assert answer.status < 500 or answer.status == 501, (method, path, headers, body, content)
         statuses[answer.status] += 1
-    assert {200, 204, 400, 404, 409} <= statuses.keys()  # the nonsense is plausible enough to get far
+    assert {200, 204, 400, 404, 409} <= statuses.keys()  # the values are plausible enough to get far
 
 
 def nonsense(chance: random.Random, upload: str) -> tuple[str, str, dict[str, str], bytes]:
-    """Method, path, further headers and body."""
+    """Return method, path, further headers and body."""
     texts = [*TEXTS, upload]
     path = chance.choice(["/shelf", "/shelf", "/shelf", "/other", "/", "/" + quote(chance.choice(texts))])
     if chance.random() < 0.6:
@@ -167,7 +167,7 @@ def nonsense(chance: random.Random, upload: str) -> tuple[str, str, dict[str, st
 
 
 def header_text(text: str) -> str:
-    """What a client could send in a header."""
+    """Return a text that a client could send in a header."""
     return "".join(letter for letter in text if letter.isprintable()).encode().decode("latin-1")
 
 
@@ -178,7 +178,7 @@ def signed(server: Server, method: str, path: str, headers: dict[str, str]) -> d
 
 
 class Signer(S3SigV4Auth):  # type: ignore[misc]
-    """Signs a request and leaves its body aside."""
+    """Signs a request without its body."""
 
     def payload(self, request: AWSRequest) -> str:
         return "UNSIGNED-PAYLOAD"

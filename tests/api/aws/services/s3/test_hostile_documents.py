@@ -1,4 +1,4 @@
-"""Documents, policies and forms that make no sense: S3 answers each of them, and never with a fault of its own."""
+"""Fuzzing: invalid documents, policies and forms never cause a server error of S3."""
 
 import http.client
 import json
@@ -71,7 +71,7 @@ def test_invalid_documents_never_cause_a_server_error(gateway: Gateway) -> None:
         for _ in range(DOCUMENTS):
             query, name, shape = chance.choice(puts)
             statuses[put(server, query, "".join(element(chance, shape, name)).encode())] += 1
-    assert {200, 400} <= statuses.keys()  # the nonsense is plausible enough to get far
+    assert {200, 400} <= statuses.keys()  # the values are plausible enough to get far
 
 
 def test_invalid_policies_never_cause_a_server_error(gateway: Gateway) -> None:
@@ -119,7 +119,7 @@ def test_invalid_forms_never_cause_a_server_error(gateway: Gateway) -> None:
 
 
 def described(name: tuple[str, str]) -> tuple[str, str, StructureShape] | None:
-    """Query, root and shape of an operation that puts a document on a bucket."""
+    """Return query, root element and shape of an operation that puts a configuration document."""
     service = load_service("s3")
     assert service is not None
     operation = service.operation(name[1]) if name[0] == "s3" else None
@@ -132,7 +132,7 @@ def described(name: tuple[str, str]) -> tuple[str, str, StructureShape] | None:
 
 
 def put(server: Server, query: str, content: bytes) -> int:
-    """The status of a PUT to the bucket."""
+    """Return the status of a PUT to the bucket."""
     digest = {"Content-MD5": b64encode(md5(content).digest()).decode()}
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=20)
     path = f"/shelf?{query}"
@@ -145,7 +145,7 @@ def put(server: Server, query: str, content: bytes) -> int:
 
 
 def element(chance: random.Random, shape: Shape, name: str) -> list[str]:
-    """An element of the shape, more or less."""
+    """Return an element that roughly has the shape."""
     if isinstance(shape, ListShape):
         inner = shape.member.serialization.get("name", "member")
         items = [element(chance, shape.member, name if shape.serialization.get("flattened") else inner)]

@@ -1,4 +1,4 @@
-"""URLs that carry their signature: what they let anyone do, and what they do not."""
+"""URLs presigned with Signature Version 4."""
 
 import time
 from functools import partial
@@ -29,7 +29,7 @@ def code(reply: urllib3.BaseHTTPResponse) -> str:
 
 
 def changed(url: str, **values: str) -> str:
-    """The URL with other parameters: "X_Amz_Expires" stands for X-Amz-Expires."""
+    """Return the URL with other parameters: "X_Amz_Expires" stands for X-Amz-Expires."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query)) | {name.replace("_", "-"): value for name, value in values.items()}
     return urlunsplit(parts._replace(query=urlencode(query)))
@@ -152,7 +152,7 @@ def test_a_url_of_a_session_needs_its_token(server: Server, at: dict[str, str]) 
 
 
 def in_query(signer: Any, bucket: str, parameters: str) -> str:
-    """A URL of a put with further parameters that are signed, as clients that put headers there make them."""
+    """Return a presigned PUT URL with headers as signed parameters, as some clients create them."""
     events = signer.meta.events
     events.register_first("before-sign.s3.PutObject", add := partial(_add_parameters, parameters))
     try:

@@ -1,4 +1,4 @@
-"""URLs and forms of Signature Version 2, as boto3 makes them in us-east-1 where nobody tells it not to."""
+"""URLs and forms signed with Signature Version 2, boto3's default in us-east-1."""
 
 import time
 from base64 import b64encode

@@ -11,7 +11,7 @@ EVERYONE = {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/global/AllU
 
 
 @pytest.fixture(scope="module")
-def stranger(server: Server) -> Any:
+def anonymous_client(server: Server) -> Any:
     return server.client("s3", config={"signature_version": UNSIGNED})
 
 
@@ -43,53 +43,53 @@ def test_public_lists_are_refused_while_they_are_blocked(s3: Any, make_bucket: C
 
 
 def test_anonymous_callers_read_and_write_if_the_buckets_list_allows_it(
-    s3: Any, stranger: Any, open_bucket: str
+    s3: Any, anonymous_client: Any, open_bucket: str
 ) -> None:
-    assert refused(stranger.list_objects_v2, Bucket=open_bucket) == "AccessDenied"
+    assert refused(anonymous_client.list_objects_v2, Bucket=open_bucket) == "AccessDenied"
     s3.put_bucket_acl(Bucket=open_bucket, ACL="public-read")
-    assert stranger.list_objects_v2(Bucket=open_bucket)["KeyCount"] == 0
-    assert refused(stranger.put_object, Bucket=open_bucket, Key="k", Body=b"x") == "AccessDenied"
+    assert anonymous_client.list_objects_v2(Bucket=open_bucket)["KeyCount"] == 0
+    assert refused(anonymous_client.put_object, Bucket=open_bucket, Key="k", Body=b"x") == "AccessDenied"
     s3.put_bucket_acl(Bucket=open_bucket, ACL="public-read-write")
     assert told(s3.get_bucket_acl(Bucket=open_bucket)) == [
         ("owner", "FULL_CONTROL"),
         ("AllUsers", "READ"),
         ("AllUsers", "WRITE"),
     ]
-    stranger.put_object(Bucket=open_bucket, Key="k", Body=b"x")
-    assert refused(stranger.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
+    anonymous_client.put_object(Bucket=open_bucket, Key="k", Body=b"x")
+    assert refused(anonymous_client.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
     s3.put_public_access_block(Bucket=open_bucket, PublicAccessBlockConfiguration={"IgnorePublicAcls": True})
-    assert refused(stranger.list_objects_v2, Bucket=open_bucket) == "AccessDenied"
+    assert refused(anonymous_client.list_objects_v2, Bucket=open_bucket) == "AccessDenied"
 
 
 def test_a_public_object_is_readable_anonymously_until_it_is_overwritten(
-    s3: Any, stranger: Any, open_bucket: str
+    s3: Any, anonymous_client: Any, open_bucket: str
 ) -> None:
     at = {"Bucket": open_bucket, "Key": "page.html"}
     s3.put_object(**at, Body=b"one", ACL="public-read")
-    assert stranger.get_object(**at)["Body"].read() == b"one"
+    assert anonymous_client.get_object(**at)["Body"].read() == b"one"
     assert told(s3.get_object_acl(**at)) == [("owner", "FULL_CONTROL"), ("AllUsers", "READ")]
     s3.put_object(**at, Body=b"two")
-    assert refused(stranger.get_object, **at) == "AccessDenied"
+    assert refused(anonymous_client.get_object, **at) == "AccessDenied"
     s3.put_object_acl(**at, ACL="public-read")
-    assert stranger.get_object(**at)["Body"].read() == b"two"
+    assert anonymous_client.get_object(**at)["Body"].read() == b"two"
     s3.put_object_acl(**at, ACL="private")
-    assert refused(stranger.get_object, **at) == "AccessDenied"
+    assert refused(anonymous_client.get_object, **at) == "AccessDenied"
 
 
-def test_a_copy_has_the_list_in_its_request(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_a_copy_has_the_list_in_its_request(s3: Any, anonymous_client: Any, open_bucket: str) -> None:
     s3.put_object(Bucket=open_bucket, Key="from", Body=b"x")
     s3.copy_object(Bucket=open_bucket, Key="to", CopySource=f"{open_bucket}/from", ACL="public-read")
-    assert stranger.get_object(Bucket=open_bucket, Key="to")["Body"].read() == b"x"
+    assert anonymous_client.get_object(Bucket=open_bucket, Key="to")["Body"].read() == b"x"
 
 
-def test_a_multipart_object_has_the_list_of_its_upload(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_a_multipart_object_has_the_list_of_its_upload(s3: Any, anonymous_client: Any, open_bucket: str) -> None:
     at = {"Bucket": open_bucket, "Key": "parts"}
     upload = s3.create_multipart_upload(**at, ACL="public-read")["UploadId"]
     s3.put_object(**at, Body=b"another", ACL="public-read")
     part = s3.upload_part(**at, UploadId=upload, PartNumber=1, Body=b"whole")
     parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
     s3.complete_multipart_upload(**at, UploadId=upload, MultipartUpload=parts)
-    assert stranger.get_object(**at)["Body"].read() == b"whole"
+    assert anonymous_client.get_object(**at)["Body"].read() == b"whole"
 
 
 def test_a_list_may_come_as_headers_or_as_a_document(s3: Any, open_bucket: str) -> None:
@@ -121,13 +121,13 @@ def test_an_invalid_list_is_refused(s3: Any, open_bucket: str, arguments: dict[s
     assert refused(s3.put_bucket_acl, Bucket=open_bucket, **arguments) == code
 
 
-def test_lists_have_no_effect_once_ownership_is_enforced(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_lists_have_no_effect_once_ownership_is_enforced(s3: Any, anonymous_client: Any, open_bucket: str) -> None:
     s3.put_bucket_acl(Bucket=open_bucket, ACL="public-read")
     controls = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     call = s3.put_bucket_ownership_controls
     assert refused(call, Bucket=open_bucket, OwnershipControls=controls) == "InvalidBucketAclWithObjectOwnership"
     s3.put_bucket_acl(Bucket=open_bucket, ACL="private")
     s3.put_object(Bucket=open_bucket, Key="k", Body=b"x", ACL="public-read")
-    assert stranger.get_object(Bucket=open_bucket, Key="k")["Body"].read() == b"x"
+    assert anonymous_client.get_object(Bucket=open_bucket, Key="k")["Body"].read() == b"x"
     s3.put_bucket_ownership_controls(Bucket=open_bucket, OwnershipControls=controls)
-    assert refused(stranger.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
+    assert refused(anonymous_client.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"

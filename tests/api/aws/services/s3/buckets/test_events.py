@@ -1,4 +1,4 @@
-"""What is recorded of requests, by the notification configuration of their bucket."""
+"""The events recorded for requests, by the notification configuration of their bucket."""
 
 from collections.abc import Iterator
 from typing import Any

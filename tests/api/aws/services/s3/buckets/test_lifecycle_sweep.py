@@ -1,4 +1,4 @@
-"""Lifecycles as clients put them, carried out by a server whose days are short."""
+"""Lifecycle configurations, applied by a server whose days are short."""
 
 from collections.abc import Iterator
 from pathlib import Path

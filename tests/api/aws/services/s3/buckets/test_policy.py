@@ -13,7 +13,7 @@ ACCOUNT_ROOT = "arn:aws:iam::123456789012:root"
 
 
 @pytest.fixture(scope="module")
-def stranger(server: Server) -> Any:
+def anonymous_client(server: Server) -> Any:
     return server.client("s3", config={"signature_version": UNSIGNED})
 
 
@@ -106,82 +106,84 @@ def test_a_public_policy_is_refused_while_it_is_blocked(s3: Any, bucket: str) ->
 
 
 def test_anonymous_callers_read_what_the_policy_allows_and_nothing_else(
-    s3: Any, stranger: Any, open_bucket: str
+    s3: Any, anonymous_client: Any, open_bucket: str
 ) -> None:
     for key in ("open/a b", "closed"):
         s3.put_object(Bucket=open_bucket, Key=key, Body=b"data")
     at = {"Bucket": open_bucket, "Key": "open/a b"}
-    assert refused(stranger.get_object, **at) == "AccessDenied"
+    assert refused(anonymous_client.get_object, **at) == "AccessDenied"
     resource = f"arn:aws:s3:::{open_bucket}/open/*"
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket, Resource=resource)))
-    assert stranger.get_object(**at)["Body"].read() == b"data"
-    assert stranger.head_object(**at)["ContentLength"] == 4
-    assert refused(stranger.get_object, Bucket=open_bucket, Key="closed") == "AccessDenied"
-    assert refused(stranger.put_object, **at, Body=b"mine") == "AccessDenied"
-    assert refused(stranger.delete_object, **at) == "AccessDenied"
-    assert refused(stranger.list_objects_v2, Bucket=open_bucket) == "AccessDenied"
-    assert refused(stranger.get_bucket_policy, Bucket=open_bucket) == "AccessDenied"
-    assert refused(stranger.list_buckets) == "AccessDenied"
+    assert anonymous_client.get_object(**at)["Body"].read() == b"data"
+    assert anonymous_client.head_object(**at)["ContentLength"] == 4
+    assert refused(anonymous_client.get_object, Bucket=open_bucket, Key="closed") == "AccessDenied"
+    assert refused(anonymous_client.put_object, **at, Body=b"mine") == "AccessDenied"
+    assert refused(anonymous_client.delete_object, **at) == "AccessDenied"
+    assert refused(anonymous_client.list_objects_v2, Bucket=open_bucket) == "AccessDenied"
+    assert refused(anonymous_client.get_bucket_policy, Bucket=open_bucket) == "AccessDenied"
+    assert refused(anonymous_client.list_buckets) == "AccessDenied"
     assert s3.get_object(**at)["Body"].read() == b"data"
 
 
 def test_anonymous_callers_write_list_and_delete_if_the_policy_allows_it(
-    s3: Any, stranger: Any, open_bucket: str
+    s3: Any, anonymous_client: Any, open_bucket: str
 ) -> None:
     everything = [f"arn:aws:s3:::{open_bucket}", f"arn:aws:s3:::{open_bucket}/*"]
     allowed = statement(open_bucket, Action=["s3:*Object", "s3:List*"], Resource=everything)
     denied = statement(open_bucket, Effect="Deny", Action="s3:*", Resource=f"arn:aws:s3:::{open_bucket}/secret/*")
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(allowed, denied))
-    stranger.put_object(Bucket=open_bucket, Key="theirs", Body=b"x" * 3_000_000)
-    assert [item["Size"] for item in stranger.list_objects_v2(Bucket=open_bucket)["Contents"]] == [3_000_000]
-    assert refused(stranger.put_object, Bucket=open_bucket, Key="secret/a", Body=b"x") == "AccessDenied"
+    anonymous_client.put_object(Bucket=open_bucket, Key="theirs", Body=b"x" * 3_000_000)
+    assert [item["Size"] for item in anonymous_client.list_objects_v2(Bucket=open_bucket)["Contents"]] == [3_000_000]
+    assert refused(anonymous_client.put_object, Bucket=open_bucket, Key="secret/a", Body=b"x") == "AccessDenied"
     batch = {"Objects": [{"Key": "theirs"}, {"Key": "secret/a"}]}
-    assert refused(stranger.delete_objects, Bucket=open_bucket, Delete=batch) == "AccessDenied"
-    stranger.delete_objects(Bucket=open_bucket, Delete={"Objects": [{"Key": "theirs"}]})
-    assert stranger.list_objects_v2(Bucket=open_bucket)["KeyCount"] == 0
+    assert refused(anonymous_client.delete_objects, Bucket=open_bucket, Delete=batch) == "AccessDenied"
+    anonymous_client.delete_objects(Bucket=open_bucket, Delete={"Objects": [{"Key": "theirs"}]})
+    assert anonymous_client.list_objects_v2(Bucket=open_bucket)["KeyCount"] == 0
     copied = {"Bucket": open_bucket, "Key": "copy", "CopySource": f"{open_bucket}/theirs"}
-    assert refused(stranger.copy_object, **copied) == "AccessDenied"
-    assert refused(stranger.create_multipart_upload, Bucket=open_bucket, Key="k") == "AccessDenied"
+    assert refused(anonymous_client.copy_object, **copied) == "AccessDenied"
+    assert refused(anonymous_client.create_multipart_upload, Bucket=open_bucket, Key="k") == "AccessDenied"
 
 
-def test_a_condition_never_allows_but_denies(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_a_condition_never_allows_but_denies(s3: Any, anonymous_client: Any, open_bucket: str) -> None:
     s3.put_object(Bucket=open_bucket, Key="k", Body=b"data")
     condition = {"Condition": {"StringLike": {"aws:Referer": "*"}}}
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket, **condition)))
-    assert refused(stranger.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
+    assert refused(anonymous_client.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
     denied = statement(open_bucket, Effect="Deny", **condition)
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket), denied))
-    assert refused(stranger.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
+    assert refused(anonymous_client.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
 
 
-def test_the_public_access_block_overrides_a_policy(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_the_public_access_block_overrides_a_policy(s3: Any, anonymous_client: Any, open_bucket: str) -> None:
     s3.put_object(Bucket=open_bucket, Key="k", Body=b"data")
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket)))
     s3.put_public_access_block(Bucket=open_bucket, PublicAccessBlockConfiguration={"RestrictPublicBuckets": True})
-    assert refused(stranger.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
+    assert refused(anonymous_client.get_object, Bucket=open_bucket, Key="k") == "AccessDenied"
     s3.delete_public_access_block(Bucket=open_bucket)
-    assert stranger.get_object(Bucket=open_bucket, Key="k")["Body"].read() == b"data"
+    assert anonymous_client.get_object(Bucket=open_bucket, Key="k")["Body"].read() == b"data"
 
 
 def test_callers_without_list_permission_do_not_learn_which_keys_exist(
-    s3: Any, stranger: Any, open_bucket: str
+    s3: Any, anonymous_client: Any, open_bucket: str
 ) -> None:
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket)))
-    assert refused(stranger.get_object, Bucket=open_bucket, Key="no") == "AccessDenied"
-    assert refused(stranger.head_object, Bucket=open_bucket, Key="no") == "403"
+    assert refused(anonymous_client.get_object, Bucket=open_bucket, Key="no") == "AccessDenied"
+    assert refused(anonymous_client.head_object, Bucket=open_bucket, Key="no") == "403"
     listed = statement(open_bucket, Action="s3:ListBucket", Resource=f"arn:aws:s3:::{open_bucket}")
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket), listed))
-    assert refused(stranger.get_object, Bucket=open_bucket, Key="no") == "NoSuchKey"
+    assert refused(anonymous_client.get_object, Bucket=open_bucket, Key="no") == "NoSuchKey"
 
 
-def test_the_body_of_an_anonymous_request_is_verified(s3: Any, stranger: Any, open_bucket: str) -> None:
+def test_the_body_of_an_anonymous_request_is_verified(s3: Any, anonymous_client: Any, open_bucket: str) -> None:
     s3.put_bucket_policy(Bucket=open_bucket, Policy=policy(statement(open_bucket, Action="s3:PutObject")))
     wrong = {"ContentMD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}  # of nothing
-    assert refused(stranger.put_object, Bucket=open_bucket, Key="k", Body=b"x", **wrong) == "BadDigest"
+    assert refused(anonymous_client.put_object, Bucket=open_bucket, Key="k", Body=b"x", **wrong) == "BadDigest"
     assert refused(s3.head_object, Bucket=open_bucket, Key="k") == "404"
 
 
-def test_an_anonymous_caller_needs_a_permission_to_bypass_retention(s3: Any, stranger: Any, make_bucket: Any) -> None:
+def test_an_anonymous_caller_needs_a_permission_to_bypass_retention(
+    s3: Any, anonymous_client: Any, make_bucket: Any
+) -> None:
     vault = make_bucket(ObjectLockEnabledForBucket=True)
     s3.delete_public_access_block(Bucket=vault)
     lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(hours=1)}
@@ -191,14 +193,14 @@ def test_an_anonymous_caller_needs_a_permission_to_bypass_retention(s3: Any, str
     removing = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
     s3.put_bucket_policy(Bucket=vault, Policy=policy(statement(vault, Action=removing)))
     bypass = {"Bucket": vault, "BypassGovernanceRetention": True}
-    assert refused(stranger.delete_object, **bypass, **versions[0]) == "AccessDenied"
-    assert refused(stranger.delete_objects, **bypass, Delete={"Objects": versions[1:]}) == "AccessDenied"
-    assert refused(stranger.delete_object, Bucket=vault, **versions[0]) == "AccessDenied"
+    assert refused(anonymous_client.delete_object, **bypass, **versions[0]) == "AccessDenied"
+    assert refused(anonymous_client.delete_objects, **bypass, Delete={"Objects": versions[1:]}) == "AccessDenied"
+    assert refused(anonymous_client.delete_object, Bucket=vault, **versions[0]) == "AccessDenied"
     assert len(s3.list_object_versions(Bucket=vault)["Versions"]) == 2
     removing.append("s3:BypassGovernanceRetention")
     s3.put_bucket_policy(Bucket=vault, Policy=policy(statement(vault, Action=removing)))
-    stranger.delete_object(**bypass, **versions[0])
-    assert "Errors" not in stranger.delete_objects(**bypass, Delete={"Objects": versions[1:]})
+    anonymous_client.delete_object(**bypass, **versions[0])
+    assert "Errors" not in anonymous_client.delete_objects(**bypass, Delete={"Objects": versions[1:]})
     assert "Versions" not in s3.list_object_versions(Bucket=vault)
 
 

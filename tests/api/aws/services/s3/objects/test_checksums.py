@@ -1,4 +1,4 @@
-"""Checksums: verified as they come, kept, and told of the whole, of a part, or of the parts' checksums."""
+"""Checksums: verified, stored and returned; full-object, per part and composite."""
 
 import hashlib
 import zlib

@@ -1,4 +1,4 @@
-"""Encryption as clients ask for it: with keys of their own, with named keys, and as their bucket says."""
+"""Server-side encryption: customer keys, named keys, bucket defaults."""
 
 import json
 from base64 import b64encode
@@ -29,7 +29,7 @@ def test_only_the_customers_key_decrypts_the_object(s3: Any, bucket: str, conten
     put = s3.put_object(**at, Body=content, **CUSTOMER)
     assert (put["SSECustomerAlgorithm"], put["SSECustomerKeyMD5"]) == ("AES256", b64encode(md5(KEY).digest()).decode())
     assert "ServerSideEncryption" not in put
-    assert put["ETag"].strip('"') != md5(content).hexdigest()  # which would tell of the content
+    assert put["ETag"].strip('"') != md5(content).hexdigest()  # which would reveal the content
     got = s3.get_object(**at, **CUSTOMER)
     assert (got["Body"].read(), got["SSECustomerKeyMD5"]) == (content, put["SSECustomerKeyMD5"])
     assert s3.get_object(**at, **CUSTOMER, Range="bytes=1-2")["Body"].read() == content[1:3]
@@ -60,7 +60,7 @@ def test_nothing_on_disk_decrypts_without_the_customers_key(context: Any) -> Non
     with pytest.raises(WrongCustomerKeyError):
         objects.get(context, "shelf", "k", customer_key=OTHER)
     [(_, blob)] = objects.blobs_of(context, objects.head(context, "shelf", "k"))
-    with pytest.raises(WrongKeyError):  # whoever has the home, its master key and the database
+    with pytest.raises(WrongKeyError):  # with access to the home, its master key and the database
         b"".join(context.files.read([blob]))
     with pytest.raises(WrongKeyError):
         b"".join(context.files.read([blob], wrapping=KeyWrapping(customer_key=OTHER)))
@@ -136,7 +136,7 @@ def test_a_named_key_is_returned_by_its_arn(s3: Any, bucket: str) -> None:
     assert again["SSEKMSKeyId"] == named["SSEKMSKeyId"]
     assert s3.get_object(Bucket=bucket, Key="again")["Body"].read() == BIG
     copied = s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": "k"})
-    assert copied["ServerSideEncryption"] == "AES256"  # a copy says for itself
+    assert copied["ServerSideEncryption"] == "AES256"  # a copy has its own encryption
 
 
 @pytest.mark.parametrize("content", [b"small", BIG])

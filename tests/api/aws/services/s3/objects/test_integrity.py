@@ -1,4 +1,4 @@
-"""Digests of documents are verified before anything is done with them."""
+"""Digests of documents are verified before the documents are used."""
 
 from base64 import b64encode
 from hashlib import md5, sha256

@@ -1,4 +1,4 @@
-"""Locks of objects: what is retained or held stays, and only who may bypass it can change that."""
+"""Object locks: retention, governance bypass, legal holds."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @pytest.fixture
 def vault(make_bucket: Any) -> str:
-    """A bucket whose objects can be locked."""
+    """A bucket with object lock."""
     return str(make_bucket(ObjectLockEnabledForBucket=True))
 
 

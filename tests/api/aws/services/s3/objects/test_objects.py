@@ -147,7 +147,7 @@ def test_checksums_are_verified_stored_and_returned(s3: Any, bucket: str, algori
     assert refused(s3.put_object, Bucket=bucket, Key="sum", Body=b"1", **{name: "short"}) == ("InvalidRequest", 400)
 
 
-@pytest.mark.parametrize("mode", ["ENABLED", "enabled"])  # the second is how the C++ SDK says it
+@pytest.mark.parametrize("mode", ["ENABLED", "enabled"])  # the second is the form of the C++ SDK
 def test_the_checksum_mode_is_case_insensitive(s3: Any, bucket: str, mode: str) -> None:
     put = s3.put_object(Bucket=bucket, Key="sum", Body=b"123456789")
     assert s3.get_object(Bucket=bucket, Key="sum", ChecksumMode=mode)["ChecksumCRC32"] == put["ChecksumCRC32"]

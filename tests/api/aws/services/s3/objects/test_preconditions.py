@@ -1,4 +1,4 @@
-"""Conditions of reads, writes and copies: which outweighs which, and what is answered where they fail."""
+"""Preconditions of reads, writes and copies: their precedence, and the responses if they fail."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What readers are told: attributes, parts, ranges, headers of their own choice, metadata that is not ASCII."""
+"""Reads: attributes, parts, ranges, overridden headers, non-ASCII metadata."""
 
 from base64 import b64encode
 from email.header import decode_header, make_header
@@ -15,7 +15,7 @@ MIB = 1024**2
 
 @pytest.fixture
 def joined(s3: Any, bucket: str) -> str:
-    """A bucket with an object of three parts, numbered with a gap."""
+    """A bucket with an object of three parts, whose numbers have a gap."""
     upload = s3.create_multipart_upload(Bucket=bucket, Key="k", ChecksumAlgorithm="SHA256")
     at = {"Bucket": bucket, "Key": "k", "UploadId": upload["UploadId"]}
     parts = []
@@ -33,7 +33,7 @@ def test_the_requested_attributes_are_returned(s3: Any, bucket: str) -> None:
     answer = s3.get_object_attributes(**at, ObjectAttributes=wanted)
     assert (answer["ETag"], answer["ObjectSize"], answer["StorageClass"]) == (put["ETag"].strip('"'), 3, "STANDARD_IA")
     assert answer["Checksum"] == {"ChecksumSHA1": put["ChecksumSHA1"], "ChecksumType": "FULL_OBJECT"}
-    assert "ObjectParts" not in answer  # it was not joined
+    assert "ObjectParts" not in answer  # it was not uploaded in parts
     assert answer["LastModified"] == s3.head_object(**at)["LastModified"]
     only = s3.get_object_attributes(**at, ObjectAttributes=["ObjectSize"])
     assert only.keys() - {"ResponseMetadata", "LastModified"} == {"ObjectSize"}

@@ -1,4 +1,4 @@
-"""Senders who take their time hold up nobody else, and are told what is wrong before they send."""
+"""Slow uploads do not block other requests, and invalid ones are refused before the body is sent."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ GIBIBYTE = 1 << 30
 
 
 class Counted:
-    """The real put of an object, and how many have begun."""
+    """Counts the calls of the real PutObject."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -49,7 +49,7 @@ def served(context: Context, counted: Counted) -> Iterator[Server]:
 
 
 def begin(server: Server, path: str, length: int, headers: dict[str, str] | None = None) -> socket.socket:
-    """A connection on which the head of a PUT has been sent."""
+    """Open a connection and send the head of a PUT."""
     signed = sign("PUT", server.url + path, {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD", **(headers or {})})
     lines = [f"PUT {path} HTTP/1.1", f"Content-Length: {length}", "Connection: close"]
     connection = socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), 20)
@@ -75,7 +75,7 @@ def test_more_slow_uploads_than_workers_do_not_block_other_requests(served: Serv
 
 
 def expect(server: Server, path: str, length: int, headers: dict[str, str] | None = None) -> Reply:
-    """The reply to a head that asks whether its body is wanted, and to nothing else."""
+    """Return the reply to a head with Expect: 100-continue, without sending the body."""
     with begin(server, path, length, {"Expect": "100-continue", **(headers or {})}) as connection:
         received = connection.recv(1 << 16)
         assert not received.startswith(b"HTTP/1.1 100"), "the body was asked for"

@@ -1,4 +1,4 @@
-"""Tags of objects: put with them, read, replaced, copied, deleted, and refused where S3 refuses them."""
+"""Object tags: put, read, replaced, copied, deleted, and refused if invalid."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Versions on the wire: which one an answer is about, what hides a key, and how they are listed."""
+"""Versioning: version ids in responses, delete markers, listings of versions."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ def keep(s3: Any, bucket: str, state: str) -> None:
 
 
 def error_of(call: Any, **arguments: Any) -> dict[str, Any]:
-    """The code, status and headers of a refusal."""
+    """Return code, status and headers of an error."""
     with pytest.raises(ClientError) as raised:
         call(**arguments)
     response = raised.value.response
