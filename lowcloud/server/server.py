@@ -80,7 +80,7 @@ def open_context(settings: Settings, endpoint: str = "") -> Context:
             keys=keys,
             files=Files(settings.data / "objects", keys),
             reserve=Reserve(settings.data / "reserve"),
-            engine=LocalEngine(settings.work, fetch, shows=(client_environment.folder(settings.home),)),
+            engine=LocalEngine(settings.work, fetch, readable_folders=(client_environment.folder(settings.home),)),
             endpoint=endpoint,
         )
         roles.ensure(context, EXECUTION_ROLE)

@@ -183,7 +183,7 @@ def test_inputs_and_empty_folders_may_lie_anywhere_below_the_base(engine: Engine
     assert ended(engine)[0].exit_code == 0, texts(engine)
     empty = ["input/data", "model", "output/data", "output/intermediate", "own/one"]
     assert texts(engine) == ["data", *empty]
-    assert [entry.path for entry in engine.listing("w", 0, "processing/output")] == ["train/result"]
+    assert [entry.path for entry in engine.list_files("w", 0, "processing/output")] == ["train/result"]
 
 
 def test_a_missing_input_fails_the_staging_with_its_name(engine: Engine) -> None:
@@ -247,15 +247,15 @@ def test_files_are_listed_and_read_while_the_program_runs(engine: Engine) -> Non
         "folder.mkdir(parents=True); (folder / 'weights').write_bytes(bytes(2_000_000)); print('written', flush=True);"
         "time.sleep(60)"
     )
-    assert engine.listing("w", 0, "checkpoints") == ()
+    assert engine.list_files("w", 0, "checkpoints") == ()
     engine.start(python(program))
     eventually(lambda: texts(engine) == ["written"])
-    (entry,) = engine.listing("w", 0, "checkpoints")
+    (entry,) = engine.list_files("w", 0, "checkpoints")
     assert (entry.path, entry.size_bytes) == ("1/weights", 2_000_000)
     assert time.time() - 60 < entry.modified_ns / 1e9 < time.time() + 1
-    assert b"".join(engine.read("w", 0, "checkpoints/1/weights")) == bytes(2_000_000)
+    assert b"".join(engine.stream_file("w", 0, "checkpoints/1/weights")) == bytes(2_000_000)
     with pytest.raises(FileNotFoundError):
-        engine.read("w", 0, "checkpoints/none")
+        engine.stream_file("w", 0, "checkpoints/none")
 
 
 def test_an_archive_holds_what_the_program_left(engine: Engine) -> None:
@@ -353,7 +353,7 @@ def test_an_environment_that_a_work_builds_is_published_when_it_is_kept(engine: 
     engine.start(Work("w", ("python", "-c", build), (Replica(),), SMALL, builds="key"))
     assert ended(engine)[0].exit_code == 0, texts(engine)
     assert not engine.has_environment("key")
-    engine.keep_environment("w")
+    engine.publish_environment("w")
     engine.remove("w")
     assert engine.has_environment("key")
     program = "import os, sys; print(sys.prefix == os.environ['LOWCLOUD_ENVIRONMENT'])"
@@ -365,18 +365,18 @@ def test_an_environment_that_a_work_builds_is_published_when_it_is_kept(engine: 
 def test_an_environment_is_dropped_unless_it_was_used_or_a_work_runs_with_it(engine: Engine) -> None:
     engine.start(Work("w", ("true",), (Replica(),), SMALL, builds="key"))
     ended(engine)
-    engine.keep_environment("w")
+    engine.publish_environment("w")
     engine.remove("w")
     (kept_at,) = engine.environments().values()
     assert engine.has_environment("key")
     assert engine.environments()["key"] > kept_at
-    engine.drop_environment("key", kept_at)
+    engine.delete_environment("key", kept_at)
     engine.start(Work("w", ("sleep", "600"), (Replica(),), SMALL, environment="key"))
     for name in ("key", "never-built"):
-        engine.drop_environment(name, time.time() + 60)
+        engine.delete_environment(name, time.time() + 60)
     assert engine.has_environment("key")
     engine.remove("w")
-    engine.drop_environment("key", time.time() + 60)
+    engine.delete_environment("key", time.time() + 60)
     assert not engine.has_environment("key")
     assert engine.environments() == {}
 
@@ -419,8 +419,8 @@ def test_a_log_over_its_limit_keeps_its_beginning_and_its_end_and_says_what_is_m
     assert sum(map(len, found)) < 1 << 20
     (note,) = (line for line in found if not line.startswith("line "))
     printed = sum(len(f"line {number}\n") for number in range(200_000))
-    left_out = printed - sum(len(line) + 1 for line in found if line != note)
-    assert note == f"{left_out} bytes of output are left out here, since the log has 1 MiB."
+    omitted = printed - sum(len(line) + 1 for line in found if line != note)
+    assert note == f"{omitted} bytes of output are omitted here, because the log has reached 1 MiB."
 
 
 def test_a_users_variables_do_not_replace_those_of_the_contract(engine: Engine) -> None:

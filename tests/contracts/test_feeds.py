@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lowcloud.engine.local.engine import LocalEngine
-from lowcloud.engine.local.input_server import NOT_LAZY
+from lowcloud.engine.local.input_server import LAZY_UNSUPPORTED
+from lowcloud.engine.local.replica_preparation import ReplicaPreparation
 from lowcloud.engine.work import Engine, Input, InputSource, LazyFolder, Replica, StagingError, Stream, Work
 from tests.contracts.test_engine import ended, eventually, python, texts
 
@@ -66,8 +67,8 @@ def lazily(engine: Engine) -> Callable[..., list[str]]:
 
     def run(code: str, **files: InputSource) -> list[str]:
         said = succeeds(engine, lazy(code, **files))
-        if any(NOT_LAZY in line for line in said):
-            pytest.skip(NOT_LAZY)
+        if any(LAZY_UNSUPPORTED in line for line in said):
+            pytest.skip(LAZY_UNSUPPORTED)
         return said
 
     return run
@@ -146,7 +147,7 @@ def test_shuffling_is_another_in_each_epoch_and_hosts_share_out_every_record(eng
     ("damage", "says"),
     [
         (b"this is no gzip", "s3://b/one is not a readable gzip file"),
-        (gzip.compress(DATA)[:-9], "s3://b/one is not a whole gzip file"),
+        (gzip.compress(DATA)[:-9], "s3://b/one is a truncated gzip file"),
     ],
 )
 def test_a_program_whose_data_break_off_fails_and_the_log_says_why(engine: Engine, damage: bytes, says: str) -> None:
@@ -262,9 +263,9 @@ def test_where_no_folder_can_be_lazy_its_files_are_laid_and_the_log_says_so(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.isolation()
-    monkeypatch.setattr(LocalEngine, "_try", lambda *_: "It was not to be.")
+    monkeypatch.setattr(ReplicaPreparation, "probe", lambda *_: "The probe failed.")
     said = succeeds(engine, lazy("print(os.path.isfile('train/a'), os.path.ismount('train'))", a=source(b"x")))
-    note = f"input/data/train is laid as files before the program starts: {NOT_LAZY} It was not to be."
+    note = f"input/data/train is staged as files before the program starts: {LAZY_UNSUPPORTED} The probe failed."
     assert said == [note, "True False"]
 
 

@@ -87,7 +87,7 @@ def test_a_folder_that_programs_may_see_is_mounted_where_it_is_and_cannot_be_wri
 ) -> None:
     shown, absent = tmp_path / "home" / 'the "client", of all', tmp_path / "home" / "absent"
     shown.mkdir(parents=True)
-    engine = LocalEngine(tmp_path / "home" / "work", lambda *_: iter(()), shows=(shown, absent))
+    engine = LocalEngine(tmp_path / "home" / "work", lambda *_: iter(()), readable_folders=(shown, absent))
     engine.start(image("true"))
     assert ended(engine) == (0, "")
     engine.remove("w")
@@ -128,7 +128,7 @@ def test_what_a_user_chooses_does_not_reach_the_client(
 def test_several_lines_under_a_name_that_the_client_may_read_are_refused(
     engine: LocalEngine, docker: Path, name: str
 ) -> None:
-    with pytest.raises(StagingError, match="cannot have several lines") as refused:
+    with pytest.raises(StagingError, match="cannot have a value of several lines") as refused:
         engine.start(image("true", replica=Replica({name: "one\ntwo"})))
     assert repr(name) in str(refused.value)
 
@@ -170,7 +170,7 @@ def test_what_would_come_when_it_is_read_is_laid_before(engine: LocalEngine, doc
     engine.start(image("sh", "-c", script, replica=Replica(lazy_folders=(folder,))))
     assert ended(engine) == (0, "")
     note, content = output(engine)
-    assert "laid as files before the program starts" in note and content == "data"
+    assert "staged as files before the program starts" in note and content == "data"
 
 
 def test_a_container_that_ran_out_of_memory_says_so(engine: LocalEngine, docker: Path) -> None:
@@ -187,7 +187,7 @@ def test_an_image_that_cannot_be_had_fails_with_what_the_client_says(engine: Loc
 
 def test_without_docker_or_podman_an_image_is_refused(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers, "CLIENTS", ("no-such-client",))
-    with pytest.raises(StagingError, match="needs Docker or Podman, and this machine has neither"):
+    with pytest.raises(StagingError, match="needs Docker or Podman, and neither is on"):
         engine.start(image("train"))
 
 

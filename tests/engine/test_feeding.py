@@ -13,7 +13,7 @@ import pytest
 from lowcloud import contract
 from lowcloud.engine.local import isolation
 from lowcloud.engine.local.engine import LocalEngine
-from lowcloud.engine.local.input_server import NOT_LAZY
+from lowcloud.engine.local.input_server import LAZY_UNSUPPORTED
 from lowcloud.engine.work import Input, InputSource, LazyFolder, Replica, Resources, StagingError, Stream, Work
 from tests.contracts.test_engine import ended, eventually, texts
 
@@ -59,7 +59,7 @@ def test_programs_are_fed_at_every_strength_of_walls(engine: LocalEngine) -> Non
     assert ended(engine)[0].exit_code == 0, texts(engine)
     *notes, last = texts(engine)
     assert last == f"{3 << 20} lazily"
-    assert all(NOT_LAZY in note for note in notes)
+    assert all(LAZY_UNSUPPORTED in note for note in notes)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the size of a process is read from /proc")
@@ -101,7 +101,7 @@ def test_only_what_stands_in_a_list_is_given_and_only_to_who_knows_its_name(tmp_
         name = next(str(path.relative_to(tmp_path / "home" / "work")) for path in (replica / "feeds").iterdir())
         assert ask(tmp_path / "home", name, 0, 0, 0, 6)[4:10] in (BLOCK[:6], b"lazily")
         refused = struct.pack("<I", contract.FEED_FAILED)
-        for bad in ("../../../etc/passwd", f"{name}/..", str(replica / "plan.json"), "", name[:-1], 7, None):
+        for bad in ("../../../etc/passwd", f"{name}/..", str(replica / "launch_spec.json"), "", name[:-1], 7, None):
             answer = ask(tmp_path / "home", bad, 0, 0, 0, 6)
             assert answer == b"" or answer.startswith(refused)
         assert oct((tmp_path / "home" / "work" / ".feeding").stat().st_mode & 0o777) == "0o700"
@@ -114,7 +114,7 @@ def test_only_what_stands_in_a_list_is_given_and_only_to_who_knows_its_name(tmp_
 def test_a_program_does_not_see_its_lists(engine: LocalEngine) -> None:
     if "ordinary" in engine.isolation():
         pytest.skip("without walls a program sees all files of its user")
-    folder = str(engine._root)
+    folder = str(engine._works.root)
     engine.start(work(f"import os, glob\nprint(glob.glob({folder!r} + '/*/*/feeds/*'), os.listdir({folder!r}))"))
     assert ended(engine)[0].exit_code == 1
     assert texts(engine)[-1].startswith(("FileNotFoundError", "PermissionError"))

@@ -29,7 +29,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
         (folder / f"nvidia{number}").write_text(f"node {number}\n")
     (folder / "nvidiactl").write_text("control\n")
     monkeypatch.setattr(gpus, "DEVICES", folder)
-    monkeypatch.setattr(gpus, "FACTS", tmp_path / "facts")
+    monkeypatch.setattr(gpus, "DRIVER_INFORMATION", tmp_path / "facts")
     for number in (0, 1):
         (tmp_path / "facts" / f"bus{number}").mkdir(parents=True)
         facts = f"Model: \t\t NVIDIA X\nGPU UUID: \t GPU-abc{number}\nDevice Minor: \t {number}\n"
@@ -90,7 +90,7 @@ def test_gpus_stay_given_over_a_restart_and_are_free_when_their_program_ends(nod
     assert said(engine, "a", 5)[0] == "0,1,2"
     engine.close()
     engine = make()
-    with pytest.raises(StagingError, match="needs 2 GPUs, and this machine has 4, of which 1 are free"):
+    with pytest.raises(StagingError, match="needs 2 GPUs; this machine has 4, of which 1 are free"):
         engine.start(show("b", nodes, each=1, replicas=2))
     engine.start(show("c", nodes, each=1))
     assert said(engine, "c", 3)[1:] == ["node 10", "control"]

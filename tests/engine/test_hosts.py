@@ -32,6 +32,6 @@ def test_addresses_never_leave_the_loopback_however_many_were_given_out() -> Non
 
 def test_a_table_has_our_names_before_the_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts, "MACHINE_HOSTS", tmp_path / "hosts")
-    assert hosts.table({"algo-1": "127.1.2.3"}) == "127.1.2.3\talgo-1\n"
+    assert hosts.hosts_file({"algo-1": "127.1.2.3"}) == "127.1.2.3\talgo-1\n"
     (tmp_path / "hosts").write_text("127.0.0.1 localhost\n")
-    assert hosts.table({"algo-1": "127.1.2.3"}) == "127.1.2.3\talgo-1\n127.0.0.1 localhost\n"
+    assert hosts.hosts_file({"algo-1": "127.1.2.3"}) == "127.1.2.3\talgo-1\n127.0.0.1 localhost\n"

@@ -28,7 +28,7 @@ def engine(tmp_path: Path) -> Iterator[LocalEngine]:
 def run(engine: LocalEngine, work_id: str = "w", text: str = "ran") -> None:
     engine.start(Work(work_id, ("echo", text), (Replica(),), RESOURCES))
     wait_for(lambda: engine.status(work_id)[0].phase not in (Phase.STAGING, Phase.RUNNING))
-    engine._replica(work_id, 0).wait_until_dead()  # it still clears up when its exit is on record
+    engine._works.replica(work_id, 0).wait_until_supervisor_ended()  # it cleans up after it has recorded the exit
 
 
 def texts(engine: LocalEngine, work_id: str = "w") -> list[str]:
@@ -86,7 +86,7 @@ def test_a_work_whose_record_is_torn_is_still_known(engine: LocalEngine, tmp_pat
 
 def test_a_plan_that_is_torn_loses_the_program(engine: LocalEngine, tmp_path: Path) -> None:
     run(engine)
-    for name in ("plan.json", "exit"):
+    for name in ("launch_spec.json", "exit"):
         (folder_of(tmp_path) / "0" / name).write_text("")
     assert engine.status("w")[0].phase == Phase.LOST
 
@@ -96,7 +96,7 @@ def test_a_torn_plan_of_what_never_ran_is_made_anew(engine: LocalEngine, tmp_pat
     replica = folder_of(tmp_path) / "0"
     for name in ("exit", "started"):
         (replica / name).unlink()
-    (replica / "plan.json").write_text("")
+    (replica / "launch_spec.json").write_text("")
     run(engine, text="anew")
     assert texts(engine) == ["anew"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lowcloud import contract
-from lowcloud.runtime.child_process import error_in, without_secrets
+from lowcloud.runtime.child_process import extract_error, remove_secrets
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.training.sm_variables import arguments, read_job, variables
 from tests.greeting import BACKEND, PROJECT, SYSTEM
@@ -343,15 +343,15 @@ def test_a_program_that_installs_something_itself_knows_the_indexes(base: Base) 
 
 def test_keys_that_a_program_prints_before_it_fails_are_not_in_the_reason():
     token = "t0k3n" * 20
-    assert without_secrets(f"TOKEN={token}\nend", [token, ""]) == "TOKEN=***\nend"
-    assert without_secrets(f"{token[30:]}\nend", [token]) == "\nend"
-    assert without_secrets("nothing of it", [token]) == "nothing of it"
+    assert remove_secrets(f"TOKEN={token}\nend", [token, ""]) == "TOKEN=***\nend"
+    assert remove_secrets(f"{token[30:]}\nend", [token]) == "\nend"
+    assert remove_secrets("nothing of it", [token]) == "nothing of it"
 
 
 def test_a_long_traceback_keeps_the_frames_of_the_user():
     inner = '  File "/env/lib/python3.11/site-packages/pandas/core/frame.py", line 1, in f\n    inner()\n'
     own = '  File "train.py", line 10, in <module>\n    frame["absent"]\n'
-    said = error_in(f"Traceback (most recent call last):\n{own}{inner * 40}KeyError: 'absent'\n")
+    said = extract_error(f"Traceback (most recent call last):\n{own}{inner * 40}KeyError: 'absent'\n")
     assert 'File "train.py", line 10' in said
     assert "pandas" not in said
     assert said.endswith("KeyError: 'absent'")

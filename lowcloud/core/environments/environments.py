@@ -133,7 +133,7 @@ def build(context: Context, name: str, plan: Callable[[], Work], collect: Callab
         context.engine.remove(work_id)
         raise StagingError(TOO_LATE)
     if status.exit_code == 0:
-        context.engine.keep_environment(work_id)
+        context.engine.publish_environment(work_id)
         context.engine.remove(work_id)
         return is_ready(context, name)  # else another has let it go before it was kept
     failure = _failure(context, work_id, status)
@@ -176,7 +176,7 @@ def sweep(context: Context, _progress: Mapping[str, Any]) -> tuple[dict[str, Any
     unused_since = context.now() - context.settings.environment_days * day
     old = {name for name, used_at in context.engine.environments().items() if used_at < unused_since}
     for name in sorted(old - in_use(context)):
-        context.engine.drop_environment(name, unused_since)
+        context.engine.delete_environment(name, unused_since)
     return {}, day
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lowcloud import contract
 from lowcloud.runtime import child_process
-from lowcloud.runtime.child_process import Ended
+from lowcloud.runtime.child_process import ChildResult
 from lowcloud.runtime.environments import overlay_venv
 from lowcloud.runtime.errors import ClientError
 
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     except ClientError as error:
         shutil.rmtree(folder / "lib", ignore_errors=True)  # nobody shall take what is there for a whole one
         print(error, file=sys.stderr, flush=True)
-        child_process.say(base, f"ClientError: {error}")
+        child_process.write_failure(base, f"ClientError: {error}")
         return contract.EXIT_CLIENT_ERROR
     return 0
 
@@ -126,9 +126,9 @@ def _run(command: list[str], base: Path) -> None:
     install(command, os.environ, next((one for one in code if one.is_dir()), base))
 
 
-def _error(ended: Ended) -> str:
+def _error(ended: ChildResult) -> str:
     """The installer's own words for what went wrong, if it came to any."""
-    if signalled := child_process.signal_of(ended.exit_code):
+    if signalled := child_process.describe_signal(ended.exit_code):
         return f"The installer was killed by {signalled}."
     lines = [line.strip() for line in ended.tail.splitlines()]
     begins = [number for number, line in enumerate(lines) if line.lower().startswith(("error:", "×"))]

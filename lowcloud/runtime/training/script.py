@@ -75,7 +75,7 @@ def _run(base: Path, command: list[str], environment: dict[str, str], folder: Pa
     finally:
         shutil.rmtree(_layer_folder(), ignore_errors=True)  # a process left behind may still write there
     if ended.exit_code:
-        child_process.explain(base, command, ended)
+        child_process.report_failure(base, command, ended)
     return ended.exit_code
 
 
@@ -206,7 +206,7 @@ def _holds(code: Path) -> str:
 
 def _fail(base: Path, sentence: str, code: int) -> int:
     print(sentence, file=sys.stderr, flush=True)
-    child_process.say(base, sentence)
+    child_process.write_failure(base, sentence)
     return code
 
 
