@@ -36,7 +36,7 @@ def test_a_program_that_is_fed_by_one_killed_server_after_another_reads_every_by
         while any(status.phase != Phase.EXITED for status in engine.status("w")):
             assert time.monotonic() < deadline, engine.logs("w", 0, 0)
             time.sleep(0.01)
-        said = sorted(line.text for line in engine.logs("w", 0, 0).lines if " is laid as " not in line.text)
+        said = sorted(line.text for line in engine.logs("w", 0, 0).lines if " is staged as " not in line.text)
         digest = hashlib.sha256(b"".join(map(block, range(BLOCKS)))).hexdigest()
         assert said == [f"lazy/file {digest}", f"stream_0 {digest}"]
         assert [status.exit_code for status in engine.status("w")] == [0]

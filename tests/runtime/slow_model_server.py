@@ -12,7 +12,7 @@ from lowcloud.runtime.serving.serve import serve
 class StandIn:
     """Answers with what it was given; some bodies make it refuse, fail or take its time."""
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         refusals = {
             b"bad": BadRequestError,
             b"type": UnsupportedMediaTypeError,

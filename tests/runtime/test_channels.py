@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import csv, framing, recordio
 from lowcloud.runtime.formats.channel import ChannelReader, check_finite
-from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.formats.table import DenseTable
 from tests.recordio import encode_table
 
 X = np.random.default_rng(0).standard_normal((500, 7)).astype(np.float32)
@@ -45,7 +45,7 @@ def as_parquet(x: np.ndarray, y: np.ndarray, path: Path) -> bytes:
     return path.read_bytes()
 
 
-def same(table: Table, x: np.ndarray = X, y: np.ndarray = Y) -> bool:
+def same(table: DenseTable, x: np.ndarray = X, y: np.ndarray = Y) -> bool:
     return bool((table.features == x).all() and (table.labels == y).all() and table.features.dtype == np.float32)
 
 
@@ -307,7 +307,7 @@ def test_an_integer_of_many_digits_is_a_number_like_any_other(tmp_path: Path) ->
 def test_empty_cells_are_missing_where_a_table_knows_missing_values(x, delimiter, empty, end) -> None:
     rows = [[i % 2, *(empty if np.isnan(value) else repr(float(value)) for value in row)] for i, row in enumerate(x)]
     text = "".join(delimiter.join(map(str, row)) + end for row in rows)
-    table = Table(empty=np.nan)
+    table = DenseTable(empty=np.nan)
     csv.read(io.BytesIO(text.encode()), "train/a", table, other_delimiters=b";\t|")
     np.testing.assert_array_equal(table.features, x)
     assert table.labels.tolist() == [i % 2 for i in range(12)]
@@ -316,7 +316,7 @@ def test_empty_cells_are_missing_where_a_table_knows_missing_values(x, delimiter
 def test_many_rows_with_empty_cells_are_read_fast_and_right(tmp_path: Path) -> None:
     x = np.where(np.random.default_rng(0).random((40_000, 4)) < 0.3, np.nan, 1.5).astype(np.float32)
     lines = ("1," + ",".join("" if np.isnan(value) else "1.5" for value in row) for row in x)
-    table = Table(empty=np.nan)
+    table = DenseTable(empty=np.nan)
     csv.read(io.BytesIO(("\n".join(lines) + "\n").encode()), "train/a", table)
     np.testing.assert_array_equal(table.features, x)
 

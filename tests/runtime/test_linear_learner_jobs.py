@@ -55,7 +55,7 @@ def test_the_snippets_job_trains_as_well_as_scikit_learn_and_serves(tmp_path: Pa
     assert stored.metrics is not None
     assert stored.metrics["test:binary_classification_accuracy"] == pytest.approx(accuracy)
     predictor = linear_learner.load(tmp_path / contract.MODEL)
-    body, kind = predictor.answer(as_csv(xt, yt).split(b",", 1)[1].split(b"\n")[0], "text/csv", "text/csv")
+    body, kind = predictor.respond(as_csv(xt, yt).split(b",", 1)[1].split(b"\n")[0], "text/csv", "text/csv")
     assert kind == "text/csv"
     assert float(body.split(b",")[1]) == pytest.approx(float(stored.scores(xt[:1])[0, 0]), rel=1e-6)
 

@@ -13,7 +13,7 @@ import pytest
 from lowcloud import contract
 from lowcloud.runtime.child_process import extract_error, remove_secrets
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.training.sm_variables import arguments, read_job, variables
+from lowcloud.runtime.training.sm_variables import build_variables, format_arguments, read_job
 from tests.greeting import BACKEND, PROJECT, SYSTEM
 
 SHOW = "import json, os, sys; json.dump({'argv': sys.argv, 'env': dict(os.environ), 'cwd': os.getcwd()}, open(%r, 'w'))"
@@ -79,7 +79,7 @@ def base(tmp_path: Path) -> Base:
 
 def test_hyperparameters_become_arguments_in_the_toolkits_form() -> None:
     given = {"epochs": 1, "flag": True, "n": None, "lr": 0.1, "map": {"b": 2, "a": 1}, "list": [1, "x"], "empty": ""}
-    assert arguments(given) == [
+    assert format_arguments(given) == [
         *("--empty", "", "--epochs", "1", "--flag", "True", "--list", "[1, 'x']"),
         *("--lr", "0.1", "--map", "a=1,b=2", "-n", ""),
     ]
@@ -87,7 +87,7 @@ def test_hyperparameters_become_arguments_in_the_toolkits_form() -> None:
 
 def test_a_hyperparameter_with_a_nul_is_refused() -> None:
     with pytest.raises(ClientError, match="NUL"):
-        arguments({"name": "a\0b"})
+        format_arguments({"name": "a\0b"})
 
 
 def test_a_script_gets_its_arguments_and_its_variables(base: Base) -> None:
@@ -112,7 +112,7 @@ def test_a_script_gets_its_arguments_and_its_variables(base: Base) -> None:
 def test_a_script_learns_the_name_of_its_job_from_any_client(base: Base, monkeypatch, given, name) -> None:
     monkeypatch.setenv("TRAINING_JOB_NAME", "platform")
     base.configure(given)
-    found = variables(read_job(base.folder), "train.py")
+    found = build_variables(read_job(base.folder), "train.py")
     assert found["SAGEMAKER_JOB_NAME"] == name
     assert json.loads(found["SM_TRAINING_ENV"])["job_name"] == "platform"
 
@@ -172,7 +172,7 @@ def test_a_killed_script_ends_as_a_shell_says_it(base: Base) -> None:
         ("absent.py", "'absent.py' is not in the source archive; it holds: train.py, lib/a.py."),
         ("lib", "'lib' is a folder of the source archive"),
         ("absent.sh", "'absent.sh' is not in the source archive"),
-        ("", "No entry point is named"),
+        ("", "The job has no entry point"),
     ],
 )
 def test_a_wrong_entry_point_is_named_before_anything_runs(base: Base, program: str, sentence: str) -> None:

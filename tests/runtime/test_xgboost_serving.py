@@ -50,7 +50,7 @@ def test_one_row_of_csv_is_answered_as_xgboost_predicts_it(tmp_path: Path) -> No
     predictor = algorithm.load(tmp_path)
     whole = X[~np.isnan(X).any(axis=1)][:20]
     for row, score in zip(whole, expected(booster, whole), strict=True):
-        assert predictor.answer(as_csv(row[None]), "text/csv", "text/csv") == (f"{score}\n".encode(), "text/csv")
+        assert predictor.respond(as_csv(row[None]), "text/csv", "text/csv") == (f"{score}\n".encode(), "text/csv")
 
 
 @pytest.mark.parametrize("booster", ["gbtree", "dart", "gblinear"])
@@ -59,7 +59,7 @@ def test_rows_of_every_format_are_predicted_missing_values_included(tmp_path: Pa
     model = fit(tmp_path, booster=booster)
     encode = {"text/csv": as_csv, "csv": as_csv}.get(kind, as_libsvm)
     body = encode_table(X, None) if "recordio" in kind else encode(X)
-    answer, accepted = algorithm.load(tmp_path).answer(body, kind, "application/json")
+    answer, accepted = algorithm.load(tmp_path).respond(body, kind, "application/json")
     assert accepted == "application/json"
     found = [entry["score"] for entry in json.loads(answer)["predictions"]]
     assert found == pytest.approx(expected(model), abs=1e-6)
@@ -69,7 +69,7 @@ def test_labels_in_front_of_libsvm_are_passed_over(tmp_path: Path) -> None:
     fit(tmp_path)
     predictor = algorithm.load(tmp_path)
     with_labels = b"\n".join(b"1 " + line for line in as_libsvm(X).split(b"\n"))
-    assert predictor.answer(with_labels, "text/libsvm", "") == predictor.answer(as_libsvm(X), "text/libsvm", "")
+    assert predictor.respond(with_labels, "text/libsvm", "") == predictor.respond(as_libsvm(X), "text/libsvm", "")
 
 
 def test_answers_come_as_the_client_accepts_them(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_answers_come_as_the_client_accepts_them(tmp_path: Path) -> None:
     predictor = algorithm.load(tmp_path)
 
     def answer(accept: str) -> tuple[bytes, str]:
-        return predictor.answer(as_csv(X[:3]), "text/csv;charset=utf-8", accept)
+        return predictor.respond(as_csv(X[:3]), "text/csv;charset=utf-8", accept)
 
     lines = "".join(f"{score}\n" for score in scores).encode()
     assert answer("text/csv") == (lines, "text/csv")
@@ -94,16 +94,16 @@ def test_answers_come_as_the_client_accepts_them(tmp_path: Path) -> None:
 
 def test_the_images_of_release_0_72_answer_csv_in_one_line(tmp_path: Path) -> None:
     scores = expected(fit(tmp_path), X[:3])
-    answer, _ = algorithm.load(tmp_path, "one-line").answer(as_csv(X[:3]), "text/csv", "text/csv")
+    answer, _ = algorithm.load(tmp_path, "one-line").respond(as_csv(X[:3]), "text/csv", "text/csv")
     assert [float(cell) for cell in answer.decode().split(",")] == scores
 
 
 def test_many_classes_are_answered_with_a_list_a_row(tmp_path: Path) -> None:
     scores = expected(fit(tmp_path, objective="multi:softprob", num_class=3), X[:2])
     predictor = algorithm.load(tmp_path)
-    found = json.loads(predictor.answer(as_csv(X[:2]), "text/csv", "application/json")[0])
+    found = json.loads(predictor.respond(as_csv(X[:2]), "text/csv", "application/json")[0])
     assert [entry["score"] for entry in found["predictions"]] == scores
-    assert [json.loads(line) for line in predictor.answer(as_csv(X[:2]), "", "text/csv")[0].splitlines()] == scores
+    assert [json.loads(line) for line in predictor.respond(as_csv(X[:2]), "", "text/csv")[0].splitlines()] == scores
 
 
 def test_the_models_of_a_cross_validation_are_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def select(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str) -> XGBo
 def test_contents_are_selected_for_two_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = expected(fit(tmp_path), X[:3])
     predictor = select(tmp_path, monkeypatch, "predicted_label, probability,probabilities,labels,raw_score")
-    answer, kind = predictor.answer(as_csv(X[:3]), "text/csv", "application/jsonlines")
+    answer, kind = predictor.respond(as_csv(X[:3]), "text/csv", "application/jsonlines")
     assert kind == "application/jsonlines"
     for line, score in zip(answer.splitlines(), scores, strict=True):
         assert json.loads(line) == {
@@ -137,7 +137,7 @@ def test_contents_are_selected_for_two_classes(tmp_path: Path, monkeypatch: pyte
 def test_contents_are_selected_for_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = expected(fit(tmp_path, objective="multi:softprob", num_class=3), X[:3])
     predictor = select(tmp_path, monkeypatch, "predicted_label,labels,probability,probabilities")
-    answer, _ = predictor.answer(as_csv(X[:3]), "text/csv", "application/json")
+    answer, _ = predictor.respond(as_csv(X[:3]), "text/csv", "application/json")
     for entry, score in zip(json.loads(answer)["predictions"], scores, strict=True):
         best = int(np.argmax(score))
         assert entry == {
@@ -146,9 +146,9 @@ def test_contents_are_selected_for_many_classes(tmp_path: Path, monkeypatch: pyt
             "probability": score[best],
             "probabilities": score,
         }
-    table = list(csv.reader(predictor.answer(as_csv(X[:3]), "text/csv", "text/csv")[0].decode().splitlines()))
+    table = list(csv.reader(predictor.respond(as_csv(X[:3]), "text/csv", "text/csv")[0].decode().splitlines()))
     assert [json.loads(row[3]) for row in table] == scores
-    body = memoryview(predictor.answer(as_csv(X[:3]), "text/csv", "application/x-recordio-protobuf")[0])
+    body = memoryview(predictor.respond(as_csv(X[:3]), "text/csv", "application/x-recordio-protobuf")[0])
     records = [recordio.decode(body[a:b]) for a, b in recordio.split(body)]
     assert [record.label["predicted_label"].values.tolist() for record in records] == [[np.argmax(s)] for s in scores]
 
@@ -156,7 +156,7 @@ def test_contents_are_selected_for_many_classes(tmp_path: Path, monkeypatch: pyt
 def test_contents_that_an_objective_lacks_are_not_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = expected(fit(tmp_path, objective="reg:squarederror"), X[:1])
     predictor = select(tmp_path, monkeypatch, "predicted_score,predicted_label")
-    assert predictor.answer(as_csv(X[:1]), "text/csv", "text/csv")[0] == f"{scores[0]},nan".encode()
+    assert predictor.respond(as_csv(X[:1]), "text/csv", "text/csv")[0] == f"{scores[0]},nan".encode()
     fit(tmp_path, objective="rank:pairwise")
     with pytest.raises(ValueError, match="not offered for objective rank:pairwise"):
         select(tmp_path, monkeypatch, "predicted_score")
@@ -178,13 +178,13 @@ def test_contents_that_an_objective_lacks_are_not_numbers(tmp_path: Path, monkey
 def test_requests_that_cannot_be_read_are_refused(tmp_path: Path, body: bytes, kind: str, said: str) -> None:
     fit(tmp_path)
     with pytest.raises(BadRequestError, match=said):
-        algorithm.load(tmp_path).answer(body, kind, "text/csv")
+        algorithm.load(tmp_path).respond(body, kind, "text/csv")
 
 
 def test_an_unknown_content_type_is_refused(tmp_path: Path) -> None:
     fit(tmp_path)
     with pytest.raises(UnsupportedMediaTypeError, match="image/png"):
-        algorithm.load(tmp_path).answer(b"1", "image/png", "text/csv")
+        algorithm.load(tmp_path).respond(b"1", "image/png", "text/csv")
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from lowcloud.runtime.feature_transforms.requests import TransformedPredictor, T
 CHANNEL = "transform"
 
 
-def adopt(data_folder: Path, model_folder: Path) -> None:
+def copy_to_model(data_folder: Path, model_folder: Path) -> None:
     """Put the transform of the channel `transform`, if the job has one, into the model's folder. Raises ClientError."""
     channel = data_folder / CHANNEL
     found = sorted(path for path in channel.rglob("*") if path.is_file()) if channel.is_dir() else []
@@ -27,7 +27,7 @@ def adopt(data_folder: Path, model_folder: Path) -> None:
     shutil.copyfile(named[0], model_folder / FILE)
 
 
-def attached(predictor: TransformingPredictor, model_folder: Path) -> TransformingPredictor:
+def with_transform(predictor: TransformingPredictor, model_folder: Path) -> TransformingPredictor:
     """The predictor, behind the transform that lies in its model's folder, if one does.
 
     Raises UnreadableTransformError.

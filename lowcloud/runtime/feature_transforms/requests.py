@@ -17,7 +17,7 @@ BATCH = 32  # rows from which on whole columns are faster
 class TransformingPredictor(Protocol):
     """A loaded model."""
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]: ...
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]: ...
 
 
 class TransformedPredictor:
@@ -34,14 +34,14 @@ class TransformedPredictor:
         self._known = set(everything)
         transform.row([None] * len(self._used))  # builds what rows need, before the first request
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """As the predictor's own. Raises formats.BadRequestError and UnsupportedMediaTypeError."""
         rows = self.decode(body, content_type)
         if len(rows) < BATCH:
             lines = [",".join(map(repr, self._transform.row(row))) for row in rows]
         else:
             lines = [",".join(map(repr, row)) for row in self._transform.rows(rows).tolist()]
-        return self._predictor.answer("\n".join(lines).encode(), CSV, accept)
+        return self._predictor.respond("\n".join(lines).encode(), CSV, accept)
 
     def decode(self, body: bytes, content_type: str) -> Sequence[Sequence[Any]]:
         """The raw rows of a request, cells in the order of the transform's `used` columns."""

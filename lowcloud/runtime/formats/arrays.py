@@ -13,7 +13,7 @@ from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, Unsupp
 CSV = "text/csv"
 JSON = "application/json"
 NPY = "application/x-npy"
-TEXTS = (CSV, JSON)
+TEXT_TYPES = (CSV, JSON)
 
 Array = NDArray[Any]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import csv, parquet, recordio_channel
-from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.formats.table import DenseTable
 
 GZIP_MAGIC = b"\x1f\x8b"
 CSV, LIBSVM, RECORDIO, PARQUET = "text/csv", "text/libsvm", "application/x-recordio-protobuf", "application/x-parquet"
@@ -40,9 +40,9 @@ class ChannelReader:
     is_passed: bool = False  # the job has this channel, though this host may have no files of it
     is_piped: bool = False  # the data come through the pipe FOLDER_0 rather than as files
 
-    def read(self, feature_dim: int | None = None) -> Table:
+    def read(self, feature_dim: int | None = None) -> DenseTable:
         """All rows of the channel. Raises ClientError naming file, line or record, and what to do."""
-        table = Table(feature_dim)
+        table = DenseTable(feature_dim)
         whole = {CSV: csv.read, RECORDIO: recordio_channel.read, PARQUET: parquet.read}
         try:
             self.read_with({kind: partial(read, table=table) for kind, read in whole.items()})
@@ -64,7 +64,7 @@ class ChannelReader:
                 except (gzip.BadGzipFile, zlib.error, EOFError) as error:
                     raise ClientError(f"{name} is not a whole gzip file ({error}). Upload it again.") from None
 
-    def place_of(self, table: Table, row: int) -> str:
+    def place_of(self, table: DenseTable, row: int) -> str:
         """Where a row of the table came from, for messages: "train/a.csv, line 7" or "train/a.rec, record 7"."""
         return self.place(*table.source_of(row))
 
@@ -140,7 +140,7 @@ def _open(path: Path) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, unpacked)
 
 
-def check_finite(table: Table, reader: ChannelReader) -> None:
+def check_finite(table: DenseTable, reader: ChannelReader) -> None:
     """Raise ClientError at the first NaN or infinity, which binary formats can hold."""
     if table.is_surely_finite:
         return

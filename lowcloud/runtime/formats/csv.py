@@ -17,7 +17,7 @@ import simdjson
 from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.formats.table import DenseTable
 
 CHUNK_BYTES = 1 << 19  # what stays in the processor's cache on its way to the table
 SMALL_BYTES = 1 << 18  # below this, importing polars (0.15 s) costs more than it saves
@@ -29,7 +29,7 @@ EMPTY = b"9e-306"
 Block = tuple[NDArray[Any], NDArray[Any]]  # features (rows, features) and labels (rows,)
 
 
-def read(stream: BinaryIO, name: str, table: Table, other_delimiters: bytes = b"") -> None:
+def read(stream: BinaryIO, name: str, table: DenseTable, other_delimiters: bytes = b"") -> None:
     """Append a file's rows to the table. Raises ClientError naming file, line and column.
 
     Columns are separated by commas; where the first line has none, by the first of `other_delimiters` that it has.
@@ -127,7 +127,7 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _set_columns(chunk: bytes, name: str, table: Table) -> None:
+def _set_columns(chunk: bytes, name: str, table: DenseTable) -> None:
     """Take the number of columns from the first line, after a look at whether it can be one of numbers."""
     first = chunk.lstrip().partition(b"\n")[0]
     if not first:

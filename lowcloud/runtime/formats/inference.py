@@ -46,7 +46,7 @@ def decode_request(body: bytes, content_type: str, features: int) -> Matrix:
     return rows
 
 
-def encode_answer(predictions: Predictions, accept: str) -> tuple[bytes, str]:
+def encode_response(predictions: Predictions, accept: str) -> tuple[bytes, str]:
     """The answer and its content type: the first accepted one that can be written. Raises NotAcceptableError."""
     encode = ENCODERS.get(accept)
     if encode is not None:

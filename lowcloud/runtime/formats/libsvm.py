@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.csv import chunks
-from lowcloud.runtime.formats.sparse import Rows, SparseTable
+from lowcloud.runtime.formats.sparse import SparseRows, SparseTable
 
-MOST_COLUMNS = 2**31 - 2
-GROUP = 2**32 - 1  # stands for the word qid where a column is expected
+MAX_COLUMN = 2**31 - 2
+QID_COLUMN = 2**32 - 1  # stands for the word qid where a column is expected
 COLON, SPACE, LINE = b": \n"
 TO_COMMAS = bytes.maketrans(b": \n", b",,,")
 TO_SPACES = bytes.maketrans(b":\t\r\v\f", b"     ")
@@ -37,7 +37,7 @@ def read(stream: BinaryIO, name: str, table: SparseTable) -> None:
             table.append(rows, name)
 
 
-def parse(chunk: bytes, parser: simdjson.Parser) -> Rows | None:
+def parse(chunk: bytes, parser: simdjson.Parser) -> SparseRows | None:
     """The rows of whole lines, or None where something is not as it should be."""
     text = _tidy(chunk)
     if not text:
@@ -81,7 +81,7 @@ def _numbers(text: bytes, parser: simdjson.Parser) -> NDArray[np.float64] | None
         return None
 
 
-def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8]) -> Rows | None:
+def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8]) -> SparseRows | None:
     ends = np.flatnonzero(separators == LINE) + 1
     starts = np.concatenate([[0], ends[:-1]])
     weighted = separators[starts] == COLON
@@ -93,7 +93,7 @@ def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8]) -> Rows |
     counts = (ends - starts - 1 - weighted) // 2
     weights = np.where(weighted, numbers[np.minimum(starts + 1, len(numbers) - 1)], 1.0) if weighted.any() else None
     queries = None
-    grouped = columns == GROUP
+    grouped = columns == QID_COLUMN
     if grouped.any():
         of_row = np.repeat(np.arange(len(counts)), counts)[grouped]
         queries = np.zeros(len(counts), np.int64)
@@ -102,20 +102,20 @@ def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8]) -> Rows |
         columns, values = columns[~grouped], values[~grouped]
     indices = columns.astype(np.int64)
     labels = numbers[starts]
-    sound = (indices == columns).all() and not ((indices < 0) | (indices > MOST_COLUMNS)).any()
+    sound = (indices == columns).all() and not ((indices < 0) | (indices > MAX_COLUMN)).any()
     if not (sound and np.isfinite(labels).all() and not np.isinf(values).any()):
         return None
     if weights is not None and not (weights >= 0).all():
         return None
-    return Rows(counts, indices, values, labels, weights, queries)
+    return SparseRows(counts, indices, values, labels, weights, queries)
 
 
-def _no_rows() -> Rows:
+def _no_rows() -> SparseRows:
     nothing = np.empty(0, np.int64)
-    return Rows(nothing, nothing, np.empty(0), np.empty(0))
+    return SparseRows(nothing, nothing, np.empty(0), np.empty(0))
 
 
-def _read_exact(chunk: bytes, name: str, first_line: int) -> Rows:
+def _read_exact(chunk: bytes, name: str, first_line: int) -> SparseRows:
     """The rows of a block, line by line. Raises ClientError at the first fault."""
     parser = simdjson.Parser()
     for number, line in enumerate(chunk.split(b"\n"), first_line):
@@ -152,4 +152,4 @@ def _is_number(text: str) -> bool:
 
 
 def _is_column(text: str) -> bool:
-    return _is_number(text) and float(text) == np.floor(float(text)) and 0 <= float(text) <= MOST_COLUMNS
+    return _is_number(text) and float(text) == np.floor(float(text)) and 0 <= float(text) <= MAX_COLUMN

@@ -5,12 +5,12 @@ from typing import BinaryIO
 
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.csv import is_file
-from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.formats.table import DenseTable
 
 SLICE_VALUES = 4 << 20
 
 
-def read(stream: BinaryIO, name: str, table: Table) -> None:
+def read(stream: BinaryIO, name: str, table: DenseTable) -> None:
     """Append a file's rows to the table. Raises ClientError naming the column or row at fault."""
     import polars  # lazily: its threads must not be started before the warm parent forks
 

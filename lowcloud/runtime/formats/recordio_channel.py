@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import framing, recordio
 from lowcloud.runtime.formats.recordio import MalformedRecordError, Tensor
-from lowcloud.runtime.formats.sparse import Rows, SparseTable
-from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.formats.sparse import SparseRows, SparseTable
+from lowcloud.runtime.formats.table import DenseTable
 
 CHUNK_BYTES = 16 << 20
-MOST_COLUMNS = 2**31 - 1
+MAX_COLUMNS = 2**31 - 1
 SINGLE_RECORDS = 64  # read one by one before a common layout is looked for again
 
 
@@ -33,12 +33,12 @@ class _Place:
         return ClientError(f"{self.name}, record {self.record + 1} at byte {self.offset}: {reason}. {remedy}")
 
 
-def read(stream: BinaryIO, name: str, table: Table) -> None:
+def read(stream: BinaryIO, name: str, table: DenseTable) -> None:
     """Append a file's records to the table. Raises ClientError naming record and byte offset."""
     _read_dense(_pieces(stream), name, table)
 
 
-def read_either(stream: BinaryIO, name: str, dense: Table, sparse: SparseTable) -> None:
+def read_either(stream: BinaryIO, name: str, dense: DenseTable, sparse: SparseTable) -> None:
     """Append a file's records to the table that suits its first one: sparse ones have keys beside their values.
 
     In a sparse record what has no key is missing. Raises ClientError as read does.
@@ -56,7 +56,7 @@ def _pieces(stream: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: stream.read(CHUNK_BYTES), b"")
 
 
-def _read_dense(pieces: Iterator[bytes], name: str, table: Table) -> None:
+def _read_dense(pieces: Iterator[bytes], name: str, table: DenseTable) -> None:
     place = _Place(name)
     rest = b""
     for piece in pieces:
@@ -69,7 +69,7 @@ def _read_dense(pieces: Iterator[bytes], name: str, table: Table) -> None:
             raise place.fault(str(error), "Upload the file again, or name the right ContentType.") from None
 
 
-def _read_chunk(data: memoryview, table: Table, place: _Place) -> int:
+def _read_chunk(data: memoryview, table: DenseTable, place: _Place) -> int:
     """Append the whole records of a chunk; the number of bytes they took."""
     start = 0
     while (end := _frame_end(data, start)) is not None:
@@ -93,7 +93,7 @@ def _frame_end(data: memoryview, start: int) -> int | None:
     return end if end <= len(data) else None
 
 
-def _append_run(data: memoryview, stride: int, table: Table, place: _Place) -> tuple[int, int]:
+def _append_run(data: memoryview, stride: int, table: DenseTable, place: _Place) -> tuple[int, int]:
     """Append the leading records that are laid out as the first is: (records, bytes), (0, 0) for no such run."""
     count = len(data) // stride
     if count < 2:
@@ -124,7 +124,7 @@ def _is_plain(tensor: Tensor) -> bool:
     return tensor.keys is None and tensor.values.dtype.kind == "f" and tensor.values.size > 0
 
 
-def _append_single(data: memoryview, table: Table, place: _Place) -> tuple[int, int]:
+def _append_single(data: memoryview, table: DenseTable, place: _Place) -> tuple[int, int]:
     """Append up to SINGLE_RECORDS records, decoding each: (records, bytes)."""
     rows: list[NDArray[np.float32]] = []
     labels: list[Any] = []
@@ -161,7 +161,7 @@ def _dense_length(tensor: Tensor) -> int | None:
     return math.prod(tensor.shape) if tensor.shape else None
 
 
-def _set_width(table: Table, width: int | None, place: _Place) -> None:
+def _set_width(table: DenseTable, width: int | None, place: _Place) -> None:
     name = f"{place.name}, record {place.record + 1} at byte {place.offset}"
     if table.columns is None:
         table.set_width(width, name)
@@ -216,14 +216,14 @@ def _sparse_record(record: recordio.Record, place: _Place) -> tuple[Tensor, Any]
         raise place.fault('it has no single label named "values"', "Give every record one label.")
     if features.keys is not None and features.keys.size != features.values.size:
         raise place.fault("its sparse keys must be as many as its values")
-    if features.keys is not None and features.keys.size and int(features.keys.max()) >= MOST_COLUMNS:
+    if features.keys is not None and features.keys.size and int(features.keys.max()) >= MAX_COLUMNS:
         raise place.fault(f"it has a sparse key of {int(features.keys.max())}")
     return features, label.values[0]
 
 
-def _sparse_rows(records: list[tuple[Tensor, Any]]) -> Rows:
+def _sparse_rows(records: list[tuple[Tensor, Any]]) -> SparseRows:
     keys = [np.arange(t.values.size) if t.keys is None else t.keys.astype(np.int64) for t, _ in records]
-    return Rows(
+    return SparseRows(
         counts=np.array([len(part) for part in keys], np.int64),
         indices=np.concatenate(keys),
         values=np.concatenate([tensor.values.astype(np.float64) for tensor, _ in records]),

@@ -1,4 +1,4 @@
-"""Sparse rows in memory: what libsvm and sparse RecordIO hold, where a value that is not written is missing."""
+"""SparseMatrix rows in memory: what libsvm and sparse RecordIO hold, where a value that is not written is missing."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Sparse:
+class SparseMatrix:
     """Rows in compressed form: row i has values[starts[i]:starts[i + 1]] at the columns of the same `indices`."""
 
     starts: NDArray[np.int64]  # (rows + 1,)
@@ -19,15 +19,15 @@ class Sparse:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def followed_by(self, other: "Sparse") -> "Sparse":
+    def followed_by(self, other: "SparseMatrix") -> "SparseMatrix":
         """These rows and then others of the same width."""
         starts = np.concatenate([self.starts, other.starts[1:] + self.starts[-1]])
         indices, values = (np.concatenate([self.indices, other.indices]), np.concatenate([self.values, other.values]))
-        return Sparse(starts, indices, values, self.width)
+        return SparseMatrix(starts, indices, values, self.width)
 
 
 @dataclass(frozen=True)
-class Rows:
+class SparseRows:
     """Some rows: how many values each has, and the values; weights and queries (groups to rank) a row, if given."""
 
     counts: NDArray[np.int64]
@@ -45,12 +45,12 @@ class SparseTable:
         self.width = 0  # one more than the greatest column met, or what the data says of itself
         self.sources: list[tuple[int, str]] = []  # (first row, file)
         self._rows = 0
-        self._parts: list[Rows] = []
+        self._parts: list[SparseRows] = []
 
     def __len__(self) -> int:
         return self._rows
 
-    def append(self, rows: Rows, source: str, width: int = 0) -> None:
+    def append(self, rows: SparseRows, source: str, width: int = 0) -> None:
         """Add rows of a file, whose width the data may say."""
         if not self.sources or self.sources[-1][1] != source:
             self.sources.append((self._rows, source))
@@ -59,14 +59,14 @@ class SparseTable:
         with np.errstate(over="ignore"):
             values = rows.values.astype(np.float32)
         self._parts.append(
-            Rows(rows.counts, rows.indices.astype(np.int32), values, rows.labels, rows.weights, rows.queries)
+            SparseRows(rows.counts, rows.indices.astype(np.int32), values, rows.labels, rows.weights, rows.queries)
         )
 
-    def features(self, width: int) -> Sparse:
+    def features(self, width: int) -> SparseMatrix:
         """All rows, as so many columns wide."""
         starts = np.zeros(self._rows + 1, np.int64)
         np.cumsum(self._joined("counts"), out=starts[1:])
-        return Sparse(starts, self._joined("indices"), self._joined("values"), width)
+        return SparseMatrix(starts, self._joined("indices"), self._joined("values"), width)
 
     @property
     def labels(self) -> NDArray[np.float64]:

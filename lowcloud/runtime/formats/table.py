@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lowcloud.runtime.errors import ClientError
 
 
-class Table:
+class DenseTable:
     """Rows of a channel: `features` (rows, features) float32, `labels` (rows,) float64, and where they came from."""
 
     def __init__(self, feature_dim: int | None = None, empty: float | None = None):

@@ -186,7 +186,7 @@ class Told:
         self.objective = objective
         self.lines = lines
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         return "\n".join(self.lines).encode(), accept
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms import FILE, SourceColumn, Transform, load, save
-from lowcloud.runtime.feature_transforms.attachment import adopt, attached
+from lowcloud.runtime.feature_transforms.attachment import copy_to_model, with_transform
 from lowcloud.runtime.feature_transforms.features import OneHot, Scaled
 from lowcloud.runtime.feature_transforms.requests import BATCH, TransformedPredictor
 from lowcloud.runtime.formats import BadRequestError, UnsupportedMediaTypeError
@@ -25,7 +25,7 @@ TRANSFORM = Transform(SOURCES, (Scaled("age", fill=1.0, shift=1.0, scale=2.0), O
 class Echo:
     """A predictor that answers what it was asked."""
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         assert content_type == "text/csv"
         return body, accept
 
@@ -36,7 +36,7 @@ def predictor() -> TransformedPredictor:
 
 
 def asked(predictor: TransformedPredictor, body: str, content_type: str = "text/csv") -> list[list[float]]:
-    answer, accept = predictor.answer(body.encode(), content_type, "x/any")
+    answer, accept = predictor.respond(body.encode(), content_type, "x/any")
     assert accept == "x/any"
     return [[float(cell) for cell in line.split(",")] for line in answer.decode().splitlines()]
 
@@ -102,40 +102,40 @@ REFUSED_JSON = {
 @pytest.mark.parametrize("body", REFUSED)
 def test_rows_that_do_not_fit_are_refused(predictor: TransformedPredictor, body: str) -> None:
     with pytest.raises(BadRequestError) as caught:
-        predictor.answer(body.encode(), "text/csv", "")
+        predictor.respond(body.encode(), "text/csv", "")
     assert REFUSED[body] in str(caught.value)
 
 
 @pytest.mark.parametrize("body", REFUSED_JSON)
 def test_json_that_does_not_fit_is_refused(predictor: TransformedPredictor, body: str) -> None:
     with pytest.raises(BadRequestError) as caught:
-        predictor.answer(body.encode(), "application/json", "")
+        predictor.respond(body.encode(), "application/json", "")
     assert REFUSED_JSON[body] in str(caught.value)
 
 
 def test_other_types_are_refused(predictor: TransformedPredictor) -> None:
     with pytest.raises(UnsupportedMediaTypeError, match="raw rows come as text/csv"):
-        predictor.answer(b"", "application/x-recordio-protobuf", "")
+        predictor.respond(b"", "application/x-recordio-protobuf", "")
     with pytest.raises(BadRequestError, match="not UTF-8"):
-        predictor.answer(b"\xff,a", "text/csv", "")
+        predictor.respond(b"\xff,a", "text/csv", "")
 
 
 def test_a_training_job_keeps_the_transform_of_its_channel(tmp_path: Path) -> None:
     data, model = tmp_path / "data", tmp_path / "model"
-    adopt(data, model)
+    copy_to_model(data, model)
     assert not model.exists()
     (data / "transform" / "sub").mkdir(parents=True)
     save(TRANSFORM, data / "transform" / "sub" / FILE)
-    adopt(data, model)
+    copy_to_model(data, model)
     assert load(model / FILE) == TRANSFORM
-    assert isinstance(attached(Echo(), model), TransformedPredictor)
-    assert isinstance(attached(Echo(), tmp_path), Echo)
+    assert isinstance(with_transform(Echo(), model), TransformedPredictor)
+    assert isinstance(with_transform(Echo(), tmp_path), Echo)
     (data / "transform" / "sub" / FILE).write_text(json.dumps({"format": "lowcloud/transform", "version": 9}))
     with pytest.raises(ClientError, match=r"Channel transform: .*version 9"):
-        adopt(data, model)
+        copy_to_model(data, model)
     (data / "transform" / "sub" / FILE).rename(data / "transform" / "other.json")
     with pytest.raises(ClientError, match=r"must hold one transform\.json"):
-        adopt(data, model)
+        copy_to_model(data, model)
 
 
 def test_a_missing_number_that_is_not_filled_reaches_the_predictor_as_nan() -> None:

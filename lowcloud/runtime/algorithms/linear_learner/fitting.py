@@ -13,9 +13,9 @@ from lowcloud.runtime.algorithms.linear_learner.objective import Objective, Rows
 from lowcloud.runtime.algorithms.linear_learner.preconditioner import Floats, Penalty
 from lowcloud.runtime.algorithms.linear_learner.scaling import LabelScaling
 from lowcloud.runtime.algorithms.linear_learner.settings import Settings, Variant
+from lowcloud.runtime.collectives import ProcessGroup
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats.table import Table
-from lowcloud.runtime.training.collectives import World
+from lowcloud.runtime.formats.table import DenseTable
 
 CALIBRATION_ROWS = 20_000  # what num_calibration_samples=auto takes at most
 OnEpoch = Callable[[int, float, float | None], None]  # (epoch, training loss, validation loss)
@@ -38,16 +38,27 @@ class Fit:
 class Fitter:
     """One fit. Its tables are changed: features far from 0 are moved there in place, to spare a copy."""
 
-    def __init__(self, settings: Settings, train: Table, validation: Table | None, world: World, on_epoch: OnEpoch):
-        self.settings, self.world, self.on_epoch = settings, world, on_epoch
+    def __init__(
+        self,
+        settings: Settings,
+        train: DenseTable,
+        validation: DenseTable | None,
+        process_group: ProcessGroup,
+        on_epoch: OnEpoch,
+    ):
+        self.settings, self.process_group, self.on_epoch = settings, process_group, on_epoch
         self._train, self._validation = train, validation
         self.counts = self._count_classes()
-        self.rows = int(self.counts.sum()) if settings.classes else int(world.sum(np.array([float(len(train))]))[0])
-        mean, deviation = scaling.measure(train.features, int(settings.values["num_point_for_scaler"]), world)
+        self.rows = (
+            int(self.counts.sum()) if settings.classes else int(process_group.sum(np.array([float(len(train))]))[0])
+        )
+        mean, deviation = scaling.measure(train.features, int(settings.values["num_point_for_scaler"]), process_group)
         self.scaling, self.origin = scaling.make(mean, deviation, settings.shifts_features, settings.scales_features)
         self.label = LabelScaling()
         if settings.is_regressor:
-            self.label = scaling.measure_label(train.labels, settings.shifts_label, settings.scales_label, world)
+            self.label = scaling.measure_label(
+                train.labels, settings.shifts_label, settings.scales_label, process_group
+            )
         self.loss = settings.make_loss(self.label.scale, self.label.deviation / self.label.scale)
         for table in (train, validation):
             if table is not None:
@@ -79,7 +90,7 @@ class Fitter:
         model = self._model(parameters, threshold, variant)
         return Fit(model, variant, parameters, threshold, self.origin, self.scaling, self.label, models)
 
-    def objective(self, table: Table, variants: Sequence[Variant]) -> Objective:
+    def objective(self, table: DenseTable, variants: Sequence[Variant]) -> Objective:
         """The mean loss over a table that has been moved to the origin."""
         labels = ((table.labels - self.label.shift) / self.label.scale).astype(np.float32)
         weights = self.settings.class_weights(list(variants), self.counts)
@@ -91,7 +102,7 @@ class Fitter:
             self.loss,
             outputs=settings.outputs,
             use_bias=settings.use_bias,
-            world=self.world,
+            process_group=self.process_group,
         )
 
     def _count_classes(self) -> NDArray[np.float64]:
@@ -99,7 +110,7 @@ class Fitter:
         if not classes:
             return np.zeros(0)
         counts = np.bincount(self._train.labels.astype(np.intp), minlength=classes).astype(np.float64)
-        counts = self.world.sum(counts)
+        counts = self.process_group.sum(counts)
         if np.count_nonzero(counts) < 2:
             raise ClientError(
                 f"Channel train holds labels of one class only ({int(counts.argmax())}). "
@@ -165,8 +176,8 @@ class Fitter:
             table = self._train if self._validation is None else self._validation
             part = self.objective(table, [variant]).sample(limit, seed=4)
             held_out = [
-                selection.gather(self.world, part.margins(parameters)[:, 0]),
-                selection.gather(self.world, part.rows.y),
+                selection.gather(self.process_group, part.margins(parameters)[:, 0]),
+                selection.gather(self.process_group, part.rows.y),
             ]
         margins, labels = held_out
         return choose_threshold(margins[:limit], labels[:limit], self.settings.criterion)[0]

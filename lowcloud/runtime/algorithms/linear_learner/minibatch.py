@@ -73,12 +73,12 @@ def minimise(
     l1 = np.stack([penalty.l1 for penalty in penalties]).reshape(shape)
     parameters, moments, step = start.copy(), (np.zeros(shape), np.zeros(shape)), 0
     own = len(objective.rows.x)
-    counts = objective.world.gather(str(own).encode())
+    counts = objective.process_group.gather(str(own).encode())
     steps = -(-max(map(int, counts)) // optimizer.batch)
     multiples = np.ones(shape)
     multiples[..., -1] = optimizer.bias_rate
     for epoch in range(optimizer.epochs):
-        order = np.random.default_rng((optimizer.seed, objective.world.rank, epoch)).permutation(own)
+        order = np.random.default_rng((optimizer.seed, objective.process_group.rank, epoch)).permutation(own)
         for first in range(0, steps * optimizer.batch, optimizer.batch):
             batch = objective.narrow(np.sort(order[first : first + optimizer.batch]))
             if not batch.count:

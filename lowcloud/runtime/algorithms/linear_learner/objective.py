@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.linear_learner.losses import Loss
-from lowcloud.runtime.training.collectives import World
+from lowcloud.runtime.collectives import ProcessGroup
 
 BLOCK_VALUES = 3 << 17  # 1.5 MB of float32
 Floats = NDArray[np.float64]
@@ -49,12 +49,14 @@ class Rows:
 class Objective:
     """The mean loss over the rows of all hosts. Every host calls the same methods in the same order."""
 
-    def __init__(self, rows: Rows, scaling: Scaling, loss: Loss, *, outputs: int, use_bias: bool, world: World):
+    def __init__(
+        self, rows: Rows, scaling: Scaling, loss: Loss, *, outputs: int, use_bias: bool, process_group: ProcessGroup
+    ):
         self.rows, self.scaling, self.loss = rows, scaling, loss
-        self.outputs, self.use_bias, self.world = outputs, use_bias, world
+        self.outputs, self.use_bias, self.process_group = outputs, use_bias, process_group
         self.features = rows.x.shape[1]
         weight = np.array([float(len(rows.x))]) if rows.class_weights is None else self._weight_sums(rows)
-        total = world.sum(np.concatenate([[float(len(rows.x))], weight]))
+        total = process_group.sum(np.concatenate([[float(len(rows.x))], weight]))
         self.count, self._weight = int(total[0]), total[1:]
 
     def sample(self, count: int, seed: int) -> "Objective":
@@ -63,7 +65,7 @@ class Objective:
             return self
         own = len(self.rows.x)
         share = own * count // self.count
-        places = np.arange(share) + np.random.default_rng(seed + self.world.rank).random(share)
+        places = np.arange(share) + np.random.default_rng(seed + self.process_group.rank).random(share)
         return self.narrow((places * (own / max(share, 1))).astype(np.intp))  # one from each of `share` strata
 
     def narrow(self, index: NDArray[np.intp]) -> "Objective":
@@ -74,7 +76,7 @@ class Objective:
             self.loss,
             outputs=self.outputs,
             use_bias=self.use_bias,
-            world=self.world,
+            process_group=self.process_group,
         )
 
     def only(self, variants: list[int]) -> "Objective":
@@ -104,7 +106,7 @@ class Objective:
             losses += value.sum(axis=0, dtype=np.float64)
             slopes += slope.sum(axis=0, dtype=np.float64)
             gradient += slope.T @ x
-        sums = self.world.sum(sums)
+        sums = self.process_group.sum(sums)
         losses, slopes = sums[:variants], sums[variants : variants + width]
         gradient = sums[variants + width :].reshape(width, self.features)
         return losses / self._weight, self._unfold(gradient, slopes).reshape(parameters.shape) / self._per_variant()
@@ -127,7 +129,7 @@ class Objective:
                 total[output, :-1, :-1] += scaled.T @ scaled
                 total[output, -1, :-1] += root @ scaled
                 total[output, -1, -1] += bend[:, output].sum(dtype=np.float64)
-        total = self.world.sum(total) / self._weight[0]
+        total = self.process_group.sum(total) / self._weight[0]
         return self._unfold_curvature(total)
 
     def imbalance(self) -> float:
@@ -136,18 +138,20 @@ class Objective:
         By power iteration on a sample of four rows a feature.
         """
         sample = self.sample(4 * self.features, seed=6)
-        scaling, world = self.scaling, self.world
+        scaling, process_group = self.scaling, self.process_group
         direction = np.random.default_rng(0).standard_normal(self.features)
         largest = 0.0
         for _ in range(10):
             direction = direction / max(float(np.linalg.norm(direction)), 1e-300)
             along = direction / scaling.scale
             u = sample.rows.x @ along.astype(np.float32) - np.float32(along @ scaling.shift)
-            raw: Floats = world.sum(np.append((u @ sample.rows.x).astype(np.float64), float(u.sum(dtype=np.float64))))
+            raw: Floats = process_group.sum(
+                np.append((u @ sample.rows.x).astype(np.float64), float(u.sum(dtype=np.float64)))
+            )
             direction = (raw[:-1] - raw[-1] * scaling.shift) / scaling.scale
             largest = float(np.linalg.norm(direction))
         squares = np.square((sample.rows.x - scaling.shift.astype(np.float32)) / scaling.scale.astype(np.float32))
-        total = float(world.sum(np.array([squares.sum(dtype=np.float64)]))[0])
+        total = float(process_group.sum(np.array([squares.sum(dtype=np.float64)]))[0])
         return float(largest * self.features / max(total, 1e-300))
 
     def margins(self, parameters: Floats) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from math import exp
 
 from lowcloud.runtime.algorithms.linear_learner.model import Model
-from lowcloud.runtime.formats.inference import CSV, JSON, decode_request, encode_answer
+from lowcloud.runtime.formats.inference import CSV, JSON, decode_request, encode_response
 
 
 class LinearPredictor:
@@ -14,7 +14,7 @@ class LinearPredictor:
         self._row_weights = model.weights[:, 0].tolist() if model.weights.shape[1] == 1 else None
         self._row_bias = float(model.bias[0])
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """Predict the rows of a request: (body, content type) of the answer.
 
         Raises formats.BadRequest (400), UnsupportedMediaType (415) and NotAcceptable (406).
@@ -24,7 +24,7 @@ class LinearPredictor:
             if answer is not None:
                 return answer
         rows = decode_request(body, content_type, self.model.features)
-        return encode_answer(self.model.predictions(rows), accept)
+        return encode_response(self.model.predictions(rows), accept)
 
     def _answer_row(self, body: bytes, accept: str) -> tuple[bytes, str] | None:
         """One CSV row without numpy, whose calls would cost more than the sum; None leaves it to the long way."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.linear_learner.objective import Scaling
-from lowcloud.runtime.training.collectives import World
+from lowcloud.runtime.collectives import ProcessGroup
 
 Floats = NDArray[np.float64]
 FAR = 8.0  # a mean this many deviations from 0 would cost float32 too many digits
@@ -21,22 +21,22 @@ class LabelScaling:
     deviation: float = 1.0  # of the label as it is
 
 
-def measure(x: NDArray[np.float32], points: int, world: World) -> tuple[Floats, Floats]:
+def measure(x: NDArray[np.float32], points: int, process_group: ProcessGroup) -> tuple[Floats, Floats]:
     """Mean and deviation of each feature over about `points` rows spread evenly over all hosts' rows."""
-    rows = int(world.sum(np.array([float(len(x))]))[0])
+    rows = int(process_group.sum(np.array([float(len(x))]))[0])
     share = min(len(x), -(-points * len(x) // max(rows, 1)))
     sample = x[np.arange(share) * len(x) // max(share, 1)].astype(np.float64)
-    count, total = _sums(sample, world)
+    count, total = _sums(sample, process_group)
     mean = total / max(count, 1)
-    _, squares = _sums((sample - mean) ** 2, world)
+    _, squares = _sums((sample - mean) ** 2, process_group)
     return mean, np.sqrt(squares / max(count, 1))
 
 
-def measure_label(y: Floats, shifts: bool, scales: bool, world: World) -> LabelScaling:
+def measure_label(y: Floats, shifts: bool, scales: bool, process_group: ProcessGroup) -> LabelScaling:
     """The label's scaling over all rows; a constant label is not divided."""
-    count, total = _sums(y[:, None], world)
+    count, total = _sums(y[:, None], process_group)
     mean = float(total[0]) / max(count, 1)
-    _, squares = _sums((y[:, None] - mean) ** 2, world)
+    _, squares = _sums((y[:, None] - mean) ** 2, process_group)
     deviation = float(np.sqrt(squares[0] / max(count, 1)))
     usable = deviation > 1e-12 * max(abs(mean), 1e-300)
     return LabelScaling(mean if shifts else 0.0, deviation if scales and usable else 1.0, deviation if usable else 1.0)
@@ -61,6 +61,6 @@ def move(x: NDArray[np.float32], origin: Floats) -> None:
         x[:, feature] -= np.float32(origin[feature])
 
 
-def _sums(values: Floats, world: World) -> tuple[float, Floats]:
-    sums = world.sum(np.concatenate([[float(len(values))], values.sum(axis=0)]))
+def _sums(values: Floats, process_group: ProcessGroup) -> tuple[float, Floats]:
+    sums = process_group.sum(np.concatenate([[float(len(values))], values.sum(axis=0)]))
     return float(sums[0]), sums[1:]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.linear_learner.metrics import Criterion, choose_threshold
 from lowcloud.runtime.algorithms.linear_learner.objective import Objective, Rows
-from lowcloud.runtime.training.collectives import World
+from lowcloud.runtime.collectives import ProcessGroup
 
 Floats = NDArray[np.float64]
 Fit = Callable[[Objective], Floats]  # -> parameters (variants, outputs, features + 1)
@@ -78,19 +78,19 @@ def best_of(judged: Judged, variants: int, criterion: Criterion | None, samples:
     return int(np.argmin(losses))
 
 
-def gather(world: World, local: NDArray[np.float32]) -> NDArray[np.float32]:
+def gather(process_group: ProcessGroup, local: NDArray[np.float32]) -> NDArray[np.float32]:
     """The rows (rows, ...) of every host, in the order of ranks."""
-    if world.size == 1:
+    if process_group.size == 1:
         return local
-    parts = world.gather(np.ascontiguousarray(local, np.float32).tobytes())
+    parts = process_group.gather(np.ascontiguousarray(local, np.float32).tobytes())
     return np.concatenate([np.frombuffer(part, np.float32).reshape(-1, *local.shape[1:]) for part in parts])
 
 
 def judge_fitted(objective: Objective, parameters: Floats) -> Judged:
     """Margins and losses of parameters (variants, outputs, features + 1) on an objective's rows."""
-    world = objective.world
+    process_group = objective.process_group
     losses = objective.evaluate(parameters)[0] if objective.count else np.zeros(len(parameters))
-    return Judged(gather(world, objective.margins(parameters)), gather(world, objective.rows.y), losses)
+    return Judged(gather(process_group, objective.margins(parameters)), gather(process_group, objective.rows.y), losses)
 
 
 def only(judged: Judged, index: int, variants: int) -> Sequence[NDArray[np.float32]]:

@@ -14,10 +14,10 @@ from lowcloud.runtime.algorithms.linear_learner.model import save
 from lowcloud.runtime.algorithms.linear_learner.settings import Settings
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.channel import ChannelReader, check_finite
-from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.formats.table import DenseTable
 
 if TYPE_CHECKING:
-    from lowcloud.runtime.training.train import TrainingRun
+    from lowcloud.runtime.training_run import TrainingRun
 
 
 def train(job: "TrainingRun") -> None:
@@ -27,7 +27,7 @@ def train(job: "TrainingRun") -> None:
     table = _read(job, "train", settings, settings.feature_dim)
     width = table.features.shape[1]
     validation = _read(job, "validation", settings, width) if "validation" in job.channels else None
-    job.report.say(f"Read {len(table)} rows of {width} features in {time.perf_counter() - started:.2f} s.")
+    job.report.info(f"Read {len(table)} rows of {width} features in {time.perf_counter() - started:.2f} s.")
     names = f"{settings.make_loss(1.0, 1.0).objective}"
 
     def on_epoch(epoch: int, loss: float, beside: float | None) -> None:
@@ -36,10 +36,10 @@ def train(job: "TrainingRun") -> None:
             job.report.quality("validation", names, beside, "loss", epoch)
         job.report.progress(min(99, (epoch + 1) * 100 // int(settings.values["epochs"])))
 
-    fitter = Fitter(settings, table, validation, job.world, on_epoch)
+    fitter = Fitter(settings, table, validation, job.process_group, on_epoch)
     fit = fitter.fit()
     job.report.progress(100)
-    job.report.say(f"Best of {fit.models} models has hyperparameters: {json.dumps(fit.variant.describe())}")
+    job.report.info(f"Best of {fit.models} models has hyperparameters: {json.dumps(fit.variant.describe())}")
     found = _report_channel(job, fitter, fit, "train", table)
     if validation is not None:
         found |= _report_channel(job, fitter, fit, "validation", validation)
@@ -48,17 +48,19 @@ def train(job: "TrainingRun") -> None:
         scaling.move(test.features, fit.origin)
         found |= _report_channel(job, fitter, fit, "test", test)
     job.report.throughput(fitter.rows / (time.perf_counter() - started))
-    if job.world.rank == 0:
+    if job.process_group.rank == 0:
         save(replace(fit.model, metrics=found), job.base / contract.MODEL)
 
 
-def _read(job: "TrainingRun", name: str, settings: Settings, feature_dim: int | None) -> Table:
+def _read(job: "TrainingRun", name: str, settings: Settings, feature_dim: int | None) -> DenseTable:
     """One channel, checked. A host may have no rows of it, all hosts together must."""
     reader = job.channels[name]
     table = reader.read(feature_dim)
     check_finite(table, reader)
     _check_labels(table, reader, settings)
-    widths = [int(part) for part in job.world.gather(str(table.features.shape[1] if len(table) else 0).encode())]
+    widths = [
+        int(part) for part in job.process_group.gather(str(table.features.shape[1] if len(table) else 0).encode())
+    ]
     width = max(widths)
     if not width:
         raise ClientError(f"Channel {name} has no rows. Check that its S3 prefix holds files with data.")
@@ -69,7 +71,7 @@ def _read(job: "TrainingRun", name: str, settings: Settings, feature_dim: int | 
     return table
 
 
-def _check_labels(table: Table, reader: ChannelReader, settings: Settings) -> None:
+def _check_labels(table: DenseTable, reader: ChannelReader, settings: Settings) -> None:
     if settings.is_regressor:
         return
     labels = table.labels
@@ -83,14 +85,14 @@ def _check_labels(table: Table, reader: ChannelReader, settings: Settings) -> No
         )
 
 
-def _report_channel(job: "TrainingRun", fitter: Fitter, fit: Fit, channel: str, table: Table) -> dict[str, float]:
+def _report_channel(job: "TrainingRun", fitter: Fitter, fit: Fit, channel: str, table: DenseTable) -> dict[str, float]:
     """Print the final metrics of a channel, over the rows of all hosts; they are named "channel:metric"."""
     settings = fitter.settings
     objective = fitter.objective(table, [fit.variant])
     loss = float(objective.evaluate(fit.parameters)[0][0])
     job.report.quality(channel, objective.loss.objective, loss, "loss")
-    margins = selection.gather(job.world, objective.margins(fit.parameters))
-    labels = selection.gather(job.world, table.labels.astype(np.float32))
+    margins = selection.gather(job.process_group, objective.margins(fit.parameters))
+    labels = selection.gather(job.process_group, table.labels.astype(np.float32))
     beta = float(settings.values["f_beta"])
     if settings.is_binary:
         found = metrics.binary(margins[:, 0], labels, fit.threshold, beta, with_auc=channel != "train")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.xgboost import library
 from lowcloud.runtime.algorithms.xgboost.library import call, interface, options
-from lowcloud.runtime.formats.sparse import Sparse
+from lowcloud.runtime.formats.sparse import SparseMatrix
 
 Floats = NDArray[np.float32]
 MISSING = float("nan")
@@ -21,7 +21,7 @@ MISSING = float("nan")
 class Matrix:
     """Rows that XGBoost has taken in, dense (rows, features) float32 with NaN for what is missing, or sparse."""
 
-    def __init__(self, features: Floats | Sparse | ctypes.c_void_p, threads: int = 0):
+    def __init__(self, features: Floats | SparseMatrix | ctypes.c_void_p, threads: int = 0):
         self.handle = features if isinstance(features, ctypes.c_void_p) else _create(features, threads)
         weakref.finalize(self, call, "XGDMatrixFree", self.handle)
 
@@ -44,10 +44,10 @@ class Matrix:
         return count.value
 
 
-def _create(features: Floats | Sparse, threads: int) -> ctypes.c_void_p:
+def _create(features: Floats | SparseMatrix, threads: int) -> ctypes.c_void_p:
     handle = ctypes.c_void_p()
     told = options(missing=MISSING, nthread=threads)
-    if isinstance(features, Sparse):
+    if isinstance(features, SparseMatrix):
         parts = [interface(part) for part in (features.starts, features.indices, features.values)]
         call("XGDMatrixCreateFromCSR", *parts, ctypes.c_uint64(features.width), told, ctypes.byref(handle))
     else:
@@ -98,12 +98,12 @@ class Booster:
         told = options(type=0, training=False, iteration_begin=0, iteration_end=0, strict_shape=False)
         return self._predicted("XGBoosterPredictFromDMatrix", matrix.handle, told)
 
-    def predict_rows(self, rows: Floats | Sparse) -> Floats:
+    def predict_rows(self, rows: Floats | SparseMatrix) -> Floats:
         """As predict, with no matrix made; not for gblinear."""
         told = options(
             type=0, training=False, iteration_begin=0, iteration_end=0, missing=MISSING, strict_shape=False, cache_id=0
         )
-        if isinstance(rows, Sparse):
+        if isinstance(rows, SparseMatrix):
             parts = [interface(part) for part in (rows.starts, rows.indices, rows.values)]
             return self._predicted("XGBoosterPredictFromCSR", *parts, ctypes.c_uint64(rows.width), told, None)
         return self._predicted("XGBoosterPredictFromDense", interface(rows), told, None)

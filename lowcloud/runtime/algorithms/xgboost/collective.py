@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lowcloud import contract
 from lowcloud.runtime.algorithms.xgboost.library import call, options
-from lowcloud.runtime.training.collectives import World
+from lowcloud.runtime.collectives import ProcessGroup
 
 FLOAT64, SUM = 2, 2  # in XGBoost's enumerations of types and operations
 SECONDS = 300
@@ -37,17 +37,17 @@ class Ring:
 
 
 @contextmanager
-def join(world: World, has_rows: bool, host: str) -> Iterator[Ring | None]:
+def join(process_group: ProcessGroup, has_rows: bool, host: str) -> Iterator[Ring | None]:
     """The ring of the hosts with rows; None on a host without any. `host` is the name of this one."""
-    members = [rank for rank, part in enumerate(world.gather(b"1" if has_rows else b"")) if part]
+    members = [rank for rank, part in enumerate(process_group.gather(b"1" if has_rows else b"")) if part]
     if len(members) < 2:
         yield Ring() if has_rows else None
         return
-    tracker = _track(len(members), host) if world.rank == 0 else None
-    address = json.loads(world.broadcast(json.dumps(_address(tracker)).encode()))
+    tracker = _track(len(members), host) if process_group.rank == 0 else None
+    address = json.loads(process_group.broadcast(json.dumps(_address(tracker)).encode()))
     # Where something goes wrong nobody takes leave: that would wait for a host that may have gone.
     if has_rows:
-        rank = members.index(world.rank)
+        rank = members.index(process_group.rank)
         call("XGCommunicatorInit", options(**address, dmlc_task_id=f"{rank:06d}", dmlc_timeout=SECONDS))
         yield Ring(rank, len(members))
         call("XGCommunicatorFinalize")

@@ -12,8 +12,8 @@ from lowcloud.runtime.algorithms.xgboost.booster import Floats, Matrix
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import csv, libsvm, parquet, recordio_channel
 from lowcloud.runtime.formats.channel import CSV, LIBSVM, PARQUET, RECORDIO, ChannelReader
-from lowcloud.runtime.formats.sparse import Sparse, SparseTable
-from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.formats.sparse import SparseMatrix, SparseTable
+from lowcloud.runtime.formats.table import DenseTable
 
 CSV_DELIMITERS = b";\t|"  # beside the comma
 MISSING = float("nan")
@@ -38,7 +38,7 @@ class Samples:
 
     reader: ChannelReader
     sources: list[tuple[int, str]]
-    features: Floats | Sparse
+    features: Floats | SparseMatrix
     labels: Labels
     weights: NDArray[np.floating[Any]] | None = None
     queries: NDArray[np.integer[Any]] | None = None
@@ -53,12 +53,12 @@ class Samples:
 
     @property
     def width(self) -> int:
-        return self.features.width if isinstance(self.features, Sparse) else self.features.shape[1]
+        return self.features.width if isinstance(self.features, SparseMatrix) else self.features.shape[1]
 
 
 def read(reader: ChannelReader) -> Samples:
     """All rows of a channel. Raises ClientError naming file, line or record, and what to do."""
-    dense, sparse = Table(empty=MISSING), SparseTable()
+    dense, sparse = DenseTable(empty=MISSING), SparseTable()
     try:
         reader.read_with(
             {
@@ -84,7 +84,7 @@ def read(reader: ChannelReader) -> Samples:
 
 def weigh(samples: Samples) -> Samples:
     """Take the first feature column for the rows' weights, as csv_weights asks. Raises ClientError."""
-    if isinstance(samples.features, Sparse) or not len(samples):
+    if isinstance(samples.features, SparseMatrix) or not len(samples):
         return samples
     weights = samples.features[:, 0].copy()
     bad = ~(weights >= 0)
@@ -107,7 +107,7 @@ def fit_width(samples: Samples, width: int) -> Samples:
     features = samples.features
     if not len(samples):
         return replace(samples, features=np.empty((0, width), np.float32))
-    if not isinstance(features, Sparse):
+    if not isinstance(features, SparseMatrix):
         if samples.width == width:
             return samples
         raise ClientError(
@@ -118,16 +118,16 @@ def fit_width(samples: Samples, width: int) -> Samples:
     if known.all():
         return replace(samples, features=replace(features, width=width))
     kept = np.concatenate([[0], np.cumsum(known)])
-    narrow = Sparse(kept[features.starts], features.indices[known], features.values[known], width)
+    narrow = SparseMatrix(kept[features.starts], features.indices[known], features.values[known], width)
     return replace(samples, features=narrow)
 
 
 def join(one: Samples, other: Samples) -> Samples:
     """The rows of two channels of one width. Raises ClientError where one is sparse and the other is not."""
-    features: Floats | Sparse
-    if isinstance(one.features, Sparse) and isinstance(other.features, Sparse):
+    features: Floats | SparseMatrix
+    if isinstance(one.features, SparseMatrix) and isinstance(other.features, SparseMatrix):
         features = one.features.followed_by(other.features)
-    elif isinstance(one.features, Sparse) or isinstance(other.features, Sparse):
+    elif isinstance(one.features, SparseMatrix) or isinstance(other.features, SparseMatrix):
         raise ClientError(f"Channels {one.reader.name} and {other.reader.name} must both be sparse, or neither.")
     else:
         features = np.concatenate([one.features, other.features])
@@ -158,7 +158,7 @@ def check(samples: Samples, objective: str, classes: int) -> None:
             f"{samples.place_of(row)}: the label {labels[row]:g} is not {words}, as objective {objective} requires. "
             "Correct the labels, or choose another objective."
         )
-    values = samples.features.values if isinstance(samples.features, Sparse) else samples.features
+    values = samples.features.values if isinstance(samples.features, SparseMatrix) else samples.features
     if np.isinf(values.min(initial=0)) or np.isinf(values.max(initial=0)) or np.isnan(values.max(initial=0)):
         _check_infinite(samples, values)
 
@@ -168,7 +168,11 @@ def _check_infinite(samples: Samples, values: NDArray[np.float32]) -> None:
     if not infinite.any():
         return
     at = int(infinite.any(axis=-1).argmax() if values.ndim > 1 else infinite.argmax())
-    row = int(np.searchsorted(samples.features.starts, at, "right")) - 1 if isinstance(samples.features, Sparse) else at
+    row = (
+        int(np.searchsorted(samples.features.starts, at, "right")) - 1
+        if isinstance(samples.features, SparseMatrix)
+        else at
+    )
     raise ClientError(
         f"{samples.place_of(row)} has a feature that is infinite (as float32). Remove the row, or replace the value."
     )

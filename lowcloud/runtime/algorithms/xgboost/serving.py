@@ -15,7 +15,7 @@ from lowcloud.runtime.algorithms.xgboost.booster import Booster, Floats, Matrix
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, libsvm, recordio
 from lowcloud.runtime.formats.inference import CSV, JSON, JSON_LINES, RECORDIO, decode_request
-from lowcloud.runtime.formats.sparse import Sparse
+from lowcloud.runtime.formats.sparse import SparseMatrix
 
 MODEL = "xgboost-model"
 LIBSVM = ("text/libsvm", "text/x-libsvm", "libsvm")
@@ -46,7 +46,7 @@ class XGBoostPredictor:
         self._row = np.empty((1, self.features), np.float32)
         self._predict_row = None if self._is_linear or len(self.models) > 1 else self.models[0].row_predictor(self._row)
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """Predict the rows of a request: (body, content type) of the answer.
 
         Raises formats.BadRequestError (400), UnsupportedMediaTypeError (415) and NotAcceptableError (406).
@@ -57,7 +57,7 @@ class XGBoostPredictor:
             predictions = self.predict(decode(body, content_type, self.features))
         return self._encode(predictions, accept)
 
-    def predict(self, rows: Floats | Sparse) -> Floats:
+    def predict(self, rows: Floats | SparseMatrix) -> Floats:
         """(rows,) or (rows, classes)."""
         try:
             found = [
@@ -119,7 +119,7 @@ def _load_one(path: Path) -> Booster:
     return model
 
 
-def decode(body: bytes, content_type: str, features: int) -> Floats | Sparse:
+def decode(body: bytes, content_type: str, features: int) -> Floats | SparseMatrix:
     """The rows of a request, missing values as NaN or not there.
 
     Raises BadRequestError and UnsupportedMediaTypeError.
@@ -168,7 +168,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _decode_libsvm(body: bytes, features: int) -> Sparse:
+def _decode_libsvm(body: bytes, features: int) -> SparseMatrix:
     """Rows of column:value; a label in front, which has no colon, is passed over."""
     lines = body.strip(b"\n").split(b"\n")
     plain = [line if b":" not in line.split(b" ", 1)[0] else b"0 " + line for line in map(bytes.strip, lines)]
@@ -180,7 +180,7 @@ def _decode_libsvm(body: bytes, features: int) -> Sparse:
             f"The request has column {int(rows.indices.max())}, but the model's are 0 to {features - 1}."
         )
     starts = np.concatenate([[0], np.cumsum(rows.counts)]).astype(np.int64)
-    return Sparse(starts, rows.indices.astype(np.int32), rows.values.astype(np.float32), features)
+    return SparseMatrix(starts, rows.indices.astype(np.int32), rows.values.astype(np.float32), features)
 
 
 def _decode_recordio(body: bytes, features: int) -> Floats:

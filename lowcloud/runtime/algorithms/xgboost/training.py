@@ -16,10 +16,10 @@ from lowcloud.runtime.algorithms.xgboost.collective import Ring
 from lowcloud.runtime.algorithms.xgboost.data import Samples
 from lowcloud.runtime.algorithms.xgboost.settings import Settings
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats.sparse import Sparse
+from lowcloud.runtime.formats.sparse import SparseMatrix
 
 if TYPE_CHECKING:
-    from lowcloud.runtime.training.train import TrainingRun
+    from lowcloud.runtime.training_run import TrainingRun
 
 MODEL = "xgboost-model"
 CHANNELS = {"train", "validation", "model", "code"}
@@ -35,19 +35,23 @@ def train(job: "TrainingRun") -> None:
     taken = time.perf_counter() - started
     for name, samples in rows.items():
         said = f"{name.capitalize()} matrix has {len(samples)} rows and {samples.width} columns"
-        job.report.say(f"{said}, read in {taken:.2f} s." if name == "train" else f"{said}.")
+        job.report.info(f"{said}, read in {taken:.2f} s." if name == "train" else f"{said}.")
     checkpoints = Checkpoints(_checkpoint_folder(job))
     if checkpoints.folder is not None:  # what a round draws must not depend on the rounds that were run before it
         asked = replace(asked, parameters=(*asked.parameters, ("seed_per_iteration", "1")))
     start = _start(job, asked, checkpoints)
     try:
-        with collective.join(job.world, bool(len(rows["train"])), job.report.host) as ring, Stop().listening() as stop:
+        with (
+            collective.join(job.process_group, bool(len(rows["train"])), job.report.host) as ring,
+            Stop().listening() as stop,
+        ):
             model = b"" if ring is None else _train(job, asked, rows, ring, checkpoints, stop, start)
     except library.XGBoostLibraryError as error:
-        job.world.barrier()  # which says so where the fault is that a fellow host has gone
+        job.process_group.barrier()  # which says so where the fault is that a fellow host has gone
         raise ClientError(f"XGBoost cannot train on this: {error}") from error
-    model = max(job.world.gather(model), key=len)  # one host has it, which is not the first where that has no rows
-    if job.world.rank == 0 and model:
+    # one host has it, which is not the first where that has no rows
+    model = max(job.process_group.gather(model), key=len)
+    if job.process_group.rank == 0 and model:
         path = job.base / contract.MODEL / MODEL
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(model)
@@ -74,7 +78,7 @@ def _train(
     rows.clear()  # XGBoost has its own
     outcome = boost(asked, Sets(matrices, labels), ring, checkpoints, stop, start)
     if stop.is_asked:
-        job.report.say("Asked to stop: the model of the rounds done is stored.")
+        job.report.info("Asked to stop: the model of the rounds done is stored.")
     return outcome.booster.to_bytes() if ring.rank == 0 else b""
 
 
@@ -86,7 +90,7 @@ def _check_channels(job: "TrainingRun", asked: Settings) -> None:
         raise ClientError(
             "early_stopping_rounds looks at a validation channel, and the job has none. Add one to fit()."
         )
-    if "_kfold" in asked.values and job.world.size > 1:
+    if "_kfold" in asked.values and job.process_group.size > 1:
         raise ClientError("Cross-validation (_kfold) runs on one host. Set the instance count to 1.")
     if asked.values["process_type"] == "update" and "model" not in job.channels:
         raise ClientError("process_type update changes the trees of a model: pass one in channel model.")
@@ -107,7 +111,7 @@ def _fit(job: "TrainingRun", rows: dict[str, Samples], asked: Settings) -> dict[
     fitted = {"train": data.fit_width(train, width)}
     if "validation" in rows:
         validation = rows["validation"]
-        is_weighed = not isinstance(validation.features, Sparse) and validation.width == width + 1
+        is_weighed = not isinstance(validation.features, SparseMatrix) and validation.width == width + 1
         if asked.values["csv_weights"] and is_weighed:
             validation = data.weigh(validation)
         _width(job, validation)
@@ -121,8 +125,8 @@ def _fit(job: "TrainingRun", rows: dict[str, Samples], asked: Settings) -> dict[
 
 def _width(job: "TrainingRun", samples: Samples) -> int:
     """The features of a channel, of which hosts may have no rows but all together must."""
-    is_sparse = isinstance(samples.features, Sparse)
-    parts = job.world.gather(f"{samples.width if len(samples) else 0} {int(is_sparse)}".encode())
+    is_sparse = isinstance(samples.features, SparseMatrix)
+    parts = job.process_group.gather(f"{samples.width if len(samples) else 0} {int(is_sparse)}".encode())
     widths = [int(part.split()[0]) for part in parts]
     if not max(widths):
         raise ClientError(
@@ -139,7 +143,7 @@ def _check_classes(job: "TrainingRun", train: Samples, asked: Settings) -> None:
     if not asked.objective.startswith(("binary:", "multi:")):
         return
     here = ",".join(f"{label:g}" for label in np.unique(train.labels)).encode()
-    found = {label for part in job.world.gather(here) for label in part.decode().split(",") if label}
+    found = {label for part in job.process_group.gather(here) for label in part.decode().split(",") if label}
     if len(found) < 2:
         raise ClientError(
             f"Channel train has rows of class {', '.join(found)} alone; objective {asked.objective} needs two at least."
@@ -155,14 +159,14 @@ def _checkpoint_folder(job: "TrainingRun") -> Path | None:
 def _start(job: "TrainingRun", asked: Settings, checkpoints: Checkpoints) -> tuple[bytes, int]:
     """The model that training goes on from, the same on all hosts, and its rounds that count as done."""
     content, done = checkpoints.latest() if "_kfold" not in asked.values else (b"", 0)
-    if not content and "model" in job.channels and job.world.rank == 0:
+    if not content and "model" in job.channels and job.process_group.rank == 0:
         content = _given_model(job.channels["model"].folder)
-    there = [part.partition(b" ") for part in job.world.gather(f"{done} ".encode() + content)]
+    there = [part.partition(b" ") for part in job.process_group.gather(f"{done} ".encode() + content)]
     count, content = max(
         ((int(number), model) for number, _, model in there), key=lambda entry: (entry[0], len(entry[1]))
     )
     if count:
-        job.report.say(f"Resuming from a checkpoint after {count} rounds.")
+        job.report.info(f"Resuming from a checkpoint after {count} rounds.")
     return content, count
 
 

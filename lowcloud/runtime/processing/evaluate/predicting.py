@@ -96,7 +96,7 @@ def _answers(predictor: Predictor, features: pl.DataFrame, has_header: bool) -> 
         body = io.BytesIO()
         features.slice(start, BATCH).write_csv(body, include_header=has_header)
         try:
-            answer, _ = predictor.answer(body.getvalue(), "text/csv", "text/csv")
+            answer, _ = predictor.respond(body.getvalue(), "text/csv", "text/csv")
         except (BadRequestError, UnsupportedMediaTypeError, NotAcceptableError) as error:
             raise ClientError(f"The model refuses the rows from {start + 1} on: {error}") from None
         text = answer.decode().replace("[", "").replace("]", "")
