@@ -115,7 +115,7 @@ FAULTS = {
     "1,1,1,1,1,1,1,1,1": ("train/a, line 250 has 9 columns where 8", "same number of columns"),
     "1,2,3,red,5,6,7,8": ("train/a, line 250, column 4: 'red' is not a number", "Encode text"),
     "1,2,3,1_0,5,6,7,8": ("train/a, line 250, column 4: '1_0' is not a number", "Encode text"),
-    "1,2,3,,5,6,7,8": ("train/a, line 250, column 4 is empty", "fill the value in"),
+    "1,2,3,,5,6,7,8": ("train/a, line 250, column 4 is empty", "fill in the value"),
     "1,2,3,NaN,5,6,7,8": ("train/a, line 250, column 4: NaN is not a finite number", "Remove the row"),
     "1,2,3,inf,5,6,7,8": ("train/a, line 250, column 4: inf is not a finite number", "Remove the row"),
     "1,2,3,1e60,5,6,7,8": ("train/a, line 250: feature 3 is not a finite number", "Remove the row"),
@@ -172,7 +172,7 @@ def test_unknown_and_unlabelled_content_types_are_refused(tmp_path: Path) -> Non
 
 
 def test_a_cut_gzip_file_is_refused(tmp_path: Path) -> None:
-    assert "not a whole gzip file" in fault(channel(tmp_path, a=gzip.compress(as_csv(X, Y))[:-20]))
+    assert "a truncated or damaged gzip file" in fault(channel(tmp_path, a=gzip.compress(as_csv(X, Y))[:-20]))
 
 
 def test_a_truncated_record_names_its_offset(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_blocks_are_joined_across_their_borders(monkeypatch: pytest.MonkeyPatch)
         (b"yes 0:1\n", "line 1: 'yes' is no label"),
         (b"nan 0:1\n", "line 1: the label or weight 'nan' is not a finite number"),
         (b"1:-2 0:1\n", "line 1: the label or weight '1:-2'"),
-        (b"1,2,3\n", "looks like CSV, but is read as libsvm. Give the channel ContentType text/csv"),
+        (b"1,2,3\n", "looks like CSV, but is parsed as libsvm. Set the channel's ContentType to text/csv"),
         (b"0:1 2:3:4\n", "line 1: '2:3:4' is not column:value"),
     ],
 )

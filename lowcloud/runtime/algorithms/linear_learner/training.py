@@ -80,7 +80,7 @@ def _check_labels(table: DenseTable, reader: ChannelReader, settings: Settings) 
         row = int(bad.argmax())
         allowed = "0 or 1" if settings.classes == 2 else f"a class from 0 to {settings.classes - 1} (num_classes)"
         raise ClientError(
-            f"{reader.place_of(table, row)}, column 1: the label {labels[row]:g} is not {allowed}, as "
+            f"{reader.describe_row(table, row)}, column 1: the label {labels[row]:g} is not {allowed}, as "
             f"predictor_type {settings.predictor_type} requires. Renumber the labels, and put them in the first column."
         )
 

@@ -49,7 +49,7 @@ class Samples:
     def place_of(self, row: int) -> str:
         """Where a row came from, for messages."""
         first, source = max(entry for entry in self.sources if entry[0] <= row)
-        return self.reader.place(source, row - first)
+        return self.reader.describe_position(source, row - first)
 
     @property
     def width(self) -> int:
@@ -126,7 +126,7 @@ def join(one: Samples, other: Samples) -> Samples:
     """The rows of two channels of one width. Raises ClientError where one is sparse and the other is not."""
     features: Floats | SparseMatrix
     if isinstance(one.features, SparseMatrix) and isinstance(other.features, SparseMatrix):
-        features = one.features.followed_by(other.features)
+        features = one.features.concatenate(other.features)
     elif isinstance(one.features, SparseMatrix) or isinstance(other.features, SparseMatrix):
         raise ClientError(f"Channels {one.reader.name} and {other.reader.name} must both be sparse, or neither.")
     else:
