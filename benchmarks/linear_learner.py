@@ -33,8 +33,8 @@ from sklearn.preprocessing import StandardScaler
 
 from lowcloud import contract
 from lowcloud.runtime.algorithms.linear_learner.fitting import Fitter
-from lowcloud.runtime.algorithms.linear_learner.model import Model, save
-from lowcloud.runtime.algorithms.linear_learner.settings import Settings
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel, save
+from lowcloud.runtime.algorithms.linear_learner.settings import LinearLearnerSettings
 from lowcloud.runtime.collectives import SingleProcessGroup
 from lowcloud.runtime.formats.channel import ChannelReader, check_finite
 from lowcloud.runtime.formats.table import DenseTable
@@ -140,13 +140,13 @@ def ours(data: Data, models: int = 1) -> tuple[float, float]:
     hyperparameters = {"predictor_type": data.predictor, "num_models": str(models)}
     if data.classes > 2:
         hyperparameters["num_classes"] = str(data.classes)
-    settings, seconds, model = Settings(hyperparameters), [], None
+    settings, seconds, model = LinearLearnerSettings(hyperparameters), [], None
     for _ in range(5):
         table = filled(data.x[: data.cut], data.y[: data.cut])
         started = time.process_time()
         model = Fitter(settings, table, None, SingleProcessGroup(), lambda *_: None).fit().model
         seconds.append(time.process_time() - started)
-    assert isinstance(model, Model)
+    assert isinstance(model, LinearModel)
     scores = model.scores(data.x[data.cut :])
     return min(seconds), data.loss(scores[:, 0] if scores.shape[1] == 1 else scores)
 
@@ -218,7 +218,7 @@ def compare_files(data: Data, judge: object, folder: Path) -> None:
         return table
 
     def train() -> None:
-        settings = Settings({"predictor_type": data.predictor, "num_models": "1"})
+        settings = LinearLearnerSettings({"predictor_type": data.predictor, "num_models": "1"})
         save(Fitter(settings, read(), None, SingleProcessGroup(), lambda *_: None).fit().model, folder / "model")
 
     def train_as_usual() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.work import Engine, Input, LogLine, Phase, Replica, ReplicaStatus, Resources, StagingError, Work
-from lowcloud.runtime.algorithms.linear_learner.model import Model, save
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel, save
 
 SMALL = Resources(cpus=1, memory_bytes=512 * 1024 * 1024)
 OBJECTS: dict[str, bytes] = {}
@@ -308,7 +308,7 @@ def test_a_model_archive_is_unpacked_and_served_at_an_address_until_it_is_stoppe
 def linear_model() -> bytes:
     """weights 1 and 2, bias 0, as linear-learner stores them."""
     with tempfile.TemporaryDirectory() as folder, io.BytesIO() as packed:
-        save(Model("regressor", "squared_loss", np.array([[1.0], [2.0]]), np.array([0.0])), Path(folder))
+        save(LinearModel("regressor", "squared_loss", np.array([[1.0], [2.0]]), np.array([0.0])), Path(folder))
         with tarfile.open(fileobj=packed, mode="w:gz") as archive:
             archive.add(folder, arcname=".")
         return packed.getvalue()

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lowcloud.runtime.algorithms.linear_learner.fitting import Fit, Fitter
-from lowcloud.runtime.algorithms.linear_learner.settings import Settings
+from lowcloud.runtime.algorithms.linear_learner.fitting import Fitter, LinearFit
+from lowcloud.runtime.algorithms.linear_learner.settings import LinearLearnerSettings
 from lowcloud.runtime.collectives import ProcessGroup, SingleProcessGroup
 from lowcloud.runtime.formats.table import DenseTable
 
@@ -23,8 +23,8 @@ def fit(
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     process_group: ProcessGroup | None = None,
     **hyperparameters: object,
-) -> Fit:
-    settings = Settings({name: str(value) for name, value in hyperparameters.items()})
+) -> LinearFit:
+    settings = LinearLearnerSettings({name: str(value) for name, value in hyperparameters.items()})
     beside = None if validation is None else table(*validation)
     return Fitter(settings, table(x, y), beside, process_group or SingleProcessGroup(), lambda *_: None).fit()
 

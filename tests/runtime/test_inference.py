@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowcloud.runtime.algorithms.linear_learner.model import Model
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel
 from lowcloud.runtime.algorithms.linear_learner.predictor import LinearPredictor
 from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, recordio
 from lowcloud.runtime.formats.inference import CSV, JSON, JSON_LINES, RECORDIO
@@ -16,10 +16,10 @@ from tests.recordio import encode_table
 
 ONE = np.array([[0.5], [-1.0], [2.0]])
 MODELS = {
-    "binary": Model("binary_classifier", "logistic", ONE, np.array([0.25]), threshold=0.1),
-    "hinge": Model("binary_classifier", "hinge_loss", ONE, np.array([0.25])),
-    "regressor": Model("regressor", "squared_loss", ONE, np.array([0.25])),
-    "many": Model("multiclass_classifier", "softmax_loss", ONE * [1, 0, -1, 2], np.array([0.0, 1, 0, -1])),
+    "binary": LinearModel("binary_classifier", "logistic", ONE, np.array([0.25]), threshold=0.1),
+    "hinge": LinearModel("binary_classifier", "hinge_loss", ONE, np.array([0.25])),
+    "regressor": LinearModel("regressor", "squared_loss", ONE, np.array([0.25])),
+    "many": LinearModel("multiclass_classifier", "softmax_loss", ONE * [1, 0, -1, 2], np.array([0.0, 1, 0, -1])),
 }
 ROWS = np.array([[1.0, 2, 3], [-1, 0.5, -2], [0, 0, 0]])
 LINES = [b"1.0,2,3", b"-1,0.5,-2", b"0,0,0"]
@@ -95,7 +95,7 @@ def test_one_csv_row_is_answered_as_the_first_of_many_is(name: str, accept: str)
 
 
 def test_a_margin_far_out_is_a_score_of_nought_or_one() -> None:
-    predictor = LinearPredictor(Model("binary_classifier", "logistic", np.array([[1.0]]), np.zeros(1)))
+    predictor = LinearPredictor(LinearModel("binary_classifier", "logistic", np.array([[1.0]]), np.zeros(1)))
     assert predictor.respond(b"-5000", CSV, CSV)[0] == b"0,0.0\n"
     assert predictor.respond(b"5000", CSV, CSV)[0] == b"1,1.0\n"
 
@@ -125,7 +125,7 @@ def test_sparse_json_and_wrapped_json_are_read() -> None:
 BAD = [
     (CSV, b"", "no rows"),
     (CSV, b"1,2", "must have 3 features, not 2"),
-    (CSV, b"1,2,3\n1,2", "Row 2 has 2 features where the model takes 3"),
+    (CSV, b"1,2,3\n1,2", "Row 2 has 2 features; the model needs 3"),
     (CSV, b"1,2,3,4\n1,2,3,4", "must have 3 features, not 4"),
     (CSV, b"1,x,3", "Row 1, feature 2: 'x' is not a number"),
     (CSV, b"1,2,3\n1,,3", "Row 2, feature 2: '' is not a number"),
@@ -166,7 +166,7 @@ def test_any_body_is_answered_or_refused(content_type: str, noise: bytes, prepen
 
 
 def test_one_row_costs_microseconds() -> None:
-    predictor = LinearPredictor(Model("binary_classifier", "logistic", np.ones((30, 1)), np.zeros(1)))
+    predictor = LinearPredictor(LinearModel("binary_classifier", "logistic", np.ones((30, 1)), np.zeros(1)))
     body = b",".join(b"0.123456" for _ in range(30))
     started = time.process_time()
     for _ in range(2000):

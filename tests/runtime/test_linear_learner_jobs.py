@@ -90,8 +90,8 @@ def test_the_named_optimizers_learn(tmp_path: Path, optimizer: str) -> None:
 GOOD = b"1,2,3\n0,1,5\n1,2,2\n0,0,7\n"
 REFUSED = {
     "no such class": (GOOD + b"2,1,1\n", {}, "train/part, line 5, column 1: the label 2 is not 0 or 1"),
-    "one class": (b"1,2,3\n1,3,4\n", {}, "labels of one class only (1)"),
-    "one row": (b"1,2,3\n", {}, "labels of one class only"),
+    "one class": (b"1,2,3\n1,3,4\n", {}, "labels of only one class (1)"),
+    "one row": (b"1,2,3\n", {}, "labels of only one class"),
     "feature_dim": (GOOD, {"feature_dim": 3}, "feature_dim is 3. Set feature_dim to 2"),
     "no rows": (b"", {}, "Channel train has no rows"),
     "header": (b"y,a,b\n" + GOOD, {}, "remove the first line"),

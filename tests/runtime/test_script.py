@@ -169,7 +169,7 @@ def test_a_killed_script_ends_as_a_shell_says_it(base: Base) -> None:
 @pytest.mark.parametrize(
     ("program", "sentence"),
     [
-        ("absent.py", "'absent.py' is not in the source archive; it holds: train.py, lib/a.py."),
+        ("absent.py", "'absent.py' is not in the source archive, which contains: train.py, lib/a.py."),
         ("lib", "'lib' is a folder of the source archive"),
         ("absent.sh", "'absent.sh' is not in the source archive"),
         ("", "The job has no entry point"),

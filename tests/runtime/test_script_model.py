@@ -107,7 +107,7 @@ def test_the_model_folder_is_where_model_fn_looks(folder: Path, monkeypatch: pyt
 def test_a_script_that_is_not_there_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGEMAKER_PROGRAM", "serve_it.py")
     (folder / "code/other.py").write_text("")
-    with pytest.raises(ClientError, match=r"'serve_it.py' is not in the source archive; it holds: other.py"):
+    with pytest.raises(ClientError, match=r"'serve_it.py' is not in the source archive, which contains: other.py"):
         script_model.load(folder)
 
 
@@ -181,5 +181,5 @@ def test_a_model_of_scikit_learn_is_loaded_and_asked_without_a_script(folder: Pa
 
 
 def test_a_script_that_ends_when_it_is_imported_is_told_where_its_training_belongs(folder: Path) -> None:
-    with pytest.raises(ClientError, match=r"ended with 2 when it was imported. What trains belongs below"):
+    with pytest.raises(ClientError, match=r"exited with 2 when it was imported. Put the training code below"):
         load(folder, "import argparse\nargparse.ArgumentParser().error('unrecognized arguments')\n")

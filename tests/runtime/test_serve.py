@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lowcloud.runtime.algorithms.linear_learner.model import Model, save
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel, save
 from tests.running import wait_for
 
 SERVER = Path(__file__).with_name("slow_model_server.py")
@@ -219,7 +219,7 @@ def test_sigterm_waits_for_a_request_whose_body_is_on_its_way(server: Server) ->
 
 def test_a_linear_learner_model_is_served(folder: Path) -> None:
     weights = np.array([[2.0], [-1.0]])
-    save(Model("regressor", "squared_loss", weights, np.array([0.5])), folder / "model")
+    save(LinearModel("regressor", "squared_loss", weights, np.array([0.5])), folder / "model")
     environment = {"SAGEMAKER_BASE_DIR": str(folder), "LOWCLOUD_SOCKET": str(folder / "s")}
     command = [sys.executable, "-m", "lowcloud.runtime.serving.serve", "linear-learner"]
     server = launch(command, str(folder / "s"), environment)

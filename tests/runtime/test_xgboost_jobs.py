@@ -251,7 +251,7 @@ def test_a_stopped_job_keeps_the_model_of_the_rounds_done(tmp_path: Path) -> Non
             os.kill(process.pid, signal.SIGTERM)
     ended = wait(base, process)
     assert stored(ended).num_boosted_rounds() == sum("\ttrain-" in line for line in printed) > 3
-    assert "the model of the rounds done is stored" in "".join(printed)
+    assert "the model of the completed rounds is stored" in "".join(printed)
 
 
 def test_hosts_train_the_model_of_one(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_training_goes_on_from_the_model_of_a_channel(tmp_path: Path) -> None:
     data = xgboost.DMatrix(X, label=TWO)
     first = plain(BINARY, data)
     ended = job(tmp_path, BINARY, train=as_csv(X, TWO), model=b"")
-    assert "Channel model holds no file xgboost-model" in ended.failure
+    assert "Channel model does not contain a file xgboost-model" in ended.failure
     folder = tmp_path / contract.DATA / "model"
     folder.mkdir(parents=True, exist_ok=True)
     first.save_model(folder / "xgboost-model")
@@ -333,11 +333,11 @@ def test_training_goes_on_from_the_model_of_a_channel(tmp_path: Path) -> None:
         (BINARY, {"train": b"0,1\n1,1e39\n"}, "train/part, line 2 has a feature that is infinite"),
         (BINARY, {"train": b"0 0:1\n1 0:x\n"}, "train/part, line 2: '0:x' is not column:value"),
         ({**BINARY, "csv_weights": 1}, {"train": b"0,1,5\n1,-1,6\n"}, "line 2, column 2: the weight -1"),
-        ({**BINARY, "early_stopping_rounds": 3}, {"train": as_csv(X, TWO)}, "looks at a validation channel"),
+        ({**BINARY, "early_stopping_rounds": 3}, {"train": as_csv(X, TWO)}, "needs a validation channel"),
         ({**BINARY, "tree_method": "gpu_hist"}, {"train": as_csv(X, TWO)}, "needs a build of XGBoost with CUDA"),
-        (BINARY, {"train": as_csv(X, TWO), "trial": b"1"}, "Channel 'trial' is not one of xgboost"),
+        (BINARY, {"train": as_csv(X, TWO), "trial": b"1"}, "Channel 'trial' is not supported"),
         ({"num_round": 2, "process_type": "update", "updater": "refresh"}, {"train": as_csv(X, TWO)}, "channel model"),
-        ({**BINARY, "base_score": 7}, {"train": as_csv(X, TWO)}, "XGBoost cannot train on this: base_score must be in"),
+        ({**BINARY, "base_score": 7}, {"train": as_csv(X, TWO)}, "XGBoost cannot train on this data: base_score must be in"),
         ({**BINARY, "num_round": 0}, {"train": as_csv(X, TWO)}, "num_round must be an integer from 1"),
     ],
 )
@@ -381,7 +381,7 @@ def test_hosts_end_together_when_one_is_stopped_or_lost(tmp_path: Path, number: 
         assert stored(ends[0]).num_boosted_rounds() == sum("\ttrain-" in line for line in printed)
     else:
         assert [ended.code for ended in ends] == [contract.EXIT_ALGORITHM_ERROR, -signal.SIGKILL]
-        assert ends[0].failure == "AlgorithmError: A fellow host has gone; its own log says why."
+        assert ends[0].failure == "AlgorithmError: Another host of the job has ended. See its log for the reason."
 
 
 def test_what_xgboost_refuses_is_the_users_fault_on_every_host(tmp_path: Path) -> None:

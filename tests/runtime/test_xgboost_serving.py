@@ -10,7 +10,7 @@ import pytest
 import xgboost
 
 from lowcloud.runtime.algorithms import xgboost as algorithm
-from lowcloud.runtime.algorithms.xgboost.serving import UnreadableModelError, XGBoostPredictor
+from lowcloud.runtime.algorithms.xgboost.serving import UnreadableXGBoostModelError, XGBoostPredictor
 from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, recordio
 from tests.recordio import encode_table
 
@@ -158,7 +158,7 @@ def test_contents_that_an_objective_lacks_are_not_numbers(tmp_path: Path, monkey
     predictor = select(tmp_path, monkeypatch, "predicted_score,predicted_label")
     assert predictor.respond(as_csv(X[:1]), "text/csv", "text/csv")[0] == f"{scores[0]},nan".encode()
     fit(tmp_path, objective="rank:pairwise")
-    with pytest.raises(ValueError, match="not offered for objective rank:pairwise"):
+    with pytest.raises(ValueError, match="not supported for objective rank:pairwise"):
         select(tmp_path, monkeypatch, "predicted_score")
 
 
@@ -166,10 +166,10 @@ def test_contents_that_an_objective_lacks_are_not_numbers(tmp_path: Path, monkey
     ("body", "kind", "said"),
     [
         (b"", "text/csv", "no rows"),
-        (b"1,2,3", "text/csv", "Row 1 has 3 features where the model takes 4"),
+        (b"1,2,3", "text/csv", "Row 1 has 3 features; the model needs 4"),
         (b"1,2,3,4\n1,2,x,4", "text/csv", "Row 2, feature 3: 'x' is not a number"),
         (b"0:1 9:1", "text/libsvm", "column 9, but the model's are 0 to 3"),
-        (b"0:1 one", "text/libsvm", "is not libsvm"),
+        (b"0:1 one", "text/libsvm", "is not valid libsvm"),
         (b"\x00\x01", "application/x-recordio-protobuf", "Record 1: the file ends inside"),
         (encode_table(X[:1, :3], None), "application/x-recordio-protobuf", "Record 1 has 3 features"),
         (b"{}", "application/json", "must look like"),
@@ -189,19 +189,19 @@ def test_an_unknown_content_type_is_refused(tmp_path: Path) -> None:
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     (tmp_path / "xgboost-model").write_bytes(pickle.dumps({"any": "thing"}))
-    with pytest.raises(UnreadableModelError, match="is a pickle"):
+    with pytest.raises(UnreadableXGBoostModelError, match="is a pickle"):
         algorithm.load(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"no model", bytes(range(256))])
 def test_bytes_that_are_no_model_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "xgboost-model").write_bytes(content)
-    with pytest.raises(UnreadableModelError, match="is not a model that XGBoost reads"):
+    with pytest.raises(UnreadableXGBoostModelError, match="is not a valid XGBoost model"):
         algorithm.load(tmp_path)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableModelError, match="holds no file xgboost-model"):
+    with pytest.raises(UnreadableXGBoostModelError, match="holds no file xgboost-model"):
         algorithm.load(tmp_path)
 
 
@@ -210,5 +210,5 @@ def test_a_model_that_is_cut_off_is_named(tmp_path: Path) -> None:
     whole = (tmp_path / "xgboost-model").read_bytes()
     for cut in (len(whole) // 3, len(whole) // 2, len(whole) - 1):
         (tmp_path / "xgboost-model").write_bytes(whole[:cut])
-        with pytest.raises(UnreadableModelError, match="is not a model that XGBoost reads"):
+        with pytest.raises(UnreadableXGBoostModelError, match="is not a valid XGBoost model"):
             algorithm.load(tmp_path)

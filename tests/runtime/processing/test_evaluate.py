@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 
 from lowcloud import contract
 from lowcloud.runtime import algorithms
-from lowcloud.runtime.algorithms.linear_learner.model import Model, save
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel, save
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.processing.evaluate.archive import unpack
 from tests.runtime.processing.runs import Checked, Run, run
@@ -156,7 +156,7 @@ def test_scores_that_mean_the_other_class_are_noticed(tmp_path: Path) -> None:
     assert "do scores mean the other class?" in left.json(FILE)["warnings"][0]
 
 
-def packed(tmp_path: Path, model: Model) -> bytes:
+def packed(tmp_path: Path, model: LinearModel) -> bytes:
     save(model, tmp_path / "made")
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as archive:
@@ -167,12 +167,12 @@ def packed(tmp_path: Path, model: Model) -> bytes:
 def test_a_model_predicts_what_it_is_judged_by(tmp_path: Path) -> None:
     x = RANDOM.normal(0, 1, (50, 2)).round(3)
     truth = (x[:, 0] - x[:, 1] + RANDOM.normal(0, 0.5, 50) > 0).astype(int)
-    model = Model("binary_classifier", "logistic", np.array([[2.0], [-2.0]]), np.array([0.1]), threshold=0.3)
+    model = LinearModel("binary_classifier", "logistic", np.array([[2.0], [-2.0]]), np.array([0.1]), threshold=0.3)
     files = {"input/d.csv": csv_of("", truth, *x.T.tolist()), "model/model.tar.gz": packed(tmp_path, model)}
     group = evaluated(run(tmp_path, "evaluate", files, FAST))
     assert group["auc"]["value"] == pytest.approx(sk.roc_auc_score(truth, model.scores(x)[:, 0]))
     assert group["accuracy"]["value"] == pytest.approx((model.predict(x) == truth).mean())
-    regressor = Model("regressor", "squared_loss", np.array([[2.0], [-2.0]]), np.array([0.1]))
+    regressor = LinearModel("regressor", "squared_loss", np.array([[2.0], [-2.0]]), np.array([0.1]))
     y = (x @ [2, -2]).round(2)
     files = {"input/d.csv": csv_of("", y, *x.T.tolist()), "input/model/model.tar.gz": packed(tmp_path, regressor)}
     group = evaluated(run(tmp_path / "numbers", "evaluate", files, FAST))
@@ -311,7 +311,7 @@ def test_a_fault_ends_the_job_with_a_sentence_on_it(tmp_path: Path, fault: str) 
 
 
 def test_a_model_refuses_rows_of_another_width(tmp_path: Path) -> None:
-    model = Model("regressor", "squared_loss", np.array([[2.0], [-2.0]]), np.array([0.1]))
+    model = LinearModel("regressor", "squared_loss", np.array([[2.0], [-2.0]]), np.array([0.1]))
     files = {"input/d.csv": "1.5,2,3,4\n2.5,3,4,5\n", "model/model.tar.gz": packed(tmp_path, model)}
     left = run(tmp_path, "evaluate", files)
     assert "The model refuses the rows from 1 on: Each row must have 2 features, not 3." in left.failure
