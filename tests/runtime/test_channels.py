@@ -111,8 +111,8 @@ def in_the_middle(line: str) -> bytes:
 
 
 FAULTS = {
-    "1,2,3": ("train/a, line 250 has 3 columns where 8 were expected", "same number of columns"),
-    "1,1,1,1,1,1,1,1,1": ("train/a, line 250 has 9 columns where 8", "same number of columns"),
+    "1,2,3": ("train/a, line 250 has 3 columns; 8 were expected", "same number of columns"),
+    "1,1,1,1,1,1,1,1,1": ("train/a, line 250 has 9 columns; 8", "same number of columns"),
     "1,2,3,red,5,6,7,8": ("train/a, line 250, column 4: 'red' is not a number", "Encode text"),
     "1,2,3,1_0,5,6,7,8": ("train/a, line 250, column 4: '1_0' is not a number", "Encode text"),
     "1,2,3,,5,6,7,8": ("train/a, line 250, column 4 is empty", "fill in the value"),
@@ -158,11 +158,11 @@ def test_a_missing_channel_is_named_and_those_that_are_there(tmp_path: Path) -> 
     missing = ChannelReader("train", tmp_path / "train")
     assert fault(missing).startswith("Channel train is missing. Pass it to fit()")
     (tmp_path / "training").mkdir()
-    assert fault(missing).startswith("Channel train is missing. The job has 'training' only.")
+    assert fault(missing).startswith("Channel train is missing. The job has only 'training'.")
 
 
 def test_bytes_that_are_no_table_are_refused(tmp_path: Path) -> None:
-    assert "none of text/csv, application/x-recordio-protobuf" in fault(channel(tmp_path, a=b"\x89PNG\r\n\0\0\0"))
+    assert "none of the supported formats text/csv, application/x-recordio-protobuf" in fault(channel(tmp_path, a=b"\x89PNG\r\n\0\0\0"))
     assert "is not text" in fault(channel(tmp_path, a=b"1,2,\xff\n"))
 
 
@@ -179,7 +179,7 @@ def test_a_truncated_record_names_its_offset(tmp_path: Path) -> None:
     content = as_recordio(X, Y)
     length = len(content) // 500
     message = fault(channel(tmp_path, a=content[: -length // 2]))
-    assert message.startswith(f"train/a, record 500 at byte {499 * length}: the record says")
+    assert message.startswith(f"train/a, record 500 at byte {499 * length}: the record has a length of")
     assert "truncated" in message
 
 
@@ -259,7 +259,7 @@ def test_damaged_records_are_refused_and_never_crash(
 def test_parquet_faults_name_the_column(tmp_path: Path) -> None:
     place = tmp_path / "any"
     polars.DataFrame({"label": [1.0, 2], "colour": ["red", "blue"]}).write_parquet(place)
-    assert "column 'colour' holds String" in fault(channel(tmp_path, a=place.read_bytes()))
+    assert "column 'colour' has type String" in fault(channel(tmp_path, a=place.read_bytes()))
     polars.DataFrame({"label": [1.0, 2], "size": [1, None]}).write_parquet(place)
     assert "train/a, row 2, column 'size' is empty" in fault(channel(tmp_path, a=place.read_bytes()))
     assert "cannot be read as parquet" in fault(channel(tmp_path, a=place.read_bytes()[:-30]))

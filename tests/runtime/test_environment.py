@@ -76,7 +76,7 @@ def test_uv_installs_where_it_is_present_and_leaves_what_is_beneath(base: Path, 
     assert code == 0, output
     assert "pip compile" in output
     assert "--no-deps" in output
-    assert (tmp_path / "chosen.txt").read_text() == "greeting==1.0\n"
+    assert (tmp_path / "resolved.txt").read_text() == "greeting==1.0\n"
 
 
 @pytest.mark.parametrize(

@@ -249,5 +249,5 @@ def test_an_environment_that_cannot_serve_says_what_to_install_in_it(folder: Pat
     ]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
-    assert "has no httptools" in (folder / "output" / "failure").read_text()
+    assert "lacks httptools" in (folder / "output" / "failure").read_text()
     assert "pip install httptools uvloop" in ended.stderr

@@ -201,7 +201,7 @@ def test_bytes_that_are_no_model_are_named(tmp_path: Path, content: bytes) -> No
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableXGBoostModelError, match="holds no file xgboost-model"):
+    with pytest.raises(UnreadableXGBoostModelError, match="does not contain the file xgboost-model"):
         algorithm.load(tmp_path)
 
 
