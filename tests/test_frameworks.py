@@ -30,24 +30,24 @@ def test_a_framework_image_is_known_by_its_repository(image: str, family: str) -
 @pytest.mark.parametrize("image", ["linear-learner:1", "x/mine", "not an image", ""])
 def test_another_image_is_no_framework(image: str) -> None:
     assert frameworks.find(image) is None
-    assert frameworks.choose(image) is None
+    assert frameworks.resolve_libraries(image) is None
 
 
 def test_what_is_installed_here_runs_whatever_the_image_asks_for() -> None:
     pytest.importorskip("sklearn")
-    choice = frameworks.choose(f"{REGISTRY}/sagemaker-scikit-learn:0.23-1-cpu-py3")
+    choice = frameworks.resolve_libraries(f"{REGISTRY}/sagemaker-scikit-learn:0.23-1-cpu-py3")
     assert choice and choice.requirements == ()
     here = frameworks.installed_version(SKLEARN)
-    assert choice.sentence == f"The image asks for scikit-learn 0.23; here runs scikit-learn {here}."
+    assert choice.sentence == f"The image requires scikit-learn 0.23; scikit-learn {here} is used."
 
 
 def test_what_is_absent_is_installed_in_the_versions_of_the_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frameworks.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(frameworks.sys, "version_info", (3, 11, 7))
     image = f"{REGISTRY}/huggingface-pytorch-training:2.1.0-transformers4.36.0-gpu-py310-cu121-ubuntu20.04"
-    choice = frameworks.choose(image)
+    choice = frameworks.resolve_libraries(image)
     assert choice and choice.requirements == ("transformers==4.36.0", "torch==2.1.0", "datasets", "accelerate")
-    choice = frameworks.choose(f"{REGISTRY}/pytorch-training:2.3.0-cpu-py311")
+    choice = frameworks.resolve_libraries(f"{REGISTRY}/pytorch-training:2.3.0-cpu-py311")
     assert choice and choice.requirements == ("torch==2.3.0",)
 
 
@@ -69,6 +69,6 @@ def test_a_version_is_told_where_the_metadata_does_not_tell_it() -> None:
 
 def test_a_remote_function_needs_the_clients_version_of_the_sdk() -> None:
     arguments = ["--region", "us-east-1", "--client_sagemaker_pysdk_version", "2.257.7", "--dependency_settings", "{}"]
-    assert frameworks.of_command(arguments) == ("sagemaker==2.257.7",)
-    assert frameworks.of_command(["-c", "train.sh"]) == ()
-    assert frameworks.of_command(["--client_sagemaker_pysdk_version", "2; rm"]) == ()
+    assert frameworks.command_requirements(arguments) == ("sagemaker==2.257.7",)
+    assert frameworks.command_requirements(["-c", "train.sh"]) == ()
+    assert frameworks.command_requirements(["--client_sagemaker_pysdk_version", "2; rm"]) == ()

@@ -162,7 +162,9 @@ def test_a_missing_channel_is_named_and_those_that_are_there(tmp_path: Path) -> 
 
 
 def test_bytes_that_are_no_table_are_refused(tmp_path: Path) -> None:
-    assert "none of the supported formats text/csv, application/x-recordio-protobuf" in fault(channel(tmp_path, a=b"\x89PNG\r\n\0\0\0"))
+    assert ("none of the supported formats text/csv, application/x-recordio-protobuf") in fault(
+        channel(tmp_path, a=b"\x89PNG\r\n\0\0\0")
+    )
     assert "is not text" in fault(channel(tmp_path, a=b"1,2,\xff\n"))
 
 
@@ -262,7 +264,7 @@ def test_parquet_faults_name_the_column(tmp_path: Path) -> None:
     assert "column 'colour' has type String" in fault(channel(tmp_path, a=place.read_bytes()))
     polars.DataFrame({"label": [1.0, 2], "size": [1, None]}).write_parquet(place)
     assert "train/a, row 2, column 'size' is empty" in fault(channel(tmp_path, a=place.read_bytes()))
-    assert "cannot be read as parquet" in fault(channel(tmp_path, a=place.read_bytes()[:-30]))
+    assert "is not a valid Parquet file" in fault(channel(tmp_path, a=place.read_bytes()[:-30]))
 
 
 def test_blank_lines_hold_no_rows(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ REFUSED = {
     "feature_dim": (GOOD, {"feature_dim": 3}, "feature_dim is 3. Set feature_dim to 2"),
     "no rows": (b"", {}, "Channel train has no rows"),
     "header": (b"y,a,b\n" + GOOD, {}, "remove the first line"),
-    "unknown name": (GOOD, {"depth": 3}, "'depth' is not one of this algorithm"),
+    "unknown name": (GOOD, {"depth": 3}, "'depth' is not supported by this algorithm"),
     "range": (GOOD, {"epochs": 0}, "Hyperparameter epochs must be an integer from 1, not '0'"),
     "truncated": (encode_table(np.ones((3, 2), "f4"), np.ones(3, "f4"))[:-6], {}, "truncated"),
     "negative class": (GOOD + b"-1,1,1\n", {}, "line 5, column 1: the label -1 is not 0 or 1"),

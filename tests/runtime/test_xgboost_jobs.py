@@ -337,7 +337,11 @@ def test_training_goes_on_from_the_model_of_a_channel(tmp_path: Path) -> None:
         ({**BINARY, "tree_method": "gpu_hist"}, {"train": as_csv(X, TWO)}, "needs a build of XGBoost with CUDA"),
         (BINARY, {"train": as_csv(X, TWO), "trial": b"1"}, "Channel 'trial' is not supported"),
         ({"num_round": 2, "process_type": "update", "updater": "refresh"}, {"train": as_csv(X, TWO)}, "channel model"),
-        ({**BINARY, "base_score": 7}, {"train": as_csv(X, TWO)}, "XGBoost cannot train on this data: base_score must be in"),
+        (
+            {**BINARY, "base_score": 7},
+            {"train": as_csv(X, TWO)},
+            "XGBoost cannot train on this data: base_score must be in",
+        ),
         ({**BINARY, "num_round": 0}, {"train": as_csv(X, TWO)}, "num_round must be an integer from 1"),
     ],
 )

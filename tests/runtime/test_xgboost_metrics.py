@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowcloud.runtime.algorithms.xgboost import metrics
-from lowcloud.schemas.xgboost.names import OF_CLASSES, OWN_METRICS
+from lowcloud.schemas.xgboost.names import CLASSIFICATION_METRICS, OWN_METRICS
 
 
 def alone(array: np.ndarray) -> np.ndarray:
@@ -41,7 +41,9 @@ def test_metrics_of_classes_are_scikit_learns(classes: int, rows: int, seed: int
     scores = rng.random((rows, classes)).astype("f4")
     predictions, objective = (scores[:, 1], "binary:logistic") if classes == 2 else (scores, "multi:softprob")
     decided = metrics.decide(predictions, objective)
-    names = [name for name in OF_CLASSES if classes == 2 or name not in ("f1_binary", "precision", "recall")]
+    names = [
+        name for name in CLASSIFICATION_METRICS if classes == 2 or name not in ("f1_binary", "precision", "recall")
+    ]
     found = metrics.compute(names, predictions, labels, objective, classes, alone)
     expected = judged(labels, decided, classes)
     assert dict(zip(names, found, strict=True)) == pytest.approx({name: expected[name] for name in names})

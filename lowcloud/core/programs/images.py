@@ -95,9 +95,9 @@ def program_of(context: Context, kind: JobKind, asked: Specification) -> Resolve
     if kind is PROCESSING and (ready := processing_programs.resolve(asked.image)) and not asked.entrypoint:
         _check_arguments(ready, asked)
         return ResolvedProgram((*ready.command, *asked.arguments), is_built_in=True)
-    if choice := frameworks.choose(asked.image):
+    if choice := frameworks.resolve_libraries(asked.image):
         command = _command_in_environment(asked, choice.sentence)
-        needed = (*choice.requirements, *frameworks.of_command(asked.arguments))
+        needed = (*choice.requirements, *frameworks.command_requirements(asked.arguments))
         return ResolvedProgram(command, takes_source=True, requirements=needed)
     raise unknown(asked.image)
 
@@ -136,7 +136,7 @@ def read_json_text(text: str) -> str:
 
 def unknown(uri: str) -> UnknownImageError:
     """Says how to teach an image."""
-    there = ", ".join(sorted({*algorithms.IMAGES, *frameworks.FAMILIES, *processing_programs.PROGRAMS}))
+    there = ", ".join(sorted({*algorithms.IMAGES, *frameworks.FRAMEWORKS, *processing_programs.PROGRAMS}))
     return UnknownImageError(
         f"No program is known for the image {uri!r}. Say what it means here: lowcloud image add {uri} --python VENV "
         f"(or --requirements FILE, --command COMMAND, --container). Known: {there}."

@@ -43,7 +43,7 @@ def find(context: Context, image: str, variables: Mapping[str, str]) -> Server:
     built_in = algorithms.resolve(image)
     if built_in and PROGRAM not in variables:
         return Server(built_in.serve_command, images.missing(built_in))
-    if choice := frameworks.choose(image):
+    if choice := frameworks.resolve_libraries(image):
         return Server(frameworks.SERVE_COMMAND, choice.requirements, is_built_in=False)
     raise images.unknown(image)
 

@@ -56,7 +56,7 @@ SHAPES: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
         ["--positive=bad"],
     ),
     "given names": ({"input/d.csv": csv_of("", TRUTH, SCORES)}, ["--columns=label,score"]),
-    "a score for each class": (
+    "one score per class": (
         {"input/d.csv": csv_of("label,a,b", TRUTH, 1 - SCORES, SCORES)},
         ["--scores=a,b"],
     ),
@@ -141,19 +141,19 @@ def test_rows_without_a_prediction_are_left_out_if_asked(tmp_path: Path) -> None
     text = "label,score\n1,0.9\n0,\n0,0.2\n,0.3\n1,NaN\n1,0.4\n"
     left = run(tmp_path, "evaluate", {"input/d.csv": text}, "--missing=drop", FAST)
     assert evaluated(left)["accuracy"]["value"] == pytest.approx(2 / 3)
-    assert left.json(FILE)["warnings"] == ["3 rows without a label or a prediction were left out."]
+    assert left.json(FILE)["warnings"] == ["3 rows without a label or a prediction were omitted."]
 
 
 def test_one_class_in_the_truth_is_measured_as_far_as_it_goes(tmp_path: Path) -> None:
     left = run(tmp_path, "evaluate", {"input/d.csv": "label,score\n1,0.9\n1,0.2\n"}, FAST)
     group = evaluated(left)
     assert (group["recall"]["value"], group["auc"]["value"]) == (0.5, None)
-    assert "No row is truly of class 0" in left.json(FILE)["warnings"][0]
+    assert "No row has the class 0" in left.json(FILE)["warnings"][0]
 
 
 def test_scores_that_mean_the_other_class_are_noticed(tmp_path: Path) -> None:
     left = run(tmp_path, "evaluate", {"input/d.csv": csv_of("label,score", TRUTH, 1 - SCORES)}, FAST)
-    assert "do scores mean the other class?" in left.json(FILE)["warnings"][0]
+    assert "are these scores of the other class?" in left.json(FILE)["warnings"][0]
 
 
 def packed(tmp_path: Path, model: LinearModel) -> bytes:
@@ -246,33 +246,33 @@ def test_an_artifact_lays_regular_files_alone_and_inside_its_folder(tmp_path: Pa
     assert not list(outside.iterdir())
     for name in ("../up", "/etc/lowcloud", "a/../../up"):
         (tmp_path / "b.tar").write_bytes(archive_of((member(name), b"x")))
-        with pytest.raises(ClientError, match="outside its own folder"):
+        with pytest.raises(ClientError, match="outside of its folder"):
             unpack(tmp_path / "b.tar", tmp_path / "laid")
     (tmp_path / "c.tar").write_bytes(b"no archive")
-    with pytest.raises(ClientError, match="no readable model artifact"):
+    with pytest.raises(ClientError, match="not a readable model artifact"):
         unpack(tmp_path / "c.tar", tmp_path / "laid")
 
 
 FAULTS: dict[str, tuple[dict[str, str], list[str], str]] = {
-    "nothing": ({}, [], "There are no files with data below"),
+    "nothing": ({}, [], "There are no files with data in"),
     "no rows": ({"input/d.csv": "label,score\n"}, [], "The input has no rows"),
     "no such column": (
         {"input/d.csv": "label,score\n1,0.2\n"},
         ["--scores=p"],
         "Argument scores: there is no column 'p'",
     ),
-    "which": ({"input/d.csv": "label,a,b\n1,2,3\n0,1,2\n"}, [], "Which column holds predictions?"),
+    "which": ({"input/d.csv": "label,a,b\n1,2,3\n0,1,2\n"}, [], "No column of predictions was found."),
     "missing": ({"input/d.csv": "label,score\n1,0.2\n0,\n"}, [], "Column 'score', row 2 has no value (1 rows"),
     "NaN": ({"input/d.csv": "label,score\n1,0.2\n0,nan\n"}, [], "Column 'score', row 2 has no value"),
     "no score": ({"input/d.csv": "label,score\n1,0.2\n0,high\n"}, [], "row 2: 'high' is not a finite number (a score)"),
     "infinite": ({"input/d.csv": "label,score\n1,0.2\n0,inf\n"}, [], "row 2: 'inf' is not a finite number"),
-    "one label": ({"input/d.csv": "label,score\na,0.2\na,0.3\n"}, [], "Column 'label' has one label only ('a')"),
+    "one label": ({"input/d.csv": "label,score\na,0.2\na,0.3\n"}, [], "Column 'label' has only one label ('a')"),
     "unknown class": ({"input/d.csv": "label,score\na,0.2\nb,0.3\n"}, ["--classes=a,c"], "row 2: 'b' is none of a, c"),
     "positive": ({"input/d.csv": "label,score\na,0.2\nb,0.3\n"}, ["--positive=c"], "there is no label 'c', but a, b"),
     "widths": (
         {"input/d.csv": "label,score_0,score_1,score_2\na,0.2,0.3,0.5\nb,0.3,0.3,0.4\n"},
         [],
-        "There are 3 scores a row and 2 classes (a, b)",
+        "There are 3 scores per row and 2 classes (a, b)",
     ),
     "no number": (
         {"input/d.csv": "label,prediction\n1.5,2\nx,3\n"},
@@ -292,12 +292,16 @@ FAULTS: dict[str, tuple[dict[str, str], list[str], str]] = {
     "twice": (
         {"input/truth/t.csv": "id,label\n1,1\n1,0\n", "input/predictions/p.csv": "id,score\n1,0.2\n"},
         ["--id=id"],
-        "truth, column 'id': '1' is there more than once",
+        "truth, column 'id': '1' occurs more than once",
     ),
-    "weights": ({"input/d.csv": "label,score,w\n1,0.2,-1\n0,0.1,1\n"}, ["--weight=w"], "must hold weights from 0"),
-    "unknown model": ({"input/d.csv": "1,2\n0,3\n", "model/other.bin": "?"}, [], "of no built-in algorithm"),
-    "no model": ({"input/d.csv": "1,2\n0,3\n", "model/model.tar.gz": "?"}, [], "no readable model artifact"),
-    "contradiction": ({}, ["--task=regression", "--positive=1"], "positive has no meaning with task=regression"),
+    "weights": (
+        {"input/d.csv": "label,score,w\n1,0.2,-1\n0,0.1,1\n"},
+        ["--weight=w"],
+        "must contain non-negative weights",
+    ),
+    "unknown model": ({"input/d.csv": "1,2\n0,3\n", "model/other.bin": "?"}, [], "is not of a supported algorithm"),
+    "no model": ({"input/d.csv": "1,2\n0,3\n", "model/model.tar.gz": "?"}, [], "not a readable model artifact"),
+    "contradiction": ({}, ["--task=regression", "--positive=1"], "positive is not valid with task=regression"),
 }
 
 
@@ -314,7 +318,7 @@ def test_a_model_refuses_rows_of_another_width(tmp_path: Path) -> None:
     model = LinearModel("regressor", "squared_loss", np.array([[2.0], [-2.0]]), np.array([0.1]))
     files = {"input/d.csv": "1.5,2,3,4\n2.5,3,4,5\n", "model/model.tar.gz": packed(tmp_path, model)}
     left = run(tmp_path, "evaluate", files)
-    assert "The model refuses the rows from 1 on: Each row must have 2 features, not 3." in left.failure
+    assert "The model rejects the rows from 1 on: Each row must have 2 features, not 3." in left.failure
 
 
 def test_hostile_texts_stay_texts_on_the_page(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lowcloud.runtime.processing import plots
-from lowcloud.runtime.processing.page import Page, Text
+from lowcloud.runtime.processing.page import HtmlPage, TextCell
 from lowcloud.runtime.processing.plots import Axes, Line
 from tests.runtime.processing.runs import Checked
 
@@ -71,11 +71,11 @@ def test_every_plot_says_in_words_what_it_shows() -> None:
 
 
 def test_a_page_holds_what_it_was_given_and_escapes_it() -> None:
-    page = Page("A < B", "lead & more")
+    page = HtmlPage("A < B", "lead & more")
     page.heading("Part", "note")
     page.numbers([("name", "<1>", "below")])
     page.warning("<script>")
-    page.table([Text("a"), "b"], [[Text("<i>x</i>"), "1"]], folded="more")
+    page.table([TextCell("a"), "b"], [[TextCell("<i>x</i>"), "1"]], folded="more")
     page.plots([("t", plots.bars("t", "s", [("<b>", 1.0)], str), "c")])
     texts = Checked(page.html()).texts
     assert {"A < B", "lead & more", "<1>", "<script>", "<i>x</i>", "<b>"} <= set(texts)

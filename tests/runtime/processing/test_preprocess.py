@@ -122,7 +122,7 @@ def test_statistics_know_nothing_of_validation_and_test(tmp_path: Path) -> None:
     report = left.json("report/report.json")
     assert report["rows"] == {"read": 100, "without target": 0, "train": 80, "test": 20}
     assert report["columns"][1]["maximum"] == 79
-    assert report["columns"][2]["left_out"] == "one value only in the training part"
+    assert report["columns"][2]["left_out"] == "only one value in the training part"
     assert abs(features(left).mean()) < 1e-12
 
 
@@ -131,7 +131,7 @@ def test_columns_that_tell_nothing_are_left_out(tmp_path: Path) -> None:
     left = run(tmp_path, "preprocess", {"input/d.csv": text}, *PLAIN, "--max-missing=0.5")
     assert load(left.output / "transform" / FILE).names == ("a",)
     left_out = {one["name"]: one.get("left_out") for one in left.json("report/report.json")["columns"]}
-    assert left_out["same"] == "one value only in the training part"
+    assert left_out["same"] == "only one value in the training part"
     assert left_out["gone"] == "no values in the training part"
     assert left_out["mostly"] == "90% missing"
 
@@ -241,30 +241,30 @@ def test_the_report_says_what_was_found_and_the_page_shows_it(tmp_path: Path) ->
 
 
 FAULTS = {
-    "nothing": ({}, [], "There are no files with data below"),
+    "nothing": ({}, [], "There are no files with data in"),
     "no rows": ({"input/d.csv": "a,y\n"}, [], "The input has columns but no rows"),
     "no such column": ({"input/d.csv": "a,z\n1,0\n"}, [], "Argument target: there is no column 'y'"),
-    "one value": ({"input/d.csv": "a,y\n1,0\n2,0\n"}, [], "Column 'y', the target, has one value only ('0')"),
-    "no targets": ({"input/d.csv": "a,y\n1,\n2,\n"}, [], "column 'y' is empty throughout"),
+    "one value": ({"input/d.csv": "a,y\n1,0\n2,0\n"}, [], "The target column 'y' has only one value ('0')"),
+    "no targets": ({"input/d.csv": "a,y\n1,\n2,\n"}, [], "column 'y' is empty in all rows"),
     "missing target": ({"input/d.csv": "a,y\n1,0\n2,\n3,1\n"}, ["--missing-target=fail"], "Row 2 has no value"),
     "long line": ({"input/d.csv": "a,y\n1,0\n2,0,3\n"}, [], "d.csv, line 3 has 3 cells where 2 were expected"),
     "short line": ({"input/d.csv": "a,b,y\n1,1,0\n2,0\n"}, [], "d.csv, line 3 has 2 cells where 3 were expected"),
     "quoted line": ({"input/d.csv": 'a,y\n1,0\n"2",0,"3"\n'}, [], "d.csv, line 3 has 3 cells where 2 were expected"),
-    "no header": ({"input/d.csv": "1,0\n2,1\n"}, [], "d.csv, line 1 holds numbers where names of columns"),
+    "no header": ({"input/d.csv": "1,0\n2,1\n"}, [], "d.csv, line 1 contains numbers instead of column names"),
     "twice": ({"input/d.csv": "a,a,y\n1,1,0\n"}, [], "the column name 'a' is there twice"),
-    "binary": ({"input/d.bin": b"\x00\x01\x02"}, [], "d.bin is neither CSV nor parquet"),
+    "binary": ({"input/d.bin": b"\x00\x01\x02"}, [], "d.bin is neither CSV nor Parquet"),
     "other columns": ({"input/1.csv": "a,y\n1,0\n", "input/2.csv": "b,y\n1,0\n"}, [], "2.csv lacks the column 'a'"),
     "latin": ({"input/d.csv": b"a,y\n\xe9,0\n1,1\n"}, [], "d.csv is not UTF-8 text"),
-    "broken parquet": ({"input/d.parquet": b"PAR1 and no more"}, [], "d.parquet cannot be read as parquet"),
-    "all constant": ({"input/d.csv": "a,y\n1,0\n1,1\n"}, [], "No column is left to learn from (a: one value only"),
-    "three classes": ({"input/d.csv": "a,y\n1,a\n2,b\n3,c\n"}, ["--task=binary"], "has 3 values where task=binary"),
-    "texts": ({"input/d.csv": "a,y\n1,a\n2,b\n"}, ["--task=regression"], "holds texts, and task=regression"),
+    "broken parquet": ({"input/d.parquet": b"PAR1 and no more"}, [], "d.parquet is not a valid Parquet file"),
+    "all constant": ({"input/d.csv": "a,y\n1,0\n1,1\n"}, [], "No column can be used as a feature (a: only one value"),
+    "three classes": ({"input/d.csv": "a,y\n1,a\n2,b\n3,c\n"}, ["--task=binary"], "has 3 values, but task=binary"),
+    "texts": ({"input/d.csv": "a,y\n1,a\n2,b\n"}, ["--task=regression"], "contains texts, but task=regression"),
     "positive": ({"input/d.csv": "a,y\n1,a\n2,b\n"}, ["--positive=c"], "has no value 'c', but a and b"),
     "derive": ({"input/d.csv": table()}, ["--derive=x = city + 1"], "derive: x: Column 'city' holds text values"),
-    "derive taken": ({"input/d.csv": table()}, ["--derive=a = b"], "'a' is a column of the data already"),
+    "derive taken": ({"input/d.csv": table()}, ["--derive=a = b"], "'a' is already a column of the data"),
     "transform": ({"input/d.csv": table(), "input/transform/transform.json": "{}"}, [], "cannot be used"),
     "group": ({"input/d.csv": "g,a,y\n1,1,0\n1,2,1\n"}, ["--split=group", "--split-column=g"], "more than one value"),
-    "fill": ({"input/d.csv": table()}, ["--impute-columns=city=mean"], "'city' holds texts; use one of level"),
+    "fill": ({"input/d.csv": table()}, ["--impute-columns=city=mean"], "'city' contains texts; use one of level"),
     "arguments": ({"input/d.csv": table()}, ["--seed=-1"], "Argument seed must be an integer from 0"),
 }
 

@@ -84,7 +84,7 @@ REFUSED = {
     "1,2,3,4,5": "Row 1 has 5 values where 2 or 3 or 4 were expected",
     "3,Oslo\n1": "Row 2 has 1 values",
     "age,left\n3,no": "The header lacks the column 'city'",
-    "age,city\n3,Oslo,1": "Row 1 has 3 values where the header names 2",
+    "age,city\n3,Oslo,1": "Row 1 has 3 values; the header has 2",
 }
 REFUSED_JSON = {
     "{": "not valid JSON",
@@ -92,7 +92,7 @@ REFUSED_JSON = {
     "[]": "no rows",
     '{"instances": []}': "no rows",
     '{"instances": {"a": 1}}': "no column 'a'; there are age, city",
-    '{"instances": [{"age": [1], "city": "x"}]}': "Row 1 has a list or an object where a value was expected",
+    '{"instances": [{"age": [1], "city": "x"}]}': "Row 1 has a list or an object instead of a value",
     '{"instances": [7]}': "Row 1 has 1 values",
     "[[1,2],[1]]": "Row 2 has 1 values",
     '["a", {}]': "Row 1 has a list or an object",
@@ -114,7 +114,7 @@ def test_json_that_does_not_fit_is_refused(predictor: TransformedPredictor, body
 
 
 def test_other_types_are_refused(predictor: TransformedPredictor) -> None:
-    with pytest.raises(UnsupportedMediaTypeError, match="raw rows come as text/csv"):
+    with pytest.raises(UnsupportedMediaTypeError, match="Send raw rows as text/csv"):
         predictor.respond(b"", "application/x-recordio-protobuf", "")
     with pytest.raises(BadRequestError, match="not UTF-8"):
         predictor.respond(b"\xff,a", "text/csv", "")
@@ -134,7 +134,7 @@ def test_a_training_job_keeps_the_transform_of_its_channel(tmp_path: Path) -> No
     with pytest.raises(ClientError, match=r"Channel transform: .*version 9"):
         copy_to_model(data, model)
     (data / "transform" / "sub" / FILE).rename(data / "transform" / "other.json")
-    with pytest.raises(ClientError, match=r"must hold one transform\.json"):
+    with pytest.raises(ClientError, match=r"must contain one transform\.json"):
         copy_to_model(data, model)
 
 

@@ -23,7 +23,7 @@ from lowcloud.runtime.feature_transforms import (
     save,
     times,
 )
-from lowcloud.runtime.feature_transforms.cells import Rules
+from lowcloud.runtime.feature_transforms.cells import ReadingRules
 from lowcloud.runtime.feature_transforms.features import Hashed, OneHot, Scaled
 from lowcloud.runtime.processing.preprocess import columns
 from tests.runtime.processing.runs import Run, run
@@ -94,7 +94,7 @@ def test_a_row_served_is_the_row_written(choice: list[str], table: list[tuple[st
 
 @given(texts=st.lists(st.text("0123456789+-.eE_ infaNx\t\x1c٣", max_size=8), min_size=1, max_size=30))
 def test_a_column_of_texts_holds_the_numbers_that_a_row_would(texts: list[str]) -> None:
-    rules = Rules(frozenset({"nan", "-1"}))
+    rules = ReadingRules(frozenset({"nan", "-1"}))
     column = columns.read(pl.Series("x", texts, dtype=pl.String), rules, "number", 1.0)
     read = rules.reader("number")
     np.testing.assert_array_equal(column.values, [read(text) for text in texts])  # type: ignore[arg-type]

@@ -67,7 +67,7 @@ class XGBoostSettings:
 def read_settings(texts: Mapping[str, str]) -> XGBoostSettings:
     """Read the settings of a job. Raises InvalidHyperparametersError, and ClientError if GPUs are not supported."""
     values, given = SCHEMA.validate(texts), SCHEMA.given(texts)
-    requested = list(dict.fromkeys([*rules.words(given.get("eval_metric")), *rules.tuned(values)]))
+    requested = list(dict.fromkeys([*rules.parse_list(given.get("eval_metric")), *rules.tuning_metrics(values)]))
     own = tuple(name for name in requested if name in names.OWN_METRICS)
     parameters = [
         (name, _text(value)) for name, value in given.items() if name not in NOT_PASSED_ON and not name.startswith("_")
@@ -93,10 +93,10 @@ def _changes(values: Mapping[str, Value]) -> list[tuple[str, str]]:
     if values["tree_method"] == "approx" and "sketch_eps" in values:
         changed.append(("max_bin", str(ceil(1 / float(values["sketch_eps"])))))
     if "monotone_constraints" in values:
-        signs = rules.constraints(str(values["monotone_constraints"]))
+        signs = rules.parse_monotone_constraints(str(values["monotone_constraints"]))
         changed.append(("monotone_constraints", f"({','.join(map(str, signs))})"))
     if "interaction_constraints" in values:
-        groups = rules.groups(str(values["interaction_constraints"]))
+        groups = rules.parse_interaction_constraints(str(values["interaction_constraints"]))
         changed.append(("interaction_constraints", json.dumps(groups)))
     return changed
 
