@@ -1,4 +1,4 @@
-"""The catalogue's entries of xgboost: what they name, and which hyperparameters they take."""
+"""The catalogue entries of xgboost: their images and hyperparameters."""
 
 import re
 
@@ -34,7 +34,7 @@ def test_both_repositories_name_it(image: str, name: str) -> None:
     assert program.modules == ("xgboost",)
 
 
-def test_the_classic_snippets_hyperparameters_are_taken() -> None:
+def test_the_classic_snippets_hyperparameters_are_accepted() -> None:
     values = SCHEMA.validate(
         {
             "max_depth": "5",
@@ -87,7 +87,9 @@ def test_defaults_are_filled_in_and_what_was_given_is_known() -> None:
         ({"csv_weights": "2"}, "csv_weights must be an integer from 0 and up to 1"),
     ],
 )
-def test_what_cannot_be_is_refused_when_the_job_is_created(hyperparameters: dict[str, str], said: str) -> None:
+def test_invalid_hyperparameters_are_refused_when_the_job_is_created(
+    hyperparameters: dict[str, str], said: str
+) -> None:
     assert said in problem(**hyperparameters)
 
 
@@ -106,7 +108,7 @@ def test_what_cannot_be_is_refused_when_the_job_is_created(hyperparameters: dict
         {"objective": "reg:linear", "deterministic_histogram": "true", "single_precision_histogram": "false"},
     ],
 )
-def test_what_the_documentation_shows_is_taken(hyperparameters: dict[str, str]) -> None:
+def test_the_documentations_examples_are_accepted(hyperparameters: dict[str, str]) -> None:
     SCHEMA.validate({"num_round": "10", **hyperparameters})
 
 

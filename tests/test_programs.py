@@ -1,4 +1,4 @@
-"""The ready programs: found by name, their arguments checked, their documentation true."""
+"""The built-in processing programs: found by name, with validated arguments and accurate documentation."""
 
 import re
 from pathlib import Path
@@ -49,14 +49,14 @@ def test_arguments_are_read_as_people_write_them(words: list[str], texts: dict[s
         (["--a-b", "1", "--a_b", "2"], "Argument a_b is given twice."),
     ],
 )
-def test_words_that_are_no_arguments_are_refused(words: list[str], sentence: str) -> None:
+def test_invalid_arguments_are_refused(words: list[str], sentence: str) -> None:
     with pytest.raises(InvalidHyperparametersError) as caught:
         parse_arguments(words)
     assert sentence in str(caught.value)
 
 
 @given(st.lists(st.text(max_size=12), max_size=6))
-def test_any_words_are_read_or_refused(words: list[str]) -> None:
+def test_any_arguments_are_parsed_or_refused(words: list[str]) -> None:
     for program in processing_programs.PROGRAMS.values():
         try:
             values = program.validate(words)

@@ -152,7 +152,7 @@ def test_a_stop_that_is_repeated_asks_the_program_once(engine: Engine) -> None:
     assert texts(engine) == ["ready", "1"]
 
 
-def test_inputs_and_files_lie_in_the_folder_and_the_environment_is_set(engine: Engine) -> None:
+def test_inputs_and_files_are_in_the_folder_and_the_environment_is_set(engine: Engine) -> None:
     OBJECTS["s3://b/k"] = b"1,2\n" * 5000
     replica = Replica(
         environment={"COLOUR": "blue"},
@@ -170,7 +170,7 @@ def test_inputs_and_files_lie_in_the_folder_and_the_environment_is_set(engine: E
     assert texts(engine) == ['{"k": "5"}', "20000 blue"]
 
 
-def test_inputs_and_empty_folders_may_lie_anywhere_below_the_base(engine: Engine) -> None:
+def test_inputs_and_empty_folders_may_be_anywhere_in_the_base_folder(engine: Engine) -> None:
     OBJECTS["s3://b/k"] = b"data"
     replica = Replica(
         inputs=(Input("processing/input/train/part", "s3://b/k", 4),), folders=("processing/output/train", "own/one")
@@ -341,7 +341,7 @@ def test_remove_ends_a_running_program_and_forgets_it(engine: Engine) -> None:
     engine.remove("w")
 
 
-def test_capacity_and_isolation_are_told(engine: Engine) -> None:
+def test_capacity_and_isolation_are_reported(engine: Engine) -> None:
     capacity = engine.capacity()
     assert capacity.cpus >= 1
     assert capacity.memory_bytes > 1 << 28

@@ -1,4 +1,4 @@
-"""Archives are read as they stream past, and hostile ones are refused before they cost much."""
+"""Archives are read as streams, and hostile ones are refused at little cost."""
 
 import gzip
 import io
@@ -93,7 +93,7 @@ def test_members_come_with_their_content() -> None:
     assert read(packed(*given.items())) == given
 
 
-def test_content_that_nobody_asks_for_is_passed_over() -> None:
+def test_content_that_is_not_read_is_skipped() -> None:
     archive = Members(chunks(packed(("big", bytes(5_000_000)), ("last", b"x"))), 1 << 30, 10)
     assert [member.name for member in archive] == ["big", "last"]
 

@@ -82,7 +82,7 @@ def test_concurrent_requests_have_a_connection_each() -> None:
     asyncio.run(run())
 
 
-def test_the_request_is_whole() -> None:
+def test_the_request_is_complete() -> None:
     seen = []
 
     async def answering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,7 +120,7 @@ def test_an_answer_may_end_with_its_connection() -> None:
     assert connections == 2
 
 
-def test_a_replica_that_says_close_is_connected_anew() -> None:
+def test_a_replica_that_sends_connection_close_is_connected_again() -> None:
     answers, connections = ask(always(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")), times=3)
     assert len(answers) == 3
     assert connections == 3
@@ -136,7 +136,7 @@ def test_a_replica_that_breaks_off_is_a_connection_error(answer: bytes) -> None:
         ask(answering)
 
 
-def test_a_late_answer_is_never_taken_for_that_of_another_request() -> None:
+def test_a_late_response_is_never_taken_for_that_of_another_request() -> None:
     async def run() -> None:
         slow = True
 

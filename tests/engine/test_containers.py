@@ -1,4 +1,4 @@
-"""Work that is an image of Docker's or Podman's. The client here is a stand-in: it does with processes what they do."""
+"""Works that run a Docker or Podman image. The client is a fake that runs processes instead of containers."""
 
 import csv
 import json
@@ -164,7 +164,7 @@ def test_a_container_whose_supervisor_was_killed_is_removed(engine: LocalEngine,
     assert calls(docker)[-1][:2] == ["rm", "--force"]
 
 
-def test_what_would_come_when_it_is_read_is_laid_before(engine: LocalEngine, docker: Path) -> None:
+def test_lazy_files_are_staged_before_a_container_starts(engine: LocalEngine, docker: Path) -> None:
     folder = LazyFolder("input/data/train", (Input("input/data/train/file", "s3://b/k", 4),))
     script = 'cat "$SAGEMAKER_BASE_DIR/input/data/train/file"'
     engine.start(image("sh", "-c", script, replica=Replica(lazy_folders=(folder,))))
@@ -179,7 +179,7 @@ def test_a_container_that_ran_out_of_memory_says_so(engine: LocalEngine, docker:
     assert ended(engine) == (137, "out of memory")
 
 
-def test_an_image_that_cannot_be_had_fails_with_what_the_client_says(engine: LocalEngine, docker: Path) -> None:
+def test_an_image_that_cannot_be_pulled_fails_with_the_clients_message(engine: LocalEngine, docker: Path) -> None:
     engine.start(Work("w", ("train",), (Replica(),), SMALL, container="missing"))
     assert ended(engine) == (125, "")
     assert output(engine) == ["Unable to find image 'missing' locally"]

@@ -1,4 +1,4 @@
-"""Python environments of works: built here, brought by a user, and what is left of those that were never finished."""
+"""Python environments of works: built here, brought by a user, and unfinished ones."""
 
 import os
 import subprocess
@@ -91,7 +91,7 @@ def test_an_environment_in_use_cannot_be_written_to(engine: LocalEngine) -> None
     assert "Read-only" in said or "ermission denied" in said
 
 
-def test_a_users_environment_below_his_hidden_home_is_seen_and_nothing_beside_it(
+def test_a_users_environment_in_the_hidden_home_is_visible_and_nothing_next_to_it(
     engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = tmp_path / "person"
@@ -178,7 +178,7 @@ def test_half_built_environments_of_no_work_are_swept_and_others_stay(tmp_path: 
     engine.close()
 
 
-def test_an_environment_that_is_in_use_is_not_built_over(tmp_path: Path) -> None:
+def test_an_environment_in_use_is_not_built_again(tmp_path: Path) -> None:
     engine = make_engine(tmp_path)
     build(engine)
     engine.publish_environment("build")
@@ -192,7 +192,7 @@ def test_an_environment_that_is_in_use_is_not_built_over(tmp_path: Path) -> None
     engine.close()
 
 
-def test_what_is_dropped_leaves_nothing_and_is_built_again_at_once(tmp_path: Path) -> None:
+def test_a_deleted_environment_leaves_nothing_and_can_be_built_again(tmp_path: Path) -> None:
     engine = make_engine(tmp_path)
     for _ in range(2):
         build(engine)

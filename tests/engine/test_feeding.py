@@ -1,4 +1,4 @@
-"""Feeding at every strength of walls, in little memory, and to nobody who should not have it."""
+"""Input streaming at every isolation level, in little memory, and only for the replica it is meant for."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def work(code: str, records: int = 3) -> Work:
     return Work("w", ("python", "-c", code), (replica,), Resources(cpus=1, memory_bytes=1 << 29))
 
 
-def test_programs_are_fed_at_every_strength_of_walls(engine: LocalEngine) -> None:
+def test_programs_receive_inputs_at_every_isolation_level(engine: LocalEngine) -> None:
     engine.start(work(CODE))
     assert ended(engine)[0].exit_code == 0, texts(engine)
     *notes, last = texts(engine)
@@ -63,7 +63,7 @@ def test_programs_are_fed_at_every_strength_of_walls(engine: LocalEngine) -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the size of a process is read from /proc")
-def test_a_feeder_stays_small_however_much_it_feeds(engine: LocalEngine, tmp_path: Path) -> None:
+def test_a_feeder_uses_little_memory_for_any_amount_of_data(engine: LocalEngine, tmp_path: Path) -> None:
     engine.start(work("import os, time; open(os.environ['SAGEMAKER_BASE_DIR'] + '/input/data/pipe_0', 'rb').read();"
                       "print('read', flush=True); time.sleep(60)", 200))  # fmt: skip
     eventually(lambda: "read" in texts(engine))
@@ -93,7 +93,7 @@ def ask(home: Path, *words: object) -> bytes:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a socket of a long name is reached through /proc")
-def test_only_what_stands_in_a_list_is_given_and_only_to_who_knows_its_name(tmp_path: Path) -> None:
+def test_only_listed_inputs_are_served_and_only_with_the_lists_name(tmp_path: Path) -> None:
     engine = LocalEngine(tmp_path / "home" / "work", fetch)
     try:
         engine.start(work("import time; time.sleep(60)"))

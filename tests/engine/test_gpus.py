@@ -1,4 +1,4 @@
-"""Which GPUs a replica is given, and that it sees no others. The nodes are plain files: no driver is asked."""
+"""Allocation of GPUs to replicas, which see no others. The device nodes are plain files; no driver is used."""
 
 import shutil
 import sys
@@ -67,7 +67,7 @@ def said(engine: LocalEngine, work_id: str, count: int, replica: int = 0) -> lis
     return lines()
 
 
-def test_a_replica_sees_the_gpus_that_it_was_given_and_no_others(engine: LocalEngine, nodes: Path) -> None:
+def test_a_replica_sees_only_its_allocated_gpus(engine: LocalEngine, nodes: Path) -> None:
     engine.start(show("a", nodes, each=1, replicas=2, seconds=60))
     engine.start(show("b", nodes, each=0, seconds=60))
     first, second, without = (said(engine, *which) for which in (("a", 3), ("a", 3, 1), ("b", 2)))
@@ -81,7 +81,7 @@ def test_a_replica_sees_the_gpus_that_it_was_given_and_no_others(engine: LocalEn
     assert [first[0], second[0]] == names
 
 
-def test_gpus_stay_given_over_a_restart_and_are_free_when_their_program_ends(nodes: Path, tmp_path: Path) -> None:
+def test_gpus_stay_allocated_over_a_restart_and_are_free_when_their_program_ends(nodes: Path, tmp_path: Path) -> None:
     def make() -> LocalEngine:
         return LocalEngine(tmp_path / "home" / "work", lambda _source: iter(()))
 

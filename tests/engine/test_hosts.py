@@ -23,7 +23,7 @@ def test_addresses_are_loopbacks_of_which_works_share_none() -> None:
 
 
 @needs_linux
-def test_addresses_never_leave_the_loopback_however_many_were_given_out() -> None:
+def test_addresses_stay_loopback_however_many_are_allocated() -> None:
     for first_id in (hosts.COUNT - 1, 5 * hosts.COUNT, 2**40):
         for address in hosts.addresses(Path("/r"), first_id, 2).values():
             assert ipaddress.ip_address("127.1.0.0") <= ipaddress.ip_address(address)

@@ -1,4 +1,4 @@
-"""The level in force, and what is said of it."""
+"""The isolation level in force, and its description."""
 
 import sys
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def engine(tmp_path: Path) -> Iterator[LocalEngine]:
     made.close()
 
 
-def test_a_machine_that_forbids_the_walls_is_told_from_a_trial_that_failed() -> None:
+def test_a_machine_without_isolation_is_distinguished_from_a_failed_probe() -> None:
     forbidden = "PermissionError: [Errno 1] Operation not permitted"
     assert (
         isolation.with_probe_failures(PROCESS, [forbidden, "OSError: [Errno 38] Function not implemented"]) is PROCESS
@@ -36,9 +36,7 @@ def test_a_machine_that_forbids_the_walls_is_told_from_a_trial_that_failed() -> 
         assert failed.has_landlock == level.has_landlock
 
 
-def test_the_reason_of_a_failed_trial_stands_in_the_sentence(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_reason_of_a_failed_probe_is_reported(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "levels", lambda: (PROCESS, PROCESS))
     make = launch_spec.build
     monkeypatch.setattr(launch_spec, "build", lambda *given: {**make(*given), "command": ("no-such-program",)})
@@ -46,7 +44,7 @@ def test_the_reason_of_a_failed_trial_stands_in_the_sentence(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there are no walls elsewhere")
-def test_walls_hold_where_the_interpreter_goes_by_a_numbered_name_alone(
+def test_isolation_works_if_the_interpreter_only_has_a_numbered_name(
     engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = LocalEngine(tmp_path / "other" / "work", lambda _source: iter(())).isolation()

@@ -127,7 +127,7 @@ def test_files_that_come_and_go_while_they_are_listed_and_read_disturb_nobody(tm
         thread.join()
 
 
-def test_an_archive_keeps_links_as_links_and_leaves_out_what_is_no_file(tmp_path: Path) -> None:
+def test_an_archive_keeps_links_and_omits_special_files(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
     os.mkfifo(model / "pipe")

@@ -1,4 +1,4 @@
-"""What LocalEngine does beyond the engine contract: processes, walls, hostile programs."""
+"""What LocalEngine does beyond the engine contract: processes, sandbox, hostile programs."""
 
 import ast
 import os
@@ -39,7 +39,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.fixture
-def walled(tmp_path: Path) -> Iterator[LocalEngine]:
+def sandboxed(tmp_path: Path) -> Iterator[LocalEngine]:
     engine = make_engine(tmp_path)
     if "namespaces" not in engine.isolation() or "ordinary" in engine.isolation():
         pytest.skip("this machine allows no namespaces")
@@ -131,7 +131,7 @@ def test_sigterm_to_the_supervisor_ends_the_program_gently(engine: LocalEngine, 
     assert engine.status("w")[0].exit_code == 5
 
 
-def test_a_million_lines_arrive_whole_and_in_order(engine: LocalEngine) -> None:
+def test_a_million_lines_arrive_completely_and_in_order(engine: LocalEngine) -> None:
     lines = run(engine, "python", "-c", "print('\\n'.join(map(str, range(1_000_000))))")
     assert len(lines) == 1_000_000
     assert lines == list(map(str, range(1_000_000)))
@@ -222,57 +222,57 @@ def test_a_warm_parent_that_was_killed_is_replaced(engine: LocalEngine, tmp_path
     assert engine._launcher._process is not None and engine._launcher._process.poll() is None
 
 
-def test_a_program_sees_its_folder_at_opt_ml_and_not_the_cloud(walled: LocalEngine, tmp_path: Path) -> None:
+def test_a_program_sees_its_folder_at_opt_ml_and_not_the_cloud(sandboxed: LocalEngine, tmp_path: Path) -> None:
     (tmp_path / "home" / "keys").mkdir()
     (tmp_path / "home" / "keys" / "secret").write_text("key")
     (tmp_path / "home" / "keys" / "secret").chmod(0o644)
-    lines = run(walled, "sh", "-c", f"ls /opt/ml; pwd; cat {tmp_path}/home/keys/secret; ls {tmp_path}/home/work")
+    lines = run(sandboxed, "sh", "-c", f"ls /opt/ml; pwd; cat {tmp_path}/home/keys/secret; ls {tmp_path}/home/work")
     assert lines[:4] == ["input", "model", "output", "/opt/ml"]
     assert all("No such file" in line or "denied" in line for line in lines[4:])
     assert len(lines) == 6
 
 
-def test_a_program_can_write_only_to_what_is_its_own(walled: LocalEngine) -> None:
+def test_a_program_can_write_only_to_what_is_its_own(sandboxed: LocalEngine) -> None:
     package = Path(isolation.__file__).parent
     script = (
         f"for folder in /opt/ml /opt/ml/model /tmp /var/tmp /dev/shm; do echo > $folder/its-own && echo fine; done;"
         f"for folder in / /opt /var /run/lock {package} {sys.prefix}; do echo > $folder/planted && echo bad; done;"
         "echo > /dev/null"
     )
-    lines = run(walled, "bash", "-c", script)
+    lines = run(sandboxed, "bash", "-c", script)
     assert lines[:5] == ["fine"] * 5
     assert len(lines) == 11
     assert "bad" not in lines
 
 
-def test_a_program_has_no_privilege_and_sees_no_other_process(walled: LocalEngine) -> None:
+def test_a_program_has_no_privilege_and_sees_no_other_process(sandboxed: LocalEngine) -> None:
     script = "grep -E 'Cap(Eff|Prm|Amb)|NoNewPrivs' /proc/self/status; ls /proc | grep -c '^[0-9]'"
-    lines = [line.split() for line in run(walled, "sh", "-c", script)]
+    lines = [line.split() for line in run(sandboxed, "sh", "-c", script)]
     assert all(int(fields[1], 16) == 0 for fields in lines[:3])
     assert lines[3] == ["NoNewPrivs:", "1"]
     assert int(lines[4][0]) <= 5
 
 
-def test_a_program_reaches_no_network_unless_the_work_says_so(walled: LocalEngine) -> None:
+def test_a_program_reaches_no_network_unless_the_work_says_so(sandboxed: LocalEngine) -> None:
     interfaces = "import socket; print(sorted(name for _, name in socket.if_nameindex()))"
-    assert run(walled, "python", "-c", interfaces) == ["['lo']"]
+    assert run(sandboxed, "python", "-c", interfaces) == ["['lo']"]
     work = Work("other", ("python", "-c", interfaces), (Replica(),), GENEROUS, network=True)
-    walled.start(work)
-    eventually(lambda: walled.status("other")[0].phase == Phase.EXITED)
-    assert output(walled, "other") == [str(sorted(name for _, name in socket.if_nameindex()))]
+    sandboxed.start(work)
+    eventually(lambda: sandboxed.status("other")[0].phase == Phase.EXITED)
+    assert output(sandboxed, "other") == [str(sorted(name for _, name in socket.if_nameindex()))]
 
 
 @pytest.mark.parametrize("network", [False, True])
-def test_replicas_know_each_other_by_name(walled: LocalEngine, network: bool) -> None:
+def test_replicas_know_each_other_by_name(sandboxed: LocalEngine, network: bool) -> None:
     program = (
         "import json, os, socket; hosts = json.loads(os.environ['LOWCLOUD_HOSTS']); print(socket.gethostname());"
         "print({name: socket.gethostbyname(name) for name in hosts} == hosts, len(set(hosts.values())));"
         "print(socket.gethostbyname('localhost'))"
     )
-    walled.start(Work("w", ("python", "-c", program), (Replica(), Replica()), GENEROUS, network))
-    eventually(lambda: all(status.phase == Phase.EXITED for status in walled.status("w")))
-    assert output(walled) == ["algo-1", "True 2", "127.0.0.1"]
-    assert walled.logs("w", 1, 0).lines[0].text == "algo-2"
+    sandboxed.start(Work("w", ("python", "-c", program), (Replica(), Replica()), GENEROUS, network))
+    eventually(lambda: all(status.phase == Phase.EXITED for status in sandboxed.status("w")))
+    assert output(sandboxed) == ["algo-1", "True 2", "127.0.0.1"]
+    assert sandboxed.logs("w", 1, 0).lines[0].text == "algo-2"
 
 
 @pytest.mark.parametrize("level", [isolation.OWN_USER, isolation.NAMESPACES])
@@ -293,41 +293,41 @@ def test_a_works_network_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     engine.close()
 
 
-def test_loopback_works_inside(walled: LocalEngine) -> None:
+def test_loopback_works_inside(sandboxed: LocalEngine) -> None:
     program = (
         "import socket; s = socket.create_server(('127.0.0.1', 0));"
         "c = socket.create_connection(s.getsockname()); c.send(b'x'); print(s.accept()[0].recv(1))"
     )
-    assert run(walled, "python", "-c", program) == ["b'x'"]
+    assert run(sandboxed, "python", "-c", program) == ["b'x'"]
 
 
 @needs_root
-def test_each_replica_has_a_user_of_its_own_and_cannot_read_anothers_files(walled: LocalEngine) -> None:
+def test_each_replica_has_a_user_of_its_own_and_cannot_read_anothers_files(sandboxed: LocalEngine) -> None:
     program = (
         "import os, time; open('/opt/ml/model/secret', 'w').write('x'); print(os.getuid(), flush=True); time.sleep(60)"
     )
-    walled.start(Work("w", ("python", "-c", program), (Replica(), Replica()), GENEROUS))
-    eventually(lambda: all(walled.logs("w", number, 0).lines for number in (0, 1)))
-    first, second = (int(walled.logs("w", number, 0).lines[0].text) for number in (0, 1))
+    sandboxed.start(Work("w", ("python", "-c", program), (Replica(), Replica()), GENEROUS))
+    eventually(lambda: all(sandboxed.logs("w", number, 0).lines for number in (0, 1)))
+    first, second = (int(sandboxed.logs("w", number, 0).lines[0].text) for number in (0, 1))
     assert len({first, second, os.getuid()}) == 3
-    assert walled.read_file("w", 0, "model/secret", 10) == b"x"
+    assert sandboxed.read_file("w", 0, "model/secret", 10) == b"x"
 
 
 @needs_root
-def test_a_program_over_its_memory_is_reported_as_out_of_memory(walled: LocalEngine) -> None:
+def test_a_program_over_its_memory_is_reported_as_out_of_memory(sandboxed: LocalEngine) -> None:
     if not any(
         Path("/sys/fs/cgroup", name).exists() for name in ("memory/memory.limit_in_bytes", "cgroup.controllers")
     ):
         pytest.skip("this machine limits no memory")
     small = Resources(cpus=1, memory_bytes=64 << 20)
     run(
-        walled,
+        sandboxed,
         "python",
         "-c",
         "x = bytearray(512 << 20); x[::4096] = bytes(len(x[::4096])); print('fits')",
         resources=small,
     )
-    (status,) = walled.status("w")
+    (status,) = sandboxed.status("w")
     assert (status.exit_code, status.out_of_memory) == (-signal.SIGKILL, True)
 
 
@@ -347,8 +347,8 @@ def test_a_program_over_its_memory_is_ended_where_no_group_limits_it(
     assert (status.exit_code, status.reason, said[:1]) == (-signal.SIGKILL, "out of memory", ["has"])
 
 
-def test_the_machine_takes_memory_from_programs_first(walled: LocalEngine) -> None:
-    assert run(walled, "cat", "/proc/self/oom_score_adj") == ["500"]
+def test_the_machine_takes_memory_from_programs_first(sandboxed: LocalEngine) -> None:
+    assert run(sandboxed, "cat", "/proc/self/oom_score_adj") == ["500"]
 
 
 def test_a_gigabyte_of_output_neither_fills_the_disk_nor_hides_the_end(engine: LocalEngine, tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ def test_a_disk_filled_by_a_program_hides_neither_its_end_nor_what_is_missing(tm
 
 
 @needs_root
-def test_an_engine_inside_a_replica_separates_its_own_replicas(walled: LocalEngine) -> None:
+def test_an_engine_inside_a_replica_separates_its_own_replicas(sandboxed: LocalEngine) -> None:
     """The unprivileged level: inside, this test's user is nobody, with user namespaces as the only means."""
     script = (
         "import sys, time, pathlib; from lowcloud.engine.work import *\n"
@@ -422,9 +422,9 @@ def test_an_engine_inside_a_replica_separates_its_own_replicas(walled: LocalEngi
         "engine.remove('x')"
     )
     environment = {"PYTHONPATH": ":".join(sys.path)}
-    walled.start(Work("w", ("python", "-c", script), (Replica(environment),), GENEROUS))
-    eventually(lambda: walled.status("w")[0].phase == Phase.EXITED)
-    lines = output(walled)
+    sandboxed.start(Work("w", ("python", "-c", script), (Replica(environment),), GENEROUS))
+    eventually(lambda: sandboxed.status("w")[0].phase == Phase.EXITED)
+    lines = output(sandboxed)
     if "ordinary" in lines[0]:
         pytest.skip("this machine allows no user namespaces")
     assert "under the server's uid without privileges" in lines[0]

@@ -1,4 +1,4 @@
-"""Script mode behind the walls of an engine: environments are built once, and scripts run in them."""
+"""Script mode in the sandbox of an engine: environments are built once, and scripts run in them."""
 
 import io
 import json

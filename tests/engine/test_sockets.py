@@ -1,4 +1,4 @@
-"""Short names of sockets lie where no replica can replace them."""
+"""Short paths of sockets are where no replica can replace them."""
 
 import os
 import sys
@@ -74,7 +74,7 @@ def test_a_short_path_needs_no_link(tmp_path: Path) -> None:
     assert ShortPaths(Path("/r"), tmp_path).of(Path("/r/short")) == Path("/r/short")
 
 
-def test_links_lie_in_the_users_home_where_the_clouds_has_too_long_a_path(
+def test_links_are_in_the_users_home_if_the_servers_home_has_too_long_a_path(
     tmp_path: Path, long: Path, personal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # below /tmp, where replicas write

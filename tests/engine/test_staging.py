@@ -41,7 +41,7 @@ def lay_input(base: Path, path: str, size: int = 3, content: bytes = b"abc") -> 
     stage_files(Replica(inputs=(Input(path, "s3://b/key", size),)), base, lambda source: iter([content]), ME)
 
 
-def test_files_inputs_and_the_usual_folders_are_laid(tmp_path: Path) -> None:
+def test_files_inputs_and_the_usual_folders_are_staged(tmp_path: Path) -> None:
     lay_input(tmp_path / "base", "input/data/train/a/b.csv")
     assert (tmp_path / "base/input/data/train/a/b.csv").read_bytes() == b"abc"
     assert (tmp_path / "base/model").is_dir()
@@ -102,7 +102,7 @@ def test_names_of_any_alphabet_and_hard_links_are_unpacked(tmp_path: Path) -> No
     assert (model / "linked").samefile(model / "é")
 
 
-def test_many_inputs_are_laid_by_several_threads(tmp_path: Path) -> None:
+def test_many_inputs_are_staged_by_several_threads(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     inputs = tuple(Input(f"input/{number % 7}/{number}", f"{number}", len(str(number))) for number in range(2000))
     stage_files(Replica(inputs=inputs), tmp_path / "base", lambda source, *_: iter([source.encode()]), ME)
@@ -150,7 +150,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_hostile_archive_is_refused_and_nothing_lies_outside(tmp_path: Path, kind: str) -> None:
+def test_a_hostile_archive_is_refused_and_nothing_is_written_outside(tmp_path: Path, kind: str) -> None:
     with pytest.raises(StagingError):
         unpack(tmp_path / "base", HOSTILE[kind])
     assert [entry.name for entry in tmp_path.iterdir()] == ["base"]

@@ -1,4 +1,4 @@
-"""Fits of linear-learner without a job around them."""
+"""Fits of linear-learner without a job."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A model server with a stand-in model, for tests of the server alone: `python slow_model_server.py SOCKET`."""
+"""A model server with a fake model, for tests of the server only: `python slow_model_server.py SOCKET`."""
 
 import sys
 import time

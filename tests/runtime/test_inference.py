@@ -1,4 +1,4 @@
-"""Requests and answers of an endpoint, in the shapes of SageMaker's response formats."""
+"""Requests and responses of an endpoint, in the formats of SageMaker's documentation."""
 
 import json
 import time
@@ -58,7 +58,7 @@ def test_every_request_format_is_answered_as_json(name: str, content_type: str) 
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_answers_in_every_format_say_the_same(name: str) -> None:
+def test_responses_in_all_formats_are_equal(name: str) -> None:
     predictor = LinearPredictor(MODELS[name])
     body, kind = predictor.respond(BODIES[CSV], CSV, JSON_LINES)
     assert kind == JSON_LINES
@@ -80,7 +80,7 @@ def test_answers_in_every_format_say_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("accept", [JSON, CSV, JSON_LINES, ""])
-def test_one_csv_row_is_answered_as_the_first_of_many_is(name: str, accept: str) -> None:
+def test_one_csv_row_is_predicted_like_the_first_of_many(name: str, accept: str) -> None:
     predictor = LinearPredictor(MODELS[name])
     for line in LINES:
         alone, kind = predictor.respond(line + b"\n", CSV, accept)
@@ -94,7 +94,7 @@ def test_one_csv_row_is_answered_as_the_first_of_many_is(name: str, accept: str)
             )
 
 
-def test_a_margin_far_out_is_a_score_of_nought_or_one() -> None:
+def test_an_extreme_margin_gives_a_score_of_0_or_1() -> None:
     predictor = LinearPredictor(LinearModel("binary_classifier", "logistic", np.array([[1.0]]), np.zeros(1)))
     assert predictor.respond(b"-5000", CSV, CSV)[0] == b"0,0.0\n"
     assert predictor.respond(b"5000", CSV, CSV)[0] == b"1,1.0\n"
@@ -110,7 +110,7 @@ def test_a_margin_far_out_is_a_score_of_nought_or_one() -> None:
         ("TEXT/CSV", CSV),
     ],
 )
-def test_accept_is_read_as_a_browser_writes_it(accept: str, kind: str) -> None:
+def test_accept_headers_of_browsers_are_parsed(accept: str, kind: str) -> None:
     assert LinearPredictor(MODELS["binary"]).respond(BODIES[JSON], "application/json; charset=utf-8", accept)[1] == kind
 
 
@@ -157,7 +157,7 @@ def test_unknown_formats_are_refused_by_name() -> None:
 
 @settings(max_examples=300)
 @given(st.sampled_from(sorted(BODIES)), st.binary(max_size=60), st.booleans())
-def test_any_body_is_answered_or_refused(content_type: str, noise: bytes, prepend: bool) -> None:
+def test_any_body_gives_a_response_or_an_error(content_type: str, noise: bytes, prepend: bool) -> None:
     body = BODIES[content_type] + noise if prepend else noise
     try:
         LinearPredictor(MODELS["many"]).respond(body, content_type, JSON)

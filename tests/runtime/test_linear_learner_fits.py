@@ -1,4 +1,4 @@
-"""What the hyperparameters do to a fit: scaling, weights, the choice between models, thresholds, big tables."""
+"""The effects of hyperparameters on a fit: scaling, weights, model selection, thresholds, large tables."""
 
 import json
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_tuning_jobs_train_one_model() -> None:
     assert made.models == 1
 
 
-def test_a_row_keeps_its_fold_wherever_it_lies() -> None:
+def test_a_row_keeps_its_fold_on_any_host() -> None:
     y = CLASSES.astype(np.float32)
     fold = selection.folds(TrainingRows(X, y))
     order = np.random.default_rng(0).permutation(2000)
@@ -110,7 +110,7 @@ def test_stochastic_descent_approaches_the_minimum(optimizer: str, rate: float) 
     assert log_loss(CLASSES, made.scores(X)[:, 0]) < 1.04 * log_loss(CLASSES, scores_of(judge, X))
 
 
-def test_a_learning_rate_asks_for_adam() -> None:
+def test_a_learning_rate_selects_adam() -> None:
     still = fit(X, CLASSES, **BINARY, learning_rate=1e-9, epochs=1, num_models=1, init_bias=0.25).model
     assert np.abs(still.weights).max() < 0.2  # hardly moved from init_scale's start
     moved = fit(X, CLASSES, **BINARY, epochs=3, num_models=1).model

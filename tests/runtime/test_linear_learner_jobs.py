@@ -1,4 +1,4 @@
-"""Whole training jobs of linear-learner: what they print, store and refuse."""
+"""Complete training jobs of linear-learner: what they print, store and refuse."""
 
 import re
 from pathlib import Path
@@ -103,7 +103,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_bad_input_fails_the_job_with_a_sentence(tmp_path: Path, name: str) -> None:
+def test_invalid_input_fails_the_job_with_a_message(tmp_path: Path, name: str) -> None:
     content, hyperparameters, sentence = REFUSED[name]
     ended = run(tmp_path, {"predictor_type": "binary_classifier"} | hyperparameters, train=content)
     assert ended.code == contract.EXIT_CLIENT_ERROR, ended.log
@@ -111,18 +111,18 @@ def test_bad_input_fails_the_job_with_a_sentence(tmp_path: Path, name: str) -> N
     assert sentence in ended.failure
 
 
-def test_a_missing_channel_fails_the_job_with_a_sentence(tmp_path: Path) -> None:
+def test_a_missing_channel_fails_the_job_with_a_message(tmp_path: Path) -> None:
     ended = run(tmp_path, BINARY, validation=GOOD)
     assert ended.failure.startswith("ClientError: Channel train is missing")
 
 
-def test_one_row_makes_a_regressor_that_repeats_it(tmp_path: Path) -> None:
+def test_a_regressor_of_one_row_predicts_its_label(tmp_path: Path) -> None:
     ended = run(tmp_path, {"predictor_type": "regressor"}, train=b"7.5,1,2\n")
     assert ended.code == 0, ended.log
     assert model.load(tmp_path / contract.MODEL).predict(np.array([[3.0, 4.0]])) == pytest.approx([7.5])
 
 
-def test_rows_that_are_all_alike_make_a_model(tmp_path: Path) -> None:
+def test_a_model_can_be_fitted_to_identical_rows(tmp_path: Path) -> None:
     ended = run(tmp_path, {"predictor_type": "regressor"}, train=b"7.5,1,2\n" * 50)
     assert ended.code == 0, ended.log
     assert model.load(tmp_path / contract.MODEL).predict(np.array([[1.0, 2.0]])) == pytest.approx([7.5])

@@ -1,4 +1,4 @@
-"""Script mode, as a real process on a folder laid out like /opt/ml."""
+"""Script mode, as a real process on an /opt/ml folder."""
 
 import json
 import os
@@ -153,14 +153,14 @@ def test_an_exit_code_without_a_traceback_is_explained_by_the_last_output(base: 
     assert "ExitCode 7" in base.failure()
 
 
-def test_a_script_that_says_itself_why_it_failed_is_believed(base: Base) -> None:
+def test_a_scripts_own_failure_reason_is_kept(base: Base) -> None:
     failure = base.folder / contract.FAILURE
     base.write("code/train.py", f"open({str(failure)!r}, 'w').write('mine')\nraise SystemExit(3)")
     assert base.run()[0] == 3
     assert base.failure() == "mine"
 
 
-def test_a_killed_script_ends_as_a_shell_says_it(base: Base) -> None:
+def test_a_killed_script_has_the_exit_code_of_shells(base: Base) -> None:
     base.write("code/train.py", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert base.run()[0] == 137
     assert "SIGKILL" in base.failure()
@@ -217,7 +217,7 @@ def test_a_module_is_named_by_its_flag(base: Base) -> None:
     assert base.run()[1].endswith("['--epochs', '2']\n")
 
 
-def test_the_code_may_lie_in_a_channel(base: Base) -> None:
+def test_the_code_may_be_in_a_channel(base: Base) -> None:
     base.configure({"sagemaker_program": "train.py", "sagemaker_submit_directory": "/opt/ml/input/data/code"})
     base.write("input/data/code/train.py", "print('from a channel')")
     assert base.run()[1].endswith("from a channel\n")
@@ -233,7 +233,7 @@ def test_an_archive_in_a_channel_is_unpacked(base: Base) -> None:
     assert base.run()[1].endswith("from an archive\n")
 
 
-def test_sigterm_is_passed_on_once_and_the_script_may_finish(base: Base) -> None:
+def test_sigterm_is_forwarded_once_and_the_script_may_finish(base: Base) -> None:
     base.write(
         "code/train.py",
         "import signal, sys, time\n"
@@ -255,19 +255,19 @@ def test_output_comes_as_it_is_printed_and_in_order(base: Base) -> None:
     assert output.splitlines()[2:8] == ["0", "0", "1", "1", "2", "2"]
 
 
-def test_a_grandchild_that_keeps_the_output_open_does_not_hold_the_job(base: Base) -> None:
+def test_a_grandchild_that_keeps_the_output_open_does_not_block_the_job(base: Base) -> None:
     base.write("code/train.py", "import subprocess\nprint(subprocess.Popen(['/bin/sleep', '60']).pid)")
     code, output = base.run()
     assert code == 0
     os.kill(int(output.splitlines()[-1]), signal.SIGKILL)  # it lives on, until the engine ends it
 
 
-def test_a_large_output_passes_whole(base: Base) -> None:
+def test_a_large_output_is_forwarded_completely(base: Base) -> None:
     base.write("code/train.py", "print(('x' * 99 + '\\n') * 50000, end='')")
     assert base.run()[1].count("x") == 99 * 50000
 
 
-def test_what_a_script_installs_is_its_own(base: Base) -> None:
+def test_packages_installed_by_a_script_stay_in_its_overlay(base: Base) -> None:
     base.write(
         "code/train.py",
         "import numpy, sys, sysconfig, pathlib\n"
@@ -284,7 +284,7 @@ def test_what_a_script_installs_is_its_own(base: Base) -> None:
 
 
 @pytest.mark.parametrize("setting", ["sagemaker_mpi_enabled", "sagemaker_parameter_server_enabled"])
-def test_a_launcher_that_is_not_here_is_refused(base: Base, setting: str) -> None:
+def test_an_unsupported_launcher_is_refused(base: Base, setting: str) -> None:
     base.write("code/train.py", "")
     base.configure({"sagemaker_program": "train.py", setting: True})
     assert base.run()[0] == contract.EXIT_CLIENT_ERROR
@@ -305,19 +305,19 @@ def test_torch_distributed_is_started_on_every_host_with_its_rank(base: Base) ->
     assert output.splitlines()[-1] == str([*words, "--node_rank", "1", "train.py", "--epochs", "1"])
 
 
-def test_a_command_of_ones_own_runs_where_it_is_with_python_and_pip_on_its_path(base: Base) -> None:
+def test_a_users_command_runs_in_place_with_python_and_pip_on_its_path(base: Base) -> None:
     code, output = base.run("--command", "/bin/bash", "-c", "pwd; command -v python3 pip3 | wc -l; exit 5")
     assert code == 5
     assert output.splitlines()[-2:] == [str(base.folder), "2"]
     assert "ExitCode 5" in base.failure()
 
 
-def test_what_is_said_of_the_program_is_printed_first(base: Base) -> None:
+def test_notes_are_printed_first(base: Base) -> None:
     base.write("code/train.py", "")
     assert base.run("The image asks for scikit-learn 1.2; 1.7.2 is here.")[1].startswith("The image asks for")
 
 
-def test_requirements_are_installed_for_this_run_alone_where_that_is_asked(base: Base) -> None:
+def test_requirements_are_installed_for_one_run_if_requested(base: Base) -> None:
     base.write("code/greeting/backend.py", BACKEND)
     base.write("code/greeting/pyproject.toml", PROJECT + SYSTEM)
     base.write("code/requirements.txt", "./greeting")
@@ -333,7 +333,7 @@ def test_requirements_are_installed_for_this_run_alone_where_that_is_asked(base:
     assert "No matching distribution found for no-such-package" in base.failure()
 
 
-def test_a_program_that_installs_something_itself_knows_the_indexes(base: Base) -> None:
+def test_a_program_that_installs_packages_uses_the_servers_indexes(base: Base) -> None:
     configuration = base.write(contract.PIP_CONFIGURATION, "[global]\nno-index = true\n")
     code, output = base.run("--command", "python", "-m", "pip", "config", "list")
     assert code == 0, output

@@ -1,4 +1,4 @@
-"""What a script is told of its host."""
+"""The number of processors that a script is told."""
 
 import os
 
@@ -8,7 +8,7 @@ from lowcloud.engine.work import Replica, Resources, Work
 from lowcloud.runtime.training.sm_variables import count_cpus
 
 
-def test_a_host_has_the_processors_of_its_share_not_of_the_machine(monkeypatch):
+def test_a_host_reports_its_allocated_processors(monkeypatch):
     work = Work("w", ("true",), (Replica(),), Resources(cpus=3.5, memory_bytes=1))
     told = general_variables(work)
     assert told["OMP_NUM_THREADS"] == "3"
@@ -16,6 +16,6 @@ def test_a_host_has_the_processors_of_its_share_not_of_the_machine(monkeypatch):
     assert count_cpus() == 3
 
 
-def test_outside_a_work_a_process_has_what_it_may_use(monkeypatch):
+def test_outside_of_a_work_a_process_reports_its_usable_processors(monkeypatch):
     monkeypatch.delenv(contract.CPUS_VARIABLE, raising=False)
     assert count_cpus() == len(os.sched_getaffinity(0))

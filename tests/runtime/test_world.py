@@ -1,4 +1,4 @@
-"""Several processes as one process_group, and the same model from any number of them."""
+"""Several processes in one process group, and the same model from any number of them."""
 
 import subprocess
 import sys

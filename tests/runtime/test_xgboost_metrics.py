@@ -1,4 +1,4 @@
-"""The metrics of xgboost that XGBoost itself lacks, judged by scikit-learn."""
+"""The metrics of xgboost that XGBoost itself lacks, compared with scikit-learn."""
 
 import numpy as np
 import pytest
@@ -88,5 +88,7 @@ def test_hosts_together_have_the_metrics_of_one() -> None:
         ("multi:softprob", [[0.1, 0.9], [0.6, 0.4]], [1, 0]),
     ],
 )
-def test_a_class_is_decided_as_the_objective_means_it(objective: str, predictions: list, decided: list[int]) -> None:
+def test_classes_are_predicted_according_to_the_objective(
+    objective: str, predictions: list, decided: list[int]
+) -> None:
     assert metrics.decide(np.array(predictions), objective).tolist() == decided

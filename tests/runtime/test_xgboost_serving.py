@@ -1,4 +1,4 @@
-"""Endpoints of xgboost: every format in and out, judged by XGBoost's own predictions."""
+"""Endpoints of xgboost: all request and response formats, compared with XGBoost's own predictions."""
 
 import csv
 import json
@@ -65,14 +65,14 @@ def test_rows_of_every_format_are_predicted_missing_values_included(tmp_path: Pa
     assert found == pytest.approx(expected(model), abs=1e-6)
 
 
-def test_labels_in_front_of_libsvm_are_passed_over(tmp_path: Path) -> None:
+def test_leading_labels_of_libsvm_are_ignored(tmp_path: Path) -> None:
     fit(tmp_path)
     predictor = algorithm.load(tmp_path)
     with_labels = b"\n".join(b"1 " + line for line in as_libsvm(X).split(b"\n"))
     assert predictor.respond(with_labels, "text/libsvm", "") == predictor.respond(as_libsvm(X), "text/libsvm", "")
 
 
-def test_answers_come_as_the_client_accepts_them(tmp_path: Path) -> None:
+def test_responses_have_an_accepted_content_type(tmp_path: Path) -> None:
     scores = expected(fit(tmp_path), X[:3])
     predictor = algorithm.load(tmp_path)
 
@@ -119,7 +119,7 @@ def select(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str) -> XGBo
     return algorithm.load(tmp_path)
 
 
-def test_contents_are_selected_for_two_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_are_selected_for_two_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = expected(fit(tmp_path), X[:3])
     predictor = select(tmp_path, monkeypatch, "predicted_label, probability,probabilities,labels,raw_score")
     answer, kind = predictor.respond(as_csv(X[:3]), "text/csv", "application/jsonlines")
@@ -134,7 +134,7 @@ def test_contents_are_selected_for_two_classes(tmp_path: Path, monkeypatch: pyte
         }
 
 
-def test_contents_are_selected_for_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_are_selected_for_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = expected(fit(tmp_path, objective="multi:softprob", num_class=3), X[:3])
     predictor = select(tmp_path, monkeypatch, "predicted_label,labels,probability,probabilities")
     answer, _ = predictor.respond(as_csv(X[:3]), "text/csv", "application/json")
@@ -153,7 +153,7 @@ def test_contents_are_selected_for_many_classes(tmp_path: Path, monkeypatch: pyt
     assert [record.label["predicted_label"].values.tolist() for record in records] == [[np.argmax(s)] for s in scores]
 
 
-def test_contents_that_an_objective_lacks_are_not_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_that_an_objective_lacks_are_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = expected(fit(tmp_path, objective="reg:squarederror"), X[:1])
     predictor = select(tmp_path, monkeypatch, "predicted_score,predicted_label")
     assert predictor.respond(as_csv(X[:1]), "text/csv", "text/csv")[0] == f"{scores[0]},nan".encode()
@@ -194,7 +194,7 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"no model", bytes(range(256))])
-def test_bytes_that_are_no_model_are_named(tmp_path: Path, content: bytes) -> None:
+def test_bytes_that_are_not_a_model_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "xgboost-model").write_bytes(content)
     with pytest.raises(UnreadableXGBoostModelError, match="is not a valid XGBoost model"):
         algorithm.load(tmp_path)
@@ -205,7 +205,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
         algorithm.load(tmp_path)
 
 
-def test_a_model_that_is_cut_off_is_named(tmp_path: Path) -> None:
+def test_a_truncated_model_is_named(tmp_path: Path) -> None:
     fit(tmp_path)
     whole = (tmp_path / "xgboost-model").read_bytes()
     for cut in (len(whole) // 3, len(whole) // 2, len(whole) - 1):

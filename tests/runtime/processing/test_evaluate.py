@@ -1,4 +1,4 @@
-"""The program evaluate: whatever shape predictions come in, the same report; and what is wrong is said."""
+"""The program evaluate: the same report for all forms of predictions, and clear errors."""
 
 import io
 import json
@@ -164,7 +164,7 @@ def packed(tmp_path: Path, model: LinearModel) -> bytes:
     return file.getvalue()
 
 
-def test_a_model_predicts_what_it_is_judged_by(tmp_path: Path) -> None:
+def test_a_model_predicts_the_rows_it_is_evaluated_on(tmp_path: Path) -> None:
     x = RANDOM.normal(0, 1, (50, 2)).round(3)
     truth = (x[:, 0] - x[:, 1] + RANDOM.normal(0, 0.5, 50) > 0).astype(int)
     model = LinearModel("binary_classifier", "logistic", np.array([[2.0], [-2.0]]), np.array([0.1]), threshold=0.3)
@@ -202,7 +202,7 @@ class Told:
         ("rank:pairwise", ["3.5", "-1.0", "2.0", "0.1"], [1, 0, 1, 0], "auc", 1),
     ],
 )  # fmt: skip
-def test_answers_are_read_by_what_a_model_was_trained_for(
+def test_predictions_are_interpreted_by_the_models_objective(
     tmp_path: Path, objective: str, answers: list[str], labels: list[int], measure: str, expected: float
 ) -> None:
     told = SimpleNamespace(load=lambda folder: Told(objective, answers))
@@ -228,7 +228,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfil
     return made
 
 
-def test_an_artifact_lays_regular_files_alone_and_inside_its_folder(tmp_path: Path) -> None:
+def test_only_regular_files_of_an_artifact_are_unpacked_inside_its_folder(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     hostile = archive_of(
@@ -306,7 +306,7 @@ FAULTS: dict[str, tuple[dict[str, str], list[str], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_ends_the_job_with_a_sentence_on_it(tmp_path: Path, fault: str) -> None:
+def test_an_error_ends_the_job_with_a_message(tmp_path: Path, fault: str) -> None:
     files, arguments, sentence = FAULTS[fault]
     left = run(tmp_path, "evaluate", files, *arguments)
     assert left.code == contract.EXIT_CLIENT_ERROR

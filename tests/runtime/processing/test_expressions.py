@@ -1,4 +1,4 @@
-"""Expressions: what is one, what is none, and that nothing of Python is reached through them."""
+"""Expressions: valid and invalid ones, and that they cannot reach Python."""
 
 import math
 
@@ -76,7 +76,7 @@ def test_an_expression_has_its_value(text: str, expected: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["a / 0", "log(-1)", "sqrt(b)", "b ** 0.5", "exp(1e6)", "1e308 * 10", "0 ** -1"])
-def test_what_is_no_number_is_missing(text: str) -> None:
+def test_invalid_numbers_are_missing(text: str) -> None:
     assert math.isnan(value(text))
 
 
@@ -115,7 +115,7 @@ def test_a_missing_text_equals_nothing_and_differs_from_nothing() -> None:
         "'unfinished",
     ],
 )
-def test_what_is_no_expression_is_refused(text: str) -> None:
+def test_invalid_expressions_are_refused(text: str) -> None:
     with pytest.raises(InvalidExpressionError):
         parse(text)
 
@@ -162,7 +162,7 @@ def grow(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
 
 @settings(max_examples=60)
 @given(st.recursive(LEAVES, grow, max_leaves=8), st.lists(st.tuples(*[st.floats()] * 2), min_size=1, max_size=8))
-def test_a_row_and_a_column_give_the_same_and_so_does_what_was_written(
+def test_rows_columns_and_formatted_expressions_give_the_same(
     node: Expression, rows: list[tuple[float, float]]
 ) -> None:
     compute = compile_row(node, {"a": 0, "b": 1})

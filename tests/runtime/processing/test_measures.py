@@ -1,4 +1,4 @@
-"""Every measure against scikit-learn's, with weights and ties; intervals against theory."""
+"""Every metric compared with scikit-learn's, with weights and ties; intervals compared with theory."""
 
 import warnings
 
@@ -208,7 +208,7 @@ def test_the_bootstrap_finds_the_deviation_of_a_mean_and_is_repeatable() -> None
     assert bootstrap.estimate_spreads(measure, np.ones(400), 0, 0.95, 7) == {}
 
 
-def test_large_data_are_resampled_less_often() -> None:
+def test_large_data_is_resampled_less_often() -> None:
     assert bootstrap.count_resamples(200, 1000) == 200
     assert bootstrap.count_resamples(200, 1_000_000) == 50
     assert bootstrap.count_resamples(200, 10**9) == bootstrap.MIN_RESAMPLES

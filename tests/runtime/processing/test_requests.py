@@ -60,11 +60,11 @@ SAME = {
 
 
 @pytest.mark.parametrize("shape", SAME)
-def test_rows_mean_the_same_however_they_are_sent(predictor: TransformedPredictor, shape: str) -> None:
+def test_rows_are_decoded_alike_in_all_formats(predictor: TransformedPredictor, shape: str) -> None:
     assert asked(predictor, *SAME[shape]) == [[1, 1, 0], [0, 0, 0]]
 
 
-def test_one_row_needs_no_list(predictor: TransformedPredictor) -> None:
+def test_a_single_row_needs_no_list(predictor: TransformedPredictor) -> None:
     for body in ('{"age": 3, "city": "Oslo"}', '[3, "Oslo"]', '{"features": [3, "Oslo"]}'):
         assert asked(predictor, body, "application/json") == [[1, 1, 0]]
     assert asked(predictor, '3,"Rome, N"') == [[1, 0, 1]]
