@@ -34,11 +34,11 @@ from sklearn.preprocessing import StandardScaler
 
 from lowcloud import contract
 from lowcloud.runtime.algorithms.linear_learner.fitting import Fitter
-from lowcloud.runtime.algorithms.linear_learner.model import Model, save
-from lowcloud.runtime.algorithms.linear_learner.settings import Settings
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel, save
+from lowcloud.runtime.algorithms.linear_learner.settings import LinearLearnerSettings
+from lowcloud.runtime.collectives import SingleProcessGroup
 from lowcloud.runtime.formats.channel import ChannelReader, check_finite
-from lowcloud.runtime.formats.table import Table
-from lowcloud.runtime.training.collectives import SingleWorld
+from lowcloud.runtime.formats.table import DenseTable
 
 warnings.filterwarnings("ignore")
 IMPORTS = "from lowcloud.runtime.training.train import main"
@@ -129,8 +129,8 @@ def cpu(work: Callable[[], object], repeats: int = 3) -> tuple[float, object]:
     return least, result
 
 
-def filled(x: np.ndarray, y: np.ndarray) -> Table:
-    table = Table()
+def filled(x: np.ndarray, y: np.ndarray) -> DenseTable:
+    table = DenseTable()
     table.set_columns(x.shape[1] + 1, "benchmark")
     table.append(x, y, "benchmark")
     return table
@@ -141,13 +141,13 @@ def ours(data: Data, models: int = 1) -> tuple[float, float]:
     hyperparameters = {"predictor_type": data.predictor, "num_models": str(models)}
     if data.classes > 2:
         hyperparameters["num_classes"] = str(data.classes)
-    settings, seconds, model = Settings(hyperparameters), [], None
+    settings, seconds, model = LinearLearnerSettings(hyperparameters), [], None
     for _ in range(5):
         table = filled(data.x[: data.cut], data.y[: data.cut])
         started = time.process_time()
-        model = Fitter(settings, table, None, SingleWorld(), lambda *_: None).fit().model
+        model = Fitter(settings, table, None, SingleProcessGroup(), lambda *_: None).fit().model
         seconds.append(time.process_time() - started)
-    assert isinstance(model, Model)
+    assert isinstance(model, LinearModel)
     scores = model.scores(data.x[data.cut :])
     return min(seconds), data.loss(scores[:, 0] if scores.shape[1] == 1 else scores)
 
@@ -212,15 +212,15 @@ def compare_files(data: Data, judge: object, folder: Path) -> None:
     polars.DataFrame(rows).write_csv(path, include_header=False)
     megabytes = path.stat().st_size / 1e6
 
-    def read() -> Table:
+    def read() -> DenseTable:
         reader = ChannelReader("train", place, "text/csv")
         table = reader.read()
         check_finite(table, reader)
         return table
 
     def train() -> None:
-        settings = Settings({"predictor_type": data.predictor, "num_models": "1"})
-        save(Fitter(settings, read(), None, SingleWorld(), lambda *_: None).fit().model, folder / "model")
+        settings = LinearLearnerSettings({"predictor_type": data.predictor, "num_models": "1"})
+        save(Fitter(settings, read(), None, SingleProcessGroup(), lambda *_: None).fit().model, folder / "model")
 
     def train_as_usual() -> None:
         table = pandas.read_csv(path, header=None, dtype=np.float32).to_numpy()

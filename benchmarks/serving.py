@@ -38,7 +38,7 @@ from sklearn.linear_model import LogisticRegression
 
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.work import Input, Replica, Resources, Work
-from lowcloud.runtime.algorithms.linear_learner.model import Model, save
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel, save
 
 HERE = Path(__file__).parent
 KEY = Credentials("AKIALOWCLOUDBENCHMAR", secrets.token_urlsafe(30))
@@ -55,7 +55,7 @@ def train() -> LogisticRegression:
 def packed_model(model: LogisticRegression) -> bytes:
     """Return the regression as a linear-learner artifact."""
     with tempfile.TemporaryDirectory() as folder, io.BytesIO() as packed:
-        save(Model("binary_classifier", "logistic", model.coef_.T, np.array(model.intercept_)), Path(folder))
+        save(LinearModel("binary_classifier", "logistic", model.coef_.T, np.array(model.intercept_)), Path(folder))
         with tarfile.open(fileobj=packed, mode="w:gz") as archive:
             archive.add(folder, arcname=".")
         return packed.getvalue()

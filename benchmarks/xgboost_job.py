@@ -154,7 +154,7 @@ def serving(csv: Path) -> tuple[float, float]:
         cells = np.array([float(cell) for cell in row.split(b",")], np.float32)[None]
         return (str(booster.predict(xgboost.DMatrix(cells, nthread=1))[0]) + "\n").encode()
 
-    return _microseconds(lambda: predictor.answer(row, "text/csv", "text/csv")), _microseconds(naive)
+    return _microseconds(lambda: predictor.respond(row, "text/csv", "text/csv")), _microseconds(naive)
 
 
 def _microseconds(work: Callable[[], object], times: int = 2000) -> float:

@@ -107,7 +107,7 @@ def _encode_lowcloud(model: Any) -> bytes:
 
 
 def _load_lowcloud(content: bytes, path: str) -> Any:
-    from lowcloud.runtime.algorithms.linear_learner.model import HEADER, WEIGHTS, UnreadableModelError, load
+    from lowcloud.runtime.algorithms.linear_learner.model import HEADER, WEIGHTS, UnreadableLinearModelError, load
 
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -118,7 +118,7 @@ def _load_lowcloud(content: bytes, path: str) -> Any:
                         raise KeyError(name)
                     (Path(folder) / name).write_bytes(member.read())
             return load(Path(folder))
-        except (tarfile.TarError, OSError, EOFError, KeyError, UnreadableModelError) as error:
+        except (tarfile.TarError, OSError, EOFError, KeyError, UnreadableLinearModelError) as error:
             raise ValueError(f"{path} contains no readable model: {error}") from error
 
 

@@ -1,1 +1,1 @@
-"""What names mean: algorithms, frameworks, ready processing programs and instance types."""
+"""The catalogue: algorithms, frameworks, processing programs and instance types by their names."""

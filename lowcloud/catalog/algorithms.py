@@ -1,4 +1,4 @@
-"""The catalogue: which built-in program an image URI names. What each takes and reports stands in lowcloud.schemas."""
+"""The built-in algorithms by image URI. Their hyperparameters and metrics are in lowcloud.schemas."""
 
 import re
 from collections.abc import Mapping
@@ -11,32 +11,32 @@ __all__ = ["PROGRAMS", "Algorithm", "Metric", "UnknownAlgorithmError", "find", "
 PROGRAMS = (linear_learner.PROGRAM, xgboost.RELEASE_0_72, xgboost.PROGRAM)
 IMAGES = {image: program for program in PROGRAMS for image in program.images}
 
-# [registry[:port]/][folders/]repository[:tag][@digest]; registry, account and region do not matter here.
+# [registry[:port]/][folders/]repository[:tag][@digest]; registry, account and region are ignored.
 IMAGE = re.compile(r"(?:[^/\s]+/)*(?P<repository>[a-z0-9._-]+)(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?")
 
 
 def resolve(image_uri: str) -> Algorithm | None:
-    """The program an image URI names by its repository, or None where it is not a built-in one."""
+    """Return the algorithm with the repository of an image URI, or None if there is none."""
     match = IMAGE.fullmatch(image_uri)
     return IMAGES.get(match["repository"]) if match else None
 
 
 class UnknownAlgorithmError(ValueError):
-    """An image URI names no program; the message says which there are."""
+    """An image URI is not that of a built-in algorithm; the message lists those that exist."""
 
 
 def find(image_uri: str) -> Algorithm:
-    """The program an image URI names. Raises UnknownAlgorithmError."""
+    """Return the algorithm of an image URI. Raises UnknownAlgorithmError."""
     program = resolve(image_uri)
     if program is None:
-        there = ", ".join(sorted(IMAGES))
-        raise UnknownAlgorithmError(f"No program is known for the image {image_uri!r}. Built in so far: {there}.")
+        known = ", ".join(sorted(IMAGES))
+        raise UnknownAlgorithmError(f"There is no algorithm for the image {image_uri!r}. Built-in images: {known}.")
     return program
 
 
 def validate(program: Algorithm, hyperparameters: Mapping[str, str]) -> dict[str, Value]:
-    """Typed hyperparameters, defaults filled in.
+    """Return typed hyperparameters with defaults.
 
-    Raises schemas.InvalidHyperparameters naming every offending hyperparameter with the values it accepts.
+    Raises schemas.InvalidHyperparametersError naming every invalid hyperparameter with its accepted values.
     """
     return program.schema.validate(hyperparameters)

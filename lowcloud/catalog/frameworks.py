@@ -1,4 +1,4 @@
-"""The framework images of SageMaker: which libraries an image URI asks for, and which are here already."""
+"""The framework images of SageMaker: the libraries that an image URI requires, and whether they are installed."""
 
 import importlib.metadata
 import importlib.util
@@ -13,17 +13,17 @@ RUN_COMMAND = (*SCRIPT_COMMAND, "--command")
 INSTALL = "--install"  # as SCRIPT_COMMAND's first argument: install the code's requirements.txt for this run alone
 SERVE_COMMAND = ("python", "-m", "lowcloud.runtime.serving.serve", "script")
 IMAGE = re.compile(r"(?:[^/\s]+/)*(?P<repository>[a-z0-9._-]+)(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]{64})?")
-TORCH_BUILDS = "Builds of PyTorch with CUDA take some GB; docs/training.md says how to have those for CPUs."
+TORCH_NOTE = "PyTorch with CUDA has several GB; docs/training.md describes how to install builds for CPUs."
 VERSION = r"(\d+(?:\.\d+)*)"
 
 
 @dataclass(frozen=True)
 class Library:
-    """One library of a framework: what it is called where it is installed from, and where it is imported."""
+    """One library of a framework: the names of its distribution and its module."""
 
     distribution: str
     module: str
-    # The first version with wheels for a Python version. An image's older one gives way to the newest there is.
+    # The first version with wheels for a Python version. If an image requires an older one, the newest is used.
     first_for: Mapping[tuple[int, int], str] = field(default_factory=dict, hash=False)
 
 
@@ -38,26 +38,26 @@ ACCELERATE = Library("accelerate", "accelerate")
 
 
 @dataclass(frozen=True)
-class Family:
-    """The images of one framework: how a tag names versions, and what comes with them."""
+class Framework:
+    """The images of one framework: how a tag specifies versions, and additional libraries."""
 
-    name: str  # as people say it
+    name: str  # for display
     versioned: tuple[tuple[Library, re.Pattern[str]], ...] = ()
-    also: tuple[Library, ...] = ()  # in whichever version goes with them
+    also: tuple[Library, ...] = ()  # in any compatible version
 
 
 _AT_FRONT = re.compile(VERSION)
 _TRANSFORMERS = re.compile(f"transformers{VERSION}")
-PYTHON = Family("Python")
-SCIKIT_LEARN = Family("scikit-learn", ((SKLEARN, _AT_FRONT),), (PANDAS,))
-XGBOOST_SCRIPTS = Family("XGBoost", ((XGBOOST, _AT_FRONT),), (SKLEARN, PANDAS))
-# Without torchvision: an index may have its CUDA build beside PyTorch's for CPUs, and the two do not work together.
-PYTORCH = Family("PyTorch", ((TORCH, _AT_FRONT),))
-HUGGING_FACE = Family("HuggingFace", ((TRANSFORMERS, _TRANSFORMERS), (TORCH, _AT_FRONT)), (DATASETS, ACCELERATE))
-TENSORFLOW_SCRIPTS = Family("TensorFlow", ((TENSORFLOW, _AT_FRONT),), (PANDAS,))
+PYTHON = Framework("Python")
+SCIKIT_LEARN = Framework("scikit-learn", ((SKLEARN, _AT_FRONT),), (PANDAS,))
+XGBOOST_SCRIPTS = Framework("XGBoost", ((XGBOOST, _AT_FRONT),), (SKLEARN, PANDAS))
+# Without torchvision: an index may have its CUDA build and PyTorch's CPU build, which are incompatible.
+PYTORCH = Framework("PyTorch", ((TORCH, _AT_FRONT),))
+HUGGING_FACE = Framework("HuggingFace", ((TRANSFORMERS, _TRANSFORMERS), (TORCH, _AT_FRONT)), (DATASETS, ACCELERATE))
+TENSORFLOW_SCRIPTS = Framework("TensorFlow", ((TENSORFLOW, _AT_FRONT),), (PANDAS,))
 
-# By repository, as the SDKs' image_uri_config names them.
-FAMILIES = {
+# By repository, from the SDKs' image_uri_config.
+FRAMEWORKS = {
     "sagemaker-scikit-learn": SCIKIT_LEARN,
     "sagemaker-xgboost": XGBOOST_SCRIPTS,
     "sagemaker-pytorch": PYTORCH,
@@ -73,62 +73,62 @@ FAMILIES = {
     "sagemaker-distribution-prod": PYTHON,
     "sagemaker-distribution-cpu": PYTHON,
     "sagemaker-distribution-gpu": PYTHON,
-    "lowcloud-python": PYTHON,  # what lowcloud.train names
+    "lowcloud-python": PYTHON,  # the image of lowcloud.train
 }
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What a framework image comes to on this machine."""
+class ResolvedFramework:
+    """A framework image, resolved on this machine."""
 
-    family: Family
-    requirements: tuple[str, ...]  # what must be installed; empty where the server's own interpreter has all
-    sentence: str  # for the job's log: what was asked for, and what runs
+    family: Framework
+    requirements: tuple[str, ...]  # to install; empty if the server's interpreter has all libraries
+    sentence: str  # for the job's log: what is required, and what is used
 
 
-def find(image_uri: str) -> Family | None:
-    """The framework an image URI names by its repository, or None."""
+def find(image_uri: str) -> Framework | None:
+    """Return the framework with the repository of an image URI, or None."""
     match = IMAGE.fullmatch(image_uri)
-    return FAMILIES.get(match["repository"]) if match else None
+    return FRAMEWORKS.get(match["repository"]) if match else None
 
 
-def choose(image_uri: str) -> Choice | None:
-    """What the image asks for, and whether it must be installed; None where it is no framework's.
+def resolve_libraries(image_uri: str) -> ResolvedFramework | None:
+    """Return the libraries of an image and whether they must be installed; None if it is not a framework image.
 
-    What is installed where Lowcloud runs is used whatever its version, for it starts at once. Where the framework is
-    absent, the version of the image's tag is installed, or the newest where that one has no wheels for this Python.
+    A library that is installed with Lowcloud is used in any version, because it starts immediately. Otherwise the
+    version of the image's tag is installed, or the newest if that has no wheels for this Python version.
     """
     match = IMAGE.fullmatch(image_uri)
     family = find(image_uri)
     if match is None or family is None:
         return None
-    asked = {library: pattern.search(match["tag"] or "") for library, pattern in family.versioned}
-    versions = {library: found[1] if found else "" for library, found in asked.items()}
-    wanted = " and ".join(f"{library.distribution} {version}".strip() for library, version in versions.items())
+    matches = {library: pattern.search(match["tag"] or "") for library, pattern in family.versioned}
+    versions = {library: found[1] if found else "" for library, found in matches.items()}
+    required = " and ".join(f"{library.distribution} {version}".strip() for library, version in versions.items())
     if not versions:
-        return Choice(family, (), f"Python {sys.version_info.major}.{sys.version_info.minor} runs here.")
+        return ResolvedFramework(family, (), f"Python {sys.version_info.major}.{sys.version_info.minor} is used.")
     if all(importlib.util.find_spec(library.module) for library in versions):
-        given = " and ".join(f"{library.distribution} {installed_version(library)}" for library in versions)
-        return Choice(family, (), f"The image asks for {wanted}; here runs {given}.")
+        installed = " and ".join(f"{library.distribution} {installed_version(library)}" for library in versions)
+        return ResolvedFramework(family, (), f"The image requires {required}; {installed} is used.")
     lines = tuple(requirement(library, version) for library, version in versions.items())
-    sentence = f"The image asks for {wanted}; installed for it: {' and '.join(lines)}."
+    sentence = f"The image requires {required}; {' and '.join(lines)} is installed for it."
     if TORCH in versions and sys.platform == "linux":
-        sentence = f"{sentence} {TORCH_BUILDS}"
-    return Choice(family, (*lines, *(library.distribution for library in family.also)), sentence)
+        sentence = f"{sentence} {TORCH_NOTE}"
+    return ResolvedFramework(family, (*lines, *(library.distribution for library in family.also)), sentence)
 
 
-def of_command(arguments: Sequence[str]) -> tuple[str, ...]:
-    """What the entry point of a container needs installed, by its arguments.
+def command_requirements(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the packages that a container's entrypoint needs, from its arguments.
 
     The SDK's remote functions are run by the SDK itself, in the version of the client that sent them.
     """
-    given = dict(pairwise(arguments))
-    version = given.get("--client_sagemaker_pysdk_version", "")
+    options = dict(pairwise(arguments))
+    version = options.get("--client_sagemaker_pysdk_version", "")
     return (f"sagemaker=={version}",) if re.fullmatch(r"[0-9][0-9a-z.]*", version) else ()
 
 
 def requirement(library: Library, version: str) -> str:
-    """What to ask an installer for, to come as near to an image's version as this Python allows."""
+    """Return the requirement that is closest to an image's version and available for this Python version."""
     python = sys.version_info[:2]
     known = [one for one in library.first_for if one <= python]
     first = library.first_for[max(known)] if known else ""
@@ -138,7 +138,7 @@ def requirement(library: Library, version: str) -> str:
 
 
 def installed_version(library: Library) -> str:
-    """The version beside the server's own interpreter, in whichever of its distributions; "?" where none tells."""
+    """Return the version installed for the server's interpreter, from any distribution name; "?" if unknown."""
     for name in (library.distribution, f"{library.distribution}-cpu"):
         try:
             return importlib.metadata.version(name)

@@ -1,9 +1,9 @@
-"""Instance types: what every ml.* type of SageMaker has, and what an hour of it costs in us-east-1.
+"""Instance types: the resources of every ml.* type of SageMaker, and its price per hour in us-east-1.
 
-Sizes follow AWS's published instance tables. AWS asks for an ml.* type what EC2 asks for its like and a surcharge, a
-fifth for types without accelerators: that gives the published prices of the families people use most, and estimates of
-the others (`price_is_estimate`). Prices of types with accelerators stand here one by one. docs/instances.md is made
-from this table, and names the sources.
+Sizes follow AWS's published instance tables. The price of an ml.* type is that of the corresponding EC2 type plus a
+surcharge, which is 20 % for types without accelerators: this gives the published prices of the most used families, and
+estimates of the others (`price_is_estimate`). Prices of types with accelerators are listed individually.
+docs/instances.md is generated from this table, and names the sources.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ SURCHARGE = 1.2  # on the price of EC2, for types without accelerators
 
 @dataclass(frozen=True)
 class Instance:
-    """An instance type. Prices are US dollars for an hour on demand."""
+    """An instance type. Prices are US dollars per hour on demand."""
 
     name: str
     vcpus: int
@@ -26,11 +26,11 @@ class Instance:
     accelerators: int = 0
     accelerator_name: str = ""
     accelerator_memory_gib: float = 0.0  # of each
-    size_is_estimate: bool = False  # AWS publishes no more than the name
+    size_is_estimate: bool = False  # AWS publishes only the name
 
     @property
     def gpus(self) -> int:
-        """How many GPUs it has; other accelerators are none."""
+        """The number of GPUs; other accelerators do not count."""
         return self.accelerators if self.accelerator == "gpu" else 0
 
 
@@ -39,16 +39,18 @@ class UnknownInstanceTypeError(ValueError):
 
 
 def find(name: str) -> Instance:
-    """The instance type of this name. Raises UnknownInstanceTypeError."""
+    """Return the instance type with this name. Raises UnknownInstanceTypeError."""
     try:
         return INSTANCES[name]
     except KeyError:
-        raise UnknownInstanceTypeError(f"There is no instance type {name!r}, such as ml.m5.large.") from None
+        raise UnknownInstanceTypeError(
+            f"There is no instance type {name!r}. An example of a type is ml.m5.large."
+        ) from None
 
 
 @dataclass(frozen=True)
 class _Family:
-    """Types that grow by one pattern: `sizes` "large 4" are large (2 vCPU), xlarge (4) and 4xlarge (16)."""
+    """Types with regular sizes: "large xlarge 4" are large (2 vCPU), xlarge (4) and 4xlarge (16)."""
 
     gib_per_vcpu: float
     dollars_per_large: float  # on EC2
@@ -113,7 +115,7 @@ _FAMILIES = {
     "r8i-flex": _Family(8, 0.13197, _FLEX),
 }
 
-# Types without accelerators that follow no pattern: vCPU, GiB, dollars. A "~" marks a price that is an estimate.
+# Types without accelerators and with irregular sizes: vCPU, GiB, dollars. A "~" marks an estimated price.
 _IRREGULAR = """
 t2.medium      2   4      ~0.0557
 t2.large       2   8      ~0.1114
@@ -138,7 +140,7 @@ c5n.9xlarge    36  96     ~2.333
 c5n.18xlarge   72  192    ~4.666
 """
 
-_KINDS = {
+_ACCELERATOR_KINDS = {
     "Inferentia": "inferentia",
     "Inferentia2": "inferentia",
     "Trainium": "trainium",
@@ -146,7 +148,7 @@ _KINDS = {
     "Gaudi HL-205": "gaudi",
 }
 
-# With accelerators: vCPU, GiB, how many, of how many GiB, NVMe GB, dollars, the accelerator's name.
+# With accelerators: vCPU, GiB, accelerators, GiB of each, NVMe GB, dollars, the accelerator's name.
 _ACCELERATED = """
 p2.xlarge          4   61    1  12     0      1.125     K80
 p2.8xlarge         32  488   8  12     0      ~9        K80
@@ -225,7 +227,7 @@ dl1.24xlarge       96  768   8  32     4000   ~15.731   Gaudi HL-205
 geospatial.interactive 16 64? 1 16     0      ~1.5      T4
 """
 
-# What could once be attached to an instance. It has a memory and nothing else.
+# Elastic inference, which could be attached to instances: only memory and price.
 _ATTACHED = """
 eia1.medium 1 ~0.182
 eia1.large  2 ~0.364
@@ -241,16 +243,16 @@ def _vcpus(size: str) -> int:
 
 
 def _of_families() -> Iterator[Instance]:
-    for family, made in _FAMILIES.items():
-        for size in made.sizes.split():
+    for family, definition in _FAMILIES.items():
+        for size in definition.sizes.split():
             vcpus = _vcpus(size)
             yield Instance(
                 name=f"ml.{family}.{size}{'xlarge' if size.isdigit() else ''}",
                 vcpus=vcpus,
-                memory_gib=vcpus * made.gib_per_vcpu,
-                price_per_hour=round(made.dollars_per_large / 2 * vcpus * SURCHARGE, 4),
-                price_is_estimate=made.price_is_estimate,
-                nvme_gb=int(vcpus * made.nvme_gb_per_vcpu),
+                memory_gib=vcpus * definition.gib_per_vcpu,
+                price_per_hour=round(definition.dollars_per_large / 2 * vcpus * SURCHARGE, 4),
+                price_is_estimate=definition.price_is_estimate,
+                nvme_gb=int(vcpus * definition.nvme_gb_per_vcpu),
             )
 
 
@@ -269,7 +271,7 @@ def _accelerated() -> Iterator[Instance]:
             float(gib.rstrip("?")),
             *_price(price),
             nvme_gb=int(nvme),
-            accelerator=_KINDS.get(accelerator, "gpu"),
+            accelerator=_ACCELERATOR_KINDS.get(accelerator, "gpu"),
             accelerators=int(count),
             accelerator_name=accelerator,
             accelerator_memory_gib=float(each),

@@ -1,11 +1,11 @@
-"""The ready processing programs: what a processing job may name instead of an image, and the arguments they take."""
+"""The built-in processing programs, which a processing job may name instead of an image, and their arguments."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lowcloud.schemas import Schema, Value
-from lowcloud.schemas.arguments import read
+from lowcloud.schemas.arguments import parse_arguments
 from lowcloud.schemas.evaluate import SCHEMA as EVALUATE
 from lowcloud.schemas.expressions import FUNCTIONS
 from lowcloud.schemas.preprocess import SCHEMA as PREPROCESS
@@ -15,7 +15,7 @@ NAME = re.compile(r"(?:lowcloud/)?(?P<name>[a-z]+)(?::[\w.-]+)?")
 
 @dataclass(frozen=True)
 class ProcessingProgram:
-    """A ready program: the command that starts it, to which a job's arguments are added, and what those may be."""
+    """A built-in program: its command, to which a job's arguments are appended, and the schema of the arguments."""
 
     name: str
     command: tuple[str, ...]
@@ -23,18 +23,18 @@ class ProcessingProgram:
     doc: str
 
     def validate(self, arguments: Sequence[str]) -> dict[str, Value]:
-        """Typed arguments, defaults filled in. Raises schemas.InvalidHyperparameters listing every offence."""
-        return self.schema.validate(read(arguments))
+        """Return typed arguments with defaults. Raises schemas.InvalidHyperparametersError with all problems."""
+        return self.schema.validate(parse_arguments(arguments))
 
 
 def resolve(image_uri: str) -> ProcessingProgram | None:
-    """The program that an image URI names: preprocess, lowcloud/preprocess or lowcloud/preprocess:1; else None."""
+    """Return the program of an image URI such as preprocess, lowcloud/preprocess or lowcloud/preprocess:1, or None."""
     match = NAME.fullmatch(image_uri)
     return PROGRAMS.get(match["name"]) if match else None
 
 
-def table_of(program: ProcessingProgram) -> str:
-    """The program's arguments as a table in Markdown."""
+def format_argument_table(program: ProcessingProgram) -> str:
+    """Format the program's arguments as a Markdown table."""
     lines = ["| argument | values | default | |", "|---|---|---|---|"]
     for parameter in program.schema.hyperparameters:
         default = "required" if parameter.required else _write(parameter.default)
@@ -44,8 +44,8 @@ def table_of(program: ProcessingProgram) -> str:
     return "\n".join(lines) + "\n"
 
 
-def functions() -> str:
-    """The functions of expressions as a table in Markdown."""
+def format_function_table() -> str:
+    """Format the functions of expressions as a Markdown table."""
     lines = [f"| `{name}` | {doc} |" for name, (_, _, doc) in FUNCTIONS.items()]
     return "\n".join(["| function | |", "|---|---|", *lines]) + "\n"
 
@@ -63,13 +63,13 @@ PROGRAMS = {
             name="preprocess",
             command=("python", "-m", "lowcloud.runtime.processing.preprocess"),
             schema=PREPROCESS,
-            doc="Cleans, fills, scales, encodes, derives and splits tables, and keeps the fitted transform.",
+            doc="Cleans, imputes, scales, encodes, derives and splits tables, and stores the fitted transform.",
         ),
         ProcessingProgram(
             name="evaluate",
             command=("python", "-m", "lowcloud.runtime.processing.evaluate"),
             schema=EVALUATE,
-            doc="Measures predictions, or a built-in algorithm's model, against the truth.",
+            doc="Evaluates predictions, or a built-in algorithm's model, against the truth.",
         ),
     )
 }

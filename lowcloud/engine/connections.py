@@ -1,6 +1,7 @@
-"""HTTP to serving replicas over connections that are kept open.
+"""HTTP requests to serving replicas over persistent connections.
 
-One request at a time on each connection, over httptools: a general client costs several times what the replica does.
+Each connection carries one request at a time and parses with httptools: a general client costs several times as much
+as the replica itself.
 """
 
 import asyncio
@@ -11,12 +12,12 @@ from typing import Any
 import httptools
 
 CONNECT_TIMEOUT_SECONDS = 2.0
-ANSWER_BYTES = 128 * 1024 * 1024  # a replica that answers without end must not fill the server's memory
+RESPONSE_LIMIT_BYTES = 128 * 1024 * 1024  # an endless response must not fill the server's memory
 
 
 @dataclass(frozen=True)
-class ReplicaAnswer:
-    """What a replica answered."""
+class ReplicaResponse:
+    """The response of a replica."""
 
     status: int
     content_type: str
@@ -24,82 +25,82 @@ class ReplicaAnswer:
 
 
 class Connections:
-    """Keeps idle connections for each address; used and closed on one event loop."""
+    """A pool of idle connections by address; used and closed on one event loop."""
 
     def __init__(self) -> None:
         self._idle: dict[str, list[_Connection]] = {}
 
     async def post(
         self, address: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float
-    ) -> ReplicaAnswer:
-        """POST /invocations to the replica at "unix:/path" or "http://host:port".
+    ) -> ReplicaResponse:
+        """Send POST /invocations to the replica at "unix:/path" or "http://host:port".
 
-        Raises TimeoutError, and OSError where the connection fails.
+        Raises TimeoutError, or OSError if the connection fails.
         """
         request = _request(body, headers)
         connection = self._take_idle(address) or await _connect(address)
         try:
             async with asyncio.timeout(timeout_seconds):
-                answer = await connection.ask(request)
+                response = await connection.send(request)
         except BaseException:
-            connection.close()  # its answer may still come, and would be taken for that of another request
+            connection.close()  # a late response would be taken for that of another request
             raise
         if connection.is_usable:
             self._idle.setdefault(address, []).append(connection)
-        return answer
+        return response
 
-    async def forget(self, address: str) -> None:
-        """Close what is open and idle to an address that is gone."""
+    async def close_idle(self, address: str) -> None:
+        """Close the idle connections to an address that no longer exists."""
         for connection in self._idle.pop(address, []):
             connection.close()
 
     async def close(self) -> None:
-        """Close everything that is idle."""
+        """Close all idle connections."""
         for address in list(self._idle):
-            await self.forget(address)
+            await self.close_idle(address)
 
     def _take_idle(self, address: str) -> "_Connection | None":
         idle = self._idle.get(address, [])
         while idle:
-            connection = idle.pop()  # the one used last: its replica's caches are warm, the others may end
+            connection = idle.pop()  # the one used last: its replica's caches are warm
             if connection.is_usable:
                 return connection
         return None
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, which has one request in the air at most."""
+    """One connection, with at most one request in flight."""
 
     def __init__(self) -> None:
         self.is_usable = True
         self._transport: Any = None
-        self._waiting: asyncio.Future[ReplicaAnswer] | None = None
+        self._response: asyncio.Future[ReplicaResponse] | None = None
 
-    async def ask(self, request: bytes) -> ReplicaAnswer:
-        """Send one whole request and wait for its answer. Raises ConnectionError."""
-        self._waiting = asyncio.get_running_loop().create_future()
+    async def send(self, request: bytes) -> ReplicaResponse:
+        """Send one complete request and wait for its response. Raises ConnectionError."""
+        self._response = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
-        self._begin()
+        self._reset_response()
         self._transport.write(request)
-        return await self._waiting
+        return await self._response
 
     def close(self) -> None:
-        """End it now."""
+        """Close the connection immediately."""
         self.is_usable = False
         self._transport.abort()
 
-    # What the event loop calls.
+    # Callbacks of the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self._waiting is None or self._waiting.done():
-            return self.close()  # nobody has asked
+        if self._response is None or self._response.done():
+            return self.close()  # no request is in flight
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(f"the replica's answer is not HTTP: {error}")
+            self._fail(f"the replica's response is not valid HTTP: {error}")
         return None
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -108,7 +109,7 @@ class _Connection(asyncio.Protocol):
             self.on_message_complete()
         self._fail(f"the replica closed the connection{f': {error}' if error else ''}")
 
-    # What the parser calls.
+    # Callbacks of the parser.
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
@@ -123,19 +124,19 @@ class _Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
         self._body.append(body)
-        if self._size > ANSWER_BYTES:
+        if self._size > RESPONSE_LIMIT_BYTES:
             self._body.clear()
-            self._fail(f"the replica answered with more than {ANSWER_BYTES} bytes")
+            self._fail(f"the replica's response has more than {RESPONSE_LIMIT_BYTES} bytes")
 
     def on_message_complete(self) -> None:
-        if self._status < 200:  # "100 Continue": the answer comes after it
-            return self._begin()
+        if self._status < 200:  # "100 Continue": the final response follows
+            return self._reset_response()
         self.is_usable = self.is_usable and self._parser.should_keep_alive()
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(ReplicaAnswer(self._status, self._content_type, b"".join(self._body)))
+        if self._response is not None and not self._response.done():
+            self._response.set_result(ReplicaResponse(self._status, self._content_type, b"".join(self._body)))
         return None
 
-    def _begin(self) -> None:
+    def _reset_response(self) -> None:
         self._status = 0
         self._content_type = "application/octet-stream"
         self._body: list[bytes] = []
@@ -143,8 +144,8 @@ class _Connection(asyncio.Protocol):
         self._ends_with_connection = True
 
     def _fail(self, reason: str) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(ConnectionError(reason))
+        if self._response is not None and not self._response.done():
+            self._response.set_exception(ConnectionError(reason))
         self.close()
 
 
@@ -160,6 +161,6 @@ async def _connect(address: str) -> _Connection:
 def _request(body: bytes, headers: Mapping[str, str]) -> bytes:
     lines = [f"{name}: {value}" for name, value in headers.items()]
     if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError("A header has a line break in it.")
+        raise ValueError("A header contains a line break.")
     head = "\r\n".join(("POST /invocations HTTP/1.1", "Host: replica", f"Content-Length: {len(body)}", *lines, "", ""))
     return head.encode("latin-1") + body

@@ -1,4 +1,4 @@
-"""Work, and what an engine does with it; local.py runs it as processes of this machine."""
+"""Work, and the Engine protocol that runs it; lowcloud.engine.local runs it as processes of this machine."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ LOG_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Resources:
-    """What one replica may use, or what a machine has."""
+    """The resources allocated to one replica, or available on a machine."""
 
     cpus: float
     memory_bytes: int
@@ -21,29 +21,29 @@ class Resources:
 
 @dataclass(frozen=True)
 class Input:
-    """One file to lay into a replica's folder before its program starts."""
+    """One file to write to a replica's folder before its program starts."""
 
     path: str  # relative to the replica's base folder, e.g. "input/data/train/part-0.csv"
-    source: str  # what the engine hands to its Fetch, e.g. "s3://bucket/key?versionId=..."; opaque to the engine
+    source: str  # passed to the engine's Fetch, e.g. "s3://bucket/key?versionId=..."; opaque to the engine
     size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class InputSource:
-    """What an engine reads bytes from: a name that it hands to its Fetch, as in Input."""
+    """A source of bytes: a name to pass to Fetch, as in Input."""
 
     name: str
     size_bytes: int
 
 
-Record = tuple[InputSource | str, ...]  # what is sent one after the other: bytes of sources, and texts
+Record = tuple[InputSource | str, ...]  # contents of sources, and texts, to send one after the other
 
 
 @dataclass(frozen=True)
 class LazyFolder:
-    """A folder of files that are there at once and whose bytes come when they are read.
+    """A folder of files that are listed from the start and whose bytes are fetched when they are read.
 
-    An engine that cannot do so lays them as files, and says it in the first line of the replica's log.
+    An engine that cannot do so stages them as files, and says so in the first line of the replica's log.
     """
 
     path: str  # relative to the replica's base folder
@@ -52,73 +52,75 @@ class LazyFolder:
 
 @dataclass(frozen=True)
 class Stream:
-    """Records that a program reads from named pipes `path`_0, `path`_1, ...: all of them from each, one an epoch."""
+    """Records sent to a program through named pipes `path`_0, `path`_1, ...: one per epoch, each with all records."""
 
     path: str  # relative to the replica's base folder
     records: tuple[Record, ...]
-    is_gzip: bool = False  # sources are unpacked on their way
-    is_framed: bool = False  # each source and text goes in a RecordIO frame of its own
-    seed: int | None = None  # shuffles the records, anew for every epoch
-    shard: int = 0  # with `shards`: after shuffling, only each shards-th record is sent, from this one on
+    is_gzip: bool = False  # sources are decompressed before they are sent
+    is_framed: bool = False  # each source and text is sent in its own RecordIO frame
+    seed: int | None = None  # shuffles the records differently for every epoch
+    shard: int = 0  # with `shards`: after shuffling, only every shards-th record is sent, starting with this one
     shards: int = 1
 
 
 class Fetch(Protocol):
-    """Gives the bytes behind the name of a source."""
+    """Reads a source by its name."""
 
     def __call__(self, source: str, start: int = 0, end: int | None = None, /) -> Iterator[bytes]:
-        """The bytes from `start` to before `end`, in chunks. Raises StagingError where they never will be had."""
+        """Return bytes `start` to `end` (exclusive), in chunks. Raises StagingError if they can never be read."""
 
 
 @dataclass(frozen=True)
 class Replica:
-    """What one replica of a work gets of its own."""
+    """The environment and files specific to one replica of a work."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)  # small texts by path, e.g. configuration JSON
+    files: Mapping[str, str] = field(default_factory=dict)  # small text files by path, e.g. configuration JSON
     inputs: tuple[Input, ...] = ()
     lazy_folders: tuple[LazyFolder, ...] = ()
     streams: tuple[Stream, ...] = ()
-    folders: tuple[str, ...] = ()  # made empty, beside the usual ones, e.g. "processing/output/train"
-    archives: tuple[Input, ...] = ()  # tar.gz objects unpacked safely into the folder `path`, e.g. a model
+    folders: tuple[str, ...] = ()  # created empty, in addition to the usual ones, e.g. "processing/output/train"
+    archives: tuple[Input, ...] = ()  # tar.gz objects to unpack into the folder `path`, e.g. a model
 
 
 @dataclass(frozen=True)
 class Work:
-    """Something to run: a training host, an endpoint replica, any program under the contract.
+    """A program to run in one or more replicas: a training host, an endpoint replica, an environment build.
 
-    The id is the caller's: starting the same id again is the same work. A command whose first words are
-    ("python", "-m", module) with a lowcloud.runtime module runs in a fork of the warm parent, or by the interpreter of
-    the work's environment where it has one.
+    The caller chooses the id: starting the same id again refers to the same work. A command that begins with
+    ("python", "-m", module) and a lowcloud.runtime module runs in a fork of the warm parent, or with the interpreter of
+    the work's environment if it has one.
     """
 
     id: str
     command: tuple[str, ...]
     replicas: tuple[Replica, ...]
     resources: Resources
-    network: bool = False  # whether the program may reach other machines; an engine that cannot forbid it says so
+    # whether the program may reach other machines; isolation() tells if the engine cannot prevent it
+    network: bool = False
     serves: bool = False  # the program listens on the socket named by contract.SOCKET_VARIABLE
-    environment: str = ""  # the Python it runs with: "" the engine's, "/path" a user's, else the key of one built here
-    disk_bytes: int = 0  # what each replica may hold in its folders, inputs included; 0: as much as there is room
-    log_bytes: int = LOG_BYTES  # what of its output is kept; from there on, the end of each minute's alone
-    container: str = ""  # an image of Docker's or Podman's to run instead, with `command` for its arguments
-    entrypoint: tuple[str, ...] = ()  # what an image starts instead of its own
-    builds: str = ""  # the key of the environment that it builds, in the folder named by contract.ENVIRONMENT_VARIABLE
+    # its Python: "" the engine's, "/path" a user's environment, otherwise the key of one built here
+    environment: str = ""
+    disk_bytes: int = 0  # limit of each replica's folders, inputs included; 0: no limit
+    log_bytes: int = LOG_BYTES  # limit of the log; beyond it, only the end of each minute's output is kept
+    container: str = ""  # a Docker or Podman image to run instead, with `command` as its arguments
+    entrypoint: tuple[str, ...] = ()  # replaces the image's entrypoint
+    builds: str = ""  # the key of the environment that this work builds in the folder contract.ENVIRONMENT_VARIABLE
 
 
 class Phase(StrEnum):
-    """Where one replica stands."""
+    """The phase of one replica."""
 
-    ABSENT = "absent"  # this engine knows nothing of it
+    ABSENT = "absent"  # unknown to this engine
     STAGING = "staging"
     RUNNING = "running"
     EXITED = "exited"
-    LOST = "lost"  # it ran, and ended without leaving an exit code (machine restart, supervisor killed)
+    LOST = "lost"  # it ran and ended without a recorded exit code (machine restart, supervisor killed)
 
 
 @dataclass(frozen=True)
 class ReplicaStatus:
-    """The facts of one replica; times are seconds since the epoch."""
+    """The observed status of one replica; times are seconds since the epoch."""
 
     phase: Phase
     exit_code: int | None = None  # negative: ended by that signal
@@ -128,13 +130,13 @@ class ReplicaStatus:
 
     @property
     def out_of_memory(self) -> bool:
-        """Whether it was ended for its memory."""
+        """Whether it was killed for exceeding its memory limit."""
         return self.reason == contract.OUT_OF_MEMORY
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line a replica printed."""
+    """One line that a replica printed."""
 
     timestamp_ms: int
     text: str
@@ -142,7 +144,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class LogPage:
-    """Lines from an offset on, and the offset to ask with next."""
+    """Log lines from an offset on, and the offset of the next page."""
 
     lines: tuple[LogLine, ...]
     next_offset: int
@@ -150,7 +152,7 @@ class LogPage:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One regular file, as it was when its folder was listed."""
+    """One regular file, as of the time its folder was listed."""
 
     path: str  # relative to the folder that was listed
     size_bytes: int
@@ -158,77 +160,77 @@ class FileEntry:
 
 
 class StagingError(Exception):
-    """An input could not be laid into the replica's folder; the message is for the user."""
+    """A replica's folder could not be prepared; the message is for the user."""
 
 
 class Engine(Protocol):
-    """Runs work. Retry, time limits and scaling are above it. Every method is safe to repeat."""
+    """Runs work. Retries, time limits and scaling are the caller's concern. Every method is idempotent."""
 
     def warm_up(self) -> None:
-        """Make ready, in the background, what lets work start fast."""
+        """Load, in the background, what makes work start quickly."""
 
     def close(self) -> None:
-        """Let go of what this process holds; work goes on."""
+        """Release the resources of this process; work continues to run."""
 
     def start(self, work: Work) -> None:
-        """Lay the inputs and start every replica, or do nothing where this id was started already.
+        """Stage the inputs and start every replica, or do nothing if this id was started already.
 
-        Blocks while inputs are laid. Raises StagingError.
+        Blocks while inputs are staged. Raises StagingError.
         """
 
     def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
-        """The state of each replica; empty where the id is unknown."""
+        """Return the status of each replica; empty if the id is unknown."""
 
     def logs(self, work_id: str, replica: int, offset: int) -> LogPage:
-        """Whole lines printed since `offset` (0 at first), at most about 1 MB of them."""
+        """Return the complete lines printed since `offset` (0 at first), at most about 1 MB of them."""
 
     def stop(self, work_id: str, grace_seconds: float) -> None:
-        """Ask every replica to end (SIGTERM) and end it after the grace (SIGKILL); returns at once."""
+        """Request that every replica stop (SIGTERM), and kill it after the grace period (SIGKILL); does not wait."""
 
     def read_file(self, work_id: str, replica: int, path: str, limit_bytes: int) -> bytes | None:
-        """The first bytes of a file under the replica's base folder, or None."""
+        """Return the first bytes of a file in the replica's base folder, or None."""
 
-    def listing(self, work_id: str, replica: int, folder: str) -> tuple[FileEntry, ...]:
-        """The regular files anywhere below a folder under the replica's base folder, also while its program runs.
+    def list_files(self, work_id: str, replica: int, folder: str) -> tuple[FileEntry, ...]:
+        """Return the regular files of a folder in the replica's base folder, recursively, also while its program runs.
 
-        Links are not followed, and a missing folder has no files. Raises OSError where it cannot be read.
+        Links are not followed, and a missing folder has no files. Raises OSError if it cannot be read.
         """
 
-    def read(self, work_id: str, replica: int, path: str) -> Iterator[bytes]:
-        """A file under the replica's base folder, in chunks, up to the size that it has now; it follows no link.
+    def stream_file(self, work_id: str, replica: int, path: str) -> Iterator[bytes]:
+        """Return a file in the replica's base folder, in chunks, up to its current size; links are not followed.
 
-        Raises OSError where there is none (FileNotFoundError) or it cannot be read.
+        Raises OSError if it is missing (FileNotFoundError) or cannot be read.
         """
 
     def archive(self, work_id: str, folder: str) -> Iterator[bytes]:
-        """A tar.gz of what all replicas have in a folder under their base folders, in chunks; it follows no link.
+        """Return a tar.gz of one folder of all replicas' base folders, in chunks; links are not followed.
 
-        Of files that have the same name, that of the first replica is kept.
+        Of files that have the same name, the first replica's is kept.
         """
 
     def address(self, work_id: str, replica: int) -> str | None:
-        """Where a serving replica answers, "unix:/path" or "http://host:port"; None before it listens."""
+        """Return the address of a serving replica, "unix:/path" or "http://host:port"; None before it listens."""
 
     def has_environment(self, key: str) -> bool:
-        """Whether an environment of this key was built and kept. Who asks is about to use it."""
+        """Whether an environment with this key is published. Asking counts as a use of it."""
 
-    def keep_environment(self, work_id: str) -> None:
-        """Publish what a work has built, once it has exited with 0. Where its key is published already, that one stays.
+    def publish_environment(self, work_id: str) -> None:
+        """Publish the environment that a work has built, unless one with its key is published already.
 
-        Raises ValueError where the work has not ended well.
+        Raises ValueError if the work has not exited with 0.
         """
 
     def environments(self) -> Mapping[str, float]:
-        """When each environment that is kept was last used, in seconds since the epoch, by its key."""
+        """Return when each published environment was last used, in seconds since the epoch, by key."""
 
-    def drop_environment(self, key: str, unused_since: float) -> None:
-        """Delete an environment, unless it was used after this time or a work that is there runs with it."""
+    def delete_environment(self, key: str, unused_since: float) -> None:
+        """Delete an environment, unless it was used after this time or an existing work runs with it."""
 
     def remove(self, work_id: str) -> None:
-        """End what still runs of this work and delete its folder."""
+        """Kill the processes of this work and delete its folder."""
 
     def capacity(self) -> Resources:
-        """What the engine can give in all."""
+        """Return the total resources of the engine."""
 
     def isolation(self) -> str:
-        """One sentence: what separates a replica from the machine at the level in force."""
+        """Describe, in one sentence, how replicas are isolated from the machine at the level in force."""

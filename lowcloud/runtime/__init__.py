@@ -1,6 +1,6 @@
-"""What runs inside a replica; it sees the outside only through lowcloud.contract and lowcloud.schemas."""
+"""The programs that run inside a replica. Of the other packages they import only contract and schemas."""
 
 import os
 
-# A pool of BLAS threads started at import would not survive the warm parent's fork, so numpy computes with one thread.
+# BLAS threads started at import would not survive the warm parent's fork, so numpy computes with one thread.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,4 +1,4 @@
-"""Runs a user's program as a child: passes its output on as it comes, keeps the end of it, and hands signals down."""
+"""Runs a user's program as a child process: forwards its output and signals, and explains its failure."""
 
 import contextlib
 import errno
@@ -18,80 +18,81 @@ from lowcloud import contract
 from lowcloud.runtime.errors import ClientError
 
 READ_BYTES = 65536
-READS = 32
+READS_PER_TURN = 32
 TAIL_BYTES = 1 << 18
-MESSAGE_CHARACTERS = 600  # of the traceback in a failure reason, which has 1,024 in all
-LAST_LINES = 5  # that stand for an error where there is no traceback
+MESSAGE_CHARACTERS = 600  # of the traceback in a failure reason, which has at most 1,024
+LAST_LINES = 5  # reported as the error if there is no traceback
 TRACEBACK = "Traceback (most recent call last):"
-SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # variables that no failure reason may tell
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # variables whose values must not appear in a failure reason
 PACKAGE_FOLDERS = ("site-packages", "dist-packages", f"python3.{sys.version_info.minor}")
-SIGNALLED = 128  # added to a signal's number, as a shell says it
-# Its own process group keeps an engine's SIGTERM from coming twice. Elsewhere an engine can end a program by its group
-# alone, and so signals all of it: nothing is left to pass on.
+SIGNAL_EXIT_BASE = 128  # added to a signal's number, as shells do
+
+# With its own process group the child does not receive the engine's SIGTERM twice. On other systems the engine signals
+# the whole process group, and nothing has to be forwarded.
 HAS_OWN_GROUP = sys.platform == "linux"
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How the child has ended, and the last that it printed."""
+class ChildResult:
+    """The exit code of the child and the end of its output."""
 
     exit_code: int
     tail: str
 
 
-def run(command: Sequence[str], environment: Mapping[str, str], directory: Path) -> Ended:
-    """Run the command to its end. Raises ClientError where it cannot be started.
+def run(command: Sequence[str], environment: Mapping[str, str], directory: Path) -> ChildResult:
+    """Run the command to its end. Raises ClientError if it cannot be started.
 
-    SIGTERM goes to the child alone, as it would to the first process of a container; a shell's children get it too,
-    for a shell waits for them.
+    SIGTERM is forwarded to the child only, as to the first process of a container; a shell's children receive it too,
+    because a shell waits for them before it handles signals.
     """
     is_shell = Path(command[0]).name in ("sh", "bash")
     child = 0
 
-    def pass_on(number: int, _frame: FrameType | None) -> None:
+    def forward(number: int, _frame: FrameType | None) -> None:
         with contextlib.suppress(ProcessLookupError):
             if HAS_OWN_GROUP:
                 os.killpg(child, number) if is_shell else os.kill(child, number)
 
     read_end, write_end = os.pipe()
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))  # until there is somebody to pass it on to
-    before = signal.signal(signal.SIGTERM, pass_on)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))  # until the child exists
+    previous_handler = signal.signal(signal.SIGTERM, forward)
     try:
         child = _start(command, environment, directory, write_end)
         os.close(write_end)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         return _follow(child, read_end)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous_handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         os.close(read_end)
 
 
-def explain(base: Path, command: Sequence[str], ended: Ended) -> None:
+def report_failure(base: Path, command: Sequence[str], result: ChildResult) -> None:
     """Write why the program has failed to output/failure, unless it has done so itself."""
-    if has_said(base):
+    if has_failure_file(base):
         return
-    signalled = signal_of(ended.exit_code)
-    tail = without_secrets(ended.tail, [os.environ.get(name, "") for name in SECRETS])
-    notes = f'\nExtraInfo "Killed by {signalled}"' if signalled else ""
-    say(
+    signal_name = describe_signal(result.exit_code)
+    tail = remove_secrets(result.tail, [os.environ.get(name, "") for name in SECRETS])
+    notes = f'\nExtraInfo "Killed by {signal_name}"' if signal_name else ""
+    write_failure(
         base,
-        f'ExecuteUserScriptError:\nExitCode {ended.exit_code}\nErrorMessage "{error_in(tail)}"{notes}\n'
+        f'ExecuteUserScriptError:\nExitCode {result.exit_code}\nErrorMessage "{extract_error(tail)}"{notes}\n'
         f'Command "{" ".join(command)}"',
     )
 
 
-def has_said(base: Path) -> bool:
-    """Whether something that is not empty has the name output/failure."""
+def has_failure_file(base: Path) -> bool:
+    """Whether output/failure exists and is not an empty file."""
     try:
-        facts = os.lstat(base / contract.FAILURE)
+        status = os.lstat(base / contract.FAILURE)
     except OSError:
         return False
-    return facts.st_size > 0 or not stat.S_ISREG(facts.st_mode)
+    return status.st_size > 0 or not stat.S_ISREG(status.st_mode)
 
 
-def say(base: Path, failure: str) -> None:
-    """Write output/failure. Where the program has left something odd in its place, the log alone tells."""
+def write_failure(base: Path, failure: str) -> None:
+    """Write output/failure; if the program has left something else in its place, only log that."""
     path = base / contract.FAILURE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,8 +103,8 @@ def say(base: Path, failure: str) -> None:
         print(f"output/failure cannot be written: {error}.", file=sys.stderr, flush=True)
 
 
-def without_secrets(output: str, secrets: Sequence[str]) -> str:
-    """The end of a program's output without keys, which many may read who should not have them, whole or cut."""
+def remove_secrets(output: str, secrets: Sequence[str]) -> str:
+    """Remove secrets from the end of a program's output, also one that is cut off at the beginning."""
     for secret in filter(None, secrets):
         output = output.replace(secret, "***")
         cut = next((size for size in range(len(secret) - 1, 7, -1) if output.startswith(secret[-size:])), 0)
@@ -111,46 +112,46 @@ def without_secrets(output: str, secrets: Sequence[str]) -> str:
     return output
 
 
-def signal_of(exit_code: int) -> str:
-    """The signal that a program has ended by, in words; nothing where it ended by itself."""
+def describe_signal(exit_code: int) -> str:
+    """Return the name of the signal that ended a program; "" if none did."""
     try:
-        name = signal.Signals(exit_code - SIGNALLED).name
+        name = signal.Signals(exit_code - SIGNAL_EXIT_BASE).name
     except ValueError:
         return ""
-    return f"{name}, as for want of memory" if name == "SIGKILL" else name
+    return f"{name}, possibly because it ran out of memory" if name == "SIGKILL" else name
 
 
-def error_in(output: str) -> str:
-    """The last traceback in a program's output, else its last lines; a long one loses its middle."""
+def extract_error(output: str) -> str:
+    """Return the last traceback in a program's output, shortened in the middle, or its last lines if there is none."""
     start = output.rfind(TRACEBACK)
     lines = [line for line in output[max(start, 0) :].splitlines() if line.strip()]
     if start < 0:
         return "\n".join(lines[-LAST_LINES:])[-MESSAGE_CHARACTERS:]
     error = next((number for number, line in enumerate(lines[1:], 1) if not line[0].isspace()), len(lines))
-    said = "\n".join(lines[error : error + LAST_LINES])[: MESSAGE_CHARACTERS // 2]
+    message = "\n".join(lines[error : error + LAST_LINES])[: MESSAGE_CHARACTERS // 2]
     frames = "\n".join(lines[1:error])
-    room = MESSAGE_CHARACTERS - len(said)
-    if len(frames) > room:
-        frames = "\n".join(_frames_of_users(lines[1:error])) or frames
-    if len(frames) > room:
-        frames = "  ..." + frames[frames.find("\n", len(frames) - room) :]
-    return "\n".join([TRACEBACK, frames, said])
+    limit = MESSAGE_CHARACTERS - len(message)
+    if len(frames) > limit:
+        frames = "\n".join(_user_frames(lines[1:error])) or frames
+    if len(frames) > limit:
+        frames = "  ..." + frames[frames.find("\n", len(frames) - limit) :]
+    return "\n".join([TRACEBACK, frames, message])
 
 
-def _frames_of_users(lines: Sequence[str]) -> Iterator[str]:
-    """The lines of a traceback's frames that are in no installed package: there is what its reader can mend."""
-    is_users = True
+def _user_frames(lines: Sequence[str]) -> Iterator[str]:
+    """Return the lines of the frames outside of installed packages: the code that the reader can fix."""
+    is_user_code = True
     for line in lines:
         if line.startswith('  File "'):
-            is_users = not any(f"/{folder}/" in line for folder in PACKAGE_FOLDERS)
-        if is_users:
+            is_user_code = not any(f"/{folder}/" in line for folder in PACKAGE_FOLDERS)
+        if is_user_code:
             yield line
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], directory: Path, output: int) -> int:
     path = shutil.which(command[0], path=environment.get("PATH"))
     if path is None:
-        raise ClientError(f"There is no program {command[0]!r} here. PATH is {environment.get('PATH')}.")
+        raise ClientError(f"The program {command[0]!r} was not found. PATH is {environment.get('PATH')}.")
     os.chdir(directory)
     spawn = partial(os.posix_spawn, setpgroup=0) if HAS_OWN_GROUP else os.posix_spawn
     try:
@@ -165,40 +166,40 @@ def _start(command: Sequence[str], environment: Mapping[str, str], directory: Pa
     except OSError as error:
         if error.errno == errno.E2BIG:
             raise ClientError(
-                "The hyperparameters and the environment are longer than a program can be given."
+                "The hyperparameters and the environment variables exceed the system's limit for a program's arguments."
             ) from error
         raise ClientError(f"{command[0]} cannot be started: {error.strerror}.") from error
 
 
-def _follow(child: int, output: int) -> Ended:
-    """Pass the child's output on until it has ended; what a grandchild prints after that is nobody's."""
+def _follow(child: int, output: int) -> ChildResult:
+    """Forward the child's output until the child has ended; later output of its own children is dropped."""
     os.set_blocking(output, False)
-    wakeup, alarm = os.pipe()
-    os.set_blocking(alarm, False)
+    wakeup, wakeup_write = os.pipe()
+    os.set_blocking(wakeup_write, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    before = signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
+    previous_fd = signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
     tail = bytearray()
     sources = [output, wakeup]
     try:
         while True:
-            ended, status = os.waitpid(child, os.WNOHANG)
+            ended_pid, status = os.waitpid(child, os.WNOHANG)
             if output in sources and not _copy(output, tail):
                 sources.remove(output)
-            if ended:
+            if ended_pid:
                 code = os.waitstatus_to_exitcode(status)
-                return Ended(code if code >= 0 else SIGNALLED - code, tail.decode(errors="replace"))
+                return ChildResult(code if code >= 0 else SIGNAL_EXIT_BASE - code, tail.decode(errors="replace"))
             ready, _, _ = select.select(sources, [], [])
             if wakeup in ready:
                 os.read(wakeup, READ_BYTES)
     finally:
-        signal.set_wakeup_fd(before)
+        signal.set_wakeup_fd(previous_fd)
         os.close(wakeup)
-        os.close(alarm)
+        os.close(wakeup_write)
 
 
 def _copy(output: int, tail: bytearray) -> bool:
-    """Copy what there is; false once no more can come. Few reads at a time: some grandchildren print without end."""
-    for _ in range(READS):
+    """Forward available output; return False at its end. The number of reads is limited: output may be endless."""
+    for _ in range(READS_PER_TURN):
         try:
             data = os.read(output, READ_BYTES)
         except BlockingIOError:
@@ -207,7 +208,7 @@ def _copy(output: int, tail: bytearray) -> bool:
             return False
         _write(data)
         tail += data
-        if len(tail) > 2 * TAIL_BYTES:  # seldom, for it moves all that is kept
+        if len(tail) > 2 * TAIL_BYTES:  # rarely, because it copies the rest
             del tail[:-TAIL_BYTES]
     return True
 

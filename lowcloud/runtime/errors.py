@@ -1,5 +1,5 @@
-"""What a built-in program may fail with, and whose fault it is."""
+"""Errors of built-in programs that their user can correct."""
 
 
 class ClientError(Exception):
-    """The user's data or settings cannot be used. The message says where and what to do about it."""
+    """The user's data or settings are invalid. The message says where, and what to do about it."""

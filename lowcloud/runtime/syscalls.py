@@ -1,4 +1,4 @@
-"""The few kernel calls that Python lacks. Linux; what has a meaning elsewhere does nothing there."""
+"""System calls of Linux that Python lacks; those that other systems can do without do nothing there."""
 
 import array
 import ctypes
@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-LINUX = sys.platform == "linux"
+IS_LINUX = sys.platform == "linux"
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -49,21 +49,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends."""
-    if LINUX:
+    """Make this process the parent of every descendant whose parent ends."""
+    if IS_LINUX:
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent(parent: int) -> None:
-    """Be killed when the parent ends. A change of uid undoes it. `parent` is who it was before the fork."""
-    if LINUX:
+    """Have this process killed when its parent, which forked it, ends. A change of uid undoes this."""
+    if IS_LINUX:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() not in (parent, 0):  # 0: the parent lives outside of this pid namespace
+        if os.getppid() not in (parent, 0):  # 0: the parent is outside of this pid namespace
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def children(pid: int) -> list[int]:
-    """The direct children of a process of one thread; empty where the system does not tell."""
+    """Return the direct children of a single-threaded process; empty if the system does not provide them."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except FileNotFoundError:
@@ -76,67 +76,67 @@ def unshare(flags: int) -> None:
 
 
 def enter_namespace(descriptor: int) -> None:
-    """Move this process into the namespace that an open file of /proc/PID/ns is."""
+    """Move this process into the namespace of an open file in /proc/PID/ns."""
     _check(_libc.setns(descriptor, 0))
 
 
-def map_own_ids(uid: int, gid: int) -> None:
-    """In a new user namespace, be the user one was outside."""
+def map_ids_to_self(uid: int, gid: int) -> None:
+    """Map the user and group of a new user namespace to the same ids outside."""
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
 
 
 def make_mounts_private() -> None:
-    """Keep this namespace's mounts to itself."""
+    """Do not propagate this namespace's mounts to others."""
     _mount(None, "/", None, MS_REC | MS_PRIVATE, None)
 
 
-def mount_memory(target: str, options: str) -> None:
-    """An empty file system in memory at `target`."""
+def mount_tmpfs(target: str, options: str) -> None:
+    """Mount an empty file system in memory at `target`."""
     _mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, options)
 
 
 def mount_fuse(device: int, target: str, largest_read_bytes: int) -> None:
-    """The read-only file system that is served at an open /dev/fuse."""
+    """Mount the read-only file system that is served on an open /dev/fuse."""
     owner = f"user_id={os.geteuid()},group_id={os.getegid()}"
     options = f"fd={device},rootmode=40755,{owner},allow_other,default_permissions,max_read={largest_read_bytes}"
     _mount("lowcloud", target, "fuse.lowcloud", MS_NOSUID | MS_NODEV | MS_RDONLY, options)
 
 
-def read_ahead(target: str, kilobytes: int) -> None:
-    """Have so much of a file read ahead on the file system at `target`, by who may say so."""
+def set_read_ahead(target: str, kilobytes: int) -> None:
+    """Set the read-ahead of the file system at `target`, if this process has the right to."""
     device = Path(target).stat().st_dev
-    with suppress(OSError):  # it is only slower without
+    with suppress(OSError):  # reads are only slower without
         Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb").write_text(str(kilobytes))
 
 
-def close_all_but(kept: Iterable[int]) -> None:
-    """Close every descriptor of this process but these."""
+def close_descriptors_except(kept: Iterable[int]) -> None:
+    """Close all descriptors of this process except these."""
     for descriptor in {int(path.name) for path in Path("/dev/fd").iterdir()} - set(kept):
-        with suppress(OSError):  # the one that listed them
+        with suppress(OSError):  # the descriptor of the listing itself
             os.close(descriptor)
 
 
-def mount_processes() -> None:
-    """The /proc of this pid namespace."""
+def mount_proc() -> None:
+    """Mount the /proc of this pid namespace."""
     _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV, None)
 
 
-def bind(source: int, target: str) -> None:
-    """Show the open file or folder `source` at `target`, with what is mounted below it."""
+def bind_mount(source: int, target: str) -> None:
+    """Bind-mount the open file or folder `source` at `target`, with the mounts below it."""
     _mount(f"/proc/self/fd/{source}", target, None, MS_BIND | MS_REC, None)
 
 
-def make_read_only(writable: Iterable[str]) -> None:
-    """Let nothing be written through any mount of this namespace but those at `writable` (kernel 5.12 on)."""
+def make_mounts_read_only(writable: Iterable[str]) -> None:
+    """Make all mounts of this namespace read-only except for those at `writable` (kernel 5.12 or later)."""
     _set_mount("/", AT_RECURSIVE, struct.pack("4Q", MOUNT_ATTR_RDONLY, 0, 0, 0))
     for target in writable:
         _set_mount(target, 0, struct.pack("4Q", 0, MOUNT_ATTR_RDONLY, 0, 0))
 
 
-def raise_loopback() -> None:
-    """Switch on the loopback interface of a new network namespace."""
+def enable_loopback() -> None:
+    """Enable the loopback interface of a new network namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = array.array("B", struct.pack("16sH22x", b"lo", 0))
         fcntl.ioctl(any_socket, SIOCGIFFLAGS, request)
@@ -144,26 +144,26 @@ def raise_loopback() -> None:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", flags | IFF_UP))
 
 
-def give_up_privileges() -> None:
-    """Drop every capability, and gain none by running a program."""
-    gain_no_privileges()
+def drop_capabilities() -> None:
+    """Drop all capabilities, and gain none by executing a program."""
+    set_no_new_privileges()
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    nothing = (ctypes.c_uint32 * 6)()
-    _check(_libc.capset(header, nothing))
+    no_capabilities = (ctypes.c_uint32 * 6)()
+    _check(_libc.capset(header, no_capabilities))
 
 
-def gain_no_privileges() -> None:
-    """Gain none by running a program, whatever its set-uid bit says."""
+def set_no_new_privileges() -> None:
+    """Gain no privileges by executing a program, even if it has the set-uid bit."""
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
 def system_call(number: int, *arguments: Any) -> int:
-    """A system call that libc has no function for. Raises OSError."""
+    """Make a system call for which libc has no function. Raises OSError."""
     return _check(_libc.syscall(ctypes.c_long(number), *arguments))
 
 
-def let_own_files_be_seen() -> None:
-    """Own /proc/self again after a change of uid, so that /dev/stdout can be opened."""
+def make_dumpable() -> None:
+    """Restore the ownership of /proc/self after a change of uid, so that /dev/stdout can be opened."""
     _prctl(PR_SET_DUMPABLE, 1)
 
 
@@ -176,8 +176,8 @@ def _set_mount(target: str, flags: int, attributes: bytes) -> None:
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None) -> None:
-    words = [None if word is None else os.fsencode(word) for word in (source, target, kind, options)]
-    _check(_libc.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]), target)
+    arguments = [None if argument is None else os.fsencode(argument) for argument in (source, target, kind, options)]
+    _check(_libc.mount(arguments[0], arguments[1], arguments[2], ctypes.c_ulong(flags), arguments[3]), target)
 
 
 def _check(result: int, subject: str = "") -> int:

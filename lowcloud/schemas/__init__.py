@@ -1,4 +1,4 @@
-"""Typed hyperparameters: what a program accepts, read by the server at the request and by the program at its start."""
+"""Typed hyperparameters, validated by the server when it receives a request and by the program when it starts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from math import inf, isfinite
 from typing import Literal
 
 Value = bool | int | float | str
-Rule = Callable[[Mapping[str, Value]], str | None]  # the values -> a sentence on what contradicts, or None
+Rule = Callable[[Mapping[str, Value]], str | None]  # the values -> a sentence about a contradiction, or None
 
 AUTO = "auto"
 
 
 class InvalidHyperparametersError(ValueError):
-    """One or more hyperparameters cannot be used; each problem is a sentence naming the hyperparameter."""
+    """Some hyperparameters are invalid; each problem is a sentence that names the hyperparameter."""
 
     def __init__(self, problems: tuple[str, ...]):
         super().__init__(" ".join(problems))
@@ -22,7 +22,7 @@ class InvalidHyperparametersError(ValueError):
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One hyperparameter: its type, range and meaning. `words` are values accepted beside the type, such as auto."""
+    """One hyperparameter: its type, range and meaning. `words` are additional values, such as auto."""
 
     name: str
     kind: Literal["integer", "number", "boolean", "choice", "text"]
@@ -35,10 +35,10 @@ class Hyperparameter:
     open_maximum: bool = False
     words: tuple[str, ...] = ()
     tunable: bool = False
-    other_name: str = ""  # by which it may be given too
+    alias: str = ""  # another name by which it may be given
 
     def describe(self) -> str:
-        """The accepted values in words, e.g. "auto or a number above 0 and below 1"."""
+        """Describe the accepted values, e.g. "auto or a number above 0 and below 1"."""
         if self.kind == "choice":
             return "one of " + ", ".join(self.words)
         if self.kind == "text":
@@ -47,7 +47,7 @@ class Hyperparameter:
         return " or ".join(options)
 
     def parse(self, text: str) -> Value:
-        """The typed value of a text. Raises ValueError with the accepted values."""
+        """Return the typed value of a text. Raises ValueError with the accepted values."""
         value = self._read(text.strip())
         if value is None:
             raise ValueError(f"{self.name} must be {self.describe()}, not {text[:80]!r}.")
@@ -80,7 +80,7 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class Schema:
-    """All hyperparameters of one program, and the rules between them; `noun` is what its users call them."""
+    """All hyperparameters of one program, and the rules between them; `noun` is the term for them in messages."""
 
     hyperparameters: tuple[Hyperparameter, ...]
     rules: tuple[Rule, ...] = ()
@@ -88,9 +88,9 @@ class Schema:
     owner: str = "this algorithm"
 
     def validate(self, texts: Mapping[str, str]) -> dict[str, Value]:
-        """Typed values, defaults filled in. Raises InvalidHyperparametersError listing every offence."""
+        """Return typed values with defaults. Raises InvalidHyperparametersError with all problems."""
         known = {parameter.name: parameter for parameter in self.hyperparameters}
-        texts, problems = self._by_own_names(texts)
+        texts, problems = self._resolve_aliases(texts)
         problems += [self._unknown(name, known) for name in texts if name not in known]
         values: dict[str, Value] = {}
         for name, parameter in known.items():
@@ -107,25 +107,24 @@ class Schema:
         return values
 
     def given(self, texts: Mapping[str, str]) -> dict[str, Value]:
-        """The typed values of those that were given alone, no defaults.
-
-        Raises InvalidHyperparametersError as validate.
-        """
+        """Return the typed values without defaults. Raises InvalidHyperparametersError as validate does."""
         values = self.validate(texts)
-        return {name: values[name] for name in self._by_own_names(texts)[0]}
+        return {name: values[name] for name in self._resolve_aliases(texts)[0]}
 
-    def _by_own_names(self, texts: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-        """The texts by the names proper, and a sentence on each that was given by both its names."""
-        others = {parameter.other_name: parameter.name for parameter in self.hyperparameters if parameter.other_name}
-        twice = [name for name in texts if others.get(name) in texts]
-        problems = [f"Hyperparameter {name} is another name of {others[name]}: give one of them." for name in twice]
-        return {others.get(name, name): text for name, text in texts.items() if name not in twice}, problems
+    def _resolve_aliases(self, texts: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+        """Return the texts by their main names, and a problem for each that was given by both names."""
+        aliases = {parameter.alias: parameter.name for parameter in self.hyperparameters if parameter.alias}
+        twice = [name for name in texts if aliases.get(name) in texts]
+        problems = [
+            (f"Hyperparameter {name} is another name of {aliases[name]}: set only one of them.") for name in twice
+        ]
+        return {aliases.get(name, name): text for name, text in texts.items() if name not in twice}, problems
 
     def _unknown(self, name: str, known: Mapping[str, Hyperparameter]) -> str:
         public = [one for one in known if not one.startswith("_")]
         close = get_close_matches(name, public, 1)
-        hint = f"Did you mean {close[0]}?" if close else f"It has: {', '.join(public)}."
-        return f"{self.noun} {name[:80]!r} is not one of {self.owner}. {hint}"
+        hint = f"Did you mean {close[0]}?" if close else f"Supported are: {', '.join(public)}."
+        return f"{self.noun} {name[:80]!r} is not supported by {self.owner}. {hint}"
 
 
 def _default(parameter: Hyperparameter) -> Value | None:

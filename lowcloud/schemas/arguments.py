@@ -1,14 +1,14 @@
-"""Arguments of a program, as a processing job or a shell gives them, into the texts that a Schema checks."""
+"""Parses the arguments of a program, as given by a processing job or a shell, to texts that a Schema validates."""
 
 from collections.abc import Callable, Iterable, Sequence
 
 from lowcloud.schemas import InvalidHyperparametersError
 
 
-def read(arguments: Sequence[str]) -> dict[str, str]:
-    """{name: text} of `--name text`, `--name=text` and `name=text`; a `--name` alone is true, and - in a name is _.
+def parse_arguments(arguments: Sequence[str]) -> dict[str, str]:
+    """Parse `--name text`, `--name=text` and `name=text` to {name: text}; `--name` alone is true, - in names becomes _.
 
-    Raises InvalidHyperparametersError where a word belongs to no name, or a name comes twice.
+    Raises InvalidHyperparametersError if a word belongs to no name, or a name occurs twice.
     """
     texts: dict[str, str] = {}
     waiting: str | None = None  # a --name whose text may follow
@@ -23,7 +23,7 @@ def read(arguments: Sequence[str]) -> dict[str, str]:
         else:
             name, equals, text = word.partition("=")
             if not equals:
-                problems.append(f"Argument {word[:80]!r} belongs to no name: write --name value.")
+                problems.append(f"Argument {word[:80]!r} has no name: write --name value.")
                 continue
         if _name(name) in texts:
             problems.append(f"Argument {_name(name)} is given twice.")
@@ -33,32 +33,32 @@ def read(arguments: Sequence[str]) -> dict[str, str]:
     return texts
 
 
-def names(text: object) -> tuple[str, ...]:
-    """The names of a list "a, b, c"."""
+def parse_names(text: object) -> tuple[str, ...]:
+    """Parse a list "a, b, c"."""
     return tuple(name.strip() for name in str(text or "").split(",") if name.strip())
 
 
-def pairs(text: object) -> dict[str, str]:
-    """{name: word} of "a=mean, b=median". Raises ValueError with a sentence."""
+def parse_pairs(text: object) -> dict[str, str]:
+    """Parse "a=mean, b=median" to {name: word}. Raises ValueError with a sentence."""
     found = {}
-    for part in names(text):
+    for part in parse_names(text):
         name, equals, word = part.rpartition("=")
         if not equals or not name.strip() or not word.strip():
-            raise ValueError(f"{part!r} is not like column=word.")
+            raise ValueError(f"{part!r} does not have the form column=word.")
         found[name.strip()] = word.strip()
     return found
 
 
-def pairs_rule(argument: str, words: Iterable[str]) -> "Callable[..., str | None]":
-    """A rule of a Schema: the argument is a list column=word, each word one of `words`."""
+def build_pairs_rule(argument: str, words: Iterable[str]) -> "Callable[..., str | None]":
+    """Return a rule for a Schema: the argument is a list of column=word, with each word one of `words`."""
     allowed = tuple(words)
 
     def rule(values: dict[str, object]) -> str | None:
         try:
-            bad = [word for word in pairs(values.get(argument)).values() if word not in allowed]
+            bad = [word for word in parse_pairs(values.get(argument)).values() if word not in allowed]
         except ValueError as error:
             return f"Argument {argument}: {error}"
-        return f"Argument {argument}: {bad[0]!r} is none of {', '.join(allowed)}." if bad else None
+        return f"Argument {argument}: {bad[0]!r} is not one of {', '.join(allowed)}." if bad else None
 
     return rule
 

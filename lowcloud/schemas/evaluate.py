@@ -1,10 +1,10 @@
-"""Arguments of the ready processing program `evaluate`; docs/processing-programs.md has the table."""
+"""Arguments of the built-in processing program `evaluate`; docs/processing-programs.md has the table."""
 
 from collections.abc import Mapping
 
 from lowcloud.schemas import Hyperparameter, Schema, Value
 
-ALGORITHMS = ("linear-learner", "xgboost")  # whose models are known
+ALGORITHMS = ("linear-learner", "xgboost")  # whose models are supported
 
 
 def _text(name: str, doc: str, default: str | None = None) -> Hyperparameter:
@@ -15,7 +15,7 @@ HYPERPARAMETERS = (
     Hyperparameter(
         "task",
         "choice",
-        "What was predicted; auto looks at labels and predictions.",
+        "What was predicted; auto determines it from labels and predictions.",
         "auto",
         words=("auto", "binary", "multiclass", "regression"),
     ),
@@ -26,32 +26,28 @@ HYPERPARAMETERS = (
         "Column of the positive class's probability or score, or of a list of all classes' probabilities; "
         "or a column for each class, comma-separated.",
     ),
-    _text("classes", "Classes in the order of the score columns, comma-separated; without them in sorted order."),
-    _text("positive", "Which label of a binary task is the positive one; without it the last in order."),
+    _text("classes", "Classes in the order of the score columns, comma-separated; by default sorted."),
+    _text("positive", "The positive label of a binary task; by default the last in order."),
     _text("weight", "Column of the rows' weights."),
-    _text("id", "Column that joins truth and predictions where they lie in different files."),
-    _text("columns", "Names of the columns, comma-separated, where files have no header."),
+    _text("id", "Column that joins truth and predictions if they are in different files."),
+    _text("columns", "Names of the columns, comma-separated, if files have no header."),
     Hyperparameter(
         "header",
         "choice",
-        "Whether CSV files begin with names; auto: unless columns is given or the first line is all numbers.",
+        "Whether CSV files begin with names; auto: unless columns is given or the first line has only numbers.",
         "auto",
         words=("auto", "true", "false"),
     ),
     _text("delimiter", "One character, or tab, between the cells of CSV files.", ","),
-    Hyperparameter(
-        "threshold", "number", "A score from which on a row counts as positive, where there are only scores.", 0.5
-    ),
+    Hyperparameter("threshold", "number", "Minimum score of a positive row, if there are only scores.", 0.5),
     Hyperparameter(
         "missing",
         "choice",
-        "What happens to rows without a label or a prediction.",
+        "How rows without a label or a prediction are handled.",
         "fail",
         words=("fail", "drop"),
     ),
-    Hyperparameter(
-        "bootstrap", "integer", "Resamples behind each interval; 0 for none.", 200, minimum=0, maximum=10_000
-    ),
+    Hyperparameter("bootstrap", "integer", "Resamples for each interval; 0 for none.", 200, minimum=0, maximum=10_000),
     Hyperparameter(
         "confidence",
         "number",
@@ -66,7 +62,7 @@ HYPERPARAMETERS = (
     Hyperparameter(
         "algorithm",
         "choice",
-        "Which built-in algorithm made the model in the folder model; auto looks into it.",
+        "The built-in algorithm of the model in the folder model; auto determines it from the files.",
         "auto",
         words=("auto", *ALGORITHMS),
     ),
@@ -83,9 +79,9 @@ def _delimiter_is_one_character(values: Mapping[str, Value]) -> str | None:
 def _task_fits(values: Mapping[str, Value]) -> str | None:
     if values.get("task") == "regression":
         wrong = [name for name in ("scores", "classes", "positive") if name in values]
-        return f"Argument {wrong[0]} has no meaning with task=regression." if wrong else None
+        return f"Argument {wrong[0]} is not valid with task=regression." if wrong else None
     if values.get("task") == "multiclass" and "positive" in values:
-        return "Argument positive has no meaning with task=multiclass."
+        return "Argument positive is not valid with task=multiclass."
     return None
 
 

@@ -1,11 +1,11 @@
-"""linear-learner: its entry in the catalogue, with the hyperparameters of SageMaker's page on them."""
+"""The catalogue entry of linear-learner, with the hyperparameters of SageMaker's documentation."""
 
 from collections.abc import Mapping
 
 from lowcloud.schemas import AUTO, Hyperparameter, Schema, Value
 from lowcloud.schemas.program import Algorithm, Metric
 
-LOSSES = {  # the first is what `auto` means
+LOSSES = {  # the first is the default, `auto`
     "binary_classifier": ("logistic", "hinge_loss"),
     "multiclass_classifier": ("softmax_loss",),
     "regressor": (
@@ -65,7 +65,7 @@ def _share(name: str, default: float | str, doc: str) -> Hyperparameter:
 
 HYPERPARAMETERS = (
     _choice("predictor_type", tuple(LOSSES), "What is predicted: one of two classes, one of many, or a number."),
-    _integer("feature_dim", AUTO, "Features in a row; auto counts them in the data."),
+    _integer("feature_dim", AUTO, "Features per row; auto determines them from the data."),
     Hyperparameter("num_classes", "integer", "Classes of a multiclass_classifier.", minimum=3, maximum=1_000_000),
     _integer("accuracy_top_k", 3, "k of the metric multiclass_top_k_accuracy."),
     _boolean("balance_multiclass_weights", False, "Give every class the same weight in the loss."),
@@ -73,38 +73,43 @@ HYPERPARAMETERS = (
     _decay("beta_2", "Decay of adam's second moment."),
     _positive("bias_lr_mult", AUTO, "Learning rate of the bias, as a multiple of learning_rate."),
     _penalty("bias_wd_mult", "L2 penalty of the bias, as a multiple of wd; auto is 0.", tunable=False),
-    _choice("binary_classifier_model_selection_criteria", CRITERIA, "What the best model is best in.", "accuracy"),
+    _choice(
+        "binary_classifier_model_selection_criteria",
+        CRITERIA,
+        "Criterion by which the best model is selected.",
+        "accuracy",
+    ),
     _integer("early_stopping_patience", 3, "Epochs without improvement before training ends."),
     _positive("early_stopping_tolerance", 0.001, "Relative improvement that counts as one."),
-    _integer("epochs", 15, "Most passes over the training data."),
+    _integer("epochs", 15, "Maximum number of passes over the training data."),
     _positive("f_beta", 1.0, "beta of the F score."),
-    _positive("huber_delta", 1.0, "Where huber_loss turns from squared to linear."),
-    Hyperparameter("init_bias", "number", "Bias at the start.", 0.0),
-    _choice("init_method", ("uniform", "normal"), "Distribution of the weights at the start.", "uniform"),
-    _positive("init_scale", 0.07, "Half width of the uniform start."),
-    _positive("init_sigma", 0.01, "Standard deviation of the normal start."),
+    _positive("huber_delta", 1.0, "Error at which huber_loss changes from squared to linear."),
+    Hyperparameter("init_bias", "number", "Initial bias.", 0.0),
+    _choice("init_method", ("uniform", "normal"), "Distribution of the initial weights.", "uniform"),
+    _positive("init_scale", 0.07, "Half width of the uniform initial distribution."),
+    _positive("init_sigma", 0.01, "Standard deviation of the normal initial distribution."),
     _penalty("l1", "L1 penalty of the weights."),
     _positive("learning_rate", AUTO, "Step size of sgd, adam and rmsprop.", tunable=True),
     _choice(
         "loss", (AUTO, *(loss for losses in LOSSES.values() for loss in losses)), "Loss that training minimises.", AUTO
     ),
-    _positive("loss_insensitivity", 0.01, "Errors below this cost nothing in the eps_insensitive losses."),
-    _share("lr_scheduler_factor", AUTO, "What the learning rate is multiplied with at each scheduler step."),
-    _positive("lr_scheduler_minimum_lr", AUTO, "The learning rate never falls below this."),
-    _integer("lr_scheduler_step", AUTO, "Updates between two scheduler steps."),
+    _positive("loss_insensitivity", 0.01, "Errors below this do not count in the eps_insensitive losses."),
+    _share("lr_scheduler_factor", AUTO, "Factor of the learning rate at each scheduler step."),
+    _positive("lr_scheduler_minimum_lr", AUTO, "Minimum learning rate."),
+    _integer("lr_scheduler_step", AUTO, "Updates between scheduler steps."),
     _positive("margin", 1.0, "Margin of hinge_loss."),
-    _integer("mini_batch_size", 1000, "Rows in one update of sgd, adam and rmsprop.", tunable=True),
+    _integer("mini_batch_size", 1000, "Rows per update of sgd, adam and rmsprop.", tunable=True),
     _decay("momentum", "Momentum of sgd."),
-    _boolean("normalize_data", True, "Scale features to unit deviation, and shift them as unbias_data says.", (AUTO,)),
-    _boolean("normalize_label", AUTO, "Scale and shift a regressor's label; auto does.", (AUTO,)),
-    _integer("num_calibration_samples", AUTO, "Rows that set the threshold; auto takes all there are."),
-    _integer("num_models", AUTO, "Models trained side by side, the best of which is kept."),
-    _integer("num_point_for_scaler", 10_000, "Rows that means and deviations are taken from."),
+    _boolean("normalize_data", True, "Scale features to unit deviation; unbias_data shifts them.", (AUTO,)),
+    _boolean("normalize_label", AUTO, "Scale and shift a regressor's label; auto means true.", (AUTO,)),
+    _integer("num_calibration_samples", AUTO, "Rows for selecting the threshold; auto means all."),
+    _integer("num_models", AUTO, "Models trained together, the best of which is kept."),
+    _integer("num_point_for_scaler", 10_000, "Rows from which means and deviations are computed."),
     _choice("optimizer", (AUTO, "sgd", "adam", "rmsprop"), "How the loss is minimised.", AUTO),
     Hyperparameter(
         "positive_example_weight_mult",
         "number",
-        "Weight of class 1 against class 0; balanced equals their sums, auto tries several.",
+        "Weight of class 1 relative to class 0; balanced equalises their sums, auto tries several.",
         1.0,
         minimum=0,
         open_minimum=True,
@@ -112,12 +117,12 @@ HYPERPARAMETERS = (
         tunable=True,
     ),
     _share("quantile", 0.5, "Quantile that quantile_loss predicts."),
-    _share("target_precision", 0.8, "Precision to hold where the criterion is recall_at_target_precision."),
-    _share("target_recall", 0.8, "Recall to hold where the criterion is precision_at_target_recall."),
-    _boolean("unbias_data", AUTO, "Shift features to mean 0; auto does where there is a bias.", (AUTO,)),
-    _boolean("unbias_label", AUTO, "Shift a regressor's label to mean 0; auto does where there is a bias.", (AUTO,)),
+    _share("target_precision", 0.8, "Precision to reach if the criterion is recall_at_target_precision."),
+    _share("target_recall", 0.8, "Recall to reach if the criterion is precision_at_target_recall."),
+    _boolean("unbias_data", AUTO, "Shift features to mean 0; auto means true if there is a bias.", (AUTO,)),
+    _boolean("unbias_label", AUTO, "Shift a regressor's label to mean 0; auto means true if there is a bias.", (AUTO,)),
     _boolean("use_bias", True, "Whether the model has an intercept.", tunable=True),
-    _boolean("use_lr_scheduler", True, "Whether the learning rate of sgd, adam and rmsprop falls."),
+    _boolean("use_lr_scheduler", True, "Whether the learning rate of sgd, adam and rmsprop decreases."),
     _penalty("wd", "L2 penalty of the weights."),
     Hyperparameter("_tuning_objective_metric", "text", "Set by tuning jobs; num_models is then 1."),
 )

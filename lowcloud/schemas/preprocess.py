@@ -1,10 +1,10 @@
-"""Arguments of the ready processing program `preprocess`; docs/processing-programs.md has the table."""
+"""Arguments of the built-in processing program `preprocess`; docs/processing-programs.md has the table."""
 
 from collections.abc import Mapping
 
 from lowcloud.schemas import Hyperparameter, Schema, Value
-from lowcloud.schemas.arguments import names, pairs, pairs_rule
-from lowcloud.schemas.expressions import InvalidExpressionError, read_assignments
+from lowcloud.schemas.arguments import build_pairs_rule, parse_names, parse_pairs
+from lowcloud.schemas.expressions import InvalidExpressionError, parse_assignments
 
 KINDS = ("number", "text", "time", "boolean")
 IMPUTE_NUMBERS = ("median", "mean", "most_frequent", "constant", "none")
@@ -36,24 +36,32 @@ def _count(name: str, default: int, doc: str, minimum: int = 1, maximum: int = 1
 
 
 READING = (
-    _text("target", "Column to predict; it comes first in the output. Without one, only features are written."),
-    _choice("task", ("auto", "binary", "multiclass", "regression"), "auto", "What the target is; auto looks at it."),
-    _text("positive", "Value of the target that becomes 1 in a binary task; without it the last in order."),
-    _text("columns", "Names of the columns, comma-separated, where CSV files have no header."),
+    _text("target", "Column to predict, the first in the output. Without one, only features are written."),
     _choice(
-        "header", ("auto", "true", "false"), "auto", "Whether CSV files begin with names; auto: unless columns is."
+        "task",
+        ("auto", "binary", "multiclass", "regression"),
+        "auto",
+        "The kind of target; auto determines it from the values.",
+    ),
+    _text("positive", "Value of the target that becomes 1 in a binary task; by default the last in order."),
+    _text("columns", "Names of the columns, comma-separated, if CSV files have no header."),
+    _choice(
+        "header",
+        ("auto", "true", "false"),
+        "auto",
+        "Whether CSV files begin with names; auto: unless columns is given.",
     ),
     _text("delimiter", "One character, or tab, between the cells of CSV files.", ","),
-    _text("types", "Types that are not to be guessed: column=number, text, time or boolean."),
-    _text("date_format", "How times are written, as in strptime, e.g. %d/%m/%Y; without it ISO 8601."),
-    _text("missing_words", "Cells that mean a missing value, beside empty ones.", MISSING_WORDS),
-    _share("type_tolerance", 0.02, "Share of cells that may be no number in a column of numbers; they become missing."),
+    _text("types", "Types that are not detected automatically: column=number, text, time or boolean."),
+    _text("date_format", "Format of times, as in strptime, e.g. %d/%m/%Y; by default ISO 8601."),
+    _text("missing_words", "Cells that mean a missing value, in addition to empty ones.", MISSING_WORDS),
+    _share("type_tolerance", 0.02, "Share of invalid cells accepted in a column of numbers; they become missing."),
 )
 CLEANING = (
     _text("drop", "Columns to leave out, comma-separated."),
-    _boolean("trim", True, "Remove blanks around texts."),
+    _boolean("trim", True, "Remove whitespace around texts."),
     _boolean("drop_duplicates", False, "Keep the first of rows that are equal in every column."),
-    _choice("missing_target", ("drop", "fail"), "drop", "What happens to rows without a target."),
+    _choice("missing_target", ("drop", "fail"), "drop", "How rows without a target are handled."),
     _share("max_missing", 1.0, "Leave out columns with a larger share of missing values in the training part."),
     _boolean("drop_constant", True, "Leave out columns with one value in the training part."),
     _choice("clip", ("none", "iqr", "deviation", "quantile"), "none", "Limit numbers to a range of the training part."),
@@ -61,15 +69,15 @@ CLEANING = (
         "clip_limit",
         "number",
         "iqr: interquartile ranges beyond the quartiles (1.5); deviation: standard deviations (3); "
-        "quantile: share cut off at each end (0.01).",
+        "quantile: share clipped at each end (0.01).",
         minimum=0,
         open_minimum=True,
     ),
 )
 FILLING = (
-    _choice("impute", IMPUTE_NUMBERS, "median", "What missing numbers become."),
-    _choice("impute_text", IMPUTE_TEXTS, "level", "What missing texts become; level: a level of their own."),
-    _text("impute_columns", "What missing values of single columns become: column=mean, ..."),
+    _choice("impute", IMPUTE_NUMBERS, "median", "Replacement of missing numbers."),
+    _choice("impute_text", IMPUTE_TEXTS, "level", "Replacement of missing texts; level: a separate level."),
+    _text("impute_columns", "Replacement in single columns: column=mean, ..."),
     Hyperparameter("impute_value", "number", "The number of impute=constant.", 0.0),
     _text("impute_word", "The text of impute_text=constant.", "missing"),
     _boolean("missing_indicators", False, "Add a column of 0 and 1 for each number that has missing values."),
@@ -80,14 +88,18 @@ SCALING = (
 )
 ENCODING = (
     _choice(
-        "encode", ENCODE, "auto", "How texts become numbers; auto: one_hot, target above one_hot_levels, else hash."
+        "encode", ENCODE, "auto", "How texts are encoded; auto: one_hot, target above one_hot_levels, otherwise hash."
     ),
     _text("encode_columns", "The same for single columns: column=hash, ..."),
-    _count("one_hot_levels", 20, "Most levels that auto encodes one_hot."),
-    _share("rare_share", 0.005, "Levels with a smaller share of the training rows become one: other.", maximum=0.5),
-    _count("target_folds", 5, "Folds in which target encoding of the training part leaves a row's own out.", 2, 100),
-    Hyperparameter("target_smoothing", "number", "Rows of the overall mean in each level's.", 10.0, minimum=0),
-    _count("hash_buckets", 32, "Columns of a hashed text.", minimum=2, maximum=4096),
+    _count("one_hot_levels", 20, "Maximum number of levels for which auto uses one_hot."),
+    _share(
+        "rare_share", 0.005, "Levels with a smaller share of the training rows are combined to one: other.", maximum=0.5
+    ),
+    _count("target_folds", 5, "Folds of target encoding; a training row's own fold is left out.", 2, 100),
+    Hyperparameter(
+        "target_smoothing", "number", "Weight of the overall mean in each level's mean, in rows.", 10.0, minimum=0
+    ),
+    _count("hash_buckets", 32, "Columns per hashed text.", minimum=2, maximum=4096),
     _text("date_parts", f"Parts of times: {', '.join(DATE_PARTS)}.", "year,month,day,weekday,hour"),
 )
 DERIVING = (_text("derive", 'New columns: "ratio = debt / income; old = age > 65".'),)
@@ -96,26 +108,27 @@ SPLITTING = (
         "split",
         ("auto", "random", "stratified", "group", "time", "none"),
         "auto",
-        "How rows are shared out; auto: stratified for classes, else random.",
+        "How rows are split; auto: stratified for classes, otherwise random.",
     ),
     _text(
-        "split_column", "Column of split=group (rows of one value stay together) or split=time (the latest are last)."
+        "split_column",
+        "Column of split=group (rows with the same value stay together) or split=time (the latest are last).",
     ),
     _share("validation_fraction", 0.1, "Share of the rows for validation."),
     _share("test_fraction", 0.1, "Share of the rows for test."),
-    _count("seed", 0, "Seed of all that is random.", minimum=0, maximum=2**31 - 1),
+    _count("seed", 0, "Random seed.", minimum=0, maximum=2**31 - 1),
 )
 WRITING = (
-    _choice("format", ("csv", "parquet"), "csv", "Of the output: CSV without a header, or parquet with names."),
+    _choice("format", ("csv", "parquet"), "csv", "Format of the output: CSV without a header, or Parquet with names."),
     _boolean("shuffle", True, "Write rows in random order; never with split=time."),
 )
 
 
 def _fractions_leave_rows(values: Mapping[str, Value]) -> str | None:
-    taken = float(values.get("validation_fraction", 0)) + float(values.get("test_fraction", 0))
-    if taken < 1:
+    total = float(values.get("validation_fraction", 0)) + float(values.get("test_fraction", 0))
+    if total < 1:
         return None
-    return "Arguments validation_fraction and test_fraction must be below 1 together: the rest is for training."
+    return "The sum of arguments validation_fraction and test_fraction must be below 1: the rest is for training."
 
 
 def _split_has_its_column(values: Mapping[str, Value]) -> str | None:
@@ -129,31 +142,31 @@ def _split_has_its_column(values: Mapping[str, Value]) -> str | None:
 def _target_is_there(values: Mapping[str, Value]) -> str | None:
     if "target" in values:
         return None
-    needing = [name for name in ("positive",) if name in values]
+    reasons = [name for name in ("positive",) if name in values]
     if values.get("task", "auto") != "auto":
-        needing.append(f"task={values['task']}")
+        reasons.append(f"task={values['task']}")
     if values.get("encode") == "target" or "target" in _words(values.get("encode_columns")):
-        needing.append("target encoding")
-    return f"Argument target is required by {needing[0]}." if needing else None
+        reasons.append("target encoding")
+    return f"Argument target is required by {reasons[0]}." if reasons else None
 
 
 def _target_is_kept(values: Mapping[str, Value]) -> str | None:
-    if values.get("target") in names(values.get("drop")):
-        return "Argument drop may not name the target."
+    if values.get("target") in parse_names(values.get("drop")):
+        return "Argument drop must not contain the target."
     return None
 
 
-def _expressions_can_be_read(values: Mapping[str, Value]) -> str | None:
+def _expressions_are_valid(values: Mapping[str, Value]) -> str | None:
     try:
-        read_assignments(str(values.get("derive", "")))
+        parse_assignments(str(values.get("derive", "")))
     except InvalidExpressionError as error:
         return f"Argument derive: {error}"
     return None
 
 
 def _parts_exist(values: Mapping[str, Value]) -> str | None:
-    unknown = [part for part in names(values.get("date_parts")) if part not in (*DATE_PARTS, "none")]
-    return f"Argument date_parts: {unknown[0]!r} is none of {', '.join(DATE_PARTS)}." if unknown else None
+    unknown = [part for part in parse_names(values.get("date_parts")) if part not in (*DATE_PARTS, "none")]
+    return f"Argument date_parts: {unknown[0]!r} is not one of {', '.join(DATE_PARTS)}." if unknown else None
 
 
 def _delimiter_is_one_character(values: Mapping[str, Value]) -> str | None:
@@ -170,9 +183,9 @@ def _clip_share_is_small(values: Mapping[str, Value]) -> str | None:
 
 def _words(text: object) -> tuple[str, ...]:
     try:
-        return tuple(pairs(text).values())
+        return tuple(parse_pairs(text).values())
     except ValueError:
-        return ()  # told by the argument's own rule
+        return ()  # reported by the argument's own rule
 
 
 SCHEMA = Schema(
@@ -182,14 +195,14 @@ SCHEMA = Schema(
         _split_has_its_column,
         _target_is_there,
         _target_is_kept,
-        _expressions_can_be_read,
+        _expressions_are_valid,
         _parts_exist,
         _delimiter_is_one_character,
         _clip_share_is_small,
-        pairs_rule("types", KINDS),
-        pairs_rule("impute_columns", dict.fromkeys((*IMPUTE_NUMBERS, *IMPUTE_TEXTS))),
-        pairs_rule("normalise_columns", NORMALISE),
-        pairs_rule("encode_columns", ENCODE),
+        build_pairs_rule("types", KINDS),
+        build_pairs_rule("impute_columns", dict.fromkeys((*IMPUTE_NUMBERS, *IMPUTE_TEXTS))),
+        build_pairs_rule("normalise_columns", NORMALISE),
+        build_pairs_rule("encode_columns", ENCODE),
     ),
     noun="Argument",
     owner="this program",

@@ -1,4 +1,4 @@
-"""What the catalogue says of one built-in program; its entry stands beside its hyperparameters, in a module here."""
+"""The type of catalogue entries of built-in algorithms; each entry is in the module of its hyperparameters."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from lowcloud.schemas import Schema
 
 @dataclass(frozen=True)
 class Metric:
-    """A number a program prints: `regex` finds it in a log line as its first group."""
+    """A metric that a program prints: the first group of `regex` in a log line."""
 
     name: str
     regex: str
@@ -15,10 +15,9 @@ class Metric:
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A built-in algorithm: which images name it, how it is started, what it takes and reports, and what it needs.
+    """A built-in algorithm: its images, commands, hyperparameters, metrics and dependencies.
 
-    `images` are repositories of image URIs. `modules` must be importable where it runs, and `requirements` bring them
-    where they are not.
+    `images` are repositories of image URIs. `modules` must be importable where it runs; `requirements` install them.
     """
 
     name: str

@@ -82,7 +82,7 @@ def open_context(settings: Settings, endpoint: str = "") -> Context:
             files=BlobStore(settings.data / "objects", keys),
             reserve=DiskReserve(settings.data / "reserve"),
             kinds=kinds.discover(),
-            engine=LocalEngine(settings.work, fetch, shows=(client_environment.folder(settings.home),)),
+            engine=LocalEngine(settings.work, fetch, readable_folders=(client_environment.folder(settings.home),)),
             endpoint=endpoint,
         )
         roles.ensure(context, EXECUTION_ROLE, execution_role.trust_policy(settings.account_id))

@@ -1,4 +1,4 @@
-"""The catalogue names programs and judges their hyperparameters."""
+"""The catalogue finds algorithms by image and validates their hyperparameters."""
 
 import re
 import subprocess
@@ -37,12 +37,12 @@ def problems(**hyperparameters: str) -> tuple[str, ...]:
         "registry.example/linear-learner@sha256:" + "0" * 64,
     ],
 )
-def test_an_image_is_known_by_its_repository_alone(image: str) -> None:
+def test_an_image_is_identified_by_its_repository_only(image: str) -> None:
     assert algorithms.resolve(image) is program()
 
 
 @pytest.mark.parametrize("image", ["", "linear-learner/other:1", "my-linear-learner:1", "../linear-learner ", "a b"])
-def test_other_images_are_no_built_in_program(image: str) -> None:
+def test_other_images_are_not_built_in(image: str) -> None:
     assert algorithms.resolve(image) is None
 
 
@@ -54,7 +54,7 @@ def test_the_snippets_hyperparameters_are_typed_and_defaults_filled_in() -> None
     assert "num_classes" not in values
 
 
-def test_every_offence_is_listed_with_its_range() -> None:
+def test_every_invalid_value_is_listed_with_its_range() -> None:
     found = problems(epochs="0", quantile="1", l1="-1", wd="nan", mini_batch_size="1.5", depth="3", momentum="1")
     assert [re.search(r"epochs|quantile|l1|wd|mini_batch_size|depth|momentum", text)[0] for text in found] == [
         "depth",
@@ -122,7 +122,7 @@ def test_metrics_have_distinct_names_and_find_their_lines() -> None:
     assert found == {"validation:binary_f_beta": "0.95"}
 
 
-def test_a_final_loss_is_not_taken_for_that_of_an_epoch() -> None:
+def test_a_final_loss_is_not_confused_with_that_of_an_epoch() -> None:
     epoch = "#quality_metric: host=algo-1, epoch=3, train mse_objective <loss>=0.5"
     final = "#quality_metric: host=algo-1, train mse_objective <loss>=0.4"
     by_line = [[m.name for m in program().metrics if re.search(m.regex, line)] for line in (epoch, final)]

@@ -1,4 +1,4 @@
-"""Framework images, as the SDKs write them, come to libraries that are here or must be installed."""
+"""Framework images, as written by the SDKs, are resolved to libraries that are installed or to be installed."""
 
 import sys
 
@@ -22,36 +22,36 @@ REGISTRY = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
         ("x/sagemaker-distribution-prod:3.2.0-cpu", "Python"),
     ],
 )
-def test_a_framework_image_is_known_by_its_repository(image: str, family: str) -> None:
+def test_a_framework_image_is_identified_by_its_repository(image: str, family: str) -> None:
     found = frameworks.find(image)
     assert found and found.name == family
 
 
 @pytest.mark.parametrize("image", ["linear-learner:1", "x/mine", "not an image", ""])
-def test_another_image_is_no_framework(image: str) -> None:
+def test_other_images_are_not_frameworks(image: str) -> None:
     assert frameworks.find(image) is None
-    assert frameworks.choose(image) is None
+    assert frameworks.resolve_libraries(image) is None
 
 
-def test_what_is_installed_here_runs_whatever_the_image_asks_for() -> None:
+def test_an_installed_framework_is_used_whatever_version_the_image_requires() -> None:
     pytest.importorskip("sklearn")
-    choice = frameworks.choose(f"{REGISTRY}/sagemaker-scikit-learn:0.23-1-cpu-py3")
+    choice = frameworks.resolve_libraries(f"{REGISTRY}/sagemaker-scikit-learn:0.23-1-cpu-py3")
     assert choice and choice.requirements == ()
     here = frameworks.installed_version(SKLEARN)
-    assert choice.sentence == f"The image asks for scikit-learn 0.23; here runs scikit-learn {here}."
+    assert choice.sentence == f"The image requires scikit-learn 0.23; scikit-learn {here} is used."
 
 
-def test_what_is_absent_is_installed_in_the_versions_of_the_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_framework_is_installed_in_the_versions_of_the_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frameworks.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(frameworks.sys, "version_info", (3, 11, 7))
     image = f"{REGISTRY}/huggingface-pytorch-training:2.1.0-transformers4.36.0-gpu-py310-cu121-ubuntu20.04"
-    choice = frameworks.choose(image)
+    choice = frameworks.resolve_libraries(image)
     assert choice and choice.requirements == ("transformers==4.36.0", "torch==2.1.0", "datasets", "accelerate")
-    choice = frameworks.choose(f"{REGISTRY}/pytorch-training:2.3.0-cpu-py311")
+    choice = frameworks.resolve_libraries(f"{REGISTRY}/pytorch-training:2.3.0-cpu-py311")
     assert choice and choice.requirements == ("torch==2.3.0",)
 
 
-def test_a_version_without_wheels_for_this_python_gives_way_to_the_first_that_has_some(
+def test_a_version_without_wheels_for_this_python_is_replaced_by_a_later_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(frameworks.sys, "version_info", (3, 12, 1))
@@ -62,13 +62,13 @@ def test_a_version_without_wheels_for_this_python_gives_way_to_the_first_that_ha
     assert frameworks.requirement(Library("a", "a"), "") == "a"
 
 
-def test_a_version_is_told_where_the_metadata_does_not_tell_it() -> None:
+def test_a_version_is_shown_even_without_metadata() -> None:
     assert frameworks.installed_version(Library("no-such-distribution", "x")) == "?"
     assert sys.version_info  # the interpreter is untouched by the tests above
 
 
 def test_a_remote_function_needs_the_clients_version_of_the_sdk() -> None:
     arguments = ["--region", "us-east-1", "--client_sagemaker_pysdk_version", "2.257.7", "--dependency_settings", "{}"]
-    assert frameworks.of_command(arguments) == ("sagemaker==2.257.7",)
-    assert frameworks.of_command(["-c", "train.sh"]) == ()
-    assert frameworks.of_command(["--client_sagemaker_pysdk_version", "2; rm"]) == ()
+    assert frameworks.command_requirements(arguments) == ("sagemaker==2.257.7",)
+    assert frameworks.command_requirements(["-c", "train.sh"]) == ()
+    assert frameworks.command_requirements(["--client_sagemaker_pysdk_version", "2; rm"]) == ()

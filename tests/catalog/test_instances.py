@@ -1,4 +1,4 @@
-"""Instance types: every one that SageMaker knows, with what AWS publishes of the well-known ones."""
+"""Instance types: all that SageMaker has, with AWS's published figures of well-known ones."""
 
 import re
 from itertools import pairwise
@@ -30,7 +30,7 @@ def test_every_instance_type_of_sagemaker_is_known_and_no_other():
 
 
 @pytest.mark.parametrize(("family", "members"), families().items(), ids=str)
-def test_a_family_grows_in_everything_with_its_sizes(family, members):
+def test_all_resources_of_a_family_grow_with_its_sizes(family, members):
     grown = sorted(members, key=lambda one: (one.vcpus, one.memory_gib, one.accelerator_memory_gib))
     for small, large in pairwise(grown):
         assert small.memory_gib <= large.memory_gib
@@ -38,7 +38,7 @@ def test_a_family_grows_in_everything_with_its_sizes(family, members):
             assert small.price_per_hour < large.price_per_hour
 
 
-def test_a_size_says_how_many_processors_there_are():
+def test_a_size_determines_the_number_of_processors():
     """Nxlarge is 4 N, but where AWS gives whole machines or cores."""
     odd = {"ml.c4.8xlarge", "ml.p2.xlarge", "ml.inf2.xlarge", "ml.g4dn.xlarge"}
     for instance in INSTANCES.values():
@@ -79,7 +79,7 @@ def test_well_known_types_are_as_published(name, vcpus, gib, gpus, dollars):
     assert not found.price_is_estimate
 
 
-def test_accelerators_that_are_no_gpus_are_told_apart():
+def test_other_accelerators_are_not_counted_as_gpus():
     assert [instances.find(f"ml.{name}").accelerator for name in ("inf1.xlarge", "inf2.xlarge")] == ["inferentia"] * 2
     assert instances.find("ml.trn1.32xlarge").accelerator == "trainium"
     assert instances.find("ml.trn1.32xlarge").gpus == 0

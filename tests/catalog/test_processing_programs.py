@@ -1,4 +1,4 @@
-"""The ready programs: found by name, their arguments checked, their documentation true."""
+"""The built-in processing programs: found by name, with validated arguments and accurate documentation."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lowcloud.catalog import processing_programs
 from lowcloud.schemas import InvalidHyperparametersError
-from lowcloud.schemas.arguments import read
+from lowcloud.schemas.arguments import parse_arguments
 
 DOCS = Path(__file__).parents[2] / "docs" / "processing-programs.md"
 
@@ -37,26 +37,26 @@ def test_a_program_is_named_like_an_image(name: str) -> None:
     ],
 )
 def test_arguments_are_read_as_people_write_them(words: list[str], texts: dict[str, str]) -> None:
-    assert read(words) == texts
+    assert parse_arguments(words) == texts
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["y"], "Argument 'y' belongs to no name: write --name value."),
-        (["--a", "1", "2"], "Argument '2' belongs to no name"),
+        (["y"], "Argument 'y' has no name: write --name value."),
+        (["--a", "1", "2"], "Argument '2' has no name"),
         (["--a=1", "--a=2"], "Argument a is given twice."),
         (["--a-b", "1", "--a_b", "2"], "Argument a_b is given twice."),
     ],
 )
-def test_words_that_are_no_arguments_are_refused(words: list[str], sentence: str) -> None:
+def test_invalid_arguments_are_refused(words: list[str], sentence: str) -> None:
     with pytest.raises(InvalidHyperparametersError) as caught:
-        read(words)
+        parse_arguments(words)
     assert sentence in str(caught.value)
 
 
 @given(st.lists(st.text(max_size=12), max_size=6))
-def test_any_words_are_read_or_refused(words: list[str]) -> None:
+def test_any_arguments_are_parsed_or_refused(words: list[str]) -> None:
     for program in processing_programs.PROGRAMS.values():
         try:
             values = program.validate(words)
@@ -67,21 +67,21 @@ def test_any_words_are_read_or_refused(words: list[str]) -> None:
 
 
 PREPROCESS = {
-    "--validation-fraction=0.5 --test-fraction=0.5": "must be below 1 together",
+    "--validation-fraction=0.5 --test-fraction=0.5": "must be below 1",
     "--split=group": "Argument split_column is required by split=group.",
     "--split=stratified": "Argument target is required by split=stratified.",
     "--encode=target": "Argument target is required by target encoding.",
     "--encode-columns=a=target": "Argument target is required by target encoding.",
     "--task=binary": "Argument target is required by task=binary.",
-    "--target=y --drop=a,y": "Argument drop may not name the target.",
-    "--derive=x=f(a)": "Argument derive: f is no function",
+    "--target=y --drop=a,y": "Argument drop must not contain the target.",
+    "--derive=x=f(a)": "Argument derive: f is not a function",
     "--date-parts=year,century": "'century' is none of year",
     "--delimiter=ab": "Argument delimiter must be one character or tab, not 'ab'.",
     "--clip=quantile --clip-limit=0.5": "Argument clip_limit must be below 0.5",
     "--types=a=integer": "Argument types: 'integer' is none of number, text, time, boolean.",
-    "--impute-columns=a": "'a' is not like column=word.",
+    "--impute-columns=a": "'a' does not have the form column=word.",
     "--rare-share=0.7": "Argument rare_share must be a number from 0 and up to 0.5, not '0.7'.",
-    "--tagret=y": "Argument 'tagret' is not one of this program. Did you mean target?",
+    "--tagret=y": "Argument 'tagret' is not supported by this program. Did you mean target?",
 }
 
 
@@ -95,10 +95,10 @@ def test_arguments_that_contradict_are_refused(words: str) -> None:
 def test_every_argument_is_documented_as_it_is() -> None:
     text = DOCS.read_text(encoding="utf-8")
     for program in processing_programs.PROGRAMS.values():
-        assert processing_programs.table_of(program) in text, (
+        assert processing_programs.format_argument_table(program) in text, (
             f"run scripts/arguments to renew the table of {program.name}"
         )
-    assert processing_programs.functions() in text
+    assert processing_programs.format_function_table() in text
 
 
 def test_the_defaults_are_values_that_are_accepted() -> None:

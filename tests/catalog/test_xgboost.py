@@ -1,4 +1,4 @@
-"""The catalogue's entries of xgboost: what they name, and which hyperparameters they take."""
+"""The catalogue entries of xgboost: their images and hyperparameters."""
 
 import re
 
@@ -34,7 +34,7 @@ def test_both_repositories_name_it(image: str, name: str) -> None:
     assert program.modules == ("xgboost",)
 
 
-def test_the_classic_snippets_hyperparameters_are_taken() -> None:
+def test_the_classic_snippets_hyperparameters_are_accepted() -> None:
     values = SCHEMA.validate(
         {
             "max_depth": "5",
@@ -62,32 +62,34 @@ def test_defaults_are_filled_in_and_what_was_given_is_known() -> None:
         ({"num_round": "0"}, "num_round must be an integer from 1"),
         ({"eta": "1.5"}, "eta must be a number from 0 and up to 1"),
         ({"eta": "0.1", "learning_rate": "0.1"}, "learning_rate is another name of eta"),
-        ({"n_estimators": "10"}, "'n_estimators' is not one of this algorithm"),
+        ({"n_estimators": "10"}, "'n_estimators' is not supported by this algorithm"),
         ({"objective": "binary:logitic"}, "objective must be one of reg:squarederror"),
         ({"objective": "multi:softmax"}, "num_class is required by objective multi:softmax"),
-        ({"num_class": "3"}, "num_class is not for objective reg:squarederror"),
+        ({"num_class": "3"}, "num_class is not valid for objective reg:squarederror"),
         ({"eval_metric": "rmse,auk"}, "eval_metric has 'auk'"),
         ({"eval_metric": "error@x"}, "eval_metric has 'error@x'"),
         ({"eval_metric": "auc"}, "auc is for classes and ranks"),
         ({"eval_metric": "accuracy"}, "accuracy is for classes"),
         ({"eval_metric": "mlogloss"}, "mlogloss is for objectives multi:softmax"),
         ({**SOFT, "eval_metric": "precision"}, "precision is for two classes: use precision_macro"),
-        ({"_tuning_objective_metric": "validation:nope"}, "names no metric of this algorithm"),
+        ({"_tuning_objective_metric": "validation:nope"}, "is not a metric of this algorithm"),
         ({"booster": "gblinear", "updater": "prune"}, "updater must be one of shotgun, coord_descent"),
-        ({"updater": "grow_colmaker,grow_histmaker"}, "one of the grow ones at most"),
+        ({"updater": "grow_colmaker,grow_histmaker"}, "at most one grow_ updater"),
         ({"process_type": "update", "updater": "grow_colmaker"}, "refresh, prune or both"),
-        ({"process_type": "update"}, "updater is required where process_type is update"),
+        ({"process_type": "update"}, "updater is required if process_type is update"),
         ({"monotone_constraints": "(1,2)"}, "monotone_constraints must look like '(1, 0, -1)'"),
         ({"interaction_constraints": "[[0,x]]"}, "interaction_constraints must look like"),
         ({"interaction_constraints": "[[0,1]]", "booster": "gblinear"}, "is for trees"),
         ({"objective": "reg:quantileerror"}, "quantile_alpha is required"),
         ({"grow_policy": "lossguide", "tree_method": "exact"}, "grow_policy lossguide needs"),
-        ({"use_dask_gpu_training": "true"}, "use_dask_gpu_training is not offered here"),
+        ({"use_dask_gpu_training": "true"}, "use_dask_gpu_training is not supported"),
         ({"tweedie_variance_power": "2"}, "tweedie_variance_power must be a number above 1 and below 2"),
         ({"csv_weights": "2"}, "csv_weights must be an integer from 0 and up to 1"),
     ],
 )
-def test_what_cannot_be_is_refused_when_the_job_is_created(hyperparameters: dict[str, str], said: str) -> None:
+def test_invalid_hyperparameters_are_refused_when_the_job_is_created(
+    hyperparameters: dict[str, str], said: str
+) -> None:
     assert said in problem(**hyperparameters)
 
 
@@ -106,7 +108,7 @@ def test_what_cannot_be_is_refused_when_the_job_is_created(hyperparameters: dict
         {"objective": "reg:linear", "deterministic_histogram": "true", "single_precision_histogram": "false"},
     ],
 )
-def test_what_the_documentation_shows_is_taken(hyperparameters: dict[str, str]) -> None:
+def test_the_documentations_examples_are_accepted(hyperparameters: dict[str, str]) -> None:
     SCHEMA.validate({"num_round": "10", **hyperparameters})
 
 

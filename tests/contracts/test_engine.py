@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lowcloud.engine.work import Engine, Input, Phase, Replica, Resources, StagingError, Work
-from lowcloud.runtime.algorithms.linear_learner.model import Model, save
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel, save
 from tests.support.engines import MakeEngine, ended, log_lines, output
 from tests.support.waiting import wait_for
 
@@ -124,7 +124,7 @@ def test_a_stop_that_is_repeated_asks_the_program_once(engine: Engine) -> None:
     assert output(engine) == ["ready", "1"]
 
 
-def test_inputs_and_files_lie_in_the_folder_and_the_environment_is_set(engine: Engine) -> None:
+def test_inputs_and_files_are_in_the_folder_and_the_environment_is_set(engine: Engine) -> None:
     OBJECTS["s3://b/k"] = b"1,2\n" * 5000
     replica = Replica(
         environment={"COLOUR": "blue"},
@@ -142,7 +142,7 @@ def test_inputs_and_files_lie_in_the_folder_and_the_environment_is_set(engine: E
     assert output(engine) == ['{"k": "5"}', "20000 blue"]
 
 
-def test_inputs_and_empty_folders_may_lie_anywhere_below_the_base(engine: Engine) -> None:
+def test_inputs_and_empty_folders_may_be_anywhere_in_the_base_folder(engine: Engine) -> None:
     OBJECTS["s3://b/k"] = b"data"
     replica = Replica(
         inputs=(Input("processing/input/train/part", "s3://b/k", 4),), folders=("processing/output/train", "own/one")
@@ -155,7 +155,7 @@ def test_inputs_and_empty_folders_may_lie_anywhere_below_the_base(engine: Engine
     assert ended(engine)[0].exit_code == 0, output(engine)
     empty = ["input/data", "model", "output/data", "output/intermediate", "own/one"]
     assert output(engine) == ["data", *empty]
-    assert [entry.path for entry in engine.listing("w", 0, "processing/output")] == ["train/result"]
+    assert [entry.path for entry in engine.list_files("w", 0, "processing/output")] == ["train/result"]
 
 
 def test_a_missing_input_fails_the_staging_with_its_name(engine: Engine) -> None:
@@ -219,15 +219,15 @@ def test_files_are_listed_and_read_while_the_program_runs(engine: Engine) -> Non
         "folder.mkdir(parents=True); (folder / 'weights').write_bytes(bytes(2_000_000)); print('written', flush=True);"
         "time.sleep(60)"
     )
-    assert engine.listing("w", 0, "checkpoints") == ()
+    assert engine.list_files("w", 0, "checkpoints") == ()
     engine.start(python(program))
     wait_for(lambda: output(engine) == ["written"])
-    (entry,) = engine.listing("w", 0, "checkpoints")
+    (entry,) = engine.list_files("w", 0, "checkpoints")
     assert (entry.path, entry.size_bytes) == ("1/weights", 2_000_000)
     assert time.time() - 60 < entry.modified_ns / 1e9 < time.time() + 1
-    assert b"".join(engine.read("w", 0, "checkpoints/1/weights")) == bytes(2_000_000)
+    assert b"".join(engine.stream_file("w", 0, "checkpoints/1/weights")) == bytes(2_000_000)
     with pytest.raises(FileNotFoundError):
-        engine.read("w", 0, "checkpoints/none")
+        engine.stream_file("w", 0, "checkpoints/none")
 
 
 def test_an_archive_holds_what_the_program_left(engine: Engine) -> None:
@@ -280,7 +280,7 @@ def test_a_model_archive_is_unpacked_and_served_at_an_address_until_it_is_stoppe
 def linear_model() -> bytes:
     """weights 1 and 2, bias 0, as linear-learner stores them."""
     with tempfile.TemporaryDirectory() as folder, io.BytesIO() as packed:
-        save(Model("regressor", "squared_loss", np.array([[1.0], [2.0]]), np.array([0.0])), Path(folder))
+        save(LinearModel("regressor", "squared_loss", np.array([[1.0], [2.0]]), np.array([0.0])), Path(folder))
         with tarfile.open(fileobj=packed, mode="w:gz") as archive:
             archive.add(folder, arcname=".")
         return packed.getvalue()
@@ -313,7 +313,7 @@ def test_remove_ends_a_running_program_and_forgets_it(engine: Engine) -> None:
     engine.remove("w")
 
 
-def test_capacity_and_isolation_are_told(engine: Engine) -> None:
+def test_capacity_and_isolation_are_reported(engine: Engine) -> None:
     capacity = engine.capacity()
     assert capacity.cpus >= 1
     assert capacity.memory_bytes > 1 << 28
@@ -325,7 +325,7 @@ def test_an_environment_that_a_work_builds_is_published_when_it_is_kept(engine: 
     engine.start(Work("w", ("python", "-c", build), (Replica(),), SMALL, builds="key"))
     assert ended(engine)[0].exit_code == 0, output(engine)
     assert not engine.has_environment("key")
-    engine.keep_environment("w")
+    engine.publish_environment("w")
     engine.remove("w")
     assert engine.has_environment("key")
     program = "import os, sys; print(sys.prefix == os.environ['LOWCLOUD_ENVIRONMENT'])"
@@ -337,18 +337,18 @@ def test_an_environment_that_a_work_builds_is_published_when_it_is_kept(engine: 
 def test_an_environment_is_dropped_unless_it_was_used_or_a_work_runs_with_it(engine: Engine) -> None:
     engine.start(Work("w", ("true",), (Replica(),), SMALL, builds="key"))
     ended(engine)
-    engine.keep_environment("w")
+    engine.publish_environment("w")
     engine.remove("w")
     (kept_at,) = engine.environments().values()
     assert engine.has_environment("key")
     assert engine.environments()["key"] > kept_at
-    engine.drop_environment("key", kept_at)
+    engine.delete_environment("key", kept_at)
     engine.start(Work("w", ("sleep", "600"), (Replica(),), SMALL, environment="key"))
     for name in ("key", "never-built"):
-        engine.drop_environment(name, time.time() + 60)
+        engine.delete_environment(name, time.time() + 60)
     assert engine.has_environment("key")
     engine.remove("w")
-    engine.drop_environment("key", time.time() + 60)
+    engine.delete_environment("key", time.time() + 60)
     assert not engine.has_environment("key")
     assert engine.environments() == {}
 
@@ -391,8 +391,8 @@ def test_a_log_over_its_limit_keeps_its_beginning_and_its_end_and_says_what_is_m
     assert sum(map(len, found)) < 1 << 20
     (note,) = (line for line in found if not line.startswith("line "))
     printed = sum(len(f"line {number}\n") for number in range(200_000))
-    left_out = printed - sum(len(line) + 1 for line in found if line != note)
-    assert note == f"{left_out} bytes of output are left out here, since the log has 1 MiB."
+    omitted = printed - sum(len(line) + 1 for line in found if line != note)
+    assert note == f"{omitted} bytes of output are omitted here, because the log has reached 1 MiB."
 
 
 def test_a_users_variables_do_not_replace_those_of_the_contract(engine: Engine) -> None:

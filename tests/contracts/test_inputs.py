@@ -1,4 +1,4 @@
-"""Inputs that come while a program runs: named pipes and lazy folders, on every engine."""
+"""Inputs that are streamed while a program runs: named pipes and lazy folders, on every engine."""
 
 import gzip
 import hashlib
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine.local.engine import LocalEngine
-from lowcloud.engine.local.input_server import NOT_LAZY
+from lowcloud.engine.local.input_server import LAZY_UNSUPPORTED
+from lowcloud.engine.local.replica_preparation import ReplicaPreparation
 from lowcloud.engine.work import Engine, Input, InputSource, LazyFolder, Replica, StagingError, Stream, Work
 from tests.contracts.test_engine import python
 from tests.support.engines import MakeEngine, ended, output
@@ -65,8 +65,8 @@ def lazily(engine: Engine) -> Callable[..., list[str]]:
 
     def run(code: str, **files: InputSource) -> list[str]:
         said = succeeds(engine, lazy(code, **files))
-        if any(NOT_LAZY in line for line in said):
-            pytest.skip(NOT_LAZY)
+        if any(LAZY_UNSUPPORTED in line for line in said):
+            pytest.skip(LAZY_UNSUPPORTED)
         return said
 
     return run
@@ -85,7 +85,7 @@ def test_each_epoch_has_a_pipe_of_its_own_with_all_records(engine: Engine) -> No
     assert succeeds(engine, fed(code, stream)) == [digest(b"abc" + DATA + b"end")] * 3
 
 
-def test_channels_are_fed_beside_each_other(engine: Engine) -> None:
+def test_channels_are_streamed_in_parallel(engine: Engine) -> None:
     code = "a, b = open('a_0'), open('b_0')\nprint(b.read(), a.read())"
     assert succeeds(engine, fed(code, Stream("input/data/a", ABC), Stream("input/data/b", ABC[:1]))) == ["a abc"]
 
@@ -145,10 +145,10 @@ def test_shuffling_is_another_in_each_epoch_and_hosts_share_out_every_record(eng
     ("damage", "says"),
     [
         (b"this is no gzip", "s3://b/one is not a readable gzip file"),
-        (gzip.compress(DATA)[:-9], "s3://b/one is not a whole gzip file"),
+        (gzip.compress(DATA)[:-9], "s3://b/one is a truncated gzip file"),
     ],
 )
-def test_a_program_whose_data_break_off_fails_and_the_log_says_why(engine: Engine, damage: bytes, says: str) -> None:
+def test_a_program_with_truncated_inputs_fails_and_the_log_says_why(engine: Engine, damage: bytes, says: str) -> None:
     stream = Stream("input/data/train", (*ABC, (source(damage),)), is_gzip=True)
     engine.start(fed("open('train_0', 'rb').read()", stream))
     assert ended(engine)[0].exit_code == -9
@@ -163,7 +163,7 @@ def test_a_source_that_has_gone_fails_the_program_even_if_it_ends_well(engine: E
     assert any("s3://b/gone does not exist" in line for line in output(engine))
 
 
-def test_a_program_cannot_turn_its_feeder_on_another_file(engine: Engine, tmp_path: Path) -> None:
+def test_a_program_cannot_make_its_feeder_write_to_another_file(engine: Engine, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("safe")
     code = f"os.unlink('train_1'); os.symlink({str(victim)!r}, 'train_1')\nopen('train_0').read(); time.sleep(60)"
@@ -173,7 +173,7 @@ def test_a_program_cannot_turn_its_feeder_on_another_file(engine: Engine, tmp_pa
     assert victim.read_text() == "safe"
 
 
-def test_a_fed_program_that_is_stopped_leaves_no_feeder(engine: Engine, tmp_path: Path) -> None:
+def test_a_stopped_program_leaves_no_feeder(engine: Engine, tmp_path: Path) -> None:
     engine.start(fed("print('on'); open('train_0', 'rb').read(1); time.sleep(60)", _endless()))
     wait_for(lambda: output(engine) == ["on"])
     engine.stop("w", 0.2)
@@ -241,13 +241,13 @@ def test_a_lazy_folder_is_not_written_to(lazily: Callable[..., list[str]]) -> No
     assert lazily(code, a=source(DATA)) == ["30"] * 5
 
 
-def test_a_lazy_folder_of_many_files_is_listed_whole(lazily: Callable[..., list[str]]) -> None:
+def test_a_lazy_folder_of_many_files_is_listed_completely(lazily: Callable[..., list[str]]) -> None:
     files = {f"{number:05}-{'x' * 100}": InputSource("s3://b/one", number) for number in range(3000)}
     code = "print(len(os.listdir('train')), sum(entry.stat().st_size for entry in os.scandir('train')))"
     assert lazily(code, **files) == [f"3000 {sum(range(3000))}"]
 
 
-def test_a_lazy_file_that_cannot_be_had_is_an_error_of_its_reader_and_told_in_the_log(
+def test_an_unreadable_lazy_file_is_an_error_of_its_reader_and_logged(
     lazily: Callable[..., list[str]],
 ) -> None:
     said = lazily(
@@ -257,13 +257,13 @@ def test_a_lazy_file_that_cannot_be_had_is_an_error_of_its_reader_and_told_in_th
     assert "gone cannot be read: x does not exist." in said
 
 
-def test_where_no_folder_can_be_lazy_its_files_are_laid_and_the_log_says_so(
+def test_without_lazy_folders_the_files_are_staged_and_the_log_says_so(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.isolation()
-    monkeypatch.setattr(LocalEngine, "_try", lambda *_: "It was not to be.")
+    monkeypatch.setattr(ReplicaPreparation, "probe", lambda *_: "The probe failed.")
     said = succeeds(engine, lazy("print(os.path.isfile('train/a'), os.path.ismount('train'))", a=source(b"x")))
-    note = f"input/data/train is laid as files before the program starts: {NOT_LAZY} It was not to be."
+    note = f"input/data/train is staged as files before the program starts: {LAZY_UNSUPPORTED} The probe failed."
     assert said == [note, "True False"]
 
 

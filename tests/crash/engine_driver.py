@@ -28,7 +28,7 @@ def main(root: str, warmth: str) -> None:
     engine.isolation()
     if warmth == "warm":
         engine.warm_up()
-        assert engine._launcher._answers(30)
+        assert engine._launcher._is_parent_ready(30)
     print("starting", flush=True)
     engine.start(make_work())
     print("started", engine._launcher._process.pid if engine._launcher._process else 0, flush=True)

@@ -21,7 +21,7 @@ def build(engine: LocalEngine, work: Work) -> None:
     engine.start(work)
     while engine.status(work.id)[0].phase == Phase.RUNNING:
         time.sleep(0.002)
-    engine.keep_environment(work.id)
+    engine.publish_environment(work.id)
     engine.remove(work.id)
 
 

@@ -200,7 +200,7 @@ class Killer:
         found = []
         for lock in self._locks():
             with suppress(OSError, ValueError):
-                self.groups.add(json.loads((lock.parent / "plan.json").read_text())["sandbox"]["cgroup"])
+                self.groups.add(json.loads((lock.parent / "launch_spec.json").read_text())["sandbox"]["cgroup"])
             with suppress(OSError, ValueError):
                 supervisor = int(lock.read_text())
                 if Path(f"/proc/{supervisor}/fd/3").readlink() != lock:

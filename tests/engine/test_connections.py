@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine.connections import Connections, ReplicaAnswer
+from lowcloud.engine.connections import Connections, ReplicaResponse
 
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: 2\r\n\r\nok"
@@ -51,10 +51,10 @@ def always(*answers: bytes) -> Answering:
     return answering
 
 
-def ask(answering: Answering, times: int = 1, timeout_seconds: float = 5) -> tuple[list[ReplicaAnswer], int]:
+def ask(answering: Answering, times: int = 1, timeout_seconds: float = 5) -> tuple[list[ReplicaResponse], int]:
     """The answers to some requests one after the other, and how many connections they took."""
 
-    async def run() -> tuple[list[ReplicaAnswer], int]:
+    async def run() -> tuple[list[ReplicaResponse], int]:
         connections = Connections()
         async with replica(answering) as (address, made):
             found = [await connections.post(address, b"1,2", {"Accept": "x/y"}, timeout_seconds) for _ in range(times)]
@@ -66,7 +66,7 @@ def ask(answering: Answering, times: int = 1, timeout_seconds: float = 5) -> tup
 
 def test_requests_share_a_connection() -> None:
     answers, connections = ask(always(OK), times=5)
-    assert answers == [ReplicaAnswer(200, "text/csv", b"ok")] * 5
+    assert answers == [ReplicaResponse(200, "text/csv", b"ok")] * 5
     assert connections == 1
 
 
@@ -82,7 +82,7 @@ def test_concurrent_requests_have_a_connection_each() -> None:
     asyncio.run(run())
 
 
-def test_the_request_is_whole() -> None:
+def test_the_request_is_complete() -> None:
     seen = []
 
     async def answering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -116,11 +116,11 @@ def test_an_answer_may_end_with_its_connection() -> None:
         writer.write(b"HTTP/1.1 500 Oh\r\nContent-Type: text/plain\r\n\r\nto the end")
 
     answers, connections = ask(answering, times=2)
-    assert answers == [ReplicaAnswer(500, "text/plain", b"to the end")] * 2
+    assert answers == [ReplicaResponse(500, "text/plain", b"to the end")] * 2
     assert connections == 2
 
 
-def test_a_replica_that_says_close_is_connected_anew() -> None:
+def test_a_replica_that_sends_connection_close_is_connected_again() -> None:
     answers, connections = ask(always(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")), times=3)
     assert len(answers) == 3
     assert connections == 3
@@ -136,7 +136,7 @@ def test_a_replica_that_breaks_off_is_a_connection_error(answer: bytes) -> None:
         ask(answering)
 
 
-def test_a_late_answer_is_never_taken_for_that_of_another_request() -> None:
+def test_a_late_response_is_never_taken_for_that_of_another_request() -> None:
     async def run() -> None:
         slow = True
 
@@ -176,7 +176,7 @@ def test_a_replica_that_is_gone_is_an_os_error() -> None:
 
 
 def test_an_endless_answer_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lowcloud.engine.connections.ANSWER_BYTES", 100_000)
+    monkeypatch.setattr("lowcloud.engine.connections.RESPONSE_LIMIT_BYTES", 100_000)
     with pytest.raises(ConnectionError, match="more than 100000 bytes"):
         ask(always(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", bytes(1_000_000)))
 

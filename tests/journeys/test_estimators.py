@@ -25,7 +25,7 @@ def files_of(s3: Any, uri: str) -> dict[str, bytes]:
 def test_a_scikit_learn_script_trains_with_all_it_brings_and_its_model_answers(server, folder):
     printed = run(server, folder, python(""), "sklearn_2.py")
     assert "hello and 3 sides of a triangle" in printed, "requirements.txt, dependencies and environment are there"
-    assert "The image asks for scikit-learn 1.2; here runs scikit-learn" in printed
+    assert "The image requires scikit-learn 1.2; scikit-learn" in printed
     found = journey(printed)
     assert found["model"] == ["model.joblib"]
     assert found["agree"], "the endpoint answers as the model does"

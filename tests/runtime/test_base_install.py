@@ -11,7 +11,7 @@ import pytest
 
 from lowcloud import contract
 from lowcloud.runtime.formats import csv
-from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.formats.table import DenseTable
 from lowcloud.sdk import InvalidInputError
 from lowcloud.sdk.data import tables
 from tests.runtime.formats.test_channel import as_csv
@@ -82,7 +82,7 @@ def test_a_processing_program_ends_with_the_extra_to_install(program: str) -> No
 
 @pytest.mark.usefixtures("without_polars")
 def test_csv_that_polars_would_read_gives_the_same_numbers_without_it() -> None:
-    table = Table()
+    table = DenseTable()
     csv.read(io.BytesIO(as_csv(X, Y).replace(b",", b",+").replace(b"+-", b"-") * 20), "train/a", table)
     assert (table.features == np.tile(X, (20, 1))).all()
     assert (table.labels == np.tile(Y, 20)).all()

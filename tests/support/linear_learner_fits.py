@@ -1,17 +1,17 @@
-"""Fits of linear-learner without a job around them."""
+"""Fits of linear-learner without a job."""
 
 import numpy as np
 
-from lowcloud.runtime.algorithms.linear_learner.fitting import Fit, Fitter
-from lowcloud.runtime.algorithms.linear_learner.settings import Settings
-from lowcloud.runtime.formats.table import Table
-from lowcloud.runtime.training.collectives import SingleWorld, World
+from lowcloud.runtime.algorithms.linear_learner.fitting import Fitter, LinearFit
+from lowcloud.runtime.algorithms.linear_learner.settings import LinearLearnerSettings
+from lowcloud.runtime.collectives import ProcessGroup, SingleProcessGroup
+from lowcloud.runtime.formats.table import DenseTable
 
 PLAIN = {"num_models": "1", "normalize_data": "false", "normalize_label": "false", "early_stopping_tolerance": "1e-7"}
 
 
-def table(x: np.ndarray, y: np.ndarray) -> Table:
-    filled = Table()
+def table(x: np.ndarray, y: np.ndarray) -> DenseTable:
+    filled = DenseTable()
     filled.set_columns(x.shape[1] + 1, "a test")
     filled.append(x, y, "a test")
     return filled
@@ -21,12 +21,12 @@ def fit(
     x: np.ndarray,
     y: np.ndarray,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
-    world: World | None = None,
+    process_group: ProcessGroup | None = None,
     **hyperparameters: object,
-) -> Fit:
-    settings = Settings({name: str(value) for name, value in hyperparameters.items()})
+) -> LinearFit:
+    settings = LinearLearnerSettings({name: str(value) for name, value in hyperparameters.items()})
     beside = None if validation is None else table(*validation)
-    return Fitter(settings, table(x, y), beside, world or SingleWorld(), lambda *_: None).fit()
+    return Fitter(settings, table(x, y), beside, process_group or SingleProcessGroup(), lambda *_: None).fit()
 
 
 def features(rows: int, columns: int, seed: int = 0) -> np.ndarray:

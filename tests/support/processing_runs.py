@@ -1,4 +1,4 @@
-"""Runs of the processing programs: a folder laid out by the contract, and the program run on it, in this process."""
+"""Runs of the processing programs in this process, on a processing folder."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Training jobs as processes: a folder laid out by the contract, and the program run on it."""
+"""Training jobs as processes: an /opt/ml folder, and the program run on it."""
 
 import json
 import os

@@ -25,7 +25,7 @@ class Reply:
     body: bytes
 
 
-class _Signer(S3SigV4Auth):
+class _Signer(S3SigV4Auth):  # type: ignore[misc]  # botocore has no types
     """Signs the given x-amz-content-sha256."""
 
     def payload(self, request: Any) -> str:

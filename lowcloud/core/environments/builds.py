@@ -44,7 +44,7 @@ class BuildAction(StrEnum):
     """What a step asks for; each is safe to repeat."""
 
     START = "start"
-    KEEP = "keep"  # move what was built to where environments are found
+    PUBLISH = "publish"  # move what was built to where environments are found
     REMOVE = "remove"
 
 
@@ -73,7 +73,7 @@ def step(build: Build, seen: Observation, now: float) -> tuple[Build, BuildActio
             return build, None
         return replace(build, failure=StagingError(TIMED_OUT)), BuildAction.REMOVE
     # Ended without a failure of its own: built, or interrupted when a server that was killed had begun to remove it.
-    return build, BuildAction.KEEP if status.exit_code == 0 else BuildAction.REMOVE
+    return build, BuildAction.PUBLISH if status.exit_code == 0 else BuildAction.REMOVE
 
 
 class BuildLifecycle:
@@ -107,8 +107,8 @@ class BuildLifecycle:
         match action:
             case BuildAction.START:
                 return self._start(build)
-            case BuildAction.KEEP:
-                self._context.engine.keep_environment(work_id)
+            case BuildAction.PUBLISH:
+                self._context.engine.publish_environment(work_id)
         self._context.engine.remove(work_id)
         return Observation(is_ready(self._context, build.name))
 

@@ -64,7 +64,7 @@ def sweep(context: Context, _progress: Mapping[str, Any]) -> tuple[dict[str, Any
     unused_since = context.now() - context.settings.environment_days * day
     old = {name for name, used_at in context.engine.environments().items() if used_at < unused_since}
     for name in sorted(old - in_use(context)):
-        context.engine.drop_environment(name, unused_since)
+        context.engine.delete_environment(name, unused_since)
     return {}, day
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lowcloud.core.errors import InvalidError
-from lowcloud.engine.archives import EntryType, Members, UnreadableArchiveError
+from lowcloud.engine.archives import Members, MemberType, UnreadableArchiveError
 
 FILE = "requirements.txt"
 TEXT_BYTES = 1 << 20  # of one file that could hold requirements
@@ -52,7 +52,7 @@ def of_archive(chunks: Iterator[bytes], within: str = "", packed_bytes: int = 0)
             is_text = _is_readable(path) and member.size <= min(TEXT_BYTES, room)
             digest = hashlib.sha256(f"{path}\0{member.mode & 0o100}\0{member.linkname}\0".encode(errors="replace"))
             kept = []
-            for chunk in archive.content(member) if member.kind == EntryType.FILE else ():
+            for chunk in archive.content(member) if member.type == MemberType.FILE else ():
                 digest.update(chunk)
                 kept += [chunk] if is_text else []
             if kept:

@@ -65,7 +65,7 @@ def _live(job: Job) -> list[Output]:
 
 def _store_archive(context: Context, job: Job, output: Output) -> None:
     ranks = range(job.specification.instance_count)
-    if output.is_optional and not any(context.engine.listing(job.work_id, rank, output.folder) for rank in ranks):
+    if output.is_optional and not any(context.engine.list_files(job.work_id, rank, output.folder) for rank in ranks):
         return
     objects.put(context, output.bucket, output.prefix, _archive(context, job, output))
 
@@ -106,7 +106,7 @@ def _store_files(context: Context, job: Job, output: Output, check: Check | None
 
 def _listing(context: Context, job: Job, rank: int, output: Output) -> tuple[FileEntry, ...]:
     try:
-        return context.engine.listing(job.work_id, rank, output.folder)
+        return context.engine.list_files(job.work_id, rank, output.folder)
     except OSError as error:
         raise InvalidError(
             f"the program's {output.folder} folder cannot be read: {error.strerror or error}."
@@ -115,7 +115,7 @@ def _listing(context: Context, job: Job, rank: int, output: Output) -> tuple[Fil
 
 def _store_file(context: Context, job: Job, rank: int, output: Output, entry: FileEntry, check: Check | None) -> None:
     def read() -> Iterator[bytes]:
-        for chunk in context.engine.read(job.work_id, rank, f"{output.folder}/{entry.path}"):
+        for chunk in context.engine.stream_file(job.work_id, rank, f"{output.folder}/{entry.path}"):
             if context.closing.is_set():
                 raise ShuttingDownError
             if check:

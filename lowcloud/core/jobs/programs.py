@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lowcloud import contract
 from lowcloud.catalog import frameworks
 from lowcloud.catalog.algorithms import Algorithm
-from lowcloud.catalog.frameworks import Choice
+from lowcloud.catalog.frameworks import ResolvedFramework
 from lowcloud.catalog.processing_programs import ProcessingProgram
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
@@ -46,10 +46,10 @@ class JobRules:
     def of_processing_program(self, program: ProcessingProgram) -> Program | None:  # noqa: ARG002 (see above)
         return None
 
-    def of_framework(self, framework: Choice) -> Program | None:
+    def of_framework(self, framework: ResolvedFramework) -> Program | None:
         """The user's entry point or script in the framework's environment."""
         command = _command_in_environment(self.requested, framework.sentence)
-        needed = (*framework.requirements, *frameworks.of_command(self.requested.arguments))
+        needed = (*framework.requirements, *frameworks.command_requirements(self.requested.arguments))
         return Program(command, takes_source=True, requirements=needed)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from lowcloud.catalog import algorithms, frameworks, processing_programs
 from lowcloud.catalog.algorithms import Algorithm
-from lowcloud.catalog.frameworks import Choice
+from lowcloud.catalog.frameworks import ResolvedFramework
 from lowcloud.catalog.processing_programs import ProcessingProgram
 from lowcloud.core.context import Context
 from lowcloud.core.environments import requirements
@@ -55,7 +55,7 @@ class ProgramRules(Protocol):
     def of_processing_program(self, program: ProcessingProgram) -> Program | None:
         """The program of a ready processing program."""
 
-    def of_framework(self, framework: Choice) -> Program | None:
+    def of_framework(self, framework: ResolvedFramework) -> Program | None:
         """The program of a framework image, which runs the user's script."""
 
 
@@ -68,7 +68,7 @@ def resolve(context: Context, uri: str, rules: ProgramRules) -> Program:
         found = rules.of_algorithm(algorithm)
     if found is None and (ready := processing_programs.resolve(uri)):
         found = rules.of_processing_program(ready)
-    if found is None and (framework := frameworks.choose(uri)):
+    if found is None and (framework := frameworks.resolve_libraries(uri)):
         found = rules.of_framework(framework)
     if found is None:
         raise unknown(uri)
@@ -94,7 +94,7 @@ def requirements_of(image: Image) -> tuple[str, ...]:
 
 def unknown(uri: str) -> UnknownImageError:
     """The error that says how to register an image."""
-    known = ", ".join(sorted({*algorithms.IMAGES, *frameworks.FAMILIES, *processing_programs.PROGRAMS}))
+    known = ", ".join(sorted({*algorithms.IMAGES, *frameworks.FRAMEWORKS, *processing_programs.PROGRAMS}))
     return UnknownImageError(
         f"No program is known for the image {uri!r}. Register one: lowcloud image add {uri} --python VENV "
         f"(or --requirements FILE, --command COMMAND, --container). Known: {known}."

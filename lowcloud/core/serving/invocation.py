@@ -8,7 +8,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, InvalidError, NotFoundError
 from lowcloud.core.serving import endpoints
 from lowcloud.core.serving.endpoint_records import Endpoint, EndpointState, Variant
-from lowcloud.engine.connections import ReplicaAnswer
+from lowcloud.engine.connections import ReplicaResponse
 
 MODEL_TIMEOUT_SECONDS = 60.0  # SageMaker's limit for a model to answer
 REPLICA_WAIT_SECONDS = 5.0  # a replica that has just ended is restarted within this time
@@ -25,7 +25,7 @@ class ModelTimeoutError(CloudError):
 
 async def invoke(
     context: Context, name: str, body: bytes, headers: Mapping[str, str], variant_name: str | None = None
-) -> tuple[str, ReplicaAnswer]:
+) -> tuple[str, ReplicaResponse]:
     """Send a request to a replica; return the variant, which is chosen by weight unless it is named, and the answer.
 
     Raises NotFoundError for the endpoint or the variant, InvalidError if the endpoint is not in service,
@@ -41,7 +41,7 @@ async def invoke(
     except TimeoutError as error:
         raise ModelTimeoutError(f"The model did not answer within {MODEL_TIMEOUT_SECONDS:.0f} seconds.") from error
     except OSError as error:
-        await context.connections.forget(address)
+        await context.connections.close_idle(address)
         raise NoReplicaError(f"The replica of {name!r} ended while it answered: {error}") from error
     return variant.name, answer
 

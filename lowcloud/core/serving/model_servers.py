@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lowcloud import contract
 from lowcloud.catalog import frameworks
 from lowcloud.catalog.algorithms import Algorithm
-from lowcloud.catalog.frameworks import Choice
+from lowcloud.catalog.frameworks import ResolvedFramework
 from lowcloud.catalog.processing_programs import ProcessingProgram
 from lowcloud.core.context import Context
 from lowcloud.core.environments import requests
@@ -52,7 +52,7 @@ class ServingRules:
     def of_processing_program(self, program: ProcessingProgram) -> Program | None:  # noqa: ARG002 (they serve nothing)
         return None
 
-    def of_framework(self, framework: Choice) -> Program | None:
+    def of_framework(self, framework: ResolvedFramework) -> Program | None:
         """The user's inference script in the framework's environment."""
         return Program(frameworks.SERVE_COMMAND, takes_source=True, requirements=framework.requirements)
 

@@ -1,8 +1,8 @@
-"""The plan of a replica that is a container: the supervisor runs the client of Docker or Podman, and that the image.
+"""The launch spec of a replica that is a container: the supervisor runs the client of Docker or Podman.
 
-The client runs outside of all walls, since it must reach its daemon, and the container's own are around the program. So
-nothing that a user chooses could be taken for an option of it, and what reaches its environment has a name that means
-nothing to it.
+The client runs outside of the sandbox, since it must reach its daemon; the container isolates the program. Therefore
+nothing that a user chooses may be interpreted as an option of the client, and no user variable that the client itself
+reads may enter its environment.
 """
 
 import os
@@ -14,71 +14,78 @@ from pathlib import Path
 from typing import Any
 
 from lowcloud import contract
-from lowcloud.engine.local.launch_spec import SYSTEM_PATH, Place, contract_variables, general_variables, places
+from lowcloud.engine.local.launch_spec import SYSTEM_PATH, BindMount, bind_mounts, contract_variables, general_variables
 from lowcloud.engine.local.replica import ReplicaFolder
-from lowcloud.engine.local.sockets import ShortNames
+from lowcloud.engine.local.sockets import ShortPaths
 from lowcloud.engine.work import StagingError, Work
 
 CLIENTS = ("docker", "podman")
-# What a client may need of the server's environment to find its settings and its daemon, and to fetch an image.
-PASSED_ON = (
+
+# Variables of the server that a client may need to find its settings and its daemon, and to pull an image.
+INHERITED_VARIABLES = (
     *("HOME", "USER", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "TMPDIR"),
     *("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "CONTAINER_HOST"),
     *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
-# What a client, its libraries or what it starts may read, in any case of letters: how names begin, and whole ones.
-CLIENTS_PREFIXES = (
+
+# Prefixes and names of variables that a client, its libraries or its child processes may read, in any letter case.
+CLIENT_PREFIXES = (
     *("DOCKER", "CONTAINER", "_CONTAINER", "PODMAN", "LIBPOD", "BUILDAH_", "BUILDKIT", "BUILDX_", "COMPOSE_", "CNI_"),
     *("NETAVARK", "STORAGE_", "REGISTRY_", "GNUPG", "GPG_", "SSH_", "SSL_", "OTEL_", "DBUS_", "NOTIFY_", "LISTEN_"),
     *("XDG_", "LD_", "DYLD_", "GLIBC_", "MALLOC_", "LC_"),
 )
-CLIENTS_NAMES = (
+CLIENT_NAMES = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP", "TERM", "TZ", "TZDIR", "LANG", "LANGUAGE"),
     *("LOCPATH", "NLSPATH", "GCONV_PATH", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS", "KUBECONFIG", "NO_COLOR"),
     *("GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK", "GORACE", "GOCOVERDIR", "REQUEST_METHOD"),
 )
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # Podman takes an asterisk for any ending
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # Podman interprets an asterisk as a wildcard
 PROCESS_LIMIT = 4096
 
 
 def find_client() -> str:
-    """The client on this machine. Raises StagingError."""
+    """Return the path of the client on this machine. Raises StagingError."""
     for client in CLIENTS:
         if path := shutil.which(client):
             return path
-    raise StagingError("The image needs Docker or Podman, and this machine has neither on its PATH.")
+    raise StagingError("The image needs Docker or Podman, and neither is on the server's PATH. Install one of them.")
 
 
-def make(
+def build(
     work: Work,
     replica: ReplicaFolder,
-    short_names: ShortNames,
+    short_paths: ShortPaths,
     addresses: dict[str, str],
-    given: list[int],
-    shows: tuple[Path, ...],
+    allocated_gpus: list[int],
+    readable_folders: tuple[Path, ...],
 ) -> dict[str, Any]:
-    """The plan; see plans.make. The folders `shows` are seen where they are. Raises StagingError."""
+    """Build the launch spec; see launch_spec.build. Readable folders are mounted at their own paths.
+
+    Raises StagingError.
+    """
     if work.environment or work.builds or work.serves:
-        raise ValueError("A container has a Python environment of its own, builds none here, and serves nothing yet.")
+        raise ValueError("A work with a container cannot have or build a Python environment, and cannot serve.")
     client, name = find_client(), f"lowcloud-{secrets.token_hex(12)}"
-    seen = {kind: place for kind, place in places(replica, short_names).items() if place.is_writable}
-    inside = {kind: place.inside for kind, place in seen.items()}
+    mounts = {name: mount for name, mount in bind_mounts(replica, short_paths).items() if mount.is_writable}
+    targets = {name: mount.target for name, mount in mounts.items()}
     variables = {
         **general_variables(work),
         **work.replicas[int(replica.path.name)].environment,
-        **contract_variables(name, inside, addresses),
+        **contract_variables(name, targets, addresses),
     }
-    texts = {name: value for name, value in variables.items() if not _is_line(value)}
-    if refused := list(filter(_may_be_the_clients, texts)):
-        raise StagingError(f"The variable {refused[0]!r} of a container cannot have several lines: use another name.")
+    multiline = {name: value for name, value in variables.items() if not _is_line(value)}
+    if refused := list(filter(_may_affect_client, multiline)):
+        raise StagingError(
+            f"The variable {refused[0]!r} of a container cannot have a value of several lines. Use another name."
+        )
     options = [
         *("--name", name, "--log-driver", "none", "--workdir", contract.DEFAULT_BASE_DIR),
-        *_limits(work),
-        *_network(work, addresses, int(replica.path.name)),
-        *_gpus(Path(client).name, given),
-        *(f"--mount={_mount(place)}" for place in (*seen.values(), *_shown(shows))),
-        *_environment(replica, variables),
+        *_limit_options(work),
+        *_network_options(work, addresses, int(replica.path.name)),
+        *_gpu_options(Path(client).name, allocated_gpus),
+        *(f"--mount={_mount_option(mount)}" for mount in (*mounts.values(), *_read_only_mounts(readable_folders))),
+        *_environment_options(replica, variables),
         *(() if os.geteuid() == 0 or Path(client).name == "podman" else (f"--user={os.geteuid()}:{os.getegid()}",)),
     ]
     entrypoint, *arguments = (*work.entrypoint, *work.command) if work.entrypoint else ("", *work.command)
@@ -88,9 +95,9 @@ def make(
         "command": (client, "run", *options, *start, "--", work.container, *arguments),
         "interpreter": None,
         "environment": {
-            **texts,
+            **multiline,
             "PATH": SYSTEM_PATH,
-            **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+            **{name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ},
         },
         "directory": str(replica.path),
         "disk_bytes": work.disk_bytes,
@@ -98,13 +105,13 @@ def make(
         "container": {"client": client, "name": name},
         "sandbox": {
             **{"uid": None, "gid": None, "namespaces": False, "landlock": False, "network": True, "cgroup": None},
-            **{"memory_bytes": 0, "hide": [], "keep": [], "shows": []},
-            "binds": [(str(place.outside), place.inside) for place in seen.values()],
+            **{"memory_bytes": 0, "hidden": [], "visible": [], "read_only_mounts": []},
+            "writable_mounts": [(str(mount.source), mount.target) for mount in mounts.values()],
         },
     }
 
 
-def _limits(work: Work) -> list[str]:
+def _limit_options(work: Work) -> list[str]:
     memory = work.resources.memory_bytes
     return [
         f"--memory={memory}",
@@ -113,40 +120,40 @@ def _limits(work: Work) -> list[str]:
         f"--cpus={min(work.resources.cpus, os.cpu_count() or 1)}",
         f"--pids-limit={PROCESS_LIMIT}",
         "--security-opt=no-new-privileges",
-        "--security-opt=label=disable",  # SELinux would else refuse it the replica's folders
+        "--security-opt=label=disable",  # otherwise SELinux denies access to the replica's folders
     ]
 
 
-def _network(work: Work, addresses: dict[str, str], number: int) -> list[str]:
-    """The machine's network, as for any replica that may use one: the cloud itself is at a loopback address of it."""
+def _network_options(work: Work, addresses: dict[str, str], number: int) -> list[str]:
+    """A work with network access uses the machine's network, where the server itself listens on a loopback address."""
     hostname = f"--hostname={list(addresses)[number]}"
     if not work.network:
         return [hostname, "--network=none"]
     return [hostname, "--network=host", *(f"--add-host={host}:{address}" for host, address in addresses.items())]
 
 
-def _gpus(client: str, given: list[int]) -> list[str]:
+def _gpu_options(client: str, allocated: list[int]) -> list[str]:
     if client == "podman":
-        return [f"--device=nvidia.com/gpu={number}" for number in given]
-    return [f'--gpus="device={",".join(map(str, given))}"'] if given else []
+        return [f"--device=nvidia.com/gpu={number}" for number in allocated]
+    return [f'--gpus="device={",".join(map(str, allocated))}"'] if allocated else []
 
 
-def _shown(folders: tuple[Path, ...]) -> Iterator[Place]:
-    return (Place(folder, str(folder), is_writable=False) for folder in folders if folder.is_dir())
+def _read_only_mounts(folders: tuple[Path, ...]) -> Iterator[BindMount]:
+    return (BindMount(folder, str(folder), is_writable=False) for folder in folders if folder.is_dir())
 
 
-def _mount(place: Place) -> str:
-    """In the clients' form of CSV, whatever characters the path has."""
-    fields = ["type=bind", f"source={place.outside}", f"target={place.inside}"]
+def _mount_option(mount: BindMount) -> str:
+    """Format a mount in the clients' CSV format, whatever characters the path has."""
+    fields = ["type=bind", f"source={mount.source}", f"target={mount.target}"]
     quoted = ('"{}"'.format(field.replace('"', '""')) for field in fields)
-    return ",".join([*quoted, *(() if place.is_writable else ("readonly",))])
+    return ",".join([*quoted, *(() if mount.is_writable else ("readonly",))])
 
 
-def _environment(replica: ReplicaFolder, variables: dict[str, str]) -> list[str]:
-    """By a file, since every user of the machine sees the arguments of a process.
+def _environment_options(replica: ReplicaFolder, variables: dict[str, str]) -> list[str]:
+    """Pass variables in a file, since every user of the machine can see the arguments of a process.
 
-    It is named as seen from the folder it is in, for Podman takes a comma in a path for the end of it. A file cannot
-    hold several lines: such a value the client finds by its name in its own environment, which others cannot read.
+    The file name is relative, because Podman splits a path at commas. The file cannot contain values of several lines:
+    the client reads those from its own environment, which other users cannot see.
     """
     path = replica.path / "container.env"
     path.touch(mode=0o600)
@@ -154,10 +161,10 @@ def _environment(replica: ReplicaFolder, variables: dict[str, str]) -> list[str]
     return [f"--env-file={path.name}", *(f"--env={name}" for name, value in variables.items() if not _is_line(value))]
 
 
-def _may_be_the_clients(name: str) -> bool:
+def _may_affect_client(name: str) -> bool:
     upper = name.upper()
-    is_known = upper in CLIENTS_NAMES or upper.startswith(CLIENTS_PREFIXES) or upper.endswith("_PROXY")
-    return is_known or not NAME.fullmatch(name)
+    is_known = upper in CLIENT_NAMES or upper.startswith(CLIENT_PREFIXES) or upper.endswith("_PROXY")
+    return is_known or not VARIABLE_NAME.fullmatch(name)
 
 
 def _is_line(value: str) -> bool:

@@ -1,4 +1,4 @@
-"""A folder that is filled by relative paths, none of which can lead out of it, through links or otherwise."""
+"""Fills a folder by relative paths that cannot lead out of it, neither through links nor otherwise."""
 
 import os
 from collections.abc import Iterator
@@ -13,23 +13,23 @@ FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Folder:
-    """Fills a folder that nobody else writes to meanwhile; all in it belongs to `owner`. For one thread, and closed."""
+    """Fills a folder that nothing else writes to; its files belong to `owner`. To be used by one thread and closed."""
 
     def __init__(self, root: Path, owner: Owner):
         self.owner = owner
         self._root = os.open(root, FOLDER_FLAGS)
-        self._last: tuple[tuple[str, ...], int] = ((), self._root)  # where files mostly follow each other
+        self._last: tuple[tuple[str, ...], int] = ((), self._root)  # kept open: files mostly come folder by folder
 
     def close(self) -> None:
-        """Let go of it."""
-        self._forget()
+        """Close the open descriptors."""
+        self._close_last()
         os.close(self._root)
 
     def write(self, path: str, chunks: Iterator[bytes], mode: int = 0o644) -> int:
-        """Write a new file; returns its size."""
-        parts = parts_of(path)
+        """Write a new file and return its size."""
+        parts = parse_path(path)
         size = 0
-        with failing_clearly(path):
+        with translate_os_errors(path):
             descriptor = os.open(parts[-1], FILE_FLAGS, mode, dir_fd=self._open(parts[:-1]))
             try:
                 os.fchown(descriptor, self.owner.uid, self.owner.gid)
@@ -39,23 +39,23 @@ class Folder:
                 os.close(descriptor)
         return size
 
-    def make(self, path: str) -> None:
-        """Make a folder and those above it."""
-        with failing_clearly(path):
-            self._open(parts_of(path))
+    def create(self, path: str) -> None:
+        """Create a folder and its parents."""
+        with translate_os_errors(path):
+            self._open(parse_path(path))
 
     def link(self, path: str, target: str) -> None:
-        """Make a symbolic link."""
-        parts = parts_of(path)
-        with failing_clearly(path):
+        """Create a symbolic link."""
+        parts = parse_path(path)
+        with translate_os_errors(path):
             folder = self._open(parts[:-1])
             os.symlink(target, parts[-1], dir_fd=folder)
             os.chown(parts[-1], self.owner.uid, self.owner.gid, dir_fd=folder, follow_symlinks=False)
 
-    def link_hard(self, path: str, target: str) -> None:
-        """Make another name of a file of this folder."""
-        old, new = parts_of(target), parts_of(path)
-        with failing_clearly(path):
+    def hard_link(self, path: str, target: str) -> None:
+        """Create a hard link to a file of this folder."""
+        old, new = parse_path(target), parse_path(path)
+        with translate_os_errors(path):
             source = os.dup(self._open(old[:-1]))
             try:
                 folder = self._open(new[:-1])
@@ -64,9 +64,9 @@ class Folder:
                 os.close(source)
 
     def _open(self, parts: tuple[str, ...]) -> int:
-        """The open folder of these names, which is made where it is missing; valid until the next call."""
+        """Open a folder, creating it if it is missing; the descriptor is valid until the next call."""
         if parts != self._last[0]:
-            self._forget()
+            self._close_last()
             descriptor = os.dup(self._root)
             try:
                 for part in parts:
@@ -85,7 +85,7 @@ class Folder:
             os.chown(name, self.owner.uid, self.owner.gid, dir_fd=parent, follow_symlinks=False)
         return os.open(name, FOLDER_FLAGS, dir_fd=parent)
 
-    def _forget(self) -> None:
+    def _close_last(self) -> None:
         if self._last[1] != self._root:
             os.close(self._last[1])
             self._last = ((), self._root)
@@ -93,7 +93,7 @@ class Folder:
 
 @contextmanager
 def opened(root: Path, owner: Owner) -> Iterator[Folder]:
-    """A folder to fill."""
+    """Open a folder to fill."""
     folder = Folder(root, owner)
     try:
         yield folder
@@ -101,22 +101,22 @@ def opened(root: Path, owner: Owner) -> Iterator[Folder]:
         folder.close()
 
 
-def parts_of(path: str) -> tuple[str, ...]:
-    """The names along a relative path. Raises StagingError for one that leads elsewhere or cannot be a file's."""
+def parse_path(path: str) -> tuple[str, ...]:
+    """Return the names along a relative path. Raises StagingError if it leads elsewhere or is not a valid path."""
     parts = PurePosixPath(path).parts
     if path.startswith("/") or not parts or ".." in parts or "\0" in path:
-        raise StagingError(f"{path!r} cannot be the path of a file in a replica's folder.")
+        raise StagingError(f"{path!r} is not a valid path of a file in a replica's folder.")
     return parts
 
 
 @contextmanager
-def failing_clearly(path: str) -> Iterator[None]:
-    """Tell an OSError as what could not be laid where."""
+def translate_os_errors(path: str) -> Iterator[None]:
+    """Raise an OSError as a StagingError that names the path."""
     try:
         yield
     except OSError as error:
         raise StagingError(
-            f"{path!r} could not be laid into the replica's folder: {error.strerror or error}."
+            f"{path!r} could not be written to the replica's folder: {error.strerror or error}."
         ) from error
 
 

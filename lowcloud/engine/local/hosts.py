@@ -1,4 +1,4 @@
-"""The names by which the replicas of a work reach each other: algo-1, algo-2, ..., each at a loopback of its own."""
+"""The host names of the replicas of a work: algo-1, algo-2, ..., each with its own loopback address."""
 
 import hashlib
 import ipaddress
@@ -6,20 +6,21 @@ import os
 import sys
 from pathlib import Path
 
-FIRST = int(ipaddress.IPv4Address("127.1.0.0"))  # systems use some below, such as 127.0.1.1
+FIRST = int(ipaddress.IPv4Address("127.1.0.0"))  # systems use some lower addresses, such as 127.0.1.1
 COUNT = int(ipaddress.IPv4Address("127.255.0.0")) - FIRST
 MACHINE_HOSTS = Path("/etc/hosts")
 
 
 def name(number: int) -> str:
-    """The name of a replica; replica 0 is algo-1."""
+    """Return the host name of a replica; replica 0 is algo-1."""
     return f"algo-{number + 1}"
 
 
 def addresses(root: Path, first_id: int, count: int) -> dict[str, str]:
-    """By name, where `first_id` replicas came before these. No two works of an engine share one, nor likely of two.
+    """Return the addresses of a work's replicas by name; `first_id` counts the replicas of the engine before them.
 
-    Where only one address is a loopback's (macOS), all have that.
+    They are unique within an engine and unlikely to repeat between engines. On macOS, where there is only one loopback
+    address, all replicas have that one.
     """
     if sys.platform != "linux":
         return {name(number): "127.0.0.1" for number in range(count)}
@@ -27,7 +28,7 @@ def addresses(root: Path, first_id: int, count: int) -> dict[str, str]:
     return {name(number): str(ipaddress.IPv4Address(FIRST + (start + number) % COUNT)) for number in range(count)}
 
 
-def table(known: dict[str, str]) -> str:
-    """The text of an /etc/hosts with these names first and then what the machine knows."""
+def hosts_file(known: dict[str, str]) -> str:
+    """Return the text of an /etc/hosts file with these names first, followed by the machine's own file."""
     machine = MACHINE_HOSTS.read_text(errors="replace") if MACHINE_HOSTS.exists() else ""
     return "".join(f"{address}\t{host}\n" for host, address in known.items()) + machine

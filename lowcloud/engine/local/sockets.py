@@ -1,4 +1,4 @@
-"""Short names for folders of unix sockets, whose whole path may have no more than about 100 bytes."""
+"""Short paths for folders of unix sockets, since a socket's path may have no more than about 100 bytes."""
 
 import hashlib
 import os
@@ -7,36 +7,36 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-LONGEST_FOLDER = 90  # sun_path holds 104 bytes on macOS, 108 on Linux
-SHARED = tuple(map(Path, ("/tmp", "/var/tmp", "/dev", "/proc")))  # what a replica of our uid may write to (Landlock)
+MAX_FOLDER_BYTES = 90  # sun_path holds 104 bytes on macOS, 108 on Linux
+SHARED = tuple(map(Path, ("/tmp", "/var/tmp", "/dev", "/proc")))  # writable for replicas at the level LANDLOCK
 
 
-class ShortNames:
-    """Links in a private folder; they are made anew when something has cleaned it.
+class ShortPaths:
+    """Symbolic links in a private folder; they are created again if they were deleted.
 
-    A replica that could replace a link would get the requests to another, so the folder lies where none can write.
+    A replica that could replace a link would receive another's requests, so the folder is where no replica can write.
     """
 
     def __init__(self, root: Path, home: Path):
         self._folder = next(filter(_is_short, _private_folders(root, home)), _temporary_folder(root))
 
     def of(self, folder: Path) -> Path:
-        """The folder itself, or a link to it where its path is too long."""
-        if len(os.fsencode(folder)) <= LONGEST_FOLDER:
+        """Return the folder itself, or a link to it if its path is too long."""
+        if len(os.fsencode(folder)) <= MAX_FOLDER_BYTES:
             return folder
         link = self._link(folder)
         if not link.is_symlink():
-            with suppress(FileExistsError):  # another thread was quicker, with the same target
+            with suppress(FileExistsError):  # another thread created it, with the same target
                 link.symlink_to(folder)
         return link
 
-    def forget(self, folder: Path) -> None:
-        """Remove the link to a folder that goes."""
-        if len(os.fsencode(folder)) > LONGEST_FOLDER:
+    def remove(self, folder: Path) -> None:
+        """Remove the link to a folder that is being deleted."""
+        if len(os.fsencode(folder)) > MAX_FOLDER_BYTES:
             self._link(folder).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Remove the folder where no link is left."""
+        """Remove the folder of links if it is empty."""
         with suppress(OSError):
             self._folder.rmdir()
 
@@ -44,12 +44,12 @@ class ShortNames:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         owner = self._folder.lstat()
         if owner.st_uid != os.geteuid() or owner.st_mode & 0o077 or self._folder.is_symlink():
-            raise OSError(f"{self._folder} belongs to somebody else. Remove it.")
+            raise OSError(f"{self._folder} belongs to another user or can be accessed by others. Remove it.")
         return self._folder / _digest(folder)
 
 
 def _private_folders(root: Path, home: Path) -> Iterator[Path]:
-    """Places for the links, the best first: no replica sees the cloud's home, nor writes to the user's two."""
+    """Return folders for the links, the best first: no replica sees the server's home or can write to the user's."""
     yield home / "sockets"
     for parent in filter(None, (os.environ.get("XDG_RUNTIME_DIR"), str(Path.home()))):
         folder = Path(parent) / f".lowcloud-{_digest(root)}"
@@ -58,12 +58,12 @@ def _private_folders(root: Path, home: Path) -> Iterator[Path]:
 
 
 def _temporary_folder(root: Path) -> Path:
-    """Where all others have too long a path."""
+    """Return the folder to use if the paths of all others are too long."""
     return Path(tempfile.gettempdir()) / f"lowcloud-{os.geteuid()}-{_digest(root)}"
 
 
 def _is_short(folder: Path) -> bool:
-    return len(os.fsencode(folder / _digest(folder))) <= LONGEST_FOLDER
+    return len(os.fsencode(folder / _digest(folder))) <= MAX_FOLDER_BYTES
 
 
 def _digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Lays what a replica starts with into its folder: small files, inputs and unpacked archives."""
+"""Stages a replica's folder: writes its small files, inputs and unpacked archives."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -6,104 +6,104 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from lowcloud import contract
-from lowcloud.engine.archives import Entry, EntryType, Members, UnreadableArchiveError
-from lowcloud.engine.local.folder import Folder, failing_clearly, opened
+from lowcloud.engine.archives import Member, Members, MemberType, UnreadableArchiveError
+from lowcloud.engine.local.folder import Folder, opened, translate_os_errors
 from lowcloud.engine.local.replica import Owner
 from lowcloud.engine.work import Fetch, Input, Replica, StagingError
 
-EMPTY_FOLDERS = (  # programs expect them to be there
+EMPTY_FOLDERS = (  # programs expect them to exist
     contract.DATA,
     contract.MODEL,
     contract.OUTPUT_DATA,
     contract.OUTPUT_INTERMEDIATE,
 )
 THREADS = 4
-SMALL_BYTES = 8 << 20  # not worth a thread
-BATCH = 64  # inputs that a thread lays one after the other
+PARALLEL_MIN_BYTES = 8 << 20  # smaller inputs are staged in one thread
+BATCH = 64  # inputs that a thread stages one after the other
 ARCHIVE_MEMBERS = 1_000_000
-ARCHIVE_RATIO = 200  # unpacked bytes for each packed one; real models stay below 20
+ARCHIVE_RATIO = 200  # limit of uncompressed to compressed bytes; real models stay below 20
 ARCHIVE_ALLOWANCE_BYTES = 1 << 30
 
 
-def lay(replica: Replica, base: Path, fetch: Fetch, owner: Owner) -> None:
-    """Fill the new folder `base`; all in it belongs to `owner`. Raises StagingError."""
+def stage_files(replica: Replica, base: Path, fetch: Fetch, owner: Owner) -> None:
+    """Fill the new folder `base` with files that belong to `owner`. Raises StagingError."""
     with opened(base, owner) as folder:
         for path in (*EMPTY_FOLDERS, *replica.folders):
-            folder.make(path)
+            folder.create(path)
         for path, text in replica.files.items():
             folder.write(path, iter((text.encode(),)))
         for lazy in replica.lazy_folders:
-            folder.make(lazy.path)
+            folder.create(lazy.path)
         for stream in replica.streams:
-            folder.make(str(PurePosixPath(stream.path).parent))
-        _lay_inputs(replica.inputs, base, fetch, owner)
+            folder.create(str(PurePosixPath(stream.path).parent))
+        _stage_inputs(replica.inputs, base, fetch, owner)
         for item in replica.archives:
             _unpack(item, folder, fetch)
 
 
-def _lay_inputs(inputs: Sequence[Input], base: Path, fetch: Fetch, owner: Owner) -> None:
-    """Lay the inputs, several at once: while one waits for the disk, another is decrypted."""
+def _stage_inputs(inputs: Sequence[Input], base: Path, fetch: Fetch, owner: Owner) -> None:
+    """Stage the inputs, several at a time: while one waits for the disk, another is decrypted."""
 
-    def lay_batch(batch: Sequence[Input]) -> None:
+    def stage_batch(batch: Sequence[Input]) -> None:
         with opened(base, owner) as folder:
             for item in batch:
-                with failing_clearly(item.path):
+                with translate_os_errors(item.path):
                     chunks = fetch(item.source)
                 size = folder.write(item.path, chunks)
                 if size != item.size_bytes:
-                    raise StagingError(f"{item.source} gave {size} bytes where {item.size_bytes} were expected.")
+                    raise StagingError(f"{item.source} has {size} bytes; {item.size_bytes} were expected.")
 
-    if len(inputs) <= BATCH and sum(item.size_bytes for item in inputs) <= SMALL_BYTES:
-        lay_batch(inputs)
+    if len(inputs) <= BATCH and sum(item.size_bytes for item in inputs) <= PARALLEL_MIN_BYTES:
+        stage_batch(inputs)
         return
     length = min(BATCH, -(-len(inputs) // THREADS))
     batches = [inputs[start : start + length] for start in range(0, len(inputs), length)]
-    pool = ThreadPoolExecutor(min(THREADS, len(batches)), "laying")
+    pool = ThreadPoolExecutor(min(THREADS, len(batches)), "staging")
     try:
-        for _ in pool.map(lay_batch, batches):
+        for _ in pool.map(stage_batch, batches):
             pass
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _unpack(item: Input, folder: Folder, fetch: Fetch) -> None:
-    folder.make(item.path)
+    folder.create(item.path)
     members = Members(fetch(item.source), ARCHIVE_ALLOWANCE_BYTES + ARCHIVE_RATIO * item.size_bytes, ARCHIVE_MEMBERS)
     try:
-        with failing_clearly(item.path):
+        with translate_os_errors(item.path):
             for member in members:
-                _lay_member(members, member, item.path, folder)
+                _write_member(members, member, item.path, folder)
     except UnreadableArchiveError as error:
         raise StagingError(f"{item.source} was not unpacked: {error}.") from error
 
 
-def _lay_member(members: Members, member: Entry, within: str, folder: Folder) -> None:
-    if member.kind == EntryType.FOLDER and not member.name.strip("/"):
-        return  # the archive's own folder, which the SDK's repacking names so
+def _write_member(members: Members, member: Member, within: str, folder: Folder) -> None:
+    if member.type == MemberType.FOLDER and not member.name.strip("/"):
+        return  # an entry for the archive's root folder, as written by the SageMaker SDK's repacking
     if member.name.startswith("/"):
         raise StagingError(f"The archive member {member.name!r} is an absolute path.")
     path = f"{within}/{member.name}"
-    if member.kind == EntryType.FOLDER:
-        folder.make(path)
-    elif member.kind == EntryType.SYMBOLIC_LINK:
-        _refuse_link_out(member)
+    if member.type == MemberType.FOLDER:
+        folder.create(path)
+    elif member.type == MemberType.SYMBOLIC_LINK:
+        _check_link(member)
         folder.link(path, member.linkname)
-    elif member.kind == EntryType.HARD_LINK:
+    elif member.type == MemberType.HARD_LINK:
         if member.linkname.startswith("/"):
-            raise _leads_out(member)
-        folder.link_hard(path, f"{within}/{member.linkname}")
+            raise _link_error(member)
+        folder.hard_link(path, f"{within}/{member.linkname}")
     else:
         folder.write(path, members.content(member), 0o755 if member.mode & 0o100 else 0o644)
 
 
-def _refuse_link_out(member: Entry) -> None:
-    """Let a link climb at its beginning alone, and no higher than its archive: then no chain of links leads out."""
+def _check_link(member: Member) -> None:
+    """Refuse ".." except at the beginning and up to the archive's root: then no chain of links leads out."""
     target = PurePosixPath(member.linkname).parts
-    climbs = len(list(takewhile(lambda part: part == "..", target)))
+    levels_up = len(list(takewhile(lambda part: part == "..", target)))
     depth = len(PurePosixPath(member.name).parts) - 1
-    if member.linkname.startswith("/") or climbs > depth or ".." in target[climbs:]:
-        raise _leads_out(member)
+    if member.linkname.startswith("/") or levels_up > depth or ".." in target[levels_up:]:
+        raise _link_error(member)
 
 
-def _leads_out(member: Entry) -> StagingError:
+def _link_error(member: Member) -> StagingError:
     return StagingError(f"The archive member {member.name!r} links to {member.linkname!r}, outside of the archive.")

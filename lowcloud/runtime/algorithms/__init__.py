@@ -1,7 +1,7 @@
-"""The built-in algorithms, a module or package each, found by name: linear-learner is linear_learner.
+"""The built-in algorithms, one package each, found by name: linear-learner is the package linear_learner.
 
-Each has train(job), and load(model_folder, *options) for its endpoint; preload() where there is more than modules that
-the warm parent should load for it, with no threads started.
+Each has train(run) and load(model_folder, *options), which returns a Predictor for its endpoint. An optional preload()
+loads, without starting threads, what the warm parent should load in addition to modules.
 """
 
 import importlib
@@ -10,12 +10,12 @@ from types import ModuleType
 
 
 def find(name: str) -> ModuleType:
-    """The algorithm of this name. Raises ModuleNotFoundError."""
+    """Return the algorithm with this name. Raises ModuleNotFoundError."""
     return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
 
 
 def preload() -> None:
-    """Load every algorithm, for forks to find it loaded."""
+    """Load every algorithm, so that it is already loaded in forks."""
     for path in sorted(Path(__file__).parent.iterdir()):
         if not path.name.startswith("_"):
             getattr(find(path.stem), "preload", lambda: None)()

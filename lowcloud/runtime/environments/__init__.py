@@ -1,1 +1,1 @@
-"""Python environments: built from requirements, and overlaid on another."""
+"""Python environments: built from requirements, or overlaid on an existing one."""

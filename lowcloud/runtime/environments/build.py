@@ -1,8 +1,8 @@
 """`python -m lowcloud.runtime.environments.build`: builds a Python environment from requirements.
 
-The environment is built in $LOWCLOUD_ENVIRONMENT. The requirements lie where contract.REQUIREMENTS says; local paths in
-them are below `code`. uv installs where it is present, else pip. What the interpreter beneath has already counts as
-installed.
+The environment is built in $LOWCLOUD_ENVIRONMENT from the file contract.REQUIREMENTS, in which local paths are relative
+to `code`. It is an overlay: packages of the base interpreter count as installed. uv installs if it is present,
+otherwise pip.
 """
 
 import importlib.util
@@ -15,20 +15,20 @@ from pathlib import Path
 
 from lowcloud import contract
 from lowcloud.runtime import child_process
-from lowcloud.runtime.child_process import Ended
+from lowcloud.runtime.child_process import ChildResult
 from lowcloud.runtime.environments import overlay_venv
 from lowcloud.runtime.errors import ClientError
 
 ERROR_CHARACTERS = 800
 UNREACHABLE = ("Retrying (", "NewConnectionError", "error sending request", "dns error", "Name or service not known")
-DEFAULTS = {
+DEFAULT_VARIABLES = {
     "PYTHONUNBUFFERED": "1",
     "PIP_ROOT_USER_ACTION": "ignore",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    "UV_INDEX_STRATEGY": "unsafe-best-match",  # every index counts, as it does for pip
+    "UV_INDEX_STRATEGY": "unsafe-best-match",  # consider all indexes, as pip does
     "UV_LINK_MODE": "copy",  # the cache may be on another file system
 }
-TELLING = (
+SPECIFIC_ERRORS = (
     "No matching distribution",
     "Invalid requirement",
     "Could not open requirements",
@@ -38,43 +38,43 @@ TELLING = (
 
 
 def main(argv: list[str]) -> int:
-    """Build; the exit code, with output/failure naming the requirement at fault where it is not 0."""
+    """Build the environment and return the exit code; on failure, output/failure names the requirement."""
     assert not argv, "the builder takes no arguments"
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     folder = Path(os.environ[contract.ENVIRONMENT_VARIABLE])
     try:
         build(base, folder)
     except ClientError as error:
-        shutil.rmtree(folder / "lib", ignore_errors=True)  # nobody shall take what is there for a whole one
+        shutil.rmtree(folder / "lib", ignore_errors=True)  # an incomplete environment must not be usable
         print(error, file=sys.stderr, flush=True)
-        child_process.say(base, f"ClientError: {error}")
+        child_process.write_failure(base, f"ClientError: {error}")
         return contract.EXIT_CLIENT_ERROR
     return 0
 
 
 def build(base: Path, folder: Path) -> None:
-    """Fill the folder. Raises ClientError naming what cannot be installed."""
-    python = overlay_venv.lay(folder, sys.executable)
-    assert python is not None, "the interpreter that runs this knows its own version"
+    """Build the environment in a folder. Raises ClientError naming what cannot be installed."""
+    python = overlay_venv.create(folder, sys.executable)
+    assert python is not None, "the version of the running interpreter is known"
     print("Building a Python environment from these requirements:", flush=True)
     print((base / contract.REQUIREMENTS).read_text(), flush=True)
     uv = shutil.which("uv")
-    if uv is None or not _is_installed_by_uv(uv, python, base):
-        _install_by_pip(python, base)
+    if uv is None or not _try_uv(uv, python, base):
+        _install_with_pip(python, base)
     print("The environment is ready.", flush=True)
 
 
-def _install_by_pip(python: str, base: Path) -> None:
+def _install_with_pip(python: str, base: Path) -> None:
     if importlib.util.find_spec("pip") is None:
         _run([python, "-m", "ensurepip"], base)
-    words = [python, "-m", "pip", "install", "--no-input", "--progress-bar", "off", "--no-cache-dir"]
-    _run([*words, "-r", str(base / contract.REQUIREMENTS), *_constraints(base)], base)
+    command = [python, "-m", "pip", "install", "--no-input", "--progress-bar", "off", "--no-cache-dir"]
+    _run([*command, "-r", str(base / contract.REQUIREMENTS), *_constraints(base)], base)
 
 
-def _is_installed_by_uv(uv: str, python: str, base: Path) -> bool:
-    """Whether uv could. It asks an index even for what is beneath, so where there is no index, pip may yet succeed."""
+def _try_uv(uv: str, python: str, base: Path) -> bool:
+    """Install with uv; return False if pip may succeed instead, since uv needs an index even for base packages."""
     try:
-        _install_by_uv(uv, python, base)
+        _install_with_uv(uv, python, base)
     except ClientError:
         if importlib.util.find_spec("pip") is None:
             raise
@@ -83,14 +83,14 @@ def _is_installed_by_uv(uv: str, python: str, base: Path) -> bool:
     return True
 
 
-def _install_by_uv(uv: str, python: str, base: Path) -> None:
-    """uv sees only the layer, so it is told first what is beneath, and installs only what it then chose anew."""
-    import importlib.metadata  # here, for it costs more than all else and script.py does without
+def _install_with_uv(uv: str, python: str, base: Path) -> None:
+    """Let uv, which sees only the overlay, resolve with a preference for the base's versions; install what differs."""
+    import importlib.metadata  # slow to import, and script.py does not need it
 
-    chosen = Path(os.environ.get("TMPDIR", "/tmp")) / "chosen.txt"
-    beneath = {f"{one.name}=={one.version}".lower() for one in importlib.metadata.distributions()}
-    chosen.write_text("\n".join(sorted(beneath)) + "\n")  # versions in the output file are preferred to newer ones
-    compiling = [
+    resolved = Path(os.environ.get("TMPDIR", "/tmp")) / "resolved.txt"
+    base_packages = {f"{one.name}=={one.version}".lower() for one in importlib.metadata.distributions()}
+    resolved.write_text("\n".join(sorted(base_packages)) + "\n")  # versions in the output file are preferred
+    compile_command = [
         uv,
         "pip",
         "compile",
@@ -101,12 +101,22 @@ def _install_by_uv(uv: str, python: str, base: Path) -> None:
         "--no-header",
         *_constraints(base),
     ]
-    _run([*compiling, str(base / contract.REQUIREMENTS), "--output-file", str(chosen)], base)
-    lines = [line for line in chosen.read_text().splitlines() if line.split(" ;")[0].lower() not in beneath]
-    chosen.write_text("\n".join(lines) + "\n")
+    _run([*compile_command, str(base / contract.REQUIREMENTS), "--output-file", str(resolved)], base)
+    lines = [line for line in resolved.read_text().splitlines() if line.split(" ;")[0].lower() not in base_packages]
+    resolved.write_text("\n".join(lines) + "\n")
     if any(line.strip() for line in lines):
-        installing = [uv, "pip", "install", "--python", python, "--no-deps", "--compile-bytecode", "-r", str(chosen)]
-        _run(installing, base)
+        install_command = [
+            uv,
+            "pip",
+            "install",
+            "--python",
+            python,
+            "--no-deps",
+            "--compile-bytecode",
+            "-r",
+            str(resolved),
+        ]
+        _run(install_command, base)
 
 
 def _constraints(base: Path) -> list[str]:
@@ -115,31 +125,31 @@ def _constraints(base: Path) -> list[str]:
 
 
 def install(command: list[str], environment: Mapping[str, str], folder: Path) -> None:
-    """Run an installer in a folder. Raises ClientError with its own words where it fails."""
-    ended = child_process.run(command, {**DEFAULTS, **environment}, folder)
-    if ended.exit_code:
-        raise ClientError(f"The requirements cannot be installed: {_error(ended)}")
+    """Run an installer in a folder. Raises ClientError with the installer's message."""
+    result = child_process.run(command, {**DEFAULT_VARIABLES, **environment}, folder)
+    if result.exit_code:
+        raise ClientError(f"The requirements cannot be installed: {_extract_error(result)}")
 
 
 def _run(command: list[str], base: Path) -> None:
-    code = (base / contract.CODE, base / contract.MODEL / contract.CODE)  # of a job, or beside a model
+    code = (base / contract.CODE, base / contract.MODEL / contract.CODE)  # of a job, or next to a model
     install(command, os.environ, next((one for one in code if one.is_dir()), base))
 
 
-def _error(ended: Ended) -> str:
-    """The installer's own words for what went wrong, if it came to any."""
-    if signalled := child_process.signal_of(ended.exit_code):
-        return f"The installer was killed by {signalled}."
-    lines = [line.strip() for line in ended.tail.splitlines()]
-    begins = [number for number, line in enumerate(lines) if line.lower().startswith(("error:", "×"))]
-    telling = [number for number in begins if any(word in lines[number] for word in TELLING)]
-    if telling:
-        said = lines[telling[-1]].partition(":")[2].strip()
+def _extract_error(result: ChildResult) -> str:
+    """Return the error message in the installer's output, or its last lines."""
+    if signal_name := child_process.describe_signal(result.exit_code):
+        return f"The installer was killed by {signal_name}."
+    lines = [line.strip() for line in result.tail.splitlines()]
+    starts = [number for number, line in enumerate(lines) if line.lower().startswith(("error:", "×"))]
+    specific = [number for number in starts if any(text in lines[number] for text in SPECIFIC_ERRORS)]
+    if specific:
+        message = lines[specific[-1]].partition(":")[2].strip()
     else:
-        last = takewhile(bool, lines[begins[-1] :]) if begins else filter(None, lines[-child_process.LAST_LINES :])
-        said = " ".join(last).removeprefix("error:").strip()
-    away = " The package index cannot be reached." if any(sign in ended.tail for sign in UNREACHABLE) else ""
-    return said[:ERROR_CHARACTERS] + away
+        last = takewhile(bool, lines[starts[-1] :]) if starts else filter(None, lines[-child_process.LAST_LINES :])
+        message = " ".join(last).removeprefix("error:").strip()
+    note = " The package index cannot be reached." if any(text in result.tail for text in UNREACHABLE) else ""
+    return message[:ERROR_CHARACTERS] + note
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A virtual environment, written by hand in a millisecond, that shows another one's packages at the end of its path.
+"""Creates, in a millisecond, a virtual environment that has another environment's packages at the end of its path.
 
-It lets a program install what it likes where nobody else is touched: `pip install` writes into the layer, and what
-lies beneath counts as installed.
+A program can install packages into this overlay without affecting others; the base environment's packages count as
+installed.
 """
 
 import os
@@ -14,10 +14,10 @@ exec "$(dirname "$0")/python" -m pip "$@"
 """
 
 
-def lay(folder: Path, python: str) -> str | None:
-    """Make the environment `folder` above that of the interpreter `python`; the path of its own interpreter.
+def create(folder: Path, python: str) -> str | None:
+    """Create an overlay over the environment of the interpreter `python`; return the path of its interpreter.
 
-    None where the version of `python` cannot be told without running it.
+    Returns None if the version of `python` cannot be determined without running it.
     """
     prefix = Path(python).parent.parent
     settings = _settings(prefix)
@@ -33,20 +33,20 @@ def lay(folder: Path, python: str) -> str | None:
     for name in ("pip", "pip3"):
         (folder / "bin" / name).write_text(PIP)
         (folder / "bin" / name).chmod(0o755)
-    shows_system = settings.get("include-system-site-packages", "false") if settings else "true"
+    includes_system = settings.get("include-system-site-packages", "false") if settings else "true"
     home = settings.get("home", str(Path(real).parent))
     (folder / "pyvenv.cfg").write_text(
-        f"home = {home}\ninclude-system-site-packages = {shows_system}\nversion = {version}\n"
+        f"home = {home}\ninclude-system-site-packages = {includes_system}\nversion = {version}\n"
     )
     if settings:
-        # addsitedir, for it reads the .pth files there too, by which editable packages are found.
-        beneath = prefix / "lib" / f"python{version}" / "site-packages"
-        (packages / "beneath.pth").write_text(f"import site; site.addsitedir({str(beneath)!r})\n")
+        # addsitedir also reads the .pth files there, by which editable packages are found.
+        base_packages = prefix / "lib" / f"python{version}" / "site-packages"
+        (packages / "base_packages.pth").write_text(f"import site; site.addsitedir({str(base_packages)!r})\n")
     return str(folder / "bin" / "python")
 
 
 def _settings(prefix: Path) -> dict[str, str]:
-    """What makes a folder a virtual environment; empty for a whole installation."""
+    """Read pyvenv.cfg, which makes a folder a virtual environment; empty for a complete installation."""
     try:
         text = (prefix / "pyvenv.cfg").read_text()
     except OSError:
@@ -56,14 +56,14 @@ def _settings(prefix: Path) -> dict[str, str]:
 
 
 def _version(python: str, prefix: Path) -> str | None:
-    """Such as "3.11"."""
+    """Return the version of an interpreter, such as "3.11", or None."""
     with Path(python).open("rb") as file:
-        if file.read(2) == b"#!":  # a script that picks an interpreter, which would then not know of the layer
+        if file.read(2) == b"#!":  # a script that selects an interpreter, which would not find the overlay
             return None
     if os.path.realpath(python) == os.path.realpath(sys.executable):
         return f"{sys.version_info.major}.{sys.version_info.minor}"
-    named = re.search(r"python(3\.\d+)$", os.path.realpath(python))
-    if named:
-        return named[1]
-    there = list(prefix.glob("lib/python3.*/site-packages"))
-    return there[0].parent.name.removeprefix("python") if len(there) == 1 else None
+    match = re.search(r"python(3\.\d+)$", os.path.realpath(python))
+    if match:
+        return match[1]
+    folders = list(prefix.glob("lib/python3.*/site-packages"))
+    return folders[0].parent.name.removeprefix("python") if len(folders) == 1 else None

@@ -1,6 +1,6 @@
-"""The fitted transform: a plain JSON file that the program `preprocess` writes, applied alike there and in serving.
+"""The fitted feature transform: a JSON file written by the program `preprocess`, applied in the same way when serving.
 
-`load(path).row(cells)` makes the model's numbers of one raw row in microseconds; `block` and `rows` those of many.
+`load(path).row(cells)` computes the model's features of one raw row in microseconds; `block` and `rows` those of many.
 docs/processing-programs.md describes the file.
 """
 
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from lowcloud.runtime.feature_transforms import features
-from lowcloud.runtime.feature_transforms.cells import Numbers, Rules, Value, Vector
+from lowcloud.runtime.feature_transforms.cells import Numbers, ReadingRules, Value, Vector
 from lowcloud.runtime.feature_transforms.expressions import check, compile_row, compute_column
 from lowcloud.runtime.feature_transforms.features import Feature
-from lowcloud.schemas.expressions import columns_of, read
+from lowcloud.schemas.expressions import columns_of, parse
 
 FORMAT = "lowcloud/transform"
 VERSION = 1
@@ -26,7 +26,7 @@ FILE = "transform.json"
 
 
 class UnreadableTransformError(Exception):
-    """A file is not a transform of a known version."""
+    """A file is not a feature transform of a known version."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class TargetColumn:
-    """What is predicted: with `classes`, the label i in the output stands for classes[i]."""
+    """The target column; with `classes`, label i in the output is the class classes[i]."""
 
     name: str
     task: str
@@ -49,23 +49,23 @@ class TargetColumn:
 
 @dataclass(frozen=True)
 class Transform:
-    """Raw columns -> derived columns -> features. `derived` are names and expressions, each over those before it."""
+    """Raw columns -> derived columns -> features. `derived` has names and expressions over the columns before them."""
 
     sources: tuple[SourceColumn, ...]
     features: tuple[Feature, ...]
     derived: tuple[tuple[str, str], ...] = ()
     target: TargetColumn | None = None
-    rules: Rules = field(default_factory=Rules)
+    rules: ReadingRules = field(default_factory=ReadingRules)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Of the numbers of a row of output, without the target."""
+        """The names of the output columns, without the target."""
         return tuple(chain.from_iterable(feature.names for feature in self.features))
 
     @cached_property
     def used(self) -> tuple[SourceColumn, ...]:
-        """The raw columns that features are made of, in the table's order."""
-        trees = {name: columns_of(read(text)) for name, text in self.derived}
+        """The raw columns that features depend on, in the table's order."""
+        trees = {name: columns_of(parse(text)) for name, text in self.derived}
         wanted = {feature.column for feature in self.features}
         for name in reversed(trees):
             if name in wanted:
@@ -73,8 +73,8 @@ class Transform:
         return tuple(source for source in self.sources if source.name in wanted)
 
     def row(self, cells: Sequence[Any]) -> list[float]:
-        """The numbers of one row, whose raw cells (texts, or values of JSON) are those of `used`, in order."""
-        row: list[Value] = [read(cell) for read, cell in zip(self._readers, cells, strict=True)]
+        """Transform one row, given the raw cells (texts or JSON values) of the columns `used`, in order."""
+        row: list[Value] = [parse(cell) for parse, cell in zip(self._readers, cells, strict=True)]
         for compute in self._computes:
             row.append(compute(row))
         out: list[float] = []
@@ -83,27 +83,27 @@ class Transform:
         return out
 
     def rows(self, cells: Sequence[Sequence[Any]]) -> Numbers:
-        """The same of many rows, (rows, names)."""
+        """Transform many rows in the same way, to (rows, names)."""
         columns = zip(self.used, zip(*cells, strict=True), strict=True)
         return self.block({source.name: self.rules.column(source.kind, column) for source, column in columns})
 
     def block(self, columns: Mapping[str, Vector]) -> Numbers:
-        """The numbers of rows whose values are known by column, (rows, names)."""
+        """Transform rows given as columns of values, to (rows, names)."""
         rows = len(next(iter(columns.values())))
         columns = self.derive(columns, rows)
         out = np.empty((rows, len(self.names)))
-        place = 0
+        position = 0
         for feature in self.features:
             width = len(feature.names)
-            out[:, place : place + width] = feature.block(columns[feature.column])
-            place += width
+            out[:, position : position + width] = feature.block(columns[feature.column])
+            position += width
         return out
 
     def derive(self, columns: Mapping[str, Vector], rows: int) -> dict[str, Vector]:
-        """The columns and those derived from them."""
+        """Return the columns together with those derived from them."""
         columns = dict(columns)
         for name, text in self.derived:
-            tree = read(text)
+            tree = parse(text)
             if columns_of(tree) <= columns.keys():
                 columns[name] = compute_column(tree, columns, rows)
         return columns
@@ -113,28 +113,28 @@ class Transform:
         return tuple(self.rules.reader(source.kind) for source in self.used)
 
     @cached_property
-    def _live(self) -> tuple[tuple[str, str], ...]:
-        """The derived columns that features are made of."""
+    def _used_derived(self) -> tuple[tuple[str, str], ...]:
+        """The derived columns that features depend on."""
         wanted = {feature.column for feature in self.features}
-        live = []
+        used = []
         for name, text in reversed(self.derived):
             if name in wanted:
-                live.append((name, text))
-                wanted |= columns_of(read(text))
-        return tuple(reversed(live))
+                used.append((name, text))
+                wanted |= columns_of(parse(text))
+        return tuple(reversed(used))
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        names = [*(source.name for source in self.used), *(name for name, _ in self._live)]
-        return {name: place for place, name in enumerate(names)}
+    def _positions(self) -> dict[str, int]:
+        names = [*(source.name for source in self.used), *(name for name, _ in self._used_derived)]
+        return {name: position for position, name in enumerate(names)}
 
     @cached_property
     def _computes(self) -> tuple[Any, ...]:
-        return tuple(compile_row(read(text), self._places) for _, text in self._live)
+        return tuple(compile_row(parse(text), self._positions) for _, text in self._used_derived)
 
     @cached_property
     def _emitters(self) -> tuple[Any, ...]:
-        return tuple(feature.emitter(self._places[feature.column]) for feature in self.features)
+        return tuple(feature.emitter(self._positions[feature.column]) for feature in self.features)
 
 
 def save(transform: Transform, path: Path) -> None:
@@ -156,12 +156,12 @@ def save(transform: Transform, path: Path) -> None:
 
 
 def load(path: Path) -> Transform:
-    """Read what `save` wrote; data only, nothing in it runs. Raises UnreadableTransformError."""
+    """Load a stored transform, which contains no code. Raises UnreadableTransformError."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        found = document["format"], document["version"]
-        if found != (FORMAT, VERSION):
-            raise UnreadableTransformError(f"{path.name} holds {found[0]} version {found[1]}, not {FORMAT} {VERSION}.")
+        stored = document["format"], document["version"]
+        if stored != (FORMAT, VERSION):
+            raise UnreadableTransformError(f"{path.name} has {stored[0]} version {stored[1]}, not {FORMAT} {VERSION}.")
         target, rules = document["target"], document["reading"]
         transform = Transform(
             sources=tuple(SourceColumn(**column) for column in document["columns"]),
@@ -169,15 +169,15 @@ def load(path: Path) -> Transform:
             derived=tuple((step["name"], step["expression"]) for step in document["derived"]),
             target=target
             and TargetColumn(target["name"], target["task"], target["classes"] and tuple(target["classes"])),
-            rules=Rules(frozenset(rules["missing_words"]), rules["trim"], rules["date_format"]),
+            rules=ReadingRules(frozenset(rules["missing_words"]), rules["trim"], rules["date_format"]),
         )
         kinds = {source.name: source.kind for source in transform.sources}
         for name, text in transform.derived:
-            check(read(text), kinds)
+            check(parse(text), kinds)
             kinds[name] = "number"
-        transform.row([None] * len(transform.used))  # whatever does not fit together fails here
+        transform.row([None] * len(transform.used))  # raises an error if the parts are inconsistent
         if list(transform.names) != document["outputs"]:
-            raise UnreadableTransformError(f"{path.name} does not give the outputs that it names.")
+            raise UnreadableTransformError(f"{path.name} does not produce the outputs that it lists.")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise UnreadableTransformError(f"{path.name} is no readable {FORMAT}: {error!r}") from error
+        raise UnreadableTransformError(f"{path.name} is not a readable {FORMAT}: {error!r}") from error
     return transform

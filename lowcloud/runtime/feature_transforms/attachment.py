@@ -1,4 +1,4 @@
-"""The transform beside a model: training on transformed data puts it there, and serving then takes raw rows."""
+"""The transform stored with a model: training on transformed data adds it, and serving then accepts raw rows."""
 
 import shutil
 from pathlib import Path
@@ -10,25 +10,25 @@ from lowcloud.runtime.feature_transforms.requests import TransformedPredictor, T
 CHANNEL = "transform"
 
 
-def adopt(data_folder: Path, model_folder: Path) -> None:
-    """Put the transform of the channel `transform`, if the job has one, into the model's folder. Raises ClientError."""
+def copy_to_model(data_folder: Path, model_folder: Path) -> None:
+    """Copy the transform of the channel `transform`, if the job has one, to the model's folder. Raises ClientError."""
     channel = data_folder / CHANNEL
     found = sorted(path for path in channel.rglob("*") if path.is_file()) if channel.is_dir() else []
     if not found:
         return
-    named = [path for path in found if path.name == FILE]
-    if len(named) != 1:
-        raise ClientError(f"Channel {CHANNEL} must hold one {FILE}, as preprocess writes it; it holds {len(named)}.")
+    transforms = [path for path in found if path.name == FILE]
+    if len(transforms) != 1:
+        raise ClientError(f"Channel {CHANNEL} must contain one {FILE} written by preprocess; it has {len(transforms)}.")
     try:
-        load(named[0])
+        load(transforms[0])
     except UnreadableTransformError as error:
         raise ClientError(f"Channel {CHANNEL}: {error}") from None
     model_folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(named[0], model_folder / FILE)
+    shutil.copyfile(transforms[0], model_folder / FILE)
 
 
-def attached(predictor: TransformingPredictor, model_folder: Path) -> TransformingPredictor:
-    """The predictor, behind the transform that lies in its model's folder, if one does.
+def with_transform(predictor: TransformingPredictor, model_folder: Path) -> TransformingPredictor:
+    """Return the predictor, wrapped in the transform in its model's folder if there is one.
 
     Raises UnreadableTransformError.
     """

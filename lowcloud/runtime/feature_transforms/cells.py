@@ -1,6 +1,6 @@
-"""Cells of a raw table into values: numbers and times (NaN is missing), booleans (0, 1, NaN), texts (None is missing).
+"""Parses cells of a raw table: numbers and times (NaN is missing), booleans (0, 1, NaN), texts (None is missing).
 
-The same readers serve a row of a request and the distinct texts of a column, so both give the same values.
+The same readers are used for a row of a request and for the distinct texts of a column, so both give the same values.
 """
 
 import re
@@ -26,7 +26,7 @@ Reader = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Texts:
-    """A column of texts: codes (rows,) into the distinct `levels`, of which None is the missing value."""
+    """A column of texts: codes (rows,) are indices of the distinct `levels`; the level None is the missing value."""
 
     codes: NDArray[np.int64]
     levels: Sequence[str | None]
@@ -38,7 +38,7 @@ class Texts:
         return Texts(self.codes[rows], self.levels)
 
     def map(self, function: Callable[[str | None], Any]) -> Numbers:
-        """function(level) of every row, computed once a level: (rows,) or, of sequences, (rows, length)."""
+        """Return function(level) of every row, computed once per level: (rows,) or, for sequences, (rows, length)."""
         present, inverse = np.unique(self.codes, return_inverse=True)
         found = np.array([function(self.levels[code]) for code in present], np.float64)
         return found[inverse]
@@ -48,21 +48,21 @@ Vector = Numbers | Texts
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How cells are read."""
+class ReadingRules:
+    """How cells are parsed."""
 
     missing_words: frozenset[str] = frozenset()
     trim: bool = True
     date_format: str | None = None
 
     def reader(self, kind: str) -> Reader:
-        """The function that reads a cell, a text or a value of JSON, of a column of this kind; it never raises."""
+        """Return the function that parses a cell, a text or JSON value, of a column of this kind; it never raises."""
         if kind == "text":
             return self._read_text
         return {"number": self._number, "time": self._time, "boolean": self._boolean}[kind]()
 
     def column(self, kind: str, cells: Sequence[Any]) -> Vector:
-        """The cells of one column, read one by one."""
+        """Parse the cells of one column."""
         read = self.reader(kind)
         if kind != "text":
             return np.array([read(cell) for cell in cells], np.float64)
@@ -89,7 +89,7 @@ class Rules:
                     return nan
                 value = float(text)
                 return value if value - value == 0.0 else nan
-            return _plain(cell)
+            return _to_number(cell)
 
         return read
 
@@ -98,7 +98,7 @@ class Rules:
 
         def read(cell: Any) -> float:
             if cell.__class__ is not str:
-                return _plain(cell)
+                return _to_number(cell)
             text = cell.strip(BLANKS)
             return nan if not text or text in words else parse(text)
 
@@ -109,15 +109,15 @@ class Rules:
 
         def read(cell: Any) -> float:
             if cell.__class__ is not str:
-                return _plain(cell)
+                return _to_number(cell)
             text = cell.strip(BLANKS)
             return nan if text in words else BOOLEANS.get(text.lower(), nan)
 
         return read
 
 
-def _plain(cell: Any) -> float:
-    """The finite number of a value of JSON, else NaN."""
+def _to_number(cell: Any) -> float:
+    """Return a JSON value as a finite number, or NaN."""
     try:
         value = float(cell)
     except (TypeError, ValueError, OverflowError):

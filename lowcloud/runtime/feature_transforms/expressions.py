@@ -1,7 +1,7 @@
-"""Derived columns: an expression's tree computed for one row of values, or for whole columns, with the same numbers.
+"""Derived columns: evaluates an expression for one row of values or for complete columns, with identical results.
 
-What is missing or not finite is NaN after every step. Functions whose last bit may depend on the library that computes
-them (log, sin, **) are computed by Python's math in both ways.
+Missing and non-finite results are NaN after every step. Functions whose last bit may depend on the library (log, sin,
+**) are computed with Python's math in both cases.
 """
 
 import math
@@ -15,27 +15,34 @@ import numpy as np
 
 from lowcloud.runtime.feature_transforms import times
 from lowcloud.runtime.feature_transforms.cells import Numbers, Texts, Value, Vector
-from lowcloud.schemas.expressions import Call, Column, InvalidExpressionError, Node, Number, Text
+from lowcloud.schemas.expressions import (
+    Call,
+    ColumnReference,
+    Expression,
+    InvalidExpressionError,
+    NumberLiteral,
+    TextLiteral,
+)
 
-Row = Sequence[Value]
-Compute = Callable[[Row], float]
+RowValues = Sequence[Value]
+Compute = Callable[[RowValues], float]
 
 
-def check(node: Node, kinds: Mapping[str, str]) -> None:
-    """Raise InvalidExpressionError where a column is unknown, or of a kind that its place does not take."""
-    if isinstance(node, Text):
-        raise InvalidExpressionError(f'The text "{node.value}" can be compared to a column only, with == or !=.')
-    if isinstance(node, Column):
+def check(node: Expression, kinds: Mapping[str, str]) -> None:
+    """Raise InvalidExpressionError if a column is unknown or of the wrong kind."""
+    if isinstance(node, TextLiteral):
+        raise InvalidExpressionError(f'The text "{node.value}" can only be compared to a column, with == or !=.')
+    if isinstance(node, ColumnReference):
         _kind(node, kinds, ("number", "boolean", "time"))
     if not isinstance(node, Call):
         return
     if node.name == "quantile_bin" and not _is_count(node.arguments[1]):
-        raise InvalidExpressionError("quantile_bin takes the number of bins, from 2 to 1000, as its second argument.")
+        raise InvalidExpressionError("quantile_bin needs the number of bins, from 2 to 1000, as its second argument.")
     if node.name == "bin":
         _check_edges(node)
     if _text_side(node) is not None or node.name == "length":
         _kind(node.arguments[0], kinds, ("text",))
-    elif node.name == "missing" and isinstance(node.arguments[0], Column):
+    elif node.name == "missing" and isinstance(node.arguments[0], ColumnReference):
         _kind(node.arguments[0], kinds, ("number", "boolean", "time", "text"))
     elif node.name in times.PARTS:
         _kind(node.arguments[0], kinds, ("time",))
@@ -44,26 +51,26 @@ def check(node: Node, kinds: Mapping[str, str]) -> None:
             check(argument, kinds)
 
 
-def compile_row(node: Node, places: Mapping[str, int]) -> Compute:
-    """The function that computes an expression from a row of values; `places` says where each column is."""
-    if isinstance(node, Number):
+def compile_row(node: Expression, positions: Mapping[str, int]) -> Compute:
+    """Return a function that computes an expression from a row of values; `positions` has the index of each column."""
+    if isinstance(node, NumberLiteral):
         value = node.value
         return lambda _row: value
-    if isinstance(node, Column):
-        place = places[node.name]
-        return lambda row: row[place]  # type: ignore[return-value]
+    if isinstance(node, ColumnReference):
+        position = positions[node.name]
+        return lambda row: row[position]  # type: ignore[return-value]
     assert isinstance(node, Call)
-    function = _of_text(node)
+    function = _cell_function(node)
     if function is not None:
-        place = places[node.arguments[0].name]  # type: ignore[union-attr]
-        return lambda row: function(row[place])
+        position = positions[node.arguments[0].name]  # type: ignore[union-attr]
+        return lambda row: function(row[position])
     if node.name == "bin":
-        edges, first = _edges(node), compile_row(node.arguments[0], places)
+        edges, first = _edges(node), compile_row(node.arguments[0], positions)
         return lambda row: nan if (x := first(row)) != x else float(bisect_right(edges, x))
-    arguments = [compile_row(argument, places) for argument in node.arguments]
+    arguments = [compile_row(argument, positions) for argument in node.arguments]
     compute = SCALAR[node.name]
 
-    def run(row: Row) -> float:
+    def run(row: RowValues) -> float:
         try:
             value = compute(*[argument(row) for argument in arguments])
             return value if value - value == 0.0 else nan
@@ -73,16 +80,16 @@ def compile_row(node: Node, places: Mapping[str, int]) -> Compute:
     return run
 
 
-def compute_column(node: Node, columns: Mapping[str, Vector], rows: int) -> Numbers:
-    """An expression of whole columns, (rows,)."""
-    if isinstance(node, Number):
+def compute_column(node: Expression, columns: Mapping[str, Vector], rows: int) -> Numbers:
+    """Compute an expression for complete columns, (rows,)."""
+    if isinstance(node, NumberLiteral):
         return np.full(rows, node.value)
-    if isinstance(node, Column):
+    if isinstance(node, ColumnReference):
         column = columns[node.name]
         assert not isinstance(column, Texts)
         return column
     assert isinstance(node, Call)
-    function = _of_text(node)
+    function = _cell_function(node)
     if function is not None:
         column = columns[node.arguments[0].name]  # type: ignore[union-attr]
         if isinstance(column, Texts):
@@ -96,75 +103,79 @@ def compute_column(node: Node, columns: Mapping[str, Vector], rows: int) -> Numb
         if node.name in VECTOR:
             found = VECTOR[node.name](*arguments)
         else:
-            row = compile_row(Call(node.name, tuple(Column(str(i)) for i in range(len(arguments)))), _Places())
+            row = compile_row(
+                Call(node.name, tuple(ColumnReference(str(i)) for i in range(len(arguments)))), _Positions()
+            )
             found = np.array([row(cells) for cells in zip(*(a.tolist() for a in arguments), strict=True)], np.float64)
         return np.where(np.isfinite(found), found, nan)
 
 
-def fix_quantiles(node: Node, columns: Mapping[str, Vector], rows: int) -> Node:
-    """The tree with every quantile_bin turned into a bin of the edges that these columns give."""
+def fix_quantiles(node: Expression, columns: Mapping[str, Vector], rows: int) -> Expression:
+    """Replace every quantile_bin by a bin with the edges computed from these columns."""
     if not isinstance(node, Call):
         return node
     node = Call(node.name, tuple(fix_quantiles(argument, columns, rows) for argument in node.arguments))
     if node.name != "quantile_bin":
         return node
     bins = node.arguments[1]
-    assert isinstance(bins, Number)
+    assert isinstance(bins, NumberLiteral)
     x = compute_column(node.arguments[0], columns, rows)
     x = x[~np.isnan(x)]
     shares = np.arange(1, int(bins.value)) / int(bins.value)
     edges = np.unique(np.quantile(x, shares)).tolist() if len(x) else [0.0]
-    return Call("bin", (node.arguments[0], *map(Number, edges)))
+    return Call("bin", (node.arguments[0], *map(NumberLiteral, edges)))
 
 
-class _Places(dict[str, int]):
-    """Columns that are named by their places."""
+class _Positions(dict[str, int]):
+    """Columns named by their positions."""
 
     def __missing__(self, name: str) -> int:
         return int(name)
 
 
-def _kind(node: Node, kinds: Mapping[str, str], allowed: Sequence[str]) -> None:
-    if not isinstance(node, Column):
+def _kind(node: Expression, kinds: Mapping[str, str], allowed: Sequence[str]) -> None:
+    if not isinstance(node, ColumnReference):
         raise InvalidExpressionError(f"A column of {' or '.join(allowed)} was expected, not an expression.")
     if node.name not in kinds:
-        raise InvalidExpressionError(f"There is no column {node.name!r}; there are {', '.join(map(repr, kinds))}.")
+        raise InvalidExpressionError(
+            f"There is no column {node.name!r}; the columns are {', '.join(map(repr, kinds))}."
+        )
     if kinds[node.name] not in allowed:
         raise InvalidExpressionError(
-            f"Column {node.name!r} holds {kinds[node.name]} values, where {allowed[0]} values were expected."
+            f"Column {node.name!r} has {kinds[node.name]} values; {allowed[0]} values were expected."
         )
 
 
-def _is_count(node: Node) -> bool:
-    return isinstance(node, Number) and node.value == int(node.value) and 2 <= node.value <= 1000
+def _is_count(node: Expression) -> bool:
+    return isinstance(node, NumberLiteral) and node.value == int(node.value) and 2 <= node.value <= 1000
 
 
 def _check_edges(node: Call) -> None:
-    edges = [edge.value if isinstance(edge, Number) else nan for edge in node.arguments[1:]]
+    edges = [edge.value if isinstance(edge, NumberLiteral) else nan for edge in node.arguments[1:]]
     if not all(math.isfinite(edge) for edge in edges) or not all(low < high for low, high in pairwise(edges)):
-        raise InvalidExpressionError("bin takes rising numbers as edges: bin(age, 18, 65).")
+        raise InvalidExpressionError("bin needs increasing numbers as edges: bin(age, 18, 65).")
 
 
 def _edges(node: Call) -> list[float]:
-    return [edge.value for edge in node.arguments[1:] if isinstance(edge, Number)]
+    return [edge.value for edge in node.arguments[1:] if isinstance(edge, NumberLiteral)]
 
 
 def _text_side(node: Call) -> str | None:
-    """The text that a column is compared to."""
-    if node.name in ("==", "!=") and isinstance(node.arguments[1], Text):
+    """Return the text that a column is compared to."""
+    if node.name in ("==", "!=") and isinstance(node.arguments[1], TextLiteral):
         return node.arguments[1].value
     return None
 
 
-def _of_text(node: Call) -> Callable[[Any], float] | None:
-    """The function of one cell that a call is, where it is one of texts; or of anything, as missing is."""
+def _cell_function(node: Call) -> Callable[[Any], float] | None:
+    """Return the function of one cell for calls on text columns, and for `missing`; otherwise None."""
     word = _text_side(node)
     if word is not None:
         equal, other = (1.0, 0.0) if node.name == "==" else (0.0, 1.0)
         return lambda cell: nan if cell is None else equal if cell == word else other
     if node.name == "length":
         return lambda cell: nan if cell is None else float(len(cell))
-    if node.name == "missing" and isinstance(node.arguments[0], Column):
+    if node.name == "missing" and isinstance(node.arguments[0], ColumnReference):
         return lambda cell: 1.0 if cell is None or cell != cell else 0.0
     return None
 
@@ -219,7 +230,7 @@ SCALAR: dict[str, Callable[..., float]] = {
     "tanh": math.tanh,
     **times.PARTS,
 }
-VECTOR: dict[str, Callable[..., Numbers]] = {  # those that numpy computes to the same bit
+VECTOR: dict[str, Callable[..., Numbers]] = {  # functions that numpy computes bitwise identically
     "+": np.add,
     "-": lambda x, *y: x - y[0] if y else -x,
     "*": np.multiply,

@@ -1,7 +1,7 @@
-"""What a fitted transform makes of each column: numbers in a row of the model's input.
+"""The features of a fitted transform: the numbers computed from each column.
 
-Every kind of feature says how many numbers it gives (`names`), gives those of one row (`emitter`, plain Python: a call
-into numpy would cost more than the sum) and those of many rows (`block`), to the same bit.
+Every kind of feature has the `names` of its numbers, computes those of one row (`emitter`, in plain Python, which is
+faster than numpy for one row) and those of many rows (`block`), bitwise identically.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,31 +14,31 @@ import numpy as np
 
 from lowcloud.runtime.feature_transforms.cells import Numbers, Texts, Value, Vector
 
-Row = Sequence[Value]
-Table = dict[str | None, list[float]]
-Emit = Callable[[Row, list[float]], None]  # appends a row's numbers
+RowValues = Sequence[Value]
+LevelTable = dict[str | None, list[float]]
+Emit = Callable[[RowValues, list[float]], None]  # appends a row's numbers
 
 
 class Feature(Protocol):
-    """One column's part in the output."""
+    """The output columns computed from one column."""
 
     @property
     def column(self) -> str: ...
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the numbers that it gives."""
+        """The names of the output columns."""
 
-    def emitter(self, place: int) -> Emit:
-        """The function that appends the numbers of a row, whose column stands at `place`."""
+    def emitter(self, position: int) -> Emit:
+        """Return a function that appends the numbers of a row, with the column at `position`."""
 
     def block(self, column: Vector) -> Numbers:
-        """The numbers of many rows, (rows, names)."""
+        """Compute the numbers of many rows, (rows, names)."""
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """(x limited to low..high, filled where missing, - shift) / scale; and whether it was missing, if asked for."""
+    """(x - shift) / scale, with x clipped to low..high and missing values filled; optionally a missing indicator."""
 
     column: str
     low: float | None = None
@@ -52,14 +52,14 @@ class Scaled:
     def names(self) -> tuple[str, ...]:
         return (self.column, f"{self.column} is missing") if self.indicator else (self.column,)
 
-    def emitter(self, place: int) -> Emit:
+    def emitter(self, position: int) -> Emit:
         low = -np.inf if self.low is None else self.low
         high = np.inf if self.high is None else self.high
         fill = nan if self.fill is None else (self.fill - self.shift) / self.scale
         shift, scale, indicator = self.shift, self.scale, self.indicator
 
-        def emit(row: Row, out: list[float]) -> None:
-            x: float = row[place]  # type: ignore[assignment]
+        def emit(row: RowValues, out: list[float]) -> None:
+            x: float = row[position]  # type: ignore[assignment]
             if x != x:
                 out.append(fill)
                 if indicator:
@@ -79,7 +79,7 @@ class Scaled:
         return np.column_stack([x, missing]) if self.indicator else x[:, None]
 
     def limit(self, column: Numbers) -> Numbers:
-        """The column within low..high."""
+        """Clip the column to low..high."""
         if self.low is None or self.high is None:
             return column
         return np.clip(column, self.low, self.high)
@@ -87,27 +87,27 @@ class Scaled:
 
 @dataclass(frozen=True)
 class OneHot:
-    """A number for each level of a text, 1 for the row's own; `other` is one more for every other level."""
+    """One column per level of a text, which is 1 for rows with that level; `other` adds one for all other levels."""
 
     column: str
-    levels: tuple[str | None, ...]  # None is the missing value, where that is a level
-    fill: str | None = None  # what a missing text becomes
+    levels: tuple[str | None, ...]  # None is the missing value, if that is a level
+    fill: str | None = None  # replaces a missing text
     other: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
-        named = tuple(f"{self.column}={'(missing)' if level is None else level}" for level in self.levels)
-        return (*named, f"{self.column}=(other)") if self.other else named
+        names = tuple(f"{self.column}={'(missing)' if level is None else level}" for level in self.levels)
+        return (*names, f"{self.column}=(other)") if self.other else names
 
-    def emitter(self, place: int) -> Emit:
-        return _emit_text(self._table(), self._unknown(), self.fill, place)
+    def emitter(self, position: int) -> Emit:
+        return _emit_text(self._table(), self._unknown(), self.fill, position)
 
     def block(self, column: Vector) -> Numbers:
         return _block_text(self._table(), self._unknown(), self.fill, column)
 
     def _table(self) -> dict[str | None, list[float]]:
         width = len(self.names)
-        return {level: [float(i == place) for i in range(width)] for place, level in enumerate(self.levels)}
+        return {level: [float(i == position) for i in range(width)] for position, level in enumerate(self.levels)}
 
     def _unknown(self) -> list[float]:
         return [*[0.0] * len(self.levels), *([1.0] if self.other else [])]
@@ -115,7 +115,7 @@ class OneHot:
 
 @dataclass(frozen=True)
 class Lookup:
-    """Numbers that stand for each level of a text: its place (ordinal), or means of the target (target encoding)."""
+    """Numbers for each level of a text: its index (ordinal), or means of the target (target encoding)."""
 
     column: str
     names: tuple[str, ...]
@@ -124,8 +124,8 @@ class Lookup:
     unknown: tuple[float, ...]
     fill: str | None = None
 
-    def emitter(self, place: int) -> Emit:
-        return _emit_text(self._table(), list(self.unknown), self.fill, place)
+    def emitter(self, position: int) -> Emit:
+        return _emit_text(self._table(), list(self.unknown), self.fill, position)
 
     def block(self, column: Vector) -> Numbers:
         return _block_text(self._table(), list(self.unknown), self.fill, column)
@@ -136,7 +136,7 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Hashed:
-    """`buckets` numbers, 1 in the bucket that the text's CRC-32 falls into; a missing text has none."""
+    """`buckets` columns, with 1 in the bucket given by the text's CRC-32, and only zeros for a missing text."""
 
     column: str
     buckets: int
@@ -146,11 +146,11 @@ class Hashed:
     def names(self) -> tuple[str, ...]:
         return tuple(f"{self.column}#{bucket}" for bucket in range(self.buckets))
 
-    def emitter(self, place: int) -> Emit:
+    def emitter(self, position: int) -> Emit:
         encode = self._encode
 
-        def emit(row: Row, out: list[float]) -> None:
-            out.extend(encode(row[place]))  # type: ignore[arg-type]
+        def emit(row: RowValues, out: list[float]) -> None:
+            out.extend(encode(row[position]))  # type: ignore[arg-type]
 
         return emit
 
@@ -166,19 +166,19 @@ class Hashed:
         return numbers
 
 
-KINDS: dict[str, type[Any]] = {"scaled": Scaled, "one_hot": OneHot, "lookup": Lookup, "hashed": Hashed}
+FEATURE_KINDS: dict[str, type[Any]] = {"scaled": Scaled, "one_hot": OneHot, "lookup": Lookup, "hashed": Hashed}
 
 
 def to_document(feature: Feature) -> dict[str, Any]:
-    """The feature as plain JSON."""
-    kind = next(name for name, kind in KINDS.items() if isinstance(feature, kind))
+    """Return the feature as plain JSON."""
+    kind = next(name for name, kind in FEATURE_KINDS.items() if isinstance(feature, kind))
     return {"kind": kind, **asdict(feature)}  # type: ignore[call-overload]
 
 
 def from_document(document: dict[str, Any]) -> Feature:
-    """What `to_document` wrote. Raises KeyError, TypeError and ValueError where it is something else."""
+    """Return the feature from the JSON of to_document. Raises KeyError, TypeError and ValueError if it is invalid."""
     fields = {name: _frozen(value) for name, value in document.items() if name != "kind"}
-    feature: Feature = KINDS[document["kind"]](**fields)
+    feature: Feature = FEATURE_KINDS[document["kind"]](**fields)
     if not feature.names or any(not isinstance(name, str) for name in (feature.column, *feature.names)):
         raise ValueError(f"The feature of column {feature.column!r} has no names.")
     return feature
@@ -188,18 +188,18 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-def _emit_text(table: Table, unknown: list[float], fill: str | None, place: int) -> Emit:
+def _emit_text(table: LevelTable, unknown: list[float], fill: str | None, position: int) -> Emit:
     if fill is not None:
         table = {**table, None: table.get(fill, unknown)}
     look = table.get
 
-    def emit(row: Row, out: list[float]) -> None:
-        out.extend(look(row[place], unknown))  # type: ignore[arg-type]
+    def emit(row: RowValues, out: list[float]) -> None:
+        out.extend(look(row[position], unknown))  # type: ignore[arg-type]
 
     return emit
 
 
-def _block_text(table: Table, unknown: list[float], fill: str | None, column: Vector) -> Numbers:
+def _block_text(table: LevelTable, unknown: list[float], fill: str | None, column: Vector) -> Numbers:
     assert isinstance(column, Texts)
     if fill is not None:
         table = {**table, None: table.get(fill, unknown)}

@@ -1,4 +1,4 @@
-"""A model that was trained on transformed data behind an endpoint that takes raw rows: CSV, JSON or JSON Lines."""
+"""Applies a transform to the raw rows of requests (CSV, JSON or JSON Lines) before a model's predictor."""
 
 import csv
 import io
@@ -10,51 +10,51 @@ from lowcloud.runtime.feature_transforms import Transform
 from lowcloud.runtime.formats import BadRequestError, UnsupportedMediaTypeError
 
 CSV = "text/csv"
-BODIES = (CSV, "application/json", "application/jsonlines", "application/jsonl")
-BATCH = 32  # rows from which on whole columns are faster
+CONTENT_TYPES = (CSV, "application/json", "application/jsonlines", "application/jsonl")
+BATCH = 32  # from this number of rows on, processing columns is faster
 
 
 class TransformingPredictor(Protocol):
     """A loaded model."""
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]: ...
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]: ...
 
 
 class TransformedPredictor:
-    """Answers for raw rows: transforms them, and asks the predictor."""
+    """Answers requests with raw rows: transforms them and calls the predictor."""
 
     def __init__(self, predictor: TransformingPredictor, transform: Transform):
         self._predictor = predictor
         self._transform = transform
         self._used = [source.name for source in transform.used]
-        kept = [source.name for source in transform.sources if source.role != "target"]
-        everything = [source.name for source in transform.sources]
-        # A row may have the columns of features alone, all but the target, or all; what is not needed is passed over.
-        self._layouts = {len(names): names for names in (everything, kept, self._used)}
-        self._known = set(everything)
+        without_target = [source.name for source in transform.sources if source.role != "target"]
+        all_columns = [source.name for source in transform.sources]
+        # A row may have only the columns of features, all but the target, or all; columns not needed are ignored.
+        self._layouts = {len(names): names for names in (all_columns, without_target, self._used)}
+        self._known = set(all_columns)
         transform.row([None] * len(self._used))  # builds what rows need, before the first request
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        """As the predictor's own. Raises formats.BadRequestError and UnsupportedMediaTypeError."""
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+        """Respond as the predictor does. Raises formats.BadRequestError and UnsupportedMediaTypeError."""
         rows = self.decode(body, content_type)
         if len(rows) < BATCH:
             lines = [",".join(map(repr, self._transform.row(row))) for row in rows]
         else:
             lines = [",".join(map(repr, row)) for row in self._transform.rows(rows).tolist()]
-        return self._predictor.answer("\n".join(lines).encode(), CSV, accept)
+        return self._predictor.respond("\n".join(lines).encode(), CSV, accept)
 
     def decode(self, body: bytes, content_type: str) -> Sequence[Sequence[Any]]:
-        """The raw rows of a request, cells in the order of the transform's `used` columns."""
-        kind = content_type.partition(";")[0].strip().lower() or CSV
-        if kind not in BODIES:
+        """Decode the raw rows of a request, with cells in the order of the transform's `used` columns."""
+        media_type = content_type.partition(";")[0].strip().lower() or CSV
+        if media_type not in CONTENT_TYPES:
             raise UnsupportedMediaTypeError(
-                f"Content type {content_type[:80]!r} is not read here: raw rows come as {', '.join(BODIES)}."
+                f"Content type {content_type[:80]!r} is not supported. Send raw rows as {', '.join(CONTENT_TYPES)}."
             )
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError:
-            raise BadRequestError("The request is not UTF-8 text.") from None
-        rows = self._csv(text) if kind == CSV else self._json(text, is_lines=kind != "application/json")
+            raise BadRequestError("The request is not valid UTF-8.") from None
+        rows = self._csv(text) if media_type == CSV else self._json(text, is_lines=media_type != "application/json")
         if not rows:
             raise BadRequestError("The request has no rows.")
         return rows
@@ -67,10 +67,10 @@ class TransformedPredictor:
             quoted = csv.reader(io.StringIO(text, newline="")) if '"' in text else None
             cells = list(quoted) if quoted else [line.rstrip("\r").split(",") for line in text.split("\n")]
         except csv.Error as error:
-            raise BadRequestError(f"The request cannot be read as CSV: {error}.") from None
+            raise BadRequestError(f"The request is not valid CSV: {error}.") from None
         names = [name.strip() for name in cells[0]]
         if len(names) == len(set(names)) and self._known.issuperset(names):  # a header
-            places = self._places(names, "The header")
+            places = self._column_indices(names, "The header")
             return [self._pick(row, places, len(names), i) for i, row in enumerate(cells[1:], 1)]
         return [self._positional(row, i) for i, row in enumerate(cells, 1)]
 
@@ -100,7 +100,7 @@ class TransformedPredictor:
         else:
             raise BadRequestError(f"Row {number} must be an object of columns or a list of values.")
         if not all(map(_is_cell, cells)):
-            raise BadRequestError(f"Row {number} has a list or an object where a value was expected.")
+            raise BadRequestError(f"Row {number} has a list or an object instead of a value.")
         return cells
 
     def _positional(self, row: Sequence[Any], number: int) -> Sequence[Any]:
@@ -108,27 +108,27 @@ class TransformedPredictor:
             return row
         names = self._layouts.get(len(row))
         if names is None:
-            wanted = " or ".join(map(str, sorted(self._layouts)))
+            expected = " or ".join(map(str, sorted(self._layouts)))
             raise BadRequestError(
-                f"Row {number} has {len(row)} values where {wanted} were expected: {', '.join(self._used)}."
+                f"Row {number} has {len(row)} values; {expected} were expected: {', '.join(self._used)}."
             )
         return [row[names.index(name)] for name in self._used]
 
-    def _places(self, names: Sequence[str], place: str) -> list[int]:
+    def _column_indices(self, names: Sequence[str], place: str) -> list[int]:
         missing = [name for name in self._used if name not in names]
         if missing:
-            raise BadRequestError(f"{place} lacks the column {missing[0]!r}.")
+            raise BadRequestError(f"{place} does not have the column {missing[0]!r}.")
         return [names.index(name) for name in self._used]
 
     def _pick(self, row: Sequence[str], places: Sequence[int], width: int, number: int) -> list[str]:
         if len(row) != width:
-            raise BadRequestError(f"Row {number} has {len(row)} values where the header names {width}.")
+            raise BadRequestError(f"Row {number} has {len(row)} values; the header has {width}.")
         return [row[place] for place in places]
 
     def _check_names(self, names: Iterable[str], place: str) -> None:
         for name in names:
             if name not in self._known:
-                raise BadRequestError(f"{place}: there is no column {name!r}; there are {', '.join(self._used)}.")
+                raise BadRequestError(f"{place}: there is no column {name!r}; the columns are {', '.join(self._used)}.")
 
 
 def _is_cell(value: Any) -> bool:

@@ -1,6 +1,6 @@
-"""Times as seconds since 1970-01-01 UTC, and their parts; every function of seconds takes a float or an array.
+"""Times as seconds since 1970-01-01 UTC, and their parts; all functions of seconds accept a float or an array.
 
-The calendar is proleptic Gregorian. A year is counted from March here, which puts the leap day last.
+The calendar is proleptic Gregorian. Years are counted from March internally, so that the leap day is the last day.
 """
 
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from math import nan
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DAY = 86400.0
-MARCH_YEAR_0 = 719468.0  # days from 0000-03-01 to 1970-01-01
-CENTURIES = 146097.0  # days of 400 years
+DAY_SECONDS = 86400.0
+DAYS_BEFORE_EPOCH = 719468.0  # from 0000-03-01 to 1970-01-01
+CYCLE_DAYS = 146097.0  # of 400 years
 
 Seconds = Any  # float or NDArray[float64]
 
 
 def parser(date_format: str | None) -> Callable[[str], float]:
-    """Seconds of a text, NaN where it is no time: ISO 8601, or as strptime reads the format. No zone means UTC."""
+    """Return a parser of ISO 8601 or of the strptime format to seconds, NaN if invalid. No time zone means UTC."""
 
     def parse(text: str) -> float:
         try:
@@ -31,19 +31,19 @@ def parser(date_format: str | None) -> Callable[[str], float]:
 
 def _seconds(moment: datetime) -> float:
     since: timedelta = moment - EPOCH
-    return since.days * DAY + since.seconds + since.microseconds / 1e6
+    return since.days * DAY_SECONDS + since.seconds + since.microseconds / 1e6
 
 
 def days(seconds: Seconds) -> Seconds:
-    return seconds / DAY
+    return seconds / DAY_SECONDS
 
 
 def weekday(seconds: Seconds) -> Seconds:
-    return (seconds // DAY + 3.0) % 7.0
+    return (seconds // DAY_SECONDS + 3.0) % 7.0
 
 
 def hour(seconds: Seconds) -> Seconds:
-    return seconds % DAY // 3600.0
+    return seconds % DAY_SECONDS // 3600.0
 
 
 def minute(seconds: Seconds) -> Seconds:
@@ -51,8 +51,8 @@ def minute(seconds: Seconds) -> Seconds:
 
 
 def year(seconds: Seconds) -> Seconds:
-    years, days_in = _march_year(seconds)
-    return years + (days_in >= 306.0)
+    years, day_of_year = _march_year(seconds)
+    return years + (day_of_year >= 306.0)
 
 
 def month(seconds: Seconds) -> Seconds:
@@ -61,31 +61,33 @@ def month(seconds: Seconds) -> Seconds:
 
 
 def day(seconds: Seconds) -> Seconds:
-    _, days_in = _march_year(seconds)
-    return days_in - (153.0 * _march_month(days_in) + 2.0) // 5.0 + 1.0
+    _, day_of_year = _march_year(seconds)
+    return day_of_year - (153.0 * _march_month(day_of_year) + 2.0) // 5.0 + 1.0
 
 
 def yearday(seconds: Seconds) -> Seconds:
-    _, days_in = _march_year(seconds)
-    whole = year(seconds)
-    leap = 1.0 * (whole % 4.0 == 0.0) - 1.0 * (whole % 100.0 == 0.0) + 1.0 * (whole % 400.0 == 0.0)
-    before_march = days_in >= 306.0
-    return days_in + (1.0 - before_march) * (60.0 + leap) - before_march * 305.0
+    _, day_of_year = _march_year(seconds)
+    calendar_year = year(seconds)
+    leap = (
+        1.0 * (calendar_year % 4.0 == 0.0) - 1.0 * (calendar_year % 100.0 == 0.0) + 1.0 * (calendar_year % 400.0 == 0.0)
+    )
+    before_march = day_of_year >= 306.0
+    return day_of_year + (1.0 - before_march) * (60.0 + leap) - before_march * 305.0
 
 
 def _march_year(seconds: Seconds) -> tuple[Seconds, Seconds]:
-    """The year that begins on 1 March, and the days since then."""
-    since = seconds // DAY + MARCH_YEAR_0
-    cycle = since // CENTURIES
-    rest = since - cycle * CENTURIES
-    # One day short of four years, one more of a century, one less at the end of the cycle.
+    """Return the year beginning on 1 March, and the days since then."""
+    since = seconds // DAY_SECONDS + DAYS_BEFORE_EPOCH
+    cycle = since // CYCLE_DAYS
+    rest = since - cycle * CYCLE_DAYS
+    # Corrections for leap years every 4 years, except every 100 years, and for the end of the 400-year cycle.
     years = (rest - rest // 1460.0 + rest // 36524.0 - rest // 146096.0) // 365.0
-    days_in = rest - (365.0 * years + years // 4.0 - years // 100.0)
-    return years + 400.0 * cycle, days_in
+    day_of_year = rest - (365.0 * years + years // 4.0 - years // 100.0)
+    return years + 400.0 * cycle, day_of_year
 
 
-def _march_month(days_in: Seconds) -> Seconds:
-    return (5.0 * days_in + 2.0) // 153.0
+def _march_month(day_of_year: Seconds) -> Seconds:
+    return (5.0 * day_of_year + 2.0) // 153.0
 
 
 PARTS: dict[str, Callable[[Seconds], Seconds]] = {

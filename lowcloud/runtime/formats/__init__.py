@@ -1,13 +1,13 @@
-"""Data in and out: training channels (channel.py) and requests and answers of an endpoint (inference.py)."""
+"""Data formats of training channels (channel.py) and of an endpoint's requests and responses (inference.py)."""
 
 
 class BadRequestError(Exception):
-    """The body of a request cannot be read; HTTP 400."""
+    """The body of a request is invalid; HTTP 400."""
 
 
 class UnsupportedMediaTypeError(Exception):
-    """The body's content type is not one that is read; HTTP 415."""
+    """The content type of a request is not supported; HTTP 415."""
 
 
 class NotAcceptableError(Exception):
-    """No answer can be written in an accepted content type; HTTP 406."""
+    """None of the accepted content types of a response is supported; HTTP 406."""

@@ -1,4 +1,4 @@
-"""Arrays in requests and answers, in the formats that every SageMaker framework container reads and writes."""
+"""Arrays in requests and responses, in the formats that every SageMaker framework container supports."""
 
 import io
 import json
@@ -13,38 +13,43 @@ from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, Unsupp
 CSV = "text/csv"
 JSON = "application/json"
 NPY = "application/x-npy"
-TEXTS = (CSV, JSON)
+TEXT_TYPES = (CSV, JSON)
 
 Array = NDArray[Any]
 
 
 def decode(body: str | bytes, content_type: str) -> Array:
-    """The array in a body. Raises BadRequestError and UnsupportedMediaTypeError."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind not in DECODERS:
+    """Decode the array in a request body. Raises BadRequestError and UnsupportedMediaTypeError."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in DECODERS:
         raise UnsupportedMediaTypeError(
-            f"Content type {content_type[:80]!r} is not read here; send {', '.join(DECODERS)}, or write an input_fn."
+            f"Content type {content_type[:80]!r} is not supported. Send {', '.join(DECODERS)}, or write an input_fn."
         )
     try:
-        return DECODERS[kind](body.encode() if isinstance(body, str) else body)
+        return DECODERS[media_type](body.encode() if isinstance(body, str) else body)
     except (ValueError, EOFError) as error:
-        raise BadRequestError(f"The request is not readable as {kind}: {error}.") from error
+        raise BadRequestError(f"The request is not valid {media_type}: {error}.") from error
 
 
-def encode(answer: Any, accept: str) -> tuple[bytes, str]:
-    """The body of an answer and its content type, the first accepted one that is written. Raises NotAcceptableError."""
+def encode(output: Any, accept: str) -> tuple[bytes, str]:
+    """Encode a model's output in the first supported of the accepted content types; return body and content type.
+
+    Raises NotAcceptableError.
+    """
     for entry in accept.split(","):
-        kind = entry.partition(";")[0].strip().lower()
-        kind = JSON if kind in ("", "*/*", "application/*") else CSV if kind == "text/*" else kind
-        if kind in ENCODERS:
-            return ENCODERS[kind](answer), kind
+        media_type = entry.partition(";")[0].strip().lower()
+        media_type = (
+            JSON if media_type in ("", "*/*", "application/*") else CSV if media_type == "text/*" else media_type
+        )
+        if media_type in ENCODERS:
+            return ENCODERS[media_type](output), media_type
     raise NotAcceptableError(
-        f"No answer can be given as {accept[:80]!r}; accept one of {', '.join(ENCODERS)}, or write an output_fn."
+        f"No response can be sent as {accept[:80]!r}. Accept one of {', '.join(ENCODERS)}, or write an output_fn."
     )
 
 
 def _decode_csv(body: bytes) -> Array:
-    """(rows, columns)."""
+    """Return an array (rows, columns)."""
     return np.genfromtxt(io.StringIO(body.decode()), delimiter=",", ndmin=2)
 
 
@@ -52,23 +57,23 @@ def _decode_npy(body: bytes) -> Array:
     return np.load(io.BytesIO(body), allow_pickle=False)  # type: ignore[no-any-return]
 
 
-def _encode_csv(answer: Any) -> bytes:
+def _encode_csv(output: Any) -> bytes:
     target = io.StringIO()
-    array = np.asarray(answer)
+    array = np.asarray(output)
     np.savetxt(target, np.atleast_1d(array), delimiter=",", fmt="%s")
     return target.getvalue().encode()
 
 
-def _encode_npy(answer: Any) -> bytes:
+def _encode_npy(output: Any) -> bytes:
     target = io.BytesIO()
-    np.save(target, np.asarray(answer), allow_pickle=False)
+    np.save(target, np.asarray(output), allow_pickle=False)
     return target.getvalue()
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"a {type(value).__name__} has no form in JSON; write an output_fn")
+    raise TypeError(f"a {type(value).__name__} cannot be encoded as JSON; write an output_fn")
 
 
 DECODERS: dict[str, Callable[[bytes], Array]] = {
@@ -77,7 +82,7 @@ DECODERS: dict[str, Callable[[bytes], Array]] = {
     NPY: _decode_npy,
 }
 ENCODERS: dict[str, Callable[[Any], bytes]] = {
-    JSON: lambda answer: json.dumps(answer, default=_plain).encode(),
+    JSON: lambda output: json.dumps(output, default=_to_json).encode(),
     CSV: _encode_csv,
     NPY: _encode_npy,
 }

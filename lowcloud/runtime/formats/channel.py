@@ -1,4 +1,4 @@
-"""Reading a training channel: every file below its folder, or its pipe, whatever supported format they are in."""
+"""Reads a training channel: all files below its folder, or its pipe, in any supported format."""
 
 import gzip
 import zlib
@@ -13,12 +13,12 @@ import numpy as np
 
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import csv, parquet, recordio_channel
-from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.formats.table import DenseTable
 
 GZIP_MAGIC = b"\x1f\x8b"
 CSV, LIBSVM, RECORDIO, PARQUET = "text/csv", "text/libsvm", "application/x-recordio-protobuf", "application/x-parquet"
 MAGICS = {b"\x0a\x23\xd7\xce": RECORDIO, b"PAR1": PARQUET}
-OTHER_NAMES = {
+ALIASES = {
     "csv": CSV,
     "libsvm": LIBSVM,
     "text/x-libsvm": LIBSVM,
@@ -27,25 +27,25 @@ OTHER_NAMES = {
     "parquet": PARQUET,
     "application/parquet": PARQUET,
 }
-Reader = Callable[[BinaryIO, str], None]  # reads a stream whose name is for messages
+Reader = Callable[[BinaryIO, str], None]  # reads a stream; the name is for messages
 
 
 @dataclass(frozen=True)
 class ChannelReader:
-    """Where a channel lies and what is known of it."""
+    """The location and the properties of a channel."""
 
     name: str
     folder: Path
-    content_type: str | None = None  # None: found from the files' contents
-    is_passed: bool = False  # the job has this channel, though this host may have no files of it
-    is_piped: bool = False  # the data come through the pipe FOLDER_0 rather than as files
+    content_type: str | None = None  # None: detected from the content
+    is_passed: bool = False  # the job has this channel; this host may have no files of it
+    is_piped: bool = False  # the data comes through the pipe FOLDER_0 instead of files
 
-    def read(self, feature_dim: int | None = None) -> Table:
-        """All rows of the channel. Raises ClientError naming file, line or record, and what to do."""
-        table = Table(feature_dim)
-        whole = {CSV: csv.read, RECORDIO: recordio_channel.read, PARQUET: parquet.read}
+    def read(self, feature_dim: int | None = None) -> DenseTable:
+        """Read all rows of the channel. Raises ClientError naming file, line or record, and what to do."""
+        table = DenseTable(feature_dim)
+        readers = {CSV: csv.read, RECORDIO: recordio_channel.read, PARQUET: parquet.read}
         try:
-            self.read_with({kind: partial(read, table=table) for kind, read in whole.items()})
+            self.read_with({content_type: partial(read, table=table) for content_type, read in readers.items()})
         except MemoryError:
             raise ClientError(
                 f"Channel {self.name} does not fit in memory: {len(table)} rows of {table.features.shape[1]} "
@@ -54,22 +54,24 @@ class ChannelReader:
         return table
 
     def read_with(self, readers: Mapping[str, Reader]) -> None:
-        """Give every file to the reader of its kind. Raises ClientError, as the readers do."""
+        """Read every file with the reader of its content type. Raises ClientError."""
         for path in [self._pipe] if self.is_piped else self._files():
-            name = self.name if self.is_piped else csv.name_of(path, self.folder)
+            name = self.name if self.is_piped else csv.display_name(path, self.folder)
             with _open(path) as stream:
-                read = readers[self._kind(stream, name, readers)]
+                read = readers[self._content_type(stream, name, readers)]
                 try:
                     read(stream, name)
                 except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-                    raise ClientError(f"{name} is not a whole gzip file ({error}). Upload it again.") from None
+                    raise ClientError(
+                        f"{name} is a truncated or damaged gzip file ({error}). Upload it again."
+                    ) from None
 
-    def place_of(self, table: Table, row: int) -> str:
-        """Where a row of the table came from, for messages: "train/a.csv, line 7" or "train/a.rec, record 7"."""
-        return self.place(*table.source_of(row))
+    def describe_row(self, table: DenseTable, row: int) -> str:
+        """Describe where a row of the table comes from: "train/a.csv, line 7" or "train/a.rec, record 7"."""
+        return self.describe_position(*table.source_of(row))
 
-    def place(self, source: str, index: int) -> str:
-        """Where the row with this index in a file came from."""
+    def describe_position(self, source: str, index: int) -> str:
+        """Describe the position of the row with this index in a file."""
         path = self.folder.parent / source
         if self.is_piped:
             return f"{source}, record {index + 1}"
@@ -78,14 +80,14 @@ class ChannelReader:
         if is_binary:
             return f"{source}, record {index + 1}"
         with _open(path) as stream:
-            return f"{source}, line {csv.line_of(stream, index)}"
+            return f"{source}, line {csv.find_line(stream, index)}"
 
     def _files(self) -> list[Path]:
         if not self.folder.is_dir() and not self.is_passed:
-            there = sorted(path.name for path in self.folder.parent.glob("*/"))
-            given = f" The job has {', '.join(map(repr, there))} only." if there else ""
+            existing = sorted(path.name for path in self.folder.parent.glob("*/"))
+            note = f" The job has only {', '.join(map(repr, existing))}." if existing else ""
             raise ClientError(
-                f"Channel {self.name} is missing.{given} Pass it to fit(), e.g. fit({{'{self.name}': 's3://...'}})."
+                f"Channel {self.name} is missing.{note} Pass it to fit(), e.g. fit({{'{self.name}': 's3://...'}})."
             )
         paths = sorted(path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith("."))
         return [path for path in paths if path.stat().st_size]
@@ -94,23 +96,25 @@ class ChannelReader:
     def _pipe(self) -> Path:
         return self.folder.with_name(f"{self.name}_0")
 
-    def _kind(self, stream: BinaryIO, name: str, readers: Mapping[str, Reader]) -> str:
-        """The content type of a stream, as declared or else found from how it begins."""
+    def _content_type(self, stream: BinaryIO, name: str, readers: Mapping[str, Reader]) -> str:
+        """Return the content type of a stream, as declared or detected from its beginning."""
         if self.content_type:
             return self._declared(readers)
         start = cast("gzip.GzipFile", stream).peek(4096)[:4096]
-        kind = MAGICS.get(start[:4])
-        if kind is None and b"\0" in start[:64]:
-            raise ClientError(f"{name} is none of {', '.join(readers)}. Convert it to one of them.")
-        return kind or _kind_of_text(start, readers)
+        content_type = MAGICS.get(start[:4])
+        if content_type is None and b"\0" in start[:64]:
+            raise ClientError(
+                f"{name} has none of the supported formats {', '.join(readers)}. Convert it to one of them."
+            )
+        return content_type or _detect_text_type(start, readers)
 
     def _declared(self, readers: Mapping[str, Reader]) -> str:
-        kind, _, options = (self.content_type or "").partition(";")
-        kind = kind.strip().lower()
-        kind = OTHER_NAMES.get(kind, kind)
-        if kind not in readers:
+        content_type, _, options = (self.content_type or "").partition(";")
+        content_type = content_type.strip().lower()
+        content_type = ALIASES.get(content_type, content_type)
+        if content_type not in readers:
             raise ClientError(
-                f"Channel {self.name} has ContentType {self.content_type!r}, which is not read here. "
+                f"Channel {self.name} has ContentType {self.content_type!r}, which is not supported. "
                 f"Use one of {', '.join(readers)}."
             )
         label_size = options.replace(" ", "").lower().removeprefix("label_size=")
@@ -119,11 +123,11 @@ class ChannelReader:
                 f"Channel {self.name} has ContentType {self.content_type!r}. Training needs the label in the first "
                 "column: use text/csv or text/csv;label_size=1."
             )
-        return kind
+        return content_type
 
 
-def _kind_of_text(start: bytes, readers: Mapping[str, Reader]) -> str:
-    """CSV, unless libsvm is read too and the first line is not one of several columns."""
+def _detect_text_type(start: bytes, readers: Mapping[str, Reader]) -> str:
+    """Return CSV, unless libsvm is supported too and the first line does not consist of several columns."""
     line = start.lstrip().partition(b"\n")[0]
     is_csv = b":" not in line and any(delimiter in line for delimiter in b",;\t|")
     return CSV if is_csv or LIBSVM not in readers else LIBSVM
@@ -131,17 +135,17 @@ def _kind_of_text(start: bytes, readers: Mapping[str, Reader]) -> str:
 
 @contextmanager
 def _open(path: Path) -> Iterator[BinaryIO]:
-    """The file's bytes, unpacked where they are gzip."""
+    """Open a file, decompressing gzip."""
     with path.open("rb") as file:
         if file.peek(2)[:2] != GZIP_MAGIC:
             yield file
             return
-        with gzip.open(file, "rb") as unpacked:
-            yield cast(BinaryIO, unpacked)
+        with gzip.open(file, "rb") as decompressed:
+            yield cast(BinaryIO, decompressed)
 
 
-def check_finite(table: Table, reader: ChannelReader) -> None:
-    """Raise ClientError at the first NaN or infinity, which binary formats can hold."""
+def check_finite(table: DenseTable, reader: ChannelReader) -> None:
+    """Raise ClientError at the first NaN or infinity, which binary formats can contain."""
     if table.is_surely_finite:
         return
     step = max(1, (4 << 20) // max(1, table.features.shape[1] * 4))
@@ -155,6 +159,6 @@ def check_finite(table: Table, reader: ChannelReader) -> None:
             row, column = (int(place[0]) for place in np.nonzero(bad))
             what = f"feature {column}" if column else "the label"
             raise ClientError(
-                f"{reader.place_of(table, start + row)}: {what} is not a finite number (as float32). "
+                f"{reader.describe_row(table, start + row)}: {what} is not a finite number (as float32). "
                 "Remove the row or replace the value."
             )

@@ -1,7 +1,7 @@
 """CSV channels: numbers without a header, the label first.
 
-A chunk of lines goes the fastest way that understands it: simdjson, else polars if it is installed, else line by line,
-which names faults.
+Each chunk of lines is parsed by simdjson if possible, otherwise by polars if it is installed, otherwise line by line
+with exact errors.
 """
 
 import importlib.util
@@ -19,11 +19,11 @@ import simdjson
 from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.formats.table import DenseTable
 
-CHUNK_BYTES = 1 << 19  # what stays in the processor's cache on its way to the table
+CHUNK_BYTES = 1 << 19  # stays in the processor's cache until it is in the table
 SMALL_BYTES = 1 << 18  # below this, importing polars (0.15 s) costs more than it saves
-LINE_MARK = 9e-307  # no number of anybody's data
+LINE_MARK = 9e-307  # a number that does not occur in real data
 LINE_END = b",9e-307,"
 EMPTY_MARK = 9e-306
 EMPTY = b"9e-306"
@@ -31,14 +31,14 @@ EMPTY = b"9e-306"
 Block = tuple[NDArray[Any], NDArray[Any]]  # features (rows, features) and labels (rows,)
 
 
-def read(stream: BinaryIO, name: str, table: Table, other_delimiters: bytes = b"") -> None:
+def read(stream: BinaryIO, name: str, table: DenseTable, other_delimiters: bytes = b"") -> None:
     """Append a file's rows to the table. Raises ClientError naming file, line and column.
 
-    Columns are separated by commas; where the first line has none, by the first of `other_delimiters` that it has.
+    Columns are separated by commas or, if the first line has none, by the first of `other_delimiters` in it.
     """
     line = 1
     is_lenient = False
-    parser = simdjson.Parser()  # one for all chunks: it keeps its memory
+    parser = simdjson.Parser()  # one for all chunks: it reuses its memory
     delimiter: bytes | None = None
     for chunk in chunks(stream):
         if delimiter is None:
@@ -48,7 +48,7 @@ def read(stream: BinaryIO, name: str, table: Table, other_delimiters: bytes = b"
         if table.columns is None:
             _set_columns(chunk, name, table)
         if table.columns is None:
-            line += chunk.count(b"\n")  # nothing but blank lines
+            line += chunk.count(b"\n")  # only blank lines
             continue
         block = None if is_lenient else _read_fast(chunk, table.columns, parser, table.empty)
         if block is None and len(chunk) >= SMALL_BYTES:
@@ -59,16 +59,16 @@ def read(stream: BinaryIO, name: str, table: Table, other_delimiters: bytes = b"
             block = rows[:, 1:], rows[:, 0]
             line += chunk.count(b"\n") - len(rows)
         features, labels = block
-        line += len(labels)  # the other ways met no blank line
+        line += len(labels)  # the other parsers accept no blank lines
         table.append(features, labels, name)
 
 
 def read_exact(
     chunk: bytes, name: str, first_line: int, columns: int, empty: float | None = None
 ) -> NDArray[np.float64]:
-    """Rows of a chunk of whole lines, (rows, columns), every cell checked. Raises ClientError at the first fault.
+    """Parse a chunk of complete lines into (rows, columns), checking every cell. Raises ClientError at the first error.
 
-    `empty` is the value of an empty cell, and of one that says nan; None where there may be none.
+    `empty` is the value of empty cells and of nan; None forbids them.
     """
     lines = [(number, line) for number, line in enumerate(_decode(chunk, name).split("\n"), first_line) if line.strip()]
     try:
@@ -76,7 +76,7 @@ def read_exact(
         if b"_" not in chunk and rows.ndim == 2 and rows.shape[1] == columns and np.isfinite(rows).all():
             return rows
     except ValueError:
-        pass  # told apart below
+        pass  # reported below
     exact = [_exact_row(line, name, number, columns, empty) for number, line in lines]
     return np.array(exact).reshape(len(lines), columns)
 
@@ -90,7 +90,7 @@ def _exact_row(line: str, name: str, number: int, columns: int, empty: float | N
         if empty is not None and (not text or (value is not None and isnan(value))):
             value = empty
         elif value is None:
-            raise _bad_cell(line, name, number, column, text)
+            raise _cell_error(line, name, number, column, text)
         elif not np.isfinite(value):
             raise ClientError(
                 f"{name}, line {number}, column {column}: {text} is not a finite number. "
@@ -99,16 +99,16 @@ def _exact_row(line: str, name: str, number: int, columns: int, empty: float | N
         row.append(value)
     if len(row) != columns:
         raise ClientError(
-            f"{name}, line {number} has {len(row)} columns where {columns} were expected "
+            f"{name}, line {number} has {len(row)} columns; {columns} were expected "
             f"(the label and {columns - 1} features). Give every line the same number of columns."
         )
     return row
 
 
-def _bad_cell(line: str, name: str, number: int, column: int, text: str) -> ClientError:
+def _cell_error(line: str, name: str, number: int, column: int, text: str) -> ClientError:
     place = f"{name}, line {number}, column {column}"
     if not text:
-        return ClientError(f"{place} is empty. Remove the row or fill the value in.")
+        return ClientError(f"{place} is empty. Remove the row or fill in the value.")
     if number == 1:
         cells = line.split(",")
         if len(cells) == 1 and any(separator in text for separator in ";\t |"):
@@ -116,21 +116,21 @@ def _bad_cell(line: str, name: str, number: int, column: int, text: str) -> Clie
         if sum(_number(cell.strip().strip('"')) is None for cell in cells) * 2 > len(cells):
             return ClientError(
                 f"{name}, line 1 looks like a header ({line.strip()[:60]!r}). "
-                "CSV is read without one: remove the first line, and put the label in the first column."
+                "CSV files must not have one: remove the first line, and put the label in the first column."
             )
     return ClientError(f"{place}: {text[:60]!r} is not a number. Encode text columns as numbers, or remove the row.")
 
 
 def _number(text: str) -> float | None:
-    """The number of a text; Python's 1_000 is none."""
+    """Parse a number, but not Python's form 1_000; None if it is invalid."""
     try:
         return None if "_" in text else float(text)
     except ValueError:
         return None
 
 
-def _set_columns(chunk: bytes, name: str, table: Table) -> None:
-    """Take the number of columns from the first line, after a look at whether it can be one of numbers."""
+def _set_columns(chunk: bytes, name: str, table: DenseTable) -> None:
+    """Set the number of columns from the first line, after checking that it consists of numbers."""
     first = chunk.lstrip().partition(b"\n")[0]
     if not first:
         return
@@ -141,13 +141,13 @@ def _set_columns(chunk: bytes, name: str, table: Table) -> None:
 
 
 def _delimiter(chunk: bytes, others: bytes) -> bytes:
-    """What separates columns, to go by the first line."""
+    """Detect the delimiter from the first line."""
     first = chunk.lstrip(b"\r\n").partition(b"\n")[0]
     return next((bytes([other]) for other in others if b"," not in first and bytes([other]) in first), b",")
 
 
 def _read_fast(chunk: bytes, columns: int, parser: simdjson.Parser, empty: float | None) -> Block | None:
-    """The chunk as _read_numbers does; where there may be empty cells, a second time with a mark in each."""
+    """Parse the chunk with _read_numbers; if empty cells are allowed, again with a placeholder in each."""
     block = _read_numbers(chunk, columns, parser)
     if block is not None or empty is None:
         return block
@@ -162,18 +162,19 @@ def _read_fast(chunk: bytes, columns: int, parser: simdjson.Parser, empty: float
 
 def _mark_empty_cells(chunk: bytes) -> bytes:
     text = b"\n" + chunk.replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n"
-    for _ in range(2):  # the second time finds those that share a comma with the first
+    for _ in range(2):  # the second pass finds cells that share a comma with one found before
         text = text.replace(b",,", b"," + EMPTY + b",")
     return text.replace(b"\n,", b"\n" + EMPTY + b",").replace(b",\n", b"," + EMPTY + b"\n")[1:]
 
 
 def _read_numbers(chunk: bytes, columns: int, parser: simdjson.Parser) -> Block | None:
-    """The chunk through simdjson, as one JSON array of numbers, each line closed by a mark that must fall into place.
+    """Parse the chunk with simdjson, as one JSON array of numbers in which a mark number ends each line.
 
-    Twice the speed of the fastest CSV parser (docs/decisions). None where a number is not JSON's or a line is ragged.
+    This is twice as fast as the fastest CSV parser (docs/decisions). Returns None if a number is not valid JSON or the
+    marks show that a line has another number of columns.
     """
     if b"[" in chunk:
-        return None  # would nest
+        return None  # would nest arrays
     text = b"[" + (chunk if chunk.endswith(b"\n") else chunk + b"\n").replace(b"\n", LINE_END)[:-1] + b"]"
     try:
         numbers = np.frombuffer(parser.parse(text).as_buffer(of_type="d"))  # type: ignore[union-attr]
@@ -186,10 +187,10 @@ def _read_numbers(chunk: bytes, columns: int, parser: simdjson.Parser) -> Block 
 
 
 def _read_lenient(chunk: bytes, columns: int, empty: float | None) -> Block | None:
-    """The chunk through polars, which takes .5, +1 and quoted numbers, or None where it needs a closer look."""
+    """Parse the chunk with polars, which accepts .5, +1 and quoted numbers; None if it must be checked line by line."""
     if importlib.util.find_spec("polars") is None:
         return None
-    import polars  # lazily: its threads must not be started before the warm parent forks
+    import polars  # here, because its threads must not start before the warm parent forks
 
     schema = {"label": polars.Float64} | {str(i): polars.Float32 for i in range(1, columns)}
     try:
@@ -207,8 +208,8 @@ def _read_lenient(chunk: bytes, columns: int, empty: float | None) -> Block | No
 
 
 def chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """Pieces of about CHUNK_BYTES that end with a whole line."""
-    if not is_file(stream):  # unpacked from gzip, or a pipe
+    """Split a stream into chunks of complete lines, of about CHUNK_BYTES."""
+    if not is_file(stream):  # decompressed gzip, or a pipe
         while piece := stream.read(CHUNK_BYTES):
             yield piece + stream.readline()
         return
@@ -219,12 +220,12 @@ def chunks(stream: BinaryIO) -> Iterator[bytes]:
             end = len(content) if start + CHUNK_BYTES >= len(content) else end
             yield content[start:end]
             start = end
-            if start >= PAGESIZE:  # what was read should not count as this program's memory
+            if start >= PAGESIZE:  # pages that were read should not count as this program's memory
                 content.madvise(MADV_DONTNEED, 0, start - start % PAGESIZE)
 
 
 def is_file(stream: BinaryIO) -> bool:
-    """Whether the stream is a file of its own, that can be mapped into memory or opened again."""
+    """Whether the stream is a regular file, which can be mapped into memory or opened again."""
     return isinstance(stream, BufferedReader) and S_ISREG(os.fstat(stream.fileno()).st_mode)
 
 
@@ -238,9 +239,9 @@ def _decode(chunk: bytes, name: str) -> str:
         ) from None
 
 
-def line_of(path_stream: BinaryIO, row: int) -> int:
-    """The line number of the row with this index: blank lines hold no row."""
-    for number, line in enumerate(path_stream, 1):
+def find_line(stream: BinaryIO, row: int) -> int:
+    """Return the line number of the row with this index, since blank lines are not rows."""
+    for number, line in enumerate(stream, 1):
         if line.strip():
             if row == 0:
                 return number
@@ -248,6 +249,6 @@ def line_of(path_stream: BinaryIO, row: int) -> int:
     raise AssertionError("the row was read from this file")
 
 
-def name_of(path: Path, channel: Path) -> str:
-    """How messages name a file: relative to its channel."""
+def display_name(path: Path, channel: Path) -> str:
+    """Return the name of a file in messages, which includes its channel."""
     return str(path.relative_to(channel.parent))

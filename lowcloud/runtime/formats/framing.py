@@ -1,4 +1,4 @@
-"""RecordIO's framing, by Apache MXNet: magic number, length (upper three bits zero for a whole record), bytes, padding.
+"""RecordIO framing of Apache MXNet: magic number, length (upper three bits zero if not split), bytes, padding.
 
 https://mxnet.apache.org/versions/1.9.1/api/architecture/note_data_loading#data-format
 """
@@ -11,17 +11,17 @@ HEADER = struct.Struct("<II")
 
 
 def header(length: int) -> bytes:
-    """What stands before the bytes of a whole record."""
+    """Return the header of a record that is not split."""
     if length > LENGTH_MASK:
-        raise ValueError(f"A record has at most {LENGTH_MASK} bytes; this one has {length}.")
+        raise ValueError(f"The record has {length} bytes; at most {LENGTH_MASK} are possible.")
     return HEADER.pack(MAGIC, length)
 
 
 def padding(length: int) -> bytes:
-    """What follows them, so that the next record begins at a multiple of four."""
+    """Return the padding after a record's bytes, so that the next record begins at a multiple of four."""
     return b"\0" * (-length % 4)
 
 
 def frame(body: bytes) -> bytes:
-    """A record in its frame."""
+    """Return a record with its header and padding."""
     return header(len(body)) + body + padding(len(body))

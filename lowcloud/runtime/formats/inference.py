@@ -1,6 +1,6 @@
-"""Requests and answers of an endpoint, in the shapes of SageMaker's linear-learner page on response formats.
+"""Requests and responses of an endpoint, in the formats of SageMaker's linear-learner documentation.
 
-Read and written: text/csv, application/json, application/jsonlines, application/x-recordio-protobuf.
+Content types: text/csv, application/json, application/jsonlines, application/x-recordio-protobuf.
 """
 
 import json
@@ -24,18 +24,18 @@ Score = float | list[float]
 
 @dataclass(frozen=True)
 class Predictions:
-    """One score a row (for many classes, a list), and the label a classifier decides on."""
+    """One score per row (a list of them for multiple classes), and the labels of a classifier."""
 
     scores: Sequence[Score]
     labels: Sequence[int] | None = None
 
 
 def decode_request(body: bytes, content_type: str, features: int) -> Matrix:
-    """The rows of a request, (rows, features). Raises BadRequestError and UnsupportedMediaTypeError."""
+    """Decode the rows (rows, features) of a request. Raises BadRequestError and UnsupportedMediaTypeError."""
     decode = DECODERS.get(content_type) or DECODERS.get(content_type.partition(";")[0].strip().lower())
     if decode is None:
         raise UnsupportedMediaTypeError(
-            f"Content type {content_type[:80]!r} is not read here; send {CSV}, {JSON}, {JSON_LINES} or {RECORDIO}."
+            f"Content type {content_type[:80]!r} is not supported. Send {CSV}, {JSON}, {JSON_LINES} or {RECORDIO}."
         )
     rows = decode(body, features)
     if rows.shape[1] != features:
@@ -46,18 +46,23 @@ def decode_request(body: bytes, content_type: str, features: int) -> Matrix:
     return rows
 
 
-def encode_answer(predictions: Predictions, accept: str) -> tuple[bytes, str]:
-    """The answer and its content type: the first accepted one that can be written. Raises NotAcceptableError."""
+def encode_response(predictions: Predictions, accept: str) -> tuple[bytes, str]:
+    """Encode predictions in the first supported of the accepted content types; return body and content type.
+
+    Raises NotAcceptableError.
+    """
     encode = ENCODERS.get(accept)
     if encode is not None:
         return encode(predictions), accept or JSON
     for entry in accept.split(","):
-        kind = entry.partition(";")[0].strip().lower()
-        kind = JSON if kind in ("*/*", "application/*", "") else CSV if kind == "text/*" else kind
-        if kind in ENCODERS:
-            return ENCODERS[kind](predictions), kind
+        media_type = entry.partition(";")[0].strip().lower()
+        media_type = (
+            JSON if media_type in ("*/*", "application/*", "") else CSV if media_type == "text/*" else media_type
+        )
+        if media_type in ENCODERS:
+            return ENCODERS[media_type](predictions), media_type
     raise NotAcceptableError(
-        f"No answer can be given as {accept[:80]!r}; accept one of {', '.join(filter(None, ENCODERS))}."
+        f"No response can be sent as {accept[:80]!r}. Accept one of {', '.join(filter(None, ENCODERS))}."
     )
 
 
@@ -69,17 +74,17 @@ def _decode_csv(body: bytes, features: int) -> Matrix:
         try:
             return np.array([[float(cell) for cell in text.split(",")]])
         except ValueError:
-            raise _bad_cell([text]) from None
+            raise _cell_error([text]) from None
     lines = text.splitlines()
     try:
         rows = [[float(cell) for cell in line.split(",")] for line in lines]
         return np.array(rows)
     except ValueError:
-        raise _bad_cell(lines, features) from None
+        raise _cell_error(lines, features) from None
 
 
-def _bad_cell(lines: list[str], features: int = 0) -> BadRequestError:
-    """What is wrong with the first bad line."""
+def _cell_error(lines: list[str], features: int = 0) -> BadRequestError:
+    """Return the error of the first invalid line."""
     for row, line in enumerate(lines, 1):
         cells = line.split(",")
         for column, cell in enumerate(cells, 1):
@@ -88,8 +93,8 @@ def _bad_cell(lines: list[str], features: int = 0) -> BadRequestError:
             except ValueError:
                 return BadRequestError(f"Row {row}, feature {column}: {cell.strip()[:40]!r} is not a number.")
         if features and len(cells) != features:
-            return BadRequestError(f"Row {row} has {len(cells)} features where the model takes {features}.")
-    return BadRequestError("The rows differ in length.")
+            return BadRequestError(f"Row {row} has {len(cells)} features; the model needs {features}.")
+    return BadRequestError("The rows have different numbers of features.")
 
 
 def _parse_json(text: str | bytes, place: str) -> Any:
@@ -118,7 +123,7 @@ def _decode_json_lines(body: bytes, features: int) -> Matrix:
 
 
 def _instance(entry: Any, features: int, place: str) -> Matrix:
-    """One row from {"features": [...]} or {"data": {"features": {"values": [...], "keys": ..., "shape": ...}}}."""
+    """Decode a row: {"features": [...]} or {"data": {"features": {"values": [...], "keys": ..., "shape": ...}}}."""
     if isinstance(entry, dict) and isinstance(data := entry.get("data"), dict):
         entry = data
     values = entry.get("features") if isinstance(entry, dict) else None
@@ -136,10 +141,10 @@ def _instance(entry: Any, features: int, place: str) -> Matrix:
 def _row(values: Matrix, keys: NDArray[np.uint64] | None, features: int, place: str) -> Matrix:
     if keys is None or not keys.size:
         if len(values) != features:
-            raise BadRequestError(f"{place} has {len(values)} features where the model takes {features}.")
+            raise BadRequestError(f"{place} has {len(values)} features; the model needs {features}.")
         return values
     if keys.shape != values.shape or int(keys.max()) >= features:
-        raise BadRequestError(f"{place}: keys must be as many as values, each below {features}.")
+        raise BadRequestError(f"{place}: there must be as many keys as values, each below {features}.")
     dense = np.zeros(features)
     dense[keys] = values
     return dense
@@ -184,7 +189,7 @@ def _encode_json_lines(predictions: Predictions) -> bytes:
 
 
 def _encode_csv(predictions: Predictions) -> bytes:
-    """A line a row: predicted_label,score for two classes; score alone for a regressor; label,scores for many."""
+    """Encode one line per row: predicted_label,score for classes (several scores for many), score for numbers."""
     scores = [",".join(map(repr, score)) if isinstance(score, list) else repr(score) for score in predictions.scores]
     if predictions.labels is None:
         return ("\n".join(scores) + "\n").encode()

@@ -1,7 +1,7 @@
 """libsvm channels: lines of `label[:weight] [qid:group] column:value ...`, columns counted from 0 as XGBoost does.
 
-A block of lines is read as one list of numbers, by simdjson or else by NumPy; that each number has its right place is
-seen from the separators. Only a block that is at fault is read line by line, to name the fault.
+A chunk of lines is parsed as one list of numbers, by simdjson or otherwise by NumPy; the separators tell columns from
+values. Only an invalid chunk is parsed line by line, to report the error.
 """
 
 import re
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.csv import chunks
-from lowcloud.runtime.formats.sparse import Rows, SparseTable
+from lowcloud.runtime.formats.sparse import SparseRows, SparseTable
 
-MOST_COLUMNS = 2**31 - 2
-GROUP = 2**32 - 1  # stands for the word qid where a column is expected
+MAX_COLUMN = 2**31 - 2
+QID_COLUMN = 2**32 - 1  # replaces the word qid, where a column is expected
 COLON, SPACE, LINE = b": \n"
 TO_COMMAS = bytes.maketrans(b": \n", b",,,")
 TO_SPACES = bytes.maketrans(b":\t\r\v\f", b"     ")
-BLANKS = bytes.maketrans(b"\t\r\v\f", b"    ")
-UNTIDY = re.compile(rb"[\t\r\v\f#]|  | \n|\n[ \n]|^[ \n]")
+WHITESPACE = bytes.maketrans(b"\t\r\v\f", b"    ")
+IRREGULAR = re.compile(rb"[\t\r\v\f#]|  | \n|\n[ \n]|^[ \n]")
 COMMENT = re.compile(rb"#[^\n]*")
 SPACES_AND_LINES = re.compile(rb" *\n[ \n]*")
 
@@ -37,15 +37,15 @@ def read(stream: BinaryIO, name: str, table: SparseTable) -> None:
             table.append(rows, name)
 
 
-def parse(chunk: bytes, parser: simdjson.Parser) -> Rows | None:
-    """The rows of whole lines, or None where something is not as it should be."""
-    text = _tidy(chunk)
+def parse(chunk: bytes, parser: simdjson.Parser) -> SparseRows | None:
+    """Parse complete lines; None if they are invalid."""
+    text = _normalise(chunk)
     if not text:
         return _no_rows()
     raw = np.frombuffer(text, np.uint8)
     separators = raw[(raw == COLON) | (raw == SPACE) | (raw == LINE)]  # separators[i] follows number i
     before = np.concatenate([np.array([LINE], np.uint8), separators[:-1]])
-    # Behind a space comes a column, and so a colon; behind a colon a value, and so no colon.
+    # A number after a space is a column, so a colon follows; a number after a colon is a value, so none follows.
     if (((before == SPACE) & (separators != COLON)) | ((before == COLON) & (separators == COLON))).any():
         return None
     numbers = _numbers(text, parser)
@@ -54,11 +54,11 @@ def parse(chunk: bytes, parser: simdjson.Parser) -> Rows | None:
     return _rows(numbers, separators)
 
 
-def _tidy(chunk: bytes) -> bytes:
-    """Lines that all hold a row, with single spaces and one newline between."""
+def _normalise(chunk: bytes) -> bytes:
+    """Return the text with single spaces and newlines and without blank lines, comments and plus signs."""
     text = chunk if chunk.endswith(b"\n") else chunk + b"\n"
-    if UNTIDY.search(text):
-        text = COMMENT.sub(b"", text).translate(BLANKS).strip() + b"\n"
+    if IRREGULAR.search(text):
+        text = COMMENT.sub(b"", text).translate(WHITESPACE).strip() + b"\n"
         while b"  " in text:
             text = text.replace(b"  ", b" ")
         text = SPACES_AND_LINES.sub(b"\n", text).lstrip(b"\n")
@@ -74,14 +74,14 @@ def _numbers(text: bytes, parser: simdjson.Parser) -> NDArray[np.float64] | None
         parsed = parser.parse(b"[" + text[:-1].translate(TO_COMMAS) + b"]")
         return np.frombuffer(parsed.as_buffer(of_type="d"))  # type: ignore[union-attr]
     except (ValueError, TypeError, RuntimeError):
-        pass  # numbers that are not JSON's, such as .5 or nan, or more than it takes, such as 100000000000000000000
+        pass  # not valid in JSON, such as .5 or nan, or too large for it, such as 100000000000000000000
     try:
         return np.array(text.translate(TO_SPACES).split()).astype(np.float64)
     except ValueError:
         return None
 
 
-def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8]) -> Rows | None:
+def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8]) -> SparseRows | None:
     ends = np.flatnonzero(separators == LINE) + 1
     starts = np.concatenate([[0], ends[:-1]])
     weighted = separators[starts] == COLON
@@ -93,55 +93,58 @@ def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8]) -> Rows |
     counts = (ends - starts - 1 - weighted) // 2
     weights = np.where(weighted, numbers[np.minimum(starts + 1, len(numbers) - 1)], 1.0) if weighted.any() else None
     queries = None
-    grouped = columns == GROUP
+    grouped = columns == QID_COLUMN
     if grouped.any():
-        of_row = np.repeat(np.arange(len(counts)), counts)[grouped]
+        group_rows = np.repeat(np.arange(len(counts)), counts)[grouped]
         queries = np.zeros(len(counts), np.int64)
-        queries[of_row] = values[grouped]
-        counts = counts - np.bincount(of_row, minlength=len(counts))
+        queries[group_rows] = values[grouped]
+        counts = counts - np.bincount(group_rows, minlength=len(counts))
         columns, values = columns[~grouped], values[~grouped]
     indices = columns.astype(np.int64)
     labels = numbers[starts]
-    sound = (indices == columns).all() and not ((indices < 0) | (indices > MOST_COLUMNS)).any()
-    if not (sound and np.isfinite(labels).all() and not np.isinf(values).any()):
+    is_valid = (indices == columns).all() and not ((indices < 0) | (indices > MAX_COLUMN)).any()
+    if not (is_valid and np.isfinite(labels).all() and not np.isinf(values).any()):
         return None
     if weights is not None and not (weights >= 0).all():
         return None
-    return Rows(counts, indices, values, labels, weights, queries)
+    return SparseRows(counts, indices, values, labels, weights, queries)
 
 
-def _no_rows() -> Rows:
-    nothing = np.empty(0, np.int64)
-    return Rows(nothing, nothing, np.empty(0), np.empty(0))
+def _no_rows() -> SparseRows:
+    empty = np.empty(0, np.int64)
+    return SparseRows(empty, empty, np.empty(0), np.empty(0))
 
 
-def _read_exact(chunk: bytes, name: str, first_line: int) -> Rows:
-    """The rows of a block, line by line. Raises ClientError at the first fault."""
+def _read_exact(chunk: bytes, name: str, first_line: int) -> SparseRows:
+    """Parse a chunk line by line. Raises ClientError at the first error."""
     parser = simdjson.Parser()
     for number, line in enumerate(chunk.split(b"\n"), first_line):
         if parse(line, parser) is None:
-            raise _fault(line, f"{name}, line {number}")
-    raise AssertionError("a block at fault has a line at fault")
+            raise _line_error(line, f"{name}, line {number}")
+    raise AssertionError("an invalid chunk has an invalid line")
 
 
-def _fault(line: bytes, place: str) -> ClientError:
-    """What is wrong with a line that cannot be read."""
-    tokens = [token.decode(errors="replace") for token in COMMENT.sub(b"", line).split()]  # at ASCII's spaces alone
+def _line_error(line: bytes, place: str) -> ClientError:
+    """Return the error of an invalid line."""
+    tokens = [token.decode(errors="replace") for token in COMMENT.sub(b"", line).split()]  # at ASCII whitespace only
     label, *entries = tokens
     if "," in line.decode(errors="replace") and ":" not in label:
         return ClientError(
-            f"{place} ({line[:60]!r}) looks like CSV, but is read as libsvm. Give the channel ContentType text/csv."
+            f"{place} ({line[:60]!r}) looks like CSV, but is parsed as libsvm. Set "
+            "the channel's ContentType to text/csv."
         )
     if not all(_is_number(part) for part in label.split(":")) or label.count(":") > 1:
-        return ClientError(f"{place}: {label[:60]!r} is no label. Begin each line with label or label:weight.")
+        return ClientError(f"{place}: {label[:60]!r} is not a label. Begin each line with label or label:weight.")
     for entry in entries:
         column, colon, value = entry.partition(":")
         if not (colon and _is_number(value)) or not (column == "qid" or _is_column(column)):
             return ClientError(
-                f"{place}: {entry[:60]!r} is not column:value, a column being a whole number from 0 and a value a "
-                "finite number. Correct the line, or name the right ContentType."
+                f"{place}: {entry[:60]!r} is not column:value with a non-negative integer column and a finite value. "
+                "Correct the line or the channel's ContentType."
             )
-    return ClientError(f"{place}: the label or weight {label[:60]!r} is not a finite number, a weight from 0.")
+    return ClientError(
+        f"{place}: the label or weight {label[:60]!r} is invalid: both must be finite, and a weight not negative."
+    )
 
 
 def _is_number(text: str) -> bool:
@@ -152,4 +155,4 @@ def _is_number(text: str) -> bool:
 
 
 def _is_column(text: str) -> bool:
-    return _is_number(text) and float(text) == np.floor(float(text)) and 0 <= float(text) <= MOST_COLUMNS
+    return _is_number(text) and float(text) == np.floor(float(text)) and 0 <= float(text) <= MAX_COLUMN

@@ -1,4 +1,4 @@
-"""Parquet channels: numeric columns, the label first, read a slice at a time."""
+"""Parquet channels: numeric columns, the label first, read in slices."""
 
 import importlib.util
 from io import BytesIO
@@ -6,19 +6,19 @@ from typing import BinaryIO
 
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.csv import is_file
-from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.formats.table import DenseTable
 
 SLICE_VALUES = 4 << 20
 
 
-def read(stream: BinaryIO, name: str, table: Table) -> None:
-    """Append a file's rows to the table. Raises ClientError naming the column or row at fault."""
+def read(stream: BinaryIO, name: str, table: DenseTable) -> None:
+    """Append a file's rows to the table. Raises ClientError naming the invalid column or row."""
     if importlib.util.find_spec("polars") is None:
         raise ClientError(
             f"{name} is parquet, and polars, which reads it, is not installed where this runs. "
             "Install it (pip install 'lowcloud[data]'), or send CSV."
         )
-    import polars  # lazily: its threads must not be started before the warm parent forks
+    import polars  # here, because its threads must not start before the warm parent forks
 
     try:
         frame = polars.scan_parquet(stream.name if is_file(stream) else BytesIO(stream.read()))
@@ -29,7 +29,7 @@ def read(stream: BinaryIO, name: str, table: Table) -> None:
         if table.columns is None:
             table.set_columns(len(schema), name)
         elif table.columns != len(schema):
-            raise ClientError(f"{name} has {len(schema)} columns where {table.columns} were expected.")
+            raise ClientError(f"{name} has {len(schema)} columns; {table.columns} were expected.")
         casts = [polars.col(label).cast(polars.Float64), polars.exclude(label).cast(polars.Float32)]
         step = max(1, SLICE_VALUES // len(schema))
         for start in range(0, rows, step):
@@ -38,17 +38,15 @@ def read(stream: BinaryIO, name: str, table: Table) -> None:
                 if column.null_count() and (table.empty is None or column.name == label):
                     row = start + int(column.is_null().arg_max() or 0) + 1
                     raise ClientError(
-                        f"{name}, row {row}, column {column.name!r} is empty. Remove the row or fill the value in."
+                        f"{name}, row {row}, column {column.name!r} is empty. Remove the row or fill in the value."
                     )
             block = block if table.empty is None else block.fill_null(table.empty)
             table.append(block[:, 1:].to_numpy(), block.to_series(0).to_numpy(), name)
     except (polars.exceptions.PolarsError, OSError) as error:
-        raise ClientError(f"{name} cannot be read as parquet ({str(error)[:200]}). Write the file again.") from None
+        raise ClientError(f"{name} is not a valid Parquet file ({str(error)[:200]}). Write the file again.") from None
 
 
 def _check_types(schema: dict[str, object], name: str) -> None:
-    for column, kind in schema.items():
-        if not (getattr(kind, "is_numeric", lambda: False)() or str(kind) == "Boolean"):
-            raise ClientError(
-                f"{name}, column {column!r} holds {kind}, not numbers. Encode it as numbers or leave it out."
-            )
+    for column, data_type in schema.items():
+        if not (getattr(data_type, "is_numeric", lambda: False)() or str(data_type) == "Boolean"):
+            raise ClientError(f"{name}, column {column!r} has type {data_type}. Encode it as numbers or leave it out.")

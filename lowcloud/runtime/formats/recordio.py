@@ -19,7 +19,7 @@ TENSORS: dict[int, np.dtype[Any] | None] = {2: np.dtype("<f4"), 3: np.dtype("<f8
 
 
 class MalformedRecordError(ValueError):
-    """Bytes that are not RecordIO-protobuf; `offset` says where, from the start of what was given."""
+    """Bytes are not valid RecordIO-protobuf; `offset` is relative to the start of the data."""
 
     def __init__(self, message: str, offset: int):
         super().__init__(message)
@@ -28,7 +28,7 @@ class MalformedRecordError(ValueError):
 
 @dataclass(frozen=True)
 class Tensor:
-    """Values of one entry; with keys they are sparse, and shape[-1] is their dense length."""
+    """The values of one entry; with keys they are sparse, and shape[-1] is their dense length."""
 
     values: NDArray[np.generic]
     keys: NDArray[np.uint64] | None
@@ -38,34 +38,38 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Record:
-    """One row: its tensors by name, "values" as a rule."""
+    """One row: its tensors by name, usually "values"."""
 
     features: dict[str, Tensor]
     label: dict[str, Tensor]
 
 
 def split(data: memoryview, offset: int = 0) -> Iterator[tuple[int, int]]:
-    """(start, end) of each whole record's payload. Raises Malformed at the first bad or cut frame."""
+    """Return (start, end) of each record's payload.
+
+    Raises MalformedRecordError at the first invalid or truncated one.
+    """
     end = len(data)
     while offset < end:
         if offset + 8 > end:
             raise MalformedRecordError("the file ends inside a record's header", offset)
-        magic, mark = struct.unpack_from("<II", data, offset)
+        magic, length = struct.unpack_from("<II", data, offset)
         if magic != MAGIC:
             raise MalformedRecordError("no record starts here (magic number missing)", offset)
-        if mark > LENGTH_MASK:
+        if length > LENGTH_MASK:
             raise MalformedRecordError("a record split into parts is not supported", offset)
-        start, stop = offset + 8, offset + 8 + mark
+        start, stop = offset + 8, offset + 8 + length
         if stop > end:
             raise MalformedRecordError(
-                f"the record says {mark} bytes but only {end - start} follow; the file is truncated", offset
+                f"the record has a length of {length} bytes, but only {end - start} follow; the file is truncated",
+                offset,
             )
         yield start, stop
-        offset = stop + (-mark % 4)
+        offset = stop + (-length % 4)
 
 
 def decode(payload: memoryview) -> Record:
-    """The tensors of one record. Raises Malformed."""
+    """Decode the tensors of one record. Raises MalformedRecordError."""
     features: dict[str, Tensor] = {}
     label: dict[str, Tensor] = {}
     try:
@@ -74,12 +78,12 @@ def decode(payload: memoryview) -> Record:
                 name, tensor = _entry(payload, start, end)
                 (features if number == 1 else label)[name] = tensor
     except (IndexError, struct.error) as error:
-        raise MalformedRecordError("the record's protobuf message is cut off", 0) from error
+        raise MalformedRecordError("the record's protobuf message is truncated", 0) from error
     return Record(features, label)
 
 
 def encode(features: NDArray[np.float32] | None, label: dict[str, NDArray[np.float32]]) -> bytes:
-    """One framed record of dense float32 tensors."""
+    """Encode one framed record of dense float32 tensors."""
     body = b"" if features is None else _entry_bytes(1, "values", features)
     return frame(body + b"".join(_entry_bytes(2, name, values) for name, values in label.items()))
 
@@ -94,39 +98,39 @@ def _varint(data: memoryview, offset: int) -> tuple[int, int]:
             return value, offset
         shift += 7
         if shift > 63:
-            raise MalformedRecordError("a number of the protobuf message is longer than ten bytes", offset)
+            raise MalformedRecordError("a number in the protobuf message is longer than ten bytes", offset)
 
 
 def _fields(data: memoryview, offset: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """(field number, start, end) of the length-delimited fields of a message; others are passed over."""
+    """Return (field number, start, end) of the length-delimited fields of a message; others are skipped."""
     while offset < end:
         tag, offset = _varint(data, offset)
-        wire = tag & 7
-        if wire == 2:
+        wire_type = tag & 7
+        if wire_type == 2:
             length, start = _varint(data, offset)
             offset = start + length
             if offset > end:
                 raise MalformedRecordError("a field of the protobuf message is longer than the message", start)
             yield tag >> 3, start, offset
-        elif wire == 0:
+        elif wire_type == 0:
             _, offset = _varint(data, offset)
-        elif wire in (1, 5):
-            offset += 8 if wire == 1 else 4
+        elif wire_type in (1, 5):
+            offset += 8 if wire_type == 1 else 4
         else:
-            raise MalformedRecordError(f"the protobuf message has a field of unknown kind {wire}", offset)
+            raise MalformedRecordError(f"the protobuf message has a field of unknown type {wire_type}", offset)
 
 
 def _entry(data: memoryview, start: int, end: int) -> tuple[str, Tensor]:
-    """One entry of a map<string, Value>."""
+    """Decode one entry of a map<string, Value>."""
     name, tensor = "", None
     for number, a, b in _fields(data, start, end):
         if number == 1:
             name = bytes(data[a:b]).decode("utf-8", "replace")
         elif number == 2:
-            for kind, c, d in _fields(data, a, b):
-                if kind not in TENSORS:
+            for tensor_type, c, d in _fields(data, a, b):
+                if tensor_type not in TENSORS:
                     raise MalformedRecordError("a value is neither a float32, float64 nor int32 tensor", c)
-                tensor = _tensor(data, c, d, TENSORS[kind])
+                tensor = _tensor(data, c, d, TENSORS[tensor_type])
     if tensor is None:
         tensor = Tensor(np.empty(0, np.float32), None, (), start)
     return name, tensor
@@ -140,7 +144,7 @@ def _tensor(data: memoryview, start: int, end: int, dtype: np.dtype[Any] | None)
     for number, a, b in _fields(data, start, end):
         if number == 1 and dtype is not None:
             if (b - a) % dtype.itemsize:
-                raise MalformedRecordError("a tensor's values do not fill whole numbers", a)
+                raise MalformedRecordError("a tensor's size is not a multiple of its values' size", a)
             values, at = np.frombuffer(data[a:b], dtype), a
         elif number == 1:
             values, at = np.array(_varints(data, a, b), np.uint64).astype(np.uint32).view(np.int32), a

@@ -1,4 +1,4 @@
-"""Sparse rows in memory: what libsvm and sparse RecordIO hold, where a value that is not written is missing."""
+"""Sparse rows in memory, as read from libsvm and sparse RecordIO; a value that is not stored is missing."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Sparse:
-    """Rows in compressed form: row i has values[starts[i]:starts[i + 1]] at the columns of the same `indices`."""
+class SparseMatrix:
+    """A CSR matrix: row i has values[starts[i]:starts[i + 1]] in the columns indices[starts[i]:starts[i + 1]]."""
 
     starts: NDArray[np.int64]  # (rows + 1,)
     indices: NDArray[np.int32]
@@ -19,16 +19,16 @@ class Sparse:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def followed_by(self, other: "Sparse") -> "Sparse":
-        """These rows and then others of the same width."""
+    def concatenate(self, other: "SparseMatrix") -> "SparseMatrix":
+        """Return these rows followed by others of the same width."""
         starts = np.concatenate([self.starts, other.starts[1:] + self.starts[-1]])
         indices, values = (np.concatenate([self.indices, other.indices]), np.concatenate([self.values, other.values]))
-        return Sparse(starts, indices, values, self.width)
+        return SparseMatrix(starts, indices, values, self.width)
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Some rows: how many values each has, and the values; weights and queries (groups to rank) a row, if given."""
+class SparseRows:
+    """Rows as read: the count of values of each, all columns and values, and optionally weights and ranking groups."""
 
     counts: NDArray[np.int64]
     indices: NDArray[np.integer[Any]]
@@ -39,19 +39,19 @@ class Rows:
 
 
 class SparseTable:
-    """Rows of a channel, and where they came from. Grows by blocks, which are joined once at the end."""
+    """The rows of a channel and their source files. It grows by blocks, which are concatenated at the end."""
 
     def __init__(self) -> None:
-        self.width = 0  # one more than the greatest column met, or what the data says of itself
+        self.width = 0  # one more than the largest column, or a larger width given in the data
         self.sources: list[tuple[int, str]] = []  # (first row, file)
         self._rows = 0
-        self._parts: list[Rows] = []
+        self._parts: list[SparseRows] = []
 
     def __len__(self) -> int:
         return self._rows
 
-    def append(self, rows: Rows, source: str, width: int = 0) -> None:
-        """Add rows of a file, whose width the data may say."""
+    def append(self, rows: SparseRows, source: str, width: int = 0) -> None:
+        """Append rows of a file, with the width if the data contains it."""
         if not self.sources or self.sources[-1][1] != source:
             self.sources.append((self._rows, source))
         self._rows += len(rows.labels)
@@ -59,40 +59,40 @@ class SparseTable:
         with np.errstate(over="ignore"):
             values = rows.values.astype(np.float32)
         self._parts.append(
-            Rows(rows.counts, rows.indices.astype(np.int32), values, rows.labels, rows.weights, rows.queries)
+            SparseRows(rows.counts, rows.indices.astype(np.int32), values, rows.labels, rows.weights, rows.queries)
         )
 
-    def features(self, width: int) -> Sparse:
-        """All rows, as so many columns wide."""
+    def features(self, width: int) -> SparseMatrix:
+        """Return all rows as a matrix with this number of columns."""
         starts = np.zeros(self._rows + 1, np.int64)
-        np.cumsum(self._joined("counts"), out=starts[1:])
-        return Sparse(starts, self._joined("indices"), self._joined("values"), width)
+        np.cumsum(self._concatenated("counts"), out=starts[1:])
+        return SparseMatrix(starts, self._concatenated("indices"), self._concatenated("values"), width)
 
     @property
     def labels(self) -> NDArray[np.float64]:
-        return np.asarray(self._joined("labels"))
+        return np.asarray(self._concatenated("labels"))
 
     @property
     def weights(self) -> NDArray[np.float64] | None:
-        """A weight a row, 1 where none was given; None where no row has one."""
+        """The weight of each row, 1 where it has none; None if no row has one."""
         return self._optional("weights", 1)
 
     @property
     def queries(self) -> NDArray[np.int64] | None:
-        """The group of each row; None where no row has one."""
+        """The ranking group of each row; None if no row has one."""
         return self._optional("queries", 0)
 
-    def _joined(self, name: str) -> NDArray[Any]:
+    def _concatenated(self, name: str) -> NDArray[Any]:
         parts = [getattr(part, name) for part in self._parts]
         empty = {"counts": np.int64, "indices": np.int32, "values": np.float32}.get(name, np.float64)
         return np.concatenate(parts) if parts else np.empty(0, empty)
 
     def _optional(self, name: str, default: float) -> NDArray[Any] | None:
-        given = [getattr(part, name) for part in self._parts]
-        if all(part is None for part in given):
+        arrays = [getattr(part, name) for part in self._parts]
+        if all(array is None for array in arrays):
             return None
         filled = [
-            np.full(len(rows.labels), default) if part is None else part
-            for rows, part in zip(self._parts, given, strict=True)
+            np.full(len(rows.labels), default) if array is None else array
+            for rows, array in zip(self._parts, arrays, strict=True)
         ]
         return np.concatenate(filled)

@@ -1,4 +1,4 @@
-"""A training table in memory: a float32 matrix that grows without being copied, and its labels."""
+"""A dense training table in memory: a float32 matrix that grows without being copied, and its labels."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from lowcloud.runtime.errors import ClientError
 
 
-class Table:
-    """Rows of a channel: `features` (rows, features) float32, `labels` (rows,) float64, and where they came from."""
+class DenseTable:
+    """The rows of a channel: `features` (rows, features) float32, `labels` (rows,) float64, and their source files."""
 
     def __init__(self, feature_dim: int | None = None, empty: float | None = None):
-        """`empty` is what an empty cell is worth, NaN for what knows missing values; None where there may be none."""
+        """`empty` is the value of empty cells, e.g. NaN if the algorithm supports missing values; None forbids them."""
         self.empty = empty
-        self.columns: int | None = None  # of a file: the label and the features
+        self.columns: int | None = None  # in a file: the label and the features
         self.features: NDArray[np.float32] = np.empty((0, feature_dim or 0), np.float32)
         self.labels: NDArray[np.float64] = np.empty(0)
         self.sources: list[tuple[int, str]] = []  # (first row, file)
@@ -25,15 +25,15 @@ class Table:
         return len(self.labels)
 
     def set_columns(self, columns: int, place: str) -> None:
-        """Fix the width at the first row, found at `place`. Raises ClientError where feature_dim says another."""
+        """Set the number of columns, found at `place`. Raises ClientError if it contradicts feature_dim."""
         if columns < 2:
             raise ClientError(f"{place} has one column. Each row needs a label and at least one feature after it.")
         self.set_width(columns - 1, f"{place} has {columns} columns: the label and", "columns")
 
     def set_width(self, features: int | None, place: str, unit: str = "features") -> None:
-        """Fix the number of features; None takes feature_dim. Raises ClientError where they differ or none is known."""
+        """Set the number of features; None takes feature_dim. Raises ClientError if they differ or neither is known."""
         if features is None and self._feature_dim is None:
-            raise ClientError(f"{place} is sparse and does not say its length. Set the hyperparameter feature_dim.")
+            raise ClientError(f"{place} is sparse and does not contain its length. Set the hyperparameter feature_dim.")
         features = features or self._feature_dim or 0
         if features != (self._feature_dim or features):
             raise ClientError(
@@ -44,20 +44,20 @@ class Table:
         self.features = np.empty((0, features), np.float32)
 
     def append(self, features: NDArray[Any], labels: NDArray[Any], source: str) -> None:
-        """Add rows (rows, features) with labels (rows,)."""
+        """Append rows (rows, features) with labels (rows,)."""
         if not self.sources or self.sources[-1][1] != source:
             self.sources.append((len(self), source))
         start = len(self)
-        # In place: the C library moves the pages of a big block instead of copying it.
+        # resize in place: the C library moves the pages of a large block instead of copying it.
         self.features.resize((start + len(labels), self.features.shape[1]), refcheck=False)
         self.labels.resize(start + len(labels), refcheck=False)
         with np.errstate(over="ignore"):
             self.features[start:] = features
         self.labels[start:] = labels
-        with np.errstate(over="ignore", invalid="ignore"):  # a sum is cheap and shows most tables to be finite
+        with np.errstate(over="ignore", invalid="ignore"):  # a sum is cheap and proves most tables finite
             self.is_surely_finite &= bool(np.isfinite(self.features[start:].sum() + self.labels[start:].sum()))
 
     def source_of(self, row: int) -> tuple[str, int]:
-        """The file of a row, and the row's index in it."""
+        """Return the file of a row, and the row's index in it."""
         first, source = max(entry for entry in self.sources if entry[0] <= row)
         return source, row - first

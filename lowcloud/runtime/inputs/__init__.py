@@ -1,1 +1,1 @@
-"""Inputs that a program reads while it runs: named pipes, and files whose bytes are fetched when read."""
+"""The streaming of inputs to a running program: named pipes and lazily loaded folders."""

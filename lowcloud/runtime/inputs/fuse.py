@@ -1,8 +1,8 @@
-"""Linux's FUSE protocol for a file system that is only read: the kernel's requests at /dev/fuse and their answers.
+"""A read-only file system in Linux's FUSE protocol: serves the kernel's requests on /dev/fuse.
 
-https://www.kernel.org/doc/html/latest/filesystems/fuse.html and the structures of <linux/fuse.h>, version 7.31. Names
-and attributes are answered at once by the thread that takes requests. Reads go to a pool: those of one file one after
-the other, as readers mostly ask for what comes next, those of several files at the same time.
+https://www.kernel.org/doc/html/latest/filesystems/fuse.html and the structures of <linux/fuse.h>, version 7.31. The
+thread that receives requests answers those for names and attributes itself. Reads go to a thread pool: reads of one
+file run one after the other, since most are sequential, reads of several files in parallel.
 """
 
 import errno
@@ -19,25 +19,25 @@ from typing import Protocol
 DEVICE = "/dev/fuse"
 ROOT = 1
 VERSION, OLDEST_MINOR, MINOR = 7, 23, 31
-READERS = 8
+READ_THREADS = 8
 MOUNT_POLL_SECONDS = 0.001
-REQUEST_BYTES = 64 * 1024  # none is larger: names have 255 bytes, and nothing is written
+REQUEST_BYTES = 64 * 1024  # no request is larger: names have at most 255 bytes, and nothing is written
 LARGEST_READ_BYTES = 1 << 20
-FOREVER = 1 << 31  # seconds that the kernel may remember names and attributes for: they never change
+CACHE_SECONDS = 1 << 31  # for which the kernel may cache names and attributes: they never change
 
 LOOKUP, FORGET, GETATTR, READ, STATFS, INIT, READDIR = 1, 2, 3, 15, 17, 26, 28
 INTERRUPT, DESTROY, BATCH_FORGET, READDIRPLUS = 36, 38, 42, 44
 
 ASYNC_READ, PARALLEL_DIROPS, MAX_PAGES = 1 << 0, 1 << 18, 1 << 22
 DO_READDIRPLUS, READDIRPLUS_AUTO, NO_OPEN_SUPPORT, NO_OPENDIR_SUPPORT = 1 << 13, 1 << 14, 1 << 17, 1 << 24
-WANTED = (
+REQUESTED_FLAGS = (
     ASYNC_READ | PARALLEL_DIROPS | MAX_PAGES | DO_READDIRPLUS | READDIRPLUS_AUTO | NO_OPEN_SUPPORT | NO_OPENDIR_SUPPORT
 )
 
 _REQUEST = struct.Struct("<IIQQIIII")  # length, operation, id, node, uid, gid, pid, -
-_ANSWER = struct.Struct("<IiQ")  # length, -errno, id
+_REPLY = struct.Struct("<IiQ")  # length, -errno, id
 _INIT = struct.Struct("<IIII")  # major, minor, read-ahead, flags
-_INITIATED = struct.Struct("<IIIIHHIIHHI28x")  # the same, then limits
+_INIT_REPLY = struct.Struct("<IIIIHHIIHHI28x")  # the same fields, then limits
 _ATTRIBUTES = struct.Struct("<QQQQQQIIIIIIIIII")
 _VALID = struct.Struct("<QII")  # before attributes
 _ENTRY = struct.Struct("<QQQQII")  # before attributes, with the node
@@ -49,34 +49,34 @@ Bytes = bytes | memoryview
 
 
 class Tree(Protocol):
-    """The files and folders, each a node; the root is node 1."""
+    """The files and folders, each identified by a node number; the root is node 1."""
 
     def find(self, folder: int, name: bytes) -> int | None:
-        """The node of this name in a folder."""
+        """Return the node with this name in a folder, or None."""
 
     def entries(self, folder: int) -> Sequence[tuple[bytes, int]]:
-        """The names in a folder, and their nodes."""
+        """Return the names in a folder and their nodes."""
 
     def size(self, node: int) -> int | None:
-        """The size of a file in bytes; None of a folder."""
+        """Return the size of a file in bytes; None for a folder."""
 
-    def read(self, node: int, offset: int, size: int, answer: Callable[[Iterable[Bytes]], None]) -> None:
-        """Answer with the bytes, which need stay only until `answer` returns. Raises OSError."""
+    def read(self, node: int, offset: int, size: int, reply: Callable[[Iterable[Bytes]], None]) -> None:
+        """Call `reply` with the bytes, which must stay valid until it returns. Raises OSError."""
 
 
 class FileSystem:
-    """One mounted tree, whose files are `uid`'s and `gid`'s."""
+    """Serves one tree, whose files belong to `uid` and `gid`."""
 
     def __init__(self, device: int, tree: Tree, uid: int, gid: int):
         self._device = device
         self._tree = tree
         self._owner = (uid, gid)
-        self._readers = ThreadPoolExecutor(READERS, "reader")
+        self._readers = ThreadPoolExecutor(READ_THREADS, "reader")
         self._guard = Lock()
         self._waiting: dict[int, deque[tuple[int, int, int]]] = {}  # reads of each file that is being read
 
     def serve(self) -> None:
-        """Answer requests until the file system is unmounted."""
+        """Serve requests until the file system is unmounted."""
         buffer = bytearray(REQUEST_BYTES)
         while True:
             try:
@@ -86,53 +86,54 @@ class FileSystem:
                     return
                 if error.errno == errno.EPERM:  # not mounted yet
                     time.sleep(MOUNT_POLL_SECONDS)
-                elif error.errno not in (errno.EINTR, errno.EAGAIN, errno.ENOENT):  # ENOENT: the request was withdrawn
+                # ENOENT: the request was interrupted
+                elif error.errno not in (errno.EINTR, errno.EAGAIN, errno.ENOENT):
                     raise
             else:
-                self._take(memoryview(buffer)[:length])
+                self._handle(memoryview(buffer)[:length])
 
-    def _take(self, request: memoryview) -> None:
+    def _handle(self, request: memoryview) -> None:
         _, operation, number, node, *_ = _REQUEST.unpack_from(request)
         body = request[_REQUEST.size :]
         if operation == READ:
             _, offset, size = _RANGE.unpack_from(body)
             self._queue(node, number, offset, size)
-        elif operation not in (FORGET, BATCH_FORGET, INTERRUPT, DESTROY):  # of which none has an answer
+        elif operation not in (FORGET, BATCH_FORGET, INTERRUPT, DESTROY):  # which have no reply
             try:
-                self._answer(number, 0, self._perform(operation, node, body))
+                self._reply(number, 0, self._perform(operation, node, body))
             except OSError as error:
-                self._answer(number, error.errno or errno.EIO)
+                self._reply(number, error.errno or errno.EIO)
 
     def _perform(self, operation: int, node: int, body: memoryview) -> Bytes:
-        """The answer to a request that takes no waiting. Raises OSError."""
+        """Return the reply to a request that needs no I/O. Raises OSError."""
         if operation == LOOKUP:
-            found = self._tree.find(node, bytes(body).rstrip(b"\0"))
-            if found is None:
+            child = self._tree.find(node, bytes(body).rstrip(b"\0"))
+            if child is None:
                 raise OSError(errno.ENOENT, "")
-            return self._entry(found)
+            return self._entry(child)
         if operation == GETATTR:
-            return _VALID.pack(FOREVER, 0, 0) + self._attributes(node)
+            return _VALID.pack(CACHE_SECONDS, 0, 0) + self._attributes(node)
         if operation in (READDIR, READDIRPLUS):
             _, offset, size = _RANGE.unpack_from(body)
             return self._list(node, offset, size, has_attributes=operation == READDIRPLUS)
         if operation == STATFS:
             return _SPACE.pack(0, 0, 0, 0, 0, 4096, 255, 4096, 0)
         if operation == INIT:
-            return self._initiate(body)
-        raise OSError(errno.ENOSYS, "")  # of OPEN too: the kernel then opens by itself, and keeps what it has read
+            return self._initialize(body)
+        raise OSError(errno.ENOSYS, "")  # also for OPEN: the kernel then opens files itself, and caches their content
 
-    def _initiate(self, body: memoryview) -> bytes:
+    def _initialize(self, body: memoryview) -> bytes:
         major, minor, ahead, flags = _INIT.unpack_from(body)
         if major < VERSION or (major == VERSION and minor < OLDEST_MINOR):
             raise OSError(errno.EPROTO, "")
-        if major > VERSION:  # the kernel then asks again in our version
-            return _INITIATED.pack(VERSION, MINOR, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        if major > VERSION:  # the kernel then repeats the request in our version
+            return _INIT_REPLY.pack(VERSION, MINOR, 0, 0, 0, 0, 0, 0, 0, 0, 0)
         pages = LARGEST_READ_BYTES // 4096
-        limits = (max(ahead, LARGEST_READ_BYTES), flags & WANTED, 64, 48, 4096, 1, pages, 0, 0)
-        return _INITIATED.pack(VERSION, MINOR, *limits)
+        limits = (max(ahead, LARGEST_READ_BYTES), flags & REQUESTED_FLAGS, 64, 48, 4096, 1, pages, 0, 0)
+        return _INIT_REPLY.pack(VERSION, MINOR, *limits)
 
     def _queue(self, node: int, number: int, offset: int, size: int) -> None:
-        """Have the read done after those of the same file."""
+        """Queue a read after those of the same file."""
         with self._guard:
             if (waiting := self._waiting.get(node)) is not None:
                 waiting.append((number, offset, size))
@@ -141,7 +142,7 @@ class FileSystem:
         self._readers.submit(self._read_all, node)
 
     def _read_all(self, node: int) -> None:
-        """Do the reads of a file until none is left."""
+        """Perform the queued reads of a file until none is left."""
         while True:
             with self._guard:
                 if not self._waiting[node]:
@@ -152,21 +153,22 @@ class FileSystem:
 
     def _read(self, node: int, number: int, offset: int, size: int) -> None:
         try:
-            self._tree.read(node, offset, size, lambda data: self._answer(number, 0, *data))
+            self._tree.read(node, offset, size, lambda data: self._reply(number, 0, *data))
         except OSError as error:
-            self._answer(number, error.errno or errno.EIO)
+            self._reply(number, error.errno or errno.EIO)
 
-    def _answer(self, number: int, error: int, *data: Bytes) -> None:
-        length = _ANSWER.size + sum(map(len, data))
+    def _reply(self, number: int, error: int, *data: Bytes) -> None:
+        length = _REPLY.size + sum(map(len, data))
         try:
-            os.writev(self._device, [_ANSWER.pack(length, -error, number), *data])
+            os.writev(self._device, [_REPLY.pack(length, -error, number), *data])
         except OSError as failure:
-            if failure.errno not in (errno.ENOENT, errno.ENODEV):  # nobody waits for it any more
+            # the request was interrupted, or the file system unmounted
+            if failure.errno not in (errno.ENOENT, errno.ENODEV):
                 raise
 
     def _list(self, folder: int, offset: int, size: int, *, has_attributes: bool) -> bytes:
-        """Entries of a folder from the `offset`-th on, as many as go into `size` bytes."""
-        answer = bytearray()
+        """Return entries of a folder from index `offset` on, as many as fit in `size` bytes."""
+        reply = bytearray()
         entries = self._tree.entries(folder)
         for index in range(offset, len(entries)):
             name, node = entries[index]
@@ -174,13 +176,13 @@ class FileSystem:
             entry = _FOLDER_ENTRY.pack(node, index + 1, len(name), kind) + name + b"\0" * (-len(name) % 8)
             if has_attributes:
                 entry = self._entry(node) + entry
-            if len(answer) + len(entry) > size:
+            if len(reply) + len(entry) > size:
                 break
-            answer += entry
-        return bytes(answer)
+            reply += entry
+        return bytes(reply)
 
     def _entry(self, node: int) -> bytes:
-        return _ENTRY.pack(node, 0, FOREVER, FOREVER, 0, 0) + self._attributes(node)
+        return _ENTRY.pack(node, 0, CACHE_SECONDS, CACHE_SECONDS, 0, 0) + self._attributes(node)
 
     def _attributes(self, node: int) -> bytes:
         size = self._tree.size(node)

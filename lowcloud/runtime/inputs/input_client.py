@@ -1,7 +1,7 @@
-"""Reads inputs from the engine by range, outside of the jail; the other side is engine/local/input_server.py.
+"""Reads byte ranges of inputs from the engine's server (engine/local/input_server.py).
 
-A connection that breaks is no fault: the server is being replaced. It is waited for as long as the program lives, and
-asked for what is missing yet.
+A broken connection is not an error: the server may be restarting. The client reconnects for as long as the program
+runs, and requests what is still missing.
 """
 
 import json
@@ -17,34 +17,34 @@ from typing import Any
 
 from lowcloud import contract
 
-FIRST_WAIT_SECONDS = 0.02
-LONGEST_WAIT_SECONDS = 0.5
+MIN_WAIT_SECONDS = 0.02
+MAX_WAIT_SECONDS = 0.5
 RECEIVE_BYTES = 1 << 20
 IDLE_CONNECTIONS = 8
-LINE_BYTES = 512  # at a time; few lines are longer
+LINE_BYTES = 512  # per read; few lines are longer
 
 
 class InputUnreadableError(Exception):
-    """The bytes will never be had; the message is for the user."""
+    """An input can never be read; the message is for the user."""
 
 
-class List:
-    """What stands in a list of the engine's, a line each: a path, then pieces: a text, or [source, size in bytes]."""
+class InputList:
+    """A list file of the engine, whose lines are [path, piece, ...]; a piece is a text or [source, size in bytes]."""
 
     def __init__(self, name: str):
         self.name = name
         self._file = (Path("..") / name).open("rb")
 
     def entries(self) -> Iterator[tuple[int, list[Any]]]:
-        """Where each line begins, and what stands there."""
+        """Iterate over the offset and the content of each line."""
         return ((offset, json.loads(line)) for offset, line in self._lines())
 
     def offsets(self) -> "array[int]":
-        """Where each line begins."""
+        """Return the offset of each line."""
         return array("Q", (offset for offset, _ in self._lines()))
 
     def entry(self, offset: int) -> list[Any]:
-        """What stands where a line begins."""
+        """Return the content of the line at an offset."""
         line = bytearray()
         while not (end := line.find(b"\n") + 1):
             line += os.pread(self._file.fileno(), LINE_BYTES, offset + len(line))
@@ -59,43 +59,43 @@ class List:
             offset += len(line)
 
 
-class Feed:
-    """The engine's socket, which is in the current folder. Threads may share it."""
+class InputClient:
+    """A client of the engine's socket, which is in the current folder. Thread-safe."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._idle: list[socket.socket] = []
 
     def read(self, source: tuple[str, int, int], start: int, end: int) -> Iterator[memoryview]:
-        """The bytes from `start` to before `end` of (list, offset of its line, index of the piece).
+        """Return bytes `start` to `end` (exclusive) of a source (list, offset of its line, index of the piece).
 
-        A chunk is valid until the next one is asked for. Raises InputUnreadableError.
+        A chunk is valid until the next one is requested. Raises InputUnreadableError.
         """
-        wait = FIRST_WAIT_SECONDS
+        wait = MIN_WAIT_SECONDS
         while start < end:
             connection = None
             try:
-                connection = self._take()
+                connection = self._acquire()
                 connection.sendall(json.dumps([*source, start, end]).encode() + b"\n")
                 for chunk in _chunks(connection):
                     start += len(chunk)
-                    wait = FIRST_WAIT_SECONDS
+                    wait = MIN_WAIT_SECONDS
                     yield chunk
-            except OSError:  # the server is gone; the next one comes
+            except OSError:  # the server has ended; wait for the next one
                 if connection is not None:
                     connection.close()
                 time.sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT_SECONDS)
-            except BaseException:  # answered with a reason, or nobody wants the rest
+                wait = min(2 * wait, MAX_WAIT_SECONDS)
+            except BaseException:  # the input is unreadable, or the caller needs no more
                 if connection is not None:
                     connection.close()
                 raise
             else:
                 if start < end:
-                    raise InputUnreadableError(f"an input ended {end - start} bytes too early")
-                self._give_back(connection)
+                    raise InputUnreadableError(f"an input is {end - start} bytes shorter than listed")
+                self._release(connection)
 
-    def _take(self) -> socket.socket:
+    def _acquire(self) -> socket.socket:
         with self._guard:
             if self._idle:
                 return self._idle.pop()
@@ -107,7 +107,7 @@ class Feed:
             raise
         return connection
 
-    def _give_back(self, connection: socket.socket) -> None:
+    def _release(self, connection: socket.socket) -> None:
         with self._guard:
             if len(self._idle) < IDLE_CONNECTIONS:
                 self._idle.append(connection)
@@ -116,11 +116,11 @@ class Feed:
 
 
 def _chunks(connection: socket.socket) -> Iterator[memoryview]:
-    """The chunks of one answer. Raises InputUnreadableError, and OSError where the connection breaks."""
+    """Iterate over the chunks of one response. Raises InputUnreadableError, or OSError if the connection breaks."""
     buffer = bytearray(RECEIVE_BYTES)
-    while length := _number(connection):
+    while length := _receive_length(connection):
         if length == contract.FEED_FAILED:
-            reason = bytearray(_number(connection))
+            reason = bytearray(_receive_length(connection))
             _receive(connection, memoryview(reason))
             raise InputUnreadableError(reason.decode(errors="replace"))
         if length > len(buffer):
@@ -130,7 +130,7 @@ def _chunks(connection: socket.socket) -> Iterator[memoryview]:
             yield chunk
 
 
-def _number(connection: socket.socket) -> int:
+def _receive_length(connection: socket.socket) -> int:
     header = bytearray(4)
     _receive(connection, memoryview(header))
     number: int = struct.unpack("<I", header)[0]

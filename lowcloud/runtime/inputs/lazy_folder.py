@@ -1,4 +1,4 @@
-"""The files of a lazy folder: their names at once, their bytes when they are read, by way of the engine."""
+"""The tree of a lazy folder: all names are known from the start, bytes are fetched from the engine when read."""
 
 import errno
 import sys
@@ -8,79 +8,78 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 
 from lowcloud.runtime.inputs.fuse import ROOT, Bytes
-from lowcloud.runtime.inputs.input_client import Feed, InputUnreadableError, List
+from lowcloud.runtime.inputs.input_client import InputClient, InputList, InputUnreadableError
 
 OPEN_STREAMS = 16
-FOLDER = (1 << 64) - 1  # stands where a file has its size
+FOLDER_SIZE = (1 << 64) - 1  # marks a folder in the array of sizes
 
 
 class Streams:
-    """What is being read ahead: for each, the file and the position where its next bytes belong.
+    """The open streams of files, by the position of their next byte.
 
-    One who reads on gets the whole rest of the file in one stream, and one who reads here and there only what was asked
-    for.
+    A sequential reader gets the rest of the file in one stream; a random access requests only the bytes it needs.
     """
 
-    def __init__(self, feed: Feed):
-        self._feed = feed
+    def __init__(self, client: InputClient):
+        self._client = client
         self._guard = Lock()
-        self._ready: OrderedDict[tuple[int, int], _Stream | None] = OrderedDict()  # None: all was read up to here
+        self._ready: OrderedDict[tuple[int, int], _Stream | None] = OrderedDict()  # None: a finished stream ended here
 
     def read(
-        self, node: int, place: tuple[str, int, int], offset: int, end: int, file_end: int,
-        answer: Callable[[Iterable[Bytes]], None],
+        self, node: int, source: tuple[str, int, int], offset: int, end: int, file_end: int,
+        reply: Callable[[Iterable[Bytes]], None],
     ) -> None:  # fmt: skip
-        """Answer with the bytes from `offset` to before `end`. Raises InputUnreadableError."""
+        """Call `reply` with bytes `offset` to `end` (exclusive). Raises InputUnreadableError."""
         with self._guard:
-            goes_on = offset == 0 or (node, offset) in self._ready
+            is_sequential = offset == 0 or (node, offset) in self._ready
             stream = self._ready.pop((node, offset), None)
         if stream is None:
-            stream = _Stream(self._feed, place, offset, file_end if goes_on else end)
-        answer(stream.take(end - offset))
-        if is_spent := stream.end == end:
+            stream = _Stream(self._client, source, offset, file_end if is_sequential else end)
+        reply(stream.read(end - offset))
+        if is_finished := stream.end == end:
             stream.finish()
         if end < file_end:
             with self._guard:
-                self._ready[node, end] = None if is_spent else stream
+                self._ready[node, end] = None if is_finished else stream
                 if len(self._ready) > OPEN_STREAMS:
                     self._ready.popitem(last=False)
 
 
 class _Stream:
-    """Bytes of a file that come one after the other."""
+    """Sequential bytes of a file."""
 
-    def __init__(self, feed: Feed, place: tuple[str, int, int], start: int, end: int):
+    def __init__(self, client: InputClient, source: tuple[str, int, int], start: int, end: int):
         self.end = end
-        self._chunks = feed.read(place, start, end)
+        self._chunks = client.read(source, start, end)
         self._rest = memoryview(b"")
 
-    def take(self, size: int) -> list[Bytes]:
-        """The next `size` bytes, without a copy where they lie in one chunk; valid until the next call."""
-        taken: list[Bytes] = []
+    def read(self, size: int) -> list[Bytes]:
+        """Return the next `size` bytes, without a copy if they are in one chunk; valid until the next call."""
+        pieces: list[Bytes] = []
         while size > len(self._rest):
-            taken.append(bytes(self._rest))
+            pieces.append(bytes(self._rest))
             size -= len(self._rest)
             self._rest = next(self._chunks)
-        taken.append(self._rest[:size])
+        pieces.append(self._rest[:size])
         self._rest = self._rest[size:]
-        return taken
+        return pieces
 
     def finish(self) -> None:
-        """All was taken: let the next one have the connection."""
+        """Release the connection after all bytes were read."""
         for _ in self._chunks:
-            raise AssertionError("the server sent more than was asked for")
+            raise AssertionError("the server sent more than was requested")
 
 
-class LazyFolder:
-    """Implements lowcloud.runtime.inputs.fuse.Tree for a list of the engine's."""
+class LazyTree:
+    """Implements lowcloud.runtime.inputs.fuse.Tree for a list file of the engine."""
 
     def __init__(self, name: str):
-        self._list = List(name)
-        self._streams = Streams(Feed())
-        self._sizes = array("Q", [0, FOLDER])  # by node; no node has the number 0
+        self._list = InputList(name)
+        self._streams = Streams(InputClient())
+        self._sizes = array("Q", [0, FOLDER_SIZE])  # by node; there is no node 0
         self._offsets = array("Q", [0, 0])
         self._folders: dict[int, dict[bytes, int]] = {ROOT: {}}
-        self._listed: tuple[int, list[tuple[bytes, int]]] = (0, [])  # the last folder that was listed
+        self._listed: tuple[int, list[tuple[bytes, int]]] = (0, [])  # cache of the last listed folder
         for offset, (path, (_, size)) in self._list.entries():
             self._add(path.encode().split(b"/"), size, offset)
 
@@ -97,18 +96,18 @@ class LazyFolder:
     def size(self, node: int) -> int | None:
         """See Tree.size."""
         size = self._sizes[node]
-        return None if size == FOLDER else size
+        return None if size == FOLDER_SIZE else size
 
-    def read(self, node: int, offset: int, size: int, answer: Callable[[Iterable[Bytes]], None]) -> None:
+    def read(self, node: int, offset: int, size: int, reply: Callable[[Iterable[Bytes]], None]) -> None:
         """See Tree.read."""
         file_end = self._sizes[node]
         end = min(offset + size, file_end)
         if offset >= end:
-            answer(())
+            reply(())
             return
         try:
-            place = (self._list.name, self._offsets[node], 0)
-            self._streams.read(node, place, offset, end, file_end, answer)
+            source = (self._list.name, self._offsets[node], 0)
+            self._streams.read(node, source, offset, end, file_end, reply)
         except InputUnreadableError as error:
             print(f"{self._list.entry(self._offsets[node])[0]} cannot be read: {error}", file=sys.stderr, flush=True)
             raise OSError(errno.EIO, str(error)) from error
@@ -116,11 +115,11 @@ class LazyFolder:
     def _add(self, parts: list[bytes], size: int, offset: int) -> None:
         folder = ROOT
         for part in parts[:-1]:
-            below = self._folders[folder].get(part)
-            if below is None:
-                below = self._folders[folder][part] = self._new(FOLDER, 0)
-                self._folders[below] = {}
-            folder = below
+            child = self._folders[folder].get(part)
+            if child is None:
+                child = self._folders[folder][part] = self._new(FOLDER_SIZE, 0)
+                self._folders[child] = {}
+            folder = child
         self._folders[folder][parts[-1]] = self._new(size, offset)
 
     def _new(self, size: int, offset: int) -> int:

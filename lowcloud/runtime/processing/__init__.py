@@ -1,4 +1,4 @@
-"""The ready processing programs: preprocess and evaluate. Each is started by its package's main(arguments)."""
+"""The built-in processing programs preprocess and evaluate, each started by its package's main(arguments)."""
 
 import importlib.util
 

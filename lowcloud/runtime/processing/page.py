@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing beside it: light and dark, narrow and wide, on paper and read aloud."""
+"""A report as one self-contained HTML page, for light and dark mode, all widths, print and screen readers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,19 +13,19 @@ SERIES = "".join(
 
 
 @dataclass(frozen=True)
-class Text:
-    """A cell that reads from the left; `markup` cells are HTML of our own."""
+class TextCell:
+    """A left-aligned cell; markup cells are trusted HTML."""
 
     text: str
     is_markup: bool = False
 
 
-Cell = str | Text
+Cell = str | TextCell
 
 
 @dataclass
-class Page:
-    """A page that grows section by section."""
+class HtmlPage:
+    """A page that is built section by section."""
 
     title: str
     lead: str
@@ -40,7 +40,7 @@ class Page:
         self.parts.append(f'<p class="warning">{escape(sentence)}</p>')
 
     def numbers(self, entries: Sequence[tuple[str, str, str]]) -> None:
-        """Figures worth a glance: name, value and a small line below it."""
+        """Add key figures: name, value and a small line below it."""
         cells = "".join(
             f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(below)}</small></dd></div>"
             for name, value, below in entries
@@ -48,7 +48,7 @@ class Page:
         self.parts.append(f'<dl class="numbers">{cells}</dl>')
 
     def plots(self, figures: Sequence[tuple[str, str, str]]) -> None:
-        """Plots side by side: heading, SVG and caption."""
+        """Add plots side by side: heading, SVG and caption."""
         cells = "".join(
             f"<figure><h3>{escape(title)}</h3>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
             for title, svg, caption in figures
@@ -56,7 +56,7 @@ class Page:
         self.parts.append(f'<div class="plots">{cells}</div>')
 
     def table(self, head: Sequence[Cell], rows: Sequence[Sequence[Cell]], folded: str = "") -> None:
-        """A table whose first cells head their rows; `folded` is the summary behind which it waits."""
+        """Add a table whose first column has row headers; with the summary `folded` it is collapsed at first."""
         top = "".join(_cell(cell, 'th scope="col"') for cell in head)
         body = "".join(
             "<tr>" + _cell(row[0], 'th scope="row"') + "".join(_cell(cell, "td") for cell in row[1:]) + "</tr>"
@@ -79,6 +79,6 @@ class Page:
 
 def _cell(cell: Cell, tag: str) -> str:
     name = tag.partition(" ")[0]
-    if isinstance(cell, Text):
+    if isinstance(cell, TextCell):
         return f'<{tag} class="text">{cell.text if cell.is_markup else escape(cell.text)}</{name}>'
     return f"<{tag}>{escape(cell)}</{name}>"

@@ -1,6 +1,6 @@
-"""Plots as inline SVG: lines, points, histograms, bars and matrices, coloured by the page's style sheet (page.py).
+"""Plots as inline SVG: lines, points, histograms, bars and matrices, styled by the page's style sheet (page.py).
 
-Every plot is one picture to a screen reader, with a title and a sentence on what it shows. No scripts.
+For screen readers every plot is one image with a title and a description. There are no scripts.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, isfinite, log10
 
-POINTS = 600  # of a line; more would make the page large and look the same
+POINTS = 600  # of a line; more make the page larger without a visible difference
 WIDTH, HEIGHT = 460, 320
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 46
 
@@ -17,30 +17,30 @@ Floats = Sequence[float]
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points; `way` is how they are joined: line, steps, or dots alone."""
+    """A line through points; `way` is how they are drawn: line, steps or dots."""
 
     name: str
     x: Floats
     y: Floats
     way: str = "line"
-    number: int | None = None  # of its colour; else its place among the lines
+    number: int | None = None  # of its colour; by default its index among the lines
 
 
 @dataclass(frozen=True)
 class Axes:
-    """What the axes show. A range of None is taken from the points."""
+    """The labels and ranges of the axes. A range of None is computed from the points."""
 
     x: str
     y: str
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
-    diagonal: bool = False  # from corner to corner: what chance, or a perfect model, would give
+    diagonal: bool = False  # the diagonal, for chance or a perfect model
     marks: tuple[float, ...] = ()  # vertical lines
     levels: tuple[float, ...] = ()  # horizontal lines
 
 
 def lines(title: str, sentence: str, axes: Axes, series: Sequence[Line], *, has_legend: bool = True) -> str:
-    """Lines or dots over two axes, with a legend where there are several."""
+    """Draw lines or dots on two axes, with a legend if there are several."""
     frame = _Frame(axes, [x for line in series for x in line.x], [y for line in series for y in line.y])
     body = [frame.grid()]
     if axes.diagonal:
@@ -56,7 +56,7 @@ def lines(title: str, sentence: str, axes: Axes, series: Sequence[Line], *, has_
 
 
 def histogram(title: str, sentence: str, axes: Axes, edges: Floats, series: Sequence[tuple[str, Floats]]) -> str:
-    """Counts between edges (bins + 1); several series lie over each other, half transparent."""
+    """Draw counts between edges (bins + 1); several series overlap half transparently."""
     top = max((max(counts, default=0) for _, counts in series), default=0)
     frame = _Frame(
         Axes(axes.x, axes.y, axes.x_range or (edges[0], edges[-1]), axes.y_range or (0, top or 1)), edges, [0, top]
@@ -72,7 +72,7 @@ def histogram(title: str, sentence: str, axes: Axes, edges: Floats, series: Sequ
 
 
 def bars(title: str, sentence: str, values: Sequence[tuple[str, float]], write: Callable[[float], str]) -> str:
-    """Horizontal bars, one a line, with its value written."""
+    """Draw horizontal bars with their values."""
     top = max((abs(value) for _, value in values), default=0) or 1
     rows = []
     for i, (name, value) in enumerate(values):
@@ -87,7 +87,7 @@ def bars(title: str, sentence: str, values: Sequence[tuple[str, float]], write: 
 
 
 def matrix(title: str, sentence: str, names: Sequence[str], counts: Sequence[Floats]) -> str:
-    """A confusion matrix: rows the truth, columns the prediction, shaded by the share of the row."""
+    """Draw a confusion matrix: rows are the truth, columns the prediction, shaded by the share of the row."""
     size = max(22, min(92, 380 // max(len(names), 1)))
     left, top = 104, 64
     cells = []
@@ -129,7 +129,7 @@ def matrix(title: str, sentence: str, names: Sequence[str], counts: Sequence[Flo
 
 
 def spark(sentence: str, counts: Floats) -> str:
-    """A histogram as small as a word, for a cell of a table."""
+    """Draw a sparkline histogram for a table cell."""
     top = max(counts, default=0) or 1
     step = 120 / max(len(counts), 1)
     rects = "".join(
@@ -141,7 +141,7 @@ def spark(sentence: str, counts: Floats) -> str:
 
 
 def corner(frame: "_Frame", end: int) -> tuple[float, float]:
-    """The lower left (0) or the upper right (1) end of the diagonal x = y that lies inside the frame."""
+    """Return the lower left (0) or upper right (1) end of the part of the diagonal x = y inside the frame."""
     if end == 0:
         low = max(frame.x_range[0], frame.y_range[0])
         return low, low
@@ -150,7 +150,7 @@ def corner(frame: "_Frame", end: int) -> tuple[float, float]:
 
 
 class _Frame:
-    """Data coordinates to places in the picture."""
+    """Converts data coordinates to image coordinates."""
 
     def __init__(self, axes: Axes, x: Floats, y: Floats):
         self.axes = axes
@@ -193,7 +193,7 @@ class _Frame:
         return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{max(HEIGHT - BOTTOM - y, 0):.1f}"/>'
 
     def draw(self, line: Line, number: int) -> str:
-        points = [(self.x(x), self.y(y)) for x, y in _thinned(line.x, line.y) if isfinite(x) and isfinite(y)]
+        points = [(self.x(x), self.y(y)) for x, y in _downsample(line.x, line.y) if isfinite(x) and isfinite(y)]
         style = f"s{(number if line.number is None else line.number) % 8}"
         if line.way == "dots":
             radius = 3.5 if len(points) < 60 else 2
@@ -204,7 +204,7 @@ class _Frame:
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[tuple[float, str]]:
-    """About `count` round values from low to high, and how they are written."""
+    """Return about `count` round values from low to high, and their labels."""
     raw = (high - low) / count
     if not raw > 0 or not isfinite(raw):
         return [(low, f"{low:.4g}")]
@@ -216,7 +216,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[tuple[float, str]]:
 
 
 def amount(value: float) -> str:
-    """A number in few characters: 0.25, 12,500, 1.5M."""
+    """Format a number in few characters: 0.25, 12,500, 1.5M."""
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e5, "k")):
         if limit <= abs(value) < 1e12:
             divisor = 1e3 if unit == "k" else limit
@@ -246,7 +246,7 @@ def _svg(title: str, sentence: str, width: float, height: float, body: str) -> s
 
 
 def span(values: Floats) -> tuple[float, float]:
-    """From below the smallest to above the largest of the values."""
+    """Return the range of the values with a margin."""
     finite = [value for value in values if isfinite(value)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if low == high:
@@ -259,8 +259,8 @@ def _share(value: float, ends: tuple[float, float]) -> float:
     return min(max((value - ends[0]) / ((ends[1] - ends[0]) or 1), 0.0), 1.0)
 
 
-def _thinned(x: Floats, y: Floats) -> list[tuple[float, float]]:
-    """The points, of many those of evenly spaced places and the last."""
+def _downsample(x: Floats, y: Floats) -> list[tuple[float, float]]:
+    """Return the points, of many evenly spaced ones including the last."""
     pairs = list(zip(x, y, strict=True))
     if len(pairs) <= POINTS:
         return pairs
@@ -269,7 +269,7 @@ def _thinned(x: Floats, y: Floats) -> list[tuple[float, float]]:
 
 
 def _steps(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Corners of a staircase through the points: across, then up."""
+    """Return the corners of a step line through the points."""
     found = list(points[:1])
     for x, y in points[1:]:
         found += [(x, found[-1][1]), (x, y)]

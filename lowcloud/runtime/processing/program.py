@@ -1,4 +1,4 @@
-"""The edge of the processing programs: arguments in, the folders of the contract, and the words of a failure."""
+"""The entry point of processing programs: parses arguments, finds folders and reports failures."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from lowcloud import contract
 from lowcloud.runtime.errors import ClientError
 from lowcloud.schemas import InvalidHyperparametersError, Schema, Value, arguments
 
-MESSAGE = "output/message"  # where a processing program of SageMaker's leaves its ExitMessage
+MESSAGE = "output/message"  # the ExitMessage of a SageMaker processing job
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Arguments:
         return name in self.values
 
     def text(self, name: str) -> str:
-        """The text, empty where it is not given."""
+        """Return a text, "" if it is not given."""
         return str(self.values.get(name, ""))
 
     def number(self, name: str) -> float:
@@ -38,48 +38,48 @@ class Arguments:
         return self.values[name] is True
 
     def names(self, name: str) -> tuple[str, ...]:
-        return arguments.names(self.values.get(name))
+        return arguments.parse_names(self.values.get(name))
 
     def pairs(self, name: str) -> dict[str, str]:
-        return arguments.pairs(self.values.get(name))
+        return arguments.parse_pairs(self.values.get(name))
 
     @property
     def delimiter(self) -> str:
         return "\t" if self.text("delimiter") in ("tab", r"\t") else self.text("delimiter")
 
 
-def run(words: Sequence[str], schema: Schema, work: Callable[[Path, Arguments], None]) -> int:
-    """Do `work` in the folder of processing; the exit code. Where it is not 0, output/failure and message say why."""
+def run(command_line: Sequence[str], schema: Schema, process: Callable[[Path, Arguments], None]) -> int:
+    """Call `process` with the processing folder and return the exit code; failures go to output/failure and message."""
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
-        work(base / contract.PROCESSING, Arguments(schema.validate(arguments.read(words))))
+        process(base / contract.PROCESSING, Arguments(schema.validate(arguments.parse_arguments(command_line))))
     except (ClientError, InvalidHyperparametersError) as error:
         return _fail(base, f"ClientError: {error}", contract.EXIT_CLIENT_ERROR)
     except MemoryError:
-        sentence = "ClientError: The data do not fit in memory. Use fewer rows, or a machine with more memory."
-        return _fail(base, sentence, contract.EXIT_CLIENT_ERROR)
-    except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the job's message
+        message = "ClientError: The data does not fit in memory. Use fewer rows, or a machine with more memory."
+        return _fail(base, message, contract.EXIT_CLIENT_ERROR)
+    except Exception as error:  # noqa: BLE001 - the program's edge: any error becomes the job's message
         traceback.print_exc()
-        sentence = (
-            f"AlgorithmError: {type(error).__name__}: {str(error)[:300]}. This is a fault of the program; see the log."
+        message = (
+            f"AlgorithmError: {type(error).__name__}: {str(error)[:300]}. This is a bug in the program; see the log."
         )
-        return _fail(base, sentence, contract.EXIT_ALGORITHM_ERROR)
+        return _fail(base, message, contract.EXIT_ALGORITHM_ERROR)
     return 0
 
 
-def require(names: Sequence[str], there: Sequence[str], argument: str) -> None:
-    """Raise ClientError where an argument names a column that is not there."""
+def require_columns(names: Sequence[str], existing: Sequence[str], argument: str) -> None:
+    """Raise ClientError if an argument names a column that does not exist."""
     for name in names:
-        if name not in there:
-            close = get_close_matches(name, there, 1)
-            shown = ", ".join(map(repr, there[:30])) + (", ..." if len(there) > 30 else "")
-            hint = f"Did you mean {close[0]!r}?" if close else f"There are {shown}."
+        if name not in existing:
+            close = get_close_matches(name, existing, 1)
+            shown = ", ".join(map(repr, existing[:30])) + (", ..." if len(existing) > 30 else "")
+            hint = f"Did you mean {close[0]!r}?" if close else f"The columns are {shown}."
             raise ClientError(f"Argument {argument}: there is no column {name!r}. {hint}")
 
 
-def _fail(base: Path, sentence: str, code: int) -> int:
-    print(sentence, file=sys.stderr, flush=True)
+def _fail(base: Path, message: str, code: int) -> int:
+    print(message, file=sys.stderr, flush=True)
     for name in (contract.FAILURE, MESSAGE):
         (base / name).parent.mkdir(parents=True, exist_ok=True)
-        (base / name).write_text(sentence, encoding="utf-8")
+        (base / name).write_text(message, encoding="utf-8")
     return code

@@ -1,4 +1,4 @@
-"""Raw tables: every CSV and parquet file below a folder as one polars frame, the cells of CSV files as texts."""
+"""Raw tables: reads all CSV and Parquet files below a folder into one polars frame, with CSV cells as texts."""
 
 import csv
 import gzip
@@ -13,25 +13,24 @@ from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms.cells import BLANKS, NUMBER
 from lowcloud.runtime.processing.program import Arguments
 
-PARQUET = b"PAR1"
-GZIP = b"\x1f\x8b"
+PARQUET_MAGIC = b"PAR1"
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read(
-    folder: Path, settings: Arguments, skip: Sequence[str] = (), *, numbers_may_begin: bool = False
+    folder: Path, settings: Arguments, skip: Sequence[str] = (), *, allow_missing_header: bool = False
 ) -> pl.DataFrame:
-    """All rows of the folder's files, in order of their names, without the subfolders in `skip`.
+    """Read all rows of the folder's files in the order of their names, without the subfolders in `skip`.
 
-    A CSV file that begins with a line of numbers has no header where `numbers_may_begin`, and is else refused.
-
-    Raises ClientError naming the file, and line or column where they are known.
+    A CSV file that begins with a line of numbers has no header if `allow_missing_header` is set, and is otherwise
+    refused. Raises ClientError naming the file, and line or column if they are known.
     """
     paths = [path for path in files(folder) if path.relative_to(folder).parts[0] not in skip]
     if not paths:
-        raise ClientError(f"There are no files with data below {folder}. Check the S3 prefix of the job's input.")
+        raise ClientError(f"There are no files with data in {folder}. Check the S3 prefix of the job's input.")
     frames: list[pl.DataFrame] = []
     for path in paths:
-        frame = read_file(path, str(path.relative_to(folder)), settings, numbers_may_begin)
+        frame = read_file(path, str(path.relative_to(folder)), settings, allow_missing_header)
         if frames:
             frame = _like(frame, frames[0], path, paths[0])
         frames.append(frame)
@@ -39,28 +38,28 @@ def read(
 
 
 def files(folder: Path) -> list[Path]:
-    """The files with content below a folder, without hidden ones."""
+    """Return the non-empty files below a folder, without hidden ones."""
     found = (path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
     return sorted(path for path in found if not any(part[0] in "._" for part in path.relative_to(folder).parts))
 
 
-def read_file(path: Path, name: str, settings: Arguments, numbers_may_begin: bool) -> pl.DataFrame:
-    """The rows of one file. Raises ClientError."""
+def read_file(path: Path, name: str, settings: Arguments, allow_missing_header: bool) -> pl.DataFrame:
+    """Read the rows of one file. Raises ClientError."""
     with path.open("rb") as file:
         start = file.read(512)
-    if start[:4] == PARQUET:
+    if start[:4] == PARQUET_MAGIC:
         return _read_parquet(path, name)
-    if b"\0" in start and start[:2] != GZIP:
-        raise ClientError(f"{name} is neither CSV nor parquet. Convert it to one of them.")
-    return _read_csv(path, name, settings, numbers_may_begin)
+    if b"\0" in start and start[:2] != GZIP_MAGIC:
+        raise ClientError(f"{name} is neither CSV nor Parquet. Convert it to one of them.")
+    return _read_csv(path, name, settings, allow_missing_header)
 
 
 def width(paths: Sequence[Path], settings: Arguments) -> int:
-    """The number of columns of the first file; 0 without files."""
+    """Return the number of columns of the first file; 0 if there are no files."""
     if not paths:
         return 0
     with paths[0].open("rb") as file:
-        is_parquet = file.read(4) == PARQUET
+        is_parquet = file.read(4) == PARQUET_MAGIC
     return (
         len(pl.read_parquet_schema(paths[0]))
         if is_parquet
@@ -72,27 +71,27 @@ def _read_parquet(path: Path, name: str) -> pl.DataFrame:
     try:
         return pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise ClientError(f"{name} cannot be read as parquet ({str(error)[:200]}). Write the file again.") from None
+        raise ClientError(f"{name} is not a valid Parquet file ({str(error)[:200]}). Write the file again.") from None
 
 
-def _read_csv(path: Path, name: str, settings: Arguments, numbers_may_begin: bool) -> pl.DataFrame:
+def _read_csv(path: Path, name: str, settings: Arguments, allow_missing_header: bool) -> pl.DataFrame:
     given, header, delimiter = settings.names("columns"), settings.text("header"), settings.delimiter
     first = _cells(path, name, delimiter)
     has_header = header == "true" or (header == "auto" and (not given or tuple(first) == given))
     are_numbers = has_header and not given and header == "auto" and all(map(NUMBER.fullmatch, first))
-    if are_numbers and numbers_may_begin:
+    if are_numbers and allow_missing_header:
         has_header = False
     elif are_numbers:
         raise ClientError(
-            f"{name}, line 1 holds numbers where names of columns were expected ({','.join(first)[:60]!r}). "
-            "Pass columns with the names, or header=false."
+            f"{name}, line 1 contains numbers instead of column names ({','.join(first)[:60]!r}). "
+            "Pass the names in columns, or header=false."
         )
     names = given or (first if has_header else tuple(f"column_{i}" for i in range(len(first))))
     if len(names) != len(first):
-        raise ClientError(f"{name} has {len(first)} columns, and {len(names)} are named.")
+        raise ClientError(f"{name} has {len(first)} columns, but columns has {len(names)} names.")
     if len(set(names)) < len(names) or not all(names):
-        twice = next(column for column in names if not column or names.count(column) > 1)
-        raise ClientError(f"{name}, line 1: the column name {twice!r} is {'there twice' if twice else 'empty'}.")
+        invalid = next(column for column in names if not column or names.count(column) > 1)
+        raise ClientError(f"{name}, line 1: the column name {invalid!r} {'occurs twice' if invalid else 'is empty'}.")
     _check_widths(path, name, delimiter, len(names))
     try:
         frame = pl.read_csv(
@@ -108,12 +107,12 @@ def _read_csv(path: Path, name: str, settings: Arguments, numbers_may_begin: boo
     except pl.exceptions.NoDataError:
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise _fault(path, name, delimiter, len(names), error) from None
+        raise _read_error(path, name, delimiter, len(names), error) from None
     return frame
 
 
-def _fault(path: Path, name: str, delimiter: str, columns: int | None, error: Exception) -> ClientError:
-    """What is wrong with a file that polars does not read, by its first line that is at fault."""
+def _read_error(path: Path, name: str, delimiter: str, columns: int | None, error: Exception) -> ClientError:
+    """Return the error of a file that polars cannot read, with its first invalid line."""
     line = 0
     try:
         with _open(path) as file:
@@ -121,31 +120,30 @@ def _fault(path: Path, name: str, delimiter: str, columns: int | None, error: Ex
             for row in rows:
                 line = rows.line_num
                 if columns is not None and row and len(row) != columns:
-                    return _wrong_width(name, line, len(row), columns)
+                    return _width_error(name, line, len(row), columns)
     except UnicodeDecodeError:
-        return ClientError(f"{name} is not UTF-8 text, after line {line} or soon. Write it again in UTF-8.")
+        return ClientError(f"{name} is not valid UTF-8 after line {line}. Write it again in UTF-8.")
     except (csv.Error, OSError, EOFError, zlib.error) as other:
         return ClientError(f"{name} cannot be read after line {line}: {other}.")
-    return ClientError(f"{name} cannot be read as CSV: {str(error).splitlines()[0][:200]}.")
+    return ClientError(f"{name} is not valid CSV: {str(error).splitlines()[0][:200]}.")
 
 
 def _open(path: Path) -> TextIO:
     with path.open("rb") as file:
-        is_packed = file.read(2) == GZIP
+        is_packed = file.read(2) == GZIP_MAGIC
     if is_packed:
         return cast(TextIO, gzip.open(path, "rt", encoding="utf-8", newline=""))
     return path.open(encoding="utf-8", newline="")
 
 
-def _wrong_width(name: str, line: int, cells: int, columns: int) -> ClientError:
+def _width_error(name: str, line: int, cells: int, columns: int) -> ClientError:
     return ClientError(
-        f"{name}, line {line} has {cells} cells where {columns} were expected. "
-        "Give every line the same number of cells."
+        f"{name}, line {line} has {cells} cells; {columns} were expected. Give every line the same number of cells."
     )
 
 
 def _cells(path: Path, name: str, delimiter: str) -> tuple[str, ...]:
-    """The cells of the first line."""
+    """Read the cells of the first line."""
     try:
         line = pl.read_csv(
             path,
@@ -157,12 +155,12 @@ def _cells(path: Path, name: str, delimiter: str) -> tuple[str, ...]:
             glob=False,
         )
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise _fault(path, name, delimiter, None, error) from None
+        raise _read_error(path, name, delimiter, None, error) from None
     return tuple((cell or "").strip(BLANKS) for cell in line.row(0)) if len(line) else ()
 
 
 def _check_widths(path: Path, name: str, delimiter: str, columns: int) -> None:
-    """Raise ClientError at a line of another number of cells, before the first with quotes (there, polars tells)."""
+    """Raise ClientError at a line with another number of cells; from the first quoted line on, polars checks this."""
     lines = pl.scan_csv(
         path,
         separator="\x01",
@@ -182,19 +180,21 @@ def _check_widths(path: Path, name: str, delimiter: str, columns: int) -> None:
     except pl.exceptions.NoDataError:
         return
     if len(found) and '"' not in found["line"][0]:
-        raise _wrong_width(name, found["number"][0], found["line"][0].count(delimiter) + 1, columns)
+        raise _width_error(name, found["number"][0], found["line"][0].count(delimiter) + 1, columns)
 
 
 def _like(frame: pl.DataFrame, first: pl.DataFrame, path: Path, first_path: Path) -> pl.DataFrame:
-    """The frame with the columns of the first one, in its order and types."""
+    """Return the frame with the columns of the first one, in its order and types."""
     lacking = [column for column in first.columns if column not in frame.columns]
     extra = [column for column in frame.columns if column not in first.columns]
     if lacking or extra:
-        what = f"lacks the column {lacking[0]!r}" if lacking else f"has the column {extra[0]!r} more"
-        raise ClientError(f"{path.name} {what} than {first_path.name}. Files of one table need the same columns.")
+        what = f"lacks the column {lacking[0]!r}" if lacking else f"has the additional column {extra[0]!r}"
+        raise ClientError(
+            f"{path.name} {what}, compared to {first_path.name}. All files of a table need the same columns."
+        )
     try:
         return frame.select(first.columns).cast(dict(first.schema))  # type: ignore[arg-type]
     except pl.exceptions.PolarsError as error:
         raise ClientError(
-            f"{path.name} has columns of other types than {first_path.name}: {str(error).splitlines()[0][:200]}"
+            f"{path.name} has other column types than {first_path.name}: {str(error).splitlines()[0][:200]}"
         ) from None

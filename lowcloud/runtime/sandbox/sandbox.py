@@ -1,9 +1,11 @@
-"""The walls around one program, built from the engine's plan (engine/local/isolation.py).
+"""The sandbox of one program, built from the engine's sandbox spec (engine/local/isolation.py).
 
-Plan: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int, cgroup: name or null,
-       hostname: name, hide: [path], keep: [folder], binds: [[source, target]], shows: [[source, target]]}
+Spec: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int, cgroup: name or null,
+       hostname: name, hidden: [path], visible: [folder], writable_mounts: [[source, target]],
+       read_only_mounts: [[source, target]]}
 
-`binds` are the replica's own folders, `shows` folders and files that it may read.
+The writable mounts are the replica's own folders, the read-only mounts other folders and files for it. Folders in
+`visible` can be seen even inside hidden ones.
 """
 
 import contextlib
@@ -20,63 +22,63 @@ from lowcloud.runtime import syscalls
 from lowcloud.runtime.inputs.fuse import LARGEST_READ_BYTES
 from lowcloud.runtime.sandbox import cgroup, landlock, network
 
-PROCESS_LIMIT = 4096  # for each uid of its own
+PROCESS_LIMIT = 4096  # per uid, if the replica has its own
 OPEN_FILES_LIMIT = 65536
-OOM_SCORE = 500  # a machine without memory takes it from programs rather than from the cloud
-READ_AHEAD_KILOBYTES = 4096  # of files that come when they are read
+OOM_SCORE = 500  # a machine that runs out of memory kills programs rather than the server
+READ_AHEAD_KILOBYTES = 4096  # of lazily loaded files
 COVER_OPTIONS = "mode=755,size=1m"
 
 
-class Jail:
-    """The walls of one replica. `enter` runs in the program, all else in the supervisor."""
+class Sandbox:
+    """The sandbox of one replica. `enter` runs in the program's process, everything else in the supervisor."""
 
-    def __init__(self, folder: Path, plan: dict[str, Any]):
+    def __init__(self, folder: Path, spec: dict[str, Any]):
         self.folder = folder
-        self.plan = plan
+        self.spec = spec
         self.supervisor = os.getpid()
-        self.mounts: list[tuple[int, str]] = []  # file systems of our own: the device of each, and where to show it
-        self.keeper: int | None = None  # process 1 of the pid namespace
-        has_group = plan["cgroup"] is not None and os.geteuid() == 0
-        self.cgroup = cgroup.make(plan["cgroup"], plan["memory_bytes"]) if has_group else None
+        self.fuse_mounts: list[tuple[int, str]] = []  # lazy folders: the open /dev/fuse and the target of each
+        self.init_pid: int | None = None  # process 1 of the pid namespace
+        has_group = spec["cgroup"] is not None and os.geteuid() == 0
+        self.cgroup = cgroup.create(spec["cgroup"], spec["memory_bytes"]) if has_group else None
 
     def build(self) -> None:
-        """What must stand before the program is forked."""
+        """Create what must exist before the program is forked."""
         syscalls.adopt_orphans()
-        if self.plan["namespaces"]:
-            if self.plan["network"]:
+        if self.spec["namespaces"]:
+            if self.spec["network"]:
                 network.enter_user_namespace()
             else:
                 network.enter(self.folder)
             syscalls.unshare(syscalls.CLONE_NEWPID)
-            self.keeper = self._fork_keeper()
+            self.init_pid = self._fork_init()
 
     def enter(self) -> None:
-        """Shut this process in."""
+        """Move this process into the sandbox."""
         syscalls.die_with_parent(self.supervisor)
-        with contextlib.suppress(OSError):  # some systems do not know it, or have /proc read-only
+        with contextlib.suppress(OSError):  # not supported, or /proc is read-only
             Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
         if self.cgroup:
             self.cgroup.join()
-        if self.plan["namespaces"]:
-            _enter_namespaces(self.plan, self.mounts)
-        if syscalls.LINUX:
-            _set_limits(has_own_uid=self.plan["uid"] is not None)
-        if self.plan["uid"] is not None:
-            _become_user(self.plan["uid"], self.plan["gid"])
+        if self.spec["namespaces"]:
+            _enter_namespaces(self.spec, self.fuse_mounts)
+        if syscalls.IS_LINUX:
+            _set_limits(has_own_uid=self.spec["uid"] is not None)
+        if self.spec["uid"] is not None:
+            _become_user(self.spec["uid"], self.spec["gid"])
             syscalls.die_with_parent(self.supervisor)
-        if self.plan["landlock"]:
-            own = (source for source, _ in self.plan["binds"])
-            shown = (source for source, _ in self.plan["shows"])
-            landlock.confine(self.plan["hide"], read=(*self.plan["keep"], *shown), write=own)
-        if self.plan["namespaces"] or self.plan["landlock"]:
-            syscalls.give_up_privileges()
+        if self.spec["landlock"]:
+            own = (source for source, _ in self.spec["writable_mounts"])
+            read_only = (source for source, _ in self.spec["read_only_mounts"])
+            landlock.restrict(self.spec["hidden"], (*self.spec["visible"], *read_only), own)
+        if self.spec["namespaces"] or self.spec["landlock"]:
+            syscalls.drop_capabilities()
         os.umask(0o002)  # the replicas of a work share a group and, in the rendezvous folder, a socket
 
-    def end_everything(self, program: int) -> None:
-        """Kill every process that descends from the program, which has ended, and wait for its end."""
-        if self.keeper is not None:
-            os.kill(self.keeper, signal.SIGKILL)  # the kernel ends the rest of its namespace with it
-        if not syscalls.LINUX:  # who cannot list children has the program's group at least
+    def kill_descendants(self, program: int) -> None:
+        """Kill and reap all descendants of the program, which has ended."""
+        if self.init_pid is not None:
+            os.kill(self.init_pid, signal.SIGKILL)  # the kernel then kills all processes of the namespace
+        if not syscalls.IS_LINUX:  # where children cannot be listed, the process group must do
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(program, signal.SIGKILL)
         while True:
@@ -92,12 +94,12 @@ class Jail:
         return self.cgroup is not None and self.cgroup.killed_for_memory()
 
     def clear(self) -> None:
-        """Give back what was taken from the machine."""
+        """Release the machine's resources."""
         if self.cgroup:
             self.cgroup.remove()
 
-    def _fork_keeper(self) -> int:
-        """Process 1 of the pid namespace: it collects orphans and is killed when they all should end."""
+    def _fork_init(self) -> int:
+        """Fork process 1 of the pid namespace: it reaps orphans, and killing it ends the namespace."""
         pid = os.fork()
         if pid == 0:
             syscalls.die_with_parent(self.supervisor)
@@ -109,78 +111,80 @@ class Jail:
         return pid
 
 
-def _enter_namespaces(plan: dict[str, Any], mounts: list[tuple[int, str]]) -> None:
+def _enter_namespaces(spec: dict[str, Any], fuse_mounts: list[tuple[int, str]]) -> None:
     syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS)
-    socket.sethostname(plan["hostname"])
+    socket.sethostname(spec["hostname"])
     syscalls.make_mounts_private()
     with contextlib.ExitStack() as opened:
-        # Every source is opened before the first cover, which may lie over it.
-        kept = {folder: _open(folder, opened) for folder in plan["keep"]}
-        own = {target: _open(source, opened) for source, target in (*plan["binds"], *plan["shows"])}
+        # Every source is opened before anything is covered, since a cover may hide it.
+        visible = {folder: _open(folder, opened) for folder in spec["visible"]}
+        sources = {
+            target: _open(source, opened) for source, target in (*spec["writable_mounts"], *spec["read_only_mounts"])
+        }
         _rebuild_opt(opened)
-        if "/tmp" in own:
-            syscalls.bind(own.pop("/tmp"), "/tmp")
-            _restore("/tmp", kept)
-        nothing = _make_nothing(opened)
-        for path in sorted(plan["hide"]):  # an outer folder comes before those in it
+        if "/tmp" in sources:
+            syscalls.bind_mount(sources.pop("/tmp"), "/tmp")
+            _restore("/tmp", visible)
+        inaccessible = _create_inaccessible_file(opened)
+        for path in sorted(spec["hidden"]):  # a folder comes before those inside it
             if Path(path).is_dir():
-                syscalls.mount_memory(path, COVER_OPTIONS)
-                _restore(path, kept)
+                syscalls.mount_tmpfs(path, COVER_OPTIONS)
+                _restore(path, visible)
             elif Path(path).exists():
-                syscalls.bind(nothing, path)
-        for target, source in own.items():
-            _show(source, target)
+                syscalls.bind_mount(inaccessible, path)
+        for target, source in sources.items():
+            _mount(source, target)
             if target == "/var/tmp":
-                _restore(target, kept)
-    for device, target in mounts:
+                _restore(target, visible)
+    for device, target in fuse_mounts:
         syscalls.mount_fuse(device, target, LARGEST_READ_BYTES)
-        syscalls.read_ahead(target, READ_AHEAD_KILOBYTES)
+        syscalls.set_read_ahead(target, READ_AHEAD_KILOBYTES)
         os.close(device)
-    syscalls.mount_memory("/dev/shm", "mode=1777")
-    _make_read_only([*(target for _, target in plan["binds"]), "/dev/shm"])
-    with contextlib.suppress(PermissionError):  # in some containers; the outer /proc then stays
-        syscalls.mount_processes()
+    syscalls.mount_tmpfs("/dev/shm", "mode=1777")
+    _make_mounts_read_only([*(target for _, target in spec["writable_mounts"]), "/dev/shm"])
+    with contextlib.suppress(PermissionError):  # in some containers, where the outer /proc stays mounted
+        syscalls.mount_proc()
 
 
-def _make_read_only(writable: list[str]) -> None:
+def _make_mounts_read_only(writable: list[str]) -> None:
     try:
-        syscalls.make_read_only(writable)
+        syscalls.make_mounts_read_only(writable)
     except OSError as error:
-        if error.errno != errno.ENOSYS:  # an older kernel: the user's rights alone decide what can be written
+        if error.errno != errno.ENOSYS:  # an older kernel: only file permissions restrict writing
             raise
 
 
 def _rebuild_opt(opened: contextlib.ExitStack) -> None:
-    """Cover /opt with a folder of our own, so that /opt/ml can be made in it, and show in it what was there before."""
-    before = [(entry.path, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in os.scandir("/opt")]
-    folders = {path: _open(path, opened) for path, is_folder, _ in before if is_folder}
-    links = {path: Path(path).readlink() for path, _, is_link in before if is_link}
-    syscalls.mount_memory("/opt", COVER_OPTIONS)
+    """Cover /opt with a new folder, so that /opt/ml can be created, and restore in it what /opt contained."""
+    entries = [(entry.path, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in os.scandir("/opt")]
+    folders = {path: _open(path, opened) for path, is_folder, _ in entries if is_folder}
+    links = {path: Path(path).readlink() for path, _, is_link in entries if is_link}
+    syscalls.mount_tmpfs("/opt", COVER_OPTIONS)
     _restore("/opt", folders)
     for path, target in links.items():
         Path(path).symlink_to(target)
 
 
-def _make_nothing(opened: contextlib.ExitStack) -> int:
-    """A file that nobody may open, to cover others with."""
-    path = Path("/opt/.nothing")
+def _create_inaccessible_file(opened: contextlib.ExitStack) -> int:
+    """Create a file that nobody may open, to cover other files with."""
+    path = Path("/opt/.inaccessible")
     path.touch(mode=0)
     return _open(str(path), opened)
 
 
 def _restore(cover: str, folders: dict[str, int]) -> None:
-    """Show what was opened at its old place below a cover."""
+    """Mount the open folders again at their paths below a cover."""
     for folder, source in folders.items():
         if folder.startswith(cover + "/"):
-            _show(source, folder)
+            _mount(source, folder)
 
 
-def _show(source: int, target: str) -> None:
+def _mount(source: int, target: str) -> None:
     if stat.S_ISDIR(os.fstat(source).st_mode):
         Path(target).mkdir(mode=0o755, parents=True, exist_ok=True)
-    elif not Path(target).exists():  # a file takes the place of one alone
+    elif not Path(target).exists():  # a file can only be mounted on a file
         return
-    syscalls.bind(source, target)
+    syscalls.bind_mount(source, target)
 
 
 def _open(path: str, opened: contextlib.ExitStack) -> int:
@@ -199,8 +203,8 @@ def _set_limits(has_own_uid: bool) -> None:
 
 
 def _become_user(uid: int, gid: int) -> None:
-    os.fchown(1, uid, gid)  # the pipe of its output, so that it can open /dev/stdout
+    os.fchown(1, uid, gid)  # its output pipe, so that it can open /dev/stdout
     os.setgroups([gid])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
-    syscalls.let_own_files_be_seen()
+    syscalls.make_dumpable()

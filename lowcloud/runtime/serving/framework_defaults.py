@@ -1,4 +1,4 @@
-"""What a framework's container does with a model where its inference script does not say."""
+"""The default input_fn, predict_fn and output_fn of each framework, and how it loads a model."""
 
 import json
 import os
@@ -18,27 +18,27 @@ LIBSVM = ("text/libsvm", "text/x-libsvm")
 
 @dataclass(frozen=True)
 class Framework:
-    """The defaults of input_fn, predict_fn and output_fn."""
+    """The default input_fn, predict_fn and output_fn of a framework."""
 
     decode: Callable[[str | bytes, str], Any]
     predict: Callable[[Any, Any], Any]
     encode: Callable[[Any, str], tuple[bytes, str]]
 
 
-def of_model(model: Any) -> Framework:
-    """The framework a loaded model belongs to, by the class it descends from."""
-    modules = {kind.__module__.partition(".")[0] + "." + kind.__name__ for kind in type(model).__mro__}
-    if "torch.Module" in modules or "torch.ScriptModule" in modules:
+def find_framework(model: Any) -> Framework:
+    """Return the framework of a loaded model, determined by its base classes."""
+    classes = {base.__module__.partition(".")[0] + "." + base.__name__ for base in type(model).__mro__}
+    if "torch.Module" in classes or "torch.ScriptModule" in classes:
         return PYTORCH
-    if "xgboost.Booster" in modules:
+    if "xgboost.Booster" in classes:
         return XGBOOST
-    if "transformers.Pipeline" in modules:
+    if "transformers.Pipeline" in classes:
         return HUGGING_FACE
     return SCIKIT_LEARN
 
 
 def load(folder: Path) -> tuple[Any, Framework]:
-    """The model that a script without a model_fn means. Raises ClientError where the folder holds no such model."""
+    """Load the model of a script without a model_fn. Raises ClientError if there is no model of a known format."""
     if (folder / "config.json").is_file() or "HF_MODEL_ID" in os.environ:
         return _load_pipeline(folder), HUGGING_FACE
     torch_files = sorted([*folder.glob("*.pt"), *folder.glob("*.pth")])
@@ -52,16 +52,18 @@ def load(folder: Path) -> tuple[Any, Framework]:
 
         return xgboost.Booster(model_file=str(booster)), XGBOOST
     saved = sorted([*folder.glob("*.joblib"), *folder.glob("*.skops")])
-    if len(saved) == 1:  # beyond what SageMaker's containers do
+    if len(saved) == 1:  # in addition to what SageMaker's containers do
         return _load_scikit_learn(saved[0]), SCIKIT_LEARN
-    there = ", ".join(sorted(entry.name for entry in folder.iterdir())) or "nothing"
+    content = ", ".join(sorted(entry.name for entry in folder.iterdir())) or "nothing"
     raise ClientError(
-        f"The inference script has no model_fn, and how to load the model is not plain: it holds {there}."
+        "The inference script has no model_fn, and the model has no single file of "
+        f"a known format: it contains {content}."
+        " Write a model_fn."
     )
 
 
 def _load_scikit_learn(path: Path) -> Any:
-    """A model of the user's own, in the user's own replica."""
+    """Load a user's model. It may run code: this is the user's own replica."""
     if path.suffix == ".joblib":
         import joblib
 
@@ -73,7 +75,7 @@ def _load_scikit_learn(path: Path) -> Any:
 
 def _decode_numbers(body: str | bytes, content_type: str) -> Any:
     rows = arrays.decode(body, content_type)
-    return rows.astype(np.float32) if content_type.partition(";")[0] in arrays.TEXTS else rows
+    return rows.astype(np.float32) if content_type.partition(";")[0] in arrays.TEXT_TYPES else rows
 
 
 def _decode_tensor(body: str | bytes, content_type: str) -> Any:
@@ -90,8 +92,8 @@ def _predict_tensor(rows: Any, model: Any) -> Any:
         return model.to(_device()).eval()(rows)
 
 
-def _encode_tensor(answer: Any, accept: str) -> tuple[bytes, str]:
-    return arrays.encode(answer.detach().cpu().numpy() if hasattr(answer, "detach") else answer, accept)
+def _encode_tensor(output: Any, accept: str) -> tuple[bytes, str]:
+    return arrays.encode(output.detach().cpu().numpy() if hasattr(output, "detach") else output, accept)
 
 
 def _device() -> str:
@@ -127,7 +129,7 @@ def _load_pipeline(folder: Path) -> Any:
 
 def _decode_inputs(body: str | bytes, content_type: str) -> Any:
     if content_type.partition(";")[0] != arrays.JSON:
-        raise UnsupportedMediaTypeError(f"Content type {content_type[:80]!r} is not read here; send {arrays.JSON}.")
+        raise UnsupportedMediaTypeError(f"Content type {content_type[:80]!r} is not supported. Send {arrays.JSON}.")
     try:
         document = json.loads(body)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""A model behind a user's inference script: model_fn, input_fn, predict_fn and output_fn, or transform_fn.
+"""A model served by a user's inference script: model_fn, input_fn, predict_fn and output_fn, or transform_fn.
 
-What the script leaves out is done as SageMaker's inference toolkits for scikit-learn, PyTorch, XGBoost and
-HuggingFace do it, by their documentation at https://sagemaker.readthedocs.io/en/stable/frameworks/.
+The defaults of these functions are those of SageMaker's inference toolkits for scikit-learn, PyTorch, XGBoost and
+HuggingFace, as documented at https://sagemaker.readthedocs.io/en/stable/frameworks/.
 """
 
 import importlib
@@ -20,13 +20,13 @@ from lowcloud.runtime.serving import framework_defaults
 
 DEFAULT_PROGRAM = "inference.py"
 DEFAULT_ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
-ARGUMENTS = {"model_fn": 1, "input_fn": 2, "predict_fn": 2, "output_fn": 2, "transform_fn": 4}
+ARGUMENT_COUNTS = {"model_fn": 1, "input_fn": 2, "predict_fn": 2, "output_fn": 2, "transform_fn": 4}
 
 Function = Callable[..., Any]
 
 
 class ScriptModel:
-    """A model that a script has loaded."""
+    """A model loaded by a script, with the functions that use it."""
 
     def __init__(self, model: Any, functions: dict[str, Function], framework: framework_defaults.Framework):
         self._model = model
@@ -36,32 +36,36 @@ class ScriptModel:
         self._output: Function = functions.get("output_fn", framework.encode)
         self._default_accept = os.environ.get(DEFAULT_ACCEPT_VARIABLE, arrays.JSON)
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        """The script's answer.
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+        """Return the response body and its content type.
 
-        Raises formats.UnsupportedMediaType, NotAcceptable and BadRequestError for the defaults.
+        The default functions raise formats.UnsupportedMediaTypeError, NotAcceptableError and BadRequestError.
         """
         content_type = content_type or arrays.JSON
         accept = self._default_accept if accept in ("", "*/*") else accept
         content = _as_text(body) if content_type.startswith(("text/", arrays.JSON)) else body
         if self._transform:
-            return _written(self._transform(self._model, content, content_type, accept), accept)
+            return _to_body(self._transform(self._model, content, content_type, accept), accept)
         rows = self._input(content, content_type)
-        return _written(self._output(self._predict(rows, self._model), accept), accept)
+        return _to_body(self._output(self._predict(rows, self._model), accept), accept)
 
 
 def load(model_folder: Path) -> ScriptModel:
-    """The model in a folder, by the script that SAGEMAKER_PROGRAM names. Raises ClientError where there is none."""
+    """Load the model in a folder with the script named by SAGEMAKER_PROGRAM. Raises ClientError."""
     os.environ.setdefault("SM_MODEL_DIR", str(model_folder))
     script = _import(_code_folder(model_folder), os.environ.get("SAGEMAKER_PROGRAM"))
     functions = {
-        name: _of_arity(getattr(script, name), count) for name, count in ARGUMENTS.items() if hasattr(script, name)
+        name: _without_context(getattr(script, name), count)
+        for name, count in ARGUMENT_COUNTS.items()
+        if hasattr(script, name)
     }
     if "transform_fn" in functions and functions.keys() & {"input_fn", "predict_fn", "output_fn"}:
-        raise ClientError("The script has transform_fn beside input_fn, predict_fn or output_fn, which it stands for.")
+        raise ClientError(
+            "The script defines transform_fn, which replaces input_fn, predict_fn and output_fn. Remove either."
+        )
     if "model_fn" in functions:
         model = functions["model_fn"](str(model_folder))
-        return ScriptModel(model, functions, framework_defaults.of_model(model))
+        return ScriptModel(model, functions, framework_defaults.find_framework(model))
     model, framework = framework_defaults.load(model_folder)
     return ScriptModel(model, functions, framework)
 
@@ -69,35 +73,35 @@ def load(model_folder: Path) -> ScriptModel:
 def _code_folder(model_folder: Path) -> Path:
     base = model_folder.parent
     submitted = os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", "").removeprefix("file://")
-    named = Path(submitted)
+    path = Path(submitted)
     if submitted and "://" not in submitted:
-        if named.is_relative_to(contract.DEFAULT_BASE_DIR):
-            named = base / named.relative_to(contract.DEFAULT_BASE_DIR)
-        return named
-    laid = base / contract.CODE
-    return laid if submitted and laid.is_dir() else model_folder / contract.CODE
+        if path.is_relative_to(contract.DEFAULT_BASE_DIR):
+            path = base / path.relative_to(contract.DEFAULT_BASE_DIR)
+        return path
+    staged = base / contract.CODE
+    return staged if submitted and staged.is_dir() else model_folder / contract.CODE
 
 
 def _import(code: Path, program: str | None) -> ModuleType:
-    """The script as a module; an empty one where nobody has named a script and none is there."""
+    """Import the script; return an empty module if none is named and the default script does not exist."""
     path = code / (program or DEFAULT_PROGRAM)
     if not path.is_file():
         if program is None:
             return ModuleType("inference")
-        there = ", ".join(sorted(entry.name for entry in code.iterdir())) if code.is_dir() else "nothing"
-        raise ClientError(f"The inference script {program!r} is not in the source archive; it holds: {there}.")
+        content = ", ".join(sorted(entry.name for entry in code.iterdir())) if code.is_dir() else "nothing"
+        raise ClientError(f"The inference script {program!r} is not in the source archive, which contains: {content}.")
     sys.path[:0] = [str(path.parent), str(code)]
     try:
         return importlib.import_module(path.stem)
-    except SystemExit as ended:  # a script that trains wherever it is imported
+    except SystemExit as ended:  # a script that trains when it is imported
         raise ClientError(
-            f"The inference script {path.name!r} ended with {ended.code} when it was imported. "
-            'What trains belongs below `if __name__ == "__main__":`.'
+            f"The inference script {path.name!r} exited with {ended.code} when it was imported. "
+            'Put the training code below `if __name__ == "__main__":`.'
         ) from ended
 
 
-def _of_arity(function: Function, count: int) -> Function:
-    """The function, called without the context that newer toolkits pass on, or with none where it wants one."""
+def _without_context(function: Function, count: int) -> Function:
+    """Return a function of `count` arguments; the context that newer toolkits pass as another argument is None."""
     parameters = [
         parameter
         for parameter in inspect.signature(function).parameters.values()
@@ -105,7 +109,7 @@ def _of_arity(function: Function, count: int) -> Function:
         and parameter.default is parameter.empty
     ]
     if len(parameters) == count + 1:
-        return lambda *given: function(*given, None)
+        return lambda *arguments: function(*arguments, None)
     return function
 
 
@@ -113,11 +117,11 @@ def _as_text(body: bytes) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError as error:
-        raise BadRequestError(f"The request is not UTF-8: {error}.") from error
+        raise BadRequestError(f"The request is not valid UTF-8: {error}.") from error
 
 
-def _written(result: Any, accept: str) -> tuple[bytes, str]:
-    """Body and content type of what a script has returned: the body, or a pair of both."""
+def _to_body(result: Any, accept: str) -> tuple[bytes, str]:
+    """Return the body and content type of a script's result: a body, or a pair of both."""
     body, content_type = result if isinstance(result, tuple) and len(result) == 2 else (result, accept)
     if isinstance(body, str):
         body = body.encode()

@@ -1,7 +1,7 @@
-"""`python -m lowcloud.runtime.serving.serve ALGORITHM`: a model of a built-in algorithm behind HTTP on a unix socket.
+"""`python -m lowcloud.runtime.serving.serve ALGORITHM`: serves a model of a built-in algorithm over HTTP.
 
-GET /ping answers 200 once the model is loaded; POST /invocations answers predictions. This is the whole path of a
-request inside a replica, so it is a bare asyncio protocol over httptools: a framework costs several times the sum.
+It listens on a unix socket. GET /ping returns 200 once the model is loaded, POST /invocations returns predictions. It
+is a plain asyncio protocol with httptools, because a web framework costs several times as much per request.
 """
 
 import asyncio
@@ -16,21 +16,21 @@ from typing import Protocol, cast
 
 from lowcloud import contract
 from lowcloud.runtime import algorithms
-from lowcloud.runtime.feature_transforms.attachment import attached
+from lowcloud.runtime.feature_transforms.attachment import with_transform
 from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError
 
 try:
     import httptools
     import uvloop
-except ModuleNotFoundError as missing:  # an environment of a user's own; main says so
-    ABSENT = missing.name
+except ModuleNotFoundError as missing:  # an environment created by a user; main reports it
+    MISSING_PACKAGE = missing.name
 else:
-    ABSENT = None
+    MISSING_PACKAGE = None
 
-SCRIPT, SCRIPT_MODULE = "script", "lowcloud.runtime.serving.script_model"  # a user's, in the place of an algorithm
+SCRIPT, SCRIPT_MODULE = "script", "lowcloud.runtime.serving.script_model"  # a user's script in place of an algorithm
 BODY_BYTES = 25 * 1024 * 1024  # the largest payload of InvokeEndpoint
 HEADER_BYTES = 64 * 1024
-GOODBYE_SECONDS = 10.0  # for requests that were begun before SIGTERM
+SHUTDOWN_GRACE_SECONDS = 10.0  # for requests that began before SIGTERM
 
 REASONS = {
     200: b"OK",
@@ -43,31 +43,31 @@ REASONS = {
     431: b"Request Header Fields Too Large",
     500: b"Internal Server Error",
 }
-REFUSALS = {BadRequestError: 400, UnsupportedMediaTypeError: 415, NotAcceptableError: 406}
+ERROR_STATUSES = {BadRequestError: 400, UnsupportedMediaTypeError: 415, NotAcceptableError: 406}
 TEXT = "text/plain; charset=utf-8"
 
 
 class Predictor(Protocol):
-    """A loaded model."""
+    """A loaded model that answers requests."""
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        """The answer and its content type.
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+        """Return the response body and its content type.
 
         Raises formats.BadRequestError, UnsupportedMediaTypeError and NotAcceptableError.
         """
 
 
 def main(argv: list[str]) -> int:
-    """Serve the model of the algorithm argv[0], with options in what follows, until SIGTERM; the exit code."""
+    """Serve the model of the algorithm argv[0], with its options, until SIGTERM; return the exit code."""
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
-    if ABSENT:
-        reason = f"The Python environment of the model's image has no {ABSENT}, which serves models."
+    if MISSING_PACKAGE:
+        reason = f"The Python environment of the model's image lacks {MISSING_PACKAGE}, which the model server needs."
         return _fail(base, f"{reason} Install it there: pip install httptools uvloop")
     try:
         model = base / contract.MODEL
         program = importlib.import_module(SCRIPT_MODULE) if argv[0] == SCRIPT else algorithms.find(argv[0])
-        predictor = attached(cast(Predictor, program.load(model, *argv[1:])), model)
-    except Exception as error:  # noqa: BLE001 - the program's edge: any fault becomes the endpoint's failure reason
+        predictor = with_transform(cast(Predictor, program.load(model, *argv[1:])), model)
+    except Exception as error:  # noqa: BLE001 - the program's edge: any error becomes the endpoint's failure reason
         traceback.print_exc()
         return _fail(base, f"The model could not be loaded: {error}")
     gc.collect()
@@ -84,35 +84,35 @@ def _fail(base: Path, reason: str) -> int:
 
 
 async def serve(predictor: Predictor, socket_path: str) -> None:
-    """Answer requests at a unix socket until SIGTERM, then finish those that were begun."""
+    """Answer requests on a unix socket until SIGTERM, then finish those that have begun."""
     loop = asyncio.get_running_loop()
-    leaving = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, leaving.set)
+    shutdown = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, shutdown.set)
     connections: set[Connection] = set()
     Path(socket_path).unlink(missing_ok=True)
     server = await loop.create_unix_server(lambda: Connection(predictor, connections), socket_path)
     print("Serving.", flush=True)
-    await leaving.wait()
+    await shutdown.wait()
     server.close()
     for connection in list(connections):
-        connection.leave()
-    deadline = loop.time() + GOODBYE_SECONDS
+        connection.shut_down()
+    deadline = loop.time() + SHUTDOWN_GRACE_SECONDS
     while connections and loop.time() < deadline:
         await asyncio.sleep(0.01)
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection: requests in, in any number of pieces, answers out in their order."""
+    """One client's connection, which answers requests in order."""
 
     def __init__(self, predictor: Predictor, connections: "set[Connection]"):
         self._predictor = predictor
         self._connections = connections
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
-        self._is_leaving = False
-        self._begin(is_idle=True)
+        self._is_shutting_down = False
+        self._reset(is_idle=True)
 
-    # What the event loop calls.
+    # Callbacks of the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -127,27 +127,27 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(400, "This server speaks HTTP/1.1 alone.")
+            self._reject(400, "This server supports only HTTP/1.1.")
         except httptools.HttpParserError as error:
             if not self._transport.is_closing():
-                self._refuse(400, f"The request cannot be read: {error}.")
+                self._reject(400, f"The request is not valid HTTP: {error}.")
 
     def pause_writing(self) -> None:
-        self._transport.pause_reading()  # a client that does not read its answers is not asked for more questions
+        self._transport.pause_reading()  # a client that does not read its responses cannot send more requests
 
     def resume_writing(self) -> None:
         self._transport.resume_reading()
 
-    def leave(self) -> None:
-        """Close the connection: at once between requests, else behind the answer."""
-        self._is_leaving = True
+    def shut_down(self) -> None:
+        """Close the connection immediately if it is idle, otherwise after the response."""
+        self._is_shutting_down = True
         if self._is_idle:
             self._transport.close()
 
-    # What the parser calls.
+    # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
-        self._begin(is_idle=False)
+        self._reset(is_idle=False)
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -163,7 +163,7 @@ class Connection(asyncio.Protocol):
         elif name == b"expect":
             self._expects_continue = value.lower() == b"100-continue"
         elif name == b"content-length" and value.isdigit() and int(value) > BODY_BYTES:
-            self._refuse_body()
+            self._reject_body()
 
     def on_headers_complete(self) -> None:
         if self._expects_continue and not self._transport.is_closing():
@@ -173,21 +173,21 @@ class Connection(asyncio.Protocol):
         self._body_bytes += len(body)
         if self._body_bytes > BODY_BYTES:
             self._body.clear()
-            self._refuse_body()
+            self._reject_body()
         else:
             self._body.append(body)
 
     def on_message_complete(self) -> None:
         if self._transport.is_closing():
             return
-        self._respond(*self._answer())
+        self._respond(*self._handle())
         self._is_idle = True
-        if self._is_leaving or not self._parser.should_keep_alive():
+        if self._is_shutting_down or not self._parser.should_keep_alive():
             self._transport.close()
 
-    # Answers.
+    # Responses.
 
-    def _begin(self, is_idle: bool) -> None:
+    def _reset(self, is_idle: bool) -> None:
         self._is_idle = is_idle
         self._url = b""
         self._content_type = ""
@@ -197,45 +197,45 @@ class Connection(asyncio.Protocol):
         self._header_bytes = 0
         self._expects_continue = False
 
-    def _answer(self) -> tuple[int, bytes, str]:
-        """Status, body and content type."""
+    def _handle(self) -> tuple[int, bytes, str]:
+        """Return status, body and content type of the response."""
         path = self._url.partition(b"?")[0]
         method = self._parser.get_method()
         if path == b"/invocations":
             return self._predict() if method == b"POST" else (405, b"Send a POST request.", TEXT)
         if path == b"/ping":
             return (200, b"", TEXT) if method == b"GET" else (405, b"Send a GET request.", TEXT)
-        return 404, b"There are /ping and /invocations here.", TEXT
+        return 404, b"The paths are /ping and /invocations.", TEXT
 
     def _predict(self) -> tuple[int, bytes, str]:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         try:
-            answer, content_type = self._predictor.answer(body, self._content_type, self._accept)
-        except (BadRequestError, UnsupportedMediaTypeError, NotAcceptableError) as refusal:
-            status = next(status for kind, status in REFUSALS.items() if isinstance(refusal, kind))
-            return status, str(refusal).encode(), TEXT
-        except Exception as error:  # noqa: BLE001 - the edge of one request: others go on
+            response, content_type = self._predictor.respond(body, self._content_type, self._accept)
+        except (BadRequestError, UnsupportedMediaTypeError, NotAcceptableError) as error:
+            status = next(status for type_, status in ERROR_STATUSES.items() if isinstance(error, type_))
+            return status, str(error).encode(), TEXT
+        except Exception as error:  # noqa: BLE001 - the edge of one request: others continue
             traceback.print_exc()
             return 500, f"The model failed: {type(error).__name__}; see the endpoint's log.".encode(), TEXT
-        return 200, answer, content_type
+        return 200, response, content_type
 
     def _respond(self, status: int, body: bytes, content_type: str) -> None:
         head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n"
         self._transport.write(head % (status, REASONS[status], content_type.encode("latin-1"), len(body)) + body)
 
-    def _refuse(self, status: int, sentence: str) -> None:
-        """Answer and close: what follows on this connection cannot be understood or is not wanted."""
+    def _reject(self, status: int, message: str) -> None:
+        """Send an error and close the connection, since the rest of its data cannot be parsed or is not needed."""
         if not self._transport.is_closing():
-            self._respond(status, sentence.encode(), TEXT)
+            self._respond(status, message.encode(), TEXT)
             self._transport.close()
 
-    def _refuse_body(self) -> None:
-        self._refuse(413, f"A request body may have {BODY_BYTES} bytes at most.")
+    def _reject_body(self) -> None:
+        self._reject(413, f"A request body may have at most {BODY_BYTES} bytes.")
 
     def _count_header(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > HEADER_BYTES:
-            self._refuse(431, f"The request line and headers may have {HEADER_BYTES} bytes at most.")
+            self._reject(431, f"The request line and headers may have at most {HEADER_BYTES} bytes.")
 
 
 if __name__ == "__main__":

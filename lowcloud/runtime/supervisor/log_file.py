@@ -1,19 +1,19 @@
-"""The log file of one replica: lines of output, each behind the time it was read at."""
+"""The log file of one replica: lines of output, each preceded by its timestamp."""
 
 import os
 import time
 from collections import deque
 from pathlib import Path
 
-LINE_BYTES = 256 * 1024  # longer lines are cut into parts; CloudWatch takes no longer event
-END_BYTES = 64 * 1024  # of a log over its limit, so much is still written each minute, and of the very end
-END_SECONDS = 60.0
+LINE_BYTES = 256 * 1024  # longer lines are split: the limit of a CloudWatch event
+TAIL_BYTES = 64 * 1024  # once the log has reached its limit, only this much is written per minute
+TAIL_SECONDS = 60.0
 
 
-class Journal:
+class LogWriter:
     """Appends output as lines "<milliseconds since the epoch> <text>", each batch with one write.
 
-    When the file has `limit_bytes`, only the end of what is printed in a minute goes on to be written.
+    Once the file has `limit_bytes`, only the end of each minute's output is written.
     """
 
     def __init__(self, path: Path, limit_bytes: int):
@@ -22,72 +22,72 @@ class Journal:
         self._limit = limit_bytes
         self._partial = b""
         self._lost_bytes = 0
-        self._end: deque[tuple[bytes, bytes]] = deque()
-        self._end_bytes = 0
-        self._end_at = 0.0
-        self._left_out_bytes = 0
+        self._tail: deque[tuple[bytes, bytes]] = deque()
+        self._tail_bytes = 0
+        self._write_tail_at = 0.0
+        self._omitted_bytes = 0
 
     def write(self, data: bytes) -> None:
-        """Take output as it comes; the last line waits for its end."""
-        whole, newline, self._partial = (self._partial + data).rpartition(b"\n")
+        """Log output; an incomplete last line waits for its end."""
+        lines, newline, self._partial = (self._partial + data).rpartition(b"\n")
         if newline:
-            self._take(whole)
+            self._add(lines)
         while len(self._partial) >= LINE_BYTES:
-            self._take(self._partial[:LINE_BYTES])
+            self._add(self._partial[:LINE_BYTES])
             self._partial = self._partial[LINE_BYTES:]
 
     def close(self) -> None:
-        """Write what is left without a newline, and say what a full disk has swallowed."""
+        """Write the last line if it has no newline, and note how much output was lost because the disk was full."""
         if self._partial:
-            self._take(self._partial)
-        self._write_end()
+            self._add(self._partial)
+        self._write_tail()
         if self._lost_bytes:
             self._note(b"%d bytes of output are missing here: the log could not be written." % self._lost_bytes)
         os.close(self._descriptor)
 
-    def _take(self, lines: bytes) -> None:
+    def _add(self, lines: bytes) -> None:
         if self._size < self._limit:
-            self._append(_stamp(), lines)
-            self._end_at = time.monotonic() + END_SECONDS
+            self._append(_timestamp(), lines)
+            self._write_tail_at = time.monotonic() + TAIL_SECONDS
             return
-        end = lines if len(lines) <= END_BYTES else lines[-END_BYTES:].partition(b"\n")[2] or lines[-END_BYTES:]
-        self._end.append((_stamp(), end))
-        self._end_bytes += len(end)
-        self._left_out_bytes += len(lines) - len(end)
-        while self._end_bytes > END_BYTES and len(self._end) > 1:
-            left_out = len(self._end.popleft()[1])
-            self._end_bytes -= left_out
-            self._left_out_bytes += left_out + 1  # and its newline
-        if time.monotonic() >= self._end_at:
-            self._write_end()
+        tail = lines if len(lines) <= TAIL_BYTES else lines[-TAIL_BYTES:].partition(b"\n")[2] or lines[-TAIL_BYTES:]
+        self._tail.append((_timestamp(), tail))
+        self._tail_bytes += len(tail)
+        self._omitted_bytes += len(lines) - len(tail)
+        while self._tail_bytes > TAIL_BYTES and len(self._tail) > 1:
+            omitted = len(self._tail.popleft()[1])
+            self._tail_bytes -= omitted
+            self._omitted_bytes += omitted + 1  # and its newline
+        if time.monotonic() >= self._write_tail_at:
+            self._write_tail()
 
-    def _write_end(self) -> None:
-        if self._left_out_bytes:
-            facts = (self._left_out_bytes, self._limit >> 20)
-            self._note(b"%d bytes of output are left out here, since the log has %d MiB." % facts)
-        for stamp, lines in self._end:
-            self._append(stamp, lines)
-        self._end.clear()
-        self._end_bytes = self._left_out_bytes = 0
-        self._end_at = time.monotonic() + END_SECONDS
+    def _write_tail(self) -> None:
+        if self._omitted_bytes:
+            sizes = (self._omitted_bytes, self._limit >> 20)
+            self._note(b"%d bytes of output are omitted here, because the log has reached %d MiB." % sizes)
+        for timestamp, lines in self._tail:
+            self._append(timestamp, lines)
+        self._tail.clear()
+        self._tail_bytes = self._omitted_bytes = 0
+        self._write_tail_at = time.monotonic() + TAIL_SECONDS
 
     def _note(self, sentence: bytes) -> None:
-        self._append(_stamp(), sentence)
+        self._append(_timestamp(), sentence)
 
-    def _append(self, stamp: bytes, lines: bytes) -> None:
-        entry = stamp + lines.replace(b"\n", b"\n" + stamp) + b"\n"
+    def _append(self, timestamp: bytes, lines: bytes) -> None:
+        entry = timestamp + lines.replace(b"\n", b"\n" + timestamp) + b"\n"
         try:
-            self._write_whole(entry)
-        except OSError:  # the disk is full: the program goes on, and close() says what is missing
+            self._write_all(entry)
+        except OSError:  # the disk is full: the program continues, and close() notes how much is missing
             os.ftruncate(self._descriptor, self._size)
             self._lost_bytes += len(lines) + 1
 
-    def _write_whole(self, entry: bytes) -> None:
+    def _write_all(self, entry: bytes) -> None:
         view = memoryview(entry)
         while view:
             view = view[os.write(self._descriptor, view) :]
         self._size += len(entry)
 
 
-def _stamp() -> bytes:
+def _timestamp() -> bytes:
     return b"%d " % (time.time_ns() // 1_000_000)

@@ -1,4 +1,4 @@
-"""How a forked process becomes a replica's program: its own group, jail, environment and output, then its code."""
+"""Turns a forked process into a replica's program: sets up its group, sandbox, environment and output, and runs it."""
 
 import contextlib
 import importlib
@@ -15,23 +15,23 @@ from typing import Any, NoReturn
 from lowcloud import contract
 from lowcloud.runtime import child_process, syscalls
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.sandbox.sandbox import Jail
+from lowcloud.runtime.sandbox.sandbox import Sandbox
 
 BUILT_IN = "lowcloud.runtime."
-NOT_FOUND = 127  # as a shell says it
+NOT_FOUND = 127  # as in shells
 
 
-def become(plan: dict[str, Any], jail: Jail, output: int) -> NoReturn:
-    """Run the plan's command in this process with stdout and stderr at `output`; never returns."""
+def become(spec: dict[str, Any], sandbox: Sandbox, output: int) -> NoReturn:
+    """Run the command of the launch spec in this process, with stdout and stderr going to `output`; never returns."""
     code = 1
     try:
         os.setpgid(0, 0)
         _reset_signals()
-        _take_output(output, jail)
-        jail.enter()
-        os.chdir(plan["directory"])
-        code = _run(tuple(plan["command"]), plan["interpreter"], plan["environment"])
-    except BaseException:  # noqa: BLE001 - the edge of this process: what went wrong is the program's last output
+        _set_up_streams(output, sandbox)
+        sandbox.enter()
+        os.chdir(spec["directory"])
+        code = _run(tuple(spec["command"]), spec["interpreter"], spec["environment"])
+    except BaseException:  # noqa: BLE001 - the edge of this process: the error is the program's last output
         traceback.print_exc()
     finally:
         with contextlib.suppress(OSError, ValueError):
@@ -42,9 +42,9 @@ def become(plan: dict[str, Any], jail: Jail, output: int) -> NoReturn:
 def _run(command: tuple[str, ...], interpreter: str | None, environment: dict[str, str]) -> int:
     if interpreter is None and command[:2] == ("python", "-m") and command[2].startswith(BUILT_IN):
         return _run_built_in(command[2], command[3:], environment)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # ignored by Python, and so by what it would become
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and the new program would inherit that
         signal.signal(number, signal.SIG_DFL)
-    if command[0] == "python":  # that of its environment, or this one, which may be called python3.12 alone
+    if command[0] == "python":  # the environment's, or this one, which may only be named python3.12
         command = (interpreter or sys.executable, *command[1:])
     try:
         os.execvpe(command[0], command, environment)
@@ -54,20 +54,20 @@ def _run(command: tuple[str, ...], interpreter: str | None, environment: dict[st
 
 
 def _run_built_in(module: str, arguments: Sequence[str], environment: dict[str, str]) -> int:
-    """The module's main(arguments) -> exit code, with no new interpreter."""
+    """Call the module's main(arguments) in this interpreter and return its exit code."""
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None
     _reseed()
     try:
-        loaded = importlib.import_module(module)
+        imported = importlib.import_module(module)
     except ClientError as error:  # a package that it needs is not installed
         print(error, file=sys.stderr)
-        child_process.say(Path(environment[contract.BASE_DIR_VARIABLE]), f"ClientError: {error}")
+        child_process.write_failure(Path(environment[contract.BASE_DIR_VARIABLE]), f"ClientError: {error}")
         return contract.EXIT_CLIENT_ERROR
     sys.argv = [module, *arguments]
     try:
-        return int(loaded.main(list(arguments)) or 0)
+        return int(imported.main(list(arguments)) or 0)
     except SystemExit as end:
         return _exit_code(end)
 
@@ -80,7 +80,7 @@ def _exit_code(end: SystemExit) -> int:
 
 
 def _reseed() -> None:
-    """Forks of one interpreter would else draw the same random numbers."""
+    """Seed the random number generators, since forks of one interpreter would draw the same numbers."""
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
@@ -94,13 +94,13 @@ def _reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _take_output(output: int, jail: Jail) -> None:
-    """stdin from nowhere, stdout and stderr to `output`, and none of the supervisor's other descriptors."""
-    nowhere = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nowhere, 0), (output, 1), (output, 2)):
+def _set_up_streams(output: int, sandbox: Sandbox) -> None:
+    """Connect stdin to /dev/null, stdout and stderr to `output`, and close the supervisor's other descriptors."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
-    syscalls.close_all_but({0, 1, 2, *(device for device, _ in jail.mounts)})
+    syscalls.close_descriptors_except({0, 1, 2, *(device for device, _ in sandbox.fuse_mounts)})
     sys.stdin = os.fdopen(0, closefd=False, encoding="utf-8")
-    # Line by line, so that the log is live.
+    # Line buffered, so that the log is live.
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False, encoding="utf-8", errors="backslashreplace")
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False, encoding="utf-8", errors="backslashreplace")

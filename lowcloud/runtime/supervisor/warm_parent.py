@@ -1,7 +1,7 @@
 """The warm parent: an interpreter with the built-in programs loaded, from which supervisors are forked in milliseconds.
 
-It talks to its engine over the unix socket that is its stdin: a replica's folder in a line, one byte back once the fork
-is made. It ends when the engine does; what it has forked lives on.
+It communicates with its engine over the unix socket on its stdin: it reads a line with a replica's folder, and answers
+one byte after the fork. It ends with the engine; the supervisors it has forked do not.
 """
 
 import gc
@@ -27,11 +27,11 @@ FORKED = b"f"
 
 
 def main(argv: list[str]) -> int:
-    """Serve the engine at the other end of stdin until it ends."""
+    """Serve the engine on the other side of stdin until it ends."""
     assert not argv, "the warm parent takes no arguments"
     _load()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for supervisors
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the server's terminal is the server's
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the server's terminal is meant for the server
     with socket.socket(fileno=0) as engine, engine.makefile("rb") as requests:
         engine.sendall(READY)
         for request in requests:
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
 
 
 def _load() -> None:
-    """Import what programs will need, and set it aside so that collections do not copy its pages in every fork."""
+    """Import what programs will need, and freeze it so that garbage collection in a fork does not copy its pages."""
     gc.disable()
     for name in PRELOADED:
         if importlib.util.find_spec(name) is not None:
@@ -51,7 +51,7 @@ def _load() -> None:
     gc.freeze()
     tasks = Path("/proc/self/task")
     if tasks.exists() and len(list(tasks.iterdir())) > 1:
-        raise RuntimeError("A preloaded module has started threads, which a fork would lose.")
+        raise RuntimeError("A preloaded module has started threads, which a fork would lose. Do not preload it.")
 
 
 if __name__ == "__main__":

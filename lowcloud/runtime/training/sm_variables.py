@@ -1,7 +1,7 @@
-"""What a script learns of its job, in the forms of SageMaker's training toolkit: SM_* variables and arguments.
+"""The SM_* variables and arguments of a script, in the formats of SageMaker's training toolkit.
 
-The forms are those that https://github.com/aws/sagemaker-training-toolkit documents, so that scripts written for
-SageMaker's framework containers find what they expect.
+https://github.com/aws/sagemaker-training-toolkit documents them, so that scripts written for SageMaker's framework
+containers find what they expect.
 """
 
 import json
@@ -15,9 +15,9 @@ from typing import Any
 from lowcloud import contract
 from lowcloud.runtime.errors import ClientError
 
-PREFIX = "sagemaker_"  # of hyperparameters that speak to the platform, not to the script
+PREFIX = "sagemaker_"  # of hyperparameters for the platform rather than the script
 TUNING_METRIC = "_tuning_objective_metric"
-UNDERSTOOD = frozenset(  # the platform's own; further ones with the prefix are "framework parameters"
+PLATFORM_SETTINGS = frozenset(  # others with the prefix are "framework parameters"
     (
         "sagemaker_program",
         "sagemaker_submit_directory",
@@ -30,18 +30,18 @@ UNDERSTOOD = frozenset(  # the platform's own; further ones with the prefix are 
         "sagemaker_s3_output",
     )
 )
-INFO = 20  # the log level, as Python counts
+LOG_LEVEL_INFO = 20  # Python's logging.INFO
 MASTER_PORT = 7777
-GROUP = "homogeneousCluster"
+DEFAULT_INSTANCE_GROUP = "homogeneousCluster"
 
 
 @dataclass(frozen=True)
 class ScriptJob:
-    """One host's view of its training job."""
+    """The configuration of a training job on one host."""
 
     base: Path
-    settings: Mapping[str, Any]  # hyperparameters that speak to the platform
-    hyperparameters: Mapping[str, Any]  # those that speak to the script
+    settings: Mapping[str, Any]  # hyperparameters for the platform
+    hyperparameters: Mapping[str, Any]  # hyperparameters for the script
     resources: Mapping[str, Any]
     inputs: Mapping[str, Any]
 
@@ -54,56 +54,58 @@ class ScriptJob:
         return list(self.resources.get("hosts", [self.host]))
 
     def setting(self, name: str, default: Any = None) -> Any:
-        """A setting by its hyperparameter, else by its environment variable."""
+        """Return a setting from its hyperparameter or else from its environment variable."""
         return self.settings.get(name, os.environ.get(name.upper(), default))
 
 
 def read_job(base: Path) -> ScriptJob:
-    """The job that the configuration files below `base` describe. Raises ClientError where they cannot be read."""
-    given = {name: _decode(value) for name, value in _read_json(base / contract.HYPERPARAMETERS).items()}
-    settings = {name: value for name, value in given.items() if name in UNDERSTOOD or name.startswith(PREFIX)}
+    """Read the job from the configuration files in `base`. Raises ClientError if they are invalid."""
+    decoded = {name: _decode(value) for name, value in _read_json(base / contract.HYPERPARAMETERS).items()}
+    settings = {name: value for name, value in decoded.items() if name in PLATFORM_SETTINGS or name.startswith(PREFIX)}
     return ScriptJob(
         base=base,
         settings=settings,
-        hyperparameters={name: value for name, value in given.items() if name not in settings},
+        hyperparameters={name: value for name, value in decoded.items() if name not in settings},
         resources=_read_json(base / contract.RESOURCE_CONFIG),
         inputs=_read_json(base / contract.INPUT_DATA_CONFIG),
     )
 
 
-def arguments(hyperparameters: Mapping[str, Any]) -> list[str]:
-    """["--name", "value", ...] by name; a name of one letter gets one dash, a mapping becomes "a=1,b=2"."""
-    words: list[str] = []
+def format_arguments(hyperparameters: Mapping[str, Any]) -> list[str]:
+    """Return ["--name", "value", ...] sorted by name; a one-letter name gets one dash, a mapping becomes "a=1,b=2"."""
+    arguments: list[str] = []
     for name, value in sorted(hyperparameters.items()):
-        words += [f"--{name}" if len(name) > 1 else f"-{name}" if name else "", _argument(value)]
-    for word in words:
-        if "\0" in word:
-            raise ClientError(f"The hyperparameter {word!r} holds a NUL character, which no program can be given.")
-    return words
+        arguments += [f"--{name}" if len(name) > 1 else f"-{name}" if name else "", _argument(value)]
+    for argument in arguments:
+        if "\0" in argument:
+            raise ClientError(f"The hyperparameter {argument!r} contains a NUL character. Remove it.")
+    return arguments
 
 
-def variables(job: ScriptJob, entry_point: str) -> dict[str, str]:
-    """The SM_* variables and their older companions, ready for an environment."""
-    facts = _facts(job, entry_point)
-    shown = {
-        **facts,
+def build_variables(job: ScriptJob, entry_point: str) -> dict[str, str]:
+    """Return the SM_* variables and the older ones that go with them."""
+    settings = _toolkit_settings(job, entry_point)
+    values = {
+        **settings,
         "hps": job.hyperparameters,
         "channels": sorted(job.inputs),
-        "framework_params": facts["additional_framework_parameters"],
-        "user_args": arguments(job.hyperparameters),
-        "training_env": {**facts, "job_name": _job_name()},
+        "framework_params": settings["additional_framework_parameters"],
+        "user_args": format_arguments(job.hyperparameters),
+        "training_env": {**settings, "job_name": _job_name()},
         "master_addr": job.hosts[0],
         "master_port": MASTER_PORT,
-        **{f"channel_{name}": path for name, path in facts["channel_input_dirs"].items()},
+        **{f"channel_{name}": path for name, path in settings["channel_input_dirs"].items()},
         **{f"hp_{name}": value for name, value in job.hyperparameters.items()},
     }
-    for name in NOT_SHOWN:
-        del shown[name]
-    named = {f"SM_{name.upper()}": _text(value) for name, value in shown.items() if not re.search("[=\0]", name)}
-    return {**named, **_companions(job)}
+    for name in WITHOUT_VARIABLE:
+        del values[name]
+    sm_variables = {
+        f"SM_{name.upper()}": _text(value) for name, value in values.items() if not re.search("[=\0]", name)
+    }
+    return {**sm_variables, **_other_variables(job)}
 
 
-NOT_SHOWN = (  # facts that SM_TRAINING_ENV has and no variable of their own
+WITHOUT_VARIABLE = (  # settings that are in SM_TRAINING_ENV and have no variable of their own
     "additional_framework_parameters",
     "channel_input_dirs",
     "hyperparameters",
@@ -114,11 +116,11 @@ NOT_SHOWN = (  # facts that SM_TRAINING_ENV has and no variable of their own
 )
 
 
-def _facts(job: ScriptJob, entry_point: str) -> dict[str, Any]:
+def _toolkit_settings(job: ScriptJob, entry_point: str) -> dict[str, Any]:
     base = str(job.base)
-    group = job.resources.get("current_group_name", GROUP)
+    group = job.resources.get("current_group_name", DEFAULT_INSTANCE_GROUP)
     groups = {one["instance_group_name"]: one for one in job.resources.get("instance_groups", [])}
-    framework = {name: value for name, value in job.settings.items() if name not in UNDERSTOOD}
+    framework = {name: value for name, value in job.settings.items() if name not in PLATFORM_SETTINGS}
     return {
         "additional_framework_parameters": framework,
         "channel_input_dirs": {name: f"{base}/{contract.DATA}/{name}" for name in job.inputs},
@@ -139,14 +141,14 @@ def _facts(job: ScriptJob, entry_point: str) -> dict[str, Any]:
         "is_hetero": len(groups) > 1,
         "is_master": job.host == job.hosts[0],
         "is_modelparallel_enabled": None,
-        "log_level": job.setting("sagemaker_container_log_level", INFO),
+        "log_level": job.setting("sagemaker_container_log_level", LOG_LEVEL_INFO),
         "master_hostname": job.hosts[0],
         "model_dir": f"{base}/{contract.MODEL}",
         "module_dir": str(job.setting("sagemaker_submit_directory", f"{base}/{contract.CODE}")),
         "module_name": entry_point.removesuffix(".py"),
         "network_interface_name": job.resources.get("network_interface_name", "eth0"),
-        "num_cpus": cpus(),
-        "num_gpus": gpus(),
+        "num_cpus": count_cpus(),
+        "num_gpus": count_gpus(),
         "num_neurons": 0,
         "output_data_dir": f"{base}/{contract.OUTPUT_DATA}",
         "output_dir": f"{base}/output",
@@ -156,32 +158,32 @@ def _facts(job: ScriptJob, entry_point: str) -> dict[str, Any]:
     }
 
 
-def _companions(job: ScriptJob) -> dict[str, str]:
-    """Variables that the toolkit and SageMaker's PyTorch containers set beside SM_*."""
+def _other_variables(job: ScriptJob) -> dict[str, str]:
+    """Return the variables that the toolkit and SageMaker's PyTorch containers set in addition to SM_*."""
     return {
         "CURRENT_HOST": job.host,
         "SAGEMAKER_JOB_NAME": _text(job.setting("sagemaker_job_name") or _job_name()),
         "SAGEMAKER_REGION": _text(job.setting("sagemaker_region", os.environ.get("AWS_REGION", ""))),
-        # A single host need not be known by its name, least of all where no namespace gives it one.
+        # The name of a single host may not resolve, e.g. where there are no mount namespaces.
         "MASTER_ADDR": job.hosts[0] if len(job.hosts) > 1 else "127.0.0.1",
         "MASTER_PORT": str(MASTER_PORT),
     }
 
 
 def _job_name() -> str:
-    """What the platform calls the job; SDKs say it again in a hyperparameter, other clients do not."""
+    """Return the job's name; SDKs also pass it in a hyperparameter, other clients do not."""
     return os.environ.get("TRAINING_JOB_NAME", "")
 
 
-def cpus() -> int:
-    """The processors of this host: its share of the machine, or else what this process may use."""
-    if (share := os.environ.get(contract.CPUS_VARIABLE, "")).isdigit():
-        return int(share)
+def count_cpus() -> int:
+    """Return the number of processors allocated to this host, or else usable by this process."""
+    if (allocated := os.environ.get(contract.CPUS_VARIABLE, "")).isdigit():
+        return int(allocated)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def gpus() -> int:
-    """The NVIDIA devices this process may use, counted without starting a program to ask."""
+def count_gpus() -> int:
+    """Return the number of NVIDIA devices this process may use, without starting a program."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([device for device in visible.split(",") if device.strip() not in ("", "-1", "NoDevFiles")])
@@ -196,12 +198,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ClientError(f"{path} is not readable JSON: {error}.") from error
     if not isinstance(content, dict):
-        raise ClientError(f"{path} holds a {type(content).__name__} where an object is expected.")
+        raise ClientError(f"{path} contains a {type(content).__name__}; an object is expected.")
     return content
 
 
 def _decode(value: Any) -> Any:
-    """A hyperparameter's value: SDKs quote them as JSON; what is not JSON is itself."""
+    """Decode a hyperparameter: SDKs encode values as JSON; other values are kept as they are."""
     try:
         return json.loads(value)
     except (ValueError, TypeError):

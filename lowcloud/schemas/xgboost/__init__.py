@@ -1,4 +1,4 @@
-"""xgboost: its entries in the catalogue, one for the images of release 0.72 and one for the later ones."""
+"""The catalogue entries of xgboost: one for the images of release 0.72 and one for later releases."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ SCHEMA = Schema(HYPERPARAMETERS, RULES)
 
 
 def _metrics() -> tuple[Metric, ...]:
-    """Each metric of each channel, in lines such as "[3]\\ttrain-auc:0.91\\tvalidation-auc:0.87"."""
+    """Return each metric of each channel, in lines such as "[3]\\ttrain-auc:0.91\\tvalidation-auc:0.87"."""
     return tuple(
         Metric(f"{channel}:{name}", rf"^\[\d+\].*\t{channel}-{name}(?:@\S+?)?:(\S+)")
         for channel in ("train", "validation")
@@ -20,7 +20,7 @@ def _metrics() -> tuple[Metric, ...]:
     )
 
 
-# The images of release 0.72 answer CSV as one line of numbers, later ones with a line a row.
+# The images of release 0.72 respond to CSV with one line of numbers, later releases with one line per row.
 RELEASE_0_72 = Algorithm(
     name="xgboost",
     images=("xgboost",),

@@ -1,4 +1,4 @@
-"""Objectives, metrics and updaters that xgboost knows by name."""
+"""The names of xgboost's objectives, metrics and updaters."""
 
 OBJECTIVES = (
     "reg:squarederror",
@@ -76,8 +76,8 @@ OWN_METRICS = (
     "recall_macro",
     "recall_micro",
 )
-OF_CLASSES = tuple(name for name in OWN_METRICS if name not in ("mse", "r2"))
-AT = ("error", "ndcg", "map", "pre", "tweedie-nloglik")  # metrics that take a number, as in ndcg@5
+CLASSIFICATION_METRICS = tuple(name for name in OWN_METRICS if name not in ("mse", "r2"))
+PARAMETRISED_METRICS = ("error", "ndcg", "map", "pre", "tweedie-nloglik")  # metrics with a parameter, as in ndcg@5
 GROWERS = ("grow_colmaker", "grow_histmaker", "grow_quantile_histmaker")
 TREE_UPDATERS = (*GROWERS, "refresh", "prune", "sync")
 LINEAR_UPDATERS = ("shotgun", "coord_descent")

@@ -18,7 +18,7 @@ from lowcloud.core.serving.endpoint_records import EndpointState, Variant
 from lowcloud.core.serving.models import Model
 from lowcloud.core.telemetry import logs
 from lowcloud.engine.local import environments as local_environments
-from lowcloud.engine.local.replica import delete
+from lowcloud.engine.local.replica import delete_tree
 from lowcloud.engine.work import Phase, Replica, Resources, StagingError, Work
 from lowcloud.store.db import tables
 from tests.support.waiting import wait_for
@@ -61,7 +61,7 @@ def test_a_builder_that_is_started_anew_is_logged_from_its_first_line(context):
 def test_what_a_killed_server_has_left_of_a_builder_goes_with_the_job(context):
     build(context)
     wait_for(lambda: context.engine.status(BUILDER)[0].phase == Phase.EXITED)
-    context.engine.keep_environment(BUILDER)
+    context.engine.publish_environment(BUILDER)
     assert list(context.settings.work.glob("*/work.json"))
     assert build(context)
     builds.release(context, KEY)
@@ -98,7 +98,7 @@ def test_one_that_looks_while_another_lets_go_starts_the_builder_again(context, 
     def delete_slowly(folder: Path) -> None:
         is_deleting.set()
         assert may_delete.wait(20)
-        delete(folder)
+        delete_tree(folder)
 
     monkeypatch.setattr(local_environments, "delete", delete_slowly)
     leaver = threading.Thread(target=builds.release, args=(context, KEY))

@@ -113,7 +113,7 @@ def test_folders_too_deep_to_follow_fail_the_job_with_the_reason(claim, context)
     create(context, "cd checkpoints; for i in $(seq 250); do mkdir d; cd d; done")
     found = ended(claim)
     assert found.state == State.FAILED
-    assert "folders deep" in str(found.progress.failure)
+    assert "nested folders" in str(found.progress.failure)
 
 
 def test_a_large_checkpoint_on_its_way_holds_up_neither_log_nor_stop(claim, context, monkeypatch):

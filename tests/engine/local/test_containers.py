@@ -1,4 +1,4 @@
-"""Work that is an image of Docker's or Podman's. The client here is a stand-in: it does with processes what they do."""
+"""Works that run a Docker or Podman image. The client is a fake that runs processes instead of containers."""
 
 import csv
 import json
@@ -85,7 +85,7 @@ def test_a_folder_that_programs_may_see_is_mounted_where_it_is_and_cannot_be_wri
 ) -> None:
     shown, absent = tmp_path / "home" / 'the "client", of all', tmp_path / "home" / "absent"
     shown.mkdir(parents=True)
-    engine = make_engine(shows=(shown, absent))
+    engine = make_engine(readable_folders=(shown, absent))
     engine.start(image("true"))
     assert ended(engine) == (0, "")
     mounts = [next(csv.reader([word.partition("=")[2]])) for word in calls(docker)[0] if word.startswith("--mount=")]
@@ -124,7 +124,7 @@ def test_what_a_user_chooses_does_not_reach_the_client(
 def test_several_lines_under_a_name_that_the_client_may_read_are_refused(
     engine: LocalEngine, docker: Path, name: str
 ) -> None:
-    with pytest.raises(StagingError, match="cannot have several lines") as refused:
+    with pytest.raises(StagingError, match="cannot have a value of several lines") as refused:
         engine.start(image("true", replica=Replica({name: "one\ntwo"})))
     assert repr(name) in str(refused.value)
 
@@ -160,13 +160,13 @@ def test_a_container_whose_supervisor_was_killed_is_removed(engine: LocalEngine,
     assert calls(docker)[-1][:2] == ["rm", "--force"]
 
 
-def test_what_would_come_when_it_is_read_is_laid_before(engine: LocalEngine, docker: Path) -> None:
+def test_lazy_files_are_staged_before_a_container_starts(engine: LocalEngine, docker: Path) -> None:
     folder = LazyFolder("input/data/train", (Input("input/data/train/file", "s3://b/k", 4),))
     script = 'cat "$SAGEMAKER_BASE_DIR/input/data/train/file"'
     engine.start(image("sh", "-c", script, replica=Replica(lazy_folders=(folder,))))
     assert ended(engine) == (0, "")
     note, content = output(engine)
-    assert "laid as files before the program starts" in note and content == "data"
+    assert "staged as files before the program starts" in note and content == "data"
 
 
 def test_a_container_that_ran_out_of_memory_says_so(engine: LocalEngine, docker: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_container_that_ran_out_of_memory_says_so(engine: LocalEngine, docker:
     assert ended(engine) == (137, "out of memory")
 
 
-def test_an_image_that_cannot_be_had_fails_with_what_the_client_says(engine: LocalEngine, docker: Path) -> None:
+def test_an_image_that_cannot_be_pulled_fails_with_the_clients_message(engine: LocalEngine, docker: Path) -> None:
     engine.start(Work("w", ("train",), (Replica(),), SMALL, container="missing"))
     assert ended(engine) == (125, "")
     assert output(engine) == ["Unable to find image 'missing' locally"]
@@ -183,7 +183,7 @@ def test_an_image_that_cannot_be_had_fails_with_what_the_client_says(engine: Loc
 
 def test_without_docker_or_podman_an_image_is_refused(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers, "CLIENTS", ("no-such-client",))
-    with pytest.raises(StagingError, match="needs Docker or Podman, and this machine has neither"):
+    with pytest.raises(StagingError, match="needs Docker or Podman, and neither is on"):
         engine.start(image("train"))
 
 

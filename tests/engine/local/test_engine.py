@@ -1,4 +1,4 @@
-"""What LocalEngine does beyond the engine contract: processes, walls, hostile programs."""
+"""What LocalEngine does beyond the engine contract: processes, sandbox, hostile programs."""
 
 import ast
 import os
@@ -87,7 +87,7 @@ def test_sigterm_to_the_supervisor_ends_the_program_gently(engine: LocalEngine, 
     assert engine.status("w")[0].exit_code == 5
 
 
-def test_a_million_lines_arrive_whole_and_in_order(engine: LocalEngine) -> None:
+def test_a_million_lines_arrive_completely_and_in_order(engine: LocalEngine) -> None:
     lines = run(engine, "python", "-c", "print('\\n'.join(map(str, range(1_000_000))))")
     assert len(lines) == 1_000_000
     assert lines == list(map(str, range(1_000_000)))
@@ -129,7 +129,7 @@ def test_a_program_can_ask_who_its_user_is(engine: LocalEngine) -> None:
 
 def test_an_unreadable_input_fails_the_staging_with_the_reason(engine: LocalEngine) -> None:
     replica = Replica(inputs=(Input("input/data/train/x.csv", "s3://b/x.csv", 3),))
-    with pytest.raises(StagingError, match=r"'input/data/train/x.csv' could not be laid.*Input/output error"):
+    with pytest.raises(StagingError, match=r"'input/data/train/x.csv' could not be written.*Input/output error"):
         engine.start(Work("w", ("true",), (replica,), GENEROUS))
     assert engine.status("w")[0].phase == Phase.STAGING
 
@@ -160,7 +160,7 @@ def test_a_supervisor_that_fails_is_reported_at_once_with_its_reason(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.isolation()
-    monkeypatch.setattr(launch_spec, "make", lambda *_: {"sandbox": {}})
+    monkeypatch.setattr(launch_spec, "build", lambda *_: {"sandbox": {}})
     began = time.monotonic()
     with pytest.raises(RuntimeError, match=r"did not start its program(.|\n)*KeyError"):
         engine.start(Work("w", ("true",), (Replica(),), GENEROUS))
@@ -285,12 +285,12 @@ def test_a_program_over_its_memory_is_ended_where_no_group_limits_it(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def without_cgroup(*given: Any) -> dict[str, Any]:
-        plan = make_plan(*given)
-        return {**plan, "sandbox": {**plan["sandbox"], "cgroup": "\n"}}  # no group may have that name
+        spec = build_spec(*given)
+        return {**spec, "sandbox": {**spec["sandbox"], "cgroup": "\n"}}  # no group may have that name
 
     engine.isolation()
-    make_plan = launch_spec.make
-    monkeypatch.setattr(launch_spec, "make", without_cgroup)
+    build_spec = launch_spec.build
+    monkeypatch.setattr(launch_spec, "build", without_cgroup)
     program = "import os, time; x = os.urandom(1 << 20) * 200; print('has', flush=True); os.fork(); time.sleep(60)"
     said = run(engine, "python", "-c", program, resources=Resources(cpus=1, memory_bytes=64 << 20))
     (status,) = engine.status("w")
@@ -309,8 +309,8 @@ def test_a_gigabyte_of_output_neither_fills_the_disk_nor_hides_the_end(engine: L
     lines = output(engine)
     assert lines[-1] == "end"
     assert (replica_folder(engine, tmp_path) / "log").stat().st_size < 4 << 20
-    left_out = [int(line.split()[0]) for line in lines if "bytes of output are left out here" in line]
-    assert sum(left_out) + sum(len(line) + 1 for line in lines if not line.split()[0].isdecimal()) == 1_000_000_004
+    omitted = [int(line.split()[0]) for line in lines if "bytes of output are omitted here" in line]
+    assert sum(omitted) + sum(len(line) + 1 for line in lines if not line.split()[0].isdecimal()) == 1_000_000_004
 
 
 def test_landlock_hides_the_clouds_home_where_there_are_no_namespaces(make_engine: MakeEngine, tmp_path: Path) -> None:

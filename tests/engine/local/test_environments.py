@@ -1,4 +1,4 @@
-"""Python environments of works: built here, brought by a user, and what is left of those that were never finished."""
+"""Python environments of works: built here, brought by a user, and unfinished ones."""
 
 import os
 import subprocess
@@ -55,8 +55,8 @@ def make_venv(folder: Path) -> Path:
 def test_what_a_work_built_is_the_python_of_those_that_name_it(engine: LocalEngine, tmp_path: Path) -> None:
     assert build(engine) == []
     assert not engine.has_environment("key")
-    engine.keep_environment("build")
-    engine.keep_environment("build")
+    engine.publish_environment("build")
+    engine.publish_environment("build")
     engine.remove("build")
     assert engine.has_environment("key")
     (prefix,) = use(engine, "tool")
@@ -69,14 +69,14 @@ def test_what_a_work_built_is_the_python_of_those_that_name_it(engine: LocalEngi
 
 def test_an_environment_in_use_cannot_be_written_to(engine: LocalEngine) -> None:
     if engine.isolation().startswith("Replicas are ordinary"):
-        pytest.skip("there are no walls")
+        pytest.skip("this machine has no sandbox")
     build(engine)
-    engine.keep_environment("build")
+    engine.publish_environment("build")
     (said,) = use(engine, "sh", "-c", 'echo > "$LOWCLOUD_ENVIRONMENT/planted"')
     assert "Read-only" in said or "ermission denied" in said
 
 
-def test_a_users_environment_below_his_hidden_home_is_seen_and_nothing_beside_it(
+def test_a_users_environment_in_the_hidden_home_is_visible_and_nothing_next_to_it(
     engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = tmp_path / "person"
@@ -86,7 +86,7 @@ def test_a_users_environment_below_his_hidden_home_is_seen_and_nothing_beside_it
     (site,) = environment.glob("lib/python*/site-packages")
     (site / "theirs.py").write_text("name = 'theirs'")
     monkeypatch.setattr(isolation, "_personal_folder", lambda: [str(person)])
-    engine._walls = None  # they are found anew, around this person
+    engine._preparation._policy = None  # determined again, for this home
     program = f"import os, sys, theirs; print(sys.prefix, theirs.name); os.system('cat {person}/secret 2>&1')"
     first, second = use(engine, "python", "-c", program, environment=str(environment))
     assert first == f"{environment} theirs"
@@ -126,11 +126,11 @@ def test_what_was_not_built_well_is_not_kept_and_goes_with_its_work(make_engine:
     engine = make_engine()
     build(engine, "raise SystemExit(3)")
     with pytest.raises(ValueError, match="built no environment"):
-        engine.keep_environment("build")
+        engine.publish_environment("build")
     assert len(folders(tmp_path)) == 1
     engine.remove("build")
     assert folders(tmp_path) == []
-    engine.keep_environment("build")
+    engine.publish_environment("build")
     assert not engine.has_environment("key")
 
 
@@ -138,8 +138,8 @@ def test_of_two_that_built_the_same_the_first_stays(make_engine: MakeEngine, tmp
     engine = make_engine()
     for work_id in ("build", "w"):
         build(engine, work_id=work_id)
-    engine.keep_environment("w")
-    engine.keep_environment("build")
+    engine.publish_environment("w")
+    engine.publish_environment("build")
     kept = (tmp_path / "home" / "environments" / "key").resolve()
     for work_id in ("build", "w"):
         engine.remove(work_id)
@@ -149,7 +149,7 @@ def test_of_two_that_built_the_same_the_first_stays(make_engine: MakeEngine, tmp
 def test_half_built_environments_of_no_work_are_swept_and_others_stay(make_engine: MakeEngine, tmp_path: Path) -> None:
     engine = make_engine()
     build(engine)
-    engine.keep_environment("build")
+    engine.publish_environment("build")
     build(engine, "pass", "w")
     kept = set(folders(tmp_path))
     (tmp_path / "home" / "environments" / "key.0123456789ab" / "lib").mkdir(parents=True)
@@ -162,10 +162,10 @@ def test_half_built_environments_of_no_work_are_swept_and_others_stay(make_engin
 def test_an_environment_that_is_in_use_is_not_built_over(make_engine: MakeEngine, tmp_path: Path) -> None:
     engine = make_engine()
     build(engine)
-    engine.keep_environment("build")
+    engine.publish_environment("build")
     engine.remove("build")
     before = use(engine, "tool")
-    with pytest.raises(StagingError, match="built already"):
+    with pytest.raises(StagingError, match="already built"):
         build(engine)
     engine.remove("build")
     assert use(engine, "tool") == before
@@ -175,16 +175,16 @@ def test_what_is_dropped_leaves_nothing_and_is_built_again_at_once(make_engine: 
     engine = make_engine()
     for _ in range(2):
         build(engine)
-        engine.keep_environment("build")
+        engine.publish_environment("build")
         engine.remove("build")
-        engine.drop_environment("key", time.time() + 60)
+        engine.delete_environment("key", time.time() + 60)
         assert list((tmp_path / "home" / "environments").iterdir()) == []
 
 
 def test_a_start_is_a_use(make_engine: MakeEngine, tmp_path: Path) -> None:
     engine = make_engine()
     build(engine)
-    engine.keep_environment("build")
+    engine.publish_environment("build")
     engine.remove("build")
     os.utime(tmp_path / "home" / "environments" / "key", (0, 0), follow_symlinks=False)
     assert engine.environments() == {"key": 0}

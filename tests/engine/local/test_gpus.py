@@ -1,4 +1,4 @@
-"""Which GPUs a replica is given, and that it sees no others. The nodes are plain files: no driver is asked."""
+"""Allocation of GPUs to replicas, which see no others. The device nodes are plain files; no driver is used."""
 
 import shutil
 import tempfile
@@ -26,7 +26,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
         (folder / f"nvidia{number}").write_text(f"node {number}\n")
     (folder / "nvidiactl").write_text("control\n")
     monkeypatch.setattr(gpus, "DEVICES", folder)
-    monkeypatch.setattr(gpus, "FACTS", tmp_path / "facts")
+    monkeypatch.setattr(gpus, "DRIVER_INFORMATION", tmp_path / "facts")
     for number in (0, 1):
         (tmp_path / "facts" / f"bus{number}").mkdir(parents=True)
         facts = f"Model: \t\t NVIDIA X\nGPU UUID: \t GPU-abc{number}\nDevice Minor: \t {number}\n"
@@ -55,7 +55,7 @@ def said(engine: LocalEngine, work_id: str, count: int, replica: int = 0) -> lis
     return lines()
 
 
-def test_a_replica_sees_the_gpus_that_it_was_given_and_no_others(engine: LocalEngine, nodes: Path) -> None:
+def test_a_replica_sees_only_its_allocated_gpus(engine: LocalEngine, nodes: Path) -> None:
     engine.start(show("a", nodes, each=1, replicas=2, seconds=60))
     engine.start(show("b", nodes, each=0, seconds=60))
     first, second, without = (said(engine, *which) for which in (("a", 3), ("a", 3, 1), ("b", 2)))

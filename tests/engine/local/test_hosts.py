@@ -23,7 +23,7 @@ def test_addresses_are_loopbacks_of_which_works_share_none() -> None:
 
 
 @needs_linux
-def test_addresses_never_leave_the_loopback_however_many_were_given_out() -> None:
+def test_addresses_stay_loopback_however_many_are_allocated() -> None:
     for first_id in (hosts.COUNT - 1, 5 * hosts.COUNT, 2**40):
         for address in hosts.addresses(Path("/r"), first_id, 2).values():
             assert ipaddress.ip_address("127.1.0.0") <= ipaddress.ip_address(address)
@@ -32,6 +32,6 @@ def test_addresses_never_leave_the_loopback_however_many_were_given_out() -> Non
 
 def test_a_table_has_our_names_before_the_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts, "MACHINE_HOSTS", tmp_path / "hosts")
-    assert hosts.table({"algo-1": "127.1.2.3"}) == "127.1.2.3\talgo-1\n"
+    assert hosts.hosts_file({"algo-1": "127.1.2.3"}) == "127.1.2.3\talgo-1\n"
     (tmp_path / "hosts").write_text("127.0.0.1 localhost\n")
-    assert hosts.table({"algo-1": "127.1.2.3"}) == "127.1.2.3\talgo-1\n127.0.0.1 localhost\n"
+    assert hosts.hosts_file({"algo-1": "127.1.2.3"}) == "127.1.2.3\talgo-1\n127.0.0.1 localhost\n"

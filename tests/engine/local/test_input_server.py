@@ -1,4 +1,4 @@
-"""Feeding at every strength of walls, in little memory, and to nobody who should not have it."""
+"""Input streaming at every isolation level, in little memory, and only for the replica it is meant for."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from lowcloud import contract
 from lowcloud.engine.local.engine import LocalEngine
-from lowcloud.engine.local.input_server import NOT_LAZY
+from lowcloud.engine.local.input_server import LAZY_UNSUPPORTED
 from lowcloud.engine.work import Input, InputSource, LazyFolder, Replica, Resources, StagingError, Stream, Work
 from tests.support.engines import MODES, MakeEngine, ended, output
 from tests.support.waiting import wait_for
@@ -45,16 +45,16 @@ def work(code: str, records: int = 3) -> Work:
     return Work("w", ("python", "-c", code), (replica,), Resources(cpus=1, memory_bytes=1 << 29))
 
 
-def test_programs_are_fed_at_every_strength_of_walls(engine: LocalEngine) -> None:
+def test_programs_receive_inputs_at_every_isolation_level(engine: LocalEngine) -> None:
     engine.start(work(CODE))
     assert ended(engine)[0].exit_code == 0, output(engine)
     *notes, last = output(engine)
     assert last == f"{3 << 20} lazily"
-    assert all(NOT_LAZY in note for note in notes)
+    assert all(LAZY_UNSUPPORTED in note for note in notes)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the size of a process is read from /proc")
-def test_a_feeder_stays_small_however_much_it_feeds(engine: LocalEngine, tmp_path: Path) -> None:
+def test_a_feeder_uses_little_memory_for_any_amount_of_data(engine: LocalEngine, tmp_path: Path) -> None:
     engine.start(work("import os, time; open(os.environ['SAGEMAKER_BASE_DIR'] + '/input/data/pipe_0', 'rb').read();"
                       "print('read', flush=True); time.sleep(60)", 200))  # fmt: skip
     wait_for(lambda: "read" in output(engine))
@@ -103,7 +103,7 @@ def test_only_what_stands_in_a_list_is_given_and_only_to_who_knows_its_name(
 def test_a_program_does_not_see_its_lists(engine: LocalEngine) -> None:
     if "ordinary" in engine.isolation():
         pytest.skip("without walls a program sees all files of its user")
-    folder = str(engine._root)
+    folder = str(engine._works.root)
     engine.start(work(f"import os, glob\nprint(glob.glob({folder!r} + '/*/*/feeds/*'), os.listdir({folder!r}))"))
     assert ended(engine)[0].exit_code == 1
     assert output(engine)[-1].startswith(("FileNotFoundError", "PermissionError"))

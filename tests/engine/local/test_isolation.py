@@ -1,4 +1,4 @@
-"""The level in force, and what is said of it."""
+"""The isolation level in force, and its description."""
 
 import sys
 from pathlib import Path
@@ -17,24 +17,26 @@ def engine(make_engine: MakeEngine) -> LocalEngine:
     return make_engine()
 
 
-def test_a_machine_that_forbids_the_walls_is_told_from_a_trial_that_failed() -> None:
+def test_a_machine_without_isolation_is_distinguished_from_a_failed_probe() -> None:
     forbidden = "PermissionError: [Errno 1] Operation not permitted"
-    assert isolation.after_failures(PROCESS, [forbidden, "OSError: [Errno 38] Function not implemented"]) is PROCESS
+    assert (
+        isolation.with_probe_failures(PROCESS, [forbidden, "OSError: [Errno 38] Function not implemented"]) is PROCESS
+    )
     assert "allows neither" in PROCESS.sentence
     for level in (PROCESS, LANDLOCK):
-        failed = isolation.after_failures(level, [forbidden, "python: No such file or directory"])
-        assert failed.sentence.endswith("The trial of stronger walls failed: python: No such file or directory")
+        failed = isolation.with_probe_failures(level, [forbidden, "python: No such file or directory"])
+        assert failed.sentence.endswith(
+            "The probe of a stronger isolation level failed: python: No such file or directory"
+        )
         assert "allows neither" not in failed.sentence
         assert failed.has_landlock == level.has_landlock
 
 
-def test_the_reason_of_a_failed_trial_stands_in_the_sentence(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_reason_of_a_failed_probe_is_reported(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "levels", lambda: (PROCESS, PROCESS))
-    make = launch_spec.make
-    monkeypatch.setattr(launch_spec, "make", lambda *given: {**make(*given), "command": ("no-such-program",)})
-    assert "The trial of stronger walls failed: no-such-program: No such file" in engine.isolation()
+    make = launch_spec.build
+    monkeypatch.setattr(launch_spec, "build", lambda *given: {**make(*given), "command": ("no-such-program",)})
+    assert "The probe of a stronger isolation level failed: no-such-program: No such file" in engine.isolation()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there are no walls elsewhere")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine.local.output_reader import archive, listing, read, read_beneath
+from lowcloud.engine.local.output_reader import archive, list_files, read_prefix, stream_file
 
 
 def members(packed: bytes) -> dict[str, tarfile.TarInfo]:
@@ -18,8 +18,8 @@ def members(packed: bytes) -> dict[str, tarfile.TarInfo]:
 def test_a_file_is_read_up_to_the_limit(tmp_path: Path) -> None:
     (tmp_path / "output").mkdir()
     (tmp_path / "output/failure").write_text("a sentence")
-    assert read_beneath(tmp_path, "output/failure", 100) == b"a sentence"
-    assert read_beneath(tmp_path, "output/failure", 3) == b"a s"
+    assert read_prefix(tmp_path, "output/failure", 100) == b"a sentence"
+    assert read_prefix(tmp_path, "output/failure", 3) == b"a s"
 
 
 def test_no_link_leads_the_reader_out(tmp_path: Path) -> None:
@@ -28,8 +28,8 @@ def test_no_link_leads_the_reader_out(tmp_path: Path) -> None:
     base.mkdir()
     (base / "failure").symlink_to("../secret")
     (base / "output").symlink_to("..")
-    assert read_beneath(base, "failure", 10) is None
-    assert read_beneath(base, "output/secret", 10) is None
+    assert read_prefix(base, "failure", 10) is None
+    assert read_prefix(base, "output/secret", 10) is None
     with pytest.raises(OSError, match="output"):
         list(archive([base], "output"))
 
@@ -37,8 +37,8 @@ def test_no_link_leads_the_reader_out(tmp_path: Path) -> None:
 def test_what_is_no_regular_file_is_not_read_and_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
-    assert read_beneath(tmp_path, "pipe", 10) is None
-    assert read_beneath(tmp_path, "folder", 10) is None
+    assert read_prefix(tmp_path, "pipe", 10) is None
+    assert read_prefix(tmp_path, "folder", 10) is None
 
 
 def test_no_path_leads_the_reader_out(tmp_path: Path) -> None:
@@ -46,12 +46,12 @@ def test_no_path_leads_the_reader_out(tmp_path: Path) -> None:
     base = tmp_path / "base"
     (base / "model").mkdir(parents=True)
     for path in ("../secret", "model/../../secret", str(tmp_path / "secret"), "..", "/"):
-        assert read_beneath(base, path, 10) is None
+        assert read_prefix(base, path, 10) is None
         with pytest.raises(OSError):
-            read(base, path)
+            stream_file(base, path)
     for path in ("..", "model/../..", str(tmp_path)):
         with pytest.raises(OSError, match="leads out"):
-            listing(base, path)
+            list_files(base, path)
 
 
 def test_a_listing_holds_the_regular_files_anywhere_below_with_size_and_time(tmp_path: Path) -> None:
@@ -63,27 +63,27 @@ def test_a_listing_holds_the_regular_files_anywhere_below_with_size_and_time(tmp
     os.mkfifo(folder / "pipe")
     (folder / "link").symlink_to("a")
     (folder / "out").symlink_to("/etc")
-    found = listing(tmp_path, "checkpoints")
+    found = list_files(tmp_path, "checkpoints")
     assert [(entry.path, entry.size_bytes) for entry in found] == [("a", 0), ("epoch-1/deep/weights", 300)]
     assert found[0].modified_ns == 1_700_000_000_123_456_789
-    assert listing(tmp_path, "missing") == listing(tmp_path, "checkpoints/a") == listing(folder, "out") == ()
+    assert list_files(tmp_path, "missing") == list_files(tmp_path, "checkpoints/a") == list_files(folder, "out") == ()
 
 
 def test_a_folder_without_an_end_is_not_listed(tmp_path: Path) -> None:
     (tmp_path / "/".join(["d"] * 250)).mkdir(parents=True)
-    with pytest.raises(OSError, match="folders deep"):
-        listing(tmp_path, "")
+    with pytest.raises(OSError, match="nested folders"):
+        list_files(tmp_path, "")
 
 
 def test_a_file_is_read_to_the_size_that_it_had_and_ends_early_where_it_was_cut(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 3_000_000)
-    chunks = read(tmp_path, "file")
+    chunks = stream_file(tmp_path, "file")
     first = next(chunks)
     with path.open("ab") as file:
         file.write(b"more")
     assert first + b"".join(chunks) == b"x" * 3_000_000
-    chunks = read(tmp_path, "file")
+    chunks = stream_file(tmp_path, "file")
     first = next(chunks)
     path.write_bytes(b"")
     assert len(first + b"".join(chunks)) < 3_000_004
@@ -94,10 +94,10 @@ def test_what_is_no_regular_file_or_missing_or_behind_a_link_is_not_read(tmp_pat
     (tmp_path / "link").symlink_to("secret")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(FileNotFoundError):
-        read(tmp_path, "missing")
+        stream_file(tmp_path, "missing")
     for path in ("link", "pipe", ""):
         with pytest.raises(OSError):
-            read(tmp_path, path)
+            stream_file(tmp_path, path)
 
 
 def test_files_that_come_and_go_while_they_are_listed_and_read_disturb_nobody(tmp_path: Path) -> None:
@@ -118,16 +118,16 @@ def test_files_that_come_and_go_while_they_are_listed_and_read_disturb_nobody(tm
     thread.start()
     try:
         for _ in range(300):
-            entries = {entry.path for entry in listing(tmp_path, "")}
+            entries = {entry.path for entry in list_files(tmp_path, "")}
             assert "stays" in entries and entries <= {"stays", "sub/file"}
             with suppress(OSError):
-                assert len(b"".join(read(tmp_path, "sub/file"))) in (0, 100)
+                assert len(b"".join(stream_file(tmp_path, "sub/file"))) in (0, 100)
     finally:
         end.set()
         thread.join()
 
 
-def test_an_archive_keeps_links_as_links_and_leaves_out_what_is_no_file(tmp_path: Path) -> None:
+def test_an_archive_keeps_links_and_omits_special_files(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
     os.mkfifo(model / "pipe")
@@ -161,5 +161,5 @@ def test_folders_without_end_are_refused(tmp_path: Path) -> None:
         folder, parent = os.open("d", os.O_RDONLY, dir_fd=folder), folder
         os.close(parent)
     os.close(folder)
-    with pytest.raises(OSError, match="folders deep"):
+    with pytest.raises(OSError, match="nested folders"):
         list(archive([tmp_path], "d"))

@@ -1,4 +1,4 @@
-"""Script mode behind the walls of an engine: environments are built once, and scripts run in them."""
+"""Script mode in the sandbox of an engine: environments are built once, and scripts run in them."""
 
 import io
 import json
@@ -84,7 +84,7 @@ def test_a_script_runs_in_the_environment_that_was_built_for_it(engine: LocalEng
     command = ("python", "-m", "lowcloud.runtime.environments.build")
     said = run(engine, Work("environment/k", command, (builder,), RESOURCES, builds="k"))
     assert said[-1] == "The environment is ready."
-    engine.keep_environment("environment/k")
+    engine.publish_environment("environment/k")
     engine.remove("environment/k")
 
     job = Replica(files=configuration({"sagemaker_program": "train.py", "epochs": 3}), archives=(CODE,))

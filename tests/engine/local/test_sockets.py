@@ -1,4 +1,4 @@
-"""Short names of sockets lie where no replica can replace them."""
+"""Short paths of sockets are where no replica can replace them."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lowcloud.engine.local.engine import LocalEngine
-from lowcloud.engine.local.sockets import LONGEST_FOLDER, SHARED, ShortNames
+from lowcloud.engine.local.sockets import MAX_FOLDER_BYTES, SHARED, ShortPaths
 from lowcloud.engine.work import Replica, Resources, Work
 from tests.support.engines import MakeEngine, ended, output
 
@@ -64,22 +64,22 @@ def test_a_replica_binds_its_socket_and_cannot_replace_the_link_to_it(engine: Lo
 
 
 def test_a_short_path_needs_no_link(tmp_path: Path) -> None:
-    assert ShortNames(Path("/r"), tmp_path).of(Path("/r/short")) == Path("/r/short")
+    assert ShortPaths(Path("/r"), tmp_path).of(Path("/r/short")) == Path("/r/short")
 
 
-def test_links_lie_in_the_users_home_where_the_clouds_has_too_long_a_path(
+def test_links_are_in_the_users_home_if_the_servers_home_has_too_long_a_path(
     tmp_path: Path, long: Path, personal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # below /tmp, where replicas write
     long.mkdir(parents=True)
-    names = ShortNames(long / "work", long)
+    names = ShortPaths(long / "work", long)
     link = names.of(long / "work" / "socket")
     try:
         assert link.readlink() == long / "work" / "socket"
-        assert len(str(link)) <= LONGEST_FOLDER
+        assert len(str(link)) <= MAX_FOLDER_BYTES
         assert link.parent.parent == personal
         assert link.parent.stat().st_mode & 0o777 == 0o700
     finally:
-        names.forget(long / "work" / "socket")
+        names.remove(long / "work" / "socket")
         names.close()
     assert not link.parent.exists()

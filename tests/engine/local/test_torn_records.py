@@ -1,4 +1,4 @@
-"""A power failure can leave a file empty or half written; an engine that starts afterwards says what it still knows."""
+"""A power failure can leave a file empty or half written; an engine started afterwards reports what it still knows."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def test_work_starts_where_the_count_of_ids_is_torn(engine: LocalEngine, tmp_pat
 
 
 @pytest.mark.parametrize("torn", TORN)
-def test_a_program_whose_exit_is_torn_is_lost_and_never_runs_again(
+def test_a_program_with_a_torn_exit_record_is_lost_and_never_runs_again(
     engine: LocalEngine, tmp_path: Path, torn: str
 ) -> None:
     run(engine)
@@ -53,7 +53,7 @@ def test_a_program_whose_exit_is_torn_is_lost_and_never_runs_again(
 
 
 @pytest.mark.parametrize("torn", TORN)
-def test_a_program_whose_start_is_torn_keeps_its_end(engine: LocalEngine, tmp_path: Path, torn: str) -> None:
+def test_a_program_with_a_torn_start_record_keeps_its_exit(engine: LocalEngine, tmp_path: Path, torn: str) -> None:
     run(engine)
     (folder_of(tmp_path) / "0" / "started").write_text(torn)
     status = engine.status("w")[0]
@@ -75,19 +75,19 @@ def test_a_work_whose_record_is_torn_is_still_known(engine: LocalEngine, tmp_pat
     assert engine.status("w") == ()
 
 
-def test_a_plan_that_is_torn_loses_the_program(engine: LocalEngine, tmp_path: Path) -> None:
+def test_a_torn_launch_spec_loses_the_program(engine: LocalEngine, tmp_path: Path) -> None:
     run(engine)
-    for name in ("plan.json", "exit"):
+    for name in ("launch_spec.json", "exit"):
         (folder_of(tmp_path) / "0" / name).write_text("")
     assert engine.status("w")[0].phase == Phase.LOST
 
 
-def test_a_torn_plan_of_what_never_ran_is_made_anew(engine: LocalEngine, tmp_path: Path) -> None:
+def test_a_torn_launch_spec_of_a_program_that_never_ran_is_written_again(engine: LocalEngine, tmp_path: Path) -> None:
     run(engine)
     replica = folder_of(tmp_path) / "0"
     for name in ("exit", "started"):
         (replica / name).unlink()
-    (replica / "plan.json").write_text("")
+    (replica / "launch_spec.json").write_text("")
     run(engine, text="anew")
     assert output(engine) == ["anew"]
 

@@ -1,4 +1,4 @@
-"""Environments are built by a real installer, from packages that the tests make themselves."""
+"""Environments are built by a real installer, from packages that the tests create."""
 
 import os
 import shutil
@@ -53,7 +53,7 @@ def ask(base: Path, question: str) -> str:
     return subprocess.run([python, "-c", question], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_a_package_of_the_code_is_installed_and_what_is_beneath_is_seen(base: Path) -> None:
+def test_a_package_of_the_code_is_installed_and_base_packages_are_visible(base: Path) -> None:
     code, output = build(base, "./greeting\nnumpy\n")
     assert code == 0, output
     assert "already satisfied: numpy" in output
@@ -63,7 +63,7 @@ def test_a_package_of_the_code_is_installed_and_what_is_beneath_is_seen(base: Pa
     assert ask(base, "import sys, numpy; print(numpy.__file__.startswith(sys.prefix))") == "False"
 
 
-def test_uv_installs_where_it_is_present_and_leaves_what_is_beneath(base: Path, tmp_path: Path) -> None:
+def test_uv_installs_if_present_and_does_not_reinstall_base_packages(base: Path, tmp_path: Path) -> None:
     """A stand-in that notes how it is called: that uv itself does the same is for the slow test."""
     (tmp_path / "bin").mkdir()
     uv = tmp_path / "bin/uv"
@@ -76,7 +76,7 @@ def test_uv_installs_where_it_is_present_and_leaves_what_is_beneath(base: Path, 
     assert code == 0, output
     assert "pip compile" in output
     assert "--no-deps" in output
-    assert (tmp_path / "chosen.txt").read_text() == "greeting==1.0\n"
+    assert (tmp_path / "resolved.txt").read_text() == "greeting==1.0\n"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_uv_installs_where_it_is_present_and_leaves_what_is_beneath(base: Path, 
         ("not a requirement!", "Invalid requirement: 'not a requirement!'"),
     ],
 )
-def test_what_cannot_be_installed_is_named_and_nothing_half_is_left(base: Path, line: str, said: str) -> None:
+def test_a_failed_requirement_is_named_and_nothing_incomplete_is_left(base: Path, line: str, said: str) -> None:
     code, _ = build(base, line)
     assert code == contract.EXIT_CLIENT_ERROR
     failure = (base / contract.FAILURE).read_text()
@@ -96,13 +96,13 @@ def test_what_cannot_be_installed_is_named_and_nothing_half_is_left(base: Path, 
     assert not (base.parent / "environment/lib").exists()
 
 
-def test_constraints_bind(base: Path) -> None:
+def test_constraints_apply(base: Path) -> None:
     (base / contract.CONSTRAINTS).write_text("greeting>1\n")
     assert build(base, "./greeting")[0] == contract.EXIT_CLIENT_ERROR
 
 
 @pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed here")
-def test_uv_itself_leaves_what_is_beneath(base: Path) -> None:
+def test_the_real_uv_does_not_reinstall_base_packages(base: Path) -> None:
     uv = shutil.which("uv")
     assert uv
     code, output = build(base, "./greeting\nnumpy\n", PATH=f"{Path(uv).parent}:/usr/bin:/bin")
@@ -120,6 +120,6 @@ def test_a_package_of_the_index_is_installed(base: Path) -> None:
     assert ask(base, "import six; print(six.__version__)") == "1.16.0"
 
 
-def test_an_installer_that_was_killed_is_told_from_one_that_failed(tmp_path: Path) -> None:
+def test_a_killed_installer_is_distinguished_from_a_failed_one(tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="The installer was killed by SIGKILL"):
         install(["sh", "-c", "kill -9 $$"], {"PATH": "/usr/bin:/bin"}, tmp_path)

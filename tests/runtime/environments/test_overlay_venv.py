@@ -1,4 +1,4 @@
-"""A layer is an environment of its own above another, whatever that one is."""
+"""Overlay environments over virtual environments and complete installations."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.runtime.environments.overlay_venv import lay
+from lowcloud.runtime.environments.overlay_venv import create
 
 
 def ask(python: str, question: str) -> str:
@@ -26,8 +26,8 @@ def beneath(tmp_path: Path) -> Path:
     return tmp_path / "beneath/bin/python"
 
 
-def test_what_is_beneath_is_seen_and_what_is_above_comes_first(beneath: Path, tmp_path: Path) -> None:
-    python = lay(tmp_path / "layer", str(beneath))
+def test_base_packages_are_visible_and_the_overlays_come_first(beneath: Path, tmp_path: Path) -> None:
+    python = create(tmp_path / "layer", str(beneath))
     assert python
     assert ask(python, "import plain, editable; print(plain.WORD, editable.WORD)") == "beneath editable"
     assert ask(python, "import sys; print(sys.prefix)") == str(tmp_path / "layer")
@@ -37,27 +37,27 @@ def test_what_is_beneath_is_seen_and_what_is_above_comes_first(beneath: Path, tm
     assert ask(str(beneath), "import plain; print(plain.WORD)") == "beneath"
 
 
-def test_layers_lie_upon_layers(beneath: Path, tmp_path: Path) -> None:
-    python = lay(tmp_path / "layer", str(beneath))
+def test_overlays_can_be_stacked(beneath: Path, tmp_path: Path) -> None:
+    python = create(tmp_path / "layer", str(beneath))
     assert python
-    upper = lay(tmp_path / "upper", python)
+    upper = create(tmp_path / "upper", python)
     assert upper
     assert ask(upper, "import plain, editable; print(plain.WORD, editable.WORD)") == "beneath editable"
 
 
-def test_a_layer_lies_upon_a_whole_installation(tmp_path: Path) -> None:
+def test_an_overlay_can_be_over_a_complete_installation(tmp_path: Path) -> None:
     whole = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     if not whole.exists():
         pytest.skip("the base installation has no interpreter by this name")
-    python = lay(tmp_path / "layer", str(whole))
+    python = create(tmp_path / "layer", str(whole))
     assert python
     assert ask(python, "import sys; print(sys.prefix)") == str(tmp_path / "layer")
     sites = "import site; print(set(site.getsitepackages()) <= set(sys.path))"
     assert ask(python, f"import sys; {sites}") == "True"
 
 
-def test_there_is_no_layer_upon_a_script_that_picks_an_interpreter(tmp_path: Path) -> None:
+def test_there_is_no_overlay_over_a_script_that_selects_an_interpreter(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python").write_text('#!/bin/sh\nexec python3 "$@"\n')
-    assert lay(tmp_path / "layer", str(tmp_path / "bin/python")) is None
+    assert create(tmp_path / "layer", str(tmp_path / "bin/python")) is None
     assert not (tmp_path / "layer").exists()

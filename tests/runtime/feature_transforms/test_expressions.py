@@ -1,4 +1,4 @@
-"""Expressions: what is one, what is none, and that nothing of Python is reached through them."""
+"""Expressions: valid and invalid ones, and that they cannot reach Python."""
 
 import math
 
@@ -13,13 +13,13 @@ from lowcloud.schemas.expressions import (
     COMPARISONS,
     FUNCTIONS,
     Call,
-    Column,
+    ColumnReference,
+    Expression,
     InvalidExpressionError,
-    Node,
-    Number,
-    read,
-    read_assignments,
-    write,
+    NumberLiteral,
+    format_expression,
+    parse,
+    parse_assignments,
 )
 
 KINDS = {"a": "number", "b": "number", "t": "text", "w": "time"}
@@ -27,7 +27,7 @@ ROW = {"a": 3.0, "b": -0.5, "t": "red", "w": 951782399.0}  # 2000-02-28T23:59:59
 
 
 def value(text: str, **changes: float | str | None) -> float:
-    node = read(text)
+    node = parse(text)
     check(node, KINDS)
     row = list((ROW | changes).values())
     found = compile_row(node, {name: place for place, name in enumerate(ROW)})(row)
@@ -76,7 +76,7 @@ def test_an_expression_has_its_value(text: str, expected: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["a / 0", "log(-1)", "sqrt(b)", "b ** 0.5", "exp(1e6)", "1e308 * 10", "0 ** -1"])
-def test_what_is_no_number_is_missing(text: str) -> None:
+def test_invalid_numbers_are_missing(text: str) -> None:
     assert math.isnan(value(text))
 
 
@@ -115,9 +115,9 @@ def test_a_missing_text_equals_nothing_and_differs_from_nothing() -> None:
         "'unfinished",
     ],
 )
-def test_what_is_no_expression_is_refused(text: str) -> None:
+def test_invalid_expressions_are_refused(text: str) -> None:
     with pytest.raises(InvalidExpressionError):
-        read(text)
+        parse(text)
 
 
 @pytest.mark.parametrize(
@@ -127,22 +127,22 @@ def test_what_is_no_expression_is_refused(text: str) -> None:
         ("t + 1", "Column 't' holds text values, where number values were expected."),
         ("year(a)", "Column 'a' holds number values, where time values were expected."),
         ("a == 'x'", "Column 'a' holds number values, where text values were expected."),
-        ("'x' + a", "can be compared to a column only"),
-        ("bin(a, 3, 1)", "bin takes rising numbers as edges"),
-        ("bin(a, b)", "bin takes rising numbers as edges"),
-        ("quantile_bin(a, b)", "quantile_bin takes the number of bins"),
+        ("'x' + a", "can only be compared to a column"),
+        ("bin(a, 3, 1)", "bin needs increasing numbers as edges"),
+        ("bin(a, b)", "bin needs increasing numbers as edges"),
+        ("quantile_bin(a, b)", "quantile_bin needs the number of bins"),
         ("length(a + 1)", "A column of text was expected"),
     ],
 )
 def test_an_expression_must_fit_the_columns(text: str, sentence: str) -> None:
     with pytest.raises(InvalidExpressionError) as caught:
-        check(read(text), KINDS)
+        check(parse(text), KINDS)
     assert sentence in str(caught.value)
 
 
 LEAVES = st.one_of(
-    st.builds(Number, st.floats(-1e6, 1e6)),
-    st.sampled_from([Column("a"), Column("b")]),
+    st.builds(NumberLiteral, st.floats(-1e6, 1e6)),
+    st.sampled_from([ColumnReference("a"), ColumnReference("b")]),
 )
 CALLS = [
     name
@@ -151,7 +151,7 @@ CALLS = [
 ]
 
 
-def grow(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
+def grow(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
     pairs = st.tuples(inner, inner)
     return st.one_of(
         st.builds(Call, st.sampled_from(["+", "-", "*", "/", "**", *COMPARISONS, "min", "max"]), pairs),
@@ -162,8 +162,8 @@ def grow(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
 
 @settings(max_examples=60)
 @given(st.recursive(LEAVES, grow, max_leaves=8), st.lists(st.tuples(*[st.floats()] * 2), min_size=1, max_size=8))
-def test_a_row_and_a_column_give_the_same_and_so_does_what_was_written(
-    node: Node, rows: list[tuple[float, float]]
+def test_rows_columns_and_formatted_expressions_give_the_same(
+    node: Expression, rows: list[tuple[float, float]]
 ) -> None:
     compute = compile_row(node, {"a": 0, "b": 1})
     one_by_one = [compute(row) for row in rows]
@@ -171,19 +171,19 @@ def test_a_row_and_a_column_give_the_same_and_so_does_what_was_written(
     together = compute_column(node, {"a": table[:, 0], "b": table[:, 1]}, len(rows))
     if isinstance(node, Call):  # a column itself is as it was read
         np.testing.assert_array_equal(together, one_by_one)
-    again = compile_row(read(write(node)), {"a": 0, "b": 1})
+    again = compile_row(parse(format_expression(node)), {"a": 0, "b": 1})
     np.testing.assert_array_equal([again(row) for row in rows], one_by_one)
 
 
 def test_bins_of_equal_numbers_of_rows_become_bins_of_edges() -> None:
     x = np.arange(100.0)
-    node = fix_quantiles(read("quantile_bin(a, 4)"), {"a": x}, 100)
+    node = fix_quantiles(parse("quantile_bin(a, 4)"), {"a": x}, 100)
     assert np.bincount(compute_column(node, {"a": x}, 100).astype(int)).tolist() == [25, 25, 25, 25]
-    assert read(write(node)) == node
+    assert parse(format_expression(node)) == node
 
 
 def test_assignments_are_read_in_order() -> None:
-    assert list(read_assignments(" x = a / b ;; `y z` = x == 1; ")) == ["x", "y z"]
+    assert list(parse_assignments(" x = a / b ;; `y z` = x == 1; ")) == ["x", "y z"]
     for text in ("a / b", "= a", "x == 1", "x = a; x = b"):
         with pytest.raises(InvalidExpressionError):
-            read_assignments(text)
+            parse_assignments(text)

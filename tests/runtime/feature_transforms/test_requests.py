@@ -8,7 +8,7 @@ import pytest
 
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms import FILE, SourceColumn, Transform, load, save
-from lowcloud.runtime.feature_transforms.attachment import adopt, attached
+from lowcloud.runtime.feature_transforms.attachment import copy_to_model, with_transform
 from lowcloud.runtime.feature_transforms.features import OneHot, Scaled
 from lowcloud.runtime.feature_transforms.requests import BATCH, TransformedPredictor
 from lowcloud.runtime.formats import BadRequestError, UnsupportedMediaTypeError
@@ -25,7 +25,7 @@ TRANSFORM = Transform(SOURCES, (Scaled("age", fill=1.0, shift=1.0, scale=2.0), O
 class Echo:
     """A predictor that answers what it was asked."""
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         assert content_type == "text/csv"
         return body, accept
 
@@ -36,7 +36,7 @@ def predictor() -> TransformedPredictor:
 
 
 def asked(predictor: TransformedPredictor, body: str, content_type: str = "text/csv") -> list[list[float]]:
-    answer, accept = predictor.answer(body.encode(), content_type, "x/any")
+    answer, accept = predictor.respond(body.encode(), content_type, "x/any")
     assert accept == "x/any"
     return [[float(cell) for cell in line.split(",")] for line in answer.decode().splitlines()]
 
@@ -60,11 +60,11 @@ SAME = {
 
 
 @pytest.mark.parametrize("shape", SAME)
-def test_rows_mean_the_same_however_they_are_sent(predictor: TransformedPredictor, shape: str) -> None:
+def test_rows_are_decoded_alike_in_all_formats(predictor: TransformedPredictor, shape: str) -> None:
     assert asked(predictor, *SAME[shape]) == [[1, 1, 0], [0, 0, 0]]
 
 
-def test_one_row_needs_no_list(predictor: TransformedPredictor) -> None:
+def test_a_single_row_needs_no_list(predictor: TransformedPredictor) -> None:
     for body in ('{"age": 3, "city": "Oslo"}', '[3, "Oslo"]', '{"features": [3, "Oslo"]}'):
         assert asked(predictor, body, "application/json") == [[1, 1, 0]]
     assert asked(predictor, '3,"Rome, N"') == [[1, 0, 1]]
@@ -84,7 +84,7 @@ REFUSED = {
     "1,2,3,4,5": "Row 1 has 5 values where 2 or 3 or 4 were expected",
     "3,Oslo\n1": "Row 2 has 1 values",
     "age,left\n3,no": "The header lacks the column 'city'",
-    "age,city\n3,Oslo,1": "Row 1 has 3 values where the header names 2",
+    "age,city\n3,Oslo,1": "Row 1 has 3 values; the header has 2",
 }
 REFUSED_JSON = {
     "{": "not valid JSON",
@@ -92,7 +92,7 @@ REFUSED_JSON = {
     "[]": "no rows",
     '{"instances": []}': "no rows",
     '{"instances": {"a": 1}}': "no column 'a'; there are age, city",
-    '{"instances": [{"age": [1], "city": "x"}]}': "Row 1 has a list or an object where a value was expected",
+    '{"instances": [{"age": [1], "city": "x"}]}': "Row 1 has a list or an object instead of a value",
     '{"instances": [7]}': "Row 1 has 1 values",
     "[[1,2],[1]]": "Row 2 has 1 values",
     '["a", {}]': "Row 1 has a list or an object",
@@ -102,40 +102,40 @@ REFUSED_JSON = {
 @pytest.mark.parametrize("body", REFUSED)
 def test_rows_that_do_not_fit_are_refused(predictor: TransformedPredictor, body: str) -> None:
     with pytest.raises(BadRequestError) as caught:
-        predictor.answer(body.encode(), "text/csv", "")
+        predictor.respond(body.encode(), "text/csv", "")
     assert REFUSED[body] in str(caught.value)
 
 
 @pytest.mark.parametrize("body", REFUSED_JSON)
 def test_json_that_does_not_fit_is_refused(predictor: TransformedPredictor, body: str) -> None:
     with pytest.raises(BadRequestError) as caught:
-        predictor.answer(body.encode(), "application/json", "")
+        predictor.respond(body.encode(), "application/json", "")
     assert REFUSED_JSON[body] in str(caught.value)
 
 
 def test_other_types_are_refused(predictor: TransformedPredictor) -> None:
-    with pytest.raises(UnsupportedMediaTypeError, match="raw rows come as text/csv"):
-        predictor.answer(b"", "application/x-recordio-protobuf", "")
+    with pytest.raises(UnsupportedMediaTypeError, match="Send raw rows as text/csv"):
+        predictor.respond(b"", "application/x-recordio-protobuf", "")
     with pytest.raises(BadRequestError, match="not UTF-8"):
-        predictor.answer(b"\xff,a", "text/csv", "")
+        predictor.respond(b"\xff,a", "text/csv", "")
 
 
 def test_a_training_job_keeps_the_transform_of_its_channel(tmp_path: Path) -> None:
     data, model = tmp_path / "data", tmp_path / "model"
-    adopt(data, model)
+    copy_to_model(data, model)
     assert not model.exists()
     (data / "transform" / "sub").mkdir(parents=True)
     save(TRANSFORM, data / "transform" / "sub" / FILE)
-    adopt(data, model)
+    copy_to_model(data, model)
     assert load(model / FILE) == TRANSFORM
-    assert isinstance(attached(Echo(), model), TransformedPredictor)
-    assert isinstance(attached(Echo(), tmp_path), Echo)
+    assert isinstance(with_transform(Echo(), model), TransformedPredictor)
+    assert isinstance(with_transform(Echo(), tmp_path), Echo)
     (data / "transform" / "sub" / FILE).write_text(json.dumps({"format": "lowcloud/transform", "version": 9}))
     with pytest.raises(ClientError, match=r"Channel transform: .*version 9"):
-        adopt(data, model)
+        copy_to_model(data, model)
     (data / "transform" / "sub" / FILE).rename(data / "transform" / "other.json")
-    with pytest.raises(ClientError, match=r"must hold one transform\.json"):
-        adopt(data, model)
+    with pytest.raises(ClientError, match=r"must contain one transform\.json"):
+        copy_to_model(data, model)
 
 
 def test_a_missing_number_that_is_not_filled_reaches_the_predictor_as_nan() -> None:

@@ -1,4 +1,4 @@
-"""What preprocessing wrote of a row is what serving makes of that row, to the last bit."""
+"""Preprocessing and serving compute bitwise identical features of a row."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ from lowcloud.runtime.feature_transforms import (
     save,
     times,
 )
-from lowcloud.runtime.feature_transforms.cells import Rules
+from lowcloud.runtime.feature_transforms.cells import ReadingRules
 from lowcloud.runtime.feature_transforms.features import Hashed, OneHot, Scaled
 from lowcloud.runtime.processing.preprocess import columns
 from tests.support.processing_runs import Run, run
@@ -71,7 +71,9 @@ def processed(left: Run, part: str) -> list[list[float | None]]:
 @pytest.mark.parametrize("choice", CHOICES)
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(table=TABLES, data=st.data())
-def test_a_row_served_is_the_row_written(choice: list[str], table: list[tuple[str, ...]], data: st.DataObject) -> None:
+def test_a_served_row_equals_the_written_row(
+    choice: list[str], table: list[tuple[str, ...]], data: st.DataObject
+) -> None:
     """The label is the row's number, so that each written row can be traced to its raw one."""
     labels = [str(i + 0.5) for i in range(len(table))]
     with TemporaryDirectory() as folder:
@@ -94,7 +96,7 @@ def test_a_row_served_is_the_row_written(choice: list[str], table: list[tuple[st
 
 @given(texts=st.lists(st.text("0123456789+-.eE_ infaNx\t\x1c٣", max_size=8), min_size=1, max_size=30))
 def test_a_column_of_texts_holds_the_numbers_that_a_row_would(texts: list[str]) -> None:
-    rules = Rules(frozenset({"nan", "-1"}))
+    rules = ReadingRules(frozenset({"nan", "-1"}))
     column = columns.read(pl.Series("x", texts, dtype=pl.String), rules, "number", 1.0)
     read = rules.reader("number")
     np.testing.assert_array_equal(column.values, [read(text) for text in texts])  # type: ignore[arg-type]
@@ -150,7 +152,7 @@ def test_parts_of_times_are_those_of_the_calendar(year: int) -> None:
         assert [times.PARTS[part](one) for one in seconds.tolist()] == expected
 
 
-def test_a_transform_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
+def test_a_transform_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
     transform = wide()
     save(transform, tmp_path / FILE)
     assert load(tmp_path / FILE) == transform
@@ -170,7 +172,7 @@ def test_a_transform_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
         lambda document: document["columns"][0].update(kind="picture"),
     ],
 )
-def test_a_file_that_is_no_transform_is_refused(tmp_path: Path, spoil: Any) -> None:
+def test_a_file_that_is_not_a_transform_is_refused(tmp_path: Path, spoil: Any) -> None:
     save(wide(), tmp_path / FILE)
     document = json.loads((tmp_path / FILE).read_text())
     spoil(document)

@@ -1,4 +1,4 @@
-"""Reading training channels: every format to the same table, and every fault named with its place and remedy."""
+"""Reading training channels: all formats give the same table, and errors name the place and what to do."""
 
 import gzip
 import io
@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import csv, framing, recordio
 from lowcloud.runtime.formats.channel import ChannelReader, check_finite
-from lowcloud.runtime.formats.table import Table
+from lowcloud.runtime.formats.table import DenseTable
 from tests.support.tables import encode_table
 
 X = np.random.default_rng(0).standard_normal((500, 7)).astype(np.float32)
@@ -45,7 +45,7 @@ def as_parquet(x: np.ndarray, y: np.ndarray, path: Path) -> bytes:
     return path.read_bytes()
 
 
-def same(table: Table, x: np.ndarray = X, y: np.ndarray = Y) -> bool:
+def same(table: DenseTable, x: np.ndarray = X, y: np.ndarray = Y) -> bool:
     return bool((table.features == x).all() and (table.labels == y).all() and table.features.dtype == np.float32)
 
 
@@ -78,7 +78,7 @@ def test_files_are_read_in_order_of_their_names_from_folders_too(tmp_path: Path)
     assert same(reader.read())
 
 
-def test_big_files_and_small_ones_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_and_small_files_are_read_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv, "SMALL_BYTES", 0)
     monkeypatch.setattr(csv, "CHUNK_BYTES", 3000)
     content = as_csv(X, Y)
@@ -111,11 +111,11 @@ def in_the_middle(line: str) -> bytes:
 
 
 FAULTS = {
-    "1,2,3": ("train/a, line 250 has 3 columns where 8 were expected", "same number of columns"),
-    "1,1,1,1,1,1,1,1,1": ("train/a, line 250 has 9 columns where 8", "same number of columns"),
+    "1,2,3": ("train/a, line 250 has 3 columns; 8 were expected", "same number of columns"),
+    "1,1,1,1,1,1,1,1,1": ("train/a, line 250 has 9 columns; 8", "same number of columns"),
     "1,2,3,red,5,6,7,8": ("train/a, line 250, column 4: 'red' is not a number", "Encode text"),
     "1,2,3,1_0,5,6,7,8": ("train/a, line 250, column 4: '1_0' is not a number", "Encode text"),
-    "1,2,3,,5,6,7,8": ("train/a, line 250, column 4 is empty", "fill the value in"),
+    "1,2,3,,5,6,7,8": ("train/a, line 250, column 4 is empty", "fill in the value"),
     "1,2,3,NaN,5,6,7,8": ("train/a, line 250, column 4: NaN is not a finite number", "Remove the row"),
     "1,2,3,inf,5,6,7,8": ("train/a, line 250, column 4: inf is not a finite number", "Remove the row"),
     "1,2,3,1e60,5,6,7,8": ("train/a, line 250: feature 3 is not a finite number", "Remove the row"),
@@ -154,15 +154,17 @@ def test_another_feature_dim_is_named_with_the_right_one(tmp_path: Path) -> None
         assert "7 features, but feature_dim is 10. Set feature_dim to 7" in message
 
 
-def test_a_missing_channel_is_named_and_those_that_are_there(tmp_path: Path) -> None:
+def test_a_missing_channel_is_named_with_the_existing_ones(tmp_path: Path) -> None:
     missing = ChannelReader("train", tmp_path / "train")
     assert fault(missing).startswith("Channel train is missing. Pass it to fit()")
     (tmp_path / "training").mkdir()
-    assert fault(missing).startswith("Channel train is missing. The job has 'training' only.")
+    assert fault(missing).startswith("Channel train is missing. The job has only 'training'.")
 
 
-def test_bytes_that_are_no_table_are_refused(tmp_path: Path) -> None:
-    assert "none of text/csv, application/x-recordio-protobuf" in fault(channel(tmp_path, a=b"\x89PNG\r\n\0\0\0"))
+def test_bytes_that_are_not_a_table_are_refused(tmp_path: Path) -> None:
+    assert ("none of the supported formats text/csv, application/x-recordio-protobuf") in fault(
+        channel(tmp_path, a=b"\x89PNG\r\n\0\0\0")
+    )
     assert "is not text" in fault(channel(tmp_path, a=b"1,2,\xff\n"))
 
 
@@ -171,15 +173,15 @@ def test_unknown_and_unlabelled_content_types_are_refused(tmp_path: Path) -> Non
     assert "label in the first column" in fault(channel(tmp_path, "text/csv;label_size=0", a=b"1,2\n"))
 
 
-def test_a_cut_gzip_file_is_refused(tmp_path: Path) -> None:
-    assert "not a whole gzip file" in fault(channel(tmp_path, a=gzip.compress(as_csv(X, Y))[:-20]))
+def test_a_truncated_gzip_file_is_refused(tmp_path: Path) -> None:
+    assert "a truncated or damaged gzip file" in fault(channel(tmp_path, a=gzip.compress(as_csv(X, Y))[:-20]))
 
 
 def test_a_truncated_record_names_its_offset(tmp_path: Path) -> None:
     content = as_recordio(X, Y)
     length = len(content) // 500
     message = fault(channel(tmp_path, a=content[: -length // 2]))
-    assert message.startswith(f"train/a, record 500 at byte {499 * length}: the record says")
+    assert message.startswith(f"train/a, record 500 at byte {499 * length}: the record has a length of")
     assert "truncated" in message
 
 
@@ -256,16 +258,16 @@ def test_damaged_records_are_refused_and_never_crash(
         assert str(error).startswith("train/a, record")
 
 
-def test_parquet_faults_name_the_column(tmp_path: Path) -> None:
+def test_parquet_errors_name_the_column(tmp_path: Path) -> None:
     place = tmp_path / "any"
     polars.DataFrame({"label": [1.0, 2], "colour": ["red", "blue"]}).write_parquet(place)
-    assert "column 'colour' holds String" in fault(channel(tmp_path, a=place.read_bytes()))
+    assert "column 'colour' has type String" in fault(channel(tmp_path, a=place.read_bytes()))
     polars.DataFrame({"label": [1.0, 2], "size": [1, None]}).write_parquet(place)
     assert "train/a, row 2, column 'size' is empty" in fault(channel(tmp_path, a=place.read_bytes()))
-    assert "cannot be read as parquet" in fault(channel(tmp_path, a=place.read_bytes()[:-30]))
+    assert "is not a valid Parquet file" in fault(channel(tmp_path, a=place.read_bytes()[:-30]))
 
 
-def test_blank_lines_hold_no_rows(tmp_path: Path) -> None:
+def test_blank_lines_are_not_rows(tmp_path: Path) -> None:
     assert len(channel(tmp_path, a=b"\n  \n\n").read()) == 0
     assert channel(tmp_path, a=b"\n1,2\n\n3,4\n\n").read().labels.tolist() == [1, 3]
     assert "train/a, line 4, column 2: 'x' is not a number" in fault(channel(tmp_path, a=b"\n1,2\n\n3,x\n\n"))
@@ -281,7 +283,7 @@ def outcome(folder: Path, content: bytes) -> object:
 
 @settings(deadline=None, max_examples=1500)
 @given(st.lists(st.text('0179.,-+eE \t\r[]{}:"9e-307,', max_size=12), min_size=1, max_size=4), st.integers(0, 3))
-def test_the_fast_way_takes_nothing_that_the_exact_way_refuses(
+def test_the_fast_parser_accepts_nothing_that_the_exact_parser_refuses(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], good: int
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
@@ -292,7 +294,7 @@ def test_the_fast_way_takes_nothing_that_the_exact_way_refuses(
         assert fast == outcome(folder, content)
 
 
-def test_an_integer_of_many_digits_is_a_number_like_any_other(tmp_path: Path) -> None:
+def test_an_integer_of_many_digits_is_read(tmp_path: Path) -> None:
     table = channel(tmp_path, a="1,100000000000000000000\n0,2\n").read()
     assert table.features[:, 0].tolist() == [np.float32(1e20), 2.0]
 
@@ -304,19 +306,19 @@ def test_an_integer_of_many_digits_is_a_number_like_any_other(tmp_path: Path) ->
     st.sampled_from(["\n", "\r\n"]),
 )
 @settings(max_examples=60, deadline=None)
-def test_empty_cells_are_missing_where_a_table_knows_missing_values(x, delimiter, empty, end) -> None:
+def test_empty_cells_are_missing_if_a_table_supports_missing_values(x, delimiter, empty, end) -> None:
     rows = [[i % 2, *(empty if np.isnan(value) else repr(float(value)) for value in row)] for i, row in enumerate(x)]
     text = "".join(delimiter.join(map(str, row)) + end for row in rows)
-    table = Table(empty=np.nan)
+    table = DenseTable(empty=np.nan)
     csv.read(io.BytesIO(text.encode()), "train/a", table, other_delimiters=b";\t|")
     np.testing.assert_array_equal(table.features, x)
     assert table.labels.tolist() == [i % 2 for i in range(12)]
 
 
-def test_many_rows_with_empty_cells_are_read_fast_and_right(tmp_path: Path) -> None:
+def test_many_rows_with_empty_cells_are_read_correctly(tmp_path: Path) -> None:
     x = np.where(np.random.default_rng(0).random((40_000, 4)) < 0.3, np.nan, 1.5).astype(np.float32)
     lines = ("1," + ",".join("" if np.isnan(value) else "1.5" for value in row) for row in x)
-    table = Table(empty=np.nan)
+    table = DenseTable(empty=np.nan)
     csv.read(io.BytesIO(("\n".join(lines) + "\n").encode()), "train/a", table)
     np.testing.assert_array_equal(table.features, x)
 

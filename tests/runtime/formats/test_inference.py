@@ -1,4 +1,4 @@
-"""Requests and answers of an endpoint, in the shapes of SageMaker's response formats."""
+"""Requests and responses of an endpoint, in the formats of SageMaker's documentation."""
 
 import json
 import time
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowcloud.runtime.algorithms.linear_learner.model import Model
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel
 from lowcloud.runtime.algorithms.linear_learner.predictor import LinearPredictor
 from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, recordio
 from lowcloud.runtime.formats.inference import CSV, JSON, JSON_LINES, RECORDIO
@@ -16,10 +16,10 @@ from tests.support.tables import encode_table
 
 ONE = np.array([[0.5], [-1.0], [2.0]])
 MODELS = {
-    "binary": Model("binary_classifier", "logistic", ONE, np.array([0.25]), threshold=0.1),
-    "hinge": Model("binary_classifier", "hinge_loss", ONE, np.array([0.25])),
-    "regressor": Model("regressor", "squared_loss", ONE, np.array([0.25])),
-    "many": Model("multiclass_classifier", "softmax_loss", ONE * [1, 0, -1, 2], np.array([0.0, 1, 0, -1])),
+    "binary": LinearModel("binary_classifier", "logistic", ONE, np.array([0.25]), threshold=0.1),
+    "hinge": LinearModel("binary_classifier", "hinge_loss", ONE, np.array([0.25])),
+    "regressor": LinearModel("regressor", "squared_loss", ONE, np.array([0.25])),
+    "many": LinearModel("multiclass_classifier", "softmax_loss", ONE * [1, 0, -1, 2], np.array([0.0, 1, 0, -1])),
 }
 ROWS = np.array([[1.0, 2, 3], [-1, 0.5, -2], [0, 0, 0]])
 LINES = [b"1.0,2,3", b"-1,0.5,-2", b"0,0,0"]
@@ -50,7 +50,7 @@ def close(left: list[dict[str, object]], right: list[dict[str, object]]) -> bool
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("content_type", BODIES)
 def test_every_request_format_is_answered_as_json(name: str, content_type: str) -> None:
-    body, kind = LinearPredictor(MODELS[name]).answer(BODIES[content_type], content_type, JSON)
+    body, kind = LinearPredictor(MODELS[name]).respond(BODIES[content_type], content_type, JSON)
     answer = json.loads(body)
     assert kind == JSON
     assert list(answer) == ["predictions"]
@@ -58,18 +58,18 @@ def test_every_request_format_is_answered_as_json(name: str, content_type: str) 
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_answers_in_every_format_say_the_same(name: str) -> None:
+def test_responses_in_all_formats_are_equal(name: str) -> None:
     predictor = LinearPredictor(MODELS[name])
-    body, kind = predictor.answer(BODIES[CSV], CSV, JSON_LINES)
+    body, kind = predictor.respond(BODIES[CSV], CSV, JSON_LINES)
     assert kind == JSON_LINES
     assert close([json.loads(line) for line in body.splitlines()], expected(name))
-    data, kind = predictor.answer(BODIES[CSV], CSV, RECORDIO)
+    data, kind = predictor.respond(BODIES[CSV], CSV, RECORDIO)
     view = memoryview(data)
     records = [recordio.decode(view[a:b]).label for a, b in recordio.split(view)]
     unpacked = [{key: tensor.values.tolist() for key, tensor in label.items()} for label in records]
     assert kind == RECORDIO
     assert close(unpacked, expected(name))
-    body, kind = predictor.answer(BODIES[CSV], CSV, CSV)
+    body, kind = predictor.respond(BODIES[CSV], CSV, CSV)
     cells = [[float(cell) for cell in line.split(",")] for line in body.decode().splitlines()]
     wanted = [
         np.hstack([*([e["predicted_label"]] if "predicted_label" in e else []), e["score"]]) for e in expected(name)
@@ -80,11 +80,11 @@ def test_answers_in_every_format_say_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("accept", [JSON, CSV, JSON_LINES, ""])
-def test_one_csv_row_is_answered_as_the_first_of_many_is(name: str, accept: str) -> None:
+def test_one_csv_row_is_predicted_like_the_first_of_many(name: str, accept: str) -> None:
     predictor = LinearPredictor(MODELS[name])
     for line in LINES:
-        alone, kind = predictor.answer(line + b"\n", CSV, accept)
-        first, same_kind = predictor.answer(line + b"\n" + BODIES[CSV], CSV, accept)
+        alone, kind = predictor.respond(line + b"\n", CSV, accept)
+        first, same_kind = predictor.respond(line + b"\n" + BODIES[CSV], CSV, accept)
         assert kind == same_kind
         if kind == JSON:
             assert close(json.loads(alone)["predictions"], json.loads(first)["predictions"][:1])
@@ -94,10 +94,10 @@ def test_one_csv_row_is_answered_as_the_first_of_many_is(name: str, accept: str)
             )
 
 
-def test_a_margin_far_out_is_a_score_of_nought_or_one() -> None:
-    predictor = LinearPredictor(Model("binary_classifier", "logistic", np.array([[1.0]]), np.zeros(1)))
-    assert predictor.answer(b"-5000", CSV, CSV)[0] == b"0,0.0\n"
-    assert predictor.answer(b"5000", CSV, CSV)[0] == b"1,1.0\n"
+def test_an_extreme_margin_gives_a_score_of_0_or_1() -> None:
+    predictor = LinearPredictor(LinearModel("binary_classifier", "logistic", np.array([[1.0]]), np.zeros(1)))
+    assert predictor.respond(b"-5000", CSV, CSV)[0] == b"0,0.0\n"
+    assert predictor.respond(b"5000", CSV, CSV)[0] == b"1,1.0\n"
 
 
 @pytest.mark.parametrize(
@@ -110,22 +110,22 @@ def test_a_margin_far_out_is_a_score_of_nought_or_one() -> None:
         ("TEXT/CSV", CSV),
     ],
 )
-def test_accept_is_read_as_a_browser_writes_it(accept: str, kind: str) -> None:
-    assert LinearPredictor(MODELS["binary"]).answer(BODIES[JSON], "application/json; charset=utf-8", accept)[1] == kind
+def test_accept_headers_of_browsers_are_parsed(accept: str, kind: str) -> None:
+    assert LinearPredictor(MODELS["binary"]).respond(BODIES[JSON], "application/json; charset=utf-8", accept)[1] == kind
 
 
 def test_sparse_json_and_wrapped_json_are_read() -> None:
     predictor = LinearPredictor(MODELS["regressor"])
     tensor = {"keys": [0, 2], "shape": [3], "values": [1, 3]}
     body = json.dumps({"instances": [{"data": {"features": tensor}}, {"features": [1, 0, 3]}]}).encode()
-    scores = [entry["score"] for entry in json.loads(predictor.answer(body, JSON, JSON)[0])["predictions"]]
+    scores = [entry["score"] for entry in json.loads(predictor.respond(body, JSON, JSON)[0])["predictions"]]
     assert scores[0] == scores[1] == pytest.approx(6.75)
 
 
 BAD = [
     (CSV, b"", "no rows"),
     (CSV, b"1,2", "must have 3 features, not 2"),
-    (CSV, b"1,2,3\n1,2", "Row 2 has 2 features where the model takes 3"),
+    (CSV, b"1,2,3\n1,2", "Row 2 has 2 features; the model needs 3"),
     (CSV, b"1,2,3,4\n1,2,3,4", "must have 3 features, not 4"),
     (CSV, b"1,x,3", "Row 1, feature 2: 'x' is not a number"),
     (CSV, b"1,2,3\n1,,3", "Row 2, feature 2: '' is not a number"),
@@ -144,31 +144,31 @@ BAD = [
 @pytest.mark.parametrize(("content_type", "body", "sentence"), BAD)
 def test_a_bad_request_says_what_is_wrong(content_type: str, body: bytes, sentence: str) -> None:
     with pytest.raises(BadRequestError) as caught:
-        LinearPredictor(MODELS["binary"]).answer(body, content_type, JSON)
+        LinearPredictor(MODELS["binary"]).respond(body, content_type, JSON)
     assert sentence in str(caught.value)
 
 
 def test_unknown_formats_are_refused_by_name() -> None:
     with pytest.raises(UnsupportedMediaTypeError, match="image/png"):
-        LinearPredictor(MODELS["binary"]).answer(b"1,2,3", "image/png", JSON)
+        LinearPredictor(MODELS["binary"]).respond(b"1,2,3", "image/png", JSON)
     with pytest.raises(NotAcceptableError, match="image/png"):
-        LinearPredictor(MODELS["binary"]).answer(b"1,2,3", CSV, "image/png")
+        LinearPredictor(MODELS["binary"]).respond(b"1,2,3", CSV, "image/png")
 
 
 @settings(max_examples=300)
 @given(st.sampled_from(sorted(BODIES)), st.binary(max_size=60), st.booleans())
-def test_any_body_is_answered_or_refused(content_type: str, noise: bytes, prepend: bool) -> None:
+def test_any_body_gives_a_response_or_an_error(content_type: str, noise: bytes, prepend: bool) -> None:
     body = BODIES[content_type] + noise if prepend else noise
     try:
-        LinearPredictor(MODELS["many"]).answer(body, content_type, JSON)
+        LinearPredictor(MODELS["many"]).respond(body, content_type, JSON)
     except BadRequestError as error:
         assert str(error)
 
 
 def test_one_row_costs_microseconds() -> None:
-    predictor = LinearPredictor(Model("binary_classifier", "logistic", np.ones((30, 1)), np.zeros(1)))
+    predictor = LinearPredictor(LinearModel("binary_classifier", "logistic", np.ones((30, 1)), np.zeros(1)))
     body = b",".join(b"0.123456" for _ in range(30))
     started = time.process_time()
     for _ in range(2000):
-        predictor.answer(body, CSV, JSON)
+        predictor.respond(body, CSV, JSON)
     assert (time.process_time() - started) / 2000 < 100e-6  # 7 us measured; the bound leaves room for slow machines

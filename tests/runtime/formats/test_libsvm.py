@@ -1,4 +1,4 @@
-"""The libsvm reader, judged by XGBoost's own where that can read the text, and by what was written."""
+"""The libsvm reader, compared with XGBoost's where that can read the text, and with the original data."""
 
 import io
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_what_is_written_is_read(written: list, spelling: str, space: str, end: 
 
 @given(st.binary(max_size=60) | st.text("0123456789:+-.e \nq#id", max_size=60).map(str.encode))
 @settings(max_examples=300, deadline=None)
-def test_any_bytes_are_rows_or_a_fault_with_its_line(content: bytes) -> None:
+def test_any_bytes_give_rows_or_an_error_with_its_line(content: bytes) -> None:
     try:
         table = read(content)
     except ClientError as error:
@@ -76,7 +76,7 @@ def test_any_bytes_are_rows_or_a_fault_with_its_line(content: bytes) -> None:
         assert np.isfinite(table.labels).all()
 
 
-def test_it_agrees_with_xgboosts_own_reader(tmp_path: Path) -> None:
+def test_the_reader_agrees_with_xgboosts(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     lines = []
     for _ in range(500):
@@ -104,7 +104,7 @@ def test_groups_to_rank_are_read() -> None:
     assert table.features(4).starts.tolist() == [0, 1, 2, 2]
 
 
-def test_blocks_are_joined_across_their_borders(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_are_joined_across_their_borders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lowcloud.runtime.formats.csv.CHUNK_BYTES", 64)
     table = read(b"".join(b"%d 0:%d 7:1.5\n" % (i, i) for i in range(500)))
     assert table.labels.tolist() == list(range(500))
@@ -119,18 +119,18 @@ def test_blocks_are_joined_across_their_borders(monkeypatch: pytest.MonkeyPatch)
         (b"1 -1:3\n", "line 1: '-1:3' is not column:value"),
         (b"1 1.5:3\n", "line 1: '1.5:3' is not column:value"),
         (b"1 0:inf\n", "line 1: '0:inf' is not column:value"),
-        (b"yes 0:1\n", "line 1: 'yes' is no label"),
-        (b"nan 0:1\n", "line 1: the label or weight 'nan' is not a finite number"),
+        (b"yes 0:1\n", "line 1: 'yes' is not a label"),
+        (b"nan 0:1\n", "line 1: the label or weight 'nan' is invalid"),
         (b"1:-2 0:1\n", "line 1: the label or weight '1:-2'"),
-        (b"1,2,3\n", "looks like CSV, but is read as libsvm. Give the channel ContentType text/csv"),
+        (b"1,2,3\n", "looks like CSV, but is parsed as libsvm. Set the channel's ContentType to text/csv"),
         (b"0:1 2:3:4\n", "line 1: '2:3:4' is not column:value"),
     ],
 )
-def test_faults_name_their_line_and_what_is_wrong(text: bytes, said: str) -> None:
+def test_errors_name_the_line_and_the_problem(text: bytes, said: str) -> None:
     assert said in fault(text)
 
 
-def test_numbers_that_json_does_not_know_are_read() -> None:
+def test_numbers_that_are_not_valid_json_are_read() -> None:
     rows = libsvm.parse(b"+1 0:.5 1:1. 2:nan\n-1 0:007\n", simdjson.Parser())
     assert rows is not None
     assert rows.labels.tolist() == [1, -1]

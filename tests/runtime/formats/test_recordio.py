@@ -1,4 +1,4 @@
-"""RecordIO's framing: what is framed is read back by the reader of channels, whatever it holds."""
+"""RecordIO framing: the channel reader reads back framed records of any content."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ def test_records_are_read_back_as_they_were_framed(bodies: list[bytes]) -> None:
     assert len(data) % 4 == 0
 
 
-def test_a_record_longer_than_its_length_can_say_is_refused() -> None:
+def test_a_record_longer_than_the_length_field_allows_is_refused() -> None:
     assert len(framing.header((1 << 29) - 1)) == 8
-    with pytest.raises(ValueError, match="at most 536870911 bytes"):
+    with pytest.raises(ValueError, match="at most 536870911 are possible"):
         framing.header(1 << 29)

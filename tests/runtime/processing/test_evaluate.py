@@ -1,4 +1,4 @@
-"""The program evaluate: whatever shape predictions come in, the same report; and what is wrong is said."""
+"""The program evaluate: the same report for all forms of predictions, and clear errors."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 
 from lowcloud import contract
 from lowcloud.runtime import algorithms
-from lowcloud.runtime.algorithms.linear_learner.model import Model, save
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel, save
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.processing.evaluate.archive import unpack
 from tests.support.processing_runs import Checked, Run, run
@@ -56,7 +56,7 @@ SHAPES: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
         ["--positive=bad"],
     ),
     "given names": ({"input/d.csv": csv_of("", TRUTH, SCORES)}, ["--columns=label,score"]),
-    "a score for each class": (
+    "one score per class": (
         {"input/d.csv": csv_of("label,a,b", TRUTH, 1 - SCORES, SCORES)},
         ["--scores=a,b"],
     ),
@@ -141,22 +141,22 @@ def test_rows_without_a_prediction_are_left_out_if_asked(tmp_path: Path) -> None
     text = "label,score\n1,0.9\n0,\n0,0.2\n,0.3\n1,NaN\n1,0.4\n"
     left = run(tmp_path, "evaluate", {"input/d.csv": text}, "--missing=drop", FAST)
     assert evaluated(left)["accuracy"]["value"] == pytest.approx(2 / 3)
-    assert left.json(FILE)["warnings"] == ["3 rows without a label or a prediction were left out."]
+    assert left.json(FILE)["warnings"] == ["3 rows without a label or a prediction were omitted."]
 
 
 def test_one_class_in_the_truth_is_measured_as_far_as_it_goes(tmp_path: Path) -> None:
     left = run(tmp_path, "evaluate", {"input/d.csv": "label,score\n1,0.9\n1,0.2\n"}, FAST)
     group = evaluated(left)
     assert (group["recall"]["value"], group["auc"]["value"]) == (0.5, None)
-    assert "No row is truly of class 0" in left.json(FILE)["warnings"][0]
+    assert "No row has the class 0" in left.json(FILE)["warnings"][0]
 
 
 def test_scores_that_mean_the_other_class_are_noticed(tmp_path: Path) -> None:
     left = run(tmp_path, "evaluate", {"input/d.csv": csv_of("label,score", TRUTH, 1 - SCORES)}, FAST)
-    assert "do scores mean the other class?" in left.json(FILE)["warnings"][0]
+    assert "are these scores of the other class?" in left.json(FILE)["warnings"][0]
 
 
-def packed(tmp_path: Path, model: Model) -> bytes:
+def packed(tmp_path: Path, model: LinearModel) -> bytes:
     save(model, tmp_path / "made")
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as archive:
@@ -164,15 +164,15 @@ def packed(tmp_path: Path, model: Model) -> bytes:
     return file.getvalue()
 
 
-def test_a_model_predicts_what_it_is_judged_by(tmp_path: Path) -> None:
+def test_a_model_predicts_the_rows_it_is_evaluated_on(tmp_path: Path) -> None:
     x = RANDOM.normal(0, 1, (50, 2)).round(3)
     truth = (x[:, 0] - x[:, 1] + RANDOM.normal(0, 0.5, 50) > 0).astype(int)
-    model = Model("binary_classifier", "logistic", np.array([[2.0], [-2.0]]), np.array([0.1]), threshold=0.3)
+    model = LinearModel("binary_classifier", "logistic", np.array([[2.0], [-2.0]]), np.array([0.1]), threshold=0.3)
     files = {"input/d.csv": csv_of("", truth, *x.T.tolist()), "model/model.tar.gz": packed(tmp_path, model)}
     group = evaluated(run(tmp_path, "evaluate", files, FAST))
     assert group["auc"]["value"] == pytest.approx(sk.roc_auc_score(truth, model.scores(x)[:, 0]))
     assert group["accuracy"]["value"] == pytest.approx((model.predict(x) == truth).mean())
-    regressor = Model("regressor", "squared_loss", np.array([[2.0], [-2.0]]), np.array([0.1]))
+    regressor = LinearModel("regressor", "squared_loss", np.array([[2.0], [-2.0]]), np.array([0.1]))
     y = (x @ [2, -2]).round(2)
     files = {"input/d.csv": csv_of("", y, *x.T.tolist()), "input/model/model.tar.gz": packed(tmp_path, regressor)}
     group = evaluated(run(tmp_path / "numbers", "evaluate", files, FAST))
@@ -186,7 +186,7 @@ class Told:
         self.objective = objective
         self.lines = lines
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         return "\n".join(self.lines).encode(), accept
 
 
@@ -202,7 +202,7 @@ class Told:
         ("rank:pairwise", ["3.5", "-1.0", "2.0", "0.1"], [1, 0, 1, 0], "auc", 1),
     ],
 )  # fmt: skip
-def test_answers_are_read_by_what_a_model_was_trained_for(
+def test_predictions_are_interpreted_by_the_models_objective(
     tmp_path: Path, objective: str, answers: list[str], labels: list[int], measure: str, expected: float
 ) -> None:
     told = SimpleNamespace(load=lambda folder: Told(objective, answers))
@@ -228,7 +228,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfil
     return made
 
 
-def test_an_artifact_lays_regular_files_alone_and_inside_its_folder(tmp_path: Path) -> None:
+def test_only_regular_files_of_an_artifact_are_unpacked_inside_its_folder(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     hostile = archive_of(
@@ -246,33 +246,33 @@ def test_an_artifact_lays_regular_files_alone_and_inside_its_folder(tmp_path: Pa
     assert not list(outside.iterdir())
     for name in ("../up", "/etc/lowcloud", "a/../../up"):
         (tmp_path / "b.tar").write_bytes(archive_of((member(name), b"x")))
-        with pytest.raises(ClientError, match="outside its own folder"):
+        with pytest.raises(ClientError, match="outside of its folder"):
             unpack(tmp_path / "b.tar", tmp_path / "laid")
     (tmp_path / "c.tar").write_bytes(b"no archive")
-    with pytest.raises(ClientError, match="no readable model artifact"):
+    with pytest.raises(ClientError, match="not a readable model artifact"):
         unpack(tmp_path / "c.tar", tmp_path / "laid")
 
 
 FAULTS: dict[str, tuple[dict[str, str], list[str], str]] = {
-    "nothing": ({}, [], "There are no files with data below"),
+    "nothing": ({}, [], "There are no files with data in"),
     "no rows": ({"input/d.csv": "label,score\n"}, [], "The input has no rows"),
     "no such column": (
         {"input/d.csv": "label,score\n1,0.2\n"},
         ["--scores=p"],
         "Argument scores: there is no column 'p'",
     ),
-    "which": ({"input/d.csv": "label,a,b\n1,2,3\n0,1,2\n"}, [], "Which column holds predictions?"),
+    "which": ({"input/d.csv": "label,a,b\n1,2,3\n0,1,2\n"}, [], "No column of predictions was found."),
     "missing": ({"input/d.csv": "label,score\n1,0.2\n0,\n"}, [], "Column 'score', row 2 has no value (1 rows"),
     "NaN": ({"input/d.csv": "label,score\n1,0.2\n0,nan\n"}, [], "Column 'score', row 2 has no value"),
     "no score": ({"input/d.csv": "label,score\n1,0.2\n0,high\n"}, [], "row 2: 'high' is not a finite number (a score)"),
     "infinite": ({"input/d.csv": "label,score\n1,0.2\n0,inf\n"}, [], "row 2: 'inf' is not a finite number"),
-    "one label": ({"input/d.csv": "label,score\na,0.2\na,0.3\n"}, [], "Column 'label' has one label only ('a')"),
+    "one label": ({"input/d.csv": "label,score\na,0.2\na,0.3\n"}, [], "Column 'label' has only one label ('a')"),
     "unknown class": ({"input/d.csv": "label,score\na,0.2\nb,0.3\n"}, ["--classes=a,c"], "row 2: 'b' is none of a, c"),
     "positive": ({"input/d.csv": "label,score\na,0.2\nb,0.3\n"}, ["--positive=c"], "there is no label 'c', but a, b"),
     "widths": (
         {"input/d.csv": "label,score_0,score_1,score_2\na,0.2,0.3,0.5\nb,0.3,0.3,0.4\n"},
         [],
-        "There are 3 scores a row and 2 classes (a, b)",
+        "There are 3 scores per row and 2 classes (a, b)",
     ),
     "no number": (
         {"input/d.csv": "label,prediction\n1.5,2\nx,3\n"},
@@ -292,17 +292,21 @@ FAULTS: dict[str, tuple[dict[str, str], list[str], str]] = {
     "twice": (
         {"input/truth/t.csv": "id,label\n1,1\n1,0\n", "input/predictions/p.csv": "id,score\n1,0.2\n"},
         ["--id=id"],
-        "truth, column 'id': '1' is there more than once",
+        "truth, column 'id': '1' occurs more than once",
     ),
-    "weights": ({"input/d.csv": "label,score,w\n1,0.2,-1\n0,0.1,1\n"}, ["--weight=w"], "must hold weights from 0"),
-    "unknown model": ({"input/d.csv": "1,2\n0,3\n", "model/other.bin": "?"}, [], "of no built-in algorithm"),
-    "no model": ({"input/d.csv": "1,2\n0,3\n", "model/model.tar.gz": "?"}, [], "no readable model artifact"),
-    "contradiction": ({}, ["--task=regression", "--positive=1"], "positive has no meaning with task=regression"),
+    "weights": (
+        {"input/d.csv": "label,score,w\n1,0.2,-1\n0,0.1,1\n"},
+        ["--weight=w"],
+        "must contain non-negative weights",
+    ),
+    "unknown model": ({"input/d.csv": "1,2\n0,3\n", "model/other.bin": "?"}, [], "is not of a supported algorithm"),
+    "no model": ({"input/d.csv": "1,2\n0,3\n", "model/model.tar.gz": "?"}, [], "not a readable model artifact"),
+    "contradiction": ({}, ["--task=regression", "--positive=1"], "positive is not valid with task=regression"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_ends_the_job_with_a_sentence_on_it(tmp_path: Path, fault: str) -> None:
+def test_an_error_ends_the_job_with_a_message(tmp_path: Path, fault: str) -> None:
     files, arguments, sentence = FAULTS[fault]
     left = run(tmp_path, "evaluate", files, *arguments)
     assert left.code == contract.EXIT_CLIENT_ERROR
@@ -311,10 +315,10 @@ def test_a_fault_ends_the_job_with_a_sentence_on_it(tmp_path: Path, fault: str) 
 
 
 def test_a_model_refuses_rows_of_another_width(tmp_path: Path) -> None:
-    model = Model("regressor", "squared_loss", np.array([[2.0], [-2.0]]), np.array([0.1]))
+    model = LinearModel("regressor", "squared_loss", np.array([[2.0], [-2.0]]), np.array([0.1]))
     files = {"input/d.csv": "1.5,2,3,4\n2.5,3,4,5\n", "model/model.tar.gz": packed(tmp_path, model)}
     left = run(tmp_path, "evaluate", files)
-    assert "The model refuses the rows from 1 on: Each row must have 2 features, not 3." in left.failure
+    assert "The model rejects the rows from 1 on: Each row must have 2 features, not 3." in left.failure
 
 
 def test_hostile_texts_stay_texts_on_the_page(tmp_path: Path) -> None:

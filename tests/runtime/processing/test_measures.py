@@ -1,4 +1,4 @@
-"""Every measure against scikit-learn's, with weights and ties; intervals against theory."""
+"""Every metric compared with scikit-learn's, with weights and ties; intervals compared with theory."""
 
 import warnings
 
@@ -10,10 +10,10 @@ from sklearn import calibration
 from sklearn import metrics as sk
 
 from lowcloud.runtime.processing.evaluate import bootstrap
-from lowcloud.runtime.processing.evaluate.binary import Binary
-from lowcloud.runtime.processing.evaluate.multiclass import Multiclass
+from lowcloud.runtime.processing.evaluate.binary import BinaryEvaluation
+from lowcloud.runtime.processing.evaluate.multiclass import MulticlassEvaluation
 from lowcloud.runtime.processing.evaluate.ranking import lift
-from lowcloud.runtime.processing.evaluate.regression import Regression
+from lowcloud.runtime.processing.evaluate.regression import RegressionEvaluation
 
 FEW = settings(max_examples=25)
 SEEDS = st.integers(0, 10_000)
@@ -36,7 +36,7 @@ def test_two_classes_are_measured_as_scikit_learn_does(seed: int, rows: int, wei
     scores = np.clip(random.normal(0.4 + 0.2 * truth, 0.25), 0, 1)
     scores = scores.round(1) if tied else scores
     predicted, w = (scores >= 0.5).astype(np.int64), weights_of(random, rows, weighted)
-    found = Binary(truth, predicted, scores).measure(w)
+    found = BinaryEvaluation(truth, predicted, scores).measure(w)
     of = {"sample_weight": w}
     true_negative, false_positive, false_negative, true_positive = sk.confusion_matrix(truth, predicted, **of).ravel()
     expected = {
@@ -70,7 +70,7 @@ def test_curves_of_two_classes_are_those_of_scikit_learn(seed: int, weighted: bo
     random = np.random.default_rng(seed)
     truth = random.permutation(np.arange(40) % 2)
     scores, w = random.uniform(0, 1, 40).round(2), weights_of(random, 40, weighted)
-    curves = Binary(truth, truth, scores, bins=5).curves(w)
+    curves = BinaryEvaluation(truth, truth, scores, bins=5).curves(w)
     false, true, thresholds = sk.roc_curve(truth, scores, sample_weight=w, drop_intermediate=False)
     roc = curves["receiver_operating_characteristic_curve"]
     np.testing.assert_allclose(roc["false_positive_rates"], false, atol=1e-12)
@@ -92,7 +92,7 @@ def test_the_reliability_curve_is_that_of_scikit_learn() -> None:
     random = np.random.default_rng(5)
     scores = random.uniform(0, 1, 500)
     truth = (random.uniform(0, 1, 500) < scores**1.5).astype(np.int64)
-    model = Binary(truth, truth, scores, bins=10)
+    model = BinaryEvaluation(truth, truth, scores, bins=10)
     curve = model.curves(np.ones(500))["calibration_curve"]
     observed, predicted = calibration.calibration_curve(truth, scores, n_bins=10)
     np.testing.assert_allclose(curve["observed"], observed)
@@ -109,7 +109,7 @@ def test_many_classes_are_measured_as_scikit_learn_does(seed: int, rows: int, we
     raw = random.normal(0, 1, (rows, 4)) + 1.5 * (truth[:, None] == np.arange(4))
     scores = np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True)
     predicted, w = scores.argmax(axis=1), weights_of(random, rows, weighted)
-    found = Multiclass(truth, predicted, scores, tuple("abcd")).measure(w)
+    found = MulticlassEvaluation(truth, predicted, scores, tuple("abcd")).measure(w)
     of, labels = {"sample_weight": w}, np.arange(4)
     expected = {
         "accuracy": sk.accuracy_score(truth, predicted, **of),
@@ -139,7 +139,7 @@ def test_each_class_has_its_own_measures() -> None:
     random = np.random.default_rng(2)
     truth, predicted = random.integers(0, 3, 90), random.integers(0, 3, 90)
     scores = random.dirichlet([1, 1, 1], 90)
-    classes = Multiclass(truth, predicted, scores, ("x", "y", "z")).curves(np.ones(90))["classes"]
+    classes = MulticlassEvaluation(truth, predicted, scores, ("x", "y", "z")).curves(np.ones(90))["classes"]
     precision, recall, f1, support = sk.precision_recall_fscore_support(truth, predicted)
     for i, name in enumerate("xyz"):
         found = (classes[name][key] for key in ("precision", "recall", "f1", "support"))
@@ -165,30 +165,30 @@ def test_numbers_are_measured_as_scikit_learn_does(seed: int, rows: int, weighte
         "max_error": sk.max_error(truth, predicted),
         "mean_error": np.average(predicted - truth, weights=w),
     }
-    close(Regression(truth, predicted).measure(w), expected)
+    close(RegressionEvaluation(truth, predicted).measure(w), expected)
 
 
 def test_one_class_has_no_area_and_no_warnings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = Binary(np.ones(5, np.int64), np.ones(5, np.int64), np.linspace(0, 1, 5)).measure(np.ones(5))
+        found = BinaryEvaluation(np.ones(5, np.int64), np.ones(5, np.int64), np.linspace(0, 1, 5)).measure(np.ones(5))
         assert np.isnan(found["auc"])
         assert np.isnan(found["cohens_kappa"])
         assert (found["accuracy"], found["recall"], found["matthews_correlation"]) == (1, 1, 0)
-        constant = Regression(np.ones(3), np.ones(3)).measure(np.ones(3))
+        constant = RegressionEvaluation(np.ones(3), np.ones(3)).measure(np.ones(3))
         assert np.isnan(constant["r2"])
 
 
 def test_scores_that_are_no_probabilities_are_ranked_alone() -> None:
     truth, margins = np.array([0, 0, 1, 1]), np.array([-3.0, 2, 1, 7])
-    found = Binary(truth, truth, margins).measure(np.ones(4))
+    found = BinaryEvaluation(truth, truth, margins).measure(np.ones(4))
     assert found["auc"] == sk.roc_auc_score(truth, margins)
     assert "log_loss" not in found
 
 
 def test_lift_counts_the_positives_of_the_top_rows() -> None:
     truth = np.array([1, 1, 0, 1, 0, 0, 0, 0, 0, 0])
-    curve = Binary(truth, truth, np.linspace(1, 0, 10)).ranking
+    curve = BinaryEvaluation(truth, truth, np.linspace(1, 0, 10)).ranking
     assert curve is not None
     rows = lift(curve.curve(np.ones(10)))
     assert [row["gain"] for row in rows[:4]] == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1])
@@ -198,18 +198,18 @@ def test_lift_counts_the_positives_of_the_top_rows() -> None:
 def test_the_bootstrap_finds_the_deviation_of_a_mean_and_is_repeatable() -> None:
     values = np.random.default_rng(1).normal(10, 2, 400)
     measure = lambda w: {"mean": float(np.average(values, weights=w)), "nothing": np.nan}  # noqa: E731
-    found = bootstrap.spread(measure, np.ones(400), 1000, 0.95, 7)
-    assert found == bootstrap.spread(measure, np.ones(400), 1000, 0.95, 7)
+    found = bootstrap.estimate_spreads(measure, np.ones(400), 1000, 0.95, 7)
+    assert found == bootstrap.estimate_spreads(measure, np.ones(400), 1000, 0.95, 7)
     assert found.keys() == {"mean"}
     expected = values.std() / 20
     assert found["mean"].deviation == pytest.approx(expected, rel=0.1)
     assert found["mean"].low == pytest.approx(values.mean() - 1.96 * expected, abs=0.3 * expected)
     assert found["mean"].high == pytest.approx(values.mean() + 1.96 * expected, abs=0.3 * expected)
-    assert bootstrap.spread(measure, np.ones(400), 0, 0.95, 7) == {}
+    assert bootstrap.estimate_spreads(measure, np.ones(400), 0, 0.95, 7) == {}
 
 
-def test_large_data_are_resampled_less_often() -> None:
-    assert bootstrap.count(200, 1000) == 200
-    assert bootstrap.count(200, 1_000_000) == 50
-    assert bootstrap.count(200, 10**9) == bootstrap.FEWEST
-    assert bootstrap.count(0, 10**9) == 0
+def test_large_data_is_resampled_less_often() -> None:
+    assert bootstrap.count_resamples(200, 1000) == 200
+    assert bootstrap.count_resamples(200, 1_000_000) == 50
+    assert bootstrap.count_resamples(200, 10**9) == bootstrap.MIN_RESAMPLES
+    assert bootstrap.count_resamples(0, 10**9) == 0

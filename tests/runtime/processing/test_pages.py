@@ -1,4 +1,4 @@
-"""Plots and pages: readable by machines that read aloud, right in their places, small for large data."""
+"""Plots and pages: accessible, accurate, and small for large data."""
 
 import re
 
@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lowcloud.runtime.processing import plots
-from lowcloud.runtime.processing.page import Page, Text
+from lowcloud.runtime.processing.page import HtmlPage, TextCell
 from lowcloud.runtime.processing.plots import Axes, Line
 from tests.support.processing_runs import Checked
 
@@ -37,7 +37,7 @@ def test_a_line_of_a_million_points_stays_small_and_keeps_its_ends() -> None:
     assert "446.0,12.0" in svg
 
 
-def test_what_is_not_finite_is_left_out() -> None:
+def test_non_finite_points_are_left_out() -> None:
     svg = plots.lines("t", "s", Axes("x", "y"), [Line("l", [0, 1, 2], [1, float("nan"), float("inf")], "dots")])
     assert svg.count("<circle") == 1
     assert "nan" not in svg
@@ -59,7 +59,7 @@ def test_numbers_are_written_short(value: float, text: str) -> None:
     assert plots.amount(value) == text
 
 
-def test_every_plot_says_in_words_what_it_shows() -> None:
+def test_every_plot_has_a_description() -> None:
     pictures = [
         plots.lines("Title", "Sentence", Axes("x", "y"), [Line("a", [0, 1], [1, 2]), Line("b", [0, 1], [2, 1])]),
         plots.histogram("Title", "Sentence", Axes("x", "y"), [0.0, 1.0], [("a", [1])]),
@@ -70,12 +70,12 @@ def test_every_plot_says_in_words_what_it_shows() -> None:
         assert 'role="img" aria-label="Title. Sentence"' in svg
 
 
-def test_a_page_holds_what_it_was_given_and_escapes_it() -> None:
-    page = Page("A < B", "lead & more")
+def test_a_page_contains_its_input_escaped() -> None:
+    page = HtmlPage("A < B", "lead & more")
     page.heading("Part", "note")
     page.numbers([("name", "<1>", "below")])
     page.warning("<script>")
-    page.table([Text("a"), "b"], [[Text("<i>x</i>"), "1"]], folded="more")
+    page.table([TextCell("a"), "b"], [[TextCell("<i>x</i>"), "1"]], folded="more")
     page.plots([("t", plots.bars("t", "s", [("<b>", 1.0)], str), "c")])
     texts = Checked(page.html()).texts
     assert {"A < B", "lead & more", "<1>", "<script>", "<i>x</i>", "<b>"} <= set(texts)

@@ -1,4 +1,4 @@
-"""Raw rows prepared, learned from by each algorithm, and judged by the model that the job left."""
+"""From raw rows over preprocessing and training with each algorithm to the evaluation of the model."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def raw(rows: int) -> str:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_model_of_transformed_rows_is_judged_on_raw_ones(tmp_path: Path, algorithm: str) -> None:
+def test_a_model_of_transformed_rows_is_evaluated_on_raw_rows(tmp_path: Path, algorithm: str) -> None:
     if algorithm == "xgboost" and library.find() is None:
         pytest.skip("xgboost is not installed")
     prepared = run(tmp_path / "prepare", "preprocess", {"input/d.csv": raw(500)}, "--target=left")

@@ -1,4 +1,4 @@
-"""The program preprocess: what it reads, cleans, fits on the training part alone, splits, writes and reports."""
+"""The program preprocess: reading, cleaning, fitting on the training part only, splitting, writing, reporting."""
 
 import gzip
 import io
@@ -114,7 +114,7 @@ def test_outliers_are_limited_to_a_range_of_the_training_part(tmp_path: Path) ->
     assert load(left.output / "transform" / FILE).row(["-1e9"]) == [2.25 - 1.5 * 4.5]
 
 
-def test_statistics_know_nothing_of_validation_and_test(tmp_path: Path) -> None:
+def test_statistics_do_not_depend_on_validation_and_test(tmp_path: Path) -> None:
     rows = [(float(i), "in") for i in range(80)] + [(1e6, "only in test")] * 20
     text = "when,a,w,y\n" + "".join(f"{i},{a},{w},{i % 2}\n" for i, (a, w) in enumerate(rows))
     arguments = ["--target=y", "--split=time", "--split-column=when", "--drop=when", "--validation-fraction=0"]
@@ -122,21 +122,21 @@ def test_statistics_know_nothing_of_validation_and_test(tmp_path: Path) -> None:
     report = left.json("report/report.json")
     assert report["rows"] == {"read": 100, "without target": 0, "train": 80, "test": 20}
     assert report["columns"][1]["maximum"] == 79
-    assert report["columns"][2]["left_out"] == "one value only in the training part"
+    assert report["columns"][2]["left_out"] == "only one value in the training part"
     assert abs(features(left).mean()) < 1e-12
 
 
-def test_columns_that_tell_nothing_are_left_out(tmp_path: Path) -> None:
+def test_uninformative_columns_are_left_out(tmp_path: Path) -> None:
     text = "a,same,gone,mostly,y\n" + "".join(f"{i},7,,{i if i < 2 else ''},{i % 2}\n" for i in range(20))
     left = run(tmp_path, "preprocess", {"input/d.csv": text}, *PLAIN, "--max-missing=0.5")
     assert load(left.output / "transform" / FILE).names == ("a",)
     left_out = {one["name"]: one.get("left_out") for one in left.json("report/report.json")["columns"]}
-    assert left_out["same"] == "one value only in the training part"
+    assert left_out["same"] == "only one value in the training part"
     assert left_out["gone"] == "no values in the training part"
     assert left_out["mostly"] == "90% missing"
 
 
-def test_kinds_are_guessed_and_can_be_said(tmp_path: Path) -> None:
+def test_kinds_are_detected_and_can_be_given(tmp_path: Path) -> None:
     text = "n,zip,flag,day,odd,y\n" + "".join(
         f"{i}.5,0{i:04},{'Yes' if i % 2 else 'no'},2024-01-{i % 28 + 1:02},{'x' if i == 3 else i},{i % 2}\n"
         for i in range(100)
@@ -229,7 +229,7 @@ def test_an_earlier_transform_is_applied_to_new_rows(tmp_path: Path) -> None:
     assert (second.output / "transform" / FILE).read_bytes() == transform
 
 
-def test_the_report_says_what_was_found_and_the_page_shows_it(tmp_path: Path) -> None:
+def test_the_report_and_its_page_contain_the_findings(tmp_path: Path) -> None:
     text = table().replace("Rome", "<b>Rome</b>")
     left = run(tmp_path, "preprocess", {"input/d.csv": text}, "--target=y", "--derive=r = a / b")
     page = Checked((left.output / "report" / "report.html").read_text())
@@ -241,36 +241,36 @@ def test_the_report_says_what_was_found_and_the_page_shows_it(tmp_path: Path) ->
 
 
 FAULTS = {
-    "nothing": ({}, [], "There are no files with data below"),
+    "nothing": ({}, [], "There are no files with data in"),
     "no rows": ({"input/d.csv": "a,y\n"}, [], "The input has columns but no rows"),
     "no such column": ({"input/d.csv": "a,z\n1,0\n"}, [], "Argument target: there is no column 'y'"),
-    "one value": ({"input/d.csv": "a,y\n1,0\n2,0\n"}, [], "Column 'y', the target, has one value only ('0')"),
-    "no targets": ({"input/d.csv": "a,y\n1,\n2,\n"}, [], "column 'y' is empty throughout"),
+    "one value": ({"input/d.csv": "a,y\n1,0\n2,0\n"}, [], "The target column 'y' has only one value ('0')"),
+    "no targets": ({"input/d.csv": "a,y\n1,\n2,\n"}, [], "column 'y' is empty in all rows"),
     "missing target": ({"input/d.csv": "a,y\n1,0\n2,\n3,1\n"}, ["--missing-target=fail"], "Row 2 has no value"),
     "long line": ({"input/d.csv": "a,y\n1,0\n2,0,3\n"}, [], "d.csv, line 3 has 3 cells where 2 were expected"),
     "short line": ({"input/d.csv": "a,b,y\n1,1,0\n2,0\n"}, [], "d.csv, line 3 has 2 cells where 3 were expected"),
     "quoted line": ({"input/d.csv": 'a,y\n1,0\n"2",0,"3"\n'}, [], "d.csv, line 3 has 3 cells where 2 were expected"),
-    "no header": ({"input/d.csv": "1,0\n2,1\n"}, [], "d.csv, line 1 holds numbers where names of columns"),
+    "no header": ({"input/d.csv": "1,0\n2,1\n"}, [], "d.csv, line 1 contains numbers instead of column names"),
     "twice": ({"input/d.csv": "a,a,y\n1,1,0\n"}, [], "the column name 'a' is there twice"),
-    "binary": ({"input/d.bin": b"\x00\x01\x02"}, [], "d.bin is neither CSV nor parquet"),
+    "binary": ({"input/d.bin": b"\x00\x01\x02"}, [], "d.bin is neither CSV nor Parquet"),
     "other columns": ({"input/1.csv": "a,y\n1,0\n", "input/2.csv": "b,y\n1,0\n"}, [], "2.csv lacks the column 'a'"),
     "latin": ({"input/d.csv": b"a,y\n\xe9,0\n1,1\n"}, [], "d.csv is not UTF-8 text"),
-    "broken parquet": ({"input/d.parquet": b"PAR1 and no more"}, [], "d.parquet cannot be read as parquet"),
-    "all constant": ({"input/d.csv": "a,y\n1,0\n1,1\n"}, [], "No column is left to learn from (a: one value only"),
-    "three classes": ({"input/d.csv": "a,y\n1,a\n2,b\n3,c\n"}, ["--task=binary"], "has 3 values where task=binary"),
-    "texts": ({"input/d.csv": "a,y\n1,a\n2,b\n"}, ["--task=regression"], "holds texts, and task=regression"),
+    "broken parquet": ({"input/d.parquet": b"PAR1 and no more"}, [], "d.parquet is not a valid Parquet file"),
+    "all constant": ({"input/d.csv": "a,y\n1,0\n1,1\n"}, [], "No column can be used as a feature (a: only one value"),
+    "three classes": ({"input/d.csv": "a,y\n1,a\n2,b\n3,c\n"}, ["--task=binary"], "has 3 values, but task=binary"),
+    "texts": ({"input/d.csv": "a,y\n1,a\n2,b\n"}, ["--task=regression"], "contains texts, but task=regression"),
     "positive": ({"input/d.csv": "a,y\n1,a\n2,b\n"}, ["--positive=c"], "has no value 'c', but a and b"),
     "derive": ({"input/d.csv": table()}, ["--derive=x = city + 1"], "derive: x: Column 'city' holds text values"),
-    "derive taken": ({"input/d.csv": table()}, ["--derive=a = b"], "'a' is a column of the data already"),
+    "derive taken": ({"input/d.csv": table()}, ["--derive=a = b"], "'a' is already a column of the data"),
     "transform": ({"input/d.csv": table(), "input/transform/transform.json": "{}"}, [], "cannot be used"),
     "group": ({"input/d.csv": "g,a,y\n1,1,0\n1,2,1\n"}, ["--split=group", "--split-column=g"], "more than one value"),
-    "fill": ({"input/d.csv": table()}, ["--impute-columns=city=mean"], "'city' holds texts; use one of level"),
+    "fill": ({"input/d.csv": table()}, ["--impute-columns=city=mean"], "'city' contains texts; use one of level"),
     "arguments": ({"input/d.csv": table()}, ["--seed=-1"], "Argument seed must be an integer from 0"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_ends_the_job_with_a_sentence_on_it(tmp_path: Path, fault: str) -> None:
+def test_an_error_ends_the_job_with_a_message(tmp_path: Path, fault: str) -> None:
     files, arguments, sentence = FAULTS[fault]
     left = run(tmp_path, "preprocess", files, *["--target=y", NO_SPLIT][: None if not arguments else 1], *arguments)
     assert left.code == contract.EXIT_CLIENT_ERROR
@@ -290,7 +290,7 @@ class TestSplitting:
         found = {path.name for path in left.output.iterdir()} & set(splitting.PARTS)
         return {name: [int(float(row[1])) for row in left.rows(name)] for name in found}
 
-    def test_classes_are_shared_out_evenly(self, tmp_path: Path) -> None:
+    def test_classes_are_split_evenly(self, tmp_path: Path) -> None:
         rows = [f"0,{'rare' if i % 10 == 0 else 'common'}" for i in range(200)]
         parts = self.parts(tmp_path, rows)
         assert {name: len(part) for name, part in parts.items()} == {"train": 160, "validation": 20, "test": 20}
@@ -319,6 +319,6 @@ class TestSplitting:
         order = [(i * 7) % 100 for i in parts["train"] + parts["validation"] + parts["test"]]
         assert order == list(range(100))
 
-    def test_small_parts_have_a_row_at_least(self, tmp_path: Path) -> None:
+    def test_small_parts_have_at_least_one_row(self, tmp_path: Path) -> None:
         parts = self.parts(tmp_path, [f"0,{i % 2}" for i in range(4)])
         assert {name: len(part) for name, part in parts.items()} == {"train": 2, "validation": 1, "test": 1}

@@ -1,4 +1,4 @@
-"""A model server with a stand-in model, for tests of the server alone: `python slow_model_server.py SOCKET`."""
+"""A model server with a fake model, for tests of the server only: `python slow_model_server.py SOCKET`."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from lowcloud.runtime.serving.serve import serve
 class StandIn:
     """Answers with what it was given; some bodies make it refuse, fail or take its time."""
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         refusals = {
             b"bad": BadRequestError,
             b"type": UnsupportedMediaTypeError,

@@ -1,4 +1,4 @@
-"""Models behind users' inference scripts answer as SageMaker's inference toolkits do."""
+"""Models with users' inference scripts respond as SageMaker's inference toolkits do."""
 
 import io
 import json
@@ -48,17 +48,17 @@ def load(folder: Path, script: str, name: str = "inference.py") -> script_model.
 
 def test_csv_json_and_npy_are_read_and_written_where_the_script_does_not(folder: Path) -> None:
     model = load(folder, SUM)
-    assert model.answer(b"1,2\n3,4\n", "text/csv", "application/json") == (b"[3.0, 7.0]", "application/json")
-    assert model.answer(b"1,2", "text/csv; charset=utf-8", "text/csv") == (b"3.0\n", "text/csv")
-    assert model.answer(b"[[1,2]]", "application/json", "*/*") == (b"[3.0]", "application/json")
+    assert model.respond(b"1,2\n3,4\n", "text/csv", "application/json") == (b"[3.0, 7.0]", "application/json")
+    assert model.respond(b"1,2", "text/csv; charset=utf-8", "text/csv") == (b"3.0\n", "text/csv")
+    assert model.respond(b"[[1,2]]", "application/json", "*/*") == (b"[3.0]", "application/json")
     packed = io.BytesIO()
     np.save(packed, np.array([[1, 2], [3, 4]]))
-    body, kind = model.answer(packed.getvalue(), "application/x-npy", "application/x-npy")
+    body, kind = model.respond(packed.getvalue(), "application/x-npy", "application/x-npy")
     assert kind == "application/x-npy"
     assert np.load(io.BytesIO(body)).tolist() == [3, 7]
 
 
-def test_each_function_of_the_script_counts(folder: Path) -> None:
+def test_each_function_of_the_script_is_used(folder: Path) -> None:
     model = load(
         folder,
         "import json\n"
@@ -67,51 +67,51 @@ def test_each_function_of_the_script_counts(folder: Path) -> None:
         "def predict_fn(data, model): return data[0] * model, data[1]\n"
         "def output_fn(answer, accept): return json.dumps(answer), 'application/mine'\n",
     )
-    body, kind = model.answer(b'{"x": 2}', "application/json", "text/csv")
+    body, kind = model.respond(b'{"x": 2}', "application/json", "text/csv")
     assert (json.loads(body), kind) == ([20, "application/json"], "application/mine")
 
 
-def test_transform_fn_stands_for_all(folder: Path) -> None:
+def test_transform_fn_replaces_all_functions(folder: Path) -> None:
     script = "def model_fn(folder): return 1\ndef transform_fn(model, body, kind, accept): return body[::-1], accept\n"
-    assert load(folder, script).answer(b"ab", "application/octet-stream", "text/plain") == (b"ba", "text/plain")
+    assert load(folder, script).respond(b"ab", "application/octet-stream", "text/plain") == (b"ba", "text/plain")
 
 
-def test_transform_fn_beside_what_it_stands_for_is_refused(folder: Path) -> None:
+def test_transform_fn_together_with_functions_it_replaces_is_refused(folder: Path) -> None:
     with pytest.raises(ClientError, match="transform_fn"):
         load(folder, SUM + "def transform_fn(m, b, k, a): pass\ndef predict_fn(d, m): pass\n")
 
 
-def test_a_function_that_wants_the_toolkits_context_gets_none(folder: Path) -> None:
+def test_a_function_with_the_toolkits_context_argument_gets_none(folder: Path) -> None:
     model = load(folder, "def model_fn(folder, context): return 1\ndef predict_fn(d, m, context=None): return [m]\n")
-    assert model.answer(b"[]", "application/json", "application/json")[0] == b"[1]"
+    assert model.respond(b"[]", "application/json", "application/json")[0] == b"[1]"
 
 
-def test_the_script_may_lie_in_the_laid_source_archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_may_be_in_the_staged_source_archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGEMAKER_PROGRAM", "serve_it.py")
     monkeypatch.setenv("SAGEMAKER_SUBMIT_DIRECTORY", "s3://bucket/source.tar.gz")
     (folder.parent / "code/beside.py").write_text("WORD = 'beside'")
     (folder.parent / "code/serve_it.py").write_text("import beside\ndef model_fn(f): return beside.WORD\n" + PREDICT)
-    assert script_model.load(folder).answer(b"[]", "application/json", "application/json")[0] == b'"beside"'
+    assert script_model.load(folder).respond(b"[]", "application/json", "application/json")[0] == b'"beside"'
 
 
 PREDICT = "def predict_fn(data, model): return model\n"
 
 
-def test_the_model_folder_is_where_model_fn_looks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_fn_gets_the_model_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGEMAKER_SUBMIT_DIRECTORY", "/opt/ml/model/code")
     (folder / "weights").write_text("7")
     model = load(folder, "import pathlib\ndef model_fn(f): return pathlib.Path(f, 'weights').read_text()\n" + PREDICT)
-    assert model.answer(b"[]", "application/json", "application/json")[0] == b'"7"'
+    assert model.respond(b"[]", "application/json", "application/json")[0] == b'"7"'
 
 
 def test_a_script_that_is_not_there_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGEMAKER_PROGRAM", "serve_it.py")
     (folder / "code/other.py").write_text("")
-    with pytest.raises(ClientError, match=r"'serve_it.py' is not in the source archive; it holds: other.py"):
+    with pytest.raises(ClientError, match=r"'serve_it.py' is not in the source archive, which contains: other.py"):
         script_model.load(folder)
 
 
-def test_a_model_that_nothing_says_how_to_load_is_refused(folder: Path) -> None:
+def test_a_model_of_an_unknown_format_is_refused(folder: Path) -> None:
     (folder / "model.bin").write_bytes(b"")
     with pytest.raises(ClientError, match=r"no model_fn.*model.bin"):
         load(folder, "")
@@ -127,11 +127,11 @@ def test_a_model_that_nothing_says_how_to_load_is_refused(folder: Path) -> None:
         (b"\xff", "text/csv", "text/csv", BadRequestError),
     ],
 )
-def test_what_cannot_be_read_or_written_is_refused(
+def test_invalid_requests_and_responses_are_refused(
     folder: Path, body: bytes, content_type: str, accept: str, refusal: type[Exception]
 ) -> None:
     with pytest.raises(refusal):
-        load(folder, SUM).answer(body, content_type, accept)
+        load(folder, SUM).respond(body, content_type, accept)
 
 
 def test_an_array_of_objects_is_never_unpickled() -> None:
@@ -141,7 +141,7 @@ def test_an_array_of_objects_is_never_unpickled() -> None:
         arrays.decode(packed.getvalue(), arrays.NPY)
 
 
-def test_a_booster_is_loaded_and_asked_without_a_script(folder: Path) -> None:
+def test_a_booster_is_served_without_a_script(folder: Path) -> None:
     xgboost = pytest.importorskip("xgboost")
     rows = np.array([[0.0], [1.0]] * 8)
     booster = xgboost.train({"objective": "reg:squarederror"}, xgboost.DMatrix(rows, rows[:, 0]), 5)
@@ -149,11 +149,11 @@ def test_a_booster_is_loaded_and_asked_without_a_script(folder: Path) -> None:
     (folder / "xgboost-model.json").rename(folder / "xgboost-model")
     model = script_model.load(folder)
     expected = booster.predict(xgboost.DMatrix(rows[:2])).tolist()
-    assert json.loads(model.answer(b"0\n1\n", "text/csv", "application/json")[0]) == expected
-    assert json.loads(model.answer(b"0 0:0\n0 0:1\n", "text/libsvm", "application/json")[0]) == expected
+    assert json.loads(model.respond(b"0\n1\n", "text/csv", "application/json")[0]) == expected
+    assert json.loads(model.respond(b"0 0:0\n0 0:1\n", "text/libsvm", "application/json")[0]) == expected
 
 
-def test_a_script_is_served_as_a_process_of_its_own(folder: Path, tmp_path: Path) -> None:
+def test_a_script_is_served_in_its_own_process(folder: Path, tmp_path: Path) -> None:
     (folder / "code/inference.py").write_text(SUM)
     path = str(tmp_path / "http")
     server = launch(
@@ -171,15 +171,15 @@ def test_a_script_is_served_as_a_process_of_its_own(folder: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("ending", ["joblib", "skops"])
-def test_a_model_of_scikit_learn_is_loaded_and_asked_without_a_script(folder: Path, ending: str) -> None:
+def test_a_model_of_scikit_learn_is_served_without_a_script(folder: Path, ending: str) -> None:
     rows, labels = np.array([[0.0], [1.0], [2.0]]), [0, 1, 1]
     model = DecisionTreeClassifier().fit(rows, labels)
     keep = joblib.dump if ending == "joblib" else skops.io.dump
     keep(model, folder / f"model.{ending}")
-    body, kind = load(folder, "").answer(b"0\n2\n", "text/csv", "application/json")
+    body, kind = load(folder, "").respond(b"0\n2\n", "text/csv", "application/json")
     assert (body, kind) == (b"[0, 1]", "application/json")
 
 
-def test_a_script_that_ends_when_it_is_imported_is_told_where_its_training_belongs(folder: Path) -> None:
-    with pytest.raises(ClientError, match=r"ended with 2 when it was imported. What trains belongs below"):
+def test_the_error_of_a_script_that_exits_on_import_says_where_training_code_belongs(folder: Path) -> None:
+    with pytest.raises(ClientError, match=r"exited with 2 when it was imported. Put the training code below"):
         load(folder, "import argparse\nargparse.ArgumentParser().error('unrecognized arguments')\n")

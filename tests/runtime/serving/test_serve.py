@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lowcloud.runtime.algorithms.linear_learner.model import Model, save
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel, save
 from tests.support.waiting import wait_for
 
 SERVER = Path(__file__).with_name("slow_model_server.py")
@@ -118,7 +118,7 @@ def test_a_request_in_single_bytes_is_understood(server: Server) -> None:
         assert b"".join(iter(lambda: client.recv(4096), b"")).endswith(b"slowly")
 
 
-def test_a_client_that_expects_to_be_asked_is_asked_for_its_body(server: Server) -> None:
+def test_a_client_that_expects_100_continue_receives_it(server: Server) -> None:
     with server.connect() as client:
         client.sendall(b"POST /invocations HTTP/1.1\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
         assert client.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -129,14 +129,14 @@ def test_a_client_that_expects_to_be_asked_is_asked_for_its_body(server: Server)
 @pytest.mark.parametrize(
     ("body", "status"), [(b"bad", 400), (b"type", 415), (b"accept", 406), (b"fault", 500), (b"", 200)]
 )
-def test_what_a_model_refuses_has_its_status(server: Server, body: bytes, status: int) -> None:
+def test_a_request_that_a_model_rejects_has_the_status(server: Server, body: bytes, status: int) -> None:
     answer = server.send(post(body, b"Connection: close"))
     assert statuses(answer) == [status]
     if status in (400, 415, 406):
         assert answer.endswith(b"for a reason")
 
 
-def test_a_fault_of_the_model_ends_neither_the_server_nor_the_connection(server: Server) -> None:
+def test_an_error_of_the_model_ends_neither_the_server_nor_the_connection(server: Server) -> None:
     assert statuses(server.send(post(b"fault") + post(b"fine", b"Connection: close"))) == [500, 200]
 
 
@@ -188,7 +188,7 @@ def test_a_body_over_the_limit_is_refused_announced_or_not(server: Server) -> No
     assert statuses(answer) == [413]
 
 
-def test_headers_without_end_are_refused(server: Server) -> None:
+def test_endless_headers_are_refused(server: Server) -> None:
     with server.connect() as client:
         client.sendall(b"GET /ping HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (i, b"y" * 1000) for i in range(100)))
         assert statuses(client.recv(4096)) == [431]
@@ -219,7 +219,7 @@ def test_sigterm_waits_for_a_request_whose_body_is_on_its_way(server: Server) ->
 
 def test_a_linear_learner_model_is_served(folder: Path) -> None:
     weights = np.array([[2.0], [-1.0]])
-    save(Model("regressor", "squared_loss", weights, np.array([0.5])), folder / "model")
+    save(LinearModel("regressor", "squared_loss", weights, np.array([0.5])), folder / "model")
     environment = {"SAGEMAKER_BASE_DIR": str(folder), "LOWCLOUD_SOCKET": str(folder / "s")}
     command = [sys.executable, "-m", "lowcloud.runtime.serving.serve", "linear-learner"]
     server = launch(command, str(folder / "s"), environment)
@@ -239,7 +239,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_server_with_the_reason(folder: P
     assert "could not be loaded" in (folder / "output" / "failure").read_text()
 
 
-def test_an_environment_that_cannot_serve_says_what_to_install_in_it(folder: Path) -> None:
+def test_an_environment_that_lacks_the_server_packages_says_what_to_install(folder: Path) -> None:
     environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(folder), "LOWCLOUD_SOCKET": str(folder / "s")}
     without = "import sys, runpy; sys.modules['httptools'] = None; sys.argv[1:] = ['script']; "
     command = [
@@ -249,5 +249,5 @@ def test_an_environment_that_cannot_serve_says_what_to_install_in_it(folder: Pat
     ]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
-    assert "has no httptools" in (folder / "output" / "failure").read_text()
+    assert "lacks httptools" in (folder / "output" / "failure").read_text()
     assert "pip install httptools uvloop" in ended.stderr

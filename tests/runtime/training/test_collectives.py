@@ -1,4 +1,4 @@
-"""Several processes as one world, and the same model from any number of them."""
+"""Several processes in one process group, and the same model from any number of them."""
 
 import subprocess
 import sys
@@ -15,15 +15,15 @@ from tests.support.training_programs import run_hosts
 
 PROGRAM = """
 import sys, numpy as np
-from lowcloud.runtime.training.collectives import join
+from lowcloud.runtime.collectives import join
 rank, size = int(sys.argv[1]), int(sys.argv[2])
 hosts = [f"algo-{i + 1}" for i in range(size)]
-with join(hosts, hosts[rank]) as world:
-    assert (world.rank, world.size) == (rank, size)
-    total = world.sum(np.random.default_rng(rank).standard_normal((300, 7)))
-    assert world.broadcast(b"from %d" % rank) == b"from 0"
-    assert world.gather(b"r%d" % rank) == [b"r%d" % i for i in range(size)]
-    world.barrier()
+with join(hosts, hosts[rank]) as process_group:
+    assert (process_group.rank, process_group.size) == (rank, size)
+    total = process_group.sum(np.random.default_rng(rank).standard_normal((300, 7)))
+    assert process_group.broadcast(b"from %d" % rank) == b"from 0"
+    assert process_group.gather(b"r%d" % rank) == [b"r%d" % i for i in range(size)]
+    process_group.barrier()
     print(total.tobytes().hex())
 """
 

@@ -1,4 +1,4 @@
-"""Script mode, as a real process on a folder laid out like /opt/ml."""
+"""Script mode, as a real process on an /opt/ml folder."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from lowcloud import contract
-from lowcloud.runtime.child_process import error_in, without_secrets
+from lowcloud.runtime.child_process import extract_error, remove_secrets
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.training.sm_variables import arguments, read_job, variables
+from lowcloud.runtime.training.sm_variables import build_variables, format_arguments, read_job
 from tests.support.greeting import BACKEND, PROJECT, SYSTEM
 
 SHOW = "import json, os, sys; json.dump({'argv': sys.argv, 'env': dict(os.environ), 'cwd': os.getcwd()}, open(%r, 'w'))"
@@ -79,7 +79,7 @@ def base(tmp_path: Path) -> Base:
 
 def test_hyperparameters_become_arguments_in_the_toolkits_form() -> None:
     given = {"epochs": 1, "flag": True, "n": None, "lr": 0.1, "map": {"b": 2, "a": 1}, "list": [1, "x"], "empty": ""}
-    assert arguments(given) == [
+    assert format_arguments(given) == [
         *("--empty", "", "--epochs", "1", "--flag", "True", "--list", "[1, 'x']"),
         *("--lr", "0.1", "--map", "a=1,b=2", "-n", ""),
     ]
@@ -87,7 +87,7 @@ def test_hyperparameters_become_arguments_in_the_toolkits_form() -> None:
 
 def test_a_hyperparameter_with_a_nul_is_refused() -> None:
     with pytest.raises(ClientError, match="NUL"):
-        arguments({"name": "a\0b"})
+        format_arguments({"name": "a\0b"})
 
 
 def test_a_script_gets_its_arguments_and_its_variables(base: Base) -> None:
@@ -112,7 +112,7 @@ def test_a_script_gets_its_arguments_and_its_variables(base: Base) -> None:
 def test_a_script_learns_the_name_of_its_job_from_any_client(base: Base, monkeypatch, given, name) -> None:
     monkeypatch.setenv("TRAINING_JOB_NAME", "platform")
     base.configure(given)
-    found = variables(read_job(base.folder), "train.py")
+    found = build_variables(read_job(base.folder), "train.py")
     assert found["SAGEMAKER_JOB_NAME"] == name
     assert json.loads(found["SM_TRAINING_ENV"])["job_name"] == "platform"
 
@@ -153,14 +153,14 @@ def test_an_exit_code_without_a_traceback_is_explained_by_the_last_output(base: 
     assert "ExitCode 7" in base.failure()
 
 
-def test_a_script_that_says_itself_why_it_failed_is_believed(base: Base) -> None:
+def test_a_scripts_own_failure_reason_is_kept(base: Base) -> None:
     failure = base.folder / contract.FAILURE
     base.write("code/train.py", f"open({str(failure)!r}, 'w').write('mine')\nraise SystemExit(3)")
     assert base.run()[0] == 3
     assert base.failure() == "mine"
 
 
-def test_a_killed_script_ends_as_a_shell_says_it(base: Base) -> None:
+def test_a_killed_script_has_the_exit_code_of_shells(base: Base) -> None:
     base.write("code/train.py", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert base.run()[0] == 137
     assert "SIGKILL" in base.failure()
@@ -169,10 +169,10 @@ def test_a_killed_script_ends_as_a_shell_says_it(base: Base) -> None:
 @pytest.mark.parametrize(
     ("program", "sentence"),
     [
-        ("absent.py", "'absent.py' is not in the source archive; it holds: train.py, lib/a.py."),
+        ("absent.py", "'absent.py' is not in the source archive, which contains: train.py, lib/a.py."),
         ("lib", "'lib' is a folder of the source archive"),
         ("absent.sh", "'absent.sh' is not in the source archive"),
-        ("", "No entry point is named"),
+        ("", "The job has no entry point"),
     ],
 )
 def test_a_wrong_entry_point_is_named_before_anything_runs(base: Base, program: str, sentence: str) -> None:
@@ -217,7 +217,7 @@ def test_a_module_is_named_by_its_flag(base: Base) -> None:
     assert base.run()[1].endswith("['--epochs', '2']\n")
 
 
-def test_the_code_may_lie_in_a_channel(base: Base) -> None:
+def test_the_code_may_be_in_a_channel(base: Base) -> None:
     base.configure({"sagemaker_program": "train.py", "sagemaker_submit_directory": "/opt/ml/input/data/code"})
     base.write("input/data/code/train.py", "print('from a channel')")
     assert base.run()[1].endswith("from a channel\n")
@@ -233,7 +233,7 @@ def test_an_archive_in_a_channel_is_unpacked(base: Base) -> None:
     assert base.run()[1].endswith("from an archive\n")
 
 
-def test_sigterm_is_passed_on_once_and_the_script_may_finish(base: Base) -> None:
+def test_sigterm_is_forwarded_once_and_the_script_may_finish(base: Base) -> None:
     base.write(
         "code/train.py",
         "import signal, sys, time\n"
@@ -255,19 +255,19 @@ def test_output_comes_as_it_is_printed_and_in_order(base: Base) -> None:
     assert output.splitlines()[2:8] == ["0", "0", "1", "1", "2", "2"]
 
 
-def test_a_grandchild_that_keeps_the_output_open_does_not_hold_the_job(base: Base) -> None:
+def test_a_grandchild_that_keeps_the_output_open_does_not_block_the_job(base: Base) -> None:
     base.write("code/train.py", "import subprocess\nprint(subprocess.Popen(['/bin/sleep', '60']).pid)")
     code, output = base.run()
     assert code == 0
     os.kill(int(output.splitlines()[-1]), signal.SIGKILL)  # it lives on, until the engine ends it
 
 
-def test_a_large_output_passes_whole(base: Base) -> None:
+def test_a_large_output_is_forwarded_completely(base: Base) -> None:
     base.write("code/train.py", "print(('x' * 99 + '\\n') * 50000, end='')")
     assert base.run()[1].count("x") == 99 * 50000
 
 
-def test_what_a_script_installs_is_its_own(base: Base) -> None:
+def test_packages_installed_by_a_script_stay_in_its_overlay(base: Base) -> None:
     base.write(
         "code/train.py",
         "import numpy, sys, sysconfig, pathlib\n"
@@ -284,7 +284,7 @@ def test_what_a_script_installs_is_its_own(base: Base) -> None:
 
 
 @pytest.mark.parametrize("setting", ["sagemaker_mpi_enabled", "sagemaker_parameter_server_enabled"])
-def test_a_launcher_that_is_not_here_is_refused(base: Base, setting: str) -> None:
+def test_an_unsupported_launcher_is_refused(base: Base, setting: str) -> None:
     base.write("code/train.py", "")
     base.configure({"sagemaker_program": "train.py", setting: True})
     assert base.run()[0] == contract.EXIT_CLIENT_ERROR
@@ -305,19 +305,19 @@ def test_torch_distributed_is_started_on_every_host_with_its_rank(base: Base) ->
     assert output.splitlines()[-1] == str([*words, "--node_rank", "1", "train.py", "--epochs", "1"])
 
 
-def test_a_command_of_ones_own_runs_where_it_is_with_python_and_pip_on_its_path(base: Base) -> None:
+def test_a_users_command_runs_in_place_with_python_and_pip_on_its_path(base: Base) -> None:
     code, output = base.run("--command", "/bin/bash", "-c", "pwd; command -v python3 pip3 | wc -l; exit 5")
     assert code == 5
     assert output.splitlines()[-2:] == [str(base.folder), "2"]
     assert "ExitCode 5" in base.failure()
 
 
-def test_what_is_said_of_the_program_is_printed_first(base: Base) -> None:
+def test_notes_are_printed_first(base: Base) -> None:
     base.write("code/train.py", "")
     assert base.run("The image asks for scikit-learn 1.2; 1.7.2 is here.")[1].startswith("The image asks for")
 
 
-def test_requirements_are_installed_for_this_run_alone_where_that_is_asked(base: Base) -> None:
+def test_requirements_are_installed_for_one_run_if_requested(base: Base) -> None:
     base.write("code/greeting/backend.py", BACKEND)
     base.write("code/greeting/pyproject.toml", PROJECT + SYSTEM)
     base.write("code/requirements.txt", "./greeting")
@@ -333,7 +333,7 @@ def test_requirements_are_installed_for_this_run_alone_where_that_is_asked(base:
     assert "No matching distribution found for no-such-package" in base.failure()
 
 
-def test_a_program_that_installs_something_itself_knows_the_indexes(base: Base) -> None:
+def test_a_program_that_installs_packages_uses_the_servers_indexes(base: Base) -> None:
     configuration = base.write(contract.PIP_CONFIGURATION, "[global]\nno-index = true\n")
     code, output = base.run("--command", "python", "-m", "pip", "config", "list")
     assert code == 0, output
@@ -343,15 +343,15 @@ def test_a_program_that_installs_something_itself_knows_the_indexes(base: Base) 
 
 def test_keys_that_a_program_prints_before_it_fails_are_not_in_the_reason():
     token = "t0k3n" * 20
-    assert without_secrets(f"TOKEN={token}\nend", [token, ""]) == "TOKEN=***\nend"
-    assert without_secrets(f"{token[30:]}\nend", [token]) == "\nend"
-    assert without_secrets("nothing of it", [token]) == "nothing of it"
+    assert remove_secrets(f"TOKEN={token}\nend", [token, ""]) == "TOKEN=***\nend"
+    assert remove_secrets(f"{token[30:]}\nend", [token]) == "\nend"
+    assert remove_secrets("nothing of it", [token]) == "nothing of it"
 
 
 def test_a_long_traceback_keeps_the_frames_of_the_user():
     inner = '  File "/env/lib/python3.11/site-packages/pandas/core/frame.py", line 1, in f\n    inner()\n'
     own = '  File "train.py", line 10, in <module>\n    frame["absent"]\n'
-    said = error_in(f"Traceback (most recent call last):\n{own}{inner * 40}KeyError: 'absent'\n")
+    said = extract_error(f"Traceback (most recent call last):\n{own}{inner * 40}KeyError: 'absent'\n")
     assert 'File "train.py", line 10' in said
     assert "pandas" not in said
     assert said.endswith("KeyError: 'absent'")

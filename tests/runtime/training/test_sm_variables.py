@@ -1,21 +1,21 @@
-"""What a script is told of its host."""
+"""The number of processors that a script is told."""
 
 import os
 
 from lowcloud import contract
 from lowcloud.engine.local.launch_spec import general_variables
 from lowcloud.engine.work import Replica, Resources, Work
-from lowcloud.runtime.training.sm_variables import cpus
+from lowcloud.runtime.training.sm_variables import count_cpus
 
 
-def test_a_host_has_the_processors_of_its_share_not_of_the_machine(monkeypatch):
+def test_a_host_reports_its_allocated_processors(monkeypatch):
     work = Work("w", ("true",), (Replica(),), Resources(cpus=3.5, memory_bytes=1))
     told = general_variables(work)
     assert told["OMP_NUM_THREADS"] == "3"
     monkeypatch.setenv(contract.CPUS_VARIABLE, told[contract.CPUS_VARIABLE])
-    assert cpus() == 3
+    assert count_cpus() == 3
 
 
-def test_outside_a_work_a_process_has_what_it_may_use(monkeypatch):
+def test_outside_of_a_work_a_process_reports_its_usable_processors(monkeypatch):
     monkeypatch.delenv(contract.CPUS_VARIABLE, raising=False)
-    assert cpus() == len(os.sched_getaffinity(0))
+    assert count_cpus() == len(os.sched_getaffinity(0))

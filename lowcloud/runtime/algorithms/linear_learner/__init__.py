@@ -1,7 +1,7 @@
-"""linear-learner: linear and logistic models after SageMaker's algorithm of that name.
+"""linear-learner: linear and logistic models with the interface of SageMaker's algorithm of that name.
 
-Read training.py first. The losses are in losses.py, their minimisation in solver.py (our own, for optimizer=auto) and
-minibatch.py (sgd, adam, rmsprop), the choice between models in selection.py.
+Start with training.py. The losses are in losses.py, the optimizers in solver.py (for optimizer=auto) and minibatch.py
+(sgd, adam, rmsprop), the model selection in selection.py.
 """
 
 from pathlib import Path
@@ -14,5 +14,5 @@ __all__ = ["load", "train"]
 
 
 def load(model_folder: Path) -> LinearPredictor:
-    """The predictor of a stored model. Raises model.UnreadableModel."""
+    """Load the predictor of a stored model. Raises model.UnreadableLinearModelError."""
     return LinearPredictor(load_model(model_folder))

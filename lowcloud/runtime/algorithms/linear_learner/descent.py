@@ -1,7 +1,7 @@
-"""Descent of one model: L-BFGS with a preconditioner, or proximal Newton steps where there is an L1 penalty.
+"""The descent of one model: L-BFGS with a preconditioner, or proximal Newton steps if there is an L1 penalty.
 
-A Descent never sees data. It names the parameters it wants evaluated and is told value and gradient there, so that many
-of them can share one pass over the rows. L-BFGS: Nocedal and Wright, Numerical Optimization, chapter 7; without a
+A Descent never sees data. It proposes parameters (`trial`) and receives the value and gradient there, so that many
+descents can share one pass over the rows. L-BFGS: Nocedal and Wright, Numerical Optimization, chapter 7; without a
 curvature matrix the L1 penalty is handled as in OWL-QN (Andrew and Gao, 2007).
 """
 
@@ -19,13 +19,13 @@ class Descent:
     def __init__(
         self, start: Floats, penalty: Penalty, preconditioner: Preconditioner | None, contraction: float = 1.0
     ):
-        """`preconditioner` is about the curvature of f and the L2 penalty; None leaves scale to L-BFGS.
+        """`preconditioner` approximates the curvature of f and the L2 penalty; None leaves scaling to L-BFGS.
 
-        `contraction` is what a step is expected to leave of the decrement before one has been seen.
+        `contraction` is the factor by which the first step is expected to reduce the decrement.
         """
         self.best = start
         self.value = np.inf
-        self.decrement = np.inf  # about how far the value is above its minimum
+        self.decrement = np.inf  # estimate of how far the value is above its minimum
         self.contraction = contraction
         self.trial = start
         self._penalty = penalty
@@ -39,42 +39,42 @@ class Descent:
         self.is_stuck = False
         self.steps = 0
 
-    def tell(self, value: float, gradient: Floats) -> None:
-        """Take f and its gradient at `trial`, and choose the next trial."""
+    def receive(self, value: float, gradient: Floats) -> None:
+        """Receive f and its gradient at `trial`, and choose the next trial."""
         value += self._penalty.value(self.trial)
         gradient = gradient + self._penalty.l2 * self.trial
         noise = 1e-7 * abs(value)  # of a float32 pass
         if value > self.value + ARMIJO * self._step * self._slope + noise:
-            self._shorten()
+            self._backtrack()
             return
         if np.isfinite(self.value):
-            self._remember(self.trial - self.best, gradient - self._gradient)
-        before = self.decrement if self._step == 1 else np.inf
+            self._add_pair(self.trial - self.best, gradient - self._gradient)
+        previous = self.decrement if self._step == 1 else np.inf
         self.best, self.value, self._gradient = self.trial, value, gradient
         self.steps += 1
-        self._choose()
-        if 0 < before < np.inf:
-            self.contraction = min(1.0, self.decrement / before)
+        self._choose_trial()
+        if 0 < previous < np.inf:
+            self.contraction = min(1.0, self.decrement / previous)
 
     @property
     def remaining(self) -> float:
-        """About how far the next trial's value will be above the minimum."""
+        """Estimate of how far the next trial's value will be above the minimum."""
         return self.decrement * self.contraction
 
     def finish(self) -> Floats:
-        """The parameters to keep: the next trial, unseen, where steps have been shrinking tenfold."""
+        """Return the final parameters: the next trial, not evaluated, if steps have been shrinking tenfold."""
         return self.trial if self.contraction < 0.1 and not self.is_stuck else self.best
 
-    def _shorten(self) -> None:
+    def _backtrack(self) -> None:
         self._step *= 0.3
         self.is_stuck = self._step < 1e-6
         self.trial = self._at(self._step)
 
-    def _remember(self, moved: Floats, turned: Floats) -> None:
-        if moved @ turned > 1e-12 * (turned @ turned):
-            self._pairs = [*self._pairs[1 - MEMORY :], (moved, turned)]
+    def _add_pair(self, step: Floats, gradient_change: Floats) -> None:
+        if step @ gradient_change > 1e-12 * (gradient_change @ gradient_change):
+            self._pairs = [*self._pairs[1 - MEMORY :], (step, gradient_change)]
 
-    def _choose(self) -> None:
+    def _choose_trial(self) -> None:
         if self._has_l1 and self._preconditioner is not None:
             target = _minimise_quadratic(self._preconditioner.hessian, self._gradient, self.best, self._penalty.l1)
             self._direction = target - self.best
@@ -82,7 +82,7 @@ class Descent:
             self._slope = float(self._gradient @ self._direction + gain)
         else:
             steepest = self._steepest()
-            self._direction = -self._two_loops(steepest)
+            self._direction = -self._apply_inverse_hessian(steepest)
             if self._has_l1:
                 self._direction[self._direction * steepest >= 0] = 0
             self._slope = float(steepest @ self._direction)
@@ -94,42 +94,42 @@ class Descent:
 
     def _at(self, step: float) -> Floats:
         point = self.best + step * self._direction
-        if self._has_l1 and self._preconditioner is None:  # stay in the orthant the gradient was taken in
+        if self._has_l1 and self._preconditioner is None:  # stay in the orthant of the gradient
             orthant = np.where(self.best != 0, np.sign(self.best), np.sign(self._direction))
             point[(np.sign(point) != orthant) & (self._penalty.l1 > 0)] = 0
         return point
 
     def _steepest(self) -> Floats:
-        """The gradient; with an L1 penalty its least subgradient."""
+        """Return the gradient or, with an L1 penalty, the minimum-norm subgradient."""
         if not self._has_l1:
             return self._gradient
         g, l1, p = self._gradient, self._penalty.l1, self.best
         at_zero = np.sign(g) * np.maximum(np.abs(g) - l1, 0)
         return np.where(p != 0, g + l1 * np.sign(p), at_zero)
 
-    def _two_loops(self, vector: Floats) -> Floats:
+    def _apply_inverse_hessian(self, vector: Floats) -> Floats:
         q = vector.copy()
-        shares = []
-        for moved, turned in reversed(self._pairs):
-            share = (moved @ q) / (moved @ turned)
-            q -= share * turned
-            shares.append(share)
+        coefficients = []
+        for step, gradient_change in reversed(self._pairs):
+            coefficient = (step @ q) / (step @ gradient_change)
+            q -= coefficient * gradient_change
+            coefficients.append(coefficient)
         q = self._precondition(q)
-        for (moved, turned), share in zip(self._pairs, reversed(shares), strict=True):
-            q += (share - (turned @ q) / (moved @ turned)) * moved
+        for (step, gradient_change), coefficient in zip(self._pairs, reversed(coefficients), strict=True):
+            q += (coefficient - (gradient_change @ q) / (step @ gradient_change)) * step
         return q
 
     def _precondition(self, vector: Floats) -> Floats:
         if self._preconditioner is not None:
             return self._preconditioner.solve(vector)
         if self._pairs:
-            moved, turned = self._pairs[-1]
-            return vector * ((moved @ turned) / (turned @ turned))
+            step, gradient_change = self._pairs[-1]
+            return vector * ((step @ gradient_change) / (gradient_change @ gradient_change))
         return vector
 
 
 def _minimise_quadratic(hessian: Floats, gradient: Floats, start: Floats, l1: Floats) -> Floats:
-    """argmin over u of gradient (u - start) + (u - start) H (u - start) / 2 + l1 abs(u), by coordinate descent."""
+    """Minimise gradient (u - start) + (u - start) H (u - start) / 2 + l1 abs(u) over u, by coordinate descent."""
     out = start.copy()
     blocks, size = hessian.shape[:2]
     for block in range(blocks):
@@ -139,20 +139,20 @@ def _minimise_quadratic(hessian: Floats, gradient: Floats, start: Floats, l1: Fl
 
 
 def _descend_coordinates(h: Floats, gradient: Floats, u: Floats, l1: Floats) -> None:
-    """Changes u in place until a sweep moves the quadratic by next to nothing."""
+    """Change u in place until a sweep no longer reduces the quadratic."""
     slope = gradient.copy()
     diagonal, penalties = h.diagonal().tolist(), l1.tolist()
     first = None
     for _ in range(1000):
         gain = 0.0
-        for j, (bend, penalty) in enumerate(zip(diagonal, penalties, strict=True)):
+        for j, (second_derivative, penalty) in enumerate(zip(diagonal, penalties, strict=True)):
             old = float(u[j])
-            z = bend * old - float(slope[j])
-            new = (z - penalty if z > penalty else z + penalty if z < -penalty else 0.0) / bend
+            z = second_derivative * old - float(slope[j])
+            new = (z - penalty if z > penalty else z + penalty if z < -penalty else 0.0) / second_derivative
             if new != old:
                 u[j] = new
                 slope += (new - old) * h[j]
-                gain += bend * (new - old) ** 2
+                gain += second_derivative * (new - old) ** 2
         first = gain if first is None else first
         if gain <= 1e-12 * first:
             return

@@ -1,4 +1,4 @@
-"""From tables to a model: scaling, the choice of a model, the fit on all rows, the threshold."""
+"""Fits a model to tables: scaling, model selection, the fit on all rows, and the decision threshold."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,56 +8,69 @@ from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.linear_learner import minibatch, scaling, selection, solver
 from lowcloud.runtime.algorithms.linear_learner.metrics import Criterion, choose_threshold
-from lowcloud.runtime.algorithms.linear_learner.model import Model
-from lowcloud.runtime.algorithms.linear_learner.objective import Objective, Rows, Scaling
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel
+from lowcloud.runtime.algorithms.linear_learner.objective import FeatureScaling, Objective, TrainingRows
 from lowcloud.runtime.algorithms.linear_learner.preconditioner import Floats, Penalty
 from lowcloud.runtime.algorithms.linear_learner.scaling import LabelScaling
-from lowcloud.runtime.algorithms.linear_learner.settings import Settings, Variant
+from lowcloud.runtime.algorithms.linear_learner.settings import LinearLearnerSettings, Variant
+from lowcloud.runtime.collectives import ProcessGroup
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats.table import Table
-from lowcloud.runtime.training.collectives import World
+from lowcloud.runtime.formats.table import DenseTable
 
-CALIBRATION_ROWS = 20_000  # what num_calibration_samples=auto takes at most
+CALIBRATION_ROWS = 20_000  # limit for num_calibration_samples=auto
 OnEpoch = Callable[[int, float, float | None], None]  # (epoch, training loss, validation loss)
 
 
 @dataclass(frozen=True)
-class Fit:
-    """A fitted model, and what its metrics are computed with."""
+class LinearFit:
+    """A fitted model, with what is needed to compute its metrics."""
 
-    model: Model
+    model: LinearModel
     variant: Variant
     parameters: Floats  # (1, outputs, features + 1)
     threshold: float
     origin: Floats
-    scaling: Scaling
+    scaling: FeatureScaling
     label: LabelScaling
     models: int
 
 
 class Fitter:
-    """One fit. Its tables are changed: features far from 0 are moved there in place, to spare a copy."""
+    """One fit. It changes its tables: the origin of features far from 0 is subtracted in place, which saves a copy."""
 
-    def __init__(self, settings: Settings, train: Table, validation: Table | None, world: World, on_epoch: OnEpoch):
-        self.settings, self.world, self.on_epoch = settings, world, on_epoch
+    def __init__(
+        self,
+        settings: LinearLearnerSettings,
+        train: DenseTable,
+        validation: DenseTable | None,
+        process_group: ProcessGroup,
+        on_epoch: OnEpoch,
+    ):
+        self.settings, self.process_group, self.on_epoch = settings, process_group, on_epoch
         self._train, self._validation = train, validation
         self.counts = self._count_classes()
-        self.rows = int(self.counts.sum()) if settings.classes else int(world.sum(np.array([float(len(train))]))[0])
-        mean, deviation = scaling.measure(train.features, int(settings.values["num_point_for_scaler"]), world)
-        self.scaling, self.origin = scaling.make(mean, deviation, settings.shifts_features, settings.scales_features)
+        self.rows = (
+            int(self.counts.sum()) if settings.classes else int(process_group.sum(np.array([float(len(train))]))[0])
+        )
+        mean, deviation = scaling.measure(train.features, int(settings.values["num_point_for_scaler"]), process_group)
+        self.scaling, self.origin = scaling.compute_scaling(
+            mean, deviation, settings.shifts_features, settings.scales_features
+        )
         self.label = LabelScaling()
         if settings.is_regressor:
-            self.label = scaling.measure_label(train.labels, settings.shifts_label, settings.scales_label, world)
+            self.label = scaling.measure_label(
+                train.labels, settings.shifts_label, settings.scales_label, process_group
+            )
         self.loss = settings.make_loss(self.label.scale, self.label.deviation / self.label.scale)
         for table in (train, validation):
             if table is not None:
-                scaling.move(table.features, self.origin)
+                scaling.subtract_origin(table.features, self.origin)
         self.variants = settings.variants(self.rows, train.features.shape[1], self.counts)
 
-    def fit(self) -> Fit:
-        """Choose among the variants, and fit the chosen one on all rows."""
+    def fit(self) -> LinearFit:
+        """Select the best variant, and fit it on all rows."""
         settings, models = self.settings, len(self.variants)
-        judged = None
+        held_out = None
         if settings.optimizer:
             parameters, index = self._fit_by_steps(settings.optimizer)
         else:
@@ -65,25 +78,27 @@ class Fitter:
             if models > 1:
                 objective = self.objective(self._train, self.variants)
                 validation = self._validation_objective(self.variants)
-                judged = selection.judge(objective, validation, lambda part: self._solve(part, self.variants))
-                index = selection.best_of(judged, models, self._criterion(), self._calibration_rows(50_000))
+                held_out = selection.evaluate_candidates(
+                    objective, validation, lambda part: self._solve(part, self.variants)
+                )
+                index = selection.select_best(held_out, models, self._criterion(), self._calibration_rows(50_000))
             objective = self.objective(self._train, [self.variants[index]])
             parameters = self._solve(objective, [self.variants[index]], reports=True)
         variant = self.variants[index]
         if settings.outputs > 1 and not variant.l1:
-            # Moving all classes alike changes no probability: of the equal models, take the one of least weights.
+            # Adding the same to all classes changes no probability: of the equal models, take the smallest weights.
             parameters = parameters - parameters.mean(axis=1, keepdims=True)
         threshold = self._threshold(
-            parameters, variant, None if judged is None else selection.only(judged, index, models)
+            parameters, variant, None if held_out is None else selection.margins_of_variant(held_out, index, models)
         )
         model = self._model(parameters, threshold, variant)
-        return Fit(model, variant, parameters, threshold, self.origin, self.scaling, self.label, models)
+        return LinearFit(model, variant, parameters, threshold, self.origin, self.scaling, self.label, models)
 
-    def objective(self, table: Table, variants: Sequence[Variant]) -> Objective:
-        """The mean loss over a table that has been moved to the origin."""
+    def objective(self, table: DenseTable, variants: Sequence[Variant]) -> Objective:
+        """Return the mean loss over a table whose origin was subtracted."""
         labels = ((table.labels - self.label.shift) / self.label.scale).astype(np.float32)
         weights = self.settings.class_weights(list(variants), self.counts)
-        rows = Rows(table.features, labels, weights)
+        rows = TrainingRows(table.features, labels, weights)
         settings = self.settings
         return Objective(
             rows,
@@ -91,7 +106,7 @@ class Fitter:
             self.loss,
             outputs=settings.outputs,
             use_bias=settings.use_bias,
-            world=self.world,
+            process_group=self.process_group,
         )
 
     def _count_classes(self) -> NDArray[np.float64]:
@@ -99,11 +114,11 @@ class Fitter:
         if not classes:
             return np.zeros(0)
         counts = np.bincount(self._train.labels.astype(np.intp), minlength=classes).astype(np.float64)
-        counts = self.world.sum(counts)
+        counts = self.process_group.sum(counts)
         if np.count_nonzero(counts) < 2:
             raise ClientError(
-                f"Channel train holds labels of one class only ({int(counts.argmax())}). "
-                "A classifier needs rows of at least two."
+                f"Channel train contains labels of only one class ({int(counts.argmax())}). "
+                "A classifier needs rows of at least two classes."
             )
         return counts
 
@@ -131,25 +146,25 @@ class Fitter:
 
         def report(epoch: int, parameters: Floats, losses: Floats) -> None:
             if reports:
-                beside = None if validation is None else float(validation.evaluate(parameters)[0][0])
-                self.on_epoch(epoch, float(losses[0]), beside)
+                validation_loss = None if validation is None else float(validation.evaluate(parameters)[0][0])
+                self.on_epoch(epoch, float(losses[0]), validation_loss)
 
         penalties = self._penalties(variants, objective.features)
-        return solver.minimise(objective, start, penalties, self.settings.effort, report)
+        return solver.minimise(objective, start, penalties, self.settings.stopping, report)
 
     def _fit_by_steps(self, optimizer: minibatch.Optimizer) -> tuple[Floats, int]:
         """All variants with a gradient-step optimizer; the parameters of the best, and its index."""
         objective = self.objective(self._train, self.variants)
         shown = self._validation_objective(self.variants) or objective.sample(selection.SELECTION_ROWS, seed=2)
-        watch = _Watch(self.settings, objective.sample(selection.SELECTION_ROWS, seed=3), shown, self.on_epoch)
+        watch = _EarlyStopping(self.settings, objective.sample(selection.SELECTION_ROWS, seed=3), shown, self.on_epoch)
         rates = np.array([variant.learning_rate for variant in self.variants])
         start = _start(self.settings, len(self.variants), objective.features)
         penalties = self._penalties(self.variants, objective.features)
         parameters = minibatch.minimise(
-            objective, start, penalties, rates=rates, optimizer=optimizer, on_epoch=watch.see
+            objective, start, penalties, rates=rates, optimizer=optimizer, on_epoch=watch.record
         )
-        judged = selection.judge_fitted(shown, parameters)
-        index = selection.best_of(judged, len(self.variants), self._criterion(), self._calibration_rows(50_000))
+        held_out = selection.evaluate_fitted(shown, parameters)
+        index = selection.select_best(held_out, len(self.variants), self._criterion(), self._calibration_rows(50_000))
         return parameters[index : index + 1], index
 
     def _calibration_rows(self, auto: int) -> int:
@@ -165,16 +180,16 @@ class Fitter:
             table = self._train if self._validation is None else self._validation
             part = self.objective(table, [variant]).sample(limit, seed=4)
             held_out = [
-                selection.gather(self.world, part.margins(parameters)[:, 0]),
-                selection.gather(self.world, part.rows.y),
+                selection.gather(self.process_group, part.margins(parameters)[:, 0]),
+                selection.gather(self.process_group, part.rows.y),
             ]
         margins, labels = held_out
         return choose_threshold(margins[:limit], labels[:limit], self.settings.criterion)[0]
 
-    def _model(self, parameters: Floats, threshold: float, variant: Variant) -> Model:
+    def _model(self, parameters: Floats, threshold: float, variant: Variant) -> LinearModel:
         weights, bias = self.scaling.fold(parameters[0])
         bias = bias - weights @ self.origin
-        return Model(
+        return LinearModel(
             predictor_type=self.settings.predictor_type,
             loss=self.settings.loss,
             weights=np.ascontiguousarray(weights.T) * self.label.scale,
@@ -184,27 +199,27 @@ class Fitter:
         )
 
 
-class _Watch:
-    """Reports each epoch of a gradient-step optimizer, and ends it after early_stopping_patience without gain."""
+class _EarlyStopping:
+    """Reports each epoch of a minibatch optimizer, and ends it after early_stopping_patience epochs without gain."""
 
-    def __init__(self, settings: Settings, train: Objective, shown: Objective, on_epoch: OnEpoch):
+    def __init__(self, settings: LinearLearnerSettings, train: Objective, shown: Objective, on_epoch: OnEpoch):
         self._train, self._shown, self._on_epoch = train, shown, on_epoch
         self._patience = int(settings.values["early_stopping_patience"])
         self._tolerance = float(settings.values["early_stopping_tolerance"])
-        self._best, self._waited = np.inf, 0
+        self._best, self._epochs_without_gain = np.inf, 0
 
-    def see(self, epoch: int, parameters: Floats) -> bool:
+    def record(self, epoch: int, parameters: Floats) -> bool:
         losses = self._shown.evaluate(parameters)[0]
         least = float(losses.min())
         self._on_epoch(epoch, float(self._train.evaluate(parameters)[0].min()), least)
         gains = not np.isfinite(self._best) or self._best - least > self._tolerance * abs(self._best)
-        self._waited = 0 if gains else self._waited + 1
+        self._epochs_without_gain = 0 if gains else self._epochs_without_gain + 1
         self._best = min(self._best, least)
-        return self._waited < self._patience
+        return self._epochs_without_gain < self._patience
 
 
-def _start(settings: Settings, variants: int, features: int) -> Floats:
-    """init_method's weights, the same for every variant and on every host, and init_bias."""
+def _start(settings: LinearLearnerSettings, variants: int, features: int) -> Floats:
+    """Return the initial weights of init_method, the same for all variants and hosts, and init_bias."""
     values, shape = settings.values, (settings.outputs, features + 1)
     generator = np.random.default_rng(0)
     if values["init_method"] == "normal":

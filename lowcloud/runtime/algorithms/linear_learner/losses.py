@@ -1,8 +1,8 @@
-"""The losses of linear-learner: value, slope and curvature in the margin.
+"""The losses of linear-learner: value, slope and curvature as functions of the margin.
 
-Margins z are (rows,) for one output, else (rows, outputs); labels y broadcast against them: 0 or 1 for two classes,
-the class for many, the number for a regressor. Losses with kinks are rounded off over a half width `rounding`, which
-the solver shrinks towards 0; at 0 they are themselves.
+Margins z are (rows,) for one output, otherwise (rows, outputs); labels y broadcast against them: 0 or 1 for two
+classes, the class for several, the number for a regressor. Losses with kinks are smoothed over a half width `rounding`,
+which the solver reduces towards 0; at 0 they are exact.
 """
 
 from collections.abc import Callable
@@ -13,42 +13,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Parts = tuple[Array, Array]  # value a row and variant, slope a margin
+ValueAndSlope = tuple[Array, Array]  # value per row and variant, slope per margin
 
 
 @dataclass(frozen=True)
 class Loss:
-    """One loss. `objective` is its name in SageMaker's log lines."""
+    """A loss. `objective` is its name in SageMaker's log lines."""
 
     name: str
     objective: str
-    value_and_slope: Callable[[Array, Array, float], Parts]  # (z, y, rounding)
+    value_and_slope: Callable[[Array, Array, float], ValueAndSlope]  # (z, y, rounding)
     curvature: Callable[[Array, Array, float], Array]
-    kink_unit: float = 0.0  # 0: the loss has no kinks; else the scale that a rounding is relative to
+    kink_unit: float = 0.0  # 0: the loss has no kinks; otherwise the unit of `rounding`
 
 
 @dataclass(frozen=True)
-class Shape:
-    """The parameters of the losses that have some, in units of the label that is trained on."""
+class LossParameters:
+    """The parameters of the losses, in units of the scaled label."""
 
     huber_delta: float = 1.0
     insensitivity: float = 0.01
     quantile: float = 0.5
     margin: float = 1.0
     classes: int = 0
-    spread: float = 1.0  # the label's deviation
+    spread: float = 1.0  # the label's standard deviation
 
 
-def make(name: str, shape: Shape) -> Loss:
-    """The loss of that name."""
-    return MAKERS[name](name, shape)
+def make_loss(name: str, parameters: LossParameters) -> Loss:
+    """Return the loss with this name."""
+    return LOSSES[name](name, parameters)
 
 
-def _make_logistic(name: str, _: Shape) -> Loss:
+def _make_logistic(name: str, _: LossParameters) -> Loss:
     return Loss(name, "binary_classification_cross_entropy_objective", _logistic, _logistic_curvature)
 
 
-def _make_hinge(name: str, shape: Shape) -> Loss:
+def _make_hinge(name: str, shape: LossParameters) -> Loss:
     return Loss(
         name,
         "binary_classification_hinge_objective",
@@ -58,7 +58,7 @@ def _make_hinge(name: str, shape: Shape) -> Loss:
     )
 
 
-def _make_softmax(name: str, shape: Shape) -> Loss:
+def _make_softmax(name: str, shape: LossParameters) -> Loss:
     return Loss(
         name,
         "multiclass_cross_entropy_objective",
@@ -67,11 +67,11 @@ def _make_softmax(name: str, shape: Shape) -> Loss:
     )
 
 
-def _make_squared(name: str, _: Shape) -> Loss:
+def _make_squared(name: str, _: LossParameters) -> Loss:
     return Loss(name, "mse_objective", _squared, lambda z, *_: np.full_like(z, 2.0))
 
 
-def _make_huber(name: str, shape: Shape) -> Loss:
+def _make_huber(name: str, shape: LossParameters) -> Loss:
     delta = shape.huber_delta
     return Loss(
         name,
@@ -81,25 +81,25 @@ def _make_huber(name: str, shape: Shape) -> Loss:
     )
 
 
-def _make_insensitive_squared(name: str, shape: Shape) -> Loss:
-    still = shape.insensitivity
+def _make_insensitive_squared(name: str, shape: LossParameters) -> Loss:
+    insensitivity = shape.insensitivity
     return Loss(
         name,
         "eps_insensitive_squared_objective",
-        lambda z, y, _: _insensitive_squared(z - y, still),
-        lambda z, y, _: np.where(np.abs(z - y) > still, 2.0, 0.0).astype(z.dtype),
+        lambda z, y, _: _insensitive_squared(z - y, insensitivity),
+        lambda z, y, _: np.where(np.abs(z - y) > insensitivity, 2.0, 0.0).astype(z.dtype),
     )
 
 
-def _make_ramps(name: str, shape: Shape) -> Loss:
-    """Sums of weight * max(0, sign * (z - y) - offset)."""
+def _make_ramps(name: str, shape: LossParameters) -> Loss:
+    """Return the loss of the sum of weight * max(0, sign * (z - y) - offset)."""
     ramps = {
         "absolute_loss": ((1.0, 1.0, 0.0), (1.0, -1.0, 0.0)),
         "quantile_loss": ((shape.quantile, -1.0, 0.0), (1.0 - shape.quantile, 1.0, 0.0)),
         "eps_insensitive_absolute_loss": ((1.0, 1.0, shape.insensitivity), (1.0, -1.0, shape.insensitivity)),
     }[name]
 
-    def bend(z: Array, y: Array, rounding: float) -> Array:
+    def curvature(z: Array, y: Array, rounding: float) -> Array:
         corners = (weight * _inside(sign * (z - y) - offset, rounding) for weight, sign, offset in ramps)
         return sum(corners, start=np.zeros_like(z))
 
@@ -107,12 +107,12 @@ def _make_ramps(name: str, shape: Shape) -> Loss:
         name,
         f"{name.removesuffix('_loss')}_objective",
         lambda z, y, rounding: _ramps(z - y, ramps, rounding),
-        bend,
+        curvature,
         kink_unit=shape.spread,
     )
 
 
-def _logistic(z: Array, y: Array, _: float) -> Parts:
+def _logistic(z: Array, y: Array, _: float) -> ValueAndSlope:
     sign = 2 * y - 1
     t = sign * z
     e = np.exp(-np.maximum(t, -80))  # e**88 would overflow float32
@@ -125,8 +125,8 @@ def _logistic_curvature(z: Array, *_: Any) -> Array:
     return np.asarray(e / (1 + e) ** 2)
 
 
-def _softmax(z: Array, y: Array, classes: int) -> Parts:
-    """z (rows, variants * classes), y (rows,) or (rows, 1)."""
+def _softmax(z: Array, y: Array, classes: int) -> ValueAndSlope:
+    """z is (rows, variants * classes), y (rows,) or (rows, 1)."""
     cube = z.reshape(len(z), -1, classes)
     top = cube.max(axis=2, keepdims=True)
     slope = np.exp(cube - top)
@@ -139,36 +139,36 @@ def _softmax(z: Array, y: Array, classes: int) -> Parts:
 
 
 def _softmax_curvature(z: Array, classes: int) -> Array:
-    """The diagonal in the classes: p (1 - p)."""
+    """Return the diagonal over the classes: p (1 - p)."""
     cube = z.reshape(len(z), -1, classes)
     p = np.exp(cube - cube.max(axis=2, keepdims=True))
     p /= p.sum(axis=2, keepdims=True)
     return np.asarray(p * (1 - p)).reshape(z.shape)
 
 
-def _squared(z: Array, y: Array, _: float) -> Parts:
+def _squared(z: Array, y: Array, _: float) -> ValueAndSlope:
     error = z - y
     return error * error, 2 * error
 
 
-def _huber(error: Array, delta: float) -> Parts:
-    """Half the square up to delta, and the line that continues it."""
+def _huber(error: Array, delta: float) -> ValueAndSlope:
+    """Half the square up to delta, continued linearly."""
     slope = np.clip(error, -delta, delta)
     return slope * (error - 0.5 * slope), slope
 
 
-def _insensitive_squared(error: Array, insensitivity: float) -> Parts:
+def _insensitive_squared(error: Array, insensitivity: float) -> ValueAndSlope:
     beyond = error - np.clip(error, -insensitivity, insensitivity)
     return beyond * beyond, 2 * beyond
 
 
-def _hinge(z: Array, y: Array, margin: float, rounding: float) -> Parts:
+def _hinge(z: Array, y: Array, margin: float, rounding: float) -> ValueAndSlope:
     sign = 2 * y - 1
     value, slope = _ramp(margin - sign * z, rounding)
     return value, -sign * slope
 
 
-def _ramps(error: Array, ramps: tuple[tuple[float, float, float], ...], rounding: float) -> Parts:
+def _ramps(error: Array, ramps: tuple[tuple[float, float, float], ...], rounding: float) -> ValueAndSlope:
     value, slope = np.zeros_like(error), np.zeros_like(error)
     for weight, sign, offset in ramps:
         ramp, rise = _ramp(sign * error - offset, rounding)
@@ -177,8 +177,8 @@ def _ramps(error: Array, ramps: tuple[tuple[float, float, float], ...], rounding
     return value, slope
 
 
-def _ramp(t: Array, rounding: float) -> Parts:
-    """max(0, t), its corner replaced by a parabola over |t| < rounding."""
+def _ramp(t: Array, rounding: float) -> ValueAndSlope:
+    """max(0, t), with a parabola for |t| < rounding."""
     if not rounding:
         return np.maximum(t, 0), (t > 0).astype(t.dtype)
     corner = np.clip(t + rounding, 0, 2 * rounding)
@@ -189,7 +189,7 @@ def _inside(t: Array, rounding: float) -> Array:
     return (np.abs(t) < rounding).astype(t.dtype) / (2 * rounding)
 
 
-MAKERS: dict[str, Callable[[str, Shape], Loss]] = {
+LOSSES: dict[str, Callable[[str, LossParameters], Loss]] = {
     "logistic": _make_logistic,
     "hinge_loss": _make_hinge,
     "softmax_loss": _make_softmax,

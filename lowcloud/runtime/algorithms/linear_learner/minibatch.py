@@ -1,7 +1,8 @@
-"""Stochastic gradient descent for optimizer=sgd, adam or rmsprop, with the hyperparameters of each.
+"""Minibatch optimizers for optimizer=sgd, adam or rmsprop.
 
-Adam: Kingma and Ba, 2015. RMSProp: Hinton's lecture 6e. The L1 penalty is applied as a proximal step. Every host draws
-mini_batch_size of its own rows a step, and gradients are weighed by rows; hosts that run out of rows take empty steps.
+Adam: Kingma and Ba, 2015. RMSProp: Hinton's lecture 6e. The L1 penalty is applied as a proximal step. In every step
+each host draws mini_batch_size of its own rows, and gradients are weighted by rows; a host without remaining rows
+contributes none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ RATES = {"sgd": 0.1, "adam": 0.005, "rmsprop": 0.005}
 
 @dataclass(frozen=True)
 class Optimizer:
-    """How parameters move; see docs/algorithms/linear-learner.md for the meaning of auto."""
+    """The settings of an optimizer; see docs/algorithms/linear-learner.md for the meaning of auto."""
 
     name: str
     momentum: float
@@ -27,12 +28,12 @@ class Optimizer:
     bias_rate: float  # as a multiple of the learning rate
     batch: int
     epochs: int
-    scheduler: tuple[int, float, float] | None  # (steps, factor, least rate)
+    scheduler: tuple[int, float, float] | None  # (steps, factor, minimum rate)
     seed: int = 0
 
 
 def read_optimizer(values: Mapping[str, Any]) -> Optimizer:
-    """The optimizer that typed hyperparameters ask for."""
+    """Return the optimizer that typed hyperparameters select."""
 
     def number(name: str, auto: float) -> float:
         return auto if values[name] == "auto" else float(values[name])
@@ -63,22 +64,22 @@ def minimise(
     optimizer: Optimizer,
     on_epoch: Callable[[int, Floats], bool],
 ) -> Floats:
-    """Parameters (variants, outputs, features + 1) after the last epoch.
+    """Return the parameters (variants, outputs, features + 1) after the last epoch.
 
-    rates (variants,) are the learning rates at the start. `on_epoch` is told epoch and parameters, and says whether to
-    go on.
+    rates (variants,) are the initial learning rates. `on_epoch` receives epoch and parameters, and returns whether to
+    continue.
     """
     shape = start.shape
     l2 = np.stack([penalty.l2 for penalty in penalties]).reshape(shape)
     l1 = np.stack([penalty.l1 for penalty in penalties]).reshape(shape)
     parameters, moments, step = start.copy(), (np.zeros(shape), np.zeros(shape)), 0
-    own = len(objective.rows.x)
-    counts = objective.world.gather(str(own).encode())
+    own_rows = len(objective.rows.x)
+    counts = objective.process_group.gather(str(own_rows).encode())
     steps = -(-max(map(int, counts)) // optimizer.batch)
     multiples = np.ones(shape)
     multiples[..., -1] = optimizer.bias_rate
     for epoch in range(optimizer.epochs):
-        order = np.random.default_rng((optimizer.seed, objective.world.rank, epoch)).permutation(own)
+        order = np.random.default_rng((optimizer.seed, objective.process_group.rank, epoch)).permutation(own_rows)
         for first in range(0, steps * optimizer.batch, optimizer.batch):
             batch = objective.narrow(np.sort(order[first : first + optimizer.batch]))
             if not batch.count:
@@ -98,12 +99,12 @@ def minimise(
 def _scheduled(rates: Floats, optimizer: Optimizer, step: int) -> Floats:
     if optimizer.scheduler is None:
         return rates
-    every, factor, least = optimizer.scheduler
-    return np.maximum(rates * factor ** (step // every), np.minimum(least, rates))
+    interval, factor, minimum = optimizer.scheduler
+    return np.maximum(rates * factor ** (step // interval), np.minimum(minimum, rates))
 
 
 def _direction(gradient: Floats, moments: tuple[Floats, Floats], optimizer: Optimizer, step: int) -> Floats:
-    """The step's direction; changes the moments."""
+    """Return the direction of the step, and update the moments."""
     first, second = moments
     if optimizer.name == "sgd":
         first *= optimizer.momentum

@@ -1,4 +1,4 @@
-"""The linear model: what is stored, and how it predicts. docs/algorithms/linear-learner.md describes the files."""
+"""The linear model: storage and prediction. docs/algorithms/linear-learner.md describes the files."""
 
 import json
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ WEIGHTS = "weights.npy"
 Floats = NDArray[np.floating[Any]]
 
 
-class UnreadableModelError(Exception):
-    """A folder does not hold a linear-learner model of a known version."""
+class UnreadableLinearModelError(Exception):
+    """A folder does not contain a linear-learner model of a known version."""
 
 
 @dataclass(frozen=True)
-class Model:
-    """margin = x @ weights + bias, in the units of the data: nothing is normalised at prediction.
+class LinearModel:
+    """A model with margin = x @ weights + bias, in the units of the data: prediction needs no normalisation.
 
-    weights (features, outputs), outputs being num_classes for many classes and else 1; bias (outputs,).
-    A binary classifier says 1 where its margin is at least `threshold`.
+    weights (features, outputs), where outputs is num_classes for several classes and otherwise 1; bias (outputs,).
+    A binary classifier predicts 1 if the margin is at least `threshold`.
     """
 
     predictor_type: str
@@ -36,7 +36,7 @@ class Model:
     weights: NDArray[np.float64]
     bias: NDArray[np.float64]
     threshold: float = 0.0
-    hyperparameters: Mapping[str, Any] | None = None  # of the variant chosen
+    hyperparameters: Mapping[str, Any] | None = None  # of the selected variant
     metrics: Mapping[str, float] | None = None
 
     @property
@@ -44,7 +44,7 @@ class Model:
         return int(self.weights.shape[0])
 
     def margins(self, x: Floats) -> NDArray[np.float64]:
-        """(rows, features) -> (rows, outputs). Works in blocks, so a float32 matrix is never copied whole."""
+        """(rows, features) -> (rows, outputs). Works in blocks to avoid a float64 copy of the complete matrix."""
         out = np.empty((len(x), self.weights.shape[1]))
         for start in range(0, len(x), 4096):
             stop = start + 4096
@@ -62,11 +62,11 @@ class Model:
         return np.asarray(margins[:, 0])
 
     def scores(self, x: Floats) -> NDArray[np.float64]:
-        """(rows, features) -> (rows, outputs): probabilities of logistic and softmax_loss, else margins."""
+        """(rows, features) -> (rows, outputs): probabilities for logistic and softmax_loss, otherwise margins."""
         return link(self.loss, self.margins(x))
 
     def predictions(self, x: Floats) -> Predictions:
-        """What an endpoint answers for rows (rows, features)."""
+        """Return an endpoint's predictions for rows (rows, features)."""
         margins = self.margins(x)
         scores = link(self.loss, margins)
         if self.predictor_type == "multiclass_classifier":
@@ -77,7 +77,7 @@ class Model:
 
 
 def link(loss: str, margins: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores of margins (rows, outputs)."""
+    """Return the scores of margins (rows, outputs)."""
     if loss == "logistic":
         e = np.exp(-np.abs(margins))
         return np.asarray(np.where(margins >= 0, 1.0, e) / (1.0 + e))
@@ -87,7 +87,7 @@ def link(loss: str, margins: NDArray[np.float64]) -> NDArray[np.float64]:
     return margins
 
 
-def save(model: Model, folder: Path) -> None:
+def save(model: LinearModel, folder: Path) -> None:
     """Write the model's two files."""
     folder.mkdir(parents=True, exist_ok=True)
     header = {
@@ -105,18 +105,18 @@ def save(model: Model, folder: Path) -> None:
     (folder / HEADER).write_text(json.dumps(header, indent=2) + "\n")
 
 
-def load(folder: Path) -> Model:
-    """Read what `save` wrote; data only, nothing in it runs. Raises UnreadableModelError."""
+def load(folder: Path) -> LinearModel:
+    """Load a stored model, which contains no code. Raises UnreadableLinearModelError."""
     try:
         header = json.loads((folder / HEADER).read_text())
         stacked = np.load(folder / WEIGHTS, allow_pickle=False)
         if header["format"] != FORMAT or header["version"] != VERSION:
-            raise UnreadableModelError(
-                f"{folder} holds {header['format']} version {header['version']}, not {FORMAT} {VERSION}."
+            raise UnreadableLinearModelError(
+                f"{folder} contains {header['format']} version {header['version']}, not {FORMAT} {VERSION}."
             )
         if stacked.shape != (header["features"] + 1, header["outputs"]) or stacked.dtype != np.float64:
-            raise UnreadableModelError(f"{folder / WEIGHTS} does not have the shape that {HEADER} says.")
-        return Model(
+            raise UnreadableLinearModelError(f"{folder / WEIGHTS} does not have the shape given in {HEADER}.")
+        return LinearModel(
             predictor_type=str(header["predictor_type"]),
             loss=str(header["loss"]),
             weights=stacked[:-1],
@@ -126,4 +126,4 @@ def load(folder: Path) -> Model:
             metrics=dict(header["metrics"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnreadableModelError(f"{folder} holds no readable {FORMAT} model: {error}") from error
+        raise UnreadableLinearModelError(f"{folder} does not contain a readable {FORMAT} model: {error}") from error

@@ -1,4 +1,4 @@
-"""Preconditioners: the curvature of the loss with a model's own penalty on the diagonal, and what solves with it."""
+"""Preconditioners: the curvature of the loss with a model's penalty on the diagonal, and its inverse."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Penalty:
-    """l2 and l1 weigh each parameter: 0.5 * sum(l2 * p**2) + sum(l1 * abs(p)); both have the parameters' flat shape."""
+    """The penalty 0.5 * sum(l2 * p**2) + sum(l1 * abs(p)); l2 and l1 have the parameters' flat shape."""
 
     l2: Floats
     l1: Floats
@@ -26,18 +26,18 @@ class Penalty:
 
 @dataclass(frozen=True)
 class Preconditioner:
-    """Block diagonal: `hessian` (outputs, n, n), and what solves with it, flat to flat."""
+    """A block diagonal `hessian` (outputs, n, n), and a function that multiplies a flat vector by its inverse."""
 
     hessian: Floats
     solve: Callable[[Floats], Floats]
 
 
-def make(curvature: Floats | None, penalties: Sequence[Penalty]) -> list[Preconditioner | None]:
-    """The preconditioner of each model; `curvature` (outputs, n, n) is theirs in common, without penalty."""
+def build_preconditioners(curvature: Floats | None, penalties: Sequence[Penalty]) -> list[Preconditioner | None]:
+    """Return the preconditioner of each model; `curvature` (outputs, n, n), without penalties, is common to all."""
     if curvature is None:
         return [None] * len(penalties)
     blocks, size = curvature.shape[:2]
-    # A ridge far below the data's own curvature, so that a constant or repeated column leaves the matrix invertible.
+    # A ridge far below the data's curvature keeps the matrix invertible for constant or duplicate columns.
     mean = np.einsum("bii->b", curvature) / size
     ridged = curvature + np.eye(size) * (1e-7 * np.maximum(mean, 1e-12))[:, None, None]
     if len(penalties) < 4 or any(penalty.has_l1 for penalty in penalties):
@@ -53,11 +53,11 @@ def _exact(curvature: Floats, l2: Floats) -> Preconditioner:
 
 
 def _shared(curvature: Floats, values: Floats, vectors: Floats, wd: float) -> Preconditioner:
-    """From one decomposition for all models; the bias counts as penalised here, which costs accuracy of steps only."""
+    """Use one decomposition for all models; the bias counts as penalised, which only makes steps less accurate."""
     shrink = 1 / (np.maximum(values, 0) + wd).reshape(-1)
-    turned = vectors.transpose(0, 2, 1)
+    transposed = vectors.transpose(0, 2, 1)
     return Preconditioner(
-        curvature, lambda vector: _apply(vectors, np.asarray(shrink * _apply(turned, vector), np.float64))
+        curvature, lambda vector: _apply(vectors, np.asarray(shrink * _apply(transposed, vector), np.float64))
     )
 
 

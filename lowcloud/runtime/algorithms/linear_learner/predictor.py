@@ -1,33 +1,33 @@
-"""Answers of an endpoint: bytes of a request in, bytes of the predictions out."""
+"""The predictor of a linear-learner endpoint: from the bytes of a request to those of its response."""
 
 from math import exp
 
-from lowcloud.runtime.algorithms.linear_learner.model import Model
-from lowcloud.runtime.formats.inference import CSV, JSON, decode_request, encode_answer
+from lowcloud.runtime.algorithms.linear_learner.model import LinearModel
+from lowcloud.runtime.formats.inference import CSV, JSON, decode_request, encode_response
 
 
 class LinearPredictor:
-    """A loaded model behind an endpoint."""
+    """A loaded model that answers requests."""
 
-    def __init__(self, model: Model):
+    def __init__(self, model: LinearModel):
         self.model = model
         self._row_weights = model.weights[:, 0].tolist() if model.weights.shape[1] == 1 else None
         self._row_bias = float(model.bias[0])
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        """Predict the rows of a request: (body, content type) of the answer.
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+        """Predict the rows of a request; return the response body and its content type.
 
-        Raises formats.BadRequest (400), UnsupportedMediaType (415) and NotAcceptable (406).
+        Raises formats.BadRequestError (400), UnsupportedMediaTypeError (415) and NotAcceptableError (406).
         """
         if content_type == CSV and self._row_weights is not None and b"\n" not in (row := body.strip()):
-            answer = self._answer_row(row, accept)
-            if answer is not None:
-                return answer
+            response = self._respond_to_row(row, accept)
+            if response is not None:
+                return response
         rows = decode_request(body, content_type, self.model.features)
-        return encode_answer(self.model.predictions(rows), accept)
+        return encode_response(self.model.predictions(rows), accept)
 
-    def _answer_row(self, body: bytes, accept: str) -> tuple[bytes, str] | None:
-        """One CSV row without numpy, whose calls would cost more than the sum; None leaves it to the long way."""
+    def _respond_to_row(self, body: bytes, accept: str) -> tuple[bytes, str] | None:
+        """Predict one CSV row without numpy, which would be slower for one row; None if it needs general decoding."""
         weights = self._row_weights
         assert weights is not None
         try:
@@ -45,8 +45,8 @@ class LinearPredictor:
         if accept == CSV:
             return (f"{label},{score!r}\n" if is_classifier else f"{score!r}\n").encode(), CSV
         if accept in (JSON, "", "*/*"):
-            decided = f', "predicted_label": {label}' if is_classifier else ""
-            return f'{{"predictions": [{{"score": {score!r}{decided}}}]}}'.encode(), JSON
+            label_field = f', "predicted_label": {label}' if is_classifier else ""
+            return f'{{"predictions": [{{"score": {score!r}{label_field}}}]}}'.encode(), JSON
         return None
 
 

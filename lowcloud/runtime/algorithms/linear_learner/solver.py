@@ -1,8 +1,8 @@
-"""Our own minimiser of linear models, for optimizer=auto: few passes over the rows, exact to early_stopping_tolerance.
+"""The solver for optimizer=auto: few passes over the rows, accurate to early_stopping_tolerance.
 
-Where features are few, Newton steps on growing random samples of the rows (the first of 20 rows a parameter) lead close
-to the minimum; the last sample's curvature then preconditions L-BFGS on all rows, which needs one to three passes.
-Where features are many, the same without curvature. Losses with kinks are minimised for a falling rounding of the
+With few features, Newton steps on growing random samples of the rows (the first with 20 rows per parameter) come close
+to the minimum; the last sample's curvature then preconditions L-BFGS on all rows, which needs one to three passes. With
+many features, the same is done without curvature. Losses with kinks are minimised with decreasing smoothing of the
 kinks. All variants share every pass.
 """
 
@@ -16,22 +16,22 @@ from lowcloud.runtime.algorithms.linear_learner.descent import Descent
 from lowcloud.runtime.algorithms.linear_learner.objective import Objective
 from lowcloud.runtime.algorithms.linear_learner.preconditioner import Floats, Penalty
 
-CHEAP_CURVATURE = 256  # parameters of one output up to which a curvature matrix always pays
-MOST_CURVATURE = 1024  # and up to which it pays where features depend on each other
-BALANCED = 8.0  # Objective.imbalance of features that L-BFGS alone is quick with
-FEW_ROWS = 100  # rows a parameter up to which the curvature of all rows is affordable
+CHEAP_CURVATURE = 256  # parameters per output up to which a curvature matrix always saves time
+MAX_CURVATURE = 1024  # up to which it saves time if features are correlated
+MAX_IMBALANCE = 8.0  # Objective.imbalance up to which L-BFGS alone converges quickly
+FEW_ROWS = 100  # rows per parameter up to which the curvature of all rows is affordable
 ROUNDINGS = (2.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
-SAMPLED_ROUNDING = 0.003  # wider ones only lead the way: a sample of the rows will do
+SAMPLED_ROUNDING = 0.003  # wider ones only give starting points, for which a sample of the rows is enough
 SAMPLE_GROWTH = 8
-FIRST_SAMPLE = 20  # rows a parameter
+FIRST_SAMPLE = 20  # rows per parameter
 LAST_SAMPLE = 1300
-STEPS = 5  # with one curvature, before a better one is sought
-SHORTENINGS = 12  # passes that may go to finding a step short enough
+STEPS_PER_CURVATURE = 5  # before a better curvature is computed
+BACKTRACKING_PASSES = 12  # additional passes for shortening steps
 
 
 @dataclass(frozen=True)
-class Effort:
-    """When to stop: a predicted relative gain of the next pass below `tolerance`, or after `passes` over all rows."""
+class StoppingRule:
+    """Stop if the predicted relative gain of the next pass is below `tolerance`, or after `passes` over all rows."""
 
     tolerance: float
     passes: int
@@ -41,13 +41,13 @@ OnPass = Callable[[int, Floats, Floats], None]  # (pass, parameters, values)
 
 
 def minimise(
-    objective: Objective, start: Floats, penalties: Sequence[Penalty], effort: Effort, on_pass: OnPass
+    objective: Objective, start: Floats, penalties: Sequence[Penalty], stopping: StoppingRule, on_pass: OnPass
 ) -> Floats:
-    """The parameters (variants, outputs, features + 1) of least mean loss plus penalty.
+    """Return the parameters (variants, outputs, features + 1) that minimise mean loss plus penalty.
 
-    `start` has their shape; penalties has one entry a variant. Every host gets the same bits.
+    `start` has their shape; penalties has one entry per variant. The result is bitwise identical on all hosts.
     """
-    solver = _Solver(objective, penalties, effort, on_pass)
+    solver = _Solver(objective, penalties, stopping, on_pass)
     parameters = start
     if not objective.loss.kink_unit:
         return solver.solve_smooth(objective, parameters)
@@ -61,17 +61,17 @@ def minimise(
 class _Solver:
     """One minimisation: counts passes over all rows and reports them."""
 
-    def __init__(self, objective: Objective, penalties: Sequence[Penalty], effort: Effort, on_pass: OnPass):
-        self.penalties, self.effort, self.on_pass = penalties, effort, on_pass
-        self.whole, self.passes = objective, 0
+    def __init__(self, objective: Objective, penalties: Sequence[Penalty], stopping: StoppingRule, on_pass: OnPass):
+        self.penalties, self.stopping, self.on_pass = penalties, stopping, on_pass
+        self.all_rows, self.passes = objective, 0
 
     def report(self, parameters: Floats) -> None:
-        """Tell of the parameters reached, with the losses as they are without rounding."""
-        self.on_pass(self.passes, parameters, self.whole.evaluate(parameters)[0])
+        """Report the current parameters with their exact losses."""
+        self.on_pass(self.passes, parameters, self.all_rows.evaluate(parameters)[0])
         self.passes += 1
 
     def solve_smooth(self, objective: Objective, parameters: Floats) -> Floats:
-        size, tolerance = parameters[0].size, self.effort.tolerance
+        size, tolerance = parameters[0].size, self.stopping.tolerance
         curves = _has_curvature(objective, parameters)
         curvature, contraction, rows = None, 1.0, FEW_ROWS * size
         for rows in _sample_sizes(objective.count, size, curves):
@@ -79,7 +79,7 @@ class _Solver:
             near = 0.05 * size / sample.count
             if curves:
                 parameters, curvature = self._newton(sample, parameters, near, rounds=6)
-                contraction = min(1.0, 10 * size / sample.count)  # ten times what random rows leave on average
+                contraction = min(1.0, 10 * size / sample.count)  # ten times the average for random rows
             else:
                 parameters, _ = self._descend(sample, parameters, None, tolerance=near, passes=30)
         while True:
@@ -90,30 +90,30 @@ class _Solver:
                 parameters,
                 curvature,
                 tolerance=tolerance,
-                passes=STEPS if curves else self.effort.passes,
+                passes=STEPS_PER_CURVATURE if curves else self.stopping.passes,
                 contraction=contraction,
             )
-            if not curves or self.passes >= self.effort.passes or _are_done(descents, tolerance):
+            if not curves or self.passes >= self.stopping.passes or _are_done(descents, tolerance):
                 return parameters
-            # The sample has shown too little of the curvature, e.g. of rare features: take it from more rows.
+            # The sample's curvature was too inaccurate, e.g. for rare features: use more rows.
             curvature, contraction, rows = None, 1.0, rows * SAMPLE_GROWTH
 
     def solve_rounded(self, objective: Objective, parameters: Floats, rounding: float) -> Floats:
-        tolerance = self.effort.tolerance if rounding == ROUNDINGS[-1] else 1e-4
+        tolerance = self.stopping.tolerance if rounding == ROUNDINGS[-1] else 1e-4
         rounding *= objective.loss.kink_unit
         if _has_curvature(objective, parameters):
             return self._newton(objective, parameters, tolerance, rounds=40, rounding=rounding)[0]
         return self._descend(
-            objective, parameters, None, tolerance=tolerance, passes=self.effort.passes, rounding=rounding
+            objective, parameters, None, tolerance=tolerance, passes=self.stopping.passes, rounding=rounding
         )[0]
 
     def _newton(
         self, objective: Objective, parameters: Floats, tolerance: float, *, rounds: int, rounding: float = 0.0
     ) -> tuple[Floats, Floats]:
-        """Descents of a few steps, each with the curvature of where it starts: that of the first variant.
+        """Run descents of a few steps, each with the curvature of the first variant at its start.
 
-        Where a kink is rounded so little that few rows lie in the rounding, their curvature misleads: a wider one is
-        taken once no step can be made with it.
+        If a kink is smoothed so little that few rows are affected, their curvature is misleading: wider smoothing is
+        used once no step succeeds with it.
         """
         width = rounding
         curvature = objective.curvature(parameters[0], width)
@@ -139,23 +139,23 @@ class _Solver:
         rounding: float = 0.0,
         contraction: float = 1.0,
     ) -> tuple[Floats, list[Descent]]:
-        """Up to `passes` steps from `parameters`: where they led, and how they went."""
-        conditioned = preconditioner.make(curvature, self.penalties)
+        """Make up to `passes` steps from `parameters`; return the resulting parameters and the descents."""
+        preconditioners = preconditioner.build_preconditioners(curvature, self.penalties)
         descents = [
             Descent(start.reshape(-1), penalty, own, contraction)
-            for start, penalty, own in zip(parameters, self.penalties, conditioned, strict=True)
+            for start, penalty, own in zip(parameters, self.penalties, preconditioners, strict=True)
         ]
-        moving = list(range(len(descents)))
-        for _ in range(passes + SHORTENINGS):
-            trials = np.stack([descents[i].trial for i in moving]).reshape(-1, *parameters.shape[1:])
-            values, gradients = objective.only(moving).evaluate(trials, rounding)
-            if objective is self.whole and not rounding:
+        active = list(range(len(descents)))
+        for _ in range(passes + BACKTRACKING_PASSES):
+            trials = np.stack([descents[i].trial for i in active]).reshape(-1, *parameters.shape[1:])
+            values, gradients = objective.only(active).evaluate(trials, rounding)
+            if objective is self.all_rows and not rounding:
                 self.on_pass(self.passes, trials, values)
                 self.passes += 1
-            for i, value, gradient in zip(moving, values, gradients, strict=True):
-                descents[i].tell(float(value), gradient.reshape(-1))
-            moving = [i for i in moving if descents[i].steps <= passes and not _are_done([descents[i]], tolerance)]
-            if not moving:
+            for i, value, gradient in zip(active, values, gradients, strict=True):
+                descents[i].receive(float(value), gradient.reshape(-1))
+            active = [i for i in active if descents[i].steps <= passes and not _are_done([descents[i]], tolerance)]
+            if not active:
                 break
         return np.stack([descent.finish() for descent in descents]).reshape(parameters.shape), descents
 
@@ -167,15 +167,15 @@ def _are_done(descents: Sequence[Descent], tolerance: float) -> bool:
 
 
 def _has_curvature(objective: Objective, parameters: Floats) -> bool:
-    """Whether a curvature matrix of these parameters costs less than the passes it saves."""
+    """Whether computing a curvature matrix for these parameters takes less time than it saves."""
     outputs, size = parameters.shape[1:]
     if size <= CHEAP_CURVATURE:
-        return bool(outputs * size <= 4 * MOST_CURVATURE)
-    return bool(outputs == 1 and size <= MOST_CURVATURE and objective.imbalance() > BALANCED)
+        return bool(outputs * size <= 4 * MAX_CURVATURE)
+    return bool(outputs == 1 and size <= MAX_CURVATURE and objective.imbalance() > MAX_IMBALANCE)
 
 
 def _sample_sizes(rows: int, parameters: int, has_curvature: bool) -> list[int]:
-    """Growing counts of rows, the last at most two fifths of all."""
+    """Return increasing sample sizes, the last at most two fifths of all rows."""
     sizes = []
     size = max(1000, FIRST_SAMPLE * parameters) if has_curvature else max(1000, rows // 10)
     while size * 2.5 <= rows and size <= max(LAST_SAMPLE * parameters, 2000):

@@ -1,7 +1,7 @@
-"""xgboost: gradient boosted trees, SageMaker's algorithm of that name on XGBoost's own library.
+"""xgboost: gradient boosted trees with the interface of SageMaker's algorithm of that name, on XGBoost's library.
 
-Read training.py first. data.py reads the channels, boosting.py runs the rounds, serving.py answers an endpoint's
-requests; library.py and booster.py are what they call XGBoost by.
+Start with training.py. data.py reads the channels, boosting.py runs the rounds, serving.py answers an endpoint's
+requests; library.py and booster.py are the interface to XGBoost.
 """
 
 from pathlib import Path
@@ -14,11 +14,14 @@ __all__ = ["load", "preload", "train"]
 
 
 def load(model_folder: Path, *options: str) -> XGBoostPredictor:
-    """The predictor of a stored model; option one-line has CSV answers in one line. Raises serving.UnreadableModel."""
+    """Load the predictor of a stored model; the option one-line gives CSV responses in one line.
+
+    Raises serving.UnreadableXGBoostModelError.
+    """
     return XGBoostPredictor(model_folder, is_one_line="one-line" in options)
 
 
 def preload() -> None:
-    """Load the library, where it is installed."""
+    """Load the library if it is installed."""
     if library.find() is not None:
         library.load()

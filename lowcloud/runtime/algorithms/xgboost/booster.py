@@ -1,4 +1,4 @@
-"""Matrices of rows and the models trained on them: handles of XGBoost's library with the few calls needed here."""
+"""XGBoost's data matrices and boosters: handles of its C library with the calls needed here."""
 
 import ctypes
 import json
@@ -11,27 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.xgboost import library
-from lowcloud.runtime.algorithms.xgboost.library import call, interface, options
-from lowcloud.runtime.formats.sparse import Sparse
+from lowcloud.runtime.algorithms.xgboost.library import array_interface, call, options
+from lowcloud.runtime.formats.sparse import SparseMatrix
 
 Floats = NDArray[np.float32]
 MISSING = float("nan")
 
 
 class Matrix:
-    """Rows that XGBoost has taken in, dense (rows, features) float32 with NaN for what is missing, or sparse."""
+    """A DMatrix of XGBoost, from dense rows (rows, features) float32 with NaN for missing values, or sparse rows."""
 
-    def __init__(self, features: Floats | Sparse | ctypes.c_void_p, threads: int = 0):
+    def __init__(self, features: Floats | SparseMatrix | ctypes.c_void_p, threads: int = 0):
         self.handle = features if isinstance(features, ctypes.c_void_p) else _create(features, threads)
         weakref.finalize(self, call, "XGDMatrixFree", self.handle)
 
     def set(self, field: str, values: NDArray[Any]) -> None:
-        """Set label, weight, qid, label_lower_bound or label_upper_bound, a value a row."""
+        """Set label, weight, qid, label_lower_bound or label_upper_bound, one value per row."""
         values = np.ascontiguousarray(values)
-        call("XGDMatrixSetInfoFromInterface", self.handle, field.encode(), interface(values))
+        call("XGDMatrixSetInfoFromInterface", self.handle, field.encode(), array_interface(values))
 
     def take(self, rows: NDArray[np.int32]) -> "Matrix":
-        """A matrix of these rows."""
+        """Return a matrix of these rows."""
         handle = ctypes.c_void_p()
         rows = np.ascontiguousarray(rows, np.int32)
         pointer = rows.ctypes.data_as(ctypes.POINTER(ctypes.c_int))
@@ -44,19 +44,19 @@ class Matrix:
         return count.value
 
 
-def _create(features: Floats | Sparse, threads: int) -> ctypes.c_void_p:
+def _create(features: Floats | SparseMatrix, threads: int) -> ctypes.c_void_p:
     handle = ctypes.c_void_p()
-    told = options(missing=MISSING, nthread=threads)
-    if isinstance(features, Sparse):
-        parts = [interface(part) for part in (features.starts, features.indices, features.values)]
-        call("XGDMatrixCreateFromCSR", *parts, ctypes.c_uint64(features.width), told, ctypes.byref(handle))
+    config = options(missing=MISSING, nthread=threads)
+    if isinstance(features, SparseMatrix):
+        parts = [array_interface(part) for part in (features.starts, features.indices, features.values)]
+        call("XGDMatrixCreateFromCSR", *parts, ctypes.c_uint64(features.width), config, ctypes.byref(handle))
     else:
-        call("XGDMatrixCreateFromDense", interface(features), told, ctypes.byref(handle))
+        call("XGDMatrixCreateFromDense", array_interface(features), config, ctypes.byref(handle))
     return handle
 
 
 class Booster:
-    """A model, and how it is trained: `parameters` are XGBoost's, a name may come several times (eval_metric)."""
+    """A model and its training parameters, which are XGBoost's; a name may occur several times (eval_metric)."""
 
     def __init__(self, parameters: Iterable[tuple[str, str]] = (), matrices: Sequence[Matrix] = ()):
         self.handle = ctypes.c_void_p()
@@ -72,72 +72,72 @@ class Booster:
             call("XGBoosterSetParam", self.handle, name.encode(), value.encode())
 
     def settle(self) -> None:
-        """Let parameters that were set take effect."""
-        self.rounds  # noqa: B018 - asking for it does
+        """Make the parameters that were set take effect."""
+        self.rounds  # noqa: B018 - reading it does
 
     def update(self, rounds_done: int, matrix: Matrix) -> None:
-        """One round of boosting."""
+        """Run one round of boosting."""
         call("XGBoosterUpdateOneIter", self.handle, ctypes.c_int(rounds_done), matrix.handle)
 
     def evaluate(self, rounds_done: int, sets: Mapping[str, Matrix]) -> dict[str, dict[str, float]]:
-        """{set: {metric: value}} for the metrics of the parameter eval_metric."""
+        """Return {set: {metric: value}} for the metrics of the parameter eval_metric."""
         handles = (ctypes.c_void_p * len(sets))(*(matrix.handle for matrix in sets.values()))
         names = (ctypes.c_char_p * len(sets))(*(name.encode() for name in sets))
         text = ctypes.c_char_p()
         count = ctypes.c_uint64(len(sets))
         call("XGBoosterEvalOneIter", self.handle, ctypes.c_int(rounds_done), handles, names, count, ctypes.byref(text))
-        found: dict[str, dict[str, float]] = {name: {} for name in sets}
+        scores: dict[str, dict[str, float]] = {name: {} for name in sets}
         for entry in (text.value or b"").decode().split("\t")[1:]:
-            place, _, value = entry.rpartition(":")
-            name, _, metric = place.partition("-")
-            found[name][metric] = float(value)
-        return found
+            column, _, value = entry.rpartition(":")
+            name, _, metric = column.partition("-")
+            scores[name][metric] = float(value)
+        return scores
 
     def predict(self, matrix: Matrix) -> Floats:
-        """(rows,) or, for many classes, (rows, classes)."""
-        told = options(type=0, training=False, iteration_begin=0, iteration_end=0, strict_shape=False)
-        return self._predicted("XGBoosterPredictFromDMatrix", matrix.handle, told)
+        """Return predictions (rows,) or, for several classes, (rows, classes)."""
+        config = options(type=0, training=False, iteration_begin=0, iteration_end=0, strict_shape=False)
+        return self._call_predict("XGBoosterPredictFromDMatrix", matrix.handle, config)
 
-    def predict_rows(self, rows: Floats | Sparse) -> Floats:
-        """As predict, with no matrix made; not for gblinear."""
-        told = options(
+    def predict_rows(self, rows: Floats | SparseMatrix) -> Floats:
+        """As predict, without creating a matrix; not for gblinear."""
+        config = options(
             type=0, training=False, iteration_begin=0, iteration_end=0, missing=MISSING, strict_shape=False, cache_id=0
         )
-        if isinstance(rows, Sparse):
-            parts = [interface(part) for part in (rows.starts, rows.indices, rows.values)]
-            return self._predicted("XGBoosterPredictFromCSR", *parts, ctypes.c_uint64(rows.width), told, None)
-        return self._predicted("XGBoosterPredictFromDense", interface(rows), told, None)
+        if isinstance(rows, SparseMatrix):
+            parts = [array_interface(part) for part in (rows.starts, rows.indices, rows.values)]
+            return self._call_predict("XGBoosterPredictFromCSR", *parts, ctypes.c_uint64(rows.width), config, None)
+        return self._call_predict("XGBoosterPredictFromDense", array_interface(rows), config, None)
 
     def row_predictor(self, row: Floats) -> Callable[[], Floats]:
-        """A function that predicts what `row` (1, features) holds at its call; the cheapest way for one row."""
-        told = options(
+        """Return a function that predicts the current content of `row` (1, features); the fastest way for one row."""
+        config = options(
             type=0, training=False, iteration_begin=0, iteration_end=0, missing=MISSING, strict_shape=False, cache_id=0
         )
         shape = ctypes.POINTER(ctypes.c_uint64)()
         dimensions = ctypes.c_uint64()
         data = ctypes.POINTER(ctypes.c_float)()
         function = library.load().XGBoosterPredictFromDense
-        arguments = self.handle, interface(row), told, None, *map(ctypes.byref, (shape, dimensions, data))
+        arguments = self.handle, array_interface(row), config, None, *map(ctypes.byref, (shape, dimensions, data))
 
         def predict() -> Floats:
             if function(*arguments):
-                raise library.failure()
+                raise library.last_error()
             columns = shape[1] if dimensions.value > 1 else 0
             found = np.array(data[: columns or 1], np.float32)  # a view of the memory costs ten times as much
             return found[None] if columns else found
 
         return predict
 
-    def _predicted(self, name: str, *arguments: Any) -> Floats:
+    def _call_predict(self, name: str, *arguments: Any) -> Floats:
         shape = ctypes.POINTER(ctypes.c_uint64)()
         dimensions = ctypes.c_uint64()
         data = ctypes.POINTER(ctypes.c_float)()
         results = ctypes.byref(shape), ctypes.byref(dimensions), ctypes.byref(data)
         call(name, self.handle, *arguments, *results)
-        return library.floats(shape, dimensions.value, data)
+        return library.copy_floats(shape, dimensions.value, data)
 
-    def first(self, rounds: int) -> "Booster":
-        """The model of the first rounds alone; not for gblinear."""
+    def truncated(self, rounds: int) -> "Booster":
+        """Return the model of the first rounds; not for gblinear."""
         sliced = Booster()
         handle = ctypes.c_void_p()
         call("XGBoosterSlice", self.handle, 0, ctypes.c_int(rounds), 1, ctypes.byref(handle))
@@ -145,31 +145,31 @@ class Booster:
         sliced.handle.value = handle.value
         return sliced
 
-    def note(self, name: str, value: str) -> None:
-        """Keep an attribute with the model, such as best_iteration."""
+    def set_attribute(self, name: str, value: str) -> None:
+        """Store an attribute with the model, such as best_iteration."""
         call("XGBoosterSetAttr", self.handle, name.encode(), value.encode())
 
-    def noted(self, name: str) -> str | None:
-        """An attribute of the model, if it has that."""
-        text, is_there = ctypes.c_char_p(), ctypes.c_int()
-        call("XGBoosterGetAttr", self.handle, name.encode(), ctypes.byref(text), ctypes.byref(is_there))
-        return (text.value or b"").decode() if is_there.value else None
+    def attribute(self, name: str) -> str | None:
+        """Return an attribute of the model, or None."""
+        text, exists = ctypes.c_char_p(), ctypes.c_int()
+        call("XGBoosterGetAttr", self.handle, name.encode(), ctypes.byref(text), ctypes.byref(exists))
+        return (text.value or b"").decode() if exists.value else None
 
     def to_bytes(self) -> bytes:
-        """The model in XGBoost's UBJSON."""
+        """Return the model in XGBoost's UBJSON format."""
         size, data = ctypes.c_uint64(), ctypes.POINTER(ctypes.c_char)()
-        told = options(format="ubj")
-        call("XGBoosterSaveModelToBuffer", self.handle, told, ctypes.byref(size), ctypes.byref(data))
+        config = options(format="ubj")
+        call("XGBoosterSaveModelToBuffer", self.handle, config, ctypes.byref(size), ctypes.byref(data))
         return ctypes.string_at(data, size.value)
 
     def load(self, path: Path) -> "Booster":
-        """Take a stored model. Raises library.Failed."""
+        """Load a stored model. Raises library.XGBoostLibraryError."""
         return self.load_bytes(path.read_bytes())
 
     def load_bytes(self, content: bytes) -> "Booster":
-        """Take a model that to_bytes or XGBoost has written. Raises library.Failed."""
-        if content[:1] != b"{" or content.rstrip()[-1:] != b"}":  # over which XGBoost may abort the whole process
-            raise library.XGBoostLibraryError("it does not begin and end as JSON and UBJSON do")
+        """Load a model written by to_bytes or XGBoost. Raises library.XGBoostLibraryError."""
+        if content[:1] != b"{" or content.rstrip()[-1:] != b"}":  # on such content XGBoost may abort the process
+            raise library.XGBoostLibraryError("it is neither JSON nor UBJSON")
         call("XGBoosterLoadModelFromBuffer", self.handle, content, ctypes.c_uint64(len(content)))
         return self
 
@@ -186,8 +186,8 @@ class Booster:
         return count.value
 
     def learner(self) -> dict[str, Any]:
-        """The part "learner" of XGBoost's own description of the model's configuration."""
+        """Return the "learner" part of XGBoost's model configuration."""
         size, text = ctypes.c_uint64(), ctypes.c_char_p()
         call("XGBoosterSaveJsonConfig", self.handle, ctypes.byref(size), ctypes.byref(text))
-        described: dict[str, Any] = json.loads(text.value or b"{}")["learner"]
-        return described
+        learner: dict[str, Any] = json.loads(text.value or b"{}")["learner"]
+        return learner

@@ -1,4 +1,4 @@
-"""The rounds of one model: boost, evaluate, print, keep a checkpoint, and stop where it is time to."""
+"""The rounds of one model: boosting, evaluation, log lines, checkpoints and early stopping."""
 
 import signal
 from collections.abc import Iterator, Mapping
@@ -12,118 +12,121 @@ from numpy.typing import NDArray
 from lowcloud.runtime.algorithms.xgboost import metrics
 from lowcloud.runtime.algorithms.xgboost.booster import Booster, Matrix
 from lowcloud.runtime.algorithms.xgboost.checkpoints import Checkpoints
-from lowcloud.runtime.algorithms.xgboost.collective import Ring
-from lowcloud.runtime.algorithms.xgboost.settings import Settings
+from lowcloud.runtime.algorithms.xgboost.collective import Communicator
+from lowcloud.runtime.algorithms.xgboost.settings import XGBoostSettings
 from lowcloud.schemas.xgboost.names import MAXIMIZED
 
 Scores = dict[str, dict[str, float]]  # {set: {metric: value}}
 
 
 @dataclass
-class Stop:
-    """Whether SIGTERM has come."""
+class StopRequest:
+    """Whether SIGTERM was received."""
 
-    is_asked: bool = False
+    is_requested: bool = False
 
     @contextmanager
-    def listening(self) -> Iterator["Stop"]:
-        """Take SIGTERM for a wish to end after the round that runs."""
+    def listening(self) -> Iterator["StopRequest"]:
+        """Handle SIGTERM as a request to end after the current round."""
 
-        def ask(_number: int, _frame: FrameType | None) -> None:
-            self.is_asked = True
+        def request(_number: int, _frame: FrameType | None) -> None:
+            self.is_requested = True
 
-        before = signal.signal(signal.SIGTERM, ask)
+        previous = signal.signal(signal.SIGTERM, request)
         try:
             yield self
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, previous)
 
 
 @dataclass(frozen=True)
-class Sets:
-    """What a model is trained and judged on: matrices by name, the first to train on, and their labels."""
+class DataSets:
+    """The data of a model: matrices by name, of which the first is for training, and their labels."""
 
     matrices: Mapping[str, Matrix]
     labels: Mapping[str, NDArray[np.float64]]
 
 
 @dataclass
-class Judge:
-    """Early stopping: the best value of one metric of the channel validation, and when it was."""
+class EarlyStopping:
+    """Early stopping: the best value of one metric of the validation channel, and its round."""
 
     metric: str | None
     patience: int
     best_round: int = -1
     best_score: float = float("nan")
-    copy: bytes = b""  # of the best model, where it cannot be cut out of a later one
+    copy: bytes = b""  # of the best model, if it cannot be extracted from a later one
 
-    def see(self, scores: Scores, done: int, booster: Booster, keeps_copy: bool) -> bool:
-        """Take a round's scores in; whether it is time to stop."""
-        found = scores["validation"]
-        name = next((name for name in found if name == self.metric), list(found)[-1])
+    def record(self, scores: Scores, done: int, booster: Booster, keeps_copy: bool) -> bool:
+        """Record the scores of a round; return whether to stop."""
+        values = scores["validation"]
+        name = next((name for name in values if name == self.metric), list(values)[-1])
         sign = -1.0 if name.partition("@")[0] in MAXIMIZED else 1.0
-        if self.best_round < 0 or sign * found[name] < sign * self.best_score:
-            self.best_round, self.best_score = done, found[name]
-            booster.note("best_iteration", str(done))
-            booster.note("best_score", repr(found[name]))
+        if self.best_round < 0 or sign * values[name] < sign * self.best_score:
+            self.best_round, self.best_score = done, values[name]
+            booster.set_attribute("best_iteration", str(done))
+            booster.set_attribute("best_score", repr(values[name]))
             if keeps_copy:
                 self.copy = booster.to_bytes()
         return done - self.best_round >= self.patience
 
     def resume(self, booster: Booster) -> None:
-        """Remember what a checkpoint says of the best round."""
-        best = booster.noted("best_iteration")
+        """Restore the best round from a checkpoint."""
+        best = booster.attribute("best_iteration")
         if best is not None:
-            self.best_round, self.best_score = int(best), float(booster.noted("best_score") or "nan")
+            self.best_round, self.best_score = int(best), float(booster.attribute("best_score") or "nan")
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A model, and the scores of its last round (with early stopping, of the best)."""
+class BoostingResult:
+    """A model and the scores of its last round, or of the best round with early stopping."""
 
     booster: Booster
     scores: Scores
 
 
 def boost(
-    settings: Settings,
-    sets: Sets,
-    ring: Ring,
+    settings: XGBoostSettings,
+    sets: DataSets,
+    communicator: Communicator,
     checkpoints: Checkpoints,
-    stop: Stop,
+    stop: StopRequest,
     start: tuple[bytes, int] = (b"", 0),
-) -> Outcome:
-    """Train one model, from a stored one with so many rounds behind it if there is any. Raises library.Failed."""
+) -> BoostingResult:
+    """Train one model, starting from a stored one and its number of rounds if given.
+
+    Raises library.XGBoostLibraryError.
+    """
     train = sets.matrices["train"]
     booster = Booster(settings.parameters, tuple(sets.matrices.values()))
-    content, begun = start
+    content, rounds_before = start
     if content:
         booster.load_bytes(content).configure(settings.parameters)
-    judge = _judge(settings, sets, booster)
+    early_stopping = _create_early_stopping(settings, sets, booster)
     is_linear = settings.values["booster"] == "gblinear"
     scores: Scores = {}
-    for done in range(begun, settings.rounds):
+    for done in range(rounds_before, settings.rounds):
         if checkpoints.folder is not None:
-            _forget_draws(booster, settings)
+            _reset_column_sampler(booster, settings)
         booster.update(done, train)
-        latest = evaluate(settings, sets, ring, booster, done)
-        if ring.rank == 0:
-            print(line(done, latest), flush=True)
-        is_over = judge is not None and judge.see(latest, done, booster, is_linear)
-        if judge is None or judge.best_round == done:
+        latest = evaluate(settings, sets, communicator, booster, done)
+        if communicator.rank == 0:
+            print(format_round(done, latest), flush=True)
+        should_stop = early_stopping is not None and early_stopping.record(latest, done, booster, is_linear)
+        if early_stopping is None or early_stopping.best_round == done:
             scores = latest
-        if ring.rank == 0:
-            checkpoints.keep(booster, done, is_last=done + 1 == settings.rounds)
-        if is_over or _is_asked(stop, ring):
+        if communicator.rank == 0:
+            checkpoints.save(booster, done, is_last=done + 1 == settings.rounds)
+        if should_stop or _is_stop_requested(stop, communicator):
             break
-    return Outcome(_best(booster, judge), scores)
+    return BoostingResult(_best(booster, early_stopping), scores)
 
 
-def _forget_draws(booster: Booster, settings: Settings) -> None:
-    """Have what a round draws depend on its number alone, so that a resumed job draws what it would have drawn.
+def _reset_column_sampler(booster: Booster, settings: XGBoostSettings) -> None:
+    """Make random draws of a round depend on its number only, so that a resumed job draws the same as without a break.
 
-    With seed_per_iteration that holds for all but the columns: their sampler lives as long as the builder of trees, so
-    that is made anew, by asking for another one in between. It costs no more than a tenth of a millisecond.
+    seed_per_iteration does so for everything but the columns: their sampler belongs to the tree updater, which is
+    recreated by selecting another updater in between. This takes at most a tenth of a millisecond.
     """
     if settings.values["booster"] == "gblinear":
         return
@@ -135,45 +138,47 @@ def _forget_draws(booster: Booster, settings: Settings) -> None:
     booster.configure([(name, method)])
 
 
-def evaluate(settings: Settings, sets: Sets, ring: Ring, booster: Booster, done: int) -> Scores:
-    """Every metric of every set after a round, over the rows of all hosts."""
+def evaluate(
+    settings: XGBoostSettings, sets: DataSets, communicator: Communicator, booster: Booster, done: int
+) -> Scores:
+    """Return all metrics of all sets after a round, over the rows of all hosts."""
     scores = booster.evaluate(done, sets.matrices)
     for name, matrix in sets.matrices.items() if settings.own_metrics else ():
         predictions = booster.predict(matrix).astype(np.float64)
         found = metrics.compute(
-            settings.own_metrics, predictions, sets.labels[name], settings.objective, settings.classes, ring.sum
+            settings.own_metrics, predictions, sets.labels[name], settings.objective, settings.classes, communicator.sum
         )
         scores[name] |= dict(zip(settings.own_metrics, found, strict=True))
     return scores
 
 
-def line(number: int, scores: Scores) -> str:
-    """A round's scores as the metric definitions of the catalogue look for them."""
+def format_round(number: int, scores: Scores) -> str:
+    """Format the scores of a round as the catalogue's metric definitions expect them."""
     entries = (f"{name}-{metric}:{value:.5f}" for name, found in scores.items() for metric, value in found.items())
     return "\t".join([f"[{number}]", *entries])
 
 
-def _judge(settings: Settings, sets: Sets, booster: Booster) -> Judge | None:
+def _create_early_stopping(settings: XGBoostSettings, sets: DataSets, booster: Booster) -> EarlyStopping | None:
     if settings.patience is None or "validation" not in sets.matrices:
         return None
-    judge = Judge(settings.judge, settings.patience)
-    judge.resume(booster)
-    return judge
+    early_stopping = EarlyStopping(settings.early_stopping_metric, settings.patience)
+    early_stopping.resume(booster)
+    return early_stopping
 
 
-def _is_asked(stop: Stop, ring: Ring) -> bool:
-    """Whether any host was asked to stop: all must end after the same round."""
-    return bool(ring.sum(np.array([float(stop.is_asked)]))[0])
+def _is_stop_requested(stop: StopRequest, communicator: Communicator) -> bool:
+    """Whether any host has received a stop request: all must end after the same round."""
+    return bool(communicator.sum(np.array([float(stop.is_requested)]))[0])
 
 
-def _best(booster: Booster, judge: Judge | None) -> Booster:
-    if judge is None or judge.best_round < 0:
+def _best(booster: Booster, early_stopping: EarlyStopping | None) -> Booster:
+    if early_stopping is None or early_stopping.best_round < 0:
         return booster
-    if judge.copy:
-        return Booster().load_bytes(judge.copy)
-    if booster.rounds <= judge.best_round + 1:
+    if early_stopping.copy:
+        return Booster().load_bytes(early_stopping.copy)
+    if booster.rounds <= early_stopping.best_round + 1:
         return booster
-    best = booster.first(judge.best_round + 1)
-    best.note("best_iteration", str(judge.best_round))
-    best.note("best_score", repr(judge.best_score))
+    best = booster.truncated(early_stopping.best_round + 1)
+    best.set_attribute("best_iteration", str(early_stopping.best_round))
+    best.set_attribute("best_score", repr(early_stopping.best_score))
     return best

@@ -1,4 +1,4 @@
-"""The hosts that have rows as one ring of XGBoost's own collective, which adds histograms up over TCP."""
+"""XGBoost's own communicator, with which the hosts that have rows add histograms over TCP."""
 
 import ctypes
 import json
@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 
 from lowcloud import contract
 from lowcloud.runtime.algorithms.xgboost.library import call, options
-from lowcloud.runtime.training.collectives import World
+from lowcloud.runtime.collectives import ProcessGroup
 
 FLOAT64, SUM = 2, 2  # in XGBoost's enumerations of types and operations
-SECONDS = 300
-BY_TASK = 1  # ranks in the order of task ids
+TIMEOUT_SECONDS = 300
+SORT_BY_TASK = 1  # ranks in the order of task ids
 
 
-class Ring:
-    """The hosts that train. Every one must make the same calls in the same order."""
+class Communicator:
+    """The hosts that train. All must make the same calls in the same order."""
 
     def __init__(self, rank: int = 0, size: int = 1):
         self.rank = rank
         self.size = size
 
     def sum(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The sum over hosts."""
+        """Return the sum over all hosts."""
         if self.size == 1:
             return array
         total = np.ascontiguousarray(array, np.float64).copy()
@@ -37,34 +37,39 @@ class Ring:
 
 
 @contextmanager
-def join(world: World, has_rows: bool, host: str) -> Iterator[Ring | None]:
-    """The ring of the hosts with rows; None on a host without any. `host` is the name of this one."""
-    members = [rank for rank, part in enumerate(world.gather(b"1" if has_rows else b"")) if part]
-    if len(members) < 2:
-        yield Ring() if has_rows else None
+def join(process_group: ProcessGroup, has_rows: bool, host: str) -> Iterator[Communicator | None]:
+    """Join the communicator of the hosts with rows; None on a host without rows. `host` is the name of this host."""
+    ranks = [rank for rank, part in enumerate(process_group.gather(b"1" if has_rows else b"")) if part]
+    if len(ranks) < 2:
+        yield Communicator() if has_rows else None
         return
-    tracker = _track(len(members), host) if world.rank == 0 else None
-    address = json.loads(world.broadcast(json.dumps(_address(tracker)).encode()))
-    # Where something goes wrong nobody takes leave: that would wait for a host that may have gone.
+    tracker = _start_tracker(len(ranks), host) if process_group.rank == 0 else None
+    address = json.loads(process_group.broadcast(json.dumps(_address(tracker)).encode()))
+    # After an error nothing is finalised, since that would wait for a host that may have ended.
     if has_rows:
-        rank = members.index(world.rank)
-        call("XGCommunicatorInit", options(**address, dmlc_task_id=f"{rank:06d}", dmlc_timeout=SECONDS))
-        yield Ring(rank, len(members))
+        rank = ranks.index(process_group.rank)
+        call("XGCommunicatorInit", options(**address, dmlc_task_id=f"{rank:06d}", dmlc_timeout=TIMEOUT_SECONDS))
+        yield Communicator(rank, len(ranks))
         call("XGCommunicatorFinalize")
     else:
         yield None
     if tracker is not None:
-        call("XGTrackerWaitFor", tracker, options(timeout=SECONDS))
+        call("XGTrackerWaitFor", tracker, options(timeout=TIMEOUT_SECONDS))
         call("XGTrackerFree", tracker)
 
 
-def _track(size: int, host: str) -> ctypes.c_void_p:
-    """Start what the hosts find each other by."""
+def _start_tracker(size: int, host: str) -> ctypes.c_void_p:
+    """Start the tracker, by which the hosts find each other."""
     tracker = ctypes.c_void_p()
-    told = options(
-        dmlc_communicator="rabit", host=_own_address(host), n_workers=size, port=0, sortby=BY_TASK, timeout=SECONDS
+    config = options(
+        dmlc_communicator="rabit",
+        host=_own_address(host),
+        n_workers=size,
+        port=0,
+        sortby=SORT_BY_TASK,
+        timeout=TIMEOUT_SECONDS,
     )
-    call("XGTrackerCreate", told, ctypes.byref(tracker))
+    call("XGTrackerCreate", config, ctypes.byref(tracker))
     call("XGTrackerRun", tracker, options())
     return tracker
 
@@ -79,7 +84,7 @@ def _address(tracker: ctypes.c_void_p | None) -> dict[str, object]:
 
 
 def _own_address(host: str) -> str:
-    """Where the others reach this host: over loopback on a machine that they share."""
+    """Return the address of this host for the others: loopback if they share a machine."""
     if os.environ.get(contract.RENDEZVOUS_VARIABLE):
         return "127.0.0.1"
     try:

@@ -1,7 +1,7 @@
-"""XGBoost's C library, called without its Python package, whose import costs a second and a hundred megabytes.
+"""XGBoost's C library, called without its Python package, whose import takes a second and a hundred megabytes.
 
-The calls are those of XGBoost's C API (include/xgboost/c_api.h, versions 2.1 to 3), arrays go in as NumPy's array
-interface in JSON. Loading starts no thread; the first computation starts those of OpenMP.
+The functions are those of XGBoost's C API (include/xgboost/c_api.h, versions 2.1 to 3); arrays are passed as NumPy's
+array interface in JSON. Loading starts no threads; the first computation starts those of OpenMP.
 """
 
 import ctypes
@@ -17,77 +17,77 @@ from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
 
-NAMES = {"darwin": "libxgboost.dylib", "win32": "xgboost.dll"}
+LIBRARY_NAMES = {"darwin": "libxgboost.dylib", "win32": "xgboost.dll"}
 Array = NDArray[Any]
 
 
 class XGBoostLibraryError(Exception):
-    """XGBoost refused a call; the message is its own, without the stack."""
+    """A call of XGBoost has failed; the message is XGBoost's, without the stack trace."""
 
 
 @cache
 def load() -> ctypes.CDLL:
-    """The library of the installed package. Raises ClientError where there is none."""
+    """Load the library of the installed package. Raises ClientError if it is not installed."""
     path = find()
     if path is None:
-        raise ClientError("XGBoost is not installed where this runs. Install it: pip install 'lowcloud[xgboost]'.")
+        raise ClientError("XGBoost is not installed in this environment. Install it: pip install 'lowcloud[xgboost]'.")
     library = ctypes.CDLL(str(path))
     library.XGBGetLastError.restype = ctypes.c_char_p
     return library
 
 
 def find() -> Path | None:
-    """Where the library lies, if it is installed."""
-    found = importlib.util.find_spec("xgboost")
-    name = NAMES.get(sys.platform, "libxgboost.so")
-    places = (found.submodule_search_locations or ()) if found else ()
-    paths = (Path(place) / folder / name for place in places for folder in ("lib", ""))
+    """Return the path of the library, or None if it is not installed."""
+    spec = importlib.util.find_spec("xgboost")
+    name = LIBRARY_NAMES.get(sys.platform, "libxgboost.so")
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    paths = (Path(folder) / subfolder / name for folder in folders for subfolder in ("lib", ""))
     return next((path for path in paths if path.is_file()), None)
 
 
 def call(name: str, *arguments: Any) -> None:
-    """Call a function of the library, arguments being ctypes values, bytes or None. Raises Failed."""
+    """Call a function of the library with ctypes values, bytes or None. Raises XGBoostLibraryError."""
     if getattr(load(), name)(*arguments):
-        raise failure()
+        raise last_error()
 
 
-def failure() -> XGBoostLibraryError:
-    """Why the last call failed."""
-    return XGBoostLibraryError(_reason(load().XGBGetLastError().decode(errors="replace")))
+def last_error() -> XGBoostLibraryError:
+    """Return the error of the last failed call."""
+    return XGBoostLibraryError(_extract_message(load().XGBGetLastError().decode(errors="replace")))
 
 
-def _reason(message: str) -> str:
-    """The sentence in XGBoost's message: "[time] file:line: sentence\\nStack trace: ..."."""
-    said = message.partition("\nStack trace")[0].strip()
-    if said.startswith("["):
-        said = said.partition(": ")[2]
-    if said.startswith("Check failed: "):  # and then the C++ that failed
-        said = said.removeprefix("Check failed: ").partition(": ")[2] or said
-    return said
+def _extract_message(message: str) -> str:
+    """Return the text in XGBoost's message "[time] file:line: text\\nStack trace: ..."."""
+    text = message.partition("\nStack trace")[0].strip()
+    if text.startswith("["):
+        text = text.partition(": ")[2]
+    if text.startswith("Check failed: "):  # followed by the failed C++ expression
+        text = text.removeprefix("Check failed: ").partition(": ")[2] or text
+    return text
 
 
 def options(**values: Any) -> bytes:
-    """A configuration argument."""
+    """Encode a configuration argument."""
     return json.dumps(values).encode()
 
 
-def interface(array: Array) -> bytes:
-    """An array as an argument; it must live until the call returns."""
-    described = array.__array_interface__
-    strides = described["strides"]
+def array_interface(array: Array) -> bytes:
+    """Encode an array as an argument; the array must exist until the call returns."""
+    description = array.__array_interface__
+    strides = description["strides"]
     return json.dumps(
         {
-            "data": (described["data"][0], True),
-            "shape": described["shape"],
+            "data": (description["data"][0], True),
+            "shape": description["shape"],
             "strides": strides,
-            "typestr": described["typestr"],
+            "typestr": description["typestr"],
             "version": 3,
         }
     ).encode()
 
 
-def floats(shape: "ctypes._Pointer[ctypes.c_uint64]", dimensions: int, data: Any) -> NDArray[np.float32]:
-    """A copy of a result that the library owns."""
+def copy_floats(shape: "ctypes._Pointer[ctypes.c_uint64]", dimensions: int, data: Any) -> NDArray[np.float32]:
+    """Copy a result that the library owns."""
     sizes = tuple(shape[i] for i in range(dimensions))
     count = int(np.prod(sizes))
     if not count:

@@ -1,4 +1,4 @@
-"""Answers of an xgboost endpoint: bytes of a request in, bytes of the predictions out."""
+"""The predictor of an xgboost endpoint: from the bytes of a request to those of its response."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from lowcloud.runtime.algorithms.xgboost.booster import Booster, Floats, Matrix
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, libsvm, recordio
 from lowcloud.runtime.formats.inference import CSV, JSON, JSON_LINES, RECORDIO, decode_request
-from lowcloud.runtime.formats.sparse import Sparse
+from lowcloud.runtime.formats.sparse import SparseMatrix
 
 MODEL = "xgboost-model"
 LIBSVM = ("text/libsvm", "text/x-libsvm", "libsvm")
@@ -25,12 +25,12 @@ BATCH_VARIABLE = "SAGEMAKER_BATCH"
 ENSEMBLE_VARIABLE = "SAGEMAKER_INFERENCE_ENSEMBLE"
 
 
-class UnreadableModelError(Exception):
-    """A folder does not hold a model of XGBoost."""
+class UnreadableXGBoostModelError(Exception):
+    """A folder does not contain a model of XGBoost."""
 
 
 class XGBoostPredictor:
-    """A loaded model, or several whose predictions are averaged, behind an endpoint."""
+    """A loaded model, or several whose predictions are averaged, that answers requests."""
 
     def __init__(self, folder: Path, is_one_line: bool = False):
         self.models = _load(folder)
@@ -42,12 +42,12 @@ class XGBoostPredictor:
         is_batch = os.environ.get(BATCH_VARIABLE, "").lower() == "true"
         self._separator, self._end = (",", "") if is_one_line and not is_batch else ("\n", "\n")
         self._default = os.environ.get(ACCEPT_VARIABLE) or CSV
-        self._selected = selection.keys(os.environ, self.objective)
+        self._selected = selection.read_keys(os.environ, self.objective)
         self._row = np.empty((1, self.features), np.float32)
         self._predict_row = None if self._is_linear or len(self.models) > 1 else self.models[0].row_predictor(self._row)
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        """Predict the rows of a request: (body, content type) of the answer.
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+        """Predict the rows of a request; return the response body and its content type.
 
         Raises formats.BadRequestError (400), UnsupportedMediaTypeError (415) and NotAcceptableError (406).
         """
@@ -57,18 +57,18 @@ class XGBoostPredictor:
             predictions = self.predict(decode(body, content_type, self.features))
         return self._encode(predictions, accept)
 
-    def predict(self, rows: Floats | Sparse) -> Floats:
-        """(rows,) or (rows, classes)."""
+    def predict(self, rows: Floats | SparseMatrix) -> Floats:
+        """Return predictions (rows,) or (rows, classes)."""
         try:
-            found = [
+            predictions = [
                 model.predict(Matrix(rows, 1)) if self._is_linear else model.predict_rows(rows) for model in self.models
             ]
         except library.XGBoostLibraryError as error:
-            raise BadRequestError(f"XGBoost cannot predict this: {error}") from error
-        return found[0] if len(found) == 1 else np.mean(found, axis=0, dtype=np.float32)
+            raise BadRequestError(f"XGBoost cannot predict these rows: {error}") from error
+        return predictions[0] if len(predictions) == 1 else np.mean(predictions, axis=0, dtype=np.float32)
 
     def _fill_row(self, body: bytes) -> bool:
-        """Take the one CSV row of a body in; False where it is not one of plain numbers."""
+        """Parse a body of one CSV row; return False if it is not one row of plain numbers."""
         try:
             cells = [float(cell) for cell in body.split(b",")]
         except ValueError:
@@ -80,24 +80,26 @@ class XGBoostPredictor:
 
     def _encode(self, predictions: Floats, accept: str) -> tuple[bytes, str]:
         for entry in accept.split(","):
-            kind = entry.partition(";")[0].strip().lower()
-            kind = self._default if kind in ("", "*/*") else CSV if kind in ("csv", "text/*") else kind
-            if kind in ENCODERS:
+            media_type = entry.partition(";")[0].strip().lower()
+            media_type = (
+                self._default if media_type in ("", "*/*") else CSV if media_type in ("csv", "text/*") else media_type
+            )
+            if media_type in ENCODERS:
                 if self._selected:
-                    chosen = selection.select(predictions, self._selected, self.objective, self.classes)
-                    return selection.encode(chosen, self._selected, kind), kind
-                if kind == CSV:
+                    responses = selection.select(predictions, self._selected, self.objective, self.classes)
+                    return selection.encode(responses, self._selected, media_type), media_type
+                if media_type == CSV:
                     return (self._separator.join(map(str, predictions.tolist())) + self._end).encode(), CSV
-                return ENCODERS[kind](predictions.tolist()), kind
-        raise NotAcceptableError(f"No answer can be given as {accept[:80]!r}; accept one of {', '.join(ENCODERS)}.")
+                return ENCODERS[media_type](predictions.tolist()), media_type
+        raise NotAcceptableError(f"No response can be sent as {accept[:80]!r}. Accept one of {', '.join(ENCODERS)}.")
 
 
 def _load(folder: Path) -> list[Booster]:
-    """The model of a folder, or the several of a cross-validation. Raises UnreadableModelError."""
+    """Load the model of a folder, or all models of a cross-validation. Raises UnreadableXGBoostModelError."""
     files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
     paths = [path for path in files if path.name.startswith(MODEL)] or files[:1]
     if not paths:
-        raise UnreadableModelError(f"The model archive holds no file {MODEL}.")
+        raise UnreadableXGBoostModelError(f"The model archive does not contain the file {MODEL}.")
     if os.environ.get(ENSEMBLE_VARIABLE, "true").lower() == "false":
         paths = paths[:1]
     return [_load_one(path) for path in paths]
@@ -106,37 +108,37 @@ def _load(folder: Path) -> list[Booster]:
 def _load_one(path: Path) -> Booster:
     content = path.read_bytes()
     if content[:1] == b"\x80":
-        raise UnreadableModelError(
-            f"{path.name} is a pickle, which could run anything and is not opened. Load it where you trust it, and "
-            "store it again with Booster.save_model."
+        raise UnreadableXGBoostModelError(
+            f"{path.name} is a pickle, which is not loaded because it could run any code. If you trust it, load it "
+            "yourself and store the model with Booster.save_model."
         )
     try:
         model = Booster([("nthread", "1")]).load_bytes(content)
         model.configure([("nthread", "1"), ("device", "cpu")])
         model.learner()
     except (library.XGBoostLibraryError, ClientError) as error:
-        raise UnreadableModelError(f"{path.name} is not a model that XGBoost reads: {error}") from error
+        raise UnreadableXGBoostModelError(f"{path.name} is not a valid XGBoost model: {error}") from error
     return model
 
 
-def decode(body: bytes, content_type: str, features: int) -> Floats | Sparse:
-    """The rows of a request, missing values as NaN or not there.
+def decode(body: bytes, content_type: str, features: int) -> Floats | SparseMatrix:
+    """Decode the rows of a request, with missing values as NaN or absent.
 
     Raises BadRequestError and UnsupportedMediaTypeError.
     """
-    kind = content_type.partition(";")[0].strip().lower() or CSV
+    media_type = content_type.partition(";")[0].strip().lower() or CSV
     if not body.strip():
         raise BadRequestError("The request has no rows.")
-    if kind in (CSV, "csv"):
+    if media_type in (CSV, "csv"):
         return _decode_csv(body, features)
-    if kind in LIBSVM:
+    if media_type in LIBSVM:
         return _decode_libsvm(body, features)
-    if kind in (RECORDIO, "recordio-protobuf"):
+    if media_type in (RECORDIO, "recordio-protobuf"):
         return _decode_recordio(body, features)
-    if kind in (JSON, JSON_LINES, "application/jsonl"):
-        return decode_request(body, kind, features).astype(np.float32)
+    if media_type in (JSON, JSON_LINES, "application/jsonl"):
+        return decode_request(body, media_type, features).astype(np.float32)
     raise UnsupportedMediaTypeError(
-        f"Content type {content_type[:80]!r} is not read here; send {CSV}, text/libsvm, {RECORDIO}, {JSON} or "
+        f"Content type {content_type[:80]!r} is not supported. Send {CSV}, text/libsvm, {RECORDIO}, {JSON} or "
         f"{JSON_LINES}."
     )
 
@@ -149,7 +151,7 @@ def _decode_csv(body: bytes, features: int) -> Floats:
     for number, text in enumerate(lines):
         cells = text.split(delimiter)
         if len(cells) != features:
-            raise BadRequestError(f"Row {number + 1} has {len(cells)} features where the model takes {features}.")
+            raise BadRequestError(f"Row {number + 1} has {len(cells)} features; the model needs {features}.")
         try:
             rows[number] = [float(cell) if cell and not cell.isspace() else np.nan for cell in cells]
         except ValueError:
@@ -168,19 +170,21 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _decode_libsvm(body: bytes, features: int) -> Sparse:
-    """Rows of column:value; a label in front, which has no colon, is passed over."""
+def _decode_libsvm(body: bytes, features: int) -> SparseMatrix:
+    """Decode rows of column:value; a leading label, which has no colon, is ignored."""
     lines = body.strip(b"\n").split(b"\n")
-    plain = [line if b":" not in line.split(b" ", 1)[0] else b"0 " + line for line in map(bytes.strip, lines)]
-    rows = libsvm.parse(b"\n".join(line or b"0" for line in plain), simdjson.Parser())
+    labelled = [line if b":" not in line.split(b" ", 1)[0] else b"0 " + line for line in map(bytes.strip, lines)]
+    rows = libsvm.parse(b"\n".join(line or b"0" for line in labelled), simdjson.Parser())
     if rows is None or len(rows.labels) != len(lines):
-        raise BadRequestError("The request is not libsvm: each row must look like 0:1.5 3:2, columns counted from 0.")
+        raise BadRequestError(
+            "The request is not valid libsvm: each row must look like 0:1.5 3:2, with columns counted from 0."
+        )
     if len(rows.indices) and int(rows.indices.max()) >= features:
         raise BadRequestError(
             f"The request has column {int(rows.indices.max())}, but the model's are 0 to {features - 1}."
         )
     starts = np.concatenate([[0], np.cumsum(rows.counts)]).astype(np.int64)
-    return Sparse(starts, rows.indices.astype(np.int32), rows.values.astype(np.float32), features)
+    return SparseMatrix(starts, rows.indices.astype(np.int32), rows.values.astype(np.float32), features)
 
 
 def _decode_recordio(body: bytes, features: int) -> Floats:
@@ -200,10 +204,10 @@ def _decode_recordio(body: bytes, features: int) -> Floats:
 def _dense(tensor: recordio.Tensor, features: int, place: str) -> NDArray[np.float32]:
     if tensor.keys is None:
         if tensor.values.size != features:
-            raise BadRequestError(f"{place} has {tensor.values.size} features where the model takes {features}.")
+            raise BadRequestError(f"{place} has {tensor.values.size} features; the model needs {features}.")
         return tensor.values.astype(np.float32)
     if tensor.keys.size != tensor.values.size or (tensor.keys.size and int(tensor.keys.max()) >= features):
-        raise BadRequestError(f"{place}: keys must be as many as values, each below {features}.")
+        raise BadRequestError(f"{place}: there must be as many keys as values, each below {features}.")
     row = np.full(features, np.nan, np.float32)
     row[tensor.keys] = tensor.values
     return row

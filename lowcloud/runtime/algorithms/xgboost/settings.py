@@ -1,4 +1,4 @@
-"""What the hyperparameters of a job mean: parameters of XGBoost, metrics, and how the rounds are run."""
+"""The settings of a job, derived from hyperparameters: XGBoost's parameters, metrics and the control of rounds."""
 
 import json
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from lowcloud.runtime.errors import ClientError
 from lowcloud.schemas import Value
 from lowcloud.schemas.xgboost import SCHEMA, names, rules
 
-# Ours, or no more XGBoost's: none of these is handed on.
-KEPT_BACK = {
+# Handled here, or no longer supported by XGBoost.
+NOT_PASSED_ON = {
     "csv_weights",
     "deterministic_histogram",
     "dsplit",
@@ -29,13 +29,13 @@ KEPT_BACK = {
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The hyperparameters of one job, checked."""
+class XGBoostSettings:
+    """The validated hyperparameters of one job."""
 
-    values: Mapping[str, Value]  # defaults filled in
-    parameters: tuple[tuple[str, str], ...]  # for XGBoost: what was given, and no defaults
+    values: Mapping[str, Value]  # with defaults
+    parameters: tuple[tuple[str, str], ...]  # for XGBoost, without defaults
     own_metrics: tuple[str, ...]
-    judge: str | None  # the metric that early stopping looks at; None is the last one
+    early_stopping_metric: str | None  # None: the last metric
 
     @property
     def objective(self) -> str:
@@ -43,7 +43,7 @@ class Settings:
 
     @property
     def classes(self) -> int:
-        """Classes told apart; 0 for numbers and ranks."""
+        """The number of classes; 0 for regression and ranking."""
         if self.objective.startswith("multi:"):
             return int(self.values["num_class"])
         return 2 if self.objective.startswith(("binary:", "reg:logistic")) else 0
@@ -60,43 +60,43 @@ class Settings:
 
     @property
     def threads(self) -> int:
-        """0: all processors there are."""
+        """The number of threads; 0 means all processors."""
         return int(self.values.get("nthread", 0))
 
 
-def read(texts: Mapping[str, str]) -> Settings:
-    """The settings of a job. Raises schemas.InvalidHyperparameters, and ClientError for a GPU that is not there."""
+def read_settings(texts: Mapping[str, str]) -> XGBoostSettings:
+    """Read the settings of a job. Raises InvalidHyperparametersError, and ClientError if GPUs are not supported."""
     values, given = SCHEMA.validate(texts), SCHEMA.given(texts)
-    asked = list(dict.fromkeys([*rules.words(given.get("eval_metric")), *rules.tuned(values)]))
-    own = tuple(name for name in asked if name in names.OWN_METRICS)
+    requested = list(dict.fromkeys([*rules.parse_list(given.get("eval_metric")), *rules.tuning_metrics(values)]))
+    own = tuple(name for name in requested if name in names.OWN_METRICS)
     parameters = [
-        (name, _text(value)) for name, value in given.items() if name not in KEPT_BACK and not name.startswith("_")
+        (name, _text(value)) for name, value in given.items() if name not in NOT_PASSED_ON and not name.startswith("_")
     ]
-    parameters += [("eval_metric", name) for name in asked if name not in own]
+    parameters += [("eval_metric", name) for name in requested if name not in own]
     changed = dict(_changes(values))
     kept = [(name, text) for name, text in parameters if name not in changed]
-    return Settings(values, (*kept, *changed.items()), own, asked[-1] if asked else None)
+    return XGBoostSettings(values, (*kept, *changed.items()), own, requested[-1] if requested else None)
 
 
 def _changes(values: Mapping[str, Value]) -> list[tuple[str, str]]:
-    """Parameters that XGBoost of today knows by other names or in other forms."""
+    """Return the parameters that current versions of XGBoost expect under other names or in other forms."""
     changed = [("verbosity", "0" if values["silent"] else str(values["verbosity"]))]
     if values["objective"] == "reg:linear":
         changed.append(("objective", "reg:squarederror"))
     if values["tree_method"] == "gpu_hist":
         if not library.has_gpu_support():
             raise ClientError(
-                "tree_method gpu_hist needs a build of XGBoost with CUDA, which is not installed here: use tree_method "
-                "hist, or install the package xgboost in place of xgboost-cpu."
+                "tree_method gpu_hist needs a build of XGBoost with CUDA, which is not installed. Use tree_method "
+                "hist, or install the package xgboost instead of xgboost-cpu."
             )
         changed += [("tree_method", "hist"), ("device", "cuda")]
     if values["tree_method"] == "approx" and "sketch_eps" in values:
         changed.append(("max_bin", str(ceil(1 / float(values["sketch_eps"])))))
     if "monotone_constraints" in values:
-        signs = rules.constraints(str(values["monotone_constraints"]))
+        signs = rules.parse_monotone_constraints(str(values["monotone_constraints"]))
         changed.append(("monotone_constraints", f"({','.join(map(str, signs))})"))
     if "interaction_constraints" in values:
-        groups = rules.groups(str(values["interaction_constraints"]))
+        groups = rules.parse_interaction_constraints(str(values["interaction_constraints"]))
         changed.append(("interaction_constraints", json.dumps(groups)))
     return changed
 

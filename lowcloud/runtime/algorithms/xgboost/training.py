@@ -1,4 +1,4 @@
-"""One training job of xgboost, from its channels to the stored model."""
+"""The training job of xgboost, from its channels to the stored model."""
 
 import time
 from dataclasses import replace
@@ -10,123 +10,127 @@ import numpy as np
 from lowcloud import contract
 from lowcloud.runtime.algorithms.xgboost import collective, data, folds, library, settings
 from lowcloud.runtime.algorithms.xgboost.booster import Booster
-from lowcloud.runtime.algorithms.xgboost.boosting import Sets, Stop, boost
+from lowcloud.runtime.algorithms.xgboost.boosting import DataSets, StopRequest, boost
 from lowcloud.runtime.algorithms.xgboost.checkpoints import Checkpoints
-from lowcloud.runtime.algorithms.xgboost.collective import Ring
+from lowcloud.runtime.algorithms.xgboost.collective import Communicator
 from lowcloud.runtime.algorithms.xgboost.data import Samples
-from lowcloud.runtime.algorithms.xgboost.settings import Settings
+from lowcloud.runtime.algorithms.xgboost.settings import XGBoostSettings
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats.sparse import Sparse
+from lowcloud.runtime.formats.sparse import SparseMatrix
 
 if TYPE_CHECKING:
-    from lowcloud.runtime.training.train import TrainingRun
+    from lowcloud.runtime.training_run import TrainingRun
 
 MODEL = "xgboost-model"
 CHANNELS = {"train", "validation", "model", "code"}
 
 
-def train(job: "TrainingRun") -> None:
-    """Read the channels, boost, save. Raises ClientError and schemas.InvalidHyperparameters."""
-    asked = settings.read(job.hyperparameters)
-    _check_channels(job, asked)
+def train(run: "TrainingRun") -> None:
+    """Read the channels, boost and save. Raises ClientError and schemas.InvalidHyperparametersError."""
+    config = settings.read_settings(run.hyperparameters)
+    _check_channels(run, config)
     started = time.perf_counter()
-    rows = {name: samples for name in ("train", "validation") if (samples := _read(job, name, asked)) is not None}
-    rows = _fit(job, rows, asked)
-    taken = time.perf_counter() - started
+    rows = {name: samples for name in ("train", "validation") if (samples := _read(run, name, config)) is not None}
+    rows = _fit(run, rows, config)
+    seconds = time.perf_counter() - started
     for name, samples in rows.items():
-        said = f"{name.capitalize()} matrix has {len(samples)} rows and {samples.width} columns"
-        job.report.say(f"{said}, read in {taken:.2f} s." if name == "train" else f"{said}.")
-    checkpoints = Checkpoints(_checkpoint_folder(job))
-    if checkpoints.folder is not None:  # what a round draws must not depend on the rounds that were run before it
-        asked = replace(asked, parameters=(*asked.parameters, ("seed_per_iteration", "1")))
-    start = _start(job, asked, checkpoints)
+        summary = f"{name.capitalize()} matrix has {len(samples)} rows and {samples.width} columns"
+        run.report.info(f"{summary}, read in {seconds:.2f} s." if name == "train" else f"{summary}.")
+    checkpoints = Checkpoints(_checkpoint_folder(run))
+    if checkpoints.folder is not None:  # a round's random draws must not depend on previous rounds of this process
+        config = replace(config, parameters=(*config.parameters, ("seed_per_iteration", "1")))
+    start = _start(run, config, checkpoints)
     try:
-        with collective.join(job.world, bool(len(rows["train"])), job.report.host) as ring, Stop().listening() as stop:
-            model = b"" if ring is None else _train(job, asked, rows, ring, checkpoints, stop, start)
+        with (
+            collective.join(run.process_group, bool(len(rows["train"])), run.report.host) as communicator,
+            StopRequest().listening() as stop,
+        ):
+            model = b"" if communicator is None else _train(run, config, rows, communicator, checkpoints, stop, start)
     except library.XGBoostLibraryError as error:
-        job.world.barrier()  # which says so where the fault is that a fellow host has gone
-        raise ClientError(f"XGBoost cannot train on this: {error}") from error
-    model = max(job.world.gather(model), key=len)  # one host has it, which is not the first where that has no rows
-    if job.world.rank == 0 and model:
-        path = job.base / contract.MODEL / MODEL
+        run.process_group.barrier()  # raises CollectiveError if the cause is that another host has ended
+        raise ClientError(f"XGBoost cannot train on this data: {error}") from error
+    # the host that has the model may not be the first, if that has no rows
+    model = max(run.process_group.gather(model), key=len)
+    if run.process_group.rank == 0 and model:
+        path = run.base / contract.MODEL / MODEL
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(model)
 
 
 def _train(
-    job: "TrainingRun",
-    asked: Settings,
+    run: "TrainingRun",
+    config: XGBoostSettings,
     rows: dict[str, Samples],
-    ring: Ring,
+    communicator: Communicator,
     checkpoints: Checkpoints,
-    stop: Stop,
+    stop: StopRequest,
     start: tuple[bytes, int],
 ) -> bytes:
-    """The model, on the first host of the ring; nothing on the others, and where a cross-validation stored its own."""
-    if "_kfold" in asked.values:
-        whole = data.join(rows["train"], rows["validation"]) if "validation" in rows else rows["train"]
-        matrix = data.matrix(whole, asked.objective, asked.threads)
-        model, output = job.base / contract.MODEL / MODEL, job.base / contract.OUTPUT_DATA
-        folds.validate(asked, matrix, whole.labels, model, output, stop)
+    """Return the model on the first host that trains; b"" on the others, and after a cross-validation."""
+    if "_kfold" in config.values:
+        all_rows = data.concatenate(rows["train"], rows["validation"]) if "validation" in rows else rows["train"]
+        matrix = data.build_matrix(all_rows, config.objective, config.threads)
+        model, output = run.base / contract.MODEL / MODEL, run.base / contract.OUTPUT_DATA
+        folds.validate(config, matrix, all_rows.labels, model, output, stop)
         return b""
-    matrices = {name: data.matrix(samples, asked.objective, asked.threads) for name, samples in rows.items()}
+    matrices = {name: data.build_matrix(samples, config.objective, config.threads) for name, samples in rows.items()}
     labels = {name: samples.labels for name, samples in rows.items()}
     rows.clear()  # XGBoost has its own
-    outcome = boost(asked, Sets(matrices, labels), ring, checkpoints, stop, start)
-    if stop.is_asked:
-        job.report.say("Asked to stop: the model of the rounds done is stored.")
-    return outcome.booster.to_bytes() if ring.rank == 0 else b""
+    outcome = boost(config, DataSets(matrices, labels), communicator, checkpoints, stop, start)
+    if stop.is_requested:
+        run.report.info("Stop requested: the model of the completed rounds is stored.")
+    return outcome.booster.to_bytes() if communicator.rank == 0 else b""
 
 
-def _check_channels(job: "TrainingRun", asked: Settings) -> None:
-    unknown = sorted(set(job.channels) - CHANNELS)
+def _check_channels(run: "TrainingRun", config: XGBoostSettings) -> None:
+    unknown = sorted(set(run.channels) - CHANNELS)
     if unknown:
-        raise ClientError(f"Channel {unknown[0]!r} is not one of xgboost: it has train, validation and model.")
-    if asked.patience is not None and "validation" not in job.channels and "_kfold" not in asked.values:
         raise ClientError(
-            "early_stopping_rounds looks at a validation channel, and the job has none. Add one to fit()."
+            f"Channel {unknown[0]!r} is not supported: xgboost has the channels train, validation and model."
         )
-    if "_kfold" in asked.values and job.world.size > 1:
+    if config.patience is not None and "validation" not in run.channels and "_kfold" not in config.values:
+        raise ClientError("early_stopping_rounds needs a validation channel, and the job has none. Add one to fit().")
+    if "_kfold" in config.values and run.process_group.size > 1:
         raise ClientError("Cross-validation (_kfold) runs on one host. Set the instance count to 1.")
-    if asked.values["process_type"] == "update" and "model" not in job.channels:
-        raise ClientError("process_type update changes the trees of a model: pass one in channel model.")
+    if config.values["process_type"] == "update" and "model" not in run.channels:
+        raise ClientError("process_type update changes the trees of a model. Pass one in channel model.")
 
 
-def _read(job: "TrainingRun", name: str, asked: Settings) -> Samples | None:
-    """One channel of this host, its weights taken out; None where the job has no such channel."""
-    if name not in job.channels:
+def _read(run: "TrainingRun", name: str, config: XGBoostSettings) -> Samples | None:
+    """Read one channel of this host with its weights; None if the job has no such channel."""
+    if name not in run.channels:
         return None
-    samples = data.read(job.channels[name])
-    return data.weigh(samples) if asked.values["csv_weights"] and name == "train" else samples
+    samples = data.read(run.channels[name])
+    return data.split_off_weights(samples) if config.values["csv_weights"] and name == "train" else samples
 
 
-def _fit(job: "TrainingRun", rows: dict[str, Samples], asked: Settings) -> dict[str, Samples]:
-    """The rows checked and of one width, over all hosts."""
-    width = _width(job, rows["train"])
+def _fit(run: "TrainingRun", rows: dict[str, Samples], config: XGBoostSettings) -> dict[str, Samples]:
+    """Check the rows, and give them the same width on all hosts."""
+    width = _width(run, rows["train"])
     train = rows["train"]
-    fitted = {"train": data.fit_width(train, width)}
+    adapted = {"train": data.adapt_width(train, width)}
     if "validation" in rows:
         validation = rows["validation"]
-        is_weighed = not isinstance(validation.features, Sparse) and validation.width == width + 1
-        if asked.values["csv_weights"] and is_weighed:
-            validation = data.weigh(validation)
-        _width(job, validation)
-        fitted["validation"] = data.fit_width(validation, width)
-    for samples in fitted.values():
+        has_weights = not isinstance(validation.features, SparseMatrix) and validation.width == width + 1
+        if config.values["csv_weights"] and has_weights:
+            validation = data.split_off_weights(validation)
+        _width(run, validation)
+        adapted["validation"] = data.adapt_width(validation, width)
+    for samples in adapted.values():
         if len(samples):
-            data.check(samples, asked.objective, asked.classes)
-    _check_classes(job, fitted["train"], asked)
-    return fitted
+            data.check(samples, config.objective, config.classes)
+    _check_classes(run, adapted["train"], config)
+    return adapted
 
 
-def _width(job: "TrainingRun", samples: Samples) -> int:
-    """The features of a channel, of which hosts may have no rows but all together must."""
-    is_sparse = isinstance(samples.features, Sparse)
-    parts = job.world.gather(f"{samples.width if len(samples) else 0} {int(is_sparse)}".encode())
+def _width(run: "TrainingRun", samples: Samples) -> int:
+    """Return the number of features of a channel. A host may have no rows of it, but not all hosts."""
+    is_sparse = isinstance(samples.features, SparseMatrix)
+    parts = run.process_group.gather(f"{samples.width if len(samples) else 0} {int(is_sparse)}".encode())
     widths = [int(part.split()[0]) for part in parts]
     if not max(widths):
         raise ClientError(
-            f"Channel {samples.reader.name} has no rows. Check that its S3 prefix holds files with data."
+            f"Channel {samples.reader.name} has no rows. Check that its S3 prefix contains files with data."
             if not any(widths) and not len(samples)
             else f"Channel {samples.reader.name} has rows without features."
         )
@@ -135,44 +139,45 @@ def _width(job: "TrainingRun", samples: Samples) -> int:
     return max(widths)
 
 
-def _check_classes(job: "TrainingRun", train: Samples, asked: Settings) -> None:
-    if not asked.objective.startswith(("binary:", "multi:")):
+def _check_classes(run: "TrainingRun", train: Samples, config: XGBoostSettings) -> None:
+    if not config.objective.startswith(("binary:", "multi:")):
         return
-    here = ",".join(f"{label:g}" for label in np.unique(train.labels)).encode()
-    found = {label for part in job.world.gather(here) for label in part.decode().split(",") if label}
+    local = ",".join(f"{label:g}" for label in np.unique(train.labels)).encode()
+    found = {label for part in run.process_group.gather(local) for label in part.decode().split(",") if label}
     if len(found) < 2:
         raise ClientError(
-            f"Channel train has rows of class {', '.join(found)} alone; objective {asked.objective} needs two at least."
+            f"Channel train has only rows of class {', '.join(found)}; objective {config.objective} needs at least two "
+            "classes."
         )
 
 
-def _checkpoint_folder(job: "TrainingRun") -> Path | None:
-    """Where checkpoints go: the folder is there if the job has a place for them."""
-    folder = job.base / contract.CHECKPOINTS
+def _checkpoint_folder(run: "TrainingRun") -> Path | None:
+    """Return the checkpoint folder, which exists if the job has a checkpoint configuration."""
+    folder = run.base / contract.CHECKPOINTS
     return folder if folder.is_dir() else None
 
 
-def _start(job: "TrainingRun", asked: Settings, checkpoints: Checkpoints) -> tuple[bytes, int]:
-    """The model that training goes on from, the same on all hosts, and its rounds that count as done."""
-    content, done = checkpoints.latest() if "_kfold" not in asked.values else (b"", 0)
-    if not content and "model" in job.channels and job.world.rank == 0:
-        content = _given_model(job.channels["model"].folder)
-    there = [part.partition(b" ") for part in job.world.gather(f"{done} ".encode() + content)]
+def _start(run: "TrainingRun", config: XGBoostSettings, checkpoints: Checkpoints) -> tuple[bytes, int]:
+    """Return the model that training continues from, the same on all hosts, and the number of completed rounds."""
+    content, done = checkpoints.latest() if "_kfold" not in config.values else (b"", 0)
+    if not content and "model" in run.channels and run.process_group.rank == 0:
+        content = _read_model_channel(run.channels["model"].folder)
+    candidates = [part.partition(b" ") for part in run.process_group.gather(f"{done} ".encode() + content)]
     count, content = max(
-        ((int(number), model) for number, _, model in there), key=lambda entry: (entry[0], len(entry[1]))
+        ((int(number), model) for number, _, model in candidates), key=lambda entry: (entry[0], len(entry[1]))
     )
     if count:
-        job.report.say(f"Resuming from a checkpoint after {count} rounds.")
+        run.report.info(f"Resuming from a checkpoint after {count} rounds.")
     return content, count
 
 
-def _given_model(folder: Path) -> bytes:
+def _read_model_channel(folder: Path) -> bytes:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name.startswith(MODEL))
     if not paths:
-        raise ClientError(f"Channel model holds no file {MODEL}. Pass a model that xgboost stored, unpacked.")
+        raise ClientError(f"Channel model does not contain a file {MODEL}. Pass an unpacked model of xgboost.")
     content = paths[0].read_bytes()
     try:
         Booster().load_bytes(content)
     except library.XGBoostLibraryError as error:
-        raise ClientError(f"{paths[0].name} of channel model is not a model that XGBoost reads: {error}.") from error
+        raise ClientError(f"{paths[0].name} of channel model is not a valid XGBoost model: {error}.") from error
     return content

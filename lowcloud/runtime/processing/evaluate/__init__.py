@@ -1,6 +1,6 @@
-"""`python -m lowcloud.runtime.processing.evaluate --label y --scores p`: predictions, or a model, against the truth.
+"""`python -m lowcloud.runtime.processing.evaluate --label y --scores p`: evaluates predictions or a model.
 
-Reads processing/input (one table, or truth/ and predictions/), and processing/model where a model is to predict.
+Reads processing/input (one table, or truth/ and predictions/), and processing/model if a model is to be evaluated.
 Writes processing/output/evaluation/evaluation.json and evaluation.html.
 """
 
@@ -13,30 +13,30 @@ from lowcloud.runtime.processing.program import Arguments, run
 from lowcloud.schemas.evaluate import SCHEMA
 
 
-def main(words: Sequence[str]) -> int:
-    """Evaluate what lies in the folder of processing; the exit code."""
-    return run(words, SCHEMA, evaluate)
+def main(command_line: Sequence[str]) -> int:
+    """Evaluate the input of the processing folder; return the exit code."""
+    return run(command_line, SCHEMA, evaluate)
 
 
 def evaluate(base: Path, settings: Arguments) -> None:
-    """From base/input, and base/model if there, to base/output/evaluation. Raises ClientError."""
+    """Evaluate base/input, with base/model if it exists, to base/output/evaluation. Raises ClientError."""
     frame = table.read(base, settings)
     print(f"Read {len(frame)} rows of {len(frame.columns)} columns.", flush=True)
     model = predicting.find(base)
     if model is not None:
         predicted = predicting.predict(model, frame, settings)
-        rows = table.choose(predicted.frame, settings, predicted.label)
+        rows = table.select_columns(predicted.frame, settings, predicted.label)
         known = predicted.classes
         if settings.text("task") == "auto" and predicted.task is not None:
             settings = Arguments({**settings.values, "task": predicted.task})
     else:
-        rows, known = table.choose(frame, settings), None
-    subject, classes = tasks.subject(rows, settings, known)
-    found = document.describe(subject, classes, rows, settings)
+        rows, known = table.select_columns(frame, settings), None
+    evaluation, classes = tasks.build_evaluation(rows, settings, known)
+    result = document.describe(evaluation, classes, rows, settings)
     folder = base / "output" / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "evaluation.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "evaluation.html").write_text(report.draw(found, settings.text("title")), encoding="utf-8")
-    for line in document.summary(found):
+    (folder / "evaluation.html").write_text(report.draw(result, settings.text("title")), encoding="utf-8")
+    for line in document.summary(result):
         print(line, flush=True)

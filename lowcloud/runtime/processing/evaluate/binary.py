@@ -1,4 +1,4 @@
-"""Two classes: measures of decisions, of scores and of probabilities."""
+"""Evaluation of two classes: metrics of decisions, scores and probabilities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from lowcloud.runtime.processing.evaluate.confusion import Codes
 from lowcloud.runtime.processing.evaluate.ranking import Ranking
 
 Floats = NDArray[np.float64]
-TABLE = 19  # thresholds in the table
+THRESHOLDS = 19  # in the table of thresholds
 
 
 @dataclass(frozen=True)
-class Binary:
-    """Rows of two classes, of which 1 is positive: truth and decision (rows,), and scores of the positive class."""
+class BinaryEvaluation:
+    """Rows of two classes: truth and prediction (rows,), where 1 is positive, and scores of the positive class."""
 
     truth: Codes
     predicted: Codes
@@ -34,7 +34,7 @@ class Binary:
         return None if self.scores is None else ranking.rank(self.truth == 1, self.scores)
 
     def measure(self, weights: Floats) -> dict[str, float]:
-        """Every measure that is one number."""
+        """Return all scalar metrics."""
         matrix = self.matrix(weights)
         found = {**confusion.overall(matrix), **confusion.rates(matrix)}
         measures = confusion.by_class(matrix)
@@ -52,21 +52,21 @@ class Binary:
         return found
 
     def constant(self, weights: Floats) -> dict[str, float]:
-        """What the best constant classifier reaches, which always says the more frequent class."""
+        """Return the metrics of the best constant classifier, which always predicts the more frequent class."""
         positives = float(weights[self.truth == 1].sum())
         always = int(positives * 2 >= weights.sum())
-        matrix = confusion.confusion(self.truth, np.full(len(self.truth), always), weights, 2)
+        matrix = confusion.confusion_matrix(self.truth, np.full(len(self.truth), always), weights, 2)
         measures = confusion.by_class(matrix)
         found = {"accuracy": confusion.overall(matrix)["accuracy"]}
         found |= {name: float(measures[name][1]) for name in ("precision", "recall", "f0_5", "f1", "f2")}
         return {f"{name}_best_constant_classifier": value for name, value in found.items()}
 
     def matrix(self, weights: Floats) -> confusion.Matrix:
-        """The confusion matrix (2, 2)."""
-        return confusion.confusion(self.truth, self.predicted, weights, 2)
+        """Return the confusion matrix (2, 2)."""
+        return confusion.confusion_matrix(self.truth, self.predicted, weights, 2)
 
     def curves(self, weights: Floats) -> Mapping[str, Any]:
-        """Curves and tables over thresholds, as plain JSON."""
+        """Return curves and tables over thresholds, as plain JSON."""
         if self.ranking is None or self.scores is None:
             return {}
         curve = self.ranking.curve(weights)
@@ -74,14 +74,14 @@ class Binary:
         precision, recall = curve.precision_recall
         found: dict[str, Any] = {
             "receiver_operating_characteristic_curve": {
-                "false_positive_rates": thin(false),
-                "true_positive_rates": thin(true),
-                "thresholds": thin(np.append(np.nan, curve.thresholds)),
+                "false_positive_rates": downsample(false),
+                "true_positive_rates": downsample(true),
+                "thresholds": downsample(np.append(np.nan, curve.thresholds)),
             },
             "precision_recall_curve": {
-                "precisions": thin(precision),
-                "recalls": thin(recall),
-                "thresholds": thin(curve.thresholds),
+                "precisions": downsample(precision),
+                "recalls": downsample(recall),
+                "thresholds": downsample(curve.thresholds),
             },
             "thresholds": _table(curve, self.scores),
             "lift": ranking.lift(curve),
@@ -96,20 +96,20 @@ class Binary:
         return found
 
 
-def thin(values: Floats, points: int = 500) -> list[float | None]:
-    """The values, of many those of evenly spaced places and the last; None for NaN."""
+def downsample(values: Floats, points: int = 500) -> list[float | None]:
+    """Return the values, of many evenly spaced ones including the last; None for NaN."""
     if len(values) > points:
         values = values[np.linspace(0, len(values) - 1, points).round().astype(np.int64)]
     return [value if np.isfinite(value) else None for value in values.tolist()]
 
 
 def _table(curve: ranking.Curve, scores: Floats) -> list[dict[str, float]]:
-    """Measures at round thresholds of probabilities, else at quantiles of the scores."""
+    """Return metrics at round thresholds for probabilities, otherwise at quantiles of the scores."""
     if probability.are_probabilities(scores):
-        thresholds = np.arange(1, TABLE + 1) / (TABLE + 1)
+        thresholds = np.arange(1, THRESHOLDS + 1) / (THRESHOLDS + 1)
     else:
-        thresholds = np.unique(np.quantile(scores, np.arange(1, TABLE + 1) / (TABLE + 1)))
-    # curve.thresholds fall: how many of them are at least each threshold
+        thresholds = np.unique(np.quantile(scores, np.arange(1, THRESHOLDS + 1) / (THRESHOLDS + 1)))
+    # curve.thresholds are decreasing: count those that are at least each threshold
     above = np.searchsorted(-curve.thresholds, -thresholds, side="right")
     true, false = np.append(0.0, curve.true)[above], np.append(0.0, curve.false)[above]
     positives, negatives = curve.true[-1], curve.false[-1]

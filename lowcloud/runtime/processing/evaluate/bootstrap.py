@@ -1,6 +1,6 @@
-"""How sure a measure is: the bootstrap (Efron, 1979), rows drawn again with replacement.
+"""Uncertainty of metrics by the bootstrap (Efron, 1979): resampling rows with replacement.
 
-A resample is weights (how often each row was drawn), so that whatever was sorted once stays sorted.
+A resample is an array of weights (how often each row was drawn), so that rows need to be sorted only once.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,34 +12,36 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Measure = Callable[[Floats], Mapping[str, float]]  # weights (rows,) -> measures
 
-ROWS = 50_000_000  # drawn in all, at most; large data need few resamples
-FEWEST = 20
+MAX_DRAWN_ROWS = 50_000_000  # in total; large data sets need few resamples
+MIN_RESAMPLES = 20
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviation of a measure, and the interval that holds it with the confidence asked for."""
+    """The standard deviation of a metric, and its interval for the requested confidence."""
 
     deviation: float
     low: float
     high: float
 
 
-def spread(measure: Measure, weights: Floats, samples: int, confidence: float, seed: int) -> dict[str, Spread]:
-    """The spread of each measure over resamples, of those that have values; empty without samples."""
+def estimate_spreads(
+    measure: Measure, weights: Floats, samples: int, confidence: float, seed: int
+) -> dict[str, Spread]:
+    """Return the spread of each metric over the resamples in which it is defined; empty without resamples."""
     random = np.random.default_rng(seed)
     rows = len(weights)
     drawn: dict[str, list[float]] = {}
-    for _ in range(count(samples, rows)):
+    for _ in range(count_resamples(samples, rows)):
         times = np.bincount(random.integers(0, rows, rows), minlength=rows)
         for name, value in measure(weights * times).items():
             drawn.setdefault(name, []).append(value)
     return {name: found for name, values in drawn.items() if (found := _spread(np.array(values), confidence))}
 
 
-def count(samples: int, rows: int) -> int:
-    """How many resamples are drawn where `samples` are asked for."""
-    return min(samples, max(FEWEST, ROWS // rows))
+def count_resamples(samples: int, rows: int) -> int:
+    """Return how many resamples are drawn if `samples` are requested."""
+    return min(samples, max(MIN_RESAMPLES, MAX_DRAWN_ROWS // rows))
 
 
 def _spread(values: Floats, confidence: float) -> Spread | None:

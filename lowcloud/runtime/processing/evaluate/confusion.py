@@ -1,6 +1,6 @@
-"""Measures of decided classes, all from the confusion matrix: counts (or sums of weights) of true by predicted class.
+"""Classification metrics from the confusion matrix: counts (or sums of weights) by true and predicted class.
 
-Where a measure divides by nothing (no row predicted as a class, say) it is 0, as in scikit-learn.
+A metric whose denominator is 0 (e.g. if no row is predicted as a class) is 0, as in scikit-learn.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ Matrix = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 
-def confusion(truth: Codes, predicted: Codes, weights: Matrix, classes: int) -> Matrix:
-    """The matrix (classes, classes): truth in rows, prediction in columns."""
+def confusion_matrix(truth: Codes, predicted: Codes, weights: Matrix, classes: int) -> Matrix:
+    """Return the matrix (classes, classes): truth in rows, prediction in columns."""
     counts = np.bincount(truth * classes + predicted, weights, classes * classes).reshape(classes, classes)
     return counts.astype(np.float64, copy=False)
 
 
 def overall(matrix: Matrix) -> dict[str, float]:
-    """Accuracy, balanced accuracy, Matthews' correlation and Cohen's kappa."""
+    """Return accuracy, balanced accuracy, Matthews' correlation and Cohen's kappa."""
     total, hits = matrix.sum(), np.trace(matrix)
     true, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
     by_chance = float(true @ predicted) / total**2
@@ -35,7 +35,7 @@ def overall(matrix: Matrix) -> dict[str, float]:
 
 
 def by_class(matrix: Matrix) -> dict[str, Matrix]:
-    """Precision, recall, F0.5, F1, F2 and support of each class, (classes,)."""
+    """Return precision, recall, F0.5, F1, F2 and support of each class, (classes,)."""
     hits, true, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     return {
         "precision": _ratio(hits, predicted),
@@ -46,7 +46,7 @@ def by_class(matrix: Matrix) -> dict[str, Matrix]:
 
 
 def averages(matrix: Matrix) -> dict[str, float]:
-    """Precision, recall and F over the classes: macro (each class alike), weighted (by its rows) and micro."""
+    """Return averaged precision, recall and F: macro (equal weights), weighted (by rows) and micro."""
     measures = by_class(matrix)
     shares = measures["support"] / matrix.sum()
     found: dict[str, float] = {}
@@ -58,7 +58,7 @@ def averages(matrix: Matrix) -> dict[str, float]:
 
 
 def rates(matrix: Matrix) -> dict[str, float]:
-    """Of two classes, the second positive: true and false positive and negative rates."""
+    """Return the true and false positive and negative rates of two classes, the second being positive."""
     (true_negative, false_positive), (false_negative, true_positive) = matrix.tolist()
     negatives, positives = true_negative + false_positive, true_positive + false_negative
     return {
@@ -70,13 +70,13 @@ def rates(matrix: Matrix) -> dict[str, float]:
 
 
 def as_document(matrix: Matrix, classes: Sequence[str]) -> dict[str, dict[str, float]]:
-    """{true class: {predicted class: count}}."""
+    """Return {true class: {predicted class: count}}."""
     rows = ([int(count) if count == int(count) else count for count in row] for row in matrix.tolist())
     return {name: dict(zip(classes, row, strict=True)) for name, row in zip(classes, rows, strict=True)}
 
 
 def f_beta(hits: Matrix, true: Matrix, predicted: Matrix, beta: float) -> Matrix:
-    """The weighted harmonic mean of precision and recall, recall counting beta times as much."""
+    """Return the weighted harmonic mean of precision and recall, in which recall counts beta times as much."""
     return _ratio((1 + beta**2) * hits, beta**2 * true + predicted)
 
 

@@ -1,4 +1,4 @@
-"""Many classes: measures of decisions, and of a score for each class."""
+"""Evaluation of several classes: metrics of decisions, and of one score per class."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.processing.evaluate import confusion, probability, ranking
-from lowcloud.runtime.processing.evaluate.binary import thin
+from lowcloud.runtime.processing.evaluate.binary import downsample
 from lowcloud.runtime.processing.evaluate.confusion import Codes
 from lowcloud.runtime.processing.evaluate.ranking import Ranking
 
 Floats = NDArray[np.float64]
-CURVES = 8  # classes whose curves are kept: those with most rows
+CURVES = 8  # classes whose curves are included: those with the most rows
 
 
 @dataclass(frozen=True)
-class Multiclass:
-    """Rows of `classes` classes: truth and decision (rows,) as their places, and scores (rows, classes)."""
+class MulticlassEvaluation:
+    """Rows of several classes: truth and prediction (rows,) as class indices, and scores (rows, classes)."""
 
     truth: Codes
     predicted: Codes
@@ -33,13 +33,13 @@ class Multiclass:
 
     @cached_property
     def rankings(self) -> tuple[Ranking, ...]:
-        """Each class against the rest."""
+        """The ranking of each class against the others."""
         if self.scores is None:
             return ()
         return tuple(ranking.rank(self.truth == i, self.scores[:, i]) for i in range(len(self.classes)))
 
     def measure(self, weights: Floats) -> dict[str, float]:
-        """Every measure that is one number."""
+        """Return all scalar metrics."""
         matrix = self.matrix(weights)
         found = {**confusion.overall(matrix), **confusion.averages(matrix)}
         if self.scores is None:
@@ -59,9 +59,9 @@ class Multiclass:
         return found
 
     def constant(self, weights: Floats) -> dict[str, float]:
-        """What the best constant classifier reaches, which always says the most frequent class."""
+        """Return the metrics of the best constant classifier, which always predicts the most frequent class."""
         always = int(np.bincount(self.truth, weights, len(self.classes)).argmax())
-        matrix = confusion.confusion(self.truth, np.full(len(self.truth), always), weights, len(self.classes))
+        matrix = confusion.confusion_matrix(self.truth, np.full(len(self.truth), always), weights, len(self.classes))
         averages = confusion.averages(matrix)
         found = {"accuracy": confusion.overall(matrix)["accuracy"]}
         found |= {
@@ -70,11 +70,11 @@ class Multiclass:
         return {f"{name}_best_constant_classifier": value for name, value in found.items()}
 
     def matrix(self, weights: Floats) -> confusion.Matrix:
-        """The confusion matrix (classes, classes)."""
-        return confusion.confusion(self.truth, self.predicted, weights, len(self.classes))
+        """Return the confusion matrix (classes, classes)."""
+        return confusion.confusion_matrix(self.truth, self.predicted, weights, len(self.classes))
 
     def curves(self, weights: Floats) -> Mapping[str, Any]:
-        """Measures of each class, and curves of the largest, as plain JSON."""
+        """Return the metrics of each class, and curves of the largest classes, as plain JSON."""
         measures = confusion.by_class(self.matrix(weights))
         per_class: dict[str, dict[str, Any]] = {
             name: {measure: float(values[i]) for measure, values in measures.items()}
@@ -93,8 +93,8 @@ class Multiclass:
             if i in largest and np.isfinite(area):
                 false, true = curve.roc
                 precision, recall = curve.precision_recall
-                rocs[name] = {"false_positive_rates": thin(false), "true_positive_rates": thin(true)}
-                precision_recalls[name] = {"precisions": thin(precision), "recalls": thin(recall)}
+                rocs[name] = {"false_positive_rates": downsample(false), "true_positive_rates": downsample(true)}
+                precision_recalls[name] = {"precisions": downsample(precision), "recalls": downsample(recall)}
         found["receiver_operating_characteristic_curves"] = rocs
         found["precision_recall_curves"] = precision_recalls
         if self.are_probabilities:
@@ -107,7 +107,7 @@ class Multiclass:
         return found
 
     def _reliability(self, weights: Floats) -> probability.Reliability:
-        """Of the probability that each row's likeliest class was given."""
+        """Return the reliability of the probability of each row's most likely class."""
         assert self.scores is not None
         likeliest = self.scores.argmax(axis=1)
         chance = self.scores[np.arange(len(likeliest)), likeliest]

@@ -1,4 +1,4 @@
-"""Predictions of a built-in algorithm's model, as its endpoint would give them."""
+"""Predictions of a built-in algorithm's model, as returned by its endpoint."""
 
 import io
 import json
@@ -17,16 +17,16 @@ from lowcloud.runtime.feature_transforms import FILE, load
 from lowcloud.runtime.feature_transforms.requests import TransformedPredictor
 from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError
 from lowcloud.runtime.processing.evaluate.archive import unpack
-from lowcloud.runtime.processing.evaluate.table import LABEL, PREDICTED, SCORE, column
+from lowcloud.runtime.processing.evaluate.table import LABEL, PREDICTED, SCORE, find_column
 from lowcloud.runtime.processing.program import Arguments
 from lowcloud.runtime.serving.serve import Predictor
 from lowcloud.schemas.evaluate import ALGORITHMS
 
 ARCHIVE = "model.tar.gz"
-Answers = NDArray[np.float64]  # (rows, numbers a row)
-MARKS = {"xgboost-model": "xgboost"}  # a file by which a model is known; ours say it in model.json
-LABELS_FIRST = frozenset({"linear-learner"})  # whose classifiers answer the label before the scores
-TASKS = {  # by how a model's objective begins
+Responses = NDArray[np.float64]  # (rows, numbers per row)
+MODEL_FILES = {"xgboost-model": "xgboost"}  # identifies a model by a file; others name their format in model.json
+LABELS_FIRST = frozenset({"linear-learner"})  # whose classifiers return the label before the scores
+TASKS = {  # by prefix of a model's objective
     "reg:logistic": "binary",
     "binary": "binary",
     "multi": "multiclass",
@@ -34,19 +34,19 @@ TASKS = {  # by how a model's objective begins
     "count:": "regression",
     "survival:": "regression",
 }
-DECIDING = frozenset({"multi:softmax", "binary:hinge"})  # whose answers are classes, not scores
+CLASS_OBJECTIVES = frozenset({"multi:softmax", "binary:hinge"})  # whose predictions are classes, not scores
 BATCH = 5000
 
 
 def find(base: Path) -> Path | None:
-    """The folder that holds a model for the job: model, or input/model."""
-    places = (base / "model", base / "input" / "model")
-    return next((place for place in places if place.is_dir() and any(place.iterdir())), None)
+    """Return the folder of the job's model: model or input/model."""
+    folders = (base / "model", base / "input" / "model")
+    return next((folder for folder in folders if folder.is_dir() and any(folder.iterdir())), None)
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """The truth and the model's answers as columns, which column the truth is, its task and classes where known."""
+class ModelPredictions:
+    """The truth and the model's predictions as columns, the name of the truth, and its task and classes if known."""
 
     frame: pl.DataFrame
     label: str
@@ -54,10 +54,10 @@ class Predicted:
     classes: tuple[str, ...] | None = None
 
 
-def predict(folder: Path, frame: pl.DataFrame, settings: Arguments) -> Predicted:
-    """What the model in the folder (or in its model.tar.gz) answers for all other columns than the label.
+def predict(folder: Path, frame: pl.DataFrame, settings: Arguments) -> ModelPredictions:
+    """Predict with the model in the folder (or in its model.tar.gz), from all columns except the label.
 
-    A model that holds a transform is given raw columns by name, if they are there. Raises ClientError.
+    A model with a transform receives raw columns by name if they exist. Raises ClientError.
     """
     with tempfile.TemporaryDirectory() as unpacked:
         if (folder / ARCHIVE).exists():
@@ -68,19 +68,19 @@ def predict(folder: Path, frame: pl.DataFrame, settings: Arguments) -> Predicted
         transform = load(folder / FILE) if (folder / FILE).exists() else None
         used = [source.name for source in transform.used] if transform else []
         if transform is None or not set(used) <= set(frame.columns):
-            label = column(frame, settings, "label")
-            answers = _answers(predictor, frame.drop(label), False)
-            return Predicted(_columns(frame[label], answers, name, predictor), label, _task(predictor))
+            label = find_column(frame, settings, "label")
+            predictions = _predict(predictor, frame.drop(label), False)
+            return ModelPredictions(_columns(frame[label], predictions, name, predictor), label, _task(predictor))
         target = transform.target
         is_named = target is not None and settings.text("label") == LABEL and target.name in frame.columns
-        label = target.name if target is not None and is_named else column(frame, settings, "label")
-        answers = _answers(TransformedPredictor(predictor, transform), frame.select(used), True)
-        found = _columns(frame[label], answers, name, predictor)
+        label = target.name if target is not None and is_named else find_column(frame, settings, "label")
+        predictions = _predict(TransformedPredictor(predictor, transform), frame.select(used), True)
+        found = _columns(frame[label], predictions, name, predictor)
         classes = target.classes if target is not None else None
         if classes and PREDICTED in found.columns:
             words = [classes[int(code)] for code in found[PREDICTED]]
             found = found.with_columns(pl.Series(PREDICTED, words))
-        return Predicted(found, label, _task(predictor), classes)
+        return ModelPredictions(found, label, _task(predictor), classes)
 
 
 def _load(name: str, folder: Path) -> Predictor:
@@ -90,26 +90,26 @@ def _load(name: str, folder: Path) -> Predictor:
         raise ClientError(f"The model of {name} cannot be loaded: {error}") from error
 
 
-def _answers(predictor: Predictor, features: pl.DataFrame, has_header: bool) -> Answers:
+def _predict(predictor: Predictor, features: pl.DataFrame, has_header: bool) -> Responses:
     lines: list[list[float]] = []
     for start in range(0, len(features), BATCH):
         body = io.BytesIO()
         features.slice(start, BATCH).write_csv(body, include_header=has_header)
         try:
-            answer, _ = predictor.answer(body.getvalue(), "text/csv", "text/csv")
+            response, _ = predictor.respond(body.getvalue(), "text/csv", "text/csv")
         except (BadRequestError, UnsupportedMediaTypeError, NotAcceptableError) as error:
-            raise ClientError(f"The model refuses the rows from {start + 1} on: {error}") from None
-        text = answer.decode().replace("[", "").replace("]", "")
+            raise ClientError(f"The model rejects the rows from {start + 1} on: {error}") from None
+        text = response.decode().replace("[", "").replace("]", "")
         lines += [[float(cell) for cell in line.split(",")] for line in text.splitlines() if line.strip()]
     if len(lines) == 1 and len(features) > 1:  # one line of all predictions
         lines = [[score] for score in lines[0]]
     if len(lines) != len(features):
-        raise ClientError(f"The model answered {len(lines)} predictions for {len(features)} rows.")
+        raise ClientError(f"The model returned {len(lines)} predictions for {len(features)} rows.")
     return np.array(lines)
 
 
 def _objective(predictor: Predictor) -> str:
-    """What a model was trained for, in its algorithm's words."""
+    """Return a model's objective, in the terms of its algorithm."""
     model = getattr(predictor, "model", None)
     return str(getattr(predictor, "objective", None) or getattr(model, "predictor_type", ""))
 
@@ -119,30 +119,30 @@ def _task(predictor: Predictor) -> str | None:
     return next((task for start, task in TASKS.items() if objective.startswith(start)), None)
 
 
-def _columns(label: pl.Series, answers: Answers, name: str, predictor: Predictor) -> pl.DataFrame:
+def _columns(label: pl.Series, predictions: Responses, name: str, predictor: Predictor) -> pl.DataFrame:
     frame = label.to_frame()
-    if name in LABELS_FIRST and answers.shape[1] > 1:
-        frame = frame.with_columns(pl.Series(PREDICTED, answers[:, 0]))
-        answers = answers[:, 1:]
-    if answers.shape[1] == 1:
-        is_decision = _task(predictor) == "regression" or _objective(predictor) in DECIDING
-        return frame.with_columns(pl.Series(PREDICTED if is_decision else SCORE, answers[:, 0]))
-    return frame.with_columns(pl.Series(f"{SCORE}_{i}", answers[:, i]) for i in range(answers.shape[1]))
+    if name in LABELS_FIRST and predictions.shape[1] > 1:
+        frame = frame.with_columns(pl.Series(PREDICTED, predictions[:, 0]))
+        predictions = predictions[:, 1:]
+    if predictions.shape[1] == 1:
+        is_decision = _task(predictor) == "regression" or _objective(predictor) in CLASS_OBJECTIVES
+        return frame.with_columns(pl.Series(PREDICTED if is_decision else SCORE, predictions[:, 0]))
+    return frame.with_columns(pl.Series(f"{SCORE}_{i}", predictions[:, i]) for i in range(predictions.shape[1]))
 
 
-def _algorithm(folder: Path, asked: str) -> str:
-    if asked != "auto":
-        name = asked
+def _algorithm(folder: Path, requested: str) -> str:
+    if requested != "auto":
+        name = requested
     elif (folder / "model.json").exists():
         try:
             name = str(json.loads((folder / "model.json").read_text()).get("format", "")).removeprefix("lowcloud/")
         except (ValueError, AttributeError):
             name = ""
     else:
-        name = next((known for mark, known in MARKS.items() if (folder / mark).exists()), "")
+        name = next((known for mark, known in MODEL_FILES.items() if (folder / mark).exists()), "")
     if name not in ALGORITHMS:
         raise ClientError(
-            f"The model in {folder.name} is of no built-in algorithm that is known here ({', '.join(ALGORITHMS)}). "
+            f"The model in {folder.name} is not of a supported algorithm ({', '.join(ALGORITHMS)}). "
             "Predict with a batch transform, and evaluate its output."
         )
     return name

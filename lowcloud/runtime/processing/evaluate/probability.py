@@ -1,4 +1,4 @@
-"""Measures of scores that are probabilities: log-loss, Brier score, reliability.
+"""Metrics of probabilities: log-loss, Brier score, reliability.
 
 Expected calibration error: Guo et al., "On Calibration of Modern Neural Networks" (2017), over bins of equal width.
 """
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-TINY = float(np.finfo(np.float64).eps)  # a probability of 0 or 1 is taken to be this far off
+TINY = float(np.finfo(np.float64).eps)  # minimum distance of a probability from 0 and 1
 
 
 def are_probabilities(scores: Floats) -> bool:
@@ -19,19 +19,19 @@ def are_probabilities(scores: Floats) -> bool:
 
 
 def log_loss(chance: Floats, weights: Floats) -> float:
-    """Mean of -log of the probability (rows,) that each row's true class was given."""
+    """Return the mean of -log of the probability (rows,) of each row's true class."""
     return float(-np.average(np.log(np.clip(chance, TINY, 1 - TINY)), weights=weights))
 
 
 def brier(scores: Floats, truth: Floats, weights: Floats) -> float:
-    """Mean squared distance of probabilities from the truth (0 or 1); over classes, (rows, classes), their sum."""
+    """Return the mean squared distance of probabilities from the truth (0 or 1), summed over classes if several."""
     squares = (scores - truth) ** 2
     return float(np.average(squares if squares.ndim == 1 else squares.sum(axis=1), weights=weights))
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Bins of predicted probability that have rows: their mean probability, the share that came true, their weight."""
+    """The non-empty bins of predicted probability: mean probability, observed frequency and weight."""
 
     predicted: Floats
     observed: Floats
@@ -39,12 +39,12 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """Mean distance of the two, by weight: the expected calibration error."""
+        """Return the weighted mean distance of both: the expected calibration error."""
         return float(np.average(np.abs(self.predicted - self.observed), weights=self.weight))
 
 
 def reliability(chance: Floats, came_true: NDArray[np.bool_], weights: Floats, bins: int) -> Reliability:
-    """Compare predicted probabilities (rows,) to what happened, in `bins` bins of equal width."""
+    """Compare predicted probabilities (rows,) with observed outcomes, in `bins` bins of equal width."""
     place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], chance)
     weight = np.bincount(place, weights, bins).astype(np.float64, copy=False)
     filled = weight > 0

@@ -1,4 +1,4 @@
-"""Measures of scores by the order they put rows in: ROC and precision-recall curves, areas, lift.
+"""Metrics of the ranking by scores: ROC and precision-recall curves, areas, lift.
 
 Rows of equal score are one step of a curve, whatever order they come in.
 """
@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Ranking:
-    """Rows sorted by falling score, once, for any weights: `order` (rows,), and the last place of each score."""
+    """Rows sorted by decreasing score, for any weights: `order` (rows,), and the last position of each score."""
 
     order: NDArray[np.int64]
     ends: NDArray[np.int64]
@@ -21,7 +21,7 @@ class Ranking:
     scores: Floats  # of the ends
 
     def curve(self, weights: Floats) -> "Curve":
-        """Sums of weights above each score."""
+        """Return the sums of weights at and above each score."""
         weights = weights[self.order]
         true = np.cumsum(np.where(self.positive, weights, 0.0))[self.ends]
         return Curve(self.scores, true, np.cumsum(weights)[self.ends] - true)
@@ -29,7 +29,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Curve:
-    """Sums of weights of positive (`true`) and negative (`false`) rows scored at least `thresholds`, which fall."""
+    """Sums of weights of positive (`true`) and negative (`false`) rows at decreasing `thresholds`."""
 
     thresholds: Floats
     true: Floats
@@ -37,22 +37,22 @@ class Curve:
 
     @property
     def roc(self) -> tuple[Floats, Floats]:
-        """False and true positive rates, from (0, 0) to (1, 1)."""
+        """The false and true positive rates, from (0, 0) to (1, 1)."""
         return _share(np.append(0.0, self.false)), _share(np.append(0.0, self.true))
 
     @property
     def precision_recall(self) -> tuple[Floats, Floats]:
-        """Precision and recall at each threshold."""
+        """The precision and recall at each threshold."""
         chosen = self.true + self.false
         return np.divide(self.true, chosen, out=np.zeros_like(chosen), where=chosen > 0), _share(self.true)
 
     def roc_area(self) -> float:
-        """The chance that a positive row has the larger score, ties counting half; NaN with one class."""
+        """Return the probability that a positive row has the larger score, ties counting half; NaN for one class."""
         false, true = self.roc
         return float(np.sum(np.diff(false) * (true[1:] + true[:-1])) / 2)
 
     def average_precision(self) -> float:
-        """Precision averaged over the steps of recall; NaN without positive rows."""
+        """Return the precision averaged over the steps of recall; NaN without positive rows."""
         precision, recall = self.precision_recall
         return float(np.sum(np.diff(recall, prepend=0.0) * precision))
 
@@ -66,13 +66,13 @@ def rank(positive: NDArray[np.bool_], scores: Floats) -> Ranking:
 
 
 def lift(curve: Curve, parts: int = 10) -> list[dict[str, float]]:
-    """For the top share of rows by score: the share of all positives in it, and that by chance's."""
+    """Return gain and lift of the top fractions of rows by score."""
     total, positives = curve.true[-1] + curve.false[-1], curve.true[-1]
     shares = np.append(0.0, (curve.true + curve.false) / total)
     gains = np.append(0.0, curve.true / positives) if positives else np.full(len(shares), np.nan)
     found = []
     for i in range(1, parts + 1):
-        gain = float(np.interp(i / parts, shares, gains))  # rows of one score are spread evenly over their step
+        gain = float(np.interp(i / parts, shares, gains))  # rows with equal scores are spread evenly
         found.append({"share": i / parts, "gain": gain, "lift": gain / (i / parts)})
     return found
 

@@ -1,4 +1,4 @@
-"""Numbers: how far predictions are from the truth."""
+"""Evaluation of a regression: the errors of predicted numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 BINS = 40
-POINTS = 1500  # of the plots, evenly drawn
+POINTS = 1500  # in the plots, evenly sampled
 
 
 @dataclass(frozen=True)
-class Regression:
+class RegressionEvaluation:
     """Truth and prediction (rows,)."""
 
     truth: Floats
     predicted: Floats
 
     def measure(self, weights: Floats) -> dict[str, float]:
-        """Every measure that is one number; those that divide by nothing are NaN."""
+        """Return all scalar metrics; those with a denominator of 0 are NaN."""
         errors = self.predicted - self.truth
         mean = np.average(self.truth, weights=weights)
         spread = np.average((self.truth - mean) ** 2, weights=weights)
@@ -41,13 +41,13 @@ class Regression:
         }
 
     def constant(self, weights: Floats) -> dict[str, float]:
-        """What the mean of the truth reaches as a prediction."""
+        """Return the metrics of predicting the mean of the truth."""
         mean = np.average(self.truth, weights=weights)
-        found = Regression(self.truth, np.full(len(self.truth), mean)).measure(weights)
+        found = RegressionEvaluation(self.truth, np.full(len(self.truth), mean)).measure(weights)
         return {f"{name}_best_constant_predictor": found[name] for name in ("mae", "mse", "rmse")}
 
     def curves(self, _weights: Floats) -> Mapping[str, Any]:
-        """Points and histograms for plots, as plain JSON."""
+        """Return points and histograms for plots, as plain JSON."""
         errors = self.predicted - self.truth
         low, high = float(errors.min()), float(errors.max())
         edges = np.linspace(low, high, BINS + 1) if low < high else np.array([low - 0.5, low + 0.5])

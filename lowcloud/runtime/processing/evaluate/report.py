@@ -1,22 +1,22 @@
-"""evaluation.html: what the measures say, drawn."""
+"""evaluation.html: the metrics as a page with plots."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lowcloud.runtime.processing import plots
 from lowcloud.runtime.processing.evaluate.document import BINARY, MULTICLASS, metrics
-from lowcloud.runtime.processing.page import Cell, Page, Text
+from lowcloud.runtime.processing.page import Cell, HtmlPage, TextCell
 from lowcloud.runtime.processing.plots import Axes, Line
 
-MATRIX = 30  # classes that a drawn confusion matrix may have
+MATRIX_CLASSES = 30  # up to which the confusion matrix is drawn
 UNIT = (0.0, 1.0)
 NAMES = {
-    "accuracy": ("Accuracy", "share of rows decided rightly"),
+    "accuracy": ("Accuracy", "share of rows predicted correctly"),
     "balanced_accuracy": ("Balanced accuracy", "recall averaged over the classes"),
-    "auc": ("ROC AUC", "chance that a positive row scores above a negative one"),
+    "auc": ("ROC AUC", "probability that a positive row scores above a negative one"),
     "average_precision": ("Average precision", "area under precision and recall"),
-    "precision": ("Precision", "positive decisions that are right"),
-    "recall": ("Recall", "positive rows that are found"),
+    "precision": ("Precision", "share of positive predictions that are correct"),
+    "recall": ("Recall", "share of positive rows that are found"),
     "f1": ("F1", "harmonic mean of precision and recall"),
     "log_loss": ("Log-loss", "lower is better"),
     "brier_score": ("Brier score", "lower is better"),
@@ -29,13 +29,13 @@ NAMES = {
     "rmse": ("RMSE", "root of the mean squared error"),
     "mae": ("MAE", "mean absolute error"),
     "r2": ("R²", "share of the variance explained"),
-    "mape": ("MAPE", "mean absolute error by the truth"),
-    "explained_variance": ("Explained variance", "with the bias left aside"),
+    "mape": ("MAPE", "mean absolute error relative to the truth"),
+    "explained_variance": ("Explained variance", "without the bias"),
     "mean_error": ("Mean error", "prediction minus truth"),
     "max_error": ("Largest error", ""),
     "mse": ("MSE", "mean squared error"),
 }
-GLANCE = {
+KEY_METRICS = {
     BINARY: ("accuracy", "auc", "average_precision", "precision", "recall", "f1", "log_loss", "matthews_correlation"),
     MULTICLASS: (
         "accuracy",
@@ -48,14 +48,16 @@ GLANCE = {
         "expected_calibration_error",
     ),
 }
-GLANCE_NUMBERS = ("rmse", "mae", "r2", "explained_variance", "mape", "mean_error", "max_error", "mse")
+KEY_REGRESSION_METRICS = ("rmse", "mae", "r2", "explained_variance", "mape", "mean_error", "max_error", "mse")
 
 
 def draw(document: Mapping[str, Any], title: str) -> str:
-    """The page of an evaluation."""
+    """Return the page of an evaluation."""
     key, group = metrics(document)
-    page = Page(title, _lead(document, key))
-    page.numbers([_glance(name, group[name]) for name in GLANCE.get(key, GLANCE_NUMBERS) if name in group])
+    page = HtmlPage(title, _lead(document, key))
+    page.numbers(
+        [_key_figure(name, group[name]) for name in KEY_METRICS.get(key, KEY_REGRESSION_METRICS) if name in group]
+    )
     for sentence in document["warnings"]:
         page.warning(sentence)
     if key == BINARY:
@@ -64,7 +66,7 @@ def draw(document: Mapping[str, Any], title: str) -> str:
         _draw_multiclass(page, group, document["classes"])
     else:
         _draw_regression(page, group)
-    _draw_measures(page, document, group)
+    _draw_metrics(page, document, group)
     return page.html()
 
 
@@ -77,14 +79,14 @@ def _lead(document: Mapping[str, Any], key: str) -> str:
     return f"Predictions of a number; {rows} compared."
 
 
-def _glance(name: str, entry: Mapping[str, Any]) -> tuple[str, str, str]:
+def _key_figure(name: str, entry: Mapping[str, Any]) -> tuple[str, str, str]:
     heading, sentence = NAMES[name]
     interval = entry.get("confidence_interval")
     below = f"{_number(interval[0])} to {_number(interval[1])}" if interval else sentence
     return heading, _number(entry["value"]), below
 
 
-def _draw_binary(page: Page, group: Mapping[str, Any], classes: Sequence[str]) -> None:
+def _draw_binary(page: HtmlPage, group: Mapping[str, Any], classes: Sequence[str]) -> None:
     figures = [_matrix(group, classes)]
     if "thresholds" in group:
         roc, curve = group["receiver_operating_characteristic_curve"], group["precision_recall_curve"]
@@ -101,18 +103,18 @@ def _draw_binary(page: Page, group: Mapping[str, Any], classes: Sequence[str]) -
         if "calibration_curve" in group:
             figures.append(_calibration(group, "of the positive class"))
         figures += [_scores(group, classes), _thresholds(group["thresholds"]), _gain(group), _lift(group)]
-    page.heading("In pictures")
+    page.heading("Plots")
     page.plots(figures)
     if "thresholds" in group:
         best = max(group["thresholds"], key=lambda row: row["f1"])
-        page.heading("Thresholds", f"F1 is largest at {_number(best['threshold'])}, of those listed.")
+        page.heading("Thresholds", f"Of these, {_number(best['threshold'])} has the largest F1.")
         names = ("threshold", "precision", "recall", "f1", "accuracy", "false_positive_rate", "share")
         head = ["Threshold", "Precision", "Recall", "F1", "Accuracy", "False positive rate", "Rows chosen"]
         page.table(head, [[_number(row[name]) for name in names] for row in group["thresholds"]])
 
 
-def _draw_multiclass(page: Page, group: Mapping[str, Any], classes: Sequence[str]) -> None:
-    figures = [_matrix(group, classes)] if len(classes) <= MATRIX else []
+def _draw_multiclass(page: HtmlPage, group: Mapping[str, Any], classes: Sequence[str]) -> None:
+    figures = [_matrix(group, classes)] if len(classes) <= MATRIX_CLASSES else []
     rocs, curves = (
         group.get("receiver_operating_characteristic_curves", {}),
         group.get("precision_recall_curves", {}),
@@ -125,24 +127,24 @@ def _draw_multiclass(page: Page, group: Mapping[str, Any], classes: Sequence[str
         lines = [Line(name, curve["recalls"], curve["precisions"]) for name, curve in curves.items()]
         figures.append(_figure("Precision and recall", "Each class against the rest.", axes, lines))
     if "calibration_curve" in group:
-        figures.append(_calibration(group, "of the likeliest class"))
-    page.heading("In pictures")
+        figures.append(_calibration(group, "of the most likely class"))
+    page.heading("Plots")
     page.plots(figures)
     page.heading("Classes")
     names = ["precision", "recall", "f1", *(["auc", "average_precision"] if rocs else []), "support"]
     heads = {"precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "ROC AUC", "support": "Rows"}
     page.table(
-        [Text("Class"), *(heads.get(name, "Average precision") for name in names)],
-        [[Text(name), *(_number(entry.get(one)) for one in names)] for name, entry in group["classes"].items()],
+        [TextCell("Class"), *(heads.get(name, "Average precision") for name in names)],
+        [[TextCell(name), *(_number(entry.get(one)) for one in names)] for name, entry in group["classes"].items()],
     )
 
 
-def _draw_regression(page: Page, group: Mapping[str, Any]) -> None:
+def _draw_regression(page: HtmlPage, group: Mapping[str, Any]) -> None:
     truth, predicted = group["points"]["truth"], group["points"]["predicted"]
     errors = [guess - true for true, guess in zip(truth, predicted, strict=True)]
     both = plots.span([*truth, *predicted])
     axes = Axes("Truth", "Prediction", both, both, diagonal=True)
-    page.heading("In pictures")
+    page.heading("Plots")
     residuals = group["residuals"]
     histogram = plots.histogram(
         "Errors",
@@ -157,21 +159,21 @@ def _draw_regression(page: Page, group: Mapping[str, Any]) -> None:
         [
             _figure(
                 "Prediction by truth",
-                "On the dashed line a prediction is right.",
+                "On the dashed line, predictions are correct.",
                 axes,
                 [Line("rows", truth, predicted, "dots")],
             ),
             _figure(
                 "Errors by prediction",
-                "Without a pattern, if the model has found all there is.",
+                "A pattern shows what the model has missed.",
                 Axes("Prediction", "Prediction minus truth", levels=(0.0,)),
                 [Line("rows", predicted, errors, "dots")],
             ),
-            ("Errors", histogram, "The dashed line is no error."),
+            ("Errors", histogram, "The dashed line marks an error of 0."),
             (
                 "Size of errors",
-                plots.bars("Size of errors", "Absolute error that a share of rows stays within.", sizes, _number),
-                "The absolute error that so many rows stay within.",
+                plots.bars("Size of errors", "Absolute error that is not exceeded by a share of rows.", sizes, _number),
+                "The absolute error that is not exceeded by this share of rows.",
             ),
         ]
     )
@@ -185,7 +187,7 @@ def _matrix(group: Mapping[str, Any], classes: Sequence[str]) -> tuple[str, str,
 
 def _calibration(group: Mapping[str, Any], whose: str) -> tuple[str, str, str]:
     curve = group["calibration_curve"]
-    axes = Axes("Predicted probability", "Share that came true", UNIT, UNIT, diagonal=True)
+    axes = Axes("Predicted probability", "Observed frequency", UNIT, UNIT, diagonal=True)
     lines = [Line("bins", curve["predicted"], curve["observed"])]
     dots = Line("bins", curve["predicted"], curve["observed"], "dots", number=0)
     error = _number(group["expected_calibration_error"]["value"])
@@ -195,7 +197,7 @@ def _calibration(group: Mapping[str, Any], whose: str) -> tuple[str, str, str]:
 
 def _scores(group: Mapping[str, Any], classes: Sequence[str]) -> tuple[str, str, str]:
     histogram = group["score_histogram"]
-    words = "The less the two overlap, the better the classes are told apart."
+    words = "The less they overlap, the better the classes are separated."
     series = [(classes[1], histogram["positive"]), (classes[0], histogram["negative"])]
     svg = plots.histogram("Scores by class", words, Axes("Score", "Rows"), histogram["edges"], series)
     return "Scores by class", svg, words
@@ -208,14 +210,14 @@ def _thresholds(table: Sequence[Mapping[str, float]]) -> tuple[str, str, str]:
         for name, key in (("Precision", "precision"), ("Recall", "recall"), ("F1", "f1"))
     ]
     axes = Axes("Threshold", "", (min(x), max(x)) if min(x) < max(x) else None, UNIT)
-    return _figure("By threshold", "A row is positive from the threshold on.", axes, lines)
+    return _figure("By threshold", "A row is predicted positive if its score is at least the threshold.", axes, lines)
 
 
 def _gain(group: Mapping[str, Any]) -> tuple[str, str, str]:
     rows = group["lift"]
     x, gains = [0.0, *(row["share"] for row in rows)], [0.0, *(row["gain"] or 0.0 for row in rows)]
     words = f"The top tenth by score has {_number(rows[0]['lift'])} times the positives of a random tenth."
-    axes = Axes("Share of rows, by falling score", "Share of positives found", UNIT, UNIT, diagonal=True)
+    axes = Axes("Share of rows, by decreasing score", "Share of positives found", UNIT, UNIT, diagonal=True)
     return _figure("Gain", words, axes, [Line("gain", x, gains)])
 
 
@@ -225,11 +227,11 @@ def _lift(group: Mapping[str, Any]) -> tuple[str, str, str]:
     return "Lift", plots.bars("Lift", words, values, _number), words
 
 
-def _draw_measures(page: Page, document: Mapping[str, Any], group: Mapping[str, Any]) -> None:
+def _draw_metrics(page: HtmlPage, document: Mapping[str, Any], group: Mapping[str, Any]) -> None:
     intervals = document["intervals"]
-    note = f"Intervals hold the measure with {intervals['confidence']:.0%} confidence: "
+    note = f"Intervals have {intervals['confidence']:.0%} confidence: "
     note += f"bootstrap of {intervals['resamples']} resamples, seed {intervals['seed']}."
-    page.heading("All measures", note if intervals["resamples"] else "")
+    page.heading("All metrics", note if intervals["resamples"] else "")
     rows: list[list[Cell]] = []
     for name, entry in group.items():
         if not isinstance(entry, dict) or "value" not in entry or name.endswith(("_classifier", "_predictor")):
@@ -238,13 +240,13 @@ def _draw_measures(page: Page, document: Mapping[str, Any], group: Mapping[str, 
         constant: Mapping[str, Any] = next((group[key] for key in _constants(name) if key in group), {})
         numbers = (entry["value"], entry["standard_deviation"], *interval, constant.get("value"))
         heading, sentence = NAMES.get(name, (_heading(name), ""))
-        rows.append([Text(heading), *map(_number, numbers), Text(sentence)])
-    head: list[Cell] = [Text("Measure"), "Value", "Deviation", "From", "To", "Best constant", Text("")]
+        rows.append([TextCell(heading), *map(_number, numbers), TextCell(sentence)])
+    head: list[Cell] = [TextCell("Metric"), "Value", "Deviation", "From", "To", "Best constant", TextCell("")]
     page.table(head, rows)
 
 
 def _heading(name: str) -> str:
-    """A measure's name in words: weighted_f0_5 is Weighted F0.5."""
+    """Return the heading of a metric: weighted_f0_5 is Weighted F0.5."""
     words = name.replace("f0_5", "F0.5").replace("f1", "F1").replace("f2", "F2").replace("auc", "AUC").replace("_", " ")
     return words[0].upper() + words[1:]
 

@@ -1,4 +1,4 @@
-"""Truth and predictions from files into one checked table: which columns hold what, and what kind of task it is."""
+"""Reads truth and predictions from files into one validated table with the columns to compare."""
 
 import json
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms.cells import BLANKS
 from lowcloud.runtime.processing import tables
-from lowcloud.runtime.processing.program import Arguments, require
+from lowcloud.runtime.processing.program import Arguments, require_columns
 
 TRUTH, PREDICTIONS = "truth", "predictions"
 LABEL, PREDICTED, SCORE = "label", "predicted_label", "score"
 PREDICTION_NAMES = (PREDICTED, "prediction", "predictions", "predicted")
 SCORE_NAMES = (SCORE, "scores", "probability", "probabilities")
 MISSING = ("", "nan", "na", "null", "none")
-CLASSES = 30  # distinct whole numbers up to which auto takes labels for classes
+CLASSES = 30  # distinct integers up to which task=auto treats labels as classes
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What is compared: texts or numbers of the truth and of the predictions, and scores (rows,) or (rows, classes)."""
+class ComparedRows:
+    """The rows to compare: truth and predictions as texts or numbers, and scores (rows,) or (rows, classes)."""
 
     truth: pl.Series
     predicted: pl.Series | None
@@ -38,40 +38,42 @@ class Rows:
 
 
 def read(base: Path, settings: Arguments) -> pl.DataFrame:
-    """All columns of all rows: of one table, or of truth and predictions joined. Raises ClientError."""
+    """Read all columns of one table, or of truth and predictions joined. Raises ClientError."""
     folder = base / "input"
     truth, predictions = folder / TRUTH, folder / PREDICTIONS
     if not (truth.is_dir() and predictions.is_dir()):
-        return tables.read(folder, settings, skip=("model",), numbers_may_begin=True)
+        return tables.read(folder, settings, skip=("model",), allow_missing_header=True)
     left, right = (_part(place, settings) for place in (truth, predictions))
     key = settings.text("id")
     if key:
-        return _joined(left, right, key)
+        return _join(left, right, key)
     if len(left) != len(right):
         raise ClientError(
-            f"{TRUTH} has {len(left)} rows and {PREDICTIONS} {len(right)}: rows are matched by order. "
-            "Name a column that joins them in id."
+            f"{TRUTH} has {len(left)} rows and {PREDICTIONS} {len(right)}: rows are matched by their order. "
+            "Pass the column that joins them in id."
         )
     right = right.rename({name: f"{PREDICTIONS}.{name}" for name in right.columns if name in left.columns})
     return pl.concat([left, right], how="horizontal")
 
 
-def choose(frame: pl.DataFrame, settings: Arguments, label: str | None = None) -> Rows:
-    """The columns that the arguments, or their names, say, with rows that lack one left out. Raises ClientError."""
+def select_columns(frame: pl.DataFrame, settings: Arguments, label: str | None = None) -> ComparedRows:
+    """Select the columns given by the arguments or by their names, without incomplete rows. Raises ClientError."""
     if not len(frame):
-        raise ClientError("The input has no rows. Check that the S3 prefix holds files with data.")
-    label = label or column(frame, settings, "label")
-    score_names = [_place(frame, name, "scores") for name in settings.names("scores")]
-    predicted = _place(frame, settings.text("prediction"), "prediction") if settings.has("prediction") else None
+        raise ClientError("The input has no rows. Check that the S3 prefix contains files with data.")
+    label = label or find_column(frame, settings, "label")
+    score_names = [_resolve_column(frame, name, "scores") for name in settings.names("scores")]
+    predicted = (
+        _resolve_column(frame, settings.text("prediction"), "prediction") if settings.has("prediction") else None
+    )
     if not score_names and predicted is None:
         predicted, score_names = _guess(frame, label)
-    weight = _place(frame, settings.text("weight"), "weight") if settings.has("weight") else None
+    weight = _resolve_column(frame, settings.text("weight"), "weight") if settings.has("weight") else None
     used = [name for name in (label, predicted, *score_names, weight) if name is not None]
     frame, left_out = _complete(frame.select(list(dict.fromkeys(used))), settings)
-    weights = np.ones(len(frame)) if weight is None else numbers(frame[weight], "weights")
+    weights = np.ones(len(frame)) if weight is None else read_numbers(frame[weight], "weights")
     if not (weights >= 0).all() or not weights.sum():
-        raise ClientError(f"Column {weight!r} must hold weights from 0, and not 0 alone.")
-    return Rows(
+        raise ClientError(f"Column {weight!r} must contain non-negative weights that are not all 0.")
+    return ComparedRows(
         truth=frame[label],
         predicted=None if predicted is None else frame[predicted],
         scores=_scores(frame, score_names) if score_names else None,
@@ -82,16 +84,16 @@ def choose(frame: pl.DataFrame, settings: Arguments, label: str | None = None) -
     )
 
 
-def column(frame: pl.DataFrame, settings: Arguments, argument: str) -> str:
-    """The column that an argument names; of label's default, the first column where none is called so."""
+def find_column(frame: pl.DataFrame, settings: Arguments, argument: str) -> str:
+    """Return the column that an argument names; for the default label, the first column if none has that name."""
     name = settings.text(argument)
     if name == LABEL and LABEL not in frame.columns:
         return frame.columns[0]
-    return _place(frame, name, argument)
+    return _resolve_column(frame, name, argument)
 
 
-def numbers(series: pl.Series, what: str) -> Floats:
-    """The numbers of a series (rows,). Raises ClientError at the first cell that is none."""
+def read_numbers(series: pl.Series, what: str) -> Floats:
+    """Convert a series to numbers (rows,). Raises ClientError at the first cell that is not a number."""
     cast = series.cast(pl.Float64, strict=False)
     bad = ~cast.is_finite().fill_null(False)
     if bad.any():
@@ -100,8 +102,8 @@ def numbers(series: pl.Series, what: str) -> Floats:
     return cast.to_numpy()
 
 
-def words(series: pl.Series) -> pl.Series:
-    """Labels as texts; 1, 1.0 and "1.0" are the same."""
+def normalise_labels(series: pl.Series) -> pl.Series:
+    """Convert labels to texts, such that 1, 1.0 and "1.0" are equal."""
     if series.dtype == pl.Boolean:
         return series.cast(pl.String)
     cast = series.cast(pl.Float64, strict=False)
@@ -111,63 +113,63 @@ def words(series: pl.Series) -> pl.Series:
 
 
 def _part(folder: Path, settings: Arguments) -> pl.DataFrame:
-    """One of two tables; names given by columns are those of a table that has as many."""
+    """Read one of two tables; the names in columns apply to a table with that number of columns."""
     values = dict(settings.values)
     first = tables.width(tables.files(folder), settings)
     if first != len(settings.names("columns")):
         values.pop("columns", None)
-    return tables.read(folder, Arguments(values), numbers_may_begin=True)
+    return tables.read(folder, Arguments(values), allow_missing_header=True)
 
 
-def _joined(left: pl.DataFrame, right: pl.DataFrame, key: str) -> pl.DataFrame:
+def _join(left: pl.DataFrame, right: pl.DataFrame, key: str) -> pl.DataFrame:
     for frame, place in ((left, TRUTH), (right, PREDICTIONS)):
-        require([key], frame.columns, "id")
-        twice = frame.filter(frame[key].is_duplicated())
-        if len(twice):
-            raise ClientError(f"{place}, column {key!r}: {twice[key][0]!r} is there more than once.")
-    left, right = left.with_columns(words(left[key])), right.with_columns(words(right[key]))
+        require_columns([key], frame.columns, "id")
+        duplicates = frame.filter(frame[key].is_duplicated())
+        if len(duplicates):
+            raise ClientError(f"{place}, column {key!r}: {duplicates[key][0]!r} occurs more than once.")
+    left, right = left.with_columns(normalise_labels(left[key])), right.with_columns(normalise_labels(right[key]))
     lacking = left.join(right, on=key, how="anti")
     if len(lacking):
         raise ClientError(
-            f"{PREDICTIONS} has no row for {len(lacking)} of the {len(left)} in {TRUTH}, "
-            f"as for {key}={lacking[key][0]!r}."
+            f"{PREDICTIONS} has no row for {len(lacking)} of the {len(left)} rows in {TRUTH}, "
+            f"e.g. for {key}={lacking[key][0]!r}."
         )
     return left.join(right, on=key, how="left", maintain_order="left", suffix=f".{PREDICTIONS}")
 
 
-def _place(frame: pl.DataFrame, name: str, argument: str) -> str:
+def _resolve_column(frame: pl.DataFrame, name: str, argument: str) -> str:
     if name not in frame.columns and name.isdigit() and int(name) < len(frame.columns):
         return frame.columns[int(name)]
-    require([name], frame.columns, argument)
+    require_columns([name], frame.columns, argument)
     return name
 
 
 def _guess(frame: pl.DataFrame, label: str) -> tuple[str | None, list[str]]:
-    """Columns of prediction and scores where no argument names one: by their names, else by being the only others."""
-    there = [name for name in frame.columns if name != label]
-    predicted = next((name for name in PREDICTION_NAMES if name in there), None)
-    scores = next(([name] for name in SCORE_NAMES if name in there), [])
-    scores = scores or [name for name in there if name.startswith(f"{SCORE}_")]
+    """Find the columns of prediction and scores without arguments: by name, or as the only other column."""
+    others = [name for name in frame.columns if name != label]
+    predicted = next((name for name in PREDICTION_NAMES if name in others), None)
+    scores = next(([name] for name in SCORE_NAMES if name in others), [])
+    scores = scores or [name for name in others if name.startswith(f"{SCORE}_")]
     if predicted or scores:
         return predicted, scores
-    if len(there) == 1:
-        cast = frame[there[0]].cast(pl.Float64, strict=False).drop_nulls()
+    if len(others) == 1:
+        cast = frame[others[0]].cast(pl.Float64, strict=False).drop_nulls()
         is_score = len(cast) > 0 and bool(((cast >= 0) & (cast <= 1)).all()) and bool((cast != cast.floor()).any())
-        is_score |= frame[there[0]].dtype == pl.String and bool(frame[there[0]].str.starts_with("[").any())
-        return (None, there) if is_score else (there[0], [])
-    shown = ", ".join(map(repr, there[:30])) or "none"
-    raise ClientError(f"Which column holds predictions? Name it in prediction or scores; there are {shown}.")
+        is_score |= frame[others[0]].dtype == pl.String and bool(frame[others[0]].str.starts_with("[").any())
+        return (None, others) if is_score else (others[0], [])
+    shown = ", ".join(map(repr, others[:30])) or "none"
+    raise ClientError(f"No column of predictions was found. Name it in prediction or scores; the columns are {shown}.")
 
 
 def _complete(frame: pl.DataFrame, settings: Arguments) -> tuple[pl.DataFrame, int]:
-    """The rows that have every value, and how many lack one."""
+    """Return the complete rows, and the number of incomplete ones."""
     frame = frame.with_columns(_without_blank(series) for series in frame.get_columns())
     lacking = frame.select(pl.any_horizontal(pl.all().is_null())).to_series()
     if lacking.any() and settings.text("missing") == "fail":
         row = int(lacking.arg_max() or 0)
         name = next(name for name in frame.columns if frame[name][row] is None)
         raise ClientError(
-            f"Column {name!r}, row {row + 1} has no value ({int(lacking.sum())} rows lack one). "
+            f"Column {name!r}, row {row + 1} has no value ({int(lacking.sum())} rows are incomplete). "
             "Fill it in, or pass missing=drop."
         )
     kept = frame.filter(~lacking)
@@ -177,7 +179,7 @@ def _complete(frame: pl.DataFrame, settings: Arguments) -> tuple[pl.DataFrame, i
 
 
 def _without_blank(series: pl.Series) -> pl.Series:
-    """The series, null where a cell is NaN or says that there is nothing."""
+    """Return the series with null for NaN and for texts that mean a missing value."""
     if series.dtype == pl.String:
         text = series.str.strip_chars(BLANKS).str.to_lowercase()
         return series.set(text.is_in(MISSING), None)
@@ -185,20 +187,24 @@ def _without_blank(series: pl.Series) -> pl.Series:
 
 
 def _scores(frame: pl.DataFrame, names: Sequence[str]) -> Floats:
-    """Scores (rows,) of one column of numbers, or (rows, classes) of several, or of one with lists."""
+    """Return scores (rows,) of one column of numbers, or (rows, classes) of several columns or of one with lists."""
     first = frame[names[0]]
     if len(names) > 1:
-        return np.column_stack([numbers(frame[name], "a score") for name in names])
+        return np.column_stack([read_numbers(frame[name], "a score") for name in names])
     if first.dtype == pl.String and first.str.strip_chars(BLANKS).str.starts_with("[").all():
         try:
             lists = [json.loads(text) for text in first]
             found = np.array(lists, np.float64)
         except (ValueError, TypeError):
-            raise ClientError(f"Column {names[0]!r} must hold lists of as many numbers in every row.") from None
+            raise ClientError(
+                f"Column {names[0]!r} must contain lists of numbers of the same length in all rows."
+            ) from None
         if found.ndim != 2 or not np.isfinite(found).all():
-            raise ClientError(f"Column {names[0]!r} must hold lists of as many finite numbers in every row.")
+            raise ClientError(
+                f"Column {names[0]!r} must contain lists of finite numbers of the same length in all rows."
+            )
         return found[:, 0] if found.shape[1] == 1 else found
     if first.dtype in (pl.List, pl.Array):
         found = np.array(first.to_list(), np.float64)
         return found[:, 0] if found.shape[1] == 1 else found
-    return numbers(first, "a score")
+    return read_numbers(first, "a score")

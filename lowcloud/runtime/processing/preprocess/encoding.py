@@ -1,8 +1,8 @@
-"""Texts as numbers: one-hot, ordinal, means of the target, or hashed.
+"""Encodings of texts: one-hot, ordinal, target encoding or hashing.
 
 Target encoding: Micci-Barreca, "A preprocessing scheme for high-cardinality categorical attributes in classification
-and prediction problems" (2001), smoothed by m rows of the overall mean. A training row gets the means of the folds that
-it is not in: its own label would else leak into its features.
+and prediction problems" (2001), smoothed by m rows of the overall mean. A training row gets the means of the other
+folds: otherwise its out_of_fold label would leak into its features.
 """
 
 import numpy as np
@@ -13,20 +13,20 @@ from lowcloud.runtime.feature_transforms.cells import Numbers, Texts
 from lowcloud.runtime.feature_transforms.features import Feature, Hashed, Lookup, OneHot
 from lowcloud.runtime.processing.program import Arguments
 
-COVERED = 0.9  # share of rows that frequent levels must have for auto to encode one_hot
+COVERED = 0.9  # minimum share of rows with frequent levels for which auto selects one_hot
 
 
 class Encoder:
-    """Chooses and fits the encoding of each column of texts; `own` has the out-of-fold numbers of training rows."""
+    """Selects and fits the encoding of each text column; `out_of_fold` has the values of the training rows."""
 
     def __init__(self, settings: Arguments, labels: Numbers | None, target: TargetColumn | None):
         self._settings = settings
         self._target = target
         self._means = _outcomes(labels, target)
-        self.own: dict[str, Numbers] = {}
+        self.out_of_fold: dict[str, Numbers] = {}
 
     def fit(self, name: str, values: Texts, fill: str | None) -> Feature | None:
-        """The feature of a column of training rows; None where it is to be left out."""
+        """Return the feature of a column of training rows; None if the column is to be left out."""
         texts = _filled(values, fill)
         way = self._settings.pairs("encode_columns").get(name, self._settings.text("encode"))
         if way == "auto":
@@ -45,7 +45,7 @@ class Encoder:
         return OneHot(name, tuple(frequent), fill, other=bool(rare))
 
     def _are_few(self, texts: Texts) -> bool:
-        """Whether a column for each frequent level would tell most rows apart."""
+        """Whether one column per frequent level would cover most rows."""
         frequent, _ = _frequent(texts, self._settings)
         kept = set(frequent)
         codes = [code for code, level in enumerate(texts.levels) if level in kept]
@@ -58,13 +58,13 @@ class Encoder:
         outcomes, count = self._means, len(texts.levels)
         folds = self._settings.count("target_folds")
         fold = np.random.default_rng(self._settings.count("seed")).permutation(len(texts)) % folds
-        own = np.empty_like(outcomes)
+        out_of_fold = np.empty_like(outcomes)
         for i in range(folds):
             inside, outside = fold == i, fold != i
             if inside.any():
                 table, prior = self._table(texts.codes[outside], outcomes[outside], count)
-                own[inside] = table[texts.codes[inside]] if len(table) else prior
-        self.own[name] = own
+                out_of_fold[inside] = table[texts.codes[inside]] if len(table) else prior
+        self.out_of_fold[name] = out_of_fold
         table, prior = self._table(texts.codes, outcomes, count)
         classes = self._target.classes
         names = tuple(f"{name}~{word}" for word in classes) if classes and len(classes) > 2 else (name,)
@@ -81,7 +81,7 @@ class Encoder:
     def _table(
         self, codes: np.ndarray[tuple[int], np.dtype[np.int64]], y: Numbers, levels: int
     ) -> tuple[Numbers, Numbers]:
-        """Smoothed means of each level (levels, outcomes), and of all rows (outcomes,)."""
+        """Return the smoothed means of each level (levels, outcomes), and of all rows (outcomes,)."""
         weight = self._settings.number("target_smoothing")
         prior = y.mean(axis=0) if len(y) else np.zeros(y.shape[1])
         rows = np.bincount(codes, minlength=levels)[:, None]
@@ -92,7 +92,7 @@ class Encoder:
 
 
 def _outcomes(labels: Numbers | None, target: TargetColumn | None) -> Numbers | None:
-    """What means are taken of, (rows, outcomes): the label, or of many classes whether it is each."""
+    """Return the values to average, (rows, outcomes): the label, or an indicator of each of several classes."""
     if labels is None or target is None:
         return None
     if target.classes is None or len(target.classes) == 2:
@@ -101,7 +101,7 @@ def _outcomes(labels: Numbers | None, target: TargetColumn | None) -> Numbers | 
 
 
 def _filled(values: Texts, fill: str | None) -> Texts:
-    """The texts with `fill` where they are missing."""
+    """Return the texts with missing ones replaced by `fill`."""
     if fill is None or None not in values.levels:
         return values
     filled = [fill if level is None else level for level in values.levels]
@@ -111,15 +111,15 @@ def _filled(values: Texts, fill: str | None) -> Texts:
 
 
 def _levels(texts: Texts) -> list[str | None]:
-    """The levels that occur, in order, the missing value last."""
+    """Return the existing levels in order, with the missing value last."""
     present = {texts.levels[code] for code in np.unique(texts.codes)}
     return sorted(present, key=lambda level: (level is None, level or ""))
 
 
 def _frequent(texts: Texts, settings: Arguments) -> tuple[list[str | None], list[str | None]]:
-    """The levels with enough rows, and the rare ones."""
+    """Return the levels with enough rows, and the rare ones."""
     counts = dict(zip(texts.levels, np.bincount(texts.codes, minlength=len(texts.levels)).tolist(), strict=True))
-    least = settings.number("rare_share") * len(texts)
+    minimum = settings.number("rare_share") * len(texts)
     levels = _levels(texts)
-    frequent = [level for level in levels if counts[level] >= least]
-    return (frequent, [level for level in levels if counts[level] < least]) if frequent else (levels, [])
+    frequent = [level for level in levels if counts[level] >= minimum]
+    return (frequent, [level for level in levels if counts[level] < minimum]) if frequent else (levels, [])

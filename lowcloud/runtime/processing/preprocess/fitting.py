@@ -1,4 +1,4 @@
-"""The transform of a table: what becomes of each column, by what the training rows hold."""
+"""Fits the transform of a table: the features of each column, from the training rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,23 +7,29 @@ import numpy as np
 
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms import SourceColumn, TargetColumn, Transform
-from lowcloud.runtime.feature_transforms.cells import Numbers, Rules, Texts, Vector
+from lowcloud.runtime.feature_transforms.cells import Numbers, ReadingRules, Texts, Vector
 from lowcloud.runtime.feature_transforms.expressions import check, compute_column, fix_quantiles
 from lowcloud.runtime.feature_transforms.features import Feature, Scaled
 from lowcloud.runtime.processing.preprocess.encoding import Encoder
 from lowcloud.runtime.processing.program import Arguments
-from lowcloud.schemas.expressions import Call, Column, InvalidExpressionError, read_assignments, write
+from lowcloud.schemas.expressions import (
+    Call,
+    ColumnReference,
+    InvalidExpressionError,
+    format_expression,
+    parse_assignments,
+)
 from lowcloud.schemas.preprocess import IMPUTE_NUMBERS, IMPUTE_TEXTS
 
 LIMITS = {"iqr": 1.5, "deviation": 3.0, "quantile": 0.01}
 
 
 @dataclass
-class Fitted:
-    """A transform, what training rows have instead of it (target encoding), and why columns were left out."""
+class FittedTransform:
+    """A transform, the out-of-fold values of training rows (target encoding), and why columns were left out."""
 
     transform: Transform
-    own: dict[str, Numbers] = field(default_factory=dict)  # feature's column -> (training rows, its names)
+    out_of_fold: dict[str, Numbers] = field(default_factory=dict)  # feature's column -> (training rows, its names)
     left_out: dict[str, str] = field(default_factory=dict)  # column -> reason
     derived: dict[str, Vector] = field(default_factory=dict)  # of the training rows
 
@@ -33,22 +39,22 @@ def fit(
     columns: Mapping[str, Vector],
     labels: Numbers | None,
     target: TargetColumn | None,
-    rules: Rules,
+    rules: ReadingRules,
     settings: Arguments,
-) -> Fitted:
-    """Fit on training rows alone: `columns` and `labels` are theirs. Raises ClientError."""
+) -> FittedTransform:
+    """Fit a transform to the training rows given by `columns` and `labels`. Raises ClientError."""
     rows = len(next(iter(columns.values())))
     steps = _derive(sources, dict(columns), rows, settings)
     kinds = {source.name: source.kind for source in sources if source.role == "feature"}
     kinds |= {name: "derived" for name, _ in steps.expressions}
-    fitted = Fitted(Transform(sources, (), steps.expressions, target, rules), derived=steps.columns)
+    fitted = FittedTransform(Transform(sources, (), steps.expressions, target, rules), derived=steps.columns)
     encoder = Encoder(settings, labels, target)
     features: list[Feature] = []
     for name, kind in kinds.items():
         if kind == "time":
             continue  # its parts are derived
         values = steps.columns[name]
-        reason = _useless(values, settings)
+        reason = _exclusion_reason(values, settings)
         if reason:
             fitted.left_out[name] = reason
         elif isinstance(values, Texts):
@@ -57,20 +63,20 @@ def fit(
                 fitted.left_out[name] = "encode=drop"
                 continue
             features.append(feature)
-            if name in encoder.own:
-                fitted.own[name] = encoder.own[name]
+            if name in encoder.out_of_fold:
+                fitted.out_of_fold[name] = encoder.out_of_fold[name]
         else:
             features.append(scale(name, values, kind, settings))
     if not features:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(fitted.left_out.items())[:10])
-        raise ClientError(f"No column is left to learn from ({reasons}).")
+        raise ClientError(f"No column can be used as a feature ({reasons}).")
     fitted.transform = Transform(sources, tuple(features), steps.expressions, target, rules)
     return fitted
 
 
 def scale(name: str, values: Numbers, kind: str, settings: Arguments) -> Scaled:
-    """How a column of numbers is limited, filled and scaled."""
-    with np.errstate(over="ignore"):  # deviations of numbers whose squares are none: then nothing is scaled
+    """Return how a column of numbers is clipped, filled and scaled."""
+    with np.errstate(over="ignore"):  # squares may overflow in the deviation: then nothing is scaled
         return _scale(name, values, kind, settings)
 
 
@@ -95,17 +101,17 @@ def _scale(name: str, values: Numbers, kind: str, settings: Arguments) -> Scaled
 
 
 def _derive(sources: tuple[SourceColumn, ...], columns: dict[str, Vector], rows: int, settings: Arguments) -> _Steps:
-    """Parts of times and the expressions asked for, over kept columns."""
+    """Compute the parts of times and the requested expressions from the columns."""
     kinds = {source.name: source.kind for source in sources if source.name in columns}
-    asked = read_assignments(settings.text("derive"))
-    for name in asked:
+    requested = parse_assignments(settings.text("derive"))
+    for name in requested:
         if name in {source.name for source in sources}:
-            raise ClientError(f"Argument derive: {name!r} is a column of the data already. Choose another name.")
+            raise ClientError(f"Argument derive: {name!r} is already a column of the data. Choose another name.")
     parts = [part for part in settings.names("date_parts") if part != "none"]
     times = [source.name for source in sources if source.kind == "time" and source.role == "feature"]
-    trees = {f"{name}.{part}": Call(part, (Column(name),)) for name in times for part in parts}
+    trees = {f"{name}.{part}": Call(part, (ColumnReference(name),)) for name in times for part in parts}
     expressions = []
-    for name, given in (trees | asked).items():
+    for name, given in (trees | requested).items():
         try:
             check(given, kinds)
         except InvalidExpressionError as error:
@@ -113,27 +119,27 @@ def _derive(sources: tuple[SourceColumn, ...], columns: dict[str, Vector], rows:
         tree = fix_quantiles(given, columns, rows)
         columns[name] = compute_column(tree, columns, rows)
         kinds[name] = "number"
-        expressions.append((name, write(tree)))
+        expressions.append((name, format_expression(tree)))
     return _Steps(tuple(expressions), columns)
 
 
-def _useless(values: Vector, settings: Arguments) -> str | None:
-    """Why a column is left out."""
+def _exclusion_reason(values: Vector, settings: Arguments) -> str | None:
+    """Return why a column is left out, or None."""
     if isinstance(values, Texts):
         present, counts = np.unique(values.codes, return_counts=True)
         missing = int(sum(count for code, count in zip(present, counts, strict=True) if values.levels[code] is None))
         distinct = len(present) - bool(missing)
-        stays_apart = settings.text("impute_text") == "level"
+        is_missing_encoded = settings.text("impute_text") == "level"
     else:
         given = values[~np.isnan(values)]
         missing, distinct = len(values) - len(given), min(len(np.unique(given)), 2)
-        stays_apart = settings.flag("missing_indicators") or settings.text("impute") == "none"
+        is_missing_encoded = settings.flag("missing_indicators") or settings.text("impute") == "none"
     if not distinct:
         return "no values in the training part"
     if missing > settings.number("max_missing") * len(values):
         return f"{missing / len(values):.0%} missing"
-    if distinct == 1 and settings.flag("drop_constant") and not (missing and stays_apart):
-        return "one value only in the training part"
+    if distinct == 1 and settings.flag("drop_constant") and not (missing and is_missing_encoded):
+        return "only one value in the training part"
     return None
 
 
@@ -155,7 +161,9 @@ def _limits(present: Numbers, settings: Arguments) -> tuple[float | None, float 
 def _number_fill(name: str, present: Numbers, settings: Arguments) -> float | None:
     way = settings.pairs("impute_columns").get(name, settings.text("impute"))
     if way not in IMPUTE_NUMBERS:
-        raise ClientError(f"Argument impute_columns: {name!r} holds numbers; use one of {', '.join(IMPUTE_NUMBERS)}.")
+        raise ClientError(
+            f"Argument impute_columns: {name!r} contains numbers; use one of {', '.join(IMPUTE_NUMBERS)}."
+        )
     if way == "constant":
         return settings.number("impute_value")
     if way == "most_frequent":
@@ -167,7 +175,7 @@ def _number_fill(name: str, present: Numbers, settings: Arguments) -> float | No
 def _text_fill(name: str, values: Texts, settings: Arguments) -> str | None:
     way = settings.pairs("impute_columns").get(name, settings.text("impute_text"))
     if way not in IMPUTE_TEXTS:
-        raise ClientError(f"Argument impute_columns: {name!r} holds texts; use one of {', '.join(IMPUTE_TEXTS)}.")
+        raise ClientError(f"Argument impute_columns: {name!r} contains texts; use one of {', '.join(IMPUTE_TEXTS)}.")
     if way == "constant":
         return settings.text("impute_word")
     if way == "level":
@@ -178,7 +186,7 @@ def _text_fill(name: str, values: Texts, settings: Arguments) -> str | None:
 
 
 def _scaling(x: Numbers, way: str) -> tuple[float, float]:
-    """Shift and scale; a width of 0 scales by 1."""
+    """Return shift and scale; a width of 0 gives a scale of 1."""
     if way == "standard":
         shift, width = float(x.mean()), float(x.std())
     elif way == "min_max":

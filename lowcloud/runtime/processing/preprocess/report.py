@@ -1,4 +1,4 @@
-"""What preprocessing found and did: report.json, and report.html for reading."""
+"""The report of preprocessing: report.json and report.html."""
 
 import json
 from collections.abc import Mapping
@@ -9,24 +9,24 @@ import numpy as np
 
 from lowcloud.runtime.feature_transforms.cells import Numbers, Texts, Vector
 from lowcloud.runtime.processing import plots
-from lowcloud.runtime.processing.page import Cell, Page, Text
-from lowcloud.runtime.processing.preprocess.columns import Column
-from lowcloud.runtime.processing.preprocess.fitting import Fitted
-from lowcloud.runtime.processing.preprocess.splitting import Rows
+from lowcloud.runtime.processing.page import Cell, HtmlPage, TextCell
+from lowcloud.runtime.processing.preprocess.columns import TypedColumn
+from lowcloud.runtime.processing.preprocess.fitting import FittedTransform
+from lowcloud.runtime.processing.preprocess.splitting import RowIndices
 from lowcloud.runtime.processing.program import Arguments
 
 VERSION = 1
 BINS = 24
-LEVELS = 12  # most frequent texts that are listed
+LEVELS = 12  # most frequent texts to list
 
 
 def write(
     folder: Path,
-    table: Mapping[str, Column],
+    table: Mapping[str, TypedColumn],
     values: Mapping[str, Vector],
     labels: Numbers | None,
-    parts: Mapping[str, Rows],
-    fitted: Fitted,
+    parts: Mapping[str, RowIndices],
+    fitted: FittedTransform,
     counts: Mapping[str, int],
     settings: Arguments,
 ) -> None:
@@ -39,15 +39,15 @@ def write(
 
 
 def describe(
-    table: Mapping[str, Column],
+    table: Mapping[str, TypedColumn],
     values: Mapping[str, Vector],
     labels: Numbers | None,
-    parts: Mapping[str, Rows],
-    fitted: Fitted,
+    parts: Mapping[str, RowIndices],
+    fitted: FittedTransform,
     counts: Mapping[str, int],
     settings: Arguments,
 ) -> dict[str, Any]:
-    """The report as plain JSON; statistics are of the training part."""
+    """Return the report as plain JSON; statistics are of the training part."""
     train, transform = parts["train"], fitted.transform
     outputs = {feature.column: list(feature.names) for feature in transform.features}
     columns = []
@@ -88,9 +88,9 @@ def describe(
 
 
 def draw(document: Mapping[str, Any]) -> str:
-    """The page of a report."""
+    """Return the page of a report."""
     rows, target = document["rows"], document.get("target")
-    page = Page(
+    page = HtmlPage(
         "Preprocessing",
         f"{rows['read']:,} rows became {len(document['outputs']):,} features"
         + (f" to predict {target['name']} ({target['task']})." if target else "."),
@@ -113,36 +113,39 @@ def draw(document: Mapping[str, Any]) -> str:
     if target:
         _draw_target(page, target)
     page.heading("Columns", "As read; measured on the training part.")
-    head = ("Column", "Kind", "Distribution", "Typical", "Range", "Became")
+    head = ("Column", "Kind", "Distribution", "Typical", "Range", "Output")
     rows_of = [_column_row(column, rows["train"]) for column in document["columns"]]
-    page.table([*map(Text, head[:2]), "Missing", "Distinct", *map(Text, head[2:])], rows_of)
+    page.table([*map(TextCell, head[:2]), "Missing", "Distinct", *map(TextCell, head[2:])], rows_of)
     if document["derived"]:
         page.heading("Derived columns")
         page.table(
-            [Text("Column"), Text("Expression"), Text("Became")],
-            [[Text(step["name"]), Text(step["expression"]), Text(_became(step))] for step in document["derived"]],
+            [TextCell("Column"), TextCell("Expression"), TextCell("Output")],
+            [
+                [TextCell(step["name"]), TextCell(step["expression"]), TextCell(_became(step))]
+                for step in document["derived"]
+            ],
         )
     page.heading("Arguments")
     page.table(
-        [Text("Argument"), Text("Value")],
-        [[Text(name), Text(str(value))] for name, value in document["arguments"].items()],
-        folded="What the program was asked to do",
+        [TextCell("Argument"), TextCell("Value")],
+        [[TextCell(name), TextCell(str(value))] for name, value in document["arguments"].items()],
+        folded="Arguments of the program",
     )
     return page.html()
 
 
-def _draw_target(page: Page, target: Mapping[str, Any]) -> None:
-    page.heading(f"Target: {target['name']}", "The same in every part is what one hopes for.")
+def _draw_target(page: HtmlPage, target: Mapping[str, Any]) -> None:
+    page.heading(f"Target: {target['name']}", "It should be distributed equally in all parts.")
     first = target["parts"]["train"]
     if target["classes"]:
         rows: list[list[Cell]] = [
-            [Text(name), *(f"{part['shares'][i]:.2%}" for part in target["parts"].values())]
+            [TextCell(name), *(f"{part['shares'][i]:.2%}" for part in target["parts"].values())]
             for i, name in enumerate(target["classes"])
         ]
         shares = list(zip(target["classes"], first["shares"], strict=True))[:20]
         figure = plots.bars("Classes", "Share of each class in the training part.", shares, lambda x: f"{x:.1%}")
         page.plots([("Classes in the training part", figure, "Shares of the rows.")])
-        page.table([Text("Class"), *target["parts"]], rows)
+        page.table([TextCell("Class"), *target["parts"]], rows)
         return
     figure = plots.histogram(
         "Target",
@@ -154,8 +157,8 @@ def _draw_target(page: Page, target: Mapping[str, Any]) -> None:
     page.plots([("Distribution in the training part", figure, "")])
     names = ("mean", "deviation", "minimum", "median", "maximum")
     page.table(
-        [Text("Part"), *(name.capitalize() for name in names)],
-        [[Text(part), *(_write(entry.get(name)) for name in names)] for part, entry in target["parts"].items()],
+        [TextCell("Part"), *(name.capitalize() for name in names)],
+        [[TextCell(part), *(_write(entry.get(name)) for name in names)] for part, entry in target["parts"].items()],
     )
 
 
@@ -168,14 +171,14 @@ def _column_row(column: Mapping[str, Any], rows: int) -> list[Cell]:
         extent = f"{_write(column['minimum'], kind)} to {_write(column['maximum'], kind)}"
         typical = f"{_write(column['mean'], kind)}" + ("" if kind == "time" else f" ± {_write(column['deviation'])}")
     return [
-        Text(column["name"]),
-        Text(kind),
+        TextCell(column["name"]),
+        TextCell(kind),
         f"{missing / rows:.1%}" if missing else "0",
         f"{column['distinct']:,}",
-        Text(plots.spark(f"Distribution of {column['name']}", counts) if counts else "", is_markup=True),
-        Text(typical),
-        Text(extent),
-        Text("target" if column.get("role") == "target" else _became(column)),
+        TextCell(plots.spark(f"Distribution of {column['name']}", counts) if counts else "", is_markup=True),
+        TextCell(typical),
+        TextCell(extent),
+        TextCell("target" if column.get("role") == "target" else _became(column)),
     ]
 
 
@@ -199,7 +202,7 @@ def _statistics(values: Vector) -> dict[str, Any]:
 
 
 def _numbers(x: Numbers) -> dict[str, Any]:
-    # Wide enough for any float64, whose square may not be one.
+    # The square of a float64 may overflow.
     with np.errstate(over="ignore"):
         edges = np.linspace(x.min(), x.max(), BINS + 1) if x.min() < x.max() else np.array([x[0] - 0.5, x[0] + 0.5])
         counts = np.histogram(x, edges)[0] if np.isfinite(edges).all() else np.array([len(x)])
@@ -221,7 +224,9 @@ def _warnings(document: Mapping[str, Any]) -> list[str]:
     for column in document["columns"]:
         name = column["name"]
         if column.get("unreadable"):
-            found.append(f"{column['unreadable']} cells of {name} are no {column['kind']} and were taken as missing.")
+            found.append(
+                f"{column['unreadable']} cells of {name} are not of kind {column['kind']} and count as missing."
+            )
         if column["missing"] > rows / 2:
             found.append(f"{name} is missing in {column['missing'] / rows:.0%} of the training rows.")
         is_key = column["kind"] == "text" and column["distinct"] > 0.9 * rows and rows > 50

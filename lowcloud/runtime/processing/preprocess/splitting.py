@@ -1,4 +1,4 @@
-"""Rows shared out to training, validation and test."""
+"""Splits rows into training, validation and test."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,13 +8,13 @@ from lowcloud.runtime.feature_transforms.cells import Numbers, Texts, Vector
 from lowcloud.runtime.processing.program import Arguments
 
 PARTS = ("train", "validation", "test")
-Rows = NDArray[np.int64]
+RowIndices = NDArray[np.int64]
 
 
 def split(
     rows: int, settings: Arguments, labels: Numbers | None, is_classification: bool, column: Vector | None
-) -> dict[str, Rows]:
-    """The rows of each part that has any, in the order they are written. `column` is the one that split names."""
+) -> dict[str, RowIndices]:
+    """Return the rows of each non-empty part, in the order of writing. `column` is that of split_column."""
     way = settings.text("split")
     random = np.random.default_rng(settings.count("seed"))
     if way == "auto":
@@ -42,21 +42,21 @@ def split(
     elif way != "time":
         parts = {name: np.sort(part) for name, part in parts.items()}
     if not train:
-        raise ClientError(f"{rows} rows leave none for training. Use more rows, or smaller fractions.")
+        raise ClientError(f"With {rows} rows none is left for training. Use more rows or smaller fractions.")
     return {name: part for name, part in parts.items() if len(part)}
 
 
 def _counts(rows: int, shares: tuple[float, float]) -> tuple[int, int]:
-    """Rows for validation and test: at least one where any are asked for, while one is left."""
+    """Return the number of rows for validation and test: at least one if requested and there are enough."""
     validation, test = (max(round(share * rows), 1 if share and rows > 2 else 0) for share in shares)
     return validation, test
 
 
-def _by_class(labels: Numbers, counts: tuple[int, int], random: np.random.Generator) -> Rows:
-    """Rows in an order whose every stretch has the classes in the shares of the whole."""
+def _by_class(labels: Numbers, counts: tuple[int, int], random: np.random.Generator) -> RowIndices:
+    """Order the rows such that each part has the classes in the same proportions."""
     shuffled = random.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    # Each part takes evenly spaced rows of those left, which stand class by class.
+    # Each part gets evenly spaced rows of the remaining ones, which are sorted by class.
     validation, test = counts
     left, taken = by_class, []
     for count in (test, validation):
@@ -66,8 +66,10 @@ def _by_class(labels: Numbers, counts: tuple[int, int], random: np.random.Genera
     return np.concatenate([left, taken[1], taken[0]])
 
 
-def _by_group(column: Vector, shares: tuple[float, float], random: np.random.Generator) -> tuple[Rows, tuple[int, int]]:
-    """Rows ordered by groups, and counts for validation and test that no group straddles."""
+def _by_group(
+    column: Vector, shares: tuple[float, float], random: np.random.Generator
+) -> tuple[RowIndices, tuple[int, int]]:
+    """Order the rows by groups; return them and sizes of validation and test that do not split a group."""
     keys = column.codes if isinstance(column, Texts) else column
     _, groups, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
@@ -76,14 +78,14 @@ def _by_group(column: Vector, shares: tuple[float, float], random: np.random.Gen
     ends = np.cumsum(sizes[order])
     wanted = _counts(len(groups), shares)
     cuts = [len(groups) - wanted[1] - wanted[0], len(groups) - wanted[1]]
-    # A part ends with the group whose end is nearest to where it should.
+    # A part ends with the group whose end is nearest to the requested size.
     train, before_test = (int(ends[np.abs(ends - cut).argmin()]) for cut in cuts)
     rank = np.argsort(order)
     rows = np.argsort(rank[groups], kind="stable")
     return rows, (before_test - train, len(groups) - before_test)
 
 
-def _by_time(column: Vector) -> Rows:
+def _by_time(column: Vector) -> RowIndices:
     if isinstance(column, Texts):
         raise ClientError("Argument split=time needs a column of times or numbers. Name its type in types.")
     return np.argsort(np.where(np.isnan(column), -np.inf, column), kind="stable")

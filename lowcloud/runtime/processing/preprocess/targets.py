@@ -1,4 +1,4 @@
-"""The target: what kind of task it makes, and the labels that the output has in its first column."""
+"""The target: its task and classes, and the labels in the first column of the output."""
 
 from typing import Any
 
@@ -8,27 +8,27 @@ from numpy.typing import NDArray
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms import TargetColumn
 from lowcloud.runtime.feature_transforms.cells import Numbers, Texts
-from lowcloud.runtime.processing.preprocess.columns import Column
+from lowcloud.runtime.processing.preprocess.columns import TypedColumn
 from lowcloud.runtime.processing.program import Arguments
 
-AUTO_CLASSES = 20  # distinct whole numbers up to which auto takes them for classes
+AUTO_CLASSES = 20  # distinct integers up to which task=auto treats them as classes
 
 
-def are_missing(column: Column) -> NDArray[np.bool_]:
-    """Which rows have no target, (rows,)."""
+def are_missing(column: TypedColumn) -> NDArray[np.bool_]:
+    """Return which rows have no target, (rows,)."""
     if not isinstance(column.values, Texts):
         return np.isnan(column.values)
     missing = [code for code, level in enumerate(column.values.levels) if level is None]
     return np.isin(column.values.codes, missing)
 
 
-def read(column: Column, settings: Arguments) -> tuple[TargetColumn, Numbers]:
-    """The target and its labels (rows,): places in its classes, or the numbers of a regression. Raises ClientError."""
+def read(column: TypedColumn, settings: Arguments) -> tuple[TargetColumn, Numbers]:
+    """Return the target and its labels (rows,): class indices, or the numbers of a regression. Raises ClientError."""
     values = column.values
     task = settings.text("task")
     if isinstance(values, Texts):
         if task == "regression":
-            raise ClientError(f"Column {column.name!r} holds texts, and task=regression needs numbers.")
+            raise ClientError(f"Column {column.name!r} contains texts, but task=regression needs numbers.")
         present, codes = np.unique(values.codes, return_inverse=True)
         classes = [str(values.levels[code]) for code in present]
     else:
@@ -42,8 +42,8 @@ def read(column: Column, settings: Arguments) -> tuple[TargetColumn, Numbers]:
     return TargetColumn(column.name, task, tuple(classes[i] for i in order)), places[codes].astype(np.float64)
 
 
-def labels(column: Column, target: TargetColumn) -> Numbers:
-    """The labels (rows,) of a table by a target that was fitted before; NaN for classes that it does not know."""
+def labels(column: TypedColumn, target: TargetColumn) -> Numbers:
+    """Return the labels (rows,) for a target fitted before; NaN for unknown classes."""
     if target.classes is None:
         assert not isinstance(column.values, Texts)
         return column.values
@@ -60,14 +60,14 @@ def _are_classes(distinct: Numbers) -> bool:
 
 def _task(name: str, classes: list[str], task: str) -> str:
     if len(classes) < 2:
-        raise ClientError(f"Column {name!r}, the target, has one value only ({classes[0]!r}): nothing can be learned.")
+        raise ClientError(f"The target column {name!r} has only one value ({classes[0]!r}): nothing can be learned.")
     if task == "binary" and len(classes) > 2:
-        raise ClientError(f"Column {name!r}, the target, has {len(classes)} values where task=binary takes two.")
+        raise ClientError(f"The target column {name!r} has {len(classes)} values, but task=binary needs two.")
     return "binary" if len(classes) == 2 and task != "multiclass" else "multiclass"
 
 
 def _order(name: str, classes: list[str], task: str, settings: Arguments) -> list[int]:
-    """Places of the classes, the positive one last where it is named."""
+    """Return the order of the classes, with the positive one last if it is given."""
     order = list(range(len(classes)))
     if not settings.has("positive"):
         return order
@@ -75,7 +75,9 @@ def _order(name: str, classes: list[str], task: str, settings: Arguments) -> lis
     if task != "binary":
         raise ClientError(f"Argument positive is for two classes; column {name!r} has {len(classes)}.")
     if positive not in classes:
-        raise ClientError(f"Argument positive: column {name!r} has no value {positive!r}, but {' and '.join(classes)}.")
+        raise ClientError(
+            f"Argument positive: column {name!r} has no value {positive!r}; it has {' and '.join(classes)}."
+        )
     return order if classes[1] == positive else [1, 0]
 
 

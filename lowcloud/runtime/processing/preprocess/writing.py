@@ -1,4 +1,4 @@
-"""Processed parts into files: the label first, then the transform's numbers, a block of rows at a time."""
+"""Writes processed parts to files: the label first, then the features, block by block."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,9 +9,9 @@ import polars as pl
 
 from lowcloud.runtime.feature_transforms import Transform
 from lowcloud.runtime.feature_transforms.cells import Numbers, Vector
-from lowcloud.runtime.processing.preprocess.splitting import Rows
+from lowcloud.runtime.processing.preprocess.splitting import RowIndices
 
-BLOCK_VALUES = 4 << 20  # so that the wide table never is in memory as a whole
+BLOCK_VALUES = 4 << 20  # limits memory, since the complete output may be large
 
 
 def write(
@@ -20,13 +20,13 @@ def write(
     transform: Transform,
     columns: Mapping[str, Vector],
     labels: Numbers | None,
-    rows: Rows,
-    own: Mapping[str, Numbers],
+    rows: RowIndices,
+    out_of_fold: Mapping[str, Numbers],
     format_: str,
 ) -> None:
-    """Write the rows of a part; `own` are numbers of features that these rows have instead of the transform's."""
+    """Write the rows of a part; `out_of_fold` has feature values that replace the transform's for these rows."""
     (folder / part).mkdir(parents=True, exist_ok=True)
-    blocks = _blocks(transform, columns, labels, rows, own)
+    blocks = _blocks(transform, columns, labels, rows, out_of_fold)
     if format_ == "parquet":
         for i, block in enumerate(blocks):
             block.write_parquet(folder / part / f"part-{i:05}.parquet")
@@ -37,20 +37,20 @@ def write(
 
 
 def _append(block: pl.DataFrame, file: BinaryIO) -> None:
-    whole = [
+    integers = [
         series.name
         for series in block.get_columns()
         if bool(((series == series.floor()) & (series.abs() < 1e15)).fill_null(True).all())
     ]
-    block.with_columns(pl.col(whole).cast(pl.Int64)).write_csv(file, include_header=False)
+    block.with_columns(pl.col(integers).cast(pl.Int64)).write_csv(file, include_header=False)
 
 
 def _blocks(
     transform: Transform,
     columns: Mapping[str, Vector],
     labels: Numbers | None,
-    rows: Rows,
-    own: Mapping[str, Numbers],
+    rows: RowIndices,
+    out_of_fold: Mapping[str, Numbers],
 ) -> Iterator[pl.DataFrame]:
     names = [*([transform.target.name] if transform.target and labels is not None else []), *transform.names]
     used = {source.name for source in transform.used}
@@ -61,8 +61,8 @@ def _blocks(
         place = 0
         for feature in transform.features:
             width = len(feature.names)
-            if feature.column in own:
-                block[:, place : place + width] = own[feature.column][start : start + step]
+            if feature.column in out_of_fold:
+                block[:, place : place + width] = out_of_fold[feature.column][start : start + step]
             place += width
         if labels is not None:
             block = np.column_stack([labels[chosen], block])
@@ -70,7 +70,7 @@ def _blocks(
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """The names, numbered where one comes twice."""
+    """Return the names, with numbers added to duplicates."""
     seen: dict[str, int] = {}
     found = []
     for name in names:

@@ -1,4 +1,4 @@
-"""What the hyperparameters do to a fit: scaling, weights, the choice between models, thresholds, big tables."""
+"""The effects of hyperparameters on a fit: scaling, weights, model selection, thresholds, large tables."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 
 from lowcloud.runtime.algorithms.linear_learner import model, selection
-from lowcloud.runtime.algorithms.linear_learner.objective import Rows
+from lowcloud.runtime.algorithms.linear_learner.objective import TrainingRows
 from tests.support.linear_learner_fits import PLAIN, features, fit
 
 BINARY = {"predictor_type": "binary_classifier"}
@@ -82,11 +82,11 @@ def test_tuning_jobs_train_one_model() -> None:
     assert made.models == 1
 
 
-def test_a_row_keeps_its_fold_wherever_it_lies() -> None:
+def test_a_row_keeps_its_fold_on_any_host() -> None:
     y = CLASSES.astype(np.float32)
-    fold = selection.folds(Rows(X, y))
+    fold = selection.folds(TrainingRows(X, y))
     order = np.random.default_rng(0).permutation(2000)
-    assert (selection.folds(Rows(X[order], y[order])) == fold[order]).all()
+    assert (selection.folds(TrainingRows(X[order], y[order])) == fold[order]).all()
     assert np.bincount(fold, minlength=5).min() > 320
 
 
@@ -110,7 +110,7 @@ def test_stochastic_descent_approaches_the_minimum(optimizer: str, rate: float) 
     assert log_loss(CLASSES, made.scores(X)[:, 0]) < 1.04 * log_loss(CLASSES, scores_of(judge, X))
 
 
-def test_a_learning_rate_asks_for_adam() -> None:
+def test_a_learning_rate_selects_adam() -> None:
     still = fit(X, CLASSES, **BINARY, learning_rate=1e-9, epochs=1, num_models=1, init_bias=0.25).model
     assert np.abs(still.weights).max() < 0.2  # hardly moved from init_scale's start
     moved = fit(X, CLASSES, **BINARY, epochs=3, num_models=1).model
@@ -130,12 +130,12 @@ def test_another_format_is_refused(tmp_path: Path, change: dict[str, object]) ->
     model.save(fit(X, CLASSES, **BINARY, num_models=1).model, tmp_path)
     header = json.loads((tmp_path / model.HEADER).read_text())
     (tmp_path / model.HEADER).write_text(json.dumps(header | change))
-    with pytest.raises(model.UnreadableModelError):
+    with pytest.raises(model.UnreadableLinearModelError):
         model.load(tmp_path)
 
 
 def test_a_pickle_in_a_model_is_refused(tmp_path: Path) -> None:
     model.save(fit(X, CLASSES, **BINARY, num_models=1).model, tmp_path)
     np.save(tmp_path / model.WEIGHTS, np.array([{"any": "object"}]), allow_pickle=True)
-    with pytest.raises(model.UnreadableModelError):
+    with pytest.raises(model.UnreadableLinearModelError):
         model.load(tmp_path)

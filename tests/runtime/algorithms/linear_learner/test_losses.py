@@ -60,7 +60,7 @@ def reached(loss: str, y: np.ndarray, wd: float = 0.0, l1: float = 0.0) -> tuple
         ("eps_insensitive_squared_loss", NUMBERS),
     ],
 )
-def test_a_smooth_loss_reaches_what_scipy_reaches(loss: str, y: np.ndarray, wd: float) -> None:
+def test_a_smooth_loss_reaches_scipys_minimum(loss: str, y: np.ndarray, wd: float) -> None:
     best = minimize(lambda p: objective(loss, p[:-1], p[-1], y, wd), np.zeros(7), tol=1e-10)
     value, weights = reached(loss, y, wd)
     assert value == pytest.approx(best.fun, rel=1e-5)
@@ -129,7 +129,7 @@ def test_softmax_is_scikit_learns_multinomial_regression() -> None:
     assert model.scores(X) == pytest.approx(judge.predict_proba(X), abs=1e-3)
 
 
-def test_many_features_take_the_way_without_curvature_to_the_same_minimum() -> None:
+def test_many_features_reach_the_same_minimum_without_curvature() -> None:
     x = features(900, 300, seed=3).astype(np.float64)
     y = (x[:, :5].sum(axis=1) + np.random.default_rng(4).logistic(size=900) > 0).astype(float)
     judge = LogisticRegression(C=1 / (900 * 0.02), tol=1e-10, max_iter=5000).fit(x, y)

@@ -1,4 +1,4 @@
-"""Metrics are scikit-learn's, and thresholds the best there are."""
+"""Metrics equal scikit-learn's, and thresholds are optimal."""
 
 import numpy as np
 import pytest

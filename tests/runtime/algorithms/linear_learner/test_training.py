@@ -1,4 +1,4 @@
-"""Whole training jobs of linear-learner: what they print, store and refuse."""
+"""Complete training jobs of linear-learner: what they print, store and refuse."""
 
 import re
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_the_snippets_job_trains_as_well_as_scikit_learn_and_serves(tmp_path: Pa
     assert stored.metrics is not None
     assert stored.metrics["test:binary_classification_accuracy"] == pytest.approx(accuracy)
     predictor = linear_learner.load(tmp_path / contract.MODEL)
-    body, kind = predictor.answer(as_csv(xt, yt).split(b",", 1)[1].split(b"\n")[0], "text/csv", "text/csv")
+    body, kind = predictor.respond(as_csv(xt, yt).split(b",", 1)[1].split(b"\n")[0], "text/csv", "text/csv")
     assert kind == "text/csv"
     assert float(body.split(b",")[1]) == pytest.approx(float(stored.scores(xt[:1])[0, 0]), rel=1e-6)
 
@@ -90,12 +90,12 @@ def test_the_named_optimizers_learn(tmp_path: Path, optimizer: str) -> None:
 GOOD = b"1,2,3\n0,1,5\n1,2,2\n0,0,7\n"
 REFUSED = {
     "no such class": (GOOD + b"2,1,1\n", {}, "train/part, line 5, column 1: the label 2 is not 0 or 1"),
-    "one class": (b"1,2,3\n1,3,4\n", {}, "labels of one class only (1)"),
-    "one row": (b"1,2,3\n", {}, "labels of one class only"),
+    "one class": (b"1,2,3\n1,3,4\n", {}, "labels of only one class (1)"),
+    "one row": (b"1,2,3\n", {}, "labels of only one class"),
     "feature_dim": (GOOD, {"feature_dim": 3}, "feature_dim is 3. Set feature_dim to 2"),
     "no rows": (b"", {}, "Channel train has no rows"),
     "header": (b"y,a,b\n" + GOOD, {}, "remove the first line"),
-    "unknown name": (GOOD, {"depth": 3}, "'depth' is not one of this algorithm"),
+    "unknown name": (GOOD, {"depth": 3}, "'depth' is not supported by this algorithm"),
     "range": (GOOD, {"epochs": 0}, "Hyperparameter epochs must be an integer from 1, not '0'"),
     "truncated": (encode_table(np.ones((3, 2), "f4"), np.ones(3, "f4"))[:-6], {}, "truncated"),
     "negative class": (GOOD + b"-1,1,1\n", {}, "line 5, column 1: the label -1 is not 0 or 1"),
@@ -103,7 +103,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_bad_input_fails_the_job_with_a_sentence(tmp_path: Path, name: str) -> None:
+def test_invalid_input_fails_the_job_with_a_message(tmp_path: Path, name: str) -> None:
     content, hyperparameters, sentence = REFUSED[name]
     ended = run(tmp_path, {"predictor_type": "binary_classifier"} | hyperparameters, train=content)
     assert ended.code == contract.EXIT_CLIENT_ERROR, ended.log
@@ -111,18 +111,18 @@ def test_bad_input_fails_the_job_with_a_sentence(tmp_path: Path, name: str) -> N
     assert sentence in ended.failure
 
 
-def test_a_missing_channel_fails_the_job_with_a_sentence(tmp_path: Path) -> None:
+def test_a_missing_channel_fails_the_job_with_a_message(tmp_path: Path) -> None:
     ended = run(tmp_path, BINARY, validation=GOOD)
     assert ended.failure.startswith("ClientError: Channel train is missing")
 
 
-def test_one_row_makes_a_regressor_that_repeats_it(tmp_path: Path) -> None:
+def test_a_regressor_of_one_row_predicts_its_label(tmp_path: Path) -> None:
     ended = run(tmp_path, {"predictor_type": "regressor"}, train=b"7.5,1,2\n")
     assert ended.code == 0, ended.log
     assert model.load(tmp_path / contract.MODEL).predict(np.array([[3.0, 4.0]])) == pytest.approx([7.5])
 
 
-def test_rows_that_are_all_alike_make_a_model(tmp_path: Path) -> None:
+def test_a_model_can_be_fitted_to_identical_rows(tmp_path: Path) -> None:
     ended = run(tmp_path, {"predictor_type": "regressor"}, train=b"7.5,1,2\n" * 50)
     assert ended.code == 0, ended.log
     assert model.load(tmp_path / contract.MODEL).predict(np.array([[1.0, 2.0]])) == pytest.approx([7.5])

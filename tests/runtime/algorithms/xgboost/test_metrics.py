@@ -1,4 +1,4 @@
-"""The metrics of xgboost that XGBoost itself lacks, judged by scikit-learn."""
+"""The metrics of xgboost that XGBoost itself lacks, compared with scikit-learn."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowcloud.runtime.algorithms.xgboost import metrics
-from lowcloud.schemas.xgboost.names import OF_CLASSES, OWN_METRICS
+from lowcloud.schemas.xgboost.names import CLASSIFICATION_METRICS, OWN_METRICS
 
 
 def alone(array: np.ndarray) -> np.ndarray:
@@ -41,7 +41,9 @@ def test_metrics_of_classes_are_scikit_learns(classes: int, rows: int, seed: int
     scores = rng.random((rows, classes)).astype("f4")
     predictions, objective = (scores[:, 1], "binary:logistic") if classes == 2 else (scores, "multi:softprob")
     decided = metrics.decide(predictions, objective)
-    names = [name for name in OF_CLASSES if classes == 2 or name not in ("f1_binary", "precision", "recall")]
+    names = [
+        name for name in CLASSIFICATION_METRICS if classes == 2 or name not in ("f1_binary", "precision", "recall")
+    ]
     found = metrics.compute(names, predictions, labels, objective, classes, alone)
     expected = judged(labels, decided, classes)
     assert dict(zip(names, found, strict=True)) == pytest.approx({name: expected[name] for name in names})
@@ -86,5 +88,7 @@ def test_hosts_together_have_the_metrics_of_one() -> None:
         ("multi:softprob", [[0.1, 0.9], [0.6, 0.4]], [1, 0]),
     ],
 )
-def test_a_class_is_decided_as_the_objective_means_it(objective: str, predictions: list, decided: list[int]) -> None:
+def test_classes_are_predicted_according_to_the_objective(
+    objective: str, predictions: list, decided: list[int]
+) -> None:
     assert metrics.decide(np.array(predictions), objective).tolist() == decided

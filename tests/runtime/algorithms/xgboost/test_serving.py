@@ -1,4 +1,4 @@
-"""Endpoints of xgboost: every format in and out, judged by XGBoost's own predictions."""
+"""Endpoints of xgboost: all request and response formats, compared with XGBoost's own predictions."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ import pytest
 import xgboost
 
 from lowcloud.runtime.algorithms import xgboost as algorithm
-from lowcloud.runtime.algorithms.xgboost.serving import UnreadableModelError, XGBoostPredictor
+from lowcloud.runtime.algorithms.xgboost.serving import UnreadableXGBoostModelError, XGBoostPredictor
 from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, recordio
 from tests.support.tables import encode_table
 
@@ -50,7 +50,7 @@ def test_one_row_of_csv_is_answered_as_xgboost_predicts_it(tmp_path: Path) -> No
     predictor = algorithm.load(tmp_path)
     whole = X[~np.isnan(X).any(axis=1)][:20]
     for row, score in zip(whole, expected(booster, whole), strict=True):
-        assert predictor.answer(as_csv(row[None]), "text/csv", "text/csv") == (f"{score}\n".encode(), "text/csv")
+        assert predictor.respond(as_csv(row[None]), "text/csv", "text/csv") == (f"{score}\n".encode(), "text/csv")
 
 
 @pytest.mark.parametrize("booster", ["gbtree", "dart", "gblinear"])
@@ -59,25 +59,25 @@ def test_rows_of_every_format_are_predicted_missing_values_included(tmp_path: Pa
     model = fit(tmp_path, booster=booster)
     encode = {"text/csv": as_csv, "csv": as_csv}.get(kind, as_libsvm)
     body = encode_table(X, None) if "recordio" in kind else encode(X)
-    answer, accepted = algorithm.load(tmp_path).answer(body, kind, "application/json")
+    answer, accepted = algorithm.load(tmp_path).respond(body, kind, "application/json")
     assert accepted == "application/json"
     found = [entry["score"] for entry in json.loads(answer)["predictions"]]
     assert found == pytest.approx(expected(model), abs=1e-6)
 
 
-def test_labels_in_front_of_libsvm_are_passed_over(tmp_path: Path) -> None:
+def test_leading_labels_of_libsvm_are_ignored(tmp_path: Path) -> None:
     fit(tmp_path)
     predictor = algorithm.load(tmp_path)
     with_labels = b"\n".join(b"1 " + line for line in as_libsvm(X).split(b"\n"))
-    assert predictor.answer(with_labels, "text/libsvm", "") == predictor.answer(as_libsvm(X), "text/libsvm", "")
+    assert predictor.respond(with_labels, "text/libsvm", "") == predictor.respond(as_libsvm(X), "text/libsvm", "")
 
 
-def test_answers_come_as_the_client_accepts_them(tmp_path: Path) -> None:
+def test_responses_have_an_accepted_content_type(tmp_path: Path) -> None:
     scores = expected(fit(tmp_path), X[:3])
     predictor = algorithm.load(tmp_path)
 
     def answer(accept: str) -> tuple[bytes, str]:
-        return predictor.answer(as_csv(X[:3]), "text/csv;charset=utf-8", accept)
+        return predictor.respond(as_csv(X[:3]), "text/csv;charset=utf-8", accept)
 
     lines = "".join(f"{score}\n" for score in scores).encode()
     assert answer("text/csv") == (lines, "text/csv")
@@ -94,16 +94,16 @@ def test_answers_come_as_the_client_accepts_them(tmp_path: Path) -> None:
 
 def test_the_images_of_release_0_72_answer_csv_in_one_line(tmp_path: Path) -> None:
     scores = expected(fit(tmp_path), X[:3])
-    answer, _ = algorithm.load(tmp_path, "one-line").answer(as_csv(X[:3]), "text/csv", "text/csv")
+    answer, _ = algorithm.load(tmp_path, "one-line").respond(as_csv(X[:3]), "text/csv", "text/csv")
     assert [float(cell) for cell in answer.decode().split(",")] == scores
 
 
 def test_many_classes_are_answered_with_a_list_a_row(tmp_path: Path) -> None:
     scores = expected(fit(tmp_path, objective="multi:softprob", num_class=3), X[:2])
     predictor = algorithm.load(tmp_path)
-    found = json.loads(predictor.answer(as_csv(X[:2]), "text/csv", "application/json")[0])
+    found = json.loads(predictor.respond(as_csv(X[:2]), "text/csv", "application/json")[0])
     assert [entry["score"] for entry in found["predictions"]] == scores
-    assert [json.loads(line) for line in predictor.answer(as_csv(X[:2]), "", "text/csv")[0].splitlines()] == scores
+    assert [json.loads(line) for line in predictor.respond(as_csv(X[:2]), "", "text/csv")[0].splitlines()] == scores
 
 
 def test_the_models_of_a_cross_validation_are_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,10 +119,10 @@ def select(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str) -> XGBo
     return algorithm.load(tmp_path)
 
 
-def test_contents_are_selected_for_two_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_are_selected_for_two_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = expected(fit(tmp_path), X[:3])
     predictor = select(tmp_path, monkeypatch, "predicted_label, probability,probabilities,labels,raw_score")
-    answer, kind = predictor.answer(as_csv(X[:3]), "text/csv", "application/jsonlines")
+    answer, kind = predictor.respond(as_csv(X[:3]), "text/csv", "application/jsonlines")
     assert kind == "application/jsonlines"
     for line, score in zip(answer.splitlines(), scores, strict=True):
         assert json.loads(line) == {
@@ -134,10 +134,10 @@ def test_contents_are_selected_for_two_classes(tmp_path: Path, monkeypatch: pyte
         }
 
 
-def test_contents_are_selected_for_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_are_selected_for_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = expected(fit(tmp_path, objective="multi:softprob", num_class=3), X[:3])
     predictor = select(tmp_path, monkeypatch, "predicted_label,labels,probability,probabilities")
-    answer, _ = predictor.answer(as_csv(X[:3]), "text/csv", "application/json")
+    answer, _ = predictor.respond(as_csv(X[:3]), "text/csv", "application/json")
     for entry, score in zip(json.loads(answer)["predictions"], scores, strict=True):
         best = int(np.argmax(score))
         assert entry == {
@@ -146,19 +146,19 @@ def test_contents_are_selected_for_many_classes(tmp_path: Path, monkeypatch: pyt
             "probability": score[best],
             "probabilities": score,
         }
-    table = list(csv.reader(predictor.answer(as_csv(X[:3]), "text/csv", "text/csv")[0].decode().splitlines()))
+    table = list(csv.reader(predictor.respond(as_csv(X[:3]), "text/csv", "text/csv")[0].decode().splitlines()))
     assert [json.loads(row[3]) for row in table] == scores
-    body = memoryview(predictor.answer(as_csv(X[:3]), "text/csv", "application/x-recordio-protobuf")[0])
+    body = memoryview(predictor.respond(as_csv(X[:3]), "text/csv", "application/x-recordio-protobuf")[0])
     records = [recordio.decode(body[a:b]) for a, b in recordio.split(body)]
     assert [record.label["predicted_label"].values.tolist() for record in records] == [[np.argmax(s)] for s in scores]
 
 
-def test_contents_that_an_objective_lacks_are_not_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_that_an_objective_lacks_are_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = expected(fit(tmp_path, objective="reg:squarederror"), X[:1])
     predictor = select(tmp_path, monkeypatch, "predicted_score,predicted_label")
-    assert predictor.answer(as_csv(X[:1]), "text/csv", "text/csv")[0] == f"{scores[0]},nan".encode()
+    assert predictor.respond(as_csv(X[:1]), "text/csv", "text/csv")[0] == f"{scores[0]},nan".encode()
     fit(tmp_path, objective="rank:pairwise")
-    with pytest.raises(ValueError, match="not offered for objective rank:pairwise"):
+    with pytest.raises(ValueError, match="not supported for objective rank:pairwise"):
         select(tmp_path, monkeypatch, "predicted_score")
 
 
@@ -166,10 +166,10 @@ def test_contents_that_an_objective_lacks_are_not_numbers(tmp_path: Path, monkey
     ("body", "kind", "said"),
     [
         (b"", "text/csv", "no rows"),
-        (b"1,2,3", "text/csv", "Row 1 has 3 features where the model takes 4"),
+        (b"1,2,3", "text/csv", "Row 1 has 3 features; the model needs 4"),
         (b"1,2,3,4\n1,2,x,4", "text/csv", "Row 2, feature 3: 'x' is not a number"),
         (b"0:1 9:1", "text/libsvm", "column 9, but the model's are 0 to 3"),
-        (b"0:1 one", "text/libsvm", "is not libsvm"),
+        (b"0:1 one", "text/libsvm", "is not valid libsvm"),
         (b"\x00\x01", "application/x-recordio-protobuf", "Record 1: the file ends inside"),
         (encode_table(X[:1, :3], None), "application/x-recordio-protobuf", "Record 1 has 3 features"),
         (b"{}", "application/json", "must look like"),
@@ -178,37 +178,37 @@ def test_contents_that_an_objective_lacks_are_not_numbers(tmp_path: Path, monkey
 def test_requests_that_cannot_be_read_are_refused(tmp_path: Path, body: bytes, kind: str, said: str) -> None:
     fit(tmp_path)
     with pytest.raises(BadRequestError, match=said):
-        algorithm.load(tmp_path).answer(body, kind, "text/csv")
+        algorithm.load(tmp_path).respond(body, kind, "text/csv")
 
 
 def test_an_unknown_content_type_is_refused(tmp_path: Path) -> None:
     fit(tmp_path)
     with pytest.raises(UnsupportedMediaTypeError, match="image/png"):
-        algorithm.load(tmp_path).answer(b"1", "image/png", "text/csv")
+        algorithm.load(tmp_path).respond(b"1", "image/png", "text/csv")
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     (tmp_path / "xgboost-model").write_bytes(pickle.dumps({"any": "thing"}))
-    with pytest.raises(UnreadableModelError, match="is a pickle"):
+    with pytest.raises(UnreadableXGBoostModelError, match="is a pickle"):
         algorithm.load(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"no model", bytes(range(256))])
-def test_bytes_that_are_no_model_are_named(tmp_path: Path, content: bytes) -> None:
+def test_bytes_that_are_not_a_model_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "xgboost-model").write_bytes(content)
-    with pytest.raises(UnreadableModelError, match="is not a model that XGBoost reads"):
+    with pytest.raises(UnreadableXGBoostModelError, match="is not a valid XGBoost model"):
         algorithm.load(tmp_path)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableModelError, match="holds no file xgboost-model"):
+    with pytest.raises(UnreadableXGBoostModelError, match="does not contain the file xgboost-model"):
         algorithm.load(tmp_path)
 
 
-def test_a_model_that_is_cut_off_is_named(tmp_path: Path) -> None:
+def test_a_truncated_model_is_named(tmp_path: Path) -> None:
     fit(tmp_path)
     whole = (tmp_path / "xgboost-model").read_bytes()
     for cut in (len(whole) // 3, len(whole) // 2, len(whole) - 1):
         (tmp_path / "xgboost-model").write_bytes(whole[:cut])
-        with pytest.raises(UnreadableModelError, match="is not a model that XGBoost reads"):
+        with pytest.raises(UnreadableXGBoostModelError, match="is not a valid XGBoost model"):
             algorithm.load(tmp_path)

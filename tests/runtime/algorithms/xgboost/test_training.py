@@ -1,4 +1,4 @@
-"""Whole training jobs of xgboost, judged by XGBoost on the same data with the same parameters."""
+"""Complete training jobs of xgboost, compared with XGBoost on the same data with the same parameters."""
 
 import io
 import os
@@ -240,7 +240,7 @@ def test_a_job_resumed_from_a_checkpoint_ends_with_the_same_model(tmp_path: Path
     assert models[0] == models[1]
 
 
-def test_a_stopped_job_keeps_the_model_of_the_rounds_done(tmp_path: Path) -> None:
+def test_a_stopped_job_keeps_the_model_of_the_completed_rounds(tmp_path: Path) -> None:
     base = lay(tmp_path, {**BINARY, "num_round": 1_000_000}, {"train": as_csv(X, TWO)})
     process = start(base, algorithm="xgboost")
     assert process.stdout is not None
@@ -251,7 +251,7 @@ def test_a_stopped_job_keeps_the_model_of_the_rounds_done(tmp_path: Path) -> Non
             os.kill(process.pid, signal.SIGTERM)
     ended = wait(base, process)
     assert stored(ended).num_boosted_rounds() == sum("\ttrain-" in line for line in printed) > 3
-    assert "the model of the rounds done is stored" in "".join(printed)
+    assert "the model of the completed rounds is stored" in "".join(printed)
 
 
 def test_hosts_train_the_model_of_one(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_hosts_train_the_model_of_one(tmp_path: Path) -> None:
     assert not metrics(hosts[2].log)
 
 
-def test_hosts_of_many_rows_split_where_one_does_but_for_a_bin(tmp_path: Path) -> None:
+def test_hosts_with_many_rows_find_the_same_splits_up_to_one_bin(tmp_path: Path) -> None:
     x = np.random.default_rng(5).normal(size=(12_000, 3)).astype(np.float32)
     y = (x[:, 0] > 0.3).astype(float)
     parameters = {"num_round": 1, "max_depth": 1, "objective": "binary:logistic"}
@@ -302,11 +302,11 @@ def test_cross_validation_stores_a_model_a_fold_and_what_they_predict(tmp_path: 
     assert float(summaries[2]) == pytest.approx((float(summaries[0]) + float(summaries[1])) / 2, abs=1e-5)
 
 
-def test_training_goes_on_from_the_model_of_a_channel(tmp_path: Path) -> None:
+def test_training_continues_from_the_model_of_a_channel(tmp_path: Path) -> None:
     data = xgboost.DMatrix(X, label=TWO)
     first = plain(BINARY, data)
     ended = job(tmp_path, BINARY, train=as_csv(X, TWO), model=b"")
-    assert "Channel model holds no file xgboost-model" in ended.failure
+    assert "Channel model does not contain a file xgboost-model" in ended.failure
     folder = tmp_path / contract.DATA / "model"
     folder.mkdir(parents=True, exist_ok=True)
     first.save_model(folder / "xgboost-model")
@@ -333,15 +333,19 @@ def test_training_goes_on_from_the_model_of_a_channel(tmp_path: Path) -> None:
         (BINARY, {"train": b"0,1\n1,1e39\n"}, "train/part, line 2 has a feature that is infinite"),
         (BINARY, {"train": b"0 0:1\n1 0:x\n"}, "train/part, line 2: '0:x' is not column:value"),
         ({**BINARY, "csv_weights": 1}, {"train": b"0,1,5\n1,-1,6\n"}, "line 2, column 2: the weight -1"),
-        ({**BINARY, "early_stopping_rounds": 3}, {"train": as_csv(X, TWO)}, "looks at a validation channel"),
+        ({**BINARY, "early_stopping_rounds": 3}, {"train": as_csv(X, TWO)}, "needs a validation channel"),
         ({**BINARY, "tree_method": "gpu_hist"}, {"train": as_csv(X, TWO)}, "needs a build of XGBoost with CUDA"),
-        (BINARY, {"train": as_csv(X, TWO), "trial": b"1"}, "Channel 'trial' is not one of xgboost"),
+        (BINARY, {"train": as_csv(X, TWO), "trial": b"1"}, "Channel 'trial' is not supported"),
         ({"num_round": 2, "process_type": "update", "updater": "refresh"}, {"train": as_csv(X, TWO)}, "channel model"),
-        ({**BINARY, "base_score": 7}, {"train": as_csv(X, TWO)}, "XGBoost cannot train on this: base_score must be in"),
+        (
+            {**BINARY, "base_score": 7},
+            {"train": as_csv(X, TWO)},
+            "XGBoost cannot train on this data: base_score must be in",
+        ),
         ({**BINARY, "num_round": 0}, {"train": as_csv(X, TWO)}, "num_round must be an integer from 1"),
     ],
 )
-def test_what_cannot_be_trained_on_is_named_with_its_place(
+def test_invalid_training_data_is_named_with_its_place(
     tmp_path: Path, parameters: dict, channels: dict, said: str
 ) -> None:
     ended = job(tmp_path, parameters, **channels)
@@ -382,10 +386,10 @@ def test_hosts_end_together_when_one_is_stopped_or_lost(tmp_path: Path, number: 
         assert stored(ends[0]).num_boosted_rounds() == sum("\ttrain-" in line for line in printed)
     else:
         assert [ended.code for ended in ends] == [contract.EXIT_ALGORITHM_ERROR, -signal.SIGKILL]
-        assert ends[0].failure == "AlgorithmError: A fellow host has gone; its own log says why."
+        assert ends[0].failure == "AlgorithmError: Another host of the job has ended. See its log for the reason."
 
 
-def test_what_xgboost_refuses_is_the_users_fault_on_every_host(tmp_path: Path) -> None:
+def test_an_error_of_xgboost_is_a_client_error_on_every_host(tmp_path: Path) -> None:
     shards = [as_csv(X[:300], TWO[:300]), as_csv(X[300:], TWO[300:]), b""]
     hosts = run_hosts(tmp_path, {**BINARY, "base_score": 7}, shards, "xgboost")
     assert [ended.code for ended in hosts[:2]] == [contract.EXIT_CLIENT_ERROR] * 2

@@ -86,4 +86,4 @@ def test_a_damaged_archive_ends_the_job_that_reads_it_through_a_pipe(cloud, sage
         InputDataConfig=[{**channel, "ContentType": "text/csv"}],
     )
     assert described["TrainingJobStatus"] == "Failed"
-    assert f"s3://{BUCKET}/cut/0 is not a whole gzip file" in described["FailureReason"]
+    assert f"s3://{BUCKET}/cut/0 is a truncated gzip file" in described["FailureReason"]

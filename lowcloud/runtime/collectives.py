@@ -1,7 +1,8 @@
-"""The hosts of one training job as one world: rank, size, and the few collectives that data-parallel training needs.
+"""The process group of one training job's hosts, with the few collectives that data-parallel training needs.
 
-Rank 0 is the hub of a star. Sums are taken in the order of ranks and sent back as bytes, so every rank holds the same
-bits. Hosts that share a machine meet at a unix socket in $LOWCLOUD_RENDEZVOUS, others at TCP port 52700 of the first.
+Rank 0 is the hub of a star. It adds in the order of ranks and sends the sum back as bytes, so that all ranks get
+identical bits. Hosts on one machine connect to a unix socket in $LOWCLOUD_RENDEZVOUS, others to TCP port 52700 of the
+first host.
 """
 
 import os
@@ -19,36 +20,37 @@ from numpy.typing import NDArray
 from lowcloud import contract
 
 PORT = 52700
-JOIN_SECONDS = 120.0
+JOIN_TIMEOUT_SECONDS = 120.0
 SOCKET_PATH_BYTES = 104  # macOS; Linux takes 108
+SOCKET_NAME = "group.sock"
 HEADER = struct.Struct("<Q")
 
 
-class World(Protocol):
-    """What an algorithm may ask of its fellow hosts. Every rank must make the same calls in the same order."""
+class ProcessGroup(Protocol):
+    """The collectives of a group of hosts. Every rank must make the same calls in the same order."""
 
     rank: int
     size: int
 
     def sum(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The sum over ranks, the same bits on each. Shapes must agree."""
+        """Return the sum over all ranks, bitwise identical on each. Shapes must agree."""
 
     def broadcast(self, content: bytes) -> bytes:
-        """Rank 0's bytes, on every rank."""
+        """Return rank 0's bytes on every rank."""
 
     def gather(self, content: bytes) -> list[bytes]:
-        """Every rank's bytes by rank, on every rank."""
+        """Return the bytes of all ranks, by rank, on every rank."""
 
     def barrier(self) -> None:
-        """Return when all ranks have called."""
+        """Return once all ranks have called this."""
 
 
 class CollectiveError(Exception):
-    """A fellow host has gone or never came."""
+    """Another host of the group has ended, or never joined."""
 
 
-class SingleWorld:
-    """One host."""
+class SingleProcessGroup:
+    """The group of a single host."""
 
     rank = 0
     size = 1
@@ -66,15 +68,14 @@ class SingleWorld:
         return None
 
 
-class SocketWorld:
-    """Several hosts: rank 0 holds a connection to each other rank, the others one to rank 0."""
+class SocketProcessGroup:
+    """A group of several hosts: rank 0 has a connection to each other rank, which have one to rank 0."""
 
     def __init__(self, rank: int, peers: Sequence[socket.socket]):
         self.rank = rank
-        self.size = len(peers) + 1 if rank == 0 else 0  # the others are told below
+        self.size = len(peers) + 1 if rank == 0 else 0  # the others receive it below
         self._peers = peers
-        told = self.broadcast(HEADER.pack(self.size))
-        self.size = HEADER.unpack(told)[0]
+        self.size = HEADER.unpack(self.broadcast(HEADER.pack(self.size)))[0]
 
     def sum(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.rank:
@@ -107,44 +108,44 @@ class SocketWorld:
 
 
 @contextmanager
-def join(hosts: Sequence[str], current: str) -> Iterator[World]:
-    """Meet the fellow hosts. Raises CollectiveError where they do not come in JOIN_SECONDS."""
+def join(hosts: Sequence[str], current: str) -> Iterator[ProcessGroup]:
+    """Join the group of hosts. Raises CollectiveError if not all join within JOIN_TIMEOUT_SECONDS."""
     if len(hosts) < 2:
-        yield SingleWorld()
+        yield SingleProcessGroup()
         return
     ordered = sorted(hosts, key=_host_order)
     rank, size = ordered.index(current), len(hosts)
     sockets: list[socket.socket] = []
     try:
         sockets = _accept(size, ordered) if rank == 0 else [_connect(rank, ordered[0])]
-        world = SocketWorld(rank, sockets)
-        yield world
-        world.barrier()  # nobody leaves while another still waits for its bytes
+        process_group = SocketProcessGroup(rank, sockets)
+        yield process_group
+        process_group.barrier()  # no host closes its connections while another still waits for bytes
     finally:
         for connection in sockets:
             connection.close()
 
 
 def _host_order(name: str) -> tuple[int, str]:
-    """algo-2 before algo-10."""
+    """Return the sort key of a host, which puts algo-2 before algo-10."""
     number = name.rpartition("-")[2]
     return (int(number) if number.isdecimal() else 0, name)
 
 
 @contextmanager
 def _address(first_host: str) -> Iterator[tuple[Any, Any]]:
-    """Family and address of rank 0's socket."""
+    """Return the family and address of rank 0's socket."""
     folder = os.environ.get(contract.RENDEZVOUS_VARIABLE)
     if not folder:
         yield socket.AF_INET, (first_host, PORT)
         return
-    path = str(Path(folder) / "world")
+    path = str(Path(folder) / SOCKET_NAME)
     if len(path.encode()) < SOCKET_PATH_BYTES or not Path("/proc/self/fd").is_dir():
         yield socket.AF_UNIX, path
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # a short name for a folder deep down
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # a short path to the folder
     try:
-        yield socket.AF_UNIX, f"/proc/self/fd/{descriptor}/world"
+        yield socket.AF_UNIX, f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
     finally:
         os.close(descriptor)
 
@@ -158,19 +159,21 @@ def _accept(size: int, ordered: Sequence[str]) -> list[socket.socket]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(size)
-        listener.settimeout(JOIN_SECONDS)
+        listener.settimeout(JOIN_TIMEOUT_SECONDS)
         while len(peers) < size - 1:
             try:
                 peer, _ = listener.accept()
             except TimeoutError:
                 missing = [ordered[rank] for rank in range(1, size) if rank not in peers]
-                raise CollectiveError(f"Hosts {', '.join(missing)} did not join within {JOIN_SECONDS:g} s.") from None
+                raise CollectiveError(
+                    f"Hosts {', '.join(missing)} did not join within {JOIN_TIMEOUT_SECONDS:g} s."
+                ) from None
             peers[HEADER.unpack(_receive(peer))[0]] = peer
     return [peers[rank] for rank in sorted(peers)]
 
 
 def _connect(rank: int, first_host: str) -> socket.socket:
-    deadline = time.monotonic() + JOIN_SECONDS
+    deadline = time.monotonic() + JOIN_TIMEOUT_SECONDS
     with _address(first_host) as (family, address):
         while True:
             connection = socket.socket(family)
@@ -189,7 +192,7 @@ def _send(connection: socket.socket, content: bytes) -> None:
     try:
         connection.sendall(HEADER.pack(len(content)) + content)
     except OSError as error:
-        raise CollectiveError(f"A fellow host has gone: {error}.") from error
+        raise CollectiveError(f"The connection to another host failed: {error}. See that host's log.") from error
 
 
 def _receive(connection: socket.socket) -> bytes:
@@ -203,8 +206,8 @@ def _receive_exactly(connection: socket.socket, size: int) -> bytes:
         try:
             count = connection.recv_into(view)
         except OSError as error:
-            raise CollectiveError(f"A fellow host has gone: {error}.") from error
+            raise CollectiveError(f"The connection to another host failed: {error}. See that host's log.") from error
         if not count:
-            raise CollectiveError("A fellow host has gone; its own log says why.")
+            raise CollectiveError("Another host of the job has ended. See its log for the reason.")
         view = view[count:]
     return bytes(buffer)
