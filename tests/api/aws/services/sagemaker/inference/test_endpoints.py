@@ -112,6 +112,7 @@ def test_an_endpoint_is_described_and_listed(sagemaker, endpoint):
     described = sagemaker.describe_endpoint(EndpointName=endpoint)
     assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 2
     listed = sagemaker.list_endpoints(StatusEquals="InService")["Endpoints"]
+    assert sagemaker.list_endpoints(StatusEquals="OutOfService")["Endpoints"] == []
     assert endpoint in [one["EndpointName"] for one in listed]
     configuration = sagemaker.describe_endpoint_config(EndpointConfigName="two-replicas")
     assert configuration["ProductionVariants"][0]["InitialInstanceCount"] == 2
