@@ -1,7 +1,7 @@
 """Lifecycles carried out on a real store."""
 
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -39,9 +39,19 @@ def context(context: Context) -> Iterator[Context]:
     yield replace(context, settings=replace(context.settings, day_seconds=0.01))
 
 
+@contextmanager
+def later(seconds: float) -> Iterator[None]:
+    """Let the cloud's clock run ahead."""
+    now = Context.now
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Context, "now", lambda context: now(context) + seconds)
+        yield
+
+
 def swept(context: Context) -> None:
-    """Everything there is grows old, and is swept."""
-    time.sleep(0.05)
+    """Sweep when all that exists has become old."""
+    old_at = context.now() + 5 * context.settings.day_seconds
+    wait_for(lambda: context.now() > old_at)
     sweep.sweep(context)
 
 
@@ -140,8 +150,8 @@ def test_what_was_written_anew_meanwhile_stays(context: Context, monkeypatch: py
     really_delete = sweep.delete_many
 
     def write_and_delete(context: Context, bucket: str, wanted: Any, **options: Any) -> Any:
-        time.sleep(1.1)  # times are compared by the second, as the wire tells them
-        objects.put(context, BUCKET, "k", [b"new"])
+        with later(seconds=1.1):  # times are compared by the second, as the wire has them
+            objects.put(context, BUCKET, "k", [b"new"])
         return really_delete(context, bucket, wanted, **options)
 
     monkeypatch.setattr(sweep, "delete_many", write_and_delete)
