@@ -24,9 +24,19 @@ from tests.support.waiting import wait_for
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path / "home")
-    yield made
-    made.cli("down")
+    """A home that does not exist yet."""
+    cloud = Server(tmp_path / "home")
+    yield cloud
+    cloud.down()
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that has no jobs, with an account and keys of its own, which tests leave as it is."""
+    quiet = Server(tmp_path_factory.mktemp("quiet") / "home")
+    quiet.up()
+    yield quiet
+    quiet.down()
 
 
 def mode(path: Path) -> int:
@@ -116,31 +126,28 @@ def test_a_home_that_cannot_be_opened_is_reported_without_a_traceback(cloud):
     assert database.read_bytes().startswith(b"no database")
 
 
-def test_an_error_of_the_cloud_is_reported_without_a_traceback(cloud):
-    cloud.up()
+def test_what_the_cloud_refuses_is_a_sentence_and_no_traceback(quiet):
     wrong = {"LOWCLOUD_ROOT_ACCESS_KEY_ID": "AKIAWRONG00000000000", "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": "wrong"}
     for command in (["status"], ["jobs"], ["env"], ["run", "true"]):
-        done = cloud.cli(*command, check=False, **wrong)
+        done = quiet.cli(*command, check=False, **wrong)
         assert done.returncode == 1
         assert "invalid" in done.stderr
         assert "Traceback" not in done.stderr
 
 
-def test_env_prints_the_environment_of_run(cloud):
-    cloud.up()
-    lines = cloud.cli("env", AWS_PROFILE="production").stdout.splitlines()
+def test_env_prints_what_run_sets(quiet):
+    lines = quiet.cli("env", AWS_PROFILE="production").stdout.splitlines()
     assert "unset AWS_PROFILE" in lines
     exported = dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
-    assert exported["AWS_ENDPOINT_URL"] == cloud.url
-    shown = cloud.cli("run", sys.executable, "-c", "import os; print(os.environ['AWS_ENDPOINT_URL'])").stdout
-    assert shown == cloud.url + "\n"
+    assert exported["AWS_ENDPOINT_URL"] == quiet.url
+    shown = quiet.cli("run", sys.executable, "-c", "import os; print(os.environ['AWS_ENDPOINT_URL'])").stdout
+    assert shown == quiet.url + "\n"
 
 
-def test_run_removes_the_users_real_keys_and_returns_the_exit_code(cloud):
+def test_run_keeps_a_users_real_keys_out_and_gives_back_the_exit_code(quiet):
     real = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
     script = "import os, sys; print(dict(os.environ)); sys.exit(7)"
-    cloud.up()
-    done = cloud.cli("run", sys.executable, "-c", script, check=False, **real)
+    done = quiet.cli("run", sys.executable, "-c", script, check=False, **real)
     assert done.returncode == 7
     assert "AKIAREAL" not in done.stdout
     assert "production" not in done.stdout
@@ -157,14 +164,13 @@ def test_run_starts_the_server_even_if_the_default_port_is_in_use(cloud):
     assert not cloud.url.endswith(f":{DEFAULT_PORT}")
 
 
-def test_a_request_for_real_aws_is_redirected_to_this_cloud(cloud):
-    cloud.up()
+def test_a_request_for_real_aws_comes_here_instead(quiet):
     script = """
 import boto3
 sts = boto3.client("sts", endpoint_url="https://sts.eu-west-1.amazonaws.com", region_name="eu-west-1")
 print(sts.get_caller_identity()["Arn"])
 """
-    done = cloud.cli("run", sys.executable, "-c", script, check=False)
+    done = quiet.cli("run", sys.executable, "-c", script, check=False)
     assert "assumed-role/LowcloudExecutionRole/" in done.stdout, done.stderr
 
 
@@ -174,13 +180,12 @@ def test_status_without_a_server_shows_how_to_start_it(cloud):
     assert "lowcloud up" in done.stdout
 
 
-def test_status_jobs_and_logs_of_an_unused_cloud(cloud):
-    cloud.up()
-    status = cloud.cli("status").stdout
-    for part in (str(cloud.home), cloud.url, "Isolation", "0 in progress"):
+def test_status_jobs_and_logs_of_a_quiet_cloud(quiet):
+    status = quiet.cli("status").stdout
+    for part in (str(quiet.home), quiet.url, "Isolation", "0 in progress"):
         assert part in status.replace("\n", "")
-    assert cloud.cli("jobs").stdout == "No jobs yet\n"
-    done = cloud.cli("logs", "nobody", check=False)
+    assert quiet.cli("jobs").stdout == "No jobs yet\n"
+    done = quiet.cli("logs", "nobody", check=False)
     assert done.returncode == 1
     assert "nobody" in done.stderr
 
@@ -193,24 +198,25 @@ def test_jobs_and_logs_do_not_start_a_server_or_create_a_home(cloud):
     assert not cloud.home.exists()
 
 
-def test_logs_prints_the_reason_of_a_failed_job_and_the_lines_of_an_endpoint(cloud):
-    cloud.up()
-    with_training_data(cloud)
-    sagemaker = cloud.client("sagemaker")
+def test_logs_of_a_failed_job_end_with_the_reason_and_those_of_an_endpoint_are_shown(server):
+    with_training_data(server)
+    sagemaker = server.client("sagemaker")
     for prefix in ("good", "nothing-here"):
-        sagemaker.create_training_job(**{**request(cloud, prefix=prefix), "TrainingJobName": prefix})
-        sagemaker.describe_training_job(TrainingJobName=prefix)
-    assert "quality_metric" in cloud.cli("logs", "good", "--follow").stdout
-    failed = cloud.cli("logs", "nothing-here", check=False)
+        job = {**request(server, prefix=prefix), "TrainingJobName": f"shown-{prefix}"}
+        sagemaker.create_training_job(**job)
+        sagemaker.describe_training_job(TrainingJobName=job["TrainingJobName"])
+    assert "quality_metric" in server.cli("logs", "shown-good", "--follow").stdout
+    failed = server.cli("logs", "shown-nothing-here", check=False)
     assert failed.returncode == 1
     assert "No S3 objects found" in failed.stderr
-    artifact = sagemaker.describe_training_job(TrainingJobName="good")["ModelArtifacts"]["S3ModelArtifacts"]
-    sagemaker.create_model(ModelName="good", PrimaryContainer={"Image": IMAGE, "ModelDataUrl": artifact})
-    variant = {"VariantName": "all", "ModelName": "good", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
-    sagemaker.create_endpoint_config(EndpointConfigName="good", ProductionVariants=[variant])
-    sagemaker.create_endpoint(EndpointName="served", EndpointConfigName="good")
-    assert sagemaker.describe_endpoint(EndpointName="served")["EndpointStatus"] == "InService"
-    wait_for(lambda: "Serving" in cloud.cli("logs", "served").stdout)
+    artifact = sagemaker.describe_training_job(TrainingJobName="shown-good")["ModelArtifacts"]["S3ModelArtifacts"]
+    sagemaker.create_model(ModelName="shown", PrimaryContainer={"Image": IMAGE, "ModelDataUrl": artifact})
+    variant = {"VariantName": "all", "ModelName": "shown", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName="shown", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="shown", EndpointConfigName="shown")
+    assert sagemaker.describe_endpoint(EndpointName="shown")["EndpointStatus"] == "InService"
+    wait_for(lambda: "Serving" in server.cli("logs", "shown").stdout)
+    server.client("sagemaker").delete_endpoint(EndpointName="shown")
 
 
 def test_a_home_cannot_be_served_as_another_account_and_the_attempt_is_not_saved(cloud):
@@ -232,15 +238,14 @@ def test_a_new_server_starts_after_the_last_one_was_killed(cloud):
     assert wait_for(lambda: cloud.client("sts").get_caller_identity())["Arn"].endswith(":root")
 
 
-def test_the_server_listens_on_loopback_only(cloud):
-    cloud.up()
-    running = server_process.find_running(cloud.home)
+def test_nothing_listens_beyond_the_loopback(quiet):
+    running = server_process.find_running(quiet.home)
     assert running is not None
     port = f"{int(running.endpoint.rsplit(':', 1)[1]):04X}"
     listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     addresses = [line[1] for line in listening if line[3] == "0A" and line[1].endswith(f":{port}")]
-    assert set(addresses) == {f"0100007F:{port}"}  # one socket for each worker process
-    assert os.path.lexists(cloud.home)
+    assert set(addresses) == {f"0100007F:{port}"}  # one for each process that serves
+    assert os.path.lexists(quiet.home)
 
 
 def test_a_lost_encryption_key_of_existing_data_is_not_replaced(cloud):

@@ -118,9 +118,12 @@ def test_a_stop_that_is_repeated_asks_the_program_once(engine: Engine) -> None:
     )
     engine.start(python(program))
     wait_for(lambda: output(engine) == ["ready"])
-    while engine.status("w")[0].phase == Phase.RUNNING:
+
+    def has_ended_when_stopped_again() -> bool:
         engine.stop("w", 600)
-        time.sleep(0.02)
+        return engine.status("w")[0].phase != Phase.RUNNING
+
+    wait_for(has_ended_when_stopped_again)
     assert output(engine) == ["ready", "1"]
 
 

@@ -138,14 +138,12 @@ def test_a_replica_that_breaks_off_is_a_connection_error(answer: bytes) -> None:
 
 def test_a_late_response_is_never_taken_for_that_of_another_request() -> None:
     async def run() -> None:
-        slow = True
+        has_timed_out = asyncio.Event()
 
         async def answering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            nonlocal slow
             await read_request(reader)
-            if slow:
-                slow = False
-                await asyncio.sleep(0.3)
+            if not has_timed_out.is_set():
+                await has_timed_out.wait()
                 writer.write(OK.replace(b"ok", b"no"))
             writer.write(OK)
 
@@ -153,6 +151,7 @@ def test_a_late_response_is_never_taken_for_that_of_another_request() -> None:
         async with replica(answering) as (address, made):
             with pytest.raises(TimeoutError):
                 await connections.post(address, b"", {}, 0.1)
+            has_timed_out.set()
             assert (await connections.post(address, b"", {}, 5)).body == b"ok"
             assert len(made) == 2
 

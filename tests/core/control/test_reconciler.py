@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -44,6 +45,27 @@ def reconciler_of(context: Context, advance: Callable[[LeasedRecord], float | No
     return Reconciler(replace(context, kinds=Registry((kind,))))
 
 
+@pytest.fixture
+def scans(monkeypatch: pytest.MonkeyPatch) -> Counter[Reconciler]:
+    """How many times each reconciler has looked for due records."""
+    counted: Counter[Reconciler] = Counter()
+    lease_due = Reconciler._lease_due
+
+    def lease_due_and_count(reconciler: Reconciler) -> None:
+        lease_due(reconciler)
+        counted[reconciler] += 1
+
+    monkeypatch.setattr(Reconciler, "_lease_due", lease_due_and_count)
+    return counted
+
+
+def wake_up(context: Context, *reconcilers: Reconciler, scans: Counter[Reconciler]) -> None:
+    """Ring, and wait until all reconcilers have looked for due records."""
+    before = scans.copy()
+    context.wake.notify()
+    wait_for(lambda: all(scans[one] > before[one] for one in reconcilers))
+
+
 def read_row(context: Context, name: str = "job"):
     with context.database.read() as connection:
         return connection.execute(select(training_jobs).where(training_jobs.c.name == name)).one()
@@ -65,11 +87,11 @@ def test_a_due_record_is_advanced_until_nothing_is_left_to_do(context):
     assert read_row(context).lease_owner is None
 
 
-def test_a_new_record_is_noticed_at_the_wake_signal(context):
+def test_a_new_record_is_noticed_at_the_wake_signal(context, scans):
     advanced = threading.Event()
     reconciler = reconciler_of(context, lambda record: advanced.set())
     reconciler.start(is_alone=True)
-    time.sleep(0.05)  # past the first scan; the next is half a second away
+    wait_for(lambda: scans[reconciler])  # the next scan is half a second away
     add_row(context)
     start = time.monotonic()
     context.wake.notify()
@@ -78,7 +100,7 @@ def test_a_new_record_is_noticed_at_the_wake_signal(context):
     reconciler.stop()
 
 
-def test_only_one_of_two_servers_carries_a_record(context):
+def test_only_one_of_two_servers_carries_a_record(context, scans):
     turns: list[str] = []
     release = threading.Event()
 
@@ -95,8 +117,7 @@ def test_only_one_of_two_servers_carries_a_record(context):
     for reconciler in servers:
         reconciler.start(is_alone=False)
     wait_for(lambda: turns)
-    context.wake.notify()
-    time.sleep(0.2)
+    wake_up(context, *servers, scans=scans)
     release.set()
     wait_for(lambda: read_row(context).due_at is None)
     for reconciler in servers:
@@ -132,7 +153,7 @@ def test_a_failing_turn_is_tried_again(context, monkeypatch):
     assert len(turns) == 2
 
 
-def test_a_record_whose_lease_ran_out_during_its_turn_is_not_begun_a_second_time(context):
+def test_a_record_whose_lease_ran_out_during_its_turn_is_not_begun_a_second_time(context, scans):
     begun: list[str] = []
     release = threading.Event()
 
@@ -147,8 +168,7 @@ def test_a_record_whose_lease_ran_out_during_its_turn_is_not_begun_a_second_time
     wait_for(lambda: begun)
     with context.database.transaction() as connection:
         connection.execute(update(training_jobs).values(lease_until=0))
-    context.wake.notify()
-    time.sleep(0.2)
+    wake_up(context, reconciler, scans=scans)
     release.set()
     wait_for(lambda: read_row(context).due_at is None)
     reconciler.stop()

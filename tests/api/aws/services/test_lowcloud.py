@@ -19,11 +19,13 @@ CHECKPOINTING = """
     import os, pathlib, signal, sys, time
     steps = pathlib.Path("/opt/ml/checkpoints/steps")
     done = int(steps.read_text()) if steps.exists() else 0
+    begun = done
     print("begins at", done, flush=True)
     while done < 30:
         done += 1
         steps.write_text(str(done))
-        time.sleep(2 if done == 5 else 0.1)  # for its checkpoint to settle
+        while done == 5 and not begun:  # until it is interrupted
+            time.sleep(0.05)
     pathlib.Path(os.environ["SM_MODEL_DIR"], "steps").write_text(str(done))
 """
 

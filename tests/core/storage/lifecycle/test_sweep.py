@@ -1,7 +1,7 @@
 """The lifecycle sweep on a real store."""
 
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +37,15 @@ def context(context: Context) -> Iterator[Context]:
     """A context whose days are short: anything older than a moment is two days old."""
     buckets.create(context, BUCKET)
     yield replace(context, settings=replace(context.settings, day_seconds=0.01))
+
+
+@contextmanager
+def later(seconds: float) -> Iterator[None]:
+    """Let the cloud's clock run ahead."""
+    now = Context.now
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Context, "now", lambda context: now(context) + seconds)
+        yield
 
 
 def swept(context: Context) -> None:
