@@ -27,10 +27,10 @@ class FrontHook(Protocol):
     """The points of the common path at which a service may differ."""
 
     def responds_to(self, request: HttpRequest) -> bool:
-        """Return whether the hook responds to this request itself. Asked of every hook, for every request."""
+        """Return whether the hook responds to this request itself. Called on every hook for every request."""
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
-        """Respond to a request that is no operation, e.g. a CORS preflight. Raises AwsError."""
+        """Respond to a request that is not an operation, e.g. a CORS preflight. Raises AwsError."""
 
     async def verify(
         self, exchange: Exchange, claim: SignatureClaim | None, incoming: IncomingBody
@@ -47,7 +47,7 @@ class FrontHook(Protocol):
         """Add the service's headers to a response, which may be an error."""
 
     def close(self) -> None:
-        """Free what the hook holds."""
+        """Release the hook's resources."""
 
 
 class SignedRequests:

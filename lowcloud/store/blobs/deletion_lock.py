@@ -31,7 +31,7 @@ class DeletionLock:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """DeletionLock, within the block. Raises AlreadyLockedError."""
+        """Hold the lock within the block. Raises AlreadyLockedError."""
         descriptor = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             deadline = time.monotonic() + TIMEOUT_SECONDS

@@ -30,9 +30,8 @@ class Database:
         self._waiting: deque[_Change[Any]] = deque()
         self._has_leader = False  # one of the waiting threads applies the changes of all, or is about to
         self._election = threading.Lock()
-        self._writer_connections: list[
-            Connection
-        ] = []  # reused: taking one from the pool costs as much as a small change
+        # Reused: taking one from the pool costs as much as a small change.
+        self._writer_connections: list[Connection] = []
         self._readers: deque[Any] = deque()
         self._reader_slots = threading.Semaphore(self._backend.max_readers)
         try:

@@ -91,9 +91,8 @@ def successor(prefix: str) -> str | None:
     while prefix:
         point = ord(prefix[-1])
         if point < 0x10FFFF:
-            return prefix[:-1] + chr(
-                0xE000 if point == 0xD7FF else point + 1
-            )  # skips the surrogates, which are not characters
+            following = 0xE000 if point == 0xD7FF else point + 1  # skips the surrogates, which are not characters
+            return prefix[:-1] + chr(following)
         prefix = prefix[:-1]
     return None
 

@@ -46,16 +46,18 @@ class PreparedStatement:
 
     def run(self, dialect: Dialect, driver: Any, values: dict[str, Any]) -> list[Row]:
         """Execute the statement on a driver's connection and return its rows, if it has any. Raises DBAPIError."""
-        known = self._compiled.get(dialect.name)
-        if known is None:
-            known = self._compiled[dialect.name] = _compile(self._statement, dialect)
-        if known.constants:
-            values = known.constants | values
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _compile(self._statement, dialect)
+        if compiled.constants:
+            values = compiled.constants | values
         try:
-            cursor = driver.execute(known.text, values if known.names is None else [values[n] for n in known.names])
+            cursor = driver.execute(
+                compiled.text, values if compiled.names is None else [values[n] for n in compiled.names]
+            )
             return [] if cursor.description is None else cursor.fetchall()
         except dialect.loaded_dbapi.Error as error:
-            raise to_dbapi_error(known.text, error, dialect, driver) from error
+            raise to_dbapi_error(compiled.text, error, dialect, driver) from error
 
 
 def to_dbapi_error(text: str, error: Exception, dialect: Dialect, driver: Any) -> DBAPIError:

@@ -8,9 +8,10 @@ from hashlib import sha256
 
 import pytest
 
+from lowcloud.api.aws.errors import from_body_error
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.api.aws.operations import Operation
-from lowcloud.api.http.incoming import ClientDisconnectedError
+from lowcloud.api.http.incoming import BodyTimeoutError, BodyTooLargeError, ClientDisconnectedError, ServerStoppingError
 from tests.support.gateways import serving
 from tests.support.waiting import wait_for
 from tests.support.wire_client import chunked, exchange, read_reply, send, sign
@@ -273,3 +274,17 @@ def test_a_client_that_disconnects_frees_the_response(served, store):
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         connection.recv(1000)
     assert store.closed.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [
+        (BodyTimeoutError, "RequestTimeout", 400),
+        (ClientDisconnectedError, "IncompleteBody", 400),
+        (ServerStoppingError, "IncompleteBody", 503),
+        (BodyTooLargeError, "RequestEntityTooLarge", 413),
+    ],
+)
+def test_a_body_that_cannot_be_read_has_an_aws_error(error, code, status):
+    found = from_body_error(error("reason"))
+    assert (found.code, found.status, found.message) == (code, status, "reason")

@@ -12,9 +12,8 @@ from typing import Any
 
 from lowcloud.core.storage.objects.versions import Version
 
-Tags = Callable[
-    [], Mapping[str, str]
-]  # reads the tags of a version, which are encrypted: called only if a rule needs them
+# Reads the tags of a version, which are encrypted: called only if a rule needs them.
+Tags = Callable[[], Mapping[str, str]]
 
 
 @dataclass(frozen=True)

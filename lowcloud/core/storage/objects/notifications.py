@@ -21,11 +21,7 @@ from lowcloud.store.db.tables import buckets as bucket_rows
 from lowcloud.store.db.tables import object_events
 
 PUT, COPIED, COMPLETED, POSTED = "created:put", "created:copy", "created:complete", "created:post"
-TAGGED, UNTAGGED, ACCESS_LIST_CHANGED = (
-    "tagged:put",
-    "tagged:delete",
-    "shared:put",
-)  # its access control list was set
+TAGGED, UNTAGGED, ACCESS_LIST_CHANGED = "tagged:put", "tagged:delete", "shared:put"
 REMOVED, EXPIRED = "removed", "expired"  # by a request, by a lifecycle rule; each in two forms:
 DELETE, MARKER = "delete", "marker"  # permanently, by a delete marker
 KINDS = (

@@ -49,8 +49,9 @@ def later(seconds: float) -> Iterator[None]:
 
 
 def swept(context: Context) -> None:
-    """Let everything grow old, and sweep."""
-    time.sleep(0.05)
+    """Sweep when everything that exists has become old."""
+    old_at = context.now() + 5 * context.settings.day_seconds
+    wait_for(lambda: context.now() > old_at)
     sweep.sweep(context)
 
 
@@ -149,8 +150,8 @@ def test_objects_overwritten_meanwhile_stay(context: Context, monkeypatch: pytes
     really_delete = sweep.delete_many
 
     def write_and_delete(context: Context, bucket: str, wanted: Any, **options: Any) -> Any:
-        time.sleep(1.1)  # times are compared by the second, as in the API
-        objects.put(context, BUCKET, "k", [b"new"])
+        with later(seconds=1.1):  # times are compared by the second, as in the API
+            objects.put(context, BUCKET, "k", [b"new"])
         return really_delete(context, bucket, wanted, **options)
 
     monkeypatch.setattr(sweep, "delete_many", write_and_delete)

@@ -28,7 +28,7 @@ from lowcloud.core.identity.access import ANONYMOUS
 from lowcloud.core.storage.access.public_access import may_allow_anyone
 from lowcloud.core.storage.failures import storage_errors
 
-FORM_THREADS = 64  # forms being read up to their file; who sent one is known only from its fields
+FORM_THREADS = 64  # read forms up to their file, before their senders are verified
 Result = TypeVar("Result")
 
 
@@ -72,7 +72,7 @@ class S3FrontHook:
             authorise_signed(self._context, exchange)
 
     async def finish(self, exchange: Exchange, response: HttpResponse) -> None:
-        """Add the headers of every response, and those by which a browser lets a page read it."""
+        """Add S3's request id and the CORS headers."""
         request = exchange.received
         response.headers["x-amz-id-2"] = request.id
         if "origin" in request.headers and request.method != "OPTIONS":
@@ -141,7 +141,7 @@ class S3FrontHook:
                 bucket, _ = locate(request, self._names)
                 return cors.response_headers(self._context, request, bucket) if bucket else {}
         except (AwsError, CloudError, MalformedUrlError):
-            return {}  # the response is an error already, which says why
+            return {}  # the response is an error already, and has the reason
 
     async def _in_worker(self, function: Callable[..., Result], *arguments: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)

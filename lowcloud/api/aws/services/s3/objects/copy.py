@@ -40,9 +40,8 @@ def copy_object(context: Context, _caller: Caller, request: Request) -> Answer:
         request["Bucket"],
         request["Key"],
         headers=parse_stored_headers(request) if replaces else None,
-        extra_headers={
-            "x-amz-website-redirect-location": request.get("WebsiteRedirectLocation")
-        },  # not copied from the source
+        # Not copied from the source.
+        extra_headers={"x-amz-website-redirect-location": request.get("WebsiteRedirectLocation")},
         user_metadata=parse_user_metadata(request) if replaces else None,
         tags=(parse_tags_header(request) or {}) if request.get("TaggingDirective") == "REPLACE" else None,
         encryption=encryption,

@@ -16,10 +16,8 @@ from lowcloud.core.storage.multipart.uploads import Upload
 from lowcloud.core.storage.objects.versions import Version
 
 ACL = access_lists.KIND
-DISPLAY_NAMES = (
-    "AccessControlPolicy.Owner.DisplayName",
-    "AccessControlPolicy.Grants.Grantee.DisplayName",
-)  # as in AWS
+# Members that AWS ignores too.
+DISPLAY_NAMES = ("AccessControlPolicy.Owner.DisplayName", "AccessControlPolicy.Grants.Grantee.DisplayName")
 _GROUPS = {
     "everyone": "http://acs.amazonaws.com/groups/global/AllUsers",
     "users": "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
