@@ -300,5 +300,5 @@ def _price(text: str) -> tuple[float, bool]:
 
 
 INSTANCES = {
-    instance.name: instance for made in (_of_families, _irregular, _accelerated, _attached) for instance in made()
+    instance.name: instance for source in (_of_families, _irregular, _accelerated, _attached) for instance in source()
 }

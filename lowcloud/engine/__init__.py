@@ -1,1 +1,1 @@
-"""Engines run work: work.py says what work is, local/ runs it on this machine."""
+"""Engines run work: work.py has the Engine protocol, local/ runs work on this machine."""

@@ -11,14 +11,14 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, str]:
     Raises InvalidHyperparametersError if a word belongs to no name, or a name occurs twice.
     """
     texts: dict[str, str] = {}
-    waiting: str | None = None  # a --name whose text may follow
+    pending: str | None = None  # a --name whose text may follow
     problems = []
     for word in arguments:
         if word.startswith("--"):
             name, equals, text = word[2:].partition("=")
-            waiting = None if equals else _name(name)
-        elif waiting is not None:
-            texts[waiting], waiting = word, None
+            pending = None if equals else _name(name)
+        elif pending is not None:
+            texts[pending], pending = word, None
             continue
         else:
             name, equals, text = word.partition("=")

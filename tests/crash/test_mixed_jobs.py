@@ -264,7 +264,7 @@ def check_answers(cloud: Server, name: str, killer: Killer) -> None:
     was_hurt = any(f"_{name}_" in f"{work}_" or (sort == "built" and "environment_" in work) for work in killer.hurt)
     if status == "Failed":
         assert was_hurt, described["FailureReason"]
-        telling = r"host was lost|exit code: (-9|137)|SIGKILL|could not be read|process that hands inputs"
+        telling = r"host was lost|exit code: (-9|137)|SIGKILL|could not be read|process that reads the inputs"
         assert re.search(telling, described["FailureReason"]), described["FailureReason"]
     else:
         assert status == "Completed", described

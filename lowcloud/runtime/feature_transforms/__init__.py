@@ -66,11 +66,11 @@ class Transform:
     def used(self) -> tuple[SourceColumn, ...]:
         """The raw columns that features depend on, in the table's order."""
         trees = {name: columns_of(parse(text)) for name, text in self.derived}
-        wanted = {feature.column for feature in self.features}
+        required = {feature.column for feature in self.features}
         for name in reversed(trees):
-            if name in wanted:
-                wanted |= trees[name]
-        return tuple(source for source in self.sources if source.name in wanted)
+            if name in required:
+                required |= trees[name]
+        return tuple(source for source in self.sources if source.name in required)
 
     def row(self, cells: Sequence[Any]) -> list[float]:
         """Transform one row, given the raw cells (texts or JSON values) of the columns `used`, in order."""
@@ -115,12 +115,12 @@ class Transform:
     @cached_property
     def _used_derived(self) -> tuple[tuple[str, str], ...]:
         """The derived columns that features depend on."""
-        wanted = {feature.column for feature in self.features}
+        required = {feature.column for feature in self.features}
         used = []
         for name, text in reversed(self.derived):
-            if name in wanted:
+            if name in required:
                 used.append((name, text))
-                wanted |= columns_of(parse(text))
+                required |= columns_of(parse(text))
         return tuple(reversed(used))
 
     @cached_property

@@ -17,12 +17,12 @@ Floats = Sequence[float]
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points; `way` is how they are drawn: line, steps or dots."""
+    """A line through points; `style` is how they are drawn: line, steps or dots."""
 
     name: str
     x: Floats
     y: Floats
-    way: str = "line"
+    style: str = "line"
     number: int | None = None  # of its colour; by default its index among the lines
 
 
@@ -195,11 +195,11 @@ class _Frame:
     def draw(self, line: Line, number: int) -> str:
         points = [(self.x(x), self.y(y)) for x, y in _downsample(line.x, line.y) if isfinite(x) and isfinite(y)]
         style = f"s{(number if line.number is None else line.number) % 8}"
-        if line.way == "dots":
+        if line.style == "dots":
             radius = 3.5 if len(points) < 60 else 2
             dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>' for x, y in points)
             return f'<g class="dot {style}">{dots}</g>'
-        path = _steps(points) if line.way == "steps" else points
+        path = _steps(points) if line.style == "steps" else points
         return f'<polyline class="line {style}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in path)}"/>'
 
 

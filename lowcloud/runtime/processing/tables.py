@@ -75,10 +75,10 @@ def _read_parquet(path: Path, name: str) -> pl.DataFrame:
 
 
 def _read_csv(path: Path, name: str, settings: Arguments, allow_missing_header: bool) -> pl.DataFrame:
-    given, header, delimiter = settings.names("columns"), settings.text("header"), settings.delimiter
+    given_names, header, delimiter = settings.names("columns"), settings.text("header"), settings.delimiter
     first = _cells(path, name, delimiter)
-    has_header = header == "true" or (header == "auto" and (not given or tuple(first) == given))
-    are_numbers = has_header and not given and header == "auto" and all(map(NUMBER.fullmatch, first))
+    has_header = header == "true" or (header == "auto" and (not given_names or tuple(first) == given_names))
+    are_numbers = has_header and not given_names and header == "auto" and all(map(NUMBER.fullmatch, first))
     if are_numbers and allow_missing_header:
         has_header = False
     elif are_numbers:
@@ -86,7 +86,7 @@ def _read_csv(path: Path, name: str, settings: Arguments, allow_missing_header: 
             f"{name}, line 1 contains numbers instead of column names ({','.join(first)[:60]!r}). "
             "Pass the names in columns, or header=false."
         )
-    names = given or (first if has_header else tuple(f"column_{i}" for i in range(len(first))))
+    names = given_names or (first if has_header else tuple(f"column_{i}" for i in range(len(first))))
     if len(names) != len(first):
         raise ClientError(f"{name} has {len(first)} columns, but columns has {len(names)} names.")
     if len(set(names)) < len(names) or not all(names):

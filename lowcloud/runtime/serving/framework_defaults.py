@@ -17,7 +17,7 @@ LIBSVM = ("text/libsvm", "text/x-libsvm")
 
 
 @dataclass(frozen=True)
-class Framework:
+class FrameworkDefaults:
     """The default input_fn, predict_fn and output_fn of a framework."""
 
     decode: Callable[[str | bytes, str], Any]
@@ -25,7 +25,7 @@ class Framework:
     encode: Callable[[Any, str], tuple[bytes, str]]
 
 
-def find_framework(model: Any) -> Framework:
+def find_framework(model: Any) -> FrameworkDefaults:
     """Return the framework of a loaded model, determined by its base classes."""
     classes = {base.__module__.partition(".")[0] + "." + base.__name__ for base in type(model).__mro__}
     if "torch.Module" in classes or "torch.ScriptModule" in classes:
@@ -37,7 +37,7 @@ def find_framework(model: Any) -> Framework:
     return SCIKIT_LEARN
 
 
-def load(folder: Path) -> tuple[Any, Framework]:
+def load(folder: Path) -> tuple[Any, FrameworkDefaults]:
     """Load the model of a script without a model_fn. Raises ClientError if there is no model of a known format."""
     if (folder / "config.json").is_file() or "HF_MODEL_ID" in os.environ:
         return _load_pipeline(folder), HUGGING_FACE
@@ -143,7 +143,7 @@ def _predict_inputs(document: Any, model: Any) -> Any:
     return model(document["inputs"], **document.get("parameters") or {})
 
 
-SCIKIT_LEARN = Framework(_decode_numbers, lambda rows, model: model.predict(np.atleast_2d(rows)), arrays.encode)
-PYTORCH = Framework(_decode_tensor, _predict_tensor, _encode_tensor)
-XGBOOST = Framework(_decode_matrix, _predict_matrix, arrays.encode)
-HUGGING_FACE = Framework(_decode_inputs, _predict_inputs, arrays.encode)
+SCIKIT_LEARN = FrameworkDefaults(_decode_numbers, lambda rows, model: model.predict(np.atleast_2d(rows)), arrays.encode)
+PYTORCH = FrameworkDefaults(_decode_tensor, _predict_tensor, _encode_tensor)
+XGBOOST = FrameworkDefaults(_decode_matrix, _predict_matrix, arrays.encode)
+HUGGING_FACE = FrameworkDefaults(_decode_inputs, _predict_inputs, arrays.encode)

@@ -28,7 +28,7 @@ Function = Callable[..., Any]
 class ScriptModel:
     """A model loaded by a script, with the functions that use it."""
 
-    def __init__(self, model: Any, functions: dict[str, Function], framework: framework_defaults.Framework):
+    def __init__(self, model: Any, functions: dict[str, Function], framework: framework_defaults.FrameworkDefaults):
         self._model = model
         self._transform = functions.get("transform_fn")
         self._input: Function = functions.get("input_fn", framework.decode)

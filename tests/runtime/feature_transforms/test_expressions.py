@@ -123,10 +123,10 @@ def test_invalid_expressions_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("c + 1", "There is no column 'c'; there are 'a', 'b', 't', 'w'."),
-        ("t + 1", "Column 't' holds text values, where number values were expected."),
-        ("year(a)", "Column 'a' holds number values, where time values were expected."),
-        ("a == 'x'", "Column 'a' holds number values, where text values were expected."),
+        ("c + 1", "There is no column 'c'; the columns are 'a', 'b', 't', 'w'."),
+        ("t + 1", "Column 't' has text values; number values were expected."),
+        ("year(a)", "Column 'a' has number values; time values were expected."),
+        ("a == 'x'", "Column 'a' has number values; text values were expected."),
         ("'x' + a", "can only be compared to a column"),
         ("bin(a, 3, 1)", "bin needs increasing numbers as edges"),
         ("bin(a, b)", "bin needs increasing numbers as edges"),

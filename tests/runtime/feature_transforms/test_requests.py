@@ -81,9 +81,9 @@ REFUSED = {
     "": "no rows",
     "\n": "no rows",
     "3,Oslo\n\n4,Oslo": "Row 2 has 1 values",
-    "1,2,3,4,5": "Row 1 has 5 values where 2 or 3 or 4 were expected",
+    "1,2,3,4,5": "Row 1 has 5 values; 2 or 3 or 4 were expected",
     "3,Oslo\n1": "Row 2 has 1 values",
-    "age,left\n3,no": "The header lacks the column 'city'",
+    "age,left\n3,no": "The header does not have the column 'city'",
     "age,city\n3,Oslo,1": "Row 1 has 3 values; the header has 2",
 }
 REFUSED_JSON = {
@@ -91,7 +91,7 @@ REFUSED_JSON = {
     "3": "must look like",
     "[]": "no rows",
     '{"instances": []}': "no rows",
-    '{"instances": {"a": 1}}': "no column 'a'; there are age, city",
+    '{"instances": {"a": 1}}': "no column 'a'; the columns are age, city",
     '{"instances": [{"age": [1], "city": "x"}]}': "Row 1 has a list or an object instead of a value",
     '{"instances": [7]}': "Row 1 has 1 values",
     "[[1,2],[1]]": "Row 2 has 1 values",
@@ -116,7 +116,7 @@ def test_json_that_does_not_fit_is_refused(predictor: TransformedPredictor, body
 def test_other_types_are_refused(predictor: TransformedPredictor) -> None:
     with pytest.raises(UnsupportedMediaTypeError, match="Send raw rows as text/csv"):
         predictor.respond(b"", "application/x-recordio-protobuf", "")
-    with pytest.raises(BadRequestError, match="not UTF-8"):
+    with pytest.raises(BadRequestError, match="not valid UTF-8"):
         predictor.respond(b"\xff,a", "text/csv", "")
 
 

@@ -267,8 +267,16 @@ FAULTS: dict[str, tuple[dict[str, str], list[str], str]] = {
     "no score": ({"input/d.csv": "label,score\n1,0.2\n0,high\n"}, [], "row 2: 'high' is not a finite number (a score)"),
     "infinite": ({"input/d.csv": "label,score\n1,0.2\n0,inf\n"}, [], "row 2: 'inf' is not a finite number"),
     "one label": ({"input/d.csv": "label,score\na,0.2\na,0.3\n"}, [], "Column 'label' has only one label ('a')"),
-    "unknown class": ({"input/d.csv": "label,score\na,0.2\nb,0.3\n"}, ["--classes=a,c"], "row 2: 'b' is none of a, c"),
-    "positive": ({"input/d.csv": "label,score\na,0.2\nb,0.3\n"}, ["--positive=c"], "there is no label 'c', but a, b"),
+    "unknown class": (
+        {"input/d.csv": "label,score\na,0.2\nb,0.3\n"},
+        ["--classes=a,c"],
+        "row 2: 'b' is not one of a, c",
+    ),
+    "positive": (
+        {"input/d.csv": "label,score\na,0.2\nb,0.3\n"},
+        ["--positive=c"],
+        "there is no label 'c'; the labels are a, b",
+    ),
     "widths": (
         {"input/d.csv": "label,score_0,score_1,score_2\na,0.2,0.3,0.5\nb,0.3,0.3,0.4\n"},
         [],
@@ -287,7 +295,7 @@ FAULTS: dict[str, tuple[dict[str, str], list[str], str]] = {
     "lost row": (
         {"input/truth/t.csv": "id,label\n1,1\n2,0\n", "input/predictions/p.csv": "id,score\n1,0.2\n3,1\n"},
         ["--id=id"],
-        "predictions has no row for 1 of the 2 in truth, as for id='2'",
+        "predictions has no row for 1 of the 2 rows in truth, e.g. for id='2'",
     ),
     "twice": (
         {"input/truth/t.csv": "id,label\n1,1\n1,0\n", "input/predictions/p.csv": "id,score\n1,0.2\n"},

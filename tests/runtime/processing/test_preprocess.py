@@ -145,7 +145,7 @@ def test_kinds_are_detected_and_can_be_given(tmp_path: Path) -> None:
     report = left.json("report/report.json")
     kinds = [column["kind"] for column in report["columns"]]
     assert kinds == ["number", "text", "boolean", "time", "number", "number"]
-    assert any("1 cells of odd are no number" in warning for warning in report["warnings"])
+    assert any("1 cells of odd are not of kind number" in warning for warning in report["warnings"])
     again = run(tmp_path / "said", "preprocess", {"input/d.csv": text}, *PLAIN, "--types=zip=number,odd=text")
     kinds = [column["kind"] for column in again.json("report/report.json")["columns"]]
     assert kinds == ["number", "number", "boolean", "time", "text", "number"]
@@ -247,22 +247,22 @@ FAULTS = {
     "one value": ({"input/d.csv": "a,y\n1,0\n2,0\n"}, [], "The target column 'y' has only one value ('0')"),
     "no targets": ({"input/d.csv": "a,y\n1,\n2,\n"}, [], "column 'y' is empty in all rows"),
     "missing target": ({"input/d.csv": "a,y\n1,0\n2,\n3,1\n"}, ["--missing-target=fail"], "Row 2 has no value"),
-    "long line": ({"input/d.csv": "a,y\n1,0\n2,0,3\n"}, [], "d.csv, line 3 has 3 cells where 2 were expected"),
-    "short line": ({"input/d.csv": "a,b,y\n1,1,0\n2,0\n"}, [], "d.csv, line 3 has 2 cells where 3 were expected"),
-    "quoted line": ({"input/d.csv": 'a,y\n1,0\n"2",0,"3"\n'}, [], "d.csv, line 3 has 3 cells where 2 were expected"),
+    "long line": ({"input/d.csv": "a,y\n1,0\n2,0,3\n"}, [], "d.csv, line 3 has 3 cells; 2 were expected"),
+    "short line": ({"input/d.csv": "a,b,y\n1,1,0\n2,0\n"}, [], "d.csv, line 3 has 2 cells; 3 were expected"),
+    "quoted line": ({"input/d.csv": 'a,y\n1,0\n"2",0,"3"\n'}, [], "d.csv, line 3 has 3 cells; 2 were expected"),
     "no header": ({"input/d.csv": "1,0\n2,1\n"}, [], "d.csv, line 1 contains numbers instead of column names"),
-    "twice": ({"input/d.csv": "a,a,y\n1,1,0\n"}, [], "the column name 'a' is there twice"),
+    "twice": ({"input/d.csv": "a,a,y\n1,1,0\n"}, [], "the column name 'a' occurs twice"),
     "binary": ({"input/d.bin": b"\x00\x01\x02"}, [], "d.bin is neither CSV nor Parquet"),
     "other columns": ({"input/1.csv": "a,y\n1,0\n", "input/2.csv": "b,y\n1,0\n"}, [], "2.csv lacks the column 'a'"),
-    "latin": ({"input/d.csv": b"a,y\n\xe9,0\n1,1\n"}, [], "d.csv is not UTF-8 text"),
+    "latin": ({"input/d.csv": b"a,y\n\xe9,0\n1,1\n"}, [], "d.csv is not valid UTF-8"),
     "broken parquet": ({"input/d.parquet": b"PAR1 and no more"}, [], "d.parquet is not a valid Parquet file"),
     "all constant": ({"input/d.csv": "a,y\n1,0\n1,1\n"}, [], "No column can be used as a feature (a: only one value"),
     "three classes": ({"input/d.csv": "a,y\n1,a\n2,b\n3,c\n"}, ["--task=binary"], "has 3 values, but task=binary"),
     "texts": ({"input/d.csv": "a,y\n1,a\n2,b\n"}, ["--task=regression"], "contains texts, but task=regression"),
-    "positive": ({"input/d.csv": "a,y\n1,a\n2,b\n"}, ["--positive=c"], "has no value 'c', but a and b"),
-    "derive": ({"input/d.csv": table()}, ["--derive=x = city + 1"], "derive: x: Column 'city' holds text values"),
+    "positive": ({"input/d.csv": "a,y\n1,a\n2,b\n"}, ["--positive=c"], "has no value 'c'; it has a and b"),
+    "derive": ({"input/d.csv": table()}, ["--derive=x = city + 1"], "derive: x: Column 'city' has text values"),
     "derive taken": ({"input/d.csv": table()}, ["--derive=a = b"], "'a' is already a column of the data"),
-    "transform": ({"input/d.csv": table(), "input/transform/transform.json": "{}"}, [], "cannot be used"),
+    "transform": ({"input/d.csv": table(), "input/transform/transform.json": "{}"}, [], "given as an input is invalid"),
     "group": ({"input/d.csv": "g,a,y\n1,1,0\n1,2,1\n"}, ["--split=group", "--split-column=g"], "more than one value"),
     "fill": ({"input/d.csv": table()}, ["--impute-columns=city=mean"], "'city' contains texts; use one of level"),
     "arguments": ({"input/d.csv": table()}, ["--seed=-1"], "Argument seed must be an integer from 0"),

@@ -72,7 +72,7 @@ class Fitter:
         settings, models = self.settings, len(self.variants)
         held_out = None
         if settings.optimizer:
-            parameters, index = self._fit_by_steps(settings.optimizer)
+            parameters, index = self._fit_with_minibatches(settings.optimizer)
         else:
             index = 0
             if models > 1:
@@ -152,27 +152,29 @@ class Fitter:
         penalties = self._penalties(variants, objective.features)
         return solver.minimise(objective, start, penalties, self.settings.stopping, report)
 
-    def _fit_by_steps(self, optimizer: minibatch.Optimizer) -> tuple[Floats, int]:
-        """All variants with a gradient-step optimizer; the parameters of the best, and its index."""
+    def _fit_with_minibatches(self, optimizer: minibatch.Optimizer) -> tuple[Floats, int]:
+        """Fit all variants with a minibatch optimizer; return the parameters and the index of the best."""
         objective = self.objective(self._train, self.variants)
-        shown = self._validation_objective(self.variants) or objective.sample(selection.SELECTION_ROWS, seed=2)
-        watch = _EarlyStopping(self.settings, objective.sample(selection.SELECTION_ROWS, seed=3), shown, self.on_epoch)
+        evaluated = self._validation_objective(self.variants) or objective.sample(selection.SELECTION_ROWS, seed=2)
+        early_stopping = _EarlyStopping(
+            self.settings, objective.sample(selection.SELECTION_ROWS, seed=3), evaluated, self.on_epoch
+        )
         rates = np.array([variant.learning_rate for variant in self.variants])
         start = _start(self.settings, len(self.variants), objective.features)
         penalties = self._penalties(self.variants, objective.features)
         parameters = minibatch.minimise(
-            objective, start, penalties, rates=rates, optimizer=optimizer, on_epoch=watch.record
+            objective, start, penalties, rates=rates, optimizer=optimizer, on_epoch=early_stopping.record
         )
-        held_out = selection.evaluate_fitted(shown, parameters)
+        held_out = selection.evaluate_fitted(evaluated, parameters)
         index = selection.select_best(held_out, len(self.variants), self._criterion(), self._calibration_rows(50_000))
         return parameters[index : index + 1], index
 
     def _calibration_rows(self, auto: int) -> int:
-        asked = self.settings.values["num_calibration_samples"]
-        return auto if asked == "auto" else int(asked)
+        value = self.settings.values["num_calibration_samples"]
+        return auto if value == "auto" else int(value)
 
     def _threshold(self, parameters: Floats, variant: Variant, held_out: Sequence[NDArray[np.float32]] | None) -> float:
-        """Set on the validation channel, else on held-out rows, else on training rows."""
+        """Choose the threshold on the validation channel, otherwise on held-out rows, otherwise on training rows."""
         if not self.settings.is_binary:
             return 0.0
         limit = self._calibration_rows(CALIBRATION_ROWS)
@@ -202,14 +204,14 @@ class Fitter:
 class _EarlyStopping:
     """Reports each epoch of a minibatch optimizer, and ends it after early_stopping_patience epochs without gain."""
 
-    def __init__(self, settings: LinearLearnerSettings, train: Objective, shown: Objective, on_epoch: OnEpoch):
-        self._train, self._shown, self._on_epoch = train, shown, on_epoch
+    def __init__(self, settings: LinearLearnerSettings, train: Objective, evaluated: Objective, on_epoch: OnEpoch):
+        self._train, self._evaluated, self._on_epoch = train, evaluated, on_epoch
         self._patience = int(settings.values["early_stopping_patience"])
         self._tolerance = float(settings.values["early_stopping_tolerance"])
         self._best, self._epochs_without_gain = np.inf, 0
 
     def record(self, epoch: int, parameters: Floats) -> bool:
-        losses = self._shown.evaluate(parameters)[0]
+        losses = self._evaluated.evaluate(parameters)[0]
         least = float(losses.min())
         self._on_epoch(epoch, float(self._train.evaluate(parameters)[0].min()), least)
         gains = not np.isfinite(self._best) or self._best - least > self._tolerance * abs(self._best)

@@ -1,4 +1,4 @@
-"""Starts the program as a process of its own."""
+"""Runs the program in its own process."""
 
 import sys
 

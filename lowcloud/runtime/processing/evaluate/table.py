@@ -107,9 +107,9 @@ def normalise_labels(series: pl.Series) -> pl.Series:
     if series.dtype == pl.Boolean:
         return series.cast(pl.String)
     cast = series.cast(pl.Float64, strict=False)
-    whole = (cast == cast.floor()) & (cast.abs() < 2**53)
+    is_whole = (cast == cast.floor()) & (cast.abs() < 2**53)
     texts = series.cast(pl.String).str.strip_chars(BLANKS)
-    return cast.set(~whole.fill_null(False), None).cast(pl.Int64).cast(pl.String).fill_null(texts)
+    return cast.set(~is_whole.fill_null(False), None).cast(pl.Int64).cast(pl.String).fill_null(texts)
 
 
 def _part(folder: Path, settings: Arguments) -> pl.DataFrame:

@@ -110,15 +110,13 @@ def _read_columns(frame: pl.DataFrame, settings: Arguments, known: Transform | N
     """Read the columns that are used, with their kinds: as given, as in a known transform, or as detected."""
     rules = known.rules if known else _rules(settings)
     kinds = settings.pairs("types")
-    wanted = set(frame.columns) - set(settings.names("drop"))
+    used = set(frame.columns) - set(settings.names("drop"))
     if known:
         kinds = {source.name: source.kind for source in known.sources}
-        wanted = {source.name for source in known.used}
-    wanted |= {settings.text(name) for name in ("target", "split_column") if settings.has(name)}
+        used = {source.name for source in known.used}
+    used |= {settings.text(name) for name in ("target", "split_column") if settings.has(name)}
     tolerance, target = settings.number("type_tolerance"), settings.text("target")
-    table = {
-        name: typed.read(frame[name], rules, kinds.get(name), tolerance) for name in frame.columns if name in wanted
-    }
+    table = {name: typed.read(frame[name], rules, kinds.get(name), tolerance) for name in frame.columns if name in used}
     if target and target not in kinds and table[target].kind in ("boolean", "time"):
         table[target] = typed.read(frame[target], rules, "text", tolerance)  # its classes keep their texts
     return table

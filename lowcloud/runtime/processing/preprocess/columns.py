@@ -120,8 +120,8 @@ def _look_like_times(texts: Texts, rules: ReadingRules) -> bool:
 def _parse_levels(name: str, kind: str, texts: Texts, rules: ReadingRules) -> TypedColumn:
     """Parse texts level by level to numbers."""
     values = texts.map(rules.reader(kind)) if len(texts) else np.empty(0)
-    given = texts.map(lambda level: level is not None) if len(texts) else np.empty(0)
-    return TypedColumn(name, kind, values, int((np.isnan(values) & (given == 1)).sum()))
+    is_present = texts.map(lambda level: level is not None) if len(texts) else np.empty(0)
+    return TypedColumn(name, kind, values, int((np.isnan(values) & (is_present == 1)).sum()))
 
 
 def length(columns: Mapping[str, Vector]) -> int:

@@ -28,18 +28,18 @@ class Encoder:
     def fit(self, name: str, values: Texts, fill: str | None) -> Feature | None:
         """Return the feature of a column of training rows; None if the column is to be left out."""
         texts = _filled(values, fill)
-        way = self._settings.pairs("encode_columns").get(name, self._settings.text("encode"))
-        if way == "auto":
-            way = "one_hot" if self._are_few(texts) else "target" if self._means is not None else "hash"
-        if way == "drop":
+        method = self._settings.pairs("encode_columns").get(name, self._settings.text("encode"))
+        if method == "auto":
+            method = "one_hot" if self._are_few(texts) else "target" if self._means is not None else "hash"
+        if method == "drop":
             return None
-        if way == "hash":
+        if method == "hash":
             return Hashed(name, self._settings.count("hash_buckets"), fill)
-        if way == "ordinal":
+        if method == "ordinal":
             levels = _levels(texts)
             values_of = tuple((float(place),) for place in range(len(levels)))
             return Lookup(name, (name,), tuple(levels), values_of, (-1.0,), fill)
-        if way == "target":
+        if method == "target":
             return self._fit_target(name, texts, fill)
         frequent, rare = _frequent(texts, self._settings)
         return OneHot(name, tuple(frequent), fill, other=bool(rare))

@@ -94,8 +94,8 @@ def _scale(name: str, values: Numbers, kind: str, settings: Arguments) -> Scaled
     fill = _number_fill(name, limited, settings)
     missing = len(values) - len(present)
     filled = limited if fill is None or not missing else np.concatenate([limited, np.full(missing, fill)])
-    way = settings.pairs("normalise_columns").get(name) or ("none" if is_boolean else settings.text("normalise"))
-    shift, width = _scaling(filled, way)
+    method = settings.pairs("normalise_columns").get(name) or ("none" if is_boolean else settings.text("normalise"))
+    shift, width = _scaling(filled, method)
     indicator = bool(missing) and settings.flag("missing_indicators")
     return Scaled(name, low, high, fill, indicator, shift, width)
 
@@ -111,12 +111,12 @@ def _derive(sources: tuple[SourceColumn, ...], columns: dict[str, Vector], rows:
     times = [source.name for source in sources if source.kind == "time" and source.role == "feature"]
     trees = {f"{name}.{part}": Call(part, (ColumnReference(name),)) for name in times for part in parts}
     expressions = []
-    for name, given in (trees | requested).items():
+    for name, expression in (trees | requested).items():
         try:
-            check(given, kinds)
+            check(expression, kinds)
         except InvalidExpressionError as error:
             raise ClientError(f"Argument derive: {name}: {error}") from None
-        tree = fix_quantiles(given, columns, rows)
+        tree = fix_quantiles(expression, columns, rows)
         columns[name] = compute_column(tree, columns, rows)
         kinds[name] = "number"
         expressions.append((name, format_expression(tree)))
@@ -131,8 +131,8 @@ def _exclusion_reason(values: Vector, settings: Arguments) -> str | None:
         distinct = len(present) - bool(missing)
         is_missing_encoded = settings.text("impute_text") == "level"
     else:
-        given = values[~np.isnan(values)]
-        missing, distinct = len(values) - len(given), min(len(np.unique(given)), 2)
+        filled = values[~np.isnan(values)]
+        missing, distinct = len(values) - len(filled), min(len(np.unique(filled)), 2)
         is_missing_encoded = settings.flag("missing_indicators") or settings.text("impute") == "none"
     if not distinct:
         return "no values in the training part"
@@ -144,13 +144,13 @@ def _exclusion_reason(values: Vector, settings: Arguments) -> str | None:
 
 
 def _limits(present: Numbers, settings: Arguments) -> tuple[float | None, float | None]:
-    way = settings.text("clip")
-    if way == "none":
+    method = settings.text("clip")
+    if method == "none":
         return None, None
-    limit = settings.number("clip_limit") if settings.has("clip_limit") else LIMITS[way]
-    if way == "quantile":
+    limit = settings.number("clip_limit") if settings.has("clip_limit") else LIMITS[method]
+    if method == "quantile":
         low, high = np.quantile(present, [limit, 1 - limit])
-    elif way == "deviation":
+    elif method == "deviation":
         low, high = present.mean() - limit * present.std(), present.mean() + limit * present.std()
     else:
         first, third = np.quantile(present, [0.25, 0.75])
@@ -159,39 +159,39 @@ def _limits(present: Numbers, settings: Arguments) -> tuple[float | None, float 
 
 
 def _number_fill(name: str, present: Numbers, settings: Arguments) -> float | None:
-    way = settings.pairs("impute_columns").get(name, settings.text("impute"))
-    if way not in IMPUTE_NUMBERS:
+    method = settings.pairs("impute_columns").get(name, settings.text("impute"))
+    if method not in IMPUTE_NUMBERS:
         raise ClientError(
             f"Argument impute_columns: {name!r} contains numbers; use one of {', '.join(IMPUTE_NUMBERS)}."
         )
-    if way == "constant":
+    if method == "constant":
         return settings.number("impute_value")
-    if way == "most_frequent":
+    if method == "most_frequent":
         distinct, counts = np.unique(present, return_counts=True)
         return float(distinct[counts.argmax()])
-    return {"mean": float(np.mean(present)), "median": float(np.median(present)), "none": None}[way]
+    return {"mean": float(np.mean(present)), "median": float(np.median(present)), "none": None}[method]
 
 
 def _text_fill(name: str, values: Texts, settings: Arguments) -> str | None:
-    way = settings.pairs("impute_columns").get(name, settings.text("impute_text"))
-    if way not in IMPUTE_TEXTS:
+    method = settings.pairs("impute_columns").get(name, settings.text("impute_text"))
+    if method not in IMPUTE_TEXTS:
         raise ClientError(f"Argument impute_columns: {name!r} contains texts; use one of {', '.join(IMPUTE_TEXTS)}.")
-    if way == "constant":
+    if method == "constant":
         return settings.text("impute_word")
-    if way == "level":
+    if method == "level":
         return None
     counts = np.bincount(values.codes, minlength=len(values.levels))
     known = [code for code, level in enumerate(values.levels) if level is not None]
     return values.levels[max(known, key=lambda code: (counts[code], -code))]
 
 
-def _scaling(x: Numbers, way: str) -> tuple[float, float]:
+def _scaling(x: Numbers, method: str) -> tuple[float, float]:
     """Return shift and scale; a width of 0 gives a scale of 1."""
-    if way == "standard":
+    if method == "standard":
         shift, width = float(x.mean()), float(x.std())
-    elif way == "min_max":
+    elif method == "min_max":
         shift, width = float(x.min()), float(x.max() - x.min())
-    elif way == "robust":
+    elif method == "robust":
         first, middle, third = (float(q) for q in np.quantile(x, [0.25, 0.5, 0.75]))
         shift, width = middle, (third - first) or float(x.std())
     else:

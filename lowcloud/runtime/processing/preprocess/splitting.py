@@ -15,20 +15,20 @@ def split(
     rows: int, settings: Arguments, labels: Numbers | None, is_classification: bool, column: Vector | None
 ) -> dict[str, RowIndices]:
     """Return the rows of each non-empty part, in the order of writing. `column` is that of split_column."""
-    way = settings.text("split")
+    method = settings.text("split")
     random = np.random.default_rng(settings.count("seed"))
-    if way == "auto":
-        way = "stratified" if is_classification else "random"
+    if method == "auto":
+        method = "stratified" if is_classification else "random"
     shares = settings.number("validation_fraction"), settings.number("test_fraction")
-    if way == "none":
+    if method == "none":
         order, counts = np.arange(rows), (0, 0)
-    elif way == "group":
+    elif method == "group":
         assert column is not None
         order, counts = _by_group(column, shares, random)
-    elif way == "time":
+    elif method == "time":
         assert column is not None
         order, counts = _by_time(column), _counts(rows, shares)
-    elif way == "stratified":
+    elif method == "stratified":
         if labels is None or not is_classification:
             raise ClientError("Argument split=stratified needs a target with classes.")
         order, counts = _by_class(labels, _counts(rows, shares), random), _counts(rows, shares)
@@ -37,9 +37,9 @@ def split(
     validation, test = counts
     train = rows - validation - test
     parts = dict(zip(PARTS, np.split(order, [train, train + validation]), strict=True))
-    if settings.flag("shuffle") and way != "time":
+    if settings.flag("shuffle") and method != "time":
         parts = {name: random.permutation(part) for name, part in parts.items()}
-    elif way != "time":
+    elif method != "time":
         parts = {name: np.sort(part) for name, part in parts.items()}
     if not train:
         raise ClientError(f"With {rows} rows none is left for training. Use more rows or smaller fractions.")
@@ -58,12 +58,12 @@ def _by_class(labels: Numbers, counts: tuple[int, int], random: np.random.Genera
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     # Each part gets evenly spaced rows of the remaining ones, which are sorted by class.
     validation, test = counts
-    left, taken = by_class, []
+    left, selected = by_class, []
     for count in (test, validation):
         places = ((np.arange(count) + random.random()) * len(left) / max(count, 1)).astype(np.int64)
-        taken.append(left[places])
+        selected.append(left[places])
         left = np.delete(left, places)
-    return np.concatenate([left, taken[1], taken[0]])
+    return np.concatenate([left, selected[1], selected[0]])
 
 
 def _by_group(
@@ -76,8 +76,8 @@ def _by_group(
         raise ClientError("Argument split=group needs a column with more than one value.")
     order = random.permutation(len(sizes))
     ends = np.cumsum(sizes[order])
-    wanted = _counts(len(groups), shares)
-    cuts = [len(groups) - wanted[1] - wanted[0], len(groups) - wanted[1]]
+    sizes_requested = _counts(len(groups), shares)
+    cuts = [len(groups) - sizes_requested[1] - sizes_requested[0], len(groups) - sizes_requested[1]]
     # A part ends with the group whose end is nearest to the requested size.
     train, before_test = (int(ends[np.abs(ends - cut).argmin()]) for cut in cuts)
     rank = np.argsort(order)

@@ -326,7 +326,7 @@ def test_training_continues_from_the_model_of_a_channel(tmp_path: Path) -> None:
             {"train": as_csv(X, TWO), "validation": as_csv(X[:, 1:], TWO)},
             "validation/part, line 1 has 5 features",
         ),
-        (BINARY, {"train": as_csv(X, np.ones(600))}, "rows of class 1 alone"),
+        (BINARY, {"train": as_csv(X, np.ones(600))}, "only rows of class 1"),
         (BINARY, {"train": b"0,1\n\n2,1\n1,3\n"}, "train/part, line 3: the label 2 is not 0 or 1"),
         (BINARY, {"train": b"0,1\n,1\n1,3\n"}, "train/part, line 2: the label is missing"),
         (BINARY, {"train": b"0,1\n1,x\n"}, "train/part, line 2, column 2: 'x' is not a number"),
