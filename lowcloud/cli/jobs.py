@@ -15,53 +15,46 @@ WIDTH_WITHOUT_TERMINAL = 160  # characters of a line when the output is a file o
 
 
 def jobs(home: Home = None) -> None:
-    """List the newest training and processing jobs."""
-    settings, endpoint = find(home)
-    sagemaker = make_client(settings, endpoint, "sagemaker")
-    found = [
-        ("Training", job) for job in sagemaker.list_training_jobs(MaxResults=JOBS_SHOWN)["TrainingJobSummaries"]
-    ] + [("Processing", job) for job in sagemaker.list_processing_jobs(MaxResults=JOBS_SHOWN)["ProcessingJobSummaries"]]
+    """List the newest jobs of every kind."""
+    found = connect(home, "lowcloud").list_jobs(MaxResults=JOBS_SHOWN)["Jobs"]
     if not found:
         output.print("No jobs yet")
         return
     table = Table("Job", "Kind", "Status", "Created", "Seconds", box=None, pad_edge=False)
     for column in table.columns:
         column.no_wrap, column.overflow = True, "ignore"  # names are copied, so they must not be cut
-    newest = sorted(found, key=lambda pair: pair[1]["CreationTime"], reverse=True)[:JOBS_SHOWN]
-    for kind, job in newest:
-        ended = job.get(f"{kind}EndTime")
+    for job in found:
+        ended = job.get("EndTime")
         seconds = f"{(ended - job['CreationTime']).total_seconds():.1f}" if ended else ""
         created = job["CreationTime"].astimezone().strftime("%m-%d %H:%M:%S")
-        table.add_row(job[f"{kind}JobName"], kind.lower(), job[f"{kind}JobStatus"], created, seconds)
+        table.add_row(job["JobName"], job["JobKind"].removesuffix(" job"), job["JobStatus"], created, seconds)
     output.print(table, soft_wrap=False, width=None if output.is_terminal else WIDTH_WITHOUT_TERMINAL)
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="Name of a training job, a processing job or an endpoint.")],
+    name: Annotated[str, typer.Argument(help="Name of a job or an endpoint.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until the job ends.")] = False,
     home: Home = None,
 ) -> None:
     """Print the log of a job or an endpoint, and for a failed job the reason."""
     settings, endpoint = find(home)
-    sagemaker = make_client(settings, endpoint, "sagemaker")
     log_client = make_client(settings, endpoint, "logs")
-    kind = next((kind for kind in ("training", "processing") if _job_status(sagemaker, kind, name)), None)
-    if kind:
-        log_filter = {"logGroupName": f"/aws/sagemaker/{kind.title()}Jobs", "logStreamNamePrefix": f"{name}/"}
+    lowcloud = make_client(settings, endpoint, "lowcloud")
+    sagemaker = make_client(settings, endpoint, "sagemaker")
+    if job := _find_job(lowcloud, name):
+        log_filter = {"logGroupName": job["LogGroup"], "logStreamNamePrefix": f"{name}/"}
     elif any(endpoint["EndpointName"] == name for endpoint in list_all(sagemaker, "list_endpoints", "Endpoints")):
         log_filter = {"logGroupName": f"/aws/sagemaker/Endpoints/{name}"}
     else:
         raise fail(f"There is no job and no endpoint named {name!r}.")
     token = ""
     while True:
-        # The status first, so that no line is missed between the last read and the end of the job.
-        status = _job_status(sagemaker, kind, name) if kind else None
+        # The job first, so that no line is missed between the last read and the end of the job.
+        job = _find_job(lowcloud, name)
         token = _print_new_lines(log_client, log_filter, token)
-        if kind and status == "Failed":
-            describe = getattr(sagemaker, f"describe_{kind}_job")
-            reason = describe(**{f"{kind.title()}JobName": name})["FailureReason"]
-            raise fail(f"The {kind} job failed: {reason}")
-        if not follow or status in ("Completed", "Stopped"):
+        if job and job["JobStatus"] == "Failed":
+            raise fail(f"The {job['JobKind']} failed: {job['FailureReason']}")
+        if not follow or (job and job["JobStatus"] in ("Completed", "Stopped")):
             return
         time.sleep(FOLLOW_SECONDS)
 
@@ -75,12 +68,11 @@ def interrupt(
     output.print(f"{name} is interrupted and restarts when capacity is available")
 
 
-def _job_status(sagemaker: Any, kind: str, name: str) -> str | None:
-    """Return the status of a training or processing job, or None if there is no job with this name."""
-    # From the list, because Describe of a new job waits for its end, and log lines should appear before that.
-    job = f"{kind.title()}Job"
-    summaries = list_all(sagemaker, f"list_{kind}_jobs", f"{job}Summaries", NameContains=name)
-    return next((summary[f"{job}Status"] for summary in summaries if summary[f"{job}Name"] == name), None)
+def _find_job(lowcloud: Any, name: str) -> dict[str, Any] | None:
+    """Return the newest job of this name, of whichever kind, or None."""
+    # From a list, because Describe of a new job waits for its end, and log lines should appear before that.
+    found: list[dict[str, Any]] = lowcloud.list_jobs(JobName=name)["Jobs"]
+    return found[0] if found else None
 
 
 def _print_new_lines(log_client: Any, log_filter: dict[str, str], token: str) -> str:

@@ -51,7 +51,7 @@ def bucket(s3: Any) -> str:
 @pytest.fixture(scope="module")
 def wiring(server: Server) -> Mapping[str, str]:
     """The variables that `lowcloud run` gives a program."""
-    return aws_clients.client_environment_of(settings.load(server.home, os.environ), server.endpoint, os.environ)
+    return aws_clients.client_environment_of(settings.load(server.home, os.environ), server.url, os.environ)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, Row, Table, select, update
 
@@ -166,6 +166,18 @@ def find(context: Context, kind: "JobKind", name: str) -> Job:
 def list_page(context: Context, query: Query, kind: "JobKind") -> Page[Job]:
     """Return a page of jobs of one kind. Raises InvalidPageTokenError."""
     return resources.list_page(context, kind, query, partial(from_row, kind))
+
+
+def list_newest(context: Context, limit: int, name: str | None = None) -> list[Job]:
+    """The newest jobs of every kind, newest first; only those of exactly this name if one is given."""
+    found: list[Job] = []
+    with context.database.read() as connection:
+        for kind in context.kinds.queued:
+            column = kind.table.c
+            query = select(kind.table).order_by(column.created_at.desc(), column.name).limit(limit)
+            query = query if name is None else query.where(kind.is_named(name))
+            found += [from_row(cast("JobKind", kind), row) for row in connection.execute(query)]
+    return sorted(found, key=lambda job: (-job.created_at, job.name))[:limit]
 
 
 def history(context: Context, job: Job) -> list[events.Event]:

@@ -4,13 +4,17 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.sagemaker.jobs.jobs import STATUS
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.jobs import jobs
+from lowcloud.core.jobs.jobs import Job, State
 from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images
 from lowcloud.core.programs.images import Image
+
+JOBS_PER_PAGE = 25
 
 
 @operation("lowcloud", "AddImage")
@@ -47,6 +51,13 @@ def remove_image(context: Context, caller: Caller, request: Request) -> Answer:
     return {}
 
 
+@operation("lowcloud", "ListJobs")
+def list_jobs(context: Context, caller: Caller, request: Request) -> Answer:
+    """Newest first."""
+    found = jobs.list_newest(context, request.get("MaxResults", JOBS_PER_PAGE), request.get("JobName"))
+    return {"Jobs": [_describe_job(job) for job in found]}
+
+
 @operation("lowcloud", "InterruptTrainingJob")
 def interrupt_training_job(context: Context, caller: Caller, request: Request) -> Answer:
     """The job starts again from its checkpoint when there is capacity for it."""
@@ -61,6 +72,19 @@ def interrupt_training_job(context: Context, caller: Caller, request: Request) -
 
 def _invalid(error: InvalidError) -> AwsError:
     return AwsError("ValidationException", str(error))
+
+
+def _describe_job(job: Job) -> dict[str, Any]:
+    members = {
+        "JobName": job.name,
+        "JobKind": job.kind.noun,
+        "JobStatus": STATUS[job.state],
+        "CreationTime": job.created_at,
+        "EndTime": job.ended_at,
+        "FailureReason": job.progress.failure if job.state == State.FAILED else None,
+        "LogGroup": job.kind.log_group,
+    }
+    return {member: value for member, value in members.items() if value is not None}
 
 
 def _describe(image: Image) -> dict[str, Any]:
