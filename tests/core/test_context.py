@@ -1,40 +1,40 @@
-"""What was read a moment ago is remembered, and never past a change."""
+"""What was read a moment ago is cached, and never past a change."""
 
 import pytest
 
 from lowcloud.core.context import ReadCache, WakeSignal
 
 
-def test_a_value_is_read_once_until_the_bell_rings():
-    bell, recent, reads = WakeSignal(), ReadCache(), []
-    bell.listen(recent.forget)
+def test_a_value_is_read_once_until_the_wake_signal():
+    wake, cache, reads = WakeSignal(), ReadCache(), []
+    wake.subscribe(cache.clear)
 
     def read() -> int:
         reads.append(1)
         return len(reads)
 
-    assert [recent.get("a", read), recent.get("a", read)] == [1, 1]
-    bell.ring()
-    assert recent.get("a", read) == 2
+    assert [cache.get("a", read), cache.get("a", read)] == [1, 1]
+    wake.notify()
+    assert cache.get("a", read) == 2
 
 
-def test_a_value_read_while_the_bell_rang_is_not_kept():
-    recent = ReadCache()
+def test_a_value_read_during_a_wake_signal_is_not_cached():
+    cache = ReadCache()
 
     def read_old() -> str:
-        recent.forget()  # the change comes after the old value was read
+        cache.clear()  # the change comes after the old value was read
         return "old"
 
-    assert recent.get("a", read_old) == "old"
-    assert recent.get("a", lambda: "new") == "new"
+    assert cache.get("a", read_old) == "old"
+    assert cache.get("a", lambda: "new") == "new"
 
 
-def test_a_failed_read_is_not_remembered():
-    recent = ReadCache()
+def test_a_failed_read_is_not_cached():
+    cache = ReadCache()
 
     def fail() -> str:
         raise KeyError
 
     with pytest.raises(KeyError):
-        recent.get("a", fail)
-    assert recent.get("a", lambda: "there") == "there"
+        cache.get("a", fail)
+    assert cache.get("a", lambda: "there") == "there"

@@ -105,7 +105,7 @@ def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Con
         waiting = connection.execute(SUMMARY.table.select().where(admission.is_waiting(SUMMARY.table))).all()
         progress = {**jobs.find(context, SUMMARY, "first").progress.__dict__, "environment": "key", "program": None}
         connection.execute(SUMMARY.table.update().where(SUMMARY.table.c.name == "first").values(progress=progress))
-        assert tags.of(connection, SUMMARY.subject("first")) == {"team": "blue"}
+    assert tags.of(context, SUMMARY.subject("first")) == {"team": "blue"}
     assert [row.name for row in waiting] == ["second"], "the machine is given to the first"
     assert environments.in_use(context) == {"key"}
     with context.database.transaction() as connection:

@@ -16,9 +16,12 @@ TRAIN = Channel("train", "data", "train/")
     [
         ([replace(TRAIN, kind=DataSourceType.AUGMENTED, attributes=("a",))], "Pipe mode only"),
         ([replace(TRAIN, kind=DataSourceType.AUGMENTED, attributes=("a",), mode=Mode.LAZY)], "Pipe mode only"),
-        ([replace(TRAIN, kind=DataSourceType.AUGMENTED, mode=Mode.PIPE)], "AttributeNames what to send"),
+        (
+            [replace(TRAIN, kind=DataSourceType.AUGMENTED, mode=Mode.PIPE)],
+            "Name the attributes to send in AttributeNames",
+        ),
         ([replace(TRAIN, attributes=("a",), mode=Mode.PIPE)], "which only an augmented manifest has"),
-        ([replace(TRAIN, is_wrapped=True)], "RecordIO wrapping, which is done in Pipe mode only"),
+        ([replace(TRAIN, is_wrapped=True)], "RecordIO wrapping, which exists in Pipe mode only"),
         ([TRAIN, replace(TRAIN, prefix="other/")], "'train' and 'train' cannot be staged at"),
         ([replace(TRAIN, path="processing/a"), Channel("b", "data", "b", path="processing/a")], "a folder of its own"),
         (
@@ -29,7 +32,7 @@ TRAIN = Channel("train", "data", "train/")
         ([replace(TRAIN, path="/etc")], "cannot be staged at '/etc'"),
     ],
 )
-def test_what_cannot_be_laid_is_refused_by_name(asked: list[Channel], says: str) -> None:
+def test_what_cannot_be_staged_is_refused_by_name(asked: list[Channel], says: str) -> None:
     with pytest.raises(InvalidError, match=says):
         channels.check(asked)
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lowcloud.store import durability
 from lowcloud.store.blobs import files as module
 from lowcloud.store.blobs.encryption import KeyRing
 from lowcloud.store.blobs.files import RECORD_BYTES, Blob, BlobMissingError, BlobStore, new_id
@@ -78,6 +79,7 @@ def test_file_and_folder_are_synced_before_a_blob_is_finished(
         synced.append(os.fstat(descriptor).st_ino)
 
     monkeypatch.setattr(module, "sync", note)
+    monkeypatch.setattr(durability, "sync", note)  # of folders
     blob = write(files, b"x")
     path = files.path(blob.id)
     assert synced == [path.stat().st_ino, path.parent.stat().st_ino]

@@ -16,7 +16,7 @@ DEFAULT_PAGE_SIZE = 100
 INLINE_POLICY_LIMIT = 10240  # characters
 
 
-@operation("iam", "CreateRole", refused=("PermissionsBoundary", "Tags"))
+@operation("iam", "CreateRole", refused=("MaxSigninSessionDuration", "PermissionsBoundary", "Tags"))
 def create_role(context: Context, caller: Caller, request: Request) -> Answer:
     check_trust_policy(request["AssumeRolePolicyDocument"])
     role = roles.create(
