@@ -1,6 +1,6 @@
-"""The services of AWS that Lowcloud performs; importing this package enters every operation into the table.
+"""The AWS services that Lowcloud implements; importing this package registers every operation and front hook.
 
-Nothing lists the modules: whatever lies below this package is imported.
+The modules are discovered: every module below this package is imported.
 """
 
 import importlib
