@@ -1,1 +1,1 @@
-"""The interfaces that other programs speak: one package for each dialect."""
+"""The HTTP interfaces: one package per API, above http/, which is independent of any of them."""

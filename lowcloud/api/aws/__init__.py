@@ -1,1 +1,1 @@
-"""The AWS dialect: wire requests in, core calls, wire answers out. Read gateway.py first."""
+"""The AWS API: parses requests, calls core, serialises responses. Read gateway.py first."""

@@ -1,1 +1,1 @@
-"""Blobs: encrypted files on disk, and the room on it that is reserved."""
+"""Blobs: encrypted files on disk, and the disk space that is reserved."""

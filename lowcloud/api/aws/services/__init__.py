@@ -1,6 +1,6 @@
-"""The AWS services that Lowcloud implements. Importing this package registers every operation.
+"""The AWS services that Lowcloud implements; importing this package registers every operation and front hook.
 
-The modules are discovered: every module in this package is imported.
+The modules are discovered: every module below this package is imported.
 """
 
 import importlib
