@@ -100,7 +100,7 @@ def test_one_that_looks_while_another_lets_go_starts_the_builder_again(context, 
         assert may_delete.wait(20)
         delete_tree(folder)
 
-    monkeypatch.setattr(local_environments, "delete", delete_slowly)
+    monkeypatch.setattr(local_environments, "delete_tree", delete_slowly)
     leaver = threading.Thread(target=environments.let_go, args=(context, KEY))
     leaver.start()
     assert is_deleting.wait(20)
