@@ -32,7 +32,7 @@ def register(context: Context, image: Image) -> None:
     """Save what an image name means, replacing what was registered before. Raises InvalidError."""
     if sum(map(bool, (image.python, image.requirements, image.command, image.is_container))) != 1:
         raise InvalidError("Give an image one of: a Python environment, requirements, a command, or a container.")
-    if image.python and not Path(image.python, "bin", "python").exists():
+    if image.python and not _is_environment(image.python):
         raise InvalidError(
             f"{image.python!r} is no virtual environment: it has no bin/python. `python -m venv` makes one."
         )
@@ -62,6 +62,13 @@ def find(context: Context, uri: str) -> Image | None:
     with context.database.read() as connection:
         rows = connection.execute(select(images).where(images.c.name.in_(names))).all()
     return min(map(_from_row, rows), key=lambda image: names.index(image.name), default=None)
+
+
+def _is_environment(folder: str) -> bool:
+    try:
+        return Path(folder, "bin", "python").exists()
+    except OSError:  # a name that is too long for the file system, for example
+        return False
 
 
 def _from_row(row: Row[Any]) -> Image:

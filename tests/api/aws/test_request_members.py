@@ -5,7 +5,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
@@ -30,7 +30,8 @@ def test_no_member_of_a_request_is_passed_over_in_silence(operation: Operation) 
     service = load_service(operation.service)
     assert service is not None
     shape = service.operation(operation.name).input_shape
-    module = inspect.getmodule(inspect.unwrap(operation.function))
+    function = inspect.unwrap(operation.function)
+    module = inspect.getmodule(function.func if isinstance(function, partial) else function)
     assert module is not None
     read = words(module)
     silent = [
@@ -81,9 +82,14 @@ def is_listed(operation: Operation, path: tuple[str, ...]) -> bool:
 
 @cache
 def words(module: ModuleType) -> tuple[re.Pattern[str], ...]:
-    """The texts by which a module, and the dialect's modules it uses, may read members."""
-    sources = [module, *(value for value in map(_home, vars(module).values()) if value is not None)]
+    """The texts by which a module, the dialect's modules it uses, and the lineage's shared modules use, may read members."""
+    used = _used(module)
+    sources = [module, *used, *(each for one in used if "sagemaker.lineage" in one.__name__ for each in _used(one))]
     return tuple({pattern for source in dict.fromkeys(sources) for pattern in _words(inspect.getsource(source))})
+
+
+def _used(module: ModuleType) -> list[ModuleType]:
+    return [value for value in map(_home, vars(module).values()) if value is not None]
 
 
 def _home(value: object) -> ModuleType | None:

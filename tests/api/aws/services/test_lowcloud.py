@@ -114,8 +114,8 @@ def test_a_command_can_be_what_an_image_means(cloud):
     ("options", "says"),
     [
         (["--python", "/nowhere"], "bin/python"),
-        ([], "Say one thing"),
-        (["--container", "--command", "true"], "Say one thing"),
+        ([], "Give an image one of"),
+        (["--container", "--command", "true"], "Give an image one of"),
         (["--requirements", "/nowhere.txt"], "cannot be read"),
     ],
 )

@@ -18,7 +18,8 @@ SORT_FIELDS = {  # by the values of SortBy
     "DestinationArn": "destination",
     "DestinationType": "destination_type",
 }
-TIME_FIELDS = {"CreationTime": "created_at", "Created": "created_at", "LastModifiedTime": "modified_at"}
+AFTER = {"CreationTimeAfter": "created_at", "CreatedAfter": "created_at", "LastModifiedTimeAfter": "modified_at"}
+BEFORE = {"CreationTimeBefore": "created_at", "CreatedBefore": "created_at", "LastModifiedTimeBefore": "modified_at"}
 
 Record = TypeVar("Record")
 
@@ -50,14 +51,13 @@ def read_page(
         sort_by=SORT_FIELDS[request.get("SortBy") or "CreationTime"],
         descending=request.get("SortOrder", "Descending") == "Descending",
         equals={name: [value] if isinstance(value, str) else value for name, value in given.items()},
-        after=_read_times(request, "After"),
-        before=_read_times(request, "Before"),
+        after=_read_times(request, AFTER),
+        before=_read_times(request, BEFORE),
         name_contains=request.get("NameContains"),
     )
     with page_token_errors():
         return list_page(query)
 
 
-def _read_times(request: Request, side: str) -> dict[str, float]:
-    members = {f"{member}{side}": field for member, field in TIME_FIELDS.items()}
+def _read_times(request: Request, members: Mapping[str, str]) -> dict[str, float]:
     return {field: request[member].timestamp() for member, field in members.items() if member in request}

@@ -45,8 +45,8 @@ def test_a_server_deletes_what_has_expired_by_a_buckets_rules(cloud: Server) -> 
     s3.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": rules})
     wait_for(lambda: keys(s3) == ["keep", "tmp/small"])
     wait_for(lambda: "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET))
-    wait_for(lambda: "nothing found wrong" in cloud.cli("status").stdout)  # the scrub of a week of such days
-    assert "nothing found wrong" in cloud.cli("check").stdout
+    wait_for(lambda: "no problems found" in cloud.cli("status").stdout)  # the scrub of a week of such days
+    assert "no problems found" in cloud.cli("check").stdout
 
 
 def test_current_and_noncurrent_versions_and_markers_expire_in_turn(cloud: Server) -> None:
