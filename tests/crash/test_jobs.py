@@ -1,4 +1,4 @@
-"""kill -9 of the server at every transition of a job or endpoint: after a restart it ends once, with the right state."""
+"""kill -9 of the server at every transition of a job or endpoint: after a restart it ends once, and correctly."""
 
 import io
 import os
