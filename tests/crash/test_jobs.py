@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""kill -9 of the server at every change of a job or an endpoint: after a restart it ends, once and with the truth."""
-=======
 """kill -9 of the server at every transition of a job or endpoint: after a restart it ends once, and correctly."""
->>>>>>> names-edge
 
 import io
 import os
