@@ -77,7 +77,7 @@ def test_gpus_stay_given_over_a_restart_and_are_free_when_their_program_ends(
     assert said(engine, "a", 5)[0] == "0,1,2"
     engine.close()
     engine = make_engine()
-    with pytest.raises(StagingError, match="needs 2 GPUs, and this machine has 4, of which 1 are free"):
+    with pytest.raises(StagingError, match="needs 2 GPUs; this machine has 4, of which 1 are free"):
         engine.start(show("b", nodes, each=1, replicas=2))
     engine.start(show("c", nodes, each=1))
     assert said(engine, "c", 3)[1:] == ["node 10", "control"]

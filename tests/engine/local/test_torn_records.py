@@ -23,7 +23,7 @@ def engine(make_engine: MakeEngine) -> LocalEngine:
 def run(engine: LocalEngine, work_id: str = "w", text: str = "ran") -> None:
     engine.start(Work(work_id, ("echo", text), (Replica(),), RESOURCES))
     ended(engine, work_id)
-    engine._replica(work_id, 0).wait_until_dead()  # it still clears up when its exit is on record
+    engine._works.replica(work_id, 0).wait_until_supervisor_ended()  # it cleans up after it has recorded the exit
 
 
 def folder_of(tmp_path: Path, work_id: str = "w") -> Path:
