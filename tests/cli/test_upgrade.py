@@ -130,7 +130,7 @@ def test_a_backup_of_an_earlier_version_is_restored_and_upgraded(kept, tmp_path)
     chosen = settings.load(cloud.home, {})
     assert home_upgrade.upgrade_home(chosen)
     opened = open_context(chosen)
-    assert list(scrub.scrub(opened, scrub.Tally())) == []
+    assert list(scrub.scrub(opened, scrub.ScrubCounts())) == []
     opened.database.close()
 
 
