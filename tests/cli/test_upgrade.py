@@ -60,7 +60,12 @@ def test_upgrade_says_what_it_would_do_and_does_it(kept):
     cloud = Server(kept.home)
     told = cloud.cli("upgrade", "--check", check=False)
     assert told.returncode == PENDING
-    for part in ("schema version 5", f"needs schema version {SCHEMA_VERSION}", "0006 Rename the table", "is copied first"):
+    for part in (
+        "schema version 5",
+        f"needs schema version {SCHEMA_VERSION}",
+        "0006 Rename the table",
+        "is copied first",
+    ):
         assert part in told.stdout
     assert version_of(kept.home) == 5
     done = cloud.cli("upgrade").stdout

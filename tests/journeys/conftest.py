@@ -49,15 +49,15 @@ def bucket(s3: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def wiring(server: Server) -> Mapping[str, str]:
+def client_variables(server: Server) -> Mapping[str, str]:
     """The variables that `lowcloud run` gives a program."""
     return aws_clients.client_environment_of(settings.load(server.home, os.environ), server.url, os.environ)
 
 
 @pytest.fixture
-def shell(wiring: Mapping[str, str], tmp_path: Path, bucket: str) -> Shell:
+def shell(client_variables: Mapping[str, str], tmp_path: Path, bucket: str) -> Shell:
     """A user's shell."""
-    return Shell(tmp_path, wiring, bucket)
+    return Shell(tmp_path, client_variables, bucket)
 
 
 @pytest.fixture
@@ -69,17 +69,22 @@ def node(shell: Shell) -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="module")
-def session(wiring: Mapping[str, str]) -> boto3.Session:
+def session(client_variables: Mapping[str, str]) -> boto3.Session:
     """A program's session."""
     return boto3.Session(
-        wiring["AWS_ACCESS_KEY_ID"], wiring["AWS_SECRET_ACCESS_KEY"], wiring["AWS_SESSION_TOKEN"], wiring["AWS_REGION"]
+        client_variables["AWS_ACCESS_KEY_ID"],
+        client_variables["AWS_SECRET_ACCESS_KEY"],
+        client_variables["AWS_SESSION_TOKEN"],
+        client_variables["AWS_REGION"],
     )
 
 
 @pytest.fixture(scope="module")
-def boto(session: boto3.Session, wiring: Mapping[str, str]) -> Any:
+def boto(session: boto3.Session, client_variables: Mapping[str, str]) -> Any:
     """A client as a program has it: retries, validation, checksums and all."""
-    return session.client("s3", endpoint_url=wiring["AWS_ENDPOINT_URL"], config=Config(signature_version="s3v4"))
+    return session.client(
+        "s3", endpoint_url=client_variables["AWS_ENDPOINT_URL"], config=Config(signature_version="s3v4")
+    )
 
 
 @pytest.fixture
