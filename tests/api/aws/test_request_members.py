@@ -82,7 +82,7 @@ def is_listed(operation: Operation, path: tuple[str, ...]) -> bool:
 
 @cache
 def words(module: ModuleType) -> tuple[re.Pattern[str], ...]:
-    """The texts by which a module, the dialect's modules it uses, and the lineage's shared modules use, may read members."""
+    """The texts by which a module may read members: its own, those it uses, those lineage modules share."""
     used = _used(module)
     sources = [module, *used, *(each for one in used if "sagemaker.lineage" in one.__name__ for each in _used(one))]
     return tuple({pattern for source in dict.fromkeys(sources) for pattern in _words(inspect.getsource(source))})
