@@ -13,10 +13,10 @@ from lowcloud.core.resource_kind import PeriodicTask, Registry, ResourceKind
 
 def discover() -> Registry:
     """The registry of all kinds and tasks, sorted by their prefixes and names."""
-    constants = list(_constants())
-    kinds = {one.prefix: one for one in constants if isinstance(one, ResourceKind)}
-    tasks = {one.name: one for one in constants if isinstance(one, PeriodicTask)}
-    return Registry(tuple(kinds[prefix] for prefix in sorted(kinds)), tuple(tasks[name] for name in sorted(tasks)))
+    constants = {id(one): one for one in _constants()}.values()  # modules import each other's constants
+    kinds = sorted((one for one in constants if isinstance(one, ResourceKind)), key=lambda kind: kind.prefix)
+    tasks = sorted((one for one in constants if isinstance(one, PeriodicTask)), key=lambda task: task.name)
+    return Registry(tuple(kinds), tuple(tasks))
 
 
 def _constants() -> Iterator[object]:

@@ -81,6 +81,12 @@ class Registry:
     kinds: tuple[ResourceKind, ...]
     tasks: tuple[PeriodicTask, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Raises ValueError if two kinds share a prefix or two tasks a name: one would be mistaken for the other."""
+        for names in ([kind.prefix for kind in self.kinds], [task.name for task in self.tasks]):
+            if shared := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"These are declared more than once: {', '.join(sorted(shared))}.")
+
     def __iter__(self) -> Iterator[ResourceKind]:
         return iter(self.kinds)
 

@@ -54,10 +54,23 @@ def test_a_kind_is_complete(kind: ResourceKind) -> None:
         assert kind.suspend, "replicas that hold memory would go on when the last server shuts down"
 
 
-def test_kinds_are_told_apart() -> None:
-    for facts in ("noun", "prefix"):
-        values = [getattr(kind, facts) for kind in REGISTRY]
-        assert len(set(values)) == len(values), facts
+def test_no_two_kinds_have_the_same_noun() -> None:
+    nouns = [kind.noun for kind in REGISTRY]
+    assert len(set(nouns)) == len(nouns)
+
+
+def test_two_kinds_of_one_prefix_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = REGISTRY.kinds[0]
+    monkeypatch.setattr(images, "SECOND", dataclasses.replace(kind), raising=False)
+    with pytest.raises(ValueError, match=kind.prefix):
+        kinds.discover()
+
+
+def test_two_periodic_tasks_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = REGISTRY.tasks[0]
+    monkeypatch.setattr(images, "SECOND", dataclasses.replace(task), raising=False)
+    with pytest.raises(ValueError, match=task.name):
+        kinds.discover()
 
 
 # A kind of job that exists in this test alone; docs/adding-a-resource.md explains it.
