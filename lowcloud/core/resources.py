@@ -50,16 +50,16 @@ def create(
 ) -> None:
     """Insert a record with its tags and first event, and do `also`, in one transaction. Raises AlreadyExistsError."""
     subject = kind.subject(row["name"])
-    try:
-        with context.database.transaction() as connection:
+    with context.database.transaction() as connection:
+        try:
             connection.execute(insert(kind.table).values(**row))
-            tags.put(connection, subject, labels or {})
-            if event:
-                events.record(connection, subject, event)
-            if also:
-                also(connection)
-    except IntegrityError as error:
-        raise AlreadyExistsError(kind.noun, row["name"]) from error
+        except IntegrityError as error:
+            raise AlreadyExistsError(kind.noun, row["name"]) from error
+        tags.put(connection, subject, labels or {})
+        if event:
+            events.record(connection, subject, event)
+        if also:
+            also(connection)
     if "due_at" in row:
         context.wake.notify()
 
