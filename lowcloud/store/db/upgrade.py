@@ -86,22 +86,21 @@ def _plan(connection: Connection) -> Plan:
 
 
 def _upgrade(backend: Backend, connection: Connection, permission: Permission) -> Upgraded | None:
-    copy = None
-    try:
-        with connection.begin():
-            backend.begin_upgrade(connection)
-            found = _plan(connection)
-            if found.version is None or not found.pending:
-                return None
-            with permission(connection):
-                log.info("upgrading the database from schema version %d to %d", found.version, SCHEMA_VERSION)
-                if copy := backend.back_up(found.version):
-                    log.info("the database as it was is kept in %s", copy)
+    with connection.begin():
+        backend.begin_upgrade(connection)
+        found = _plan(connection)
+        if found.version is None or not found.pending:
+            return None
+        with permission(connection):
+            log.info("upgrading the database from schema version %d to %d", found.version, SCHEMA_VERSION)
+            if copy := backend.back_up(found.version):
+                log.info("the database as it was is kept in %s", copy)
+            try:
                 _apply(backend, connection, found.pending)
-    except BaseException:
-        if copy is not None:
-            copy.unlink()  # the database itself is as it was, and each new try makes another
-        raise
+            except BaseException:
+                if copy is not None:
+                    copy.unlink()  # nothing was committed, and each new try makes another
+                raise
     return Upgraded(found.version, found.pending, copy)
 
 
