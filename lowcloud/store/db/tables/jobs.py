@@ -82,7 +82,7 @@ images = Table(
     metadata,
     Column("name", String(512), primary_key=True),
     Column("created_at", Float, nullable=False),
-    Column("specification", JSON, nullable=False),  # what the user has taught about it
+    Column("specification", JSON, nullable=False),  # how the user wants it to be run
 )
 
 models = Table(
