@@ -74,12 +74,13 @@ def gateway(context: Context) -> Iterator[Gateway]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server with jobs and endpoints, started by the command line, that all tests of a process share."""
-    server = Server(tmp_path_factory.mktemp("server") / "home")
-    is_sqlite = request.config.getoption("--database") == "sqlite"
-    options = [] if is_sqlite else ["--database", request.getfixturevalue("postgres").new_database()]
-    server.up(*options, **ENVIRONMENT)
-    yield server
-    server.down()
+    yield from _running(tmp_path_factory.mktemp("server") / "home", request)
+
+
+@pytest.fixture(scope="module")
+def empty_server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A new server for a module whose tests look at all that there is."""
+    yield from _running(tmp_path_factory.mktemp("empty") / "home", request)
 
 
 @pytest.fixture
@@ -88,6 +89,15 @@ def make_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mak
     engines = Engines(tmp_path, monkeypatch)
     yield engines.make
     engines.close()
+
+
+def _running(home: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    server = Server(home)
+    is_sqlite = request.config.getoption("--database") == "sqlite"
+    options = [] if is_sqlite else ["--database", request.getfixturevalue("postgres").new_database()]
+    server.up(*options, **ENVIRONMENT)
+    yield server
+    server.down()
 
 
 def _package(path: Path) -> str:

@@ -185,6 +185,7 @@ def test_status_jobs_and_logs_of_a_quiet_cloud(quiet):
     for part in (str(quiet.home), quiet.url, "Isolation", "0 in progress"):
         assert part in status.replace("\n", "")
     assert quiet.cli("jobs").stdout == "No jobs yet\n"
+    assert "No image" in quiet.cli("image", "list").stdout
     done = quiet.cli("logs", "nobody", check=False)
     assert done.returncode == 1
     assert "nobody" in done.stderr

@@ -21,7 +21,7 @@ from sqlalchemy import select
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store.db.tables import events, log_events, log_streams, metric_points, processing_jobs, training_jobs
-from tests.api.aws.services.sagemaker.jobs.test_hostile_programs import what_is_left
+from tests.support.engines import works_left
 from tests.support.server import Server
 from tests.support.waiting import wait_for
 
@@ -231,7 +231,7 @@ def endure(cloud: Server, rounds: int, seed: int) -> Killer:
         create(cloud, sort, names[-1])
         killer.strike(names)
     wait_for(lambda: not unfinished(cloud), DEADLINE_SECONDS)
-    wait_for(lambda: not what_is_left(cloud.home), 60)
+    wait_for(lambda: not works_left(cloud.home), 60)
     for name in names:
         check_answers(cloud, name, killer)
     cloud.down()

@@ -3,6 +3,7 @@
 import io
 import sys
 import tarfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -143,10 +144,14 @@ def test_a_function_runs_as_a_job_and_gives_its_result_or_raises_its_error(serve
 
 
 @pytest.fixture
-def torch(server: Server) -> None:
-    """The images of PyTorch and HuggingFace mean the environment in which the tests have them."""
-    for name in ("pytorch-training", "pytorch-inference", "huggingface-pytorch-training"):
+def torch(server: Server) -> Iterator[None]:
+    """Registers the environment with PyTorch and transformers under the names of their images."""
+    names = ("pytorch-training", "pytorch-inference", "huggingface-pytorch-training")
+    for name in names:
         server.cli("image", "add", name, "--python", str(environment("torch")))
+    yield
+    for name in names:
+        server.cli("image", "remove", name)
 
 
 @pytest.mark.slow

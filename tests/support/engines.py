@@ -1,6 +1,7 @@
 """Local engines on folders of a test, and what their works did."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,6 +99,19 @@ def processes(words: str) -> list[int]:
             continue
         if words.encode() in command and not is_zombie:
             found.append(int(folder.name))
+    return found
+
+
+def works_left(home: Path) -> set[str]:
+    """Return the folders of works in a home that still exist, or whose files a process has open, as supervisors do."""
+    found = {path.parent.name for path in (home / "work").glob("*/work.json")}
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            opened = re.match(f"{re.escape(str(home))}/work/([0-9a-f]{{20}}-[^/]*)", str(descriptor.readlink()))
+        except OSError:  # the process has ended meanwhile
+            continue
+        if opened:
+            found.add(opened[1])
     return found
 
 

@@ -98,7 +98,7 @@ def test_an_environment_of_the_users_runs_scripts_under_the_image_name(cloud, tm
     assert at_end(cloud, name)["TrainingJobStatus"] == "Completed"
     assert str(tuple(sys.version_info[:2])) in log(cloud, name)
     cloud.cli("image", "remove", "my-model")
-    assert "No image" in cloud.cli("image", "list").stdout
+    assert "my-model" not in cloud.cli("image", "list").stdout
 
 
 def test_a_command_can_be_what_an_image_means(cloud):

@@ -2,14 +2,12 @@
 
 import io
 import json
-import re
 import shutil
 import socket
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from lowcloud.engine.work import LOG_BYTES
 from tests.api.aws.services.test_lowcloud import BUCKET, at_end, create, put_source
+from tests.support.engines import works_left
 from tests.support.server import Server
 from tests.support.waiting import wait_for
 
@@ -30,21 +29,9 @@ def cloud(server: Server) -> Iterator[Server]:
     s3 = server.client("s3")
     if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
         s3.create_bucket(Bucket=BUCKET)
+    of_others = works_left(server.home)  # endpoints of other modules
     yield server
-    wait_for(lambda: not what_is_left(server.home))
-
-
-def what_is_left(home: Path) -> list[str]:
-    """Works, and processes that have a file of one open, as supervisors do."""
-    works = [str(path) for path in (home / "work").glob("*/work.json")]
-    opened = []
-    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if re.match(f"{home}/work/[0-9a-f]{{20}}-", str(descriptor.readlink())):
-                opened.append(str(descriptor))
-        except OSError:  # it has ended meanwhile
-            continue
-    return works + opened
+    wait_for(lambda: works_left(server.home) <= of_others)
 
 
 def run(cloud: Server, script: str, hyperparameters: dict[str, str] | None = None, **changes: Any) -> Any:

@@ -12,12 +12,12 @@ COMPONENTS = 7
 
 
 @pytest.fixture(scope="module")
-def sagemaker(server: Server) -> Any:
+def sagemaker(empty_server: Server) -> Any:
     """A client of a server that has an experiment with some components."""
-    client = server.client("sagemaker")
+    client = empty_server.client("sagemaker")
     make(client, "sought", components=COMPONENTS)
     make(client, "other")
-    metrics = server.client("sagemaker-metrics")
+    metrics = empty_server.client("sagemaker-metrics")
     for number in range(COMPONENTS):
         name = f"sought-t0-c{number}"
         client.update_trial_component(
