@@ -38,7 +38,8 @@ booster.save_model(model)
 """
 WARM = """
 import os, sys, time
-from lowcloud.runtime import algorithms, train
+from lowcloud.runtime import algorithms
+from lowcloud.runtime.training import train
 import numpy
 algorithms.preload()
 sys.stdin.readline()
