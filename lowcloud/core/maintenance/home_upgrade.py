@@ -1,4 +1,4 @@
-"""Upgrades the database of a home to the schema that this Lowcloud needs, where nothing else uses it."""
+"""Upgrades the database of a home to the schema of this version of Lowcloud, if no server uses it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,18 +15,18 @@ from lowcloud.store.db.upgrade import Plan, Upgraded
 
 
 def plan_for(settings: Settings) -> Plan:
-    """What an upgrade of the home would do; the home may be in use. Raises UnusableStoreError."""
+    """Return what an upgrade of the home would do; the home may be in use. Raises UnusableStoreError."""
     if settings.database is None and not settings.database_file.exists():
         return Plan(None)
     return upgrade.plan(settings.database_url)
 
 
 def upgrade_home(settings: Settings) -> Upgraded | None:
-    """Upgrade the home; None where there is nothing to do. Raises UnusableStoreError."""
+    """Upgrade the home; None if there is nothing to do. Raises UnusableStoreError."""
 
     @contextmanager
     def permission(connection: Connection) -> Iterator[None]:
-        # A database that is another home's may be in use there, where nobody looks for this home's servers.
+        # Another home's database may be in use by servers that the lock in this home does not show.
         store_identity.check_owner(connection, KeyRing(settings.encryption_key), settings.account_id)
         try:
             with leader_election.no_servers(settings.work):

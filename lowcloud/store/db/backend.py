@@ -35,13 +35,13 @@ class Backend(Protocol):
         """Begin a transaction that alters tables, on a connection that is used for nothing else. Raises DBAPIError."""
 
     def back_up(self, version: int) -> Path | None:
-        """Copy what is committed, of a version of the schema, where that is possible here.
+        """Copy the committed data before an upgrade from this version of the schema, and return the copy's path.
 
-        Raises UnusableStoreError.
+        None if this database cannot be copied from here. Raises UnusableStoreError.
         """
 
     def check_upgraded(self, connection: Connection) -> None:
-        """Raises UnusableStoreError where tables that were altered no longer hold what the others refer to."""
+        """Raises UnusableStoreError if a row refers to one that the upgrade has lost."""
 
     def check_intact(self, connection: Connection) -> None:
         """Raises RuntimeError if the commit would silently roll back."""

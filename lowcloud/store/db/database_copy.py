@@ -12,15 +12,15 @@ DRAFT = ".draft"
 
 
 def copy_beside(database: Path, version: int) -> Path:
-    """Copy what is committed to a database of a schema version; where the copy is, whole and on disk.
+    """Copy the committed data of a database with this schema version, and return the path of the synced copy.
 
-    The caller keeps others from making copies meanwhile. Raises OSError and sqlite3.Error, and leaves nothing then.
+    Only one process may make a copy at a time. Raises OSError and sqlite3.Error, and removes the incomplete copy then.
     """
     stem = f"{database.stem}-schema-"
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     target = database.with_name(f"{stem}{version}-{moment}{database.suffix}")
     draft = target.with_name(f"{target.name}{DRAFT}")
-    _remove(database.parent, f"{stem}*{DRAFT}*")  # an interrupted copy's
+    _remove(database.parent, f"{stem}*{DRAFT}*")  # of an interrupted copy
     try:
         private_files.make_file(draft)
         with (
@@ -28,7 +28,7 @@ def copy_beside(database: Path, version: int) -> Path:
             closing(sqlite3.connect(draft)) as copy,
         ):
             source.backup(copy)
-            copy.execute("PRAGMA journal_mode=DELETE")  # a file that is whole by itself
+            copy.execute("PRAGMA journal_mode=DELETE")  # without a separate log file
         with draft.open("rb") as file:
             sync(file.fileno())
         draft.rename(target)

@@ -76,11 +76,11 @@ class PostgreSQL:
         self.begin(connection, writes=True)
 
     def back_up(self, _version: int) -> Path | None:
-        """See Backend.back_up: a copy is the operator's to make, with pg_dump, which fits the server's version."""
+        """See Backend.back_up. The operator makes the copy, with the pg_dump of the server's version."""
         return None
 
     def check_upgraded(self, connection: Connection) -> None:
-        """See Backend.check_upgraded: PostgreSQL has looked all the time."""
+        """See Backend.check_upgraded. PostgreSQL enforces foreign keys during the upgrade."""
 
     def check_intact(self, connection: Connection) -> None:
         """See Backend.check_intact. After a failed statement, COMMIT rolls back without an error."""

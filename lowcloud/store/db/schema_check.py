@@ -16,14 +16,14 @@ class UpgradeNeededError(SchemaVersionError):
 
 
 def version_of(connection: Connection) -> int | None:
-    """The version of a database's schema; None where it has no tables yet."""
+    """Return the version of a database's schema; None if it has no tables yet."""
     if not inspect(connection).has_table(schema_version.name):
         return None
     return int(connection.execute(select(schema_version.c.version)).scalar_one())
 
 
 def require_current(version: int) -> None:
-    """Raises SchemaVersionError, or UpgradeNeededError where an upgrade helps."""
+    """Raises UpgradeNeededError for an older version that can be upgraded, SchemaVersionError for any other."""
     if version == SCHEMA_VERSION:
         return
     found = f"The database has schema version {version}"

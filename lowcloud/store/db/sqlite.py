@@ -46,8 +46,8 @@ class SQLite:
         (_BEGIN_WRITING if writes else _BEGIN_READING).rows(connection)
 
     def begin_upgrade(self, connection: Connection) -> None:
-        """See Backend.begin_upgrade. Else a table that is made anew would take the rows that refer to it along."""
-        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")  # heeded outside of transactions only
+        """See Backend.begin_upgrade. With foreign keys, recreating a table deletes rows that refer to it."""
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")  # has no effect inside a transaction
         self.begin(connection, writes=True)
 
     def back_up(self, version: int) -> Path | None:
@@ -64,15 +64,15 @@ class SQLite:
             ) from error
 
     def check_upgraded(self, connection: Connection) -> None:
-        """See Backend.check_upgraded: SQLite was told not to look, see begin_upgrade."""
+        """See Backend.check_upgraded. Foreign keys were off during the upgrade."""
         if dangling := self._dangling(connection):
             raise UnusableStoreError(f"After the upgrade {dangling[0]}. Report this as a fault of Lowcloud.")
 
     def check_intact(self, connection: Connection) -> None:
-        """See Backend.check_intact. SQLite raises by itself."""
+        """See Backend.check_intact. SQLite itself raises an error."""
 
     def finish_tables(self, connection: Connection) -> None:
-        """See Backend.finish_tables: nothing."""
+        """See Backend.finish_tables. There are none."""
 
     def shrink_log(self) -> None:
         """See Backend.shrink_log. A checkpoint copies the log into the database, whose file must be able to grow."""
@@ -83,7 +83,7 @@ class SQLite:
             size = Path(self.engine.url.database).stat().st_size
             disk = os.statvfs(self.engine.url.database)
             if pages * page_bytes - size > disk.f_bavail * disk.f_frsize:
-                return  # the attempt would use up the free space in vain
+                return  # the attempt would fail, and use up the free space
             connection.exec_driver_sql(f"PRAGMA busy_timeout={CHECKPOINT_TIMEOUT_SECONDS * 1000}")
             try:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()

@@ -18,8 +18,8 @@ from lowcloud.store.db.tables.schema import SCHEMA_VERSION, schema_version
 
 log = logging.getLogger("lowcloud.store")
 
-# Entered before anything is changed, for as long as the upgrade takes. Raises UnusableStoreError where it must not
-# begin.
+# Entered before anything is changed, and left when the upgrade is done. Raises UnusableStoreError if the upgrade must
+# not begin.
 Permission = Callable[[Connection], AbstractContextManager[None]]
 
 
@@ -45,7 +45,7 @@ class UpgradeError(UnusableStoreError):
 
 
 def plan(url: str) -> Plan:
-    """What would have to be done to a database. Raises UnusableStoreError."""
+    """Return what an upgrade of a database would do. Raises UnusableStoreError."""
     backend = open_backend(url)
     try:
         with backend.engine.connect() as connection, connection.begin():
@@ -58,9 +58,9 @@ def plan(url: str) -> Plan:
 
 
 def upgrade(url: str, permission: Permission) -> Upgraded | None:
-    """Upgrade a database; None where that is not needed, or another process has just done it.
+    """Upgrade a database; None if that is not needed, or another process has just done it.
 
-    A process that is killed on its way leaves the database as it was. Raises UnusableStoreError.
+    A process that is killed during the upgrade leaves the database as it was. Raises UnusableStoreError.
     """
     backend = open_backend(url)
     try:
