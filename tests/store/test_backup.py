@@ -232,7 +232,7 @@ def test_backups_and_restored_homes_are_private(tmp_path: Path, monkeypatch: pyt
 
     for step in ("begin", "snapshot", "copy_blobs", "finish", "_copy"):
         monkeypatch.setattr(backup, step, look(getattr(backup, step)))
-    monkeypatch.setattr(maintenance, "_verify", look(maintenance._verified))
+    monkeypatch.setattr(maintenance, "_verify", look(maintenance._verify))
     folder = tmp_path / "new" / "backup"
     back_up(context, folder, with_keys=True)
     context.database.close()
