@@ -288,16 +288,17 @@ def test_a_process_that_hangs_in_a_write_does_not_block_others_forever(postgres,
     monkeypatch.setattr(postgresql, "BEGIN_WRITE", postgresql.BEGIN_WRITE.replace("'60s'", "'100ms'"))
     url = postgres.new_database()
     paused, other = Database(url), Database(url)
-    goes_on = threading.Event()
+    has_written, goes_on = threading.Event(), threading.Event()
 
     def pause(connection):
         add("paused")(connection)
+        has_written.set()
         goes_on.wait(20)
         connection.execute(COUNT)
 
     with ThreadPoolExecutor(1) as threads:
         outcome = threads.submit(paused.apply, pause)
-        wait_for(lambda: postgres.execute("SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction'"))
+        assert has_written.wait(20)
         other.apply(add("other"))
         goes_on.set()
         assert isinstance(outcome.exception(20), DBAPIError)
