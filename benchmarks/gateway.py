@@ -3,7 +3,7 @@
     python benchmarks/gateway.py [--requests 5000]
 
 A server on a new home answers the same signed requests over one persistent connection (a signature is valid for fifteen
-minutes). CPU is that of the server's process, from /proc. The individual steps are timed separately in this process.
+minutes). CPU is that of the server and all its processes, from /proc. The individual steps are timed separately in this process.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from pathlib import Path
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from load import cpu_seconds
 
 from lowcloud.api.aws.auth import signature_v4
 from lowcloud.api.aws.protocol.parse import parse
@@ -30,7 +31,6 @@ from lowcloud.api.aws.protocol.validate import validate
 from lowcloud.api.http.messages import HttpRequest
 from lowcloud.home import server_process, settings
 
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 TARGET_MS = 1.0
 JSON = "application/x-amz-json-1.1"
 FORM = "application/x-www-form-urlencoded"
@@ -167,12 +167,6 @@ def microseconds(step: Callable[[], object], rounds: int = 3000) -> float:
             step()
         best = min(best, time.process_time() - began)
     return best / rounds * 1e6
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
 def memory_mb(pid: int) -> float:
