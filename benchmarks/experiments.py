@@ -16,6 +16,7 @@ from rich.table import Table
 from lowcloud.api.aws.services.sagemaker.search.search import search
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import Point
 from lowcloud.core.tracking import experiments, provenance, trial_components
@@ -57,7 +58,7 @@ def fill(context: Context, count: int) -> None:
                 parameters = {"rate": "0.5", "kind": "tree", "depth": number % 10}
                 provenance.begin(connection, subject, now + number, inputs, parameters, Grouping("all"))
                 points = [
-                    (metrics.series_of_job(name, metric), Point(now + step, float(number + step)))
+                    (TRAINING.metrics.series(name, metric), Point(now + step, float(number + step)))
                     for metric in ("loss", "accuracy")
                     for step in range(3)
                 ]

@@ -3,7 +3,7 @@
     python benchmarks/gateway.py [--requests 5000]
 
 A server on a new home answers the same signed requests over one persistent connection (a signature is valid for fifteen
-minutes). CPU is that of the server and all its processes, from /proc. The individual steps are timed separately in this process.
+minutes). CPU is that of all processes of the server, from /proc. Each step is also timed alone, in this process.
 """
 
 import argparse

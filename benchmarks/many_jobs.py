@@ -28,10 +28,11 @@ from sqlalchemy import Table, insert, select, text
 
 from lowcloud.client import aws_clients
 from lowcloud.core.context import Context
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images
 from lowcloud.core.programs.images import Image
 from lowcloud.core.scheduling import admission
-from lowcloud.core.telemetry.metrics import Point, record, series_of_job
+from lowcloud.core.telemetry.metrics import Point, record
 from lowcloud.home import server_process, settings
 from lowcloud.server.server import open_context
 from lowcloud.store.db.tables import events, tags, training_jobs
@@ -107,7 +108,7 @@ def _copy(context: Context, count: int) -> None:
         with context.database.transaction() as connection:
             for table, made in rows.items():
                 connection.execute(insert(table), made)
-            series = (series_of_job(name, metric) for name in names for metric in METRICS)
+            series = (TRAINING.metrics.series(name, metric) for name in names for metric in METRICS)
             record(connection, ((one, Point(context.now(), 0.5)) for one in series))
 
 

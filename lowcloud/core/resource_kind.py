@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, true
 if TYPE_CHECKING:
     from lowcloud.core.context import Context
     from lowcloud.core.control.reconciler import LeasedRecord
+    from lowcloud.core.telemetry.metrics import MetricScope
 
 
 EVERY_ROW = true()
@@ -28,6 +29,7 @@ class ResourceKind:
     ignores_case: bool = False  # names are unique, and found, regardless of case
     has_tags: bool = True  # that users set
     condition: ColumnElement[bool] = EVERY_ROW  # of the kind's rows, if several kinds share the table
+    metrics: "MetricScope | None" = None  # where the metrics of its records are, if they have any
 
     # What the server does for the records of a kind. They are the hooks of kinds that have a life of their own.
 

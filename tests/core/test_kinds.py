@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import MetaData
 
-from lowcloud.core import kinds, tags
+from lowcloud.core import events, kinds, tags
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import Reconciler
 from lowcloud.core.environments import environments
@@ -19,6 +19,8 @@ from lowcloud.core.programs.images import Image
 from lowcloud.core.resource_kind import Registry, ResourceKind
 from lowcloud.core.scheduling import admission
 from lowcloud.core.telemetry import logs
+from lowcloud.core.telemetry.metrics import Definition, MetricScope
+from lowcloud.core.tracking import provenance, trial_components
 from lowcloud.core.tracking.provenance import Material
 from lowcloud.engine.work import Resources
 from lowcloud.store.db import tables
@@ -89,6 +91,7 @@ SUMMARY = JobKind(
     prefix="summary-job",
     table=job_table("summary_jobs", MetaData()),
     log_group="/summaries",
+    metrics=MetricScope("summaries", "SummaryJobName"),
     tracking_prefix="",
     role_session="summary",
     rules=JobRules,
@@ -99,19 +102,22 @@ SUMMARY = JobKind(
 )
 
 
+LOSS = Definition("loss", "loss=(.*)")
+
+
 @pytest.fixture
 def summaries(context: Context, monkeypatch: pytest.MonkeyPatch) -> Context:
     """A cloud that knows summary jobs, on a machine that one of them fills."""
     monkeypatch.setattr(context.engine, "capacity", lambda: Resources(4.0, 64 << 30, 0))
     with context.database.transaction() as connection:
         SUMMARY.table.create(connection)
-    images.register(context, Image("summarize", 0.0, command=("sh", "-c", "echo I am $SUMMARY_JOB; sleep $0", "0")))
+    images.register(context, Image("summarize", 0.0, command=("sh", "-c", "echo I am $SUMMARY_JOB; echo loss=0.5")))
     return dataclasses.replace(context, kinds=Registry((*context.kinds.kinds, SUMMARY), context.kinds.tasks))
 
 
 def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Context) -> None:
     context = summaries
-    requested = dataclasses.replace(SPECIFICATION, image="summarize", outputs=())
+    requested = dataclasses.replace(SPECIFICATION, image="summarize", outputs=(), metric_definitions=(LOSS,))
     creation.create(context, SUMMARY, "first", requested, {"team": "blue"})
     creation.create(context, SUMMARY, "second", dataclasses.replace(requested, instance_count=1))
     with context.database.transaction() as connection:
@@ -133,3 +139,11 @@ def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Con
         reconciler.stop()
     printed = [event.message for event in logs.filter_events(context, "/summaries", 100)]
     assert {"I am first", "I am second"} <= set(printed)
+    subject = SUMMARY.subject("first")
+    assert events.of_many(context, [subject])[subject][-1].state == State.COMPLETED
+    assert {job.name for job in jobs.list_newest(context, 10)} >= {"first", "second"}
+    component = trial_components.find(context, provenance.component_of(subject))
+    assert component.status == "Completed"
+    assert list(component.outputs) == ["summary"]
+    (loss,) = trial_components.statistics_of(context, [component])[component.name]
+    assert (loss.name, loss.last) == ("loss", 0.5)

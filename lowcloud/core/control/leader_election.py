@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import Reconciler
 from lowcloud.store.blobs.deletion_lock import try_lock
@@ -42,7 +44,7 @@ class LeaderElection:
     def start(self) -> None:
         """Become the leader if there is none, or else as soon as there is none."""
         fcntl.flock(self._presence, fcntl.LOCK_SH)
-        self._try()
+        self._try_to_lead()
         if not self.is_leader:
             self._thread.start()
 
@@ -64,16 +66,25 @@ class LeaderElection:
 
     def _watch(self) -> None:
         while not self.is_leader and not self._ended.wait(POLL_SECONDS):
-            self._try()
+            try:
+                self._try_to_lead()
+            except SQLAlchemyError:
+                log.exception("This server could not become the leader; it will try again")
+                continue
             if self.is_leader:
-                log.info("This server is the leader from now on: it advances jobs and endpoints")
+                log.info("This server is now the leader: it advances jobs and endpoints")
                 self._context.engine.warm_up()
 
-    def _try(self) -> None:
-        if try_lock(self._leadership.fileno(), fcntl.LOCK_EX):
-            reconciler = Reconciler(self._context)
+    def _try_to_lead(self) -> None:
+        if not try_lock(self._leadership.fileno(), fcntl.LOCK_EX):
+            return
+        reconciler = Reconciler(self._context)
+        try:
             reconciler.start(is_alone=True)
-            self._reconciler = reconciler
+        except BaseException:
+            fcntl.flock(self._leadership, fcntl.LOCK_UN)  # so that another server, or this one later, can lead
+            raise
+        self._reconciler = reconciler
 
 
 class ServersRunningError(Exception):

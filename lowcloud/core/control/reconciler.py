@@ -101,12 +101,12 @@ class Reconciler:
         self._signal = threading.Event()
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="reconciler")
         self._thread = threading.Thread(target=self._loop, name="reconciler", daemon=True)
-        context.wake.subscribe(self.wake)
 
     def start(self, is_alone: bool) -> None:
         """Begin. The only server of a database takes over the leases of its predecessor immediately."""
         if is_alone:
             self._forget_leases()
+        self._context.wake.subscribe(self.wake)
         self._context.closing.clear()
         self._thread.start()
 

@@ -22,6 +22,10 @@ TIMEOUT_SECONDS = 3600.0  # a setup.py may hang
 DISK_BYTES = 50 << 30  # of one environment, with what its builder needs to make it
 FAILURE_BYTES = 4096  # read of the failure file of a builder
 TIMED_OUT = f"The Python environment was not built within {TIMEOUT_SECONDS / 60:.0f} minutes; see the log."
+CHANGED = (
+    "The source archive, or the packages that Lowcloud runs with, changed before the Python environment was built. "
+    "Create it again."
+)
 UNKNOWN_FAILURE = "The Python environment could not be built; see the log."
 ENDS = (Phase.EXITED, Phase.LOST)
 ABSENT = ReplicaStatus(Phase.ABSENT)
@@ -118,7 +122,10 @@ class BuildLifecycle:
 
     def _start(self, build: Build) -> Observation:
         try:
-            self._context.engine.start(self._plan())
+            work = self._plan()
+            if work.builds != build.name:  # it would never become ready under the name that the caller waits for
+                raise StagingError(CHANGED)
+            self._context.engine.start(work)
         except StagingError as error:
             if not is_ready(self._context, build.name):  # otherwise another job's builder was quicker, and is gone
                 return Observation(is_ready=False, failure=error)

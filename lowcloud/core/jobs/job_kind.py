@@ -1,7 +1,7 @@
 """What distinguishes one kind of job from another. A new kind of job is one module that makes a JobKind."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Table
 
@@ -10,6 +10,7 @@ from lowcloud.core.jobs import jobs, lifecycle
 from lowcloud.core.jobs.jobs import Job, Specification
 from lowcloud.core.programs.resolver import Program, ProgramRules
 from lowcloud.core.resource_kind import ResourceKind
+from lowcloud.core.telemetry.metrics import MetricScope
 from lowcloud.core.tracking.provenance import Material
 
 
@@ -18,6 +19,7 @@ class JobKind(ResourceKind):
     """One kind of job. All kinds wait in one queue and live one life."""
 
     log_group: str
+    metrics: MetricScope = field()  # every kind of job has them
     tracking_prefix: str  # of the names that tracking files parameters, materials and products under
     role_session: str  # the session name with which a job's program acts as its role
     rules: Callable[[Specification], ProgramRules]  # how it runs what its image name stands for

@@ -34,7 +34,7 @@ def collect(
     def derive(lines: Sequence[LogLine]) -> Derived:
         custom = job.specification.metric_definitions
         found, sentences = metric_extraction.find(context, job.name, _built_in(job), custom, lines)
-        points = [(metrics.series_of_job(job.name, name), point) for name, point in found]
+        points = [(job.kind.metrics.series(job.name, name), point) for name, point in found]
         notes = tuple(LogLine(lines[-1].timestamp_ms, sentence) for sentence in sentences)
         return Derived(notes, lambda connection: metrics.record(connection, points))
 
@@ -53,5 +53,7 @@ def definitions(job: Job) -> list[metrics.Definition]:
     return [*_built_in(job), *job.specification.metric_definitions]
 
 
-def _built_in(job: Job) -> list[metrics.Definition]:
-    return [metrics.Definition(metric.name, metric.regex) for metric in resolver.metrics_of(job.specification.image)]
+def _built_in(job: Job) -> tuple[metrics.Definition, ...]:
+    program = job.progress.program
+    # Version 0.1.0 did not store the program with the job.
+    return resolver.metrics_of(job.specification.image) if program is None else program.metrics

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lowcloud import contract
+from lowcloud.catalog import processing_programs
 from lowcloud.catalog.processing_programs import ProcessingProgram
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.jobs.job_kind import JobKind
@@ -12,6 +13,7 @@ from lowcloud.core.jobs.jobs import Job, Specification, State
 from lowcloud.core.jobs.programs import JobRules
 from lowcloud.core.jobs.work import resource_configuration
 from lowcloud.core.programs.resolver import Program
+from lowcloud.core.telemetry.metrics import MetricScope
 from lowcloud.core.tracking.provenance import Material
 from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.store.db.tables import processing_jobs
@@ -24,23 +26,20 @@ class ProcessingRules(JobRules):
     def of_processing_program(self, program: ProcessingProgram) -> Program | None:
         if self.requested.entrypoint:
             return None
-        _check_arguments(program, self.requested)
         return Program((*program.command, *self.requested.arguments), is_built_in=True)
 
 
-def _check_arguments(program: ProcessingProgram, requested: Specification) -> None:
+def _check(requested: Specification, program: Program) -> None:
+    if not program.is_built_in:
+        return
+    ready = processing_programs.resolve(requested.image)
+    assert ready is not None, "nothing else of a processing job is built in"
     if requested.instance_count > 1:
-        raise InvalidError(
-            f"The program {program.name} runs on one instance; {requested.instance_count} were asked for."
-        )
+        raise InvalidError(f"The program {ready.name} runs on one instance; {requested.instance_count} were requested.")
     try:
-        program.validate(requested.arguments)
+        ready.validate(requested.arguments)
     except InvalidHyperparametersError as error:
         raise InvalidError(str(error)) from error
-
-
-def _check(_requested: Specification, _program: Program) -> None:
-    """Arguments are checked when the program is resolved."""
 
 
 def _files(job: Job, rank: int) -> dict[str, str]:
@@ -65,6 +64,7 @@ PROCESSING = JobKind(
     prefix="processing-job",
     table=processing_jobs,
     log_group="/aws/sagemaker/ProcessingJobs",
+    metrics=MetricScope("/aws/sagemaker/ProcessingJobs", "ProcessingJobName"),
     tracking_prefix="SageMaker.",
     role_session="SageMaker",
     rules=ProcessingRules,

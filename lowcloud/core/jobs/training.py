@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Row, update
 from lowcloud import contract
 from lowcloud.catalog import algorithms
 from lowcloud.catalog.algorithms import Algorithm
+from lowcloud.catalog.frameworks import ResolvedFramework
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
@@ -25,6 +26,7 @@ from lowcloud.core.resources import Page, Query
 from lowcloud.core.scheduling import admission, warm_pools
 from lowcloud.core.staging import channels
 from lowcloud.core.telemetry import metrics
+from lowcloud.core.telemetry.metrics import MetricScope
 from lowcloud.core.tracking.provenance import MODEL, Material
 from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.store.db.tables import training_jobs
@@ -41,7 +43,17 @@ class TrainingRules(JobRules):
     def of_algorithm(self, algorithm: Algorithm) -> Program | None:
         if self.requested.entrypoint or PROGRAM in self.requested.hyperparameters:
             return None  # a script that runs in the algorithm's framework
-        return Program(algorithm.train_command, is_built_in=True, requirements=resolver.missing(algorithm))
+        return Program(
+            algorithm.train_command,
+            is_built_in=True,
+            requirements=resolver.missing(algorithm),
+            metrics=resolver.metrics_of(self.requested.image),
+        )
+
+    def of_framework(self, framework: ResolvedFramework) -> Program | None:
+        """The script of a framework that is also an algorithm prints the metrics of the algorithm."""
+        found = super().of_framework(framework)
+        return found and replace(found, metrics=resolver.metrics_of(self.requested.image))
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,7 @@ def from_row(now: float, row: Row[Any]) -> TrainingJob:
 def final_metrics(context: Context, names: Sequence[str]) -> dict[str, dict[str, metrics.Point]]:
     """Return the last point of each metric of each of these jobs that has any, by the names of job and metric."""
     with context.database.read() as connection:
-        return metrics.final_values_of(connection, names)
+        return metrics.final_values(connection, TRAINING.metrics, names)
 
 
 def pool(context: Context, name: str) -> warm_pools.Pool | None:
@@ -127,6 +139,7 @@ TRAINING = JobKind(
     prefix="training-job",
     table=training_jobs,
     log_group="/aws/sagemaker/TrainingJobs",
+    metrics=MetricScope("/aws/sagemaker/TrainingJobs", "TrainingJobName"),
     tracking_prefix="SageMaker.",
     role_session="SageMaker",
     rules=TrainingRules,

@@ -4,7 +4,7 @@ The result is stored with the job or endpoint, so that every later stage uses th
 """
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from lowcloud.core.environments import requirements
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.programs import images
 from lowcloud.core.programs.images import Image
+from lowcloud.core.telemetry.metrics import Definition
 
 
 class UnknownImageError(InvalidError):
@@ -33,11 +34,14 @@ class Program:
     python: str = ""  # the folder of a user's environment
     requirements: tuple[str, ...] = ()
     container: str = ""
+    metrics: tuple[Definition, ...] = ()  # that it is known to print
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Program":
         """The program that `dataclasses.asdict` has made a JSON document of."""
-        return cls(**{**record, "command": tuple(record["command"]), "requirements": tuple(record["requirements"])})
+        texts = {name: tuple(record[name]) for name in ("command", "requirements")}
+        metrics = tuple(Definition(**one) for one in record.get("metrics", ()))
+        return cls(**{**record, **texts, "metrics": metrics})
 
 
 class ProgramRules(Protocol):
@@ -75,10 +79,10 @@ def resolve(context: Context, uri: str, rules: ProgramRules) -> Program:
     return found
 
 
-def metrics_of(uri: str) -> Sequence[algorithms.Metric]:
-    """The metrics that the program of an image is known to report."""
+def metrics_of(uri: str) -> tuple[Definition, ...]:
+    """The metrics that training with an algorithm's image prints; none for another image."""
     algorithm = algorithms.resolve(uri)
-    return algorithm.metrics if algorithm else ()
+    return tuple(Definition(one.name, one.regex) for one in algorithm.metrics) if algorithm else ()
 
 
 def missing(algorithm: Algorithm) -> tuple[str, ...]:

@@ -284,7 +284,7 @@ def _build_environment(context: Context, endpoint: Endpoint, variant: Variant) -
         return model_servers.environment_request(context, model, program).builder(context)
 
     def collect(work_id: str, run: str) -> None:
-        logs.collect(context, logs.endpoint_group(endpoint.name), stream, work_id, 0, run=run)
+        logs.collect(context, endpoint.log_group, stream, work_id, 0, run=run)
 
     return builds.build(context, endpoint.environments[variant.model], plan, collect)
 
@@ -303,7 +303,7 @@ def _work(context: Context, endpoint: Endpoint, variant: Variant, work_id: str) 
 
 
 def _collect_logs(context: Context, endpoint: Endpoint, replicas: Mapping[str, ReplicaStatus]) -> None:
-    group = logs.endpoint_group(endpoint.name)
+    group = endpoint.log_group
     for variant, work_ids in endpoint.work_ids().items():
         for replica, work_id in enumerate(work_ids):
             started_at = replicas[work_id].started_at

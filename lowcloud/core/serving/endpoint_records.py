@@ -11,6 +11,7 @@ from lowcloud.core.programs.resolver import Program
 from lowcloud.core.serving.models import Model
 
 PREFIX = "endpoint"  # of subjects
+LOG_GROUPS = "/aws/sagemaker/Endpoints"
 
 
 class EndpointState(StrEnum):
@@ -54,6 +55,11 @@ class Endpoint:
     @property
     def subject(self) -> str:
         return f"{PREFIX}/{self.name}"
+
+    @property
+    def log_group(self) -> str:
+        """Of its replicas."""
+        return f"{LOG_GROUPS}/{self.name}"
 
     def work_ids(self) -> dict[str, list[str]]:
         """Return the id of each replica's work, by variant."""

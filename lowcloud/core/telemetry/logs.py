@@ -37,11 +37,6 @@ class Derived:
     save: Callable[[Connection], None] = lambda _: None
 
 
-def endpoint_group(endpoint: str) -> str:
-    """Return the log group of an endpoint's replicas."""
-    return f"/aws/sagemaker/Endpoints/{endpoint}"
-
-
 def open_stream(context: Context, group: str, name: str) -> Row[Any]:
     """Return the stream with this name; it and its group are created if missing."""
     if (stream := _find_stream(context, group, name)) is not None:

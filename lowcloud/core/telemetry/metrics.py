@@ -16,7 +16,7 @@ from lowcloud.core.context import Context
 from lowcloud.store.db import upsert
 from lowcloud.store.db.tables import metric_points, metric_summaries
 
-TRAINING_NAMESPACE = "/aws/sagemaker/TrainingJobs"
+Dimensions = tuple[tuple[str, str], ...]  # (name, value), sorted by name
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,23 @@ class Series:
 
     namespace: str
     name: str
-    dimensions: tuple[tuple[str, str], ...] = ()  # sorted by name
+    dimensions: Dimensions = ()
+
+
+@dataclass(frozen=True)
+class MetricScope:
+    """The namespace of the metrics of one kind of resource, and the dimension that has the name of a resource."""
+
+    namespace: str
+    dimension: str
+
+    def dimensions(self, resource: str) -> Dimensions:
+        """Return the dimensions of all series of a resource."""
+        return ((self.dimension, resource),)
+
+    def series(self, resource: str, metric: str) -> Series:
+        """Return the series of one metric of a resource."""
+        return Series(self.namespace, metric, self.dimensions(resource))
 
 
 @dataclass(frozen=True)
@@ -68,11 +84,6 @@ class Statistics:
     maximum: float
     last: float  # of the latest point
     last_at: float
-
-
-def series_of_job(job: str, name: str) -> Series:
-    """Return the series of one metric of a training job."""
-    return Series(TRAINING_NAMESPACE, name, (("TrainingJobName", job),))
 
 
 def record(connection: Connection, points: Iterable[tuple[Series, Point]]) -> None:
@@ -144,31 +155,23 @@ def list_series(
     ]
 
 
-def final_values(connection: Connection, job: str) -> dict[str, Point]:
-    """Return the latest point of each metric of a training job."""
-    return final_values_of(connection, [job]).get(job, {})
-
-
-def final_values_of(connection: Connection, jobs: Sequence[str]) -> dict[str, dict[str, Point]]:
-    """Return the latest point of each metric, for each of these training jobs with metrics."""
-    dimensions = {series_of_job(job, "").dimensions: job for job in jobs}
-    found = statistics(connection, TRAINING_NAMESPACE, list(dimensions))
+def final_values(connection: Connection, scope: MetricScope, names: Sequence[str]) -> dict[str, dict[str, Point]]:
+    """Return the latest point of each metric, for each of these resources that has metrics, by names."""
     return {
-        dimensions[key]: {one.name: Point(one.last_at, one.last) for one in of_job} for key, of_job in found.items()
+        name: {one.name: Point(one.last_at, one.last) for one in found}
+        for name, found in statistics(connection, scope, names).items()
     }
 
 
-def statistics(
-    connection: Connection, namespace: str, dimensions: Sequence[tuple[tuple[str, str], ...]]
-) -> dict[tuple[tuple[str, str], ...], list[Statistics]]:
-    """Return the statistics of all series with these dimensions, by dimensions; each list is sorted by name."""
-    keys = {dimensions_key(one): one for one in dimensions}
+def statistics(connection: Connection, scope: MetricScope, names: Sequence[str]) -> dict[str, list[Statistics]]:
+    """Return the statistics of all metrics of these resources, by name; each list is sorted by metric."""
+    keys = {dimensions_key(scope.dimensions(name)): name for name in names}
     statement = (
         select(metric_summaries)
-        .where(metric_summaries.c.namespace == namespace, metric_summaries.c.dimensions.in_(list(keys)))
+        .where(metric_summaries.c.namespace == scope.namespace, metric_summaries.c.dimensions.in_(list(keys)))
         .order_by(metric_summaries.c.dimensions, metric_summaries.c.name)
     )
-    found: dict[tuple[tuple[str, str], ...], list[Statistics]] = {}
+    found: dict[str, list[Statistics]] = {}
     for row in connection.execute(statement):
         found.setdefault(keys[row.dimensions], []).append(_statistics(row))
     return found
@@ -176,15 +179,23 @@ def statistics(
 
 def has_points(connection: Connection, series: Series) -> bool:
     """Return whether a series has points."""
-    found = statistics(connection, series.namespace, [series.dimensions])
-    return any(one.name == series.name for series_statistics in found.values() for one in series_statistics)
+    summary = metric_summaries.c
+    is_series = (
+        summary.namespace == series.namespace,
+        summary.name == series.name,
+        summary.dimensions == dimensions_key(series.dimensions),
+    )
+    return connection.execute(select(summary.points).where(*is_series)).first() is not None
 
 
-def delete_series(connection: Connection, namespace: str, dimensions: tuple[tuple[str, str], ...]) -> None:
-    """Delete all series with exactly these dimensions."""
+def delete_all(connection: Connection, scope: MetricScope, name: str) -> None:
+    """Delete all metrics of a resource."""
     for table in (metric_points, metric_summaries):
-        has_dimensions = (table.c.namespace == namespace, table.c.dimensions == dimensions_key(dimensions))
-        connection.execute(table.delete().where(*has_dimensions))
+        is_of_resource = (
+            table.c.namespace == scope.namespace,
+            table.c.dimensions == dimensions_key(scope.dimensions(name)),
+        )
+        connection.execute(table.delete().where(*is_of_resource))
 
 
 def is_point_of(series: Series) -> tuple[ColumnElement[bool], ...]:

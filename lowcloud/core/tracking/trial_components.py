@@ -6,7 +6,7 @@ Every job has one, which provenance.py maintains; users create their own.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, func, select
 
@@ -16,11 +16,13 @@ from lowcloud.core.errors import InUseError, InvalidError
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.resources import Condition
 from lowcloud.core.telemetry import metrics
-from lowcloud.core.telemetry.metrics import Point, Series, Statistics
+from lowcloud.core.telemetry.metrics import MetricScope, Point, Series, Statistics
 from lowcloud.store.db.tables import associations, trial_components, trial_members
 
-COMPONENT = ResourceKind("trial component", "experiment-trial-component", trial_components, ignores_case=True)
-NAMESPACE = "/aws/sagemaker/TrialComponents"
+METRICS = MetricScope("/aws/sagemaker/TrialComponents", "TrialComponentName")
+COMPONENT = ResourceKind(
+    "trial component", "experiment-trial-component", trial_components, ignores_case=True, metrics=METRICS
+)
 PARAMETERS_LIMIT = 300
 ARTIFACTS_LIMIT = 60
 
@@ -104,33 +106,36 @@ def measure(context: Context, name: str, points: Sequence[tuple[str, Point]]) ->
 
     def write(connection: Connection) -> None:
         found = resources.require(connection, COMPONENT, name)
-        metrics.record(connection, [(_series_of(found.name, metric), point) for metric, point in points])
+        metrics.record(connection, [(METRICS.series(found.name, metric), point) for metric, point in points])
 
     context.database.apply(write)
 
 
 def series(context: Context, name: str, metric: str) -> Series:
-    """Return the series of one metric: the component's own if it has points, otherwise that of its training job.
+    """Return the series of one metric: the component's own if it has points, otherwise that of its job.
 
     Raises NotFoundError for the component.
     """
     component = find(context, name)
-    own, of_job = _series_of(component.name, metric), _series_of_job(component, metric)
-    if of_job is None:
+    own, job = METRICS.series(component.name, metric), _job_of(context, component)
+    if job is None:
         return own
     with context.database.read() as connection:
-        return own if metrics.has_points(connection, own) else of_job
+        return own if metrics.has_points(connection, own) else job.scope.series(job.name, metric)
 
 
 def statistics_of(context: Context, components: Sequence[TrialComponent]) -> dict[str, list[Statistics]]:
-    """Return the statistics of each component's metrics, by name: its own, and those of its training job."""
-    jobs = {one.name: job.dimensions for one in components if (job := _series_of_job(one, ""))}
+    """Return the statistics of each component's metrics, by name: its own, and those of its job."""
+    jobs = {one.name: job for one in components if (job := _job_of(context, one))}
     with context.database.read() as connection:
-        own = metrics.statistics(connection, NAMESPACE, [_dimensions(one.name) for one in components])
-        of_jobs = metrics.statistics(connection, metrics.TRAINING_NAMESPACE, list(jobs.values()))
-    return {
-        one.name: [*own.get(_dimensions(one.name), ()), *of_jobs.get(jobs.get(one.name, ()), ())] for one in components
-    }
+        found = metrics.statistics(connection, METRICS, [one.name for one in components])
+        of_jobs = {
+            scope: metrics.statistics(connection, scope, [job.name for job in jobs.values() if job.scope == scope])
+            for scope in {job.scope for job in jobs.values()}
+        }
+    for component, job in jobs.items():
+        found[component] = [*found.get(component, ()), *of_jobs[job.scope].get(job.name, ())]
+    return {one.name: found.get(one.name, []) for one in components}
 
 
 def sources_of(context: Context, component: TrialComponent) -> list[str]:
@@ -164,17 +169,15 @@ def _artifact(value: Artifact | Mapping[str, str | None]) -> Artifact:
     return value if isinstance(value, Artifact) else Artifact(**value)  # type: ignore[arg-type]
 
 
-def _series_of(name: str, metric: str) -> Series:
-    return Series(NAMESPACE, metric, _dimensions(name))
+class _MeasuredJob(NamedTuple):
+    scope: MetricScope
+    name: str
 
 
-def _series_of_job(component: TrialComponent, metric: str) -> Series | None:
-    kind, _, job = (component.source or "").partition("/")
-    return metrics.series_of_job(job, metric) if kind == "training-job" else None
-
-
-def _dimensions(name: str) -> tuple[tuple[str, str], ...]:
-    return (("TrialComponentName", name),)
+def _job_of(context: Context, component: TrialComponent) -> _MeasuredJob | None:
+    prefix, _, name = (component.source or "").partition("/")
+    kind = context.kinds.find(prefix)
+    return _MeasuredJob(kind.metrics, name) if kind and kind.metrics else None
 
 
 def _remove_belongings(connection: Connection, name: str) -> None:
@@ -182,7 +185,7 @@ def _remove_belongings(connection: Connection, name: str) -> None:
         raise InUseError(f"The trial component {name!r} is linked to 1 or more trials and cannot be deleted.")
     for end in (associations.c.source, associations.c.destination):
         connection.execute(delete(associations).where(end == COMPONENT.subject(name)))
-    metrics.delete_series(connection, NAMESPACE, _dimensions(name))
+    metrics.delete_all(connection, METRICS, name)
 
 
 def _check(component: TrialComponent) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from lowcloud.core.context import Context
 from lowcloud.core.control.leader_election import LeaderElection
-from lowcloud.core.control.reconciler import LeasedRecord
+from lowcloud.core.control.reconciler import LeasedRecord, Reconciler
 from lowcloud.core.resource_kind import Registry, ResourceKind
 from lowcloud.store.db.tables import training_jobs
 from tests.support.waiting import wait_for
@@ -47,6 +48,27 @@ def test_one_that_never_led_may_be_the_last(two):
     second.close()
     assert first.stop()
     first.close()
+
+
+def test_a_server_that_cannot_reach_the_database_when_it_should_lead_tries_again(two, monkeypatch):
+    first, second = two
+    first.start()
+    second.start()
+    failures = [OperationalError("update", {}, Exception("the database is locked"))]
+    forget_leases = Reconciler._forget_leases
+
+    def fail_once(reconciler: Reconciler) -> None:
+        if failures:
+            raise failures.pop()
+        forget_leases(reconciler)
+
+    monkeypatch.setattr(Reconciler, "_forget_leases", fail_once)
+    first.stop()
+    first.close()
+    wait_for(lambda: second.is_leader)
+    assert not failures
+    assert second.stop()
+    second.close()
 
 
 def test_a_leader_that_is_killed_is_followed_at_once_and_its_leases_are_void(context):

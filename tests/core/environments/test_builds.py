@@ -46,6 +46,17 @@ def build(context: Context, program: str = FILL, disk_bytes: int = 0) -> bool:
     return builds.build(context, KEY, plan, collect)
 
 
+def test_what_would_be_built_under_another_key_fails_the_build_with_the_reason(context):
+    """The source archive was replaced, or Lowcloud upgraded, while the job waited: nothing would ever get ready."""
+
+    def plan() -> Work:
+        return Work("environment/other", ("true",), (Replica(),), Resources(1, 1 << 30), builds="other")
+
+    with pytest.raises(StagingError, match="changed before the Python environment was built"):
+        builds.build(context, KEY, plan, lambda work_id, run: None)
+    assert context.engine.status("environment/other") == ()
+
+
 def lines(context: Context) -> list[str]:
     return [event.message for event in logs.filter_events(context, "group", 100)]
 

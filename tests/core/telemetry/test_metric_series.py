@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from lowcloud.core.context import Context
 from lowcloud.core.telemetry import metric_series, metrics
 from lowcloud.core.telemetry.metric_series import Statistic
-from lowcloud.core.telemetry.metrics import Point, Series, series_of_job
+from lowcloud.core.telemetry.metrics import MetricScope, Point, Series
 from tests.support.gateways import make_context
 
-LOSS = series_of_job("job", "loss")
+SCOPE = MetricScope("jobs", "JobName")
+LOSS = SCOPE.series("job", "loss")
 POINTS = st.lists(st.tuples(st.floats(0, 100), st.floats(-1e6, 1e6)), min_size=1, max_size=12)
 
 
@@ -23,9 +24,9 @@ def record(context: Context, series: Series, points: list[Point]) -> None:
         metrics.record(connection, [(series, point) for point in points])
 
 
-def summary(context: Context, series: Series) -> metrics.Statistics:
+def summary(context: Context) -> metrics.Statistics:
     with context.database.read() as connection:
-        (found,) = metrics.statistics(connection, series.namespace, [series.dimensions])[series.dimensions]
+        (found,) = metrics.statistics(connection, SCOPE, ["job"])["job"]
     return found
 
 
@@ -33,7 +34,7 @@ def test_batches_are_merged_without_losing_digits(context):
     values = [1e9 + value for value in (0.0, 1.0, 2.5, -3.0, 4.0, 0.25)]
     for start, end in ((0, 1), (1, 4), (4, 6)):
         record(context, LOSS, [Point(float(at), values[at]) for at in range(start, end)])
-    found = summary(context, LOSS)
+    found = summary(context)
     assert (found.count, found.minimum, found.maximum) == (6, min(values), max(values))
     assert math.isclose(found.mean, statistics.fmean(values), rel_tol=1e-15)
     assert math.isclose(found.deviation, statistics.pstdev(values), rel_tol=1e-6)
@@ -44,20 +45,20 @@ def test_the_last_value_is_the_latest_in_time_then_in_order_of_arrival(context):
     record(context, LOSS, [Point(10.0, 1.0), Point(10.0, 2.0)])
     record(context, LOSS, [Point(5.0, 3.0)])
     with context.database.read() as connection:
-        assert metrics.final_values(connection, "job") == {"loss": Point(10.0, 2.0)}
+        assert metrics.final_values(connection, SCOPE, ["job"])["job"] == {"loss": Point(10.0, 2.0)}
     record(context, LOSS, [Point(10.0, 4.0)])
     with context.database.read() as connection:
-        assert metrics.final_values(connection, "job") == {"loss": Point(10.0, 4.0)}
+        assert metrics.final_values(connection, SCOPE, ["job"])["job"] == {"loss": Point(10.0, 4.0)}
 
 
 def test_series_are_separate_and_deleted_separately(context):
-    other = series_of_job("other", "loss")
-    for series in (LOSS, other, series_of_job("job", "accuracy")):
+    other = SCOPE.series("other", "loss")
+    for series in (LOSS, other, SCOPE.series("job", "accuracy")):
         record(context, series, [Point(0.0, 1.0)])
     with context.database.transaction() as connection:
-        assert set(metrics.final_values_of(connection, ["job", "other", "none"])) == {"job", "other"}
-        metrics.delete_series(connection, LOSS.namespace, LOSS.dimensions)
-        assert set(metrics.final_values_of(connection, ["job", "other"])) == {"other"}
+        assert set(metrics.final_values(connection, SCOPE, ["job", "other", "none"])) == {"job", "other"}
+        metrics.delete_all(connection, SCOPE, "job")
+        assert set(metrics.final_values(connection, SCOPE, ["job", "other"])) == {"other"}
     assert metrics.list_series(context) == [other]
 
 
@@ -95,7 +96,7 @@ def test_summaries_do_not_depend_on_batches(tmp_path_factory, batches):
         record(context, LOSS, [Point(at, value) for at, value in batch])
     values = [value for batch in batches for _, value in batch]
     latest = max(at for batch in batches for at, _ in batch)
-    found = summary(context, LOSS)
+    found = summary(context)
     context.database.close()
     assert (found.count, found.minimum, found.maximum, found.last_at) == (len(values), min(values), max(values), latest)
     assert found.last == [value for batch in batches for at, value in batch if at == latest][-1]

@@ -10,8 +10,7 @@ from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity.access import Caller
-from lowcloud.core.jobs.training import TRAINING
-from lowcloud.core.telemetry import metric_series, metrics
+from lowcloud.core.telemetry import metric_series
 from lowcloud.core.telemetry.metric_series import Statistic
 from lowcloud.core.telemetry.metrics import Point, Series
 from lowcloud.core.tracking import trial_components
@@ -89,11 +88,11 @@ def _curve(context: Context, query: Mapping[str, Any], series: Series) -> metric
 
 
 def _series(context: Context, query: Mapping[str, Any]) -> Series:
-    """Return the series of a query: of a training job or a trial component."""
+    """Return the series of a query: of a trial component, or of a resource of another kind that has metrics."""
     prefix, _, name = subject_of(context, query["ResourceArn"]).partition("/")
-    if prefix == TRAINING.prefix:
-        return metrics.series_of_job(name, query["MetricName"])
-    if prefix != COMPONENT.prefix:
-        message = f"{query['ResourceArn']} is neither a trial component nor a training job."
-        raise AwsError("ValidationException", message)
-    return trial_components.series(context, name, query["MetricName"])
+    kind = context.kinds.find(prefix)
+    if kind is None or kind.metrics is None:
+        raise AwsError("ValidationException", f"{query['ResourceArn']} is neither a trial component nor a job.")
+    if kind is COMPONENT:  # whose metrics may be those of its job
+        return trial_components.series(context, name, query["MetricName"])
+    return kind.metrics.series(name, query["MetricName"])
