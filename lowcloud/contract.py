@@ -59,7 +59,7 @@ REPLICA_VARIABLE = "LOWCLOUD_REPLICA"
 # moment. Their names and formats stay the same between versions, because supervisors outlive the server.
 # The launch spec, written by the engine: {name, command, interpreter, environment, directory, disk_bytes, log_bytes,
 # container, sandbox}.
-LAUNCH_SPEC_FILE = "launch_spec.json"
+LAUNCH_SPEC_FILE = "plan.json"  # as version 0.1.0 named it
 LOCK_FILE = "lock"  # flock held by the supervisor while it lives
 LOG_FILE = "log"  # lines "<milliseconds since the epoch> <text>"
 STARTED_FILE = "started"  # {started_at}; written before the program starts, so that no program ever starts twice

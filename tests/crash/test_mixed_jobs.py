@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from lowcloud import contract
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store.db.tables import events, log_events, log_streams, metric_points, processing_jobs, training_jobs
@@ -200,7 +201,7 @@ class Killer:
         found = []
         for lock in self._locks():
             with suppress(OSError, ValueError):
-                self.groups.add(json.loads((lock.parent / "launch_spec.json").read_text())["sandbox"]["cgroup"])
+                self.groups.add(json.loads((lock.parent / contract.LAUNCH_SPEC_FILE).read_text())["sandbox"]["cgroup"])
             with suppress(OSError, ValueError):
                 supervisor = int(lock.read_text())
                 if Path(f"/proc/{supervisor}/fd/3").readlink() != lock:

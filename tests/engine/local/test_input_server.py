@@ -93,7 +93,7 @@ def test_only_what_stands_in_a_list_is_given_and_only_to_who_knows_its_name(
     name = next(str(path.relative_to(tmp_path / "home" / "work")) for path in (replica / "feeds").iterdir())
     assert ask(tmp_path / "home", name, 0, 0, 0, 6)[4:10] in (BLOCK[:6], b"lazily")
     refused = struct.pack("<I", contract.FEED_FAILED)
-    for bad in ("../../../etc/passwd", f"{name}/..", str(replica / "plan.json"), "", name[:-1], 7, None):
+    for bad in ("../../../etc/passwd", f"{name}/..", str(replica / contract.LAUNCH_SPEC_FILE), "", name[:-1], 7, None):
         answer = ask(tmp_path / "home", bad, 0, 0, 0, 6)
         assert answer == b"" or answer.startswith(refused)
     assert oct((tmp_path / "home" / "work" / ".feeding").stat().st_mode & 0o777) == "0o700"

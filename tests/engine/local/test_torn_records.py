@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lowcloud import contract
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.local.replica import write_record
 from lowcloud.engine.work import Phase, Replica, Resources, Work
@@ -77,7 +78,7 @@ def test_a_work_whose_record_is_torn_is_still_known(engine: LocalEngine, tmp_pat
 
 def test_a_torn_launch_spec_loses_the_program(engine: LocalEngine, tmp_path: Path) -> None:
     run(engine)
-    for name in ("launch_spec.json", "exit"):
+    for name in (contract.LAUNCH_SPEC_FILE, "exit"):
         (folder_of(tmp_path) / "0" / name).write_text("")
     assert engine.status("w")[0].phase == Phase.LOST
 
@@ -87,7 +88,7 @@ def test_a_torn_launch_spec_of_a_program_that_never_ran_is_written_again(engine:
     replica = folder_of(tmp_path) / "0"
     for name in ("exit", "started"):
         (replica / name).unlink()
-    (replica / "launch_spec.json").write_text("")
+    (replica / contract.LAUNCH_SPEC_FILE).write_text("")
     run(engine, text="anew")
     assert output(engine) == ["anew"]
 
