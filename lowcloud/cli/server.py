@@ -17,6 +17,7 @@ from lowcloud.home import settings as home_settings
 from lowcloud.home.launcher import DEFAULT_WORKERS
 from lowcloud.home.settings import DEFAULT_HOST, DEFAULT_PORT, EXECUTION_ROLE
 
+JOBS_LIMIT = 100  # that are counted
 STOP_TIMEOUT_SECONDS = 30.0
 NOT_RUNNING_EXIT_CODE = 3  # as systemctl status and service scripts have it
 
@@ -103,8 +104,9 @@ def status(home: Home = None) -> None:
     print_fact("Isolation", running.isolation)
     print_fact("Last scrub", describe_last_scrub(settings))
     sagemaker = make_client(settings, running.endpoint, "sagemaker")
-    jobs = list(list_all(sagemaker, "list_training_jobs", "TrainingJobSummaries", StatusEquals="InProgress"))
+    lowcloud = make_client(settings, running.endpoint, "lowcloud")
+    jobs = lowcloud.list_jobs(InProgress=True, MaxResults=JOBS_LIMIT)["Jobs"]
     endpoints = list_all(sagemaker, "list_endpoints", "Endpoints")
-    print_fact("Training jobs", f"{len(jobs)} in progress")
+    print_fact("Jobs", f"{'at least ' if len(jobs) == JOBS_LIMIT else ''}{len(jobs)} in progress")
     names = ", ".join(f"{endpoint['EndpointName']} ({endpoint['EndpointStatus']})" for endpoint in endpoints)
     print_fact("Endpoints", names or "none")

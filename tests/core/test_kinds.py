@@ -124,6 +124,7 @@ def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Con
         waiting = connection.execute(SUMMARY.table.select().where(admission.is_waiting(SUMMARY.table))).all()
         progress = {**jobs.find(context, SUMMARY, "first").progress.__dict__, "environment": "key", "program": None}
         connection.execute(SUMMARY.table.update().where(SUMMARY.table.c.name == "first").values(progress=progress))
+    assert [job.name for job in jobs.list_newest(context, 10, "second", in_progress=True)] == ["second"]
     assert tags.of(context, SUMMARY.subject("first")) == {"team": "blue"}
     assert [row.name for row in waiting] == ["second"], "the machine is given to the first"
     assert environments.in_use(context) == {"key"}
@@ -142,6 +143,7 @@ def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Con
     subject = SUMMARY.subject("first")
     assert events.of_many(context, [subject])[subject][-1].state == State.COMPLETED
     assert {job.name for job in jobs.list_newest(context, 10)} >= {"first", "second"}
+    assert jobs.list_newest(context, 10, in_progress=True) == []
     component = trial_components.find(context, provenance.component_of(subject))
     assert component.status == "Completed"
     assert list(component.outputs) == ["summary"]

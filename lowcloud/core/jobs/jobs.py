@@ -47,6 +47,9 @@ class State(StrEnum):
         return self in (State.COMPLETED, State.FAILED, State.STOPPED)
 
 
+IN_PROGRESS = [state for state in State if not state.is_end]
+
+
 class Limit(StrEnum):
     """The limits that can end a job."""
 
@@ -168,14 +171,15 @@ def list_page(context: Context, query: Query, kind: "JobKind") -> Page[Job]:
     return resources.list_page(context, kind, query, partial(from_row, kind))
 
 
-def list_newest(context: Context, limit: int, name: str | None = None) -> list[Job]:
-    """The newest jobs of every kind, newest first; only those of exactly this name if one is given."""
+def list_newest(context: Context, limit: int, name: str | None = None, *, in_progress: bool = False) -> list[Job]:
+    """Return the newest jobs of every kind, newest first; of exactly this name, or only unended ones, if requested."""
     found: list[Job] = []
     with context.database.read() as connection:
         for kind in context.kinds.queued:
             column = kind.table.c
             query = select(kind.table).order_by(column.created_at.desc(), column.name).limit(limit)
             query = query if name is None else query.where(kind.is_named(name))
+            query = query.where(column.state.in_(IN_PROGRESS)) if in_progress else query
             found += [from_row(cast("JobKind", kind), row) for row in connection.execute(query)]
     return sorted(found, key=lambda job: (-job.created_at, job.name))[:limit]
 

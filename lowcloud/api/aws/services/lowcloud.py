@@ -54,7 +54,8 @@ def remove_image(context: Context, caller: Caller, request: Request) -> Answer:
 @operation("lowcloud", "ListJobs")
 def list_jobs(context: Context, caller: Caller, request: Request) -> Answer:
     """Newest first."""
-    found = jobs.list_newest(context, request.get("MaxResults", JOBS_PER_PAGE), request.get("JobName"))
+    limit, in_progress = request.get("MaxResults", JOBS_PER_PAGE), request.get("InProgress", False)
+    found = jobs.list_newest(context, limit, request.get("JobName"), in_progress=in_progress)
     return {"Jobs": [_describe_job(job) for job in found]}
 
 

@@ -31,6 +31,11 @@ def format_source(context: Context, source: str) -> str:
     return of_sagemaker(context, source.removeprefix(SUBJECT_SCHEME)) if is_own else source
 
 
+def source_types(context: Context) -> dict[str, str]:
+    """Return the SourceType of each kind of job, by the prefix of its subjects: "SageMakerTrainingJob" and the like."""
+    return {kind.prefix: f"SageMaker{kind.noun.title().replace(' ', '')}" for kind in context.kinds.queued}
+
+
 def read_metadata(request: Mapping[str, Any]) -> dict[str, str]:
     """Return the MetadataProperties member as core stores it."""
     return {METADATA[name]: value for name, value in request.get("MetadataProperties", {}).items()}

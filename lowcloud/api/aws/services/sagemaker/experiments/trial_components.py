@@ -8,7 +8,7 @@ from lowcloud.api.aws.arns import of_sagemaker
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import invalid, tracking_errors
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
-from lowcloud.api.aws.services.sagemaker.sources import format_metadata, read_metadata, read_source
+from lowcloud.api.aws.services.sagemaker.sources import format_metadata, read_metadata, read_source, source_types
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, name_of, read_tags, time, times, without_none
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
@@ -17,11 +17,6 @@ from lowcloud.core.tracking import trial_components, trial_members
 from lowcloud.core.tracking.lineage import SUBJECT_SCHEME
 from lowcloud.core.tracking.trial_components import COMPONENT, Artifact, Changes, TrialComponent
 
-SOURCE_TYPES = {
-    "training-job": "SageMakerTrainingJob",
-    "processing-job": "SageMakerProcessingJob",
-    "transform-job": "SageMakerTransformJob",
-}
 SIDES = {"InputArtifacts": "inputs", "OutputArtifacts": "outputs"}
 
 
@@ -164,7 +159,7 @@ def _head(context: Context, component: TrialComponent) -> dict[str, Any]:
 
 
 def _source(context: Context, subject: str) -> dict[str, str]:
-    source_type = SOURCE_TYPES.get(subject.partition("/")[0])
+    source_type = source_types(context).get(subject.partition("/")[0])
     return without_none({"SourceArn": of_sagemaker(context, subject), "SourceType": source_type})
 
 

@@ -7,17 +7,14 @@ from typing import Any
 from lowcloud.api.aws.arns import of_sagemaker, subject_of
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import tracking_errors
-from lowcloud.api.aws.services.sagemaker.experiments.trial_components import SOURCE_TYPES
 from lowcloud.api.aws.services.sagemaker.lineage.query import UNSOURCED_TYPE
 from lowcloud.api.aws.services.sagemaker.lists import read_page
+from lowcloud.api.aws.services.sagemaker.sources import source_types
 from lowcloud.api.aws.services.sagemaker.translation import time
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.tracking import associations
 from lowcloud.core.tracking.associations import Association, Vertex
-
-TYPES = {**SOURCE_TYPES, "": f"SageMaker{UNSOURCED_TYPE}"}  # of vertices, by the type that core gives them
-CORE_TYPES = {shown: type_ for type_, shown in TYPES.items()}
 
 
 @operation("sagemaker", "AddAssociation")
@@ -45,8 +42,8 @@ def list_associations(context: Context, _caller: Caller, request: Request) -> An
         partial(
             associations.list_page,
             context,
-            source_type=_core_type(request, "SourceType"),
-            destination_type=_core_type(request, "DestinationType"),
+            source_type=_core_type(context, request, "SourceType"),
+            destination_type=_core_type(context, request, "DestinationType"),
         ),
         source=subject_of(context, request["SourceArn"]) if "SourceArn" in request else None,
         destination=subject_of(context, request["DestinationArn"]) if "DestinationArn" in request else None,
@@ -57,9 +54,15 @@ def list_associations(context: Context, _caller: Caller, request: Request) -> An
     return {"AssociationSummaries": summaries, "NextToken": page.next_token}
 
 
-def _core_type(request: Request, member: str) -> str | None:
+def _types(context: Context) -> dict[str, str]:
+    """Return the types of vertices whose names differ from those that core gives them, by the latter."""
+    return {**source_types(context), "": f"SageMaker{UNSOURCED_TYPE}"}
+
+
+def _core_type(context: Context, request: Request, member: str) -> str | None:
     """Return a type as core has it; SDKs also give the kinds "Action" and "Context" as types."""
-    return CORE_TYPES.get(request[member], request[member]) if member in request else None
+    core_types = {shown: type_ for type_, shown in _types(context).items()}
+    return core_types.get(request[member], request[member]) if member in request else None
 
 
 def _ends(context: Context, request: Request) -> tuple[str, str]:
@@ -67,12 +70,13 @@ def _ends(context: Context, request: Request) -> tuple[str, str]:
 
 
 def _summarize(context: Context, one: Association, vertices: Mapping[str, Vertex]) -> dict[str, Any]:
+    types = _types(context)
     return {
         "SourceArn": of_sagemaker(context, one.source),
-        "SourceType": TYPES.get(one.source_type, one.source_type),
+        "SourceType": types.get(one.source_type, one.source_type),
         "SourceName": _name(one.source, vertices),
         "DestinationArn": of_sagemaker(context, one.destination),
-        "DestinationType": TYPES.get(one.destination_type, one.destination_type),
+        "DestinationType": types.get(one.destination_type, one.destination_type),
         "DestinationName": _name(one.destination, vertices),
         "AssociationType": one.type,
         "CreationTime": time(one.created_at),

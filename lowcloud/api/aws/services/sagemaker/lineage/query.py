@@ -7,7 +7,7 @@ from typing import Any
 from lowcloud.api.aws.arns import of_sagemaker, subject_of
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import invalid, page_token_errors, tracking_errors
-from lowcloud.api.aws.services.sagemaker.experiments.trial_components import SOURCE_TYPES
+from lowcloud.api.aws.services.sagemaker.sources import source_types
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.tracking import lineage_query
@@ -32,7 +32,7 @@ def query_lineage(context: Context, _caller: Caller, request: Request) -> Answer
         raise invalid("MaxDepth and MaxResults must be at least 1.")
     starts = [subject_of(context, arn) for arn in request["StartArns"]]
     direction = Direction(request.get("Direction", "Both"))
-    admits = _filter(request.get("Filters", {}))
+    admits = _filter(context, request.get("Filters", {}))
     with tracking_errors(), page_token_errors():
         graph = lineage_query.walk(context, starts, direction, depth, admits, size, request.get("NextToken"))
     return {
@@ -42,7 +42,7 @@ def query_lineage(context: Context, _caller: Caller, request: Request) -> Answer
     }
 
 
-def _filter(filters: Mapping[str, Any]) -> Callable[[Vertex], bool]:
+def _filter(context: Context, filters: Mapping[str, Any]) -> Callable[[Vertex], bool]:
     types = {name.removeprefix("SageMaker") for name in filters.get("Types", ())}
     kinds = set(filters.get("LineageTypes", ()))
     unknown = kinds - set(LINEAGE_TYPES.values())
@@ -55,7 +55,7 @@ def _filter(filters: Mapping[str, Any]) -> Callable[[Vertex], bool]:
 
     def admits(vertex: Vertex) -> bool:
         return (
-            (not types or _type(vertex) in types)
+            (not types or _type(context, vertex) in types)
             and (not kinds or LINEAGE_TYPES.get(vertex.kind) in kinds)
             and created[0] <= vertex.created_at <= created[1]
             and modified[0] <= vertex.modified_at <= modified[1]
@@ -65,11 +65,11 @@ def _filter(filters: Mapping[str, Any]) -> Callable[[Vertex], bool]:
     return admits
 
 
-def _type(vertex: Vertex) -> str | None:
+def _type(context: Context, vertex: Vertex) -> str | None:
     """Return the type of an entity, or "TrainingJob" and the like for the component of a job."""
     if vertex.kind != COMPONENT.noun:
         return vertex.type or None
-    return SOURCE_TYPES[vertex.type].removeprefix("SageMaker") if vertex.type in SOURCE_TYPES else UNSOURCED_TYPE
+    return source_types(context).get(vertex.type, UNSOURCED_TYPE).removeprefix("SageMaker")
 
 
 def _bounds(filters: Mapping[str, Any], after: str, before: str) -> tuple[float, float]:
@@ -82,7 +82,7 @@ def _bounds(filters: Mapping[str, Any], after: str, before: str) -> tuple[float,
 def _vertex(context: Context, vertex: Vertex) -> dict[str, Any]:
     return {
         "Arn": of_sagemaker(context, vertex.subject),
-        "Type": _type(vertex),
+        "Type": _type(context, vertex),
         "LineageType": LINEAGE_TYPES.get(vertex.kind),
     }
 

@@ -34,7 +34,9 @@ CONDITIONS_LIMIT = 50
 )  # fmt: skip
 def search(context: Context, _caller: Caller, request: Request) -> Answer:
     """The most recently changed first by default."""
-    resource = RESOURCES[request["Resource"]]
+    resource = RESOURCES.get(request["Resource"])
+    if resource is None:  # newer than the list of those that are refused
+        raise invalid(f"Lowcloud cannot search {request['Resource']} yet.")
     expression = request.get("SearchExpression", {})
     if _count(expression) > CONDITIONS_LIMIT:
         raise invalid(f"A SearchExpression can have at most {CONDITIONS_LIMIT} filters and expressions.")
