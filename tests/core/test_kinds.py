@@ -2,15 +2,16 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import MetaData
 
-from lowcloud.core import kinds, tags
+from lowcloud.core import kinds, resources, tags
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import Reconciler
 from lowcloud.core.environments import environments
-from lowcloud.core.jobs import creation, jobs
+from lowcloud.core.jobs import creation
 from lowcloud.core.jobs.job_kind import JobKind
 from lowcloud.core.jobs.jobs import Job, State
 from lowcloud.core.jobs.programs import JobRules
@@ -44,7 +45,7 @@ def test_every_table_with_the_columns_of_the_queue_belongs_to_a_kind_of_job() ->
 
 
 @pytest.mark.parametrize("kind", REGISTRY.kinds, ids=lambda kind: kind.prefix)
-def test_a_kind_is_complete(kind: ResourceKind) -> None:
+def test_a_kind_is_complete(kind: ResourceKind[Any]) -> None:
     assert kind.noun
     assert kind.table.c.name.type.python_type is str
     if kind.is_queued:
@@ -116,7 +117,11 @@ def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Con
     creation.create(context, SUMMARY, "second", dataclasses.replace(requested, instance_count=1))
     with context.database.transaction() as connection:
         waiting = connection.execute(SUMMARY.table.select().where(admission.is_waiting(SUMMARY.table))).all()
-        progress = {**jobs.find(context, SUMMARY, "first").progress.__dict__, "environment": "key", "program": None}
+        progress = {
+            **resources.find(context, SUMMARY, "first").progress.__dict__,
+            "environment": "key",
+            "program": None,
+        }
         connection.execute(SUMMARY.table.update().where(SUMMARY.table.c.name == "first").values(progress=progress))
     assert tags.of(context, SUMMARY.subject("first")) == {"team": "blue"}
     assert [row.name for row in waiting] == ["second"], "the machine is given to the first"
@@ -128,7 +133,7 @@ def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Con
     reconciler.start(is_alone=True)
     try:
         for name in ("first", "second"):
-            wait_for(lambda name=name: jobs.find(context, SUMMARY, name).state == State.COMPLETED)
+            wait_for(lambda name=name: resources.find(context, SUMMARY, name).state == State.COMPLETED)
     finally:
         reconciler.stop()
     printed = [event.message for event in logs.filter_events(context, "/summaries", 100)]

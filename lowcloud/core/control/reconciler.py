@@ -40,7 +40,7 @@ class LeasedRecord:
     """The right to change one record for as long as the lease lasts."""
 
     context: Context
-    kind: ResourceKind
+    kind: ResourceKind[Any]
     name: str
     owner: str
 
@@ -170,7 +170,7 @@ class Reconciler:
                 if name not in known:
                     self._lease(kind, name, now)
 
-    def _lease(self, kind: ResourceKind, name: str, now: float) -> None:
+    def _lease(self, kind: ResourceKind[Any], name: str, now: float) -> None:
         table = kind.table
         with self._context.database.transaction() as connection:
             leased = connection.execute(
@@ -195,7 +195,7 @@ class Reconciler:
                     for name in known.difference(held):
                         self._next_turn.pop(LeasedRecord(self._context, kind, name, self._owner), None)
 
-    def _known(self, kind: ResourceKind) -> set[str]:
+    def _known(self, kind: ResourceKind[Any]) -> set[str]:
         with self._lock:
             return {record.name for record in (*self._next_turn, *self._running) if record.kind is kind}
 

@@ -7,8 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, Table, select, update
 
@@ -16,7 +15,6 @@ from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.programs.resolver import Program
-from lowcloud.core.resources import Page, Query
 from lowcloud.core.scheduling import admission
 from lowcloud.core.staging import channels
 from lowcloud.core.staging.channels import Channel
@@ -141,6 +139,9 @@ class Job:
     allocation: Resources  # of each host: requested, and once the job is admitted what it gets
     specification: Specification
     progress: Progress
+    keep_alive_seconds: int | None = None  # its warm pool follows from this and the next two (scheduling/warm_pools.py)
+    retained_until: float | None = None
+    reused_by: str | None = None
 
     @property
     def subject(self) -> str:
@@ -158,16 +159,6 @@ def waits_until(specification: Specification, created_at: float, attempt: int = 
     return min((created_at + seconds for seconds in limits if seconds is not None), default=None)
 
 
-def find(context: Context, kind: "JobKind", name: str) -> Job:
-    """Return the job of this name. Raises NotFoundError."""
-    return from_row(kind, resources.find(context, kind, name))
-
-
-def list_page(context: Context, query: Query, kind: "JobKind") -> Page[Job]:
-    """Return a page of jobs of one kind. Raises InvalidPageTokenError."""
-    return resources.list_page(context, kind, query, partial(from_row, kind))
-
-
 def list_newest(context: Context, limit: int, name: str | None = None) -> list[Job]:
     """The newest jobs of every kind, newest first; only those of exactly this name if one is given."""
     found: list[Job] = []
@@ -176,7 +167,7 @@ def list_newest(context: Context, limit: int, name: str | None = None) -> list[J
             column = kind.table.c
             query = select(kind.table).order_by(column.created_at.desc(), column.name).limit(limit)
             query = query if name is None else query.where(kind.is_named(name))
-            found += [from_row(cast("JobKind", kind), row) for row in connection.execute(query)]
+            found += [kind.load(row) for row in connection.execute(query)]
     return sorted(found, key=lambda job: (-job.created_at, job.name))[:limit]
 
 
@@ -204,7 +195,7 @@ def interrupt(context: Context, kind: "JobKind", name: str) -> None:
 
     Raises NotFoundError, and InvalidError if it has ended, does not run, or did not ask for spot capacity.
     """
-    job = find(context, kind, name)
+    job = resources.find(context, kind, name)
     if not job.specification.is_interruptible:
         raise InvalidError(f"The {kind.noun} {name!r} did not ask for spot capacity, so it cannot be interrupted.")
     if job.state not in (State.PREPARING, State.STAGING, State.RUNNING) and not job.state.is_end:
@@ -240,6 +231,9 @@ def from_row(kind: "JobKind", row: Row[Any]) -> Job:
         allocation=Resources(row.cpus, row.memory_bytes, row.gpus),
         specification=_specification(row.specification),
         progress=_progress(row.progress),
+        keep_alive_seconds=row.keep_alive_seconds,
+        retained_until=row.retained_until,
+        reused_by=row.reused_by,
     )
 
 

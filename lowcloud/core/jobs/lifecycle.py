@@ -3,21 +3,18 @@
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, cast
 
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.core.control.turns import take_turn
 from lowcloud.core.environments import builds
 from lowcloud.core.errors import CloudError, StorageUnavailableError
-from lowcloud.core.jobs import environment, jobs, logs, outputs, saving, work
+from lowcloud.core.jobs import environment, logs, outputs, saving, work
 from lowcloud.core.jobs.cancellation import STOP_GRACE_SECONDS, is_cancelled, reached, stopping_if_cancelled
 from lowcloud.core.jobs.jobs import Job, State, billable_seconds
 from lowcloud.core.staging.output_sync import StoredFiles
 from lowcloud.engine.work import Phase, ReplicaStatus, StagingError
-
-if TYPE_CHECKING:
-    from lowcloud.core.jobs.job_kind import JobKind
 
 LOG_SECONDS = 0.5  # spent on the log of a running program in each turn
 PROGRAM_FAILED = "AlgorithmError: The program failed; see its log."
@@ -267,15 +264,14 @@ class JobLifecycle:
         """The job with the requests that have come while its environment was prepared or its inputs staged."""
         if job.state not in (State.PREPARING, State.STAGING):
             return job
-        current = jobs.find(self._context, job.kind, job.name)
+        current = resources.find(self._context, job.kind, job.name)
         return replace(job, stop_requested=current.stop_requested, interrupt_requested=current.interrupt_requested)
 
 
 def advance(record: LeasedRecord) -> float | None:
     """One turn of a job; see ResourceKind.advance."""
     context = record.context
-    kind = cast("JobKind", record.kind)
-    job, seen = take_turn(JobLifecycle(record), jobs.find(context, kind, record.name), context.now)
+    job, seen = take_turn(JobLifecycle(record), resources.find(context, record.kind, record.name), context.now)
     if seen.is_removed:
         saving.finish(record, job)
         return None

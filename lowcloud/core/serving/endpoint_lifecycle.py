@@ -221,7 +221,7 @@ def advance(record: LeasedRecord) -> float | None:
     """One turn of an endpoint; see ResourceKind.advance."""
     context = record.context
     try:
-        endpoint = endpoint_records.from_row(resources.find(context, record.kind, record.name))
+        endpoint: Endpoint = resources.find(context, record.kind, record.name)
     except NotFoundError as error:  # only the holder of its lease removes it
         raise LeaseLostError(record.name) from error
     try:

@@ -41,7 +41,7 @@ def release_lease(record: LeasedRecord) -> None:
 
 def reconciler_of(context: Context, advance: Callable[[LeasedRecord], float | None]) -> Reconciler:
     """A reconciler whose only kind are jobs that `advance` advances."""
-    kind = ResourceKind("training job", "training-job", training_jobs, advance=advance)
+    kind = ResourceKind("training job", "training-job", training_jobs, lambda row: row, advance=advance)
     return Reconciler(replace(context, kinds=Registry((kind,))))
 
 

@@ -7,10 +7,12 @@ from urllib.parse import quote
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.policies import check_policy, check_trust_policy
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity import roles
 from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.roles import ROLE
 
 DEFAULT_PAGE_SIZE = 100
 INLINE_POLICY_LIMIT = 10240  # characters
@@ -32,7 +34,7 @@ def create_role(context: Context, caller: Caller, request: Request) -> Answer:
 
 @operation("iam", "GetRole")
 def get_role(context: Context, caller: Caller, request: Request) -> Answer:
-    return {"Role": _describe(context, roles.find(context, request["RoleName"]))}
+    return {"Role": _describe(context, resources.find(context, ROLE, request["RoleName"]))}
 
 
 @operation("iam", "ListRoles")
@@ -45,7 +47,7 @@ def list_roles(context: Context, caller: Caller, request: Request) -> Answer:
 
 @operation("iam", "DeleteRole")
 def delete_role(context: Context, caller: Caller, request: Request) -> Answer:
-    roles.remove(context, request["RoleName"])
+    roles.delete(context, request["RoleName"])
     return {}
 
 
@@ -150,7 +152,7 @@ def _require_principal(context: Context, arn: str) -> None:
     if account != context.settings.account_id or not name:
         raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
     try:
-        roles.find(context, name.rpartition("/")[2])
+        resources.find(context, ROLE, name.rpartition("/")[2])
     except NotFoundError as error:
         raise AwsError("NoSuchEntity", str(error), 404) from error
 
