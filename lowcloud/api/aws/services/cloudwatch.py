@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.core.context import Context
+from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import Series, Summary
@@ -21,6 +22,14 @@ STATISTICS: dict[str, Callable[[Summary], float]] = {
 DATAPOINTS_LIMIT = 1440
 LIST_PAGE_SIZE = 500
 UNIT = "None"  # of every series
+
+register_errors(
+    "cloudwatch",
+    ErrorCodes(
+        {NotFoundError: ("ResourceNotFound", 404), InvalidError: ("InvalidParameterValue", 400)},
+        invalid_input="InvalidParameterValue",
+    ),
+)
 
 
 @operation("cloudwatch", "GetMetricStatistics", refused=("ExtendedStatistics",))

@@ -4,18 +4,31 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.policies import check_policy, check_trust_policy
 from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.errors import NotFoundError
+from lowcloud.core.errors import AlreadyExistsError, ForbiddenError, InUseError, InvalidError, NotFoundError
 from lowcloud.core.identity import roles
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.identity.roles import ROLE
 
 DEFAULT_PAGE_SIZE = 100
 INLINE_POLICY_LIMIT = 10240  # characters
+
+register_errors(
+    "iam",
+    ErrorCodes(
+        {
+            NotFoundError: ("NoSuchEntity", 404),
+            AlreadyExistsError: ("EntityAlreadyExists", 409),
+            InvalidError: ("InvalidInput", 400),
+            InUseError: ("DeleteConflict", 409),
+            ForbiddenError: ("AccessDenied", 403),
+        }
+    ),
+)
 
 
 @operation("iam", "CreateRole", refused=("MaxSigninSessionDuration", "PermissionsBoundary", "Tags"))

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.policies import trusts
 from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.errors import NotFoundError
+from lowcloud.core.errors import ForbiddenError, InvalidError, NotFoundError
 from lowcloud.core.identity import roles
 from lowcloud.core.identity.access import Caller, Credentials, issue_session
 from lowcloud.core.identity.roles import ROLE
@@ -17,6 +17,8 @@ from lowcloud.core.identity.roles import ROLE
 DEFAULT_ROLE_SECONDS = 3600
 DEFAULT_TOKEN_SECONDS = 12 * 3600
 MAX_CHAINED_ROLE_SECONDS = 3600
+
+register_errors("sts", ErrorCodes({ForbiddenError: ("AccessDenied", 403), InvalidError: ("ValidationError", 400)}))
 
 
 @operation("sts", "GetCallerIdentity")
