@@ -6,6 +6,7 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.pages import page_of
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.identity.access import Caller
@@ -93,15 +94,8 @@ def list_metrics(context: Context, _caller: Caller, request: Request) -> Answer:
     """Only series that have points."""
     dimensions = {dimension["Name"]: dimension.get("Value") for dimension in request.get("Dimensions", [])}
     found = metrics.list_series(context, request.get("Namespace"), request.get("MetricName"), dimensions)
-    token = request.get("NextToken", "0")
-    if not token.isdecimal() or len(token) > 9:
-        raise AwsError("InvalidParameterValue", "Invalid nextToken")
-    start = int(token)
-    page = found[start : start + LIST_PAGE_SIZE]
-    answer: dict[str, Any] = {"Metrics": [_describe(series) for series in page]}
-    if start + LIST_PAGE_SIZE < len(found):
-        answer["NextToken"] = str(start + LIST_PAGE_SIZE)
-    return answer
+    page, token = page_of(found, request.get("NextToken"), LIST_PAGE_SIZE)
+    return {"Metrics": [_describe(series) for series in page], "NextToken": token}
 
 
 def _series(request: Mapping[str, Any]) -> Series:

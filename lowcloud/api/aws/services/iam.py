@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.pages import page_of
 from lowcloud.api.aws.services.policies import check_policy, check_trust_policy
 from lowcloud.core import resources
 from lowcloud.core.context import Context
@@ -171,11 +172,5 @@ def _require_principal(context: Context, arn: str) -> None:
 
 
 def _page(member: str, items: list[Any], request: Request) -> Answer:
-    """Return one page of a short list; the marker is the number of items before the page."""
-    marker = request.get("Marker", "0")
-    if not (marker.isascii() and marker.isdecimal() and len(marker) < 10):
-        raise AwsError("InvalidInput", "The Marker is not one of this list.")
-    start, limit = int(marker), request.get("MaxItems", DEFAULT_PAGE_SIZE)
-    page, has_more = items[start : start + limit], start + limit < len(items)
-    answer = {member: page, "IsTruncated": has_more}
-    return {**answer, "Marker": str(start + limit)} if has_more else answer
+    page, marker = page_of(items, request.get("Marker"), request.get("MaxItems", DEFAULT_PAGE_SIZE))
+    return {member: page, "IsTruncated": marker is not None, "Marker": marker}
