@@ -130,7 +130,7 @@ def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Con
         clean = {**progress, "environment": None}
         connection.execute(SUMMARY.table.update().where(SUMMARY.table.c.name == "first").values(progress=clean))
     reconciler = Reconciler(context)
-    reconciler.start(is_alone=True)
+    reconciler.start()
     try:
         for name in ("first", "second"):
             wait_for(lambda name=name: resources.find(context, SUMMARY, name).state == State.COMPLETED)

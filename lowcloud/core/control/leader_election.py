@@ -72,7 +72,7 @@ class LeaderElection:
     def _try(self) -> None:
         if try_lock(self._leadership.fileno(), fcntl.LOCK_EX):
             reconciler = Reconciler(self._context)
-            reconciler.start(is_alone=True)
+            reconciler.start()
             self._reconciler = reconciler
 
 

@@ -103,10 +103,9 @@ class Reconciler:
         self._thread = threading.Thread(target=self._loop, name="reconciler", daemon=True)
         context.wake.subscribe(self.wake)
 
-    def start(self, is_alone: bool) -> None:
-        """Begin. The only server of a database takes over the leases of its predecessor immediately."""
-        if is_alone:
-            self._forget_leases()
+    def start(self) -> None:
+        """Begin. Only the leader of a store does, so the leases of its predecessor count no longer."""
+        self._forget_leases()
         self._context.closing.clear()
         self._thread.start()
 

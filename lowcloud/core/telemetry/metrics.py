@@ -144,11 +144,6 @@ def list_series(
     ]
 
 
-def final_values(connection: Connection, job: str) -> dict[str, Point]:
-    """Return the latest point of each metric of a training job."""
-    return final_values_of(connection, [job]).get(job, {})
-
-
 def final_values_of(connection: Connection, jobs: Sequence[str]) -> dict[str, dict[str, Point]]:
     """Return the latest point of each metric, for each of these training jobs with metrics."""
     dimensions = {series_of_job(job, "").dimensions: job for job in jobs}

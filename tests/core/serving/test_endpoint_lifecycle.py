@@ -59,7 +59,7 @@ def test_an_endpoint_that_fails_while_it_is_deleted_is_deleted(context, endpoint
 
     monkeypatch.setattr(endpoint_lifecycle, moment, delete_in_between)
     reconciler = Reconciler(replace(context, kinds=Registry((ENDPOINT,))))
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: is_gone(context, endpoint), 10)
     reconciler.stop()
     assert events_of(context, endpoint) == []
@@ -86,7 +86,7 @@ def test_an_endpoint_that_another_server_removes_keeps_its_events_until_then(con
 def test_a_removal_is_no_take_over(context, endpoint, caplog):
     endpoints.request_removal(context, endpoint)
     reconciler = Reconciler(replace(context, kinds=Registry((ENDPOINT,))))
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: is_gone(context, endpoint), 10)
     reconciler.stop()
     assert caplog.messages == []

@@ -51,7 +51,7 @@ def make(context: Context, **changes) -> Reconciler:
 
 def start(context: Context) -> Reconciler:
     reconciler = Reconciler(replace(context, kinds=Registry((TRAINING,))))
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: list(context.settings.work.glob("*/0/base/input/data/train/*")))
     return reconciler
 

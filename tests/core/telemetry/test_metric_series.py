@@ -44,10 +44,10 @@ def test_the_last_value_is_the_latest_in_time_then_in_order_of_arrival(context):
     record(context, LOSS, [Point(10.0, 1.0), Point(10.0, 2.0)])
     record(context, LOSS, [Point(5.0, 3.0)])
     with context.database.read() as connection:
-        assert metrics.final_values(connection, "job") == {"loss": Point(10.0, 2.0)}
+        assert metrics.final_values_of(connection, ["job"]) == {"job": {"loss": Point(10.0, 2.0)}}
     record(context, LOSS, [Point(10.0, 4.0)])
     with context.database.read() as connection:
-        assert metrics.final_values(connection, "job") == {"loss": Point(10.0, 4.0)}
+        assert metrics.final_values_of(connection, ["job"]) == {"job": {"loss": Point(10.0, 4.0)}}
 
 
 def test_series_are_separate_and_deleted_separately(context):
