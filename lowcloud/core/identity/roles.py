@@ -1,6 +1,5 @@
 """Roles: names under which programs and people act, with the policies that say who may do so and what they may."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +8,10 @@ from sqlalchemy import Connection, insert, select
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, InUseError, NotFoundError
+from lowcloud.core.identity.identifiers import new_identifier
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.store.db.tables import role_attachments, role_policies, roles
 
-ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 DEFAULT_SESSION_SECONDS = 3600
 
 ROLE = ResourceKind("role", "role", roles, lambda row: Role(**row._mapping), ignores_case=True, has_tags=False)
@@ -40,7 +39,7 @@ def create(
     max_session_seconds: int = DEFAULT_SESSION_SECONDS,
 ) -> Role:
     """A new role. Raises AlreadyExistsError; names differ by more than their case."""
-    role_id = "AROA" + "".join(secrets.choice(ID_ALPHABET) for _ in range(17))
+    role_id = new_identifier("AROA", 17)
     role = Role(name, role_id, path, trust_policy, description, max_session_seconds, float(int(context.now())))
     with context.database.transaction() as connection:
         if resources.exists(connection, ROLE.is_named(name)):

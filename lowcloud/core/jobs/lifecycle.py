@@ -18,7 +18,6 @@ from lowcloud.engine.work import Phase, ReplicaStatus, StagingError
 
 LOG_SECONDS = 0.5  # spent on the log of a running program in each turn
 PROGRAM_FAILED = "AlgorithmError: The program failed; see its log."
-ENDS = (Phase.EXITED, Phase.LOST)
 
 
 class JobAction(StrEnum):
@@ -52,7 +51,7 @@ class Observation:
 
     @property
     def has_ended(self) -> bool:
-        return bool(self.replicas) and all(status.phase in ENDS for status in self.replicas)
+        return bool(self.replicas) and all(status.phase.is_end for status in self.replicas)
 
     @property
     def has_failed(self) -> bool:
