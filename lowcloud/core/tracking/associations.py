@@ -22,7 +22,9 @@ from lowcloud.core.tracking.trial_components import COMPONENT, TrialComponent
 from lowcloud.store.db import upsert
 from lowcloud.store.db.tables import associations, lineage_entities
 
-ASSOCIATION = ResourceKind("association", "association", associations, lambda row: Association(**row._mapping))
+ASSOCIATION = ResourceKind(
+    "association", "association", associations, lambda row: Association(**row._mapping), has_tags=False
+)
 BATCH_SIZE = 500  # names in one statement
 
 
