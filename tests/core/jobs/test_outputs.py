@@ -17,6 +17,7 @@ from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.scheduling import capacity
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import objects
+from lowcloud.core.telemetry.metric_extraction import SlowMetrics
 from lowcloud.engine.work import Replica, Resources, Work
 from lowcloud.store.db.tables import training_jobs
 from tests.core.jobs import test_lifecycle
@@ -52,6 +53,12 @@ def test_a_model_is_stored_as_the_program_left_it(context, claim):
     (model_folder(context) / "weights").write_text("1")
     assert ended(claim).state == State.COMPLETED
     assert objects.head(context, BUCKET, f"output/{NAME}/output/model.tar.gz").size
+
+
+def test_what_a_job_keeps_in_memory_ends_with_it(context, claim):
+    context.memory.get(SlowMetrics).add(NAME, "loss")
+    ended(claim)
+    assert not context.memory.get(SlowMetrics).has(NAME, "loss")
 
 
 def remove_it(model: Path) -> None:
