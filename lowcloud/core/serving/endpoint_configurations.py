@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.resource_kind import ResourceKind
+from lowcloud.core.scheduling import capacity
 from lowcloud.core.serving.endpoint_records import Variant
 from lowcloud.core.serving.models import MODEL
 from lowcloud.store.db.tables import endpoint_configurations
@@ -33,9 +34,13 @@ CONFIGURATION = ResourceKind("endpoint configuration", "endpoint-config", endpoi
 
 
 def create(context: Context, configuration: Configuration, labels: Mapping[str, str] | None = None) -> None:
-    """Create a configuration. Raises AlreadyExistsError, and NotFoundError for a model that it names."""
+    """Create a configuration.
+
+    Raises AlreadyExistsError, NotFoundError for a model that it names, and InvalidError for an instance type.
+    """
     for variant in configuration.variants:
         resources.find(context, MODEL, variant.model)
+        capacity.find_instance(variant.instance_type)
     specification = asdict(configuration)
     row = {"name": configuration.name, "created_at": configuration.created_at, "specification": specification}
     resources.create(context, CONFIGURATION, row, labels)
