@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.services.sagemaker.errors import page_token_errors
+from lowcloud.api.aws.services.sagemaker.errors import invalid, page_token_errors
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.resource_kind import Record, ResourceKind
@@ -50,10 +50,13 @@ def read_page(
 ) -> Page[Record]:
     """Return the page that a List request describes. Raises AwsError."""
     given = {name: value for name, value in equals.items() if value is not None}
+    sort_by = request.get("SortBy") or "CreationTime"
+    if sort_by not in SORT_FIELDS:
+        raise invalid(f"Lowcloud does not sort this list by {sort_by} yet.")
     query = Query(
         limit=request.get("MaxResults", DEFAULT_PAGE_SIZE),
         token=request.get("NextToken"),
-        sort_by=SORT_FIELDS[request.get("SortBy") or "CreationTime"],
+        sort_by=SORT_FIELDS[sort_by],
         descending=request.get("SortOrder", "Descending") == "Descending",
         equals={name: [value] if isinstance(value, str) else value for name, value in given.items()},
         after=_read_times(request, AFTER),
