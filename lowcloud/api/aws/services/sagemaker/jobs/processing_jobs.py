@@ -89,6 +89,9 @@ def stop_processing_job(context: Context, _caller: Caller, request: Request) -> 
 
 def _specification(context: Context, request: Request) -> Specification:
     application, cluster = request["AppSpecification"], request["ProcessingResources"]["ClusterConfig"]
+    for member in ("InstanceType", "InstanceCount"):  # the model has alternatives to them, which are refused
+        if member not in cluster:
+            raise invalid(f"{member} of ClusterConfig is required.")
     limits = request.get("StoppingCondition", {})
     outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
     return Specification(
