@@ -238,15 +238,15 @@ def from_row(kind: "JobKind", row: Row[Any]) -> Job:
 
 
 def _specification(document: Mapping[str, Any]) -> Specification:
-    known = {member.name for member in fields(Specification)}  # an earlier version may have stored more
-    asked = {name: value for name, value in document.items() if name in known}
-    asked["channels"] = tuple(channels.from_record(channel) for channel in asked["channels"])
-    asked["outputs"] = tuple(Output(**output) for output in asked["outputs"])
-    asked["checkpoints"] = asked["checkpoints"] and Output(**asked["checkpoints"])
-    asked["entrypoint"], asked["arguments"] = tuple(asked["entrypoint"]), tuple(asked["arguments"])
-    asked["grouping"] = Grouping(**asked["grouping"]) if "grouping" in asked else NOWHERE
-    asked["metric_definitions"] = tuple(Definition(**definition) for definition in asked["metric_definitions"])
-    return Specification(**asked)
+    known = {each.name for each in fields(Specification)}  # an earlier version may have stored more
+    members = {name: value for name, value in document.items() if name in known}
+    members["channels"] = tuple(channels.from_record(channel) for channel in members["channels"])
+    members["outputs"] = tuple(Output(**output) for output in members["outputs"])
+    members["checkpoints"] = members["checkpoints"] and Output(**members["checkpoints"])
+    members["entrypoint"], members["arguments"] = tuple(members["entrypoint"]), tuple(members["arguments"])
+    members["grouping"] = Grouping(**members["grouping"]) if "grouping" in members else NOWHERE
+    members["metric_definitions"] = tuple(Definition(**definition) for definition in members["metric_definitions"])
+    return Specification(**members)
 
 
 def _progress(document: Mapping[str, Any]) -> Progress:
