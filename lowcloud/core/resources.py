@@ -46,9 +46,9 @@ def create(
     row: Mapping[str, Any],
     labels: Mapping[str, str] | None = None,
     event: events.Event | None = None,
-    also: Callable[[Connection], object] | None = None,
+    within_transaction: Callable[[Connection], object] | None = None,
 ) -> None:
-    """Insert a record with its tags and first event, and do `also`, in one transaction. Raises AlreadyExistsError."""
+    """Insert a record with its tags and first event, and what `within_transaction` adds. Raises AlreadyExistsError."""
     subject = kind.subject(row["name"])
     with context.database.transaction() as connection:
         try:
@@ -58,8 +58,8 @@ def create(
         tags.put(connection, subject, labels or {})
         if event:
             events.record(connection, subject, event)
-        if also:
-            also(connection)
+        if within_transaction:
+            within_transaction(connection)
     if "due_at" in row:
         context.wake.notify()
 

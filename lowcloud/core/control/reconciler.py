@@ -47,10 +47,10 @@ class LeasedRecord:
     def save(
         self,
         values: Mapping[str, Any],
-        also: Callable[[Connection], object] | None = None,
+        within_transaction: Callable[[Connection], object] | None = None,
         where: ColumnElement[bool] | None = None,
     ) -> bool:
-        """Change the record, and whatever `also` changes, in one transaction. Raises LeaseLostError.
+        """Change the record, and whatever `within_transaction` changes, in one transaction. Raises LeaseLostError.
 
         Return False, and change nothing, if the record does not meet `where`: a request has come in between.
         """
@@ -62,25 +62,25 @@ class LeasedRecord:
                 if where is None or not connection.execute(select(table.c.name).where(*self._is_held())).first():
                     raise LeaseLostError(self.name)
                 return False
-            if also:
-                also(connection)
+            if within_transaction:
+                within_transaction(connection)
             return True
 
-    def remove(self, also: Callable[[Connection], None]) -> None:
-        """Delete the record, and whatever `also` deletes, in one transaction. Raises LeaseLostError."""
+    def remove(self, within_transaction: Callable[[Connection], None]) -> None:
+        """Delete the record, and whatever `within_transaction` deletes, in one transaction. Raises LeaseLostError."""
         with self.context.database.transaction() as connection:
             if connection.execute(delete(self.kind.table).where(*self._is_held())).rowcount != 1:
                 raise LeaseLostError(self.name)
-            also(connection)
+            within_transaction(connection)
 
     def release(
         self,
         due_at: float | None,
-        also: Callable[[Connection], object] | None = None,
+        within_transaction: Callable[[Connection], object] | None = None,
         where: ColumnElement[bool] | None = None,
     ) -> bool:
         """Give up the lease, with nothing left to do (None) or due again at a time. Otherwise as `save`."""
-        return self.save({"lease_owner": None, "lease_until": 0, "due_at": due_at}, also, where)
+        return self.save({"lease_owner": None, "lease_until": 0, "due_at": due_at}, within_transaction, where)
 
     def _is_held(self) -> tuple[ColumnElement[bool], ...]:
         return (self.kind.table.c.name == self.name, self.kind.table.c.lease_owner == self.owner)

@@ -43,11 +43,11 @@ def create(
     }
     created = events.Event(now, State.PENDING, f"Starting the {kind.noun}. {fitted.message}".strip())
 
-    def also(connection: Connection) -> None:
+    def track_and_admit(connection: Connection) -> None:
         tracking.begin(connection, kind, name, specification, now)
         admission.admit(context, connection)
 
-    resources.create(context, kind, row, labels, created, also)
+    resources.create(context, kind, row, labels, created, track_and_admit)
 
 
 def _check(context: Context, kind: JobKind, requested: Specification) -> Program:

@@ -34,4 +34,4 @@ def create(context: Context, model: Model, labels: Mapping[str, str] | None = No
     def track(connection: Connection) -> None:
         provenance.record_model(connection, model.name, model.image, model.artifact, model.created_at)
 
-    resources.create(context, MODEL, row, labels, also=track)
+    resources.create(context, MODEL, row, labels, within_transaction=track)
