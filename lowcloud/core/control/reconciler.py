@@ -66,7 +66,7 @@ class LeasedRecord:
                 within_transaction(connection)
             return True
 
-    def remove(self, within_transaction: Callable[[Connection], None]) -> None:
+    def delete(self, within_transaction: Callable[[Connection], None]) -> None:
         """Delete the record, and whatever `within_transaction` deletes, in one transaction. Raises LeaseLostError."""
         with self.context.database.transaction() as connection:
             if connection.execute(delete(self.kind.table).where(*self._is_held())).rowcount != 1:

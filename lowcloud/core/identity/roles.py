@@ -60,7 +60,7 @@ def ensure(context: Context, name: str, trust_policy: str) -> Role:
         return resources.find(context, ROLE, name)
 
 
-def page(context: Context, path_prefix: str, after: str, limit: int) -> tuple[list[Role], bool]:
+def list_page(context: Context, path_prefix: str, after: str, limit: int) -> tuple[list[Role], bool]:
     """Roles under a path by name, from behind `after` on, and whether there are more."""
     found = (
         select(roles)

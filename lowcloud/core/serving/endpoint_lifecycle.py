@@ -327,7 +327,7 @@ def _forget(record: LeasedRecord, endpoint: Endpoint) -> None:
         tags.delete_all(connection, endpoint.subject)
         events.delete_all(connection, endpoint.subject)
 
-    record.remove(forget)
+    record.delete(forget)
 
 
 def _remove_work(context: Context, endpoint: Endpoint) -> None:

@@ -56,7 +56,7 @@ def create(context: Context, name: str, configuration_name: str, labels: Mapping
     resources.create(context, ENDPOINT, row, labels, event, track)
 
 
-def request_removal(context: Context, name: str) -> None:
+def delete(context: Context, name: str) -> None:
     """Request that the endpoint be deleted; from now on it answers no request.
 
     Raises NotFoundError, and InvalidError if it is being deleted already.

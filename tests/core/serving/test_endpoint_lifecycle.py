@@ -54,7 +54,7 @@ def test_an_endpoint_that_fails_while_it_is_deleted_is_deleted(context, endpoint
 
     def delete_in_between(*arguments):
         for name in requests:
-            endpoints.request_removal(context, name)
+            endpoints.delete(context, name)
         return meant(*arguments)
 
     monkeypatch.setattr(endpoint_lifecycle, moment, delete_in_between)
@@ -76,7 +76,7 @@ def test_a_failed_endpoint_stays_until_it_is_deleted(context, endpoint):
 
 def test_an_endpoint_that_another_server_removes_keeps_its_events_until_then(context, endpoint):
     claim = hold(context)
-    endpoints.request_removal(context, endpoint)
+    endpoints.delete(context, endpoint)
     hold(context, "two")
     with pytest.raises(LeaseLostError):
         endpoint_lifecycle.advance(claim)
@@ -84,7 +84,7 @@ def test_an_endpoint_that_another_server_removes_keeps_its_events_until_then(con
 
 
 def test_a_removal_is_no_take_over(context, endpoint, caplog):
-    endpoints.request_removal(context, endpoint)
+    endpoints.delete(context, endpoint)
     reconciler = Reconciler(replace(context, kinds=Registry((ENDPOINT,))))
     reconciler.start()
     wait_for(lambda: is_gone(context, endpoint), 10)

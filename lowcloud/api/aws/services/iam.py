@@ -54,7 +54,7 @@ def get_role(context: Context, caller: Caller, request: Request) -> Answer:
 @operation("iam", "ListRoles")
 def list_roles(context: Context, caller: Caller, request: Request) -> Answer:
     limit = request.get("MaxItems", DEFAULT_PAGE_SIZE)
-    found, has_more = roles.page(context, request.get("PathPrefix", "/"), request.get("Marker", ""), limit)
+    found, has_more = roles.list_page(context, request.get("PathPrefix", "/"), request.get("Marker", ""), limit)
     answer = {"Roles": [_describe(context, role) for role in found], "IsTruncated": has_more}
     return {**answer, "Marker": found[-1].name} if has_more else answer
 

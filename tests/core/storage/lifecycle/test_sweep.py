@@ -210,7 +210,7 @@ def test_a_scrub_resumes_and_reports_its_findings(context: Context, monkeypatch:
     progress: dict[str, Any] = {}
     steps = 0
     while "ended_at" not in progress.get("last", {}):
-        progress, _ = scrub_task.advance(context, progress)
+        progress, _ = scrub_task.step(context, progress)
         steps += 1
     assert (progress["last"]["versions"], progress["last"]["findings"]) == (3, 1)
     assert steps >= 3

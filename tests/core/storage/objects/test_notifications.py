@@ -97,7 +97,7 @@ def test_a_completed_upload_is_recorded_once(context: Context) -> None:
 def test_tags_put_and_deleted_are_recorded(context: Context) -> None:
     made = objects.put(context, BUCKET, "a", [b"1"])
     version_updates.set_tags(context, BUCKET, "a", None, {"a": "b"})
-    version_updates.remove_tags(context, BUCKET, "a", None)
+    version_updates.delete_tags(context, BUCKET, "a", None)
     assert told(context)[1:] == [("tagged:put", "a"), ("tagged:delete", "a")]
     assert {event.etag for event in notifications.list_page(context)} == {made.etag}
     with pytest.raises(NotFoundError):

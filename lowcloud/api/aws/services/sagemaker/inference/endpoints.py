@@ -57,7 +57,7 @@ def list_endpoints(context: Context, _caller: Caller, request: Request) -> Answe
 def delete_endpoint(context: Context, _caller: Caller, request: Request) -> Answer:
     """After this answer the endpoint serves no request; its replicas end immediately."""
     with inference_errors(context):
-        endpoints.request_removal(context, request["EndpointName"])
+        endpoints.delete(context, request["EndpointName"])
     return {}
 
 
