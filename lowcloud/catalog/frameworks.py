@@ -81,7 +81,6 @@ FRAMEWORKS = {
 class ResolvedFramework:
     """A framework image, resolved on this machine."""
 
-    family: Framework
     requirements: tuple[str, ...]  # to install; empty if the server's interpreter has all libraries
     sentence: str  # for the job's log: what is required, and what is used
 
@@ -106,15 +105,15 @@ def resolve_libraries(image_uri: str) -> ResolvedFramework | None:
     versions = {library: found[1] if found else "" for library, found in matches.items()}
     required = " and ".join(f"{library.distribution} {version}".strip() for library, version in versions.items())
     if not versions:
-        return ResolvedFramework(family, (), f"Python {sys.version_info.major}.{sys.version_info.minor} is used.")
+        return ResolvedFramework((), f"Python {sys.version_info.major}.{sys.version_info.minor} is used.")
     if all(importlib.util.find_spec(library.module) for library in versions):
         installed = " and ".join(f"{library.distribution} {installed_version(library)}" for library in versions)
-        return ResolvedFramework(family, (), f"The image requires {required}; {installed} is used.")
+        return ResolvedFramework((), f"The image requires {required}; {installed} is used.")
     lines = tuple(requirement(library, version) for library, version in versions.items())
     sentence = f"The image requires {required}; {' and '.join(lines)} is installed for it."
     if TORCH in versions and sys.platform == "linux":
         sentence = f"{sentence} {TORCH_NOTE}"
-    return ResolvedFramework(family, (*lines, *(library.distribution for library in family.also)), sentence)
+    return ResolvedFramework((*lines, *(library.distribution for library in family.also)), sentence)
 
 
 def command_requirements(arguments: Sequence[str]) -> tuple[str, ...]:

@@ -20,7 +20,6 @@ class ProcessingProgram:
     name: str
     command: tuple[str, ...]
     schema: Schema
-    doc: str
 
     def validate(self, arguments: Sequence[str]) -> dict[str, Value]:
         """Return typed arguments with defaults. Raises schemas.InvalidHyperparametersError with all problems."""
@@ -63,13 +62,11 @@ PROGRAMS = {
             name="preprocess",
             command=("python", "-m", "lowcloud.runtime.processing.preprocess"),
             schema=PREPROCESS,
-            doc="Cleans, imputes, scales, encodes, derives and splits tables, and stores the fitted transform.",
         ),
         ProcessingProgram(
             name="evaluate",
             command=("python", "-m", "lowcloud.runtime.processing.evaluate"),
             schema=EVALUATE,
-            doc="Evaluates predictions, or a built-in algorithm's model, against the truth.",
         ),
     )
 }

@@ -6,9 +6,9 @@ A subject declares its kinds as constants; `core/kinds.py` registers each once. 
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, func, true
+from sqlalchemy import ColumnElement, Connection, Row, Table, func, true
 
 if TYPE_CHECKING:
     from lowcloud.core.context import Context
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 EVERY_ROW = true()
 
+Record = TypeVar("Record")
+
 
 @dataclass(frozen=True, eq=False)
-class ResourceKind:
+class ResourceKind(Generic[Record]):
     """One kind of resource. Its records are rows of `table`, each with a `name` that is unique within the kind."""
 
     noun: str  # in messages: "trial component"
     prefix: str  # of subjects, under which tags, events and associations are stored: "experiment-trial-component"
     table: Table
+    load: Callable[[Row[Any]], Record]  # the record in a row of the table
     ignores_case: bool = False  # names are unique, and found, regardless of case
     has_tags: bool = True  # that users set
     condition: ColumnElement[bool] = EVERY_ROW  # of the kind's rows, if several kinds share the table
@@ -80,7 +83,7 @@ class PeriodicTask:
 class Registry:
     """Every kind of resource and every periodic task of a cloud."""
 
-    kinds: tuple[ResourceKind, ...]
+    kinds: tuple[ResourceKind[Any], ...]
     tasks: tuple[PeriodicTask, ...] = ()
 
     def __post_init__(self) -> None:
@@ -89,19 +92,19 @@ class Registry:
             if shared := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"These are declared more than once: {', '.join(sorted(shared))}.")
 
-    def __iter__(self) -> Iterator[ResourceKind]:
+    def __iter__(self) -> Iterator[ResourceKind[Any]]:
         return iter(self.kinds)
 
     @property
-    def reconciled(self) -> tuple[ResourceKind, ...]:
+    def reconciled(self) -> tuple[ResourceKind[Any], ...]:
         """The kinds whose records the reconciler advances."""
         return tuple(kind for kind in self.kinds if kind.advance)
 
     @property
-    def queued(self) -> tuple[ResourceKind, ...]:
+    def queued(self) -> tuple[ResourceKind[Any], ...]:
         """The kinds whose records wait for capacity of the machine."""
         return tuple(kind for kind in self.kinds if kind.is_queued)
 
-    def find(self, prefix: str) -> ResourceKind | None:
+    def find(self, prefix: str) -> ResourceKind[Any] | None:
         """The kind whose subjects begin with `prefix`."""
         return next((kind for kind in self.kinds if kind.prefix == prefix), None)

@@ -1,20 +1,20 @@
 """Create, find, list, change and delete the records of any kind of resource."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from lowcloud.core import events, tags
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, InvalidPageTokenError, NotFoundError
-from lowcloud.core.resource_kind import ResourceKind
+from lowcloud.core.resource_kind import Record, ResourceKind
 from lowcloud.store.db import pages
 from lowcloud.store.db.pages import Order
 
-Record = TypeVar("Record")
+Value = TypeVar("Value")
 Condition = ColumnElement[bool]  # that rows meet; interfaces pass it on without looking into it
 
 
@@ -42,13 +42,13 @@ class Page(Generic[Record]):
 
 def create(
     context: Context,
-    kind: ResourceKind,
+    kind: ResourceKind[Any],
     row: Mapping[str, Any],
     labels: Mapping[str, str] | None = None,
     event: events.Event | None = None,
-    also: Callable[[Connection], object] | None = None,
+    within_transaction: Callable[[Connection], object] | None = None,
 ) -> None:
-    """Insert a record with its tags and first event, and do `also`, in one transaction. Raises AlreadyExistsError."""
+    """Insert a record with its tags and first event, and what `within_transaction` adds. Raises AlreadyExistsError."""
     subject = kind.subject(row["name"])
     with context.database.transaction() as connection:
         try:
@@ -58,39 +58,32 @@ def create(
         tags.put(connection, subject, labels or {})
         if event:
             events.record(connection, subject, event)
-        if also:
-            also(connection)
+        if within_transaction:
+            within_transaction(connection)
     if "due_at" in row:
         context.wake.notify()
 
 
-def find(context: Context, kind: ResourceKind, name: str) -> Row[Any]:
-    """Return the row of this name. Raises NotFoundError."""
+def find(context: Context, kind: ResourceKind[Record], name: str) -> Record:
+    """Return the record of this name. Raises NotFoundError."""
     with context.database.read() as connection:
         return require(connection, kind, name)
 
 
-def require(connection: Connection, kind: ResourceKind, name: str) -> Row[Any]:
-    """Return the row of this name, within a transaction. Raises NotFoundError."""
-    row = connection.execute(select(kind.table).where(kind.is_named(name))).one_or_none()
-    if row is None:
-        raise NotFoundError(kind.noun, name)
-    return row
+def require(connection: Connection, kind: ResourceKind[Record], name: str) -> Record:
+    """Return the record of this name, within a transaction. Raises NotFoundError."""
+    return kind.load(_row(connection, kind, name))
 
 
-def find_all(connection: Connection, kind: ResourceKind, names: Sequence[str]) -> Sequence[Row[Any]]:
-    """Return the rows of these names, without those that do not exist."""
-    return connection.execute(select(kind.table).where(kind.is_one_of(names))).all()
+def find_all(connection: Connection, kind: ResourceKind[Record], names: Sequence[str]) -> dict[str, Record]:
+    """Return the records of these names by their exact names, without those that do not exist."""
+    return {row.name: kind.load(row) for row in connection.execute(select(kind.table).where(kind.is_one_of(names)))}
 
 
 def list_page(
-    context: Context,
-    kind: ResourceKind,
-    query: Query,
-    load: Callable[[Row[Any]], Record],
-    where: Sequence[Condition] = (),
+    context: Context, kind: ResourceKind[Record], query: Query, where: Sequence[Condition] = ()
 ) -> Page[Record]:
-    """Return a page of records, made from their rows by `load`. Raises InvalidPageTokenError."""
+    """Return a page of the records that meet the query and all of `where`. Raises InvalidPageTokenError."""
     conditions = [kind.condition, *where, *_filters(kind, query)]
     order = Order(query.sort_by, query.descending)
     try:
@@ -98,37 +91,47 @@ def list_page(
             found = pages.read_page(connection, kind.table, conditions, order, query.limit, query.token)
     except pages.InvalidTokenError as error:
         raise InvalidPageTokenError(str(error)) from error
-    return Page([load(row) for row in found.rows], found.next_token)
+    return Page([kind.load(row) for row in found.rows], found.next_token)
 
 
-def change(context: Context, kind: ResourceKind, name: str, values: Mapping[str, Any]) -> Row[Any]:
-    """Set columns of a record and return its row after that. Raises NotFoundError."""
+def change(context: Context, kind: ResourceKind[Record], name: str, values: Mapping[str, Any]) -> Record:
+    """Set columns of a record and return it after that. Raises NotFoundError."""
     with context.database.transaction() as connection:
-        found = require(connection, kind, name)
-        save(connection, kind, found.name, {**values, "modified_at": context.now()})
+        require(connection, kind, name)
+        save(connection, kind, name, {**values, "modified_at": context.now()})
         return require(connection, kind, name)
 
 
-def save(connection: Connection, kind: ResourceKind, name: str, values: Mapping[str, Any]) -> None:
+def save(connection: Connection, kind: ResourceKind[Any], name: str, values: Mapping[str, Any]) -> None:
     """Set columns of a record that exists, within a transaction."""
-    connection.execute(update(kind.table).where(kind.condition, kind.table.c.name == name).values(**values))
+    connection.execute(update(kind.table).where(kind.is_named(name)).values(**values))
 
 
-def remove(
-    context: Context, kind: ResourceKind, name: str, first: Callable[[Connection, str], object] | None = None
-) -> Row[Any]:
-    """Delete a record and its tags, and return its row.
+def delete(
+    context: Context,
+    kind: ResourceKind[Record],
+    name: str,
+    check: Callable[[Connection, Record], object] | None = None,
+) -> Record:
+    """Delete a record and its tags, and return it.
 
-    `first` gets the record's exact name, within the transaction: to refuse, or to delete what belongs to the record.
-    Raises NotFoundError and what `first` raises.
+    `check` gets the record, within the transaction: to refuse, or to delete what belongs to the record.
+    Raises NotFoundError and what `check` raises.
     """
     with context.database.transaction() as connection:
-        found = require(connection, kind, name)
-        if first:
-            first(connection, found.name)
-        connection.execute(delete(kind.table).where(kind.condition, kind.table.c.name == found.name))
-        tags.delete_all(connection, kind.subject(found.name))
-    return found
+        row = _row(connection, kind, name)
+        record = kind.load(row)
+        if check:
+            check(connection, record)
+        connection.execute(kind.table.delete().where(kind.is_named(name)))
+        tags.delete_all(connection, kind.subject(row.name))
+    return record
+
+
+def merge(values: Mapping[str, Value], put: Mapping[str, Value], drop: Iterable[str]) -> dict[str, Value]:
+    """Return a mapping without the keys in `drop`, and then with what `put` sets."""
+    dropped = set(drop)
+    return {**{key: value for key, value in values.items() if key not in dropped}, **put}
 
 
 def exists(connection: Connection, *conditions: Condition) -> bool:
@@ -136,7 +139,14 @@ def exists(connection: Connection, *conditions: Condition) -> bool:
     return connection.execute(select(1).where(*conditions).limit(1)).first() is not None
 
 
-def _filters(kind: ResourceKind, query: Query) -> list[Condition]:
+def _row(connection: Connection, kind: ResourceKind[Any], name: str) -> Row[Any]:
+    row = connection.execute(select(kind.table).where(kind.is_named(name))).one_or_none()
+    if row is None:
+        raise NotFoundError(kind.noun, name)
+    return row
+
+
+def _filters(kind: ResourceKind[Any], query: Query) -> list[Condition]:
     columns = kind.table.c
     conditions: list[Condition] = [columns[name].in_(list(values)) for name, values in query.equals.items()]
     conditions += [columns[name] > time for name, time in query.after.items()]

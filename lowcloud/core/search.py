@@ -156,8 +156,7 @@ Documents = Callable[[Sequence[Record]], list[Document]]  # of records, in their
 class Search(Generic[Record]):
     """An expression, and the kind of resource whose records are searched."""
 
-    kind: ResourceKind
-    load: Callable[[Row[Any]], Record]
+    kind: ResourceKind[Record]
     documents: Documents[Record]
     sketches: Documents[Record]  # only what the expression and the sort read, since most records are not admitted
     expression: Expression
@@ -201,8 +200,8 @@ class Search(Generic[Record]):
         names = [name for _, name in sorted(keys, reverse=descending)] + missing  # what lacks the property comes last
         chosen = names[begin : begin + limit]
         with context.database.read() as connection:
-            rows = {row.name: row for row in resources.find_all(connection, self.kind, chosen)}
-        documents = self._documents([rows[name] for name in chosen if name in rows])  # one may be deleted meanwhile
+            records = resources.find_all(connection, self.kind, chosen)
+        documents = self.documents([records[name] for name in chosen if name in records])  # some may be deleted by now
         return Found(documents, pages.offset_token(begin + limit) if len(names) > begin + limit else None)
 
     def _read_all(self, context: Context) -> Iterator[tuple[Row[Any], Document]]:
@@ -221,13 +220,13 @@ class Search(Generic[Record]):
         return page.rows, page.next_token
 
     def _sketched(self, rows: Sequence[Row[Any]]) -> Iterator[tuple[Row[Any], Document]]:
-        return zip(rows, self.sketches([self.load(row) for row in rows]), strict=True)
+        return zip(rows, self.sketches([self.kind.load(row) for row in rows]), strict=True)
 
     def _documents(self, rows: Sequence[Row[Any]]) -> list[Document]:
-        return self.documents([self.load(row) for row in rows])
+        return self.documents([self.kind.load(row) for row in rows])
 
 
-def compare(kind: ResourceKind, column: str, operator: Operator, value: str | datetime) -> Condition | None:
+def compare(kind: ResourceKind[Any], column: str, operator: Operator, value: str | datetime) -> Condition | None:
     """Return a condition that is true of every row whose column compares so, or None if the database cannot check it.
 
     Times are compared with a second of tolerance: documents may hold them less precisely than the column.

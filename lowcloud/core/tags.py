@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
@@ -35,10 +35,10 @@ def of_many(context: Context, subjects: Sequence[str]) -> dict[str, dict[str, st
     return found
 
 
-def remove(context: Context, subject: str, keys: Iterable[str]) -> None:
+def delete(context: Context, subject: str, keys: Iterable[str]) -> None:
     """Delete the tags of these keys; keys that the subject does not have are passed over."""
     with context.database.transaction() as connection:
-        connection.execute(delete(tags).where(tags.c.subject == subject, tags.c.key.in_(list(keys))))
+        connection.execute(tags.delete().where(tags.c.subject == subject, tags.c.key.in_(list(keys))))
 
 
 def put(connection: Connection, subject: str, values: Mapping[str, str]) -> None:
@@ -51,7 +51,7 @@ def put(connection: Connection, subject: str, values: Mapping[str, str]) -> None
 
 def delete_all(connection: Connection, subject: str) -> None:
     """Delete all tags of a subject that is being deleted."""
-    connection.execute(delete(tags).where(tags.c.subject == subject))
+    connection.execute(tags.delete().where(tags.c.subject == subject))
 
 
 def _read(connection: Connection, subject: str) -> dict[str, str]:

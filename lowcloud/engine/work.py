@@ -109,13 +109,17 @@ class Work:
 
 
 class Phase(StrEnum):
-    """The phase of one replica."""
+    """The phase of one replica; the last two are final."""
 
     ABSENT = "absent"  # unknown to this engine
     STAGING = "staging"
     RUNNING = "running"
     EXITED = "exited"
     LOST = "lost"  # it ran and ended without a recorded exit code (machine restart, supervisor killed)
+
+    @property
+    def is_end(self) -> bool:
+        return self in (Phase.EXITED, Phase.LOST)
 
 
 @dataclass(frozen=True)
@@ -234,3 +238,14 @@ class Engine(Protocol):
 
     def isolation(self) -> str:
         """Describe, in one sentence, how replicas are isolated from the machine at the level in force."""
+
+
+def status_of(engine: Engine, work_id: str) -> ReplicaStatus:
+    """Return the status of the only replica of a work; absent if the id is unknown."""
+    return next(iter(engine.status(work_id)), ReplicaStatus(Phase.ABSENT))
+
+
+def reported_failure(engine: Engine, work_id: str, replica: int, limit_bytes: int) -> str:
+    """Return what the program of a replica has written to its failure file; "" if nothing."""
+    reported = engine.read_file(work_id, replica, contract.FAILURE, limit_bytes) or b""
+    return reported.decode(errors="replace").strip("\0 \t\r\n")

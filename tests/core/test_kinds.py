@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import MetaData
 
-from lowcloud.core import events, kinds, tags
+from lowcloud.core import events, kinds, resources, tags
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import Reconciler
 from lowcloud.core.environments import environments
@@ -48,7 +49,7 @@ def test_every_table_with_the_columns_of_the_queue_belongs_to_a_kind_of_job() ->
 
 
 @pytest.mark.parametrize("kind", REGISTRY.kinds, ids=lambda kind: kind.prefix)
-def test_a_kind_is_complete(kind: ResourceKind) -> None:
+def test_a_kind_is_complete(kind: ResourceKind[Any]) -> None:
     assert kind.noun
     assert kind.table.c.name.type.python_type is str
     if kind.is_queued:
@@ -125,7 +126,11 @@ def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Con
     creation.create(context, SUMMARY, "second", dataclasses.replace(requested, instance_count=1))
     with context.database.transaction() as connection:
         waiting = connection.execute(SUMMARY.table.select().where(admission.is_waiting(SUMMARY.table))).all()
-        progress = {**jobs.find(context, SUMMARY, "first").progress.__dict__, "environment": "key", "program": None}
+        progress = {
+            **resources.find(context, SUMMARY, "first").progress.__dict__,
+            "environment": "key",
+            "program": None,
+        }
         connection.execute(SUMMARY.table.update().where(SUMMARY.table.c.name == "first").values(progress=progress))
     assert [job.name for job in jobs.list_newest(context, 10, "second", in_progress=True)] == ["second"]
     assert tags.of(context, SUMMARY.subject("first")) == {"team": "blue"}
@@ -135,10 +140,10 @@ def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Con
         clean = {**progress, "environment": None}
         connection.execute(SUMMARY.table.update().where(SUMMARY.table.c.name == "first").values(progress=clean))
     reconciler = Reconciler(context)
-    reconciler.start(is_alone=True)
+    reconciler.start()
     try:
         for name in ("first", "second"):
-            wait_for(lambda name=name: jobs.find(context, SUMMARY, name).state == State.COMPLETED)
+            wait_for(lambda name=name: resources.find(context, SUMMARY, name).state == State.COMPLETED)
     finally:
         reconciler.stop()
     printed = [event.message for event in logs.filter_events(context, "/summaries", 100)]
@@ -147,7 +152,7 @@ def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Con
     assert events.of_many(context, [subject])[subject][-1].state == State.COMPLETED
     assert {job.name for job in jobs.list_newest(context, 10)} >= {"first", "second"}
     assert jobs.list_newest(context, 10, in_progress=True) == []
-    component = trial_components.find(context, provenance.component_of(subject))
+    component = resources.find(context, trial_components.COMPONENT, provenance.component_of(subject))
     assert component.status == "Completed"
     assert list(component.outputs) == ["summary"]
     (loss,) = trial_components.statistics_of(context, [component])[component.name]

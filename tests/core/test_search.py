@@ -33,7 +33,7 @@ def documents(found: Sequence[Experiment]) -> list[Document]:
 
 
 def search_for(*filters: Filter) -> Search[Experiment]:
-    return Search(EXPERIMENT, experiments.from_row, documents, documents, Expression(filters))
+    return Search(EXPERIMENT, documents, documents, Expression(filters))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
-"""AWS errors: a code, a message and an HTTP status, as each service uses them."""
+"""AWS errors: a code, a message and an HTTP status. Each service registers its own codes beside its operations."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from lowcloud.api.http import incoming
@@ -33,8 +34,23 @@ class WireError(AwsError):
         super().__init__("SerializationException", message)
 
 
+CodeAndStatus = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class ErrorCodes:
+    """The error codes of one service, as far as they differ from those of most."""
+
+    of_core: Mapping[type[core.CloudError], CodeAndStatus] = field(default_factory=dict)
+    not_found: Mapping[str, CodeAndStatus] = field(default_factory=dict)  # of NotFoundError, by the noun
+    invalid_input: str | None = None  # an input that does not conform to the model
+    invalid_document: str | None = None  # a document in the body that does not; None: as any input
+    unsupported_member: CodeAndStatus | None = None  # None: as any input that does not conform
+    internal: str = "InternalFailure"
+
+
 # Code and status of core's errors, unless the operation raises an AwsError itself.
-_DEFAULT_CODES: dict[type[core.CloudError], tuple[str, int]] = {
+_DEFAULT_CODES: dict[type[core.CloudError], CodeAndStatus] = {
     core.NotFoundError: ("ResourceNotFoundException", 400),
     core.AlreadyExistsError: ("ResourceAlreadyExistsException", 400),
     core.InvalidError: ("ValidationException", 400),
@@ -42,32 +58,8 @@ _DEFAULT_CODES: dict[type[core.CloudError], tuple[str, int]] = {
     core.ForbiddenError: ("AccessDeniedException", 400),
     core.StorageUnavailableError: ("ServiceUnavailable", 503),
 }
-_CODES: dict[str, dict[type[core.CloudError], tuple[str, int]]] = {
-    "sagemaker": {
-        core.NotFoundError: ("ResourceNotFound", 400),
-        core.AlreadyExistsError: ("ResourceInUse", 400),
-        core.InUseError: ("ResourceInUse", 400),
-    },
-    "sagemaker-runtime": {core.NotFoundError: ("ValidationError", 400), core.InvalidError: ("ValidationError", 400)},
-    "cloudwatch": {core.NotFoundError: ("ResourceNotFound", 404), core.InvalidError: ("InvalidParameterValue", 400)},
-    "logs": {core.InvalidError: ("InvalidParameterException", 400)},
-    "iam": {
-        core.NotFoundError: ("NoSuchEntity", 404),
-        core.AlreadyExistsError: ("EntityAlreadyExists", 409),
-        core.InvalidError: ("InvalidInput", 400),
-        core.InUseError: ("DeleteConflict", 409),
-        core.ForbiddenError: ("AccessDenied", 403),
-    },
-    "sts": {core.ForbiddenError: ("AccessDenied", 403), core.InvalidError: ("ValidationError", 400)},
-    "s3": {
-        core.NotFoundError: ("NoSuchKey", 404),
-        core.AlreadyExistsError: ("BucketAlreadyOwnedByYou", 409),
-        core.InvalidError: ("InvalidRequest", 400),
-        core.InUseError: ("OperationAborted", 409),
-        core.ForbiddenError: ("AccessDenied", 403),
-        core.StorageFullError: ("InsufficientStorage", 507),
-    },
-}
+_DEFAULTS = ErrorCodes()
+_CODES: dict[str, ErrorCodes] = {}  # by service
 
 _BODY_CODES: dict[type[incoming.RequestBodyError], tuple[str, int]] = {
     incoming.BodyTimeoutError: ("RequestTimeout", 400),
@@ -76,18 +68,20 @@ _BODY_CODES: dict[type[incoming.RequestBodyError], tuple[str, int]] = {
     incoming.BodyTooLargeError: ("RequestEntityTooLarge", 413),
 }
 
-_VALIDATION_CODES = {
-    "cloudwatch": "InvalidParameterValue",
-    "logs": "InvalidParameterException",
-    "sagemaker-runtime": "ValidationError",
-}
+
+def register_errors(service: str, codes: ErrorCodes) -> None:
+    """Register the error codes of a service, by botocore's name of it."""
+    assert service not in _CODES, f"the errors of {service} are registered twice"
+    _CODES[service] = codes
 
 
 def from_core_error(error: core.CloudError, service: str) -> AwsError:
     """Convert an error of core into the one that a service returns."""
-    codes = {**_DEFAULT_CODES, **_CODES.get(service, {})}
-    if service == "s3" and isinstance(error, core.NotFoundError) and error.kind in ("bucket", "upload"):
-        return AwsError("NoSuchBucket" if error.kind == "bucket" else "NoSuchUpload", str(error), 404)
+    of_service = _CODES.get(service, _DEFAULTS)
+    if isinstance(error, core.NotFoundError) and error.kind in of_service.not_found:
+        code, status = of_service.not_found[error.kind]
+        return AwsError(code, str(error), status)
+    codes = {**_DEFAULT_CODES, **of_service.of_core}
     for kind in type(error).__mro__:
         if kind in codes:
             code, status = codes[kind]
@@ -102,15 +96,16 @@ def from_body_error(error: incoming.RequestBodyError) -> AwsError:
 
 
 def validation_code(service: str, protocol: str, has_document: bool = False) -> str:
-    """Return the code for an input (for S3, a document if it has one) that does not conform to the model."""
-    if service == "s3":
-        return "MalformedXML" if has_document else "InvalidArgument"
-    return _VALIDATION_CODES.get(service, "ValidationError" if protocol == "query" else "ValidationException")
+    """Return the code for an input, of which a document may be a part, that does not conform to the model."""
+    codes = _CODES.get(service, _DEFAULTS)
+    if has_document and codes.invalid_document:
+        return codes.invalid_document
+    return codes.invalid_input or ("ValidationError" if protocol == "query" else "ValidationException")
 
 
-def refusal_code(service: str, validation_code: str) -> tuple[str, int]:
+def refusal_code(service: str, validation_code: str) -> CodeAndStatus:
     """Return code and status for a member that Lowcloud does not support."""
-    return ("NotImplemented", 501) if service == "s3" else (validation_code, 400)
+    return _CODES.get(service, _DEFAULTS).unsupported_member or (validation_code, 400)
 
 
 def not_implemented(service: str, operation: str) -> AwsError:
@@ -129,5 +124,5 @@ def unknown_operation(message: str, protocol: str = "json") -> AwsError:
 
 def internal_error(service: str, request_id: str) -> AwsError:
     """Return the error for an unexpected exception, which is in the log under this request id."""
-    code = "InternalError" if service == "s3" else "InternalFailure"
+    code = _CODES.get(service, _DEFAULTS).internal
     return AwsError(code, f"Lowcloud failed unexpectedly. See its log, request {request_id}.", 500)

@@ -80,7 +80,7 @@ class LeaderElection:
             return
         reconciler = Reconciler(self._context)
         try:
-            reconciler.start(is_alone=True)
+            reconciler.start()
         except BaseException:
             fcntl.flock(self._leadership, fcntl.LOCK_UN)  # so that another server, or this one later, can lead
             raise

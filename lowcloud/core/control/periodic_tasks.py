@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.core.resource_kind import ResourceKind
@@ -30,8 +31,7 @@ def ensure(context: Context) -> None:
 def advance(record: LeasedRecord) -> float | None:
     """One step of a task; see ResourceKind.advance."""
     context = record.context
-    with context.database.read() as connection:
-        progress = progress_of(connection, record.name)
+    progress = resources.find(context, record.kind, record.name)
     task = next((task for task in context.kinds.tasks if task.name == record.name), None)
     if task is None:  # of another version of Lowcloud
         record.release(None)
@@ -50,4 +50,6 @@ def progress_of(connection: sa.Connection, name: str) -> Mapping[str, Any]:
     return connection.scalar(sa.select(periodic_tasks.c.progress).where(periodic_tasks.c.name == name)) or {}
 
 
-PERIODIC_TASK = ResourceKind("periodic task", "periodic-task", periodic_tasks, has_tags=False, advance=advance)
+PERIODIC_TASK = ResourceKind(
+    "periodic task", "periodic-task", periodic_tasks, lambda row: row.progress, has_tags=False, advance=advance
+)

@@ -40,17 +40,17 @@ class LeasedRecord:
     """The right to change one record for as long as the lease lasts."""
 
     context: Context
-    kind: ResourceKind
+    kind: ResourceKind[Any]
     name: str
     owner: str
 
     def save(
         self,
         values: Mapping[str, Any],
-        also: Callable[[Connection], object] | None = None,
+        within_transaction: Callable[[Connection], object] | None = None,
         where: ColumnElement[bool] | None = None,
     ) -> bool:
-        """Change the record, and whatever `also` changes, in one transaction. Raises LeaseLostError.
+        """Change the record, and whatever `within_transaction` changes, in one transaction. Raises LeaseLostError.
 
         Return False, and change nothing, if the record does not meet `where`: a request has come in between.
         """
@@ -62,25 +62,25 @@ class LeasedRecord:
                 if where is None or not connection.execute(select(table.c.name).where(*self._is_held())).first():
                     raise LeaseLostError(self.name)
                 return False
-            if also:
-                also(connection)
+            if within_transaction:
+                within_transaction(connection)
             return True
 
-    def remove(self, also: Callable[[Connection], None]) -> None:
-        """Delete the record, and whatever `also` deletes, in one transaction. Raises LeaseLostError."""
+    def delete(self, within_transaction: Callable[[Connection], None]) -> None:
+        """Delete the record, and whatever `within_transaction` deletes, in one transaction. Raises LeaseLostError."""
         with self.context.database.transaction() as connection:
             if connection.execute(delete(self.kind.table).where(*self._is_held())).rowcount != 1:
                 raise LeaseLostError(self.name)
-            also(connection)
+            within_transaction(connection)
 
     def release(
         self,
         due_at: float | None,
-        also: Callable[[Connection], object] | None = None,
+        within_transaction: Callable[[Connection], object] | None = None,
         where: ColumnElement[bool] | None = None,
     ) -> bool:
         """Give up the lease, with nothing left to do (None) or due again at a time. Otherwise as `save`."""
-        return self.save({"lease_owner": None, "lease_until": 0, "due_at": due_at}, also, where)
+        return self.save({"lease_owner": None, "lease_until": 0, "due_at": due_at}, within_transaction, where)
 
     def _is_held(self) -> tuple[ColumnElement[bool], ...]:
         return (self.kind.table.c.name == self.name, self.kind.table.c.lease_owner == self.owner)
@@ -102,10 +102,9 @@ class Reconciler:
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="reconciler")
         self._thread = threading.Thread(target=self._loop, name="reconciler", daemon=True)
 
-    def start(self, is_alone: bool) -> None:
-        """Begin. The only server of a database takes over the leases of its predecessor immediately."""
-        if is_alone:
-            self._forget_leases()
+    def start(self) -> None:
+        """Begin. Only the leader of a store does, so the leases of its predecessor are void."""
+        self._forget_leases()
         self._context.wake.subscribe(self.wake)
         self._context.closing.clear()
         self._thread.start()
@@ -170,7 +169,7 @@ class Reconciler:
                 if name not in known:
                     self._lease(kind, name, now)
 
-    def _lease(self, kind: ResourceKind, name: str, now: float) -> None:
+    def _lease(self, kind: ResourceKind[Any], name: str, now: float) -> None:
         table = kind.table
         with self._context.database.transaction() as connection:
             leased = connection.execute(
@@ -195,7 +194,7 @@ class Reconciler:
                     for name in known.difference(held):
                         self._next_turn.pop(LeasedRecord(self._context, kind, name, self._owner), None)
 
-    def _known(self, kind: ResourceKind) -> set[str]:
+    def _known(self, kind: ResourceKind[Any]) -> set[str]:
         with self._lock:
             return {record.name for record in (*self._next_turn, *self._running) if record.kind is kind}
 

@@ -15,7 +15,16 @@ from lowcloud.core.control.turns import take_turn
 from lowcloud.core.environments import environments, package_index
 from lowcloud.core.environments.environments import EnvironmentSpec
 from lowcloud.core.scheduling import capacity
-from lowcloud.engine.work import Input, Phase, Replica, ReplicaStatus, StagingError, Work
+from lowcloud.engine.work import (
+    Input,
+    Phase,
+    Replica,
+    ReplicaStatus,
+    StagingError,
+    Work,
+    reported_failure,
+    status_of,
+)
 
 BUILD_COMMAND = ("python", "-m", "lowcloud.runtime.environments.build")
 TIMEOUT_SECONDS = 3600.0  # a setup.py may hang
@@ -27,7 +36,6 @@ CHANGED = (
     "Create it again."
 )
 UNKNOWN_FAILURE = "The Python environment could not be built; see the log."
-ENDS = (Phase.EXITED, Phase.LOST)
 ABSENT = ReplicaStatus(Phase.ABSENT)
 
 
@@ -69,10 +77,10 @@ def step(build: Build, seen: Observation, now: float) -> tuple[Build, BuildActio
         return replace(build, is_ready=True), None
     status = seen.status
     if seen.failure:  # one that could not be started is left alone: another job may be starting it
-        return replace(build, failure=seen.failure), BuildAction.REMOVE if status.phase in ENDS else None
+        return replace(build, failure=seen.failure), BuildAction.REMOVE if status.phase.is_end else None
     if status.phase in (Phase.ABSENT, Phase.STAGING):
         return build, BuildAction.START
-    if status.phase not in ENDS:
+    if not status.phase.is_end:
         if now - (status.started_at or now) <= TIMEOUT_SECONDS:
             return build, None
         return replace(build, failure=StagingError(TIMED_OUT)), BuildAction.REMOVE
@@ -95,11 +103,11 @@ class BuildLifecycle:
         if is_ready(self._context, build.name):
             return Observation(is_ready=True)
         work_id = builder_id(build.name)
-        status = next(iter(self._context.engine.status(work_id)), ABSENT)
+        status = status_of(self._context.engine, work_id)
         if status.phase in (Phase.ABSENT, Phase.STAGING):
             return Observation(is_ready=False, status=status)
         self._collect(work_id, f"{work_id}@{status.started_at}")
-        failed = status.phase in ENDS and status.exit_code != 0
+        failed = status.phase.is_end and status.exit_code != 0
         return Observation(False, status, _failure(self._context, work_id, status) if failed else None)
 
     def save(self, before: Build, after: Build) -> None:
@@ -192,8 +200,7 @@ def _failure(context: Context, work_id: str, status: ReplicaStatus) -> StagingEr
         return BuilderLostError("The host was lost while the Python environment was built.")
     if status.reason == contract.DISK_FULL:
         return StagingError(f"The Python environment needs more than {DISK_BYTES >> 30} GB. Ask for fewer packages.")
-    reported = context.engine.read_file(work_id, 0, contract.FAILURE, FAILURE_BYTES) or b""
-    if message := reported.decode(errors="replace").strip().removeprefix("ClientError: "):
+    if message := reported_failure(context.engine, work_id, 0, FAILURE_BYTES).removeprefix("ClientError: "):
         return StagingError(message)
     was_ended = status.exit_code in (-signal.SIGTERM, -signal.SIGKILL) and not status.reason
     return None if was_ended else StagingError(UNKNOWN_FAILURE)

@@ -58,7 +58,7 @@ def in_use(context: Context) -> set[str]:
     return names - {""}
 
 
-def sweep(context: Context, _progress: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+def step(context: Context, _progress: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
     """Delete environments that nobody has used for long, once a day; see PeriodicTask.step."""
     day = context.settings.day_seconds
     unused_since = context.now() - context.settings.environment_days * day
@@ -68,7 +68,7 @@ def sweep(context: Context, _progress: Mapping[str, Any]) -> tuple[dict[str, Any
     return {}, day
 
 
-CLEANUP = PeriodicTask("environments", sweep)
+CLEANUP = PeriodicTask("environments", step)
 
 
 def _distribution(requirement: str) -> str:

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass, replace
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, ForbiddenError
+from lowcloud.core.identity.identifiers import new_identifier
 from lowcloud.core.storage.access import public_access
 from lowcloud.store.blobs.encryption import TamperedError
-
-KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def issue_session(context: Context, caller: Caller, duration_seconds: int) -> Cr
 
     The token is the encrypted credentials themselves, so that any server of this home can check them without a table.
     """
-    key_id = "ASIA" + "".join(secrets.choice(KEY_ALPHABET) for _ in range(16))
+    key_id = new_identifier("ASIA", 16)
     session = Credentials(
         access_key_id=key_id,
         secret_access_key=secrets.token_urlsafe(30),

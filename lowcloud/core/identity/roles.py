@@ -1,17 +1,20 @@
 """Roles: names under which programs and people act, with the policies that say who may do so and what they may."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, insert, select
 
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, InUseError, NotFoundError
+from lowcloud.core.identity.identifiers import new_identifier
+from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.store.db.tables import role_attachments, role_policies, roles
 
-ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 DEFAULT_SESSION_SECONDS = 3600
+
+ROLE = ResourceKind("role", "role", roles, lambda row: Role(**row._mapping), ignores_case=True, has_tags=False)
 
 
 @dataclass(frozen=True)
@@ -36,34 +39,28 @@ def create(
     max_session_seconds: int = DEFAULT_SESSION_SECONDS,
 ) -> Role:
     """A new role. Raises AlreadyExistsError; names differ by more than their case."""
-    role_id = "AROA" + "".join(secrets.choice(ID_ALPHABET) for _ in range(17))
+    role_id = new_identifier("AROA", 17)
     role = Role(name, role_id, path, trust_policy, description, max_session_seconds, float(int(context.now())))
     with context.database.transaction() as connection:
-        if _find(connection, name) is not None:
-            raise AlreadyExistsError("role", name)
+        if resources.exists(connection, ROLE.is_named(name)):
+            raise AlreadyExistsError(ROLE.noun, name)
         connection.execute(insert(roles).values(**vars(role)))
     return role
 
 
 def ensure(context: Context, name: str, trust_policy: str) -> Role:
     """The role of this name, created with the trust policy if there is none."""
-    with context.database.read() as connection:
-        role = _find(connection, name)
-    if role is not None:
-        return role
+    try:
+        return resources.find(context, ROLE, name)
+    except NotFoundError:
+        pass
     try:
         return create(context, name, trust_policy, max_session_seconds=12 * 3600)
     except AlreadyExistsError:  # another server of this store was quicker
-        return find(context, name)
+        return resources.find(context, ROLE, name)
 
 
-def find(context: Context, name: str) -> Role:
-    """Raises NotFoundError."""
-    with context.database.read() as connection:
-        return _get(connection, name)
-
-
-def page(context: Context, path_prefix: str, after: str, limit: int) -> tuple[list[Role], bool]:
+def list_page(context: Context, path_prefix: str, after: str, limit: int) -> tuple[list[Role], bool]:
     """Roles under a path by name, from behind `after` on, and whether there are more."""
     found = (
         select(roles)
@@ -72,24 +69,19 @@ def page(context: Context, path_prefix: str, after: str, limit: int) -> tuple[li
         .limit(limit + 1)
     )
     with context.database.read() as connection:
-        rows = [Role(**row) for row in connection.execute(found).mappings()]
+        rows = [ROLE.load(row) for row in connection.execute(found)]
     return rows[:limit], len(rows) > limit
 
 
-def remove(context: Context, name: str) -> None:
+def delete(context: Context, name: str) -> None:
     """Raises NotFoundError, and InUseError while policies are attached or written into the role."""
-    with context.database.transaction() as connection:
-        role = _get(connection, name)
-        for table, what in ((role_attachments, "detach policies"), (role_policies, "delete policies")):
-            if connection.execute(select(table.c.role).where(table.c.role == role.name)).first() is not None:
-                raise InUseError(f"Cannot delete entity, must {what} first.")
-        connection.execute(delete(roles).where(roles.c.name == role.name))
+    resources.delete(context, ROLE, name, _require_no_policies)
 
 
 def attach(context: Context, name: str, policy: str) -> None:
     """Attach a policy by its identifier; attaching it again changes nothing. Raises NotFoundError."""
     with context.database.transaction() as connection:
-        row = {"role": _get(connection, name).name, "policy": policy}
+        row = {"role": resources.require(connection, ROLE, name).name, "policy": policy}
         if policy not in _attachments(connection, row["role"]):
             connection.execute(insert(role_attachments).values(row))
 
@@ -97,9 +89,9 @@ def attach(context: Context, name: str, policy: str) -> None:
 def detach(context: Context, name: str, policy: str) -> None:
     """Raises NotFoundError for an unknown role and for a policy that is not attached."""
     with context.database.transaction() as connection:
-        role = _get(connection, name).name
+        role = resources.require(connection, ROLE, name).name
         rows = role_attachments.c
-        removed = connection.execute(delete(role_attachments).where(rows.role == role, rows.policy == policy))
+        removed = connection.execute(role_attachments.delete().where(rows.role == role, rows.policy == policy))
         if removed.rowcount == 0:
             raise NotFoundError("policy attached to the role", policy)
 
@@ -107,13 +99,13 @@ def detach(context: Context, name: str, policy: str) -> None:
 def attachments(context: Context, name: str) -> Sequence[str]:
     """Identifiers of the attached policies, sorted. Raises NotFoundError."""
     with context.database.read() as connection:
-        return _attachments(connection, _get(connection, name).name)
+        return _attachments(connection, resources.require(connection, ROLE, name).name)
 
 
 def put_policy(context: Context, name: str, policy_name: str, document: str) -> None:
     """Write a policy into a role, over the one of this name. Raises NotFoundError."""
     with context.database.transaction() as connection:
-        role = _get(connection, name).name
+        role = resources.require(connection, ROLE, name).name
         _delete_policy(connection, role, policy_name)
         connection.execute(insert(role_policies).values(role=role, name=policy_name, document=document))
 
@@ -130,7 +122,7 @@ def policies(context: Context, name: str) -> dict[str, str]:
     """Documents of the policies written into a role, by name, sorted. Raises NotFoundError."""
     rows = role_policies.c
     with context.database.read() as connection:
-        role = _get(connection, name).name
+        role = resources.require(connection, ROLE, name).name
         found = connection.execute(select(rows.name, rows.document).where(rows.role == role).order_by(rows.name))
         return {row.name: row.document for row in found}
 
@@ -138,20 +130,14 @@ def policies(context: Context, name: str) -> dict[str, str]:
 def delete_policy(context: Context, name: str, policy_name: str) -> None:
     """Raises NotFoundError."""
     with context.database.transaction() as connection:
-        if _delete_policy(connection, _get(connection, name).name, policy_name) == 0:
+        if _delete_policy(connection, resources.require(connection, ROLE, name).name, policy_name) == 0:
             raise NotFoundError("role policy", policy_name)
 
 
-def _find(connection: Connection, name: str) -> Role | None:
-    row = connection.execute(select(roles).where(func.lower(roles.c.name) == name.lower())).mappings().first()
-    return Role(**row) if row is not None else None
-
-
-def _get(connection: Connection, name: str) -> Role:
-    role = _find(connection, name)
-    if role is None:
-        raise NotFoundError("role", name)
-    return role
+def _require_no_policies(connection: Connection, role: Role) -> None:
+    for table, what in ((role_attachments, "detach policies"), (role_policies, "delete policies")):
+        if resources.exists(connection, table.c.role == role.name):
+            raise InUseError(f"Cannot delete entity, must {what} first.")
 
 
 def _attachments(connection: Connection, role: str) -> list[str]:
@@ -161,4 +147,4 @@ def _attachments(connection: Connection, role: str) -> list[str]:
 
 def _delete_policy(connection: Connection, role: str, policy_name: str) -> int:
     rows = role_policies.c
-    return connection.execute(delete(role_policies).where(rows.role == role, rows.name == policy_name)).rowcount
+    return connection.execute(role_policies.delete().where(rows.role == role, rows.name == policy_name)).rowcount

@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.jobs import jobs, logs
+from lowcloud.core.jobs import logs
 from lowcloud.core.jobs.jobs import Job, Limit
 
 STOP_GRACE_SECONDS = 120  # between SIGTERM and SIGKILL, as SageMaker documents for StopTrainingJob
@@ -42,7 +43,7 @@ def stopping_if_cancelled(context: Context, job: Job) -> Iterator[None]:
 
     def watch() -> None:
         while not is_over.wait(WATCH_SECONDS):
-            if is_cancelled(jobs.find(context, job.kind, job.name), context.now()):
+            if is_cancelled(resources.find(context, job.kind, job.name), context.now()):
                 context.engine.stop(job.work_id, STOP_GRACE_SECONDS)
 
     watcher = threading.Thread(target=watch, name=f"watch {job.name}", daemon=True)
@@ -66,7 +67,7 @@ def checker(context: Context, job: Job) -> Callable[[], None]:
         if time.monotonic() < checked_at + WATCH_SECONDS:
             return
         logs.collect_all(context, job, WATCH_SECONDS)
-        if is_cancelled(jobs.find(context, job.kind, job.name), context.now()):
+        if is_cancelled(resources.find(context, job.kind, job.name), context.now()):
             raise CancelledError(job.name)
         checked_at = time.monotonic()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from lowcloud.catalog import instances
+from lowcloud.catalog.instances import Instance
 from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
@@ -27,9 +27,10 @@ def create(
 
     Raises AlreadyExists, InvalidError for what can be seen to fail before it runs, and NotFoundError.
     """
+    instance = capacity.find_instance(specification.instance_type)
     program = _check(context, kind, specification)
     now = context.now()
-    fitted = capacity.fit(specification.instance_type, specification.instance_count, capacity.of_machine(context))
+    fitted = capacity.fit(instance, specification.instance_count, capacity.of_machine(context))
     row = {
         "name": name,
         "state": State.PENDING,
@@ -38,15 +39,15 @@ def create(
         "specification": asdict(specification),
         "progress": asdict(Progress(program=program)),
         "due_at": waits_until(specification, now),
-        **_demand(specification, labels or {}),
+        **_demand(specification, instance, labels or {}),
     }
     created = events.Event(now, State.PENDING, f"Starting the {kind.noun}. {fitted.message}".strip())
 
-    def also(connection: Connection) -> None:
+    def track_and_admit(connection: Connection) -> None:
         tracking.begin(connection, kind, name, specification, now)
         admission.admit(context, connection)
 
-    resources.create(context, kind, row, labels, created, also)
+    resources.create(context, kind, row, labels, created, track_and_admit)
 
 
 def _check(context: Context, kind: JobKind, requested: Specification) -> Program:
@@ -67,9 +68,9 @@ def _check_bucket(context: Context, output: Output) -> None:
         ) from error
 
 
-def _demand(requested: Specification, labels: Mapping[str, str]) -> dict[str, Any]:
+def _demand(requested: Specification, instance: Instance, labels: Mapping[str, str]) -> dict[str, Any]:
     """What the queue needs to know, as columns."""
-    each = capacity.of_instance(instances.find(requested.instance_type))
+    each = capacity.of_instance(instance)
     priority = admission.priority_of(labels)
     demand = admission.Demand(requested.role, each, requested.instance_count, priority, requested.is_interruptible)
     shape = (

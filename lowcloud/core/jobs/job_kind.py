@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Row, Table
 
 from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.core.jobs import jobs, lifecycle
@@ -15,7 +17,7 @@ from lowcloud.core.tracking.provenance import Material
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class JobKind(ResourceKind):
+class JobKind(ResourceKind[Job]):
     """One kind of job. All kinds wait in one queue and live one life."""
 
     log_group: str
@@ -28,6 +30,10 @@ class JobKind(ResourceKind):
     variables: Callable[[Job], dict[str, str]]  # environment variables of its own
     products: Callable[[Job], Iterator[Material]]  # what a job that has ended leaves, for tracking
 
+    load: Callable[[Row[Any]], Job] = field(init=False)
     advance: Callable[[LeasedRecord], float | None] = lifecycle.advance
     is_queued: bool = True
     environments_in_use: Callable[[Connection, Table], set[str]] = jobs.environments_in_use
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "load", partial(jobs.from_row, self))

@@ -7,8 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, Table, select, update
 
@@ -16,7 +15,6 @@ from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.programs.resolver import Program
-from lowcloud.core.resources import Page, Query
 from lowcloud.core.scheduling import admission
 from lowcloud.core.staging import channels
 from lowcloud.core.staging.channels import Channel
@@ -144,6 +142,9 @@ class Job:
     allocation: Resources  # of each host: requested, and once the job is admitted what it gets
     specification: Specification
     progress: Progress
+    keep_alive_seconds: int | None = None  # its warm pool follows from this and the next two (scheduling/warm_pools.py)
+    retained_until: float | None = None
+    reused_by: str | None = None
 
     @property
     def subject(self) -> str:
@@ -161,16 +162,6 @@ def waits_until(specification: Specification, created_at: float, attempt: int = 
     return min((created_at + seconds for seconds in limits if seconds is not None), default=None)
 
 
-def find(context: Context, kind: "JobKind", name: str) -> Job:
-    """Return the job of this name. Raises NotFoundError."""
-    return from_row(kind, resources.find(context, kind, name))
-
-
-def list_page(context: Context, query: Query, kind: "JobKind") -> Page[Job]:
-    """Return a page of jobs of one kind. Raises InvalidPageTokenError."""
-    return resources.list_page(context, kind, query, partial(from_row, kind))
-
-
 def list_newest(context: Context, limit: int, name: str | None = None, *, in_progress: bool = False) -> list[Job]:
     """Return the newest jobs of every kind, newest first; of exactly this name, or only unended ones, if requested."""
     found: list[Job] = []
@@ -180,7 +171,7 @@ def list_newest(context: Context, limit: int, name: str | None = None, *, in_pro
             query = select(kind.table).order_by(column.created_at.desc(), column.name).limit(limit)
             query = query if name is None else query.where(kind.is_named(name))
             query = query.where(column.state.in_(IN_PROGRESS)) if in_progress else query
-            found += [from_row(cast("JobKind", kind), row) for row in connection.execute(query)]
+            found += [kind.load(row) for row in connection.execute(query)]
     return sorted(found, key=lambda job: (-job.created_at, job.name))[:limit]
 
 
@@ -208,7 +199,7 @@ def interrupt(context: Context, kind: "JobKind", name: str) -> None:
 
     Raises NotFoundError, and InvalidError if it has ended, does not run, or did not ask for spot capacity.
     """
-    job = find(context, kind, name)
+    job = resources.find(context, kind, name)
     if not job.specification.is_interruptible:
         raise InvalidError(f"The {kind.noun} {name!r} did not ask for spot capacity, so it cannot be interrupted.")
     if job.state not in (State.PREPARING, State.STAGING, State.RUNNING) and not job.state.is_end:
@@ -244,19 +235,22 @@ def from_row(kind: "JobKind", row: Row[Any]) -> Job:
         allocation=Resources(row.cpus, row.memory_bytes, row.gpus),
         specification=_specification(row.specification),
         progress=_progress(row.progress),
+        keep_alive_seconds=row.keep_alive_seconds,
+        retained_until=row.retained_until,
+        reused_by=row.reused_by,
     )
 
 
 def _specification(document: Mapping[str, Any]) -> Specification:
-    known = {member.name for member in fields(Specification)}  # an earlier version may have stored more
-    asked = {name: value for name, value in document.items() if name in known}
-    asked["channels"] = tuple(channels.from_record(channel) for channel in asked["channels"])
-    asked["outputs"] = tuple(Output(**output) for output in asked["outputs"])
-    asked["checkpoints"] = asked["checkpoints"] and Output(**asked["checkpoints"])
-    asked["entrypoint"], asked["arguments"] = tuple(asked["entrypoint"]), tuple(asked["arguments"])
-    asked["grouping"] = Grouping(**asked["grouping"]) if "grouping" in asked else NOWHERE
-    asked["metric_definitions"] = tuple(Definition(**definition) for definition in asked["metric_definitions"])
-    return Specification(**asked)
+    known = {each.name for each in fields(Specification)}  # an earlier version may have stored more
+    members = {name: value for name, value in document.items() if name in known}
+    members["channels"] = tuple(channels.from_record(channel) for channel in members["channels"])
+    members["outputs"] = tuple(Output(**output) for output in members["outputs"])
+    members["checkpoints"] = members["checkpoints"] and Output(**members["checkpoints"])
+    members["entrypoint"], members["arguments"] = tuple(members["entrypoint"]), tuple(members["arguments"])
+    members["grouping"] = Grouping(**members["grouping"]) if "grouping" in members else NOWHERE
+    members["metric_definitions"] = tuple(Definition(**definition) for definition in members["metric_definitions"])
+    return Specification(**members)
 
 
 def _progress(document: Mapping[str, Any]) -> Progress:

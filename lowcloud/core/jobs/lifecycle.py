@@ -3,25 +3,22 @@
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, cast
 
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.core.control.turns import take_turn
 from lowcloud.core.environments import builds
 from lowcloud.core.errors import CloudError, StorageUnavailableError
-from lowcloud.core.jobs import environment, jobs, logs, outputs, saving, work
+from lowcloud.core.jobs import environment, logs, outputs, saving, work
 from lowcloud.core.jobs.cancellation import STOP_GRACE_SECONDS, is_cancelled, reached, stopping_if_cancelled
 from lowcloud.core.jobs.jobs import Job, State, billable_seconds
 from lowcloud.core.staging.output_sync import StoredFiles
+from lowcloud.core.telemetry.metric_extraction import SlowMetrics
 from lowcloud.engine.work import Phase, ReplicaStatus, StagingError
-
-if TYPE_CHECKING:
-    from lowcloud.core.jobs.job_kind import JobKind
 
 LOG_SECONDS = 0.5  # spent on the log of a running program in each turn
 PROGRAM_FAILED = "AlgorithmError: The program failed; see its log."
-ENDS = (Phase.EXITED, Phase.LOST)
 
 
 class JobAction(StrEnum):
@@ -55,7 +52,7 @@ class Observation:
 
     @property
     def has_ended(self) -> bool:
-        return bool(self.replicas) and all(status.phase in ENDS for status in self.replicas)
+        return bool(self.replicas) and all(status.phase.is_end for status in self.replicas)
 
     @property
     def has_failed(self) -> bool:
@@ -261,21 +258,21 @@ class JobLifecycle:
                 return Observation(is_cleared=True)
             case JobAction.REMOVE:
                 _clear(self._context, job)
+                self._context.memory.get(SlowMetrics).forget(job.name)
                 return Observation(is_removed=True)
 
     def refresh(self, job: Job) -> Job:
         """The job with the requests that have come while its environment was prepared or its inputs staged."""
         if job.state not in (State.PREPARING, State.STAGING):
             return job
-        current = jobs.find(self._context, job.kind, job.name)
+        current = resources.find(self._context, job.kind, job.name)
         return replace(job, stop_requested=current.stop_requested, interrupt_requested=current.interrupt_requested)
 
 
 def advance(record: LeasedRecord) -> float | None:
     """One turn of a job; see ResourceKind.advance."""
     context = record.context
-    kind = cast("JobKind", record.kind)
-    job, seen = take_turn(JobLifecycle(record), jobs.find(context, kind, record.name), context.now)
+    job, seen = take_turn(JobLifecycle(record), resources.find(context, record.kind, record.name), context.now)
     if seen.is_removed:
         saving.finish(record, job)
         return None

@@ -51,14 +51,14 @@ def save(record: LeasedRecord, before: Job, job: Job) -> None:
     if frees_capacity:  # its programs have ended
         values |= admission.FREED
 
-    def also(connection: Connection) -> None:
+    def follow(connection: Connection) -> None:
         if has_changed:
             events.record(connection, job.subject, events.Event(job.modified_at, job.state, MESSAGES[job.state]))
             tracking.follow(connection, before, job)
         if waits_again or frees_capacity:
             admission.admit(record.context, connection)
 
-    record.save(values, also)
+    record.save(values, follow)
     if waits_again or frees_capacity:
         record.context.wake.notify()
 

@@ -3,10 +3,8 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
 
-from sqlalchemy import Row, update
+from sqlalchemy import update
 
 from lowcloud import contract
 from lowcloud.catalog import algorithms
@@ -15,14 +13,13 @@ from lowcloud.catalog.frameworks import ResolvedFramework
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
-from lowcloud.core.jobs import jobs
 from lowcloud.core.jobs.job_kind import JobKind
 from lowcloud.core.jobs.jobs import Job, Specification
 from lowcloud.core.jobs.programs import PROGRAM, JobRules
 from lowcloud.core.jobs.work import resource_configuration
 from lowcloud.core.programs import resolver
 from lowcloud.core.programs.resolver import Program
-from lowcloud.core.resources import Page, Query
+from lowcloud.core.resources import Condition
 from lowcloud.core.scheduling import admission, warm_pools
 from lowcloud.core.staging import channels
 from lowcloud.core.telemetry import metrics
@@ -56,31 +53,9 @@ class TrainingRules(JobRules):
         return found and replace(found, metrics=resolver.metrics_of(self.requested.image))
 
 
-@dataclass(frozen=True)
-class TrainingJob:
-    """A training job and its warm pool."""
-
-    job: Job
-    pool: warm_pools.Pool | None
-
-    @property
-    def name(self) -> str:
-        return self.job.name
-
-
-def list_page(context: Context, query: Query, pool: warm_pools.Status | None = None) -> Page[TrainingJob]:
-    """Return a page of training jobs: those with a pool of this status if one is given.
-
-    Raises InvalidPageTokenError.
-    """
-    now = context.now()
-    where = [warm_pools.has_status(training_jobs, pool, now)] if pool else []
-    return resources.list_page(context, TRAINING, query, partial(from_row, now), where)
-
-
-def from_row(now: float, row: Row[Any]) -> TrainingJob:
-    """Return the training job in a row of the table, with its warm pool at this time."""
-    return TrainingJob(jobs.from_row(TRAINING, row), warm_pools.of_row(row, now))
+def has_pool(status: warm_pools.Status, now: float) -> Condition:
+    """Whether a training job has a warm pool of this status."""
+    return warm_pools.has_status(training_jobs, status, now)
 
 
 def final_metrics(context: Context, names: Sequence[str]) -> dict[str, dict[str, metrics.Point]]:
@@ -89,15 +64,9 @@ def final_metrics(context: Context, names: Sequence[str]) -> dict[str, dict[str,
         return metrics.final_values(connection, TRAINING.metrics, names)
 
 
-def pool(context: Context, name: str) -> warm_pools.Pool | None:
-    """The capacity that the job retains for the next job like it; None if it asked for none. Raises NotFoundError."""
-    return warm_pools.of_row(resources.find(context, TRAINING, name), context.now())
-
-
 def keep_pool(context: Context, name: str, seconds: int) -> None:
     """Retain the job's pool for so long after its end. Raises NotFoundError, and InvalidError if it has none."""
-    row = resources.find(context, TRAINING, name)
-    changed = warm_pools.changed(row, seconds, context.now())
+    changed = warm_pools.changed(resources.find(context, TRAINING, name), seconds, context.now())
     if changed is None:
         raise InvalidError(f"The training job {name!r} has no warm pool that could be changed.")
     with context.database.transaction() as connection:

@@ -14,7 +14,7 @@ from lowcloud.core.programs.resolver import Program
 from lowcloud.core.staging import input_staging
 from lowcloud.core.staging.channels import Channel
 from lowcloud.core.staging.input_staging import StagedInputs
-from lowcloud.engine.work import Input, Phase, Replica, ReplicaStatus, Work
+from lowcloud.engine.work import Input, Phase, Replica, ReplicaStatus, Work, reported_failure
 from lowcloud.home import client_environment
 
 LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
@@ -63,8 +63,7 @@ def failure(context: Context, job: Job, replicas: Sequence[ReplicaStatus]) -> st
             return f"ClientError: The program filled its volume of {size}. Write less, or ask for a larger one."
         if status.reason.startswith(contract.INPUT_LOST):
             return f"ClientError: Data of the job could not be read: {status.reason.partition(': ')[2]}"
-        reported = context.engine.read_file(job.work_id, rank, contract.FAILURE, FAILURE_FILE_LIMIT) or b""
-        sentence = reported.decode(errors="replace").strip("\0 \t\r\n")
+        sentence = reported_failure(context.engine, job.work_id, rank, FAILURE_FILE_LIMIT)
         sentence = sentence or f"The program of {hosts(job)[rank]} failed; see its log."
         sentence = sentence.removesuffix(".")
         kind = "" if sentence.startswith(KNOWN_FAULTS) else "AlgorithmError: "

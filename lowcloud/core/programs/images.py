@@ -7,13 +7,10 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from lowcloud.catalog import algorithms
-from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.store.db.tables import images
-
-IMAGE = ResourceKind("image", "image", images, has_tags=False)
 
 
 @dataclass(frozen=True)
@@ -26,6 +23,14 @@ class Image:
     requirements: str = ""  # the text of a requirements file
     command: tuple[str, ...] = ()
     is_container: bool = False  # run by docker or podman
+
+
+def _load(row: Row[Any]) -> Image:
+    specification = dict(row.specification)
+    return Image(**{**specification, "command": tuple(specification["command"])})
+
+
+IMAGE = ResourceKind("image", "image", images, _load, has_tags=False)
 
 
 def register(context: Context, image: Image) -> None:
@@ -45,12 +50,7 @@ def register(context: Context, image: Image) -> None:
 def registered(context: Context) -> list[Image]:
     """Every registered image, by name."""
     with context.database.read() as connection:
-        return [_from_row(row) for row in connection.execute(select(images).order_by(images.c.name))]
-
-
-def remove(context: Context, name: str) -> None:
-    """Forget an image. Raises NotFoundError."""
-    resources.remove(context, IMAGE, name)
+        return [_load(row) for row in connection.execute(select(images).order_by(images.c.name))]
 
 
 def find(context: Context, uri: str) -> Image | None:
@@ -61,7 +61,7 @@ def find(context: Context, uri: str) -> Image | None:
         names += [uri.rpartition("/")[2], match["repository"]]
     with context.database.read() as connection:
         rows = connection.execute(select(images).where(images.c.name.in_(names))).all()
-    return min(map(_from_row, rows), key=lambda image: names.index(image.name), default=None)
+    return min(map(_load, rows), key=lambda image: names.index(image.name), default=None)
 
 
 def _is_environment(folder: str) -> bool:
@@ -69,8 +69,3 @@ def _is_environment(folder: str) -> bool:
         return Path(folder, "bin", "python").exists()
     except OSError:  # a name that is too long for the file system, for example
         return False
-
-
-def _from_row(row: Row[Any]) -> Image:
-    specification = dict(row.specification)
-    return Image(**{**specification, "command": tuple(specification["command"])})

@@ -107,14 +107,14 @@ def admit_waiting(context: Context) -> list[Ref]:
     return admitted
 
 
-def sweep(context: Context, _progress: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+def step(context: Context, _progress: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
     """Admit what may start; see PeriodicTask.step."""
     admit_waiting(context)
     with context.database.read() as connection:
         return {}, SWEEP_SECONDS if _anything_waits(connection, _tables(context)) else IDLE_SECONDS
 
 
-SWEEP = PeriodicTask(TASK, sweep, starts_immediately=True)
+SWEEP = PeriodicTask(TASK, step, starts_immediately=True)
 
 
 def is_waiting(table: Table) -> ColumnElement[bool]:

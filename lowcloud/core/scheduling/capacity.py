@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from lowcloud.catalog import instances
-from lowcloud.catalog.instances import Instance
+from lowcloud.catalog.instances import Instance, UnknownInstanceTypeError
 from lowcloud.core.context import Context
+from lowcloud.core.errors import InvalidError
 from lowcloud.engine.work import Resources
 
 RESERVE_SHARE = 0.1  # of the memory: for the kernel, the server and the warm parent
@@ -26,9 +27,16 @@ class Fitted:
     message: str = ""
 
 
-def fit(instance_type: str, count: int, capacity: Resources) -> Fitted:
-    """`count` replicas of an instance type on a machine, all at once. Raises instances.UnknownInstanceType."""
-    instance = instances.find(instance_type)
+def find_instance(instance_type: str) -> Instance:
+    """Return the instance type of this name. Raises InvalidError."""
+    try:
+        return instances.find(instance_type)
+    except UnknownInstanceTypeError as error:
+        raise InvalidError(str(error)) from error
+
+
+def fit(instance: Instance, count: int, capacity: Resources) -> Fitted:
+    """`count` replicas of an instance type on a machine, all at once."""
     requested = of_instance(instance)
     each = fit_down(requested, count, capacity)
     return Fitted(each, "" if each == requested else _message(instance, count, each))
@@ -57,7 +65,7 @@ def of_machine(context: Context) -> Resources:
 
 def of_replica(context: Context, instance_type: str) -> Fitted:
     """What a replica of an endpoint may use. They wait for requests most of the time, so they share the processors."""
-    return fit(instance_type, 1, of_machine(context))
+    return fit(instances.find(instance_type), 1, of_machine(context))
 
 
 def of_jobs(context: Context, connection: Connection) -> Resources:

@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from lowcloud import contract
 from lowcloud.core import events, resources, tags
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord, LeaseLostError
@@ -24,7 +23,7 @@ from lowcloud.core.scheduling import capacity
 from lowcloud.core.serving import endpoint_records, model_servers
 from lowcloud.core.serving.endpoint_records import Endpoint, EndpointState, Variant
 from lowcloud.core.telemetry import logs
-from lowcloud.engine.work import Phase, Replica, ReplicaStatus, StagingError, Work
+from lowcloud.engine.work import Phase, Replica, ReplicaStatus, StagingError, Work, reported_failure, status_of
 from lowcloud.store.db import tables
 
 STARTUP_TIMEOUT_SECONDS = 600.0
@@ -34,7 +33,6 @@ FAILURE_INTERVAL_SECONDS = 10.0  # between attempts at a replica that cannot be 
 SHORT_LIFE_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 300.0  # before a replica that ends soon after each start is started again
 FAILURE_BYTES = 1024  # read of the failure file of a model server
-ENDS = (Phase.EXITED, Phase.LOST)
 
 IS_NOT_DELETED = tables.endpoints.c.delete_requested.is_(False)
 
@@ -106,7 +104,7 @@ def _step_in_service(endpoint: Endpoint, seen: Observation, now: float) -> Step:
     restarted = []
     short_lives = dict(endpoint.short_lives)
     for work_id, status in seen.replicas.items():
-        if status.phase not in ENDS:
+        if not status.phase.is_end:
             continue
         ended_at = status.ended_at or now
         was_short = ended_at - (status.started_at or ended_at) < SHORT_LIFE_SECONDS
@@ -149,7 +147,7 @@ class EndpointLifecycle:
         if endpoint.delete_requested or endpoint.state == EndpointState.FAILED:
             return Observation()
         context = self._context
-        replicas = {work_id: _status(context, work_id) for work_id in _work_ids(endpoint)}
+        replicas = {work_id: status_of(context.engine, work_id) for work_id in _work_ids(endpoint)}
         _collect_logs(context, endpoint, replicas)
         return Observation(
             replicas,
@@ -221,7 +219,7 @@ def advance(record: LeasedRecord) -> float | None:
     """One turn of an endpoint; see ResourceKind.advance."""
     context = record.context
     try:
-        endpoint = endpoint_records.from_row(resources.find(context, record.kind, record.name))
+        endpoint: Endpoint = resources.find(context, record.kind, record.name)
     except NotFoundError as error:  # only the holder of its lease removes it
         raise LeaseLostError(record.name) from error
     try:
@@ -267,9 +265,8 @@ def reserved_memory(context: Context, connection: Connection) -> int:
 def _early_end(context: Context, replicas: Mapping[str, ReplicaStatus]) -> str | None:
     """Why a replica has ended before all of them answered, if one has."""
     for work_id, status in replicas.items():
-        if status.phase in ENDS:
-            reported = context.engine.read_file(work_id, 0, contract.FAILURE, FAILURE_BYTES) or b""
-            return reported.decode(errors="replace").strip() or (
+        if status.phase.is_end:
+            return reported_failure(context.engine, work_id, 0, FAILURE_BYTES) or (
                 f"The model server ended with exit code {status.exit_code} before it answered. See the endpoint's log."
             )
     return None
@@ -330,7 +327,7 @@ def _forget(record: LeasedRecord, endpoint: Endpoint) -> None:
         tags.delete_all(connection, endpoint.subject)
         events.delete_all(connection, endpoint.subject)
 
-    record.remove(forget)
+    record.delete(forget)
 
 
 def _remove_work(context: Context, endpoint: Endpoint) -> None:
@@ -342,7 +339,3 @@ def _remove_work(context: Context, endpoint: Endpoint) -> None:
 
 def _work_ids(endpoint: Endpoint) -> Iterator[str]:
     return chain.from_iterable(endpoint.work_ids().values())
-
-
-def _status(context: Context, work_id: str) -> ReplicaStatus:
-    return next(iter(context.engine.status(work_id)), ReplicaStatus(Phase.ABSENT))

@@ -9,9 +9,10 @@ from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.resource_kind import ResourceKind
-from lowcloud.core.resources import Page, Query
-from lowcloud.core.serving import endpoint_configurations, endpoint_lifecycle, models
-from lowcloud.core.serving.endpoint_records import PREFIX, Endpoint, EndpointState, from_row
+from lowcloud.core.serving import endpoint_lifecycle
+from lowcloud.core.serving.endpoint_configurations import CONFIGURATION
+from lowcloud.core.serving.endpoint_records import PREFIX, EndpointState, from_row
+from lowcloud.core.serving.models import MODEL
 from lowcloud.core.tracking import provenance
 from lowcloud.store.db.tables import endpoints
 
@@ -19,6 +20,7 @@ ENDPOINT = ResourceKind(
     "endpoint",
     PREFIX,
     endpoints,
+    from_row,
     advance=endpoint_lifecycle.advance,
     environments_in_use=endpoint_lifecycle.environments_in_use,
     reserved_memory=endpoint_lifecycle.reserved_memory,
@@ -28,8 +30,10 @@ ENDPOINT = ResourceKind(
 
 def create(context: Context, name: str, configuration_name: str, labels: Mapping[str, str] | None = None) -> None:
     """Request an endpoint. Raises AlreadyExistsError, and NotFoundError for the configuration or a model of it."""
-    configuration = endpoint_configurations.find(context, configuration_name)
-    served = {variant.model: asdict(models.find(context, variant.model)) for variant in configuration.variants}
+    configuration = resources.find(context, CONFIGURATION, configuration_name)
+    served = {
+        variant.model: asdict(resources.find(context, MODEL, variant.model)) for variant in configuration.variants
+    }
     now = context.now()
     row = {
         "name": name,
@@ -52,17 +56,7 @@ def create(context: Context, name: str, configuration_name: str, labels: Mapping
     resources.create(context, ENDPOINT, row, labels, event, track)
 
 
-def find(context: Context, name: str) -> Endpoint:
-    """Return the endpoint of this name. Raises NotFoundError."""
-    return from_row(resources.find(context, ENDPOINT, name))
-
-
-def list_page(context: Context, query: Query) -> Page[Endpoint]:
-    """Return a page of endpoints. Raises InvalidPageTokenError."""
-    return resources.list_page(context, ENDPOINT, query, from_row)
-
-
-def request_removal(context: Context, name: str) -> None:
+def delete(context: Context, name: str) -> None:
     """Request that the endpoint be deleted; from now on it answers no request.
 
     Raises NotFoundError, and InvalidError if it is being deleted already.

@@ -4,10 +4,11 @@ import asyncio
 import random
 from collections.abc import Mapping
 
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError, InvalidError, NotFoundError
-from lowcloud.core.serving import endpoints
 from lowcloud.core.serving.endpoint_records import Endpoint, EndpointState, Variant
+from lowcloud.core.serving.endpoints import ENDPOINT
 from lowcloud.engine.connections import ReplicaResponse
 
 MODEL_TIMEOUT_SECONDS = 60.0  # SageMaker's limit for a model to answer
@@ -31,7 +32,7 @@ async def invoke(
     Raises NotFoundError for the endpoint or the variant, InvalidError if the endpoint is not in service,
     NoReplicaError and ModelTimeoutError.
     """
-    endpoint = context.cache.get(("endpoint", name), lambda: endpoints.find(context, name))
+    endpoint = context.cache.get(("endpoint", name), lambda: resources.find(context, ENDPOINT, name))
     if endpoint.state != EndpointState.IN_SERVICE:
         raise InvalidError(f"The endpoint {name!r} is {endpoint.state}, not in service.")
     variant = _variant(endpoint, variant_name)

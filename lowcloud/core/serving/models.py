@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.resource_kind import ResourceKind
-from lowcloud.core.resources import Page, Query
 from lowcloud.core.tracking import provenance
 from lowcloud.store.db.tables import models
 
-MODEL = ResourceKind("model", "model", models)
+MODEL = ResourceKind("model", "model", models, lambda row: Model(**row.specification))
 
 
 @dataclass(frozen=True)
@@ -36,24 +34,4 @@ def create(context: Context, model: Model, labels: Mapping[str, str] | None = No
     def track(connection: Connection) -> None:
         provenance.record_model(connection, model.name, model.image, model.artifact, model.created_at)
 
-    resources.create(context, MODEL, row, labels, also=track)
-
-
-def find(context: Context, name: str) -> Model:
-    """Return the model of this name. Raises NotFoundError."""
-    return from_row(resources.find(context, MODEL, name))
-
-
-def list_page(context: Context, query: Query) -> Page[Model]:
-    """Return a page of models. Raises InvalidPageTokenError."""
-    return resources.list_page(context, MODEL, query, from_row)
-
-
-def remove(context: Context, name: str) -> None:
-    """Delete a model; endpoints that serve it keep their copy. Raises NotFoundError."""
-    resources.remove(context, MODEL, name)
-
-
-def from_row(row: Row[Any]) -> Model:
-    """Return the model in a row of the table."""
-    return Model(**row.specification)
+    resources.create(context, MODEL, row, labels, within_transaction=track)

@@ -19,8 +19,23 @@ PAGE_SECONDS = 1.0  # for one expression on one page of a log
 Found = tuple[str, Point]
 
 
-class SlowMetrics(set[tuple[str, str]]):
-    """The metrics, as (job, name), whose expressions took too long and are not searched for any more."""
+class SlowMetrics:
+    """The metrics of running jobs whose expressions took too long and are not searched for any more."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, set[str]] = {}  # by job
+
+    def has(self, job: str, name: str) -> bool:
+        """Whether the expression of a metric took too long."""
+        return name in self._names.get(job, ())
+
+    def add(self, job: str, name: str) -> None:
+        """Record that the expression of a metric took too long."""
+        self._names.setdefault(job, set()).add(name)
+
+    def forget(self, job: str) -> None:
+        """Forget the metrics of a job that has ended."""
+        self._names.pop(job, None)
 
 
 class ExpressionTimeoutError(Exception):
@@ -38,12 +53,12 @@ def find(
     messages = []
     slow = context.memory.get(SlowMetrics)
     for definition in users:
-        if (job, definition.name) in slow:
+        if slow.has(job, definition.name):
             continue
         try:
             found += list(_search_in_time(definition, lines))
         except ExpressionTimeoutError:
-            slow.add((job, definition.name))
+            slow.add(job, definition.name)
             messages.append(
                 f"The metric {definition.name!r} is no longer extracted: its regular expression "
                 f"{definition.expression!r} takes too long on this log. Use one that backtracks less."

@@ -6,23 +6,25 @@ A vertex is named by its subject: "artifact/NAME", "experiment-trial-component/N
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
-from sqlalchemy import Connection, Row, delete, insert, or_
+from sqlalchemy import Connection, insert, or_
 
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, InvalidError, NotFoundError
 from lowcloud.core.resource_kind import ResourceKind
-from lowcloud.core.resources import Condition, Page, Query
-from lowcloud.core.tracking import experiments, lineage, trial_components
+from lowcloud.core.resources import Condition
+from lowcloud.core.tracking import lineage
 from lowcloud.core.tracking.experiments import EXPERIMENT, Experiment
 from lowcloud.core.tracking.lineage import Entity, EntityKind
 from lowcloud.core.tracking.trial_components import COMPONENT, TrialComponent
 from lowcloud.store.db import upsert
 from lowcloud.store.db.tables import associations, lineage_entities
 
-ASSOCIATION = ResourceKind("association", "association", associations)
+ASSOCIATION = ResourceKind(
+    "association", "association", associations, lambda row: Association(**row._mapping), has_tags=False
+)
 BATCH_SIZE = 500  # names in one statement
 
 
@@ -94,24 +96,21 @@ def create(context: Context, source: str, destination: str, edge: str | None) ->
         connection.execute(insert(associations).values(**vars(new)))
 
 
-def remove(context: Context, source: str, destination: str) -> None:
+def delete(context: Context, source: str, destination: str) -> None:
     """Delete the association from one subject to another. Raises NotFoundError."""
     is_named = associations.c.name == _name(source, destination)
     with context.database.transaction() as connection:
-        if connection.execute(delete(associations).where(is_named)).rowcount == 0:
+        if connection.execute(associations.delete().where(is_named)).rowcount == 0:
             raise NotFoundError(ASSOCIATION.noun, f"{source} -> {destination}")
 
 
-def list_page(
-    context: Context, query: Query, source_type: str | None = None, destination_type: str | None = None
-) -> Page[Association]:
-    """Return a page of associations: with ends of these types if they are given.
+def type_conditions(source_type: str | None, destination_type: str | None) -> list[Condition]:
+    """Return what associations meet whose ends have these types, if they are given.
 
-    The name of a kind of entity, such as "action", is taken as a type too. Raises InvalidPageTokenError.
+    The name of a kind of entity, such as "action", is taken as a type too.
     """
     types = {"source": source_type, "destination": destination_type}
-    where = [_has_type(end, type_) for end, type_ in types.items() if type_ is not None]
-    return resources.list_page(context, ASSOCIATION, query, from_row, where)
+    return [_has_type(end, type_) for end, type_ in types.items() if type_ is not None]
 
 
 def insert_missing(connection: Connection, entities: Sequence[Entity], edges: Sequence[Association]) -> None:
@@ -147,20 +146,14 @@ def vertex_of_component(component: TrialComponent) -> Vertex:
     return Vertex(subject, COMPONENT.noun, type_, component.created_at, component.modified_at, display_name)
 
 
-def from_row(row: Row[Any]) -> Association:
-    """Return the association in a row of the table."""
-    return Association(**row._mapping)
-
-
 def _vertices(connection: Connection, prefix: str, names: Sequence[str]) -> Iterable[Vertex]:
     if prefix == COMPONENT.prefix:
-        return [vertex_of_component(one) for one in trial_components.find_all(connection, names)]
+        return [vertex_of_component(one) for one in resources.find_all(connection, COMPONENT, names).values()]
     if prefix == EXPERIMENT.prefix:
-        found = resources.find_all(connection, EXPERIMENT, names)
-        return [_vertex_of_experiment(experiments.from_row(row)) for row in found]
+        return [_vertex_of_experiment(one) for one in resources.find_all(connection, EXPERIMENT, names).values()]
     if prefix in lineage.KINDS:
-        rows = resources.find_all(connection, lineage.KINDS[prefix], names)
-        return [_vertex_of_entity(lineage.from_row(row)) for row in rows]
+        entities = resources.find_all(connection, lineage.KINDS[prefix], names)
+        return [_vertex_of_entity(one) for one in entities.values()]
     return []
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidPageTokenError, NotFoundError
-from lowcloud.core.tracking.associations import BATCH_SIZE, Association, Vertex, find_vertices, from_row
+from lowcloud.core.tracking.associations import ASSOCIATION, BATCH_SIZE, Association, Vertex, find_vertices
 from lowcloud.store.db import pages
 from lowcloud.store.db.tables import associations
 
@@ -87,7 +87,7 @@ class _Walk:
         for start in range(0, len(subjects), BATCH_SIZE):
             of_batch = select(associations).where(near.in_(subjects[start : start + BATCH_SIZE]))
             ordered = of_batch.order_by(associations.c.created_at, associations.c.name)
-            found += [from_row(row) for row in self._connection.execute(ordered)]
+            found += [ASSOCIATION.load(row) for row in self._connection.execute(ordered)]
         self.edges |= {edge.name: edge for edge in found}
         return found
 

@@ -5,10 +5,10 @@ Every job has one, which provenance.py maintains; users create their own.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from lowcloud.core import resources
 from lowcloud.core.context import Context
@@ -20,9 +20,6 @@ from lowcloud.core.telemetry.metrics import MetricScope, Point, Series, Statisti
 from lowcloud.store.db.tables import associations, trial_components, trial_members
 
 METRICS = MetricScope("/aws/sagemaker/TrialComponents", "TrialComponentName")
-COMPONENT = ResourceKind(
-    "trial component", "experiment-trial-component", trial_components, ignores_case=True, metrics=METRICS
-)
 PARAMETERS_LIMIT = 300
 ARTIFACTS_LIMIT = 60
 
@@ -55,6 +52,19 @@ class TrialComponent:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+def _load(row: Row[Any]) -> TrialComponent:
+    sides = {
+        side: {name: Artifact(**artifact) for name, artifact in row._mapping[side].items()}
+        for side in ("inputs", "outputs")
+    }
+    return TrialComponent(**{**row._mapping, **sides})
+
+
+COMPONENT = ResourceKind(
+    "trial component", "experiment-trial-component", trial_components, _load, ignores_case=True, metrics=METRICS
+)
+
+
 @dataclass(frozen=True)
 class Changes:
     """An update: values of columns, and what to set in and remove from the mappings."""
@@ -70,35 +80,25 @@ def create(context: Context, component: TrialComponent, labels: Mapping[str, str
     resources.create(context, COMPONENT, asdict(component), labels)
 
 
-def find(context: Context, name: str) -> TrialComponent:
-    """Return the component of this name. Raises NotFoundError."""
-    return from_row(resources.find(context, COMPONENT, name))
-
-
-def find_all(connection: Connection, names: Sequence[str]) -> list[TrialComponent]:
-    """Return the components of these names, without those that do not exist."""
-    return [from_row(row) for row in resources.find_all(connection, COMPONENT, names)]
-
-
 def change(context: Context, name: str, changes: Changes) -> TrialComponent:
     """Change a component. Raises NotFoundError, and InvalidError if it would exceed a limit."""
     with context.database.transaction() as connection:
         before = resources.require(connection, COMPONENT, name)
-        values = {**changes.values, "modified_at": context.now()}
-        for column in {*changes.put, *changes.drop}:
-            dropped = set(changes.drop.get(column, ()))
-            kept = {key: value for key, value in before._mapping[column].items() if key not in dropped}
-            values[column] = {**kept, **changes.put.get(column, {})}
-        after = _from_values({**before._mapping, **values})
+        merged = {
+            column: resources.merge(getattr(before, column), changes.put.get(column, {}), changes.drop.get(column, ()))
+            for column in {*changes.put, *changes.drop}
+        }
+        values = {**changes.values, **merged, "modified_at": context.now()}
+        after = replace(before, **values)
         _check(after)
-        row = {column: asdict(after)[column] for column in values}
-        resources.save(connection, COMPONENT, before.name, row)
+        row = asdict(after)
+        resources.save(connection, COMPONENT, before.name, {column: row[column] for column in values})
     return after
 
 
-def remove(context: Context, name: str) -> TrialComponent:
+def delete(context: Context, name: str) -> TrialComponent:
     """Delete a component that is in no trial, its metrics and associations. Raises NotFoundError and InUseError."""
-    return from_row(resources.remove(context, COMPONENT, name, _remove_belongings))
+    return resources.delete(context, COMPONENT, name, _delete_belongings)
 
 
 def measure(context: Context, name: str, points: Sequence[tuple[str, Point]]) -> None:
@@ -116,7 +116,7 @@ def series(context: Context, name: str, metric: str) -> Series:
 
     Raises NotFoundError for the component.
     """
-    component = find(context, name)
+    component = resources.find(context, COMPONENT, name)
     own, job = METRICS.series(component.name, metric), _job_of(context, component)
     if job is None:
         return own
@@ -153,22 +153,6 @@ def has_source(subject: str) -> Condition:
     return func.lower(trial_components.c.source) == subject.lower()
 
 
-def from_row(row: Row[Any]) -> TrialComponent:
-    """Return the component in a row of the table."""
-    return _from_values(row._mapping)
-
-
-def _from_values(values: Mapping[Any, Any]) -> TrialComponent:
-    artifacts = {
-        side: {name: _artifact(value) for name, value in values[side].items()} for side in ("inputs", "outputs")
-    }
-    return TrialComponent(**{**values, **artifacts})
-
-
-def _artifact(value: Artifact | Mapping[str, str | None]) -> Artifact:
-    return value if isinstance(value, Artifact) else Artifact(**value)  # type: ignore[arg-type]
-
-
 class _MeasuredJob(NamedTuple):
     scope: MetricScope
     name: str
@@ -180,11 +164,12 @@ def _job_of(context: Context, component: TrialComponent) -> _MeasuredJob | None:
     return _MeasuredJob(kind.metrics, name) if kind and kind.metrics else None
 
 
-def _remove_belongings(connection: Connection, name: str) -> None:
+def _delete_belongings(connection: Connection, component: TrialComponent) -> None:
+    name = component.name
     if resources.exists(connection, trial_members.c.component == name):
         raise InUseError(f"The trial component {name!r} is linked to 1 or more trials and cannot be deleted.")
     for end in (associations.c.source, associations.c.destination):
-        connection.execute(delete(associations).where(end == COMPONENT.subject(name)))
+        connection.execute(associations.delete().where(end == COMPONENT.subject(name)))
     metrics.delete_all(connection, METRICS, name)
 
 

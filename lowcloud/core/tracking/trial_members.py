@@ -8,10 +8,11 @@ from sqlalchemy import Connection, delete, select
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
-from lowcloud.core.resources import Condition, Page, Query
-from lowcloud.core.tracking import experiments, trial_components, trials
-from lowcloud.core.tracking.trial_components import COMPONENT, TrialComponent
-from lowcloud.core.tracking.trials import TRIAL, Trial
+from lowcloud.core.resources import Condition
+from lowcloud.core.tracking import trial_components, trials
+from lowcloud.core.tracking.experiments import EXPERIMENT
+from lowcloud.core.tracking.trial_components import COMPONENT
+from lowcloud.core.tracking.trials import TRIAL
 from lowcloud.store.db import tables, upsert
 from lowcloud.store.db.tables import trial_members
 
@@ -47,41 +48,35 @@ def put(connection: Connection, trial: str, component: str) -> None:
     upsert.insert_missing(connection, trial_members, {"trial": trial, "component": component})
 
 
-def list_trials(
-    context: Context, query: Query, experiment: str | None = None, component: str | None = None
-) -> Page[Trial]:
-    """Return a page of trials: of an experiment and with a component if they are named.
+def trial_conditions(context: Context, experiment: str | None, component: str | None) -> list[Condition]:
+    """Return what trials of an experiment and with a component meet, if they are named.
 
-    Raises NotFoundError for what is named, and InvalidPageTokenError.
+    Raises NotFoundError for either.
     """
     where: list[Condition] = []
     if experiment:
-        where.append(trials.is_of_experiment(experiments.find(context, experiment).name))
+        where.append(trials.is_of_experiment(resources.find(context, EXPERIMENT, experiment).name))
     if component:
-        has_component = trial_members.c.component == trial_components.find(context, component).name
+        has_component = trial_members.c.component == resources.find(context, COMPONENT, component).name
         where.append(tables.trials.c.name.in_(select(trial_members.c.trial).where(has_component)))
-    return resources.list_page(context, TRIAL, query, trials.from_row, where)
+    return where
 
 
-def list_components(
-    context: Context,
-    query: Query,
-    experiment: str | None = None,
-    trial: str | None = None,
-    source: str | None = None,
-) -> Page[TrialComponent]:
-    """Return a page of trial components: of an experiment, a trial and a job (its subject) if they are named.
+def component_conditions(
+    context: Context, experiment: str | None, trial: str | None, source: str | None
+) -> list[Condition]:
+    """Return what trial components of an experiment, a trial and a job (its subject) meet, if they are named.
 
-    Raises NotFoundError for an experiment or a trial, and InvalidPageTokenError.
+    Raises NotFoundError for an experiment or a trial.
     """
     where: list[Condition] = []
     if experiment:
-        where.append(is_in_experiment(experiments.find(context, experiment).name))
+        where.append(is_in_experiment(resources.find(context, EXPERIMENT, experiment).name))
     if trial:
-        where.append(is_in_trial(trials.find(context, trial).name))
+        where.append(is_in_trial(resources.find(context, TRIAL, trial).name))
     if source:
         where.append(trial_components.has_source(source))
-    return resources.list_page(context, COMPONENT, query, trial_components.from_row, where)
+    return where
 
 
 def parents_of(context: Context, components: Sequence[str]) -> dict[str, list[Parent]]:

@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InUseError, InvalidError
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.resources import Condition
-from lowcloud.core.tracking import experiments
 from lowcloud.core.tracking.experiments import EXPERIMENT
 from lowcloud.store.db import upsert
 from lowcloud.store.db.tables import trial_members, trials
 
-TRIAL = ResourceKind("trial", "experiment-trial", trials, ignores_case=True)
+TRIAL = ResourceKind("trial", "experiment-trial", trials, lambda row: Trial(**row._mapping), ignores_case=True)
 
 
 @dataclass(frozen=True)
@@ -33,23 +31,13 @@ class Trial:
 
 def create(context: Context, trial: Trial, labels: Mapping[str, str] | None = None) -> None:
     """Create a trial. Raises AlreadyExistsError, and NotFoundError for its experiment."""
-    experiment = experiments.find(context, trial.experiment).name
+    experiment = resources.find(context, EXPERIMENT, trial.experiment).name
     resources.create(context, TRIAL, {**vars(trial), "experiment": experiment}, labels)
 
 
-def find(context: Context, name: str) -> Trial:
-    """Return the trial of this name. Raises NotFoundError."""
-    return from_row(resources.find(context, TRIAL, name))
-
-
-def change(context: Context, name: str, **values: Any) -> Trial:
-    """Set the display name. Raises NotFoundError."""
-    return from_row(resources.change(context, TRIAL, name, values))
-
-
-def remove(context: Context, name: str) -> Trial:
+def delete(context: Context, name: str) -> Trial:
     """Delete a trial that has no components. Raises NotFoundError and InUseError."""
-    return from_row(resources.remove(context, TRIAL, name, _require_no_components))
+    return resources.delete(context, TRIAL, name, _require_no_components)
 
 
 def choose(connection: Connection, experiment: str | None, trial: str | None, new: str, now: float) -> str | None:
@@ -65,7 +53,7 @@ def choose(connection: Connection, experiment: str | None, trial: str | None, ne
             raise InvalidError(
                 f"The trial {found.name!r} belongs to the experiment {found.experiment!r}, not to {parent!r}."
             )
-        return str(found.name)
+        return found.name
     if parent is None:
         return None
     upsert.insert_missing(connection, trials, vars(Trial(new, parent, created_at=now, modified_at=now)))
@@ -77,11 +65,6 @@ def is_of_experiment(name: str) -> Condition:
     return trials.c.experiment == name
 
 
-def from_row(row: Row[Any]) -> Trial:
-    """Return the trial in a row of the table."""
-    return Trial(**row._mapping)
-
-
-def _require_no_components(connection: Connection, name: str) -> None:
-    if resources.exists(connection, trial_members.c.trial == name):
-        raise InUseError(f"The trial {name!r} is linked to 1 or more trial components and cannot be deleted.")
+def _require_no_components(connection: Connection, trial: Trial) -> None:
+    if resources.exists(connection, trial_members.c.trial == trial.name):
+        raise InUseError(f"The trial {trial.name!r} is linked to 1 or more trial components and cannot be deleted.")

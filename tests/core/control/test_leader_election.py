@@ -18,7 +18,7 @@ from tests.support.waiting import wait_for
 
 def with_jobs(context: Context, advance: Callable[[LeasedRecord], float | None]) -> Context:
     """The context of a cloud whose only kind are jobs that `advance` advances."""
-    kind = ResourceKind("training job", "training-job", training_jobs, advance=advance)
+    kind = ResourceKind("training job", "training-job", training_jobs, lambda row: row, advance=advance)
     return replace(context, kinds=Registry((kind,)))
 
 

@@ -41,7 +41,7 @@ def release_lease(record: LeasedRecord) -> None:
 
 def reconciler_of(context: Context, advance: Callable[[LeasedRecord], float | None]) -> Reconciler:
     """A reconciler whose only kind are jobs that `advance` advances."""
-    kind = ResourceKind("training job", "training-job", training_jobs, advance=advance)
+    kind = ResourceKind("training job", "training-job", training_jobs, lambda row: row, advance=advance)
     return Reconciler(replace(context, kinds=Registry((kind,))))
 
 
@@ -80,7 +80,7 @@ def test_a_due_record_is_advanced_until_nothing_is_left_to_do(context):
 
     add_row(context)
     reconciler = reconciler_of(context, advance)
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: read_row(context).due_at is None)
     reconciler.stop()
     assert turns == ["job"] * 3
@@ -90,7 +90,7 @@ def test_a_due_record_is_advanced_until_nothing_is_left_to_do(context):
 def test_a_new_record_is_noticed_at_the_wake_signal(context, scans):
     advanced = threading.Event()
     reconciler = reconciler_of(context, lambda record: advanced.set())
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: scans[reconciler])  # the next scan is half a second away
     add_row(context)
     start = time.monotonic()
@@ -112,10 +112,10 @@ def test_only_one_of_two_servers_carries_a_record(context, scans):
 
         return advance
 
-    add_row(context)
     servers = [reconciler_of(context, advance_as(name)) for name in ("one", "two")]
     for reconciler in servers:
-        reconciler.start(is_alone=False)
+        reconciler.start()
+    add_row(context)
     wait_for(lambda: turns)
     wake_up(context, *servers, scans=scans)
     release.set()
@@ -147,7 +147,7 @@ def test_a_failing_turn_is_tried_again(context, monkeypatch):
 
     add_row(context)
     reconciler = reconciler_of(context, advance)
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: read_row(context).due_at is None)
     reconciler.stop()
     assert len(turns) == 2
@@ -164,7 +164,7 @@ def test_a_record_whose_lease_ran_out_during_its_turn_is_not_begun_a_second_time
 
     add_row(context)
     reconciler = reconciler_of(context, advance)
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: begun)
     with context.database.transaction() as connection:
         connection.execute(update(training_jobs).values(lease_until=0))
@@ -187,7 +187,7 @@ def test_what_is_written_during_a_turn_is_looked_at_right_after_it(context):
 
     add_row(context)
     reconciler = reconciler_of(context, advance)
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: read_row(context).due_at is None, 10)
     reconciler.stop()
 
@@ -201,7 +201,7 @@ def test_a_clock_set_back_stops_nothing(context, monkeypatch):
 
     add_row(context)
     reconciler = reconciler_of(context, advance)
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: turns)
     monkeypatch.setattr(Context, "now", lambda _: time.time() - 3600)
     seen = len(turns)
@@ -222,7 +222,7 @@ def test_leases_are_held_until_they_are_taken(context, monkeypatch):
     for name in ("kept", "taken"):
         add_row(context, name)
     reconciler = reconciler_of(context, advance)
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: {*turns} == {"kept", "taken"})
     with context.database.transaction() as connection:
         theirs = update(training_jobs).where(training_jobs.c.name == "taken")
@@ -249,7 +249,7 @@ def test_only_what_is_due_wakes_the_reconciler(context):
 def test_a_server_that_stops_leaves_its_records_due_at_once(context):
     add_row(context)
     reconciler = reconciler_of(context, lambda record: 100.0)
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: read_row(context).lease_owner)
     reconciler.stop()
     row = read_row(context)

@@ -168,15 +168,15 @@ def test_an_environment_that_nobody_names_goes_when_its_days_are_over(context):
     wait_for(lambda: build(context), 60)
     link = context.settings.home / "environments" / KEY
     month_ago = context.now() - 31 * 86400
-    assert environments.sweep(context, {}) == ({}, 86400)
+    assert environments.step(context, {}) == ({}, 86400)
     assert list(context.engine.environments()) == [KEY]
     os.utime(link, (month_ago, month_ago), follow_symlinks=False)
     name_the_key(context)
-    environments.sweep(context, {})
+    environments.step(context, {})
     assert list(context.engine.environments()) == [KEY]
-    endpoints.request_removal(context, "one")
+    endpoints.delete(context, "one")
     longer = replace(context, settings=replace(context.settings, environment_days=32))
-    environments.sweep(longer, {})
+    environments.step(longer, {})
     assert list(context.engine.environments()) == [KEY]
     assert environments.CLEANUP in context.kinds.tasks
     environments.CLEANUP.step(context, {})

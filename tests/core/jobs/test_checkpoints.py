@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.core.errors import CloudError
@@ -48,7 +49,7 @@ def create(context: Context, program: str, **changes: object) -> None:
 
 
 def job(context: Context) -> Job:
-    return jobs.find(context, TRAINING, NAME)
+    return resources.find(context, TRAINING, NAME)
 
 
 def turn(claim: LeasedRecord) -> Job:

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.core.errors import InvalidError, StorageFullError
-from lowcloud.core.jobs import creation, jobs, lifecycle
+from lowcloud.core.jobs import creation, lifecycle
 from lowcloud.core.jobs import work as job_work
 from lowcloud.core.jobs.jobs import Job, State
 from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.scheduling import capacity
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import objects
+from lowcloud.core.telemetry.metric_extraction import SlowMetrics
 from lowcloud.engine.work import Replica, Resources, Work
 from lowcloud.store.db.tables import training_jobs
 from tests.core.jobs import test_lifecycle
@@ -30,7 +32,7 @@ def claim(context: Context) -> LeasedRecord:
     """A job whose program has ended; its model is to be stored."""
     buckets.create(context, BUCKET)
     creation.create(context, TRAINING, NAME, SPECIFICATION)
-    work = Work(jobs.find(context, TRAINING, NAME).work_id, ("true",), (Replica(),), Resources(1, 1 << 30))
+    work = Work(resources.find(context, TRAINING, NAME).work_id, ("true",), (Replica(),), Resources(1, 1 << 30))
     context.engine.start(work)
     claim = LeasedRecord(context, TRAINING, NAME, "one")
     with context.database.transaction() as connection:
@@ -44,13 +46,19 @@ def model_folder(context: Context) -> Path:
 
 def ended(claim: LeasedRecord) -> Job:
     assert lifecycle.advance(claim) is None
-    return jobs.find(claim.context, TRAINING, NAME)
+    return resources.find(claim.context, TRAINING, NAME)
 
 
 def test_a_model_is_stored_as_the_program_left_it(context, claim):
     (model_folder(context) / "weights").write_text("1")
     assert ended(claim).state == State.COMPLETED
     assert objects.head(context, BUCKET, f"output/{NAME}/output/model.tar.gz").size
+
+
+def test_what_a_job_keeps_in_memory_ends_with_it(context, claim):
+    context.memory.get(SlowMetrics).add(NAME, "loss")
+    ended(claim)
+    assert not context.memory.get(SlowMetrics).has(NAME, "loss")
 
 
 def remove_it(model: Path) -> None:
@@ -87,7 +95,7 @@ def test_a_model_that_meets_a_full_disk_is_stored_when_there_is_space(context, c
         full.setattr("lowcloud.store.blobs.files.BlobWriter.write", refuse)
         with pytest.raises(StorageFullError):
             lifecycle.advance(claim)
-    assert jobs.find(context, TRAINING, NAME).state == State.STORING
+    assert resources.find(context, TRAINING, NAME).state == State.STORING
     assert ended(claim).state == State.COMPLETED
 
 
@@ -100,9 +108,9 @@ def test_a_job_that_an_earlier_version_has_kept_is_read(context, claim):
     old = training_jobs.update().values(specification={**asdict(SPECIFICATION), "is_output_compressed": True})
     with context.database.transaction() as connection:
         connection.execute(old)
-    assert jobs.find(context, TRAINING, NAME).specification == SPECIFICATION
+    assert resources.find(context, TRAINING, NAME).specification == SPECIFICATION
 
 
 def test_a_host_does_not_get_all_of_the_memory(context, claim):
-    limit = job_work.plan(context, jobs.find(context, TRAINING, NAME)).resources.memory_bytes
+    limit = job_work.plan(context, resources.find(context, TRAINING, NAME)).resources.memory_bytes
     assert limit <= context.engine.capacity().memory_bytes - capacity.RESERVE_BYTES

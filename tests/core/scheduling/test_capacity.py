@@ -20,8 +20,8 @@ def test_a_reserve_of_the_memory_is_left_to_the_machine(context, monkeypatch, ma
 
 
 def test_a_type_that_fits_gets_what_it_has():
-    assert capacity.fit("ml.m5.large", 1, LAPTOP) == capacity.Fitted(Resources(2.0, 8 * GIB, 0))
-    assert capacity.fit("ml.g5.xlarge", 2, WORKSTATION) == capacity.Fitted(Resources(4.0, 16 * GIB, 1))
+    assert capacity.fit(INSTANCES["ml.m5.large"], 1, LAPTOP) == capacity.Fitted(Resources(2.0, 8 * GIB, 0))
+    assert capacity.fit(INSTANCES["ml.g5.xlarge"], 2, WORKSTATION) == capacity.Fitted(Resources(4.0, 16 * GIB, 1))
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_a_type_that_fits_gets_what_it_has():
     ],
 )
 def test_a_type_that_is_too_large_is_fitted_down_and_that_is_said(asked, count, machine, each, sentence):
-    assert capacity.fit(asked, count, machine) == capacity.Fitted(each, sentence)
+    assert capacity.fit(INSTANCES[asked], count, machine) == capacity.Fitted(each, sentence)
 
 
 @pytest.mark.parametrize("machine", [LAPTOP, WORKSTATION])
 def test_every_type_runs_on_every_machine(machine):
     for name in (name for name, instance in INSTANCES.items() if instance.vcpus):
         for count in (1, 3):
-            each = capacity.fit(name, count, machine).each
+            each = capacity.fit(INSTANCES[name], count, machine).each
             assert capacity.holds(machine, capacity.times(each, count))
             assert each.cpus > 0
             assert each.memory_bytes > 0

@@ -35,7 +35,7 @@ def row(**columns) -> SimpleNamespace:
 
 @pytest.mark.parametrize(("columns", "pool"), ROWS.values(), ids=ROWS)
 def test_a_row_tells_where_its_pool_stands(columns, pool):
-    assert warm_pools.of_row(row(**columns), NOW) == pool
+    assert warm_pools.of_job(row(**columns), NOW) == pool
 
 
 def test_a_listing_finds_each_pool_by_where_it_stands(context):

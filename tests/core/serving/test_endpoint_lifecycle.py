@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, update
 
-from lowcloud.core import events
+from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord, LeaseLostError, Reconciler
 from lowcloud.core.errors import NotFoundError
@@ -54,29 +54,29 @@ def test_an_endpoint_that_fails_while_it_is_deleted_is_deleted(context, endpoint
 
     def delete_in_between(*arguments):
         for name in requests:
-            endpoints.request_removal(context, name)
+            endpoints.delete(context, name)
         return meant(*arguments)
 
     monkeypatch.setattr(endpoint_lifecycle, moment, delete_in_between)
     reconciler = Reconciler(replace(context, kinds=Registry((ENDPOINT,))))
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: is_gone(context, endpoint), 10)
     reconciler.stop()
     assert events_of(context, endpoint) == []
     with pytest.raises(NotFoundError):
-        endpoints.find(context, endpoint)
+        resources.find(context, ENDPOINT, endpoint)
 
 
 def test_a_failed_endpoint_stays_until_it_is_deleted(context, endpoint):
     assert endpoint_lifecycle.advance(hold(context)) is None
-    failed = endpoints.find(context, endpoint)
+    failed = resources.find(context, ENDPOINT, endpoint)
     assert failed.state == EndpointState.FAILED
     assert "s3://nowhere/model.tar.gz" in str(failed.failure)
 
 
 def test_an_endpoint_that_another_server_removes_keeps_its_events_until_then(context, endpoint):
     claim = hold(context)
-    endpoints.request_removal(context, endpoint)
+    endpoints.delete(context, endpoint)
     hold(context, "two")
     with pytest.raises(LeaseLostError):
         endpoint_lifecycle.advance(claim)
@@ -84,9 +84,9 @@ def test_an_endpoint_that_another_server_removes_keeps_its_events_until_then(con
 
 
 def test_a_removal_is_no_take_over(context, endpoint, caplog):
-    endpoints.request_removal(context, endpoint)
+    endpoints.delete(context, endpoint)
     reconciler = Reconciler(replace(context, kinds=Registry((ENDPOINT,))))
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: is_gone(context, endpoint), 10)
     reconciler.stop()
     assert caplog.messages == []
@@ -159,9 +159,9 @@ def test_the_time_to_start_begins_when_the_environments_are_there(context, monke
     for seconds in (0, 2 * limit):
         engine.now += seconds
         endpoint_lifecycle.advance(claim)
-        assert endpoints.find(waiting, "hollow").state == EndpointState.CREATING
+        assert resources.find(waiting, ENDPOINT, "hollow").state == EndpointState.CREATING
     ready["is"] = True
     for seconds, state in ((0, EndpointState.CREATING), (limit - 1, EndpointState.CREATING), (2, EndpointState.FAILED)):
         engine.now += seconds
         endpoint_lifecycle.advance(claim)
-        assert endpoints.find(waiting, "hollow").state == state
+        assert resources.find(waiting, ENDPOINT, "hollow").state == state

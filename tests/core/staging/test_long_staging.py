@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import Reconciler
 from lowcloud.core.jobs import creation, jobs
@@ -50,14 +51,14 @@ def make(context: Context, **changes) -> Reconciler:
 
 def start(context: Context) -> Reconciler:
     reconciler = Reconciler(replace(context, kinds=Registry((TRAINING,))))
-    reconciler.start(is_alone=True)
+    reconciler.start()
     wait_for(lambda: list(context.settings.work.glob("*/0/base/input/data/train/*")))
     return reconciler
 
 
 def wait_for_end(context: Context) -> Job:
-    wait_for(lambda: jobs.find(context, TRAINING, NAME).state.is_end, 30)
-    return jobs.find(context, TRAINING, NAME)
+    wait_for(lambda: resources.find(context, TRAINING, NAME).state.is_end, 30)
+    return resources.find(context, TRAINING, NAME)
 
 
 def test_a_job_is_stopped_while_its_inputs_are_laid(context, endless):
@@ -66,7 +67,7 @@ def test_a_job_is_stopped_while_its_inputs_are_laid(context, endless):
     job = wait_for_end(context)
     reconciler.stop()
     assert (job.state, job.progress.failure) == (State.STOPPED, None)
-    assert [event.state for event in jobs.history(context, jobs.find(context, TRAINING, NAME))] == [
+    assert [event.state for event in jobs.history(context, resources.find(context, TRAINING, NAME))] == [
         "pending",
         "staging",
         "stopped",
@@ -85,9 +86,9 @@ def test_a_server_goes_down_while_inputs_are_laid_and_the_next_one_lays_them(con
     asked_at = time.monotonic()
     reconciler.stop()
     assert time.monotonic() - asked_at < 5
-    assert jobs.find(context, TRAINING, NAME).state == State.STAGING
+    assert resources.find(context, TRAINING, NAME).state == State.STAGING
     endless.undo()
     reconciler = start(context)
     wait_for_end(context)
     reconciler.stop()
-    assert "running" in [event.state for event in jobs.history(context, jobs.find(context, TRAINING, NAME))]
+    assert "running" in [event.state for event in jobs.history(context, resources.find(context, TRAINING, NAME))]

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from lowcloud.core.telemetry import metric_extraction
+from lowcloud.core.telemetry.metric_extraction import SlowMetrics
 from lowcloud.core.telemetry.metrics import Definition, Point
 from lowcloud.engine.work import LogLine
 
@@ -34,6 +35,12 @@ def test_a_slow_expression_is_disabled_with_a_message_and_the_others_are_found(c
         "it is not tried again, nor told again"
     )
     assert metric_extraction.find(context, "another", [], [ENDLESS], [TRAP])[1], "another job's log may suit it"
+
+
+def test_a_slow_expression_is_tried_again_once_its_job_has_ended(context):
+    assert metric_extraction.find(context, "job", [], [ENDLESS], [TRAP])[1]
+    context.memory.get(SlowMetrics).forget("job")
+    assert metric_extraction.find(context, "job", [], [ENDLESS], [TRAP])[1], "of a later job of this name"
 
 
 def test_other_threads_continue_while_an_expression_is_matched(context):

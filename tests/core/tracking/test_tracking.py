@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.storage.buckets import buckets
@@ -23,7 +24,7 @@ from lowcloud.core.tracking.experiments import Experiment
 from lowcloud.core.tracking.lineage import SUBJECT_SCHEME
 from lowcloud.core.tracking.lineage_query import Direction
 from lowcloud.core.tracking.provenance import Grouping, Material
-from lowcloud.core.tracking.trial_components import TrialComponent
+from lowcloud.core.tracking.trial_components import COMPONENT, TrialComponent
 from lowcloud.core.tracking.trial_members import Parent
 from lowcloud.core.tracking.trials import Trial
 from lowcloud.store.db.tables import associations, lineage_entities
@@ -64,7 +65,7 @@ def test_two_jobs_that_read_the_same_share_its_artifacts(context):
 
 def test_numbers_among_the_parameters_are_numbers(context):
     begin(context, "job", parameters={"rate": "0.5", "count": 3, "kind": "tree", "odd": "nan", "long": "x" * 3000})
-    found = trial_components.find(context, "job-aws-training-job").parameters
+    found = resources.find(context, COMPONENT, "job-aws-training-job").parameters
     assert found == {"rate": 0.5, "count": 3.0, "kind": "tree", "odd": "nan", "long": "x" * 2500}
 
 
@@ -126,7 +127,7 @@ def test_a_job_is_filed_where_its_user_wants_it_or_not_at_all(context):
 
 def test_a_component_that_its_user_has_deleted_is_missed_by_nobody(context):
     begin(context, "job")
-    trial_components.remove(context, "job-aws-training-job")
+    trial_components.delete(context, "job-aws-training-job")
     end(context, "job", Material("model", "s3://models/m", provenance.MODEL))
     with context.database.read() as connection:
         assert lineage.with_source(connection, "s3://models/m", {}) is None

@@ -5,7 +5,8 @@ from typing import Any
 from botocore.model import StructureShape
 
 from lowcloud.api.aws.errors import AwsError, WireError
-from lowcloud.api.aws.protocol.formats import cbor, json, query, rest, s3, xml
+from lowcloud.api.aws.protocol.formats import cbor, json, query, rest, xml
+from lowcloud.api.aws.protocol.formats.rest_xml import format_of
 from lowcloud.api.aws.protocol.routing import CBOR, FORM, JSON, QUERY, Target
 from lowcloud.api.aws.request_bodies import RequestBody
 from lowcloud.api.http.messages import HttpRequest
@@ -43,8 +44,7 @@ def _parse(target: Target, request: HttpRequest, body: bytes | RequestBody) -> d
 def _parse_rest(
     target: Target, shape: StructureShape, request: HttpRequest, body: bytes | RequestBody
 ) -> dict[str, Any]:
-    parse_bindings = s3.parse_bindings if target.service.name == "s3" else rest.parse_bindings
-    members = parse_bindings(target.operation, request, target.labels)
+    members = format_of(target.service.name).parse_bindings(target.operation, request, target.labels)
     payload = rest.payload_member(shape)
     if payload is None:
         if isinstance(body, bytes) and body:

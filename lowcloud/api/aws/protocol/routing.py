@@ -1,6 +1,6 @@
 """Routing: the service, the operation and the protocol of a request.
 
-The service is determined by the credential scope, then by X-Amz-Target; a request without either is S3's.
+The service is determined by the credential scope, then by X-Amz-Target; a request without either is for S3.
 """
 
 import re
@@ -18,6 +18,7 @@ from lowcloud.api.http.urls import query_pairs
 
 JSON, REST_JSON, REST_XML, QUERY, CBOR = "json", "rest-json", "rest-xml", "query", "smithy-rpc-v2-cbor"
 FORM = "application/x-www-form-urlencoded"
+DEFAULT_SERVICE = "s3"  # of a request that names none, such as an anonymous one
 CACHED_ROUTES = 1024  # per service
 
 # botocore's service names by signing name, where they differ or several services share a signing name.
@@ -31,8 +32,6 @@ _SIGNING_NAMES: dict[str, tuple[str, ...]] = {
         "sagemaker-edge",
     ),
     "monitoring": ("cloudwatch",),
-    "s3": ("s3",),
-    "lambda": ("lambda",),
     "dynamodb": ("dynamodb", "dynamodbstreams"),
     "states": ("stepfunctions",),
     "tagging": ("resourcegroupstaggingapi",),
@@ -77,7 +76,7 @@ class Dialect:
     json_version: str = "1.0"
 
 
-DEFAULT_DIALECT = Dialect(("s3",), REST_XML)
+DEFAULT_DIALECT = Dialect((DEFAULT_SERVICE,), REST_XML)
 
 
 def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
@@ -88,8 +87,8 @@ def find_dialect(request: HttpRequest, signing_name: str | None) -> Dialect:
     target = request.headers.get("x-amz-target", "")
     content_type = request.headers.get("content-type", "")
     services = _services(signing_name, target)
-    if services[0] == "s3":  # whatever the headers or the key look like
-        return Dialect(services, REST_XML)
+    if services == DEFAULT_DIALECT.services:  # whatever the headers and the path look like
+        return DEFAULT_DIALECT
     if request.headers.get("smithy-protocol") == "rpc-v2-cbor" or _CBOR_PATH.fullmatch(request.path):
         return Dialect(services, CBOR)
     if target:
@@ -125,7 +124,7 @@ def _services(signing_name: str | None, target: str) -> tuple[str, ...]:
     if signing_name is not None:
         return _SIGNING_NAMES.get(signing_name, (signing_name,))
     prefix = target.rpartition(".")[0]
-    return (_TARGETS.get(prefix, "unknown"),) if target else ("s3",)
+    return (_TARGETS.get(prefix, "unknown"),) if target else (DEFAULT_SERVICE,)
 
 
 def _is_rpc(service: Service) -> bool:

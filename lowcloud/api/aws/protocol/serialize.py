@@ -7,8 +7,9 @@ from typing import Any, cast
 from botocore.model import OperationModel, Shape, StructureShape
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.protocol.formats import cbor, json, query, rest, s3, xml
-from lowcloud.api.aws.protocol.routing import CBOR, JSON, QUERY
+from lowcloud.api.aws.protocol.formats import cbor, json, query, rest, xml
+from lowcloud.api.aws.protocol.formats.rest_xml import format_of
+from lowcloud.api.aws.protocol.routing import CBOR, DEFAULT_SERVICE, JSON, QUERY, REST_XML
 from lowcloud.api.aws.protocol.service_models import Service
 from lowcloud.api.http.messages import Content, HttpResponse
 
@@ -32,7 +33,7 @@ def serialize_error(
     """Return the response with an error."""
     shape = service.error_shapes.get(error.code) if service is not None else None
     code = shape.metadata.get("error", {}).get("code", shape.name) if shape is not None else error.code
-    sent_code = code if protocol in (QUERY, "rest-xml") or shape is None else shape.name
+    sent_code = code if protocol in (QUERY, REST_XML) or shape is None else shape.name
     sent = AwsError(sent_code, error.message, error.status, error.fields)
     response = _failure(sent, service, shape, protocol, json_version, request_id)
     if protocol in (JSON, CBOR) and service is not None and service.is_query_compatible:
@@ -101,11 +102,8 @@ def _document(
     if protocol == "rest-json":
         bound = [name for name, member in shape.members.items() if member.serialization.get("location") in xml.BOUND]
         return json.dumps(shape, {name: output[name] for name in output if name not in bound}), "application/json"
-    if operation.service_model.service_name == "s3":
-        return s3.render_output(operation.name, shape, output).encode(), "application/xml"
-    namespace = operation.service_model.metadata.get("xmlNamespace")
-    document = xml.render(shape, output, shape.serialization.get("name", shape.name), namespace)
-    return (xml.DECLARATION + document).encode(), "application/xml"
+    document = format_of(operation.service_model.service_name).render_output(operation, shape, output)
+    return document.encode(), "application/xml"
 
 
 def _failure(
@@ -119,12 +117,12 @@ def _failure(
         body = cbor.error_body(error.code, _message_name(shape), error.message, shape, error.fields)
         return HttpResponse(error.status, {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}, body)
     namespace = service.xml_namespace if service is not None else None
-    if protocol == "rest-xml" and (service is None or service.name == "s3"):
-        return HttpResponse(
-            error.status, {"content-type": "application/xml"}, s3.render_error(error, request_id).encode()
-        )
     headers = rest.output_headers(shape, error.fields) if isinstance(shape, StructureShape) else {}
-    if protocol in (QUERY, "rest-xml"):
+    if protocol == REST_XML:
+        render_error = format_of(service.name if service is not None else DEFAULT_SERVICE).render_error
+        headers["content-type"] = "application/xml"
+        return HttpResponse(error.status, headers, render_error(error, shape, namespace, request_id))
+    if protocol == QUERY:
         headers["content-type"] = "text/xml"
         return HttpResponse(error.status, headers, query.render_error(error, shape, namespace, request_id))
     headers |= {"content-type": "application/json", "x-amzn-errortype": error.code}

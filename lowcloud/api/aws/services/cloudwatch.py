@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.pages import page_of
 from lowcloud.core.context import Context
+from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import Series, Summary
@@ -21,6 +23,14 @@ STATISTICS: dict[str, Callable[[Summary], float]] = {
 DATAPOINTS_LIMIT = 1440
 LIST_PAGE_SIZE = 500
 UNIT = "None"  # of every series
+
+register_errors(
+    "cloudwatch",
+    ErrorCodes(
+        {NotFoundError: ("ResourceNotFound", 404), InvalidError: ("InvalidParameterValue", 400)},
+        invalid_input="InvalidParameterValue",
+    ),
+)
 
 
 @operation("cloudwatch", "GetMetricStatistics", refused=("ExtendedStatistics",))
@@ -84,15 +94,8 @@ def list_metrics(context: Context, _caller: Caller, request: Request) -> Answer:
     """Only series that have points."""
     dimensions = {dimension["Name"]: dimension.get("Value") for dimension in request.get("Dimensions", [])}
     found = metrics.list_series(context, request.get("Namespace"), request.get("MetricName"), dimensions)
-    token = request.get("NextToken", "0")
-    if not token.isdecimal() or len(token) > 9:
-        raise AwsError("InvalidParameterValue", "Invalid nextToken")
-    start = int(token)
-    page = found[start : start + LIST_PAGE_SIZE]
-    answer: dict[str, Any] = {"Metrics": [_describe(series) for series in page]}
-    if start + LIST_PAGE_SIZE < len(found):
-        answer["NextToken"] = str(start + LIST_PAGE_SIZE)
-    return answer
+    page, token = page_of(found, request.get("NextToken"), LIST_PAGE_SIZE)
+    return {"Metrics": [_describe(series) for series in page], "NextToken": token}
 
 
 def _series(request: Mapping[str, Any]) -> Series:

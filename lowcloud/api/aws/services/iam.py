@@ -4,16 +4,32 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.pages import page_of
 from lowcloud.api.aws.services.policies import check_policy, check_trust_policy
+from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.errors import NotFoundError
+from lowcloud.core.errors import AlreadyExistsError, ForbiddenError, InUseError, InvalidError, NotFoundError
 from lowcloud.core.identity import roles
 from lowcloud.core.identity.access import Caller
+from lowcloud.core.identity.roles import ROLE
 
 DEFAULT_PAGE_SIZE = 100
 INLINE_POLICY_LIMIT = 10240  # characters
+
+register_errors(
+    "iam",
+    ErrorCodes(
+        {
+            NotFoundError: ("NoSuchEntity", 404),
+            AlreadyExistsError: ("EntityAlreadyExists", 409),
+            InvalidError: ("InvalidInput", 400),
+            InUseError: ("DeleteConflict", 409),
+            ForbiddenError: ("AccessDenied", 403),
+        }
+    ),
+)
 
 
 @operation("iam", "CreateRole", refused=("MaxSigninSessionDuration", "PermissionsBoundary", "Tags"))
@@ -32,20 +48,20 @@ def create_role(context: Context, caller: Caller, request: Request) -> Answer:
 
 @operation("iam", "GetRole")
 def get_role(context: Context, caller: Caller, request: Request) -> Answer:
-    return {"Role": _describe(context, roles.find(context, request["RoleName"]))}
+    return {"Role": _describe(context, resources.find(context, ROLE, request["RoleName"]))}
 
 
 @operation("iam", "ListRoles")
 def list_roles(context: Context, caller: Caller, request: Request) -> Answer:
     limit = request.get("MaxItems", DEFAULT_PAGE_SIZE)
-    found, has_more = roles.page(context, request.get("PathPrefix", "/"), request.get("Marker", ""), limit)
+    found, has_more = roles.list_page(context, request.get("PathPrefix", "/"), request.get("Marker", ""), limit)
     answer = {"Roles": [_describe(context, role) for role in found], "IsTruncated": has_more}
     return {**answer, "Marker": found[-1].name} if has_more else answer
 
 
 @operation("iam", "DeleteRole")
 def delete_role(context: Context, caller: Caller, request: Request) -> Answer:
-    roles.remove(context, request["RoleName"])
+    roles.delete(context, request["RoleName"])
     return {}
 
 
@@ -150,17 +166,11 @@ def _require_principal(context: Context, arn: str) -> None:
     if account != context.settings.account_id or not name:
         raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
     try:
-        roles.find(context, name.rpartition("/")[2])
+        resources.find(context, ROLE, name.rpartition("/")[2])
     except NotFoundError as error:
         raise AwsError("NoSuchEntity", str(error), 404) from error
 
 
 def _page(member: str, items: list[Any], request: Request) -> Answer:
-    """Return one page of a short list; the marker is the number of items before the page."""
-    marker = request.get("Marker", "0")
-    if not (marker.isascii() and marker.isdecimal() and len(marker) < 10):
-        raise AwsError("InvalidInput", "The Marker is not one of this list.")
-    start, limit = int(marker), request.get("MaxItems", DEFAULT_PAGE_SIZE)
-    page, has_more = items[start : start + limit], start + limit < len(items)
-    answer = {member: page, "IsTruncated": has_more}
-    return {**answer, "Marker": str(start + limit)} if has_more else answer
+    page, marker = page_of(items, request.get("Marker"), request.get("MaxItems", DEFAULT_PAGE_SIZE))
+    return {member: page, "IsTruncated": marker is not None, "Marker": marker}

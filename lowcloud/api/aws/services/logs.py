@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.core.context import Context
-from lowcloud.core.errors import NotFoundError
+from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.telemetry import logs
 
@@ -15,6 +15,15 @@ DEFAULT_PAGE_SIZE = 50  # of groups or streams
 EVENTS_LIMIT = 10_000
 EVENT_OVERHEAD_BYTES = 26  # that CloudWatch Logs counts for each event in addition to its message
 PAGE_BYTES = 1024 * 1024
+
+register_errors(
+    "logs",
+    ErrorCodes(
+        {InvalidError: ("InvalidParameterException", 400)},
+        invalid_input="InvalidParameterException",
+    ),
+)
+
 _POSITION = re.compile(r"[0-9]{1,18}")  # fits in an integer of the database
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.jobs.jobs import STATUS
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.identity.access import Caller
@@ -12,7 +13,7 @@ from lowcloud.core.jobs import jobs
 from lowcloud.core.jobs.jobs import Job, State
 from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images
-from lowcloud.core.programs.images import Image
+from lowcloud.core.programs.images import IMAGE, Image
 
 JOBS_PER_PAGE = 25
 
@@ -45,7 +46,7 @@ def list_images(context: Context, caller: Caller, request: Request) -> Answer:
 def remove_image(context: Context, caller: Caller, request: Request) -> Answer:
     """Jobs that run with it continue."""
     try:
-        images.remove(context, request["ImageName"])
+        resources.delete(context, IMAGE, request["ImageName"])
     except NotFoundError as error:
         raise AwsError("ResourceNotFound", str(error)) from error
     return {}

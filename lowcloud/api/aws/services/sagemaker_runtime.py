@@ -1,7 +1,7 @@
 """InvokeEndpoint, which passes the request to a replica unchanged and returns its answer."""
 
 from lowcloud.api.aws.arns import of_sagemaker
-from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
@@ -17,6 +17,14 @@ HEADERS = {
     "Accept": "Accept",
     "CustomAttributes": "X-Amzn-SageMaker-Custom-Attributes",
 }
+
+register_errors(
+    "sagemaker-runtime",
+    ErrorCodes(
+        {NotFoundError: ("ValidationError", 400), InvalidError: ("ValidationError", 400)},
+        invalid_input="ValidationError",
+    ),
+)
 
 
 @operation(

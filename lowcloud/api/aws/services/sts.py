@@ -4,17 +4,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.policies import trusts
+from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.errors import NotFoundError
+from lowcloud.core.errors import ForbiddenError, InvalidError, NotFoundError
 from lowcloud.core.identity import roles
 from lowcloud.core.identity.access import Caller, Credentials, issue_session
+from lowcloud.core.identity.roles import ROLE
 
 DEFAULT_ROLE_SECONDS = 3600
 DEFAULT_TOKEN_SECONDS = 12 * 3600
 MAX_CHAINED_ROLE_SECONDS = 3600
+
+register_errors("sts", ErrorCodes({ForbiddenError: ("AccessDenied", 403), InvalidError: ("ValidationError", 400)}))
 
 
 @operation("sts", "GetCallerIdentity")
@@ -73,7 +77,7 @@ def _assumable_role(context: Context, caller: Caller, arn: str) -> roles.Role:
     )
     account, _, name = arn.removeprefix("arn:aws:iam::").partition(":role/")
     try:
-        role = roles.find(context, name.rpartition("/")[2])
+        role = resources.find(context, ROLE, name.rpartition("/")[2])
     except NotFoundError as error:
         raise denied from error
     if account != context.settings.account_id or not trusts(role.trust_policy, caller.account_id, caller_arn(caller)):
@@ -85,7 +89,7 @@ def _user_id(context: Context, caller: Caller) -> str:
     if caller.role is None:
         return caller.account_id
     try:
-        return f"{roles.find(context, caller.role).role_id}:{caller.session}"
+        return f"{resources.find(context, ROLE, caller.role).role_id}:{caller.session}"
     except NotFoundError as error:
         raise AwsError("InvalidClientTokenId", "The role behind these credentials has been deleted.", 403) from error
 

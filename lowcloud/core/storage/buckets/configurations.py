@@ -40,7 +40,7 @@ def put(context: Context, bucket: str, kind: str, document: Document) -> None:
     context.database.apply(change)
 
 
-def remove(context: Context, bucket: str, kind: str) -> None:
+def delete(context: Context, bucket: str, kind: str) -> None:
     """Delete the bucket's document of this kind, if there is one. Raises NotFoundError (bucket)."""
 
     def change(connection: sa.Connection) -> None:

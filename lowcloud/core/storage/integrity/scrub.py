@@ -36,7 +36,6 @@ _PARTS = PreparedStatement(
     .where(parts.c.owner == sa.bindparam("of"))
     .order_by(parts.c.number)
 )
-_FIND_BLOB = PreparedStatement(sa.select(parts.c.owner).where(parts.c.blob == sa.bindparam("named")))
 
 
 @dataclass(frozen=True)

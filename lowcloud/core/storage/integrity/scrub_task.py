@@ -22,7 +22,7 @@ SUBJECT = "store"
 log = logging.getLogger("lowcloud.scrub")
 
 
-def advance(context: Context, progress: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+def step(context: Context, progress: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
     """Check some versions. Returns the new progress, and in how many seconds to continue. Raises ShuttingDownError."""
     current = dict(progress) if "tally" in progress else _begin(context, progress)
     counts = ScrubCounts(**current["tally"])
@@ -70,4 +70,4 @@ def _report(context: Context, findings: Iterable[Finding]) -> int:
     return len(found)
 
 
-TASK = PeriodicTask("scrub", advance)
+TASK = PeriodicTask("scrub", step)

@@ -35,7 +35,7 @@ Progress = dict[str, Any]
 _BUCKET = sa.select(bucket_configurations).where(bucket_configurations.c.kind == KIND)
 
 
-def advance(context: Context, progress: Mapping[str, Any]) -> tuple[Progress, float]:
+def step(context: Context, progress: Mapping[str, Any]) -> tuple[Progress, float]:
     """Process one page. Returns the new progress, and in how many seconds to continue."""
     now, day = context.now(), context.settings.day_seconds
     found = _bucket_of(context, progress)
@@ -53,7 +53,7 @@ def sweep(context: Context) -> None:
     """Run a complete sweep now."""
     progress: Progress = {}
     while True:
-        progress, _ = advance(context, progress)
+        progress, _ = step(context, progress)
         if not progress:
             return
 
@@ -184,4 +184,4 @@ def _from_stored(bucket: str, stored: Mapping[str, Any]) -> RankedVersion:
     return RankedVersion(version, stored["successor_at"], stored["newer"])
 
 
-TASK = PeriodicTask("lifecycle", advance)
+TASK = PeriodicTask("lifecycle", step)

@@ -88,7 +88,7 @@ def _hide(
         if newest is None:
             return Deletion(key, None, False), []
         notifications.record(connection, bucket, f"{cause}:{notifications.DELETE}", newest, now)
-        return Deletion(key, None, False), versions.remove(connection, newest)
+        return Deletion(key, None, False), versions.delete(connection, newest)
     marker, freed = versions.insert_marker(connection, bucket, key, newest, now)
     notifications.record(connection, bucket, f"{cause}:{notifications.MARKER}", marker, now)
     return Deletion(key, marker.version, True), freed
@@ -111,7 +111,7 @@ def _remove(
         return Deletion(key, version, False), []
     check_unlocked(found.lock, now, may_bypass_governance=may_bypass_governance)
     notifications.record(connection, bucket, f"{cause}:{notifications.DELETE}", found, now)
-    return Deletion(key, version, found.is_marker), versions.remove(connection, found)
+    return Deletion(key, version, found.is_marker), versions.delete(connection, found)
 
 
 def _check(preconditions: Preconditions, found: versions.Version | None, key: str) -> None:

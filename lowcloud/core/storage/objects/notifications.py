@@ -1,7 +1,8 @@
 """Notifications: events of the objects of a bucket, recorded if its notification configuration selects them.
 
 An event is written in the transaction of its change, so both are committed or neither is (an outbox). A bucket without
-a notification configuration has no rules and no overhead.
+a notification configuration has no rules and no overhead. Nothing delivers events yet, so only the newest stay: what
+will deliver them reads them by `list_page` and then calls `delete_events`.
 """
 
 import json
@@ -107,7 +108,7 @@ def matches_any(rules: Iterable[NotificationRule], kind: str, key: str) -> bool:
     return any(kind in rule.kinds and key.startswith(rule.prefix) and key.endswith(rule.suffix) for rule in rules)
 
 
-def page(context: Context, *, after: int = 0, limit: int = 1000) -> list[ObjectEvent]:
+def list_page(context: Context, *, after: int = 0, limit: int = 1000) -> list[ObjectEvent]:
     """Return at most `limit` events in the order of their ids, after the one with this id."""
     query = sa.select(object_events).where(object_events.c.id > after).order_by(object_events.c.id).limit(limit)
     with context.database.read() as connection:

@@ -22,7 +22,7 @@ def set_tags(context: Context, bucket: str, key: str, version: str | None, tags:
     return _tag(context, bucket, key, version, tags, notifications.TAGGED)
 
 
-def remove_tags(context: Context, bucket: str, key: str, version: str | None) -> Object:
+def delete_tags(context: Context, bucket: str, key: str, version: str | None) -> Object:
     """Delete the tags of a version (None: the newest). Raises NotFoundError, DeletedError and DeleteMarkerError."""
     return _tag(context, bucket, key, version, {}, notifications.UNTAGGED)
 

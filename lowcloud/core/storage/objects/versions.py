@@ -183,7 +183,7 @@ def insert_marker(
     return _insert(connection, bucket, marker, previous, b"")
 
 
-def remove(connection: sa.Connection, version: Version) -> list[str]:
+def delete(connection: sa.Connection, version: Version) -> list[str]:
     """Delete a version's rows. Returns the blobs to delete after the commit."""
     _REMOVE.rows(connection, in_bucket=version.bucket, at_key=version.key, at_position=version.position)
     if version.is_marker:
@@ -324,4 +324,4 @@ def _remove_null(connection: sa.Connection, bucket: buckets.Bucket, key: str, pr
     """Delete the version "null", which is about to be overwritten."""
     if previous is not None and previous.version != NULL and bucket.versioning is not None:
         previous = named(connection, bucket.name, key, NULL)
-    return [] if previous is None else remove(connection, previous)
+    return [] if previous is None else delete(connection, previous)

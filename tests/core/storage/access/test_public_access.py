@@ -64,7 +64,7 @@ def test_a_denial_overrides_every_permission() -> None:
 def open_cloud(context: Context) -> Context:
     """A context with a bucket without a public access block."""
     buckets.create(context, "bucket")
-    configurations.remove(context, "bucket", buckets.PUBLIC_ACCESS_BLOCK)
+    configurations.delete(context, "bucket", buckets.PUBLIC_ACCESS_BLOCK)
     configurations.put(context, "bucket", buckets.OWNERSHIP, {"rule": "writer"})
     return context
 
@@ -79,7 +79,7 @@ def test_a_list_grants_access_unless_a_policy_denies_or_ownership_is_enforced(op
     denial = {"text": "", "is_public": False, "statements": [statement(allows=False)]}
     configurations.put(open_cloud, "bucket", public_access.POLICY, denial)
     assert not allows_everyone(*call)
-    configurations.remove(open_cloud, "bucket", public_access.POLICY)
+    configurations.delete(open_cloud, "bucket", public_access.POLICY)
     configurations.put(open_cloud, "bucket", buckets.OWNERSHIP, {"rule": "enforced"})
     assert not allows_everyone(*call)
 

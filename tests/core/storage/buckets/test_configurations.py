@@ -12,8 +12,8 @@ def test_a_document_is_put_replaced_and_removed(context: Context) -> None:
         configurations.put(context, "bucket", "kind", document)
         assert configurations.get(context, "bucket", "kind") == document
     assert configurations.get(context, "bucket", "other") is None
-    configurations.remove(context, "bucket", "kind")
-    configurations.remove(context, "bucket", "kind")
+    configurations.delete(context, "bucket", "kind")
+    configurations.delete(context, "bucket", "kind")
     assert configurations.get(context, "bucket", "kind") is None
 
 
@@ -21,7 +21,7 @@ def test_configurations_belong_to_an_existing_bucket(context: Context) -> None:
     for call in (
         lambda: configurations.get(context, "bucket", "kind"),
         lambda: configurations.put(context, "bucket", "kind", {}),
-        lambda: configurations.remove(context, "bucket", "kind"),
+        lambda: configurations.delete(context, "bucket", "kind"),
     ):
         with pytest.raises(NotFoundError):
             call()

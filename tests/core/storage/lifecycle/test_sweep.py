@@ -117,7 +117,9 @@ def test_expirations_are_recorded_as_such(context: Context) -> None:
     buckets.set_versioning(context, BUCKET, buckets.ENABLED)
     objects.put(context, BUCKET, "kept", [b"1"])
     swept(context)
-    told = [(event.kind, event.key) for event in notifications.page(context) if not event.kind.startswith("created:")]
+    told = [
+        (event.kind, event.key) for event in notifications.list_page(context) if not event.kind.startswith("created:")
+    ]
     assert told == [("expired:delete", "plain"), ("expired:marker", "kept")]
 
 
@@ -182,7 +184,7 @@ def test_a_server_runs_lifecycles_and_scrubs_periodically(context: Context, monk
     with_rules(context, {"prefix": "tmp/", "expire_days": 1})
     periodic_tasks.ensure(context)
     reconciler = Reconciler(replace(context, kinds=replace(context.kinds, kinds=(PERIODIC_TASK,))))
-    reconciler.start(is_alone=True)
+    reconciler.start()
     try:
         wait_for(lambda: keys(context) == ["keep"])
         wait_for(lambda: scrub_of(context).get("versions") == 1)
@@ -208,7 +210,7 @@ def test_a_scrub_resumes_and_reports_its_findings(context: Context, monkeypatch:
     progress: dict[str, Any] = {}
     steps = 0
     while "ended_at" not in progress.get("last", {}):
-        progress, _ = scrub_task.advance(context, progress)
+        progress, _ = scrub_task.step(context, progress)
         steps += 1
     assert (progress["last"]["versions"], progress["last"]["findings"]) == (3, 1)
     assert steps >= 3

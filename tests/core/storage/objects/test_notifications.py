@@ -33,7 +33,7 @@ def watch(context: Context, rules: Sequence[NotificationRule]) -> None:
 
 
 def told(context: Context) -> list[tuple[str, str]]:
-    return [(event.kind, event.key) for event in notifications.page(context)]
+    return [(event.kind, event.key) for event in notifications.list_page(context)]
 
 
 @given(st.lists(st.tuples(st.sets(st.sampled_from(KINDS)), TEXTS, TEXTS)), st.sampled_from(KINDS), TEXTS)
@@ -53,7 +53,7 @@ def test_puts_copies_and_deletions_are_recorded_in_order(context: Context, size:
     copies.copy(context, CopySource(BUCKET, "a"), BUCKET, "b")
     deletions.delete(context, BUCKET, "a")
     deletions.delete(context, BUCKET, "a")  # deleted already
-    first, *rest = notifications.page(context)
+    first, *rest = notifications.list_page(context)
     assert first == ObjectEvent(first.id, BUCKET, "a", None, "created:put", made.modified_at, size, made.etag)
     assert [(event.kind, event.key) for event in rest] == [
         ("created:post", "form"),
@@ -72,7 +72,7 @@ def test_events_name_versions_and_distinguish_delete_markers(context: Context) -
     deletions.delete(context, BUCKET, "a", version=made.version)  # deleted already
     deletions.delete_many(context, BUCKET, [("a", marker.version, NO_PRECONDITIONS)], cause=notifications.EXPIRED)
     deletions.delete_many(context, BUCKET, [("b", None, NO_PRECONDITIONS)], cause=notifications.EXPIRED)
-    events = notifications.page(context)
+    events = notifications.list_page(context)
     assert [(event.kind, event.version) for event in events[:4]] == [
         ("created:put", made.version),
         ("removed:marker", marker.version),
@@ -97,9 +97,9 @@ def test_a_completed_upload_is_recorded_once(context: Context) -> None:
 def test_tags_put_and_deleted_are_recorded(context: Context) -> None:
     made = objects.put(context, BUCKET, "a", [b"1"])
     version_updates.set_tags(context, BUCKET, "a", None, {"a": "b"})
-    version_updates.remove_tags(context, BUCKET, "a", None)
+    version_updates.delete_tags(context, BUCKET, "a", None)
     assert told(context)[1:] == [("tagged:put", "a"), ("tagged:delete", "a")]
-    assert {event.etag for event in notifications.page(context)} == {made.etag}
+    assert {event.etag for event in notifications.list_page(context)} == {made.etag}
     with pytest.raises(NotFoundError):
         version_updates.set_tags(context, BUCKET, "b", None, {"a": "b"})
     assert len(told(context)) == 3
@@ -159,14 +159,14 @@ def test_only_selected_events_are_recorded(context: Context) -> None:
 def test_pages_continue_after_an_id_and_deleted_events_never_return(context: Context) -> None:
     for number in range(5):
         objects.put(context, BUCKET, str(number), [b"1"])
-    first = notifications.page(context, limit=2)
-    rest = notifications.page(context, after=first[-1].id)
+    first = notifications.list_page(context, limit=2)
+    rest = notifications.list_page(context, after=first[-1].id)
     assert [event.key for event in first + rest] == list("01234")
     notifications.delete_events(context, until=rest[0].id)
-    assert notifications.page(context) == rest[1:]
+    assert notifications.list_page(context) == rest[1:]
     notifications.delete_events(context, until=rest[-1].id)
     objects.put(context, BUCKET, "5", [b"1"])
-    [event] = notifications.page(context, after=rest[-1].id)
+    [event] = notifications.list_page(context, after=rest[-1].id)
     assert event.key == "5"
 
 
@@ -175,7 +175,7 @@ def test_only_the_newest_events_are_kept(context: Context, monkeypatch: pytest.M
     monkeypatch.setattr(notifications, "PRUNE_INTERVAL", 10)
     for number in range(50):
         objects.put(context, BUCKET, str(number), [b"1"])
-    kept = [int(event.key) for event in notifications.page(context)]
+    kept = [int(event.key) for event in notifications.list_page(context)]
     assert kept == list(range(kept[0], 50))
     assert 20 <= len(kept) < 30
 

@@ -4,13 +4,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lowcloud.api.aws.arns import of_sagemaker
-from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, InUseError, InvalidPageTokenError, NotFoundError
 from lowcloud.core.serving.endpoint_configurations import CONFIGURATION
 from lowcloud.core.serving.endpoints import ENDPOINT
 from lowcloud.core.serving.models import MODEL
 from lowcloud.core.tracking.associations import ASSOCIATION
+
+register_errors(
+    "sagemaker",
+    ErrorCodes(
+        {
+            NotFoundError: ("ResourceNotFound", 400),
+            AlreadyExistsError: ("ResourceInUse", 400),
+            InUseError: ("ResourceInUse", 400),
+        }
+    ),
+)
 
 _INFERENCE_PREFIXES = {kind.noun: kind.prefix for kind in (MODEL, CONFIGURATION, ENDPOINT)}
 

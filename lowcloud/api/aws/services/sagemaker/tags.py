@@ -31,7 +31,7 @@ def list_tags(context: Context, _caller: Caller, request: Request) -> Answer:
 @operation("sagemaker", "DeleteTags")
 def delete_tags(context: Context, _caller: Caller, request: Request) -> Answer:
     """Keys that do not exist are not an error."""
-    tags.remove(context, _require(context, request["ResourceArn"]), request["TagKeys"])
+    tags.delete(context, _require(context, request["ResourceArn"]), request["TagKeys"])
     return {}
 
 

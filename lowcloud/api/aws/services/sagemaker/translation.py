@@ -7,9 +7,10 @@ from typing import Any, Protocol
 from lowcloud import contract
 from lowcloud.api.aws.arns import of_sagemaker, parse_role, subject_of
 from lowcloud.api.aws.services.sagemaker.errors import invalid
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
-from lowcloud.core.identity import roles
+from lowcloud.core.identity.roles import ROLE
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.staging import inputs
 from lowcloud.core.staging.channels import DataSourceType, Mode
@@ -32,7 +33,7 @@ class Changeable(Protocol):
     def modified_at(self) -> float: ...
 
 
-def arn_of(context: Context, kind: ResourceKind, name: str) -> str:
+def arn_of(context: Context, kind: ResourceKind[Any], name: str) -> str:
     """Return the ARN of a resource."""
     return of_sagemaker(context, kind.subject(name))
 
@@ -65,7 +66,7 @@ def require_role(context: Context, arn: str) -> None:
             f"The role {arn} belongs to another account; this cloud's account is {context.settings.account_id}."
         )
     try:
-        roles.find(context, role.name)
+        resources.find(context, ROLE, role.name)
     except NotFoundError as error:
         raise invalid(
             f"Could not assume role {arn}. The role does not exist: create it with iam:CreateRole."

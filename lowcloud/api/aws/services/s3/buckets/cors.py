@@ -39,7 +39,7 @@ def get_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answ
 
 @s3_operation("DeleteBucketCors")
 def delete_bucket_cors(context: Context, _caller: Caller, request: Request) -> Answer:
-    configurations.remove(context, request["Bucket"], KIND)
+    configurations.delete(context, request["Bucket"], KIND)
     return {}
 
 

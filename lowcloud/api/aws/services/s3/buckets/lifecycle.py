@@ -62,7 +62,7 @@ def get_bucket_lifecycle_configuration(context: Context, _caller: Caller, reques
 
 @s3_operation("DeleteBucketLifecycle")
 def delete_bucket_lifecycle(context: Context, _caller: Caller, request: Request) -> Answer:
-    configurations.remove(context, request["Bucket"], KIND)
+    configurations.delete(context, request["Bucket"], KIND)
     return {}
 
 

@@ -40,5 +40,5 @@ def get_bucket_ownership_controls(context: Context, _caller: Caller, request: Re
 
 @s3_operation("DeleteBucketOwnershipControls")
 def delete_bucket_ownership_controls(context: Context, _caller: Caller, request: Request) -> Answer:
-    configurations.remove(context, request["Bucket"], OWNERSHIP)
+    configurations.delete(context, request["Bucket"], OWNERSHIP)
     return {}

@@ -79,7 +79,7 @@ def get_bucket_policy_status(context: Context, _caller: Caller, request: Request
 
 @s3_operation("DeleteBucketPolicy")
 def delete_bucket_policy(context: Context, _caller: Caller, request: Request) -> Answer:
-    configurations.remove(context, request["Bucket"], POLICY)
+    configurations.delete(context, request["Bucket"], POLICY)
     return {}
 
 

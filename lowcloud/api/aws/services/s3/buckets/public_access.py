@@ -35,5 +35,5 @@ def get_public_access_block(context: Context, _caller: Caller, request: Request)
 
 @s3_operation("DeletePublicAccessBlock")
 def delete_public_access_block(context: Context, _caller: Caller, request: Request) -> Answer:
-    configurations.remove(context, request["Bucket"], PUBLIC_ACCESS_BLOCK)
+    configurations.delete(context, request["Bucket"], PUBLIC_ACCESS_BLOCK)
     return {}

@@ -28,5 +28,5 @@ def get_bucket_tagging(context: Context, _caller: Caller, request: Request) -> A
 
 @s3_operation("DeleteBucketTagging")
 def delete_bucket_tagging(context: Context, _caller: Caller, request: Request) -> Answer:
-    configurations.remove(context, request["Bucket"], KIND)
+    configurations.delete(context, request["Bucket"], KIND)
     return {}

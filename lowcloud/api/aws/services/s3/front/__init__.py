@@ -1,5 +1,1 @@
-"""What S3 does before and around the common path of a request; importing it registers S3's front hook."""
-
-from lowcloud.api.aws.services.s3.front import hook
-
-__all__ = ["hook"]
+"""What S3 does before and around the common path of a request: its front hook."""

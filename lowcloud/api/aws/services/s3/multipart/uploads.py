@@ -5,7 +5,6 @@ from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request
-from lowcloud.api.aws.protocol.formats.s3 import URL
 from lowcloud.api.aws.services.s3.operation import s3_operation
 from lowcloud.api.aws.services.s3.translation.access_lists import store_list
 from lowcloud.api.aws.services.s3.translation.checksums import (
@@ -25,6 +24,7 @@ from lowcloud.api.aws.services.s3.translation.headers import (
 )
 from lowcloud.api.aws.services.s3.translation.locks import EVENT_HOLD, parse_lock
 from lowcloud.api.aws.services.s3.translation.tags import parse_tags_header
+from lowcloud.api.aws.services.s3.wire_format import URL
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity.access import Caller

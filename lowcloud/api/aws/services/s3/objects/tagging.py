@@ -26,5 +26,5 @@ def get_object_tagging(context: Context, _caller: Caller, request: Request) -> A
 @s3_operation("DeleteObjectTagging")
 def delete_object_tagging(context: Context, _caller: Caller, request: Request) -> Answer:
     return render_version(
-        version_updates.remove_tags(context, request["Bucket"], request["Key"], request.get("VersionId"))
+        version_updates.delete_tags(context, request["Bucket"], request["Key"], request.get("VersionId"))
     )

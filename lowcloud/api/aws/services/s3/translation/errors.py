@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from email.utils import formatdate
 
-from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.errors import AwsError, ErrorCodes, register_errors
 from lowcloud.api.aws.operations import Request
 from lowcloud.core.errors import (
     AlreadyExistsError,
@@ -28,6 +28,25 @@ from lowcloud.core.storage.objects import (
     versions,
 )
 from lowcloud.core.storage.objects.bodies import MAX_BODY_BYTES
+
+register_errors(
+    "s3",
+    ErrorCodes(  # of errors outside of operations, which convert their own
+        {
+            NotFoundError: ("NoSuchKey", 404),
+            AlreadyExistsError: ("BucketAlreadyOwnedByYou", 409),
+            InvalidError: ("InvalidRequest", 400),
+            InUseError: ("OperationAborted", 409),
+            ForbiddenError: ("AccessDenied", 403),
+            StorageFullError: ("InsufficientStorage", 507),
+        },
+        not_found={"bucket": ("NoSuchBucket", 404), "upload": ("NoSuchUpload", 404)},
+        invalid_input="InvalidArgument",
+        invalid_document="MalformedXML",
+        unsupported_member=("NotImplemented", 501),
+        internal="InternalError",
+    ),
+)
 
 _ERRORS: dict[type[CloudError], tuple[str, int, str | None]] = {  # code, status, message (None: core's own)
     AlreadyExistsError: (

@@ -6,6 +6,7 @@ from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import tracking_errors
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, read_tags, times
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.tracking import experiments
@@ -26,13 +27,13 @@ def create_experiment(context: Context, _caller: Caller, request: Request) -> An
 def describe_experiment(context: Context, _caller: Caller, request: Request) -> Answer:
     """The name is found regardless of case."""
     with tracking_errors():
-        return describe(context, experiments.find(context, request["ExperimentName"]))
+        return describe(context, resources.find(context, EXPERIMENT, request["ExperimentName"]))
 
 
 @operation("sagemaker", "ListExperiments")
 def list_experiments(context: Context, _caller: Caller, request: Request) -> Answer:
     """Newest first by default."""
-    return list_answer(context, request, "ExperimentSummaries", experiments.list_page, _summarize)
+    return list_answer(context, request, "ExperimentSummaries", EXPERIMENT, _summarize)
 
 
 @operation("sagemaker", "UpdateExperiment")
@@ -41,14 +42,14 @@ def update_experiment(context: Context, _caller: Caller, request: Request) -> An
     columns = {"DisplayName": "display_name", "Description": "description"}
     values = {column: request[member] for member, column in columns.items() if member in request}
     with tracking_errors():
-        return _arn_member(context, experiments.change(context, request["ExperimentName"], **values))
+        return _arn_member(context, resources.change(context, EXPERIMENT, request["ExperimentName"], values))
 
 
 @operation("sagemaker", "DeleteExperiment")
 def delete_experiment(context: Context, _caller: Caller, request: Request) -> Answer:
     """Its trials must be deleted before."""
     with tracking_errors():
-        return _arn_member(context, experiments.remove(context, request["ExperimentName"]))
+        return _arn_member(context, experiments.delete(context, request["ExperimentName"]))
 
 
 def describe(context: Context, experiment: Experiment) -> dict[str, Any]:

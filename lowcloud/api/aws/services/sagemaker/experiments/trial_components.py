@@ -1,7 +1,6 @@
 """Operations on trial components."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from lowcloud.api.aws.arns import of_sagemaker
@@ -10,6 +9,7 @@ from lowcloud.api.aws.services.sagemaker.errors import invalid, tracking_errors
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
 from lowcloud.api.aws.services.sagemaker.sources import format_metadata, read_metadata, read_source, source_types
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, name_of, read_tags, time, times, without_none
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.telemetry.metrics import Statistics
@@ -35,7 +35,7 @@ def create_trial_component(context: Context, _caller: Caller, request: Request) 
 def describe_trial_component(context: Context, _caller: Caller, request: Request) -> Answer:
     """With the statistics of its metrics."""
     with tracking_errors():
-        component = trial_components.find(context, name_of(context, request["TrialComponentName"]))
+        component = resources.find(context, COMPONENT, name_of(context, request["TrialComponentName"]))
     statistics = trial_components.statistics_of(context, [component])[component.name]
     sources = [_source(context, subject) for subject in trial_components.sources_of(context, component)]
     return {**describe(context, component, statistics), "Sources": sources or None}
@@ -46,15 +46,13 @@ def list_trial_components(context: Context, _caller: Caller, request: Request) -
     """Those of an experiment, a trial or a job if requested, newest first by default."""
     if "ExperimentName" in request and ("SourceArn" in request or "TrialName" in request):
         raise invalid("With ExperimentName neither SourceArn nor TrialName can be given.")
-    source = request.get("SourceArn")
-    list_page = partial(
-        trial_members.list_components,
-        experiment=request.get("ExperimentName"),
-        trial=request.get("TrialName"),
-        source=source and read_source(context, source.lower()).removeprefix(SUBJECT_SCHEME),
-    )
+    arn = request.get("SourceArn")
+    source = arn and read_source(context, arn.lower()).removeprefix(SUBJECT_SCHEME)
     with tracking_errors():
-        return list_answer(context, request, "TrialComponentSummaries", list_page, _summarize)
+        where = trial_members.component_conditions(
+            context, request.get("ExperimentName"), request.get("TrialName"), source
+        )
+        return list_answer(context, request, "TrialComponentSummaries", COMPONENT, _summarize, where)
 
 
 @operation("sagemaker", "UpdateTrialComponent")
@@ -72,7 +70,7 @@ def update_trial_component(context: Context, _caller: Caller, request: Request) 
 def delete_trial_component(context: Context, _caller: Caller, request: Request) -> Answer:
     """It must be disassociated from all trials before; its metrics and associations are deleted with it."""
     with tracking_errors():
-        return _arn_member(context, trial_components.remove(context, request["TrialComponentName"]).name)
+        return _arn_member(context, trial_components.delete(context, request["TrialComponentName"]).name)
 
 
 def describe(context: Context, component: TrialComponent, metrics: Sequence[Statistics]) -> dict[str, Any]:

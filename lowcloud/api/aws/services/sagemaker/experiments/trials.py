@@ -1,6 +1,5 @@
 """Operations on trials, and on which components belong to them."""
 
-from functools import partial
 from typing import Any
 
 from lowcloud.api.aws.operations import Answer, Request, operation
@@ -8,6 +7,7 @@ from lowcloud.api.aws.services.sagemaker.errors import tracking_errors
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
 from lowcloud.api.aws.services.sagemaker.sources import format_metadata, read_metadata
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, read_tags, times
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.tracking import trial_members, trials
@@ -36,19 +36,17 @@ def create_trial(context: Context, _caller: Caller, request: Request) -> Answer:
 def describe_trial(context: Context, _caller: Caller, request: Request) -> Answer:
     """The name is found regardless of case."""
     with tracking_errors():
-        return describe(context, trials.find(context, request["TrialName"]))
+        return describe(context, resources.find(context, TRIAL, request["TrialName"]))
 
 
 @operation("sagemaker", "ListTrials")
 def list_trials(context: Context, _caller: Caller, request: Request) -> Answer:
     """Those of an experiment or with a component if requested, newest first by default."""
-    list_page = partial(
-        trial_members.list_trials,
-        experiment=request.get("ExperimentName"),
-        component=request.get("TrialComponentName"),
-    )
     with tracking_errors():
-        return list_answer(context, request, "TrialSummaries", list_page, _summarize)
+        where = trial_members.trial_conditions(
+            context, request.get("ExperimentName"), request.get("TrialComponentName")
+        )
+        return list_answer(context, request, "TrialSummaries", TRIAL, _summarize, where)
 
 
 @operation("sagemaker", "UpdateTrial")
@@ -56,14 +54,14 @@ def update_trial(context: Context, _caller: Caller, request: Request) -> Answer:
     """Only the display name can be changed."""
     values = {"display_name": request["DisplayName"]} if "DisplayName" in request else {}
     with tracking_errors():
-        return _arn_member(context, trials.change(context, request["TrialName"], **values).name)
+        return _arn_member(context, resources.change(context, TRIAL, request["TrialName"], values).name)
 
 
 @operation("sagemaker", "DeleteTrial")
 def delete_trial(context: Context, _caller: Caller, request: Request) -> Answer:
     """Its components must be disassociated before."""
     with tracking_errors():
-        return _arn_member(context, trials.remove(context, request["TrialName"]).name)
+        return _arn_member(context, trials.delete(context, request["TrialName"]).name)
 
 
 @operation("sagemaker", "AssociateTrialComponent")

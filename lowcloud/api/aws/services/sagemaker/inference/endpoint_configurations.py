@@ -7,6 +7,7 @@ from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import inference_errors, invalid
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, read_tags, time
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.serving import endpoint_configurations
@@ -66,7 +67,7 @@ def create_endpoint_config(context: Context, _caller: Caller, request: Request) 
 def describe_endpoint_config(context: Context, _caller: Caller, request: Request) -> Answer:
     """The configuration as it was created."""
     with inference_errors(context):
-        configuration = endpoint_configurations.find(context, request["EndpointConfigName"])
+        configuration = resources.find(context, CONFIGURATION, request["EndpointConfigName"])
     return {
         **_summarize(context, configuration),
         "ProductionVariants": [_describe_variant(variant) for variant in configuration.variants],
@@ -77,14 +78,14 @@ def describe_endpoint_config(context: Context, _caller: Caller, request: Request
 @operation("sagemaker", "ListEndpointConfigs")
 def list_endpoint_configs(context: Context, _caller: Caller, request: Request) -> Answer:
     """Newest first by default."""
-    return list_answer(context, request, "EndpointConfigs", endpoint_configurations.list_page, _summarize)
+    return list_answer(context, request, "EndpointConfigs", CONFIGURATION, _summarize)
 
 
 @operation("sagemaker", "DeleteEndpointConfig")
 def delete_endpoint_config(context: Context, _caller: Caller, request: Request) -> Answer:
     """Endpoints created from it remain."""
     with inference_errors(context):
-        endpoint_configurations.remove(context, request["EndpointConfigName"])
+        resources.delete(context, CONFIGURATION, request["EndpointConfigName"])
     return {}
 
 

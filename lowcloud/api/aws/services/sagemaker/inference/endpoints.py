@@ -7,6 +7,7 @@ from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import inference_errors
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, read_tags, times
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.serving import endpoints
@@ -49,14 +50,14 @@ def list_endpoints(context: Context, _caller: Caller, request: Request) -> Answe
     """Newest first by default."""
     status = request.get("StatusEquals")
     states = [state for state, shown in STATUS.items() if shown == status] if status else None
-    return list_answer(context, request, "Endpoints", endpoints.list_page, _summarize, state=states)
+    return list_answer(context, request, "Endpoints", ENDPOINT, _summarize, state=states)
 
 
 @operation("sagemaker", "DeleteEndpoint")
 def delete_endpoint(context: Context, _caller: Caller, request: Request) -> Answer:
     """After this answer the endpoint serves no request; its replicas end immediately."""
     with inference_errors(context):
-        endpoints.request_removal(context, request["EndpointName"])
+        endpoints.delete(context, request["EndpointName"])
     return {}
 
 
@@ -73,7 +74,7 @@ def describe(context: Context, endpoint: Endpoint) -> dict[str, Any]:
 
 def _find(context: Context, name: str) -> Endpoint:
     with inference_errors(context):
-        return endpoints.find(context, name)
+        return resources.find(context, ENDPOINT, name)
 
 
 def _summarize(context: Context, endpoint: Endpoint) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import inference_errors, invalid
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, parse_s3_uri, read_tags, require_role, time
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.identity.access import Caller
@@ -58,20 +59,20 @@ def create_model(context: Context, _caller: Caller, request: Request) -> Answer:
 def describe_model(context: Context, _caller: Caller, request: Request) -> Answer:
     """The model as it was created."""
     with inference_errors(context):
-        return describe(context, models.find(context, request["ModelName"]))
+        return describe(context, resources.find(context, MODEL, request["ModelName"]))
 
 
 @operation("sagemaker", "ListModels")
 def list_models(context: Context, _caller: Caller, request: Request) -> Answer:
     """Newest first by default."""
-    return list_answer(context, request, "Models", models.list_page, _summarize)
+    return list_answer(context, request, "Models", MODEL, _summarize)
 
 
 @operation("sagemaker", "DeleteModel")
 def delete_model(context: Context, _caller: Caller, request: Request) -> Answer:
     """Endpoints continue to serve the model."""
     with inference_errors(context):
-        models.remove(context, request["ModelName"])
+        resources.delete(context, MODEL, request["ModelName"])
     return {}
 
 

@@ -10,6 +10,7 @@ from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Request
 from lowcloud.api.aws.services.sagemaker.errors import invalid
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, read_tags
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, NotFoundError
 from lowcloud.core.identity.access import Caller
@@ -58,7 +59,7 @@ async def wait_for(context: Context, caller: Caller, kind: JobKind, name: str) -
 def find(context: Context, kind: JobKind, name: str) -> Job:
     """Return the job. Raises AwsError."""
     try:
-        return jobs.find(context, kind, name)
+        return resources.find(context, kind, name)
     except NotFoundError as error:
         raise not_found() from error
 

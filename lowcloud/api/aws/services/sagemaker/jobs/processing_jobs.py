@@ -1,7 +1,6 @@
 """Operations on processing jobs."""
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 
 from lowcloud.api.aws.arns import parse_role
@@ -22,7 +21,6 @@ from lowcloud.api.aws.services.sagemaker.translation import (
 )
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
-from lowcloud.core.jobs import jobs
 from lowcloud.core.jobs.jobs import Job, Output, Specification, State
 from lowcloud.core.jobs.processing import PROCESSING
 from lowcloud.core.staging.channels import Channel
@@ -78,9 +76,8 @@ async def describe_processing_job(context: Context, caller: Caller, request: Req
 @operation("sagemaker", "ListProcessingJobs")
 def list_processing_jobs(context: Context, _caller: Caller, request: Request) -> Answer:
     """Newest first by default."""
-    list_page = partial(jobs.list_page, kind=PROCESSING)
     states = operations.states_of(request)
-    return list_answer(context, request, "ProcessingJobSummaries", list_page, _summarize, state=states)
+    return list_answer(context, request, "ProcessingJobSummaries", PROCESSING, _summarize, state=states)
 
 
 @operation("sagemaker", "StopProcessingJob")
@@ -92,6 +89,9 @@ def stop_processing_job(context: Context, _caller: Caller, request: Request) -> 
 
 def _specification(context: Context, request: Request) -> Specification:
     application, cluster = request["AppSpecification"], request["ProcessingResources"]["ClusterConfig"]
+    for member in ("InstanceType", "InstanceCount"):  # the model has alternatives to them, which are refused
+        if member not in cluster:
+            raise invalid(f"{member} of ClusterConfig is required.")
     limits = request.get("StoppingCondition", {})
     outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
     return Specification(

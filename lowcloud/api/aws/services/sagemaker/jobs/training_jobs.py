@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from lowcloud.api.aws.operations import Answer, Request, operation
@@ -15,7 +14,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.jobs import jobs, logs, training
 from lowcloud.core.jobs.jobs import Job, Limit, State
-from lowcloud.core.jobs.training import TRAINING, TrainingJob
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.scheduling import warm_pools
 from lowcloud.core.telemetry.metrics import Point
 
@@ -104,9 +103,9 @@ async def describe_training_job(context: Context, caller: Caller, request: Reque
 def list_training_jobs(context: Context, _caller: Caller, request: Request) -> Answer:
     """Newest first by default."""
     status = request.get("WarmPoolStatusEquals")
-    list_page = partial(training.list_page, pool=POOL_STATUS[status] if status else None)
+    where = [training.has_pool(POOL_STATUS[status], context.now())] if status else []
     states = operations.states_of(request)
-    return list_answer(context, request, "TrainingJobSummaries", list_page, _summarize_with_pool, state=states)
+    return list_answer(context, request, "TrainingJobSummaries", TRAINING, _summarize_with_pool, where, state=states)
 
 
 @operation("sagemaker", "StopTrainingJob")
@@ -130,7 +129,8 @@ def update_training_job(context: Context, _caller: Caller, request: Request) -> 
     return {"TrainingJobArn": arn_of(context, TRAINING, name)}
 
 
-def _warm_pool(pool: warm_pools.Pool | None) -> dict[str, Any]:
+def _warm_pool(context: Context, job: Job) -> dict[str, Any]:
+    pool = warm_pools.of_job(job, context.now())
     if pool is None:
         return {}
     status = {
@@ -141,8 +141,8 @@ def _warm_pool(pool: warm_pools.Pool | None) -> dict[str, Any]:
     return {"WarmPoolStatus": status}
 
 
-def _summarize_with_pool(context: Context, one: TrainingJob) -> dict[str, Any]:
-    return {**_summarize(context, one.job), **_warm_pool(one.pool)}
+def _summarize_with_pool(context: Context, job: Job) -> dict[str, Any]:
+    return {**_summarize(context, job), **_warm_pool(context, job)}
 
 
 def _summarize(context: Context, job: Job) -> dict[str, Any]:
@@ -158,14 +158,11 @@ def _summarize(context: Context, job: Job) -> dict[str, Any]:
 
 def _describe(context: Context, job: Job) -> dict[str, Any]:
     final = training.final_metrics(context, [job.name]).get(job.name, {})
-    return describe(context, TrainingJob(job, training.pool(context, job.name)), jobs.history(context, job), final)
+    return describe(context, job, jobs.history(context, job), final)
 
 
-def describe(
-    context: Context, training_job: TrainingJob, history: Sequence[events.Event], final: Mapping[str, Point]
-) -> dict[str, Any]:
+def describe(context: Context, job: Job, history: Sequence[events.Event], final: Mapping[str, Point]) -> dict[str, Any]:
     """Return a job as Describe and Search do."""
-    job = training_job.job
     specification, progress = job.specification, job.progress
     echoed: dict[str, Any] = dict(specification.description["request"])
     optional = {
@@ -195,7 +192,7 @@ def describe(
         "OutputDataConfig": {**OUTPUT_DEFAULTS, **echoed["OutputDataConfig"]},
         "SecondaryStatusTransitions": _transitions(job, history),
         **{member: value for member, value in optional.items() if value is not None},
-        **_warm_pool(training_job.pool),
+        **_warm_pool(context, job),
     }
 
 

@@ -16,11 +16,12 @@ from lowcloud.api.aws.services.sagemaker.lineage.entities import (
 )
 from lowcloud.api.aws.services.sagemaker.sources import format_source, read_metadata, read_source
 from lowcloud.api.aws.services.sagemaker.translation import name_of, read_tags
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.tracking import lineage
-from lowcloud.core.tracking.lineage import Entity, EntityKind
+from lowcloud.core.tracking.lineage import ARTIFACT, Entity, EntityKind
 
 
 @operation("sagemaker", "CreateArtifact")
@@ -45,7 +46,7 @@ def create_artifact(context: Context, _caller: Caller, request: Request) -> Answ
 def describe_artifact(context: Context, _caller: Caller, request: Request) -> Answer:
     """The artifact is referred to by its ARN."""
     with tracking_errors():
-        artifact = lineage.find(context, EntityKind.ARTIFACT, name_of(context, request["ArtifactArn"]))
+        artifact = resources.find(context, ARTIFACT, name_of(context, request["ArtifactArn"]))
     return _format(context, artifact)
 
 

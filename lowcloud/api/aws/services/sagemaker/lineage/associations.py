@@ -1,7 +1,6 @@
 """Operations on associations between entities, trial components and experiments."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from lowcloud.api.aws.arns import of_sagemaker, subject_of
@@ -14,7 +13,7 @@ from lowcloud.api.aws.services.sagemaker.translation import time
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.tracking import associations
-from lowcloud.core.tracking.associations import Association, Vertex
+from lowcloud.core.tracking.associations import ASSOCIATION, Association, Vertex
 
 
 @operation("sagemaker", "AddAssociation")
@@ -30,7 +29,7 @@ def add_association(context: Context, _caller: Caller, request: Request) -> Answ
 def delete_association(context: Context, _caller: Caller, request: Request) -> Answer:
     """Its ends remain."""
     with tracking_errors():
-        associations.remove(context, *_ends(context, request))
+        associations.delete(context, *_ends(context, request))
     return {"SourceArn": request["SourceArn"], "DestinationArn": request["DestinationArn"]}
 
 
@@ -38,12 +37,11 @@ def delete_association(context: Context, _caller: Caller, request: Request) -> A
 def list_associations(context: Context, _caller: Caller, request: Request) -> Answer:
     """Those with an end or of a type if requested, newest first by default."""
     page = read_page(
+        context,
         request,
-        partial(
-            associations.list_page,
-            context,
-            source_type=_core_type(context, request, "SourceType"),
-            destination_type=_core_type(context, request, "DestinationType"),
+        ASSOCIATION,
+        associations.type_conditions(
+            _core_type(context, request, "SourceType"), _core_type(context, request, "DestinationType")
         ),
         source=subject_of(context, request["SourceArn"]) if "SourceArn" in request else None,
         destination=subject_of(context, request["DestinationArn"]) if "DestinationArn" in request else None,

@@ -9,6 +9,7 @@ from lowcloud.api.aws.services.sagemaker.errors import tracking_errors
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
 from lowcloud.api.aws.services.sagemaker.sources import format_metadata, format_source, read_metadata, read_source
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, name_of, read_tags, times
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.tracking import lineage
@@ -42,7 +43,7 @@ def create(kind: EntityKind, context: Context, _caller: Caller, request: Request
 def describe(kind: EntityKind, context: Context, _caller: Caller, request: Request) -> Answer:
     """Describe an action or a context by its name or ARN."""
     with tracking_errors():
-        entity = lineage.find(context, kind, name_of(context, request[f"{kind.capitalize()}Name"]))
+        entity = resources.find(context, KINDS[kind], name_of(context, request[f"{kind.capitalize()}Name"]))
     return _format(context, entity)
 
 
@@ -104,7 +105,7 @@ def list_entities(
         context,
         request,
         f"{name}Summaries",
-        lambda context, query: lineage.list_page(context, kind, query),
+        KINDS[kind],
         summarize,
         source=read_source(context, uri) if uri else None,
         type=request.get(f"{name}Type"),
@@ -122,7 +123,7 @@ def update_entity(context: Context, request: Request, kind: EntityKind, name: st
 def delete_entity(context: Context, kind: EntityKind, name: str) -> Answer:
     """Delete an entity whose associations have been deleted before."""
     with tracking_errors():
-        lineage.remove(context, kind, name)
+        lineage.delete(context, kind, name)
     return arn_member(context, kind, name)
 
 

@@ -1,6 +1,5 @@
 """The kinds of resources that can be searched, and the documents that describe their records."""
 
-import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,14 +18,14 @@ from lowcloud.api.aws.services.sagemaker.translation import without_none
 from lowcloud.core import events, tags
 from lowcloud.core.context import Context
 from lowcloud.core.jobs import training
-from lowcloud.core.jobs.training import TRAINING, TrainingJob
+from lowcloud.core.jobs.jobs import Job
+from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.resources import Condition
 from lowcloud.core.search import Document
-from lowcloud.core.serving import endpoint_records, models
 from lowcloud.core.serving.endpoints import ENDPOINT
 from lowcloud.core.serving.models import MODEL, Model
-from lowcloud.core.tracking import experiments, trial_components, trial_members, trials
+from lowcloud.core.tracking import trial_components, trial_members, trials
 from lowcloud.core.tracking.experiments import EXPERIMENT
 from lowcloud.core.tracking.trial_components import COMPONENT, TrialComponent
 from lowcloud.core.tracking.trials import TRIAL
@@ -43,8 +42,7 @@ class Resource:
 
     member: str  # of a result
     name: str  # the property that holds the name
-    kind: ResourceKind
-    load: Callable[[Any], Any]  # a record from its row
+    kind: ResourceKind[Any]
     describe: Callable[[Context, Members, Sequence[Any]], Documents]
     # What the database can check of a property's equality with a value, by the lower-case name of the property.
     conditions: Mapping[str, Callable[[str], Condition]] = field(default_factory=dict)
@@ -96,15 +94,13 @@ def _describe_components(context: Context, members: Members, records: Sequence[T
     ]
 
 
-def _describe_training_jobs(context: Context, members: Members, records: Sequence[TrainingJob]) -> Documents:
-    jobs = [one.job for one in records]
+def _describe_training_jobs(context: Context, members: Members, jobs: Sequence[Job]) -> Documents:
     with_history = "secondarystatustransitions" in members
     histories = events.of_many(context, [job.subject for job in jobs]) if with_history else {}
     with_metrics = "metrics" in members or "finalmetricdatalist" in members
     finals = training.final_metrics(context, [job.name for job in jobs]) if with_metrics else {}
     return [
-        job_operations.describe(context, one, histories.get(one.job.subject, []), finals.get(one.name, {}))
-        for one in records
+        job_operations.describe(context, job, histories.get(job.subject, []), finals.get(job.name, {})) for job in jobs
     ]
 
 
@@ -126,14 +122,12 @@ RESOURCES = {
         "Experiment",
         "ExperimentName",
         EXPERIMENT,
-        experiments.from_row,
         _describe_each(experiment_operations.describe),
     ),
     "ExperimentTrial": Resource(
         "Trial",
         "TrialName",
         TRIAL,
-        trials.from_row,
         _describe_each(trial_operations.describe),
         {"experimentname": trials.is_of_experiment},
     ),
@@ -141,7 +135,6 @@ RESOURCES = {
         "TrialComponent",
         "TrialComponentName",
         COMPONENT,
-        trial_components.from_row,
         _describe_components,
         {
             "parents.trialname": trial_members.is_in_trial,
@@ -153,21 +146,18 @@ RESOURCES = {
         "TrainingJob",
         "TrainingJobName",
         TRAINING,
-        lambda row: training.from_row(time.time(), row),
         _describe_training_jobs,
     ),
     "Endpoint": Resource(
         "Endpoint",
         "EndpointName",
         ENDPOINT,
-        endpoint_records.from_row,
         _describe_each(endpoint_operations.describe),
     ),
     "Model": Resource(
         "Model",
         "Model.ModelName",
         MODEL,
-        models.from_row,
         _describe_each(_describe_model),
     ),
 }

@@ -43,7 +43,6 @@ def search(context: Context, _caller: Caller, request: Request) -> Answer:
     members = _mentioned(expression) | {_first(request.get("SortBy", ""))}
     found = Search(
         resource.kind,
-        resource.load,
         partial(documents, context, resource, _All()),
         partial(documents, context, resource, members),
         _expression(resource.shape, expression),

@@ -32,7 +32,7 @@ def watch(s3: Any, *events: str, **filters: str) -> None:
 
 
 def told(context: Context) -> list[tuple[str, str]]:
-    return [(EVENTS[event.kind], event.key) for event in notifications.page(context)]
+    return [(EVENTS[event.kind], event.key) for event in notifications.list_page(context)]
 
 
 def test_every_kind_of_event_has_an_s3_name() -> None:

@@ -154,6 +154,17 @@ def test_arguments_are_checked_when_the_job_is_asked_for(cloud: Server) -> None:
         process(cloud, "wrong", "preprocess", ["--seeds", "1"], {"input": f"s3://{BUCKET}/raw/"}, ["train"])
 
 
+def test_a_job_without_an_instance_type_is_refused(cloud: Server, sagemaker: Any) -> None:
+    with pytest.raises(ClientError, match="InstanceType of ClusterConfig is required") as refused:
+        sagemaker.create_processing_job(
+            ProcessingJobName="untyped",
+            RoleArn=cloud.role,
+            AppSpecification={"ImageUri": "preprocess"},
+            ProcessingResources={"ClusterConfig": {"InstanceCount": 1, "VolumeSizeInGB": 1}},
+        )
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
 def test_a_job_that_cannot_go_on_says_why(cloud: Server) -> None:
     ended = process(cloud, "lost", "preprocess", ["--target", "lefty"], {"input": f"s3://{BUCKET}/raw/"}, ["train"])
     assert ended["ProcessingJobStatus"] == "Failed"

@@ -89,6 +89,14 @@ def test_associations_have_two_ends_that_exist_and_are_made_once(sagemaker):
     assert refusal(sagemaker.delete_association, **again)[0] == "ResourceNotFound"
 
 
+def test_an_association_has_no_tags(sagemaker):
+    one, other = artifact(sagemaker, "s3://b/one"), artifact(sagemaker, "s3://b/other", "Model")
+    associate(sagemaker, one, other)
+    named = f"{ARN}association/{one.removeprefix(ARN)} {other.removeprefix(ARN)}"
+    code, message = refusal(sagemaker.add_tags, ResourceArn=named, Tags=[{"Key": "a", "Value": "1"}])
+    assert (code, message) == ("ValidationException", f"The resource {named} does not exist.")
+
+
 def test_a_query_walks_up_down_and_both_ways_as_deep_as_it_is_asked(sagemaker):
     data, model = artifact(sagemaker, "s3://q/data"), artifact(sagemaker, "s3://q/model", "Model")
     component = sagemaker.create_trial_component(TrialComponentName="q-stage")["TrialComponentArn"]

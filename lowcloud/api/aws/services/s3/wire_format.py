@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from botocore.model import OperationModel, StructureShape
+from botocore.model import OperationModel, Shape, StructureShape
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.protocol.formats import rest, xml
+from lowcloud.api.aws.protocol.formats.rest_xml import RestFormat, register_format
 from lowcloud.api.http.messages import HttpRequest
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -76,18 +77,21 @@ def parse_bindings(operation: OperationModel, request: HttpRequest, labels: Mapp
     return members
 
 
-def render_output(operation: str, shape: StructureShape, output: Mapping[str, Any]) -> str:
+def render_output(operation: OperationModel, shape: StructureShape, output: Mapping[str, Any]) -> str:
     """Return the document of an output."""
-    if operation == "GetBucketLocation":
+    if operation.name == "GetBucketLocation":
         region = xml.escape(output.get("LocationConstraint") or "")
         return f'{xml.DECLARATION}<LocationConstraint xmlns="{NAMESPACE}">{region}</LocationConstraint>'
-    return xml.DECLARATION + xml.render(shape, output, _ROOTS.get(operation, shape.name), NAMESPACE)
+    return xml.DECLARATION + xml.render(shape, output, _ROOTS.get(operation.name, shape.name), NAMESPACE)
 
 
-def render_error(error: AwsError, request_id: str) -> str:
+def render_error(error: AwsError, _shape: Shape | None, _namespace: str | None, request_id: str) -> bytes:
     """Return the document of an error, which has no namespace."""
     fields = "".join(f"<{name}>{xml.escape(str(value))}</{name}>" for name, value in error.fields.items())
     return (
         f"{xml.DECLARATION}<Error><Code>{xml.escape(error.code)}</Code><Message>{xml.escape(error.message)}</Message>"
         f"{fields}<RequestId>{request_id}</RequestId><HostId>{request_id}</HostId></Error>"
-    )
+    ).encode()
+
+
+register_format("s3", RestFormat(parse_bindings, render_output, render_error))
