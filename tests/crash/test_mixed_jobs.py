@@ -20,7 +20,9 @@ from sqlalchemy import select
 
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
-from lowcloud.store.db.tables import events, log_events, log_streams, metric_points, processing_jobs, training_jobs
+from lowcloud.store.db.tables.jobs import processing_jobs, training_jobs
+from lowcloud.store.db.tables.resources import events
+from lowcloud.store.db.tables.telemetry import log_events, log_streams, metric_points
 from tests.support.engines import works_left
 from tests.support.server import Server
 from tests.support.waiting import wait_for

@@ -1,7 +1,7 @@
 """A database that has no room for another row, on either kind."""
 
 from lowcloud.core.context import Context
-from lowcloud.store.db.tables import metadata
+from lowcloud.store.db import tables
 
 FULL = """CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$"""
@@ -14,7 +14,7 @@ def fill(context: Context) -> None:
             connection.exec_driver_sql("PRAGMA max_page_count=1")  # of this connection, which is the pool's only one
             return
         connection.exec_driver_sql(FULL)
-        for name in metadata.tables:
+        for name in tables.discover().tables:
             trigger = f"CREATE TRIGGER full_disk BEFORE INSERT ON {name} EXECUTE FUNCTION full_disk()"
             connection.exec_driver_sql(trigger)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, InUseError, NotFoundError
-from lowcloud.store.db.tables import role_attachments, role_policies, roles
+from lowcloud.store.db.tables.identity import role_attachments, role_policies, roles
 
 ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 DEFAULT_SESSION_SECONDS = 3600

@@ -11,7 +11,7 @@ from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.resource_kind import ResourceKind
-from lowcloud.store.db.tables import images
+from lowcloud.store.db.tables.programs import images
 
 IMAGE = ResourceKind("image", "image", images, has_tags=False)
 

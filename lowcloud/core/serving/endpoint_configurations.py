@@ -12,7 +12,7 @@ from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.resources import Page, Query
 from lowcloud.core.serving import models
 from lowcloud.core.serving.endpoint_records import Variant
-from lowcloud.store.db.tables import endpoint_configurations
+from lowcloud.store.db.tables.serving import endpoint_configurations
 
 CONFIGURATION = ResourceKind("endpoint configuration", "endpoint-config", endpoint_configurations)
 

@@ -13,7 +13,7 @@ from lowcloud.core.resources import Page, Query
 from lowcloud.core.serving import endpoint_configurations, endpoint_lifecycle, models
 from lowcloud.core.serving.endpoint_records import PREFIX, Endpoint, EndpointState, from_row
 from lowcloud.core.tracking import provenance
-from lowcloud.store.db.tables import endpoints
+from lowcloud.store.db.tables.serving import endpoints
 
 ENDPOINT = ResourceKind(
     "endpoint",

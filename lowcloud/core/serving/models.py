@@ -11,7 +11,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.resources import Page, Query
 from lowcloud.core.tracking import provenance
-from lowcloud.store.db.tables import models
+from lowcloud.store.db.tables.serving import models
 
 MODEL = ResourceKind("model", "model", models)
 

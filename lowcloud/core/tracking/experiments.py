@@ -11,7 +11,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import InUseError
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.resources import Page, Query
-from lowcloud.store.db.tables import experiments, trials
+from lowcloud.store.db.tables.tracking import experiments, trials
 
 EXPERIMENT = ResourceKind("experiment", "experiment", experiments, ignores_case=True)
 

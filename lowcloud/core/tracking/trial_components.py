@@ -17,7 +17,7 @@ from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.resources import Condition
 from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import Point, Series, Statistics
-from lowcloud.store.db.tables import associations, trial_components, trial_members
+from lowcloud.store.db.tables.tracking import associations, trial_components, trial_members
 
 COMPONENT = ResourceKind("trial component", "experiment-trial-component", trial_components, ignores_case=True)
 NAMESPACE = "/aws/sagemaker/TrialComponents"

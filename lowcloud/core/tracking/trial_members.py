@@ -12,8 +12,9 @@ from lowcloud.core.resources import Condition, Page, Query
 from lowcloud.core.tracking import experiments, trial_components, trials
 from lowcloud.core.tracking.trial_components import COMPONENT, TrialComponent
 from lowcloud.core.tracking.trials import TRIAL, Trial
-from lowcloud.store.db import tables, upsert
-from lowcloud.store.db.tables import trial_members
+from lowcloud.store.db import upsert
+from lowcloud.store.db.tables import tracking as tables
+from lowcloud.store.db.tables.tracking import trial_members
 
 
 @dataclass(frozen=True)

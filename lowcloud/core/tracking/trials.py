@@ -14,7 +14,7 @@ from lowcloud.core.resources import Condition
 from lowcloud.core.tracking import experiments
 from lowcloud.core.tracking.experiments import EXPERIMENT
 from lowcloud.store.db import upsert
-from lowcloud.store.db.tables import trial_members, trials
+from lowcloud.store.db.tables.tracking import trial_members, trials
 
 TRIAL = ResourceKind("trial", "experiment-trial", trials, ignores_case=True)
 

@@ -17,7 +17,7 @@ from lowcloud.core.scheduling import capacity
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import objects
 from lowcloud.engine.work import Replica, Resources, Work
-from lowcloud.store.db.tables import training_jobs
+from lowcloud.store.db.tables.jobs import training_jobs
 from tests.core.jobs import test_lifecycle
 
 NAME = "job"

@@ -1,4 +1,4 @@
-"""The object store. Keys are compared byte by byte (SQLite does so by itself)."""
+"""Tables of the object store. Keys are compared byte by byte, which is the default of SQLite."""
 
 from sqlalchemy import (
     JSON,
@@ -26,8 +26,8 @@ buckets = Table(
     Column("region", String(32), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("versioning", String(16)),  # "enabled" or "suspended"; null: never enabled
-    Column("encryption", Text),  # JSON: of objects that do not say; null: {"algorithm": "AES256"}
-    Column("object_lock", Text),  # JSON: {} or the retention of new objects; null: there is no lock
+    Column("encryption", Text),  # JSON: the default for new objects; null: {"algorithm": "AES256"}
+    Column("object_lock", Text),  # JSON: {} or the default retention of new objects; null: not enabled
     Column("notifications", Text),  # JSON: the rules of which events to record; null: none
 )
 
@@ -44,14 +44,14 @@ object_events = Table(
     "object_events",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("bucket", String(63), nullable=False),  # may be gone since
+    Column("bucket", String(63), nullable=False),  # may have been deleted
     Column("key", _KEY, nullable=False),
-    Column("version", String(32)),  # null: of a bucket that never kept versions
+    Column("version", String(32)),  # null: the bucket was never versioned
     Column("kind", String(32), nullable=False),
     Column("at", Float, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("etag", String(48), nullable=False),
-    sqlite_autoincrement=True,  # the id of one that was forgotten is never given again
+    sqlite_autoincrement=True,  # the id of a deleted event is never reused
 )
 
 access_lists = Table(
@@ -63,28 +63,28 @@ access_lists = Table(
     Column("document", JSON, nullable=False),
 )
 
-# Every version of every key, the newest of a key first (`position` grows with age). Columns hold what the driver takes
-# as it is, since objects are written and read by prepared statements.
+# Every version of every key, the newest of a key first (`position` grows with age). Prepared statements write and read
+# objects, so each column has a type that the driver takes without conversion.
 objects = Table(
     "objects",
     metadata,
     Column("bucket", ForeignKey("buckets.name"), primary_key=True),
     Column("key", _KEY, primary_key=True),
     Column("position", BigInteger, primary_key=True, autoincrement=False),
-    Column("version", String(32), nullable=False),  # its id, or "null": written while the bucket kept no versions
-    Column("id", String(32), nullable=False),  # of these very bytes: owns `parts`, or the row of `contents`
-    Column("is_marker", Boolean, nullable=False),  # says that the key holds nothing since then
+    Column("version", String(32), nullable=False),  # its id, or "null": written while the bucket was not versioned
+    Column("id", String(32), nullable=False),  # identifies the content; owns rows of `parts`, or a row of `contents`
+    Column("is_marker", Boolean, nullable=False),  # a delete marker
     Column("size", BigInteger, nullable=False),
     Column("etag", String(48), nullable=False),
     Column("modified_at", Float, nullable=False),
-    Column("storage_class", String(32)),  # null: the standard one
-    Column("checksum", String(128)),  # "ALGORITHM value", as core.checksums writes it
+    Column("storage_class", String(32)),  # null: STANDARD
+    Column("checksum", String(128)),  # "ALGORITHM value", as core.storage.objects.checksums writes it
     Column("parts", Integer),  # null: not a multipart upload
     Column("retention", String(16)),  # "governance" or "compliance", until:
     Column("retain_until", Float),
-    Column("legal_hold", Boolean),  # null: nothing was ever said of it
+    Column("legal_hold", Boolean),  # null: never set
     Column("wrapped_key", LargeBinary),  # of the row of `contents`; null: the bytes are those of `parts`
-    Column("document", LargeBinary, nullable=False),  # sealed: headers, user metadata, tags, encryption
+    Column("document", LargeBinary, nullable=False),  # encrypted: headers, user metadata, tags, encryption
     sqlite_with_rowid=False,
 )
 
@@ -109,7 +109,7 @@ uploads = Table(
     Column("retention", String(16)),
     Column("retain_until", Float),
     Column("legal_hold", Boolean),
-    Column("document", LargeBinary, nullable=False),  # as the object's
+    Column("document", LargeBinary, nullable=False),  # like objects.document
     Index("uploads_of_bucket", "bucket", "key", "id"),
 )
 

@@ -1,4 +1,4 @@
-"""Experiments, and the lineage of what came from what."""
+"""Tables of experiments and lineage."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from sqlalchemy import JSON, Column, Float, ForeignKey, Index, String, Table, Te
 
 from lowcloud.store.db.tables.schema import metadata
 
-# Experiments: names are unique whatever the case of their letters.
+# Experiments. Names are unique regardless of case.
 
 
 def _tracked(*columns: Column[Any]) -> list[Column[Any]]:
-    """What everything has that somebody keeps track of."""
+    """The columns that all tracked resources have."""
     return [
-        Column("display_name", String(120)),  # null: as the name
+        Column("display_name", String(120)),  # null: the name
         Column("created_at", Float, nullable=False, index=True),
         Column("modified_at", Float, nullable=False, index=True),
         *columns,
@@ -43,9 +43,9 @@ trial_components = Table(
     metadata,
     Column("name", String(120), primary_key=True),
     *_tracked(
-        Column("source", String),  # the subject of the job it tells of; null: made by hand
-        Column("run", String(120)),  # the component that somebody logs to, of which this one's job is a part
-        Column("status", String(16)),  # null: not said
+        Column("source", String),  # the subject of the job that it describes; null: created by a user
+        Column("run", String(120)),  # the trial component (a user's run) that the job belongs to
+        Column("status", String(16)),  # null: not given
         Column("message", Text, nullable=False, server_default=""),
         Column("started_at", Float),
         Column("ended_at", Float),
@@ -66,17 +66,17 @@ trial_members = Table(
     Column("component", ForeignKey("trial_components.name"), primary_key=True, index=True),
 )
 
-# Lineage: what came from what.
+# Lineage.
 
 lineage_entities = Table(
     "lineage_entities",
     metadata,
     Column("kind", String(16), primary_key=True),  # "artifact", "action" or "context"
-    Column("name", String(120), primary_key=True),  # an artifact's is made from its source
+    Column("name", String(120), primary_key=True),  # of an artifact: derived from its source
     *_tracked(
         Column("type", String(256), nullable=False),  # "DataSet", "Model", "Endpoint" ...
         Column("source", String(2048), nullable=False),  # URI, or "subject:" and a subject of this cloud
-        Column("source_details", JSON, nullable=False),  # what tells versions of one source apart, and the like
+        Column("source_details", JSON, nullable=False),  # what distinguishes versions of one source, such as an ETag
         Column("status", String(16)),
         Column("description", Text),
         Column("properties", JSON, nullable=False),
@@ -89,12 +89,12 @@ lineage_entities = Table(
 associations = Table(
     "associations",
     metadata,
-    Column("name", String(320), primary_key=True),  # source and destination: what tells it from others
+    Column("name", String(320), primary_key=True),  # source and destination, which identify it
     Column("source", String(160), nullable=False, index=True),  # subjects, e.g. "artifact/NAME"
     Column("source_type", String(256), nullable=False),
     Column("destination", String(160), nullable=False, index=True),
     Column("destination_type", String(256), nullable=False),
-    Column("type", String(16)),  # null: not said
+    Column("type", String(16)),  # null: not given
     Column("created_at", Float, nullable=False, index=True),
     sqlite_with_rowid=False,
 )
