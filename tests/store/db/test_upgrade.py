@@ -107,6 +107,13 @@ def test_the_steps_lead_without_a_gap_to_the_newest_schema_and_say_what_they_do(
     assert all(step.title for step in steps)
 
 
+def test_two_steps_to_one_version_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(migrations, "__path__", [*migrations.__path__, str(tmp_path)])
+    (tmp_path / "0006_again.py").touch()
+    with pytest.raises(ValueError, match="0006_again"):
+        migrations.newest_version()
+
+
 def test_an_upgraded_database_has_the_tables_of_a_new_one(kept, tmp_path, request):
     upgrade.upgrade(kept.url, anyone)
     new = request.getfixturevalue("postgres").new_database() if kept.database else f"sqlite:///{tmp_path}/new.db"

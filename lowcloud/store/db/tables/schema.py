@@ -2,6 +2,8 @@
 
 from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, String, Table
 
+from lowcloud.store.db import migrations
+
 metadata = MetaData()
 
 
@@ -14,7 +16,7 @@ def lease() -> tuple[Column[float], Column[str], Column[float]]:
     )
 
 
-SCHEMA_VERSION = 6  # increased with every change of a table; store/db/migrations/ applies the change to existing databases
+SCHEMA_VERSION = migrations.newest_version()
 
 schema_version = Table(
     "schema_version",
