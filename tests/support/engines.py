@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lowcloud.engine.local import isolation
 from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.local.launch import isolation
 from lowcloud.engine.local.replica import read_record
 from lowcloud.engine.work import Engine, LogLine, Phase, ReplicaStatus
 from tests.support.waiting import wait_for

@@ -12,7 +12,7 @@ import pytest
 
 from lowcloud import contract
 from lowcloud.engine.local.engine import LocalEngine
-from lowcloud.engine.local.input_server import LAZY_UNSUPPORTED
+from lowcloud.engine.local.inputs.input_server import LAZY_UNSUPPORTED
 from lowcloud.engine.work import Input, InputSource, LazyFolder, Replica, Resources, StagingError, Stream, Work
 from tests.support.engines import MODES, MakeEngine, ended, output
 from tests.support.waiting import wait_for

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lowcloud.engine.local import containers
 from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.local.launch import containers
 from lowcloud.engine.work import Input, LazyFolder, Phase, Replica, Resources, StagingError, Work
 from tests.engine.local.test_engine import replica_folder
 from tests.support import fake_docker

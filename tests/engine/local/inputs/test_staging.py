@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lowcloud.engine.local.inputs.staging import stage_files
 from lowcloud.engine.local.replica import Owner
-from lowcloud.engine.local.staging import stage_files
 from lowcloud.engine.work import Input, Replica, StagingError
 
 ME = Owner(os.geteuid(), os.getegid())
@@ -158,7 +158,7 @@ def test_a_hostile_archive_is_refused_and_nothing_is_written_outside(tmp_path: P
 
 
 def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lowcloud.engine.local.staging.ARCHIVE_ALLOWANCE_BYTES", 1 << 20)
+    monkeypatch.setattr("lowcloud.engine.local.inputs.staging.ARCHIVE_ALLOWANCE_BYTES", 1 << 20)
     with pytest.raises(StagingError, match="unpacks to more than"):
         unpack(tmp_path / "base", packed((member("zeros"), bytes(50 << 20))))
     assert not (tmp_path / "base/model/zeros").exists()

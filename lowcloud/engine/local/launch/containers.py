@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from lowcloud import contract
-from lowcloud.engine.local.launch_spec import SYSTEM_PATH, BindMount, bind_mounts, contract_variables, general_variables
+from lowcloud.engine.local.launch.launch_spec import (
+    SYSTEM_PATH,
+    BindMount,
+    bind_mounts,
+    contract_variables,
+    general_variables,
+)
 from lowcloud.engine.local.replica import ReplicaFolder
 from lowcloud.engine.local.sockets import ShortPaths
 from lowcloud.engine.work import StagingError, Work

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine.local import isolation, launch_spec
 from lowcloud.engine.local.engine import LocalEngine
-from lowcloud.engine.local.isolation import LANDLOCK, PROCESS
+from lowcloud.engine.local.launch import isolation, launch_spec
+from lowcloud.engine.local.launch.isolation import LANDLOCK, PROCESS
 from lowcloud.engine.work import Replica, Resources, Work
 from tests.support.engines import MakeEngine, ended, output
 

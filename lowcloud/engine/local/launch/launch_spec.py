@@ -10,7 +10,7 @@ from typing import Any
 from lowcloud import contract
 from lowcloud.engine.local import gpus
 from lowcloud.engine.local.environments import PythonEnvironment
-from lowcloud.engine.local.isolation import SandboxPolicy
+from lowcloud.engine.local.launch.isolation import SandboxPolicy
 from lowcloud.engine.local.replica import Owner, ReplicaFolder
 from lowcloud.engine.local.sockets import ShortPaths
 from lowcloud.engine.work import Work

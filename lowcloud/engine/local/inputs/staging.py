@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from lowcloud import contract
 from lowcloud.engine.archives import Member, Members, MemberType, UnreadableArchiveError
-from lowcloud.engine.local.folder import Folder, opened, translate_os_errors
+from lowcloud.engine.local.inputs.folder import Folder, opened, translate_os_errors
 from lowcloud.engine.local.replica import Owner
 from lowcloud.engine.work import Fetch, Input, Replica, StagingError
 
