@@ -14,7 +14,7 @@ from lowcloud.core.storage.objects import listings, objects
 from lowcloud.store.db.tables.storage import contents, parts
 from lowcloud.store.db.tables.storage import objects as versions
 from lowcloud.store.db.tables.storage import uploads as pending
-from tests.crash.writer import BRIEF, PLAIN, VERSIONED
+from tests.crash.drivers.writer import BRIEF, PLAIN, VERSIONED
 
 Key = tuple[str, str]  # bucket, key
 

@@ -24,7 +24,7 @@ from lowcloud.store.db.tables.jobs import processing_jobs, training_jobs
 from lowcloud.store.db.tables.resources import events
 from lowcloud.store.db.tables.telemetry import log_events, log_streams, metric_points
 from tests.support.engines import works_left
-from tests.support.server import Server
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 BUCKET = "mixed"

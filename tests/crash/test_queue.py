@@ -18,7 +18,7 @@ from lowcloud.server.server import open_context
 from lowcloud.store.db.tables.jobs import training_jobs
 from lowcloud.store.db.tables.resources import events
 from lowcloud.store.db.tables.telemetry import log_events, log_streams
-from tests.support.server import Server
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 IMAGE = "says-it-ran"

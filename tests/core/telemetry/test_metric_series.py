@@ -12,7 +12,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.telemetry import metric_series, metrics
 from lowcloud.core.telemetry.metric_series import Statistic
 from lowcloud.core.telemetry.metrics import Point, Series, series_of_job
-from tests.support.gateways import make_context
+from tests.support.servers.gateways import make_context
 
 LOSS = series_of_job("job", "loss")
 POINTS = st.lists(st.tuples(st.floats(0, 100), st.floats(-1e6, 1e6)), min_size=1, max_size=12)

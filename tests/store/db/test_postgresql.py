@@ -22,8 +22,8 @@ from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
 from lowcloud.store.db.prepared import PreparedStatement
 from lowcloud.store.db.tables.storage import buckets as bucket_rows
-from tests.support.gateways import make_context
-from tests.support.postgres import PASSWORD, start_server
+from tests.support.databases.postgres import PASSWORD, start_server
+from tests.support.servers.gateways import make_context
 from tests.support.waiting import wait_for
 
 COUNT = select(func.count()).select_from(bucket_rows)

@@ -19,9 +19,9 @@ from lowcloud.store.db.migrations import Migration
 from lowcloud.store.db.tables.control import periodic_tasks
 from lowcloud.store.db.tables.identity import roles
 from lowcloud.store.db.tables.schema import SCHEMA_VERSION, schema_version
-from tests.support import homes
+from tests.support.databases.schemas import schema_of
 from tests.support.faults import needs_root, small_disk
-from tests.support.schemas import schema_of
+from tests.support.homes import homes
 
 RENAMED = {"errands": "periodic_tasks"}
 OLDEST = "0.1.0"

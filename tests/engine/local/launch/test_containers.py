@@ -14,8 +14,8 @@ from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.local.launch import containers
 from lowcloud.engine.work import Input, LazyFolder, Phase, Replica, Resources, StagingError, Work
 from tests.engine.local.test_engine import replica_folder
-from tests.support import fake_docker
 from tests.support.engines import MakeEngine, output, processes
+from tests.support.programs import fake_docker
 from tests.support.waiting import wait_for
 
 SMALL = Resources(cpus=1, memory_bytes=1 << 28)

@@ -18,8 +18,8 @@ from lowcloud import contract
 from lowcloud.catalog import algorithms
 from lowcloud.runtime.formats import recordio
 from lowcloud.runtime.training import train
-from tests.support.tables import encode_table
-from tests.support.training_programs import Ended, lay, run_hosts, start, wait
+from tests.support.data.tables import encode_table
+from tests.support.programs.training_programs import Ended, lay, run_hosts, start, wait
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 

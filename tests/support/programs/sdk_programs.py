@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.server import Server
-from tests.support.shell import JOURNEYS
+from tests.support.programs.shell import JOURNEYS
+from tests.support.servers.server import Server
 
 ROOT = JOURNEYS.parents[1]
 

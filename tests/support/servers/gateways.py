@@ -12,7 +12,7 @@ import uvicorn
 from lowcloud.core.context import Context
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
-from tests.support.endpoint import ENVIRONMENT, Endpoint
+from tests.support.servers.endpoint import ENVIRONMENT, Endpoint
 from tests.support.waiting import TIMEOUT_SECONDS, wait_for
 
 

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.support.postgres import PostgresServer
-from tests.support.server import Server
-from tests.support.tables import csv_of
+from tests.support.data.tables import csv_of
+from tests.support.databases.postgres import PostgresServer
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
-HOMES = Path(__file__).parent.parent / "store" / "homes"
+HOMES = Path(__file__).parents[2] / "store" / "homes"
 EXPECTED = "expected.json"  # what the version that made the home answered
 DUMP = "database.sql"  # of a home whose rows are in PostgreSQL
 LEFT_OUT = {"reserve", "server.lock", "server.log", "client", "sockets", "store.json"}  # made anew by each start

@@ -1,4 +1,4 @@
-"""A stand-in for a server that is killed while it serves inputs: `python -m tests.crash.input_server_driver ROOT`."""
+"""A stand-in for a server that is killed while it serves inputs: `python -m tests.crash.drivers.input_server ROOT`."""
 
 import hashlib
 import sys

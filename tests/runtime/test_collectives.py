@@ -9,9 +9,9 @@ import pytest
 
 from lowcloud import contract
 from lowcloud.runtime.algorithms.linear_learner import model
-from tests.support.linear_learner_fits import features
-from tests.support.tables import encode_table
-from tests.support.training_programs import run_hosts
+from tests.support.data.tables import encode_table
+from tests.support.programs.linear_learner_fits import features
+from tests.support.programs.training_programs import run_hosts
 
 PROGRAM = """
 import sys, numpy as np

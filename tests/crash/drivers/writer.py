@@ -1,6 +1,6 @@
 """A process that changes objects and prints each change, before and after, until it is killed or has finished.
 
-python -m tests.crash.writer HOME SEED [CHANGES] [WITHOUT...]
+python -m tests.crash.drivers.writer HOME SEED [CHANGES] [WITHOUT...]
 
 WITHOUT names what to leave out, to show that a test notices: "file-sync", "folder-sync", "database-sync".
 """

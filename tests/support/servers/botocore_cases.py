@@ -15,7 +15,7 @@ from botocore.model import OperationModel, ServiceModel, Shape
 from lowcloud.api.aws.protocol.formats.scalars import format_float
 from lowcloud.api.aws.protocol.service_models import Service
 
-DATA = Path(os.environ.get("LOWCLOUD_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data") / "botocore"
+DATA = Path(os.environ.get("LOWCLOUD_TEST_DATA") or Path(__file__).parents[3].parent / "shared" / "data") / "botocore"
 WHY_SKIPPED = f"botocore's cases are not at {DATA}; set LOWCLOUD_TEST_DATA"
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for a server that is killed while it starts a work: `python -m tests.crash.engine_driver ROOT WARMTH`."""
+"""A stand-in for a server that is killed while it starts a work: `python -m tests.crash.drivers.engine ROOT WARMTH`."""
 
 import sys
 import time

@@ -8,7 +8,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.support.shell import content, installed, keys
+from tests.support.programs.shell import content, installed, keys
 
 MIB = 1 << 20
 AN_HOUR_AGO = time.time() - 3600

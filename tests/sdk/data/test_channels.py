@@ -9,7 +9,7 @@ from lowcloud.sdk import InvalidInputError, storage
 from lowcloud.sdk.connection import Cloud, connect
 from lowcloud.sdk.data import channels
 from lowcloud.sdk.data.channels import ModelKind
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 FRAME = pd.DataFrame({"x": [1.5, np.nan], "y": [True, False], "z": [3, 4]})
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.shell import keys
+from tests.support.programs.shell import keys
 
 
 @pytest.fixture

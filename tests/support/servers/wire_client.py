@@ -11,7 +11,7 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.support.endpoint import ROOT_KEY, ROOT_SECRET
+from tests.support.servers.endpoint import ROOT_KEY, ROOT_SECRET
 
 TIMEOUT_SECONDS = 20
 

@@ -1,6 +1,6 @@
 """The AWS SDK for JavaScript, with the streamed uploads of lib-storage."""
 
-from tests.support.shell import content, keys
+from tests.support.programs.shell import content, keys
 
 
 def test_streams_are_uploaded_in_parts_and_downloaded_unchanged(node, shell, s3):

@@ -1,6 +1,6 @@
 """A server that kills itself like kill -9, just before or after a record's change to a given state is saved.
 
-python -m tests.crash.dying_server HOME STATE before|after
+python -m tests.crash.drivers.dying_server HOME STATE before|after
 
 The state "removed" stands for the removal of a record.
 """

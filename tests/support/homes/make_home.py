@@ -1,4 +1,4 @@
-"""Make the sample homes of this version: `python -m tests.support.make_home VERSION`, once for each release."""
+"""Make the sample homes of this version: `python -m tests.support.homes.make_home VERSION`, once for each release."""
 
 import re
 import sys
@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support import homes
-from tests.support.postgres import start_server
-from tests.support.server import Server
+from tests.support.databases.postgres import start_server
+from tests.support.homes import homes
+from tests.support.servers.server import Server
 
 
 def make(version: str) -> None:

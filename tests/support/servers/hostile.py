@@ -14,7 +14,7 @@ from lowcloud.api.aws.auth.signature_v4 import SignatureClaim, canonical_request
 from lowcloud.api.aws.operations import OPERATIONS
 from lowcloud.api.aws.protocol.service_models import Service, load_service
 from lowcloud.api.http.messages import HttpRequest
-from tests.support.endpoint import ROOT_KEY, ROOT_SECRET
+from tests.support.servers.endpoint import ROOT_KEY, ROOT_SECRET
 
 SIGNING_NAMES = {"cloudwatch": "monitoring", "sagemaker-runtime": "sagemaker"}
 DEEPEST = 6

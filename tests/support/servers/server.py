@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lowcloud.home import server_process, settings
-from tests.support.endpoint import Endpoint
+from tests.support.servers.endpoint import Endpoint
 from tests.support.waiting import TIMEOUT_SECONDS
 
 COMMAND_TIMEOUT_SECONDS = 600

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.shell import content, keys
+from tests.support.programs.shell import content, keys
 
 MIB = 1 << 20
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
-from tests.support.server import Server
-from tests.support.tables import csv_of
+from tests.support.data.tables import csv_of
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-JOURNEYS = Path(__file__).parents[1] / "journeys"
+JOURNEYS = Path(__file__).parents[2] / "journeys"
 ENVIRONMENT = JOURNEYS.parents[1] / ".venv-sagemaker-3"  # the clients are installed next to that SDK
 TIMEOUT_SECONDS = 120
 

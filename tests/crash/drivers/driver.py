@@ -11,7 +11,7 @@ from pathlib import Path
 @contextmanager
 def driver(module: str, root: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a driver and wait for its first line, which says that its work begins; kill it in the end."""
-    command = [sys.executable, "-m", f"tests.crash.{module}", str(root), *arguments]
+    command = [sys.executable, "-m", f"tests.crash.drivers.{module}", str(root), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "starting\n"

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from tests.support.shell import content, keys
+from tests.support.programs.shell import content, keys
 
 
 def test_s3fs_and_pandas_store_files_and_tables(shell, s3):

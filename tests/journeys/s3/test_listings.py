@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.shell import keys
+from tests.support.programs.shell import keys
 
 FOLDERS = 1_100  # more than one page
 NAMES = [*(f"{number:04}/ä+{number % 3} &.txt" for number in range(FOLDERS)), "plain", "with space", "x%y"]
