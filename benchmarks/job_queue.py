@@ -28,7 +28,8 @@ from lowcloud.core.programs import images
 from lowcloud.core.programs.images import Image
 from lowcloud.home import server_process, settings
 from lowcloud.server.server import open_context
-from lowcloud.store.db.tables import events, training_jobs
+from lowcloud.store.db.tables.jobs import training_jobs
+from lowcloud.store.db.tables.resources import events
 
 JOBS = 1000
 TARGET_SECONDS = 0.1  # of CPU for each job

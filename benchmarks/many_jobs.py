@@ -35,7 +35,8 @@ from lowcloud.core.scheduling import admission
 from lowcloud.core.telemetry.metrics import Point, record
 from lowcloud.home import server_process, settings
 from lowcloud.server.server import open_context
-from lowcloud.store.db.tables import events, tags, training_jobs
+from lowcloud.store.db.tables.jobs import training_jobs
+from lowcloud.store.db.tables.resources import events, tags
 
 TARGET_MS = 20.0
 ROUNDS = 200

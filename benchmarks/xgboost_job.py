@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from lowcloud import contract
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 RUNS = 3
 PARAMETERS = {"objective": "binary:logistic", "max_depth": 6}

@@ -8,11 +8,11 @@ import pytest
 
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.core.context import Context
-from tests.support.endpoint import ENVIRONMENT
+from tests.support.databases.postgres import PostgresServer, start_server
 from tests.support.engines import Engines, MakeEngine
-from tests.support.gateways import make_context
-from tests.support.postgres import PostgresServer, start_server
-from tests.support.server import Server
+from tests.support.servers.endpoint import ENVIRONMENT
+from tests.support.servers.gateways import make_context
+from tests.support.servers.server import Server
 
 # The machines that run these tests are busy: a slow example is not an error.
 hypothesis.settings.register_profile("lowcloud", deadline=None)

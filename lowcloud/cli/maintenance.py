@@ -181,7 +181,7 @@ def _count_problems(count: int) -> str:
 def _print_plan(settings: Settings) -> None:
     """Print what an upgrade would do. Raises UnusableStoreError, and typer.Exit if it would do something."""
     from lowcloud.core.maintenance import home_upgrade
-    from lowcloud.store.db.tables import SCHEMA_VERSION
+    from lowcloud.store.db.tables.schema import SCHEMA_VERSION
 
     plan = home_upgrade.plan_for(settings)
     print_fact("Home", str(settings.home))

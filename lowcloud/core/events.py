@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select
 
 from lowcloud.core.context import Context
-from lowcloud.store.db.tables import events
+from lowcloud.store.db.tables.resources import events
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
 from lowcloud.store.db import upsert
-from lowcloud.store.db.tables import tags
+from lowcloud.store.db.tables.resources import tags
 
 TAGS_LIMIT = 50
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from lowcloud.store.blobs.encryption import KeyRing, TamperedError
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
-from lowcloud.store.db.tables import store_identity
+from lowcloud.store.db.tables.schema import store_identity
 from lowcloud.store.db.upsert import insert_missing
 from lowcloud.store.durability import sync, sync_folder
 

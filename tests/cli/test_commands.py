@@ -17,8 +17,8 @@ import pytest
 from lowcloud import __version__
 from lowcloud.home import server_process
 from lowcloud.home.settings import DEFAULT_PORT
-from tests.support.patients import IMAGE, request, with_training_data
-from tests.support.server import Server
+from tests.support.data.patients import IMAGE, request, with_training_data
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lowcloud.home import settings
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 BUCKET = "shelf"
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 SCRIPT = """\
 import argparse, json, os

@@ -15,9 +15,9 @@ from lowcloud.home import server_process, settings
 from lowcloud.server.server import open_context
 from lowcloud.store import backup
 from lowcloud.store.db.backend import UnusableStoreError
-from lowcloud.store.db.tables import SCHEMA_VERSION
-from tests.support import homes
-from tests.support.server import Server
+from lowcloud.store.db.tables.schema import SCHEMA_VERSION
+from tests.support.homes import homes
+from tests.support.servers.server import Server
 
 PENDING = 3
 OLDEST = "0.1.0"

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine.local.input_server import LAZY_UNSUPPORTED
+from lowcloud.engine.local.inputs.input_server import LAZY_UNSUPPORTED
 from lowcloud.engine.local.replica_preparation import ReplicaPreparation
 from lowcloud.engine.work import Engine, Input, InputSource, LazyFolder, Replica, StagingError, Stream, Work
-from tests.contracts.test_engine import python
-from tests.support.engines import MakeEngine, ended, output
+from tests.support.engines import MakeEngine, ended, output, python
 from tests.support.waiting import wait_for
 
 OBJECTS: dict[str, bytes] = {}

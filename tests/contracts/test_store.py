@@ -13,7 +13,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from lowcloud.store.db.database import Database
 from lowcloud.store.db.prepared import PreparedStatement
 from lowcloud.store.db.schema_check import SchemaVersionError, UpgradeNeededError
-from lowcloud.store.db.tables import log_streams, roles, schema_version, store_identity, training_jobs
+from lowcloud.store.db.tables.identity import roles
+from lowcloud.store.db.tables.jobs import training_jobs
+from lowcloud.store.db.tables.schema import schema_version, store_identity
+from lowcloud.store.db.tables.telemetry import log_streams
 from lowcloud.store.db.upsert import insert_missing
 
 
@@ -116,7 +119,7 @@ def test_concurrent_writers_in_several_processes_wait_for_each_other(url):
     database = Database(url)
     program = f"""
 from lowcloud.store.db.database import Database
-from lowcloud.store.db.tables import roles
+from lowcloud.store.db.tables.identity import roles
 from lowcloud.store.db.upsert import insert_missing
 import sys
 database = Database({url!r})
@@ -137,7 +140,7 @@ def test_concurrent_writers_in_several_processes_lose_no_update(url):
     program = f"""
 from sqlalchemy import select, update
 from lowcloud.store.db.database import Database
-from lowcloud.store.db.tables import roles
+from lowcloud.store.db.tables.identity import roles
 database = Database({url!r})
 def add(connection):
     seen = connection.scalar(select(roles.c.max_session_seconds))

@@ -38,12 +38,12 @@ RUNS_NOTHING = {"periodic-task"}  # the kinds whose records run in the server it
 
 
 def test_every_table_with_a_lease_belongs_to_a_kind_that_the_reconciler_advances() -> None:
-    with_lease = {table for table in tables.metadata.tables.values() if set(table.c.keys()) >= LEASE_COLUMNS}
+    with_lease = {table for table in tables.discover().tables.values() if set(table.c.keys()) >= LEASE_COLUMNS}
     assert {kind.table for kind in REGISTRY.reconciled} == with_lease
 
 
 def test_every_table_with_the_columns_of_the_queue_belongs_to_a_kind_of_job() -> None:
-    with_queue = {table for table in tables.metadata.tables.values() if set(table.c.keys()) >= QUEUE_COLUMNS}
+    with_queue = {table for table in tables.discover().tables.values() if set(table.c.keys()) >= QUEUE_COLUMNS}
     assert {kind.table for kind in REGISTRY.queued} == with_queue
     assert all(isinstance(kind, JobKind) for kind in REGISTRY.queued)
 

@@ -14,7 +14,7 @@ from lowcloud.core.errors import InvalidError, InvalidPageTokenError
 from lowcloud.core.search import Document, Expression, Filter, Nested, Operator, Search, Sort, values_at
 from lowcloud.core.tracking import experiments
 from lowcloud.core.tracking.experiments import EXPERIMENT, Experiment
-from lowcloud.store.db import tables
+from lowcloud.store.db.tables import tracking as tables
 
 ROWS = 60
 

@@ -11,10 +11,10 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.storage.multipart import uploads
 from lowcloud.core.storage.objects import listings, objects
-from lowcloud.store.db.tables import contents, parts
-from lowcloud.store.db.tables import objects as versions
-from lowcloud.store.db.tables import uploads as pending
-from tests.crash.writer import BRIEF, PLAIN, VERSIONED
+from lowcloud.store.db.tables.storage import contents, parts
+from lowcloud.store.db.tables.storage import objects as versions
+from lowcloud.store.db.tables.storage import uploads as pending
+from tests.crash.drivers.writer import BRIEF, PLAIN, VERSIONED
 
 Key = tuple[str, str]  # bucket, key
 

@@ -52,7 +52,7 @@ class Call:
 def record(home: Path, trace: Path, *arguments: str) -> None:
     """Run a writer on the home to its end."""
     strace = ["strace", "-f", "--seccomp-bpf", "-y", "-xx", "-s", "10000000", "-e", "signal=none", "-o", str(trace)]
-    writer = [sys.executable, "-m", "tests.crash.writer", str(home), *arguments]
+    writer = [sys.executable, "-m", "tests.crash.drivers.writer", str(home), *arguments]
     subprocess.run([*strace, "-e", f"trace={CALLS}", *writer], check=True, stdout=subprocess.DEVNULL)
 
 

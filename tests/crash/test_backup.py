@@ -17,9 +17,9 @@ from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store import backup
 from lowcloud.store.backup import NoBackupError
+from tests.crash.drivers.writer import PLAIN, prepare
 from tests.crash.ledger import Ledger
-from tests.crash.writer import PLAIN, prepare
-from tests.support.server import Server
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 UNCERTAIN = ("begin", "brief", "remove", "abort")  # changes that may or may not be in the backup
@@ -30,7 +30,9 @@ def test_a_backup_during_writes_contains_everything_acknowledged_before(tmp_path
     prepare(home)
     told: list[list[Any]] = []
     writer = subprocess.Popen(
-        [sys.executable, "-m", "tests.crash.writer", str(home), "1"], stdout=subprocess.PIPE, env=dict(os.environ)
+        [sys.executable, "-m", "tests.crash.drivers.writer", str(home), "1"],
+        stdout=subprocess.PIPE,
+        env=dict(os.environ),
     )
     assert writer.stdout is not None
     lines = writer.stdout
@@ -84,7 +86,7 @@ cli.main()
 def test_a_killed_backup_is_not_mistaken_for_a_complete_one(tmp_path: Path) -> None:
     home, folder = tmp_path / "home", tmp_path / "backup"
     prepare(home)
-    command = [sys.executable, "-m", "tests.crash.writer", str(home), "1", "60"]
+    command = [sys.executable, "-m", "tests.crash.drivers.writer", str(home), "1", "60"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     cloud = open_context(settings.load(home, {}))
     for number in range(20):  # more files than are copied before the last death

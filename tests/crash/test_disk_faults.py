@@ -19,8 +19,8 @@ from lowcloud.core.storage.objects.metadata import ObjectMetadata
 from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS
 from lowcloud.home import server_process
 from tests.support.faults import failing, needs_root, needs_strace, read_only, small_disk
-from tests.support.gateways import make_context
-from tests.support.server import Server
+from tests.support.servers.gateways import make_context
+from tests.support.servers.server import Server
 
 BUCKET = "shelf"
 LARGE = 300_000  # bytes: lies in a file

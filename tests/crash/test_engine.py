@@ -9,14 +9,14 @@ import pytest
 
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.work import Phase, StagingError
-from tests.crash import environment_driver
-from tests.crash.drivers import driver, killed_driver
-from tests.crash.engine_driver import SIZE, make_work, slow_fetch
+from tests.crash.drivers import environment
+from tests.crash.drivers.driver import driver, killed_driver
+from tests.crash.drivers.engine import SIZE, make_work, slow_fetch
 from tests.support.engines import MakeEngine, ended, output
 from tests.support.waiting import wait_for
 
 ROUNDS = 12
-STARTS = "engine_driver"  # the module of the process that is killed
+STARTS = "engine"  # the module of the process that is killed
 
 
 def check_that_the_work_ends_once(engine: LocalEngine, root: Path) -> None:
@@ -76,7 +76,7 @@ def test_an_environment_is_published_complete_or_not_at_all_whenever_its_server_
     delays = random.Random(11)
     for number in range(ROUNDS):
         root = tmp_path / str(number) / "work"
-        killed_driver("environment_driver", root, after_seconds=delays.uniform(0, 0.4))
+        killed_driver("environment", root, after_seconds=delays.uniform(0, 0.4))
         engine = make_engine(root=root)
         kept = root.parent / "environments" / "key"
         was_published = engine.has_environment("key")
@@ -84,7 +84,7 @@ def test_an_environment_is_published_complete_or_not_at_all_whenever_its_server_
             assert sorted(path.name for path in kept.iterdir()) == ["1", "2", "3", "bin"]
         before = kept.resolve()
         with suppress(StagingError) if was_published else nullcontext():  # what is in use is not built over
-            environment_driver.build(engine, environment_driver.make_work())
+            environment.build(engine, environment.make_work())
         engine.remove("build")
         assert sorted(path.name for path in kept.iterdir()) == ["1", "2", "3", "bin"]
         assert not was_published or kept.resolve() == before

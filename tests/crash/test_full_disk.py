@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support.data.patients import BUCKET, request, with_training_data
 from tests.support.faults import small_disk
-from tests.support.patients import BUCKET, request, with_training_data
-from tests.support.server import Server
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 DISK_MEGABYTES = 16

@@ -5,12 +5,12 @@ import random
 from pathlib import Path
 
 from lowcloud.engine.work import Phase
-from tests.crash.drivers import killed_driver
-from tests.crash.input_server_driver import BLOCKS, block, slow_fetch
+from tests.crash.drivers.driver import killed_driver
+from tests.crash.drivers.input_server import BLOCKS, block, slow_fetch
 from tests.support.engines import MakeEngine, ended, output
 
 KILLS = 4
-FEEDS = "input_server_driver"  # the module of the process that is killed
+FEEDS = "input_server"  # the module of the process that is killed
 
 
 def test_a_program_that_is_fed_by_one_killed_server_after_another_reads_every_byte_once(

@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lowcloud.home import server_process
-from tests.support.patients import (
+from tests.support.data.patients import (
     BUCKET,
     IMAGE,
     ROWS,
@@ -28,8 +28,8 @@ from tests.support.patients import (
     status_of,
     with_training_data,
 )
-from tests.support.server import Server
-from tests.support.tables import csv_of
+from tests.support.data.tables import csv_of
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 BEGINNING = ["Starting", "Downloading", "Training"]
@@ -55,7 +55,7 @@ def answer_or_death() -> Iterator[None]:
 
 
 def start_dying_server(cloud: Server, state: str, moment: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.crash.dying_server", str(cloud.home), state, moment]
+    command = [sys.executable, "-m", "tests.crash.drivers.dying_server", str(cloud.home), state, moment]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, env=dict(os.environ))
     wait_for(lambda: server_process.find_running(cloud.home))
     return process

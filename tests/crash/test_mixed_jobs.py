@@ -21,9 +21,11 @@ from sqlalchemy import select
 from lowcloud import contract
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
-from lowcloud.store.db.tables import events, log_events, log_streams, metric_points, processing_jobs, training_jobs
+from lowcloud.store.db.tables.jobs import processing_jobs, training_jobs
+from lowcloud.store.db.tables.resources import events
+from lowcloud.store.db.tables.telemetry import log_events, log_streams, metric_points
 from tests.support.engines import works_left
-from tests.support.server import Server
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 BUCKET = "mixed"

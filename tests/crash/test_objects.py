@@ -16,10 +16,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lowcloud.core.storage.objects import objects
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
+from tests.crash.drivers.writer import prepare
 from tests.crash.ledger import Ledger
-from tests.crash.writer import prepare
-from tests.support.gateways import make_context
-from tests.support.server import Server
+from tests.support.servers.gateways import make_context
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 BUCKET = "shelf"
@@ -56,7 +56,7 @@ def kill_rounds(home: Path, rounds: int) -> None:
 
 def told_until_killed(home: Path, seed: int, life_seconds: float) -> list[list[Any]]:
     """Return the lines of a writer, which is killed some time after its first change."""
-    command = [sys.executable, "-m", "tests.crash.writer", str(home), str(seed)]
+    command = [sys.executable, "-m", "tests.crash.drivers.writer", str(home), str(seed)]
     writer = subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ))
     assert writer.stdout is not None
     lines = [writer.stdout.readline()]

@@ -15,9 +15,9 @@ from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store.blobs.encryption import TamperedError
 from lowcloud.store.blobs.files import BlobMissingError
+from tests.crash.drivers.writer import prepare
 from tests.crash.ledger import Ledger
 from tests.crash.power import Disk, calls_of, record
-from tests.crash.writer import prepare
 from tests.support.faults import needs_strace
 
 pytestmark = needs_strace

@@ -15,8 +15,10 @@ from lowcloud.core.programs import images
 from lowcloud.core.programs.images import Image
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
-from lowcloud.store.db.tables import events, log_events, log_streams, training_jobs
-from tests.support.server import Server
+from lowcloud.store.db.tables.jobs import training_jobs
+from lowcloud.store.db.tables.resources import events
+from lowcloud.store.db.tables.telemetry import log_events, log_streams
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 IMAGE = "says-it-ran"

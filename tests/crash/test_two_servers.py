@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.support.endpoint import ENVIRONMENT
-from tests.support.patients import IMAGE, ROWS, configure, request, slow_job, status_of, with_training_data
-from tests.support.postgres import PASSWORD, PostgresServer
-from tests.support.server import Server
-from tests.support.tables import csv_of
+from tests.support.data.patients import IMAGE, ROWS, configure, request, slow_job, status_of, with_training_data
+from tests.support.data.tables import csv_of
+from tests.support.databases.postgres import PASSWORD, PostgresServer
+from tests.support.servers.endpoint import ENVIRONMENT
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 BUCKET = "shared-bucket"

@@ -16,9 +16,9 @@ from sklearn.datasets import load_breast_cancer
 
 from lowcloud.client import aws_clients
 from lowcloud.home import settings
-from tests.support.server import Server
-from tests.support.shell import JOURNEYS, Shell, installed
-from tests.support.tables import csv_of
+from tests.support.data.tables import csv_of
+from tests.support.programs.shell import JOURNEYS, Shell, installed
+from tests.support.servers.server import Server
 
 AWS = str(Path(sys.executable).parent / "aws")
 Tool = Callable[..., str]

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 AWS = str(Path(sys.executable).parent / "aws")
 

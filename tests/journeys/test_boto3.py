@@ -15,7 +15,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError, WaiterError
 from s3transfer import crt
 
-from tests.support.shell import keys
+from tests.support.programs.shell import keys
 
 MIB = 1 << 20
 IN_PARTS = TransferConfig(multipart_threshold=6 * MIB, multipart_chunksize=5 * MIB, max_concurrency=4)

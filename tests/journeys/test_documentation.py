@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from tests.support.sdk_programs import environment, python, run
-from tests.support.server import Server
-from tests.support.tables import csv_of
+from tests.support.data.tables import csv_of
+from tests.support.programs.sdk_programs import environment, python, run
+from tests.support.servers.server import Server
 
 DOCS = Path(__file__).parents[2] / "docs"
 FILE = re.compile(r"# ([\w/]+\.(?:py|sh))\n(.*)", re.DOTALL)

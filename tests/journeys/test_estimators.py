@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.sdk_programs import environment, journey, python, run
-from tests.support.server import Server
+from tests.support.programs.sdk_programs import environment, journey, python, run
+from tests.support.servers.server import Server
 
 SCRIPT_ERROR = "ValueError: the rows have 11 columns, expected 12"
 

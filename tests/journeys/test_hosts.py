@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 PUT_AND_GET = """
 import boto3, sys

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.journeys.test_script_models import IMAGE, packed
-from tests.support.server import Server
-from tests.support.shell import JOURNEYS
+from tests.support.programs.shell import JOURNEYS
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 SOURCE = JOURNEYS / "programs" / "source"

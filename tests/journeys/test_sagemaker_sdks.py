@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sdk_programs import journey, python, run
+from tests.support.programs.sdk_programs import journey, python, run
 
 
 @pytest.mark.parametrize(("version", "program"), [("", "after_snippet_2.py"), ("-1", "after_snippet_1.py")])

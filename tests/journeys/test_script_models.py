@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.greeting import BACKEND, PROJECT, SYSTEM
-from tests.support.server import Server
+from tests.support.programs.greeting import BACKEND, PROJECT, SYSTEM
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import xgboost
 
-from tests.support.server import Server
-from tests.support.tables import csv_of
+from tests.support.data.tables import csv_of
+from tests.support.servers.server import Server
 from tests.support.waiting import TIMEOUT_SECONDS
 
 IMAGE = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.7-1"

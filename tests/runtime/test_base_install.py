@@ -15,7 +15,7 @@ from lowcloud.runtime.formats.table import DenseTable
 from lowcloud.sdk import InvalidInputError
 from lowcloud.sdk.data import tables
 from tests.runtime.formats.test_channel import as_csv
-from tests.support.training_programs import lay, start, wait
+from tests.support.programs.training_programs import lay, start, wait
 
 EXTRAS = ("pandas", "polars", "psycopg", "pyarrow", "scipy", "skops", "sklearn", "xgboost")
 REMEDY = "pip install 'lowcloud[data]'"

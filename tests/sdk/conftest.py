@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 import lowcloud
 from lowcloud.sdk.display.reports import to_html, to_text
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "python-sdk.md").read_text()

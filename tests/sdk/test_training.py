@@ -20,7 +20,7 @@ from lowcloud.runtime.feature_transforms import SourceColumn, Transform, save
 from lowcloud.runtime.feature_transforms.features import OneHot, Scaled
 from lowcloud.sdk import storage
 from lowcloud.sdk.connection import connect
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 pytestmark = pytest.mark.usefixtures("at_home")
 

@@ -18,7 +18,7 @@ from lowcloud.core.storage.objects.deletions import delete
 from lowcloud.store import backup
 from lowcloud.store.backup import NoBackupError
 from lowcloud.store.blobs.deletion_lock import AlreadyLockedError
-from tests.support.gateways import make_context
+from tests.support.servers.gateways import make_context
 from tests.support.waiting import wait_for
 
 BUCKET = "shelf"

@@ -8,8 +8,8 @@ from lowcloud.store import store_identity
 from lowcloud.store.blobs.encryption import KeyRing
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
-from tests.support.endpoint import ACCOUNT
-from tests.support.gateways import make_context
+from tests.support.servers.endpoint import ACCOUNT
+from tests.support.servers.gateways import make_context
 
 KEYS, OTHERS = KeyRing(bytes(32)), KeyRing(b"x" * 32)
 

@@ -1,4 +1,4 @@
-"""Local engines on folders of a test, and what their works did."""
+"""Local engines on folders of a test, small works for them, and what those did."""
 
 import os
 import re
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from lowcloud.engine.local import isolation
 from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.local.launch import isolation
 from lowcloud.engine.local.replica import read_record
-from lowcloud.engine.work import Engine, LogLine, Phase, ReplicaStatus
+from lowcloud.engine.work import Engine, LogLine, Phase, Replica, ReplicaStatus, Resources, Work
 from tests.support.waiting import wait_for
 
 IS_LINUX_ROOT = sys.platform == "linux" and os.geteuid() == 0
@@ -26,6 +26,8 @@ STRONGEST = "strongest"  # of what the machine allows
 MODES = (STRONGEST, "namespaces", "landlock", "process") if sys.platform == "linux" else ("process",)
 HOME = Path("home")
 ROOT = HOME / "work"  # of an engine, in the folder of its test
+
+SMALL = Resources(cpus=1, memory_bytes=512 * 1024 * 1024)
 
 MakeEngine = Callable[..., LocalEngine]
 
@@ -65,6 +67,16 @@ class Engines:
             for work_id in _works(root):
                 engine.remove(work_id)
             engine.close()
+
+
+def work(*command: str, replicas: tuple[Replica, ...] = (Replica(),), work_id: str = "w") -> Work:
+    """Return a small work that runs a command."""
+    return Work(work_id, command, replicas, SMALL)
+
+
+def python(text: str, replicas: tuple[Replica, ...] = (Replica(),)) -> Work:
+    """Return a small work that runs a program."""
+    return work("python", "-c", text, replicas=replicas)
 
 
 def ended(engine: Engine, work_id: str = "w") -> tuple[ReplicaStatus, ...]:

@@ -9,7 +9,7 @@ from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.core.resource_kind import ResourceKind
-from lowcloud.store.db.tables import periodic_tasks
+from lowcloud.store.db.tables.control import periodic_tasks
 from lowcloud.store.db.upsert import insert_missing
 
 SHORT_WAIT_SECONDS = 1.0  # a task that goes on this soon keeps its lease: releasing and leasing are writes

@@ -10,7 +10,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, InUseError, NotFoundError
 from lowcloud.core.identity.identifiers import new_identifier
 from lowcloud.core.resource_kind import ResourceKind
-from lowcloud.store.db.tables import role_attachments, role_policies, roles
+from lowcloud.store.db.tables.identity import role_attachments, role_policies, roles
 
 DEFAULT_SESSION_SECONDS = 3600
 

@@ -16,7 +16,7 @@ from lowcloud.core.programs.resolver import Program
 from lowcloud.core.telemetry.metrics import MetricScope
 from lowcloud.core.tracking.provenance import Material
 from lowcloud.schemas import InvalidHyperparametersError
-from lowcloud.store.db.tables import processing_jobs
+from lowcloud.store.db.tables.jobs import processing_jobs
 
 
 @dataclass(frozen=True)

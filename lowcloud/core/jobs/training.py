@@ -26,7 +26,7 @@ from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import MetricScope
 from lowcloud.core.tracking.provenance import MODEL, Material
 from lowcloud.schemas import InvalidHyperparametersError
-from lowcloud.store.db.tables import training_jobs
+from lowcloud.store.db.tables.jobs import training_jobs
 
 CONTAINER_COMMAND = ("train",)  # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
 

@@ -10,7 +10,7 @@ from lowcloud.catalog import algorithms
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.resource_kind import ResourceKind
-from lowcloud.store.db.tables import images
+from lowcloud.store.db.tables.programs import images
 
 
 @dataclass(frozen=True)

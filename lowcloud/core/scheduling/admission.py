@@ -17,7 +17,7 @@ from lowcloud.core.resource_kind import PeriodicTask
 from lowcloud.core.scheduling import capacity, queue
 from lowcloud.core.scheduling.queue import Holding, Ref, Waiting
 from lowcloud.engine.work import Resources
-from lowcloud.store.db.tables import periodic_tasks
+from lowcloud.store.db.tables.control import periodic_tasks
 
 WINDOW = 100  # jobs of an owner that are considered: the first is served first, the others may overtake it
 PRIORITY_TAG = "lowcloud:priority"

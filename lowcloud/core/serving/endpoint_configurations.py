@@ -12,7 +12,7 @@ from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.scheduling import capacity
 from lowcloud.core.serving.endpoint_records import Variant
 from lowcloud.core.serving.models import MODEL
-from lowcloud.store.db.tables import endpoint_configurations
+from lowcloud.store.db.tables.serving import endpoint_configurations
 
 
 @dataclass(frozen=True)

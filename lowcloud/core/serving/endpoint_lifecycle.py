@@ -24,7 +24,7 @@ from lowcloud.core.serving import endpoint_records, model_servers
 from lowcloud.core.serving.endpoint_records import Endpoint, EndpointState, Variant
 from lowcloud.core.telemetry import logs
 from lowcloud.engine.work import Phase, Replica, ReplicaStatus, StagingError, Work, reported_failure, status_of
-from lowcloud.store.db import tables
+from lowcloud.store.db.tables import serving as tables
 
 STARTUP_TIMEOUT_SECONDS = 600.0
 STARTUP_INTERVAL_SECONDS = 0.02

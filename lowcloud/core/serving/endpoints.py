@@ -14,7 +14,7 @@ from lowcloud.core.serving.endpoint_configurations import CONFIGURATION
 from lowcloud.core.serving.endpoint_records import PREFIX, EndpointState, from_row
 from lowcloud.core.serving.models import MODEL
 from lowcloud.core.tracking import provenance
-from lowcloud.store.db.tables import endpoints
+from lowcloud.store.db.tables.serving import endpoints
 
 ENDPOINT = ResourceKind(
     "endpoint",

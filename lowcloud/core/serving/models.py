@@ -9,7 +9,7 @@ from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.tracking import provenance
-from lowcloud.store.db.tables import models
+from lowcloud.store.db.tables.serving import models
 
 MODEL = ResourceKind("model", "model", models, lambda row: Model(**row.specification))
 

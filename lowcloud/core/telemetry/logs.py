@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, upd
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.engine.work import LogLine
-from lowcloud.store.db.tables import log_events, log_groups, log_streams
+from lowcloud.store.db.tables.telemetry import log_events, log_groups, log_streams
 from lowcloud.store.db.upsert import insert_missing
 
 MAX_MESSAGE_CHARACTERS = 256 * 1024  # longer messages are truncated

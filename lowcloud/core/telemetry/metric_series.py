@@ -9,7 +9,7 @@ from sqlalchemy import cast as sql_cast
 
 from lowcloud.core.context import Context
 from lowcloud.core.telemetry.metrics import Series, is_point_of
-from lowcloud.store.db.tables import metric_points
+from lowcloud.store.db.tables.telemetry import metric_points
 
 Curve = list[tuple[int, float]]  # (x, value); x is seconds since the epoch, or an iteration
 

@@ -14,7 +14,7 @@ from sqlalchemy import cast as sql_cast
 
 from lowcloud.core.context import Context
 from lowcloud.store.db import upsert
-from lowcloud.store.db.tables import metric_points, metric_summaries
+from lowcloud.store.db.tables.telemetry import metric_points, metric_summaries
 
 Dimensions = tuple[tuple[str, str], ...]  # (name, value), sorted by name
 

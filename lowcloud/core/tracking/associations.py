@@ -20,7 +20,7 @@ from lowcloud.core.tracking.experiments import EXPERIMENT, Experiment
 from lowcloud.core.tracking.lineage import Entity, EntityKind
 from lowcloud.core.tracking.trial_components import COMPONENT, TrialComponent
 from lowcloud.store.db import upsert
-from lowcloud.store.db.tables import associations, lineage_entities
+from lowcloud.store.db.tables.tracking import associations, lineage_entities
 
 ASSOCIATION = ResourceKind(
     "association", "association", associations, lambda row: Association(**row._mapping), has_tags=False

@@ -9,7 +9,7 @@ from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InUseError
 from lowcloud.core.resource_kind import ResourceKind
-from lowcloud.store.db.tables import experiments, trials
+from lowcloud.store.db.tables.tracking import experiments, trials
 
 EXPERIMENT = ResourceKind(
     "experiment", "experiment", experiments, lambda row: Experiment(**row._mapping), ignores_case=True

@@ -12,7 +12,7 @@ from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, InUseError, InvalidError
 from lowcloud.core.resource_kind import ResourceKind
-from lowcloud.store.db.tables import associations, lineage_entities
+from lowcloud.store.db.tables.tracking import associations, lineage_entities
 
 PROPERTIES_LIMIT = 30
 SUBJECT_SCHEME = "subject:"  # of the source of an entity that describes a resource of this cloud; its subject follows

@@ -10,7 +10,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidPageTokenError, NotFoundError
 from lowcloud.core.tracking.associations import ASSOCIATION, BATCH_SIZE, Association, Vertex, find_vertices
 from lowcloud.store.db import pages
-from lowcloud.store.db.tables import associations
+from lowcloud.store.db.tables.tracking import associations
 
 
 class Direction(StrEnum):

@@ -19,7 +19,8 @@ from lowcloud.core.tracking import associations, lineage, trial_components, tria
 from lowcloud.core.tracking.associations import Edge, Vertex
 from lowcloud.core.tracking.lineage import SUBJECT_SCHEME, Entity, EntityKind
 from lowcloud.core.tracking.trial_components import COMPONENT, Artifact, TrialComponent
-from lowcloud.store.db import tables, upsert
+from lowcloud.store.db import upsert
+from lowcloud.store.db.tables import tracking as tables
 
 DATASET, IMAGE, CODE, MODEL, CHECKPOINT = "DataSet", "Image", "Code", "Model", "Checkpoint"
 DEPLOYMENT, ENDPOINT = "ModelDeployment", "Endpoint"

@@ -17,7 +17,7 @@ from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.resources import Condition
 from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import MetricScope, Point, Series, Statistics
-from lowcloud.store.db.tables import associations, trial_components, trial_members
+from lowcloud.store.db.tables.tracking import associations, trial_components, trial_members
 
 METRICS = MetricScope("/aws/sagemaker/TrialComponents", "TrialComponentName")
 PARAMETERS_LIMIT = 300

@@ -13,8 +13,9 @@ from lowcloud.core.tracking import trial_components, trials
 from lowcloud.core.tracking.experiments import EXPERIMENT
 from lowcloud.core.tracking.trial_components import COMPONENT
 from lowcloud.core.tracking.trials import TRIAL
-from lowcloud.store.db import tables, upsert
-from lowcloud.store.db.tables import trial_members
+from lowcloud.store.db import upsert
+from lowcloud.store.db.tables import tracking as tables
+from lowcloud.store.db.tables.tracking import trial_members
 
 
 @dataclass(frozen=True)

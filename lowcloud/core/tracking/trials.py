@@ -12,7 +12,7 @@ from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.resources import Condition
 from lowcloud.core.tracking.experiments import EXPERIMENT
 from lowcloud.store.db import upsert
-from lowcloud.store.db.tables import trial_members, trials
+from lowcloud.store.db.tables.tracking import trial_members, trials
 
 TRIAL = ResourceKind("trial", "experiment-trial", trials, lambda row: Trial(**row._mapping), ignores_case=True)
 

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lowcloud import contract
-from lowcloud.engine.local import gpus, launch_spec, output_reader
+from lowcloud.engine.local import gpus, output_reader
 from lowcloud.engine.local.environments import Environments
-from lowcloud.engine.local.input_server import InputServer
-from lowcloud.engine.local.launcher import Launcher
+from lowcloud.engine.local.inputs.input_server import InputServer
+from lowcloud.engine.local.launch import launch_spec
+from lowcloud.engine.local.launch.launcher import Launcher
 from lowcloud.engine.local.replica import ReplicaFolder
 from lowcloud.engine.local.replica_preparation import ReplicaPreparation
 from lowcloud.engine.local.sockets import ShortPaths

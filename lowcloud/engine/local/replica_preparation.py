@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lowcloud import contract
-from lowcloud.engine.local import containers, hosts, input_server, isolation, launch_spec, staging
+from lowcloud.engine.local import hosts
 from lowcloud.engine.local.environments import Environments, PythonEnvironment
-from lowcloud.engine.local.input_server import InputServer
-from lowcloud.engine.local.isolation import SandboxPolicy
-from lowcloud.engine.local.launcher import Launcher
+from lowcloud.engine.local.inputs import input_server, staging
+from lowcloud.engine.local.inputs.input_server import InputServer
+from lowcloud.engine.local.launch import containers, isolation, launch_spec
+from lowcloud.engine.local.launch.isolation import SandboxPolicy
+from lowcloud.engine.local.launch.launcher import Launcher
 from lowcloud.engine.local.replica import Owner, ReplicaFolder, StoppedError, delete_tree, write_record
 from lowcloud.engine.local.sockets import ShortPaths
 from lowcloud.engine.local.work_folders import WorkFolders

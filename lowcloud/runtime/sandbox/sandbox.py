@@ -1,4 +1,4 @@
-"""The sandbox of one program, built from the engine's sandbox spec (engine/local/isolation.py).
+"""The sandbox of one program, built from the engine's sandbox spec (engine/local/launch/isolation.py).
 
 Spec: {uid, gid: int or null, namespaces: bool, landlock: bool, network: bool, memory_bytes: int, cgroup: name or null,
        hostname: name, hidden: [path], visible: [folder], writable_mounts: [[source, target]],

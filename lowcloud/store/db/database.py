@@ -9,11 +9,11 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from lowcloud.store.db import schema_check
+from lowcloud.store.db import schema_check, tables
 from lowcloud.store.db.backend import Backend, UnusableStoreError
 from lowcloud.store.db.prepared import PreparedStatement, Row, to_dbapi_error
 from lowcloud.store.db.sqlite import SQLite
-from lowcloud.store.db.tables import SCHEMA_VERSION, metadata, schema_version
+from lowcloud.store.db.tables.schema import SCHEMA_VERSION, schema_version
 from lowcloud.store.db.upsert import insert_missing
 
 Result = TypeVar("Result")
@@ -274,7 +274,7 @@ def _make_tables(connection: Connection, backend: Backend) -> bool:
     if version is not None:
         schema_check.require_current(version)
         return False
-    metadata.create_all(connection)
+    tables.discover().create_all(connection)
     backend.finish_tables(connection)
     insert_missing(connection, schema_version, {"id": 1, "version": SCHEMA_VERSION})
     return True

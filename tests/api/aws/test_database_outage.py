@@ -6,8 +6,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lowcloud.api.aws.gateway import Gateway
-from tests.support.gateways import make_context, serving
-from tests.support.postgres import start_server
+from tests.support.databases.postgres import start_server
+from tests.support.servers.gateways import make_context, serving
 
 SMALL, LARGE = b"x" * 2_000, b"y" * 300_000
 

@@ -16,10 +16,10 @@ from botocore.exceptions import ClientError
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.api.aws.operations import Operation
 from lowcloud.core.context import Context
-from tests.support.endpoint import ACCOUNT
-from tests.support.gateways import make_context, serving
+from tests.support.servers.endpoint import ACCOUNT
+from tests.support.servers.gateways import make_context, serving
+from tests.support.servers.wire_client import exchange, send, sign
 from tests.support.waiting import wait_for
-from tests.support.wire_client import exchange, send, sign
 
 AWS = Path(sys.executable).with_name("aws")
 

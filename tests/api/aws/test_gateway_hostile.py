@@ -8,7 +8,7 @@ import pytest
 
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.api.aws.operations import OPERATIONS
-from tests.support.hostile import Hostile, RequestGenerator, scope_of
+from tests.support.servers.hostile import Hostile, RequestGenerator, scope_of
 
 SERVICES = sorted({service for service, _ in OPERATIONS})
 HANG_SECONDS = 20

@@ -12,9 +12,9 @@ from lowcloud.api.aws.errors import from_body_error
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.api.aws.operations import Operation
 from lowcloud.api.http.incoming import BodyTimeoutError, BodyTooLargeError, ClientDisconnectedError, ServerStoppingError
-from tests.support.gateways import serving
+from tests.support.servers.gateways import serving
+from tests.support.servers.wire_client import chunked, exchange, read_reply, send, sign
 from tests.support.waiting import wait_for
-from tests.support.wire_client import chunked, exchange, read_reply, send, sign
 
 MIB = 1 << 20
 

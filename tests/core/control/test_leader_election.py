@@ -12,7 +12,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.control.leader_election import LeaderElection
 from lowcloud.core.control.reconciler import LeasedRecord, Reconciler
 from lowcloud.core.resource_kind import Registry, ResourceKind
-from lowcloud.store.db.tables import training_jobs
+from lowcloud.store.db.tables.jobs import training_jobs
 from tests.support.waiting import wait_for
 
 

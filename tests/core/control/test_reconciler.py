@@ -17,7 +17,7 @@ from lowcloud.core.resource_kind import Registry, ResourceKind
 from lowcloud.core.serving import models
 from lowcloud.core.serving.models import Model
 from lowcloud.core.storage.buckets import buckets
-from lowcloud.store.db.tables import training_jobs
+from lowcloud.store.db.tables.jobs import training_jobs
 from tests.core.jobs.test_outputs import BUCKET, SPECIFICATION
 from tests.support.waiting import wait_for
 

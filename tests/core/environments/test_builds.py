@@ -20,7 +20,8 @@ from lowcloud.core.telemetry import logs
 from lowcloud.engine.local import environments as local_environments
 from lowcloud.engine.local.replica import delete_tree
 from lowcloud.engine.work import Phase, Replica, Resources, StagingError, Work
-from lowcloud.store.db import tables
+from lowcloud.store.db.tables.jobs import processing_jobs
+from lowcloud.store.db.tables.serving import endpoints as endpoint_rows
 from tests.support.waiting import wait_for
 
 KEY = "key"
@@ -132,7 +133,7 @@ def name_the_key(context: Context) -> None:
     endpoints.create(context, "one", "one")
     progress = {"variants": [], "models": {}, "failure": None, "environments": {"model": KEY}}
     with context.database.transaction() as connection:
-        connection.execute(tables.endpoints.update().values(progress=progress))
+        connection.execute(endpoint_rows.update().values(progress=progress))
 
 
 def test_a_builder_that_another_waits_for_goes_on(context):
@@ -141,7 +142,7 @@ def test_a_builder_that_another_waits_for_goes_on(context):
     builds.release(context, KEY)
     assert context.engine.status(BUILDER)[0].phase == Phase.RUNNING
     with context.database.transaction() as connection:
-        connection.execute(tables.endpoints.update().values(state=EndpointState.FAILED))
+        connection.execute(endpoint_rows.update().values(state=EndpointState.FAILED))
     builds.release(context, KEY)
     assert context.engine.status(BUILDER) == ()
 
@@ -153,7 +154,7 @@ def test_a_job_names_its_environment_from_its_begin_to_its_end(context, state, e
     row = {"name": "job", "state": state, "created_at": 0.0, "modified_at": 0.0, "ended_at": ended_at}
     rest = {"specification": {}, "progress": {"environment": KEY}, "due_at": 1.0, "lease_until": 0, "admitted_at": 1.0}
     with context.database.transaction() as connection:
-        connection.execute(tables.processing_jobs.insert().values(**row, **rest))
+        connection.execute(processing_jobs.insert().values(**row, **rest))
     assert (KEY in environments.in_use(context)) == is_named
 
 

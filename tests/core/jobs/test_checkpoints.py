@@ -20,7 +20,7 @@ from lowcloud.core.staging.output_sync import StoredFiles
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import listings, objects
 from lowcloud.core.telemetry import logs
-from lowcloud.store.db.tables import training_jobs
+from lowcloud.store.db.tables.jobs import training_jobs
 from tests.core.jobs import test_lifecycle
 from tests.support.waiting import wait_for
 

@@ -19,7 +19,7 @@ from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import objects
 from lowcloud.core.telemetry.metric_extraction import SlowMetrics
 from lowcloud.engine.work import Replica, Resources, Work
-from lowcloud.store.db.tables import training_jobs
+from lowcloud.store.db.tables.jobs import training_jobs
 from tests.core.jobs import test_lifecycle
 
 NAME = "job"

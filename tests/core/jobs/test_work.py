@@ -12,7 +12,7 @@ from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images, resolver
 from lowcloud.engine.work import Phase, ReplicaStatus
 from tests.core.jobs.test_lifecycle import SPECIFICATION, job
-from tests.support.gateways import make_context
+from tests.support.servers.gateways import make_context
 
 
 @pytest.mark.parametrize(

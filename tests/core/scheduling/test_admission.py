@@ -13,8 +13,9 @@ from lowcloud.core.scheduling import admission, capacity
 from lowcloud.core.scheduling.admission import FREED, Demand
 from lowcloud.core.scheduling.queue import BACKFILL_SECONDS
 from lowcloud.engine.work import Resources
-from lowcloud.store.db import tables
-from lowcloud.store.db.tables import processing_jobs, training_jobs
+from lowcloud.store.db.tables.control import periodic_tasks as task_rows
+from lowcloud.store.db.tables.jobs import processing_jobs, training_jobs
+from lowcloud.store.db.tables.serving import endpoints
 
 GIB = 1 << 30
 WHOLE = Demand("a", Resources(4.0, GIB))
@@ -124,7 +125,7 @@ def test_a_blocked_job_is_marked_and_looked_at_again(context):
     assert admit(context) == ["running"]
     assert row_of(context, "large").blocked_at is not None
     with context.database.read() as connection:
-        task = tables.periodic_tasks.c
+        task = task_rows.c
         due_at = connection.scalar(select(task.due_at).where(task.name == admission.TASK))
     assert due_at < context.now() + BACKFILL_SECONDS
 
@@ -170,11 +171,11 @@ def test_endpoints_leave_jobs_half_of_the_memory(context):
     progress = {"variants": [{"instance_type": "ml.m5.xlarge", "instance_count": 1}]}
     row = {"state": "in service", "created_at": 0.0, "modified_at": 0.0, "configuration": "", "due_at": 1.0}
     with context.database.transaction() as connection:
-        connection.execute(insert(tables.endpoints).values(name="one", progress=progress, **row))
+        connection.execute(insert(endpoints).values(name="one", progress=progress, **row))
     assert left().memory_bytes == machine.memory_bytes - 16 * GIB
     progress["variants"][0]["instance_count"] = 8
     with context.database.transaction() as connection:
-        connection.execute(insert(tables.endpoints).values(name="eight", progress=progress, **row))
+        connection.execute(insert(endpoints).values(name="eight", progress=progress, **row))
     assert left().memory_bytes == machine.memory_bytes // 2
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import insert, select, update
 
 from lowcloud.core.scheduling import warm_pools
 from lowcloud.core.scheduling.warm_pools import Pool, Status
-from lowcloud.store.db.tables import training_jobs
+from lowcloud.store.db.tables.jobs import training_jobs
 
 NOW = 1000.0
 ROWS = {

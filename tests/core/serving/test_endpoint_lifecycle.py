@@ -17,7 +17,7 @@ from lowcloud.core.serving.endpoint_records import EndpointState, Variant
 from lowcloud.core.serving.endpoints import ENDPOINT
 from lowcloud.core.serving.models import Model
 from lowcloud.engine.work import LogPage, Phase, ReplicaStatus, Resources, Work
-from lowcloud.store.db import tables
+from lowcloud.store.db.tables import serving as tables
 from tests.support.waiting import wait_for
 
 

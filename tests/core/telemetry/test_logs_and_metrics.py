@@ -104,6 +104,6 @@ def test_periods_aggregate_exactly_their_points(tmp_path_factory, points, period
 
 
 def _fresh_cloud(tmp_path_factory: pytest.TempPathFactory) -> Context:
-    from tests.support.gateways import make_context
+    from tests.support.servers.gateways import make_context
 
     return make_context(tmp_path_factory.mktemp("metrics") / "home")

@@ -12,7 +12,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.telemetry import metric_series, metrics
 from lowcloud.core.telemetry.metric_series import Statistic
 from lowcloud.core.telemetry.metrics import MetricScope, Point, Series
-from tests.support.gateways import make_context
+from tests.support.servers.gateways import make_context
 
 SCOPE = MetricScope("jobs", "JobName")
 LOSS = SCOPE.series("job", "loss")

@@ -27,7 +27,7 @@ from lowcloud.core.tracking.provenance import Grouping, Material
 from lowcloud.core.tracking.trial_components import COMPONENT, TrialComponent
 from lowcloud.core.tracking.trial_members import Parent
 from lowcloud.core.tracking.trials import Trial
-from lowcloud.store.db.tables import associations, lineage_entities
+from lowcloud.store.db.tables.tracking import associations, lineage_entities
 
 KIND = "training-job"
 IMAGE, DATA = Material("image", "image:1", provenance.IMAGE), Material("train", "s3://data/train")

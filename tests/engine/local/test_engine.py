@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from lowcloud.engine.local import isolation, launch_spec
 from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.local.launch import isolation, launch_spec
 from lowcloud.engine.work import Input, Phase, Replica, Resources, StagingError, Work
 from tests.support.engines import IS_LINUX_ROOT, MODES, MakeEngine, output, processes
 from tests.support.waiting import wait_for

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine.local import isolation
 from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.local.launch import isolation
 from lowcloud.engine.work import Replica, Resources, StagingError, Work
 from tests.support.engines import MODES, MakeEngine, ended, output
 from tests.support.waiting import wait_for

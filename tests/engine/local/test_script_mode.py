@@ -11,7 +11,7 @@ from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.work import Input, Replica, Resources, Work
 from tests.support import engines
 from tests.support.engines import MakeEngine, ended, output
-from tests.support.greeting import BACKEND, PROJECT, SYSTEM
+from tests.support.programs.greeting import BACKEND, PROJECT, SYSTEM
 
 RESOURCES = Resources(cpus=1, memory_bytes=1 << 30)
 MODES = tuple(mode for mode in engines.MODES if mode != "landlock")

@@ -11,7 +11,7 @@ import pytest
 from lowcloud import contract
 from lowcloud.runtime.environments.build import install
 from lowcloud.runtime.errors import ClientError
-from tests.support.greeting import BACKEND, PROJECT, SYSTEM
+from tests.support.programs.greeting import BACKEND, PROJECT, SYSTEM
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from lowcloud.runtime.feature_transforms import (
 from lowcloud.runtime.feature_transforms.cells import ReadingRules
 from lowcloud.runtime.feature_transforms.features import Hashed, OneHot, Scaled
 from lowcloud.runtime.processing.preprocess import columns
-from tests.support.processing_runs import Run, run
+from tests.support.programs.processing_runs import Run, run
 
 NUMBERS = st.one_of(
     st.floats(-1e9, 1e9, allow_nan=False).map(repr),

@@ -17,7 +17,7 @@ from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import csv, framing, recordio
 from lowcloud.runtime.formats.channel import ChannelReader, check_finite
 from lowcloud.runtime.formats.table import DenseTable
-from tests.support.tables import encode_table
+from tests.support.data.tables import encode_table
 
 X = np.random.default_rng(0).standard_normal((500, 7)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.float64)

@@ -12,7 +12,7 @@ from lowcloud.runtime.algorithms.linear_learner.model import LinearModel
 from lowcloud.runtime.algorithms.linear_learner.predictor import LinearPredictor
 from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, recordio
 from lowcloud.runtime.formats.inference import CSV, JSON, JSON_LINES, RECORDIO
-from tests.support.tables import encode_table
+from tests.support.data.tables import encode_table
 
 ONE = np.array([[0.5], [-1.0], [2.0]])
 MODELS = {

@@ -16,7 +16,7 @@ from lowcloud.runtime import algorithms
 from lowcloud.runtime.algorithms.linear_learner.model import LinearModel, save
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.processing.evaluate.archive import unpack
-from tests.support.processing_runs import Checked, Run, run
+from tests.support.programs.processing_runs import Checked, Run, run
 
 FILE = "evaluation/evaluation.json"
 RANDOM = np.random.default_rng(11)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lowcloud.runtime.processing import plots
 from lowcloud.runtime.processing.page import HtmlPage, TextCell
 from lowcloud.runtime.processing.plots import Axes, Line
-from tests.support.processing_runs import Checked
+from tests.support.programs.processing_runs import Checked
 
 UNIT = (0.0, 1.0)
 

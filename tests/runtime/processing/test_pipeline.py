@@ -12,7 +12,7 @@ import pytest
 from lowcloud import contract
 from lowcloud.runtime.algorithms.xgboost import library
 from lowcloud.runtime.feature_transforms import FILE
-from tests.support.processing_runs import run
+from tests.support.programs.processing_runs import run
 
 ALGORITHMS = {
     "linear-learner": {"predictor_type": "binary_classifier"},

@@ -12,7 +12,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, RobustScaler, Sta
 from lowcloud import contract
 from lowcloud.runtime.feature_transforms import FILE, load
 from lowcloud.runtime.processing.preprocess import splitting
-from tests.support.processing_runs import Checked, Run, run
+from tests.support.programs.processing_runs import Checked, Run, run
 
 NO_SPLIT = "--split=none"
 PLAIN = ["--target=y", NO_SPLIT, "--shuffle=false"]

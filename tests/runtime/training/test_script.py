@@ -14,7 +14,7 @@ from lowcloud import contract
 from lowcloud.runtime.child_process import extract_error, remove_secrets
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.training.sm_variables import build_variables, format_arguments, read_job
-from tests.support.greeting import BACKEND, PROJECT, SYSTEM
+from tests.support.programs.greeting import BACKEND, PROJECT, SYSTEM
 
 SHOW = "import json, os, sys; json.dump({'argv': sys.argv, 'env': dict(os.environ), 'cwd': os.getcwd()}, open(%r, 'w'))"
 

@@ -3,7 +3,7 @@
 import os
 
 from lowcloud import contract
-from lowcloud.engine.local.launch_spec import general_variables
+from lowcloud.engine.local.launch.launch_spec import general_variables
 from lowcloud.engine.work import Replica, Resources, Work
 from lowcloud.runtime.training.sm_variables import count_cpus
 

@@ -17,14 +17,13 @@ from lowcloud.core.errors import StorageUnavailableError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.failures import storage_errors
 from lowcloud.core.storage.objects import deletions, listings, objects
-from lowcloud.store.db import postgresql
+from lowcloud.store.db import postgresql, tables
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
 from lowcloud.store.db.prepared import PreparedStatement
-from lowcloud.store.db.tables import buckets as bucket_rows
-from lowcloud.store.db.tables import metadata
-from tests.support.gateways import make_context
-from tests.support.postgres import PASSWORD, start_server
+from lowcloud.store.db.tables.storage import buckets as bucket_rows
+from tests.support.databases.postgres import PASSWORD, start_server
+from tests.support.servers.gateways import make_context
 from tests.support.waiting import wait_for
 
 COUNT = select(func.count()).select_from(bucket_rows)
@@ -127,7 +126,7 @@ def test_columns_are_as_wide_as_sqlites_ordered_by_bytes_and_ciphertext_is_not_c
         "WHERE table_schema = 'public'",
         name,
     )
-    assert {table for table, *_ in columns} == set(metadata.tables)
+    assert {table for table, *_ in columns} == set(tables.discover().tables)
     assert {kind for _, _, kind, _ in columns} <= {"text", "bigint", "double precision", "boolean", "json", "bytea"}
     assert {collation for _, _, kind, collation in columns if kind == "text"} == {"C"}
     storage = postgres.execute(

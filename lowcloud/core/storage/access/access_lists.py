@@ -14,7 +14,7 @@ from lowcloud.core.storage.buckets.buckets import OWNERSHIP
 from lowcloud.core.storage.objects import notifications
 from lowcloud.core.storage.objects.versions import Version
 from lowcloud.store.db import upsert
-from lowcloud.store.db.tables import access_lists, objects, uploads
+from lowcloud.store.db.tables.storage import access_lists, objects, uploads
 
 KIND = "access-list"
 PERMISSIONS = ("full-control", "read", "write", "read-list", "write-list")

@@ -12,7 +12,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import AlreadyExistsError, CloudError, InUseError, InvalidError, NotFoundError
 from lowcloud.core.storage.failures import FreedBlobs, apply_deletion
 from lowcloud.store.db.prepared import PreparedStatement
-from lowcloud.store.db.tables import access_lists, bucket_configurations, buckets, objects, parts, uploads
+from lowcloud.store.db.tables.storage import access_lists, bucket_configurations, buckets, objects, parts, uploads
 
 ENABLED, SUSPENDED = "enabled", "suspended"  # states of versioning; None: never enabled
 PUBLIC_ACCESS_BLOCK, OWNERSHIP = "public-access-block", "ownership"  # configurations that every new bucket has

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from lowcloud.core.context import Context
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.store.db import upsert
-from lowcloud.store.db.tables import bucket_configurations
+from lowcloud.store.db.tables.storage import bucket_configurations
 
 Document = Mapping[str, Any]  # any JSON object
 

@@ -19,8 +19,8 @@ from lowcloud.core.storage.objects.versions import NULL, Object, Version
 from lowcloud.store.blobs.encryption import TAG_BYTES, KeyWrapping, TamperedError
 from lowcloud.store.blobs.files import Blob, BlobMissingError
 from lowcloud.store.db.prepared import PreparedStatement, Row
-from lowcloud.store.db.tables import buckets, contents, objects, parts
-from lowcloud.store.db.tables import uploads as pending
+from lowcloud.store.db.tables.storage import buckets, contents, objects, parts
+from lowcloud.store.db.tables.storage import uploads as pending
 
 PAGE_ROWS = 200
 

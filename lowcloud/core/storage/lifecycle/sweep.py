@@ -23,7 +23,7 @@ from lowcloud.core.storage.objects.preconditions import PreconditionFailedError,
 from lowcloud.core.storage.objects.versions import Version
 from lowcloud.store.blobs.encryption import TamperedError
 from lowcloud.store.db.prepared import Row
-from lowcloud.store.db.tables import bucket_configurations, objects
+from lowcloud.store.db.tables.storage import bucket_configurations, objects
 
 KIND = "lifecycle"
 PAGE_ROWS = 1000

@@ -16,7 +16,7 @@ from lowcloud.core.storage.objects import notifications, versions
 from lowcloud.core.storage.objects.checksums import Checksum, DigestMismatchError, combined, composite, multipart_etag
 from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, Preconditions
 from lowcloud.core.storage.objects.versions import Object
-from lowcloud.store.db.tables import uploads as upload_rows
+from lowcloud.store.db.tables.storage import uploads as upload_rows
 
 MIN_PART_BYTES = 5 * 1024**2
 

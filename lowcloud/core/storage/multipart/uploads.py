@@ -21,7 +21,7 @@ from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, Precon
 from lowcloud.core.storage.objects.versions import Object
 from lowcloud.store.blobs.files import new_id
 from lowcloud.store.db.listing import Folder, list_with_folders
-from lowcloud.store.db.tables import parts, uploads
+from lowcloud.store.db.tables.storage import parts, uploads
 
 MAX_PARTS = 10_000
 _COLUMNS = ("id", "bucket", "key", "created_at", "storage_class", "algorithm", "is_composite")

@@ -11,7 +11,7 @@ from lowcloud.core.storage.objects import versions
 from lowcloud.core.storage.objects.versions import Version
 from lowcloud.store.db import listing as folded_listing
 from lowcloud.store.db.listing import list_with_folders
-from lowcloud.store.db.tables import objects
+from lowcloud.store.db.tables.storage import objects
 
 Folder = folded_listing.Folder  # for interfaces, which do not import the store
 Entry = Version | Folder

@@ -18,8 +18,8 @@ from lowcloud.core.storage.buckets import buckets, configurations
 from lowcloud.core.storage.buckets.buckets import Bucket
 from lowcloud.core.storage.objects.versions import Version
 from lowcloud.store.db.prepared import PreparedStatement
-from lowcloud.store.db.tables import buckets as bucket_rows
-from lowcloud.store.db.tables import object_events
+from lowcloud.store.db.tables.storage import buckets as bucket_rows
+from lowcloud.store.db.tables.storage import object_events
 
 PUT, COPIED, COMPLETED, POSTED = "created:put", "created:copy", "created:complete", "created:post"
 TAGGED, UNTAGGED, ACCESS_LIST_CHANGED = "tagged:put", "tagged:delete", "shared:put"

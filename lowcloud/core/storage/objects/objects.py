@@ -28,7 +28,7 @@ from lowcloud.core.storage.objects.versions import Object, Version
 from lowcloud.store.blobs.encryption import KeyWrapping, TamperedError
 from lowcloud.store.blobs.files import Blob, BlobMissingError, BlobReader, new_id
 from lowcloud.store.db.prepared import PreparedStatement, Row
-from lowcloud.store.db.tables import contents, objects, parts
+from lowcloud.store.db.tables.storage import contents, objects, parts
 
 MAX_KEY_BYTES = 1024
 READ_ATTEMPTS = 10

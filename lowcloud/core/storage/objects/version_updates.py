@@ -12,7 +12,7 @@ from lowcloud.core.storage.failures import disk_full_errors
 from lowcloud.core.storage.objects import notifications, versions
 from lowcloud.core.storage.objects.locks import Lock, NotLockableError, check_retention_change
 from lowcloud.core.storage.objects.versions import Object
-from lowcloud.store.db.tables import objects
+from lowcloud.store.db.tables.storage import objects
 
 Change = Callable[[Object], Mapping[str, Any]]  # the columns to set
 

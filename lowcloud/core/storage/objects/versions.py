@@ -21,8 +21,8 @@ from lowcloud.core.storage.objects.metadata import NO_METADATA, ObjectMetadata
 from lowcloud.core.storage.objects.preconditions import Preconditions, check_write
 from lowcloud.store.blobs.files import Blob, new_id
 from lowcloud.store.db.prepared import PreparedStatement, Row
-from lowcloud.store.db.tables import buckets as bucket_rows
-from lowcloud.store.db.tables import contents, objects, parts
+from lowcloud.store.db.tables.storage import buckets as bucket_rows
+from lowcloud.store.db.tables.storage import contents, objects, parts
 
 NULL = "null"
 

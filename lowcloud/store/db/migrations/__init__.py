@@ -31,14 +31,25 @@ def oldest_version() -> int:
     return min(_modules()) - 1
 
 
+def newest_version() -> int:
+    """The version of the schema that the tables of this release have."""
+    return max(_modules())
+
+
 def newer_than(version: int) -> Sequence[Migration]:
     """The steps from a version of the schema to the newest, in order."""
     return [_load(number, name) for number, name in sorted(_modules().items()) if number > version]
 
 
 def _modules() -> dict[int, str]:
-    names = (module.name for module in pkgutil.iter_modules(__path__))
-    return {int(match[1]): match[0] for name in names if (match := _NAME.fullmatch(name))}
+    """The name of the module of each version. Raises ValueError if two have the same number."""
+    modules: dict[int, str] = {}
+    for module in pkgutil.iter_modules(__path__):
+        if match := _NAME.fullmatch(module.name):
+            if other := modules.get(int(match[1])):
+                raise ValueError(f"{other} and {module.name} are both migrations to version {int(match[1])}")
+            modules[int(match[1])] = module.name
+    return modules
 
 
 def _load(version: int, name: str) -> Migration:

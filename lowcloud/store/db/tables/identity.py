@@ -1,4 +1,4 @@
-"""Roles and their policies."""
+"""Tables of roles and their policies."""
 
 from sqlalchemy import Column, Float, ForeignKey, Integer, String, Table, Text
 

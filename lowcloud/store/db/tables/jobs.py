@@ -1,43 +1,34 @@
-"""Jobs, images, models and endpoints: what the reconciler carries forward, and what is kept beside it."""
+"""Tables of jobs, one for each kind of job."""
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, text
 
 from lowcloud.store.db.tables.schema import lease, metadata
 
-# What the server does by itself, again and again: one row for each periodic task.
-
-periodic_tasks = Table(
-    "periodic_tasks",
-    metadata,
-    Column("name", String(63), primary_key=True),
-    Column("progress", JSON, nullable=False),  # in the form of the task
-    *lease(),
-)
-
 
 def _queue() -> tuple[Column[Any], ...]:
-    """What the queue needs of a row of a job; see core/scheduling/admission.py."""
+    """The columns of a job that the queue uses; see core/scheduling/admission.py."""
     return (
-        Column("owner", String, nullable=False, server_default=""),  # among whom the machine is shared fairly
+        Column("owner", String, nullable=False, server_default=""),  # a role; the machine is divided fairly among roles
         Column("priority", Integer, nullable=False, server_default="0"),  # higher first
         Column("replicas", Integer, nullable=False, server_default="1"),
-        Column("cpus", Float, nullable=False, server_default="0"),  # of each replica: asked for; once admitted, its own
+        # Of each replica: requested, or allocated once the job is admitted.
+        Column("cpus", Float, nullable=False, server_default="0"),
         Column("memory_bytes", BigInteger, nullable=False, server_default="0"),
         Column("gpus", Integer, nullable=False, server_default="0"),
         Column("is_spot", Boolean, nullable=False, server_default="0"),  # may be interrupted for a higher priority
-        Column("admitted_at", Float),  # null: it waits for room, or has ended before it got any
-        Column("blocked_at", Float),  # since when it is the first that finds no room
-        Column("pool_key", String),  # what a job must match to take over what this one leaves; null: nothing is kept
+        Column("admitted_at", Float),  # null: it waits for capacity, or ended before it was admitted
+        Column("blocked_at", Float),  # when it became the first job in the queue that does not fit
+        Column("pool_key", String),  # a job with the same key can reuse the warm pool of this one; null: it has none
         Column("keep_alive_seconds", Integer),
-        Column("retained_until", Float),  # null: it has left nothing
+        Column("retained_until", Float),  # end of its warm pool; null: it has none
         Column("reused_by", String(63)),
     )
 
 
 def _queue_indexes(name: str) -> tuple[Index, ...]:
-    """So that jobs that have ended cost nothing, and those that wait next to it."""
+    """Indexes by which ended jobs cost nothing, and waiting jobs almost nothing."""
     waits = text("admitted_at IS NULL AND ended_at IS NULL")
     runs = text("admitted_at IS NOT NULL AND due_at IS NOT NULL")
     keeps = text("retained_until IS NOT NULL")
@@ -51,7 +42,7 @@ def _queue_indexes(name: str) -> tuple[Index, ...]:
 
 
 def job_table(name: str, metadata: MetaData = metadata) -> Table:
-    """The table of one kind of job: it has all that the reconciler and the queue need, and JSON for the rest."""
+    """The table of one kind of job: the columns that the reconciler and the queue use, and JSON documents."""
     return Table(
         name,
         metadata,
@@ -62,12 +53,13 @@ def job_table(name: str, metadata: MetaData = metadata) -> Table:
         Column("ended_at", Float),
         Column("stop_requested", Boolean, nullable=False, server_default="0"),
         Column("interrupt_requested", Boolean, nullable=False, server_default="0"),
-        Column("specification", JSON, nullable=False),  # what was asked; never changes
-        Column("progress", JSON, nullable=False),  # what has become of it
+        Column("specification", JSON, nullable=False),  # the request; never changes
+        Column("progress", JSON, nullable=False),  # jobs.Progress as JSON
         *_queue(),
         *lease(),
         *_queue_indexes(name),
-        # Listings: of the newest, of a state's newest, and sorted by state. A name's part is looked for in the index.
+        # Listings: of the newest, of a state's newest, and sorted by state. Searches for a part of a name
+        # scan the index.
         Index(f"{name}_by_age", "created_at", "name", "modified_at"),
         Index(f"{name}_of_state", "state", "created_at", "name"),
         Index(f"{name}_by_state", "state", "name"),
@@ -76,59 +68,3 @@ def job_table(name: str, metadata: MetaData = metadata) -> Table:
 
 training_jobs = job_table("training_jobs")
 processing_jobs = job_table("processing_jobs")
-
-images = Table(
-    "images",
-    metadata,
-    Column("name", String(512), primary_key=True),
-    Column("created_at", Float, nullable=False),
-    Column("specification", JSON, nullable=False),  # how the user wants it to be run
-)
-
-models = Table(
-    "models",
-    metadata,
-    Column("name", String(63), primary_key=True),
-    Column("created_at", Float, nullable=False, index=True),
-    Column("specification", JSON, nullable=False),
-)
-
-endpoint_configurations = Table(
-    "endpoint_configurations",
-    metadata,
-    Column("name", String(63), primary_key=True),
-    Column("created_at", Float, nullable=False, index=True),
-    Column("specification", JSON, nullable=False),
-)
-
-endpoints = Table(
-    "endpoints",
-    metadata,
-    Column("name", String(63), primary_key=True),
-    Column("state", String(32), nullable=False),
-    Column("created_at", Float, nullable=False, index=True),
-    Column("modified_at", Float, nullable=False, index=True),
-    Column("configuration", String(63), nullable=False),
-    Column("delete_requested", Boolean, nullable=False, server_default="0"),
-    Column("progress", JSON, nullable=False),
-    *lease(),
-)
-
-events = Table(
-    "events",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("subject", String, nullable=False),  # "training-job/NAME", "endpoint/NAME"
-    Column("at", Float, nullable=False),
-    Column("state", String(32), nullable=False),
-    Column("message", Text, nullable=False),
-    Index("events_of_subject", "subject", "id"),
-)
-
-tags = Table(
-    "tags",
-    metadata,
-    Column("subject", String, primary_key=True),
-    Column("key", String(128), primary_key=True),
-    Column("value", String(256), nullable=False),
-)

@@ -2,11 +2,13 @@
 
 from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, String, Table
 
+from lowcloud.store.db import migrations
+
 metadata = MetaData()
 
 
 def lease() -> tuple[Column[float], Column[str], Column[float]]:
-    """What the reconciler needs of a row it carries forward: when it is due, and who holds it until when."""
+    """The columns of rows that the reconciler advances: when the row is due, who holds its lease, and until when."""
     return (
         Column("due_at", Float, index=True),  # null: nothing left to do
         Column("lease_owner", String),
@@ -14,7 +16,7 @@ def lease() -> tuple[Column[float], Column[str], Column[float]]:
     )
 
 
-SCHEMA_VERSION = 6  # grows with every change of a table, which store/db/migrations/ makes in databases that exist
+SCHEMA_VERSION = migrations.newest_version()
 
 schema_version = Table(
     "schema_version",
@@ -27,6 +29,6 @@ store_identity = Table(
     "store_identity",
     metadata,
     Column("id", Integer, primary_key=True),  # 1: the only row
-    Column("store_id", String(32), nullable=False),  # what the folder of blobs is marked with, too
-    Column("seal", LargeBinary, nullable=False),  # of the account's id, by the key that seals everything else
+    Column("store_id", String(32), nullable=False),  # also in the file store-id next to the blobs
+    Column("seal", LargeBinary, nullable=False),  # the account id, encrypted with the encryption key
 )

@@ -1,4 +1,4 @@
-"""Logs and metrics."""
+"""Tables of logs and metrics."""
 
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, String, Table, Text
 
@@ -15,8 +15,8 @@ log_streams = Table(
     Column("last_event_ms", Integer),
     Column("last_ingestion_ms", Integer),
     Column("bytes", Integer, nullable=False, server_default="0"),
-    Column("source", String),  # the work whose lines came last
-    Column("source_offset", Integer, nullable=False, server_default="0"),  # how far its log was read
+    Column("source", String),  # the work whose output was read last
+    Column("source_offset", Integer, nullable=False, server_default="0"),  # the offset up to which its log was read
     Index("log_stream_by_name", "group", "name", unique=True),
 )
 
@@ -48,11 +48,11 @@ metric_points = Table(
     Column("at", Float, nullable=False),
     Column("value", Float, nullable=False),
     Column("unit", String(32), nullable=False, server_default="None"),
-    Column("step", Integer),  # the iteration it was measured in; null: not said
+    Column("step", Integer),  # the iteration in which it was measured; null: not given
     Index("metric_series", "namespace", "dimensions", "name", "at"),
 )
 
-# What is known of each series without reading its points: kept up with every point that is recorded.
+# A summary of each series, updated with every recorded point, so that points need not be read.
 metric_summaries = Table(
     "metric_summaries",
     metadata,

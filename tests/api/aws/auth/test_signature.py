@@ -23,7 +23,7 @@ from lowcloud.api.aws.auth.signature_v4 import (
     verify,
 )
 from lowcloud.api.http.messages import HttpRequest
-from tests.support.botocore_cases import DATA
+from tests.support.servers.botocore_cases import DATA
 
 VECTORS = sorted(path for path in (DATA / "auth" / "aws4_testsuite").glob("**/*.req"))
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"

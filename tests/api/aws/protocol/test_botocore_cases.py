@@ -10,7 +10,7 @@ from lowcloud.api.aws.protocol.routing import Router, Target
 from lowcloud.api.aws.protocol.serialize import serialize, serialize_error
 from lowcloud.api.http.messages import HttpRequest
 from lowcloud.api.http.urls import query_pairs
-from tests.support.botocore_cases import WHY_SKIPPED, Case, body_of, comparable, read_cases, to_python
+from tests.support.servers.botocore_cases import WHY_SKIPPED, Case, body_of, comparable, read_cases, to_python
 
 INPUTS, OUTPUTS = list(read_cases("input")), list(read_cases("output"))
 ERRORS = [case for case in OUTPUTS if "error" in case.content or "errorCode" in case.content]

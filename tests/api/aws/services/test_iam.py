@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.endpoint import ACCOUNT
+from tests.support.servers.endpoint import ACCOUNT
 
 TRUST = json.dumps(
     {

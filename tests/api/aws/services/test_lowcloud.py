@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.server import Server
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 BUCKET = "own-programs"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.endpoint import ACCOUNT
-from tests.support.server import Server
+from tests.support.servers.endpoint import ACCOUNT
+from tests.support.servers.server import Server
 
 COMPONENT = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:experiment-trial-component/"
 

@@ -3,8 +3,8 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.endpoint import ACCOUNT
-from tests.support.server import Server
+from tests.support.servers.endpoint import ACCOUNT
+from tests.support.servers.server import Server
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/LowcloudExecutionRole"
 

@@ -22,7 +22,7 @@ from lowcloud.core.storage.objects.metadata import Encryption, ObjectMetadata, k
 from lowcloud.store.blobs.encryption import TamperedError
 from lowcloud.store.blobs.files import BlobMissingError
 from lowcloud.store.db.backend import UnusableStoreError
-from tests.support.gateways import make_context
+from tests.support.servers.gateways import make_context
 
 BUCKET = "shelf"
 SMALL, LARGE = b"small" * 100, b"large" * 60_000

@@ -21,7 +21,7 @@ from lowcloud.core.storage.objects.locks import GOVERNANCE, Lock
 from lowcloud.core.storage.objects.metadata import ObjectMetadata
 from lowcloud.core.storage.objects.notifications import KINDS as KINDS_OF_EVENTS
 from lowcloud.core.storage.objects.notifications import NotificationRule
-from lowcloud.store.db import tables
+from lowcloud.store.db.tables import storage as tables
 from tests.support.waiting import wait_for
 
 BUCKET = "shelf"

@@ -19,8 +19,8 @@ from lowcloud.core.storage.objects.preconditions import NotModifiedError, Precon
 from lowcloud.store.blobs import files
 from lowcloud.store.blobs.encryption import TamperedError
 from lowcloud.store.blobs.files import RECORD_BYTES
-from lowcloud.store.db.tables import contents
-from tests.support import full_database
+from lowcloud.store.db.tables.storage import contents
+from tests.support.databases import full_database
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import deletions, listings, locks, objects, versions
 from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, PreconditionFailedError, Preconditions
 from lowcloud.store.blobs.files import new_id
-from lowcloud.store.db import tables
+from lowcloud.store.db.tables import storage as tables
 
 BIG = b"x" * 100_000  # stored in a file
 

@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 
 from lowcloud.runtime.algorithms.linear_learner import model, selection
 from lowcloud.runtime.algorithms.linear_learner.objective import TrainingRows
-from tests.support.linear_learner_fits import PLAIN, features, fit
+from tests.support.programs.linear_learner_fits import PLAIN, features, fit
 
 BINARY = {"predictor_type": "binary_classifier"}
 X = features(2000, 5, seed=7)

@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, QuantileRegressor, Ridge
 from sklearn.svm import SVC, SVR
 
-from tests.support.linear_learner_fits import PLAIN, features, fit
+from tests.support.programs.linear_learner_fits import PLAIN, features, fit
 
 ROWS = 600
 X = features(ROWS, 6).astype(np.float64)

@@ -14,8 +14,8 @@ from lowcloud import contract
 from lowcloud.catalog import algorithms
 from lowcloud.runtime.algorithms import linear_learner
 from lowcloud.runtime.algorithms.linear_learner import model
-from tests.support.tables import encode_table
-from tests.support.training_programs import Ended, run
+from tests.support.data.tables import encode_table
+from tests.support.programs.training_programs import Ended, run
 
 BINARY: dict[str, object] = {"feature_dim": 10, "predictor_type": "binary_classifier"}
 

@@ -12,7 +12,7 @@ import xgboost
 from lowcloud.runtime.algorithms import xgboost as algorithm
 from lowcloud.runtime.algorithms.xgboost.serving import UnreadableXGBoostModelError, XGBoostPredictor
 from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, recordio
-from tests.support.tables import encode_table
+from tests.support.data.tables import encode_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 _NUMBERS = count()
 

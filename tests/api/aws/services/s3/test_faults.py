@@ -24,9 +24,9 @@ from lowcloud.core.errors import NotFoundError
 from lowcloud.core.storage.objects import objects
 from lowcloud.store.blobs import files
 from lowcloud.store.blobs.files import RECORD_BYTES
-from tests.support.endpoint import ROOT_KEY, ROOT_SECRET
-from tests.support.gateways import serving
-from tests.support.server import Server
+from tests.support.servers.endpoint import ROOT_KEY, ROOT_SECRET
+from tests.support.servers.gateways import serving
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 BUCKET = "shelf"

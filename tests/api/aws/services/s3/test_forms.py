@@ -14,8 +14,8 @@ from lowcloud.api.aws.auth.signature_v4 import signing_key
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.services.s3.forms.multipart_form import parse_form
 from tests.api.aws.services.s3.conftest import refused
-from tests.support.endpoint import ROOT_SECRET
-from tests.support.server import Server
+from tests.support.servers.endpoint import ROOT_SECRET
+from tests.support.servers.server import Server
 
 HTTP = urllib3.PoolManager(retries=False)
 FILE = ("photo.jpg", b"the file's bytes")

@@ -13,9 +13,9 @@ from botocore.credentials import Credentials
 
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.core.context import Context
-from tests.support.endpoint import ROOT_KEY, ROOT_SECRET
-from tests.support.gateways import serving
-from tests.support.server import Server
+from tests.support.servers.endpoint import ROOT_KEY, ROOT_SECRET
+from tests.support.servers.gateways import serving
+from tests.support.servers.server import Server
 
 REQUESTS = 10_000
 TEXTS = [

@@ -16,9 +16,9 @@ from lowcloud.api.aws.protocol.formats.rest import payload_member
 from lowcloud.api.aws.protocol.formats.xml import escape
 from lowcloud.api.aws.protocol.service_models import load_service
 from lowcloud.api.aws.services import OPERATIONS
-from tests.support.gateways import serving
-from tests.support.server import Server
-from tests.support.wire_client import sign
+from tests.support.servers.gateways import serving
+from tests.support.servers.server import Server
+from tests.support.servers.wire_client import sign
 
 DOCUMENTS, POLICIES, FORMS = 2000, 400, 400
 TEXTS = ["", "a", "*", "0", "1", "-1", "9" * 30, "true", "2030-01-02T00:00:00Z", "é" * 300, "\x01", "Enabled"]

@@ -12,8 +12,8 @@ import urllib3
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.core.context import Context
 from tests.api.aws.services.s3.conftest import refused
-from tests.support.gateways import serving
-from tests.support.server import Server
+from tests.support.servers.gateways import serving
+from tests.support.servers.server import Server
 
 HTTP = urllib3.PoolManager(retries=False)
 

@@ -5,7 +5,7 @@ import pytest
 from botocore import UNSIGNED
 
 from tests.api.aws.services.s3.conftest import refused
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 EVERYONE = {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/global/AllUsers"}
 

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from tests.api.aws.services.s3.conftest import refused
-from tests.support.server import Server
-from tests.support.wire_client import Reply, exchange, send
+from tests.support.servers.server import Server
+from tests.support.servers.wire_client import Reply, exchange, send
 
 PAGE = "https://www.example.com"
 RULE = {

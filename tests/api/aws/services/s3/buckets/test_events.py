@@ -10,7 +10,7 @@ from lowcloud.api.aws.gateway import Gateway
 from lowcloud.api.aws.services.s3.buckets.notification import EVENTS
 from lowcloud.core.context import Context
 from lowcloud.core.storage.objects import notifications
-from tests.support.gateways import serving
+from tests.support.servers.gateways import serving
 
 BUCKET = "told"
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:queue"

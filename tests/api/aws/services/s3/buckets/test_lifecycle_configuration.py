@@ -7,7 +7,7 @@ from lowcloud.api.aws.gateway import Gateway
 from lowcloud.core.context import Context
 from lowcloud.core.storage.buckets import configurations
 from tests.api.aws.services.s3.conftest import refused
-from tests.support.gateways import serving
+from tests.support.servers.gateways import serving
 
 FILTER = {"And": {"Prefix": "logs/", "Tags": [{"Key": "a", "Value": "b"}], "ObjectSizeGreaterThan": 10}}
 RULES = [

@@ -7,7 +7,7 @@ from botocore import UNSIGNED
 
 from lowcloud.api.aws.services.s3.front import anonymous
 from tests.api.aws.services.s3.conftest import refused
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 ACCOUNT_ROOT = "arn:aws:iam::123456789012:root"
 

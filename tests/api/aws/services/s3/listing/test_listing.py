@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 KEYS = ["a", "b/1", "b/2", "b/c/3", "d", "é", "sp ace", "z+1"]
 

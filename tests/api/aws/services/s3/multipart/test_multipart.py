@@ -9,7 +9,7 @@ import urllib3
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 MIB = 1024**2
 CONTENT = hashlib.shake_128(b"content").digest(12 * MIB + 5)

@@ -9,7 +9,7 @@ import pytest
 from awscrt import checksums as crt
 
 from tests.api.aws.services.s3.conftest import refused
-from tests.support.wire_client import send
+from tests.support.servers.wire_client import send
 
 MIB = 1024**2
 FIRST, LAST = hashlib.shake_128(b"1").digest(5 * MIB), b"the end"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.aws.services.s3.conftest import refused
-from tests.support.endpoint import ACCOUNT
+from tests.support.servers.endpoint import ACCOUNT
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 CUSTOMER = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": KEY}

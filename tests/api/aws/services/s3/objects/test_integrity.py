@@ -6,8 +6,8 @@ from zlib import crc32
 
 import pytest
 
-from tests.support.server import Server
-from tests.support.wire_client import Reply, send
+from tests.support.servers.server import Server
+from tests.support.servers.wire_client import Reply, send
 
 DOCUMENT = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
 BATCH = b"<Delete><Object><Key>k</Key></Object></Delete>"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lowcloud.home import server_process
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 MIB = 1024**2
 SIZE = 300 * MIB

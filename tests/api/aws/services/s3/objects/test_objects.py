@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.endpoint import ACCOUNT
-from tests.support.server import Server
+from tests.support.servers.endpoint import ACCOUNT
+from tests.support.servers.server import Server
 
 
 @pytest.fixture(scope="module")

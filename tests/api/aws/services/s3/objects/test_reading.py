@@ -8,7 +8,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.api.aws.services.s3.conftest import refused
-from tests.support.wire_client import send
+from tests.support.servers.wire_client import send
 
 MIB = 1024**2
 

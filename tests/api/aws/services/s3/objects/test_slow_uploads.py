@@ -12,10 +12,10 @@ from lowcloud.api.aws.gateway import WORKERS, Gateway
 from lowcloud.api.aws.operations import Operation
 from lowcloud.api.aws.services import OPERATIONS
 from lowcloud.core.context import Context
-from tests.support.gateways import serving
-from tests.support.server import Server
+from tests.support.servers.gateways import serving
+from tests.support.servers.server import Server
+from tests.support.servers.wire_client import Reply, read_reply, sign
 from tests.support.waiting import wait_for
-from tests.support.wire_client import Reply, read_reply, sign
 
 GIBIBYTE = 1 << 30
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.patients import BUCKET, IMAGE, ROWS, configure, invoke, request, with_training_data
-from tests.support.server import Server
-from tests.support.tables import csv_of
+from tests.support.data.patients import BUCKET, IMAGE, ROWS, configure, invoke, request, with_training_data
+from tests.support.data.tables import csv_of
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 

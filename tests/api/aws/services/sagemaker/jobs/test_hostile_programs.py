@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from lowcloud.engine.work import LOG_BYTES
 from tests.api.aws.services.test_lowcloud import BUCKET, at_end, create, put_source
 from tests.support.engines import works_left
-from tests.support.server import Server
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 IMAGE = "sagemaker-base-python-310"  # a framework without libraries: nothing is built

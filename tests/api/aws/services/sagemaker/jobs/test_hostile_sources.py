@@ -22,7 +22,7 @@ from tests.api.aws.services.test_lowcloud import BUCKET, NUMBERS, at_end, create
 from tests.crash.test_mixed_jobs import packed as packed_files
 from tests.crash.test_mixed_jobs import wheel
 from tests.support.engines import works_left
-from tests.support.server import Server
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 IMAGE = "sagemaker-base-python-310"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.patients import BUCKET, IMAGE, ROWS, request, run, with_training_data
-from tests.support.server import Server
-from tests.support.tables import csv_of, encode_table
+from tests.support.data.patients import BUCKET, IMAGE, ROWS, request, run, with_training_data
+from tests.support.data.tables import csv_of, encode_table
+from tests.support.servers.server import Server
 
 HALF = len(ROWS) // 2
 HYPERPARAMETERS = {"feature_dim": "10", "predictor_type": "binary_classifier", "epochs": "15"}

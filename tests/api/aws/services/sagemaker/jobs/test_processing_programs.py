@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.server import Server
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 BUCKET = "programs"

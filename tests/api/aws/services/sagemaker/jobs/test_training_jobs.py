@@ -12,9 +12,19 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.patients import BUCKET, JOB_NUMBERS, ROWS, put, request, run, slow_job, status_of, with_training_data
-from tests.support.server import Server
-from tests.support.tables import csv_of
+from tests.support.data.patients import (
+    BUCKET,
+    JOB_NUMBERS,
+    ROWS,
+    put,
+    request,
+    run,
+    slow_job,
+    status_of,
+    with_training_data,
+)
+from tests.support.data.tables import csv_of
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.aws.services.sagemaker.experiments.test_experiments import ARN, refusal
-from tests.support.server import Server
+from tests.support.servers.server import Server
 
 
 @pytest.fixture(scope="module")

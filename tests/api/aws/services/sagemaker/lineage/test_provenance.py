@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.patients import BUCKET, IMAGE, run, with_training_data
-from tests.support.server import Server
+from tests.support.data.patients import BUCKET, IMAGE, run, with_training_data
+from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
 DATA = f"s3://{BUCKET}/good"

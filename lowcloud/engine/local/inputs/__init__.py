@@ -1,0 +1,1 @@
+"""The inputs of a replica: staged in its folder, or served while its program runs."""

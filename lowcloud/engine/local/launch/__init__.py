@@ -1,0 +1,1 @@
+"""How the supervisor of a replica is launched: its launch spec, isolation, containers and processes."""

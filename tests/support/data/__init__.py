@@ -1,0 +1,1 @@
+"""Data sets, and the jobs, models and endpoints made of them."""

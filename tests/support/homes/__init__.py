@@ -1,0 +1,1 @@
+"""Sample homes of released versions."""

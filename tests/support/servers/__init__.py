@@ -1,0 +1,1 @@
+"""Servers and gateways under test, and clients of them, also such as send invalid requests."""
