@@ -16,7 +16,7 @@ from lowcloud.core.storage.objects import objects
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store import backup
-from lowcloud.store.backup import NoBackupError
+from lowcloud.store.backup import BackupError
 from tests.crash.ledger import Ledger
 from tests.crash.writer import PLAIN, prepare
 from tests.support.server import Server
@@ -93,7 +93,7 @@ def test_a_killed_backup_is_not_mistaken_for_a_complete_one(tmp_path: Path) -> N
     for copies in (0, 5, 12):
         command = [sys.executable, "-c", KILLED, str(copies), "backup", str(folder), "--home", str(home)]
         assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-        with pytest.raises(NoBackupError, match="finished"):
+        with pytest.raises(BackupError, match="no complete backup"):
             backup.find(folder)
     Server(home).cli("backup", str(folder), "--with-keys")
     backup.restore(folder, tmp_path / "restored", backup.find(folder))
