@@ -53,7 +53,7 @@ def test_a_home_of_an_earlier_version_works_as_before(tmp_path, request, version
         cloud.down()
     log = (kept.home / "server.log").read_text()
     assert f"upgrading the database from schema version 5 to {SCHEMA_VERSION}" in log
-    assert ("the database as it was is kept in" in log) == (kind == "sqlite")
+    assert ("a copy of the database before the upgrade is in" in log) == (kind == "sqlite")
 
 
 def test_upgrade_says_what_it_would_do_and_does_it(kept):
@@ -107,7 +107,9 @@ def test_a_home_of_a_newer_version_says_so(kept):
     cloud = Server(kept.home)
     for command in (["upgrade", "--check"], ["up", "--port", "0"]):
         told = cloud.cli(*command, check=False)
-        assert (told.returncode, "which a newer Lowcloud has made" in told.stderr) == (1, True), command
+        assert (told.returncode, "which was created by a newer version of Lowcloud" in told.stderr) == (1, True), (
+            command
+        )
 
 
 def test_a_home_without_a_database_needs_no_upgrade(tmp_path):
@@ -143,5 +145,5 @@ def test_a_backup_of_a_newer_version_is_not_restored(kept, tmp_path):
     set_version(kept.home, 99)
     back_up(kept.home, tmp_path / "backup")
     told = Server(tmp_path / "restored").cli("restore", str(tmp_path / "backup"), check=False)
-    assert (told.returncode, "a newer Lowcloud" in told.stderr) == (1, True)
+    assert (told.returncode, "a newer version of Lowcloud" in told.stderr) == (1, True)
     assert not (tmp_path / "restored" / "keys").exists()

@@ -218,7 +218,9 @@ def test_what_must_not_be_upgraded_is_left_as_it_is(kept):
     assert (version_at(kept.url), copies(kept)) == (5, [])
 
 
-@pytest.mark.parametrize(("version", "said"), [(99, "a newer Lowcloud"), (4, "Use the Lowcloud that made it")])
+@pytest.mark.parametrize(
+    ("version", "said"), [(99, "a newer version of Lowcloud"), (4, "Use the version of Lowcloud that created it")]
+)
 def test_what_no_step_leads_from_is_refused(kept, version, said):
     engine = create_engine(kept.url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:

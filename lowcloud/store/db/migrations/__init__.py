@@ -27,12 +27,12 @@ class Migration:
 
 
 def oldest_version() -> int:
-    """The oldest version of the schema that can be upgraded."""
+    """Return the oldest version of the schema that can be upgraded."""
     return min(_modules()) - 1
 
 
 def newer_than(version: int) -> Sequence[Migration]:
-    """The steps from a version of the schema to the newest, in order."""
+    """Return the steps from a version of the schema to the newest, in order."""
     return [_load(number, name) for number, name in sorted(_modules().items()) if number > version]
 
 
