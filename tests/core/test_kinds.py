@@ -19,7 +19,7 @@ from lowcloud.core.programs.images import Image
 from lowcloud.core.resource_kind import Registry, ResourceKind
 from lowcloud.core.scheduling import admission
 from lowcloud.core.telemetry import logs
-from lowcloud.core.tracking.provenance import Material
+from lowcloud.core.tracking.provenance import TrackedFile
 from lowcloud.engine.work import Resources
 from lowcloud.store.db import tables
 from lowcloud.store.db.tables.jobs import job_table
@@ -80,8 +80,8 @@ def _check(_requested: object, _program: object) -> None:
     """Nothing can be seen to fail before it runs."""
 
 
-def _products(job: Job) -> Iterator[Material]:
-    yield Material("summary", f"s3://bucket/{job.name}")
+def _products(job: Job) -> Iterator[TrackedFile]:
+    yield TrackedFile("summary", f"s3://bucket/{job.name}")
 
 
 SUMMARY = JobKind(

@@ -1,6 +1,6 @@
-"""Jobs: programs that run once, over inputs, to an end: what was asked for, what has become of it, what was requested.
+"""Jobs: programs that run once on inputs. A job has a specification, progress, and requests to stop or interrupt it.
 
-Jobs of every kind are the same record with the same life (lifecycle.py); how kinds differ is a JobKind (job_kind.py).
+Jobs of every kind have the same record and the same lifecycle (lifecycle.py); kinds differ in JobKind (job_kind.py).
 """
 
 import math
@@ -21,7 +21,7 @@ from lowcloud.core.scheduling import admission
 from lowcloud.core.staging import channels
 from lowcloud.core.staging.channels import Channel
 from lowcloud.core.telemetry.metrics import Definition
-from lowcloud.core.tracking.provenance import NOWHERE, Grouping
+from lowcloud.core.tracking.provenance import NO_GROUPING, Grouping
 from lowcloud.engine.work import Resources
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class State(StrEnum):
     PREPARING = "preparing"  # its Python environment is being built
     STAGING = "staging"
     RUNNING = "running"
-    RESTARTING = "restarting"  # an attempt was interrupted: what it left is cleared for the next
+    RESTARTING = "restarting"  # an attempt was interrupted and is being cleaned up for the next one
     STOPPING = "stopping"
     STORING = "storing"
     COMPLETED = "completed"
@@ -78,7 +78,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Specification:
-    """What was asked for. It never changes."""
+    """The request for a job. It never changes."""
 
     image: str
     role: str
@@ -100,15 +100,15 @@ class Specification:
     max_pending_seconds: int | None = None
     retries: int = 0  # further attempts where the machine, not the program, has failed
     keep_alive_seconds: int = 0
-    grouping: Grouping = NOWHERE
+    grouping: Grouping = NO_GROUPING
     description: Mapping[str, Any] = field(
         default_factory=dict
-    )  # the request in the words of the API, to describe the job
+    )  # the request as the API received it, to describe the job
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What has become of a job. Times are seconds since the epoch."""
+    """The progress of a job so far. Times are seconds since the epoch."""
 
     attempt: int = 1
     program: Program | None = None  # what its image name stood for when it was created; None: of an earlier version
@@ -153,7 +153,7 @@ class Job:
 
 
 def waits_until(specification: Specification, created_at: float, attempt: int = 1) -> float | None:
-    """When a job that waits for capacity has waited too long, in seconds since the epoch."""
+    """Return when a job that waits for capacity has waited too long, in seconds since the epoch."""
     limits = [specification.max_wait_seconds, specification.max_pending_seconds if attempt == 1 else None]
     return min((created_at + seconds for seconds in limits if seconds is not None), default=None)
 
@@ -169,7 +169,7 @@ def list_page(context: Context, query: Query, kind: "JobKind") -> Page[Job]:
 
 
 def list_newest(context: Context, limit: int, name: str | None = None) -> list[Job]:
-    """The newest jobs of every kind, newest first; only those of exactly this name if one is given."""
+    """Return the newest jobs of every kind, newest first; only those of exactly this name if one is given."""
     found: list[Job] = []
     with context.database.read() as connection:
         for kind in context.kinds.queued:
@@ -181,7 +181,7 @@ def list_newest(context: Context, limit: int, name: str | None = None) -> list[J
 
 
 def history(context: Context, job: Job) -> list[events.Event]:
-    """The events of a job, oldest first; the last one of a job that waits says how many jobs are ahead of it."""
+    """Return the events of a job, oldest first; the last one of a job that waits says how many jobs are ahead of it."""
     table = job.kind.table
     with context.database.read() as connection:
         found = events.of(connection, job.subject)
@@ -213,7 +213,7 @@ def interrupt(context: Context, kind: "JobKind", name: str) -> None:
 
 
 def environments_in_use(connection: Connection, table: Table) -> set[str]:
-    """The Python environments of jobs that run or are about to, as Work names them."""
+    """Return the Python environments (see Work.environment) of jobs that run or are about to run."""
     column = table.c  # the first two conditions are those of an index
     has_begun = (column.admitted_at.is_not(None), column.due_at.is_not(None), column.ended_at.is_(None))
     query = select(column.progress).where(*has_begun, column.state != State.RESTARTING)
@@ -221,12 +221,12 @@ def environments_in_use(connection: Connection, table: Table) -> set[str]:
 
 
 def billable_seconds(started_at: float, ended_at: float) -> int:
-    """Whole seconds, rounded up; at least 1."""
+    """Return the seconds, rounded up; at least 1."""
     return max(1, math.ceil(ended_at - started_at))
 
 
 def from_row(kind: "JobKind", row: Row[Any]) -> Job:
-    """The job in a row of its kind's table."""
+    """Return the job in a row of its kind's table."""
     return Job(
         kind=kind,
         name=row.name,
@@ -245,14 +245,14 @@ def from_row(kind: "JobKind", row: Row[Any]) -> Job:
 
 def _specification(document: Mapping[str, Any]) -> Specification:
     known = {member.name for member in fields(Specification)}  # an earlier version may have stored more
-    asked = {name: value for name, value in document.items() if name in known}
-    asked["channels"] = tuple(channels.from_record(channel) for channel in asked["channels"])
-    asked["outputs"] = tuple(Output(**output) for output in asked["outputs"])
-    asked["checkpoints"] = asked["checkpoints"] and Output(**asked["checkpoints"])
-    asked["entrypoint"], asked["arguments"] = tuple(asked["entrypoint"]), tuple(asked["arguments"])
-    asked["grouping"] = Grouping(**asked["grouping"]) if "grouping" in asked else NOWHERE
-    asked["metric_definitions"] = tuple(Definition(**definition) for definition in asked["metric_definitions"])
-    return Specification(**asked)
+    values = {name: value for name, value in document.items() if name in known}
+    values["channels"] = tuple(channels.from_record(channel) for channel in values["channels"])
+    values["outputs"] = tuple(Output(**output) for output in values["outputs"])
+    values["checkpoints"] = values["checkpoints"] and Output(**values["checkpoints"])
+    values["entrypoint"], values["arguments"] = tuple(values["entrypoint"]), tuple(values["arguments"])
+    values["grouping"] = Grouping(**values["grouping"]) if "grouping" in values else NO_GROUPING
+    values["metric_definitions"] = tuple(Definition(**definition) for definition in values["metric_definitions"])
+    return Specification(**values)
 
 
 def _progress(document: Mapping[str, Any]) -> Progress:

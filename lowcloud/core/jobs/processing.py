@@ -12,14 +12,14 @@ from lowcloud.core.jobs.jobs import Job, Specification, State
 from lowcloud.core.jobs.programs import JobRules
 from lowcloud.core.jobs.work import resource_configuration
 from lowcloud.core.programs.resolver import Program
-from lowcloud.core.tracking.provenance import Material
+from lowcloud.core.tracking.provenance import TrackedFile
 from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.store.db.tables import processing_jobs
 
 
 @dataclass(frozen=True)
 class ProcessingRules(JobRules):
-    """Processing jobs also run the ready processing programs."""
+    """Processing jobs also run the built-in processing programs."""
 
     def of_processing_program(self, program: ProcessingProgram) -> Program | None:
         if self.requested.entrypoint:
@@ -31,7 +31,7 @@ class ProcessingRules(JobRules):
 def _check_arguments(program: ProcessingProgram, requested: Specification) -> None:
     if requested.instance_count > 1:
         raise InvalidError(
-            f"The program {program.name} runs on one instance; {requested.instance_count} were asked for."
+            f"The program {program.name} runs on one instance; {requested.instance_count} were requested."
         )
     try:
         program.validate(requested.arguments)
@@ -40,7 +40,7 @@ def _check_arguments(program: ProcessingProgram, requested: Specification) -> No
 
 
 def _check(_requested: Specification, _program: Program) -> None:
-    """Arguments are checked when the program is resolved."""
+    """Check nothing: arguments are checked when the program is resolved."""
 
 
 def _files(job: Job, rank: int) -> dict[str, str]:
@@ -55,9 +55,9 @@ def _variables(_job: Job) -> dict[str, str]:
     return {}
 
 
-def _products(job: Job) -> Iterator[Material]:
+def _products(job: Job) -> Iterator[TrackedFile]:
     if job.state != State.FAILED:
-        yield from (Material(output.name, output.uri) for output in job.specification.outputs)
+        yield from (TrackedFile(output.name, output.uri) for output in job.specification.outputs)
 
 
 PROCESSING = JobKind(

@@ -25,7 +25,7 @@ from lowcloud.core.resources import Page, Query
 from lowcloud.core.scheduling import admission, warm_pools
 from lowcloud.core.staging import channels
 from lowcloud.core.telemetry import metrics
-from lowcloud.core.tracking.provenance import MODEL, Material
+from lowcloud.core.tracking.provenance import MODEL, TrackedFile
 from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.store.db.tables import training_jobs
 
@@ -78,7 +78,7 @@ def final_metrics(context: Context, names: Sequence[str]) -> dict[str, dict[str,
 
 
 def pool(context: Context, name: str) -> warm_pools.Pool | None:
-    """The capacity that the job retains for the next job like it; None if it asked for none. Raises NotFoundError."""
+    """Return the warm pool of a job; None if it requested none. Raises NotFoundError."""
     return warm_pools.of_row(resources.find(context, TRAINING, name), context.now())
 
 
@@ -117,9 +117,9 @@ def _variables(job: Job) -> dict[str, str]:
     return {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": arn}
 
 
-def _products(job: Job) -> Iterator[Material]:
+def _products(job: Job) -> Iterator[TrackedFile]:
     if job.progress.artifact:
-        yield Material(f"{TRAINING.tracking_prefix}ModelArtifact", job.progress.artifact, MODEL)
+        yield TrackedFile(f"{TRAINING.tracking_prefix}ModelArtifact", job.progress.artifact, MODEL)
 
 
 TRAINING = JobKind(

@@ -19,7 +19,7 @@ from tests.support.gateways import make_context
     ("reason", "sentence"),
     [
         ("out of memory", "ClientError: The program ran out of memory."),
-        ("disk full", "ClientError: The program filled its volume of 1 GB. Write less, or ask for a larger"),
+        ("disk full", "ClientError: The program filled its volume of 1 GB. Write less data, or request a larger"),
     ],
 )
 def test_a_program_that_was_ended_for_a_limit_fails_with_what_to_do(tmp_path: Path, reason: str, sentence: str) -> None:

@@ -148,7 +148,7 @@ def test_raw_rows_are_prepared_learned_from_served_and_judged(cloud: Server, sag
 
 
 def test_arguments_are_checked_when_the_job_is_asked_for(cloud: Server) -> None:
-    with pytest.raises(ClientError, match="preprocess runs on one instance; 2 were asked for"):
+    with pytest.raises(ClientError, match="preprocess runs on one instance; 2 were requested"):
         process(cloud, "two", "preprocess", ["--seed=1"], {"input": f"s3://{BUCKET}/raw/"}, ["train"], instances=2)
     with pytest.raises(ClientError, match="Argument 'seeds' is not supported by this program"):
         process(cloud, "wrong", "preprocess", ["--seeds", "1"], {"input": f"s3://{BUCKET}/raw/"}, ["train"])
