@@ -164,7 +164,7 @@ def _print(name: str, median: float, worst: float, cpu: float | None = None) -> 
 
 
 def _asker(home: Path) -> Callable[..., dict[str, Any]]:
-    """Sends SageMaker requests over one connection."""
+    """Send SageMaker requests over one connection."""
     chosen = settings.load(home, os.environ)
     address = _endpoint(home).removeprefix("http://")
     connection = http.client.HTTPConnection(address)

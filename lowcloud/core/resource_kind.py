@@ -45,15 +45,15 @@ class ResourceKind:
         return self.table.c.keys()
 
     def subject(self, name: str) -> str:
-        """The key of a record's tags, events and associations."""
+        """Return the key of a record's tags, events and associations."""
         return f"{self.prefix}/{name}"
 
     def is_named(self, name: str) -> ColumnElement[bool]:
-        """Whether a row is the record of this name."""
+        """Return the condition that a row is the record of this name."""
         return self.is_one_of([name])
 
     def is_one_of(self, names: Sequence[str]) -> ColumnElement[bool]:
-        """Whether a row is the record of one of these names."""
+        """Return the condition that a row is the record of one of these names."""
         column: ColumnElement[str] = self.table.c.name
         if self.ignores_case:
             column, names = func.lower(column), [name.lower() for name in names]
@@ -67,7 +67,7 @@ TaskStep = Callable[["Context", Mapping[str, Any]], tuple[dict[str, Any], float]
 
 @dataclass(frozen=True)
 class PeriodicTask:
-    """Something that the server does again and again; where it stands is one row (control/periodic_tasks.py)."""
+    """A background task of the server, whose progress is saved in one row (control/periodic_tasks.py)."""
 
     name: str
     step: TaskStep
@@ -82,7 +82,7 @@ class Registry:
     tasks: tuple[PeriodicTask, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises ValueError if two kinds share a prefix or two tasks a name: one would be mistaken for the other."""
+        """Raise ValueError if two kinds share a prefix or two tasks a name: one would be mistaken for the other."""
         for names in ([kind.prefix for kind in self.kinds], [task.name for task in self.tasks]):
             if shared := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"These are declared more than once: {', '.join(sorted(shared))}.")
@@ -101,5 +101,5 @@ class Registry:
         return tuple(kind for kind in self.kinds if kind.is_queued)
 
     def find(self, prefix: str) -> ResourceKind | None:
-        """The kind whose subjects begin with `prefix`."""
+        """Return the kind whose subjects begin with `prefix`."""
         return next((kind for kind in self.kinds if kind.prefix == prefix), None)

@@ -132,7 +132,7 @@ def remove(
 
 
 def exists(connection: Connection, *conditions: Condition) -> bool:
-    """Whether a row of the conditions' table meets all of them."""
+    """Return whether a row of the conditions' table meets all of them."""
     return connection.execute(select(1).where(*conditions).limit(1)).first() is not None
 
 

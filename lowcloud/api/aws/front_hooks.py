@@ -41,7 +41,7 @@ class FrontHook(Protocol):
         """
 
     def authorise(self, exchange: Exchange, parsed: Mapping[str, Any]) -> None:
-        """Raises ForbiddenError if the caller may not do this. Runs in a worker thread."""
+        """Raise ForbiddenError if the caller may not do this. Runs in a worker thread."""
 
     async def finish(self, exchange: Exchange, response: HttpResponse) -> None:
         """Add the service's headers to a response, which may be an error."""

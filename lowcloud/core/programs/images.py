@@ -34,7 +34,7 @@ def register(context: Context, image: Image) -> None:
         raise InvalidError("Give an image one of: a Python environment, requirements, a command, or a container.")
     if image.python and not _is_environment(image.python):
         raise InvalidError(
-            f"{image.python!r} is no virtual environment: it has no bin/python. `python -m venv` makes one."
+            f"{image.python!r} is not a virtual environment: it has no bin/python. Create one with `python -m venv`."
         )
     row = {"name": image.name, "created_at": image.created_at, "specification": asdict(image)}
     with context.database.transaction() as connection:
@@ -43,7 +43,7 @@ def register(context: Context, image: Image) -> None:
 
 
 def registered(context: Context) -> list[Image]:
-    """Every registered image, by name."""
+    """Return every registered image, by name."""
     with context.database.read() as connection:
         return [_from_row(row) for row in connection.execute(select(images).order_by(images.c.name))]
 
@@ -54,7 +54,7 @@ def remove(context: Context, name: str) -> None:
 
 
 def find(context: Context, uri: str) -> Image | None:
-    """What is registered for exactly this image, or else for its repository and tag, or else for its repository."""
+    """Return the image registered for exactly this name, or else its repository and tag, or else its repository."""
     match = algorithms.IMAGE.fullmatch(uri)
     names = [uri]
     if match is not None:

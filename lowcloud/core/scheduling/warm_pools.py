@@ -35,12 +35,12 @@ class Pool:
 
 
 def key(role: str, instance_type: str, count: int, volume_gigabytes: int, is_isolated: bool) -> str:
-    """What two jobs must have in common for one to take over the pool of the other."""
+    """Return what two jobs must have in common for one to take over the pool of the other."""
     return json.dumps([role, instance_type, count, volume_gigabytes, is_isolated], separators=(",", ":"))
 
 
 def of_row(row: Row[Any], now: float) -> Pool | None:
-    """The pool of a job; None if it asked for none."""
+    """Return the pool of a job; None if it requested none."""
     if not row.keep_alive_seconds and row.retained_until is None:
         return None
     if row.ended_at is None:
@@ -54,38 +54,38 @@ def of_row(row: Row[Any], now: float) -> Pool | None:
 
 
 def has_status(table: Table, status: Status, now: float) -> ColumnElement[bool]:
-    """The rows whose pool has a status; the same as `of_row`, for listings."""
+    """Return the condition that a row's pool has a status; the same as `of_row`, for listings."""
     column = table.c
     has_ended, is_kept = column.ended_at.is_not(None), column.retained_until.is_not(None)
     is_left_soon = and_(column.state == COMPLETED, ~is_kept)
-    asked = or_(column.keep_alive_seconds > 0, is_kept)
+    has_pool = or_(column.keep_alive_seconds > 0, is_kept)
     match status:
         case Status.IN_USE:
-            return and_(asked, or_(column.ended_at.is_(None), is_left_soon))
+            return and_(has_pool, or_(column.ended_at.is_(None), is_left_soon))
         case Status.REUSED:
             return and_(is_kept, column.reused_by.is_not(None))
         case Status.AVAILABLE:
             return and_(column.retained_until > now, column.reused_by.is_(None))
         case Status.TERMINATED:
             is_over = or_(column.retained_until.is_(None), column.retained_until <= now)
-            return and_(asked, has_ended, is_over, ~is_left_soon, column.reused_by.is_(None))
+            return and_(has_pool, has_ended, is_over, ~is_left_soon, column.reused_by.is_(None))
 
 
 def retained_in(table: Table) -> dict[str, ColumnElement[float]]:
-    """The columns of a completed job of this table: its pool, if it asks for one."""
+    """Return the columns of a completed job of this table: its pool, if it requested one."""
     column = table.c
     return {"retained_until": case((column.keep_alive_seconds > 0, column.ended_at + column.keep_alive_seconds))}
 
 
 def changed(row: Row[Any], keep_alive_seconds: int, now: float) -> dict[str, Any] | None:
-    """The columns of a job that retains its pool for so long instead; None if it has none to change.
+    """Return the columns of a job that retains its pool for this long; None if it has none to change.
 
     The period begins at the job's end. If it is over already, the pool ends now.
     """
     pool = of_row(row, now)
     if pool is None or pool.status not in (Status.IN_USE, Status.AVAILABLE):
         return None
-    asked: dict[str, Any] = {"keep_alive_seconds": keep_alive_seconds}
+    columns: dict[str, Any] = {"keep_alive_seconds": keep_alive_seconds}
     if pool.status == Status.AVAILABLE:
-        asked["retained_until"] = max(now, row.ended_at + keep_alive_seconds)
-    return asked
+        columns["retained_until"] = max(now, row.ended_at + keep_alive_seconds)
+    return columns

@@ -134,7 +134,7 @@ def _load(
 
 
 def _check_cells(table: "pl.DataFrame", what: str, *, allows_missing: bool) -> None:
-    """Raises InvalidInputError for the first missing value, of the label only if `allows_missing`."""
+    """Raise InvalidInputError for the first missing value, of the label only if `allows_missing`."""
     if table.width == 1:
         raise InvalidInputError(f"The only column in {what} is the label {table.columns[0]!r}.")
     for name in table.columns[:1] if allows_missing else table.columns:

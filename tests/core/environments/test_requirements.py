@@ -53,7 +53,7 @@ def test_a_file_that_is_not_in_the_archive_is_named(named: str) -> None:
 
 
 def test_a_file_that_names_itself_is_refused() -> None:
-    with pytest.raises(InvalidError, match="does one name itself"):
+    with pytest.raises(InvalidError, match="does a file include itself"):
         read({"requirements.txt": "-r a.txt", "a.txt": "-r requirements.txt"})
 
 

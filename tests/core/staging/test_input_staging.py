@@ -101,9 +101,9 @@ def test_an_augmented_manifest_gives_the_attributes_in_the_order_asked_for(data:
     ("line", "says"),
     [
         ("not json", "Line 2 of the augmented manifest s3://data/lines"),
-        ("[1]", "It is no JSON object"),
+        ("[1]", "It is not a JSON object"),
         ('{"label": 1}', "no attribute 'image-ref'"),
-        ('{"image-ref": 5}', "is no S3 URI"),
+        ('{"image-ref": 5}', "is not an S3 URI"),
         ('{"image-ref": "s3://data/nothing"}', "nothing"),
         ('{"image-ref": "s3://nobody/nothing"}', "nobody"),
         ("[" * 100_000, "Line 2"),
@@ -131,7 +131,7 @@ def test_a_channel_without_data_fails_and_an_optional_one_gives_nothing(data: Co
 @pytest.mark.parametrize("mode", [Mode.FILE, Mode.LAZY])
 def test_a_key_that_is_no_path_is_refused(data: Context, key: str, mode: Mode) -> None:
     put(data, key, "x")
-    with pytest.raises(StagingError, match="is no usable file path"):
+    with pytest.raises(StagingError, match="cannot be used as a file path"):
         input_staging.stage(data, [replace(TRAIN, mode=mode)], 1)
 
 
