@@ -39,8 +39,8 @@ def main() -> None:
         spent = milliseconds(lambda: fill(context, count))
         table.add_row("tracking a job from its begin to its end, with 6 points of 2 metrics", f"{spent / count:.2f}")
         table.add_row("a put of 10 points", f"{milliseconds(lambda: put(context)) / PUTS:.2f}")
-        for what, asked in searches().items():
-            table.add_row(f"Search among {count:,}: {what}", f"{best(context, asked):.1f}")
+        for what, requested in searches().items():
+            table.add_row(f"Search among {count:,}: {what}", f"{best(context, requested):.1f}")
         context.database.close()
     Console().print(table)
 
@@ -89,9 +89,9 @@ def searches() -> dict[str, dict[str, Any]]:
     }
 
 
-def best(context: Context, asked: dict[str, Any]) -> float:
+def best(context: Context, requested: dict[str, Any]) -> float:
     caller = Caller(context.settings.account_id, "")
-    request = {"Resource": "ExperimentTrialComponent", **asked}
+    request = {"Resource": "ExperimentTrialComponent", **requested}
     return min(milliseconds(lambda: search(context, caller, request)) for _ in range(3))
 
 
