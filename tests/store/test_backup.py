@@ -18,6 +18,7 @@ from lowcloud.core.storage.objects.deletions import delete
 from lowcloud.store import backup
 from lowcloud.store.backup import BackupError
 from lowcloud.store.blobs.deletion_lock import AlreadyLockedError
+from tests.support.faults import PowerFailureError
 from tests.support.gateways import make_context
 from tests.support.waiting import wait_for
 
@@ -115,14 +116,11 @@ def test_the_next_backup_copies_new_blobs_and_deletes_old_ones(context: Context,
 def test_an_interrupted_backup_is_ignored_and_the_previous_one_stays_valid(
     context: Context, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class PowerFailure(BaseException):
-        pass
-
     def fail(*_: object) -> None:
-        raise PowerFailure
+        raise PowerFailureError
 
     for contents in (None, dict(CONTENTS)):
-        with monkeypatch.context() as patch, pytest.raises(PowerFailure):
+        with monkeypatch.context() as patch, pytest.raises(PowerFailureError):
             patch.setattr(backup, "_write", fail)
             back_up(context, folder, with_keys=True)
         if contents is None:
@@ -139,9 +137,6 @@ def test_an_interrupted_backup_is_ignored_and_the_previous_one_stays_valid(
 def test_an_interrupted_restore_leaves_no_usable_home_and_can_be_repeated(
     context: Context, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class PowerFailure(BaseException):
-        pass
-
     back_up(context, folder)
     new = tmp_path / "new"
     shutil.copytree(context.settings.home / "keys", new / "keys")
@@ -152,7 +147,7 @@ def test_an_interrupted_restore_leaves_no_usable_home_and_can_be_repeated(
             nonlocal syncs
             syncs += 1
             if syncs > moment:
-                raise PowerFailure
+                raise PowerFailureError
             really_sync(path)
 
         syncs = 0
@@ -160,7 +155,7 @@ def test_an_interrupted_restore_leaves_no_usable_home_and_can_be_repeated(
             with monkeypatch.context() as patch:
                 patch.setattr(backup, "sync_folder", fail_at_the_moment)
                 backup.restore(folder, new, backup.find(folder))
-        except PowerFailure:
+        except PowerFailureError:
             if (new / "keys").exists():
                 break  # the last sync of all
             with pytest.raises(ValueError, match="is not a Lowcloud home"):
