@@ -1,4 +1,4 @@
-"""What every engine does, whichever machine it runs work on. RayEngine joins LocalEngine here later."""
+"""The contract of engines, whichever machine they run work on."""
 
 import io
 import socket
@@ -110,7 +110,7 @@ def test_a_second_stop_can_shorten_the_grace(engine: Engine) -> None:
     assert ended(engine)[0].exit_code == -9
 
 
-def test_a_stop_that_is_repeated_asks_the_program_once(engine: Engine) -> None:
+def test_a_repeated_stop_signals_the_program_once(engine: Engine) -> None:
     program = (
         "import signal, time; asked = []; signal.signal(15, lambda *_: asked.append(1)); print('ready', flush=True);"
         "\nwhile not asked: time.sleep(0.01)"
@@ -233,7 +233,7 @@ def test_files_are_listed_and_read_while_the_program_runs(engine: Engine) -> Non
         engine.stream_file("w", 0, "checkpoints/none")
 
 
-def test_an_archive_holds_what_the_program_left(engine: Engine) -> None:
+def test_an_archive_contains_the_files_of_the_program(engine: Engine) -> None:
     program = (
         "import os, pathlib; m = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR']) / 'model';"
         "(m / 'sub').mkdir(parents=True); (m / 'sub/weights').write_bytes(bytes(range(256)) * 9000);"
@@ -250,7 +250,7 @@ def test_an_archive_holds_what_the_program_left(engine: Engine) -> None:
     assert packed == b"".join(engine.archive("w", "model"))
 
 
-def test_an_archive_holds_what_all_hosts_left_and_of_a_name_what_the_first_did(engine: Engine) -> None:
+def test_an_archive_has_the_files_of_all_hosts_and_the_first_of_each_name(engine: Engine) -> None:
     program = (
         "import os, pathlib; m = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'], 'model'); rank = os.environ['RANK'];"
         "(m / 'parts').mkdir(); (m / 'parts' / rank).write_text(rank); (m / 'model.json').write_text('of ' + rank)"
@@ -323,7 +323,7 @@ def test_capacity_and_isolation_are_reported(engine: Engine) -> None:
     assert engine.isolation().endswith(".")
 
 
-def test_an_environment_that_a_work_builds_is_published_when_it_is_kept(engine: Engine) -> None:
+def test_an_environment_that_a_work_builds_is_published_on_request(engine: Engine) -> None:
     build = "import os, venv; venv.create(os.environ['LOWCLOUD_ENVIRONMENT'], symlinks=True)"
     engine.start(Work("w", ("python", "-c", build), (Replica(),), SMALL, builds="key"))
     assert ended(engine)[0].exit_code == 0, output(engine)

@@ -248,8 +248,8 @@ def test_every_value_round_trips_through_both_paths(url):
         training_jobs.c.created_at,
         training_jobs.c.ended_at,
     )
-    asked = PreparedStatement(select(*columns).where(training_jobs.c.stop_requested == bindparam("asked")))
-    ((name, is_asked, created_at, ended_at),) = database.fetch(asked, asked=True)
+    requested = PreparedStatement(select(*columns).where(training_jobs.c.stop_requested == bindparam("requested")))
+    ((name, is_asked, created_at, ended_at),) = database.fetch(requested, requested=True)
     assert (name, is_asked, created_at, ended_at) == (job["name"], True, exact, None)
     ((seal,),) = database.fetch(
         PreparedStatement(select(store_identity.c.seal).where(store_identity.c.id == bindparam("id_is"))), id_is=2

@@ -51,7 +51,7 @@ def test_a_kind_is_complete(kind: ResourceKind) -> None:
         assert kind.advance, "nobody would start what waits in the queue"
         assert kind.environments_in_use, "the environments of its jobs would be deleted while they run"
     if kind.reserved_memory:
-        assert kind.suspend, "replicas that hold memory would go on when the last server shuts down"
+        assert kind.suspend, "replicas that reserve memory would continue when the last server shuts down"
 
 
 def test_no_two_kinds_have_the_same_noun() -> None:

@@ -28,21 +28,21 @@ UNCERTAIN = ("begin", "brief", "remove", "abort")  # changes that may or may not
 def test_a_backup_during_writes_contains_everything_acknowledged_before(tmp_path: Path) -> None:
     home, folder = tmp_path / "home", tmp_path / "backup"
     prepare(home)
-    told: list[list[Any]] = []
+    reported: list[list[Any]] = []
     writer = subprocess.Popen(
         [sys.executable, "-m", "tests.crash.writer", str(home), "1"], stdout=subprocess.PIPE, env=dict(os.environ)
     )
     assert writer.stdout is not None
     lines = writer.stdout
-    reading = threading.Thread(target=lambda: told.extend(map(json.loads, lines)))
+    reading = threading.Thread(target=lambda: reported.extend(map(json.loads, lines)))
     reading.start()
     try:
         for number in range(2):  # the first, and one on top of it
-            wait_for(lambda: len(told) > 100 * (number + 1))  # noqa: B023
-            before = len(told)
+            wait_for(lambda: len(reported) > 100 * (number + 1))  # noqa: B023
+            before = len(reported)
             Server(home).cli("backup", str(folder), "--with-keys")
-            during = len(told)
-            check_backup(folder, tmp_path / f"restored-{number}", told[:before], told[before:during])
+            during = len(reported)
+            check_backup(folder, tmp_path / f"restored-{number}", reported[:before], reported[before:during])
     finally:
         writer.kill()
         writer.wait()

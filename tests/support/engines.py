@@ -1,4 +1,4 @@
-"""Local engines on folders of a test, and what their works did."""
+"""Local engines on folders of a test, and the results of their works."""
 
 import os
 import re

@@ -91,7 +91,7 @@ def test_a_model_and_its_endpoint_lead_back_to_the_data(context):
     }  # fmt: skip
 
 
-def test_an_endpoint_of_a_name_that_comes_again_has_no_earlier_origin(context):
+def test_an_endpoint_with_a_reused_name_does_not_have_the_earlier_lineage(context):
     for number in (1, 2):
         with context.database.transaction() as connection:
             provenance.record_model(connection, f"m{number}", f"image:{number}", None, float(number))
@@ -102,7 +102,7 @@ def test_an_endpoint_of_a_name_that_comes_again_has_no_earlier_origin(context):
     assert reached == {f"{SUBJECT_SCHEME}endpoint/e", f"{SUBJECT_SCHEME}model/m2", "image:2"}
 
 
-def test_a_job_is_filed_where_its_user_wants_it_or_not_at_all(context):
+def test_a_job_is_in_the_trial_that_its_user_requested_or_not_created(context):
     experiments.create(context, Experiment("exp", 0.0, 0.0))
     experiments.create(context, Experiment("other", 0.0, 0.0))
     trials.create(context, Trial("tri", "exp", 0.0, 0.0))
@@ -124,7 +124,7 @@ def test_a_job_is_filed_where_its_user_wants_it_or_not_at_all(context):
     assert count(context, lineage_entities) == before
 
 
-def test_a_component_that_its_user_has_deleted_is_missed_by_nobody(context):
+def test_a_deleted_trial_component_does_not_disturb_its_job(context):
     begin(context, "job")
     trial_components.remove(context, "job-aws-training-job")
     end(context, "job", TrackedFile("model", "s3://models/m", provenance.MODEL))

@@ -19,7 +19,7 @@ from lowcloud.catalog import algorithms
 from lowcloud.runtime.formats import recordio
 from lowcloud.runtime.training import train
 from tests.support.tables import encode_table
-from tests.support.training_programs import Ended, lay, run_hosts, start, wait
+from tests.support.training_programs import Ended, run_hosts, start, wait, write_job_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 
@@ -45,7 +45,7 @@ def as_libsvm(x: np.ndarray, y: np.ndarray) -> bytes:
 
 def job(base: Path, parameters: dict[str, object], content_type: str | None = None, **channels: bytes) -> Ended:
     """One job, in this process, which is quicker than one of its own."""
-    lay(base, parameters, channels, content_type=content_type)
+    write_job_folder(base, parameters, channels, content_type=content_type)
     log = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(log), redirect_stderr(log):
         patch.setenv(contract.BASE_DIR_VARIABLE, str(base))
@@ -61,8 +61,8 @@ def stored(ended: Ended, name: str = "xgboost-model") -> xgboost.Booster:
 
 
 def plain(parameters: dict[str, object], data: xgboost.DMatrix, **more: object) -> xgboost.Booster:
-    asked = {name: value for name, value in parameters.items() if name != "num_round"}
-    return xgboost.train(asked, data, int(str(parameters["num_round"])), verbose_eval=False, **more)
+    requested = {name: value for name, value in parameters.items() if name != "num_round"}
+    return xgboost.train(requested, data, int(str(parameters["num_round"])), verbose_eval=False, **more)
 
 
 def metrics(log: str) -> dict[str, list[float]]:
@@ -154,18 +154,18 @@ def test_weights_of_csv_are_those_of_the_rows(tmp_path: Path) -> None:
 
 
 def test_metrics_are_printed_each_round_as_the_catalogue_looks_for_them(tmp_path: Path) -> None:
-    asked = "auc,logloss,error@0.7,accuracy,f1,mse"
+    requested = "auc,logloss,error@0.7,accuracy,f1,mse"
     ended = job(
         tmp_path,
-        {**BINARY, "eval_metric": asked},
+        {**BINARY, "eval_metric": requested},
         train=as_csv(X[:400], TWO[:400]),
         validation=as_csv(X[400:], TWO[400:]),
     )
     found = metrics(ended.log)
     sets = {"train": xgboost.DMatrix(X[:400], label=TWO[:400]), "validation": xgboost.DMatrix(X[400:], label=TWO[400:])}
     judge: dict[str, dict[str, list[float]]] = {}
-    told = {**BINARY, "eval_metric": ["auc", "logloss", "error@0.7"]}
-    booster = plain(told, sets["train"], evals=[(data, name) for name, data in sets.items()], evals_result=judge)
+    reported = {**BINARY, "eval_metric": ["auc", "logloss", "error@0.7"]}
+    booster = plain(reported, sets["train"], evals=[(data, name) for name, data in sets.items()], evals_result=judge)
     for name, data in sets.items():
         for metric in ("auc", "logloss"):
             assert found[f"{name}:{metric}"] == pytest.approx(judge[name][metric], abs=6e-6)
@@ -192,8 +192,8 @@ def test_early_stopping_keeps_the_best_model(tmp_path: Path, booster: str) -> No
         parameters["updater"] = "coord_descent"
     noise = RNG.normal(size=600).astype(np.float32)
     fit, held = (X[:300], noise[:300]), (X[300:], noise[300:])
-    told = {**parameters, "early_stopping_rounds": 3}
-    ended = job(tmp_path, told, train=as_csv(*fit), validation=as_csv(*held))
+    reported = {**parameters, "early_stopping_rounds": 3}
+    ended = job(tmp_path, reported, train=as_csv(*fit), validation=as_csv(*held))
     data = xgboost.DMatrix(held[0], label=held[1])
     judge = plain(
         parameters, xgboost.DMatrix(fit[0], label=fit[1]), evals=[(data, "validation")], early_stopping_rounds=3
@@ -241,7 +241,7 @@ def test_a_job_resumed_from_a_checkpoint_ends_with_the_same_model(tmp_path: Path
 
 
 def test_a_stopped_job_keeps_the_model_of_the_completed_rounds(tmp_path: Path) -> None:
-    base = lay(tmp_path, {**BINARY, "num_round": 1_000_000}, {"train": as_csv(X, TWO)})
+    base = write_job_folder(tmp_path, {**BINARY, "num_round": 1_000_000}, {"train": as_csv(X, TWO)})
     process = start(base, algorithm="xgboost")
     assert process.stdout is not None
     printed = []
@@ -355,10 +355,11 @@ def test_invalid_training_data_is_named_with_its_place(
 
 
 def test_the_scikit_learn_and_pandas_of_a_machine_are_left_alone(tmp_path: Path) -> None:
+    base = write_job_folder(tmp_path, BINARY, {"train": as_csv(X, TWO)})
     code = (
         "import sys; from lowcloud.runtime import algorithms; algorithms.preload(); "
         "from lowcloud.runtime.training import train;"
-        f"import os; os.environ['SAGEMAKER_BASE_DIR'] = {str(lay(tmp_path, BINARY, {'train': as_csv(X, TWO)}))!r};"
+        f"import os; os.environ['SAGEMAKER_BASE_DIR'] = {str(base)!r};"
         "assert train.main(['xgboost']) == 0;"
         "print('LOADED', sorted({'scipy', 'pandas', 'sklearn', 'xgboost', 'polars'} & set(sys.modules)))"
     )
@@ -372,7 +373,9 @@ def test_hosts_end_together_when_one_is_stopped_or_lost(tmp_path: Path, number: 
     (tmp_path / "meet").mkdir()
     parameters = {**BINARY, "num_round": 1_000_000}
     shards = (as_csv(X[:300], TWO[:300]), as_csv(X[300:], TWO[300:]))
-    bases = [lay(tmp_path / n, parameters, {"train": s}, names, n) for n, s in zip(names, shards, strict=True)]
+    bases = [
+        write_job_folder(tmp_path / n, parameters, {"train": s}, names, n) for n, s in zip(names, shards, strict=True)
+    ]
     processes = [start(base, tmp_path / "meet", "xgboost") for base in bases]
     printed = []
     assert processes[0].stdout is not None
