@@ -86,7 +86,7 @@ class ProcessState:
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What a request or a turn of the reconciler works with."""
+    """Settings, database, blobs and engine of one cloud, for a request or a turn of the reconciler."""
 
     settings: Settings
     database: Database

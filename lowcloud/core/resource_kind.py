@@ -1,4 +1,4 @@
-"""What a kind of resource is to the modules that handle every kind, and the registry of all kinds.
+"""Kinds of resources, as modules that handle every kind see them, and the registry of all kinds.
 
 A subject declares its kinds as constants; `core/kinds.py` registers each once. Whoever has to know all of them
 (reconciler, admission, environment garbage collection, tags, search) iterates `context.kinds`.

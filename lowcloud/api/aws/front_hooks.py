@@ -1,4 +1,4 @@
-"""What a service does before and around the common path of a request.
+"""Front hooks: functions of a service before and around the common path of a request.
 
 Most services need nothing of their own: `SignedRequests` verifies their requests. A service that answers requests of
 other kinds too (S3: CORS preflights, browser forms, anonymous reads) registers a hook of its own, which the gateway

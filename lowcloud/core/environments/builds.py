@@ -77,7 +77,7 @@ def step(build: Build, seen: Observation, now: float) -> tuple[Build, BuildActio
 
 
 class BuildLifecycle:
-    """How the turns of a build observe and act; see control/turns.py. A build has no row: its state is its work's."""
+    """The lifecycle of a build; see control/turns.py. A build has no row: its state is that of its work."""
 
     def __init__(self, context: Context, plan: Callable[[], Work], collect: Callable[[str, str], None]):
         self._context = context

@@ -1,4 +1,4 @@
-"""Python environments: what one contains, its key, which are in use, and the removal of those that are not."""
+"""Python environments: contents, keys, which ones are in use, and the deletion of unused ones."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ KEY_CHARACTERS = 32
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """What an environment contains in addition to the interpreter that Lowcloud runs with."""
+    """The contents of an environment in addition to the interpreter that Lowcloud runs with."""
 
     requirements: tuple[str, ...]
     constraints: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""How packages are found: the settings of package indexes that the user of the server has made for pip and uv."""
+"""Package indexes: the settings for pip and uv that the user of the server has made."""
 
 import configparser
 import os

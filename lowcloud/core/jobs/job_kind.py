@@ -1,4 +1,4 @@
-"""What distinguishes one kind of job from another. A new kind of job is one module that makes a JobKind."""
+"""Kinds of jobs: the differences between them. A new kind is one module that defines a JobKind."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -222,7 +222,7 @@ def _set(job: Job, **progress: object) -> Job:
 
 
 class JobLifecycle:
-    """How the turns of a job observe, save and act; see control/turns.py."""
+    """The lifecycle of a job: how turns observe, save and act; see control/turns.py."""
 
     def __init__(self, record: LeasedRecord):
         self._record = record

@@ -1,4 +1,4 @@
-"""The logs of a job: what its hosts print, and the metrics found in it."""
+"""The logs of a job: the output of its hosts, and the metrics found in it."""
 
 import math
 from collections.abc import Sequence

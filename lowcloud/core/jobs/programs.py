@@ -1,4 +1,4 @@
-"""The program of a job: what every kind of job runs alike, and the program of one job."""
+"""The program of a job: the rules shared by all kinds of jobs, and the program of one job."""
 
 import json
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ PROGRAM, SOURCE = "sagemaker_program", "sagemaker_submit_directory"  # hyperpara
 
 @dataclass(frozen=True)
 class JobRules:
-    """What jobs of every kind run: see resolver.ProgramRules. Kinds add what only they run."""
+    """The rules of all kinds of jobs; see resolver.ProgramRules. A kind adds its own."""
 
     requested: Specification
     container_command: tuple[str, ...] = ()  # of a container that is given neither entry point nor arguments

@@ -1,4 +1,4 @@
-"""What tracking records of a job: its parameters, what it reads, what it produces, and its status.
+"""Tracking of jobs: parameters, inputs, outputs and status.
 
 `begin` belongs in the transaction that creates the job, `follow` in each that changes its state.
 """

@@ -1,4 +1,4 @@
-"""The work of a job: what its hosts run with, and why they failed."""
+"""The work of a job: what the engine runs on its hosts, and the reasons of failures."""
 
 from collections.abc import Sequence
 from typing import Any

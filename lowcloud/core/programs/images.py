@@ -1,4 +1,4 @@
-"""Registered images: what a user has said an image name means in this cloud."""
+"""Registered images: image names and what they mean in this cloud."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ IMAGE = ResourceKind("image", "image", images, has_tags=False)
 
 @dataclass(frozen=True)
 class Image:
-    """What an image name means: one of a Python environment, requirements, a command and a container."""
+    """A registered image: a Python environment, requirements, a command or a container."""
 
     name: str
     created_at: float

@@ -25,7 +25,7 @@ class UnknownImageError(InvalidError):
 
 @dataclass(frozen=True)
 class Program:
-    """What runs, and what its Python environment must contain."""
+    """A command, and the required contents of its Python environment."""
 
     command: tuple[str, ...]
     is_built_in: bool = False
@@ -41,7 +41,7 @@ class Program:
 
 
 class ProgramRules(Protocol):
-    """How one kind of work runs each type of image. None means that it does not run this type.
+    """The programs with which one kind of work runs each type of image. None: it does not run this type.
 
     Each raises InvalidError if the request is invalid for this type.
     """

@@ -31,7 +31,7 @@ FREED = {"cpus": 0.0, "memory_bytes": 0, "gpus": 0}
 
 @dataclass(frozen=True)
 class Demand:
-    """What a job demands of the machine."""
+    """The resources that a job demands."""
 
     owner: str
     each: Resources  # of one replica

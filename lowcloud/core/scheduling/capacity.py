@@ -1,4 +1,4 @@
-"""The capacity of the machine: what an instance type is fitted to, and what is left for jobs next to endpoints."""
+"""The capacity of the machine: fitting instance types to it, and the share of jobs next to endpoints."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ NOTHING = Resources(0.0, 0, 0)
 
 @dataclass(frozen=True)
 class Fitted:
-    """What each replica of an instance type gets of this machine, and a message if that is less than the type has."""
+    """The resources of each replica of an instance type on this machine, and a message if the type has more."""
 
     each: Resources
     message: str = ""

@@ -62,7 +62,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to change now, and when to decide again even if nothing has happened until then."""
+    """The changes to make now, and when to decide again even if nothing has happened until then."""
 
     starts: tuple[Start, ...] = ()
     blocked: Ref | None = None

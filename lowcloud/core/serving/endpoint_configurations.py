@@ -19,7 +19,7 @@ CONFIGURATION = ResourceKind("endpoint configuration", "endpoint-config", endpoi
 
 @dataclass(frozen=True)
 class Configuration:
-    """What an endpoint is created from."""
+    """The configuration from which an endpoint is created."""
 
     name: str
     created_at: float

@@ -42,7 +42,7 @@ log = logging.getLogger("lowcloud.endpoints")
 
 
 class Verb(StrEnum):
-    """What a step can ask for; each is safe to repeat."""
+    """A type of action that a step returns; each is safe to repeat."""
 
     CHOOSE = "choose"  # the program and the environment of each model
     START = "start"  # replicas, whose environments are built first
@@ -136,7 +136,7 @@ def restart_delay_seconds(short_lives: int) -> float:
 
 
 class EndpointLifecycle:
-    """How the turns of an endpoint observe, save and act; see control/turns.py."""
+    """The lifecycle of an endpoint: how turns observe, save and act; see control/turns.py."""
 
     def __init__(self, record: LeasedRecord):
         self._record = record

@@ -1,4 +1,4 @@
-"""What an endpoint is: its variants, its state, and the row that holds them."""
+"""Records of endpoints: variants, state, and the row that contains them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -25,7 +25,7 @@ CODE_IN_MODEL = f"{contract.CODE}/"
 
 @dataclass(frozen=True)
 class ServingRules:
-    """What serves models: see resolver.ProgramRules."""
+    """The rules for programs that serve models; see resolver.ProgramRules."""
 
     image: str
     variables: Mapping[str, str]

@@ -10,7 +10,7 @@ from lowcloud.core.errors import InvalidError
 
 
 class Mode(StrEnum):
-    """How the bytes of a channel reach the program."""
+    """The way in which the bytes of a channel reach the program."""
 
     FILE = "file"  # files, staged before it starts
     LAZY = "lazy"  # files that are visible immediately, and whose bytes are fetched when they are read
@@ -18,7 +18,7 @@ class Mode(StrEnum):
 
 
 class DataSourceType(StrEnum):
-    """What the key of a channel refers to."""
+    """The type of object that the key of a channel refers to."""
 
     PREFIX = "prefix"  # all objects whose keys begin with it
     MANIFEST = "manifest"  # an object that lists objects

@@ -20,7 +20,7 @@ LONGEST_RECORD_BYTES = (1 << 29) - 1  # the largest length that a RecordIO heade
 
 @dataclass(frozen=True)
 class StagedInputs:
-    """What one host gets: members of engine.work.Replica."""
+    """The inputs of one host: members of engine.work.Replica."""
 
     inputs: tuple[Input, ...] = ()
     lazy_folders: tuple[LazyFolder, ...] = ()

@@ -1,4 +1,4 @@
-"""Provenance: what is recorded of every job, model and endpoint, so that its origin can be traced.
+"""Provenance: records of every job, model and endpoint, so that its origin can be traced.
 
 A job has a trial component from its creation on, in a trial if its user named an experiment or a trial. Its data, image
 and code are artifacts that contributed to the component, and what it stores are artifacts that it produced. These

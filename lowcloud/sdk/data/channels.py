@@ -37,7 +37,7 @@ ACCEPTED = "a DataFrame, an array, a file, a folder, an s3:// URL, or a mapping 
 
 
 class ModelKind(StrEnum):
-    """What reads the data, which determines the format of tables."""
+    """The kind of code that reads the data, which determines the format of tables."""
 
     BUILT_IN = "built-in"  # CSV without a header, label in the first column
     SCRIPT = "script"  # CSV with a header; arrays as .npy

@@ -14,7 +14,7 @@ class UnusableStoreError(Exception):
 
 
 class Backend(Protocol):
-    """What the two databases do differently."""
+    """The functions in which the two databases differ."""
 
     @property
     def engine(self) -> Engine:

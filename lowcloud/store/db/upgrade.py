@@ -25,7 +25,7 @@ Permission = Callable[[Connection], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What an upgrade will do."""
+    """The plan of an upgrade."""
 
     version: int | None  # of the database's schema; None: it has no tables yet
     pending: Sequence[Migration] = ()
@@ -33,7 +33,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Upgraded:
-    """What an upgrade has done."""
+    """The result of an upgrade."""
 
     version: int  # of the database's schema before
     steps: Sequence[Migration]

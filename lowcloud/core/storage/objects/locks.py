@@ -14,7 +14,7 @@ YEAR_DAYS = 365
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What protects a version from deletion. The time is in seconds since the epoch."""
+    """Protection of a version from deletion. The time is in seconds since the epoch."""
 
     retention: str | None = None  # GOVERNANCE or COMPLIANCE
     retain_until: float | None = None

@@ -1,4 +1,4 @@
-"""What S3 does before and around the common path of a request; importing it registers S3's front hook."""
+"""The front of S3: work before and around the common path of a request; importing it registers S3's front hook."""
 
 from lowcloud.api.aws.services.s3.front import hook
 
