@@ -77,7 +77,7 @@ def start_table(engine: LocalEngine) -> Table:
 
 
 def status_table(engine: LocalEngine) -> Table:
-    table = Table("telling", "figure")
+    table = Table("measurement", "figure")
     engine.start(Work("idle", ("sleep", "600"), (Replica(),), SMALL))
     table.add_row("status() of running work, us", f"{microseconds_per_call(lambda: engine.status('idle')):.0f}")
     engine.remove("idle")

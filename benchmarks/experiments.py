@@ -21,7 +21,7 @@ from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import Point
 from lowcloud.core.tracking import experiments, provenance, trial_components
 from lowcloud.core.tracking.experiments import Experiment
-from lowcloud.core.tracking.provenance import Grouping, Material
+from lowcloud.core.tracking.provenance import Grouping, TrackedFile
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
 
@@ -40,8 +40,8 @@ def main() -> None:
         spent = milliseconds(lambda: fill(context, count))
         table.add_row("tracking a job from its begin to its end, with 6 points of 2 metrics", f"{spent / count:.2f}")
         table.add_row("a put of 10 points", f"{milliseconds(lambda: put(context)) / PUTS:.2f}")
-        for what, asked in searches().items():
-            table.add_row(f"Search among {count:,}: {what}", f"{best(context, asked):.1f}")
+        for what, requested in searches().items():
+            table.add_row(f"Search among {count:,}: {what}", f"{best(context, requested):.1f}")
         context.database.close()
     Console().print(table)
 
@@ -49,7 +49,7 @@ def main() -> None:
 def fill(context: Context, count: int) -> None:
     """Create the trial components and metrics of this number of jobs."""
     now = context.now()
-    inputs = (Material("image", "image:1", provenance.IMAGE), Material("train", "s3://data/train"))
+    inputs = (TrackedFile("image", "image:1", provenance.IMAGE), TrackedFile("train", "s3://data/train"))
     for start in range(0, count, AT_ONCE):
         with context.database.transaction() as connection:
             for number in range(start, min(start + AT_ONCE, count)):
@@ -63,7 +63,7 @@ def fill(context: Context, count: int) -> None:
                     for step in range(3)
                 ]
                 metrics.record(connection, points)
-                model = Material("model", f"s3://models/{number}", provenance.MODEL)
+                model = TrackedFile("model", f"s3://models/{number}", provenance.MODEL)
                 provenance.end(connection, subject, now + number, "Completed", "", [model])
 
 
@@ -90,9 +90,9 @@ def searches() -> dict[str, dict[str, Any]]:
     }
 
 
-def best(context: Context, asked: dict[str, Any]) -> float:
+def best(context: Context, requested: dict[str, Any]) -> float:
     caller = Caller(context.settings.account_id, "")
-    request = {"Resource": "ExperimentTrialComponent", **asked}
+    request = {"Resource": "ExperimentTrialComponent", **requested}
     return min(milliseconds(lambda: search(context, caller, request)) for _ in range(3))
 
 

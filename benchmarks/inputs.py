@@ -60,15 +60,15 @@ def blocks(megabytes: int) -> Iterator[bytes]:
 def read(context: Context, channel: Channel) -> dict[str, float]:
     """Return the program's measurements, with the time of the request."""
     name = f"{channel.mode}-{channel.prefix}"
-    asked = time.time()
-    (laid,) = input_staging.stage(context, [channel], 1)
-    replica = Replica(inputs=laid.inputs, lazy_folders=laid.lazy_folders, streams=laid.streams)
+    requested_at = time.time()
+    (staged,) = input_staging.stage(context, [channel], 1)
+    replica = Replica(inputs=staged.inputs, lazy_folders=staged.lazy_folders, streams=staged.streams)
     context.engine.start(Work(name, ("python", "-c", PROGRAM), (replica,), LARGE))
     while context.engine.status(name)[0].phase != Phase.EXITED:
         time.sleep(0.001)
     said = [line.text for line in context.engine.logs(name, 0, 0).lines]
     context.engine.remove(name)
-    return {"asked": asked, **json.loads(said[-1])}
+    return {"requested_at": requested_at, **json.loads(said[-1])}
 
 
 def copy(folder: Path, source: Path) -> float:
@@ -93,8 +93,8 @@ def large_table(context: Context, folder: Path, megabytes: int) -> Table:
     for mode in Mode:
         said = read(context, Channel("train", "data", "large/", mode=mode))
         assert said["size"] == megabytes * BLOCK, said
-        reading, whole = said["last"] - said["began"], said["last"] - said["asked"]
-        first = f"{said['first'] - said['asked']:.2f}"
+        reading, whole = said["last"] - said["began"], said["last"] - said["requested_at"]
+        first = f"{said['first'] - said['requested_at']:.2f}"
         table.add_row(mode, first, f"{whole:.2f}", f"{megabytes / reading:.0f}", f"{megabytes / whole:.0f}")
     return table
 
@@ -111,8 +111,8 @@ def small_table(context: Context, folder: Path, count: int) -> Table:
     table.add_row("cp -r", "", f"{took:.2f}", f"{count / took:.0f}")
     for mode in Mode:
         said = read(context, Channel("train", "data", "small/", mode=mode))
-        whole = said["last"] - said["asked"]
-        table.add_row(mode, f"{said['began'] - said['asked']:.2f}", f"{whole:.2f}", f"{count / whole:.0f}")
+        whole = said["last"] - said["requested_at"]
+        table.add_row(mode, f"{said['began'] - said['requested_at']:.2f}", f"{whole:.2f}", f"{count / whole:.0f}")
     return table
 
 

@@ -51,10 +51,10 @@ def main(jobs: int) -> None:
         busy_seconds, drained_seconds = _serve(home, jobs)
         with closing((context := _open(home)).database), context.database.read() as connection:
             rows = connection.execute(select(training_jobs)).all()
-            told = connection.execute(select(events.c.subject, events.c.state, events.c.at)).all()
+            rows = connection.execute(select(events.c.subject, events.c.state, events.c.at)).all()
     states = Counter(row.state for row in rows)
-    ends = [subject for subject, state, _ in told if state == "completed"]
-    left = [at for _, state, at in told if state == "storing"]  # its program has ended
+    ends = [subject for subject, state, _ in rows if state == "completed"]
+    left = [at for _, state, at in rows if state == "storing"]  # its program has ended
     each = (busy_seconds - idle_seconds) / jobs
     print(f"states of {jobs} jobs: {dict(states)}; ended once: {len(set(ends)) == len(ends) == jobs}")
     most = _most_given([row.admitted_at for row in rows], left)

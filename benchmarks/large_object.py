@@ -40,7 +40,7 @@ def resident_mb(root: int) -> float:
 
 @contextmanager
 def watched(store: Store) -> Iterator[list[float]]:
-    """Samples the memory of a server repeatedly."""
+    """Sample the memory of a server repeatedly."""
     seen, ended = [resident_mb(store.pid)], threading.Event()
 
     def look() -> None:

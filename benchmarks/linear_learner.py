@@ -82,7 +82,7 @@ def flights() -> Data:
 
 
 def synthetic(rows: int, columns: int, predictor: str = "binary_classifier", classes: int = 2) -> Data:
-    """Gaussian features and a linear target."""
+    """Return Gaussian features and a linear target."""
     random = np.random.default_rng(0)
     x = random.standard_normal((rows * 5 // 4, columns), dtype=np.float32)
     truth = x @ (random.standard_normal((columns, classes)) * 1.5 / columns**0.5).astype(np.float32)
@@ -96,13 +96,13 @@ def synthetic(rows: int, columns: int, predictor: str = "binary_classifier", cla
 
 
 def classification(rows: int) -> Data:
-    """scikit-learn's own synthetic task: 50 features, 20 of them informative and 10 redundant."""
+    """Return scikit-learn's own synthetic task: 50 features, 20 of them informative and 10 redundant."""
     x, y = make_classification(rows * 5 // 4, 50, n_informative=20, n_redundant=10, random_state=0)
     return Data(f"{rows:,} x 50", "binary_classifier", x.astype(np.float32), y.astype(float))
 
 
 def images(rows: int) -> Data:
-    """784 correlated pixels from 0 to 1, a fifth of them dark: smooth shapes in noise."""
+    """Return 784 correlated pixels from 0 to 1, a fifth of them dark: smooth shapes in noise."""
     random = np.random.default_rng(0)
     grid = np.linspace(-1, 1, 28)
     centres, widths = random.uniform(-0.8, 0.8, (64, 2)), random.uniform(0.1, 0.4, (64, 1, 1))

@@ -97,13 +97,13 @@ def _run_one(home: Path) -> None:
 def _copy(context: Context, count: int) -> None:
     with context.database.read() as connection:
         job = dict(connection.execute(select(training_jobs)).one()._mapping)
-        told = [dict(row._mapping) for row in connection.execute(select(events))]
+        rows = [dict(row._mapping) for row in connection.execute(select(events))]
         labels = [dict(row._mapping) for row in connection.execute(select(tags))]
     for begin in range(0, count, BATCH):
         names = [f"job-{number:06}" for number in range(begin, min(begin + BATCH, count))]
         rows: dict[Table, list[dict[str, Any]]] = {
             training_jobs: [_older(job, name, age) for age, name in enumerate(names, begin + 1)],
-            events: [_about(row, name) for name in names for row in told],
+            events: [_about(row, name) for name in names for row in rows],
             tags: [_about(row, name) for name in names for row in labels],
         }
         with context.database.transaction() as connection:
@@ -127,7 +127,7 @@ def _measure(home: Path, count: int) -> None:
     pid = server_process.find_running(home).pid
     middle = f"job-{count // 2:06}"
     page = ask("ListTrainingJobs", MaxResults=100)
-    asked: dict[str, tuple[str, dict[str, Any]]] = {
+    requested: dict[str, tuple[str, dict[str, Any]]] = {
         "Describe": ("DescribeTrainingJob", {"TrainingJobName": middle}),
         "List, the newest 10": ("ListTrainingJobs", {}),
         "List, 100": ("ListTrainingJobs", {"MaxResults": 100}),
@@ -143,7 +143,7 @@ def _measure(home: Path, count: int) -> None:
         "ListTags": ("ListTags", {"ResourceArn": page["TrainingJobSummaries"][0]["TrainingJobArn"]}),
     }
     print(f"{'':30}{'p50 ms':>8}{'p99 ms':>8}{'CPU ms':>8}{'of target':>11}")
-    for name, (operation, request) in asked.items():
+    for name, (operation, request) in requested.items():
         ask(operation, **request)
         before = _cpu_seconds(pid)
         median, worst = _time(lambda: ask(operation, **request))  # noqa: B023
@@ -166,7 +166,7 @@ def _print(name: str, median: float, worst: float, cpu: float | None = None) -> 
 
 
 def _asker(home: Path) -> Callable[..., dict[str, Any]]:
-    """Sends SageMaker requests over one connection."""
+    """Send SageMaker requests over one connection."""
     chosen = settings.load(home, os.environ)
     address = _endpoint(home).removeprefix("http://")
     connection = http.client.HTTPConnection(address)

@@ -154,9 +154,9 @@ def undeploy(port: int, home: Path) -> None:
 
 
 def signed(url: str, headers: dict[str, str]) -> bytes:
-    asked = AWSRequest("POST", url, data=ROW.encode(), headers=headers)
-    SigV4Auth(KEY, "sagemaker", "us-east-1").add_auth(asked)
-    return request("/endpoints/row/invocations", ROW.encode(), dict(asked.headers.items()))
+    signed = AWSRequest("POST", url, data=ROW.encode(), headers=headers)
+    SigV4Auth(KEY, "sagemaker", "us-east-1").add_auth(signed)
+    return request("/endpoints/row/invocations", ROW.encode(), dict(signed.headers.items()))
 
 
 def lowcloud_replica(artifact: bytes, measure: Measure) -> Load:

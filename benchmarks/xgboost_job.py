@@ -178,17 +178,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--features", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=50)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(asked.rows, asked.features)).astype(np.float32)
-    y = (x[:, 0] + x[:, 1] * x[:, 2] + rng.normal(size=asked.rows) > 0).astype(np.float32)
+    x = rng.normal(size=(arguments.rows, arguments.features)).astype(np.float32)
+    y = (x[:, 0] + x[:, 1] * x[:, 2] + rng.normal(size=arguments.rows) > 0).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         csv = Path(folder) / "train.csv"
         np.savetxt(csv, np.column_stack([y, x]), fmt="%.6g", delimiter=",")
         jobs = Jobs(Path(folder) / "home", csv)
         try:
             turns = [
-                (run_script(csv, asked.rounds), run_program(csv, asked.rounds), jobs.run(asked.rounds))
+                (run_script(csv, arguments.rounds), run_program(csv, arguments.rounds), jobs.run(arguments.rounds))
                 for _ in range(RUNS)
             ]
             script, program, platform = (

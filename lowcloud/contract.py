@@ -1,6 +1,6 @@
 """The interface between the server and a replica: the folder layout and the environment variables both sides rely on.
 
-The layout is SageMaker's /opt/ml. Where the machine cannot mount the folder at /opt/ml, `BASE_DIR_VARIABLE` tells the
+The layout is SageMaker's /opt/ml. Where the machine cannot mount the folder at /opt/ml, `BASE_DIR_VARIABLE` gives the
 replica where it is. The paths below are relative to that base folder.
 """
 
@@ -73,7 +73,7 @@ CONTROL_FIFO = "control"  # any byte makes the supervisor read the stop file
 # is a text or [source, bytes]. A feeder sends the engine's socket one line of JSON, [list, offset of the line, index of
 # the piece, first byte, end], and receives chunks, each preceded by its length in four bytes (little endian), then a
 # length of 0. A chunk preceded by FEED_FAILED holds the reason why the bytes can never be read. After a broken
-# connection the feeder asks again.
+# connection the feeder sends the request again.
 FEEDS_FOLDER = "feeds"
 FEED_SOCKET = "feed"
 FEED_FAILED = 0xFFFFFFFF

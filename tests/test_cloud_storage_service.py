@@ -46,7 +46,7 @@ def test_a_pipeline_is_restored_with_all_its_steps(tmp_path):
     assert np.array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
-def test_a_lowcloud_model_comes_back_with_its_weights_and_threshold(tmp_path):
+def test_a_lowcloud_model_is_restored_with_its_weights_and_threshold(tmp_path):
     model = LinearModel("binary_classifier", "logistic", np.array([[1.0], [-2.0]]), np.array([0.5]), threshold=0.1)
     cloud_storage_service.save_model(model, tmp_path / "model.tar.gz")
     loaded = cloud_storage_service.load_model(tmp_path / "model.tar.gz")

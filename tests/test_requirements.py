@@ -1,4 +1,4 @@
-"""The locked versions are those that the requirements ask for, whichever index they were found on."""
+"""The locked versions satisfy the requirements, whichever index they were found on."""
 
 import re
 import tomllib
@@ -20,10 +20,10 @@ def lines(path: Path) -> list[str]:
 
 
 def wanted(name: str) -> list[Requirement]:
-    """What an environment asks for; of Lowcloud itself, what pyproject.toml says."""
-    asked = lines(ROOT / "requirements" / f"{name}.in")
-    if "-e .[dev]" not in asked:
-        return [Requirement(line) for line in asked]
+    """Return the requirements of an environment; those of Lowcloud itself are in pyproject.toml."""
+    requested = lines(ROOT / "requirements" / f"{name}.in")
+    if "-e .[dev]" not in requested:
+        return [Requirement(line) for line in requested]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     own = {extra for line in extras["dev"] if line.startswith("lowcloud[") for extra in Requirement(line).extras}
@@ -42,7 +42,7 @@ def locked(name: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_lock_has_every_package_that_is_asked_for_in_a_version_that_is_allowed(name: str) -> None:
+def test_a_lock_file_has_every_required_package_in_an_allowed_version(name: str) -> None:
     versions = locked(name)
     for requirement in wanted(name):
         there = versions.get(canonicalize_name(requirement.name), [])

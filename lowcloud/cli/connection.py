@@ -1,4 +1,4 @@
-"""How commands find the server of a home and create clients of it."""
+"""Connections: commands find the server of a home and create clients of it."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The commands that look after a home's data: `lowcloud check`, `backup`, `restore` and `upgrade`."""
+"""The commands that check, back up, restore and upgrade a home: `lowcloud check`, `backup`, `restore` and `upgrade`."""
 
 import json
 import os
@@ -83,7 +83,7 @@ def backup(
                 created_at = time.time()
                 database = backups.snapshot(settings.database_file, folder, created_at)
                 copied = backups.copy_blobs(database, settings.data / "objects", folder / "objects")
-        except (backups.NoBackupError, AlreadyLockedError) as error:
+        except (backups.BackupError, AlreadyLockedError) as error:
             raise fail(str(error)) from error
         damaged = _verify(context, database, folder) if verify else copied.missing
         keys = settings.store_home / "keys" if with_keys else None
@@ -111,7 +111,7 @@ def restore(
     target = home_settings.home_folder(os.environ, home)
     try:
         needs_upgrade = backups.restore(folder.absolute(), target, backups.find(folder))
-    except (backups.NoBackupError, OSError) as error:
+    except (backups.BackupError, OSError) as error:
         raise fail(str(error)) from error
     if needs_upgrade:
         output.print(f"{target} is restored from an earlier version; `lowcloud up` upgrades and starts it")

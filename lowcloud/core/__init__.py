@@ -1,1 +1,1 @@
-"""The cloud itself: rules, records and state machines, one noun a module."""
+"""The cloud itself: rules, records and state machines, one package for each subject."""

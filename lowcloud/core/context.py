@@ -35,11 +35,11 @@ class WakeSignal:
         self._subscribers.append(subscriber)
 
     def unsubscribe(self, subscriber: Callable[[], None]) -> None:
-        """Call this subscriber no more."""
+        """Stop calling this subscriber."""
         self._subscribers.remove(subscriber)
 
     def notify(self) -> None:
-        """Something is due."""
+        """Call every subscriber: a row has become due."""
         for subscriber in list(self._subscribers):
             subscriber()
 
@@ -64,13 +64,13 @@ class ReadCache:
         return fresh
 
     def clear(self) -> None:
-        """Something has changed."""
+        """Discard all cached values: something has changed."""
         self._generation += 1
         self._cached.clear()
 
 
-class Memory:
-    """What the subjects of core keep in the memory of this process: one object for each class, made when first used."""
+class ProcessState:
+    """State that core keeps in the memory of this process: one object of each class, created when first used."""
 
     def __init__(self) -> None:
         self._objects: dict[type, object] = {}
@@ -86,7 +86,7 @@ class Memory:
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What a request or a turn of the reconciler works with."""
+    """Settings, database, blobs and engine of one cloud, for a request or a turn of the reconciler."""
 
     settings: Settings
     database: Database
@@ -98,13 +98,13 @@ class Context:
     connections: Connections = field(default_factory=Connections)
     wake: WakeSignal = field(default_factory=WakeSignal)
     cache: ReadCache = field(default_factory=ReadCache)
-    memory: Memory = field(default_factory=Memory)
+    memory: ProcessState = field(default_factory=ProcessState)
     endpoint: str = ""  # where programs of this machine reach the gateway
-    closing: threading.Event = field(default_factory=threading.Event)  # set when turns of the reconciler are to end
+    closing: threading.Event = field(default_factory=threading.Event)  # set when the reconciler shuts down
 
     def __post_init__(self) -> None:
         self.wake.subscribe(self.cache.clear)
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
         return time.time()

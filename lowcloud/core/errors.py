@@ -32,7 +32,7 @@ class InvalidPageTokenError(InvalidError):
 
 
 class InUseError(CloudError):
-    """What should be changed or deleted is used by another resource."""
+    """The resource cannot be changed or deleted, because another resource uses it."""
 
 
 class ForbiddenError(CloudError):

@@ -12,7 +12,7 @@ from lowcloud.core.resource_kind import PeriodicTask, Registry, ResourceKind
 
 
 def discover() -> Registry:
-    """The registry of all kinds and tasks, sorted by their prefixes and names."""
+    """Return the registry of all kinds and tasks, sorted by their prefixes and names."""
     constants = {id(one): one for one in _constants()}.values()  # modules import each other's constants
     kinds = sorted((one for one in constants if isinstance(one, ResourceKind)), key=lambda kind: kind.prefix)
     tasks = sorted((one for one in constants if isinstance(one, PeriodicTask)), key=lambda task: task.name)

@@ -2,7 +2,7 @@
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether the complete text matches the pattern.
+    """Return whether the complete text matches the pattern.
 
     Takes time proportional to the product of their lengths at worst.
     """

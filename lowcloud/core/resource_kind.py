@@ -1,4 +1,4 @@
-"""What a kind of resource is to the modules that handle every kind, and the registry of all kinds.
+"""Kinds of resources, as modules that handle every kind see them, and the registry of all kinds.
 
 A subject declares its kinds as constants; `core/kinds.py` registers each once. Whoever has to know all of them
 (reconciler, admission, environment garbage collection, tags, search) iterates `context.kinds`.
@@ -50,15 +50,15 @@ class ResourceKind(Generic[Record]):
         return self.table.c.keys()
 
     def subject(self, name: str) -> str:
-        """The key of a record's tags, events and associations."""
+        """Return the key of a record's tags, events and associations."""
         return f"{self.prefix}/{name}"
 
     def is_named(self, name: str) -> ColumnElement[bool]:
-        """Whether a row is the record of this name."""
+        """Return the condition that a row is the record of this name."""
         return self.is_one_of([name])
 
     def is_one_of(self, names: Sequence[str]) -> ColumnElement[bool]:
-        """Whether a row is the record of one of these names."""
+        """Return the condition that a row is the record of one of these names."""
         column: ColumnElement[str] = self.table.c.name
         if self.ignores_case:
             column, names = func.lower(column), [name.lower() for name in names]
@@ -72,7 +72,7 @@ TaskStep = Callable[["Context", Mapping[str, Any]], tuple[dict[str, Any], float]
 
 @dataclass(frozen=True)
 class PeriodicTask:
-    """Something that the server does again and again; where it stands is one row (control/periodic_tasks.py)."""
+    """A background task of the server, whose progress is saved in one row (control/periodic_tasks.py)."""
 
     name: str
     step: TaskStep
@@ -87,7 +87,7 @@ class Registry:
     tasks: tuple[PeriodicTask, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises ValueError if two kinds share a prefix or two tasks a name: one would be mistaken for the other."""
+        """Raise ValueError if two kinds share a prefix or two tasks a name: one would be mistaken for the other."""
         for names in ([kind.prefix for kind in self.kinds], [task.name for task in self.tasks]):
             if shared := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"These are declared more than once: {', '.join(sorted(shared))}.")
@@ -106,5 +106,5 @@ class Registry:
         return tuple(kind for kind in self.kinds if kind.is_queued)
 
     def find(self, prefix: str) -> ResourceKind[Any] | None:
-        """The kind whose subjects begin with `prefix`."""
+        """Return the kind whose subjects begin with `prefix`."""
         return next((kind for kind in self.kinds if kind.prefix == prefix), None)

@@ -135,7 +135,7 @@ def merge(values: Mapping[str, Value], put: Mapping[str, Value], drop: Iterable[
 
 
 def exists(connection: Connection, *conditions: Condition) -> bool:
-    """Whether a row of the conditions' table meets all of them."""
+    """Return whether a row of the conditions' table meets all of them."""
     return connection.execute(select(1).where(*conditions).limit(1)).first() is not None
 
 

@@ -57,7 +57,7 @@ class Filter:
     is_maybe_numeric: bool = False  # text of this property that is a number is compared as one
 
     def admits(self, document: Document) -> bool:
-        """Whether a document passes. Raises InvalidError if the property cannot be compared so."""
+        """Return whether a document passes. Raises InvalidError if the property cannot be compared so."""
         values = self.read(document)
         match self.operator:
             case Operator.EXISTS:
@@ -116,7 +116,7 @@ class Nested:
     filters: tuple[Filter, ...]
 
     def admits(self, document: Document) -> bool:
-        """Whether an element passes all filters."""
+        """Return whether an element passes all filters."""
         return any(all(one.admits(element) for one in self.filters) for element in self.elements(document))
 
 
@@ -128,7 +128,7 @@ class Expression:
     requires_all: bool = True
 
     def admits(self, document: Document) -> bool:
-        """Whether a document passes. Raises InvalidError."""
+        """Return whether a document passes. Raises InvalidError."""
         results = (one.admits(document) for one in self.conditions)
         return all(results) if self.requires_all else any(results)
 
@@ -290,7 +290,7 @@ def values_at(document: Any, path: Sequence[str]) -> Iterable[Value]:
 
 
 def _sort_key(values: Iterable[Value]) -> tuple[int, Any] | None:
-    """Numbers and times sort before text; None without a value."""
+    """Return a key by which numbers and times sort before text; None without a value."""
     value = next(iter(values), None)
     if value is None:
         return None

@@ -36,7 +36,7 @@ def of_many(context: Context, subjects: Sequence[str]) -> dict[str, dict[str, st
 
 
 def delete(context: Context, subject: str, keys: Iterable[str]) -> None:
-    """Delete the tags of these keys; keys that the subject does not have are passed over."""
+    """Delete the tags of these keys; keys that the subject does not have are ignored."""
     with context.database.transaction() as connection:
         connection.execute(tags.delete().where(tags.c.subject == subject, tags.c.key.in_(list(keys))))
 

@@ -96,7 +96,7 @@ class Work:
     command: tuple[str, ...]
     replicas: tuple[Replica, ...]
     resources: Resources
-    # whether the program may reach other machines; isolation() tells if the engine cannot prevent it
+    # whether the program may reach other machines; isolation() says whether the engine cannot prevent it
     network: bool = False
     serves: bool = False  # the program listens on the socket named by contract.SOCKET_VARIABLE
     # its Python: "" the engine's, "/path" a user's environment, otherwise the key of one built here
@@ -216,7 +216,7 @@ class Engine(Protocol):
         """Return the address of a serving replica, "unix:/path" or "http://host:port"; None before it listens."""
 
     def has_environment(self, key: str) -> bool:
-        """Whether an environment with this key is published. Asking counts as a use of it."""
+        """Return whether an environment with this key is published. The check counts as a use."""
 
     def publish_environment(self, work_id: str) -> None:
         """Publish the environment that a work has built, unless one with its key is published already.

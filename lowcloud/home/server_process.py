@@ -14,7 +14,7 @@ POLL_SECONDS = 0.01
 
 @dataclass(frozen=True)
 class RunningServer:
-    """What a running server writes to server.json in its home."""
+    """The contents of server.json, which a running server writes to its home."""
 
     pid: int
     endpoint: str

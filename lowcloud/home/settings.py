@@ -181,7 +181,7 @@ def _other_home(store: Path, home: Path) -> Path:
 
 
 def _check_address(database: str) -> None:
-    """Raises ValueError, without repeating the URL: it may contain a password."""
+    """Raise ValueError, without repeating the URL: it may contain a password."""
     if urlsplit(database).scheme not in DATABASE_SCHEMES:
         raise ValueError("The database URL is not PostgreSQL's; write postgresql://USER@HOST/NAME.")
 

@@ -83,7 +83,7 @@ def report_failure(base: Path, command: Sequence[str], result: ChildResult) -> N
 
 
 def has_failure_file(base: Path) -> bool:
-    """Whether output/failure exists and is not an empty file."""
+    """Return whether output/failure exists and is not an empty file."""
     try:
         status = os.lstat(base / contract.FAILURE)
     except OSError:

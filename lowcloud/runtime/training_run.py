@@ -61,7 +61,7 @@ class TrainingReport:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a training program works with on one host."""
+    """The folder, parameters, channels and process group of a training program on one host."""
 
     base: Path
     hyperparameters: Mapping[str, str]

@@ -106,7 +106,7 @@ def parse(text: str) -> Expression:
 
 
 def format_expression(node: Expression) -> str:
-    """A text that `read` makes the same tree of."""
+    """Return a text that `read` parses to the same tree."""
     if isinstance(node, NumberLiteral):
         return repr(node.value) if node.value >= 0 else f"({node.value!r})"
     if isinstance(node, TextLiteral):

@@ -110,7 +110,7 @@ def make_name(given: str | None, prefix: str) -> str:
 
 
 def check_instance_type(name: str) -> None:
-    """Raises InvalidInputError if there is no such type."""
+    """Raise InvalidInputError if there is no such type."""
     from lowcloud.catalog.instances import INSTANCES
 
     if name not in INSTANCES:

@@ -1,4 +1,4 @@
-"""The lineage of a model: what it was made from, and what was made from it."""
+"""The lineage of a model: its sources, and the models and endpoints made from it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -182,7 +182,7 @@ def _open_context(settings: Settings, endpoint: str) -> Context:
 
 
 def _check_database_choice(settings: Settings) -> None:
-    """Raises UnusableStoreError if the chosen database would hide the home's data, or the store cannot be shared."""
+    """Raise UnusableStoreError if the chosen database would hide the home's data, or the store cannot be shared."""
     if settings.database and settings.database_file.exists():
         raise UnusableStoreError(
             f"{settings.data} already contains a store in SQLite. Choose another home for a store in PostgreSQL with "

@@ -1,10 +1,10 @@
-"""Backups: a folder that holds one moment of a store, made while others write, and stores made from such a folder.
+"""Backups of a store: a consistent snapshot in a folder, made while others write, and restored from there.
 
-    DIR/backup.json       which database file counts, and what it names; written last, so without it there is no backup
-    DIR/lowcloud-T.db     the database as it was at one moment
-    DIR/objects/XX/ID     every blob that it names, and until the next backup is whole those of the one before
-    DIR/store-id          the mark that the database and the blobs belong together
-    DIR/keys/             where asked for: whoever has them can read everything
+    DIR/backup.json       names the current database file; written last, so a folder without it is not a complete backup
+    DIR/lowcloud-T.db     the snapshot of the database
+    DIR/objects/XX/ID     every blob that it refers to and, until a new backup is complete, those of the previous one
+    DIR/store-id          identifies the store that the database and the blobs belong to
+    DIR/keys/             with --with-keys only: anyone who has them can read everything
 
 A blob never changes, so the next backup into the same folder copies only those that are new.
 """
@@ -33,26 +33,26 @@ DATABASE = "lowcloud.db"
 SNAPSHOT = "lowcloud-"
 
 
-class NoBackupError(Exception):
-    """The folder holds no backup that was finished, or not the one that is asked for."""
+class BackupError(Exception):
+    """The folder cannot be used: it has no complete backup, one of another store, or other files."""
 
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup that is whole. Sizes are in bytes, `made_at` in seconds since the epoch."""
+    """A complete backup. Sizes are in bytes, `made_at` in seconds since the epoch."""
 
     database: str  # the file's name
     made_at: float
     blobs: int
     bytes: int  # of the blobs
-    missing: int  # blobs that could not be read: what they belong to was damaged before
+    missing: int  # blobs that could not be read: their objects were damaged already
     has_keys: bool
     format: int = FORMAT
 
 
 @dataclass
-class Copied:
-    """Blobs that were copied, or were there already."""
+class CopyCounts:
+    """How many blobs were copied or already present."""
 
     blobs: int = 0
     bytes: int = 0
@@ -61,30 +61,30 @@ class Copied:
 
 
 def find(folder: Path) -> Backup:
-    """The backup that a folder holds. Raises NoBackupError."""
+    """Return the backup in a folder. Raises BackupError."""
     try:
         found = json.loads((folder / MARKER).read_text())
     except FileNotFoundError as error:
-        raise NoBackupError(f"{folder} holds no backup that was finished: it has no {MARKER}.") from error
+        raise BackupError(f"{folder} contains no complete backup: {MARKER} is missing.") from error
     if found.get("format") != FORMAT:
-        raise NoBackupError(f"{folder} was made by another version of Lowcloud (format {found.get('format')}).")
+        raise BackupError(f"{folder} was made by another version of Lowcloud (format {found.get('format')}).")
     return Backup(**found)
 
 
 def begin(data: Path, folder: Path) -> None:
-    """Make the folder ready for a backup of this store. Raises NoBackupError where it holds something else."""
+    """Prepare the folder for a backup of this store. Raises BackupError if it contains anything else."""
     _make_folder(folder / "objects")
     strange = [path.name for path in folder.iterdir() if not _is_ours(path.name)]
     if strange:
-        raise NoBackupError(f"{folder} holds {min(strange)!r}, which is no backup's. Choose another folder.")
+        raise BackupError(f"{folder} contains {min(strange)!r}, which is not part of a backup. Choose another folder.")
     mark = folder / MARK
     if mark.exists() and mark.read_bytes() != (data / MARK).read_bytes():
-        raise NoBackupError(f"{folder} holds a backup of another store. Choose another folder.")
+        raise BackupError(f"{folder} contains a backup of another store. Choose another folder.")
     _copy(data / MARK, mark)
 
 
 def snapshot(database: Path, folder: Path, made_at: float) -> Path:
-    """Copy one moment of a database that others may write to; into a file that no earlier backup counts on."""
+    """Copy a consistent snapshot of a database that others may write to, into a new file."""
     path = folder / f"{SNAPSHOT}{int(made_at * 1000)}.db"
     private_files.make_file(path)
     with (
@@ -95,12 +95,12 @@ def snapshot(database: Path, folder: Path, made_at: float) -> Path:
     return path
 
 
-def copy_blobs(database: Path, source: Path, target: Path) -> Copied:
-    """Copy the blobs that a database names between folders of blobs; those that the target has stay as they are.
+def copy_blobs(database: Path, source: Path, target: Path) -> CopyCounts:
+    """Copy the blobs that a database refers to between two folders, except those that the target already has.
 
     All are durable when this returns.
     """
-    copied = Copied()
+    counts = CopyCounts()
     touched = set()
     for blob in named_blobs(database):
         there = target / blob[-2:] / blob
@@ -111,23 +111,23 @@ def copy_blobs(database: Path, source: Path, target: Path) -> Copied:
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.EIO):
                     raise
-                copied.missing += 1  # the store is damaged: that must not keep the rest of it from being copied
+                counts.missing += 1  # the store is damaged; the rest is copied nevertheless
                 continue
             touched.add(there.parent)
-            copied.new += 1
-        copied.blobs += 1
-        copied.bytes += there.stat().st_size
+            counts.new += 1
+        counts.blobs += 1
+        counts.bytes += there.stat().st_size
     for folder in touched:
         sync_folder(folder)
     sync_folder(target)
-    return copied
+    return counts
 
 
 def finish(folder: Path, keys: Path | None, made: Backup) -> None:
-    """Make the snapshot and its blobs the backup that counts, and remove what only the one before needed."""
+    """Make the snapshot and its blobs the current backup, and remove what only the previous one used."""
     database = folder / made.database
     with closing(sqlite3.connect(database)) as connection:
-        connection.execute("PRAGMA journal_mode=DELETE")  # a file that is whole by itself
+        connection.execute("PRAGMA journal_mode=DELETE")  # without a separate log file
     if keys is not None:
         _copy_keys(keys, folder / "keys")
     _sync_file(database)
@@ -140,17 +140,17 @@ def finish(folder: Path, keys: Path | None, made: Backup) -> None:
 
 
 def check_key(database: Path, key: bytes) -> None:
-    """Whether this encryption key is the one of a database's store. Raises NoBackupError."""
+    """Check that a database was created with this encryption key. Raises BackupError."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         (seal,) = connection.execute("SELECT seal FROM store_identity").fetchone()
     try:
         KeyRing(key).unseal(seal, PURPOSE)
     except TamperedError as error:
-        raise NoBackupError("The encryption key is another than the one that this backup was made with.") from error
+        raise BackupError("This backup was made with a different encryption key.") from error
 
 
 def needs_upgrade(database: Path) -> bool:
-    """Whether a database is of an earlier version of the schema. Raises NoBackupError where no upgrade helps."""
+    """Return whether a database has an older version of the schema. Raises BackupError if it cannot be upgraded."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         (version,) = connection.execute("SELECT version FROM schema_version").fetchone()
     try:
@@ -158,16 +158,16 @@ def needs_upgrade(database: Path) -> bool:
     except UpgradeNeededError:
         return True
     except SchemaVersionError as error:
-        raise NoBackupError(f"The backup cannot be restored: {error}") from error
+        raise BackupError(f"The backup cannot be restored: {error}") from error
     return False
 
 
 def restore(folder: Path, home: Path, found: Backup) -> bool:
-    """Make a home of a backup: whether it needs an upgrade. Raises NoBackupError.
+    """Restore a backup into a home, and return whether the home needs an upgrade. Raises BackupError.
 
-    It is no home that could be served before it is whole.
+    A server cannot be started on the home before the restore is complete.
 
-    The home may not exist, or be empty, or hold nothing but `keys`, which a backup without keys needs.
+    The home must be missing, empty, or contain only `keys` (required for a backup without keys).
     """
     is_older = needs_upgrade(folder / found.database)
     keys = _prepare_home(home, found)
@@ -184,26 +184,26 @@ def restore(folder: Path, home: Path, found: Backup) -> bool:
         _copy_keys(folder / "keys", keys)
     data.rename(home / "data")
     sync_folder(home)
-    keys.rename(home / "keys")  # the last step: what has no keys is no home
+    keys.rename(home / "keys")  # last: a folder without keys is not a home
     sync_folder(home)
     return is_older
 
 
 def named_blobs(database: Path) -> Iterator[str]:
-    """The ids of the blobs that a database names."""
+    """Yield the ids of the blobs that a database refers to."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         for (blob,) in connection.execute("SELECT blob FROM parts ORDER BY blob"):
             yield blob
 
 
 def _prepare_home(home: Path, found: Backup) -> Path:
-    """Put the home's keys aside, so that no server takes it for one; where they are then."""
+    """Rename the home's keys so that no server starts on it yet, and return where they are."""
     _make_folder(home)
     present = {path.name for path in home.iterdir()} - {"lost+found"}
     strange = present - {"keys", f"keys{DRAFT}", f"data{DRAFT}"}
     is_interrupted = f"keys{DRAFT}" in present and strange == {"data"}  # between the last two steps
     if strange and not is_interrupted:
-        raise NoBackupError(f"{home} is not empty: it holds {min(strange)!r}. Restore into a new folder.")
+        raise BackupError(f"{home} is not empty: it contains {min(strange)!r}. Restore into a new folder.")
     if is_interrupted:
         shutil.rmtree(home / "data")
     keys = home / f"keys{DRAFT}"
@@ -211,9 +211,9 @@ def _prepare_home(home: Path, found: Backup) -> Path:
         (home / "keys").rename(keys)
         sync_folder(home)
     if not keys.exists() and not found.has_keys:
-        raise NoBackupError(
-            f"The backup has no keys, and without them nothing in it can be read. Put encryption.key and account.json, "
-            f"which were kept apart, into {home / 'keys'} and restore again."
+        raise BackupError(
+            f"The backup does not contain the keys, which are needed to read it. Copy encryption.key and account.json, "
+            f"which you kept separately, to {home / 'keys'} and restore again."
         )
     return keys
 
@@ -245,7 +245,7 @@ def _copy_keys(source: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file: under its name it is whole and on the disk, or not there. Its folder is the caller's to sync."""
+    """Copy a file atomically and durably; the caller must sync its folder."""
     draft = target.with_name(target.name + DRAFT)
     with source.open("rb") as original, _draft(draft) as copy:
         shutil.copyfileobj(original, copy, 1 << 20)
@@ -264,7 +264,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _draft(path: Path) -> BinaryIO:
-    path.unlink(missing_ok=True)  # an interrupted backup's, or one that others may read
+    path.unlink(missing_ok=True)  # left by an interrupted backup, perhaps readable by others
     return open(path, "xb", opener=private_files.opener)
 
 

@@ -126,7 +126,7 @@ def test_a_home_that_cannot_be_opened_is_reported_without_a_traceback(cloud):
     assert database.read_bytes().startswith(b"no database")
 
 
-def test_what_the_cloud_refuses_is_a_sentence_and_no_traceback(quiet):
+def test_a_refusal_of_the_cloud_is_a_sentence_without_a_traceback(quiet):
     wrong = {"LOWCLOUD_ROOT_ACCESS_KEY_ID": "AKIAWRONG00000000000", "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": "wrong"}
     for command in (["status"], ["jobs"], ["env"], ["run", "true"]):
         done = quiet.cli(*command, check=False, **wrong)

@@ -53,20 +53,20 @@ def test_a_home_of_an_earlier_version_works_as_before(tmp_path, request, version
         cloud.down()
     log = (kept.home / "server.log").read_text()
     assert f"upgrading the database from schema version 5 to {SCHEMA_VERSION}" in log
-    assert ("the database as it was is kept in" in log) == (kind == "sqlite")
+    assert ("a copy of the database before the upgrade is in" in log) == (kind == "sqlite")
 
 
 def test_upgrade_says_what_it_would_do_and_does_it(kept):
     cloud = Server(kept.home)
-    told = cloud.cli("upgrade", "--check", check=False)
-    assert told.returncode == PENDING
+    reported = cloud.cli("upgrade", "--check", check=False)
+    assert reported.returncode == PENDING
     for part in (
         "schema version 5",
         f"needs schema version {SCHEMA_VERSION}",
         "0006 Rename the table",
         "is copied first",
     ):
-        assert part in told.stdout
+        assert part in reported.stdout
     assert version_of(kept.home) == 5
     done = cloud.cli("upgrade").stdout
     (copy,) = (kept.home / "data").glob("lowcloud-schema-5-*.db")
@@ -77,16 +77,16 @@ def test_upgrade_says_what_it_would_do_and_does_it(kept):
 
 
 def test_commands_that_only_look_do_not_upgrade(kept):
-    told = Server(kept.home).cli("check", check=False)
-    assert (told.returncode, "`lowcloud upgrade`" in told.stderr) == (1, True)
+    reported = Server(kept.home).cli("check", check=False)
+    assert (reported.returncode, "`lowcloud upgrade`" in reported.stderr) == (1, True)
     assert version_of(kept.home) == 5
 
 
 def test_a_home_that_is_served_is_not_upgraded(kept):
     cloud = Server(kept.home)
     with server_process.lock_home(kept.home):
-        told = cloud.cli("upgrade", check=False)
-    assert (told.returncode, "Stop it first" in told.stderr) == (1, True)
+        reported = cloud.cli("upgrade", check=False)
+    assert (reported.returncode, "Stop it first" in reported.stderr) == (1, True)
     chosen = settings.load(kept.home, {})
     with (kept.home / "work" / leader_election.PRESENCE).open() as presence:  # another home's server, of the same store
         leader_election.try_lock(presence.fileno(), leader_election.fcntl.LOCK_SH)
@@ -106,8 +106,11 @@ def test_a_home_of_a_newer_version_says_so(kept):
     set_version(kept.home, 99)
     cloud = Server(kept.home)
     for command in (["upgrade", "--check"], ["up", "--port", "0"]):
-        told = cloud.cli(*command, check=False)
-        assert (told.returncode, "which a newer Lowcloud has made" in told.stderr) == (1, True), command
+        reported = cloud.cli(*command, check=False)
+        assert (reported.returncode, "which was created by a newer version of Lowcloud" in reported.stderr) == (
+            1,
+            True,
+        ), command
 
 
 def test_a_home_without_a_database_needs_no_upgrade(tmp_path):
@@ -118,7 +121,7 @@ def test_a_home_without_a_database_needs_no_upgrade(tmp_path):
 
 
 def back_up(home: Path, folder: Path) -> None:
-    """A backup as every version has made it, with keys."""
+    """Make a backup as every version does, with keys."""
     backup.begin(home / "data", folder)
     made_at = time.time()
     database = backup.snapshot(home / "data" / "lowcloud.db", folder, made_at)
@@ -142,6 +145,6 @@ def test_a_backup_of_an_earlier_version_is_restored_and_upgraded(kept, tmp_path)
 def test_a_backup_of_a_newer_version_is_not_restored(kept, tmp_path):
     set_version(kept.home, 99)
     back_up(kept.home, tmp_path / "backup")
-    told = Server(tmp_path / "restored").cli("restore", str(tmp_path / "backup"), check=False)
-    assert (told.returncode, "a newer Lowcloud" in told.stderr) == (1, True)
+    reported = Server(tmp_path / "restored").cli("restore", str(tmp_path / "backup"), check=False)
+    assert (reported.returncode, "a newer version of Lowcloud" in reported.stderr) == (1, True)
     assert not (tmp_path / "restored" / "keys").exists()

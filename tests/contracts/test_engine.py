@@ -1,4 +1,4 @@
-"""What every engine does, whichever machine it runs work on. RayEngine joins LocalEngine here later."""
+"""The contract of engines, whichever machine they run work on."""
 
 import time
 
@@ -77,7 +77,7 @@ def test_a_second_stop_can_shorten_the_grace(engine: Engine) -> None:
     assert ended(engine)[0].exit_code == -9
 
 
-def test_a_stop_that_is_repeated_asks_the_program_once(engine: Engine) -> None:
+def test_a_repeated_stop_signals_the_program_once(engine: Engine) -> None:
     program = (
         "import signal, time; asked = []; signal.signal(15, lambda *_: asked.append(1)); print('ready', flush=True);"
         "\nwhile not asked: time.sleep(0.01)"

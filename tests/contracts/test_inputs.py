@@ -50,7 +50,7 @@ def lazy(code: str, **files: InputSource) -> Work:
 
 
 def succeeds(engine: Engine, work: Work) -> list[str]:
-    """What the program prints."""
+    """Return what the program prints."""
     engine.start(work)
     code = ended(engine)[0].exit_code
     assert code == 0, output(engine)
@@ -194,7 +194,7 @@ def _link(path: Path) -> str:
 # Lazy folders
 
 
-def test_lazy_files_are_listed_at_once_and_read_when_they_are_asked_for(lazily: Callable[..., list[str]]) -> None:
+def test_lazy_files_are_listed_immediately_and_read_on_demand(lazily: Callable[..., list[str]]) -> None:
     code = (
         "for folder, folders, files in sorted(os.walk('train')): print(folder, sorted(folders), sorted(files))\n"
         "print(os.path.getsize('train/a'), hashlib.sha256(open('train/b/c', 'rb').read()).hexdigest())"

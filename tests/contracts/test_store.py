@@ -31,9 +31,17 @@ ROLE = {"role_id": "R", "path": "/", "trust_policy": "{}", "max_session_seconds"
 @pytest.mark.parametrize(
     ("version", "error", "said"),
     [
-        (99, SchemaVersionError, "version 99, which a newer Lowcloud has made; .* Install the newer one"),
-        (4, SchemaVersionError, "version 4, and this Lowcloud upgrades from version 5 on. Use the Lowcloud that made"),
-        (5, UpgradeNeededError, "version 5, and this Lowcloud needs version .* `lowcloud upgrade`"),
+        (
+            99,
+            SchemaVersionError,
+            "version 99, which was created by a newer version of Lowcloud; .* Install the newer version",
+        ),
+        (
+            4,
+            SchemaVersionError,
+            "version 4, and this version of Lowcloud can upgrade version 5 or later. Use the version",
+        ),
+        (5, UpgradeNeededError, "version 5, and this version of Lowcloud needs version .* `lowcloud upgrade`"),
     ],
 )
 def test_a_database_of_another_schema_is_refused_and_left_as_it_is(url, version, error, said):
@@ -243,8 +251,8 @@ def test_every_value_round_trips_through_both_paths(url):
         training_jobs.c.created_at,
         training_jobs.c.ended_at,
     )
-    asked = PreparedStatement(select(*columns).where(training_jobs.c.stop_requested == bindparam("asked")))
-    ((name, is_asked, created_at, ended_at),) = database.fetch(asked, asked=True)
+    requested = PreparedStatement(select(*columns).where(training_jobs.c.stop_requested == bindparam("requested")))
+    ((name, is_asked, created_at, ended_at),) = database.fetch(requested, requested=True)
     assert (name, is_asked, created_at, ended_at) == (job["name"], True, exact, None)
     ((seal,),) = database.fetch(
         PreparedStatement(select(store_identity.c.seal).where(store_identity.c.id == bindparam("id_is"))), id_is=2

@@ -22,7 +22,7 @@ from lowcloud.core.scheduling import admission
 from lowcloud.core.telemetry import logs
 from lowcloud.core.telemetry.metrics import Definition, MetricScope
 from lowcloud.core.tracking import provenance, trial_components
-from lowcloud.core.tracking.provenance import Material
+from lowcloud.core.tracking.provenance import TrackedFile
 from lowcloud.engine.work import Resources
 from lowcloud.store.db import tables
 from lowcloud.store.db.tables.jobs import job_table
@@ -57,7 +57,7 @@ def test_a_kind_is_complete(kind: ResourceKind[Any]) -> None:
     if kind.advance and kind.prefix not in RUNS_NOTHING:
         assert kind.environments_in_use, "the Python environments of its records would be deleted while they run"
     if kind.reserved_memory:
-        assert kind.suspend, "replicas that hold memory would go on when the last server shuts down"
+        assert kind.suspend, "replicas that reserve memory would continue when the last server shuts down"
 
 
 def test_no_two_kinds_have_the_same_noun() -> None:
@@ -86,8 +86,8 @@ def _check(_requested: object, _program: object) -> None:
     """Nothing can be seen to fail before it runs."""
 
 
-def _products(job: Job) -> Iterator[Material]:
-    yield Material("summary", f"s3://bucket/{job.name}")
+def _products(job: Job) -> Iterator[TrackedFile]:
+    yield TrackedFile("summary", f"s3://bucket/{job.name}")
 
 
 SUMMARY = JobKind(

@@ -61,7 +61,7 @@ def pages(context: Any, search: Search, sort: Sort, limit: int) -> list[str]:
 
 @pytest.mark.parametrize("limit", [1, 7, 100])
 @pytest.mark.parametrize("descending", [True, False])
-def test_pages_hold_what_passes_in_order_and_what_lacks_the_property_last(searched, limit, descending):
+def test_pages_contain_the_matches_in_order_and_those_without_the_property_last(searched, limit, descending):
     is_small = Filter("number", Operator.LESS, "40", read("number"))
     search = search_for(is_small)
     wanted = {f"n{number}" for number in range(40) if number % 3}
@@ -91,22 +91,22 @@ def test_a_token_that_was_not_given_out_is_refused(searched):
 
 @given(
     number=st.floats(allow_nan=False, allow_infinity=False, width=32),
-    asked=st.floats(allow_nan=False, allow_infinity=False, width=32),
+    requested=st.floats(allow_nan=False, allow_infinity=False, width=32),
 )
-def test_orders_of_numbers_are_those_of_numbers(number, asked):
+def test_orders_of_numbers_are_those_of_numbers(number, requested):
     def admits(operator: Operator) -> bool:
-        return Filter("x", operator, repr(asked), read("x")).admits({"x": number})
+        return Filter("x", operator, repr(requested), read("x")).admits({"x": number})
 
-    assert admits(Operator.LESS) == (number < asked)
-    assert admits(Operator.GREATER) == (number > asked)
-    assert admits(Operator.LESS_OR_EQUAL) == (number <= asked)
-    assert admits(Operator.GREATER_OR_EQUAL) == (number >= asked)
-    assert admits(Operator.EQUALS) == (number == asked) != admits(Operator.NOT_EQUALS)
+    assert admits(Operator.LESS) == (number < requested)
+    assert admits(Operator.GREATER) == (number > requested)
+    assert admits(Operator.LESS_OR_EQUAL) == (number <= requested)
+    assert admits(Operator.GREATER_OR_EQUAL) == (number >= requested)
+    assert admits(Operator.EQUALS) == (number == requested) != admits(Operator.NOT_EQUALS)
 
 
 def test_text_is_compared_as_a_number_only_where_it_may_say_one():
-    def admits(value: str, operator: Operator, asked: str, may_say_numbers: bool) -> bool:
-        return Filter("x", operator, asked, read("x"), may_say_numbers).admits({"x": value})
+    def admits(value: str, operator: Operator, requested: str, may_say_numbers: bool) -> bool:
+        return Filter("x", operator, requested, read("x"), may_say_numbers).admits({"x": value})
 
     assert admits("0.50", Operator.EQUALS, "0.5", True)
     assert not admits("0.50", Operator.EQUALS, "0.5", False)
@@ -125,7 +125,7 @@ def test_times_are_read_as_iso_8601_or_seconds():
         Filter("at", Operator.EQUALS, "noon", read("at")).admits({"at": noon})
 
 
-def test_a_nested_group_asks_one_element_where_filters_ask_any():
+def test_a_nested_group_requires_one_element_where_filters_accept_any():
     parts = {"parts": [{"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 4.0}]}
     filters = tuple(Filter(name, Operator.EQUALS, value, read(name)) for name, value in (("a", "1"), ("b", "4")))
     nested = Nested(lambda document: document["parts"], filters)

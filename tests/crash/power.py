@@ -1,7 +1,7 @@
 """Power failures: a writer's disk operations, recorded by strace, and what may remain of them after a cut.
 
 What is promised is what POSIX promises and no more: bytes are on the disk when their file was synced after they were
-written, names when their folder was. Whatever else was asked may have happened, in part and in any order.
+written, names when their folder was. Every other request may have been performed, in part and in any order.
 """
 
 import os
@@ -43,7 +43,7 @@ class Call:
         return [_decoded(text) for text, _ in found]
 
     @property
-    def told(self) -> str:
+    def reported(self) -> str:
         """Its output to stdout."""
         is_told = self.name == "write" and self.arguments.startswith("1<")
         return self.texts[0][: self.result].decode() if is_told else ""

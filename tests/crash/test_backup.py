@@ -16,7 +16,7 @@ from lowcloud.core.storage.objects import objects
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
 from lowcloud.store import backup
-from lowcloud.store.backup import NoBackupError
+from lowcloud.store.backup import BackupError
 from tests.crash.drivers.writer import PLAIN, prepare
 from tests.crash.ledger import Ledger
 from tests.support.servers.server import Server
@@ -28,7 +28,7 @@ UNCERTAIN = ("begin", "brief", "remove", "abort")  # changes that may or may not
 def test_a_backup_during_writes_contains_everything_acknowledged_before(tmp_path: Path) -> None:
     home, folder = tmp_path / "home", tmp_path / "backup"
     prepare(home)
-    told: list[list[Any]] = []
+    reported: list[list[Any]] = []
     writer = subprocess.Popen(
         [sys.executable, "-m", "tests.crash.drivers.writer", str(home), "1"],
         stdout=subprocess.PIPE,
@@ -36,15 +36,15 @@ def test_a_backup_during_writes_contains_everything_acknowledged_before(tmp_path
     )
     assert writer.stdout is not None
     lines = writer.stdout
-    reading = threading.Thread(target=lambda: told.extend(map(json.loads, lines)))
+    reading = threading.Thread(target=lambda: reported.extend(map(json.loads, lines)))
     reading.start()
     try:
         for number in range(2):  # the first, and one on top of it
-            wait_for(lambda: len(told) > 100 * (number + 1))  # noqa: B023
-            before = len(told)
+            wait_for(lambda: len(reported) > 100 * (number + 1))  # noqa: B023
+            before = len(reported)
             Server(home).cli("backup", str(folder), "--with-keys")
-            during = len(told)
-            check_backup(folder, tmp_path / f"restored-{number}", told[:before], told[before:during])
+            during = len(reported)
+            check_backup(folder, tmp_path / f"restored-{number}", reported[:before], reported[before:during])
     finally:
         writer.kill()
         writer.wait()
@@ -95,7 +95,7 @@ def test_a_killed_backup_is_not_mistaken_for_a_complete_one(tmp_path: Path) -> N
     for copies in (0, 5, 12):
         command = [sys.executable, "-c", KILLED, str(copies), "backup", str(folder), "--home", str(home)]
         assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-        with pytest.raises(NoBackupError, match="finished"):
+        with pytest.raises(BackupError, match="no complete backup"):
             backup.find(folder)
     Server(home).cli("backup", str(folder), "--with-keys")
     backup.restore(folder, tmp_path / "restored", backup.find(folder))

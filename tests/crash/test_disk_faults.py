@@ -1,4 +1,4 @@
-"""Disks that are full, read-only or failing: a clear refusal, reads go on, and writing recovers by itself."""
+"""Disks that are full, read-only or failing: a clear refusal, reads continue, and writing recovers automatically."""
 
 import os
 import threading
@@ -36,7 +36,7 @@ def small_cloud(tmp_path: Path) -> Iterator[Context]:
 
 
 def fill(folder: Path) -> Path:
-    """A file that takes all the room there is."""
+    """Write a file that takes all free space."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
         while True:
@@ -84,10 +84,10 @@ def test_a_disk_that_fills_up_loses_nothing_acknowledged(small_cloud: Context, s
 
 
 def put_ever_smaller_until_full(context: Context, sizes: tuple[int, ...], kept: dict[str, bytes]) -> None:
-    """Until there is no room for a single byte."""
+    """Write smaller and smaller objects until the disk is full."""
     for size in (*sizes, 4000, 1):
         put_until_full(context, f"of-{size}", size, kept)
-    put_until_full(context, "one", 1, kept)  # whose keys lie on other pages of the index, which may have had room
+    put_until_full(context, "one", 1, kept)  # whose keys are on other pages of the index, which may have had space
 
 
 @needs_root
@@ -129,7 +129,7 @@ def test_an_upload_that_has_filled_the_disk_can_be_aborted(small_cloud: Context)
 
 
 @needs_root
-def test_a_server_that_starts_on_a_full_disk_reads_what_is_there(small_cloud: Context) -> None:
+def test_a_server_that_starts_on_a_full_disk_reads_existing_objects(small_cloud: Context) -> None:
     kept: dict[str, bytes] = {}
     put_until_full(small_cloud, "large", LARGE, kept)
     fill(small_cloud.settings.home)
@@ -229,7 +229,7 @@ def test_a_blob_that_cannot_be_synced_is_not_stored(context: Server) -> None:
 
 @needs_root
 @needs_strace
-def test_a_blob_stays_where_nobody_knows_whether_its_row_was_committed(context: Server) -> None:
+def test_a_blob_is_kept_while_it_is_unknown_whether_its_row_was_committed(context: Server) -> None:
     s3 = impatient(context)
     blobs = set(context.home.glob("data/objects/*/*"))
     with failing(pid_of(context), "fdatasync", "EIO"):  # what SQLite ends a commit with
@@ -244,7 +244,7 @@ def test_a_blob_stays_where_nobody_knows_whether_its_row_was_committed(context: 
 
 @needs_root
 @needs_strace
-def test_a_file_that_cannot_be_read_is_told_and_the_others_are_served(context: Server) -> None:
+def test_an_unreadable_file_is_reported_and_the_others_are_served(context: Server) -> None:
     s3 = impatient(context)
     with failing(pid_of(context), "pread64", "EIO"):
         check_refused(

@@ -51,9 +51,9 @@ def test_writes_on_a_full_disk_are_refused_and_existing_data_stays(cloud):
         s3.head_object(Bucket=BUCKET, Key="too-much")
 
     ballast.unlink()
-    asked = request(cloud)
-    sagemaker.create_training_job(**asked)
-    name = asked["TrainingJobName"]
+    requested = request(cloud)
+    sagemaker.create_training_job(**requested)
+    name = requested["TrainingJobName"]
     ended = lambda: sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]  # noqa: E731
     wait_for(lambda: ended() == "Completed")
     assert s3.put_object(Bucket=BUCKET, Key="too-much", Body=bytes(1_000_000))["ETag"]

@@ -4,6 +4,7 @@ import hashlib
 import random
 from pathlib import Path
 
+from lowcloud.engine.local.inputs.input_server import LAZY_UNSUPPORTED
 from lowcloud.engine.work import Phase
 from tests.crash.drivers.driver import killed_driver
 from tests.crash.drivers.input_server import BLOCKS, block, slow_fetch
@@ -22,7 +23,7 @@ def test_a_program_that_is_fed_by_one_killed_server_after_another_reads_every_by
     engine = make_engine(slow_fetch, root=root)
     engine.warm_up()
     assert [(status.phase, status.exit_code) for status in ended(engine)] == [(Phase.EXITED, 0)], output(engine)
-    printed = sorted(line for line in output(engine) if " is laid as " not in line)
+    printed = sorted(line for line in output(engine) if LAZY_UNSUPPORTED not in line)
     digest = hashlib.sha256(b"".join(map(block, range(BLOCKS)))).hexdigest()
     assert printed == [f"lazy/file {digest}", f"stream_0 {digest}"]
 

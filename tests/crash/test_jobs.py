@@ -49,7 +49,7 @@ def cloud(tmp_path: Path) -> Iterator[Server]:
 
 @contextmanager
 def answer_or_death() -> Iterator[None]:
-    """For a request that the server may be killed before answering; what it asked for was written all the same."""
+    """For a request that the server may be killed before answering; its effects were written nevertheless."""
     with suppress(BotoCoreError):
         yield
 
@@ -88,21 +88,21 @@ def check_that_it_ended_once(cloud: Server, name: str) -> None:
 @pytest.mark.parametrize("state", ["staging", "running", "storing", "completed"])
 def test_a_job_survives_a_killed_server_at_each_transition(cloud, state, moment):
     process = start_dying_server(cloud, state, moment)
-    asked = request(cloud)
+    requested = request(cloud)
     with answer_or_death():
-        cloud.client("sagemaker").create_training_job(**asked)
+        cloud.client("sagemaker").create_training_job(**requested)
     process.wait(60)
     cloud.up()
-    check_that_it_ended_once(cloud, asked["TrainingJobName"])
+    check_that_it_ended_once(cloud, requested["TrainingJobName"])
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("state", ["stopping", "stopped"])
 def test_a_stopped_job_survives_a_killed_server(cloud, state, moment):
     process = start_dying_server(cloud, state, moment)
-    asked = slow_job(cloud)
-    name, sagemaker = asked["TrainingJobName"], cloud.client("sagemaker")
-    sagemaker.create_training_job(**asked)
+    requested = slow_job(cloud)
+    name, sagemaker = requested["TrainingJobName"], cloud.client("sagemaker")
+    sagemaker.create_training_job(**requested)
     wait_for(lambda: status_of(sagemaker, name) == "Training")
     with answer_or_death():
         sagemaker.stop_training_job(TrainingJobName=name)
@@ -115,19 +115,19 @@ def test_a_stopped_job_survives_a_killed_server(cloud, state, moment):
 def test_a_failed_job_survives_a_killed_server(cloud, moment):
     process = start_dying_server(cloud, "failed", moment)
     put(cloud, "bad/train.csv", b"1,2\n")
-    asked = request(cloud, prefix="bad")
+    requested = request(cloud, prefix="bad")
     with answer_or_death():
-        cloud.client("sagemaker").create_training_job(**asked)
+        cloud.client("sagemaker").create_training_job(**requested)
     process.wait(60)
     cloud.up()
-    assert "line 1" in check_transitions(cloud, asked["TrainingJobName"], [*BEGINNING, "Failed"])["FailureReason"]
+    assert "line 1" in check_transitions(cloud, requested["TrainingJobName"], [*BEGINNING, "Failed"])["FailureReason"]
 
 
-def test_a_job_that_runs_goes_on_while_the_server_is_down(cloud):
+def test_a_running_job_continues_while_the_server_is_down(cloud):
     cloud.up()
-    asked = slow_job(cloud)
-    name = asked["TrainingJobName"]
-    cloud.client("sagemaker").create_training_job(**asked)
+    requested = slow_job(cloud)
+    name = requested["TrainingJobName"]
+    cloud.client("sagemaker").create_training_job(**requested)
     wait_for(lambda: status_of(cloud.client("sagemaker"), name) == "Training")
     cloud.down()
     (log,) = (cloud.home / "work").glob("*/0/log")
@@ -145,10 +145,10 @@ def test_a_job_that_runs_goes_on_while_the_server_is_down(cloud):
 def model(cloud: Server) -> Server:
     """The cloud, down, with a model and the configuration of an endpoint, both named "patients"."""
     cloud.up()
-    asked = request(cloud)
+    requested = request(cloud)
     sagemaker = cloud.client("sagemaker")
-    sagemaker.create_training_job(**asked)
-    described = check_transitions(cloud, asked["TrainingJobName"], COMPLETED)
+    sagemaker.create_training_job(**requested)
+    described = check_transitions(cloud, requested["TrainingJobName"], COMPLETED)
     container = {"Image": IMAGE, "ModelDataUrl": described["ModelArtifacts"]["S3ModelArtifacts"]}
     sagemaker.create_model(ModelName="patients", PrimaryContainer=container, ExecutionRoleArn=cloud.role)
     configure(sagemaker, "patients", "patients")
@@ -194,9 +194,9 @@ def test_jobs_survive_servers_killed_at_random_moments(cloud):
     names = []
     for _ in range(20):
         cloud.up()
-        asked = request(cloud)
-        cloud.client("sagemaker").create_training_job(**asked)
-        names.append(asked["TrainingJobName"])
+        requested = request(cloud)
+        cloud.client("sagemaker").create_training_job(**requested)
+        names.append(requested["TrainingJobName"])
         time.sleep(random.random() * 0.15)
         cloud.kill()
     cloud.up()

@@ -1,4 +1,4 @@
-"""kill -9 of the server and of replicas at random, over jobs of every sort: each ends truthfully, once and whole."""
+"""Random kills of the server and of replicas: jobs of every kind end once, with the right status and outputs."""
 
 import io
 import json
@@ -319,13 +319,13 @@ def check_log(lines: list[tuple[str, str]], row: Any) -> None:
             assert len(list(runs.values())[-1]) == LINES
 
 
-def test_jobs_of_every_sort_outlive_their_servers(cloud: Server) -> None:
+def test_jobs_of_every_kind_outlive_their_servers(cloud: Server) -> None:
     endure(cloud, rounds=len(SORTS), seed=3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_jobs_of_every_sort_end_truthfully_through_fifty_rounds_of_kills(cloud: Server, seed: int) -> None:
+def test_jobs_of_every_kind_end_with_the_right_status_through_fifty_rounds_of_kills(cloud: Server, seed: int) -> None:
     killer = endure(cloud, rounds=50, seed=seed)
     assert killer.kills["server"] > 10
     assert killer.kills["replica"] > 5

@@ -47,13 +47,13 @@ def losses(folder: Path, seed: int, changes: int, cuts: int, variants: int, *wit
     record(home, folder / "trace", str(seed), str(changes), *without)
     calls = list(calls_of(folder / "trace"))
     chance = random.Random(seed)
-    acknowledgements = [number for number, call in enumerate(calls) if "done" in call.told]
+    acknowledgements = [number for number, call in enumerate(calls) if "done" in call.reported]
     moments = set(chance.sample(acknowledgements, cuts // 2))
     moments |= set(chance.sample(range(acknowledgements[0], len(calls)), cuts - cuts // 2))
     disk, ledger = Disk(home, before), Ledger()
     for number, call in enumerate(calls):
         disk.follow(call)
-        for line in call.told.splitlines():
+        for line in call.reported.splitlines():
             ledger.follow(json.loads(line))
         if number in moments:
             for variant in range(variants):

@@ -1,4 +1,4 @@
-"""Two servers of one store, its rows in one PostgreSQL: they agree at every moment, and one goes on for the other."""
+"""Two servers of one store with rows in PostgreSQL: they always agree, and one takes over from the other."""
 
 import os
 import random
@@ -68,7 +68,7 @@ def test_of_many_who_create_one_key_through_both_servers_one_wins(two):
                     assert found == body_of(f"{winners[0]}", size)
 
 
-def test_what_one_server_acknowledges_the_other_reads_lists_and_deletes_at_once(two):
+def test_objects_acknowledged_by_one_server_are_immediately_visible_to_the_other(two):
     clients = [s3_of(cloud) for cloud in two]
     clients[0].create_bucket(Bucket=BUCKET)
 
@@ -95,7 +95,7 @@ def test_what_one_server_acknowledges_the_other_reads_lists_and_deletes_at_once(
 
 
 @pytest.mark.parametrize("killed", [0, 1])
-def test_what_a_killed_server_acknowledged_the_other_has(two, killed):
+def test_the_other_server_has_everything_that_a_killed_server_acknowledged(two, killed):
     victim, survivor = two[killed], two[1 - killed]
     clients = [s3_of(cloud) for cloud in two]
     clients[0].create_bucket(Bucket=BUCKET)
@@ -120,7 +120,7 @@ def test_what_a_killed_server_acknowledged_the_other_has(two, killed):
         wait_for(lambda: len(kept) > 60)
         victim.kill()
         before = len(kept)
-        wait_for(lambda: len(kept) > before + 20)  # the survivor goes on
+        wait_for(lambda: len(kept) > before + 20)  # the survivor continues
         is_over.set()
         for one in writing:
             one.result(60)
@@ -144,13 +144,13 @@ def test_what_a_killed_server_acknowledged_the_other_has(two, killed):
     wait_for(lambda: len(list(folder.glob("*/*"))) == in_files)  # the sweep of the start
 
 
-def test_jobs_and_endpoints_go_on_with_the_other_server_when_the_leading_one_is_killed(two):
+def test_jobs_and_endpoints_continue_on_the_other_server_when_the_leader_is_killed(two):
     leader, follower = two
     with_training_data(follower)
     sagemaker = follower.client("sagemaker")
-    asked = request(follower)
-    sagemaker.create_training_job(**asked)  # the leader finds it
-    name = asked["TrainingJobName"]
+    requested = request(follower)
+    sagemaker.create_training_job(**requested)  # the leader finds it
+    name = requested["TrainingJobName"]
     wait_for(lambda: status_of(sagemaker, name) == "Completed")
     artifact = sagemaker.describe_training_job(TrainingJobName=name)["ModelArtifacts"]["S3ModelArtifacts"]
     sagemaker.create_model(
@@ -164,8 +164,8 @@ def test_jobs_and_endpoints_go_on_with_the_other_server_when_the_leading_one_is_
 
     def invoke() -> bytes:
         runtime = follower.client("sagemaker-runtime")
-        asked = {"EndpointName": "shared", "ContentType": "text/csv", "Body": csv_of(ROWS[:2, 1:])}
-        return bytes(runtime.invoke_endpoint(**asked)["Body"].read())
+        requested = {"EndpointName": "shared", "ContentType": "text/csv", "Body": csv_of(ROWS[:2, 1:])}
+        return bytes(runtime.invoke_endpoint(**requested)["Body"].read())
 
     answer = invoke()  # its replica is the leader's
     running = slow_job(follower)

@@ -64,7 +64,7 @@ def negative(block: bytes) -> bytes:
     is_packed=st.booleans(),
     content=st.binary(max_size=2000),
 )
-def test_what_others_have_written_is_read(names: list[str], form: int, is_packed: bool, content: bytes) -> None:
+def test_archives_written_by_tarfile_are_read(names: list[str], form: int, is_packed: bool, content: bytes) -> None:
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w:gz" if is_packed else "w", format=form) as archive:
         for name in names:
@@ -88,7 +88,7 @@ def test_archives_of_the_tar_program_are_read(tmp_path: Path, form: str) -> None
     assert read(packed)[next(member.name for member in members if member.type == MemberType.FILE)] == b"content" * 1000
 
 
-def test_members_come_with_their_content() -> None:
+def test_members_are_returned_with_their_content() -> None:
     given = {"a.txt": b"one", "b/c.bin": bytes(3_000_000), "long" * 50: b"x"}
     assert read(packed(*given.items())) == given
 

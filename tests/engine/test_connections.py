@@ -1,3 +1,5 @@
+"""Connections to replicas: reuse, limits and failures."""
+
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -167,7 +169,10 @@ def test_a_replica_that_is_gone_is_an_os_error() -> None:
         connections = Connections()
         async with replica(once) as (address, _):
             await connections.post(address, b"", {}, 5)
-            await asyncio.sleep(0.05)  # so that the end of the connection is noticed while it is idle
+            [idle] = connections._idle[address]
+            async with asyncio.timeout(5):
+                while idle.is_usable:  # until the end of the connection is noticed while it is idle
+                    await asyncio.sleep(0.001)
         with pytest.raises(FileNotFoundError):
             await connections.post(address, b"", {}, 5)
 

@@ -58,7 +58,7 @@ def test_an_incomplete_root_key_and_an_invalid_account_are_refused(tmp_path, env
         settings.load(tmp_path / "home", environment)
 
 
-def test_the_days_that_an_unused_environment_is_kept_are_a_setting(tmp_path):
+def test_the_retention_period_of_unused_environments_is_a_setting(tmp_path):
     assert settings.load(tmp_path / "home", {}).environment_days == 30
     assert settings.load(tmp_path / "home", {"LOWCLOUD_ENVIRONMENT_DAYS": "0.5"}).environment_days == 0.5
     for days in ("0", "-1", "nan"):
@@ -101,7 +101,7 @@ def test_a_home_that_shares_a_store_uses_its_keys_data_and_database(tmp_path):
 
 
 @pytest.mark.parametrize("address", ["mysql://me:s3cret@db/cloud", "me:s3cret@db", "sqlite:///x.db"])
-def test_a_url_that_is_not_postgresqls_is_refused_and_not_repeated(tmp_path, address):
+def test_a_url_of_another_database_is_refused_and_not_repeated(tmp_path, address):
     with pytest.raises(ValueError, match="postgresql://USER@HOST/NAME") as caught:
         settings.load(tmp_path / "home", {}, database=address)
     assert "s3cret" not in str(caught.value)

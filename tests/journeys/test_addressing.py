@@ -57,10 +57,10 @@ def test_an_object_is_reached_by(client_variables, s3, bucket, name, style, host
         bucket = f"{bucket}.dotted.data"
         s3.create_bucket(Bucket=bucket)
     found = client(client_variables, name, style)
-    asked: list[str] = []
-    found.meta.events.register("before-send.s3", lambda request, **_: asked.append(urlsplit(request.url).hostname))
+    requested: list[str] = []
+    found.meta.events.register("before-send.s3", lambda request, **_: requested.append(urlsplit(request.url).hostname))
     put = found.put_object(Bucket=bucket, Key=KEY, Body=b"by any way")
-    assert asked == [host.replace("BUCKET", bucket)], "the client asked as this test means it to"
+    assert requested == [host.replace("BUCKET", bucket)], "the client used the expected host name"
     assert s3.head_object(Bucket=bucket, Key=KEY)["ETag"] == put["ETag"]
     assert found.get_object(Bucket=bucket, Key=KEY)["Body"].read() == b"by any way"
     assert [item["Key"] for item in found.list_objects_v2(Bucket=bucket)["Contents"]] == [KEY]

@@ -170,12 +170,12 @@ def test_waiters_for_existing_and_missing_objects(boto, bucket):
 
 
 def test_of_concurrent_conditional_writes_one_succeeds(boto, bucket):
-    told: list[str] = []
+    reported: list[str] = []
 
     def create(name: str) -> None:
         try:
             boto.put_object(Bucket=bucket, Key="lock", Body=name.encode(), IfNoneMatch="*")
-            told.append(name)
+            reported.append(name)
         except ClientError as error:
             assert error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict")
 
@@ -184,7 +184,7 @@ def test_of_concurrent_conditional_writes_one_succeeds(boto, bucket):
         thread.start()
     for thread in threads:
         thread.join()
-    assert told == [boto.get_object(Bucket=bucket, Key="lock")["Body"].read().decode()]
+    assert reported == [boto.get_object(Bucket=bucket, Key="lock")["Body"].read().decode()]
 
 
 def test_a_connection_can_be_reused_after_an_empty_or_refused_body(boto, bucket):

@@ -39,7 +39,9 @@ def test_a_scikit_learn_script_trains_with_all_it_brings_and_its_model_answers(s
         "hps": r'{"note":"it' + r"'s a \"text\", 5 % long" + '","strength":0.5}',
     }
     assert found["final"] == {"accuracy": pytest.approx(found["accuracy"], abs=1e-6), "loss": 0.333333}
-    assert found["curve"]["loss"] == pytest.approx(11 / 18, abs=1e-5), "the mean of the minute, as CloudWatch tells it"
+    assert found["curve"]["loss"] == pytest.approx(11 / 18, abs=1e-5), (
+        "the mean of the minute, as CloudWatch returns it"
+    )
     assert found["transitions"] == [
         *("Starting", "PreparingTrainingStack", "Downloading", "Training", "Uploading", "Completed")
     ]
@@ -49,7 +51,7 @@ def test_a_scikit_learn_script_trains_with_all_it_brings_and_its_model_answers(s
     assert 'ExitCode 3\nErrorMessage "about to fail"' in quiet
 
 
-def test_xgboost_trains_the_same_model_by_itself_and_by_a_script(server, folder, s3):
+def test_xgboost_trains_the_same_model_as_an_algorithm_and_in_a_script(server, folder, s3):
     xgboost = pytest.importorskip("xgboost")
     rows = np.loadtxt(folder / "train.csv", delimiter=",")
     matrix = xgboost.DMatrix(rows[:, 1:], rows[:, 0])
@@ -80,16 +82,16 @@ def test_processors_run_scripts_folders_of_code_and_the_ready_programs(server: S
     assert found["pages"] == ["evaluation.html", "evaluation.json"]
 
 
-def test_a_spot_job_goes_on_from_its_checkpoint_and_a_stopped_one_keeps_what_it_saved(server, folder, s3):
+def test_a_spot_job_continues_from_its_checkpoint_and_a_stopped_one_keeps_its_output(server, folder, s3):
     found = journey(run(server, folder, python(""), "interrupts_2.py", sys.executable, "-m", "lowcloud.cli"))
     spot, stopped = found["spot"], found["stopped"]
     assert spot["status"] == "Completed"
     assert spot["begins"] == ["begins at 0", "begins at 5"]
     assert spot["checkpoint"] == "10"
     assert files_of(s3, spot["model"]) == {"count": b"10"}
-    told = [*("Starting", "Downloading", "Training", "Stopping", "Interrupted")]
-    told += [*("Restarting", "Downloading", "Training", "Uploading", "Completed")]
-    assert [one for one in spot["transitions"] if one != "PreparingTrainingStack"] == told
+    reported = [*("Starting", "Downloading", "Training", "Stopping", "Interrupted")]
+    reported += [*("Restarting", "Downloading", "Training", "Uploading", "Completed")]
+    assert [one for one in spot["transitions"] if one != "PreparingTrainingStack"] == reported
     assert spot["saves"]
     assert stopped["status"] == "Stopped"
     assert files_of(s3, stopped["model"]) == {"saved": b"in time"}

@@ -22,7 +22,7 @@ print(s3.get_object(Bucket=bucket, Key="report/a.csv")["Body"].read().decode())
 @pytest.mark.parametrize(
     "host", ["s3.us-east-1.amazonaws.com", "s3.amazonaws.com", "s3.dualstack.us-east-1.amazonaws.com"]
 )
-def test_an_object_lies_in_the_bucket_that_the_program_named(server: Server, host: str, style: str) -> None:
+def test_an_object_is_in_the_bucket_that_the_program_named(server: Server, host: str, style: str) -> None:
     bucket = f"mydata-{style}-{len(host)}"
     own = server.client("s3")
     if "report" not in [found["Name"] for found in own.list_buckets()["Buckets"]]:
@@ -47,7 +47,7 @@ def test_an_endpoint_that_is_not_understood_is_refused(server: Server) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["NO_PROXY", "no_proxy"])
-def test_a_proxy_stands_between_no_program_and_its_cloud(server: Server, spelling: str) -> None:
+def test_programs_bypass_proxies_for_this_cloud(server: Server, spelling: str) -> None:
     script = """
 import boto3, os, urllib.request
 boto3.client("sts").get_caller_identity()

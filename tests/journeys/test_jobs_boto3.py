@@ -56,41 +56,43 @@ def request(cloud: Server, code: str, script: str, **resources: Any) -> dict[str
 
 def ended(sagemaker: Any, name: str) -> dict[str, Any] | None:
     """The job, once it is over."""
-    told: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
-    return told if told["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") else None
+    reported: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
+    return reported if reported["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
 
-def pool(sagemaker: Any, asked: dict[str, Any]) -> dict[str, Any]:
+def pool(sagemaker: Any, requested: dict[str, Any]) -> dict[str, Any]:
     """Where the warm pool of a job stands."""
-    told: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=asked["TrainingJobName"])["WarmPoolStatus"]
-    return told
+    reported: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=requested["TrainingJobName"])[
+        "WarmPoolStatus"
+    ]
+    return reported
 
 
 def test_a_script_trains_in_a_pool_that_the_next_job_takes_over(server, sagemaker, s3, code):
     first = request(server, code, "counts.py", KeepAlivePeriodInSeconds=600, VolumeSizeInGB=7)
     second = request(server, code, "counts.py", KeepAlivePeriodInSeconds=600, VolumeSizeInGB=7)
-    for asked in (first, second):
-        sagemaker.create_training_job(**asked)
-        end = wait_for(lambda asked=asked: ended(sagemaker, asked["TrainingJobName"]))
+    for requested in (first, second):
+        sagemaker.create_training_job(**requested)
+        end = wait_for(lambda requested=requested: ended(sagemaker, requested["TrainingJobName"]))
         assert end["TrainingJobStatus"] == "Completed", end["FailureReason"]
-        wait_for(lambda asked=asked: pool(sagemaker, asked)["Status"] != "InUse")
-    told = [sagemaker.describe_training_job(TrainingJobName=one["TrainingJobName"]) for one in (first, second)]
-    assert [one["WarmPoolStatus"]["Status"] for one in told] == ["Reused", "Available"]
-    assert told[0]["WarmPoolStatus"]["ReusedByJob"] == second["TrainingJobName"]
+        wait_for(lambda requested=requested: pool(sagemaker, requested)["Status"] != "InUse")
+    reported = [sagemaker.describe_training_job(TrainingJobName=one["TrainingJobName"]) for one in (first, second)]
+    assert [one["WarmPoolStatus"]["Status"] for one in reported] == ["Reused", "Available"]
+    assert reported[0]["WarmPoolStatus"]["ReusedByJob"] == second["TrainingJobName"]
     available = sagemaker.list_training_jobs(WarmPoolStatusEquals="Available", NameContains=second["TrainingJobName"])
     assert [one["TrainingJobName"] for one in available["TrainingJobSummaries"]] == [second["TrainingJobName"]]
     sagemaker.update_training_job(
         TrainingJobName=second["TrainingJobName"], ResourceConfig={"KeepAlivePeriodInSeconds": 0}
     )
     assert pool(sagemaker, second)["Status"] == "Terminated"
-    bucket, _, key = told[0]["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
+    bucket, _, key = reported[0]["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
     with tarfile.open(fileobj=io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read())) as archive:
         member = archive.extractfile("count")
         assert member is not None
         assert member.read() == b"3 rows: three"
 
 
-def test_a_processing_job_is_listed_stopped_and_told_of(server, sagemaker, code):
+def test_a_processing_job_is_listed_stopped_and_described(server, sagemaker, code):
     bucket, name = Path(code).parent.name, f"boto3-{secrets.token_hex(4)}"
     output = {"S3Uri": f"s3://{bucket}/out", "LocalPath": "/opt/ml/processing/out", "S3UploadMode": "Continuous"}
     script = (
@@ -114,18 +116,18 @@ def test_a_processing_job_is_listed_stopped_and_told_of(server, sagemaker, code)
     assert [one["ProcessingJobName"] for one in running] == [name]
     sagemaker.stop_processing_job(ProcessingJobName=name)
     sagemaker.get_waiter("processing_job_completed_or_stopped").wait(ProcessingJobName=name)
-    told = sagemaker.describe_processing_job(ProcessingJobName=name)
-    assert told["ProcessingJobStatus"] == "Stopped"
+    reported = sagemaker.describe_processing_job(ProcessingJobName=name)
+    assert reported["ProcessingJobStatus"] == "Stopped"
     assert "begins" in server.cli("logs", name, "--follow").stdout.splitlines()
-    assert told["ProcessingEndTime"] >= told["ProcessingStartTime"] >= told["CreationTime"]
+    assert reported["ProcessingEndTime"] >= reported["ProcessingStartTime"] >= reported["CreationTime"]
 
 
 def test_a_stopped_script_keeps_what_it_saved_and_a_failed_one_says_why(server, sagemaker, code):
     stopped, failed = request(server, code, "waits.py"), request(server, code, "fails.py")
     logs = server.client("logs")
     stream = f"{stopped['TrainingJobName']}/"
-    for asked in (stopped, failed):
-        sagemaker.create_training_job(**asked)
+    for requested in (stopped, failed):
+        sagemaker.create_training_job(**requested)
 
     def waits() -> bool:
         try:
@@ -136,7 +138,10 @@ def test_a_stopped_script_keeps_what_it_saved_and_a_failed_one_says_why(server, 
 
     wait_for(waits)
     sagemaker.stop_training_job(TrainingJobName=stopped["TrainingJobName"])
-    ends = [wait_for(lambda asked=asked: ended(sagemaker, asked["TrainingJobName"])) for asked in (stopped, failed)]
+    ends = [
+        wait_for(lambda requested=requested: ended(sagemaker, requested["TrainingJobName"]))
+        for requested in (stopped, failed)
+    ]
     assert [end["TrainingJobStatus"] for end in ends] == ["Stopped", "Failed"]
     assert ends[0]["ModelArtifacts"]["S3ModelArtifacts"].endswith("/output/model.tar.gz")
     assert "ValueError: the rows have 11 columns, expected 12" in ends[1]["FailureReason"]

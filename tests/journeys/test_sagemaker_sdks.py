@@ -31,7 +31,7 @@ def test_the_model_trainer_of_sdk_3_trains(server, folder):
 
 
 @pytest.mark.parametrize(("version", "program"), [("", "experiments_2.py"), ("-3", "experiments_3.py")])
-def test_runs_of_an_experiment_are_kept_found_and_compared(server, folder, version, program):
+def test_runs_of_an_experiment_are_stored_found_and_compared(server, folder, version, program):
     found = journey(run(server, folder, python(version), program))
     assert found["runs"] == ["by-hand", "with-a-job"]
     assert found["parameters"]["by-hand"] == {"rate": 0.5, "depth": 3.0, "kind": "tree", "later": "yes"}
@@ -41,7 +41,7 @@ def test_runs_of_an_experiment_are_kept_found_and_compared(server, folder, versi
     assert f"{found['job']}-aws-training-job" in found["components"]
     assert (found["least_loss"], found["points"]) == (1 / 25, 25)
     assert found["datasets"] == [found["data"]]
-    assert found.get("sources", [found["job"]]) == [found["job"]], "the run tells of its job"
+    assert found.get("sources", [found["job"]]) == [found["job"]], "the run names its job"
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Models behind inference scripts, deployed and asked through boto3."""
+"""Models with inference scripts, deployed and invoked through boto3."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""xgboost as a user has it: boto3 against a whole cloud, from CreateTrainingJob to an endpoint's answer."""
+"""xgboost as a user has it: boto3 against a running cloud, from CreateTrainingJob to an endpoint's answer."""
 
 import io
 import json

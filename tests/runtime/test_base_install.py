@@ -15,7 +15,7 @@ from lowcloud.runtime.formats.table import DenseTable
 from lowcloud.sdk import InvalidInputError
 from lowcloud.sdk.data import tables
 from tests.runtime.formats.test_channel import as_csv
-from tests.support.programs.training_programs import lay, start, wait
+from tests.support.programs.training_programs import start, wait, write_job_folder
 
 EXTRAS = ("pandas", "polars", "psycopg", "pyarrow", "scipy", "skops", "sklearn", "xgboost")
 REMEDY = "pip install 'lowcloud[data]'"
@@ -57,7 +57,7 @@ def test_linear_learner_trains_on_csv_without_extras(tmp_path: Path, quote: str)
     content = as_csv(X, Y)
     if quote:
         content = b'"' + content.replace(b",", b'","').replace(b"\n", b'"\n"').removesuffix(b'"')
-    base = lay(tmp_path / "job", {**BINARY, "feature_dim": 7}, {"train": content})
+    base = write_job_folder(tmp_path / "job", {**BINARY, "feature_dim": 7}, {"train": content})
     ended = wait(base, start(base))
     assert ended.code == 0, ended.log
     assert any((base / contract.MODEL).iterdir())
@@ -65,7 +65,7 @@ def test_linear_learner_trains_on_csv_without_extras(tmp_path: Path, quote: str)
 
 @pytest.mark.usefixtures("without_extras")
 def test_a_parquet_channel_is_refused_with_the_extra_to_install(tmp_path: Path) -> None:
-    base = lay(tmp_path / "job", {**BINARY, "feature_dim": 7}, {"train": b"PAR1 and so on"})
+    base = write_job_folder(tmp_path / "job", {**BINARY, "feature_dim": 7}, {"train": b"PAR1 and so on"})
     ended = wait(base, start(base))
     assert ended.code == contract.EXIT_CLIENT_ERROR, ended.log
     assert REMEDY in ended.failure

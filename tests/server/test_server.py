@@ -1,3 +1,5 @@
+"""The limits of the server process."""
+
 import subprocess
 import sys
 

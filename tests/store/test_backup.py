@@ -16,8 +16,9 @@ from lowcloud.core.storage.integrity import scrub
 from lowcloud.core.storage.objects import objects
 from lowcloud.core.storage.objects.deletions import delete
 from lowcloud.store import backup
-from lowcloud.store.backup import NoBackupError
+from lowcloud.store.backup import BackupError
 from lowcloud.store.blobs.deletion_lock import AlreadyLockedError
+from tests.support.faults import PowerFailureError
 from tests.support.servers.gateways import make_context
 from tests.support.waiting import wait_for
 
@@ -74,7 +75,7 @@ def test_a_home_is_restored_from_a_backup_without_keys_if_they_are_added_first(
 ) -> None:
     back_up(context, folder)
     assert not (folder / "keys").exists()
-    with pytest.raises(NoBackupError, match="no keys"):
+    with pytest.raises(BackupError, match="does not contain the keys"):
         backup.restore(folder, tmp_path / "new", backup.find(folder))
     shutil.copytree(context.settings.home / "keys", tmp_path / "new" / "keys")
     backup.restore(folder, tmp_path / "new", backup.find(folder))
@@ -85,13 +86,13 @@ def test_keys_of_another_home_are_refused(context: Context, folder: Path, tmp_pa
     back_up(context, folder)
     make_context(tmp_path / "other").database.close()
     shutil.copytree(tmp_path / "other" / "keys", tmp_path / "new" / "keys")
-    with pytest.raises(NoBackupError, match="key is another"):
+    with pytest.raises(BackupError, match="different encryption key"):
         backup.restore(folder, tmp_path / "new", backup.find(folder))
 
 
 def test_a_restore_overwrites_nothing(context: Context, folder: Path) -> None:
     back_up(context, folder, with_keys=True)
-    with pytest.raises(NoBackupError, match="not empty"):
+    with pytest.raises(BackupError, match="not empty"):
         backup.restore(folder, context.settings.home, backup.find(folder))
     assert b"".join(objects.get(context, BUCKET, "large")[1]) == LARGE
 
@@ -115,18 +116,15 @@ def test_the_next_backup_copies_new_blobs_and_deletes_old_ones(context: Context,
 def test_an_interrupted_backup_is_ignored_and_the_previous_one_stays_valid(
     context: Context, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class PowerFailure(BaseException):
-        pass
-
     def fail(*_: object) -> None:
-        raise PowerFailure
+        raise PowerFailureError
 
     for contents in (None, dict(CONTENTS)):
-        with monkeypatch.context() as patch, pytest.raises(PowerFailure):
+        with monkeypatch.context() as patch, pytest.raises(PowerFailureError):
             patch.setattr(backup, "_write", fail)
             back_up(context, folder, with_keys=True)
         if contents is None:
-            with pytest.raises(NoBackupError, match="finished"):
+            with pytest.raises(BackupError, match="no complete backup"):
                 backup.find(folder)
             back_up(context, folder, with_keys=True)
             objects.put(context, BUCKET, "later", [LARGE])
@@ -139,9 +137,6 @@ def test_an_interrupted_backup_is_ignored_and_the_previous_one_stays_valid(
 def test_an_interrupted_restore_leaves_no_usable_home_and_can_be_repeated(
     context: Context, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class PowerFailure(BaseException):
-        pass
-
     back_up(context, folder)
     new = tmp_path / "new"
     shutil.copytree(context.settings.home / "keys", new / "keys")
@@ -152,7 +147,7 @@ def test_an_interrupted_restore_leaves_no_usable_home_and_can_be_repeated(
             nonlocal syncs
             syncs += 1
             if syncs > moment:
-                raise PowerFailure
+                raise PowerFailureError
             really_sync(path)
 
         syncs = 0
@@ -160,7 +155,7 @@ def test_an_interrupted_restore_leaves_no_usable_home_and_can_be_repeated(
             with monkeypatch.context() as patch:
                 patch.setattr(backup, "sync_folder", fail_at_the_moment)
                 backup.restore(folder, new, backup.find(folder))
-        except PowerFailure:
+        except PowerFailureError:
             if (new / "keys").exists():
                 break  # the last sync of all
             with pytest.raises(ValueError, match="is not a Lowcloud home"):
@@ -174,13 +169,13 @@ def test_an_interrupted_restore_leaves_no_usable_home_and_can_be_repeated(
 def test_a_folder_with_other_content_is_refused(context: Context, folder: Path, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "thesis.db").write_bytes(b"years of work")
-    with pytest.raises(NoBackupError, match="thesis"):
+    with pytest.raises(BackupError, match="thesis"):
         backup.begin(context.settings.data, folder)
     (folder / "thesis.db").unlink()
     other = make_context(tmp_path / "other")
     back_up(other, folder)
     other.database.close()
-    with pytest.raises(NoBackupError, match="another store"):
+    with pytest.raises(BackupError, match="another store"):
         backup.begin(context.settings.data, folder)
 
 

@@ -1,1 +1,1 @@
-"""What the tests share: a running server, clients, data, and programs that fail on purpose."""
+"""Shared by the tests: a running server, clients, data, and programs that fail on purpose."""

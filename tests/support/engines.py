@@ -1,4 +1,4 @@
-"""Local engines on folders of a test, small works for them, and what those did."""
+"""Local engines on folders of a test, and the results of their works."""
 
 import os
 import re

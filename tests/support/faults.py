@@ -15,6 +15,10 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, which scripts/install adds")
 
 
+class PowerFailureError(BaseException):
+    """The power fails: no handler of an Exception runs."""
+
+
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
     """Mount a small disk at `folder`."""

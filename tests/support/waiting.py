@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 
 def wait_for(condition: Callable[[], Value], timeout_seconds: float = TIMEOUT_SECONDS) -> Value:
-    """Return the first true value of `condition`, which is asked again and again until the deadline."""
+    """Return the first true value of `condition`, which is evaluated repeatedly until the deadline."""
     deadline = time.monotonic() + timeout_seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"the condition did not become true within {timeout_seconds:g} s"

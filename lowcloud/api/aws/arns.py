@@ -1,4 +1,4 @@
-"""Amazon Resource Names: formatted and parsed only here."""
+"""Amazon Resource Names (ARNs): formatting and parsing."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One request on its way to its response: what is known of it so far."""
+"""Exchanges: one request on its way to its response, and the facts known of it so far."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from lowcloud.core.identity.access import Caller
 
 @dataclass(slots=True)
 class Exchange:
-    """What is known of a request; errors and the access log use it at whatever point the request fails."""
+    """The facts known of a request; errors and the access log use them at whatever point the request fails."""
 
     received: HttpRequest  # as the client sent it
     request: HttpRequest  # as it is parsed: a front hook may turn, say, parameters of the URL into headers

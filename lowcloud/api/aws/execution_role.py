@@ -6,7 +6,7 @@ SERVICES = ("sagemaker", "lambda", "states", "events")
 
 
 def trust_policy(account_id: str) -> str:
-    """A document that lets every caller of the account, and the services that run programs, assume the role."""
+    """Return a document that lets every caller of the account, and the services that run programs, assume the role."""
     statement = {
         "Effect": "Allow",
         "Principal": {"AWS": account_id, "Service": [f"{service}.amazonaws.com" for service in SERVICES]},

@@ -1,4 +1,4 @@
-"""What a service does before and around the common path of a request.
+"""Front hooks: functions of a service before and around the common path of a request.
 
 Most services need nothing of their own: `SignedRequests` verifies their requests. A service that answers requests of
 other kinds too (S3: CORS preflights, browser forms, anonymous reads) registers a hook of its own, which the gateway
@@ -41,7 +41,7 @@ class FrontHook(Protocol):
         """
 
     def authorise(self, exchange: Exchange, parsed: Mapping[str, Any]) -> None:
-        """Raises ForbiddenError if the caller may not do this. Runs in a worker thread."""
+        """Raise ForbiddenError if the caller may not do this. Runs in a worker thread."""
 
     async def finish(self, exchange: Exchange, response: HttpResponse) -> None:
         """Add the service's headers to a response, which may be an error."""

@@ -42,7 +42,7 @@ class IncomingBody:
 
     def __init__(self, receive: Receive, headers: Mapping[str, str]):
         self._receive = receive
-        # The client sends nothing before the server asks for it.
+        # The client sends nothing before the server responds with 100 Continue.
         self.awaits_continue = headers.get("expect", "").lower() == "100-continue"
         is_empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
         # botocore expects "100 Continue" before a response even where there is nothing to send; without it, botocore
@@ -60,7 +60,7 @@ class IncomingBody:
                 async with asyncio.timeout(IDLE_SECONDS):
                     message = await self._receive()
             except TimeoutError as error:
-                raise BodyTimeoutError(f"No data came for {IDLE_SECONDS} seconds.") from error
+                raise BodyTimeoutError(f"No data was received for {IDLE_SECONDS} seconds.") from error
             if message["type"] == "http.disconnect":
                 raise ClientDisconnectedError("The client closed the connection before the end of its request.")
             self.is_complete = not message.get("more_body", False)

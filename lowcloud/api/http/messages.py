@@ -1,4 +1,4 @@
-"""The head of an HTTP request and an HTTP response, independent of the server that carries them."""
+"""The head of an HTTP request and an HTTP response, independent of the HTTP server."""
 
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping

@@ -1,8 +1,8 @@
 """Leader election among the servers of one store: the leader runs the reconciler; when it ends, another takes over.
 
-Leadership is a lock on a file in the folder of running work, since that folder is what only one server may touch. The
-operating system releases it however the leader ends, and not before: whoever holds it knows that no turn of another
-server is in progress.
+Leadership is a lock on a file in the folder of running work, since only one server may touch that folder. The
+operating system releases it however the leader ends, and not before: a server that holds it knows that no turn of
+another server is in progress.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ from lowcloud.core.control.reconciler import Reconciler
 from lowcloud.store.blobs.deletion_lock import try_lock
 
 POLL_SECONDS = 0.5
-PRESENCE = ".servers"  # of the folder of running work: every server holds its lock, shared
+PRESENCE = ".servers"  # in the folder of running work: every server holds a shared lock on this file
 
 log = logging.getLogger("lowcloud.leader_election")
 
@@ -61,7 +61,7 @@ class LeaderElection:
         return try_lock(self._presence.fileno(), fcntl.LOCK_EX)
 
     def close(self) -> None:
-        """Let the next server start, which waits while the last one shuts down."""
+        """Release the presence lock, for which the next server waits while the last one shuts down."""
         self._presence.close()
 
     def _watch(self) -> None:
@@ -88,12 +88,12 @@ class LeaderElection:
 
 
 class ServersRunningError(Exception):
-    """Servers of the store run."""
+    """A server of the store is running."""
 
 
 @contextmanager
 def no_servers(work: Path) -> Iterator[None]:
-    """Have no server of a store begin to lead within the block. Raises ServersRunningError where one runs."""
+    """Prevent servers of the store from starting within the block. Raises ServersRunningError if one is running."""
     with _open(work / PRESENCE) as presence:
         if not try_lock(presence.fileno(), fcntl.LOCK_EX):
             raise ServersRunningError

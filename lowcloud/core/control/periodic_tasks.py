@@ -1,4 +1,4 @@
-"""Periodic tasks: what a server does by itself again and again. The reconciler advances each as a record of its own."""
+"""Periodic tasks: background work of the server, each a record that the reconciler advances."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.store.db.tables.control import periodic_tasks
 from lowcloud.store.db.upsert import insert_missing
 
-SHORT_WAIT_SECONDS = 1.0  # a task that goes on this soon keeps its lease: releasing and leasing are writes
+SHORT_WAIT_SECONDS = 1.0  # a task that continues this soon keeps its lease, which saves two writes
 
 
 def ensure(context: Context) -> None:
@@ -29,7 +29,7 @@ def ensure(context: Context) -> None:
 
 
 def advance(record: LeasedRecord) -> float | None:
-    """One step of a task; see ResourceKind.advance."""
+    """Run one step of a task; see ResourceKind.advance."""
     context = record.context
     progress = resources.find(context, record.kind, record.name)
     task = next((task for task in context.kinds.tasks if task.name == record.name), None)

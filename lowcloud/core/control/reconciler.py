@@ -32,7 +32,7 @@ log = logging.getLogger("lowcloud.reconciler")
 
 
 class LeaseLostError(Exception):
-    """Another server holds the lease of this record; whoever sees this must stop touching it."""
+    """Another server holds the lease of this record, so this server must no longer change it."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ class Reconciler:
         self._context = context
         self._kinds = context.kinds.reconciled
         self._owner = secrets.token_hex(8)
-        self._next_turn: dict[LeasedRecord, float] = {}  # when each leased record that does not run takes its turn
+        self._next_turn: dict[LeasedRecord, float] = {}  # when each leased record that is not running takes a turn
         self._running: set[LeasedRecord] = set()
-        self._woken: set[LeasedRecord] = set()  # running ones that something was written during
+        self._woken: set[LeasedRecord] = set()  # records that were woken while their turn was running
         self._lock = threading.Lock()
         self._scan_at = 0.0
         self._signal = threading.Event()
@@ -103,7 +103,7 @@ class Reconciler:
         self._thread = threading.Thread(target=self._loop, name="reconciler", daemon=True)
 
     def start(self) -> None:
-        """Begin. Only the leader of a store does, so the leases of its predecessor are void."""
+        """Start the loop. Only the leader of a store does, so the leases of its predecessor are void."""
         self._forget_leases()
         self._context.wake.subscribe(self.wake)
         self._context.closing.clear()
@@ -124,7 +124,7 @@ class Reconciler:
             log.warning("The database is not reachable: leases on unfinished records will expire", exc_info=True)
 
     def wake(self) -> None:
-        """Look now, at new rows and at every leased record: something was written that should not wait."""
+        """Look at new rows and every leased record now: something was written that must not wait for the next scan."""
         with self._lock:
             for record in self._next_turn:
                 self._next_turn[record] = 0
@@ -145,7 +145,7 @@ class Reconciler:
                     self._scan_at = now + SCAN_SECONDS
                     self._lease_due()
             except Exception:  # a full disk or a locked database must not end the loop
-                log.exception("The reconciler could not read its records; it tries again")
+                log.exception("The reconciler could not read its records; it will try again")
                 self._scan_at = now + RETRY_SECONDS
             self._run_due(now)
             with self._lock:

@@ -1,4 +1,4 @@
-"""One turn of a record: observe, step, save, act, until there is nothing to do now.
+"""Turns of records: observe, step, save, act, until there is nothing to do now.
 
 Jobs, endpoints and environment builds take their turns here. What differs between them is a `Lifecycle`: how facts are
 observed, the pure `step` that decides on them, how its result is saved, and how its actions are performed.
@@ -17,13 +17,13 @@ class SupersededError(Exception):
 
 
 class Lifecycle(Protocol[Record, Observation, Action]):
-    """The life of one kind of record."""
+    """The lifecycle of one kind of record."""
 
     def observe(self, record: Record) -> Observation:
         """Return the facts that the first step of a turn decides on."""
 
     def step(self, record: Record, seen: Observation, now: float) -> tuple[Record, Action | None]:
-        """Return the next state of the record and what is to be done in it. Pure."""
+        """Return the next state of the record and the action to perform in it, if any. Pure."""
 
     def save(self, before: Record, after: Record) -> None:
         """Save the result of a step. Raises LeaseLostError and SupersededError."""
@@ -38,9 +38,10 @@ class Lifecycle(Protocol[Record, Observation, Action]):
 def take_turn(
     lifecycle: Lifecycle[Record, Observation, Action], record: Record, clock: Callable[[], float]
 ) -> tuple[Record, Observation]:
-    """Return the record and what was last observed, once a step asks for no action, or for the one just performed.
+    """Alternate steps and actions until a step returns no action, or the one just performed.
 
-    A process that is killed between any two of these leaves nothing undone: the next turn observes and goes on.
+    Return the record and the last observation. A process may be killed at any point: the next turn observes, and
+    continues from there.
     """
     seen = lifecycle.observe(record)
     performed: Action | None = None

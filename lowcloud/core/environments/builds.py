@@ -1,4 +1,4 @@
-"""Builds of Python environments: the work that builds one, and its life, which is a turn of whoever waits for it.
+"""Builds of Python environments: the work that builds one, and its lifecycle, which waiting jobs and endpoints advance.
 
 Several jobs and endpoints may wait for one environment: its build is one work, found by the environment's key, and
 each of them takes turns of it. What it prints goes to the log of each.
@@ -40,12 +40,12 @@ ABSENT = ReplicaStatus(Phase.ABSENT)
 
 
 class BuilderLostError(StagingError):
-    """The machine, not what was asked for, has ended the builder."""
+    """The builder was ended by the machine (a restart or kill), not by an error of its own."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """The build of the environment of a key. It is over when the environment is ready, or it has failed."""
+    """The build of the environment with a key (`name`). It ends when the environment is ready or the build failed."""
 
     name: str
     is_ready: bool = False
@@ -53,7 +53,7 @@ class Build:
 
 
 class BuildAction(StrEnum):
-    """What a step asks for; each is safe to repeat."""
+    """An action that a step returns; each is safe to repeat."""
 
     START = "start"
     PUBLISH = "publish"  # move what was built to where environments are found
@@ -70,13 +70,13 @@ class Observation:
 
 
 def step(build: Build, seen: Observation, now: float) -> tuple[Build, BuildAction | None]:
-    """The next state of a build and what to do in it. Pure."""
+    """Return the next state of a build and the action to perform in it. Pure."""
     if build.failure:
         return build, None
     if seen.is_ready:
         return replace(build, is_ready=True), None
     status = seen.status
-    if seen.failure:  # one that could not be started is left alone: another job may be starting it
+    if seen.failure:  # one that could not be started is kept: another job may be starting it
         return replace(build, failure=seen.failure), BuildAction.REMOVE if status.phase.is_end else None
     if status.phase in (Phase.ABSENT, Phase.STAGING):
         return build, BuildAction.START
@@ -89,7 +89,7 @@ def step(build: Build, seen: Observation, now: float) -> tuple[Build, BuildActio
 
 
 class BuildLifecycle:
-    """How the turns of a build observe and act; see control/turns.py. A build has no row: its state is its work's."""
+    """The lifecycle of a build; see control/turns.py. A build has no row: its state is that of its work."""
 
     def __init__(self, context: Context, plan: Callable[[], Work], collect: Callable[[str, str], None]):
         self._context = context
@@ -99,7 +99,7 @@ class BuildLifecycle:
     step = staticmethod(step)
 
     def observe(self, build: Build) -> Observation:
-        """The state of the builder, whose output is collected."""
+        """Collect the output of the builder and return its state."""
         if is_ready(self._context, build.name):
             return Observation(is_ready=True)
         work_id = builder_id(build.name)
@@ -111,7 +111,7 @@ class BuildLifecycle:
         return Observation(False, status, _failure(self._context, work_id, status) if failed else None)
 
     def save(self, before: Build, after: Build) -> None:
-        """Nothing: the caller saves what a build has come to."""
+        """Do nothing: a build has no row."""
 
     def perform(self, build: Build, action: BuildAction) -> Observation:
         """Perform an action."""
@@ -125,7 +125,7 @@ class BuildLifecycle:
         return Observation(is_ready(self._context, build.name))
 
     def refresh(self, build: Build) -> Build:
-        """Nothing is requested of a build."""
+        """Return the build: there are no requests to a build."""
         return build
 
     def _start(self, build: Build) -> Observation:
@@ -141,7 +141,7 @@ class BuildLifecycle:
 
 
 def build(context: Context, name: str, plan: Callable[[], Work], collect: Callable[[str, str], None]) -> bool:
-    """Take a turn of building the environment of a key; return whether it is ready.
+    """Take one turn of building the environment with a key; return whether it is ready.
 
     `plan` makes the work of its builder, and `collect` moves what that prints, given its id and a name of this very
     run of it, to the log of the caller. Raises StagingError if it cannot be built.
@@ -153,21 +153,21 @@ def build(context: Context, name: str, plan: Callable[[], Work], collect: Callab
 
 
 def is_ready(context: Context, name: str) -> bool:
-    """Whether the environment that Work names so is there: none, a user's folder, or one that was built."""
+    """Return whether an environment (see Work.environment) exists: none is needed, a user's folder, or a built one."""
     return not name or name.startswith("/") or context.engine.has_environment(name)
 
 
 def release(context: Context, name: str) -> None:
-    """Remove a builder whose environment no record relies on any more.
+    """Remove a builder if no record relies on its environment any more.
 
-    One that has built everything is removed as well: a server that was killed may have left it.
+    A builder that has finished is removed as well: a server that was killed may have left it.
     """
     if name and not name.startswith("/") and name not in environments.in_use(context):
         context.engine.remove(builder_id(name))
 
 
 def builder(context: Context, environment: EnvironmentSpec, code: Input | None = None) -> Work:
-    """The work that builds an environment; `code` is the source archive, if the environment needs it."""
+    """Return the work that builds an environment; `code` is the source archive, if the environment needs it."""
     assert code is not None or not environment.needs_code, "an environment that needs the code is built with it"
     name = environments.key(environment)
     files = {contract.REQUIREMENTS: "\n".join(environment.requirements) + "\n"}
@@ -190,12 +190,12 @@ def builder(context: Context, environment: EnvironmentSpec, code: Input | None =
 
 
 def builder_id(name: str) -> str:
-    """The work that builds the environment of a key."""
+    """Return the id of the work that builds the environment with a key."""
     return f"environment/{name}"
 
 
 def _failure(context: Context, work_id: str, status: ReplicaStatus) -> StagingError | None:
-    """Why a builder has failed; None if a server that was killed had begun to remove it."""
+    """Return why a builder failed; None if it was being removed when a server was killed."""
     if status.phase == Phase.LOST:
         return BuilderLostError("The host was lost while the Python environment was built.")
     if status.reason == contract.DISK_FULL:

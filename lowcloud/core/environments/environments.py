@@ -1,4 +1,4 @@
-"""Python environments: what one contains, its key, which are in use, and the removal of those that are not."""
+"""Python environments: contents, keys, which ones are in use, and the deletion of unused ones."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ KEY_CHARACTERS = 32
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """What an environment contains in addition to the interpreter that Lowcloud runs with."""
+    """The contents of an environment in addition to the interpreter that Lowcloud runs with."""
 
     requirements: tuple[str, ...]
     constraints: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class EnvironmentSpec:
 
 
 def of_job(framework: tuple[str, ...], requested: Requirements | None) -> EnvironmentSpec | None:
-    """The environment of a framework's requirements and those of the job's own code; None if neither has any.
+    """Return the environment of a framework's requirements and those of the job's own code; None if neither has any.
 
     A requirement of the job replaces the framework's requirement of the same distribution.
     """
@@ -43,13 +43,13 @@ def of_job(framework: tuple[str, ...], requested: Requirements | None) -> Enviro
 
 
 def key(environment: EnvironmentSpec) -> str:
-    """A digest of all that determines the environment: requirements, Python and the packages of its base."""
+    """Return a digest of what determines the environment: requirements, Python and the packages of its base."""
     content = json.dumps([asdict(environment), sys.version, sys.platform, sys.prefix, _base_packages()])
     return hashlib.sha256(content.encode()).hexdigest()[:KEY_CHARACTERS]
 
 
 def in_use(context: Context) -> set[str]:
-    """The environments that records of any kind rely on, as Work names them."""
+    """Return the environments that records of any kind rely on; see Work.environment."""
     names: set[str] = set()
     with context.database.read() as connection:
         for kind in context.kinds:
@@ -59,7 +59,7 @@ def in_use(context: Context) -> set[str]:
 
 
 def step(context: Context, _progress: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
-    """Delete environments that nobody has used for long, once a day; see PeriodicTask.step."""
+    """Delete environments that were not used for a long time, once a day; see PeriodicTask.step."""
     day = context.settings.day_seconds
     unused_since = context.now() - context.settings.environment_days * day
     old = {name for name, used_at in context.engine.environments().items() if used_at < unused_since}
@@ -72,13 +72,13 @@ CLEANUP = PeriodicTask("environments", step)
 
 
 def _distribution(requirement: str) -> str:
-    """The distribution that a requirement names, normalized as package indexes compare names."""
+    """Return the distribution that a requirement names, normalized as package indexes compare names."""
     named = re.match(r"[A-Za-z0-9._-]+", requirement)
     return re.sub(r"[-_.]+", "-", named[0]).lower() if named else ""
 
 
 def _base_packages() -> list[str]:
-    """The packages of this interpreter, by the names of their metadata folders, which include their versions."""
+    """Return the packages of this interpreter, by the names of their metadata folders, which include their versions."""
     folders = [Path(folder) for folder in sys.path if folder.endswith(("site-packages", "dist-packages"))]
     return sorted(
         entry.name for folder in folders if folder.is_dir() for entry in folder.glob("*-info") if entry.is_dir()

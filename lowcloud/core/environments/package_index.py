@@ -1,4 +1,4 @@
-"""How packages are found: the settings of package indexes that the user of the server has made for pip and uv."""
+"""Package indexes: the settings for pip and uv that the user of the server has made."""
 
 import configparser
 import os
@@ -27,7 +27,7 @@ SAME_IN_UV = {
 
 
 def index_settings(given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Settings of package indexes as variables, from pip's configuration files and from `given` (os.environ).
+    """Return settings of package indexes as variables, from pip's configuration files and from `given` (os.environ).
 
     A program sees neither these files nor the environment of the server.
     """
@@ -44,7 +44,7 @@ def index_settings(given: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def pip_configuration(given: Mapping[str, str] | None = None) -> str:
-    """The settings of pip as a configuration file, for programs that install packages themselves; "" if there are none.
+    """Return the settings of pip as a configuration file, for programs that install packages; "" if there are none.
 
     A file rather than variables, since programs often print their environment, and an index URL may hold a password.
     """
@@ -54,7 +54,7 @@ def pip_configuration(given: Mapping[str, str] | None = None) -> str:
 
 
 def _pip_files(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Name and value of each setting in pip's configuration files; later ones override earlier ones."""
+    """Yield the name and value of each setting in pip's configuration files; later ones override earlier ones."""
     for path in _pip_paths(given):
         parser = configparser.RawConfigParser()
         try:
@@ -68,7 +68,7 @@ def _pip_files(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _pip_paths(given: Mapping[str, str]) -> list[Path]:
-    """Where pip looks for configuration: https://pip.pypa.io/en/stable/topics/configuration/."""
+    """Return where pip looks for configuration: https://pip.pypa.io/en/stable/topics/configuration/."""
     named = given.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return []

@@ -23,7 +23,7 @@ class EnvironmentRequest:
         return environments.key(self.environment) if self.environment else self.python
 
     def builder(self, context: Context) -> Work:
-        """The work that builds it."""
+        """Return the work that builds it."""
         assert self.environment is not None, "only what has requirements is built"
         return builds.builder(context, self.environment, self.code)
 
@@ -31,7 +31,7 @@ class EnvironmentRequest:
 def of_program(
     context: Context, python: str, base: tuple[str, ...], code: Input | None, within: str = ""
 ) -> EnvironmentRequest:
-    """The request of a program: the requirements of its image (`base`) and those of its code, in the folder `within`.
+    """Return the request of a program: the requirements of its image (`base`) and of its code, in the folder `within`.
 
     A user's own environment (`python`) is used as it is. Raises InvalidError and StagingError for code that cannot be
     read.

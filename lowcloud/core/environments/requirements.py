@@ -15,9 +15,9 @@ ALL_TEXTS_BYTES = 16 << 20
 MEMBERS = 100_000
 UNPACKED_BYTES = 1 << 30
 RATIO = 200  # unpacked bytes for each packed one; real archives stay below 20
-SUFFIXES = ("", ".txt", ".in", ".pip", ".lock", ".lst")  # of files that requirements are read from
+SUFFIXES = ("", ".txt", ".in", ".pip", ".lock", ".lst")  # of files that can contain requirements
 PACKAGE_FILES = ("setup.py", "setup.cfg")
-DEPTH = 10  # of files that name files
+DEPTH = 10  # of files that include files
 
 OPTION = re.compile(r"(-r|--requirement|-c|--constraint|-e|--editable)(?:\s*=\s*|\s+|(?<=-[rce])(?=\S))(\S.*)")
 COMMENT = re.compile(r"(^|\s+)#.*$")
@@ -26,22 +26,22 @@ PACKAGES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2")
 
 @dataclass(frozen=True)
 class Requirements:
-    """What pip would read, with every file that was named written in the place of its name."""
+    """The lines that pip would read, with every included file inserted in the place of its name."""
 
     lines: tuple[str, ...]
     constraints: tuple[str, ...] = ()
-    code: str = ""  # a digest of the whole archive where a line names a path in it, else ""
+    code: str = ""  # a digest of the archive if a line refers to a path in it, else ""
 
 
 def of_archive(chunks: Iterator[bytes], within: str = "", packed_bytes: int = 0) -> Requirements | None:
-    """What an archive asks for in its folder `within` (such as "code/"); None where it asks for nothing.
+    """Return the requirements of an archive, in its folder `within` (such as "code/"); None if there are none.
 
-    `packed_bytes` is its size, by which one that holds a large model is told from one that is a trap.
-    Raises Invalid for one that cannot be read.
+    `packed_bytes` is its size, by which an archive with a large model is distinguished from a decompression bomb.
+    Raises InvalidError for an archive that cannot be read.
     """
     texts: dict[str, str] = {}
     digests: list[str] = []
-    room = ALL_TEXTS_BYTES
+    left_bytes = ALL_TEXTS_BYTES
     archive = Members(chunks, UNPACKED_BYTES + RATIO * packed_bytes, MEMBERS)
     try:
         for member in archive:
@@ -49,7 +49,7 @@ def of_archive(chunks: Iterator[bytes], within: str = "", packed_bytes: int = 0)
             if path.startswith(("/", "..")) or not path.startswith(within):
                 continue
             path = path.removeprefix(within)
-            is_text = _is_readable(path) and member.size <= min(TEXT_BYTES, room)
+            is_text = _is_readable(path) and member.size <= min(TEXT_BYTES, left_bytes)
             digest = hashlib.sha256(f"{path}\0{member.mode & 0o100}\0{member.linkname}\0".encode(errors="replace"))
             kept = []
             for chunk in archive.content(member) if member.type == MemberType.FILE else ():
@@ -57,7 +57,7 @@ def of_archive(chunks: Iterator[bytes], within: str = "", packed_bytes: int = 0)
                 kept += [chunk] if is_text else []
             if kept:
                 texts[path] = b"".join(kept).decode(errors="replace")
-                room -= member.size
+                left_bytes -= member.size
             digests.append(digest.hexdigest())
     except UnreadableArchiveError as error:
         raise InvalidError(f"The source archive cannot be used: {error}.") from error
@@ -65,13 +65,13 @@ def of_archive(chunks: Iterator[bytes], within: str = "", packed_bytes: int = 0)
 
 
 def of_texts(texts: Mapping[str, str], code: str = "") -> Requirements | None:
-    """The requirements of the files `texts`, by path; `code` is a digest of all that lies around them."""
+    """Return the requirements of the files `texts`, by path; `code` is a digest of the folder that contains them."""
     lines: list[str] = []
     constraints: list[str] = []
     if FILE in texts:
         _read(texts, FILE, lines, constraints, DEPTH)
     if any("install_requires" in texts.get(name, "") for name in PACKAGE_FILES if PACKAGE_FILES[0] in texts):
-        lines.append(".")  # a package is put on the path as it is, unless that would leave out what it needs
+        lines.append(".")  # a package is only put on the path, unless it has requirements
     if not lines:
         return None
     names_paths = any(_is_local(line) for line in (*lines, *constraints))
@@ -80,13 +80,13 @@ def of_texts(texts: Mapping[str, str], code: str = "") -> Requirements | None:
 
 def _read(texts: Mapping[str, str], path: str, lines: list[str], constraints: list[str], depth: int) -> None:
     if depth == 0:
-        raise InvalidError(f"{path} is named by too many files in each other; does one name itself?")
+        raise InvalidError(f"{path} is included through more than {DEPTH} levels of files; does a file include itself?")
     if path not in texts:
-        raise InvalidError(f"{FILE} names {path!r}, and the source archive holds no such file.")
+        raise InvalidError(f"{FILE} includes {path!r}, which is not in the source archive.")
     for line in _logical_lines(texts[path]):
         option = OPTION.fullmatch(line)
         flag, value = (option[1].lstrip("-")[0], option[2]) if option else ("", line)
-        if flag == "e":  # would point to where the code lay when it was built
+        if flag == "e":  # an editable install would refer to the folder in which it was built
             lines.append(value if _is_local(value) else line)
         elif flag == "" or "://" in value:
             (constraints if flag == "c" else lines).append(line)
@@ -96,12 +96,12 @@ def _read(texts: Mapping[str, str], path: str, lines: list[str], constraints: li
 
 
 def _is_readable(path: str) -> bool:
-    """Whether a file by this name may hold requirements."""
+    """Return whether a file of this name can contain requirements."""
     return posixpath.splitext(path)[1] in SUFFIXES or path in PACKAGE_FILES
 
 
 def _logical_lines(text: str) -> Iterator[str]:
-    """Lines without comments, those that end in a backslash joined to the next."""
+    """Yield lines without comments; a line that ends in a backslash is joined to the next."""
     for line in text.removeprefix("\ufeff").replace("\\\r\n", " ").replace("\\\n", " ").splitlines():
         stripped = COMMENT.sub("", line).strip()
         if stripped:
@@ -109,7 +109,7 @@ def _logical_lines(text: str) -> Iterator[str]:
 
 
 def _is_local(line: str) -> bool:
-    """Whether a line names a path of the archive rather than something of an index."""
+    """Return whether a line refers to a path in the archive rather than to a package of an index."""
     value = re.sub(r"^(-f|--find-links|-e|--editable)[\s=]+", "", line).partition(";")[0].strip()
     if value.startswith("-") or "://" in value.replace("file://", ""):
         return False

@@ -65,7 +65,7 @@ def issue_session(context: Context, caller: Caller, duration_seconds: int) -> Cr
 
 
 def find_credentials(context: Context, access_key_id: str, session_token: str | None) -> Credentials:
-    """The credentials of an access key id. Raises UnknownKeyError and TokenExpiredError."""
+    """Return the credentials of an access key id. Raises UnknownKeyError and TokenExpiredError."""
     root = context.settings.root_key
     if session_token is None:
         if access_key_id != root.access_key_id:
@@ -91,7 +91,7 @@ def authorise(
     """
     if caller.is_anonymous:
         if not public_access.allows_everyone(context, action, resource, grant):
-            raise ForbiddenError(f"Nobody may perform {action} on {resource} without saying who they are.")
+            raise ForbiddenError(f"Anonymous callers may not perform {action} on {resource}.")
     elif caller.account_id != context.settings.account_id:
         raise ForbiddenError(f"{caller.account_id} may not perform {action} on {resource}: it is another account.")
 

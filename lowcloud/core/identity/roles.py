@@ -1,4 +1,4 @@
-"""Roles: names under which programs and people act, with the policies that say who may do so and what they may."""
+"""Roles that programs and users assume, with their trust policies and permission policies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def create(
     description: str = "",
     max_session_seconds: int = DEFAULT_SESSION_SECONDS,
 ) -> Role:
-    """A new role. Raises AlreadyExistsError; names differ by more than their case."""
+    """Create a role. Raises AlreadyExistsError; names are case-insensitive."""
     role_id = new_identifier("AROA", 17)
     role = Role(name, role_id, path, trust_policy, description, max_session_seconds, float(int(context.now())))
     with context.database.transaction() as connection:
@@ -49,7 +49,7 @@ def create(
 
 
 def ensure(context: Context, name: str, trust_policy: str) -> Role:
-    """The role of this name, created with the trust policy if there is none."""
+    """Return the role of this name, created with the trust policy if there is none."""
     try:
         return resources.find(context, ROLE, name)
     except NotFoundError:
@@ -61,7 +61,7 @@ def ensure(context: Context, name: str, trust_policy: str) -> Role:
 
 
 def list_page(context: Context, path_prefix: str, after: str, limit: int) -> tuple[list[Role], bool]:
-    """Roles under a path by name, from behind `after` on, and whether there are more."""
+    """Return the roles under a path whose names come after `after`, by name, and whether there are more."""
     found = (
         select(roles)
         .where(roles.c.name > after, roles.c.path.startswith(path_prefix, autoescape=True))
@@ -74,7 +74,7 @@ def list_page(context: Context, path_prefix: str, after: str, limit: int) -> tup
 
 
 def delete(context: Context, name: str) -> None:
-    """Raises NotFoundError, and InUseError while policies are attached or written into the role."""
+    """Delete a role. Raises NotFoundError, and InUseError while policies are attached or written into the role."""
     resources.delete(context, ROLE, name, _require_no_policies)
 
 
@@ -87,7 +87,7 @@ def attach(context: Context, name: str, policy: str) -> None:
 
 
 def detach(context: Context, name: str, policy: str) -> None:
-    """Raises NotFoundError for an unknown role and for a policy that is not attached."""
+    """Detach a policy. Raises NotFoundError for an unknown role and for a policy that is not attached."""
     with context.database.transaction() as connection:
         role = resources.require(connection, ROLE, name).name
         rows = role_attachments.c
@@ -97,7 +97,7 @@ def detach(context: Context, name: str, policy: str) -> None:
 
 
 def attachments(context: Context, name: str) -> Sequence[str]:
-    """Identifiers of the attached policies, sorted. Raises NotFoundError."""
+    """Return the identifiers of the attached policies, sorted. Raises NotFoundError."""
     with context.database.read() as connection:
         return _attachments(connection, resources.require(connection, ROLE, name).name)
 
@@ -111,7 +111,7 @@ def put_policy(context: Context, name: str, policy_name: str, document: str) -> 
 
 
 def get_policy(context: Context, name: str, policy_name: str) -> str:
-    """The document. Raises NotFoundError."""
+    """Return the document of a policy written into a role. Raises NotFoundError."""
     document = policies(context, name).get(policy_name)
     if document is None:
         raise NotFoundError("role policy", policy_name)
@@ -119,7 +119,7 @@ def get_policy(context: Context, name: str, policy_name: str) -> str:
 
 
 def policies(context: Context, name: str) -> dict[str, str]:
-    """Documents of the policies written into a role, by name, sorted. Raises NotFoundError."""
+    """Return the documents of the policies written into a role, by name, sorted. Raises NotFoundError."""
     rows = role_policies.c
     with context.database.read() as connection:
         role = resources.require(connection, ROLE, name).name
@@ -128,7 +128,7 @@ def policies(context: Context, name: str) -> dict[str, str]:
 
 
 def delete_policy(context: Context, name: str, policy_name: str) -> None:
-    """Raises NotFoundError."""
+    """Delete a policy that is written into a role. Raises NotFoundError."""
     with context.database.transaction() as connection:
         if _delete_policy(connection, resources.require(connection, ROLE, name).name, policy_name) == 0:
             raise NotFoundError("role policy", policy_name)

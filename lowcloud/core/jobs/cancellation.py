@@ -1,4 +1,4 @@
-"""Cancellation: whether a job is to stop or to be interrupted, and how long operations are cut short for it."""
+"""Cancellation: whether a job must stop or be interrupted, and how long operations are aborted for that."""
 
 import threading
 import time
@@ -15,16 +15,16 @@ WATCH_SECONDS = 0.5
 
 
 class CancelledError(Exception):
-    """The job is to end, so an operation in progress for it was abandoned."""
+    """The job was cancelled, so an operation in progress for it was aborted."""
 
 
 def is_cancelled(job: Job, now: float) -> bool:
-    """Whether a stop or an interruption was requested, or a limit is reached."""
+    """Return whether a stop or an interruption was requested, or a limit is reached."""
     return job.stop_requested or job.interrupt_requested or reached(job, now) is not None
 
 
 def reached(job: Job, now: float) -> Limit | None:
-    """The limit that the job has reached, if any."""
+    """Return the limit that the job has reached, if any."""
     requested, progress = job.specification, job.progress
     began = progress.attempt_started_at
     if began is not None and progress.spent_seconds + now - began > requested.max_runtime_seconds:

@@ -1,4 +1,4 @@
-"""The creation of a job: checks of what can be seen to fail before it runs, its row, and its place in the queue."""
+"""The creation of a job: checks, its row, and its place in the queue."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -23,9 +23,9 @@ from lowcloud.core.storage.buckets import buckets
 def create(
     context: Context, kind: JobKind, name: str, specification: Specification, labels: Mapping[str, str] | None = None
 ) -> None:
-    """Ask for a job, which waits for its turn among the roles.
+    """Create a job, which then waits in the queue.
 
-    Raises AlreadyExists, InvalidError for what can be seen to fail before it runs, and NotFoundError.
+    Raises AlreadyExistsError, InvalidError for a request that cannot succeed, and NotFoundError.
     """
     instance = capacity.find_instance(specification.instance_type)
     program = _check(context, kind, specification)
@@ -69,7 +69,7 @@ def _check_bucket(context: Context, output: Output) -> None:
 
 
 def _demand(requested: Specification, instance: Instance, labels: Mapping[str, str]) -> dict[str, Any]:
-    """What the queue needs to know, as columns."""
+    """Return the columns that the queue uses."""
     each = capacity.of_instance(instance)
     priority = admission.priority_of(labels)
     demand = admission.Demand(requested.role, each, requested.instance_count, priority, requested.is_interruptible)

@@ -10,7 +10,7 @@ from lowcloud.engine.work import StagingError, Work
 
 
 def choose(context: Context, job: Job) -> str:
-    """The environment that the job's program needs, as Work names it. Raises StagingError."""
+    """Return the environment that the job's program needs; see Work.environment. Raises StagingError."""
     return _request(context, job).name
 
 
@@ -30,12 +30,12 @@ def build(context: Context, job: Job) -> bool:
 
 
 def is_ready(context: Context, job: Job) -> bool:
-    """Whether the environment that was chosen is there."""
+    """Return whether the chosen environment exists."""
     return builds.is_ready(context, job.progress.environment or "")
 
 
 def release(context: Context, job: Job) -> None:
-    """The job is over: end a builder that works for it alone."""
+    """Remove the builder of the job's environment, unless another record relies on it."""
     builds.release(context, job.progress.environment or "")
 
 

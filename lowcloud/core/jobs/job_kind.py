@@ -1,4 +1,4 @@
-"""What distinguishes one kind of job from another. A new kind of job is one module that makes a JobKind."""
+"""Kinds of jobs: the differences between them. A new kind is one module that defines a JobKind."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,22 +13,22 @@ from lowcloud.core.jobs.jobs import Job, Specification
 from lowcloud.core.programs.resolver import Program, ProgramRules
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.telemetry.metrics import MetricScope
-from lowcloud.core.tracking.provenance import Material
+from lowcloud.core.tracking.provenance import TrackedFile
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class JobKind(ResourceKind[Job]):
-    """One kind of job. All kinds wait in one queue and live one life."""
+    """One kind of job. Jobs of all kinds share one queue and one lifecycle."""
 
     log_group: str
     metrics: MetricScope = field()  # every kind of job has them
-    tracking_prefix: str  # of the names that tracking files parameters, materials and products under
+    tracking_prefix: str  # of the names of parameters, inputs and outputs in tracking
     role_session: str  # the session name with which a job's program acts as its role
-    rules: Callable[[Specification], ProgramRules]  # how it runs what its image name stands for
-    check: Callable[[Specification, Program], None]  # raises InvalidError for what can be seen to fail before it runs
+    rules: Callable[[Specification], ProgramRules]  # which program runs for an image
+    check: Callable[[Specification, Program], None]  # raises InvalidError for a request that cannot succeed
     files: Callable[[Job, int], dict[str, str]]  # the configuration files of the host of a rank, by path
     variables: Callable[[Job], dict[str, str]]  # environment variables of its own
-    products: Callable[[Job], Iterator[Material]]  # what a job that has ended leaves, for tracking
+    products: Callable[[Job], Iterator[TrackedFile]]  # the outputs of an ended job, for tracking
 
     load: Callable[[Row[Any]], Job] = field(init=False)
     advance: Callable[[LeasedRecord], float | None] = lifecycle.advance

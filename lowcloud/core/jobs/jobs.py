@@ -1,6 +1,6 @@
-"""Jobs: programs that run once, over inputs, to an end: what was asked for, what has become of it, what was requested.
+"""Jobs: programs that run once on inputs. A job has a specification, progress, and requests to stop or interrupt it.
 
-Jobs of every kind are the same record with the same life (lifecycle.py); how kinds differ is a JobKind (job_kind.py).
+Jobs of every kind have the same record and the same lifecycle (lifecycle.py); kinds differ in JobKind (job_kind.py).
 """
 
 import math
@@ -19,7 +19,7 @@ from lowcloud.core.scheduling import admission
 from lowcloud.core.staging import channels
 from lowcloud.core.staging.channels import Channel
 from lowcloud.core.telemetry.metrics import Definition
-from lowcloud.core.tracking.provenance import NOWHERE, Grouping
+from lowcloud.core.tracking.provenance import NO_GROUPING, Grouping
 from lowcloud.engine.work import Resources
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class State(StrEnum):
     PREPARING = "preparing"  # its Python environment is being built
     STAGING = "staging"
     RUNNING = "running"
-    RESTARTING = "restarting"  # an attempt was interrupted: what it left is cleared for the next
+    RESTARTING = "restarting"  # an attempt was interrupted and is being cleaned up for the next one
     STOPPING = "stopping"
     STORING = "storing"
     COMPLETED = "completed"
@@ -79,7 +79,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Specification:
-    """What was asked for. It never changes."""
+    """The request for a job. It never changes."""
 
     image: str
     role: str
@@ -101,15 +101,15 @@ class Specification:
     max_pending_seconds: int | None = None
     retries: int = 0  # further attempts where the machine, not the program, has failed
     keep_alive_seconds: int = 0
-    grouping: Grouping = NOWHERE
+    grouping: Grouping = NO_GROUPING
     description: Mapping[str, Any] = field(
         default_factory=dict
-    )  # the request in the words of the API, to describe the job
+    )  # the request as the API received it, to describe the job
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What has become of a job. Times are seconds since the epoch."""
+    """The progress of a job so far. Times are seconds since the epoch."""
 
     attempt: int = 1
     program: Program | None = None  # what its image name stood for when it was created; None: of an earlier version
@@ -157,7 +157,7 @@ class Job:
 
 
 def waits_until(specification: Specification, created_at: float, attempt: int = 1) -> float | None:
-    """When a job that waits for capacity has waited too long, in seconds since the epoch."""
+    """Return when a job that waits for capacity has waited too long, in seconds since the epoch."""
     limits = [specification.max_wait_seconds, specification.max_pending_seconds if attempt == 1 else None]
     return min((created_at + seconds for seconds in limits if seconds is not None), default=None)
 
@@ -176,7 +176,7 @@ def list_newest(context: Context, limit: int, name: str | None = None, *, in_pro
 
 
 def history(context: Context, job: Job) -> list[events.Event]:
-    """The events of a job, oldest first; the last one of a job that waits says how many jobs are ahead of it."""
+    """Return the events of a job, oldest first; the last one of a job that waits says how many jobs are ahead of it."""
     table = job.kind.table
     with context.database.read() as connection:
         found = events.of(connection, job.subject)
@@ -208,7 +208,7 @@ def interrupt(context: Context, kind: "JobKind", name: str) -> None:
 
 
 def environments_in_use(connection: Connection, table: Table) -> set[str]:
-    """The Python environments of jobs that run or are about to, as Work names them."""
+    """Return the Python environments (see Work.environment) of jobs that run or are about to run."""
     column = table.c  # the first two conditions are those of an index
     has_begun = (column.admitted_at.is_not(None), column.due_at.is_not(None), column.ended_at.is_(None))
     query = select(column.progress).where(*has_begun, column.state != State.RESTARTING)
@@ -216,12 +216,12 @@ def environments_in_use(connection: Connection, table: Table) -> set[str]:
 
 
 def billable_seconds(started_at: float, ended_at: float) -> int:
-    """Whole seconds, rounded up; at least 1."""
+    """Return the seconds, rounded up; at least 1."""
     return max(1, math.ceil(ended_at - started_at))
 
 
 def from_row(kind: "JobKind", row: Row[Any]) -> Job:
-    """The job in a row of its kind's table."""
+    """Return the job in a row of its kind's table."""
     return Job(
         kind=kind,
         name=row.name,
@@ -248,7 +248,7 @@ def _specification(document: Mapping[str, Any]) -> Specification:
     members["outputs"] = tuple(Output(**output) for output in members["outputs"])
     members["checkpoints"] = members["checkpoints"] and Output(**members["checkpoints"])
     members["entrypoint"], members["arguments"] = tuple(members["entrypoint"]), tuple(members["arguments"])
-    members["grouping"] = Grouping(**members["grouping"]) if "grouping" in members else NOWHERE
+    members["grouping"] = Grouping(**members["grouping"]) if "grouping" in members else NO_GROUPING
     members["metric_definitions"] = tuple(Definition(**definition) for definition in members["metric_definitions"])
     return Specification(**members)
 

@@ -22,7 +22,7 @@ PROGRAM_FAILED = "AlgorithmError: The program failed; see its log."
 
 
 class JobAction(StrEnum):
-    """What a step asks for; each is safe to repeat."""
+    """An action that a step returns; each is safe to repeat."""
 
     PREPARE = "prepare"
     START = "start"
@@ -37,7 +37,7 @@ class Observation:
     """The facts a step decides on: the status of the replicas, and the result of the last action."""
 
     replicas: tuple[ReplicaStatus, ...] = ()
-    environment: str | None = None  # the one the job needs, as Work names it
+    environment: str | None = None  # the one that the job requires; see Work.environment
     has_environment: bool = True
     failure: str | None = None  # why it could not be prepared, staged or stored, or the program failed
     message: str | None = None  # the exit message of a program that has ended
@@ -63,7 +63,7 @@ Step = tuple[Job, JobAction | None]
 
 
 def step(job: Job, seen: Observation, now: float) -> Step:
-    """The next state of a job and what to do in it. Pure."""
+    """Return the next state of a job and the action to perform in it. Pure."""
     if seen.message and not job.state.is_end:
         job = _set(job, exit_message=seen.message)
     match job.state:
@@ -186,7 +186,7 @@ def _end_early(job: Job, now: float) -> Step:
 
 
 def _fail_or_retry(job: Job, now: float) -> Step:
-    """A lost host is the fault of the machine: such an attempt may be repeated."""
+    """Fail, or wait for another attempt if the host was lost, which is not the fault of the program."""
     is_final = job.progress.failure != work.LOST or job.progress.retried >= job.specification.retries
     if is_final or job.stop_requested or job.progress.ended_by:
         return _end(job, State.FAILED, now), JobAction.REMOVE
@@ -219,7 +219,7 @@ def _set(job: Job, **progress: object) -> Job:
 
 
 class JobLifecycle:
-    """How the turns of a job observe, save and act; see control/turns.py."""
+    """The lifecycle of a job: how turns observe, save and act; see control/turns.py."""
 
     def __init__(self, record: LeasedRecord):
         self._record = record
@@ -228,7 +228,7 @@ class JobLifecycle:
     step = staticmethod(step)
 
     def observe(self, job: Job) -> Observation:
-        """What is known of the job before anything is done for it."""
+        """Return the facts that the first step of a turn decides on."""
         if job.state == State.PENDING:
             return _choose_environment(self._context, job) if job.is_admitted else Observation()
         if job.state == State.PREPARING:
@@ -262,7 +262,7 @@ class JobLifecycle:
                 return Observation(is_removed=True)
 
     def refresh(self, job: Job) -> Job:
-        """The job with the requests that have come while its environment was prepared or its inputs staged."""
+        """Return the job with the requests that arrived while its environment was prepared or its inputs staged."""
         if job.state not in (State.PREPARING, State.STAGING):
             return job
         current = resources.find(self._context, job.kind, job.name)
@@ -270,7 +270,7 @@ class JobLifecycle:
 
 
 def advance(record: LeasedRecord) -> float | None:
-    """One turn of a job; see ResourceKind.advance."""
+    """Take one turn of a job; see ResourceKind.advance."""
     context = record.context
     job, seen = take_turn(JobLifecycle(record), resources.find(context, record.kind, record.name), context.now)
     if seen.is_removed:
@@ -347,12 +347,12 @@ def _storing_failure(error: CloudError) -> str:
 
 
 def _client_error(reason: object) -> str:
-    """A failure reason in the form of SageMaker: the user's input is at fault."""
+    """Return a failure reason in the form of SageMaker: the user's input is at fault."""
     return f"ClientError: {reason}"[: work.FAILURE_LIMIT]
 
 
 def _clear(context: Context, job: Job) -> None:
-    """Remove what is left of an attempt, whose outputs are stored."""
+    """Remove the work and the environment builder of an attempt whose outputs are stored."""
     replicas = context.engine.status(job.work_id)
     if any(status.started_at is not None for status in replicas):
         context.engine.stop(job.work_id, 0.0)
@@ -363,5 +363,5 @@ def _clear(context: Context, job: Job) -> None:
 
 
 def _seconds_to_next_turn(job: Job, now: float) -> float:
-    """Young jobs take a turn every 20 ms, since somebody waits for them; old ones every second."""
+    """Return 20 ms for a young job, for which a client may be waiting, and up to a second for an older one."""
     return min(1.0, max(0.02, (now - job.modified_at) / 20))

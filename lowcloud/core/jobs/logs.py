@@ -1,4 +1,4 @@
-"""The logs of a job: what its hosts print, and the metrics found in it."""
+"""The logs of a job: the output of its hosts, and the metrics found in it."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from lowcloud.engine.work import LogLine
 
 
 def hosts(job: Job) -> list[str]:
-    """The names of the job's hosts, in the order of their ranks."""
+    """Return the names of the job's hosts, in the order of their ranks."""
     return [f"algo-{rank + 1}" for rank in range(job.specification.instance_count)]
 
 
@@ -49,7 +49,7 @@ def collect_all(context: Context, job: Job, timeout_seconds: float = math.inf) -
 
 
 def definitions(job: Job) -> list[metrics.Definition]:
-    """The metric definitions of a job: those of its built-in program, and the user's."""
+    """Return the metric definitions of a job: those of its built-in program, and the user's."""
     return [*_built_in(job), *job.specification.metric_definitions]
 
 

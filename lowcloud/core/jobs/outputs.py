@@ -57,7 +57,7 @@ def store_last(context: Context, job: Job) -> None:
 
 
 def _live(job: Job) -> list[Output]:
-    """The outputs that are stored while the program runs."""
+    """Return the outputs that are stored while the program runs."""
     requested = job.specification
     live = [output for output in requested.outputs if output.is_continuous]
     return [*live, requested.checkpoints] if requested.checkpoints else live
@@ -71,7 +71,7 @@ def _store_archive(context: Context, job: Job, output: Output) -> None:
 
 
 def _archive(context: Context, job: Job, output: Output) -> Iterator[bytes]:
-    """The folder, packed. Raises Invalid where the program has left it so that it cannot be."""
+    """Yield the folder as an archive. Raises InvalidError if it cannot be read."""
     try:
         for chunk in context.engine.archive(job.work_id, output.folder):
             if context.closing.is_set():

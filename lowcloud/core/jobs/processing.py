@@ -14,14 +14,14 @@ from lowcloud.core.jobs.programs import JobRules
 from lowcloud.core.jobs.work import resource_configuration
 from lowcloud.core.programs.resolver import Program
 from lowcloud.core.telemetry.metrics import MetricScope
-from lowcloud.core.tracking.provenance import Material
+from lowcloud.core.tracking.provenance import TrackedFile
 from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.store.db.tables.jobs import processing_jobs
 
 
 @dataclass(frozen=True)
 class ProcessingRules(JobRules):
-    """Processing jobs also run the ready processing programs."""
+    """Processing jobs also run the built-in processing programs."""
 
     def of_processing_program(self, program: ProcessingProgram) -> Program | None:
         if self.requested.entrypoint:
@@ -54,9 +54,9 @@ def _variables(_job: Job) -> dict[str, str]:
     return {}
 
 
-def _products(job: Job) -> Iterator[Material]:
+def _products(job: Job) -> Iterator[TrackedFile]:
     if job.state != State.FAILED:
-        yield from (Material(output.name, output.uri) for output in job.specification.outputs)
+        yield from (TrackedFile(output.name, output.uri) for output in job.specification.outputs)
 
 
 PROCESSING = JobKind(

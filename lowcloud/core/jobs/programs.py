@@ -1,4 +1,4 @@
-"""The program of a job: what every kind of job runs alike, and the program of one job."""
+"""The program of a job: the rules shared by all kinds of jobs, and the program of one job."""
 
 import json
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ PROGRAM, SOURCE = "sagemaker_program", "sagemaker_submit_directory"  # hyperpara
 
 @dataclass(frozen=True)
 class JobRules:
-    """What jobs of every kind run: see resolver.ProgramRules. Kinds add what only they run."""
+    """The rules of all kinds of jobs; see resolver.ProgramRules. A kind adds its own."""
 
     requested: Specification
     container_command: tuple[str, ...] = ()  # of a container that is given neither entry point nor arguments
 
     def of_image(self, image: Image) -> Program:
-        """A container or command with the job's arguments, or the user's script in an environment of the image."""
+        """Return a container or command with the job's arguments, or the user's script in the image's environment."""
         requested = self.requested
         if image.is_container:
             default = () if requested.entrypoint else self.container_command
@@ -47,14 +47,14 @@ class JobRules:
         return None
 
     def of_framework(self, framework: ResolvedFramework) -> Program | None:
-        """The user's entry point or script in the framework's environment."""
+        """Return the user's entry point or script in the framework's environment."""
         command = _command_in_environment(self.requested, framework.sentence)
         needed = (*framework.requirements, *frameworks.command_requirements(self.requested.arguments))
         return Program(command, takes_source=True, requirements=needed)
 
 
 def of_job(context: Context, job: Job) -> Program:
-    """The program that was chosen when the job was created. Raises StagingError."""
+    """Return the program that was chosen when the job was created. Raises StagingError."""
     if job.progress.program is not None:
         return job.progress.program
     try:  # an earlier version did not store it
@@ -64,13 +64,13 @@ def of_job(context: Context, job: Job) -> Program:
 
 
 def source_of(context: Context, requested: Specification) -> Input | None:
-    """The archive of the user's script; None if the image has the program. Raises StagingError."""
+    """Return the archive of the user's script; None if the image has the program. Raises StagingError."""
     source = source_uri(requested)
     return inputs.archive_at(context, contract.CODE, source) if source else None
 
 
 def source_uri(requested: Specification) -> str:
-    """Where the archive of the user's script is: "s3://bucket/key", or ""."""
+    """Return where the archive of the user's script is: "s3://bucket/key", or ""."""
     text = requested.hyperparameters.get(SOURCE, "")
     try:
         value = json.loads(text)
@@ -80,7 +80,7 @@ def source_uri(requested: Specification) -> str:
 
 
 def _command_in_environment(requested: Specification, *messages: str) -> tuple[str, ...]:
-    """Runs the user's entry point or script; `messages` are printed before a script."""
+    """Return a program that runs the user's entry point or script; `messages` are printed before a script."""
     if requested.entrypoint:
         return (*frameworks.RUN_COMMAND, *requested.entrypoint, *requested.arguments)
     if PROGRAM in requested.hyperparameters:

@@ -35,7 +35,7 @@ def wait_for_capacity(record: LeasedRecord, job: Job) -> float | None:
 
 
 def save(record: LeasedRecord, before: Job, job: Job) -> None:
-    """Keep what a step has made of a job. Raises LeaseLost."""
+    """Save the result of a step. Raises LeaseLostError."""
     values: dict[str, Any] = {
         "state": job.state,
         "modified_at": job.modified_at,

@@ -1,4 +1,4 @@
-"""What tracking records of a job: its parameters, what it reads, what it produces, and its status.
+"""Tracking of jobs: parameters, inputs, outputs and status.
 
 `begin` belongs in the transaction that creates the job, `follow` in each that changes its state.
 """
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from lowcloud.core.jobs import programs
 from lowcloud.core.jobs.jobs import Job, Specification, State
 from lowcloud.core.tracking import provenance
-from lowcloud.core.tracking.provenance import CHECKPOINT, CODE, DATASET, IMAGE, Material
+from lowcloud.core.tracking.provenance import CHECKPOINT, CODE, DATASET, IMAGE, TrackedFile
 
 if TYPE_CHECKING:
     from lowcloud.core.jobs.job_kind import JobKind
@@ -28,8 +28,8 @@ def begin(connection: Connection, kind: "JobKind", name: str, requested: Specifi
         f"{kind.tracking_prefix}VolumeSizeInGB": requested.volume_gigabytes,
         **requested.hyperparameters,
     }
-    materials = list(_materials(kind, requested))
-    provenance.begin(connection, kind.subject(name), now, materials, parameters, requested.grouping)
+    inputs = list(_inputs(kind, requested))
+    provenance.begin(connection, kind.subject(name), now, inputs, parameters, requested.grouping)
 
 
 def follow(connection: Connection, before: Job, job: Job) -> None:
@@ -43,16 +43,16 @@ def follow(connection: Connection, before: Job, job: Job) -> None:
     provenance.end(connection, job.subject, job.modified_at, STATUS[job.state], failure, list(_products(job)))
 
 
-def _materials(kind: "JobKind", requested: Specification) -> Iterator[Material]:
-    yield Material(f"{kind.tracking_prefix}ImageUri", requested.image, IMAGE)
+def _inputs(kind: "JobKind", requested: Specification) -> Iterator[TrackedFile]:
+    yield TrackedFile(f"{kind.tracking_prefix}ImageUri", requested.image, IMAGE)
     for channel in requested.channels:
         type_ = CODE if channel.name in CODE_INPUTS else DATASET
-        yield Material(channel.name, f"s3://{channel.bucket}/{channel.prefix}", type_, channel.content_type)
+        yield TrackedFile(channel.name, f"s3://{channel.bucket}/{channel.prefix}", type_, channel.content_type)
     if source := programs.source_uri(requested):
-        yield Material(f"{kind.tracking_prefix}SourceCode", source, CODE)
+        yield TrackedFile(f"{kind.tracking_prefix}SourceCode", source, CODE)
 
 
-def _products(job: Job) -> Iterator[Material]:
+def _products(job: Job) -> Iterator[TrackedFile]:
     yield from job.kind.products(job)
     if job.specification.checkpoints:
-        yield Material(f"{job.kind.tracking_prefix}Checkpoints", job.specification.checkpoints.uri, CHECKPOINT)
+        yield TrackedFile(f"{job.kind.tracking_prefix}Checkpoints", job.specification.checkpoints.uri, CHECKPOINT)

@@ -1,4 +1,4 @@
-"""The work of a job: what its hosts run with, and why they failed."""
+"""The work of a job: what the engine runs on its hosts, and the reasons of failures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from lowcloud.engine.work import Input, Phase, Replica, ReplicaStatus, Work, rep
 from lowcloud.home import client_environment
 
 LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
-SPARE_SECONDS = 3600  # by which the keys of a job's role outlive its time limit
+SPARE_SECONDS = 3600  # how much longer than its time limit the credentials of a job are valid
 MESSAGE_BYTES = 1024
 FAILURE_LIMIT = 1024  # characters of a failure reason
 FAILURE_FILE_LIMIT = 4096  # bytes read of the failure file that a program wrote
@@ -26,7 +26,7 @@ KNOWN_FAULTS = ("ClientError", "AlgorithmError", "InternalServerError")
 
 
 def plan(context: Context, job: Job) -> Work:
-    """What the engine is to run. Raises StagingError, for example if a channel has no data."""
+    """Return the work that the engine runs for a job. Raises StagingError, for example if a channel has no data."""
     requested = job.specification
     program = programs.of_job(context, job)
     source = programs.source_of(context, requested) if program.takes_source else None
@@ -47,7 +47,7 @@ def plan(context: Context, job: Job) -> Work:
 
 
 def failure(context: Context, job: Job, replicas: Sequence[ReplicaStatus]) -> str:
-    """Why the program failed, for its user: what it reported itself, or else what is known from outside.
+    """Return why the program failed, for its user: what it reported itself, or else what is known from outside.
 
     The failure of the host that ended first counts: the others may only have missed it.
     """
@@ -60,7 +60,7 @@ def failure(context: Context, job: Job, replicas: Sequence[ReplicaStatus]) -> st
             return "ClientError: The program ran out of memory. Use less data at a time or a larger instance type."
         if status.reason == contract.DISK_FULL:
             size = f"{job.specification.volume_gigabytes} GB"
-            return f"ClientError: The program filled its volume of {size}. Write less, or ask for a larger one."
+            return f"ClientError: The program filled its volume of {size}. Write less data, or request a larger volume."
         if status.reason.startswith(contract.INPUT_LOST):
             return f"ClientError: Data of the job could not be read: {status.reason.partition(': ')[2]}"
         sentence = reported_failure(context.engine, job.work_id, rank, FAILURE_FILE_LIMIT)
@@ -73,13 +73,13 @@ def failure(context: Context, job: Job, replicas: Sequence[ReplicaStatus]) -> st
 
 
 def message(context: Context, job: Job) -> str | None:
-    """The exit message of the first host's program."""
+    """Return the exit message of the first host's program."""
     reported = context.engine.read_file(job.work_id, 0, contract.MESSAGE, MESSAGE_BYTES) or b""
     return reported.decode(errors="replace").strip() or None
 
 
 def resource_configuration(job: Job, rank: int) -> dict[str, Any]:
-    """The resource configuration of the host of a rank, as SageMaker documents it (resourceconfig.json)."""
+    """Return the resource configuration of the host of a rank, as SageMaker documents it (resourceconfig.json)."""
     names, instance_type = hosts(job), job.specification.instance_type
     group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": names}
     return {
@@ -93,7 +93,7 @@ def resource_configuration(job: Job, rank: int) -> dict[str, Any]:
 
 
 def _has_network(job: Job, program: Program) -> bool:
-    """Users' programs have network access unless isolated; built-in ones have only a network of their own hosts."""
+    """Return whether a program has network access: built-in ones have only a network of their own hosts."""
     return not (program.is_built_in or job.specification.is_network_isolated)
 
 
@@ -111,7 +111,7 @@ def _replica(context: Context, job: Job, rank: int, staged: StagedInputs, source
 
 
 def _channels(requested: Specification) -> tuple[Channel, ...]:
-    """What is staged: the inputs, and the checkpoints of an earlier attempt or an earlier job."""
+    """Return what is staged: the inputs, and the checkpoints of an earlier attempt or an earlier job."""
     if requested.checkpoints is None:
         return requested.channels
     place = requested.checkpoints
@@ -121,7 +121,7 @@ def _channels(requested: Specification) -> tuple[Channel, ...]:
 
 
 def _package_index(requested: Specification) -> dict[str, str]:
-    """The configuration with which pip in the program finds packages as it does for the user of the server."""
+    """Return the configuration with which pip in the program uses the package indexes of the user of the server."""
     text = "" if requested.is_network_isolated else package_index.pip_configuration()
     return {contract.PIP_CONFIGURATION: text} if text else {}
 
@@ -136,7 +136,7 @@ def _environment(context: Context, job: Job) -> dict[str, str]:
 
 
 def _client_variables(context: Context, job: Job) -> dict[str, str]:
-    """Variables with which AWS clients in the program act as the job's role, for as long as the job may take."""
+    """Return variables with which AWS clients in the program act as the job's role, for as long as it may take."""
     requested = job.specification
     caller = Caller(context.settings.account_id, "", role=requested.role, session=job.kind.role_session)
     session = issue_session(context, caller, requested.max_runtime_seconds + SPARE_SECONDS)

@@ -1,1 +1,1 @@
-"""Which program an image name stands for."""
+"""Programs: which program runs for an image name."""

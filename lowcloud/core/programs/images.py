@@ -1,4 +1,4 @@
-"""Registered images: what a user has said an image name means in this cloud."""
+"""Registered images: image names and what they mean in this cloud."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from lowcloud.store.db.tables.programs import images
 
 @dataclass(frozen=True)
 class Image:
-    """What an image name means: one of a Python environment, requirements, a command and a container."""
+    """A registered image: a Python environment, requirements, a command or a container."""
 
     name: str
     created_at: float
@@ -39,7 +39,7 @@ def register(context: Context, image: Image) -> None:
         raise InvalidError("Give an image one of: a Python environment, requirements, a command, or a container.")
     if image.python and not _is_environment(image.python):
         raise InvalidError(
-            f"{image.python!r} is no virtual environment: it has no bin/python. `python -m venv` makes one."
+            f"{image.python!r} is not a virtual environment: it has no bin/python. Create one with `python -m venv`."
         )
     row = {"name": image.name, "created_at": image.created_at, "specification": asdict(image)}
     with context.database.transaction() as connection:
@@ -48,13 +48,13 @@ def register(context: Context, image: Image) -> None:
 
 
 def registered(context: Context) -> list[Image]:
-    """Every registered image, by name."""
+    """Return every registered image, by name."""
     with context.database.read() as connection:
         return [_load(row) for row in connection.execute(select(images).order_by(images.c.name))]
 
 
 def find(context: Context, uri: str) -> Image | None:
-    """What is registered for exactly this image, or else for its repository and tag, or else for its repository."""
+    """Return the image registered for exactly this name, or else its repository and tag, or else its repository."""
     match = algorithms.IMAGE.fullmatch(uri)
     names = [uri]
     if match is not None:

@@ -1,4 +1,4 @@
-"""Which program an image name stands for: the one place where this is decided, once for each job and endpoint.
+"""The resolver: which program runs for an image name, decided once for each job and endpoint.
 
 The result is stored with the job or endpoint, so that every later stage uses the program that was chosen at first.
 """
@@ -26,7 +26,7 @@ class UnknownImageError(InvalidError):
 
 @dataclass(frozen=True)
 class Program:
-    """What runs, and what its Python environment must contain."""
+    """A command, and the required contents of its Python environment."""
 
     command: tuple[str, ...]
     is_built_in: bool = False
@@ -38,33 +38,33 @@ class Program:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Program":
-        """The program that `dataclasses.asdict` has made a JSON document of."""
+        """Load a program from the document that `dataclasses.asdict` produced."""
         texts = {name: tuple(record[name]) for name in ("command", "requirements")}
         metrics = tuple(Definition(**one) for one in record.get("metrics", ()))
         return cls(**{**record, **texts, "metrics": metrics})
 
 
 class ProgramRules(Protocol):
-    """How one kind of work runs what an image name can stand for. None: it does not run that.
+    """The programs with which one kind of work runs each type of image. None: it does not run this type.
 
-    Each raises InvalidError for what it would run but was asked for wrongly.
+    Each raises InvalidError if the request is invalid for this type.
     """
 
     def of_image(self, image: Image) -> Program:
-        """The program of an image that a user has registered."""
+        """Return the program for an image that a user has registered."""
 
     def of_algorithm(self, algorithm: Algorithm) -> Program | None:
-        """The program of a built-in algorithm."""
+        """Return the program for a built-in algorithm."""
 
     def of_processing_program(self, program: ProcessingProgram) -> Program | None:
-        """The program of a ready processing program."""
+        """Return the program for a built-in processing program."""
 
     def of_framework(self, framework: ResolvedFramework) -> Program | None:
-        """The program of a framework image, which runs the user's script."""
+        """Return the program for a framework image, which runs the user's script."""
 
 
 def resolve(context: Context, uri: str, rules: ProgramRules) -> Program:
-    """The program that an image name stands for. Raises InvalidError; UnknownImageError if there is none."""
+    """Return the program for an image name. Raises InvalidError; UnknownImageError if there is none."""
     if image := images.find(context, uri):
         return rules.of_image(image)
     found = None
@@ -80,24 +80,24 @@ def resolve(context: Context, uri: str, rules: ProgramRules) -> Program:
 
 
 def metrics_of(uri: str) -> tuple[Definition, ...]:
-    """The metrics that training with an algorithm's image prints; none for another image."""
+    """Return the metrics that training with an algorithm's image prints; none for another image."""
     algorithm = algorithms.resolve(uri)
     return tuple(Definition(one.name, one.regex) for one in algorithm.metrics) if algorithm else ()
 
 
 def missing(algorithm: Algorithm) -> tuple[str, ...]:
-    """What must be installed for a built-in algorithm: nothing if the server's own interpreter has its modules."""
+    """Return what must be installed for a built-in algorithm: nothing if the server's interpreter has its modules."""
     return () if all(importlib.util.find_spec(module) for module in algorithm.modules) else algorithm.requirements
 
 
 def requirements_of(image: Image) -> tuple[str, ...]:
-    """The lines of a registered image's requirements file."""
+    """Return the lines of a registered image's requirements file."""
     found = requirements.of_texts({requirements.FILE: image.requirements})
     return found.lines if found else ()
 
 
 def unknown(uri: str) -> UnknownImageError:
-    """The error that says how to register an image."""
+    """Return the error that says how to register an image."""
     known = ", ".join(sorted({*algorithms.IMAGES, *frameworks.FRAMEWORKS, *processing_programs.PROGRAMS}))
     return UnknownImageError(
         f"No program is known for the image {uri!r}. Register one: lowcloud image add {uri} --python VENV "

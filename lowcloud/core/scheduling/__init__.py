@@ -1,1 +1,1 @@
-"""Which jobs start when: the queue, the capacity of the machine, warm pools."""
+"""Scheduling of jobs: the queue, the capacity of the machine, warm pools."""

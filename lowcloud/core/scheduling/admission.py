@@ -31,7 +31,7 @@ FREED = {"cpus": 0.0, "memory_bytes": 0, "gpus": 0}
 
 @dataclass(frozen=True)
 class Demand:
-    """What a job demands of the machine."""
+    """The resources that a job demands."""
 
     owner: str
     each: Resources  # of one replica
@@ -40,7 +40,7 @@ class Demand:
     is_spot: bool = False
 
     def columns(self) -> dict[str, Any]:
-        """As columns of a new row."""
+        """Return the columns of a new row."""
         return {
             "owner": self.owner,
             "priority": self.priority,
@@ -51,13 +51,13 @@ class Demand:
 
 
 def waits_for(each: Resources) -> dict[str, Any]:
-    """The columns of a job that waits, for the first time or again, for so much for each of its replicas."""
+    """Return the columns of a job that waits, perhaps again, for these resources for each of its replicas."""
     allocation = {"cpus": each.cpus, "memory_bytes": each.memory_bytes, "gpus": each.gpus}
     return {"admitted_at": None, "blocked_at": None, **allocation}
 
 
 def priority_of(labels: Mapping[str, str]) -> int:
-    """The value of the tag lowcloud:priority; 0 if there is none. Raises InvalidError."""
+    """Return the value of the tag lowcloud:priority; 0 if there is none. Raises InvalidError."""
     text = labels.get(PRIORITY_TAG, "0")
     try:
         priority = int(text)
@@ -99,7 +99,7 @@ def admit(context: Context, connection: Connection) -> list[Ref]:
 
 
 def admit_waiting(context: Context) -> list[Ref]:
-    """`admit` in a transaction of its own: when a server starts, and for what only time changes."""
+    """Run `admit` in a separate transaction: when a server starts, and when only time has passed."""
     with context.database.transaction() as connection:
         admitted = admit(context, connection)
     if admitted:
@@ -118,24 +118,24 @@ SWEEP = PeriodicTask(TASK, step, starts_immediately=True)
 
 
 def is_waiting(table: Table) -> ColumnElement[bool]:
-    """The rows that wait to be admitted."""
+    """Return the condition that a row waits to be admitted."""
     return and_(table.c.admitted_at.is_(None), table.c.ended_at.is_(None), table.c.stop_requested.is_(False))
 
 
 def jobs_ahead(context: Context, connection: Connection, row: Row[Any]) -> int | None:
-    """How many waiting jobs have a higher priority or came earlier; None for a job that does not wait."""
+    """Return how many waiting jobs have a higher priority or came earlier; None for a job that does not wait."""
     if row.admitted_at is not None or row.ended_at is not None or row.stop_requested:
         return None
     return sum(_count_ahead(connection, table, row) for table in _tables(context))
 
 
 def waiting_message(ahead: int) -> str:
-    """The message of the last event of a job that waits."""
+    """Return the message of the last event of a job that waits."""
     return f"Waiting for capacity: {ahead} job{'' if ahead == 1 else 's'} ahead"
 
 
 def _tables(context: Context) -> Sequence[Table]:
-    """Of the kinds of jobs that wait for the same machine."""
+    """Return the tables of the kinds of jobs that wait for this machine."""
     return [kind.table for kind in context.kinds.queued]
 
 
@@ -199,7 +199,7 @@ def _holding(table: Table, row: Row[Any]) -> Holding:
 
 
 def _served(connection: Connection, tables: Sequence[Table], owners: set[str]) -> dict[str, float]:
-    if len(owners) < 2:  # there is nobody to be fair to
+    if len(owners) < 2:  # fairness matters only between owners
         return {}
     return {
         owner: max(

@@ -1,4 +1,4 @@
-"""The capacity of the machine: what an instance type is fitted to, and what is left for jobs next to endpoints."""
+"""The capacity of the machine: fitting instance types to it, and the share of jobs next to endpoints."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from lowcloud.engine.work import Resources
 
 RESERVE_SHARE = 0.1  # of the memory: for the kernel, the server and the warm parent
 RESERVE_BYTES = 512 * 1024 * 1024
-JOBS_SHARE = 0.5  # of the memory that jobs always have: endpoints rarely use all they may
+JOBS_SHARE = 0.5  # of the memory is always left for jobs: endpoints rarely use all that they may
 GIB = 1 << 30
 ROUNDING = 1e-6  # of processors: those of three replicas add up to one
 NOTHING = Resources(0.0, 0, 0)
@@ -21,7 +21,7 @@ NOTHING = Resources(0.0, 0, 0)
 
 @dataclass(frozen=True)
 class Fitted:
-    """What each replica of an instance type gets of this machine, and a message if that is less than the type has."""
+    """The resources of each replica of an instance type on this machine, and a message if the type has more."""
 
     each: Resources
     message: str = ""
@@ -36,14 +36,14 @@ def find_instance(instance_type: str) -> Instance:
 
 
 def fit(instance: Instance, count: int, capacity: Resources) -> Fitted:
-    """`count` replicas of an instance type on a machine, all at once."""
+    """Fit `count` replicas of an instance type on a machine, all at once."""
     requested = of_instance(instance)
     each = fit_down(requested, count, capacity)
     return Fitted(each, "" if each == requested else _message(instance, count, each))
 
 
 def fit_down(requested: Resources, count: int, capacity: Resources) -> Resources:
-    """What each of `count` replicas gets if the machine can give them no more than this when it is idle."""
+    """Return what each of `count` replicas gets of an idle machine of this capacity."""
     return Resources(
         min(requested.cpus, capacity.cpus / count),
         min(requested.memory_bytes, capacity.memory_bytes // count),
@@ -52,24 +52,24 @@ def fit_down(requested: Resources, count: int, capacity: Resources) -> Resources
 
 
 def of_instance(instance: Instance) -> Resources:
-    """What an instance of AWS has. Accelerators other than GPUs have no equivalent here."""
+    """Return the resources of an instance of AWS. Accelerators other than GPUs have no equivalent here."""
     return Resources(float(instance.vcpus), int(instance.memory_gib * GIB), instance.gpus)
 
 
 def of_machine(context: Context) -> Resources:
-    """All processors, and the memory less a reserve; a small machine keeps no more than half of it."""
+    """Return all processors, and the memory less a reserve, which is at most half of it."""
     capacity = context.engine.capacity()
     reserve = min(max(int(capacity.memory_bytes * RESERVE_SHARE), RESERVE_BYTES), capacity.memory_bytes // 2)
     return Resources(capacity.cpus, capacity.memory_bytes - reserve, capacity.gpus)
 
 
 def of_replica(context: Context, instance_type: str) -> Fitted:
-    """What a replica of an endpoint may use. They wait for requests most of the time, so they share the processors."""
+    """Return what a replica of an endpoint may use. Replicas are mostly idle, so they share the processors."""
     return fit(instances.find(instance_type), 1, of_machine(context))
 
 
 def of_jobs(context: Context, connection: Connection) -> Resources:
-    """What jobs may use: the machine less the memory that other kinds have reserved, but always half of it."""
+    """Return what jobs may use: the machine less the memory that other kinds have reserved, but always half of it."""
     machine = of_machine(context)
     reserved = sum(kind.reserved_memory(context, connection) for kind in context.kinds if kind.reserved_memory)
     left = max(machine.memory_bytes - reserved, int(machine.memory_bytes * JOBS_SHARE))
@@ -77,12 +77,12 @@ def of_jobs(context: Context, connection: Connection) -> Resources:
 
 
 def times(each: Resources, count: int) -> Resources:
-    """What so many replicas use together."""
+    """Return the resources of `count` replicas."""
     return Resources(each.cpus * count, each.memory_bytes * count, each.gpus * count)
 
 
 def total(parts: Iterable[Resources]) -> Resources:
-    """What all of these use together."""
+    """Return the sum of resources."""
     listed = list(parts)
     return Resources(
         sum((part.cpus for part in listed), 0.0),
@@ -92,17 +92,17 @@ def total(parts: Iterable[Resources]) -> Resources:
 
 
 def less(whole: Resources, part: Resources) -> Resources:
-    """What is left of the whole; negative if the part is larger."""
+    """Return what is left of the whole; negative if the part is larger."""
     return Resources(whole.cpus - part.cpus, whole.memory_bytes - part.memory_bytes, whole.gpus - part.gpus)
 
 
 def holds(whole: Resources, part: Resources) -> bool:
-    """Whether the part fits into the whole."""
+    """Return whether the part fits into the whole."""
     return part.cpus <= whole.cpus + ROUNDING and part.memory_bytes <= whole.memory_bytes and part.gpus <= whole.gpus
 
 
 def dominant(part: Resources, whole: Resources) -> float:
-    """The largest of its shares of processors, memory and GPUs (dominant resource fairness, Ghodsi et al. 2011)."""
+    """Return the largest share, of processors, memory or GPUs (dominant resource fairness, Ghodsi et al. 2011)."""
     pairs = ((part.cpus, whole.cpus), (part.memory_bytes, whole.memory_bytes), (part.gpus, whole.gpus))
     return max((used / total for used, total in pairs if total), default=0.0)
 

@@ -62,7 +62,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to change now, and when to decide again even if nothing has happened until then."""
+    """The changes to make now, and when to decide again even if nothing has happened until then."""
 
     starts: tuple[Start, ...] = ()
     blocked: Ref | None = None
@@ -79,7 +79,7 @@ def admit(
     pools: Iterable[Holding] = (),
     served: Mapping[str, float] | None = None,  # when an owner's last job was admitted
 ) -> Decision:
-    """The jobs to start now. A job larger than the machine is fitted to it rather than left waiting forever."""
+    """Return the jobs to start now. A job larger than the machine is fitted to it rather than waiting forever."""
     allocator = _Allocator(list(running), list(pools), capacity, now, dict(served or {}))
     queues = _queues(waiting)
     while queues and allocator.can_start_more():
@@ -91,7 +91,7 @@ def admit(
 
 
 def victims(job: Waiting, running: Sequence[Holding], capacity: Resources) -> tuple[Ref, ...]:
-    """The spot jobs of lower priority to interrupt so that this one fits; none if that would not be enough.
+    """Return the spot jobs of lower priority to interrupt so that this one fits; none if that would not be enough.
 
     The lowest priority is first, and of equals the youngest, which loses the least.
     """
@@ -133,11 +133,11 @@ class _Allocator:
         self._yielded: list[Ref] = []
 
     def can_start_more(self) -> bool:
-        """Whether a job may still start, or the blocked head is not known yet."""
+        """Return whether a job may still start, or the blocked head is not known yet."""
         return self._head is None or self._free.cpus > capacities.ROUNDING or bool(self._pools)
 
     def rank(self, job: Waiting) -> tuple[int, float, float, float, Ref]:
-        """The job with the smallest rank is considered next."""
+        """Return the rank of a job: the one with the smallest is considered next."""
         share = capacities.dominant(self._held.get(job.owner, capacities.NOTHING), self._capacity)
         return -job.priority, round(share, 6), self._served.get(job.owner, 0.0), job.created_at, job.ref
 
@@ -160,7 +160,7 @@ class _Allocator:
             self._head = job
 
     def decision(self) -> Decision:
-        """The decision after all jobs were considered."""
+        """Return the decision after all jobs were considered."""
         moments = [pool.until for pool in self._pools if pool.until is not None]
         if self._head is None:
             return Decision(tuple(self._starts), None, tuple(self._yielded))
@@ -181,7 +181,7 @@ class _Allocator:
         return next(fitting, None) if job.pool_key else None
 
     def _yielding(self, job: Waiting, need: Resources) -> list[Holding] | None:
-        """The pools that must yield so that the job fits; None if it does not fit even so."""
+        """Return the pools that must yield so that the job fits; None if it does not fit even so."""
         free, yielding = self._free, []
         for pool in self._pools:
             if capacities.holds(free, need):
@@ -208,7 +208,7 @@ class _Allocator:
 
 
 def _queues(waiting: Iterable[Waiting]) -> dict[str, deque[Waiting]]:
-    """The jobs of each owner, in the order in which they are considered."""
+    """Return the jobs of each owner, in the order in which they are considered."""
     queues: dict[str, deque[Waiting]] = {}
     for job in sorted(waiting, key=lambda job: (-job.priority, job.created_at, job.ref)):
         queues.setdefault(job.owner, deque()).append(job)

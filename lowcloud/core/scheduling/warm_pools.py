@@ -50,12 +50,12 @@ class Retaining(Protocol):
 
 
 def key(role: str, instance_type: str, count: int, volume_gigabytes: int, is_isolated: bool) -> str:
-    """What two jobs must have in common for one to take over the pool of the other."""
+    """Return what two jobs must have in common for one to take over the pool of the other."""
     return json.dumps([role, instance_type, count, volume_gigabytes, is_isolated], separators=(",", ":"))
 
 
 def of_job(job: Retaining, now: float) -> Pool | None:
-    """The pool of a job; None if it asked for none."""
+    """Return the pool of a job; None if it requested none."""
     if not job.keep_alive_seconds and job.retained_until is None:
         return None
     if job.ended_at is None:
@@ -69,7 +69,7 @@ def of_job(job: Retaining, now: float) -> Pool | None:
 
 
 def has_status(table: Table, status: Status, now: float) -> ColumnElement[bool]:
-    """The rows whose pool has a status; the same as `of_job`, for listings."""
+    """Return the condition that a row's pool has a status; the same as `of_job`, for listings."""
     column = table.c
     has_ended, is_kept = column.ended_at.is_not(None), column.retained_until.is_not(None)
     is_left_soon = and_(column.state == COMPLETED, ~is_kept)
@@ -87,13 +87,13 @@ def has_status(table: Table, status: Status, now: float) -> ColumnElement[bool]:
 
 
 def retained_in(table: Table) -> dict[str, ColumnElement[float]]:
-    """The columns of a completed job of this table: its pool, if it asks for one."""
+    """Return the columns of a completed job of this table: its pool, if it requested one."""
     column = table.c
     return {"retained_until": case((column.keep_alive_seconds > 0, column.ended_at + column.keep_alive_seconds))}
 
 
 def changed(job: Retaining, keep_alive_seconds: int, now: float) -> dict[str, Any] | None:
-    """The columns of a job that retains its pool for so long instead; None if it has none to change.
+    """Return the columns of a job that retains its pool for this long; None if it has none to change.
 
     The period begins at the job's end. If it is over already, the pool ends now.
     """

@@ -17,7 +17,7 @@ from lowcloud.store.db.tables.serving import endpoint_configurations
 
 @dataclass(frozen=True)
 class Configuration:
-    """What an endpoint is created from."""
+    """The configuration from which an endpoint is created."""
 
     name: str
     created_at: float

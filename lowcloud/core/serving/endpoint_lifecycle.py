@@ -40,7 +40,7 @@ log = logging.getLogger("lowcloud.endpoints")
 
 
 class Verb(StrEnum):
-    """What a step can ask for; each is safe to repeat."""
+    """A type of action that a step returns; each is safe to repeat."""
 
     CHOOSE = "choose"  # the program and the environment of each model
     START = "start"  # replicas, whose environments are built first
@@ -50,7 +50,7 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True)
 class Action:
-    """What a step asks for, and for which replicas."""
+    """An action, and the replicas to perform it for."""
 
     verb: Verb
     work_ids: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ Step = tuple[Endpoint, Action | None]
 
 
 def step(endpoint: Endpoint, seen: Observation, now: float) -> Step:
-    """The next state of an endpoint and what to do in it. Pure."""
+    """Return the next state of an endpoint and the action to perform in it. Pure."""
     if seen.is_removed:
         return endpoint, None
     if endpoint.delete_requested or endpoint.state == EndpointState.FAILED:
@@ -129,12 +129,12 @@ def _fail(endpoint: Endpoint, failure: str, now: float) -> Step:
 
 
 def restart_delay_seconds(short_lives: int) -> float:
-    """Before a replica that ended early so many times in a row is started again: 0, 2, 4, 8 ... Pure."""
+    """Return the delay before a replica that ended early this often in a row is restarted: 0, 2, 4, 8 ... Pure."""
     return min(LONGEST_WAIT_SECONDS, 2.0**short_lives) if short_lives else 0.0
 
 
 class EndpointLifecycle:
-    """How the turns of an endpoint observe, save and act; see control/turns.py."""
+    """The lifecycle of an endpoint: how turns observe, save and act; see control/turns.py."""
 
     def __init__(self, record: LeasedRecord):
         self._record = record
@@ -143,7 +143,7 @@ class EndpointLifecycle:
     step = staticmethod(step)
 
     def observe(self, endpoint: Endpoint) -> Observation:
-        """The state of the replicas, whose output is collected."""
+        """Collect the output of the replicas and return their states."""
         if endpoint.delete_requested or endpoint.state == EndpointState.FAILED:
             return Observation()
         context = self._context
@@ -184,7 +184,7 @@ class EndpointLifecycle:
                 return Observation(is_removed=True)
 
     def refresh(self, endpoint: Endpoint) -> Endpoint:
-        """Deletion, the only request, is noticed when a step is saved and when the next turn begins."""
+        """Return the record: deletion, the only request, is noticed when a step is saved and in the next turn."""
         return endpoint
 
     def _choose(self, endpoint: Endpoint) -> Observation:
@@ -216,7 +216,7 @@ class EndpointLifecycle:
 
 
 def advance(record: LeasedRecord) -> float | None:
-    """One turn of an endpoint; see ResourceKind.advance."""
+    """Take one turn of an endpoint; see ResourceKind.advance."""
     context = record.context
     try:
         endpoint: Endpoint = resources.find(context, record.kind, record.name)
@@ -238,7 +238,7 @@ def advance(record: LeasedRecord) -> float | None:
 
 
 def suspend(context: Context) -> None:
-    """End every replica when the last server shuts down: nobody could reach them. The next server starts them again."""
+    """End every replica when the last server shuts down: no client could reach them. The next server restarts them."""
     with context.database.read() as connection:
         rows = connection.execute(tables.endpoints.select()).all()
     for row in rows:
@@ -246,14 +246,14 @@ def suspend(context: Context) -> None:
 
 
 def environments_in_use(connection: Connection, table: Table) -> set[str]:
-    """The Python environments of endpoints that are not failed or being deleted, as Work names them."""
+    """Return the Python environments of endpoints that are not failed or being deleted; see Work.environment."""
     column = table.c
     serving = select(column.progress).where(column.delete_requested.is_(False), column.state != EndpointState.FAILED)
     return {name for progress in connection.scalars(serving) for name in progress.get("environments", {}).values()}
 
 
 def reserved_memory(context: Context, connection: Connection) -> int:
-    """The bytes of memory of the machine that the replicas of all endpoints may use."""
+    """Return the bytes of memory of the machine that the replicas of all endpoints may use."""
     column = tables.endpoints.c
     return sum(
         variant["instance_count"] * capacity.of_replica(context, variant["instance_type"]).each.memory_bytes
@@ -263,7 +263,7 @@ def reserved_memory(context: Context, connection: Connection) -> int:
 
 
 def _early_end(context: Context, replicas: Mapping[str, ReplicaStatus]) -> str | None:
-    """Why a replica has ended before all of them answered, if one has."""
+    """Return why a replica has ended before all of them answered, if one has."""
     for work_id, status in replicas.items():
         if status.phase.is_end:
             return reported_failure(context.engine, work_id, 0, FAILURE_BYTES) or (

@@ -1,4 +1,4 @@
-"""What an endpoint is: its variants, its state, and the row that holds them."""
+"""Records of endpoints: variants, state, and the row that contains them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class Endpoint:
     variants: tuple[Variant, ...]
     models: Mapping[str, Model]
     failure: str | None = None
-    short_lives: Mapping[str, int] = field(default_factory=dict)  # how many in a row the replica of a work has had
+    short_lives: Mapping[str, int] = field(default_factory=dict)  # by work id: how often in a row it ended early
     programs: Mapping[str, Program] = field(default_factory=dict)  # that serves each model, once chosen
     environments: Mapping[str, str] = field(default_factory=dict)  # of each model, as Work names it
     prepared_at: float | None = None  # since when all of these are ready

@@ -1,4 +1,4 @@
-"""The servers of a model: its program, and the Python environment and archives that this needs."""
+"""Model servers: the program that serves a model, and the Python environment and archives that it requires."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ CODE_IN_MODEL = f"{contract.CODE}/"
 
 @dataclass(frozen=True)
 class ServingRules:
-    """What serves models: see resolver.ProgramRules."""
+    """The rules for programs that serve models; see resolver.ProgramRules."""
 
     image: str
     variables: Mapping[str, str]
 
     def of_image(self, image: Image) -> Program:
-        """The user's inference script in the Python environment of the image."""
+        """Return the user's inference script in the Python environment of the image."""
         if image.is_container or image.command:
             raise InvalidError(
                 f"The image {self.image!r} is registered as a command or a container, which cannot serve models yet."
@@ -44,7 +44,7 @@ class ServingRules:
         )
 
     def of_algorithm(self, algorithm: Algorithm) -> Program | None:
-        """The algorithm's own server, unless the model names an inference script."""
+        """Return the algorithm's own server, unless the model names an inference script."""
         if PROGRAM in self.variables:
             return None
         return Program(algorithm.serve_command, is_built_in=True, requirements=resolver.missing(algorithm))
@@ -53,12 +53,12 @@ class ServingRules:
         return None
 
     def of_framework(self, framework: ResolvedFramework) -> Program | None:
-        """The user's inference script in the framework's environment."""
+        """Return the user's inference script in the framework's environment."""
         return Program(frameworks.SERVE_COMMAND, takes_source=True, requirements=framework.requirements)
 
 
 def resolve(context: Context, image: str, variables: Mapping[str, str]) -> Program:
-    """The program that serves a model of this image and environment.
+    """Return the program that serves a model of this image and environment.
 
     Raises UnknownImageError, and InvalidError for an image that cannot serve.
     """
@@ -66,7 +66,7 @@ def resolve(context: Context, image: str, variables: Mapping[str, str]) -> Progr
 
 
 def program_of(context: Context, model: Model) -> Program:
-    """The program that serves a model. Raises StagingError."""
+    """Return the program that serves a model. Raises StagingError."""
     try:
         return resolve(context, model.image, model.environment)
     except InvalidError as error:
@@ -74,7 +74,7 @@ def program_of(context: Context, model: Model) -> Program:
 
 
 def environment_request(context: Context, model: Model, program: Program) -> EnvironmentRequest:
-    """The Python environment of a model's replicas. Raises StagingError."""
+    """Return the Python environment of a model's replicas. Raises StagingError."""
     has_code = program.takes_source and not program.python
     code = next(reversed(archives_of(context, model)), None) if has_code else None
     within = CODE_IN_MODEL if code and code.path == contract.MODEL else ""
@@ -85,12 +85,12 @@ def environment_request(context: Context, model: Model, program: Program) -> Env
 
 
 def has_network(model: Model, program: Program) -> bool:
-    """Users' scripts have network access unless the model is isolated; built-in programs never."""
+    """Return whether a replica has network access: users' scripts unless isolated, built-in programs never."""
     return not model.is_network_isolated and not program.is_built_in
 
 
 def archives_of(context: Context, model: Model) -> tuple[Input, ...]:
-    """The model and, if it is an archive of its own, the inference script. Raises StagingError."""
+    """Return the model and, if it is an archive of its own, the inference script. Raises StagingError."""
     found = [inputs.archive_at(context, contract.MODEL, model.artifact)] if model.artifact else []
     source = model.environment.get(SOURCE, "")
     if source.startswith("s3://") and source != model.artifact:

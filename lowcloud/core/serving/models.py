@@ -16,7 +16,7 @@ MODEL = ResourceKind("model", "model", models, lambda row: Model(**row.specifica
 
 @dataclass(frozen=True)
 class Model:
-    """What can be deployed. `artifact` is "s3://bucket/key" of a tar.gz, or None."""
+    """A model, which can be deployed. `artifact` is "s3://bucket/key" of a tar.gz, or None."""
 
     name: str
     created_at: float

@@ -10,7 +10,7 @@ from lowcloud.core.errors import InvalidError
 
 
 class Mode(StrEnum):
-    """How the bytes of a channel reach the program."""
+    """The way in which the bytes of a channel reach the program."""
 
     FILE = "file"  # files, staged before it starts
     LAZY = "lazy"  # files that are visible immediately, and whose bytes are fetched when they are read
@@ -18,7 +18,7 @@ class Mode(StrEnum):
 
 
 class DataSourceType(StrEnum):
-    """What the key of a channel refers to."""
+    """The type of object that the key of a channel refers to."""
 
     PREFIX = "prefix"  # all objects whose keys begin with it
     MANIFEST = "manifest"  # an object that lists objects
@@ -55,7 +55,7 @@ class Channel:
 
 
 def from_record(record: Mapping[str, Any]) -> Channel:
-    """The channel of a record made by dataclasses.asdict, of this version or an earlier one."""
+    """Return the channel of a record made by dataclasses.asdict, of this version or an earlier one."""
     known = {member.name for member in fields(Channel)}
     values = {name: value for name, value in record.items() if name in known}
     if record.get("is_manifest"):
@@ -81,7 +81,7 @@ def check(channels: Iterable[Channel]) -> None:
 
 
 def configuration_of(channel: Channel) -> dict[str, str]:
-    """The entry of a channel in input/config/inputdataconfig.json."""
+    """Return the entry of a channel in input/config/inputdataconfig.json."""
     modes = {Mode.FILE: "File", Mode.LAZY: "FastFile", Mode.PIPE: "Pipe"}
     return {
         "TrainingInputMode": modes[channel.mode],
@@ -93,7 +93,7 @@ def configuration_of(channel: Channel) -> dict[str, str]:
 
 
 def _conflict(one: Channel, other: Channel) -> bool:
-    """Whether they have the same place, or one is within the other's folder and nothing can be added there."""
+    """Return whether they have the same place, or one is within the other's folder and nothing can be added there."""
     outer, inner = sorted((one, other), key=lambda channel: len(channel.place))
     is_within = inner.place.startswith(f"{outer.place}/")
     return one.place == other.place or one.name == other.name or (is_within and outer.mode == Mode.LAZY)
@@ -116,6 +116,6 @@ def _check_alone(channel: Channel) -> None:
         raise InvalidError(f"The input {channel.name!r} has AttributeNames, which only an augmented manifest has.")
     if channel.is_wrapped and channel.mode != Mode.PIPE:
         raise InvalidError(
-            f"The input {channel.name!r} asks for RecordIO wrapping, which exists in Pipe mode only. Set its input "
+            f"The input {channel.name!r} requests RecordIO wrapping, which exists in Pipe mode only. Set its input "
             "mode to Pipe, or leave RecordWrapperType out."
         )

@@ -1,4 +1,4 @@
-"""Input staging: what each host of a job gets of its channels, as the engine takes it."""
+"""Input staging: the inputs of each host of a job, from its channels, in the form that the engine accepts."""
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ LONGEST_RECORD_BYTES = (1 << 29) - 1  # the largest length that a RecordIO heade
 
 @dataclass(frozen=True)
 class StagedInputs:
-    """What one host gets: members of engine.work.Replica."""
+    """The inputs of one host: members of engine.work.Replica."""
 
     inputs: tuple[Input, ...] = ()
     lazy_folders: tuple[LazyFolder, ...] = ()
@@ -28,7 +28,7 @@ class StagedInputs:
 
 
 def stage(context: Context, channels: Iterable[Channel], hosts_count: int) -> list[StagedInputs]:
-    """What each host gets of the channels, by rank.
+    """Return the inputs of each host, by rank.
 
     Raises StagingError if a channel has no data, or a key is no file path.
     """
@@ -44,7 +44,7 @@ def stage(context: Context, channels: Iterable[Channel], hosts_count: int) -> li
 
 
 def _stage_one(context: Context, channel: Channel, hosts_count: int) -> list[StagedInputs]:
-    """What each host gets of one channel."""
+    """Return the inputs of each host from one channel."""
     ranks = range(hosts_count)
     if channel.mode == Mode.PIPE:
         records = _records(context, channel)
@@ -58,7 +58,7 @@ def _stage_one(context: Context, channel: Channel, hosts_count: int) -> list[Sta
 
 
 def _shard(channel: Channel, files: Sequence[Input], rank: int, hosts_count: int) -> Sequence[Input]:
-    """The files of one host. Hosts agree on them without communication, since all shuffle in the same way."""
+    """Return the files of one host. Hosts agree on them without communication, since all shuffle in the same way."""
     if not channel.is_sharded:
         return files
     if channel.seed is not None:
@@ -99,7 +99,7 @@ def _records(context: Context, channel: Channel) -> tuple[Record, ...]:
 
 
 def _objects(context: Context, channel: Channel) -> Iterator[tuple[Version, str]]:
-    """The objects of a channel, at least one, and the path of each below the channel's folder."""
+    """Yield the objects of a channel, at least one, and the path of each below the channel's folder."""
     is_listed = channel.kind == DataSourceType.MANIFEST
     found = manifests.listed(context, channel.bucket, channel.prefix) if is_listed else _below_prefix(context, channel)
     has_data = False
@@ -122,7 +122,7 @@ def _below_prefix(context: Context, channel: Channel) -> Iterator[tuple[Version,
 
 
 def _path_below(prefix: str, key: str) -> str:
-    """The path of an object in its channel's folder: SageMaker drops the prefix up to its last complete segment."""
+    """Return the path of an object in its channel's folder: SageMaker drops the prefix up to its last slash."""
     rest = key[len(prefix) :]
     if prefix and not prefix.endswith("/") and not rest.startswith("/"):
         rest = key[prefix.rfind("/") + 1 :]  # the prefix is a whole key, or ends within a name
@@ -138,7 +138,7 @@ def _no_data(channel: Channel) -> StagingError:
 
 def _check_path(version: Version, path: str) -> None:
     if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
-        raise StagingError(f"The object key {version.key!r} is no usable file path. Rename the object.")
+        raise StagingError(f"The object key {version.key!r} cannot be used as a file path. Rename the object.")
 
 
 def _check_tree(channel: Channel, files: Sequence[Input]) -> None:

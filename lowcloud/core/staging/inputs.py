@@ -1,4 +1,4 @@
-"""Inputs of work: the names under which an engine gets objects, and reading the objects behind them."""
+"""Inputs of work: source names for objects, and reading the objects that they refer to."""
 
 from collections.abc import Iterator
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
@@ -14,26 +14,26 @@ from lowcloud.store.blobs.files import BlobMissingError
 
 
 def parse_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key (or prefix) of "s3://bucket/key". Raises Invalid."""
+    """Return the bucket and key (or prefix) of "s3://bucket/key". Raises InvalidError."""
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket:
-        raise InvalidError(f"{uri!r} is no S3 URI; write s3://bucket/key.")
+        raise InvalidError(f"{uri!r} is not an S3 URI; write s3://bucket/key.")
     return bucket, key
 
 
 def source_of(bucket: str, key: str) -> str:
-    """The name of an object as an engine passes it on."""
+    """Return the name of an object as an engine passes it on."""
     return f"s3://{bucket}/{quote(key)}"
 
 
 def source_of_version(version: Version) -> str:
-    """The name of exactly these bytes: an object that replaces them is never read instead."""
+    """Return the name of exactly these bytes: an object that replaces them is never read instead."""
     return f"{source_of(version.bucket, version.key)}?{urlencode({'versionId': version.version, 'id': version.id})}"
 
 
 def archive_at(context: Context, path: str, uri: str) -> Input:
-    """The archive at an S3 URI, to be unpacked at `path`. Raises StagingError."""
+    """Return the archive at an S3 URI, to be unpacked at `path`. Raises StagingError."""
     try:
         bucket, key = parse_uri(uri)
         return Input(path, source_of(bucket, key), objects.head(context, bucket, key).size)
@@ -42,7 +42,7 @@ def archive_at(context: Context, path: str, uri: str) -> Input:
 
 
 def fetch(context: Context, source: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-    """The bytes of a source, from `start` to before `end`.
+    """Yield the bytes of a source, from `start` to before `end`.
 
     Raises StagingError, and ShuttingDownError if the server shuts down meanwhile.
     """

@@ -17,7 +17,7 @@ REFERENCE = "-ref"  # ends the names of attributes whose values are objects
 
 
 def listed(context: Context, bucket: str, key: str) -> Iterator[tuple[Version, str]]:
-    """The objects of a manifest, and the path of each below the channel's folder.
+    """Yield the objects of a manifest, and the path of each below the channel's folder.
 
     A manifest is a JSON list: {"prefix": "s3://bucket/folder/"}, then the rest of each object's URL. Raises
     StagingError.
@@ -38,7 +38,7 @@ def listed(context: Context, bucket: str, key: str) -> Iterator[tuple[Version, s
 
 
 def records(context: Context, bucket: str, key: str, attributes: Iterable[str]) -> Iterator[Record]:
-    """The records of an augmented manifest: the named attributes of each of its lines, in the order they are named.
+    """Yield the records of an augmented manifest: the requested attributes of each line, in the requested order.
 
     An attribute whose name ends in "-ref" is an object, any other is sent as the text it is, or else as JSON.
     https://docs.aws.amazon.com/sagemaker/latest/dg/augmented-manifest.html. Raises StagingError.
@@ -56,14 +56,14 @@ def records(context: Context, bucket: str, key: str, attributes: Iterable[str]) 
 
 def _piece(context: Context, values: Any, name: str) -> InputSource | str:
     if not isinstance(values, dict):
-        raise InvalidError("It is no JSON object.")
+        raise InvalidError("It is not a JSON object.")
     if name not in values:
-        raise InvalidError(f"It has no attribute {name!r}, which AttributeNames asks for.")
+        raise InvalidError(f"It has no attribute {name!r}, which is listed in AttributeNames.")
     value = values[name]
     if not name.endswith(REFERENCE):
         return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
     if not isinstance(value, str):
-        raise InvalidError(f"Its attribute {name!r} is no S3 URI.")
+        raise InvalidError(f"Its attribute {name!r} is not an S3 URI.")
     found = objects.head(context, *parse_uri(value))
     return InputSource(source_of_version(found), found.size)
 
@@ -73,7 +73,8 @@ def _lines(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
     for chunk in chunks:
         lines = (rest + chunk).split(b"\n")
         if max(map(len, lines)) > LINE_LIMIT_BYTES:
-            raise StagingError(f"A line of {name} has more than {LINE_LIMIT_BYTES} bytes. Write a JSON object a line.")
-        *whole, rest = lines
-        yield from whole
+            message = f"A line of {name} has more than {LINE_LIMIT_BYTES} bytes. Write one JSON object per line."
+            raise StagingError(message)
+        *complete, rest = lines
+        yield from complete
     yield rest

@@ -14,7 +14,7 @@ SCAN_FACTOR = 5  # times the duration of the last scan, at least
 
 
 class StoredFiles:
-    """Kept in memory: after a restart files are stored once more, which changes nothing."""
+    """The files of running works that are stored. In memory only: after a restart they are stored again, harmlessly."""
 
     def __init__(self) -> None:
         self._stored: dict[str, dict[Hashable, FileEntry]] = {}
@@ -23,7 +23,7 @@ class StoredFiles:
         self._lock = threading.Lock()
 
     def should_store(self, work_id: str, file: Hashable, entry: FileEntry, is_final: bool) -> bool:
-        """Whether this state of a file is not stored yet, and not about to change."""
+        """Return whether this state of a file is not stored yet, and not about to change."""
         with self._lock:
             if self._stored.get(work_id, {}).get(file) == entry:
                 return False
@@ -45,12 +45,12 @@ class StoredFiles:
             self._next_scan.pop(work_id, None)
 
     def is_scan_due(self, work_id: str) -> bool:
-        """Whether it is time to scan the files of a work again."""
+        """Return whether it is time to scan the files of a work again."""
         return time.monotonic() >= self._next_scan.get(work_id, 0.0)
 
     @contextmanager
     def scanning(self, work_id: str) -> Iterator[None]:
-        """The duration of the block decides when the next scan is due."""
+        """Measure the block: the next scan is due after a multiple of its duration."""
         start = time.monotonic()
         yield
         now = time.monotonic()

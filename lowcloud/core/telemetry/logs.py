@@ -31,7 +31,7 @@ class LogEvent:
 
 @dataclass(frozen=True)
 class Derived:
-    """What is derived from a page of lines: further lines, and what else to save in the same transaction."""
+    """Data derived from a page of lines: further lines, and changes to save in the same transaction."""
 
     lines: tuple[LogLine, ...] = ()
     save: Callable[[Connection], None] = lambda _: None

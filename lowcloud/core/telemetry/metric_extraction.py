@@ -74,7 +74,7 @@ def _search(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]
 
 
 def _search_in_time(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]:
-    """Like _search, with a time limit. Raises ExpressionTimeoutError."""
+    """Run _search with a time limit. Raises ExpressionTimeoutError."""
     pattern = regex.compile(definition.expression)
     deadline = time.monotonic() + PAGE_SECONDS
     for line in lines:

@@ -15,7 +15,7 @@ Curve = list[tuple[int, float]]  # (x, value); x is seconds since the epoch, or 
 
 
 class Statistic(StrEnum):
-    """How the points with the same x are aggregated."""
+    """The aggregation of points with the same x."""
 
     MINIMUM = "minimum"
     MAXIMUM = "maximum"

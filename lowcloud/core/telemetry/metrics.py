@@ -55,7 +55,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Definition:
-    """How a metric is found in a log line: the first group of the expression matches its value."""
+    """A rule for finding a metric in a log line: the first group of the expression matches its value."""
 
     name: str
     expression: str

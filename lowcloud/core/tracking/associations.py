@@ -29,7 +29,7 @@ BATCH_SIZE = 500  # names in one statement
 
 
 class Edge(StrEnum):
-    """How the source of an association relates to its destination."""
+    """The relation of the source of an association to its destination."""
 
     CONTRIBUTED_TO = "ContributedTo"
     ASSOCIATED_WITH = "AssociatedWith"
@@ -39,7 +39,7 @@ class Edge(StrEnum):
 
 
 class End(Protocol):
-    """What can be associated: an entity or a vertex."""
+    """An end of an association: an entity or a vertex."""
 
     @property
     def subject(self) -> str: ...

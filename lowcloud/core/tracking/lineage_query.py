@@ -1,4 +1,4 @@
-"""Queries of the lineage graph: what led to a vertex, and what came of it."""
+"""Queries of the lineage graph: the ancestors and descendants of a vertex."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def walk(
 
 
 class _Walk:
-    """What a walk has found so far."""
+    """The results of a walk so far."""
 
     def __init__(self, connection: Connection, admits: Callable[[Vertex], bool]):
         self.admitted: list[Vertex] = []

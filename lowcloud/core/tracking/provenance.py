@@ -1,4 +1,4 @@
-"""Provenance: what is recorded of every job, model and endpoint, so that its origin can be traced.
+"""Provenance: records of every job, model and endpoint, so that its origin can be traced.
 
 A job has a trial component from its creation on, in a trial if its user named an experiment or a trial. Its data, image
 and code are artifacts that contributed to the component, and what it stores are artifacts that it produced. These
@@ -30,8 +30,8 @@ IN_PROGRESS = "InProgress"
 
 
 @dataclass(frozen=True)
-class Material:
-    """An input or output of a job."""
+class TrackedFile:
+    """An input or output of a job, for tracking."""
 
     name: str  # of the channel or output; "SageMaker.ImageUri" and the like
     uri: str  # "s3://bucket/key", a prefix, or an image's
@@ -49,7 +49,7 @@ class Grouping:
     run: str | None = None  # the trial component that the user logs to, of which the job is a part
 
 
-NOWHERE = Grouping()
+NO_GROUPING = Grouping()
 
 
 def component_of(subject: str) -> str:
@@ -62,9 +62,9 @@ def begin(
     connection: Connection,
     subject: str,
     now: float,
-    materials: Sequence[Material],
+    inputs: Sequence[TrackedFile],
     parameters: Mapping[str, str | float],
-    grouping: Grouping = NOWHERE,
+    grouping: Grouping = NO_GROUPING,
 ) -> None:
     """Create the trial component of a new job, with its parameters and inputs.
 
@@ -79,7 +79,7 @@ def begin(
         run=grouping.run and resources.require(connection, COMPONENT, grouping.run).name,
         status=IN_PROGRESS,
         parameters=_parameters(parameters),
-        inputs={one.name: Artifact(one.uri, one.media_type) for one in materials},
+        inputs={one.name: Artifact(one.uri, one.media_type) for one in inputs},
     )
     new_trial = f"{subject.partition('/')[2]}-aws-trial"
     trial = trials.choose(connection, grouping.experiment, grouping.trial, new_trial, now)
@@ -87,9 +87,9 @@ def begin(
     if trial:
         trial_members.put(connection, trial, component.name)
     vertex = associations.vertex_of_component(component)
-    inputs = [_artifact(connection, one, now) for one in materials]
-    edges = [associations.link(one, vertex, Edge.CONTRIBUTED_TO, now) for one in inputs]
-    associations.insert_missing(connection, inputs, edges)
+    used = [_artifact(connection, one, now) for one in inputs]
+    edges = [associations.link(one, vertex, Edge.CONTRIBUTED_TO, now) for one in used]
+    associations.insert_missing(connection, used, edges)
 
 
 def start(connection: Connection, subject: str, now: float, started_at: float) -> None:
@@ -98,7 +98,12 @@ def start(connection: Connection, subject: str, now: float, started_at: float) -
 
 
 def end(
-    connection: Connection, subject: str, now: float, status: str, message: str = "", products: Sequence[Material] = ()
+    connection: Connection,
+    subject: str,
+    now: float,
+    status: str,
+    message: str = "",
+    products: Sequence[TrackedFile] = (),
 ) -> None:
     """Record how a job has ended ("Completed", "Failed" or "Stopped"), and what it produced."""
     component, kind = component_of(subject), subject.partition("/")[0]
@@ -115,7 +120,7 @@ def end(
 def record_model(connection: Connection, name: str, image: str, artifact: str | None, now: float) -> None:
     """Record what a new model consists of: its image, and its artifact, which a job may have produced."""
     entity = lineage.artifact(MODEL, f"{SUBJECT_SCHEME}model/{name}", now)
-    sources = [Material("image", image, IMAGE), *([Material("artifact", artifact, MODEL)] if artifact else [])]
+    sources = [TrackedFile("image", image, IMAGE), *([TrackedFile("artifact", artifact, MODEL)] if artifact else [])]
     _delete_edges_to(connection, entity.subject)  # of an earlier model of this name
     _derive(connection, entity, [_known_artifact(connection, one, now) for one in sources], now)
 
@@ -163,14 +168,14 @@ def _derive(connection: Connection, entity: Entity, sources: Sequence[Entity], n
     associations.insert_missing(connection, [entity, *sources], edges)
 
 
-def _artifact(connection: Connection, material: Material, now: float) -> Entity:
-    return lineage.artifact(material.type, material.uri, now, _version(connection, material.uri))
+def _artifact(connection: Connection, tracked: TrackedFile, now: float) -> Entity:
+    return lineage.artifact(tracked.type, tracked.uri, now, _version(connection, tracked.uri))
 
 
-def _known_artifact(connection: Connection, material: Material, now: float) -> Entity:
+def _known_artifact(connection: Connection, tracked: TrackedFile, now: float) -> Entity:
     """Return the artifact that exists of this version, otherwise of the newest, otherwise a new one."""
-    new = _artifact(connection, material, now)
-    return lineage.with_source(connection, material.uri, new.source_details) or new
+    new = _artifact(connection, tracked, now)
+    return lineage.with_source(connection, tracked.uri, new.source_details) or new
 
 
 def _version(connection: Connection, uri: str) -> dict[str, str]:

@@ -149,7 +149,7 @@ def sources_of(context: Context, component: TrialComponent) -> list[str]:
 
 
 def has_source(subject: str) -> Condition:
-    """Whether a component describes the job of this subject, regardless of case."""
+    """Return whether a component describes the job of this subject, regardless of case."""
     return func.lower(trial_components.c.source) == subject.lower()
 
 

@@ -96,12 +96,12 @@ def parents_of(context: Context, components: Sequence[str]) -> dict[str, list[Pa
 
 
 def is_in_trial(name: str) -> Condition:
-    """Whether a component belongs to the trial of exactly this name."""
+    """Return whether a component belongs to the trial of exactly this name."""
     members = select(trial_members.c.component).where(trial_members.c.trial == name)
     return tables.trial_components.c.name.in_(members)
 
 
 def is_in_experiment(name: str) -> Condition:
-    """Whether a component belongs to a trial of the experiment of exactly this name."""
+    """Return whether a component belongs to a trial of the experiment of exactly this name."""
     members = select(trial_members.c.component).join(tables.trials).where(trials.is_of_experiment(name))
     return tables.trial_components.c.name.in_(members)

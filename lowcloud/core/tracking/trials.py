@@ -61,7 +61,7 @@ def choose(connection: Connection, experiment: str | None, trial: str | None, ne
 
 
 def is_of_experiment(name: str) -> Condition:
-    """Whether a trial belongs to the experiment of exactly this name."""
+    """Return whether a trial belongs to the experiment of exactly this name."""
     return trials.c.experiment == name
 
 

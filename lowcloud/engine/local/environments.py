@@ -47,7 +47,7 @@ class Environments:
         self._guard = threading.Lock()  # no environment is taken into use while it is being deleted
 
     def has(self, key: str) -> bool:
-        """Whether an environment is published under this key. Asking counts as a use of it."""
+        """Return whether an environment is published under this key. The check counts as a use."""
         link = self._link(key)
         with self._guard:
             if exists := link.is_dir():
@@ -135,7 +135,7 @@ class Environments:
         return {path for path in self._folder.iterdir() if path.is_dir() and not path.is_symlink()}
 
     def _is_visible(self, folder: Path | str) -> bool:
-        """Whether a program may see a folder: it neither contains a private one nor is inside the server's home."""
+        """Return whether a program may see a folder: it contains no private folder, and is not in the server's home."""
         contains_private = any(Path(folder) in (private, *private.parents) for private in self._private)
         return not contains_private and self._home not in Path(folder).parents
 

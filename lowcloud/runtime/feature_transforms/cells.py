@@ -49,7 +49,7 @@ Vector = Numbers | Texts
 
 @dataclass(frozen=True)
 class ReadingRules:
-    """How cells are parsed."""
+    """Rules for parsing cells."""
 
     missing_words: frozenset[str] = frozenset()
     trim: bool = True

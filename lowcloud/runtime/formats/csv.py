@@ -225,7 +225,7 @@ def chunks(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def is_file(stream: BinaryIO) -> bool:
-    """Whether the stream is a regular file, which can be mapped into memory or opened again."""
+    """Return whether the stream is a regular file, which can be mapped into memory or opened again."""
     return isinstance(stream, BufferedReader) and S_ISREG(os.fstat(stream.fileno()).st_mode)
 
 

@@ -1,7 +1,7 @@
 """libsvm channels: lines of `label[:weight] [qid:group] column:value ...`, columns counted from 0 as XGBoost does.
 
-A chunk of lines is parsed as one list of numbers, by simdjson or otherwise by NumPy; the separators tell columns from
-values. Only an invalid chunk is parsed line by line, to report the error.
+A chunk of lines is parsed as one list of numbers, by simdjson or otherwise by NumPy; the separators distinguish columns
+from values. Only an invalid chunk is parsed line by line, to report the error.
 """
 
 import re

@@ -120,7 +120,7 @@ def _strided(rows: NDArray[np.uint8], tensor: Tensor) -> NDArray[Any]:
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor is dense and has a fixed size in bytes."""
+    """Return whether a tensor is dense and has a fixed size in bytes."""
     return tensor.keys is None and tensor.values.dtype.kind == "f" and tensor.values.size > 0
 
 

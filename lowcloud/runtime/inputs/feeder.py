@@ -22,7 +22,7 @@ from lowcloud.runtime.inputs.input_client import InputUnreadableError
 from lowcloud.runtime.inputs.lazy_folder import LazyTree
 from lowcloud.runtime.inputs.pipes import Pipe
 
-INPUT_FAILED = signal.SIGUSR1  # tells the supervisor to end the program, which would otherwise miss data unknowingly
+INPUT_FAILED = signal.SIGUSR1  # makes the supervisor end the program, which would otherwise miss data without knowing
 
 
 class Feeder:

@@ -1,4 +1,4 @@
-"""Reads byte ranges of inputs from the engine's server (engine/local/inputs/input_server.py).
+"""Input client: reads byte ranges of inputs from the engine's server (engine/local/inputs/input_server.py).
 
 A broken connection is not an error: the server may be restarting. The client reconnects for as long as the program
 runs, and requests what is still missing.

@@ -23,7 +23,7 @@ class Cgroup:
         (self.folder / "cgroup.procs").write_text("0")
 
     def killed_for_memory(self) -> bool:
-        """Whether the kernel has killed a process of the group because of its limit."""
+        """Return whether the kernel has killed a process of the group because of its limit."""
         lines = (self.folder / self.kills_file).read_text().splitlines()
         return any(line.startswith("oom_kill ") and line != "oom_kill 0" for line in lines)
 

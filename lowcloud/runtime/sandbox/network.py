@@ -49,7 +49,7 @@ def _join(other: Path) -> bool:
 
 
 def _is_supervised(replica: Path) -> bool:
-    """Whether the replica's supervisor is alive: it holds the lock."""
+    """Return whether the replica's supervisor is alive: it holds the lock."""
     with (replica / contract.LOCK_FILE).open() as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

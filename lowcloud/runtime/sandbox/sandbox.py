@@ -90,7 +90,7 @@ class Sandbox:
                 return
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the kernel killed a process of this replica for its memory limit."""
+        """Return whether the kernel killed a process of this replica for its memory limit."""
         return self.cgroup is not None and self.cgroup.killed_for_memory()
 
     def clear(self) -> None:
@@ -166,7 +166,7 @@ def _rebuild_opt(opened: contextlib.ExitStack) -> None:
 
 
 def _create_inaccessible_file(opened: contextlib.ExitStack) -> int:
-    """Create a file that nobody may open, to cover other files with."""
+    """Create a file without permissions, to cover other files with."""
     path = Path("/opt/.inaccessible")
     path.touch(mode=0)
     return _open(str(path), opened)

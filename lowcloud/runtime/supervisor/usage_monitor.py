@@ -51,7 +51,7 @@ class _DiskUsage:
         self._count: subprocess.Popen[bytes] | None = None
 
     def exceeds_limit(self) -> bool:
-        """Whether the folders exceeded the limit at the last count; starts a new count if one is due."""
+        """Return whether the folders exceeded the limit at the last count; starts a new count if one is due."""
         now = time.monotonic()
         if self._count is None:
             free = self._free()
@@ -101,7 +101,7 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 def _exceeds_memory(limit_bytes: int) -> bool:
-    """Whether the descendants use more memory; a cheap upper bound, counting shared memory repeatedly, comes first."""
+    """Return whether the descendants use more memory; a cheap upper bound, with shared memory repeated, comes first."""
     pids = list(descendants(os.getpid()))
     return sum(map(_resident_bytes, pids)) > limit_bytes and sum(map(_proportional_bytes, pids)) > limit_bytes
 

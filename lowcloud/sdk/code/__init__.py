@@ -1,1 +1,1 @@
-"""What trains: built-in algorithms, scripts and functions of users, and the files that a job needs to run them."""
+"""Code that trains: built-in algorithms, scripts and functions of users, and the files that a job needs to run them."""

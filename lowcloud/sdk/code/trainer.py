@@ -1,4 +1,4 @@
-"""What trains a model: a built-in algorithm, a script or a function, as an image, hyperparameters and source code."""
+"""Trainers of models: a built-in algorithm, a script or a function, as image, hyperparameters and source code."""
 
 import difflib
 import hashlib
@@ -32,7 +32,7 @@ ENTRY_POINTS = ("train.py", "main.py")  # of a folder, in order of preference
 
 @dataclass(frozen=True)
 class Trainer:
-    """What trains a model, independent of the cloud that runs it."""
+    """A trainer of a model, independent of the cloud that runs it."""
 
     name_prefix: str  # of job names
     model_kind: ModelKind

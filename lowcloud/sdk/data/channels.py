@@ -37,7 +37,7 @@ ACCEPTED = "a DataFrame, an array, a file, a folder, an s3:// URL, or a mapping 
 
 
 class ModelKind(StrEnum):
-    """What reads the data, which determines the format of tables."""
+    """The kind of code that reads the data, which determines the format of tables."""
 
     BUILT_IN = "built-in"  # CSV without a header, label in the first column
     SCRIPT = "script"  # CSV with a header; arrays as .npy
@@ -134,7 +134,7 @@ def _load(
 
 
 def _check_cells(table: "pl.DataFrame", what: str, *, allows_missing: bool) -> None:
-    """Raises InvalidInputError for the first missing value, of the label only if `allows_missing`."""
+    """Raise InvalidInputError for the first missing value, of the label only if `allows_missing`."""
     if table.width == 1:
         raise InvalidInputError(f"The only column in {what} is the label {table.columns[0]!r}.")
     for name in table.columns[:1] if allows_missing else table.columns:

@@ -47,7 +47,7 @@ class Columns:
         )
 
     def check_width(self, count: int) -> None:
-        """Raises InvalidInputError if rows without column names do not have one value for each feature."""
+        """Raise InvalidInputError if rows without column names do not have one value for each feature."""
         if count != len(self.features):
             raise InvalidInputError(
                 f"The rows have {count} columns, but the model was trained on {len(self.features)}, without the label: "

@@ -42,7 +42,7 @@ def to_requests(rows: Rows, model_kind: ModelKind, columns: Columns | None = Non
 
 
 def check_count(requests: list[tuple[bytes, str]], predictions: Any) -> None:
-    """Raises InvalidInputError if an endpoint took the header for a row, because it does not know the column names."""
+    """Raise InvalidInputError if an endpoint took the header for a row, because it does not know the column names."""
     if not requests or requests[0][1] != NAMED_CSV or not hasattr(predictions, "__len__"):
         return
     if len(predictions) != sum(sum(1 for _ in csv.reader(StringIO(body.decode()))) - 1 for body, _ in requests):

@@ -38,7 +38,7 @@ def split_rows(data: Any, fraction: float) -> tuple[Any, Any]:
 
 
 def require_polars() -> None:
-    """Raises InvalidInputError if polars, which converts tables, is not installed."""
+    """Raise InvalidInputError if polars, which converts tables, is not installed."""
     if importlib.util.find_spec("polars") is None:
         raise InvalidInputError("Tables need polars, which is not installed: pip install 'lowcloud[data]'.")
 

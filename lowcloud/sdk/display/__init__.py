@@ -1,1 +1,1 @@
-"""How jobs, endpoints and lineage are shown in terminals and notebooks."""
+"""The display of jobs, endpoints and lineage in terminals and notebooks."""

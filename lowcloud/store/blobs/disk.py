@@ -9,7 +9,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 
 class StorageFault(Enum):
-    """Why bytes could not be written or read."""
+    """The reason why bytes could not be written or read."""
 
     FULL = "full"
     READ_ONLY = "read-only"

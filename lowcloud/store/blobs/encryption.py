@@ -24,7 +24,7 @@ class WrongKeyError(Exception):
 
 @dataclass(frozen=True)
 class KeyWrapping:
-    """What wraps a data key in addition to the master key: a named key, or a key that only the customer has."""
+    """The key that wraps a data key in addition to the master key: a named key, or a key that only the customer has."""
 
     key_id: str = ""
     customer_key: bytes | None = None  # 32 bytes, never stored

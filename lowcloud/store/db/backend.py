@@ -14,7 +14,7 @@ class UnusableStoreError(Exception):
 
 
 class Backend(Protocol):
-    """What the two databases do differently."""
+    """The functions in which the two databases differ."""
 
     @property
     def engine(self) -> Engine:
@@ -41,10 +41,10 @@ class Backend(Protocol):
         """
 
     def check_upgraded(self, connection: Connection) -> None:
-        """Raises UnusableStoreError if a row refers to one that the upgrade has lost."""
+        """Raise UnusableStoreError if a row refers to one that the upgrade has lost."""
 
     def check_intact(self, connection: Connection) -> None:
-        """Raises RuntimeError if the commit would silently roll back."""
+        """Raise RuntimeError if the commit would silently roll back."""
 
     def finish_tables(self, connection: Connection) -> None:
         """Set options of newly created tables that SQLAlchemy cannot express."""

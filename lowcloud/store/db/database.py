@@ -67,7 +67,7 @@ class Database:
         return waiting_change.result()
 
     def _apply_waiting(self) -> None:
-        """Apply the waiting changes, then pass the lead to a thread that has come meanwhile."""
+        """Apply the waiting changes, then let a thread that has arrived meanwhile apply the next ones."""
         changes: list[_Change[Any]] = []
         try:
             with self._backend.writer:
@@ -254,7 +254,7 @@ class _Change(Generic[Result]):
 
 
 def open_backend(url: str) -> Backend:
-    """The database at an address. Raises UnusableStoreError."""
+    """Return the database at an address. Raises UnusableStoreError."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -269,7 +269,7 @@ def open_backend(url: str) -> Backend:
 
 
 def _make_tables(connection: Connection, backend: Backend) -> bool:
-    """Whether there were none. Raises SchemaVersionError."""
+    """Create the tables if there are none, and return whether there were none. Raises SchemaVersionError."""
     version = schema_check.version_of(connection)
     if version is not None:
         schema_check.require_current(version)

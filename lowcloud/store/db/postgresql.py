@@ -140,7 +140,7 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 
 def _check_server(connection: Connection) -> None:
-    """Raises UnusableStoreError if the server could lose acknowledged writes or cannot store every text."""
+    """Raise UnusableStoreError if the server could lose acknowledged writes or cannot store every text."""
     for name, value in NEEDED.items():
         found = connection.exec_driver_sql(f"SHOW {name}").scalar()
         if found != value:

@@ -1,4 +1,4 @@
-"""Which version of the schema a database has, and whether this Lowcloud can use it."""
+"""Schema check: the version of a database's schema, and whether this version of Lowcloud supports it."""
 
 from sqlalchemy import Connection, inspect, select
 
@@ -8,7 +8,7 @@ from lowcloud.store.db.tables.schema import SCHEMA_VERSION, schema_version
 
 
 class SchemaVersionError(UnusableStoreError):
-    """The database has a version of the schema that this Lowcloud cannot use."""
+    """The database has a version of the schema that this version of Lowcloud does not support."""
 
 
 class UpgradeNeededError(SchemaVersionError):
@@ -23,22 +23,22 @@ def version_of(connection: Connection) -> int | None:
 
 
 def require_current(version: int) -> None:
-    """Raises UpgradeNeededError for an older version that can be upgraded, SchemaVersionError for any other."""
+    """Raise UpgradeNeededError for an older version that can be upgraded, SchemaVersionError for any other."""
     if version == SCHEMA_VERSION:
         return
     found = f"The database has schema version {version}"
     if version > SCHEMA_VERSION:
         raise SchemaVersionError(
-            f"{found}, which a newer Lowcloud has made; this one knows versions up to {SCHEMA_VERSION}. "
-            "Install the newer one again (pip install --upgrade lowcloud). To go back to this one, put back the copy "
-            "of the database that was made before the upgrade; docs/migrations.md tells how."
+            f"{found}, which was created by a newer version of Lowcloud; this version supports versions up to "
+            f"{SCHEMA_VERSION}. Install the newer version again (pip install --upgrade lowcloud). To use this version, "
+            "restore the copy of the database that was made before the upgrade; see docs/migrations.md."
         )
     if version < migrations.oldest_version():
         raise SchemaVersionError(
-            f"{found}, and this Lowcloud upgrades from version {migrations.oldest_version()} on. Use the "
-            "Lowcloud that made it, or copy its objects into a new home with any S3 client."
+            f"{found}, and this version of Lowcloud can upgrade version {migrations.oldest_version()} or later. "
+            "Use the version of Lowcloud that created it, or copy its objects into a new home with any S3 client."
         )
     raise UpgradeNeededError(
-        f"{found}, and this Lowcloud needs version {SCHEMA_VERSION}. Stop the server if it runs (lowcloud "
+        f"{found}, and this version of Lowcloud needs version {SCHEMA_VERSION}. Stop the server if it runs (lowcloud "
         "down); the next `lowcloud up` upgrades the database, and so does `lowcloud upgrade`."
     )

@@ -25,7 +25,7 @@ Permission = Callable[[Connection], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What an upgrade will do."""
+    """The plan of an upgrade."""
 
     version: int | None  # of the database's schema; None: it has no tables yet
     pending: Sequence[Migration] = ()
@@ -33,7 +33,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Upgraded:
-    """What an upgrade has done."""
+    """The result of an upgrade."""
 
     version: int  # of the database's schema before
     steps: Sequence[Migration]
@@ -68,7 +68,7 @@ def upgrade(url: str, permission: Permission) -> Upgraded | None:
             return _upgrade(backend, connection, permission)
     except DBAPIError as error:
         raise UpgradeError(
-            f"The database could not be upgraded: {error.orig}. An upgrade that does not end changes nothing."
+            f"The database could not be upgraded: {error.orig}. An upgrade that does not complete changes nothing."
         ) from error
     finally:
         backend.close()
@@ -94,12 +94,12 @@ def _upgrade(backend: Backend, connection: Connection, permission: Permission) -
         with permission(connection):
             log.info("upgrading the database from schema version %d to %d", found.version, SCHEMA_VERSION)
             if copy := backend.back_up(found.version):
-                log.info("the database as it was is kept in %s", copy)
+                log.info("a copy of the database before the upgrade is in %s", copy)
             try:
                 _apply(backend, connection, found.pending)
             except BaseException:
                 if copy is not None:
-                    copy.unlink()  # nothing was committed, and each new try makes another
+                    copy.unlink()  # nothing was committed, and each retry makes another copy
                 raise
     return Upgraded(found.version, found.pending, copy)
 

@@ -28,7 +28,7 @@ def two(context):
     return LeaderElection(idle), LeaderElection(idle)
 
 
-def test_the_second_leads_when_the_first_has_stopped_and_the_last_knows_that_it_is(two):
+def test_the_second_server_leads_when_the_first_has_stopped_and_the_last_is_known(two):
     first, second = two
     first.start()
     second.start()
@@ -40,7 +40,7 @@ def test_the_second_leads_when_the_first_has_stopped_and_the_last_knows_that_it_
     second.close()
 
 
-def test_one_that_never_led_may_be_the_last(two):
+def test_a_follower_may_be_the_last_server(two):
     first, second = two
     first.start()
     second.start()

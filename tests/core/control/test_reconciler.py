@@ -1,4 +1,4 @@
-"""Leases: one server advances a record at a time, and what a late one saves is refused."""
+"""Leases: one server advances a record at a time, and changes saved without the lease are refused."""
 
 import threading
 import time
@@ -60,7 +60,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> Counter[Reconciler]:
 
 
 def wake_up(context: Context, *reconcilers: Reconciler, scans: Counter[Reconciler]) -> None:
-    """Ring, and wait until all reconcilers have looked for due records."""
+    """Notify, and wait until all reconcilers have looked for due records."""
     before = scans.copy()
     context.wake.notify()
     wait_for(lambda: all(scans[one] > before[one] for one in reconcilers))
@@ -100,7 +100,7 @@ def test_a_new_record_is_noticed_at_the_wake_signal(context, scans):
     reconciler.stop()
 
 
-def test_only_one_of_two_servers_carries_a_record(context, scans):
+def test_only_one_of_two_servers_advances_a_record(context, scans):
     turns: list[str] = []
     release = threading.Event()
 
@@ -125,7 +125,7 @@ def test_only_one_of_two_servers_carries_a_record(context, scans):
     assert len(turns) == 1
 
 
-def test_what_is_saved_after_the_lease_was_taken_is_refused(context):
+def test_a_change_saved_after_the_lease_was_taken_is_refused(context):
     add_row(context)
     record = LeasedRecord(context, TRAINING, "job", "one")
     with context.database.transaction() as connection:
@@ -175,7 +175,7 @@ def test_a_record_whose_lease_ran_out_during_its_turn_is_not_begun_a_second_time
     assert begun == ["job"]
 
 
-def test_what_is_written_during_a_turn_is_looked_at_right_after_it(context):
+def test_a_change_written_during_a_turn_is_looked_at_right_after_it(context):
     turns = []
 
     def advance(record: LeasedRecord) -> float | None:

@@ -1,4 +1,4 @@
-"""Builders of environments: shared by jobs, killed, left behind; whoever waits for one gets it whole, and its log."""
+"""Builders of environments, shared, killed or left by a killed server: each job gets the environment and its log."""
 
 import os
 import signal
@@ -70,7 +70,7 @@ def test_a_builder_that_is_started_anew_is_logged_from_its_first_line(context):
     assert lines(context)[1:] == ["one", "two"]
 
 
-def test_what_a_killed_server_has_left_of_a_builder_goes_with_the_job(context):
+def test_a_builder_left_by_a_killed_server_is_removed_with_the_job(context):
     build(context)
     wait_for(lambda: context.engine.status(BUILDER)[0].phase == Phase.EXITED)
     context.engine.publish_environment(BUILDER)
@@ -90,7 +90,7 @@ def test_an_environment_that_another_job_has_built_meanwhile_is_taken_and_left_a
     assert next(context.settings.home.glob("environments/key/bin")).stat().st_ino == before
 
 
-def test_a_builder_that_the_machine_has_ended_is_told_from_one_that_failed(context):
+def test_a_builder_that_the_machine_ended_is_distinguished_from_one_that_failed(context):
     build(context, "sleep 600")
     (lock,) = context.settings.work.glob("*/0/lock")
     os.kill(int(lock.read_text()), signal.SIGKILL)
@@ -102,7 +102,7 @@ def test_a_builder_that_the_machine_has_ended_is_told_from_one_that_failed(conte
     assert not isinstance(failed.value, builds.BuilderLostError)
 
 
-def test_one_that_looks_while_another_lets_go_starts_the_builder_again(context, monkeypatch):
+def test_a_build_that_starts_while_another_is_released_starts_the_builder_again(context, monkeypatch):
     build(context, "echo first; sleep 600")
     wait_for(lambda: build(context) or lines(context) == ["first"])
     is_deleting, may_delete = threading.Event(), threading.Event()
@@ -136,7 +136,7 @@ def name_the_key(context: Context) -> None:
         connection.execute(endpoint_rows.update().values(progress=progress))
 
 
-def test_a_builder_that_another_waits_for_goes_on(context):
+def test_a_builder_that_another_job_waits_for_continues(context):
     name_the_key(context)
     build(context, "sleep 600")
     builds.release(context, KEY)
@@ -165,7 +165,7 @@ def test_a_builder_that_a_killed_server_was_about_to_remove_is_started_again(con
     assert lines(context) == ["one", "two"]
 
 
-def test_an_environment_that_nobody_names_goes_when_its_days_are_over(context):
+def test_an_unused_environment_is_deleted_after_its_retention_period(context):
     wait_for(lambda: build(context), 60)
     link = context.settings.home / "environments" / KEY
     month_ago = context.now() - 31 * 86400

@@ -17,9 +17,9 @@ def test_a_job_without_requirements_needs_no_environment() -> None:
     assert environments.of_job((), None) is None
 
 
-def test_what_a_job_names_itself_it_gets_as_it_says() -> None:
-    asked = Requirements(("Scikit_Learn==1.5", "rich"), ("numpy<2",), "d")
-    environment = environments.of_job(("scikit-learn==1.2.*", "pandas"), asked)
+def test_the_requirements_of_a_job_override_those_of_its_framework() -> None:
+    requested = Requirements(("Scikit_Learn==1.5", "rich"), ("numpy<2",), "d")
+    environment = environments.of_job(("scikit-learn==1.2.*", "pandas"), requested)
     assert environment == EnvironmentSpec(("pandas", "Scikit_Learn==1.5", "rich"), ("numpy<2",), "d")
     assert environments.of_job(("pandas",), None) == EnvironmentSpec(("pandas",))
 
@@ -46,7 +46,7 @@ def test_the_builder_gets_requirements_code_and_network(context: Context) -> Non
     assert work.replicas[0].archives == (code,)
 
 
-def test_code_that_no_requirement_names_is_not_laid(context: Context) -> None:
+def test_code_that_no_requirement_names_is_not_staged(context: Context) -> None:
     code = Input(contract.CODE, "s3://bucket/source.tar.gz", 10)
     assert builds.builder(context, EnvironmentSpec(("rich",)), code).replicas[0].archives == ()
 

@@ -1,4 +1,4 @@
-"""Requirements are read out of source archives, with the files they name."""
+"""Requirements are read from source archives, with the files that they include."""
 
 import io
 import tarfile
@@ -23,13 +23,13 @@ def read(files: dict[str, str], mtime: int = 0) -> Requirements | None:
     return of_archive(iter([archive(files, mtime)]))
 
 
-def test_an_archive_without_requirements_asks_for_nothing() -> None:
+def test_an_archive_without_requirements_has_none() -> None:
     assert read({"train.py": "", "docs/requirements.txt": "numpy"}) is None
     assert read({"requirements.txt": "# none\n\n"}) is None
     assert read({"../requirements.txt": "numpy", "/requirements.txt": "numpy"}) is None
 
 
-def test_lines_come_without_comments_and_whole() -> None:
+def test_lines_are_returned_complete_and_without_comments() -> None:
     text = "\ufeffnumpy>=1  # fast\n#no\nscikit-learn==1.5 \\\n  --hash=sha256:aa\r\ngit+https://host/x.git#egg=x\n"
     assert read({"./requirements.txt": text}) == Requirements(
         ("numpy>=1", "scikit-learn==1.5    --hash=sha256:aa", "git+https://host/x.git#egg=x")
@@ -48,12 +48,12 @@ def test_named_files_are_read_in_their_place() -> None:
 
 @pytest.mark.parametrize("named", ["absent.txt", "../requirements.txt", "/etc/passwd", "more"])
 def test_a_file_that_is_not_in_the_archive_is_named(named: str) -> None:
-    with pytest.raises(InvalidError, match="holds no such file"):
+    with pytest.raises(InvalidError, match="which is not in the source archive"):
         read({"requirements.txt": f"-r {named}", "more/a.txt": ""})
 
 
 def test_a_file_that_names_itself_is_refused() -> None:
-    with pytest.raises(InvalidError, match="does one name itself"):
+    with pytest.raises(InvalidError, match="does a file include itself"):
         read({"requirements.txt": "-r a.txt", "a.txt": "-r requirements.txt"})
 
 
@@ -71,7 +71,7 @@ def test_a_file_that_names_itself_is_refused() -> None:
         "-f ./wheels",
     ],
 )
-def test_a_path_in_the_archive_makes_its_content_part_of_what_is_asked(line: str) -> None:
+def test_a_path_in_the_archive_makes_its_content_part_of_the_requirements(line: str) -> None:
     one = read({"requirements.txt": line, "pkg/a.py": "1"})
     later = read({"requirements.txt": line, "pkg/a.py": "1"}, mtime=99)
     other = read({"requirements.txt": line, "pkg/a.py": "2"})
@@ -86,9 +86,9 @@ def test_a_path_in_the_archive_makes_its_content_part_of_what_is_asked(line: str
     "line",
     ["numpy", "a[b]>=1; python_version < '4'", "a @ https://host/a.whl", "-e git+https://host/a", "-i https://x/y"],
 )
-def test_what_an_index_gives_does_not_depend_on_the_code(line: str) -> None:
-    asked = read({"requirements.txt": line, "train.py": "1"})
-    assert asked and asked.code == ""
+def test_packages_of_an_index_do_not_depend_on_the_code(line: str) -> None:
+    requested = read({"requirements.txt": line, "train.py": "1"})
+    assert requested and requested.code == ""
 
 
 def test_a_hostile_archive_is_refused_in_a_sentence() -> None:
@@ -97,8 +97,8 @@ def test_a_hostile_archive_is_refused_in_a_sentence() -> None:
 
 
 def test_texts_of_a_channel_are_read_alike() -> None:
-    asked = of_texts({"requirements.txt": "./pkg"}, code="d1")
-    assert asked == Requirements(("./pkg",), (), "d1")
+    requested = of_texts({"requirements.txt": "./pkg"}, code="d1")
+    assert requested == Requirements(("./pkg",), (), "d1")
 
 
 def test_a_model_keeps_its_requirements_beside_its_script() -> None:
@@ -107,10 +107,10 @@ def test_a_model_keeps_its_requirements_beside_its_script() -> None:
     assert of_archive(iter([archive({"weights": ""})]), within="code/") is None
 
 
-def test_a_package_is_installed_where_it_names_what_it_requires() -> None:
+def test_a_package_is_installed_if_it_has_requirements() -> None:
     assert read({"setup.py": "setup(name='trainer')", "trainer/__init__.py": ""}) is None
-    asked = read({"setup.py": "setup(install_requires=['six'])", "requirements.txt": "rich"})
-    assert asked and asked.lines == ("rich", ".")
-    assert asked.code
+    requested = read({"setup.py": "setup(install_requires=['six'])", "requirements.txt": "rich"})
+    assert requested and requested.lines == ("rich", ".")
+    assert requested.code
     by_cfg = read({"setup.py": "setup()", "setup.cfg": "install_requires =\n six"})
     assert by_cfg and by_cfg.lines == (".",)

@@ -1,4 +1,4 @@
-"""Checkpoints of a real program: whatever cannot be stored holds up neither the job's end nor its log."""
+"""Checkpoints of a real program: a checkpoint that cannot be stored delays neither the job's end nor its log."""
 
 import os
 import threading
@@ -40,10 +40,10 @@ def claim(context: Context) -> Iterator[LeasedRecord]:
 def create(context: Context, program: str, **changes: object) -> None:
     """A job that runs a line of shell, held by the claim."""
     images.register(context, Image("own", context.now(), command=("sh", "-c", program)))
-    asked: Specification = replace(
+    requested: Specification = replace(
         test_lifecycle.SPECIFICATION, image="own", role="role", checkpoints=CHECKPOINTS, is_network_isolated=True
     )
-    creation.create(context, TRAINING, NAME, replace(asked, **changes))  # type: ignore[arg-type]
+    creation.create(context, TRAINING, NAME, replace(requested, **changes))  # type: ignore[arg-type]
     with context.database.transaction() as connection:
         connection.execute(training_jobs.update().values(lease_owner="one"))
 
@@ -70,7 +70,7 @@ def keys(context: Context) -> set[str]:
     return {version.key for version in listings.walk(context, "kept")}
 
 
-def test_what_a_program_writes_last_is_stored_before_its_job_is_complete(claim, context, monkeypatch):
+def test_the_last_output_of_a_program_is_stored_before_its_job_is_complete(claim, context, monkeypatch):
     seen: list[set[str]] = []
     save = LeasedRecord.save
 
@@ -85,7 +85,7 @@ def test_what_a_program_writes_last_is_stored_before_its_job_is_complete(claim, 
     assert seen == [{"here/last"}]
 
 
-def test_a_bucket_that_is_deleted_meanwhile_fails_the_job_at_its_end_and_hangs_nothing(claim, context):
+def test_a_bucket_deleted_during_the_job_fails_the_job_at_its_end(claim, context):
     create(context, "while [ ! -e $SAGEMAKER_BASE_DIR/model/go ]; do echo x >> checkpoints/many; sleep 0.05; done")
     until(claim, State.RUNNING)
     wait_for(lambda: turn(claim) and next(context.settings.work.glob("*/0/base/checkpoints/many"), None))
@@ -117,7 +117,7 @@ def test_folders_too_deep_to_follow_fail_the_job_with_the_reason(claim, context)
     assert "nested folders" in str(found.progress.failure)
 
 
-def test_a_large_checkpoint_on_its_way_holds_up_neither_log_nor_stop(claim, context, monkeypatch):
+def test_a_large_checkpoint_in_progress_delays_neither_log_nor_stop(claim, context, monkeypatch):
     create(context, "head -c 64M /dev/zero > checkpoints/large; echo written; sleep 0.6; echo more; sleep 600")
     until(claim, State.RUNNING)
     put, uploading, goes_on = objects.put, threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""The pure step of a job: every path ends, once, and with the truth."""
+"""The pure step of a job: every path ends once, with the right status."""
 
 from dataclasses import replace
 
@@ -51,7 +51,7 @@ def test_a_job_passes_through_its_states_to_completion():
     assert step(ended, Observation(is_removed=True), 5.0) == (ended, None)
 
 
-def test_a_job_waits_while_there_is_no_room():
+def test_a_job_waits_while_there_is_no_capacity():
     pending = replace(job(is_admitted=False), progress=Progress())
     assert step(pending, Observation(), 1.0) == (pending, None)
 
@@ -62,7 +62,7 @@ def test_a_job_stopped_before_it_began_is_stopped_and_bills_nothing():
     assert (ended.state, ended.progress.billable_seconds) == (State.STOPPED, None)
 
 
-def test_inputs_that_cannot_be_laid_fail_the_job_with_the_reason():
+def test_inputs_that_cannot_be_staged_fail_the_job_with_the_reason():
     ended, action = step(job(State.STAGING), Observation(failure="ClientError: no data"), 1.0)
     assert (ended.state, ended.progress.failure, action) == (State.FAILED, "ClientError: no data", JobAction.REMOVE)
 
@@ -105,7 +105,7 @@ def test_a_model_that_cannot_be_stored_fails_the_job():
     assert (ended.state, ended.progress.failure) == (State.FAILED, "ClientError: full")
 
 
-def test_a_job_stopped_while_inputs_are_laid_is_stopped_and_nothing_is_started():
+def test_a_job_stopped_while_inputs_are_staged_is_stopped_and_nothing_is_started():
     for seen in (
         Observation(),
         Observation((STAGING,)),
@@ -117,18 +117,18 @@ def test_a_job_stopped_while_inputs_are_laid_is_stopped_and_nothing_is_started()
         assert not ended.progress.ended_by
 
 
-def test_a_job_whose_time_is_over_while_inputs_are_laid_is_stopped_for_that_reason():
+def test_a_job_whose_time_limit_passes_while_inputs_are_staged_is_stopped_for_that_reason():
     ended, action = step(job(State.STAGING), Observation((NEVER_STARTED,)), 101.5)
     assert (ended.state, action, ended.progress.ended_by) == (State.STOPPED, JobAction.REMOVE, Limit.RUNTIME)
 
 
-def test_a_stop_that_comes_just_after_the_program_began_ends_it_as_any_other():
+def test_a_stop_just_after_the_start_of_the_program_ends_it_as_usual():
     for seen in (Observation((RUNNING,)), Observation((replace(DONE, exit_code=-15), STAGING))):
         stopping, action = step(job(State.STAGING, stop_requested=True), seen, 3.0)
         assert (stopping.state, action) == (State.STOPPING, JobAction.STOP)
 
 
-def test_an_environment_that_is_not_there_is_built_before_the_inputs_are_laid():
+def test_a_missing_environment_is_built_before_the_inputs_are_staged():
     pending = replace(job(), progress=Progress())
     preparing, action = step(pending, Observation(has_environment=False), 1.0)
     assert (preparing.state, action) == (State.PREPARING, JobAction.PREPARE)
@@ -142,7 +142,7 @@ def test_an_environment_that_is_not_there_is_built_before_the_inputs_are_laid():
 SPOT = replace(SPECIFICATION, is_interruptible=True, max_wait_seconds=500)
 
 
-def test_an_interrupted_job_starts_again_and_its_time_goes_on_where_it_was():
+def test_an_interrupted_job_restarts_and_its_time_is_not_reset():
     running = job(State.RUNNING, interrupt_requested=True, specification=SPOT)
     stopping, action = step(running, Observation((RUNNING,)), 31.0)
     assert (stopping.state, action) == (State.STOPPING, JobAction.STOP)
@@ -178,9 +178,9 @@ def test_a_stop_counts_for_more_than_an_interruption():
     assert (storing.state, action) == (State.STORING, JobAction.STORE)
 
 
-def test_a_lost_host_is_retried_as_often_as_asked_and_a_failed_program_never():
-    asked = replace(SPECIFICATION, retries=1)
-    running = job(State.RUNNING, specification=asked)
+def test_a_lost_host_is_retried_as_often_as_requested_and_a_failed_program_never():
+    requested = replace(SPECIFICATION, retries=1)
+    running = job(State.RUNNING, specification=requested)
     restarting, action = step(running, Observation((LOST,), failure=HOST_LOST), 2.0)
     assert (restarting.state, action) == (State.RESTARTING, JobAction.CLEAR)
     pending, _ = step(restarting, Observation(is_cleared=True), 3.0)
@@ -197,12 +197,12 @@ def test_a_program_that_fails_at_once_has_run_all_the_same():
 
 
 def test_a_host_that_is_lost_before_all_run_or_while_the_environment_is_built_is_retried():
-    asked = replace(SPECIFICATION, retries=1)
-    begun = job(State.STAGING, specification=asked)
+    requested = replace(SPECIFICATION, retries=1)
+    begun = job(State.STAGING, specification=requested)
     for seen in (Observation((LOST, STAGING), failure=HOST_LOST), Observation(failure=HOST_LOST)):
         restarting, action = step(begun, seen, 2.0)
         assert (restarting.state, action, restarting.progress.retried) == (State.RESTARTING, JobAction.CLEAR, 1)
-    preparing = job(State.PREPARING, specification=asked)
+    preparing = job(State.PREPARING, specification=requested)
     restarting, action = step(preparing, Observation(has_environment=False, failure=HOST_LOST), 2.0)
     assert (restarting.state, action) == (State.RESTARTING, JobAction.CLEAR)
 
@@ -226,9 +226,9 @@ observations = st.builds(
 
 @settings(max_examples=1000)
 @given(st.lists(observations, max_size=12), st.booleans(), st.booleans())
-def test_whatever_is_observed_an_end_is_final_and_truthful(seen, stop_requested, interrupt_requested):
-    asked = replace(SPOT, retries=1)
-    current = replace(job(stop_requested=stop_requested, specification=asked), progress=Progress())
+def test_an_end_is_final_and_correct_whatever_is_observed(seen, stop_requested, interrupt_requested):
+    requested = replace(SPOT, retries=1)
+    current = replace(job(stop_requested=stop_requested, specification=requested), progress=Progress())
     current = replace(current, interrupt_requested=interrupt_requested)
     stored = False
     for now, one in enumerate(seen):

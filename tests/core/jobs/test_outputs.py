@@ -1,4 +1,4 @@
-"""The model that a job leaves: stored, or refused with the reason."""
+"""The model that a job produces: stored, or refused with the reason."""
 
 import errno
 from dataclasses import asdict, replace
@@ -104,7 +104,7 @@ def test_an_output_bucket_that_does_not_exist_is_refused_before_anything_runs(co
         creation.create(context, TRAINING, NAME, SPECIFICATION)
 
 
-def test_a_job_that_an_earlier_version_has_kept_is_read(context, claim):
+def test_a_job_stored_by_an_earlier_version_is_read(context, claim):
     old = training_jobs.update().values(specification={**asdict(SPECIFICATION), "is_output_compressed": True})
     with context.database.transaction() as connection:
         connection.execute(old)

@@ -1,4 +1,4 @@
-"""What a job asks of the engine, and what its user reads when the program fails."""
+"""The work that the engine runs for a job, and the message for its user if the program fails."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.support.servers.gateways import make_context
     ("reason", "sentence"),
     [
         ("out of memory", "ClientError: The program ran out of memory."),
-        ("disk full", "ClientError: The program filled its volume of 1 GB. Write less, or ask for a larger"),
+        ("disk full", "ClientError: The program filled its volume of 1 GB. Write less data, or request a larger"),
     ],
 )
 def test_a_program_that_was_ended_for_a_limit_fails_with_what_to_do(tmp_path: Path, reason: str, sentence: str) -> None:
@@ -38,12 +38,12 @@ def test_a_program_that_was_ended_for_a_limit_fails_with_what_to_do(tmp_path: Pa
         (PROCESSING, (), (), ()),
     ],
 )
-def test_a_container_is_told_to_train_where_nothing_else_is_said(
+def test_a_container_without_arguments_runs_train(
     tmp_path: Path, kind: JobKind, entrypoint: tuple[str, ...], arguments: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
     context = make_context(tmp_path / "home")
     images.register(context, images.Image("mine", 0.0, is_container=True))
-    asked = replace(SPECIFICATION, image="mine", entrypoint=entrypoint, arguments=arguments)
-    program = resolver.resolve(context, asked.image, kind.rules(asked))
+    requested = replace(SPECIFICATION, image="mine", entrypoint=entrypoint, arguments=arguments)
+    program = resolver.resolve(context, requested.image, kind.rules(requested))
     assert (program.container, program.command) == ("mine", expected)
     context.database.close()

@@ -53,7 +53,7 @@ def admit(context: Context) -> list[str]:
     return sorted(name for _, name in admission.admit_waiting(context))
 
 
-def test_jobs_are_admitted_as_there_is_room_for_them(context):
+def test_jobs_are_admitted_as_there_is_capacity_for_them(context):
     for number in range(6):
         add(context, f"job-{number}", created_at=float(number))
     assert admit(context) == ["job-0", "job-1", "job-2", "job-3"]
@@ -73,7 +73,7 @@ def test_tables_queue_for_the_same_machine(context):
     assert row_of(context, "same-name", processing_jobs).admitted_at is not None
 
 
-def test_a_share_that_was_freed_early_goes_to_the_next(context):
+def test_capacity_that_was_freed_early_is_given_to_the_next_job(context):
     add(context, "storing", WHOLE)
     add(context, "next", WHOLE, created_at=1.0)
     assert admit(context) == ["storing"]

@@ -1,4 +1,4 @@
-"""What an instance type is fitted to on this machine."""
+"""The capacity that an instance type gets on this machine."""
 
 import pytest
 
@@ -19,13 +19,13 @@ def test_a_reserve_of_the_memory_is_left_to_the_machine(context, monkeypatch, ma
     assert capacity.of_machine(context) == Resources(4.0, machine - reserve, 1)
 
 
-def test_a_type_that_fits_gets_what_it_has():
+def test_a_type_that_fits_gets_its_own_resources():
     assert capacity.fit(INSTANCES["ml.m5.large"], 1, LAPTOP) == capacity.Fitted(Resources(2.0, 8 * GIB, 0))
     assert capacity.fit(INSTANCES["ml.g5.xlarge"], 2, WORKSTATION) == capacity.Fitted(Resources(4.0, 16 * GIB, 1))
 
 
 @pytest.mark.parametrize(
-    ("asked", "count", "machine", "each", "sentence"),
+    ("requested", "count", "machine", "each", "sentence"),
     [
         (
             "ml.m5.4xlarge",
@@ -57,8 +57,8 @@ def test_a_type_that_fits_gets_what_it_has():
         ),
     ],
 )
-def test_a_type_that_is_too_large_is_fitted_down_and_that_is_said(asked, count, machine, each, sentence):
-    assert capacity.fit(INSTANCES[asked], count, machine) == capacity.Fitted(each, sentence)
+def test_a_type_that_is_too_large_is_fitted_down_and_that_is_said(requested, count, machine, each, sentence):
+    assert capacity.fit(INSTANCES[requested], count, machine) == capacity.Fitted(each, sentence)
 
 
 @pytest.mark.parametrize("machine", [LAPTOP, WORKSTATION])

@@ -1,4 +1,4 @@
-"""The queue, simulated: nothing is oversubscribed, everybody has a turn, and priorities hold."""
+"""The queue, simulated: nothing is oversubscribed, every owner gets a turn, and priorities are respected."""
 
 from dataclasses import dataclass, field, replace
 
@@ -39,7 +39,7 @@ def test_a_higher_priority_goes_first():
     assert names(admit(jobs, [], MACHINE, now=2.0)) == ["urgent"]
 
 
-def test_the_owner_who_holds_less_goes_first():
+def test_the_owner_with_less_capacity_is_first():
     jobs = [waiting("of-a", 1.0, 0.0, owner="a"), waiting("of-b", 1.0, 1.0, owner="b")]
     held = [running("other", 3.0, owner="a")]
     assert names(admit(jobs, held, MACHINE, now=2.0)) == ["of-b"]
@@ -65,7 +65,7 @@ def test_all_replicas_start_or_none():
     assert names(admit([cluster], [running("other", 1.0)], MACHINE, now=1.0)) == ["cluster"]
 
 
-def test_what_is_larger_than_the_machine_is_fitted_down_to_it():
+def test_a_type_larger_than_the_machine_is_fitted_down_to_it():
     huge = waiting("huge", each=need(64.0, 488.0, 8), replicas=2)
     (start,) = admit([huge], [], MACHINE, now=1.0).starts
     assert start.each == Resources(2.0, 8 * GIB, 0)  # one GPU cannot be halved
@@ -73,7 +73,7 @@ def test_what_is_larger_than_the_machine_is_fitted_down_to_it():
     assert alone.each == MACHINE
 
 
-def test_a_small_job_overtakes_a_blocked_one_until_its_patience_is_over():
+def test_a_small_job_overtakes_a_blocked_one_until_the_backfill_period_is_over():
     large, small = waiting("large", 4.0), waiting("small", 1.0, 1.0)
     held = [running("other", 2.0)]
     decision = admit([large, small], held, MACHINE, now=2.0)
@@ -83,7 +83,7 @@ def test_a_small_job_overtakes_a_blocked_one_until_its_patience_is_over():
     assert names(admit([impatient, small], held, MACHINE, now=2.0 + BACKFILL_SECONDS)) == []
 
 
-def test_what_fits_beside_the_blocked_job_may_always_overtake_it():
+def test_a_job_that_fits_beside_the_blocked_one_may_always_overtake_it():
     large = waiting("large", 3.0, blocked_at=2.0)
     small, other = waiting("small", 1.0, 1.0), waiting("other", 1.0, 2.0)
     held = [running("old", 2.0, admitted_at=1.0)]
@@ -120,7 +120,7 @@ def pool(cpus: float = 4.0, **rest) -> Holding:
     return running("left", cpus, **{"owner": "a", "pool_key": "key", "until": 1000.0, **rest})
 
 
-def test_a_matching_job_takes_over_what_was_kept_for_it():
+def test_a_matching_job_takes_over_the_pool_retained_for_it():
     matching = waiting("next", 4.0, 5.0, owner="a", pool_key="key")
     (start,) = admit([waiting("other", 1.0, owner="b"), matching], [], MACHINE, now=6.0, pools=[pool()]).starts
     assert (start.ref, start.pool) == (matching.ref, ("jobs", "left"))
@@ -173,7 +173,7 @@ class Simulation:
             self.waiting[decision.blocked] = replace(job, blocked_at=self.now)
 
     def _check_priorities(self, free: Resources) -> None:
-        """Of the highest priority that waits, none is left waiting that could start, but for another's patience."""
+        """No job of the highest waiting priority waits if it could start, except during another's backfill period."""
         if not self.waiting:
             return
         highest = max(job.priority for job in self.waiting.values())
@@ -210,20 +210,20 @@ JOBS = st.lists(
 )
 
 
-def simulation(asked) -> Simulation:
+def simulation(requested) -> Simulation:
     jobs = [
         Waiting(("jobs", f"job-{number:02}"), float(number % 5), each, replicas, owner, priority)
-        for number, (each, replicas, owner, priority) in enumerate(asked)
+        for number, (each, replicas, owner, priority) in enumerate(requested)
     ]
     return Simulation({job.ref: job for job in jobs})
 
 
 @given(JOBS, st.lists(st.tuples(st.integers(0, 9), st.sampled_from([1.0, 30.0, 100.0])), max_size=20))
 @settings(max_examples=150)
-def test_every_job_is_admitted_once_in_the_end_and_the_machine_never_oversubscribed(asked, endings):
-    story = simulation(asked)
+def test_every_job_is_admitted_once_in_the_end_and_the_machine_never_oversubscribed(requested, endings):
+    story = simulation(requested)
     everything = set(story.waiting)
-    for position, seconds in [*endings, *[(0, 1.0)] * (len(asked) + 1)]:
+    for position, seconds in [*endings, *[(0, 1.0)] * (len(requested) + 1)]:
         story.admit()
         story.end(position)
         story.now += seconds
@@ -232,11 +232,11 @@ def test_every_job_is_admitted_once_in_the_end_and_the_machine_never_oversubscri
 
 @given(JOBS)
 @settings(max_examples=50)
-def test_a_machine_of_one_job_at_a_time_serves_strictly_by_priority(asked):
-    alone = [(MACHINE, 1, owner, priority) for _, _, owner, priority in asked]
+def test_a_machine_of_one_job_at_a_time_serves_strictly_by_priority(requested):
+    alone = [(MACHINE, 1, owner, priority) for _, _, owner, priority in requested]
     story = simulation(alone)
     priorities = {ref: job.priority for ref, job in story.waiting.items()}
-    for _ in asked:
+    for _ in requested:
         story.admit()
         story.end(0)
         story.now += 1.0
@@ -246,8 +246,8 @@ def test_a_machine_of_one_job_at_a_time_serves_strictly_by_priority(asked):
 
 @given(JOBS)
 @settings(max_examples=20)
-def test_a_stream_of_small_jobs_does_not_starve_a_large_one(asked):
-    story = simulation(asked)
+def test_a_stream_of_small_jobs_does_not_starve_a_large_one(requested):
+    story = simulation(requested)
     large = Waiting(("jobs", "large"), -1.0, MACHINE, 1, "large", 1)
     story.running[("jobs", "old")] = Holding(("jobs", "old"), need(1.0), "old")
     story.waiting[large.ref] = large

@@ -1,4 +1,4 @@
-"""Where a warm pool stands, told by one row and by a listing alike."""
+"""The status of a warm pool, from its row and in a listing."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from lowcloud.store.db.tables.jobs import training_jobs
 
 NOW = 1000.0
 ROWS = {
-    "asked for none": ({"ended_at": 900.0}, None),
+    "not requested": ({"ended_at": 900.0}, None),
     "runs": ({"keep_alive_seconds": 60}, Pool(Status.IN_USE, 0)),
     "idle": ({"keep_alive_seconds": 600, "ended_at": 900.0, "retained_until": 1500.0}, Pool(Status.AVAILABLE, 100)),
     "expired": ({"keep_alive_seconds": 60, "ended_at": 900.0, "retained_until": 960.0}, Pool(Status.TERMINATED, 60)),
@@ -34,11 +34,11 @@ def row(**columns) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize(("columns", "pool"), ROWS.values(), ids=ROWS)
-def test_a_row_tells_where_its_pool_stands(columns, pool):
+def test_the_status_of_a_pool_follows_from_its_row(columns, pool):
     assert warm_pools.of_job(row(**columns), NOW) == pool
 
 
-def test_a_listing_finds_each_pool_by_where_it_stands(context):
+def test_a_listing_finds_pools_by_status(context):
     rest = {"state": "failed", "created_at": 0.0, "modified_at": 0.0, "specification": {}, "progress": {}}
     with context.database.transaction() as connection:
         for name, (columns, _) in ROWS.items():
@@ -51,11 +51,13 @@ def test_a_listing_finds_each_pool_by_where_it_stands(context):
             assert set(found) == {name for name, (_, pool) in ROWS.items() if pool and pool.status == status}
 
 
-@pytest.mark.parametrize(("asked", "until"), [(60, 960.0), (0, None), (None, None)])
-def test_a_completed_job_leaves_a_pool_if_it_asked_for_one(context, asked, until):
+@pytest.mark.parametrize(("requested", "until"), [(60, 960.0), (0, None), (None, None)])
+def test_a_completed_job_leaves_a_pool_if_it_asked_for_one(context, requested, until):
     rest = {"state": "completed", "created_at": 0.0, "modified_at": 0.0, "specification": {}, "progress": {}}
     with context.database.transaction() as connection:
-        connection.execute(insert(training_jobs).values(name="job", ended_at=900.0, keep_alive_seconds=asked, **rest))
+        connection.execute(
+            insert(training_jobs).values(name="job", ended_at=900.0, keep_alive_seconds=requested, **rest)
+        )
         connection.execute(update(training_jobs).values(warm_pools.retained_in(training_jobs)))
     with context.database.read() as connection:
         assert connection.scalar(select(training_jobs.c.retained_until)) == until
@@ -66,12 +68,12 @@ def test_the_period_of_a_pool_can_be_changed_until_it_is_over():
     assert warm_pools.changed(idle, 300, NOW) == {"keep_alive_seconds": 300, "retained_until": 1200.0}
     assert warm_pools.changed(idle, 0, NOW) == {"keep_alive_seconds": 0, "retained_until": NOW}
     assert warm_pools.changed(row(keep_alive_seconds=60), 300, NOW) == {"keep_alive_seconds": 300}
-    for over in ("asked for none", "expired", "failed", "taken over"):
+    for over in ("not requested", "expired", "failed", "taken over"):
         assert warm_pools.changed(row(**ROWS[over][0]), 300, NOW) is None
 
 
 def test_jobs_match_by_all_that_makes_their_machines_alike():
-    asked = ("role", "ml.m5.large", 1, 30, False)
-    assert warm_pools.key(*asked) == warm_pools.key(*asked)
-    others = [("x", *asked[1:]), (*asked[:2], 2, *asked[3:]), (*asked[:4], True)]
-    assert len({warm_pools.key(*asked), *(warm_pools.key(*other) for other in others)}) == 4
+    requested = ("role", "ml.m5.large", 1, 30, False)
+    assert warm_pools.key(*requested) == warm_pools.key(*requested)
+    others = [("x", *requested[1:]), (*requested[:2], 2, *requested[3:]), (*requested[:4], True)]
+    assert len({warm_pools.key(*requested), *(warm_pools.key(*other) for other in others)}) == 4

@@ -83,7 +83,7 @@ def test_an_endpoint_that_another_server_removes_keeps_its_events_until_then(con
     assert events_of(context, endpoint)
 
 
-def test_a_removal_is_no_take_over(context, endpoint, caplog):
+def test_a_removal_is_not_a_take_over(context, endpoint, caplog):
     endpoints.delete(context, endpoint)
     reconciler = Reconciler(replace(context, kinds=Registry((ENDPOINT,))))
     reconciler.start()

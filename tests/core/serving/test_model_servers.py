@@ -46,7 +46,7 @@ def test_registered_requirements_are_an_environment_to_build(context: Context) -
 
 
 @pytest.mark.parametrize("image", [Image("mine", 0.0, command=("run",)), Image("mine", 0.0, is_container=True)])
-def test_what_is_registered_as_a_command_or_a_container_serves_no_models(context: Context, image: Image) -> None:
+def test_an_image_registered_as_a_command_or_a_container_serves_no_models(context: Context, image: Image) -> None:
     images.register(context, image)
     with pytest.raises(InvalidError, match="cannot serve models yet"):
         model_servers.resolve(context, "mine", {})

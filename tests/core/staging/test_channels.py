@@ -1,4 +1,4 @@
-"""Channels as they are asked for: what cannot be laid is refused, and programs are told what they get."""
+"""Channels: requests that cannot be staged are refused, and the configuration that programs read."""
 
 from dataclasses import asdict, replace
 
@@ -12,7 +12,7 @@ TRAIN = Channel("train", "data", "train/")
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("requested", "says"),
     [
         ([replace(TRAIN, kind=DataSourceType.AUGMENTED, attributes=("a",))], "Pipe mode only"),
         ([replace(TRAIN, kind=DataSourceType.AUGMENTED, attributes=("a",), mode=Mode.LAZY)], "Pipe mode only"),
@@ -32,20 +32,20 @@ TRAIN = Channel("train", "data", "train/")
         ([replace(TRAIN, path="/etc")], "cannot be staged at '/etc'"),
     ],
 )
-def test_what_cannot_be_staged_is_refused_by_name(asked: list[Channel], says: str) -> None:
+def test_a_channel_that_cannot_be_staged_is_refused_by_name(requested: list[Channel], says: str) -> None:
     with pytest.raises(InvalidError, match=says):
-        channels.check(asked)
+        channels.check(requested)
 
 
-def test_folders_of_files_may_lie_in_each_other() -> None:
+def test_folders_of_files_may_be_nested() -> None:
     channels.check(
         [replace(TRAIN, path="processing/input"), Channel("code", "data", "c", path="processing/input/code")]
     )
 
 
-def test_a_program_is_told_how_it_gets_a_channel() -> None:
-    asked = replace(TRAIN, mode=Mode.PIPE, is_wrapped=True, is_gzip=True, is_sharded=True, content_type="text/csv")
-    assert channels.configuration_of(asked) == {
+def test_the_configuration_of_a_program_describes_each_channel() -> None:
+    requested = replace(TRAIN, mode=Mode.PIPE, is_wrapped=True, is_gzip=True, is_sharded=True, content_type="text/csv")
+    assert channels.configuration_of(requested) == {
         "TrainingInputMode": "Pipe",
         "S3DistributionType": "ShardedByS3Key",
         "RecordWrapperType": "RecordIO",
@@ -57,7 +57,7 @@ def test_a_program_is_told_how_it_gets_a_channel() -> None:
 
 
 def test_a_channel_is_read_from_its_record_and_from_that_of_an_earlier_version() -> None:
-    asked = replace(TRAIN, mode=Mode.PIPE, kind=DataSourceType.AUGMENTED, attributes=("a", "b-ref"), seed=3)
-    assert channels.from_record(asdict(asked)) == asked
+    requested = replace(TRAIN, mode=Mode.PIPE, kind=DataSourceType.AUGMENTED, attributes=("a", "b-ref"), seed=3)
+    assert channels.from_record(asdict(requested)) == requested
     earlier = {"name": "train", "bucket": "data", "prefix": "train/", "is_manifest": True}
     assert channels.from_record(earlier) == replace(TRAIN, kind=DataSourceType.MANIFEST)

@@ -40,10 +40,10 @@ def read(context: Context, source: InputSource | Input) -> str:
 def names(context: Context, channel: Channel, hosts: int) -> list[list[str]]:
     """The keys that each host gets."""
     found = []
-    for laid in input_staging.stage(context, [channel], hosts):
-        sources: list[InputSource | Input] = [*laid.inputs]
-        sources += [file for folder in laid.lazy_folders for file in folder.files]
-        for stream in laid.streams:
+    for staged in input_staging.stage(context, [channel], hosts):
+        sources: list[InputSource | Input] = [*staged.inputs]
+        sources += [file for folder in staged.lazy_folders for file in folder.files]
+        for stream in staged.streams:
             mine = stream.records[stream.shard :: stream.shards]
             sources += [piece for record in mine for piece in record if isinstance(piece, InputSource)]
         found.append([read(context, source) for source in sources])
@@ -69,13 +69,13 @@ def test_every_object_goes_to_exactly_one_of_the_hosts_that_share(
 def test_a_manifest_names_the_objects_and_their_paths(data: Context, mode: Mode) -> None:
     put(data, "manifest", json.dumps([{"prefix": "s3://data/train/"}, "b/d.csv", "a.csv"]))
     channel = replace(TRAIN, prefix="manifest", kind=DataSourceType.MANIFEST, mode=mode)
-    (laid,) = input_staging.stage(data, [channel], 1)
-    files = laid.inputs or laid.lazy_folders[0].files
+    (staged,) = input_staging.stage(data, [channel], 1)
+    files = staged.inputs or staged.lazy_folders[0].files
     assert [file.path for file in files] == ["input/data/train/b/d.csv", "input/data/train/a.csv"]
     assert names(data, channel, 1) == [["train/b/d.csv", "train/a.csv"]]
 
 
-def test_an_augmented_manifest_gives_the_attributes_in_the_order_asked_for(data: Context) -> None:
+def test_an_augmented_manifest_gives_the_attributes_in_the_requested_order(data: Context) -> None:
     lines = [
         {"label": 1, "other": "x", "image-ref": "s3://data/train/a.csv"},
         {"image-ref": "s3://data/train/e.csv", "label": {"a": [1, 2.5, None]}},
@@ -85,10 +85,10 @@ def test_an_augmented_manifest_gives_the_attributes_in_the_order_asked_for(data:
     channel = Channel(
         "train", "data", "lines", kind=DataSourceType.AUGMENTED, mode=Mode.PIPE, attributes=("image-ref", "label")
     )
-    (laid,) = input_staging.stage(data, [channel], 1)
+    (staged,) = input_staging.stage(data, [channel], 1)
     sent = [
         [piece if isinstance(piece, str) else read(data, piece) for piece in record]
-        for record in laid.streams[0].records
+        for record in staged.streams[0].records
     ]
     assert sent == [
         ["train/a.csv", "1"],
@@ -101,9 +101,9 @@ def test_an_augmented_manifest_gives_the_attributes_in_the_order_asked_for(data:
     ("line", "says"),
     [
         ("not json", "Line 2 of the augmented manifest s3://data/lines"),
-        ("[1]", "It is no JSON object"),
+        ("[1]", "It is not a JSON object"),
         ('{"label": 1}', "no attribute 'image-ref'"),
-        ('{"image-ref": 5}', "is no S3 URI"),
+        ('{"image-ref": 5}', "is not an S3 URI"),
         ('{"image-ref": "s3://data/nothing"}', "nothing"),
         ('{"image-ref": "s3://nobody/nothing"}', "nobody"),
         ("[" * 100_000, "Line 2"),
@@ -129,9 +129,9 @@ def test_a_channel_without_data_fails_and_an_optional_one_gives_nothing(data: Co
 
 @pytest.mark.parametrize("key", ["train/../x", "train/a//b", "train/./x", "train/a\0b"])
 @pytest.mark.parametrize("mode", [Mode.FILE, Mode.LAZY])
-def test_a_key_that_is_no_path_is_refused(data: Context, key: str, mode: Mode) -> None:
+def test_a_key_that_is_not_a_path_is_refused(data: Context, key: str, mode: Mode) -> None:
     put(data, key, "x")
-    with pytest.raises(StagingError, match="is no usable file path"):
+    with pytest.raises(StagingError, match="cannot be used as a file path"):
         input_staging.stage(data, [replace(TRAIN, mode=mode)], 1)
 
 
@@ -147,19 +147,19 @@ def test_a_lazy_name_that_no_file_system_takes_is_refused(data: Context) -> None
         input_staging.stage(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
 
 
-def test_what_is_replaced_while_a_program_reads_it_is_never_mixed(data: Context) -> None:
-    (laid,) = input_staging.stage(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
+def test_versions_of_an_object_replaced_while_a_program_reads_it_are_never_mixed(data: Context) -> None:
+    (staged,) = input_staging.stage(data, [replace(TRAIN, mode=Mode.LAZY)], 1)
     put(data, "train/a.csv", "replaced")
     with pytest.raises(StagingError, match=r"s3://data/train/a.csv was replaced while a job read it"):
-        read(data, laid.lazy_folders[0].files[0])
+        read(data, staged.lazy_folders[0].files[0])
 
 
 def test_a_version_is_read_on_after_it_was_replaced(data: Context) -> None:
     buckets.set_versioning(data, "data", buckets.ENABLED)
     put(data, "train/a.csv", "first")
-    (laid,) = input_staging.stage(data, [replace(TRAIN, mode=Mode.PIPE)], 1)
+    (staged,) = input_staging.stage(data, [replace(TRAIN, mode=Mode.PIPE)], 1)
     put(data, "train/a.csv", "second")
-    piece = laid.streams[0].records[0][0]
+    piece = staged.streams[0].records[0][0]
     assert isinstance(piece, InputSource)
     assert read(data, piece) == "first"
 

@@ -1,4 +1,4 @@
-"""Inputs of work: an object that cannot be read is told to the user, whatever is wrong with it."""
+"""Inputs of work: an object that cannot be read is reported to the user, whatever the reason."""
 
 import pytest
 
@@ -26,12 +26,12 @@ def change_a_bit(blob):
     blob.write_bytes(bytes([blob.read_bytes()[0] ^ 1]) + blob.read_bytes()[1:])
 
 
-def test_an_object_is_read_whole(context, blob):
+def test_an_object_is_read_completely(context, blob):
     assert b"".join(inputs.fetch(context, SOURCE)) == ROWS
 
 
 @pytest.mark.parametrize("harm", [change_a_bit, lambda blob: blob.unlink()], ids=["changed", "lost"])
-def test_a_damaged_object_cannot_be_laid_and_is_named(context, blob, harm):
+def test_a_damaged_object_cannot_be_staged_and_is_named(context, blob, harm):
     harm(blob)
     with pytest.raises(StagingError, match=r"s3://data/train\.csv is damaged; upload it again"):
         list(inputs.fetch(context, SOURCE))

@@ -1,4 +1,4 @@
-"""Inputs that take long to lay: the job can still be stopped, its time still ends, and the server can still go down."""
+"""Inputs that take long to stage: meanwhile the job can be stopped or exceed its time, and the server can stop."""
 
 import time
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def endless(context: Context, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytes
 
 
 def make(context: Context, **changes) -> Reconciler:
-    """A reconciler that is laying the inputs of a new job."""
+    """A reconciler that is staging the inputs of a new job."""
     channel = Channel("train", BUCKET, "data/")
     creation.create(context, TRAINING, NAME, replace(SPECIFICATION, channels=(channel,), **changes))
     return start(context)
@@ -61,7 +61,7 @@ def wait_for_end(context: Context) -> Job:
     return resources.find(context, TRAINING, NAME)
 
 
-def test_a_job_is_stopped_while_its_inputs_are_laid(context, endless):
+def test_a_job_is_stopped_while_its_inputs_are_staged(context, endless):
     reconciler = make(context)
     jobs.stop(context, TRAINING, NAME)
     job = wait_for_end(context)
@@ -74,14 +74,14 @@ def test_a_job_is_stopped_while_its_inputs_are_laid(context, endless):
     ]
 
 
-def test_a_job_out_of_time_is_stopped_while_its_inputs_are_laid(context, endless):
+def test_a_job_that_exceeds_its_time_is_stopped_while_its_inputs_are_staged(context, endless):
     reconciler = make(context, max_runtime_seconds=1)
     job = wait_for_end(context)
     reconciler.stop()
     assert (job.state, job.progress.ended_by) == (State.STOPPED, Limit.RUNTIME)
 
 
-def test_a_server_goes_down_while_inputs_are_laid_and_the_next_one_lays_them(context, endless):
+def test_a_server_stops_while_inputs_are_staged_and_the_next_one_stages_them(context, endless):
     reconciler = make(context)
     asked_at = time.monotonic()
     reconciler.stop()

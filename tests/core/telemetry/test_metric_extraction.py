@@ -32,7 +32,7 @@ def test_a_slow_expression_is_disabled_with_a_message_and_the_others_are_found(c
     assert len(sentences) == 1
     assert "'endless'" in sentences[0]
     assert metric_extraction.find(context, "job", [], [ENDLESS], [TRAP]) == ([], []), (
-        "it is not tried again, nor told again"
+        "it is neither tried nor reported again"
     )
     assert metric_extraction.find(context, "another", [], [ENDLESS], [TRAP])[1], "another job's log may suit it"
 

@@ -63,7 +63,7 @@ def test_series_are_separate_and_deleted_separately(context):
 
 
 @pytest.mark.parametrize(
-    ("statistic", "told"),
+    ("statistic", "reported"),
     [
         (Statistic.MINIMUM, min),
         (Statistic.MAXIMUM, max),
@@ -73,7 +73,7 @@ def test_series_are_separate_and_deleted_separately(context):
         (Statistic.LAST, lambda values: values[-1]),
     ],
 )
-def test_a_curve_has_a_value_for_each_iteration_and_each_period(context, statistic, told):
+def test_a_curve_has_a_value_for_each_iteration_and_each_period(context, statistic, reported):
     values = {0: [3.0, 1.0, 2.0], 1: [5.0], 7: [1e6, 1e6 + 1]}
     for step, of_step in values.items():
         record(context, LOSS, [Point(60.0 * step + at, value, step) for at, value in enumerate(of_step)])
@@ -85,7 +85,7 @@ def test_a_curve_has_a_value_for_each_iteration_and_each_period(context, statist
     assert [x for x, _ in by_time] == [0, 60, 420]
     for curve in (by_step, by_time):
         for (_, value), of_step in zip(curve, values.values(), strict=True):
-            assert math.isclose(value, told(of_step), rel_tol=1e-9)
+            assert math.isclose(value, reported(of_step), rel_tol=1e-9)
     assert some == by_step[1:2]
 
 

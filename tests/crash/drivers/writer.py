@@ -36,7 +36,7 @@ KINDS = ["put", "put", "put", "join", "copy", "delete", "delete many", "remove",
 BRIEF = "brief/"  # removed by the lifecycle of its bucket
 DAY_SECONDS = 0.2
 FEWER_CHECKPOINT_PAGES = 60  # so that a short run has many checkpoints
-_telling = threading.Lock()
+_reporting = threading.Lock()
 
 
 class Writer:
@@ -78,10 +78,10 @@ class Writer:
         digest = sha256(content).hexdigest()
         source = copies.CopySource(PLAIN, f"{self._owner}/source")
         if kind == "copy":
-            tell("begin", source.bucket, source.key, digest)
+            report("begin", source.bucket, source.key, digest)
             put = objects.put(self._context, source.bucket, source.key, [content])
-            tell("done", source.bucket, source.key, digest, put.version)
-        tell("begin", bucket, key, digest)
+            report("done", source.bucket, source.key, digest, put.version)
+        report("begin", bucket, key, digest)
         if kind == "put":
             made = objects.put(self._context, bucket, key, [content])
         elif kind == "copy":
@@ -93,30 +93,30 @@ class Writer:
             made = completions.complete(
                 self._context, bucket, key, upload.id, [completions.RequestedPart(1, part.etag)]
             )
-        tell("done", bucket, key, digest, made.version)
+        report("done", bucket, key, digest, made.version)
         if bucket == VERSIONED:
             self._versions.setdefault(key, []).append(made.version)
 
     def _delete(self, bucket: str, keys: list[str]) -> None:
         for key in keys:
-            tell("begin", bucket, key, None)
+            report("begin", bucket, key, None)
         deletions.delete_many(self._context, bucket, [(key, None, NO_PRECONDITIONS) for key in keys])
         for key in keys:
-            tell("done", bucket, key, None, None)
+            report("done", bucket, key, None, None)
 
     def _remove(self, key: str) -> None:
         """Remove a version that is not the newest."""
         known = self._versions.get(key, [])
         if len(known) > 1:
             version = known.pop(0)
-            tell("remove", key, version)
+            report("remove", key, version)
             deletions.delete(self._context, VERSIONED, key, version=version)
-            tell("removed", key, version)
+            report("removed", key, version)
 
     def _write_briefly(self, bucket: str) -> None:
         """Write an object that may be removed at any later moment."""
         key, content = f"{BRIEF}{self._key()}", self._content()
-        tell("brief", bucket, key, sha256(content).hexdigest())
+        report("brief", bucket, key, sha256(content).hexdigest())
         objects.put(self._context, bucket, key, [content])
         uploads.put_part(self._context, uploads.create(self._context, bucket, key), 1, [b"to be aborted"])
 
@@ -124,11 +124,11 @@ class Writer:
         """Start an upload with one part, and abort half of them."""
         upload = uploads.create(self._context, bucket, key)
         part = uploads.put_part(self._context, upload, 1, [self._content()])
-        tell("part", bucket, key, upload.id, part.etag)
+        report("part", bucket, key, upload.id, part.etag)
         if self._chance.random() < 0.5:
-            tell("abort", upload.id)
+            report("abort", upload.id)
             uploads.abort(self._context, bucket, key, upload.id)
-            tell("aborted", upload.id)
+            report("aborted", upload.id)
 
 
 def prepare(home: Path) -> None:
@@ -170,9 +170,9 @@ def expire(context: Context) -> None:
         time.sleep(DAY_SECONDS / 4)
 
 
-def tell(*event: str | None) -> None:
+def report(*event: str | None) -> None:
     """Write one line, before anything else happens."""
-    with _telling:
+    with _reporting:
         os.write(1, (json.dumps(event) + "\n").encode())
 
 
@@ -181,7 +181,7 @@ def main(home: str, seed: str, changes: str = "", *without: str) -> None:
         leave_out(what)
     sqlite.CHECKPOINT_PAGES = FEWER_CHECKPOINT_PAGES
     context = open_context(settings.load(Path(home), {"LOWCLOUD_DAY_SECONDS": str(DAY_SECONDS)}))
-    tell("ready")
+    report("ready")
     threading.Thread(target=expire, args=(context,), daemon=True).start()
     left = threading.Semaphore(int(changes or 10**9))
     sizes = SIZES if changes else SIZES + LARGE_SIZES

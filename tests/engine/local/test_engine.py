@@ -53,7 +53,7 @@ def replica_folder(engine: LocalEngine, tmp_path: Path) -> Path:
     return path
 
 
-def test_what_a_program_leaves_behind_ends_with_it(engine: LocalEngine) -> None:
+def test_processes_left_by_a_program_end_with_it(engine: LocalEngine) -> None:
     seconds = f"86{os.getpid()}"
     script = f"sleep {seconds} & setsid sleep {seconds} & setsid sh -c 'sleep {seconds} & sleep {seconds}' & sleep 0.2"
     run(engine, "sh", "-c", script)
@@ -61,7 +61,7 @@ def test_what_a_program_leaves_behind_ends_with_it(engine: LocalEngine) -> None:
     assert processes(f"sleep {seconds}") == []
 
 
-def test_a_killed_supervisor_takes_the_program_along_and_the_replica_is_lost(
+def test_the_program_of_a_killed_supervisor_is_killed_too_and_the_replica_is_lost(
     engine: LocalEngine, tmp_path: Path
 ) -> None:
     seconds = f"87{os.getpid()}"
@@ -331,7 +331,7 @@ def test_landlock_hides_the_clouds_home_where_there_are_no_namespaces(make_engin
 
 
 @needs_root
-def test_a_disk_filled_by_a_program_hides_neither_its_end_nor_what_is_missing(
+def test_a_disk_filled_by_a_program_hides_neither_its_end_nor_lost_output(
     make_engine: MakeEngine, tmp_path: Path
 ) -> None:
     (tmp_path / "home").mkdir()

@@ -52,7 +52,9 @@ def make_venv(folder: Path) -> Path:
     return folder
 
 
-def test_what_a_work_built_is_the_python_of_those_that_name_it(engine: LocalEngine, tmp_path: Path) -> None:
+def test_an_environment_built_by_a_work_is_the_python_of_works_that_name_it(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
     assert build(engine) == []
     assert not engine.has_environment("key")
     engine.publish_environment("build")
@@ -106,7 +108,9 @@ def test_a_built_in_module_runs_by_a_users_interpreter_that_lacks_this_package(
 
 
 @pytest.mark.parametrize("name", ["/", "/nowhere", "{home}/keys", "{home}", "never-built"])
-def test_what_is_no_environment_is_refused_with_its_name(make_engine: MakeEngine, tmp_path: Path, name: str) -> None:
+def test_a_folder_that_is_not_an_environment_is_refused_with_its_name(
+    make_engine: MakeEngine, tmp_path: Path, name: str
+) -> None:
     engine = make_engine()
     (tmp_path / "home" / "keys" / "bin").mkdir(parents=True)
     (tmp_path / "home" / "keys" / "bin" / "python").symlink_to(sys.executable)
@@ -122,7 +126,9 @@ def test_a_key_that_leads_elsewhere_is_refused(make_engine: MakeEngine, tmp_path
             engine.has_environment(key)
 
 
-def test_what_was_not_built_well_is_not_kept_and_goes_with_its_work(make_engine: MakeEngine, tmp_path: Path) -> None:
+def test_a_failed_environment_is_not_published_and_is_removed_with_its_work(
+    make_engine: MakeEngine, tmp_path: Path
+) -> None:
     engine = make_engine()
     build(engine, "raise SystemExit(3)")
     with pytest.raises(ValueError, match="built no environment"):
@@ -171,7 +177,7 @@ def test_an_environment_that_is_in_use_is_not_built_over(make_engine: MakeEngine
     assert use(engine, "tool") == before
 
 
-def test_what_is_dropped_leaves_nothing_and_is_built_again_at_once(make_engine: MakeEngine, tmp_path: Path) -> None:
+def test_a_deleted_environment_leaves_nothing_and_is_rebuilt_at_once(make_engine: MakeEngine, tmp_path: Path) -> None:
     engine = make_engine()
     for _ in range(2):
         build(engine)

@@ -1,3 +1,5 @@
+"""Output reader: files of a replica, read while a program writes them."""
+
 import io
 import os
 import tarfile
@@ -34,7 +36,7 @@ def test_no_link_leads_the_reader_out(tmp_path: Path) -> None:
         list(archive([base], "output"))
 
 
-def test_what_is_no_regular_file_is_not_read_and_holds_nobody_up(tmp_path: Path) -> None:
+def test_only_regular_files_are_read_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     assert read_prefix(tmp_path, "pipe", 10) is None
@@ -54,7 +56,7 @@ def test_no_path_leads_the_reader_out(tmp_path: Path) -> None:
             list_files(base, path)
 
 
-def test_a_listing_holds_the_regular_files_anywhere_below_with_size_and_time(tmp_path: Path) -> None:
+def test_a_listing_contains_the_regular_files_at_any_depth_with_size_and_time(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
     (folder / "epoch-1" / "deep").mkdir(parents=True)
     (folder / "epoch-1" / "deep" / "weights").write_bytes(bytes(300))
@@ -89,7 +91,7 @@ def test_a_file_is_read_to_the_size_that_it_had_and_ends_early_where_it_was_cut(
     assert len(first + b"".join(chunks)) < 3_000_004
 
 
-def test_what_is_no_regular_file_or_missing_or_behind_a_link_is_not_read(tmp_path: Path) -> None:
+def test_only_existing_regular_files_that_are_not_behind_links_are_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "link").symlink_to("secret")
     os.mkfifo(tmp_path / "pipe")
@@ -100,7 +102,7 @@ def test_what_is_no_regular_file_or_missing_or_behind_a_link_is_not_read(tmp_pat
             stream_file(tmp_path, path)
 
 
-def test_files_that_come_and_go_while_they_are_listed_and_read_disturb_nobody(tmp_path: Path) -> None:
+def test_files_may_appear_and_disappear_while_they_are_listed_and_read(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "stays").write_text("stays")
     end = threading.Event()

@@ -1,4 +1,4 @@
-// Buckets in host names, which is how the AWS SDK for JavaScript asks unless it is told not to.
+// Buckets in host names, the default of the AWS SDK for JavaScript.
 import assert from "node:assert/strict";
 import { Agent } from "node:http";
 

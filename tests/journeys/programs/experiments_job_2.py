@@ -32,12 +32,12 @@ client = session.sagemaker_client
 found = {
     one: client.describe_trial_component(TrialComponentName=f"{name}-{one}") for one in ("training", "processing")
 }
-told = {
+reported = {
     one: {
-        "parameters": {key: value["StringValue"] for key, value in told["Parameters"].items()},
-        "metrics": {metric["MetricName"]: metric["Last"] for metric in told["Metrics"]},
-        "sources": [source["SourceType"] for source in told["Sources"]],
+        "parameters": {key: value["StringValue"] for key, value in reported["Parameters"].items()},
+        "metrics": {metric["MetricName"]: metric["Last"] for metric in reported["Metrics"]},
+        "sources": [source["SourceType"] for source in reported["Sources"]],
     }
-    for one, told in found.items()
+    for one, reported in found.items()
 }
-print("JOURNEY", json.dumps(told))
+print("JOURNEY", json.dumps(reported))

@@ -27,7 +27,7 @@ assert files.tail(f"{bucket}/raw/large.bin", 7) == b"the end"
 files.pipe_file(f"{bucket}/once.txt", b"first", mode="create")
 try:
     files.pipe_file(f"{bucket}/once.txt", b"second", mode="create")
-    raise SystemExit("the second writer was not told")
+    raise SystemExit("the second writer got no error")
 except FileExistsError:
     assert files.cat_file(f"{bucket}/once.txt") == b"first"
 

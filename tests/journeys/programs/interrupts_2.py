@@ -58,7 +58,7 @@ spot.fit(wait=False)
 wait_for(lambda: checkpoint() == b"5")
 subprocess.run([*lowcloud, "interrupt", spot.latest_training_job.name], check=True)
 spot.latest_training_job.wait(logs="None")
-told = spot.latest_training_job.describe()
+reported = spot.latest_training_job.describe()
 
 stopped = SKLearn("waits.py", **common)
 stopped.fit(wait=False)
@@ -68,12 +68,12 @@ stopped.latest_training_job.wait(logs="None")
 end = stopped.latest_training_job.describe()
 found = {
     "spot": {
-        "status": told["TrainingJobStatus"],
+        "status": reported["TrainingJobStatus"],
         "begins": [line for line in printed(spot.latest_training_job) if line.startswith("begins")],
         "checkpoint": checkpoint().decode(),
         "model": spot.model_data,
-        "transitions": [one["Status"] for one in told["SecondaryStatusTransitions"]],
-        "saves": told["BillableTimeInSeconds"] <= told["TrainingTimeInSeconds"],
+        "transitions": [one["Status"] for one in reported["SecondaryStatusTransitions"]],
+        "saves": reported["BillableTimeInSeconds"] <= reported["TrainingTimeInSeconds"],
     },
     "stopped": {
         "status": end["TrainingJobStatus"],

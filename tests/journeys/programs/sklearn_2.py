@@ -62,16 +62,16 @@ for quietly in (False, True):
     except UnexpectedStatusException as error:
         failures.append(str(error))
 
-told = estimator.latest_training_job.describe()
+reported = estimator.latest_training_job.describe()
 curve = TrainingJobAnalytics(estimator.latest_training_job.name, sagemaker_session=session).dataframe()
 found = {
     "model": sorted(model),
     "agree": bool(np.array_equal(answered, expected)),
     "accuracy": float(np.mean(answered == rows[:, 0])),
     "outputs": json.loads(archive(estimator.output_path + estimator.latest_training_job.name + "/output/output.tar.gz")["facts.json"]),
-    "final": {metric["MetricName"]: metric["Value"] for metric in told["FinalMetricDataList"]},
+    "final": {metric["MetricName"]: metric["Value"] for metric in reported["FinalMetricDataList"]},
     "curve": dict(zip(curve["metric_name"], curve["value"])),
-    "transitions": [one["Status"] for one in told["SecondaryStatusTransitions"]],
+    "transitions": [one["Status"] for one in reported["SecondaryStatusTransitions"]],
     "attached": {name: again.hyperparameters()[name] for name in ("strength", "note")},
     "failures": failures,
 }

@@ -34,7 +34,7 @@ early, late = DeltaTable(table), DeltaTable(table)
 early.delete("id < 50")
 try:
     late.update(predicate="id < 60", updates={"id": "id + 1000"})
-    raise SystemExit("the loser was not told")
+    raise SystemExit("the second writer got no error")
 except CommitFailedError:
     pass
 assert ids() == list(range(50, 260))

@@ -65,13 +65,13 @@ def test_s3cmd_configures_cors(s3cmd, shell):
         "<AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>"
     )
     s3cmd("setcors", "cors.xml", f"s3://{shell.bucket}")
-    asks = {"Origin": "https://lab.example", "Access-Control-Request-Method": "GET"}
+    headers = {"Origin": "https://lab.example", "Access-Control-Request-Method": "GET"}
     url = f"{shell.environment['AWS_ENDPOINT_URL']}/{shell.bucket}/k"
-    with urlopen(Request(url, headers=asks, method="OPTIONS")) as answer:
+    with urlopen(Request(url, headers=headers, method="OPTIONS")) as answer:
         assert answer.headers["Access-Control-Allow-Origin"] == "https://lab.example"
     s3cmd("delcors", f"s3://{shell.bucket}")
     with pytest.raises(HTTPError, match="403"):
-        urlopen(Request(url, headers=asks, method="OPTIONS"))
+        urlopen(Request(url, headers=headers, method="OPTIONS"))
 
 
 def test_a_browser_form_signed_by_boto3_uploads_a_file(boto, bucket, tmp_path):

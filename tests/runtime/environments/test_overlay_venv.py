@@ -27,18 +27,18 @@ def beneath(tmp_path: Path) -> Path:
 
 
 def test_base_packages_are_visible_and_the_overlays_come_first(beneath: Path, tmp_path: Path) -> None:
-    python = create(tmp_path / "layer", str(beneath))
+    python = create(tmp_path / "overlay", str(beneath))
     assert python
     assert ask(python, "import plain, editable; print(plain.WORD, editable.WORD)") == "beneath editable"
-    assert ask(python, "import sys; print(sys.prefix)") == str(tmp_path / "layer")
-    (site,) = (tmp_path / "layer/lib").glob("python3*/site-packages")
+    assert ask(python, "import sys; print(sys.prefix)") == str(tmp_path / "overlay")
+    (site,) = (tmp_path / "overlay/lib").glob("python3*/site-packages")
     (site / "plain.py").write_text("WORD = 'above'")
     assert ask(python, "import plain; print(plain.WORD)") == "above"
     assert ask(str(beneath), "import plain; print(plain.WORD)") == "beneath"
 
 
 def test_overlays_can_be_stacked(beneath: Path, tmp_path: Path) -> None:
-    python = create(tmp_path / "layer", str(beneath))
+    python = create(tmp_path / "overlay", str(beneath))
     assert python
     upper = create(tmp_path / "upper", python)
     assert upper
@@ -49,15 +49,15 @@ def test_an_overlay_can_be_over_a_complete_installation(tmp_path: Path) -> None:
     whole = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     if not whole.exists():
         pytest.skip("the base installation has no interpreter by this name")
-    python = create(tmp_path / "layer", str(whole))
+    python = create(tmp_path / "overlay", str(whole))
     assert python
-    assert ask(python, "import sys; print(sys.prefix)") == str(tmp_path / "layer")
+    assert ask(python, "import sys; print(sys.prefix)") == str(tmp_path / "overlay")
     sites = "import site; print(set(site.getsitepackages()) <= set(sys.path))"
     assert ask(python, f"import sys; {sites}") == "True"
 
 
-def test_there_is_no_overlay_over_a_script_that_selects_an_interpreter(tmp_path: Path) -> None:
+def test_an_interpreter_that_is_a_script_gets_no_overlay(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python").write_text('#!/bin/sh\nexec python3 "$@"\n')
-    assert create(tmp_path / "layer", str(tmp_path / "bin/python")) is None
-    assert not (tmp_path / "layer").exists()
+    assert create(tmp_path / "overlay", str(tmp_path / "bin/python")) is None
+    assert not (tmp_path / "overlay").exists()

@@ -23,7 +23,7 @@ TRANSFORM = Transform(SOURCES, (Scaled("age", fill=1.0, shift=1.0, scale=2.0), O
 
 
 class Echo:
-    """A predictor that answers what it was asked."""
+    """A predictor that returns its input."""
 
     def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         assert content_type == "text/csv"
@@ -35,7 +35,7 @@ def predictor() -> TransformedPredictor:
     return TransformedPredictor(Echo(), TRANSFORM)
 
 
-def asked(predictor: TransformedPredictor, body: str, content_type: str = "text/csv") -> list[list[float]]:
+def requested(predictor: TransformedPredictor, body: str, content_type: str = "text/csv") -> list[list[float]]:
     answer, accept = predictor.respond(body.encode(), content_type, "x/any")
     assert accept == "x/any"
     return [[float(cell) for cell in line.split(",")] for line in answer.decode().splitlines()]
@@ -61,20 +61,20 @@ SAME = {
 
 @pytest.mark.parametrize("shape", SAME)
 def test_rows_are_decoded_alike_in_all_formats(predictor: TransformedPredictor, shape: str) -> None:
-    assert asked(predictor, *SAME[shape]) == [[1, 1, 0], [0, 0, 0]]
+    assert requested(predictor, *SAME[shape]) == [[1, 1, 0], [0, 0, 0]]
 
 
 def test_a_single_row_needs_no_list(predictor: TransformedPredictor) -> None:
     for body in ('{"age": 3, "city": "Oslo"}', '[3, "Oslo"]', '{"features": [3, "Oslo"]}'):
-        assert asked(predictor, body, "application/json") == [[1, 1, 0]]
-    assert asked(predictor, '3,"Rome, N"') == [[1, 0, 1]]
-    assert asked(predictor, '3,"Os\nlo"\n5,Os\u2028lo') == [[1, 0, 0], [2, 0, 0]]
+        assert requested(predictor, body, "application/json") == [[1, 1, 0]]
+    assert requested(predictor, '3,"Rome, N"') == [[1, 0, 1]]
+    assert requested(predictor, '3,"Os\nlo"\n5,Os\u2028lo') == [[1, 0, 0], [2, 0, 0]]
 
 
-def test_many_rows_give_what_each_would(predictor: TransformedPredictor) -> None:
+def test_many_rows_have_the_result_of_each(predictor: TransformedPredictor) -> None:
     rows = [f"{i / 7!r},{'Oslo' if i % 3 else ''}" for i in range(3 * BATCH)]
-    together = asked(predictor, "\n".join(rows))
-    assert together == [asked(predictor, row)[0] for row in rows]
+    together = requested(predictor, "\n".join(rows))
+    assert together == [requested(predictor, row)[0] for row in rows]
 
 
 REFUSED = {
@@ -140,4 +140,4 @@ def test_a_training_job_keeps_the_transform_of_its_channel(tmp_path: Path) -> No
 
 def test_a_missing_number_that_is_not_filled_reaches_the_predictor_as_nan() -> None:
     predictor = TransformedPredictor(Echo(), Transform(SOURCES, (Scaled("age"),)))
-    assert np.isnan(asked(predictor, '{"age": null}', "application/json")[0][0])
+    assert np.isnan(requested(predictor, '{"age": null}', "application/json")[0][0])

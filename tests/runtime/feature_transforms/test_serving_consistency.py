@@ -95,14 +95,14 @@ def test_a_served_row_equals_the_written_row(
 
 
 @given(texts=st.lists(st.text("0123456789+-.eE_ infaNx\t\x1c٣", max_size=8), min_size=1, max_size=30))
-def test_a_column_of_texts_holds_the_numbers_that_a_row_would(texts: list[str]) -> None:
+def test_a_column_of_texts_has_the_numbers_that_a_row_would_have(texts: list[str]) -> None:
     rules = ReadingRules(frozenset({"nan", "-1"}))
     column = columns.read(pl.Series("x", texts, dtype=pl.String), rules, "number", 1.0)
     read = rules.reader("number")
     np.testing.assert_array_equal(column.values, [read(text) for text in texts])  # type: ignore[arg-type]
 
 
-def test_parquet_gives_what_its_values_as_json_would(tmp_path: Path) -> None:
+def test_parquet_gives_the_same_result_as_its_values_in_json(tmp_path: Path) -> None:
     frame = pl.DataFrame(
         {
             "whole": [1, None, 3, 4] * 5,

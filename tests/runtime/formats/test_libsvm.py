@@ -34,7 +34,7 @@ def fault(text: bytes) -> str:
 
 @given(rows, spellings, st.sampled_from([" ", "  ", "\t"]), st.sampled_from(["\n", "\r\n", " \n", "\n\n", " # why\n"]))
 @settings(max_examples=150, deadline=None)
-def test_what_is_written_is_read(written: list, spelling: str, space: str, end: str) -> None:
+def test_written_lines_are_read(written: list, spelling: str, space: str, end: str) -> None:
     def say(number: float) -> str:
         return spelling.format(number)
 

@@ -137,7 +137,7 @@ def test_rows_can_be_weighed(tmp_path: Path) -> None:
     assert group["auc"]["value"] == pytest.approx(sk.roc_auc_score(TRUTH, SCORES, sample_weight=weights))
 
 
-def test_rows_without_a_prediction_are_left_out_if_asked(tmp_path: Path) -> None:
+def test_rows_without_a_prediction_are_left_out_on_request(tmp_path: Path) -> None:
     text = "label,score\n1,0.9\n0,\n0,0.2\n,0.3\n1,NaN\n1,0.4\n"
     left = run(tmp_path, "evaluate", {"input/d.csv": text}, "--missing=drop", FAST)
     assert evaluated(left)["accuracy"]["value"] == pytest.approx(2 / 3)
@@ -180,7 +180,7 @@ def test_a_model_predicts_the_rows_it_is_evaluated_on(tmp_path: Path) -> None:
 
 
 class Told:
-    """A predictor that answers what it is told."""
+    """A predictor with given answers."""
 
     def __init__(self, objective: str, lines: list[str]):
         self.objective = objective
@@ -205,9 +205,9 @@ class Told:
 def test_predictions_are_interpreted_by_the_models_objective(
     tmp_path: Path, objective: str, answers: list[str], labels: list[int], measure: str, expected: float
 ) -> None:
-    told = SimpleNamespace(load=lambda folder: Told(objective, answers))
+    reported = SimpleNamespace(load=lambda folder: Told(objective, answers))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(algorithms, "find", lambda name: told)
+        patch.setattr(algorithms, "find", lambda name: reported)
         files = {"input/d.csv": csv_of("", labels, range(4)), "model/xgboost-model": "a booster"}
         group = evaluated(run(tmp_path, "evaluate", files, FAST))
     assert group[measure]["value"] == pytest.approx(expected)
@@ -238,8 +238,8 @@ def test_only_regular_files_of_an_artifact_are_unpacked_inside_its_folder(tmp_pa
         (member("link/file"), b"inside"),
     )
     (tmp_path / "a.tar").write_bytes(hostile)
-    unpack(tmp_path / "a.tar", tmp_path / "laid")
-    assert [str(path.relative_to(tmp_path / "laid")) for path in (tmp_path / "laid").rglob("*")] == [
+    unpack(tmp_path / "a.tar", tmp_path / "unpacked")
+    assert [str(path.relative_to(tmp_path / "unpacked")) for path in (tmp_path / "unpacked").rglob("*")] == [
         "link",
         "link/file",
     ]
@@ -247,10 +247,10 @@ def test_only_regular_files_of_an_artifact_are_unpacked_inside_its_folder(tmp_pa
     for name in ("../up", "/etc/lowcloud", "a/../../up"):
         (tmp_path / "b.tar").write_bytes(archive_of((member(name), b"x")))
         with pytest.raises(ClientError, match="outside of its folder"):
-            unpack(tmp_path / "b.tar", tmp_path / "laid")
+            unpack(tmp_path / "b.tar", tmp_path / "unpacked")
     (tmp_path / "c.tar").write_bytes(b"no archive")
     with pytest.raises(ClientError, match="not a readable model artifact"):
-        unpack(tmp_path / "c.tar", tmp_path / "laid")
+        unpack(tmp_path / "c.tar", tmp_path / "unpacked")
 
 
 FAULTS: dict[str, tuple[dict[str, str], list[str], str]] = {

@@ -104,7 +104,7 @@ def test_model_fn_gets_the_model_folder(folder: Path, monkeypatch: pytest.Monkey
     assert model.respond(b"[]", "application/json", "application/json")[0] == b'"7"'
 
 
-def test_a_script_that_is_not_there_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_script_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGEMAKER_PROGRAM", "serve_it.py")
     (folder / "code/other.py").write_text("")
     with pytest.raises(ClientError, match=r"'serve_it.py' is not in the source archive, which contains: other.py"):

@@ -1,3 +1,5 @@
+"""The model server: requests, limits and shutdown."""
+
 import http.client
 import os
 import signal

@@ -1,3 +1,5 @@
+"""Log files of replicas and their size limit."""
+
 import os
 import time
 from pathlib import Path

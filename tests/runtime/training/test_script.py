@@ -186,7 +186,7 @@ def test_a_wrong_entry_point_is_named_before_anything_runs(base: Base, program: 
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\x00"])
-def test_a_configuration_that_is_no_json_object_is_named(base: Base, text: str) -> None:
+def test_a_configuration_that_is_not_a_json_object_is_named(base: Base, text: str) -> None:
     base.write(contract.RESOURCE_CONFIG, text)
     assert base.run()[0] == contract.EXIT_CLIENT_ERROR
     assert "resourceconfig.json" in base.failure()
@@ -249,7 +249,7 @@ def test_sigterm_is_forwarded_once_and_the_script_may_finish(base: Base) -> None
     assert (process.returncode, output) == (0, "saving\n")
 
 
-def test_output_comes_as_it_is_printed_and_in_order(base: Base) -> None:
+def test_output_is_returned_as_it_is_printed_and_in_order(base: Base) -> None:
     base.write("code/train.py", "import sys\nfor n in range(3):\n    print(n)\n    print(n, file=sys.stderr)\ninput()")
     output = base.run()[1]
     assert output.splitlines()[2:8] == ["0", "0", "1", "1", "2", "2"]

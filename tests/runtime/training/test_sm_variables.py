@@ -1,4 +1,4 @@
-"""The number of processors that a script is told."""
+"""The number of processors in a script's SM_ variables."""
 
 import os
 
@@ -10,9 +10,9 @@ from lowcloud.runtime.training.sm_variables import count_cpus
 
 def test_a_host_reports_its_allocated_processors(monkeypatch):
     work = Work("w", ("true",), (Replica(),), Resources(cpus=3.5, memory_bytes=1))
-    told = general_variables(work)
-    assert told["OMP_NUM_THREADS"] == "3"
-    monkeypatch.setenv(contract.CPUS_VARIABLE, told[contract.CPUS_VARIABLE])
+    reported = general_variables(work)
+    assert reported["OMP_NUM_THREADS"] == "3"
+    monkeypatch.setenv(contract.CPUS_VARIABLE, reported[contract.CPUS_VARIABLE])
     assert count_cpus() == 3
 
 

@@ -77,18 +77,18 @@ def test_columns_without_names_in_training_are_matched_by_number():
 
 
 def test_numbers_are_sent_with_a_header_to_a_model_with_a_transform():
-    asked = list(rows.to_requests(pd.DataFrame({"b": [1], "a": [True]}), ModelKind.BUILT_IN, RAW_COLUMNS))
-    assert asked == [(b"b,a\n1,1\n", "text/csv; header=present")]
+    requested = list(rows.to_requests(pd.DataFrame({"b": [1], "a": [True]}), ModelKind.BUILT_IN, RAW_COLUMNS))
+    assert requested == [(b"b,a\n1,1\n", "text/csv; header=present")]
     assert list(rows.to_requests(pd.DataFrame([[1, 2]]), ModelKind.BUILT_IN, RAW_COLUMNS)) == [(b"1,2\n", "text/csv")]
 
 
 def test_text_is_sent_unchanged_to_a_built_in_algorithm_for_its_transform():
     frame = pd.DataFrame({"age": [75, None], "city": ['Oslo, "N"', "Rome"]})
-    asked = list(rows.to_requests(frame, ModelKind.BUILT_IN))
-    assert asked == [(b'age,city\n75.0,"Oslo, ""N"""\n,Rome\n', "text/csv; header=present")]
-    rows.check_count(asked, np.zeros(2))
+    requested = list(rows.to_requests(frame, ModelKind.BUILT_IN))
+    assert requested == [(b'age,city\n75.0,"Oslo, ""N"""\n,Rome\n', "text/csv; header=present")]
+    rows.check_count(requested, np.zeros(2))
     with pytest.raises(InvalidInputError, match="does not know some of the columns age,city"):
-        rows.check_count(asked, np.zeros(3))
+        rows.check_count(requested, np.zeros(3))
     for bare in ([[75, "Oslo"], [None, "Rome"]], np.array([[75, "Oslo"], [None, "Rome"]], object)):
         assert list(rows.to_requests(bare, ModelKind.BUILT_IN)) == [(b"75,Oslo\n,Rome\n", "text/csv")]
     assert list(rows.to_requests([75, "Oslo"], ModelKind.BUILT_IN)) == [(b"75,Oslo\n", "text/csv")]
@@ -119,17 +119,19 @@ def test_a_function_gets_the_columns_of_a_table_by_name():
 @pytest.mark.parametrize("style", [ModelKind.BUILT_IN, ModelKind.FUNCTION])
 def test_many_rows_are_sent_in_several_requests_in_order(style):
     many = np.arange(3_000_000.0).reshape(-1, 3)
-    asked = list(rows.to_requests(many, style))
-    assert len(asked) > 1
-    assert max(len(body) for body, _ in asked) <= rows.BODY_BYTES
+    requested = list(rows.to_requests(many, style))
+    assert len(requested) > 1
+    assert max(len(body) for body, _ in requested) <= rows.BODY_BYTES
     read = (
         (lambda body: np.loadtxt(io.BytesIO(body), delimiter=","))
         if style is ModelKind.BUILT_IN
         else (lambda body: np.load(io.BytesIO(body)))
     )
-    assert (read(asked[0][0])[0] == many[0]).all()
-    assert (read(asked[-1][0])[-1] == many[-1]).all()
-    assert sum(body.count(b"\n") if style is ModelKind.BUILT_IN else len(read(body)) for body, _ in asked) == len(many)
+    assert (read(requested[0][0])[0] == many[0]).all()
+    assert (read(requested[-1][0])[-1] == many[-1]).all()
+    assert sum(body.count(b"\n") if style is ModelKind.BUILT_IN else len(read(body)) for body, _ in requested) == len(
+        many
+    )
 
 
 @pytest.mark.parametrize(

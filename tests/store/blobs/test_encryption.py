@@ -1,3 +1,5 @@
+"""Encryption of blobs and of small values."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

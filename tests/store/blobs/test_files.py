@@ -1,3 +1,5 @@
+"""Blob files: writes, reads of ranges, and deletion."""
+
 import fcntl
 import os
 import threading

@@ -1,3 +1,5 @@
+"""The disk reserve that deletions use."""
+
 import threading
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Listings with delimiters, compared with a simple implementation."""
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,11 +40,11 @@ def fill(connection: sa.Connection, names: list[str]) -> None:
 
 def naive(names: list[str], prefix: str, delimiter: str) -> list[str]:
     """Return every entry; folders are distinguished by their type."""
-    told: list[str] = []
+    reported: list[str] = []
     for name in sorted(name for name in names if name.startswith(prefix)):
         position = name.find(delimiter, len(prefix)) if delimiter else -1
-        told.append(name if position < 0 else "folder " + name[: position + len(delimiter)])
-    return list(dict.fromkeys(told))
+        reported.append(name if position < 0 else "folder " + name[: position + len(delimiter)])
+    return list(dict.fromkeys(reported))
 
 
 @given(names=keys, start=texts, prefix=texts, delimiter=st.sampled_from(["", "/", "a", "/b"]), batch=st.integers(1, 5))
@@ -54,13 +56,13 @@ def test_listing_with_folders_agrees_with_a_naive_model(
         patch.setattr(listing, "FIRST_BATCH", batch)
         patch.setattr(listing, "LARGEST_BATCH", batch + 2)
         found = fold(connection, start=start, prefix=prefix, delimiter=delimiter)
-    assert list(dict.fromkeys(map(told, found))) == naive([n for n in names if n >= start], prefix, delimiter)
+    assert list(dict.fromkeys(map(reported, found))) == naive([n for n in names if n >= start], prefix, delimiter)
     rows = [(entry.k, entry.n) for entry in found if not isinstance(entry, Folder)]
     assert rows == sorted(set(rows))
 
 
 @given(names=keys, prefix=texts, delimiter=st.sampled_from(["", "/", "a", "/b"]), data=st.data())
-def test_what_comes_after_an_entry_is_the_rest(
+def test_the_rest_of_a_listing_follows_an_entry(
     connection: sa.Connection, names: list[str], prefix: str, delimiter: str, data: st.DataObject
 ) -> None:
     fill(connection, names)
@@ -79,14 +81,14 @@ def test_what_comes_after_an_entry_is_the_rest(
 def test_a_position_before_the_prefix_means_its_beginning(connection: sa.Connection) -> None:
     fill(connection, ["a", "b/1", "c"])
     for after in (["a"], ["a", 1]):
-        assert [told(entry) for entry in fold(connection, after=after, prefix="b/")] == ["b/1", "b/1"]
+        assert [reported(entry) for entry in fold(connection, after=after, prefix="b/")] == ["b/1", "b/1"]
 
 
 def fold(connection: sa.Connection, **options: Any) -> list[Any]:
     return list(list_with_folders(connection, sa.select(TABLE), [TABLE.c.k, TABLE.c.n], **options))
 
 
-def told(entry: Any) -> str:
+def reported(entry: Any) -> str:
     return "folder " + entry.prefix if isinstance(entry, Folder) else str(entry.k)
 
 

@@ -64,7 +64,7 @@ def test_an_unusable_database_is_explained_without_its_password(postgres, monkey
     assert "wrong-word" not in str(caught.value)
 
 
-def test_a_user_without_the_right_to_create_tables_is_told_what_to_grant(postgres):
+def test_the_error_for_a_user_who_may_not_create_tables_says_what_to_grant(postgres):
     name = postgres.new_database().split("?")[0].rpartition("/")[2]
     postgres.execute(f"CREATE ROLE guest{name} LOGIN")
     with pytest.raises(UnusableStoreError, match=r"permission denied for schema public.*grant it CREATE"):

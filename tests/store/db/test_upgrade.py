@@ -1,4 +1,4 @@
-"""Upgrades of databases that earlier versions have made: nothing is lost, whatever comes between."""
+"""Upgrades of databases that earlier versions created: nothing is lost, even if they are interrupted."""
 
 import os
 import signal
@@ -141,7 +141,7 @@ def test_an_upgrade_keeps_every_row(kept):
     database.close()
 
 
-def test_a_copy_of_the_file_is_kept_that_its_owner_alone_may_read(in_file, caplog):
+def test_a_copy_of_the_database_is_readable_by_its_owner_alone(in_file, caplog):
     with reading(in_file.url) as connection:
         before = rows(connection)
     with caplog.at_level("INFO", "lowcloud.store"):
@@ -177,8 +177,8 @@ def test_of_processes_that_begin_at_once_one_upgrades(kept):
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    told = [process.communicate()[0] for process in processes]
-    assert sorted(told) == ["nothing\n", "upgraded\n"]
+    reported = [process.communicate()[0] for process in processes]
+    assert sorted(reported) == ["nothing\n", "upgraded\n"]
     assert len(copies(kept)) == (0 if kept.database else 1)
 
 
@@ -209,14 +209,14 @@ def test_a_table_that_others_refer_to_is_made_anew_without_losing_their_rows(kep
         assert connection.exec_driver_sql("SELECT count(*) FROM role_policies").scalar() == 1
 
 
-def test_a_step_that_leaves_rows_without_what_they_refer_to_is_undone(in_file, monkeypatch):
+def test_a_step_that_leaves_dangling_references_is_rolled_back(in_file, monkeypatch):
     pending(monkeypatch, lambda op: op.execute(roles.delete()))
     with pytest.raises(UnusableStoreError, match=r"a row of role_.* refers to one of roles"):
         upgrade.upgrade(in_file.url, anyone)
     assert version_at(in_file.url) == 5
 
 
-def test_what_must_not_be_upgraded_is_left_as_it_is(kept):
+def test_a_database_in_use_is_not_upgraded(kept):
     @contextmanager
     def nobody(_connection):
         raise UnusableStoreError("Not now.")
@@ -227,8 +227,10 @@ def test_what_must_not_be_upgraded_is_left_as_it_is(kept):
     assert (version_at(kept.url), copies(kept)) == (5, [])
 
 
-@pytest.mark.parametrize(("version", "said"), [(99, "a newer Lowcloud"), (4, "Use the Lowcloud that made it")])
-def test_what_no_step_leads_from_is_refused(kept, version, said):
+@pytest.mark.parametrize(
+    ("version", "said"), [(99, "a newer version of Lowcloud"), (4, "Use the version of Lowcloud that created it")]
+)
+def test_a_version_without_an_upgrade_is_refused(kept, version, said):
     engine = create_engine(kept.url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:
         connection.execute(update(schema_version).values(version=version))
@@ -245,7 +247,7 @@ def test_an_empty_database_needs_no_upgrade(database, tmp_path):
 
 
 @needs_root
-def test_a_disk_without_room_for_the_copy_is_told_and_the_database_left_as_it_was(tmp_path):
+def test_without_space_for_the_copy_the_upgrade_is_refused_and_the_database_unchanged(tmp_path):
     with small_disk(tmp_path / "disk", 4) as disk:
         kept = homes.unpack(OLDEST, disk)
         ballast = disk / "ballast"
@@ -262,7 +264,7 @@ def test_a_disk_without_room_for_the_copy_is_told_and_the_database_left_as_it_wa
         assert upgrade.upgrade(kept.url, anyone)
 
 
-def test_what_an_interrupted_copy_has_left_is_removed(in_file):
+def test_files_of_an_interrupted_copy_are_removed(in_file):
     left = in_file.home / "data" / "lowcloud-schema-5-20200101T000000Z.db.draft"
     Path(f"{left}-journal").touch()
     left.touch()

@@ -1,4 +1,4 @@
-"""A data set of patients, and the jobs, models and endpoints that tests ask a running cloud to make of it."""
+"""A data set of patients, and the jobs, models and endpoints that tests create from it."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ JOB_NUMBERS = iter(range(10_000))
 
 
 def with_training_data(cloud: Server) -> Server:
-    """The cloud, with the data that requests of this module ask for."""
+    """The cloud, with the data that requests of this module refer to."""
     s3 = cloud.client("s3")
     if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
         s3.create_bucket(Bucket=BUCKET)
@@ -42,11 +42,11 @@ def request(cloud: Server, prefix: str = "good", **changes: Any) -> dict[str, An
 
 def run(cloud: Server, sagemaker: Any, **changes: Any) -> dict[str, Any]:
     """Create a job and describe it at its end."""
-    asked = request(cloud, **changes)
-    sagemaker.create_training_job(**asked)
+    requested = request(cloud, **changes)
+    sagemaker.create_training_job(**requested)
 
     def ended() -> Any:
-        described = sagemaker.describe_training_job(TrainingJobName=asked["TrainingJobName"])
+        described = sagemaker.describe_training_job(TrainingJobName=requested["TrainingJobName"])
         return described["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") and described
 
     found: dict[str, Any] = wait_for(ended)
@@ -88,6 +88,6 @@ def configure(sagemaker: Any, name: str, model: str, **changes: Any) -> None:
 
 
 def invoke(cloud: Server, body: bytes, **changes: Any) -> dict[str, Any]:
-    asked = {"EndpointName": "patients", "ContentType": "text/csv", "Body": body, **changes}
-    answer: dict[str, Any] = cloud.client("sagemaker-runtime").invoke_endpoint(**asked)
+    requested = {"EndpointName": "patients", "ContentType": "text/csv", "Body": body, **changes}
+    answer: dict[str, Any] = cloud.client("sagemaker-runtime").invoke_endpoint(**requested)
     return answer

@@ -1,4 +1,4 @@
-"""A database that has no room for another row, on either kind."""
+"""A database that cannot store another row: SQLite or PostgreSQL."""
 
 from lowcloud.core.context import Context
 from lowcloud.store.db import tables

@@ -1,4 +1,4 @@
-"""Everything that a database knows of its tables, to compare databases that came to be in different ways."""
+"""Everything that a database knows of its tables, to compare databases that were created in different ways."""
 
 import re
 

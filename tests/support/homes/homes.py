@@ -40,7 +40,7 @@ def fill(cloud: Server) -> None:
 
 
 def observe(cloud: Server) -> dict[str, Any]:
-    """Everything that `fill` has made, as the cloud tells of it: JSON that no later version may tell otherwise."""
+    """Return everything that `fill` created, as the API describes it: JSON that later versions must not change."""
     sagemaker, iam = cloud.client("sagemaker"), cloud.client("iam")
     found = {
         "objects": _objects(cloud.client("s3")),
@@ -76,7 +76,7 @@ def observe(cloud: Server) -> dict[str, Any]:
 
 
 def predict(cloud: Server) -> Any:
-    """What the endpoint of the home answers, once it serves."""
+    """Return the response of the endpoint of the home, once it serves."""
     sagemaker = cloud.client("sagemaker")
     wait_for(lambda: _endpoint(sagemaker)["EndpointStatus"] == "InService")
     answer = cloud.client("sagemaker-runtime").invoke_endpoint(
@@ -109,7 +109,7 @@ def train(cloud: Server, name: str, data: str = "good") -> str:
 
 
 def differences(expected: Any, found: Any, place: str = "") -> list[str]:
-    """Where what was told before is missing or told otherwise; more than before may be told."""
+    """Return the differences from earlier answers: missing or changed values; values may be added."""
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
         return [
             line
@@ -149,7 +149,7 @@ def pack(home: Path, archive: Path, expected: Mapping[str, Any], dump: bytes | N
 
 @dataclass(frozen=True)
 class Kept:
-    """A home that an earlier version has made."""
+    """A home that an earlier version created."""
 
     home: Path
     expected: Mapping[str, Any]  # what `observe` found then
@@ -161,7 +161,7 @@ class Kept:
 
 
 def unpack(version: str, folder: Path, postgres: PostgresServer | None = None) -> Kept:
-    """Lay the home that a version has made into a folder; its rows into a server where one is given."""
+    """Unpack the home of a version into a folder, and its rows into a server if one is given."""
     with tarfile.open(HOMES / f"{version}{'-postgresql' if postgres else ''}.tar.gz") as packed:
         packed.extractall(folder, filter="data")
     database = postgres.new_database() if postgres else None
@@ -171,7 +171,7 @@ def unpack(version: str, folder: Path, postgres: PostgresServer | None = None) -
 
 
 def body_of(name: str, size: int) -> bytes:
-    """The same bytes each time."""
+    """Return the same bytes each time."""
     return random.Random(name).randbytes(size)
 
 
@@ -290,7 +290,7 @@ def _track(cloud: Server) -> None:
 
 
 def _objects(s3: Any) -> dict[str, Any]:
-    """Every version of every object, by its key and id; and what is kept beside them."""
+    """Return every version of every object, by key and id, with its attributes."""
     listed = s3.list_object_versions(Bucket=BUCKET)
     versions = {f"{one['Key']} {one['VersionId']}": _version(s3, one) for one in listed["Versions"]}
     return {
@@ -341,7 +341,7 @@ def _curve(cloud: Server) -> Any:
 
 
 def _lineage(sagemaker: Any) -> Any:
-    """What the endpoint came from."""
+    """Return the lineage of the endpoint."""
     (context,) = [
         one
         for one in sagemaker.list_contexts(ContextType="Endpoint")["ContextSummaries"]

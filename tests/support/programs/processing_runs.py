@@ -18,7 +18,7 @@ PROGRAMS = {"preprocess": preprocess, "evaluate": evaluate}
 
 @dataclass(frozen=True)
 class Run:
-    """What a run left."""
+    """The outputs of a run."""
 
     base: Path
     code: int
@@ -41,7 +41,7 @@ class Run:
 
 
 def run(base: Path, program: str, files: Mapping[str, str | bytes], *arguments: str) -> Run:
-    """Lay the files below processing and run the program."""
+    """Write the files below processing and run the program."""
     for name, content in files.items():
         path = base / contract.PROCESSING / name
         path.parent.mkdir(parents=True, exist_ok=True)

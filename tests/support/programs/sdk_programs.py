@@ -1,4 +1,4 @@
-"""Programs of users, run with an SDK by `lowcloud run`, and what they say of themselves at their end."""
+"""Programs of users, run with an SDK by `lowcloud run`, and what they print about themselves at their end."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def python(version: str) -> str:
 
 def run(cloud: Server, folder: Path, interpreter: str, program: str, *arguments: str) -> str:
     """Run a program of the user's folder; what it printed."""
-    # A user's own keys, which must neither be used nor stand in the way.
+    # A user's own keys, which must neither be used nor interfere.
     keys = {"AWS_ACCESS_KEY_ID": "AKIAREALKEY000000000", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
     done = cloud.cli("run", interpreter, "-W", "ignore", program, *arguments, cwd=folder, check=False, **keys)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
@@ -35,6 +35,6 @@ def run(cloud: Server, folder: Path, interpreter: str, program: str, *arguments:
 
 
 def journey(printed: str) -> dict[str, Any]:
-    """What a program says of itself at its end."""
+    """Return what a program prints about itself at its end."""
     found: dict[str, Any] = json.loads(printed.rsplit("JOURNEY ", 1)[1])
     return found

@@ -14,7 +14,7 @@ SECONDS = 120
 
 @dataclass(frozen=True)
 class Ended:
-    """What a job left."""
+    """The outputs of a job."""
 
     base: Path
     code: int
@@ -26,7 +26,7 @@ class Ended:
         return path.read_text() if path.exists() else ""
 
 
-def lay(
+def write_job_folder(
     base: Path,
     hyperparameters: dict[str, object],
     channels: dict[str, bytes],
@@ -34,7 +34,7 @@ def lay(
     host: str = "algo-1",
     content_type: str | None = None,
 ) -> Path:
-    """The folder of one host; a channel without content has no folder, as on a host that got no shard of it."""
+    """Write the folder of one host; a channel without content has no folder, as on a host that got no shard of it."""
     for name in (contract.HYPERPARAMETERS, contract.MODEL, contract.FAILURE):
         (base / name).parent.mkdir(parents=True, exist_ok=True)
     texts = {name: str(value) for name, value in hyperparameters.items()}
@@ -78,7 +78,9 @@ def run(
     content_type: str | None = None,
     **channels: bytes,
 ) -> Ended:
-    return wait(base, start(lay(base, hyperparameters, channels, content_type=content_type), algorithm=algorithm))
+    return wait(
+        base, start(write_job_folder(base, hyperparameters, channels, content_type=content_type), algorithm=algorithm)
+    )
 
 
 def run_hosts(
@@ -87,7 +89,7 @@ def run_hosts(
     """One job on as many hosts as there are shards."""
     hosts = tuple(f"algo-{i + 1}" for i in range(len(shards)))
     bases = [
-        lay(folder / host, hyperparameters, {"train": shard}, hosts, host)
+        write_job_folder(folder / host, hyperparameters, {"train": shard}, hosts, host)
         for host, shard in zip(hosts, shards, strict=True)
     ]
     (folder / "meet").mkdir(exist_ok=True)

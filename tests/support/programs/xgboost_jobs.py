@@ -12,7 +12,7 @@ import xgboost
 from lowcloud import contract
 from lowcloud.catalog import algorithms
 from lowcloud.runtime.training import train
-from tests.support.programs.training_programs import Ended, lay
+from tests.support.programs.training_programs import Ended, write_job_folder
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(600, 6)).astype(np.float32)
@@ -36,7 +36,7 @@ def as_libsvm(x: np.ndarray, y: np.ndarray) -> bytes:
 
 def job(base: Path, parameters: dict[str, object], content_type: str | None = None, **channels: bytes) -> Ended:
     """One job, in this process, which is quicker than one of its own."""
-    lay(base, parameters, channels, content_type=content_type)
+    write_job_folder(base, parameters, channels, content_type=content_type)
     log = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(log), redirect_stderr(log):
         patch.setenv(contract.BASE_DIR_VARIABLE, str(base))

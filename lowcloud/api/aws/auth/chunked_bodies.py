@@ -26,11 +26,11 @@ class ChunkSigner:
         self._previous = claim.signature
 
     def check_chunk(self, digest: str, signature: str) -> None:
-        """Raises AwsError if this is not the signature of a chunk with this SHA-256."""
+        """Raise AwsError if this is not the signature of a chunk with this SHA-256."""
         self._check("AWS4-HMAC-SHA256-PAYLOAD", f"{EMPTY_SHA256}\n{digest}", signature)
 
     def check_trailers(self, trailers: dict[str, str], signature: str) -> None:
-        """Raises AwsError if this is not the signature of the trailers."""
+        """Raise AwsError if this is not the signature of the trailers."""
         lines = "".join(f"{name}:{value}\n" for name, value in trailers.items())
         self._check("AWS4-HMAC-SHA256-TRAILER", sha256(lines.encode()).hexdigest(), signature)
 

@@ -8,7 +8,7 @@ ALGORITHM = "AWS4-HMAC-SHA256"  # of Signature Version 4, the only one that ever
 
 
 class SignatureFault(StrEnum):
-    """What is wrong with a request's credentials."""
+    """A fault of a request's credentials."""
 
     MISSING = "missing"
     MALFORMED = "malformed"

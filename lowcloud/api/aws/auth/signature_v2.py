@@ -92,7 +92,7 @@ def string_to_sign(request: HttpRequest, expires_at: int, bucket: str) -> str:
 
 
 def check_signature(text: str, secret: str, signature: str) -> None:
-    """Raises SignatureError if this is not the signature of the text."""
+    """Raise SignatureError if this is not the signature of the text."""
     expected = b64encode(hmac.digest(secret.encode(), text.encode(), "sha1"))
     if not hmac.compare_digest(expected, signature.encode()):
         raise SignatureError(

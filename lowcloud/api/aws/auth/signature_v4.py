@@ -281,7 +281,7 @@ def _seconds(timestamp: str) -> float:
 
 
 def _check_signed_headers(request: HttpRequest, claim: SignatureClaim) -> None:
-    """Raises SignatureError if an x-amz-* header is not signed."""
+    """Raise SignatureError if an x-amz-* header is not signed."""
     unsigned = [name for name in _must_be_signed(request.headers) if name not in claim.signed_headers]
     if unsigned:
         raise SignatureError(

@@ -69,7 +69,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Dialect:
-    """What is known of a request before its operation: enough to send an error that its client understands."""
+    """The facts known of a request before its operation: enough to send an error that its client understands."""
 
     services: tuple[str, ...]
     protocol: str

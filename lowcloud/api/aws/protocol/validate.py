@@ -14,7 +14,7 @@ MAX_SHOWN_LENGTH = 1024  # of a value in a message
 
 
 def validate(operation: OperationModel, request: Mapping[str, Any], code: str) -> None:
-    """Raises AwsError naming every invalid member."""
+    """Raise AwsError naming every invalid member."""
     shape = operation.input_shape
     if shape is None:
         return
@@ -29,7 +29,7 @@ def validate(operation: OperationModel, request: Mapping[str, Any], code: str) -
 
 
 def refuse_unsupported(request: Mapping[str, Any], refused: tuple[str, ...], code: str, status: int = 400) -> None:
-    """Raises AwsError for a member that Lowcloud does not support.
+    """Raise AwsError for a member that Lowcloud does not support.
 
     "A.B" is B of A, or of each item of A if it is a list; "A=x" is A with the value x.
     """

@@ -34,7 +34,7 @@ def check_trust_policy(text: str) -> None:
 
 
 def trusts(trust_policy: str, account_id: str, principal_arn: str) -> bool:
-    """Whether a principal of an account may assume a role with this trust policy.
+    """Return whether a principal of an account may assume a role with this trust policy.
 
     Conditions are not evaluated: a statement with one never allows, but denies the principals that it names.
     """
@@ -91,7 +91,7 @@ def _covers_assume_role(statement: dict[str, Any]) -> bool:
 
 
 def _names_principal(statement: dict[str, Any], account_id: str, principal_arn: str) -> bool:
-    """Whether the statement's Principal includes this one; NotPrincipal never does."""
+    """Return whether the statement's Principal includes this one; NotPrincipal never does."""
     principal = statement.get("Principal")
     if principal == "*":
         return True

@@ -159,7 +159,7 @@ def require(connection: sa.Connection, name: str) -> Bucket:
 
 
 def check_name(name: str) -> None:
-    """Raises InvalidBucketNameError."""
+    """Raise InvalidBucketNameError."""
     if not _NAME.fullmatch(name) or ".." in name or _ADDRESS.fullmatch(name) or _RESERVED.fullmatch(name):
         raise InvalidBucketNameError(
             f"{name!r} is not a valid bucket name: use 3 to 63 lower-case letters, digits, hyphens and dots, "

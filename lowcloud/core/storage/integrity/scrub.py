@@ -55,7 +55,7 @@ class Finding:
 
 @dataclass
 class ScrubCounts:
-    """What has been checked so far."""
+    """Counts of what has been checked so far."""
 
     versions: int = 0
     uploads: int = 0

@@ -35,7 +35,7 @@ class LifecycleRule:
 
 
 class LifecycleAction(Enum):
-    """What to do with an expired version."""
+    """The action to perform on an expired version."""
 
     HIDE = "hide"  # delete without naming a version, which may add a delete marker
     REMOVE = "remove"  # delete permanently

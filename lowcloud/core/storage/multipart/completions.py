@@ -143,7 +143,7 @@ def _check_expectations(
     if size not in (None, new.size):
         raise InvalidError(f"The parts have {new.size} bytes together, not {size}.")
     if is_composite not in (None, new.checksum.is_composite):
-        raise InvalidError("The upload was created with the other type of checksum.")
+        raise InvalidError("The upload was created with the other checksum type (composite or full object).")
     for algorithm, value in expected_checksums.items():
         computed = new.checksum.value
         if algorithm != new.checksum.algorithm:

@@ -33,7 +33,7 @@ class InvalidDigestError(CloudError):
 
 @dataclass(frozen=True)
 class Checksum:
-    """A checksum in base64, of the whole object or (composite) of the checksums of its parts."""
+    """A checksum in base64, of the complete object or (composite) of the checksums of its parts."""
 
     algorithm: str
     value: str

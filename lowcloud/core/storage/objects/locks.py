@@ -14,7 +14,7 @@ YEAR_DAYS = 365
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What protects a version from deletion. The time is in seconds since the epoch."""
+    """Protection of a version from deletion. The time is in seconds since the epoch."""
 
     retention: str | None = None  # GOVERNANCE or COMPLIANCE
     retain_until: float | None = None
@@ -44,7 +44,7 @@ class NotLockableError(CloudError):
 
 
 def check_lockable(bucket: Bucket, lock: Lock) -> None:
-    """Raises NotLockableError for a lock in a bucket without object lock."""
+    """Raise NotLockableError for a lock in a bucket without object lock."""
     if lock is not UNLOCKED and bucket.object_lock is None:
         raise NotLockableError(f"Object lock is not enabled for bucket {bucket.name}.")
 
@@ -60,7 +60,7 @@ def with_default_retention(bucket: Bucket, lock: Lock, now: float) -> Lock:
 
 
 def check_unlocked(lock: Lock, now: float, *, may_bypass_governance: bool) -> None:
-    """Raises LockedError if a version with this lock may not be deleted."""
+    """Raise LockedError if a version with this lock may not be deleted."""
     if lock.legal_hold:
         raise LockedError("The version is under legal hold.")
     if lock.is_retained(now) and (lock.retention == COMPLIANCE or not may_bypass_governance):
@@ -68,7 +68,7 @@ def check_unlocked(lock: Lock, now: float, *, may_bypass_governance: bool) -> No
 
 
 def check_retention_change(old: Lock, new: Lock, now: float, *, may_bypass_governance: bool) -> None:
-    """Raises LockedError if the retention may not be changed so: it may only be extended, or bypassed."""
+    """Raise LockedError if the retention may not be changed so: it may only be extended, or bypassed."""
     if not old.is_retained(now) or (old.retention == GOVERNANCE and may_bypass_governance):
         return
     if new.retention != old.retention or (new.retain_until or 0) < (old.retain_until or 0):

@@ -20,7 +20,7 @@ _DEFAULT_KEY = "alias/aws/s3"  # the account's default key for objects
 
 @dataclass(frozen=True)
 class Encryption:
-    """What wraps an object's data key in addition to the master key."""
+    """The key that wraps an object's data key in addition to the master key."""
 
     key_id: str | None = None  # of a named key
     uses_bucket_key: bool = False  # as requested; has no effect but is returned

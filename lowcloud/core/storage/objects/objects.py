@@ -65,7 +65,7 @@ class InlineReader(Iterator[bytes]):
         return content
 
     def close(self) -> None:
-        """There is nothing to release."""
+        """Do nothing: there is nothing to release."""
 
 
 class KeyTooLongError(CloudError):
@@ -133,7 +133,7 @@ def put(
             return put_small(small, body, object_metadata)
         except _DefaultEncryptionError as other:  # detected by the write itself, which saves other writes a look-up
             return put_small(small, body, replace(object_metadata, encryption=other.encryption))
-    found = check_put(context, bucket, key, lock, preconditions)  # before gigabytes are received in vain
+    found = check_put(context, bucket, key, lock, preconditions)  # before a body of perhaps gigabytes is received
     if object_metadata.encryption is None and found.encryption is not None:
         object_metadata = replace(object_metadata, encryption=metadata.bucket_encryption(context, found.encryption))
     wrapping = metadata.key_wrapping(object_metadata.encryption, customer_key)
@@ -234,7 +234,7 @@ def check_parts(found: Version, stored: Sequence[tuple[int, str]]) -> None:
 
 
 def check_key(key: str) -> None:
-    """Raises KeyTooLongError, and InvalidError for an empty key."""
+    """Raise KeyTooLongError, and InvalidError for an empty key."""
     if not key:
         raise InvalidError("A key must have at least one character.")
     if len(key) > MAX_KEY_BYTES or len(key.encode()) > MAX_KEY_BYTES:

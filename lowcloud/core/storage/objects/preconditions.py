@@ -38,7 +38,7 @@ NO_PRECONDITIONS = Preconditions()
 
 
 def check_read(preconditions: Preconditions, etag: str, modified_at: float) -> None:
-    """Raises PreconditionFailedError and NotModifiedError.
+    """Raise PreconditionFailedError and NotModifiedError.
 
     An entity tag takes precedence over a time (RFC 9110, section 13.2.2).
     """

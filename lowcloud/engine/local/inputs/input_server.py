@@ -147,7 +147,7 @@ class InputServer:
                     self._answer(connection, request)
         except OSError:  # the feeder needs no more, or has ended
             return
-        except Exception:  # the edge: the feeder asks again
+        except Exception:  # the edge: the feeder sends the request again
             log.exception("an input of a running program could not be read")
 
     def _answer(self, connection: socket.socket, request: bytes) -> None:

@@ -131,7 +131,7 @@ def _limit_options(work: Work) -> list[str]:
 
 
 def _network_options(work: Work, addresses: dict[str, str], number: int) -> list[str]:
-    """A work with network access uses the machine's network, where the server itself listens on a loopback address."""
+    """Return the machine's network for a work with network access: the server listens on a loopback address there."""
     hostname = f"--hostname={list(addresses)[number]}"
     if not work.network:
         return [hostname, "--network=none"]

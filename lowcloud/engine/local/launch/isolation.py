@@ -1,4 +1,4 @@
-"""The levels of isolation between replicas, and the sandbox spec that runtime/sandbox carries out."""
+"""The levels of isolation between replicas, and the sandbox spec that runtime/sandbox applies."""
 
 import os
 import re
@@ -68,7 +68,7 @@ def levels() -> tuple[Level, ...]:
 
 
 def with_probe_failures(level: Level, reasons: Sequence[str]) -> Level:
-    """Return the level, whose sentence tells the first probe failure that is not a lack of support."""
+    """Return the level, whose sentence includes the first probe failure that is not a lack of support."""
     unexplained = [reason for reason in reasons if not UNSUPPORTED.search(reason)]
     if not unexplained:
         return level

@@ -93,12 +93,12 @@ def build(
 
 
 def is_forked(work: Work) -> bool:
-    """Whether a work's program runs in a fork of the warm parent rather than in a new interpreter."""
+    """Return whether a work's program runs in a fork of the warm parent rather than in a new interpreter."""
     return is_built_in(work.command) and (not work.environment or work.command[:3] == SCRIPT)
 
 
 def is_built_in(command: tuple[str, ...]) -> bool:
-    """Whether a command runs a module of lowcloud.runtime."""
+    """Return whether a command runs a module of lowcloud.runtime."""
     return command[:2] == ("python", "-m") and command[2].startswith(BUILT_IN)
 
 

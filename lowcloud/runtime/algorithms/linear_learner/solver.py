@@ -167,7 +167,7 @@ def _are_done(descents: Sequence[Descent], tolerance: float) -> bool:
 
 
 def _has_curvature(objective: Objective, parameters: Floats) -> bool:
-    """Whether computing a curvature matrix for these parameters takes less time than it saves."""
+    """Return whether computing a curvature matrix for these parameters takes less time than it saves."""
     outputs, size = parameters.shape[1:]
     if size <= CHEAP_CURVATURE:
         return bool(outputs * size <= 4 * MAX_CURVATURE)

@@ -99,7 +99,7 @@ class Booster:
         return self._call_predict("XGBoosterPredictFromDMatrix", matrix.handle, config)
 
     def predict_rows(self, rows: Floats | SparseMatrix) -> Floats:
-        """As predict, without creating a matrix; not for gblinear."""
+        """Predict like `predict`, without creating a matrix; not for gblinear."""
         config = options(
             type=0, training=False, iteration_begin=0, iteration_end=0, missing=MISSING, strict_shape=False, cache_id=0
         )

@@ -167,7 +167,7 @@ def _create_early_stopping(settings: XGBoostSettings, sets: DataSets, booster: B
 
 
 def _is_stop_requested(stop: StopRequest, communicator: Communicator) -> bool:
-    """Whether any host has received a stop request: all must end after the same round."""
+    """Return whether any host has received a stop request: all must end after the same round."""
     return bool(communicator.sum(np.array([float(stop.is_requested)]))[0])
 
 

@@ -96,7 +96,7 @@ def copy_floats(shape: "ctypes._Pointer[ctypes.c_uint64]", dimensions: int, data
 
 
 def has_gpu_support() -> bool:
-    """Whether this build can train on CUDA devices."""
+    """Return whether this build can train on CUDA devices."""
     text = ctypes.c_char_p()
     call("XGBuildInfo", ctypes.byref(text))
     return bool(json.loads(text.value or b"{}").get("USE_CUDA"))

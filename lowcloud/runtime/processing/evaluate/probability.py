@@ -13,7 +13,7 @@ TINY = float(np.finfo(np.float64).eps)  # minimum distance of a probability from
 
 
 def are_probabilities(scores: Floats) -> bool:
-    """Whether scores (rows,) or (rows, classes) can be probabilities."""
+    """Return whether scores (rows,) or (rows, classes) can be probabilities."""
     inside = bool(((scores >= 0) & (scores <= 1)).all())
     return inside and (scores.ndim == 1 or bool(np.allclose(scores.sum(axis=1), 1, atol=1e-3)))
 

@@ -162,7 +162,7 @@ def _sources(
 
 
 def _is_feature(name: str, settings: Arguments) -> bool:
-    """Whether a column is a feature. A column that groups rows is not: it would identify the part of a row."""
+    """Return whether a column is a feature. A column that groups rows is not: it would identify the part of a row."""
     is_group = settings.text("split") == "group" and name == settings.text("split_column")
     return name != settings.text("target") and not is_group and name not in settings.names("drop")
 

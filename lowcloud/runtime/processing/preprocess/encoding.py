@@ -45,7 +45,7 @@ class Encoder:
         return OneHot(name, tuple(frequent), fill, other=bool(rare))
 
     def _are_few(self, texts: Texts) -> bool:
-        """Whether one column per frequent level would cover most rows."""
+        """Return whether one column per frequent level would cover most rows."""
         frequent, _ = _frequent(texts, self._settings)
         kept = set(frequent)
         codes = [code for code, level in enumerate(texts.levels) if level in kept]

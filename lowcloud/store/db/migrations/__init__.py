@@ -27,7 +27,7 @@ class Migration:
 
 
 def oldest_version() -> int:
-    """The oldest version of the schema that can be upgraded."""
+    """Return the oldest version of the schema that can be upgraded."""
     return min(_modules()) - 1
 
 
@@ -37,7 +37,7 @@ def newest_version() -> int:
 
 
 def newer_than(version: int) -> Sequence[Migration]:
-    """The steps from a version of the schema to the newest, in order."""
+    """Return the steps from a version of the schema to the newest, in order."""
     return [_load(number, name) for number, name in sorted(_modules().items()) if number > version]
 
 

@@ -117,6 +117,6 @@ def test_cbor_that_the_protocol_does_not_use_is_refused(body):
 
 
 @pytest.mark.parametrize("value", [0, 23, 24, 255, 256, 2**32, 2**63 - 1, -1, -(2**63)])
-def test_integers_of_every_width_come_back(value):
+def test_integers_of_every_width_are_restored(value):
     shape = load_service("cloudwatch").operation("GetMetricData").input_shape
     assert cbor.loads(cbor.dumps(shape, {"MaxDatapoints": value})) == {"MaxDatapoints": value}

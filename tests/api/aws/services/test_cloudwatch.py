@@ -15,13 +15,13 @@ SPAN = {"StartTime": datetime.fromtimestamp(0, UTC), "EndTime": datetime.fromtim
 
 
 @pytest.mark.parametrize(("unit", "count"), [({}, 1), ({"Unit": "None"}, 1), ({"Unit": "Seconds"}, 0)])
-def test_points_of_another_unit_than_asked_for_are_none(context: Context, unit: dict[str, str], count: int) -> None:
+def test_points_of_another_unit_than_requested_are_left_out(context: Context, unit: dict[str, str], count: int) -> None:
     with context.database.transaction() as connection:
         metrics.record(connection, [(Series("space", "loss"), Point(60.0, 0.5))])
     caller = Caller(context.settings.account_id, None, None)
     metric = {"Namespace": "space", "MetricName": "loss"}
-    asked: dict[str, Any] = {**SPAN, **metric, "Period": 60, "Statistics": ["Sum"], **unit}
-    assert len(cloudwatch.get_metric_statistics(context, caller, asked)["Datapoints"]) == count
+    requested: dict[str, Any] = {**SPAN, **metric, "Period": 60, "Statistics": ["Sum"], **unit}
+    assert len(cloudwatch.get_metric_statistics(context, caller, requested)["Datapoints"]) == count
     query = {"Id": "q", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum", **unit}}
     found = cloudwatch.get_metric_data(context, caller, {**SPAN, "MetricDataQueries": [query]})
     assert len(found["MetricDataResults"][0]["Values"]) == count

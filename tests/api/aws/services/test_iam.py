@@ -41,7 +41,7 @@ def code_of(call, **members):
     return caught.value.response["Error"]["Code"]
 
 
-def test_a_role_comes_back_as_it_was_made(iam):
+def test_a_role_is_returned_as_it_was_created(iam):
     made = iam.create_role(
         RoleName="Made", Path="/team/", AssumeRolePolicyDocument=TRUST, Description="d", MaxSessionDuration=7200
     )["Role"]
@@ -89,7 +89,7 @@ def test_a_role_with_policies_is_not_deleted(iam, role):
     assert code_of(iam.get_role, RoleName=role) == "NoSuchEntity"
 
 
-def test_a_policy_written_into_a_role_comes_back(iam, role):
+def test_a_policy_written_into_a_role_is_returned(iam, role):
     iam.put_role_policy(RoleName=role, PolicyName="b", PolicyDocument=POLICY)
     iam.put_role_policy(RoleName=role, PolicyName="a", PolicyDocument=POLICY)
     assert iam.list_role_policies(RoleName=role)["PolicyNames"] == ["a", "b"]

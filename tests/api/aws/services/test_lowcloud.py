@@ -1,4 +1,4 @@
-"""What the cloud can do beyond AWS, through the CLI and the service behind it: taught images, and interruptions."""
+"""Functions beyond AWS, through the CLI and the Lowcloud service: registered images, and interruptions."""
 
 import io
 import json
@@ -52,7 +52,7 @@ def create(cloud: Server, image: str, source: str = "", **changes: Any) -> str:
     """The name of a new job that runs train.py of a source archive, or what the image means by itself."""
     name = f"own-{next(NUMBERS)}"
     script = {"sagemaker_program": json.dumps("train.py"), "sagemaker_submit_directory": json.dumps(source)}
-    asked = {
+    requested = {
         "TrainingJobName": name,
         "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
         "RoleArn": cloud.role,
@@ -61,7 +61,7 @@ def create(cloud: Server, image: str, source: str = "", **changes: Any) -> str:
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
         "StoppingCondition": {"MaxRuntimeInSeconds": 300},
     }
-    cloud.client("sagemaker").create_training_job(**{**asked, **changes})
+    cloud.client("sagemaker").create_training_job(**{**requested, **changes})
     return name
 
 
@@ -84,7 +84,7 @@ def log(cloud: Server, name: str) -> str:
     return "\n".join(event["message"] for event in cloud.client("logs").filter_log_events(**group)["events"])
 
 
-def test_an_unknown_image_is_refused_with_the_command_that_teaches_it(cloud):
+def test_an_unknown_image_is_refused_with_the_command_that_registers_it(cloud):
     with pytest.raises(Exception, match=r"lowcloud image add my-model:3 --python VENV"):
         create(cloud, "my-model:3")
 
@@ -101,7 +101,7 @@ def test_an_environment_of_the_users_runs_scripts_under_the_image_name(cloud, tm
     assert "my-model" not in cloud.cli("image", "list").stdout
 
 
-def test_a_command_can_be_what_an_image_means(cloud):
+def test_an_image_can_be_registered_as_a_command(cloud):
     command = "sh -c 'echo hello from $TRAINING_JOB_NAME; cp /opt/ml/input/config/hyperparameters.json /opt/ml/model'"
     cloud.cli("image", "add", "by-command:1", "--command", command)
     name = create(cloud, "by-command:1", HyperParameters={"colour": "blue"})
@@ -119,20 +119,20 @@ def test_a_command_can_be_what_an_image_means(cloud):
         (["--requirements", "/nowhere.txt"], "cannot be read"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(cloud, options, says):
+def test_an_invalid_registration_is_refused(cloud, options, says):
     refused = cloud.cli("image", "add", "some", *options, check=False)
     assert refused.returncode == 1
     assert says in refused.stderr
 
 
-def test_a_forgotten_image_cannot_be_forgotten_again(cloud):
+def test_a_removed_image_cannot_be_removed_again(cloud):
     refused = cloud.cli("image", "remove", "nobody", check=False)
     assert "nobody" in refused.stderr
     assert refused.returncode == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the program finds its folder at /opt/ml on Linux alone")
-def test_an_interrupted_spot_job_goes_on_from_its_checkpoint(cloud):
+def test_an_interrupted_spot_job_continues_from_its_checkpoint(cloud):
     checkpoints = f"s3://{BUCKET}/checkpoints-{next(NUMBERS)}"
     name = create(
         cloud,
@@ -165,7 +165,7 @@ def test_only_a_spot_job_can_be_interrupted(cloud):
     assert "nobody" in cloud.cli("interrupt", "nobody", check=False).stderr
 
 
-def test_a_source_without_its_script_fails_with_what_it_holds(cloud):
+def test_a_source_without_its_script_fails_with_a_list_of_its_files(cloud):
     source = put_source(cloud, "print()")
     hyperparameters = {"sagemaker_program": '"absent.py"', "sagemaker_submit_directory": json.dumps(source)}
     name = create(cloud, "sagemaker-base-python-310", HyperParameters=hyperparameters)

@@ -41,7 +41,7 @@ def query(name: str, stat: str = "Last", axis: str = "IterationNumber", **more: 
     } | more  # fmt: skip
 
 
-def test_a_component_shows_what_its_points_come_to(sagemaker, metrics):
+def test_a_component_has_the_statistics_of_its_points(sagemaker, metrics):
     sagemaker.create_trial_component(TrialComponentName="Summed")
     now = datetime.now(UTC).replace(microsecond=0)
     values = [1e9 + value for value in (4.0, 7.0, 13.0, 16.0, 1.0, 2.0, 5.5)]
@@ -58,7 +58,7 @@ def test_a_component_shows_what_its_points_come_to(sagemaker, metrics):
     assert found["SourceArn"].endswith("experiment-trial-component/Summed")
 
 
-def test_points_that_cannot_be_taken_are_told_and_the_others_kept(sagemaker, metrics):
+def test_invalid_points_are_reported_and_the_others_stored(sagemaker, metrics):
     sagemaker.create_trial_component(TrialComponentName="partly")
     now = datetime.now(UTC)
     point = {"MetricName": "loss", "Value": 1.0, "Timestamp": now}
@@ -104,7 +104,7 @@ def test_curves_go_over_iterations_and_over_time(sagemaker, metrics):
     assert [one["Status"] for one in answers[5:]] == ["ValidationError"] * 2
 
 
-def test_what_was_measured_goes_with_its_component(sagemaker, metrics):
+def test_metrics_are_deleted_with_their_component(sagemaker, metrics):
     for _ in range(2):
         sagemaker.create_trial_component(TrialComponentName="gone")
         put(metrics, "gone", [1.0], datetime.now(UTC))

@@ -39,7 +39,7 @@ def test_a_session_token_of_another_key_is_refused(server):
 
 
 @pytest.mark.parametrize("arn", [ROLE + "X", ROLE.replace(ACCOUNT, "999999999999"), "arn:aws:iam::nonsense-of-length"])
-def test_a_role_that_is_not_there_is_denied_without_saying_why(server, arn):
+def test_a_missing_role_is_denied_without_a_reason(server, arn):
     with pytest.raises(ClientError, match=r"AccessDenied.*sts:AssumeRole"):
         server.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")
 

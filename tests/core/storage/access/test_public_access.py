@@ -1,3 +1,5 @@
+"""Which anonymous requests a bucket allows."""
+
 from typing import Any
 
 import pytest

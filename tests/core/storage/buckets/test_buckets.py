@@ -1,3 +1,5 @@
+"""Buckets: names, creation and deletion."""
+
 import pytest
 
 from lowcloud.core.context import Context

@@ -1,3 +1,5 @@
+"""Bucket configurations: storage and encryption."""
+
 import pytest
 
 from lowcloud.core.context import Context

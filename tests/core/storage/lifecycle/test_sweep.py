@@ -117,10 +117,10 @@ def test_expirations_are_recorded_as_such(context: Context) -> None:
     buckets.set_versioning(context, BUCKET, buckets.ENABLED)
     objects.put(context, BUCKET, "kept", [b"1"])
     swept(context)
-    told = [
+    reported = [
         (event.kind, event.key) for event in notifications.list_page(context) if not event.kind.startswith("created:")
     ]
-    assert told == [("expired:delete", "plain"), ("expired:marker", "kept")]
+    assert reported == [("expired:delete", "plain"), ("expired:marker", "kept")]
 
 
 def test_locked_versions_do_not_expire(context: Context) -> None:
@@ -215,5 +215,5 @@ def test_a_scrub_resumes_and_reports_its_findings(context: Context, monkeypatch:
     assert (progress["last"]["versions"], progress["last"]["findings"]) == (3, 1)
     assert steps >= 3
     with context.database.read() as connection:
-        (told,) = scrub_task.events.of(connection, scrub_task.SUBJECT)
-    assert "shelf/1" in told.message
+        (reported,) = scrub_task.events.of(connection, scrub_task.SUBJECT)
+    assert "shelf/1" in reported.message

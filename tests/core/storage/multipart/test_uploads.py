@@ -1,3 +1,5 @@
+"""Multipart uploads: parts, completion and abort."""
+
 import hashlib
 import zlib
 from base64 import b64encode

@@ -1,3 +1,5 @@
+"""Checksums of objects, computed and combined."""
+
 from base64 import b64encode
 from itertools import pairwise
 

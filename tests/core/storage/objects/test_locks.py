@@ -1,3 +1,5 @@
+"""Object lock: retention and legal holds."""
+
 import pytest
 
 from lowcloud.core.storage.buckets.buckets import Bucket

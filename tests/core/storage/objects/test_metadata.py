@@ -1,3 +1,5 @@
+"""Metadata and encryption of objects."""
+
 import pytest
 
 from lowcloud.core.context import Context

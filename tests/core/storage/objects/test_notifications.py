@@ -1,3 +1,5 @@
+"""Events of changes to objects."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +18,7 @@ from lowcloud.core.storage.objects.locks import Lock, LockedError
 from lowcloud.core.storage.objects.notifications import KINDS, NotificationRule, ObjectEvent
 from lowcloud.core.storage.objects.preconditions import NO_PRECONDITIONS, PreconditionFailedError, Preconditions
 
-BUCKET = "told"
+BUCKET = "reported"
 EVERYTHING = [NotificationRule(KINDS)]
 TEXTS = st.text("ab/", max_size=4)
 
@@ -32,7 +34,7 @@ def watch(context: Context, rules: Sequence[NotificationRule]) -> None:
     notifications.configure(context, BUCKET, "notification", {}, rules)
 
 
-def told(context: Context) -> list[tuple[str, str]]:
+def reported(context: Context) -> list[tuple[str, str]]:
     return [(event.kind, event.key) for event in notifications.list_page(context)]
 
 
@@ -86,23 +88,23 @@ def test_events_name_versions_and_distinguish_delete_markers(context: Context) -
 def test_a_completed_upload_is_recorded_once(context: Context) -> None:
     upload = uploads.create(context, BUCKET, "joined")
     part = uploads.put_part(context, upload, 1, [b"abc"])
-    assert told(context) == []
+    assert reported(context) == []
     for _ in range(2):
         completions.complete(context, BUCKET, "joined", upload.id, [RequestedPart(1, part.etag)])
-    assert told(context) == [("created:complete", "joined")]
+    assert reported(context) == [("created:complete", "joined")]
     uploads.abort(context, BUCKET, "other", uploads.create(context, BUCKET, "other").id)
-    assert len(told(context)) == 1
+    assert len(reported(context)) == 1
 
 
 def test_tags_put_and_deleted_are_recorded(context: Context) -> None:
     made = objects.put(context, BUCKET, "a", [b"1"])
     version_updates.set_tags(context, BUCKET, "a", None, {"a": "b"})
     version_updates.delete_tags(context, BUCKET, "a", None)
-    assert told(context)[1:] == [("tagged:put", "a"), ("tagged:delete", "a")]
+    assert reported(context)[1:] == [("tagged:put", "a"), ("tagged:delete", "a")]
     assert {event.etag for event in notifications.list_page(context)} == {made.etag}
     with pytest.raises(NotFoundError):
         version_updates.set_tags(context, BUCKET, "b", None, {"a": "b"})
-    assert len(told(context)) == 3
+    assert len(reported(context)) == 3
 
 
 def test_refused_changes_are_not_recorded(context: Context) -> None:
@@ -113,7 +115,7 @@ def test_refused_changes_are_not_recorded(context: Context) -> None:
     ):
         with pytest.raises(PreconditionFailedError):
             refused()
-    assert told(context) == [("created:put", "a")]
+    assert reported(context) == [("created:put", "a")]
 
 
 def test_the_refused_deletion_of_a_locked_version_is_not_recorded(context: Context) -> None:
@@ -122,7 +124,7 @@ def test_the_refused_deletion_of_a_locked_version_is_not_recorded(context: Conte
     made = objects.put(context, "vault", "a", [b"1"], lock=Lock(legal_hold=True))
     with pytest.raises(LockedError):
         deletions.delete(context, "vault", "a", version=made.version)
-    assert told(context) == [("created:put", "a")]
+    assert reported(context) == [("created:put", "a")]
 
 
 def test_an_event_is_rolled_back_with_its_change(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +138,7 @@ def test_an_event_is_rolled_back_with_its_change(context: Context, monkeypatch: 
         patched.setattr(notifications, "record", record_and_fail)
         with pytest.raises(ZeroDivisionError):
             objects.put(context, BUCKET, "a", [b"1"])
-    assert told(context) == []
+    assert reported(context) == []
     with pytest.raises(NotFoundError):
         objects.head(context, BUCKET, "a")
 
@@ -149,10 +151,10 @@ def test_only_selected_events_are_recorded(context: Context) -> None:
     deletions.delete(context, BUCKET, "out/a.csv")
     deletions.delete(context, "quiet", "out/a.csv")
     expected = [("created:put", "in/a.csv"), ("removed:delete", "out/a.csv")]
-    assert told(context) == expected
+    assert reported(context) == expected
     watch(context, [])
     objects.put(context, BUCKET, "in/b.csv", [b"1"])
-    assert told(context) == expected
+    assert reported(context) == expected
     assert buckets.find(context, BUCKET).notifications is None
 
 
@@ -170,7 +172,7 @@ def test_pages_continue_after_an_id_and_deleted_events_never_return(context: Con
     assert event.key == "5"
 
 
-def test_only_the_newest_events_are_kept(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_newest_events_are_stored(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "MAX_EVENTS", 20)
     monkeypatch.setattr(notifications, "PRUNE_INTERVAL", 10)
     for number in range(50):
@@ -184,7 +186,7 @@ def test_events_outlive_their_bucket(context: Context) -> None:
     objects.put(context, BUCKET, "a", [b"1"])
     deletions.delete(context, BUCKET, "a")
     buckets.delete(context, BUCKET)
-    assert told(context) == [("created:put", "a"), ("removed:delete", "a")]
+    assert reported(context) == [("created:put", "a"), ("removed:delete", "a")]
 
 
 def test_a_missing_bucket_cannot_be_configured(context: Context) -> None:

@@ -1,3 +1,5 @@
+"""Objects: writes, reads of ranges, and deletions."""
+
 import errno
 import hashlib
 import threading

@@ -1,3 +1,5 @@
+"""Changes to existing versions: tags, retention and legal holds."""
+
 import pytest
 
 from lowcloud.core.context import Context

@@ -180,15 +180,15 @@ def test_pages_of_any_size_agree_with_a_model_of_the_bucket(context: Context, da
         shown += [entry.key for entry in page.entries]  # type: ignore[union-attr]
         start = page.next_start  # type: ignore[assignment]
     assert shown == sorted(key for key, kept in model.items() if kept and not kept[0][1])
-    told, marker = [], {}
+    reported, marker = [], {}
     while True:
         versions_page = listings.list_versions(context, name, limit=size, **marker)
         for entry in versions_page.entries:
-            told.append((entry.key, entry.version, entry.is_marker, entry.id in versions_page.newest))  # type: ignore[union-attr]
+            reported.append((entry.key, entry.version, entry.is_marker, entry.id in versions_page.newest))  # type: ignore[union-attr]
             marker = {"after_key": entry.key, "after_version": entry.version}  # type: ignore[union-attr]
         if not versions_page.is_truncated:
             break
-    assert told == [
+    assert reported == [
         (key, version, is_marker, place == 0)
         for key in sorted(model)
         for place, (version, is_marker) in enumerate(model[key])

@@ -84,7 +84,7 @@ def ask(home: Path, *words: object) -> bytes:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a socket of a long name is reached through /proc")
-def test_only_what_stands_in_a_list_is_given_and_only_to_who_knows_its_name(
+def test_only_listed_inputs_are_sent_and_only_to_clients_that_know_the_name_of_the_list(
     make_engine: MakeEngine, tmp_path: Path
 ) -> None:
     engine = make_engine(fetch)
@@ -102,7 +102,7 @@ def test_only_what_stands_in_a_list_is_given_and_only_to_who_knows_its_name(
 
 def test_a_program_does_not_see_its_lists(engine: LocalEngine) -> None:
     if "ordinary" in engine.isolation():
-        pytest.skip("without walls a program sees all files of its user")
+        pytest.skip("without isolation a program sees all files of its user")
     folder = str(engine._works.root)
     engine.start(work(f"import os, glob\nprint(glob.glob({folder!r} + '/*/*/feeds/*'), os.listdir({folder!r}))"))
     assert ended(engine)[0].exit_code == 1

@@ -1,3 +1,5 @@
+"""Staging of inputs into the folder of a replica."""
+
 import io
 import os
 import subprocess
@@ -109,7 +111,7 @@ def test_many_inputs_are_staged_by_several_threads(tmp_path: Path) -> None:
     assert all((tmp_path / "base" / item.path).read_text() == item.source for item in inputs)
 
 
-def test_one_input_of_many_that_fails_ends_the_laying_with_its_reason(tmp_path: Path) -> None:
+def test_one_input_of_many_that_fails_ends_the_staging_with_its_reason(tmp_path: Path) -> None:
     def fetch(source: str, *_: object) -> Iterator[bytes]:
         if source == "1234":
             raise StagingError("1234 is damaged")

@@ -93,7 +93,7 @@ def test_a_folder_that_programs_may_see_is_mounted_where_it_is_and_cannot_be_wri
     assert [mount[2] for mount in mounts if "readonly" in mount] == [f"target={shown}"]
 
 
-def test_what_a_user_chooses_does_not_reach_the_client(
+def test_settings_of_the_user_do_not_reach_the_client(
     engine: LocalEngine, docker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOWCLOUD_ROOT_SECRET_ACCESS_KEY", "secret")
@@ -136,7 +136,7 @@ def test_several_lines_under_a_users_own_name_are_not(engine: LocalEngine, docke
     assert output(engine) == ["one", "two"]
 
 
-def test_a_stop_reaches_the_container_and_what_ignores_it_is_removed(engine: LocalEngine, docker: Path) -> None:
+def test_a_stop_reaches_the_container_and_one_that_ignores_it_is_removed(engine: LocalEngine, docker: Path) -> None:
     engine.start(image("sh", "-c", "trap 'echo bye; exit 5' TERM; echo ready; while true; do sleep 0.01; done"))
     wait_for(lambda: output(engine) == ["ready"])
     engine.stop("w", 20)

@@ -39,7 +39,7 @@ def test_the_reason_of_a_failed_probe_is_reported(engine: LocalEngine, monkeypat
     assert "The probe of a stronger isolation level failed: no-such-program: No such file" in engine.isolation()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="there are no walls elsewhere")
+@pytest.mark.skipif(sys.platform != "linux", reason="isolation needs Linux")
 def test_walls_hold_where_the_interpreter_goes_by_a_numbered_name_alone(
     engine: LocalEngine, make_engine: MakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,9 +6,9 @@ import pathlib
 
 inputs = json.loads(os.environ["SM_INPUT_DATA_CONFIG"])
 read = {}
-for name, told in inputs.items():
+for name, reported in inputs.items():
     folder = pathlib.Path(os.environ[f"SM_CHANNEL_{name.upper()}"])
-    if told["TrainingInputMode"] == "Pipe":
+    if reported["TrainingInputMode"] == "Pipe":
         read[name] = {f"epoch {epoch}": pathlib.Path(f"{folder}_{epoch}").read_bytes().decode() for epoch in range(2)}
     else:
         files = sorted(path for path in folder.rglob("*") if path.is_file())

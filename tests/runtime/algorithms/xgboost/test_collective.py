@@ -9,7 +9,7 @@ import pytest
 import xgboost
 
 from lowcloud import contract
-from tests.support.programs.training_programs import lay, run_hosts, start, wait
+from tests.support.programs.training_programs import run_hosts, start, wait, write_job_folder
 from tests.support.programs.xgboost_jobs import BINARY, TWO, X, as_csv, metrics, plain, stored
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
@@ -54,7 +54,9 @@ def test_hosts_end_together_when_one_is_stopped_or_lost(tmp_path: Path, number: 
     (tmp_path / "meet").mkdir()
     parameters = {**BINARY, "num_round": 1_000_000}
     shards = (as_csv(X[:300], TWO[:300]), as_csv(X[300:], TWO[300:]))
-    bases = [lay(tmp_path / n, parameters, {"train": s}, names, n) for n, s in zip(names, shards, strict=True)]
+    bases = [
+        write_job_folder(tmp_path / n, parameters, {"train": s}, names, n) for n, s in zip(names, shards, strict=True)
+    ]
     processes = [start(base, tmp_path / "meet", "xgboost") for base in bases]
     printed = []
     assert processes[0].stdout is not None

@@ -25,9 +25,9 @@ SELECTED = "SAGEMAKER_INFERENCE_OUTPUT"
 
 
 def fit(folder: Path, name: str = "xgboost-model", **parameters: object) -> xgboost.Booster:
-    asked = {"objective": "binary:logistic", "max_depth": 3, **parameters}
-    labels = THREE if "num_class" in asked else Y
-    booster = xgboost.train(asked, xgboost.DMatrix(X, label=labels), 5)
+    requested = {"objective": "binary:logistic", "max_depth": 3, **parameters}
+    labels = THREE if "num_class" in requested else Y
+    booster = xgboost.train(requested, xgboost.DMatrix(X, label=labels), 5)
     booster.save_model(folder / name)
     return booster
 

@@ -12,7 +12,7 @@ import pytest
 import xgboost
 
 from lowcloud import contract
-from tests.support.programs.training_programs import lay, start, wait
+from tests.support.programs.training_programs import start, wait, write_job_folder
 from tests.support.programs.xgboost_jobs import BINARY, RNG, SIGNAL, THREE, TWO, X, as_csv, job, metrics, plain, stored
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
@@ -46,18 +46,18 @@ def test_the_model_is_the_one_xgboost_trains(tmp_path: Path, parameters: dict, l
 
 
 def test_metrics_are_printed_each_round_as_the_catalogue_looks_for_them(tmp_path: Path) -> None:
-    asked = "auc,logloss,error@0.7,accuracy,f1,mse"
+    requested = "auc,logloss,error@0.7,accuracy,f1,mse"
     ended = job(
         tmp_path,
-        {**BINARY, "eval_metric": asked},
+        {**BINARY, "eval_metric": requested},
         train=as_csv(X[:400], TWO[:400]),
         validation=as_csv(X[400:], TWO[400:]),
     )
     found = metrics(ended.log)
     sets = {"train": xgboost.DMatrix(X[:400], label=TWO[:400]), "validation": xgboost.DMatrix(X[400:], label=TWO[400:])}
     judge: dict[str, dict[str, list[float]]] = {}
-    told = {**BINARY, "eval_metric": ["auc", "logloss", "error@0.7"]}
-    booster = plain(told, sets["train"], evals=[(data, name) for name, data in sets.items()], evals_result=judge)
+    reported = {**BINARY, "eval_metric": ["auc", "logloss", "error@0.7"]}
+    booster = plain(reported, sets["train"], evals=[(data, name) for name, data in sets.items()], evals_result=judge)
     for name, data in sets.items():
         for metric in ("auc", "logloss"):
             assert found[f"{name}:{metric}"] == pytest.approx(judge[name][metric], abs=6e-6)
@@ -84,8 +84,8 @@ def test_early_stopping_keeps_the_best_model(tmp_path: Path, booster: str) -> No
         parameters["updater"] = "coord_descent"
     noise = RNG.normal(size=600).astype(np.float32)
     fit, held = (X[:300], noise[:300]), (X[300:], noise[300:])
-    told = {**parameters, "early_stopping_rounds": 3}
-    ended = job(tmp_path, told, train=as_csv(*fit), validation=as_csv(*held))
+    reported = {**parameters, "early_stopping_rounds": 3}
+    ended = job(tmp_path, reported, train=as_csv(*fit), validation=as_csv(*held))
     data = xgboost.DMatrix(held[0], label=held[1])
     judge = plain(
         parameters, xgboost.DMatrix(fit[0], label=fit[1]), evals=[(data, "validation")], early_stopping_rounds=3
@@ -133,7 +133,7 @@ def test_a_job_resumed_from_a_checkpoint_ends_with_the_same_model(tmp_path: Path
 
 
 def test_a_stopped_job_keeps_the_model_of_the_completed_rounds(tmp_path: Path) -> None:
-    base = lay(tmp_path, {**BINARY, "num_round": 1_000_000}, {"train": as_csv(X, TWO)})
+    base = write_job_folder(tmp_path, {**BINARY, "num_round": 1_000_000}, {"train": as_csv(X, TWO)})
     process = start(base, algorithm="xgboost")
     assert process.stdout is not None
     printed = []
@@ -176,10 +176,11 @@ def test_training_continues_from_the_model_of_a_channel(tmp_path: Path) -> None:
 
 
 def test_the_scikit_learn_and_pandas_of_a_machine_are_left_alone(tmp_path: Path) -> None:
+    base = write_job_folder(tmp_path, BINARY, {"train": as_csv(X, TWO)})
     code = (
         "import sys; from lowcloud.runtime import algorithms; algorithms.preload(); "
         "from lowcloud.runtime.training import train;"
-        f"import os; os.environ['SAGEMAKER_BASE_DIR'] = {str(lay(tmp_path, BINARY, {'train': as_csv(X, TWO)}))!r};"
+        f"import os; os.environ['SAGEMAKER_BASE_DIR'] = {str(base)!r};"
         "assert train.main(['xgboost']) == 0;"
         "print('LOADED', sorted({'scipy', 'pandas', 'sklearn', 'xgboost', 'polars'} & set(sys.modules)))"
     )

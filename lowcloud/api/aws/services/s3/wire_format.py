@@ -1,4 +1,4 @@
-"""Where S3 deviates from rest-xml: names of root elements, errors, the location document, lenient headers."""
+"""The deviations of S3 from rest-xml: names of root elements, errors, the location document, lenient headers."""
 
 from collections.abc import Mapping
 from dataclasses import replace

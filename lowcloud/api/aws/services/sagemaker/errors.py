@@ -27,7 +27,7 @@ _INFERENCE_PREFIXES = {kind.noun: kind.prefix for kind in (MODEL, CONFIGURATION,
 
 
 def invalid(message: str) -> AwsError:
-    """Return SageMaker's error for a request that cannot be carried out."""
+    """Return SageMaker's error for a request that cannot be performed."""
     return AwsError("ValidationException", message)
 
 
@@ -65,7 +65,7 @@ def tracking_errors() -> Iterator[None]:
 
 @contextmanager
 def page_token_errors() -> Iterator[None]:
-    """Translate the error of a token that no page was answered with."""
+    """Translate the error of an invalid page token."""
     try:
         yield
     except InvalidPageTokenError as error:

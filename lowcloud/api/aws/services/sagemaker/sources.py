@@ -1,4 +1,4 @@
-"""Where something comes from, as experiments and lineage describe it: SourceUri and MetadataProperties."""
+"""Sources of records, as experiments and lineage describe them: SourceUri and MetadataProperties."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,3 +1,5 @@
+"""Interrupted, corrupt and concurrent requests, and full disks."""
+
 import base64
 import hashlib
 import http.client

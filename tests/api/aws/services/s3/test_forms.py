@@ -95,14 +95,14 @@ def test_a_large_file_streams(s3: Any, bucket: str, form: dict[str, Any]) -> Non
     assert body(s3, bucket, "key") == content
 
 
-@pytest.mark.parametrize(("asked", "status"), [("200", 200), ("201", 201), ("204", 204), ("500", 204), ("x", 204)])
-def test_the_form_selects_its_response(s3: Any, bucket: str, asked: str, status: int) -> None:
-    made = signed(s3, bucket, "a/b", [{"success_action_status": asked}], success_action_status=asked)
+@pytest.mark.parametrize(("requested", "status"), [("200", 200), ("201", 201), ("204", 204), ("500", 204), ("x", 204)])
+def test_the_form_selects_its_response(s3: Any, bucket: str, requested: str, status: int) -> None:
+    made = signed(s3, bucket, "a/b", [{"success_action_status": requested}], success_action_status=requested)
     reply = send(made)
     assert reply.status == status
     if status == 201:
-        told = {element.tag: element.text for element in ElementTree.fromstring(reply.data)}
-        assert told == {
+        reported = {element.tag: element.text for element in ElementTree.fromstring(reply.data)}
+        assert reported == {
             "Bucket": bucket,
             "Key": "a/b",
             "ETag": reply.headers["etag"],
@@ -118,8 +118,8 @@ def test_a_form_may_redirect_the_browser(s3: Any, bucket: str) -> None:
     reply = HTTP.request("POST", made["url"], fields=[*made["fields"].items(), ("file", FILE)], redirect=False)
     assert reply.status == 303
     assert reply.headers["location"].startswith(there)
-    told = parse_qs(urlsplit(reply.headers["location"]).query)
-    assert told == {"page": ["1"], "bucket": [bucket], "key": ["a b"], "etag": [reply.headers["etag"]]}
+    reported = parse_qs(urlsplit(reply.headers["location"]).query)
+    assert reported == {"page": ["1"], "bucket": [bucket], "key": ["a b"], "etag": [reply.headers["etag"]]}
 
 
 def test_a_form_with_an_invalid_redirect_gets_a_plain_response(s3: Any, bucket: str) -> None:

@@ -72,8 +72,8 @@ def test_a_multipart_upload_can_be_presigned_completely(s3: Any, signer: Any, bu
 
 
 def test_response_headers_can_be_overridden_in_the_url(signer: Any, at: dict[str, str]) -> None:
-    told = {"ResponseContentType": "text/csv", "ResponseContentDisposition": 'attachment; filename="a b.csv"'}
-    reply = HTTP.request("GET", signer.generate_presigned_url("get_object", {**at, **told}))
+    reported = {"ResponseContentType": "text/csv", "ResponseContentDisposition": 'attachment; filename="a b.csv"'}
+    reply = HTTP.request("GET", signer.generate_presigned_url("get_object", {**at, **reported}))
     assert reply.headers["content-type"] == "text/csv"
     assert reply.headers["content-disposition"] == 'attachment; filename="a b.csv"'
     assert reply.data == b"data"

@@ -83,8 +83,8 @@ def test_a_multipart_upload_can_be_signed_completely(s3: Any, bucket: str) -> No
 
 
 def test_response_headers_can_be_overridden_in_the_url(s3: Any, at: dict[str, str]) -> None:
-    told = {"ResponseContentType": "text/csv", "ResponseContentDisposition": 'attachment; filename="a +b.csv"'}
-    url = url_of(s3, "get_object", {**at, **told})
+    reported = {"ResponseContentType": "text/csv", "ResponseContentDisposition": 'attachment; filename="a +b.csv"'}
+    url = url_of(s3, "get_object", {**at, **reported})
     reply = HTTP.request("GET", url)
     assert reply.headers["content-type"] == "text/csv"
     assert reply.headers["content-disposition"] == 'attachment; filename="a +b.csv"'

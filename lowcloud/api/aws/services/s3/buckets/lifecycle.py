@@ -151,7 +151,7 @@ def _check_days(days: int, message: str) -> None:
 
 
 def _check_no_filter(rule_filter: Mapping[str, Any], action: str) -> None:
-    """Raises AwsError for a filter by tags or size, which delete markers and uploads do not have."""
+    """Raise AwsError for a filter by tags or size, which delete markers and uploads do not have."""
     if rule_filter["tags"]:
         raise _invalid_request(f"{action} cannot be specified with Tags")
     if rule_filter["larger_than"] is not None or rule_filter["smaller_than"] is not None:

@@ -91,7 +91,7 @@ def _with_id(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(document: Mapping[str, Any]) -> None:
-    """Raises AwsError for an invalid configuration."""
+    """Raise AwsError for an invalid configuration."""
     items = [(member, item) for member in _DESTINATIONS for item in document[member]]
     if len({item["Id"] for _, item in items}) < len(items):
         raise invalid("Same ID used for multiple configurations. IDs must be unique")

@@ -61,7 +61,7 @@ class Form:
         return {"Bucket": quote(self.bucket), "Key": quote(self.key)}
 
     def to_response(self, put: HttpResponse) -> HttpResponse:
-        """Return PutObject's response in the form that the sender asked for."""
+        """Return PutObject's response in the form that the sender requested."""
         headers = {**put.headers, "location": self.location}
         etag = put.headers["etag"]
         redirect = _redirect_url(self, etag)

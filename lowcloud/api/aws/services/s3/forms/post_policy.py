@@ -17,7 +17,7 @@ _EXEMPT = ("file", "policy", "x-amz-signature", "awsaccesskeyid", "signature")
 
 @dataclass(frozen=True)
 class SizeLimits:
-    """How many bytes the file may have."""
+    """The limits of the size of the file, in bytes."""
 
     minimum: int
     maximum: int

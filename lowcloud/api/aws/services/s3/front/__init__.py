@@ -1,1 +1,1 @@
-"""What S3 does before and around the common path of a request: its front hook."""
+"""The front of S3: work before and around the common path of a request."""

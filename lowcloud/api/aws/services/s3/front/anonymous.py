@@ -68,7 +68,7 @@ def required_permissions(operation: str, request: Mapping[str, Any]) -> list[Req
 
 
 def authorise_anonymous(context: Context, operation: str, request: Mapping[str, Any]) -> None:
-    """Raises ForbiddenError unless the bucket allows everyone to do this."""
+    """Raise ForbiddenError unless the bucket allows everyone to do this."""
     permissions = required_permissions(operation, request)
     if not permissions:
         raise ForbiddenError(f"{operation} needs a signature.")

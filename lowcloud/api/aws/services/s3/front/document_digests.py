@@ -32,7 +32,7 @@ _DIGEST_REQUIRED = frozenset(
 def check_document(
     operation: OperationModel, headers: Mapping[str, str], trailers: Mapping[str, str], body: bytes
 ) -> None:
-    """Raises AwsError if the body does not match the digests that the client sent, or if a required one is missing."""
+    """Raise AwsError if the body does not match the digests that the client sent, or if a required one is missing."""
     payload = rest.payload_member(operation.input_shape)
     if payload is not None and not body and payload[0] in operation.input_shape.required_members:
         raise AwsError("MissingRequestBodyError", "Request Body is empty")

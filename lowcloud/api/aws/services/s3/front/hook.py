@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 
 @front_hook("s3")
 class S3FrontHook:
-    """What S3 does around the common path."""
+    """The work of S3 around the common path."""
 
     def __init__(self, context: Context, workers: Executor):
         self._context = context

@@ -95,7 +95,7 @@ def _part_number(request: Request) -> int:
 
 
 def _check_algorithm(upload: Upload, checksum: DeclaredChecksum) -> None:
-    """Raises AwsError for another algorithm than the upload's, unless the upload was created without one."""
+    """Raise AwsError for another algorithm than the upload's, unless the upload was created without one."""
     if checksum.algorithm in (None, upload.algorithm) or upload.algorithm == DEFAULT_ALGORITHM:
         return
     message = f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}"

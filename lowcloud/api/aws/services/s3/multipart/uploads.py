@@ -116,7 +116,7 @@ def _requested_part(part: dict[str, Any]) -> RequestedPart:
 
 
 def _check_checksums(context: Context, request: Request, requested: Sequence[RequestedPart]) -> None:
-    """Raises AwsError if the checksums in the request differ from the upload's."""
+    """Raise AwsError if the checksums in the request differ from the upload's."""
     try:
         upload = uploads.find(context, request["Bucket"], request["Key"], request["UploadId"])
     except NotFoundError:  # completed already, or unknown: core decides

@@ -67,7 +67,7 @@ def copy_object(context: Context, _caller: Caller, request: Request) -> Answer:
 
 
 def _refuse_no_op(context: Context, request: Request, source: CopySource) -> None:
-    """Raises AwsError for a copy that would change nothing."""
+    """Raise AwsError for a copy that would change nothing."""
     if source != CopySource(request["Bucket"], request["Key"]) or request.get("MetadataDirective") == "REPLACE":
         return
     if any(name in request for name in _CHANGES) or buckets.find(context, source.bucket).encryption is not None:

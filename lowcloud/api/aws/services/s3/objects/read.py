@@ -57,7 +57,7 @@ def head_object(context: Context, caller: Caller, request: Request) -> Answer:
 
 
 def _refuse_overrides(caller: Caller, request: Request) -> None:
-    """Raises AwsError for an anonymous request that overrides response headers."""
+    """Raise AwsError for an anonymous request that overrides response headers."""
     if caller.is_anonymous and any(name.startswith("Response") for name in request):
         message = "Request specific response headers cannot be used for anonymous GET requests."
         raise AwsError("InvalidRequest", message)

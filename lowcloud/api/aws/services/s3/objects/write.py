@@ -64,7 +64,7 @@ def put_object(context: Context, _caller: Caller, request: Request) -> Answer:
 
 
 def _check_digest(request: Request, lock: Lock, checksum: DeclaredChecksum) -> None:
-    """Raises AwsError for a locked object without a digest, since it could not be overwritten if it were corrupt."""
+    """Raise AwsError for a locked object without a digest, since it could not be overwritten if it were corrupt."""
     if lock is not UNLOCKED and checksum.algorithm is None and "ContentMD5" not in request:
         message = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock"
         raise AwsError("InvalidRequest", f"{message} parameters")

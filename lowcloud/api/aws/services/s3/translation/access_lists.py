@@ -100,7 +100,7 @@ def render_list(document: AccessList, owner: str) -> Answer:
 
 
 def check_list_allowed(context: Context, bucket: str, document: AccessList) -> None:
-    """Raises AwsError if the bucket does not allow this list, for itself or for an object."""
+    """Raise AwsError if the bucket does not allow this list, for itself or for an object."""
     if document == OWNER_ONLY:
         return
     with context.database.read() as connection:

@@ -1,4 +1,4 @@
-"""What the operations on jobs of every kind have in common.
+"""Functions shared by the operations on jobs of every kind.
 
 Describe waits for a young job to end, since SDKs describe a job once and then sleep 10 to 30 s.
 """

@@ -85,7 +85,7 @@ LIMIT_STATUS = {
     ),
 )
 def create_training_job(context: Context, _caller: Caller, request: Request) -> Answer:
-    """The job starts immediately if a processor is free."""
+    """The job starts when there is capacity for it."""
     name = request["TrainingJobName"]
     require_role(context, request["RoleArn"])
     specification = training_requests.read(context, request)

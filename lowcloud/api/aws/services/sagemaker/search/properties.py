@@ -50,7 +50,7 @@ def elements(shape: Shape, name: str) -> tuple[Shape, Callable[[Document], Itera
 
 
 def is_maybe_numeric(name: str) -> bool:
-    """Whether text of this property that is a number is compared as one."""
+    """Return whether text of this property that is a number is compared as a number."""
     return name.partition(".")[0].lower() in MAYBE_NUMERIC
 
 
@@ -129,7 +129,7 @@ def _held(document: Mapping[str, Any], key: str) -> Any:
 
 
 def _values(held: Any) -> Iterable[Value]:
-    """The value of a parameter is its only member, that of an artifact its Value."""
+    """Yield the value of a parameter, its only member, or of an artifact, its Value."""
     if isinstance(held, Mapping):
         return values_at(held, ("Value",)) if "Value" in held else held.values()
     return values_at(held, ())

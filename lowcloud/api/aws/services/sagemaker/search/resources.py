@@ -52,7 +52,7 @@ class Resource:
         return _shape(self.member)
 
     def fields(self) -> dict[str, str]:
-        """The fields of records that hold properties, by the lower-case names of these."""
+        """Return the fields of records with properties, by the lower-case names of the properties."""
         times = {name: column for name, column in TIMES.items() if column in self.kind.fields}
         return {self.name.lower(): "name", **times}
 

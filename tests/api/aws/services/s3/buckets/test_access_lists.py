@@ -1,3 +1,5 @@
+"""Access control lists of buckets and objects."""
+
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +17,7 @@ def anonymous_client(server: Server) -> Any:
     return server.client("s3", config={"signature_version": UNSIGNED})
 
 
-def told(answer: dict[str, Any]) -> list[tuple[str, str]]:
+def reported(answer: dict[str, Any]) -> list[tuple[str, str]]:
     grants = [(grant["Grantee"].get("URI", "owner"), grant["Permission"]) for grant in answer["Grants"]]
     return [(whom.rpartition("/")[2], permission) for whom, permission in grants]
 
@@ -23,7 +25,7 @@ def told(answer: dict[str, Any]) -> list[tuple[str, str]]:
 def test_a_bucket_owner_enforced_bucket_has_full_control_and_accepts_no_other_list(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"")
     for answer in (s3.get_bucket_acl(Bucket=bucket), s3.get_object_acl(Bucket=bucket, Key="k")):
-        assert told(answer) == [("owner", "FULL_CONTROL")]
+        assert reported(answer) == [("owner", "FULL_CONTROL")]
         assert answer["Grants"][0]["Grantee"]["ID"] == answer["Owner"]["ID"]
     assert refused(s3.put_bucket_acl, Bucket=bucket, ACL="public-read") == "AccessControlListNotSupported"
     refusal = refused(s3.put_object_acl, Bucket=bucket, Key="k", ACL="public-read")
@@ -50,7 +52,7 @@ def test_anonymous_callers_read_and_write_if_the_buckets_list_allows_it(
     assert anonymous_client.list_objects_v2(Bucket=open_bucket)["KeyCount"] == 0
     assert refused(anonymous_client.put_object, Bucket=open_bucket, Key="k", Body=b"x") == "AccessDenied"
     s3.put_bucket_acl(Bucket=open_bucket, ACL="public-read-write")
-    assert told(s3.get_bucket_acl(Bucket=open_bucket)) == [
+    assert reported(s3.get_bucket_acl(Bucket=open_bucket)) == [
         ("owner", "FULL_CONTROL"),
         ("AllUsers", "READ"),
         ("AllUsers", "WRITE"),
@@ -67,7 +69,7 @@ def test_a_public_object_is_readable_anonymously_until_it_is_overwritten(
     at = {"Bucket": open_bucket, "Key": "page.html"}
     s3.put_object(**at, Body=b"one", ACL="public-read")
     assert anonymous_client.get_object(**at)["Body"].read() == b"one"
-    assert told(s3.get_object_acl(**at)) == [("owner", "FULL_CONTROL"), ("AllUsers", "READ")]
+    assert reported(s3.get_object_acl(**at)) == [("owner", "FULL_CONTROL"), ("AllUsers", "READ")]
     s3.put_object(**at, Body=b"two")
     assert refused(anonymous_client.get_object, **at) == "AccessDenied"
     s3.put_object_acl(**at, ACL="public-read")
@@ -94,7 +96,7 @@ def test_a_multipart_object_has_the_list_of_its_upload(s3: Any, anonymous_client
 
 def test_a_list_may_come_as_headers_or_as_a_document(s3: Any, open_bucket: str) -> None:
     s3.put_bucket_acl(Bucket=open_bucket, GrantRead=f'uri="{EVERYONE["URI"]}"')
-    assert told(s3.get_bucket_acl(Bucket=open_bucket)) == [("AllUsers", "READ")]
+    assert reported(s3.get_bucket_acl(Bucket=open_bucket)) == [("AllUsers", "READ")]
     owner = s3.get_bucket_acl(Bucket=open_bucket)["Owner"]
     grants = [
         {"Grantee": {"Type": "CanonicalUser", "ID": owner["ID"]}, "Permission": "FULL_CONTROL"},

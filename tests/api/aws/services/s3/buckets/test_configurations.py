@@ -1,3 +1,5 @@
+"""Configurations of buckets: validation, and what is returned for them."""
+
 from collections.abc import Callable
 from typing import Any
 
@@ -17,15 +19,15 @@ def test_versioning_can_be_enabled_and_suspended_but_not_removed(s3: Any, bucket
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"),
+    ("requested", "code"),
     [
         ({}, "IllegalVersioningConfigurationException"),
         ({"Status": "On"}, "MalformedXML"),
         ({"Status": "Enabled", "MFADelete": "Enabled"}, "NotImplemented"),
     ],
 )
-def test_invalid_versioning_is_refused(s3: Any, bucket: str, asked: dict[str, str], code: str) -> None:
-    assert refused(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=asked) == code
+def test_invalid_versioning_is_refused(s3: Any, bucket: str, requested: dict[str, str], code: str) -> None:
+    assert refused(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=requested) == code
     assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
 
 

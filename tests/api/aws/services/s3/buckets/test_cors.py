@@ -1,3 +1,5 @@
+"""CORS configurations, preflight requests and response headers."""
+
 from typing import Any
 
 import pytest

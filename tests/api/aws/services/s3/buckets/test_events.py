@@ -12,7 +12,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.storage.objects import notifications
 from tests.support.servers.gateways import serving
 
-BUCKET = "told"
+BUCKET = "reported"
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:queue"
 
 
@@ -31,7 +31,7 @@ def watch(s3: Any, *events: str, **filters: str) -> None:
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=configuration)
 
 
-def told(context: Context) -> list[tuple[str, str]]:
+def reported(context: Context) -> list[tuple[str, str]]:
     return [(EVENTS[event.kind], event.key) for event in notifications.list_page(context)]
 
 
@@ -55,7 +55,7 @@ def test_each_way_to_create_an_object_is_an_event_of_its_own(s3: Any, context: C
     reply = urllib3.request("POST", form["url"], fields={**form["fields"], "file": ("name", b"1")})
     assert reply.status == 204
     s3.delete_object(Bucket=BUCKET, Key="put")
-    assert told(context) == [
+    assert reported(context) == [
         ("s3:ObjectCreated:Put", "put"),
         ("s3:ObjectCreated:Copy", "copy"),
         ("s3:ObjectCreated:CompleteMultipartUpload", "parts"),
@@ -72,7 +72,7 @@ def test_removals_tags_and_lists_are_events(s3: Any, context: Context) -> None:
     s3.put_object_acl(Bucket=BUCKET, Key="k", ACL="private")
     s3.delete_object(Bucket=BUCKET, Key="k")
     s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "k", "VersionId": version}]})
-    assert [name for name, _ in told(context)] == [
+    assert [name for name, _ in reported(context)] == [
         "s3:ObjectTagging:Put",
         "s3:ObjectTagging:Delete",
         "s3:ObjectAcl:Put",
@@ -87,17 +87,17 @@ def test_filters_select_keys_and_an_empty_configuration_disables_events(s3: Any,
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"1")
     watch(s3)
     s3.put_object(Bucket=BUCKET, Key="in/b.csv", Body=b"1")
-    assert told(context) == [("s3:ObjectCreated:Put", "in/a.csv")]
+    assert reported(context) == [("s3:ObjectCreated:Put", "in/a.csv")]
 
 
 def test_an_event_bus_receives_every_event(s3: Any, context: Context) -> None:
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}})
     s3.put_object(Bucket=BUCKET, Key="k", Body=b"1")
     s3.delete_object(Bucket=BUCKET, Key="k")
-    assert told(context) == [("s3:ObjectCreated:Put", "k"), ("s3:ObjectRemoved:Delete", "k")]
+    assert reported(context) == [("s3:ObjectCreated:Put", "k"), ("s3:ObjectRemoved:Delete", "k")]
 
 
 def test_events_that_never_occur_may_be_configured(s3: Any, context: Context) -> None:
     watch(s3, "s3:ObjectRestore:*", "s3:Replication:*")
     s3.put_object(Bucket=BUCKET, Key="k", Body=b"1")
-    assert told(context) == []
+    assert reported(context) == []

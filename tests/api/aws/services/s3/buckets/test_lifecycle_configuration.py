@@ -1,3 +1,5 @@
+"""Lifecycle configurations: validation and canonical form."""
+
 from datetime import UTC, datetime
 from typing import Any
 

@@ -28,7 +28,7 @@ def rule(name: str, **said: Any) -> dict[str, Any]:
     return {"ID": name, "Status": "Enabled", "Filter": {"Prefix": ""}, **said}
 
 
-def test_a_server_deletes_what_has_expired_by_a_buckets_rules(cloud: Server) -> None:
+def test_a_server_deletes_expired_objects(cloud: Server) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     for key, size in (("tmp/small", 10), ("tmp/large", 200_000), ("keep", 10)):

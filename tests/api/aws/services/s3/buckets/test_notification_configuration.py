@@ -1,3 +1,5 @@
+"""Notification configurations: validation and storage."""
+
 from typing import Any
 
 import pytest

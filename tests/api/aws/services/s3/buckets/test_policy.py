@@ -1,3 +1,5 @@
+"""Bucket policies: validation and public access."""
+
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,3 +1,5 @@
+"""Listings of objects: prefixes, delimiters and pages."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""Multipart uploads through boto3."""
+
 import hashlib
 import io
 from concurrent.futures import ThreadPoolExecutor
@@ -132,12 +134,12 @@ def test_a_faulty_part_is_named(s3: Any) -> None:
     parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
     with pytest.raises(ClientError) as small:
         s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
-    told = small.value.response["Error"]
-    assert (told["PartNumber"], told["ProposedSize"], told["MinSizeAllowed"]) == ("1", "3", str(5 * MIB))
+    reported = small.value.response["Error"]
+    assert (reported["PartNumber"], reported["ProposedSize"], reported["MinSizeAllowed"]) == ("1", "3", str(5 * MIB))
     with pytest.raises(ClientError) as missing:
         s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{**parts[0], "ETag": '"0"'}]})
-    told = missing.value.response["Error"]
-    assert (told["PartNumber"], told["ETag"], told["UploadId"]) == ("1", "0", upload["UploadId"])
+    reported = missing.value.response["Error"]
+    assert (reported["PartNumber"], reported["ETag"], reported["UploadId"]) == ("1", "0", upload["UploadId"])
 
 
 def test_an_upload_is_aborted_only_if_it_was_initiated_at_the_given_time(s3: Any) -> None:

@@ -29,7 +29,7 @@ DIGESTS = {
 }
 
 
-def told(answer: dict[str, Any]) -> dict[str, Any]:
+def reported(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name.startswith("Checksum")}
 
 
@@ -43,9 +43,9 @@ def test_each_algorithm_is_verified_stored_and_returned(s3: Any, bucket: str, al
     name, value = f"Checksum{algorithm}", b64encode(DIGESTS[algorithm]).decode()
     at = {"Bucket": bucket, "Key": "k"}
     put = s3.put_object(**at, Body=CONTENT, **{name: value})
-    assert told(put) == {name: value, "ChecksumType": "FULL_OBJECT"}
-    assert told(s3.head_object(**at, ChecksumMode="ENABLED")) == told(put)
-    assert told(s3.head_object(**at)) == {}
+    assert reported(put) == {name: value, "ChecksumType": "FULL_OBJECT"}
+    assert reported(s3.head_object(**at, ChecksumMode="ENABLED")) == reported(put)
+    assert reported(s3.head_object(**at)) == {}
     assert refused(s3.put_object, **at, Body=b"other", **{name: value}) == "BadDigest"
     code = "InvalidDigest" if algorithm == "MD5" else "InvalidRequest"
     assert refused(s3.put_object, **at, Body=CONTENT, **{name: "AAA"}) == code
@@ -87,7 +87,7 @@ def test_a_copy_may_have_another_algorithm(s3: Any, bucket: str) -> None:
     kept = s3.copy_object(Bucket=bucket, Key="kept", CopySource=source)["CopyObjectResult"]
     assert kept["ChecksumSHA1"] == b64encode(DIGESTS["SHA1"]).decode()
     other = s3.copy_object(Bucket=bucket, Key="c", CopySource=source, ChecksumAlgorithm="CRC32C")["CopyObjectResult"]
-    assert told(other) == {"ChecksumCRC32C": b64encode(DIGESTS["CRC32C"]).decode(), "ChecksumType": "FULL_OBJECT"}
+    assert reported(other) == {"ChecksumCRC32C": b64encode(DIGESTS["CRC32C"]).decode(), "ChecksumType": "FULL_OBJECT"}
 
 
 def test_a_composite_checksum_covers_those_of_the_parts(s3: Any, bucket: str) -> None:
@@ -103,13 +103,13 @@ def test_a_composite_checksum_covers_those_of_the_parts(s3: Any, bucket: str) ->
     assert refused(s3.complete_multipart_upload, **at, **other) == "InvalidRequest"
     done = s3.complete_multipart_upload(**at, MultipartUpload={"Parts": parts})
     both = hashlib.sha256(hashlib.sha256(FIRST).digest() + hashlib.sha256(LAST).digest()).digest()
-    assert told(done) == {"ChecksumSHA256": f"{b64encode(both).decode()}-2", "ChecksumType": "COMPOSITE"}
+    assert reported(done) == {"ChecksumSHA256": f"{b64encode(both).decode()}-2", "ChecksumType": "COMPOSITE"}
     here = {"Bucket": bucket, "Key": "k", "ChecksumMode": "ENABLED"}
-    assert told(s3.head_object(**here)) == told(done)
+    assert reported(s3.head_object(**here)) == reported(done)
     second = s3.get_object(**here, PartNumber=2)
     assert second["Body"].read() == LAST  # boto3 compares with the part's checksum
     assert second["ChecksumSHA256"] == parts[1]["ChecksumSHA256"]
-    assert told(s3.get_object(**here, Range="bytes=0-9")) == {}
+    assert reported(s3.get_object(**here, Range="bytes=0-9")) == {}
 
 
 def test_a_full_checksum_is_combined_from_the_parts_and_verified(s3: Any, bucket: str) -> None:
@@ -124,7 +124,7 @@ def test_a_full_checksum_is_combined_from_the_parts_and_verified(s3: Any, bucket
     assert refused(s3.complete_multipart_upload, **complete, MpuObjectSize=1) == "InvalidRequest"
     size = len(FIRST + LAST)
     done = s3.complete_multipart_upload(**complete, ChecksumCRC32=whole, ChecksumType="FULL_OBJECT", MpuObjectSize=size)
-    assert told(done) == {"ChecksumCRC32": whole, "ChecksumType": "FULL_OBJECT"}
+    assert reported(done) == {"ChecksumCRC32": whole, "ChecksumType": "FULL_OBJECT"}
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""Memory of the server while large objects are transferred."""
+
 import os
 import re
 import sys

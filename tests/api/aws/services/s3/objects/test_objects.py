@@ -1,3 +1,5 @@
+"""Objects through boto3: writes, reads, ranges and copies."""
+
 import hashlib
 from typing import Any
 
@@ -86,7 +88,7 @@ def test_response_headers_can_be_overridden(s3: Any, bucket: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected", "told"),
+    ("wanted", "expected", "reported"),
     [
         ("bytes=0-3", b"0123", "bytes 0-3/10"),
         ("bytes=8-", b"89", "bytes 8-9/10"),
@@ -94,13 +96,13 @@ def test_response_headers_can_be_overridden(s3: Any, bucket: str) -> None:
         ("bytes=5-99", b"56789", "bytes 5-9/10"),
     ],
 )
-def test_a_range_gets_status_206(s3: Any, bucket: str, wanted: str, expected: bytes, told: str) -> None:
+def test_a_range_gets_status_206(s3: Any, bucket: str, wanted: str, expected: bytes, reported: str) -> None:
     s3.put_object(Bucket=bucket, Key="digits", Body=b"0123456789")
     got = s3.get_object(Bucket=bucket, Key="digits", Range=wanted)
-    assert (got["Body"].read(), got["ContentRange"]) == (expected, told)
+    assert (got["Body"].read(), got["ContentRange"]) == (expected, reported)
     assert (got["ResponseMetadata"]["HTTPStatusCode"], got["ContentLength"]) == (206, len(expected))
     head = s3.head_object(Bucket=bucket, Key="digits", Range=wanted)
-    assert (head["ContentLength"], head["ContentRange"]) == (len(expected), told)
+    assert (head["ContentLength"], head["ContentRange"]) == (len(expected), reported)
 
 
 @pytest.mark.parametrize("wanted", ["bytes=3-1", "bytes=-", "characters=1-2", "bytes=0-1,4-5"])

@@ -78,7 +78,7 @@ def expect(server: Server, path: str, length: int, headers: dict[str, str] | Non
     """Return the reply to a head with Expect: 100-continue, without sending the body."""
     with begin(server, path, length, {"Expect": "100-continue", **(headers or {})}) as connection:
         received = connection.recv(1 << 16)
-        assert not received.startswith(b"HTTP/1.1 100"), "the body was asked for"
+        assert not received.startswith(b"HTTP/1.1 100"), "the body was requested"
         while more := connection.recv(1 << 16):
             received += more
     head, _, body = received.partition(b"\r\n\r\n")

@@ -56,7 +56,7 @@ def test_an_upload_has_the_tags_of_its_creation(s3: Any, bucket: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"),
+    ("requested", "code"),
     [
         ("&".join(f"k{number}=v" for number in range(11)), "BadRequest"),
         ("a=1&a=2", "InvalidTag"),
@@ -68,8 +68,8 @@ def test_an_upload_has_the_tags_of_its_creation(s3: Any, bucket: str) -> None:
         ("k=%FF", "InvalidArgument"),
     ],
 )
-def test_tags_past_the_limits_are_refused(s3: Any, bucket: str, asked: str, code: str) -> None:
-    assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x", Tagging=asked) == code
+def test_tags_past_the_limits_are_refused(s3: Any, bucket: str, requested: str, code: str) -> None:
+    assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x", Tagging=requested) == code
 
 
 def test_tags_in_a_document_have_the_same_limits(s3: Any, bucket: str) -> None:

@@ -167,10 +167,10 @@ def test_keys_of_versions_are_encoded_if_the_client_requests_it(signer: Any, s3:
     s3.delete_object(Bucket=shelf, Key="z+é")
     wanted = {"Bucket": shelf, "EncodingType": "url", "KeyMarker": " ", "Prefix": "", "MaxKeys": 2}
     with urlopen(signer.generate_presigned_url("list_object_versions", Params=wanted)) as answer:
-        told = answer.read().decode()
-    assert re.findall("<Key>(.*?)</Key>", told) == ["a%20b", "z%2B%C3%A9"]
-    assert "<NextKeyMarker>z%2B%C3%A9</NextKeyMarker>" in told
-    assert "<EncodingType>url</EncodingType>" in told
+        reported = answer.read().decode()
+    assert re.findall("<Key>(.*?)</Key>", reported) == ["a%20b", "z%2B%C3%A9"]
+    assert "<NextKeyMarker>z%2B%C3%A9</NextKeyMarker>" in reported
+    assert "<EncodingType>url</EncodingType>" in reported
 
 
 def test_invalid_version_markers_are_refused(s3: Any, shelf: str) -> None:

@@ -65,7 +65,7 @@ def test_names_differ_by_more_than_case_and_what_is_taken_is_said_as_the_sdk_exp
     assert "already exists" in message
 
 
-def test_what_has_parts_cannot_be_deleted(sagemaker):
+def test_experiments_trials_and_components_in_use_cannot_be_deleted(sagemaker):
     make(sagemaker, "full")
     assert "cannot be deleted" in refusal(sagemaker.delete_experiment, ExperimentName="full")[1]
     assert "cannot be deleted" in refusal(sagemaker.delete_trial, TrialName="full-t0")[1]
@@ -80,7 +80,7 @@ def test_what_has_parts_cannot_be_deleted(sagemaker):
     sagemaker.delete_experiment(ExperimentName="full")
 
 
-def test_a_component_keeps_what_went_in_and_what_came_out(sagemaker):
+def test_a_component_stores_its_inputs_and_outputs(sagemaker):
     begun = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     sagemaker.create_trial_component(
         TrialComponentName="stage",

@@ -29,9 +29,9 @@ def sagemaker(cloud: Server) -> Any:
 
 @pytest.fixture(scope="module")
 def model(cloud: Server, sagemaker: Any) -> str:
-    asked = {**request(cloud), "TrainingJobName": f"for-endpoints-{os.getpid()}"}
-    sagemaker.create_training_job(**asked)
-    done = lambda: sagemaker.describe_training_job(TrainingJobName=asked["TrainingJobName"])  # noqa: E731
+    requested = {**request(cloud), "TrainingJobName": f"for-endpoints-{os.getpid()}"}
+    sagemaker.create_training_job(**requested)
+    done = lambda: sagemaker.describe_training_job(TrainingJobName=requested["TrainingJobName"])  # noqa: E731
     wait_for(lambda: done()["TrainingJobStatus"] == "Completed")
     artifact = done()["ModelArtifacts"]["S3ModelArtifacts"]
     sagemaker.create_model(
@@ -68,7 +68,7 @@ def test_an_endpoint_answers_csv_json_and_json_lines_alike(cloud, endpoint):
     assert [one["predicted_label"] for one in found] == [one["predicted_label"] for one in expected]
 
 
-def test_what_the_model_cannot_read_is_a_model_error_with_its_words(cloud, endpoint):
+def test_a_request_that_the_model_cannot_read_is_a_model_error_with_its_message(cloud, endpoint):
     with pytest.raises(ClientError) as caught:
         invoke(cloud, b"1,2\n")
     assert caught.value.response["Error"]["Code"] == "ModelError"
@@ -79,7 +79,7 @@ def test_what_the_model_cannot_read_is_a_model_error_with_its_words(cloud, endpo
     assert caught.value.response["OriginalStatusCode"] == 415
 
 
-def test_an_endpoint_that_is_not_there_says_so(cloud):
+def test_a_missing_endpoint_is_reported(cloud):
     with pytest.raises(ClientError, match=r"ValidationError.*Endpoint nobody of account \d+ not found"):
         invoke(cloud, b"1", EndpointName="nobody")
 
@@ -139,7 +139,7 @@ def test_a_model_without_data_fails_its_endpoint_with_the_reason(sagemaker, mode
             wait_for(delete)
 
 
-def test_a_deleted_endpoint_serves_nobody_and_leaves_no_process(cloud, sagemaker, model):
+def test_a_deleted_endpoint_serves_no_request_and_leaves_no_process(cloud, sagemaker, model):
     configure(sagemaker, "short", model)
     sagemaker.create_endpoint(EndpointName="short", EndpointConfigName="short")
     assert sagemaker.describe_endpoint(EndpointName="short")["EndpointStatus"] == "InService"
@@ -153,7 +153,7 @@ def test_a_deleted_endpoint_serves_nobody_and_leaves_no_process(cloud, sagemaker
 @pytest.mark.parametrize(
     "changes", [{"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}}, {"ModelName": "nobody"}]
 )
-def test_what_cannot_be_served_is_refused(sagemaker, model, changes):
+def test_an_invalid_endpoint_configuration_is_refused(sagemaker, model, changes):
     with pytest.raises(ClientError, match="ValidationException"):
         configure(sagemaker, "refused", model, **changes)
 

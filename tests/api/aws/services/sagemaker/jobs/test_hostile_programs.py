@@ -1,4 +1,4 @@
-"""Clumsy and hostile scripts through boto3: each ends with a clear reason, and reaches and leaves nothing."""
+"""Faulty and hostile scripts through boto3: each ends with a clear reason, isolated from the machine."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from tests.support.waiting import wait_for
 
 IMAGE = "sagemaker-base-python-310"  # a framework without libraries: nothing is built
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no /opt/ml and are no such walls")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /opt/ml and this isolation")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def cloud(server: Server) -> Iterator[Server]:
 
 
 def run(cloud: Server, script: str, hyperparameters: dict[str, str] | None = None, **changes: Any) -> Any:
-    """The description of a job at its end."""
+    """Run a job, and return its description at its end."""
     source = put_source(cloud, script)
     if hyperparameters:
         named = {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": json.dumps(source)}
@@ -50,7 +50,7 @@ def failure(cloud: Server, script: str, **changes: Any) -> str:
 
 
 def log(cloud: Server, name: str) -> str:
-    """All that a job has printed."""
+    """Return the complete log of a job."""
     pages = cloud.client("logs").get_paginator("filter_log_events")
     found = pages.paginate(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{name}/")
     return "\n".join(event["message"] for page in found for event in page["events"])
@@ -106,12 +106,9 @@ def test_binary_garbage_and_endless_lines_are_logged_as_far_as_they_can_be(cloud
 
 @pytest.mark.slow
 def test_ten_gigabytes_of_log_are_cut_to_what_a_log_may_have(cloud):
-    described = run(cloud, "import os\nline = (b'y' * 127 + b'\\n') * 8192\nfor _ in range(10240): os.write(1, line)")
+    described = run(cloud, "import os\nline = (b'y' * 8191 + b'\\n') * 128\nfor _ in range(10240): os.write(1, line)")
     assert described["TrainingJobStatus"] == "Completed"
-    streams = cloud.client("logs").describe_log_streams(
-        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=described["TrainingJobName"]
-    )["logStreams"]
-    assert LOG_BYTES / 2 < sum(stream["storedBytes"] for stream in streams) <= LOG_BYTES * 1.1
+    assert LOG_BYTES / 2 < len(log(cloud, described["TrainingJobName"])) <= LOG_BYTES * 1.1
 
 
 @pytest.mark.slow
@@ -121,7 +118,7 @@ def test_a_line_of_a_hundred_megabytes_is_logged_in_parts(cloud):
     assert log(cloud, described["TrainingJobName"]).count("z") == 100 << 20
 
 
-def test_a_model_of_odd_things_keeps_files_and_links_and_nothing_else(cloud):
+def test_the_archive_of_a_model_contains_files_and_links_only(cloud):
     described = run(
         cloud,
         """
@@ -142,7 +139,7 @@ def test_a_model_of_odd_things_keeps_files_and_links_and_nothing_else(cloud):
     assert "no devices" in log(cloud, described["TrainingJobName"])
 
 
-def test_checkpoints_of_odd_names_are_stored_and_links_are_not_followed(cloud):
+def test_checkpoints_with_unusual_names_are_stored_and_links_are_not_followed(cloud):
     prefix = "odd-checkpoints"
     described = run(
         cloud,
@@ -171,14 +168,14 @@ def test_checkpoints_of_odd_names_are_stored_and_links_are_not_followed(cloud):
         "shutil.rmtree('/opt/ml/output'); open('/opt/ml/output', 'w').write('1')",
     ],
 )
-def test_a_failure_file_that_is_none_harms_nobody(cloud, harm):
+def test_an_invalid_failure_file_is_ignored(cloud, harm):
     reason = failure(cloud, f"import os, shutil\n{harm}\nraise SystemExit(1)")
     assert "exit code: 1" in reason
     assert "root:" not in reason
     assert len(reason) <= 1024
 
 
-def test_hyperparameters_of_odd_characters_arrive_as_they_are(cloud):
+def test_hyperparameters_with_unusual_characters_arrive_unchanged(cloud):
     odd = {"a b": "$(touch /tmp/x); `id` && 'one' \"two\"", "é": "\U0001f600\t\\", "--x": "%s{0}", "empty": ""}
     described = run(
         cloud,

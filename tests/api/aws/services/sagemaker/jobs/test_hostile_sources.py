@@ -194,7 +194,7 @@ def keep(listener: socket.socket, kept: list[socket.socket]) -> None:
 
 
 def test_no_module_of_the_server_reads_pickles():
-    """What unpickles runs the code of whoever wrote the pickle."""
+    """Unpickling runs the code of the author of the pickle."""
     root = Path(lowcloud.__file__).parent
     files = [file for file in root.rglob("*.py") if file.relative_to(root).parts[0] not in NOT_OF_SERVERS]
     assert {root / "api/aws/gateway.py", root / "server/server.py", root / "core/kinds.py"} <= set(files)
@@ -205,7 +205,7 @@ def test_no_module_of_the_server_reads_pickles():
         assert not {name.partition(".")[0] for name in named} & UNPICKLERS, file
 
 
-def test_no_server_process_has_loaded_what_could_unpickle_a_model(cloud):
+def test_no_server_process_has_loaded_a_module_that_could_unpickle_a_model(cloud):
     code = "import sys, lowcloud.server.server; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     loaded = set(printed.split())

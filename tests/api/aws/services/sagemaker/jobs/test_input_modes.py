@@ -65,7 +65,7 @@ def test_a_channel_has_a_mode_of_its_own(cloud, sagemaker):
     assert described["InputDataConfig"][0]["ShuffleConfig"] == {"Seed": 7}
 
 
-def test_what_a_mode_cannot_do_is_refused_at_once(cloud, sagemaker):
+def test_an_unsupported_combination_of_input_settings_is_refused_at_once(cloud, sagemaker):
     source = {"S3DataType": "AugmentedManifestFile", "S3Uri": f"s3://{BUCKET}/m", "AttributeNames": ["a"]}
     channel = {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
     with pytest.raises(ClientError, match="Set its input mode to Pipe"):

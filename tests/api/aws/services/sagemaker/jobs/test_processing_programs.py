@@ -147,7 +147,7 @@ def test_raw_rows_are_prepared_learned_from_served_and_judged(cloud: Server, sag
     assert metrics["auc"]["value"] > 0.9
 
 
-def test_arguments_are_checked_when_the_job_is_asked_for(cloud: Server) -> None:
+def test_arguments_are_checked_when_the_job_is_created(cloud: Server) -> None:
     with pytest.raises(ClientError, match="preprocess runs on one instance; 2 were requested"):
         process(cloud, "two", "preprocess", ["--seed=1"], {"input": f"s3://{BUCKET}/raw/"}, ["train"], instances=2)
     with pytest.raises(ClientError, match="Argument 'seeds' is not supported by this program"):
@@ -165,7 +165,7 @@ def test_a_job_without_an_instance_type_is_refused(cloud: Server, sagemaker: Any
     assert refused.value.response["Error"]["Code"] == "ValidationException"
 
 
-def test_a_job_that_cannot_go_on_says_why(cloud: Server) -> None:
+def test_a_job_that_cannot_continue_says_why(cloud: Server) -> None:
     ended = process(cloud, "lost", "preprocess", ["--target", "lefty"], {"input": f"s3://{BUCKET}/raw/"}, ["train"])
     assert ended["ProcessingJobStatus"] == "Failed"
     assert "there is no column 'lefty'. Did you mean 'left'?" in ended["FailureReason"]

@@ -30,7 +30,7 @@ def sagemaker(cloud: Server) -> Any:
 def create(cloud: Server, image: str, priority: int = 0, **changes: Any) -> str:
     """The name of a new job that needs the whole machine."""
     name = f"queued-{next(NUMBERS)}"
-    asked = {
+    requested = {
         "TrainingJobName": name,
         "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
         "RoleArn": cloud.role,
@@ -39,7 +39,7 @@ def create(cloud: Server, image: str, priority: int = 0, **changes: Any) -> str:
         "StoppingCondition": {"MaxRuntimeInSeconds": 300},
         "Tags": [{"Key": "lowcloud:priority", "Value": str(priority)}],
     }
-    cloud.client("sagemaker").create_training_job(**{**asked, **changes})
+    cloud.client("sagemaker").create_training_job(**{**requested, **changes})
     return name
 
 
@@ -68,7 +68,7 @@ def test_a_job_of_higher_priority_overtakes_those_that_wait(cloud, sagemaker):
     assert started(sagemaker, urgent) < started(sagemaker, usual)
 
 
-def test_a_spot_job_makes_room_for_a_job_of_higher_priority_and_comes_back(cloud, sagemaker):
+def test_a_spot_job_is_interrupted_for_a_job_of_higher_priority_and_restarts(cloud, sagemaker):
     limits = {"MaxRuntimeInSeconds": 300, "MaxWaitTimeInSeconds": 600}
     spot = create(cloud, LONG, EnableManagedSpotTraining=True, StoppingCondition=limits)
     wait_until(sagemaker, spot, "Training")
@@ -77,13 +77,13 @@ def test_a_spot_job_makes_room_for_a_job_of_higher_priority_and_comes_back(cloud
     wait_until(sagemaker, spot, "Training")
     sagemaker.stop_training_job(TrainingJobName=spot)
     wait_until(sagemaker, spot, "Stopped")
-    told = [
+    reported = [
         step["Status"] for step in sagemaker.describe_training_job(TrainingJobName=spot)["SecondaryStatusTransitions"]
     ]
-    assert told.index("Interrupted") < len(told) - 1 - told[::-1].index("Training")
+    assert reported.index("Interrupted") < len(reported) - 1 - reported[::-1].index("Training")
 
 
-def test_a_type_larger_than_the_machine_runs_with_what_there_is_and_says_so(cloud, sagemaker):
+def test_a_type_larger_than_the_machine_is_fitted_to_it_with_a_message(cloud, sagemaker):
     name = create(cloud, QUICK)
     wait_until(sagemaker, name, "Completed")
     steps = sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatusTransitions"]
@@ -117,6 +117,6 @@ def test_a_warm_pool_is_kept_for_the_next_job_of_its_kind(cloud, sagemaker):
         sagemaker.update_training_job(TrainingJobName=second, ResourceConfig={"KeepAlivePeriodInSeconds": 600})
 
 
-def test_a_priority_that_is_no_number_is_refused(cloud):
+def test_a_priority_that_is_not_a_number_is_refused(cloud):
     with pytest.raises(ClientError, match="whole number from -1000 to 1000"):
         create(cloud, QUICK, Tags=[{"Key": "lowcloud:priority", "Value": "high"}])

@@ -1,4 +1,4 @@
-"""Training jobs through boto3 against a running cloud: what is asked for happens, and what fails says why."""
+"""Training jobs through boto3 against a running cloud: requests take effect, and failures have a reason."""
 
 import gzip
 import io
@@ -60,14 +60,14 @@ def test_the_transitions_follow_each_other_in_time(cloud, sagemaker):
     assert spent <= described["BillableTimeInSeconds"] < spent + 1
 
 
-def test_describe_gives_back_what_was_asked(cloud, sagemaker):
-    asked = request(cloud, Environment={"COLOUR": "blue"}, Tags=[{"Key": "team", "Value": "one"}])
-    arn = sagemaker.create_training_job(**asked)["TrainingJobArn"]
-    described = sagemaker.describe_training_job(TrainingJobName=asked["TrainingJobName"])
+def test_describe_returns_the_request(cloud, sagemaker):
+    requested = request(cloud, Environment={"COLOUR": "blue"}, Tags=[{"Key": "team", "Value": "one"}])
+    arn = sagemaker.create_training_job(**requested)["TrainingJobArn"]
+    described = sagemaker.describe_training_job(TrainingJobName=requested["TrainingJobName"])
     assert described["TrainingJobArn"] == arn
     for member in ("HyperParameters", "RoleArn", "ResourceConfig", "StoppingCondition", "Environment"):
-        assert described[member] == asked[member]
-    assert described["OutputDataConfig"]["S3OutputPath"] == asked["OutputDataConfig"]["S3OutputPath"]
+        assert described[member] == requested[member]
+    assert described["OutputDataConfig"]["S3OutputPath"] == requested["OutputDataConfig"]["S3OutputPath"]
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "one"}]
 
 
@@ -82,10 +82,10 @@ def test_tags_can_be_added_and_taken_away(cloud, sagemaker):
 
 
 def test_a_job_name_is_used_once(cloud, sagemaker):
-    asked = request(cloud)
-    sagemaker.create_training_job(**asked)
+    requested = request(cloud)
+    sagemaker.create_training_job(**requested)
     with pytest.raises(ClientError) as caught:
-        sagemaker.create_training_job(**asked)
+        sagemaker.create_training_job(**requested)
     assert caught.value.response["Error"]["Code"] == "ResourceInUse"
 
 
@@ -130,7 +130,7 @@ def test_jobs_are_listed_in_pages_by_any_order(cloud, sagemaker):
         ({"TrainingJobName": "not a name"}, "regular expression"),
     ],
 )
-def test_what_cannot_work_is_refused_at_once_by_name(cloud, sagemaker, changes, says):
+def test_a_request_that_cannot_succeed_is_refused_at_once(cloud, sagemaker, changes, says):
     with pytest.raises(ClientError, match=says) as caught:
         sagemaker.create_training_job(**request(cloud, **changes))
     assert caught.value.response["Error"]["Code"] == "ValidationException"
@@ -166,9 +166,9 @@ def test_an_empty_prefix_fails_the_job_and_says_what_to_do(cloud, sagemaker):
 
 
 def test_a_missing_train_channel_is_named(cloud, sagemaker):
-    asked = request(cloud)
-    asked["InputDataConfig"][0]["ChannelName"] = "validation"
-    described = run(cloud, sagemaker, **asked)
+    requested = request(cloud)
+    requested["InputDataConfig"][0]["ChannelName"] = "validation"
+    described = run(cloud, sagemaker, **requested)
     assert described["TrainingJobStatus"] == "Failed"
     assert "train" in described["FailureReason"]
 
@@ -176,9 +176,9 @@ def test_a_missing_train_channel_is_named(cloud, sagemaker):
 def test_gzip_and_several_files_under_a_prefix_are_read(cloud, sagemaker):
     put(cloud, "parts/a/one.csv.gz", gzip.compress(csv_of(ROWS[:300])))
     put(cloud, "parts/b/two.csv.gz", gzip.compress(csv_of(ROWS[300:])))
-    asked = request(cloud, prefix="parts/")
-    asked["InputDataConfig"][0] |= {"CompressionType": "Gzip", "ContentType": "text/csv"}
-    assert run(cloud, sagemaker, **asked)["TrainingJobStatus"] == "Completed"
+    requested = request(cloud, prefix="parts/")
+    requested["InputDataConfig"][0] |= {"CompressionType": "Gzip", "ContentType": "text/csv"}
+    assert run(cloud, sagemaker, **requested)["TrainingJobStatus"] == "Completed"
 
 
 def test_two_hosts_with_half_the_objects_each_train_the_model_that_one_host_does(cloud, sagemaker):
@@ -187,10 +187,10 @@ def test_two_hosts_with_half_the_objects_each_train_the_model_that_one_host_does
     parameters = {"predictor_type": "binary_classifier", "early_stopping_tolerance": "1e-6"}
     losses = []
     for hosts in (1, 2):
-        asked = request(cloud, prefix="thirds", HyperParameters=parameters)
-        asked["ResourceConfig"]["InstanceCount"] = hosts
-        asked["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3DataDistributionType"] = "ShardedByS3Key"
-        described = run(cloud, sagemaker, **asked)
+        requested = request(cloud, prefix="thirds", HyperParameters=parameters)
+        requested["ResourceConfig"]["InstanceCount"] = hosts
+        requested["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3DataDistributionType"] = "ShardedByS3Key"
+        described = run(cloud, sagemaker, **requested)
         assert described["TrainingJobStatus"] == "Completed"
         final = {metric["MetricName"]: metric["Value"] for metric in described["FinalMetricDataList"]}
         losses.append(final["train:objective_loss"])
@@ -205,14 +205,14 @@ def test_a_manifest_lists_the_objects_of_a_channel(cloud, sagemaker):
     put(cloud, "manifests/good.json", json.dumps(manifest).encode())
     put(cloud, "manifests/bad.json", json.dumps([*manifest, "missing.csv"]).encode())
     for name, status in (("good", "Completed"), ("bad", "Failed")):
-        asked = request(cloud, prefix=f"manifests/{name}.json")
-        asked["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3DataType"] = "ManifestFile"
-        described = run(cloud, sagemaker, **asked)
+        requested = request(cloud, prefix=f"manifests/{name}.json")
+        requested["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3DataType"] = "ManifestFile"
+        described = run(cloud, sagemaker, **requested)
         assert described["TrainingJobStatus"] == status
     assert "missing.csv" in described["FailureReason"]
 
 
-def test_logs_and_metrics_of_a_job_are_kept(cloud, sagemaker):
+def test_logs_and_metrics_of_a_job_are_stored(cloud, sagemaker):
     described = run(cloud, sagemaker)
     name = described["TrainingJobName"]
     logs = cloud.client("logs")
@@ -261,9 +261,9 @@ def test_logs_and_metrics_of_a_job_are_kept(cloud, sagemaker):
 
 
 def test_a_running_job_can_be_stopped_and_its_log_is_live(cloud, sagemaker):
-    asked = slow_job(cloud)
-    name = asked["TrainingJobName"]
-    sagemaker.create_training_job(**asked)
+    requested = slow_job(cloud)
+    name = requested["TrainingJobName"]
+    sagemaker.create_training_job(**requested)
     wait_for(lambda: status_of(sagemaker, name) == "Training")
     logs = cloud.client("logs")
     live = lambda: logs.filter_log_events(  # noqa: E731
@@ -278,10 +278,10 @@ def test_a_running_job_can_be_stopped_and_its_log_is_live(cloud, sagemaker):
 
 
 def test_a_job_past_its_time_limit_is_stopped(cloud, sagemaker):
-    asked = slow_job(cloud, StoppingCondition={"MaxRuntimeInSeconds": 1})
-    sagemaker.create_training_job(**asked)
+    requested = slow_job(cloud, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    sagemaker.create_training_job(**requested)
     start = time.time()
-    name = asked["TrainingJobName"]
+    name = requested["TrainingJobName"]
     wait_for(lambda: status_of(sagemaker, name) == "MaxRuntimeExceeded")
     assert sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Stopped"
     assert time.time() - start < 30

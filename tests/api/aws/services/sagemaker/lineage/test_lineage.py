@@ -52,7 +52,7 @@ def test_properties_are_added_and_removed(sagemaker):
     assert "at most 30" in refusal(sagemaker.update_artifact, ArtifactArn=arn, Properties=many)[1]
 
 
-def test_actions_and_contexts_are_kept_by_name(sagemaker):
+def test_actions_and_contexts_are_stored_by_name(sagemaker):
     source = {"SourceUri": f"{ARN}endpoint/e", "SourceType": "ARN"}
     arn = sagemaker.create_action(ActionName="deploy", ActionType="ModelDeployment", Source=source, Status="InProgress")
     assert arn["ActionArn"] == f"{ARN}action/deploy"
@@ -97,7 +97,7 @@ def test_an_association_has_no_tags(sagemaker):
     assert (code, message) == ("ValidationException", f"The resource {named} does not exist.")
 
 
-def test_a_query_walks_up_down_and_both_ways_as_deep_as_it_is_asked(sagemaker):
+def test_a_lineage_query_follows_each_direction_to_the_requested_depth(sagemaker):
     data, model = artifact(sagemaker, "s3://q/data"), artifact(sagemaker, "s3://q/model", "Model")
     component = sagemaker.create_trial_component(TrialComponentName="q-stage")["TrialComponentArn"]
     context = sagemaker.create_context(ContextName="q-c", ContextType="Endpoint", Source={"SourceUri": "x"})

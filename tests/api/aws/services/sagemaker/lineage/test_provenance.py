@@ -1,4 +1,4 @@
-"""Where models come from: every job, model and endpoint leaves behind what leads from data to predictions."""
+"""The lineage of models: jobs, models and endpoints record how data lead to predictions."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def job(cloud: Server, sagemaker: Any) -> dict[str, Any]:
 
 
 def origin(sagemaker: Any, arn: str) -> dict[str, list[str]]:
-    """What led to something: the sources of artifacts, and the names of others, by type."""
+    """Return the lineage of something: the sources of artifacts, and the names of others, by type."""
     vertices = sagemaker.query_lineage(StartArns=[arn], Direction="Ascendants")["Vertices"]
     found: dict[str, list[str]] = {}
     for vertex in vertices:
@@ -46,7 +46,7 @@ def origin(sagemaker: Any, arn: str) -> dict[str, list[str]]:
     return found
 
 
-def test_a_job_has_a_component_that_tells_all_of_it(sagemaker, job):
+def test_a_job_has_a_trial_component_with_all_its_details(sagemaker, job):
     (listed,) = sagemaker.list_trial_components(TrialName="origins-1")["TrialComponentSummaries"]
     assert listed["TrialComponentName"] == f"{job['TrainingJobName']}-aws-training-job"
     assert listed["TrialComponentSource"]["SourceType"] == "SageMakerTrainingJob"
@@ -66,7 +66,7 @@ def test_a_job_has_a_component_that_tells_all_of_it(sagemaker, job):
     assert {one["MetricName"]: one["Last"] for one in found["Metrics"]} == finals
 
 
-def test_the_whole_origin_of_an_endpoint_is_one_call(cloud, sagemaker, job):
+def test_the_complete_lineage_of_an_endpoint_is_one_call(cloud, sagemaker, job):
     artifact = job["ModelArtifacts"]["S3ModelArtifacts"]
     container = {"Image": IMAGE, "ModelDataUrl": artifact}
     model = sagemaker.create_model(ModelName="origins", PrimaryContainer=container, ExecutionRoleArn=cloud.role)
@@ -109,7 +109,7 @@ def test_jobs_that_read_the_same_data_share_its_artifact_until_the_data_changes(
     assert len(artifacts()) == 2
 
 
-def test_a_job_that_fails_is_told_as_it_stands(cloud, sagemaker):
+def test_the_lineage_of_a_failed_job_has_its_status(cloud, sagemaker):
     ended = run(cloud, sagemaker, prefix="nothing-there")
     assert ended["TrainingJobStatus"] == "Failed"
     (listed,) = sagemaker.list_trial_components(SourceArn=ended["TrainingJobArn"])["TrialComponentSummaries"]
@@ -132,7 +132,7 @@ def test_an_experiment_alone_gets_a_trial_and_one_that_does_not_exist_no_job(clo
         sagemaker.describe_training_job(TrainingJobName="of-nowhere")
 
 
-def test_search_finds_jobs_by_what_they_were_given_and_what_they_measured(sagemaker, job):
+def test_search_finds_jobs_by_parameters_and_metrics(sagemaker, job):
     metric = job["FinalMetricDataList"][0]
     name, value = metric["MetricName"], metric["Value"]
     filters = [

@@ -36,11 +36,11 @@ def sagemaker(empty_server: Server) -> Any:
 
 
 def names(sagemaker: Any, *filters: tuple[str, ...], operator: str = "And", **more: Any) -> list[str]:
-    """The numbers of the components that are found, by name unless asked otherwise."""
+    """Return the numbers of the components that are found, by name unless requested otherwise."""
     parts = ("Name", "Operator", "Value")
     expression = {"Filters": [dict(zip(parts, one, strict=False)) for one in filters], "Operator": operator}
-    asked = {"SearchExpression": expression, "SortBy": "TrialComponentName", "SortOrder": "Ascending", **more}
-    found = sagemaker.search(Resource="ExperimentTrialComponent", **asked)["Results"]
+    requested = {"SearchExpression": expression, "SortBy": "TrialComponentName", "SortOrder": "Ascending", **more}
+    found = sagemaker.search(Resource="ExperimentTrialComponent", **requested)["Results"]
     return [one["TrialComponent"]["TrialComponentName"].removeprefix("sought-t0-c") for one in found]
 
 
@@ -75,11 +75,11 @@ def names(sagemaker: Any, *filters: tuple[str, ...], operator: str = "And", **mo
         (("LastModifiedTime", "LessThan", "2026-01-01"), ""),
     ],
 )
-def test_a_filter_finds_what_meets_it(sagemaker, condition, found):
+def test_a_filter_returns_the_records_that_match(sagemaker, condition, found):
     assert "".join(sorted(name[:1] for name in names(sagemaker, condition))) == "".join(sorted(found))
 
 
-def test_filters_are_joined_by_and_or_or_and_expressions_lie_in_expressions(sagemaker):
+def test_filters_are_joined_by_and_or_or_and_expressions_are_nested(sagemaker):
     tree, deep = ("Parameters.kind.of", "Equals", "tree"), ("Parameters.depth", "GreaterThan", "3")
     assert names(sagemaker, tree, deep) == ["5"]
     assert names(sagemaker, tree, deep, operator="Or") == ["1", "3", "4", "5", "6"]
@@ -92,7 +92,7 @@ def test_filters_are_joined_by_and_or_or_and_expressions_lie_in_expressions(sage
     assert names(sagemaker, SearchExpression=expression) == ["1", "5"]
 
 
-def test_a_nested_filter_asks_one_element_to_meet_all(sagemaker):
+def test_a_nested_filter_requires_one_element_to_match_all(sagemaker):
     def nested(trial: str, experiment: str) -> list[str]:
         filters = [
             {"Name": "Parents.TrialName", "Operator": "Equals", "Value": trial},
@@ -130,10 +130,10 @@ def test_results_are_sorted_by_any_property_and_come_in_pages(sagemaker, sort, o
     assert (sizes, seen) == ([3, 3, 1], found)
 
 
-def test_what_cannot_be_asked_is_refused_with_a_reason(sagemaker):
+def test_an_invalid_search_is_refused_with_a_reason(sagemaker):
     def said(*filters: dict[str, str], **more: Any) -> str:
-        asked = {"Resource": "ExperimentTrialComponent", "SearchExpression": {"Filters": list(filters)}, **more}
-        code, message = refusal(sagemaker.search, **asked)
+        requested = {"Resource": "ExperimentTrialComponent", "SearchExpression": {"Filters": list(filters)}, **more}
+        code, message = refusal(sagemaker.search, **requested)
         assert code == "ValidationException"
         return message
 
