@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 
 from lowcloud.schemas import Value, linear_learner, xgboost
-from lowcloud.schemas.program import Algorithm, Metric
+from lowcloud.schemas.algorithm import Algorithm, Metric
 
-__all__ = ["PROGRAMS", "Algorithm", "Metric", "UnknownAlgorithmError", "find", "resolve", "validate"]
+__all__ = ["ALGORITHMS", "Algorithm", "Metric", "UnknownAlgorithmError", "find", "resolve", "validate"]
 
-PROGRAMS = (linear_learner.PROGRAM, xgboost.RELEASE_0_72, xgboost.PROGRAM)
-IMAGES = {image: program for program in PROGRAMS for image in program.images}
+ALGORITHMS = (linear_learner.ALGORITHM, xgboost.RELEASE_0_72, xgboost.ALGORITHM)
+IMAGES = {image: algorithm for algorithm in ALGORITHMS for image in algorithm.images}
 
 # [registry[:port]/][folders/]repository[:tag][@digest]; registry, account and region are ignored.
 IMAGE = re.compile(r"(?:[^/\s]+/)*(?P<repository>[a-z0-9._-]+)(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?")
@@ -27,16 +27,16 @@ class UnknownAlgorithmError(ValueError):
 
 def find(image_uri: str) -> Algorithm:
     """Return the algorithm of an image URI. Raises UnknownAlgorithmError."""
-    program = resolve(image_uri)
-    if program is None:
+    algorithm = resolve(image_uri)
+    if algorithm is None:
         known = ", ".join(sorted(IMAGES))
         raise UnknownAlgorithmError(f"There is no algorithm for the image {image_uri!r}. Built-in images: {known}.")
-    return program
+    return algorithm
 
 
-def validate(program: Algorithm, hyperparameters: Mapping[str, str]) -> dict[str, Value]:
+def validate(algorithm: Algorithm, hyperparameters: Mapping[str, str]) -> dict[str, Value]:
     """Return typed hyperparameters with defaults.
 
     Raises schemas.InvalidHyperparametersError naming every invalid hyperparameter with its accepted values.
     """
-    return program.schema.validate(hyperparameters)
+    return algorithm.schema.validate(hyperparameters)

@@ -1,4 +1,4 @@
-"""Errors of the cloud, in neutral terms; each API dialect translates them."""
+"""Errors of the cloud, in neutral terms; each API translates them."""
 
 
 class CloudError(Exception):
@@ -6,20 +6,20 @@ class CloudError(Exception):
 
 
 class NotFoundError(CloudError):
-    """There is no `kind` of this name."""
+    """There is no `noun` of this name: no "training job", for example."""
 
-    def __init__(self, kind: str, name: str):
-        super().__init__(f"There is no {kind} named {name!r}.")
-        self.kind = kind
+    def __init__(self, noun: str, name: str):
+        super().__init__(f"There is no {noun} named {name!r}.")
+        self.noun = noun
         self.name = name
 
 
 class AlreadyExistsError(CloudError):
-    """A `kind` of this name exists."""
+    """A `noun` of this name exists."""
 
-    def __init__(self, kind: str, name: str):
-        super().__init__(f"A {kind} named {name!r} already exists.")
-        self.kind = kind
+    def __init__(self, noun: str, name: str):
+        super().__init__(f"A {noun} named {name!r} already exists.")
+        self.noun = noun
         self.name = name
 
 

@@ -44,7 +44,7 @@ def create(
     context: Context,
     kind: ResourceKind[Any],
     row: Mapping[str, Any],
-    labels: Mapping[str, str] | None = None,
+    resource_tags: Mapping[str, str] | None = None,
     event: events.Event | None = None,
     within_transaction: Callable[[Connection], object] | None = None,
 ) -> None:
@@ -55,7 +55,7 @@ def create(
             connection.execute(insert(kind.table).values(**row))
         except IntegrityError as error:
             raise AlreadyExistsError(kind.noun, row["name"]) from error
-        tags.put(connection, subject, labels or {})
+        tags.put(connection, subject, resource_tags or {})
         if event:
             events.record(connection, subject, event)
         if within_transaction:

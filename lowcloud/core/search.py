@@ -1,4 +1,4 @@
-"""Search: expressions over documents, in terms of the properties that an API dialect gives them.
+"""Search: expressions over documents, in terms of the properties that an API gives them.
 
 A document is the description of a record: nested mappings and lists of text, numbers, booleans and times. Names of
 properties are paths ("Source.SourceArn"); after the name of a mapping with arbitrary keys, the rest of the path is one

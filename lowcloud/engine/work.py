@@ -72,9 +72,9 @@ class Fetch(Protocol):
 
 @dataclass(frozen=True)
 class Replica:
-    """The environment and files specific to one replica of a work."""
+    """The environment variables and files specific to one replica of a work."""
 
-    environment: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # small text files by path, e.g. configuration JSON
     inputs: tuple[Input, ...] = ()
     lazy_folders: tuple[LazyFolder, ...] = ()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from lowcloud.schemas import AUTO, Hyperparameter, Schema, Value
-from lowcloud.schemas.program import Algorithm, Metric
+from lowcloud.schemas.algorithm import Algorithm, Metric
 
 LOSSES = {  # the first is the default, `auto`
     "binary_classifier": ("logistic", "hinge_loss"),
@@ -179,7 +179,7 @@ def _metrics() -> tuple[Metric, ...]:
     return tuple(metrics)
 
 
-PROGRAM = Algorithm(
+ALGORITHM = Algorithm(
     name="linear-learner",
     images=("linear-learner",),
     train_command=("python", "-m", "lowcloud.runtime.training.train", "linear-learner"),

@@ -16,7 +16,7 @@ def test_inputs_and_files_are_in_the_folder_and_the_environment_is_set(
 ) -> None:
     objects["s3://b/k"] = b"1,2\n" * 5000
     replica = Replica(
-        environment={"COLOUR": "blue"},
+        variables={"COLOUR": "blue"},
         files={"input/config/hyperparameters.json": '{"k": "5"}'},
         inputs=(Input("input/data/train/a/part 0.csv", "s3://b/k", 20000),),
     )
@@ -104,7 +104,7 @@ def test_an_archive_holds_what_all_hosts_left_and_of_a_name_what_the_first_did(e
         "import os, pathlib; m = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'], 'model'); rank = os.environ['RANK'];"
         "(m / 'parts').mkdir(); (m / 'parts' / rank).write_text(rank); (m / 'model.json').write_text('of ' + rank)"
     )
-    engine.start(python(program, tuple(Replica(environment={"RANK": rank}) for rank in "01")))
+    engine.start(python(program, tuple(Replica(variables={"RANK": rank}) for rank in "01")))
     assert [status.exit_code for status in ended(engine)] == [0, 0], output(engine)
     packed = b"".join(engine.archive("w", "model"))
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:

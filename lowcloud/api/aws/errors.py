@@ -78,8 +78,8 @@ def register_errors(service: str, codes: ErrorCodes) -> None:
 def from_core_error(error: core.CloudError, service: str) -> AwsError:
     """Convert an error of core into the one that a service returns."""
     of_service = _CODES.get(service, _DEFAULTS)
-    if isinstance(error, core.NotFoundError) and error.kind in of_service.not_found:
-        code, status = of_service.not_found[error.kind]
+    if isinstance(error, core.NotFoundError) and error.noun in of_service.not_found:
+        code, status = of_service.not_found[error.noun]
         return AwsError(code, str(error), status)
     codes = {**_DEFAULT_CODES, **of_service.of_core}
     for kind in type(error).__mro__:

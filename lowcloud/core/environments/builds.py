@@ -61,7 +61,7 @@ class BuildAction(StrEnum):
 
 
 @dataclass(frozen=True)
-class Observation:
+class BuildObservation:
     """The facts a step decides on."""
 
     is_ready: bool
@@ -69,7 +69,7 @@ class Observation:
     failure: StagingError | None = None  # why the builder has failed, or could not be started
 
 
-def step(build: Build, seen: Observation, now: float) -> tuple[Build, BuildAction | None]:
+def step(build: Build, seen: BuildObservation, now: float) -> tuple[Build, BuildAction | None]:
     """Return the next state of a build and the action to perform in it. Pure."""
     if build.failure:
         return build, None
@@ -98,22 +98,22 @@ class BuildLifecycle:
 
     step = staticmethod(step)
 
-    def observe(self, build: Build) -> Observation:
+    def observe(self, build: Build) -> BuildObservation:
         """Collect the output of the builder and return its state."""
         if is_ready(self._context, build.name):
-            return Observation(is_ready=True)
+            return BuildObservation(is_ready=True)
         work_id = builder_id(build.name)
         status = status_of(self._context.engine, work_id)
         if status.phase in (Phase.ABSENT, Phase.STAGING):
-            return Observation(is_ready=False, status=status)
+            return BuildObservation(is_ready=False, status=status)
         self._collect(work_id, f"{work_id}@{status.started_at}")
         failed = status.phase.is_end and status.exit_code != 0
-        return Observation(False, status, _failure(self._context, work_id, status) if failed else None)
+        return BuildObservation(False, status, _failure(self._context, work_id, status) if failed else None)
 
     def save(self, before: Build, after: Build) -> None:
         """Do nothing: a build has no row."""
 
-    def perform(self, build: Build, action: BuildAction) -> Observation:
+    def perform(self, build: Build, action: BuildAction) -> BuildObservation:
         """Perform an action."""
         work_id = builder_id(build.name)
         match action:
@@ -122,13 +122,13 @@ class BuildLifecycle:
             case BuildAction.PUBLISH:
                 self._context.engine.publish_environment(work_id)
         self._context.engine.remove(work_id)
-        return Observation(is_ready(self._context, build.name))
+        return BuildObservation(is_ready(self._context, build.name))
 
     def refresh(self, build: Build) -> Build:
         """Return the build: there are no requests to a build."""
         return build
 
-    def _start(self, build: Build) -> Observation:
+    def _start(self, build: Build) -> BuildObservation:
         try:
             work = self._plan()
             if work.builds != build.name:  # it would never become ready under the name that the caller waits for
@@ -136,8 +136,8 @@ class BuildLifecycle:
             self._context.engine.start(work)
         except StagingError as error:
             if not is_ready(self._context, build.name):  # otherwise another job's builder was quicker, and is gone
-                return Observation(is_ready=False, failure=error)
-        return Observation(is_ready(self._context, build.name), ReplicaStatus(Phase.RUNNING))
+                return BuildObservation(is_ready=False, failure=error)
+        return BuildObservation(is_ready(self._context, build.name), ReplicaStatus(Phase.RUNNING))
 
 
 def build(context: Context, name: str, plan: Callable[[], Work], collect: Callable[[str, str], None]) -> bool:
@@ -174,7 +174,7 @@ def builder(context: Context, environment: EnvironmentSpec, code: Input | None =
     if environment.constraints:
         files[contract.CONSTRAINTS] = "\n".join(environment.constraints) + "\n"
     replica = Replica(
-        environment=package_index.index_settings(),
+        variables=package_index.index_settings(),
         files=files,
         archives=(code,) if code and environment.needs_code else (),
     )

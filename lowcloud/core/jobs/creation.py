@@ -21,7 +21,11 @@ from lowcloud.core.storage.buckets import buckets
 
 
 def create(
-    context: Context, kind: JobKind, name: str, specification: Specification, labels: Mapping[str, str] | None = None
+    context: Context,
+    kind: JobKind,
+    name: str,
+    specification: Specification,
+    resource_tags: Mapping[str, str] | None = None,
 ) -> None:
     """Create a job, which then waits in the queue.
 
@@ -39,7 +43,7 @@ def create(
         "specification": asdict(specification),
         "progress": asdict(Progress(program=program)),
         "due_at": waits_until(specification, now),
-        **_demand(specification, instance, labels or {}),
+        **_demand(specification, instance, resource_tags or {}),
     }
     created = events.Event(now, State.PENDING, f"Starting the {kind.noun}. {fitted.message}".strip())
 
@@ -47,7 +51,7 @@ def create(
         tracking.begin(connection, kind, name, specification, now)
         admission.admit(context, connection)
 
-    resources.create(context, kind, row, labels, created, track_and_admit)
+    resources.create(context, kind, row, resource_tags, created, track_and_admit)
 
 
 def _check(context: Context, kind: JobKind, requested: Specification) -> Program:
@@ -68,10 +72,10 @@ def _check_bucket(context: Context, output: Output) -> None:
         ) from error
 
 
-def _demand(requested: Specification, instance: Instance, labels: Mapping[str, str]) -> dict[str, Any]:
+def _demand(requested: Specification, instance: Instance, resource_tags: Mapping[str, str]) -> dict[str, Any]:
     """Return the columns that the queue uses."""
     each = capacity.of_instance(instance)
-    priority = admission.priority_of(labels)
+    priority = admission.priority_of(resource_tags)
     demand = admission.Demand(requested.role, each, requested.instance_count, priority, requested.is_interruptible)
     shape = (
         requested.instance_type,

@@ -93,7 +93,7 @@ class Specification:
     entrypoint: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)  # environment variables
     metric_definitions: tuple[Definition, ...] = ()
     is_network_isolated: bool = False
     is_interruptible: bool = False
@@ -242,6 +242,8 @@ def from_row(kind: "JobKind", row: Row[Any]) -> Job:
 
 
 def _specification(document: Mapping[str, Any]) -> Specification:
+    if "environment" in document:  # the name of the variables in version 0.1.0
+        document = {**document, "variables": document["environment"]}
     known = {each.name for each in fields(Specification)}  # an earlier version may have stored more
     members = {name: value for name, value in document.items() if name in known}
     members["channels"] = tuple(channels.from_record(channel) for channel in members["channels"])

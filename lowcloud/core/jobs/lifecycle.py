@@ -33,7 +33,7 @@ class JobAction(StrEnum):
 
 
 @dataclass(frozen=True)
-class Observation:
+class JobObservation:
     """The facts a step decides on: the status of the replicas, and the result of the last action."""
 
     replicas: tuple[ReplicaStatus, ...] = ()
@@ -62,7 +62,7 @@ class Observation:
 Step = tuple[Job, JobAction | None]
 
 
-def step(job: Job, seen: Observation, now: float) -> Step:
+def step(job: Job, seen: JobObservation, now: float) -> Step:
     """Return the next state of a job and the action to perform in it. Pure."""
     if seen.message and not job.state.is_end:
         job = _set(job, exit_message=seen.message)
@@ -85,7 +85,7 @@ def step(job: Job, seen: Observation, now: float) -> Step:
             return job, None if seen.is_removed else JobAction.REMOVE
 
 
-def _step_pending(job: Job, seen: Observation, now: float) -> Step:
+def _step_pending(job: Job, seen: JobObservation, now: float) -> Step:
     if job.stop_requested or reached(job, now):
         return _end(_set_limit(job, now), State.STOPPED, now), JobAction.REMOVE
     if not job.is_admitted:
@@ -99,7 +99,7 @@ def _step_pending(job: Job, seen: Observation, now: float) -> Step:
     return _enter(job, State.STAGING, now, **times), JobAction.START
 
 
-def _step_preparing(job: Job, seen: Observation, now: float) -> Step:
+def _step_preparing(job: Job, seen: JobObservation, now: float) -> Step:
     if is_cancelled(job, now):
         return _end_early(job, now)
     if seen.failure:
@@ -109,7 +109,7 @@ def _step_preparing(job: Job, seen: Observation, now: float) -> Step:
     return job, JobAction.PREPARE
 
 
-def _step_staging(job: Job, seen: Observation, now: float) -> Step:
+def _step_staging(job: Job, seen: JobObservation, now: float) -> Step:
     if is_cancelled(job, now):
         return _stop(_set_limit(job, now), now) if seen.has_begun else _end_early(job, now)
     if seen.replicas and all(status.phase not in (Phase.ABSENT, Phase.STAGING) for status in seen.replicas):
@@ -119,7 +119,7 @@ def _step_staging(job: Job, seen: Observation, now: float) -> Step:
     return job, JobAction.START
 
 
-def _step_running(job: Job, seen: Observation, now: float) -> Step:
+def _step_running(job: Job, seen: JobObservation, now: float) -> Step:
     if not seen.replicas:
         return _fail_or_retry(_set(job, failure=work.LOST), now)
     if seen.has_failed:
@@ -132,7 +132,7 @@ def _step_running(job: Job, seen: Observation, now: float) -> Step:
     return job, None
 
 
-def _step_stopping(job: Job, seen: Observation, now: float) -> Step:
+def _step_stopping(job: Job, seen: JobObservation, now: float) -> Step:
     if not seen.replicas:
         return _fail_or_retry(_set(job, failure=job.progress.failure or work.LOST), now)
     if not seen.has_ended:
@@ -146,7 +146,7 @@ def _step_stopping(job: Job, seen: Observation, now: float) -> Step:
     return _enter(job, State.STORING, now, was_stopped=True), JobAction.STORE
 
 
-def _step_restarting(job: Job, seen: Observation, now: float) -> Step:
+def _step_restarting(job: Job, seen: JobObservation, now: float) -> Step:
     if job.stop_requested:
         return _end(job, State.STOPPED, now), JobAction.REMOVE
     if not seen.is_cleared:
@@ -164,7 +164,7 @@ def _step_restarting(job: Job, seen: Observation, now: float) -> Step:
     return replace(again, is_admitted=False, interrupt_requested=False), None
 
 
-def _step_storing(job: Job, seen: Observation, now: float) -> Step:
+def _step_storing(job: Job, seen: JobObservation, now: float) -> Step:
     if seen.failure:
         return _fail(job, seen.failure, now), JobAction.REMOVE
     if seen.artifact is None:
@@ -227,21 +227,21 @@ class JobLifecycle:
 
     step = staticmethod(step)
 
-    def observe(self, job: Job) -> Observation:
+    def observe(self, job: Job) -> JobObservation:
         """Return the facts that the first step of a turn decides on."""
         if job.state == State.PENDING:
-            return _choose_environment(self._context, job) if job.is_admitted else Observation()
+            return _choose_environment(self._context, job) if job.is_admitted else JobObservation()
         if job.state == State.PREPARING:
-            return Observation(has_environment=environment.is_ready(self._context, job))
+            return JobObservation(has_environment=environment.is_ready(self._context, job))
         if job.state.is_end or job.state in (State.STORING, State.RESTARTING):
-            return Observation()
+            return JobObservation()
         return _observe_replicas(self._context, job)
 
     def save(self, before: Job, after: Job) -> None:
         """Save a step, with its event, its tracking and its place in the queue."""
         saving.save(self._record, before, after)
 
-    def perform(self, job: Job, action: JobAction) -> Observation:
+    def perform(self, job: Job, action: JobAction) -> JobObservation:
         """Perform an action."""
         match action:
             case JobAction.PREPARE:
@@ -255,11 +255,11 @@ class JobLifecycle:
                 return _store(self._context, job)
             case JobAction.CLEAR:
                 _clear(self._context, job)
-                return Observation(is_cleared=True)
+                return JobObservation(is_cleared=True)
             case JobAction.REMOVE:
                 _clear(self._context, job)
                 self._context.memory.get(SlowMetrics).forget(job.name)
-                return Observation(is_removed=True)
+                return JobObservation(is_removed=True)
 
     def refresh(self, job: Job) -> Job:
         """Return the job with the requests that arrived while its environment was prepared or its inputs staged."""
@@ -281,9 +281,9 @@ def advance(record: LeasedRecord) -> float | None:
     return _seconds_to_next_turn(job, context.now())
 
 
-def _observe_replicas(context: Context, job: Job) -> Observation:
+def _observe_replicas(context: Context, job: Job) -> JobObservation:
     replicas = context.engine.status(job.work_id)
-    seen = Observation(replicas)
+    seen = JobObservation(replicas)
     if seen.has_begun:
         logs.collect_all(context, job, math.inf if seen.has_ended else LOG_SECONDS)
     if seen.has_ended:
@@ -306,39 +306,39 @@ def _store_last(context: Context, job: Job) -> str | None:
     return None
 
 
-def _choose_environment(context: Context, job: Job) -> Observation:
+def _choose_environment(context: Context, job: Job) -> JobObservation:
     try:
         name = environment.choose(context, job)
     except StagingError as error:
-        return Observation(failure=_client_error(error))
-    return Observation(environment=name, has_environment=builds.is_ready(context, name))
+        return JobObservation(failure=_client_error(error))
+    return JobObservation(environment=name, has_environment=builds.is_ready(context, name))
 
 
-def _prepare(context: Context, job: Job) -> Observation:
+def _prepare(context: Context, job: Job) -> JobObservation:
     try:
-        return Observation(has_environment=environment.build(context, job))
+        return JobObservation(has_environment=environment.build(context, job))
     except builds.BuilderLostError:
-        return Observation(has_environment=False, failure=work.LOST)
+        return JobObservation(has_environment=False, failure=work.LOST)
     except StagingError as error:
-        return Observation(has_environment=False, failure=_client_error(error))
+        return JobObservation(has_environment=False, failure=_client_error(error))
 
 
-def _start(context: Context, job: Job) -> Observation:
+def _start(context: Context, job: Job) -> JobObservation:
     try:
         with stopping_if_cancelled(context, job):
             context.engine.start(work.plan(context, job))
     except StagingError as error:
-        return Observation(failure=_client_error(error))
+        return JobObservation(failure=_client_error(error))
     return _observe_replicas(context, job)
 
 
-def _store(context: Context, job: Job) -> Observation:
+def _store(context: Context, job: Job) -> JobObservation:
     try:
-        return Observation(artifact=outputs.store(context, job))
+        return JobObservation(artifact=outputs.store(context, job))
     except StorageUnavailableError:
         raise  # the output is still where the program left it: it is stored as soon as there is space
     except CloudError as error:
-        return Observation(failure=_storing_failure(error))
+        return JobObservation(failure=_storing_failure(error))
 
 
 def _storing_failure(error: CloudError) -> str:

@@ -17,7 +17,7 @@ from lowcloud.core.programs.resolver import Program
 from lowcloud.core.staging import inputs
 from lowcloud.engine.work import Input, StagingError
 
-PROGRAM, SOURCE = "sagemaker_program", "sagemaker_submit_directory"  # hyperparameters, JSON texts
+SCRIPT_PARAMETER, CODE_PARAMETER = "sagemaker_program", "sagemaker_submit_directory"  # hyperparameters, JSON texts
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def source_of(context: Context, requested: Specification) -> Input | None:
 
 def source_uri(requested: Specification) -> str:
     """Return where the archive of the user's script is: "s3://bucket/key", or ""."""
-    text = requested.hyperparameters.get(SOURCE, "")
+    text = requested.hyperparameters.get(CODE_PARAMETER, "")
     try:
         value = json.loads(text)
     except ValueError:
@@ -83,9 +83,9 @@ def _command_in_environment(requested: Specification, *messages: str) -> tuple[s
     """Return a program that runs the user's entry point or script; `messages` are printed before a script."""
     if requested.entrypoint:
         return (*frameworks.RUN_COMMAND, *requested.entrypoint, *requested.arguments)
-    if PROGRAM in requested.hyperparameters:
+    if SCRIPT_PARAMETER in requested.hyperparameters:
         return (*frameworks.SCRIPT_COMMAND, *messages)
     raise InvalidError(
-        f"The image {requested.image!r} is a Python environment: name your script by the hyperparameter {PROGRAM}, "
-        "which the SDK's estimators call entry_point, or give an entrypoint."
+        f"The image {requested.image!r} is a Python environment: name your script by the hyperparameter "
+        f"{SCRIPT_PARAMETER}, which the SDK's estimators call entry_point, or give an entrypoint."
     )

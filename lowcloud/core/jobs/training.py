@@ -15,7 +15,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
 from lowcloud.core.jobs.job_kind import JobKind
 from lowcloud.core.jobs.jobs import Job, Specification
-from lowcloud.core.jobs.programs import PROGRAM, JobRules
+from lowcloud.core.jobs.programs import SCRIPT_PARAMETER, JobRules
 from lowcloud.core.jobs.work import resource_configuration
 from lowcloud.core.programs import resolver
 from lowcloud.core.programs.resolver import Program
@@ -38,7 +38,7 @@ class TrainingRules(JobRules):
     container_command: tuple[str, ...] = CONTAINER_COMMAND
 
     def of_algorithm(self, algorithm: Algorithm) -> Program | None:
-        if self.requested.entrypoint or PROGRAM in self.requested.hyperparameters:
+        if self.requested.entrypoint or SCRIPT_PARAMETER in self.requested.hyperparameters:
             return None  # a script that runs in the algorithm's framework
         return Program(
             algorithm.train_command,

@@ -100,7 +100,7 @@ def _has_network(job: Job, program: Program) -> bool:
 def _replica(context: Context, job: Job, rank: int, staged: StagedInputs, source: Input | None) -> Replica:
     requested = job.specification
     return Replica(
-        environment=_environment(context, job),
+        variables=_variables(context, job),
         files={**job.kind.files(job, rank), **_package_index(requested)},
         inputs=staged.inputs,
         lazy_folders=staged.lazy_folders,
@@ -126,13 +126,13 @@ def _package_index(requested: Specification) -> dict[str, str]:
     return {contract.PIP_CONFIGURATION: text} if text else {}
 
 
-def _environment(context: Context, job: Job) -> dict[str, str]:
+def _variables(context: Context, job: Job) -> dict[str, str]:
     requested = job.specification
     client = {} if requested.is_network_isolated else _client_variables(context, job)
     region = {"AWS_REGION": context.settings.region, "AWS_DEFAULT_REGION": context.settings.region}
     # These override the user's: they include the user's module path and proxies, and no other cloud must get these
     # keys.
-    return {**requested.environment, **client, **region, **job.kind.variables(job)}
+    return {**requested.variables, **client, **region, **job.kind.variables(job)}
 
 
 def _client_variables(context: Context, job: Job) -> dict[str, str]:
@@ -144,5 +144,5 @@ def _client_variables(context: Context, job: Job) -> dict[str, str]:
         session.access_key_id, session.secret_access_key, session.session_token or ""
     )
     return client_environment.variables(
-        context.settings.home, context.endpoint, context.settings.region, keys, requested.environment
+        context.settings.home, context.endpoint, context.settings.region, keys, requested.variables
     )

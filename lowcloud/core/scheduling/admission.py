@@ -56,9 +56,9 @@ def waits_for(each: Resources) -> dict[str, Any]:
     return {"admitted_at": None, "blocked_at": None, **allocation}
 
 
-def priority_of(labels: Mapping[str, str]) -> int:
+def priority_of(resource_tags: Mapping[str, str]) -> int:
     """Return the value of the tag lowcloud:priority; 0 if there is none. Raises InvalidError."""
-    text = labels.get(PRIORITY_TAG, "0")
+    text = resource_tags.get(PRIORITY_TAG, "0")
     try:
         priority = int(text)
     except ValueError:

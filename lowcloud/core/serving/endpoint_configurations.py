@@ -33,7 +33,7 @@ def _load(row: Row[Any]) -> Configuration:
 CONFIGURATION = ResourceKind("endpoint configuration", "endpoint-config", endpoint_configurations, _load)
 
 
-def create(context: Context, configuration: Configuration, labels: Mapping[str, str] | None = None) -> None:
+def create(context: Context, configuration: Configuration, resource_tags: Mapping[str, str] | None = None) -> None:
     """Create a configuration.
 
     Raises AlreadyExistsError, NotFoundError for a model that it names, and InvalidError for an instance type.
@@ -43,4 +43,4 @@ def create(context: Context, configuration: Configuration, labels: Mapping[str, 
         capacity.find_instance(variant.instance_type)
     specification = asdict(configuration)
     row = {"name": configuration.name, "created_at": configuration.created_at, "specification": specification}
-    resources.create(context, CONFIGURATION, row, labels)
+    resources.create(context, CONFIGURATION, row, resource_tags)

@@ -39,7 +39,7 @@ IS_NOT_DELETED = tables.endpoints.c.delete_requested.is_(False)
 log = logging.getLogger("lowcloud.endpoints")
 
 
-class Verb(StrEnum):
+class ActionType(StrEnum):
     """A type of action that a step returns; each is safe to repeat."""
 
     CHOOSE = "choose"  # the program and the environment of each model
@@ -49,15 +49,15 @@ class Verb(StrEnum):
 
 
 @dataclass(frozen=True)
-class Action:
+class EndpointAction:
     """An action, and the replicas to perform it for."""
 
-    verb: Verb
+    type: ActionType
     work_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Observation:
+class EndpointObservation:
     """The facts a step decides on: the state of the replicas, and the result of the last action."""
 
     replicas: Mapping[str, ReplicaStatus] = field(default_factory=dict)  # by work id
@@ -69,15 +69,15 @@ class Observation:
     is_removed: bool = False
 
 
-Step = tuple[Endpoint, Action | None]
+Step = tuple[Endpoint, EndpointAction | None]
 
 
-def step(endpoint: Endpoint, seen: Observation, now: float) -> Step:
+def step(endpoint: Endpoint, seen: EndpointObservation, now: float) -> Step:
     """Return the next state of an endpoint and the action to perform in it. Pure."""
     if seen.is_removed:
         return endpoint, None
     if endpoint.delete_requested or endpoint.state == EndpointState.FAILED:
-        return endpoint, Action(Verb.REMOVE)
+        return endpoint, EndpointAction(ActionType.REMOVE)
     if seen.failure:
         return _fail(endpoint, seen.failure, now) if endpoint.state == EndpointState.CREATING else (endpoint, None)
     endpoint = replace(
@@ -86,7 +86,7 @@ def step(endpoint: Endpoint, seen: Observation, now: float) -> Step:
         environments={**endpoint.environments, **seen.environments},
     )
     if not endpoint.models.keys() <= endpoint.environments.keys() & endpoint.programs.keys():
-        return endpoint, Action(Verb.CHOOSE)
+        return endpoint, EndpointAction(ActionType.CHOOSE)
     if endpoint.prepared_at is None and seen.are_prepared:
         endpoint = replace(endpoint, prepared_at=now)
     if endpoint.state == EndpointState.IN_SERVICE:
@@ -99,7 +99,7 @@ def step(endpoint: Endpoint, seen: Observation, now: float) -> Step:
     return endpoint, _start_absent(seen)
 
 
-def _step_in_service(endpoint: Endpoint, seen: Observation, now: float) -> Step:
+def _step_in_service(endpoint: Endpoint, seen: EndpointObservation, now: float) -> Step:
     """Restart the replicas that have ended, those that end soon after each start with growing delays."""
     restarted = []
     short_lives = dict(endpoint.short_lives)
@@ -114,18 +114,18 @@ def _step_in_service(endpoint: Endpoint, seen: Observation, now: float) -> Step:
         short_lives[work_id] = count + was_short
         restarted.append(work_id)
     if restarted:
-        return replace(endpoint, short_lives=short_lives), Action(Verb.CLEAR, tuple(restarted))
+        return replace(endpoint, short_lives=short_lives), EndpointAction(ActionType.CLEAR, tuple(restarted))
     return endpoint, _start_absent(seen)
 
 
-def _start_absent(seen: Observation) -> Action | None:
+def _start_absent(seen: EndpointObservation) -> EndpointAction | None:
     absent = [work_id for work_id, each in seen.replicas.items() if each.phase in (Phase.ABSENT, Phase.STAGING)]
-    return Action(Verb.START, tuple(absent)) if absent else None
+    return EndpointAction(ActionType.START, tuple(absent)) if absent else None
 
 
 def _fail(endpoint: Endpoint, failure: str, now: float) -> Step:
     failed = replace(endpoint, state=EndpointState.FAILED, failure=failure, modified_at=now)
-    return failed, Action(Verb.REMOVE)
+    return failed, EndpointAction(ActionType.REMOVE)
 
 
 def restart_delay_seconds(short_lives: int) -> float:
@@ -142,14 +142,14 @@ class EndpointLifecycle:
 
     step = staticmethod(step)
 
-    def observe(self, endpoint: Endpoint) -> Observation:
+    def observe(self, endpoint: Endpoint) -> EndpointObservation:
         """Collect the output of the replicas and return their states."""
         if endpoint.delete_requested or endpoint.state == EndpointState.FAILED:
-            return Observation()
+            return EndpointObservation()
         context = self._context
         replicas = {work_id: status_of(context.engine, work_id) for work_id in _work_ids(endpoint)}
         _collect_logs(context, endpoint, replicas)
-        return Observation(
+        return EndpointObservation(
             replicas,
             are_answering=all(context.engine.address(work_id, 0) for work_id in replicas),
             are_prepared=all(builds.is_ready(context, name) for name in endpoint.environments.values()),
@@ -168,26 +168,26 @@ class EndpointLifecycle:
         if not self._record.save(values, record_event, where=IS_NOT_DELETED):
             raise SupersededError(after.name)
 
-    def perform(self, endpoint: Endpoint, action: Action) -> Observation:
+    def perform(self, endpoint: Endpoint, action: EndpointAction) -> EndpointObservation:
         """Perform an action."""
-        match action.verb:
-            case Verb.CHOOSE:
+        match action.type:
+            case ActionType.CHOOSE:
                 return self._choose(endpoint)
-            case Verb.START:
+            case ActionType.START:
                 return self._start(endpoint, action.work_ids)
-            case Verb.CLEAR:
+            case ActionType.CLEAR:
                 for work_id in action.work_ids:
                     self._context.engine.remove(work_id)
                 return self.observe(endpoint)
-            case Verb.REMOVE:
+            case ActionType.REMOVE:
                 _remove_work(self._context, endpoint)
-                return Observation(is_removed=True)
+                return EndpointObservation(is_removed=True)
 
     def refresh(self, endpoint: Endpoint) -> Endpoint:
         """Return the record: deletion, the only request, is noticed when a step is saved and in the next turn."""
         return endpoint
 
-    def _choose(self, endpoint: Endpoint) -> Observation:
+    def _choose(self, endpoint: Endpoint) -> EndpointObservation:
         try:
             programs = {
                 name: endpoint.programs.get(name) or model_servers.program_of(self._context, model)
@@ -199,11 +199,11 @@ class EndpointLifecycle:
                 if name not in endpoint.environments
             }
         except StagingError as error:
-            return Observation(failure=str(error))
+            return EndpointObservation(failure=str(error))
         chosen = replace(endpoint, environments={**endpoint.environments, **environments})
         return replace(self.observe(chosen), programs=programs, environments=environments)
 
-    def _start(self, endpoint: Endpoint, work_ids: tuple[str, ...]) -> Observation:
+    def _start(self, endpoint: Endpoint, work_ids: tuple[str, ...]) -> EndpointObservation:
         context = self._context
         try:
             for variant in endpoint.variants:
@@ -211,7 +211,7 @@ class EndpointLifecycle:
                     if work_id in work_ids and _build_environment(context, endpoint, variant):
                         context.engine.start(_work(context, endpoint, variant, work_id))
         except StagingError as error:
-            return Observation(failure=str(error))
+            return EndpointObservation(failure=str(error))
         return self.observe(endpoint)
 
 
@@ -291,7 +291,7 @@ def _work(context: Context, endpoint: Endpoint, variant: Variant, work_id: str) 
     return Work(
         id=work_id,
         command=program.command,
-        replicas=(Replica(environment=dict(model.environment), archives=model_servers.archives_of(context, model)),),
+        replicas=(Replica(variables=dict(model.variables), archives=model_servers.archives_of(context, model)),),
         resources=capacity.of_replica(context, variant.instance_type).each,
         network=model_servers.has_network(model, program),
         serves=True,

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from lowcloud.core.programs.resolver import Program
+from lowcloud.core.serving import models
 from lowcloud.core.serving.models import Model
 
 PREFIX = "endpoint"  # of subjects
@@ -82,7 +83,7 @@ def from_row(row: Row[Any]) -> Endpoint:
         configuration=row.configuration,
         delete_requested=row.delete_requested,
         variants=tuple(Variant(**variant) for variant in row.progress["variants"]),
-        models={name: Model(**model) for name, model in row.progress["models"].items()},
+        models={name: models.from_record(model) for name, model in row.progress["models"].items()},
         failure=row.progress["failure"],
         short_lives=row.progress.get("short_lives", {}),
         programs={name: Program.from_record(each) for name, each in row.progress.get("programs", {}).items()},

@@ -28,7 +28,9 @@ ENDPOINT = ResourceKind(
 )
 
 
-def create(context: Context, name: str, configuration_name: str, labels: Mapping[str, str] | None = None) -> None:
+def create(
+    context: Context, name: str, configuration_name: str, resource_tags: Mapping[str, str] | None = None
+) -> None:
     """Request an endpoint. Raises AlreadyExistsError, and NotFoundError for the configuration or a model of it."""
     configuration = resources.find(context, CONFIGURATION, configuration_name)
     served = {
@@ -53,7 +55,7 @@ def create(context: Context, name: str, configuration_name: str, labels: Mapping
     def track(connection: Connection) -> None:
         provenance.record_endpoint(connection, name, served, now)
 
-    resources.create(context, ENDPOINT, row, labels, event, track)
+    resources.create(context, ENDPOINT, row, resource_tags, event, track)
 
 
 def delete(context: Context, name: str) -> None:

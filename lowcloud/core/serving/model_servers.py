@@ -19,7 +19,7 @@ from lowcloud.core.serving.models import Model
 from lowcloud.core.staging import inputs
 from lowcloud.engine.work import Input, StagingError
 
-PROGRAM, SOURCE = "SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"  # variables of a model's environment
+SCRIPT_VARIABLE, CODE_VARIABLE = "SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"  # variables of a model's environment
 CODE_IN_MODEL = f"{contract.CODE}/"
 
 
@@ -45,7 +45,7 @@ class ServingRules:
 
     def of_algorithm(self, algorithm: Algorithm) -> Program | None:
         """Return the algorithm's own server, unless the model names an inference script."""
-        if PROGRAM in self.variables:
+        if SCRIPT_VARIABLE in self.variables:
             return None
         return Program(algorithm.serve_command, is_built_in=True, requirements=resolver.missing(algorithm))
 
@@ -68,7 +68,7 @@ def resolve(context: Context, image: str, variables: Mapping[str, str]) -> Progr
 def program_of(context: Context, model: Model) -> Program:
     """Return the program that serves a model. Raises StagingError."""
     try:
-        return resolve(context, model.image, model.environment)
+        return resolve(context, model.image, model.variables)
     except InvalidError as error:
         raise StagingError(f"Model {model.name!r}: {error}") from error
 
@@ -92,7 +92,7 @@ def has_network(model: Model, program: Program) -> bool:
 def archives_of(context: Context, model: Model) -> tuple[Input, ...]:
     """Return the model and, if it is an archive of its own, the inference script. Raises StagingError."""
     found = [inputs.archive_at(context, contract.MODEL, model.artifact)] if model.artifact else []
-    source = model.environment.get(SOURCE, "")
+    source = model.variables.get(CODE_VARIABLE, "")
     if source.startswith("s3://") and source != model.artifact:
         found.append(inputs.archive_at(context, contract.CODE, source))
     return tuple(found)

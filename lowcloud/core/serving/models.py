@@ -1,7 +1,8 @@
-"""Models: each an image, the artifact that it serves, and its environment."""
+"""Models: each an image, the artifact that it serves, and environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -11,7 +12,7 @@ from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.tracking import provenance
 from lowcloud.store.db.tables.serving import models
 
-MODEL = ResourceKind("model", "model", models, lambda row: Model(**row.specification))
+MODEL = ResourceKind("model", "model", models, lambda row: from_record(row.specification))
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,23 @@ class Model:
     image: str
     role: str
     artifact: str | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)  # environment variables of its replicas
     is_network_isolated: bool = False  # replicas of built-in programs never have a network
 
 
-def create(context: Context, model: Model, labels: Mapping[str, str] | None = None) -> None:
+def from_record(document: Mapping[str, Any]) -> Model:
+    """Load a model from the document that `dataclasses.asdict` produced."""
+    members = dict(document)
+    if "environment" in members:  # the name of the variables in version 0.1.0
+        members["variables"] = members.pop("environment")
+    return Model(**members)
+
+
+def create(context: Context, model: Model, resource_tags: Mapping[str, str] | None = None) -> None:
     """Create a model. Raises AlreadyExistsError."""
     row = {"name": model.name, "created_at": model.created_at, "specification": asdict(model)}
 
     def track(connection: Connection) -> None:
         provenance.record_model(connection, model.name, model.image, model.artifact, model.created_at)
 
-    resources.create(context, MODEL, row, labels, within_transaction=track)
+    resources.create(context, MODEL, row, resource_tags, within_transaction=track)

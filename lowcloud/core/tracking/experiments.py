@@ -27,9 +27,9 @@ class Experiment:
     description: str | None = None
 
 
-def create(context: Context, experiment: Experiment, labels: Mapping[str, str] | None = None) -> None:
+def create(context: Context, experiment: Experiment, resource_tags: Mapping[str, str] | None = None) -> None:
     """Create an experiment. Raises AlreadyExistsError."""
-    resources.create(context, EXPERIMENT, vars(experiment), labels)
+    resources.create(context, EXPERIMENT, vars(experiment), resource_tags)
 
 
 def delete(context: Context, name: str) -> Experiment:

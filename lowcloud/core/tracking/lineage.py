@@ -67,14 +67,14 @@ def artifact(type_: str, source: str, now: float, details: Mapping[str, str] | N
     return Entity(EntityKind.ARTIFACT, name, type_, source, now, now, source_details=dict(details or {}))
 
 
-def create(context: Context, entity: Entity, labels: Mapping[str, str] | None = None) -> None:
+def create(context: Context, entity: Entity, resource_tags: Mapping[str, str] | None = None) -> None:
     """Create an entity, unless it is an artifact that exists and is equal.
 
     Raises AlreadyExistsError and InvalidError.
     """
     _check(entity)
     try:
-        resources.create(context, KINDS[entity.kind], asdict(entity), labels)
+        resources.create(context, KINDS[entity.kind], asdict(entity), resource_tags)
     except AlreadyExistsError:
         existing = resources.find(context, KINDS[entity.kind], entity.name)
         same = replace(existing, created_at=entity.created_at, modified_at=entity.modified_at)

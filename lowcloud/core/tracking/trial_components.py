@@ -74,10 +74,10 @@ class Changes:
     drop: Mapping[str, Iterable[str]] = field(default_factory=dict)  # likewise; done before `put`
 
 
-def create(context: Context, component: TrialComponent, labels: Mapping[str, str] | None = None) -> None:
+def create(context: Context, component: TrialComponent, resource_tags: Mapping[str, str] | None = None) -> None:
     """Create a component. Raises AlreadyExistsError and InvalidError."""
     _check(component)
-    resources.create(context, COMPONENT, asdict(component), labels)
+    resources.create(context, COMPONENT, asdict(component), resource_tags)
 
 
 def change(context: Context, name: str, changes: Changes) -> TrialComponent:

@@ -29,10 +29,10 @@ class Trial:
     metadata: Mapping[str, str] = field(default_factory=dict)  # where its code comes from
 
 
-def create(context: Context, trial: Trial, labels: Mapping[str, str] | None = None) -> None:
+def create(context: Context, trial: Trial, resource_tags: Mapping[str, str] | None = None) -> None:
     """Create a trial. Raises AlreadyExistsError, and NotFoundError for its experiment."""
     experiment = resources.find(context, EXPERIMENT, trial.experiment).name
-    resources.create(context, TRIAL, {**vars(trial), "experiment": experiment}, labels)
+    resources.create(context, TRIAL, {**vars(trial), "experiment": experiment}, resource_tags)
 
 
 def delete(context: Context, name: str) -> Trial:

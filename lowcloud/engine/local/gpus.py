@@ -35,7 +35,7 @@ def hidden_devices(allocated: Iterable[int]) -> list[str]:
     return [str(DEVICES / f"nvidia{number}") for number in sorted(set(list_installed()) - set(allocated))]
 
 
-def environment(allocated: list[int], others_hidden: bool) -> dict[str, str]:
+def variables(allocated: list[int], others_hidden: bool) -> dict[str, str]:
     """Return the variables that select the GPUs in CUDA. If a replica sees no others, drivers number them from 0."""
     if others_hidden:
         names = [str(index) for index in range(len(allocated))]

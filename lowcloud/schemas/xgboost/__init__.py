@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lowcloud.schemas import Schema
-from lowcloud.schemas.program import Algorithm, Metric
+from lowcloud.schemas.algorithm import Algorithm, Metric
 from lowcloud.schemas.xgboost.hyperparameters import HYPERPARAMETERS
 from lowcloud.schemas.xgboost.names import MAXIMIZED, MINIMIZED
 from lowcloud.schemas.xgboost.rules import RULES
@@ -31,7 +31,7 @@ RELEASE_0_72 = Algorithm(
     modules=("xgboost",),
     requirements=("xgboost-cpu>=2.1,<4; sys_platform == 'linux'", "xgboost>=2.1,<4; sys_platform != 'linux'"),
 )
-PROGRAM = replace(
+ALGORITHM = replace(
     RELEASE_0_72,
     name="sagemaker-xgboost",
     images=("sagemaker-xgboost",),

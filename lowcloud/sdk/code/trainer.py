@@ -212,4 +212,4 @@ def _built_in_names() -> str:
 
 def _built_in_programs() -> dict[str, algorithms.Algorithm]:
     """Return the built-in algorithms by name, each in its last version."""
-    return {program.name: program for program in algorithms.PROGRAMS}
+    return {algorithm.name: algorithm for algorithm in algorithms.ALGORITHMS}

@@ -32,7 +32,7 @@ def test_a_registered_environment_is_used_as_its_user_has_made_it(context: Conte
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").touch()
     images.register(context, Image("mine", 0.0, python=str(tmp_path)))
-    model = Model("m", 0.0, "mine", "role", environment={"SAGEMAKER_PROGRAM": "serve.py"})
+    model = Model("m", 0.0, "mine", "role", variables={"SAGEMAKER_PROGRAM": "serve.py"})
     program = model_servers.program_of(context, model)
     assert model_servers.environment_request(context, model, program).name == str(tmp_path)
     assert model_servers.has_network(model, program)
@@ -59,6 +59,6 @@ def test_an_unknown_image_is_refused_with_the_way_to_register_it(context: Contex
 
 def test_a_script_that_is_not_in_the_store_fails_the_staging_with_its_name(context: Context) -> None:
     variables = {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://nowhere/source.tar.gz"}
-    model = Model("m", 0.0, SCIKIT_LEARN, "role", environment=variables)
+    model = Model("m", 0.0, SCIKIT_LEARN, "role", variables=variables)
     with pytest.raises(StagingError, match=r"s3://nowhere/source\.tar\.gz"):
         model_servers.environment_request(context, model, model_servers.program_of(context, model))

@@ -80,7 +80,7 @@ def configuration(hyperparameters: dict[str, object]) -> dict[str, str]:
 
 def test_a_script_runs_in_the_environment_that_was_built_for_it(engine: LocalEngine) -> None:
     files = {contract.REQUIREMENTS: "./greeting\nnumpy\n"}
-    builder = Replica(files=files, archives=(CODE,), environment={"PIP_NO_INDEX": "1"})
+    builder = Replica(files=files, archives=(CODE,), variables={"PIP_NO_INDEX": "1"})
     command = ("python", "-m", "lowcloud.runtime.environments.build")
     said = run(engine, Work("environment/k", command, (builder,), RESOURCES, builds="k"))
     assert said[-1] == "The environment is ready."

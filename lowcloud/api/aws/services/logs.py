@@ -193,4 +193,4 @@ def _arn(context: Context, group: str) -> str:
 
 
 def _not_found(error: NotFoundError) -> AwsError:
-    return AwsError("ResourceNotFoundException", f"The specified {error.kind} does not exist.")
+    return AwsError("ResourceNotFoundException", f"The specified {error.noun} does not exist.")

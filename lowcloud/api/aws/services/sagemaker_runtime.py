@@ -41,7 +41,7 @@ async def invoke_endpoint(context: Context, _caller: Caller, request: Request) -
     try:
         variant, answer = await invocation.invoke(context, name, request["Body"], headers, request.get("TargetVariant"))
     except NotFoundError as error:
-        if error.kind == "variant":
+        if error.noun == "variant":
             raise AwsError("ValidationError", f"Variant {error.name} of endpoint {name} not found.") from error
         raise AwsError(
             "ValidationError", f"Endpoint {name} of account {context.settings.account_id} not found."

@@ -77,7 +77,7 @@ def build(
     targets = {name: mount.target for name, mount in mounts.items()}
     variables = {
         **general_variables(work),
-        **work.replicas[int(replica.path.name)].environment,
+        **work.replicas[int(replica.path.name)].variables,
         **contract_variables(name, targets, addresses),
     }
     multiline = {name: value for name, value in variables.items() if not _is_line(value)}

@@ -70,8 +70,8 @@ def build(
             "HOME": paths["temporary"],
             "LOGNAME": "replica",  # for getpass.getuser(): no account has the replica's user id
             "TMPDIR": paths["temporary"],
-            **gpus.environment(allocated_gpus, others_hidden=has_namespaces),
-            **work.replicas[number].environment,
+            **gpus.variables(allocated_gpus, others_hidden=has_namespaces),
+            **work.replicas[number].variables,
             **contract_variables(name, paths, addresses),  # last: users cannot override these
         },
         "directory": paths["base"],

@@ -355,4 +355,4 @@ def test_an_unknown_bucket_is_reported_before_an_unknown_key(context: Context) -
     ):
         with pytest.raises(NotFoundError) as error:
             attempt()
-        assert error.value.kind == "bucket"
+        assert error.value.noun == "bucket"

@@ -65,5 +65,5 @@ def test_missing_versions_are_not_changed(context: Context) -> None:
     ):
         with pytest.raises(NotFoundError) as raised:
             version_updates.set_tags(context, bucket, key, version, {})
-        assert raised.value.kind == kind
+        assert raised.value.noun == kind
     version_updates.set_tags(context, "vault", "k", made.version, {"still": "there"})

@@ -45,7 +45,7 @@ def test_every_version_can_be_read_by_its_name(context: Context) -> None:
     assert listed(context) == [("k", two.version, True), ("k", one.version, False), ("k", "null", False)]
     with pytest.raises(NotFoundError) as raised:
         content(context, "k", "0" * 32)
-    assert raised.value.kind == "version"
+    assert raised.value.noun == "version"
 
 
 def test_removing_a_delete_marker_restores_the_key(context: Context) -> None:

@@ -36,14 +36,14 @@ def inference_errors(context: Context) -> Iterator[None]:
     """Translate errors as operations on models, endpoint configurations and endpoints do."""
 
     def arn(error: AlreadyExistsError | NotFoundError) -> str:
-        return of_sagemaker(context, f"{_INFERENCE_PREFIXES[error.kind]}/{error.name}")
+        return of_sagemaker(context, f"{_INFERENCE_PREFIXES[error.noun]}/{error.name}")
 
     try:
         yield
     except AlreadyExistsError as error:
-        raise invalid(f"Cannot create already existing {error.kind} {arn(error)!r}.") from error
+        raise invalid(f"Cannot create already existing {error.noun} {arn(error)!r}.") from error
     except NotFoundError as error:
-        raise invalid(f"Could not find {error.kind} {arn(error)!r}.") from error
+        raise invalid(f"Could not find {error.noun} {arn(error)!r}.") from error
 
 
 @contextmanager
@@ -52,15 +52,15 @@ def tracking_errors() -> Iterator[None]:
     try:
         yield
     except AlreadyExistsError as error:
-        kind = _capitalize(error.kind)
-        if error.kind == ASSOCIATION.noun:
+        kind = _capitalize(error.noun)
+        if error.noun == ASSOCIATION.noun:
             raise invalid(f"The association {error.name} already exists.") from error
         unique = f"{kind} names must be unique within an AWS account and region."
         raise invalid(f"{unique} {kind} with name ({error.name}) already exists.") from error
     except InUseError as error:
         raise invalid(str(error)) from error
     except NotFoundError as error:
-        raise AwsError("ResourceNotFound", f"{_capitalize(error.kind)} '{error.name}' does not exist.") from error
+        raise AwsError("ResourceNotFound", f"{_capitalize(error.noun)} '{error.name}' does not exist.") from error
 
 
 @contextmanager

@@ -123,16 +123,16 @@ def entity_too_large(size: int, limit: int) -> AwsError:
 
 
 def _not_found(error: NotFoundError, request: Request) -> AwsError:
-    if error.kind == "bucket":
+    if error.noun == "bucket":
         fields = {"BucketName": error.name}
         return AwsError("NoSuchBucket", "The specified bucket does not exist", 404, fields)
-    if error.kind == "upload":
+    if error.noun == "upload":
         message = (
             "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
             "completed."
         )
         return AwsError("NoSuchUpload", message, 404, {"UploadId": error.name})
-    if error.kind == "version":
+    if error.noun == "version":
         fields = {"Key": request.get("Key", ""), "VersionId": error.name}
         return AwsError("NoSuchVersion", "The specified version does not exist.", 404, fields)
     return AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": error.name})

@@ -47,7 +47,7 @@ def create_model(context: Context, _caller: Caller, request: Request) -> Answer:
         image=_image(context, container),
         role=request.get("ExecutionRoleArn", ""),
         artifact=_artifact(container),
-        environment=dict(container.get("Environment", {})),
+        variables=dict(container.get("Environment", {})),
         is_network_isolated=request.get("EnableNetworkIsolation", False),
     )
     with inference_errors(context):
@@ -81,7 +81,7 @@ def describe(context: Context, model: Model) -> dict[str, Any]:
     container = {
         "Image": model.image,
         "Mode": "SingleModel",
-        "Environment": dict(model.environment),
+        "Environment": dict(model.variables),
         **({"ModelDataUrl": model.artifact} if model.artifact else {}),
     }
     return {

@@ -105,7 +105,7 @@ def _specification(context: Context, request: Request) -> Specification:
         instance_count=cluster["InstanceCount"],
         volume_gigabytes=cluster["VolumeSizeInGB"],
         max_runtime_seconds=limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS),
-        environment=dict(request.get("Environment", {})),
+        variables=dict(request.get("Environment", {})),
         grouping=read_grouping(request),
         is_network_isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
         description={

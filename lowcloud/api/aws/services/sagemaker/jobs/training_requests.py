@@ -79,7 +79,7 @@ def read(context: Context, request: Request) -> Specification:
         is_interruptible=is_spot,
         retries=request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
         hyperparameters=dict(request.get("HyperParameters", {})),
-        environment=dict(request.get("Environment", {})),
+        variables=dict(request.get("Environment", {})),
         grouping=read_grouping(request),
         metric_definitions=tuple(_metric(metric) for metric in algorithm.get("MetricDefinitions", [])),
         is_network_isolated=request.get("EnableNetworkIsolation", False),
