@@ -97,14 +97,14 @@ def _run_one(home: Path) -> None:
 def _copy(context: Context, count: int) -> None:
     with context.database.read() as connection:
         job = dict(connection.execute(select(training_jobs)).one()._mapping)
-        rows = [dict(row._mapping) for row in connection.execute(select(events))]
-        labels = [dict(row._mapping) for row in connection.execute(select(tags))]
+        events_of_job = [dict(row._mapping) for row in connection.execute(select(events))]
+        tags_of_job = [dict(row._mapping) for row in connection.execute(select(tags))]
     for begin in range(0, count, BATCH):
         names = [f"job-{number:06}" for number in range(begin, min(begin + BATCH, count))]
         rows: dict[Table, list[dict[str, Any]]] = {
             training_jobs: [_older(job, name, age) for age, name in enumerate(names, begin + 1)],
-            events: [_about(row, name) for name in names for row in rows],
-            tags: [_about(row, name) for name in names for row in labels],
+            events: [_about(row, name) for name in names for row in events_of_job],
+            tags: [_about(row, name) for name in names for row in tags_of_job],
         }
         with context.database.transaction() as connection:
             for table, made in rows.items():
