@@ -174,7 +174,7 @@ def test_an_endpoint_serves_after_the_server_was_killed_while_it_was_made(model,
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_an_endpoint_is_gone_after_the_server_was_killed_while_it_was_deleted(model, moment):
-    process = start_dying_server(model, "removed", moment)
+    process = start_dying_server(model, "deleted", moment)
     sagemaker = model.client("sagemaker")
     sagemaker.create_endpoint(EndpointName="patients", EndpointConfigName="patients")
     wait_for(lambda: is_in_service(model))

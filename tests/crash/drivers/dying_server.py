@@ -2,7 +2,7 @@
 
 python -m tests.crash.drivers.dying_server HOME STATE before|after
 
-The state "removed" stands for the removal of a record.
+The state "deleted" stands for the deletion of a record.
 """
 
 import os
@@ -31,8 +31,8 @@ def die_at(state: str, moment: str) -> None:
 
         return change_and_die
 
-    if state == "removed":
-        LeasedRecord.remove = dying(LeasedRecord.remove, lambda _: True)  # type: ignore[method-assign]
+    if state == "deleted":
+        LeasedRecord.delete = dying(LeasedRecord.delete, lambda _: True)  # type: ignore[method-assign]
     else:
         LeasedRecord.save = dying(LeasedRecord.save, lambda values: values.get("state") == state)  # type: ignore[method-assign]
 

@@ -267,7 +267,7 @@ def check_damaged(home: Path, held: dict[str, bytes]) -> bool:
     """Return whether the damage shows; then the scrub must find it."""
     try:
         context = make_context(home)
-    except (DBAPIError, UnusableStoreError, OSError, ValueError):
+    except (CloudError, DBAPIError, UnusableStoreError, OSError, ValueError):
         return True
     try:
         is_all_there = check_served(context, held)
