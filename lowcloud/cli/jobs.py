@@ -4,14 +4,12 @@ import time
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from lowcloud.cli.connection import connect, find, list_all, make_client
 from lowcloud.cli.terminal import Home, fail, output
 
 FOLLOW_SECONDS = 0.5
 JOBS_SHOWN = 25
-WIDTH_WITHOUT_TERMINAL = 160  # characters of a line when the output is a file or a pipe
 
 
 def jobs(home: Home = None) -> None:
@@ -20,15 +18,18 @@ def jobs(home: Home = None) -> None:
     if not found:
         output.print("No jobs yet")
         return
-    table = Table("Job", "Kind", "Status", "Created", "Seconds", box=None, pad_edge=False)
-    for column in table.columns:
-        column.no_wrap, column.overflow = True, "ignore"  # names are copied, so they must not be cut
-    for job in found:
-        ended = job.get("EndTime")
-        seconds = f"{(ended - job['CreationTime']).total_seconds():.1f}" if ended else ""
-        created = job["CreationTime"].astimezone().strftime("%m-%d %H:%M:%S")
-        table.add_row(job["JobName"], job["JobKind"].removesuffix(" job"), job["JobStatus"], created, seconds)
-    output.print(table, soft_wrap=False, width=None if output.is_terminal else WIDTH_WITHOUT_TERMINAL)
+    rows = [("Job", "Kind", "Status", "Created", "Seconds"), *(_row(job) for job in found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):  # not a table of rich, which cuts names that are wider than the terminal
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        output.print(line, style="bold" if number == 0 else None, markup=False)
+
+
+def _row(job: dict[str, Any]) -> tuple[str, ...]:
+    ended = job.get("EndTime")
+    seconds = f"{(ended - job['CreationTime']).total_seconds():.1f}" if ended else ""
+    created = job["CreationTime"].astimezone().strftime("%m-%d %H:%M:%S")
+    return job["JobName"], job["JobKind"].removesuffix(" job"), job["JobStatus"], created, seconds
 
 
 def logs(

@@ -202,12 +202,14 @@ def test_jobs_and_logs_do_not_start_a_server_or_create_a_home(cloud):
 def test_logs_of_a_failed_job_end_with_the_reason_and_those_of_an_endpoint_are_shown(server):
     with_training_data(server)
     sagemaker = server.client("sagemaker")
-    for prefix in ("good", "nothing-here"):
-        job = {**request(server, prefix=prefix), "TrainingJobName": f"shown-{prefix}"}
+    long_name = "shown-".ljust(63, "x")
+    for name, prefix in (("shown-good", "good"), (long_name, "nothing-here")):
+        job = {**request(server, prefix=prefix), "TrainingJobName": name}
         sagemaker.create_training_job(**job)
         sagemaker.describe_training_job(TrainingJobName=job["TrainingJobName"])
     assert "quality_metric" in server.cli("logs", "shown-good", "--follow").stdout
-    failed = server.cli("logs", "shown-nothing-here", check=False)
+    assert f"{long_name}  training  Failed" in server.cli("jobs").stdout, "names are copied: they must not be cut"
+    failed = server.cli("logs", long_name, check=False)
     assert failed.returncode == 1
     assert "No S3 objects found" in failed.stderr
     artifact = sagemaker.describe_training_job(TrainingJobName="shown-good")["ModelArtifacts"]["S3ModelArtifacts"]
