@@ -122,7 +122,7 @@ def restore(
 def upgrade(
     only_check: Annotated[
         bool,
-        typer.Option("--check", help=f"Only print what would be done. The exit code is {UPGRADE_PENDING} if anything."),
+        typer.Option("--check", help=f"Only print what would be done; exit code {UPGRADE_PENDING}: an upgrade is due."),
     ] = False,
     home: Home = None,
 ) -> None:

@@ -1,7 +1,7 @@
 """Kinds of resources, as modules that handle every kind see them, and the registry of all kinds.
 
 A subject declares its kinds as constants; `core/kinds.py` registers each once. Whoever has to know all of them
-(reconciler, admission, environment garbage collection, tags, search) iterates `context.kinds`.
+(reconciler, admission, deletion of unused environments, tags, shutdown) iterates `context.kinds`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
