@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -36,9 +37,11 @@ def find_running(home: Path) -> RunningServer | None:
     if not is_locked(home):
         return None
     try:
-        return RunningServer(**json.loads((home / "server.json").read_text()))
+        running = RunningServer(**json.loads((home / "server.json").read_text()))
     except FileNotFoundError:
         return None  # it is still starting
+    # A server that has just taken the lock has not yet deleted the record of a killed one.
+    return running if _is_alive(running.pid) else None
 
 
 def can_listen(host: str, port: int) -> bool:
@@ -72,6 +75,16 @@ def wait_until_stopped(home: Path, timeout_seconds: float) -> bool:
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_SECONDS)
+    return True
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
     return True
 
 
