@@ -22,6 +22,7 @@ from typing import BinaryIO
 from lowcloud.store import private_files
 from lowcloud.store.blobs.encryption import KeyRing, TamperedError
 from lowcloud.store.db import schema_check
+from lowcloud.store.db.database_copy import open_read_only
 from lowcloud.store.db.schema_check import SchemaVersionError, UpgradeNeededError
 from lowcloud.store.durability import sync, sync_folder
 from lowcloud.store.store_identity import MARK, PURPOSE
@@ -88,7 +89,7 @@ def snapshot(database: Path, folder: Path, made_at: float) -> Path:
     path = folder / f"{SNAPSHOT}{int(made_at * 1000)}.db"
     private_files.make_file(path)
     with (
-        closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source,
+        closing(open_read_only(database)) as source,
         closing(sqlite3.connect(path)) as copy,
     ):
         source.backup(copy)
@@ -141,7 +142,7 @@ def finish(folder: Path, keys: Path | None, made: Backup) -> None:
 
 def check_key(database: Path, key: bytes) -> None:
     """Check that a database was created with this encryption key. Raises BackupError."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    with closing(open_read_only(database)) as connection:
         (seal,) = connection.execute("SELECT seal FROM store_identity").fetchone()
     try:
         KeyRing(key).unseal(seal, PURPOSE)
@@ -151,7 +152,7 @@ def check_key(database: Path, key: bytes) -> None:
 
 def needs_upgrade(database: Path) -> bool:
     """Return whether a database has an older version of the schema. Raises BackupError if it cannot be upgraded."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    with closing(open_read_only(database)) as connection:
         (version,) = connection.execute("SELECT version FROM schema_version").fetchone()
     try:
         schema_check.require_current(version)
@@ -191,7 +192,7 @@ def restore(folder: Path, home: Path, found: Backup) -> bool:
 
 def named_blobs(database: Path) -> Iterator[str]:
     """Yield the ids of the blobs that a database refers to."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    with closing(open_read_only(database)) as connection:
         for (blob,) in connection.execute("SELECT blob FROM parts ORDER BY blob"):
             yield blob
 

@@ -16,13 +16,15 @@ from lowcloud.store.db.upgrade import Plan, Upgraded
 
 def plan_for(settings: Settings) -> Plan:
     """Return what an upgrade of the home would do; the home may be in use. Raises UnusableStoreError."""
-    if settings.database is None and not settings.database_file.exists():
+    if not _has_database(settings):
         return Plan(None)
     return upgrade.plan(settings.database_url)
 
 
 def upgrade_home(settings: Settings) -> Upgraded | None:
     """Upgrade the home; None if there is nothing to do. Raises UnusableStoreError."""
+    if not _has_database(settings):
+        return None
 
     @contextmanager
     def permission(connection: Connection) -> Iterator[None]:
@@ -38,3 +40,8 @@ def upgrade_home(settings: Settings) -> Upgraded | None:
             ) from error
 
     return upgrade.upgrade(settings.database_url, permission)
+
+
+def _has_database(settings: Settings) -> bool:
+    """Return whether there is a database to look into; opening a file that is missing would create it."""
+    return settings.database is not None or settings.database_file.exists()

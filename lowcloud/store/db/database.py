@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, make_url
+from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from lowcloud.store.db import schema_check, tables
@@ -17,6 +17,8 @@ from lowcloud.store.db.tables.schema import SCHEMA_VERSION, schema_version
 from lowcloud.store.db.upsert import insert_missing
 
 Result = TypeVar("Result")
+
+SQLITE = "sqlite:///"  # followed by the path of a file
 
 
 class Database:
@@ -255,12 +257,12 @@ class _Change(Generic[Result]):
 
 def open_backend(url: str) -> Backend:
     """Return the database at an address. Raises UnusableStoreError."""
+    if url.startswith(SQLITE):  # not parsed: the path may contain any character
+        return SQLite(URL.create("sqlite", database=url.removeprefix(SQLITE) or None))
     try:
         parsed = make_url(url)
     except ArgumentError as error:
         raise UnusableStoreError("The database address is malformed; write postgresql://USER@HOST/NAME.") from error
-    if parsed.get_backend_name() == "sqlite":
-        return SQLite(parsed)
     try:
         from lowcloud.store.db.postgresql import PostgreSQL  # an optional dependency
     except ImportError as error:

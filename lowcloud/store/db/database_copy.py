@@ -1,4 +1,4 @@
-"""A copy of a SQLite database beside it, made before the database is upgraded."""
+"""A copy of a SQLite database beside it, made before the database is upgraded, and reading of such files."""
 
 import sqlite3
 import time
@@ -24,7 +24,7 @@ def copy_beside(database: Path, version: int) -> Path:
     try:
         private_files.make_file(draft)
         with (
-            closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source,
+            closing(open_read_only(database)) as source,
             closing(sqlite3.connect(draft)) as copy,
         ):
             source.backup(copy)
@@ -37,6 +37,11 @@ def copy_beside(database: Path, version: int) -> Path:
         _remove(database.parent, f"{target.name}*")
         raise
     return target
+
+
+def open_read_only(database: Path) -> sqlite3.Connection:
+    """Open a database file that exists, without the right to change it. Raises sqlite3.Error."""
+    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)  # a URI: names may contain # and ?
 
 
 def _remove(folder: Path, pattern: str) -> None:

@@ -16,10 +16,13 @@ class UpgradeNeededError(SchemaVersionError):
 
 
 def version_of(connection: Connection) -> int | None:
-    """Return the version of a database's schema; None if it has no tables yet."""
+    """Return the version of a database's schema; None if it has no tables yet. Raises SchemaVersionError."""
     if not inspect(connection).has_table(schema_version.name):
         return None
-    return int(connection.execute(select(schema_version.c.version)).scalar_one())
+    found = connection.scalars(select(schema_version.c.version)).all()
+    if len(found) != 1 or not isinstance(found[0], int):
+        raise SchemaVersionError("The version of the schema in the database is missing or damaged. Restore a backup.")
+    return found[0]
 
 
 def require_current(version: int) -> None:

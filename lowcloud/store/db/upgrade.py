@@ -86,22 +86,35 @@ def _plan(connection: Connection) -> Plan:
 
 
 def _upgrade(backend: Backend, connection: Connection, permission: Permission) -> Upgraded | None:
-    with connection.begin():
-        backend.begin_upgrade(connection)
-        found = _plan(connection)
-        if found.version is None or not found.pending:
-            return None
-        with permission(connection):
-            log.info("upgrading the database from schema version %d to %d", found.version, SCHEMA_VERSION)
-            if copy := backend.back_up(found.version):
-                log.info("a copy of the database before the upgrade is in %s", copy)
-            try:
+    copy, found = None, Plan(None)
+    try:
+        with connection.begin():
+            backend.begin_upgrade(connection)
+            found = _plan(connection)
+            if found.version is None or not found.pending:
+                return None
+            with permission(connection):
+                log.info("upgrading the database from schema version %d to %d", found.version, SCHEMA_VERSION)
+                if copy := backend.back_up(found.version):
+                    log.info("a copy of the database before the upgrade is in %s", copy)
                 _apply(backend, connection, found.pending)
-            except BaseException:
-                if copy is not None:
-                    copy.unlink()  # nothing was committed, and each retry makes another copy
-                raise
+    except BaseException:
+        if copy is not None and _has_version(backend, found.version):
+            copy.unlink()  # nothing was committed, and each retry makes another copy
+        raise
     return Upgraded(found.version, found.pending, copy)
+
+
+def _has_version(backend: Backend, version: int | None) -> bool:
+    """Return whether the database is certain to have this schema version; whether a failed commit counts is not."""
+    try:
+        with backend.engine.connect() as connection, connection.begin() as transaction:
+            backend.begin(connection, writes=False)
+            found = schema_check.version_of(connection)
+            transaction.rollback()
+            return found == version
+    except DBAPIError:
+        return False
 
 
 def _apply(backend: Backend, connection: Connection, steps: Sequence[Migration]) -> None:

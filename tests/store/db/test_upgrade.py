@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, String, create_engine, select, update
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as SQLiteDialect
+from sqlalchemy.exc import OperationalError
 
 from lowcloud.store.db import migrations, tables, upgrade
 from lowcloud.store.db.backend import UnusableStoreError
@@ -155,6 +157,39 @@ def test_a_copy_of_the_database_is_readable_by_its_owner_alone(in_file, caplog):
         assert copy.execute("SELECT version FROM schema_version").fetchall() == [(5,)]
     with reading(f"sqlite:///{done.copy}") as connection:
         assert rows(connection) == before
+
+
+@pytest.mark.parametrize("name", ["c#1", "a?b", "100%41"])
+def test_a_home_may_have_any_name(tmp_path, name):
+    """In a URI, each of these characters has a meaning of its own."""
+    home = tmp_path / name
+    home.mkdir()
+    kept = homes.unpack(OLDEST, home)
+    before = sorted(tmp_path.iterdir())
+    done = upgrade.upgrade(kept.url, anyone)
+    with closing(sqlite3.connect(done.copy)) as copy:
+        assert copy.execute("SELECT version FROM schema_version").fetchall() == [(5,)]
+    assert version_at(kept.url) == SCHEMA_VERSION
+    assert sorted(tmp_path.iterdir()) == before, "nothing is written beside the home"
+
+
+def test_a_commit_that_fails_leaves_no_copy(in_file, monkeypatch):
+    def fail(_connection):
+        raise OperationalError("COMMIT", {}, sqlite3.OperationalError("database or disk is full"))
+
+    monkeypatch.setattr(SQLiteDialect, "do_commit", lambda _dialect, connection: fail(connection))
+    with pytest.raises(UnusableStoreError, match="disk is full"):
+        upgrade.upgrade(in_file.url, anyone)
+    monkeypatch.undo()
+    assert (version_at(in_file.url), copies(in_file)) == (5, [])
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM schema_version", "UPDATE schema_version SET version = 'abc'"])
+def test_a_database_without_its_version_is_refused(in_file, damage):
+    with closing(sqlite3.connect(in_file.url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute(damage)
+    with pytest.raises(UnusableStoreError, match="missing or damaged"):
+        upgrade.plan(in_file.url)
 
 
 def test_a_process_that_is_killed_half_way_leaves_the_database_as_it_was(kept):
