@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,7 @@ def read_page(
     key = tuple_(table.c[order.column], table.c.name)
     filters = list(where)
     if token is not None:
-        last = tuple_(*_decode(token))
+        last = tuple_(*_read_position(token, table, order))
         filters.append(key < last if order.descending else key > last)
     columns = [table.c[order.column], table.c.name]
     statement = (
@@ -61,7 +62,7 @@ def read_page(
 
 def token_of(row: Row[Any], order: Order) -> str:
     """Return the token of the page after a row."""
-    return _encode([row._mapping[order.column], row._mapping["name"]])
+    return _encode([order.column, order.descending, row._mapping[order.column], row._mapping["name"]])
 
 
 def offset_token(offset: int) -> str:
@@ -84,13 +85,26 @@ def _encode(position: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
-def _decode(token: str) -> list[Any]:
+def _read_position(token: str, table: Table, order: Order) -> tuple[Any, str]:
+    """Return the sort value and the name of the last row before a page. Raises InvalidTokenError."""
     try:
-        position = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except ValueError as error:
+        column, descending, value, name = json.loads(base64.urlsafe_b64decode(token.encode()))
+        position = _read_value(value, table.c[order.column]), _read_value(name, table.c.name)
+    except (ValueError, TypeError, OverflowError) as error:
         raise InvalidTokenError("The continuation token is not valid.") from error
-    if not isinstance(position, list) or len(position) != 2 or not isinstance(position[1], str):
-        raise InvalidTokenError("The continuation token is not valid.")
-    if not isinstance(position[0], str | int | float):
+    if (column, descending) != (order.column, order.descending):
         raise InvalidTokenError("The continuation token is not valid.")
     return position
+
+
+def _read_value(value: Any, column: ColumnElement[Any]) -> Any:
+    """Return a value as the column has it. Raises ValueError and TypeError for one that it cannot have."""
+    expected = column.type.python_type
+    if isinstance(value, bool) or not isinstance(value, (int, float) if expected is float else expected):
+        raise TypeError(f"{value!r} is not a {expected.__name__}")
+    if isinstance(value, str):
+        value.encode()  # raises ValueError for half of a surrogate pair
+        return value
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not finite")
+    return expected(value)

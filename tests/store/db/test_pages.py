@@ -1,5 +1,8 @@
 """Pagination: pages of any size concatenate to the complete list, in order."""
 
+import base64
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,6 +47,35 @@ def test_concatenated_pages_are_the_sorted_list(connection, rows, is_descending,
             break
     expected = sorted(rows, key=lambda name: (rows[name], name.encode()), reverse=is_descending)
     assert found == expected
+
+
+def token_with(*position):
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        ("name", False, "a", "a"),  # of a list by name
+        ("created_at", True, 1.0, "a"),  # of a list in the other direction
+        ("created_at", False, "1", "a"),
+        ("created_at", False, True, "a"),
+        ("created_at", False, None, "a"),
+        ("created_at", False, float("nan"), "a"),
+        ("created_at", False, 10**400, "a"),
+        ("created_at", False, 1.0, "\ud800"),
+        ("created_at", False, 1.0, ["a"]),
+        ("created_at", False, 1.0),
+    ],
+)
+def test_a_token_of_another_list_or_with_impossible_values_is_refused(connection, position):
+    with pytest.raises(InvalidTokenError):
+        read_page(connection, things, [], Order("created_at"), 1, token_with(*position))
+
+
+def test_a_token_with_a_large_number_is_only_past_the_end(connection):
+    page = read_page(connection, things, [], Order("created_at"), 1, token_with("created_at", False, 10**30, "a"))
+    assert page.rows == []
 
 
 @pytest.mark.parametrize("token", ["", "x", "W10=", "bnVsbA==", "WzEsIDJd", "W251bGwsICJhIl0=", "é"])
