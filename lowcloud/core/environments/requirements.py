@@ -20,7 +20,7 @@ PACKAGE_FILES = ("setup.py", "setup.cfg")
 DEPTH = 10  # of files that include files
 
 OPTION = re.compile(r"(-r|--requirement|-c|--constraint|-e|--editable)(?:\s*=\s*|\s+|(?<=-[rce])(?=\S))(\S.*)")
-COMMENT = re.compile(r"(^|\s+)#.*$")
+COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")  # not \s+#, whose search is quadratic in a line of blanks
 PACKAGES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2")
 
 

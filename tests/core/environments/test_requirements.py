@@ -36,6 +36,12 @@ def test_lines_are_returned_complete_and_without_comments() -> None:
     )
 
 
+def test_a_long_line_of_blanks_is_read_at_once() -> None:
+    """A search whose time grows with the square of the length would take hours, and hold up the whole server."""
+    blanks = " " * 1_000_000
+    assert of_texts({"requirements.txt": f"a{blanks}b\n{blanks}# none"}) == Requirements((f"a{blanks}b",))
+
+
 def test_named_files_are_read_in_their_place() -> None:
     files = {
         "requirements.txt": "-r more/base.txt\n-climits.txt\nlast",
