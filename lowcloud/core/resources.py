@@ -128,6 +128,26 @@ def delete(
     return record
 
 
+def tags_of(context: Context, kind: ResourceKind[Any], name: str) -> dict[str, str]:
+    """Return the tags of a record, by key. Raises NotFoundError."""
+    with context.database.read() as connection:
+        return tags.of(connection, kind.subject(_row(connection, kind, name).name))
+
+
+def add_tags(context: Context, kind: ResourceKind[Any], name: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Set tags of a record and return all it has then. Raises NotFoundError, and InvalidError past 50 tags."""
+    with context.database.transaction() as connection:
+        subject = kind.subject(_row(connection, kind, name, locks=True).name)
+        tags.put(connection, subject, values)
+        return tags.of(connection, subject)
+
+
+def delete_tags(context: Context, kind: ResourceKind[Any], name: str, keys: Iterable[str]) -> None:
+    """Delete the tags of these keys; keys that the record does not have are ignored. Raises NotFoundError."""
+    with context.database.transaction() as connection:
+        tags.delete(connection, kind.subject(_row(connection, kind, name, locks=True).name), keys)
+
+
 def merge(values: Mapping[str, Value], put: Mapping[str, Value], drop: Iterable[str]) -> dict[str, Value]:
     """Return a mapping without the keys in `drop`, and then with what `put` sets."""
     dropped = set(drop)
@@ -139,8 +159,10 @@ def exists(connection: Connection, *conditions: Condition) -> bool:
     return connection.execute(select(1).where(*conditions).limit(1)).first() is not None
 
 
-def _row(connection: Connection, kind: ResourceKind[Any], name: str) -> Row[Any]:
-    row = connection.execute(select(kind.table).where(kind.is_named(name))).one_or_none()
+def _row(connection: Connection, kind: ResourceKind[Any], name: str, locks: bool = False) -> Row[Any]:
+    """Return the row of this name, which no other transaction deletes before the end of this one if it `locks`."""
+    statement = select(kind.table).where(kind.is_named(name))
+    row = connection.execute(statement.with_for_update(read=True) if locks else statement).one_or_none()
     if row is None:
         raise NotFoundError(kind.noun, name)
     return row

@@ -12,19 +12,6 @@ from lowcloud.store.db.tables.resources import tags
 TAGS_LIMIT = 50
 
 
-def add(context: Context, subject: str, values: Mapping[str, str]) -> dict[str, str]:
-    """Set tags of a subject, e.g. "training-job/NAME", and return all it has then. Raises InvalidError past 50 tags."""
-    with context.database.transaction() as connection:
-        put(connection, subject, values)
-        return _read(connection, subject)
-
-
-def of(context: Context, subject: str) -> dict[str, str]:
-    """Return the tags of a subject, by key."""
-    with context.database.read() as connection:
-        return _read(connection, subject)
-
-
 def of_many(context: Context, subjects: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return the tags of each of these subjects that has any."""
     found: dict[str, dict[str, str]] = {}
@@ -35,18 +22,17 @@ def of_many(context: Context, subjects: Sequence[str]) -> dict[str, dict[str, st
     return found
 
 
-def delete(context: Context, subject: str, keys: Iterable[str]) -> None:
-    """Delete the tags of these keys; keys that the subject does not have are ignored."""
-    with context.database.transaction() as connection:
-        connection.execute(tags.delete().where(tags.c.subject == subject, tags.c.key.in_(list(keys))))
-
-
 def put(connection: Connection, subject: str, values: Mapping[str, str]) -> None:
     """Set tags of a subject, within a transaction. Raises InvalidError past 50 tags."""
-    if len({**_read(connection, subject), **values}) > TAGS_LIMIT:
+    if len({**of(connection, subject), **values}) > TAGS_LIMIT:
         raise InvalidError(f"A resource can have at most {TAGS_LIMIT} tags.")
     for key, value in values.items():
         upsert.put(connection, tags, {"subject": subject, "key": key, "value": value}, ["subject", "key"])
+
+
+def delete(connection: Connection, subject: str, keys: Iterable[str]) -> None:
+    """Delete the tags of these keys, within a transaction; keys that the subject does not have are ignored."""
+    connection.execute(tags.delete().where(tags.c.subject == subject, tags.c.key.in_(list(keys))))
 
 
 def delete_all(connection: Connection, subject: str) -> None:
@@ -54,6 +40,7 @@ def delete_all(connection: Connection, subject: str) -> None:
     connection.execute(tags.delete().where(tags.c.subject == subject))
 
 
-def _read(connection: Connection, subject: str) -> dict[str, str]:
+def of(connection: Connection, subject: str) -> dict[str, str]:
+    """Return the tags of a subject, by key."""
     rows = connection.execute(select(tags).where(tags.c.subject == subject).order_by(tags.c.key))
     return {row.key: row.value for row in rows}

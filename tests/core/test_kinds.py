@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData
 
-from lowcloud.core import events, kinds, resources, tags
+from lowcloud.core import events, kinds, resources
 from lowcloud.core.context import Context
 from lowcloud.core.control.reconciler import Reconciler
 from lowcloud.core.environments import environments
@@ -133,7 +133,7 @@ def test_a_new_kind_of_job_is_queued_runs_and_is_found_everywhere(summaries: Con
         }
         connection.execute(SUMMARY.table.update().where(SUMMARY.table.c.name == "first").values(progress=progress))
     assert [job.name for job in jobs.list_newest(context, 10, "second", in_progress=True)] == ["second"]
-    assert tags.of(context, SUMMARY.subject("first")) == {"team": "blue"}
+    assert resources.tags_of(context, SUMMARY, "first") == {"team": "blue"}
     assert [row.name for row in waiting] == ["second"], "the machine is given to the first"
     assert environments.in_use(context) == {"key"}
     with context.database.transaction() as connection:

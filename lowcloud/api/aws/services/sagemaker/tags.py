@@ -1,28 +1,32 @@
 """Operations on the tags of SageMaker resources of every kind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from lowcloud.api.aws.arns import subject_of
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.errors import invalid
 from lowcloud.api.aws.services.sagemaker.translation import read_tags
-from lowcloud.core import resources, tags
+from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity.access import Caller
+from lowcloud.core.resource_kind import ResourceKind
 
 
 @operation("sagemaker", "AddTags")
 def add_tags(context: Context, _caller: Caller, request: Request) -> Answer:
     """Tags of the same key are replaced."""
-    subject = _require(context, request["ResourceArn"])
-    return {"Tags": _format(tags.add(context, subject, read_tags(request)))}
+    with _resource(context, request["ResourceArn"]) as (kind, name):
+        return {"Tags": _format(resources.add_tags(context, kind, name, read_tags(request)))}
 
 
 @operation("sagemaker", "ListTags")
 def list_tags(context: Context, _caller: Caller, request: Request) -> Answer:
     """By key; NextToken is the last key of the page before."""
-    found = _format(tags.of(context, _require(context, request["ResourceArn"])))
+    with _resource(context, request["ResourceArn"]) as (kind, name):
+        found = _format(resources.tags_of(context, kind, name))
     rest = [tag for tag in found if tag["Key"] > request.get("NextToken", "")]
     page = rest[: request.get("MaxResults", 50)]
     return {"Tags": page, **({"NextToken": page[-1]["Key"]} if len(page) < len(rest) else {})}
@@ -31,22 +35,22 @@ def list_tags(context: Context, _caller: Caller, request: Request) -> Answer:
 @operation("sagemaker", "DeleteTags")
 def delete_tags(context: Context, _caller: Caller, request: Request) -> Answer:
     """Keys that do not exist are not an error."""
-    tags.delete(context, _require(context, request["ResourceArn"]), request["TagKeys"])
+    with _resource(context, request["ResourceArn"]) as (kind, name):
+        resources.delete_tags(context, kind, name, request["TagKeys"])
     return {}
 
 
-def _require(context: Context, arn: str) -> str:
-    """Return the subject of a resource that exists. Raises AwsError."""
-    subject = subject_of(context, arn)
-    prefix, _, name = subject.partition("/")
+@contextmanager
+def _resource(context: Context, arn: str) -> Iterator[tuple[ResourceKind[Any], str]]:
+    """Yield the kind and name in an ARN, and translate NotFoundError. Raises AwsError."""
+    prefix, _, name = subject_of(context, arn).partition("/")
     kind = context.kinds.find(prefix)
     try:
         if kind is None or not kind.has_tags:
             raise NotFoundError(prefix, name)
-        resources.find(context, kind, name)
+        yield kind, name
     except NotFoundError as error:
         raise invalid(f"The resource {arn} does not exist.") from error
-    return subject
 
 
 def _format(values: Mapping[str, str]) -> list[dict[str, str]]:

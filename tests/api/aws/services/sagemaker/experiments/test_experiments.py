@@ -52,6 +52,18 @@ def test_an_experiment_is_made_described_changed_and_deleted(sagemaker):
     assert refusal(sagemaker.describe_experiment, ExperimentName="Iris-1")[0] == "ResourceNotFound"
 
 
+def test_tags_belong_to_the_experiment_however_its_name_is_spelled(sagemaker):
+    sagemaker.create_experiment(ExperimentName="spelled")
+    sagemaker.add_tags(ResourceArn=f"{ARN}experiment/SPELLED", Tags=[{"Key": "team", "Value": "blue"}])
+    for spelling in ("spelled", "Spelled"):
+        found = sagemaker.list_tags(ResourceArn=f"{ARN}experiment/{spelling}")["Tags"]
+        assert found == [{"Key": "team", "Value": "blue"}]
+    sagemaker.delete_experiment(ExperimentName="spelled")
+    arn = sagemaker.create_experiment(ExperimentName="SPELLED")["ExperimentArn"]
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == []
+    sagemaker.delete_experiment(ExperimentName="SPELLED")
+
+
 def test_names_differ_by_more_than_case_and_what_is_taken_is_said_as_the_sdk_expects(sagemaker):
     make(sagemaker, "taken")
     code, message = refusal(sagemaker.create_experiment, ExperimentName="TAKEN")
