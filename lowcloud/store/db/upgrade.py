@@ -118,10 +118,10 @@ def _has_version(backend: Backend, version: int | None) -> bool:
 
 
 def _apply(backend: Backend, connection: Connection, steps: Sequence[Migration]) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # when it is imported, it logs its plugins
     from alembic.migration import MigrationContext  # only here: it takes 0.3 s to load
     from alembic.operations import Operations
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it logs its plugins
     operations = Operations(MigrationContext.configure(connection))
     for step in steps:
         step.upgrade(operations)
