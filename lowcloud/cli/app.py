@@ -31,7 +31,10 @@ def main() -> None:
         if not type(error).__module__.startswith("botocore."):  # botocore is loaded only by commands that need it
             raise
         details = getattr(error, "response", {}).get("Error", {})
-        fail(details.get("Message") or str(error))
+        message = details.get("Message") or str(error)
+        if details.get("Code") == "UnknownOperationException":
+            message += " The server is of an earlier version of Lowcloud; restart it: lowcloud down, then lowcloud up."
+        fail(message)
         sys.exit(1)
 
 
