@@ -8,15 +8,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, func, true
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func
 
 if TYPE_CHECKING:
     from lowcloud.core.context import Context
     from lowcloud.core.control.reconciler import LeasedRecord
     from lowcloud.core.telemetry.metrics import MetricScope
 
-
-EVERY_ROW = true()
 
 Record = TypeVar("Record")
 
@@ -31,7 +29,7 @@ class ResourceKind(Generic[Record]):
     load: Callable[[Row[Any]], Record]  # the record in a row of the table
     ignores_case: bool = False  # names are unique, and found, regardless of case
     has_tags: bool = True  # that users set
-    condition: ColumnElement[bool] = EVERY_ROW  # of the kind's rows, if several kinds share the table
+    conditions: tuple[ColumnElement[bool], ...] = ()  # of the kind's rows, if several kinds share the table
     metrics: "MetricScope | None" = None  # where the metrics of its records are, if they have any
 
     # What the server does for the records of a kind. They are the hooks of kinds that have a life of their own.
@@ -62,7 +60,8 @@ class ResourceKind(Generic[Record]):
         column: ColumnElement[str] = self.table.c.name
         if self.ignores_case:
             column, names = func.lower(column), [name.lower() for name in names]
-        return self.condition & (column == names[0] if len(names) == 1 else column.in_(names))
+        is_named = column == names[0] if len(names) == 1 else column.in_(names)
+        return and_(*self.conditions, is_named) if self.conditions else is_named
 
 
 # Advances a periodic task by one step. Takes its saved progress; returns the new progress and the seconds to the next

@@ -84,7 +84,7 @@ def list_page(
     context: Context, kind: ResourceKind[Record], query: Query, where: Sequence[Condition] = ()
 ) -> Page[Record]:
     """Return a page of the records that meet the query and all of `where`. Raises InvalidPageTokenError."""
-    conditions = [kind.condition, *where, *_filters(kind, query)]
+    conditions = [*kind.conditions, *where, *_filters(kind, query)]
     order = Order(query.sort_by, query.descending)
     try:
         with context.database.read() as connection:

@@ -216,7 +216,9 @@ class Search(Generic[Record]):
         self, context: Context, order: Order, size: int, token: str | None
     ) -> tuple[Sequence[Row[Any]], str | None]:
         with context.database.read() as connection:
-            page = pages.read_page(connection, self.kind.table, (self.kind.condition, *self.where), order, size, token)
+            page = pages.read_page(
+                connection, self.kind.table, (*self.kind.conditions, *self.where), order, size, token
+            )
         return page.rows, page.next_token
 
     def _sketched(self, rows: Sequence[Row[Any]]) -> Iterator[tuple[Row[Any], Document]]:

@@ -53,7 +53,7 @@ def _load(row: Row[Any]) -> Entity:
 
 
 def _kind(kind: EntityKind) -> ResourceKind[Entity]:
-    return ResourceKind(kind, kind, lineage_entities, _load, condition=lineage_entities.c.kind == kind)
+    return ResourceKind(kind, kind, lineage_entities, _load, conditions=(lineage_entities.c.kind == kind,))
 
 
 ARTIFACT, ACTION, CONTEXT = (_kind(kind) for kind in EntityKind)
@@ -107,7 +107,7 @@ def delete(context: Context, kind: EntityKind, name: str) -> None:
 
 def with_source(connection: Connection, source: str, details: Mapping[str, str]) -> Entity | None:
     """Return the artifact of exactly this version of a source, otherwise the newest of the source, or None."""
-    is_of_source = (ARTIFACT.condition, lineage_entities.c.source == source)
+    is_of_source = (*ARTIFACT.conditions, lineage_entities.c.source == source)
     newest_first = select(lineage_entities).where(*is_of_source).order_by(lineage_entities.c.created_at.desc())
     found = [_load(row) for row in connection.execute(newest_first)]
     exact = [entity for entity in found if entity.source_details == details]
