@@ -21,7 +21,7 @@ from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import Point
 from lowcloud.core.tracking import experiments, provenance, trial_components
 from lowcloud.core.tracking.experiments import Experiment
-from lowcloud.core.tracking.provenance import Grouping, TrackedFile
+from lowcloud.core.tracking.provenance import Grouping, TrackedUri
 from lowcloud.home import settings
 from lowcloud.server.server import open_context
 
@@ -49,7 +49,7 @@ def main() -> None:
 def fill(context: Context, count: int) -> None:
     """Create the trial components and metrics of this number of jobs."""
     now = context.now()
-    inputs = (TrackedFile("image", "image:1", provenance.IMAGE), TrackedFile("train", "s3://data/train"))
+    inputs = (TrackedUri("image", "image:1", provenance.IMAGE), TrackedUri("train", "s3://data/train"))
     for start in range(0, count, AT_ONCE):
         with context.database.transaction() as connection:
             for number in range(start, min(start + AT_ONCE, count)):
@@ -63,7 +63,7 @@ def fill(context: Context, count: int) -> None:
                     for step in range(3)
                 ]
                 metrics.record(connection, points)
-                model = TrackedFile("model", f"s3://models/{number}", provenance.MODEL)
+                model = TrackedUri("model", f"s3://models/{number}", provenance.MODEL)
                 provenance.end(connection, subject, now + number, "Completed", "", [model])
 
 

@@ -22,7 +22,7 @@ from lowcloud.core.scheduling import admission
 from lowcloud.core.telemetry import logs
 from lowcloud.core.telemetry.metrics import Definition, MetricScope
 from lowcloud.core.tracking import provenance, trial_components
-from lowcloud.core.tracking.provenance import TrackedFile
+from lowcloud.core.tracking.provenance import TrackedUri
 from lowcloud.engine.work import Resources
 from lowcloud.store.db import tables
 from lowcloud.store.db.tables.jobs import job_table
@@ -86,8 +86,8 @@ def _check(_requested: object, _program: object) -> None:
     """Nothing can be seen to fail before it runs."""
 
 
-def _products(job: Job) -> Iterator[TrackedFile]:
-    yield TrackedFile("summary", f"s3://bucket/{job.name}")
+def _products(job: Job) -> Iterator[TrackedUri]:
+    yield TrackedUri("summary", f"s3://bucket/{job.name}")
 
 
 SUMMARY = JobKind(

@@ -13,7 +13,7 @@ from lowcloud.core.jobs.jobs import Job, Specification
 from lowcloud.core.programs.resolver import Program, ProgramRules
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.telemetry.metrics import MetricScope
-from lowcloud.core.tracking.provenance import TrackedFile
+from lowcloud.core.tracking.provenance import TrackedUri
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,7 +28,7 @@ class JobKind(ResourceKind[Job]):
     check: Callable[[Specification, Program], None]  # raises InvalidError for a request that cannot succeed
     files: Callable[[Job, int], dict[str, str]]  # the configuration files of the host of a rank, by path
     variables: Callable[[Job], dict[str, str]]  # environment variables of its own
-    products: Callable[[Job], Iterator[TrackedFile]]  # the outputs of an ended job, for tracking
+    products: Callable[[Job], Iterator[TrackedUri]]  # the outputs of an ended job, for tracking
 
     load: Callable[[Row[Any]], Job] = field(init=False)
     advance: Callable[[LeasedRecord], float | None] = lifecycle.advance

@@ -14,7 +14,7 @@ from lowcloud.core.jobs.programs import JobRules
 from lowcloud.core.jobs.work import resource_configuration
 from lowcloud.core.programs.resolver import Program
 from lowcloud.core.telemetry.metrics import MetricScope
-from lowcloud.core.tracking.provenance import TrackedFile
+from lowcloud.core.tracking.provenance import TrackedUri
 from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.store.db.tables.jobs import processing_jobs
 
@@ -54,9 +54,9 @@ def _variables(_job: Job) -> dict[str, str]:
     return {}
 
 
-def _products(job: Job) -> Iterator[TrackedFile]:
+def _products(job: Job) -> Iterator[TrackedUri]:
     if job.state != State.FAILED:
-        yield from (TrackedFile(output.name, output.uri) for output in job.specification.outputs)
+        yield from (TrackedUri(output.name, output.uri) for output in job.specification.outputs)
 
 
 PROCESSING = JobKind(

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from lowcloud.core.jobs import programs
 from lowcloud.core.jobs.jobs import Job, Specification, State
 from lowcloud.core.tracking import provenance
-from lowcloud.core.tracking.provenance import CHECKPOINT, CODE, DATASET, IMAGE, TrackedFile
+from lowcloud.core.tracking.provenance import CHECKPOINT, CODE, DATASET, IMAGE, TrackedUri
 
 if TYPE_CHECKING:
     from lowcloud.core.jobs.job_kind import JobKind
@@ -43,16 +43,16 @@ def follow(connection: Connection, before: Job, job: Job) -> None:
     provenance.end(connection, job.subject, job.modified_at, STATUS[job.state], failure, list(_products(job)))
 
 
-def _inputs(kind: "JobKind", requested: Specification) -> Iterator[TrackedFile]:
-    yield TrackedFile(f"{kind.tracking_prefix}ImageUri", requested.image, IMAGE)
+def _inputs(kind: "JobKind", requested: Specification) -> Iterator[TrackedUri]:
+    yield TrackedUri(f"{kind.tracking_prefix}ImageUri", requested.image, IMAGE)
     for channel in requested.channels:
         type_ = CODE if channel.name in CODE_INPUTS else DATASET
-        yield TrackedFile(channel.name, f"s3://{channel.bucket}/{channel.prefix}", type_, channel.content_type)
+        yield TrackedUri(channel.name, f"s3://{channel.bucket}/{channel.prefix}", type_, channel.content_type)
     if source := programs.source_uri(requested):
-        yield TrackedFile(f"{kind.tracking_prefix}SourceCode", source, CODE)
+        yield TrackedUri(f"{kind.tracking_prefix}SourceCode", source, CODE)
 
 
-def _products(job: Job) -> Iterator[TrackedFile]:
+def _products(job: Job) -> Iterator[TrackedUri]:
     yield from job.kind.products(job)
     if job.specification.checkpoints:
-        yield TrackedFile(f"{job.kind.tracking_prefix}Checkpoints", job.specification.checkpoints.uri, CHECKPOINT)
+        yield TrackedUri(f"{job.kind.tracking_prefix}Checkpoints", job.specification.checkpoints.uri, CHECKPOINT)

@@ -24,7 +24,7 @@ from lowcloud.core.scheduling import admission, warm_pools
 from lowcloud.core.staging import channels
 from lowcloud.core.telemetry import metrics
 from lowcloud.core.telemetry.metrics import MetricScope
-from lowcloud.core.tracking.provenance import MODEL, TrackedFile
+from lowcloud.core.tracking.provenance import MODEL, TrackedUri
 from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.store.db.tables.jobs import training_jobs
 
@@ -98,9 +98,9 @@ def _variables(job: Job) -> dict[str, str]:
     return {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": arn}
 
 
-def _products(job: Job) -> Iterator[TrackedFile]:
+def _products(job: Job) -> Iterator[TrackedUri]:
     if job.progress.artifact:
-        yield TrackedFile(f"{TRAINING.tracking_prefix}ModelArtifact", job.progress.artifact, MODEL)
+        yield TrackedUri(f"{TRAINING.tracking_prefix}ModelArtifact", job.progress.artifact, MODEL)
 
 
 TRAINING = JobKind(

@@ -30,8 +30,8 @@ IN_PROGRESS = "InProgress"
 
 
 @dataclass(frozen=True)
-class TrackedFile:
-    """An input or output of a job, for tracking."""
+class TrackedUri:
+    """A URI that a job reads or writes, for tracking: of data, an image, code or a model."""
 
     name: str  # of the channel or output; "SageMaker.ImageUri" and the like
     uri: str  # "s3://bucket/key", a prefix, or an image's
@@ -62,7 +62,7 @@ def begin(
     connection: Connection,
     subject: str,
     now: float,
-    inputs: Sequence[TrackedFile],
+    inputs: Sequence[TrackedUri],
     parameters: Mapping[str, str | float],
     grouping: Grouping = NO_GROUPING,
 ) -> None:
@@ -103,7 +103,7 @@ def end(
     now: float,
     status: str,
     message: str = "",
-    products: Sequence[TrackedFile] = (),
+    products: Sequence[TrackedUri] = (),
 ) -> None:
     """Record how a job has ended ("Completed", "Failed" or "Stopped"), and what it produced."""
     component, kind = component_of(subject), subject.partition("/")[0]
@@ -120,7 +120,7 @@ def end(
 def record_model(connection: Connection, name: str, image: str, artifact: str | None, now: float) -> None:
     """Record what a new model consists of: its image, and its artifact, which a job may have produced."""
     entity = lineage.artifact(MODEL, f"{SUBJECT_SCHEME}model/{name}", now)
-    sources = [TrackedFile("image", image, IMAGE), *([TrackedFile("artifact", artifact, MODEL)] if artifact else [])]
+    sources = [TrackedUri("image", image, IMAGE), *([TrackedUri("artifact", artifact, MODEL)] if artifact else [])]
     _delete_edges_to(connection, entity.subject)  # of an earlier model of this name
     _derive(connection, entity, [_known_artifact(connection, one, now) for one in sources], now)
 
@@ -168,11 +168,11 @@ def _derive(connection: Connection, entity: Entity, sources: Sequence[Entity], n
     associations.insert_missing(connection, [entity, *sources], edges)
 
 
-def _artifact(connection: Connection, tracked: TrackedFile, now: float) -> Entity:
+def _artifact(connection: Connection, tracked: TrackedUri, now: float) -> Entity:
     return lineage.artifact(tracked.type, tracked.uri, now, _version(connection, tracked.uri))
 
 
-def _known_artifact(connection: Connection, tracked: TrackedFile, now: float) -> Entity:
+def _known_artifact(connection: Connection, tracked: TrackedUri, now: float) -> Entity:
     """Return the artifact that exists of this version, otherwise of the newest, otherwise a new one."""
     new = _artifact(connection, tracked, now)
     return lineage.with_source(connection, tracked.uri, new.source_details) or new

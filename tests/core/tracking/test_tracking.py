@@ -23,25 +23,25 @@ from lowcloud.core.tracking.associations import Vertex
 from lowcloud.core.tracking.experiments import Experiment
 from lowcloud.core.tracking.lineage import SUBJECT_SCHEME
 from lowcloud.core.tracking.lineage_query import Direction
-from lowcloud.core.tracking.provenance import Grouping, TrackedFile
+from lowcloud.core.tracking.provenance import Grouping, TrackedUri
 from lowcloud.core.tracking.trial_components import COMPONENT, TrialComponent
 from lowcloud.core.tracking.trial_members import Parent
 from lowcloud.core.tracking.trials import Trial
 from lowcloud.store.db.tables.tracking import associations, lineage_entities
 
 KIND = "training-job"
-IMAGE, DATA = TrackedFile("image", "image:1", provenance.IMAGE), TrackedFile("train", "s3://data/train")
+IMAGE, DATA = TrackedUri("image", "image:1", provenance.IMAGE), TrackedUri("train", "s3://data/train")
 
 
 def begin(
-    context: Context, name: str, *inputs: TrackedFile, parameters: dict[str, Any] | None = None, **more: Grouping
+    context: Context, name: str, *inputs: TrackedUri, parameters: dict[str, Any] | None = None, **more: Grouping
 ) -> None:
     with context.database.transaction() as connection:
         used = inputs or (IMAGE, DATA)
         provenance.begin(connection, f"{KIND}/{name}", context.now(), used, parameters or {}, **more)
 
 
-def end(context: Context, name: str, *products: TrackedFile, status: str = "Completed") -> None:
+def end(context: Context, name: str, *products: TrackedUri, status: str = "Completed") -> None:
     with context.database.transaction() as connection:
         provenance.end(connection, f"{KIND}/{name}", context.now(), status, "", products)
 
@@ -58,7 +58,7 @@ def count(context: Context, table: Any) -> int:
 def test_two_jobs_that_read_the_same_share_its_artifacts(context):
     for name in ("one", "two"):
         begin(context, name)
-        end(context, name, TrackedFile("model", f"s3://models/{name}", provenance.MODEL))
+        end(context, name, TrackedUri("model", f"s3://models/{name}", provenance.MODEL))
     assert count(context, lineage_entities) == 4, "an image, a data set and two models"
     assert count(context, associations) == 6
 
@@ -71,7 +71,7 @@ def test_numbers_among_the_parameters_are_numbers(context):
 
 def test_a_version_of_an_object_is_an_artifact_of_its_own(context):
     buckets.create(context, "data")
-    uri = TrackedFile("train", "s3://data/train.csv")
+    uri = TrackedUri("train", "s3://data/train.csv")
     for body in (b"first", b"second", b"second"):
         objects.put(context, "data", "train.csv", iter([body]))
         begin(context, f"job-{context.now()}".replace(".", "-"), uri)
@@ -80,7 +80,7 @@ def test_a_version_of_an_object_is_an_artifact_of_its_own(context):
 
 def test_a_model_and_its_endpoint_lead_back_to_the_data(context):
     begin(context, "job")
-    end(context, "job", TrackedFile("model", "s3://models/m", provenance.MODEL))
+    end(context, "job", TrackedUri("model", "s3://models/m", provenance.MODEL))
     now = context.now()
     with context.database.transaction() as connection:
         provenance.record_model(connection, "m", "image:1", "s3://models/m", now)
@@ -121,13 +121,13 @@ def test_a_job_is_in_the_trial_that_its_user_requested_or_not_created(context):
     with pytest.raises(InvalidError, match="belongs to the experiment 'exp'"):
         begin(context, "wrong", grouping=Grouping(experiment="other", trial="tri"))
     with pytest.raises(NotFoundError, match="nowhere"):
-        begin(context, "wrong", TrackedFile("x", "s3://x/y"), grouping=Grouping(experiment="nowhere"))
+        begin(context, "wrong", TrackedUri("x", "s3://x/y"), grouping=Grouping(experiment="nowhere"))
     assert count(context, lineage_entities) == before
 
 
 def test_a_deleted_trial_component_does_not_disturb_its_job(context):
     begin(context, "job")
     trial_components.delete(context, "job-aws-training-job")
-    end(context, "job", TrackedFile("model", "s3://models/m", provenance.MODEL))
+    end(context, "job", TrackedUri("model", "s3://models/m", provenance.MODEL))
     with context.database.read() as connection:
         assert lineage.with_source(connection, "s3://models/m", {}) is None
