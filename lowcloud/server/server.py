@@ -37,6 +37,7 @@ from lowcloud.home import client_environment
 from lowcloud.home.server_process import RunningServer, address_of, listen, listen_again, lock_home
 from lowcloud.home.settings import EXECUTION_ROLE, Settings, save_account, save_store
 from lowcloud.server import worker_processes
+from lowcloud.server.http_protocol import HttpProtocol
 from lowcloud.server.worker_processes import WorkerProcess
 from lowcloud.store import store_identity
 from lowcloud.store.blobs.encryption import KeyRing
@@ -223,6 +224,7 @@ async def _serve(context: Context, listener: socket.socket, on_ready: Callable[[
     gateway = Gateway(context)
     configuration = uvicorn.Config(
         gateway,
+        http=HttpProtocol,
         lifespan="off",
         access_log=False,
         log_config=None,

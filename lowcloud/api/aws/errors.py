@@ -66,6 +66,7 @@ _BODY_CODES: dict[type[incoming.RequestBodyError], tuple[str, int]] = {
     incoming.ClientDisconnectedError: ("IncompleteBody", 400),
     incoming.ServerStoppingError: ("IncompleteBody", 503),
     incoming.BodyTooLargeError: ("RequestEntityTooLarge", 413),
+    incoming.TooManyBodiesError: ("SlowDown", 503),
 }
 
 

@@ -17,10 +17,12 @@ from lowcloud.api.aws.auth.signature_v4 import SignatureClaim
 from lowcloud.api.aws.exchange import Exchange
 from lowcloud.api.aws.protocol.routing import find_target
 from lowcloud.api.aws.request_bodies import RequestBody, inflate
-from lowcloud.api.http.incoming import IncomingBody
+from lowcloud.api.http.incoming import Allowance, IncomingBody
 from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.core.context import Context
 from lowcloud.core.identity.access import authorise
+
+UNVERIFIED_BYTES = 256 << 20  # in memory of bodies whose senders can be verified only with the complete body
 
 
 class FrontHook(Protocol):
@@ -55,6 +57,7 @@ class SignedRequests:
 
     def __init__(self, context: Context):
         self._context = context
+        self._allowance = Allowance(UNVERIFIED_BYTES)
 
     def responds_to(self, request: HttpRequest) -> bool:
         return False
@@ -69,10 +72,20 @@ class SignedRequests:
         if claim is None:
             raise unsupported_version() if signature_v2.is_signed(request) else unsigned()
         credentials = find_credentials(self._context, claim.access_key_id, claim.session_token)
-        signature_v4.check_time(claim, self._context.now())  # before the body is read; verify repeats it
-        raw = await incoming.read_all()
-        payload_hash = _payload_hash(request, claim, raw)
-        signature_v4.verify(request, claim, credentials.secret_access_key, payload_hash, self._context.now())
+        secret = credentials.secret_access_key
+        declared = None if claim.is_presigned else request.headers.get("x-amz-content-sha256")
+        if declared is not None:  # the head has all that is signed
+            signature_v4.verify(request, claim, secret, declared, self._context.now())
+            raw = await incoming.read_all()
+            if sha256(raw).hexdigest() != declared:
+                raise SignatureError(
+                    SignatureFault.MISMATCH, "The SHA-256 of the body differs from x-amz-content-sha256."
+                )
+        else:
+            signature_v4.check_head(request, claim, self._context.now())
+            with self._allowance.share() as take:
+                raw = await incoming.read_all(take=take)
+                signature_v4.verify(request, claim, secret, sha256(raw).hexdigest(), self._context.now())
         exchange.caller = credentials.caller
         exchange.target = find_target(request, exchange.dialect, raw)
         return inflate(raw) if request.headers.get("content-encoding") == "gzip" else raw
@@ -113,12 +126,3 @@ def authorise_signed(context: Context, exchange: Exchange) -> None:
 def unsigned() -> SignatureError:
     """Return the refusal of a request without a signature."""
     return SignatureError(SignatureFault.MISSING, "The request is not signed: it has no Authorization header.")
-
-
-def _payload_hash(request: HttpRequest, claim: SignatureClaim, body: bytes) -> str:
-    """Return the hash of the received body, which must be the signed one. Raises SignatureError."""
-    actual = sha256(body).hexdigest()
-    declared = request.headers.get("x-amz-content-sha256")
-    if declared is not None and declared != actual and not claim.is_presigned:
-        raise SignatureError(SignatureFault.MISMATCH, "The SHA-256 of the body differs from x-amz-content-sha256.")
-    return actual

@@ -117,8 +117,10 @@ class Gateway:
             if hook.responds_to(request):
                 return await hook.respond(request)
 
+        exchange.dialect = find_dialect(request, None)  # of errors, until the claim names the service
         claim = read_claim(request)
-        exchange.dialect = find_dialect(request, claim.service if claim else None)
+        if claim is not None:
+            exchange.dialect = find_dialect(request, claim.service)
         body = await self._hook(exchange).verify(exchange, claim, incoming)
 
         target = exchange.target

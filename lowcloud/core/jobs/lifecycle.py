@@ -14,7 +14,7 @@ from lowcloud.core.jobs import environment, logs, outputs, saving, work
 from lowcloud.core.jobs.cancellation import STOP_GRACE_SECONDS, is_cancelled, reached, stopping_if_cancelled
 from lowcloud.core.jobs.jobs import Job, State, billable_seconds
 from lowcloud.core.staging.output_sync import StoredFiles
-from lowcloud.core.telemetry.metric_extraction import SlowMetrics
+from lowcloud.core.telemetry.metric_extraction import MetricFaults
 from lowcloud.engine.work import Phase, ReplicaStatus, StagingError
 
 LOG_SECONDS = 0.5  # spent on the log of a running program in each turn
@@ -258,7 +258,7 @@ class JobLifecycle:
                 return JobObservation(is_cleared=True)
             case JobAction.REMOVE:
                 _clear(self._context, job)
-                self._context.memory.get(SlowMetrics).forget(job.name)
+                self._context.memory.get(MetricFaults).forget(job.name)
                 return JobObservation(is_removed=True)
 
     def refresh(self, job: Job) -> Job:

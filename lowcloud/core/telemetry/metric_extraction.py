@@ -1,95 +1,114 @@
-"""Extraction of metric values from log lines, with a time limit for users' regular expressions.
+"""Extraction of metric values from log lines, with limits for users' regular expressions.
 
-A regular expression can backtrack catastrophically, so users' expressions are matched by `regex`, which has a timeout
-and releases the GIL.
+Each kind of fault of a metric is reported once in the log of a job, not with every line.
 """
 
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-import regex
-
 from lowcloud.core.context import Context
+from lowcloud.core.patterns import Expression, PatternError
 from lowcloud.core.telemetry.metrics import Definition, Point, parse_number
 from lowcloud.engine.work import LogLine
 
-PAGE_SECONDS = 1.0  # for one expression on one page of a log
+PAGE_SECONDS = 1.0  # for one expression on one page of a log; a line of 256 KiB takes 6 seconds at worst
+SHOWN_CHARACTERS = 64
 
 Found = tuple[str, Point]
 
 
-class SlowMetrics:
-    """The metrics of running jobs whose expressions took too long and are not searched for any more."""
+class MetricFaults:
+    """What the logs of running jobs already report: metrics that are disabled, and values that are no numbers."""
 
     def __init__(self) -> None:
-        self._names: dict[str, set[str]] = {}  # by job
+        self._disabled: dict[str, set[str]] = {}  # names of metrics by job
+        self._not_numbers: dict[str, set[str]] = {}
 
-    def has(self, job: str, name: str) -> bool:
-        """Whether the expression of a metric took too long."""
-        return name in self._names.get(job, ())
+    def is_disabled(self, job: str, name: str) -> bool:
+        """Whether a metric is not searched for any more."""
+        return name in self._disabled.get(job, ())
 
-    def add(self, job: str, name: str) -> None:
-        """Record that the expression of a metric took too long."""
-        self._names.setdefault(job, set()).add(name)
+    def disable(self, job: str, name: str) -> None:
+        """Record that a metric is not searched for any more."""
+        self._disabled.setdefault(job, set()).add(name)
+
+    def add_value(self, job: str, name: str) -> bool:
+        """Record that a value of a metric is no number. Returns whether it is the first one."""
+        names = self._not_numbers.setdefault(job, set())
+        is_first = name not in names
+        names.add(name)
+        return is_first
 
     def forget(self, job: str) -> None:
         """Forget the metrics of a job that has ended."""
-        self._names.pop(job, None)
+        self._disabled.pop(job, None)
+        self._not_numbers.pop(job, None)
 
 
-class ExpressionTimeoutError(Exception):
-    """A regular expression exceeded its time limit."""
+class _DisabledError(Exception):
+    """A metric cannot be extracted. The message gives the reason."""
 
 
 def find(
     context: Context, job: str, builtin: Sequence[Definition], users: Sequence[Definition], lines: Sequence[LogLine]
 ) -> tuple[list[Found], list[str]]:
-    """Return the values in a page of a job's log, and a message for each expression that is disabled from now on.
+    """Return the values in a page of a job's log, and a message for each fault that was not reported before.
 
-    `builtin` are expressions of built-in programs, which are known to be fast.
+    `builtin` are expressions of built-in programs, which are known to be fast and to match numbers.
     """
-    found = [each for definition in builtin for each in _search(definition, lines)]
-    messages = []
-    slow = context.memory.get(SlowMetrics)
+    found, messages = [], []
+    for definition in builtin:
+        values, _ = _to_points(definition, _search(definition, lines))
+        found += values
+    faults = context.memory.get(MetricFaults)
     for definition in users:
-        if slow.has(job, definition.name):
+        if faults.is_disabled(job, definition.name):
             continue
         try:
-            found += list(_search_in_time(definition, lines))
-        except ExpressionTimeoutError:
-            slow.add(job, definition.name)
+            values, other = _to_points(definition, _search_in_time(definition, lines))
+        except _DisabledError as error:
+            faults.disable(job, definition.name)
+            messages.append(f"The metric {definition.name!r} is no longer extracted: {error}")
+            continue
+        found += values
+        if other is not None and faults.add_value(job, definition.name):
             messages.append(
-                f"The metric {definition.name!r} is no longer extracted: its regular expression "
-                f"{definition.expression!r} takes too long on this log. Use one that backtracks less."
+                f"A value of the metric {definition.name!r} is not recorded, because it is not a finite number: "
+                f"{other[:SHOWN_CHARACTERS]!r}. Further ones are not recorded either, without a message."
             )
     return found, messages
 
 
-def _search(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]:
+def _search(definition: Definition, lines: Iterable[LogLine]) -> Iterator[tuple[LogLine, str]]:
     pattern = re.compile(definition.expression)
     for line in lines:
         if match := pattern.search(line.text):
-            yield from _value(definition, line, match.group(1))
+            yield line, match.group(1) or ""
 
 
-def _search_in_time(definition: Definition, lines: Iterable[LogLine]) -> Iterator[Found]:
-    """Run _search with a time limit. Raises ExpressionTimeoutError."""
-    pattern = regex.compile(definition.expression)
+def _search_in_time(definition: Definition, lines: Iterable[LogLine]) -> Iterator[tuple[LogLine, str]]:
+    """Yield the lines that match and what was captured. Raises _DisabledError."""
+    quoted = f"its regular expression {definition.expression!r}"
+    try:
+        expression = Expression(definition.expression)
+    except PatternError as error:  # of a job that was created before expressions were those of RE2
+        raise _DisabledError(f"{quoted} is not accepted: {error}") from error
     deadline = time.monotonic() + PAGE_SECONDS
     for line in lines:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise ExpressionTimeoutError
-        try:
-            match = pattern.search(line.text, timeout=left, concurrent=True)
-        except TimeoutError as error:
-            raise ExpressionTimeoutError from error
-        if match:
-            yield from _value(definition, line, match.group(1))
+        if time.monotonic() >= deadline:
+            raise _DisabledError(f"{quoted} takes too long on this log. Use one with fewer repetitions.")
+        if (value := expression.search(line.text)) is not None:
+            yield line, value
 
 
-def _value(definition: Definition, line: LogLine, text: str | None) -> Iterator[Found]:
-    value = parse_number(text) if text else None
-    if value is not None:
-        yield definition.name, Point(line.timestamp_ms / 1000, value)
+def _to_points(definition: Definition, matches: Iterable[tuple[LogLine, str]]) -> tuple[list[Found], str | None]:
+    """Return the values that are numbers, and the first other one."""
+    points, other = [], None
+    for line, text in matches:
+        value = parse_number(text)
+        if value is not None:
+            points.append((definition.name, Point(line.timestamp_ms / 1000, value)))
+        elif other is None:
+            other = text
+    return points, other

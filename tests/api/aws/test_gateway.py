@@ -1,6 +1,7 @@
 """The gateway as clients see it: authentication errors, protocols, request ids."""
 
 import gzip
+import hashlib
 import json
 import subprocess
 import sys
@@ -313,6 +314,43 @@ def test_the_body_must_match_the_signature(server):
     headers = sign("POST", url, {"X-Amz-Target": "SageMaker.ListTrainingJobs"}, b"{}", "sagemaker")
     reply = exchange("POST", url, {**headers, "Content-Length": "3"}, [b"{ }"])
     assert b"InvalidSignatureException" in reply.body
+
+
+@pytest.mark.parametrize(
+    ("service", "code"), [("s3", b"<Code>InvalidArgument</Code>"), ("sagemaker", b"IncompleteSignatureException")]
+)
+def test_a_signature_in_the_header_and_another_in_the_query_are_refused(server, service, code):
+    target = {"X-Amz-Target": "SageMaker.ListModels"} if service == "sagemaker" else {}
+    reply = send("POST", f"{server.url}/?X-Amz-Algorithm=AWS4-HMAC-SHA256", target, b"", service)
+    assert reply.status == 400
+    assert code in reply.body
+    assert b"Only one auth mechanism allowed" in reply.body
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"Authorization": "AWS4-HMAC-SHA256 Credential=AKIANOBODY/x"}, b"IncompleteSignature"),
+        ({"X-Amz-Extra": "unsigned"}, b"not signed: x-amz-extra"),
+        ({"X-Amz-Content-SHA256": "0" * 64}, b"InvalidSignatureException"),
+    ],
+)
+def test_what_the_head_alone_refuses_is_refused_before_the_body_is_requested(server, change, code):
+    url = server.url + "/"
+    headers = sign("POST", url, {"X-Amz-Target": "SageMaker.ListTrainingJobs"}, b"{}", "sagemaker")
+    awaiting = {"Content-Length": "2", "Expect": "100-continue", "Connection": "close"}
+    reply = exchange("POST", url, {**headers, **change, **awaiting}, [])
+    assert reply.status == 400
+    assert code in reply.body
+
+
+def test_the_hash_that_a_client_declares_is_verified_before_the_body_and_against_it(server):
+    url, target = server.url + "/", {"X-Amz-Target": "SageMaker.ListTrainingJobs"}
+    declared = {**target, "X-Amz-Content-SHA256": hashlib.sha256(b"{}").hexdigest()}
+    assert send("POST", url, declared, b"{}", "sagemaker").status == 200
+    headers = sign("POST", url, declared, b"{}", "sagemaker")
+    reply = exchange("POST", url, {**headers, "Content-Length": "2"}, [b"[]"])
+    assert b"differs from x-amz-content-sha256" in reply.body
 
 
 def test_cloudwatch_supports_all_three_of_its_protocols(server):

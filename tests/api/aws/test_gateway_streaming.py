@@ -11,7 +11,13 @@ import pytest
 from lowcloud.api.aws.errors import from_body_error
 from lowcloud.api.aws.gateway import Gateway
 from lowcloud.api.aws.operations import Operation
-from lowcloud.api.http.incoming import BodyTimeoutError, BodyTooLargeError, ClientDisconnectedError, ServerStoppingError
+from lowcloud.api.http.incoming import (
+    BodyTimeoutError,
+    BodyTooLargeError,
+    ClientDisconnectedError,
+    ServerStoppingError,
+    TooManyBodiesError,
+)
 from tests.support.servers.gateways import serving
 from tests.support.servers.wire_client import chunked, exchange, read_reply, send, sign
 from tests.support.waiting import wait_for
@@ -283,6 +289,7 @@ def test_a_client_that_disconnects_frees_the_response(served, store):
         (ClientDisconnectedError, "IncompleteBody", 400),
         (ServerStoppingError, "IncompleteBody", 503),
         (BodyTooLargeError, "RequestEntityTooLarge", 413),
+        (TooManyBodiesError, "SlowDown", 503),
     ],
 )
 def test_a_body_that_cannot_be_read_has_an_aws_error(error, code, status):

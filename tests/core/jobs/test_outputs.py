@@ -17,7 +17,7 @@ from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.scheduling import capacity
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.objects import objects
-from lowcloud.core.telemetry.metric_extraction import SlowMetrics
+from lowcloud.core.telemetry.metric_extraction import MetricFaults
 from lowcloud.engine.work import Replica, Resources, Work
 from lowcloud.store.db.tables.jobs import training_jobs
 from tests.core.jobs import test_lifecycle
@@ -56,9 +56,9 @@ def test_a_model_is_stored_as_the_program_left_it(context, claim):
 
 
 def test_what_a_job_keeps_in_memory_ends_with_it(context, claim):
-    context.memory.get(SlowMetrics).add(NAME, "loss")
+    context.memory.get(MetricFaults).disable(NAME, "loss")
     ended(claim)
-    assert not context.memory.get(SlowMetrics).has(NAME, "loss")
+    assert not context.memory.get(MetricFaults).is_disabled(NAME, "loss")
 
 
 def remove_it(model: Path) -> None:

@@ -11,6 +11,7 @@ import uvicorn
 
 from lowcloud.core.context import Context
 from lowcloud.home import settings
+from lowcloud.server.http_protocol import HttpProtocol
 from lowcloud.server.server import open_context
 from tests.support.servers.endpoint import ENVIRONMENT, Endpoint
 from tests.support.waiting import TIMEOUT_SECONDS, wait_for
@@ -29,7 +30,9 @@ def serving(app: Callable[..., Any]) -> Iterator[Endpoint]:
     """Serve an ASGI application on a free port of the loopback."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False, server_header=False)
+    config = uvicorn.Config(
+        app, http=HttpProtocol, log_level="warning", lifespan="off", access_log=False, server_header=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

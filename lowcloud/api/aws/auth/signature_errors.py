@@ -13,6 +13,7 @@ class SignatureFault(StrEnum):
     MISSING = "missing"
     MALFORMED = "malformed"
     MALFORMED_QUERY = "malformed query"
+    SEVERAL = "several"
     UNSUPPORTED_VERSION = "unsupported version"
     UNKNOWN_KEY = "unknown key"
     BAD_TOKEN = "bad token"
@@ -46,6 +47,11 @@ _CODES: dict[SignatureFault, tuple[tuple[str, int], tuple[str, int], tuple[str, 
     ),
     SignatureFault.MALFORMED_QUERY: (
         ("AuthorizationQueryParametersError", 400),
+        ("IncompleteSignature", 400),
+        ("IncompleteSignatureException", 400),
+    ),
+    SignatureFault.SEVERAL: (
+        ("InvalidArgument", 400),
         ("IncompleteSignature", 400),
         ("IncompleteSignatureException", 400),
     ),

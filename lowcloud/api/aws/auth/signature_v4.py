@@ -24,6 +24,9 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
 # Covered by the string to sign anyway, or (the token) bound to the signing key.
 _IMPLICITLY_SIGNED = frozenset(("x-amz-content-sha256", "x-amz-date", "x-amz-security-token"))
+_PRESIGNED = ("X-Amz-Algorithm", "X-Amz-Signature")  # parameters of a presigned URL
+_PRESIGNED_V2 = ("AWSAccessKeyId", "Signature")
+_FIELDS = ["Credential", "SignedHeaders", "Signature"]  # of the Authorization header
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~%/-]*")
 _NAME = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _SPACES = re.compile(r" +")
@@ -61,9 +64,17 @@ def read_claim(request: HttpRequest) -> SignatureClaim | None:
     Raises SignatureError (malformed, unsupported version).
     """
     authorization = request.headers.get("authorization")
+    names = {part.partition("=")[0] for part in request.query.split("&")} if request.query else frozenset()
+    is_presigned, is_of_version_2 = not names.isdisjoint(_PRESIGNED), not names.isdisjoint(_PRESIGNED_V2)
+    if [authorization is not None, is_presigned, is_of_version_2].count(True) > 1:
+        raise SignatureError(
+            SignatureFault.SEVERAL,
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
+            "parameter or the Authorization header should be specified",
+        )
     if authorization is not None:
         return _parse_header(request, authorization)
-    if "X-Amz-Algorithm=" in request.query or "X-Amz-Signature=" in request.query:
+    if is_presigned:
         try:
             return _parse_query(request)
         except SignatureError as error:
@@ -73,8 +84,7 @@ def read_claim(request: HttpRequest) -> SignatureClaim | None:
 
 def verify(request: HttpRequest, claim: SignatureClaim, secret: str, payload_hash: str, now: float) -> None:
     """Verify time, signed headers and signature. Raises SignatureError."""
-    check_time(claim, now)
-    _check_signed_headers(request, claim)
+    check_head(request, claim, now)
     expected = sign(string_to_sign(claim, canonical_request(request, claim, payload_hash)), claim, secret)
     if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
         raise SignatureError(
@@ -82,6 +92,12 @@ def verify(request: HttpRequest, claim: SignatureClaim, secret: str, payload_has
             "The request signature we calculated does not match the signature you provided. "
             "Check your AWS Secret Access Key and signing method.",
         )
+
+
+def check_head(request: HttpRequest, claim: SignatureClaim, now: float) -> None:
+    """Verify what needs no body: the time and which headers are signed. Raises SignatureError."""
+    check_time(claim, now)
+    _check_signed_headers(request, claim)
 
 
 def check_time(claim: SignatureClaim, now: float) -> None:
@@ -170,10 +186,15 @@ def _parse_header(request: HttpRequest, authorization: str) -> SignatureClaim:
         raise SignatureError(
             SignatureFault.MALFORMED, f"Unsupported Authorization type {scheme[:40]!r}; use {ALGORITHM}."
         )
-    fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
-    missing = [name for name in ("Credential", "SignedHeaders", "Signature") if not fields.get(name)]
+    pairs = [part.strip().partition("=")[::2] for part in rest.split(",")]
+    fields = dict(pairs)
+    missing = [name for name in _FIELDS if not fields.get(name)]
     if missing:
         raise SignatureError(SignatureFault.MALFORMED, f"Authorization header requires '{missing[0]}' parameter.")
+    if len(pairs) > len(_FIELDS):  # a second header is joined to the first by a comma
+        raise SignatureError(
+            SignatureFault.MALFORMED, "The request needs one Authorization header, with each parameter once."
+        )
     timestamp = _header_timestamp(request)
     return _to_claim(
         fields["Credential"],

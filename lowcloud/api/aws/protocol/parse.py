@@ -70,7 +70,8 @@ def _parse_raw(kind: str, body: bytes | RequestBody) -> Any:
 
 def _parse_body(target: Target, shape: StructureShape, body: bytes) -> dict[str, Any]:
     if target.protocol == "rest-xml":
-        return xml.parse_structure(shape, xml.loads(body))
+        limits = format_of(target.service.name).max_children
+        return xml.parse_structure(shape, xml.loads(body, limits.get(target.operation.name, xml.MAX_CHILDREN)))
     document = json.loads(body)
     return document if shape.is_document_type else _without_bindings(shape, document)
 

@@ -1,11 +1,11 @@
 """IAM policy documents: whether they are well-formed, and which principals a trust policy admits."""
 
-import fnmatch
 import json
 from collections.abc import Iterator
 from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
+from lowcloud.core import patterns
 
 VERSIONS = ("2012-10-17", "2008-10-17")
 _STATEMENT_KEYS = frozenset(
@@ -86,7 +86,7 @@ def _check_statement(statement: Any) -> None:
 
 
 def _covers_assume_role(statement: dict[str, Any]) -> bool:
-    matches = any(fnmatch.fnmatchcase("sts:assumerole", action.lower()) for action in _as_list(statement.get("Action")))
+    matches = any(patterns.matches(action.lower(), "sts:assumerole") for action in _as_list(statement.get("Action")))
     return matches if "Action" in statement else False
 
 

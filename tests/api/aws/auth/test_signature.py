@@ -152,6 +152,11 @@ def test_amz_headers_must_be_signed():
     [
         ("AWS AKID:c2lnbmF0dXJl", SignatureFault.UNSUPPORTED_VERSION),
         ("Bearer token", SignatureFault.MALFORMED),
+        (
+            "AWS4-HMAC-SHA256 Credential=a/20200101/r/s/aws4_request, SignedHeaders=host, Signature=b,"
+            "AWS4-HMAC-SHA256 Credential=c/20200101/r/s/aws4_request, SignedHeaders=host, Signature=d",
+            SignatureFault.MALFORMED,
+        ),
         ("AWS4-HMAC-SHA256", SignatureFault.MALFORMED),
         ("AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=b", SignatureFault.MALFORMED),
         ("AWS4-HMAC-SHA256 Credential=a/20200101/r/s/aws4_request, Signature=b", SignatureFault.MALFORMED),
@@ -192,3 +197,23 @@ def test_a_presigned_url_is_valid_for_one_second_to_seven_days(seconds):
 
 def test_a_version_2_url_has_no_version_4_signature():
     assert read_claim(HttpRequest("GET", "/b/k", "AWSAccessKeyId=AKID&Signature=x&Expires=1", {"host": "h"})) is None
+
+
+@pytest.mark.parametrize(
+    ("authorization", "query"),
+    [
+        ("AWS4-HMAC-SHA256 Credential=a", "X-Amz-Algorithm=AWS4-HMAC-SHA256"),
+        ("AWS4-HMAC-SHA256 Credential=a", "list-type=2&X-Amz-Signature=0"),
+        ("AWS4-HMAC-SHA256 Credential=a", "AWSAccessKeyId=AKID&Signature=x&Expires=1"),
+        (None, "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0&Signature=x"),
+    ],
+)
+def test_a_request_with_two_signatures_is_refused(authorization, query):
+    headers = {"host": "h"} | ({"authorization": authorization} if authorization else {})
+    assert refused(HttpRequest("GET", "/b/k", query, headers)) == SignatureFault.SEVERAL
+
+
+def test_a_parameter_whose_value_looks_like_a_signature_is_no_signature():
+    assert (
+        read_claim(HttpRequest("GET", "/b", "prefix=X-Amz-Signature%3D1&my-X-Amz-Signature=2", {"host": "h"})) is None
+    )

@@ -120,3 +120,46 @@ def test_cbor_that_the_protocol_does_not_use_is_refused(body):
 def test_integers_of_every_width_are_restored(value):
     shape = load_service("cloudwatch").operation("GetMetricData").input_shape
     assert cbor.loads(cbor.dumps(shape, {"MaxDatapoints": value})) == {"MaxDatapoints": value}
+
+
+def test_a_document_is_refused_where_it_exceeds_a_limit_and_the_rest_is_not_parsed():
+    rest = b"</not-parsed>" * 10
+    for body, limit in (
+        (b"<Delete>" + b"<Object/>" * 1002 + rest, xml.MAX_CHILDREN),
+        (b"<Parts>" + b"<Part/>" * 10_001 + rest, 10_000),
+        (b"<a>" + (b"<b>" + b"<c/>" * 1000 + b"</b>") * 150 + rest, 1000),
+        (b"<a>" * 65 + rest, 1000),
+    ):
+        with pytest.raises(xml.MalformedXmlError, match=r"more than \d+ elements|nested too deeply"):
+            xml.loads(body, limit)
+    assert len(xml.loads(b"<Delete><Quiet/>" + b"<Object/>" * 1000 + b"</Delete>").children) == 1001
+
+
+def test_a_long_text_between_elements_is_read_in_linear_time():
+    text = "x" * (8 << 20) + "&amp;" * 1000
+    assert xml.loads(f"<a>{text}<b/>end</a>".encode()).text == text.replace("&amp;", "&") + "end"
+
+
+@pytest.mark.parametrize(
+    ("loads", "body"),
+    [
+        (json.loads, b"[" + b"1," * scalars.MAX_ITEMS + b"1]"),
+        (json.loads, b"[" + b"{}," * scalars.MAX_ITEMS + b"1]"),
+        (cbor.loads, b"\x9f" + b"\x01" * scalars.MAX_ITEMS + b"\xff"),
+        (lambda body: query.loads(query_pairs(body.decode())), b"a&" * (scalars.MAX_ITEMS + 1)),
+    ],
+)
+def test_a_body_of_more_values_than_any_operation_takes_is_refused(loads, body):
+    with pytest.raises(AwsError, match="more than 500000"):
+        loads(body)
+
+
+def test_a_list_is_parsed_as_far_as_its_validation_needs():
+    shape = load_service("sagemaker").model.operation_model("AddTags").input_shape
+    tag = {"Key": "a", "Value": "b"}
+    maximum = shape.members["Tags"].metadata["max"]
+    for parsed in (
+        json.parse_structure(shape, {"Tags": [tag] * 100_000}),
+        cbor.parse_structure(shape, {"Tags": [tag] * 100_000}),
+    ):
+        assert len(parsed["Tags"]) == maximum + 1

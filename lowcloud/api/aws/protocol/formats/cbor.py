@@ -92,11 +92,15 @@ class _Reader:
 
     def __init__(self, body: bytes):
         self._body = body
+        self._count = 0
         self.position = 0
 
     def item(self, depth: int) -> Any:
+        self._count += 1
         if depth > MAX_DEPTH:
             raise WireError("The request body is nested too deeply.")
+        if self._count > scalars.MAX_ITEMS:
+            raise WireError(f"The request body has more than {scalars.MAX_ITEMS} values.")
         initial = self._body[self.position]
         self.position += 1
         major, info = initial >> 5, initial & 31
@@ -200,7 +204,7 @@ class _Reader:
 def _parse_list(shape: ListShape, item: Any) -> list[Any]:
     if not isinstance(item, list):
         raise _unexpected(item, shape)
-    return [None if value is None else parse(shape.member, value) for value in item]
+    return [None if value is None else parse(shape.member, value) for value in scalars.enough(shape, item)]
 
 
 def _parse_map(shape: MapShape, item: Any) -> dict[str, Any]:

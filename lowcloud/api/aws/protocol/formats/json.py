@@ -15,6 +15,8 @@ _NAMES = {"string": "a String", "integer": "an Integer", "long": "a Long", "bool
 
 def loads(body: bytes) -> Any:
     """Parse a JSON document. Raises WireError."""
+    if len(body) > scalars.MAX_ITEMS and sum(map(body.count, b"{[,")) > scalars.MAX_ITEMS:
+        raise WireError(f"The request body has more than {scalars.MAX_ITEMS} values.")
     try:
         return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -90,7 +92,7 @@ def _float(value: float) -> float | str:
 def _parse_list(shape: ListShape, value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise _unexpected(value, "a List")
-    return [None if item is None else parse(shape.member, item) for item in value]
+    return [None if item is None else parse(shape.member, item) for item in scalars.enough(shape, value)]
 
 
 def _parse_map(shape: MapShape, value: Any) -> dict[str, Any]:

@@ -21,9 +21,11 @@ class Node:
 
 
 def loads(pairs: Iterable[tuple[str, str]]) -> Node:
-    """Return the tree of a form. Raises AwsError if it is nested too deeply."""
+    """Return the tree of a form. Raises AwsError if it is nested too deeply or has too many parameters."""
     root = Node()
-    for name, value in pairs:
+    for count, (name, value) in enumerate(pairs, 1):
+        if count > scalars.MAX_ITEMS:
+            raise AwsError("MalformedQueryString", f"The form has more than {scalars.MAX_ITEMS} parameters.", 404)
         segments = name.split(".")
         if len(segments) > MAX_DEPTH:
             raise AwsError("MalformedQueryString", f"The parameter {name[:64]} is nested too deeply.", 404)
@@ -86,7 +88,7 @@ def _parse_list(shape: ListShape, node: Node) -> list[Any]:
     items = node
     if not shape.serialization.get("flattened"):
         items = node.children.get(shape.member.serialization.get("name", "member"), Node())
-    return [parse(shape.member, item) for item in _in_order(items)]
+    return [parse(shape.member, item) for item in scalars.enough(shape, _in_order(items))]
 
 
 def _parse_map(shape: MapShape, node: Node) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Documents of rest-xml, and the registry of services that deviate from it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.model import OperationModel, Shape, StructureShape
@@ -18,6 +18,7 @@ class RestFormat:
     parse_bindings: Callable[[OperationModel, HttpRequest, Mapping[str, str]], dict[str, Any]]
     render_output: Callable[[OperationModel, StructureShape, Mapping[str, Any]], str]
     render_error: Callable[[AwsError, Shape | None, str | None, str], bytes]  # with namespace and request id
+    max_children: Mapping[str, int] = field(default_factory=dict)  # of an element, by operation, if not the usual
 
 
 def render_output(operation: OperationModel, shape: StructureShape, output: Mapping[str, Any]) -> str:

@@ -1,19 +1,20 @@
-"""Scalars as text: shared by headers, paths, queries and XML."""
+"""What the formats share: scalars as text, and limits of what is parsed."""
 
 import base64
 import binascii
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.model import Shape
 
 from lowcloud.api.aws.errors import WireError
 
+MAX_ITEMS = 500_000  # of a body in JSON, CBOR or a form: a second of parsing, and more than any operation takes
 INTEGER_LIMITS = {"integer": 2**31, "long": 2**63}
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|NaN|-?Infinity")
@@ -26,6 +27,7 @@ HEADER_FORMAT, QUERY_FORMAT, JSON_FORMAT, XML_FORMAT = "rfc822", "iso8601", "uni
 
 
 Parser = Callable[[Any, Any], Any]  # takes a shape and the value on the wire
+Item = TypeVar("Item")
 
 
 def by_type(containers: tuple[Parser, Parser, Parser], scalars: tuple[Parser, ...]) -> dict[str, Parser]:
@@ -33,6 +35,12 @@ def by_type(containers: tuple[Parser, Parser, Parser], scalars: tuple[Parser, ..
     kinds = ("structure", "list", "map", "string", "integer", "float", "boolean", "timestamp", "blob")
     parsers = dict(zip(kinds, (*containers, *scalars), strict=True))
     return {**parsers, "long": parsers["integer"], "double": parsers["float"]}
+
+
+def enough(shape: Shape, items: Sequence[Item]) -> Sequence[Item]:
+    """Return as many items of a list as its validation needs: one more than its maximum is refused like a million."""
+    maximum = shape.metadata.get("max")
+    return items if maximum is None else items[: maximum + 1]
 
 
 def parse_text(shape: Shape, text: str, timestamp_format: str = QUERY_FORMAT) -> Any:

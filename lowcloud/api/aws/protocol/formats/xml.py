@@ -12,6 +12,8 @@ from lowcloud.api.aws.protocol.formats import scalars
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 MAX_DEPTH = 64
+MAX_CHILDREN = 1001  # of an element: 1,000 items, the maximum of almost every list, and one flag beside them
+MAX_ELEMENTS = 150_000  # of a document
 BOUND = ("header", "headers", "statusCode")  # locations of output members outside the body
 _ESCAPES = str.maketrans(
     {
@@ -48,35 +50,56 @@ class MalformedXmlError(AwsError):
         )
 
 
-def loads(body: bytes) -> Element:
-    """Parse a document and return its root. DTDs, and so all entities, are refused. Raises MalformedXmlError."""
+def loads(body: bytes, max_children: int = MAX_CHILDREN) -> Element:
+    """Parse a document and return its root. DTDs, and so all entities, are refused. Raises MalformedXmlError.
+
+    A document that exceeds a limit is refused where it does, before the rest is parsed.
+    """
+    builder = _TreeBuilder(max_children)
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    root = Element("", {})
-    open_elements = [root]
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        if len(open_elements) > MAX_DEPTH:
-            raise MalformedXmlError("nested too deeply.")
-        element = Element(name.rpartition(":")[2], attributes)
-        open_elements[-1].children.append(element)
-        open_elements.append(element)
-
-    def end(_name: str) -> None:
-        open_elements.pop()
-
-    def text(data: str) -> None:
-        open_elements[-1].text += data
-
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = text
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.text
     parser.StartDoctypeDeclHandler = _refuse_doctype
     try:
         parser.Parse(body, True)
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise MalformedXmlError(f"{error}.") from error
-    return root.children[0]
+    return builder.root.children[0]
+
+
+class _TreeBuilder:
+    """Builds elements from the events of a parser. Its functions raise MalformedXmlError."""
+
+    def __init__(self, max_children: int):
+        self.root = Element("", {})
+        self._max_children = max_children
+        self._open: list[tuple[Element, list[str]]] = [(self.root, [])]  # with the pieces of their texts
+        self._count = 0
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """Open an element."""
+        parent, _ = self._open[-1]
+        self._count += 1
+        if len(self._open) > MAX_DEPTH:
+            raise MalformedXmlError("nested too deeply.")
+        if len(parent.children) == self._max_children:
+            raise MalformedXmlError(f"{parent.name[:64]} has more than {self._max_children} elements.")
+        if self._count > MAX_ELEMENTS:
+            raise MalformedXmlError(f"more than {MAX_ELEMENTS} elements.")
+        element = Element(name.rpartition(":")[2], attributes)
+        parent.children.append(element)
+        self._open.append((element, []))
+
+    def end(self, _name: str) -> None:
+        """Close the innermost element."""
+        element, pieces = self._open.pop()
+        element.text = "".join(pieces)
+
+    def text(self, data: str) -> None:
+        """Add a piece of the innermost element's text."""
+        self._open[-1][1].append(data)
 
 
 def parse(shape: Shape, element: Element) -> Any:
@@ -150,7 +173,7 @@ def _parse_elements(member: Shape, elements: list[Element]) -> Any:
     """Parse a member; a flattened list or map has one element per item, others have one."""
     if member.serialization.get("flattened"):
         if isinstance(member, ListShape):
-            return [parse(member.member, element) for element in elements]
+            return [parse(member.member, element) for element in scalars.enough(member, elements)]
         if isinstance(member, MapShape):
             return dict(_entry(member, element) for element in elements)
     return parse(member, elements[0])
@@ -158,11 +181,15 @@ def _parse_elements(member: Shape, elements: list[Element]) -> Any:
 
 def _parse_list(shape: ListShape, element: Element) -> list[Any]:
     name = shape.member.serialization.get("name", "member")
-    return [parse(shape.member, child) for child in element.children if child.name == name]
+    return [parse(shape.member, child) for child in scalars.enough(shape, _named(element, name))]
+
+
+def _named(element: Element, name: str) -> list[Element]:
+    return [child for child in element.children if child.name == name]
 
 
 def _parse_map(shape: MapShape, element: Element) -> dict[str, Any]:
-    return dict(_entry(shape, child) for child in element.children if child.name == "entry")
+    return dict(_entry(shape, child) for child in _named(element, "entry"))
 
 
 def _entry(shape: MapShape, element: Element) -> tuple[str, Any]:

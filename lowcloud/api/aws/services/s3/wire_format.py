@@ -40,6 +40,7 @@ _ROOTS = {
     "GetObjectAttributes": "GetObjectAttributesResponse",
 }
 
+_MAX_CHILDREN = {"CompleteMultipartUpload": 10_000}  # parts
 
 # Case-insensitive: the C++ SDK, and with it pyarrow, sends "enabled".
 _CASE_INSENSITIVE = ("ChecksumMode",)
@@ -94,4 +95,4 @@ def render_error(error: AwsError, _shape: Shape | None, _namespace: str | None, 
     ).encode()
 
 
-register_format("s3", RestFormat(parse_bindings, render_output, render_error))
+register_format("s3", RestFormat(parse_bindings, render_output, render_error, _MAX_CHILDREN))

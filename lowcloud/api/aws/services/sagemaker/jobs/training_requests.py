@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import regex
-
 from lowcloud import contract
 from lowcloud.api.aws.arns import parse_role
 from lowcloud.api.aws.operations import Request
@@ -20,6 +18,7 @@ from lowcloud.api.aws.services.sagemaker.translation import (
 from lowcloud.core.context import Context
 from lowcloud.core.jobs.jobs import Output, Specification
 from lowcloud.core.jobs.training import TRAINING
+from lowcloud.core.patterns import Expression, PatternError
 from lowcloud.core.staging.channels import Channel
 from lowcloud.core.telemetry.metrics import Definition
 
@@ -92,11 +91,11 @@ def read(context: Context, request: Request) -> Specification:
 
 def _max_wait(limits: Mapping[str, int], is_spot: bool) -> int | None:
     wait = limits.get("MaxWaitTimeInSeconds")
-    if wait is None:
-        return None
     if not is_spot:
-        raise invalid("MaxWaitTimeInSeconds can only be used with EnableManagedSpotTraining.")
-    if wait < limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS):
+        if wait is not None:
+            raise invalid("MaxWaitTimeInSeconds can only be used with EnableManagedSpotTraining.")
+        return None
+    if wait is None or wait < limits.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS):
         raise invalid(
             "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
         )
@@ -154,8 +153,8 @@ def _checkpoints(request: Request) -> Output | None:
 
 def _metric(metric: Mapping[str, str]) -> Definition:
     try:
-        groups = regex.compile(metric["Regex"]).groups
-    except regex.error as error:
+        groups = Expression(metric["Regex"]).groups
+    except PatternError as error:
         raise invalid(f"The Regex of metric {metric['Name']!r} is invalid: {error}") from error
     if groups < 1:
         raise invalid(f"The Regex of metric {metric['Name']!r} needs a group that captures the value.")

@@ -151,6 +151,14 @@ def test_an_upload_is_aborted_only_if_it_was_initiated_at_the_given_time(s3: Any
     assert refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": "x"}]})
 
 
+def test_a_completion_with_more_parts_than_an_upload_can_have_is_refused(s3: Any) -> None:
+    upload = begin(s3, "many")
+    parts = [{"PartNumber": 1 + number % 10_000, "ETag": "x"} for number in range(10_001)]
+    assert refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts}) == "MalformedXML"
+    assert refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts[:10_000]}) == "InvalidPart"
+    s3.abort_multipart_upload(**upload)
+
+
 def test_a_part_sent_again_replaces_the_first(s3: Any) -> None:
     upload = begin(s3, "again")
     s3.upload_part(**upload, PartNumber=1, Body=b"first")

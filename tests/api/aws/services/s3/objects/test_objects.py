@@ -219,3 +219,11 @@ def test_presigned_urls_put_and_get(server: Server, bucket: str) -> None:
     get = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "signed"})
     with urlopen(get) as answer:
         assert answer.read() == b"by url"
+
+
+def test_a_thousand_keys_are_deleted_at_once_and_no_more(s3: Any, bucket: str) -> None:
+    keys = [{"Key": f"k{number}"} for number in range(1001)]
+    assert len(s3.delete_objects(Bucket=bucket, Delete={"Objects": keys[:1000]})["Deleted"]) == 1000
+    assert "Deleted" not in s3.delete_objects(Bucket=bucket, Delete={"Objects": keys[:1000], "Quiet": True})
+    assert refused(s3.delete_objects, Bucket=bucket, Delete={"Objects": keys}) == ("MalformedXML", 400)
+    assert refused(s3.delete_objects, Bucket=bucket, Delete={"Objects": keys * 20}) == ("MalformedXML", 400)

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from tests.support.data.patients import (
     BUCKET,
+    IMAGE,
     JOB_NUMBERS,
     ROWS,
     put,
@@ -111,6 +112,13 @@ def test_jobs_are_listed_in_pages_by_any_order(cloud, sagemaker):
         sagemaker.list_training_jobs(NextToken="nonsense")
 
 
+def with_metric(regex: str) -> dict[str, Any]:
+    metrics = [{"Name": "loss", "Regex": regex}]
+    return {
+        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File", "MetricDefinitions": metrics}
+    }
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -124,6 +132,17 @@ def test_jobs_are_listed_in_pages_by_any_order(cloud, sagemaker):
             "MlflowConfig",
         ),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 90}}, "EnableManagedSpotTraining"),
+        ({"EnableManagedSpotTraining": True}, "MaxWaitTimeInSeconds. It must be present"),
+        (
+            {
+                "EnableManagedSpotTraining": True,
+                "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 59},
+            },
+            "MaxWaitTimeInSeconds. It must be present",
+        ),
+        (with_metric("a{999999999}"), "The Regex of metric 'loss' is invalid: invalid repetition size"),
+        (with_metric("(?<=loss=)(.*)"), "The Regex of metric 'loss' is invalid: .*look-around"),
+        (with_metric("loss=.*"), "needs a group"),
         ({"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/c", "LocalPath": "/etc"}}, "/opt/ml"),
         ({"OutputDataConfig": {"S3OutputPath": "https://elsewhere/x"}}, "S3"),
         ({"OutputDataConfig": {"S3OutputPath": "s3://nobodys-bucket/x"}}, "nobodys-bucket.*Create it"),
