@@ -1,41 +1,52 @@
 """Assembles the command line from its groups of commands, and turns errors of the cloud into plain messages."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lowcloud import __version__
-from lowcloud.cli import images, jobs, maintenance, run, server, train
+from lowcloud.cli import data, describe, endpoints, images, jobs, maintenance, run, server, train
 from lowcloud.cli.terminal import fail, output
+from lowcloud.client.json_client import NoAnswerError, RequestRefusedError
 
 PANELS = {
     "Server": (server.up, server.down, server.status),
     "Programs": (run.run, run.env),
-    "Jobs and endpoints": (train.train, train.predict, train.stop, jobs.jobs, jobs.logs, jobs.interrupt),
-    "Data": (maintenance.check, maintenance.backup, maintenance.restore, maintenance.upgrade),
+    "Jobs": (train.train, jobs.jobs, describe.describe, jobs.logs, jobs.stop, jobs.interrupt),
+    "Models": (endpoints.deploy, endpoints.endpoints, endpoints.predict, endpoints.models, endpoints.delete),
+    "Data": (data.data, data.rm, maintenance.check, maintenance.backup, maintenance.restore, maintenance.upgrade),
 }
+HELP_OPTIONS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, context_settings=HELP_OPTIONS
+)
 for panel, commands in PANELS.items():
     for command in commands:
-        app.command(rich_help_panel=panel, context_settings=run.PASS_THROUGH if command is run.run else None)(command)
-app.add_typer(images.app, name="image", rich_help_panel="Programs")
+        settings = {**HELP_OPTIONS, **(run.PASS_THROUGH if command is run.run else {})}
+        app.command(rich_help_panel=panel, context_settings=settings)(command)
+app.add_typer(images.app, name="image", rich_help_panel="Programs", context_settings=HELP_OPTIONS)
 
 
 def main() -> None:
     """Run `lowcloud`. An error that the cloud returns is printed as a message, without a traceback."""
     try:
         app()
+    except (RequestRefusedError, NoAnswerError) as error:
+        _end(getattr(error, "code", ""), str(error))
     except Exception as error:
         if not type(error).__module__.startswith("botocore."):  # botocore is loaded only by commands that need it
             raise
         details = getattr(error, "response", {}).get("Error", {})
-        message = details.get("Message") or str(error)
-        if details.get("Code") == "UnknownOperationException":
-            message += " The server is of an earlier version of Lowcloud; restart it: lowcloud down, then lowcloud up."
-        fail(message)
-        sys.exit(1)
+        _end(details.get("Code", ""), details.get("Message") or str(error))
+
+
+def _end(code: str, message: str) -> None:
+    if code == "UnknownOperationException":
+        message += " The server is of an earlier version of Lowcloud; restart it: lowcloud down, then lowcloud up."
+    fail(message)
+    sys.exit(1)
 
 
 def _print_version(is_requested: bool) -> None:

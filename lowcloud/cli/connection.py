@@ -1,22 +1,25 @@
 """Connections: commands find the server of a home and create clients of it."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lowcloud.cli.terminal import fail
+from lowcloud.cli.terminal import fail, of_home
+from lowcloud.client.json_client import JsonClient
 from lowcloud.home import server_process
 from lowcloud.home import settings as home_settings
-from lowcloud.home.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
+from lowcloud.home.settings import DEFAULT_HOST, Settings
 
-PAGE_SIZE = 100
+if TYPE_CHECKING:
+    from lowcloud.sdk.connection import Cloud
+
+NOT_RUNNING_EXIT_CODE = 3  # as systemctl status and service scripts have it
 
 
 def load_settings(
     home: Path | None,
     host: str = DEFAULT_HOST,
-    port: int = DEFAULT_PORT,
+    port: int | None = None,
     database: str | None = None,
     store: Path | None = None,
 ) -> Settings:
@@ -33,24 +36,31 @@ def find(home: Path | None) -> tuple[Settings, str]:
     folder = home_settings.home_folder(os.environ, home)
     running = server_process.find_running(folder)
     if running is None:
-        raise fail(f"No server is running in {folder}; start it with: lowcloud up", 3)
+        raise fail(
+            f"No server is running in {folder}; start it with: {of_home('lowcloud up', home)}", NOT_RUNNING_EXIT_CODE
+        )
     return load_settings(home), running.endpoint
 
 
-def connect(home: Path | None, service: str) -> Any:
+def connect(home: Path | None) -> JsonClient:
     """Return a client of a running server. Ends the command if none is running."""
     settings, endpoint = find(home)
-    return make_client(settings, endpoint, service)
+    return JsonClient(endpoint, settings.region, settings.root_key)
 
 
-def make_client(settings: Settings, endpoint: str, service: str) -> Any:
-    """Return a client of the server at this URL."""
-    from lowcloud.client import aws_clients  # loads botocore, which takes 0.2 s and which not every command needs
+def connect_s3(home: Path | None) -> Any:
+    """Return an S3 client of a running server. Ends the command if none is running."""
+    from lowcloud.client import aws_clients  # loads botocore, which takes half a second
 
-    return aws_clients.make_client(settings, endpoint, service)
+    settings, endpoint = find(home)
+    return aws_clients.make_client(settings, endpoint, "s3")
 
 
-def list_all(client: Any, operation: str, member: str, **filters: Any) -> Iterator[dict[str, Any]]:
-    """Yield the items of all pages of a List operation."""
-    for page in client.get_paginator(operation).paginate(PaginationConfig={"PageSize": PAGE_SIZE}, **filters):
-        yield from page[member]
+def connect_sdk(home: Path | None) -> "Cloud":
+    """Return the SDK's connection to a running server, which this does not start. Ends the command if none runs."""
+    from lowcloud.sdk.connection import ENDPOINT_VARIABLE
+    from lowcloud.sdk.connection import connect as connect_cloud
+
+    if home is not None or ENDPOINT_VARIABLE not in os.environ:  # that of `lowcloud run` runs
+        find(home)
+    return connect_cloud(home)

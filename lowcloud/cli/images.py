@@ -1,16 +1,19 @@
 """The commands that register what image names mean in this cloud: `lowcloud image add`, `list` and `remove`."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lowcloud.cli.connection import connect
-from lowcloud.cli.terminal import Home, fail, output
+from lowcloud.cli.lists import AsJson, print_list
+from lowcloud.cli.terminal import Home, fail, output, say
 
 app = typer.Typer(no_args_is_help=True, help="Register what container image names mean in this cloud.")
 
+NAME_LIMIT = 255
 Name = Annotated[str, typer.Argument(help="An image URI, or its repository with or without a tag.")]
 
 
@@ -33,29 +36,33 @@ def add(
         "Container": container,
     }
     given = {member: value for member, value in choices.items() if value}
-    connect(home, "lowcloud").add_image(ImageName=name, **given)
-    output.print(f"{name} is registered", markup=False)
+    _check_name(name)
+    connect(home).call("lowcloud", "AddImage", ImageName=name, **given)
+    say(f"{name} is registered")
     if command:
         output.print("The command can access the system's programs and /opt/ml, but not your home folder or /tmp.")
 
 
 @app.command(name="list")
-def list_images(home: Home = None) -> None:
+def list_images(as_json: AsJson = False, home: Home = None) -> None:
     """List the registered images."""
-    found = connect(home, "lowcloud").list_images()["Images"]
-    if not found:
-        output.print("No images registered yet")
-        return
-    width = max(len(image["ImageName"]) for image in found)
-    for image in found:
-        output.print(f"{image['ImageName']:{width}}  {_describe(image)}", markup=False)
+    found = connect(home).call("lowcloud", "ListImages")["Images"]
+    print_list(
+        found, {"Image": lambda image: image["ImageName"], "Runs": _describe}, "images registered", None, as_json
+    )
 
 
 @app.command()
 def remove(name: Name, home: Home = None) -> None:
     """Remove the registration of an image."""
-    connect(home, "lowcloud").remove_image(ImageName=name)
-    output.print(f"{name} is removed", markup=False)
+    _check_name(name)
+    connect(home).call("lowcloud", "RemoveImage", ImageName=name)
+    say(f"{name} is removed")
+
+
+def _check_name(name: str) -> None:
+    if not name or len(name) > NAME_LIMIT or any(character.isspace() for character in name):
+        raise fail(f"{name!r} is not an image name: write 1 to {NAME_LIMIT} characters without blanks.")
 
 
 def _read(path: Path) -> str:
@@ -65,9 +72,9 @@ def _read(path: Path) -> str:
         raise fail(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _describe(image: dict[str, object]) -> str:
+def _describe(image: Mapping[str, Any]) -> str:
     if "Command" in image:
-        return shlex.join(image["Command"])  # type: ignore[arg-type]
+        return shlex.join(image["Command"])
     if "Python" in image:
         return f"scripts, run by {image['Python']}/bin/python"
     return "container, run by docker or podman" if image.get("Container") else "scripts, run with its requirements"

@@ -1,35 +1,41 @@
-"""The commands that show and interrupt jobs: `lowcloud jobs`, `logs` and `interrupt`."""
+"""The commands about jobs of every kind: `lowcloud jobs`, `logs`, `stop` and `interrupt`."""
 
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lowcloud.cli.connection import connect, find, list_all, make_client
-from lowcloud.cli.terminal import Home, fail, output
+from lowcloud.cli import endpoints
+from lowcloud.cli.connection import connect
+from lowcloud.cli.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, to_time
+from lowcloud.cli.terminal import Home, fail, note, of_home, say
+from lowcloud.client.json_client import JsonClient, RequestRefusedError
 
 FOLLOW_SECONDS = 0.5
-JOBS_SHOWN = 25
+JOBS_PER_PAGE = 100
+STOP_OPERATIONS = {
+    "training job": ("StopTrainingJob", "TrainingJobName"),
+    "processing job": ("StopProcessingJob", "ProcessingJobName"),
+}
+ENDED = ("Completed", "Failed", "Stopped")
+
+JobName = Annotated[str, typer.Argument(help="Name of a job.")]
 
 
-def jobs(home: Home = None) -> None:
-    """List the newest jobs of every kind."""
-    found = connect(home, "lowcloud").list_jobs(MaxResults=JOBS_SHOWN)["Jobs"]
-    if not found:
-        output.print("No jobs yet")
-        return
-    rows = [("Job", "Kind", "Status", "Created", "Seconds"), *(_row(job) for job in found)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for number, row in enumerate(rows):  # not a table of rich, which cuts names that are wider than the terminal
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        output.print(line, style="bold" if number == 0 else None, markup=False)
-
-
-def _row(job: dict[str, Any]) -> tuple[str, ...]:
-    ended = job.get("EndTime")
-    seconds = f"{(ended - job['CreationTime']).total_seconds():.1f}" if ended else ""
-    created = job["CreationTime"].astimezone().strftime("%m-%d %H:%M:%S")
-    return job["JobName"], job["JobKind"].removesuffix(" job"), job["JobStatus"], created, seconds
+def jobs(number: Number = ROWS_SHOWN, every: All = False, as_json: AsJson = False, home: Home = None) -> None:
+    """List the jobs of every kind, newest first."""
+    pages = connect(home).pages("lowcloud", "ListJobs", MaxResults=min(number + 1, JOBS_PER_PAGE))
+    columns = {
+        "Job": lambda job: job["JobName"],
+        "Kind": lambda job: job["JobKind"].removesuffix(" job"),
+        "Status": lambda job: job["JobStatus"],
+        "Created": lambda job: to_time(job["CreationTime"]),
+        "Seconds": seconds_of,
+        "Detail": detail_of,
+    }
+    print_list(items_of(pages, "Jobs"), columns, "jobs", None if every else number, as_json)
 
 
 def logs(
@@ -38,26 +44,49 @@ def logs(
     home: Home = None,
 ) -> None:
     """Print the log of a job or an endpoint, and for a failed job the reason."""
-    settings, endpoint = find(home)
-    log_client = make_client(settings, endpoint, "logs")
-    lowcloud = make_client(settings, endpoint, "lowcloud")
-    sagemaker = make_client(settings, endpoint, "sagemaker")
-    if job := _find_job(lowcloud, name):
-        log_filter = {"logGroupName": job["LogGroup"], "logStreamNamePrefix": f"{name}/"}
-    elif any(endpoint["EndpointName"] == name for endpoint in list_all(sagemaker, "list_endpoints", "Endpoints")):
-        log_filter = {"logGroupName": f"/aws/sagemaker/Endpoints/{name}"}
-    else:
-        raise fail(f"There is no job and no endpoint named {name!r}.")
-    token = ""
+    client = connect(home)
+    log = _Log(client, _log_filter(client, name))
+    told = ""
     while True:
         # The job first, so that no line is missed between the last read and the end of the job.
-        job = _find_job(lowcloud, name)
-        token = _print_new_lines(log_client, log_filter, token)
+        job = find_job(client, name)
+        log.print_new_lines()
         if job and job["JobStatus"] == "Failed":
-            raise fail(f"The {job['JobKind']} failed: {job['FailureReason']}")
+            from lowcloud.sdk.errors import failure_ending
+
+            ending = failure_ending(job.get("FailureReason", ""), log.last_lines)
+            raise fail(f"The {job['JobKind']} failed{ending}")
         if not follow or (job and job["JobStatus"] in ("Completed", "Stopped")):
             return
+        if job and job.get("WaitingFor", told) != told:
+            told = job["WaitingFor"]
+            note(told)
         time.sleep(FOLLOW_SECONDS)
+
+
+def stop(
+    name: Annotated[str, typer.Argument(help="Name of a job.")],
+    endpoint: Annotated[bool, typer.Option("--endpoint", help="Delete the endpoint with this name.")] = False,
+    home: Home = None,
+) -> None:
+    """Stop a job; what it has saved is kept.
+
+    If no job has this name, or with --endpoint, the endpoint and its model are deleted, as `lowcloud delete` does.
+    """
+    client = connect(home)
+    job = None if endpoint else find_job(client, name)
+    if job is None:
+        endpoints.delete_endpoint(client, name, home)
+        return
+    if job["JobStatus"] in ENDED:
+        say(f"{name} has already ended: {job['JobStatus']}")
+        _tell_endpoints(client, job, home)
+    elif job["JobKind"] not in STOP_OPERATIONS:
+        raise fail(f"A {job['JobKind']} cannot be stopped from here.")
+    else:
+        operation, member = STOP_OPERATIONS[job["JobKind"]]
+        client.call("sagemaker", operation, **{member: name})
+        say(f"{name} is stopping")
 
 
 def interrupt(
@@ -65,31 +94,81 @@ def interrupt(
     home: Home = None,
 ) -> None:
     """Interrupt a spot training job as AWS does when it reclaims capacity. The job restarts from its checkpoint."""
-    connect(home, "lowcloud").interrupt_training_job(TrainingJobName=name)
-    output.print(f"{name} is interrupted and restarts when capacity is available")
+    client = connect(home)
+    job = require_job(client, name)
+    if job["JobKind"] != "training job":
+        stopping = of_home(f"lowcloud stop {name}", home)
+        raise fail(f"{name} is a {job['JobKind']}; only spot training jobs are interrupted. Stop it with: {stopping}")
+    client.call("lowcloud", "InterruptTrainingJob", TrainingJobName=name)
+    say(f"{name} is interrupted and restarts when capacity is available")
 
 
-def _find_job(lowcloud: Any, name: str) -> dict[str, Any] | None:
+def find_job(client: JsonClient, name: str) -> Mapping[str, Any] | None:
     """Return the newest job of this name, of whichever kind, or None."""
     # From a list, because Describe of a new job waits for its end, and log lines should appear before that.
-    found: list[dict[str, Any]] = lowcloud.list_jobs(JobName=name)["Jobs"]
+    found: list[Mapping[str, Any]] = client.call("lowcloud", "ListJobs", JobName=name)["Jobs"]
     return found[0] if found else None
 
 
-def _print_new_lines(log_client: Any, log_filter: dict[str, str], token: str) -> str:
-    """Print the log events after `token`, and return the token of the last one."""
-    from botocore.exceptions import ClientError
+def require_job(client: JsonClient, name: str) -> Mapping[str, Any]:
+    """Return the newest job of this name. Ends the command if there is none."""
+    job = find_job(client, name)
+    if job is None:
+        raise fail(f"There is no job named {name!r}; `lowcloud jobs` lists them.")
+    return job
 
-    while True:
-        position = {"nextToken": token} if token else {}
+
+def seconds_of(job: Mapping[str, Any]) -> str:
+    """Return how long a job has worked, without the time that it waited; "" while it waits."""
+    started = job.get("StartTime")
+    return f"{job.get('EndTime', time.time()) - started:.1f}" if started else ""
+
+
+def detail_of(job: Mapping[str, Any]) -> str:
+    """Return what a job that has not ended does, or what it waits for."""
+    return "" if job["JobStatus"] in ENDED else str(job.get("WaitingFor") or job.get("SecondaryStatus", ""))
+
+
+def _tell_endpoints(client: JsonClient, job: Mapping[str, Any], home: Path | None) -> None:
+    """Say which endpoints serve the model of an ended job: stopping the job does not end them."""
+    deployed = endpoints.serving_job(client, job["JobName"]) if job["JobKind"] == "training job" else []
+    for name in deployed:
+        deletion = of_home(f"lowcloud delete {name}", home)
+        say(f"Its endpoint {name} still runs; delete it with: {deletion}")
+
+
+def _log_filter(client: JsonClient, name: str) -> dict[str, str]:
+    if job := find_job(client, name):
+        return {"logGroupName": job["LogGroup"], "logStreamNamePrefix": f"{name}/"}
+    if endpoints.exists(client, name):
+        return {"logGroupName": f"/aws/sagemaker/Endpoints/{name}"}
+    raise fail(f"There is no job and no endpoint named {name!r}; `lowcloud jobs` and `lowcloud endpoints` list them.")
+
+
+class _Log:
+    """A position in a log."""
+
+    def __init__(self, client: JsonClient, log_filter: Mapping[str, str]):
+        self._client = client
+        self._filter = log_filter
+        self._token = ""
+        self.last_lines: list[str] = []
+
+    def print_new_lines(self) -> None:
+        """Print the lines since the last call."""
+        while page := self._page():
+            for event in page["events"]:
+                print(event["message"], flush=True)
+                self._token = event["eventId"]
+                self.last_lines = [*self.last_lines[-100:], event["message"]]
+            if "nextToken" not in page:
+                return
+
+    def _page(self) -> Mapping[str, Any] | None:
+        position = {"nextToken": self._token} if self._token else {}
         try:
-            page = log_client.filter_log_events(**log_filter, **position)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ResourceNotFoundException":
-                return token  # nothing has been printed yet
+            return self._client.call("logs", "FilterLogEvents", **self._filter, **position)
+        except RequestRefusedError as refusal:
+            if refusal.code == "ResourceNotFoundException":
+                return None  # nothing has been printed yet
             raise
-        for event in page["events"]:
-            print(event["message"], flush=True)
-            token = event["eventId"]
-        if "nextToken" not in page:
-            return token

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -149,29 +148,6 @@ def upgrade(
     output.print(f"{settings.home} is upgraded from schema version {done.version} to {done.steps[-1].version}")
     if done.copy is not None:
         output.print(f"The former database is saved in {done.copy}")
-
-
-def describe_last_scrub(settings: Settings) -> str:
-    """Return the result of the last scrub that the server has completed in the background."""
-    from lowcloud.core.control import periodic_tasks
-    from lowcloud.store.db.backend import UnusableStoreError
-    from lowcloud.store.db.database import Database
-
-    try:
-        database = Database(settings.database_url)
-    except UnusableStoreError as error:  # the server may have a password that this shell lacks
-        return f"unknown: {error}"
-    try:
-        with database.read() as connection:
-            last = periodic_tasks.progress_of(connection, "scrub").get("last")
-    finally:
-        database.close()
-    if last is None:
-        return "none completed yet"
-    ended = datetime.fromtimestamp(last["ended_at"]).strftime("%Y-%m-%d %H:%M:%S")
-    hint = "; run `lowcloud check`" if last["findings"] else ""
-    problems = _count_problems(last["findings"])
-    return f"{ended}, {last['versions']} object versions, {last['bytes']} bytes: {problems}{hint}"
 
 
 def _count_problems(count: int) -> str:

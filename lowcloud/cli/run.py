@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lowcloud.cli.connection import load_settings
-from lowcloud.cli.terminal import Home, fail
+from lowcloud.cli.terminal import Home, fail, note
 from lowcloud.home import launcher
 
 PASS_THROUGH = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # the command's options are its own
@@ -43,7 +43,7 @@ def _client_environment(home: Path | None) -> Mapping[str, str]:
 
     settings = load_settings(home)
     try:
-        endpoint = launcher.ensure_running(settings)
+        endpoint = launcher.ensure_running(settings, note)
     except launcher.CannotStartError as error:
         raise fail(str(error)) from error
     return aws_clients.client_environment_of(settings, endpoint, os.environ)

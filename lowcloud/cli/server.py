@@ -3,15 +3,18 @@
 import logging
 import os
 import signal
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from lowcloud.cli.connection import list_all, load_settings, make_client
-from lowcloud.cli.maintenance import describe_last_scrub
-from lowcloud.cli.terminal import Home, fail, output, print_fact
+from lowcloud.cli.connection import NOT_RUNNING_EXIT_CODE, load_settings
+from lowcloud.cli.endpoints import list_endpoints
+from lowcloud.cli.terminal import Home, errors, fail, note, of_home, output, print_fact
+from lowcloud.client.json_client import JsonClient
 from lowcloud.home import launcher, server_process
 from lowcloud.home import settings as home_settings
 from lowcloud.home.launcher import DEFAULT_WORKERS
@@ -19,14 +22,25 @@ from lowcloud.home.settings import DEFAULT_HOST, DEFAULT_PORT, EXECUTION_ROLE
 
 JOBS_LIMIT = 100  # that are counted
 STOP_TIMEOUT_SECONDS = 30.0
-NOT_RUNNING_EXIT_CODE = 3  # as systemctl status and service scripts have it
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+OPEN_TO_OTHERS = (
+    "Warning: listening on {host}, so other machines can send requests. They are not encrypted (TLS is not supported "
+    "yet), and policies are not enforced: every caller with a key may do everything. Use this only in a network whose "
+    "members you trust."
+)
 
 
 def up(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = DEFAULT_HOST,
     port: Annotated[
-        int, typer.Option(help="Port to listen on; 0 selects a free one.", min=0, max=65535)
-    ] = DEFAULT_PORT,
+        int | None,
+        typer.Option(
+            help="Port to listen on; 0 selects a free one.",
+            min=0,
+            max=65535,
+            show_default=f"that of the last server of this home, at first {DEFAULT_PORT}",
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option(help="Number of processes that serve requests; each uses at most one core.", min=1)
     ] = DEFAULT_WORKERS,
@@ -51,9 +65,14 @@ def up(
     if running := server_process.find_running(settings.home):
         output.print(f"Lowcloud is already running at {running.endpoint}; the options given have no effect")
         return
+    if host not in LOOPBACK:
+        errors.print(OPEN_TO_OTHERS.format(host=host), style="yellow", markup=False)
+    if port is None and not server_process.can_listen(host, settings.port):
+        note(f"Port {settings.port} is in use by another program; choosing a free one.")
+        settings = replace(settings, port=0)
     if detach:
         try:
-            output.print(f"Lowcloud is ready at {launcher.start(settings, workers)}")
+            output.print(f"Lowcloud is ready at {launcher.start(settings, workers, note)}")
         except launcher.CannotStartError as error:
             raise fail(str(error)) from error
         return
@@ -90,7 +109,7 @@ def status(home: Home = None) -> None:
     running = server_process.find_running(folder)
     print_fact("Home", str(folder))
     if running is None:
-        print_fact("Server", "not running; start it with: lowcloud up")
+        print_fact("Server", f"not running; start it with: {of_home('lowcloud up', home)}")
         raise typer.Exit(NOT_RUNNING_EXIT_CODE)
     settings = load_settings(home)
     since = datetime.fromtimestamp(running.started_at).strftime("%Y-%m-%d %H:%M:%S")
@@ -102,11 +121,20 @@ def status(home: Home = None) -> None:
     print_fact("Account", f"{settings.account_id}, region {settings.region}")
     print_fact("Role", f"arn:aws:iam::{settings.account_id}:role/{EXECUTION_ROLE}")
     print_fact("Isolation", running.isolation)
-    print_fact("Last scrub", describe_last_scrub(settings))
-    sagemaker = make_client(settings, running.endpoint, "sagemaker")
-    lowcloud = make_client(settings, running.endpoint, "lowcloud")
-    jobs = lowcloud.list_jobs(InProgress=True, MaxResults=JOBS_LIMIT)["Jobs"]
-    endpoints = list_all(sagemaker, "list_endpoints", "Endpoints")
-    print_fact("Jobs", f"{'at least ' if len(jobs) == JOBS_LIMIT else ''}{len(jobs)} in progress")
-    names = ", ".join(f"{endpoint['EndpointName']} ({endpoint['EndpointStatus']})" for endpoint in endpoints)
+    client = JsonClient(running.endpoint, settings.region, settings.root_key)
+    print_fact("Last scrub", _describe_scrub(client.call("lowcloud", "DescribeCloud").get("LastScrub")))
+    jobs = client.call("lowcloud", "ListJobs", InProgress=True, MaxResults=JOBS_LIMIT)["Jobs"]
+    waiting = sum("WaitingFor" in job for job in jobs)
+    count = f"{'at least ' if len(jobs) == JOBS_LIMIT else ''}{len(jobs)} in progress"
+    print_fact("Jobs", f"{count}, {waiting} of them waiting" if waiting else count)
+    names = ", ".join(f"{one['EndpointName']} ({one['EndpointStatus']})" for one in list_endpoints(client))
     print_fact("Endpoints", names or "none")
+
+
+def _describe_scrub(last: Mapping[str, Any] | None) -> str:
+    """Return the result of the last scrub that the server has completed in the background."""
+    if last is None:
+        return "none completed yet"
+    ended = datetime.fromtimestamp(last["EndTime"]).strftime("%Y-%m-%d %H:%M:%S")
+    found = f"{last['Findings']} problems found; run `lowcloud check`" if last["Findings"] else "no problems found"
+    return f"{ended}, {last['Versions']} object versions, {last['Bytes']} bytes: {found}"

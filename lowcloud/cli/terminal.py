@@ -1,5 +1,6 @@
 """Terminal output that all commands share, and the option --home."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ Home = Annotated[
         "--home", help="Folder of this cloud's keys, data and jobs.", show_default="$LOWCLOUD_HOME or ~/.lowcloud"
     ),
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 output = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -22,7 +24,32 @@ def print_fact(name: str, fact: str) -> None:
     output.print(f"[bold]{name:15}[/bold]{escape(fact)}")
 
 
+def say(message: str) -> None:
+    """Print a sentence, in which nothing is markup."""
+    output.print(message, markup=False)
+
+
+def note(message: str) -> None:
+    """Print a remark that is not part of the result, so that a pipe does not get it."""
+    errors.print(message, style="dim", markup=False)
+
+
 def fail(message: str, code: int = 1) -> typer.Exit:
     """Print an error message, and return the exception that ends the command: `raise fail(...)`."""
     errors.print(message, style="red", markup=False)
     return typer.Exit(code)
+
+
+def of_home(command: str, home: Path | None) -> str:
+    """Return a command as the user must type it: with --home if this command was given it."""
+    return f"{command} --home {home}" if home else command
+
+
+def confirm(question: str, is_confirmed: bool) -> None:
+    """Ask, unless it is confirmed. Ends the command if the answer is no, or if there is nobody to ask."""
+    if is_confirmed:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise fail(f"{question} There is no terminal to ask on: add --yes to confirm.")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)

@@ -1,20 +1,17 @@
-"""The Python SDK from the shell: `lowcloud train`, `predict` and `stop`."""
+"""`lowcloud train`: the Python SDK's train() from the shell."""
 
-import csv
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lowcloud.cli.terminal import Home, fail, output
+from lowcloud.cli.endpoints import print_deployed
+from lowcloud.cli.sdk_errors import errors_as_messages
+from lowcloud.cli.terminal import Home, fail, of_home, say
 
 if TYPE_CHECKING:
     from lowcloud.sdk.data.channels import Source
-    from lowcloud.sdk.jobs import Job
 
 Parameters = Annotated[
     list[str] | None, typer.Option("--parameter", "-p", help="A hyperparameter, NAME=VALUE; can be repeated.")
@@ -53,7 +50,7 @@ def train(
 
     if deploy and not wait:
         raise fail("--deploy waits for the job, so it cannot be combined with --detach.")
-    with _errors_as_messages():
+    with errors_as_messages():
         job = sdk.train(
             model,
             {"train": data, **_pairs("--channel", channel)} if channel else data,
@@ -72,89 +69,11 @@ def train(
             home=home,
         )
         if wait:
-            output.print(repr(job), markup=False)
+            say(repr(job))
         else:
-            output.print(f"{job.name} has started; follow it with: lowcloud logs --follow {job.name}", markup=False)
+            say(f"{job.name} has started; follow it with: {of_home(f'lowcloud logs --follow {job.name}', home)}")
         if deploy:
-            _deploy(job)
-
-
-def stop(
-    name: Annotated[str, typer.Argument(help="Name of a training job or an endpoint.")],
-    endpoint: Annotated[bool, typer.Option("--endpoint", help="Delete the endpoint with this name.")] = False,
-    home: Home = None,
-) -> None:
-    """Stop a training job, keeping what it has saved, or delete an endpoint.
-
-    If no job has this name, or with --endpoint, the endpoint and its model are deleted. The model artifact is kept.
-    """
-    with _errors_as_messages():
-        if endpoint or (job := _find_job(name, home)) is None:
-            _delete_endpoint(name, home)
-        elif job.is_over:
-            output.print(f"{name} has already ended: {job.status}", markup=False)
-        else:
-            job.stop()
-            output.print(f"{name} is stopping", markup=False)
-
-
-def predict(
-    name: Annotated[str, typer.Argument(metavar="ENDPOINT", help="Name of the endpoint.")],
-    rows: Annotated[Path, typer.Argument(help="CSV file of features, with or without a header.")],
-    home: Home = None,
-) -> None:
-    """Print the predictions of an endpoint, one line for each row."""
-    from lowcloud import sdk
-
-    with _errors_as_messages():
-        endpoint = sdk.endpoint(name, home=home)
-        predictions = endpoint.predict(_read_rows(rows))
-    is_sequence = hasattr(predictions, "__len__") and not isinstance(predictions, str | dict)
-    for prediction in predictions if is_sequence else [predictions]:
-        plain = prediction.tolist() if hasattr(prediction, "tolist") else prediction
-        print(plain if isinstance(plain, str) else json.dumps(plain))
-    sys.stdout.flush()
-
-
-def _deploy(job: "Job") -> None:
-    endpoint = job.deploy()
-    output.print(
-        f"{endpoint.name} is in service; query it with: lowcloud predict {endpoint.name} rows.csv", markup=False
-    )
-    output.print(f"It runs until it is deleted with: lowcloud stop --endpoint {endpoint.name}", markup=False)
-
-
-def _find_job(name: str, home: Path | None) -> "Job | None":
-    from lowcloud import sdk
-
-    try:
-        return sdk.job(name, home=home)
-    except sdk.InvalidInputError:
-        return None
-
-
-def _delete_endpoint(name: str, home: Path | None) -> None:
-    from lowcloud import sdk
-
-    try:
-        found = sdk.endpoint(name, home=home)
-    except sdk.InvalidInputError:
-        raise fail(f"There is no training job and no endpoint named {name!r}.") from None
-    found.delete()
-    output.print(f"The endpoint {name} is deleted; the model artifact is kept", markup=False)
-
-
-@contextmanager
-def _errors_as_messages() -> Iterator[None]:
-    """Print errors of the SDK as messages, without a traceback."""
-    from lowcloud.sdk import LowcloudError
-
-    try:
-        yield
-    except LowcloudError as error:
-        raise fail(str(error)) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+            print_deployed(job.deploy().name, home)
 
 
 def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
@@ -178,19 +97,3 @@ def _parse_validation(text: str | None) -> "Source | float | None":
         return float(text) if text else None
     except ValueError:
         return text
-
-
-def _read_rows(path: Path) -> Any:
-    from lowcloud.sdk.data import tables
-
-    tables.require_polars()
-    import polars as pl
-
-    try:
-        with path.open(newline="") as file:
-            first = next(csv.reader(file), [])
-        has_header = not any(isinstance(_parse_value(cell), int | float) for cell in first)
-        table = pl.read_csv(path, has_header=has_header, infer_schema_length=None)
-    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-        raise fail(f"{path} cannot be read: {error}.") from error
-    return table if has_header else table.to_numpy()

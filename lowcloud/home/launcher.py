@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from lowcloud.home import server_process
 from lowcloud.home.settings import Settings
 
 TIMEOUT_SECONDS = 30.0
+UPGRADE_TIMEOUT_SECONDS = 3600.0
 POLL_SECONDS = 0.02
+UPGRADE_LOG = " lowcloud.store "  # the name of the logger, in lines about upgrades
 DEFAULT_WORKERS = min(os.cpu_count() or 1, 2)  # each takes about 40 MB
 LOG_LINES_SHOWN = 5
 
@@ -20,19 +23,22 @@ class CannotStartError(Exception):
     """The server did not start. The message gives the reason, or the log file that has it."""
 
 
-def ensure_running(settings: Settings) -> str:
+Report = Callable[[str], object]  # what a command prints of a start that takes longer
+
+
+def ensure_running(settings: Settings, report: Report = str) -> str:
     """Return the URL of this home's server, which is started if it is not running, on a free port if its own is taken.
 
-    Raises CannotStartError.
+    `report` gets a sentence for each step of an upgrade. Raises CannotStartError.
     """
     if running := server_process.find_running(settings.home):
         return running.endpoint
     is_free = server_process.can_listen(settings.host, settings.port)
-    return start(settings if is_free else replace(settings, port=0))
+    return start(settings if is_free else replace(settings, port=0), report=report)
 
 
-def start(settings: Settings, workers: int = DEFAULT_WORKERS) -> str:
-    """Start the server, wait until it is ready, and return its URL. Raises CannotStartError."""
+def start(settings: Settings, workers: int = DEFAULT_WORKERS, report: Report = str) -> str:
+    """Start the server, wait until it is ready, and return its URL. See ensure_running. Raises CannotStartError."""
     options = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
     options += ["--workers", str(workers)]
     if settings.store:
@@ -51,8 +57,13 @@ def start(settings: Settings, workers: int = DEFAULT_WORKERS) -> str:
             cwd=settings.home,
             env={**os.environ, **secret},
         )
-    deadline = time.monotonic() + TIMEOUT_SECONDS
+    deadline, reported = time.monotonic() + TIMEOUT_SECONDS, 0
     while time.monotonic() < deadline:
+        steps = _upgrade_steps(log_path, log_start)
+        for step in steps[reported:]:
+            report(step)
+        if steps[reported:]:  # it takes as long as the database is large
+            deadline, reported = time.monotonic() + UPGRADE_TIMEOUT_SECONDS, len(steps)
         if running := server_process.find_running(settings.home):
             return running.endpoint
         if process.poll() is not None and not server_process.is_locked(settings.home):
@@ -61,6 +72,14 @@ def start(settings: Settings, workers: int = DEFAULT_WORKERS) -> str:
             )
         time.sleep(POLL_SECONDS)
     raise CannotStartError(f"The server was not ready within {TIMEOUT_SECONDS:.0f} seconds; see {log_path}.")
+
+
+def _upgrade_steps(path: Path, start: int) -> list[str]:
+    """Return what the starting server has logged about an upgrade of the database."""
+    with path.open("rb") as log:
+        log.seek(start)
+        lines = log.read().decode(errors="replace").splitlines()
+    return [line.partition(UPGRADE_LOG)[2] for line in lines if UPGRADE_LOG in line]
 
 
 def _last_lines(path: Path, start: int) -> str:

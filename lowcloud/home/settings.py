@@ -17,6 +17,7 @@ DEFAULT_REGION = "us-east-1"
 EXECUTION_ROLE = "LowcloudExecutionRole"
 ACCOUNT_FILE = "keys/account.json"
 STORE_FILE = "store.json"
+ADDRESS_FILE = "address.json"
 DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
@@ -79,11 +80,11 @@ def load(
     home: Path,
     environment: Mapping[str, str],
     host: str = DEFAULT_HOST,
-    port: int = DEFAULT_PORT,
+    port: int | None = None,
     database: str | None = None,
     store: Path | None = None,
 ) -> Settings:
-    """Read the settings of a home, which is created at its first use.
+    """Read the settings of a home, which is created at its first use; the port is by default that of the last server.
 
     LOWCLOUD_ACCOUNT_ID, LOWCLOUD_ROOT_ACCESS_KEY_ID, LOWCLOUD_ROOT_SECRET_ACCESS_KEY and LOWCLOUD_DATABASE override
     what is saved there. `database` is the URL of a PostgreSQL database; `store` is another home, whose keys, data and
@@ -93,6 +94,22 @@ def load(
     PostgreSQL's, and a folder that is not a home.
     """
     _make_home(home)
+    return _read(home, environment, host, port, database, store)
+
+
+def read(home: Path, environment: Mapping[str, str]) -> Settings:
+    """Read the settings of a home without writing to it. Raises ValueError for a folder without keys, and OSError."""
+    saved = _read_json(home / STORE_FILE)
+    keys = Path(saved.get("store", home)) / "keys"
+    for path in (keys / "account.json", keys / "encryption.key"):
+        if not path.exists():
+            raise ValueError(f"{home} is not a complete Lowcloud home: {path} is missing.")
+    return _read(home, environment, DEFAULT_HOST, None, None, None)
+
+
+def _read(
+    home: Path, environment: Mapping[str, str], host: str, port: int | None, database: str | None, store: Path | None
+) -> Settings:
     saved = _read_json(home / STORE_FILE)
     store = store or (Path(saved["store"]) if saved.get("store") else None)
     if store is not None:
@@ -112,7 +129,7 @@ def load(
         root_key=RootKey(account["access_key_id"], account["secret_access_key"]),
         encryption_key=_encryption_key(keys_home / "keys" / "encryption.key"),
         host=host,
-        port=port,
+        port=_read_json(home / ADDRESS_FILE).get("port", DEFAULT_PORT) if port is None else port,
         store=store,
         database=database,
     )
@@ -138,6 +155,13 @@ def save_account(settings: Settings) -> None:
     account = {"account_id": settings.account_id, **asdict(settings.root_key)}
     if _read_json(path) != account:
         _replace(path, _encode(account))
+
+
+def save_port(settings: Settings, port: int) -> None:
+    """Save the port of a server that has started, for the next one on this home."""
+    path = settings.home / ADDRESS_FILE
+    if _read_json(path).get("port") != port:
+        _replace(path, _encode({"port": port}))
 
 
 def save_store(settings: Settings) -> None:
@@ -241,8 +265,8 @@ def _encryption_key(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _encode(account: Mapping[str, str]) -> bytes:
-    return json.dumps(account, indent=2).encode()
+def _encode(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=2).encode()
 
 
 def _replace(path: Path, content: bytes) -> None:

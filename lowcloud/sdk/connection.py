@@ -22,8 +22,11 @@ PREFIX_CHARACTERS = 40  # of a generated name, before the time and the random di
 class Cloud:
     """Clients of one cloud, each created when it is first used, and the role and bucket that the SDK uses there."""
 
-    def __init__(self, endpoint: str, region: str, python: str, make_client: Callable[[str], Any]):
-        """`python` is sys.prefix of the server's Python, or "" if it is unknown."""
+    def __init__(
+        self, endpoint: str, region: str, python: str, make_client: Callable[[str], Any], home: str | Path | None = None
+    ):
+        """`python` is sys.prefix of the server's Python, or "" if it is unknown; `home` is the one that was chosen."""
+        self.home_option = f" --home {home}" if home else ""  # of the commands that messages suggest
         self.endpoint = endpoint
         self.region = region
         self.python = python
@@ -94,7 +97,7 @@ def connect(home: Path | str | None = None) -> Cloud:
         endpoint = launcher.ensure_running(settings)
     except (ValueError, OSError, launcher.CannotStartError) as error:
         raise CloudUnreachableError(str(error)) from None
-    return _from_home(settings, endpoint)
+    return _from_home(settings, endpoint, home)
 
 
 def make_name(given: str | None, prefix: str) -> str:
@@ -119,12 +122,14 @@ def check_instance_type(name: str) -> None:
 
 
 @lru_cache(maxsize=4)
-def _from_home(settings: home_settings.Settings, endpoint: str) -> Cloud:
+def _from_home(settings: home_settings.Settings, endpoint: str, home: str | Path | None) -> Cloud:
     from lowcloud.client import aws_clients
 
     running = server_process.find_running(settings.home)
     python = running.python if running else ""
-    return Cloud(endpoint, settings.region, python, lambda name: aws_clients.make_client(settings, endpoint, name))
+    return Cloud(
+        endpoint, settings.region, python, lambda name: aws_clients.make_client(settings, endpoint, name), home
+    )
 
 
 @lru_cache(maxsize=4)

@@ -1,7 +1,13 @@
 """The errors of the Python SDK. Each message says what to do, and hides the internals of the AWS client."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+# The FailureReason of a script, as SageMaker's containers write it: the end of its output is in the middle.
+QUOTED_OUTPUT = re.compile(
+    r'ExitCode (?P<code>-?\d+)\nErrorMessage "(?P<output>.*?)"(?:\nExtraInfo "(?P<extra>[^"]*)")?\nCommand "', re.DOTALL
+)
 
 
 class LowcloudError(Exception):
@@ -30,7 +36,8 @@ class JobFailedError(LowcloudError):
     def __init__(self, name: str, reason: str, lines: Sequence[str]):
         shown = "\n".join(f"  {line}" for line in lines)
         super().__init__(
-            f"The job {name} failed: {reason}" + (f"\nThe last lines of its log:\n{shown}" if lines else "")
+            f"The job {name} failed{failure_ending(reason, lines)}"
+            + (f"\nThe last lines of its log:\n{shown}" if lines else "")
         )
         self.name = name
         self.reason = reason
@@ -43,6 +50,16 @@ class EndpointFailedError(LowcloudError):
 
 class PredictionFailedError(LowcloudError):
     """An endpoint did not answer a prediction request. The message gives the reason."""
+
+
+def failure_ending(reason: str, lines: Sequence[str]) -> str:
+    """Return the end of a sentence about a failure: the FailureReason, or less if these lines of the log tell it."""
+    quoted = QUOTED_OUTPUT.search(reason)
+    words = [line.strip() for line in quoted["output"].splitlines() if line.strip()] if quoted else []
+    if not quoted or not words or not any(words[-1] in line for line in lines):
+        return f": {reason}"
+    extra = f", {quoted['extra'][0].lower()}{quoted['extra'][1:]}" if quoted["extra"] else ""
+    return f" with exit code {quoted['code']}{extra}."
 
 
 @contextmanager

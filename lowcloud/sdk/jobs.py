@@ -19,6 +19,16 @@ from lowcloud.sdk.log import LogReader
 
 END_STATUSES = ("Completed", "Failed", "Stopped")
 COMPONENT, COMPONENT_SUFFIX = ":experiment-trial-component/", "-aws-training-job"  # a job's entity in lineage
+KIND = "training job"
+# As SageMaker names the members that all kinds of jobs have.
+SUMMARY_NAMES = {
+    "JobArn": "TrainingJobArn",
+    "JobStatus": "TrainingJobStatus",
+    "StartTime": "TrainingStartTime",
+    "EndTime": "TrainingEndTime",
+}
+EMPTY_ARCHIVE_BYTES = 1024  # larger ones have files
+NOTHING_SAVED = "The script saved nothing: what it writes to the folder $SM_MODEL_DIR (/opt/ml/model) is the model."
 LAST_LINES = 15  # of the log, in the error of a failed job
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.05, 0.5
 
@@ -50,11 +60,18 @@ class Job:
 
     @property
     def seconds(self) -> float:
-        """The seconds from its creation to its end, or until now."""
+        """The seconds from its start to its end, or until now; 0 while it waits for capacity."""
         summary = self._summary()
-        created: datetime = summary["CreationTime"]
-        ended: datetime = summary.get("TrainingEndTime") or datetime.now(created.tzinfo)
-        return (ended - created).total_seconds()
+        started: datetime | None = summary.get("TrainingStartTime")
+        if started is None:
+            return 0.0
+        ended: datetime = summary.get("TrainingEndTime") or datetime.now(started.tzinfo)
+        return (ended - started).total_seconds()
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What it waits for before it can start and which jobs use that, or None if it does not wait."""
+        return self._summary().get("WaitingFor")
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -107,12 +124,14 @@ class Job:
 
     def wait(self, quiet: bool = False) -> "Job":
         """Show its progress until it ends. Raises JobFailedError. Ctrl-C ends the waiting but not the job."""
-        display = progress.quiet() if quiet else progress.for_standard_output(self.name)
+        display = progress.quiet() if quiet else progress.for_standard_output(self.name, self._cloud.home_option)
         with display:
             for summary, lines in self._poll():
                 display.show(summary, lines, lambda: self.metrics)
         if self.status == "Failed":
             raise JobFailedError(self.name, self.failure or "", self.logs()[-LAST_LINES:])
+        if not quiet and self.status == "Completed" and self._has_own_code and self._saved_nothing():
+            print(NOTHING_SAVED)
         return self
 
     def stop(self) -> "Job":
@@ -162,7 +181,7 @@ class Job:
             facts["artifact"] = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
             facts["parameters"] = self.parameters
         else:
-            facts["stage"] = summary.get("SecondaryStatus")
+            facts["stage"] = summary.get("WaitingFor") or summary.get("SecondaryStatus")
         facts["metrics"] = self.metrics
         return {name: fact for name, fact in facts.items() if fact}
 
@@ -184,16 +203,22 @@ class Job:
     def _summary(self) -> Mapping[str, Any]:
         # From the list, because Describe of a new job waits for its end.
         with translate_errors():
-            pages = self._cloud.sagemaker.get_paginator("list_training_jobs").paginate(NameContains=self.name)
-            found = (item for page in pages for item in page["TrainingJobSummaries"])
-            summary = next((item for item in found if item["TrainingJobName"] == self.name), None)
-        if summary is None:
+            found = self._cloud.lowcloud.list_jobs(JobName=self.name)["Jobs"]
+        job = next((one for one in found if one["JobKind"] == KIND), None)
+        if job is None:
             raise InvalidInputError(f"There is no training job {self.name!r}; `lowcloud jobs` lists the existing ones.")
-        return summary  # type: ignore[no-any-return]
+        return {SUMMARY_NAMES.get(member, member): value for member, value in job.items()}
 
     def _describe(self) -> Mapping[str, Any]:
         with translate_errors():
             return self._cloud.sagemaker.describe_training_job(TrainingJobName=self.name)  # type: ignore[no-any-return]
+
+    def _saved_nothing(self) -> bool:
+        """Return whether the archive of the model has no files."""
+        bucket, key = storage.parse_url(self.artifact)
+        with translate_errors():
+            size = self._cloud.s3.head_object(Bucket=bucket, Key=key)["ContentLength"]
+        return size <= EMPTY_ARCHIVE_BYTES and not storage.list_archive(self._cloud, self.artifact)
 
     @cached_property
     def _creation(self) -> Mapping[str, Any]:

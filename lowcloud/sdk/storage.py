@@ -63,6 +63,12 @@ def unpack(cloud: Cloud, url: str, folder: Path) -> list[Path]:
     return sorted(folder / name for name in names)
 
 
+def list_archive(cloud: Cloud, url: str) -> list[str]:
+    """Return the names of the files in a small tar.gz."""
+    with tarfile.open(fileobj=BytesIO(download(cloud, url)), mode="r:gz") as archive:
+        return [member.name for member in archive.getmembers() if member.isfile()]
+
+
 def parse_url(url: str) -> tuple[str, str]:
     """Return the bucket and key of an s3:// URL. Raises InvalidInputError."""
     scheme, _, rest = url.partition("://")

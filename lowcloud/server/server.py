@@ -35,7 +35,7 @@ from lowcloud.core.storage.objects import objects
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.home import client_environment
 from lowcloud.home.server_process import RunningServer, address_of, listen, listen_again, lock_home
-from lowcloud.home.settings import EXECUTION_ROLE, Settings, save_account, save_store
+from lowcloud.home.settings import EXECUTION_ROLE, Settings, save_account, save_port, save_store
 from lowcloud.server import worker_processes
 from lowcloud.server.http_protocol import HttpProtocol
 from lowcloud.server.worker_processes import WorkerProcess
@@ -138,6 +138,7 @@ def _run_first_worker(
     """Serve requests, and run the reconciler if this server is the leader. `server_pid` is the process to signal."""
     context = _open_context(settings, address_of(listener))
     save_account(settings)  # only now, so that settings which the store rejects are not saved
+    save_port(settings, listener.getsockname()[1])
     client_environment.write_files(settings.home)
     periodic_tasks.ensure(context)
     election = LeaderElection(context)

@@ -1,4 +1,4 @@
-"""`lowcloud train`, `predict` and `stop` from a shell."""
+"""`lowcloud train`, and what is done with its jobs: `deploy`, `predict`, `stop`, `delete`."""
 
 import json
 from pathlib import Path
@@ -47,20 +47,29 @@ def test_a_built_in_algorithm_is_trained_and_deployed_and_predicts(server: Serve
     done = server.cli("train", "linear-learner", "data.csv", *options, "--name", "ll", "--deploy", cwd=folder)
     assert "ll: completed after" in done.stdout
     assert "ll is in service; query it with: lowcloud predict ll rows.csv" in done.stdout
-    assert "It runs until it is deleted with: lowcloud stop --endpoint ll" in done.stdout
+    assert "It runs until it is deleted with: lowcloud delete ll" in done.stdout
     answers = [server.cli("predict", "ll", rows, cwd=folder).stdout for rows in ("rows.csv", "bare.csv", "data.csv")]
     assert answers[0] == answers[1]
     assert answers[2].startswith(answers[0])
     assert {json.loads(line) for line in answers[0].split()} <= {0, 1}
-    assert "ll has already ended" in server.cli("stop", "ll").stdout
-    assert "ll is deleted" in server.cli("stop", "--endpoint", "ll").stdout
+    stopped = server.cli("stop", "ll").stdout
+    assert "ll has already ended: Completed" in stopped
+    assert "Its endpoint ll still runs; delete it with: lowcloud delete ll" in stopped
+    server.cli("deploy", "ll", "--name", "ll-again")
+    assert server.cli("predict", "ll-again", "rows.csv", cwd=folder).stdout == answers[0]
+    assert "Its endpoint ll-again still runs" in server.cli("stop", "ll").stdout
+    assert "ll is deleted" in server.cli("delete", "ll").stdout
+    assert "ll-again is deleted" in server.cli("stop", "--endpoint", "ll-again").stdout
+    assert "still runs" not in server.cli("stop", "ll").stdout
     assert "There is no endpoint 'll'" in server.cli("predict", "ll", "rows.csv", cwd=folder, check=False).stderr
 
 
 def test_a_script_is_trained_with_its_parameters(server: Server, folder):
     options = ["-p", "depth=2", "-p", "name=a tree", "--metric", r"accuracy=accuracy=(\S+)", "--tag", "team=a"]
     done = server.cli("train", "train.py", "data.csv", *options, "--name", "shelltree", "--deploy", cwd=folder)
-    assert "given 2 a tree" in done.stdout
+    assert "given 2 a tree" not in done.stdout, "off a terminal, only changes of state and the result are printed"
+    assert "shelltree: completed after" in done.stdout
+    assert "given 2 a tree" in server.cli("logs", "shelltree").stdout
     assert "accuracy=0.8946" in done.stdout.rsplit("metrics", 1)[1]
     assert server.cli("predict", "shelltree", "rows.csv", cwd=folder).stdout == "0\n0\n0\n"
 
@@ -82,7 +91,7 @@ def test_a_detached_job_is_stopped(server: Server, folder):
         (["train", "linear-learner", "data.csv", "-p", "epochs"], "--parameter 'epochs' must have the form NAME=VALUE"),
         (["train", "train.py", "data.csv", "--detach", "--deploy"], "cannot be combined with --detach"),
         (["train", "fail.py", "data.csv"], "no such luck"),
-        (["stop", "nothing"], "There is no training job and no endpoint named 'nothing'"),
+        (["stop", "nothing"], "There is no job, endpoint or model named 'nothing'"),
         (["predict", "nothing", "rows.csv"], "There is no endpoint 'nothing'"),
     ],
 )
@@ -95,7 +104,7 @@ def test_an_error_is_a_message_without_a_traceback(server: Server, folder, comma
 
 
 def test_the_header_of_a_csv_file_is_recognised(tmp_path):
-    from lowcloud.cli.train import _read_rows
+    from lowcloud.cli.endpoints import _read_rows
 
     (tmp_path / "named.csv").write_text("a,b\n1,2\n")
     (tmp_path / "bare.csv").write_text("1,2\n,4\n")

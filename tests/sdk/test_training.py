@@ -102,7 +102,7 @@ def test_a_model_with_a_transform_predicts_for_raw_rows(tmp_path):
 def test_a_function_trains_the_same_model_in_a_job_as_here(capsys):
     job = lowcloud.train(fit_logistic, FRAME, {"C": 0.5})
     printed = capsys.readouterr().out
-    assert "rows 569" in printed
+    assert "rows 569" in job.logs()
     assert "completed after" in printed
     here = fit_logistic(FRAME, {"C": 0.5})
     assert job.parameters == {"C": 0.5}

@@ -4,18 +4,19 @@ Jobs of every kind have the same record and the same lifecycle (lifecycle.py); k
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, Table, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, or_, select, update
 
 from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.programs.resolver import Program
-from lowcloud.core.scheduling import admission
+from lowcloud.core.resource_kind import ResourceKind
+from lowcloud.core.scheduling import waiting
 from lowcloud.core.staging import channels
 from lowcloud.core.staging.channels import Channel
 from lowcloud.core.telemetry.metrics import Definition
@@ -162,8 +163,18 @@ def waits_until(specification: Specification, created_at: float, attempt: int = 
     return min((created_at + seconds for seconds in limits if seconds is not None), default=None)
 
 
-def list_newest(context: Context, limit: int, name: str | None = None, *, in_progress: bool = False) -> list[Job]:
-    """Return the newest jobs of every kind, newest first; of exactly this name, or only unended ones, if requested."""
+def list_newest(
+    context: Context,
+    limit: int,
+    name: str | None = None,
+    *,
+    in_progress: bool = False,
+    after: tuple[float, str, str] | None = None,
+) -> list[Job]:
+    """Return the newest jobs of every kind, newest first; of exactly this name, or only unended ones, if requested.
+
+    `after` is the position (see `position`) of the last job of the page before.
+    """
     found: list[Job] = []
     with context.database.read() as connection:
         for kind in context.kinds.queued:
@@ -171,22 +182,36 @@ def list_newest(context: Context, limit: int, name: str | None = None, *, in_pro
             query = select(kind.table).order_by(column.created_at.desc(), column.name).limit(limit)
             query = query if name is None else query.where(kind.is_named(name))
             query = query.where(column.state.in_(IN_PROGRESS)) if in_progress else query
+            query = query.where(_is_after(kind, after)) if after else query
             found += [kind.load(row) for row in connection.execute(query)]
-    return sorted(found, key=lambda job: (-job.created_at, job.name))[:limit]
+    return sorted(found, key=lambda job: (-job.created_at, job.name, job.kind.prefix))[:limit]
+
+
+def position(job: Job) -> tuple[float, str, str]:
+    """Return the place of a job in the list of the newest jobs."""
+    return job.created_at, job.name, job.kind.prefix
+
+
+def waiting_messages(context: Context, listed: Sequence[Job]) -> dict[str, str]:
+    """Return what those of the jobs that wait for capacity wait for, by their subjects."""
+    queued = [job for job in listed if not job.is_admitted and not job.state.is_end]
+    if not queued:
+        return {}
+    with context.database.read() as connection:
+        now_used = waiting.usage(context, connection)
+        rows = [
+            (job, connection.execute(select(job.kind.table).where(job.kind.is_named(job.name))).one()) for job in queued
+        ]
+        found = [(job, waiting.reason(context, connection, row, now_used)) for job, row in rows]
+    return {job.subject: reason for job, reason in found if reason}
 
 
 def history(context: Context, job: Job) -> list[events.Event]:
-    """Return the events of a job, oldest first; the last one of a job that waits says how many jobs are ahead of it."""
-    table = job.kind.table
+    """Return the events of a job, oldest first; the last one of a job that waits says what it waits for."""
     with context.database.read() as connection:
         found = events.of(connection, job.subject)
-        if job.is_admitted or job.state.is_end:
-            return found
-        row = connection.execute(select(table).where(table.c.name == job.name)).one()
-        ahead = admission.jobs_ahead(context, connection, row)
-    if ahead is None or not found:
-        return found
-    return [*found[:-1], replace(found[-1], message=admission.waiting_message(ahead))]
+    reason = waiting_messages(context, [job]).get(job.subject)
+    return [*found[:-1], replace(found[-1], message=reason)] if found and reason else found
 
 
 def stop(context: Context, kind: "JobKind", name: str) -> None:
@@ -239,6 +264,13 @@ def from_row(kind: "JobKind", row: Row[Any]) -> Job:
         retained_until=row.retained_until,
         reused_by=row.reused_by,
     )
+
+
+def _is_after(kind: ResourceKind[Any], after: tuple[float, str, str]) -> ColumnElement[bool]:
+    created_at, name, prefix = after
+    column = kind.table.c
+    is_next = column.name >= name if kind.prefix > prefix else column.name > name
+    return or_(column.created_at < created_at, and_(column.created_at == created_at, is_next))
 
 
 def _specification(document: Mapping[str, Any]) -> Specification:

@@ -129,9 +129,11 @@ def jobs_ahead(context: Context, connection: Connection, row: Row[Any]) -> int |
     return sum(_count_ahead(connection, table, row) for table in _tables(context))
 
 
-def waiting_message(ahead: int) -> str:
-    """Return the message of the last event of a job that waits."""
-    return f"Waiting for capacity: {ahead} job{'' if ahead == 1 else 's'} ahead"
+def holdings(context: Context, connection: Connection) -> list[Holding]:
+    """Return what running jobs use and warm pools retain."""
+    tables, now = _tables(context), context.now()
+    running = [holding for table in tables for holding in _running(connection, table)]
+    return running + [pool for table in tables for pool in _pools(connection, table, now)]
 
 
 def _tables(context: Context) -> Sequence[Table]:

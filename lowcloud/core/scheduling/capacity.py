@@ -39,7 +39,7 @@ def fit(instance: Instance, count: int, capacity: Resources) -> Fitted:
     """Fit `count` replicas of an instance type on a machine, all at once."""
     requested = of_instance(instance)
     each = fit_down(requested, count, capacity)
-    return Fitted(each, "" if each == requested else _message(instance, count, each))
+    return Fitted(each, "" if each == requested else _message(instance, count, each, capacity))
 
 
 def fit_down(requested: Resources, count: int, capacity: Resources) -> Resources:
@@ -107,13 +107,27 @@ def dominant(part: Resources, whole: Resources) -> float:
     return max((used / total for used, total in pairs if total), default=0.0)
 
 
-def _message(instance: Instance, count: int, each: Resources) -> str:
+def largest_fitting(like: Instance, count: int, capacity: Resources) -> Instance | None:
+    """Return the largest type of which `count` fit into the capacity, of the same family if it has one that fits."""
+    fitting = [
+        one
+        for one in instances.INSTANCES.values()
+        if one.vcpus and not one.accelerator and holds(capacity, times(of_instance(one), count))
+    ]
+    family = like.name.rpartition(".")[0]
+    related = [one for one in fitting if one.name.rpartition(".")[0] == family]
+    return max(related or fitting, key=lambda one: (one.vcpus, one.memory_gib, one.name), default=None)
+
+
+def _message(instance: Instance, count: int, each: Resources, capacity: Resources) -> str:
     has, gets = [f"{instance.vcpus} vCPU"], [f"{each.cpus:.3g}"]
     if instance.gpus:
         has.append(f"{instance.gpus} GPU")
         gets.append(str(each.gpus))
+    fitting = None if instance.gpus else largest_fitting(instance, count, capacity)
+    hint = f" {fitting.name} fits." if fitting else ""
     whose = "this machine gives" if count == 1 else f"this machine gives each of {count}"
     return (
         f"{instance.name} has {', '.join(has)} and {instance.memory_gib:.3g} GiB; "
-        f"{whose} {', '.join(gets)} and {each.memory_bytes / GIB:.3g}."
+        f"{whose} {', '.join(gets)} and {each.memory_bytes / GIB:.3g}.{hint}"
     )

@@ -7,10 +7,13 @@ It imports nothing of Lowcloud, because it runs in the job's own Python environm
 import importlib.util
 import io
 import json
+import linecache
 import os
 import pickle
 import sys
+import traceback
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -35,9 +38,29 @@ def main() -> None:
     given = {name: _read(name, description) for name, description in call["channels"].items()}
     data = given["train"] if list(given) == ["train"] else given
     parameters = json.loads(os.environ["SM_HPS"])
-    model = function(data, parameters) if call["takes_parameters"] else function(data)
+    _name_file(function, call)
+    try:
+        model = function(data, parameters) if call["takes_parameters"] else function(data)
+    except Exception as error:  # noqa: BLE001  # the user's own, printed without the frame of this file
+        traceback.print_exception(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
+        sys.exit(1)
     if os.environ["SM_CURRENT_HOST"] == json.loads(os.environ["SM_HOSTS"])[0]:
         save(model, Path(os.environ["SM_MODEL_DIR"]), call)
+
+
+def _name_file(function: Any, call: dict[str, Any]) -> None:
+    """Restore the file name and the source of the function, which pickling loses, for tracebacks."""
+    if not call.get("file"):
+        return
+    linecache.cache[call["file"]] = (0, None, call["source"].splitlines(keepends=True), call["file"])
+    for one in (function, *getattr(function, "__globals__", {}).values()):
+        if isinstance(one, FunctionType) and one.__module__ == function.__module__:
+            one.__code__ = _in_file(one.__code__, call["file"])
+
+
+def _in_file(code: CodeType, file: str) -> CodeType:
+    constants = tuple(_in_file(one, file) if isinstance(one, CodeType) else one for one in code.co_consts)
+    return code.replace(co_filename=file, co_consts=constants)
 
 
 def save(model: Any, folder: Path, call: dict[str, Any]) -> None:

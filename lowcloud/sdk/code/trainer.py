@@ -157,12 +157,23 @@ def _function_files(function: Function, channels: Sequence[Channel]) -> dict[str
         "python": list(sys.version_info[:2]),
         "takes_parameters": _takes_parameters(function),
         "channels": {channel.name: dict(channel.description) for channel in channels},
+        **_source_of(function),
     }
     return {
         PROGRAM_FILE: Path(__file__).with_name("job_program.py").read_bytes(),
         "call.json": json.dumps(call).encode(),
         "function.pkl": imports.pickle_function(function),
     }
+
+
+def _source_of(function: Function) -> dict[str, str]:
+    """Return the name of the function's file and its source at its lines, if there is a source."""
+    try:
+        lines, first = inspect.getsourcelines(function)
+        file = Path(inspect.getsourcefile(function) or "").name
+    except (OSError, TypeError):  # typed into a prompt, or not a function
+        return {}
+    return {"file": file, "source": "\n" * (max(first, 1) - 1) + "".join(lines)}
 
 
 def _takes_parameters(function: Function) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import Table, insert, select, update
 from lowcloud.core.context import Context
 from lowcloud.core.control import periodic_tasks
 from lowcloud.core.errors import InvalidError
-from lowcloud.core.scheduling import admission, capacity
+from lowcloud.core.scheduling import admission, capacity, waiting
 from lowcloud.core.scheduling.admission import FREED, Demand
 from lowcloud.core.scheduling.queue import BACKFILL_SECONDS
 from lowcloud.engine.work import Resources
@@ -140,9 +140,16 @@ def test_jobs_ahead_are_those_of_higher_priority_and_those_that_came_earlier(con
         ahead = [
             admission.jobs_ahead(context, connection, row_of(context, name)) for name in ("running", "early", "late")
         ]
+        reasons = [
+            waiting.reason(context, connection, row_of(context, name), waiting.usage(context, connection))
+            for name in ("running", "early", "late")
+        ]
+    assert reasons == [
+        None,
+        "Waiting for 1 core: running uses it; 1 job is ahead",
+        "Waiting for 1 core: running uses it; 2 jobs are ahead",
+    ]
     assert ahead == [None, 1, 2]
-    assert admission.waiting_message(1) == "Waiting for capacity: 1 job ahead"
-    assert admission.waiting_message(2) == "Waiting for capacity: 2 jobs ahead"
 
 
 def test_two_servers_admit_no_job_twice(context):

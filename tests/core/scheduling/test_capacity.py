@@ -32,7 +32,7 @@ def test_a_type_that_fits_gets_its_own_resources():
             1,
             LAPTOP,
             Resources(2.0, 20 * GIB, 0),
-            "ml.m5.4xlarge has 16 vCPU and 64 GiB; this machine gives 2 and 20.",
+            "ml.m5.4xlarge has 16 vCPU and 64 GiB; this machine gives 2 and 20. ml.m5.large fits.",
         ),
         (
             "ml.p3.16xlarge",

@@ -1,21 +1,28 @@
 """Operations that Lowcloud has beyond those of AWS: a service with a model of its own, in the manner of AWS."""
 
+import json
 from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.jobs.jobs import STATUS
+from lowcloud.api.aws.services.sagemaker.jobs.training_jobs import secondary_status
+from lowcloud.api.aws.services.sagemaker.translation import arn_of
 from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.errors import InvalidError, NotFoundError
+from lowcloud.core.control import periodic_tasks
+from lowcloud.core.errors import InvalidError, InvalidPageTokenError, NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.jobs import jobs
-from lowcloud.core.jobs.jobs import Job, State
+from lowcloud.core.jobs.jobs import Job, Specification, State
 from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images
 from lowcloud.core.programs.images import IMAGE, Image
+from lowcloud.core.scheduling import capacity as capacities
 
 JOBS_PER_PAGE = 25
+SOURCE_PARAMETER = "sagemaker_submit_directory"
+SCRUB_MEMBERS = {"versions": "Versions", "bytes": "Bytes", "findings": "Findings"}
 
 
 @operation("lowcloud", "AddImage")
@@ -56,8 +63,29 @@ def remove_image(context: Context, caller: Caller, request: Request) -> Answer:
 def list_jobs(context: Context, caller: Caller, request: Request) -> Answer:
     """Newest first."""
     limit, in_progress = request.get("MaxResults", JOBS_PER_PAGE), request.get("InProgress", False)
-    found = jobs.list_newest(context, limit, request.get("JobName"), in_progress=in_progress)
-    return {"Jobs": [_describe_job(job) for job in found]}
+    after = _read_token(request["NextToken"]) if "NextToken" in request else None
+    found = jobs.list_newest(context, limit + 1, request.get("JobName"), in_progress=in_progress, after=after)
+    shown = found[:limit]
+    waiting = jobs.waiting_messages(context, shown)
+    page = {"Jobs": [_describe_job(context, job, waiting.get(job.subject)) for job in shown]}
+    return {**page, "NextToken": json.dumps(jobs.position(shown[-1]))} if len(found) > limit else page
+
+
+@operation("lowcloud", "DescribeCloud")
+def describe_cloud(context: Context, caller: Caller, request: Request) -> Answer:
+    """The last scrub is missing until one has ended."""
+    capacity = capacities.of_machine(context)
+    with context.database.read() as connection:
+        scrub = periodic_tasks.progress_of(connection, "scrub").get("last")
+    last = (
+        {"EndTime": scrub["ended_at"], **{SCRUB_MEMBERS[name]: scrub[name] for name in SCRUB_MEMBERS}} if scrub else {}
+    )
+    return {
+        "Cores": capacity.cpus,
+        "MemoryBytes": capacity.memory_bytes,
+        "Gpus": capacity.gpus,
+        **({"LastScrub": last} if last else {}),
+    }
 
 
 @operation("lowcloud", "InterruptTrainingJob")
@@ -76,17 +104,47 @@ def _invalid(error: InvalidError) -> AwsError:
     return AwsError("ValidationException", str(error))
 
 
-def _describe_job(job: Job) -> dict[str, Any]:
+def _read_token(token: str) -> tuple[float, str, str]:
+    """Return the position that a page ended at. Raises InvalidPageTokenError."""
+    try:
+        created_at, name, prefix = json.loads(token)
+        if isinstance(name, str) and isinstance(prefix, str):
+            return float(created_at), name, prefix
+    except (ValueError, TypeError):
+        pass
+    raise InvalidPageTokenError("The token is not one of this list.")
+
+
+def _describe_job(context: Context, job: Job, waits_for: str | None) -> dict[str, Any]:
+    instance = capacities.find_instance(job.specification.instance_type)
+    fitted = capacities.fit(instance, job.specification.instance_count, capacities.of_machine(context))
     members = {
         "JobName": job.name,
+        "JobArn": arn_of(context, job.kind, job.name),
         "JobKind": job.kind.noun,
         "JobStatus": STATUS[job.state],
+        "SecondaryStatus": secondary_status(job.state, job) if job.kind is TRAINING else None,
+        "WaitingFor": waits_for,
+        "InstanceNote": fitted.message or None,
         "CreationTime": job.created_at,
+        "StartTime": job.progress.started_at,
         "EndTime": job.ended_at,
         "FailureReason": job.progress.failure if job.state == State.FAILED else None,
         "LogGroup": job.kind.log_group,
+        "DataUrls": _data_urls(job.specification),
     }
     return {member: value for member, value in members.items() if value is not None}
+
+
+def _data_urls(specification: Specification) -> list[str]:
+    """Return the URLs of the objects that a job reads and writes, its code included."""
+    outputs = [*specification.outputs, *filter(None, [specification.checkpoints])]
+    source = specification.hyperparameters.get(SOURCE_PARAMETER, "")
+    return [
+        *(one.uri for one in specification.channels),
+        *(one.uri for one in outputs),
+        *([json.loads(source)] if source.startswith('"s3://') else []),
+    ]
 
 
 def _describe(image: Image) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def _summarize(context: Context, job: Job) -> dict[str, Any]:
         "TrainingJobArn": arn_of(context, TRAINING, job.name),
         **times(job),
         "TrainingJobStatus": operations.STATUS[job.state],
-        "SecondaryStatus": _secondary_status(job.state, job),
+        "SecondaryStatus": secondary_status(job.state, job),
         **({"TrainingEndTime": time(job.ended_at)} if job.ended_at else {}),
     }
 
@@ -206,7 +206,7 @@ def _transitions(job: Job, history: Sequence[events.Event]) -> list[dict[str, An
     ends = [*(event.at for event in history[1:]), *([job.ended_at] if history else [])]
     return [
         {
-            "Status": _secondary_status(State(event.state), job) if number else SECONDARY_STATUS[State.PENDING],
+            "Status": secondary_status(State(event.state), job) if number else SECONDARY_STATUS[State.PENDING],
             "StartTime": time(event.at),
             **({"EndTime": time(end)} if end else {}),
             "StatusMessage": event.message,
@@ -215,7 +215,8 @@ def _transitions(job: Job, history: Sequence[events.Event]) -> list[dict[str, An
     ]
 
 
-def _secondary_status(state: State, job: Job) -> str:
+def secondary_status(state: State, job: Job) -> str:
+    """Return SageMaker's SecondaryStatus of a job that was in this state."""
     if state == State.STOPPED and job.progress.ended_by:
         return LIMIT_STATUS[job.progress.ended_by]
     if state == State.PENDING and job.progress.attempt > 1:

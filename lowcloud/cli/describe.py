@@ -1,0 +1,125 @@
+"""`lowcloud describe`: what is known of a job, an endpoint or a model."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from lowcloud.cli import endpoints
+from lowcloud.cli.connection import connect
+from lowcloud.cli.jobs import detail_of, find_job, seconds_of
+from lowcloud.cli.lists import AsJson, to_json, to_time
+from lowcloud.cli.terminal import Home, fail, output, print_fact
+from lowcloud.client.json_client import JsonClient
+
+Facts = Mapping[str, Any]
+
+
+def describe(
+    name: Annotated[str, typer.Argument(help="Name of a job, an endpoint or a model.")],
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Show a job, an endpoint or a model; with --json, all that the API says of it."""
+    client = connect(home)
+    found = dict(_find(client, name))
+    if not found:
+        raise fail(f"There is no job, endpoint or model named {name!r}; lists: lowcloud jobs, endpoints, models.")
+    if as_json:
+        print(to_json(found))
+        return
+    for number, (kind, description) in enumerate(found.items()):
+        if number:
+            output.print()
+        for label, fact in _FACTS[kind](client, name, description).items():
+            if fact not in ("", None):
+                print_fact(label, str(fact))
+
+
+def _find(client: JsonClient, name: str) -> Iterator[tuple[str, Facts]]:
+    """Yield the kind and the description of everything that has this name."""
+    job = find_job(client, name)
+    if job and job["JobKind"] == "training job":
+        yield "TrainingJob", _training_job(client, name)
+    elif job:
+        yield "ProcessingJob", client.call("sagemaker", "DescribeProcessingJob", ProcessingJobName=name)
+    if endpoint := endpoints.describe(client, "DescribeEndpoint", EndpointName=name):
+        yield "Endpoint", endpoint
+    if model := endpoints.describe(client, "DescribeModel", ModelName=name):
+        yield "Model", model
+
+
+def _training_job(client: JsonClient, name: str) -> Facts:
+    # Not Describe, which waits for the end of a new job.
+    by_name = {"Filters": [{"Name": "TrainingJobName", "Operator": "Equals", "Value": name}]}
+    found = client.call("sagemaker", "Search", Resource="TrainingJob", SearchExpression=by_name)["Results"]
+    job: Facts = found[0]["TrainingJob"]
+    return job
+
+
+def _job_facts(client: JsonClient, name: str, description: Facts) -> Facts:
+    job = find_job(client, name) or {}
+    resources = description.get("ResourceConfig") or description["ProcessingResources"]["ClusterConfig"]
+    parameters = description.get("HyperParameters", {})
+    metrics = {one["MetricName"]: f"{one['Value']:.4g}" for one in description.get("FinalMetricDataList", ())}
+    return {
+        "Job": name,
+        "Kind": job.get("JobKind"),
+        "Status": ", ".join(filter(None, [job["JobStatus"], detail_of(job)])) if job else "",
+        "Created": to_time(description["CreationTime"]),
+        "Seconds": seconds_of(job) if job else "",
+        "Instances": f"{resources['InstanceCount']} {resources['InstanceType']}",
+        "Note": job.get("InstanceNote"),
+        "Failure": job.get("FailureReason"),
+        "Model": description.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
+        "Inputs": ", ".join(_inputs(description)),
+        "Parameters": _pairs({key: parameters[key] for key in parameters if not key.startswith("sagemaker_")}),
+        "Metrics": _pairs(metrics),
+    }
+
+
+def _endpoint_facts(client: JsonClient, name: str, description: Facts) -> Facts:
+    variants = [
+        f"{one['VariantName']} ({one['CurrentInstanceCount']} instances)"
+        for one in description.get("ProductionVariants", ())
+    ]
+    served = endpoints.models_of(client, description)
+    return {
+        "Endpoint": name,
+        "Status": description["EndpointStatus"],
+        "Created": to_time(description["CreationTime"]),
+        "Variants": ", ".join(variants),
+        "Models": ", ".join(model["ModelName"] for model in served),
+        "Failure": description.get("FailureReason"),
+    }
+
+
+def _model_facts(_client: JsonClient, name: str, description: Facts) -> Facts:
+    container = description["PrimaryContainer"]
+    return {
+        "Model": name,
+        "Created": to_time(description["CreationTime"]),
+        "Image": container["Image"],
+        "Artifact": container.get("ModelDataUrl"),
+        "Variables": _pairs(container.get("Environment", {})),
+    }
+
+
+def _inputs(description: Facts) -> Iterator[str]:
+    for channel in description.get("InputDataConfig", ()):
+        source = channel["DataSource"].get("S3DataSource", {})
+        yield f"{channel['ChannelName']} {source.get('S3Uri', '')}".strip()
+    for one in description.get("ProcessingInputs", ()):
+        yield f"{one['InputName']} {one.get('S3Input', {}).get('S3Uri', '')}".strip()
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+_FACTS = {
+    "TrainingJob": _job_facts,
+    "ProcessingJob": _job_facts,
+    "Endpoint": _endpoint_facts,
+    "Model": _model_facts,
+}

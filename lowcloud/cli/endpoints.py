@@ -1,0 +1,189 @@
+"""The commands about models in service: `lowcloud endpoints`, `models`, `deploy`, `predict` and `delete`."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lowcloud.cli.connection import connect, connect_sdk
+from lowcloud.cli.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, to_time
+from lowcloud.cli.sdk_errors import errors_as_messages
+from lowcloud.cli.terminal import Home, fail, of_home, say
+from lowcloud.client.json_client import JsonClient, RequestRefusedError
+
+ITEMS_PER_PAGE = 100
+NOT_FOUND = ("ould not find", "not found", "is being deleted", "failed to satisfy constraint")  # of names
+
+EndpointName = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Name of an endpoint.")]
+
+
+def endpoints(number: Number = ROWS_SHOWN, every: All = False, as_json: AsJson = False, home: Home = None) -> None:
+    """List the endpoints, newest first."""
+    client = connect(home)
+    columns = {
+        "Endpoint": lambda endpoint: endpoint["EndpointName"],
+        "Status": lambda endpoint: endpoint["EndpointStatus"],
+        "Created": lambda endpoint: to_time(endpoint["CreationTime"]),
+        "Models": lambda endpoint: " ".join(model["ModelName"] for model in models_of(client, endpoint)),
+    }
+    print_list(list_endpoints(client), columns, "endpoints", None if every else number, as_json)
+
+
+def models(number: Number = ROWS_SHOWN, every: All = False, as_json: AsJson = False, home: Home = None) -> None:
+    """List the models, newest first."""
+    client = connect(home)
+    columns = {
+        "Model": lambda model: model["ModelName"],
+        "Created": lambda model: to_time(model["CreationTime"]),
+        "Image": lambda model: container_of(client, model)["Image"].rpartition("/")[2],
+        "Artifact": lambda model: container_of(client, model).get("ModelDataUrl", ""),
+    }
+    print_list(list_models(client), columns, "models", None if every else number, as_json)
+
+
+def deploy(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Name of a training job.")],
+    name: Annotated[str | None, typer.Option(help="Name of the endpoint.", show_default="the job's name")] = None,
+    instance_type: Annotated[str, typer.Option(help="Instance type of the endpoint.")] = "ml.m5.large",
+    instances: Annotated[int, typer.Option(help="Number of instances.", min=1)] = 1,
+    home: Home = None,
+) -> None:
+    """Deploy the model of a training job to an endpoint, after waiting for the end of the job."""
+    from lowcloud import sdk
+
+    with errors_as_messages():
+        connect_sdk(home)
+        endpoint = sdk.job(job, home=home).deploy(name, instance_type=instance_type, instances=instances)
+    print_deployed(endpoint.name, home)
+
+
+def predict(
+    name: EndpointName,
+    rows: Annotated[Path, typer.Argument(help="CSV file of features, with or without a header.")],
+    home: Home = None,
+) -> None:
+    """Print the predictions of an endpoint, one line for each row."""
+    from lowcloud import sdk
+
+    with errors_as_messages():
+        connect_sdk(home)
+        endpoint = sdk.endpoint(name, home=home)
+        predictions = endpoint.predict(_read_rows(rows))
+    is_sequence = hasattr(predictions, "__len__") and not isinstance(predictions, str | dict)
+    for prediction in predictions if is_sequence else [predictions]:
+        plain = prediction.tolist() if hasattr(prediction, "tolist") else prediction
+        print(plain if isinstance(plain, str) else json.dumps(plain))
+    sys.stdout.flush()
+
+
+def delete(
+    name: Annotated[str, typer.Argument(help="Name of an endpoint or a model.")],
+    home: Home = None,
+) -> None:
+    """Delete an endpoint with its configuration and its models, or a model. The model artifact is kept."""
+    client = connect(home)
+    if not exists(client, name) and describe(client, "DescribeModel", ModelName=name):
+        client.call("sagemaker", "DeleteModel", ModelName=name)
+        say(f"The model {name} is deleted; the model artifact is kept")
+        return
+    delete_endpoint(client, name, home)
+
+
+def delete_endpoint(client: JsonClient, name: str, home: Path | None) -> None:
+    """Delete an endpoint and say so. Ends the command if there is none."""
+    from lowcloud import sdk
+
+    if not exists(client, name):
+        raise fail(f"There is no job, endpoint or model named {name!r}; lists: lowcloud jobs, endpoints, models.")
+    with errors_as_messages():
+        sdk.endpoint(name, home=home).delete()
+    say(f"The endpoint {name} is deleted; the model artifact is kept")
+
+
+def print_deployed(name: str, home: Path | None) -> None:
+    """Say how to use and end an endpoint."""
+    say(f"{name} is in service; query it with: {of_home(f'lowcloud predict {name} rows.csv', home)}")
+    say(f"It runs until it is deleted with: {of_home(f'lowcloud delete {name}', home)}")
+
+
+def list_endpoints(client: JsonClient) -> Iterator[Mapping[str, Any]]:
+    """Yield the endpoints, newest first."""
+    return items_of(client.pages("sagemaker", "ListEndpoints", MaxResults=ITEMS_PER_PAGE), "Endpoints")
+
+
+def list_models(client: JsonClient) -> Iterator[Mapping[str, Any]]:
+    """Yield the models, newest first."""
+    return items_of(client.pages("sagemaker", "ListModels", MaxResults=ITEMS_PER_PAGE), "Models")
+
+
+def exists(client: JsonClient, name: str) -> bool:
+    """Return whether there is an endpoint of this name."""
+    return any(endpoint["EndpointName"] == name for endpoint in list_endpoints(client))
+
+
+def models_of(client: JsonClient, endpoint: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the variants of an endpoint's configuration, each with its ModelName; none if that is gone."""
+    described = describe(client, "DescribeEndpoint", EndpointName=endpoint["EndpointName"])
+    configuration = described and describe(
+        client, "DescribeEndpointConfig", EndpointConfigName=described["EndpointConfigName"]
+    )
+    return configuration["ProductionVariants"] if configuration else []
+
+
+def container_of(client: JsonClient, model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the container of a model."""
+    described = describe(client, "DescribeModel", ModelName=model["ModelName"])
+    return described["PrimaryContainer"] if described else {"Image": ""}
+
+
+def serving_job(client: JsonClient, job: str) -> list[str]:
+    """Return the names of the endpoints that serve the model of a training job."""
+    found = describe(client, "DescribeTrainingJob", TrainingJobName=job)
+    artifact = (found or {}).get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    return [name for name, url in served_artifacts(client) if url == artifact]
+
+
+def served_artifacts(client: JsonClient) -> list[tuple[str, str]]:
+    """Return the name of each endpoint with the URL of each artifact that it serves."""
+    return [
+        (endpoint["EndpointName"], container_of(client, model).get("ModelDataUrl", ""))
+        for endpoint in list_endpoints(client)
+        for model in models_of(client, endpoint)
+    ]
+
+
+def describe(client: JsonClient, operation: str, **name: str) -> Mapping[str, Any] | None:
+    """Return a description, or None if there is nothing of this name (any more)."""
+    try:
+        return client.call("sagemaker", operation, **name)
+    except RequestRefusedError as refusal:
+        if any(words in str(refusal) for words in NOT_FOUND):
+            return None
+        raise
+
+
+def _read_rows(path: Path) -> Any:
+    from lowcloud.sdk.data import tables
+
+    tables.require_polars()
+    import polars as pl
+
+    try:
+        with path.open(newline="") as file:
+            first = next(csv.reader(file), [])
+        has_header = not any(_is_number(cell) for cell in first)
+        table = pl.read_csv(path, has_header=has_header, infer_schema_length=None)
+    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+        raise fail(f"{path} cannot be read: {error}.") from error
+    return table if has_header else table.to_numpy()
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return isinstance(json.loads(cell), int | float)
+    except ValueError:
+        return False
