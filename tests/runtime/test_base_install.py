@@ -81,7 +81,7 @@ def test_a_processing_program_ends_with_the_extra_to_install(program: str) -> No
 
 
 @pytest.mark.usefixtures("without_polars")
-def test_csv_that_polars_would_read_gives_the_same_numbers_without_it() -> None:
+def test_csv_with_signs_needs_no_polars() -> None:
     table = DenseTable()
     csv.read(io.BytesIO(as_csv(X, Y).replace(b",", b",+").replace(b"+-", b"-") * 20), "train/a", table)
     assert (table.features == np.tile(X, (20, 1))).all()

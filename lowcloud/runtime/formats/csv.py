@@ -1,14 +1,13 @@
 """CSV channels: numbers without a header, the label first.
 
-Each chunk of lines is parsed by simdjson if possible, otherwise by polars if it is installed, otherwise line by line
-with exact errors.
+A chunk of lines is parsed by simdjson if possible, otherwise by Python's float, as one list of numbers; what they
+refuse is read cell by cell (csv_rows.py), which alone decides what is valid and reports errors.
 """
 
-import importlib.util
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BufferedReader
-from math import isnan
 from mmap import ACCESS_READ, MADV_DONTNEED, PAGESIZE, mmap
 from pathlib import Path
 from stat import S_ISREG
@@ -19,16 +18,29 @@ import simdjson
 from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.formats import csv_rows
 from lowcloud.runtime.formats.table import DenseTable
 
 CHUNK_BYTES = 1 << 19  # stays in the processor's cache until it is in the table
-SMALL_BYTES = 1 << 18  # below this, importing polars (0.15 s) costs more than it saves
-LINE_MARK = 9e-307  # a number that does not occur in real data
+LINE_MARK = 9e-307  # ends each line; a chunk that contains this number itself is read cell by cell
 LINE_END = b",9e-307,"
 EMPTY_MARK = 9e-306
 EMPTY = b"9e-306"
+QUOTE, SEPARATORS = b'"'[0], b",\r\n"
 
 Block = tuple[NDArray[Any], NDArray[Any]]  # features (rows, features) and labels (rows,)
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the lines of a file are read; `empty` is the value of empty cells and of nan, None forbids them."""
+
+    name: str
+    columns: int | None
+    empty: float | None = None
+    delimiter: bytes = csv_rows.COMMA
+    first_line: int = 1  # the first that is not blank
 
 
 def read(stream: BinaryIO, name: str, table: DenseTable, other_delimiters: bytes = b"") -> None:
@@ -37,184 +49,176 @@ def read(stream: BinaryIO, name: str, table: DenseTable, other_delimiters: bytes
     Columns are separated by commas or, if the first line has none, by the first of `other_delimiters` in it.
     """
     line = 1
-    is_lenient = False
     parser = simdjson.Parser()  # one for all chunks: it reuses its memory
-    delimiter: bytes | None = None
+    layout: Layout | None = None
     for chunk in chunks(stream):
-        if delimiter is None:
-            delimiter = _delimiter(chunk, other_delimiters)
-        if delimiter != b",":
-            chunk = chunk.replace(delimiter, b",")  # noqa: PLW2901
-        if table.columns is None:
-            _set_columns(chunk, name, table)
-        if table.columns is None:
-            line += chunk.count(b"\n")  # only blank lines
-            continue
-        block = None if is_lenient else _read_fast(chunk, table.columns, parser, table.empty)
-        if block is None and len(chunk) >= SMALL_BYTES:
-            block = _read_lenient(chunk, table.columns, table.empty)
-            is_lenient |= block is not None
-        if block is None:
-            rows = read_exact(chunk, name, line, table.columns, table.empty)
-            block = rows[:, 1:], rows[:, 0]
-            line += chunk.count(b"\n") - len(rows)
-        features, labels = block
-        line += len(labels)  # the other parsers accept no blank lines
-        table.append(features, labels, name)
+        ends = chunk.count(b"\n")
+        layout = layout or _find_layout(chunk, line, name, table, other_delimiters)
+        if layout is not None:
+            block = read_fast(chunk, ends + (not chunk.endswith(b"\n")), layout, parser)
+            if block is None:
+                rows = read_exact(chunk, layout, line)
+                block = rows[:, 1:], rows[:, 0]
+            features, labels = block
+            table.append(features, labels, name)
+        line += ends
 
 
-def read_exact(
-    chunk: bytes, name: str, first_line: int, columns: int, empty: float | None = None
-) -> NDArray[np.float64]:
-    """Parse a chunk of complete lines into (rows, columns), checking every cell. Raises ClientError at the first error.
+def read_exact(chunk: bytes, layout: Layout, line: int = 1) -> Numbers:
+    """Parse a chunk of complete lines into (rows, columns), cell by cell. Raises ClientError at the first error."""
+    lines = enumerate(chunk.split(b"\n"), line)
+    rows = [_read_row(text, number, layout) for number, text in lines if not csv_rows.is_blank(text)]
+    return np.array(rows, np.float64).reshape(len(rows), layout.columns or -1)
 
-    `empty` is the value of empty cells and of nan; None forbids them.
-    """
-    lines = [(number, line) for number, line in enumerate(_decode(chunk, name).split("\n"), first_line) if line.strip()]
+
+def read_fast(chunk: bytes, lines: int, layout: Layout, parser: simdjson.Parser) -> Block | None:
+    """Parse a chunk of so many lines as read_exact does, or return None."""
+    if layout.delimiter != csv_rows.COMMA:
+        if csv_rows.COMMA in chunk:
+            return None
+        chunk = chunk.replace(layout.delimiter, csv_rows.COMMA)
+    if b"[" in chunk:  # would nest arrays
+        return None
+    numbers = _parse_json(chunk, parser)
+    if numbers is None:
+        numbers = _parse_irregular(chunk, layout.empty, parser)
+    return None if numbers is None else _split_block(numbers, lines, layout.columns or 0)
+
+
+def _parse_irregular(chunk: bytes, empty: float | None, parser: simdjson.Parser) -> Numbers | None:
+    """Parse a chunk with quoted fields, empty cells or numbers that JSON does not have; None if it cannot."""
+    if b'"' in chunk:
+        chunk = _without_quotes(chunk)
+    if b"_" in chunk or EMPTY in chunk:  # "_" as in 1_000
+        return None
+    chunk = _with_leading_zeros(chunk)
+    if empty is not None:
+        chunk = _mark_empty_cells(chunk)
+    numbers = _parse_json(chunk, parser)
+    if numbers is None:
+        numbers = _parse_floats(chunk, empty)
+    if numbers is None or empty is None:
+        return numbers
+    is_empty = numbers == EMPTY_MARK
+    if np.count_nonzero(is_empty) != chunk.count(EMPTY):
+        return None  # the number itself occurs, in another spelling
+    return np.where(is_empty, empty, numbers)
+
+
+def _find_layout(chunk: bytes, line: int, name: str, table: DenseTable, others: bytes) -> Layout | None:
+    """Return the layout of a file by its first line, which is checked, and set the columns of an empty table."""
+    for number, first in enumerate(chunk.split(b"\n"), line):
+        if not csv_rows.is_blank(first):
+            layout = Layout(name, None, table.empty, csv_rows.find_delimiter(first, others), number)
+            columns = len(_read_row(first, number, layout))
+            if table.columns is None:
+                table.set_columns(columns, f"{name}, line {number}")
+            return Layout(name, table.columns, table.empty, layout.delimiter, number)
+    return None
+
+
+def _read_row(text: bytes, line: int, layout: Layout) -> list[float]:
     try:
-        rows = np.array([[float(cell) for cell in line.split(",")] for _, line in lines])
-        if b"_" not in chunk and rows.ndim == 2 and rows.shape[1] == columns and np.isfinite(rows).all():
-            return rows
-    except ValueError:
-        pass  # reported below
-    exact = [_exact_row(line, name, number, columns, empty) for number, line in lines]
-    return np.array(exact).reshape(len(lines), columns)
+        return csv_rows.read_row(text, layout.columns, layout.empty, layout.delimiter)
+    except csv_rows.RowError as error:
+        raise _error(error, text, line, layout) from None
 
 
-def _exact_row(line: str, name: str, number: int, columns: int, empty: float | None) -> list[float]:
-    cells = line.split(",")
-    row = []
-    for column, cell in enumerate(cells, 1):
-        text = cell.strip().strip('"')
-        value = _number(text)
-        if empty is not None and (not text or (value is not None and isnan(value))):
-            value = empty
-        elif value is None:
-            raise _cell_error(line, name, number, column, text)
-        elif not np.isfinite(value):
-            raise ClientError(
-                f"{name}, line {number}, column {column}: {text} is not a finite number. "
-                "Remove the row or replace the value."
-            )
-        row.append(value)
-    if len(row) != columns:
-        raise ClientError(
-            f"{name}, line {number} has {len(row)} columns; {columns} were expected "
-            f"(the label and {columns - 1} features). Give every line the same number of columns."
+def _error(error: csv_rows.RowError, text: bytes, line: int, layout: Layout) -> ClientError:
+    place = f"{layout.name}, line {line}"
+    try:
+        text.decode()
+    except UnicodeDecodeError as invalid:
+        return ClientError(
+            f"{place} is not text (byte {invalid.start} of the line is {text[invalid.start]:#04x}). "
+            "Send CSV as UTF-8, or name the right ContentType."
         )
-    return row
+    if line == layout.first_line and csv_rows.looks_like_header(text, layout.delimiter):
+        return ClientError(
+            f"{place} looks like a header ({csv_rows.shown(text.strip())}). "
+            "CSV files must not have one: remove the first line, and put the label in the first column."
+        )
+    if isinstance(error, csv_rows.WidthError) and layout.columns is not None:
+        return ClientError(
+            f"{place} has {error.cells} columns; {layout.columns} were expected (the label and {layout.columns - 1} "
+            f"features). {error.remedy}"
+        )
+    place = place if error.column is None else f"{place}, column {error.column}"
+    return ClientError(f"{place}{error.problem}. {error.remedy}")
 
 
-def _cell_error(line: str, name: str, number: int, column: int, text: str) -> ClientError:
-    place = f"{name}, line {number}, column {column}"
-    if not text:
-        return ClientError(f"{place} is empty. Remove the row or fill in the value.")
-    if number == 1:
-        cells = line.split(",")
-        if len(cells) == 1 and any(separator in text for separator in ";\t |"):
-            return ClientError(f"{place}: {text[:60]!r} is not a number. Separate the columns by commas.")
-        if sum(_number(cell.strip().strip('"')) is None for cell in cells) * 2 > len(cells):
-            return ClientError(
-                f"{name}, line 1 looks like a header ({line.strip()[:60]!r}). "
-                "CSV files must not have one: remove the first line, and put the label in the first column."
-            )
-    return ClientError(f"{place}: {text[:60]!r} is not a number. Encode text columns as numbers, or remove the row.")
+def _without_quotes(chunk: bytes) -> bytes:
+    """Return the chunk without the quotation marks around fields, if all are such, and no field contains separators."""
+    raw = np.frombuffer(b"\n" + chunk + b"\n", np.uint8)
+    quotes = np.flatnonzero(raw == QUOTE)
+    is_separator = np.isin(raw, np.frombuffer(SEPARATORS, np.uint8))
+    count = np.cumsum(is_separator)
+    opening, closing = quotes[: len(quotes) // 2 * 2 : 2], quotes[1::2]
+    are_fields = is_separator[opening - 1] & is_separator[closing + 1] & (count[opening] == count[closing])
+    return chunk.replace(b'"', b"") if are_fields.all() and len(quotes) % 2 == 0 else chunk
 
 
-def _number(text: str) -> float | None:
-    """Parse a number, but not Python's form 1_000; None if it is invalid."""
-    try:
-        return None if "_" in text else float(text)
-    except ValueError:
-        return None
-
-
-def _set_columns(chunk: bytes, name: str, table: DenseTable) -> None:
-    """Set the number of columns from the first line, after checking that it consists of numbers."""
-    first = chunk.lstrip().partition(b"\n")[0]
-    if not first:
-        return
-    columns = first.count(b",") + 1
-    line = 1 + chunk[: len(chunk) - len(chunk.lstrip())].count(b"\n")
-    read_exact(first, name, line, columns, table.empty)
-    table.set_columns(columns, f"{name}, line 1")
-
-
-def _delimiter(chunk: bytes, others: bytes) -> bytes:
-    """Detect the delimiter from the first line."""
-    first = chunk.lstrip(b"\r\n").partition(b"\n")[0]
-    return next((bytes([other]) for other in others if b"," not in first and bytes([other]) in first), b",")
-
-
-def _read_fast(chunk: bytes, columns: int, parser: simdjson.Parser, empty: float | None) -> Block | None:
-    """Parse the chunk with _read_numbers; if empty cells are allowed, again with a placeholder in each."""
-    block = _read_numbers(chunk, columns, parser)
-    if block is not None or empty is None:
-        return block
-    block = _read_numbers(_mark_empty_cells(chunk), columns, parser)
-    if block is None:
-        return None
-    features, labels = (part.copy() for part in block)
-    features[features == EMPTY_MARK] = empty
-    labels[labels == EMPTY_MARK] = empty
-    return features, labels
+def _with_leading_zeros(chunk: bytes) -> bytes:
+    """Return the chunk with 0.5 for .5, as JSON requires."""
+    chunk = chunk.replace(b",.", b",0.").replace(b"\n.", b"\n0.").replace(b"-.", b"-0.")
+    return b"0" + chunk if chunk.startswith(b".") else chunk
 
 
 def _mark_empty_cells(chunk: bytes) -> bytes:
-    text = b"\n" + chunk.replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n"
+    text = b"\n" + chunk.replace(b"\r\n", b"\n")
+    text = text if text.endswith(b"\n") else text + b"\n"
     for _ in range(2):  # the second pass finds cells that share a comma with one found before
         text = text.replace(b",,", b"," + EMPTY + b",")
     return text.replace(b"\n,", b"\n" + EMPTY + b",").replace(b",\n", b"," + EMPTY + b"\n")[1:]
 
 
-def _read_numbers(chunk: bytes, columns: int, parser: simdjson.Parser) -> Block | None:
-    """Parse the chunk with simdjson, as one JSON array of numbers in which a mark number ends each line.
+def _parse_json(chunk: bytes, parser: simdjson.Parser) -> Numbers | None:
+    """Parse the chunk with simdjson, as one JSON array of numbers; None if one is not valid JSON, such as .5 or nan.
 
-    This is twice as fast as the fastest CSV parser (docs/decisions). Returns None if a number is not valid JSON or the
-    marks show that a line has another number of columns.
+    This is twice as fast as the fastest CSV parser (docs/decisions). The numbers are valid until the next call.
     """
-    if b"[" in chunk:
-        return None  # would nest arrays
-    text = b"[" + (chunk if chunk.endswith(b"\n") else chunk + b"\n").replace(b"\n", LINE_END)[:-1] + b"]"
     try:
-        numbers = np.frombuffer(parser.parse(text).as_buffer(of_type="d"))  # type: ignore[union-attr]
+        return np.frombuffer(parser.parse(b"[" + _joined(chunk) + b"]").as_buffer(of_type="d"))  # type: ignore[union-attr]
     except (ValueError, TypeError, RuntimeError):  # RuntimeError: an integer of more than 64 bits
         return None
-    if len(numbers) % (columns + 1):
-        return None
-    rows = numbers.reshape(-1, columns + 1)
-    return (rows[:, 1:-1], rows[:, 0]) if (rows[:, -1] == LINE_MARK).all() else None
 
 
-def _read_lenient(chunk: bytes, columns: int, empty: float | None) -> Block | None:
-    """Parse the chunk with polars, which accepts .5, +1 and quoted numbers; None if it must be checked line by line."""
-    if importlib.util.find_spec("polars") is None:
-        return None
-    import polars  # here, because its threads must not start before the warm parent forks
-
-    schema = {"label": polars.Float64} | {str(i): polars.Float32 for i in range(1, columns)}
+def _parse_floats(chunk: bytes, empty: float | None) -> Numbers | None:
+    """Parse the chunk as a list of Python's floats, with `empty` for nan; None if one is invalid."""
     try:
-        frame = polars.read_csv(chunk, has_header=False, schema=schema)
-    except polars.exceptions.PolarsError:
+        numbers = np.array(list(map(float, _joined(chunk).split(csv_rows.COMMA))))
+    except ValueError:
         return None
     if empty is not None:
-        frame = frame.fill_null(empty)
-        return frame[:, 1:].to_numpy(), frame.to_series(0).to_numpy()
-    if any(column.null_count() for column in frame.get_columns()):
+        numbers[np.isnan(numbers)] = empty
+        return None if np.isinf(numbers).any() else numbers
+    return numbers if np.isfinite(numbers).all() else None
+
+
+def _joined(chunk: bytes) -> bytes:
+    """Return the lines as one list of numbers, in which a mark ends each line."""
+    return (chunk if chunk.endswith(b"\n") else chunk + b"\n").replace(b"\n", LINE_END)[:-1]
+
+
+def _split_block(numbers: Numbers, lines: int, columns: int) -> Block | None:
+    """Return features and labels; None if the marks show that a line has another number of columns."""
+    if len(numbers) != lines * (columns + 1):
         return None
-    features, labels = frame[:, 1:].to_numpy(), frame.to_series(0).to_numpy()
-    with np.errstate(over="ignore", invalid="ignore"):
-        return (features, labels) if np.isfinite(features.sum() + labels.sum()) else None
+    rows = numbers.reshape(lines, columns + 1)
+    is_mark = rows == LINE_MARK
+    return (rows[:, 1:-1], rows[:, 0]) if is_mark[:, -1].all() and np.count_nonzero(is_mark) == lines else None
 
 
 def chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """Split a stream into chunks of complete lines, of about CHUNK_BYTES."""
+    """Split a stream, without its byte order mark, into chunks of complete lines, of about CHUNK_BYTES."""
+    mark = csv_rows.BYTE_ORDER_MARK
     if not is_file(stream):  # decompressed gzip, or a pipe
         while piece := stream.read(CHUNK_BYTES):
-            yield piece + stream.readline()
+            yield (piece + stream.readline()).removeprefix(mark)
+            mark = b""
         return
     with mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
-        start = 0
+        start = len(mark) if content[: len(mark)] == mark else 0
         while start < len(content):
             end = content.rfind(b"\n", start, start + CHUNK_BYTES) + 1 or content.find(b"\n", start) + 1 or len(content)
             end = len(content) if start + CHUNK_BYTES >= len(content) else end
@@ -229,20 +233,10 @@ def is_file(stream: BinaryIO) -> bool:
     return isinstance(stream, BufferedReader) and S_ISREG(os.fstat(stream.fileno()).st_mode)
 
 
-def _decode(chunk: bytes, name: str) -> str:
-    try:
-        return chunk.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ClientError(
-            f"{name} is not text (byte {error.start} of a block is {chunk[error.start]:#04x}). "
-            "Send CSV as UTF-8, or name the right ContentType."
-        ) from None
-
-
 def find_line(stream: BinaryIO, row: int) -> int:
     """Return the line number of the row with this index, since blank lines are not rows."""
     for number, line in enumerate(stream, 1):
-        if line.strip():
+        if not csv_rows.is_blank(line.rstrip(b"\n")):
             if row == 0:
                 return number
             row -= 1

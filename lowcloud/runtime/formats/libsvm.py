@@ -42,6 +42,8 @@ def parse(chunk: bytes, parser: simdjson.Parser) -> SparseRows | None:
     text = _normalise(chunk)
     if not text:
         return _no_rows()
+    queries_count = text.count(b" qid:")
+    text = text.replace(b" qid:", b" %d:" % QID_COLUMN)
     raw = np.frombuffer(text, np.uint8)
     separators = raw[(raw == COLON) | (raw == SPACE) | (raw == LINE)]  # separators[i] follows number i
     before = np.concatenate([np.array([LINE], np.uint8), separators[:-1]])
@@ -51,7 +53,7 @@ def parse(chunk: bytes, parser: simdjson.Parser) -> SparseRows | None:
     numbers = _numbers(text, parser)
     if numbers is None or len(numbers) != len(separators):
         return None
-    return _rows(numbers, separators)
+    return _rows(numbers, separators, queries_count)
 
 
 def _normalise(chunk: bytes) -> bytes:
@@ -64,7 +66,7 @@ def _normalise(chunk: bytes) -> bytes:
         text = SPACES_AND_LINES.sub(b"\n", text).lstrip(b"\n")
     if b"\n+" in text or text.startswith(b"+"):
         text = text.replace(b"\n+", b"\n").removeprefix(b"+")
-    return text.replace(b" qid:", b" 4294967295:")
+    return text
 
 
 def _numbers(text: bytes, parser: simdjson.Parser) -> NDArray[np.float64] | None:
@@ -81,7 +83,7 @@ def _numbers(text: bytes, parser: simdjson.Parser) -> NDArray[np.float64] | None
         return None
 
 
-def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8]) -> SparseRows | None:
+def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8], queries_count: int) -> SparseRows | None:
     ends = np.flatnonzero(separators == LINE) + 1
     starts = np.concatenate([[0], ends[:-1]])
     weighted = separators[starts] == COLON
@@ -94,7 +96,12 @@ def _rows(numbers: NDArray[np.float64], separators: NDArray[np.uint8]) -> Sparse
     weights = np.where(weighted, numbers[np.minimum(starts + 1, len(numbers) - 1)], 1.0) if weighted.any() else None
     queries = None
     grouped = columns == QID_COLUMN
-    if grouped.any():
+    if np.count_nonzero(grouped) != queries_count:
+        return None  # a column has this number
+    if queries_count:
+        groups = values[grouped]
+        if not ((groups == np.floor(groups)) & (groups >= 0) & (groups < 2**32)).all():
+            return None
         group_rows = np.repeat(np.arange(len(counts)), counts)[grouped]
         queries = np.zeros(len(counts), np.int64)
         queries[group_rows] = values[grouped]
@@ -137,6 +144,12 @@ def _line_error(line: bytes, place: str) -> ClientError:
         return ClientError(f"{place}: {label[:60]!r} is not a label. Begin each line with label or label:weight.")
     for entry in entries:
         column, colon, value = entry.partition(":")
+        if column == "qid" and not (value.isascii() and value.isdigit() and int(value) < 2**32):
+            return ClientError(f"{place}: {entry[:60]!r} is not qid:group with a whole number from 0.")
+        if colon and _is_number(column) and float(column) > MAX_COLUMN:
+            return ClientError(
+                f"{place}: {entry[:60]!r} has a column above {MAX_COLUMN}, the largest possible. Renumber the columns."
+            )
         if not (colon and _is_number(value)) or not (column == "qid" or _is_column(column)):
             return ClientError(
                 f"{place}: {entry[:60]!r} is not column:value with a non-negative integer column and a finite value. "

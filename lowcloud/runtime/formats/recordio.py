@@ -152,6 +152,8 @@ def _tensor(data: memoryview, start: int, end: int, dtype: np.dtype[Any] | None)
             keys = np.array(_varints(data, a, b), np.uint64)
         elif number == 3:
             shape = tuple(_varints(data, a, b))
+    if keys is None and not values.size and shape and 0 not in shape:
+        keys = np.empty(0, np.uint64)  # a sparse row of zeros: protobuf omits empty lists
     return Tensor(values, keys, shape, at)
 
 

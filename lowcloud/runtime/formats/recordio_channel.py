@@ -139,7 +139,7 @@ def _append_single(data: memoryview, table: DenseTable, position: _Position) -> 
             raise at.error('it has no single label named "values"', "Give every record one label.")
         width = _dense_length(features)
         _set_width(table, width, at)
-        rows.append(_dense(features, table.features.shape[1], at))
+        rows.append(_dense(features, table, at))
         labels.append(label.values[0])
         at.record, at.offset, used = at.record + 1, at.offset + end - used, end
     table.append(np.array(rows), np.array(labels, np.float64), position.name)
@@ -172,10 +172,11 @@ def _set_width(table: DenseTable, width: int | None, position: _Position) -> Non
         )
 
 
-def _dense(tensor: Tensor, width: int, position: _Position) -> NDArray[np.float32]:
+def _dense(tensor: Tensor, table: DenseTable, position: _Position) -> NDArray[np.float32]:
     if tensor.keys is None:
         return tensor.values.astype(np.float32)
-    row = np.zeros(width, np.float32)
+    width = table.features.shape[1]
+    row = np.full(width, 0 if table.empty is None else table.empty, np.float32)
     if tensor.keys.size != tensor.values.size or (tensor.keys.size and int(tensor.keys.max()) >= width):
         raise position.error(f"it must have as many sparse keys as values, each below {width}")
     row[tensor.keys] = tensor.values

@@ -1,5 +1,6 @@
 """Requests and responses of an endpoint, in the formats of SageMaker's documentation."""
 
+import dataclasses
 import json
 import time
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from lowcloud.runtime.algorithms.linear_learner.model import LinearModel
 from lowcloud.runtime.algorithms.linear_learner.predictor import LinearPredictor
-from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, recordio
+from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, framing, recordio
 from lowcloud.runtime.formats.inference import CSV, JSON, JSON_LINES, RECORDIO
 from tests.support.data.tables import encode_table
 
@@ -124,17 +125,34 @@ def test_sparse_json_and_wrapped_json_are_read() -> None:
 
 BAD = [
     (CSV, b"", "no rows"),
-    (CSV, b"1,2", "must have 3 features, not 2"),
+    (CSV, b"1,2", "Row 1 has 2 features; the model needs 3"),
+    (CSV, b"1,2,3\n\n4,5,6", "Row 2 is blank"),
+    (CSV, b"\n1,2,3", "Row 1 is blank"),
+    (CSV, b"1,2,3\n1,2,1_0", "Row 2, feature 3: '1_0' is not a number"),
+    (CSV, b"1,2,1_0", "Row 1, feature 3: '1_0' is not a number"),
+    (CSV, "1,2,٣".encode(), "Row 1, feature 3: '٣' is not a number"),
+    (CSV, b"a,b,c\n1,2,3", "Row 1 looks like a header ('a,b,c'). Send rows of 3 numbers without a header"),
+    (CSV, b'1,"0,35",2', "Row 1, feature 2: '0,35' is not a number. Write it with a decimal point"),
+    (CSV, b'1,"2,3', "Row 1, feature 2: '\"2,3' has an unbalanced quotation mark"),
+    (CSV, b'1,2"",3', "unbalanced quotation mark"),
+    (CSV, b"1,2,1e39", "Row 1, feature 3 is not a finite number (as float32)"),
+    (CSV, b"1,2,\n3", "Row 1, feature 3 is empty"),
     (CSV, b"1,2,3\n1,2", "Row 2 has 2 features; the model needs 3"),
-    (CSV, b"1,2,3,4\n1,2,3,4", "must have 3 features, not 4"),
+    (CSV, b"1,2,3,4\n1,2,3,4", "Row 1 has 4 features; the model needs 3"),
     (CSV, b"1,x,3", "Row 1, feature 2: 'x' is not a number"),
-    (CSV, b"1,2,3\n1,,3", "Row 2, feature 2: '' is not a number"),
-    (CSV, b"1,nan,3", "Row 1, feature 2 is not a finite number"),
+    (CSV, b"1,2,3\n1,,3", "Row 2, feature 2 is empty"),
+    (CSV, b"1,nan,3", "Row 1, feature 2: nan is not a finite number"),
     (JSON, b"{", "not valid JSON"),
     (JSON, b"[1,2,3]", '{"instances": [{"features"'),
     (JSON, b'{"instances":[{"features":[1,2]}]}', "Instance 1 has 2 features"),
-    (JSON, b'{"instances":[{"features":["a",2,3]}]}', "Instance 1: features must be a list of numbers"),
-    (JSON, b'{"instances":[{"features":[[1,2,3]]}]}', "Instance 1: features must be a list of numbers"),
+    (JSON, b'{"instances":[{"features":["a",2,3]}]}', 'Instance 1, feature 1: "a" is not a number'),
+    (JSON, b'{"instances":[{"features":[1,"1_0",3]}]}', 'Instance 1, feature 2: "1_0" is not a number'),
+    (JSON, b'{"instances":[{"features":[true,2,3]}]}', "Instance 1, feature 1: true is not a number"),
+    (JSON, b'{"instances":[{"features":[null,2,3]}]}', "Instance 1, feature 1: null is not a number"),
+    (JSON, b'{"instances":[{"features":[[1,2,3]]}]}', "Instance 1, feature 1: [1, 2, 3] is not a number"),
+    (JSON, b'{"instances":[{"features":7}]}', "Instance 1: features must be a list of numbers"),
+    (JSON, b'{"instances":[{"a":1,"b":2,"c":3}]}', "in the order of the training data, which had no names of columns"),
+    (JSON_LINES, b'{"features":[1,2,3]}\n\n{"features":[1,2,3]}', "Row 2 is blank"),
     (JSON_LINES, b'{"features":[1,2,3]}\n{', "Line 2 is not valid JSON"),
     (RECORDIO, b"rubbish!", "Record 1: no record starts here"),
     (RECORDIO, encode_table(np.ones((1, 2), "f4"), None), "Record 1 has 2 features"),
@@ -146,6 +164,43 @@ def test_a_bad_request_says_what_is_wrong(content_type: str, body: bytes, senten
     with pytest.raises(BadRequestError) as caught:
         LinearPredictor(MODELS["binary"]).respond(body, content_type, JSON)
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbf1,2,3\n-1,.5,-2",
+        b"1,2,3\r\n-1,.5,-2\r\n",
+        b'"1",2,"3"\n"-1", ".5" ,-2\n\n\n',
+        b" +1, 2. ,3\n-1,5e-1,-2",
+    ],
+)
+def test_csv_is_read_as_training_reads_it(body: bytes) -> None:
+    predictor = LinearPredictor(MODELS["regressor"])
+    assert predictor.respond(body, CSV, CSV) == predictor.respond(b"1,2,3\n-1,0.5,-2", CSV, CSV)
+    first = body.splitlines()[0]
+    assert predictor.respond(first, CSV, CSV)[0] == predictor.respond(b"1,2,3", CSV, CSV)[0]
+
+
+def test_a_sparse_row_of_zeros_is_a_row_of_zeros() -> None:
+    predictor = LinearPredictor(MODELS["regressor"])
+    tensor = recordio._delimited(2, recordio._delimited(2, recordio._delimited(3, b"\x03")))
+    named = recordio._delimited(1, recordio._delimited(1, b"values") + tensor)
+    zeros = predictor.respond(b"0,0,0", CSV, CSV)
+    assert predictor.respond(framing.frame(named), RECORDIO, CSV) == zeros
+    body = b'{"instances": [{"features": {"keys": [], "shape": [3], "values": []}}]}'
+    assert predictor.respond(body, JSON, CSV) == zeros
+
+
+def test_objects_of_names_are_matched_with_the_names_of_the_training_data() -> None:
+    predictor = LinearPredictor(dataclasses.replace(MODELS["regressor"], names=("a", "b", "features")))
+    by_place = predictor.respond(b"1,2,3", CSV, CSV)
+    assert predictor.respond(b'{"instances": [{"features": 3, "a": 1, "b": 2}]}', JSON, CSV) == by_place
+    assert predictor.respond(b'{"features": [1, 2, 3]}', JSON_LINES, CSV) == by_place
+    with pytest.raises(BadRequestError, match="Instance 1: the feature 'b' is not given; the features are a, b"):
+        predictor.respond(b'{"instances": [{"a": 1, "features": 3}]}', JSON, CSV)
+    with pytest.raises(BadRequestError, match="Line 1: there is no feature 'c'"):
+        predictor.respond(b'{"a": 1, "b": 2, "c": 3, "features": 3}', JSON_LINES, CSV)
 
 
 def test_unknown_formats_are_refused_by_name() -> None:

@@ -135,3 +135,18 @@ def test_numbers_that_are_not_valid_json_are_read() -> None:
     assert rows is not None
     assert rows.labels.tolist() == [1, -1]
     np.testing.assert_array_equal(rows.values, [0.5, 1.0, np.nan, 7.0])
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_label() -> None:
+    assert read(b"\xef\xbb\xbf1 0:2\n").labels.tolist() == [1]
+
+
+@pytest.mark.parametrize("column", ["4294967295", "4294967295.0", "2147483647"])
+def test_a_column_that_is_too_large_is_named(column: str) -> None:
+    with pytest.raises(ClientError, match=f"line 2: '{column}:1' has a column above 2147483646"):
+        read(f"1 qid:1 0:1\n1 qid:1 {column}:1\n".encode())
+
+
+def test_a_group_that_is_no_whole_number_is_named() -> None:
+    with pytest.raises(ClientError, match=r"line 1: 'qid:1\.5' is not qid:group"):
+        read(b"1 qid:1.5 0:1\n")

@@ -38,6 +38,7 @@ class LinearModel:
     threshold: float = 0.0
     hyperparameters: Mapping[str, Any] | None = None  # of the selected variant
     metrics: Mapping[str, float] | None = None
+    names: tuple[str, ...] = ()  # of the features, if the training data had names
 
     @property
     def features(self) -> int:
@@ -100,6 +101,7 @@ def save(model: LinearModel, folder: Path) -> None:
         "threshold": model.threshold,
         "hyperparameters": dict(model.hyperparameters or {}),
         "metrics": dict(model.metrics or {}),
+        "feature_names": list(model.names),
     }
     np.save(folder / WEIGHTS, np.vstack([model.weights, model.bias]).astype("<f8"), allow_pickle=False)
     (folder / HEADER).write_text(json.dumps(header, indent=2) + "\n")
@@ -124,6 +126,7 @@ def load(folder: Path) -> LinearModel:
             threshold=float(header["threshold"]),
             hyperparameters=dict(header["hyperparameters"]),
             metrics=dict(header["metrics"]),
+            names=tuple(header.get("feature_names", ())),  # models of version 0.1.0 have none
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnreadableLinearModelError(f"{folder} does not contain a readable {FORMAT} model: {error}") from error

@@ -3,7 +3,7 @@
 from math import exp
 
 from lowcloud.runtime.algorithms.linear_learner.model import LinearModel
-from lowcloud.runtime.formats.inference import CSV, JSON, decode_request, encode_response
+from lowcloud.runtime.formats.inference import CSV, JSON, LARGEST, RowFormat, decode_request, encode_response
 
 
 class LinearPredictor:
@@ -11,6 +11,7 @@ class LinearPredictor:
 
     def __init__(self, model: LinearModel):
         self.model = model
+        self._expected = RowFormat(model.features, model.names)
         self._row_weights = model.weights[:, 0].tolist() if model.weights.shape[1] == 1 else None
         self._row_bias = float(model.bias[0])
 
@@ -19,11 +20,11 @@ class LinearPredictor:
 
         Raises formats.BadRequestError (400), UnsupportedMediaTypeError (415) and NotAcceptableError (406).
         """
-        if content_type == CSV and self._row_weights is not None and b"\n" not in (row := body.strip()):
+        if content_type == CSV and self._row_weights is not None and b"\n" not in (row := body.rstrip()):
             response = self._respond_to_row(row, accept)
             if response is not None:
                 return response
-        rows = decode_request(body, content_type, self.model.features)
+        rows = decode_request(body, content_type, self._expected)
         return encode_response(self.model.predictions(rows), accept)
 
     def _respond_to_row(self, body: bytes, accept: str) -> tuple[bytes, str] | None:
@@ -34,7 +35,7 @@ class LinearPredictor:
             cells = [float(cell) for cell in body.split(b",")]
         except ValueError:
             return None
-        if len(cells) != len(weights):
+        if len(cells) != len(weights) or b"_" in body or not -LARGEST <= min(cells) <= max(cells) <= LARGEST:
             return None
         margin = self._row_bias + sum(map(float.__mul__, cells, weights))
         if not -1e300 < margin < 1e300:  # also false for NaN

@@ -16,6 +16,7 @@ from lowcloud.runtime.formats.sparse import SparseMatrix
 
 Floats = NDArray[np.float32]
 MISSING = float("nan")
+NAMES = "lowcloud_feature_names"  # an attribute, because XGBoost's own names would be required of every matrix
 
 
 class Matrix:

@@ -8,17 +8,34 @@ from typing import Any
 
 import numpy as np
 import simdjson
-from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.xgboost import library, selection
-from lowcloud.runtime.algorithms.xgboost.booster import Booster, Floats, Matrix
+from lowcloud.runtime.algorithms.xgboost.booster import NAMES, Booster, Floats, Matrix
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, libsvm, recordio
-from lowcloud.runtime.formats.inference import CSV, JSON, JSON_LINES, RECORDIO, decode_request
+from lowcloud.runtime.formats import (
+    BadRequestError,
+    NotAcceptableError,
+    UnsupportedMediaTypeError,
+    csv_rows,
+    libsvm,
+    recordio,
+)
+from lowcloud.runtime.formats.inference import (
+    CSV,
+    DECODERS,
+    JSON,
+    JSON_LINES,
+    LARGEST,
+    RECORDIO,
+    RowFormat,
+    check_not_blank,
+    decode_request,
+)
 from lowcloud.runtime.formats.sparse import SparseMatrix
 
 MODEL = "xgboost-model"
-LIBSVM = ("text/libsvm", "text/x-libsvm", "libsvm")
+LIBSVM = "text/libsvm"
+ALIASES = {"csv": CSV, "text/x-libsvm": LIBSVM, "libsvm": LIBSVM, "recordio-protobuf": RECORDIO}
 DELIMITERS = b";\t|"
 ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
 BATCH_VARIABLE = "SAGEMAKER_BATCH"
@@ -35,6 +52,8 @@ class XGBoostPredictor:
     def __init__(self, folder: Path, is_one_line: bool = False):
         self.models = _load(folder)
         self.features = max(model.features for model in self.models)
+        names = json.loads(self.models[0].attribute(NAMES) or "[]")
+        self._expected = RowFormat(self.features, tuple(names), allows_missing=True, delimiters=DELIMITERS)
         learner = self.models[0].learner()
         self.objective = str(learner["objective"]["name"])
         self.classes = int(learner["learner_model_param"]["num_class"])
@@ -54,7 +73,7 @@ class XGBoostPredictor:
         if content_type in ("", CSV) and self._predict_row and self._fill_row(body):
             predictions = self._predict_row()
         else:
-            predictions = self.predict(decode(body, content_type, self.features))
+            predictions = self.predict(decode(body, content_type, self._expected))
         return self._encode(predictions, accept)
 
     def predict(self, rows: Floats | SparseMatrix) -> Floats:
@@ -69,11 +88,14 @@ class XGBoostPredictor:
 
     def _fill_row(self, body: bytes) -> bool:
         """Parse a body of one CSV row; return False if it is not one row of plain numbers."""
+        row = body.rstrip()
+        if b"\n" in row or b"_" in row:
+            return False
         try:
-            cells = [float(cell) for cell in body.split(b",")]
+            cells = [float(cell) for cell in row.split(b",")]
         except ValueError:
             return False
-        if len(cells) != self.features:
+        if len(cells) != self.features or not -LARGEST <= min(cells) <= max(cells) <= LARGEST:
             return False
         self._row[0] = cells
         return bool(abs(self._row[0].sum()) < np.inf)
@@ -121,96 +143,49 @@ def _load_one(path: Path) -> Booster:
     return model
 
 
-def decode(body: bytes, content_type: str, features: int) -> Floats | SparseMatrix:
+def decode(body: bytes, content_type: str, expected: RowFormat) -> Floats | SparseMatrix:
     """Decode the rows of a request, with missing values as NaN or absent.
 
     Raises BadRequestError and UnsupportedMediaTypeError.
     """
     media_type = content_type.partition(";")[0].strip().lower() or CSV
-    if not body.strip():
-        raise BadRequestError("The request has no rows.")
-    if media_type in (CSV, "csv"):
-        return _decode_csv(body, features)
-    if media_type in LIBSVM:
-        return _decode_libsvm(body, features)
-    if media_type in (RECORDIO, "recordio-protobuf"):
-        return _decode_recordio(body, features)
-    if media_type in (JSON, JSON_LINES, "application/jsonl"):
-        return decode_request(body, media_type, features).astype(np.float32)
-    raise UnsupportedMediaTypeError(
-        f"Content type {content_type[:80]!r} is not supported. Send {CSV}, text/libsvm, {RECORDIO}, {JSON} or "
-        f"{JSON_LINES}."
-    )
-
-
-def _decode_csv(body: bytes, features: int) -> Floats:
-    lines = body.decode("utf-8", "replace").strip("\r\n").splitlines()
-    first = lines[0].encode()
-    delimiter = next((chr(one) for one in DELIMITERS if b"," not in first and one in first), ",")
-    rows = np.empty((len(lines), features), np.float32)
-    for number, text in enumerate(lines):
-        cells = text.split(delimiter)
-        if len(cells) != features:
-            raise BadRequestError(f"Row {number + 1} has {len(cells)} features; the model needs {features}.")
-        try:
-            rows[number] = [float(cell) if cell and not cell.isspace() else np.nan for cell in cells]
-        except ValueError:
-            bad = next(column for column, cell in enumerate(cells, 1) if not _is_number(cell))
-            raise BadRequestError(
-                f"Row {number + 1}, feature {bad}: {cells[bad - 1].strip()[:40]!r} is not a number."
-            ) from None
-    return rows
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return not cell.strip()
-    return True
+    media_type = ALIASES.get(media_type, media_type)
+    if media_type == LIBSVM:
+        return _decode_libsvm(body, expected.features)
+    if media_type not in DECODERS:
+        raise UnsupportedMediaTypeError(
+            f"Content type {content_type[:80]!r} is not supported. Send {CSV}, {LIBSVM}, {RECORDIO}, {JSON} or "
+            f"{JSON_LINES}."
+        )
+    return decode_request(body, media_type, expected).astype(np.float32)
 
 
 def _decode_libsvm(body: bytes, features: int) -> SparseMatrix:
     """Decode rows of column:value; a leading label, which has no colon, is ignored."""
-    lines = body.strip(b"\n").split(b"\n")
-    labelled = [line if b":" not in line.split(b" ", 1)[0] else b"0 " + line for line in map(bytes.strip, lines)]
-    rows = libsvm.parse(b"\n".join(line or b"0" for line in labelled), simdjson.Parser())
+    lines = csv_rows.lines_of(body)
+    if not lines:
+        raise BadRequestError("The request has no rows.")
+    for number, line in enumerate(lines, 1):
+        check_not_blank(line, number)
+    labelled = [line if b":" not in line.split(maxsplit=1)[0] else b"0 " + line for line in lines]
+    rows = libsvm.parse(b"\n".join(labelled), simdjson.Parser())
     if rows is None or len(rows.labels) != len(lines):
+        row = next((i for i, line in enumerate(labelled, 1) if libsvm.parse(line, simdjson.Parser()) is None), 0)
         raise BadRequestError(
-            "The request is not valid libsvm: each row must look like 0:1.5 3:2, with columns counted from 0."
+            f"{f'Row {row}' if row else 'The request'} is not valid libsvm: each row must look like 0:1.5 3:2, with "
+            "columns counted from 0."
         )
     if len(rows.indices) and int(rows.indices.max()) >= features:
         raise BadRequestError(
             f"The request has column {int(rows.indices.max())}, but the model's are 0 to {features - 1}."
         )
     starts = np.concatenate([[0], np.cumsum(rows.counts)]).astype(np.int64)
-    return SparseMatrix(starts, rows.indices.astype(np.int32), rows.values.astype(np.float32), features)
-
-
-def _decode_recordio(body: bytes, features: int) -> Floats:
-    data = memoryview(body)
-    rows: list[NDArray[np.float32]] = []
-    try:
-        for start, end in recordio.split(data):
-            tensor = recordio.decode(data[start:end]).features.get("values")
-            if tensor is None:
-                raise BadRequestError(f'Record {len(rows) + 1} has no features named "values".')
-            rows.append(_dense(tensor, features, f"Record {len(rows) + 1}"))
-    except recordio.MalformedRecordError as error:
-        raise BadRequestError(f"Record {len(rows) + 1}: {error}.") from None
-    return np.stack(rows)
-
-
-def _dense(tensor: recordio.Tensor, features: int, place: str) -> NDArray[np.float32]:
-    if tensor.keys is None:
-        if tensor.values.size != features:
-            raise BadRequestError(f"{place} has {tensor.values.size} features; the model needs {features}.")
-        return tensor.values.astype(np.float32)
-    if tensor.keys.size != tensor.values.size or (tensor.keys.size and int(tensor.keys.max()) >= features):
-        raise BadRequestError(f"{place}: there must be as many keys as values, each below {features}.")
-    row = np.full(features, np.nan, np.float32)
-    row[tensor.keys] = tensor.values
-    return row
+    with np.errstate(over="ignore"):
+        values = rows.values.astype(np.float32)
+    if np.isinf(values).any():
+        row = int(np.searchsorted(starts, int(np.isinf(values).argmax()), "right"))
+        raise BadRequestError(f"Row {row} has a feature that is infinite as float32.")
+    return SparseMatrix(starts, rows.indices.astype(np.int32), values, features)
 
 
 def _objects(scores: list[Any]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import xgboost
 
 from lowcloud.runtime.algorithms import xgboost as algorithm
 from lowcloud.runtime.algorithms.xgboost.serving import UnreadableXGBoostModelError, XGBoostPredictor
-from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, recordio
+from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError, framing, recordio
 from tests.support.data.tables import encode_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
@@ -168,6 +168,17 @@ def test_fields_that_an_objective_lacks_are_nan(tmp_path: Path, monkeypatch: pyt
         (b"", "text/csv", "no rows"),
         (b"1,2,3", "text/csv", "Row 1 has 3 features; the model needs 4"),
         (b"1,2,3,4\n1,2,x,4", "text/csv", "Row 2, feature 3: 'x' is not a number"),
+        (b"1,2,3,4\n\n1,2,3,4", "text/csv", "Row 2 is blank"),
+        (b"1,2,3,\n4", "text/csv", "Row 2 has 1 features; the model needs 4"),
+        (b"1,2,3,\n", "text/libsvm", "Row 1 is not valid libsvm"),
+        (b"1,2,3,1_0", "text/csv", "Row 1, feature 4: '1_0' is not a number"),
+        (b"1;2;3;0,5", "text/csv", "Row 1 has 2 features; the model needs 4"),
+        (b"1;2;3;4\n1,2,3,4", "text/csv", "Row 2 has 1 features; the model needs 4"),
+        (b"1,2,3,1e39", "text/csv", "Row 1, feature 4 is not a finite number"),
+        (b"1,2,3,inf", "text/csv", "Row 1, feature 4: inf is not a finite number"),
+        (b"0:1\n\n1:1", "text/libsvm", "Row 2 is blank"),
+        (b"0:1\n1:1e39", "text/libsvm", "Row 2 has a feature that is infinite"),
+        (b'{"features": [1, 2, 3]}', "application/jsonlines", "Line 1 has 3 features; the model needs 4"),
         (b"0:1 9:1", "text/libsvm", "column 9, but the model's are 0 to 3"),
         (b"0:1 one", "text/libsvm", "is not valid libsvm"),
         (b"\x00\x01", "application/x-recordio-protobuf", "Record 1: the file ends inside"),
@@ -179,6 +190,31 @@ def test_requests_that_cannot_be_read_are_refused(tmp_path: Path, body: bytes, k
     fit(tmp_path)
     with pytest.raises(BadRequestError, match=said):
         algorithm.load(tmp_path).respond(body, kind, "text/csv")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'"1.5",,"",-2\r\n', "text/csv"),
+        (b"\xef\xbb\xbf1.5;nan;;-2\n\n", "csv"),
+        (b"1.5\t\t\t-2", "text/csv"),
+        (b"\xef\xbb\xbf0:1.5 3:-2\n", "text/libsvm"),
+        (b'{"instances": [{"features": [1.5, null, null, -2]}]}', "application/json"),
+        (b'{"instances": [{"features": {"keys": [0, 3], "values": [1.5, -2]}}]}', "application/json"),
+    ],
+)
+def test_missing_values_are_read_in_every_format(tmp_path: Path, body: bytes, kind: str) -> None:
+    booster = fit(tmp_path)
+    answer, _ = algorithm.load(tmp_path).respond(body, kind, "text/csv")
+    assert float(answer) == expected(booster, np.array([[1.5, np.nan, np.nan, -2]], np.float32))[0]
+
+
+def test_a_sparse_row_without_values_is_a_row_of_missing_values(tmp_path: Path) -> None:
+    booster = fit(tmp_path)
+    tensor = recordio._delimited(2, recordio._delimited(2, recordio._delimited(3, b"\x04")))
+    body = framing.frame(recordio._delimited(1, recordio._delimited(1, b"values") + tensor))
+    answer, _ = algorithm.load(tmp_path).respond(body, "application/x-recordio-protobuf", "text/csv")
+    assert float(answer) == expected(booster, np.full((1, 4), np.nan, np.float32))[0]
 
 
 def test_an_unknown_content_type_is_refused(tmp_path: Path) -> None:
