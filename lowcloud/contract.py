@@ -66,6 +66,8 @@ STARTED_FILE = "started"  # {started_at}; written before the program starts, so 
 EXIT_FILE = "exit"  # {exit_code, ended_at, reason}; written when the log is complete and all processes have ended
 STOP_FILE = "stop"  # {grace_seconds}; the engine's stop request
 SUPERVISOR_LOG_FILE = "supervisor.log"  # errors of the supervisor itself
+# In the last line of a log: the machine does not offer an isolation mechanism (runtime/syscalls.py).
+UNSUPPORTED = "UnsupportedError: "
 CONTROL_FIFO = "control"  # any byte makes the supervisor read the stop file
 
 # Between an engine and the feeder processes of its replicas (runtime/inputs/feeder.py), which stream inputs to a

@@ -84,9 +84,9 @@ def empty_server(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixtu
 
 
 @pytest.fixture
-def make_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeEngine]:
+def make_engine(tmp_path: Path) -> Iterator[MakeEngine]:
     """Makes local engines (see Engines.make) whose works end with the test."""
-    engines = Engines(tmp_path, monkeypatch)
+    engines = Engines(tmp_path)
     yield engines.make
     engines.close()
 

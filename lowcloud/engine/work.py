@@ -163,6 +163,19 @@ class FileEntry:
     modified_ns: int  # since the epoch
 
 
+class EngineNotReadyError(Exception):
+    """No work can be started now; the message gives the reason, and what to do."""
+
+
+@dataclass(frozen=True)
+class IsolationStatus:
+    """How the leader of a store isolates replicas, as far as it has found out."""
+
+    level: str = ""  # "" before a level is found that works
+    sentence: str = ""  # describes the level
+    waits_for: str = ""  # why no work is started yet
+
+
 class StagingError(Exception):
     """A replica's folder could not be prepared; the message is for the user."""
 
@@ -179,7 +192,7 @@ class Engine(Protocol):
     def start(self, work: Work) -> None:
         """Stage the inputs and start every replica, or do nothing if this id was started already.
 
-        Blocks while inputs are staged. Raises StagingError.
+        Blocks while inputs are staged. Raises StagingError, and EngineNotReadyError before anything has started.
         """
 
     def status(self, work_id: str) -> tuple[ReplicaStatus, ...]:
@@ -237,7 +250,13 @@ class Engine(Protocol):
         """Return the total resources of the engine."""
 
     def isolation(self) -> str:
-        """Describe, in one sentence, how replicas are isolated from the machine at the level in force."""
+        """Describe, in one sentence, how replicas are isolated from the machine. Raises EngineNotReadyError."""
+
+    def readiness(self) -> str:
+        """Return "" if work can be started, otherwise why not. What is missing is tried again, with growing delays."""
+
+    def isolation_status(self) -> IsolationStatus:
+        """Return what the leader's engine, perhaps in another process, knows of the isolation of replicas."""
 
 
 def status_of(engine: Engine, work_id: str) -> ReplicaStatus:

@@ -188,7 +188,7 @@ def _make_home(home: Path) -> None:
         raise ValueError(
             f"{home} is not a Lowcloud home: it contains {min(found)!r}. Choose another folder with --home."
         )
-    home.chmod(0o700)
+    home.chmod(home.stat().st_mode & 0o711 | 0o700)  # replicas may pass through it: isolation level "user-only"
     for folder in ("keys", "data", "work"):  # "keys" first: it marks the folder as a home
         (home / folder).mkdir(mode=0o700, exist_ok=True)
     _sync_folder(home)

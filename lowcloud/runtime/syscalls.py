@@ -2,14 +2,15 @@
 
 import array
 import ctypes
+import errno
 import fcntl
 import os
 import signal
 import socket
 import struct
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,35 @@ SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 1
 
+# Errors by which these calls report that the kernel or a security policy of the machine does not offer them. A lack of
+# memory, processes or space is not among them: that may pass.
+NOT_OFFERED = (errno.EACCES, errno.EINVAL, errno.ENODEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
+LIMIT_REACHED = (errno.ENOSPC, errno.EUSERS)  # of unshare: as many namespaces exist as are allowed, perhaps none
+NAMESPACE_LIMITS = {
+    CLONE_NEWNS: "max_mnt_namespaces",
+    CLONE_NEWUTS: "max_uts_namespaces",
+    CLONE_NEWIPC: "max_ipc_namespaces",
+    CLONE_NEWUSER: "max_user_namespaces",
+    CLONE_NEWPID: "max_pid_namespaces",
+    CLONE_NEWNET: "max_net_namespaces",
+}
+
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class UnsupportedError(OSError):
+    """This machine does not offer an isolation mechanism. The engine looks for the name of this class in logs."""
+
+
+@contextmanager
+def required(call: str) -> Iterator[None]:
+    """Raise UnsupportedError if the call within the block fails because this machine does not offer it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
+        raise UnsupportedError(error.errno, f"{call}: {error.strerror}") from error
 
 
 def adopt_orphans() -> None:
@@ -72,7 +101,13 @@ def children(pid: int) -> list[int]:
 
 def unshare(flags: int) -> None:
     """Move this process (for pids: its children) into new namespaces."""
-    _check(_libc.unshare(flags))
+    try:
+        with required("unshare"):
+            _check(_libc.unshare(flags))
+    except OSError as error:
+        if error.errno in LIMIT_REACHED and _is_forbidden(flags):
+            raise UnsupportedError(error.errno, f"unshare: no namespaces are allowed ({error.strerror})") from error
+        raise
 
 
 def enter_namespace(descriptor: int) -> None:
@@ -82,9 +117,24 @@ def enter_namespace(descriptor: int) -> None:
 
 def map_ids_to_self(uid: int, gid: int) -> None:
     """Map the user and group of a new user namespace to the same ids outside."""
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    with required("uid_map"):
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+
+
+def become(uid: int, gid: int) -> None:
+    """Change to another user and group, for good."""
+    with required("setresuid"):
+        os.setgroups([gid])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+
+
+def set_hostname(name: str) -> None:
+    """Set the host name of a new UTS namespace."""
+    with required("sethostname"):
+        socket.sethostname(name)
 
 
 def make_mounts_private() -> None:
@@ -137,7 +187,7 @@ def make_mounts_read_only(writable: Iterable[str]) -> None:
 
 def enable_loopback() -> None:
     """Enable the loopback interface of a new network namespace."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket, required("loopback interface"):
         request = array.array("B", struct.pack("16sH22x", b"lo", 0))
         fcntl.ioctl(any_socket, SIOCGIFFLAGS, request)
         (flags,) = struct.unpack_from("H", request, 16)
@@ -149,7 +199,8 @@ def drop_capabilities() -> None:
     set_no_new_privileges()
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     no_capabilities = (ctypes.c_uint32 * 6)()
-    _check(_libc.capset(header, no_capabilities))
+    with required("capset"):
+        _check(_libc.capset(header, no_capabilities))
 
 
 def set_no_new_privileges() -> None:
@@ -172,12 +223,20 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _set_mount(target: str, flags: int, attributes: bytes) -> None:
-    system_call(MOUNT_SETATTR, AT_FDCWD, os.fsencode(target), flags, attributes, len(attributes))
+    with required("mount_setattr"):
+        system_call(MOUNT_SETATTR, AT_FDCWD, os.fsencode(target), flags, attributes, len(attributes))
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None) -> None:
     arguments = [None if argument is None else os.fsencode(argument) for argument in (source, target, kind, options)]
-    _check(_libc.mount(arguments[0], arguments[1], arguments[2], ctypes.c_ulong(flags), arguments[3]), target)
+    with required(f"mount of {target}"):
+        _check(_libc.mount(arguments[0], arguments[1], arguments[2], ctypes.c_ulong(flags), arguments[3]), target)
+
+
+def _is_forbidden(flags: int) -> bool:
+    """Return whether the machine allows no namespace at all of one of these types."""
+    limits = [Path("/proc/sys/user", name) for flag, name in NAMESPACE_LIMITS.items() if flags & flag]
+    return any(limit.exists() and limit.read_text().strip() == "0" for limit in limits)
 
 
 def _check(result: int, subject: str = "") -> int:

@@ -10,20 +10,14 @@ from typing import Any
 import pytest
 
 from lowcloud.engine.local.engine import LocalEngine
-from lowcloud.engine.local.launch import isolation
+from lowcloud.engine.local.launch import isolation, isolation_record
 from lowcloud.engine.local.replica import read_record
-from lowcloud.engine.work import Engine, LogLine, Phase, Replica, ReplicaStatus, Resources, Work
+from lowcloud.engine.work import Engine, EngineNotReadyError, LogLine, Phase, Replica, ReplicaStatus, Resources, Work
 from tests.support.waiting import wait_for
 
 IS_LINUX_ROOT = sys.platform == "linux" and os.geteuid() == 0
-LEVELS = {
-    "own-user": isolation.OWN_USER,
-    "namespaces": isolation.NAMESPACES,
-    "landlock": isolation.LANDLOCK,
-    "process": isolation.PROCESS,
-}
 STRONGEST = "strongest"  # of what the machine allows
-MODES = (STRONGEST, "namespaces", "landlock", "process") if sys.platform == "linux" else ("process",)
+MODES = (STRONGEST, "namespaces", "landlock", "none") if sys.platform == "linux" else ("none",)
 HOME = Path("home")
 ROOT = HOME / "work"  # of an engine, in the folder of its test
 
@@ -40,9 +34,8 @@ def no_input(_source: str, _start: int = 0, _end: int | None = None, /) -> Itera
 class Engines:
     """Makes engines, and removes their works when the test ends."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def __init__(self, folder: Path):
         self._folder = folder
-        self._monkeypatch = monkeypatch
         self._made: list[tuple[LocalEngine, Path]] = []
 
     def make(
@@ -52,13 +45,14 @@ class Engines:
 
         It isolates as `mode` says; the test is skipped where the machine does not allow that.
         """
-        level = LEVELS.get(mode)
-        if level is not None:
-            self._monkeypatch.setattr(isolation, "levels", lambda: (level, isolation.PROCESS))
         engine = LocalEngine(self._folder / root, fetch, **choices)
+        if mode != STRONGEST:
+            isolation_record.choose(choices.get("home", (self._folder / root).parent), mode)
         self._made.append((engine, self._folder / root))
-        if level is not None and engine.isolation() != level.sentence:
-            pytest.skip(f"this machine does not allow the isolation level {mode!r}")
+        try:
+            assert mode == STRONGEST or engine.isolation() == isolation.level_named(mode).sentence
+        except EngineNotReadyError as error:
+            pytest.skip(f"the isolation level {mode!r} does not work here: {error}")
         return engine
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lowcloud.core.context import Context, ShuttingDownError
 from lowcloud.core.resource_kind import ResourceKind
+from lowcloud.engine.work import EngineNotReadyError
 
 LEASE_SECONDS = 15.0
 SCAN_SECONDS = 0.5  # how soon rows that another server wrote are noticed
@@ -219,6 +220,8 @@ class Reconciler:
         except LeaseLostError:
             log.warning("Another server has taken over the %s %s", record.kind.noun, record.name)
             wait_seconds = None
+        except EngineNotReadyError as error:
+            log.warning("The %s %s waits: %s", record.kind.noun, record.name, error)
         except Exception:
             log.exception("A turn of the %s %s failed; it is tried again", record.kind.noun, record.name)
             wait_seconds = RETRY_SECONDS

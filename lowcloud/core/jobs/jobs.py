@@ -125,6 +125,7 @@ class Progress:
     artifact: str | None = None  # "s3://bucket/key" of the first output once it is stored
     billable_seconds: int | None = None
     exit_message: str | None = None  # reported by a processing program at its end
+    waits_for: str | None = None  # why the engine cannot start it now, although it has capacity
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class JobObservation:
     environment: str | None = None  # the one that the job requires; see Work.environment
     has_environment: bool = True
     failure: str | None = None  # why it could not be prepared, staged or stored, or the program failed
+    waits_for: str | None = None  # why the engine can start no work now
     message: str | None = None  # the exit message of a program that has ended
     storing_failure: str | None = None  # why its last checkpoints and continuous outputs are not stored
     artifact: str | None = None  # where the artifact is stored; "" if the program left none
@@ -92,7 +93,9 @@ def _step_pending(job: Job, seen: JobObservation, now: float) -> Step:
         return job, None
     if seen.failure:
         return _fail(job, seen.failure, now), JobAction.REMOVE
-    job = _set(job, environment=seen.environment)
+    if seen.waits_for:
+        return _set(job, waits_for=seen.waits_for), None
+    job = _set(job, environment=seen.environment, waits_for=None)
     times = {"started_at": job.progress.started_at or now, "attempt_started_at": now}
     if not seen.has_environment:
         return _enter(job, State.PREPARING, now, **times), JobAction.PREPARE
@@ -311,6 +314,8 @@ def _choose_environment(context: Context, job: Job) -> JobObservation:
         name = environment.choose(context, job)
     except StagingError as error:
         return JobObservation(failure=_client_error(error))
+    if reason := context.engine.readiness():
+        return JobObservation(waits_for=reason)
     return JobObservation(environment=name, has_environment=builds.is_ready(context, name))
 
 

@@ -43,6 +43,7 @@ def save(record: LeasedRecord, before: Job, job: Job) -> None:
         "progress": asdict(job.progress),
     }
     has_changed = before.state != job.state
+    waits_for = job.progress.waits_for if job.progress.waits_for != before.progress.waits_for else None
     waits_again = before.is_admitted and not job.is_admitted
     frees_capacity = has_changed and job.state == State.STORING and not job.specification.keep_alive_seconds
     if waits_again:  # the interruption that was requested has happened
@@ -51,10 +52,18 @@ def save(record: LeasedRecord, before: Job, job: Job) -> None:
     if frees_capacity:  # its programs have ended
         values |= admission.FREED
 
+    message = MESSAGES[job.state]
+    if before.state == State.PENDING and not job.state.is_end:
+        is_container = job.progress.program is not None and bool(job.progress.program.container)
+        level = "container" if is_container else record.context.engine.isolation_status().level
+        message = f"{message} (isolation level: {level})"
+
     def follow(connection: Connection) -> None:
         if has_changed:
-            events.record(connection, job.subject, events.Event(job.modified_at, job.state, MESSAGES[job.state]))
+            events.record(connection, job.subject, events.Event(job.modified_at, job.state, message))
             tracking.follow(connection, before, job)
+        elif waits_for:
+            events.record(connection, job.subject, events.Event(record.context.now(), job.state, waits_for))
         if waits_again or frees_capacity:
             admission.admit(record.context, connection)
 

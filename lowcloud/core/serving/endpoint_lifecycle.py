@@ -66,6 +66,7 @@ class EndpointObservation:
     programs: Mapping[str, Program] = field(default_factory=dict)  # chosen now, by model
     environments: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None  # why replicas cannot run
+    waits_for: str | None = None  # why the engine can start no work now
     is_removed: bool = False
 
 
@@ -80,8 +81,11 @@ def step(endpoint: Endpoint, seen: EndpointObservation, now: float) -> Step:
         return endpoint, EndpointAction(ActionType.REMOVE)
     if seen.failure:
         return _fail(endpoint, seen.failure, now) if endpoint.state == EndpointState.CREATING else (endpoint, None)
+    if seen.waits_for:  # the time that replicas have for their start begins later
+        return replace(endpoint, waits_for=seen.waits_for, prepared_at=None), None
     endpoint = replace(
         endpoint,
+        waits_for=None,
         programs={**endpoint.programs, **seen.programs},
         environments={**endpoint.environments, **seen.environments},
     )
@@ -149,8 +153,10 @@ class EndpointLifecycle:
         context = self._context
         replicas = {work_id: status_of(context.engine, work_id) for work_id in _work_ids(endpoint)}
         _collect_logs(context, endpoint, replicas)
+        are_running = all(status.phase == Phase.RUNNING for status in replicas.values())
         return EndpointObservation(
             replicas,
+            waits_for=None if are_running else context.engine.readiness() or None,
             are_answering=all(context.engine.address(work_id, 0) for work_id in replicas),
             are_prepared=all(builds.is_ready(context, name) for name in endpoint.environments.values()),
             failure=_early_end(context, replicas) if endpoint.state == EndpointState.CREATING else None,
@@ -164,6 +170,10 @@ class EndpointLifecycle:
         def record_event(connection: Connection) -> None:
             if before.state != after.state:
                 events.record(connection, after.subject, event)
+            elif after.waits_for and after.waits_for != before.waits_for:
+                events.record(
+                    connection, after.subject, events.Event(self._context.now(), after.state, after.waits_for)
+                )
 
         if not self._record.save(values, record_event, where=IS_NOT_DELETED):
             raise SupersededError(after.name)
@@ -234,6 +244,8 @@ def advance(record: LeasedRecord) -> float | None:
     if endpoint.state == EndpointState.IN_SERVICE and seen.failure:
         log.warning("A replica of endpoint %s cannot be started again: %s", endpoint.name, seen.failure)
         return FAILURE_INTERVAL_SECONDS
+    if seen.waits_for:
+        return HEALTH_INTERVAL_SECONDS
     return HEALTH_INTERVAL_SECONDS if endpoint.state == EndpointState.IN_SERVICE else STARTUP_INTERVAL_SECONDS
 
 
@@ -319,6 +331,7 @@ def _progress(endpoint: Endpoint) -> dict[str, Any]:
         "programs": {name: asdict(program) for name, program in endpoint.programs.items()},
         "environments": dict(endpoint.environments),
         "prepared_at": endpoint.prepared_at,
+        "waits_for": endpoint.waits_for,
     }
 
 

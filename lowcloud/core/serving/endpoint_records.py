@@ -52,6 +52,7 @@ class Endpoint:
     programs: Mapping[str, Program] = field(default_factory=dict)  # that serves each model, once chosen
     environments: Mapping[str, str] = field(default_factory=dict)  # of each model, as Work names it
     prepared_at: float | None = None  # since when all of these are ready
+    waits_for: str | None = None  # why the engine can start no replica now
 
     @property
     def subject(self) -> str:
@@ -89,4 +90,5 @@ def from_row(row: Row[Any]) -> Endpoint:
         programs={name: Program.from_record(each) for name, each in row.progress.get("programs", {}).items()},
         environments=row.progress.get("environments", {}),
         prepared_at=row.progress.get("prepared_at"),
+        waits_for=row.progress.get("waits_for"),
     )

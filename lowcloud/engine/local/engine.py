@@ -21,7 +21,16 @@ from lowcloud.engine.local.replica import ReplicaFolder
 from lowcloud.engine.local.replica_preparation import ReplicaPreparation
 from lowcloud.engine.local.sockets import ShortPaths
 from lowcloud.engine.local.work_folders import WorkFolders
-from lowcloud.engine.work import Fetch, FileEntry, LogPage, ReplicaStatus, Resources, Work
+from lowcloud.engine.work import (
+    EngineNotReadyError,
+    Fetch,
+    FileEntry,
+    IsolationStatus,
+    LogPage,
+    ReplicaStatus,
+    Resources,
+    Work,
+)
 
 
 class LocalEngine:
@@ -53,25 +62,29 @@ class LocalEngine:
         )
         self._addresses: dict[tuple[str, int], tuple[ReplicaFolder, str]] = {}
         self._removing: set[str] = set()
+        self._closing = threading.Event()
+        self._tried = threading.Event()
 
     def warm_up(self) -> None:
-        """Load built-in programs in the background, so that work starts quickly, and delete what killed engines left.
+        """Find out the isolation level, load built-in programs, and delete what killed engines left, in the background.
 
         The constructor does not, because a process that only reads must not touch the files of the running server.
         """
-        self._launcher.warm_up()
+        threading.Thread(target=self._get_ready, name="isolation", daemon=True).start()
         if any(self._works.root.glob(f"*/*/{contract.FEEDS_FOLDER}")):
             self._inputs.open()  # running programs wait for inputs that an earlier server listed for them
         threading.Thread(target=self._clean, name="trash", daemon=True).start()
 
     def close(self) -> None:
         """End the warm parent. Work continues to run, or waits for the next server where it needs more inputs."""
+        self._closing.set()
         self._launcher.close()
         self._inputs.close()
         self._short_paths.close()
 
     def start(self, work: Work) -> None:
         """See Engine.start. An interrupted start is continued; a program never runs a second time."""
+        self._preparation.trials.level()  # before anything is created
         with self._works.lock(work.id):
             self._works.create(work)
             if any(replica.streams or replica.lazy_folders for replica in work.replicas):
@@ -177,7 +190,32 @@ class LocalEngine:
 
     def isolation(self) -> str:
         """See Engine.isolation."""
-        return self._preparation.sandbox_policy().level.sentence
+        return self._preparation.trials.level().sentence
+
+    def readiness(self) -> str:
+        """See Engine.readiness."""
+        try:
+            self._preparation.trials.level()
+        except EngineNotReadyError as error:
+            return str(error)
+        return ""
+
+    def isolation_status(self) -> IsolationStatus:
+        """See Engine.isolation_status."""
+        return self._preparation.trials.status()
+
+    def wait_until_tried(self, timeout_seconds: float) -> None:
+        """Wait until the trial of the isolation levels that `warm_up` began has ended, whatever its result."""
+        self._tried.wait(timeout_seconds)
+
+    def _get_ready(self) -> None:
+        """Try isolation levels until one works; the warm parent loads after the first trial, which it would slow."""
+        is_ready = not self.readiness()
+        self._tried.set()
+        if not self._closing.is_set():
+            self._launcher.warm_up()
+        while not is_ready and not self._closing.wait(self._preparation.trials.seconds_to_next()):
+            is_ready = not self.readiness()
 
     def _remove(self, work_id: str) -> None:
         replicas = self._works.replicas(work_id)

@@ -101,6 +101,8 @@ class Environments:
             raise StagingError(f"The Python environment {key!r} is already built.")
         delete_tree(folder)
         self._folder.mkdir(mode=0o700, exist_ok=True)
+        if owner.uid != os.geteuid():  # where replicas use its real path: they may pass, not list
+            self._folder.chmod(0o711)
         folder.mkdir()
         folder.chmod(0o755)  # whatever the server's umask is
         os.chown(folder, owner.uid, owner.gid)

@@ -77,6 +77,9 @@ class ReplicaFolder:
             raise StoppedError
         delete_tree(self.path)
         self.path.mkdir(mode=0o700)
+        if owner.uid != os.geteuid():  # where it uses its real path: others may pass, not list
+            for folder in (self.path, self.path.parent):
+                folder.chmod(0o711)
         self.rendezvous.mkdir(exist_ok=True)
         os.chown(self.rendezvous, -1, owner.gid)
         self.rendezvous.chmod(0o2770)
@@ -155,7 +158,7 @@ class ReplicaFolder:
 
     def log_note(self, line: str) -> None:
         """Write a line to the log before the program starts."""
-        with (self.path / contract.LOG_FILE).open("a") as file:
+        with open(self.path / contract.LOG_FILE, "a", opener=_open_private) as file:
             file.write(f"{time.time_ns() // 1_000_000} {line}\n")
 
     def failure_reason(self) -> str:
@@ -232,13 +235,21 @@ def read_text(path: Path) -> str:
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record atomically and durably."""
+    """Write a record atomically and durably, readable by this user alone."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with temporary.open("w") as file:
-        file.write(json.dumps(record))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    try:
+        with open(temporary, "w", opener=_open_private) as file:
+            file.write(json.dumps(record))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def delete_tree(folder: Path) -> None:

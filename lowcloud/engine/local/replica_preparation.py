@@ -3,10 +3,13 @@
 It also finds out how strongly this machine can isolate replicas, by running probe programs.
 """
 
+import errno
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lowcloud import contract
@@ -14,6 +17,7 @@ from lowcloud.engine.local import hosts
 from lowcloud.engine.local.environments import Environments, PythonEnvironment
 from lowcloud.engine.local.inputs import input_server, staging
 from lowcloud.engine.local.inputs.input_server import InputServer
+from lowcloud.engine.local.isolation_trials import IsolationTrials
 from lowcloud.engine.local.launch import containers, isolation, launch_spec
 from lowcloud.engine.local.launch.isolation import SandboxPolicy
 from lowcloud.engine.local.launch.launcher import Launcher
@@ -24,6 +28,16 @@ from lowcloud.engine.work import Fetch, Replica, Resources, StagingError, Work
 
 PROBE_SECONDS = 60.0  # for an interpreter to start and end on a machine under load
 PROBE_RESOURCES = Resources(cpus=1.0, memory_bytes=1 << 30)
+# A program that can list one of the private folders that are its arguments fails.
+PRIVACY_PROBE = """
+import lowcloud, os, sys
+for folder in sys.argv[1:]:
+    try:
+        os.listdir(folder)
+    except OSError:
+        continue
+    sys.exit(f"{folder} is readable at this level")
+"""
 
 
 class ReplicaPreparation:
@@ -49,13 +63,13 @@ class ReplicaPreparation:
         self._home = home
         self._readable_folders = readable_folders
         self._guard = threading.Lock()
-        self._policy: SandboxPolicy | None = None
+        self.trials = IsolationTrials(home, works.root, self._attempt)
         self._lazy_folder_failure: str | None = None  # None: not probed yet
 
     def prepare(self, work: Work, replica: ReplicaFolder) -> None:
         """Stage a replica's folder from the beginning: what an interrupted staging left is not trusted.
 
-        Raises StagingError.
+        Raises StagingError and EngineNotReadyError.
         """
         record = self._works.record(work.id)
         assert record is not None, "the work's record is written before its replicas"
@@ -85,19 +99,10 @@ class ReplicaPreparation:
             replica.record_stop()
 
     def sandbox_policy(self) -> SandboxPolicy:
-        """Return the policy of the strongest isolation level that works here; probed once."""
-        with self._guard:
-            if self._policy is None:
-                *levels, last = isolation.levels()
-                failures: list[str] = []
-                while levels and (failure := self.probe(self._policy_of(levels[0]))):
-                    failures.append(failure)
-                    levels.pop(0)
-                level = isolation.with_probe_failures(levels[0] if levels else last, failures)
-                self._policy = self._policy_of(level)
-            return self._policy
+        """Return the policy of the isolation level in force. Raises EngineNotReadyError if it is not known now."""
+        return self._policy_of(self.trials.level())
 
-    def probe(self, policy: SandboxPolicy, content: Replica | None = None, code: str = "import lowcloud") -> str:
+    def probe(self, policy: SandboxPolicy, content: Replica | None = None, code: str = PRIVACY_PROBE) -> str:
         """Return why no Python program can run under this policy, or "" if one can."""
         folder = self._works.new_trash_path()
         folder.mkdir(mode=0o700)
@@ -106,7 +111,8 @@ class ReplicaPreparation:
             owner = isolation.owner(policy.level, self._works.allocate_ids(1), 0)
             replica.create(owner)
             environment = {"PYTHONPATH": ":".join(sys.path)}
-            work = Work(folder.name, ("python", "-c", code), (Replica(environment),), PROBE_RESOURCES)
+            private = (str(self._works.root), str(self._home / "keys"))
+            work = Work(folder.name, ("python", "-c", code, *private), (Replica(environment),), PROBE_RESOURCES)
             replica.write_hosts("")
             spec = launch_spec.build(work, replica, policy, owner, self._short_paths, {hosts.name(0): "127.0.0.1"}, [])
             if content is not None:
@@ -120,6 +126,9 @@ class ReplicaPreparation:
             replica.wait_until_supervisor_ended(PROBE_SECONDS)
             return "" if replica.status().exit_code == 0 else replica.failure_reason()
         finally:
+            with suppress(OSError, RuntimeError):  # it has not started, or cannot be ended; its folder is deleted later
+                replica.request_stop(0.0)
+                replica.wait_until_supervisor_ended()
             self.remove_short_paths(replica)
             delete_tree(folder)
 
@@ -127,6 +136,21 @@ class ReplicaPreparation:
         """Remove the links to a replica's socket folders."""
         for folder in (replica.socket, replica.rendezvous):
             self._short_paths.remove(folder)
+
+    def _attempt(self, level: isolation.Level) -> str:
+        """Try a level, and return why it failed, or ""; see IsolationTrials."""
+        if level.relies_on_permissions:
+            if folder := isolation.unreachable_parent(self._home):
+                return f"{contract.UNSUPPORTED}{folder} is private, so other users cannot run programs below it"
+            for path in filter(Path.is_dir, (self._home, self._works.root, self._home / "environments")):
+                path.chmod(0o711)  # to pass, not to list
+        try:
+            return self.probe(self._policy_of(level))
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            is_refused = (
+                level.has_own_uids and isinstance(error, OSError) and error.errno in (errno.EPERM, errno.EINVAL)
+            )
+            return f"{contract.UNSUPPORTED if is_refused else ''}{error}"  # refused: to give files to another user
 
     def _policy_of(self, level: isolation.Level) -> SandboxPolicy:
         return isolation.sandbox_policy(level, self._home, self._readable_folders)

@@ -41,9 +41,10 @@ class ShortPaths:
             self._folder.rmdir()
 
     def _link(self, folder: Path) -> Path:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            self._folder.mkdir(mode=0o711)  # replicas may pass, each to its own folder
         owner = self._folder.lstat()
-        if owner.st_uid != os.geteuid() or owner.st_mode & 0o077 or self._folder.is_symlink():
+        if owner.st_uid != os.geteuid() or owner.st_mode & 0o066 or self._folder.is_symlink():
             raise OSError(f"{self._folder} belongs to another user or can be accessed by others. Remove it.")
         return self._folder / _digest(folder)
 

@@ -31,6 +31,7 @@ class WorkFolders:
     def __init__(self, root: Path):
         self.root = root
         self._guard = threading.Lock()
+        self._own_trash: set[Path] = set()
         self._locks: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()  # entries last while in use
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -89,14 +90,17 @@ class WorkFolders:
             trash = self.new_trash_path()
             folder.rename(trash)
             delete_tree(trash)
+            self._own_trash.discard(trash)
 
     def new_trash_path(self) -> Path:
         """Return an unused path for a folder that is deleted sooner or later, whatever happens to this process."""
-        return self.root / f".{secrets.token_hex(8)}{TRASH}"
+        path = self.root / f".{secrets.token_hex(8)}{TRASH}"
+        self._own_trash.add(path)
+        return path
 
     def delete_trash(self) -> None:
-        """Delete the folders that killed engines left behind."""
-        for trash in self.root.glob(f".*{TRASH}"):
+        """Delete the folders that killed engines left behind; this engine deletes its own when it has used them."""
+        for trash in set(self.root.glob(f".*{TRASH}")) - self._own_trash:
             delete_tree(trash)
 
     def allocate_ids(self, count: int) -> int:

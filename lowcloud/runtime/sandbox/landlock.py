@@ -31,7 +31,8 @@ def restrict(hidden: Iterable[str], readable: Iterable[str], writable: Iterable[
 
     The folders `readable` and `writable` stay accessible even below `hidden`. Raises OSError.
     """
-    version = syscalls.system_call(CREATE_RULESET, None, 0, VERSION_FLAG)
+    with syscalls.required("landlock_create_ruleset"):
+        version = syscalls.system_call(CREATE_RULESET, None, 0, VERSION_FLAG)
     rights = ALL_RIGHTS[min(version, 5)]
     ruleset = _ruleset(version, rights)
     for path in _visible(Path("/"), [Path(folder) for folder in (*hidden, *WRITABLE)]):
@@ -45,7 +46,8 @@ def restrict(hidden: Iterable[str], readable: Iterable[str], writable: Iterable[
     for folder in writable:
         _allow(ruleset, Path(folder), rights)
     syscalls.set_no_new_privileges()
-    syscalls.system_call(RESTRICT_SELF, ruleset, 0)
+    with syscalls.required("landlock_restrict_self"):
+        syscalls.system_call(RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
 
 

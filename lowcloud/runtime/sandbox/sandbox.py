@@ -13,7 +13,6 @@ import errno
 import os
 import resource
 import signal
-import socket
 import stat
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ class Sandbox:
             own = (source for source, _ in self.spec["writable_mounts"])
             read_only = (source for source, _ in self.spec["read_only_mounts"])
             landlock.restrict(self.spec["hidden"], (*self.spec["visible"], *read_only), own)
-        if self.spec["namespaces"] or self.spec["landlock"]:
+        if self.spec["namespaces"] or self.spec["landlock"] or self.spec["uid"] is not None:
             syscalls.drop_capabilities()
         os.umask(0o002)  # the replicas of a work share a group and, in the rendezvous folder, a socket
 
@@ -113,7 +112,7 @@ class Sandbox:
 
 def _enter_namespaces(spec: dict[str, Any], fuse_mounts: list[tuple[int, str]]) -> None:
     syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS)
-    socket.sethostname(spec["hostname"])
+    syscalls.set_hostname(spec["hostname"])
     syscalls.make_mounts_private()
     with contextlib.ExitStack() as opened:
         # Every source is opened before anything is covered, since a cover may hide it.
@@ -142,8 +141,11 @@ def _enter_namespaces(spec: dict[str, Any], fuse_mounts: list[tuple[int, str]]) 
         os.close(device)
     syscalls.mount_tmpfs("/dev/shm", "mode=1777")
     _make_mounts_read_only([*(target for _, target in spec["writable_mounts"]), "/dev/shm"])
-    with contextlib.suppress(PermissionError):  # in some containers, where the outer /proc stays mounted
+    try:
         syscalls.mount_proc()
+    except syscalls.UnsupportedError as error:  # in some containers, where the outer /proc stays mounted
+        if error.errno not in (errno.EPERM, errno.EACCES):
+            raise
 
 
 def _make_mounts_read_only(writable: list[str]) -> None:
@@ -204,7 +206,5 @@ def _set_limits(has_own_uid: bool) -> None:
 
 def _become_user(uid: int, gid: int) -> None:
     os.fchown(1, uid, gid)  # its output pipe, so that it can open /dev/stdout
-    os.setgroups([gid])
-    os.setresgid(gid, gid, gid)
-    os.setresuid(uid, uid, uid)
+    syscalls.become(uid, gid)
     syscalls.make_dumpable()

@@ -27,7 +27,7 @@ def main(root: str, warmth: str) -> None:
     engine = LocalEngine(Path(root), slow_fetch)
     engine.isolation()
     if warmth == "warm":
-        engine.warm_up()
+        engine._launcher.warm_up()
         assert engine._launcher._is_parent_ready(30)
     print("starting", flush=True)
     engine.start(make_work())

@@ -168,13 +168,13 @@ def test_a_supervisor_that_fails_is_reported_at_once_with_its_reason(
 
 
 def test_a_warm_parent_that_was_killed_is_replaced(engine: LocalEngine, tmp_path: Path) -> None:
-    engine.warm_up()
+    engine._launcher.warm_up()
     process = engine._launcher._process
     assert process is not None
     process.kill()
     process.wait()
     assert run(engine, "echo", "spawned") == ["spawned"]
-    engine.warm_up()
+    engine._launcher.warm_up()
     assert engine._launcher._process is not None and engine._launcher._process.poll() is None
 
 

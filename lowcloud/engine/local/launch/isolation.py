@@ -1,19 +1,13 @@
 """The levels of isolation between replicas, and the sandbox spec that runtime/sandbox applies."""
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from errno import EACCES, EINVAL, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, EUSERS
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lowcloud.engine.local.replica import Owner
-
-UNSUPPORTED = re.compile(  # the errors by which a kernel reports that it lacks or forbids an isolation mechanism
-    rf"\[Errno ({'|'.join(str(number) for number in (EACCES, EINVAL, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, EUSERS))})\]"
-)
 
 # Above all ids that systems and their tools allocate; in a container that maps 65,536 of them, below that.
 UID_RANGES = (range(1_900_000_000, 2_100_000_000), range(30_000, 60_000))
@@ -23,57 +17,82 @@ UID_RANGES = (range(1_900_000_000, 2_100_000_000), range(30_000, 60_000))
 class Level:
     """A level of isolation, described for users in one sentence."""
 
+    name: str
     sentence: str
-    has_namespaces: bool
-    has_own_uids: bool
+    has_namespaces: bool = False
+    has_own_uids: bool = False
     has_landlock: bool = False
+
+    @property
+    def relies_on_permissions(self) -> bool:
+        """Whether only the permissions of files keep replicas from the home, so that they use their real paths."""
+        return self.has_own_uids and not self.has_namespaces
 
 
 OWN_USER = Level(
+    "own-user",
     "Each replica runs as its own user in its own mount, process and IPC namespaces and in a network of its work: it "
     "sees its folder at /opt/ml, and neither the server's home directory nor other replicas.",
     has_namespaces=True,
     has_own_uids=True,
 )
 NAMESPACES = Level(
+    "namespaces",
     "Each replica runs under the server's uid without privileges in its own mount, process and IPC namespaces and in a "
     "network of its work: it sees its folder at /opt/ml, and neither the server's home directory nor other replicas.",
     has_namespaces=True,
-    has_own_uids=False,
 )
 LANDLOCK = Level(
+    "landlock",
     "Replicas are processes of the server's user that Landlock permanently "
     "denies access to the home directories of the "
     "server and the user, except for their own folders, and writing anywhere except to their own folders, /tmp, "
     "/var/tmp, /dev and /proc; they share the machine's network.",
-    has_namespaces=False,
-    has_own_uids=False,
     has_landlock=True,
 )
-UNSUPPORTED_CLAUSE = ", since this machine allows neither namespaces nor Landlock"
-PROCESS = Level(
-    "Replicas are ordinary processes of the server's user and can read everything that the server can"
-    f"{UNSUPPORTED_CLAUSE}. Run only programs you trust.",
-    has_namespaces=False,
-    has_own_uids=False,
+USER_ONLY = Level(
+    "user-only",
+    "Each replica runs as its own user, which cannot read the server's home directory or the folders of other "
+    "replicas; replicas see the machine's processes and other files, and share its network.",
+    has_own_uids=True,
 )
+NONE = Level(
+    "none",
+    "Replicas are ordinary processes of the server's user and can read everything that the server can. Run only "
+    "programs you trust.",
+)
+LEVELS = (OWN_USER, NAMESPACES, LANDLOCK, USER_ONLY, NONE)  # the strongest first
 
 
 def levels() -> tuple[Level, ...]:
-    """Return the levels to probe on this machine, the strongest first; the last works everywhere."""
+    """Return the levels to try on this machine without having been told to, the strongest first.
+
+    A server that runs as root never runs programs without isolation by itself: they could read its keys.
+    """
+    is_root = os.geteuid() == 0
     if sys.platform != "linux":
-        return (PROCESS,)
-    unprivileged = (NAMESPACES, LANDLOCK, PROCESS)
-    return (OWN_USER, *unprivileged) if os.geteuid() == 0 and _spare_uids() else unprivileged
+        return () if is_root else (NONE,)
+    if not is_root:
+        return (NAMESPACES, LANDLOCK, NONE)
+    return LEVELS[:-1] if _spare_uids() else (NAMESPACES, LANDLOCK)
 
 
-def with_probe_failures(level: Level, reasons: Sequence[str]) -> Level:
-    """Return the level, whose sentence includes the first probe failure that is not a lack of support."""
-    unexplained = [reason for reason in reasons if not UNSUPPORTED.search(reason)]
-    if not unexplained:
-        return level
-    sentence = level.sentence.replace(UNSUPPORTED_CLAUSE, "")
-    return replace(level, sentence=f"{sentence} The probe of a stronger isolation level failed: {unexplained[0]}")
+def level_named(name: str) -> Level:
+    """Return the level with a name. Raises ValueError."""
+    found = next((level for level in LEVELS if level.name == name), None)
+    if found is None:
+        raise ValueError(f"{name!r} is not an isolation level; they are {', '.join(level.name for level in LEVELS)}.")
+    return found
+
+
+def is_weaker(level: Level, other: Level) -> bool:
+    """Return whether a level isolates less than another."""
+    return LEVELS.index(level) > LEVELS.index(other)
+
+
+def unreachable_parent(home: Path) -> str:
+    """Return a folder that keeps other users from the replicas' folders or from the interpreter, or ""."""
+    return min(_impassable_parents((str(home), *_interpreter_folders())), default="")
 
 
 @dataclass(frozen=True)
