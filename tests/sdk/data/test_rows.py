@@ -10,7 +10,7 @@ import pytest
 
 from lowcloud.sdk import InvalidInputError, PredictionFailedError
 from lowcloud.sdk.code import job_program
-from lowcloud.sdk.data import rows
+from lowcloud.sdk.data import answers, rows
 from lowcloud.sdk.data.channels import ModelKind
 from lowcloud.sdk.data.columns import RAW_COLUMNS, Columns
 
@@ -61,7 +61,7 @@ def test_columns_are_matched_by_name_and_rows_without_names_by_position(given):
         (pd.DataFrame([[1, 2, 3]], columns=["a", "b", "b"]), "several columns named 'b'"),
         (pd.DataFrame([[1, 2, 3]]), "have 3 columns, but the model was trained on 2, without the label: 'a', 'b'"),
         ([[1, 2, 3]], "have 3 columns"),
-        (pd.DataFrame({"a": [1], "b": ["x"]}), "'b' is not numeric"),
+        (pd.DataFrame({"a": [1], "b": ["x"]}), "column 'b': 'x' is not a number"),
         ({"a": [1, 2], "b": [1]}, "differ in length"),
     ],
 )
@@ -149,16 +149,16 @@ def test_the_reason_why_rows_cannot_be_sent_is_reported(given, sentence):
 
 def test_responses_are_decoded_to_one_array_if_possible():
     labels = [(b'{"predictions": [{"score": 0.9, "predicted_label": 1}]}', "application/json")] * 2
-    assert rows.to_predictions(labels).tolist() == [1, 1]
+    assert answers.to_predictions(labels).tolist() == [1, 1]
     scores = [(b'{"predictions": [{"score": 0.5}, {"score": 2}]}', "application/json")]
-    assert rows.to_predictions(scores).tolist() == [0.5, 2]
-    assert rows.to_predictions([(b"[[1], [2, 3]]", "application/json")]) == [[1], [2, 3]]
-    assert rows.to_predictions([(b'{"label": "cat"}', "application/json")]) == {"label": "cat"}
-    assert rows.to_predictions([(b"1,0.5\n0,0.25\n", "text/csv; charset=utf-8")]).tolist() == [[1, 0.5], [0, 0.25]]
-    assert rows.to_predictions([(b"\x89PNG", "image/png")]) == b"\x89PNG"
+    assert answers.to_predictions(scores).tolist() == [0.5, 2]
+    assert answers.to_predictions([(b"[[1], [2, 3]]", "application/json")]) == [[1], [2, 3]]
+    assert answers.to_predictions([(b'{"label": "cat"}', "application/json")]) == {"label": "cat"}
+    assert answers.to_predictions([(b"1,0.5\n0,0.25\n", "text/csv; charset=utf-8")]).tolist() == [[1, 0.5], [0, 0.25]]
+    assert answers.to_predictions([(b"\x89PNG", "image/png")]) == b"\x89PNG"
     with pytest.raises(PredictionFailedError, match="is not valid JSON"):
-        rows.to_predictions([(b"oops", "application/json")])
+        answers.to_predictions([(b"oops", "application/json")])
     array = job_program.output_fn(np.array([1, 2], np.int8), rows.ACCEPT[ModelKind.FUNCTION])
-    assert rows.to_predictions([array, array]).dtype == np.int8
+    assert answers.to_predictions([array, array]).dtype == np.int8
     texts = job_program.output_fn(np.array(["cat", "dog"]), rows.ACCEPT[ModelKind.FUNCTION])
-    assert rows.to_predictions([texts]).tolist() == ["cat", "dog"]
+    assert answers.to_predictions([texts]).tolist() == ["cat", "dog"]
