@@ -23,6 +23,10 @@ TAIL_BYTES = 1 << 18
 MESSAGE_CHARACTERS = 600  # of the traceback in a failure reason, which has at most 1,024
 LAST_LINES = 5  # reported as the error if there is no traceback
 TRACEBACK = "Traceback (most recent call last):"
+# A program that started the one with the error reports only that it has failed: Python's subprocess, torchrun, and the
+# drivers of the SageMaker SDK 3, which write that to output/failure.
+OTHERS_FAILURES = ("CalledProcessError:", "ChildFailedError:", "Training Execution failed. For more details")
+FAILURE_BYTES = 4096  # read of output/failure
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # variables whose values must not appear in a failure reason
 PACKAGE_FOLDERS = ("site-packages", "dist-packages", f"python3.{sys.version_info.minor}")
 SIGNAL_EXIT_BASE = 128  # added to a signal's number, as shells do
@@ -38,10 +42,16 @@ class ChildResult:
 
     exit_code: int
     tail: str
+    error_tail: str = ""  # of stderr alone, if it was asked for
 
 
-def run(command: Sequence[str], environment: Mapping[str, str], directory: Path) -> ChildResult:
+def run(
+    command: Sequence[str], environment: Mapping[str, str], directory: Path, keeps_errors_apart: bool = False
+) -> ChildResult:
     """Run the command to its end. Raises ClientError if it cannot be started.
+
+    With `keeps_errors_apart`, stdout and stderr are two pipes, as in a container: the end of stderr is known, but lines
+    that are written to both within a moment may change places in the log.
 
     SIGTERM is forwarded to the child only, as to the first process of a container; a shell's children receive it too,
     because a shell waits for them before it handles signals.
@@ -54,26 +64,36 @@ def run(command: Sequence[str], environment: Mapping[str, str], directory: Path)
             if HAS_OWN_GROUP:
                 os.killpg(child, number) if is_shell else os.kill(child, number)
 
-    read_end, write_end = os.pipe()
+    output, output_end = os.pipe()
+    errors, errors_end = os.pipe() if keeps_errors_apart else (output, output_end)
+    ends = {output_end, errors_end}
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))  # until the child exists
     previous_handler = signal.signal(signal.SIGTERM, forward)
     try:
-        child = _start(command, environment, directory, write_end)
-        os.close(write_end)
+        child = _start(command, environment, directory, output_end, errors_end)
+        while ends:
+            os.close(ends.pop())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
-        return _follow(child, read_end)
+        return _follow(child, output, errors)
     finally:
         signal.signal(signal.SIGTERM, previous_handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
-        os.close(read_end)
+        for end in {output, errors, *ends}:
+            os.close(end)
 
 
 def report_failure(base: Path, command: Sequence[str], result: ChildResult) -> None:
-    """Write why the program has failed to output/failure, unless it has done so itself."""
-    if has_failure_file(base):
+    """Write why the program has failed to output/failure, unless it has done so itself.
+
+    What it says only of a program that it had started is replaced by that program's traceback, if the log has one.
+    """
+    if has_failure_file(base) and not (_names_other_program(base) and _own_traceback(result.tail)):
         return
     signal_name = describe_signal(result.exit_code)
-    tail = remove_secrets(result.tail, [os.environ.get(name, "") for name in SECRETS])
+    secrets = [os.environ.get(name, "") for name in SECRETS]
+    tail = remove_secrets(result.tail, secrets)
+    if TRACEBACK not in tail and result.error_tail.strip():
+        tail = remove_secrets(result.error_tail, secrets)
     notes = f'\nExtraInfo "Killed by {signal_name}"' if signal_name else ""
     write_failure(
         base,
@@ -122,33 +142,70 @@ def describe_signal(exit_code: int) -> str:
 
 
 def extract_error(output: str) -> str:
-    """Return the last traceback in a program's output, shortened in the middle, or its last lines if there is none."""
-    start = output.rfind(TRACEBACK)
-    lines = [line for line in output[max(start, 0) :].splitlines() if line.strip()]
-    if start < 0:
+    """Return a program's traceback from its output, shortened in the middle, or its last lines if there is none.
+
+    It is the last one that is not about another program's failure.
+    """
+    if TRACEBACK not in output:
+        lines = [line for line in output.splitlines() if line.strip()]
         return "\n".join(lines[-LAST_LINES:])[-MESSAGE_CHARACTERS:]
-    error = next((number for number, line in enumerate(lines[1:], 1) if not line[0].isspace()), len(lines))
+    lines = (_own_traceback(output) or output.rpartition(TRACEBACK)[2]).splitlines()
+    error = _error_line(lines)
     message = "\n".join(lines[error : error + LAST_LINES])[: MESSAGE_CHARACTERS // 2]
-    frames = "\n".join(lines[1:error])
+    frames = "\n".join(lines[:error])
     limit = MESSAGE_CHARACTERS - len(message)
     if len(frames) > limit:
-        frames = "\n".join(_user_frames(lines[1:error])) or frames
+        frames = "\n".join(_user_frames(lines[:error])) or frames
     if len(frames) > limit:
         frames = "  ..." + frames[frames.find("\n", len(frames) - limit) :]
     return "\n".join([TRACEBACK, frames, message])
+
+
+def _own_traceback(output: str) -> str:
+    """Return what follows the head of the last traceback that is not about another program's failure; "" if none is."""
+    for traceback in reversed(output.split(TRACEBACK)[1:]):
+        lines = [line for line in traceback.splitlines() if line.strip()]
+        error = _error_line(lines)
+        if error < len(lines) and not any(name in lines[error] for name in OTHERS_FAILURES):
+            return "\n".join(lines)
+    return ""
+
+
+def _error_line(lines: Sequence[str]) -> int:
+    """Return which of a traceback's lines has the error: the first after the frames.
+
+    Frames are indented, except in the logs of drivers that strip the lines of a script.
+    """
+    was_place = False
+    for number, line in enumerate(lines):
+        is_place = line.startswith('File "')
+        if not (line[0].isspace() or is_place or was_place or set(line) <= {"~", "^"}):
+            return number
+        was_place = is_place and not line.startswith('File "<')  # which has no line of source
+    return len(lines)
+
+
+def _names_other_program(base: Path) -> bool:
+    """Return whether output/failure is only about a program that the command had started."""
+    path = base / contract.FAILURE
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        return False
+    with path.open("rb") as file:
+        text = file.read(FAILURE_BYTES).decode(errors="replace")
+    return any(name in text for name in OTHERS_FAILURES)
 
 
 def _user_frames(lines: Sequence[str]) -> Iterator[str]:
     """Return the lines of the frames outside of installed packages: the code that the reader can fix."""
     is_user_code = True
     for line in lines:
-        if line.startswith('  File "'):
+        if line.lstrip().startswith('File "'):
             is_user_code = not any(f"/{folder}/" in line for folder in PACKAGE_FOLDERS)
         if is_user_code:
             yield line
 
 
-def _start(command: Sequence[str], environment: Mapping[str, str], directory: Path, output: int) -> int:
+def _start(command: Sequence[str], environment: Mapping[str, str], directory: Path, output: int, errors: int) -> int:
     path = shutil.which(command[0], path=environment.get("PATH"))
     if path is None:
         raise ClientError(f"The program {command[0]!r} was not found. PATH is {environment.get('PATH')}.")
@@ -159,7 +216,7 @@ def _start(command: Sequence[str], environment: Mapping[str, str], directory: Pa
             path,
             list(command),
             dict(environment),
-            file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)],
+            file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, errors, 2)],
             setsigmask=(),
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # which Python ignores
         )
@@ -171,23 +228,26 @@ def _start(command: Sequence[str], environment: Mapping[str, str], directory: Pa
         raise ClientError(f"{command[0]} cannot be started: {error.strerror}.") from error
 
 
-def _follow(child: int, output: int) -> ChildResult:
+def _follow(child: int, output: int, errors: int) -> ChildResult:
     """Forward the child's output until the child has ended; later output of its own children is dropped."""
-    os.set_blocking(output, False)
     wakeup, wakeup_write = os.pipe()
     os.set_blocking(wakeup_write, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     previous_fd = signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
-    tail = bytearray()
-    sources = [output, wakeup]
+    tail, error_tail = bytearray(), bytearray()
+    tails = {output: (tail,)} if output == errors else {output: (tail,), errors: (tail, error_tail)}
+    for source in tails:
+        os.set_blocking(source, False)
+    sources = [*tails, wakeup]
     try:
         while True:
             ended_pid, status = os.waitpid(child, os.WNOHANG)
-            if output in sources and not _copy(output, tail):
-                sources.remove(output)
+            for source in [one for one in sources if one != wakeup and not _copy(one, tails[one])]:
+                sources.remove(source)
             if ended_pid:
                 code = os.waitstatus_to_exitcode(status)
-                return ChildResult(code if code >= 0 else SIGNAL_EXIT_BASE - code, tail.decode(errors="replace"))
+                texts = (one.decode(errors="replace") for one in (tail, error_tail))
+                return ChildResult(code if code >= 0 else SIGNAL_EXIT_BASE - code, *texts)
             ready, _, _ = select.select(sources, [], [])
             if wakeup in ready:
                 os.read(wakeup, READ_BYTES)
@@ -197,7 +257,7 @@ def _follow(child: int, output: int) -> ChildResult:
         os.close(wakeup_write)
 
 
-def _copy(output: int, tail: bytearray) -> bool:
+def _copy(output: int, tails: Sequence[bytearray]) -> bool:
     """Forward available output; return False at its end. The number of reads is limited: output may be endless."""
     for _ in range(READS_PER_TURN):
         try:
@@ -207,9 +267,10 @@ def _copy(output: int, tail: bytearray) -> bool:
         if not data:
             return False
         _write(data)
-        tail += data
-        if len(tail) > 2 * TAIL_BYTES:  # rarely, because it copies the rest
-            del tail[:-TAIL_BYTES]
+        for tail in tails:
+            tail.extend(data)
+            if len(tail) > 2 * TAIL_BYTES:  # rarely, because it copies the rest
+                del tail[:-TAIL_BYTES]
     return True
 
 

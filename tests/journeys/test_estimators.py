@@ -132,7 +132,8 @@ def test_the_model_trainer_of_sdk_3_runs_source_code_by_script_and_by_command(se
     }
     assert found["checkpoint"] == "epoch 1"
     assert found["two"] == {"host": "algo-1 of 2\n", "sum": "3"}
-    assert "'train.py', '--fail', 'yes'" in found["error"]
+    assert "RuntimeError: the rate is far too high" in found["error"]
+    assert "CalledProcessError" not in found["error"]
 
 
 @pytest.mark.slow

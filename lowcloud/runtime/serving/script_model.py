@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from lowcloud import contract
+from lowcloud.runtime.environments import framework_modules
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import BadRequestError, arrays
 from lowcloud.runtime.serving import framework_defaults
@@ -53,6 +54,7 @@ class ScriptModel:
 def load(model_folder: Path) -> ScriptModel:
     """Load the model in a folder with the script named by SAGEMAKER_PROGRAM. Raises ClientError."""
     os.environ.setdefault("SM_MODEL_DIR", str(model_folder))
+    framework_modules.add_to_process()
     script = _import(_code_folder(model_folder), os.environ.get("SAGEMAKER_PROGRAM"))
     functions = {
         name: _without_context(getattr(script, name), count)
@@ -121,7 +123,9 @@ def _as_text(body: bytes) -> str:
 
 
 def _to_body(result: Any, accept: str) -> tuple[bytes, str]:
-    """Return the body and content type of a script's result: a body, or a pair of both."""
+    """Return the body and content type of a script's result: a body, a pair of both, or a response that has both."""
+    if hasattr(result, "get_data") and hasattr(result, "mimetype"):  # of werkzeug, or our framework_modules
+        result = result.get_data(), result.mimetype
     body, content_type = result if isinstance(result, tuple) and len(result) == 2 else (result, accept)
     if isinstance(body, str):
         body = body.encode()

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -32,17 +33,7 @@ BODY_BYTES = 25 * 1024 * 1024  # the largest payload of InvokeEndpoint
 HEADER_BYTES = 64 * 1024
 SHUTDOWN_GRACE_SECONDS = 10.0  # for requests that began before SIGTERM
 
-REASONS = {
-    200: b"OK",
-    400: b"Bad Request",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    406: b"Not Acceptable",
-    413: b"Content Too Large",
-    415: b"Unsupported Media Type",
-    431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error",
-}
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 ERROR_STATUSES = {BadRequestError: 400, UnsupportedMediaTypeError: 415, NotAcceptableError: 406}
 TEXT = "text/plain; charset=utf-8"
 
@@ -216,6 +207,9 @@ class Connection(asyncio.Protocol):
             return status, str(error).encode(), TEXT
         except Exception as error:  # noqa: BLE001 - the edge of one request: others continue
             traceback.print_exc()
+            given = getattr(error, "status_code", None)  # of the inference toolkit's errors
+            if given in REASONS and given >= HTTPStatus.BAD_REQUEST:
+                return given, str(error).encode(), TEXT
             return 500, f"The model failed: {type(error).__name__}; see the endpoint's log.".encode(), TEXT
         return 200, response, content_type
 

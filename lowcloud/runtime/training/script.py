@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lowcloud import contract
 from lowcloud.runtime import child_process
-from lowcloud.runtime.environments import overlay_venv
+from lowcloud.runtime.environments import framework_modules, overlay_venv
 from lowcloud.runtime.environments.build import install
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.training.sm_variables import (
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     base = Path(os.environ.get(contract.BASE_DIR_VARIABLE, contract.DEFAULT_BASE_DIR))
     try:
         if argv[:1] == [COMMAND]:
-            return _run(base, argv[1:], _environment(base), Path.cwd())
+            return _run(base, argv[1:], _environment(base), Path.cwd(), keeps_errors_apart=True)
         installs_requirements = argv[:1] == [INSTALL]
         for note in argv[installs_requirements:]:
             print(note, flush=True)
@@ -74,10 +74,12 @@ def run_script(base: Path, installs_requirements: bool = False) -> int:
     return _run(base, command, environment, code)
 
 
-def _run(base: Path, command: list[str], environment: dict[str, str], folder: Path) -> int:
+def _run(
+    base: Path, command: list[str], environment: dict[str, str], folder: Path, keeps_errors_apart: bool = False
+) -> int:
     print("Invoking script with the following command:", shlex.join(command), sep="\n", flush=True)
     try:
-        result = child_process.run(command, environment, folder)
+        result = child_process.run(command, environment, folder, keeps_errors_apart)
     finally:
         shutil.rmtree(_overlay_folder(), ignore_errors=True)  # a remaining process may still write there
     if result.exit_code:
@@ -86,7 +88,10 @@ def _run(base: Path, command: list[str], environment: dict[str, str], folder: Pa
 
 
 def _environment(base: Path) -> dict[str, str]:
-    """Return this process's environment, with a new overlay first in PATH and the server's package indexes."""
+    """Return this process's environment, with a new overlay first in PATH and the server's package indexes.
+
+    In the overlay a script also finds the modules of SageMaker's framework containers.
+    """
     # Containers run as root; for other users the SDK's remote functions look for sudo.
     environment = {"PYTHONUNBUFFERED": "1", **os.environ, "USER": "root", "LOGNAME": "root"}
     if (base / contract.PIP_CONFIGURATION).exists():
@@ -95,6 +100,7 @@ def _environment(base: Path) -> dict[str, str]:
     python = _python(path)
     folder = _overlay_folder()
     if python and overlay_venv.create(folder, python):
+        framework_modules.add_to_environment(folder)
         environment |= {"PATH": f"{folder / 'bin'}:{path}", "VIRTUAL_ENV": str(folder)}
     return environment
 

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,3 +184,40 @@ def test_a_model_of_scikit_learn_is_served_without_a_script(folder: Path, ending
 def test_the_error_of_a_script_that_exits_on_import_says_where_training_code_belongs(folder: Path) -> None:
     with pytest.raises(ClientError, match=r"exited with 2 when it was imported. Put the training code below"):
         load(folder, "import argparse\nargparse.ArgumentParser().error('unrecognized arguments')\n")
+
+
+def test_a_script_answers_by_the_toolkits_names(folder: Path) -> None:
+    script = """
+from sagemaker_containers.beta.framework import content_types, encoders, worker
+from sagemaker_inference import errors
+def model_fn(folder):
+    return 10
+def input_fn(body, content_type):
+    if content_type == content_types.CSV:
+        return [float(one) for one in body.split(",")]
+    raise errors.UnsupportedFormatError(content_type)
+def predict_fn(rows, model):
+    if len(rows) > 2:
+        raise errors.GenericInferenceToolkitError(422, "at most two")
+    return [one * model for one in rows]
+def output_fn(prediction, accept):
+    return worker.Response(encoders.encode(prediction, content_types.JSON), mimetype=content_types.JSON)
+"""
+    model = load(folder, script)
+    assert model.respond(b"1,2", "text/csv", "text/csv") == (b"[10.0, 20.0]", "application/json")
+    with tempfile.TemporaryDirectory() as short:
+        environment = {"LOWCLOUD_SOCKET": f"{short}/s", "SAGEMAKER_BASE_DIR": str(folder.parent)}
+        server = launch([sys.executable, "-m", "lowcloud.runtime.serving.serve", "script"], f"{short}/s", environment)
+        try:
+            for kind, body, expected in (
+                ("text/csv", b"1,2", (200, b"[10.0, 20.0]")),
+                ("text/csv", b"1,2,3", (422, b"at most two")),
+                ("image/png", b"", (415, b"Content type image/png is not supported by this framework.")),
+            ):
+                connection = UnixConnection(f"{short}/s")
+                connection.request("POST", "/invocations", body, {"Content-Type": kind})
+                answer = connection.getresponse()
+                assert (answer.status, answer.read()) == expected
+        finally:
+            server.process.kill()
+            server.process.communicate()

@@ -355,3 +355,36 @@ def test_a_long_traceback_keeps_the_frames_of_the_user():
     assert 'File "train.py", line 10' in said
     assert "pandas" not in said
     assert said.endswith("KeyError: 'absent'")
+
+
+def test_the_reason_of_a_failure_is_the_script_s_own_traceback_and_not_that_of_what_had_started_it(base: Base):
+    driver = "import subprocess, sys; subprocess.check_call([sys.executable, 'inner.py'])\n"
+    base.write("code/train.py", driver)
+    base.write("code/inner.py", "raise KeyError('the column is absent')\n")
+    assert base.run()[0] == 1
+    assert "KeyError: 'the column is absent'" in base.failure()
+    assert "CalledProcessError" not in base.failure()
+
+
+def test_the_reason_that_a_driver_wrote_about_its_script_gives_way_to_the_script_s_traceback(base: Base):
+    stripped = 'Traceback (most recent call last):\nFile "a.py", line 1, in <module>\nraise ValueError("wide")\n'
+    wrapper = 'Traceback (most recent call last):\n  File "d.py", line 9, in run\nsubprocess.CalledProcessError: a.py'
+    failing = f"printf '%s' \"$LOG\"; printf '%s' \"$FAILURE\" > {base.folder / contract.FAILURE}; exit 1"
+    for failure in (wrapper, "Training Execution failed. For more details, see CloudWatch logs"):
+        log = f"{stripped}ValueError: wide\nCommand failed. {wrapper}\n"
+        assert base.run("--command", "sh", "-c", failing, LOG=log, FAILURE=failure)[0] == 1
+        assert 'File "a.py", line 1' in base.failure()
+        assert "ValueError: wide" in base.failure()
+    base.run("--command", "sh", "-c", failing, LOG=stripped, FAILURE="ClientError: the user's own words")
+    assert base.failure() == "ClientError: the user's own words"
+
+
+def test_the_reason_of_a_command_s_failure_is_the_end_of_stderr(base: Base):
+    program = "echo 'no licence for this data' >&2; for i in 1 2 3 4 5 6 7; do echo progress $i; done; exit 4"
+    code, output = base.run("--command", "sh", "-c", program)
+    assert code == 4
+    assert output.count("progress") >= 7
+    assert 'ErrorMessage "no licence for this data"' in base.failure()
+    (base.folder / contract.FAILURE).unlink()
+    base.run("--command", "sh", "-c", "echo only this; exit 4")
+    assert 'ErrorMessage "only this"' in base.failure()

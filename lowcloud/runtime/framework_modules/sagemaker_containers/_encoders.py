@@ -1,0 +1,3 @@
+"""Public names of `encoders`."""
+
+from lowcloud_toolkit.arrays import *

@@ -1,0 +1,3 @@
+"""Public names of `env`."""
+
+from lowcloud_toolkit.environment import *

@@ -1,0 +1,3 @@
+"""Public names of `functions`."""
+
+from lowcloud_toolkit.functions import *

@@ -1,0 +1,3 @@
+"""Public names of `logging`."""
+
+from lowcloud_toolkit.functions import *

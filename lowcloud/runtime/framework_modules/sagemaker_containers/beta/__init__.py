@@ -1,0 +1,1 @@
+"""The public part of the former training toolkit."""

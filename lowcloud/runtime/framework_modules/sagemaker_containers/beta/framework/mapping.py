@@ -1,0 +1,3 @@
+"""Public names of `mapping`."""
+
+from lowcloud_toolkit.environment import *

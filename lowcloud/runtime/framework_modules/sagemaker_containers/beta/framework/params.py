@@ -1,0 +1,3 @@
+"""Public names of `params`."""
+
+from lowcloud_toolkit.parameters import *

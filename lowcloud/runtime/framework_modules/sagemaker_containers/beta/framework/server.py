@@ -1,0 +1,3 @@
+"""Public names of `server`."""
+
+from lowcloud_toolkit.server import *

@@ -1,0 +1,3 @@
+"""Public names of `worker`."""
+
+from lowcloud_toolkit.serving import *

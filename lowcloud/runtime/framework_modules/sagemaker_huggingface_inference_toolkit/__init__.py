@@ -1,0 +1,1 @@
+"""HuggingFace's inference toolkit."""

@@ -1,0 +1,3 @@
+"""Public names of `decoder_encoder`."""
+
+from lowcloud_toolkit.documents import *

@@ -1,0 +1,3 @@
+"""Public names of `decoder`."""
+
+from lowcloud_toolkit.arrays import *

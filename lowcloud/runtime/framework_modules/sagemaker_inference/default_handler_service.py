@@ -1,0 +1,3 @@
+"""Public names of `default_handler_service`."""
+
+from lowcloud_toolkit.serving import *

@@ -1,0 +1,3 @@
+"""Public names of `default_inference_handler`."""
+
+from lowcloud_toolkit.serving import *

@@ -1,0 +1,3 @@
+"""Public names of `errors`."""
+
+from lowcloud_toolkit.errors import *

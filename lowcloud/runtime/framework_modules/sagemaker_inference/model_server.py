@@ -1,0 +1,3 @@
+"""Public names of `model_server`."""
+
+from lowcloud_toolkit.server import *

@@ -1,0 +1,3 @@
+"""Public names of `parameters`."""
+
+from lowcloud_toolkit.parameters import *

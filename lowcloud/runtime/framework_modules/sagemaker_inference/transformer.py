@@ -1,0 +1,3 @@
+"""Public names of `transformer`."""
+
+from lowcloud_toolkit.serving import *

@@ -1,0 +1,3 @@
+"""Public names of `utils`."""
+
+from lowcloud_toolkit.serving import *

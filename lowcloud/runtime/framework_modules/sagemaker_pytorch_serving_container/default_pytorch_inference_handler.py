@@ -1,0 +1,3 @@
+"""Public names of `default_pytorch_inference_handler`."""
+
+from lowcloud_toolkit.pytorch_handler import *

@@ -1,0 +1,3 @@
+"""Public names of `serving`."""
+
+from lowcloud_toolkit.server import *

@@ -1,0 +1,3 @@
+"""Public names of `exceptions`."""
+
+from lowcloud_toolkit.errors import *

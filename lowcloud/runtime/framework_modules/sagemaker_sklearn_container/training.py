@@ -1,0 +1,3 @@
+"""Public names of `training`."""
+
+from lowcloud_toolkit.training import *

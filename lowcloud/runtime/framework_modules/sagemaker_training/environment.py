@@ -1,0 +1,3 @@
+"""Public names of `environment`."""
+
+from lowcloud_toolkit.environment import *

@@ -1,0 +1,3 @@
+"""Public names of `files`."""
+
+from lowcloud_toolkit.functions import *

@@ -1,0 +1,3 @@
+"""Public names of `logging_config`."""
+
+from lowcloud_toolkit.functions import *

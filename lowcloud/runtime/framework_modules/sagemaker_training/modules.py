@@ -1,0 +1,3 @@
+"""Public names of `modules`."""
+
+from lowcloud_toolkit.entry_point import *

@@ -1,0 +1,3 @@
+"""Public names of `runner`."""
+
+from lowcloud_toolkit.parameters import *

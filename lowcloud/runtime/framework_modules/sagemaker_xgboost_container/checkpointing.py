@@ -1,0 +1,3 @@
+"""Public names of `checkpointing`."""
+
+from lowcloud_toolkit.checkpoints import *

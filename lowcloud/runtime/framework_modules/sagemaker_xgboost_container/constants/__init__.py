@@ -1,0 +1,1 @@
+"""Constants of XGBoost's container."""

@@ -1,0 +1,3 @@
+"""Public names of `xgb_content_types`."""
+
+from lowcloud_toolkit.dmatrix import *

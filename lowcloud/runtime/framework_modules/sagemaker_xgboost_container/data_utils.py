@@ -1,0 +1,3 @@
+"""Public names of `data_utils`."""
+
+from lowcloud_toolkit.dmatrix import *

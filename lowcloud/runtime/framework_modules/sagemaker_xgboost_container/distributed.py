@@ -1,0 +1,3 @@
+"""Public names of `distributed`."""
+
+from lowcloud_toolkit.rabit import *

@@ -1,0 +1,3 @@
+"""Public names of `encoder`."""
+
+from lowcloud_toolkit.dmatrix import *

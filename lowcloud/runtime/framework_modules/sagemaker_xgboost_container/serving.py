@@ -1,0 +1,3 @@
+"""Public names of `serving`."""
+
+from lowcloud_toolkit.xgboost_handler import *
