@@ -51,11 +51,11 @@ class ReadCache:
         self._cached: dict[object, tuple[float, object]] = {}
         self._generation = 0
 
-    def get(self, key: object, read: Callable[[], T]) -> T:
-        """Return the cached value of `key`, or else what `read` returns."""
+    def get(self, key: object, read: Callable[[], T], max_age_seconds: float = CACHE_SECONDS) -> T:
+        """Return the cached value of `key` unless it is older, or else what `read` returns."""
         now = time.monotonic()
         read_at, value = self._cached.get(key, (float("-inf"), None))
-        if now - read_at < CACHE_SECONDS:
+        if now - read_at < max_age_seconds:
             return cast(T, value)
         generation = self._generation
         fresh = read()

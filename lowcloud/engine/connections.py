@@ -24,6 +24,10 @@ class ReplicaResponse:
     body: bytes
 
 
+class NotConnectedError(OSError):
+    """Nothing accepts connections at the address; the request was not sent."""
+
+
 class Connections:
     """A pool of idle connections by address; used and closed on one event loop."""
 
@@ -35,7 +39,7 @@ class Connections:
     ) -> ReplicaResponse:
         """Send POST /invocations to the replica at "unix:/path" or "http://host:port".
 
-        Raises TimeoutError, or OSError if the connection fails.
+        Raises NotConnectedError, TimeoutError, or OSError if the connection fails.
         """
         request = _request(body, headers)
         connection = self._take_idle(address) or await _connect(address)
@@ -150,12 +154,16 @@ class _Connection(asyncio.Protocol):
 
 
 async def _connect(address: str) -> _Connection:
+    """Return a new connection. Raises NotConnectedError."""
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
-        if address.startswith("unix:"):
-            return (await loop.create_unix_connection(_Connection, address.removeprefix("unix:")))[1]
-        host, _, port = address.removeprefix("http://").rpartition(":")
-        return (await loop.create_connection(_Connection, host.strip("[]"), int(port)))[1]
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+            if address.startswith("unix:"):
+                return (await loop.create_unix_connection(_Connection, address.removeprefix("unix:")))[1]
+            host, _, port = address.removeprefix("http://").rpartition(":")
+            return (await loop.create_connection(_Connection, host.strip("[]"), int(port)))[1]
+    except OSError as error:  # TimeoutError is one
+        raise NotConnectedError(f"nothing accepts connections at {address}: {error}") from error
 
 
 def _request(body: bytes, headers: Mapping[str, str]) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.engine.connections import Connections, ReplicaResponse
+from lowcloud.engine.connections import Connections, NotConnectedError, ReplicaResponse
 
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: 2\r\n\r\nok"
@@ -173,7 +173,7 @@ def test_a_replica_that_is_gone_is_an_os_error() -> None:
             async with asyncio.timeout(5):
                 while idle.is_usable:  # until the end of the connection is noticed while it is idle
                     await asyncio.sleep(0.001)
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(NotConnectedError):
             await connections.post(address, b"", {}, 5)
 
     asyncio.run(run())

@@ -3,13 +3,14 @@
 import asyncio
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 
 from lowcloud.core import resources
-from lowcloud.core.context import Context
+from lowcloud.core.context import CACHE_SECONDS, Context
 from lowcloud.core.errors import CloudError, InvalidError, NotFoundError
 from lowcloud.core.serving.endpoint_records import Endpoint, EndpointState, Variant
 from lowcloud.core.serving.endpoints import ENDPOINT
-from lowcloud.engine.connections import ReplicaResponse
+from lowcloud.engine.connections import NotConnectedError, ReplicaResponse
 
 MODEL_TIMEOUT_SECONDS = 60.0  # SageMaker's limit for a model to answer
 REPLICA_WAIT_SECONDS = 5.0  # a replica that has just ended is restarted within this time
@@ -32,19 +33,44 @@ async def invoke(
     Raises NotFoundError for the endpoint or the variant, InvalidError if the endpoint is not in service,
     NoReplicaError and ModelTimeoutError.
     """
-    endpoint = context.cache.get(("endpoint", name), lambda: resources.find(context, ENDPOINT, name))
+    endpoint = _find(context, name)
+    deadline = context.now() + REPLICA_WAIT_SECONDS
+    while True:
+        variant = _variant(endpoint, variant_name)
+        if address := _address(context, endpoint, variant):
+            with suppress(NotConnectedError):
+                return variant.name, await _post(context, name, address, body, headers)
+        if context.now() > deadline:
+            raise NoReplicaError(f"No replica of variant {variant.name!r} of {name!r} answers. See the endpoint's log.")
+        await asyncio.sleep(REPLICA_POLL_SECONDS)
+        endpoint = _find(context, name, REPLICA_POLL_SECONDS)  # it may be another one of this name by now
+
+
+def _find(context: Context, name: str, max_age_seconds: float = CACHE_SECONDS) -> Endpoint:
+    """Return the endpoint. Raises NotFoundError, and InvalidError if it is not in service."""
+
+    def read(max_age_seconds: float) -> Endpoint:
+        return context.cache.get(("endpoint", name), lambda: resources.find(context, ENDPOINT, name), max_age_seconds)
+
+    endpoint = read(max_age_seconds)
+    if endpoint.state != EndpointState.IN_SERVICE:
+        endpoint = read(0.0)  # another process may have put it in service a moment ago
     if endpoint.state != EndpointState.IN_SERVICE:
         raise InvalidError(f"The endpoint {name!r} is {endpoint.state}, not in service.")
-    variant = _variant(endpoint, variant_name)
-    address = await _address(context, endpoint, variant)
+    return endpoint
+
+
+async def _post(context: Context, name: str, address: str, body: bytes, headers: Mapping[str, str]) -> ReplicaResponse:
+    """Raises NotConnectedError, NoReplicaError and ModelTimeoutError."""
     try:
-        answer = await context.connections.post(address, body, headers, MODEL_TIMEOUT_SECONDS)
+        return await context.connections.post(address, body, headers, MODEL_TIMEOUT_SECONDS)
+    except NotConnectedError:
+        raise
     except TimeoutError as error:
         raise ModelTimeoutError(f"The model did not answer within {MODEL_TIMEOUT_SECONDS:.0f} seconds.") from error
     except OSError as error:
         await context.connections.close_idle(address)
         raise NoReplicaError(f"The replica of {name!r} ended while it answered: {error}") from error
-    return variant.name, answer
 
 
 def _variant(endpoint: Endpoint, name: str | None) -> Variant:
@@ -59,15 +85,10 @@ def _variant(endpoint: Endpoint, name: str | None) -> Variant:
     return random.choices(endpoint.variants, weights if any(weights) else None)[0]
 
 
-async def _address(context: Context, endpoint: Endpoint, variant: Variant) -> str:
-    """Return the address of one of the variant's replicas, after a short wait if all are being restarted."""
+def _address(context: Context, endpoint: Endpoint, variant: Variant) -> str | None:
+    """Return the address of one of the variant's replicas, or None while all of them are being restarted."""
     work_ids = endpoint.work_ids()[variant.name]
-    deadline = context.now() + REPLICA_WAIT_SECONDS
-    while context.now() < deadline:
-        for work_id in random.sample(work_ids, len(work_ids)):
-            if address := context.engine.address(work_id, 0):
-                return address
-        await asyncio.sleep(REPLICA_POLL_SECONDS)
-    raise NoReplicaError(
-        f"No replica of variant {variant.name!r} of {endpoint.name!r} answers. See the endpoint's log."
-    )
+    for work_id in random.sample(work_ids, len(work_ids)):
+        if address := context.engine.address(work_id, 0):
+            return address
+    return None
