@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lowcloud.runtime.collectives import ProcessGroup
 from lowcloud.runtime.formats.channel import ChannelReader
+from lowcloud.runtime.formats.table import DenseTable
 
 
 class TrainingReport:
@@ -68,3 +72,32 @@ class TrainingRun:
     channels: Mapping[str, ChannelReader]
     process_group: ProcessGroup
     report: TrainingReport
+
+    def agree_on_names(self, channel: str, table: DenseTable) -> None:
+        """Put the columns of a channel into one order on all hosts. Raises ClientError if their names differ."""
+        parts = self.process_group.gather(json.dumps(table.names).encode())
+        names = next((tuple(json.loads(part)) for part in parts if part != b"[]"), ())
+        table.reorder(names, f"Channel {channel} of this host")
+
+    def share(self, channel: str, rows: int, groups: NDArray[np.integer[Any]] | None = None) -> slice:
+        """Return which rows of a channel this host trains on: all, or its share if every host has read all of them.
+
+        Trained on by every host, a row would count as several, which changes the weight of regularisation. Rows that
+        follow each other and are in the same group stay together.
+        """
+        rank, size = self.process_group.rank, self.process_group.size
+        if size == 1 or not rows:
+            return slice(0, rows)
+        if not self.channels[channel].is_replicated:
+            self.report.info(f"Channel {channel}: this host has {rows} rows, those of its objects (ShardedByS3Key).")
+            return slice(0, rows)
+        bounds = np.arange(size + 1) * rows // size
+        if groups is not None:
+            starts = np.concatenate([[0], np.flatnonzero(np.diff(groups)) + 1, [rows]])
+            bounds = starts[np.searchsorted(starts, bounds)]
+        start, stop = int(bounds[rank]), int(bounds[rank + 1])
+        self.report.info(
+            f"Channel {channel}: every host has all {rows} rows (FullyReplicated), and this one trains on "
+            f"{stop - start} of them, so that each counts once. With ShardedByS3Key a host gets only its objects."
+        )
+        return slice(start, stop)

@@ -28,8 +28,12 @@ def listed(context: Context, bucket: str, key: str) -> Iterator[tuple[Version, s
             raise InvalidError(f"it is larger than {MANIFEST_LIMIT_BYTES} bytes")
         first, *rest = json.loads(b"".join(fetch(context, source_of(bucket, key))))
         there, folder = parse_uri(first["prefix"])
+        seen: set[str] = set()
         for name in rest:
-            yield objects.head(context, there, folder + name), name
+            if name in seen:
+                raise InvalidError(f"it names {name!r} twice")
+            seen.add(name)
+            yield objects.head(context, there, folder + name), name.lstrip("/")
     except (CloudError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise StagingError(
             f'The manifest s3://{bucket}/{key} cannot be used: {error}. It must be a JSON list of {{"prefix": '

@@ -39,10 +39,14 @@ class ChannelReader:
     content_type: str | None = None  # None: detected from the content
     is_passed: bool = False  # the job has this channel; this host may have no files of it
     is_piped: bool = False  # the data comes through the pipe FOLDER_0 instead of files
+    is_replicated: bool = False  # every host has all of its files
 
-    def read(self, feature_dim: int | None = None) -> DenseTable:
-        """Read all rows of the channel. Raises ClientError naming file, line or record, and what to do."""
-        table = DenseTable(feature_dim)
+    def read(self, feature_dim: int | None = None, names: tuple[str, ...] = ()) -> DenseTable:
+        """Read all rows of the channel, in columns of these names if it has any.
+
+        Raises ClientError naming file, line or record, and what to do.
+        """
+        table = DenseTable(feature_dim, names=names)
         readers = {CSV: csv.read, RECORDIO: recordio_channel.read, PARQUET: parquet.read}
         try:
             self.read_with({content_type: partial(read, table=table) for content_type, read in readers.items()})
@@ -89,8 +93,21 @@ class ChannelReader:
             raise ClientError(
                 f"Channel {self.name} is missing.{note} Pass it to fit(), e.g. fit({{'{self.name}': 's3://...'}})."
             )
-        paths = sorted(path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-        return [path for path in paths if path.stat().st_size]
+        return [path for path in self._paths() if not is_hidden(path.relative_to(self.folder)) and path.stat().st_size]
+
+    def _paths(self) -> list[Path]:
+        return sorted(path for path in self.folder.rglob("*") if path.is_file())
+
+    def no_rows_error(self) -> ClientError:
+        """Return the error of a channel in which no host has found rows."""
+        hidden = [] if self.is_piped else [path for path in self._paths() if is_hidden(path.relative_to(self.folder))]
+        if hidden and not self._files():
+            return ClientError(
+                f"Channel {self.name} has no rows: its {len(hidden)} files, such as "
+                f"{csv.display_name(hidden[0], self.folder)}, are skipped because a name that begins with . or _ is "
+                "not one of data. Rename the files of data."
+            )
+        return ClientError(f"Channel {self.name} has no rows. Check that its S3 prefix contains files with data.")
 
     @property
     def _pipe(self) -> Path:
@@ -124,6 +141,14 @@ class ChannelReader:
                 "column: use text/csv or text/csv;label_size=1."
             )
         return content_type
+
+
+def is_hidden(path: Path) -> bool:
+    """Return whether a file is not data: its name or that of a folder begins with . or _, such as _SUCCESS.
+
+    Spark and pyarrow skip such names too.
+    """
+    return any(part[0] in "._" for part in path.parts)
 
 
 def _detect_text_type(start: bytes, readers: Mapping[str, Reader]) -> str:

@@ -19,6 +19,12 @@ class SparseMatrix:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    def take(self, rows: slice) -> "SparseMatrix":
+        """Return consecutive rows."""
+        starts = self.starts[rows.start : rows.stop + 1]
+        entries = slice(int(starts[0]), int(starts[-1]))
+        return SparseMatrix(starts - starts[0], self.indices[entries].copy(), self.values[entries].copy(), self.width)
+
     def concatenate(self, other: "SparseMatrix") -> "SparseMatrix":
         """Return these rows followed by others of the same width."""
         starts = np.concatenate([self.starts, other.starts[1:] + self.starts[-1]])

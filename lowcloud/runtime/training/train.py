@@ -50,6 +50,7 @@ def _training_run(base: Path, process_group: ProcessGroup, report: TrainingRepor
             (inputs.get(name) or {}).get("ContentType"),
             is_passed=name in inputs,
             is_piped=(inputs.get(name) or {}).get("TrainingInputMode") == "Pipe",
+            is_replicated=(inputs.get(name) or {}).get("S3DistributionType") == "FullyReplicated",
         )
         for name in {"train", *inputs} - {CHANNEL}
     }

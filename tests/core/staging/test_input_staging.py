@@ -75,6 +75,22 @@ def test_a_manifest_names_the_objects_and_their_paths(data: Context, mode: Mode)
     assert names(data, channel, 1) == [["train/b/d.csv", "train/a.csv"]]
 
 
+@pytest.mark.parametrize("mode", Mode)
+def test_the_names_of_a_manifest_follow_its_prefix_as_they_are(data: Context, mode: Mode) -> None:
+    put(data, "manifest", json.dumps([{"prefix": "s3://data/train"}, "/b/d.csv"]))
+    channel = replace(TRAIN, prefix="manifest", kind=DataSourceType.MANIFEST, mode=mode)
+    assert names(data, channel, 1) == [["train/b/d.csv"]]
+    staged = input_staging.stage(data, [channel], 1)[0]
+    paths = [file.path for file in (*staged.inputs, *(f for folder in staged.lazy_folders for f in folder.files))]
+    assert paths == ([] if mode == Mode.PIPE else ["input/data/train/b/d.csv"])
+
+
+def test_a_manifest_that_names_an_object_twice_is_refused(data: Context) -> None:
+    put(data, "manifest", json.dumps([{"prefix": "s3://data/train/"}, "a.csv", "a.csv"]))
+    with pytest.raises(StagingError, match=r"manifest cannot be used: it names 'a\.csv' twice"):
+        names(data, replace(TRAIN, prefix="manifest", kind=DataSourceType.MANIFEST), 1)
+
+
 def test_an_augmented_manifest_gives_the_attributes_in_the_requested_order(data: Context) -> None:
     lines = [
         {"label": 1, "other": "x", "image-ref": "s3://data/train/a.csv"},

@@ -33,13 +33,15 @@ def write_job_folder(
     hosts: tuple[str, ...] = ("algo-1",),
     host: str = "algo-1",
     content_type: str | None = None,
+    distribution: str = "ShardedByS3Key",
 ) -> Path:
     """Write the folder of one host; a channel without content has no folder, as on a host that got no shard of it."""
     for name in (contract.HYPERPARAMETERS, contract.MODEL, contract.FAILURE):
         (base / name).parent.mkdir(parents=True, exist_ok=True)
     texts = {name: str(value) for name, value in hyperparameters.items()}
     (base / contract.HYPERPARAMETERS).write_text(json.dumps(texts))
-    described = {name: {"TrainingInputMode": "File", "RecordWrapperType": "None"} for name in channels}
+    common = {"TrainingInputMode": "File", "RecordWrapperType": "None", "S3DistributionType": distribution}
+    described = {name: dict(common) for name in channels}
     if content_type:
         for description in described.values():
             description["ContentType"] = content_type

@@ -26,7 +26,8 @@ def train(run: "TrainingRun") -> None:
     started = time.perf_counter()
     table = _read(run, "train", settings, settings.feature_dim)
     width = table.features.shape[1]
-    validation = _read(run, "validation", settings, width) if "validation" in run.channels else None
+    names = table.names
+    validation = _read(run, "validation", settings, width, names) if "validation" in run.channels else None
     run.report.info(f"Read {len(table)} rows of {width} features in {time.perf_counter() - started:.2f} s.")
     objective_name = settings.make_loss(1.0, 1.0).objective
 
@@ -44,18 +45,24 @@ def train(run: "TrainingRun") -> None:
     if validation is not None:
         quality |= _report_channel(run, fitter, fit, "validation", validation)
     if "test" in run.channels:
-        test = _read(run, "test", settings, width)
+        test = _read(run, "test", settings, width, names)
         scaling.subtract_origin(test.features, fit.origin)
         quality |= _report_channel(run, fitter, fit, "test", test)
     run.report.throughput(fitter.rows / (time.perf_counter() - started))
     if run.process_group.rank == 0:
-        save(replace(fit.model, metrics=quality), run.base / contract.MODEL)
+        save(replace(fit.model, metrics=quality, names=names[1:]), run.base / contract.MODEL)
 
 
-def _read(run: "TrainingRun", name: str, settings: LinearLearnerSettings, feature_dim: int | None) -> DenseTable:
+def _read(
+    run: "TrainingRun",
+    name: str,
+    settings: LinearLearnerSettings,
+    feature_dim: int | None,
+    names: tuple[str, ...] = (),
+) -> DenseTable:
     """Read and check one channel. A host may have no rows of it, but not all hosts."""
     reader = run.channels[name]
-    table = reader.read(feature_dim)
+    table = reader.read(feature_dim, names)
     check_finite(table, reader)
     _check_labels(table, reader, settings)
     widths = [
@@ -63,11 +70,13 @@ def _read(run: "TrainingRun", name: str, settings: LinearLearnerSettings, featur
     ]
     width = max(widths)
     if not width:
-        raise ClientError(f"Channel {name} has no rows. Check that its S3 prefix contains files with data.")
+        raise reader.no_rows_error()
     if set(widths) - {0, width}:
         raise ClientError(f"Hosts read different numbers of features from channel {name}: {widths}.")
     if not len(table):
         table.features = np.empty((0, width), np.float32)
+    run.agree_on_names(name, table)
+    table.keep(run.share(name, len(table)))
     return table
 
 

@@ -16,7 +16,7 @@ from lowcloud.runtime.formats.sparse import SparseMatrix
 
 Floats = NDArray[np.float32]
 MISSING = float("nan")
-NAMES = "lowcloud_feature_names"  # an attribute, because XGBoost's own names would be required of every matrix
+NAMES = "lowcloud_columns"  # an attribute, because a matrix without XGBoost's own feature names would be refused
 
 
 class Matrix:
@@ -155,6 +155,16 @@ class Booster:
         text, exists = ctypes.c_char_p(), ctypes.c_int()
         call("XGBoosterGetAttr", self.handle, name.encode(), ctypes.byref(text), ctypes.byref(exists))
         return (text.value or b"").decode() if exists.value else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns of the training data, the label first; () if it had none."""
+        return tuple(json.loads(self.attribute(NAMES) or "[]"))
+
+    def set_names(self, names: Sequence[str]) -> None:
+        """Store the names of the columns of the training data."""
+        if names:
+            self.set_attribute(NAMES, json.dumps(names))
 
     def to_bytes(self) -> bytes:
         """Return the model in XGBoost's UBJSON format."""

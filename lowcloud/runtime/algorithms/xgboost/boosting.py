@@ -45,6 +45,7 @@ class DataSets:
 
     matrices: Mapping[str, Matrix]
     labels: Mapping[str, NDArray[np.float64]]
+    names: tuple[str, ...] = ()  # of the columns, the label first, if the data has names
 
 
 @dataclass
@@ -119,7 +120,9 @@ def boost(
             checkpoints.save(booster, done, is_last=done + 1 == settings.rounds)
         if should_stop or _is_stop_requested(stop, communicator):
             break
-    return BoostingResult(_best(booster, early_stopping), scores)
+    best = _best(booster, early_stopping)
+    best.set_names(sets.names)
+    return BoostingResult(best, scores)
 
 
 def _reset_column_sampler(booster: Booster, settings: XGBoostSettings) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from lowcloud.runtime.formats import csv, libsvm, parquet, recordio_channel
 from lowcloud.runtime.formats.channel import CSV, LIBSVM, PARQUET, RECORDIO, ChannelReader
 from lowcloud.runtime.formats.sparse import SparseMatrix, SparseTable
 from lowcloud.runtime.formats.table import DenseTable
+
+if TYPE_CHECKING:
+    from lowcloud.runtime.training_run import TrainingRun
 
 CSV_DELIMITERS = b";\t|"  # in addition to the comma
 MISSING = float("nan")
@@ -42,6 +45,7 @@ class Samples:
     labels: Labels
     weights: NDArray[np.floating[Any]] | None = None
     queries: NDArray[np.integer[Any]] | None = None
+    names: tuple[str, ...] = ()  # of the label and the features, if the data has names
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,9 +60,13 @@ class Samples:
         return self.features.width if isinstance(self.features, SparseMatrix) else self.features.shape[1]
 
 
-def read(reader: ChannelReader) -> Samples:
-    """Read all rows of a channel. Raises ClientError naming file, line or record, and what to do."""
-    dense, sparse = DenseTable(empty=MISSING), SparseTable()
+def read(run: "TrainingRun", channel: str, names: tuple[str, ...] = ()) -> Samples:
+    """Read all rows of a channel, in columns of these names if it has any.
+
+    Raises ClientError naming file, line or record, and what to do.
+    """
+    reader = run.channels[channel]
+    dense, sparse = DenseTable(empty=MISSING, names=names), SparseTable()
     try:
         reader.read_with(
             {
@@ -76,10 +84,29 @@ def read(reader: ChannelReader) -> Samples:
         ) from None
     if len(dense) and len(sparse):
         raise ClientError(f"Channel {reader.name} mixes sparse (libsvm) and dense files. Use one format.")
+    run.agree_on_names(channel, dense)
     if len(sparse):
         features = sparse.features(sparse.width)
         return Samples(reader, sparse.sources, features, sparse.labels, sparse.weights, sparse.queries)
-    return Samples(reader, dense.sources, dense.features, dense.labels)
+    return Samples(reader, dense.sources, dense.features, dense.labels, names=dense.names)
+
+
+def take(samples: Samples, rows: slice) -> Samples:
+    """Return some consecutive rows, which describe_row no longer finds."""
+    if rows == slice(0, len(samples)):
+        return samples
+    features: Floats | SparseMatrix
+    if isinstance(samples.features, SparseMatrix):
+        features = samples.features.take(rows)
+    else:
+        features = samples.features[rows].copy()
+    return replace(
+        samples,
+        features=features,
+        labels=samples.labels[rows],
+        weights=None if samples.weights is None else samples.weights[rows],
+        queries=None if samples.queries is None else samples.queries[rows],
+    )
 
 
 def split_off_weights(samples: Samples) -> Samples:
@@ -96,7 +123,8 @@ def split_off_weights(samples: Samples) -> Samples:
         )
     if samples.width < 2:
         raise ClientError(f"{samples.describe_row(0)} has no features: only a label and the weight of csv_weights.")
-    return replace(samples, features=samples.features[:, 1:], weights=weights)
+    names = (*samples.names[:1], *samples.names[2:])
+    return replace(samples, features=samples.features[:, 1:], weights=weights, names=names)
 
 
 def adapt_width(samples: Samples, width: int) -> Samples:

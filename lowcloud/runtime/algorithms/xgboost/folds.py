@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lowcloud.runtime.algorithms.xgboost import metrics
-from lowcloud.runtime.algorithms.xgboost.booster import Matrix
 from lowcloud.runtime.algorithms.xgboost.boosting import (
     BoostingResult,
     DataSets,
@@ -26,18 +25,18 @@ PREDICTIONS = "predictions.csv"
 
 def validate(
     settings: XGBoostSettings,
-    all_rows: Matrix,
-    y: NDArray[np.float64],
+    sets: DataSets,
     model: Path,
     output: Path,
     stop: StopRequest,
 ) -> None:
-    """Train a model on all rows except one fold, for each fold and repetition, and store it as MODEL-NUMBER.
+    """Train a model on all rows of the set train except one fold, for each fold and repetition; store MODEL-NUMBER.
 
     The predictions for the folds are stored as predictions.csv: label, probability of the predicted class, and class;
     or label and mean prediction. Raises library.XGBoostLibraryError.
     """
     model.parent.mkdir(parents=True, exist_ok=True)
+    all_rows, y = sets.matrices["train"], sets.labels["train"]
     folds, repetitions = int(settings.values["_kfold"]), int(settings.values["_num_cv_round"])
     if folds > len(y):
         raise ClientError(f"_kfold requests {folds} folds, but there are {len(y)} rows. Use fewer folds.")
@@ -49,7 +48,7 @@ def validate(
         for rows in split(y if settings.classes else None, len(y), folds, random):
             if stop.is_requested:
                 return
-            result = _train(settings, all_rows, y, rows, stop)
+            result = _train(settings, sets, rows, stop)
             model.with_name(f"{model.name}-{len(results)}").write_bytes(result.booster.to_bytes())
             results.append(result)
             found = result.booster.predict(all_rows.take(rows))
@@ -75,13 +74,12 @@ def split(
         yield np.sort(order[fold::folds]).astype(np.int32)
 
 
-def _train(
-    settings: XGBoostSettings, all_rows: Matrix, y: NDArray[np.float64], held: NDArray[np.int32], stop: StopRequest
-) -> BoostingResult:
+def _train(settings: XGBoostSettings, sets: DataSets, held: NDArray[np.int32], stop: StopRequest) -> BoostingResult:
+    all_rows, y = sets.matrices["train"], sets.labels["train"]
     rest = np.setdiff1d(np.arange(len(y), dtype=np.int32), held)
     matrices = {"train": all_rows.take(rest), "validation": all_rows.take(held)}
-    sets = DataSets(matrices, {"train": y[rest], "validation": y[held]})
-    return boost(settings, sets, Communicator(), Checkpoints(None), stop)
+    parts = DataSets(matrices, {"train": y[rest], "validation": y[held]}, sets.names)
+    return boost(settings, parts, Communicator(), Checkpoints(None), stop)
 
 
 def _mean(results: list[BoostingResult]) -> Scores:

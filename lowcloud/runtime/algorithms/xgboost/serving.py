@@ -10,7 +10,7 @@ import numpy as np
 import simdjson
 
 from lowcloud.runtime.algorithms.xgboost import library, selection
-from lowcloud.runtime.algorithms.xgboost.booster import NAMES, Booster, Floats, Matrix
+from lowcloud.runtime.algorithms.xgboost.booster import Booster, Floats, Matrix
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import (
     BadRequestError,
@@ -52,8 +52,8 @@ class XGBoostPredictor:
     def __init__(self, folder: Path, is_one_line: bool = False):
         self.models = _load(folder)
         self.features = max(model.features for model in self.models)
-        names = json.loads(self.models[0].attribute(NAMES) or "[]")
-        self._expected = RowFormat(self.features, tuple(names), allows_missing=True, delimiters=DELIMITERS)
+        names = self.models[0].names[1:]
+        self._expected = RowFormat(self.features, names, allows_missing=True, delimiters=DELIMITERS)
         learner = self.models[0].learner()
         self.objective = str(learner["objective"]["name"])
         self.classes = int(learner["learner_model_param"]["num_class"])

@@ -30,16 +30,20 @@ def train(run: "TrainingRun") -> None:
     config = settings.read_settings(run.hyperparameters)
     _check_channels(run, config)
     started = time.perf_counter()
-    rows = {name: samples for name in ("train", "validation") if (samples := _read(run, name, config)) is not None}
-    rows = _fit(run, rows, config)
-    seconds = time.perf_counter() - started
-    for name, samples in rows.items():
-        summary = f"{name.capitalize()} matrix has {len(samples)} rows and {samples.width} columns"
-        run.report.info(f"{summary}, read in {seconds:.2f} s." if name == "train" else f"{summary}.")
     checkpoints = Checkpoints(_checkpoint_folder(run))
     if checkpoints.folder is not None:  # a round's random draws must not depend on previous rounds of this process
         config = replace(config, parameters=(*config.parameters, ("seed_per_iteration", "1")))
     start = _start(run, config, checkpoints)
+    train_rows = data.read(run, "train", _names(start[0]))
+    rows = {"train": data.split_off_weights(train_rows) if config.values["csv_weights"] else train_rows}
+    if "validation" in run.channels:
+        rows["validation"] = data.read(run, "validation", train_rows.names)
+    rows = _fit(run, rows, config)
+    rows["train"] = data.take(rows["train"], run.share("train", len(rows["train"]), rows["train"].queries))
+    seconds = time.perf_counter() - started
+    for name, samples in rows.items():
+        summary = f"{name.capitalize()} matrix has {len(samples)} rows and {samples.width} columns"
+        run.report.info(f"{summary}, read in {seconds:.2f} s." if name == "train" else f"{summary}.")
     try:
         with (
             collective.join(run.process_group, bool(len(rows["train"])), run.report.host) as communicator,
@@ -67,16 +71,17 @@ def _train(
     start: tuple[bytes, int],
 ) -> bytes:
     """Return the model on the first host that trains; b"" on the others, and after a cross-validation."""
+    names = rows["train"].names
     if "_kfold" in config.values:
         all_rows = data.concatenate(rows["train"], rows["validation"]) if "validation" in rows else rows["train"]
         matrix = data.build_matrix(all_rows, config.objective, config.threads)
         model, output = run.base / contract.MODEL / MODEL, run.base / contract.OUTPUT_DATA
-        folds.validate(config, matrix, all_rows.labels, model, output, stop)
+        folds.validate(config, DataSets({"train": matrix}, {"train": all_rows.labels}, names), model, output, stop)
         return b""
     matrices = {name: data.build_matrix(samples, config.objective, config.threads) for name, samples in rows.items()}
     labels = {name: samples.labels for name, samples in rows.items()}
     rows.clear()  # XGBoost has its own
-    outcome = boost(config, DataSets(matrices, labels), communicator, checkpoints, stop, start)
+    outcome = boost(config, DataSets(matrices, labels, names), communicator, checkpoints, stop, start)
     if stop.is_requested:
         run.report.info("Stop requested: the model of the completed rounds is stored.")
     return outcome.booster.to_bytes() if communicator.rank == 0 else b""
@@ -94,14 +99,6 @@ def _check_channels(run: "TrainingRun", config: XGBoostSettings) -> None:
         raise ClientError("Cross-validation (_kfold) runs on one host. Set the instance count to 1.")
     if config.values["process_type"] == "update" and "model" not in run.channels:
         raise ClientError("process_type update changes the trees of a model. Pass one in channel model.")
-
-
-def _read(run: "TrainingRun", name: str, config: XGBoostSettings) -> Samples | None:
-    """Read one channel of this host with its weights; None if the job has no such channel."""
-    if name not in run.channels:
-        return None
-    samples = data.read(run.channels[name])
-    return data.split_off_weights(samples) if config.values["csv_weights"] and name == "train" else samples
 
 
 def _fit(run: "TrainingRun", rows: dict[str, Samples], config: XGBoostSettings) -> dict[str, Samples]:
@@ -129,11 +126,9 @@ def _width(run: "TrainingRun", samples: Samples) -> int:
     parts = run.process_group.gather(f"{samples.width if len(samples) else 0} {int(is_sparse)}".encode())
     widths = [int(part.split()[0]) for part in parts]
     if not max(widths):
-        raise ClientError(
-            f"Channel {samples.reader.name} has no rows. Check that its S3 prefix contains files with data."
-            if not any(widths) and not len(samples)
-            else f"Channel {samples.reader.name} has rows without features."
-        )
+        if not any(widths) and not len(samples):
+            raise samples.reader.no_rows_error()
+        raise ClientError(f"Channel {samples.reader.name} has rows without features.")
     if not any(int(part.split()[1]) for part in parts) and set(widths) - {0, max(widths)}:
         raise ClientError(f"Hosts read different numbers of features from channel {samples.reader.name}: {widths}.")
     return max(widths)
@@ -169,6 +164,11 @@ def _start(run: "TrainingRun", config: XGBoostSettings, checkpoints: Checkpoints
     if count:
         run.report.info(f"Resuming from a checkpoint after {count} rounds.")
     return content, count
+
+
+def _names(model: bytes) -> tuple[str, ...]:
+    """Return the names of the columns that a model was trained on, the label first."""
+    return Booster().load_bytes(model).names if model else ()
 
 
 def _read_model_channel(folder: Path) -> bytes:
