@@ -13,7 +13,7 @@ import typer
 from lowcloud.cli.terminal import Home, fail, output
 
 if TYPE_CHECKING:
-    from lowcloud.sdk.data.sources import Source
+    from lowcloud.sdk.data.channels import Source
     from lowcloud.sdk.jobs import Job
 
 Parameters = Annotated[
