@@ -11,7 +11,7 @@ from lowcloud.cli.sdk_errors import errors_as_messages
 from lowcloud.cli.terminal import Home, fail, of_home, say
 
 if TYPE_CHECKING:
-    from lowcloud.sdk.data.sources import Source
+    from lowcloud.sdk.data.channels import Source
 
 Parameters = Annotated[
     list[str] | None, typer.Option("--parameter", "-p", help="A hyperparameter, NAME=VALUE; can be repeated.")

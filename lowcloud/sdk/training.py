@@ -9,10 +9,9 @@ from lowcloud.sdk.code.trainer import Model, Requirements
 from lowcloud.sdk.connection import Cloud, check_instance_type, connect, make_name
 from lowcloud.sdk.data import channels as channel_data
 from lowcloud.sdk.data import columns, sources
-from lowcloud.sdk.data.channels import Channel, Consumer, Data
+from lowcloud.sdk.data.channels import Channel, Consumer, Data, Source
 from lowcloud.sdk.data.columns import Columns
 from lowcloud.sdk.data.reading import Reading, say, to_reading
-from lowcloud.sdk.data.sources import Source
 from lowcloud.sdk.errors import InvalidInputError, RefusedError, translate_errors
 from lowcloud.sdk.jobs import Job
 from lowcloud.sdk.storage import FOLDER

@@ -99,7 +99,8 @@ def _read_source(cloud: Cloud, name: str, source: Any, options: Options) -> RawT
         return None
     known = (options.target,) if isinstance(options.target, str) else ()
     is_needed = options.target is not None or options.fraction is not None
-    table = sources.read_table(cloud, source, options.reading, known, is_read_from_url=is_needed)
+    what = "the data" if name == TRAIN else f"the {name} data"
+    table = sources.read_table(cloud, source, what, options.reading, known, is_read_from_url=is_needed)
     if table is None:
         if is_needed and name == TRAIN:
             argument = "target=" if options.target is not None else f"validation={options.fraction}"

@@ -75,8 +75,8 @@ def _plain(column: "pl.Series", places: Places) -> "pl.Series":
     if column.dtype in (pl.Categorical, pl.Enum):
         column = column.cast(pl.String)
     kind = column.dtype
-    if kind == pl.Null:
-        return column.cast(pl.Float64)
+    if column.null_count() == len(column):
+        return pl.Series(column.name, [None] * len(column), dtype=pl.Float64)
     if isinstance(kind, pl.Datetime):
         naive = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if kind.time_zone else column
         return naive.cast(pl.Datetime("us"))

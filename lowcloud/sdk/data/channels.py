@@ -14,12 +14,13 @@ from lowcloud.sdk.data import built_in_tables, sources, tables
 from lowcloud.sdk.data.columns import Columns
 from lowcloud.sdk.data.files import format_of
 from lowcloud.sdk.data.reading import Reading
-from lowcloud.sdk.data.sources import ACCEPTED, OTHER_FORMATS, Size, Source
+from lowcloud.sdk.data.sources import ACCEPTED, OTHER_FORMATS, Size
 from lowcloud.sdk.errors import InvalidInputError, translate_errors
 
 if TYPE_CHECKING:
     from lowcloud.sdk.storage import Content
 
+Source: TypeAlias = sources.Source
 Data: TypeAlias = Source | Mapping[str, Source]
 
 CHANNEL = re.compile(r"[A-Za-z0-9.\-_]{1,64}")

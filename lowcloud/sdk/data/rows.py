@@ -96,6 +96,9 @@ def _normalize(rows: Rows) -> Any:
 
 def _of_known_columns(table: RawTable, columns: Columns, reading: Reading) -> Iterator[tuple[bytes, str]]:
     """Yield rows with the columns of the training data, as CSV of numbers, or as JSON for the model's transform."""
+    import polars as pl
+    import polars.selectors as cs
+
     names = [str(name) for name in columns.features]
     frame = table.frame[:, columns.positions(table.names)]
     frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
@@ -106,7 +109,7 @@ def _of_known_columns(table: RawTable, columns: Columns, reading: Reading) -> It
             rows = zip(*(cells.listed(part[name]) for name in names), strict=True)
             yield json.dumps({"instances": list(rows)}).encode(), JSON
         else:
-            yield _csv(part, is_named=False), CSV
+            yield _csv(part.cast({cs.boolean(): pl.Int8}), is_named=False), CSV
 
 
 def _of_unknown_columns(table: RawTable, *, has_transform: bool) -> Iterator[tuple[bytes, str]]:
@@ -225,7 +228,10 @@ def _array(rows: Any, kinds: str = tables.PLAIN_KINDS) -> Any:
 def _csv(table: "pl.DataFrame", *, is_named: bool) -> bytes:
     import polars.selectors as cs
 
-    return table.with_columns(cs.float().fill_nan(None)).write_csv(include_header=is_named).encode()
+    # A row whose only cell is missing would be a blank line, which is no row.
+    missing = "nan" if table.width == 1 else ""
+    filled = table.with_columns(cs.float().fill_nan(None))
+    return filled.write_csv(include_header=is_named, null_value=missing).encode()
 
 
 def _to_list(values: Any) -> Any:

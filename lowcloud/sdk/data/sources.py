@@ -109,14 +109,14 @@ def check_size(size: Size) -> None:
 
 
 def read_table(
-    cloud: Cloud, source: Any, reading: Reading, known: tuple[str, ...], *, is_read_from_url: bool
+    cloud: Cloud, source: Any, what: str, reading: Reading, known: tuple[str, ...], *, is_read_from_url: bool
 ) -> RawTable | None:
-    """Return the rows of a source, None if it is no table or its objects are to be used where they are.
+    """Return the rows of a source; None if it is no table, or its objects are to be used where they are.
 
-    Raises InvalidInputError.
+    Messages call a table in memory `what`. Raises InvalidInputError.
     """
     if library := tables.library_of(source):
-        return of_memory(source, library, reading)
+        return of_memory(source, library, what, reading)
     if is_url(source):
         return _read_objects(cloud, source, reading, known) if is_read_from_url else None
     found = local_files(source, is_table=True)
@@ -126,17 +126,17 @@ def read_table(
     return files.read(found, Path(source).expanduser().name or str(source), reading, known)
 
 
-def of_memory(data: Any, library: str, reading: Reading) -> RawTable:
-    """Return the rows of a DataFrame or an array. Raises InvalidInputError."""
+def of_memory(data: Any, library: str, what: str, reading: Reading) -> RawTable:
+    """Return the rows of a DataFrame or an array, which messages call `what`. Raises InvalidInputError."""
     if data.shape[:1] == (0,):
-        raise InvalidInputError("There are no rows in the data.")
+        raise InvalidInputError(f"There are no rows in {what}.")
     frame = tables.to_polars(data)
     names = (
         tuple(range(frame.width))
         if library == "numpy"
         else tuple(name if isinstance(name, int) else str(name) for name in data.columns)
     )
-    return RawTable(frame, names, Places("the data"), files.index_of(frame, reading) if library != "numpy" else ())
+    return RawTable(frame, names, Places(what), files.index_of(frame, reading) if library != "numpy" else ())
 
 
 def _read_objects(cloud: Cloud, url: str, reading: Reading, known: tuple[str, ...]) -> RawTable | None:

@@ -38,7 +38,7 @@ def read(data: bytes, name: str, reading: Reading, known: Collection[str] = (), 
     """Read the rows of a file; `known` names show that a first line is a header. Raises InvalidInputError."""
     text = _decode(data, name)
     notes: list[str] = []
-    skipped = _leading_comments(text, name, reading, notes)
+    skipped = _leading_comments(text, name, reading, known, notes)
     start = 0
     for _ in range(skipped):
         start = text.index("\n", start) + 1 if "\n" in text[start:] else len(text)
@@ -71,13 +71,23 @@ def _decode(data: bytes, name: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _leading_comments(text: str, name: str, reading: Reading, notes: list[str]) -> int:
+def _leading_comments(text: str, name: str, reading: Reading, known: Collection[str], notes: list[str]) -> int:
     """Return how many lines before the header are comments."""
     mark = "#" if reading.comment is None else reading.comment
     if not mark or not text.startswith(mark):
         return 0
     head = list(islice(_lines(text), LINES_SEEN))
-    count = next((at for at, line in enumerate(head) if not line.startswith(mark)), len(head))
+    names = {*known, *(f'"{name}"' for name in known)}
+    count = next(
+        (
+            at
+            for at, line in enumerate(head)
+            if not line.startswith(mark) or names.intersection(re.split(f"[{DELIMITERS}]", line))
+        ),
+        len(head),
+    )
+    if not count:
+        return 0
     if reading.comment is None:
         following = head[count] if count < len(head) else ""
         if any(one in following and head[count - 1].count(one) == following.count(one) for one in DELIMITERS):

@@ -87,7 +87,7 @@ def test_the_usual_spellings_of_a_missing_value_are_missing(table, word):
         ("x;y\n1,5;2.5\n", "line 2, column 'y': '2.5' has a point, but other numbers of the table have decimal commas"),
         ("x;y\n1,5;2\n2.5;1\n", "line 2, column 'x': '1,5' has a comma, other cells have a point"),
         ("1,5;2,5\n2,5;3,5\n", "can be separated by ',' or ';'.*reading={'delimiter': ';'}"),
-        ("#x,y\n1,2\n", "line 1 begins with # and can be a comment or the header"),
+        ("#x,z\n1,2\n", "line 1 begins with # and can be a comment or the header"),
         ("x,y\n1,2\n# total: 1\n", "line 3 has 1 cells, line 1 has 2.*reading={'comment': '#'} skips it"),
         ("5.1,3.5,setosa\n4.9,3,setosa\n", "the first line has texts and numbers.*reading={'header': True}"),
         ("0,1,2,3\n4,5,6,7\n", "the first line counts 0, 1, 2"),
