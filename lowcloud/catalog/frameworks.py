@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,10 @@ SKLEARN = Library("scikit-learn", "sklearn", {(3, 11): "1.2", (3, 12): "1.3.2", 
 XGBOOST = Library("xgboost", "xgboost", {(3, 11): "1.7", (3, 12): "2.0", (3, 13): "2.1", (3, 14): "3.0"})
 TORCH = Library("torch", "torch", {(3, 11): "2.0", (3, 12): "2.2", (3, 13): "2.6", (3, 14): "2.9"})
 TRANSFORMERS = Library("transformers", "transformers", {(3, 11): "4.28", (3, 12): "4.36", (3, 13): "4.46"})
-TENSORFLOW = Library("tensorflow", "tensorflow", {(3, 11): "2.12", (3, 12): "2.16", (3, 13): "2.20"})
+# The build without CUDA kernels, where there is one, has half the size; the other one computes with the CPU as well.
+TENSORFLOW_BUILD = "tensorflow-cpu" if (sys.platform, platform.machine()) == ("linux", "x86_64") else "tensorflow"
+TENSORFLOW = Library(TENSORFLOW_BUILD, "tensorflow", {(3, 11): "2.12", (3, 12): "2.16", (3, 13): "2.20"})
+TORCHVISION = Library("torchvision", "torchvision")
 PANDAS = Library("pandas", "pandas")
 DATASETS = Library("datasets", "datasets")
 ACCELERATE = Library("accelerate", "accelerate")
@@ -44,6 +48,7 @@ class Framework:
     name: str  # for display
     versioned: tuple[tuple[Library, re.Pattern[str]], ...] = ()
     also: tuple[Library, ...] = ()  # in any compatible version
+    cannot_serve: str = ""  # why a model of these images is refused
 
 
 _AT_FRONT = re.compile(VERSION)
@@ -51,10 +56,15 @@ _TRANSFORMERS = re.compile(f"transformers{VERSION}")
 PYTHON = Framework("Python")
 SCIKIT_LEARN = Framework("scikit-learn", ((SKLEARN, _AT_FRONT),), (PANDAS,))
 XGBOOST_SCRIPTS = Framework("XGBoost", ((XGBOOST, _AT_FRONT),), (SKLEARN, PANDAS))
-# Without torchvision: an index may have its CUDA build and PyTorch's CPU build, which are incompatible.
-PYTORCH = Framework("PyTorch", ((TORCH, _AT_FRONT),))
+PYTORCH = Framework("PyTorch", ((TORCH, _AT_FRONT),), (TORCHVISION,))
 HUGGING_FACE = Framework("HuggingFace", ((TRANSFORMERS, _TRANSFORMERS), (TORCH, _AT_FRONT)), (DATASETS, ACCELERATE))
 TENSORFLOW_SCRIPTS = Framework("TensorFlow", ((TENSORFLOW, _AT_FRONT),), (PANDAS,))
+TENSORFLOW_SERVING = Framework(
+    "TensorFlow Serving",
+    ((TENSORFLOW, _AT_FRONT),),
+    cannot_serve="TensorFlow Serving is not available here. Serve the model by an inference script with model_fn, "
+    "which may call tf.saved_model.load, on the image tensorflow-training.",
+)
 
 # By repository, from the SDKs' image_uri_config.
 FRAMEWORKS = {
@@ -68,6 +78,9 @@ FRAMEWORKS = {
     "huggingface-pytorch-inference": HUGGING_FACE,
     "sagemaker-tensorflow-scriptmode": TENSORFLOW_SCRIPTS,
     "tensorflow-training": TENSORFLOW_SCRIPTS,
+    "sagemaker-tensorflow-serving": TENSORFLOW_SERVING,
+    "tensorflow-inference": TENSORFLOW_SERVING,
+    "tensorflow-inference-graviton": TENSORFLOW_SERVING,
     "sagemaker-base-python-38": PYTHON,
     "sagemaker-base-python-310": PYTHON,
     "sagemaker-distribution-prod": PYTHON,
@@ -83,6 +96,7 @@ class ResolvedFramework:
 
     requirements: tuple[str, ...]  # to install; empty if the server's interpreter has all libraries
     sentence: str  # for the job's log: what is required, and what is used
+    cannot_serve: str = ""
 
 
 def find(image_uri: str) -> Framework | None:
@@ -108,12 +122,13 @@ def resolve_libraries(image_uri: str) -> ResolvedFramework | None:
         return ResolvedFramework((), f"Python {sys.version_info.major}.{sys.version_info.minor} is used.")
     if all(importlib.util.find_spec(library.module) for library in versions):
         installed = " and ".join(f"{library.distribution} {installed_version(library)}" for library in versions)
-        return ResolvedFramework((), f"The image requires {required}; {installed} is used.")
+        return ResolvedFramework((), f"The image requires {required}; {installed} is used.", family.cannot_serve)
     lines = tuple(requirement(library, version) for library, version in versions.items())
     sentence = f"The image requires {required}; {' and '.join(lines)} is installed for it."
     if TORCH in versions and sys.platform == "linux":
         sentence = f"{sentence} {TORCH_NOTE}"
-    return ResolvedFramework((*lines, *(library.distribution for library in family.also)), sentence)
+    requirements = (*lines, *(library.distribution for library in family.also))
+    return ResolvedFramework(requirements, sentence, family.cannot_serve)
 
 
 def command_requirements(arguments: Sequence[str]) -> tuple[str, ...]:
@@ -138,7 +153,8 @@ def requirement(library: Library, version: str) -> str:
 
 def installed_version(library: Library) -> str:
     """Return the version installed for the server's interpreter, from any distribution name; "?" if unknown."""
-    for name in (library.distribution, f"{library.distribution}-cpu"):
+    plain = library.distribution.removesuffix("-cpu")
+    for name in (plain, f"{plain}-cpu"):
         try:
             return importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

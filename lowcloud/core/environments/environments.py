@@ -72,9 +72,12 @@ CLEANUP = PeriodicTask("environments", step)
 
 
 def _distribution(requirement: str) -> str:
-    """Return the distribution that a requirement names, normalized as package indexes compare names."""
+    """Return the distribution that a requirement names, normalized as package indexes compare names.
+
+    A build for CPUs counts as the distribution it is a build of: both have the same modules.
+    """
     named = re.match(r"[A-Za-z0-9._-]+", requirement)
-    return re.sub(r"[-_.]+", "-", named[0]).lower() if named else ""
+    return re.sub(r"[-_.]+", "-", named[0]).lower().removesuffix("-cpu") if named else ""
 
 
 def _base_packages() -> list[str]:

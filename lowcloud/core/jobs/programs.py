@@ -34,7 +34,8 @@ class JobRules:
             default = () if requested.entrypoint else self.container_command
             return Program(requested.arguments or default, container=requested.image)
         if image.command:
-            return Program((*frameworks.RUN_COMMAND, *image.command, *requested.arguments))
+            # It may be a training toolkit, for which the SDK sends a script.
+            return Program((*frameworks.RUN_COMMAND, *image.command, *requested.arguments), takes_source=True)
         # Nothing is installed into a user's own environment: a script's requirements go into each job's overlay.
         command = _command_in_environment(requested, *((frameworks.INSTALL,) if image.python else ()))
         requirements = resolver.requirements_of(image)

@@ -54,6 +54,8 @@ class ServingRules:
 
     def of_framework(self, framework: ResolvedFramework) -> Program | None:
         """Return the user's inference script in the framework's environment."""
+        if framework.cannot_serve:
+            raise InvalidError(f"The image {self.image!r} cannot serve models: {framework.cannot_serve}")
         return Program(frameworks.SERVE_COMMAND, takes_source=True, requirements=framework.requirements)
 
 

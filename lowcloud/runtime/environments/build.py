@@ -8,6 +8,7 @@ otherwise pip.
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from itertools import takewhile
@@ -28,6 +29,7 @@ DEFAULT_VARIABLES = {
     "UV_INDEX_STRATEGY": "unsafe-best-match",  # consider all indexes, as pip does
     "UV_LINK_MODE": "copy",  # the cache may be on another file system
 }
+TORCHVISION_REMEDY = "Give the server an index with builds of both, by PIP_EXTRA_INDEX_URL; see docs/training.md."
 SPECIFIC_ERRORS = (
     "No matching distribution",
     "Invalid requirement",
@@ -61,7 +63,26 @@ def build(base: Path, folder: Path) -> None:
     uv = shutil.which("uv")
     if uv is None or not _try_uv(uv, python, base):
         _install_with_pip(python, base)
+    _remove_unusable_torchvision(python, folder)
     print("The environment is ready.", flush=True)
+
+
+def _remove_unusable_torchvision(python: str, folder: Path) -> None:
+    """Remove a torchvision that does not fit its PyTorch, since transformers and others use it where they find it.
+
+    An index may have PyTorch's build for CPUs, and torchvision's only for CUDA. pip takes one for the other.
+    """
+    installed = [path for path in folder.glob("lib/python3*/site-packages/torchvision*") if path.is_dir()]
+    if not installed:
+        return
+    imported = subprocess.run([python, "-c", "import torchvision"], capture_output=True, text=True, check=False)
+    if imported.returncode == 0:
+        return
+    for path in installed:
+        shutil.rmtree(path)
+    reason = imported.stderr.strip().rpartition("\n")[2]
+    print(f"torchvision does not fit the installed PyTorch ({reason}), and is left out.", flush=True)
+    print(TORCHVISION_REMEDY, flush=True)
 
 
 def _install_with_pip(python: str, base: Path) -> None:

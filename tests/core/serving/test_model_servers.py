@@ -57,6 +57,12 @@ def test_an_unknown_image_is_refused_with_the_way_to_register_it(context: Contex
         model_servers.resolve(context, "whatever", {})
 
 
+def test_tensorflow_serving_is_refused_with_the_reason_and_a_way_to_serve(context: Context) -> None:
+    with pytest.raises(InvalidError, match="TensorFlow Serving is not available here"):
+        model_servers.resolve(context, "1.dkr.ecr.us-east-1.amazonaws.com/tensorflow-inference:2.14-cpu", {})
+    assert model_servers.resolve(context, "x/tensorflow-training:2.14-cpu-py310", {}).takes_source
+
+
 def test_a_script_that_is_not_in_the_store_fails_the_staging_with_its_name(context: Context) -> None:
     variables = {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://nowhere/source.tar.gz"}
     model = Model("m", 0.0, SCIKIT_LEARN, "role", variables=variables)

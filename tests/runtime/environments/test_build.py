@@ -101,6 +101,20 @@ def test_constraints_apply(base: Path) -> None:
     assert build(base, "./greeting")[0] == contract.EXIT_CLIENT_ERROR
 
 
+@pytest.mark.parametrize(("module", "is_kept"), [("raise RuntimeError('no operator nms')", False), ("", True)])
+def test_a_torchvision_that_does_not_fit_its_pytorch_is_left_out(base: Path, module: str, is_kept: bool) -> None:
+    package = base / "code/torchvision"
+    package.mkdir()
+    backend = BACKEND.replace('"greeting.py", "WORD = \'hello\'"', f'"torchvision/__init__.py", {module!r}')
+    (package / "backend.py").write_text(backend.replace("greeting", "torchvision"))
+    (package / "pyproject.toml").write_text(PROJECT.replace("greeting", "torchvision") + SYSTEM)
+    code, output = build(base, "./torchvision\n", PIP_CONFIG_FILE=os.devnull)  # which may limit the version
+    assert code == 0, output
+    assert ("torchvision does not fit the installed PyTorch (RuntimeError: no operator nms)" in output) is not is_kept
+    found = "import importlib.util as u; print(u.find_spec('torchvision') is not None)"
+    assert ask(base, found) == str(is_kept)
+
+
 @pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed here")
 def test_the_real_uv_does_not_reinstall_base_packages(base: Path) -> None:
     uv = shutil.which("uv")

@@ -20,6 +20,7 @@ output_intermediate_dir = f"{output_dir}/intermediate"
 HYPERPARAMETERS_FILE = "hyperparameters.json"
 RESOURCE_CONFIG_FILE = "resourceconfig.json"
 INPUT_DATA_CONFIG_FILE = "inputdataconfig.json"
+WITHOUT_VARIABLE = ("additional_framework_parameters", "channel_input_dirs", "hyperparameters", "is_master")
 
 
 def read_hyperparameters() -> dict[str, Any]:
@@ -97,8 +98,19 @@ class Environment(Mapping[str, Any]):
         return to_cmd_args(self._values["hyperparameters"])
 
     def to_env_vars(self) -> dict[str, str]:
-        """Return the SM_* variables of this process."""
-        return {name: value for name, value in os.environ.items() if name.startswith("SM_")}
+        """Return the SM_* variables of a script; those that this process has stay as they are."""
+        values = {name: value for name, value in self._values.items() if name not in WITHOUT_VARIABLE}
+        hyperparameters, folders = self._values["hyperparameters"], self._values["channel_input_dirs"]
+        more = {
+            "hps": hyperparameters,
+            "channels": sorted(folders),
+            "user_args": self.to_cmd_args(),
+            "training_env": self._values,
+            **{f"hp_{name}": value for name, value in hyperparameters.items()},
+            **{f"channel_{name}": folder for name, folder in folders.items()},
+        }
+        own = {name: value for name, value in os.environ.items() if name.startswith("SM_")}
+        return {**to_env_vars({**values, **more}), **own}
 
     def sagemaker_s3_output(self) -> str | None:
         """Return where the job's output is stored."""
