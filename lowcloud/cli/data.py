@@ -50,7 +50,7 @@ def data(
 ) -> None:
     """List what is stored: the buckets, or the folders and objects below a prefix, the largest first."""
     s3 = connect_s3(home)
-    found = _buckets(s3) if place is None else _below(s3, _read_place(place))
+    found = _buckets(s3) if place is None else _below(s3, _read_place(s3, place))
     columns = {
         "Place": lambda one: one["Place"],
         "Objects": lambda one: str(one["Objects"]),
@@ -69,8 +69,8 @@ def rm(
     home: Home = None,
 ) -> None:
     """Delete objects: one, or all below a prefix that ends in a slash. Says first what uses them."""
-    chosen = [_read_place(place) for place in places]
     s3, client = connect_s3(home), connect(home)
+    chosen = [_read_place(s3, place) for place in places]
     objects = [(place, _objects(s3, place)) for place in chosen]
     for place, found in objects:
         if not found:
@@ -91,10 +91,12 @@ def rm(
             )
 
 
-def _read_place(text: str) -> _Place:
+def _read_place(s3: Any, text: str) -> _Place:
     bucket, _, prefix = text.removeprefix(SCHEME).partition("/")
     if not text.startswith(SCHEME) or not bucket:
         raise fail(f"{text!r} is not an S3 URL; write s3://BUCKET/PREFIX. `lowcloud data` lists the buckets.")
+    if bucket not in {one["Name"] for one in s3.list_buckets()["Buckets"]}:
+        raise fail(f"There is no bucket {bucket!r}; `lowcloud data` lists the buckets.")
     return _Place(bucket, prefix)
 
 
@@ -147,11 +149,12 @@ def _uses(client: JsonClient, chosen: Sequence[_Place]) -> Iterator[str]:
     for job in items_of(pages, "Jobs"):
         for url in _touched(job.get("DataUrls", ()), chosen):
             yield f"The {job['JobKind']} {job['JobName']} is in progress and uses {url}."
-    for name, url in endpoints.served_artifacts(client):
-        if _touched([url], chosen):
-            yield f"The endpoint {name} serves {url}; its replicas could not be started again."
+    for endpoint in endpoints.list_endpoints(client):
+        served = [url for model in endpoints.models_of(client, endpoint) for url in endpoints.urls_of(client, model)]
+        for url in _touched(served, chosen):
+            yield f"The endpoint {endpoint['EndpointName']} serves {url}; its replicas could not be started again."
     for model in endpoints.list_models(client):
-        for url in _touched([endpoints.container_of(client, model).get("ModelDataUrl", "")], chosen):
+        for url in _touched(endpoints.urls_of(client, model), chosen):
             yield f"The model {model['ModelName']} is made from {url}."
 
 

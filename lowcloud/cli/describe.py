@@ -22,7 +22,7 @@ def describe(
 ) -> None:
     """Show a job, an endpoint or a model; with --json, all that the API says of it."""
     client = connect(home)
-    found = dict(_find(client, name))
+    found = dict(_find(client, name, as_json))
     if not found:
         raise fail(f"There is no job, endpoint or model named {name!r}; lists: lowcloud jobs, endpoints, models.")
     if as_json:
@@ -36,13 +36,15 @@ def describe(
                 print_fact(label, str(fact))
 
 
-def _find(client: JsonClient, name: str) -> Iterator[tuple[str, Facts]]:
+def _find(client: JsonClient, name: str, is_whole: bool) -> Iterator[tuple[str, Facts]]:
     """Yield the kind and the description of everything that has this name."""
     job = find_job(client, name)
     if job and job["JobKind"] == "training job":
         yield "TrainingJob", _training_job(client, name)
-    elif job:
+    elif job and is_whole:
         yield "ProcessingJob", client.call("sagemaker", "DescribeProcessingJob", ProcessingJobName=name)
+    elif job:
+        yield "ProcessingJob", job  # Describe waits for the end of a new job
     if endpoint := endpoints.describe(client, "DescribeEndpoint", EndpointName=name):
         yield "Endpoint", endpoint
     if model := endpoints.describe(client, "DescribeModel", ModelName=name):
@@ -59,7 +61,6 @@ def _training_job(client: JsonClient, name: str) -> Facts:
 
 def _job_facts(client: JsonClient, name: str, description: Facts) -> Facts:
     job = find_job(client, name) or {}
-    resources = description.get("ResourceConfig") or description["ProcessingResources"]["ClusterConfig"]
     parameters = description.get("HyperParameters", {})
     metrics = {one["MetricName"]: f"{one['Value']:.4g}" for one in description.get("FinalMetricDataList", ())}
     return {
@@ -68,11 +69,12 @@ def _job_facts(client: JsonClient, name: str, description: Facts) -> Facts:
         "Status": ", ".join(filter(None, [job["JobStatus"], detail_of(job)])) if job else "",
         "Created": to_time(description["CreationTime"]),
         "Seconds": seconds_of(job) if job else "",
-        "Instances": f"{resources['InstanceCount']} {resources['InstanceType']}",
+        "Instances": f"{job['InstanceCount']} {job['InstanceType']}" if job else "",
         "Note": job.get("InstanceNote"),
         "Failure": job.get("FailureReason"),
         "Model": description.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
         "Inputs": ", ".join(_inputs(description)),
+        "Objects": ", ".join(description.get("DataUrls", ())),
         "Parameters": _pairs({key: parameters[key] for key in parameters if not key.startswith("sagemaker_")}),
         "Metrics": _pairs(metrics),
     }
@@ -80,7 +82,7 @@ def _job_facts(client: JsonClient, name: str, description: Facts) -> Facts:
 
 def _endpoint_facts(client: JsonClient, name: str, description: Facts) -> Facts:
     variants = [
-        f"{one['VariantName']} ({one['CurrentInstanceCount']} instances)"
+        f"{one['VariantName']} (instances: {one['CurrentInstanceCount']})"
         for one in description.get("ProductionVariants", ())
     ]
     served = endpoints.models_of(client, description)
@@ -109,8 +111,6 @@ def _inputs(description: Facts) -> Iterator[str]:
     for channel in description.get("InputDataConfig", ()):
         source = channel["DataSource"].get("S3DataSource", {})
         yield f"{channel['ChannelName']} {source.get('S3Uri', '')}".strip()
-    for one in description.get("ProcessingInputs", ()):
-        yield f"{one['InputName']} {one.get('S3Input', {}).get('S3Uri', '')}".strip()
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

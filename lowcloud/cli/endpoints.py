@@ -144,16 +144,18 @@ def serving_job(client: JsonClient, job: str) -> list[str]:
     """Return the names of the endpoints that serve the model of a training job."""
     found = describe(client, "DescribeTrainingJob", TrainingJobName=job)
     artifact = (found or {}).get("ModelArtifacts", {}).get("S3ModelArtifacts")
-    return [name for name, url in served_artifacts(client) if url == artifact]
-
-
-def served_artifacts(client: JsonClient) -> list[tuple[str, str]]:
-    """Return the name of each endpoint with the URL of each artifact that it serves."""
     return [
-        (endpoint["EndpointName"], container_of(client, model).get("ModelDataUrl", ""))
+        endpoint["EndpointName"]
         for endpoint in list_endpoints(client)
-        for model in models_of(client, endpoint)
+        if artifact and any(artifact in urls_of(client, model) for model in models_of(client, endpoint))
     ]
+
+
+def urls_of(client: JsonClient, model: Mapping[str, Any]) -> list[str]:
+    """Return the s3:// URLs that a model is loaded from: its artifact, and what its variables name."""
+    container = container_of(client, model)
+    found = [container.get("ModelDataUrl", ""), *container.get("Environment", {}).values()]
+    return [url for url in found if url.startswith("s3://")]
 
 
 def describe(client: JsonClient, operation: str, **name: str) -> Mapping[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lowcloud import __version__
-from lowcloud.cli.terminal import Home, errors, fail, output, print_fact
+from lowcloud.cli.terminal import Home, errors, fail, of_home, output, print_fact
 from lowcloud.home import server_process
 from lowcloud.home import settings as home_settings
 from lowcloud.home.settings import Settings
@@ -129,17 +129,19 @@ def upgrade(
     from lowcloud.core.maintenance import home_upgrade
     from lowcloud.store.db.backend import UnusableStoreError
 
-    settings = _settings(home)
     try:
         if only_check:
-            _print_plan(settings)
+            _print_plan(_settings_unchanged(home))
             return
+        settings = _settings(home)
         with server_process.lock_home(settings.home):
             done = home_upgrade.upgrade_home(settings)
     except server_process.AlreadyRunningError as error:
-        raise fail(f"A server runs on {settings.home}. Stop it first: lowcloud down") from error
+        raise fail(f"A server runs on {error}. Stop it first: {of_home('lowcloud down', home)}") from error
     except (UnusableStoreError, OSError) as error:
-        raise fail(f"{settings.home} cannot be upgraded: {error}") from error
+        raise fail(f"{home_settings.home_folder(os.environ, home)} cannot be upgraded: {error}") from error
+    finally:
+        _give_to_owner(home_settings.home_folder(os.environ, home))
     if done is None:
         output.print(f"{settings.home} is up to date")
         return
@@ -157,6 +159,7 @@ def _count_problems(count: int) -> str:
 def _print_plan(settings: Settings) -> None:
     """Print what an upgrade would do. Raises UnusableStoreError, and typer.Exit if it would do something."""
     from lowcloud.core.maintenance import home_upgrade
+    from lowcloud.store.db.database_copy import size_of_copy
     from lowcloud.store.db.tables.schema import SCHEMA_VERSION
 
     plan = home_upgrade.plan_for(settings)
@@ -169,7 +172,7 @@ def _print_plan(settings: Settings) -> None:
     for step in plan.pending:
         print_fact("Upgrade", f"{step.version:04} {step.title}")
     if settings.database is None:
-        size = settings.database_file.stat().st_size
+        size = size_of_copy(settings.database_file)
         print_fact("Backup", f"the database is copied first ({size} bytes, in {settings.data})")
     else:
         print_fact("Backup", "yours to make first, with pg_dump; see docs/migrations.md")
@@ -220,3 +223,22 @@ def _settings(home: Path | None) -> Settings:
         return home_settings.load(folder, os.environ)
     except (ValueError, OSError) as error:
         raise fail(str(error)) from error
+
+
+def _settings_unchanged(home: Path | None) -> Settings:
+    """Return the settings of a home that this command only looks at, perhaps without the right to write to it."""
+    try:
+        return home_settings.read(home_settings.home_folder(os.environ, home), os.environ)
+    except (ValueError, OSError) as error:
+        raise fail(str(error)) from error
+
+
+def _give_to_owner(home: Path) -> None:
+    """Give the files that root has created in a user's home to that user, who could not use them otherwise."""
+    if os.geteuid() != 0:
+        return
+    for folder in (home, home / "data", home / "work"):
+        owner = folder.stat() if folder.is_dir() else None
+        for path in folder.iterdir() if owner else ():
+            if owner and path.is_file() and path.stat().st_uid != owner.st_uid:
+                os.chown(path, owner.st_uid, owner.st_gid)

@@ -78,6 +78,45 @@ def test_up_prints_the_url_and_a_second_up_reports_that_the_server_runs(cloud):
     assert cloud.cli("down").stdout == "Lowcloud is not running\n"
 
 
+def test_a_home_keeps_its_port_unless_it_is_taken_or_another_is_chosen(cloud):
+    cloud.up()
+    first = cloud.url
+    cloud.down()
+    assert cloud.cli("up", "--detach").stdout == f"Lowcloud is ready at {first}\n"
+    cloud.down()
+    assert (
+        cloud.cli("run", sys.executable, "-c", "import os; print(os.environ['AWS_ENDPOINT_URL'])").stdout
+        == f"{first}\n"
+    )
+    cloud.down()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(first.rpartition(":")[2])))
+        taken.listen()
+        started = cloud.cli("up", "--detach")
+        second = cloud.url
+    assert second != first
+    assert "in use by another program; choosing a free one" in started.stderr
+    cloud.down()
+    assert cloud.cli("up", "--detach").stdout == f"Lowcloud is ready at {second}\n"
+
+
+def test_a_server_that_other_machines_can_reach_is_warned_of(cloud):
+    started = cloud.cli("up", "--detach", "--port", "0", "--host", "0.0.0.0")
+    assert started.stdout.startswith("Lowcloud is ready at http://127.0.0.1:")
+    assert "Warning: listening on 0.0.0.0, so other machines can send requests" in started.stderr
+    cloud.down()
+    assert cloud.cli("up", "--detach", "--port", "0").stderr == ""
+
+
+def test_commands_that_need_a_server_do_not_start_one_and_hints_name_the_chosen_home(cloud, tmp_path):
+    (tmp_path / "rows.csv").write_text("1,2\n")
+    for command in ("stop x", "predict x rows.csv", "interrupt x", "deploy x", "delete x", "data", "rm s3://b/k --yes"):
+        done = cloud.cli(*command.split(), "--home", str(cloud.home), check=False, cwd=tmp_path)
+        assert done.returncode == 3, command
+        assert f"start it with: lowcloud up --home {cloud.home}" in done.stderr
+    assert not cloud.home.exists()
+
+
 def test_up_in_the_foreground_ends_at_sigterm(cloud):
     command = [sys.executable, "-m", "lowcloud.cli", "up", "--port", "0", "--home", str(cloud.home)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -1,5 +1,6 @@
 """Homes of earlier versions, opened by this one: `lowcloud up`, `lowcloud upgrade`, `lowcloud restore`."""
 
+import os
 import sqlite3
 import time
 from contextlib import closing
@@ -14,6 +15,7 @@ from lowcloud.core.storage.integrity import scrub
 from lowcloud.home import server_process, settings
 from lowcloud.server.server import open_context
 from lowcloud.store import backup
+from lowcloud.store.db import database_copy
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.tables.schema import SCHEMA_VERSION
 from tests.support.homes import homes
@@ -44,7 +46,9 @@ def test_a_home_of_an_earlier_version_works_as_before(tmp_path, request, version
     postgres = request.getfixturevalue("postgres") if kind == "postgresql" else None
     kept = homes.unpack(version, tmp_path, postgres)
     cloud = Server(kept.home)
-    cloud.up(*(["--database", kept.database] if kept.database else []))
+    options = ["--database", kept.database] if kept.database else []
+    started = cloud.cli("up", "--detach", "--port", "0", *options)
+    assert f"upgrading the database from schema version 5 to {SCHEMA_VERSION}" in started.stderr
     try:
         assert homes.differences(kept.expected, homes.observe(cloud)) == []
         assert homes.train(cloud, "trained-after-the-upgrade") == "Completed"
@@ -97,9 +101,50 @@ def test_a_home_that_is_served_is_not_upgraded(kept):
 
 def test_a_database_that_is_another_homes_is_not_upgraded(kept):
     chosen = replace(settings.load(kept.home, {}), encryption_key=bytes(32))
-    with pytest.raises(UnusableStoreError, match="another encryption key"):
-        home_upgrade.upgrade_home(chosen)
+    for ask in (home_upgrade.plan_for, home_upgrade.upgrade_home):
+        with pytest.raises(UnusableStoreError, match="another encryption key"):
+            ask(chosen)
     assert version_of(kept.home) == 5
+    assert home_upgrade.upgrade_home(settings.load(kept.home, {}))
+    for ask in (home_upgrade.plan_for, home_upgrade.upgrade_home):
+        with pytest.raises(UnusableStoreError, match="another encryption key"):
+            ask(chosen)  # although there is nothing to upgrade
+
+
+def test_a_home_that_lacks_a_key_is_not_said_to_be_up_to_date(kept):
+    (kept.home / "keys" / "encryption.key").unlink()
+    reported = Server(kept.home).cli("upgrade", "--check", check=False)
+    assert (reported.returncode, "encryption.key is missing" in reported.stderr) == (1, True)
+    other = Server(kept.home).cli("upgrade", "--check", check=False, LOWCLOUD_ACCOUNT_ID="111122223333")
+    assert other.returncode == 1
+
+
+def test_the_check_writes_nothing(kept):
+    before = {path: path.stat().st_mtime_ns for path in [kept.home, *kept.home.rglob("*")]}
+    assert Server(kept.home).cli("upgrade", "--check", check=False).returncode == PENDING
+    assert {path: path.stat().st_mtime_ns for path in [kept.home, *kept.home.rglob("*")]} == before
+
+
+def test_the_size_of_the_copy_includes_what_is_only_in_the_log(kept):
+    database = kept.home / "data" / "lowcloud.db"
+    with closing(sqlite3.connect(database)) as writer:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute("CREATE TABLE large (content BLOB)")
+        writer.execute("INSERT INTO large VALUES (zeroblob(1000000))")
+        writer.commit()
+        assert database_copy.size_of_copy(database) > database.stat().st_size + 900_000
+        copy = database_copy.copy_beside(database, 5)
+        assert database_copy.size_of_copy(copy) == copy.stat().st_size == database_copy.size_of_copy(database)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can upgrade another user's home")
+def test_root_leaves_nothing_of_its_own_in_a_users_home(kept):
+    for path in [kept.home, *kept.home.rglob("*")]:
+        os.chown(path, 12345, 12345)
+    Server(kept.home).cli("upgrade")
+    (copy,) = (kept.home / "data").glob("lowcloud-schema-5-*.db")
+    assert copy.stat().st_uid == 12345
+    assert {path.stat().st_uid for path in [kept.home, *kept.home.rglob("*")]} == {12345}
 
 
 def test_a_home_of_a_newer_version_says_so(kept):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -18,7 +19,7 @@ def plan_for(settings: Settings) -> Plan:
     """Return what an upgrade of the home would do; the home may be in use. Raises UnusableStoreError."""
     if not _has_database(settings):
         return Plan(None)
-    return upgrade.plan(settings.database_url)
+    return upgrade.plan(settings.database_url, partial(_check_owner, settings))
 
 
 def upgrade_home(settings: Settings) -> Upgraded | None:
@@ -27,9 +28,8 @@ def upgrade_home(settings: Settings) -> Upgraded | None:
         return None
 
     @contextmanager
-    def permission(connection: Connection) -> Iterator[None]:
-        # Another home's database may be in use by servers that the lock in this home does not show.
-        store_identity.check_owner(connection, KeyRing(settings.encryption_key), settings.account_id)
+    def permission(_connection: Connection) -> Iterator[None]:
+        # The database may be in use by servers of other homes, which the lock in this home does not show.
         try:
             with leader_election.no_servers(settings.work):
                 yield
@@ -39,7 +39,11 @@ def upgrade_home(settings: Settings) -> Upgraded | None:
                 "of this store (lowcloud down), then start again."
             ) from error
 
-    return upgrade.upgrade(settings.database_url, permission)
+    return upgrade.upgrade(settings.database_url, permission, partial(_check_owner, settings))
+
+
+def _check_owner(settings: Settings, connection: Connection) -> None:
+    store_identity.check_owner(connection, KeyRing(settings.encryption_key), settings.account_id)
 
 
 def _has_database(settings: Settings) -> bool:

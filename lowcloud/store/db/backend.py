@@ -58,5 +58,8 @@ class Backend(Protocol):
     def explain(self, error: DBAPIError) -> str:
         """Return why the database cannot be used and what to do, without a password."""
 
+    def advise(self, error: DBAPIError) -> str:
+        """Return a sentence about what to do, or ""."""
+
     def close(self) -> None:
         """Close all connections."""

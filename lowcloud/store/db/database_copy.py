@@ -1,5 +1,6 @@
 """A copy of a SQLite database beside it, made before the database is upgraded, and reading of such files."""
 
+import os
 import sqlite3
 import time
 from contextlib import closing
@@ -29,6 +30,9 @@ def copy_beside(database: Path, version: int) -> Path:
         ):
             source.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")  # without a separate log file
+        if os.geteuid() == 0:  # the user whose database it is must be able to read and delete it
+            owner = database.stat()
+            os.chown(draft, owner.st_uid, owner.st_gid)
         with draft.open("rb") as file:
             sync(file.fileno())
         draft.rename(target)
@@ -41,7 +45,19 @@ def copy_beside(database: Path, version: int) -> Path:
 
 def open_read_only(database: Path) -> sqlite3.Connection:
     """Open a database file that exists, without the right to change it. Raises sqlite3.Error."""
-    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)  # a URI: names may contain # and ?
+    # Whoever has it open for writing keeps a log beside it. Without one, nothing changes the file, and SQLite need not
+    # create a log, which would be left there and is impossible in a folder that this user cannot write to.
+    is_in_use = Path(f"{database}-wal").exists()
+    address = database.absolute().as_uri()  # a URI: names may contain # and ?
+    options = "mode=ro" if is_in_use else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{address}?{options}", uri=True)
+
+
+def size_of_copy(database: Path) -> int:
+    """Return how many bytes a copy takes, with what is in the log only. Raises sqlite3.Error."""
+    with closing(open_read_only(database)) as connection:
+        pages, page_bytes = (connection.execute(f"PRAGMA {of}").fetchone()[0] for of in ("page_count", "page_size"))
+    return int(pages) * int(page_bytes)
 
 
 def _remove(folder: Path, pattern: str) -> None:

@@ -44,6 +44,11 @@ ADVICE = {
     "does not exist": "Create it, or use another.",
     "no pg_hba.conf entry": "Allow this machine and user in the server's pg_hba.conf.",
     "permission denied for schema": "Make the user the owner of the database, or grant it CREATE on the schema.",
+    "permission denied for database": "Grant the user CONNECT on the database.",
+    "permission denied for": "The tables belong to another user: connect as their owner, or let that user run "
+    "REASSIGN OWNED BY CURRENT_USER TO the other.",
+    "must be owner of": "The tables belong to another user: connect as their owner, or let that user run "
+    "REASSIGN OWNED BY CURRENT_USER TO the other.",
     "too many clients": "Raise max_connections on the server.",
     "remaining connection slots": "Raise max_connections on the server.",
 }
@@ -107,8 +112,15 @@ class PostgreSQL:
     def explain(self, error: DBAPIError) -> str:
         """See Backend.explain. Quotes the server's message."""
         message = " ".join(str(error.orig).split()).removeprefix("connection failed: ").rstrip(".")
-        advice = next((advice for part, advice in ADVICE.items() if part in message), UNREACHABLE)
-        return f"The database {self.engine.url.render_as_string()} cannot be used: {message}. {advice}"
+        return (
+            f"The database {self.engine.url.render_as_string()} cannot be used: {message}. {self.advise(error)}".strip()
+        )
+
+    def advise(self, error: DBAPIError) -> str:
+        """See Backend.advise. An error without a code is not one of the server, which was not reached."""
+        was_reached = getattr(error.orig, "sqlstate", None) is not None
+        found = (advice for part, advice in ADVICE.items() if part in str(error.orig))
+        return next(found, "" if was_reached else UNREACHABLE)
 
     def close(self) -> None:
         """See Backend.close."""

@@ -15,7 +15,7 @@ from sqlalchemy.pool import QueuePool
 
 from lowcloud.store import private_files
 from lowcloud.store.db.backend import UnusableStoreError
-from lowcloud.store.db.database_copy import copy_beside
+from lowcloud.store.db.database_copy import copy_beside, size_of_copy
 from lowcloud.store.db.prepared import PreparedStatement
 
 BUSY_TIMEOUT_SECONDS = 30
@@ -60,7 +60,7 @@ class SQLite:
         except (OSError, sqlite3.Error) as error:
             raise UnusableStoreError(
                 f"{database} must be upgraded, and the copy to keep of it first could not be made: {error}. It takes "
-                f"{database.stat().st_size} bytes in {database.parent}. Nothing was changed."
+                f"{size_of_copy(database)} bytes in {database.parent}. Nothing was changed."
             ) from error
 
     def check_upgraded(self, connection: Connection) -> None:
@@ -98,6 +98,10 @@ class SQLite:
     def explain(self, error: DBAPIError) -> str:
         """See Backend.explain."""
         return f"{self.engine.url.database} cannot be opened: {error.orig}."
+
+    def advise(self, _error: DBAPIError) -> str:
+        """See Backend.advise."""
+        return ""
 
     def close(self) -> None:
         """See Backend.close."""

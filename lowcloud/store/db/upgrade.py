@@ -1,26 +1,34 @@
 """Upgrades a database to the newest version of the schema: a copy first, then every step in one transaction."""
 
 import logging
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, create_engine, update
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from lowcloud.store.db import migrations, schema_check
 from lowcloud.store.db.backend import Backend, UnusableStoreError
-from lowcloud.store.db.database import open_backend
+from lowcloud.store.db.database import SQLITE, open_backend
+from lowcloud.store.db.database_copy import open_read_only
 from lowcloud.store.db.migrations import Migration
 from lowcloud.store.db.schema_check import UpgradeNeededError
 from lowcloud.store.db.tables.schema import SCHEMA_VERSION, schema_version
 
 log = logging.getLogger("lowcloud.store")
 
+Check = Callable[[Connection], None]  # raises UnusableStoreError if the database is another home's
 # Entered before anything is changed, and left when the upgrade is done. Raises UnusableStoreError if the upgrade must
 # not begin.
 Permission = Callable[[Connection], AbstractContextManager[None]]
+
+
+def _accept(_connection: Connection) -> None:
+    """Accept any database."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +52,22 @@ class UpgradeError(UnusableStoreError):
     """The upgrade has failed."""
 
 
-def plan(url: str) -> Plan:
-    """Return what an upgrade of a database would do. Raises UnusableStoreError."""
+def plan(url: str, check: Check = _accept) -> Plan:
+    """Return what an upgrade of a database would do, without writing anything. Raises UnusableStoreError."""
+    if url.startswith(SQLITE):
+        return _plan_of_file(Path(url.removeprefix(SQLITE)), check)
     backend = open_backend(url)
     try:
         with backend.engine.connect() as connection, connection.begin():
             backend.begin(connection, writes=False)
-            return _plan(connection)
+            return _plan(connection, check)
     except DBAPIError as error:
         raise UnusableStoreError(backend.explain(error)) from error
     finally:
         backend.close()
 
 
-def upgrade(url: str, permission: Permission) -> Upgraded | None:
+def upgrade(url: str, permission: Permission, check: Check = _accept) -> Upgraded | None:
     """Upgrade a database; None if that is not needed, or another process has just done it.
 
     A process that is killed during the upgrade leaves the database as it was. Raises UnusableStoreError.
@@ -65,19 +75,35 @@ def upgrade(url: str, permission: Permission) -> Upgraded | None:
     backend = open_backend(url)
     try:
         with backend.writer, backend.engine.connect() as connection:
-            return _upgrade(backend, connection, permission)
+            return _upgrade(backend, connection, check, permission)
     except DBAPIError as error:
+        message = str(error.orig).strip().rstrip(".")
         raise UpgradeError(
-            f"The database could not be upgraded: {error.orig}. An upgrade that does not complete changes nothing."
+            f"The database could not be upgraded: {message}. An upgrade that does not complete changes nothing. "
+            f"{backend.advise(error)}".strip()
         ) from error
     finally:
         backend.close()
 
 
-def _plan(connection: Connection) -> Plan:
+def _plan_of_file(database: Path, check: Check) -> Plan:
+    if not database.exists():
+        return Plan(None)
+    engine = create_engine("sqlite://", creator=lambda: open_read_only(database), poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            return _plan(connection, check)
+    except DBAPIError as error:
+        raise UnusableStoreError(f"{database} cannot be read: {error.orig}.") from error
+    except sqlite3.Error as error:
+        raise UnusableStoreError(f"{database} cannot be read: {error}.") from error
+
+
+def _plan(connection: Connection, check: Check) -> Plan:
     version = schema_check.version_of(connection)
     if version is None:
         return Plan(None)
+    check(connection)
     try:
         schema_check.require_current(version)
     except UpgradeNeededError:
@@ -85,12 +111,12 @@ def _plan(connection: Connection) -> Plan:
     return Plan(version)
 
 
-def _upgrade(backend: Backend, connection: Connection, permission: Permission) -> Upgraded | None:
+def _upgrade(backend: Backend, connection: Connection, check: Check, permission: Permission) -> Upgraded | None:
     copy, found = None, Plan(None)
     try:
         with connection.begin():
             backend.begin_upgrade(connection)
-            found = _plan(connection)
+            found = _plan(connection, check)
             if found.version is None or not found.pending:
                 return None
             with permission(connection):

@@ -17,7 +17,7 @@ from lowcloud.core.errors import StorageUnavailableError
 from lowcloud.core.storage.buckets import buckets
 from lowcloud.core.storage.failures import storage_errors
 from lowcloud.core.storage.objects import deletions, listings, objects
-from lowcloud.store.db import postgresql, tables
+from lowcloud.store.db import postgresql, tables, upgrade
 from lowcloud.store.db.backend import UnusableStoreError
 from lowcloud.store.db.database import Database
 from lowcloud.store.db.prepared import PreparedStatement
@@ -69,6 +69,19 @@ def test_the_error_for_a_user_who_may_not_create_tables_says_what_to_grant(postg
     postgres.execute(f"CREATE ROLE guest{name} LOGIN")
     with pytest.raises(UnusableStoreError, match=r"permission denied for schema public.*grant it CREATE"):
         Database(postgres.url(name).replace("lowcloud@", f"guest{name}@"))
+
+
+def test_the_error_for_tables_of_another_user_says_so_and_not_that_the_server_is_down(postgres):
+    url = postgres.new_database()
+    Database(url).close()
+    name = url.split("?")[0].rpartition("/")[2]
+    postgres.execute(f"CREATE ROLE other{name} LOGIN")
+    others = postgres.url(name).replace("lowcloud@", f"other{name}@")
+    with pytest.raises(UnusableStoreError, match=r"permission denied for table.*belong to another user") as caught:
+        Database(others)
+    assert "Check that the server is running" not in str(caught.value)
+    with pytest.raises(UnusableStoreError, match=r"permission denied for table.*belong to another user"):
+        upgrade.plan(others)
 
 
 def test_every_spelling_of_an_address_is_accepted(postgres):

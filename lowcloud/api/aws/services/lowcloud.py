@@ -125,6 +125,8 @@ def _describe_job(context: Context, job: Job, waits_for: str | None) -> dict[str
         "JobStatus": STATUS[job.state],
         "SecondaryStatus": secondary_status(job.state, job) if job.kind is TRAINING else None,
         "WaitingFor": waits_for,
+        "InstanceType": job.specification.instance_type,
+        "InstanceCount": job.specification.instance_count,
         "InstanceNote": fitted.message or None,
         "CreationTime": job.created_at,
         "StartTime": job.progress.started_at,
