@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +17,7 @@ DEFAULT_PORT = 4900
 DEFAULT_REGION = "us-east-1"
 EXECUTION_ROLE = "LowcloudExecutionRole"
 ACCOUNT_FILE = "keys/account.json"
+ENCRYPTION_KEY_FILE = "keys/encryption.key"
 STORE_FILE = "store.json"
 DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
@@ -41,6 +43,8 @@ class Settings:
     port: int = DEFAULT_PORT
     day_seconds: float = 86400  # length of a day in lifecycle rules; tests shorten it
     environment_days: float = 30  # unused Python environments are deleted after this time
+    is_new: bool = False  # this load created the home
+    isolation: str | None = None  # the isolation level that the operator chooses at this start; None: as before
     store: Path | None = None  # the home whose store this server shares; None: its own
     database: str | None = field(default=None, repr=False)  # the URL with its password; None: an SQLite file
 
@@ -75,6 +79,11 @@ def home_folder(environment: Mapping[str, str], chosen: Path | None = None) -> P
     return Path(home).expanduser().absolute()
 
 
+def work_folder(home: Path) -> Path:
+    """Return the folder of running work of a home, whose keys are not needed for this."""
+    return Path(_read_json(home / STORE_FILE).get("store") or home) / "work"
+
+
 def load(
     home: Path,
     environment: Mapping[str, str],
@@ -82,6 +91,7 @@ def load(
     port: int = DEFAULT_PORT,
     database: str | None = None,
     store: Path | None = None,
+    isolation: str | None = None,
 ) -> Settings:
     """Read the settings of a home, which is created at its first use.
 
@@ -92,7 +102,34 @@ def load(
     Raises ValueError for an account id that is not twelve digits, a root key without its secret, a URL that is not
     PostgreSQL's, and a folder that is not a home.
     """
-    _make_home(home)
+    is_new = _make_home(home)
+    try:
+        return _load(home, environment, host, port, database, store, isolation, is_new)
+    except ValueError:
+        if is_new:
+            discard(home)
+        raise
+
+
+def discard(home: Path) -> None:
+    """Delete everything in a home that was created for a start that has failed."""
+    for path in home.iterdir():
+        if path.is_dir() and path.name != "lost+found":
+            shutil.rmtree(path)
+        elif not path.is_dir():
+            path.unlink()
+
+
+def _load(
+    home: Path,
+    environment: Mapping[str, str],
+    host: str,
+    port: int,
+    database: str | None,
+    store: Path | None,
+    isolation: str | None,
+    is_new: bool,
+) -> Settings:
     saved = _read_json(home / STORE_FILE)
     store = store or (Path(saved["store"]) if saved.get("store") else None)
     if store is not None:
@@ -110,9 +147,11 @@ def load(
         day_seconds=_day_seconds(environment),
         environment_days=_environment_days(environment),
         root_key=RootKey(account["access_key_id"], account["secret_access_key"]),
-        encryption_key=_encryption_key(keys_home / "keys" / "encryption.key"),
+        encryption_key=_encryption_key(keys_home / ENCRYPTION_KEY_FILE),
         host=host,
         port=port,
+        is_new=is_new,
+        isolation=isolation,
         store=store,
         database=database,
     )
@@ -157,17 +196,20 @@ def without_password(address: str) -> str:
     return f"{shown}?{query}" if query else shown
 
 
-def _make_home(home: Path) -> None:
+def _make_home(home: Path) -> bool:
+    """Create a home, or complete it; return whether there was nothing. Raises ValueError for another folder."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = {path.name for path in home.iterdir()} - {"lost+found"}
     if found and "keys" not in found:
         raise ValueError(
             f"{home} is not a Lowcloud home: it contains {min(found)!r}. Choose another folder with --home."
         )
-    home.chmod(home.stat().st_mode & 0o711 | 0o700)  # replicas may pass through it: isolation level "user-only"
+    if home.stat().st_mode & 0o777 != 0o711:  # so that replicas pass through it, at the isolation level "user-only"
+        home.chmod(0o700)
     for folder in ("keys", "data", "work"):  # "keys" first: it marks the folder as a home
         (home / folder).mkdir(mode=0o700, exist_ok=True)
     _sync_folder(home)
+    return not found
 
 
 def _other_home(store: Path, home: Path) -> Path:
