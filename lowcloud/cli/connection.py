@@ -22,11 +22,12 @@ def load_settings(
     port: int | None = None,
     database: str | None = None,
     store: Path | None = None,
+    isolation: str | None = None,
 ) -> Settings:
     """Load the settings of a home, which is created if there is none. Ends the command if they cannot be read."""
     try:
         folder = home_settings.home_folder(os.environ, home)
-        return home_settings.load(folder, os.environ, host, port, database, store)
+        return home_settings.load(folder, os.environ, host, port, database, store, isolation)
     except (ValueError, OSError) as error:
         raise fail(str(error)) from error
 

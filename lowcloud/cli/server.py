@@ -1,24 +1,26 @@
 """The commands that start, stop and show the server: `lowcloud up`, `down` and `status`."""
 
-import logging
 import os
 import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from lowcloud.cli import health
 from lowcloud.cli.connection import NOT_RUNNING_EXIT_CODE, load_settings
 from lowcloud.cli.endpoints import list_endpoints
 from lowcloud.cli.terminal import Home, errors, fail, note, of_home, output, print_fact
 from lowcloud.client.json_client import JsonClient
-from lowcloud.home import launcher, server_process
+from lowcloud.home import launcher, server_log, server_process
 from lowcloud.home import settings as home_settings
 from lowcloud.home.launcher import DEFAULT_WORKERS
-from lowcloud.home.settings import DEFAULT_HOST, DEFAULT_PORT, EXECUTION_ROLE
+from lowcloud.home.server_log import LogLevel
+from lowcloud.home.settings import DEFAULT_HOST, DEFAULT_PORT, EXECUTION_ROLE, Settings
 
 JOBS_LIMIT = 100  # that are counted
 STOP_TIMEOUT_SECONDS = 30.0
@@ -28,6 +30,17 @@ OPEN_TO_OTHERS = (
     "yet), and policies are not enforced: every caller with a key may do everything. Use this only in a network whose "
     "members you trust."
 )
+
+
+class IsolationChoice(StrEnum):
+    """What `--isolation` can choose (engine/local/launch/isolation.py)."""
+
+    STRONGEST = "strongest"
+    OWN_USER = "own-user"
+    NAMESPACES = "namespaces"
+    LANDLOCK = "landlock"
+    USER_ONLY = "user-only"
+    NONE = "none"
 
 
 def up(
@@ -59,9 +72,21 @@ def up(
         Path | None,
         typer.Option(help="Share the store of another home, whose database must be PostgreSQL."),
     ] = None,
+    isolation: Annotated[
+        IsolationChoice | None,
+        typer.Option(
+            help="Run programs at this isolation level from now on, even if it is weaker than before.",
+            show_default="the strongest that works, never weaker than before",
+        ),
+    ] = None,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="How much to log; `debug` adds a line for each request.")
+    ] = LogLevel.INFO,
 ) -> None:
     """Start the server."""
-    settings = load_settings(home, host, port, database, store)
+    settings = load_settings(home, host, port, database, store, isolation)
+    if isolation and settings.store:
+        raise fail(f"The isolation level is that of the store: give --isolation to the server of {settings.store}.")
     if running := server_process.find_running(settings.home):
         output.print(f"Lowcloud is already running at {running.endpoint}; the options given have no effect")
         return
@@ -72,16 +97,24 @@ def up(
         settings = replace(settings, port=0)
     if detach:
         try:
-            output.print(f"Lowcloud is ready at {launcher.start(settings, workers, note)}")
+            health.print_ready(launcher.start(settings, workers, log_level, note), settings)
         except launcher.CannotStartError as error:
             raise fail(str(error)) from error
         return
+    try:
+        _serve(settings, workers, log_level)
+    except typer.Exit:
+        launcher.discard_new(settings)
+        raise
+
+
+def _serve(settings: Settings, workers: int, log_level: LogLevel) -> None:
+    """Serve in the foreground."""
     from lowcloud.server import server  # takes 0.4 s to load, and no other command needs it
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its messages repeat ours under an alarming name
+    server_log.configure(settings.home, log_level)
     try:
-        server.serve(settings, workers, lambda running: output.print(f"Lowcloud is ready at {running.endpoint}"))
+        server.serve(settings, workers, lambda running: health.print_ready(running.endpoint, settings))
     except server_process.AlreadyRunningError as error:
         raise fail(f"Another server is starting on {settings.home}.") from error
     except server_process.CannotListenError as error:
@@ -90,17 +123,19 @@ def up(
         raise fail(str(error)) from error
 
 
-def down(home: Home = None) -> None:
+def down(
+    end_jobs: Annotated[bool, typer.Option("--all", help="End running jobs too; they are then lost.")] = False,
+    home: Home = None,
+) -> None:
     """Stop the server. Running jobs continue, and the next server finds them again."""
     folder = home_settings.home_folder(os.environ, home)
     running = server_process.find_running(folder)
-    if running is None:
-        output.print("Lowcloud is not running")
-        return
-    os.kill(running.pid, signal.SIGTERM)
-    if not server_process.wait_until_stopped(folder, STOP_TIMEOUT_SECONDS):
-        raise fail(f"The server (process {running.pid}) did not stop within {STOP_TIMEOUT_SECONDS:.0f} seconds.")
-    output.print("Lowcloud has stopped")
+    if running is not None:
+        os.kill(running.pid, signal.SIGTERM)
+        if not server_process.wait_until_stopped(folder, STOP_TIMEOUT_SECONDS):
+            raise fail(f"The server (process {running.pid}) did not stop within {STOP_TIMEOUT_SECONDS:.0f} seconds.")
+    output.print("Lowcloud is not running" if running is None else "Lowcloud has stopped")
+    health.end_survivors(home_settings.work_folder(folder), home, end_jobs=end_jobs)
 
 
 def status(home: Home = None) -> None:
@@ -110,6 +145,8 @@ def status(home: Home = None) -> None:
     print_fact("Home", str(folder))
     if running is None:
         print_fact("Server", f"not running; start it with: {of_home('lowcloud up', home)}")
+        if survivors := health.find_survivors(home_settings.work_folder(folder)):
+            print_fact("Still running", health.describe_survivors(survivors, home))
         raise typer.Exit(NOT_RUNNING_EXIT_CODE)
     settings = load_settings(home)
     since = datetime.fromtimestamp(running.started_at).strftime("%Y-%m-%d %H:%M:%S")
@@ -120,7 +157,7 @@ def status(home: Home = None) -> None:
         print_fact("Store", f"shared with {settings.store}")
     print_fact("Account", f"{settings.account_id}, region {settings.region}")
     print_fact("Role", f"arn:aws:iam::{settings.account_id}:role/{EXECUTION_ROLE}")
-    print_fact("Isolation", running.isolation)
+    health.print_health(running.endpoint, settings)
     client = JsonClient(running.endpoint, settings.region, settings.root_key)
     print_fact("Last scrub", _describe_scrub(client.call("lowcloud", "DescribeCloud").get("LastScrub")))
     jobs = client.call("lowcloud", "ListJobs", InProgress=True, MaxResults=JOBS_LIMIT)["Jobs"]

@@ -255,6 +255,9 @@ class Engine(Protocol):
     def readiness(self) -> str:
         """Return "" if work can be started, otherwise why not. What is missing is tried again, with growing delays."""
 
+    def wait_until_ready(self, timeout_seconds: float) -> None:
+        """Wait until what `warm_up` has begun has shown whether work can be started now; see readiness."""
+
     def isolation_status(self) -> IsolationStatus:
         """Return what the leader's engine, perhaps in another process, knows of the isolation of replicas."""
 

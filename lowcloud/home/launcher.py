@@ -5,10 +5,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from lowcloud.home import server_process
+from lowcloud.home import server_log, server_process
+from lowcloud.home import settings as home_settings
+from lowcloud.home.server_log import LogLevel
 from lowcloud.home.settings import Settings
 
 TIMEOUT_SECONDS = 30.0
@@ -37,17 +40,43 @@ def ensure_running(settings: Settings, report: Report = str) -> str:
     return start(settings if is_free else replace(settings, port=0), report=report)
 
 
-def start(settings: Settings, workers: int = DEFAULT_WORKERS, report: Report = str) -> str:
-    """Start the server, wait until it is ready, and return its URL. See ensure_running. Raises CannotStartError."""
+def start(
+    settings: Settings, workers: int = DEFAULT_WORKERS, log_level: LogLevel = LogLevel.INFO, report: Report = str
+) -> str:
+    """Start the server, wait until it is ready, and return its URL; `report` is that of ensure_running.
+
+    Raises CannotStartError; a home that was created for this start is then empty again.
+    """
+    try:
+        return _start(settings, workers, log_level, report)
+    except CannotStartError:
+        discard_new(settings)
+        raise
+
+
+def discard_new(settings: Settings) -> None:
+    """Empty a home that was created for a start that has failed, so that the next one, or a restore, begins anew.
+
+    A database that is not in the home may know its key already, so that home is kept.
+    """
+    if not settings.is_new or settings.database:
+        return
+    with suppress(server_process.AlreadyRunningError), server_process.lock_home(settings.home):
+        home_settings.discard(settings.home)
+
+
+def _start(settings: Settings, workers: int, log_level: LogLevel, report: Report) -> str:
     options = ["--home", str(settings.home), "--host", settings.host, "--port", str(settings.port)]
-    options += ["--workers", str(workers)]
+    options += ["--workers", str(workers), "--log-level", log_level]
+    if settings.isolation:
+        options += ["--isolation", settings.isolation]
     if settings.store:
         options += ["--store", str(settings.store)]
     # In the environment, since every user of the machine can read a command line.
     secret = {"LOWCLOUD_DATABASE": settings.database} if settings.database else {}
-    log_path = settings.home / "server.log"
-    with log_path.open("ab") as log:
-        log_start = log.tell()
+    log_path = settings.home / server_log.FILE
+    with os.fdopen(server_log.open_file(settings.home), "ab") as log:
+        log_start = log_path.stat().st_size
         process = subprocess.Popen(
             [sys.executable, "-m", "lowcloud.cli", "up", *options],
             stdin=subprocess.DEVNULL,

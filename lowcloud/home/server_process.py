@@ -7,9 +7,10 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
+RECORD = "server.json"
 POLL_SECONDS = 0.01
 
 
@@ -20,7 +21,6 @@ class RunningServer:
     pid: int
     endpoint: str
     started_at: float
-    isolation: str
     python: str = ""  # sys.prefix of the Python installation or environment that it runs in
 
 
@@ -37,9 +37,11 @@ def find_running(home: Path) -> RunningServer | None:
     if not is_locked(home):
         return None
     try:
-        running = RunningServer(**json.loads((home / "server.json").read_text()))
+        found = json.loads((home / RECORD).read_text())
     except FileNotFoundError:
         return None  # it is still starting
+    known = {member.name for member in fields(RunningServer)}  # an earlier version writes more
+    running = RunningServer(**{name: value for name, value in found.items() if name in known})
     # A server that has just taken the lock has not yet deleted the record of a killed one.
     return running if _is_alive(running.pid) else None
 

@@ -3,10 +3,11 @@
 import json
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -16,6 +17,7 @@ DEFAULT_PORT = 4900
 DEFAULT_REGION = "us-east-1"
 EXECUTION_ROLE = "LowcloudExecutionRole"
 ACCOUNT_FILE = "keys/account.json"
+ENCRYPTION_KEY_FILE = "keys/encryption.key"
 STORE_FILE = "store.json"
 ADDRESS_FILE = "address.json"
 DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
@@ -42,6 +44,8 @@ class Settings:
     port: int = DEFAULT_PORT
     day_seconds: float = 86400  # length of a day in lifecycle rules; tests shorten it
     environment_days: float = 30  # unused Python environments are deleted after this time
+    is_new: bool = False  # this load created the home
+    isolation: str | None = None  # the isolation level that the operator chooses at this start; None: as before
     store: Path | None = None  # the home whose store this server shares; None: its own
     database: str | None = field(default=None, repr=False)  # the URL with its password; None: an SQLite file
 
@@ -76,6 +80,11 @@ def home_folder(environment: Mapping[str, str], chosen: Path | None = None) -> P
     return Path(home).expanduser().absolute()
 
 
+def work_folder(home: Path) -> Path:
+    """Return the folder of running work of a home, whose keys are not needed for this."""
+    return Path(_read_json(home / STORE_FILE).get("store") or home) / "work"
+
+
 def load(
     home: Path,
     environment: Mapping[str, str],
@@ -83,6 +92,7 @@ def load(
     port: int | None = None,
     database: str | None = None,
     store: Path | None = None,
+    isolation: str | None = None,
 ) -> Settings:
     """Read the settings of a home, which is created at its first use; the port is by default that of the last server.
 
@@ -93,15 +103,30 @@ def load(
     Raises ValueError for an account id that is not twelve digits, a root key without its secret, a URL that is not
     PostgreSQL's, and a folder that is not a home.
     """
-    _make_home(home)
-    return _read(home, environment, host, port, database, store)
+    is_new = _make_home(home)
+    try:
+        settings = _read(home, environment, host, port, database, store)
+    except ValueError:
+        if is_new:
+            discard(home)
+        raise
+    return replace(settings, is_new=is_new, isolation=isolation)
+
+
+def discard(home: Path) -> None:
+    """Delete everything in a home that was created for a start that has failed."""
+    for path in home.iterdir():
+        if path.is_dir() and path.name != "lost+found":
+            shutil.rmtree(path)
+        elif not path.is_dir():
+            path.unlink()
 
 
 def read(home: Path, environment: Mapping[str, str]) -> Settings:
     """Read the settings of a home without writing to it. Raises ValueError for a folder without keys, and OSError."""
     saved = _read_json(home / STORE_FILE)
-    keys = Path(saved.get("store", home)) / "keys"
-    for path in (keys / "account.json", keys / "encryption.key"):
+    keys_home = Path(saved.get("store", home))
+    for path in (keys_home / ACCOUNT_FILE, keys_home / ENCRYPTION_KEY_FILE):
         if not path.exists():
             raise ValueError(f"{home} is not a complete Lowcloud home: {path} is missing.")
     return _read(home, environment, DEFAULT_HOST, None, None, None)
@@ -127,7 +152,7 @@ def _read(
         day_seconds=_day_seconds(environment),
         environment_days=_environment_days(environment),
         root_key=RootKey(account["access_key_id"], account["secret_access_key"]),
-        encryption_key=_encryption_key(keys_home / "keys" / "encryption.key"),
+        encryption_key=_encryption_key(keys_home / ENCRYPTION_KEY_FILE),
         host=host,
         port=_read_json(home / ADDRESS_FILE).get("port", DEFAULT_PORT) if port is None else port,
         store=store,
@@ -181,17 +206,20 @@ def without_password(address: str) -> str:
     return f"{shown}?{query}" if query else shown
 
 
-def _make_home(home: Path) -> None:
+def _make_home(home: Path) -> bool:
+    """Create a home, or complete it; return whether there was nothing. Raises ValueError for another folder."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = {path.name for path in home.iterdir()} - {"lost+found"}
     if found and "keys" not in found:
         raise ValueError(
             f"{home} is not a Lowcloud home: it contains {min(found)!r}. Choose another folder with --home."
         )
-    home.chmod(home.stat().st_mode & 0o711 | 0o700)  # replicas may pass through it: isolation level "user-only"
+    if home.stat().st_mode & 0o777 != 0o711:  # so that replicas pass through it, at the isolation level "user-only"
+        home.chmod(0o700)
     for folder in ("keys", "data", "work"):  # "keys" first: it marks the folder as a home
         (home / folder).mkdir(mode=0o700, exist_ok=True)
     _sync_folder(home)
+    return not found
 
 
 def _other_home(store: Path, home: Path) -> Path:

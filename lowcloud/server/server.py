@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
 
 import uvicorn
 import uvloop
@@ -33,13 +34,16 @@ from lowcloud.core.staging import inputs
 from lowcloud.core.storage.access import access_lists
 from lowcloud.core.storage.objects import objects
 from lowcloud.engine.local.engine import LocalEngine
+from lowcloud.engine.local.launch import isolation_record
 from lowcloud.home import client_environment
-from lowcloud.home.server_process import RunningServer, address_of, listen, listen_again, lock_home
-from lowcloud.home.settings import EXECUTION_ROLE, Settings, save_account, save_port, save_store
+from lowcloud.home.server_process import RECORD, RunningServer, address_of, listen, listen_again, lock_home
+from lowcloud.home.settings import ENCRYPTION_KEY_FILE, EXECUTION_ROLE, Settings, save_account, save_port, save_store
 from lowcloud.server import worker_processes
+from lowcloud.server.health import HealthCheck
 from lowcloud.server.http_protocol import HttpProtocol
 from lowcloud.server.worker_processes import WorkerProcess
 from lowcloud.store import store_identity
+from lowcloud.store.blobs import disk
 from lowcloud.store.blobs.encryption import KeyRing
 from lowcloud.store.blobs.files import BlobStore
 from lowcloud.store.blobs.reserve import DiskReserve
@@ -52,7 +56,7 @@ CONNECTION_GRACE_SECONDS = 3  # for requests that are in progress when the serve
 KEEP_ALIVE_SECONDS = 75  # longer than clients' own, so that none sends a request on a connection being closed
 LOCK_TIMEOUT_SECONDS = 1.0
 POLL_SECONDS = 0.01
-FOLLOWER_ISOLATION = "another server of this store runs jobs and endpoints"
+TRIAL_SECONDS = 10.0  # that a start waits for the first trial of the isolation levels
 
 log = logging.getLogger("lowcloud.server")
 
@@ -100,9 +104,10 @@ def serve(settings: Settings, workers: int, on_ready: Callable[[RunningServer], 
     Raises AlreadyRunningError, CannotListenError and CannotOpenError.
     """
     with lock_home(settings.home, LOCK_TIMEOUT_SECONDS):
-        (settings.home / "server.json").unlink(
+        (settings.home / RECORD).unlink(
             missing_ok=True
         )  # first: a killed server may have left it, and commands read it
+        _check_keys(settings)
         listener = listen(settings.host, settings.port)
         allow_open_files()
         if workers == 1:
@@ -118,6 +123,13 @@ def serve(settings: Settings, workers: int, on_ready: Callable[[RunningServer], 
                 _run_other_worker(settings, listen_again(listener), worker)
 
         worker_processes.run(workers, work)
+
+
+def _check_keys(settings: Settings) -> None:
+    """Raise CannotOpenError if the home's keys were replaced or deleted after they were read, before it was locked."""
+    key = settings.store_home / ENCRYPTION_KEY_FILE
+    if not key.exists() or key.read_bytes() != settings.encryption_key:
+        raise CannotOpenError(f"The keys of {settings.store_home} have changed during the start. Start again.")
 
 
 def allow_open_files() -> None:
@@ -136,19 +148,27 @@ def _run_first_worker(
     on_ready: Callable[[RunningServer], None],
 ) -> None:
     """Serve requests, and run the reconciler if this server is the leader. `server_pid` is the process to signal."""
-    context = _open_context(settings, address_of(listener))
-    save_account(settings)  # only now, so that settings which the store rejects are not saved
-    save_port(settings, listener.getsockname()[1])
-    client_environment.write_files(settings.home)
-    periodic_tasks.ensure(context)
-    election = LeaderElection(context)
-    election.start()
+    with _space_to_start(settings):
+        context = _open_context(settings, address_of(listener))
+        save_account(settings)  # only now, so that settings which the store rejects are not saved
+        save_port(settings, listener.getsockname()[1])
+        if settings.isolation is not None:
+            isolation_record.choose(settings.store_home, settings.isolation)
+        client_environment.write_files(settings.home)
+        periodic_tasks.ensure(context)
+        running = RunningServer(server_pid, address_of(listener), time.time(), sys.prefix)
+        record = _draft_record(settings, running)
+        election = LeaderElection(context)
+        election.start()
     threading.Thread(target=_clean_up, args=(context,), name="clean-up", daemon=True).start()
 
     def ready() -> None:
-        on_ready(_announce(context, election, listener, server_pid))
         if election.is_leader:
             context.engine.warm_up()
+            context.engine.wait_until_ready(TRIAL_SECONDS)
+        record.rename(settings.home / RECORD)
+        with suppress(OSError):  # a full disk on which the output is
+            on_ready(running)
         if worker is not None:
             worker.report_ready()
 
@@ -162,12 +182,24 @@ def _run_first_worker(
 
 def _run_other_worker(settings: Settings, listener: socket.socket, worker: WorkerProcess) -> None:
     """Serve requests, and notify the first worker of records that are due."""
-    context = _open_context(settings, address_of(listener))
+    with _space_to_start(settings):
+        context = _open_context(settings, address_of(listener))
     context.wake.subscribe(worker.notify_first)
     try:
         uvloop.run(_serve(context, listener, lambda: None))
     finally:
         context.database.close()
+
+
+@contextmanager
+def _space_to_start(settings: Settings) -> Iterator[None]:
+    """Release the disk reserve on a full disk: a server starts there to read, and to delete what fills it."""
+    if not disk.is_full(settings.data):
+        yield
+        return
+    log.warning("the disk of %s is full: the server starts with the disk reserve", settings.data)
+    with DiskReserve(settings.data / "reserve").lent():
+        yield
 
 
 def _open_context(settings: Settings, endpoint: str) -> Context:
@@ -199,7 +231,7 @@ def _check_database_choice(settings: Settings) -> None:
 
 def _close(context: Context, election: LeaderElection) -> None:
     with ExitStack() as steps:  # in reverse order, and each step even if an earlier one fails
-        steps.callback((context.settings.home / "server.json").unlink, missing_ok=True)
+        steps.callback((context.settings.home / RECORD).unlink, missing_ok=True)
         steps.callback(election.close)
         steps.callback(context.database.close)
         steps.callback(context.engine.close)
@@ -222,9 +254,10 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(context: Context, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve requests until a signal; `on_ready` is called in a thread."""
     gateway = Gateway(context)
     configuration = uvicorn.Config(
-        gateway,
+        HealthCheck(context, gateway),
         http=HttpProtocol,
         lifespan="off",
         access_log=False,
@@ -242,7 +275,7 @@ async def _serve(context: Context, listener: socket.socket, on_ready: Callable[[
     while not server.started and not serving.done():
         await asyncio.sleep(POLL_SECONDS)
     if server.started:
-        on_ready()
+        await asyncio.to_thread(on_ready)
         gateway.warm()
     await serving
     await context.connections.close()
@@ -260,12 +293,8 @@ def _clean_up(context: Context) -> None:
     access_lists.delete_orphans(context)
 
 
-def _announce(context: Context, election: LeaderElection, listener: socket.socket, server_pid: int) -> RunningServer:
-    """Write server.json, by which commands find this server."""
-    isolation = context.engine.isolation() if election.is_leader else FOLLOWER_ISOLATION
-    running = RunningServer(server_pid, address_of(listener), time.time(), isolation, sys.prefix)
-    path = context.settings.home / "server.json"
-    draft = path.with_suffix(".draft")
+def _draft_record(settings: Settings, running: RunningServer) -> Path:
+    """Write the record by which commands find this server. It counts once it is renamed, which takes no disk space."""
+    draft = settings.home / f"{RECORD}.draft"
     draft.write_text(json.dumps(asdict(running)))
-    draft.rename(path)
-    return running
+    return draft

@@ -6,9 +6,9 @@ something that it should process immediately.
 """
 
 import gc
+import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 MINIMUM_LIFETIME_SECONDS = 1.0  # a worker that ends sooner is replaced only then, so that a crash loop stays slow
 SHUTDOWN_GRACE_SECONDS = 20  # between SIGTERM and SIGKILL
+log = logging.getLogger("lowcloud.workers")
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 AWAITED_SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD, signal.SIGALRM)
 
@@ -133,7 +135,7 @@ class _Parent:
             number, started_at = self._workers.pop(process)
             if not self._is_stopping:
                 code = os.waitstatus_to_exitcode(status)
-                print(f"Worker process {process} ended with exit code {code}; starting another.", file=sys.stderr)
+                log.error("worker process %d ended with exit code %d; starting another", process, code)
                 time.sleep(max(0.0, started_at + MINIMUM_LIFETIME_SECONDS - time.monotonic()))
                 return number
         return None

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shlex
+import shutil
 import socket
 import stat
 import subprocess
@@ -15,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from lowcloud import __version__
+from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.home import server_process
 from lowcloud.home.settings import DEFAULT_PORT
 from tests.support.data.patients import IMAGE, request, with_training_data
+from tests.support.engines import no_input
 from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
@@ -70,7 +73,8 @@ def test_up_prints_the_url_and_a_second_up_reports_that_the_server_runs(cloud):
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     printed = cloud.cli("up", "--detach", "--port", str(port)).stdout
-    assert printed == f"Lowcloud is ready at http://127.0.0.1:{port}\n"
+    level = LocalEngine(cloud.home / "work", no_input).isolation_status().level
+    assert printed.splitlines() == [f"Lowcloud is ready at http://127.0.0.1:{port}", f"{'Isolation':15}{level}"]
     assert cloud.cli("up", "--workers", "7").stdout.startswith(
         f"Lowcloud is already running at http://127.0.0.1:{port}; "
     )
@@ -136,6 +140,32 @@ def test_the_error_for_a_port_in_use_names_it(cloud):
     assert done.returncode == 1
     assert port in done.stderr
     assert "--port" in done.stderr
+
+
+def test_a_first_start_that_fails_leaves_nothing_that_a_restore_trips_over(cloud, quiet, tmp_path):
+    quiet.cli("backup", str(tmp_path / "backup"), "--with-keys")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for mode in ((), ("--detach",)):
+            failed = cloud.cli("up", *mode, "--port", str(taken.getsockname()[1]), check=False)
+            assert failed.returncode == 1
+            assert "cannot listen" in failed.stderr
+            assert not list(cloud.home.iterdir())
+    refused = cloud.cli("up", "--port", "0", check=False, LOWCLOUD_ACCOUNT_ID="twelve")
+    assert "twelve digits" in refused.stderr
+    assert not list(cloud.home.iterdir())
+    assert "is restored" in cloud.cli("restore", str(tmp_path / "backup")).stdout
+
+
+def test_a_start_that_fails_keeps_keys_that_were_there_before(cloud, quiet):
+    shutil.copytree(quiet.home / "keys", cloud.home / "keys")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        cloud.cli("up", "--port", str(taken.getsockname()[1]), check=False)
+    for name in ("account.json", "encryption.key"):
+        assert (cloud.home / "keys" / name).read_bytes() == (quiet.home / "keys" / name).read_bytes()
 
 
 def test_the_environment_sets_account_and_root_key(cloud):

@@ -1,14 +1,16 @@
 """A disk that fills up: clear errors, nothing acknowledged is lost, and no restart is needed to recover."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from lowcloud.home import server_process
 from tests.support.data.patients import BUCKET, request, with_training_data
 from tests.support.faults import small_disk
 from tests.support.servers.server import Server
@@ -82,3 +84,49 @@ def test_clients_of_several_processes_empty_a_full_disk(tmp_path):
         assert s3.list_objects_v2(Bucket="shelf")["KeyCount"] == 20
         assert reserve.stat().st_size > 0
         cloud.cli("down")
+
+
+def test_a_server_starts_on_a_full_disk_says_what_to_do_replaces_workers_and_recovers(tmp_path):
+    home = tmp_path / "home"
+    with small_disk(home, DISK_MEGABYTES):
+        cloud = Server(home)
+        cloud.up("--workers", "2")
+        s3 = cloud.client("s3")
+        s3.create_bucket(Bucket="shelf")
+        s3.put_object(Bucket="shelf", Key="kept", Body=b"kept")
+        reserve = home / "data" / "reserve"
+        wait_for(lambda: reserve.exists() and reserve.stat().st_size > 0)
+        cloud.down()
+        ballast = home / "ballast"
+        with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+            while True:
+                file.write(bytes(4096))
+
+        said = cloud.cli("up", "--detach", "--port", "0", "--workers", "2").stdout
+        assert "Not ready      The disk is full" in said
+        assert "Free some space on the disk" in said
+        assert reserve.stat().st_size > 0
+        running = server_process.find_running(home)
+        assert running is not None
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+        workers = wait_for(lambda: len(found := children.read_text().split()) == 2 and found)
+        for worker in workers:
+            os.kill(int(worker), signal.SIGKILL)
+
+        def reads() -> bool:
+            try:
+                return cloud.client("s3").get_object(Bucket="shelf", Key="kept")["Body"].read() == b"kept"
+            except (BotoCoreError, AssertionError):  # the workers are being replaced
+                return False
+
+        wait_for(lambda: len(found := children.read_text().split()) == 2 and not set(found) & set(workers))
+        wait_for(reads)
+        ballast.unlink()
+        with_training_data(cloud)
+        requested = request(cloud)
+        cloud.client("sagemaker").create_training_job(**requested)
+        describe = cloud.client("sagemaker").describe_training_job
+        name = requested["TrainingJobName"]
+        wait_for(lambda: describe(TrainingJobName=name)["TrainingJobStatus"] == "Completed")
+        assert "Not ready" not in cloud.cli("status").stdout
+        cloud.down()

@@ -172,8 +172,12 @@ def test_jobs_and_endpoints_continue_on_the_other_server_when_the_leader_is_kill
     sagemaker.create_training_job(**running)
     name = running["TrainingJobName"]
     wait_for(lambda: status_of(sagemaker, name) == "Training")
+    assert f"the server of {leader.home}, another one" in follower.cli("status").stdout
     leader.kill()
     assert invoke() == answer
+    assert "Still running" not in leader.cli("status", check=False).stdout, "the other server runs it"
+    assert leader.cli("down").stdout == "Lowcloud is not running\n"
+    wait_for(lambda: "Leader" not in follower.cli("status").stdout)
     sagemaker.stop_training_job(TrainingJobName=name)
     wait_for(lambda: status_of(sagemaker, name) == "Stopped")  # by the new leader, in the folders of the old one
     assert invoke() == answer

@@ -10,7 +10,7 @@ from lowcloud.home import server_process
 
 
 def write_record(home: Path, pid: int) -> None:
-    record = {"pid": pid, "endpoint": "http://127.0.0.1:1", "started_at": 0.0, "isolation": ""}
+    record = {"pid": pid, "endpoint": "http://127.0.0.1:1", "started_at": 0.0, "isolation": "of an earlier version"}
     (home / "server.json").write_text(json.dumps(record))
 
 

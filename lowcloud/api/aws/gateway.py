@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lowcloud.api.aws import errors, services
-from lowcloud.api.aws.access_log import AccessLog
 from lowcloud.api.aws.auth import signature_errors
 from lowcloud.api.aws.auth.signature_errors import SignatureError
 from lowcloud.api.aws.auth.signature_v4 import read_claim
@@ -40,6 +39,7 @@ from lowcloud.core.storage.failures import storage_errors
 WORKERS = 64
 UPLOADS = 512  # operations that wait for bodies from slow clients, which must not hold up the others
 log = logging.getLogger("lowcloud.gateway")
+access_log = logging.getLogger("lowcloud.access")
 
 
 class Gateway:
@@ -48,7 +48,6 @@ class Gateway:
     def __init__(self, context: Context, operations: Mapping[tuple[str, str], Operation] = services.OPERATIONS):
         self._context = context
         self._operations = operations
-        self._log = AccessLog()
         self._workers = ThreadPoolExecutor(WORKERS, "operation")
         self._uploads = ThreadPoolExecutor(UPLOADS, "upload")
         self._hooks = {service: create(context, self._workers) for service, create in FRONT_HOOKS.items()}
@@ -69,7 +68,8 @@ class Gateway:
             log.exception("the response to request %s was cut short", request.id)
             raise  # closes the connection: the client must see that bytes are missing
         finally:
-            self._write_access_log(exchange, response.status)
+            if access_log.isEnabledFor(logging.DEBUG):
+                _log_access(exchange, response.status)
         return None
 
     def warm(self) -> None:
@@ -85,7 +85,6 @@ class Gateway:
 
     def close(self) -> None:
         """Stop accepting work; running operations end by themselves."""
-        self._log.flush()
         for pool in (self._workers, self._uploads):
             pool.shutdown(wait=False, cancel_futures=True)
         for hook in self._hooks.values():
@@ -169,22 +168,24 @@ class Gateway:
     def _hook(self, exchange: Exchange) -> FrontHook:
         return self._hooks.get(exchange.service, self._default_hook)
 
-    def _write_access_log(self, exchange: Exchange, status: int) -> None:
-        self._log.add(
-            exchange.request.id,
-            exchange.service,
-            exchange.target.operation.name if exchange.target else "-",
-            status,
-            time.perf_counter() - exchange.started,
-            _name(exchange.caller),
-        )
-
 
 def _error_response(exchange: Exchange, error: AwsError) -> HttpResponse:
     target, dialect = exchange.target, exchange.dialect
     service = target.service if target is not None else None
     protocol = target.protocol if target is not None else dialect.protocol
     return serialize_error(error, service, protocol, dialect.json_version, exchange.request.id)
+
+
+def _log_access(exchange: Exchange, status: int) -> None:
+    access_log.debug(
+        "%s %s %s %d %.1fms %s",
+        exchange.request.id,
+        exchange.service,
+        exchange.target.operation.name if exchange.target else "-",
+        status,
+        (time.perf_counter() - exchange.started) * 1000,
+        _name(exchange.caller),
+    )
 
 
 def _name(caller: Caller | None) -> str:

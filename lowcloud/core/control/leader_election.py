@@ -7,6 +7,7 @@ another server is in progress.
 
 import fcntl
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from lowcloud.core.control.reconciler import Reconciler
 from lowcloud.store.blobs.deletion_lock import try_lock
 
 POLL_SECONDS = 0.5
+LEADER = ".leader"  # in the folder of running work: the leader holds a lock on it, and writes its home there
 PRESENCE = ".servers"  # in the folder of running work: every server holds a shared lock on this file
 
 log = logging.getLogger("lowcloud.leader_election")
@@ -31,7 +33,7 @@ class LeaderElection:
     def __init__(self, context: Context):
         self._context = context
         self._presence = _open(context.settings.work / PRESENCE)
-        self._leadership = _open(context.settings.work / ".leader")
+        self._leadership = _open(context.settings.work / LEADER)
         self._reconciler: Reconciler | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="leader election", daemon=True)
@@ -78,6 +80,7 @@ class LeaderElection:
     def _try_to_lead(self) -> None:
         if not try_lock(self._leadership.fileno(), fcntl.LOCK_EX):
             return
+        self._sign()
         reconciler = Reconciler(self._context)
         try:
             reconciler.start()
@@ -85,6 +88,26 @@ class LeaderElection:
             fcntl.flock(self._leadership, fcntl.LOCK_UN)  # so that another server, or this one later, can lead
             raise
         self._reconciler = reconciler
+
+    def _sign(self) -> None:
+        """Write the home of this server, which is the leader, into the file that says so."""
+        descriptor = self._leadership.fileno()
+        os.ftruncate(descriptor, 0)
+        try:
+            os.write(descriptor, bytes(self._context.settings.home))
+        except OSError as error:  # a full disk; the name is for people only
+            log.warning("the home of the leader could not be written: %s", error)
+
+
+def leader_of(work: Path) -> str | None:
+    """Return the home of the leader of a store, "" if the disk is too full for its name; None if there is no leader."""
+    try:
+        with (work / LEADER).open() as file:
+            if try_lock(file.fileno(), fcntl.LOCK_SH):
+                return None
+            return file.read()
+    except FileNotFoundError:
+        return None
 
 
 class ServersRunningError(Exception):
@@ -101,4 +124,4 @@ def no_servers(work: Path) -> Iterator[None]:
 
 
 def _open(path: Path) -> TextIO:
-    return path.open("w")
+    return path.open("a")

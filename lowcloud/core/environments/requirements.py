@@ -69,16 +69,33 @@ def of_texts(texts: Mapping[str, str], code: str = "") -> Requirements | None:
     lines: list[str] = []
     constraints: list[str] = []
     if FILE in texts:
-        _read(texts, FILE, lines, constraints, DEPTH)
+        _read(texts, FILE, lines, constraints, DEPTH, set())
     if any("install_requires" in texts.get(name, "") for name in PACKAGE_FILES if PACKAGE_FILES[0] in texts):
         lines.append(".")  # a package is only put on the path, unless it has requirements
     if not lines:
         return None
+    lines, constraints = _without_repeated(lines), _without_repeated(constraints)
     names_paths = any(_is_local(line) for line in (*lines, *constraints))
     return Requirements(tuple(lines), tuple(constraints), code if names_paths else "")
 
 
-def _read(texts: Mapping[str, str], path: str, lines: list[str], constraints: list[str], depth: int) -> None:
+def _without_repeated(lines: list[str]) -> list[str]:
+    """Return the lines without the second of two that name the same packages; of options, the last one counts."""
+    first = {line: number for number, line in reversed(list(enumerate(lines)))}
+    return [line for number, line in enumerate(lines) if line.startswith("-") or first[line] == number]
+
+
+def _read(
+    texts: Mapping[str, str],
+    path: str,
+    lines: list[str],
+    constraints: list[str],
+    depth: int,
+    complete: set[tuple[str, bool]],
+) -> None:
+    """Add the lines of a file. `complete` are the files that were read, as constraints or not: once is enough."""
+    if (path, lines is constraints) in complete:
+        return
     if depth == 0:
         raise InvalidError(f"{path} is included through more than {DEPTH} levels of files; does a file include itself?")
     if path not in texts:
@@ -92,7 +109,8 @@ def _read(texts: Mapping[str, str], path: str, lines: list[str], constraints: li
             (constraints if flag == "c" else lines).append(line)
         else:
             inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), value))
-            _read(texts, inner, constraints if flag == "c" else lines, constraints, depth - 1)
+            _read(texts, inner, constraints if flag == "c" else lines, constraints, depth - 1, complete)
+    complete.add((path, lines is constraints))
 
 
 def _is_readable(path: str) -> bool:

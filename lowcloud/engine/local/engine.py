@@ -204,8 +204,8 @@ class LocalEngine:
         """See Engine.isolation_status."""
         return self._preparation.trials.status()
 
-    def wait_until_tried(self, timeout_seconds: float) -> None:
-        """Wait until the trial of the isolation levels that `warm_up` began has ended, whatever its result."""
+    def wait_until_ready(self, timeout_seconds: float) -> None:
+        """See Engine.wait_until_ready."""
         self._tried.wait(timeout_seconds)
 
     def _get_ready(self) -> None:

@@ -19,7 +19,7 @@ from lowcloud.engine.local.launch.isolation_record import IsolationRecord
 from lowcloud.engine.local.replica import read_record, write_record
 from lowcloud.engine.work import EngineNotReadyError, IsolationStatus
 
-RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # after the first failure, the second ...
+RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)  # after the first failure, the second ...
 STATUS_FILE = ".isolation"  # of the current leader, for other processes
 CHOOSE = "lowcloud up --isolation"
 
@@ -54,8 +54,7 @@ class IsolationTrials:
 
     def status(self) -> IsolationStatus:
         """Return what the current leader has found out."""
-        found = read_record(self._status_file)
-        return IsolationStatus(**found) if found else IsolationStatus()
+        return read_status(self._status_file.parent)
 
     def _try_levels(self) -> None:
         self._status_file.unlink(missing_ok=True)
@@ -64,14 +63,15 @@ class IsolationTrials:
             self._write_status(IsolationStatus(self._level.name, self._level.sentence))
         except (EngineNotReadyError, OSError, ValueError) as error:
             self._level = None
+            if str(error) != self._failure:
+                log.error("No program can be started: %s", error)
             self._failure = str(error)
             self._retry_at = time.monotonic() + RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
             self._failures += 1
-            log.error("No program can be started: %s", error)
             try:
                 self._write_status(IsolationStatus(waits_for=self._failure))
             except OSError as other:  # such as a full disk; the reason is in this process and its log
-                log.warning("%s cannot be written: %s", self._status_file, other)
+                log.debug("%s cannot be written: %s", self._status_file, other)
         else:
             log.info("programs run at the isolation level %s", self._level.name)
 
@@ -94,6 +94,12 @@ class IsolationTrials:
 
     def _write_status(self, status: IsolationStatus) -> None:
         write_record(self._status_file, asdict(status))
+
+
+def read_status(root: Path) -> IsolationStatus:
+    """Return what the leader of the works below a root folder has found out."""
+    found = read_record(root / STATUS_FILE)
+    return IsolationStatus(**found) if found else IsolationStatus()
 
 
 def _candidates(record: IsolationRecord) -> list[Level]:

@@ -165,7 +165,9 @@ class ReplicaFolder:
         """Return the last line of the program's log, or of the supervisor's log if that is empty."""
         supervisor_lines = read_text(self.path / contract.SUPERVISOR_LOG_FILE).splitlines()
         lines = [line.text for line in self.logs(0).lines] or supervisor_lines
-        return next((line for line in reversed(lines) if line.strip()), f"exit code {self.status().exit_code}")
+        code = self.status().exit_code
+        ending = "it ended without an exit code" if code is None else f"exit code {code}"
+        return next((line for line in reversed(lines) if line.strip()), ending)
 
     def request_stop(self, grace_seconds: float) -> None:
         """Write a stop request, which a supervisor that starts later reads too, and wake the supervisor."""

@@ -1,8 +1,10 @@
 """Classification of the errors of files and of the database: a full disk, a lost connection, damage ..."""
 
 import errno
+import os
 import sqlite3
 from enum import Enum
+from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -58,6 +60,15 @@ _OF_POSTGRESQL = {
     "XX002": StorageFault.DAMAGED,
 }
 _SQLITE_PRIMARY = 0xFF  # the low byte of an extended result code
+
+
+FULL_BYTES = 512 * 1024  # with less free space, the database cannot rely on being written to
+
+
+def is_full(folder: Path) -> bool:
+    """Return whether the disk of a folder has too little space for the database. The disk reserve is not free space."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize < FULL_BYTES
 
 
 def fault_of(error: OSError | DBAPIError | PoolTimeout) -> StorageFault | None:

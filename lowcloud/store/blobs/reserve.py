@@ -6,7 +6,7 @@ The reserve is one file next to the store, shared by all processes.
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lowcloud.store.blobs.disk import StorageFault, fault_of
@@ -38,6 +38,20 @@ class DiskReserve:
             try:
                 yield
             finally:
+                self._fill(descriptor)
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Release the reserved space within the block, then reserve again all of it that was not used."""
+        with self._locked() as descriptor:
+            size = os.fstat(descriptor).st_size
+            os.ftruncate(descriptor, 0)
+            try:
+                yield
+            finally:
+                disk = os.fstatvfs(descriptor)
+                with suppress(OSError):  # another process has used the space meanwhile
+                    _allocate(descriptor, 0, max(1, min(size, disk.f_bavail * disk.f_frsize)))
                 self._fill(descriptor)
 
     @contextmanager

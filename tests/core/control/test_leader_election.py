@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from lowcloud.core.context import Context
-from lowcloud.core.control.leader_election import LeaderElection
+from lowcloud.core.control.leader_election import LeaderElection, leader_of
 from lowcloud.core.control.reconciler import LeasedRecord, Reconciler
 from lowcloud.core.resource_kind import Registry, ResourceKind
 from lowcloud.store.db.tables.jobs import training_jobs
@@ -33,6 +33,8 @@ def test_the_second_server_leads_when_the_first_has_stopped_and_the_last_is_know
     first.start()
     second.start()
     assert (first.is_leader, second.is_leader) == (True, False)
+    home = second._context.settings.home
+    assert leader_of(home / "work") == str(home)
     assert not first.stop()
     first.close()
     wait_for(lambda: second.is_leader)

@@ -120,3 +120,22 @@ def test_a_package_is_installed_if_it_has_requirements() -> None:
     assert requested.code
     by_cfg = read({"setup.py": "setup()", "setup.cfg": "install_requires =\n six"})
     assert by_cfg and by_cfg.lines == (".",)
+
+
+def test_repeated_requirements_are_read_once_and_options_as_often_as_they_are_written() -> None:
+    texts = {
+        "requirements.txt": "-r more.txt\n" * 1000 + "six\nsix==1.0\n--pre\nsix\n--no-binary six\n--pre\n",
+        "more.txt": "-r most.txt\n" * 1000 + "attrs\n" * 1000,
+        "most.txt": "-c limits.txt\n" * 1000 + "six\n" * 100_000,
+        "limits.txt": "attrs<30\n" * 1000,
+    }
+    found = of_texts(texts)
+    assert found is not None
+    assert found.lines == ("six", "attrs", "six==1.0", "--pre", "--no-binary six", "--pre")
+    assert found.constraints == ("attrs<30",)
+
+
+def test_a_file_may_hold_requirements_and_constraints_alike() -> None:
+    found = of_texts({"requirements.txt": "-c both.txt\n-r both.txt\n", "both.txt": "six==1.0\n"})
+    assert found is not None
+    assert (found.lines, found.constraints) == (("six==1.0",), ("six==1.0",))

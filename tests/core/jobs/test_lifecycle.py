@@ -56,6 +56,23 @@ def test_a_job_waits_while_there_is_no_capacity():
     assert step(pending, JobObservation(), 1.0) == (pending, None)
 
 
+def test_a_job_waits_with_the_reason_while_the_engine_can_start_no_work():
+    pending = replace(job(), progress=Progress())
+    waiting, action = step(pending, JobObservation(waits_for="The disk is full."), 1.0)
+    assert (waiting.state, waiting.progress.waits_for, action) == (State.PENDING, "The disk is full.", None)
+    assert waiting.progress.started_at is None, "the time that it may run has not begun"
+    staging, action = step(waiting, JobObservation(), 5.0)
+    assert (staging.state, action, staging.progress.started_at) == (State.STAGING, JobAction.START, 5.0)
+    assert staging.progress.waits_for is None
+
+
+def test_the_time_to_build_the_environment_counts_as_running_time():
+    preparing, _ = step(replace(job(), progress=Progress()), JobObservation(has_environment=False), 10.0)
+    assert (preparing.state, preparing.progress.attempt_started_at) == (State.PREPARING, 10.0)
+    ended, action = step(preparing, JobObservation(has_environment=False), 10.0 + SPECIFICATION.max_runtime_seconds + 1)
+    assert (ended.state, ended.progress.ended_by, action) == (State.STOPPED, Limit.RUNTIME, JobAction.REMOVE)
+
+
 def test_a_job_stopped_before_it_began_is_stopped_and_bills_nothing():
     pending = replace(job(stop_requested=True), progress=Progress())
     ended, _ = step(pending, JobObservation(), 1.0)

@@ -42,6 +42,11 @@ def events_of(context: Context, name: str) -> list[str]:
         return [event.state for event in events.of(connection, ENDPOINT.subject(name))]
 
 
+def events_with_messages(context: Context, name: str) -> list[tuple[str, str]]:
+    with context.database.read() as connection:
+        return [(event.state, event.message) for event in events.of(connection, ENDPOINT.subject(name))]
+
+
 def is_gone(context: Context, name: str) -> bool:
     with context.database.read() as connection:
         return connection.execute(select(tables.endpoints).where(tables.endpoints.c.name == name)).first() is None
@@ -99,6 +104,7 @@ class DyingEngine:
         self.now = 1000.0
         self.starts: list[float] = []
         self.lives: dict[str, float] = {}
+        self.waits_for = ""
 
     def start(self, work: Work) -> None:
         if work.id not in self.lives:
@@ -121,6 +127,9 @@ class DyingEngine:
 
     def address(self, work_id: str, replica: int) -> str | None:
         return None
+
+    def readiness(self) -> str:
+        return self.waits_for
 
     def capacity(self) -> Resources:
         return Resources(1, 1 << 30)
@@ -155,6 +164,11 @@ def test_the_time_to_start_begins_when_the_environments_are_there(context, monke
     endpoint_configurations.create(waiting, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
     endpoints.create(waiting, "hollow", "hollow")
     claim = hold(waiting)
+    engine.waits_for = "The disk is full."
+    for _ in range(2):
+        endpoint_lifecycle.advance(claim)
+    assert events_with_messages(waiting, "hollow")[1:] == [("creating", "The disk is full.")]
+    engine.waits_for = ""
     limit = endpoint_lifecycle.STARTUP_TIMEOUT_SECONDS
     for seconds in (0, 2 * limit):
         engine.now += seconds

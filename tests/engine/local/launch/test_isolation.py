@@ -238,7 +238,7 @@ def test_the_trial_is_repeated_in_the_background_until_it_succeeds(
 ) -> None:
     answer(monkeypatch, **{level.name.replace("-", "_"): "No space left on device" for level in isolation.LEVELS})
     engine.warm_up()
-    engine.wait_until_tried(30)
+    engine.wait_until_ready(30)
     assert "No space" in engine.isolation_status().waits_for
     monkeypatch.undo()
     wait_for(lambda: engine.isolation_status().level)

@@ -1,0 +1,91 @@
+"""What commands say of a server's health, and of the work that runs without a server."""
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from lowcloud.cli.terminal import of_home, output, print_fact
+from lowcloud.home.settings import Settings
+
+HEALTH_TIMEOUT_SECONDS = 10.0
+
+
+def print_ready(endpoint: str, settings: Settings) -> None:
+    """Print what `up` says."""
+    from lowcloud.engine.local import isolation_trials
+
+    output.print(f"Lowcloud is ready at {endpoint}")
+    isolation = isolation_trials.read_status(settings.work)
+    if isolation.level and isolation.level != "none":
+        print_fact("Isolation", isolation.level)
+        _print_faults(endpoint)
+    else:
+        print_health(endpoint, settings)
+
+
+def print_health(endpoint: str, settings: Settings) -> None:
+    """Print how programs are isolated, which server runs them, and why the server is not ready, if it is not."""
+    from lowcloud.core.control import leader_election
+    from lowcloud.engine.local import isolation_trials
+
+    found = isolation_trials.read_status(settings.work)
+    print_fact("Isolation", f"{found.level}: {found.sentence}" if found.level else found.waits_for or "not known yet")
+    leader = leader_election.leader_of(settings.work)
+    if leader and leader != str(settings.home):
+        print_fact("Leader", f"the server of {leader}, another one of this store, runs jobs and endpoints")
+    _print_faults(endpoint)
+
+
+def _print_faults(endpoint: str) -> None:
+    for reason in _health(endpoint)["reasons"]:
+        print_fact("Not ready", reason["message"])
+
+
+def _health(endpoint: str) -> dict[str, Any]:
+    """Return what the server says of its health."""
+    try:
+        with urllib.request.urlopen(f"{endpoint}/health", timeout=HEALTH_TIMEOUT_SECONDS) as answer:
+            found: dict[str, Any] = json.load(answer)
+    except urllib.error.HTTPError as error:  # 503: it is not ready
+        found = json.load(error)
+    return found
+
+
+def find_survivors(work: Path) -> list[str]:
+    """Return the works that run although no server of the store does."""
+    if not work.is_dir():
+        return []
+    from lowcloud.core.control import leader_election
+    from lowcloud.engine.local import survivors
+
+    try:
+        with leader_election.no_servers(work):
+            return survivors.find(work)
+    except leader_election.ServersRunningError:
+        return []
+
+
+def end_survivors(work: Path, home: Path | None, *, end_jobs: bool) -> None:
+    """End what runs without a server, except for jobs, which continue unless this is requested."""
+    from lowcloud.engine.local import survivors
+
+    running = find_survivors(work)
+    ended = [work_id for work_id in running if end_jobs or work_id.startswith("endpoint/")]
+    if ended:
+        survivors.kill(work, ended)
+        output.print(f"Ended: {_names(ended)}", markup=False)
+    if left := [work_id for work_id in running if work_id not in ended]:
+        output.print(f"Still running: {describe_survivors(left, home)}", markup=False)
+
+
+def describe_survivors(work_ids: list[str], home: Path | None) -> str:
+    """Return what runs, and what to do about it."""
+    up, down = of_home("lowcloud up", home), of_home("lowcloud down --all", home)
+    return f"{_names(work_ids)}; found again by: {up}, ended by: {down}"
+
+
+def _names(work_ids: list[str]) -> str:
+    """Return the resources that works belong to: a work's id begins with the type and the name."""
+    return ", ".join(dict.fromkeys(" ".join(work_id.split("/")[:2]) for work_id in work_ids))

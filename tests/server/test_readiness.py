@@ -1,0 +1,90 @@
+"""Whether a server is ready: GET /health, and jobs that wait, with the reason, until programs can be isolated."""
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore import UNSIGNED
+
+from lowcloud.cli.server import IsolationChoice
+from lowcloud.engine.local.launch import isolation, isolation_record
+from tests.support.data.patients import request, with_training_data
+from tests.support.servers.server import Server
+from tests.support.waiting import wait_for
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "home")
+    yield made
+    made.down()
+
+
+def health(cloud: Server, method: str = "GET") -> tuple[int, Any]:
+    try:
+        answer = urllib.request.urlopen(urllib.request.Request(f"{cloud.url}/health", method=method))
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        content = answer.read()
+        return answer.status, json.loads(content) if content else None
+
+
+def transitions(cloud: Server, name: str) -> list[str]:
+    described = cloud.client("sagemaker").describe_training_job(TrainingJobName=name)
+    return [step["StatusMessage"] for step in described["SecondaryStatusTransitions"]]
+
+
+def test_the_choices_of_the_command_line_are_the_levels() -> None:
+    assert list(IsolationChoice) == [isolation_record.STRONGEST, *(level.name for level in isolation.LEVELS)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="isolation needs Linux")
+def test_a_job_waits_with_the_reason_until_programs_can_be_isolated(cloud: Server) -> None:
+    """The folder of a test is private, so programs cannot run there as other users without namespaces."""
+    shown = cloud.cli("up", "--detach", "--port", "0", "--isolation", "user-only").stdout
+    refusal = "The isolation level 'user-only', which was chosen, is not available here"
+    assert refusal in shown
+    with_training_data(cloud)
+    job = request(cloud)
+    name = job["TrainingJobName"]
+    cloud.client("sagemaker").create_training_job(**job)
+    wait_for(lambda: any(refusal in message for message in transitions(cloud, name)))
+    assert (
+        cloud.client("sagemaker").list_training_jobs()["TrainingJobSummaries"][0]["TrainingJobStatus"] == "InProgress"
+    )
+    status, report = health(cloud)
+    assert (status, report["status"], report["isolation"]) == (503, "not ready", None)
+    assert [reason["code"] for reason in report["reasons"]] == ["isolation"]
+    assert str(cloud.home) not in json.dumps(report)
+    assert refusal in cloud.cli("status").stdout
+    cloud.down()
+
+    shown = cloud.cli("up", "--detach", "--port", "0", "--isolation", "strongest").stdout
+    level = isolation.levels()[0].name
+    assert f"Isolation      {level}\n" in shown
+    describe = cloud.client("sagemaker").describe_training_job
+    wait_for(lambda: describe(TrainingJobName=name)["TrainingJobStatus"] == "Completed")
+    started = next(
+        message for message in transitions(cloud, name) if "isolation level" in message and refusal not in message
+    )
+    assert f"isolation level: {level}" in started
+    assert health(cloud) == (200, {"status": "ready", "isolation": level, "reasons": []})
+    assert health(cloud, "HEAD") == (200, None)
+    assert f"Isolation      {level}: Each replica" in cloud.cli("status").stdout
+
+
+def test_the_health_is_that_of_the_server_and_not_a_bucket(server: Server) -> None:
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="health")
+    s3.put_object(Bucket="health", Key="key", Body=b"body")
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket="health")["Contents"]] == ["key"]
+    unsigned = server.client("s3", config={"signature_version": UNSIGNED})
+    with pytest.raises(unsigned.exceptions.ClientError, match="AccessDenied"):
+        unsigned.list_objects_v2(Bucket="health")
+    assert health(server)[1]["status"] == "ready"
