@@ -12,7 +12,6 @@ from lowcloud.runtime.algorithms.xgboost.boosting import (
     BoostingResult,
     DataSets,
     Scores,
-    StopRequest,
     boost,
     format_round,
 )
@@ -20,6 +19,7 @@ from lowcloud.runtime.algorithms.xgboost.checkpoints import Checkpoints
 from lowcloud.runtime.algorithms.xgboost.collective import Communicator
 from lowcloud.runtime.algorithms.xgboost.settings import XGBoostSettings
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.stop_request import StopRequest
 
 PREDICTIONS = "predictions.csv"
 
