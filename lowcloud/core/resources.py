@@ -149,9 +149,12 @@ def delete_tags(context: Context, kind: ResourceKind[Any], name: str, keys: Iter
 
 
 def merge(values: Mapping[str, Value], put: Mapping[str, Value], drop: Iterable[str]) -> dict[str, Value]:
-    """Return a mapping without the keys in `drop`, and then with what `put` sets."""
+    """Return a mapping with what `put` sets, and then without the keys in `drop`.
+
+    In this order, because the SDKs send all that they loaded with each change: what is to be removed as well.
+    """
     dropped = set(drop)
-    return {**{key: value for key, value in values.items() if key not in dropped}, **put}
+    return {key: value for key, value in {**values, **put}.items() if key not in dropped}
 
 
 def exists(connection: Connection, *conditions: Condition) -> bool:

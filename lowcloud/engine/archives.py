@@ -17,6 +17,8 @@ EXTENSIONS_PER_MEMBER = 16
 LONGEST_PATH_BYTES = 4096
 DEEPEST_PATH = 100
 GZIP_MAGIC = b"\x1f\x8b"
+OTHER_FORMATS = {b"PK\x03\x04": "a zip file", b"BZh": "compressed with bzip2", b"\xfd7zXZ": "compressed with xz"}
+MAGIC_BYTES = max(map(len, OTHER_FORMATS))
 GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -248,8 +250,11 @@ class _UncompressedStream:
 def _decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Decompress gzip data of one or several members; pass other data through."""
     start = b""
-    while len(start) < len(GZIP_MAGIC) and (chunk := next(chunks, None)) is not None:
+    while len(start) < MAGIC_BYTES and (chunk := next(chunks, None)) is not None:
         start += chunk
+    for magic, description in OTHER_FORMATS.items():
+        if start.startswith(magic):
+            raise UnreadableArchiveError(f"it is {description}; pack it as a tar.gz archive, with tar -czf")
     if not start.startswith(GZIP_MAGIC):
         yield start
         yield from chunks

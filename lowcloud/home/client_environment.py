@@ -55,8 +55,13 @@ def write_files(home: Path) -> None:
             path.chmod(0o644)
 
 
-def variables(home: Path, endpoint: str, region: str, keys: TemporaryKeys, base: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables to set for a program whose environment is otherwise `base`."""
+def variables(
+    home: Path, endpoint: str, region: str, keys: TemporaryKeys | None, base: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the variables to set for a program whose environment is otherwise `base`.
+
+    Without keys the program gets its credentials in another way.
+    """
     files = folder(home)
     return {
         "AWS_ENDPOINT_URL": endpoint,
@@ -66,13 +71,19 @@ def variables(home: Path, endpoint: str, region: str, keys: TemporaryKeys, base:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": keys.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
-        "AWS_SESSION_TOKEN": keys.session_token,
+        **(_key_variables(keys) if keys else {}),
         "BOTOCORE_EXPERIMENTAL__PLUGINS": f"lowcloud={PLUGIN}",
         "PYTHONPATH": os.pathsep.join([str(files), *filter(None, [base.get("PYTHONPATH")])]),
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(files / "sagemaker.yaml"),
         **_no_proxy(base),
+    }
+
+
+def _key_variables(keys: TemporaryKeys) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
+        "AWS_SESSION_TOKEN": keys.session_token,
     }
 
 

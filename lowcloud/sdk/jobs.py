@@ -101,10 +101,10 @@ class Job:
     @property
     def artifact(self) -> str:
         """The s3:// URL of the model. Raises InvalidInputError if there is none, or none yet."""
-        found = self._describe().get("ModelArtifacts", {}).get("S3ModelArtifacts") if self.is_over else None
+        found = self._stored_model(self._describe()) if self.is_over else None
         if not found:
             raise InvalidInputError(f"The job {self.name} has no model: it is {self.stage}.")
-        return str(found)
+        return found
 
     @property
     def lineage(self) -> Lineage:
@@ -178,12 +178,19 @@ class Job:
         if summary["TrainingJobStatus"] in END_STATUSES:
             description = self._describe()
             facts["failure"] = description.get("FailureReason")
-            facts["artifact"] = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+            facts["artifact"] = self._stored_model(description)
             facts["parameters"] = self.parameters
         else:
             facts["stage"] = summary.get("WaitingFor") or summary.get("SecondaryStatus")
         facts["metrics"] = self.metrics
         return {name: fact for name, fact in facts.items() if fact}
+
+    def _stored_model(self, description: Mapping[str, Any]) -> str | None:
+        """Return where the model is stored, or None: a description names the place whether or not there is one."""
+        url: str = description["ModelArtifacts"]["S3ModelArtifacts"]
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        listed = self._cloud.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)  # a folder if uncompressed
+        return url if listed["KeyCount"] else None
 
     def _poll(self) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
         """Yield the job's summary and its new log lines repeatedly until it ends."""

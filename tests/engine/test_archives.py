@@ -5,6 +5,7 @@ import io
 import subprocess
 import tarfile
 import tracemalloc
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,6 +132,20 @@ def test_content_that_is_not_read_is_skipped() -> None:
 def test_a_broken_or_hostile_archive_is_refused_with_a_reason(content: bytes, reason: str) -> None:
     with pytest.raises(UnreadableArchiveError, match=reason):
         list(Members(chunks(content), 1 << 30, 1000))
+
+
+@pytest.mark.parametrize("mode", ["w:bz2", "w:xz", "zip"])
+def test_an_archive_of_another_format_is_refused_by_its_name(mode: str) -> None:
+    buffer = io.BytesIO()
+    if mode == "zip":
+        with zipfile.ZipFile(buffer, "w") as written:
+            written.writestr("model.txt", b"1")
+    else:
+        with tarfile.open(fileobj=buffer, mode=mode) as members:  # type: ignore[call-overload]
+            members.addfile(tarfile.TarInfo("empty"))
+    said = {"w:bz2": "compressed with bzip2", "w:xz": "compressed with xz", "zip": "a zip file"}[mode]
+    with pytest.raises(UnreadableArchiveError, match=f"it is {said}; pack it as a tar.gz archive"):
+        list(Members(iter([buffer.getvalue()]), 1 << 20, 10))
 
 
 def test_a_sparse_member_is_refused() -> None:

@@ -6,6 +6,7 @@ import tarfile
 from typing import Any
 
 import pytest
+import urllib3
 
 from tests.support.programs.greeting import BACKEND, PROJECT, SYSTEM
 from tests.support.servers.server import Server
@@ -83,3 +84,42 @@ def test_a_model_whose_requirements_cannot_be_installed_fails_with_the_one_at_fa
     described = server.client("sagemaker").describe_endpoint(EndpointName=name)
     assert "absent" in described["FailureReason"]
     server.client("sagemaker").delete_endpoint(EndpointName=name)
+
+
+WHO = """
+import os
+import botocore.session
+
+def model_fn(folder):
+    return None
+
+def predict_fn(data, model):
+    session = botocore.session.get_session()
+    session.create_client("s3").list_buckets()
+    who = session.create_client("sts").get_caller_identity()["Arn"]
+    variables = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+    return [who, session.get_credentials().method, *(os.environ[name] for name in variables)]
+"""
+
+
+def test_a_script_acts_as_its_models_role_with_keys_that_are_renewed_until_the_endpoint_is_deleted(
+    server: Server, s3: Any, bucket: str
+) -> None:
+    s3.put_object(Bucket=bucket, Key="model.tar.gz", Body=packed({"code/inference.py": WHO}))
+    name = f"who-{bucket}"
+    assert deploy(server, name, {"ModelDataUrl": f"s3://{bucket}/model.tar.gz"}) == "InService"
+    answer = server.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=name, ContentType="application/json", Accept="application/json", Body=b"[]"
+    )
+    who, method, url, token = json.loads(answer["Body"].read())
+    role = server.role.rpartition("/")[2]
+    assert who.endswith(f":assumed-role/{role}/SageMaker")
+    assert method == "container-role", "botocore renews these"
+
+    def fetch(with_token: str) -> int:
+        return int(urllib3.request("GET", url, headers={"Authorization": with_token}, retries=False).status)
+
+    assert fetch(token) == 200
+    assert fetch("00") == fetch("x") == fetch(token[:-2]) == 403
+    server.client("sagemaker").delete_endpoint(EndpointName=name)
+    assert fetch(token) == 403

@@ -60,7 +60,8 @@ def of_archive(chunks: Iterator[bytes], within: str = "", packed_bytes: int = 0)
                 left_bytes -= member.size
             digests.append(digest.hexdigest())
     except UnreadableArchiveError as error:
-        raise InvalidError(f"The source archive cannot be used: {error}.") from error
+        kind = "model" if within else "source"
+        raise InvalidError(f"The {kind} archive cannot be used: {error}.") from error
     return of_texts(texts, hashlib.sha256("".join(sorted(digests)).encode()).hexdigest())
 
 

@@ -4,9 +4,11 @@ import json
 import secrets
 from dataclasses import asdict, dataclass, replace
 
+from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.errors import CloudError, ForbiddenError
+from lowcloud.core.errors import CloudError, ForbiddenError, NotFoundError
 from lowcloud.core.identity.identifiers import new_identifier
+from lowcloud.core.identity.roles import ROLE
 from lowcloud.core.storage.access import public_access
 from lowcloud.store.blobs.encryption import TamperedError
 
@@ -19,6 +21,7 @@ class Caller:
     access_key_id: str
     role: str | None = None  # None: root
     session: str | None = None
+    role_id: str | None = None  # a role may be deleted, and another one created under its name
 
     @property
     def is_anonymous(self) -> bool:
@@ -49,15 +52,16 @@ class TokenExpiredError(CloudError):
 
 
 def issue_session(context: Context, caller: Caller, duration_seconds: int) -> Credentials:
-    """Issue temporary credentials for `caller`.
+    """Issue temporary credentials for `caller`. Raises NotFoundError for its role.
 
     The token is the encrypted credentials themselves, so that any server of this home can check them without a table.
     """
     key_id = new_identifier("ASIA", 16)
+    role_id = resources.find(context, ROLE, caller.role).role_id if caller.role else None
     session = Credentials(
         access_key_id=key_id,
         secret_access_key=secrets.token_urlsafe(30),
-        caller=replace(caller, access_key_id=key_id),
+        caller=replace(caller, access_key_id=key_id, role_id=role_id),
         expires_at=float(int(context.now() + duration_seconds)),
     )
     sealed = context.keys.seal(json.dumps(asdict(session)).encode(), "session token")
@@ -78,7 +82,22 @@ def find_credentials(context: Context, access_key_id: str, session_token: str | 
         raise UnknownKeyError("The session token belongs to another access key.")
     if session.expires_at is not None and session.expires_at <= context.now():
         raise TokenExpiredError("The session token has expired.")
+    if session.caller.role is not None and not _has_role(context, session.caller.role, session.caller.role_id):
+        raise UnknownKeyError(f"The role {session.caller.role!r} of these credentials has been deleted.")
     return session
+
+
+def _has_role(context: Context, name: str, role_id: str | None) -> bool:
+    """Return whether a role still exists; the sessions of version 0.1.0 do not have its id."""
+
+    def find() -> str | None:
+        try:
+            return resources.find(context, ROLE, name).role_id
+        except NotFoundError:
+            return None
+
+    found = context.cache.get(("role", name), find)
+    return found is not None and role_id in (None, found)
 
 
 def authorise(

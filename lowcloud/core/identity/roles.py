@@ -76,6 +76,7 @@ def list_page(context: Context, path_prefix: str, after: str, limit: int) -> tup
 def delete(context: Context, name: str) -> None:
     """Delete a role. Raises NotFoundError, and InUseError while policies are attached or written into the role."""
     resources.delete(context, ROLE, name, _require_no_policies)
+    context.cache.clear()  # its sessions end
 
 
 def attach(context: Context, name: str, policy: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from lowcloud import contract
 from lowcloud.core.context import Context
 from lowcloud.core.environments import package_index
+from lowcloud.core.errors import NotFoundError
 from lowcloud.core.identity.access import Caller, issue_session
 from lowcloud.core.jobs import programs
 from lowcloud.core.jobs.jobs import Job, Specification
@@ -14,7 +15,7 @@ from lowcloud.core.programs.resolver import Program
 from lowcloud.core.staging import input_staging
 from lowcloud.core.staging.channels import Channel
 from lowcloud.core.staging.input_staging import StagedInputs
-from lowcloud.engine.work import Input, Phase, Replica, ReplicaStatus, Work, reported_failure
+from lowcloud.engine.work import Input, Phase, Replica, ReplicaStatus, StagingError, Work, reported_failure
 from lowcloud.home import client_environment
 
 LOST = "InternalServerError: The host was lost while the program ran. Start the job again."
@@ -139,7 +140,10 @@ def _client_variables(context: Context, job: Job) -> dict[str, str]:
     """Return variables with which AWS clients in the program act as the job's role, for as long as it may take."""
     requested = job.specification
     caller = Caller(context.settings.account_id, "", role=requested.role, session=job.kind.role_session)
-    session = issue_session(context, caller, requested.max_runtime_seconds + SPARE_SECONDS)
+    try:
+        session = issue_session(context, caller, requested.max_runtime_seconds + SPARE_SECONDS)
+    except NotFoundError as error:
+        raise StagingError(f"The role {requested.role!r} of the job has been deleted.") from error
     keys = client_environment.TemporaryKeys(
         session.access_key_id, session.secret_access_key, session.session_token or ""
     )

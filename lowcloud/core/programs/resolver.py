@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lowcloud.catalog import algorithms, frameworks, processing_programs
+from lowcloud.catalog import algorithms, frameworks, processing_programs, unavailable
 from lowcloud.catalog.algorithms import Algorithm
 from lowcloud.catalog.frameworks import ResolvedFramework
 from lowcloud.catalog.processing_programs import ProcessingProgram
@@ -97,7 +97,9 @@ def requirements_of(image: Image) -> tuple[str, ...]:
 
 
 def unknown(uri: str) -> UnknownImageError:
-    """Return the error that says how to register an image."""
+    """Return the error that says why an image cannot run, or how to register it."""
+    if reason := unavailable.reason(uri):
+        return UnknownImageError(reason)
     known = ", ".join(sorted({*algorithms.IMAGES, *frameworks.FRAMEWORKS, *processing_programs.PROGRAMS}))
     return UnknownImageError(
         f"No program is known for the image {uri!r}. Register one: lowcloud image add {uri} --python VENV "

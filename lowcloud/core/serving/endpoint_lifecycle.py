@@ -20,7 +20,7 @@ from lowcloud.core.environments import builds
 from lowcloud.core.errors import NotFoundError
 from lowcloud.core.programs.resolver import Program
 from lowcloud.core.scheduling import capacity
-from lowcloud.core.serving import endpoint_records, model_servers
+from lowcloud.core.serving import endpoint_credentials, endpoint_records, model_servers
 from lowcloud.core.serving.endpoint_records import Endpoint, EndpointState, Variant
 from lowcloud.core.telemetry import logs
 from lowcloud.engine.work import Phase, Replica, ReplicaStatus, StagingError, Work, reported_failure, status_of
@@ -300,12 +300,15 @@ def _build_environment(context: Context, endpoint: Endpoint, variant: Variant) -
 
 def _work(context: Context, endpoint: Endpoint, variant: Variant, work_id: str) -> Work:
     model, program = endpoint.models[variant.model], endpoint.programs[variant.model]
+    network = model_servers.has_network(model, program)
+    client = endpoint_credentials.variables(context, endpoint, model) if network else {}
+    archives = model_servers.archives_of(context, model)
     return Work(
         id=work_id,
         command=program.command,
-        replicas=(Replica(variables=dict(model.variables), archives=model_servers.archives_of(context, model)),),
+        replicas=(Replica(variables={**model.variables, **client}, archives=archives),),
         resources=capacity.of_replica(context, variant.instance_type).each,
-        network=model_servers.has_network(model, program),
+        network=network,
         serves=True,
         environment=endpoint.environments[variant.model],
     )

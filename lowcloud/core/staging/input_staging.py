@@ -53,7 +53,7 @@ def _stage_one(context: Context, channel: Channel, hosts_count: int) -> list[Sta
     shards = [tuple(_shard(channel, files, rank, hosts_count)) for rank in ranks]
     if channel.mode == Mode.FILE:
         return [StagedInputs(inputs=shard) for shard in shards]
-    _check_tree(channel, files)
+    _check_tree(files)
     return [StagedInputs(lazy_folders=(LazyFolder(channel.place, shard),)) for shard in shards]
 
 
@@ -77,8 +77,12 @@ def _stream(channel: Channel, records: tuple[Record, ...], rank: int, hosts_coun
 def _files(context: Context, channel: Channel) -> list[Input]:
     is_lazy = channel.mode == Mode.LAZY
     files = []
+    paths: set[str] = set()
     for version, path in _objects(context, channel):
         _check_path(version, path)
+        if path in paths:
+            raise _same_file(channel, path)
+        paths.add(path)
         source = source_of_version(version) if is_lazy else source_of(version.bucket, version.key)
         files.append(Input(f"{channel.place}/{path}", source, version.size))
     return files
@@ -136,16 +140,20 @@ def _no_data(channel: Channel) -> StagingError:
     )
 
 
+def _same_file(channel: Channel, path: str) -> StagingError:
+    if channel.kind == DataSourceType.MANIFEST:
+        return StagingError(f"The manifest {channel.uri} names {path!r} twice. Name each object once.")
+    return StagingError(f"Two objects of channel {channel.name!r} would be one file, {path!r}. Rename one of them.")
+
+
 def _check_path(version: Version, path: str) -> None:
     if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
         raise StagingError(f"The object key {version.key!r} cannot be used as a file path. Rename the object.")
 
 
-def _check_tree(channel: Channel, files: Sequence[Input]) -> None:
+def _check_tree(files: Sequence[Input]) -> None:
     """Raise StagingError for paths that no file system could hold; for files that are staged, the file system does."""
     paths = {file.path for file in files}
-    if len(paths) < len(files):
-        raise StagingError(f"Two objects of channel {channel.name!r} would be one file. Rename one of them.")
     for path in paths:
         parts = path.split("/")
         above = ("/".join(parts[:count]) for count in range(1, len(parts)))

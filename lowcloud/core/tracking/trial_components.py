@@ -71,7 +71,7 @@ class Changes:
 
     values: Mapping[str, Any] = field(default_factory=dict)
     put: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by "parameters", "inputs" and "outputs"
-    drop: Mapping[str, Iterable[str]] = field(default_factory=dict)  # likewise; done before `put`
+    drop: Mapping[str, Iterable[str]] = field(default_factory=dict)  # likewise; done after `put`
 
 
 def create(context: Context, component: TrialComponent, resource_tags: Mapping[str, str] | None = None) -> None:

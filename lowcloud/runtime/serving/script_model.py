@@ -20,6 +20,7 @@ from lowcloud.runtime.formats import BadRequestError, arrays
 from lowcloud.runtime.serving import framework_defaults
 
 DEFAULT_PROGRAM = "inference.py"
+LISTED_FILES = 20  # in a message
 DEFAULT_ACCEPT_VARIABLE = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
 ARGUMENT_COUNTS = {"model_fn": 1, "input_fn": 2, "predict_fn": 2, "output_fn": 2, "transform_fn": 4}
 
@@ -90,8 +91,7 @@ def _import(code: Path, program: str | None) -> ModuleType:
     if not path.is_file():
         if program is None:
             return ModuleType("inference")
-        content = ", ".join(sorted(entry.name for entry in code.iterdir())) if code.is_dir() else "nothing"
-        raise ClientError(f"The inference script {program!r} is not in the source archive, which contains: {content}.")
+        raise ClientError(_misplaced(code, program))
     sys.path[:0] = [str(path.parent), str(code)]
     try:
         return importlib.import_module(path.stem)
@@ -100,6 +100,16 @@ def _import(code: Path, program: str | None) -> ModuleType:
             f"The inference script {path.name!r} exited with {ended.code} when it was imported. "
             'Put the training code below `if __name__ == "__main__":`.'
         ) from ended
+
+
+def _misplaced(code: Path, program: str) -> str:
+    """Return where a script should be and what is there instead."""
+    is_in_model = code.name == contract.CODE and code.parent.name == contract.MODEL
+    archive, top = ("model", code.parent) if is_in_model else ("source", code)
+    files = sorted(str(path.relative_to(top)) for path in top.rglob("*") if path.is_file()) if top.is_dir() else []
+    place = f"in the folder {contract.CODE} of the model archive" if is_in_model else "in the source archive"
+    content = ", ".join(files[:LISTED_FILES]) + (", ..." if len(files) > LISTED_FILES else "")
+    return f"The inference script {program!r} is not {place}. The {archive} archive contains: {content or 'nothing'}."
 
 
 def _without_context(function: Function, count: int) -> Function:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from lowcloud.catalog import algorithms
+from lowcloud.catalog import algorithms, unavailable
 from lowcloud.schemas import InvalidHyperparametersError
 from lowcloud.sdk import storage
 from lowcloud.sdk.code import imports
@@ -60,6 +60,8 @@ def read_model(model: Model) -> Trainer:
     if path.suffix in (".py", ".sh") or path.is_file():
         return _from_script(path)
     found = _built_in_programs().get(str(model))
+    if found is None and (reason := unavailable.algorithm_reason(str(model))):
+        raise InvalidInputError(reason)
     if found is None:
         close = difflib.get_close_matches(str(model), _built_in_programs(), 1)
         hint = f"Did you mean {close[0]!r}? " if close else ""

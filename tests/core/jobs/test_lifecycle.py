@@ -10,6 +10,7 @@ from lowcloud.core.jobs.lifecycle import JobAction, JobObservation, step
 from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.jobs.work import LOST as HOST_LOST
 from lowcloud.engine.work import Phase, ReplicaStatus, Resources
+from lowcloud.home.settings import EXECUTION_ROLE
 
 RUNNING = ReplicaStatus(Phase.RUNNING, started_at=1.0)
 DONE = ReplicaStatus(Phase.EXITED, 0, 1.0, 2.0)
@@ -20,7 +21,7 @@ NEVER_STARTED = ReplicaStatus(Phase.EXITED, -15, None, 2.0)
 
 SPECIFICATION = Specification(
     image="linear-learner",
-    role="role",
+    role=EXECUTION_ROLE,
     outputs=(Output("model", "model", "bucket", "output/job/output/model.tar.gz", is_archive=True),),
     instance_type="ml.c4.xlarge",
     instance_count=1,

@@ -6,6 +6,7 @@ from lowcloud.runtime.algorithms.linear_learner.fitting import Fitter, LinearFit
 from lowcloud.runtime.algorithms.linear_learner.settings import LinearLearnerSettings
 from lowcloud.runtime.collectives import ProcessGroup, SingleProcessGroup
 from lowcloud.runtime.formats.table import DenseTable
+from lowcloud.runtime.stop_request import StopRequest
 
 PLAIN = {"num_models": "1", "normalize_data": "false", "normalize_label": "false", "early_stopping_tolerance": "1e-7"}
 
@@ -22,11 +23,12 @@ def fit(
     y: np.ndarray,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     process_group: ProcessGroup | None = None,
+    stop: StopRequest | None = None,
     **hyperparameters: object,
 ) -> LinearFit:
     settings = LinearLearnerSettings({name: str(value) for name, value in hyperparameters.items()})
     beside = None if validation is None else table(*validation)
-    return Fitter(settings, table(x, y), beside, process_group or SingleProcessGroup(), lambda *_: None).fit()
+    return Fitter(settings, table(x, y), beside, process_group or SingleProcessGroup(), lambda *_: None, stop).fit()
 
 
 def features(rows: int, columns: int, seed: int = 0) -> np.ndarray:

@@ -1,13 +1,18 @@
 """Operations that Lowcloud has beyond those of AWS: a service with a model of its own, in the manner of AWS."""
 
+import asyncio
 import json
+from concurrent.futures import Executor
+from datetime import UTC, datetime
 from typing import Any
 
 from lowcloud.api.aws.errors import AwsError
+from lowcloud.api.aws.front_hooks import SignedRequests, front_hook
 from lowcloud.api.aws.operations import Answer, Request, operation
 from lowcloud.api.aws.services.sagemaker.jobs.jobs import STATUS
 from lowcloud.api.aws.services.sagemaker.jobs.training_jobs import secondary_status
 from lowcloud.api.aws.services.sagemaker.translation import arn_of
+from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.control import periodic_tasks
@@ -19,10 +24,38 @@ from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images
 from lowcloud.core.programs.images import IMAGE, Image
 from lowcloud.core.scheduling import capacity as capacities
+from lowcloud.core.serving import endpoint_credentials
 
 JOBS_PER_PAGE = 25
 SOURCE_PARAMETER = "sagemaker_submit_directory"
 SCRUB_MEMBERS = {"versions": "Versions", "bytes": "Bytes", "findings": "Findings"}
+
+
+@front_hook("lowcloud")
+class LowcloudFrontHook(SignedRequests):
+    """The hook of this service, which also gives AWS clients in replicas of endpoints their credentials."""
+
+    def __init__(self, context: Context, workers: Executor):
+        super().__init__(context)
+        self._workers = workers
+
+    def responds_to(self, request: HttpRequest) -> bool:
+        """Return whether it is a request of a replica: no other has this path and a token instead of a signature."""
+        token = request.headers.get("authorization", "AWS")
+        return request.path == endpoint_credentials.PATH and request.method == "GET" and not token.startswith("AWS")
+
+    async def respond(self, request: HttpRequest) -> HttpResponse:
+        """Respond as the credential endpoints of ECS do."""
+        loop = asyncio.get_running_loop()
+        token = request.headers["authorization"]
+        session = await loop.run_in_executor(self._workers, endpoint_credentials.issue, self._context, token)
+        document = {
+            "AccessKeyId": session.access_key_id,
+            "SecretAccessKey": session.secret_access_key,
+            "Token": session.session_token,
+            "Expiration": datetime.fromtimestamp(session.expires_at or 0.0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        return HttpResponse(200, {"content-type": "application/json"}, json.dumps(document).encode())
 
 
 @operation("lowcloud", "AddImage")

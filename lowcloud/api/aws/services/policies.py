@@ -12,6 +12,8 @@ _STATEMENT_KEYS = frozenset(
     ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
 )
 
+_SOURCE_CONDITIONS = frozenset(("aws:sourceaccount", "aws:sourcearn"))
+
 
 def check_policy(text: str) -> None:
     """Raise AwsError (MalformedPolicyDocument) for a text that is not an identity-based policy."""
@@ -38,15 +40,35 @@ def trusts(trust_policy: str, account_id: str, principal_arn: str) -> bool:
 
     Conditions are not evaluated: a statement with one never allows, but denies the principals that it names.
     """
+    accepted = (account_id, f"arn:aws:iam::{account_id}:root", principal_arn, _role_arn(principal_arn), "*")
+    return _allows(trust_policy, "AWS", accepted)
+
+
+def trusts_service(trust_policy: str, service: str) -> bool:
+    """Return whether a service, e.g. sagemaker.amazonaws.com, may assume a role with this trust policy.
+
+    Conditions on the source of the request hold: it is this account. Others are treated as `trusts` does.
+    """
+    return _allows(trust_policy, "Service", (service,), _SOURCE_CONDITIONS)
+
+
+def _allows(
+    trust_policy: str, kind: str, accepted: tuple[str, ...], true_conditions: frozenset[str] = frozenset()
+) -> bool:
     is_allowed = False
     for statement in _statements(trust_policy):
         if not _covers_assume_role(statement):
             continue
-        named = _names_principal(statement, account_id, principal_arn)
+        named = _names_principal(statement, kind, accepted)
         if statement["Effect"] == "Deny" and named:
             return False
-        is_allowed = is_allowed or (named and "Condition" not in statement)
+        is_allowed = is_allowed or (named and _condition_keys(statement) <= true_conditions)
     return is_allowed
+
+
+def _condition_keys(statement: dict[str, Any]) -> frozenset[str]:
+    conditions = statement.get("Condition", {}).values()
+    return frozenset(key.lower() for operands in conditions if isinstance(operands, dict) for key in operands)
 
 
 def _statements(text: str) -> Iterator[dict[str, Any]]:
@@ -90,15 +112,12 @@ def _covers_assume_role(statement: dict[str, Any]) -> bool:
     return matches if "Action" in statement else False
 
 
-def _names_principal(statement: dict[str, Any], account_id: str, principal_arn: str) -> bool:
-    """Return whether the statement's Principal includes this one; NotPrincipal never does."""
+def _names_principal(statement: dict[str, Any], kind: str, accepted: tuple[str, ...]) -> bool:
+    """Return whether the statement's Principal includes one of these; NotPrincipal never does."""
     principal = statement.get("Principal")
-    if principal == "*":
-        return True
     if not isinstance(principal, dict):
-        return False
-    accepted = (account_id, f"arn:aws:iam::{account_id}:root", principal_arn, _role_arn(principal_arn), "*")
-    return any(name in accepted for name in _as_list(principal.get("AWS")))
+        return bool(principal == "*")
+    return any(name in accepted for name in _as_list(principal.get(kind)))
 
 
 def _role_arn(principal_arn: str) -> str:

@@ -15,7 +15,7 @@ from lowcloud.core.identity.access import Caller, Credentials, issue_session
 from lowcloud.core.identity.roles import ROLE
 
 DEFAULT_ROLE_SECONDS = 3600
-DEFAULT_TOKEN_SECONDS = 12 * 3600
+ROOT_TOKEN_SECONDS = 3600  # default and maximum of the root of an account
 MAX_CHAINED_ROLE_SECONDS = 3600
 
 register_errors("sts", ErrorCodes({ForbiddenError: ("AccessDenied", 403), InvalidError: ("ValidationError", 400)}))
@@ -28,9 +28,11 @@ def get_caller_identity(context: Context, caller: Caller, request: Request) -> A
 
 @operation("sts", "GetSessionToken", refused=("SerialNumber", "TokenCode", "MinimumSessionTokenSize"))
 def get_session_token(context: Context, caller: Caller, request: Request) -> Answer:
-    if caller.role is not None:
+    """A longer duration than the maximum is shortened to it, as AWS documents for the root of an account."""
+    if caller.access_key_id != context.settings.root_key.access_key_id:
         raise AwsError("AccessDenied", "Cannot call GetSessionToken with session credentials", 403)
-    session = issue_session(context, caller, request.get("DurationSeconds", DEFAULT_TOKEN_SECONDS))
+    seconds = min(request.get("DurationSeconds", ROOT_TOKEN_SECONDS), ROOT_TOKEN_SECONDS)
+    session = issue_session(context, caller, seconds)
     return {"Credentials": _credentials(session)}
 
 
@@ -49,7 +51,8 @@ def assume_role(context: Context, caller: Caller, request: Request) -> Answer:
         )
     if caller.role is not None and seconds > MAX_CHAINED_ROLE_SECONDS:
         raise AwsError(
-            "ValidationError", "The requested DurationSeconds exceeds the 1 hour of a role assumed by a role."
+            "ValidationError",
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
         )
     session = issue_session(context, replace(caller, role=role.name, session=request["RoleSessionName"]), seconds)
     return {

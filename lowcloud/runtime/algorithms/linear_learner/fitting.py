@@ -16,6 +16,7 @@ from lowcloud.runtime.algorithms.linear_learner.settings import LinearLearnerSet
 from lowcloud.runtime.collectives import ProcessGroup
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.table import DenseTable
+from lowcloud.runtime.stop_request import StopRequest
 
 CALIBRATION_ROWS = 20_000  # limit for num_calibration_samples=auto
 OnEpoch = Callable[[int, float, float | None], None]  # (epoch, training loss, validation loss)
@@ -45,7 +46,9 @@ class Fitter:
         validation: DenseTable | None,
         process_group: ProcessGroup,
         on_epoch: OnEpoch,
+        stop: StopRequest | None = None,
     ):
+        self._stop = stop or StopRequest()
         self.settings, self.process_group, self.on_epoch = settings, process_group, on_epoch
         self._train, self._validation = train, validation
         self.counts = self._count_classes()
@@ -150,7 +153,7 @@ class Fitter:
                 self.on_epoch(epoch, float(losses[0]), validation_loss)
 
         penalties = self._penalties(variants, objective.features)
-        return solver.minimise(objective, start, penalties, self.settings.stopping, report)
+        return solver.minimise(objective, start, penalties, self.settings.stopping, report, self._should_stop)
 
     def _fit_with_minibatches(self, optimizer: minibatch.Optimizer) -> tuple[Floats, int]:
         """Fit all variants with a minibatch optimizer; return the parameters and the index of the best."""
@@ -163,11 +166,20 @@ class Fitter:
         start = _start(self.settings, len(self.variants), objective.features)
         penalties = self._penalties(self.variants, objective.features)
         parameters = minibatch.minimise(
-            objective, start, penalties, rates=rates, optimizer=optimizer, on_epoch=early_stopping.record
+            objective,
+            start,
+            penalties,
+            rates=rates,
+            optimizer=optimizer,
+            on_epoch=lambda epoch, parameters: early_stopping.record(epoch, parameters) and not self._should_stop(),
         )
         held_out = selection.evaluate_fitted(evaluated, parameters)
         index = selection.select_best(held_out, len(self.variants), self._criterion(), self._calibration_rows(50_000))
         return parameters[index : index + 1], index
+
+    def _should_stop(self) -> bool:
+        """Return whether any host has received a stop request: all must end after the same pass."""
+        return bool(self.process_group.sum(np.array([float(self._stop.is_requested)]))[0])
 
     def _calibration_rows(self, auto: int) -> int:
         value = self.settings.values["num_calibration_samples"]

@@ -38,16 +38,23 @@ class StoppingRule:
 
 
 OnPass = Callable[[int, Floats, Floats], None]  # (pass, parameters, values)
+ShouldStop = Callable[[], bool]  # the same on all hosts
 
 
 def minimise(
-    objective: Objective, start: Floats, penalties: Sequence[Penalty], stopping: StoppingRule, on_pass: OnPass
+    objective: Objective,
+    start: Floats,
+    penalties: Sequence[Penalty],
+    stopping: StoppingRule,
+    on_pass: OnPass,
+    should_stop: ShouldStop,
 ) -> Floats:
     """Return the parameters (variants, outputs, features + 1) that minimise mean loss plus penalty.
 
     `start` has their shape; penalties has one entry per variant. The result is bitwise identical on all hosts.
+    `should_stop` is asked after each pass over all rows, whose parameters are returned if it is true.
     """
-    solver = _Solver(objective, penalties, stopping, on_pass)
+    solver = _Solver(objective, penalties, stopping, on_pass, should_stop)
     parameters = start
     if not objective.loss.kink_unit:
         return solver.solve_smooth(objective, parameters)
@@ -55,15 +62,24 @@ def minimise(
     for rounding in ROUNDINGS:
         parameters = solver.solve_rounded(sample if rounding > SAMPLED_ROUNDING else objective, parameters, rounding)
         solver.report(parameters)
+        if solver.is_stopped:
+            break
     return parameters
 
 
 class _Solver:
     """One minimisation: counts passes over all rows and reports them."""
 
-    def __init__(self, objective: Objective, penalties: Sequence[Penalty], stopping: StoppingRule, on_pass: OnPass):
-        self.penalties, self.stopping, self.on_pass = penalties, stopping, on_pass
-        self.all_rows, self.passes = objective, 0
+    def __init__(
+        self,
+        objective: Objective,
+        penalties: Sequence[Penalty],
+        stopping: StoppingRule,
+        on_pass: OnPass,
+        should_stop: ShouldStop,
+    ):
+        self.penalties, self.stopping, self.on_pass, self.should_stop = penalties, stopping, on_pass, should_stop
+        self.all_rows, self.passes, self.is_stopped = objective, 0, False
 
     def report(self, parameters: Floats) -> None:
         """Report the current parameters with their exact losses."""
@@ -93,7 +109,7 @@ class _Solver:
                 passes=STEPS_PER_CURVATURE if curves else self.stopping.passes,
                 contraction=contraction,
             )
-            if not curves or self.passes >= self.stopping.passes or _are_done(descents, tolerance):
+            if self.is_stopped or not curves or self.passes >= self.stopping.passes or _are_done(descents, tolerance):
                 return parameters
             # The sample's curvature was too inaccurate, e.g. for rare features: use more rows.
             curvature, contraction, rows = None, 1.0, rows * SAMPLE_GROWTH
@@ -121,6 +137,8 @@ class _Solver:
             parameters, descents = self._descend(
                 objective, parameters, curvature, tolerance=tolerance, passes=3, rounding=rounding
             )
+            if self.is_stopped:
+                break
             if all(descent.steps == 1 for descent in descents):
                 width *= 4
             if _are_done(descents, tolerance) and (not rounding or width > 64 * rounding or not descents[0].is_stuck):
@@ -155,7 +173,9 @@ class _Solver:
             for i, value, gradient in zip(active, values, gradients, strict=True):
                 descents[i].receive(float(value), gradient.reshape(-1))
             active = [i for i in active if descents[i].steps <= passes and not _are_done([descents[i]], tolerance)]
-            if not active:
+            if objective is self.all_rows:
+                self.is_stopped = self.is_stopped or self.should_stop()
+            if not active or self.is_stopped:
                 break
         return np.stack([descent.finish() for descent in descents]).reshape(parameters.shape), descents
 

@@ -15,6 +15,7 @@ from lowcloud.runtime.algorithms.linear_learner.settings import LinearLearnerSet
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.channel import ChannelReader, check_finite
 from lowcloud.runtime.formats.table import DenseTable
+from lowcloud.runtime.stop_request import StopRequest
 
 if TYPE_CHECKING:
     from lowcloud.runtime.training_run import TrainingRun
@@ -29,7 +30,19 @@ def train(run: "TrainingRun") -> None:
     names = table.names
     validation = _read(run, "validation", settings, width, names) if "validation" in run.channels else None
     run.report.info(f"Read {len(table)} rows of {width} features in {time.perf_counter() - started:.2f} s.")
-    objective_name = settings.make_loss(1.0, 1.0).objective
+    with StopRequest().listening() as stop:
+        _fit_and_save(run, settings, table, validation, started, stop)
+
+
+def _fit_and_save(
+    run: "TrainingRun",
+    settings: LinearLearnerSettings,
+    table: DenseTable,
+    validation: DenseTable | None,
+    started: float,
+    stop: StopRequest,
+) -> None:
+    objective_name, width = settings.make_loss(1.0, 1.0).objective, table.features.shape[1]
 
     def on_epoch(epoch: int, loss: float, validation_loss: float | None) -> None:
         run.report.quality("train", objective_name, loss, "loss", epoch)
@@ -37,8 +50,10 @@ def train(run: "TrainingRun") -> None:
             run.report.quality("validation", objective_name, validation_loss, "loss", epoch)
         run.report.progress(min(99, (epoch + 1) * 100 // int(settings.values["epochs"])))
 
-    fitter = Fitter(settings, table, validation, run.process_group, on_epoch)
+    fitter = Fitter(settings, table, validation, run.process_group, on_epoch, stop)
     fit = fitter.fit()
+    if stop.is_requested:
+        run.report.info("A stop was requested: the model of the passes so far is stored.")
     run.report.progress(100)
     run.report.info(f"Best of {fit.models} models has hyperparameters: {json.dumps(fit.variant.describe())}")
     quality = _report_channel(run, fitter, fit, "train", table)

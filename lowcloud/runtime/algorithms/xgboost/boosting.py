@@ -1,10 +1,7 @@
 """The rounds of one model: boosting, evaluation, log lines, checkpoints and early stopping."""
 
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import FrameType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,29 +11,10 @@ from lowcloud.runtime.algorithms.xgboost.booster import Booster, Matrix
 from lowcloud.runtime.algorithms.xgboost.checkpoints import Checkpoints
 from lowcloud.runtime.algorithms.xgboost.collective import Communicator
 from lowcloud.runtime.algorithms.xgboost.settings import XGBoostSettings
+from lowcloud.runtime.stop_request import StopRequest
 from lowcloud.schemas.xgboost.names import MAXIMIZED
 
 Scores = dict[str, dict[str, float]]  # {set: {metric: value}}
-
-
-@dataclass
-class StopRequest:
-    """Whether SIGTERM was received."""
-
-    is_requested: bool = False
-
-    @contextmanager
-    def listening(self) -> Iterator["StopRequest"]:
-        """Handle SIGTERM as a request to end after the current round."""
-
-        def request(_number: int, _frame: FrameType | None) -> None:
-            self.is_requested = True
-
-        previous = signal.signal(signal.SIGTERM, request)
-        try:
-            yield self
-        finally:
-            signal.signal(signal.SIGTERM, previous)
 
 
 @dataclass(frozen=True)

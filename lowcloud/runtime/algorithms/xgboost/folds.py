@@ -11,7 +11,6 @@ from lowcloud.runtime.algorithms.xgboost.boosting import (
     BoostingResult,
     DataSets,
     Scores,
-    StopRequest,
     boost,
     format_round,
 )
@@ -19,6 +18,7 @@ from lowcloud.runtime.algorithms.xgboost.checkpoints import Checkpoints
 from lowcloud.runtime.algorithms.xgboost.collective import Communicator
 from lowcloud.runtime.algorithms.xgboost.settings import XGBoostSettings
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.stop_request import StopRequest
 
 PREDICTIONS = "predictions.csv"
 

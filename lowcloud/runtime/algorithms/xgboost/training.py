@@ -10,13 +10,14 @@ import numpy as np
 from lowcloud import contract
 from lowcloud.runtime.algorithms.xgboost import collective, data, folds, library, settings
 from lowcloud.runtime.algorithms.xgboost.booster import Booster
-from lowcloud.runtime.algorithms.xgboost.boosting import DataSets, StopRequest, boost
+from lowcloud.runtime.algorithms.xgboost.boosting import DataSets, boost
 from lowcloud.runtime.algorithms.xgboost.checkpoints import Checkpoints
 from lowcloud.runtime.algorithms.xgboost.collective import Communicator
 from lowcloud.runtime.algorithms.xgboost.data import Samples
 from lowcloud.runtime.algorithms.xgboost.settings import XGBoostSettings
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.sparse import SparseMatrix
+from lowcloud.runtime.stop_request import StopRequest
 
 if TYPE_CHECKING:
     from lowcloud.runtime.training_run import TrainingRun

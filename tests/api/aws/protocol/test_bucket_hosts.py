@@ -3,7 +3,7 @@
 import pytest
 
 from lowcloud.api.aws.errors import AwsError
-from lowcloud.api.aws.services.s3.front.addressing import ServerNames, bucket_of
+from lowcloud.api.aws.services.s3_hosts import ServerNames, bucket_of
 
 OWN = ServerNames(("cloud.example.org", "mybox", "mybox.local"), "mybox")
 

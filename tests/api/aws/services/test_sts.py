@@ -1,5 +1,8 @@
 """Who the caller is, and temporary credentials, with a live client."""
 
+import json
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -56,3 +59,53 @@ def test_get_session_token_gives_root_a_session_and_a_role_none(server):
     role = server.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="me")["Credentials"]
     with pytest.raises(ClientError, match="AccessDenied"):
         session_client(server, "sts", role).get_session_token()
+
+
+def test_a_session_of_root_lasts_an_hour_at_most_and_gets_no_further_token(server):
+    for arguments in ({}, {"DurationSeconds": 3600}, {"DurationSeconds": 129_600}):
+        credentials = server.client("sts").get_session_token(**arguments)["Credentials"]
+        left = credentials["Expiration"] - datetime.now(UTC)
+        assert timedelta(seconds=3500) < left <= timedelta(seconds=3600)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        session_client(server, "sts", credentials).get_session_token()
+
+
+def test_a_role_assumed_by_a_role_has_an_hour_and_one_assumed_by_root_what_the_role_allows(server):
+    arguments = {"RoleArn": ROLE, "RoleSessionName": "me"}
+    first = server.client("sts").assume_role(**arguments, DurationSeconds=43_200)["Credentials"]
+    chained = session_client(server, "sts", first)
+    assert chained.assume_role(**arguments, DurationSeconds=3600)["Credentials"]
+    with pytest.raises(ClientError, match=r"ValidationError.*1 hour session limit"):
+        chained.assume_role(**arguments, DurationSeconds=3601)
+
+
+def make_role(server: Server, name: str, **principal: str) -> str:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    return server.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+
+
+def test_the_sessions_of_a_deleted_role_end_and_one_made_anew_does_not_revive_them(server):
+    arn = make_role(server, "short-lived", AWS=ACCOUNT)
+    credentials = server.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
+    sts, s3 = (session_client(server, service, credentials) for service in ("sts", "s3"))
+    assert sts.get_caller_identity()["Arn"].endswith("short-lived/me")
+    server.client("iam").delete_role(RoleName="short-lived")
+    with pytest.raises(ClientError, match="InvalidClientTokenId"):
+        sts.get_caller_identity()
+    with pytest.raises(ClientError, match="InvalidToken"):
+        s3.list_buckets()
+    make_role(server, "short-lived", AWS=ACCOUNT)
+    with pytest.raises(ClientError, match="InvalidClientTokenId"):
+        sts.get_caller_identity()
+    server.client("iam").delete_role(RoleName="short-lived")
+
+
+@pytest.mark.parametrize("action", ["sts:[Aa]ssumeRole", "sts:AssumeRoleWithSAML"])
+def test_the_wildcards_of_a_trust_policy_are_those_of_iam(server, action):
+    statement = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": action}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    arn = server.client("iam").create_role(RoleName="bracketed", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        server.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")
+    server.client("iam").delete_role(RoleName="bracketed")

@@ -1,6 +1,8 @@
 """Complete training jobs of linear-learner: what they print, store and refuse."""
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,10 @@ from lowcloud import contract
 from lowcloud.catalog import algorithms
 from lowcloud.runtime.algorithms import linear_learner
 from lowcloud.runtime.algorithms.linear_learner import model
+from lowcloud.runtime.stop_request import StopRequest
 from tests.support.data.tables import encode_table
-from tests.support.programs.training_programs import Ended, run
+from tests.support.programs.linear_learner_fits import fit
+from tests.support.programs.training_programs import Ended, run, start, wait, write_job_folder
 
 BINARY: dict[str, object] = {"feature_dim": 10, "predictor_type": "binary_classifier"}
 
@@ -126,3 +130,24 @@ def test_a_model_can_be_fitted_to_identical_rows(tmp_path: Path) -> None:
     ended = run(tmp_path, {"predictor_type": "regressor"}, train=b"7.5,1,2\n" * 50)
     assert ended.code == 0, ended.log
     assert model.load(tmp_path / contract.MODEL).predict(np.array([[1.0, 2.0]])) == pytest.approx([7.5])
+
+
+def test_a_stopped_job_keeps_the_model_of_the_completed_epochs(tmp_path: Path) -> None:
+    x, y, xt, yt = breast_cancer()
+    endless = {"optimizer": "adam", "epochs": 1_000_000, "early_stopping_patience": 1_000_000, "num_models": 1}
+    base = write_job_folder(tmp_path, {**BINARY, **endless}, {"train": as_csv(x, y)})
+    process = start(base)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "epoch=9, train" in line:
+            os.kill(process.pid, signal.SIGTERM)
+    ended = wait(base, process)
+    assert ended.code == 0
+    assert float(np.mean(model.load(base / contract.MODEL).predict(xt) == yt)) > 0.8
+
+
+@pytest.mark.parametrize("loss", ["auto", "hinge_loss"])
+def test_a_fit_that_is_stopped_at_once_has_the_model_of_its_first_pass(loss: str) -> None:
+    x, y, xt, yt = breast_cancer()
+    fitted = fit(x.copy(), y, predictor_type="binary_classifier", loss=loss, stop=StopRequest(is_requested=True))
+    assert float(np.mean(fitted.model.predict(xt) == yt)) > 0.6

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from lowcloud import contract
 from lowcloud.api.aws.arns import of_sagemaker, parse_role, subject_of
+from lowcloud.api.aws.services.policies import trusts_service
 from lowcloud.api.aws.services.sagemaker.errors import invalid
 from lowcloud.core import resources
 from lowcloud.core.context import Context
@@ -16,6 +17,7 @@ from lowcloud.core.staging import inputs
 from lowcloud.core.staging.channels import DataSourceType, Mode
 from lowcloud.core.tracking.provenance import Grouping
 
+SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 INPUT_MODES = {"File": Mode.FILE, "FastFile": Mode.LAZY, "Pipe": Mode.PIPE}
 INPUT_KINDS = {
     "S3Prefix": DataSourceType.PREFIX,
@@ -59,18 +61,21 @@ def without_none(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def require_role(context: Context, arn: str) -> None:
-    """Raise AwsError for a role that does not exist in this account."""
+    """Raise AwsError for a role that does not exist in this account, or does not trust SageMaker."""
     role = parse_role(arn)
     if role.account_id != context.settings.account_id:
         raise invalid(
             f"The role {arn} belongs to another account; this cloud's account is {context.settings.account_id}."
         )
     try:
-        resources.find(context, ROLE, role.name)
-    except NotFoundError as error:
+        trust_policy = resources.find(context, ROLE, role.name).trust_policy
+    except NotFoundError:
+        trust_policy = None
+    if trust_policy is None or not trusts_service(trust_policy, SERVICE_PRINCIPAL):
         raise invalid(
-            f"Could not assume role {arn}. The role does not exist: create it with iam:CreateRole."
-        ) from error
+            f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
+            f"'{SERVICE_PRINCIPAL}' to assume the role."
+        )
 
 
 def parse_s3_uri(uri: str) -> tuple[str, str]:

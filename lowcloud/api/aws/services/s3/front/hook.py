@@ -17,8 +17,8 @@ from lowcloud.api.aws.protocol.routing import Target, find_target, target_of
 from lowcloud.api.aws.request_bodies import RequestBody
 from lowcloud.api.aws.services.s3.forms import forms
 from lowcloud.api.aws.services.s3.front import anonymous, cors
-from lowcloud.api.aws.services.s3.front.addressing import ServerNames, bucket_of, locate
 from lowcloud.api.aws.services.s3.front.payloads import declared_hash, read_payload
+from lowcloud.api.aws.services.s3_hosts import ServerNames, bucket_of, locate
 from lowcloud.api.http.incoming import IncomingBody
 from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.api.http.urls import MalformedUrlError

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.operations import Answer, Request, operation
+from lowcloud.api.aws.services.s3_hosts import ServerNames, is_of_s3, locate
 from lowcloud.api.aws.services.sagemaker.errors import inference_errors, invalid
 from lowcloud.api.aws.services.sagemaker.lists import list_answer
 from lowcloud.api.aws.services.sagemaker.translation import arn_of, parse_s3_uri, read_tags, require_role, time
+from lowcloud.api.http.messages import HttpRequest
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError
@@ -46,7 +50,7 @@ def create_model(context: Context, _caller: Caller, request: Request) -> Answer:
         created_at=context.now(),
         image=_image(context, container),
         role=request.get("ExecutionRoleArn", ""),
-        artifact=_artifact(container),
+        artifact=_artifact(context, container),
         variables=dict(container.get("Environment", {})),
         is_network_isolated=request.get("EnableNetworkIsolation", False),
     )
@@ -119,8 +123,28 @@ def _image(context: Context, container: Mapping[str, Any]) -> str:
     return image
 
 
-def _artifact(container: Mapping[str, Any]) -> str | None:
+def _artifact(context: Context, container: Mapping[str, Any]) -> str | None:
+    """Return the S3 URI of the model, which may be given as a URL of this cloud or of Amazon S3."""
     artifact: str | None = container.get("ModelDataUrl")
-    if artifact is not None:
-        parse_s3_uri(artifact)
+    if artifact is None:
+        return None
+    if artifact.startswith("https://"):
+        artifact = _uri_of_url(context, artifact)
+    parse_s3_uri(artifact)
     return artifact
+
+
+def _uri_of_url(context: Context, url: str) -> str:
+    parts = urlsplit(url)
+    names = ServerNames.of(context.settings.host)
+    try:
+        is_here = parts.port in (None, urlsplit(context.endpoint).port)
+        if parts.query or not (is_here and is_of_s3(parts.hostname or "", names)):
+            raise ValueError
+        bucket, key = locate(HttpRequest("GET", parts.path, "", {"host": parts.netloc}), names)
+    except (AwsError, ValueError) as error:
+        raise invalid(
+            f"Invalid ModelDataUrl {url!r}. It must be s3://BUCKET/KEY, or the https:// URL of an object of this cloud "
+            "without a query, such as https://BUCKET.s3.amazonaws.com/KEY."
+        ) from error
+    return f"s3://{bucket}/{key}"

@@ -167,7 +167,6 @@ def describe(context: Context, job: Job, history: Sequence[events.Event], final:
     echoed: dict[str, Any] = dict(specification.description["request"])
     optional = {
         "FailureReason": progress.failure if job.state == State.FAILED else None,
-        "ModelArtifacts": {"S3ModelArtifacts": progress.artifact} if progress.artifact else None,
         "TrainingStartTime": time(progress.started_at) if progress.started_at else None,
         "TrainingEndTime": time(job.ended_at) if job.ended_at else None,
         "BillableTimeInSeconds": progress.billable_seconds,
@@ -177,6 +176,8 @@ def describe(context: Context, job: Job, history: Sequence[events.Event], final:
     return {
         "HyperParameters": {},
         "InputDataConfig": [],
+        # As in AWS, also of a job that has not stored its model, where the object does not exist.
+        "ModelArtifacts": {"S3ModelArtifacts": progress.artifact or specification.outputs[0].uri},
         "ResourceConfig": {
             "InstanceType": specification.instance_type,
             "InstanceCount": specification.instance_count,

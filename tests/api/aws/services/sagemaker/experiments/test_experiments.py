@@ -107,8 +107,8 @@ def test_a_component_stores_its_inputs_and_outputs(sagemaker):
         TrialComponentName="stage",
         Status={"PrimaryStatus": "Completed"},
         EndTime=begun + timedelta(hours=1),
-        Parameters={"rate": {"NumberValue": 0.2}},
-        ParametersToRemove=["old", "rate"],
+        Parameters={"rate": {"NumberValue": 0.2}, "old": {"NumberValue": 1}},
+        ParametersToRemove=["old"],  # the SDKs send with a change all that they loaded
         OutputArtifacts={"model": {"Value": "s3://b/model"}},
         InputArtifactsToRemove=["nothing"],
     )

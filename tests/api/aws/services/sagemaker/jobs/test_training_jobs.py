@@ -112,6 +112,9 @@ def test_jobs_are_listed_in_pages_by_any_order(cloud, sagemaker):
         sagemaker.list_training_jobs(NextToken="nonsense")
 
 
+FILE_MODE = {"TrainingInputMode": "File"}
+
+
 def with_metric(regex: str) -> dict[str, Any]:
     metrics = [{"Name": "loss", "Regex": regex}]
     return {
@@ -127,6 +130,10 @@ def with_metric(regex: str) -> dict[str, Any]:
         ({"HyperParameters": {"predictor_type": "regressor", "colour": "blue"}}, "colour"),
         ({"RoleArn": "arn:aws:iam::999999999999:role/Somebody"}, "another account"),
         ({"AlgorithmSpecification": {"TrainingImage": "unheard-of:1", "TrainingInputMode": "File"}}, "unheard-of"),
+        (
+            {"AlgorithmSpecification": {"TrainingImage": IMAGE.replace("linear-learner", "kmeans"), **FILE_MODE}},
+            "The built-in algorithm 'kmeans' is not built yet. Built-in algorithms: linear-learner, ",
+        ),
         (
             {"MlflowConfig": {"MlflowResourceArn": "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/a"}},
             "MlflowConfig",
@@ -156,6 +163,33 @@ def test_a_request_that_cannot_succeed_is_refused_at_once(cloud, sagemaker, chan
 
 
 @pytest.mark.parametrize(
+    ("principal", "condition", "is_trusted"),
+    [
+        ({"Service": "sagemaker.amazonaws.com"}, {}, True),
+        ({"Service": ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]}, {}, True),
+        ({"Service": "sagemaker.amazonaws.com"}, {"StringEquals": {"aws:SourceAccount": "123456789012"}}, True),
+        ({"Service": "lambda.amazonaws.com"}, {}, False),
+        ({"AWS": "*"}, {}, False),
+        (None, {}, False),
+    ],
+)
+def test_a_role_must_exist_and_trust_sagemaker(cloud, sagemaker, principal, condition, is_trusted):
+    name, iam = f"trusting-{next(JOB_NUMBERS)}", cloud.client("iam")
+    arn = f"{cloud.role.rpartition('/')[0]}/{name}"
+    if principal is not None:
+        statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [{**statement, "Condition": condition} if condition else statement],
+        }
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(policy))
+    wrong_image = {"TrainingImage": "unheard-of:1", "TrainingInputMode": "File"}
+    says = "unheard-of" if is_trusted else f"Could not assume role {arn}. Please ensure that the role exists and allows"
+    with pytest.raises(ClientError, match=says):
+        sagemaker.create_training_job(**request(cloud, RoleArn=arn, AlgorithmSpecification=wrong_image))
+
+
+@pytest.mark.parametrize(
     ("content", "says"),
     [
         (b"1,2,3\n0,4\n", "line 2"),
@@ -175,7 +209,9 @@ def test_data_that_cannot_be_used_fails_the_job_with_the_place(cloud, sagemaker,
     assert described["TrainingJobStatus"] == "Failed"
     assert "train.csv" in described["FailureReason"]
     assert says in described["FailureReason"]
-    assert "ModelArtifacts" not in described or not described["ModelArtifacts"].get("S3ModelArtifacts")
+    place = described["ModelArtifacts"]["S3ModelArtifacts"]  # required in AWS's model of every answer, and read by SDKs
+    assert place == f"s3://{BUCKET}/output/{described['TrainingJobName']}/output/model.tar.gz"
+    assert "Contents" not in cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=place.split("/", 3)[3])
 
 
 def test_an_empty_prefix_fails_the_job_and_says_what_to_do(cloud, sagemaker):

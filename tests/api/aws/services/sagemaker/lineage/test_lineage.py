@@ -44,7 +44,7 @@ def test_a_source_has_one_artifact_for_each_of_its_versions(sagemaker):
 def test_properties_are_added_and_removed(sagemaker):
     arn = artifact(sagemaker, "s3://b/properties", Properties={"a": "1", "b": "2"})
     sagemaker.update_artifact(
-        ArtifactArn=arn, ArtifactName="named", Properties={"c": "3"}, PropertiesToRemove=["a", "x"]
+        ArtifactArn=arn, ArtifactName="named", Properties={"a": "1", "c": "3"}, PropertiesToRemove=["a", "x"]
     )
     found = sagemaker.describe_artifact(ArtifactArn=arn)
     assert (found["ArtifactName"], found["Properties"]) == ("named", {"b": "2", "c": "3"})

@@ -69,6 +69,13 @@ def bucket_of(host_header: str, server: ServerNames) -> str:
     return bucket
 
 
+def is_of_s3(host: str, server: ServerNames) -> bool:
+    """Return whether a host name is one of Amazon S3's or this server's, with or without a bucket."""
+    if _AWS_HOST.fullmatch(host) or _LOCAL_HOST.fullmatch(host) or server.bucket(host) is not None:
+        return True
+    return _is_address(host) and ipaddress.ip_address(host).is_loopback
+
+
 def locate(request: HttpRequest, server: ServerNames) -> tuple[str, str]:
     """Return the bucket and the key of a request, "" for what it does not name. Raises AwsError, MalformedUrlError."""
     bucket = bucket_of(request.host, server)
