@@ -326,7 +326,7 @@ def test_a_model_refuses_rows_of_another_width(tmp_path: Path) -> None:
     model = LinearModel("regressor", "squared_loss", np.array([[2.0], [-2.0]]), np.array([0.1]))
     files = {"input/d.csv": "1.5,2,3,4\n2.5,3,4,5\n", "model/model.tar.gz": packed(tmp_path, model)}
     left = run(tmp_path, "evaluate", files)
-    assert "The model rejects the rows from 1 on: Each row must have 2 features, not 3." in left.failure
+    assert "The model rejects the rows from 1 on: Row 1 has 3 features; the model needs 2." in left.failure
 
 
 def test_hostile_texts_stay_texts_on_the_page(tmp_path: Path) -> None:
