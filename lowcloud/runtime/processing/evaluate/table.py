@@ -42,7 +42,7 @@ def read(base: Path, settings: Arguments) -> pl.DataFrame:
     folder = base / "input"
     truth, predictions = folder / TRUTH, folder / PREDICTIONS
     if not (truth.is_dir() and predictions.is_dir()):
-        return tables.read(folder, settings, skip=("model",), allow_missing_header=True)
+        return tables.read(folder, settings, skip=("model",), is_evaluation=True)
     left, right = (_part(place, settings) for place in (truth, predictions))
     key = settings.text("id")
     if key:
@@ -118,7 +118,7 @@ def _part(folder: Path, settings: Arguments) -> pl.DataFrame:
     first = tables.width(tables.files(folder), settings)
     if first != len(settings.names("columns")):
         values.pop("columns", None)
-    return tables.read(folder, Arguments(values), allow_missing_header=True)
+    return tables.read(folder, Arguments(values), is_evaluation=True)
 
 
 def _join(left: pl.DataFrame, right: pl.DataFrame, key: str) -> pl.DataFrame:
