@@ -39,6 +39,14 @@ HYPERPARAMETERS = (
         words=("auto", "true", "false"),
     ),
     _text("delimiter", "One character, or tab, between the cells of CSV files.", ","),
+    Hyperparameter(
+        "decimal",
+        "choice",
+        "Decimal sign of the numbers in CSV files; auto: the point, and a column of numbers with commas is refused.",
+        "auto",
+        words=("auto", ".", ","),
+    ),
+    _text("comment", "What begins lines of CSV files that are skipped, e.g. #."),
     Hyperparameter("threshold", "number", "Minimum score of a positive row, if there are only scores.", 0.5),
     Hyperparameter(
         "missing",

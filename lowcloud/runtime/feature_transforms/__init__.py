@@ -73,7 +73,15 @@ class Transform:
 
     def row(self, cells: Sequence[Any]) -> list[float]:
         """Transform one row, given the raw cells (texts or JSON values) of the columns `used`, in order."""
-        row: list[Value] = [parse(cell) for parse, cell in zip(self._readers, cells, strict=True)]
+        return self.features_of(self.read(cells))
+
+    def read(self, cells: Sequence[Any]) -> list[Value]:
+        """Parse the raw cells of one row; those that are missing or invalid are NaN or None."""
+        return [parse(cell) for parse, cell in zip(self._readers, cells, strict=True)]
+
+    def features_of(self, values: Sequence[Value]) -> list[float]:
+        """Transform the parsed values of one row."""
+        row = list(values)
         for compute in self._computes:
             row.append(compute(row))
         out: list[float] = []
@@ -83,8 +91,12 @@ class Transform:
 
     def rows(self, cells: Sequence[Sequence[Any]]) -> Numbers:
         """Transform many rows in the same way, to (rows, names)."""
+        return self.block(self.read_columns(cells))
+
+    def read_columns(self, cells: Sequence[Sequence[Any]]) -> dict[str, Vector]:
+        """Parse the raw cells of many rows, to columns."""
         columns = zip(self.used, zip(*cells, strict=True), strict=True)
-        return self.block({source.name: self.rules.column(source.kind, column) for source, column in columns})
+        return {source.name: self.rules.column(source.kind, column) for source, column in columns}
 
     def block(self, columns: Mapping[str, Vector]) -> Numbers:
         """Transform rows given as columns of values, to (rows, names)."""

@@ -61,6 +61,13 @@ class ReadingRules:
             return self._read_text
         return {"number": self._number, "time": self._time, "boolean": self._boolean}[kind]()
 
+    def is_missing(self, cell: Any) -> bool:
+        """Return whether a cell means a missing value; others that cannot be parsed are invalid."""
+        if cell.__class__ is not str:
+            return cell is None or bool(cell != cell)
+        text = cell.strip(BLANKS)
+        return not text or text in self.missing_words
+
     def column(self, kind: str, cells: Sequence[Any]) -> Vector:
         """Parse the cells of one column."""
         read = self.reader(kind)

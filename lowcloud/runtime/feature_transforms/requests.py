@@ -1,16 +1,26 @@
-"""Applies a transform to the raw rows of requests (CSV, JSON or JSON Lines) before a model's predictor."""
+"""Applies a transform to the raw rows of requests (CSV, JSON or JSON Lines) before a model's predictor.
+
+Nothing is guessed: a cell that its column cannot have, a missing or unknown name, a blank line and a row without names
+that could be read in two ways are refused.
+"""
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from itertools import product
 from typing import Any, Protocol
 
+import numpy as np
+
 from lowcloud.runtime.feature_transforms import Transform
+from lowcloud.runtime.feature_transforms.cells import BLANKS
 from lowcloud.runtime.formats import BadRequestError, UnsupportedMediaTypeError
 
 CSV = "text/csv"
 CONTENT_TYPES = (CSV, "application/json", "application/jsonlines", "application/jsonl")
+KINDS = {"number": "a number", "time": "a time in the format of training", "boolean": "true or false", "text": "a text"}
 BATCH = 32  # from this number of rows on, processing columns is faster
 
 
@@ -27,21 +37,44 @@ class TransformedPredictor:
         self._predictor = predictor
         self._transform = transform
         self._used = [source.name for source in transform.used]
-        without_target = [source.name for source in transform.sources if source.role != "target"]
-        all_columns = [source.name for source in transform.sources]
-        # A row may have only the columns of features, all but the target, or all; columns not needed are ignored.
-        self._layouts = {len(names): names for names in (all_columns, without_target, self._used)}
-        self._known = set(all_columns)
+        self._required = set(self._used)
+        self._known = {source.name for source in transform.sources}
+        self._layouts = _layouts(transform)
         transform.row([None] * len(self._used))  # builds what rows need, before the first request
 
     def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """Respond as the predictor does. Raises formats.BadRequestError and UnsupportedMediaTypeError."""
         rows = self.decode(body, content_type)
-        if len(rows) < BATCH:
-            lines = [",".join(map(repr, self._transform.row(row))) for row in rows]
-        else:
-            lines = [",".join(map(repr, row)) for row in self._transform.rows(rows).tolist()]
+        found = self._transform_each(rows) if len(rows) < BATCH else self._transform_columns(rows)
+        lines = [",".join(map(repr, row)) for row in found]
         return self._predictor.respond("\n".join(lines).encode(), CSV, accept)
+
+    def _transform_each(self, rows: Sequence[Sequence[Any]]) -> list[list[float]]:
+        found = []
+        for number, cells in enumerate(rows, 1):
+            values = self._transform.read(cells)
+            for i, value in enumerate(values):
+                if value != value:
+                    self._check_missing(cells[i], number, i)
+            found.append(self._transform.features_of(values))
+        return found
+
+    def _transform_columns(self, rows: Sequence[Sequence[Any]]) -> list[list[float]]:
+        columns = self._transform.read_columns(rows)
+        for i, values in enumerate(columns.values()):
+            if isinstance(values, np.ndarray):
+                for row in np.flatnonzero(np.isnan(values)).tolist():
+                    self._check_missing(rows[row][i], row + 1, i)
+        return self._transform.block(columns).tolist()  # type: ignore[no-any-return]
+
+    def _check_missing(self, cell: Any, number: int, column: int) -> None:
+        """Raise BadRequestError for a cell without a value that does not mean a missing one."""
+        if not self._transform.rules.is_missing(cell):
+            source = self._transform.used[column]
+            raise BadRequestError(
+                f"Row {number}, column {source.name!r}: {str(cell)[:60]!r} is not {KINDS[source.kind]}. "
+                "Correct it, or leave it empty if the value is missing."
+            )
 
     def decode(self, body: bytes, content_type: str) -> Sequence[Sequence[Any]]:
         """Decode the raw rows of a request, with cells in the order of the transform's `used` columns."""
@@ -60,27 +93,32 @@ class TransformedPredictor:
         return rows
 
     def _csv(self, text: str) -> list[Sequence[Any]]:
-        text = text.strip("\r\n")
+        text = text.removeprefix("\ufeff").rstrip("\r\n")
         if not text:
             return []
         try:
-            quoted = csv.reader(io.StringIO(text, newline="")) if '"' in text else None
+            quoted = csv.reader(io.StringIO(text, newline=""), strict=True) if '"' in text else None
             cells = list(quoted) if quoted else [line.rstrip("\r").split(",") for line in text.split("\n")]
         except csv.Error as error:
             raise BadRequestError(f"The request is not valid CSV: {error}.") from None
-        names = [name.strip() for name in cells[0]]
-        if len(names) == len(set(names)) and self._known.issuperset(names):  # a header
-            places = self._column_indices(names, "The header")
-            return [self._pick(row, places, len(names), i) for i, row in enumerate(cells[1:], 1)]
-        return [self._positional(row, i) for i, row in enumerate(cells, 1)]
+        names = [name.strip(BLANKS) for name in cells[0]]
+        has_header = sum(name in self._known for name in names) * 2 > len(names)
+        rows = cells[1:] if has_header else cells
+        for i, row in enumerate(rows, 1):
+            if not any(row) and len(row) < 2:
+                raise BadRequestError(f"Row {i} is blank. Remove blank lines: each row gets one prediction.")
+        if not has_header:
+            return [self._positional(row, i) for i, row in enumerate(rows, 1)]
+        self._check_names(names, "The header")
+        indices = [names.index(name) for name in self._used]
+        return [self._pick(row, indices, len(names), i) for i, row in enumerate(rows, 1)]
 
     def _json(self, text: str, is_lines: bool) -> list[Sequence[Any]]:
         try:
-            document = (
-                [json.loads(line) for line in text.splitlines() if line.strip()] if is_lines else json.loads(text)
-            )
+            document = [json.loads(line) for line in text.rstrip().split("\n")] if is_lines else json.loads(text)
         except (ValueError, RecursionError):
-            raise BadRequestError("The request is not valid JSON.") from None
+            what = "JSON: each line must be one row" if is_lines and text.strip() else "JSON"
+            raise BadRequestError(f"The request is not valid {what}.") from None
         if isinstance(document, dict):
             document = document.get("instances", document)
         if isinstance(document, dict) or (isinstance(document, list) and document and _is_cell(document[0])):
@@ -104,31 +142,50 @@ class TransformedPredictor:
         return cells
 
     def _positional(self, row: Sequence[Any], number: int) -> Sequence[Any]:
-        if len(row) == len(self._used):
-            return row
-        names = self._layouts.get(len(row))
-        if names is None:
-            expected = " or ".join(map(str, sorted(self._layouts)))
+        layouts = self._layouts.get(len(row), [])
+        if len(layouts) == 1:
+            return [row[index] for index in layouts[0].values()]
+        if layouts:
             raise BadRequestError(
-                f"Row {number} has {len(row)} values; {expected} were expected: {', '.join(self._used)}."
+                f"Row {number} has {len(row)} values, which may be with or without the columns that training left out. "
+                f"Send {', '.join(self._used)} in this order, or send names: a header in CSV, objects in JSON."
             )
-        return [row[names.index(name)] for name in self._used]
-
-    def _column_indices(self, names: Sequence[str], place: str) -> list[int]:
-        missing = [name for name in self._used if name not in names]
-        if missing:
-            raise BadRequestError(f"{place} does not have the column {missing[0]!r}.")
-        return [names.index(name) for name in self._used]
+        expected = " or ".join(str(length) for length in sorted(self._layouts) if len(self._layouts[length]) == 1)
+        raise BadRequestError(f"Row {number} has {len(row)} values; {expected} were expected: {', '.join(self._used)}.")
 
     def _pick(self, row: Sequence[str], places: Sequence[int], width: int, number: int) -> list[str]:
         if len(row) != width:
             raise BadRequestError(f"Row {number} has {len(row)} values; the header has {width}.")
         return [row[place] for place in places]
 
-    def _check_names(self, names: Iterable[str], place: str) -> None:
-        for name in names:
+    def _check_names(self, names: Collection[str], place: str) -> None:
+        """Raise BadRequestError unless all columns that are used are named, once, and no unknown ones."""
+        distinct = set(names)
+        if len(distinct) == len(names) and self._known >= distinct >= self._required:
+            return
+        for name, count in Counter(list(names)).items():
             if name not in self._known:
                 raise BadRequestError(f"{place}: there is no column {name!r}; the columns are {', '.join(self._used)}.")
+            if count > 1:
+                raise BadRequestError(f"{place} has the column {name!r} twice.")
+        for name in self._used:
+            if name not in distinct:
+                raise BadRequestError(f"{place} does not have the column {name!r}; a missing value is empty or null.")
+
+
+def _layouts(transform: Transform) -> dict[int, list[dict[str, int]]]:
+    """Return the places of the used columns in rows without names, by length; several if a length is ambiguous.
+
+    A row may have the columns of features only, or all columns, with or without the target and those left out.
+    """
+    used = [source.name for source in transform.used]
+    found: dict[int, list[dict[str, int]]] = {len(used): [{name: i for i, name in enumerate(used)}]}
+    for roles in product(("target", ""), ("dropped", "")):
+        names = [source.name for source in transform.sources if source.role not in roles]
+        layout = {name: names.index(name) for name in used}
+        if layout not in found.setdefault(len(names), []):
+            found[len(names)].append(layout)
+    return found
 
 
 def _is_cell(value: Any) -> bool:

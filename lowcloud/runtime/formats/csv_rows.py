@@ -76,7 +76,7 @@ def looks_like_header(line: bytes, delimiter: bytes = COMMA) -> bool:
         cells = split(line, delimiter)
     except RowError:
         return False
-    names = sum(bool(cell) and number(cell) is None for cell in cells)
+    names = sum(number(cell) is None and any(map(str.isalpha, cell.decode(errors="replace"))) for cell in cells)
     return len(cells) > 1 and names * 2 > len(cells)
 
 

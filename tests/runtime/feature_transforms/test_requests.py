@@ -9,6 +9,7 @@ import pytest
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms import FILE, SourceColumn, Transform, load, save
 from lowcloud.runtime.feature_transforms.attachment import copy_to_model, with_transform
+from lowcloud.runtime.feature_transforms.cells import ReadingRules
 from lowcloud.runtime.feature_transforms.features import OneHot, Scaled
 from lowcloud.runtime.feature_transforms.requests import BATCH, TransformedPredictor
 from lowcloud.runtime.formats import BadRequestError, UnsupportedMediaTypeError
@@ -19,7 +20,11 @@ SOURCES = (
     SourceColumn("city", "text"),
     SourceColumn("left", "text", "target"),
 )
-TRANSFORM = Transform(SOURCES, (Scaled("age", fill=1.0, shift=1.0, scale=2.0), OneHot("city", ("Oslo", "Rome, N"))))
+TRANSFORM = Transform(
+    SOURCES,
+    (Scaled("age", fill=1.0, shift=1.0, scale=2.0), OneHot("city", ("Oslo", "Rome, N"))),
+    rules=ReadingRules(frozenset({"NA", "?"})),
+)
 
 
 class Echo:
@@ -45,17 +50,21 @@ SAME = {
     "features": ("3,Oslo\n,Bern\n", "text/csv"),
     "no type": ("3,Oslo\n,Bern\n", ""),
     "carriage returns": ("3,Oslo\r\n,Bern\r\n", "text/csv; charset=utf-8"),
-    "without the target": ("7,3,Oslo\n8,,Bern", "text/csv"),
+    "a byte order mark": ("\ufeff3,Oslo\nNA,Bern\n", "text/csv"),
     "whole rows": ("7,3,Oslo,yes\n8,,Bern,no", "text/csv"),
     "a header": ("city,left,age\nOslo,no,3\nBern,no,\n", "text/csv"),
-    "objects": ('{"instances": [{"age": 3, "city": "Oslo"}, {"city": "Bern"}]}', "application/json"),
+    "objects": ('{"instances": [{"age": 3, "city": "Oslo"}, {"age": null, "city": "Bern"}]}', "application/json"),
     "texts in objects": (
         '{"instances": [{"age": "3", "city": "Oslo"}, {"age": null, "city": "Bern"}]}',
         "application/json",
     ),
     "lists": ('[[3, "Oslo"], [null, "Bern"]]', "application/json"),
     "feature lists": ('{"instances": [{"features": [3, "Oslo"]}, {"features": ["", "Bern"]}]}', "application/json"),
-    "lines": ('{"age": 3.0, "city": "Oslo"}\n\n{"city": "Bern"}\n', "application/jsonlines"),
+    "whole objects": (
+        '[{"id": 1, "age": 3, "left": "no", "city": "Oslo"}, {"age": "?", "city": "Bern"}]',
+        "application/json",
+    ),
+    "lines": ('{"age": 3.0, "city": "Oslo"}\n{"age": "", "city": "Bern"}\n\n', "application/jsonlines"),
 }
 
 
@@ -80,8 +89,22 @@ def test_many_rows_have_the_result_of_each(predictor: TransformedPredictor) -> N
 REFUSED = {
     "": "no rows",
     "\n": "no rows",
-    "3,Oslo\n\n4,Oslo": "Row 2 has 1 values",
-    "1,2,3,4,5": "Row 1 has 5 values; 2 or 3 or 4 were expected",
+    "3,Oslo\n\n4,Oslo": "Row 2 is blank",
+    "\n3,Oslo": "Row 1 is blank",
+    '3,"Oslo"\n\n4,Oslo': "Row 2 is blank",
+    "city,age\n\nOslo,3": "Row 1 is blank",
+    "1,2,3,4,5": "Row 1 has 5 values; 2 or 4 were expected",
+    "7,3,Oslo": "Row 1 has 3 values, which may be with or without the columns that training left out. Send age, city",
+    "3,Oslo,yes": "or send names: a header in CSV, objects in JSON",
+    "x,Oslo": "Row 1, column 'age': 'x' is not a number",
+    "3,Oslo\n2%,Oslo": "Row 2, column 'age': '2%' is not a number",
+    '"2,5",Oslo': "Row 1, column 'age': '2,5' is not a number",
+    "1e999,Oslo": "Row 1, column 'age': '1e999' is not a number",
+    "1_0,Oslo": "Row 1, column 'age': '1_0' is not a number",
+    "\n".join(["1,Oslo"] * 40 + ["x,Oslo"]): "Row 41, column 'age': 'x' is not a number",
+    '3,"Oslo': "not valid CSV",
+    "age,city,colour\n3,Oslo,red": "The header: there is no column 'colour'",
+    "age,city,age\n3,Oslo,4": "The header has the column 'age' twice",
     "3,Oslo\n1": "Row 2 has 1 values",
     "age,left\n3,no": "The header does not have the column 'city'",
     "age,city\n3,Oslo,1": "Row 1 has 3 values; the header has 2",
@@ -94,6 +117,8 @@ REFUSED_JSON = {
     '{"instances": {"a": 1}}': "no column 'a'; the columns are age, city",
     '{"instances": [{"age": [1], "city": "x"}]}': "Row 1 has a list or an object instead of a value",
     '{"instances": [7]}': "Row 1 has 1 values",
+    '[{"city": "Oslo"}]': "Row 1 does not have the column 'age'; a missing value is empty or null",
+    '[{"age": true, "city": "Oslo"}, {"age": "x", "city": "Oslo"}]': "Row 2, column 'age': 'x' is not a number",
     "[[1,2],[1]]": "Row 2 has 1 values",
     '["a", {}]': "Row 1 has a list or an object",
 }

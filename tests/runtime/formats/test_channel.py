@@ -144,6 +144,8 @@ def test_a_quoted_field_is_one_field(tmp_path: Path, line: str) -> None:
     ]
     message = fault(channel(tmp_path, a=f"1,2,3\n{line}\n1,2,3\n"))
     assert message.startswith(QUOTED[line])
+    message = fault(channel(tmp_path, a=f"{line}\n1,2,3\n"))
+    assert message.startswith(QUOTED[line].replace("line 2", "line 1"))
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_number(tmp_path: Path) -> None:

@@ -326,7 +326,7 @@ def test_a_model_refuses_rows_of_another_width(tmp_path: Path) -> None:
     model = LinearModel("regressor", "squared_loss", np.array([[2.0], [-2.0]]), np.array([0.1]))
     files = {"input/d.csv": "1.5,2,3,4\n2.5,3,4,5\n", "model/model.tar.gz": packed(tmp_path, model)}
     left = run(tmp_path, "evaluate", files)
-    assert "The model rejects the rows from 1 on: Each row must have 2 features, not 3." in left.failure
+    assert "The model rejects the rows from 1 on: Row 1 has 3 features; the model needs 2." in left.failure
 
 
 def test_hostile_texts_stay_texts_on_the_page(tmp_path: Path) -> None:
@@ -338,3 +338,71 @@ def test_hostile_texts_stay_texts_on_the_page(tmp_path: Path) -> None:
     assert "<script" not in page
     assert "&lt;b&gt;x" in page
     assert json.dumps(left.json(FILE)).count("<script>") >= 1
+
+
+LABELS = TRUTH[:40]
+PREDICTED = np.where(RANDOM.random(40) < 0.3, 1 - LABELS, LABELS)
+MIXED = RANDOM.permutation(40)
+ACCURACY = float((LABELS == PREDICTED).mean())
+
+
+@pytest.mark.parametrize("key", ["id", "customer_id", "name"])
+def test_truth_and_predictions_in_different_orders_are_joined_by_the_column_that_both_have(
+    tmp_path: Path, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = np.array([f"k{i}" for i in range(40)])
+    files = {
+        "input/truth/t.csv": csv_of(f"{key},group,label", keys, MIXED % 3, LABELS),
+        "input/predictions/p.csv": csv_of(f"prediction,group,{key}", PREDICTED[MIXED], MIXED % 3, keys[MIXED]),
+    }
+    left = run(tmp_path, "evaluate", files, FAST)
+    assert evaluated(left)["accuracy"]["value"] == pytest.approx(ACCURACY)
+    assert left.json(FILE)["dataset"]["matched_by"] == key
+    assert f"Joined truth and predictions by column {key!r}" in capsys.readouterr().out
+
+
+def test_an_id_that_cannot_join_is_refused(tmp_path: Path) -> None:
+    files = {
+        "input/truth/t.csv": csv_of("id,label", IDS[:40], LABELS),
+        "input/predictions/p.csv": csv_of("id,prediction", IDS[1:41], PREDICTED),
+    }
+    assert (
+        "predictions has no row for 1 of the 40 rows in truth, e.g. for id='0'"
+        in run(tmp_path, "evaluate", files).failure
+    )
+
+
+def test_rows_that_were_matched_by_order_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {
+        "input/truth/t.csv": csv_of("age,label", np.arange(40) // 2, LABELS),
+        "input/predictions/p.csv": csv_of("age,prediction", np.arange(40)[::-1] // 2, PREDICTED),
+    }
+    left = run(tmp_path, "evaluate", files, FAST)
+    assert evaluated(left)["accuracy"]["value"] == pytest.approx(ACCURACY)
+    warning = left.json(FILE)["warnings"][0]
+    assert warning.startswith(
+        "The rows of truth and predictions were matched by their order. Pass the column that joins them"
+    )
+    assert warning.endswith("Column 'age' of both differs in 40 rows: is the order the same?")
+    assert f"Warning: {warning}" in capsys.readouterr().out
+    assert left.json(FILE)["dataset"]["matched_by"] == "order"
+
+
+@pytest.mark.parametrize("words", [("no", "yes"), ("False", "True"), ("2", "3")])
+def test_classes_that_are_written_in_two_ways_are_refused(tmp_path: Path, words: tuple[str, str]) -> None:
+    truth = np.array(words)[LABELS]
+    left = run(tmp_path, "evaluate", {"input/d.csv": csv_of("label,prediction", truth, PREDICTED)})
+    assert f"Columns 'label' ({words[0]}, {words[1]}) and 'prediction' (0, 1) share no class" in left.failure
+
+
+def test_a_model_gets_the_columns_that_it_was_trained_on_by_name(tmp_path: Path) -> None:
+    model = LinearModel("regressor", "squared_loss", np.array([[2.0], [-2.0]]), np.array([0.0]), names=("a", "b"))
+    files = {"input/d.csv": "b,id,a,label\n1,7,3,4\n2,8,5,6\n", "model/model.tar.gz": packed(tmp_path, model)}
+    assert evaluated(run(tmp_path / "named", "evaluate", files, FAST))["mae"]["value"] == 0
+    files["input/d.csv"] = "3,1,4\n5,2,6\n"
+    left = run(tmp_path / "by position", "evaluate", files, FAST, "--label=2")
+    assert evaluated(left)["mae"]["value"] == 0
+    files["input/d.csv"] = "b,c,label\n1,7,4\n"
+    assert (
+        "does not have the column 'a', which the model was trained on" in run(tmp_path / "x", "evaluate", files).failure
+    )

@@ -11,6 +11,7 @@ class LinearPredictor:
 
     def __init__(self, model: LinearModel):
         self.model = model
+        self.names = model.names
         self._expected = RowFormat(model.features, model.names)
         self._row_weights = model.weights[:, 0].tolist() if model.weights.shape[1] == 1 else None
         self._row_bias = float(model.bias[0])

@@ -52,8 +52,8 @@ class XGBoostPredictor:
     def __init__(self, folder: Path, is_one_line: bool = False):
         self.models = _load(folder)
         self.features = max(model.features for model in self.models)
-        names = self.models[0].names[1:]
-        self._expected = RowFormat(self.features, names, allows_missing=True, delimiters=DELIMITERS)
+        self.names = self.models[0].names[1:]  # of the features, if the training data had names
+        self._expected = RowFormat(self.features, self.names, allows_missing=True, delimiters=DELIMITERS)
         learner = self.models[0].learner()
         self.objective = str(learner["objective"]["name"])
         self.classes = int(learner["learner_model_param"]["num_class"])

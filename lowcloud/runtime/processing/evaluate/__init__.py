@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lowcloud.runtime.processing.evaluate import document, predicting, report, table, tasks
+from lowcloud.runtime.processing.evaluate.matching import ORDER
 from lowcloud.runtime.processing.program import Arguments, run
 from lowcloud.schemas.evaluate import SCHEMA
 
@@ -20,7 +21,12 @@ def main(command_line: Sequence[str]) -> int:
 
 def evaluate(base: Path, settings: Arguments) -> None:
     """Evaluate base/input, with base/model if it exists, to base/output/evaluation. Raises ClientError."""
-    frame = table.read(base, settings)
+    matched = table.read(base, settings)
+    frame = matched.frame
+    for warning in matched.warnings:
+        print(f"Warning: {warning}", flush=True)
+    if matched.matched_by not in (None, ORDER):
+        print(f"Joined truth and predictions by column {matched.matched_by!r}.", flush=True)
     print(f"Read {len(frame)} rows of {len(frame.columns)} columns.", flush=True)
     model = predicting.find(base)
     if model is not None:
@@ -32,7 +38,7 @@ def evaluate(base: Path, settings: Arguments) -> None:
     else:
         rows, known = table.select_columns(frame, settings), None
     evaluation, classes = tasks.build_evaluation(rows, settings, known)
-    result = document.describe(evaluation, classes, rows, settings)
+    result = document.describe(evaluation, classes, rows, settings, matched)
     folder = base / "output" / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)

@@ -10,6 +10,7 @@ import numpy as np
 
 from lowcloud.runtime.processing.evaluate import bootstrap, confusion
 from lowcloud.runtime.processing.evaluate.binary import BinaryEvaluation
+from lowcloud.runtime.processing.evaluate.matching import MatchedRows
 from lowcloud.runtime.processing.evaluate.multiclass import MulticlassEvaluation
 from lowcloud.runtime.processing.evaluate.table import ComparedRows
 from lowcloud.runtime.processing.evaluate.tasks import Evaluation
@@ -25,7 +26,11 @@ HISTOGRAM = 40
 
 
 def describe(
-    evaluation: Evaluation, classes: tuple[str, ...], rows: ComparedRows, settings: Arguments
+    evaluation: Evaluation,
+    classes: tuple[str, ...],
+    rows: ComparedRows,
+    settings: Arguments,
+    matched: MatchedRows,
 ) -> dict[str, Any]:
     """Return the report as plain JSON; an undefined metric is null."""
     weights = rows.weights
@@ -47,14 +52,19 @@ def describe(
     return {
         "format": "lowcloud/evaluation",
         "version": VERSION,
-        "dataset": {"item_count": len(weights), "left_out": rows.left_out, "is_weighted": bool((weights != 1).any())},
+        "dataset": {
+            "item_count": len(weights),
+            "left_out": rows.left_out,
+            "is_weighted": bool((weights != 1).any()),
+            "matched_by": matched.matched_by,
+        },
         "classes": list(classes),
         "intervals": {
             "confidence": confidence,
             "resamples": bootstrap.count_resamples(samples, len(weights)),
             "seed": settings.count("seed"),
         },
-        "warnings": _warnings(evaluation, classes, rows),
+        "warnings": [*matched.warnings, *_warnings(evaluation, classes, rows)],
         key: group,
     }
 

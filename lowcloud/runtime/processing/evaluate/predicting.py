@@ -69,7 +69,7 @@ def predict(folder: Path, frame: pl.DataFrame, settings: Arguments) -> ModelPred
         used = [source.name for source in transform.used] if transform else []
         if transform is None or not set(used) <= set(frame.columns):
             label = find_column(frame, settings, "label")
-            predictions = _predict(predictor, frame.drop(label), False)
+            predictions = _predict(predictor, _features(frame.drop(label), predictor), False)
             return ModelPredictions(_columns(frame[label], predictions, name, predictor), label, _task(predictor))
         target = transform.target
         is_named = target is not None and settings.text("label") == LABEL and target.name in frame.columns
@@ -81,6 +81,23 @@ def predict(folder: Path, frame: pl.DataFrame, settings: Arguments) -> ModelPred
             words = [classes[int(code)] for code in found[PREDICTED]]
             found = found.with_columns(pl.Series(PREDICTED, words))
         return ModelPredictions(found, label, _task(predictor), classes)
+
+
+def _features(frame: pl.DataFrame, predictor: Predictor) -> pl.DataFrame:
+    """Return the columns that the model was trained on, by name if it knows the names and the input has some."""
+    names = list(getattr(predictor, "names", ()))
+    if not names or all(column.startswith("column_") for column in frame.columns):
+        return frame
+    lacking = [name for name in names if name not in frame.columns]
+    if lacking:
+        raise ClientError(
+            f"The input does not have the column {lacking[0]!r}, which the model was trained on; its columns are "
+            f"{', '.join(frame.columns[:30])}."
+        )
+    others = [column for column in frame.columns if column not in names]
+    if others:
+        print(f"The model does not use the columns {', '.join(map(repr, others[:20]))}.", flush=True)
+    return frame.select(names)
 
 
 def _load(name: str, folder: Path) -> Predictor:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms.cells import BLANKS
 from lowcloud.runtime.processing import tables
+from lowcloud.runtime.processing.evaluate import matching
+from lowcloud.runtime.processing.evaluate.matching import PREDICTIONS, TRUTH
 from lowcloud.runtime.processing.program import Arguments, require_columns
 
-TRUTH, PREDICTIONS = "truth", "predictions"
 LABEL, PREDICTED, SCORE = "label", "predicted_label", "score"
 PREDICTION_NAMES = (PREDICTED, "prediction", "predictions", "predicted")
 SCORE_NAMES = (SCORE, "scores", "probability", "probabilities")
@@ -37,23 +38,16 @@ class ComparedRows:
     source: str
 
 
-def read(base: Path, settings: Arguments) -> pl.DataFrame:
+def read(base: Path, settings: Arguments) -> matching.MatchedRows:
     """Read all columns of one table, or of truth and predictions joined. Raises ClientError."""
     folder = base / "input"
     truth, predictions = folder / TRUTH, folder / PREDICTIONS
     if not (truth.is_dir() and predictions.is_dir()):
-        return tables.read(folder, settings, skip=("model",), allow_missing_header=True)
+        return matching.MatchedRows(tables.read(folder, settings, skip=("model",), is_evaluation=True))
     left, right = (_part(place, settings) for place in (truth, predictions))
-    key = settings.text("id")
-    if key:
-        return _join(left, right, key)
-    if len(left) != len(right):
-        raise ClientError(
-            f"{TRUTH} has {len(left)} rows and {PREDICTIONS} {len(right)}: rows are matched by their order. "
-            "Pass the column that joins them in id."
-        )
-    right = right.rename({name: f"{PREDICTIONS}.{name}" for name in right.columns if name in left.columns})
-    return pl.concat([left, right], how="horizontal")
+    compared = {settings.text(name) for name in ("label", "prediction", "scores", "weight")}
+    compared |= {LABEL, *PREDICTION_NAMES, *SCORE_NAMES}
+    return matching.match(left, right, settings.text("id"), compared)
 
 
 def select_columns(frame: pl.DataFrame, settings: Arguments, label: str | None = None) -> ComparedRows:
@@ -102,39 +96,13 @@ def read_numbers(series: pl.Series, what: str) -> Floats:
     return cast.to_numpy()
 
 
-def normalise_labels(series: pl.Series) -> pl.Series:
-    """Convert labels to texts, such that 1, 1.0 and "1.0" are equal."""
-    if series.dtype == pl.Boolean:
-        return series.cast(pl.String)
-    cast = series.cast(pl.Float64, strict=False)
-    is_whole = (cast == cast.floor()) & (cast.abs() < 2**53)
-    texts = series.cast(pl.String).str.strip_chars(BLANKS)
-    return cast.set(~is_whole.fill_null(False), None).cast(pl.Int64).cast(pl.String).fill_null(texts)
-
-
 def _part(folder: Path, settings: Arguments) -> pl.DataFrame:
     """Read one of two tables; the names in columns apply to a table with that number of columns."""
     values = dict(settings.values)
     first = tables.width(tables.files(folder), settings)
     if first != len(settings.names("columns")):
         values.pop("columns", None)
-    return tables.read(folder, Arguments(values), allow_missing_header=True)
-
-
-def _join(left: pl.DataFrame, right: pl.DataFrame, key: str) -> pl.DataFrame:
-    for frame, place in ((left, TRUTH), (right, PREDICTIONS)):
-        require_columns([key], frame.columns, "id")
-        duplicates = frame.filter(frame[key].is_duplicated())
-        if len(duplicates):
-            raise ClientError(f"{place}, column {key!r}: {duplicates[key][0]!r} occurs more than once.")
-    left, right = left.with_columns(normalise_labels(left[key])), right.with_columns(normalise_labels(right[key]))
-    lacking = left.join(right, on=key, how="anti")
-    if len(lacking):
-        raise ClientError(
-            f"{PREDICTIONS} has no row for {len(lacking)} of the {len(left)} rows in {TRUTH}, "
-            f"e.g. for {key}={lacking[key][0]!r}."
-        )
-    return left.join(right, on=key, how="left", maintain_order="left", suffix=f".{PREDICTIONS}")
+    return tables.read(folder, Arguments(values), is_evaluation=True)
 
 
 def _resolve_column(frame: pl.DataFrame, name: str, argument: str) -> str:

@@ -5,10 +5,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lowcloud.runtime.errors import ClientError
+from lowcloud.runtime.feature_transforms.cells import NUMBER
 from lowcloud.runtime.processing.evaluate.binary import BinaryEvaluation
+from lowcloud.runtime.processing.evaluate.matching import normalise_labels
 from lowcloud.runtime.processing.evaluate.multiclass import MulticlassEvaluation
 from lowcloud.runtime.processing.evaluate.regression import RegressionEvaluation
-from lowcloud.runtime.processing.evaluate.table import CLASSES, ComparedRows, normalise_labels, read_numbers
+from lowcloud.runtime.processing.evaluate.table import CLASSES, ComparedRows, read_numbers
 from lowcloud.runtime.processing.program import Arguments
 
 Evaluation = BinaryEvaluation | MulticlassEvaluation | RegressionEvaluation
@@ -83,8 +85,12 @@ def _classes(rows: ComparedRows, task: str, settings: Arguments, known: tuple[st
     elif known:
         classes = list(known)
     else:
-        series = [rows.truth, *([] if rows.predicted is None else [rows.predicted])]
-        classes = _sorted({word for one in series for word in normalise_labels(one).unique()})
+        found = set(normalise_labels(rows.truth).unique())
+        if rows.predicted is not None:
+            predicted = set(normalise_labels(rows.predicted).unique())
+            _check_spelling(rows, found, predicted)
+            found |= predicted
+        classes = _sorted(found)
         if len(classes) < max(columns, 2) and set(classes) <= {str(i) for i in range(max(columns, 2))}:
             classes = [str(i) for i in range(max(columns, 2))]  # a class without rows among 0, 1, ...
     positive = settings.text("positive")
@@ -109,6 +115,24 @@ def _classes(rows: ComparedRows, task: str, settings: Arguments, known: tuple[st
             raise ClientError("Argument positive cannot be used with one score per class: order them with classes.")
         classes.reverse()
     return tuple(classes)
+
+
+def _check_spelling(rows: ComparedRows, truth: set[str], predicted: set[str]) -> None:
+    """Raise ClientError if truth and predictions have no class in common, as with yes and no, and 1 and 0."""
+    assert rows.predicted is not None
+    are_alike = _are_numbers(truth) == _are_numbers(predicted)
+    if not truth & predicted and not (
+        are_alike and len(truth | predicted) == 2
+    ):  # two classes may be predicted wrongly
+        shown = [", ".join(_sorted(found)[:5]) for found in (truth, predicted)]
+        raise ClientError(
+            f"Columns {rows.truth.name!r} ({shown[0]}) and {rows.predicted.name!r} ({shown[1]}) share no class. "
+            "Write the classes in the same way in both."
+        )
+
+
+def _are_numbers(words: set[str]) -> bool:
+    return all(NUMBER.fullmatch(word) for word in words)
 
 
 def _sorted(found: set[str]) -> list[str]:

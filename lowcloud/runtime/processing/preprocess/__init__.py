@@ -49,6 +49,9 @@ def preprocess(base: Path, settings: Arguments) -> None:
     if not len(frame):
         raise ClientError("The input has columns but no rows. Check that the S3 prefix contains files with data.")
     table, names = _read_columns(frame, settings, known), frame.columns
+    for column in table.values():
+        if column.unreadable:
+            _log(f"Column {column.name!r}: {column.unreadable} cells are not of type {column.kind} and became missing.")
     del frame
     target, labels, kept = _target(table, settings, known)
     counts["without target"] = len(kept) - int(kept.sum())
