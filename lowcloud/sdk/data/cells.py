@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 BLANKS = " \t\r\n\v\f\u00a0\ufeff"
 DECIMAL_COMMA = r"^[+-]?[0-9]*,[0-9]+$"
 GROUPED = r"^[+-]?[0-9]{1,3},[0-9]{3}$"  # 1,234 is a number with a decimal comma, or one with a separator of thousands
-NUMBER_LIKE = r"^[+-]?[$€£¥]?[0-9][0-9.,'_ \u00a0]*[%€]?$|^[+-]?(?i:inf|infinity)$"
+NUMBER_LIKE = r"^[+-]?[$€£¥]?[0-9][0-9.,'_ \u00a0]*[%€]?$|^[+-]?(?i:inf|infinity)$|^0[xX][0-9a-fA-F]+$"
+OTHER_DATE = (
+    r"^(?:[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{4}[./][0-9]{1,2}[./][0-9]{1,2})(?:$|[ T])|^[0-9]{1,2}:[0-9]{2}"
+)
 DATE_LIKE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TRUTHS = {"true": True, "false": False}
 YES_NO = {**TRUTHS, "yes": True, "no": False, "y": True, "n": False, "t": True, "f": False, "1": True, "0": False}
@@ -153,6 +156,12 @@ def _parse_texts(column: "pl.Series", kind: str | None, places: Places) -> "pl.S
     if numbers.null_count() == column.null_count():
         return numbers
     present = column.drop_nulls()
+    if kind is None and present.str.contains(OTHER_DATE).sum() * 2 >= len(present):
+        row = int(column.is_not_null().arg_max() or 0)
+        raise InvalidInputError(
+            f"{places.cell(row, column.name)}: {column[row][:40]!r} looks like a date or a time. Write dates as "
+            f"2024-12-31 or 2024-12-31T18:00; {remedy(types={column.name: 'text'})} reads texts."
+        )
     if kind == "number" or present.str.contains(NUMBER_LIKE).sum() * 2 >= len(present):
         as_texts = remedy(types={column.name: "text"})
         advice = " Correct it, or leave the cell empty if the value is missing"
