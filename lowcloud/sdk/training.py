@@ -12,6 +12,7 @@ from lowcloud.sdk.data import columns, sources
 from lowcloud.sdk.data.channels import Channel, Consumer, Data, Source
 from lowcloud.sdk.data.columns import Columns
 from lowcloud.sdk.data.reading import Reading, say, to_reading
+from lowcloud.sdk.data.sources import Size
 from lowcloud.sdk.errors import InvalidInputError, RefusedError, translate_errors
 from lowcloud.sdk.jobs import Job
 from lowcloud.sdk.storage import FOLDER
@@ -114,6 +115,16 @@ def train(
     }
     started = _start(cloud, request)
     return started.wait(quiet=quiet) if wait else started
+
+
+def measure(model: Model, data: Data, validation: Source | float | None = None) -> Size:
+    """Return how many files and bytes train() would send, at most: what is stored already is not sent again.
+
+    Raises InvalidInputError for data that cannot be read.
+    """
+    chosen = trainer.read_model(model)
+    code, channels = trainer.measure(chosen), channel_data.measure(data, validation, chosen.model_kind)
+    return Size(code.files + channels.files, code.bytes + channels.bytes)
 
 
 def _start(cloud: Cloud, request: Mapping[str, Any]) -> Job:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import lowcloud
-from lowcloud import InvalidInputError
+from lowcloud import InvalidInputError, sdk
 
 FRAME = pd.DataFrame({"x": [1.0, 2.0], "name": ["a", "b"], "y": [0, 1]})
 WITH_MISSING = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, float("nan")], "y": [0, 1, 1]})
@@ -141,3 +141,14 @@ def test_an_unreachable_server_is_reported_with_advice():
     with pytest.raises(lowcloud.CloudUnreachableError, match="Start it with `lowcloud up`") as caught:
         lowcloud.train(lambda data: data, pl.DataFrame({"x": [1]}))
     assert caught.value.__suppress_context__, "the traceback hides the internals of the client"
+
+
+def test_what_would_be_sent_is_counted_without_hidden_files(tmp_path):
+    (tmp_path / "data" / ".git").mkdir(parents=True)
+    (tmp_path / "data" / ".git" / "a.csv").write_text("1")
+    (tmp_path / "data" / "_SUCCESS").write_text("")
+    (tmp_path / "data" / "a.csv").write_text("1,2\n" * 500)
+    assert str(sdk.measure("xgboost", tmp_path / "data")) == "1 file, 2.0 kB"
+    assert str(sdk.measure("xgboost", FRAME)) == "0 files, 0 bytes"
+    (tmp_path / "train.py").write_text("pass\n")
+    assert sdk.measure(tmp_path / "train.py", tmp_path / "data", "data/a.csv").files == 5
