@@ -72,6 +72,8 @@ def variables(home: Path, endpoint: str, region: str, keys: TemporaryKeys, base:
         "BOTOCORE_EXPERIMENTAL__PLUGINS": f"lowcloud={PLUGIN}",
         "PYTHONPATH": os.pathsep.join([str(files), *filter(None, [base.get("PYTHONPATH")])]),
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(files / "sagemaker.yaml"),
+        # Several lines at every run, which say nothing about the program.
+        "SAGEMAKER_SUPPRESS_V2_WARNING": base.get("SAGEMAKER_SUPPRESS_V2_WARNING", "1"),
         **_no_proxy(base),
     }
 
