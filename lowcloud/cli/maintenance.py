@@ -69,18 +69,14 @@ def backup(
     from lowcloud.store.blobs.deletion_lock import AlreadyLockedError
 
     settings = _settings(home)
-    if settings.database is not None:
-        raise fail(
-            "The rows of this home are in PostgreSQL. Back them up with PostgreSQL's tools, and the blobs "
-            "separately; see docs/postgresql.md."
-        )
+    file = settings.database_file if settings.database is None else None
     folder = folder.absolute()
     with _opened(settings) as context:
         try:
             backups.begin(settings.data, folder)
             with context.files.lock_deletions():
                 created_at = time.time()
-                database = backups.snapshot(settings.database_file, folder, created_at)
+                database = backups.snapshot(context.database, file, folder, created_at)
                 copied = backups.copy_blobs(database, settings.data / "objects", folder / "objects")
         except (backups.BackupError, AlreadyLockedError) as error:
             raise fail(str(error)) from error
@@ -102,15 +98,25 @@ def backup(
 
 
 def restore(
-    folder: Annotated[Path, typer.Argument(help="A folder that `lowcloud backup` has written.")], home: Home = None
+    folder: Annotated[Path, typer.Argument(help="A folder that `lowcloud backup` has written.")],
+    database: Annotated[
+        str | None, typer.Option(help="The URL of an empty PostgreSQL database for the rows; default: a file.")
+    ] = None,
+    home: Home = None,
 ) -> None:
     """Create a new home from a backup."""
+    from sqlalchemy.exc import DBAPIError
+
     from lowcloud.store import backup as backups
+    from lowcloud.store.db.backend import UnusableStoreError
 
     target = home_settings.home_folder(os.environ, home)
+    database = database or os.environ.get("LOWCLOUD_DATABASE")
     try:
-        needs_upgrade = backups.restore(folder.absolute(), target, backups.find(folder))
-    except (backups.BackupError, OSError) as error:
+        needs_upgrade = backups.restore(folder.absolute(), target, backups.find(folder), database)
+        if database is not None:
+            home_settings.save_store(home_settings.load(target, os.environ, database=database))
+    except (backups.BackupError, UnusableStoreError, DBAPIError, OSError, ValueError) as error:
         raise fail(str(error)) from error
     if needs_upgrade:
         output.print(f"{target} is restored from an earlier version; `lowcloud up` upgrades and starts it")

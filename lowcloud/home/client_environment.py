@@ -75,6 +75,8 @@ def variables(
         "BOTOCORE_EXPERIMENTAL__PLUGINS": f"lowcloud={PLUGIN}",
         "PYTHONPATH": os.pathsep.join([str(files), *filter(None, [base.get("PYTHONPATH")])]),
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(files / "sagemaker.yaml"),
+        # Several lines at every run, which say nothing about the program.
+        "SAGEMAKER_SUPPRESS_V2_WARNING": base.get("SAGEMAKER_SUPPRESS_V2_WARNING", "1"),
         **_no_proxy(base),
     }
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import select
 import shutil
 import signal
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from types import FrameType
 
@@ -27,6 +29,7 @@ TRACEBACK = "Traceback (most recent call last):"
 # drivers of the SageMaker SDK 3, which write that to output/failure.
 OTHERS_FAILURES = ("CalledProcessError:", "ChildFailedError:", "Training Execution failed. For more details")
 FAILURE_BYTES = 4096  # read of output/failure
+RANK = re.compile(r"\[rank\d+\]: ")  # before each line of a traceback of PyTorch's processes
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # variables whose values must not appear in a failure reason
 PACKAGE_FOLDERS = ("site-packages", "dist-packages", f"python3.{sys.version_info.minor}")
 SIGNAL_EXIT_BASE = 128  # added to a signal's number, as shells do
@@ -149,7 +152,7 @@ def extract_error(output: str) -> str:
     if TRACEBACK not in output:
         lines = [line for line in output.splitlines() if line.strip()]
         return "\n".join(lines[-LAST_LINES:])[-MESSAGE_CHARACTERS:]
-    lines = (_own_traceback(output) or output.rpartition(TRACEBACK)[2]).splitlines()
+    lines = _own_traceback(output) or next(_tracebacks(output))
     error = _error_line(lines)
     message = "\n".join(lines[error : error + LAST_LINES])[: MESSAGE_CHARACTERS // 2]
     frames = "\n".join(lines[:error])
@@ -161,14 +164,24 @@ def extract_error(output: str) -> str:
     return "\n".join([TRACEBACK, frames, message])
 
 
-def _own_traceback(output: str) -> str:
-    """Return what follows the head of the last traceback that is not about another program's failure; "" if none is."""
-    for traceback in reversed(output.split(TRACEBACK)[1:]):
-        lines = [line for line in traceback.splitlines() if line.strip()]
+def _own_traceback(output: str) -> list[str]:
+    """Return the last traceback that is not about another program's failure; nothing if there is none."""
+    for lines in _tracebacks(output):
         error = _error_line(lines)
         if error < len(lines) and not any(name in lines[error] for name in OTHERS_FAILURES):
-            return "\n".join(lines)
-    return ""
+            return lines
+    return []
+
+
+def _tracebacks(output: str) -> Iterator[list[str]]:
+    """Yield the lines after the head of each traceback, the last traceback first, without the prefixes of ranks."""
+    lines = output.splitlines()
+    for head in reversed([number for number, line in enumerate(lines) if TRACEBACK in line]):
+        found = RANK.match(lines[head])
+        prefix = found[0] if found else ""
+        own = (line for line in lines[head + 1 :] if line.startswith(prefix))
+        block = takewhile(lambda line: TRACEBACK not in line, own)
+        yield [line.removeprefix(prefix) for line in block if line.removeprefix(prefix).strip()]
 
 
 def _error_line(lines: Sequence[str]) -> int:

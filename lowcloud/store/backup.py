@@ -6,7 +6,8 @@
     DIR/store-id          identifies the store that the database and the blobs belong to
     DIR/keys/             with --with-keys only: anyone who has them can read everything
 
-A blob never changes, so the next backup into the same folder copies only those that are new.
+A blob never changes, so the next backup into the same folder copies only those that are new. The snapshot is an SQLite
+database, also of rows that are in PostgreSQL, and can be restored into either.
 """
 
 import errno
@@ -21,7 +22,8 @@ from typing import BinaryIO
 
 from lowcloud.store import private_files
 from lowcloud.store.blobs.encryption import KeyRing, TamperedError
-from lowcloud.store.db import schema_check
+from lowcloud.store.db import row_copy, schema_check
+from lowcloud.store.db.database import SQLITE, Database
 from lowcloud.store.db.database_copy import open_read_only
 from lowcloud.store.db.schema_check import SchemaVersionError, UpgradeNeededError
 from lowcloud.store.durability import sync, sync_folder
@@ -84,12 +86,18 @@ def begin(data: Path, folder: Path) -> None:
     _copy(data / MARK, mark)
 
 
-def snapshot(database: Path, folder: Path, made_at: float) -> Path:
-    """Copy a consistent snapshot of a database that others may write to, into a new file."""
+def snapshot(database: Database, file: Path | None, folder: Path, made_at: float) -> Path:
+    """Copy a consistent snapshot of a database that others may write to, into a new file.
+
+    `file` is the database's own; None: its rows are in PostgreSQL.
+    """
     path = folder / f"{SNAPSHOT}{int(made_at * 1000)}.db"
+    if file is None:
+        row_copy.copy_to_file(database, path)
+        return path
     private_files.make_file(path)
     with (
-        closing(open_read_only(database)) as source,
+        closing(open_read_only(file)) as source,
         closing(sqlite3.connect(path)) as copy,
     ):
         source.backup(copy)
@@ -163,14 +171,20 @@ def needs_upgrade(database: Path) -> bool:
     return False
 
 
-def restore(folder: Path, home: Path, found: Backup) -> bool:
+def restore(folder: Path, home: Path, found: Backup, address: str | None = None) -> bool:
     """Restore a backup into a home, and return whether the home needs an upgrade. Raises BackupError.
 
     A server cannot be started on the home before the restore is complete.
 
-    The home must be missing, empty, or contain only `keys` (required for a backup without keys).
+    The home must be missing, empty, or contain only `keys` (required for a backup without keys). With the address of
+    an empty PostgreSQL database the rows are restored there; raises UnusableStoreError and DBAPIError too.
     """
     is_older = needs_upgrade(folder / found.database)
+    if is_older and address:
+        raise BackupError(
+            "The backup was made by an earlier version. Restore it without --database, upgrade that home with "
+            "`lowcloud upgrade`, and restore a backup of it."
+        )
     keys = _prepare_home(home, found)
     own_keys = keys if keys.exists() else folder / "keys"
     check_key(folder / found.database, (own_keys / "encryption.key").read_bytes())
@@ -180,6 +194,8 @@ def restore(folder: Path, home: Path, found: Backup) -> bool:
     _copy(folder / found.database, data / DATABASE)
     _copy(folder / MARK, data / MARK)
     copy_blobs(data / DATABASE, folder / "objects", data / "objects")
+    if address:
+        _move_rows(data, address)
     sync_folder(data)
     if not keys.exists():
         _copy_keys(folder / "keys", keys)
@@ -188,6 +204,21 @@ def restore(folder: Path, home: Path, found: Backup) -> bool:
     keys.rename(home / "keys")  # last: a folder without keys is not a home
     sync_folder(home)
     return is_older
+
+
+def _move_rows(data: Path, address: str) -> None:
+    """Move the rows of a database file to an empty database."""
+    source = Database(f"{SQLITE}{data / DATABASE}")
+    try:
+        target = Database(address)
+        try:
+            row_copy.copy_rows(source, target)
+        finally:
+            target.close()
+    finally:
+        source.close()
+    for path in data.glob(f"{DATABASE}*"):
+        path.unlink()
 
 
 def named_blobs(database: Path) -> Iterator[str]:

@@ -5,11 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, Table, select
 
-from lowcloud.home import settings
+from lowcloud.core.storage.buckets import buckets
+from lowcloud.core.storage.objects import objects
+from lowcloud.core.storage.objects.deletions import delete
+from lowcloud.store.db import row_copy, tables
+from lowcloud.store.db.tables.storage import object_events
+from lowcloud.store.db.tables.telemetry import log_streams
+from tests.support.databases.postgres import PostgresServer
+from tests.support.servers.gateways import make_context
 from tests.support.servers.server import Server
 
 BUCKET = "shelf"
+COUNTED = (object_events, log_streams)
 
 
 @pytest.fixture
@@ -59,10 +68,43 @@ def test_a_home_is_backed_up_while_it_runs_and_restored_into_a_new_one(cloud: Se
         new.down()
 
 
-def test_backup_refuses_a_home_whose_rows_are_in_postgresql(tmp_path: Path) -> None:
-    home = Server(tmp_path / "home")
-    settings.load(home.home, {})
-    address = "postgresql://nobody@localhost/none"
-    refused = home.cli("backup", str(tmp_path / "backup"), check=False, LOWCLOUD_DATABASE=address)
-    assert (refused.returncode, "PostgreSQL" in refused.stderr) == (1, True)
-    assert not (tmp_path / "backup").exists()
+@pytest.mark.parametrize(("source", "target"), [(True, True), (True, False), (False, True)])
+def test_rows_in_postgresql_are_backed_up_and_restored_into_either_database(
+    tmp_path: Path, postgres: PostgresServer, source: bool, target: bool
+) -> None:
+    home, new = Server(tmp_path / "home"), Server(tmp_path / "new")
+    context = make_context(home.home, postgres.new_database() if source else None)
+    address = context.settings.database
+    buckets.create(context, BUCKET)
+    contents = {"small": b"s", "large": b"l" * 200_000, "nul\0 \U0001f600": b"o"}
+    for key, content in contents.items():
+        objects.put(context, BUCKET, key, [content])
+    objects.put(context, BUCKET, "late", [b"deleted again"])
+    delete(context, BUCKET, "late")
+    with context.database.read() as connection:
+        rows = {table.name: _rows(connection, table) for table in tables.discover().sorted_tables}
+        counters = {table.name: row_copy._counter(connection, table) for table in COUNTED}
+    environment = {"LOWCLOUD_DATABASE": address} if address else {}
+    home.cli("backup", str(tmp_path / "backup"), "--with-keys", **environment)
+    context.database.close()
+
+    address = postgres.new_database() if target else None
+    environment = {"LOWCLOUD_DATABASE": address} if address else {}
+    new.cli("restore", str(tmp_path / "backup"), **environment)
+    assert (new.home / "data/lowcloud.db").exists() is not target
+    assert "no problems found" in new.cli("check", **environment).stdout
+    restored = make_context(new.home, address)
+    with restored.database.read() as connection:
+        assert {table.name: _rows(connection, table) for table in tables.discover().sorted_tables} == rows
+        assert {table.name: row_copy._counter(connection, table) for table in COUNTED} == counters
+    for key, content in contents.items():
+        assert b"".join(objects.get(restored, BUCKET, key)[1]) == content
+    objects.put(restored, BUCKET, "next", [b"n"])  # whose event gets an id that no other one has had
+    restored.database.close()
+    if address:
+        refused = Server(tmp_path / "again").cli("restore", str(tmp_path / "backup"), check=False, **environment)
+        assert (refused.returncode, "in use by another home" in refused.stderr) == (1, True)
+
+
+def _rows(connection: Connection, table: Table) -> list[str]:
+    return sorted(str(tuple(row)) for row in connection.execute(select(table)))

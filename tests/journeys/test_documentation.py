@@ -1,6 +1,9 @@
 """The programs in the documentation run as described."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,10 @@ from tests.support.data.tables import csv_of
 from tests.support.programs.sdk_programs import environment, python, run
 from tests.support.servers.server import Server
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 FILE = re.compile(r"# ([\w/]+\.(?:py|sh))\n(.*)", re.DOTALL)
+UNIT = re.compile(r"^```ini\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PROGRAM = re.compile(r"^```(?:python|sh)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -32,3 +37,29 @@ def test_the_programs_of_a_page_run_one_after_the_other(server: Server, tmp_path
     if (tmp_path / "functions.py").exists():
         server.cli("image", "add", "functions", "--python", str(environment("sagemaker")))
         assert run(server, tmp_path, python(""), "functions.py", "functions").endswith("3.0\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "version"), [("snippet.py", ""), ("snippet_3.py", "-3")])
+def test_the_snippets_of_the_readme_run_without_a_warning(
+    server: Server, folder: Path, name: str, version: str
+) -> None:
+    programs = (FILE.fullmatch(program) for program in PROGRAM.findall((ROOT / "README.md").read_text()))
+    (folder / name).write_text(next(found[2] for found in programs if found and found[1] == name))
+    done = server.cli("run", python(version), name, cwd=folder)
+    assert "warning" not in (done.stdout + done.stderr).lower()
+    assert (
+        server.client("sagemaker").list_training_jobs()["TrainingJobSummaries"][0]["TrainingJobStatus"] == "Completed"
+    )
+
+
+def test_the_unit_of_the_service_is_one_that_systemd_accepts(tmp_path: Path) -> None:
+    found = UNIT.search((DOCS / "operations.md").read_text())
+    assert found
+    command = Path(sys.executable).with_name("lowcloud")
+    if (tool := shutil.which("systemd-analyze")) is None:
+        pytest.skip("systemd is not installed")
+    unit = tmp_path / "lowcloud.service"
+    unit.write_text(found[1].replace("%h/lowcloud/.venv/bin/lowcloud", str(command)))
+    verified = subprocess.run([tool, "verify", unit], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")

@@ -46,17 +46,16 @@ def test_sdk_2_trains_with_the_container_s_modules_and_an_own_program(server, fo
 
 @pytest.mark.slow
 def test_sdk_2_trains_a_featurizer_and_boosts_over_two_hosts(server, folder):
-    found = journey(run(server, folder, python(""), "examples_2.py", "sklearn", "two_hosts", "xgboost"))
+    xgboost = pytest.importorskip("xgboost")
+    found = journey(run(server, folder, python(""), "examples_2.py", "sklearn", "two_hosts"))
     rows = np.loadtxt(folder / "train.csv", delimiter=",")
     scaled = (rows[:3, 1:] - rows[:, 1:].mean(0)) / rows[:, 1:].std(0)
     np.testing.assert_allclose(np.array(found["sklearn"], float), scaled, atol=1e-6)
-    alone = found["xgboost"]["scores"]
-    np.testing.assert_allclose(found["two_hosts"], alone, atol=0.05, err_msg="the table is on both hosts")
-
-
-def test_sdk_3_trains_with_the_container_s_modules(server, folder):
-    found = journey(run(server, folder, python("-3"), "examples_3.py", "xgboost"))
-    assert found == {"xgboost": ["xgboost-model"], "checkpoints": CHECKPOINTS}
+    twice = np.vstack([rows, rows])  # each host has the whole table
+    matrix = xgboost.DMatrix(twice[:, 1:], twice[:, 0])
+    booster = xgboost.train({"max_depth": 3, "objective": "binary:logistic", "nthread": 1}, matrix, 6)
+    expected = booster.predict(xgboost.DMatrix(rows[:3, 1:]))
+    np.testing.assert_allclose(found["two_hosts"], expected, atol=0.01)
 
 
 @pytest.mark.slow

@@ -35,7 +35,8 @@ class JobRules:
             return Program(requested.arguments or default, container=requested.image)
         if image.command:
             # It may be a training toolkit, for which the SDK sends a script.
-            return Program((*frameworks.RUN_COMMAND, *image.command, *requested.arguments), takes_source=True)
+            command = requested.entrypoint or image.command
+            return Program((*frameworks.RUN_COMMAND, *command, *requested.arguments), takes_source=True)
         # Nothing is installed into a user's own environment: a script's requirements go into each job's overlay.
         command = _command_in_environment(requested, *((frameworks.INSTALL,) if image.python else ()))
         requirements = resolver.requirements_of(image)

@@ -45,7 +45,7 @@ class ServingRules:
 
     def of_algorithm(self, algorithm: Algorithm) -> Program | None:
         """Return the algorithm's own server, unless the model names an inference script."""
-        if SCRIPT_VARIABLE in self.variables:
+        if self.variables.get(SCRIPT_VARIABLE):  # the SDK sends an empty one for a model without a script
             return None
         return Program(algorithm.serve_command, is_built_in=True, requirements=resolver.missing(algorithm))
 

@@ -56,7 +56,7 @@ def load(model_folder: Path) -> ScriptModel:
     """Load the model in a folder with the script named by SAGEMAKER_PROGRAM. Raises ClientError."""
     os.environ.setdefault("SM_MODEL_DIR", str(model_folder))
     framework_modules.add_to_process()
-    script = _import(_code_folder(model_folder), os.environ.get("SAGEMAKER_PROGRAM"))
+    script = _import(_code_folder(model_folder), os.environ.get("SAGEMAKER_PROGRAM") or None)
     functions = {
         name: _without_context(getattr(script, name), count)
         for name, count in ARGUMENT_COUNTS.items()

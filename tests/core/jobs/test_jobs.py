@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import select, update
 
+from lowcloud.catalog import frameworks
 from lowcloud.core import resources
 from lowcloud.core.context import Context
 from lowcloud.core.jobs import creation
@@ -25,3 +26,15 @@ def test_a_job_is_loaded_as_it_was_requested_also_if_version_0_1_0_stored_it(con
         stored["environment"] = stored.pop("variables")
         connection.execute(update(training_jobs).values(specification=stored))
     assert resources.find(context, TRAINING, "job").specification == REQUESTED
+
+
+def test_an_entrypoint_replaces_the_command_of_a_registered_image(context: Context) -> None:
+    images.register(context, Image("mine", 0.0, command=("true",)))
+    requested = replace(REQUESTED, entrypoint=("sh", "-c"), arguments=("exit 0",))
+    for name, one in (("job", REQUESTED), ("other", requested)):
+        creation.create(context, TRAINING, name, one)
+    programs = [resources.find(context, TRAINING, name).progress.program for name in ("job", "other")]
+    assert [one and one.command[len(frameworks.RUN_COMMAND) :] for one in programs] == [
+        ("true",),
+        ("sh", "-c", "exit 0"),
+    ]

@@ -18,6 +18,7 @@ SCIKIT_LEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-le
 
 def test_a_built_in_image_serves_its_own_models_and_scripts_where_one_is_named(context: Context) -> None:
     assert model_servers.resolve(context, "linear-learner:1", {}).command[-1] == "linear-learner"
+    assert model_servers.resolve(context, "linear-learner:1", {"SAGEMAKER_PROGRAM": ""}).is_built_in
     with pytest.raises(resolver.UnknownImageError):
         model_servers.resolve(context, "linear-learner:1", {"SAGEMAKER_PROGRAM": "serve.py"})
 

@@ -74,7 +74,7 @@ def sklearn():
 
 def pytorch():
     estimator = PyTorch(
-        "mnist.py", source_dir="source_examples", framework_version="2.3.0", py_version="py311", instance_count=1,
+        entry_point="mnist.py", source_dir="source_examples", framework_version="2.3.0", py_version="py311", instance_count=1,
         hyperparameters={"epochs": 30}, **common,
     )  # fmt: skip
     estimator.fit()
@@ -83,7 +83,7 @@ def pytorch():
 
 def huggingface():
     estimator = HuggingFace(
-        "sentiment.py", source_dir="source_examples", transformers_version="4.36.0", pytorch_version="2.1.0",
+        entry_point="sentiment.py", source_dir="source_examples", transformers_version="4.36.0", pytorch_version="2.1.0",
         py_version="py310", instance_count=1, **{**common, "instance_type": "ml.g5.xlarge"},
     )  # fmt: skip
     estimator.fit()

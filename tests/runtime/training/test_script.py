@@ -379,6 +379,14 @@ def test_the_reason_that_a_driver_wrote_about_its_script_gives_way_to_the_script
     assert base.failure() == "ClientError: the user's own words"
 
 
+def test_the_reason_of_a_failure_under_torchrun_is_the_traceback_of_one_rank():
+    rank = ["Traceback (most recent call last):", '  File "f.py", line 4, in <module>', "    go()", "ValueError: nan"]
+    log = [f"[rank{number}]: {line}" for line in rank for number in (1, 0)]
+    log += ["E1130 failed (exitcode: 1) local_rank: 0", rank[0], '  File "run.py", line 9, in main', "    run(args)"]
+    log += ["torch.distributed.elastic.multiprocessing.errors.ChildFailedError: ", "=====", "f.py FAILED"]
+    assert extract_error("\n".join(log)) == "\n".join(rank)
+
+
 def test_the_reason_of_a_command_s_failure_is_the_end_of_stderr(base: Base):
     program = "echo 'no licence for this data' >&2; for i in 1 2 3 4 5 6 7; do echo progress $i; done; exit 4"
     code, output = base.run("--command", "sh", "-c", program)
