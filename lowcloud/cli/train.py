@@ -24,7 +24,7 @@ def train(
     parameter: Parameters = None,
     target: Annotated[str | None, typer.Option(help="The label column, for built-in algorithms.")] = None,
     validation: Annotated[
-        str | None, typer.Option(help="Validation data, or the fraction of rows to use as such.")
+        str | None, typer.Option(help="Validation data, or the fraction of the rows to hold out, such as 0.2.")
     ] = None,
     channel: Annotated[list[str] | None, typer.Option(help="More input data, CHANNEL=SOURCE; can be repeated.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the job.", show_default="generated")] = None,
@@ -34,7 +34,12 @@ def train(
     deploy: Annotated[
         bool, typer.Option("--deploy", help="Then deploy the model to an endpoint with the job's name.")
     ] = False,
-    instance_type: Annotated[str, typer.Option(help="Instance type to train on.")] = "ml.m5.large",
+    instance_type: Annotated[
+        str,
+        typer.Option(
+            help="Instance type: ml.m5.large has 2 cores; of ml.m6g.medium, with 1, more jobs run side by side."
+        ),
+    ] = "ml.m5.large",
     instances: Annotated[int, typer.Option(help="Number of instances.", min=1)] = 1,
     image: Annotated[str | None, typer.Option(help="Image that runs a script.")] = None,
     requirements: Annotated[Path | None, typer.Option(help="Requirements file for a script.")] = None,
