@@ -58,7 +58,7 @@ def data(
         "Modified": lambda one: to_time(one["LastModifiedTime"]),
     }
     largest = sorted(found, key=lambda one: (-one["Bytes"], one["Place"]))
-    noun = "buckets" if place is None else "folders and objects here"
+    noun = "buckets" if place is None else "objects here"
     print_list(largest, columns, noun, None if every else number, as_json, "largest")
 
 

@@ -14,7 +14,7 @@ from lowcloud.cli.terminal import note, output, say
 ROWS_SHOWN = 25
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Number = Annotated[int, typer.Option("--number", "-n", help="How many to list.", min=1)]
+Number = Annotated[int, typer.Option("--number", "-n", metavar="N", help="How many to list.", min=1)]
 All = Annotated[bool, typer.Option("--all", "-a", help="List all.")]
 
 Item = Mapping[str, Any]
