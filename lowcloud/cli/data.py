@@ -58,7 +58,8 @@ def data(
         "Modified": lambda one: to_time(one["LastModifiedTime"]),
     }
     largest = sorted(found, key=lambda one: (-one["Bytes"], one["Place"]))
-    print_list(largest, columns, "buckets" if place is None else "objects here", None if every else number, as_json)
+    noun = "buckets" if place is None else "objects here"
+    print_list(largest, columns, noun, None if every else number, as_json, "largest")
 
 
 def rm(

@@ -47,9 +47,11 @@ def models(number: Number = ROWS_SHOWN, every: All = False, as_json: AsJson = Fa
 
 def deploy(
     job: Annotated[str, typer.Argument(metavar="JOB", help="Name of a training job.")],
-    name: Annotated[str | None, typer.Option(help="Name of the endpoint.", show_default="the job's name")] = None,
-    instance_type: Annotated[str, typer.Option(help="Instance type of the endpoint.")] = "ml.m5.large",
-    instances: Annotated[int, typer.Option(help="Number of instances.", min=1)] = 1,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the endpoint.", show_default="the job's name")
+    ] = None,
+    instance_type: Annotated[str, typer.Option(metavar="TYPE", help="Instance type of the endpoint.")] = "ml.m5.large",
+    instances: Annotated[int, typer.Option(metavar="N", help="Number of instances.", min=1)] = 1,
     home: Home = None,
 ) -> None:
     """Deploy the model of a training job to an endpoint, after waiting for the end of the job."""

@@ -32,7 +32,7 @@ def add(
     choices = {
         "Python": str(python.expanduser().absolute()) if python else "",
         "Requirements": _read(requirements) if requirements else "",
-        "Command": shlex.split(command) if command else [],
+        "Command": _split(command) if command else [],
         "Container": container,
     }
     given = {member: value for member, value in choices.items() if value}
@@ -63,6 +63,13 @@ def remove(name: Name, home: Home = None) -> None:
 def _check_name(name: str) -> None:
     if not name or len(name) > NAME_LIMIT or any(character.isspace() for character in name):
         raise fail(f"{name!r} is not an image name: write 1 to {NAME_LIMIT} characters without blanks.")
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise fail(f"--command {command!r} cannot be read as a shell reads it: {str(error).lower()}.") from None
 
 
 def _read(path: Path) -> str:

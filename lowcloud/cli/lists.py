@@ -14,15 +14,25 @@ from lowcloud.cli.terminal import note, output, say
 ROWS_SHOWN = 25
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Number = Annotated[int, typer.Option("--number", "-n", help="How many to list, newest first.", min=1)]
+Number = Annotated[int, typer.Option("--number", "-n", metavar="N", help="How many to list.", min=1)]
 All = Annotated[bool, typer.Option("--all", "-a", help="List all.")]
 
 Item = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Item], str]]  # title -> the cell of an item
 
 
-def print_list(items: Iterable[Item], columns: Columns, noun: str, limit: int | None, as_json: bool) -> None:
-    """Print the first `limit` items (None: all), and say whether there are more; `noun` is their plural."""
+def print_list(
+    items: Iterable[Item],
+    columns: Columns,
+    noun: str,
+    limit: int | None,
+    as_json: bool,
+    first: str = "newest",
+) -> None:
+    """Print the first `limit` items (None: all), and say whether there are more.
+
+    `noun` is their plural, and `first` says which ones come first.
+    """
     listed = iter(items)
     shown = list(islice(listed, limit))
     if as_json:
@@ -33,7 +43,7 @@ def print_list(items: Iterable[Item], columns: Columns, noun: str, limit: int | 
         return
     print_rows([tuple(columns), *(tuple(cell(item) for cell in columns.values()) for item in shown)])
     if limit is not None and next(listed, None) is not None:
-        note(f"{len(shown)} shown, the newest; all {noun}: --all")
+        note(f"{len(shown)} shown, the {first}; all {noun}: --all")
 
 
 def print_rows(rows: list[tuple[str, ...]]) -> None:

@@ -80,6 +80,8 @@ def backup(
                 copied = backups.copy_blobs(database, settings.data / "objects", folder / "objects")
         except (backups.BackupError, AlreadyLockedError) as error:
             raise fail(str(error)) from error
+        except OSError as error:
+            raise fail(f"The backup in {folder} cannot be written: {error.strerror} ({error.filename}).") from error
         damaged = _verify(context, database, folder) if verify else copied.missing
         keys = settings.store_home / "keys" if with_keys else None
         finished = backups.Backup(database.name, created_at, copied.blobs, copied.bytes, copied.missing, with_keys)

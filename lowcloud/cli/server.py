@@ -55,7 +55,12 @@ def up(
         ),
     ] = None,
     workers: Annotated[
-        int, typer.Option(help="Number of processes that serve requests; each uses at most one core.", min=1)
+        int,
+        typer.Option(
+            help="Number of processes that serve requests; each uses at most one core.",
+            min=1,
+            show_default="2, on one core 1",
+        ),
     ] = DEFAULT_WORKERS,
     detach: Annotated[
         bool, typer.Option("--detach", help="Run in the background; return once the server is ready.")

@@ -11,7 +11,10 @@ from rich.markup import escape
 Home = Annotated[
     Path | None,
     typer.Option(
-        "--home", help="Folder of this cloud's keys, data and jobs.", show_default="$LOWCLOUD_HOME or ~/.lowcloud"
+        "--home",
+        metavar="FOLDER",
+        help="Folder of this cloud's keys, data and jobs.",
+        show_default="$LOWCLOUD_HOME or ~/.lowcloud",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lowcloud.sdk.data.channels import Source
 
 Parameters = Annotated[
-    list[str] | None, typer.Option("--parameter", "-p", help="A hyperparameter, NAME=VALUE; can be repeated.")
+    list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A hyperparameter; can be repeated.")
 ]
 
 
@@ -22,27 +22,40 @@ def train(
     model: Annotated[str, typer.Argument(help="A built-in algorithm (linear-learner, xgboost) or a script.")],
     data: Annotated[str, typer.Argument(help="A file, a folder or an s3:// URL.")],
     parameter: Parameters = None,
-    target: Annotated[str | None, typer.Option(help="The label column, for built-in algorithms.")] = None,
-    validation: Annotated[
-        str | None, typer.Option(help="Validation data, or the fraction of rows to use as such.")
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The label column, for built-in algorithms.")
     ] = None,
-    channel: Annotated[list[str] | None, typer.Option(help="More input data, CHANNEL=SOURCE; can be repeated.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the job.", show_default="generated")] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Validation data, or the fraction of the rows to hold out, such as 0.2."),
+    ] = None,
+    channel: Annotated[
+        list[str] | None, typer.Option(metavar="CHANNEL=DATA", help="More input data; can be repeated.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the job.", show_default="generated")] = None,
     wait: Annotated[
         bool, typer.Option("--wait/--detach", help="Show progress until the job ends, or return immediately.")
     ] = True,
     deploy: Annotated[
         bool, typer.Option("--deploy", help="Then deploy the model to an endpoint with the job's name.")
     ] = False,
-    instance_type: Annotated[str, typer.Option(help="Instance type to train on.")] = "ml.m5.large",
-    instances: Annotated[int, typer.Option(help="Number of instances.", min=1)] = 1,
-    image: Annotated[str | None, typer.Option(help="Image that runs a script.")] = None,
-    requirements: Annotated[Path | None, typer.Option(help="Requirements file for a script.")] = None,
+    instance_type: Annotated[
+        str,
+        typer.Option(
+            metavar="TYPE",
+            help="Instance type: ml.m5.large has 2 cores; of ml.m6g.medium, with 1, more jobs run side by side.",
+        ),
+    ] = "ml.m5.large",
+    instances: Annotated[int, typer.Option(metavar="N", help="Number of instances.", min=1)] = 1,
+    image: Annotated[str | None, typer.Option(metavar="NAME", help="Image that runs a script.")] = None,
+    requirements: Annotated[Path | None, typer.Option(metavar="FILE", help="Requirements file for a script.")] = None,
     metric: Annotated[
-        list[str] | None, typer.Option(help="A metric in a script's output, NAME=REGEX; can be repeated.")
+        list[str] | None, typer.Option(metavar="NAME=REGEX", help="A metric in a script's output; can be repeated.")
     ] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="A tag of the job, KEY=VALUE; can be repeated.")] = None,
-    experiment: Annotated[str | None, typer.Option(help="Experiment that the job belongs to.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag of the job; can be repeated.")
+    ] = None,
+    experiment: Annotated[str | None, typer.Option(metavar="NAME", help="Experiment that the job belongs to.")] = None,
     home: Home = None,
 ) -> None:
     """Train a model on data with parameters. Starts the server if it is not running."""

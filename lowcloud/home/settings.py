@@ -19,6 +19,7 @@ EXECUTION_ROLE = "LowcloudExecutionRole"
 ACCOUNT_FILE = "keys/account.json"
 ENCRYPTION_KEY_FILE = "keys/encryption.key"
 STORE_FILE = "store.json"
+KEY_BYTES = 32
 ADDRESS_FILE = "address.json"
 DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 
@@ -161,17 +162,25 @@ def _read(
 
 
 def _day_seconds(environment: Mapping[str, str]) -> float:
-    seconds = float(environment.get("LOWCLOUD_DAY_SECONDS", "86400"))  # raises ValueError
+    seconds = _number(environment, "LOWCLOUD_DAY_SECONDS", "86400")
     if not 0 < seconds <= 86400:
         raise ValueError(f"LOWCLOUD_DAY_SECONDS must be positive and 86400 at most, not {seconds}.")
     return seconds
 
 
 def _environment_days(environment: Mapping[str, str]) -> float:
-    days = float(environment.get("LOWCLOUD_ENVIRONMENT_DAYS", "30"))  # raises ValueError
+    days = _number(environment, "LOWCLOUD_ENVIRONMENT_DAYS", "30")
     if not days > 0:
         raise ValueError(f"LOWCLOUD_ENVIRONMENT_DAYS must be positive, not {days}.")
     return days
+
+
+def _number(environment: Mapping[str, str], name: str, default: str) -> float:
+    text = environment.get(name, default)
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{name} must be a number, not {text!r}.") from None
 
 
 def save_account(settings: Settings) -> None:
@@ -245,9 +254,17 @@ def _save_store_file(home: Path, content: Mapping[str, str]) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
+        text = path.read_text()
     except FileNotFoundError:
         return {}
+    return _parse(path, text)
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except ValueError:
+        raise ValueError(f"{path} is damaged: it is not JSON. Restore it from a backup.") from None
     return found
 
 
@@ -255,7 +272,7 @@ def _account(home: Path, environment: Mapping[str, str]) -> dict[str, str]:
     path = home / ACCOUNT_FILE
     if not path.exists():
         _create(path, _encode(_new_account()))
-    account: dict[str, str] = json.loads(path.read_text())
+    account: dict[str, str] = _parse(path, path.read_text())
     account_id = environment.get("LOWCLOUD_ACCOUNT_ID", account["account_id"])
     if len(account_id) != 12 or not account_id.isdecimal():
         raise ValueError(f"LOWCLOUD_ACCOUNT_ID must be twelve digits, not {account_id!r}.")
@@ -289,8 +306,13 @@ def _encryption_key(path: Path) -> bytes:
             raise ValueError(
                 f"{path} is missing, and the data of this home cannot be read without it. Restore the file."
             )
-        _create(path, secrets.token_bytes(32))
-    return path.read_bytes()
+        _create(path, secrets.token_bytes(KEY_BYTES))
+    key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise ValueError(
+            f"{path} is damaged: it has {len(key)} bytes instead of {KEY_BYTES}. Restore it from a backup."
+        )
+    return key
 
 
 def _encode(content: Mapping[str, Any]) -> bytes:

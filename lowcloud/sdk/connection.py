@@ -1,6 +1,7 @@
 """The connection of the SDK to a cloud: the one of `lowcloud run`, or that of a home, which is started if necessary."""
 
 import difflib
+import logging
 import os
 import re
 import secrets
@@ -15,6 +16,8 @@ from lowcloud.home import settings as home_settings
 from lowcloud.sdk.errors import CloudUnreachableError, InvalidInputError, RefusedError, translate_errors
 
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"  # set inside `lowcloud run`
+# They say at the level INFO where credentials and endpoints come from: that is `lowcloud run`.
+CHATTY_LOGGERS = ("botocore.client", "botocore.configprovider", "botocore.credentials")
 NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 PREFIX_CHARACTERS = 40  # of a generated name, before the time and the random digits
 
@@ -138,6 +141,9 @@ def _from_environment(endpoint: str) -> Cloud:
 
     from lowcloud.client.aws_clients import add_own_service
 
+    for name in CHATTY_LOGGERS:
+        if logging.getLogger(name).level == logging.NOTSET:
+            logging.getLogger(name).setLevel(logging.WARNING)
     session = get_session()
     add_own_service(session)
     region = session.get_config_variable("region") or home_settings.DEFAULT_REGION

@@ -58,8 +58,8 @@ def deploy(cloud: Cloud, name: str, container: Mapping[str, Any], instance_type:
     except RefusedError as refusal:
         if "already exist" in str(refusal):
             raise InvalidInputError(
-                f"There is already a model or endpoint {name!r}. Delete it with lowcloud.endpoint({name!r}).delete(), "
-                "or choose another name: deploy('another-name')."
+                f"There is already a model or endpoint {name!r}. Delete it (lowcloud delete {name}), or choose another "
+                "name: deploy('another-name')."
             ) from None
         raise
     try:

@@ -191,7 +191,8 @@ def endpoint(name: str, *, home: str | Path | None = None) -> Endpoint:
             configuration = cloud.sagemaker.describe_endpoint_config(EndpointConfigName=configuration_name)
             model = cloud.sagemaker.describe_model(ModelName=configuration["ProductionVariants"][0]["ModelName"])
     except RefusedError as refusal:
-        raise InvalidInputError(f"There is no endpoint {name!r} in service: {refusal}") from None
+        hint = "`lowcloud endpoints` lists them." if "ould not find" in str(refusal) else str(refusal)
+        raise InvalidInputError(f"There is no endpoint {name!r} in service: {hint}") from None
     return endpoint_of_container(cloud, name, model["PrimaryContainer"])
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 # The FailureReason of a script, as SageMaker's containers write it: the end of its output is in the middle.
+PRINTED_REASON = re.compile(r"(?P<text>.+), exit code: (?P<code>-?\d+)")  # that of a built-in algorithm
 QUOTED_OUTPUT = re.compile(
     r'ExitCode (?P<code>-?\d+)\nErrorMessage "(?P<output>.*?)"(?:\nExtraInfo "(?P<extra>[^"]*)")?\nCommand "', re.DOTALL
 )
@@ -54,6 +55,9 @@ class PredictionFailedError(LowcloudError):
 
 def failure_ending(reason: str, lines: Sequence[str]) -> str:
     """Return the end of a sentence about a failure: the FailureReason, or less if these lines of the log tell it."""
+    printed = PRINTED_REASON.fullmatch(reason)
+    if printed and any(printed["text"] in line for line in lines):
+        return f" with exit code {printed['code']}."
     quoted = QUOTED_OUTPUT.search(reason)
     words = [line.strip() for line in quoted["output"].splitlines() if line.strip()] if quoted else []
     if not quoted or not words or not any(words[-1] in line for line in lines):

@@ -183,16 +183,18 @@ def test_a_processing_job_is_described_and_stopped(cloud):
     wait_for(lambda: "Stopped" in cloud.cli("jobs", "-n", "1").stdout)
 
 
-def test_bad_names_get_plain_sentences(cloud):
+def test_bad_names_get_plain_sentences(cloud, tmp_path):
     for command, sentence in (
         (["interrupt", "a b"], "There is no job named 'a b'"),
         (["describe", "a b"], "There is no job, endpoint or model named 'a b'"),
         (["delete", "a b"], "There is no job, endpoint or model named 'a b'"),
         (["image", "add", "a b", "--command", "x"], "'a b' is not an image name"),
+        (["image", "add", "x", "--command", "a 'b"], "cannot be read as a shell reads it: no closing quotation"),
+        (["predict", "nothing", "data.csv"], "There is no endpoint 'nothing'"),
         (["image", "remove", ""], "'' is not an image name"),
         (["deploy", "nothing"], "There is no training job 'nothing'"),
     ):
-        done = cloud.cli(*command, check=False)
+        done = cloud.cli(*command, check=False, cwd=tmp_path)
         assert done.returncode == 1
         assert sentence in done.stderr
         assert not any(words in done.stderr for words in ("validation error", "Traceback", "arn:aws"))

@@ -29,6 +29,28 @@ def test_two_simultaneous_first_starts_agree_on_every_key(tmp_path):
         assert found == {(kept.encryption_key, kept.root_key)}
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        ("keys/account.json", b"{", r"account\.json is damaged: it is not JSON"),
+        ("address.json", b"4900,", r"address\.json is damaged"),
+        ("keys/encryption.key", b"short", r"encryption\.key is damaged: it has 5 bytes instead of 32"),
+    ],
+)
+def test_a_damaged_file_of_a_home_is_named(tmp_path, file, content, sentence):
+    settings.load(tmp_path / "home", {})
+    (tmp_path / "home" / file).write_bytes(content)
+    for ask in (settings.load, settings.read):
+        with pytest.raises(ValueError, match=sentence):
+            ask(tmp_path / "home", {})
+
+
+@pytest.mark.parametrize("name", ["LOWCLOUD_DAY_SECONDS", "LOWCLOUD_ENVIRONMENT_DAYS"])
+def test_a_variable_that_is_no_number_is_named(tmp_path, name):
+    with pytest.raises(ValueError, match=f"{name} must be a number, not 'soon'"):
+        settings.load(tmp_path / "home", {name: "soon"})
+
+
 def test_a_folder_that_is_not_a_home_is_not_changed(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     tmp_path.chmod(0o755)

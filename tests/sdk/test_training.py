@@ -185,6 +185,32 @@ def test_a_failed_job_raises_with_the_reason_and_the_end_of_the_log(tmp_path):
         _ = job.artifact
 
 
+def test_the_traceback_of_a_function_has_its_file_and_nothing_of_lowclouds(tmp_path):
+    (tmp_path / "data.txt").write_text("x")
+
+    def broken(data):
+        raise RuntimeError("out of luck")
+
+    with pytest.raises(lowcloud.JobFailedError) as caught:
+        lowcloud.train(broken, tmp_path / "data.txt", quiet=True)
+    said = str(caught.value)
+    assert 'File "test_training.py", line' in said
+    assert 'raise RuntimeError("out of luck")' in said
+    assert "lowcloud_program" not in said.partition("Traceback")[2]
+    assert "dynamic-code" not in said
+    assert said.count("RuntimeError: out of luck") == 1
+
+
+def test_a_script_that_saves_nothing_is_told(tmp_path, capsys):
+    (tmp_path / "data.txt").write_text("x")
+    (tmp_path / "train.py").write_text("print('done')\n")
+    lowcloud.train(tmp_path / "train.py", tmp_path / "data.txt")
+    assert "The script saved nothing" in capsys.readouterr().out
+    (tmp_path / "train.py").write_text("open('/opt/ml/model/weights', 'w').write('1')\n")
+    lowcloud.train(tmp_path / "train.py", tmp_path / "data.txt")
+    assert "The script saved nothing" not in capsys.readouterr().out
+
+
 def test_a_function_that_returns_no_model_fails_with_advice(tmp_path):
     (tmp_path / "data.txt").write_text("x")
     with pytest.raises(lowcloud.JobFailedError, match=r"The function returned a NoneType\. It must return the model"):
