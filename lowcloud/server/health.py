@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from lowcloud.api.aws.errors import AwsError
 from lowcloud.api.aws.gateway import Gateway
-from lowcloud.api.aws.services.s3.front.addressing import ServerNames, bucket_of
+from lowcloud.api.aws.services.s3_hosts import ServerNames, bucket_of
 from lowcloud.api.http.incoming import Receive
 from lowcloud.api.http.sending import Send
 from lowcloud.core.context import Context

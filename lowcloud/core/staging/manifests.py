@@ -19,21 +19,16 @@ REFERENCE = "-ref"  # ends the names of attributes whose values are objects
 def listed(context: Context, bucket: str, key: str) -> Iterator[tuple[Version, str]]:
     """Yield the objects of a manifest, and the path of each below the channel's folder.
 
-    A manifest is a JSON list: {"prefix": "s3://bucket/folder/"}, then the rest of each object's URL. Raises
-    StagingError.
+    A manifest is a JSON list: {"prefix": "s3://bucket/folder/"}, then the rest of each object's URL, which may begin
+    with the slash that the prefix lacks. Raises StagingError.
     """
     try:
         size = objects.head(context, bucket, key).size
         if size > MANIFEST_LIMIT_BYTES:
             raise InvalidError(f"it is larger than {MANIFEST_LIMIT_BYTES} bytes")
         first, *rest = json.loads(b"".join(fetch(context, source_of(bucket, key))))
-        there, folder = parse_uri(first["prefix"])
-        seen: set[str] = set()
         for name in rest:
-            if name in seen:
-                raise InvalidError(f"it names {name!r} twice")
-            seen.add(name)
-            yield objects.head(context, there, folder + name), name.lstrip("/")
+            yield objects.head(context, *parse_uri(first["prefix"] + name)), name.lstrip("/")
     except (CloudError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise StagingError(
             f'The manifest s3://{bucket}/{key} cannot be used: {error}. It must be a JSON list of {{"prefix": '

@@ -85,10 +85,20 @@ def test_the_names_of_a_manifest_follow_its_prefix_as_they_are(data: Context, mo
     assert paths == ([] if mode == Mode.PIPE else ["input/data/train/b/d.csv"])
 
 
-def test_a_manifest_that_names_an_object_twice_is_refused(data: Context) -> None:
-    put(data, "manifest", json.dumps([{"prefix": "s3://data/train/"}, "a.csv", "a.csv"]))
-    with pytest.raises(StagingError, match=r"manifest cannot be used: it names 'a\.csv' twice"):
-        names(data, replace(TRAIN, prefix="manifest", kind=DataSourceType.MANIFEST), 1)
+@pytest.mark.parametrize("prefix", ["s3://data/train", "s3://data/train/"])
+def test_a_manifest_whose_prefix_or_names_have_the_slash_names_the_same_object(data: Context, prefix: str) -> None:
+    put(data, "manifest", json.dumps([{"prefix": prefix}, "a.csv" if prefix.endswith("/") else "/a.csv"]))
+    channel = replace(TRAIN, prefix="manifest", kind=DataSourceType.MANIFEST)
+    [found] = input_staging.stage(data, [channel], 1)[0].inputs
+    assert (found.path, found.source) == ("input/data/train/a.csv", "s3://data/train/a.csv")
+
+
+@pytest.mark.parametrize("mode", [Mode.FILE, Mode.LAZY])
+def test_a_manifest_that_names_an_object_twice_is_refused_by_its_name(data: Context, mode: Mode) -> None:
+    put(data, "manifest", json.dumps([{"prefix": "s3://data/train/"}, "a.csv", "b/d.csv", "a.csv"]))
+    channel = replace(TRAIN, prefix="manifest", kind=DataSourceType.MANIFEST, mode=mode)
+    with pytest.raises(StagingError, match=r"s3://data/manifest names 'a.csv' twice"):
+        input_staging.stage(data, [channel], 1)
 
 
 def test_an_augmented_manifest_gives_the_attributes_in_the_requested_order(data: Context) -> None:

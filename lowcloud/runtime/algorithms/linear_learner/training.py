@@ -27,8 +27,7 @@ def train(run: "TrainingRun") -> None:
     started = time.perf_counter()
     table = _read(run, "train", settings, settings.feature_dim)
     width = table.features.shape[1]
-    names = table.names
-    validation = _read(run, "validation", settings, width, names) if "validation" in run.channels else None
+    validation = _read(run, "validation", settings, width, table.names) if "validation" in run.channels else None
     run.report.info(f"Read {len(table)} rows of {width} features in {time.perf_counter() - started:.2f} s.")
     with StopRequest().listening() as stop:
         _fit_and_save(run, settings, table, validation, started, stop)
@@ -60,12 +59,12 @@ def _fit_and_save(
     if validation is not None:
         quality |= _report_channel(run, fitter, fit, "validation", validation)
     if "test" in run.channels:
-        test = _read(run, "test", settings, width, names)
+        test = _read(run, "test", settings, width, table.names)
         scaling.subtract_origin(test.features, fit.origin)
         quality |= _report_channel(run, fitter, fit, "test", test)
     run.report.throughput(fitter.rows / (time.perf_counter() - started))
     if run.process_group.rank == 0:
-        save(replace(fit.model, metrics=quality, names=names[1:]), run.base / contract.MODEL)
+        save(replace(fit.model, metrics=quality, names=table.names[1:]), run.base / contract.MODEL)
 
 
 def _read(
