@@ -152,7 +152,7 @@ def _run_first_worker(
         context = _open_context(settings, address_of(listener))
         save_account(settings)  # only now, so that settings which the store rejects are not saved
         save_port(settings, listener.getsockname()[1])
-        if settings.isolation is not None:
+        if settings.isolation is not None and (worker is None or worker.readiness is not None):  # not a replacement
             isolation_record.choose(settings.store_home, settings.isolation)
         client_environment.write_files(settings.home)
         periodic_tasks.ensure(context)

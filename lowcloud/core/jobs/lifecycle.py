@@ -10,7 +10,7 @@ from lowcloud.core.control.reconciler import LeasedRecord
 from lowcloud.core.control.turns import take_turn
 from lowcloud.core.environments import builds
 from lowcloud.core.errors import CloudError, StorageUnavailableError
-from lowcloud.core.jobs import environment, logs, outputs, saving, work
+from lowcloud.core.jobs import environment, logs, outputs, programs, saving, work
 from lowcloud.core.jobs.cancellation import STOP_GRACE_SECONDS, is_cancelled, reached, stopping_if_cancelled
 from lowcloud.core.jobs.jobs import Job, State, billable_seconds
 from lowcloud.core.staging.output_sync import StoredFiles
@@ -314,7 +314,8 @@ def _choose_environment(context: Context, job: Job) -> JobObservation:
         name = environment.choose(context, job)
     except StagingError as error:
         return JobObservation(failure=_client_error(error))
-    if reason := context.engine.readiness():
+    is_container = bool(programs.of_job(context, job).container)  # which isolates by itself
+    if not is_container and (reason := context.engine.readiness()):
         return JobObservation(waits_for=reason)
     return JobObservation(environment=name, has_environment=builds.is_ready(context, name))
 

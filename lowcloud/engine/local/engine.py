@@ -84,7 +84,8 @@ class LocalEngine:
 
     def start(self, work: Work) -> None:
         """See Engine.start. An interrupted start is continued; a program never runs a second time."""
-        self._preparation.trials.level()  # before anything is created
+        if not work.container:  # which isolates by itself
+            self._preparation.trials.level()  # before anything is created
         with self._works.lock(work.id):
             self._works.create(work)
             if any(replica.streams or replica.lazy_folders for replica in work.replicas):

@@ -73,10 +73,11 @@ class ReplicaPreparation:
         """
         record = self._works.record(work.id)
         assert record is not None, "the work's record is written before its replicas"
-        number, policy = int(replica.path.name), self.sandbox_policy()
-        owner = isolation.owner(policy.level, record["first_id"], number)
-        if work.container:
-            owner = Owner(os.geteuid(), os.getegid())
+        number = int(replica.path.name)
+        policy = None if work.container else self.sandbox_policy()
+        owner = (
+            isolation.owner(policy.level, record["first_id"], number) if policy else Owner(os.geteuid(), os.getegid())
+        )
         _check_input_size(work, number)
         try:
             replica.create(owner)
@@ -85,7 +86,7 @@ class ReplicaPreparation:
             addresses = hosts.addresses(self._works.root, record["first_id"], len(work.replicas))
             replica.write_hosts(hosts.hosts_file(addresses))
             gpus = record["gpus"][number]
-            if work.container:
+            if policy is None:
                 spec = containers.build(work, replica, self._short_paths, addresses, gpus, self._readable_folders)
             else:
                 environment = self._environment_of(work, owner)

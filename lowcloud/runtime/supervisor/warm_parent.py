@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from lowcloud.runtime import algorithms
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> int:
     _load()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the server's terminal is meant for the server
-    with socket.socket(fileno=0) as engine, engine.makefile("rb") as requests:
+    with socket.socket(fileno=0) as engine, engine.makefile("rb") as requests, suppress(ConnectionError):
         engine.sendall(READY)
         for request in requests:
             supervise.start(Path(os.fsdecode(request[:-1])))

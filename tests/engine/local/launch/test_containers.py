@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from lowcloud.engine.local.engine import LocalEngine
-from lowcloud.engine.local.launch import containers
+from lowcloud.engine.local.launch import containers, isolation
+from lowcloud.engine.local.replica_preparation import ReplicaPreparation
 from lowcloud.engine.work import Input, LazyFolder, Phase, Replica, Resources, StagingError, Work
 from tests.engine.local.test_engine import replica_folder
 from tests.support.engines import MakeEngine, output, processes
@@ -191,3 +192,13 @@ def test_podman_does_where_docker_is_not(docker: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", str(docker))
     (docker / "docker").rename(docker / "podman")
     assert containers.find_client() == str(docker / "podman")
+
+
+def test_a_container_starts_where_programs_cannot_be_isolated(
+    engine: LocalEngine, docker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ReplicaPreparation, "probe", lambda *_: "No space left on device")
+    monkeypatch.setattr(isolation, "levels", lambda: (isolation.LANDLOCK,))
+    assert "could not be tried" in engine.readiness()
+    engine.start(image("true"))
+    assert ended(engine)[0] == 0
