@@ -119,7 +119,8 @@ def down(
         if not server_process.wait_until_stopped(folder, STOP_TIMEOUT_SECONDS):
             raise fail(f"The server (process {running.pid}) did not stop within {STOP_TIMEOUT_SECONDS:.0f} seconds.")
     output.print("Lowcloud is not running" if running is None else "Lowcloud has stopped")
-    _end_survivors(home_settings.work_folder(folder), end_jobs)
+    if not server_process.is_locked(folder):  # otherwise another server is starting
+        _end_survivors(home_settings.work_folder(folder), end_jobs)
 
 
 def status(home: Home = None) -> None:
@@ -190,9 +191,17 @@ def _health(endpoint: str) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(f"{endpoint}/health", timeout=HEALTH_TIMEOUT_SECONDS) as answer:
             found: dict[str, Any] = json.load(answer)
-    except urllib.error.HTTPError as error:  # 503: it is not ready
+    except urllib.error.HTTPError as error:
+        if error.code != 503:  # otherwise it is not ready, and says why
+            return _one_reason("It is of an earlier version of Lowcloud; restart it: lowcloud down, then lowcloud up.")
         found = json.load(error)
+    except OSError as error:
+        return _one_reason(f"It does not answer: {error}")
     return found
+
+
+def _one_reason(message: str) -> dict[str, Any]:
+    return {"reasons": [{"message": message}]}
 
 
 def _survivors(work: Path) -> list[str]:
