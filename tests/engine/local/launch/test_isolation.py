@@ -98,7 +98,7 @@ def test_a_full_disk_is_not_taken_for_a_machine_without_isolation(
             while True:
                 file.write(bytes(4096))
         os.truncate(ballast, ballast.stat().st_size - free_bytes)
-        with pytest.raises(EngineNotReadyError, match="could not be tried: .*( space left| disk space)"):
+        with pytest.raises(EngineNotReadyError, match=r"could not be tried: .*( space left| disk space)"):
             engine.start(python("print('it ran')"))
         ballast.unlink()
         retry_now(engine)
