@@ -48,9 +48,17 @@ def _health(endpoint: str) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(f"{endpoint}/health", timeout=HEALTH_TIMEOUT_SECONDS) as answer:
             found: dict[str, Any] = json.load(answer)
-    except urllib.error.HTTPError as error:  # 503: it is not ready
+    except urllib.error.HTTPError as error:
+        if error.code != 503:  # otherwise it is not ready, and says why
+            return _one_reason("It is of an earlier version of Lowcloud; restart it: lowcloud down, then lowcloud up.")
         found = json.load(error)
+    except OSError as error:
+        return _one_reason(f"It does not answer: {error}")
     return found
+
+
+def _one_reason(message: str) -> dict[str, Any]:
+    return {"reasons": [{"message": message}]}
 
 
 def find_survivors(work: Path) -> list[str]:

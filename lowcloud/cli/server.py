@@ -140,7 +140,8 @@ def down(
         if not server_process.wait_until_stopped(folder, STOP_TIMEOUT_SECONDS):
             raise fail(f"The server (process {running.pid}) did not stop within {STOP_TIMEOUT_SECONDS:.0f} seconds.")
     output.print("Lowcloud is not running" if running is None else "Lowcloud has stopped")
-    health.end_survivors(home_settings.work_folder(folder), home, end_jobs=end_jobs)
+    if not server_process.is_locked(folder):  # otherwise another server is starting
+        health.end_survivors(home_settings.work_folder(folder), home, end_jobs=end_jobs)
 
 
 def status(home: Home = None) -> None:

@@ -166,7 +166,9 @@ class ReplicaFolder:
         supervisor_lines = read_text(self.path / contract.SUPERVISOR_LOG_FILE).splitlines()
         lines = [line.text for line in self.logs(0).lines] or supervisor_lines
         code = self.status().exit_code
-        ending = "it ended without an exit code" if code is None else f"exit code {code}"
+        ending = (
+            "it ended without an exit code, perhaps for lack of disk space" if code is None else f"exit code {code}"
+        )
         return next((line for line in reversed(lines) if line.strip()), ending)
 
     def request_stop(self, grace_seconds: float) -> None:

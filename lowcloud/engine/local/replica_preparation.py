@@ -63,6 +63,7 @@ class ReplicaPreparation:
         self._home = home
         self._readable_folders = readable_folders
         self._guard = threading.Lock()
+        self._policy: SandboxPolicy | None = None
         self.trials = IsolationTrials(home, works.root, self._attempt)
         self._lazy_folder_failure: str | None = None  # None: not probed yet
 
@@ -101,7 +102,10 @@ class ReplicaPreparation:
 
     def sandbox_policy(self) -> SandboxPolicy:
         """Return the policy of the isolation level in force. Raises EngineNotReadyError if it is not known now."""
-        return self._policy_of(self.trials.level())
+        level = self.trials.level()
+        if self._policy is None:  # takes a millisecond
+            self._policy = self._policy_of(level)
+        return self._policy
 
     def probe(self, policy: SandboxPolicy, content: Replica | None = None, code: str = PRIVACY_PROBE) -> str:
         """Return why no Python program can run under this policy, or "" if one can."""

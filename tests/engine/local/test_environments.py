@@ -88,6 +88,7 @@ def test_a_users_environment_in_the_hidden_home_is_visible_and_nothing_next_to_i
     (site,) = environment.glob("lib/python*/site-packages")
     (site / "theirs.py").write_text("name = 'theirs'")
     monkeypatch.setattr(isolation, "_personal_folder", lambda: [str(person)])
+    engine._preparation._policy = None  # made again, for this home
     program = f"import os, sys, theirs; print(sys.prefix, theirs.name); os.system('cat {person}/secret 2>&1')"
     first, second = use(engine, "python", "-c", program, environment=str(environment))
     assert first == f"{environment} theirs"
