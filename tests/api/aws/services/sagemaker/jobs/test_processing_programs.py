@@ -124,7 +124,10 @@ def test_raw_rows_are_prepared_learned_from_served_and_judged(cloud: Server, sag
         return [one["predicted_label"] for one in json.loads(answer["Body"].read())["predictions"]]
 
     assert predict("75,Oslo\n15,Rome\n", "text/csv") == [1, 0]
-    assert predict('{"instances": [{"city": "Oslo", "age": 75}, {"age": 15}]}', "application/json") == [1, 0]
+    assert predict('{"instances": [{"city": "Oslo", "age": 75}, {"age": 15, "city": null}]}', "application/json") == [
+        1,
+        0,
+    ]
     with pytest.raises(ClientError, match="no column 'town'"):
         predict('{"instances": [{"town": "Oslo"}]}', "application/json")
     sagemaker.delete_endpoint(EndpointName="people")
