@@ -89,7 +89,7 @@ def prepare_all(frame: pl.DataFrame, folder: Path, prepare: Callable[..., Prepar
     except InvalidInputError as refused:
         column = str(refused).split("'")[1]
         for source in forms.values():
-            with pytest.raises(InvalidInputError, match=f"column {re.escape(repr(column))}"):
+            with pytest.raises(InvalidInputError, match=re.escape(repr(column))):
                 prepare(source, "label", algorithm=algorithm, parameters=parameters)
         return
     for form, source in forms.items():
