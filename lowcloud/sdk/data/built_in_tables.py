@@ -33,6 +33,7 @@ class Options:
     reading: Reading
     allows_missing: bool
     is_raw: bool
+    allow_large: bool  # whether large data is read from a URL
     has_transform: bool  # the rows are already transformed, by one that is given
 
 
@@ -100,7 +101,9 @@ def _read_source(cloud: Cloud, name: str, source: Any, options: Options) -> RawT
     known = (options.target,) if isinstance(options.target, str) else ()
     is_needed = options.target is not None or options.fraction is not None
     what = "the data" if name == TRAIN else f"the {name} data"
-    table = sources.read_table(cloud, source, what, options.reading, known, is_read_from_url=is_needed)
+    table = sources.read_table(
+        cloud, source, what, options.reading, known, is_read_from_url=is_needed, allow_large=options.allow_large
+    )
     if table is None:
         if is_needed and name == TRAIN:
             argument = "target=" if options.target is not None else f"validation={options.fraction}"

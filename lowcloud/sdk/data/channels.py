@@ -111,6 +111,7 @@ def prepare(
         reading or Reading(),
         allows_missing=consumer.allows_missing,
         is_raw=consumer.is_raw,
+        allow_large=allow_large,
         has_transform=has_transform,
     )
     encoded = built_in_tables.read(cloud, labelled, options)

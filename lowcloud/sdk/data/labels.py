@@ -106,6 +106,11 @@ def _classes(task: _Task, name: str, classes: tuple[Label, ...], *, is_number: b
         is_mapped = False
     else:
         labels, is_mapped = classes, classes != (False, True) or not is_binary
+        if count != len(classes):
+            raise InvalidInputError(
+                f"{found}, but {task.count_parameter} is {count}. Leave {task.count_parameter} out, or choose a binary "
+                "classifier for two labels."
+            )
     return Target(labels, is_mapped, task.scores, _added(task, is_binary=is_binary, count=count))
 
 

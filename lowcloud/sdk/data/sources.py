@@ -121,7 +121,14 @@ def check_size(size: Size) -> None:
 
 
 def read_table(
-    cloud: Cloud, source: Any, what: str, reading: Reading, known: tuple[str, ...], *, is_read_from_url: bool
+    cloud: Cloud,
+    source: Any,
+    what: str,
+    reading: Reading,
+    known: tuple[str, ...],
+    *,
+    is_read_from_url: bool,
+    allow_large: bool,
 ) -> RawTable | None:
     """Return the rows of a source; None if it is no table, or its objects are to be used where they are.
 
@@ -130,7 +137,7 @@ def read_table(
     if library := tables.library_of(source):
         return of_memory(source, library, what, reading)
     if is_url(source):
-        return _read_objects(cloud, source, reading, known) if is_read_from_url else None
+        return _read_objects(cloud, source, reading, known, allow_large) if is_read_from_url else None
     found = local_files(source, is_table=True)
     if all(other_format(name, path) for name, path in found.items()):
         return None
@@ -152,7 +159,9 @@ def of_memory(data: Any, library: str, what: str, reading: Reading) -> RawTable:
     return RawTable(frame, names, Places(what), files.index_of(frame, reading))
 
 
-def _read_objects(cloud: Cloud, url: str, reading: Reading, known: tuple[str, ...]) -> RawTable | None:
+def _read_objects(
+    cloud: Cloud, url: str, reading: Reading, known: tuple[str, ...], allow_large: bool
+) -> RawTable | None:
     """Return the rows of the objects below a URL, None if they are no tables."""
     bucket, prefix = storage.parse_url(url)
     with translate_errors():
@@ -163,6 +172,8 @@ def _read_objects(cloud: Cloud, url: str, reading: Reading, known: tuple[str, ..
     if not keys:
         raise InvalidInputError(f"There are no objects with data below {url}.")
     check_formats(keys, url)
+    if not allow_large:
+        check_size(Size(len(found), sum(item["Size"] for item in found)))
     if any(suffix_of(name) in OTHER_FORMATS for name in keys):
         return None
     contents: dict[str, Content] = {name: storage.download(cloud, f"s3://{bucket}/{key}") for name, key in keys.items()}

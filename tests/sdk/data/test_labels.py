@@ -40,7 +40,6 @@ SOFTPROB = {"objective": "multi:softprob"}
         ),
         ("linear-learner", {**BINARY, "loss": "hinge_loss"}, NUMBERS, Target((0, 1), scores=MARGIN)),
         ("linear-learner", BINARY, pl.Series("y", [1, 1]), Target((0, 1))),
-        ("linear-learner", MULTI, TEXTS, Target(("no", "yes"), True, PROBABILITY, {"num_classes": 3})),
         ("linear-learner", {}, NUMBERS, Target()),
     ],
 )
@@ -60,6 +59,8 @@ def test_classes_and_missing_parameters_follow_from_the_target(algorithm, given,
         ),
         ("linear-learner", BINARY, COLOURS, "has 3 labels .'blue', 'green', 'red'., but predictor_type is for two"),
         ("xgboost", {**SOFTPROB, "num_class": 2}, COLOURS, "has 3 labels .*, but num_class is 2"),
+        ("xgboost", {**SOFTPROB, "num_class": 5}, COLOURS, "has 3 labels .*, but num_class is 5. Leave num_class out"),
+        ("linear-learner", MULTI, TEXTS, "has 2 labels .*, but num_classes is 3.*choose a binary classifier"),
         ("xgboost", {}, pl.Series("y", ["a", "a"]), "has 1 labels .'a'.: nothing can be learned"),
         (
             "xgboost",
