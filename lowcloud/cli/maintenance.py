@@ -69,14 +69,16 @@ def backup(
     from lowcloud.store.blobs.deletion_lock import AlreadyLockedError
 
     settings = _settings(home)
-    file = settings.database_file if settings.database is None else None
     folder = folder.absolute()
     with _opened(settings) as context:
         try:
             backups.begin(settings.data, folder)
             with context.files.lock_deletions():
                 created_at = time.time()
-                database = backups.snapshot(context.database, file, folder, created_at)
+                if settings.database is None:
+                    database = backups.snapshot(settings.database_file, folder, created_at)
+                else:
+                    database = backups.snapshot_rows(context.database, folder, created_at)
                 copied = backups.copy_blobs(database, settings.data / "objects", folder / "objects")
         except (backups.BackupError, AlreadyLockedError) as error:
             raise fail(str(error)) from error

@@ -86,21 +86,22 @@ def begin(data: Path, folder: Path) -> None:
     _copy(data / MARK, mark)
 
 
-def snapshot(database: Database, file: Path | None, folder: Path, made_at: float) -> Path:
-    """Copy a consistent snapshot of a database that others may write to, into a new file.
-
-    `file` is the database's own; None: its rows are in PostgreSQL.
-    """
+def snapshot(database: Path, folder: Path, made_at: float) -> Path:
+    """Copy a consistent snapshot of a database file that others may write to, into a new file."""
     path = folder / f"{SNAPSHOT}{int(made_at * 1000)}.db"
-    if file is None:
-        row_copy.copy_to_file(database, path)
-        return path
     private_files.make_file(path)
     with (
-        closing(open_read_only(file)) as source,
+        closing(open_read_only(database)) as source,
         closing(sqlite3.connect(path)) as copy,
     ):
         source.backup(copy)
+    return path
+
+
+def snapshot_rows(database: Database, folder: Path, made_at: float) -> Path:
+    """Copy a consistent snapshot of a database of any kind, row by row, into a new file."""
+    path = folder / f"{SNAPSHOT}{int(made_at * 1000)}.db"
+    row_copy.copy_to_file(database, path)
     return path
 
 
