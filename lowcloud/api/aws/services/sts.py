@@ -91,7 +91,9 @@ def _assumable_role(context: Context, caller: Caller, arn: str) -> roles.Role:
 def _user_id(context: Context, caller: Caller) -> str:
     if caller.role is None:
         return caller.account_id
-    try:
+    if caller.role_id is not None:
+        return f"{caller.role_id}:{caller.session}"
+    try:  # a session of version 0.1.0
         return f"{resources.find(context, ROLE, caller.role).role_id}:{caller.session}"
     except NotFoundError as error:
         raise AwsError("InvalidClientTokenId", "The role behind these credentials has been deleted.", 403) from error
