@@ -113,7 +113,8 @@ def _check_delimiter(file: CsvFile, first: tuple[str, ...], line: int, settings:
         word = "tab" if other == "\t" else other
         raise ClientError(
             f"{file.name}, line {line} has one column, with {first[0].count(other)} {word!r} in it "
-            f"({first[0][:60]!r}). Pass delimiter={word} if that separates the columns."
+            f"({first[0][:60]!r}). Pass delimiter={word} if that separates the columns, otherwise the column's name in "
+            "columns."
         )
 
 
