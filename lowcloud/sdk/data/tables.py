@@ -49,8 +49,8 @@ def require_polars() -> None:
     """Raise InvalidInputError if polars, which converts tables, is not installed."""
     if importlib.util.find_spec("polars") is None:
         raise InvalidInputError(
-            "Tables need polars, which is not installed: pip install 'lowcloud[data]'. raw=True sends a file of numbers "
-            "as it is."
+            "Tables need polars, which is not installed: pip install 'lowcloud[data]'. raw=True sends a file of numbers"
+            " as it is."
         )
 
 
