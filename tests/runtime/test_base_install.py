@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from lowcloud import contract
 from lowcloud.runtime.formats import csv
 from lowcloud.runtime.formats.table import DenseTable
 from lowcloud.sdk import InvalidInputError
-from lowcloud.sdk.data import tables
+from lowcloud.sdk.data import channels, tables
 from tests.runtime.formats.test_channel import as_csv
 from tests.support.programs.training_programs import start, wait, write_job_folder
 
@@ -89,6 +90,13 @@ def test_csv_with_signs_needs_no_polars() -> None:
 
 
 @pytest.mark.usefixtures("without_polars")
-def test_the_sdk_names_the_extra_that_tables_need() -> None:
+def test_the_sdk_names_the_extra_that_tables_need(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="lowcloud\\[data\\]"):
         tables.to_polars(X)
+    (tmp_path / "a.csv").write_text("1,2\n")
+    consumer = channels.Consumer(channels.ModelKind.BUILT_IN, "xgboost")
+    with pytest.raises(InvalidInputError, match="raw=True sends a file of numbers"):
+        channels.prepare(None, tmp_path / "a.csv", None, None, consumer)  # type: ignore[arg-type]
+    as_it_is = replace(consumer, is_raw=True)
+    prepared = channels.prepare(None, tmp_path / "a.csv", None, None, as_it_is)  # type: ignore[arg-type]
+    assert prepared.files["train"] == {"a.csv": tmp_path / "a.csv"}

@@ -62,11 +62,11 @@ class _Table:
 
 def read(cloud: Cloud, named: Mapping[str, Any], options: Options) -> EncodedTables:
     """Return the tables of these channels; data that is to be used as it is, is left out. Raises InvalidInputError."""
-    import polars as pl
-
     raw = {name: table for name, source in named.items() if (table := _read_source(cloud, name, source, options))}
     if TRAIN not in raw:
         return _without_training_table(raw, options)
+    import polars as pl
+
     notes = [note for table in raw.values() for note in table.notes]
     train = raw[TRAIN]
     label = _label(train, options.target)

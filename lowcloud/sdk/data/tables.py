@@ -48,7 +48,10 @@ def counts_rows(column: "pl.Series") -> bool:
 def require_polars() -> None:
     """Raise InvalidInputError if polars, which converts tables, is not installed."""
     if importlib.util.find_spec("polars") is None:
-        raise InvalidInputError("Tables need polars, which is not installed: pip install 'lowcloud[data]'.")
+        raise InvalidInputError(
+            "Tables need polars, which is not installed: pip install 'lowcloud[data]'. raw=True sends a file of numbers"
+            " as it is."
+        )
 
 
 def to_polars(data: Any) -> "pl.DataFrame":
