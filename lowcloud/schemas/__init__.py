@@ -10,6 +10,7 @@ Value = bool | int | float | str
 Rule = Callable[[Mapping[str, Value]], str | None]  # the values -> a sentence about a contradiction, or None
 
 AUTO = "auto"
+NEAREST = 3  # names in a message about one that does not exist
 
 
 class InvalidHyperparametersError(ValueError):
@@ -91,7 +92,7 @@ class Schema:
         """Return typed values with defaults. Raises InvalidHyperparametersError with all problems."""
         known = {parameter.name: parameter for parameter in self.hyperparameters}
         texts, problems = self._resolve_aliases(texts)
-        problems += [self._unknown(name, known) for name in texts if name not in known]
+        problems += [sentence for name in texts if (sentence := self.unknown(name))]
         values: dict[str, Value] = {}
         for name, parameter in known.items():
             try:
@@ -120,10 +121,17 @@ class Schema:
         ]
         return {aliases.get(name, name): text for name, text in texts.items() if name not in twice}, problems
 
-    def _unknown(self, name: str, known: Mapping[str, Hyperparameter]) -> str:
-        public = [one for one in known if not one.startswith("_")]
-        close = get_close_matches(name, public, 1)
-        hint = f"Did you mean {close[0]}?" if close else f"Supported are: {', '.join(public)}."
+    def unknown(self, name: str) -> str | None:
+        """Return a sentence about a name that is none of these hyperparameters, with the nearest; None if it is one."""
+        names = [one for parameter in self.hyperparameters for one in (parameter.name, parameter.alias) if one]
+        if name in names:
+            return None
+        public = [one for one in names if not one.startswith("_")]
+        word = name.lower()
+        close = get_close_matches(word, public, 1)
+        nearest = [one for one in public if word and (word in one or one in word)]
+        nearest = list(dict.fromkeys([*nearest, *get_close_matches(word, public, NEAREST, cutoff=0)]))[:NEAREST]
+        hint = f"Did you mean {close[0]}?" if close else f"The nearest are {', '.join(nearest)}."
         return f"{self.noun} {name[:80]!r} is not supported by {self.owner}. {hint}"
 
 

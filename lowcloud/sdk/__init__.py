@@ -14,7 +14,7 @@ from lowcloud.sdk.errors import (
     RefusedError,
 )
 from lowcloud.sdk.jobs import Job, job
-from lowcloud.sdk.training import train
+from lowcloud.sdk.training import measure, train
 
 __all__ = [
     "CloudUnreachableError",
@@ -28,5 +28,6 @@ __all__ = [
     "RefusedError",
     "endpoint",
     "job",
+    "measure",
     "train",
 ]

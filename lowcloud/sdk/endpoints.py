@@ -9,9 +9,10 @@ from typing import Any, Self
 
 from lowcloud.sdk.code.trainer import PROGRAM_FILE
 from lowcloud.sdk.connection import Cloud, connect
-from lowcloud.sdk.data import columns, rows
+from lowcloud.sdk.data import answers, columns, rows
 from lowcloud.sdk.data.channels import ModelKind
 from lowcloud.sdk.data.columns import Columns
+from lowcloud.sdk.data.reading import Reading, to_reading
 from lowcloud.sdk.data.rows import Rows
 from lowcloud.sdk.display import reports
 from lowcloud.sdk.errors import (
@@ -45,18 +46,29 @@ class Endpoint:
         """Creating, InService, Deleting or Failed."""
         return str(self._describe()["EndpointStatus"])
 
-    def predict(self, data: Rows) -> Any:
+    def predict(
+        self, data: Rows, *, probabilities: bool = False, reading: Mapping[str, Any] | Reading | None = None
+    ) -> Any:
         """Return the prediction for each row: an array, or a list if they do not form one.
 
-        `data` has rows of features: a DataFrame, an array (rows, features), a list of rows, or a dict of columns. A
-        built-in algorithm that was trained on named columns matches them by name, in any order, and ignores the label
-        column; rows without column names must be in training order, without the label. Built-in classifiers return
-        labels, other built-in algorithms scores. Raises PredictionFailedError, and InvalidInputError for rows that
-        cannot be sent.
+        `data` has rows of features: a DataFrame, an array (rows, features), a list of rows, a dict of columns, or the
+        path of a file (CSV, TSV, JSON, Parquet; `reading` as in train()). A built-in algorithm trained on named columns
+        matches them by name, in any order, and ignores the label column; rows without column names must be in
+        training order, without the label.
+
+        Built-in classifiers return labels as spelled in the training data, other built-in algorithms numbers. With
+        `probabilities`, a classifier returns a table with a column for each class, named by its label: of pandas if
+        `data` is, of polars for polars and files, otherwise a dict of arrays.
+
+        Raises PredictionFailedError, and InvalidInputError for rows that cannot be sent.
         """
-        requests = list(rows.to_requests(data, self._model_kind, self._columns))
+        columns = self._columns
+        requests = list(rows.to_requests(data, self._model_kind, columns, to_reading(reading)))
         accept = rows.ACCEPT[self._model_kind]
-        predictions = rows.to_predictions([self.invoke(body, content_type, accept) for body, content_type in requests])
+        responses = [self.invoke(body, content_type, accept) for body, content_type in requests]
+        if probabilities:
+            return answers.to_probabilities(responses, columns, rows.library_of(data))
+        predictions = answers.to_predictions(responses, columns)
         rows.check_count(requests, predictions)
         return predictions
 

@@ -32,7 +32,7 @@ def upload(cloud: Cloud, files: Mapping[str, Content]) -> str:
         sizes = _sizes(cloud, f"{prefix}/")
         for path, content in files.items():
             key = f"{prefix}/{path}"
-            if sizes.get(key) != _size(content):
+            if sizes.get(key) != size(content):
                 _upload_file(cloud, key, content)
     return f"s3://{cloud.bucket}/{prefix}/"
 
@@ -86,7 +86,7 @@ def make_archive(files: Mapping[str, Content]) -> bytes:
     with gzip.GzipFile(fileobj=target, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
         for path, content in sorted(files.items()):
             entry = tarfile.TarInfo(path)
-            entry.size = _size(content)
+            entry.size = size(content)
             entry.mode = 0o755 if isinstance(content, Path) and os.access(content, os.X_OK) else 0o644
             with _open(content) as file:
                 tar.addfile(entry, file)
@@ -96,7 +96,7 @@ def make_archive(files: Mapping[str, Content]) -> bytes:
 def _upload_file(cloud: Cloud, key: str, content: Content) -> None:
     target = {"Bucket": cloud.bucket, "Key": key}
     with _open(content) as file:
-        if _size(content) <= PART_BYTES:
+        if size(content) <= PART_BYTES:
             cloud.s3.put_object(**target, Body=file.read())
             return
         upload = {**target, "UploadId": cloud.s3.create_multipart_upload(**target)["UploadId"]}
@@ -132,5 +132,6 @@ def _digest(content: Content) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
-def _size(content: Content) -> int:
+def size(content: Content) -> int:
+    """Return the bytes of a content."""
     return len(content) if isinstance(content, bytes) else content.stat().st_size

@@ -37,6 +37,7 @@ def test_the_python_code_of_the_page_runs(server: Server, tmp_path):
     (tmp_path / "program.py").write_text("\n".join(blocks("python")))
     printed = run(server, tmp_path, sys.executable, "program.py")
     assert "[0 0 0 0 0]" in printed
+    assert "['no' 'yes']" in printed
     assert "569 rows" in printed
     assert "predictor_type must be one of binary_classifier, multiclass_classifier, regressor, not 'binary'." in printed
     assert (tmp_path / "forest" / "model.skops").is_file()

@@ -19,10 +19,9 @@ from lowcloud.runtime.feature_transforms.cells import Numbers, ReadingRules, Val
 from lowcloud.runtime.feature_transforms.expressions import check, compile_row, compute_column
 from lowcloud.runtime.feature_transforms.features import Feature
 from lowcloud.schemas.expressions import columns_of, parse
+from lowcloud.schemas.transform import FILE, FORMAT, VERSION
 
-FORMAT = "lowcloud/transform"
-VERSION = 1
-FILE = "transform.json"
+__all__ = ["FILE", "SourceColumn", "TargetColumn", "Transform", "UnreadableTransformError", "load", "save"]
 
 
 class UnreadableTransformError(Exception):

@@ -6,8 +6,7 @@ from pathlib import Path
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.feature_transforms import FILE, UnreadableTransformError, load
 from lowcloud.runtime.feature_transforms.requests import TransformedPredictor, TransformingPredictor
-
-CHANNEL = "transform"
+from lowcloud.schemas.transform import CHANNEL
 
 
 def copy_to_model(data_folder: Path, model_folder: Path) -> None:

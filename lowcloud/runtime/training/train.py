@@ -15,6 +15,7 @@ from lowcloud.runtime.feature_transforms import attachment
 from lowcloud.runtime.formats.channel import ChannelReader
 from lowcloud.runtime.training_run import TrainingReport, TrainingRun
 from lowcloud.schemas import InvalidHyperparametersError
+from lowcloud.schemas.transform import CHANNEL
 
 
 def main(argv: list[str]) -> int:
@@ -50,7 +51,7 @@ def _training_run(base: Path, process_group: ProcessGroup, report: TrainingRepor
             is_passed=name in inputs,
             is_piped=(inputs.get(name) or {}).get("TrainingInputMode") == "Pipe",
         )
-        for name in {"train", *inputs} - {attachment.CHANNEL}
+        for name in {"train", *inputs} - {CHANNEL}
     }
     return TrainingRun(base, _read_json(base / contract.HYPERPARAMETERS), channels, process_group, report)
 

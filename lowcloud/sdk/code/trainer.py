@@ -16,6 +16,7 @@ from lowcloud.sdk import storage
 from lowcloud.sdk.code import imports
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data.channels import Channel, ModelKind
+from lowcloud.sdk.data.sources import Size
 from lowcloud.sdk.errors import InvalidInputError, translate_errors
 
 Function: TypeAlias = Callable[..., Any]  # (data, parameters) -> model, or (data) -> model
@@ -37,6 +38,7 @@ class Trainer:
     name_prefix: str  # of job names
     model_kind: ModelKind
     image: str = ""  # of a built-in algorithm
+    algorithm: str = ""  # its name
     allows_missing: bool = True  # whether features may have missing values
     entry_point: str = ""
     files: Mapping[str, storage.Content] = field(default_factory=dict)  # of the source archive
@@ -65,7 +67,11 @@ def read_model(model: Model) -> Trainer:
             f"There is no built-in algorithm or script {str(model)!r}. {hint}Built-in algorithms: {_built_in_names()}."
         )
     return Trainer(
-        found.name, ModelKind.BUILT_IN, image=found.images[0], allows_missing=found.name not in WITHOUT_MISSING_VALUES
+        found.name,
+        ModelKind.BUILT_IN,
+        image=found.images[0],
+        algorithm=found.name,
+        allows_missing=found.name not in WITHOUT_MISSING_VALUES,
     )
 
 
@@ -84,6 +90,21 @@ def to_hyperparameters(chosen: Trainer, parameters: Mapping[str, Any]) -> dict[s
     except InvalidHyperparametersError as error:
         raise InvalidInputError(str(error)) from None
     return strings
+
+
+def check_names(chosen: Trainer, parameters: Mapping[str, Any]) -> None:
+    """Raise InvalidInputError for a parameter that a built-in algorithm does not have, before any data is read."""
+    if chosen.model_kind is not ModelKind.BUILT_IN:
+        return
+    schema = algorithms.find(chosen.image).schema
+    for name in parameters:
+        if isinstance(name, str) and (problem := schema.unknown(name)):
+            raise InvalidInputError(problem)
+
+
+def measure(chosen: Trainer) -> Size:
+    """Return how many files of code would be sent, and their bytes."""
+    return Size(len(chosen.files), sum(map(storage.size, chosen.files.values())))
 
 
 def read_requirements(chosen: Trainer, given: Requirements | None) -> bytes:

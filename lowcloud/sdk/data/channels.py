@@ -1,39 +1,32 @@
 """Turns tables, files and URLs into input channels: uploaded once, in the format that the model's code reads."""
 
-import csv
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from lowcloud.schemas import transform
 from lowcloud.sdk import storage
 from lowcloud.sdk.connection import Cloud
-from lowcloud.sdk.data import columns, tables
-from lowcloud.sdk.data.columns import Columns, format_names
+from lowcloud.sdk.data import built_in_tables, sources, tables
+from lowcloud.sdk.data.columns import Columns
+from lowcloud.sdk.data.files import format_of
+from lowcloud.sdk.data.reading import Reading
+from lowcloud.sdk.data.sources import ACCEPTED, OTHER_FORMATS, Size
 from lowcloud.sdk.errors import InvalidInputError, translate_errors
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import polars as pl
-    from numpy.typing import NDArray
+    from lowcloud.sdk.storage import Content
 
-Source: TypeAlias = Union["pd.DataFrame", "pl.DataFrame", "NDArray[Any]", str, Path]
+Source: TypeAlias = sources.Source
 Data: TypeAlias = Source | Mapping[str, Source]
 
 CHANNEL = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
 CSV = "text/csv"
-CONTENT_TYPES = {
-    ".csv": CSV,
-    ".libsvm": "text/libsvm",
-    ".svm": "text/libsvm",
-    ".parquet": "application/x-parquet",
-    ".pbr": "application/x-recordio-protobuf",
-    ".rec": "application/x-recordio-protobuf",
-    ".recordio": "application/x-recordio-protobuf",
-}
-ACCEPTED = "a DataFrame, an array, a file, a folder, an s3:// URL, or a mapping of channel names to these"
+PARQUET = "application/x-parquet"
+TABLES = ("train", "validation", "test")  # channels of built-in algorithms with a label in each row
 
 
 class ModelKind(StrEnum):
@@ -52,56 +45,98 @@ class Channel:
     url: str
     content_type: str | None = None
     description: Mapping[str, Any] = field(default_factory=dict)
-    columns: Columns | None = None  # of a table with column names, for a built-in algorithm
 
 
-def create_channels(
+@dataclass(frozen=True)
+class Consumer:
+    """What reads the data: the model's kind and, of a built-in algorithm, its name and the parameters given for it."""
+
+    model_kind: ModelKind
+    algorithm: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    allows_missing: bool = True  # whether features may have missing values
+    is_raw: bool = False  # whether a built-in algorithm gets files as they are, and numbers alone
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Checked data, before anything is sent: files or the URL of each channel, and what is known about the tables."""
+
+    channels: tuple[Channel, ...]
+    files: Mapping[str, Mapping[str, "Content"]]  # of channels without a URL
+    columns: Columns | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # to be added to those given
+    notes: tuple[str, ...] = ()
+
+    def upload(self, cloud: Cloud) -> list[Channel]:
+        """Send the files, and return the channels."""
+        return [
+            replace(one, url=storage.upload(cloud, self.files[one.name])) if one.name in self.files else one
+            for one in self.channels
+        ]
+
+
+def measure(data: Data, validation: Source | float | None, model_kind: ModelKind) -> Size:
+    """Return how many files and bytes would be sent. Raises InvalidInputError for what cannot be."""
+    return sources.measure(_sources(data, validation), is_table=model_kind is ModelKind.BUILT_IN)
+
+
+def prepare(
     cloud: Cloud,
     data: Data,
     validation: Source | float | None,
     target: str | int | None,
-    model_kind: ModelKind,
+    consumer: Consumer,
+    reading: Reading | None = None,
     *,
-    allows_missing: bool = True,
-) -> list[Channel]:
-    """Upload the data and return the channels of a job. `allows_missing`: features may have missing values.
-
-    Raises InvalidInputError; all tables are checked before anything is uploaded.
-    """
-    if target is not None and model_kind is not ModelKind.BUILT_IN:
+    allow_large: bool = False,
+) -> Prepared:
+    """Read, check and encode the data; nothing is sent. Raises InvalidInputError."""
+    named = _sources(data, validation)
+    if target is not None and consumer.model_kind is not ModelKind.BUILT_IN:
         raise InvalidInputError("target is for built-in algorithms; your own code selects the label itself.")
-    is_split = isinstance(validation, float)
-    named = {
-        name: _load(source, target, model_kind, is_split=is_split, allows_missing=allows_missing)
-        for name, source in _sources(data, validation).items()
-    }
-    if isinstance(validation, float):
-        named = _split_validation(named["train"], validation)
-    return [_channel(cloud, name, one, target, model_kind) for name, one in named.items()]
-
-
-def label_first(table: "pl.DataFrame", target: str | int | None, what: str) -> "pl.DataFrame":
-    """Return the table with the label first and all columns numeric. Raises InvalidInputError."""
-    import polars as pl
-    import polars.selectors as cs
-
-    names = table.columns
-    if isinstance(target, int) and not -len(names) <= target < len(names):
-        raise InvalidInputError(f"There is no column {target} in {what}, which has {len(names)} columns.")
-    label = names[target] if isinstance(target, int) else target
-    if label not in names:
-        raise InvalidInputError(f"There is no column {label!r} in {what}; its columns are {format_names(names)}.")
-    ordered = table.select([label, *(name for name in names if name != label)]).with_columns(cs.boolean().cast(pl.Int8))
-    if not_numeric := [name for name, dtype in ordered.schema.items() if not dtype.is_numeric()]:
-        raise InvalidInputError(
-            f"Not numeric in {what}: {format_names(not_numeric)}. Encode such columns as numbers first, e.g. with "
-            "pandas.get_dummies(data) or data[column].astype('category').cat.codes."
-        )
-    return ordered.with_columns(cs.float().fill_nan(None))
+    is_built_in = consumer.model_kind is ModelKind.BUILT_IN
+    if not allow_large:
+        sources.check_size(sources.measure(named, is_table=is_built_in))
+    fraction = validation if isinstance(validation, float) else None
+    if not is_built_in:
+        return _for_own_code(named, fraction, consumer.model_kind)
+    has_transform = transform.CHANNEL in named
+    labelled = {name: source for name, source in named.items() if name in TABLES}
+    options = built_in_tables.Options(
+        consumer.algorithm,
+        consumer.parameters,
+        target,
+        fraction,
+        reading or Reading(),
+        allows_missing=consumer.allows_missing,
+        is_raw=consumer.is_raw,
+        has_transform=has_transform,
+    )
+    encoded = built_in_tables.read(cloud, labelled, options)
+    channels: list[Channel] = []
+    files: dict[str, Mapping[str, Content]] = {}
+    for name, source in {**dict.fromkeys(encoded.tables), **named}.items():
+        if name in encoded.tables:
+            channels.append(Channel(name, "", CSV))
+            files[name] = {f"{name}.csv": encoded.tables[name]}
+        else:
+            channel, content = _as_it_is(cloud, name, source, consumer.model_kind)
+            channels.append(channel)
+            files |= {name: content} if content else {}
+    if encoded.transform:
+        channels.append(Channel(transform.CHANNEL, ""))
+        files[transform.CHANNEL] = {transform.FILE: encoded.transform}
+    return Prepared(tuple(channels), files, encoded.columns, encoded.parameters, encoded.notes)
 
 
 def _sources(data: Data, validation: Source | float | None) -> dict[str, Source]:
     """Return the data given for each channel, before a fraction is held out."""
+    if isinstance(validation, int) or (isinstance(validation, float) and not 0 < validation < 1):
+        raise InvalidInputError(
+            f"validation={validation!r} is neither data nor a fraction of the rows: give a number between 0 and 1, "
+            "such as 0.2 for a fifth of them."
+        )
     if isinstance(data, Mapping):
         if validation is not None:
             raise InvalidInputError(
@@ -114,174 +149,67 @@ def _sources(data: Data, validation: Source | float | None) -> dict[str, Source]
             named["validation"] = validation
     if invalid := next((name for name in named if not CHANNEL.fullmatch(name)), None):
         raise InvalidInputError(f"{invalid!r} is not a valid channel name: use up to 64 letters, digits, - and _.")
+    for name, source in named.items():
+        if not (tables.library_of(source) or isinstance(source, str | Path)):
+            raise InvalidInputError(f"The data of channel {name!r} has type {type(source).__name__}; give {ACCEPTED}.")
+        if sources.is_url(source):
+            storage.parse_url(str(source))
     return named
 
 
-def _load(
-    source: Source, target: str | int | None, model_kind: ModelKind, *, is_split: bool, allows_missing: bool
-) -> Any:
-    """Return a validated table, read from its file if the data must be changed; other data unchanged."""
-    what, table = "the data", source
-    path = Path(source).expanduser() if isinstance(source, str | Path) else None
-    is_changed = is_split or (model_kind is ModelKind.BUILT_IN and target is not None)
-    if path and is_changed and path.suffix in READERS and path.is_file():
-        what, table = path.name, _read_table(path)
-    if (library := tables.library_of(table)) and table.shape[:1] == (0,):  # type: ignore[union-attr]
-        raise InvalidInputError(f"There are no rows in {what}.")
-    if library and model_kind is ModelKind.BUILT_IN:
-        _check_cells(_numbers(table, library, target, what), what, allows_missing=allows_missing)
-    return table
+def _for_own_code(named: Mapping[str, Source], fraction: float | None, model_kind: ModelKind) -> Prepared:
+    """Return the data as it is for a script or a function."""
+    given: dict[str, Any] = dict(named)
+    if fraction is not None:
+        if not tables.library_of(given["train"]):
+            raise InvalidInputError(f"validation={fraction} needs a table in memory; {given['train']!r} is none.")
+        given["train"], given["validation"] = tables.split_rows(given["train"], fraction)
+    channels: list[Channel] = []
+    files: dict[str, Mapping[str, Content]] = {}
+    for name, source in given.items():
+        channel, content = _as_it_is(None, name, source, model_kind)
+        channels.append(channel)
+        files |= {name: content} if content else {}
+    return Prepared(tuple(channels), files)
 
 
-def _check_cells(table: "pl.DataFrame", what: str, *, allows_missing: bool) -> None:
-    """Raise InvalidInputError for the first missing value, of the label only if `allows_missing`."""
-    if table.width == 1:
-        raise InvalidInputError(f"The only column in {what} is the label {table.columns[0]!r}.")
-    for name in table.columns[:1] if allows_missing else table.columns:
-        if table[name].null_count():
-            row = table[name].is_null().arg_true()[0]
-            raise InvalidInputError(
-                f"The column {name!r} has no value in row {row} of {what}, counted from 0. Drop such rows or fill in "
-                "values, for example with pandas' dropna or fillna."
-            )
+def _as_it_is(
+    cloud: Cloud | None, name: str, source: Any, model_kind: ModelKind
+) -> tuple[Channel, Mapping[str, "Content"]]:
+    """Return the channel of data that is not changed, and its files; none for a URL."""
+    if library := tables.library_of(source):
+        return _table(name, source, library, model_kind)
+    is_built_in = model_kind is ModelKind.BUILT_IN
+    if sources.is_url(source):
+        content_type = _content_type_at(cloud, source) if is_built_in and cloud else None
+        return Channel(name, source, content_type, {"kind": "folder"}), {}
+    found = sources.local_files(source, is_table=is_built_in and name in TABLES)
+    content_type = _content_type(next(iter(found))) if is_built_in and name in TABLES else None
+    if Path(source).expanduser().is_dir():
+        return Channel(name, "", content_type, {"kind": "folder"}), found
+    return Channel(name, "", content_type, {"kind": "file", "file": next(iter(found))}), found
 
 
-def _split_validation(table: Any, fraction: float) -> dict[str, Any]:
-    if not tables.library_of(table):
-        raise InvalidInputError(
-            f"validation={fraction} needs a table or a .csv or .parquet file; {table!r} is neither."
-        )
-    train, held_out = tables.split_rows(table, fraction)
-    return {"train": train, "validation": held_out}
-
-
-def _channel(cloud: Cloud, name: str, data: Source, target: str | int | None, model_kind: ModelKind) -> Channel:
-    if library := tables.library_of(data):
-        return _upload_table(cloud, name, data, library, target, model_kind)
-    if isinstance(data, str) and "://" in data:
-        storage.parse_url(data)
-        content_type = _content_type_at(cloud, data) if model_kind is ModelKind.BUILT_IN else None
-        return Channel(name, data, content_type, {"kind": "folder"})
-    if not isinstance(data, str | Path):
-        raise InvalidInputError(f"The data of channel {name!r} has type {type(data).__name__}; give {ACCEPTED}.")
-    path = Path(data).expanduser()
-    if path.is_dir():
-        return _upload_folder(cloud, name, path, model_kind)
-    if not path.is_file():
-        raise InvalidInputError(f"There is no file or folder {str(path)!r}; give {ACCEPTED}.")
-    if model_kind is ModelKind.BUILT_IN and path.suffix == ".csv" and (names := _header(path)):
-        raise InvalidInputError(
-            f"{path.name} has a header; set target= to its label column, one of {format_names(names)}."
-        )
-    url = storage.upload(cloud, {path.name: path})
-    return Channel(name, url, _content_type(path.suffix, model_kind), {"kind": "file", "file": path.name})
-
-
-def _upload_folder(cloud: Cloud, name: str, folder: Path, model_kind: ModelKind) -> Channel:
-    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    if not files:
-        raise InvalidInputError(f"The folder {str(folder)!r} contains no files.")
-    suffix = next(iter(files.values())).suffix
-    return Channel(name, storage.upload(cloud, files), _content_type(suffix, model_kind), {"kind": "folder"})
-
-
-def _numbers(data: Any, library: str, target: str | int | None, what: str) -> "pl.DataFrame":
-    """Return a table as built-in algorithms need it."""
-    table = tables.to_polars(data)
-    if target is None and library != "numpy":
-        raise InvalidInputError(f"Set target= to the label column, one of {format_names(table.columns)}.")
-    return label_first(table, 0 if target is None else target, what)
-
-
-def _upload_table(
-    cloud: Cloud, name: str, data: Any, library: str, target: str | int | None, model_kind: ModelKind
-) -> Channel:
-    if model_kind is ModelKind.BUILT_IN:
-        table = _numbers(data, library, target, "the data")
-        file, content = f"{name}.csv", table.write_csv(include_header=False).encode()
-        return Channel(name, storage.upload(cloud, {file: content}), CSV, columns=_columns(data, table.columns[0]))
+def _table(name: str, data: Any, library: str, model_kind: ModelKind) -> tuple[Channel, Mapping[str, "Content"]]:
+    """Return the channel of a table in memory for a script or a function."""
+    if data.shape[:1] == (0,):
+        raise InvalidInputError("There are no rows in the data.")
     if library == "numpy":
         file = f"{name}.npy"
-        return Channel(name, storage.upload(cloud, {file: _npy(data)}), None, {"kind": "numpy", "file": file})
-    if model_kind is ModelKind.SCRIPT:
-        file, content = f"{name}.csv", tables.to_polars(data).write_csv().encode()
-        return Channel(name, storage.upload(cloud, {file: content}), CSV)
-    file = f"{name}.parquet"
+        return Channel(name, "", None, {"kind": "numpy", "file": file}), {file: tables.to_npy(data)}
+    if model_kind is not ModelKind.FUNCTION:
+        return Channel(name, "", CSV), {f"{name}.csv": tables.to_polars(data).write_csv().encode()}
     content, description = tables.to_parquet(data)
-    return Channel(name, storage.upload(cloud, {file: content}), None, {**description, "file": file})
+    file = f"{name}.parquet"
+    return Channel(name, "", None, {**description, "file": file}), {file: content}
 
 
-def _columns(data: Any, label: str) -> Columns | None:
-    if tables.library_of(data) == "numpy":
-        return None
-    names = list(data.columns)
-    return columns.of_table(names, [str(name) for name in names].index(label))
-
-
-def _npy(array: Any) -> bytes:
-    from io import BytesIO
-
-    import numpy as np
-
-    target = BytesIO()
-    try:
-        np.save(target, array, allow_pickle=False)
-    except ValueError:
-        raise InvalidInputError(
-            f"An array of {array.dtype} cannot be sent; convert it to numbers or strings."
-        ) from None
-    return target.getvalue()
-
-
-def _read_csv(path: Path) -> Any:
-    """Return a table, or an array if the file has no header."""
-    import polars as pl
-
-    if _header(path):
-        return pl.read_csv(path, infer_schema_length=None)
-    return pl.read_csv(path, has_header=False, infer_schema_length=None).to_numpy()
-
-
-def _read_parquet(path: Path) -> Any:
-    import polars as pl
-
-    return pl.read_parquet(path)
-
-
-READERS = {".csv": _read_csv, ".parquet": _read_parquet}
-
-
-def _read_table(path: Path) -> Any:
-    tables.require_polars()
-    import polars as pl
-
-    try:
-        return READERS[path.suffix](path)
-    except pl.exceptions.PolarsError as error:
-        raise InvalidInputError(f"{path} cannot be read as a table: {error}") from None
-
-
-def _header(path: Path) -> list[str]:
-    """Return the header of a CSV file, empty if its first line contains only numbers."""
-    with path.open(newline="", errors="replace") as file:
-        first = next(csv.reader(file), [])
-    return first if any(cell and not _is_number(cell) for cell in first) else []
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _content_type(suffix: str, model_kind: ModelKind) -> str | None:
-    return CONTENT_TYPES.get(suffix.lower(), CSV) if model_kind is ModelKind.BUILT_IN else None
+def _content_type(name: str) -> str:
+    return OTHER_FORMATS.get(sources.suffix_of(name)) or (PARQUET if format_of(name) == "parquet" else CSV)
 
 
 def _content_type_at(cloud: Cloud, url: str) -> str | None:
     bucket, prefix = storage.parse_url(url)
     with translate_errors():
         found = cloud.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents", [])
-    return _content_type(Path(found[0]["Key"]).suffix, ModelKind.BUILT_IN) if found else None
+    return _content_type(found[0]["Key"]) if found else None

@@ -1,25 +1,35 @@
-"""The columns that a built-in algorithm was trained on, stored so that its endpoint gets them in the same order."""
+"""What a built-in algorithm was trained on: columns, their kinds and the labels, stored for its endpoints."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lowcloud.sdk import storage
 from lowcloud.sdk.connection import Cloud
+from lowcloud.sdk.data.labels import PROBABILITY, Label
+from lowcloud.sdk.data.reading import format_names
 from lowcloud.sdk.errors import InvalidInputError, RefusedError
 
 VARIABLE = "LOWCLOUD_COLUMNS"  # environment variable of jobs and models: the URL of their columns
 FILE = "columns.json"
-NAMES_SHOWN = 8  # in an error message
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The feature names in training order and the label name; integers if the table had no column names."""
+    """The features in training order and the label column; integers if the table had no column names.
+
+    Without `features`, only the labels are known. `kinds` are those of the features, all numbers if it is empty.
+    `classes` are the labels of a classifier by their number; `scores` is what its scores are (labels.py). `is_encoded`:
+    the model has a transform, and its endpoint takes rows as the table had them.
+    """
 
     features: tuple[str | int, ...]
     target: str | int
+    kinds: tuple[str, ...] = ()
+    classes: tuple[Label, ...] | None = None
+    scores: str = PROBABILITY
+    is_encoded: bool = False
 
     def positions(self, names: Sequence[Any]) -> list[int]:
         """Return the position of each feature in a table with these columns.
@@ -27,24 +37,7 @@ class Columns:
         Features are matched by name, or by position if either table has no column names. The label column is ignored.
         Raises InvalidInputError naming missing and unknown columns.
         """
-        given = {str(name): position for position, name in enumerate(names)}
-        features = dict.fromkeys(map(str, self.features))
-        missing = [name for name in features if name not in given]
-        unknown = [name for name in given if name not in features and name != str(self.target)]
-        if not missing and not unknown:
-            return [given[name] for name in features]
-        if not (have_names(names) and have_names(self.features)):
-            self.check_width(len(given))
-            return list(range(len(given)))
-        raise InvalidInputError(
-            "The model was trained on different columns: "
-            + "; ".join(
-                f"{problem}: {format_names(names)}"
-                for problem, names in (("missing", missing), ("unknown", unknown))
-                if names
-            )
-            + "."
-        )
+        return match(self.features, names, self.target, "The model was trained on different columns")
 
     def check_width(self, count: int) -> None:
         """Raise InvalidInputError if rows without column names do not have one value for each feature."""
@@ -59,17 +52,31 @@ RAW_COLUMNS = Columns((), "")  # of a model with a transform: its endpoint knows
 RAW_MARKER = "transform"  # the value of VARIABLE for such a model, instead of a URL
 
 
-def of_table(names: Sequence[Any], label: int) -> Columns:
-    """Return the columns of a table whose label is at this position."""
-    plain = [name if isinstance(name, int) else str(name) for name in names]
-    target = plain.pop(label)
-    return Columns(tuple(plain), target)
+def match(features: Sequence[str | int], names: Sequence[Any], target: str | int, problem: str) -> list[int]:
+    """Return the position of each feature in `names`, by name, or by position if either has no names.
+
+    Raises InvalidInputError that begins with `problem`.
+    """
+    given = {str(name): position for position, name in enumerate(names)}
+    wanted = dict.fromkeys(map(str, features))
+    missing = [name for name in wanted if name not in given]
+    unknown = [name for name in given if name not in wanted and name != str(target)]
+    if not missing and not unknown:
+        return [given[name] for name in wanted]
+    if have_names(names) and have_names(features):
+        problems = (("missing", missing), ("unknown", unknown))
+        listed = "; ".join(f"{word}: {format_names(found)}" for word, found in problems if found)
+        raise InvalidInputError(f"{problem}: {listed}.")
+    if len(given) != len(features):
+        Columns(tuple(features), target).check_width(len(given))
+    return list(range(len(given)))
 
 
 def store(cloud: Cloud, columns: Columns) -> str:
-    """Store the columns and return their s3:// URL."""
-    content = json.dumps({"features": columns.features, "target": columns.target}).encode()
-    return storage.upload(cloud, {FILE: content}) + FILE
+    """Store the columns and return their s3:// URL, or the marker of a model with a transform of the user's."""
+    if columns == RAW_COLUMNS:
+        return RAW_MARKER
+    return storage.upload(cloud, {FILE: json.dumps(asdict(columns)).encode()}) + FILE
 
 
 def load(cloud: Cloud, url: str) -> Columns:
@@ -83,15 +90,10 @@ def load(cloud: Cloud, url: str) -> Columns:
             f"The columns that the model was trained on cannot be read from {url} ({refusal}). endpoint.invoke works "
             "without them."
         ) from None
-    return Columns(tuple(found["features"]), found["target"])
+    stored: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in found.items()}
+    return Columns(**stored)
 
 
 def have_names(names: Sequence[Any]) -> bool:
     """Return whether columns have names rather than only numbers."""
-    return any(not isinstance(name, int) and not str(name).isdigit() for name in names)
-
-
-def format_names(names: Sequence[str]) -> str:
-    """Return names for an error message, shortened if there are many."""
-    shown = ", ".join(map(repr, names[:NAMES_SHOWN]))
-    return f"{shown} and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else shown
+    return any(not isinstance(name, int) for name in names)

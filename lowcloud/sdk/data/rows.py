@@ -1,22 +1,28 @@
-"""Encodes rows as bodies of prediction requests, and decodes the bodies of responses to arrays."""
+"""Encodes rows, in memory or in files, as bodies of prediction requests."""
 
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from io import BytesIO, StringIO
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from lowcloud.sdk.data import tables
+from lowcloud.sdk.data import cells, files, sources, tables
 from lowcloud.sdk.data.channels import ModelKind
-from lowcloud.sdk.data.columns import RAW_COLUMNS, Columns, have_names
-from lowcloud.sdk.errors import InvalidInputError, PredictionFailedError
+from lowcloud.sdk.data.columns import RAW_COLUMNS, Columns
+from lowcloud.sdk.data.files import RawTable
+from lowcloud.sdk.data.reading import Places, Reading, say
+from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     from numpy.typing import NDArray
 
-Rows: TypeAlias = Union["pd.DataFrame", "pd.Series", "pl.DataFrame", "NDArray[Any]", list[Any], Mapping[str, Any]]
+Rows: TypeAlias = Union[
+    "pd.DataFrame", "pd.Series", "pl.DataFrame", "NDArray[Any]", list[Any], Mapping[str, Any], str, Path
+]
 
 CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
 NAMED_CSV = f"{CSV}; header=present"
@@ -24,21 +30,45 @@ ACCEPT = {ModelKind.BUILT_IN: JSON, ModelKind.SCRIPT: JSON, ModelKind.FUNCTION: 
 BODY_BYTES = 5 * 1024 * 1024  # of one request; endpoints accept at most 25 MB and take at most 60 seconds
 
 
-def to_requests(rows: Rows, model_kind: ModelKind, columns: Columns | None = None) -> Iterator[tuple[bytes, str]]:
+def to_requests(
+    rows: Rows, model_kind: ModelKind, columns: Columns | None = None, reading: Reading | None = None
+) -> Iterator[tuple[bytes, str]]:
     """Yield request bodies with their content type, several if there are many rows.
 
     `columns` are those that a built-in algorithm was trained on. Raises InvalidInputError.
     """
+    reading = reading or Reading()
     rows = _normalize(rows)
     if model_kind is ModelKind.BUILT_IN:
-        yield from _to_csv(rows, columns)
-    elif isinstance(rows, Mapping):
+        known = tuple(map(str, (*columns.features, columns.target))) if columns and columns != RAW_COLUMNS else ()
+        table = _raw_table(rows, known, reading)
+        if columns and columns.features:
+            yield from _of_known_columns(table, columns, reading)
+            return
+        if columns != RAW_COLUMNS and isinstance(rows, str | Path):
+            table = replace(table, frame=cells.parse(table.frame, reading, table.places, {}, []))
+        yield from _of_unknown_columns(table, has_transform=columns == RAW_COLUMNS)
+        return
+    if isinstance(rows, str | Path):
+        table = _raw_table(rows, (), reading)
+        frame = cells.parse(table.frame, reading, table.places, {}, [])
+        rows = frame if table.is_named else frame.to_numpy()
+    if isinstance(rows, Mapping):
         given = rows if model_kind is ModelKind.SCRIPT else {name: _to_list(values) for name, values in rows.items()}
         yield from _to_json(given, model_kind)
     elif tables.library_of(rows) in ("pandas", "polars"):
         yield from _from_table(rows, model_kind)
     else:
         yield from _to_npy(_array(rows))
+
+
+def library_of(rows: Rows) -> str:
+    """Return the library of the table that answers such rows: pandas, polars, or "" for a dict."""
+    if isinstance(rows, str | Path):
+        return "polars"
+    library = tables.library_of(rows)
+    is_pandas = library == "pandas" or type(rows).__module__.partition(".")[0] == "pandas"
+    return "pandas" if is_pandas else "polars" if library == "polars" else ""
 
 
 def check_count(requests: list[tuple[bytes, str]], predictions: Any) -> None:
@@ -50,16 +80,6 @@ def check_count(requests: list[tuple[bytes, str]], predictions: Any) -> None:
         raise InvalidInputError(
             f"The endpoint does not know some of the columns {names}; give the columns of its raw training rows."
         )
-
-
-def to_predictions(responses: list[tuple[bytes, str]]) -> Any:
-    """Decode responses to one array with an item for each row, or to a list if they do not form an array."""
-    import numpy as np
-
-    parts = [_decode(body, content_type) for body, content_type in responses]
-    if all(isinstance(part, np.ndarray) for part in parts):
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return parts[0] if len(parts) == 1 else [row for part in parts for row in part]
 
 
 def _normalize(rows: Rows) -> Any:
@@ -74,29 +94,57 @@ def _normalize(rows: Rows) -> Any:
     return rows
 
 
-def _to_csv(rows: Any, columns: Columns | None) -> Iterator[tuple[bytes, str]]:
-    """Yield CSV with the columns in training order. Text is sent unchanged, since the endpoint may have a transform."""
-    tables.require_polars()
+def _of_known_columns(table: RawTable, columns: Columns, reading: Reading) -> Iterator[tuple[bytes, str]]:
+    """Yield rows with the columns of the training data, as CSV of numbers, or as JSON for the model's transform."""
     import polars as pl
     import polars.selectors as cs
 
-    table, names = _table_of(rows), _names_of(rows)
-    known = None if columns == RAW_COLUMNS else columns
-    if known and names:
-        table = table[:, known.positions(names)]
-    elif known:
-        known.check_width(table.width)
-    not_numeric = [
-        name for name, dtype in table.schema.items() if not (dtype.is_numeric() or str(dtype) in ("Boolean", "Null"))
-    ]
-    if not_numeric and known:
-        raise _not_numeric(not_numeric[0])
-    if not not_numeric:
-        table = table.cast({cs.boolean(): pl.Int8})
-    is_named = have_names(names) and (bool(not_numeric) or columns == RAW_COLUMNS)
-    pieces = max(1, -(-max(table.estimated_size(), table.width * table.height * 8) * 3 // BODY_BYTES))
-    for part in table.iter_slices(max(1, -(-table.height // pieces))):
+    names = [str(name) for name in columns.features]
+    frame = table.frame[:, columns.positions(table.names)]
+    frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
+    kinds = dict(zip(names, columns.kinds or ["number"] * len(names), strict=True))
+    frame = cells.parse(frame, reading, table.places, kinds, [])
+    for part in _slices(frame):
+        if columns.is_encoded:
+            rows = zip(*(cells.listed(part[name]) for name in names), strict=True)
+            yield json.dumps({"instances": list(rows)}).encode(), JSON
+        else:
+            yield _csv(part.cast({cs.boolean(): pl.Int8}), is_named=False), CSV
+
+
+def _of_unknown_columns(table: RawTable, *, has_transform: bool) -> Iterator[tuple[bytes, str]]:
+    """Yield CSV. Text is sent unchanged, since the endpoint may have a transform, which gets the names too."""
+    import polars as pl
+    import polars.selectors as cs
+
+    frame = table.frame
+    has_texts = any(not (kind.is_numeric() or kind in (pl.Boolean, pl.Null)) for kind in frame.dtypes)
+    if not has_texts:
+        frame = frame.cast({cs.boolean(): pl.Int8})
+    is_named = table.is_named and (has_texts or has_transform)
+    for part in _slices(frame):
         yield _csv(part, is_named=is_named), NAMED_CSV if is_named else CSV
+
+
+def _slices(frame: "pl.DataFrame") -> Iterator["pl.DataFrame"]:
+    pieces = max(1, -(-max(int(frame.estimated_size()), frame.width * frame.height * 8) * 3 // BODY_BYTES))
+    yield from frame.iter_slices(max(1, -(-frame.height // pieces)))
+
+
+def _raw_table(rows: Any, known: tuple[str, ...], reading: Reading) -> RawTable:
+    """Return rows of any form, or of a file or folder, as a table. Raises InvalidInputError."""
+    if isinstance(rows, str | Path):
+        paths = sources.local_files(rows, is_table=True)
+        if not paths:
+            raise InvalidInputError(f"Rows are read from files, not from {rows!r}; download it first.")
+        sources.check_formats({name: path for name, path in paths.items() if files.format_of(name)} or paths, str(rows))
+        table = files.without_index(files.read(paths, Path(rows).name, reading, known), reading, known)
+        say(table.notes)
+        return table
+    frame = _table_of(rows)
+    names = tuple(name if isinstance(name, int) else str(name) for name in _names_of(rows) or range(frame.width))
+    index = files.index_of(frame, reading) if _names_of(rows) else ()
+    return files.without_index(RawTable(frame, names, Places("the rows"), index), reading, known)
 
 
 def _names_of(rows: Any) -> list[Any]:
@@ -148,7 +196,7 @@ def _to_npy(rows: Any) -> Iterator[tuple[bytes, str]]:
     pieces = max(1, -(-rows.nbytes // BODY_BYTES))
     size = -(-len(rows) // pieces) if rows.ndim else 1
     for begin in range(0, len(rows), max(1, size)):
-        yield _npy(rows[begin : begin + size]), NPY
+        yield tables.to_npy(rows[begin : begin + size]), NPY
 
 
 def _numbers(frame: Any) -> Any:
@@ -180,15 +228,10 @@ def _array(rows: Any, kinds: str = tables.PLAIN_KINDS) -> Any:
 def _csv(table: "pl.DataFrame", *, is_named: bool) -> bytes:
     import polars.selectors as cs
 
-    return table.with_columns(cs.float().fill_nan(None)).write_csv(include_header=is_named).encode()
-
-
-def _npy(array: Any) -> bytes:
-    import numpy as np
-
-    target = BytesIO()
-    np.save(target, array, allow_pickle=False)
-    return target.getvalue()
+    # A row whose only cell is missing would be a blank line, which is no row.
+    missing = "nan" if table.width == 1 else ""
+    filled = table.with_columns(cs.float().fill_nan(None))
+    return filled.write_csv(include_header=is_named, null_value=missing).encode()
 
 
 def _to_list(values: Any) -> Any:
@@ -206,47 +249,3 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise InvalidInputError(f"A value of type {type(value).__name__} cannot be sent in a row; give numbers or strings.")
-
-
-def _decode(body: bytes, content_type: str) -> Any:
-    import numpy as np
-
-    kind = content_type.partition(";")[0]
-    if kind == NPY:
-        return np.load(BytesIO(body), allow_pickle=False)
-    if kind == CSV:
-        return _from_csv(body.decode())
-    if kind != JSON:
-        return body
-    try:
-        found = json.loads(body)
-    except ValueError:
-        raise PredictionFailedError(f"The endpoint's response is not valid JSON: {body[:80]!r}.") from None
-    if isinstance(found, dict) and set(found) == {"predictions"}:
-        found = [_prediction(item) for item in found["predictions"]]
-    if not isinstance(found, list):
-        return found
-    try:
-        array = np.array(found)
-    except ValueError:
-        return found
-    return found if array.dtype == object else array
-
-
-def _from_csv(text: str) -> Any:
-    import numpy as np
-
-    rows = [line.split(",") for line in text.splitlines()]
-    if len({len(row) for row in rows}) > 1:
-        return rows
-    table = np.array(rows)
-    cells = table[:, 0] if table.ndim == 2 and table.shape[1] == 1 else table
-    try:
-        return cells.astype(float)
-    except ValueError:
-        return cells
-
-
-def _prediction(item: Any) -> Any:
-    """Return a built-in algorithm's prediction for one row: the label if it decides on one, otherwise the score."""
-    return item.get("predicted_label", item.get("score", item)) if isinstance(item, dict) else item

@@ -37,6 +37,14 @@ def split_rows(data: Any, fraction: float) -> tuple[Any, Any]:
     return _rows(data, rest), _rows(data, sorted(chosen))
 
 
+def counts_rows(column: "pl.Series") -> bool:
+    """Return whether a column has distinct whole numbers, as the index of a table has."""
+    import polars as pl
+
+    numbers = column.cast(pl.Int64, strict=False) if column.dtype == pl.String else column
+    return numbers.dtype.is_integer() and not numbers.null_count() and numbers.n_unique() == len(numbers)
+
+
 def require_polars() -> None:
     """Raise InvalidInputError if polars, which converts tables, is not installed."""
     if importlib.util.find_spec("polars") is None:
@@ -64,6 +72,20 @@ def to_polars(data: Any) -> "pl.DataFrame":
         case _:
             _check_names(data)
             return pl.DataFrame([_column(str(name), data.iloc[:, at]) for at, name in enumerate(data.columns)])
+
+
+def to_npy(array: Any) -> bytes:
+    """Write an array in numpy's format. Raises InvalidInputError for one of Python objects."""
+    import numpy as np
+
+    target = BytesIO()
+    try:
+        np.save(target, array, allow_pickle=False)
+    except ValueError:
+        raise InvalidInputError(
+            f"An array of {array.dtype} cannot be sent; convert it to numbers or strings."
+        ) from None
+    return target.getvalue()
 
 
 def to_parquet(data: Any) -> tuple[bytes, dict[str, Any]]:

@@ -10,9 +10,10 @@ import pytest
 
 from lowcloud.sdk import InvalidInputError, PredictionFailedError
 from lowcloud.sdk.code import job_program
-from lowcloud.sdk.data import rows
+from lowcloud.sdk.data import answers, rows
 from lowcloud.sdk.data.channels import ModelKind
 from lowcloud.sdk.data.columns import RAW_COLUMNS, Columns
+from lowcloud.sdk.data.reading import Reading
 
 FRAME = pd.DataFrame({"a": [1.5, 2.0], "b": [True, False]})
 
@@ -61,7 +62,7 @@ def test_columns_are_matched_by_name_and_rows_without_names_by_position(given):
         (pd.DataFrame([[1, 2, 3]], columns=["a", "b", "b"]), "several columns named 'b'"),
         (pd.DataFrame([[1, 2, 3]]), "have 3 columns, but the model was trained on 2, without the label: 'a', 'b'"),
         ([[1, 2, 3]], "have 3 columns"),
-        (pd.DataFrame({"a": [1], "b": ["x"]}), "'b' is not numeric"),
+        (pd.DataFrame({"a": [1], "b": ["x"]}), "column 'b': 'x' is not a number"),
         ({"a": [1, 2], "b": [1]}, "differ in length"),
     ],
 )
@@ -149,16 +150,82 @@ def test_the_reason_why_rows_cannot_be_sent_is_reported(given, sentence):
 
 def test_responses_are_decoded_to_one_array_if_possible():
     labels = [(b'{"predictions": [{"score": 0.9, "predicted_label": 1}]}', "application/json")] * 2
-    assert rows.to_predictions(labels).tolist() == [1, 1]
+    assert answers.to_predictions(labels).tolist() == [1, 1]
     scores = [(b'{"predictions": [{"score": 0.5}, {"score": 2}]}', "application/json")]
-    assert rows.to_predictions(scores).tolist() == [0.5, 2]
-    assert rows.to_predictions([(b"[[1], [2, 3]]", "application/json")]) == [[1], [2, 3]]
-    assert rows.to_predictions([(b'{"label": "cat"}', "application/json")]) == {"label": "cat"}
-    assert rows.to_predictions([(b"1,0.5\n0,0.25\n", "text/csv; charset=utf-8")]).tolist() == [[1, 0.5], [0, 0.25]]
-    assert rows.to_predictions([(b"\x89PNG", "image/png")]) == b"\x89PNG"
+    assert answers.to_predictions(scores).tolist() == [0.5, 2]
+    assert answers.to_predictions([(b"[[1], [2, 3]]", "application/json")]) == [[1], [2, 3]]
+    assert answers.to_predictions([(b'{"label": "cat"}', "application/json")]) == {"label": "cat"}
+    assert answers.to_predictions([(b"1,0.5\n0,0.25\n", "text/csv; charset=utf-8")]).tolist() == [[1, 0.5], [0, 0.25]]
+    assert answers.to_predictions([(b"\x89PNG", "image/png")]) == b"\x89PNG"
     with pytest.raises(PredictionFailedError, match="is not valid JSON"):
-        rows.to_predictions([(b"oops", "application/json")])
+        answers.to_predictions([(b"oops", "application/json")])
     array = job_program.output_fn(np.array([1, 2], np.int8), rows.ACCEPT[ModelKind.FUNCTION])
-    assert rows.to_predictions([array, array]).dtype == np.int8
+    assert answers.to_predictions([array, array]).dtype == np.int8
     texts = job_program.output_fn(np.array(["cat", "dog"]), rows.ACCEPT[ModelKind.FUNCTION])
-    assert rows.to_predictions([texts]).tolist() == ["cat", "dog"]
+    assert answers.to_predictions([texts]).tolist() == ["cat", "dog"]
+
+
+TYPED = Columns(("city", "age", "when"), "y", ("text", "number", "time"), ("no", "yes"), is_encoded=True)
+FILES = {
+    "a.csv": "when,age,city,y\n2024-05-01,30,Oslo,\n\n2024-05-02T06:00,,NA,yes\n",
+    "a.tsv": "city\tage\twhen\nOslo\t30\t2024-05-01\n\t?\t2024-05-02 06:00\n",
+    "b.csv": ",when,age,city\n7,2024-05-01,30,Oslo\n8,2024-05-02T08:00+02:00,,\n",
+    "c.csv": "Oslo,30,2024-05-01\n,,2024-05-02T06:00\n",
+    "a.json": (
+        '[{"age": 30, "city": "Oslo", "when": "2024-05-01"}, {"age": null, "city": null, "when": "2024-05-02T06"}]'
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_rows_of_files_are_matched_by_name_and_sent_as_the_table_had_them(tmp_path, name):
+    (tmp_path / name).write_text(FILES[name])
+    reading = Reading(header=False) if name == "c.csv" else Reading()
+    for path in (tmp_path / name, str(tmp_path / name)):
+        [(body, kind)] = rows.to_requests(path, ModelKind.BUILT_IN, TYPED, reading)
+        assert kind == "application/json"
+        assert json.loads(body) == {
+            "instances": [["Oslo", 30, "2024-05-01T00:00:00"], [None, None, "2024-05-02T06:00:00"]]
+        }
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a,b\n1,2\n\n3\n", "rows.csv, line 4 has 1 cells, line 1 has 2"),
+        ("a,b\n1,2\n3,x\n", "rows.csv, line 3, column 'b': 'x' is not a number"),
+        ("a,c\n1,2\n", "missing: 'b'; unknown: 'c'"),
+        ("1,2,3\n", "have 3 columns, but the model was trained on 2"),
+        ("a,b\n", "There are no rows"),
+        ("a,a\n1,2\n", "several columns named 'a'"),
+    ],
+)
+def test_rows_of_a_file_that_do_not_fit_are_refused(tmp_path, text, sentence):
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(InvalidInputError, match=sentence):
+        list(rows.to_requests(tmp_path / "rows.csv", ModelKind.BUILT_IN, KNOWN))
+
+
+def test_blank_lines_of_a_file_are_no_rows(tmp_path):
+    (tmp_path / "rows.csv").write_text("b,a\n\n3,1.5\n  \n4,2\n\n")
+    assert list(rows.to_requests(tmp_path / "rows.csv", ModelKind.BUILT_IN, KNOWN)) == [(b"1.5,3\n2.0,4\n", "text/csv")]
+    [(body, _)] = rows.to_requests(tmp_path / "rows.csv", ModelKind.FUNCTION)
+    assert json.loads(body) == {"b": [3, 4], "a": [1.5, 2.0]}
+
+
+def test_a_file_for_a_transform_of_the_users_keeps_its_texts(tmp_path):
+    (tmp_path / "rows.csv").write_text("code,n\n007,1.50\n")
+    expected = [(b"code,n\n007,1.50\n", "text/csv; header=present")]
+    assert list(rows.to_requests(tmp_path / "rows.csv", ModelKind.BUILT_IN, RAW_COLUMNS)) == expected
+
+
+def test_a_column_that_looks_like_an_index_is_kept_if_the_model_knows_it():
+    known = Columns(("Unnamed: 0", "a"), "y")
+    [(body, _)] = rows.to_requests(pd.DataFrame({"a": [5], "Unnamed: 0": [0]}), ModelKind.BUILT_IN, known)
+    assert body == b"0,5\n"
+
+
+def test_a_missing_value_of_a_single_feature_is_no_blank_line():
+    one = Columns(("a",), "y")
+    [(body, _)] = rows.to_requests(pd.DataFrame({"a": [1.5, None]}), ModelKind.BUILT_IN, one)
+    assert body == b"1.5\nnan\n"

@@ -1,0 +1,247 @@
+"""The values of columns: texts become numbers, booleans or times, by the same rules whatever the table's source."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from lowcloud.sdk.data.reading import Places, Reading, remedy
+from lowcloud.sdk.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BLANKS = " \t\r\n\v\f\u00a0\ufeff"
+DECIMAL_COMMA = r"^[+-]?[0-9]*,[0-9]+$"
+GROUPED = r"^[+-]?[0-9]{1,3},[0-9]{3}$"  # 1,234 is a number with a decimal comma, or one with a separator of thousands
+NUMBER_LIKE = r"^[+-]?[$€£¥]?[0-9][0-9.,'_ \u00a0]*[%€]?$|^[+-]?(?i:inf|infinity)$"
+DATE_LIKE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+TRUTHS = {"true": True, "false": False}
+YES_NO = {**TRUTHS, "yes": True, "no": False, "y": True, "n": False, "t": True, "f": False, "1": True, "0": False}
+
+
+def parse(
+    frame: "pl.DataFrame", reading: Reading, places: Places, kinds: Mapping[str, str], notes: list[str]
+) -> "pl.DataFrame":
+    """Return the table with typed columns: numbers, booleans, times (UTC) and texts.
+
+    `kinds` are the types of columns that are known, from an earlier table or from `reading`; others are recognised.
+    Raises InvalidInputError naming row and column of the first cell that does not fit.
+    """
+    import polars as pl
+
+    frame = frame.with_columns(_plain(frame[name], places) for name in frame.columns)
+    texts = {name: _cleaned(frame[name], reading) for name, kind in frame.schema.items() if kind == pl.String}
+    numeric = {name: column for name, column in texts.items() if kinds.get(name, "number") == "number"}
+    for name, column in _without_decimal_commas(numeric, reading, places, notes).items():
+        texts[name] = column
+    typed = []
+    for name in frame.columns:
+        if name in texts:
+            typed.append(_parse_texts(texts[name], kinds.get(name), places))
+        else:
+            typed.append(_as_kind(frame[name], kinds.get(name), places))
+    for column in typed:
+        _check_finite(column, places)
+    return pl.DataFrame(typed)
+
+
+def kind_of(column: "pl.Series") -> str:
+    """Return the kind of a typed column: number, text, time or boolean."""
+    import polars as pl
+
+    if column.dtype == pl.Boolean:
+        return "boolean"
+    if column.dtype == pl.String:
+        return "boolean" if _are_yes_and_no(column) else "text"
+    return "time" if column.dtype.is_temporal() else "number"
+
+
+def yes_or_no(column: "pl.Series", places: Places) -> "pl.Series":
+    """Return a column of the kind boolean as booleans. Raises InvalidInputError for other words."""
+    import polars as pl
+
+    if column.dtype == pl.Boolean:
+        return column
+    words = column.cast(pl.String).str.to_lowercase()
+    known = words.replace_strict(YES_NO, default=None, return_dtype=pl.Boolean)
+    _refuse(words, known, column, places, "is neither yes nor no (true, false)")
+    return known
+
+
+def _plain(column: "pl.Series", places: Places) -> "pl.Series":
+    """Return the column with a type that can be read: numbers, booleans, texts or times."""
+    import polars as pl
+
+    if column.dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
+    kind = column.dtype
+    if column.null_count() == len(column):
+        return pl.Series(column.name, [None] * len(column), dtype=pl.Float64)
+    if isinstance(kind, pl.Datetime):
+        naive = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if kind.time_zone else column
+        return naive.cast(pl.Datetime("us"))
+    if kind.is_float():
+        return column.fill_nan(None)
+    if kind.is_numeric() or kind in (pl.Boolean, pl.String, pl.Date):
+        return column
+    advice = "give its seconds, such as .dt.total_seconds()" if kind == pl.Duration else "give numbers or texts"
+    raise InvalidInputError(
+        f"The column {column.name!r} in {places.what} has type {kind}; {advice}, or leave the column out."
+    )
+
+
+def _cleaned(column: "pl.Series", reading: Reading) -> "pl.Series":
+    texts = column.str.strip_chars(BLANKS)
+    return texts.set(texts.is_in(list(reading.missing)), None)
+
+
+def _without_decimal_commas(
+    texts: Mapping[str, "pl.Series"], reading: Reading, places: Places, notes: list[str]
+) -> dict[str, "pl.Series"]:
+    """Return the columns that have decimal commas, with points; refuse those that are in doubt."""
+    import polars as pl
+
+    if reading.decimal == ".":
+        return {}
+    found: dict[str, pl.Series] = {}
+    for name, column in texts.items():
+        commas = column.str.contains(DECIMAL_COMMA)
+        if not commas.any():
+            continue
+        others = column.filter(~commas)
+        if others.cast(pl.Float64, strict=False).null_count() > others.null_count():
+            continue  # not a column of numbers
+        row = int(commas.arg_max() or 0)
+        if others.str.contains(".", literal=True).any() and reading.decimal is None:
+            raise InvalidInputError(
+                f"{places.cell(row, name)}: {column[row]!r} has a comma, other cells have a point. Write all with a "
+                "decimal point and without separators of thousands."
+            )
+        if reading.decimal is None and column.filter(commas).str.contains(GROUPED).all():
+            raise InvalidInputError(
+                f"{places.cell(row, name)}: {column[row]!r} can be {column[row].replace(',', '.')} or "
+                f"{column[row].replace(',', '')}. {remedy(decimal=',')} reads decimal commas; "
+                "otherwise write numbers without separators of thousands."
+            )
+        found[name] = column.str.replace(",", ".", literal=True)
+    if not found and reading.decimal is None:
+        return {}
+    for name, column in texts.items():
+        points = column.str.contains(".", literal=True) & column.cast(pl.Float64, strict=False).is_not_null()
+        if name not in found and points.any():
+            row = int(points.arg_max() or 0)
+            raise InvalidInputError(
+                f"{places.cell(row, name)}: {column[row]!r} has a point, but other numbers of the table have decimal "
+                "commas. Write all numbers in one way."
+            )
+    if reading.decimal is None:
+        notes.append(f"{places.what}: decimal commas read in {', '.join(map(repr, found))}")
+    return found
+
+
+def _parse_texts(column: "pl.Series", kind: str | None, places: Places) -> "pl.Series":
+    """Return a column of texts with its values: as `kind`, or as they are recognised."""
+    import polars as pl
+
+    if kind == "text":
+        return column
+    if kind == "boolean":
+        return yes_or_no(column, places)
+    if kind == "time":
+        return _times(column, places)
+    numbers = _numbers(column)
+    if numbers.null_count() == column.null_count():
+        return numbers
+    present = column.drop_nulls()
+    if kind == "number" or present.str.contains(NUMBER_LIKE).sum() * 2 >= len(present):
+        as_texts = remedy(types={column.name: "text"})
+        advice = " Correct it, or leave the cell empty if the value is missing"
+        _refuse(
+            column, numbers, column, places, "is not a number", advice + ("." if kind else f"; {as_texts} reads texts.")
+        )
+    lowered = present.str.to_lowercase()
+    if lowered.is_in(list(TRUTHS)).all():
+        return column.str.to_lowercase().replace_strict(TRUTHS, default=None, return_dtype=pl.Boolean)
+    if present.str.contains(DATE_LIKE).sum() * 2 >= len(present):
+        return _times(column, places)
+    return column
+
+
+def _numbers(column: "pl.Series") -> "pl.Series":
+    """Return texts as integers if all are, otherwise as floating-point numbers; others are missing."""
+    import polars as pl
+
+    whole = column.cast(pl.Int64, strict=False)
+    if whole.null_count() == column.null_count() and len(column) > whole.null_count():
+        return whole
+    numbers = column.cast(pl.Float64, strict=False)
+    return numbers.set(~numbers.is_finite().fill_null(True), None)
+
+
+def _times(column: "pl.Series", places: Places) -> "pl.Series":
+    import polars as pl
+
+    distinct = column.drop_nulls().unique()
+    times = column.replace_strict(
+        distinct, [_moment(text) for text in distinct], default=None, return_dtype=pl.Datetime("us")
+    )
+    _refuse(column, times, column, places, "is not a date or time (ISO 8601)")
+    return times
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _as_kind(column: "pl.Series", kind: str | None, places: Places) -> "pl.Series":
+    """Return a column that has a type already as the kind that is known."""
+    import polars as pl
+
+    if kind is None or kind == kind_of(column) or column.null_count() == len(column):
+        return column
+    if kind == "number" and column.dtype == pl.Boolean:
+        return column.cast(pl.Int8)
+    if kind == "boolean" and column.dtype.is_numeric():
+        return yes_or_no(column.cast(pl.Int64, strict=False), places)
+    if kind == "text":
+        return column.cast(pl.String)
+    raise InvalidInputError(
+        f"The column {column.name!r} in {places.what} has type {column.dtype}; it was a {kind} in the training data."
+    )
+
+
+def _check_finite(column: "pl.Series", places: Places) -> None:
+    if column.dtype.is_float() and column.is_infinite().any():
+        row = int(column.is_infinite().arg_max() or 0)
+        raise InvalidInputError(f"{places.cell(row, column.name)} is infinite. Correct it, or remove the row.")
+
+
+def _refuse(
+    texts: "pl.Series", parsed: "pl.Series", column: "pl.Series", places: Places, what: str, advice: str = ""
+) -> None:
+    """Raise InvalidInputError for the first cell that has a text but no value."""
+    wrong = texts.is_not_null() & parsed.is_null()
+    if wrong.any():
+        row = int(wrong.arg_max() or 0)
+        cell = str(column[row])[:40]
+        raise InvalidInputError(f"{places.cell(row, column.name)}: {cell!r} {what}.{advice or ' Correct it.'}")
+
+
+def _are_yes_and_no(column: "pl.Series") -> bool:
+    words = column.drop_nulls().unique()
+    lowered = set(words.head(3).str.to_lowercase())
+    return lowered in ({"yes", "no"}, {"y", "n"}, {"t", "f"}) and len(words) == 2
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value as JSON has it; times are texts."""
+    return value.isoformat() if isinstance(value, date | datetime) else value
+
+
+def listed(column: "pl.Series") -> Sequence[Any]:
+    """Return the values of a column as JSON has them."""
+    return [to_plain(value) for value in column] if column.dtype.is_temporal() else column.to_list()

@@ -1,0 +1,156 @@
+"""Where data comes from: tables in memory, files, folders and s3:// URLs; what would be sent, and how much that is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+from lowcloud.sdk import storage
+from lowcloud.sdk.connection import Cloud
+from lowcloud.sdk.data import files, tables
+from lowcloud.sdk.data.files import Content, RawTable
+from lowcloud.sdk.data.reading import Places, Reading, format_names
+from lowcloud.sdk.errors import InvalidInputError, translate_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    from numpy.typing import NDArray
+
+Source: TypeAlias = Union["pd.DataFrame", "pl.DataFrame", "NDArray[Any]", str, Path]
+
+ACCEPTED = "a DataFrame, an array, a file, a folder, an s3:// URL, or a mapping of channel names to these"
+OTHER_FORMATS = {  # that built-in algorithms read themselves, with the label in them
+    ".libsvm": "text/libsvm",
+    ".svm": "text/libsvm",
+    ".pbr": "application/x-recordio-protobuf",
+    ".rec": "application/x-recordio-protobuf",
+    ".recordio": "application/x-recordio-protobuf",
+}
+MOST_BYTES = 1_000_000_000  # that are sent without being told to
+MOST_FILES = 1000
+UNITS = (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000))
+
+
+@dataclass(frozen=True)
+class Size:
+    """What would be sent: the number of files and their bytes."""
+
+    files: int
+    bytes: int
+
+    def __str__(self) -> str:
+        count = f"{self.files:,} file{'' if self.files == 1 else 's'}"
+        unit, size = next((one for one in UNITS if self.bytes >= one[1]), ("bytes", 1))
+        return f"{count}, {self.bytes / size:,.{1 if size > 1 else 0}f} {unit}"
+
+
+def local_files(source: Any, *, is_table: bool) -> dict[str, Path]:
+    """Return the files of a path by their names, empty if the source is no local path. Raises InvalidInputError.
+
+    With `is_table`, hidden files are left out, and a folder without readable data is refused.
+    """
+    if not isinstance(source, str | Path) or is_url(source):
+        return {}
+    path = Path(source).expanduser()
+    if path.is_file():
+        return {path.name: path}
+    if not path.is_dir():
+        raise InvalidInputError(f"There is no file or folder {str(path)!r}; give {ACCEPTED}.")
+    found = {str(one.relative_to(path)): one for one in sorted(path.rglob("*")) if one.is_file()}
+    if is_table:
+        found = {name: one for name, one in found.items() if not files.is_hidden(name)}
+    if not found:
+        raise InvalidInputError(f"The folder {str(path)!r} contains no files.")
+    if is_table:
+        check_formats(found, f"the folder {str(path)!r}")
+    return found
+
+
+def check_formats(names: Mapping[str, Any], what: str) -> None:
+    """Raise InvalidInputError if files are not data of one kind."""
+    others = [name for name in names if files.format_of(name) is None and suffix_of(name) not in OTHER_FORMATS]
+    if len(others) == len(names):
+        raise InvalidInputError(
+            f"There is no readable data in {what}, only {format_names(others)}. Accepted are {files.ACCEPTED}, "
+            f"{', '.join(OTHER_FORMATS)}."
+        )
+    if others:
+        raise InvalidInputError(
+            f"Not all files in {what} are data: {len(others)} of {len(names)} are not, such as {others[0]!r}. Put the "
+            "data into a folder of its own."
+        )
+    if len({suffix_of(name) in OTHER_FORMATS for name in names}) > 1:
+        raise InvalidInputError(f"The files in {what} have different formats; use one format.")
+
+
+def suffix_of(name: str) -> str:
+    """Return the suffix of a file's name, of the compressed file if it ends in .gz."""
+    return Path(name.removesuffix(".gz")).suffix.lower()
+
+
+def is_url(source: Any) -> bool:
+    """Return whether a source is a URL."""
+    return isinstance(source, str) and "://" in source
+
+
+def measure(named: Mapping[str, Any], *, is_table: bool) -> Size:
+    """Return what would be sent for these channels. Raises InvalidInputError."""
+    paths = [path for source in named.values() for path in local_files(source, is_table=is_table).values()]
+    return Size(len(paths), sum(path.stat().st_size for path in paths))
+
+
+def check_size(size: Size) -> None:
+    """Raise InvalidInputError if more would be sent than is sent without being told to."""
+    if size.files > MOST_FILES or size.bytes > MOST_BYTES:
+        raise InvalidInputError(
+            f"This would send {size}. If that is meant, pass allow_large=True; otherwise give the folder with the data."
+        )
+
+
+def read_table(
+    cloud: Cloud, source: Any, what: str, reading: Reading, known: tuple[str, ...], *, is_read_from_url: bool
+) -> RawTable | None:
+    """Return the rows of a source; None if it is no table, or its objects are to be used where they are.
+
+    Messages call a table in memory `what`. Raises InvalidInputError.
+    """
+    if library := tables.library_of(source):
+        return of_memory(source, library, what, reading)
+    if is_url(source):
+        return _read_objects(cloud, source, reading, known) if is_read_from_url else None
+    found = local_files(source, is_table=True)
+    if not found or all(suffix_of(name) in OTHER_FORMATS for name in found):
+        return None
+    check_formats(found, str(source))
+    return files.read(found, Path(source).expanduser().name or str(source), reading, known)
+
+
+def of_memory(data: Any, library: str, what: str, reading: Reading) -> RawTable:
+    """Return the rows of a DataFrame or an array, which messages call `what`. Raises InvalidInputError."""
+    if data.shape[:1] == (0,):
+        raise InvalidInputError(f"There are no rows in {what}.")
+    frame = tables.to_polars(data)
+    names = (
+        tuple(range(frame.width))
+        if library == "numpy"
+        else tuple(name if isinstance(name, int) else str(name) for name in data.columns)
+    )
+    return RawTable(frame, names, Places(what), files.index_of(frame, reading) if library != "numpy" else ())
+
+
+def _read_objects(cloud: Cloud, url: str, reading: Reading, known: tuple[str, ...]) -> RawTable | None:
+    """Return the rows of the objects below a URL, None if they are no tables."""
+    bucket, prefix = storage.parse_url(url)
+    with translate_errors():
+        pages = cloud.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        found = [item for page in pages for item in page.get("Contents", []) if item["Size"]]
+    keys = {item["Key"].removeprefix(prefix).lstrip("/") or Path(prefix).name: item["Key"] for item in found}
+    keys = {name: key for name, key in keys.items() if not files.is_hidden(name)}
+    if not keys:
+        raise InvalidInputError(f"There are no objects with data below {url}.")
+    check_formats(keys, url)
+    if any(suffix_of(name) in OTHER_FORMATS for name in keys):
+        return None
+    contents: dict[str, Content] = {name: storage.download(cloud, f"s3://{bucket}/{key}") for name, key in keys.items()}
+    return files.read(contents, url, reading, known)

@@ -1,0 +1,244 @@
+"""Delimited text (CSV, TSV): RFC 4180 with any line ends, as columns of texts with the line of each row."""
+
+import csv
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from lowcloud.sdk.data.reading import Reading, remedy
+from lowcloud.sdk.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+DELIMITERS = ",;\t|"
+DELIMITER_NAMES = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
+LINES_SEEN = 50  # by which a delimiter is recognised
+COUNTED = 4  # columns whose first line 0,1,2,3 is hardly a row
+CHUNK_ROWS = 50_000
+CELL_CHARACTERS = 16 << 20  # the longest cell
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """Columns of texts; `names` is None if the file has no header. `lines` has the line number of each row."""
+
+    frame: "pl.DataFrame"
+    names: list[str] | None
+    lines: Sequence[int]
+    notes: tuple[str, ...] = ()
+
+
+def read(data: bytes, name: str, reading: Reading, known: Collection[str] = (), *, is_tsv: bool = False) -> TextTable:
+    """Read the rows of a file; `known` names show that a first line is a header. Raises InvalidInputError."""
+    text = _decode(data, name)
+    notes: list[str] = []
+    skipped = _leading_comments(text, name, reading, known, notes)
+    start = 0
+    for _ in range(skipped):
+        start = text.index("\n", start) + 1 if "\n" in text[start:] else len(text)
+    body = text[start:]
+    delimiter = _delimiter(body, name, reading, notes, is_tsv=is_tsv)
+    split = _split_quoted if '"' in body else _split_plain
+    frame, lines = split(body, name, delimiter, reading, skipped)
+    if not len(frame):
+        raise InvalidInputError(f"There are no rows in {name}.")
+    first = [cell or "" for cell in frame.row(0)]
+    second = [cell or "" for cell in frame.row(1)] if len(frame) > 1 else None
+    if not _is_header(first, second, name, reading, known):
+        return TextTable(frame, None, lines, tuple(notes))
+    return TextTable(frame[1:], first, lines[1:], tuple(notes))
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell is a number, with a point or a comma."""
+    return NUMBER.fullmatch(cell) is not None
+
+
+def _decode(data: bytes, name: str) -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4096]:
+        raise InvalidInputError(f"{name} is UTF-16 or binary; save it as text in UTF-8.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InvalidInputError(f"{name}, line {line} is not valid UTF-8; save the file in UTF-8.") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _leading_comments(text: str, name: str, reading: Reading, known: Collection[str], notes: list[str]) -> int:
+    """Return how many lines before the header are comments."""
+    mark = "#" if reading.comment is None else reading.comment
+    if not mark or not text.startswith(mark):
+        return 0
+    head = list(islice(_lines(text), LINES_SEEN))
+    names = {*known, *(f'"{name}"' for name in known)}
+    count = next(
+        (
+            at
+            for at, line in enumerate(head)
+            if not line.startswith(mark) or names.intersection(re.split(f"[{DELIMITERS}]", line))
+        ),
+        len(head),
+    )
+    if not count:
+        return 0
+    if reading.comment is None:
+        following = head[count] if count < len(head) else ""
+        if any(one in following and head[count - 1].count(one) == following.count(one) for one in DELIMITERS):
+            raise InvalidInputError(
+                f"{name}, line {count} begins with # and can be a comment or the header: {head[count - 1][:60]!r}. "
+                f"{remedy(comment='#')} skips such lines, {remedy(comment='')} reads them."
+            )
+        notes.append(f"{name}: {count} comment line{'s' * (count > 1)} at the beginning skipped")
+    return count
+
+
+def _delimiter(text: str, name: str, reading: Reading, notes: list[str], *, is_tsv: bool) -> str:
+    """Return the delimiter: as given, or as seen in the first lines. Raises InvalidInputError if it is in doubt."""
+    if reading.delimiter:
+        return reading.delimiter
+    lines = [QUOTED.sub("", line) for line in islice(filter(str.strip, _lines(text)), LINES_SEEN)]
+    first = lines[0] if lines else ""
+    seen = [one for one in DELIMITERS if one in first]
+    if is_tsv and "\t" in seen:
+        return "\t"
+    if len(seen) > 1:
+        seen = [one for one in seen if all(line.count(one) == first.count(one) for line in lines)] or [","]
+    if len(seen) > 1:
+        raise InvalidInputError(
+            f"{name}: its columns can be separated by {' or '.join(map(repr, seen))} ({first[:60]!r}); say which: "
+            f"{remedy(delimiter=seen[-1])}."
+        )
+    delimiter = seen[0] if seen else ","
+    if delimiter != ",":
+        notes.append(f"{name}: columns are separated by {DELIMITER_NAMES[delimiter]}")
+    return delimiter
+
+
+def _split_plain(
+    text: str, name: str, delimiter: str, reading: Reading, skipped: int
+) -> tuple["pl.DataFrame", Sequence[int]]:
+    """Split text without quotes."""
+    import polars as pl
+
+    lines = pl.Series("line", text.split("\n"), dtype=pl.String)
+    kept = lines.str.strip_chars() != ""
+    if reading.comment:
+        kept &= ~lines.str.starts_with(reading.comment)
+    numbers = pl.int_range(skipped + 1, skipped + 1 + len(lines), eager=True).filter(kept)
+    lines = lines.filter(kept)
+    if not len(lines):
+        return pl.DataFrame(), []
+    counts = lines.str.count_matches(delimiter, literal=True)
+    wrong = counts != counts[0]
+    if wrong.any():
+        at = int(wrong.arg_max() or 0)
+        raise _width_error(name, numbers[at], counts[at] + 1, numbers[0], counts[0] + 1, lines[at])
+    frame = lines.str.split_exact(delimiter, counts[0]).struct.unnest()
+    return frame.rename({old: str(at) for at, old in enumerate(frame.columns)}), numbers.to_list()
+
+
+def _split_quoted(
+    text: str, name: str, delimiter: str, reading: Reading, skipped: int
+) -> tuple["pl.DataFrame", Sequence[int]]:
+    """Split text with quoted cells, which may contain delimiters, line ends and doubled quotes."""
+    import polars as pl
+
+    csv.field_size_limit(CELL_CHARACTERS)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    frames: list[pl.DataFrame] = []
+    numbers: list[int] = []
+    rows: list[list[str]] = []
+    width = 0
+    for line, row in _records(reader, name, skipped):
+        is_blank = not row or (len(row) == 1 and not row[0].strip())
+        if is_blank or (reading.comment and row[0].startswith(reading.comment)):
+            continue
+        width = width or len(row)
+        if len(row) != width:
+            raise _width_error(name, line, len(row), numbers[0], width, delimiter.join(row))
+        rows.append(row)
+        numbers.append(line)
+        if len(rows) == CHUNK_ROWS:
+            frames.append(_to_frame(rows))
+            rows = []
+    frames += [_to_frame(rows)] if rows else []
+    return pl.concat(frames) if frames else pl.DataFrame(), numbers
+
+
+def _records(reader: Any, name: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield each record with the number of its first line. Raises InvalidInputError for quotes that do not pair."""
+    line = 1
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise InvalidInputError(
+                f"{name}, line {skipped + line}: its quotes do not pair ({error}). A cell that contains the delimiter "
+                'or a quote is quoted as a whole, and quotes in it are doubled: "say ""yes"", please".'
+            ) from None
+        yield skipped + line, row
+        line = reader.line_num + 1
+
+
+def _to_frame(rows: list[list[str]]) -> "pl.DataFrame":
+    import polars as pl
+
+    columns = zip(*rows, strict=True)
+    return pl.DataFrame([pl.Series(str(at), cells, dtype=pl.String) for at, cells in enumerate(columns)])
+
+
+def _width_error(name: str, line: int, cells: int, first_line: int, width: int, text: str) -> InvalidInputError:
+    hint = " It may be a comment: " + remedy(comment="#") + " skips it." if text.startswith("#") else ""
+    return InvalidInputError(
+        f"{name}, line {line} has {cells} cells, line {first_line} has {width}. Give every line the same number of "
+        f"cells; quote a cell that contains the delimiter.{hint}"
+    )
+
+
+def _is_header(
+    first: Sequence[str], second: Sequence[str] | None, name: str, reading: Reading, known: Collection[str]
+) -> bool:
+    """Return whether the first row has the names of the columns. Raises InvalidInputError if that is in doubt."""
+    if reading.header is not None:
+        return reading.header
+    if any(cell in known for cell in first):
+        return True
+    names = first[1:] if first[0] == "" else first
+    if len(names) >= COUNTED and list(names) == [str(at) for at in range(len(names))]:
+        raise InvalidInputError(
+            f"{name}: the first line counts {', '.join(names[:3])}, ...: it can be the header that pandas writes for "
+            f"columns without names, or a row. {_either_header()}"
+        )
+    texts = [at for at, cell in enumerate(first) if cell.strip() not in reading.missing and not is_number(cell)]
+    if not texts:
+        return False
+    if not any(map(is_number, first)):
+        return True
+    if second is not None and all(is_number(second[at]) for at in texts):
+        return True  # below the texts are numbers
+    raise InvalidInputError(
+        f"{name}: the first line has texts and numbers ({', '.join(first)[:60]!r}); it can be the header or a row. "
+        f"{_either_header()}"
+    )
+
+
+def _either_header() -> str:
+    return f"{remedy(header=True)} or {remedy(header=False)} says which."
+
+
+def _lines(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield text[start:end]
+        start = end + 1

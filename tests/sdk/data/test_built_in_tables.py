@@ -1,0 +1,129 @@
+"""Every accepted form of a table is the same training data and the same requests, in any order of columns."""
+
+import datetime
+import gzip
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lowcloud.sdk import InvalidInputError
+from lowcloud.sdk.data import rows
+from lowcloud.sdk.data.channels import ModelKind, Prepared
+
+NAMES = ("a", "b c", 'q"r', "x,y", "ü", " lead", "n;o", "#p", "NA", "2024")
+KINDS: dict[str, st.SearchStrategy[Any]] = {
+    "whole": st.integers(-(2**40), 2**40),
+    "number": st.none() | st.floats(-1e6, 1e6),
+    "boolean": st.booleans(),
+    "yes": st.sampled_from(["yes", "no"]),
+    "text": st.none() | st.sampled_from(["Oslo", "Bern, CH", 'the "Hague"', "two\nlines", "N/A", "-", " "]),
+    "time": st.none() | st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(2100, 1, 1)),
+}
+LABELS = (st.integers(0, 2), st.sampled_from(["good", "bad"]), st.booleans(), st.sampled_from([1, 2]))
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> pl.DataFrame:
+    """A table with a label `label` and up to four features of any kind, in any order of columns."""
+    count = draw(st.integers(2, 8))
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True))
+    columns = {
+        name: draw(st.lists(KINDS[draw(st.sampled_from(list(KINDS)))], min_size=count, max_size=count))
+        for name in names
+    }
+    label = draw(st.lists(draw(st.sampled_from(LABELS)), min_size=count, max_size=count))
+    columns["label"] = [*draw(st.sampled_from([[0, 1], [False, True], ["bad", "good"]])), *label][:count]
+    columns["label"] = [value for value in columns["label"] if type(value) is type(columns["label"][0])]
+    columns["label"] += [columns["label"][0]] * (count - len(columns["label"]))
+    order = draw(st.permutations(list(columns)))
+    return pl.DataFrame({name: columns[name] for name in order})
+
+
+def write(frame: pl.DataFrame, folder: Path) -> dict[str, Any]:
+    """The table in every accepted form."""
+    folder.mkdir(exist_ok=True)
+    pandas = pd.DataFrame(frame.to_dict(as_series=False))
+    text = frame.write_csv()
+    lines = "".join(json.dumps(row, default=str) + "\n" for row in frame.to_dicts())
+    (folder / "a.csv").write_text(text)
+    (folder / "b.csv.gz").write_bytes(gzip.compress(text.encode()))
+    (folder / "c.tsv").write_text(frame.write_csv(separator="\t"))
+    (folder / "d.csv").write_bytes(b"\xef\xbb\xbf" + frame.write_csv(separator=";", quote_style="always").encode())
+    pandas.to_csv(folder / "e.csv")
+    (folder / "f.jsonl").write_text(lines)
+    (folder / "g.json").write_text(json.dumps(frame.to_dicts(), default=str))
+    frame.write_parquet(folder / "h.parquet")
+    (folder / "parts").mkdir(exist_ok=True)
+    half = len(frame) // 2
+    frame[:half].write_parquet(folder / "parts" / "1.parquet")
+    frame[half:].select(frame.columns[::-1]).write_parquet(folder / "parts" / "2.parquet")
+    return {"pandas": pandas, "polars": frame, **{path.name: path for path in sorted(folder.iterdir())}}
+
+
+def numbers(content: Any) -> Any:
+    """The numbers of a CSV as sent, whatever their spelling."""
+    return np.array([[float(cell or "nan") for cell in line.split(",")] for line in content.decode().splitlines()])
+
+
+def prepare_all(frame: pl.DataFrame, folder: Path, prepare: Callable[..., Prepared]) -> None:
+    """Compare what is sent for all forms of a table, for training and validation, and for predictions."""
+    forms = write(frame, folder)
+    algorithm = "linear-learner" if not any(frame.null_count().row(0)) else "xgboost"
+    parameters = {
+        "xgboost": {"objective": "multi:softprob"},
+        "linear-learner": {"predictor_type": "multiclass_classifier"},
+    }[algorithm]
+    backwards = frame.select(frame.columns[::-1])
+    try:
+        expected = prepare({"train": frame, "validation": frame}, "label", algorithm=algorithm, parameters=parameters)
+    except InvalidInputError as refused:
+        column = str(refused).split("'")[1]
+        for source in forms.values():
+            with pytest.raises(InvalidInputError, match=f"column {re.escape(repr(column))}"):
+                prepare(source, "label", algorithm=algorithm, parameters=parameters)
+        return
+    for form, source in forms.items():
+        found = prepare({"train": source, "validation": backwards}, "label", algorithm=algorithm, parameters=parameters)
+        reverse = prepare({"train": frame, "validation": source}, "label", algorithm=algorithm, parameters=parameters)
+        for one in (found, reverse):
+            assert one.columns == expected.columns, form
+            assert one.parameters == expected.parameters, form
+            assert one.files.get("transform") == expected.files.get("transform"), form
+            for channel in ("train", "validation"):
+                here, there = (numbers(files[channel][f"{channel}.csv"]) for files in (one.files, expected.files))
+                np.testing.assert_array_equal(here, there, form)
+    requested = list(rows.to_requests(frame, ModelKind.BUILT_IN, expected.columns))
+    for form, source in {**forms, "backwards": backwards, "dict": backwards.to_dict(as_series=False)}.items():
+        for (here, kind), (there, other) in zip(
+            rows.to_requests(source, ModelKind.BUILT_IN, expected.columns), requested, strict=True
+        ):
+            assert kind == other
+            if kind == "application/json":
+                assert json.loads(here) == json.loads(there), form
+            else:
+                np.testing.assert_array_equal(numbers(here), numbers(there), form)
+
+
+PROPERTY = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+
+
+@settings(max_examples=8, **PROPERTY)
+@given(frame=frames())
+def test_every_form_and_order_of_a_table_is_the_same_data(tmp_path, prepare, frame):
+    prepare_all(frame, tmp_path / "forms", prepare)
+
+
+@pytest.mark.slow
+@settings(max_examples=150, **PROPERTY)
+@given(frame=frames())
+def test_every_form_and_order_of_many_tables_is_the_same_data(tmp_path, prepare, frame):
+    prepare_all(frame, tmp_path / "forms", prepare)
