@@ -165,10 +165,12 @@ def _like(table: RawTable, train: RawTable, wanted: tuple[str | int, ...], colum
 
 def _check(table: _Table, options: Options) -> None:
     """Raise InvalidInputError for the first missing value, of the label only if features may be missing."""
-    for name in table.frame.columns:
+    counts = dict(zip(table.frame.columns, table.frame.null_count().row(0), strict=True))
+    label = table.label
+    for name in (name for name, count in counts.items() if count):
         column = table.frame[name]
-        may_be_missing = name != table.label and (options.allows_missing or cells.kind_of(column) == "text")
-        if not may_be_missing and column.null_count():
+        may_be_missing = name != label and (options.allows_missing or cells.kind_of(column) == "text")
+        if not may_be_missing:
             row = int(column.is_null().arg_max() or 0)
             raise InvalidInputError(
                 f"The column {name!r} has no value in {table.places.row(row)}. Drop such rows or fill in values, for "

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 BLANKS = " \t\r\n\v\f\u00a0\ufeff"
 DECIMAL_COMMA = r"^[+-]?[0-9]*,[0-9]+$"
 GROUPED = r"^[+-]?[0-9]{1,3},[0-9]{3}$"  # 1,234 is a number with a decimal comma, or one with a separator of thousands
-NUMBER_LIKE = r"^[+-]?[$€£¥]?[0-9][0-9.,'_ \u00a0]*[%€]?$|^[+-]?(?i:inf|infinity)$"
+NUMBER_LIKE = r"^[+-]?[$€£¥]?[0-9][0-9.,'_ \u00a0]*[%€]?$|^[+-]?(?i:inf|infinity)$|^0[xX][0-9a-fA-F]+$"
+OTHER_DATE = (
+    r"^(?:[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{4}[./][0-9]{1,2}[./][0-9]{1,2})(?:$|[ T])|^[0-9]{1,2}:[0-9]{2}"
+)
 DATE_LIKE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TRUTHS = {"true": True, "false": False}
 YES_NO = {**TRUTHS, "yes": True, "no": False, "y": True, "n": False, "t": True, "f": False, "1": True, "0": False}
@@ -30,19 +33,21 @@ def parse(
     import polars as pl
 
     frame = frame.with_columns(_plain(frame[name], places) for name in frame.columns)
-    texts = {name: _cleaned(frame[name], reading) for name, kind in frame.schema.items() if kind == pl.String}
-    numeric = {name: column for name, column in texts.items() if kinds.get(name, "number") == "number"}
-    for name, column in _without_decimal_commas(numeric, reading, places, notes).items():
-        texts[name] = column
-    typed = []
+    texts = _cleaned(frame.select(pl.col(pl.String)), reading)
+    possible = texts.select(name for name in texts.columns if kinds.get(name, "number") == "number")
+    found = _all_numbers(possible)
+    found |= _with_decimal_commas(possible, found, reading, places, notes)
+    typed, of_text = [], set(texts.columns)
     for name in frame.columns:
-        if name in texts:
+        if name in found:
+            typed.append(found[name])
+        elif name in of_text:
             typed.append(_parse_texts(texts[name], kinds.get(name), places))
         else:
             typed.append(_as_kind(frame[name], kinds.get(name), places))
-    for column in typed:
-        _check_finite(column, places)
-    return pl.DataFrame(typed)
+    values = pl.DataFrame(typed)
+    _check_finite(values, places)
+    return values
 
 
 def kind_of(column: "pl.Series") -> str:
@@ -90,53 +95,78 @@ def _plain(column: "pl.Series", places: Places) -> "pl.Series":
     )
 
 
-def _cleaned(column: "pl.Series", reading: Reading) -> "pl.Series":
-    texts = column.str.strip_chars(BLANKS)
-    return texts.set(texts.is_in(list(reading.missing)), None)
+def _cleaned(texts: "pl.DataFrame", reading: Reading) -> "pl.DataFrame":
+    """Return columns of texts without blanks around them, and without the words for missing values."""
+    import polars as pl
+
+    stripped = pl.all().str.strip_chars(BLANKS)
+    return texts.select(pl.when(~stripped.is_in(list(reading.missing))).then(stripped))
 
 
-def _without_decimal_commas(
-    texts: Mapping[str, "pl.Series"], reading: Reading, places: Places, notes: list[str]
+def _all_numbers(texts: "pl.DataFrame") -> dict[str, "pl.Series"]:
+    """Return the columns whose texts are all numbers: as integers if all are, otherwise as floating-point numbers."""
+    import polars as pl
+
+    found: dict[str, pl.Series] = {}
+    for numbers in (pl.all().cast(pl.Int64, strict=False), pl.all().cast(pl.Float64, strict=False)):
+        rest = texts.select(name for name in texts.columns if name not in found)
+        parsed = rest.select(numbers)
+        if parsed.width and parsed.dtypes[0] == pl.Float64:
+            parsed = parsed.select(pl.when(pl.all().is_finite()).then(pl.all()))
+        for name, here, there in zip(rest.columns, rest.null_count().row(0), parsed.null_count().row(0), strict=True):
+            if here == there and (here < len(texts) or parsed[name].dtype == pl.Float64):
+                found[name] = parsed[name]
+    return found
+
+
+def _with_decimal_commas(
+    texts: "pl.DataFrame", numbers: Mapping[str, "pl.Series"], reading: Reading, places: Places, notes: list[str]
 ) -> dict[str, "pl.Series"]:
-    """Return the columns that have decimal commas, with points; refuse those that are in doubt."""
+    """Return the columns of numbers with decimal commas; refuse those that are in doubt."""
     import polars as pl
 
     if reading.decimal == ".":
         return {}
     found: dict[str, pl.Series] = {}
-    for name, column in texts.items():
-        commas = column.str.contains(DECIMAL_COMMA)
-        if not commas.any():
-            continue
-        others = column.filter(~commas)
-        if others.cast(pl.Float64, strict=False).null_count() > others.null_count():
-            continue  # not a column of numbers
-        row = int(commas.arg_max() or 0)
-        if others.str.contains(".", literal=True).any() and reading.decimal is None:
-            raise InvalidInputError(
-                f"{places.cell(row, name)}: {column[row]!r} has a comma, other cells have a point. Write all with a "
-                "decimal point and without separators of thousands."
-            )
-        if reading.decimal is None and column.filter(commas).str.contains(GROUPED).all():
-            raise InvalidInputError(
-                f"{places.cell(row, name)}: {column[row]!r} can be {column[row].replace(',', '.')} or "
-                f"{column[row].replace(',', '')}. {remedy(decimal=',')} reads decimal commas; "
-                "otherwise write numbers without separators of thousands."
-            )
-        found[name] = column.str.replace(",", ".", literal=True)
+    for name in texts.columns:
+        if name not in numbers and _has_decimal_commas(texts[name], reading, places):
+            found |= _all_numbers(texts.select(pl.col(name).str.replace(",", ".", literal=True)))
     if not found and reading.decimal is None:
         return {}
-    for name, column in texts.items():
-        points = column.str.contains(".", literal=True) & column.cast(pl.Float64, strict=False).is_not_null()
-        if name not in found and points.any():
+    for name in numbers:
+        points = texts[name].str.contains(".", literal=True)
+        if points.any():
             row = int(points.arg_max() or 0)
             raise InvalidInputError(
-                f"{places.cell(row, name)}: {column[row]!r} has a point, but other numbers of the table have decimal "
-                "commas. Write all numbers in one way."
+                f"{places.cell(row, name)}: {texts[name][row]!r} has a point, but other numbers of the table have "
+                "decimal commas. Write all numbers in one way."
             )
     if reading.decimal is None:
         notes.append(f"{places.what}: decimal commas read in {', '.join(map(repr, found))}")
     return found
+
+
+def _has_decimal_commas(column: "pl.Series", reading: Reading, places: Places) -> bool:
+    """Return whether a column has numbers with decimal commas. Raises InvalidInputError if that is in doubt."""
+    import polars as pl
+
+    commas = column.str.contains(DECIMAL_COMMA)
+    others = column.filter(~commas)
+    if not commas.any() or others.cast(pl.Float64, strict=False).null_count() > others.null_count():
+        return False
+    row = int(commas.arg_max() or 0)
+    if others.str.contains(".", literal=True).any():
+        raise InvalidInputError(
+            f"{places.cell(row, column.name)}: {column[row]!r} has a comma, other cells have a point. Write all with a "
+            "decimal point and without separators of thousands."
+        )
+    if reading.decimal is None and column.filter(commas).str.contains(GROUPED).all():
+        raise InvalidInputError(
+            f"{places.cell(row, column.name)}: {column[row]!r} can be {column[row].replace(',', '.')} or "
+            f"{column[row].replace(',', '')}. {remedy(decimal=',')} reads decimal commas; otherwise write numbers "
+            "without separators of thousands."
+        )
+    return True
 
 
 def _parse_texts(column: "pl.Series", kind: str | None, places: Places) -> "pl.Series":
@@ -149,13 +179,18 @@ def _parse_texts(column: "pl.Series", kind: str | None, places: Places) -> "pl.S
         return yes_or_no(column, places)
     if kind == "time":
         return _times(column, places)
-    numbers = _numbers(column)
-    if numbers.null_count() == column.null_count():
-        return numbers
     present = column.drop_nulls()
+    if kind is None and present.str.contains(OTHER_DATE).sum() * 2 >= len(present):
+        row = int(column.is_not_null().arg_max() or 0)
+        raise InvalidInputError(
+            f"{places.cell(row, column.name)}: {column[row][:40]!r} looks like a date or a time. Write dates as "
+            f"2024-12-31 or 2024-12-31T18:00; {remedy(types={column.name: 'text'})} reads texts."
+        )
     if kind == "number" or present.str.contains(NUMBER_LIKE).sum() * 2 >= len(present):
         as_texts = remedy(types={column.name: "text"})
         advice = " Correct it, or leave the cell empty if the value is missing"
+        numbers = column.cast(pl.Float64, strict=False)
+        numbers = numbers.set(~numbers.is_finite().fill_null(True), None)
         _refuse(
             column, numbers, column, places, "is not a number", advice + ("." if kind else f"; {as_texts} reads texts.")
         )
@@ -165,17 +200,6 @@ def _parse_texts(column: "pl.Series", kind: str | None, places: Places) -> "pl.S
     if present.str.contains(DATE_LIKE).sum() * 2 >= len(present):
         return _times(column, places)
     return column
-
-
-def _numbers(column: "pl.Series") -> "pl.Series":
-    """Return texts as integers if all are, otherwise as floating-point numbers; others are missing."""
-    import polars as pl
-
-    whole = column.cast(pl.Int64, strict=False)
-    if whole.null_count() == column.null_count() and len(column) > whole.null_count():
-        return whole
-    numbers = column.cast(pl.Float64, strict=False)
-    return numbers.set(~numbers.is_finite().fill_null(True), None)
 
 
 def _times(column: "pl.Series", places: Places) -> "pl.Series":
@@ -214,10 +238,13 @@ def _as_kind(column: "pl.Series", kind: str | None, places: Places) -> "pl.Serie
     )
 
 
-def _check_finite(column: "pl.Series", places: Places) -> None:
-    if column.dtype.is_float() and column.is_infinite().any():
-        row = int(column.is_infinite().arg_max() or 0)
-        raise InvalidInputError(f"{places.cell(row, column.name)} is infinite. Correct it, or remove the row.")
+def _check_finite(table: "pl.DataFrame", places: Places) -> None:
+    import polars.selectors as cs
+
+    found = table.select(cs.float().is_infinite().any())
+    if name := next((name for name in found.columns if found[name][0]), None):
+        row = int(table[name].is_infinite().arg_max() or 0)
+        raise InvalidInputError(f"{places.cell(row, name)} is infinite. Correct it, or remove the row.")
 
 
 def _refuse(

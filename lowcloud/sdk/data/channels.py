@@ -184,7 +184,7 @@ def _as_it_is(
         content_type = _content_type_at(cloud, source) if is_built_in and cloud else None
         return Channel(name, source, content_type, {"kind": "folder"}), {}
     found = sources.local_files(source, is_table=is_built_in and name in TABLES)
-    content_type = _content_type(next(iter(found))) if is_built_in and name in TABLES else None
+    content_type = _content_type(*next(iter(found.items()))) if is_built_in and name in TABLES else None
     if Path(source).expanduser().is_dir():
         return Channel(name, "", content_type, {"kind": "folder"}), found
     return Channel(name, "", content_type, {"kind": "file", "file": next(iter(found))}), found
@@ -204,8 +204,9 @@ def _table(name: str, data: Any, library: str, model_kind: ModelKind) -> tuple[C
     return Channel(name, "", None, {**description, "file": file}), {file: content}
 
 
-def _content_type(name: str) -> str:
-    return OTHER_FORMATS.get(sources.suffix_of(name)) or (PARQUET if format_of(name) == "parquet" else CSV)
+def _content_type(name: str, path: Path | None = None) -> str:
+    other = sources.other_format(name, path) if path else OTHER_FORMATS.get(sources.suffix_of(name))
+    return other or (PARQUET if format_of(name) == "parquet" else CSV)
 
 
 def _content_type_at(cloud: Cloud, url: str) -> str | None:

@@ -101,7 +101,7 @@ def describe(document: Document, label: str, target: Target) -> str:
     for feature in document["features"]:
         names = _names(feature)
         if feature["kind"] == "one_hot":
-            done.append(f"{feature['column']!r} is {len(names)} columns of 0 and 1")
+            done.append(f"{feature['column']!r} is {len(names)} column{'s' * (len(names) > 1)} of 0 and 1")
         elif feature["kind"] == "lookup":
             done.append(f"{feature['column']!r} is the number of its text")
     times = dict.fromkeys(step["name"].rpartition(".")[0] for step in document["derived"])

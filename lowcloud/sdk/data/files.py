@@ -61,6 +61,11 @@ def without_index(table: RawTable, reading: Reading, known: Collection[str]) -> 
     return RawTable(table.frame.drop(left_out), names, table.places, notes=(*table.notes, note))
 
 
+def numbered(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """Return a table without column names with names that no row can be mistaken for: column_0, column_1 ..."""
+    return frame.rename({name: f"column_{at}" for at, name in enumerate(frame.columns)})
+
+
 def format_of(name: str) -> str | None:
     """Return the format of a table's file by its name: csv, tsv, json or parquet; None for other files."""
     path = Path(name[:-3] if name.lower().endswith(".gz") else name)
@@ -103,6 +108,8 @@ def _read_one(name: str, content: Content, reading: Reading, known: Collection[s
             data = gzip.decompress(data)
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise InvalidInputError(f"{name} is a damaged gzip file ({error}).") from None
+    if data[:2] == b"PK" or data[:4] == b"\xd0\xcf\x11\xe0":
+        raise InvalidInputError(f"{name} is a spreadsheet or an archive; save its table as CSV.")
     kind = "parquet" if data[:4] == b"PAR1" else format_of(name)
     if kind == "parquet":
         return _read_parquet(name, data, reading)
@@ -113,7 +120,7 @@ def _read_one(name: str, content: Content, reading: Reading, known: Collection[s
         raise InvalidInputError(f"There are no rows in {name}.")
     places = Places(name, ((0, name, found.lines),))
     if found.names is None:
-        return RawTable(found.frame, tuple(range(found.frame.width)), places, notes=found.notes)
+        return RawTable(numbered(found.frame), tuple(range(found.frame.width)), places, notes=found.notes)
     names = [UNNAMED if at == 0 and not given.strip() else given for at, given in enumerate(found.names)]
     if nameless := next((at for at, given in enumerate(names) if not given.strip()), None):
         raise InvalidInputError(f"{name}: column {nameless + 1} of the header has no name. Give it one, or remove it.")

@@ -137,7 +137,6 @@ def _raw_table(rows: Any, known: tuple[str, ...], reading: Reading) -> RawTable:
         paths = sources.local_files(rows, is_table=True)
         if not paths:
             raise InvalidInputError(f"Rows are read from files, not from {rows!r}; download it first.")
-        sources.check_formats({name: path for name, path in paths.items() if files.format_of(name)} or paths, str(rows))
         table = files.without_index(files.read(paths, Path(rows).name, reading, known), reading, known)
         say(table.notes)
         return table

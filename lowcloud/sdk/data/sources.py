@@ -1,5 +1,6 @@
 """Where data comes from: tables in memory, files, folders and s3:// URLs; what would be sent, and how much that is."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ OTHER_FORMATS = {  # that built-in algorithms read themselves, with the label in
 }
 MOST_BYTES = 1_000_000_000  # that are sent without being told to
 MOST_FILES = 1000
+LIBSVM = re.compile(rb"\s*[^\s:,]+(\s+[^\s:,]+:[^\s:,]+)+\s*$")  # a first line such as 1 3:0.5 7:1
+LINE_BYTES = 1 << 16
 UNITS = (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000))
 
 
@@ -89,6 +92,15 @@ def suffix_of(name: str) -> str:
     return Path(name.removesuffix(".gz")).suffix.lower()
 
 
+def other_format(name: str, path: Path) -> str | None:
+    """Return the content type of a file that is no table but that built-in algorithms read, by its name or content."""
+    if files.format_of(name) and Path(name).suffix:
+        return None
+    with path.open("rb") as file:
+        first = file.read(LINE_BYTES).partition(b"\n")[0]
+    return OTHER_FORMATS.get(suffix_of(name)) or ("text/libsvm" if LIBSVM.match(first) else None)
+
+
 def is_url(source: Any) -> bool:
     """Return whether a source is a URL."""
     return isinstance(source, str) and "://" in source
@@ -120,9 +132,8 @@ def read_table(
     if is_url(source):
         return _read_objects(cloud, source, reading, known) if is_read_from_url else None
     found = local_files(source, is_table=True)
-    if not found or all(suffix_of(name) in OTHER_FORMATS for name in found):
+    if all(other_format(name, path) for name, path in found.items()):
         return None
-    check_formats(found, str(source))
     return files.read(found, Path(source).expanduser().name or str(source), reading, known)
 
 
@@ -136,7 +147,9 @@ def of_memory(data: Any, library: str, what: str, reading: Reading) -> RawTable:
         if library == "numpy"
         else tuple(name if isinstance(name, int) else str(name) for name in data.columns)
     )
-    return RawTable(frame, names, Places(what), files.index_of(frame, reading) if library != "numpy" else ())
+    if all(isinstance(name, int) for name in names):
+        return RawTable(files.numbered(frame), names, Places(what))
+    return RawTable(frame, names, Places(what), files.index_of(frame, reading))
 
 
 def _read_objects(cloud: Cloud, url: str, reading: Reading, known: tuple[str, ...]) -> RawTable | None:

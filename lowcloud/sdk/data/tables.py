@@ -161,9 +161,9 @@ def _column(name: str, column: Any) -> "pl.Series":
         ]
     try:
         return pl.Series(name, values)
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
-        reason = str(error).splitlines()[0]
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        types = sorted({type(value).__name__ for value in values if value is not None})
         raise InvalidInputError(
-            f"The column {name!r} of type {column.dtype} cannot be sent: {reason}. Convert it to values of one type, "
-            "such as numbers or strings."
+            f"The column {name!r} of type {column.dtype} has values of the types {', '.join(types)}, which cannot be "
+            "sent. Convert it to values of one type, such as numbers or strings."
         ) from None

@@ -44,8 +44,7 @@ def read(data: bytes, name: str, reading: Reading, known: Collection[str] = (), 
         start = text.index("\n", start) + 1 if "\n" in text[start:] else len(text)
     body = text[start:]
     delimiter = _delimiter(body, name, reading, notes, is_tsv=is_tsv)
-    split = _split_quoted if '"' in body else _split_plain
-    frame, lines = split(body, name, delimiter, reading, skipped)
+    frame, lines = _split(body, name, delimiter, reading, skipped)
     if not len(frame):
         raise InvalidInputError(f"There are no rows in {name}.")
     first = [cell or "" for cell in frame.row(0)]
@@ -121,10 +120,10 @@ def _delimiter(text: str, name: str, reading: Reading, notes: list[str], *, is_t
     return delimiter
 
 
-def _split_plain(
+def _split(
     text: str, name: str, delimiter: str, reading: Reading, skipped: int
 ) -> tuple["pl.DataFrame", Sequence[int]]:
-    """Split text without quotes."""
+    """Split text into cells. Only lines with quotes need a parser, unless a quoted cell contains line ends."""
     import polars as pl
 
     lines = pl.Series("line", text.split("\n"), dtype=pl.String)
@@ -135,19 +134,32 @@ def _split_plain(
     lines = lines.filter(kept)
     if not len(lines):
         return pl.DataFrame(), []
-    counts = lines.str.count_matches(delimiter, literal=True)
-    wrong = counts != counts[0]
-    if wrong.any():
+    if (lines.str.count_matches('"', literal=True) % 2 == 1).any():
+        return _split_records(text, name, delimiter, reading, skipped)
+    quoted = lines.str.contains('"', literal=True)
+    reader = csv.reader(lines.filter(quoted), delimiter=delimiter, strict=True)
+    places = numbers.filter(quoted)
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise _quote_error(name, places[reader.line_num - 1], error) from None
+    widths = lines.str.count_matches(delimiter, literal=True) + 1
+    widths = widths.scatter(quoted.arg_true(), [len(row) for row in rows]) if rows else widths
+    if (wrong := widths != widths[0]).any():
         at = int(wrong.arg_max() or 0)
-        raise _width_error(name, numbers[at], counts[at] + 1, numbers[0], counts[0] + 1, lines[at])
-    frame = lines.str.split_exact(delimiter, counts[0]).struct.unnest()
-    return frame.rename({old: str(at) for at, old in enumerate(frame.columns)}), numbers.to_list()
+        raise _width_error(name, numbers[at], widths[at], numbers[0], widths[0], lines[at])
+    plain = lines.filter(~quoted).str.split_exact(delimiter, widths[0] - 1).struct.unnest()
+    plain = plain.rename({old: str(at) for at, old in enumerate(plain.columns)})
+    if not rows:
+        return plain, numbers.to_list()
+    order = pl.concat([(~quoted).arg_true(), quoted.arg_true()]).arg_sort()
+    return pl.concat([plain, _to_frame(rows)])[order], numbers.to_list()
 
 
-def _split_quoted(
+def _split_records(
     text: str, name: str, delimiter: str, reading: Reading, skipped: int
 ) -> tuple["pl.DataFrame", Sequence[int]]:
-    """Split text with quoted cells, which may contain delimiters, line ends and doubled quotes."""
+    """Split text whose quoted cells may contain line ends."""
     import polars as pl
 
     csv.field_size_limit(CELL_CHARACTERS)
@@ -181,12 +193,16 @@ def _records(reader: Any, name: str, skipped: int) -> Iterator[tuple[int, list[s
         except StopIteration:
             return
         except csv.Error as error:
-            raise InvalidInputError(
-                f"{name}, line {skipped + line}: its quotes do not pair ({error}). A cell that contains the delimiter "
-                'or a quote is quoted as a whole, and quotes in it are doubled: "say ""yes"", please".'
-            ) from None
+            raise _quote_error(name, skipped + line, error) from None
         yield skipped + line, row
         line = reader.line_num + 1
+
+
+def _quote_error(name: str, line: int, error: Exception) -> InvalidInputError:
+    return InvalidInputError(
+        f"{name}, line {line}: its quotes do not pair ({error}). A cell with the delimiter or a quote is quoted "
+        'as a whole, and quotes in it are doubled: "say ""yes"", please".'
+    )
 
 
 def _to_frame(rows: list[list[str]]) -> "pl.DataFrame":

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from lowcloud.sdk.code import job_program
-from lowcloud.sdk.data import rows
+from lowcloud.sdk.data import answers, rows
 from lowcloud.sdk.data.channels import ModelKind
 
 X = pd.DataFrame(np.random.default_rng(0).random((40, 3)), columns=["a", "b", "c"])
@@ -38,7 +38,7 @@ def ask(folder: Path, data: object) -> object:
     [(body, content_type)] = rows.to_requests(data, ModelKind.FUNCTION)  # type: ignore[arg-type]
     given = job_program.input_fn(body, content_type)
     predictions = job_program.predict_fn(given, job_program.model_fn(str(folder)))
-    return rows.to_predictions([job_program.output_fn(predictions, rows.ACCEPT[ModelKind.FUNCTION])])
+    return answers.to_predictions([job_program.output_fn(predictions, rows.ACCEPT[ModelKind.FUNCTION])])
 
 
 @pytest.mark.parametrize(

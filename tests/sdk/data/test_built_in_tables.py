@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from lowcloud.sdk import InvalidInputError
 from lowcloud.sdk.data import rows
 from lowcloud.sdk.data.channels import ModelKind, Prepared
+from lowcloud.sdk.data.columns import Columns
 
 NAMES = ("a", "b c", 'q"r', "x,y", "ü", " lead", "n;o", "#p", "NA", "2024")
 KINDS: dict[str, st.SearchStrategy[Any]] = {
@@ -114,6 +115,61 @@ def prepare_all(frame: pl.DataFrame, folder: Path, prepare: Callable[..., Prepar
 
 
 PROPERTY = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+
+
+DAMAGE = (
+    '"',
+    ",",
+    "\n",
+    "\r\n",
+    " ",
+    ";",
+    "%",
+    "+",
+    "e5",
+    "_",
+    "x",
+    "'",
+    '""',
+    "NA",
+    "nan",
+    "inf",
+    ".",
+    "\n\n",
+    "#",
+    "\t",
+    "٣",
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """A CSV of numbers with something inserted somewhere below its header."""
+    cells = st.sampled_from(["0", "1", "-2.5", "1e3", "", "007"])
+    rows = draw(st.lists(st.tuples(st.sampled_from("01"), cells, cells), min_size=3, max_size=5))
+    lines = "".join(",".join(row) + "\n" for row in [("0", "1", "2"), ("1", "3", "4"), *rows])
+    for _ in range(draw(st.integers(0, 2))):
+        place = draw(st.integers(0, len(lines)))
+        lines = lines[:place] + draw(st.sampled_from(DAMAGE)) + lines[place:]
+    return f"y,a,b\n{lines}"
+
+
+@settings(max_examples=40, **PROPERTY)
+@given(text=damaged())
+def test_damaged_rows_are_read_alike_for_training_and_predictions_or_refused_in_both(tmp_path, prepare, text):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(text.encode())
+    kinds = {"types": {"a": "number", "b": "number", "y": "number"}}
+    known = Columns(("a", "b"), "y", ("number", "number"))
+    try:
+        trained = numbers(prepare(path, "y", reading=kinds).files["train"]["train.csv"])[:, 1:]
+    except InvalidInputError as refused:
+        if "column 'y'" not in str(refused):  # the label is not looked at for predictions
+            with pytest.raises(InvalidInputError):
+                list(rows.to_requests(path, ModelKind.BUILT_IN, known))
+        return
+    [(body, _)] = rows.to_requests(path, ModelKind.BUILT_IN, known)
+    np.testing.assert_array_equal(numbers(body), trained)
 
 
 @settings(max_examples=8, **PROPERTY)

@@ -82,6 +82,12 @@ def test_the_usual_spellings_of_a_missing_value_are_missing(table, word):
         ('x,y\n1.5,2\n"1""5",4\n', "a.csv, line 3, column 'x': '1\"5' is not a number"),
         ("x,y\n1,2\n\n2%,4\n", "a.csv, line 4, column 'x': '2%' is not a number"),
         ("x,y\n1_000,2\n2_000,4\n", "a.csv, line 2, column 'x': '1_000' is not a number"),
+        (
+            "x,y\n01/02/2024,2\n,4\n",
+            "line 2, column 'x': '01/02/2024' looks like a date or a time. Write dates as 2024",
+        ),
+        ("x,y\n0x1F,2\n", "line 2, column 'x': '0x1F' is not a number"),
+        (b"PK\x03\x04", "a.csv is a spreadsheet or an archive"),
         ("x,y\n1,2\ninf,4\n", "a.csv, line 3, column 'x': 'inf' is not a number"),
         ("x;y\n1,234;2\n4,567;3\n", "line 2, column 'x': '1,234' can be 1.234 or 1234. reading={'decimal': ','}"),
         ("x;y\n1,5;2.5\n", "line 2, column 'y': '2.5' has a point, but other numbers of the table have decimal commas"),
@@ -188,3 +194,21 @@ def test_a_polars_categorical_and_a_decimal_are_read(prepare):
         pl.col("x").cast(pl.Decimal(10, 2)), pl.col("c").cast(pl.Categorical)
     )
     assert sent(prepare(frame, "y")) == "1,1.00,1,0\n0,2.00,0,1\n"
+
+
+def test_a_file_of_another_name_is_read_as_text_unless_it_is_libsvm(prepare, tmp_path):
+    (tmp_path / "iris.data").write_text(NAMED)
+    (tmp_path / "train.txt").write_text("1 0:2.5 3:1\n")
+    assert sent(prepare(tmp_path / "iris.data", "y")) == ROWS
+    prepared = prepare(tmp_path / "train.txt")
+    assert prepared.files["train"] == {"train.txt": tmp_path / "train.txt"}
+    assert prepared.channels[0].content_type == "text/libsvm"
+
+
+def test_columns_without_names_are_encoded_by_number(prepare, tmp_path):
+    (tmp_path / "a.csv").write_text("no,1,Oslo\nyes,2,Rome\n")
+    prepared = prepare(tmp_path / "a.csv", 0, reading={"header": False})
+    assert sent(prepared) == "0,1,1,0\n1,2,0,1\n"
+    assert prepared.columns.features == (1, 2)
+    transform = json.loads(prepared.files["transform"]["transform.json"])
+    assert [column["name"] for column in transform["columns"]] == ["column_0", "column_1", "column_2"]
