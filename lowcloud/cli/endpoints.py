@@ -1,6 +1,5 @@
 """The commands about models in service: `lowcloud endpoints`, `models`, `deploy`, `predict` and `delete`."""
 
-import csv
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lowcloud.cli.connection import connect, connect_sdk
-from lowcloud.cli.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, to_time
+from lowcloud.cli.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, print_rows, to_time
 from lowcloud.cli.sdk_errors import errors_as_messages
 from lowcloud.cli.terminal import Home, fail, of_home, say
 from lowcloud.client.json_client import JsonClient, RequestRefusedError
@@ -18,6 +17,14 @@ from lowcloud.client.json_client import JsonClient, RequestRefusedError
 ITEMS_PER_PAGE = 100
 NOT_FOUND = ("ould not find", "not found", "is being deleted", "failed to satisfy constraint")  # of names
 
+ReadingOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reading",
+        metavar="NAME=VALUE",
+        help="How tables are read where that cannot be seen, such as delimiter=; can be repeated.",
+    ),
+]
 EndpointName = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Name of an endpoint.")]
 
 
@@ -65,16 +72,25 @@ def deploy(
 
 def predict(
     name: EndpointName,
-    rows: Annotated[Path, typer.Argument(help="CSV file of features, with or without a header.")],
+    rows: Annotated[Path, typer.Argument(help="File of features: CSV, TSV, JSON or Parquet, also with .gz.")],
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Print the probability of each class instead of the label.")
+    ] = False,
+    reading: ReadingOptions = None,
     home: Home = None,
 ) -> None:
-    """Print the predictions of an endpoint, one line for each row."""
+    """Print the predictions of an endpoint, one line for each row: labels of a classifier, otherwise numbers."""
     from lowcloud import sdk
 
     with errors_as_messages():
         connect_sdk(home)
         endpoint = sdk.endpoint(name, home=home)
-        predictions = endpoint.predict(_read_rows(rows))
+        options = parse_reading(reading)
+        predictions = endpoint.predict(str(rows), probabilities=probabilities, reading=options)
+    if probabilities:
+        classes = {str(label): [f"{value:.6g}" for value in predictions[label]] for label in predictions.columns}
+        print_rows([tuple(classes), *zip(*classes.values(), strict=True)])
+        return
     is_sequence = hasattr(predictions, "__len__") and not isinstance(predictions, str | dict)
     for prediction in predictions if is_sequence else [predictions]:
         plain = prediction.tolist() if hasattr(prediction, "tolist") else prediction
@@ -170,24 +186,23 @@ def describe(client: JsonClient, operation: str, **name: str) -> Mapping[str, An
         raise
 
 
-def _read_rows(path: Path) -> Any:
-    from lowcloud.sdk.data import tables
+def parse_pairs(option: str, given: list[str] | None) -> dict[str, str]:
+    """Return the values of an option that is given as NAME=VALUE, perhaps several times."""
+    pairs = [text.partition("=") for text in given or ()]
+    invalid = next((name for name, separator, _ in pairs if not separator or not name), None)
+    if invalid is not None:
+        raise fail(f"{option} {invalid!r} must have the form NAME=VALUE.")
+    return {name: value for name, _, value in pairs}
 
-    tables.require_polars()
-    import polars as pl
 
+def parse_value(text: str) -> Any:
+    """Return the value that the text is in JSON (a number, true, a list ...), otherwise the text."""
     try:
-        with path.open(newline="") as file:
-            first = next(csv.reader(file), [])
-        has_header = not any(_is_number(cell) for cell in first)
-        table = pl.read_csv(path, has_header=has_header, infer_schema_length=None)
-    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-        raise fail(f"{path} cannot be read: {error}.") from error
-    return table if has_header else table.to_numpy()
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return isinstance(json.loads(cell), int | float)
+        return json.loads(text)
     except ValueError:
-        return False
+        return text
+
+
+def parse_reading(given: list[str] | None) -> dict[str, Any] | None:
+    """Return how tables are to be read, None if nothing is said about it."""
+    return {name: parse_value(value) for name, value in parse_pairs("--reading", given).items()} or None

@@ -1,17 +1,16 @@
 """`lowcloud train`: the Python SDK's train() from the shell."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lowcloud.cli.endpoints import print_deployed
+from lowcloud.cli.endpoints import ReadingOptions, parse_pairs, parse_reading, parse_value, print_deployed
 from lowcloud.cli.sdk_errors import errors_as_messages
-from lowcloud.cli.terminal import Home, fail, of_home, say
+from lowcloud.cli.terminal import Home, Yes, confirm, fail, note, of_home, say
 
 if TYPE_CHECKING:
-    from lowcloud.sdk.data.channels import Source
+    from lowcloud.sdk.data.sources import Size, Source
 
 Parameters = Annotated[
     list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A hyperparameter; can be repeated.")
@@ -56,6 +55,11 @@ def train(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag of the job; can be repeated.")
     ] = None,
     experiment: Annotated[str | None, typer.Option(metavar="NAME", help="Experiment that the job belongs to.")] = None,
+    reading: ReadingOptions = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Send files to a built-in algorithm as they are, as its container reads them.")
+    ] = False,
+    yes: Yes = False,
     home: Home = None,
 ) -> None:
     """Train a model on data with parameters. Starts the server if it is not running."""
@@ -64,20 +68,26 @@ def train(
     if deploy and not wait:
         raise fail("--deploy waits for the job, so it cannot be combined with --detach.")
     with errors_as_messages():
+        inputs = {"train": data, **parse_pairs("--channel", channel)} if channel else data
+        held_out = _parse_validation(validation)
+        _agree_to_send(sdk.measure(model, inputs, held_out), yes)
         job = sdk.train(
             model,
-            {"train": data, **_pairs("--channel", channel)} if channel else data,
-            {key: _parse_value(text) for key, text in _pairs("--parameter", parameter).items()},
+            inputs,
+            {key: parse_value(text) for key, text in parse_pairs("--parameter", parameter).items()},
             target=target,
-            validation=_parse_validation(validation),
+            validation=held_out,
+            reading=parse_reading(reading),
+            raw=raw,
+            allow_large=True,
             name=name,
             wait=wait,
             instance_type=instance_type,
             instances=instances,
             image=image,
             requirements=requirements,
-            metrics=_pairs("--metric", metric),
-            tags=_pairs("--tag", tag),
+            metrics=parse_pairs("--metric", metric),
+            tags=parse_pairs("--tag", tag),
             experiment=experiment,
             home=home,
         )
@@ -89,20 +99,14 @@ def train(
             print_deployed(job.deploy().name, home)
 
 
-def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given or ()]
-    invalid = next((name for name, separator, _ in pairs if not separator or not name), None)
-    if invalid is not None:
-        raise fail(f"{option} {invalid!r} must have the form NAME=VALUE.")
-    return {name: value for name, _, value in pairs}
+def _agree_to_send(size: "Size", is_confirmed: bool) -> None:
+    """Say what the job needs of this machine's files, and ask if that is much."""
+    from lowcloud.sdk.data import sources
 
-
-def _parse_value(text: str) -> Any:
-    """Return the value that the text is in JSON (a number, true, a list ...), otherwise the text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    if size.files:
+        note(f"Data and code: {size}")
+    if size.files > sources.MOST_FILES or size.bytes > sources.MOST_BYTES:
+        confirm(f"Send {size}?", is_confirmed)
 
 
 def _parse_validation(text: str | None) -> "Source | float | None":

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
 
@@ -103,15 +102,47 @@ def test_an_error_is_a_message_without_a_traceback(server: Server, folder, comma
     assert "Traceback" not in done.stderr
 
 
-def test_the_header_of_a_csv_file_is_recognised(tmp_path):
-    from lowcloud.cli.endpoints import _read_rows
-
-    (tmp_path / "named.csv").write_text("a,b\n1,2\n")
-    (tmp_path / "bare.csv").write_text("1,2\n,4\n")
-    (tmp_path / "raw.csv").write_text('"Oslo, N",75\nRome,\n')
-    assert pd.DataFrame(_read_rows(tmp_path / "raw.csv")).fillna("").to_numpy().tolist() == [
-        ["Oslo, N", 75],
-        ["Rome", ""],
+def test_labels_and_probabilities_are_printed(server: Server, folder):
+    patients = load_breast_cancer(as_frame=True)
+    frame = patients.data.iloc[:, :3].assign(label=patients.target.map({0: "malignant", 1: "benign"}))
+    frame.to_csv(folder / "named.csv", index=False)
+    frame.head(4).to_csv(folder / "some.csv", index=False)
+    options = [
+        "--target",
+        "label",
+        "-p",
+        "objective=binary:logistic",
+        "-p",
+        "num_round=3",
+        "--deploy",
+        "--name",
+        "words",
     ]
-    assert _read_rows(tmp_path / "named.csv").columns == ["a", "b"]
-    assert pd.DataFrame(_read_rows(tmp_path / "bare.csv")).isna().sum().sum() == 1
+    done = server.cli("train", "xgboost", "named.csv", *options, cwd=folder)
+    assert "Data and code: 1 file" in done.stderr
+    labels = server.cli("predict", "words", "some.csv", cwd=folder).stdout.split()
+    assert set(labels) <= {"malignant", "benign"}
+    shown = server.cli("predict", "words", "some.csv", "--probabilities", cwd=folder).stdout
+    head, *rows = [line.split("\t") for line in shown.splitlines()]
+    assert sorted(head) == ["benign", "malignant"]
+    assert [head[max(range(2), key=lambda place, row=row: float(row[place]))] for row in rows] == labels
+    assert all(abs(sum(map(float, row)) - 1) < 1e-4 for row in rows)
+    frame.head(4).to_csv(folder / "semicolons.csv", index=False, sep=";")
+    read = server.cli("predict", "words", "semicolons.csv", "--reading", "delimiter=;", cwd=folder).stdout
+    assert read.split() == labels
+    server.cli("delete", "words")
+
+
+def test_much_data_is_sent_only_if_that_is_confirmed(server: Server, folder):
+    (folder / "many").mkdir()
+    for number in range(1001):
+        (folder / "many" / f"{number}.txt").write_text("x")
+    (folder / "train.py").write_text("print('trained')\n")
+    refused = server.cli("train", "train.py", "many", "--name", "much", cwd=folder, check=False)
+    assert (refused.returncode, "Send 1,002 files" in refused.stderr) == (1, True)
+    assert "add --yes to confirm" in refused.stderr
+    assert "There is no job named 'much'" in server.cli("interrupt", "much", check=False).stderr
+    assert "much: completed" in server.cli("train", "train.py", "many", "--name", "much", "--yes", cwd=folder).stdout
+    refused = server.cli("train", "xgboost", ".", "-p", "num_round=1", cwd=folder, check=False)
+    assert refused.returncode == 1
+    assert "data" in refused.stderr

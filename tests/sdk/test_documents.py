@@ -49,11 +49,14 @@ def test_the_commands_of_the_page_run(server: Server, tmp_path):
     patients.data.head(3).to_csv(tmp_path / "rows.csv", index=False)
     (tmp_path / "train.py").write_text(SCRIPT)
     commands = [line.removeprefix("$ ") for line in blocks("console")[0].splitlines()]
-    train, predict, detached, logs, stop, delete = map(shlex.split, commands)
-    for command in (train, predict, detached, stop, logs, delete):  # stop first, since logs --follow waits for the end
+    train, predict, probabilities, detached, logs, stop, delete = map(shlex.split, commands)
+    # Stop first, since logs --follow waits for the end.
+    for command in (train, predict, probabilities, detached, stop, logs, delete):
         printed = run(server, tmp_path, sys.executable, "-m", "lowcloud.cli", *command[1:])
         if command is predict:
             assert printed == "0\n0\n0\n"
+        if command is probabilities:
+            assert printed.splitlines()[0] == "0\t1"
 
 
 @pytest.mark.parametrize("example", ["python_sdk.py"])
