@@ -3,38 +3,43 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lowcloud.cli.terminal import of_home, output, print_fact
+from lowcloud.client.json_client import JsonClient, NoAnswerError, RequestRefusedError
 from lowcloud.home.settings import Settings
 
 HEALTH_TIMEOUT_SECONDS = 10.0
 
 
 def print_ready(endpoint: str, settings: Settings) -> None:
-    """Print what `up` says."""
-    from lowcloud.engine.local import isolation_trials
-
+    """Print what `up` says: the level of isolation, and more only where programs are not isolated or cannot start."""
     output.print(f"Lowcloud is ready at {endpoint}")
-    isolation = isolation_trials.read_status(settings.work)
-    if isolation.level and isolation.level != "none":
-        print_fact("Isolation", isolation.level)
+    try:
+        cloud = JsonClient(endpoint, settings.region, settings.root_key).call("lowcloud", "DescribeCloud")
+    except (RequestRefusedError, NoAnswerError) as error:
+        print_fact("Not ready", str(error))
+        return
+    level = cloud["Isolation"].get("Level")
+    if level and level != "none":
+        print_fact("Isolation", level)
         _print_faults(endpoint)
     else:
-        print_health(endpoint, settings)
+        print_health(endpoint, settings, cloud)
 
 
-def print_health(endpoint: str, settings: Settings) -> None:
-    """Print how programs are isolated, which server runs them, and why the server is not ready, if it is not."""
-    from lowcloud.core.control import leader_election
-    from lowcloud.engine.local import isolation_trials
+def print_health(endpoint: str, settings: Settings, cloud: Mapping[str, Any]) -> None:
+    """Print how programs are isolated, which server runs them, and why the server is not ready, if it is not.
 
-    found = isolation_trials.read_status(settings.work)
-    print_fact("Isolation", f"{found.level}: {found.sentence}" if found.level else found.waits_for or "not known yet")
-    leader = leader_election.leader_of(settings.work)
-    if leader and leader != str(settings.home):
-        print_fact("Leader", f"the server of {leader}, another one of this store, runs jobs and endpoints")
+    `cloud` is the answer of DescribeCloud.
+    """
+    isolation = cloud.get("Isolation", {})
+    found = f"{isolation['Level']}: {isolation['Description']}" if "Level" in isolation else isolation.get("WaitsFor")
+    print_fact("Isolation", found or "not known yet")
+    if cloud.get("Leader", str(settings.home)) != str(settings.home):
+        print_fact("Leader", f"the server of {cloud['Leader']}, another one of this store, runs jobs and endpoints")
     _print_faults(endpoint)
 
 

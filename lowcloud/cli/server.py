@@ -163,9 +163,10 @@ def status(home: Home = None) -> None:
         print_fact("Store", f"shared with {settings.store}")
     print_fact("Account", f"{settings.account_id}, region {settings.region}")
     print_fact("Role", f"arn:aws:iam::{settings.account_id}:role/{EXECUTION_ROLE}")
-    health.print_health(running.endpoint, settings)
     client = JsonClient(running.endpoint, settings.region, settings.root_key)
-    print_fact("Last scrub", _describe_scrub(client.call("lowcloud", "DescribeCloud").get("LastScrub")))
+    cloud = client.call("lowcloud", "DescribeCloud")
+    health.print_health(running.endpoint, settings, cloud)
+    print_fact("Last scrub", _describe_scrub(cloud.get("LastScrub")))
     jobs = client.call("lowcloud", "ListJobs", InProgress=True, MaxResults=JOBS_LIMIT)["Jobs"]
     waiting = sum("WaitingFor" in job for job in jobs)
     count = f"{'at least ' if len(jobs) == JOBS_LIMIT else ''}{len(jobs)} in progress"

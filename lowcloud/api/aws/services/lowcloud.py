@@ -15,7 +15,7 @@ from lowcloud.api.aws.services.sagemaker.translation import arn_of
 from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.core import resources
 from lowcloud.core.context import Context
-from lowcloud.core.control import periodic_tasks
+from lowcloud.core.control import leader_election, periodic_tasks
 from lowcloud.core.errors import InvalidError, InvalidPageTokenError, NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.jobs import jobs
@@ -107,7 +107,9 @@ def list_jobs(context: Context, caller: Caller, request: Request) -> Answer:
 @operation("lowcloud", "DescribeCloud")
 def describe_cloud(context: Context, caller: Caller, request: Request) -> Answer:
     """The last scrub is missing until one has ended."""
-    capacity = capacities.of_machine(context)
+    capacity, isolation = capacities.of_machine(context), context.engine.isolation_status()
+    found = {"Level": isolation.level, "Description": isolation.sentence, "WaitsFor": isolation.waits_for}
+    leader = leader_election.leader_of(context.settings.work)
     with context.database.read() as connection:
         scrub = periodic_tasks.progress_of(connection, "scrub").get("last")
     last = (
@@ -117,6 +119,8 @@ def describe_cloud(context: Context, caller: Caller, request: Request) -> Answer
         "Cores": capacity.cpus,
         "MemoryBytes": capacity.memory_bytes,
         "Gpus": capacity.gpus,
+        "Isolation": {name: text for name, text in found.items() if text},
+        **({"Leader": leader} if leader else {}),
         **({"LastScrub": last} if last else {}),
     }
 

@@ -84,6 +84,13 @@ def log(cloud: Server, name: str) -> str:
     return "\n".join(event["message"] for event in cloud.client("logs").filter_log_events(**group)["events"])
 
 
+def test_the_cloud_describes_its_machine_how_it_isolates_programs_and_which_server_leads(cloud):
+    found = cloud.client("lowcloud").describe_cloud()
+    assert found["Cores"] >= 1
+    assert found["Isolation"]["Description"].startswith("Each replica"), "the machine of the tests has namespaces"
+    assert found["Leader"] == str(cloud.home)
+
+
 def test_an_unknown_image_is_refused_with_the_command_that_registers_it(cloud):
     with pytest.raises(Exception, match=r"lowcloud image add my-model:3 --python VENV"):
         create(cloud, "my-model:3")
