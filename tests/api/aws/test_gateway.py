@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -132,21 +133,15 @@ def test_an_operation_that_does_not_exist_is_unknown(server, service, headers, m
 
 
 @pytest.mark.parametrize("service", sorted(CALLS))
-def test_every_response_and_the_log_have_a_request_id(server, service, capsys):
+def test_every_response_and_the_log_have_a_request_id(server, service, caplog):
+    caplog.set_level(logging.DEBUG, "lowcloud.access")
     try:
         answer = CALLS[service](server.client(service))
     except ClientError as error:
         answer = error.response
     request_id = answer["ResponseMetadata"]["RequestId"]
-    written = ""
-
-    def lines():
-        nonlocal written
-        written += capsys.readouterr().err
-        return [line for line in written.splitlines() if request_id in line]
-
-    assert len(wait_for(lines)) == 1
-    lines = lines()
+    lines = wait_for(lambda: [line for line in caplog.messages if request_id in line])
+    assert len(lines) == 1
     assert f" {service} " in lines[0]
     assert lines[0].endswith(" root")
 
