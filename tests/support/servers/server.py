@@ -73,12 +73,16 @@ class Server:
     def _run(
         self, arguments: Sequence[str], environment: Mapping[str, str], check: bool = True, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "lowcloud.cli", *arguments],
-            env={**os.environ, "LOWCLOUD_HOME": str(self.home), **environment},
-            capture_output=True,
-            cwd=cwd,
-            text=True,
-            timeout=COMMAND_TIMEOUT_SECONDS,
-            check=check,
-        )
+        try:
+            return subprocess.run(
+                [sys.executable, "-m", "lowcloud.cli", *arguments],
+                env={**os.environ, "LOWCLOUD_HOME": str(self.home), **environment},
+                capture_output=True,
+                cwd=cwd,
+                text=True,
+                timeout=COMMAND_TIMEOUT_SECONDS,
+                check=check,
+            )
+        except subprocess.CalledProcessError as error:
+            error.add_note(error.stdout + error.stderr)
+            raise
