@@ -94,6 +94,7 @@ def test_a_home_keeps_its_port_unless_it_is_taken_or_another_is_chosen(cloud):
     )
     cloud.down()
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of before may be closing still
         taken.bind(("127.0.0.1", int(first.rpartition(":")[2])))
         taken.listen()
         started = cloud.cli("up", "--detach")
