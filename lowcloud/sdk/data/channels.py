@@ -15,7 +15,7 @@ from lowcloud.sdk.data.columns import Columns
 from lowcloud.sdk.data.files import format_of
 from lowcloud.sdk.data.reading import Reading
 from lowcloud.sdk.data.sources import ACCEPTED, OTHER_FORMATS, Size
-from lowcloud.sdk.errors import InvalidInputError, translate_errors
+from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from lowcloud.sdk.storage import Content
@@ -211,7 +211,5 @@ def _content_type(name: str, path: Path | None = None) -> str:
 
 
 def _content_type_at(cloud: Cloud, url: str) -> str | None:
-    bucket, prefix = storage.parse_url(url)
-    with translate_errors():
-        found = cloud.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents", [])
-    return _content_type(found[0]["Key"]) if found else None
+    name, _ = next(sources.objects(cloud, url), ("", None))
+    return _content_type(name) if name else None

@@ -1,7 +1,7 @@
 """Where data comes from: tables in memory, files, folders and s3:// URLs; what would be sent, and how much that is."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
@@ -159,22 +159,31 @@ def of_memory(data: Any, library: str, what: str, reading: Reading) -> RawTable:
     return RawTable(frame, names, Places(what), files.index_of(frame, reading))
 
 
+def objects(cloud: Cloud, url: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects with data below a URL, with their names below it: no hidden and no empty ones."""
+    bucket, prefix = storage.parse_url(url)
+    with translate_errors():
+        for page in cloud.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", []):
+                name = item["Key"].removeprefix(prefix).lstrip("/") or Path(prefix).name
+                if item["Size"] and not files.is_hidden(name):
+                    yield name, dict(item)
+
+
 def _read_objects(
     cloud: Cloud, url: str, reading: Reading, known: tuple[str, ...], allow_large: bool
 ) -> RawTable | None:
     """Return the rows of the objects below a URL, None if they are no tables."""
-    bucket, prefix = storage.parse_url(url)
-    with translate_errors():
-        pages = cloud.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        found = [item for page in pages for item in page.get("Contents", []) if item["Size"]]
-    keys = {item["Key"].removeprefix(prefix).lstrip("/") or Path(prefix).name: item["Key"] for item in found}
-    keys = {name: key for name, key in keys.items() if not files.is_hidden(name)}
-    if not keys:
+    found = dict(objects(cloud, url))
+    if not found:
         raise InvalidInputError(f"There are no objects with data below {url}.")
-    check_formats(keys, url)
+    check_formats(found, url)
     if not allow_large:
-        check_size(Size(len(found), sum(item["Size"] for item in found)))
-    if any(suffix_of(name) in OTHER_FORMATS for name in keys):
+        check_size(Size(len(found), sum(item["Size"] for item in found.values())))
+    if any(suffix_of(name) in OTHER_FORMATS for name in found):
         return None
-    contents: dict[str, Content] = {name: storage.download(cloud, f"s3://{bucket}/{key}") for name, key in keys.items()}
+    bucket, _ = storage.parse_url(url)
+    contents: dict[str, Content] = {
+        name: storage.download(cloud, f"s3://{bucket}/{item['Key']}") for name, item in found.items()
+    }
     return files.read(contents, url, reading, known)
