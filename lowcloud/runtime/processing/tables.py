@@ -9,12 +9,12 @@ from pathlib import Path
 import polars as pl
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats.channel import is_hidden
-from lowcloud.runtime.formats.parquet import UNNAMED_INDEX, index_columns
+from lowcloud.runtime.formats.parquet import index_columns
 from lowcloud.runtime.processing import csv_tables
 from lowcloud.runtime.processing.csv_tables import GZIP_MAGIC
 from lowcloud.runtime.processing.program import Arguments
 from lowcloud.schemas.expressions import columns_of, parse_assignments
+from lowcloud.schemas.tables import UNNAMED_INDEX, is_hidden
 
 PARQUET_MAGIC = b"PAR1"
 

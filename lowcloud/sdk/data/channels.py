@@ -12,7 +12,7 @@ from lowcloud.sdk import storage
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data import built_in_tables, sources, tables
 from lowcloud.sdk.data.columns import Columns
-from lowcloud.sdk.data.files import format_of
+from lowcloud.sdk.data.files import format_of, suffix_of
 from lowcloud.sdk.data.reading import Reading
 from lowcloud.sdk.data.sources import ACCEPTED, OTHER_FORMATS, Size
 from lowcloud.sdk.errors import InvalidInputError
@@ -206,7 +206,7 @@ def _table(name: str, data: Any, library: str, model_kind: ModelKind) -> tuple[C
 
 
 def _content_type(name: str, path: Path | None = None) -> str:
-    other = sources.other_format(name, path) if path else OTHER_FORMATS.get(sources.suffix_of(name))
+    other = sources.other_format(name, path) if path else OTHER_FORMATS.get(suffix_of(name))
     return other or (PARQUET if format_of(name) == "parquet" else CSV)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from lowcloud.schemas.tables import MISSING_WORDS
 from lowcloud.sdk.errors import InvalidInputError
 
 KINDS = ("number", "text", "time", "boolean")
 INDEX = ("drop", "keep")
-MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None", "?", "-")
+MISSING = ("", *MISSING_WORDS)
 NAMES_SHOWN = 8  # in an error message
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
+from lowcloud.schemas.tables import is_hidden
 from lowcloud.sdk import storage
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data import files, tables
@@ -62,7 +63,7 @@ def local_files(source: Any, *, is_table: bool) -> dict[str, Path]:
         raise InvalidInputError(f"There is no file or folder {str(path)!r}; give {ACCEPTED}.")
     found = {str(one.relative_to(path)): one for one in sorted(path.rglob("*")) if one.is_file()}
     if is_table:
-        found = {name: one for name, one in found.items() if not files.is_hidden(name)}
+        found = {name: one for name, one in found.items() if not is_hidden(name)}
     if not found:
         raise InvalidInputError(f"The folder {str(path)!r} contains no files.")
     if is_table:
@@ -72,7 +73,7 @@ def local_files(source: Any, *, is_table: bool) -> dict[str, Path]:
 
 def check_formats(names: Mapping[str, Any], what: str) -> None:
     """Raise InvalidInputError if files are not data of one kind."""
-    others = [name for name in names if files.format_of(name) is None and suffix_of(name) not in OTHER_FORMATS]
+    others = [name for name in names if files.format_of(name) is None and files.suffix_of(name) not in OTHER_FORMATS]
     if len(others) == len(names):
         raise InvalidInputError(
             f"There is no readable data in {what}, only {format_names(others)}. Accepted are {files.ACCEPTED}, "
@@ -83,13 +84,8 @@ def check_formats(names: Mapping[str, Any], what: str) -> None:
             f"Not all files in {what} are data: {len(others)} of {len(names)} are not, such as {others[0]!r}. Put the "
             "data into a folder of its own."
         )
-    if len({suffix_of(name) in OTHER_FORMATS for name in names}) > 1:
+    if len({files.suffix_of(name) in OTHER_FORMATS for name in names}) > 1:
         raise InvalidInputError(f"The files in {what} have different formats; use one format.")
-
-
-def suffix_of(name: str) -> str:
-    """Return the suffix of a file's name, of the compressed file if it ends in .gz."""
-    return Path(name.removesuffix(".gz")).suffix.lower()
 
 
 def other_format(name: str, path: Path) -> str | None:
@@ -98,7 +94,7 @@ def other_format(name: str, path: Path) -> str | None:
         return None
     with path.open("rb") as file:
         first = file.read(LINE_BYTES).partition(b"\n")[0]
-    return OTHER_FORMATS.get(suffix_of(name)) or ("text/libsvm" if LIBSVM.match(first) else None)
+    return OTHER_FORMATS.get(files.suffix_of(name)) or ("text/libsvm" if LIBSVM.match(first) else None)
 
 
 def is_url(source: Any) -> bool:
@@ -166,7 +162,7 @@ def objects(cloud: Cloud, url: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for page in cloud.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", []):
                 name = item["Key"].removeprefix(prefix).lstrip("/") or Path(prefix).name
-                if item["Size"] and not files.is_hidden(name):
+                if item["Size"] and not is_hidden(name):
                     yield name, dict(item)
 
 
@@ -180,7 +176,7 @@ def _read_objects(
     check_formats(found, url)
     if not allow_large:
         check_size(Size(len(found), sum(item["Size"] for item in found.values())))
-    if any(suffix_of(name) in OTHER_FORMATS for name in found):
+    if any(files.suffix_of(name) in OTHER_FORMATS for name in found):
         return None
     bucket, _ = storage.parse_url(url)
     contents: dict[str, Content] = {
