@@ -10,7 +10,7 @@ from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from lowcloud.sdk.data.cells import BLANKS
+from lowcloud.sdk.data.cells import BLANKS, NUMBER_LIKE
 from lowcloud.sdk.data.reading import Reading, remedy
 from lowcloud.sdk.errors import InvalidInputError
 
@@ -257,9 +257,10 @@ def _is_header(
     texts = [at for at, cell in enumerate(first) if cell.strip() not in reading.missing and not is_number(cell)]
     if not texts:
         return False
-    if not any(map(is_number, first)):
+    doubtful = [at for at in texts if re.search(NUMBER_LIKE, first[at].strip())]  # "." or "$5": hardly a name
+    if not any(map(is_number, first)) and len(doubtful) < len(texts):
         return True
-    if second is not None and all(is_number(second[at]) for at in texts):
+    if second is not None and not doubtful and all(is_number(second[at]) for at in texts):
         return True  # below the texts are numbers
     raise InvalidInputError(
         f"{name}: the first line has texts and numbers ({', '.join(first)[:60]!r}); it can be the header or a row. "
