@@ -14,6 +14,7 @@ DATA = "input/data"  # one folder per channel
 MODEL = "model"
 CODE = "code"  # the unpacked source archive of a script
 REQUIREMENTS = "input/environment/requirements.txt"  # the packages of a Python environment to build
+OPTIONAL = "  # optional"  # ends a requirement that is left out if it does not fit the others
 CONSTRAINTS = "input/environment/constraints.txt"  # pip constraints that apply to them
 PROCESSING = "processing"  # inputs and outputs of processing programs
 PROCESSING_CONFIG = "config/processingjobconfig.json"  # the request

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from lowcloud import contract
+
 SCRIPT_COMMAND = ("python", "-m", "lowcloud.runtime.training.script")
 RUN_COMMAND = (*SCRIPT_COMMAND, "--command")
 INSTALL = "--install"  # as SCRIPT_COMMAND's first argument: install the code's requirements.txt for this run alone
@@ -26,6 +28,7 @@ class Library:
     module: str
     # The first version with wheels for a Python version. If an image requires an older one, the newest is used.
     first_for: Mapping[tuple[int, int], str] = field(default_factory=dict, hash=False)
+    is_optional: bool = False  # left out if it does not fit the other libraries
 
 
 SKLEARN = Library("scikit-learn", "sklearn", {(3, 11): "1.2", (3, 12): "1.3.2", (3, 13): "1.6", (3, 14): "1.7.2"})
@@ -35,7 +38,7 @@ TRANSFORMERS = Library("transformers", "transformers", {(3, 11): "4.28", (3, 12)
 # The build without CUDA kernels, where there is one, has half the size; the other one computes with the CPU as well.
 TENSORFLOW_BUILD = "tensorflow-cpu" if (sys.platform, platform.machine()) == ("linux", "x86_64") else "tensorflow"
 TENSORFLOW = Library(TENSORFLOW_BUILD, "tensorflow", {(3, 11): "2.12", (3, 12): "2.16", (3, 13): "2.20"})
-TORCHVISION = Library("torchvision", "torchvision")
+TORCHVISION = Library("torchvision", "torchvision", is_optional=True)
 PANDAS = Library("pandas", "pandas")
 DATASETS = Library("datasets", "datasets")
 ACCELERATE = Library("accelerate", "accelerate")
@@ -127,7 +130,8 @@ def resolve_libraries(image_uri: str) -> ResolvedFramework | None:
     sentence = f"The image requires {required}; {' and '.join(lines)} is installed for it."
     if TORCH in versions and sys.platform == "linux":
         sentence = f"{sentence} {TORCH_NOTE}"
-    requirements = (*lines, *(library.distribution for library in family.also))
+    also = (library.distribution + contract.OPTIONAL * library.is_optional for library in family.also)
+    requirements = (*lines, *also)
     return ResolvedFramework(requirements, sentence, family.cannot_serve)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from lowcloud.schemas import Hyperparameter, Schema, Value
+from lowcloud.schemas.tables import MISSING_WORDS
 
 ALGORITHMS = ("linear-learner", "xgboost")  # whose models are supported
 
@@ -54,6 +55,11 @@ HYPERPARAMETERS = (
         "How rows without a label or a prediction are handled.",
         "fail",
         words=("fail", "drop"),
+    ),
+    _text(
+        "missing_words",
+        "Cells that mean a missing value, in addition to empty ones, in any case of the letters.",
+        ",".join(MISSING_WORDS),
     ),
     Hyperparameter("bootstrap", "integer", "Resamples for each interval; 0 for none.", 200, minimum=0, maximum=10_000),
     Hyperparameter(

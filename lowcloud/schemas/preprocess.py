@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from lowcloud.schemas import Hyperparameter, Schema, Value
 from lowcloud.schemas.arguments import build_pairs_rule, parse_names, parse_pairs
 from lowcloud.schemas.expressions import InvalidExpressionError, parse_assignments
+from lowcloud.schemas.tables import MISSING_WORDS
 
 KINDS = ("number", "text", "time", "boolean")
 IMPUTE_NUMBERS = ("median", "mean", "most_frequent", "constant", "none")
@@ -12,7 +13,6 @@ IMPUTE_TEXTS = ("level", "most_frequent", "constant")
 NORMALISE = ("standard", "min_max", "robust", "none")
 ENCODE = ("auto", "one_hot", "ordinal", "target", "hash", "drop")
 DATE_PARTS = ("year", "month", "day", "weekday", "yearday", "hour", "minute", "days")
-MISSING_WORDS = "NA,N/A,NaN,nan,null,NULL,None,?"
 
 
 def _choice(name: str, words: tuple[str, ...], default: str, doc: str) -> Hyperparameter:
@@ -62,7 +62,7 @@ READING = (
     _text("comment", "What begins lines of CSV files that are skipped, e.g. #."),
     _text("types", "Types that are not detected automatically: column=number, text, time or boolean."),
     _text("date_format", "Format of times, as in strptime, e.g. %d/%m/%Y; by default ISO 8601."),
-    _text("missing_words", "Cells that mean a missing value, in addition to empty ones.", MISSING_WORDS),
+    _text("missing_words", "Cells that mean a missing value, in addition to empty ones.", ",".join(MISSING_WORDS)),
     _share("type_tolerance", 0.02, "Share of invalid cells accepted in a column of numbers; they become missing."),
 )
 CLEANING = (

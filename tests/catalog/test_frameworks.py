@@ -48,7 +48,7 @@ def test_a_missing_framework_is_installed_in_the_versions_of_the_tag(monkeypatch
     choice = frameworks.resolve_libraries(image)
     assert choice and choice.requirements == ("transformers==4.36.0", "torch==2.1.0", "datasets", "accelerate")
     choice = frameworks.resolve_libraries(f"{REGISTRY}/pytorch-training:2.3.0-cpu-py311")
-    assert choice and choice.requirements == ("torch==2.3.0", "torchvision")
+    assert choice and choice.requirements == ("torch==2.3.0", "torchvision  # optional")
     choice = frameworks.resolve_libraries(f"{REGISTRY}/tensorflow-training:2.14-cpu-py310")
     assert choice and choice.requirements == (f"{frameworks.TENSORFLOW_BUILD}==2.14.*", "pandas")
 

@@ -95,6 +95,10 @@ def test_unusable_parameters_are_refused(parameters, sentence):
         (FRAME, {"target": "y", "validation": 20}, "validation=20 is neither data nor a fraction.*such as 0.2"),
         (FRAME, {"target": "y", "validation": 1.0}, "validation=1.0 is neither data nor a fraction"),
         (FRAME, {"target": "y", "reading": {"delimeter": ";"}}, "no option 'delimeter'. Did you mean 'delimiter'"),
+        (FRAME, {"target": "y", "reading": {"types": ["x"]}}, "option 'types' of reading is a mapping of columns to"),
+        (FRAME, {"target": "y", "reading": {"types": {"x": "int"}}}, "the type of column 'x' is one of number, text"),
+        (FRAME, {"target": "y", "reading": {"missing": 5}}, "option 'missing' of reading is a text or a list of texts"),
+        (FRAME, {"target": "y", "reading": ["decimal"]}, "reading is a mapping of options, such as"),
         (pd.DataFrame([[1, 2, 3]], columns=["y", "x", "x"]), {"target": "y"}, "several columns named 'x'"),
         (
             FRAME.assign(name=pd.to_timedelta([1, 2], "s")),

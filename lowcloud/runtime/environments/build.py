@@ -7,6 +7,7 @@ otherwise pip.
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,7 @@ DEFAULT_VARIABLES = {
     "UV_LINK_MODE": "copy",  # the cache may be on another file system
 }
 TORCHVISION_REMEDY = "Give the server an index with builds of both, by PIP_EXTRA_INDEX_URL; see docs/training.md."
+TORCHVISION = re.compile(r"(?:^|/)torchvision(?:-[0-9]|[^\w.-]|$)", re.IGNORECASE)  # a name, a folder or a wheel
 SPECIFIC_ERRORS = (
     "No matching distribution",
     "Invalid requirement",
@@ -63,14 +65,15 @@ def build(base: Path, folder: Path) -> None:
     uv = shutil.which("uv")
     if uv is None or not _try_uv(uv, python, base):
         _install_with_pip(python, base)
-    _remove_unusable_torchvision(python, folder)
+    _remove_unusable_torchvision(python, folder, (base / contract.REQUIREMENTS).read_text())
     print("The environment is ready.", flush=True)
 
 
-def _remove_unusable_torchvision(python: str, folder: Path) -> None:
+def _remove_unusable_torchvision(python: str, folder: Path, requirements: str) -> None:
     """Remove a torchvision that does not fit its PyTorch, since transformers and others use it where they find it.
 
     An index may have PyTorch's build for CPUs, and torchvision's only for CUDA. pip takes one for the other.
+    Raises ClientError if it was required, rather than added to PyTorch or to another package.
     """
     installed = [path for path in folder.glob("lib/python3*/site-packages/torchvision*") if path.is_dir()]
     if not installed:
@@ -78,9 +81,14 @@ def _remove_unusable_torchvision(python: str, folder: Path) -> None:
     imported = subprocess.run([python, "-c", "import torchvision"], capture_output=True, text=True, check=False)
     if imported.returncode == 0:
         return
+    reason = imported.stderr.strip().rpartition("\n")[2]
+    if any(TORCHVISION.search(line) and contract.OPTIONAL not in line for line in requirements.splitlines()):
+        raise ClientError(
+            f"The required torchvision does not fit the installed PyTorch ({reason}). Require versions that fit each "
+            f"other. {TORCHVISION_REMEDY}"
+        )
     for path in installed:
         shutil.rmtree(path)
-    reason = imported.stderr.strip().rpartition("\n")[2]
     print(f"torchvision does not fit the installed PyTorch ({reason}), and is left out.", flush=True)
     print(TORCHVISION_REMEDY, flush=True)
 

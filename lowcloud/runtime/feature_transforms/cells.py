@@ -116,7 +116,8 @@ class ReadingRules:
 
         def read(cell: Any) -> float:
             if cell.__class__ is not str:
-                return _to_number(cell)
+                value = _to_number(cell)
+                return value if value in (0.0, 1.0) else nan
             text = cell.strip(BLANKS)
             return nan if text in words else BOOLEANS.get(text.lower(), nan)
 

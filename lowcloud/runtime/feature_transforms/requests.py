@@ -21,6 +21,7 @@ from lowcloud.runtime.formats import BadRequestError, UnsupportedMediaTypeError
 CSV = "text/csv"
 CONTENT_TYPES = (CSV, "application/json", "application/jsonlines", "application/jsonl")
 KINDS = {"number": "a number", "time": "a time in the format of training", "boolean": "true or false", "text": "a text"}
+LONGEST_CELL = 2**31 - 1  # csv refuses cells of more than 128 KiB otherwise
 BATCH = 32  # from this number of rows on, processing columns is faster
 
 
@@ -96,6 +97,7 @@ class TransformedPredictor:
         text = text.removeprefix("\ufeff").rstrip("\r\n")
         if not text:
             return []
+        csv.field_size_limit(LONGEST_CELL)  # of this process, which serves this model alone
         try:
             quoted = csv.reader(io.StringIO(text, newline=""), strict=True) if '"' in text else None
             cells = list(quoted) if quoted else [line.rstrip("\r").split(",") for line in text.split("\n")]

@@ -14,6 +14,7 @@ import numpy as np
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats import csv, parquet, recordio_channel
 from lowcloud.runtime.formats.table import DenseTable
+from lowcloud.schemas.tables import is_hidden
 
 GZIP_MAGIC = b"\x1f\x8b"
 CSV, LIBSVM, RECORDIO, PARQUET = "text/csv", "text/libsvm", "application/x-recordio-protobuf", "application/x-parquet"
@@ -141,14 +142,6 @@ class ChannelReader:
                 "column: use text/csv or text/csv;label_size=1."
             )
         return content_type
-
-
-def is_hidden(path: Path) -> bool:
-    """Return whether a file is not data: its name or that of a folder begins with . or _, such as _SUCCESS.
-
-    Spark and pyarrow skip such names too.
-    """
-    return any(part[0] in "._" for part in path.parts)
 
 
 def _detect_text_type(start: bytes, readers: Mapping[str, Reader]) -> str:

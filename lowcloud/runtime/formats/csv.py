@@ -5,6 +5,7 @@ refuse is read cell by cell (csv_rows.py), which alone decides what is valid and
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
@@ -26,6 +27,7 @@ LINE_MARK = 9e-307  # ends each line; a chunk that contains this number itself i
 LINE_END = b",9e-307,"
 EMPTY_MARK = 9e-306
 EMPTY = b"9e-306"
+BARE_POINT = re.compile(rb"\.(?![0-9])(?<![0-9]\.)")  # without digits it is no number, but a zero would make it one
 QUOTE, SEPARATORS = b'"'[0], b",\r\n"
 
 Block = tuple[NDArray[Any], NDArray[Any]]  # features (rows, features) and labels (rows,)
@@ -89,7 +91,7 @@ def _parse_irregular(chunk: bytes, empty: float | None, parser: simdjson.Parser)
     """Parse a chunk with quoted fields, empty cells or numbers that JSON does not have; None if it cannot."""
     if b'"' in chunk:
         chunk = _without_quotes(chunk)
-    if b"_" in chunk or EMPTY in chunk:  # "_" as in 1_000
+    if b"_" in chunk or EMPTY in chunk or BARE_POINT.search(chunk):  # "_" as in 1_000
         return None
     chunk = _with_leading_zeros(chunk)
     if empty is not None:
@@ -159,7 +161,7 @@ def _without_quotes(chunk: bytes) -> bytes:
 
 
 def _with_leading_zeros(chunk: bytes) -> bytes:
-    """Return the chunk with 0.5 for .5, as JSON requires."""
+    """Return the chunk with 0.5 for .5, as JSON requires; a digit follows each point that begins a number."""
     chunk = chunk.replace(b",.", b",0.").replace(b"\n.", b"\n0.").replace(b"-.", b"-0.")
     return b"0" + chunk if chunk.startswith(b".") else chunk
 

@@ -1,11 +1,9 @@
 """Parquet channels: numeric columns, read in slices; the label is first in the first file, all others go by its names.
 
-Columns in which pandas stores a table's index (https://pandas.pydata.org/docs/development/developer.html) are no data.
+Columns in which pandas stores a table's index are no data.
 """
 
 import importlib.util
-import json
-import re
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -13,12 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO
 from lowcloud.runtime.errors import ClientError
 from lowcloud.runtime.formats.csv import is_file
 from lowcloud.runtime.formats.table import DenseTable
+from lowcloud.schemas import tables
 
 if TYPE_CHECKING:
     import polars
 
 SLICE_VALUES = 4 << 20
-UNNAMED_INDEX = re.compile(r"__index_level_[0-9]+__")
 
 
 def read(stream: BinaryIO, name: str, table: DenseTable) -> None:
@@ -53,11 +51,7 @@ def index_columns(source: Path | BytesIO, names: list[str]) -> list[str]:
     """Return the columns that contain the index of the pandas table which was written."""
     import polars
 
-    try:
-        stored = json.loads(polars.read_parquet_metadata(source).get("pandas", "{}"))["index_columns"]
-    except (ValueError, KeyError, TypeError):  # not written by pandas
-        stored = []
-    return [name for name in names if name in stored or UNNAMED_INDEX.fullmatch(name)]
+    return tables.index_columns(names, polars.read_parquet_metadata(source).get("pandas"))
 
 
 def _append(frame: "polars.LazyFrame", label: str, name: str, table: DenseTable) -> None:

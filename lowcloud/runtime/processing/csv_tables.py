@@ -9,6 +9,7 @@ import gzip
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -20,6 +21,7 @@ from lowcloud.runtime.processing.program import Arguments
 
 GZIP_MAGIC = b"\x1f\x8b"
 LONGEST_CELL = 2**31 - 1  # csv refuses cells of more than 128 KiB otherwise
+CHUNK_ROWS = 20_000
 QUOTED = r'"(?:[^"]|"")*"'
 DECIMAL_COMMA = r"^[ \t]*([+-]?[0-9]*),([0-9]+(?:[eE][+-]?[0-9]+)?)[ \t]*$"
 DECIMAL_POINT = r"^[ \t]*[+-]?[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?[ \t]*$"
@@ -187,15 +189,29 @@ def _count_blank_end(file: CsvFile, columns: int) -> int | None:
 
 
 def _read_exactly(file: CsvFile, names: Sequence[str], has_header: bool, first: tuple[str, ...]) -> pl.DataFrame:
-    rows = []
+    """Read a file row by row; a part of the rows at a time, since Python's lists take many times the memory."""
+    rows = _checked(file, len(names), first)
+    if has_header:
+        next(rows, None)
+    frames = [_to_frame([], names)]
+    while part := list(islice(rows, CHUNK_ROWS)):
+        frames.append(_to_frame(part, names))
+    return pl.concat(frames)
+
+
+def _checked(file: CsvFile, width: int, first: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield the rows of a file. Raises ClientError for one of another width."""
     for line, row in file.rows():
-        if len(row) != len(names):
+        if len(row) != width:
             raise ClientError(
-                f"{file.name}, line {line} has {len(row)} cells; {len(names)} were expected. Give every line the same "
+                f"{file.name}, line {line} has {len(row)} cells; {width} were expected. Give every line the same "
                 f"number of cells.{_hint(file, first, row)}"
             )
-        rows.append(row)
-    columns = list(zip(*rows[has_header:], strict=True)) or [()] * len(names)
+        yield row
+
+
+def _to_frame(rows: Sequence[Sequence[str]], names: Sequence[str]) -> pl.DataFrame:
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
     cells = {name or "column": [cell or None for cell in column] for name, column in zip(names, columns, strict=True)}
     return pl.DataFrame(cells, schema=dict.fromkeys(cells, pl.String))
 

@@ -3,18 +3,18 @@
 Files are matched by the names of their columns. An index that pandas wrote is no column.
 """
 
-import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats.channel import is_hidden
-from lowcloud.runtime.formats.parquet import UNNAMED_INDEX, index_columns
+from lowcloud.runtime.formats.parquet import index_columns
 from lowcloud.runtime.processing import csv_tables
 from lowcloud.runtime.processing.csv_tables import GZIP_MAGIC
 from lowcloud.runtime.processing.program import Arguments
+from lowcloud.schemas.expressions import columns_of, parse_assignments
+from lowcloud.schemas.tables import UNNAMED_INDEX, is_hidden
 
 PARQUET_MAGIC = b"PAR1"
 
@@ -49,7 +49,7 @@ def read_file(path: Path, name: str, settings: Arguments, is_evaluation: bool) -
     with path.open("rb") as file:
         start = file.read(512)
     if start[:4] == PARQUET_MAGIC:
-        return _read_parquet(path, name, None if is_evaluation else _words(settings))
+        return _read_parquet(path, name, None if is_evaluation else _named_columns(settings))
     if b"\0" in start and start[:2] != GZIP_MAGIC:
         raise ClientError(f"{name} is neither CSV nor Parquet. Convert it to one of them.")
     return csv_tables.read(path, name, settings, is_evaluation)
@@ -77,9 +77,14 @@ def _read_parquet(path: Path, name: str, kept: Collection[str] | None) -> pl.Dat
     return frame.drop(left_out)
 
 
-def _words(settings: Arguments) -> set[str]:
-    """Return all words in the arguments, some of which are names of columns."""
-    return {word for value in settings.values.values() for word in re.split(r"[,;=\s`]+", str(value))}
+def _named_columns(settings: Arguments) -> set[str]:
+    """Return the columns that the arguments of preprocess name."""
+    names = [settings.text("target"), settings.text("split_column"), *settings.names("drop")]
+    for argument in ("types", "impute_columns", "normalise_columns", "encode_columns"):
+        for name in settings.pairs(argument):
+            names += [name, name.rpartition(".")[0]]  # of a part of a date, such as day.month, the date
+    derived = parse_assignments(settings.text("derive")).values()
+    return set(names).union(*map(columns_of, derived))
 
 
 def _like(frame: pl.DataFrame, first: pl.DataFrame, path: Path, first_path: Path) -> pl.DataFrame:

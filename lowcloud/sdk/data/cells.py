@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 BLANKS = " \t\r\n\v\f\u00a0\ufeff"
 DECIMAL_COMMA = r"^[+-]?[0-9]*,[0-9]+$"
 GROUPED = r"^[+-]?[0-9]{1,3},[0-9]{3}$"  # 1,234 is a number with a decimal comma, or one with a separator of thousands
-NUMBER_LIKE = r"^[+-]?[$€£¥]?[0-9][0-9.,'_ \u00a0]*[%€]?$|^[+-]?(?i:inf|infinity)$|^0[xX][0-9a-fA-F]+$"
+NUMBER_LIKE = (  # what polars reads as a number, and what is meant as one; a point alone is SAS' missing value
+    r"^[+-]?[$€£¥]?[.,]?[0-9][0-9.,'_ \u00a0]*(?:[eE][+-]?[0-9]+)?[%€]?$|^[+-]?(?i:inf|infinity|nan)$"
+    r"|^0[xX][0-9a-fA-F]+$|^\.$"
+)
 OTHER_DATE = (
     r"^(?:[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{4}[./][0-9]{1,2}[./][0-9]{1,2})(?:$|[ T])|^[0-9]{1,2}:[0-9]{2}"
 )
 DATE_LIKE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TRUTHS = {"true": True, "false": False}
 YES_NO = {**TRUTHS, "yes": True, "no": False, "y": True, "n": False, "t": True, "f": False, "1": True, "0": False}
+YES_NO |= {"1.0": True, "0.0": False}  # as floating-point numbers are written
 
 
 def parse(
@@ -225,17 +229,29 @@ def _as_kind(column: "pl.Series", kind: str | None, places: Places) -> "pl.Serie
     """Return a column that has a type already as the kind that is known."""
     import polars as pl
 
-    if kind is None or kind == kind_of(column) or column.null_count() == len(column):
+    if column.null_count() == len(column):
+        return column.cast(_type_of(kind))
+    if kind is None or kind == kind_of(column):
         return column
     if kind == "number" and column.dtype == pl.Boolean:
         return column.cast(pl.Int8)
     if kind == "boolean" and column.dtype.is_numeric():
-        return yes_or_no(column.cast(pl.Int64, strict=False), places)
+        known = (column == 1).set((column != 1) & (column != 0), None)
+        _refuse(column, known, column, places, "is neither yes nor no (1, 0)")
+        return known
     if kind == "text":
         return column.cast(pl.String)
     raise InvalidInputError(
         f"The column {column.name!r} in {places.what} has type {column.dtype}; it was a {kind} in the training data."
     )
+
+
+def _type_of(kind: str | None) -> "pl.DataType":
+    """Return the type of a column without values, of which only the kind is known."""
+    import polars as pl
+
+    types = {"text": pl.String(), "time": pl.Datetime("us"), "boolean": pl.Boolean()}
+    return types.get(kind or "number", pl.Float64())
 
 
 def _check_finite(table: "pl.DataFrame", places: Places) -> None:

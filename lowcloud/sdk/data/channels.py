@@ -12,10 +12,10 @@ from lowcloud.sdk import storage
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data import built_in_tables, sources, tables
 from lowcloud.sdk.data.columns import Columns
-from lowcloud.sdk.data.files import format_of
+from lowcloud.sdk.data.files import format_of, suffix_of
 from lowcloud.sdk.data.reading import Reading
 from lowcloud.sdk.data.sources import ACCEPTED, OTHER_FORMATS, Size
-from lowcloud.sdk.errors import InvalidInputError, translate_errors
+from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from lowcloud.sdk.storage import Content
@@ -206,12 +206,10 @@ def _table(name: str, data: Any, library: str, model_kind: ModelKind) -> tuple[C
 
 
 def _content_type(name: str, path: Path | None = None) -> str:
-    other = sources.other_format(name, path) if path else OTHER_FORMATS.get(sources.suffix_of(name))
+    other = sources.other_format(name, path) if path else OTHER_FORMATS.get(suffix_of(name))
     return other or (PARQUET if format_of(name) == "parquet" else CSV)
 
 
 def _content_type_at(cloud: Cloud, url: str) -> str | None:
-    bucket, prefix = storage.parse_url(url)
-    with translate_errors():
-        found = cloud.s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents", [])
-    return _content_type(found[0]["Key"]) if found else None
+    name, _ = next(sources.objects(cloud, url), ("", None))
+    return _content_type(name) if name else None

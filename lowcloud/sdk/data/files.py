@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lowcloud.schemas.tables import UNNAMED_INDEX, index_columns
 from lowcloud.sdk.data import tables, text_tables
 from lowcloud.sdk.data.reading import Places, Reading, check_distinct, format_names, remedy
 from lowcloud.sdk.errors import InvalidInputError
@@ -29,7 +30,6 @@ FORMATS = {
 }
 ACCEPTED = ".csv, .tsv, .json, .jsonl or .parquet, also with .gz"
 UNNAMED = "Unnamed: 0"  # what pandas calls a column without a name
-PANDAS_INDEX = "__index_level_"
 Content = bytes | Path
 
 
@@ -68,13 +68,12 @@ def numbered(frame: "pl.DataFrame") -> "pl.DataFrame":
 
 def format_of(name: str) -> str | None:
     """Return the format of a table's file by its name: csv, tsv, json or parquet; None for other files."""
-    path = Path(name[:-3] if name.lower().endswith(".gz") else name)
-    return FORMATS.get(path.suffix.lower())
+    return FORMATS.get(suffix_of(name))
 
 
-def is_hidden(path: str) -> bool:
-    """Return whether a path below a folder is hidden: Spark's and pyarrow's _SUCCESS, _metadata, .crc, for example."""
-    return any(part.startswith((".", "_")) for part in path.split("/"))
+def suffix_of(name: str) -> str:
+    """Return the suffix of a file's name, of the compressed file if it ends in .gz."""
+    return Path(name[:-3] if name.lower().endswith(".gz") else name).suffix.lower()
 
 
 def read(files: Mapping[str, Content], what: str, reading: Reading, known: Collection[str] = ()) -> RawTable:
@@ -135,7 +134,7 @@ def index_of(frame: "pl.DataFrame", reading: Reading) -> tuple[str, ...]:
     return tuple(
         name
         for name in frame.columns
-        if name.startswith(PANDAS_INDEX)
+        if UNNAMED_INDEX.fullmatch(name)
         or (name == UNNAMED and (reading.index == "drop" or tables.counts_rows(frame[name])))
     )
 
@@ -155,12 +154,11 @@ def _read_parquet(name: str, data: bytes, reading: Reading) -> RawTable:
 
     try:
         frame = pl.read_parquet(BytesIO(data))
-        pandas = json.loads(pl.read_parquet_metadata(BytesIO(data)).get("pandas", "{}"))
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        written = index_columns(frame.columns, pl.read_parquet_metadata(BytesIO(data)).get("pandas"))
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise InvalidInputError(f"{name} is not a valid Parquet file: {str(error).splitlines()[0][:200]}.") from None
     if not len(frame):
         raise InvalidInputError(f"There are no rows in {name}.")
-    written = [one for one in pandas.get("index_columns", ()) if isinstance(one, str) and one in frame.columns]
     index = tuple(dict.fromkeys((*written, *index_of(frame, reading))))
     return RawTable(frame, tuple(frame.columns), Places(name, ((0, name, None),)), index)
 

@@ -78,7 +78,8 @@ def to_codes(column: "pl.Series", classes: tuple[Label, ...], places: Places) ->
     """Return the index of each label. Raises InvalidInputError for a label that training did not have."""
     import polars as pl
 
-    codes = column.replace_strict(list(classes), list(range(len(classes))), default=None, return_dtype=pl.Int64)
+    exact = column.cast(pl.Float64) if any(isinstance(one, float) for one in classes) else column  # 0 is not 0.5
+    codes = exact.replace_strict(list(classes), list(range(len(classes))), default=None, return_dtype=pl.Int64)
     unknown = codes.is_null()
     if unknown.any():
         row = int(unknown.arg_max() or 0)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from lowcloud.schemas.tables import MISSING_WORDS
 from lowcloud.sdk.errors import InvalidInputError
 
 KINDS = ("number", "text", "time", "boolean")
 INDEX = ("drop", "keep")
-MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None", "?", "-")
+MISSING = ("", *MISSING_WORDS)
 NAMES_SHOWN = 8  # in an error message
 
 
@@ -50,6 +51,8 @@ def to_reading(given: Mapping[str, Any] | Reading | None) -> Reading:
     """Return the options of `reading=`. Raises InvalidInputError."""
     if given is None or isinstance(given, Reading):
         return given or Reading()
+    if not isinstance(given, Mapping):
+        raise InvalidInputError(f"reading is a mapping of options, such as {remedy(decimal=',')}, not {given!r}.")
     names = [one.name for one in fields(Reading)]
     for name in given:
         if name not in names:
@@ -67,15 +70,30 @@ def to_reading(given: Mapping[str, Any] | Reading | None) -> Reading:
         options["delimiter"] = "\t"
     if (delimiter := options.get("delimiter")) is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise InvalidInputError(f"The option 'delimiter' of reading is one character or 'tab', not {delimiter!r}.")
-    for column, kind in options.get("types", {}).items():
+    for name, convert in (("types", _to_types), ("missing", _to_missing)):
+        if (given_value := options.pop(name, None)) is not None:
+            options[name] = convert(given_value)
+    return Reading(**options)
+
+
+def _to_types(given: Any) -> dict[str, str]:
+    if not isinstance(given, Mapping):
+        raise InvalidInputError(
+            f"The option 'types' of reading is a mapping of columns to {', '.join(KINDS)}, not {given!r}: "
+            f"{remedy(types={'code': 'text'})}."
+        )
+    for column, kind in given.items():
         if kind not in KINDS:
             raise InvalidInputError(
                 f"reading: the type of column {column!r} is one of {', '.join(KINDS)}, not {kind!r}."
             )
-    if "missing" in options:
-        words = options["missing"]
-        options["missing"] = ("", *([words] if isinstance(words, str) else map(str, words)))
-    return Reading(**options)
+    return dict(given)
+
+
+def _to_missing(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, str | list | tuple | set | frozenset):
+        raise InvalidInputError(f"The option 'missing' of reading is a text or a list of texts, not {given!r}.")
+    return ("", *([given] if isinstance(given, str) else map(str, given)))
 
 
 def remedy(**options: Any) -> str:

@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from lowcloud.sdk.data import cells, files, sources, tables
+from lowcloud.sdk.data import cells, files, sources, tables, text_tables
 from lowcloud.sdk.data.channels import ModelKind
 from lowcloud.sdk.data.columns import RAW_COLUMNS, Columns
 from lowcloud.sdk.data.files import RawTable
@@ -75,7 +75,9 @@ def check_count(requests: list[tuple[bytes, str]], predictions: Any) -> None:
     """Raise InvalidInputError if an endpoint took the header for a row, because it does not know the column names."""
     if not requests or requests[0][1] != NAMED_CSV or not hasattr(predictions, "__len__"):
         return
-    if len(predictions) != sum(sum(1 for _ in csv.reader(StringIO(body.decode()))) - 1 for body, _ in requests):
+    with text_tables.long_cells():
+        count = sum(sum(1 for _ in csv.reader(StringIO(body.decode()))) - 1 for body, _ in requests)
+    if len(predictions) != count:
         names = requests[0][0].partition(b"\n")[0].decode()
         raise InvalidInputError(
             f"The endpoint does not know some of the columns {names}; give the columns of its raw training rows."

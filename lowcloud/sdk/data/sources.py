@@ -1,11 +1,12 @@
 """Where data comes from: tables in memory, files, folders and s3:// URLs; what would be sent, and how much that is."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
+from lowcloud.schemas.tables import is_hidden
 from lowcloud.sdk import storage
 from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data import files, tables
@@ -62,7 +63,7 @@ def local_files(source: Any, *, is_table: bool) -> dict[str, Path]:
         raise InvalidInputError(f"There is no file or folder {str(path)!r}; give {ACCEPTED}.")
     found = {str(one.relative_to(path)): one for one in sorted(path.rglob("*")) if one.is_file()}
     if is_table:
-        found = {name: one for name, one in found.items() if not files.is_hidden(name)}
+        found = {name: one for name, one in found.items() if not is_hidden(name)}
     if not found:
         raise InvalidInputError(f"The folder {str(path)!r} contains no files.")
     if is_table:
@@ -72,7 +73,7 @@ def local_files(source: Any, *, is_table: bool) -> dict[str, Path]:
 
 def check_formats(names: Mapping[str, Any], what: str) -> None:
     """Raise InvalidInputError if files are not data of one kind."""
-    others = [name for name in names if files.format_of(name) is None and suffix_of(name) not in OTHER_FORMATS]
+    others = [name for name in names if files.format_of(name) is None and files.suffix_of(name) not in OTHER_FORMATS]
     if len(others) == len(names):
         raise InvalidInputError(
             f"There is no readable data in {what}, only {format_names(others)}. Accepted are {files.ACCEPTED}, "
@@ -83,13 +84,8 @@ def check_formats(names: Mapping[str, Any], what: str) -> None:
             f"Not all files in {what} are data: {len(others)} of {len(names)} are not, such as {others[0]!r}. Put the "
             "data into a folder of its own."
         )
-    if len({suffix_of(name) in OTHER_FORMATS for name in names}) > 1:
+    if len({files.suffix_of(name) in OTHER_FORMATS for name in names}) > 1:
         raise InvalidInputError(f"The files in {what} have different formats; use one format.")
-
-
-def suffix_of(name: str) -> str:
-    """Return the suffix of a file's name, of the compressed file if it ends in .gz."""
-    return Path(name.removesuffix(".gz")).suffix.lower()
 
 
 def other_format(name: str, path: Path) -> str | None:
@@ -98,7 +94,7 @@ def other_format(name: str, path: Path) -> str | None:
         return None
     with path.open("rb") as file:
         first = file.read(LINE_BYTES).partition(b"\n")[0]
-    return OTHER_FORMATS.get(suffix_of(name)) or ("text/libsvm" if LIBSVM.match(first) else None)
+    return OTHER_FORMATS.get(files.suffix_of(name)) or ("text/libsvm" if LIBSVM.match(first) else None)
 
 
 def is_url(source: Any) -> bool:
@@ -159,22 +155,31 @@ def of_memory(data: Any, library: str, what: str, reading: Reading) -> RawTable:
     return RawTable(frame, names, Places(what), files.index_of(frame, reading))
 
 
+def objects(cloud: Cloud, url: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects with data below a URL, with their names below it: no hidden and no empty ones."""
+    bucket, prefix = storage.parse_url(url)
+    with translate_errors():
+        for page in cloud.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", []):
+                name = item["Key"].removeprefix(prefix).lstrip("/") or Path(prefix).name
+                if item["Size"] and not is_hidden(name):
+                    yield name, dict(item)
+
+
 def _read_objects(
     cloud: Cloud, url: str, reading: Reading, known: tuple[str, ...], allow_large: bool
 ) -> RawTable | None:
     """Return the rows of the objects below a URL, None if they are no tables."""
-    bucket, prefix = storage.parse_url(url)
-    with translate_errors():
-        pages = cloud.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        found = [item for page in pages for item in page.get("Contents", []) if item["Size"]]
-    keys = {item["Key"].removeprefix(prefix).lstrip("/") or Path(prefix).name: item["Key"] for item in found}
-    keys = {name: key for name, key in keys.items() if not files.is_hidden(name)}
-    if not keys:
+    found = dict(objects(cloud, url))
+    if not found:
         raise InvalidInputError(f"There are no objects with data below {url}.")
-    check_formats(keys, url)
+    check_formats(found, url)
     if not allow_large:
-        check_size(Size(len(found), sum(item["Size"] for item in found)))
-    if any(suffix_of(name) in OTHER_FORMATS for name in keys):
+        check_size(Size(len(found), sum(item["Size"] for item in found.values())))
+    if any(files.suffix_of(name) in OTHER_FORMATS for name in found):
         return None
-    contents: dict[str, Content] = {name: storage.download(cloud, f"s3://{bucket}/{key}") for name, key in keys.items()}
+    bucket, _ = storage.parse_url(url)
+    contents: dict[str, Content] = {
+        name: storage.download(cloud, f"s3://{bucket}/{item['Key']}") for name, item in found.items()
+    }
     return files.read(contents, url, reading, known)

@@ -3,11 +3,14 @@
 import csv
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from itertools import islice
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from lowcloud.sdk.data.cells import BLANKS, NUMBER_LIKE
 from lowcloud.sdk.data.reading import Reading, remedy
 from lowcloud.sdk.errors import InvalidInputError
 
@@ -22,6 +25,7 @@ LINES_SEEN = 50  # by which a delimiter is recognised
 COUNTED = 4  # columns whose first line 0,1,2,3 is hardly a row
 CHUNK_ROWS = 50_000
 CELL_CHARACTERS = 16 << 20  # the longest cell
+_LIMIT = Lock()  # held while csv's limit is changed
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ def _split(
     import polars as pl
 
     lines = pl.Series("line", text.split("\n"), dtype=pl.String)
-    kept = lines.str.strip_chars() != ""
+    kept = lines.str.strip_chars(BLANKS.replace(delimiter, "")) != ""  # a line of delimiters is a row of empty cells
     if reading.comment:
         kept &= ~lines.str.starts_with(reading.comment)
     numbers = pl.int_range(skipped + 1, skipped + 1 + len(lines), eager=True).filter(kept)
@@ -140,7 +144,8 @@ def _split(
     reader = csv.reader(lines.filter(quoted), delimiter=delimiter, strict=True)
     places = numbers.filter(quoted)
     try:
-        rows = list(reader)
+        with long_cells():
+            rows = list(reader)
     except csv.Error as error:
         raise _quote_error(name, places[reader.line_num - 1], error) from None
     widths = lines.str.count_matches(delimiter, literal=True) + 1
@@ -162,26 +167,37 @@ def _split_records(
     """Split text whose quoted cells may contain line ends."""
     import polars as pl
 
-    csv.field_size_limit(CELL_CHARACTERS)
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     frames: list[pl.DataFrame] = []
     numbers: list[int] = []
     rows: list[list[str]] = []
     width = 0
-    for line, row in _records(reader, name, skipped):
-        is_blank = not row or (len(row) == 1 and not row[0].strip())
-        if is_blank or (reading.comment and row[0].startswith(reading.comment)):
-            continue
-        width = width or len(row)
-        if len(row) != width:
-            raise _width_error(name, line, len(row), numbers[0], width, delimiter.join(row))
-        rows.append(row)
-        numbers.append(line)
-        if len(rows) == CHUNK_ROWS:
-            frames.append(_to_frame(rows))
-            rows = []
+    with long_cells():
+        for line, row in _records(reader, name, skipped):
+            is_blank = not row or (len(row) == 1 and row[0].isspace())  # "" is an empty cell
+            if is_blank or (reading.comment and row[0].startswith(reading.comment)):
+                continue
+            width = width or len(row)
+            if len(row) != width:
+                raise _width_error(name, line, len(row), numbers[0], width, delimiter.join(row))
+            rows.append(row)
+            numbers.append(line)
+            if len(rows) == CHUNK_ROWS:
+                frames.append(_to_frame(rows))
+                rows = []
     frames += [_to_frame(rows)] if rows else []
     return pl.concat(frames) if frames else pl.DataFrame(), numbers
+
+
+@contextmanager
+def long_cells() -> Iterator[None]:
+    """Let csv, whose limit is one for the process, read cells of up to CELL_CHARACTERS."""
+    with _LIMIT:
+        before = csv.field_size_limit(CELL_CHARACTERS)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
 
 
 def _records(reader: Any, name: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
@@ -199,6 +215,10 @@ def _records(reader: Any, name: str, skipped: int) -> Iterator[tuple[int, list[s
 
 
 def _quote_error(name: str, line: int, error: Exception) -> InvalidInputError:
+    if "field larger" in str(error):
+        return InvalidInputError(
+            f"{name}, line {line} has a cell of more than {CELL_CHARACTERS:,} characters, or a quote is not closed."
+        )
     return InvalidInputError(
         f"{name}, line {line}: its quotes do not pair ({error}). A cell with the delimiter or a quote is quoted "
         'as a whole, and quotes in it are doubled: "say ""yes"", please".'
@@ -237,9 +257,10 @@ def _is_header(
     texts = [at for at, cell in enumerate(first) if cell.strip() not in reading.missing and not is_number(cell)]
     if not texts:
         return False
-    if not any(map(is_number, first)):
+    doubtful = [at for at in texts if re.search(NUMBER_LIKE, first[at].strip())]  # "." or "$5": hardly a name
+    if not any(map(is_number, first)) and len(doubtful) < len(texts):
         return True
-    if second is not None and all(is_number(second[at]) for at in texts):
+    if second is not None and not doubtful and all(is_number(second[at]) for at in texts):
         return True  # below the texts are numbers
     raise InvalidInputError(
         f"{name}: the first line has texts and numbers ({', '.join(first)[:60]!r}); it can be the header or a row. "

@@ -22,6 +22,8 @@ def test_the_requirements_of_a_job_override_those_of_its_framework() -> None:
     environment = environments.of_job(("scikit-learn==1.2.*", "pandas"), requested)
     assert environment == EnvironmentSpec(("pandas", "Scikit_Learn==1.5", "rich"), ("numpy<2",), "d")
     assert environments.of_job(("pandas",), None) == EnvironmentSpec(("pandas",))
+    named = environments.of_job(("torch", f"torchvision{contract.OPTIONAL}"), Requirements(("torchvision",)))
+    assert named == EnvironmentSpec(("torch", "torchvision"))
     build_for_cpus = environments.of_job(("tensorflow-cpu==2.14.*",), Requirements(("tensorflow==2.16.1",)))
     assert build_for_cpus == EnvironmentSpec(("tensorflow==2.16.1",)), "both have the same modules"
 

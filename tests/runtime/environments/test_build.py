@@ -4,12 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lowcloud import contract
-from lowcloud.runtime.environments.build import install
+from lowcloud.runtime.environments.build import TORCHVISION, install
 from lowcloud.runtime.errors import ClientError
 from tests.support.programs.greeting import BACKEND, PROJECT, SYSTEM
 
@@ -101,18 +102,63 @@ def test_constraints_apply(base: Path) -> None:
     assert build(base, "./greeting")[0] == contract.EXIT_CLIENT_ERROR
 
 
-@pytest.mark.parametrize(("module", "is_kept"), [("raise RuntimeError('no operator nms')", False), ("", True)])
-def test_a_torchvision_that_does_not_fit_its_pytorch_is_left_out(base: Path, module: str, is_kept: bool) -> None:
-    package = base / "code/torchvision"
-    package.mkdir()
-    backend = BACKEND.replace('"greeting.py", "WORD = \'hello\'"', f'"torchvision/__init__.py", {module!r}')
-    (package / "backend.py").write_text(backend.replace("greeting", "torchvision"))
-    (package / "pyproject.toml").write_text(PROJECT.replace("greeting", "torchvision") + SYSTEM)
-    code, output = build(base, "./torchvision\n", PIP_CONFIG_FILE=os.devnull)  # which may limit the version
+@pytest.fixture
+def torchvision(base: Path) -> Callable[[str], None]:
+    """Write the source of a package torchvision with this code."""
+
+    def write(module: str) -> None:
+        package = base / "code/torchvision"
+        package.mkdir()
+        backend = BACKEND.replace('"greeting.py", "WORD = \'hello\'"', f'"torchvision/__init__.py", {module!r}')
+        (package / "backend.py").write_text(backend.replace("greeting", "torchvision"))
+        (package / "pyproject.toml").write_text(PROJECT.replace("greeting", "torchvision") + SYSTEM)
+
+    return write
+
+
+UNUSABLE = "raise RuntimeError('no operator nms')"
+ANY_INDEX = {"PIP_CONFIG_FILE": os.devnull}  # which may limit the version
+
+
+@pytest.mark.parametrize(("module", "is_kept"), [(UNUSABLE, False), ("", True)])
+def test_a_torchvision_that_does_not_fit_its_pytorch_is_left_out(
+    base: Path, torchvision: Callable[[str], None], module: str, is_kept: bool
+) -> None:
+    torchvision(module)
+    code, output = build(base, f"./torchvision{contract.OPTIONAL}\n", **ANY_INDEX)
     assert code == 0, output
     assert ("torchvision does not fit the installed PyTorch (RuntimeError: no operator nms)" in output) is not is_kept
     found = "import importlib.util as u; print(u.find_spec('torchvision') is not None)"
     assert ask(base, found) == str(is_kept)
+
+
+def test_a_torchvision_that_is_required_and_does_not_fit_is_refused(
+    base: Path, torchvision: Callable[[str], None]
+) -> None:
+    torchvision(UNUSABLE)
+    code, _ = build(base, "./torchvision\n", **ANY_INDEX)
+    assert code == contract.EXIT_CLIENT_ERROR
+    failure = (base / contract.FAILURE).read_text()
+    assert "The required torchvision does not fit the installed PyTorch (RuntimeError: no operator nms)" in failure
+    assert not (base.parent / "environment/lib").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "names_it"),
+    [
+        ("torchvision", True),
+        ("TorchVision>=0.18", True),
+        ("torchvision @ https://example.com/a.whl", True),
+        ("https://example.com/torchvision-0.18.0-cp311.whl", True),
+        ("./torchvision", True),
+        ("torchvision[gdown]==0.18", True),
+        ("torchvision-extras", False),
+        ("mytorchvision", False),
+        ("timm", False),
+    ],
+)
+def test_a_requirement_names_torchvision_in_any_form(line: str, names_it: bool) -> None:
+    assert bool(TORCHVISION.search(line)) is names_it
 
 
 @pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed here")

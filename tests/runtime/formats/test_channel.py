@@ -303,8 +303,9 @@ def test_blank_lines_are_not_rows(tmp_path: Path) -> None:
 
 NUMBERS = ("1", "-2.5", ".5", "5.", "+3", "007", "9e-307", "90e-308", "9e-306", "90e-307", "18446744073709551616")
 NO_NUMBERS = ("", " ", "\t", "\r", "nan", "inf", "1e400", "1_0", "x", "٣", "[1]", "{}", "true", "null", "0x1", "1;2")
+POINTS = (".", "-.", "+.", ".e5", "-.e5", "1.e", "..5", ".5.")
 IN_QUOTES = ('""', '"1"', '"-.5"', ' "6" ', '"0,35"', '"1;2"', '"1""2"', '"x"', '""1', '1"', '"2', '2"', '"1\n2"')
-CELLS = st.sampled_from([*NUMBERS, *NO_NUMBERS, *IN_QUOTES])
+CELLS = st.sampled_from([*NUMBERS, *NO_NUMBERS, *POINTS, *IN_QUOTES])
 LINES = st.lists(CELLS, min_size=1, max_size=5)
 DELIMITERS = st.sampled_from([",", ",", ";", "\t"])
 
@@ -344,6 +345,15 @@ def test_the_fast_parsers_accept_only_what_the_exact_one_does_with_the_same_valu
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv, "CHUNK_BYTES", chunk_bytes)
         assert outcome(content, empty) == exact
+
+
+@pytest.mark.parametrize("cell", [".", "-.", ".e5", "-.E5", '"."', '"-."', " .", "+."])
+@pytest.mark.parametrize("empty", [None, np.nan])
+def test_a_point_without_digits_is_no_number(cell: str, empty: float | None) -> None:
+    shown = cell.strip(' "')
+    found = outcome(f"1,.5\n0,-.5\n1,{cell}\n0,5.\n".encode(), empty)
+    assert isinstance(found, str)
+    assert f"train/a, line 3, column 2: {shown!r} is not a number" in found
 
 
 def test_an_integer_of_many_digits_is_read(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -348,62 +347,6 @@ class TestSplitting:
     def test_small_parts_have_at_least_one_row(self, tmp_path: Path) -> None:
         parts = self.parts(tmp_path, [f"0,{i % 2}" for i in range(4)])
         assert {name: len(part) for name, part in parts.items()} == {"train": 2, "validation": 1, "test": 1}
-
-
-ROWS = [(i, round(i / 7, 3), i % 2) for i in range(40)]
-REGULAR = "a,b,y\n" + "".join(f"{a},{b},{y}\n" for a, b, y in ROWS)
-SPELLINGS = {
-    "blank lines": REGULAR.replace("\n", "\n\n", 9),
-    "blank lines at the end": REGULAR + "\n  \n\r\n",
-    "quotation marks": "".join(",".join(f'"{cell}"' for cell in line.split(",")) + "\r\n" for line in REGULAR.split()),
-    "byte order mark": "\ufeff" + REGULAR,
-    "pandas' index": ",a,b,y\n" + "".join(f"{i + 5},{a},{b},{y}\n" for i, (a, b, y) in enumerate(ROWS)),
-    "comments": (REGULAR.replace("\n", "\n# why, how\n", 5), "--comment=#"),
-    "semicolons": (REGULAR.replace(",", ";").replace(".", ","), "--delimiter=;", "--decimal=,"),
-}
-
-
-@pytest.mark.parametrize("name", SPELLINGS)
-def test_a_table_is_the_same_in_every_spelling(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text, *arguments = (SPELLINGS[name],) if isinstance(SPELLINGS[name], str) else SPELLINGS[name]
-    judge = run(tmp_path / "judge", "preprocess", {"input/d.csv": REGULAR}, "--target=y")
-    left = run(tmp_path / "left", "preprocess", {"input/d.csv": text}, "--target=y", *arguments)
-    assert left.code == 0, left.failure
-    for part in ("train", "validation", "test"):
-        assert left.rows(part) == judge.rows(part)
-    assert ("first column, without a name, is an index" in capsys.readouterr().out) == (name == "pandas' index")
-
-
-def test_files_are_matched_by_names_and_numbers_keep_their_fractions(tmp_path: Path) -> None:
-    frame = pl.DataFrame(ROWS, schema=["a", "b", "y"], orient="row")
-    second = frame[1:].select("y", "b", "a")
-
-    def files(*parts: pl.DataFrame) -> dict[str, bytes]:
-        found = {}
-        for i, part in enumerate(parts):
-            file = io.BytesIO()
-            part.with_columns(pl.Series("__index_level_0__", range(len(part)))).write_parquet(file)
-            found[f"input/{i}.parquet"] = file.getvalue()
-        return found
-
-    whole, parts = files(frame), files(frame[:1].with_columns(pl.col("b").cast(int)), second)
-    judge = run(tmp_path / "judge", "preprocess", whole, "--target=y")
-    left = run(tmp_path / "left", "preprocess", {**parts, "input/_SUCCESS": b"x"}, "--target=y")
-    assert left.code == judge.code == 0, left.failure
-    assert left.rows("train") == judge.rows("train")
-    assert left.json("transform/transform.json")["columns"] == judge.json("transform/transform.json")["columns"]
-    assert [column["name"] for column in left.json("transform/transform.json")["columns"]] == ["a", "b", "y"]
-
-
-def test_a_named_index_is_left_out_unless_an_argument_names_it(tmp_path: Path) -> None:
-    file = io.BytesIO()
-    pl.DataFrame(ROWS, schema=["a", "b", "y"], orient="row").write_parquet(
-        file, metadata={"pandas": json.dumps({"index_columns": ["a"]})}
-    )
-    left = run(tmp_path / "left", "preprocess", {"input/d": file.getvalue()}, "--target=y")
-    assert [column["name"] for column in left.json("transform/transform.json")["columns"]] == ["b", "y"]
-    kept = run(tmp_path / "kept", "preprocess", {"input/d": file.getvalue()}, "--target=y", "--types=a=number")
-    assert [column["name"] for column in kept.json("transform/transform.json")["columns"]] == ["a", "b", "y"]
 
 
 def test_cells_of_another_type_that_become_missing_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

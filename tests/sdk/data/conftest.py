@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lowcloud.sdk.connection import Cloud
 from lowcloud.sdk.data import channels
 from lowcloud.sdk.data.channels import ModelKind, Prepared
 from lowcloud.sdk.data.reading import to_reading
@@ -16,6 +17,11 @@ Prepare = Callable[..., Prepared]
 @pytest.fixture
 def prepare() -> Prepare:
     """Prepare data for a built-in algorithm; nothing is sent, so no cloud is needed."""
+    return prepare_at(None)
+
+
+def prepare_at(cloud: Cloud | None) -> Prepare:
+    """Prepare data for a built-in algorithm, also data at a URL of this cloud."""
 
     def of(
         data: Any,
@@ -30,7 +36,7 @@ def prepare() -> Prepare:
         consumer = channels.Consumer(
             ModelKind.BUILT_IN, algorithm, parameters or {}, allows_missing=algorithm == "xgboost", is_raw=raw
         )
-        return channels.prepare(None, data, validation, target, consumer, to_reading(reading))  # type: ignore[arg-type]
+        return channels.prepare(cloud, data, validation, target, consumer, to_reading(reading))  # type: ignore[arg-type]
 
     return of
 

@@ -12,13 +12,16 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from lowcloud.sdk import InvalidInputError
-from lowcloud.sdk.data import rows
+import lowcloud
+from lowcloud.sdk import InvalidInputError, storage
+from lowcloud.sdk.connection import Cloud, connect
+from lowcloud.sdk.data import rows, sources
 from lowcloud.sdk.data.channels import ModelKind, Prepared
 from lowcloud.sdk.data.columns import Columns
+from tests.sdk.data.conftest import prepare_at
 
 NAMES = ("a", "b c", 'q"r', "x,y", "ü", " lead", "n;o", "#p", "NA", "2024")
 KINDS: dict[str, st.SearchStrategy[Any]] = {
@@ -63,6 +66,11 @@ def write(frame: pl.DataFrame, folder: Path) -> dict[str, Any]:
     (folder / "f.jsonl").write_text(lines)
     (folder / "g.json").write_text(json.dumps(frame.to_dicts(), default=str))
     frame.write_parquet(folder / "h.parquet")
+    (folder / "i.TSV.GZ").write_bytes(gzip.compress((folder / "c.tsv").read_bytes()))
+    (folder / "lines").mkdir(exist_ok=True)
+    rows_of = lines.splitlines(keepends=True)
+    for at, part in enumerate((rows_of[:1], rows_of[1:])):
+        (folder / "lines" / f"{at}.jsonl.gz").write_bytes(gzip.compress("".join(part).encode()))
     (folder / "parts").mkdir(exist_ok=True)
     half = len(frame) // 2
     frame[:half].write_parquet(folder / "parts" / "1.parquet")
@@ -70,14 +78,23 @@ def write(frame: pl.DataFrame, folder: Path) -> dict[str, Any]:
     return {"pandas": pandas, "polars": frame, **{path.name: path for path in sorted(folder.iterdir())}}
 
 
+def upload(cloud: Cloud, forms: dict[str, Any]) -> dict[str, str]:
+    """The forms that are files, below URLs, each beside a marker without data."""
+    files = {name: sources.local_files(path, is_table=True) for name, path in forms.items() if isinstance(path, Path)}
+    return {f"{name} at a URL": storage.upload(cloud, {**found, "_SUCCESS": b""}) for name, found in files.items()}
+
+
 def numbers(content: Any) -> Any:
     """The numbers of a CSV as sent, whatever their spelling."""
     return np.array([[float(cell or "nan") for cell in line.split(",")] for line in content.decode().splitlines()])
 
 
-def prepare_all(frame: pl.DataFrame, folder: Path, prepare: Callable[..., Prepared]) -> None:
+def prepare_all(
+    frame: pl.DataFrame, folder: Path, prepare: Callable[..., Prepared], cloud: Cloud | None = None
+) -> None:
     """Compare what is sent for all forms of a table, for training and validation, and for predictions."""
-    forms = write(frame, folder)
+    local = write(frame, folder)
+    forms = local | (upload(cloud, local) if cloud else {})
     algorithm = "linear-learner" if not any(frame.null_count().row(0)) else "xgboost"
     parameters = {
         "xgboost": {"objective": "multi:softprob"},
@@ -103,7 +120,7 @@ def prepare_all(frame: pl.DataFrame, folder: Path, prepare: Callable[..., Prepar
                 here, there = (numbers(files[channel][f"{channel}.csv"]) for files in (one.files, expected.files))
                 np.testing.assert_array_equal(here, there, form)
     requested = list(rows.to_requests(frame, ModelKind.BUILT_IN, expected.columns))
-    for form, source in {**forms, "backwards": backwards, "dict": backwards.to_dict(as_series=False)}.items():
+    for form, source in {**local, "backwards": backwards, "dict": backwards.to_dict(as_series=False)}.items():
         for (here, kind), (there, other) in zip(
             rows.to_requests(source, ModelKind.BUILT_IN, expected.columns), requested, strict=True
         ):
@@ -135,7 +152,12 @@ DAMAGE = (
     "nan",
     "inf",
     ".",
+    "-.",
+    ".e5",
+    ".5",
+    "1e-05",
     "\n\n",
+    "\n,,\n",
     "#",
     "\t",
     "٣",
@@ -144,20 +166,20 @@ DAMAGE = (
 
 @st.composite
 def damaged(draw: st.DrawFn) -> str:
-    """A CSV of numbers with something inserted somewhere below its header."""
-    cells = st.sampled_from(["0", "1", "-2.5", "1e3", "", "007"])
+    """CSV or TSV of numbers with something inserted somewhere below its header."""
+    cells = st.sampled_from(["0", "1", "-2.5", "1e3", "", "007", ".5", "1e-05"])
     rows = draw(st.lists(st.tuples(st.sampled_from("01"), cells, cells), min_size=3, max_size=5))
     lines = "".join(",".join(row) + "\n" for row in [("0", "1", "2"), ("1", "3", "4"), *rows])
     for _ in range(draw(st.integers(0, 2))):
         place = draw(st.integers(0, len(lines)))
         lines = lines[:place] + draw(st.sampled_from(DAMAGE)) + lines[place:]
-    return f"y,a,b\n{lines}"
+    return f"y,a,b\n{lines}".replace(",", draw(st.sampled_from([",", "\t"])))
 
 
-@settings(max_examples=40, **PROPERTY)
+@settings(max_examples=60, **PROPERTY)
 @given(text=damaged())
 def test_damaged_rows_are_read_alike_for_training_and_predictions_or_refused_in_both(tmp_path, prepare, text):
-    path = tmp_path / "rows.csv"
+    path = tmp_path / ("rows.csv" if text.startswith("y,") else "rows.tsv")
     path.write_bytes(text.encode())
     kinds = {"types": {"a": "number", "b": "number", "y": "number"}}
     known = Columns(("a", "b"), "y", ("number", "number"))
@@ -183,3 +205,29 @@ def test_every_form_and_order_of_a_table_is_the_same_data(tmp_path, prepare, fra
 @given(frame=frames())
 def test_every_form_and_order_of_many_tables_is_the_same_data(tmp_path, prepare, frame):
     prepare_all(frame, tmp_path / "forms", prepare)
+
+
+@pytest.mark.slow
+@settings(max_examples=8, **PROPERTY)
+@given(frame=frames())
+def test_every_form_of_a_table_at_a_url_is_the_same_data(tmp_path, at_home, frame):
+    cloud = connect()
+    prepare_all(frame, tmp_path / "forms", prepare_at(cloud), cloud)
+
+
+@pytest.mark.slow
+@settings(max_examples=4, **PROPERTY)
+@given(frame=frames())
+def test_random_tables_train_the_same_model_from_every_source(tmp_path, at_home, frame):
+    local = write(frame, tmp_path / "forms")
+    chosen = {name: local[name] for name in ("pandas", "d.csv", "i.TSV.GZ", "lines", "parts")}
+    chosen |= upload(connect(), {"lines": local["lines"]})
+    try:
+        prepare_at(None)(frame, "label")
+    except InvalidInputError:
+        assume(False)
+    models = []
+    for at, source in enumerate(chosen.values()):
+        job = lowcloud.train("xgboost", source, {"num_round": 2}, target="label", quiet=True)
+        models.append({path.name: path.read_bytes() for path in job.download(tmp_path / str(at))})
+    assert all(model == models[0] for model in models)

@@ -86,6 +86,23 @@ def test_content_types_follow_from_file_names_where_files_are_sent_as_they_are(c
     assert (there.url, there.content_type) == (at, "text/csv")
 
 
+@pytest.mark.parametrize("marker", ["_SUCCESS", "", ".part.crc", "_temporary/0/part.csv", "a.csv"])
+def test_the_content_type_at_a_url_is_that_of_the_first_object_with_data(cloud, marker):
+    at = storage.upload(cloud, {"part-0.snappy.parquet": b"PAR1"})
+    bucket, prefix = storage.parse_url(at)
+    body = b"" if marker in ("", "_SUCCESS", "a.csv") else b"x"
+    cloud.s3.put_object(Bucket=bucket, Key=prefix + marker, Body=body)
+    assert prefix.endswith("/")
+    for url in (at, at.rstrip("/")):
+        [channel] = create(cloud, url)
+        assert channel.content_type == "application/x-parquet"
+
+
+def test_a_url_without_objects_has_no_content_type(cloud):
+    at = storage.upload(cloud, {"_SUCCESS": b"", "_log": b"x"})
+    assert create(cloud, at)[0].content_type is None
+
+
 def test_validation_with_a_mapping_is_refused(cloud):
     with pytest.raises(InvalidInputError, match="name a channel 'validation' in the mapping"):
         create(cloud, {"train": FRAME}, FRAME, "y")

@@ -1,14 +1,21 @@
 """Files of every accepted format become the same table, by one set of rules, or are refused with their line."""
 
+import csv
 import gzip
 import io
 import json
+from pathlib import Path
 
 import pandas as pd
 import polars as pl
 import pytest
 
 from lowcloud.sdk import InvalidInputError
+from lowcloud.sdk.data import files
+from lowcloud.sdk.data.channels import ModelKind
+from lowcloud.sdk.data.columns import Columns
+from lowcloud.sdk.data.reading import Reading
+from lowcloud.sdk.data.rows import to_requests
 from tests.sdk.data.conftest import sent
 
 ROWS = "1,2.5,3\n0,,4\n"  # y, x, z
@@ -96,6 +103,9 @@ def test_the_usual_spellings_of_a_missing_value_are_missing(table, word):
         ("#x,z\n1,2\n", "line 1 begins with # and can be a comment or the header"),
         ("x,y\n1,2\n# total: 1\n", "line 3 has 1 cells, line 1 has 2.*reading={'comment': '#'} skips it"),
         ("5.1,3.5,setosa\n4.9,3,setosa\n", "the first line has texts and numbers.*reading={'header': True}"),
+        (".,1\n2,0\n", "the first line has texts and numbers.*reading={'header': True}"),
+        ("$5,1\n6,0\n", "the first line has texts and numbers"),
+        (".\n2\n", "the first line has texts and numbers"),
         ("0,1,2,3\n4,5,6,7\n", "the first line counts 0, 1, 2"),
         ("x,y\n", "There are no rows in a.csv"),
         ("", "There are no rows in a.csv"),
@@ -212,3 +222,41 @@ def test_columns_without_names_are_encoded_by_number(prepare, tmp_path):
     assert prepared.columns.features == (1, 2)
     transform = json.loads(prepared.files["transform"]["transform.json"])
     assert [column["name"] for column in transform["columns"]] == ["column_0", "column_1", "column_2"]
+
+
+def cells_of(path: Path, text: str) -> list[tuple[str | None, ...]]:
+    path.write_text(text)
+    return files.read({path.name: path}, path.name, Reading()).frame.rows()
+
+
+@pytest.mark.parametrize("mark", ["\t", ",", ";"])
+@pytest.mark.parametrize("quoted", ["5", '"5"', '"5\n"'])
+def test_a_line_of_delimiters_is_a_row_of_empty_cells(tmp_path, mark, quoted):
+    text = f"x,y\n{quoted},6\n,\n\n \n1,2\n".replace(",", mark)
+    rows = cells_of(tmp_path / ("a.tsv" if mark == "\t" else "a.csv"), text)
+    assert [tuple((cell or "").strip() for cell in row) for row in rows] == [("5", "6"), ("", ""), ("1", "2")]
+
+
+def test_predictions_of_a_tsv_keep_their_rows(tmp_path):
+    (tmp_path / "a.tsv").write_text("a\tb\n1\t2\n\t\n3\t4\n")
+    [(body, _)] = to_requests(tmp_path / "a.tsv", ModelKind.BUILT_IN, Columns(("a", "b"), "y"))
+    assert body == b"1,2\n,\n3,4\n"
+
+
+@pytest.mark.parametrize("quoted", ['"1"', '"1\n"'])
+def test_a_quoted_empty_cell_is_a_row(tmp_path, quoted):
+    rows = cells_of(tmp_path / "a.csv", f'a\n{quoted}\n""\n2\n')
+    assert [cell.strip() for (cell,) in rows] == ["1", "", "2"]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_long_quoted_cell_is_read_and_the_limit_of_csv_stays(table, end):
+    limit = csv.field_size_limit()
+    text = "a" * 200_000 + end
+    assert table(f'x,y\n"{text}b",1\n"c",0\n') == "1,1,0\n0,0,1\n"
+    assert csv.field_size_limit() == limit
+    with pytest.raises(InvalidInputError, match="line 2: its quotes do not pair"):
+        table(f'x,y\n"{text},1\n')
+    with pytest.raises(InvalidInputError, match="line 2 has a cell of more than 16,777,216 characters, or a quote"):
+        table('x,y\n"' + "a" * (16 << 20) + f'{end}a",1\n')
+    assert csv.field_size_limit() == limit

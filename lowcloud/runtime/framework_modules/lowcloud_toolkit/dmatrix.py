@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import glob
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -120,12 +119,12 @@ READERS: dict[str, Callable[[Sequence[str], int], Any]] = {
 
 
 def _files(place: str) -> Iterator[str]:
-    """Yield a file, or the files below a folder except hidden ones and those that Spark and pyarrow skip."""
+    """Yield a file, or the files below a folder except those whose name or folder begins with . or _ (_SUCCESS)."""
     if os.path.isfile(place):
         yield place
-    for path in glob.iglob(os.path.join(glob.escape(place), "**"), recursive=True):
-        if os.path.isfile(path) and not os.path.basename(path).startswith((".", "_")):
-            yield path
+    for folder, folders, names in os.walk(place, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        yield from (os.path.join(folder, name) for name in names if not name.startswith((".", "_")))
 
 
 def _delimiter(text: str) -> str:

@@ -1,7 +1,7 @@
 """Reads truth and predictions from files into one validated table with the columns to compare."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from lowcloud.runtime.processing.program import Arguments, require_columns
 LABEL, PREDICTED, SCORE = "label", "predicted_label", "score"
 PREDICTION_NAMES = (PREDICTED, "prediction", "predictions", "predicted")
 SCORE_NAMES = (SCORE, "scores", "probability", "probabilities")
-MISSING = ("", "nan", "na", "null", "none")
 CLASSES = 30  # distinct integers up to which task=auto treats labels as classes
 
 Floats = NDArray[np.float64]
@@ -131,7 +130,8 @@ def _guess(frame: pl.DataFrame, label: str) -> tuple[str | None, list[str]]:
 
 def _complete(frame: pl.DataFrame, settings: Arguments) -> tuple[pl.DataFrame, int]:
     """Return the complete rows, and the number of incomplete ones."""
-    frame = frame.with_columns(_without_blank(series) for series in frame.get_columns())
+    missing = {"", *(word.lower() for word in settings.names("missing_words"))}
+    frame = frame.with_columns(_without_blank(series, missing) for series in frame.get_columns())
     lacking = frame.select(pl.any_horizontal(pl.all().is_null())).to_series()
     if lacking.any() and settings.text("missing") == "fail":
         row = int(lacking.arg_max() or 0)
@@ -146,11 +146,11 @@ def _complete(frame: pl.DataFrame, settings: Arguments) -> tuple[pl.DataFrame, i
     return kept, len(frame) - len(kept)
 
 
-def _without_blank(series: pl.Series) -> pl.Series:
+def _without_blank(series: pl.Series, missing: Collection[str]) -> pl.Series:
     """Return the series with null for NaN and for texts that mean a missing value."""
     if series.dtype == pl.String:
         text = series.str.strip_chars(BLANKS).str.to_lowercase()
-        return series.set(text.is_in(MISSING), None)
+        return series.set(text.is_in(list(missing)), None)
     return series.fill_nan(None) if series.dtype.is_float() else series
 
 

@@ -32,7 +32,9 @@ def read(series: pl.Series, rules: ReadingRules, kind: str | None, tolerance: fl
     if kind == "text":
         return _read_texts(_to_texts(series), rules, kind, tolerance)
     kept = {"number": "number", "time": "time", "boolean": "boolean"}[kind or own]
-    return TypedColumn(series.name, kept, np.where(np.isfinite(numbers), numbers, np.nan))
+    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    is_other = ~np.isin(numbers, (0, 1)) & ~np.isnan(numbers) & (kept == "boolean")
+    return TypedColumn(series.name, kept, np.where(is_other, np.nan, numbers), int(is_other.sum()))
 
 
 def _read_typed(series: pl.Series) -> tuple[str, Numbers] | None:
