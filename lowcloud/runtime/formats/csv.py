@@ -5,6 +5,7 @@ refuse is read cell by cell (csv_rows.py), which alone decides what is valid and
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
@@ -26,6 +27,7 @@ LINE_MARK = 9e-307  # ends each line; a chunk that contains this number itself i
 LINE_END = b",9e-307,"
 EMPTY_MARK = 9e-306
 EMPTY = b"9e-306"
+LONE_POINT = re.compile(rb"\.(?<![0-9]\.)(?![0-9])")  # as in "." and "-.", which would become 0
 QUOTE, SEPARATORS = b'"'[0], b",\r\n"
 
 Block = tuple[NDArray[Any], NDArray[Any]]  # features (rows, features) and labels (rows,)
@@ -89,7 +91,7 @@ def _parse_irregular(chunk: bytes, empty: float | None, parser: simdjson.Parser)
     """Parse a chunk with quoted fields, empty cells or numbers that JSON does not have; None if it cannot."""
     if b'"' in chunk:
         chunk = _without_quotes(chunk)
-    if b"_" in chunk or EMPTY in chunk:  # "_" as in 1_000
+    if b"_" in chunk or EMPTY in chunk or LONE_POINT.search(chunk):  # "_" as in 1_000
         return None
     chunk = _with_leading_zeros(chunk)
     if empty is not None:

@@ -107,6 +107,7 @@ FAULTS = {
     "1,1,1,1,1,1,1,1,1": ("train/a, line 250 has 9 columns; 8", "same number of columns"),
     "1,2,3,red,5,6,7,8": ("train/a, line 250, column 4: 'red' is not a number", "Encode text"),
     "1,2,3,1_0,5,6,7,8": ("train/a, line 250, column 4: '1_0' is not a number", "Encode text"),
+    "1,2,3,.,5,6,7,8": ("train/a, line 250, column 4: '.' is not a number", "Encode text"),
     "1,2,3,,5,6,7,8": ("train/a, line 250, column 4 is empty", "fill in the value"),
     "1,2,3,NaN,5,6,7,8": ("train/a, line 250, column 4: NaN is not a finite number", "Remove the row"),
     "1,2,3,inf,5,6,7,8": ("train/a, line 250, column 4: inf is not a finite number", "Remove the row"),
@@ -302,7 +303,7 @@ def test_blank_lines_are_not_rows(tmp_path: Path) -> None:
 
 
 NUMBERS = ("1", "-2.5", ".5", "5.", "+3", "007", "9e-307", "90e-308", "9e-306", "90e-307", "18446744073709551616")
-NO_NUMBERS = ("", " ", "\t", "\r", "nan", "inf", "1e400", "1_0", "x", "٣", "[1]", "{}", "true", "null", "0x1", "1;2")
+NO_NUMBERS = ("", ".", "-.", ".e5", " ", "\t", "\r", "nan", "inf", "1e400", "1_0", "x", "٣", "[1]", "{}", "true", "null", "0x1", "1;2")
 IN_QUOTES = ('""', '"1"', '"-.5"', ' "6" ', '"0,35"', '"1;2"', '"1""2"', '"x"', '""1', '1"', '"2', '2"', '"1\n2"')
 CELLS = st.sampled_from([*NUMBERS, *NO_NUMBERS, *IN_QUOTES])
 LINES = st.lists(CELLS, min_size=1, max_size=5)
