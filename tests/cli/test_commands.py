@@ -131,6 +131,18 @@ def test_up_in_the_foreground_ends_at_sigterm(cloud):
     assert server_process.find_running(cloud.home) is None
 
 
+def test_up_goes_on_if_nobody_reads_what_it_prints(cloud):
+    command = [sys.executable, "-m", "lowcloud.cli", "up", "--port", "0", "--workers", "1", "--home", str(cloud.home)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    process.stdout.close()
+    wait_for(lambda: server_process.find_running(cloud.home) or process.poll() is not None)
+    client = cloud.client("sts")
+    assert client.get_caller_identity()["Account"]
+    process.terminate()
+    assert process.wait(30) == 0
+
+
 def test_the_error_for_a_port_in_use_names_it(cloud):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
