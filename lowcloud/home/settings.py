@@ -109,7 +109,7 @@ def load(
     is_new = _make_home(home)
     try:
         settings = _read(home, environment, host, port, database, store)
-    except ValueError:
+    except (ValueError, OSError):  # OSError: such as a full disk
         if is_new:
             discard(home)
         raise

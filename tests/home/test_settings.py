@@ -39,6 +39,16 @@ def test_a_home_that_another_start_has_opened_meanwhile_is_not_discarded(tmp_pat
     assert (loaded.home / "keys" / "encryption.key").exists()
 
 
+def test_a_home_that_the_disk_has_no_space_for_is_discarded(tmp_path, monkeypatch):
+    def create(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(settings, "_create", create)
+    with pytest.raises(OSError, match="No space left"):
+        settings.load(tmp_path / "home", {})
+    assert not list((tmp_path / "home").iterdir())
+
+
 def test_a_discarded_home_is_empty_and_its_links_lead_nowhere(tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "thesis.tex").write_text("years of work")
