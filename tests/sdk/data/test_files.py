@@ -140,6 +140,15 @@ def test_what_was_seen_is_said_in_one_line(prepare, tmp_path):
     assert prepare(FRAME, "y").notes == ()
 
 
+def test_values_that_only_the_names_of_folders_have_are_mentioned(prepare, tmp_path):
+    for year in (2023, 2024):
+        (tmp_path / "parts" / f"year={year}").mkdir(parents=True)
+        (tmp_path / "parts" / f"year={year}" / "a.csv").write_text("x,y\n1,2\n")
+    assert prepare(tmp_path / "parts", "y").notes == (
+        "parts: the folders' names have values of 'year', which are not read",
+    )
+
+
 def test_codes_that_lose_their_leading_zeros_are_named(prepare):
     frame = pl.DataFrame({"code": ["007", "7", "1"], "x": ["0.5", "0", "-0.1"], "y": [1, 0, 1]})
     [note] = prepare(frame, "y").notes
