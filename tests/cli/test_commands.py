@@ -207,6 +207,17 @@ def test_a_home_that_cannot_be_opened_is_reported_without_a_traceback(cloud):
     assert database.read_bytes().startswith(b"no database")
 
 
+def test_status_and_down_name_a_damaged_file_without_a_traceback(cloud):
+    cloud.home.mkdir()
+    (cloud.home / "store.json").write_text("{")
+    for command in ("status", "down"):
+        done = cloud.cli(command, check=False)
+        assert done.returncode == 1
+        assert "store.json is damaged" in done.stderr
+        assert "Traceback" not in done.stderr
+    (cloud.home / "store.json").unlink()
+
+
 def test_a_refusal_of_the_cloud_is_a_sentence_without_a_traceback(quiet):
     wrong = {"LOWCLOUD_ROOT_ACCESS_KEY_ID": "AKIAWRONG00000000000", "LOWCLOUD_ROOT_SECRET_ACCESS_KEY": "wrong"}
     for command in (["status"], ["jobs"], ["env"], ["run", "true"]):
