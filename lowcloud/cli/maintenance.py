@@ -97,6 +97,8 @@ def backup(
         output.print(
             f"It does not contain the keys, which are needed to read it: save {settings.store_home / 'keys'} too"
         )
+        if (folder / "keys").exists():
+            output.print(f"{folder / 'keys'} is not part of the backup and stays as it is")
     if damaged:
         raise fail(f"{damaged} damaged items in the backup; `lowcloud check` shows which are damaged in the home too.")
 

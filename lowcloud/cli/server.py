@@ -141,7 +141,7 @@ def down(
             raise fail(f"The server (process {running.pid}) did not stop within {STOP_TIMEOUT_SECONDS:.0f} seconds.")
     output.print("Lowcloud is not running" if running is None else "Lowcloud has stopped")
     if not server_process.is_locked(folder):  # otherwise another server is starting
-        health.end_survivors(home_settings.work_folder(folder), home, end_jobs=end_jobs)
+        health.end_survivors(_work_folder(folder), home, end_jobs=end_jobs)
 
 
 def status(home: Home = None) -> None:
@@ -151,7 +151,7 @@ def status(home: Home = None) -> None:
     print_fact("Home", str(folder))
     if running is None:
         print_fact("Server", f"not running; start it with: {of_home('lowcloud up', home)}")
-        if survivors := health.find_survivors(home_settings.work_folder(folder)):
+        if survivors := health.find_survivors(_work_folder(folder)):
             print_fact("Still running", health.describe_survivors(survivors, home))
         raise typer.Exit(NOT_RUNNING_EXIT_CODE)
     settings = load_settings(home)
@@ -173,6 +173,13 @@ def status(home: Home = None) -> None:
     print_fact("Jobs", f"{count}, {waiting} of them waiting" if waiting else count)
     names = ", ".join(f"{one['EndpointName']} ({one['EndpointStatus']})" for one in list_endpoints(client))
     print_fact("Endpoints", names or "none")
+
+
+def _work_folder(home: Path) -> Path:
+    try:
+        return home_settings.work_folder(home)
+    except ValueError as error:
+        raise fail(str(error)) from error
 
 
 def _describe_scrub(last: Mapping[str, Any] | None) -> str:

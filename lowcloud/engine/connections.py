@@ -5,8 +5,12 @@ as the replica itself.
 """
 
 import asyncio
+import os
+import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from errno import ENOTSOCK
 from typing import Any
 
 import httptools
@@ -159,11 +163,24 @@ async def _connect(address: str) -> _Connection:
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
             if address.startswith("unix:"):
-                return (await loop.create_unix_connection(_Connection, address.removeprefix("unix:")))[1]
+                return await _connect_unix(loop, address.removeprefix("unix:"))
             host, _, port = address.removeprefix("http://").rpartition(":")
             return (await loop.create_connection(_Connection, host.strip("[]"), int(port)))[1]
     except OSError as error:  # TimeoutError is one
         raise NotConnectedError(f"nothing accepts connections at {address}: {error}") from error
+
+
+async def _connect_unix(loop: asyncio.AbstractEventLoop, path: str) -> _Connection:
+    """Connect to a socket, but not through a link: its folder is the program's, which cannot reach other sockets."""
+    if sys.platform != "linux":
+        return (await loop.create_unix_connection(_Connection, path))[1]
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            raise OSError(ENOTSOCK, "not a socket", path)
+        return (await loop.create_unix_connection(_Connection, f"/proc/self/fd/{descriptor}"))[1]
+    finally:
+        os.close(descriptor)
 
 
 def _request(body: bytes, headers: Mapping[str, str]) -> bytes:

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,8 +60,7 @@ def discard_new(settings: Settings) -> None:
     """
     if not settings.is_new or settings.database:
         return
-    with suppress(server_process.AlreadyRunningError), server_process.lock_home(settings.home):
-        home_settings.discard(settings.home)
+    home_settings.discard(settings.home)
 
 
 def _start(settings: Settings, workers: int, log_level: LogLevel, report: Report) -> str:

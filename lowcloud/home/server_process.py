@@ -94,7 +94,8 @@ def _is_alive(pid: int) -> bool:
 def lock_home(home: Path, timeout_seconds: float = 0.0) -> Iterator[None]:
     """Hold the home's lock, which the operating system releases however the server ends.
 
-    The timeout covers callers of `is_locked`, who hold the lock for an instant. Raises AlreadyRunningError.
+    The timeout covers callers of `is_locked`, who hold the lock for an instant. A record that a killed server has left
+    is deleted: its process id may be another program's by now. Raises AlreadyRunningError.
     """
     deadline = time.monotonic() + timeout_seconds
     with (home / "server.lock").open("w") as lock:
@@ -106,6 +107,7 @@ def lock_home(home: Path, timeout_seconds: float = 0.0) -> Iterator[None]:
                 if time.monotonic() >= deadline:
                     raise AlreadyRunningError(str(home)) from error
                 time.sleep(POLL_SECONDS)
+        (home / RECORD).unlink(missing_ok=True)
         yield
 
 

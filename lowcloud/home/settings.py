@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from lowcloud.home import server_process
+
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4900
 DEFAULT_REGION = "us-east-1"
@@ -107,7 +109,7 @@ def load(
     is_new = _make_home(home)
     try:
         settings = _read(home, environment, host, port, database, store)
-    except ValueError:
+    except (ValueError, OSError):  # OSError: such as a full disk
         if is_new:
             discard(home)
         raise
@@ -115,12 +117,15 @@ def load(
 
 
 def discard(home: Path) -> None:
-    """Delete everything in a home that was created for a start that has failed."""
-    for path in home.iterdir():
-        if path.is_dir() and path.name != "lost+found":
-            shutil.rmtree(path)
-        elif not path.is_dir():
-            path.unlink()
+    """Delete everything in a home that was created for a start that has failed, unless a server has opened it."""
+    with suppress(server_process.AlreadyRunningError), server_process.lock_home(home):
+        if (home / ADDRESS_FILE).exists():  # of another start at the same time
+            return
+        for path in home.iterdir():
+            if path.is_symlink() or not path.is_dir():
+                path.unlink()
+            elif path.name != "lost+found":
+                shutil.rmtree(path)
 
 
 def read(home: Path, environment: Mapping[str, str]) -> Settings:

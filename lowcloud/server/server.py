@@ -104,9 +104,6 @@ def serve(settings: Settings, workers: int, on_ready: Callable[[RunningServer], 
     Raises AlreadyRunningError, CannotListenError and CannotOpenError.
     """
     with lock_home(settings.home, LOCK_TIMEOUT_SECONDS):
-        (settings.home / RECORD).unlink(
-            missing_ok=True
-        )  # first: a killed server may have left it, and commands read it
         _check_keys(settings)
         listener = listen(settings.host, settings.port)
         allow_open_files()
@@ -167,7 +164,7 @@ def _run_first_worker(
             context.engine.warm_up()
             context.engine.wait_until_ready(TRIAL_SECONDS)
         record.rename(settings.home / RECORD)
-        with suppress(OSError):  # a full disk on which the output is
+        with suppress(OSError, SystemExit):  # a full disk on which the output is; rich exits if nobody reads a pipe
             on_ready(running)
         if worker is not None:
             worker.report_ready()

@@ -81,6 +81,8 @@ def begin(data: Path, folder: Path) -> None:
     if strange:
         raise BackupError(f"{folder} contains {min(strange)!r}, which is not part of a backup. Choose another folder.")
     mark = folder / MARK
+    if not mark.exists() and any((folder / "objects").iterdir()):  # they would be deleted as those of an older backup
+        raise BackupError(f"{folder} contains 'objects' of something else than a backup. Choose another folder.")
     if mark.exists() and mark.read_bytes() != (data / MARK).read_bytes():
         raise BackupError(f"{folder} contains a backup of another store. Choose another folder.")
     _copy(data / MARK, mark)
@@ -134,7 +136,11 @@ def copy_blobs(database: Path, source: Path, target: Path) -> CopyCounts:
 
 
 def finish(folder: Path, keys: Path | None, made: Backup) -> None:
-    """Make the snapshot and its blobs the current backup, and remove what only the previous one used."""
+    """Make the snapshot and its blobs the current backup, and remove what only the previous one used.
+
+    A folder of keys that no backup has written stays: its owner may have saved them there.
+    """
+    had_keys = _has_keys(folder)
     database = folder / made.database
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")  # without a separate log file
@@ -144,7 +150,7 @@ def finish(folder: Path, keys: Path | None, made: Backup) -> None:
     sync_folder(folder)
     _write(folder / MARKER, json.dumps(asdict(made), indent=2))
     sync_folder(folder)
-    if keys is None:
+    if keys is None and had_keys:
         shutil.rmtree(folder / "keys", ignore_errors=True)
     _tidy(folder, database)
 
@@ -249,6 +255,14 @@ def _prepare_home(home: Path, found: Backup) -> Path:
             f"which you kept separately, to {home / 'keys'} and restore again."
         )
     return keys
+
+
+def _has_keys(folder: Path) -> bool:
+    """Return whether the keys in a folder are of its backup."""
+    try:
+        return find(folder).has_keys
+    except (BackupError, ValueError):  # there is none yet, or an unreadable one
+        return False
 
 
 def _is_ours(name: str) -> bool:

@@ -132,6 +132,18 @@ def test_up_in_the_foreground_ends_at_sigterm(cloud):
     assert server_process.find_running(cloud.home) is None
 
 
+def test_up_goes_on_if_nobody_reads_what_it_prints(cloud):
+    command = [sys.executable, "-m", "lowcloud.cli", "up", "--port", "0", "--workers", "1", "--home", str(cloud.home)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    process.stdout.close()
+    wait_for(lambda: server_process.find_running(cloud.home) or process.poll() is not None)
+    client = cloud.client("sts")
+    assert client.get_caller_identity()["Account"]
+    process.terminate()
+    assert process.wait(30) == 0
+
+
 def test_the_error_for_a_port_in_use_names_it(cloud):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -194,6 +206,17 @@ def test_a_home_that_cannot_be_opened_is_reported_without_a_traceback(cloud):
     assert "cannot be opened" in done.stderr
     assert "Traceback" not in done.stderr
     assert database.read_bytes().startswith(b"no database")
+
+
+def test_status_and_down_name_a_damaged_file_without_a_traceback(cloud):
+    cloud.home.mkdir()
+    (cloud.home / "store.json").write_text("{")
+    for command in ("status", "down"):
+        done = cloud.cli(command, check=False)
+        assert done.returncode == 1
+        assert "store.json is damaged" in done.stderr
+        assert "Traceback" not in done.stderr
+    (cloud.home / "store.json").unlink()
 
 
 def test_a_refusal_of_the_cloud_is_a_sentence_without_a_traceback(quiet):

@@ -1,6 +1,7 @@
 """Connections to replicas: reuse, limits and failures."""
 
 import asyncio
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -177,6 +178,19 @@ def test_a_replica_that_is_gone_is_an_os_error() -> None:
             await connections.post(address, b"", {}, 5)
 
     asyncio.run(run())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a path can only be connected to as a whole")
+def test_a_link_that_a_program_has_put_in_place_of_its_socket_is_not_followed(tmp_path: Path) -> None:
+    async def run() -> int:
+        connections = Connections()
+        async with replica(always(OK)) as (address, made):
+            (tmp_path / "http").symlink_to(address.removeprefix("unix:"))
+            with pytest.raises(NotConnectedError, match="not a socket"):
+                await connections.post(f"unix:{tmp_path}/http", b"1", {}, 5)
+            return len(made)
+
+    assert asyncio.run(run()) == 0
 
 
 def test_an_endless_answer_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,3 +30,10 @@ def test_the_record_of_a_killed_server_is_not_taken_for_that_of_the_next_one(tmp
     write_record(tmp_path, killed.pid)
     with server_process.lock_home(tmp_path):
         assert server_process.find_running(tmp_path) is None
+
+
+def test_the_process_id_of_a_killed_server_is_forgotten_by_whoever_locks_the_home(tmp_path: Path) -> None:
+    """By an upgrade, for example: `lowcloud down` would end another program that has got the process id."""
+    write_record(tmp_path, os.getpid())
+    with server_process.lock_home(tmp_path):
+        assert server_process.find_running(tmp_path) is None

@@ -179,6 +179,28 @@ def test_a_folder_with_other_content_is_refused(context: Context, folder: Path, 
         backup.begin(context.settings.data, folder)
 
 
+def test_files_in_a_folder_of_the_same_name_are_not_taken_for_those_of_a_backup(context: Context, folder: Path) -> None:
+    photo = folder / "objects" / "photos" / "cat.jpg"
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes(b"years of work")
+    with pytest.raises(BackupError, match="'objects' of something else"):
+        backup.begin(context.settings.data, folder)
+    assert photo.exists()
+
+
+def test_keys_that_were_saved_beside_a_backup_stay_and_its_own_are_removed(
+    context: Context, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    back_up(context, folder)
+    shutil.copytree(context.settings.home / "keys", folder / "keys")
+    back_up(context, folder)
+    assert (folder / "keys" / "encryption.key").exists()
+    assert "is not part of the backup and stays" in " ".join(capsys.readouterr().out.split())
+    back_up(context, folder, with_keys=True)
+    back_up(context, folder)
+    assert not (folder / "keys").exists()
+
+
 def test_files_deleted_during_a_backup_stay_until_its_end(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
     others = make_context(context.settings.home)  # as in another process
     data = context.settings.data

@@ -134,6 +134,8 @@ def _label(table: RawTable, target: str | int | None) -> str:
         has = " has a header" if what != "the data" else " has column names"
         raise InvalidInputError(f"{what}{has}. Set target= to the label column, one of {format_names(names)}.")
     target = 0 if target is None else target
+    if isinstance(target, int) and target in table.names:  # a DataFrame's columns can have any numbers for names
+        target = table.names.index(target)
     if isinstance(target, int) and not -len(names) <= target < len(names):
         raise InvalidInputError(f"There is no column {target} in {what}, which has {len(names)} columns.")
     label = names[target] if isinstance(target, int) else target
@@ -156,6 +158,8 @@ def _like(table: RawTable, train: RawTable, wanted: tuple[str | int, ...], colum
     """
     if table.is_named and train.is_named:
         positions = match(wanted, table.names, "", f"{table.places.what} has other columns than {train.places.what}")
+    elif set(table.names) == set(wanted):  # numbers, which a DataFrame can have in any order
+        positions = [table.names.index(one) for one in wanted]
     elif len(table.names) == len(wanted):
         positions = [train.names.index(one) for one in wanted]
     else:

@@ -17,6 +17,7 @@ NUMBER_LIKE = (  # what polars reads as a number, and what is meant as one; a po
     r"^[+-]?[$€£¥]?[.,]?[0-9][0-9.,'_ \u00a0]*(?:[eE][+-]?[0-9]+)?[%€]?$|^[+-]?(?i:inf|infinity|nan)$"
     r"|^0[xX][0-9a-fA-F]+$|^\.$"
 )
+LEADING_ZERO = r"^[+-]?0[0-9]"
 OTHER_DATE = (
     r"^(?:[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{4}[./][0-9]{1,2}[./][0-9]{1,2})(?:$|[ T])|^[0-9]{1,2}:[0-9]{2}"
 )
@@ -40,6 +41,7 @@ def parse(
     texts = _cleaned(frame.select(pl.col(pl.String)), reading)
     possible = texts.select(name for name in texts.columns if kinds.get(name, "number") == "number")
     found = _all_numbers(possible)
+    _note_leading_zeros(possible.select(name for name in found if name not in kinds), places, notes)
     found |= _with_decimal_commas(possible, found, reading, places, notes)
     typed, of_text = [], set(texts.columns)
     for name in frame.columns:
@@ -121,6 +123,16 @@ def _all_numbers(texts: "pl.DataFrame") -> dict[str, "pl.Series"]:
             if here == there and (here < len(texts) or parsed[name].dtype == pl.Float64):
                 found[name] = parsed[name]
     return found
+
+
+def _note_leading_zeros(numbers: "pl.DataFrame", places: Places, notes: list[str]) -> None:
+    """Say that zeros before numbers are lost: codes such as 007 and 7 become the same."""
+    import polars as pl
+
+    has_zeros = numbers.select((pl.all().str.contains(LEADING_ZERO)).any())
+    for name in (name for name in has_zeros.columns if has_zeros[name][0]):
+        as_texts = remedy(types={name: "text"})
+        notes.append(f"{places.what}: {name!r} was read as numbers, without the leading zeros; {as_texts} keeps them")
 
 
 def _with_decimal_commas(

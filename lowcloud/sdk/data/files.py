@@ -91,13 +91,22 @@ def read(files: Mapping[str, Content], what: str, reading: Reading, known: Colle
         frames.append(table.frame if table is first else _like(table, first))
         parts.append((rows, *table.places.parts[0][1:]))
         rows += len(table.frame)
-    notes = tuple(note for table in read_tables for note in table.notes)
+    notes = (*(note for table in read_tables for note in table.notes), *_of_partitions(files, what))
     try:
         frame = pl.concat(frames, how="vertical_relaxed") if len(frames) > 1 else frames[0]
     except pl.exceptions.PolarsError:
         raise _different_types(read_tables) from None
     index = tuple(name for name in first.index if all(name in table.index for table in read_tables))
     return RawTable(frame, first.names, Places(what, tuple(parts)), index, notes)
+
+
+def _of_partitions(names: Collection[str], what: str) -> tuple[str, ...]:
+    """Return what to say of files in folders such as year=2024, whose values only the names of the folders have."""
+    parts = (part for name in names for part in name.split("/")[:-1])
+    columns = sorted({name for name, equals, _ in (part.partition("=") for part in parts) if name and equals})
+    if not columns:
+        return ()
+    return (f"{what}: the folders' names have values of {format_names(columns)}, which are not read",)
 
 
 def _read_one(name: str, content: Content, reading: Reading, known: Collection[str]) -> RawTable:

@@ -40,7 +40,8 @@ def to_requests(
     reading = reading or Reading()
     rows = _normalize(rows)
     if model_kind is ModelKind.BUILT_IN:
-        known = tuple(map(str, (*columns.features, columns.target))) if columns and columns != RAW_COLUMNS else ()
+        names = (*columns.features, columns.target) if columns and columns != RAW_COLUMNS else ()
+        known = tuple(name for name in names if isinstance(name, str))  # the number of a column is no name
         table = _raw_table(rows, known, reading)
         if columns and columns.features:
             yield from _of_known_columns(table, columns, reading)

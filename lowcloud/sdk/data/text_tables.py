@@ -55,6 +55,11 @@ def read(data: bytes, name: str, reading: Reading, known: Collection[str] = (), 
     second = [cell or "" for cell in frame.row(1)] if len(frame) > 1 else None
     if not _is_header(first, second, name, reading, known):
         return TextTable(frame, None, lines, tuple(notes))
+    if reading.header is None and all((frame[column][1:] == frame[column][0]).any() for column in frame.columns):
+        raise InvalidInputError(
+            f"{name}: the texts of the first line ({', '.join(first)[:60]!r}) occur again below it: it can be the "
+            f"header or a row. {_either_header()}"
+        )
     return TextTable(frame[1:], first, lines[1:], tuple(notes))
 
 

@@ -107,6 +107,7 @@ FAULTS = {
     "1,1,1,1,1,1,1,1,1": ("train/a, line 250 has 9 columns; 8", "same number of columns"),
     "1,2,3,red,5,6,7,8": ("train/a, line 250, column 4: 'red' is not a number", "Encode text"),
     "1,2,3,1_0,5,6,7,8": ("train/a, line 250, column 4: '1_0' is not a number", "Encode text"),
+    "1,2,3,.,5,6,7,8": ("train/a, line 250, column 4: '.' is not a number", "Encode text"),
     "1,2,3,,5,6,7,8": ("train/a, line 250, column 4 is empty", "fill in the value"),
     "1,2,3,NaN,5,6,7,8": ("train/a, line 250, column 4: NaN is not a finite number", "Remove the row"),
     "1,2,3,inf,5,6,7,8": ("train/a, line 250, column 4: inf is not a finite number", "Remove the row"),

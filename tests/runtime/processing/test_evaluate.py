@@ -302,6 +302,11 @@ FAULTS: dict[str, tuple[dict[str, str], list[str], str]] = {
         ["--id=id"],
         "truth, column 'id': '1' occurs more than once",
     ),
+    "twice in other spellings": (
+        {"input/truth/t.csv": "id,label\n01,1\n1,0\n", "input/predictions/p.csv": "id,score\n1,0.2\n01,0.7\n"},
+        ["--id=id"],
+        "truth, column 'id': '01' occurs more than once",
+    ),
     "weights": (
         {"input/d.csv": "label,score,w\n1,0.2,-1\n0,0.1,1\n"},
         ["--weight=w"],

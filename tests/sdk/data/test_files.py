@@ -107,6 +107,8 @@ def test_the_usual_spellings_of_a_missing_value_are_missing(table, word):
         ("$5,1\n6,0\n", "the first line has texts and numbers"),
         (".\n2\n", "the first line has texts and numbers"),
         ("0,1,2,3\n4,5,6,7\n", "the first line counts 0, 1, 2"),
+        ("red,no\nblue,no\nred,yes\n", "the texts of the first line .'red, no'. occur again below it"),
+        ("x,y\n1e-3,2\n1e-3x,4\n", "a.csv, line 3, column 'x': '1e-3x' is not a number"),
         ("x,y\n", "There are no rows in a.csv"),
         ("", "There are no rows in a.csv"),
         (b"x,y\n1,2\n\xff,3\n", "a.csv, line 3 is not valid UTF-8"),
@@ -146,6 +148,32 @@ def test_what_was_seen_is_said_in_one_line(prepare, tmp_path):
         "a.csv: decimal commas read in 'x'",
     )
     assert prepare(FRAME, "y").notes == ()
+
+
+def test_values_that_only_the_names_of_folders_have_are_mentioned(prepare, tmp_path):
+    for year in (2023, 2024):
+        (tmp_path / "parts" / f"year={year}").mkdir(parents=True)
+        (tmp_path / "parts" / f"year={year}" / "a.csv").write_text("x,y\n1,2\n")
+    assert prepare(tmp_path / "parts", "y").notes == (
+        "parts: the folders' names have values of 'year', which are not read",
+    )
+
+
+def test_codes_that_lose_their_leading_zeros_are_named(prepare):
+    frame = pl.DataFrame({"code": ["007", "7", "1"], "x": ["0.5", "0", "-0.1"], "y": [1, 0, 1]})
+    [note] = prepare(frame, "y").notes
+    assert "'code' was read as numbers, without the leading zeros; reading={'types': {'code': 'text'}} keeps" in note
+    kept = prepare(frame, "y", reading={"types": {"code": "text"}})
+    assert sent(kept).splitlines()[:2] == ["1,1,0,0,0.5", "0,0,0,1,0.0"]
+
+
+def test_numbers_that_name_columns_of_a_data_frame_are_names(prepare):
+    train = pd.DataFrame({1: [1, 0], 2: [5, 6], 3: [7, 8]})
+    prepared = prepare(train, 1, validation=train[[3, 1, 2]])
+    assert sent(prepared) == sent(prepared, "validation") == "1,5,7\n0,6,8\n"
+    assert prepared.columns.target == 1
+    assert prepared.columns.features == (2, 3)
+    assert sent(prepare(train, -1)) == "7,1,5\n8,0,6\n"
 
 
 def test_a_folder_of_files_with_different_orders_of_columns_is_one_table(prepare, tmp_path):

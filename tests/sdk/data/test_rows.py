@@ -206,6 +206,13 @@ def test_rows_of_a_file_that_do_not_fit_are_refused(tmp_path, text, sentence):
         list(rows.to_requests(tmp_path / "rows.csv", ModelKind.BUILT_IN, KNOWN))
 
 
+def test_a_first_row_with_the_number_of_a_column_is_no_header(tmp_path):
+    unnamed = Columns((1, 2), 0)
+    (tmp_path / "rows.csv").write_text("1,0.5\n2,1.5\n")
+    [(body, _)] = rows.to_requests(tmp_path / "rows.csv", ModelKind.BUILT_IN, unnamed)
+    assert body == b"1,0.5\n2,1.5\n"
+
+
 def test_blank_lines_of_a_file_are_no_rows(tmp_path):
     (tmp_path / "rows.csv").write_text("b,a\n\n3,1.5\n  \n4,2\n\n")
     assert list(rows.to_requests(tmp_path / "rows.csv", ModelKind.BUILT_IN, KNOWN)) == [(b"1.5,3\n2.0,4\n", "text/csv")]

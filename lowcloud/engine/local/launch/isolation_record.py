@@ -1,6 +1,7 @@
 """The isolation level of a home: the strongest one that programs have run at, and the one its operator has chosen."""
 
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from lowcloud.engine.local.replica import read_record, write_record
@@ -19,11 +20,12 @@ class IsolationRecord:
 
 def read(home: Path) -> IsolationRecord:
     """Return the record of a home. One that cannot be read is an error: the level must not fall for that."""
-    found = read_record(home / FILE)
-    if found is None:
+    path = home / FILE
+    if not os.path.lexists(path):
         return IsolationRecord()
-    if not found:
-        raise OSError(f"{home / FILE} is damaged. Choose the level again with: lowcloud up --isolation LEVEL")
+    found = read_record(path)
+    if not isinstance(found, dict) or found.keys() != {one.name for one in fields(IsolationRecord)}:
+        raise OSError(f"{path} is damaged. Choose the level again with: lowcloud up --isolation LEVEL")
     return IsolationRecord(**found)
 
 

@@ -75,7 +75,8 @@ def _identifies(left: pl.Series, right: pl.Series) -> bool:
 def _join(left: pl.DataFrame, right: pl.DataFrame, key: str) -> pl.DataFrame:
     for frame, place in ((left, TRUTH), (right, PREDICTIONS)):
         require_columns([key], frame.columns, "id")
-        duplicates = frame.filter(frame[key].is_duplicated())
+        keys = normalise_labels(frame[key])  # 1 and 01 would both match either row
+        duplicates = frame.filter(keys.is_duplicated())
         if len(duplicates):
             raise ClientError(f"{place}, column {key!r}: {duplicates[key][0]!r} occurs more than once.")
     left, right = left.with_columns(normalise_labels(left[key])), right.with_columns(normalise_labels(right[key]))

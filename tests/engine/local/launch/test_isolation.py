@@ -173,9 +173,12 @@ def test_a_chosen_level_that_is_not_available_starts_nothing(
     assert "'namespaces', which was chosen, is not available here (namespaces: [Errno 1] unshare" in raised(engine)
 
 
-def test_a_record_of_the_level_that_is_damaged_starts_nothing(make_engine: MakeEngine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ['{"reached": "own-', "", "[1]", "null", "{}", '{"reached": "", "of": "another"}'])
+def test_a_record_of_the_level_that_is_damaged_starts_nothing(
+    make_engine: MakeEngine, tmp_path: Path, content: str
+) -> None:
     engine = make_engine()
-    (tmp_path / "home" / isolation_record.FILE).write_text('{"reached": "own-')
+    (tmp_path / "home" / isolation_record.FILE).write_text(content)
     assert "is damaged" in raised(engine)
 
 
