@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,6 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from lowcloud.home import failed_starts
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4900
@@ -109,18 +110,9 @@ def load(
         settings = _read(home, environment, host, port, database, store)
     except ValueError:
         if is_new:
-            discard(home)
+            failed_starts.undo(home)
         raise
     return replace(settings, is_new=is_new, isolation=isolation)
-
-
-def discard(home: Path) -> None:
-    """Delete everything in a home that was created for a start that has failed."""
-    for path in home.iterdir():
-        if path.is_dir() and path.name != "lost+found":
-            shutil.rmtree(path)
-        elif not path.is_dir():
-            path.unlink()
 
 
 def read(home: Path, environment: Mapping[str, str]) -> Settings:

@@ -18,7 +18,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.control import leader_election, periodic_tasks
 from lowcloud.core.errors import InvalidError, InvalidPageTokenError, NotFoundError
 from lowcloud.core.identity.access import Caller
-from lowcloud.core.jobs import jobs
+from lowcloud.core.jobs import jobs, programs
 from lowcloud.core.jobs.jobs import Job, Specification, State
 from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images
@@ -27,7 +27,6 @@ from lowcloud.core.scheduling import capacity as capacities
 from lowcloud.core.serving import endpoint_credentials
 
 JOBS_PER_PAGE = 25
-SOURCE_PARAMETER = "sagemaker_submit_directory"
 SCRUB_MEMBERS = {"versions": "Versions", "bytes": "Bytes", "findings": "Findings"}
 
 
@@ -178,12 +177,8 @@ def _describe_job(context: Context, job: Job, waits_for: str | None) -> dict[str
 def _data_urls(specification: Specification) -> list[str]:
     """Return the URLs of the objects that a job reads and writes, its code included."""
     outputs = [*specification.outputs, *filter(None, [specification.checkpoints])]
-    source = specification.hyperparameters.get(SOURCE_PARAMETER, "")
-    return [
-        *(one.uri for one in specification.channels),
-        *(one.uri for one in outputs),
-        *([json.loads(source)] if source.startswith('"s3://') else []),
-    ]
+    code = filter(None, [programs.source_uri(specification)])
+    return [*(one.uri for one in specification.channels), *(one.uri for one in outputs), *code]
 
 
 def _describe(image: Image) -> dict[str, Any]:
