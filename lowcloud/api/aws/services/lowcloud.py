@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,10 +32,6 @@ SCRUB_MEMBERS = {"versions": "Versions", "bytes": "Bytes", "findings": "Findings
 @front_hook("lowcloud")
 class LowcloudFrontHook(SignedRequests):
     """The hook of this service, which also gives AWS clients in replicas of endpoints their credentials."""
-
-    def __init__(self, context: Context, workers: Executor):
-        super().__init__(context)
-        self._workers = workers
 
     def responds_to(self, request: HttpRequest) -> bool:
         """Return whether it is a request of a replica: no other has this path and a token instead of a signature."""
