@@ -63,6 +63,10 @@ def test_a_job_waits_with_the_reason_until_programs_can_be_isolated(cloud: Serve
     assert [reason["code"] for reason in report["reasons"]] == ["isolation"]
     assert str(cloud.home) not in json.dumps(report)
     assert refusal in cloud.cli("status").stdout
+    assert "1 in progress, 1 of them waiting" in cloud.cli("status").stdout
+    assert refusal in cloud.cli("jobs").stdout
+    (listed,) = cloud.client("lowcloud").list_jobs(JobName=name)["Jobs"]
+    assert listed["WaitingFor"].startswith(refusal)
     cloud.down()
 
     shown = cloud.cli("up", "--detach", "--port", "0", "--isolation", "strongest").stdout
@@ -70,10 +74,8 @@ def test_a_job_waits_with_the_reason_until_programs_can_be_isolated(cloud: Serve
     assert f"Isolation      {level}\n" in shown
     describe = cloud.client("sagemaker").describe_training_job
     wait_for(lambda: describe(TrainingJobName=name)["TrainingJobStatus"] == "Completed")
-    started = next(
-        message for message in transitions(cloud, name) if "isolation level" in message and refusal not in message
-    )
-    assert f"isolation level: {level}" in started
+    started = next(message for message in transitions(cloud, name) if "(isolation level: " in message)
+    assert f"(isolation level: {level})" in started
     assert health(cloud) == (200, {"status": "ready", "isolation": level, "reasons": []})
     assert health(cloud, "HEAD") == (200, None)
     assert f"Isolation      {level}: Each replica" in cloud.cli("status").stdout

@@ -23,6 +23,7 @@ from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images
 from lowcloud.core.programs.images import IMAGE, Image
 from lowcloud.core.scheduling import capacity as capacities
+from lowcloud.core.scheduling.waiting import Wait
 from lowcloud.core.serving import endpoint_credentials
 
 JOBS_PER_PAGE = 25
@@ -93,8 +94,8 @@ def list_jobs(context: Context, caller: Caller, request: Request) -> Answer:
     after = _read_token(request["NextToken"]) if "NextToken" in request else None
     found = jobs.list_newest(context, limit + 1, request.get("JobName"), in_progress=in_progress, after=after)
     shown = found[:limit]
-    waiting = jobs.waiting_messages(context, shown)
-    page = {"Jobs": [_describe_job(context, job, waiting.get(job.subject)) for job in shown]}
+    waits = jobs.waits(context, shown)
+    page = {"Jobs": [_describe_job(context, job, waits.get(job.subject)) for job in shown]}
     return {**page, "NextToken": json.dumps(jobs.position(shown[-1]))} if len(found) > limit else page
 
 
@@ -146,7 +147,7 @@ def _read_token(token: str) -> tuple[float, str, str]:
     raise InvalidPageTokenError("The token is not one of this list.")
 
 
-def _describe_job(context: Context, job: Job, waits_for: str | None) -> dict[str, Any]:
+def _describe_job(context: Context, job: Job, wait: Wait | None) -> dict[str, Any]:
     instance = capacities.find_instance(job.specification.instance_type)
     fitted = capacities.fit(instance, job.specification.instance_count, capacities.of_machine(context))
     members = {
@@ -155,7 +156,8 @@ def _describe_job(context: Context, job: Job, waits_for: str | None) -> dict[str
         "JobKind": job.kind.noun,
         "JobStatus": STATUS[job.state],
         "SecondaryStatus": secondary_status(job.state, job) if job.kind is TRAINING else None,
-        "WaitingFor": waits_for,
+        "WaitingFor": wait.message if wait else None,
+        "CoresWaitedFor": wait.cores or None if wait else None,
         "InstanceType": job.specification.instance_type,
         "InstanceCount": job.specification.instance_count,
         "InstanceNote": fitted.message or None,
