@@ -99,6 +99,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         engine = LocalEngine(Path(folder) / "work", lambda _source: iter(()))
         engine.warm_up()
+        engine.wait_until_ready(60)
         first_line(engine, BUILT_IN, "warm")  # waits until the warm parent is ready
         console.print(start_table(engine))
         console.print(status_table(engine))

@@ -41,17 +41,22 @@ OTHER_NAMES = {
 
 
 def reason(image_uri: str) -> str | None:
-    """Return why Lowcloud cannot run an image, for its user, or None if nothing is known of it."""
+    """Return why Lowcloud cannot run an image of SageMaker, for its user, or None if none has this repository."""
     match = algorithms.IMAGE.fullmatch(image_uri)
-    return algorithm_reason(match["repository"]) if match else None
+    repository = match["repository"] if match else ""
+    return _not_built(repository) if repository in NOT_BUILT else None
 
 
 def algorithm_reason(name: str) -> str | None:
     """Return why Lowcloud cannot run an algorithm of this name, or None if SageMaker has none of this name."""
     plain = name.lower().replace("_", "-")
-    stem = next((one for one in ("catboost", "lightgbm", "tabtransformer") if one in plain.replace("-", "")), plain)
+    joined = plain.replace("-", "")
+    # JumpStart's ids continue: lightgbm-classification-model.
+    stem = next((one for one in ("catboost", "lightgbm", "tabtransformer") if joined.startswith(one)), plain)
     known = OTHER_NAMES.get(stem, stem)
-    if known not in NOT_BUILT and known not in OTHER_NAMES:
-        return None
+    return _not_built(known) if known in NOT_BUILT or known in OTHER_NAMES else None
+
+
+def _not_built(name: str) -> str:
     built = ", ".join(sorted({algorithm.name for algorithm in algorithms.ALGORITHMS}))
-    return f"The built-in algorithm {known!r} is not built yet. Built-in algorithms: {built}."
+    return f"The built-in algorithm {name!r} is not built yet. Built-in algorithms: {built}."

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,6 @@ from lowcloud.cli.lists import (
     All,
     AsJson,
     Number,
-    format_bytes,
     items_of,
     print_list,
     to_size,
@@ -21,6 +21,7 @@ from lowcloud.cli.lists import (
 )
 from lowcloud.cli.terminal import Home, Yes, confirm, fail, note, say
 from lowcloud.client.json_client import JsonClient
+from lowcloud.client.messages import format_bytes
 
 KEYS_PER_REQUEST = 1000
 JOBS_PER_PAGE = 100
@@ -150,12 +151,14 @@ def _uses(client: JsonClient, chosen: Sequence[_Place]) -> Iterator[str]:
     for job in items_of(pages, "Jobs"):
         for url in _touched(job.get("DataUrls", ()), chosen):
             yield f"The {job['JobKind']} {job['JobName']} is in progress and uses {url}."
+    urls_of = cache(lambda model: endpoints.urls_of(client, model))
     for endpoint in endpoints.list_endpoints(client):
-        served = [url for model in endpoints.models_of(client, endpoint) for url in endpoints.urls_of(client, model)]
+        variants = endpoints.models_of(client, endpoint)
+        served = [url for variant in variants for url in urls_of(variant["ModelName"])]
         for url in _touched(served, chosen):
             yield f"The endpoint {endpoint['EndpointName']} serves {url}; its replicas could not be started again."
     for model in endpoints.list_models(client):
-        for url in _touched(endpoints.urls_of(client, model), chosen):
+        for url in _touched(urls_of(model["ModelName"]), chosen):
             yield f"The model {model['ModelName']} is made from {url}."
 
 

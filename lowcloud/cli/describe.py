@@ -9,7 +9,7 @@ from lowcloud.cli import endpoints
 from lowcloud.cli.connection import connect
 from lowcloud.cli.jobs import detail_of, find_job, seconds_of
 from lowcloud.cli.lists import AsJson, to_json, to_time
-from lowcloud.cli.terminal import Home, fail, output, print_fact
+from lowcloud.cli.terminal import Home, no_such, output, print_fact
 from lowcloud.client.json_client import JsonClient
 
 Facts = Mapping[str, Any]
@@ -24,7 +24,7 @@ def describe(
     client = connect(home)
     found = dict(_find(client, name, as_json))
     if not found:
-        raise fail(f"There is no job, endpoint or model named {name!r}; lists: lowcloud jobs, endpoints, models.")
+        raise no_such(name, "job", "endpoint", "model")
     if as_json:
         print(to_json(found))
         return

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +12,11 @@ import typer
 from lowcloud.cli.connection import connect, connect_sdk
 from lowcloud.cli.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, print_rows, to_time
 from lowcloud.cli.sdk_errors import errors_as_messages
-from lowcloud.cli.terminal import Home, fail, of_home, say
+from lowcloud.cli.terminal import Home, fail, no_such, of_home, say
 from lowcloud.client.json_client import JsonClient, RequestRefusedError
+from lowcloud.client.messages import names_nothing
 
 ITEMS_PER_PAGE = 100
-NOT_FOUND = ("ould not find", "not found", "is being deleted", "failed to satisfy constraint")  # of names
 
 ReadingOptions = Annotated[
     list[str] | None,
@@ -43,11 +44,16 @@ def endpoints(number: Number = ROWS_SHOWN, every: All = False, as_json: AsJson =
 def models(number: Number = ROWS_SHOWN, every: All = False, as_json: AsJson = False, home: Home = None) -> None:
     """List the models, newest first."""
     client = connect(home)
+
+    @cache
+    def container(name: str) -> Mapping[str, Any]:
+        return container_of(client, name)
+
     columns = {
         "Model": lambda model: model["ModelName"],
         "Created": lambda model: to_time(model["CreationTime"]),
-        "Image": lambda model: container_of(client, model)["Image"].rpartition("/")[2],
-        "Artifact": lambda model: container_of(client, model).get("ModelDataUrl", ""),
+        "Image": lambda model: container(model["ModelName"])["Image"].rpartition("/")[2],
+        "Artifact": lambda model: container(model["ModelName"]).get("ModelDataUrl", ""),
     }
     print_list(list_models(client), columns, "models", None if every else number, as_json)
 
@@ -104,7 +110,8 @@ def delete(
 ) -> None:
     """Delete an endpoint with its configuration and its models, or a model. The model artifact is kept."""
     client = connect(home)
-    if not exists(client, name) and describe(client, "DescribeModel", ModelName=name):
+    is_endpoint = describe(client, "DescribeEndpoint", EndpointName=name) is not None
+    if not is_endpoint and describe(client, "DescribeModel", ModelName=name):
         client.call("sagemaker", "DeleteModel", ModelName=name)
         say(f"The model {name} is deleted; the model artifact is kept")
         return
@@ -115,8 +122,8 @@ def delete_endpoint(client: JsonClient, name: str, home: Path | None) -> None:
     """Delete an endpoint and say so. Ends the command if there is none."""
     from lowcloud import sdk
 
-    if not exists(client, name):
-        raise fail(f"There is no job, endpoint or model named {name!r}; lists: lowcloud jobs, endpoints, models.")
+    if not describe(client, "DescribeEndpoint", EndpointName=name):
+        raise no_such(name, "job", "endpoint", "model")
     with errors_as_messages():
         sdk.endpoint(name, home=home).delete()
     say(f"The endpoint {name} is deleted; the model artifact is kept")
@@ -138,11 +145,6 @@ def list_models(client: JsonClient) -> Iterator[Mapping[str, Any]]:
     return items_of(client.pages("sagemaker", "ListModels", MaxResults=ITEMS_PER_PAGE), "Models")
 
 
-def exists(client: JsonClient, name: str) -> bool:
-    """Return whether there is an endpoint of this name."""
-    return any(endpoint["EndpointName"] == name for endpoint in list_endpoints(client))
-
-
 def models_of(client: JsonClient, endpoint: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the variants of an endpoint's configuration, each with its ModelName; none if that is gone."""
     described = describe(client, "DescribeEndpoint", EndpointName=endpoint["EndpointName"])
@@ -152,9 +154,9 @@ def models_of(client: JsonClient, endpoint: Mapping[str, Any]) -> list[Mapping[s
     return configuration["ProductionVariants"] if configuration else []
 
 
-def container_of(client: JsonClient, model: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the container of a model."""
-    described = describe(client, "DescribeModel", ModelName=model["ModelName"])
+def container_of(client: JsonClient, model: str) -> Mapping[str, Any]:
+    """Return the container of the model of this name."""
+    described = describe(client, "DescribeModel", ModelName=model)
     return described["PrimaryContainer"] if described else {"Image": ""}
 
 
@@ -162,15 +164,18 @@ def serving_job(client: JsonClient, job: str) -> list[str]:
     """Return the names of the endpoints that serve the model of a training job."""
     found = describe(client, "DescribeTrainingJob", TrainingJobName=job)
     artifact = (found or {}).get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    if not artifact:
+        return []
+    urls = cache(lambda model: urls_of(client, model))
     return [
         endpoint["EndpointName"]
         for endpoint in list_endpoints(client)
-        if artifact and any(artifact in urls_of(client, model) for model in models_of(client, endpoint))
+        if any(artifact in urls(variant["ModelName"]) for variant in models_of(client, endpoint))
     ]
 
 
-def urls_of(client: JsonClient, model: Mapping[str, Any]) -> list[str]:
-    """Return the s3:// URLs that a model is loaded from: its artifact, and what its variables name."""
+def urls_of(client: JsonClient, model: str) -> list[str]:
+    """Return the s3:// URLs that the model of this name is loaded from: its artifact, and what its variables name."""
     container = container_of(client, model)
     found = [container.get("ModelDataUrl", ""), *container.get("Environment", {}).values()]
     return [url for url in found if url.startswith("s3://")]
@@ -181,7 +186,7 @@ def describe(client: JsonClient, operation: str, **name: str) -> Mapping[str, An
     try:
         return client.call("sagemaker", operation, **name)
     except RequestRefusedError as refusal:
-        if any(words in str(refusal) for words in NOT_FOUND):
+        if names_nothing(refusal.code, str(refusal)):
             return None
         raise
 

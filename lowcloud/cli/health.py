@@ -1,14 +1,13 @@
 """What commands say of a server's health, and of the work that runs without a server."""
 
 import json
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from lowcloud.cli.terminal import of_home, output, print_fact
-from lowcloud.client.json_client import JsonClient, NoAnswerError, RequestRefusedError
+from lowcloud.client.json_client import JsonClient, NoAnswerError, RequestRefusedError, send
 from lowcloud.home.settings import Settings
 
 HEALTH_TIMEOUT_SECONDS = 10.0
@@ -51,15 +50,18 @@ def _print_faults(endpoint: str) -> None:
 def _health(endpoint: str) -> dict[str, Any]:
     """Return what the server says of its health."""
     try:
-        with urllib.request.urlopen(f"{endpoint}/health", timeout=HEALTH_TIMEOUT_SECONDS) as answer:
-            found: dict[str, Any] = json.load(answer)
-    except urllib.error.HTTPError as error:
-        if error.code != 503:  # otherwise it is not ready, and says why
-            return _one_reason("It is of an earlier version of Lowcloud; restart it: lowcloud down, then lowcloud up.")
-        found = json.load(error)
-    except OSError as error:
-        return _one_reason(f"It does not answer: {error}")
-    return found
+        status, text = send(endpoint, "GET", "/health", timeout_seconds=HEALTH_TIMEOUT_SECONDS)
+    except NoAnswerError as error:
+        return _one_reason(str(error))
+    try:
+        found = json.loads(text)
+        if "reasons" in found:
+            return dict(found)
+    except (ValueError, TypeError):
+        pass  # no report
+    if 400 <= status < 500:  # as for a bucket of this name
+        return _one_reason("It is of an earlier version of Lowcloud; restart it: lowcloud down, then lowcloud up.")
+    return _one_reason(f"It answered {status}, without a report on its health; its log has the reason.")
 
 
 def _one_reason(message: str) -> dict[str, Any]:
@@ -68,29 +70,37 @@ def _one_reason(message: str) -> dict[str, Any]:
 
 def find_survivors(work: Path) -> list[str]:
     """Return the works that run although no server of the store does."""
-    if not work.is_dir():
-        return []
-    from lowcloud.core.control import leader_election
-    from lowcloud.engine.local import survivors
-
-    try:
-        with leader_election.no_servers(work):
-            return survivors.find(work)
-    except leader_election.ServersRunningError:
-        return []
+    with _without_servers(work) as running:
+        return running
 
 
 def end_survivors(work: Path, home: Path | None, *, end_jobs: bool) -> None:
     """End what runs without a server, except for jobs, which continue unless this is requested."""
     from lowcloud.engine.local import survivors
 
-    running = find_survivors(work)
-    ended = [work_id for work_id in running if end_jobs or work_id.startswith("endpoint/")]
-    if ended:
+    with _without_servers(work) as running:
+        ended = [work_id for work_id in running if end_jobs or work_id.startswith("endpoint/")]
         survivors.kill(work, ended)
+    if ended:
         output.print(f"Ended: {_names(ended)}", markup=False)
     if left := [work_id for work_id in running if work_id not in ended]:
         output.print(f"Still running: {describe_survivors(left, home)}", markup=False)
+
+
+@contextmanager
+def _without_servers(work: Path) -> Iterator[list[str]]:
+    """Yield the works that run without a server; none starts within the block, and takes them over."""
+    from lowcloud.core.control import leader_election
+    from lowcloud.engine.local import survivors
+
+    with ExitStack() as lock:
+        is_alone = work.is_dir()
+        if is_alone:
+            try:
+                lock.enter_context(leader_election.no_servers(work))
+            except leader_election.ServersRunningError:
+                is_alone = False
+        yield survivors.find(work) if is_alone else []
 
 
 def describe_survivors(work_ids: list[str], home: Path | None) -> str:

@@ -10,7 +10,7 @@ import typer
 from lowcloud.cli import endpoints
 from lowcloud.cli.connection import connect
 from lowcloud.cli.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, to_time
-from lowcloud.cli.terminal import Home, fail, note, of_home, say
+from lowcloud.cli.terminal import Home, fail, no_such, note, of_home, say
 from lowcloud.client.json_client import JsonClient, RequestRefusedError
 
 FOLLOW_SECONDS = 0.5
@@ -114,7 +114,7 @@ def require_job(client: JsonClient, name: str) -> Mapping[str, Any]:
     """Return the newest job of this name. Ends the command if there is none."""
     job = find_job(client, name)
     if job is None:
-        raise fail(f"There is no job named {name!r}; `lowcloud jobs` lists them.")
+        raise no_such(name, "job")
     return job
 
 
@@ -140,9 +140,9 @@ def _tell_endpoints(client: JsonClient, job: Mapping[str, Any], home: Path | Non
 def _log_filter(client: JsonClient, name: str) -> dict[str, str]:
     if job := find_job(client, name):
         return {"logGroupName": job["LogGroup"], "logStreamNamePrefix": f"{name}/"}
-    if endpoints.exists(client, name):
+    if endpoints.describe(client, "DescribeEndpoint", EndpointName=name):
         return {"logGroupName": f"/aws/sagemaker/Endpoints/{name}"}
-    raise fail(f"There is no job and no endpoint named {name!r}; `lowcloud jobs` and `lowcloud endpoints` list them.")
+    raise no_such(name, "job", "endpoint")
 
 
 class _Log:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from lowcloud.cli.terminal import note, output, say
+from lowcloud.client.messages import format_bytes
 
 ROWS_SHOWN = 25
 
@@ -80,16 +81,6 @@ def to_time(seconds: float | None) -> str:
 def to_size(count: int) -> str:
     """Return a number of bytes for people in a terminal, and exactly elsewhere."""
     return format_bytes(count) if sys.stdout.isatty() else str(count)
-
-
-def format_bytes(count: int) -> str:
-    """Return a number of bytes in decimal units, as disks are sold."""
-    size, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if size < 999.5 or unit == "TB":
-            break
-        size /= 1000
-    return f"{count} B" if unit == "B" else f"{size:.3g} {unit}"
 
 
 def _with_times(value: Any, name: str = "") -> Any:

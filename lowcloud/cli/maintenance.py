@@ -143,7 +143,11 @@ def upgrade(
 
     try:
         if only_check:
-            _print_plan(_settings_unchanged(home))
+            settings = _settings_unchanged(home)
+            with server_process.held_off(settings.home) as is_free:
+                if not is_free and server_process.find_running(settings.home) is None:
+                    raise fail(f"A server is starting or stopping on {settings.home}. Try again.")
+                _print_plan(settings)
             return
         settings = _settings(home)
         with server_process.lock_home(settings.home):

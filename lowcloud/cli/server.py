@@ -97,24 +97,40 @@ def up(
         return
     if host not in LOOPBACK:
         errors.print(OPEN_TO_OTHERS.format(host=host), style="yellow", markup=False)
-    if port is None and not server_process.can_listen(host, settings.port):
-        note(f"Port {settings.port} is in use by another program; choosing a free one.")
-        settings = replace(settings, port=0)
+    if port is None:
+        settings = _with_free_port(settings)
     if detach:
-        try:
-            health.print_ready(launcher.start(settings, workers, log_level, note), settings)
-        except launcher.CannotStartError as error:
-            raise fail(str(error)) from error
-        return
-    try:
+        _start(settings, workers, log_level)
+    else:
         _serve(settings, workers, log_level)
+
+
+def _with_free_port(settings: Settings) -> Settings:
+    """Return the settings with a free port if that of the home is in use."""
+    if server_process.can_listen(settings.host, settings.port):
+        return settings
+    note(f"Port {settings.port} is in use by another program; choosing a free one.")
+    return replace(settings, port=0)
+
+
+def _start(settings: Settings, workers: int, log_level: LogLevel) -> None:
+    """Start a server in the background."""
+    try:
+        health.print_ready(launcher.start(settings, workers, log_level, note), settings)
+    except launcher.CannotStartError as error:
+        raise fail(str(error)) from error
+
+
+def _serve(settings: Settings, workers: int, log_level: LogLevel) -> None:
+    """Serve in the foreground; a home that was created for a start that fails is emptied."""
+    try:
+        _serve_home(settings, workers, log_level)
     except typer.Exit:
         launcher.discard_new(settings)
         raise
 
 
-def _serve(settings: Settings, workers: int, log_level: LogLevel) -> None:
-    """Serve in the foreground."""
+def _serve_home(settings: Settings, workers: int, log_level: LogLevel) -> None:
     from lowcloud.server import server  # takes 0.4 s to load, and no other command needs it
 
     server_log.configure(settings.home, log_level)

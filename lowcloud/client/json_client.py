@@ -6,11 +6,12 @@ Source: AWS General Reference, "Signing AWS API requests"; Smithy, "AWS JSON 1.1
 
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPException
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +33,30 @@ class NoAnswerError(Exception):
     """The server does not answer."""
 
 
+def send(
+    endpoint: str,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] = MappingProxyType({}),
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> tuple[int, bytes]:
+    """Send a request to the server itself, whatever proxy the environment names, and return the status and the body.
+
+    Raises NoAnswerError.
+    """
+    address = urlsplit(endpoint)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=timeout_seconds)
+    try:
+        connection.request(method, path, body, dict(headers))
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (OSError, HTTPException) as error:
+        raise NoAnswerError(f"The server at {endpoint} does not answer: {error}.") from error
+    finally:
+        connection.close()
+
+
 @dataclass(frozen=True)
 class JsonClient:
     """Requests to the server at a URL, with the root key of its home."""
@@ -45,16 +70,7 @@ class JsonClient:
         address = urlsplit(self.endpoint)
         body = json.dumps(members).encode()
         headers = self._sign(service, operation, address.netloc, body)
-        connection = HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
-        try:
-            connection.request("POST", "/", body, headers)
-            response = connection.getresponse()
-            status, text = response.status, response.read()
-        except (OSError, HTTPException) as error:
-            raise NoAnswerError(f"The server at {self.endpoint} does not answer: {error}.") from error
-        finally:
-            connection.close()
-        return _read(status, text)
+        return _read(*send(self.endpoint, "POST", "/", body, headers))
 
     def pages(self, service: str, operation: str, **members: Any) -> Iterator[dict[str, Any]]:
         """Yield all pages of a List operation. Raises RequestRefusedError and NoAnswerError."""

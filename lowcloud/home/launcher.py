@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from lowcloud.home import server_log, server_process
-from lowcloud.home import settings as home_settings
+from lowcloud.home import failed_starts, server_log, server_process
 from lowcloud.home.server_log import LogLevel
 from lowcloud.home.settings import Settings
 
@@ -44,7 +43,7 @@ def start(
 ) -> str:
     """Start the server, wait until it is ready, and return its URL; `report` is that of ensure_running.
 
-    Raises CannotStartError; a home that was created for this start is then empty again.
+    Raises CannotStartError; a home that was created for this start is then empty again (see failed_starts).
     """
     try:
         return _start(settings, workers, log_level, report)
@@ -58,9 +57,8 @@ def discard_new(settings: Settings) -> None:
 
     A database that is not in the home may know its key already, so that home is kept.
     """
-    if not settings.is_new or settings.database:
-        return
-    home_settings.discard(settings.home)
+    if settings.is_new and not settings.database:
+        failed_starts.undo(settings.home)
 
 
 def _start(settings: Settings, workers: int, log_level: LogLevel, report: Report) -> str:
@@ -84,13 +82,13 @@ def _start(settings: Settings, workers: int, log_level: LogLevel, report: Report
             cwd=settings.home,
             env={**os.environ, **secret},
         )
-    deadline, reported = time.monotonic() + TIMEOUT_SECONDS, 0
-    while time.monotonic() < deadline:
+    started_at, timeout_seconds, reported = time.monotonic(), TIMEOUT_SECONDS, 0
+    while time.monotonic() < started_at + timeout_seconds:
         steps = _upgrade_steps(log_path, log_start)
         for step in steps[reported:]:
             report(step)
         if steps[reported:]:  # it takes as long as the database is large
-            deadline, reported = time.monotonic() + UPGRADE_TIMEOUT_SECONDS, len(steps)
+            started_at, timeout_seconds, reported = time.monotonic(), UPGRADE_TIMEOUT_SECONDS, len(steps)
         if running := server_process.find_running(settings.home):
             return running.endpoint
         if process.poll() is not None and not server_process.is_locked(settings.home):
@@ -98,7 +96,8 @@ def _start(settings: Settings, workers: int, log_level: LogLevel, report: Report
                 f"The server did not start. The last lines of {log_path}:\n{_last_lines(log_path, log_start)}"
             )
         time.sleep(POLL_SECONDS)
-    raise CannotStartError(f"The server was not ready within {TIMEOUT_SECONDS:.0f} seconds; see {log_path}.")
+    last = " after the last step of the upgrade" if reported else ""
+    raise CannotStartError(f"The server was not ready within {timeout_seconds:.0f} seconds{last}; see {log_path}.")
 
 
 def _upgrade_steps(path: Path, start: int) -> list[str]:

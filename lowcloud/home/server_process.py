@@ -60,14 +60,28 @@ def is_locked(home: Path) -> bool:
 
     Concurrent callers do not disturb each other: each takes a shared lock.
     """
+    with held_off(home) as is_free:
+        return not is_free
+
+
+@contextmanager
+def held_off(home: Path) -> Iterator[bool]:
+    """Keep servers from starting on a home within the block, without writing to it.
+
+    Yields False if one is running, starting or stopping, which goes on.
+    """
     try:
-        with (home / "server.lock").open() as lock:
+        lock = (home / "server.lock").open()
+    except FileNotFoundError:  # no server was ever started here
+        yield True
+        return
+    with lock:
+        try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+            is_free = True
+        except BlockingIOError:
+            is_free = False
+        yield is_free
 
 
 def wait_until_stopped(home: Path, timeout_seconds: float) -> bool:

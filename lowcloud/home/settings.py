@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from lowcloud.home import server_process
+from lowcloud.home import failed_starts
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4900
@@ -111,21 +110,9 @@ def load(
         settings = _read(home, environment, host, port, database, store)
     except (ValueError, OSError):  # OSError: such as a full disk
         if is_new:
-            discard(home)
+            failed_starts.undo(home)
         raise
     return replace(settings, is_new=is_new, isolation=isolation)
-
-
-def discard(home: Path) -> None:
-    """Delete everything in a home that was created for a start that has failed, unless a server has opened it."""
-    with suppress(server_process.AlreadyRunningError), server_process.lock_home(home):
-        if (home / ADDRESS_FILE).exists():  # of another start at the same time
-            return
-        for path in home.iterdir():
-            if path.is_symlink() or not path.is_dir():
-                path.unlink()
-            elif path.name != "lost+found":
-                shutil.rmtree(path)
 
 
 def read(home: Path, environment: Mapping[str, str]) -> Settings:

@@ -1,6 +1,5 @@
 """Deploys the model of a job: creates the container definition, model, endpoint configuration and endpoint."""
 
-import json
 import tarfile
 from collections.abc import Mapping
 from io import BytesIO
@@ -8,7 +7,7 @@ from typing import Any
 
 from lowcloud.sdk import storage
 from lowcloud.sdk.code import imports
-from lowcloud.sdk.code.trainer import PROGRAM_FILE, PROGRAM_PARAMETER, SOURCE_PARAMETER
+from lowcloud.sdk.code.trainer import PROGRAM_FILE, PROGRAM_PARAMETER, SOURCE_PARAMETER, read_hyperparameter
 from lowcloud.sdk.connection import Cloud, check_instance_type, make_name
 from lowcloud.sdk.data import columns
 from lowcloud.sdk.endpoints import PROGRAM_VARIABLE, Endpoint, endpoint_of_container
@@ -28,7 +27,7 @@ def container_of_job(
     training_variables = job.get("Environment", {})
     serving = {name: value for name, value in training_variables.items() if name == columns.VARIABLE}
     if {PROGRAM_PARAMETER, SOURCE_PARAMETER} <= given.keys():
-        entry_point, source = json.loads(given[PROGRAM_PARAMETER]), json.loads(given[SOURCE_PARAMETER])
+        entry_point, source = (str(read_hyperparameter(given[name])) for name in (PROGRAM_PARAMETER, SOURCE_PARAMETER))
         serving[SOURCE_VARIABLE] = source
         if program := _serving_program(cloud, entry_point, source):
             serving[PROGRAM_VARIABLE] = program

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from lowcloud.client.messages import names_nothing
 from lowcloud.sdk.code.trainer import PROGRAM_FILE
 from lowcloud.sdk.connection import Cloud, connect
 from lowcloud.sdk.data import answers, columns, rows
@@ -27,7 +28,6 @@ from lowcloud.sdk.log import LogReader
 POLL_SECONDS = 0.1
 LAST_LINES = 15
 LOG_SECONDS = 2.0  # after which a printed line is in the log
-NOT_FOUND_MESSAGES = ("ould not find", "is being deleted")
 PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
 
 
@@ -117,7 +117,7 @@ class Endpoint:
                 with translate_errors():
                     getattr(self._cloud.sagemaker, operation)(**parameters)
             except RefusedError as refusal:
-                if not any(words in str(refusal) for words in NOT_FOUND_MESSAGES):
+                if not names_nothing(refusal.code, str(refusal)):
                     raise
         while self._exists():
             time.sleep(POLL_SECONDS)
@@ -155,7 +155,7 @@ class Endpoint:
         try:
             self._describe()
         except RefusedError as refusal:
-            if any(words in str(refusal) for words in NOT_FOUND_MESSAGES):
+            if names_nothing(refusal.code, str(refusal)):
                 return False
             raise
         return True
@@ -191,7 +191,7 @@ def endpoint(name: str, *, home: str | Path | None = None) -> Endpoint:
             configuration = cloud.sagemaker.describe_endpoint_config(EndpointConfigName=configuration_name)
             model = cloud.sagemaker.describe_model(ModelName=configuration["ProductionVariants"][0]["ModelName"])
     except RefusedError as refusal:
-        hint = "`lowcloud endpoints` lists them." if "ould not find" in str(refusal) else str(refusal)
+        hint = "`lowcloud endpoints` lists them." if names_nothing(refusal.code, str(refusal)) else str(refusal)
         raise InvalidInputError(f"There is no endpoint {name!r} in service: {hint}") from None
     return endpoint_of_container(cloud, name, model["PrimaryContainer"])
 

@@ -1,6 +1,5 @@
 """A training job: its status, log, metrics and model, and the deployment of the model."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from lowcloud.sdk import deployment, storage
-from lowcloud.sdk.code.trainer import PROGRAM_PARAMETER, SOURCE_PARAMETER
+from lowcloud.sdk.code.trainer import PROGRAM_PARAMETER, SOURCE_PARAMETER, read_hyperparameter
 from lowcloud.sdk.connection import Cloud, connect
 from lowcloud.sdk.display import progress, reports
 from lowcloud.sdk.endpoints import Endpoint
@@ -79,7 +78,7 @@ class Job:
         given = {
             name: text for name, text in self._creation["HyperParameters"].items() if not name.startswith("sagemaker_")
         }
-        return {name: json.loads(text) for name, text in given.items()} if self._has_own_code else given
+        return {name: read_hyperparameter(text) for name, text in given.items()} if self._has_own_code else given
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -189,7 +188,8 @@ class Job:
         """Return where the model is stored, or None: a description names the place whether or not there is one."""
         url: str = description["ModelArtifacts"]["S3ModelArtifacts"]
         bucket, _, key = url.removeprefix("s3://").partition("/")
-        listed = self._cloud.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)  # a folder if uncompressed
+        with translate_errors():
+            listed = self._cloud.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)  # a folder if uncompressed
         return url if listed["KeyCount"] else None
 
     def _poll(self) -> Iterator[tuple[Mapping[str, Any], list[str]]]:

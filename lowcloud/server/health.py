@@ -6,6 +6,7 @@ or 503. It says nothing about what is stored.
 
 import asyncio
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.control import leader_election
 from lowcloud.core.errors import CloudError
 from lowcloud.core.storage.failures import storage_errors
+from lowcloud.engine.work import IsolationStatus
 from lowcloud.store.blobs import disk
 
 DISK_READ_ONLY = "The disk is read-only: only reads work. Make it writable."
@@ -29,6 +31,7 @@ DISK_FULL = (
     "The disk is full: reads and deletions work, but nothing can be stored and no job starts. Free some space on the "
     "disk of the server's home; the server continues by itself."
 )
+DISK_FAILS = "The disk of the server's home fails to answer. The server's log has the error."
 NO_LEADER = "No server of this store runs jobs at the moment."
 NO_ISOLATION = (
     "The isolation of programs could not be established, so no job starts. `lowcloud status` gives the reason."
@@ -38,6 +41,8 @@ PATH = "/health"
 CACHE_SECONDS = 1.0
 
 Report = dict[str, Any]
+
+log = logging.getLogger("lowcloud.health")
 
 
 class HealthCheck:
@@ -83,12 +88,23 @@ class HealthCheck:
 
 def check(context: Context) -> Report:
     """Return the report on a server."""
-    reasons = [{"code": code, "message": message} for code, message in _reasons(context)]
-    status = "not ready" if reasons else "ready"
-    return {"status": status, "isolation": context.engine.isolation_status().level or None, "reasons": reasons}
+    isolation = IsolationStatus()
+    reasons: list[tuple[str, str]] = []
+    try:
+        isolation = context.engine.isolation_status()
+        reasons.extend(_reasons(context, isolation))
+    except OSError as error:
+        log.error("the health of this server could not be found out: %s", error)
+        reasons.append(("disk", DISK_FAILS))
+    return {
+        "status": "not ready" if reasons else "ready",
+        "isolation": isolation.level or None,
+        "reasons": [{"code": code, "message": message} for code, message in reasons],
+    }
 
 
-def _reasons(context: Context) -> Iterator[tuple[str, str]]:
+def _reasons(context: Context, isolation: IsolationStatus) -> Iterator[tuple[str, str]]:
+    """Yield what is not as it should be. Raises OSError where the disk fails."""
     try:
         with storage_errors(), context.database.read() as connection:
             connection.execute(select(1))
@@ -101,6 +117,5 @@ def _reasons(context: Context) -> Iterator[tuple[str, str]]:
         yield "disk", DISK_FULL
     if leader_election.leader_of(context.settings.work) is None:
         yield "leader", NO_LEADER
-    isolation = context.engine.isolation_status()
     if not isolation.level:
         yield "isolation", NO_ISOLATION if isolation.waits_for else ISOLATION_NOT_TRIED

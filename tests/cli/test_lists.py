@@ -10,6 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from lowcloud.cli import endpoints
+from lowcloud.client.json_client import JsonClient
+from lowcloud.home import settings
 from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
 
@@ -147,6 +150,29 @@ def test_data_lists_what_is_stored_and_rm_asks_before_it_deletes(cloud):
     assert cloud.cli("rm", "--yes", "s3://shelf/b").stdout == "1 object (5 B) deleted\n"
     assert "Contents" not in s3.list_objects_v2(Bucket="shelf")
     assert "no bucket 'nothing'" in cloud.cli("data", "s3://nothing/", check=False).stderr
+
+
+def test_each_model_is_described_once_and_an_endpoint_is_found_by_its_name(cloud, monkeypatch, capsys):
+    asked = []
+
+    class Counting(JsonClient):
+        def call(self, service, operation, **members):
+            asked.append((operation, members.get("ModelName")))
+            return super().call(service, operation, **members)
+
+    chosen = settings.load(cloud.home, os.environ)
+    client = Counting(cloud.url, chosen.region, chosen.root_key)
+    monkeypatch.setattr(endpoints, "connect", lambda _home: client)
+    sagemaker = cloud.client("sagemaker")
+    sagemaker.create_model(
+        ModelName="counted", ExecutionRoleArn=cloud.role, PrimaryContainer={"Image": "linear-learner:1"}
+    )
+    endpoints.models()
+    assert "counted" in capsys.readouterr().out
+    assert asked == [("ListModels", None), ("DescribeModel", "counted")]
+    asked.clear()
+    endpoints.delete("counted")
+    assert [operation for operation, _ in asked] == ["DescribeEndpoint", "DescribeModel", "DeleteModel"]
 
 
 def test_rm_says_what_uses_the_objects(cloud, tmp_path):

@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
 
+from lowcloud.cli import maintenance
 from lowcloud.core.control import leader_election
 from lowcloud.core.maintenance import home_upgrade
 from lowcloud.core.storage.integrity import scrub
@@ -117,6 +119,21 @@ def test_a_home_that_lacks_a_key_is_not_said_to_be_up_to_date(kept):
     assert (reported.returncode, "encryption.key is missing" in reported.stderr) == (1, True)
     other = Server(kept.home).cli("upgrade", "--check", check=False, LOWCLOUD_ACCOUNT_ID="111122223333")
     assert other.returncode == 1
+
+
+def test_no_server_starts_while_the_check_reads_the_database(kept, monkeypatch):
+    def plan(chosen):
+        with pytest.raises(server_process.AlreadyRunningError), server_process.lock_home(chosen.home):
+            pass
+        raise UnusableStoreError("tried")
+
+    (kept.home / "server.lock").touch()
+    monkeypatch.setattr(home_upgrade, "plan_for", plan)
+    with pytest.raises(typer.Exit):
+        maintenance.upgrade(only_check=True, home=kept.home)
+    with server_process.lock_home(kept.home):
+        reported = Server(kept.home).cli("upgrade", "--check", check=False)
+    assert (reported.returncode, "is starting or stopping" in reported.stderr) == (1, True)
 
 
 def test_the_check_writes_nothing(kept):

@@ -22,6 +22,7 @@ def test_a_program_that_is_fed_by_one_killed_server_after_another_reads_every_by
         killed_driver(FEEDS, root, after_seconds=delays.uniform(0, 0.3))
     engine = make_engine(slow_fetch, root=root)
     engine.warm_up()
+    engine.wait_until_ready(60)
     assert [(status.phase, status.exit_code) for status in ended(engine)] == [(Phase.EXITED, 0)], output(engine)
     printed = sorted(line for line in output(engine) if LAZY_UNSUPPORTED not in line)
     digest = hashlib.sha256(b"".join(map(block, range(BLOCKS)))).hexdigest()

@@ -60,7 +60,9 @@ def test_sdk_2_trains_a_featurizer_and_boosts_over_two_hosts(server, folder):
 
 @pytest.mark.slow
 def test_sdk_3_trains_the_others(server, folder, own, torch):
-    found = journey(run(server, folder, python("-3"), "examples_3.py", "sklearn", "own", "huggingface"))
+    found = journey(run(server, folder, python("-3"), "examples_3.py", "xgboost", "sklearn", "own", "huggingface"))
+    assert found["xgboost"] == ["xgboost-model"]
+    assert found["checkpoints"] == CHECKPOINTS
     assert found["sklearn"] == ["model.joblib"]
     assert found["own"] == ["model.txt"]
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(found["huggingface"])

@@ -152,7 +152,7 @@ def test_what_would_be_sent_is_counted_without_hidden_files(tmp_path):
     (tmp_path / "data" / ".git" / "a.csv").write_text("1")
     (tmp_path / "data" / "_SUCCESS").write_text("")
     (tmp_path / "data" / "a.csv").write_text("1,2\n" * 500)
-    assert str(sdk.measure("xgboost", tmp_path / "data")) == "1 file, 2.0 kB"
-    assert str(sdk.measure("xgboost", FRAME)) == "0 files, 0 bytes"
+    assert str(sdk.measure("xgboost", tmp_path / "data")) == "1 file, 2 kB"
+    assert str(sdk.measure("xgboost", FRAME)) == "0 files, 0 B"
     (tmp_path / "train.py").write_text("pass\n")
     assert sdk.measure(tmp_path / "train.py", tmp_path / "data", "data/a.csv").files == 5

@@ -97,7 +97,7 @@ def test_a_classifier_of_an_array_returns_labels_and_a_raw_one_scores(tmp_path):
 def test_too_much_data_is_refused_before_anything_is_sent(tmp_path, monkeypatch):
     for number in range(1001):
         (tmp_path / f"{number}.csv").write_text("1,2\n")
-    with pytest.raises(lowcloud.InvalidInputError, match=r"This would send 1,001 files, 4.0 kB. .* allow_large=True"):
+    with pytest.raises(lowcloud.InvalidInputError, match=r"This would send 1,001 files, 4 kB. .* allow_large=True"):
         lowcloud.train("xgboost", tmp_path, XGBOOST, quiet=True)
     assert lowcloud.train("xgboost", tmp_path, XGBOOST, allow_large=True, quiet=True).status == "Completed"
     with pytest.raises(lowcloud.InvalidInputError, match="This would send 1,001 files"):

@@ -246,6 +246,23 @@ def test_a_job_is_followed_and_stopped(tmp_path):
     assert job.stop().status == "Stopped"
 
 
+def test_a_job_whose_bucket_was_deleted_raises_an_error_of_the_sdk(at_home: Server, tmp_path):
+    (tmp_path / "train.py").write_text("print('trained')\n")
+    (tmp_path / "data.txt").write_text("x")
+    job = lowcloud.train(tmp_path / "train.py", tmp_path / "data.txt", quiet=True)
+    description = {"ModelArtifacts": {"S3ModelArtifacts": "s3://deleted-bucket/model.tar.gz"}}
+    with pytest.raises(lowcloud.RefusedError) as caught:
+        job._stored_model(description)
+    assert caught.value.code == "NoSuchBucket"
+
+
+def test_parameters_that_other_clients_have_sent_as_plain_texts_are_read(at_home: Server):
+    job = lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", wait=False)
+    plain = {"sagemaker_program": "train.py", "sagemaker_submit_directory": "s3://code/x.tar.gz", "a": "blue", "b": "2"}
+    job._request = {"HyperParameters": plain}
+    assert job.parameters == {"a": "blue", "b": 2}
+
+
 def test_the_same_data_is_uploaded_once(at_home: Server):
     jobs = [lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", wait=False) for _ in range(2)]
     places = {job._describe()["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] for job in jobs}

@@ -1,6 +1,7 @@
 """Whether a server is ready: GET /health, and jobs that wait, with the reason, until programs can be isolated."""
 
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -12,7 +13,9 @@ import pytest
 from botocore import UNSIGNED
 
 from lowcloud.cli.server import IsolationChoice
+from lowcloud.core.context import Context
 from lowcloud.engine.local.launch import isolation, isolation_record
+from lowcloud.server import health as server_health
 from tests.support.data.patients import request, with_training_data
 from tests.support.servers.server import Server
 from tests.support.waiting import wait_for
@@ -63,6 +66,10 @@ def test_a_job_waits_with_the_reason_until_programs_can_be_isolated(cloud: Serve
     assert [reason["code"] for reason in report["reasons"]] == ["isolation"]
     assert str(cloud.home) not in json.dumps(report)
     assert refusal in cloud.cli("status").stdout
+    assert "1 in progress, 1 of them waiting" in cloud.cli("status").stdout
+    assert refusal in cloud.cli("jobs").stdout
+    (listed,) = cloud.client("lowcloud").list_jobs(JobName=name)["Jobs"]
+    assert listed["WaitingFor"].startswith(refusal)
     cloud.down()
 
     shown = cloud.cli("up", "--detach", "--port", "0", "--isolation", "strongest").stdout
@@ -70,10 +77,8 @@ def test_a_job_waits_with_the_reason_until_programs_can_be_isolated(cloud: Serve
     assert f"Isolation      {level}\n" in shown
     describe = cloud.client("sagemaker").describe_training_job
     wait_for(lambda: describe(TrainingJobName=name)["TrainingJobStatus"] == "Completed")
-    started = next(
-        message for message in transitions(cloud, name) if "isolation level" in message and refusal not in message
-    )
-    assert f"isolation level: {level}" in started
+    started = next(message for message in transitions(cloud, name) if "(isolation level: " in message)
+    assert f"(isolation level: {level})" in started
     assert health(cloud) == (200, {"status": "ready", "isolation": level, "reasons": []})
     assert health(cloud, "HEAD") == (200, None)
     assert f"Isolation      {level}: Each replica" in cloud.cli("status").stdout
@@ -88,3 +93,13 @@ def test_the_health_is_that_of_the_server_and_not_a_bucket(server: Server) -> No
     with pytest.raises(unsigned.exceptions.ClientError, match="AccessDenied"):
         unsigned.list_objects_v2(Bucket="health")
     assert health(server)[1]["status"] == "ready"
+
+
+def test_a_disk_that_does_not_answer_is_a_reason(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    def statvfs(_folder: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    report = server_health.check(context)
+    assert report["status"] == "not ready"
+    assert {"code": "disk", "message": server_health.DISK_FAILS} in report["reasons"]

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 from lowcloud.api.aws.auth import signature_v2, signature_v4
-from lowcloud.api.aws.auth.credentials import find_credentials
+from lowcloud.api.aws.auth.credentials import find_credentials_in_worker
 from lowcloud.api.aws.auth.signature_errors import SignatureError, SignatureFault, unsupported_version
 from lowcloud.api.aws.auth.signature_v4 import SignatureClaim
 from lowcloud.api.aws.exchange import Exchange
@@ -55,8 +55,9 @@ class FrontHook(Protocol):
 class SignedRequests:
     """The hook of services without one of their own: every request is signed with Signature Version 4."""
 
-    def __init__(self, context: Context):
+    def __init__(self, context: Context, workers: Executor):
         self._context = context
+        self._workers = workers
         self._allowance = Allowance(UNVERIFIED_BYTES)
 
     def responds_to(self, request: HttpRequest) -> bool:
@@ -71,7 +72,9 @@ class SignedRequests:
         request = exchange.request
         if claim is None:
             raise unsupported_version() if signature_v2.is_signed(request) else unsigned()
-        credentials = find_credentials(self._context, claim.access_key_id, claim.session_token)
+        credentials = await find_credentials_in_worker(
+            self._context, self._workers, claim.access_key_id, claim.session_token
+        )
         secret = credentials.secret_access_key
         declared = None if claim.is_presigned else request.headers.get("x-amz-content-sha256")
         if declared is not None:  # the head has all that is signed

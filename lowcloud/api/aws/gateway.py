@@ -51,7 +51,7 @@ class Gateway:
         self._workers = ThreadPoolExecutor(WORKERS, "operation")
         self._uploads = ThreadPoolExecutor(UPLOADS, "upload")
         self._hooks = {service: create(context, self._workers) for service, create in FRONT_HOOKS.items()}
-        self._default_hook: FrontHook = SignedRequests(context)
+        self._default_hook: FrontHook = SignedRequests(context, self._workers)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -17,6 +17,7 @@ from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.programs.resolver import Program
 from lowcloud.core.resource_kind import ResourceKind
 from lowcloud.core.scheduling import waiting
+from lowcloud.core.scheduling.waiting import Wait
 from lowcloud.core.staging import channels
 from lowcloud.core.staging.channels import Channel
 from lowcloud.core.telemetry.metrics import Definition
@@ -193,26 +194,32 @@ def position(job: Job) -> tuple[float, str, str]:
     return job.created_at, job.name, job.kind.prefix
 
 
-def waiting_messages(context: Context, listed: Sequence[Job]) -> dict[str, str]:
-    """Return what those of the jobs that wait for capacity wait for, by their subjects."""
+def waits(context: Context, listed: Sequence[Job]) -> dict[str, Wait]:
+    """Return why those of the jobs that wait do so, by their subjects: for capacity, or until the engine can start."""
+    found = {
+        job.subject: Wait(job.progress.waits_for)
+        for job in listed
+        if job.is_admitted and job.state == State.PENDING and job.progress.waits_for
+    }
     queued = [job for job in listed if not job.is_admitted and not job.state.is_end]
     if not queued:
-        return {}
+        return found
     with context.database.read() as connection:
         now_used = waiting.usage(context, connection)
-        rows = [
-            (job, connection.execute(select(job.kind.table).where(job.kind.is_named(job.name))).one()) for job in queued
-        ]
-        found = [(job, waiting.reason(context, connection, row, now_used)) for job, row in rows]
-    return {job.subject: reason for job, reason in found if reason}
+        for job in queued:
+            row = connection.execute(select(job.kind.table).where(job.kind.is_named(job.name))).one_or_none()
+            # It may have been deleted since it was listed.
+            if row and (wait := waiting.reason(context, connection, row, now_used)):
+                found[job.subject] = wait
+    return found
 
 
 def history(context: Context, job: Job) -> list[events.Event]:
     """Return the events of a job, oldest first; the last one of a job that waits says what it waits for."""
     with context.database.read() as connection:
         found = events.of(connection, job.subject)
-    reason = waiting_messages(context, [job]).get(job.subject)
-    return [*found[:-1], replace(found[-1], message=reason)] if found and reason else found
+    wait = waits(context, [job]).get(job.subject)
+    return [*found[:-1], replace(found[-1], message=wait.message)] if found and wait else found
 
 
 def stop(context: Context, kind: "JobKind", name: str) -> None:

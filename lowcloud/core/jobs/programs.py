@@ -76,7 +76,7 @@ def source_uri(requested: Specification) -> str:
     text = requested.hyperparameters.get(CODE_PARAMETER, "")
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text  # the SDK sends JSON; others send plain text
     return value if isinstance(value, str) and value.startswith("s3://") else ""
 

@@ -98,10 +98,10 @@ def requirements_of(image: Image) -> tuple[str, ...]:
 
 def unknown(uri: str) -> UnknownImageError:
     """Return the error that says why an image cannot run, or how to register it."""
-    if reason := unavailable.reason(uri):
-        return UnknownImageError(reason)
+    registration = f"lowcloud image add {uri} --python VENV (or --requirements FILE, --command COMMAND, --container)"
+    if reason := unavailable.reason(uri):  # by its repository, which a user's own image may share
+        return UnknownImageError(f"{reason} If the image {uri!r} is your own, register it: {registration}.")
     known = ", ".join(sorted({*algorithms.IMAGES, *frameworks.FRAMEWORKS, *processing_programs.PROGRAMS}))
     return UnknownImageError(
-        f"No program is known for the image {uri!r}. Register one: lowcloud image add {uri} --python VENV "
-        f"(or --requirements FILE, --command COMMAND, --container). Known: {known}."
+        f"No program is known for the image {uri!r}. Register one: {registration}. Known: {known}."
     )

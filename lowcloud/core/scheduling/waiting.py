@@ -17,6 +17,14 @@ NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True)
+class Wait:
+    """Why a job waits."""
+
+    message: str
+    cores: float = 0.0  # that it needs, if too few are free
+
+
+@dataclass(frozen=True)
 class Usage:
     """The capacity of jobs at one moment, and who uses it."""
 
@@ -33,14 +41,15 @@ def usage(context: Context, connection: Connection) -> Usage:
     return Usage(capacities.of_jobs(context, connection), admission.holdings(context, connection))
 
 
-def reason(context: Context, connection: Connection, row: Row[Any], now_used: Usage) -> str | None:
-    """Return what the job in a row waits for; None for a job that does not wait."""
+def reason(context: Context, connection: Connection, row: Row[Any], now_used: Usage) -> Wait | None:
+    """Return why the job in a row waits for capacity; None for a job that does not."""
     ahead = admission.jobs_ahead(context, connection, row)
     if ahead is None:
         return None
     each = Resources(row.cpus, row.memory_bytes, row.gpus)
     need = capacities.times(capacities.fit_down(each, row.replicas, now_used.capacity), row.replicas)
-    return describe(need, now_used, ahead)
+    cores = need.cpus if _lacks_cores(need, now_used) else 0.0
+    return Wait(describe(need, now_used, ahead), cores)
 
 
 def describe(need: Resources, now_used: Usage, ahead: int) -> str:
@@ -55,7 +64,7 @@ def describe(need: Resources, now_used: Usage, ahead: int) -> str:
 def _lack(need: Resources, now_used: Usage) -> str:
     """Return the first resource of which too little is free, and who uses it; "" if enough of all is free."""
     free, holdings = now_used.free, now_used.holdings
-    if need.cpus > free.cpus + capacities.ROUNDING:
+    if _lacks_cores(need, now_used):
         them = "it" if need.cpus == 1 else "them"
         left = f"{free.cpus:.3g}" if free.cpus > capacities.ROUNDING else ""
         return _count(need.cpus, "core") + _users([one for one in holdings if one.held.cpus > 0], left, them)
@@ -69,6 +78,10 @@ def _lack(need: Resources, now_used: Usage) -> str:
             [one for one in holdings if one.held.gpus > 0], left, "it" if need.gpus == 1 else "them"
         )
     return ""
+
+
+def _lacks_cores(need: Resources, now_used: Usage) -> bool:
+    return need.cpus > now_used.free.cpus + capacities.ROUNDING
 
 
 def _count(number: float, noun: str) -> str:

@@ -70,6 +70,7 @@ class LocalEngine:
 
         The constructor does not, because a process that only reads must not touch the files of the running server.
         """
+        self._preparation.trials.leave_to_thread()
         threading.Thread(target=self._get_ready, name="isolation", daemon=True).start()
         if any(self._works.root.glob(f"*/*/{contract.FEEDS_FOLDER}")):
             self._inputs.open()  # running programs wait for inputs that an earlier server listed for them
@@ -211,12 +212,13 @@ class LocalEngine:
 
     def _get_ready(self) -> None:
         """Try isolation levels until one works; the warm parent loads after the first trial, which it would slow."""
-        is_ready = not self.readiness()
+        trials = self._preparation.trials
+        is_ready = trials.try_now()
         self._tried.set()
         if not self._closing.is_set():
             self._launcher.warm_up()
-        while not is_ready and not self._closing.wait(self._preparation.trials.seconds_to_next()):
-            is_ready = not self.readiness()
+        while not is_ready and not self._closing.wait(trials.seconds_to_next()):
+            is_ready = trials.try_now()
 
     def _remove(self, work_id: str) -> None:
         replicas = self._works.replicas(work_id)

@@ -22,6 +22,7 @@ from lowcloud.engine.work import EngineNotReadyError, IsolationStatus
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)  # after the first failure, the second ...
 STATUS_FILE = ".isolation"  # of the current leader, for other processes
 CHOOSE = "lowcloud up --isolation"
+BEING_TRIED = "The isolation levels are being tried on this machine; programs start once one works."
 
 log = logging.getLogger("lowcloud.isolation")
 
@@ -33,20 +34,31 @@ class IsolationTrials:
         self._home = home
         self._status_file = root / STATUS_FILE
         self._attempt = attempt
-        self._guard = threading.Lock()
+        self._guard = threading.Lock()  # of one trial at a time
+        self._has_thread = False
         self._level: Level | None = None
         self._failure = ""
         self._failures = 0
         self._retry_at = 0.0
 
-    def level(self) -> Level:
-        """Return the level to run programs at. Raises EngineNotReadyError if it is not known now."""
+    def leave_to_thread(self) -> None:
+        """Let only `try_now` try levels from now on: a trial takes a minute at worst, and `level` returns at once."""
+        self._has_thread = True
+
+    def try_now(self) -> bool:
+        """Try levels if none is known and a trial is due, and return whether one is known."""
         with self._guard:
             if self._level is None and time.monotonic() >= self._retry_at:
                 self._try_levels()
-            if self._level is None:
-                raise EngineNotReadyError(self._failure)
-            return self._level
+            return self._level is not None
+
+    def level(self) -> Level:
+        """Return the level to run programs at. Raises EngineNotReadyError if it is not known now."""
+        if self._level is None and not self._has_thread:
+            self.try_now()
+        if self._level is None:
+            raise EngineNotReadyError(self._failure or BEING_TRIED)
+        return self._level
 
     def seconds_to_next(self) -> float:
         """Return the time until a failed trial is repeated."""

@@ -5,6 +5,7 @@ It also finds out how strongly this machine can isolate replicas, by running pro
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -144,11 +145,20 @@ class ReplicaPreparation:
 
     def _attempt(self, level: isolation.Level) -> str:
         """Try a level, and return why it failed, or ""; see IsolationTrials."""
-        if level.relies_on_permissions:
-            if folder := isolation.unreachable_parent(self._home):
-                return f"{contract.UNSUPPORTED}{folder} is private, so other users cannot run programs below it"
-            for path in filter(Path.is_dir, (self._home, self._works.root, self._home / "environments")):
-                path.chmod(0o711)  # to pass, not to list
+        if not level.relies_on_permissions:
+            return self._probe_level(level)
+        if folder := isolation.unreachable_parent(self._home):
+            return f"{contract.UNSUPPORTED}{folder} is private, so other users cannot run programs below it"
+        folders = filter(Path.is_dir, (self._home, self._works.root, self._home / "environments"))
+        modes = {path: stat.S_IMODE(path.stat().st_mode) for path in folders}
+        for path in modes:
+            path.chmod(0o711)  # to pass, not to list
+        if reason := self._probe_level(level):
+            for path, mode in modes.items():
+                path.chmod(mode)
+        return reason
+
+    def _probe_level(self, level: isolation.Level) -> str:
         try:
             return self.probe(self._policy_of(level))
         except (OSError, RuntimeError, subprocess.SubprocessError) as error:

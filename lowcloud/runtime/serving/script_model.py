@@ -9,6 +9,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -16,7 +17,7 @@ from typing import Any, cast
 from lowcloud import contract
 from lowcloud.runtime.environments import framework_modules
 from lowcloud.runtime.errors import ClientError
-from lowcloud.runtime.formats import BadRequestError, arrays
+from lowcloud.runtime.formats import BadRequestError, OtherStatusError, arrays
 from lowcloud.runtime.serving import framework_defaults
 
 DEFAULT_PROGRAM = "inference.py"
@@ -41,7 +42,8 @@ class ScriptModel:
     def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """Return the response body and its content type.
 
-        The default functions raise formats.UnsupportedMediaTypeError, NotAcceptableError and BadRequestError.
+        The default functions raise formats.UnsupportedMediaTypeError, NotAcceptableError and BadRequestError; a
+        response object with another status than 200 is raised as formats.OtherStatusError.
         """
         content_type = content_type or arrays.JSON
         accept = self._default_accept if accept in ("", "*/*") else accept
@@ -133,8 +135,14 @@ def _as_text(body: bytes) -> str:
 
 
 def _to_body(result: Any, accept: str) -> tuple[bytes, str]:
-    """Return the body and content type of a script's result: a body, a pair of both, or a response that has both."""
+    """Return the body and content type of a script's result: a body, a pair of both, or a response that has both.
+
+    Raises OtherStatusError for a response with another status than 200.
+    """
     if hasattr(result, "get_data") and hasattr(result, "mimetype"):  # of werkzeug, or our framework_modules
+        status = getattr(result, "status_code", HTTPStatus.OK)
+        if status != HTTPStatus.OK:
+            raise OtherStatusError(status, result.get_data(), result.mimetype)
         result = result.get_data(), result.mimetype
     body, content_type = result if isinstance(result, tuple) and len(result) == 2 else (result, accept)
     if isinstance(body, str):

@@ -18,7 +18,7 @@ from typing import Protocol, cast
 from lowcloud import contract
 from lowcloud.runtime import algorithms
 from lowcloud.runtime.feature_transforms.attachment import with_transform
-from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError
+from lowcloud.runtime.formats import BadRequestError, NotAcceptableError, OtherStatusError, UnsupportedMediaTypeError
 
 try:
     import httptools
@@ -44,7 +44,7 @@ class Predictor(Protocol):
     def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """Return the response body and its content type.
 
-        Raises formats.BadRequestError, UnsupportedMediaTypeError and NotAcceptableError.
+        Raises formats.BadRequestError, UnsupportedMediaTypeError, NotAcceptableError and OtherStatusError.
         """
 
 
@@ -205,6 +205,10 @@ class Connection(asyncio.Protocol):
         except (BadRequestError, UnsupportedMediaTypeError, NotAcceptableError) as error:
             status = next(status for type_, status in ERROR_STATUSES.items() if isinstance(error, type_))
             return status, str(error).encode(), TEXT
+        except OtherStatusError as error:
+            if error.status in REASONS and error.status >= HTTPStatus.OK:
+                return error.status, error.body, error.content_type
+            return 500, f"The inference script answered with {error.status}, which is no HTTP status.".encode(), TEXT
         except Exception as error:  # noqa: BLE001 - the edge of one request: others continue
             traceback.print_exc()
             given = getattr(error, "status_code", None)  # of the inference toolkit's errors

@@ -45,6 +45,14 @@ class Trainer:
     function: Function | None = None
 
 
+def read_hyperparameter(text: str) -> Any:
+    """Return the value of a hyperparameter: SDKs send JSON, and other clients may send plain texts."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
 def read_model(model: Model) -> Trainer:
     """Return what trains, from the `model` argument of train(). Raises InvalidInputError."""
     if callable(model):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
+from lowcloud.client.messages import format_bytes
 from lowcloud.schemas.tables import is_hidden
 from lowcloud.sdk import storage
 from lowcloud.sdk.connection import Cloud
@@ -33,7 +34,6 @@ MOST_BYTES = 1_000_000_000  # that are sent without being told to
 MOST_FILES = 1000
 LIBSVM = re.compile(rb"\s*[^\s:,]+(\s+[^\s:,]+:[^\s:,]+)+\s*$")  # a first line such as 1 3:0.5 7:1
 LINE_BYTES = 1 << 16
-UNITS = (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000))
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ class Size:
 
     def __str__(self) -> str:
         count = f"{self.files:,} file{'' if self.files == 1 else 's'}"
-        unit, size = next((one for one in UNITS if self.bytes >= one[1]), ("bytes", 1))
-        return f"{count}, {self.bytes / size:,.{1 if size > 1 else 0}f} {unit}"
+        return f"{count}, {format_bytes(self.bytes)}"
 
 
 def local_files(source: Any, *, is_table: bool) -> dict[str, Path]:

@@ -1,6 +1,5 @@
 """Shows the progress of a job while a program waits for it: one live line in a terminal, changes of state elsewhere."""
 
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +12,6 @@ METRICS_SECONDS = 1.0  # between two requests for the metrics
 SHOWN_METRICS = 3
 ENDED = {"Completed": "completed", "Failed": "failed", "Stopped": "stopped"}
 
-WAITS_FOR_CORES = re.compile(r"Waiting for (?!1 core)\S+ cores")
 SHARING_NOTE = "A smaller instance type, such as ml.m6g.medium with 1 core, lets jobs run side by side."
 
 Metrics = Callable[[], Mapping[str, float]]
@@ -144,8 +142,7 @@ class _Notes:
         self._told: set[str] = set()
 
     def new(self, summary: Mapping[str, Any]) -> list[str]:
-        waits_for = str(summary.get("WaitingFor", ""))
-        could_share = WAITS_FOR_CORES.match(waits_for)
+        could_share = summary.get("CoresWaitedFor", 0.0) > 1
         notes = [str(summary.get("InstanceNote", "")), SHARING_NOTE if could_share else ""]
         found = [note for note in notes if note and note not in self._told]
         self._told.update(found)

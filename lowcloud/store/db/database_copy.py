@@ -44,7 +44,10 @@ def copy_beside(database: Path, version: int) -> Path:
 
 
 def open_read_only(database: Path) -> sqlite3.Connection:
-    """Open a database file that exists, without the right to change it. Raises sqlite3.Error."""
+    """Open a database file that exists, without the right to change it. Raises sqlite3.Error.
+
+    The caller keeps servers from starting on it, or has it open itself: see server_process.held_off.
+    """
     # Whoever has it open for writing keeps a log beside it. Without one, nothing changes the file, and SQLite need not
     # create a log, which would be left there and is impossible in a folder that this user cannot write to.
     is_in_use = Path(f"{database}-wal").exists()

@@ -12,6 +12,7 @@ from lowcloud.core.errors import InvalidError
 from lowcloud.core.scheduling import admission, capacity, waiting
 from lowcloud.core.scheduling.admission import FREED, Demand
 from lowcloud.core.scheduling.queue import BACKFILL_SECONDS
+from lowcloud.core.scheduling.waiting import Wait
 from lowcloud.engine.work import Resources
 from lowcloud.store.db.tables.control import periodic_tasks as task_rows
 from lowcloud.store.db.tables.jobs import processing_jobs, training_jobs
@@ -146,8 +147,8 @@ def test_jobs_ahead_are_those_of_higher_priority_and_those_that_came_earlier(con
         ]
     assert reasons == [
         None,
-        "Waiting for 1 core: running uses it; 1 job is ahead",
-        "Waiting for 1 core: running uses it; 2 jobs are ahead",
+        Wait("Waiting for 1 core: running uses it; 1 job is ahead", 1.0),
+        Wait("Waiting for 1 core: running uses it; 2 jobs are ahead", 1.0),
     ]
     assert ahead == [None, 1, 2]
 

@@ -118,6 +118,7 @@ def test_nothing_of_the_servers_environment_reaches_a_program(
 ) -> None:
     monkeypatch.setenv("LOWCLOUD_ROOT_SECRET_ACCESS_KEY", "a-very-secret-key")
     engine.warm_up()
+    engine.wait_until_ready(60)
     names = {line.partition("=")[0] for line in run(engine, "env")}
     assert not {"LOWCLOUD_ROOT_SECRET_ACCESS_KEY", "PYTHONPATH", "USER", "PYTEST_CURRENT_TEST"} & names
     assert {"PATH", "HOME", "TMPDIR", "LANG", "SAGEMAKER_BASE_DIR"} <= names

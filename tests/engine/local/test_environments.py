@@ -161,6 +161,7 @@ def test_half_built_environments_of_no_work_are_swept_and_others_stay(make_engin
     (tmp_path / "home" / "environments" / "key.0123456789ab" / "lib").mkdir(parents=True)
     (tmp_path / "home" / "environments" / "key.0123456789ab" / "lib").chmod(0)
     engine.warm_up()
+    engine.wait_until_ready(60)
     wait_for(lambda: set(folders(tmp_path)) == kept)
     assert engine.has_environment("key")
 

@@ -204,6 +204,10 @@ def predict_fn(rows, model):
         raise errors.GenericInferenceToolkitError(422, "at most two")
     return [one * model for one in rows]
 def output_fn(prediction, accept):
+    if prediction == [0]:
+        return worker.Response("nothing to say", status=400, mimetype="text/plain")
+    if prediction == [-10]:
+        return worker.Response("", status=1000)
     return worker.Response(encoders.encode(prediction, content_types.JSON), mimetype=content_types.JSON)
 """
     model = load(folder, script)
@@ -215,6 +219,8 @@ def output_fn(prediction, accept):
             for kind, body, expected in (
                 ("text/csv", b"1,2", (200, b"[10.0, 20.0]")),
                 ("text/csv", b"1,2,3", (422, b"at most two")),
+                ("text/csv", b"0", (400, b"nothing to say")),
+                ("text/csv", b"-1", (500, b"The inference script answered with 1000, which is no HTTP status.")),
                 ("image/png", b"", (415, b"Content type image/png is not supported by this framework.")),
             ):
                 connection = UnixConnection(f"{short}/s")

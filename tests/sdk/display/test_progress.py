@@ -16,7 +16,7 @@ def summary(status: str = "InProgress", stage: str = "Training", **members):
 
 def steps():
     started = {"TrainingStartTime": CREATED + timedelta(seconds=50), "InstanceNote": NOTE}
-    waits = summary(stage="Pending", WaitingFor=WAITING, InstanceNote=NOTE)
+    waits = summary(stage="Pending", WaitingFor=WAITING, CoresWaitedFor=2.0, InstanceNote=NOTE)
     runs = summary(**started)
     ended = summary("Completed", "Completed", **started, TrainingEndTime=CREATED + timedelta(seconds=52))
     return [waits, waits, runs, runs, ended]

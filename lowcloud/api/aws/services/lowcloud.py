@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,26 +17,22 @@ from lowcloud.core.context import Context
 from lowcloud.core.control import leader_election, periodic_tasks
 from lowcloud.core.errors import InvalidError, InvalidPageTokenError, NotFoundError
 from lowcloud.core.identity.access import Caller
-from lowcloud.core.jobs import jobs
+from lowcloud.core.jobs import jobs, programs
 from lowcloud.core.jobs.jobs import Job, Specification, State
 from lowcloud.core.jobs.training import TRAINING
 from lowcloud.core.programs import images
 from lowcloud.core.programs.images import IMAGE, Image
 from lowcloud.core.scheduling import capacity as capacities
+from lowcloud.core.scheduling.waiting import Wait
 from lowcloud.core.serving import endpoint_credentials
 
 JOBS_PER_PAGE = 25
-SOURCE_PARAMETER = "sagemaker_submit_directory"
 SCRUB_MEMBERS = {"versions": "Versions", "bytes": "Bytes", "findings": "Findings"}
 
 
 @front_hook("lowcloud")
 class LowcloudFrontHook(SignedRequests):
     """The hook of this service, which also gives AWS clients in replicas of endpoints their credentials."""
-
-    def __init__(self, context: Context, workers: Executor):
-        super().__init__(context)
-        self._workers = workers
 
     def responds_to(self, request: HttpRequest) -> bool:
         """Return whether it is a request of a replica: no other has this path and a token instead of a signature."""
@@ -99,8 +94,8 @@ def list_jobs(context: Context, caller: Caller, request: Request) -> Answer:
     after = _read_token(request["NextToken"]) if "NextToken" in request else None
     found = jobs.list_newest(context, limit + 1, request.get("JobName"), in_progress=in_progress, after=after)
     shown = found[:limit]
-    waiting = jobs.waiting_messages(context, shown)
-    page = {"Jobs": [_describe_job(context, job, waiting.get(job.subject)) for job in shown]}
+    waits = jobs.waits(context, shown)
+    page = {"Jobs": [_describe_job(context, job, waits.get(job.subject)) for job in shown]}
     return {**page, "NextToken": json.dumps(jobs.position(shown[-1]))} if len(found) > limit else page
 
 
@@ -152,7 +147,7 @@ def _read_token(token: str) -> tuple[float, str, str]:
     raise InvalidPageTokenError("The token is not one of this list.")
 
 
-def _describe_job(context: Context, job: Job, waits_for: str | None) -> dict[str, Any]:
+def _describe_job(context: Context, job: Job, wait: Wait | None) -> dict[str, Any]:
     instance = capacities.find_instance(job.specification.instance_type)
     fitted = capacities.fit(instance, job.specification.instance_count, capacities.of_machine(context))
     members = {
@@ -161,7 +156,8 @@ def _describe_job(context: Context, job: Job, waits_for: str | None) -> dict[str
         "JobKind": job.kind.noun,
         "JobStatus": STATUS[job.state],
         "SecondaryStatus": secondary_status(job.state, job) if job.kind is TRAINING else None,
-        "WaitingFor": waits_for,
+        "WaitingFor": wait.message if wait else None,
+        "CoresWaitedFor": wait.cores or None if wait else None,
         "InstanceType": job.specification.instance_type,
         "InstanceCount": job.specification.instance_count,
         "InstanceNote": fitted.message or None,
@@ -178,12 +174,8 @@ def _describe_job(context: Context, job: Job, waits_for: str | None) -> dict[str
 def _data_urls(specification: Specification) -> list[str]:
     """Return the URLs of the objects that a job reads and writes, its code included."""
     outputs = [*specification.outputs, *filter(None, [specification.checkpoints])]
-    source = specification.hyperparameters.get(SOURCE_PARAMETER, "")
-    return [
-        *(one.uri for one in specification.channels),
-        *(one.uri for one in outputs),
-        *([json.loads(source)] if source.startswith('"s3://') else []),
-    ]
+    code = filter(None, [programs.source_uri(specification)])
+    return [*(one.uri for one in specification.channels), *(one.uri for one in outputs), *code]
 
 
 def _describe(image: Image) -> dict[str, Any]:

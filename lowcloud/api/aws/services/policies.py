@@ -12,7 +12,8 @@ _STATEMENT_KEYS = frozenset(
     ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
 )
 
-_SOURCE_CONDITIONS = frozenset(("aws:sourceaccount", "aws:sourcearn"))
+_EXACT, _LIKE = "stringequals", ("stringlike", "arnlike", "arnequals")  # ArnEquals takes wildcards, too
+_IF_EXISTS = "ifexists"
 
 
 def check_policy(text: str) -> None:
@@ -44,17 +45,17 @@ def trusts(trust_policy: str, account_id: str, principal_arn: str) -> bool:
     return _allows(trust_policy, "AWS", accepted)
 
 
-def trusts_service(trust_policy: str, service: str) -> bool:
+def trusts_service(trust_policy: str, service: str, source_arn: str) -> bool:
     """Return whether a service, e.g. sagemaker.amazonaws.com, may assume a role with this trust policy.
 
-    Conditions on the source of the request hold: it is this account. Others are treated as `trusts` does.
+    `source_arn` is what the ARNs of the account's resources in this service begin with: up to its fifth colon.
+    Conditions on aws:SourceAccount and aws:SourceArn are evaluated, whichever resource the latter name. Others are
+    treated as `trusts` does.
     """
-    return _allows(trust_policy, "Service", (service,), _SOURCE_CONDITIONS)
+    return _allows(trust_policy, "Service", (service,), source_arn)
 
 
-def _allows(
-    trust_policy: str, kind: str, accepted: tuple[str, ...], true_conditions: frozenset[str] = frozenset()
-) -> bool:
+def _allows(trust_policy: str, kind: str, accepted: tuple[str, ...], source_arn: str = "") -> bool:
     is_allowed = False
     for statement in _statements(trust_policy):
         if not _covers_assume_role(statement):
@@ -62,13 +63,42 @@ def _allows(
         named = _names_principal(statement, kind, accepted)
         if statement["Effect"] == "Deny" and named:
             return False
-        is_allowed = is_allowed or (named and _condition_keys(statement) <= true_conditions)
+        is_allowed = is_allowed or (named and _meets_conditions(statement, source_arn))
     return is_allowed
 
 
-def _condition_keys(statement: dict[str, Any]) -> frozenset[str]:
-    conditions = statement.get("Condition", {}).values()
-    return frozenset(key.lower() for operands in conditions if isinstance(operands, dict) for key in operands)
+def _meets_conditions(statement: dict[str, Any], source_arn: str) -> bool:
+    """Return whether all conditions of a statement are known to be true."""
+    return all(
+        isinstance(operands, dict)
+        and all(
+            any(
+                _is_source(operator.lower().removesuffix(_IF_EXISTS), key.lower(), value, source_arn)
+                for value in values
+            )
+            for key, values in ((key, _as_list(given)) for key, given in operands.items())
+        )
+        for operator, operands in statement.get("Condition", {}).items()
+    )
+
+
+def _is_source(operator: str, key: str, value: Any, source_arn: str) -> bool:
+    """Return whether the source of the request is what one value of a condition says."""
+    if not source_arn or not isinstance(value, str) or operator not in (_EXACT, *_LIKE):
+        return False
+    expected = source_arn.split(":")[:5]
+    if key == "aws:sourceaccount" and not operator.startswith("arn"):
+        given, expected = [value], expected[4:]
+    elif key == "aws:sourcearn":
+        given = value.split(":", 5)
+        if len(given) < 6:  # the wildcard of a text may stand for several parts
+            return operator == "stringlike" and patterns.matches(value, f"{source_arn}x/x")
+        given = given[:5]
+    else:
+        return False
+    is_like = operator in _LIKE
+    pairs = zip(given, expected, strict=True)
+    return all(patterns.matches(one, part) if is_like else one == part for one, part in pairs)
 
 
 def _statements(text: str) -> Iterator[dict[str, Any]]:

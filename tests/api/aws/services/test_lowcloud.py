@@ -108,6 +108,17 @@ def test_an_environment_of_the_users_runs_scripts_under_the_image_name(cloud, tm
     assert "my-model" not in cloud.cli("image", "list").stdout
 
 
+@pytest.mark.parametrize(
+    ("source", "urls"), [(f"s3://{BUCKET}/plain.tar.gz", [f"s3://{BUCKET}/plain.tar.gz"]), ('"s3://no-json', [])]
+)
+def test_a_listed_job_names_its_code_whatever_its_hyperparameters_are(cloud, source, urls):
+    cloud.cli("image", "add", "true:1", "--command", "true")
+    name = create(cloud, "true:1", HyperParameters={"sagemaker_submit_directory": source})
+    (job,) = cloud.client("lowcloud").list_jobs(JobName=name)["Jobs"]
+    assert [url for url in job["DataUrls"] if "/output" not in url] == urls
+    at_end(cloud, name)
+
+
 def test_an_image_can_be_registered_as_a_command(cloud):
     command = "sh -c 'echo hello from $TRAINING_JOB_NAME; cp /opt/ml/input/config/hyperparameters.json /opt/ml/model'"
     cloud.cli("image", "add", "by-command:1", "--command", command)

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lowcloud.engine.local import replica_preparation
+from lowcloud.engine.local import isolation_trials, replica_preparation
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.engine.local.launch import isolation, isolation_record, launch_spec
 from lowcloud.engine.local.launch.isolation_record import IsolationRecord
@@ -21,7 +22,7 @@ from lowcloud.engine.local.replica_preparation import ReplicaPreparation
 from lowcloud.engine.work import EngineNotReadyError, Replica, Resources, Work
 from tests.support.engines import IS_LINUX_ROOT, MakeEngine, ended, output, processes, python
 from tests.support.faults import small_disk
-from tests.support.waiting import wait_for
+from tests.support.waiting import TIMEOUT_SECONDS, wait_for
 
 UNSUPPORTED = "lowcloud.runtime.syscalls.UnsupportedError: [Errno 1] unshare: Operation not permitted"
 
@@ -229,6 +230,18 @@ def test_without_namespaces_and_landlock_programs_run_as_users_that_cannot_read_
     assert stat.S_IMODE(home.stat().st_mode) == 0o711
 
 
+def test_a_level_that_opens_the_home_and_fails_leaves_it_as_private_as_it_was(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine, home = make_engine(), tmp_path / "home"
+    home.chmod(0o700)
+    isolation_record.choose(home, "user-only")
+    monkeypatch.setattr(isolation, "unreachable_parent", lambda _home: None)
+    answer(monkeypatch, user_only=UNSUPPORTED)
+    assert "not available here" in raised(engine)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
 def test_a_program_that_can_read_the_home_fails_the_trial(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     build: Callable[..., dict[str, Any]] = isolation.SandboxPolicy.build_spec
     off = {"uid": None, "gid": None, "namespaces": False, "landlock": False}
@@ -249,6 +262,27 @@ def test_the_trial_is_repeated_in_the_background_until_it_succeeds(
     assert "No space" in engine.isolation_status().waits_for
     monkeypatch.undo()
     wait_for(lambda: engine.isolation_status().level)
+
+
+def test_while_the_first_trial_runs_in_the_background_others_are_told_so_at_once(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def probe(*_: object) -> str:
+        begun.set()
+        assert go_on.wait(TIMEOUT_SECONDS)
+        return ""
+
+    monkeypatch.setattr(ReplicaPreparation, "probe", probe)
+    engine.warm_up()
+    assert begun.wait(TIMEOUT_SECONDS)
+    assert engine.readiness() == isolation_trials.BEING_TRIED
+    with pytest.raises(EngineNotReadyError, match="are being tried"):
+        engine.start(python("print('it ran')"))
+    go_on.set()
+    engine.wait_until_ready(TIMEOUT_SECONDS)
+    assert engine.readiness() == ""
 
 
 def test_walls_hold_where_the_interpreter_goes_by_a_numbered_name_alone(

@@ -71,7 +71,7 @@ def require_role(context: Context, arn: str) -> None:
         trust_policy = resources.find(context, ROLE, role.name).trust_policy
     except NotFoundError:
         trust_policy = None
-    if trust_policy is None or not trusts_service(trust_policy, SERVICE_PRINCIPAL):
+    if trust_policy is None or not trusts_service(trust_policy, SERVICE_PRINCIPAL, of_sagemaker(context, "")):
         raise invalid(
             f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
             f"'{SERVICE_PRINCIPAL}' to assume the role."

@@ -6,7 +6,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from lowcloud.api.aws.auth import signature_v2, signature_v4
-from lowcloud.api.aws.auth.credentials import find_credentials
+from lowcloud.api.aws.auth.credentials import find_credentials_in_worker
 from lowcloud.api.aws.auth.presigned_headers import with_presigned_headers
 from lowcloud.api.aws.auth.signature_errors import SignatureError, SignatureFault
 from lowcloud.api.aws.auth.signature_v4 import SignatureClaim
@@ -24,7 +24,7 @@ from lowcloud.api.http.messages import HttpRequest, HttpResponse
 from lowcloud.api.http.urls import MalformedUrlError
 from lowcloud.core.context import Context
 from lowcloud.core.errors import CloudError
-from lowcloud.core.identity.access import ANONYMOUS
+from lowcloud.core.identity.access import ANONYMOUS, Credentials
 from lowcloud.core.storage.access.public_access import may_allow_anyone
 from lowcloud.core.storage.failures import storage_errors
 
@@ -85,7 +85,7 @@ class S3FrontHook:
         self, exchange: Exchange, claim: SignatureClaim, incoming: IncomingBody
     ) -> bytes | RequestBody:
         request = exchange.request
-        credentials = find_credentials(self._context, claim.access_key_id, claim.session_token)
+        credentials = await self._find_credentials(claim.access_key_id, claim.session_token)
         secret, payload_hash = credentials.secret_access_key, declared_hash(request.headers, claim)
         signature_v4.verify(request, claim, secret, payload_hash, self._context.now())
         if claim.is_presigned:
@@ -97,7 +97,7 @@ class S3FrontHook:
     async def _verify_v2(self, exchange: Exchange, incoming: IncomingBody) -> bytes | RequestBody:
         """Verify a URL presigned with Signature Version 2."""
         claim = signature_v2.read_claim(exchange.request)
-        credentials = find_credentials(self._context, claim.access_key_id, claim.session_token)
+        credentials = await self._find_credentials(claim.access_key_id, claim.session_token)
         bucket = bucket_of(exchange.request.host, self._names)
         claim.verify(bucket, credentials.secret_access_key, self._context.now())
         exchange.caller, exchange.request = credentials.caller, claim.request
@@ -142,6 +142,9 @@ class S3FrontHook:
                 return cors.response_headers(self._context, request, bucket) if bucket else {}
         except (AwsError, CloudError, MalformedUrlError):
             return {}  # the response is an error already, and has the reason
+
+    async def _find_credentials(self, access_key_id: str, session_token: str | None) -> Credentials:
+        return await find_credentials_in_worker(self._context, self._workers, access_key_id, session_token)
 
     async def _in_worker(self, function: Callable[..., Result], *arguments: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
