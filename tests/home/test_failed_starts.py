@@ -60,3 +60,20 @@ def test_refused_settings_leave_no_home_behind(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="twelve digits"):
         settings.load(tmp_path, {"LOWCLOUD_ACCOUNT_ID": "1"})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_home_that_another_start_has_opened_meanwhile_is_kept(tmp_path: Path) -> None:
+    loaded = settings.load(tmp_path / "home", {})
+    settings.save_port(loaded, 4900)
+    failed_starts.undo(loaded.home)
+    assert (loaded.home / "keys" / "encryption.key").exists()
+
+
+def test_what_a_link_in_the_place_of_a_folder_leads_to_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "thesis.tex").write_text("years of work")
+    home = settings.load(tmp_path / "home", {}).home
+    (home / "client").symlink_to(tmp_path / "outside")
+    failed_starts.undo(home)
+    assert not list(home.iterdir())
+    assert (tmp_path / "outside" / "thesis.tex").exists()

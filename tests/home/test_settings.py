@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lowcloud.home import server_process, settings
+from lowcloud.home import settings
 
 
 def _load_key(home: Path, barrier, keys) -> None:
@@ -29,16 +29,6 @@ def test_two_simultaneous_first_starts_agree_on_every_key(tmp_path):
         assert found == {(kept.encryption_key, kept.root_key)}
 
 
-def test_a_home_that_another_start_has_opened_meanwhile_is_not_discarded(tmp_path):
-    loaded = settings.load(tmp_path / "home", {})
-    with server_process.lock_home(loaded.home):
-        settings.discard(loaded.home)
-    assert (loaded.home / "keys" / "encryption.key").exists()
-    settings.save_port(loaded, 4900)
-    settings.discard(loaded.home)
-    assert (loaded.home / "keys" / "encryption.key").exists()
-
-
 def test_a_home_that_the_disk_has_no_space_for_is_discarded(tmp_path, monkeypatch):
     def create(path, content):
         raise OSError(28, "No space left on device")
@@ -47,16 +37,6 @@ def test_a_home_that_the_disk_has_no_space_for_is_discarded(tmp_path, monkeypatc
     with pytest.raises(OSError, match="No space left"):
         settings.load(tmp_path / "home", {})
     assert not list((tmp_path / "home").iterdir())
-
-
-def test_a_discarded_home_is_empty_and_its_links_lead_nowhere(tmp_path):
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside" / "thesis.tex").write_text("years of work")
-    home = settings.load(tmp_path / "home", {}).home
-    (home / "link").symlink_to(tmp_path / "outside")
-    settings.discard(home)
-    assert not list(home.iterdir())
-    assert (tmp_path / "outside" / "thesis.tex").exists()
 
 
 @pytest.mark.parametrize(
