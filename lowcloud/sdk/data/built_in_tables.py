@@ -85,9 +85,10 @@ def read(cloud: Cloud, named: Mapping[str, Any], options: Options) -> EncodedTab
             found[name] = _typed(like_train, label, kinds, options.reading, notes)
     for one in found.values():
         _check(one, options)
+    spelling = labels.spelling(train.frame[label], typed.frame[label])
     if options.fraction is not None:
         found = _split(typed, options.fraction)
-    return _encoded(found, features, names[label], kinds, options, notes)
+    return _encoded(found, features, names[label], kinds, options, spelling, notes)
 
 
 def _read_source(cloud: Cloud, name: str, source: Any, options: Options) -> RawTable | None:
@@ -192,6 +193,7 @@ def _encoded(
     label: str | int,
     kinds: Mapping[str, str],
     options: Options,
+    spelling: Mapping[labels.Label, labels.Label],
     notes: list[str],
 ) -> EncodedTables:
     train = found[TRAIN]
@@ -200,13 +202,14 @@ def _encoded(
         columns = RAW_COLUMNS if options.has_transform else Columns(features, label)
         return EncodedTables({name: _csv(table.frame) for name, table in found.items()}, columns, notes=tuple(notes))
     target = labels.read_target(options.algorithm, options.parameters, train.frame.to_series(0))
+    spelled = target.spelled(spelling)
     document = None
     if encoding.is_needed(train.frame, train.label, target):
         document = encoding.fit(train.frame, train.label, target, options.algorithm, options.reading, train.places)
-        notes.append(encoding.describe(document, train.label, target))
+        notes.append(encoding.describe(document, train.label, spelled))
     contents = {name: _csv(_numbers(table, target, document)) for name, table in found.items()}
     feature_kinds = tuple(kinds[name] for name in train.frame.columns[1:])
-    columns = Columns(features, label, feature_kinds, target.classes, target.scores, document is not None)
+    columns = Columns(features, label, feature_kinds, spelled.classes, target.scores, document is not None)
     transform = encoding.to_bytes(document) if document else b""
     return EncodedTables(contents, columns, transform, target.parameters, tuple(notes))
 

@@ -89,3 +89,20 @@ def test_numeric_labels_are_sent_as_they_are(prepare):
     assert sent(prepared) == "1,0.5\n0,1.5\n"
     assert set(prepared.files) == {"train"}
     assert prepared.parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("cells", "algorithm_labels", "expected"),
+    [
+        (["True", "False", "True"], "101", ("False", "True")),
+        ([" TRUE", "FALSE", "TRUE "], "101", ("FALSE", "TRUE")),
+        (["true", "True", "false"], "110", (False, True)),  # one label in two spellings
+        ([True, False, True], "101", (False, True)),
+    ],
+)
+def test_truths_given_as_texts_keep_their_spelling_as_labels(prepare, cells, algorithm_labels, expected):
+    prepared = prepare(pl.DataFrame({"x": [1, 2, 3], "y": cells}), "y")
+    assert prepared.columns.classes == expected
+    assert [line[0] for line in sent(prepared).splitlines()] == list(algorithm_labels)
+    multiclass = prepare(pl.DataFrame({"x": [1, 2, 3], "y": cells}), "y", parameters=SOFTPROB)
+    assert multiclass.columns.classes == expected
