@@ -31,6 +31,7 @@ def nowhere(monkeypatch, tmp_path):
         ("xgbost", "Did you mean 'xgboost'"),
         ("train.py", "There is no script 'train.py'"),
         (LinearRegression(), "A LinearRegression cannot be trained as it is.*def train"),
+        (LinearRegression, "The class LinearRegression cannot be trained as it is.*def train"),
         (lambda: 1, "takes ().*called with"),
         (lambda a, b, c: 1, "called with .data, parameters."),
     ],
@@ -58,6 +59,8 @@ def test_a_folder_without_an_obvious_entry_point_is_refused(tmp_path):
         ({"weight": 3, **REGRESSOR}, "'weight' is not supported.*nearest are balance_multiclass_weights, "),
         ({"epochs": object(), **REGRESSOR}, "'epochs' has type object; give strings, numbers"),
         ({3: 4}, "3 is not a parameter name"),
+        ("num_round=5", "parameters are a dict from names to values.*not 'num_round=5'"),
+        ([("epochs", 3)], "parameters are a dict from names to values"),
     ],
 )
 def test_unusable_parameters_are_refused(parameters, sentence):
