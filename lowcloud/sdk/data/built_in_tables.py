@@ -203,6 +203,7 @@ def _encoded(
         return EncodedTables({name: _csv(table.frame) for name, table in found.items()}, columns, notes=tuple(notes))
     target = labels.read_target(options.algorithm, options.parameters, train.frame.to_series(0))
     spelled = target.spelled(spelling)
+    notes += labels.regression_notes(options.algorithm, options.parameters, train.frame.to_series(0))
     document = None
     if encoding.is_needed(train.frame, train.label, target):
         document = encoding.fit(train.frame, train.label, target, options.algorithm, options.reading, train.places)

@@ -171,7 +171,9 @@ def _for_own_code(named: Mapping[str, Source], fraction: float | None, model_kin
         channel, content = _as_it_is(None, name, source, model_kind)
         channels.append(channel)
         files |= {name: content} if content else {}
-    return Prepared(tuple(channels), files)
+    is_script = model_kind is ModelKind.SCRIPT  # a function gets the index
+    notes = [note for name, source in named.items() for note in sources.index_notes(source, name) if is_script]
+    return Prepared(tuple(channels), files, notes=tuple(notes))
 
 
 def _as_it_is(

@@ -79,6 +79,15 @@ def read_target(algorithm: str, parameters: Mapping[str, Any], column: "pl.Serie
     return _classes(task, column.name, classes, is_number=is_number, rows=len(column))
 
 
+def regression_notes(algorithm: str, parameters: Mapping[str, Any], column: "pl.Series") -> list[str]:
+    """Return a note if labels 0 and 1 are learned as numbers only because no parameter says otherwise."""
+    task = _task(algorithm, parameters)
+    if task.kind or not column.dtype.is_numeric() or set(column.unique().head(3)) != {0, 1}:
+        return []
+    binary = {"objective": "binary:logistic", "predictor_type": "binary_classifier"}[task.parameter]
+    return [f"The label {column.name!r} is a number: regression; {task.parameter}={binary!r} classifies"]
+
+
 def spelling(raw: "pl.Series", typed: "pl.Series") -> dict[Label, Label]:
     """Return how texts spell each truth, such as TRUE, if each is spelled in one way; `typed` are the same rows."""
     import polars as pl

@@ -106,3 +106,12 @@ def test_truths_given_as_texts_keep_their_spelling_as_labels(prepare, cells, alg
     assert [line[0] for line in sent(prepared).splitlines()] == list(algorithm_labels)
     multiclass = prepare(pl.DataFrame({"x": [1, 2, 3], "y": cells}), "y", parameters=SOFTPROB)
     assert multiclass.columns.classes == expected
+
+
+def test_labels_0_and_1_that_become_a_regression_are_told(prepare):
+    frame = pl.DataFrame({"x": [1, 2, 3], "y": [1.0, 0.0, 1.0]})
+    note = "The label 'y' is a number: regression; objective='binary:logistic' classifies"
+    assert prepare(frame, "y").notes == (note,)
+    assert prepare(frame, "y", parameters={"objective": "reg:squarederror"}).notes == ()
+    assert prepare(frame, "y", parameters={"objective": "binary:logistic"}).notes == ()
+    assert prepare(frame.with_columns(y=pl.Series([0, 1, 2])), "y").notes == ()
