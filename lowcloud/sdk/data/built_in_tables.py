@@ -169,17 +169,15 @@ def _like(table: RawTable, train: RawTable, wanted: tuple[str | int, ...], colum
 
 def _check(table: _Table, options: Options) -> None:
     """Raise InvalidInputError for the first missing value, of the label only if features may be missing."""
-    counts = dict(zip(table.frame.columns, table.frame.null_count().row(0), strict=True))
-    label = table.label
-    for name in (name for name, count in counts.items() if count):
-        column = table.frame[name]
-        may_be_missing = name != label and (options.allows_missing or cells.kind_of(column) == "text")
-        if not may_be_missing:
-            row = int(column.is_null().arg_max() or 0)
-            raise InvalidInputError(
-                f"The column {name!r} has no value in {table.places.row(row)}. Drop such rows or fill in values, for "
-                "example with pandas' dropna or fillna."
-            )
+    tables.check_present(
+        table.frame,
+        (
+            column.name
+            for column in table.frame
+            if column.name == table.label or not (options.allows_missing or cells.kind_of(column) == "text")
+        ),
+        table.places,
+    )
 
 
 def _split(table: _Table, fraction: float) -> dict[str, _Table]:

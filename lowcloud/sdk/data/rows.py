@@ -31,11 +31,17 @@ BODY_BYTES = 5 * 1024 * 1024  # of one request; endpoints accept at most 25 MB a
 
 
 def to_requests(
-    rows: Rows, model_kind: ModelKind, columns: Columns | None = None, reading: Reading | None = None
+    rows: Rows,
+    model_kind: ModelKind,
+    columns: Columns | None = None,
+    reading: Reading | None = None,
+    *,
+    allows_missing: bool = True,
 ) -> Iterator[tuple[bytes, str]]:
     """Yield request bodies with their content type, several if there are many rows.
 
-    `columns` are those that a built-in algorithm was trained on. Raises InvalidInputError.
+    `columns` are those that a built-in algorithm was trained on; `allows_missing`: in features.
+    Raises InvalidInputError.
     """
     reading = reading or Reading()
     rows = _normalize(rows)
@@ -43,7 +49,7 @@ def to_requests(
         known = tuple(map(str, (*columns.features, columns.target))) if columns and columns != RAW_COLUMNS else ()
         table = _raw_table(rows, known, reading)
         if columns and columns.features:
-            yield from _of_known_columns(table, columns, reading)
+            yield from _of_known_columns(table, columns, reading, allows_missing=allows_missing)
             return
         if columns != RAW_COLUMNS and isinstance(rows, str | Path):
             table = replace(table, frame=cells.parse(table.frame, reading, table.places, {}, []))
@@ -96,7 +102,9 @@ def _normalize(rows: Rows) -> Any:
     return rows
 
 
-def _of_known_columns(table: RawTable, columns: Columns, reading: Reading) -> Iterator[tuple[bytes, str]]:
+def _of_known_columns(
+    table: RawTable, columns: Columns, reading: Reading, *, allows_missing: bool
+) -> Iterator[tuple[bytes, str]]:
     """Yield rows with the columns of the training data, as CSV of numbers, or as JSON for the model's transform."""
     import polars as pl
     import polars.selectors as cs
@@ -106,6 +114,8 @@ def _of_known_columns(table: RawTable, columns: Columns, reading: Reading) -> It
     frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
     kinds = dict(zip(names, columns.kinds or ["number"] * len(names), strict=True))
     frame = cells.parse(frame, reading, table.places, kinds, [])
+    if not allows_missing:
+        tables.check_present(frame, (name for name in names if kinds[name] != "text"), table.places)
     for part in _slices(frame):
         if columns.is_encoded:
             rows = zip(*(cells.listed(part[name]) for name in names), strict=True)

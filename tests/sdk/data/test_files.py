@@ -145,7 +145,7 @@ def test_what_was_seen_is_said_in_one_line(prepare, tmp_path):
         "a.csv: 'Unnamed: 0' is the index of a pandas table and was left out (reading={'index': 'keep'} keeps it)",
         "a.csv: decimal commas read in 'x'",
     )
-    assert prepare(FRAME, "y").notes == ()
+    assert prepare(FRAME, "y", parameters={"objective": "reg:squarederror"}).notes == ()
 
 
 def test_a_folder_of_files_with_different_orders_of_columns_is_one_table(prepare, tmp_path):

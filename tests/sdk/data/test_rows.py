@@ -177,6 +177,19 @@ FILES = {
 }
 
 
+def test_a_missing_feature_of_a_model_that_needs_all_is_refused_with_its_row(tmp_path):
+    known = Columns(("age", "city"), "y", ("number", "text"), is_encoded=True)
+    (tmp_path / "a.csv").write_text("age,city\n30,\n,Oslo\n")
+    [(body, _)] = rows.to_requests(tmp_path / "a.csv", ModelKind.BUILT_IN, known)
+    assert json.loads(body) == {"instances": [[30, None], [None, "Oslo"]]}
+    with pytest.raises(InvalidInputError, match=r"'age' has no value in a\.csv, line 3"):
+        list(rows.to_requests(tmp_path / "a.csv", ModelKind.BUILT_IN, known, allows_missing=False))
+    frame = pd.DataFrame({"age": [None, None], "city": [None, "Oslo"]})
+    with pytest.raises(InvalidInputError, match="'age' has no value in row 0 of the rows"):
+        list(rows.to_requests(frame, ModelKind.BUILT_IN, known, allows_missing=False))
+    assert list(rows.to_requests(frame.assign(age=1), ModelKind.BUILT_IN, known, allows_missing=False))
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_rows_of_files_are_matched_by_name_and_sent_as_the_table_had_them(tmp_path, name):
     (tmp_path / name).write_text(FILES[name])
