@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from io import StringIO
@@ -27,6 +28,7 @@ Rows: TypeAlias = Union[
 CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
 NAMED_CSV = f"{CSV}; header=present"
 ACCEPT = {ModelKind.BUILT_IN: JSON, ModelKind.SCRIPT: JSON, ModelKind.FUNCTION: f"{NPY}, {JSON}"}
+URL = re.compile(r"[A-Za-z0-9]{2,}:/")  # a Path has one slash of it
 BODY_BYTES = 5 * 1024 * 1024  # of one request; endpoints accept at most 25 MB and take at most 60 seconds
 
 
@@ -45,6 +47,7 @@ def to_requests(
     """
     reading = reading or Reading()
     rows = _normalize(rows)
+    _check_rows(rows)
     if model_kind is ModelKind.BUILT_IN:
         known = tuple(map(str, (*columns.features, columns.target))) if columns and columns != RAW_COLUMNS else ()
         table = _raw_table(rows, known, reading)
@@ -102,6 +105,24 @@ def _normalize(rows: Rows) -> Any:
     return rows
 
 
+def _check_rows(rows: Any) -> None:
+    """Raise InvalidInputError if there are no rows, or if these are none."""
+    if isinstance(rows, str | Path):
+        if URL.match(str(rows)):
+            raise InvalidInputError(f"predict takes rows or a local file, not {str(rows)!r}; download it first.")
+        if not Path(rows).expanduser().exists():
+            raise InvalidInputError(f"There is no file {str(rows)!r}; predict takes rows or a local file.")
+        return
+    try:
+        count = 1 if isinstance(rows, Mapping) else len(rows)
+    except TypeError:
+        raise InvalidInputError(
+            f"Rows are a DataFrame, an array, a list of rows, a dict of columns or a file, not {rows!r}."
+        ) from None
+    if not count:
+        raise InvalidInputError("There are no rows to predict.")
+
+
 def _of_known_columns(
     table: RawTable, columns: Columns, reading: Reading, *, allows_missing: bool
 ) -> Iterator[tuple[bytes, str]]:
@@ -147,8 +168,6 @@ def _raw_table(rows: Any, known: tuple[str, ...], reading: Reading) -> RawTable:
     """Return rows of any form, or of a file or folder, as a table. Raises InvalidInputError."""
     if isinstance(rows, str | Path):
         paths = sources.local_files(rows, is_table=True)
-        if not paths:
-            raise InvalidInputError(f"Rows are read from files, not from {rows!r}; download it first.")
         table = files.without_index(files.read(paths, Path(rows).name, reading, known), reading, known)
         say(table.notes)
         return table

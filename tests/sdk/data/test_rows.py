@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -146,6 +147,25 @@ def test_many_rows_are_sent_in_several_requests_in_order(style):
 def test_the_reason_why_rows_cannot_be_sent_is_reported(given, sentence):
     with pytest.raises(InvalidInputError, match=sentence):
         list(rows.to_requests(given, ModelKind.SCRIPT))
+
+
+@pytest.mark.parametrize("kind", ModelKind)
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (3, "Rows are a DataFrame, .* not 3"),
+        (None, "Rows are a DataFrame, .* not None"),
+        (np.array(3), "Rows are a DataFrame"),
+        ([], "There are no rows to predict"),
+        (pd.DataFrame({"a": []}), "There are no rows to predict"),
+        ("s3://bucket/a.csv", "predict takes rows or a local file, not 's3://bucket/a.csv'"),
+        (Path("s3://bucket/a.csv"), "predict takes rows or a local file"),
+        ("missing.csv", "There is no file 'missing.csv'"),
+    ],
+)
+def test_what_is_no_row_is_refused_for_every_model(kind, given, sentence):
+    with pytest.raises(InvalidInputError, match=sentence):
+        list(rows.to_requests(given, kind))
 
 
 def test_responses_are_decoded_to_one_array_if_possible():
