@@ -87,7 +87,7 @@ def read(cloud: Cloud, named: Mapping[str, Any], options: Options) -> EncodedTab
         _check(one, options)
     spelling = labels.spelling(train.frame[label], typed.frame[label])
     if options.fraction is not None:
-        found = _split(typed, options.fraction)
+        found |= _split(typed, options.fraction)
     return _encoded(found, features, names[label], kinds, options, spelling, notes)
 
 

@@ -103,11 +103,6 @@ def test_a_url_without_objects_has_no_content_type(cloud):
     assert create(cloud, at)[0].content_type is None
 
 
-def test_validation_with_a_mapping_is_refused(cloud):
-    with pytest.raises(InvalidInputError, match="name a channel 'validation' in the mapping"):
-        create(cloud, {"train": FRAME}, FRAME, "y")
-
-
 @pytest.mark.parametrize(
     ("table", "index"),
     [
@@ -130,3 +125,12 @@ def test_the_index_of_a_dataframe_that_is_left_out_is_told(prepare, table, index
 def test_a_script_gets_no_index_and_is_told_and_a_function_gets_it(kind, count):
     prepared = channels.prepare(None, FRAME.set_index("x"), None, None, channels.Consumer(kind))
     assert [note.partition(" of the")[0] for note in prepared.notes] == ["train: the index 'x'"] * count
+
+
+def test_validation_is_combined_with_a_mapping_of_other_channels(prepare):
+    table = pd.DataFrame({"x": range(10), "y": 0.5})
+    held_out = prepare({"train": table, "test": table}, "y", validation=0.2)
+    lines = {name: content[f"{name}.csv"].count(b"\n") for name, content in held_out.files.items()}
+    assert lines == {"train": 8, "validation": 2, "test": 10}
+    given = prepare({"train": table}, "y", validation=table)
+    assert given.files["validation"]["validation.csv"] == given.files["train"]["train.csv"]
