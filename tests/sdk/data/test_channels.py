@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from lowcloud.sdk import InvalidInputError, storage
+from lowcloud.sdk import storage
 from lowcloud.sdk.connection import Cloud, connect
 from lowcloud.sdk.data import channels
 from lowcloud.sdk.data.channels import ModelKind
