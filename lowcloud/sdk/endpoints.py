@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lowcloud.client.messages import names_nothing
-from lowcloud.sdk.code.trainer import PROGRAM_FILE
+from lowcloud.sdk.code.trainer import PROGRAM_FILE, WITHOUT_MISSING_VALUES
 from lowcloud.sdk.connection import Cloud, connect
 from lowcloud.sdk.data import answers, columns, rows
 from lowcloud.sdk.data.channels import ModelKind
@@ -27,6 +27,7 @@ from lowcloud.sdk.log import LogReader
 
 POLL_SECONDS = 0.1
 LAST_LINES = 15
+SERVER_ERROR = 500  # the first HTTP status of errors that are not the request's
 LOG_SECONDS = 2.0  # after which a printed line is in the log
 PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
 
@@ -34,11 +35,20 @@ PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
 class Endpoint:
     """A deployed model. As a context manager, it is deleted at the end of the `with` statement."""
 
-    def __init__(self, cloud: Cloud, name: str, model_kind: ModelKind, columns_url: str | None = None):
-        """`columns_url` is the URL of the columns that the model was trained on."""
+    def __init__(
+        self,
+        cloud: Cloud,
+        name: str,
+        model_kind: ModelKind,
+        columns_url: str | None = None,
+        *,
+        allows_missing: bool = True,
+    ):
+        """`columns_url` is the URL of the columns that the model was trained on; `allows_missing`: in its features."""
         self._cloud = cloud
         self._model_kind = model_kind
         self._columns_url = columns_url
+        self._allows_missing = allows_missing
         self.name = name
 
     @property
@@ -63,7 +73,9 @@ class Endpoint:
         Raises PredictionFailedError, and InvalidInputError for rows that cannot be sent.
         """
         columns = self._columns
-        requests = list(rows.to_requests(data, self._model_kind, columns, to_reading(reading)))
+        requests = list(
+            rows.to_requests(data, self._model_kind, columns, to_reading(reading), allows_missing=self._allows_missing)
+        )
         accept = rows.ACCEPT[self._model_kind]
         responses = [self.invoke(body, content_type, accept) for body, content_type in requests]
         if probabilities:
@@ -85,9 +97,8 @@ class Endpoint:
                 return response["Body"].read(), response.get("ContentType", "")
         except RefusedError as refusal:
             lines = self._last_lines() if refusal.code == "ModelError" else []
-            raise PredictionFailedError(
-                f"The endpoint {self.name} did not answer: {refusal}{_log_end(lines)}"
-            ) from None
+            did = "refused the request" if refusal.status < SERVER_ERROR else "did not answer"
+            raise PredictionFailedError(f"The endpoint {self.name} {did}: {refusal}{_log_end(lines)}") from None
 
     def logs(self) -> list[str]:
         """Return the lines that its replicas have printed."""
@@ -198,7 +209,16 @@ def endpoint(name: str, *, home: str | Path | None = None) -> Endpoint:
 
 def endpoint_of_container(cloud: Cloud, name: str, container: Mapping[str, Any]) -> Endpoint:
     """Return the endpoint with this name, which serves the model of a container."""
-    return Endpoint(cloud, name, model_kind_of(container), container.get("Environment", {}).get(columns.VARIABLE))
+    from lowcloud.catalog import algorithms
+
+    algorithm = algorithms.resolve(container["Image"])
+    return Endpoint(
+        cloud,
+        name,
+        model_kind_of(container),
+        container.get("Environment", {}).get(columns.VARIABLE),
+        allows_missing=algorithm is None or algorithm.name not in WITHOUT_MISSING_VALUES,
+    )
 
 
 def _log_end(lines: list[str]) -> str:

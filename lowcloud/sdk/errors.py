@@ -1,8 +1,9 @@
 """The errors of the Python SDK. Each message says what to do, and hides the internals of the AWS client."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 # The FailureReason of a script, as SageMaker's containers write it: the end of its output is in the middle.
 PRINTED_REASON = re.compile(r"(?P<text>.+), exit code: (?P<code>-?\d+)")  # that of a built-in algorithm
@@ -24,11 +25,12 @@ class CloudUnreachableError(LowcloudError):
 
 
 class RefusedError(LowcloudError):
-    """The cloud refused a request; `code` is its error code, such as ValidationException."""
+    """The cloud refused a request; `code` is its error code, such as ValidationException, `status` that of HTTP."""
 
-    def __init__(self, code: str, message: str):
+    def __init__(self, code: str, message: str, status: int = 400):
         super().__init__(message)
         self.code = code
+        self.status = status
 
 
 class JobFailedError(LowcloudError):
@@ -50,7 +52,7 @@ class EndpointFailedError(LowcloudError):
 
 
 class PredictionFailedError(LowcloudError):
-    """An endpoint did not answer a prediction request. The message gives the reason."""
+    """An endpoint refused a prediction request, or did not answer it. The message gives the reason."""
 
 
 def failure_ending(reason: str, lines: Sequence[str]) -> str:
@@ -75,7 +77,9 @@ def translate_errors() -> Iterator[None]:
         yield
     except ClientError as error:
         details = error.response.get("Error", {})
-        raise RefusedError(details.get("Code", ""), details.get("Message", str(error))) from None
+        metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
+        status = error.response.get("OriginalStatusCode") or metadata.get("HTTPStatusCode", 400)  # the model's own
+        raise RefusedError(details.get("Code", ""), details.get("Message", str(error)), int(status)) from None
     except ParamValidationError as error:
         raise InvalidInputError(str(error)) from None
     except BotoCoreError as error:

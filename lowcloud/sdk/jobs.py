@@ -100,10 +100,17 @@ class Job:
     @property
     def artifact(self) -> str:
         """The s3:// URL of the model. Raises InvalidInputError if there is none, or none yet."""
-        found = self._stored_model(self._describe()) if self.is_over else None
-        if not found:
-            raise InvalidInputError(f"The job {self.name} has no model: it is {self.stage}.")
-        return found
+        if not self.is_over:
+            raise InvalidInputError(f"The job {self.name} has no model yet: it is {self.stage}.")
+        description = self._describe()
+        if found := self._stored_model(description):
+            return found
+        url = description["ModelArtifacts"]["S3ModelArtifacts"]
+        reasons = {
+            "Completed": f"The job {self.name} is completed, but its model {url} has been deleted; train again.",
+            "Stopped": f"The job {self.name} was stopped before it saved a model.",
+        }
+        raise InvalidInputError(reasons.get(self.status, f"The job {self.name} has no model: it failed."))
 
     @property
     def lineage(self) -> Lineage:

@@ -84,6 +84,7 @@ def train(
         JobFailedError: The job failed, and `wait` was set.
     """
     chosen = trainer.read_model(model)
+    trainer.check_parameters(parameters)
     trainer.check_names(chosen, parameters or {})
     requirements_file = trainer.read_requirements(chosen, requirements)
     job_name = make_name(name, chosen.name_prefix)

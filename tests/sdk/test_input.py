@@ -31,6 +31,7 @@ def nowhere(monkeypatch, tmp_path):
         ("xgbost", "Did you mean 'xgboost'"),
         ("train.py", "There is no script 'train.py'"),
         (LinearRegression(), "A LinearRegression cannot be trained as it is.*def train"),
+        (LinearRegression, "The class LinearRegression cannot be trained as it is.*def train"),
         (lambda: 1, "takes ().*called with"),
         (lambda a, b, c: 1, "called with .data, parameters."),
     ],
@@ -58,6 +59,8 @@ def test_a_folder_without_an_obvious_entry_point_is_refused(tmp_path):
         ({"weight": 3, **REGRESSOR}, "'weight' is not supported.*nearest are balance_multiclass_weights, "),
         ({"epochs": object(), **REGRESSOR}, "'epochs' has type object; give strings, numbers"),
         ({3: 4}, "3 is not a parameter name"),
+        ("num_round=5", "parameters are a dict from names to values.*not 'num_round=5'"),
+        ([("epochs", 3)], "parameters are a dict from names to values"),
     ],
 )
 def test_unusable_parameters_are_refused(parameters, sentence):
@@ -86,7 +89,10 @@ def test_unusable_parameters_are_refused(parameters, sentence):
         ("ragged.csv", {"target": "a"}, "ragged.csv, line 3 has 3 cells, line 1 has 2"),
         ("http://example.com/data.csv", {}, "is not an S3 URL"),
         ({"a b": FRAME}, {"target": "y"}, "'a b' is not a valid channel name"),
-        ({"train": FRAME}, {"target": "y", "validation": 0.5}, "name a channel 'validation'"),
+        ({"train": FRAME, "validation": FRAME}, {"target": "y", "validation": 0.5}, "validation is given twice"),
+        ({"test": FRAME}, {"target": "y", "validation": 0.5}, "holds out rows of the channel 'train', which is not"),
+        ({"trian": FRAME}, {"target": "y"}, "linear-learner has no channel 'trian'. Did you mean 'train'"),
+        ({"train": FRAME, "x": FRAME}, {"target": "y"}, "has no channel 'x'. Channels are train, validation, test"),
         ("empty", {"validation": 0.5}, "The folder 'empty' contains no files"),
         ("rows.libsvm", {"validation": 0.5}, "validation=0.5 needs a table"),
         ("rows.libsvm", {"target": "a"}, "target= needs a table"),

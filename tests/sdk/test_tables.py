@@ -39,6 +39,11 @@ def test_a_table_of_texts_and_dates_is_trained_and_predicted(tmp_path, algorithm
         found = lowcloud.endpoint(endpoint.name).predict(FEATURES[FEATURES.columns[::-1]])
         assert np.mean(found == PEOPLE["left"]) > accuracy
         assert endpoint.predict(tmp_path / "rows.csv").tolist() == found.tolist()
+        if algorithm == "linear-learner":
+            with pytest.raises(lowcloud.InvalidInputError, match="The column 'age' has no value in row 0 of the rows"):
+                endpoint.predict(FEATURES.assign(age=None))
+        with pytest.raises(lowcloud.PredictionFailedError, match=r"refused the request: .*client error"):
+            endpoint.invoke(b"nonsense", "application/json")
         chances = endpoint.predict(FEATURES, probabilities=True)
         assert list(chances.columns) == ["No", "Yes"]
         np.testing.assert_allclose(chances.sum(axis=1), 1)

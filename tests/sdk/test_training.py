@@ -263,6 +263,23 @@ def test_parameters_that_other_clients_have_sent_as_plain_texts_are_read(at_home
     assert job.parameters == {"a": "blue", "b": 2}
 
 
+def test_the_deployment_of_a_job_without_a_model_says_why(at_home: Server, tmp_path):
+    (tmp_path / "train.py").write_text("pass\n")
+    (tmp_path / "data.txt").write_text("x")
+    job = lowcloud.train(tmp_path / "train.py", tmp_path / "data.txt", quiet=True)
+    bucket, key = storage.parse_url(job.artifact)
+    at_home.client("s3").delete_object(Bucket=bucket, Key=key)
+    with pytest.raises(lowcloud.InvalidInputError, match=rf"its model s3://{bucket}/.* has been deleted; train again"):
+        job.deploy()
+    (tmp_path / "train.py").write_text("import time\ntime.sleep(600)\n")
+    stopped = lowcloud.train(tmp_path / "train.py", tmp_path / "data.txt", wait=False).stop()
+    stopped.wait(quiet=True)
+    _, key = storage.parse_url(stopped._describe()["ModelArtifacts"]["S3ModelArtifacts"])
+    at_home.client("s3").delete_object(Bucket=bucket, Key=key)  # if it had begun
+    with pytest.raises(lowcloud.InvalidInputError, match=f"{stopped.name} was stopped before it saved a model"):
+        stopped.deploy()
+
+
 def test_the_same_data_is_uploaded_once(at_home: Server):
     jobs = [lowcloud.train("linear-learner", FRAME, BINARY, target="malignant", wait=False) for _ in range(2)]
     places = {job._describe()["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] for job in jobs}

@@ -55,11 +55,12 @@ def read_hyperparameter(text: str) -> Any:
 
 def read_model(model: Model) -> Trainer:
     """Return what trains, from the `model` argument of train(). Raises InvalidInputError."""
-    if callable(model):
+    if callable(model) and not isinstance(model, type):
         return _from_function(model)
     if not isinstance(model, str | Path):
+        what = f"The class {model.__name__}" if isinstance(model, type) else f"A {type(model).__name__}"
         raise InvalidInputError(
-            f"A {type(model).__name__} cannot be trained as it is. Give a built-in algorithm ({_built_in_names()}), a "
+            f"{what} cannot be trained as it is. Give a built-in algorithm ({_built_in_names()}), a "
             "script, or a function such as: def train(data, parameters): return model.fit(...)"
         )
     path = Path(model).expanduser()
@@ -110,6 +111,14 @@ def check_names(chosen: Trainer, parameters: Mapping[str, Any]) -> None:
     for name in parameters:
         if isinstance(name, str) and (problem := schema.unknown(name)):
             raise InvalidInputError(problem)
+
+
+def check_parameters(given: object) -> None:
+    """Raise InvalidInputError if the argument `parameters` of train() is no mapping."""
+    if given is not None and not isinstance(given, Mapping):
+        raise InvalidInputError(
+            f"parameters are a dict from names to values, such as {{'num_round': 5}}, not {given!r}."
+        )
 
 
 def measure(chosen: Trainer) -> Size:

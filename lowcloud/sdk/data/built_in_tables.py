@@ -85,9 +85,10 @@ def read(cloud: Cloud, named: Mapping[str, Any], options: Options) -> EncodedTab
             found[name] = _typed(like_train, label, kinds, options.reading, notes)
     for one in found.values():
         _check(one, options)
+    spelling = labels.spelling(train.frame[label], typed.frame[label])
     if options.fraction is not None:
-        found = _split(typed, options.fraction)
-    return _encoded(found, features, names[label], kinds, options, notes)
+        found |= _split(typed, options.fraction)
+    return _encoded(found, features, names[label], kinds, options, spelling, notes)
 
 
 def _read_source(cloud: Cloud, name: str, source: Any, options: Options) -> RawTable | None:
@@ -172,17 +173,15 @@ def _like(table: RawTable, train: RawTable, wanted: tuple[str | int, ...], colum
 
 def _check(table: _Table, options: Options) -> None:
     """Raise InvalidInputError for the first missing value, of the label only if features may be missing."""
-    counts = dict(zip(table.frame.columns, table.frame.null_count().row(0), strict=True))
-    label = table.label
-    for name in (name for name, count in counts.items() if count):
-        column = table.frame[name]
-        may_be_missing = name != label and (options.allows_missing or cells.kind_of(column) == "text")
-        if not may_be_missing:
-            row = int(column.is_null().arg_max() or 0)
-            raise InvalidInputError(
-                f"The column {name!r} has no value in {table.places.row(row)}. Drop such rows or fill in values, for "
-                "example with pandas' dropna or fillna."
-            )
+    tables.check_present(
+        table.frame,
+        (
+            column.name
+            for column in table.frame
+            if column.name == table.label or not (options.allows_missing or cells.kind_of(column) == "text")
+        ),
+        table.places,
+    )
 
 
 def _split(table: _Table, fraction: float) -> dict[str, _Table]:
@@ -196,6 +195,7 @@ def _encoded(
     label: str | int,
     kinds: Mapping[str, str],
     options: Options,
+    spelling: Mapping[labels.Label, labels.Label],
     notes: list[str],
 ) -> EncodedTables:
     train = found[TRAIN]
@@ -204,13 +204,15 @@ def _encoded(
         columns = RAW_COLUMNS if options.has_transform else Columns(features, label)
         return EncodedTables({name: _csv(table.frame) for name, table in found.items()}, columns, notes=tuple(notes))
     target = labels.read_target(options.algorithm, options.parameters, train.frame.to_series(0))
+    spelled = target.spelled(spelling)
+    notes += labels.regression_notes(options.algorithm, options.parameters, train.frame.to_series(0))
     document = None
     if encoding.is_needed(train.frame, train.label, target):
         document = encoding.fit(train.frame, train.label, target, options.algorithm, options.reading, train.places)
-        notes.append(encoding.describe(document, train.label, target))
+        notes.append(encoding.describe(document, train.label, spelled))
     contents = {name: _csv(_numbers(table, target, document)) for name, table in found.items()}
     feature_kinds = tuple(kinds[name] for name in train.frame.columns[1:])
-    columns = Columns(features, label, feature_kinds, target.classes, target.scores, document is not None)
+    columns = Columns(features, label, feature_kinds, spelled.classes, target.scores, document is not None)
     transform = encoding.to_bytes(document) if document else b""
     return EncodedTables(contents, columns, transform, target.parameters, tuple(notes))
 

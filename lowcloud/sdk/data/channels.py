@@ -1,5 +1,6 @@
 """Turns tables, files and URLs into input channels: uploaded once, in the format that the model's code reads."""
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,8 @@ CHANNEL = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
 CSV = "text/csv"
 PARQUET = "application/x-parquet"
 TABLES = ("train", "validation", "test")  # channels of built-in algorithms with a label in each row
+
+BUILT_IN_CHANNELS = (*TABLES, "model", "code", transform.CHANNEL)
 
 
 class ModelKind(StrEnum):
@@ -101,6 +104,7 @@ def prepare(
     fraction = validation if isinstance(validation, float) else None
     if not is_built_in:
         return _for_own_code(named, fraction, consumer.model_kind)
+    _check_channels(named, consumer.algorithm)
     has_transform = transform.CHANNEL in named
     labelled = {name: source for name, source in named.items() if name in TABLES}
     options = built_in_tables.Options(
@@ -139,15 +143,15 @@ def _sources(data: Data, validation: Source | float | None) -> dict[str, Source]
             "such as 0.2 for a fifth of them."
         )
     if isinstance(data, Mapping):
-        if validation is not None:
-            raise InvalidInputError(
-                "validation cannot be combined with a mapping; name a channel 'validation' in the mapping instead."
-            )
+        if validation is not None and "validation" in data:
+            raise InvalidInputError("validation is given twice: as an argument, and as a channel of the mapping.")
         named = dict(data)
     else:
         named = {"train": data}
-        if validation is not None and not isinstance(validation, float):
-            named["validation"] = validation
+    if isinstance(validation, float) and "train" not in named:
+        raise InvalidInputError(f"validation={validation} holds out rows of the channel 'train', which is not given.")
+    if validation is not None and not isinstance(validation, float):
+        named["validation"] = validation
     if invalid := next((name for name in named if not CHANNEL.fullmatch(name)), None):
         raise InvalidInputError(f"{invalid!r} is not a valid channel name: use up to 64 letters, digits, - and _.")
     for name, source in named.items():
@@ -156,6 +160,15 @@ def _sources(data: Data, validation: Source | float | None) -> dict[str, Source]
         if sources.is_url(source):
             storage.parse_url(str(source))
     return named
+
+
+def _check_channels(named: Mapping[str, Source], algorithm: str) -> None:
+    """Raise InvalidInputError for a channel that no built-in algorithm reads."""
+    for name in named:
+        if name not in BUILT_IN_CHANNELS:
+            close = difflib.get_close_matches(name, BUILT_IN_CHANNELS, 1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Channels are {', '.join(BUILT_IN_CHANNELS)}."
+            raise InvalidInputError(f"{algorithm} has no channel {name!r}. {hint}")
 
 
 def _for_own_code(named: Mapping[str, Source], fraction: float | None, model_kind: ModelKind) -> Prepared:
@@ -171,7 +184,9 @@ def _for_own_code(named: Mapping[str, Source], fraction: float | None, model_kin
         channel, content = _as_it_is(None, name, source, model_kind)
         channels.append(channel)
         files |= {name: content} if content else {}
-    return Prepared(tuple(channels), files)
+    is_script = model_kind is ModelKind.SCRIPT  # a function gets the index
+    notes = [note for name, source in named.items() for note in sources.index_notes(source, name) if is_script]
+    return Prepared(tuple(channels), files, notes=tuple(notes))
 
 
 def _as_it_is(

@@ -1,7 +1,7 @@
 """The labels of a built-in algorithm: which classes a target has, and the hyperparameters that follow from them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lowcloud.sdk.data import cells
@@ -32,6 +32,11 @@ class Target:
     is_mapped: bool = False
     scores: str = PROBABILITY
     parameters: Mapping[str, Any] = field(default_factory=dict)  # to be added to the given ones
+
+    def spelled(self, spelling: Mapping[Label, Label]) -> "Target":
+        """Return the target with its classes as the data spells them."""
+        classes = self.classes and tuple(spelling.get(label, label) for label in self.classes)
+        return replace(self, classes=classes)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,25 @@ def read_target(algorithm: str, parameters: Mapping[str, Any], column: "pl.Serie
     if is_number and all(label == int(label) for label in classes):
         classes = tuple(map(int, classes))
     return _classes(task, column.name, classes, is_number=is_number, rows=len(column))
+
+
+def regression_notes(algorithm: str, parameters: Mapping[str, Any], column: "pl.Series") -> list[str]:
+    """Return a note if labels 0 and 1 are learned as numbers only because no parameter says otherwise."""
+    task = _task(algorithm, parameters)
+    if task.kind or not column.dtype.is_numeric() or set(column.unique().head(3)) != {0, 1}:
+        return []
+    binary = {"objective": "binary:logistic", "predictor_type": "binary_classifier"}[task.parameter]
+    return [f"The label {column.name!r} is a number: regression; {task.parameter}={binary!r} classifies"]
+
+
+def spelling(raw: "pl.Series", typed: "pl.Series") -> dict[Label, Label]:
+    """Return how texts spell each truth, such as TRUE, if each is spelled in one way; `typed` are the same rows."""
+    import polars as pl
+
+    if raw.dtype != pl.String or typed.dtype != pl.Boolean:
+        return {}
+    words = {truth: raw.filter(typed == truth).str.strip_chars(cells.BLANKS).unique() for truth in (True, False)}
+    return {truth: found[0] for truth, found in words.items()} if all(len(one) == 1 for one in words.values()) else {}
 
 
 def to_codes(column: "pl.Series", classes: tuple[Label, ...], places: Places) -> "pl.Series":

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from io import StringIO
@@ -27,24 +28,32 @@ Rows: TypeAlias = Union[
 CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
 NAMED_CSV = f"{CSV}; header=present"
 ACCEPT = {ModelKind.BUILT_IN: JSON, ModelKind.SCRIPT: JSON, ModelKind.FUNCTION: f"{NPY}, {JSON}"}
+URL = re.compile(r"[A-Za-z0-9]{2,}:/")  # a Path has one slash of it
 BODY_BYTES = 5 * 1024 * 1024  # of one request; endpoints accept at most 25 MB and take at most 60 seconds
 
 
 def to_requests(
-    rows: Rows, model_kind: ModelKind, columns: Columns | None = None, reading: Reading | None = None
+    rows: Rows,
+    model_kind: ModelKind,
+    columns: Columns | None = None,
+    reading: Reading | None = None,
+    *,
+    allows_missing: bool = True,
 ) -> Iterator[tuple[bytes, str]]:
     """Yield request bodies with their content type, several if there are many rows.
 
-    `columns` are those that a built-in algorithm was trained on. Raises InvalidInputError.
+    `columns` are those that a built-in algorithm was trained on; `allows_missing`: in features.
+    Raises InvalidInputError.
     """
     reading = reading or Reading()
     rows = _normalize(rows)
+    _check_rows(rows)
     if model_kind is ModelKind.BUILT_IN:
         names = (*columns.features, columns.target) if columns and columns != RAW_COLUMNS else ()
         known = tuple(name for name in names if isinstance(name, str))  # the number of a column is no name
         table = _raw_table(rows, known, reading)
         if columns and columns.features:
-            yield from _of_known_columns(table, columns, reading)
+            yield from _of_known_columns(table, columns, reading, allows_missing=allows_missing)
             return
         if columns != RAW_COLUMNS and isinstance(rows, str | Path):
             table = replace(table, frame=cells.parse(table.frame, reading, table.places, {}, []))
@@ -97,7 +106,27 @@ def _normalize(rows: Rows) -> Any:
     return rows
 
 
-def _of_known_columns(table: RawTable, columns: Columns, reading: Reading) -> Iterator[tuple[bytes, str]]:
+def _check_rows(rows: Any) -> None:
+    """Raise InvalidInputError if there are no rows, or if these are none."""
+    if isinstance(rows, str | Path):
+        if URL.match(str(rows)):
+            raise InvalidInputError(f"predict takes rows or a local file, not {str(rows)!r}; download it first.")
+        if not Path(rows).expanduser().exists():
+            raise InvalidInputError(f"There is no file {str(rows)!r}; predict takes rows or a local file.")
+        return
+    try:
+        count = 1 if isinstance(rows, Mapping) else len(rows)
+    except TypeError:
+        raise InvalidInputError(
+            f"Rows are a DataFrame, an array, a list of rows, a dict of columns or a file, not {rows!r}."
+        ) from None
+    if not count:
+        raise InvalidInputError("There are no rows to predict.")
+
+
+def _of_known_columns(
+    table: RawTable, columns: Columns, reading: Reading, *, allows_missing: bool
+) -> Iterator[tuple[bytes, str]]:
     """Yield rows with the columns of the training data, as CSV of numbers, or as JSON for the model's transform."""
     import polars as pl
     import polars.selectors as cs
@@ -107,6 +136,8 @@ def _of_known_columns(table: RawTable, columns: Columns, reading: Reading) -> It
     frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
     kinds = dict(zip(names, columns.kinds or ["number"] * len(names), strict=True))
     frame = cells.parse(frame, reading, table.places, kinds, [])
+    if not allows_missing:
+        tables.check_present(frame, (name for name in names if kinds[name] != "text"), table.places)
     for part in _slices(frame):
         if columns.is_encoded:
             rows = zip(*(cells.listed(part[name]) for name in names), strict=True)
@@ -138,8 +169,6 @@ def _raw_table(rows: Any, known: tuple[str, ...], reading: Reading) -> RawTable:
     """Return rows of any form, or of a file or folder, as a table. Raises InvalidInputError."""
     if isinstance(rows, str | Path):
         paths = sources.local_files(rows, is_table=True)
-        if not paths:
-            raise InvalidInputError(f"Rows are read from files, not from {rows!r}; download it first.")
         table = files.without_index(files.read(paths, Path(rows).name, reading, known), reading, known)
         say(table.notes)
         return table

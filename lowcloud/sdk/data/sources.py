@@ -149,9 +149,24 @@ def of_memory(data: Any, library: str, what: str, reading: Reading) -> RawTable:
         if library == "numpy"
         else tuple(name if isinstance(name, int) else str(name) for name in data.columns)
     )
+    notes = () if reading.index == "drop" else index_notes(data, what)
     if all(isinstance(name, int) for name in names):
-        return RawTable(files.numbered(frame), names, Places(what))
-    return RawTable(frame, names, Places(what), files.index_of(frame, reading))
+        return RawTable(files.numbered(frame), names, Places(what), notes=notes)
+    return RawTable(frame, names, Places(what), files.index_of(frame, reading), notes)
+
+
+def index_notes(data: Any, what: str) -> tuple[str, ...]:
+    """Return a note if the index of a pandas table has a name, or has other values than the numbers of the rows."""
+    if tables.library_of(data) != "pandas":
+        return ()
+    import numpy as np
+
+    index = data.index
+    named = [str(name) for name in index.names if name is not None]
+    if not named and np.array_equal(index.to_numpy(), np.arange(len(index))):
+        return ()
+    name = f" {format_names(named)}" if named else ""
+    return (f"{what}: the index{name} of the DataFrame was left out (its reset_index() makes it a column)",)
 
 
 def objects(cloud: Cloud, url: str) -> Iterator[tuple[str, dict[str, Any]]]:

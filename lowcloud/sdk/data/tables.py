@@ -2,9 +2,11 @@
 
 import importlib.util
 import random
+from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from lowcloud.sdk.data.reading import Places
 from lowcloud.sdk.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -43,6 +45,17 @@ def counts_rows(column: "pl.Series") -> bool:
 
     numbers = column.cast(pl.Int64, strict=False) if column.dtype == pl.String else column
     return numbers.dtype.is_integer() and not numbers.null_count() and numbers.n_unique() == len(numbers)
+
+
+def check_present(table: "pl.DataFrame", names: Iterable[str], places: Places) -> None:
+    """Raise InvalidInputError for the first of these columns that lacks a value."""
+    for name in names:
+        if table[name].null_count():
+            row = int(table[name].is_null().arg_max() or 0)
+            raise InvalidInputError(
+                f"The column {name!r} has no value in {places.row(row)}. Drop such rows or fill in values, for "
+                "example with pandas' dropna or fillna."
+            )
 
 
 def require_polars() -> None:

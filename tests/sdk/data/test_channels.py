@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from lowcloud.sdk import InvalidInputError, storage
+from lowcloud.sdk import storage
 from lowcloud.sdk.connection import Cloud, connect
 from lowcloud.sdk.data import channels
 from lowcloud.sdk.data.channels import ModelKind
@@ -103,6 +103,34 @@ def test_a_url_without_objects_has_no_content_type(cloud):
     assert create(cloud, at)[0].content_type is None
 
 
-def test_validation_with_a_mapping_is_refused(cloud):
-    with pytest.raises(InvalidInputError, match="name a channel 'validation' in the mapping"):
-        create(cloud, {"train": FRAME}, FRAME, "y")
+@pytest.mark.parametrize(
+    ("table", "index"),
+    [
+        (FRAME.set_index("x"), " 'x'"),
+        (FRAME.set_index(["x", "z"]).assign(a=1), " 'x', 'z'"),
+        (FRAME.set_axis(["a", "b"], axis=0), ""),
+        (FRAME[::-1], ""),
+        (FRAME.rename_axis("row"), " 'row'"),
+        (FRAME, None),
+        (FRAME.set_axis([0, 1], axis=0), None),
+    ],
+)
+def test_the_index_of_a_dataframe_that_is_left_out_is_told(prepare, table, index):
+    told = f"the data: the index{index} of the DataFrame was left out (its reset_index() makes it a column)"
+    assert prepare(table, "y").notes == (() if index is None else (told,))
+    assert prepare(table, "y", reading={"index": "drop"}).notes == ()
+
+
+@pytest.mark.parametrize(("kind", "count"), [(ModelKind.SCRIPT, 1), (ModelKind.FUNCTION, 0)])
+def test_a_script_gets_no_index_and_is_told_and_a_function_gets_it(kind, count):
+    prepared = channels.prepare(None, FRAME.set_index("x"), None, None, channels.Consumer(kind))
+    assert [note.partition(" of the")[0] for note in prepared.notes] == ["train: the index 'x'"] * count
+
+
+def test_validation_is_combined_with_a_mapping_of_other_channels(prepare):
+    table = pd.DataFrame({"x": range(10), "y": 0.5})
+    held_out = prepare({"train": table, "test": table}, "y", validation=0.2)
+    lines = {name: content[f"{name}.csv"].count(b"\n") for name, content in held_out.files.items()}
+    assert lines == {"train": 8, "validation": 2, "test": 10}
+    given = prepare({"train": table}, "y", validation=table)
+    assert given.files["validation"]["validation.csv"] == given.files["train"]["train.csv"]

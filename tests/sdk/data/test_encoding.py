@@ -44,7 +44,7 @@ def test_every_kind_of_column_is_encoded_and_the_encoding_is_said(prepare):
 
 
 def test_a_table_of_numbers_is_not_encoded(prepare):
-    prepared = prepare(FRAME[["age", "flag"]].assign(y=[1, 0, 1, 0]), "y")
+    prepared = prepare(FRAME[["age", "flag"]].assign(y=[1, 0, 1, 0]), "y", parameters={"objective": "reg:logistic"})
     assert sent(prepared) == "1,30,1\n0,40,0\n1,50,1\n0,60,0\n"
     assert [channel.name for channel in prepared.channels] == ["train"]
     assert prepared.notes == ()

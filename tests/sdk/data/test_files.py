@@ -147,7 +147,7 @@ def test_what_was_seen_is_said_in_one_line(prepare, tmp_path):
         "a.csv: 'Unnamed: 0' is the index of a pandas table and was left out (reading={'index': 'keep'} keeps it)",
         "a.csv: decimal commas read in 'x'",
     )
-    assert prepare(FRAME, "y").notes == ()
+    assert prepare(FRAME, "y", parameters={"objective": "reg:squarederror"}).notes == ()
 
 
 def test_values_that_only_the_names_of_folders_have_are_mentioned(prepare, tmp_path):

@@ -89,3 +89,29 @@ def test_numeric_labels_are_sent_as_they_are(prepare):
     assert sent(prepared) == "1,0.5\n0,1.5\n"
     assert set(prepared.files) == {"train"}
     assert prepared.parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("cells", "algorithm_labels", "expected"),
+    [
+        (["True", "False", "True"], "101", ("False", "True")),
+        ([" TRUE", "FALSE", "TRUE "], "101", ("FALSE", "TRUE")),
+        (["true", "True", "false"], "110", (False, True)),  # one label in two spellings
+        ([True, False, True], "101", (False, True)),
+    ],
+)
+def test_truths_given_as_texts_keep_their_spelling_as_labels(prepare, cells, algorithm_labels, expected):
+    prepared = prepare(pl.DataFrame({"x": [1, 2, 3], "y": cells}), "y")
+    assert prepared.columns.classes == expected
+    assert [line[0] for line in sent(prepared).splitlines()] == list(algorithm_labels)
+    multiclass = prepare(pl.DataFrame({"x": [1, 2, 3], "y": cells}), "y", parameters=SOFTPROB)
+    assert multiclass.columns.classes == expected
+
+
+def test_labels_0_and_1_that_become_a_regression_are_told(prepare):
+    frame = pl.DataFrame({"x": [1, 2, 3], "y": [1.0, 0.0, 1.0]})
+    note = "The label 'y' is a number: regression; objective='binary:logistic' classifies"
+    assert prepare(frame, "y").notes == (note,)
+    assert prepare(frame, "y", parameters={"objective": "reg:squarederror"}).notes == ()
+    assert prepare(frame, "y", parameters={"objective": "binary:logistic"}).notes == ()
+    assert prepare(frame.with_columns(y=pl.Series([0, 1, 2])), "y").notes == ()

@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -148,6 +149,25 @@ def test_the_reason_why_rows_cannot_be_sent_is_reported(given, sentence):
         list(rows.to_requests(given, ModelKind.SCRIPT))
 
 
+@pytest.mark.parametrize("kind", ModelKind)
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (3, "Rows are a DataFrame, .* not 3"),
+        (None, "Rows are a DataFrame, .* not None"),
+        (np.array(3), "Rows are a DataFrame"),
+        ([], "There are no rows to predict"),
+        (pd.DataFrame({"a": []}), "There are no rows to predict"),
+        ("s3://bucket/a.csv", "predict takes rows or a local file, not 's3://bucket/a.csv'"),
+        (Path("s3://bucket/a.csv"), "predict takes rows or a local file"),
+        ("missing.csv", "There is no file 'missing.csv'"),
+    ],
+)
+def test_what_is_no_row_is_refused_for_every_model(kind, given, sentence):
+    with pytest.raises(InvalidInputError, match=sentence):
+        list(rows.to_requests(given, kind))
+
+
 def test_responses_are_decoded_to_one_array_if_possible():
     labels = [(b'{"predictions": [{"score": 0.9, "predicted_label": 1}]}', "application/json")] * 2
     assert answers.to_predictions(labels).tolist() == [1, 1]
@@ -175,6 +195,19 @@ FILES = {
         '[{"age": 30, "city": "Oslo", "when": "2024-05-01"}, {"age": null, "city": null, "when": "2024-05-02T06"}]'
     ),
 }
+
+
+def test_a_missing_feature_of_a_model_that_needs_all_is_refused_with_its_row(tmp_path):
+    known = Columns(("age", "city"), "y", ("number", "text"), is_encoded=True)
+    (tmp_path / "a.csv").write_text("age,city\n30,\n,Oslo\n")
+    [(body, _)] = rows.to_requests(tmp_path / "a.csv", ModelKind.BUILT_IN, known)
+    assert json.loads(body) == {"instances": [[30, None], [None, "Oslo"]]}
+    with pytest.raises(InvalidInputError, match=r"'age' has no value in a\.csv, line 3"):
+        list(rows.to_requests(tmp_path / "a.csv", ModelKind.BUILT_IN, known, allows_missing=False))
+    frame = pd.DataFrame({"age": [None, None], "city": [None, "Oslo"]})
+    with pytest.raises(InvalidInputError, match="'age' has no value in row 0 of the rows"):
+        list(rows.to_requests(frame, ModelKind.BUILT_IN, known, allows_missing=False))
+    assert list(rows.to_requests(frame.assign(age=1), ModelKind.BUILT_IN, known, allows_missing=False))
 
 
 @pytest.mark.parametrize("name", FILES)
