@@ -47,7 +47,7 @@ class Endpoint:
     delete_requested: bool
     variants: tuple[Variant, ...]
     models: Mapping[str, Model]
-    failure: str | None = None
+    failure: str | None = None  # why it is failed or, in service, why a replica cannot be started again
     short_lives: Mapping[str, int] = field(default_factory=dict)  # by work id: how often in a row it ended early
     programs: Mapping[str, Program] = field(default_factory=dict)  # that serves each model, once chosen
     environments: Mapping[str, str] = field(default_factory=dict)  # of each model, as Work names it

@@ -41,7 +41,8 @@ async def invoke(
             with suppress(NotConnectedError):
                 return variant.name, await _post(context, name, address, body, headers)
         if context.now() > deadline:
-            raise NoReplicaError(f"No replica of variant {variant.name!r} of {name!r} answers. See the endpoint's log.")
+            why = endpoint.failure or f"See its log: lowcloud logs --endpoint {name}"
+            raise NoReplicaError(f"No replica of variant {variant.name!r} of {name!r} answers. {why}")
         await asyncio.sleep(REPLICA_POLL_SECONDS)
         endpoint = _find(context, name, REPLICA_POLL_SECONDS)  # it may be another one of this name by now
 

@@ -59,7 +59,8 @@ async def invoke_endpoint(context: Context, _caller: Caller, request: Request) -
 def _model_error(context: Context, name: str, status: int, body: bytes) -> AwsError:
     text = body[:MODEL_TEXT_LIMIT].decode(errors="replace")
     kind = "client" if status < 500 else "server"
-    message = f'Received {kind} error ({status}) from primary with message "{text}". See the log of endpoint {name}.'
+    see = f"See its log: lowcloud logs --endpoint {name}"
+    message = f'Received {kind} error ({status}) from primary with message "{text}". {see}'
     arn = of_sagemaker(context, ENDPOINT.subject(name))
     fields = {"OriginalStatusCode": status, "OriginalMessage": text, "LogStreamArn": arn}
     return AwsError("ModelError", message, 424, fields)
