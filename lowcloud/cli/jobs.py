@@ -41,15 +41,18 @@ def jobs(number: Number = ROWS_SHOWN, every: All = False, as_json: AsJson = Fals
 def logs(
     name: Annotated[str, typer.Argument(help="Name of a job or an endpoint.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until the job ends.")] = False,
+    endpoint: Annotated[bool, typer.Option("--endpoint", help="Print the log of the endpoint with this name.")] = False,
     home: Home = None,
 ) -> None:
     """Print the log of a job or an endpoint, and for a failed job the reason."""
     client = connect(home)
-    log = _Log(client, _log_filter(client, name))
+    log = _Log(client, _log_filter(client, name, endpoint))
+    if not endpoint and find_job(client, name) and endpoints.exists(client, name):
+        note(f"The log of the endpoint {name} is shown by: {of_home(f'lowcloud logs --endpoint {name}', home)}")
     told = ""
     while True:
         # The job first, so that no line is missed between the last read and the end of the job.
-        job = find_job(client, name)
+        job = None if endpoint else find_job(client, name)
         log.print_new_lines()
         if job and job["JobStatus"] == "Failed":
             from lowcloud.sdk.errors import failure_ending
@@ -137,11 +140,16 @@ def _tell_endpoints(client: JsonClient, job: Mapping[str, Any], home: Path | Non
         say(f"Its endpoint {name} still runs; delete it with: {deletion}")
 
 
-def _log_filter(client: JsonClient, name: str) -> dict[str, str]:
-    if job := find_job(client, name):
+def _log_filter(client: JsonClient, name: str, is_endpoint: bool) -> dict[str, str]:
+    job = None if is_endpoint else find_job(client, name)
+    if job:
         return {"logGroupName": job["LogGroup"], "logStreamNamePrefix": f"{name}/"}
-    if endpoints.exists(client, name):
-        return {"logGroupName": f"/aws/sagemaker/Endpoints/{name}"}
+    group = f"/aws/sagemaker/Endpoints/{name}"
+    groups = client.call("logs", "DescribeLogGroups", logGroupNamePrefix=group)["logGroups"]
+    if any(one["logGroupName"] == group for one in groups) or endpoints.exists(
+        client, name
+    ):  # it outlives the endpoint
+        return {"logGroupName": group}
     raise fail(f"There is no job and no endpoint named {name!r}; `lowcloud jobs` and `lowcloud endpoints` list them.")
 
 

@@ -51,6 +51,12 @@ def test_a_built_in_algorithm_is_trained_and_deployed_and_predicts(server: Serve
     assert answers[0] == answers[1]
     assert answers[2].startswith(answers[0])
     assert {json.loads(line) for line in answers[0].split()} <= {0, 1}
+    of_job = server.cli("logs", "ll")
+    assert "The log of the endpoint ll is shown by: lowcloud logs --endpoint ll" in of_job.stderr
+    of_endpoint = server.cli("logs", "ll", "--endpoint")
+    assert "Serving" in of_endpoint.stdout
+    assert "Serving" not in of_job.stdout
+    assert of_endpoint.stderr == ""
     stopped = server.cli("stop", "ll").stdout
     assert "ll has already ended: Completed" in stopped
     assert "Its endpoint ll still runs; delete it with: lowcloud delete ll" in stopped

@@ -21,7 +21,7 @@ from lowcloud.core.errors import NotFoundError
 from lowcloud.core.programs.resolver import Program
 from lowcloud.core.scheduling import capacity
 from lowcloud.core.serving import endpoint_credentials, endpoint_records, model_servers
-from lowcloud.core.serving.endpoint_records import Endpoint, EndpointState, Variant
+from lowcloud.core.serving.endpoint_records import SEE_LOG, Endpoint, EndpointState, Variant
 from lowcloud.core.telemetry import logs
 from lowcloud.engine.work import LogLine, Phase, Replica, ReplicaStatus, StagingError, Work, reported_failure, status_of
 from lowcloud.store.db.tables import serving as tables
@@ -101,7 +101,8 @@ def step(endpoint: Endpoint, seen: EndpointObservation, now: float) -> Step:
     if seen.are_answering:
         return replace(endpoint, state=EndpointState.IN_SERVICE, modified_at=now), None
     if endpoint.prepared_at is not None and now - endpoint.prepared_at > STARTUP_TIMEOUT_SECONDS:
-        late = f"The replicas did not answer within {STARTUP_TIMEOUT_SECONDS:.0f} seconds. See the endpoint's log."
+        see = SEE_LOG.format(name=endpoint.name)
+        late = f"The replicas did not answer within {STARTUP_TIMEOUT_SECONDS:.0f} seconds. {see}"
         return _fail(endpoint, late, now)
     return endpoint, _start_absent(seen)
 
@@ -164,7 +165,7 @@ class EndpointLifecycle:
             waits_for=None if are_running else context.engine.readiness() or None,
             are_answering=all(context.engine.address(work_id, 0) for work_id in replicas),
             are_prepared=all(builds.is_ready(context, name) for name in endpoint.environments.values()),
-            failure=_early_end(context, replicas) if endpoint.state == EndpointState.CREATING else None,
+            failure=_early_end(context, endpoint, replicas) if endpoint.state == EndpointState.CREATING else None,
         )
 
     def save(self, before: Endpoint, after: Endpoint) -> None:
@@ -291,12 +292,13 @@ def reserved_memory(context: Context, connection: Connection) -> int:
     )
 
 
-def _early_end(context: Context, replicas: Mapping[str, ReplicaStatus]) -> str | None:
+def _early_end(context: Context, endpoint: Endpoint, replicas: Mapping[str, ReplicaStatus]) -> str | None:
     """Return why a replica has ended before all of them answered, if one has."""
     for work_id, status in replicas.items():
         if status.phase.is_end:
             return reported_failure(context.engine, work_id, 0, FAILURE_BYTES) or (
-                f"The model server ended with exit code {status.exit_code} before it answered. See the endpoint's log."
+                f"The model server ended with exit code {status.exit_code} before it answered. "
+                f"{SEE_LOG.format(name=endpoint.name)}"
             )
     return None
 

@@ -12,6 +12,7 @@ from lowcloud.core.serving import models
 from lowcloud.core.serving.models import Model
 
 PREFIX = "endpoint"  # of subjects
+SEE_LOG = "See its log: lowcloud logs --endpoint {name}"  # at the end of messages
 LOG_GROUPS = "/aws/sagemaker/Endpoints"
 
 
