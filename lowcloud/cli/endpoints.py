@@ -116,6 +116,8 @@ def delete_endpoint(client: JsonClient, name: str, home: Path | None) -> None:
     from lowcloud import sdk
 
     if not exists(client, name):
+        for job in client.call("lowcloud", "ListJobs", JobName=name)["Jobs"]:
+            raise fail(f"{name} is a {job['JobKind']}; jobs are kept. No endpoint or model has this name.")
         raise fail(f"There is no job, endpoint or model named {name!r}; lists: lowcloud jobs, endpoints, models.")
     with errors_as_messages():
         sdk.endpoint(name, home=home).delete()
