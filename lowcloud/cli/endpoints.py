@@ -15,6 +15,7 @@ from lowcloud.cli.terminal import Home, fail, of_home, say
 from lowcloud.client.json_client import JsonClient, RequestRefusedError
 
 ITEMS_PER_PAGE = 100
+WRONG_USAGE_EXIT_CODE = 2  # as the parser of the command line has it
 NOT_FOUND = ("ould not find", "not found", "is being deleted", "failed to satisfy constraint")  # of names
 
 ReadingOptions = Annotated[
@@ -22,7 +23,7 @@ ReadingOptions = Annotated[
     typer.Option(
         "--reading",
         metavar="NAME=VALUE",
-        help="How tables are read where that cannot be seen, such as delimiter=; can be repeated.",
+        help="How tables are read where that cannot be seen: 'delimiter=;', types=COLUMN=text ...; can be repeated.",
     ),
 ]
 EndpointName = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Name of an endpoint.")]
@@ -188,12 +189,12 @@ def describe(client: JsonClient, operation: str, **name: str) -> Mapping[str, An
         raise
 
 
-def parse_pairs(option: str, given: list[str] | None) -> dict[str, str]:
-    """Return the values of an option that is given as NAME=VALUE, perhaps several times."""
+def parse_pairs(option: str, given: list[str] | None, form: str = "NAME=VALUE") -> dict[str, str]:
+    """Return the values of an option that is given in this form, perhaps several times."""
     pairs = [text.partition("=") for text in given or ()]
     invalid = next((name for name, separator, _ in pairs if not separator or not name), None)
     if invalid is not None:
-        raise fail(f"{option} {invalid!r} must have the form NAME=VALUE.")
+        raise fail(f"{option} {invalid!r} must have the form {form}.", WRONG_USAGE_EXIT_CODE)
     return {name: value for name, _, value in pairs}
 
 
@@ -207,4 +208,11 @@ def parse_value(text: str) -> Any:
 
 def parse_reading(given: list[str] | None) -> dict[str, Any] | None:
     """Return how tables are to be read, None if nothing is said about it."""
-    return {name: parse_value(value) for name, value in parse_pairs("--reading", given).items()} or None
+    columns = [text.removeprefix("types=") for text in given or () if text.startswith("types=")]
+    others = [text for text in given or () if not text.startswith("types=")]
+    options = {name: parse_value(value) for name, value in parse_pairs("--reading", others).items()}
+    types: dict[str, Any] = {}
+    for text in columns:
+        found = parse_value(text)
+        types |= found if isinstance(found, dict) else parse_pairs("--reading types=", [text], "types=COLUMN=TYPE")
+    return {**options, **({"types": types} if types else {})} or None
