@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from lowcloud.cli.terminal import Home, fail, note, of_home, say
 from lowcloud.client.json_client import JsonClient, RequestRefusedError
 
 FOLLOW_SECONDS = 0.5
+REASON_CHARACTERS = 80
 JOBS_PER_PAGE = 100
 STOP_OPERATIONS = {
     "training job": ("StopTrainingJob", "TrainingJobName"),
@@ -33,7 +35,7 @@ def jobs(number: Number = ROWS_SHOWN, every: All = False, as_json: AsJson = Fals
         "Status": lambda job: job["JobStatus"],
         "Created": lambda job: to_time(job["CreationTime"]),
         "Seconds": seconds_of,
-        "Detail": detail_of,
+        "Detail": lambda job: detail_of(job) or _short(job.get("FailureReason", "")),
     }
     print_list(items_of(pages, "Jobs"), columns, "jobs", None if every else number, as_json)
 
@@ -130,6 +132,11 @@ def seconds_of(job: Mapping[str, Any]) -> str:
 def detail_of(job: Mapping[str, Any]) -> str:
     """Return what a job that has not ended does, or what it waits for."""
     return "" if job["JobStatus"] in ENDED else str(job.get("WaitingFor") or job.get("SecondaryStatus", ""))
+
+
+def _short(reason: str) -> str:
+    """Return the beginning of a failure reason, for a list; `lowcloud describe` has the whole."""
+    return shorten(next(iter(reason.splitlines()), ""), REASON_CHARACTERS, placeholder=" ...")
 
 
 def _tell_endpoints(client: JsonClient, job: Mapping[str, Any], home: Path | None) -> None:
