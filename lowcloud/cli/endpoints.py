@@ -11,7 +11,7 @@ import typer
 from lowcloud.cli.connection import connect, connect_sdk
 from lowcloud.cli.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, print_rows, to_time
 from lowcloud.cli.sdk_errors import errors_as_messages
-from lowcloud.cli.terminal import Home, fail, of_home, say
+from lowcloud.cli.terminal import Home, fail, note, of_home, say
 from lowcloud.client.json_client import JsonClient, RequestRefusedError
 
 ITEMS_PER_PAGE = 100
@@ -67,7 +67,10 @@ def deploy(
 
     with errors_as_messages():
         connect_sdk(home)
-        endpoint = sdk.job(job, home=home).deploy(name, instance_type=instance_type, instances=instances)
+        trained = sdk.job(job, home=home)
+        if not trained.is_over:
+            note(f"Waiting for the job {job} to end")
+        endpoint = trained.deploy(name, instance_type=instance_type, instances=instances)
     print_deployed(endpoint.name, home)
 
 

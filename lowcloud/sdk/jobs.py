@@ -162,6 +162,9 @@ class Job:
         """
         self.wait(quiet=True)
         description = self._describe()
+        is_stored = self._stored_model(description) is not None
+        if not is_stored or (self.status == "Stopped" and self._has_own_code and self._saved_nothing()):
+            raise InvalidInputError(f"The job {self.name} is {self.status} and has stored no model to deploy.")
         container = deployment.container_of_job(self._cloud, description, self.artifact, environment or {})
         return deployment.deploy(self._cloud, name or self.name, container, instance_type, instances)
 

@@ -88,6 +88,8 @@ def test_a_detached_job_is_stopped(server: Server, folder):
     followed = server.cli("logs", "--follow", "long")
     assert followed.returncode == 0
     assert "long has already ended: Stopped" in server.cli("stop", "long").stdout
+    undeployed = server.cli("deploy", "long", check=False)
+    assert undeployed.stderr == "The job long is Stopped and has stored no model to deploy.\n"
     kept = server.cli("delete", "long", check=False)
     assert kept.stderr == "long is a training job; jobs are kept. No endpoint or model has this name.\n"
 
