@@ -73,6 +73,9 @@ def rm(
     """Delete objects: one, or all below a prefix that ends in a slash. Says first what uses them."""
     s3, client = connect_s3(home), connect(home)
     chosen = [_read_place(s3, place) for place in places]
+    for url in places:
+        if "/" not in url.removeprefix(SCHEME):
+            raise fail(f"{url} is a whole bucket; to delete all its objects, write {url}/")
     objects = [(place, _objects(s3, place)) for place in chosen]
     for place, found in objects:
         if not found:

@@ -12,18 +12,19 @@ import typer
 from lowcloud.cli.connection import connect, connect_sdk
 from lowcloud.cli.lists import ROWS_SHOWN, All, AsJson, Number, items_of, print_list, print_rows, to_time
 from lowcloud.cli.sdk_errors import errors_as_messages
-from lowcloud.cli.terminal import Home, fail, no_such, of_home, say
+from lowcloud.cli.terminal import Home, fail, no_such, note, of_home, say
 from lowcloud.client.json_client import JsonClient, RequestRefusedError
 from lowcloud.client.messages import names_nothing
 
 ITEMS_PER_PAGE = 100
+WRONG_USAGE_EXIT_CODE = 2  # as the parser of the command line has it
 
 ReadingOptions = Annotated[
     list[str] | None,
     typer.Option(
         "--reading",
         metavar="NAME=VALUE",
-        help="How tables are read where that cannot be seen, such as delimiter=; can be repeated.",
+        help="How tables are read where that cannot be seen: 'delimiter=;', types=COLUMN=text ...; can be repeated.",
     ),
 ]
 EndpointName = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Name of an endpoint.")]
@@ -72,7 +73,10 @@ def deploy(
 
     with errors_as_messages():
         connect_sdk(home)
-        endpoint = sdk.job(job, home=home).deploy(name, instance_type=instance_type, instances=instances)
+        trained = sdk.job(job, home=home)
+        if not trained.is_over:
+            note(f"Waiting for the job {job} to end")
+        endpoint = trained.deploy(name, instance_type=instance_type, instances=instances)
     print_deployed(endpoint.name, home)
 
 
@@ -123,6 +127,8 @@ def delete_endpoint(client: JsonClient, name: str, home: Path | None) -> None:
     from lowcloud import sdk
 
     if not describe(client, "DescribeEndpoint", EndpointName=name):
+        for job in client.call("lowcloud", "ListJobs", JobName=name)["Jobs"]:
+            raise fail(f"{name} is a {job['JobKind']}; jobs are kept. No endpoint or model has this name.")
         raise no_such(name, "job", "endpoint", "model")
     with errors_as_messages():
         sdk.endpoint(name, home=home).delete()
@@ -191,12 +197,12 @@ def describe(client: JsonClient, operation: str, **name: str) -> Mapping[str, An
         raise
 
 
-def parse_pairs(option: str, given: list[str] | None) -> dict[str, str]:
-    """Return the values of an option that is given as NAME=VALUE, perhaps several times."""
+def parse_pairs(option: str, given: list[str] | None, form: str = "NAME=VALUE") -> dict[str, str]:
+    """Return the values of an option that is given in this form, perhaps several times."""
     pairs = [text.partition("=") for text in given or ()]
     invalid = next((name for name, separator, _ in pairs if not separator or not name), None)
     if invalid is not None:
-        raise fail(f"{option} {invalid!r} must have the form NAME=VALUE.")
+        raise fail(f"{option} {invalid!r} must have the form {form}.", WRONG_USAGE_EXIT_CODE)
     return {name: value for name, _, value in pairs}
 
 
@@ -210,4 +216,11 @@ def parse_value(text: str) -> Any:
 
 def parse_reading(given: list[str] | None) -> dict[str, Any] | None:
     """Return how tables are to be read, None if nothing is said about it."""
-    return {name: parse_value(value) for name, value in parse_pairs("--reading", given).items()} or None
+    columns = [text.removeprefix("types=") for text in given or () if text.startswith("types=")]
+    others = [text for text in given or () if not text.startswith("types=")]
+    options = {name: parse_value(value) for name, value in parse_pairs("--reading", others).items()}
+    types: dict[str, Any] = {}
+    for text in columns:
+        found = parse_value(text)
+        types |= found if isinstance(found, dict) else parse_pairs("--reading types=", [text], "types=COLUMN=TYPE")
+    return {**options, **({"types": types} if types else {})} or None

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from lowcloud.cli.terminal import Home, fail, no_such, note, of_home, say
 from lowcloud.client.json_client import JsonClient, RequestRefusedError
 
 FOLLOW_SECONDS = 0.5
+REASON_CHARACTERS = 80
 JOBS_PER_PAGE = 100
 STOP_OPERATIONS = {
     "training job": ("StopTrainingJob", "TrainingJobName"),
@@ -33,7 +35,7 @@ def jobs(number: Number = ROWS_SHOWN, every: All = False, as_json: AsJson = Fals
         "Status": lambda job: job["JobStatus"],
         "Created": lambda job: to_time(job["CreationTime"]),
         "Seconds": seconds_of,
-        "Detail": detail_of,
+        "Detail": lambda job: detail_of(job) or _short(job.get("FailureReason", "")),
     }
     print_list(items_of(pages, "Jobs"), columns, "jobs", None if every else number, as_json)
 
@@ -41,15 +43,18 @@ def jobs(number: Number = ROWS_SHOWN, every: All = False, as_json: AsJson = Fals
 def logs(
     name: Annotated[str, typer.Argument(help="Name of a job or an endpoint.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until the job ends.")] = False,
+    endpoint: Annotated[bool, typer.Option("--endpoint", help="Print the log of the endpoint with this name.")] = False,
     home: Home = None,
 ) -> None:
     """Print the log of a job or an endpoint, and for a failed job the reason."""
     client = connect(home)
-    log = _Log(client, _log_filter(client, name))
+    log = _Log(client, _log_filter(client, name, endpoint))
+    if not endpoint and find_job(client, name) and endpoints.describe(client, "DescribeEndpoint", EndpointName=name):
+        note(f"The log of the endpoint {name} is shown by: {of_home(f'lowcloud logs --endpoint {name}', home)}")
     told = ""
     while True:
         # The job first, so that no line is missed between the last read and the end of the job.
-        job = find_job(client, name)
+        job = None if endpoint else find_job(client, name)
         log.print_new_lines()
         if job and job["JobStatus"] == "Failed":
             from lowcloud.sdk.errors import failure_ending
@@ -129,6 +134,11 @@ def detail_of(job: Mapping[str, Any]) -> str:
     return "" if job["JobStatus"] in ENDED else str(job.get("WaitingFor") or job.get("SecondaryStatus", ""))
 
 
+def _short(reason: str) -> str:
+    """Return the beginning of a failure reason, for a list; `lowcloud describe` has the whole."""
+    return shorten(next(iter(reason.splitlines()), ""), REASON_CHARACTERS, placeholder=" ...")
+
+
 def _tell_endpoints(client: JsonClient, job: Mapping[str, Any], home: Path | None) -> None:
     """Say which endpoints serve the model of an ended job: stopping the job does not end them."""
     deployed = endpoints.serving_job(client, job["JobName"]) if job["JobKind"] == "training job" else []
@@ -137,11 +147,15 @@ def _tell_endpoints(client: JsonClient, job: Mapping[str, Any], home: Path | Non
         say(f"Its endpoint {name} still runs; delete it with: {deletion}")
 
 
-def _log_filter(client: JsonClient, name: str) -> dict[str, str]:
-    if job := find_job(client, name):
+def _log_filter(client: JsonClient, name: str, is_endpoint: bool) -> dict[str, str]:
+    job = None if is_endpoint else find_job(client, name)
+    if job:
         return {"logGroupName": job["LogGroup"], "logStreamNamePrefix": f"{name}/"}
-    if endpoints.describe(client, "DescribeEndpoint", EndpointName=name):
-        return {"logGroupName": f"/aws/sagemaker/Endpoints/{name}"}
+    group = f"/aws/sagemaker/Endpoints/{name}"
+    groups = client.call("logs", "DescribeLogGroups", logGroupNamePrefix=group)["logGroups"]
+    is_logged = any(one["logGroupName"] == group for one in groups)  # the log outlives the endpoint
+    if is_logged or endpoints.describe(client, "DescribeEndpoint", EndpointName=name):
+        return {"logGroupName": group}
     raise no_such(name, "job", "endpoint")
 
 

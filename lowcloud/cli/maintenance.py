@@ -124,10 +124,11 @@ def restore(
             home_settings.save_store(home_settings.load(target, os.environ, database=database))
     except (backups.BackupError, UnusableStoreError, DBAPIError, OSError, ValueError) as error:
         raise fail(str(error)) from error
+    up, check_it = of_home("lowcloud up", home), of_home("lowcloud check", home)
     if needs_upgrade:
-        output.print(f"{target} is restored from an earlier version; `lowcloud up` upgrades and starts it")
+        output.print(f"{target} is restored from an earlier version; `{up}` upgrades and starts it")
     else:
-        output.print(f"{target} is restored; verify it with `lowcloud check`, and start it with `lowcloud up`")
+        output.print(f"{target} is restored; verify it with `{check_it}`, and start it with `{up}`")
 
 
 def upgrade(

@@ -18,13 +18,15 @@ Home = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+LABEL_WIDTH = 15
 output = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_fact(name: str, fact: str) -> None:
-    """Print one line: a label and its value."""
-    output.print(f"[bold]{name:15}[/bold]{escape(fact)}")
+    """Print a label and its value; further lines of the value are aligned with the first."""
+    value = fact.replace("\n", f"\n{'':{LABEL_WIDTH}}")
+    output.print(f"[bold]{name:{LABEL_WIDTH}}[/bold]{escape(value)}")
 
 
 def say(message: str) -> None:

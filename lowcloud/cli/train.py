@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lowcloud.cli.endpoints import ReadingOptions, parse_pairs, parse_reading, parse_value, print_deployed
+from lowcloud.cli.endpoints import (
+    WRONG_USAGE_EXIT_CODE,
+    ReadingOptions,
+    parse_pairs,
+    parse_reading,
+    parse_value,
+    print_deployed,
+)
 from lowcloud.cli.sdk_errors import errors_as_messages
 from lowcloud.cli.terminal import Home, Yes, confirm, fail, note, of_home, say
 
@@ -66,9 +73,9 @@ def train(
     from lowcloud import sdk
 
     if deploy and not wait:
-        raise fail("--deploy waits for the job, so it cannot be combined with --detach.")
+        raise fail("--deploy waits for the job, so it cannot be combined with --detach.", WRONG_USAGE_EXIT_CODE)
     with errors_as_messages():
-        inputs = {"train": data, **parse_pairs("--channel", channel)} if channel else data
+        inputs = {"train": data, **parse_pairs("--channel", channel, "CHANNEL=DATA")} if channel else data
         held_out = _parse_validation(validation)
         _agree_to_send(sdk.measure(model, inputs, held_out), yes)
         job = sdk.train(
@@ -86,8 +93,8 @@ def train(
             instances=instances,
             image=image,
             requirements=requirements,
-            metrics=parse_pairs("--metric", metric),
-            tags=parse_pairs("--tag", tag),
+            metrics=parse_pairs("--metric", metric, "NAME=REGEX"),
+            tags=parse_pairs("--tag", tag, "KEY=VALUE"),
             experiment=experiment,
             home=home,
         )

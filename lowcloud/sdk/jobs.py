@@ -108,7 +108,7 @@ class Job:
         url = description["ModelArtifacts"]["S3ModelArtifacts"]
         reasons = {
             "Completed": f"The job {self.name} is completed, but its model {url} has been deleted; train again.",
-            "Stopped": f"The job {self.name} was stopped before it saved a model.",
+            "Stopped": self._stopped_early(),
         }
         raise InvalidInputError(reasons.get(self.status, f"The job {self.name} has no model: it failed."))
 
@@ -167,8 +167,10 @@ class Job:
         Raises JobFailedError, EndpointFailedError, and InvalidInputError if there is no model.
         """
         self.wait(quiet=True)
-        description = self._describe()
-        container = deployment.container_of_job(self._cloud, description, self.artifact, environment or {})
+        artifact = self.artifact
+        if self.status == "Stopped" and self._has_own_code and self._saved_nothing():  # its archive is empty
+            raise InvalidInputError(self._stopped_early())
+        container = deployment.container_of_job(self._cloud, self._describe(), artifact, environment or {})
         return deployment.deploy(self._cloud, name or self.name, container, instance_type, instances)
 
     def __repr__(self) -> str:
@@ -190,6 +192,9 @@ class Job:
             facts["stage"] = summary.get("WaitingFor") or summary.get("SecondaryStatus")
         facts["metrics"] = self.metrics
         return {name: fact for name, fact in facts.items() if fact}
+
+    def _stopped_early(self) -> str:
+        return f"The job {self.name} was stopped before it saved a model."
 
     def _stored_model(self, description: Mapping[str, Any]) -> str | None:
         """Return where the model is stored, or None: a description names the place whether or not there is one."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from lowcloud import __version__
+from lowcloud.cli.terminal import print_fact
 from lowcloud.engine.local.engine import LocalEngine
 from lowcloud.home import server_process
 from lowcloud.home.settings import DEFAULT_PORT
@@ -303,6 +304,7 @@ def test_logs_of_a_failed_job_end_with_the_reason_and_those_of_an_endpoint_are_s
     assert "quality_metric" in server.cli("logs", "shown-good", "--follow").stdout
     listed = [line.split()[:3] for line in server.cli("jobs").stdout.splitlines()]
     assert [long_name, "training", "Failed"] in listed, "names are copied: they must not be cut"
+    assert [line for line in server.cli("jobs").stdout.splitlines() if long_name in line and "No S3 objects" in line]
     failed = server.cli("logs", long_name, check=False)
     assert failed.returncode == 1
     assert "No S3 objects found" in failed.stderr
@@ -314,6 +316,11 @@ def test_logs_of_a_failed_job_end_with_the_reason_and_those_of_an_endpoint_are_s
     assert sagemaker.describe_endpoint(EndpointName="shown")["EndpointStatus"] == "InService"
     wait_for(lambda: "Serving" in server.cli("logs", "shown").stdout)
     server.client("sagemaker").delete_endpoint(EndpointName="shown")
+
+
+def test_further_lines_of_a_fact_are_aligned(capsys):
+    print_fact("Failure", "one\ntwo")
+    assert capsys.readouterr().out == f"{'Failure':15}one\n{'':15}two\n"
 
 
 def test_a_home_cannot_be_served_as_another_account_and_the_attempt_is_not_saved(cloud):

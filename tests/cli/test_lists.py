@@ -146,6 +146,9 @@ def test_data_lists_what_is_stored_and_rm_asks_before_it_deletes(cloud):
     assert "Delete 2 objects (30 B)?" in in_terminal(cloud, "rm", "s3://shelf/a/", answer="n")
     assert len(s3.list_objects_v2(Bucket="shelf")["Contents"]) == 3
     assert "write s3://shelf/a/" in cloud.cli("rm", "s3://shelf/a", check=False).stderr
+    whole = cloud.cli("rm", "--yes", "s3://shelf", check=False)
+    assert (whole.returncode, whole.stdout) == (1, "")
+    assert "to delete all its objects, write s3://shelf/" in whole.stderr
     assert "2 objects (30 B) deleted" in in_terminal(cloud, "rm", "s3://shelf/a/", answer="y")
     assert cloud.cli("rm", "--yes", "s3://shelf/b").stdout == "1 object (5 B) deleted\n"
     assert "Contents" not in s3.list_objects_v2(Bucket="shelf")

@@ -61,7 +61,9 @@ def test_a_home_is_backed_up_while_it_runs_and_restored_into_a_new_one(cloud: Se
     refused = new.cli("restore", str(folder), check=False)
     assert (refused.returncode, "does not contain the keys" in refused.stderr) == (1, True)
     cloud.cli("backup", str(folder), "--with-keys")
-    new.cli("restore", str(folder))
+    restored = new.cli("restore", str(folder), "--home", str(new.home)).stdout
+    assert f"`lowcloud check --home {new.home}`" in restored
+    assert f"`lowcloud up --home {new.home}`" in restored
     new.up()
     try:
         assert new.client("s3").get_object(Bucket=BUCKET, Key="large")["Body"].read() == b"l" * 1_000_000

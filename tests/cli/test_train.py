@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sklearn.datasets import load_breast_cancer
 
+from lowcloud.cli.endpoints import parse_reading
 from tests.support.servers.server import Server
 
 SCRIPT = """\
@@ -51,6 +52,12 @@ def test_a_built_in_algorithm_is_trained_and_deployed_and_predicts(server: Serve
     assert answers[0] == answers[1]
     assert answers[2].startswith(answers[0])
     assert {json.loads(line) for line in answers[0].split()} <= {0, 1}
+    of_job = server.cli("logs", "ll")
+    assert "The log of the endpoint ll is shown by: lowcloud logs --endpoint ll" in of_job.stderr
+    of_endpoint = server.cli("logs", "ll", "--endpoint")
+    assert "Serving" in of_endpoint.stdout
+    assert "Serving" not in of_job.stdout
+    assert of_endpoint.stderr == ""
     stopped = server.cli("stop", "ll").stdout
     assert "ll has already ended: Completed" in stopped
     assert "Its endpoint ll still runs; delete it with: lowcloud delete ll" in stopped
@@ -81,14 +88,16 @@ def test_a_detached_job_is_stopped(server: Server, folder):
     followed = server.cli("logs", "--follow", "long")
     assert followed.returncode == 0
     assert "long has already ended: Stopped" in server.cli("stop", "long").stdout
+    undeployed = server.cli("deploy", "long", check=False)
+    assert undeployed.stderr == "The job long was stopped before it saved a model.\n"
+    kept = server.cli("delete", "long", check=False)
+    assert kept.stderr == "long is a training job; jobs are kept. No endpoint or model has this name.\n"
 
 
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
         (["train", "xgbost", "data.csv"], "Did you mean 'xgboost'"),
-        (["train", "linear-learner", "data.csv", "-p", "epochs"], "--parameter 'epochs' must have the form NAME=VALUE"),
-        (["train", "train.py", "data.csv", "--detach", "--deploy"], "cannot be combined with --detach"),
         (["train", "fail.py", "data.csv"], "no such luck"),
         (["stop", "nothing"], "There is no job, endpoint or model named 'nothing'"),
         (["predict", "nothing", "rows.csv"], "There is no endpoint 'nothing'"),
@@ -100,6 +109,29 @@ def test_an_error_is_a_message_without_a_traceback(server: Server, folder, comma
     assert done.returncode == 1
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["-p", "epochs"], "--parameter 'epochs' must have the form NAME=VALUE"),
+        (["--metric", "acc"], "--metric 'acc' must have the form NAME=REGEX"),
+        (["--tag", "foo"], "--tag 'foo' must have the form KEY=VALUE"),
+        (["--reading", "types=label:text"], "must have the form types=COLUMN=TYPE"),
+        (["--detach", "--deploy"], "cannot be combined with --detach"),
+    ],
+)
+def test_wrong_usage_is_a_message_with_the_syntax_and_exit_code_2(server: Server, folder, options, sentence):
+    done = server.cli("train", "linear-learner", "data.csv", *options, cwd=folder, check=False)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_types_of_columns_are_read_as_pairs_or_json():
+    given = ["delimiter=;", "types=a=text", "types=b=number"]
+    assert parse_reading(given) == {"delimiter": ";", "types": {"a": "text", "b": "number"}}
+    assert parse_reading(['types={"a": "text"}']) == {"types": {"a": "text"}}
 
 
 def test_labels_and_probabilities_are_printed(server: Server, folder):

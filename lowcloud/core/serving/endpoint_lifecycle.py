@@ -21,9 +21,9 @@ from lowcloud.core.errors import NotFoundError
 from lowcloud.core.programs.resolver import Program
 from lowcloud.core.scheduling import capacity
 from lowcloud.core.serving import endpoint_credentials, endpoint_records, model_servers
-from lowcloud.core.serving.endpoint_records import Endpoint, EndpointState, Variant
+from lowcloud.core.serving.endpoint_records import SEE_LOG, Endpoint, EndpointState, Variant
 from lowcloud.core.telemetry import logs
-from lowcloud.engine.work import Phase, Replica, ReplicaStatus, StagingError, Work, reported_failure, status_of
+from lowcloud.engine.work import LogLine, Phase, Replica, ReplicaStatus, StagingError, Work, reported_failure, status_of
 from lowcloud.store.db.tables import serving as tables
 
 STARTUP_TIMEOUT_SECONDS = 600.0
@@ -32,6 +32,7 @@ HEALTH_INTERVAL_SECONDS = 1.0
 FAILURE_INTERVAL_SECONDS = 10.0  # between attempts at a replica that cannot be started
 SHORT_LIFE_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 300.0  # before a replica that ends soon after each start is started again
+CANNOT_RESTART = "A replica of endpoint {name} cannot be started again: {reason}"
 FAILURE_BYTES = 1024  # read of the failure file of a model server
 
 IS_NOT_DELETED = tables.endpoints.c.delete_requested.is_(False)
@@ -80,7 +81,9 @@ def step(endpoint: Endpoint, seen: EndpointObservation, now: float) -> Step:
     if endpoint.delete_requested or endpoint.state == EndpointState.FAILED:
         return endpoint, EndpointAction(ActionType.REMOVE)
     if seen.failure:
-        return _fail(endpoint, seen.failure, now) if endpoint.state == EndpointState.CREATING else (endpoint, None)
+        if endpoint.state == EndpointState.CREATING:
+            return _fail(endpoint, seen.failure, now)
+        return replace(endpoint, failure=CANNOT_RESTART.format(name=endpoint.name, reason=seen.failure)), None
     if seen.waits_for:  # the time that replicas have for their start begins later
         return replace(endpoint, waits_for=seen.waits_for, prepared_at=None), None
     endpoint = replace(
@@ -98,13 +101,16 @@ def step(endpoint: Endpoint, seen: EndpointObservation, now: float) -> Step:
     if seen.are_answering:
         return replace(endpoint, state=EndpointState.IN_SERVICE, modified_at=now), None
     if endpoint.prepared_at is not None and now - endpoint.prepared_at > STARTUP_TIMEOUT_SECONDS:
-        late = f"The replicas did not answer within {STARTUP_TIMEOUT_SECONDS:.0f} seconds. See the endpoint's log."
+        see = SEE_LOG.format(name=endpoint.name)
+        late = f"The replicas did not answer within {STARTUP_TIMEOUT_SECONDS:.0f} seconds. {see}"
         return _fail(endpoint, late, now)
     return endpoint, _start_absent(seen)
 
 
 def _step_in_service(endpoint: Endpoint, seen: EndpointObservation, now: float) -> Step:
     """Restart the replicas that have ended, those that end soon after each start with growing delays."""
+    if seen.are_answering:
+        endpoint = replace(endpoint, failure=None)
     restarted = []
     short_lives = dict(endpoint.short_lives)
     for work_id, status in seen.replicas.items():
@@ -159,7 +165,7 @@ class EndpointLifecycle:
             waits_for=None if are_running else context.engine.readiness() or None,
             are_answering=all(context.engine.address(work_id, 0) for work_id in replicas),
             are_prepared=all(builds.is_ready(context, name) for name in endpoint.environments.values()),
-            failure=_early_end(context, replicas) if endpoint.state == EndpointState.CREATING else None,
+            failure=_early_end(context, endpoint, replicas) if endpoint.state == EndpointState.CREATING else None,
         )
 
     def save(self, before: Endpoint, after: Endpoint) -> None:
@@ -167,7 +173,12 @@ class EndpointLifecycle:
         values = {"state": after.state, "modified_at": after.modified_at, "progress": _progress(after)}
         event = events.Event(after.modified_at, after.state, after.failure or f"The endpoint is {after.state}")
 
+        told = self._failure_stream(after) if after.failure and after.failure != before.failure else None
+
         def record_event(connection: Connection) -> None:
+            if told is not None:
+                now_ms = int(self._context.now() * 1000)
+                logs.append(connection, told, [LogLine(now_ms, after.failure or "")], now_ms)
             if before.state != after.state:
                 events.record(connection, after.subject, event)
             elif after.waits_for and after.waits_for != before.waits_for:
@@ -177,6 +188,14 @@ class EndpointLifecycle:
 
         if not self._record.save(values, record_event, where=IS_NOT_DELETED):
             raise SupersededError(after.name)
+
+    def _failure_stream(self, endpoint: Endpoint) -> int | None:
+        """Return the id of the log stream that says why replicas cannot be started again; other reasons have events."""
+        if endpoint.state != EndpointState.IN_SERVICE:
+            return None
+        log.warning(endpoint.failure)
+        name = f"replicas-{int(endpoint.created_at * 1000)}"
+        return int(logs.open_stream(self._context, endpoint.log_group, name).id)
 
     def perform(self, endpoint: Endpoint, action: EndpointAction) -> EndpointObservation:
         """Perform an action."""
@@ -242,7 +261,6 @@ def advance(record: LeasedRecord) -> float | None:
     if endpoint.state == EndpointState.FAILED:
         return None if record.release(None, where=IS_NOT_DELETED) else 0.0
     if endpoint.state == EndpointState.IN_SERVICE and seen.failure:
-        log.warning("A replica of endpoint %s cannot be started again: %s", endpoint.name, seen.failure)
         return FAILURE_INTERVAL_SECONDS
     if seen.waits_for:
         return HEALTH_INTERVAL_SECONDS
@@ -274,12 +292,13 @@ def reserved_memory(context: Context, connection: Connection) -> int:
     )
 
 
-def _early_end(context: Context, replicas: Mapping[str, ReplicaStatus]) -> str | None:
+def _early_end(context: Context, endpoint: Endpoint, replicas: Mapping[str, ReplicaStatus]) -> str | None:
     """Return why a replica has ended before all of them answered, if one has."""
     for work_id, status in replicas.items():
         if status.phase.is_end:
             return reported_failure(context.engine, work_id, 0, FAILURE_BYTES) or (
-                f"The model server ended with exit code {status.exit_code} before it answered. See the endpoint's log."
+                f"The model server ended with exit code {status.exit_code} before it answered. "
+                f"{SEE_LOG.format(name=endpoint.name)}"
             )
     return None
 

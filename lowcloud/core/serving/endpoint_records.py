@@ -12,6 +12,7 @@ from lowcloud.core.serving import models
 from lowcloud.core.serving.models import Model
 
 PREFIX = "endpoint"  # of subjects
+SEE_LOG = "See its log: lowcloud logs --endpoint {name}"  # at the end of messages
 LOG_GROUPS = "/aws/sagemaker/Endpoints"
 
 
@@ -47,7 +48,7 @@ class Endpoint:
     delete_requested: bool
     variants: tuple[Variant, ...]
     models: Mapping[str, Model]
-    failure: str | None = None
+    failure: str | None = None  # why it is failed or, in service, why a replica cannot be started again
     short_lives: Mapping[str, int] = field(default_factory=dict)  # by work id: how often in a row it ended early
     programs: Mapping[str, Program] = field(default_factory=dict)  # that serves each model, once chosen
     environments: Mapping[str, str] = field(default_factory=dict)  # of each model, as Work names it

@@ -8,7 +8,7 @@ from contextlib import suppress
 from lowcloud.core import resources
 from lowcloud.core.context import CACHE_SECONDS, Context
 from lowcloud.core.errors import CloudError, InvalidError, NotFoundError
-from lowcloud.core.serving.endpoint_records import Endpoint, EndpointState, Variant
+from lowcloud.core.serving.endpoint_records import SEE_LOG, Endpoint, EndpointState, Variant
 from lowcloud.core.serving.endpoints import ENDPOINT
 from lowcloud.engine.connections import NotConnectedError, ReplicaResponse
 
@@ -41,7 +41,8 @@ async def invoke(
             with suppress(NotConnectedError):
                 return variant.name, await _post(context, name, address, body, headers)
         if context.now() > deadline:
-            raise NoReplicaError(f"No replica of variant {variant.name!r} of {name!r} answers. See the endpoint's log.")
+            why = endpoint.failure or SEE_LOG.format(name=name)
+            raise NoReplicaError(f"No replica of variant {variant.name!r} of {name!r} answers. {why}")
         await asyncio.sleep(REPLICA_POLL_SECONDS)
         endpoint = _find(context, name, REPLICA_POLL_SECONDS)  # it may be another one of this name by now
 

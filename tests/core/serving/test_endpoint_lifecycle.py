@@ -16,7 +16,8 @@ from lowcloud.core.serving.endpoint_configurations import Configuration
 from lowcloud.core.serving.endpoint_records import EndpointState, Variant
 from lowcloud.core.serving.endpoints import ENDPOINT
 from lowcloud.core.serving.models import Model
-from lowcloud.engine.work import LogPage, Phase, ReplicaStatus, Resources, Work
+from lowcloud.core.telemetry import logs
+from lowcloud.engine.work import LogPage, Phase, ReplicaStatus, Resources, StagingError, Work
 from lowcloud.store.db.tables import serving as tables
 from tests.support.waiting import wait_for
 
@@ -133,6 +134,35 @@ class DyingEngine:
 
     def capacity(self) -> Resources:
         return Resources(1, 1 << 30)
+
+
+def test_the_reason_why_a_replica_cannot_be_started_again_is_logged_once_until_it_runs(context, monkeypatch, caplog):
+    engine = DyingEngine()
+    dying = replace(context, engine=engine)
+    models.create(dying, Model("bare", 0.0, "linear-learner:1", "role"))
+    endpoint_configurations.create(dying, Configuration("hollow", 0.0, (Variant("all", "bare", "ml.m4.xlarge"),)))
+    endpoints.create(dying, "hollow", "hollow")
+    claim = hold(dying)
+    endpoint_lifecycle.advance(claim)
+    claim.save({"state": EndpointState.IN_SERVICE})
+    engine.lives.clear()
+    start = engine.start
+
+    def refuse(_work: Work) -> None:
+        raise StagingError("s3://gone does not exist.")
+
+    monkeypatch.setattr(engine, "start", refuse)
+    for _ in range(3):
+        assert endpoint_lifecycle.advance(claim) == endpoint_lifecycle.FAILURE_INTERVAL_SECONDS
+    reason = "A replica of endpoint hollow cannot be started again: s3://gone does not exist."
+    found = resources.find(dying, ENDPOINT, "hollow")
+    assert (found.state, found.failure) == (EndpointState.IN_SERVICE, reason)
+    assert [event.message for event in logs.filter_events(dying, found.log_group, 10)] == [reason]
+    assert caplog.messages.count(reason) == 1
+    monkeypatch.setattr(engine, "start", start)
+    monkeypatch.setattr(engine, "address", lambda *_: "unix:here")
+    endpoint_lifecycle.advance(claim)
+    assert resources.find(dying, ENDPOINT, "hollow").failure is None
 
 
 def test_a_replica_that_dies_young_again_and_again_is_started_ever_later(context, monkeypatch):

@@ -7,6 +7,7 @@ from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
 from lowcloud.core.identity.access import Caller
 from lowcloud.core.serving import invocation
+from lowcloud.core.serving.endpoint_records import SEE_LOG
 from lowcloud.core.serving.endpoints import ENDPOINT
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
@@ -59,7 +60,8 @@ async def invoke_endpoint(context: Context, _caller: Caller, request: Request) -
 def _model_error(context: Context, name: str, status: int, body: bytes) -> AwsError:
     text = body[:MODEL_TEXT_LIMIT].decode(errors="replace")
     kind = "client" if status < 500 else "server"
-    message = f'Received {kind} error ({status}) from primary with message "{text}". See the log of endpoint {name}.'
+    see = SEE_LOG.format(name=name)
+    message = f'Received {kind} error ({status}) from primary with message "{text}". {see}'
     arn = of_sagemaker(context, ENDPOINT.subject(name))
     fields = {"OriginalStatusCode": status, "OriginalMessage": text, "LogStreamArn": arn}
     return AwsError("ModelError", message, 424, fields)

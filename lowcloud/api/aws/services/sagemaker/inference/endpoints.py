@@ -63,11 +63,10 @@ def delete_endpoint(context: Context, _caller: Caller, request: Request) -> Answ
 
 def describe(context: Context, endpoint: Endpoint) -> dict[str, Any]:
     """Return an endpoint as Describe and Search do."""
-    is_serving = endpoint.state == EndpointState.IN_SERVICE
     return {
         **_summarize(context, endpoint),
         "EndpointConfigName": endpoint.configuration,
-        "ProductionVariants": [_describe_variant(endpoint, variant, is_serving) for variant in endpoint.variants],
+        "ProductionVariants": [_describe_variant(context, endpoint, variant) for variant in endpoint.variants],
         **({"FailureReason": endpoint.failure} if endpoint.failure else {}),
     }
 
@@ -86,12 +85,13 @@ def _summarize(context: Context, endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _describe_variant(endpoint: Endpoint, variant: Variant, is_serving: bool) -> dict[str, Any]:
+def _describe_variant(context: Context, endpoint: Endpoint, variant: Variant) -> dict[str, Any]:
+    running = sum(context.engine.address(work_id, 0) is not None for work_id in endpoint.work_ids()[variant.name])
     return {
         "VariantName": variant.name,
         "DeployedImages": [{"SpecifiedImage": endpoint.models[variant.model].image}],
         "DesiredInstanceCount": variant.instance_count,
-        "CurrentInstanceCount": variant.instance_count if is_serving else 0,
+        "CurrentInstanceCount": running if endpoint.state == EndpointState.IN_SERVICE else 0,
         "DesiredWeight": variant.weight,
         "CurrentWeight": variant.weight,
     }

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
+from lowcloud.engine.local import survivors
 from tests.support.data.patients import BUCKET, IMAGE, ROWS, configure, invoke, request, with_training_data
 from tests.support.data.tables import csv_of
 from tests.support.servers.server import Server
@@ -109,8 +110,7 @@ def test_a_model_is_described_and_listed(cloud, sagemaker, model):
 
 
 def test_an_endpoint_is_described_and_listed(sagemaker, endpoint):
-    described = sagemaker.describe_endpoint(EndpointName=endpoint)
-    assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    wait_for(lambda: _running(sagemaker, endpoint) == 2)  # killed replicas may be starting again
     listed = sagemaker.list_endpoints(StatusEquals="InService")["Endpoints"]
     assert sagemaker.list_endpoints(StatusEquals="OutOfService")["Endpoints"] == []
     assert endpoint in [one["EndpointName"] for one in listed]
@@ -139,6 +139,31 @@ def test_a_model_without_data_fails_its_endpoint_with_the_reason(sagemaker, mode
             wait_for(delete)
 
 
+def test_an_endpoint_whose_artifact_is_gone_counts_no_replica_and_says_once_why(cloud, sagemaker, model):
+    s3, name = cloud.client("s3"), "lost-artifact"
+    bucket, _, key = sagemaker.describe_model(ModelName=model)["PrimaryContainer"]["ModelDataUrl"][5:].partition("/")
+    s3.copy_object(Bucket=BUCKET, Key="lost/model.tar.gz", CopySource={"Bucket": bucket, "Key": key})
+    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/lost/model.tar.gz"}
+    sagemaker.create_model(ModelName=name, PrimaryContainer=container)
+    configure(sagemaker, name, name)
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    assert sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService"
+    assert _running(sagemaker, name) == 1
+    s3.delete_object(Bucket=BUCKET, Key="lost/model.tar.gz")
+    work = cloud.home / "work"
+    survivors.kill(work, [work_id for work_id in survivors.find(work) if work_id.startswith(f"endpoint/{name}/")])
+    described = wait_for(lambda: (one := sagemaker.describe_endpoint(EndpointName=name)).get("FailureReason") and one)
+    assert described["EndpointStatus"] == "InService"
+    assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 0
+    assert described["FailureReason"].startswith(f"A replica of endpoint {name} cannot be started again: ")
+    assert f"s3://{BUCKET}/lost/model.tar.gz" in described["FailureReason"]
+    with pytest.raises(ClientError, match="cannot be started again"):
+        invoke(cloud, csv_of(ROWS[:1, 1:]), EndpointName=name)
+    logged = cloud.client("logs").filter_log_events(logGroupName=f"/aws/sagemaker/Endpoints/{name}")["events"]
+    assert [event["message"] for event in logged].count(described["FailureReason"]) == 1
+    sagemaker.delete_endpoint(EndpointName=name)
+
+
 def test_a_deleted_endpoint_serves_no_request_and_leaves_no_process(cloud, sagemaker, model):
     configure(sagemaker, "short", model)
     sagemaker.create_endpoint(EndpointName="short", EndpointConfigName="short")
@@ -156,6 +181,10 @@ def test_a_deleted_endpoint_serves_no_request_and_leaves_no_process(cloud, sagem
 def test_an_invalid_endpoint_configuration_is_refused(sagemaker, model, changes):
     with pytest.raises(ClientError, match="ValidationException"):
         configure(sagemaker, "refused", model, **changes)
+
+
+def _running(sagemaker: Any, name: str) -> int:
+    return int(sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"][0]["CurrentInstanceCount"])
 
 
 def _replica_pids(cloud: Server) -> list[int]:
