@@ -309,13 +309,13 @@ def test_logs_of_a_failed_job_end_with_the_reason_and_those_of_an_endpoint_are_s
     assert failed.returncode == 1
     assert "No S3 objects found" in failed.stderr
     artifact = sagemaker.describe_training_job(TrainingJobName="shown-good")["ModelArtifacts"]["S3ModelArtifacts"]
-    sagemaker.create_model(ModelName="shown", PrimaryContainer={"Image": IMAGE, "ModelDataUrl": artifact})
-    variant = {"VariantName": "all", "ModelName": "shown", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
-    sagemaker.create_endpoint_config(EndpointConfigName="shown", ProductionVariants=[variant])
-    sagemaker.create_endpoint(EndpointName="shown", EndpointConfigName="shown")
-    assert sagemaker.describe_endpoint(EndpointName="shown")["EndpointStatus"] == "InService"
-    wait_for(lambda: "Serving" in server.cli("logs", "shown").stdout)
-    server.client("sagemaker").delete_endpoint(EndpointName="shown")
+    sagemaker.create_model(ModelName="shown-endpoint", PrimaryContainer={"Image": IMAGE, "ModelDataUrl": artifact})
+    variant = {"VariantName": "all", "ModelName": "shown-endpoint", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName="shown-endpoint", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="shown-endpoint", EndpointConfigName="shown-endpoint")
+    assert sagemaker.describe_endpoint(EndpointName="shown-endpoint")["EndpointStatus"] == "InService"
+    wait_for(lambda: "Serving" in server.cli("logs", "shown-endpoint").stdout)
+    server.client("sagemaker").delete_endpoint(EndpointName="shown-endpoint")
 
 
 def test_further_lines_of_a_fact_are_aligned(capsys):
