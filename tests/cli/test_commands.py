@@ -310,7 +310,12 @@ def test_logs_of_a_failed_job_end_with_the_reason_and_those_of_an_endpoint_are_s
     assert "No S3 objects found" in failed.stderr
     artifact = sagemaker.describe_training_job(TrainingJobName="shown-good")["ModelArtifacts"]["S3ModelArtifacts"]
     sagemaker.create_model(ModelName="shown-endpoint", PrimaryContainer={"Image": IMAGE, "ModelDataUrl": artifact})
-    variant = {"VariantName": "all", "ModelName": "shown-endpoint", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
+    variant = {
+        "VariantName": "all",
+        "ModelName": "shown-endpoint",
+        "InstanceType": "ml.m4.xlarge",
+        "InitialInstanceCount": 1,
+    }
     sagemaker.create_endpoint_config(EndpointConfigName="shown-endpoint", ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName="shown-endpoint", EndpointConfigName="shown-endpoint")
     assert sagemaker.describe_endpoint(EndpointName="shown-endpoint")["EndpointStatus"] == "InService"
