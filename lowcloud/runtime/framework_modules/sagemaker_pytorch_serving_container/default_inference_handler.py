@@ -1,3 +1,3 @@
 """Public names of `default_inference_handler`."""
 
-from lowcloud_toolkit.pytorch_handler import *
+from lowcloud_toolkit.handlers.pytorch import *

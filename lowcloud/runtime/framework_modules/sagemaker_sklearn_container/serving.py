@@ -1,3 +1,3 @@
 """Public names of `serving`."""
 
-from lowcloud_toolkit.sklearn_handler import *
+from lowcloud_toolkit.handlers.sklearn import *

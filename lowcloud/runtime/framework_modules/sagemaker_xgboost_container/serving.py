@@ -1,3 +1,3 @@
 """Public names of `serving`."""
 
-from lowcloud_toolkit.xgboost_handler import *
+from lowcloud_toolkit.handlers.xgboost import *

@@ -1,0 +1,1 @@
+"""The default functions of each framework's container for requests."""
