@@ -5,7 +5,7 @@ lowcloud_toolkit/dmatrix.py, which cannot import this, states the rule of hidden
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 MISSING_WORDS = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None", "?", "-")
@@ -30,3 +30,13 @@ def index_columns(names: Iterable[str], metadata: str | None) -> list[str]:
     except (ValueError, KeyError, TypeError):  # not written by pandas
         stored = []
     return [name for name in names if UNNAMED_INDEX.fullmatch(name) or (isinstance(stored, list) and name in stored)]
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Return the names, with numbers added to those that occur again."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found

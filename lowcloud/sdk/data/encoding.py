@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lowcloud.schemas.expressions import Call, ColumnReference, format_expression
+from lowcloud.schemas.tables import distinct_names
 from lowcloud.schemas.transform import FORMAT, VERSION
 from lowcloud.sdk.data import cells
 from lowcloud.sdk.data.labels import Target
@@ -59,7 +60,7 @@ def fit(
         "target": {
             "name": label,
             "task": "regression" if target.classes is None else "binary" if len(target.classes) == 2 else "multiclass",
-            "classes": None if target.classes is None else [_spelling(one) for one in target.classes],
+            "classes": None if target.classes is None else [str(one) for one in target.classes],
         },
         "reading": {"missing_words": sorted(filter(None, reading.missing)), "trim": True, "date_format": None},
         "derived": derived,
@@ -90,14 +91,14 @@ def encode(frame: "pl.DataFrame", document: Document, places: Places) -> "pl.Dat
     return pl.DataFrame(
         [column.rename(str(at)) for at, column in enumerate(columns)],
         schema=[str(at) for at in range(len(columns))],
-    ).rename({str(at): name for at, name in enumerate(_distinct(document["outputs"]))})
+    ).rename({str(at): name for at, name in enumerate(distinct_names(document["outputs"]))})
 
 
 def describe(document: Document, label: str, target: Target) -> str:
     """Return what the transform does, in one line."""
     done: list[str] = []
     if target.is_mapped and target.classes is not None:
-        done.append(f"labels of {label!r} are {format_names(map(_spelling, target.classes))}")
+        done.append(f"labels of {label!r} are {format_names(map(str, target.classes))}")
     for feature in document["features"]:
         names = _names(feature)
         if feature["kind"] == "one_hot":
@@ -172,17 +173,3 @@ def _literals(levels: Sequence[str | None]) -> "list[pl.Series]":
     import polars as pl
 
     return [pl.Series([level], dtype=pl.String) for level in levels]
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Return the names, with numbers added to those that occur again."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return found
-
-
-def _spelling(label: object) -> str:
-    return str(label)

@@ -10,6 +10,7 @@ import polars as pl
 from lowcloud.runtime.feature_transforms import Transform
 from lowcloud.runtime.feature_transforms.cells import Numbers, Vector
 from lowcloud.runtime.processing.preprocess.splitting import RowIndices
+from lowcloud.schemas.tables import distinct_names
 
 BLOCK_VALUES = 4 << 20  # limits memory, since the complete output may be large
 
@@ -66,14 +67,4 @@ def _blocks(
             place += width
         if labels is not None:
             block = np.column_stack([labels[chosen], block])
-        yield pl.DataFrame(block, schema=_distinct(names), orient="row").fill_nan(None)
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """Return the names, with numbers added to duplicates."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return found
+        yield pl.DataFrame(block, schema=distinct_names(names), orient="row").fill_nan(None)
