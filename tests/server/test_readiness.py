@@ -79,6 +79,8 @@ def test_a_job_waits_with_the_reason_until_programs_can_be_isolated(cloud: Serve
     wait_for(lambda: describe(TrainingJobName=name)["TrainingJobStatus"] == "Completed")
     started = next(message for message in transitions(cloud, name) if "(isolation level: " in message)
     assert f"(isolation level: {level})" in started
+    cloud.client("sagemaker").create_training_job(**(job | {"TrainingJobName": "known"}))
+    assert f"(isolation level: {level})" in transitions(cloud, "known")[0]
     assert health(cloud) == (200, {"status": "ready", "isolation": level, "reasons": []})
     assert health(cloud, "HEAD") == (200, None)
     assert f"Isolation      {level}: Each replica" in cloud.cli("status").stdout

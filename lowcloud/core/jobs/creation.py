@@ -10,7 +10,7 @@ from lowcloud.catalog.instances import Instance
 from lowcloud.core import events, resources
 from lowcloud.core.context import Context
 from lowcloud.core.errors import InvalidError, NotFoundError
-from lowcloud.core.jobs import tracking
+from lowcloud.core.jobs import programs, tracking
 from lowcloud.core.jobs.job_kind import JobKind
 from lowcloud.core.jobs.jobs import Output, Progress, Specification, State, waits_until
 from lowcloud.core.programs import resolver
@@ -45,7 +45,8 @@ def create(
         "due_at": waits_until(specification, now),
         **_demand(specification, instance, resource_tags or {}),
     }
-    created = events.Event(now, State.PENDING, f"Starting the {kind.noun}. {fitted.message}".strip())
+    sentences = (f"Starting the {kind.noun}.", fitted.message, programs.isolation_of(context, program))
+    created = events.Event(now, State.PENDING, " ".join(filter(None, sentences)))
 
     def track_and_admit(connection: Connection) -> None:
         tracking.begin(connection, kind, name, specification, now)

@@ -65,6 +65,13 @@ def of_job(context: Context, job: Job) -> Program:
         raise StagingError(str(error)) from error
 
 
+def isolation_of(context: Context, program: Program | None) -> str:
+    """Return the note of an event on how a program is isolated, or "" before a level is known."""
+    is_container = program is not None and bool(program.container)  # which isolates by itself
+    level = "container" if is_container else context.engine.isolation_status().level
+    return f"(isolation level: {level})" if level else ""
+
+
 def source_of(context: Context, requested: Specification) -> Input | None:
     """Return the archive of the user's script; None if the image has the program. Raises StagingError."""
     source = source_uri(requested)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_
 from lowcloud.catalog import instances
 from lowcloud.core import events
 from lowcloud.core.control.reconciler import LeasedRecord
-from lowcloud.core.jobs import jobs, tracking
+from lowcloud.core.jobs import jobs, programs, tracking
 from lowcloud.core.jobs.jobs import Job, State
 from lowcloud.core.scheduling import admission, capacity, warm_pools
 
@@ -54,9 +54,7 @@ def save(record: LeasedRecord, before: Job, job: Job) -> None:
 
     message = MESSAGES[job.state]
     if before.state == State.PENDING and not job.state.is_end:
-        is_container = job.progress.program is not None and bool(job.progress.program.container)
-        level = "container" if is_container else record.context.engine.isolation_status().level
-        message = f"{message} (isolation level: {level})"
+        message = f"{message} {programs.isolation_of(record.context, job.progress.program)}".rstrip()
 
     def follow(connection: Connection) -> None:
         if has_changed:
