@@ -4,6 +4,13 @@ Neither may cost more than its text is worth, so regular expressions are those o
 in bounded memory, without references and look-around. Patterns of our own are compiled by `re`.
 """
 
+import re
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from functools import lru_cache
+from itertools import takewhile
+from typing import cast
+
 import re2
 
 COMPILED_BYTES = 1 << 20  # of one expression with the states of its search
@@ -43,22 +50,71 @@ class Expression:
         return None if match is None else match.group(1) or ""
 
 
-def matches(pattern: str, text: str) -> bool:
-    """Return whether the complete text matches the pattern.
+class Wildcard(Enum):
+    """The wildcards of a pattern."""
 
-    Takes time proportional to the product of their lengths at worst.
-    """
-    position, index = 0, 0  # in the text, in the pattern
-    star, resume = -1, 0  # the last * of the pattern, and how far its match extends
-    while position < len(text):
-        if index < len(pattern) and pattern[index] == "*":
-            star, resume = index, position
-            index += 1
-        elif index < len(pattern) and pattern[index] in ("?", text[position]):
-            position, index = position + 1, index + 1
-        elif star >= 0:
-            resume += 1
-            position, index = resume, star + 1
-        else:
+    TEXT = "*"
+    CHARACTER = "?"
+
+
+class WildcardPattern:
+    """One compiled pattern of wildcards and texts. Matches in time linear in the text."""
+
+    __slots__ = ("_expression", "_head", "is_exact")
+
+    def __init__(self, tokens: Iterable[str | Wildcard]):
+        """Compile the tokens of a pattern; a text among them stands for itself, whatever it contains."""
+        tokens = list(tokens)
+        texts = list(takewhile(lambda token: isinstance(token, str), tokens))
+        rest = tokens[len(texts) :]
+        self._head = "".join(cast(list[str], texts))
+        self.is_exact = not rest
+        # Most patterns are a text, or a text and "*": those need no expression.
+        self._expression = None if rest in ([], [Wildcard.TEXT]) else _expression_of(rest)
+
+    def matches(self, text: str) -> bool:
+        """Return whether the complete text matches the pattern."""
+        if self.is_exact:
+            return text == self._head
+        if not text.startswith(self._head):
             return False
-    return all(character == "*" for character in pattern[index:])
+        return self._expression is None or bool(self._expression.fullmatch(_for_re2(text[len(self._head) :])))
+
+
+def wildcard_tokens(text: str) -> Iterator[str | Wildcard]:
+    """Yield the tokens of a pattern in which * and ? are wildcards."""
+    for part in _WILDCARDS.split(text):
+        if part:
+            yield _WILDCARD_OF.get(part, part)
+
+
+@lru_cache(4096)
+def wildcard_pattern(text: str) -> WildcardPattern:
+    """Return the compiled pattern of a text in which * and ? are wildcards."""
+    return WildcardPattern(wildcard_tokens(text))
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Return whether the complete text matches a pattern in which * and ? are wildcards."""
+    return wildcard_pattern(pattern).matches(text)
+
+
+def _expression_of(tokens: Iterable[str | Wildcard]) -> "re2._Regexp[str]":
+    parts = {Wildcard.TEXT: ".*", Wildcard.CHARACTER: "."}
+    return re2.compile(
+        "".join(parts[token] if isinstance(token, Wildcard) else re2.escape(_for_re2(token)) for token in tokens),
+        _WILDCARD_OPTIONS,
+    )
+
+
+def _for_re2(text: str) -> str:
+    """Return a text that RE2 takes: it has no notion of halves of surrogate pairs."""
+    return text if text.isascii() else text.encode(errors="surrogatepass").decode(errors="replace")
+
+
+_WILDCARDS = re.compile(r"([*?])")
+_WILDCARD_OF: dict[str, Wildcard] = {wildcard.value: wildcard for wildcard in Wildcard}
+_WILDCARD_OPTIONS = re2.Options()
+_WILDCARD_OPTIONS.max_mem = 16 << 20  # for patterns of up to 100 KB
+_WILDCARD_OPTIONS.log_errors = False
+_WILDCARD_OPTIONS.dot_nl = True

@@ -1,0 +1,165 @@
+"""Whether policies allow a request: explicit deny first, deny by default, and what each sort of policy contributes.
+
+Source: IAM User Guide, "Policy evaluation logic", "Evaluating identity-based policies with resource-based policies" and
+"Permissions boundaries for IAM entities".
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+from lowcloud.core.policies.documents import EVERYONE, Policy, Statement
+from lowcloud.core.policies.requests import AccessRequest, Principal, PrincipalKind
+
+
+class PolicySort(Enum):
+    """The sorts of policies, by their names in AWS's messages."""
+
+    IDENTITY = "identity-based policy"
+    RESOURCE = "resource-based policy"
+    BOUNDARY = "permissions boundary"
+    SESSION = "session policy"
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The policies of a principal. The root of an account has none: it may do everything in its account."""
+
+    identity: Sequence[Policy] = ()  # attached to it, written into it, and those of its groups
+    boundary: Policy | None = None  # None: no limit
+    session: Sequence[Policy] | None = None  # of temporary credentials; None: no limit
+
+    def of_sort(self, sort: PolicySort) -> Sequence[Policy]:
+        """Return the policies of a sort other than RESOURCE."""
+        if sort is PolicySort.IDENTITY:
+            return self.identity
+        if sort is PolicySort.BOUNDARY:
+            return (self.boundary,) if self.boundary else ()
+        return self.session or ()
+
+
+@dataclass(frozen=True)
+class ResourceAccess:
+    """What the owner of a resource says about access to it."""
+
+    policy: Policy | None = None
+    is_granted: bool = False  # by an access control list, to the principal's account or to everyone
+    decides_alone: bool = False  # roles and keys: policies of a principal count only if this policy names its account
+
+    @property
+    def policies(self) -> Sequence[Policy]:
+        """The policy, if there is one."""
+        return (self.policy,) if self.policy else ()
+
+
+UNSHARED = ResourceAccess()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer, and the sort of policy that is the reason for it."""
+
+    allowed: bool
+    sort: PolicySort
+    is_explicit: bool = False  # a statement denies, rather than none allows
+
+
+class _Grant(IntEnum):
+    """What a resource-based policy grants to a principal."""
+
+    NONE = 0
+    ACCOUNT = 1  # it names the account, which leaves the decision to the policies of the account's principals
+    ROLE = 2  # it names the session's role, which boundary and session policies limit nevertheless
+    DIRECT = 3  # it names the user, the session or everyone, and no other policy has to allow
+
+
+def evaluate(request: AccessRequest, policies: Policies, resource: ResourceAccess = UNSHARED) -> Decision:
+    """Return whether a request is allowed."""
+    for sort in PolicySort:
+        if any(_denying(request, policies, resource, sort)):
+            return Decision(False, sort, is_explicit=True)
+
+    grant = _grant_of_resource(request, resource)
+    is_own = request.principal.account_id == request.resource_account
+    if grant is _Grant.NONE and (resource.decides_alone or not is_own):
+        return Decision(False, PolicySort.RESOURCE)
+    if request.principal.kind in (PrincipalKind.ANONYMOUS, PrincipalKind.SERVICE) or (
+        is_own and grant is _Grant.DIRECT
+    ):
+        return Decision(True, PolicySort.RESOURCE)
+    return _decision_of_principal(request, policies, is_allowed=is_own and grant is _Grant.ROLE)
+
+
+def matching(
+    request: AccessRequest, policies: Policies, resource: ResourceAccess, decision: Decision
+) -> list[tuple[Policy, Statement]]:
+    """Return the statements behind a decision: those that deny explicitly, or all that allow; for explanations."""
+    if decision.is_explicit:
+        return list(_denying(request, policies, resource, decision.sort))
+    if not decision.allowed:
+        return []
+    shared = [
+        (policy, statement)
+        for policy, statement in _applying(resource.policies, request, allows=True)
+        if names_principal(statement, request.principal)
+    ]
+    return [*_applying(policies.identity, request, allows=True), *shared]
+
+
+def names_principal(statement: Statement, principal: Principal) -> bool:
+    """Return whether a statement of a resource-based policy is about a principal."""
+    return _grant_of(statement, principal) is not _Grant.NONE
+
+
+def _denying(
+    request: AccessRequest, policies: Policies, resource: ResourceAccess, sort: PolicySort
+) -> Iterator[tuple[Policy, Statement]]:
+    if sort is not PolicySort.RESOURCE:
+        yield from _applying(policies.of_sort(sort), request, allows=False)
+        return
+    for policy, statement in _applying(resource.policies, request, allows=False):
+        if names_principal(statement, request.principal):
+            yield policy, statement
+
+
+def _applying(
+    found: Iterable[Policy], request: AccessRequest, allows: bool
+) -> Iterator[tuple[Policy, Statement]]:
+    for policy in found:
+        for statement in policy.statements_on(request.action, allows):
+            if statement.applies(request):
+                yield policy, statement
+
+
+def _grant_of_resource(request: AccessRequest, resource: ResourceAccess) -> _Grant:
+    """Return the strongest grant of the resource's policy or access control list."""
+    granted = [_Grant.ACCOUNT if resource.is_granted else _Grant.NONE]
+    granted += [_grant_of(one, request.principal) for _, one in _applying(resource.policies, request, allows=True)]
+    return max(granted)
+
+
+def _decision_of_principal(request: AccessRequest, policies: Policies, is_allowed: bool) -> Decision:
+    """Return what the principal's own policies decide; if `is_allowed`, they need only not limit it."""
+    is_root = request.principal.kind is PrincipalKind.ROOT
+    if not (is_allowed or is_root or any(_applying(policies.identity, request, allows=True))):
+        return Decision(False, PolicySort.IDENTITY)
+    if policies.boundary is not None and not any(_applying([policies.boundary], request, allows=True)):
+        return Decision(False, PolicySort.BOUNDARY)
+    if policies.session is not None and not any(_applying(policies.session, request, allows=True)):
+        return Decision(False, PolicySort.SESSION)
+    return Decision(True, PolicySort.IDENTITY)
+
+
+def _grant_of(statement: Statement, principal: Principal) -> _Grant:
+    """Return how a statement of a resource-based policy names a principal."""
+    names = statement.principals
+    if statement.excludes_principals:
+        is_named = not names.isdisjoint((EVERYONE, *principal.names)) or (
+            principal.kind is PrincipalKind.ROOT and not names.isdisjoint(principal.account_names)
+        )
+        return _Grant.NONE if is_named else _Grant.DIRECT
+    if not names.isdisjoint((EVERYONE, *principal.names)):
+        return _Grant.DIRECT
+    if principal.role_arn and ("AWS", principal.role_arn) in names:
+        return _Grant.ROLE
+    return _Grant.NONE if names.isdisjoint(principal.account_names) else _Grant.ACCOUNT
